@@ -1,0 +1,102 @@
+/* A packet as the stages see it: the private area of an mbuf, without DPDK's types. io/ fills
+ * it at rx and reads it at tx; lane/ allocates and frees. An ingress packet is a UDP payload
+ * whose outer headers io/ has already taken off; an egress packet is written by the stages
+ * from a header template (struct pkt_hdr) so that tx has nothing left to build.
+ *
+ * Owner: the lane that received or allocated it. */
+#ifndef KCS_PKT_PKT_H
+#define KCS_PKT_PKT_H
+
+#include <stdint.h>
+
+#include "sfu/base/path.h"
+
+enum {
+    PKT_MAX_DATAGRAM = 1500, /* a longer UDP payload is dropped as too_long */
+    PKT_BURST = 32,          /* packets a stage sees at once, at most */
+    PKT_HDR_MAX = 62,        /* Ethernet 14 + IPv6 40 + UDP 8 */
+    PKT_ROOM = 1664          /* bytes from 'data' that a packet of the pool always has */
+};
+
+/* What RFC 7983 makes of the first byte (classify). */
+enum pkt_kind { PKT_UNKNOWN, PKT_STUN, PKT_DTLS, PKT_RTP, PKT_RTCP };
+
+struct peer;
+struct stream;
+struct sub;
+
+struct pkt {
+    uint8_t *data; /* ingress: the UDP payload; egress: the first byte that goes out */
+    uint16_t len;  /* bytes at 'data' */
+    uint8_t device;
+    uint8_t kind; /* enum pkt_kind */
+
+    /* ingress, after classify; egress, after route */
+    uint16_t hdr_len; /* RTP header with CSRCs and extensions; egress: RTP header only */
+    uint16_t seq;
+    uint32_t ssrc;
+    struct peer *peer;
+    union {
+        struct stream *stream; /* ingress, after unprotect */
+        struct sub *sub;       /* egress */
+    };
+    uint64_t index;  /* extended sequence number or SRTP index */
+    uint64_t pos;    /* egress: position in the stream's ring that it was read from */
+    uint64_t now_us; /* ingress: when the burst was received */
+
+    const struct path *to; /* egress on devices without a header template; borrowed until tx */
+    struct path path;      /* ingress: where it came from */
+};
+
+/* Outer headers of an egress path, made once by io_hdr_build() and copied for each packet. */
+struct pkt_hdr {
+    uint8_t bytes[PKT_HDR_MAX];
+    uint8_t len;        /* 0: the kernel writes the headers (udp devices) */
+    uint8_t family;     /* 4 or 6 */
+    uint32_t ip_sum;    /* IPv4: folded sum of the header with length and checksum zero */
+};
+
+struct burst {
+    uint16_t n;
+    struct pkt *pkts[PKT_BURST];
+};
+
+static inline void burst_push(struct burst *burst, struct pkt *pkt)
+{
+    burst->pkts[burst->n++] = pkt;
+}
+
+/* Writes the outer headers for 'payload_len' bytes of UDP payload to 'dst' (hdr->len bytes).
+ * UDP checksums: IPv4 zero (RFC 768 allows it); IPv6 is computed by tx, because it covers
+ * the encrypted bytes. */
+static inline void pkt_hdr_write(const struct pkt_hdr *hdr, uint8_t *dst,
+                                 uint16_t payload_len)
+{
+    uint16_t udp_len = (uint16_t)(payload_len + 8);
+
+    if (hdr->len == 0) {
+        return;
+    }
+    __builtin_memcpy(dst, hdr->bytes, PKT_HDR_MAX);
+    if (hdr->family == 4) {
+        uint16_t ip_len = (uint16_t)(udp_len + 20);
+        uint32_t sum = hdr->ip_sum + ip_len;
+
+        dst[16] = (uint8_t)(ip_len >> 8);
+        dst[17] = (uint8_t)ip_len;
+        sum = (sum & 0xffff) + (sum >> 16);
+        sum = (sum & 0xffff) + (sum >> 16);
+        sum = ~sum & 0xffff;
+        dst[24] = (uint8_t)(sum >> 8);
+        dst[25] = (uint8_t)sum;
+        dst[38] = (uint8_t)(udp_len >> 8);
+        dst[39] = (uint8_t)udp_len;
+    } else {
+        dst[18] = (uint8_t)(udp_len >> 8);
+        dst[19] = (uint8_t)udp_len;
+        dst[58] = (uint8_t)(udp_len >> 8);
+        dst[59] = (uint8_t)udp_len;
+    }
+}
+
+#endif

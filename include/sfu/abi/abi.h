@@ -1,0 +1,197 @@
+/* THE contract between kcs-control and kcs-dataplane: how they meet and what lies in the
+ * memory that they share. Fixed-width integers only; sizes are static-asserted; '_pad' is 0.
+ *
+ * The dataplane listens on a Unix SOCK_SEQPACKET socket. Control connects and sends one
+ * abi_hello; the dataplane answers one abi_welcome. When 'status' is 0 it carries, as
+ * SCM_RIGHTS in this order: the contract memfd, the vault memfd, control's doorbell
+ * (eventfd, the dataplane writes), then one doorbell a lane (eventfd, control writes). The
+ * socket stays open for as long as they are attached: its end is the news of the other's
+ * death. One control at a time; a second is answered -EBUSY.
+ *
+ * The contract memfd is {abi_shm, then for each lane its rings and statistics, then the
+ * object statistics}; abi_layout() computes every offset from the counts, and the side that
+ * attaches checks that the header holds the same numbers. Both sides validate what the other
+ * wrote: a bad command is answered with an error, never trusted.
+ *
+ * Neighbours: cmd.h, evt.h (messages), stats.h (counters), vault.h (what survives). */
+#ifndef SFU_ABI_ABI_H
+#define SFU_ABI_ABI_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sfu/abi/cmd.h"
+#include "sfu/abi/evt.h"
+#include "sfu/abi/stats.h"
+#include "sfu/abi/vault.h"
+#include "sfu/base/ring.h"
+
+#define ABI_MAGIC 0x3153434bu /* "KCS1" */
+
+enum {
+    ABI_VERSION = 1,
+    ABI_MAX_LANES = 64,
+    ABI_MAX_DEVICES = 8,
+    ABI_MAX_ADDRS = 8,
+    ABI_CMD_SLOTS = 4096,
+    ABI_EVT_SLOTS = 8192,
+    ABI_PUNT_SLOTS = 1024,
+    ABI_LINE = 64
+};
+
+/* Sizes that both sides must agree on; a mismatch is refused by name. */
+struct abi_sizes {
+    uint32_t shm, cmd, evt, datagram, lane_stats, peer_stats, stream_stats, sub_stats;
+    uint32_t vault_peer, vault_stream, vault_sub, _pad;
+};
+
+static inline struct abi_sizes abi_sizes_here(void);
+
+struct abi_hello {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t pid;
+    uint32_t _pad;
+    struct abi_sizes sizes;
+};
+
+struct abi_welcome {
+    uint32_t magic;
+    uint32_t version;
+    int32_t status;  /* 0 or -errno: -EBUSY a control is attached, -EPROTO versions differ */
+    uint32_t pid;    /* of the dataplane */
+    uint32_t n_lanes;
+    uint32_t _pad;
+    char reason[104]; /* one line, NUL-terminated, when status is not 0 */
+};
+
+/* A device as far as ICE candidates are concerned. */
+struct abi_addr {
+    uint8_t ip[16];     /* IPv4 mapped */
+    uint8_t public_ip[16]; /* what to announce (media.announce), else equal to ip */
+    uint16_t public_port;
+    uint8_t family; /* 4 or 6 */
+    uint8_t _pad[5];
+};
+
+struct abi_device {
+    char kind[16]; /* "veth", "af_xdp", "udp" */
+    char name[32]; /* interface, or empty */
+    uint8_t mac[6];
+    uint16_t port;       /* the media port, host order */
+    uint16_t preference; /* ICE local preference (RFC 8445, 5.1.2.1) */
+    uint16_t n_addrs;
+    uint32_t _pad;
+    struct abi_addr addrs[ABI_MAX_ADDRS];
+};
+
+/* A STUN or DTLS datagram: punted to control with where it came from, or sent by control. */
+struct abi_datagram {
+    uint64_t time_us; /* CLOCK_MONOTONIC at reception; 0 when sent by control */
+    uint64_t peer;    /* handle of the peer whose validated path this is, or 0 */
+    struct path path;
+    uint16_t len;
+    uint8_t kind; /* enum abi_datagram_kind */
+    uint8_t _pad;
+    uint8_t data[1528];
+};
+
+enum abi_datagram_kind { ABI_DATAGRAM_STUN = 1, ABI_DATAGRAM_DTLS = 2 };
+
+_Static_assert(sizeof(struct abi_datagram) == 1592, "punt slot");
+
+/* Per lane, before its rings. Each word has one writer. */
+struct abi_lane {
+    _Alignas(64) _Atomic uint32_t dp_sleeping; /* the lane sleeps: ring its doorbell */
+    uint32_t _pad0[15];
+    _Alignas(64) _Atomic uint32_t ctl_sleeping; /* control sleeps: ring its doorbell */
+    uint32_t _pad1[15];
+};
+
+struct abi_shm {
+    uint32_t magic;
+    uint32_t version;
+    struct abi_sizes sizes;
+    uint32_t n_lanes;
+    uint32_t n_devices;
+    uint32_t n_peers; /* capacities: handle indexes are below these */
+    uint32_t n_streams;
+    uint32_t n_subs;
+    uint32_t pid;
+    uint64_t started_us;
+    uint64_t bytes; /* of the whole memfd */
+    uint32_t n_drops;
+    uint32_t n_dones;
+    char backend[16];                     /* SRTP backend in use */
+    char devices_note[512];               /* what `auto` chose and why */
+    char drop_names[ABI_MAX_DROPS][24];   /* names of the counters in abi_lane_stats */
+    char done_names[ABI_MAX_DONES][24];
+    struct abi_device devices[ABI_MAX_DEVICES];
+};
+
+/* Where everything lies in the contract memfd. */
+struct abi_layout {
+    size_t lane[ABI_MAX_LANES]; /* struct abi_lane */
+    size_t cmd[ABI_MAX_LANES];
+    size_t evt[ABI_MAX_LANES];
+    size_t punt_in[ABI_MAX_LANES];  /* dataplane -> control */
+    size_t punt_out[ABI_MAX_LANES]; /* control -> dataplane */
+    size_t lane_stats[ABI_MAX_LANES];
+    size_t peer_stats;
+    size_t stream_stats;
+    size_t sub_stats;
+    size_t bytes;
+};
+
+static inline size_t abi_take_(size_t *at, size_t bytes)
+{
+    size_t here = *at;
+
+    *at = (here + bytes + ABI_LINE - 1) & ~(size_t)(ABI_LINE - 1);
+    return here;
+}
+
+static inline struct abi_layout abi_layout(uint32_t n_lanes, uint32_t n_peers,
+                                           uint32_t n_streams, uint32_t n_subs)
+{
+    struct abi_layout l = {.bytes = 0};
+    size_t at = 0;
+
+    (void)abi_take_(&at, sizeof(struct abi_shm));
+    for (uint32_t i = 0; i < n_lanes && i < ABI_MAX_LANES; i++) {
+        l.lane[i] = abi_take_(&at, sizeof(struct abi_lane));
+        l.cmd[i] = abi_take_(&at, ring_bytes(ABI_CMD_SLOTS, sizeof(struct abi_cmd)));
+        l.evt[i] = abi_take_(&at, ring_bytes(ABI_EVT_SLOTS, sizeof(struct abi_evt)));
+        l.punt_in[i] =
+            abi_take_(&at, ring_bytes(ABI_PUNT_SLOTS, sizeof(struct abi_datagram)));
+        l.punt_out[i] =
+            abi_take_(&at, ring_bytes(ABI_PUNT_SLOTS, sizeof(struct abi_datagram)));
+        l.lane_stats[i] = abi_take_(&at, sizeof(struct abi_lane_stats));
+    }
+    l.peer_stats = abi_take_(&at, (size_t)n_peers * sizeof(struct abi_peer_stats));
+    l.stream_stats = abi_take_(&at, (size_t)n_streams * sizeof(struct abi_stream_stats));
+    l.sub_stats = abi_take_(&at, (size_t)n_subs * sizeof(struct abi_sub_stats));
+    l.bytes = at;
+    return l;
+}
+
+static inline struct abi_sizes abi_sizes_here(void)
+{
+    return (struct abi_sizes){
+        .shm = sizeof(struct abi_shm),
+        .cmd = sizeof(struct abi_cmd),
+        .evt = sizeof(struct abi_evt),
+        .datagram = sizeof(struct abi_datagram),
+        .lane_stats = sizeof(struct abi_lane_stats),
+        .peer_stats = sizeof(struct abi_peer_stats),
+        .stream_stats = sizeof(struct abi_stream_stats),
+        .sub_stats = sizeof(struct abi_sub_stats),
+        .vault_peer = sizeof(struct vault_peer),
+        .vault_stream = sizeof(struct vault_stream),
+        .vault_sub = sizeof(struct vault_sub),
+        ._pad = 0,
+    };
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* Small numbers that both processes use for codecs, kinds and RTP header extensions. Fixed
+ * values: they stand in the vault and outlive either process.
+ *
+ * Pure, header-only. */
+#ifndef SFU_ABI_MEDIA_H
+#define SFU_ABI_MEDIA_H
+
+#include <stdint.h>
+
+enum abi_kind { ABI_AUDIO = 1, ABI_VIDEO = 2 };
+
+enum abi_codec {
+    ABI_CODEC_OPUS = 1,
+    ABI_CODEC_VP8 = 2,
+    ABI_CODEC_VP9 = 3,
+    ABI_CODEC_H264 = 4,
+    ABI_CODEC_AV1 = 5,
+    N_ABI_CODECS = 6
+};
+
+/* Header extensions by the id that the router gives them on every outgoing packet. */
+enum abi_ext {
+    ABI_EXT_MID = 1,
+    ABI_EXT_RID = 2,
+    ABI_EXT_REPAIRED_RID = 3,
+    ABI_EXT_ABS_SEND_TIME = 4,
+    ABI_EXT_TRANSPORT_CC = 5,
+    ABI_EXT_AUDIO_LEVEL = 6,
+    ABI_EXT_DEPENDENCY = 7,
+    ABI_EXT_VIDEO_ORIENTATION = 8,
+    ABI_EXT_TOFFSET = 9,
+    ABI_EXT_ABS_CAPTURE_TIME = 10,
+    ABI_EXT_PLAYOUT_DELAY = 11,
+    N_ABI_EXTS = 16 /* room; ids 12..15 are unused */
+};
+
+/* SRTP protection profiles by their IANA numbers (RFC 5764, RFC 7714). */
+enum abi_srtp_profile { ABI_SRTP_AES128_CM_SHA1_80 = 1, ABI_SRTP_AEAD_AES_128_GCM = 7 };
+
+#endif

@@ -1,0 +1,112 @@
+/* Counters that a lane publishes and control reads: per lane under a seqlock (so that the
+ * sums of one reading are exact), per object as plain words with one writer.
+ *
+ * 'frames_in' = every frame or datagram taken from a device. For each lane
+ *     frames_in = answered + ignored + sum(done) + sum(drops of ingress)
+ * and egress is counted apart: tx_packets, and the drops of the kinds overrun, protect,
+ * no_buffer and tx_full. */
+#ifndef SFU_ABI_STATS_H
+#define SFU_ABI_STATS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { ABI_MAX_DROPS = 48, ABI_MAX_DONES = 8 };
+
+struct abi_lane_counts {
+    uint64_t frames_in;
+    uint64_t answered; /* ARP, NDP, ping: answered by io/ */
+    uint64_t ignored;  /* not a datagram to the media port */
+    uint64_t rx_packets;
+    uint64_t rx_bytes; /* UDP payload */
+    uint64_t tx_packets;
+    uint64_t tx_bytes;
+    uint64_t forwards; /* media packets sent to subscribers */
+    uint64_t rtcp_out;
+    uint64_t datagrams_out; /* sent for control */
+    uint64_t loops;
+    uint64_t busy_loops; /* that moved at least one packet */
+    uint64_t sleeps;
+    uint64_t peers, streams, subs;         /* open now */
+    uint64_t buffers_free, buffers_total;  /* of the packet pool */
+    uint64_t ring_bytes_used;              /* of the stream rings' budget */
+    uint64_t drops_in[ABI_MAX_DROPS];      /* by enum drop_reason */
+    uint64_t drops_out[ABI_MAX_DROPS];
+    uint64_t done[ABI_MAX_DONES];
+};
+
+struct abi_lane_stats {
+    _Alignas(64) _Atomic uint32_t seq; /* odd while the lane writes */
+    uint32_t _pad;
+    uint64_t updated_us;
+    struct abi_lane_counts counts;
+};
+
+struct abi_peer_stats {
+    uint64_t handle; /* of whom these are; 0: nobody */
+    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+    uint64_t last_check_us; /* last valid consent check */
+    uint32_t remb_bps;      /* last REMB from this peer, 0 none */
+    uint32_t twcc_reports;  /* transport-cc feedback packets parsed from this peer */
+    uint32_t twcc_lost;     /* packets it reported missing */
+    uint32_t _pad;
+};
+
+struct abi_stream_stats {
+    uint64_t handle;
+    uint64_t packets, bytes; /* that reached the ring */
+    uint64_t lost;           /* by RFC 3550, A.3 */
+    uint64_t keyframes;
+    uint64_t pli_sent; /* key frame requests that went to the publisher */
+    uint64_t pli_asked; /* by subscribers and control, before merging */
+    uint32_t ssrc;
+    uint32_t jitter_us;
+    uint32_t subs;
+    uint32_t _pad;
+};
+
+struct abi_sub_stats {
+    uint64_t handle;
+    uint64_t packets, bytes; /* sent */
+    uint64_t skipped;        /* not sent: overrun, no buffer, device full */
+    uint64_t nacks;          /* numbers asked for again */
+    uint32_t lost;           /* from the subscriber's receiver reports */
+    uint32_t jitter_us;
+    uint32_t rtt_us;
+    uint32_t fraction_lost; /* of 256 */
+};
+
+/* Copies a consistent reading to 'out'. Returns 0, or -1 if the lane was caught writing
+ * (or died writing) for 'tries' tries; 'out' then holds the last, perhaps torn, copy. */
+static inline int abi_lane_stats_read(const struct abi_lane_stats *s, unsigned tries,
+                                      struct abi_lane_counts *out)
+{
+    while (tries-- > 0) {
+        uint32_t before = atomic_load_explicit(&s->seq, memory_order_acquire);
+
+        memcpy(out, &s->counts, sizeof(*out));
+        atomic_thread_fence(memory_order_acquire);
+        if ((before & 1) == 0 &&
+            atomic_load_explicit(&s->seq, memory_order_relaxed) == before) {
+            return 0;
+        }
+    }
+    return -1;
+}
+
+/* Publishes 'counts'. Thread: the lane. */
+static inline void abi_lane_stats_write(struct abi_lane_stats *s,
+                                        const struct abi_lane_counts *counts,
+                                        uint64_t now_us)
+{
+    uint32_t seq = atomic_load_explicit(&s->seq, memory_order_relaxed);
+
+    atomic_store_explicit(&s->seq, seq + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    memcpy(&s->counts, counts, sizeof(*counts));
+    s->updated_us = now_us;
+    atomic_store_explicit(&s->seq, seq + 2, memory_order_release);
+}
+
+#endif
