@@ -1,7 +1,7 @@
-/* A packet as the stages see it: the private area of an mbuf, without DPDK's types. io/ fills
- * it at rx and reads it at tx; lane/ allocates and frees. An ingress packet is a UDP payload
- * whose outer headers io/ has already taken off; an egress packet is written by the stages
- * from a header template (struct pkt_hdr) so that tx has nothing left to build.
+/* A packet as the stages see it: the private area of an mbuf, without DPDK's types. io/
+ * fills it at rx and reads it at tx; lane/ allocates and frees. An ingress packet is a UDP
+ * payload whose outer headers io/ has already taken off; an egress packet is written by the
+ * stages from a header template (struct pkt_hdr) so that tx has nothing left to build.
  *
  * Owner: the lane that received or allocated it. */
 #ifndef KCS_PKT_PKT_H
@@ -44,16 +44,18 @@ struct pkt {
     uint64_t pos;    /* egress: position in the stream's ring that it was read from */
     uint64_t now_us; /* ingress: when the burst was received */
 
-    const struct path *to; /* egress on devices without a header template; borrowed until tx */
-    struct path path;      /* ingress: where it came from */
+    const struct path
+        *to;          /* egress on devices without a header template; borrowed until tx */
+    struct path path; /* ingress: where it came from */
 };
 
-/* Outer headers of an egress path, made once by io_hdr_build() and copied for each packet. */
+/* Outer headers of an egress path, made once by io_hdr_build() and copied for each packet.
+ */
 struct pkt_hdr {
     uint8_t bytes[PKT_HDR_MAX];
-    uint8_t len;        /* 0: the kernel writes the headers (udp devices) */
-    uint8_t family;     /* 4 or 6 */
-    uint32_t ip_sum;    /* IPv4: folded sum of the header with length and checksum zero */
+    uint8_t len;     /* 0: the kernel writes the headers (udp devices) */
+    uint8_t family;  /* 4 or 6 */
+    uint32_t ip_sum; /* IPv4: folded sum of the header with length and checksum zero */
 };
 
 struct burst {
@@ -66,9 +68,9 @@ static inline void burst_push(struct burst *burst, struct pkt *pkt)
     burst->pkts[burst->n++] = pkt;
 }
 
-/* Writes the outer headers for 'payload_len' bytes of UDP payload to 'dst' (hdr->len bytes).
- * UDP checksums: IPv4 zero (RFC 768 allows it); IPv6 is computed by tx, because it covers
- * the encrypted bytes. */
+/* Writes the outer headers for 'payload_len' bytes of UDP payload to 'dst' (hdr->len
+ * bytes). UDP checksums: IPv4 zero (RFC 768 allows it); IPv6 is computed by tx, because it
+ * covers the encrypted bytes. */
 static inline void pkt_hdr_write(const struct pkt_hdr *hdr, uint8_t *dst,
                                  uint16_t payload_len)
 {

@@ -1,5 +1,6 @@
 /* THE contract between kcs-control and kcs-dataplane: how they meet and what lies in the
- * memory that they share. Fixed-width integers only; sizes are static-asserted; '_pad' is 0.
+ * memory that they share. Fixed-width integers only; sizes are static-asserted; '_pad' is
+ * 0.
  *
  * The dataplane listens on a Unix SOCK_SEQPACKET socket. Control connects and sends one
  * abi_hello; the dataplane answers one abi_welcome. When 'status' is 0 it carries, as
@@ -10,8 +11,8 @@
  *
  * The contract memfd is {abi_shm, then for each lane its rings and statistics, then the
  * object statistics}; abi_layout() computes every offset from the counts, and the side that
- * attaches checks that the header holds the same numbers. Both sides validate what the other
- * wrote: a bad command is answered with an error, never trusted.
+ * attaches checks that the header holds the same numbers. Both sides validate what the
+ * other wrote: a bad command is answered with an error, never trusted.
  *
  * Neighbours: cmd.h, evt.h (messages), stats.h (counters), vault.h (what survives). */
 #ifndef SFU_ABI_ABI_H
@@ -59,8 +60,8 @@ struct abi_hello {
 struct abi_welcome {
     uint32_t magic;
     uint32_t version;
-    int32_t status;  /* 0 or -errno: -EBUSY a control is attached, -EPROTO versions differ */
-    uint32_t pid;    /* of the dataplane */
+    int32_t status; /* 0 or -errno: -EBUSY a control is attached, -EPROTO versions differ */
+    uint32_t pid;   /* of the dataplane */
     uint32_t n_lanes;
     uint32_t _pad;
     char reason[104]; /* one line, NUL-terminated, when status is not 0 */
@@ -68,7 +69,7 @@ struct abi_welcome {
 
 /* A device as far as ICE candidates are concerned. */
 struct abi_addr {
-    uint8_t ip[16];     /* IPv4 mapped */
+    uint8_t ip[16];        /* IPv4 mapped */
     uint8_t public_ip[16]; /* what to announce (media.announce), else equal to ip */
     uint16_t public_port;
     uint8_t family; /* 4 or 6 */
@@ -86,7 +87,8 @@ struct abi_device {
     struct abi_addr addrs[ABI_MAX_ADDRS];
 };
 
-/* A STUN or DTLS datagram: punted to control with where it came from, or sent by control. */
+/* A STUN or DTLS datagram: punted to control with where it came from, or sent by control.
+ */
 struct abi_datagram {
     uint64_t time_us; /* CLOCK_MONOTONIC at reception; 0 when sent by control */
     uint64_t peer;    /* handle of the peer whose validated path this is, or 0 */
@@ -123,9 +125,9 @@ struct abi_shm {
     uint64_t bytes; /* of the whole memfd */
     uint32_t n_drops;
     uint32_t n_dones;
-    char backend[16];                     /* SRTP backend in use */
-    char devices_note[512];               /* what `auto` chose and why */
-    char drop_names[ABI_MAX_DROPS][24];   /* names of the counters in abi_lane_stats */
+    char backend[16];                   /* SRTP backend in use */
+    char devices_note[512];             /* what `auto` chose and why */
+    char drop_names[ABI_MAX_DROPS][24]; /* names of the counters in abi_lane_stats */
     char done_names[ABI_MAX_DONES][24];
     struct abi_device devices[ABI_MAX_DEVICES];
 };

@@ -28,10 +28,10 @@ struct abi_lane_counts {
     uint64_t loops;
     uint64_t busy_loops; /* that moved at least one packet */
     uint64_t sleeps;
-    uint64_t peers, streams, subs;         /* open now */
-    uint64_t buffers_free, buffers_total;  /* of the packet pool */
-    uint64_t ring_bytes_used;              /* of the stream rings' budget */
-    uint64_t drops_in[ABI_MAX_DROPS];      /* by enum drop_reason */
+    uint64_t peers, streams, subs;        /* open now */
+    uint64_t buffers_free, buffers_total; /* of the packet pool */
+    uint64_t ring_bytes_used;             /* of the stream rings' budget */
+    uint64_t drops_in[ABI_MAX_DROPS];     /* by enum drop_reason */
     uint64_t drops_out[ABI_MAX_DROPS];
     uint64_t done[ABI_MAX_DONES];
 };
@@ -58,7 +58,7 @@ struct abi_stream_stats {
     uint64_t packets, bytes; /* that reached the ring */
     uint64_t lost;           /* by RFC 3550, A.3 */
     uint64_t keyframes;
-    uint64_t pli_sent; /* key frame requests that went to the publisher */
+    uint64_t pli_sent;  /* key frame requests that went to the publisher */
     uint64_t pli_asked; /* by subscribers and control, before merging */
     uint32_t ssrc;
     uint32_t jitter_us;

@@ -48,7 +48,7 @@ struct vault_blob {
 };
 
 struct vault_peer_conf {
-    uint64_t handle; /* 0: the record is free */
+    uint64_t handle;  /* 0: the record is free */
     uint32_t profile; /* enum abi_srtp_profile; 0: no keys yet */
     uint8_t n_paths;
     uint8_t selected; /* index in paths; n_paths when none is selected yet */
@@ -70,7 +70,7 @@ struct vault_rx {
 };
 
 struct vault_peer_live {
-    uint64_t last_check_us;   /* CLOCK_BOOTTIME-free: CLOCK_MONOTONIC, same boot */
+    uint64_t last_check_us;   /* CLOCK_MONOTONIC */
     uint64_t rtcp_next_index; /* SRTCP, all our SSRCs share it */
     uint64_t twcc_next;       /* transport-wide sequence number, outgoing */
     uint64_t _pad;
@@ -94,6 +94,7 @@ struct vault_stream_conf {
     uint8_t mid[VAULT_MID_MAX];
     uint8_t rid[VAULT_RID_MAX];
     uint8_t ext_id[N_ABI_EXTS]; /* by enum abi_ext: the publisher's id, 0 not used */
+    uint32_t _pad2;
     struct vault_blob blob;
 };
 
@@ -121,18 +122,18 @@ struct vault_sub_conf {
 };
 
 struct vault_sub_live {
-    uint64_t next_index; /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
-    uint64_t seq_offset; /* outgoing = source - offset, modulo 2^64 */
-    uint64_t ts_offset;  /* likewise, modulo 2^32 */
+    uint64_t next_index;      /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
+    uint64_t seq_offset;      /* outgoing = source - offset, modulo 2^64 */
+    uint64_t ts_offset;       /* likewise, modulo 2^32 */
     uint64_t picture_offsets; /* picture id and TL0PICIDX offsets (layers) */
 };
 
-#define VAULT_RECORD(name)                                                                  \
-    struct vault_##name {                                                                   \
-        _Alignas(64) _Atomic uint64_t commit;                                               \
-        uint64_t _pad[7];                                                                   \
-        _Alignas(64) struct vault_##name##_conf conf[2];                                    \
-        _Alignas(64) struct vault_##name##_live live;                                       \
+#define VAULT_RECORD(name)                                                                 \
+    struct vault_##name {                                                                  \
+        _Alignas(64) _Atomic uint64_t commit;                                              \
+        uint64_t _pad[7];                                                                  \
+        _Alignas(64) struct vault_##name##_conf conf[2];                                   \
+        _Alignas(64) struct vault_##name##_live live;                                      \
     }
 
 VAULT_RECORD(peer);
@@ -190,44 +191,47 @@ static inline struct vault vault_view(void *mem, uint32_t n_peers, uint32_t n_st
  * -EAGAIN if the writer changed it under us (only a broken writer does so twice).
  * vault_X_write commits 'conf'. Thread: any reader; one writer (control).
  * vault_X_wipe frees the record and leaves nothing of it. */
-#define VAULT_ACCESS(name)                                                                  \
-    static inline int vault_##name##_read(const struct vault_##name *rec,                   \
-                                          struct vault_##name##_conf *out)                  \
-    {                                                                                       \
-        uint64_t before = atomic_load_explicit(&rec->commit, memory_order_acquire);         \
-                                                                                            \
-        if (before == 0) {                                                                  \
-            return -ENOENT;                                                                 \
-        }                                                                                   \
-        memcpy(out, &rec->conf[before & 1], sizeof(*out));                                  \
-        atomic_thread_fence(memory_order_acquire);                                          \
-        if (atomic_load_explicit(&rec->commit, memory_order_relaxed) - before > 0) {        \
-            return -EAGAIN;                                                                 \
-        }                                                                                   \
-        return out->handle == 0 ? -ENOENT : 0;                                              \
-    }                                                                                       \
-    static inline void vault_##name##_write(struct vault_##name *rec,                       \
-                                            const struct vault_##name##_conf *conf)         \
-    {                                                                                       \
-        uint64_t next = atomic_load_explicit(&rec->commit, memory_order_relaxed) + 1;       \
-                                                                                            \
-        memcpy(&rec->conf[next & 1], conf, sizeof(*conf));                                  \
-        atomic_store_explicit(&rec->commit, next, memory_order_release);                    \
-    }                                                                                       \
-    static inline void vault_##name##_wipe(struct vault_##name *rec)                        \
-    {                                                                                       \
-        uint64_t next = atomic_load_explicit(&rec->commit, memory_order_relaxed) + 1;       \
-                                                                                            \
-        explicit_bzero(&rec->conf[next & 1], sizeof(rec->conf[0]));                         \
-        atomic_store_explicit(&rec->commit, next, memory_order_release);                    \
-        explicit_bzero(&rec->conf[(next + 1) & 1], sizeof(rec->conf[0]));                   \
-        explicit_bzero(&rec->live, sizeof(rec->live));                                      \
+#define VAULT_ACCESS(name)                                                                 \
+    static inline int vault_##name##_read(const struct vault_##name *rec,                  \
+                                          struct vault_##name##_conf *out)                 \
+    {                                                                                      \
+        uint64_t before = atomic_load_explicit(&rec->commit, memory_order_acquire);        \
+                                                                                           \
+        if (before == 0) {                                                                 \
+            return -ENOENT;                                                                \
+        }                                                                                  \
+        memcpy(out, &rec->conf[before & 1], sizeof(*out));                                 \
+        atomic_thread_fence(memory_order_acquire);                                         \
+        if (atomic_load_explicit(&rec->commit, memory_order_relaxed) - before > 0) {       \
+            return -EAGAIN;                                                                \
+        }                                                                                  \
+        return out->handle == 0 ? -ENOENT : 0;                                             \
+    }                                                                                      \
+    static inline void vault_##name##_write(struct vault_##name *rec,                      \
+                                            const struct vault_##name##_conf *conf)        \
+    {                                                                                      \
+        uint64_t next = atomic_load_explicit(&rec->commit, memory_order_relaxed) + 1;      \
+                                                                                           \
+        memcpy(&rec->conf[next & 1], conf, sizeof(*conf));                                 \
+        atomic_store_explicit(&rec->commit, next, memory_order_release);                   \
+    }                                                                                      \
+    static inline void vault_##name##_wipe(struct vault_##name *rec)                       \
+    {                                                                                      \
+        uint64_t next = atomic_load_explicit(&rec->commit, memory_order_relaxed) + 1;      \
+                                                                                           \
+        explicit_bzero(&rec->conf[next & 1], sizeof(rec->conf[0]));                        \
+        atomic_store_explicit(&rec->commit, next, memory_order_release);                   \
+        explicit_bzero(&rec->conf[(next + 1) & 1], sizeof(rec->conf[0]));                  \
+        explicit_bzero(&rec->live, sizeof(rec->live));                                     \
     }
 
 VAULT_ACCESS(peer)
 VAULT_ACCESS(stream)
 VAULT_ACCESS(sub)
 
+_Static_assert(sizeof(struct vault_peer_conf) == 840, "vault_peer_conf layout");
+_Static_assert(sizeof(struct vault_stream_conf) == 544, "vault_stream_conf layout");
+_Static_assert(sizeof(struct vault_sub_conf) == 568, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
 
 #endif

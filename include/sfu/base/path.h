@@ -39,8 +39,7 @@ static inline void path_map_v4(uint8_t ip[16], const uint8_t v4[4])
 static inline bool path_same_tuple(const struct path *a, const struct path *b)
 {
     return a->device == b->device && a->remote_port == b->remote_port &&
-           a->local_port == b->local_port &&
-           memcmp(a->remote_ip, b->remote_ip, 16) == 0 &&
+           a->local_port == b->local_port && memcmp(a->remote_ip, b->remote_ip, 16) == 0 &&
            memcmp(a->local_ip, b->local_ip, 16) == 0;
 }
 
