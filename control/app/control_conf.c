@@ -1,0 +1,256 @@
+#include "app/control_conf.h"
+
+#include <arpa/inet.h>
+
+#include "sfu/conf/conf.h"
+
+static const struct control_conf defaults = {
+    .dataplane = {.socket = "/run/kcs/dataplane.sock"},
+    .http = {{.address = "::", .port = 8080}},
+    .n_http = 1,
+    .admin = {.socket = "/run/kcs/admin.sock",
+              .metrics_address = "127.0.0.1",
+              .metrics_port = 9090},
+    .web = {.root = "/usr/share/kcs/web"},
+    .auth = {.hs256_secret_file = ""},
+    .socketio = {.ping_interval_ms = 25000,
+                 .ping_timeout_ms = 20000,
+                 .max_payload = 1000000},
+    .dtls = {.threads = 1},
+    .limits = {.connections = 20000,
+               .rooms = 4096,
+               .participants_per_room = 10000,
+               .producers_per_participant = 16,
+               .consumers_per_participant = 256},
+    .log = {.level = CONTROL_LOG_INFO},
+};
+
+static const cyaml_strval_t level_names[] = {
+    {"error", CONTROL_LOG_ERROR},
+    {"warn", CONTROL_LOG_WARN},
+    {"info", CONTROL_LOG_INFO},
+    {"debug", CONTROL_LOG_DEBUG},
+};
+
+static const cyaml_schema_field_t dataplane_fields[] = {
+    CONF_STRING("socket", struct control_dataplane, socket),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t tls_fields[] = {
+    CONF_STRING("cert", struct control_tls, cert),
+    CONF_STRING("key", struct control_tls, key),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t http_fields[] = {
+    CONF_STRING("address", struct control_http, address),
+    CONF_UINT("port", struct control_http, port, 1, 65535),
+    CONF_MAPPING("tls", struct control_http, tls, tls_fields),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t http_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_http, http_fields)};
+
+static const cyaml_schema_field_t admin_fields[] = {
+    CONF_STRING("socket", struct control_admin, socket),
+    CONF_STRING("metrics_address", struct control_admin, metrics_address),
+    CONF_UINT("metrics_port", struct control_admin, metrics_port, 1, 65535),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t web_fields[] = {
+    CONF_STRING("root", struct control_web, root),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t auth_fields[] = {
+    CONF_STRING("hs256_secret_file", struct control_auth, hs256_secret_file),
+    CONF_STRING("hs256_secret", struct control_auth, hs256_secret),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t socketio_fields[] = {
+    CONF_UINT("ping_interval_ms", struct control_socketio, ping_interval_ms, 100, 600000),
+    CONF_UINT("ping_timeout_ms", struct control_socketio, ping_timeout_ms, 100, 600000),
+    CONF_UINT("max_payload", struct control_socketio, max_payload, 1024, 16777216),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t dtls_fields[] = {
+    CONF_UINT("threads", struct control_dtls, threads, 1, 16),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t limits_fields[] = {
+    CONF_UINT("connections", struct control_limits, connections, 1, 1000000),
+    CONF_UINT("rooms", struct control_limits, rooms, 1, 1000000),
+    CONF_UINT("participants_per_room", struct control_limits, participants_per_room, 1,
+              10000),
+    CONF_UINT("producers_per_participant", struct control_limits, producers_per_participant,
+              1, 256),
+    CONF_UINT("consumers_per_participant", struct control_limits, consumers_per_participant,
+              1, 4096),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t log_fields[] = {
+    CONF_ENUM("level", struct control_log, level, level_names),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t fields[] = {
+    CONF_MAPPING("dataplane", struct control_conf, dataplane, dataplane_fields),
+    CONF_LIST("http", struct control_conf, http, n_http, &http_value),
+    CONF_MAPPING("admin", struct control_conf, admin, admin_fields),
+    CONF_MAPPING("web", struct control_conf, web, web_fields),
+    CONF_MAPPING("auth", struct control_conf, auth, auth_fields),
+    CONF_MAPPING("socketio", struct control_conf, socketio, socketio_fields),
+    CONF_MAPPING("dtls", struct control_conf, dtls, dtls_fields),
+    CONF_MAPPING("limits", struct control_conf, limits, limits_fields),
+    CONF_MAPPING("log", struct control_conf, log, log_fields),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t top = CONF_TOP(struct control_conf, fields);
+
+static const char *check(const char *key, const char *text)
+{
+    unsigned char ip[16];
+
+    if ((strcmp(key, "http.address") == 0 || strcmp(key, "admin.metrics_address") == 0) &&
+        inet_pton(AF_INET, text, ip) != 1 && inet_pton(AF_INET6, text, ip) != 1) {
+        return "an IPv4 or IPv6 address";
+    }
+    if ((strcmp(key, "dataplane.socket") == 0 || strcmp(key, "admin.socket") == 0) &&
+        text[0] == '\0') {
+        return "set";
+    }
+    if (strcmp(key, "auth.hs256_secret") == 0 && text[0] != '\0' &&
+        strlen(text) < CONTROL_CONF_SECRET_MIN) {
+        return "at least 32 bytes (openssl rand -hex 32)";
+    }
+    return NULL;
+}
+
+static const struct conf_spec spec = {
+    .schema = &top, .defaults = &defaults, .check = check};
+
+/* What no single line shows; a listener without an address listens on all. */
+static int check_whole(const char *path, struct control_conf *conf, char *err, size_t cap)
+{
+    if (conf->n_http == 0) {
+        snprintf(err, cap, "%s: http is empty: nobody could connect", path);
+        return -EINVAL;
+    }
+    for (uint32_t i = 0; i < conf->n_http; i++) {
+        struct control_http *http = &conf->http[i];
+
+        if (http->port == 0) {
+            snprintf(err, cap, "%s: http[%u] needs a 'port'", path, i);
+            return -EINVAL;
+        }
+        if ((http->tls.cert[0] == '\0') != (http->tls.key[0] == '\0')) {
+            snprintf(err, cap, "%s: http[%u].tls needs both 'cert' and 'key'", path, i);
+            return -EINVAL;
+        }
+        if (http->address[0] == '\0') {
+            snprintf(http->address, sizeof(http->address), "::");
+        }
+    }
+    return 0;
+}
+
+int control_conf_load(const char *path, struct control_conf *out, char *err, size_t cap)
+{
+    int ret;
+
+    if (path == NULL) {
+        *out = defaults;
+        return 0;
+    }
+    ret = conf_load(path, &spec, out, err, cap);
+    return ret != 0 ? ret : check_whole(path, out, err, cap);
+}
+
+/* Takes 'secret' (borrowed) for the configuration; 'from' names its source in the error. */
+static int take_secret(struct control_conf *conf, const char *secret, size_t len,
+                       const char *from, char *err, size_t cap)
+{
+    if (len < CONTROL_CONF_SECRET_MIN || len >= sizeof(conf->auth.hs256_secret)) {
+        snprintf(
+            err, cap,
+            "%s: the HS256 secret has %zu bytes and must have %d to %zu: make one with "
+            "'openssl rand -hex 32'",
+            from, len, CONTROL_CONF_SECRET_MIN, sizeof(conf->auth.hs256_secret) - 1);
+        return -EINVAL;
+    }
+    memmove(conf->auth.hs256_secret, secret, len);
+    conf->auth.hs256_secret[len] = '\0';
+    return 0;
+}
+
+int control_conf_secret(struct control_conf *conf, char *err, size_t cap)
+{
+    const char *env = getenv("KCS_HS256_SECRET");
+    const char *path = conf->auth.hs256_secret_file;
+    char *text = NULL;
+    size_t len = 0;
+    int ret;
+
+    if (env != NULL && env[0] != '\0') {
+        return take_secret(conf, env, strlen(env), "KCS_HS256_SECRET", err, cap);
+    }
+    if (path[0] == '\0') {
+        const char *secret = conf->auth.hs256_secret;
+
+        if (secret[0] != '\0') {
+            return take_secret(conf, secret, strlen(secret), "auth.hs256_secret", err, cap);
+        }
+        snprintf(err, cap,
+                 "no HS256 secret: run 'openssl rand -hex 32 > FILE' and set "
+                 "auth.hs256_secret_file: FILE (or set KCS_HS256_SECRET)");
+        return -ENOENT;
+    }
+    ret = conf_slurp(path, &text, &len);
+    if (ret != 0) {
+        snprintf(err, cap,
+                 "auth.hs256_secret_file %s: %s; make it with 'openssl rand -hex 32 > %s'",
+                 path, strerror(-ret), path);
+        return ret;
+    }
+    size_t line = 0;
+
+    while (line < len && text[line] != '\n' && text[line] != '\r' && text[line] != '\0') {
+        line++;
+    }
+    ret = take_secret(conf, text, line, path, err, cap);
+    explicit_bzero(text, len);
+    free(text);
+    return ret;
+}
+
+int control_conf_check(const char *path, FILE *file)
+{
+    struct control_conf conf;
+    char err[512];
+    int ret = control_conf_load(path, &conf, err, sizeof(err));
+    int secret_ret = ret == 0 ? control_conf_secret(&conf, err, sizeof(err)) : 0;
+
+    if (ret == 0) {
+        explicit_bzero(conf.auth.hs256_secret, sizeof(conf.auth.hs256_secret));
+        snprintf(conf.auth.hs256_secret, sizeof(conf.auth.hs256_secret), "%s",
+                 secret_ret == 0 ? "********" : "");
+        ret = conf_print(&spec, &conf, file);
+        if (ret != 0) {
+            fprintf(stderr, "kcs-control: cannot print: %s\n", strerror(-ret));
+            return 1;
+        }
+    }
+    if (ret != 0 || secret_ret != 0) {
+        fprintf(stderr, "kcs-control: %s\n", err);
+        return 4;
+    }
+    return 0;
+}

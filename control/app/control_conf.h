@@ -1,0 +1,107 @@
+/* The configuration of kcs-control: what conf/control.yaml may say, its defaults and its
+ * limits. Read once at start; each module is handed its own section. */
+#ifndef APP_CONTROL_CONF_H
+#define APP_CONTROL_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { CONTROL_CONF_HTTP = 8, CONTROL_CONF_SECRET_MIN = 32 /* RFC 7518, section 3.2 */ };
+
+enum control_log_level {
+    CONTROL_LOG_ERROR,
+    CONTROL_LOG_WARN,
+    CONTROL_LOG_INFO,
+    CONTROL_LOG_DEBUG
+};
+
+struct control_dataplane {
+    char socket[108]; /* where the dataplane listens; sun_path's size */
+};
+
+struct control_tls {
+    char cert[256]; /* PEM chain; empty: plain HTTP */
+    char key[256];
+};
+
+struct control_http {
+    char address[64]; /* "::" is every address, IPv4 too */
+    uint16_t port;
+    struct control_tls tls;
+};
+
+struct control_admin {
+    char socket[108]; /* kcsctl; guarded by file permissions */
+    char metrics_address[64];
+    uint16_t metrics_port;
+};
+
+struct control_web {
+    char root[256]; /* directory of the page; empty: none is served */
+};
+
+struct control_auth {
+    char hs256_secret_file[256];
+    char hs256_secret[256]; /* at least CONTROL_CONF_SECRET_MIN bytes; never printed */
+};
+
+struct control_socketio {
+    uint32_t ping_interval_ms;
+    uint32_t ping_timeout_ms;
+    uint32_t max_payload; /* bytes */
+};
+
+struct control_dtls {
+    uint16_t threads;
+};
+
+struct control_limits {
+    uint32_t connections; /* Socket.IO clients */
+    uint32_t rooms;
+    uint32_t participants_per_room;
+    uint32_t producers_per_participant;
+    uint32_t consumers_per_participant;
+};
+
+struct control_log {
+    enum control_log_level level;
+};
+
+struct control_conf {
+    struct control_dataplane dataplane;
+    struct control_http http[CONTROL_CONF_HTTP];
+    uint32_t n_http;
+    struct control_admin admin;
+    struct control_web web;
+    struct control_auth auth;
+    struct control_socketio socketio;
+    struct control_dtls dtls;
+    struct control_limits limits;
+    struct control_log log;
+};
+
+/* Reads 'path' (NULL: only defaults) into 'out' (filled). The secret is only where the file
+ * says it; control_conf_secret() fetches it.
+ *
+ * err  filled on failure with one line that names file, line and cure
+ *
+ * Returns 0, -EINVAL if the file is wrong, or the errno of reading it. At start only. */
+int control_conf_load(const char *path, struct control_conf *out, char *err, size_t cap);
+
+/* Puts the secret into conf->auth.hs256_secret: that of the environment (KCS_HS256_SECRET),
+ * else the first line of hs256_secret_file, else the one written in the configuration.
+ *
+ * err  filled on failure with one line that says how to make one
+ *
+ * Returns 0, -ENOENT if there is none, -EINVAL if it is too short or too long, or the errno
+ * of reading the file. The caller wipes the secret with explicit_bzero(). */
+int control_conf_secret(struct control_conf *conf, char *err, size_t cap);
+
+/* What --check-config does: reads 'path' and the secret as above and prints the effective
+ * configuration as YAML to 'file', the secret masked, or the error to stderr. Returns the
+ * program's exit status: 0, 1 or 4. */
+int control_conf_check(const char *path, FILE *file);
+
+#endif

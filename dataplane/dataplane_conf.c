@@ -1,0 +1,213 @@
+#include "dataplane_conf.h"
+
+#include <arpa/inet.h>
+
+#include "sfu/conf/conf.h"
+
+static const struct dataplane_conf defaults = {
+    .socket = "/run/kcs/dataplane.sock",
+    .media = {.devices = {"auto"}, .n_devices = 1, .port = 40000},
+    .veth = {.name = "kcs0", .ipv4 = "10.77.77.2/24", .ipv6 = "fd77:6b63:7300::2/64"},
+    .lanes = {.count = 1, .idle = DATAPLANE_IDLE_ADAPTIVE},
+    .memory = {.hugepages = DATAPLANE_HUGE_AUTO, .packets = 32768, .streams_mib = 64},
+    .limits = {.peers = 4096, .streams = 4096, .subscriptions = 32768},
+    .crypto = {.backend = DATAPLANE_CRYPTO_IPSEC_MB},
+};
+
+static const cyaml_strval_t idle_names[] = {
+    {"adaptive", DATAPLANE_IDLE_ADAPTIVE},
+    {"busy", DATAPLANE_IDLE_BUSY},
+};
+
+static const cyaml_strval_t hugepages_names[] = {
+    {"auto", DATAPLANE_HUGE_AUTO},
+    {"on", DATAPLANE_HUGE_ON},
+    {"off", DATAPLANE_HUGE_OFF},
+};
+
+static const cyaml_strval_t backend_names[] = {
+    {"ipsec_mb", DATAPLANE_CRYPTO_IPSEC_MB},
+    {"libsrtp2", DATAPLANE_CRYPTO_LIBSRTP2},
+};
+
+static const cyaml_schema_value_t device_value = {
+    CYAML_VALUE_STRING(CYAML_FLAG_DEFAULT, char[128], 1, 127)};
+
+static const cyaml_schema_value_t cpu_value = {CONF_UINT_VALUE(uint16_t, 0, 1023)};
+
+static const cyaml_schema_field_t announce_fields[] = {
+    CONF_STRING("local", struct dataplane_announce, local),
+    CONF_STRING("public", struct dataplane_announce, public),
+    CONF_UINT("port", struct dataplane_announce, port, 1, 65535),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t announce_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct dataplane_announce, announce_fields)};
+
+static const cyaml_schema_field_t media_fields[] = {
+    CONF_LIST("devices", struct dataplane_media, devices, n_devices, &device_value),
+    CONF_UINT("port", struct dataplane_media, port, 1, 65535),
+    CONF_LIST("announce", struct dataplane_media, announce, n_announce, &announce_value),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t veth_fields[] = {
+    CONF_STRING("name", struct dataplane_veth, name),
+    CONF_STRING("ipv4", struct dataplane_veth, ipv4),
+    CONF_STRING("ipv6", struct dataplane_veth, ipv6),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t lanes_fields[] = {
+    CONF_UINT("count", struct dataplane_lanes, count, 1, DATAPLANE_CONF_CPUS),
+    CONF_LIST("cpus", struct dataplane_lanes, cpus, n_cpus, &cpu_value),
+    CONF_ENUM("idle", struct dataplane_lanes, idle, idle_names),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t memory_fields[] = {
+    CONF_ENUM("hugepages", struct dataplane_memory, hugepages, hugepages_names),
+    CONF_UINT("packets", struct dataplane_memory, packets, 1024, 4194304),
+    CONF_UINT("streams_mib", struct dataplane_memory, streams_mib, 1, 65536),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t limits_fields[] = {
+    CONF_UINT("peers", struct dataplane_limits, peers, 2, 65536),
+    CONF_UINT("streams", struct dataplane_limits, streams, 2, 65536),
+    CONF_UINT("subscriptions", struct dataplane_limits, subscriptions, 2, 4194304),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t crypto_fields[] = {
+    CONF_ENUM("backend", struct dataplane_crypt, backend, backend_names),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t fields[] = {
+    CONF_STRING("socket", struct dataplane_conf, socket),
+    CONF_MAPPING("media", struct dataplane_conf, media, media_fields),
+    CONF_MAPPING("veth", struct dataplane_conf, veth, veth_fields),
+    CONF_MAPPING("lanes", struct dataplane_conf, lanes, lanes_fields),
+    CONF_MAPPING("memory", struct dataplane_conf, memory, memory_fields),
+    CONF_MAPPING("limits", struct dataplane_conf, limits, limits_fields),
+    CONF_MAPPING("crypto", struct dataplane_conf, crypto, crypto_fields),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t top = CONF_TOP(struct dataplane_conf, fields);
+
+static bool is_address(const char *text)
+{
+    unsigned char ip[16];
+
+    return inet_pton(AF_INET, text, ip) == 1 || inet_pton(AF_INET6, text, ip) == 1;
+}
+
+/* "ADDRESS/LENGTH" with room for two hosts. */
+static bool is_prefix(const char *text, int family, long max_len)
+{
+    const char *slash = strchr(text, '/');
+    char address[64], *end;
+    unsigned char ip[16];
+    long len;
+
+    if (slash == NULL || (size_t)(slash - text) >= sizeof(address)) {
+        return false;
+    }
+    memcpy(address, text, (size_t)(slash - text));
+    address[slash - text] = '\0';
+    len = strtol(slash + 1, &end, 10);
+    return inet_pton(family, address, ip) == 1 && end != slash + 1 && *end == '\0' &&
+           len >= 8 && len <= max_len;
+}
+
+static bool is_device(const char *text)
+{
+    static const char *const with_name[] = {"af_xdp:", "udp:"};
+
+    for (size_t i = 0; i < CYAML_ARRAY_LEN(with_name); i++) {
+        size_t len = strlen(with_name[i]);
+
+        if (strncmp(text, with_name[i], len) == 0) {
+            return text[len] != '\0';
+        }
+    }
+    return strcmp(text, "auto") == 0 || strcmp(text, "veth") == 0 ||
+           strcmp(text, "udp") == 0;
+}
+
+static const char *check(const char *key, const char *text)
+{
+    if (strcmp(key, "media.devices") == 0 && !is_device(text)) {
+        return "one of auto, veth, udp, udp:ADDRESS, af_xdp:INTERFACE";
+    }
+    if ((strcmp(key, "media.announce.local") == 0 ||
+         strcmp(key, "media.announce.public") == 0) &&
+        !is_address(text)) {
+        return "an IPv4 or IPv6 address";
+    }
+    if (strcmp(key, "veth.ipv4") == 0 && !is_prefix(text, AF_INET, 30)) {
+        return "an IPv4 address with its prefix length, at most 30 (10.77.77.2/24)";
+    }
+    if (strcmp(key, "veth.ipv6") == 0 && !is_prefix(text, AF_INET6, 126)) {
+        return "an IPv6 address with its prefix length, at most 126 (fd77::2/64)";
+    }
+    if ((strcmp(key, "socket") == 0 || strcmp(key, "veth.name") == 0) && text[0] == '\0') {
+        return "set";
+    }
+    return NULL;
+}
+
+static const struct conf_spec spec = {
+    .schema = &top, .defaults = &defaults, .check = check};
+
+/* What no single line shows. */
+static int check_whole(const char *path, const struct dataplane_conf *conf, char *err,
+                       size_t cap)
+{
+    const struct dataplane_media *media = &conf->media;
+
+    if (media->n_devices == 0) {
+        snprintf(err, cap, "%s: media.devices is empty: name one, or 'auto'", path);
+        return -EINVAL;
+    }
+    if (conf->lanes.n_cpus != 0 && conf->lanes.n_cpus != conf->lanes.count) {
+        snprintf(err, cap, "%s: lanes.cpus names %u CPUs for lanes.count %u: give one each",
+                 path, conf->lanes.n_cpus, conf->lanes.count);
+        return -EINVAL;
+    }
+    for (uint32_t i = 0; i < media->n_announce; i++) {
+        if (media->announce[i].local[0] == '\0' || media->announce[i].public[0] == '\0') {
+            snprintf(err, cap, "%s: media.announce[%u] needs both 'local' and 'public'",
+                     path, i);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+int dataplane_conf_load(const char *path, struct dataplane_conf *out, char *err, size_t cap)
+{
+    int ret;
+
+    if (path == NULL) {
+        *out = defaults;
+        return 0;
+    }
+    ret = conf_load(path, &spec, out, err, cap);
+    return ret != 0 ? ret : check_whole(path, out, err, cap);
+}
+
+int dataplane_conf_check(const char *path, FILE *file)
+{
+    struct dataplane_conf conf;
+    char err[512];
+
+    if (dataplane_conf_load(path, &conf, err, sizeof(err)) != 0) {
+        fprintf(stderr, "kcs-dataplane: %s\n", err);
+        return 4;
+    }
+    return conf_print(&spec, &conf, file) == 0 ? 0 : 1;
+}

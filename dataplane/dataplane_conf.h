@@ -1,0 +1,91 @@
+/* The configuration of kcs-dataplane: what conf/dataplane.yaml may say, its defaults and
+ * its limits. Read once at start by main.c; nothing later looks at the file. */
+#ifndef DATAPLANE_CONF_H
+#define DATAPLANE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+    DATAPLANE_CONF_DEVICES = 8,
+    DATAPLANE_CONF_ANNOUNCE = 16,
+    DATAPLANE_CONF_CPUS = 64,
+};
+
+enum dataplane_idle { DATAPLANE_IDLE_ADAPTIVE, DATAPLANE_IDLE_BUSY };
+enum dataplane_hugepages { DATAPLANE_HUGE_AUTO, DATAPLANE_HUGE_ON, DATAPLANE_HUGE_OFF };
+enum dataplane_backend { DATAPLANE_CRYPTO_IPSEC_MB, DATAPLANE_CRYPTO_LIBSRTP2 };
+
+/* A candidate seen from outside a 1:1 NAT. */
+struct dataplane_announce {
+    char local[64];  /* our address behind the NAT */
+    char public[64]; /* the address that clients are told */
+    uint16_t port;   /* the port that clients are told; 0: media.port */
+};
+
+struct dataplane_media {
+    char devices[DATAPLANE_CONF_DEVICES][128]; /* veth, af_xdp:IFACE, udp[:ADDR], auto */
+    uint32_t n_devices;
+    uint16_t port; /* one UDP port for all peers of a device */
+    struct dataplane_announce announce[DATAPLANE_CONF_ANNOUNCE];
+    uint32_t n_announce;
+};
+
+/* The private pair of the device 'veth'. The addresses, with prefix length, are those of
+ * the dataplane's end; the kernel's end has the lowest other host address of the network.
+ */
+struct dataplane_veth {
+    char name[16];
+    char ipv4[64];
+    char ipv6[64];
+};
+
+struct dataplane_lanes {
+    uint16_t count;
+    uint16_t
+        cpus[DATAPLANE_CONF_CPUS]; /* lane i runs on cpus[i]; empty: the kernel's choice */
+    uint32_t n_cpus;
+    enum dataplane_idle idle;
+};
+
+struct dataplane_memory {
+    enum dataplane_hugepages hugepages;
+    uint32_t packets;     /* packet buffers, all lanes */
+    uint32_t streams_mib; /* budget of all stream rings */
+};
+
+struct dataplane_limits {
+    uint32_t peers;
+    uint32_t streams;
+    uint32_t subscriptions;
+};
+
+struct dataplane_crypt {
+    enum dataplane_backend backend;
+};
+
+struct dataplane_conf {
+    char socket[108]; /* where control attaches; sun_path's size */
+    struct dataplane_media media;
+    struct dataplane_veth veth;
+    struct dataplane_lanes lanes;
+    struct dataplane_memory memory;
+    struct dataplane_limits limits;
+    struct dataplane_crypt crypto;
+};
+
+/* Reads 'path' (NULL: only defaults) into 'out' (filled).
+ *
+ * err  filled on failure with one line that names file, line and cure
+ *
+ * Returns 0, -EINVAL if the file is wrong, or the errno of reading it. At start only. */
+int dataplane_conf_load(const char *path, struct dataplane_conf *out, char *err,
+                        size_t cap);
+
+/* What --check-config does: reads 'path' as above and prints the effective configuration as
+ * YAML to 'file', or the error to stderr. Returns the program's exit status: 0, 1 or 4. */
+int dataplane_conf_check(const char *path, FILE *file);
+
+#endif

@@ -1,0 +1,191 @@
+/* The sample of control's configuration equals the defaults; the secret is found where it
+ * may be and never printed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/control_conf.h"
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+
+static char dir[] = "/tmp/kcs-control-conf-XXXXXX";
+
+/* Writes 'text' to 'name' in the working directory. */
+static void put(const char *name, const char *text)
+{
+    FILE *file = fopen(name, "we");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+    assert_int_equal(fclose(file), 0);
+}
+
+static void expect_error(const char *text, const char *wanted)
+{
+    struct control_conf conf;
+    char err[512] = "";
+
+    put("c.yaml", text);
+    assert_int_equal(control_conf_load("c.yaml", &conf, err, sizeof(err)), -EINVAL);
+    assert_string_equal(err, wanted);
+}
+
+static void sample_equals_the_defaults(void **state)
+{
+    struct control_conf sample, defaults;
+    char err[512] = "";
+    (void)state;
+
+    assert_int_equal(control_conf_load(NULL, &defaults, err, sizeof(err)), 0);
+    if (control_conf_load(KCS_TEST_VECTORS "/../../conf/control.yaml", &sample, err,
+                          sizeof(err)) != 0) {
+        fail_msg("%s", err);
+    }
+    assert_memory_equal(&sample, &defaults, sizeof(sample));
+}
+
+static void listeners_replace_the_default_one(void **state)
+{
+    struct control_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    put("c.yaml", "http:\n- port: 80\n- {address: '127.0.0.1', port: 443, "
+                  "tls: {cert: c, key: k}}\n");
+    assert_int_equal(control_conf_load("c.yaml", &conf, err, sizeof(err)), 0);
+    assert_int_equal(conf.n_http, 2);
+    assert_string_equal(conf.http[0].address, "::");
+    assert_int_equal(conf.http[0].port, 80);
+    assert_string_equal(conf.http[1].tls.key, "k");
+}
+
+static void listener_that_cannot_work_is_refused(void **state)
+{
+    (void)state;
+    expect_error("http: []\n", "c.yaml: http is empty: nobody could connect");
+    expect_error("http:\n- address: '::1'\n", "c.yaml: http[0] needs a 'port'");
+    expect_error("http:\n- address: localhost\n",
+                 "c.yaml:2: 'http.address' must be an IPv4 or IPv6 address");
+    expect_error("http:\n- {port: 1, tls: {cert: x}}\n",
+                 "c.yaml: http[0].tls needs both 'cert' and 'key'");
+    expect_error("http:\n- prot: 1\n",
+                 "c.yaml:2: unknown key 'prot' (did you mean 'port'?)");
+}
+
+static void secret_of_the_environment_comes_before_the_file(void **state)
+{
+    struct control_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    put("s", SECRET "-file\n");
+    put("c.yaml", "auth: {hs256_secret_file: s, hs256_secret: " SECRET "-yaml}\n");
+    assert_int_equal(control_conf_load("c.yaml", &conf, err, sizeof(err)), 0);
+
+    assert_int_equal(setenv("KCS_HS256_SECRET", SECRET "-env", 1), 0);
+    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), 0);
+    assert_string_equal(conf.auth.hs256_secret, SECRET "-env");
+
+    assert_int_equal(unsetenv("KCS_HS256_SECRET"), 0);
+    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), 0);
+    assert_string_equal(conf.auth.hs256_secret, SECRET "-file");
+
+    put("c.yaml", "auth: {hs256_secret: " SECRET "-yaml}\n");
+    assert_int_equal(control_conf_load("c.yaml", &conf, err, sizeof(err)), 0);
+    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), 0);
+    assert_string_equal(conf.auth.hs256_secret, SECRET "-yaml");
+}
+
+static void secret_missing_or_too_short_says_how_to_make_one(void **state)
+{
+    struct control_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    assert_int_equal(control_conf_load(NULL, &conf, err, sizeof(err)), 0);
+    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), -ENOENT);
+    assert_non_null(strstr(err, "openssl rand -hex 32 > FILE"));
+
+    put("s", "short\n");
+    snprintf(conf.auth.hs256_secret_file, sizeof(conf.auth.hs256_secret_file), "s");
+    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), -EINVAL);
+    assert_non_null(strstr(err, "s: the HS256 secret has 5 bytes"));
+    assert_null(strstr(err, "short"));
+
+    snprintf(conf.auth.hs256_secret_file, sizeof(conf.auth.hs256_secret_file), "none");
+    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), -ENOENT);
+    assert_non_null(strstr(err, "auth.hs256_secret_file none: No such file"));
+
+    expect_error("auth:\n  hs256_secret: short\n",
+                 "c.yaml:2: 'auth.hs256_secret' must be at least 32 bytes "
+                 "(openssl rand -hex 32)");
+}
+
+static void check_masks_the_secret(void **state)
+{
+    char text[4096] = "";
+    FILE *out = tmpfile();
+    (void)state;
+
+    assert_non_null(out);
+    put("c.yaml", "auth: {hs256_secret: " SECRET "}\nlog: {level: debug}\n");
+    assert_int_equal(control_conf_check("c.yaml", out), 0);
+    rewind(out);
+    assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
+    fclose(out);
+    assert_null(strstr(text, SECRET));
+    assert_non_null(strstr(text, "********"));
+    assert_non_null(strstr(text, "level: debug"));
+    assert_non_null(strstr(text, "port: 8080"));
+}
+
+static void check_of_a_configuration_that_cannot_start_is_4(void **state)
+{
+    FILE *out = tmpfile();
+    (void)state;
+
+    assert_non_null(out);
+    put("c.yaml", "# no secret\n");
+    assert_int_equal(control_conf_check("c.yaml", out), 4);
+    put("c.yaml", "htpp: []\n");
+    assert_int_equal(control_conf_check("c.yaml", out), 4);
+    assert_int_equal(control_conf_check("none.yaml", out), 4);
+    fclose(out);
+}
+
+static int enter_fresh_directory(void **state)
+{
+    (void)state;
+    unsetenv("KCS_HS256_SECRET");
+    return mkdtemp(dir) != NULL && chdir(dir) == 0 ? 0 : -1;
+}
+
+static int leave_directory(void **state)
+{
+    (void)state;
+    (void)unlink("c.yaml");
+    (void)unlink("s");
+    return chdir("/") == 0 && rmdir(dir) == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sample_equals_the_defaults),
+        cmocka_unit_test(listeners_replace_the_default_one),
+        cmocka_unit_test(listener_that_cannot_work_is_refused),
+        cmocka_unit_test(secret_of_the_environment_comes_before_the_file),
+        cmocka_unit_test(secret_missing_or_too_short_says_how_to_make_one),
+        cmocka_unit_test(check_masks_the_secret),
+        cmocka_unit_test(check_of_a_configuration_that_cannot_start_is_4),
+    };
+
+    return cmocka_run_group_tests(tests, enter_fresh_directory, leave_directory);
+}

@@ -1,0 +1,133 @@
+/* The sample of the dataplane's configuration equals the defaults, and what the schema
+ * alone does not see is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dataplane_conf.h"
+
+static int load_text(const char *text, struct dataplane_conf *conf, char *err, size_t cap)
+{
+    char path[] = "/tmp/kcs-dataplane-conf-XXXXXX";
+    int fd = mkstemp(path);
+    int ret;
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    ret = dataplane_conf_load(path, conf, err, cap);
+    unlink(path);
+    return ret;
+}
+
+static void expect_error(const char *text, const char *part)
+{
+    struct dataplane_conf conf;
+    char err[512] = "";
+
+    assert_int_equal(load_text(text, &conf, err, sizeof(err)), -EINVAL);
+    if (strstr(err, part) == NULL) {
+        fail_msg("'%s' does not say '%s'", err, part);
+    }
+}
+
+static void sample_equals_the_defaults(void **state)
+{
+    struct dataplane_conf sample, defaults;
+    char err[512] = "";
+    (void)state;
+
+    assert_int_equal(dataplane_conf_load(NULL, &defaults, err, sizeof(err)), 0);
+    if (dataplane_conf_load(KCS_TEST_VECTORS "/../../conf/dataplane.yaml", &sample, err,
+                            sizeof(err)) != 0) {
+        fail_msg("%s", err);
+    }
+    assert_memory_equal(&sample, &defaults, sizeof(sample));
+}
+
+static void every_device_kind_is_taken(void **state)
+{
+    struct dataplane_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    assert_int_equal(load_text("media:\n  devices: [veth, 'udp:127.0.0.1', udp, "
+                               "'af_xdp:eth0', auto]\n",
+                               &conf, err, sizeof(err)),
+                     0);
+    assert_int_equal(conf.media.n_devices, 5);
+    assert_string_equal(conf.media.devices[3], "af_xdp:eth0");
+}
+
+static void device_of_unknown_kind_is_refused(void **state)
+{
+    (void)state;
+    expect_error("media:\n  devices:\n  - vteh\n", ":3: 'media.devices' must be one of");
+    expect_error("media:\n  devices: ['af_xdp:']\n", "must be one of");
+    expect_error("media:\n  devices: []\n", "media.devices is empty");
+}
+
+static void address_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    expect_error("veth:\n  ipv4: 10.0.0.1\n", ":2: 'veth.ipv4' must be an IPv4 address");
+    expect_error("veth:\n  ipv4: 10.0.0.1/31\n", "at most 30");
+    expect_error("veth:\n  ipv6: 10.0.0.1/24\n", "'veth.ipv6' must be an IPv6 address");
+    expect_error("media:\n  announce:\n  - local: here\n", ":3: 'media.announce.local'");
+    expect_error("media:\n  announce:\n  - local: 10.0.0.1\n", "needs both");
+}
+
+static void cpus_are_one_for_each_lane(void **state)
+{
+    struct dataplane_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    expect_error("lanes:\n  count: 2\n  cpus: [1]\n", "give one each");
+    assert_int_equal(
+        load_text("lanes:\n  count: 2\n  cpus: [1, 3]\n", &conf, err, sizeof(err)), 0);
+    assert_int_equal(conf.lanes.cpus[1], 3);
+}
+
+static void check_prints_the_effective_configuration(void **state)
+{
+    char path[] = "/tmp/kcs-dataplane-conf-XXXXXX", text[4096] = "";
+    const char *yaml = "media:\n  port: 5004\n";
+    int fd = mkstemp(path);
+    FILE *out = tmpfile();
+    (void)state;
+
+    assert_true(fd >= 0);
+    assert_non_null(out);
+    assert_int_equal(write(fd, yaml, strlen(yaml)), strlen(yaml));
+    close(fd);
+    assert_int_equal(dataplane_conf_check(path, out), 0);
+    unlink(path);
+    rewind(out);
+    assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
+    fclose(out);
+    assert_non_null(strstr(text, "port: 5004"));
+    assert_non_null(strstr(text, "backend: ipsec_mb"));
+    assert_int_equal(dataplane_conf_check("/nonexistent.yaml", stdout), 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sample_equals_the_defaults),
+        cmocka_unit_test(every_device_kind_is_taken),
+        cmocka_unit_test(device_of_unknown_kind_is_refused),
+        cmocka_unit_test(address_that_is_none_is_refused),
+        cmocka_unit_test(cpus_are_one_for_each_lane),
+        cmocka_unit_test(check_prints_the_effective_configuration),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
