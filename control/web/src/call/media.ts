@@ -1,0 +1,235 @@
+/* The media of one stay in a room: the device, a transport for each direction, own producers and
+ * consumers of the others'.  Made anew after every (re)join, closed with it; call.ts keeps the
+ * tracks and says what to send and to receive.
+ *
+ * The transports are created at once but connect lazily, when first used (mediasoup-client). */
+import { Device, type types } from 'mediasoup-client';
+import type { CodecName } from '../options';
+import type { Direction, Kind, ProducerInfo, RoomJoined, Source } from './protocol';
+import { personOf } from './protocol';
+import type { Signaling } from './signaling';
+
+const START_KBPS = 1_000; /* before the first estimate; Chrome's own start is 300 */
+
+export interface Remote {
+    consumerId: string;
+    producerId: string;
+    kind: Kind;
+    track: MediaStreamTrack;
+    paused: boolean; /* by its producer */
+}
+
+export class Media {
+    private readonly device: Device;
+    private readonly producers = new Map<Kind, types.Producer>();
+    private readonly consumers = new Map<string, types.Consumer>(); /* by producer id */
+    private send: types.Transport | undefined;
+    private recv: types.Transport | undefined;
+    private closed = false;
+
+    private constructor(
+        private readonly signaling: Signaling,
+        private readonly onTransportState: (direction: Direction, state: string) => void,
+    ) {
+        this.device = new Device();
+    }
+
+    /* Loads the router's capabilities and creates both transports.  Rejects with SignalError, or
+     * with mediasoup-client's UnsupportedError where the browser has no WebRTC. */
+    static async open(
+        signaling: Signaling,
+        room: RoomJoined,
+        onTransportState: (direction: Direction, state: string) => void,
+    ): Promise<Media> {
+        const media = new Media(signaling, onTransportState);
+
+        try {
+            await media.device.load({ routerRtpCapabilities: room.rtp_capabilities });
+            [media.send, media.recv] = await Promise.all([
+                media.createTransport('send', room.ice_servers),
+                media.createTransport('recv', room.ice_servers),
+            ]);
+        } catch (error) {
+            media.close();
+            throw error;
+        }
+        return media;
+    }
+
+    canSend(kind: Kind): boolean {
+        return this.device.canProduce(kind);
+    }
+
+    isSending(kind: Kind): boolean {
+        return this.producers.has(kind);
+    }
+
+    /* Starts to send a track; with `paused`, tells the room so from the beginning.  The track
+     * stays the caller's: it is not stopped by close(). */
+    async produce(
+        track: MediaStreamTrack,
+        source: Source,
+        paused: boolean,
+        codec?: CodecName,
+    ): Promise<void> {
+        const kind = track.kind as Kind;
+        if (this.send === undefined) {
+            throw new Error('no transport to send on');
+        }
+        const producer = await this.send.produce({
+            track,
+            codec: codec === undefined || kind === 'audio' ? undefined : this.findCodec(codec),
+            codecOptions:
+                kind === 'audio'
+                    ? { opusDtx: true, opusFec: true }
+                    : { videoGoogleStartBitrate: START_KBPS },
+            stopTracks: false,
+            disableTrackOnPause: false,
+            appData: { source, paused },
+        });
+        if (paused) {
+            producer.pause();
+        }
+        this.producers.set(kind, producer);
+    }
+
+    /* Swaps the track of a producer without telling the others; null sends nothing. */
+    async replaceTrack(kind: Kind, track: MediaStreamTrack | null): Promise<void> {
+        await this.producers.get(kind)?.replaceTrack({ track });
+    }
+
+    async setPaused(kind: Kind, paused: boolean): Promise<void> {
+        const producer = this.producers.get(kind);
+
+        if (producer === undefined || producer.paused === paused) {
+            return;
+        }
+        if (paused) {
+            producer.pause();
+        } else {
+            producer.resume();
+        }
+        await this.signaling.request(paused ? 'produce:pause' : 'produce:resume', {
+            producer_id: producer.id,
+        });
+    }
+
+    /* Receives a remote producer.  Resolves with null when the room closed meanwhile. */
+    async consume(info: ProducerInfo): Promise<Remote | null> {
+        if (this.recv === undefined || this.consumers.has(info.producer_id)) {
+            return null;
+        }
+        const reply = await this.signaling.request('consume', {
+            transport_id: this.recv.id,
+            producer_id: info.producer_id,
+            rtp_capabilities: this.device.recvRtpCapabilities,
+        });
+        const consumer = await this.recv.consume({
+            id: reply.consumer_id,
+            producerId: reply.producer_id,
+            kind: reply.kind,
+            rtpParameters: reply.rtp_parameters,
+            streamId: personOf(info) || undefined, /* one stream a person: lips in step */
+        });
+        if (this.closed) {
+            consumer.close();
+            return null;
+        }
+        this.consumers.set(info.producer_id, consumer);
+        await this.signaling.request('consumer:resume', { consumer_id: reply.consumer_id });
+        return {
+            consumerId: reply.consumer_id,
+            producerId: reply.producer_id,
+            kind: reply.kind,
+            track: consumer.track,
+            paused: reply.producer_paused,
+        };
+    }
+
+    /* Forgets the consumer of a producer that is gone; unknown ids are ignored. */
+    dropConsumer(producerId: string): void {
+        this.consumers.get(producerId)?.close();
+        this.consumers.delete(producerId);
+    }
+
+    producerOfConsumer(consumerId: string): string | undefined {
+        for (const [producerId, consumer] of this.consumers) {
+            if (consumer.id === consumerId) {
+                return producerId;
+            }
+        }
+        return undefined;
+    }
+
+    /* For stats.ts. */
+    transports(): { send?: types.Transport; recv?: types.Transport } {
+        return { send: this.send, recv: this.recv };
+    }
+
+    receiving(): { producerId: string; consumer: types.Consumer }[] {
+        return [...this.consumers].map(([producerId, consumer]) => ({ producerId, consumer }));
+    }
+
+    close(): void {
+        this.closed = true;
+        this.send?.close();
+        this.recv?.close();
+        this.producers.clear();
+        this.consumers.clear();
+    }
+
+    private findCodec(name: CodecName): types.RtpCodecCapability {
+        const mime = `video/${name}`;
+        const codec = this.device.sendRtpCapabilities.codecs?.find(
+            (entry) => entry.mimeType.toLowerCase() === mime,
+        );
+        if (codec === undefined) {
+            throw new Error(`This browser and the node have no ${name.toUpperCase()} in common.`);
+        }
+        return codec;
+    }
+
+    private async createTransport(
+        direction: Direction,
+        iceServers: RTCIceServer[],
+    ): Promise<types.Transport> {
+        const reply = await this.signaling.request('transport:create', { direction });
+        const options: types.TransportOptions = {
+            id: reply.transport_id,
+            iceParameters: reply.ice_parameters,
+            iceCandidates: reply.ice_candidates,
+            dtlsParameters: reply.dtls_parameters,
+            iceServers,
+        };
+        const transport =
+            direction === 'send'
+                ? this.device.createSendTransport(options)
+                : this.device.createRecvTransport(options);
+
+        transport.on('connect', ({ dtlsParameters }, done, failed) => {
+            this.signaling
+                .request('transport:connect', {
+                    transport_id: transport.id,
+                    dtls_parameters: dtlsParameters,
+                })
+                .then(done, failed);
+        });
+        transport.on('produce', ({ kind, rtpParameters, appData }, done, failed) => {
+            this.signaling
+                .request('produce', {
+                    transport_id: transport.id,
+                    kind,
+                    rtp_parameters: rtpParameters,
+                    source: appData['source'] as Source,
+                    paused: appData['paused'] === true,
+                })
+                .then((created) => done({ id: created.producer_id }), failed);
+        });
+        transport.on('connectionstatechange', (state) => {
+            if (!this.closed) {
+                this.onTransportState(direction, state);
+            }
+        });
+        return transport;
+    }
+}

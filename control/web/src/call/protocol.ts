@@ -1,0 +1,128 @@
+/* The part of the node's Socket.IO interface (namespace /meeting) that a call uses: names and
+ * shapes exactly as on the wire.  Fields are snake_case; inside mediasoup-client's own objects
+ * they stay camelCase.  Types only: nothing here runs. */
+import type { types } from 'mediasoup-client';
+
+export type Kind = 'audio' | 'video';
+export type Source = 'mic' | 'camera' | 'screen' | 'screen_audio';
+export type Direction = 'send' | 'recv';
+
+/* One person.  `participant_id` tells two tabs apart that came by the same invitation; where a
+ * server knows only users, `user_id` stands for it (see personOf). */
+export interface WithPerson {
+    user_id: string;
+    participant_id?: string;
+}
+
+export interface ParticipantInfo extends WithPerson {
+    display_name?: string;
+    name?: string;
+    role?: string;
+}
+
+export interface ProducerInfo extends WithPerson {
+    producer_id: string;
+    kind: Kind;
+    source?: Source;
+    paused?: boolean;
+    display_name?: string;
+}
+
+export interface MeetingInfo {
+    id?: string;
+    meeting_id?: string;
+    meeting_name?: string;
+}
+
+export interface RoomJoined extends Partial<WithPerson> {
+    meeting: MeetingInfo;
+    your_role: string;
+    permissions: string[] | Record<string, boolean>;
+    participants: ParticipantInfo[];
+    participant_count?: number;
+    producers: ProducerInfo[];
+    rtp_capabilities: types.RtpCapabilities;
+    ice_servers: RTCIceServer[];
+    resume_token?: string;
+}
+
+export interface TransportCreated {
+    transport_id: string;
+    direction: Direction;
+    ice_parameters: types.IceParameters;
+    ice_candidates: types.IceCandidate[];
+    dtls_parameters: types.DtlsParameters;
+}
+
+export interface ProducerCreated {
+    producer_id: string;
+    kind: Kind;
+}
+
+export interface ConsumerCreated extends WithPerson {
+    consumer_id: string;
+    producer_id: string;
+    kind: Kind;
+    rtp_parameters: types.RtpParameters;
+    type: string;
+    producer_paused: boolean;
+}
+
+/* Requests: event, what it takes, what its ack brings when ok. */
+export interface Requests {
+    'room:join': {
+        payload: {
+            meeting_id: string;
+            display_name: string;
+            rtp_capabilities?: types.RtpCapabilities;
+            resume_token?: string;
+        };
+        reply: RoomJoined;
+    };
+    'room:leave': { payload: { meeting_id: string }; reply: object };
+    'transport:create': { payload: { direction: Direction }; reply: TransportCreated };
+    'transport:connect': {
+        payload: { transport_id: string; dtls_parameters: types.DtlsParameters };
+        reply: object;
+    };
+    produce: {
+        payload: {
+            transport_id: string;
+            kind: Kind;
+            rtp_parameters: types.RtpParameters;
+            source: Source;
+            paused?: boolean;
+        };
+        reply: ProducerCreated;
+    };
+    'produce:close': { payload: { producer_id: string }; reply: object };
+    'produce:pause': { payload: { producer_id: string }; reply: object };
+    'produce:resume': { payload: { producer_id: string }; reply: object };
+    consume: {
+        payload: {
+            transport_id: string;
+            producer_id: string;
+            rtp_capabilities: types.RtpCapabilities;
+        };
+        reply: ConsumerCreated;
+    };
+    'consumer:resume': { payload: { consumer_id: string }; reply: object };
+    'consumer:close': { payload: { consumer_id: string }; reply: object };
+}
+
+/* What the server says unasked. */
+export interface Events {
+    'participant:joined': ParticipantInfo;
+    'participant:left': WithPerson & { reason?: string };
+    'new-producer': ProducerInfo;
+    'producer:closed': { producer_id: string };
+    'producer:paused': { producer_id: string };
+    'producer:resumed': { producer_id: string };
+    'consumer:closed': { consumer_id: string; reason?: string };
+    'room:closed': { reason?: string };
+    error: { code?: string; message?: string; event?: string };
+}
+
+export function personOf(who: Partial<WithPerson>): string {
+    return who.participant_id ?? who.user_id ?? '';
+}

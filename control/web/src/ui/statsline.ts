@@ -1,0 +1,89 @@
+/* The line of figures: what is sent and received, in which codec, how fast, how well protected. */
+import type { Call } from '../call/call';
+import { collectStats, type CallStats } from '../call/stats';
+import { el } from './dom';
+
+const PERIOD_MS = 1_000;
+
+export class StatsLine {
+    readonly element = el('p', { class: 'stats', hidden: true, 'aria-label': 'Statistics' });
+    private readonly bytes = new Map<string, { at: number; count: number }>();
+    private timer: number | undefined;
+
+    get shown(): boolean {
+        return !this.element.hidden;
+    }
+
+    toggle(call: Call): void {
+        this.element.hidden = !this.element.hidden;
+        this.stop();
+        if (this.shown) {
+            this.timer = window.setInterval(() => void this.refresh(call), PERIOD_MS);
+            void this.refresh(call);
+        }
+    }
+
+    stop(): void {
+        window.clearInterval(this.timer);
+        this.bytes.clear();
+    }
+
+    private async refresh(call: Call): Promise<void> {
+        const stats = await collectStats(call).catch(() => undefined);
+
+        if (stats !== undefined) {
+            this.element.replaceChildren(
+                ...this.describe(stats).map((part) => el('span', {}, part)),
+            );
+        }
+    }
+
+    private describe(stats: CallStats): string[] {
+        const sent = stats.sent.map((entry) =>
+            [
+                `↑ ${entry.codec || entry.kind}`,
+                size(entry),
+                this.rate(`up ${entry.kind}`, entry.bytesSent),
+            ]
+                .filter(Boolean)
+                .join(' '),
+        );
+        const received = stats.received.map((entry) =>
+            [
+                `↓ ${entry.name}: ${entry.codec || entry.kind}`,
+                size(entry),
+                this.rate(entry.producerId, entry.bytesReceived),
+                entry.packetsLost > 0 ? `${entry.packetsLost} lost` : '',
+            ]
+                .filter(Boolean)
+                .join(' '),
+        );
+        const path = stats.transports.recv ?? stats.transports.send;
+        const parts = [...sent, ...received];
+
+        if (path?.srtpCipher) {
+            parts.push(path.srtpCipher);
+        }
+        if (path?.roundTripMs != null) {
+            parts.push(`RTT ${Math.round(path.roundTripMs)} ms`);
+        }
+        return parts.length > 0 ? parts : ['no media yet'];
+    }
+
+    /* Bit rate since the last look; empty the first time. */
+    private rate(key: string, count: number): string {
+        const at = performance.now();
+        const before = this.bytes.get(key);
+
+        this.bytes.set(key, { at, count });
+        if (before === undefined || at <= before.at || count < before.count) {
+            return '';
+        }
+        const kbps = ((count - before.count) * 8) / (at - before.at);
+        return kbps >= 1_000 ? `${(kbps / 1_000).toFixed(1)} Mb/s` : `${kbps.toFixed(0)} kb/s`;
+    }
+}
+
+function size(entry: { width?: number; height?: number }): string {
+    return entry.width ? `${entry.width}×${entry.height}` : '';
+}
