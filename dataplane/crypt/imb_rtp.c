@@ -1,0 +1,225 @@
+/* ipsec-mb backend: bursts of SRTP packets. GCM goes packet by packet, each filling the
+ * vector units by itself; counter mode and HMAC-SHA1 are collected and run as one batch of
+ * each. */
+#include "crypt/imb.h"
+#include "crypt/mac.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The keys of 1,000 subscribers do not stay in the first two cache levels. Expanded keys
+ * are asked for this many packets ahead (144 ns a packet against 401 without, at 10,000
+ * keys). */
+enum { KEYS_AHEAD = 3 };
+
+/* What counter mode and HMAC-SHA1 read of a key, with AES-128. */
+enum { CM_HOT_BYTES = (int)offsetof(struct imb_key, rtp.cm.aes) + 176 };
+
+static const struct imb_key *key_of(const struct crypt_op *op)
+{
+    return (const struct imb_key *)op->key->bytes;
+}
+
+static void prefetch_heads(const struct crypt_op *ops, uint16_t n)
+{
+    for (uint16_t i = 0; i < n; i++) {
+        __builtin_prefetch(ops[i].key);
+    }
+}
+
+/* Reads the key's first line, which prefetch_heads() has brought. */
+static inline void prefetch_sched(const struct imb_key *key)
+{
+    const unsigned end = key->head.profile == CRYPT_AEAD_AES_128_GCM
+                             ? CRYPT_KEY_HOT_BYTES
+                             : (unsigned)CM_HOT_BYTES;
+
+    for (unsigned i = 64; i < end; i += 64) {
+        __builtin_prefetch((const uint8_t *)key + i);
+    }
+}
+
+static inline void prefetch_ahead(const struct crypt_op *ops, uint16_t i, uint16_t n)
+{
+    if (i == 0) {
+        for (uint16_t k = 1; k < KEYS_AHEAD && k < n; k++) {
+            prefetch_sched(key_of(&ops[k]));
+        }
+    }
+    if (i + KEYS_AHEAD < n) {
+        prefetch_sched(key_of(&ops[i + KEYS_AHEAD]));
+    }
+}
+
+static void gcm_protect(struct imb_ctx *ctx, struct crypt_op *op, const struct imb_key *key)
+{
+    uint8_t iv[16];
+
+    imb_iv(iv, true, key->salt, op->ssrc, op->index);
+    IMB_AES128_GCM_ENC(ctx->mgr, &key->rtp.gcm, &ctx->gcm, op->dst, op->src, op->len, iv,
+                       op->dst - op->hdr_len, op->hdr_len, op->dst + op->len,
+                       CRYPT_TAG_MAX);
+    op->status = 0;
+}
+
+static void gcm_unprotect(struct imb_ctx *ctx, struct crypt_op *op,
+                          const struct imb_key *key)
+{
+    const size_t len = (size_t)op->len - CRYPT_TAG_MAX;
+    uint8_t tag[CRYPT_TAG_MAX];
+    uint8_t iv[16];
+
+    if (op->len < CRYPT_TAG_MAX) {
+        op->status = -EBADMSG;
+        return;
+    }
+    imb_iv(iv, true, key->salt, op->ssrc, op->index);
+    IMB_AES128_GCM_DEC(ctx->mgr, &key->rtp.gcm, &ctx->gcm, op->dst, op->src, len, iv,
+                       op->src - op->hdr_len, op->hdr_len, tag, sizeof(tag));
+    if (mac_equal(tag, op->src + len, sizeof(tag))) {
+        op->status = 0;
+    } else {
+        memset(op->dst, 0, len);
+        op->status = -EBADMSG;
+    }
+}
+
+/* Adds one packet to the cipher's batch; an empty payload needs none. */
+static uint32_t cm_push(struct imb_ctx *ctx, uint32_t n, const struct crypt_op *op,
+                        size_t len)
+{
+    const struct imb_key *key = key_of(op);
+
+    if (len == 0) {
+        return n;
+    }
+    imb_iv(ctx->ivs[n], false, key->salt, op->ssrc, op->index);
+    imb_job_cipher(&ctx->jobs[n], &key->rtp, ctx->ivs[n], op->src, op->dst, len);
+    return n + 1;
+}
+
+/* The MAC covers header, ciphertext and ROC (RFC 3711, 4.2): the ROC is put where the tag
+ * goes. */
+static void cm_protect(struct imb_ctx *ctx, uint32_t n, const struct profile *profile)
+{
+    uint32_t n_cipher = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        n_cipher = cm_push(ctx, n_cipher, ctx->ops[i], ctx->ops[i]->len);
+    }
+    imb_run_cipher(ctx, n_cipher);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct crypt_op *op = ctx->ops[i];
+
+        store_be32(op->dst + op->len, (uint32_t)(op->index >> 16));
+        imb_job_hash(&ctx->jobs[i], &key_of(op)->rtp, op->dst - op->hdr_len,
+                     (size_t)op->hdr_len + op->len + 4, ctx->tags[i]);
+    }
+    imb_run_hash(ctx, n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct crypt_op *op = ctx->ops[i];
+
+        memcpy(op->dst + op->len, ctx->tags[i], profile->tag_len);
+        op->status = 0;
+    }
+}
+
+/* The tag's place in the received packet holds the ROC for a while, as a hash job takes one
+ * piece of memory and copying the packet would cost more. Returns how many are authentic.
+ */
+static uint16_t cm_unprotect(struct imb_ctx *ctx, uint32_t n, const struct profile *profile)
+{
+    uint32_t n_cipher = 0;
+    uint16_t n_ok = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct crypt_op *op = ctx->ops[i];
+        uint8_t *tag = (uint8_t *)op->src + op->len - profile->tag_len;
+
+        memcpy(ctx->sent[i], tag, profile->tag_len);
+        store_be32(tag, (uint32_t)(op->index >> 16));
+        imb_job_hash(&ctx->jobs[i], &key_of(op)->rtp, op->src - op->hdr_len,
+                     (size_t)op->hdr_len + op->len - profile->tag_len + 4, ctx->tags[i]);
+    }
+    imb_run_hash(ctx, n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct crypt_op *op = ctx->ops[i];
+        const size_t len = (size_t)op->len - profile->tag_len;
+
+        memcpy((uint8_t *)op->src + len, ctx->sent[i], profile->tag_len);
+        if (!mac_equal(ctx->tags[i], ctx->sent[i], profile->tag_len)) {
+            op->status = -EBADMSG;
+            continue;
+        }
+        n_cipher = cm_push(ctx, n_cipher, op, len);
+        op->status = 0;
+        n_ok++;
+    }
+    imb_run_cipher(ctx, n_cipher);
+    return n_ok;
+}
+
+uint16_t imb_protect(struct crypt_ctx *base, struct crypt_op *ops, uint16_t n)
+{
+    struct imb_ctx *ctx = (struct imb_ctx *)base;
+    uint32_t n_cm = 0;
+    uint16_t n_ok = 0;
+
+    prefetch_heads(ops, n);
+    for (uint16_t i = 0; i < n; i++) {
+        const struct imb_key *key = key_of(&ops[i]);
+
+        prefetch_ahead(ops, i, n);
+        switch (key->head.profile) {
+        case CRYPT_AEAD_AES_128_GCM:
+            gcm_protect(ctx, &ops[i], key);
+            n_ok++;
+            break;
+        case CRYPT_AES128_CM_SHA1_80:
+            ctx->ops[n_cm++] = &ops[i];
+            break;
+        default:
+            ops[i].status = -EINVAL;
+            break;
+        }
+    }
+    if (n_cm > 0) {
+        cm_protect(ctx, n_cm, profile_find(CRYPT_AES128_CM_SHA1_80));
+    }
+    return (uint16_t)(n_ok + n_cm);
+}
+
+uint16_t imb_unprotect(struct crypt_ctx *base, struct crypt_op *ops, uint16_t n)
+{
+    const struct profile *cm = profile_find(CRYPT_AES128_CM_SHA1_80);
+    struct imb_ctx *ctx = (struct imb_ctx *)base;
+    uint32_t n_cm = 0;
+    uint16_t n_ok = 0;
+
+    prefetch_heads(ops, n);
+    for (uint16_t i = 0; i < n; i++) {
+        const struct imb_key *key = key_of(&ops[i]);
+
+        prefetch_ahead(ops, i, n);
+        switch (key->head.profile) {
+        case CRYPT_AEAD_AES_128_GCM:
+            gcm_unprotect(ctx, &ops[i], key);
+            n_ok = (uint16_t)(n_ok + (ops[i].status == 0));
+            break;
+        case CRYPT_AES128_CM_SHA1_80:
+            if (ops[i].len < cm->tag_len) {
+                ops[i].status = -EBADMSG;
+            } else {
+                ctx->ops[n_cm++] = &ops[i];
+            }
+            break;
+        default:
+            ops[i].status = -EINVAL;
+            break;
+        }
+    }
+    if (n_cm > 0) {
+        n_ok = (uint16_t)(n_ok + cm_unprotect(ctx, n_cm, cm));
+    }
+    return n_ok;
+}
