@@ -145,7 +145,7 @@ def place(name):
 
 def resolve(name, target, files):
     """The file of the tree that '#include "target"' in 'name' means, or None."""
-    for base in (os.path.dirname(name), "include", "dataplane", "control"):
+    for base in (os.path.dirname(name), "include", "dataplane", "control", "tools"):
         path = os.path.normpath(os.path.join(base, target))
         if path in files:
             return path
@@ -234,7 +234,7 @@ def check_headers(files):
     def compile_one(name):
         area = place(name)[0]
         roots = {"sfu": [], "dataplane": ["dataplane"], "control": ["control"],
-                 "tools": ["dataplane", "control"]}[area]
+                 "tools": ["dataplane", "control", "tools"]}[area]
         cmd = ["gcc", "-x", "c", "-std=gnu11", "-D_GNU_SOURCE", "-fsyntax-only",
                "-march=x86-64-v3", *WARNINGS, "-I" + os.path.join(ROOT, "include")]
         cmd += ["-I" + os.path.join(ROOT, r) for r in roots] + flags

@@ -1,0 +1,57 @@
+/* What the subcommands of kcsctl share: the options of the command line and the exit codes.
+ * main.c parses and dispatches; a subcommand prints its result to stdout, its error to
+ * stderr with what to do, and returns one of the exit codes. */
+#ifndef KCSCTL_KCSCTL_H
+#define KCSCTL_KCSCTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_BAD_CONFIG };
+
+#define KCSCTL_SOCKET "/run/kcs/admin.sock"
+
+/* All options of all subcommands; main.c refuses those that a subcommand does not take.
+ * Strings are borrowed from argv, NULL if not given. */
+struct options {
+    const char *socket;
+    bool json;
+    const char *meeting;
+    const char *name;
+    const char *role;
+    const char *ttl;
+    const char *secret_file;
+    const char *user;
+    const char *tenant;
+};
+
+struct command {
+    const char *name;
+    const char *path;    /* admin resource of a plain read, else NULL */
+    const char *takes;   /* letters of the options it takes, as in getopt */
+    const char *summary; /* one line */
+    int (*run)(const struct command *command, const struct options *options,
+               const char *argument);
+    const char *argument; /* its one positional argument, or NULL */
+};
+
+extern const struct command kcsctl_commands[]; /* ends with a NULL name */
+
+/* GETs command->path from the node and prints it. */
+int kcsctl_read(const struct command *command, const struct options *options,
+                const char *argument);
+
+/* Mints a meeting token with the secret of --secret-file or KCS_HS256_SECRET, offline. */
+int kcsctl_token(const struct command *command, const struct options *options,
+                 const char *argument);
+
+/* Looks at this machine for what a node needs; fails if something makes it impossible. */
+int kcsctl_doctor(const struct command *command, const struct options *options,
+                  const char *argument);
+
+/* Prints the completion script of the shell 'argument'. */
+int kcsctl_completion(const struct command *command, const struct options *options,
+                      const char *argument);
+
+#endif
