@@ -1,0 +1,306 @@
+#include "proto/ice_lite.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/base64.h"
+#include "sfu/wire/stun.h"
+
+static bool ice_chars(const char *text, size_t min, size_t max)
+{
+    size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                              "0123456789+/");
+
+    return text[len] == '\0' && len >= min && len <= max;
+}
+
+int ice_lite_init(struct ice_lite *ice, const char *ufrag, const char *pwd)
+{
+    if (!ice_chars(ufrag, ICE_UFRAG_MIN, ICE_UFRAG_MAX) ||
+        !ice_chars(pwd, ICE_PWD_MIN, ICE_PWD_MAX)) {
+        return -EINVAL;
+    }
+    memset(ice, 0, sizeof(*ice));
+    strcpy(ice->ufrag, ufrag);
+    strcpy(ice->pwd, pwd);
+    ice->selected = -1;
+    return 0;
+}
+
+void ice_lite_fini(struct ice_lite *ice)
+{
+    explicit_bzero(ice, sizeof(*ice));
+    ice->selected = -1;
+}
+
+const struct path *ice_lite_selected(const struct ice_lite *ice)
+{
+    return ice->selected >= 0 ? &ice->paths[ice->selected].path : NULL;
+}
+
+static int find_path(const struct ice_lite *ice, const struct path *path)
+{
+    for (int i = 0; i < ice->n_paths; i++) {
+        if (path_same_tuple(&ice->paths[i].path, path)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+bool ice_lite_is_validated(const struct ice_lite *ice, const struct path *path)
+{
+    return find_path(ice, path) >= 0;
+}
+
+/* A slot for a new path: a free one, else that of the path unseen for longest, but never
+ * the selected one. */
+static int path_slot(struct ice_lite *ice)
+{
+    int oldest = -1;
+
+    if (ice->n_paths < ICE_MAX_PATHS) {
+        return ice->n_paths++;
+    }
+    for (int i = 0; i < ICE_MAX_PATHS; i++) {
+        if (i != ice->selected &&
+            (oldest < 0 || ice->paths[i].seen_us < ice->paths[oldest].seen_us)) {
+            oldest = i;
+        }
+    }
+    return oldest;
+}
+
+static bool txid_known(const struct ice_lite *ice, const uint8_t *txid)
+{
+    uint32_t n = ice->n_txids < ICE_TXIDS ? ice->n_txids : ICE_TXIDS;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (memcmp(ice->txids[i], txid, STUN_TXID_LEN) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void txid_remember(struct ice_lite *ice, const uint8_t *txid)
+{
+    memcpy(ice->txids[ice->n_txids % ICE_TXIDS], txid, STUN_TXID_LEN);
+    ice->n_txids++;
+    if (ice->n_txids == 2 * ICE_TXIDS) {
+        ice->n_txids = ICE_TXIDS; /* full stays full, and the number never wraps */
+    }
+}
+
+/* The key of one HMAC, and whether the library was able to compute it: without memory the
+ * tag is not one, and must neither be compared nor sent. */
+struct hmac_key {
+    const char *pwd;
+    bool failed;
+};
+
+static void hmac_pwd(void *ctx, const uint8_t *data, size_t len, uint8_t out[STUN_MAC_LEN])
+{
+    struct hmac_key *key = ctx;
+    unsigned n = STUN_MAC_LEN;
+
+    memset(out, 0, STUN_MAC_LEN);
+    key->failed =
+        HMAC(EVP_sha1(), key->pwd, (int)strlen(key->pwd), data, len, out, &n) == NULL;
+}
+
+/* ---- judging ---- */
+
+static bool username_ours(const struct ice_lite *ice, const struct stun_msg *msg)
+{
+    size_t len = strlen(ice->ufrag);
+
+    return msg->username_len > len + 1 && memcmp(msg->username, ice->ufrag, len) == 0 &&
+           msg->username[len] == ':';
+}
+
+static enum ice_verdict judge(const struct ice_lite *ice, const struct stun_msg *msg)
+{
+    struct hmac_key key = {.pwd = ice->pwd};
+
+    if (msg->type != STUN_BINDING_REQUEST) {
+        return ICE_NOT_REQUEST;
+    }
+    if (!msg->has_fingerprint) {
+        return ICE_MALFORMED;
+    }
+    if (msg->username == NULL || msg->mac == NULL) {
+        return ICE_BAD_REQUEST;
+    }
+    if (!username_ours(ice, msg) || !stun_mac_ok(msg, hmac_pwd, &key) || key.failed) {
+        return ICE_UNAUTHENTICATED;
+    }
+    if (msg->unknown_attr != 0) {
+        return ICE_UNKNOWN_ATTR;
+    }
+    if (msg->ice_controlled) {
+        return ICE_ROLE_CONFLICT;
+    }
+    return msg->ice_controlling && msg->priority != 0 ? ICE_ACCEPTED : ICE_BAD_REQUEST;
+}
+
+/* An authentic check arrived: notes its path and what it nominates. */
+static enum ice_verdict accept_check(struct ice_lite *ice, const struct stun_msg *msg,
+                                     const struct path *path, uint64_t now_us,
+                                     struct ice_result *res)
+{
+    bool fresh = !txid_known(ice, msg->txid);
+    int i = find_path(ice, path);
+
+    if (i < 0) {
+        if (!fresh) {
+            return ICE_REPLAYED;
+        }
+        i = path_slot(ice);
+        res->path_validated = true;
+    }
+    ice->paths[i] = (struct ice_path){.path = *path, .seen_us = now_us};
+    if (!fresh) {
+        return ICE_ACCEPTED;
+    }
+    txid_remember(ice, msg->txid);
+
+    /* A peer that numbers its nominations means the largest; one that does not, the last.
+     */
+    bool wants = msg->use_candidate && !ice->has_nomination;
+
+    if (msg->has_nomination &&
+        (!ice->has_nomination || msg->nomination > ice->nomination)) {
+        ice->has_nomination = true;
+        ice->nomination = msg->nomination;
+        wants = true;
+    }
+    if (wants && ice->selected != i) {
+        ice->selected = (int8_t)i;
+        res->path_selected = true;
+    }
+    return ICE_ACCEPTED;
+}
+
+/* ---- answering ---- */
+
+static uint16_t error_code(enum ice_verdict verdict)
+{
+    switch (verdict) {
+    case ICE_BAD_REQUEST:
+        return 400;
+    case ICE_UNAUTHENTICATED:
+        return 401;
+    case ICE_UNKNOWN_ATTR:
+        return 420;
+    case ICE_ROLE_CONFLICT:
+        return 487;
+    case ICE_ACCEPTED:
+    case ICE_MALFORMED:
+    case ICE_NOT_REQUEST:
+    case ICE_REPLAYED:
+        break;
+    }
+    return 0;
+}
+
+static size_t answer(const struct ice_lite *ice, enum ice_verdict verdict,
+                     const struct stun_msg *msg, const struct path *path, uint8_t *out)
+{
+    struct hmac_key key = {.pwd = ice->pwd};
+    uint16_t code = error_code(verdict);
+    struct stun_writer x;
+    int len;
+
+    if (verdict == ICE_ACCEPTED) {
+        stun_write_begin(&x, out, ICE_MAX_RESPONSE, STUN_BINDING_SUCCESS, msg->txid);
+        stun_write_mapped(&x, path->remote_ip, path->family, path->remote_port);
+    } else if (code != 0) {
+        stun_write_begin(&x, out, ICE_MAX_RESPONSE, STUN_BINDING_ERROR, msg->txid);
+        stun_write_error(&x, code);
+    } else {
+        return 0;
+    }
+    if (verdict == ICE_UNKNOWN_ATTR) {
+        uint8_t attr[2];
+
+        store_be16(attr, msg->unknown_attr);
+        stun_write_attr(&x, STUN_UNKNOWN_ATTRIBUTES, attr, sizeof(attr));
+    }
+    if (verdict == ICE_ACCEPTED || verdict == ICE_ROLE_CONFLICT ||
+        verdict == ICE_UNKNOWN_ATTR) {
+        stun_write_integrity(&x, hmac_pwd, &key);
+    }
+    len = stun_write_finish(&x);
+    if (len < 0 || key.failed || (verdict != ICE_ACCEPTED && (size_t)len > msg->len)) {
+        return 0;
+    }
+    return (size_t)len;
+}
+
+struct ice_result ice_lite_on_check(struct ice_lite *ice, const uint8_t *data, size_t len,
+                                    const struct path *path, uint64_t now_us,
+                                    uint8_t out[ICE_MAX_RESPONSE])
+{
+    struct ice_result res = {.verdict = ICE_MALFORMED};
+    struct stun_msg msg;
+
+    if (stun_parse(data, len, &msg) != 0) {
+        return res;
+    }
+    res.verdict = judge(ice, &msg);
+    if (res.verdict == ICE_ACCEPTED) {
+        res.verdict = accept_check(ice, &msg, path, now_us, &res);
+    }
+    res.response_len = answer(ice, res.verdict, &msg, path, out);
+    return res;
+}
+
+int ice_lite_peek_ufrag(const uint8_t *data, size_t len, char ufrag[ICE_UFRAG_MAX + 1])
+{
+    struct stun_msg msg;
+    const uint8_t *colon;
+    size_t n;
+
+    if (stun_parse(data, len, &msg) != 0 || msg.type != STUN_BINDING_REQUEST ||
+        msg.username == NULL || msg.username_len == 0) {
+        return -EBADMSG;
+    }
+    colon = memchr(msg.username, ':', msg.username_len);
+    n = colon != NULL ? (size_t)(colon - msg.username) : 0;
+    if (n < ICE_UFRAG_MIN || n > ICE_UFRAG_MAX) {
+        return -EBADMSG;
+    }
+    memcpy(ufrag, msg.username, n);
+    ufrag[n] = '\0';
+    return ice_chars(ufrag, n, n) ? 0 : -EBADMSG;
+}
+
+/* ---- what goes into the answer to transport:create ---- */
+
+void ice_lite_make_credentials(const uint8_t random[ICE_RANDOM_LEN],
+                               char ufrag[ICE_MADE_UFRAG + 1], char pwd[ICE_MADE_PWD + 1])
+{
+    _Static_assert(ICE_MADE_UFRAG * 3 / 4 + ICE_MADE_PWD * 3 / 4 == ICE_RANDOM_LEN,
+                   "each character takes six bits");
+
+    /* The alphabet of base64 is that of ice-char (RFC 8839, section 5.1). */
+    ufrag[base64_encode(random, ICE_MADE_UFRAG * 3 / 4, ufrag)] = '\0';
+    pwd[base64_encode(random + ICE_MADE_UFRAG * 3 / 4, ICE_MADE_PWD * 3 / 4, pwd)] = '\0';
+}
+
+uint32_t ice_lite_priority(uint8_t type_pref, uint16_t local_pref, uint16_t component)
+{
+    return (uint32_t)type_pref << 24 | (uint32_t)local_pref << 8 |
+           (256u - (component & 0x1ffu));
+}
+
+void ice_lite_foundation(const uint8_t ip[16], char out[ICE_FOUNDATION_MAX + 1])
+{
+    /* All our candidates are of one type and protocol, so the address alone tells them
+     * apart; a checksum of it is short and says nothing of the address to a reader. */
+    snprintf(out, ICE_FOUNDATION_MAX + 1, "%u", stun_crc32(ip, 16));
+}

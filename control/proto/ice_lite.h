@@ -1,0 +1,110 @@
+/* The ICE-lite agent of one transport: judges connectivity checks, writes the answers, and
+ * tells which paths the peer has proven and which one it wants. The peer's candidates never
+ * reach us: they are learnt from its checks. Consent on the selected path is answered and
+ * timed by the dataplane; what comes here is the rest.
+ *
+ * Sans-IO: no socket, no clock, no randomness. A bad check never ends anything.
+ * RFC 8445 (7.3: the server side; 2.5: lite), RFC 8489; renomination as in libwebrtc. */
+#ifndef PROTO_ICE_LITE_H
+#define PROTO_ICE_LITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sfu/base/path.h"
+
+enum {
+    ICE_UFRAG_MIN = 4,
+    ICE_UFRAG_MAX = 32,
+    ICE_PWD_MIN = 22,
+    ICE_PWD_MAX = 64,
+    ICE_MAX_PATHS = 4,
+    ICE_TXIDS = 32,      /* remembered against replay */
+    ICE_RANDOM_LEN = 24, /* what ice_lite_make_credentials() consumes */
+    ICE_MADE_UFRAG = 8,  /* characters it makes: 48 random bits */
+    ICE_MADE_PWD = 24,   /* 144 random bits */
+    ICE_FOUNDATION_MAX = 10,
+    ICE_MAX_RESPONSE = 96 /* bytes that any answer fits in */
+};
+
+enum ice_verdict {
+    ICE_ACCEPTED,        /* authentic: answered with success */
+    ICE_MALFORMED,       /* no STUN, or no FINGERPRINT; no answer */
+    ICE_NOT_REQUEST,     /* an indication, response or other method; no answer */
+    ICE_BAD_REQUEST,     /* 400: lacks USERNAME, integrity, PRIORITY or role */
+    ICE_UNAUTHENTICATED, /* 401: not for our ufrag, or not made with our password */
+    ICE_UNKNOWN_ATTR,    /* 420 */
+    ICE_ROLE_CONFLICT,   /* 487: the peer says it is controlled, as we are */
+    ICE_REPLAYED         /* a known transaction from another address; no answer */
+};
+
+/* A path from which an authentic check came. */
+struct ice_path {
+    struct path path;
+    uint64_t seen_us; /* last check */
+};
+
+struct ice_lite {
+    char ufrag[ICE_UFRAG_MAX + 1];
+    char pwd[ICE_PWD_MAX + 1];
+    struct ice_path paths[ICE_MAX_PATHS];
+    uint8_t n_paths;
+    int8_t selected; /* index in 'paths', -1 none */
+    bool has_nomination;
+    uint32_t nomination; /* the largest seen */
+    uint8_t txids[ICE_TXIDS][12];
+    uint32_t n_txids; /* ever remembered; the ring's next slot is this modulo its size */
+};
+
+struct ice_result {
+    enum ice_verdict verdict;
+    size_t response_len; /* 0: send nothing; else to where the check came from */
+    bool path_validated; /* this path was not known before */
+    bool path_selected;  /* the selection moved to this path */
+};
+
+/* Starts an agent. The strings are copied.
+ *
+ * Returns 0, or -EINVAL if one has a wrong length or a character that is no ice-char. */
+int ice_lite_init(struct ice_lite *ice, const char *ufrag, const char *pwd);
+
+/* Wipes the password. */
+void ice_lite_fini(struct ice_lite *ice);
+
+/* Judges one STUN datagram.
+ *
+ * data   borrowed
+ * path   where it came from; borrowed, copied if it becomes a validated path
+ * out    filled with the answer; ICE_MAX_RESPONSE bytes
+ *
+ * An answer to a check that is not authentic is never larger than the check. A transaction
+ * that was seen before is answered again on its path, but validates and selects nothing. */
+struct ice_result ice_lite_on_check(struct ice_lite *ice, const uint8_t *data, size_t len,
+                                    const struct path *path, uint64_t now_us,
+                                    uint8_t out[ICE_MAX_RESPONSE]);
+
+/* The path that the peer chose, or NULL; borrowed until the next check. */
+const struct path *ice_lite_selected(const struct ice_lite *ice);
+
+/* True if an authentic check came from this 5-tuple and it was not displaced since. */
+bool ice_lite_is_validated(const struct ice_lite *ice, const struct path *path);
+
+/* Reads from a check for which agent it is: the part of USERNAME before the colon. Nothing
+ * is authenticated by that.
+ *
+ * Returns 0, or -EBADMSG if it is no binding request with such a name. */
+int ice_lite_peek_ufrag(const uint8_t *data, size_t len, char ufrag[ICE_UFRAG_MAX + 1]);
+
+/* Spells random bytes as credentials. */
+void ice_lite_make_credentials(const uint8_t random[ICE_RANDOM_LEN],
+                               char ufrag[ICE_MADE_UFRAG + 1], char pwd[ICE_MADE_PWD + 1]);
+
+/* RFC 8445, section 5.1.2.1: type_pref 0..126 (host 126), component 1..256. */
+uint32_t ice_lite_priority(uint8_t type_pref, uint16_t local_pref, uint16_t component);
+
+/* The foundation of a UDP host candidate: the same for the same address (IPv4 mapped),
+ * another for another one. RFC 8445, section 5.1.1.3. */
+void ice_lite_foundation(const uint8_t ip[16], char out[ICE_FOUNDATION_MAX + 1]);
+
+#endif
