@@ -1,0 +1,281 @@
+#include "dtls/dtls_conn.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/srtp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtls/dtls_cert.h"
+#include "dtls/dtls_record.h"
+
+enum {
+    FIRST_TIMEOUT_US = 50000,
+    MAX_TIMEOUT_US = 3000000,
+    MAX_RESTARTS = 16 /* bounds what a flood of broken hellos costs */
+};
+
+static void conn_end(struct dtls_conn *conn, int err)
+{
+    conn->err = err;
+    conn->phase = DTLS_PHASE_OVER;
+    conn->deadline_us = UINT64_MAX;
+    dtls_conn_stop(conn);
+    atomic_fetch_add_explicit(&conn->shared->n_failed, 1, memory_order_relaxed);
+    if (err == -EPERM) {
+        atomic_fetch_add_explicit(&conn->shared->n_wrong, 1, memory_order_relaxed);
+    }
+    dtls_mailbox_put(conn->shared->box, &conn->done);
+}
+
+static void conn_send(void *arg, const void *data, size_t len)
+{
+    struct dtls_conn *conn = arg;
+    struct dtls_mail *mail = malloc(sizeof(*mail) + len);
+
+    if (mail == NULL) {
+        return; /* as if the network had lost it */
+    }
+    mail->conn = conn;
+    mail->kind = DTLS_MAIL_SEND;
+    mail->len = (uint32_t)len;
+    mail->data = memcpy(mail + 1, data, len);
+    dtls_mailbox_put(conn->shared->box, mail);
+}
+
+static unsigned conn_timer(SSL *ssl, unsigned timeout_us)
+{
+    (void)ssl;
+    if (timeout_us == 0) {
+        return FIRST_TIMEOUT_US;
+    }
+    return 2 * timeout_us < MAX_TIMEOUT_US ? 2 * timeout_us : MAX_TIMEOUT_US;
+}
+
+int dtls_conn_verify(X509_STORE_CTX *store, void *arg)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct dtls_conn *conn = SSL_get_app_data(ssl);
+    X509 *x509 = X509_STORE_CTX_get0_cert(store);
+
+    (void)arg;
+    conn->cert_seen = true;
+    conn->cert_ok = x509 != NULL && dtls_cert_matches(x509, conn->fps, conn->n_fps);
+    X509_STORE_CTX_set_error(store, conn->cert_ok ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
+    return conn->cert_ok ? 1 : 0;
+}
+
+static int conn_new_ssl(struct dtls_conn *conn)
+{
+    SSL *ssl = SSL_new(conn->ctx);
+    BIO *bio;
+
+    if (ssl == NULL) {
+        return -ENOMEM;
+    }
+    conn->bio = (struct dtls_bio){.send = conn_send, .arg = conn};
+    bio = dtls_bio_new(conn->shared->bio_method, &conn->bio);
+    if (bio == NULL || SSL_set_app_data(ssl, conn) != 1) {
+        BIO_free(bio);
+        SSL_free(ssl);
+        return -ENOMEM;
+    }
+    SSL_set_bio(ssl, bio, bio);
+    (void)SSL_set_mtu(ssl, DTLS_MTU);
+    DTLS_set_timer_cb(ssl, conn_timer);
+    if (conn->role == DTLS_SERVER) {
+        SSL_set_accept_state(ssl);
+    } else {
+        SSL_set_connect_state(ssl);
+    }
+    conn->ssl = ssl;
+    conn->cert_seen = false;
+    conn->cert_ok = false;
+    return 0;
+}
+
+/* Fills conn->keys. Returns 0, -ENOTSUP or -EPROTO. */
+static int conn_export(struct dtls_conn *conn)
+{
+    static const char label[] = "EXTRACTOR-dtls_srtp";
+    const SRTP_PROTECTION_PROFILE *profile = SSL_get_selected_srtp_profile(conn->ssl);
+    struct dtls_keys *keys = &conn->keys;
+    uint8_t block[2 * (DTLS_KEY_LEN + DTLS_SALT_MAX)];
+    bool server = conn->role == DTLS_SERVER;
+    const uint8_t *salts;
+    size_t salt_len;
+
+    if (profile == NULL) {
+        return -ENOTSUP;
+    }
+    switch (profile->id) {
+    case SRTP_AEAD_AES_128_GCM:
+        salt_len = 12;
+        break;
+    case SRTP_AES128_CM_SHA1_80:
+        salt_len = 14;
+        break;
+    default:
+        return -ENOTSUP;
+    }
+    if (SSL_export_keying_material(conn->ssl, block, 2 * (DTLS_KEY_LEN + salt_len), label,
+                                   sizeof(label) - 1, NULL, 0, 0) != 1) {
+        return -EPROTO;
+    }
+    /* client's key, server's key, client's salt, server's salt (RFC 5764, 4.2) */
+    salts = block + 2 * DTLS_KEY_LEN;
+    keys->profile = (uint32_t)profile->id;
+    keys->salt_len = (uint32_t)salt_len;
+    memcpy(keys->rx_key, server ? block : block + DTLS_KEY_LEN, DTLS_KEY_LEN);
+    memcpy(keys->tx_key, server ? block + DTLS_KEY_LEN : block, DTLS_KEY_LEN);
+    memcpy(keys->rx_salt, server ? salts : salts + salt_len, salt_len);
+    memcpy(keys->tx_salt, server ? salts + salt_len : salts, salt_len);
+    explicit_bzero(block, sizeof(block));
+    return 0;
+}
+
+static void conn_finish(struct dtls_conn *conn, uint64_t now_us)
+{
+    int err = conn->cert_ok ? conn_export(conn) : -EPERM;
+
+    if (err != 0) {
+        conn_end(conn, err);
+        return;
+    }
+    /* Stays a while for a peer that has not seen our last flight and retransmits its own
+     * (RFC 6347, 4.2.4); without its buffers it takes half the memory. */
+    conn->phase = DTLS_PHASE_LINGERING;
+    conn->deadline_us = now_us + conn->shared->linger_us;
+    (void)SSL_free_buffers(conn->ssl);
+    atomic_fetch_add_explicit(&conn->shared->n_done, 1, memory_order_relaxed);
+    dtls_mailbox_put(conn->shared->box, &conn->done);
+}
+
+/* Sets the next deadline from OpenSSL's retransmission timer. */
+static void conn_arm(struct dtls_conn *conn, uint64_t now_us)
+{
+    struct timeval left;
+
+    conn->deadline_us = conn->give_up_us;
+    if (DTLSv1_get_timeout(conn->ssl, &left) == 1) {
+        /* 1 ms late rather than early: OpenSSL compares with its own clock */
+        uint64_t at =
+            now_us + (uint64_t)left.tv_sec * 1000000 + (uint64_t)left.tv_usec + 1000;
+
+        if (at < conn->deadline_us) {
+            conn->deadline_us = at;
+        }
+    }
+}
+
+static void conn_shake(struct dtls_conn *conn, uint64_t now_us)
+{
+    for (;;) {
+        int r;
+
+        ERR_clear_error();
+        r = SSL_do_handshake(conn->ssl);
+        if (r == 1) {
+            conn_finish(conn, now_us);
+            return;
+        }
+        if (SSL_get_error(conn->ssl, r) == SSL_ERROR_WANT_READ) {
+            conn_arm(conn, now_us);
+            return;
+        }
+        ERR_clear_error();
+        if (conn->cert_seen && !conn->cert_ok) {
+            conn_end(conn, -EPERM);
+            return;
+        }
+        /* Whatever this was, it was not authenticated: a forged message must not end the
+         * session, so the handshake starts over for the true peer until time is up. */
+        if (conn->restarts == MAX_RESTARTS) {
+            conn_end(conn, -EPROTO);
+            return;
+        }
+        conn->restarts++;
+        SSL_free(conn->ssl);
+        conn->ssl = NULL;
+        if (conn_new_ssl(conn) != 0) {
+            conn_end(conn, -ENOMEM);
+            return;
+        }
+    }
+}
+
+void dtls_conn_start(struct dtls_conn *conn, SSL_CTX *ctx, uint64_t now_us)
+{
+    conn->ctx = ctx;
+    conn->phase = DTLS_PHASE_SHAKING;
+    conn->give_up_us = now_us + conn->shared->handshake_us;
+    if (conn_new_ssl(conn) != 0) {
+        conn_end(conn, -ENOMEM);
+        return;
+    }
+    conn_shake(conn, now_us);
+}
+
+void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t len,
+                           uint64_t now_us)
+{
+    uint8_t plain[DTLS_MAX_DATAGRAM];
+
+    if (conn->phase == DTLS_PHASE_OVER) {
+        return;
+    }
+    if (!dtls_record_sane(data, len, conn->role == DTLS_SERVER)) {
+        atomic_fetch_add_explicit(&conn->shared->n_ignored, 1, memory_order_relaxed);
+        return;
+    }
+    conn->bio.data = data;
+    conn->bio.len = len;
+    if (conn->phase == DTLS_PHASE_SHAKING) {
+        conn_shake(conn, now_us);
+    } else {
+        /* Reading is what makes OpenSSL see a retransmission and repeat its last flight.
+         * Application data is of no use here. */
+        int n = 1;
+
+        for (int i = 0; i < 8 && n > 0; i++) {
+            ERR_clear_error();
+            n = SSL_read(conn->ssl, plain, sizeof(plain));
+        }
+        ERR_clear_error();
+    }
+    conn->bio.data = NULL;
+}
+
+void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
+{
+    switch (conn->phase) {
+    case DTLS_PHASE_SHAKING:
+        if (now_us >= conn->give_up_us) {
+            conn_end(conn, conn->restarts > 0 ? -EPROTO : -ETIMEDOUT);
+            return;
+        }
+        ERR_clear_error();
+        if (DTLSv1_handle_timeout(conn->ssl) < 0) { /* it counts to twelve */
+            ERR_clear_error();
+            conn_end(conn, -ETIMEDOUT);
+            return;
+        }
+        conn_arm(conn, now_us);
+        return;
+    case DTLS_PHASE_LINGERING:
+        conn->phase = DTLS_PHASE_OVER;
+        conn->deadline_us = UINT64_MAX;
+        dtls_conn_stop(conn);
+        return;
+    case DTLS_PHASE_OVER:
+        conn->deadline_us = UINT64_MAX;
+        return;
+    }
+}
+
+void dtls_conn_stop(struct dtls_conn *conn)
+{
+    SSL_free(conn->ssl);
+    conn->ssl = NULL;
+    ERR_clear_error();
+}

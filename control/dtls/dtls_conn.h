@@ -1,0 +1,79 @@
+/* One handshake: an SSL object with its datagrams, timers and end. Everything here but
+ * 'closed' belongs to the worker's thread. */
+#ifndef KCS_DTLS_DTLS_CONN_H
+#define KCS_DTLS_DTLS_CONN_H
+
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "dtls/dtls.h"
+#include "dtls/dtls_bio.h"
+#include "dtls/dtls_mail.h"
+
+struct dtls_worker;
+
+enum dtls_job_kind { DTLS_JOB_OPEN, DTLS_JOB_FEED, DTLS_JOB_CLOSE };
+
+struct dtls_job {
+    struct dtls_job *next;
+    struct dtls_conn *conn;
+    enum dtls_job_kind kind;
+    uint32_t len;        /* of data, FEED only */
+    const uint8_t *data; /* behind the job, in the same allocation */
+};
+
+enum dtls_phase { DTLS_PHASE_SHAKING, DTLS_PHASE_LINGERING, DTLS_PHASE_OVER };
+
+/* What the connections of one instance share; constant after dtls_create(). */
+struct dtls_shared {
+    uint64_t handshake_us, linger_us;
+    BIO_METHOD *bio_method;
+    struct dtls_mailbox *box;
+    void (*on_send)(void *user, const void *data, size_t len);
+    void (*on_done)(void *user, int err, const struct dtls_keys *keys);
+    _Atomic uint64_t n_done, n_failed, n_wrong, n_ignored, n_refused, n_open;
+};
+
+struct dtls_conn {
+    /* loop's thread */
+    LIST_ENTRY(dtls_conn) link;
+    void *user;
+    bool closed;
+    /* constant */
+    struct dtls_shared *shared;
+    struct dtls_worker *worker;
+    enum dtls_role role;
+    struct dtls_fp fps[DTLS_MAX_FPS];
+    size_t n_fps;
+    /* worker's thread */
+    SSL_CTX *ctx;
+    SSL *ssl;
+    struct dtls_bio bio;
+    enum dtls_phase phase;
+    bool cert_seen, cert_ok;
+    unsigned restarts;
+    uint64_t give_up_us;  /* when the handshake has failed */
+    uint64_t deadline_us; /* when dtls_conn_on_time() wants to be called */
+    size_t heap_index;    /* in the worker's heap; SIZE_MAX: not in it */
+    /* handed over with 'done' */
+    int err;
+    struct dtls_keys keys;
+    struct dtls_job open_job, close_job;
+    struct dtls_mail done, gone;
+};
+
+/* Begins the handshake with a context of the connection's own thread. */
+void dtls_conn_start(struct dtls_conn *conn, SSL_CTX *ctx, uint64_t now_us);
+void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t len,
+                           uint64_t now_us);
+void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us);
+
+/* Frees what OpenSSL holds; the connection itself stays. */
+void dtls_conn_stop(struct dtls_conn *conn);
+
+/* SSL_CTX_set_cert_verify_callback() of every context. */
+int dtls_conn_verify(X509_STORE_CTX *store, void *arg);
+
+#endif
