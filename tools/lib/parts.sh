@@ -1,0 +1,232 @@
+# The parts of tools/test: part_NAME runs one and tells each result by result(). Sourced after
+# common.sh, from the top of the tree.
+
+KCS_TEST_PACKAGES="clang-tidy-14 cppcheck libclang-rt-14-dev chromium nftables python3"
+
+passed=0 failed=0
+
+# result NAME PASSED FAILED [NOTE]: counts and prints one line.
+result() {
+    local mark=ok
+
+    [ "$3" -eq 0 ] || mark=FAIL
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    printf '%-4s %s: %d passed, %d failed%s\n' "$mark" "$1" "$2" "$3" "${4:+ ($4)}"
+}
+
+# Shows the end of a log below a failed line.
+show_log() { tail -n "${2:-40}" "$1" | sed 's/^/     /'; }
+
+# Builds, once each; a failed build is a failed test and makes its parts fail.
+declare -A built=()
+need_build() {
+    local dir=$1
+
+    if [ -z "${built[$dir]:-}" ]; then
+        if build "$@"; then
+            built[$dir]=yes
+        else
+            built[$dir]=no
+            result "$dir" 0 1 "does not build"
+        fi
+    fi
+    [ "${built[$dir]}" = yes ]
+}
+
+need_release() { need_build build -DCMAKE_BUILD_TYPE=Release -DKCS_WEB=ON; }
+need_asan() {
+    need_build build-asan -DCMAKE_BUILD_TYPE=Debug -DKCS_SANITIZE=address -DKCS_WEB=OFF
+}
+need_clang() {
+    need_build build-clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang-14 -DKCS_WEB=OFF
+}
+
+# Sanitizers of these compilers cannot always place their shadow under the address
+# randomisation of newer kernels; where it may be switched off for a process, it is.
+fixed_addresses=()
+if setarch "$(uname -m)" -R true 2>/dev/null; then
+    fixed_addresses=(setarch "$(uname -m)" -R)
+fi
+
+# run_cmocka BUILD SOURCE [NAME]: runs the test program that BUILD made of SOURCE.
+run_cmocka() {
+    local source=$2 program log good bad status
+
+    program=$1/${source%.c}
+    log=$program.log
+    if [ ! -x "$program" ]; then
+        result "${3:-${source%.c}}" 0 1 "was not built: is its folder in tests/CMakeLists.txt?"
+        return
+    fi
+    ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 TSAN_OPTIONS=halt_on_error=1 \
+        timeout --kill-after=10 300 "${fixed_addresses[@]}" "$program" >"$log" 2>&1
+    status=$?
+    good=$(awk '/^\[  PASSED  \]/ {n += $4} END {print n + 0}' "$log")
+    bad=$(awk '/^\[  FAILED  \] [0-9]+ test/ {n += $4} END {print n + 0}' "$log")
+    if [ "$bad" -eq 0 ] && { [ $status -ne 0 ] || [ "$good" -eq 0 ]; }; then
+        bad=1 # it crashed, leaked, hung or tested nothing
+    fi
+    if [ "$bad" -eq 0 ]; then
+        result "${3:-${source%.c}}" "$good" 0
+    else
+        result "${3:-${source%.c}}" "$good" "$bad" "status $status"
+        show_log "$log"
+    fi
+}
+
+# run_folder FOLDER: every C test below tests/FOLDER, from the ASan build.
+run_folder() {
+    local sources source
+
+    sources=$(find "tests/$1" -name 'test_*.c' 2>/dev/null | sort)
+    [ -n "$sources" ] || return 0
+    need_asan || return 0
+    for source in $sources; do
+        run_cmocka build-asan "$source"
+    done
+}
+
+part_unit() { run_folder unit; }
+part_stage() { run_folder stage; }
+part_sim() { run_folder sim; }
+part_oom() { run_folder oom; }
+part_abi() { run_folder abi; }
+
+# Tests whose threads share memory: the rings of the contract, control's worker threads.
+part_tsan() {
+    local sources source targets=()
+
+    sources=$(find tests/abi tests/unit/sys tests/unit/dtls -name 'test_*.c' 2>/dev/null | sort)
+    [ -n "$sources" ] || return 0
+    for source in $sources; do # tests/unit/sys/test_x.c is the target unit_sys_test_x
+        source=${source#tests/}
+        source=${source%.c}
+        targets+=("${source//\//_}")
+    done
+    need_build build-tsan -DCMAKE_BUILD_TYPE=Debug -DKCS_SANITIZE=thread -DKCS_WEB=OFF -- \
+        "${targets[@]}" || return 0
+    for source in $sources; do
+        run_cmocka build-tsan "$source" "tsan: ${source%.c}"
+    done
+}
+
+part_clang() {
+    need_clang && result "clang: everything compiles" 1 0
+}
+
+part_arch() {
+    local log=build/arch.log
+
+    need_release || return 0
+    python3 tests/arch/arch.py build >"$log" 2>&1
+    local status=$? good bad
+    good=$(grep -c '^ok ' "$log")
+    bad=$(grep -c '^FAIL ' "$log")
+    cat "$log"
+    [ $status -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    result arch "$good" "$bad"
+}
+
+part_lint() {
+    local log=build/cppcheck.log
+
+    mkdir -p build
+    if cppcheck --quiet --std=c11 --language=c -j "$(nproc)" --inline-suppr \
+        --enable=warning,performance,portability --error-exitcode=1 -D_GNU_SOURCE \
+        --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+        -I include -I control -I dataplane -I tools \
+        include dataplane control tools >"$log" 2>&1; then
+        result "lint: cppcheck" 1 0
+    else
+        result "lint: cppcheck" 0 1
+        show_log "$log"
+    fi
+}
+
+# Not asked for: parameter order, recursion of parsers, the _s functions of C11 Annex K, which
+# glibc does not have, and results of snprintf and the like that are bounded by their buffer.
+TIDY_CHECKS="-*,bugprone-*,cert-*,clang-analyzer-*,misc-*,\
+-bugprone-easily-swappable-parameters,-misc-no-recursion,-misc-unused-parameters,\
+-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-cert-err33-c"
+
+part_tidy() {
+    local log=build/tidy.log
+
+    need_clang || return 0
+    mkdir -p build
+    if run-clang-tidy-14 -quiet -p build-clang -j "$(nproc)" -checks="$TIDY_CHECKS" \
+        -header-filter='/(include/sfu|dataplane|control|tools)/' \
+        '/(dataplane|control|tools)/.*\.c$' >"$log" 2>&1 &&
+        ! grep -q -E '(warning|error): ' "$log"; then
+        result "tidy: clang-tidy" 1 0
+    else
+        result "tidy: clang-tidy" 0 1
+        grep -E '(warning|error): ' "$log" | sort -u | head -n 40 | sed 's/^/     /'
+    fi
+}
+
+# A target of tests/fuzz is one file with LLVMFuzzerTestOneInput; it may use the pure folders.
+# Its corpus, if any, is tests/fuzz/corpus/NAME; what is found new stays in the build.
+part_fuzz() {
+    local source name program log seconds=5 flags libraries=() corpus
+
+    [ -n "$(find tests/fuzz -name '*.c' 2>/dev/null)" ] || return 0
+    [ -z "$KCS_LONG" ] || seconds=30
+    need_build build-fuzz -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang-14 \
+        -DCMAKE_C_FLAGS=-fsanitize=fuzzer-no-link -DKCS_SANITIZE=address -DKCS_WEB=OFF -- \
+        ctl_proto dp_core || return 0
+    flags="-std=gnu11 -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined
+        -fno-sanitize-recover=undefined -Wall -Wextra -Werror -march=x86-64-v3
+        -Iinclude -Icontrol -Idataplane"
+    libraries=(build-fuzz/libctl_proto.a build-fuzz/libdp_core.a -ljansson -lcrypto)
+    for source in tests/fuzz/*.c; do
+        name=$(basename "$source" .c)
+        program=build-fuzz/$name
+        log=$program.log
+        # shellcheck disable=SC2086 # a list of words
+        if ! clang-14 $flags "$source" "${libraries[@]}" -o "$program" >"$log" 2>&1; then
+            result "fuzz/$name" 0 1 "does not compile"
+            show_log "$log"
+            continue
+        fi
+        corpus=build-fuzz/corpus/$name
+        mkdir -p "$corpus"
+        [ ! -d "tests/fuzz/corpus/$name" ] || cp -R "tests/fuzz/corpus/$name/." "$corpus/"
+        if timeout $((seconds + 60)) "${fixed_addresses[@]}" "$program" -timeout=5 \
+            -max_total_time=$seconds -artifact_prefix="$program-" "$corpus" >"$log" 2>&1; then
+            result "fuzz/$name" 1 0 "$(grep -oE '^Done [0-9]+ runs' "$log")"
+        else
+            result "fuzz/$name" 0 1 "input kept as $program-*"
+            show_log "$log"
+        fi
+    done
+}
+
+# The whole node with foreign clients; browsers and packages of tests/e2e.
+part_e2e() {
+    local log=build/e2e.log good bad status
+
+    [ -e tests/e2e/package.json ] || return 0
+    need_release || return 0
+    need_asan || return 0
+    if ! cmp -s tests/e2e/package-lock.json tests/e2e/node_modules/.kcs-lock; then
+        say "npm ci in tests/e2e"
+        if ! (cd tests/e2e && npm ci --ignore-scripts --no-audit --no-fund \
+            --loglevel=error) >"$log" 2>&1; then
+            result e2e 0 1 "npm ci failed"
+            show_log "$log"
+            return
+        fi
+        cp tests/e2e/package-lock.json tests/e2e/node_modules/.kcs-lock
+    fi
+    (cd tests/e2e && KCS_BUILD=$OLDPWD/build KCS_BUILD_ASAN=$OLDPWD/build-asan \
+        node --test --test-reporter=tap) >"$log" 2>&1
+    status=$?
+    good=$(awk '/^# pass / {n += $3} END {print n + 0}' "$log")
+    bad=$(awk '/^# (fail|cancelled) / {n += $3} END {print n + 0}' "$log")
+    grep -E '^ *(not )?ok ' "$log"
+    [ $status -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    result e2e "$good" "$bad"
+    [ "$bad" -eq 0 ] || show_log "$log" 80
+}
