@@ -1,0 +1,43 @@
+#include "core/keyframe.h"
+
+#include <string.h>
+
+void keyframe_init(struct keyframe *kf, const struct keyframe_conf *conf)
+{
+    memset(kf, 0, sizeof(*kf));
+    kf->deadline_us = UINT64_MAX;
+    kf->interval_us = conf->interval_us;
+    kf->max_tries = conf->max_tries;
+}
+
+void keyframe_on_request(struct keyframe *kf, uint64_t now_us)
+{
+    uint64_t allowed_us = kf->has_sent ? kf->sent_at_us + kf->interval_us : 0;
+
+    kf->n_tries = 0;
+    if (kf->deadline_us == UINT64_MAX) {
+        kf->deadline_us = allowed_us > now_us ? allowed_us : now_us;
+    }
+}
+
+void keyframe_on_keyframe(struct keyframe *kf)
+{
+    kf->deadline_us = UINT64_MAX;
+}
+
+uint64_t keyframe_deadline(const struct keyframe *kf)
+{
+    return kf->deadline_us;
+}
+
+bool keyframe_take_request(struct keyframe *kf, uint64_t now_us)
+{
+    if (kf->deadline_us > now_us || kf->deadline_us == UINT64_MAX) {
+        return false;
+    }
+    kf->has_sent = true;
+    kf->sent_at_us = now_us;
+    kf->n_tries++;
+    kf->deadline_us = kf->n_tries < kf->max_tries ? now_us + kf->interval_us : UINT64_MAX;
+    return true;
+}

@@ -1,0 +1,41 @@
+/* Merges the key frame requests (PLI, FIR, a new subscriber) for one incoming stream,
+ * limits what the sender is asked, and asks again while nothing comes. Its answers become
+ * PLIs in rtcp/.
+ *
+ * Pure: no clock, no allocation, no I/O. RFC 4585, 6.3.1; RFC 5104, 4.3.1. */
+#ifndef CORE_KEYFRAME_H
+#define CORE_KEYFRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct keyframe_conf {
+    uint32_t interval_us; /* least time between two requests to the sender: 1000000 */
+    uint8_t max_tries;    /* requests sent for one wish before it is given up: 5 */
+};
+
+struct keyframe {
+    uint64_t deadline_us; /* UINT64_MAX if nothing is wanted */
+    uint64_t sent_at_us;
+    uint32_t interval_us;
+    uint8_t max_tries;
+    uint8_t n_tries; /* since the last wish */
+    bool has_sent;
+};
+
+void keyframe_init(struct keyframe *kf, const struct keyframe_conf *conf); /* borrowed */
+
+/* Somebody needs a key frame. Due at once, or when the limit allows. A wish while another
+ * waits is merged into it and renews its tries. */
+void keyframe_on_request(struct keyframe *kf, uint64_t now_us);
+
+/* A key frame came (its first packet): nothing is wanted any more. */
+void keyframe_on_keyframe(struct keyframe *kf);
+
+/* When keyframe_take_request() can next say yes; UINT64_MAX if never. */
+uint64_t keyframe_deadline(const struct keyframe *kf);
+
+/* Whether to ask the sender now. Each yes counts as one request sent. */
+bool keyframe_take_request(struct keyframe *kf, uint64_t now_us);
+
+#endif
