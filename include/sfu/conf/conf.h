@@ -351,7 +351,8 @@ static inline void conf_fill(struct conf_reading *r, const cyaml_schema_value_t 
     }
 }
 
-/* Internal: reads all of 'path' into heap memory. Aborts nothing; a negative errno. */
+/* Reads all of 'path' into heap memory ('out' filled, the caller's to free, with 'len').
+ * Returns 0, the negative errno of reading, -EFBIG or -ENOMEM. */
 static inline int conf_slurp(const char *path, char **out, size_t *len)
 {
     FILE *file = fopen(path, "rbe");
@@ -359,7 +360,7 @@ static inline int conf_slurp(const char *path, char **out, size_t *len)
     int err = 0;
 
     if (file == NULL) {
-        return -errno;
+        return errno > 0 ? -errno : -EIO;
     }
     text = malloc(CONF_FILE_MAX);
     if (text == NULL) {
