@@ -1,0 +1,216 @@
+/* DPDK as a library of this process: one main lcore that is not pinned, no PCI, no files,
+ * no telemetry. Lanes are plain threads that register themselves, so there may be more of
+ * them than cores. */
+#include "io/eal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_log.h>
+#include <rte_mbuf.h>
+
+#include "io/mbuf.h"
+#include "io/port.h"
+
+enum {
+    EAL_MAX_ARGS = 16,
+    /* The AF_XDP driver leaves 256 bytes of the headroom to the kernel; a payload begins
+     * after the outer headers and still has PKT_ROOM bytes. */
+    EAL_DATA_ROOM = RTE_PKTMBUF_HEADROOM + 256 + 64 + PKT_ROOM,
+    EAL_PRIV_LEN = RTE_ALIGN_CEIL(sizeof(struct pkt), RTE_CACHE_LINE_SIZE),
+    EAL_POOL_CACHE = 256,
+    EAL_ELEMENT_MAX = 64 + sizeof(struct rte_mbuf) + EAL_PRIV_LEN + EAL_DATA_ROOM + 128
+};
+
+_Static_assert(EAL_PRIV_LEN % RTE_MBUF_PRIV_ALIGN == 0, "DPDK's alignment");
+_Static_assert(EAL_ELEMENT_MAX <= 4096, "an AF_XDP chunk is at most a page");
+_Static_assert(PKT_ROOM >= PKT_HDR_MAX + PKT_MAX_DATAGRAM, "an egress packet fits");
+
+/* The EAL is a singleton of the process, so is what we know of it. */
+static struct {
+    bool started;
+    bool hugepages;
+    char log[2048];
+    FILE *log_stream;
+} eal;
+
+const char *eal_log_last(void)
+{
+    char *end;
+    char *line;
+
+    if (eal.log_stream == NULL) {
+        return "";
+    }
+    fflush(eal.log_stream);
+    end = eal.log + strlen(eal.log);
+    while (end > eal.log && end[-1] == '\n') {
+        *--end = '\0';
+    }
+    line = strrchr(eal.log, '\n');
+    return line != NULL ? line + 1 : eal.log;
+}
+
+void eal_log_clear(void)
+{
+    if (eal.log_stream != NULL) {
+        fflush(eal.log_stream);
+        rewind(eal.log_stream);
+        memset(eal.log, 0, sizeof(eal.log));
+    }
+}
+
+static void log_open(void)
+{
+    eal.log_stream = fmemopen(eal.log, sizeof(eal.log), "w");
+    if (eal.log_stream != NULL) {
+        rte_openlog_stream(eal.log_stream);
+    }
+}
+
+static size_t memory_mb(const struct io_conf *conf)
+{
+    size_t mbufs = conf->n_mbufs != 0 ? conf->n_mbufs : IO_DEFAULT_MBUFS;
+    size_t heap = conf->heap_mb != 0 ? conf->heap_mb : IO_DEFAULT_HEAP_MB;
+
+    return (mbufs * EAL_ELEMENT_MAX >> 20) + heap + 16;
+}
+
+/* Free hugepages of the default size, in megabytes. */
+static size_t hugepages_free_mb(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    char line[128];
+    size_t n_free = 0, size_kb = 0;
+
+    if (file == NULL) {
+        return 0;
+    }
+    while (fgets(line, sizeof(line), file) != NULL) {
+        (void)sscanf(line, "HugePages_Free: %zu", &n_free);
+        (void)sscanf(line, "Hugepagesize: %zu", &size_kb);
+    }
+    fclose(file);
+    return n_free * size_kb >> 10;
+}
+
+/* "0@(2,3)": lcore 0, on every CPU that this process may use. */
+static int lcores_arg(char *arg, size_t cap, const cpu_set_t *cpus)
+{
+    size_t at = (size_t)snprintf(arg, cap, "--lcores=0@(");
+    const char *comma = "";
+
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE && at < cap; cpu++) {
+        if (CPU_ISSET(cpu, cpus)) {
+            at += (size_t)snprintf(arg + at, cap - at, "%s%u", comma, cpu);
+            comma = ",";
+        }
+    }
+    if (at < cap) {
+        at += (size_t)snprintf(arg + at, cap - at, ")");
+    }
+    return at < cap ? 0 : -E2BIG;
+}
+
+static int hugepages_decide(const struct io_conf *conf, char *err, size_t err_cap)
+{
+    size_t need = memory_mb(conf), have = hugepages_free_mb();
+
+    eal.hugepages = conf->hugepages != IO_HUGEPAGES_NEVER && have >= need;
+    if (conf->hugepages == IO_HUGEPAGES_ALWAYS && !eal.hugepages) {
+        return io_fail(err, err_cap, -ENOMEM,
+                       "hugepages: %zu MB are needed, %zu MB are free: 'sysctl "
+                       "vm.nr_hugepages=%zu' makes enough 2 MB pages",
+                       need, have, (need + 1) / 2);
+    }
+    return 0;
+}
+
+int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
+{
+    static char lcores[4096], memory[24], prefix[48];
+    char *args[EAL_MAX_ARGS];
+    int n = 0, code;
+    cpu_set_t cpus;
+
+    if (eal.started) {
+        return 0;
+    }
+    code = hugepages_decide(conf, err, err_cap);
+    if (code != 0) {
+        return code;
+    }
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0 ||
+        lcores_arg(lcores, sizeof(lcores), &cpus) != 0) {
+        return io_fail(err, err_cap, -E2BIG, "cannot tell which CPUs may be used");
+    }
+    snprintf(memory, sizeof(memory), "%zu", memory_mb(conf));
+    snprintf(prefix, sizeof(prefix), "--file-prefix=kcs-%ld", (long)getpid());
+    args[n++] = (char *)"kcs-dataplane";
+    args[n++] = lcores;
+    args[n++] = prefix;
+    args[n++] = (char *)"--no-pci";
+    args[n++] = (char *)"--no-telemetry";
+    args[n++] = (char *)"--iova-mode=va";
+    args[n++] = (char *)"--log-level=error";
+    /* both keep no files, so a killed process leaves none */
+    args[n++] = eal.hugepages ? (char *)"--in-memory" : (char *)"--no-huge";
+    if (!eal.hugepages) {
+        args[n++] = (char *)"--no-shconf";
+    }
+    args[n++] = (char *)"-m";
+    args[n++] = memory;
+    args[n] = NULL;
+    log_open();
+    if (rte_eal_init(n, args) < 0) {
+        return io_fail(err, err_cap, rte_errno != 0 ? -rte_errno : -EIO,
+                       "DPDK does not start: %s (%s)", rte_strerror(rte_errno),
+                       eal_log_last());
+    }
+    sched_setaffinity(0, sizeof(cpus), &cpus);
+    eal.started = true;
+    return 0;
+}
+
+bool eal_hugepages(void)
+{
+    return eal.hugepages;
+}
+
+struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap)
+{
+    unsigned n = conf->n_mbufs != 0 ? conf->n_mbufs : IO_DEFAULT_MBUFS;
+    struct rte_pktmbuf_pool_private room = {.mbuf_data_room_size = EAL_DATA_ROOM,
+                                            .mbuf_priv_size = EAL_PRIV_LEN};
+    unsigned size = (unsigned)sizeof(struct rte_mbuf) + EAL_PRIV_LEN + EAL_DATA_ROOM;
+    struct rte_mempool *pool;
+
+    /* Without hugepages rte_pktmbuf_pool_create() would leave a gap at the end of each
+     * page, which the AF_XDP driver does not expect: it would register too short an area
+     * and lose the packets past its end. No device here needs physical contiguity. */
+    pool = rte_mempool_create_empty("kcs_pkts", n, size, EAL_POOL_CACHE, sizeof(room),
+                                    SOCKET_ID_ANY,
+                                    eal.hugepages ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+    if (pool == NULL) {
+        io_fail(err, err_cap, -ENOMEM, "no memory for a pool of %u packets: %s", n,
+                rte_strerror(rte_errno));
+        return NULL;
+    }
+    rte_pktmbuf_pool_init(pool, &room);
+    if (rte_mempool_populate_default(pool) < 0 || pool->nb_mem_chunks != 1) {
+        io_fail(err, err_cap, -ENOMEM,
+                "no memory for a pool of %u packets in one piece: %s", n, eal_log_last());
+        rte_mempool_free(pool);
+        return NULL;
+    }
+    rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+    return pool;
+}

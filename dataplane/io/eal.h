@@ -1,0 +1,25 @@
+/* DPDK's environment and the packet pool. Private to this folder. */
+#ifndef KCS_IO_EAL_H
+#define KCS_IO_EAL_H
+
+#include <rte_mempool.h>
+
+#include "io/io.h"
+
+/* Starts the EAL, once a process (a later call only checks). Logs nothing but to the buffer
+ * behind eal_log_last(). Returns 0 or a negative errno with 'err' filled. */
+int eal_start(const struct io_conf *conf, char *err, size_t err_cap);
+
+/* True if the EAL's memory is in hugepages. */
+bool eal_hugepages(void);
+
+/* Makes the packet pool: one contiguous piece of memory, as AF_XDP needs it. NULL on
+ * failure, with 'err' filled. */
+struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap);
+
+/* The last line that DPDK or a driver logged as an error, "" if none; forgotten by
+ * eal_log_clear(). Start-up only. */
+const char *eal_log_last(void);
+void eal_log_clear(void);
+
+#endif

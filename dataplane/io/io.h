@@ -1,0 +1,166 @@
+/* The dataplane's devices behind one burst interface: EAL, packet pool, ports. Stages see
+ * only struct pkt; what a device is (AF_XDP on a veth or a real interface, kernel sockets,
+ * memory) is hidden here.
+ *
+ *     veth           a private veth pair, AF_XDP on the far end; ARP, NDP and ping answered
+ * here af_xdp:IFACE   AF_XDP beside the kernel on an existing interface udp[:ADDRESS]
+ * kernel UDP on every host address, or on one auto           veth where it can be made, and
+ * udp mem[:eth]      memory, for tests and benchmarks (port_mem.h)
+ *
+ * A (device, queue) belongs to one thread at a time: its lane. Everything is allocated by
+ * io_create(); bursts do not allocate but from the packet pool, and never wait. */
+#ifndef KCS_IO_IO_H
+#define KCS_IO_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pkt/pkt.h"
+
+enum {
+    IO_MAX_DEVICES = 8,
+    IO_MAX_ADDRS = 8, /* addresses of one device */
+    IO_MAX_LANES = 64,
+    IO_NAME_LEN = 16, /* an interface name with its NUL */
+    IO_DEFAULT_MBUFS = 16383,
+    IO_DEFAULT_HEAP_MB = 256
+};
+
+/* Frames that are neither media nor answered. X(constant, name in metrics, what it means)
+ */
+#define IO_IGNORED_REASONS(X)                                                              \
+    X(IO_IGNORED_MALFORMED, "malformed",                                                   \
+      "shorter than its headers say, or a bad checksum")                                   \
+    X(IO_IGNORED_NOT_IP, "not_ip", "neither IPv4 nor IPv6 nor an answered ARP request")    \
+    X(IO_IGNORED_OPTIONS, "options", "IPv4 options or IPv6 extension headers")             \
+    X(IO_IGNORED_FRAGMENT, "fragment", "a fragment of an IP packet")                       \
+    X(IO_IGNORED_PROTOCOL, "protocol", "neither UDP nor an answered ICMP message")         \
+    X(IO_IGNORED_SOURCE, "source",                                                         \
+      "a source that nobody can have: multicast, loopback, 0")                             \
+    X(IO_IGNORED_ADDRESS, "address", "for an address that is not the device's")            \
+    X(IO_IGNORED_PORT, "port", "for another UDP port")
+
+enum io_ignored {
+#define X(constant, name, text) constant,
+    IO_IGNORED_REASONS(X)
+#undef X
+        N_IO_IGNORED
+};
+
+/* frames == packets + answered + the sum of ignored */
+struct io_rx_count {
+    uint64_t frames;   /* taken off the device */
+    uint64_t packets;  /* handed to the caller */
+    uint64_t answered; /* ARP, NDP, ping: answered by the device itself */
+    uint64_t ignored[N_IO_IGNORED];
+};
+
+struct io_tx_count {
+    uint64_t packets;   /* handed to the device or the kernel */
+    uint64_t udp6_sums; /* of these: UDP checksums computed in software (IPv6 on AF_XDP) */
+    uint64_t
+        send_errors; /* refused by the kernel one by one (no route, a firewall): lost */
+    uint64_t answers_lost; /* ARP, NDP, ping answers that found the queue full */
+};
+
+enum io_hugepages {
+    IO_HUGEPAGES_AUTO, /* where enough are free */
+    IO_HUGEPAGES_NEVER,
+    IO_HUGEPAGES_ALWAYS
+};
+
+/* Borrowed until io_create() returns. Zero or NULL asks for the default where one is named.
+ */
+struct io_conf {
+    const char *devices[IO_MAX_DEVICES];
+    unsigned n_devices;
+    uint16_t media_port; /* UDP, on every device */
+    unsigned n_lanes;    /* 1..IO_MAX_LANES */
+    unsigned n_mbufs;    /* of the packet pool; an AF_XDP device holds up to 4096 of them */
+    unsigned heap_mb; /* EAL memory beside the pool, for the tables and rings of others */
+    enum io_hugepages hugepages;
+    const char *veth_name;  /* kcs0; at most 12 characters */
+    const char *veth_ipv4;  /* 10.75.67.0/30: the host gets .1, the dataplane .2 */
+    const char *veth_ipv6;  /* fd4b:4353:6b63::/64: the host gets ::1, the dataplane ::2 */
+    const char *xdp_object; /* path of kcs-xdp.o; needed by veth and af_xdp */
+};
+
+struct io_addr {
+    uint8_t family; /* 4 or 6 */
+    uint8_t ip[16]; /* IPv4 is mapped */
+};
+
+struct io_device {
+    const char *kind;       /* "veth", "af_xdp", "udp" or "mem" */
+    char name[IO_NAME_LEN]; /* interface; of udp and mem the kind or address class */
+    uint8_t mac[6];
+    uint16_t media_port;
+    uint16_t preference; /* ICE local preference: higher is better */
+    uint16_t n_queues;   /* queues 0..n_queues-1 may be read and written */
+    bool needs_headers;  /* egress starts with the Ethernet header (io_hdr_build) */
+    uint8_t n_addrs;
+    struct io_addr addrs[IO_MAX_ADDRS];
+};
+
+struct io;
+struct rte_mempool;
+
+/* Starts DPDK, makes the packet pool and opens the devices.
+ *
+ * out      filled
+ * err      filled, on failure, with one line: what is missing and the command that mends it
+ *
+ * Returns 0; -EINVAL for a bad configuration (also a veth network that is in use); -EPERM
+ * for missing rights; -EADDRINUSE for a port or interface in use; -ENODEV, -ENOMEM or
+ * another errno. After failure nothing is left. DPDK starts once a process: a second
+ * io_create() after io_destroy() reuses it, with the memory that the first one asked for,
+ * and it ends with the process (it keeps no files). One io at a time. */
+int io_create(struct io **out, const struct io_conf *conf, char *err, size_t err_cap);
+
+/* Detaches XDP, deletes the veth pair, closes sockets, frees the pool: every packet must
+ * have come back before. NULL is fine. */
+void io_destroy(struct io *io);
+
+unsigned io_n_devices(const struct io *io);
+
+/* Borrowed, constant until io_destroy(). */
+const struct io_device *io_device(const struct io *io, unsigned device);
+
+/* What was opened and, for auto, why: one line a device, for the log. Borrowed. */
+const char *io_choice(const struct io *io);
+
+/* The pool of all packets. Its elements have struct pkt as private area (mbuf.h). */
+struct rte_mempool *io_pool(const struct io *io);
+
+/* Takes at most 'n' (<= PKT_BURST) packets off a queue; sets data, len, device and path,
+ * and leaves the rest of struct pkt as it was. They are the caller's. Checksums of UDP are
+ * not looked at: a local peer's frames come without, and SRTP authenticates.
+ *
+ * count   added to */
+uint16_t io_rx_burst(struct io *io, unsigned device, unsigned queue, struct pkt **pkts,
+                     uint16_t n, struct io_rx_count *count);
+
+/* Sends pkts[i]->data, len: from the Ethernet header on where needs_headers is set, else
+ * the UDP payload to pkts[i]->to. Moves the first k packets, k is returned; the rest stay
+ * the caller's (who drops them as tx_full). */
+uint16_t io_tx_burst(struct io *io, unsigned device, unsigned queue, struct pkt **pkts,
+                     uint16_t n);
+
+/* Counters of what the queue sent; written by its thread. Borrowed. */
+const struct io_tx_count *io_tx_count(const struct io *io, unsigned device, unsigned queue);
+
+/* Fills the outer headers of packets that go back along 'to'; len 0 for devices that need
+ * none. Returns 0, or -EINVAL if 'to' names no device or no address of its device. */
+int io_hdr_build(const struct io *io, const struct path *to, struct pkt_hdr *out);
+
+/* A thread that allocates or frees packets announces itself first, so that it gets a cache
+ * of the pool. Returns 0 or -ENOMEM (more threads than DPDK has room for). */
+int io_thread_enter(void);
+void io_thread_leave(void);
+
+/* Sleeps until a device of the lane has packets, 'doorbell_fd' (-1: none) is readable, or
+ * 'timeout_us' has passed. */
+void io_wait(struct io *io, unsigned lane, int doorbell_fd, uint64_t timeout_us);
+
+#endif
