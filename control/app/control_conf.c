@@ -214,7 +214,7 @@ int control_conf_secret(struct control_conf *conf, char *err, size_t cap)
         return -ENOENT;
     }
     ret = conf_slurp(path, &text, &len);
-    if (ret != 0) {
+    if (text == NULL) {
         snprintf(err, cap,
                  "auth.hs256_secret_file %s: %s; make it with 'openssl rand -hex 32 > %s'",
                  path, strerror(-ret), path);

@@ -18,7 +18,7 @@ result() {
 # Shows the end of a log below a failed line.
 show_log() { tail -n "${2:-40}" "$1" | sed 's/^/     /'; }
 
-# Builds, once each; a failed build is a failed test and makes its parts fail.
+# Builds, once each; a failed build is a failed test, and so is each part that it stops.
 declare -A built=()
 need_build() {
     local dir=$1
@@ -29,8 +29,10 @@ need_build() {
         else
             built[$dir]=no
             result "$dir" 0 1 "does not build"
+            return 1
         fi
     fi
+    [ "${built[$dir]}" = yes ] || result "$part" 0 1 "not run: $dir does not build"
     [ "${built[$dir]}" = yes ]
 }
 

@@ -360,7 +360,7 @@ static inline int conf_slurp(const char *path, char **out, size_t *len)
     int err = 0;
 
     if (file == NULL) {
-        return errno > 0 ? -errno : -EIO;
+        return -errno;
     }
     text = malloc(CONF_FILE_MAX);
     if (text == NULL) {
@@ -430,7 +430,7 @@ static inline int conf_load(const char *path, const struct conf_spec *spec, void
     size_t len = 0;
     int ret = conf_slurp(path, &text, &len);
 
-    if (ret != 0) {
+    if (text == NULL) {
         snprintf(err, cap, "%s: cannot be read: %s", path, strerror(-ret));
         return ret;
     }
@@ -441,8 +441,9 @@ static inline int conf_load(const char *path, const struct conf_spec *spec, void
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
     if (yaml_parser_load(&parser, &r.doc) == 0) {
-        ret = conf_fail(&r, parser.problem_mark.line, "not YAML: %s",
-                        parser.problem != NULL ? parser.problem : "cannot be parsed");
+        conf_fail(&r, parser.problem_mark.line, "not YAML: %s",
+                  parser.problem != NULL ? parser.problem : "cannot be parsed");
+        ret = -EINVAL;
     } else {
         ret = conf_read(&r, text, len, out);
         yaml_document_delete(&r.doc);
