@@ -7,7 +7,9 @@
 #ifndef KCS_PKT_PKT_H
 #define KCS_PKT_PKT_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "sfu/base/path.h"
 
@@ -31,22 +33,30 @@ struct pkt {
     uint8_t device;
     uint8_t kind; /* enum pkt_kind */
 
-    /* ingress, after classify; egress, after route */
-    uint16_t hdr_len; /* RTP header with CSRCs and extensions; egress: RTP header only */
+    /* ingress, after classify; egress, after rewrite */
+    uint16_t hdr_len; /* RTP header with CSRCs and extensions */
     uint16_t seq;
     uint32_t ssrc;
+    uint32_t ts;
+    uint8_t pt;
+    bool marker;
+    bool padding;    /* the RTP padding bit */
+    bool rtx;        /* it repairs 'stream' (unprotect) */
+    uint16_t ext_at; /* where the extension block's elements begin, from 'data' on */
+    uint16_t ext_len;
+    uint16_t ext_profile;
+    uint16_t payload_len;
+    const uint8_t *payload; /* ingress: plaintext after unprotect; egress: in the ring */
     struct peer *peer;
     union {
-        struct stream *stream; /* ingress, after unprotect */
-        struct sub *sub;       /* egress */
+        struct stream *stream; /* ingress, after unprotect; NULL if of no stream */
+        struct sub *sub;       /* egress of media; NULL for replies and RTCP */
     };
-    uint64_t index;  /* extended sequence number or SRTP index */
-    uint64_t pos;    /* egress: position in the stream's ring that it was read from */
-    uint64_t now_us; /* ingress: when the burst was received */
+    uint64_t index; /* SRTP index: ROC << 16 | SEQ, which is the extended sequence number */
+    uint64_t pos;   /* egress: position in the stream's ring that it was read from */
 
-    const struct path
-        *to;          /* egress on devices without a header template; borrowed until tx */
-    struct path path; /* ingress: where it came from */
+    const struct path *to; /* egress: borrowed until tx (udp devices send to it) */
+    struct path path;      /* ingress: where it came from */
 };
 
 /* Outer headers of an egress path, made once by io_hdr_build() and copied for each packet.
@@ -79,11 +89,11 @@ static inline void pkt_hdr_write(const struct pkt_hdr *hdr, uint8_t *dst,
     if (hdr->len == 0) {
         return;
     }
-    __builtin_memcpy(dst, hdr->bytes, PKT_HDR_MAX);
     if (hdr->family == 4) {
         uint16_t ip_len = (uint16_t)(udp_len + 20);
         uint32_t sum = hdr->ip_sum + ip_len;
 
+        memcpy(dst, hdr->bytes, 42);
         dst[16] = (uint8_t)(ip_len >> 8);
         dst[17] = (uint8_t)ip_len;
         sum = (sum & 0xffff) + (sum >> 16);
@@ -94,11 +104,22 @@ static inline void pkt_hdr_write(const struct pkt_hdr *hdr, uint8_t *dst,
         dst[38] = (uint8_t)(udp_len >> 8);
         dst[39] = (uint8_t)udp_len;
     } else {
+        memcpy(dst, hdr->bytes, PKT_HDR_MAX);
         dst[18] = (uint8_t)(udp_len >> 8);
         dst[19] = (uint8_t)udp_len;
         dst[58] = (uint8_t)(udp_len >> 8);
         dst[59] = (uint8_t)udp_len;
     }
+}
+
+/* Makes 'pkt' a whole egress frame: outer headers and this UDP payload (len bytes, at most
+ * PKT_ROOM - PKT_HDR_MAX). */
+static inline void pkt_frame(struct pkt *pkt, const struct pkt_hdr *hdr,
+                             const uint8_t *payload, uint16_t len)
+{
+    pkt_hdr_write(hdr, pkt->data, len);
+    memcpy(pkt->data + hdr->len, payload, len);
+    pkt->len = (uint16_t)(hdr->len + len);
 }
 
 #endif

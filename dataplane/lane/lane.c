@@ -1,0 +1,106 @@
+/* See lane.h. The packets of a lane are mbufs of DPDK's pool; struct pkt is their private
+ * area. */
+#include "lane/lane.h"
+
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+_Static_assert(sizeof(struct pkt) <= 256, "the private area of an mbuf");
+
+static struct rte_mbuf *mbuf_of(struct pkt *pkt)
+{
+    return (struct rte_mbuf *)(void *)pkt - 1;
+}
+
+void lane_init(struct lane *lane, uint32_t index, struct tables *tables,
+               struct crypt_ctx *crypt, struct rte_mempool *pool, uint64_t now_us)
+{
+    memset(lane, 0, sizeof(*lane));
+    lane->index = index;
+    lane->tables = tables;
+    lane->crypt = crypt;
+    lane->pool = pool;
+    lane->now_us = now_us;
+    lane->punt_refill_us = now_us;
+    lane->punt_tokens = LANE_PUNT_BURST;
+    lane->grown_end = &lane->grown;
+}
+
+uint16_t lane_alloc(struct lane *lane, struct pkt **pkts, uint16_t n)
+{
+    struct rte_mbuf *mbufs[PKT_BURST];
+
+    if (n > PKT_BURST || rte_pktmbuf_alloc_bulk(lane->pool, mbufs, n) != 0) {
+        return 0;
+    }
+    for (uint16_t i = 0; i < n; i++) {
+        struct pkt *pkt = rte_mbuf_to_priv(mbufs[i]);
+
+        pkt->data = rte_pktmbuf_mtod(mbufs[i], uint8_t *);
+        pkt->len = 0;
+        pkt->to = NULL;
+        pkts[i] = pkt;
+    }
+    return n;
+}
+
+void lane_free(struct lane *lane, struct pkt *pkt)
+{
+    (void)lane;
+    rte_pktmbuf_free(mbuf_of(pkt));
+}
+
+void lane_drop(struct lane *lane, struct pkt *pkt, enum drop_reason reason)
+{
+    lane->counts.drops_in[reason]++;
+    lane_free(lane, pkt);
+}
+
+void lane_drop_out(struct lane *lane, struct pkt *pkt, enum drop_reason reason)
+{
+    lane->counts.drops_out[reason]++;
+    lane_free(lane, pkt);
+}
+
+void lane_done(struct lane *lane, struct pkt *pkt, enum done_kind kind)
+{
+    lane->counts.done[kind]++;
+    lane_free(lane, pkt);
+}
+
+void lane_tell(struct lane *lane, enum lane_news_kind kind, uint64_t handle, uint32_t arg)
+{
+    if (lane->n_news < LANE_NEWS) {
+        lane->news[lane->n_news++] =
+            (struct lane_news){.kind = kind, .arg = arg, .handle = handle};
+    }
+}
+
+void lane_grown(struct lane *lane, struct stream_readers *readers)
+{
+    if (readers->queued) {
+        return;
+    }
+    readers->queued = true;
+    readers->grown = NULL;
+    *lane->grown_end = readers;
+    lane->grown_end = &readers->grown;
+}
+
+void lane_grown_forget(struct lane *lane, struct stream_readers *readers)
+{
+    struct stream_readers **at = &lane->grown;
+
+    if (!readers->queued) {
+        return;
+    }
+    while (*at != readers) {
+        at = &(*at)->grown;
+    }
+    *at = readers->grown;
+    if (lane->grown_end == &readers->grown) {
+        lane->grown_end = at;
+    }
+    readers->queued = false;
+}

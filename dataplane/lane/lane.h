@@ -1,0 +1,94 @@
+/* A lane: all that one CPU owns, and the first argument of every stage. Nothing here is
+ * shared; others send it messages (commands, and rings of streams that grew).
+ *
+ * Neighbours: worker/ drives it; stage/ and rtcp/ work on it; table/ holds its objects. */
+#ifndef KCS_LANE_LANE_H
+#define KCS_LANE_LANE_H
+
+#include <stdint.h>
+
+#include "crypt/crypt.h"
+#include "pkt/drop.h"
+#include "pkt/ext.h"
+#include "pkt/pkt.h"
+#include "table/tables.h"
+
+struct rte_mempool;
+
+enum {
+    LANE_NEWS = 256,          /* events that wait for worker/ */
+    LANE_PUNTS_PER_S = 20000, /* unauthenticated STUN handed to control, at most */
+    LANE_PUNT_BURST = 2000
+};
+
+/* News for control, drained by worker/ between bursts. */
+enum lane_news_kind { LANE_NEWS_CONSENT_LOST, LANE_NEWS_STREAM_BOUND, LANE_NEWS_BYE };
+
+struct lane_news {
+    enum lane_news_kind kind;
+    uint32_t arg;
+    uint64_t handle;
+};
+
+struct lane_counts {
+    uint64_t rx_packets, rx_bytes;
+    uint64_t tx_packets, tx_bytes;
+    uint64_t forwards; /* media packets that reached a device */
+    uint64_t rtcp_out;
+    uint64_t drops_in[N_DROP_REASONS];
+    uint64_t drops_out[N_DROP_REASONS];
+    uint64_t done[N_DONE_KINDS];
+};
+
+struct lane {
+    uint64_t now_us; /* CLOCK_MONOTONIC, set once a loop */
+    uint64_t ntp;    /* the same instant as 32.32 wall clock */
+    uint32_t index;
+    struct tables *tables;
+    struct crypt_ctx *crypt;
+    struct rte_mempool *pool;
+    struct lane_counts counts;
+
+    struct stream_readers *grown; /* rings that grew, in order; route empties it */
+    struct stream_readers **grown_end;
+
+    uint32_t punt_tokens;
+    uint64_t punt_refill_us;
+
+    /* the RTCP sweep (rtcp/rtcp_out) */
+    uint32_t sweep_at;
+    uint64_t sweep_due_us;
+
+    uint32_t n_news;
+    struct lane_news news[LANE_NEWS];
+
+    /* where a burst is decrypted to, before ingest moves it into rings: what fails
+     * authentication never touches a ring */
+    _Alignas(64) uint8_t plain[PKT_BURST][PKT_ROOM];
+};
+
+/* tables, crypt, pool  borrowed for the lane's life */
+void lane_init(struct lane *lane, uint32_t index, struct tables *tables,
+               struct crypt_ctx *crypt, struct rte_mempool *pool, uint64_t now_us);
+
+/* Fills 'pkts' with 'n' fresh packets whose 'data' has PKT_ROOM bytes. All or nothing:
+ * returns n or 0. */
+uint16_t lane_alloc(struct lane *lane, struct pkt **pkts, uint16_t n);
+
+/* Ends a packet's life and counts why. _drop: ingress; _drop_out: egress; _done: it reached
+ * its end; _free: not counted (what was transmitted). */
+void lane_drop(struct lane *lane, struct pkt *pkt, enum drop_reason reason);
+void lane_drop_out(struct lane *lane, struct pkt *pkt, enum drop_reason reason);
+void lane_done(struct lane *lane, struct pkt *pkt, enum done_kind kind);
+void lane_free(struct lane *lane, struct pkt *pkt);
+
+/* Tells control; when the queue is full the news is kept by its object's state (consent is
+ * found lost again, a stream is found bound by its statistics) and nothing else is lost. */
+void lane_tell(struct lane *lane, enum lane_news_kind kind, uint64_t handle, uint32_t arg);
+
+/* Notes that the ring of 'readers' has grown on this lane (spread), once until route has
+ * served it. _forget: its stream ends. */
+void lane_grown(struct lane *lane, struct stream_readers *readers);
+void lane_grown_forget(struct lane *lane, struct stream_readers *readers);
+
+#endif

@@ -1,0 +1,228 @@
+/* See rtcp_in.h. */
+#include "rtcp/rtcp_in.h"
+
+#include "sfu/wire/rtcp.h"
+#include "sfu/wire/rtcp_fb.h"
+#include "sfu/wire/rtcp_twcc.h"
+
+enum { MIN_RTCP = 8 };
+
+/* The receive state of a sender's SRTCP, made for a new one; NULL if there are too many. */
+static struct replay *replay_of(struct peer *peer, uint32_t ssrc)
+{
+    for (uint32_t i = 0; i < peer->n_rtcp_ssrcs; i++) {
+        if (peer->rx_rtcp[i].ssrc == ssrc) {
+            return &peer->rx_rtcp[i];
+        }
+    }
+    if (peer->n_rtcp_ssrcs == PEER_SSRCS) {
+        return NULL;
+    }
+    peer->rx_rtcp[peer->n_rtcp_ssrcs] = (struct replay){.ssrc = ssrc};
+    return &peer->rx_rtcp[peer->n_rtcp_ssrcs++];
+}
+
+static struct stream *stream_of(const struct peer *peer, uint32_t ssrc)
+{
+    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+        if (s->bound && s->ssrc == ssrc) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* A subscriber says how a stream of ours arrives. */
+static void on_block(struct lane *lane, struct peer *peer, const struct rtcp_block *block)
+{
+    struct sub *sub = tables_find_feedback(lane->tables, peer, block->ssrc);
+
+    if (sub == NULL) {
+        return;
+    }
+    sub->lost = block->lost > 0 ? (uint32_t)block->lost : 0;
+    sub->fraction_lost = block->fraction_lost;
+    sub->jitter = block->jitter;
+    if (block->lsr != 0 && block->lsr == sub->last_sr_ntp) {
+        uint64_t since_us = lane->now_us - sub->last_sr_us;
+        uint64_t held_us = (uint64_t)block->dlsr * 1000000 >> 16;
+
+        sub->rtt_us = since_us > held_us ? (uint32_t)(since_us - held_us) : 0;
+    }
+}
+
+static void on_blocks(struct lane *lane, struct peer *peer, const uint8_t *blocks,
+                      uint8_t n)
+{
+    for (uint8_t i = 0; i < n; i++) {
+        struct rtcp_block block = rtcp_block_at(blocks, i);
+
+        on_block(lane, peer, &block);
+    }
+}
+
+static void on_sr(struct lane *lane, struct peer *peer, const struct rtcp_sr *sr)
+{
+    struct stream *stream = stream_of(peer, sr->ssrc);
+
+    if (stream == NULL) {
+        return;
+    }
+    recvstat_on_sr(&stream->stat, sr->ntp, lane->now_us);
+    stream->has_sr = true;
+    stream->sr_ntp = sr->ntp;
+    stream->sr_ts = sr->rtp_ts;
+    stream->sr_arrival_us = lane->now_us;
+}
+
+static void on_keyframe_request(struct lane *lane, struct peer *peer, uint32_t ssrc)
+{
+    struct sub *sub = tables_find_feedback(lane->tables, peer, ssrc);
+
+    if (sub != NULL && sub->stream->video) {
+        sub->stream->pli_asked++;
+        keyframe_on_request(&sub->stream->keyframe, lane->now_us);
+    }
+}
+
+static void on_nack(struct lane *lane, struct peer *peer, const struct rtcp_fb *fb)
+{
+    struct sub *sub = tables_find_feedback(lane->tables, peer, fb->media_ssrc);
+    struct rtcp_nack_iter it = rtcp_nack_iter_of(fb);
+    uint16_t seq;
+
+    while (sub != NULL && rtcp_nack_next(&it, &seq)) {
+        sub->nacks++;
+    }
+}
+
+static void on_twcc(struct peer *peer, const struct rtcp_fb *fb)
+{
+    struct twcc_fb report;
+    struct twcc_arrival arrival;
+    uint32_t n = 0;
+
+    if (twcc_fb_parse(fb, &report) != 0) {
+        return;
+    }
+    while (twcc_fb_next(&report, &arrival)) {
+        n++;
+    }
+    peer->twcc_reports++;
+    peer->twcc_lost += report.n_status - n;
+}
+
+static void on_feedback(struct lane *lane, struct peer *peer, const struct rtcp_pkt *pkt)
+{
+    struct rtcp_fb fb;
+    struct rtcp_remb remb;
+
+    if (rtcp_fb_parse(pkt, &fb) != 0) {
+        return;
+    }
+    if (rtcp_is_pli(pkt)) {
+        on_keyframe_request(lane, peer, fb.media_ssrc);
+    } else if (rtcp_is_fir(pkt)) {
+        for (size_t i = 0; i < rtcp_fir_count(&fb); i++) {
+            on_keyframe_request(lane, peer, rtcp_fir_at(&fb, i).ssrc);
+        }
+    } else if (rtcp_is_nack(pkt)) {
+        on_nack(lane, peer, &fb);
+    } else if (rtcp_is_twcc(pkt)) {
+        on_twcc(peer, &fb);
+    } else if (pkt->pt == RTCP_PSFB && rtcp_remb_parse(&fb, &remb) == 0) {
+        peer->remb_bps = remb.rate_bps < UINT32_MAX ? (uint32_t)remb.rate_bps : UINT32_MAX;
+    }
+}
+
+static void on_bye(struct lane *lane, struct peer *peer, const struct rtcp_pkt *pkt)
+{
+    struct rtcp_bye bye;
+
+    if (rtcp_bye_parse(pkt, &bye) != 0) {
+        return;
+    }
+    for (uint8_t i = 0; i < bye.n_ssrcs; i++) {
+        struct stream *stream = stream_of(peer, load_be32(bye.ssrcs + 4 * (size_t)i));
+
+        if (stream != NULL && !stream->bye) {
+            stream->bye = true;
+            lane_tell(lane, LANE_NEWS_BYE, stream->handle, stream->ssrc);
+        }
+    }
+}
+
+static void on_compound(struct lane *lane, struct peer *peer, const uint8_t *data,
+                        size_t len)
+{
+    struct rtcp_iter it = rtcp_iter_of(data, len);
+    struct rtcp_pkt pkt;
+    struct rtcp_sr sr;
+    struct rtcp_rr rr;
+
+    while (rtcp_next(&it, &pkt) == 1) {
+        switch (pkt.pt) {
+        case RTCP_SR:
+            if (rtcp_sr_parse(&pkt, &sr) == 0) {
+                on_sr(lane, peer, &sr);
+                on_blocks(lane, peer, sr.blocks, sr.n_blocks);
+            }
+            break;
+        case RTCP_RR:
+            if (rtcp_rr_parse(&pkt, &rr) == 0) {
+                on_blocks(lane, peer, rr.blocks, rr.n_blocks);
+            }
+            break;
+        case RTCP_BYE:
+            on_bye(lane, peer, &pkt);
+            break;
+        case RTCP_RTPFB:
+        case RTCP_PSFB:
+            on_feedback(lane, peer, &pkt);
+            break;
+        default: /* SDES: the router has its own names; XR, APP: nothing asked for them */
+            break;
+        }
+    }
+}
+
+/* Returns why the packet is dropped, or N_DROP_REASONS with the plaintext in 'out'. */
+static enum drop_reason unprotect(struct lane *lane, const struct pkt *pkt, uint8_t *out,
+                                  size_t *out_len)
+{
+    struct peer *peer = pkt->peer;
+    struct replay *replay;
+    uint32_t index;
+
+    if (pkt->len < MIN_RTCP ||
+        crypt_rtcp_unprotect(lane->crypt, peer->rx_key, pkt->data, pkt->len, out, PKT_ROOM,
+                             out_len, &index) != 0) {
+        return DROP_AUTH;
+    }
+    replay = replay_of(peer, load_be32(out + 4));
+    if (replay == NULL) {
+        return DROP_SSRC_LIMIT;
+    }
+    if (replay_check(replay, index) != 0) {
+        return DROP_REPLAY;
+    }
+    replay_commit(replay, index);
+    return rtcp_valid(out, *out_len) ? N_DROP_REASONS : DROP_RTCP_MALFORMED;
+}
+
+void rtcp_in_burst(struct lane *lane, const struct burst *in)
+{
+    for (uint16_t i = 0; i < in->n; i++) {
+        struct pkt *pkt = in->pkts[i];
+        uint8_t *plain = lane->plain[0];
+        size_t len = 0;
+        enum drop_reason reason = unprotect(lane, pkt, plain, &len);
+
+        if (reason != N_DROP_REASONS) {
+            lane_drop(lane, pkt, reason);
+            continue;
+        }
+        on_compound(lane, pkt->peer, plain, len);
+        lane_done(lane, pkt, DONE_RTCP);
+    }
+}

@@ -1,0 +1,196 @@
+/* See rtcp_out.h. */
+#include "rtcp/rtcp_out.h"
+
+#include "sfu/wire/rtcp.h"
+#include "sfu/wire/rtcp_fb.h"
+
+enum {
+    MAX_RTCP = 1200,    /* plain bytes of one packet */
+    PEERS_A_CALL = 256, /* looked at in one call */
+    MAX_BLOCKS = 31
+};
+
+/* Encrypts one compound and makes it a frame to the peer. Returns false if nothing was
+ * added (the burst is full, no buffer). */
+static bool push(struct lane *lane, struct peer *peer, const struct wbytes *w,
+                 struct burst *out)
+{
+    uint8_t sealed[MAX_RTCP + CRYPT_RTCP_OVERHEAD_MAX];
+    struct pkt *pkt;
+    size_t len;
+
+    if (w->bad || out->n == PKT_BURST) {
+        return false;
+    }
+    if (lane_alloc(lane, &pkt, 1) == 0) {
+        lane->counts.drops_out[DROP_NO_BUFFER]++;
+        return false;
+    }
+    /* The index is noted before it is used, as for media. */
+    *peer->rtcp_next_index += 1;
+    if (crypt_rtcp_protect(lane->crypt, peer->tx_key,
+                           (uint32_t)*peer->rtcp_next_index & 0x7fffffffu, w->start,
+                           wbytes_len(w), sealed, sizeof(sealed), &len) != 0) {
+        lane_drop_out(lane, pkt, DROP_PROTECT);
+        return false;
+    }
+    pkt_frame(pkt, &peer->hdr, sealed, (uint16_t)len);
+    pkt->peer = peer;
+    pkt->sub = NULL;
+    pkt->device = peer->to->device;
+    pkt->to = peer->to;
+    burst_push(out, pkt);
+    lane->counts.rtcp_out++;
+    return true;
+}
+
+/* A span of microseconds as 32.32 fixed point seconds. */
+static uint64_t ntp_span(uint64_t us)
+{
+    return (us / 1000000) << 32 | ((us % 1000000) << 32) / 1000000;
+}
+
+/* The publisher's clock carried on: its last report plus the time since. Lip sync between
+ * streams of one publisher is kept, as both are mapped by the same clock. */
+static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
+{
+    const struct stream *stream = sub->stream;
+    uint64_t since_us = lane->now_us - stream->sr_arrival_us;
+    uint8_t buf[MAX_RTCP];
+    struct wbytes w = wbytes_of(buf, sizeof(buf));
+    struct rtcp_sr sr = {
+        .ssrc = sub->ssrc,
+        .ntp = stream->sr_ntp + ntp_span(since_us),
+        .rtp_ts = stream->sr_ts + (uint32_t)(since_us * stream->clock_hz / 1000000),
+        .n_packets = (uint32_t)sub->packets,
+        .n_bytes = (uint32_t)sub->bytes,
+    };
+
+    if (!stream->has_sr || sub->packets == sub->reported_packets) {
+        return; /* nothing to anchor the report to, or nothing sent since the last */
+    }
+    rtcp_sr_write(&w, &sr, NULL, 0);
+    if (sub->cname_len > 0) {
+        rtcp_sdes_write(&w, sub->ssrc, sub->cname, sub->cname_len);
+    }
+    if (push(lane, sub->peer, &w, out)) {
+        sub->reported_packets = sub->packets;
+        sub->last_sr_ntp = (uint32_t)(sr.ntp >> 16);
+        sub->last_sr_us = lane->now_us;
+    }
+}
+
+static void publisher_report(struct lane *lane, struct peer *peer, struct burst *out)
+{
+    struct rtcp_block blocks[MAX_BLOCKS];
+    uint8_t buf[MAX_RTCP];
+    struct wbytes w = wbytes_of(buf, sizeof(buf));
+    uint8_t n = 0;
+
+    for (struct stream *s = peer->streams; s != NULL && n < MAX_BLOCKS;
+         s = s->next_of_peer) {
+        if (s->bound && recvstat_take_block(&s->stat, s->ssrc, lane->now_us, &blocks[n])) {
+            n++;
+        }
+    }
+    if (n == 0) {
+        return;
+    }
+    rtcp_rr_write(&w, RTCP_OUR_SSRC, blocks, n);
+    (void)push(lane, peer, &w, out);
+}
+
+static void reports(struct lane *lane, struct peer *peer, struct burst *out)
+{
+    publisher_report(lane, peer, out);
+    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+        if (out->n == PKT_BURST) {
+            return; /* the rest at the next turn: reported_packets tells who is left */
+        }
+        sub_report(lane, sub, out);
+    }
+    peer->report_due_us = lane->now_us + RTCP_REPORT_US;
+}
+
+static void keyframe_requests(struct lane *lane, struct peer *peer, struct burst *out)
+{
+    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+        uint8_t buf[64];
+        struct wbytes w = wbytes_of(buf, sizeof(buf));
+
+        if (!s->video || !s->bound || out->n == PKT_BURST ||
+            !keyframe_take_request(&s->keyframe, lane->now_us)) {
+            continue;
+        }
+        rtcp_pli_write(&w, RTCP_OUR_SSRC, s->ssrc);
+        if (push(lane, peer, &w, out)) {
+            s->pli_sent++;
+        }
+    }
+}
+
+static void twcc_feedback(struct lane *lane, struct peer *peer, struct burst *out)
+{
+    while (out->n < PKT_BURST && twcc_deadline(&peer->twcc) <= lane->now_us) {
+        uint8_t buf[MAX_RTCP];
+        struct wbytes w = wbytes_of(buf, sizeof(buf));
+        size_t n = twcc_take_feedback(&peer->twcc, lane->now_us, RTCP_OUR_SSRC,
+                                      peer->streams != NULL ? peer->streams->ssrc : 0, buf,
+                                      sizeof(buf));
+
+        if (n == 0) {
+            return;
+        }
+        (void)wbytes_reserve(&w, n);
+        (void)push(lane, peer, &w, out);
+    }
+}
+
+static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
+{
+    if (peer->to == NULL || peer->tx_key == NULL) {
+        return;
+    }
+    if (!peer->consent_lost && lane->now_us - *peer->last_check_us > RTCP_CONSENT_US) {
+        peer->consent_lost = true;
+        lane_tell(lane, LANE_NEWS_CONSENT_LOST, peer->handle, 0);
+    }
+    if (peer->consent_lost) {
+        return; /* nothing may be sent without consent (RFC 7675, 5.1) */
+    }
+    if (peer->streams != NULL) {
+        keyframe_requests(lane, peer, out);
+        twcc_feedback(lane, peer, out);
+    }
+    if (peer->report_due_us <= lane->now_us) {
+        reports(lane, peer, out);
+    }
+}
+
+uint16_t rtcp_out_burst(struct lane *lane, struct burst *out)
+{
+    struct tables *t = lane->tables;
+    uint32_t looked_at = 0;
+
+    if (lane->now_us < lane->sweep_due_us) {
+        return 0;
+    }
+    while (lane->sweep_at < t->n_open && looked_at < PEERS_A_CALL) {
+        sweep_peer(lane, &t->peers[t->open_peers[lane->sweep_at]], out);
+        if (out->n == PKT_BURST) {
+            return out->n; /* this peer again: it may have more */
+        }
+        lane->sweep_at++;
+        looked_at++;
+    }
+    if (lane->sweep_at >= t->n_open) {
+        lane->sweep_at = 0;
+        lane->sweep_due_us = lane->now_us + RTCP_SWEEP_US;
+    }
+    return out->n;
+}
+
+uint64_t rtcp_out_deadline(const struct lane *lane)
+{
+    return lane->tables->n_open > 0 ? lane->sweep_due_us : UINT64_MAX;
+}

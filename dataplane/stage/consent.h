@@ -1,0 +1,14 @@
+/* Answers ICE checks on a peer's selected path in the lane, so that consent (RFC 7675) goes
+ * on while control is away. Anything that could move the peer is left to control: checks on
+ * other paths are punted by classify. */
+#ifndef KCS_STAGE_CONSENT_H
+#define KCS_STAGE_CONSENT_H
+
+#include "lane/lane.h"
+
+/* Consumes every packet of 'in': counted as consent, or dropped (stun_malformed,
+ * stun_integrity). 'out' (empty, room for in->n) gets the answers, complete frames.
+ * Returns how many answers. RFC 8445, 7.3; RFC 8489, 9.1. */
+uint16_t consent_burst(struct lane *lane, const struct burst *in, struct burst *out);
+
+#endif

@@ -1,0 +1,191 @@
+/* See ingest.h. */
+#include "stage/ingest.h"
+
+#include <string.h>
+
+#include "sfu/wire/rtp_ext.h"
+
+/* The extensions of one packet, as they are kept in the ring. */
+struct kept {
+    uint8_t bytes[RING_EXT_MAX];
+    uint16_t len;
+    uint16_t mask;
+    bool two_byte;
+    uint8_t audio_level;
+};
+
+static struct rtp_ext_iter exts_of(const struct pkt *pkt)
+{
+    const struct rtp_hdr hdr = {.ext = pkt->data + pkt->ext_at,
+                                .ext_len = pkt->ext_len,
+                                .ext_profile = pkt->ext_profile,
+                                .has_ext = pkt->ext_len > 0};
+
+    return rtp_ext_iter_of(&hdr);
+}
+
+/* Whether some element that travels on does not fit the one-byte form. */
+static bool needs_two_byte(const struct pkt *pkt)
+{
+    struct rtp_ext_iter it = exts_of(pkt);
+    const uint8_t *data;
+    uint8_t id;
+    uint8_t len;
+
+    while (rtp_ext_next(&it, &id, &data, &len)) {
+        if ((EXT_FORWARDED >> pkt->peer->ext_of[id] & 1) != 0 && (len == 0 || len > 16)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void keep(struct kept *kept, uint8_t id, const uint8_t *data, uint8_t len)
+{
+    uint8_t *p = kept->bytes + kept->len;
+    uint16_t need = (uint16_t)(len + (kept->two_byte ? 2 : 1));
+
+    if (kept->len + need > RING_EXT_MAX || (kept->mask >> id & 1) != 0) {
+        return; /* more than any real sender writes, or a second of the same */
+    }
+    if (kept->two_byte) {
+        *p++ = id;
+        *p++ = len;
+    } else {
+        *p++ = (uint8_t)(id << 4 | (len - 1));
+    }
+    if (len > 0) {
+        memcpy(p, data, len);
+    }
+    kept->len = (uint16_t)(kept->len + need);
+    kept->mask = (uint16_t)(kept->mask | 1u << id);
+}
+
+/* Reads every extension once: what is for us is used, what travels on is kept. */
+static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kept)
+{
+    struct rtp_ext_iter it = exts_of(pkt);
+    struct peer *peer = pkt->peer;
+    const uint8_t *data;
+    uint8_t id;
+    uint8_t len;
+
+    kept->len = 0;
+    kept->mask = 0;
+    kept->audio_level = 127;
+    kept->two_byte = needs_two_byte(pkt);
+    while (rtp_ext_next(&it, &id, &data, &len)) {
+        uint8_t ours = peer->ext_of[id];
+        uint16_t seq;
+        bool voice;
+
+        if (ours == EXT_TRANSPORT_CC && rtp_ext_twcc_seq(data, len, &seq)) {
+            (void)twcc_on_packet(&peer->twcc, seq, lane->now_us);
+            peer->twcc_used = true;
+        } else if (ours == EXT_AUDIO_LEVEL) {
+            (void)rtp_ext_audio_level(data, len, &kept->audio_level, &voice);
+        }
+        if ((EXT_FORWARDED >> ours & 1) != 0) {
+            keep(kept, ours, data, len);
+        }
+    }
+}
+
+/* Takes RTP padding off. Returns 0, -1 malformed, 1 if nothing else was there. */
+static int strip_padding(struct pkt *pkt)
+{
+    int n;
+
+    if (!pkt->padding) {
+        return 0;
+    }
+    n = rtp_padding_len(pkt->payload, pkt->payload_len);
+    if (n < 0) {
+        return -1;
+    }
+    pkt->payload_len = (uint16_t)(pkt->payload_len - n);
+    return pkt->payload_len == 0 ? 1 : 0;
+}
+
+/* Why this packet does not go on, or N_DROP_REASONS. */
+static enum drop_reason refusal(struct pkt *pkt)
+{
+    const struct stream *stream = pkt->stream;
+    int padding;
+
+    if (stream == NULL) {
+        return DROP_UNBOUND_SSRC;
+    }
+    padding = strip_padding(pkt);
+    if (padding != 0) {
+        return padding < 0 ? DROP_RTP_MALFORMED : DROP_PADDING;
+    }
+    if (pkt->rtx) {
+        return DROP_RTX;
+    }
+    if (pkt->pt != stream->pt) {
+        return DROP_PAYLOAD_TYPE;
+    }
+    return stream->paused ? DROP_PAUSED : N_DROP_REASONS;
+}
+
+/* Whether this is the first packet of a key frame. Several packets of one frame look like a
+ * start (H264: parameter sets and the picture): only the first is, since a subscriber that
+ * began at a later one would miss what stands in it. */
+static bool starts_keyframe(const struct pkt *pkt)
+{
+    const struct stream *stream = pkt->stream;
+
+    return stream->video &&
+           codec_is_keyframe(stream->codec, pkt->payload, pkt->payload_len) &&
+           (stream->keyframes == 0 || stream->keyframe_ts != pkt->ts);
+}
+
+/* Appends the packet to its ring. Returns false if it can never fit. */
+static bool store(struct lane *lane, const struct pkt *pkt, const struct kept *kept)
+{
+    struct stream *stream = pkt->stream;
+    struct ring_slot meta = {.seq = pkt->index,
+                             .arrival_us = lane->now_us,
+                             .ts = pkt->ts,
+                             .ext_mask = kept->mask,
+                             .audio_level = kept->audio_level};
+
+    meta.flags = (uint8_t)((pkt->marker ? RING_SLOT_MARKER : 0) |
+                           (kept->two_byte ? RING_SLOT_TWO_BYTE : 0));
+    if (starts_keyframe(pkt)) {
+        meta.flags |= RING_SLOT_KEYFRAME;
+        stream->keyframes++;
+        stream->keyframe_ts = pkt->ts;
+        keyframe_on_keyframe(&stream->keyframe);
+    }
+    return stream_ring_write(&stream->ring, &meta, kept->bytes, kept->len, pkt->payload,
+                             pkt->payload_len) != UINT64_MAX;
+}
+
+uint16_t ingest_burst(struct lane *lane, const struct burst *in, struct burst *out)
+{
+    for (uint16_t i = 0; i < in->n; i++) {
+        struct pkt *pkt = in->pkts[i];
+        struct stream *stream = pkt->stream;
+        enum drop_reason reason;
+        struct kept kept;
+
+        read_exts(lane, pkt, &kept);
+        if (stream != NULL && !pkt->rtx) {
+            recvstat_on_packet(&stream->stat, pkt->index, pkt->ts, lane->now_us);
+        }
+        reason = refusal(pkt);
+        if (reason == N_DROP_REASONS && !store(lane, pkt, &kept)) {
+            reason = DROP_TOO_LONG;
+        }
+        if (reason != N_DROP_REASONS) {
+            lane_drop(lane, pkt, reason);
+            continue;
+        }
+        stream->packets++;
+        stream->bytes += pkt->payload_len;
+        burst_push(out, pkt);
+    }
+    return out->n;
+}

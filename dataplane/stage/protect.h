@@ -1,0 +1,13 @@
+/* Encrypts egress packets straight from the ring's slots into the frames, each under its
+ * subscriber's key. The outgoing index is noted in the vault before it is used. */
+#ifndef KCS_STAGE_PROTECT_H
+#define KCS_STAGE_PROTECT_H
+
+#include "lane/lane.h"
+
+/* Moves every packet of 'in' to the empty 'out', a finished frame each, or drops it:
+ * protect, overrun (the ring's writer overtook it meanwhile; its index stays unused).
+ * Returns how many were moved. RFC 3711, RFC 7714. */
+uint16_t protect_burst(struct lane *lane, const struct burst *in, struct burst *out);
+
+#endif

@@ -1,0 +1,130 @@
+/* See rewrite.h. */
+#include "stage/rewrite.h"
+
+#include <string.h>
+
+#include "sfu/wire/rtp_ext.h"
+
+/* Copies the subscription's own elements (one-byte form) with this packet's send time and
+ * transport-wide number. */
+static uint8_t *put_own(struct lane *lane, struct sub *sub, uint8_t *p)
+{
+    memcpy(p, sub->ext, SUB_EXT_TMPL);
+    if (sub->send_time_at != 0) {
+        rtp_ext_store_abs_send_time(p + sub->send_time_at, lane->now_us);
+    }
+    if (sub->twcc_at != 0) {
+        store_be16(p + sub->twcc_at, (uint16_t)(*sub->peer->twcc_next)++);
+    }
+    return p + sub->ext_len;
+}
+
+/* The same in two-byte form: rare, so element by element. */
+static uint8_t *put_own_two_byte(struct lane *lane, struct sub *sub, uint8_t *p)
+{
+    uint8_t own[SUB_EXT_TMPL];
+    const uint8_t *end = own + (put_own(lane, sub, own) - own);
+
+    for (const uint8_t *e = own; e < end; e += 2 + (e[0] & 15)) {
+        uint8_t len = (uint8_t)((e[0] & 15) + 1);
+
+        *p++ = e[0] >> 4;
+        *p++ = len;
+        memcpy(p, e + 1, len);
+        p += len;
+    }
+    return p;
+}
+
+/* Appends those of the slot's elements that this subscriber negotiated. */
+static uint8_t *put_forwarded(const struct sub *sub, const struct ring_slot *slot,
+                              const uint8_t *ext, uint8_t *p)
+{
+    bool two_byte = (slot->flags & RING_SLOT_TWO_BYTE) != 0;
+    const uint8_t *end = ext + slot->ext_len;
+
+    if ((slot->ext_mask & ~sub->ext_mask) == 0) {
+        memcpy(p, ext, slot->ext_len);
+        return p + slot->ext_len;
+    }
+    while (ext < end) {
+        uint8_t id = two_byte ? ext[0] : ext[0] >> 4;
+        size_t len = two_byte ? 2u + ext[1] : 2u + (ext[0] & 15u);
+
+        if ((sub->ext_mask >> id & 1) != 0) {
+            memcpy(p, ext, len);
+            p += len;
+        }
+        ext += len;
+    }
+    return p;
+}
+
+/* Writes the extension block at 'p'. Returns its end, 'p' itself if there is nothing. */
+static uint8_t *put_exts(struct lane *lane, struct sub *sub, const struct ring_slot *slot,
+                         const uint8_t *ext, uint8_t *p)
+{
+    bool two_byte = (slot->flags & RING_SLOT_TWO_BYTE) != 0;
+    uint8_t *start = p + RTP_EXT_HEADER_LEN;
+    uint8_t *end;
+
+    end = two_byte ? put_own_two_byte(lane, sub, start) : put_own(lane, sub, start);
+    if (slot->ext_len > 0) {
+        end = put_forwarded(sub, slot, ext, end);
+    }
+    if (end == start) {
+        return p;
+    }
+    while ((end - start) % 4 != 0) {
+        *end++ = 0;
+    }
+    store_be16(p, two_byte ? RTP_EXT_TWO_BYTE : RTP_EXT_ONE_BYTE);
+    store_be16(p + 2, (uint16_t)((end - start) / 4));
+    return end;
+}
+
+/* Returns false if the slot was overtaken. */
+static bool rewrite_one(struct lane *lane, struct pkt *pkt)
+{
+    struct sub *sub = pkt->sub;
+    struct peer *peer = pkt->peer;
+    const struct stream_ring *ring = &sub->stream->ring;
+    const struct ring_slot *slot = stream_ring_at(ring, pkt->pos);
+    const uint8_t *bytes;
+    uint8_t *rtp = pkt->data + peer->hdr.len;
+    uint8_t *end;
+
+    if (slot == NULL) {
+        return false;
+    }
+    bytes = stream_ring_bytes(ring, slot);
+    pkt->index = (slot->seq - sub->seq_offset) & 0xffffffffffffu;
+    pkt->payload = bytes + slot->ext_len;
+    pkt->payload_len = slot->len;
+    end = put_exts(lane, sub, slot, bytes, rtp + RTP_FIXED_LEN);
+    pkt->hdr_len = (uint16_t)(end - rtp);
+    rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
+    rtp[1] = (uint8_t)((slot->flags & RING_SLOT_MARKER) << 7 | sub->pt);
+    store_be16(rtp + 2, (uint16_t)pkt->index);
+    store_be32(rtp + 4, slot->ts);
+    store_be32(rtp + 8, sub->ssrc);
+    pkt_hdr_write(&peer->hdr, pkt->data,
+                  (uint16_t)(pkt->hdr_len + slot->len + peer->tag_len));
+    pkt->len = (uint16_t)(peer->hdr.len + pkt->hdr_len + slot->len + peer->tag_len);
+    pkt->device = peer->to->device;
+    pkt->to = peer->to;
+    return true;
+}
+
+uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *out)
+{
+    for (uint16_t i = 0; i < in->n; i++) {
+        if (rewrite_one(lane, in->pkts[i])) {
+            burst_push(out, in->pkts[i]);
+        } else {
+            in->pkts[i]->sub->skipped++;
+            lane_drop_out(lane, in->pkts[i], DROP_OVERRUN);
+        }
+    }
+    return out->n;
+}

@@ -1,0 +1,15 @@
+/* Writes each egress packet's headers as its subscriber expects them: outer headers from
+ * the peer's template; SSRC, payload type, sequence number; MID, send time, transport-wide
+ * number; and the publisher's extensions that were negotiated. The payload stays in the
+ * ring until protect reads it. */
+#ifndef KCS_STAGE_REWRITE_H
+#define KCS_STAGE_REWRITE_H
+
+#include "lane/lane.h"
+
+/* Moves every packet of 'in' to the empty 'out', or drops it: overrun.
+ * Sets index, hdr_len, payload, payload_len, device, to and the final len.
+ * Returns how many were moved. RFC 3550, 5.1; RFC 8285. */
+uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *out);
+
+#endif

@@ -1,0 +1,133 @@
+/* See route.h. */
+#include "stage/route.h"
+
+enum {
+    PREFETCH_AHEAD = 8, /* subscriptions */
+    MAX_VISITS = 512    /* subscriptions looked at in one call, wanting or not */
+};
+
+/* Whether 'sub' is sent this slot; moves its cursor past it in any case. */
+static bool wants(struct sub *sub, const struct ring_slot *slot)
+{
+    const struct peer *peer = sub->peer;
+
+    if (sub->cursor > slot->pos) {
+        return false;
+    }
+    sub->cursor = slot->pos + 1;
+    if (sub->paused || peer->to == NULL || peer->tx_key == NULL) {
+        return false;
+    }
+    if (!sub->started) {
+        if (sub->wait_keyframe && (slot->flags & RING_SLOT_KEYFRAME) == 0) {
+            return false;
+        }
+        sub->started = true;
+        sub->seq_base = slot->seq;
+        sub->seq_offset = slot->seq - *sub->next_index;
+        *sub->seq_offset_live = sub->seq_offset;
+    }
+    /* Older than where this subscription began: its number would be one that was used. */
+    return slot->seq >= sub->seq_base;
+}
+
+/* Takes the ring off the head of the list; puts it to the end if 'again'. */
+static void next_ring(struct lane *lane, bool again)
+{
+    struct stream_readers *readers = lane->grown;
+
+    lane->grown = readers->grown;
+    if (lane->grown == NULL) {
+        lane->grown_end = &lane->grown;
+    }
+    readers->queued = false;
+    if (again) {
+        lane_grown(lane, readers);
+    }
+}
+
+/* Serves the position at which 'readers' stands, as far as there is room. Returns true when
+ * all its subscriptions have had it. */
+static bool serve(struct stream_readers *readers, const struct ring_slot *slot,
+                  struct sub **subs, uint16_t *n, uint16_t *visits)
+{
+    while (*n < PKT_BURST && *visits < MAX_VISITS) {
+        struct sub *sub = sublist_next(&readers->subs, &readers->at);
+        const struct sub *ahead =
+            sublist_ahead(&readers->subs, &readers->at, PREFETCH_AHEAD);
+
+        if (ahead != NULL) {
+            __builtin_prefetch(ahead, 1);
+            __builtin_prefetch(&ahead->packets, 1);
+        }
+        if (sub == NULL) {
+            return true;
+        }
+        (*visits)++;
+        if (wants(sub, slot)) {
+            subs[(*n)++] = sub;
+        }
+    }
+    return false;
+}
+
+/* Counts what a lane that was too slow has lost: it goes on with the oldest whole slot. */
+static void skip_overrun(struct lane *lane, struct stream_readers *readers, uint64_t tail)
+{
+    lane->counts.drops_out[DROP_OVERRUN] += tail - readers->next_pos;
+    readers->next_pos = tail;
+    readers->at = sublist_start(&readers->subs);
+}
+
+uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *out)
+{
+    struct sub *subs[PKT_BURST];
+    uint64_t pos[PKT_BURST];
+    uint16_t visits = 0;
+    uint16_t n = 0;
+
+    (void)in;
+    while (lane->grown != NULL && n < PKT_BURST && visits < MAX_VISITS) {
+        struct stream_readers *readers = lane->grown;
+        struct stream_ring *ring = &readers->stream->ring;
+        uint64_t tail = stream_ring_tail(ring);
+        uint16_t first = n;
+        bool served;
+
+        if (readers->next_pos < tail) {
+            skip_overrun(lane, readers, tail);
+        }
+        if (readers->next_pos >= stream_ring_head(ring)) {
+            next_ring(lane, false);
+            continue;
+        }
+        served = serve(readers, &ring->slots[readers->next_pos & ring->slot_mask], subs, &n,
+                       &visits);
+        for (uint16_t i = first; i < n; i++) {
+            pos[i] = readers->next_pos;
+        }
+        if (served) {
+            readers->next_pos++;
+            readers->at = sublist_start(&readers->subs);
+            next_ring(lane, readers->next_pos < stream_ring_head(ring));
+        }
+    }
+    if (n > 0 && lane_alloc(lane, out->pkts, n) == 0) {
+        lane->counts.drops_out[DROP_NO_BUFFER] += n;
+        for (uint16_t i = 0; i < n; i++) {
+            subs[i]->skipped++;
+        }
+        return 0;
+    }
+    for (uint16_t i = 0; i < n; i++) {
+        struct pkt *pkt = out->pkts[i];
+
+        pkt->sub = subs[i];
+        pkt->peer = subs[i]->peer;
+        pkt->pos = pos[i];
+        __builtin_prefetch(pkt->peer);
+        __builtin_prefetch(&pkt->peer->tx_key);
+    }
+    out->n = n;
+    return n;
+}

@@ -1,0 +1,15 @@
+/* The one stage that amplifies: moves this lane's cursors over the rings that grew and
+ * makes an egress packet for each subscription that wants the slot. One burst a call, so a
+ * room of any size costs a bounded step; streams take turns by packet. */
+#ifndef KCS_STAGE_ROUTE_H
+#define KCS_STAGE_ROUTE_H
+
+#include "lane/lane.h"
+
+/* 'in' is not used (rings are the input). Fills the empty 'out' with up to PKT_BURST
+ * packets that have sub, peer and pos set. Subscriptions that could not be served are
+ * counted: overrun, no_buffer (drops of egress). Returns how many; 0 when no ring has
+ * anything for anybody. */
+uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *out);
+
+#endif

@@ -1,0 +1,82 @@
+/* Writer's side of a stream's ring; see ring.h. */
+#include "stream/ring.h"
+
+#include <string.h>
+
+void stream_ring_init(struct stream_ring *ring, struct ring_slot *slots, uint32_t n_slots,
+                      uint8_t *arena, uint32_t arena_size)
+{
+    memset(ring, 0, sizeof(*ring));
+    ring->slots = slots;
+    ring->arena = arena;
+    ring->slot_mask = n_slots - 1;
+    ring->arena_size = arena_size;
+    atomic_init(&ring->head, 0);
+    atomic_init(&ring->tail, 0);
+}
+
+/* Moves the tail past every slot that lies in [from, from + need) of the arena, and past
+ * the one whose place in the slot array is taken next. Slots are in arena order, so it
+ * stops at the first that is clear of the range. */
+static void make_room(struct stream_ring *ring, uint64_t head, uint32_t from, uint32_t need)
+{
+    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    uint64_t start = tail;
+
+    while (tail < head) {
+        const struct ring_slot *oldest = &ring->slots[tail & ring->slot_mask];
+        uint32_t end = oldest->offset + oldest->ext_len + oldest->len + 1;
+        bool overlaps = oldest->offset < from + need && end > from;
+
+        if (head - tail <= ring->slot_mask && !overlaps) {
+            break;
+        }
+        tail++;
+    }
+    if (tail != start) {
+        atomic_store_explicit(&ring->tail, tail, memory_order_relaxed);
+        /* Readers must see the new tail before any byte of the new packet. */
+        atomic_thread_fence(memory_order_seq_cst);
+    }
+}
+
+uint64_t stream_ring_write(struct stream_ring *ring, const struct ring_slot *meta,
+                           const uint8_t *ext, uint16_t ext_len, const uint8_t *payload,
+                           uint16_t len)
+{
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    uint32_t need =
+        (uint32_t)ext_len + len + 1; /* + 1: an empty packet takes a place too */
+    uint32_t at = ring->write_offset;
+    struct ring_slot *slot;
+
+    if (need > ring->arena_size / 2) {
+        return UINT64_MAX;
+    }
+    if (at + need > ring->arena_size) {
+        /* The rest of the lap is skipped, and with it what still lies there: otherwise
+         * older slots at the end would hide newer ones at the start from make_room(). */
+        make_room(ring, head, at, ring->arena_size - at);
+        at = 0;
+    }
+    make_room(ring, head, at, need);
+    slot = &ring->slots[head & ring->slot_mask];
+    *slot = *meta;
+    slot->pos = head;
+    slot->offset = at;
+    slot->ext_len = ext_len;
+    slot->len = len;
+    if (ext_len > 0) {
+        memcpy(ring->arena + at, ext, ext_len);
+    }
+    if (len > 0) {
+        memcpy(ring->arena + at + ext_len, payload, len);
+    }
+    /* Slots start on cache lines so that readers prefetch whole ones. */
+    ring->write_offset = (at + need + 63u) & ~63u;
+    if (ring->write_offset > ring->arena_size) {
+        ring->write_offset = ring->arena_size;
+    }
+    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+    return head;
+}

@@ -1,0 +1,81 @@
+/* A peer: one ICE + DTLS transport, hence one pair of SRTP keys. The object that its lane
+ * works on; what must survive the process (receive windows, next indexes) lies in the vault
+ * and is only pointed to.
+ *
+ * Owner: the lane of the peer. Hot fields of egress first, then ingress, then the rest. */
+#ifndef KCS_TABLE_PEER_H
+#define KCS_TABLE_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/twcc.h"
+#include "crypt/crypt.h"
+#include "crypt/replay.h"
+#include "pkt/pkt.h"
+
+enum {
+    PEER_SSRCS = 32, /* SSRCs one peer may send; more are dropped as ssrc_limit */
+    PEER_PATHS = 4,  /* validated 5-tuples */
+    PEER_UFRAG = 32,
+    PEER_PWD = 64,
+    PEER_EXT_IDS = 256 /* a two-byte header extension id is a byte */
+};
+
+/* What a peer's incoming SSRC is. */
+struct peer_ssrc {
+    struct stream *stream; /* NULL: authenticated, but of no stream */
+    bool rtx;              /* it repairs 'stream' */
+};
+
+struct peer {
+    /* egress, every packet */
+    _Alignas(64) struct pkt_hdr hdr; /* outer headers towards 'paths[selected]' */
+    struct crypt_key *tx_key;        /* NULL before DTLS; borrowed from the tables */
+    uint64_t *twcc_next;             /* in the vault */
+    const struct path *to;           /* the selected path; NULL before ICE selects */
+    uint64_t tx_packets;
+    uint64_t tx_bytes;
+    uint8_t tag_len; /* of an SRTP packet under tx_key and rx_key */
+    enum crypt_profile profile;
+
+    /* ingress, every packet */
+    _Alignas(64) struct crypt_key *rx_key;
+    struct replay *rx; /* PEER_SSRCS of them, in the vault */
+    uint64_t rx_packets;
+    uint64_t rx_bytes;
+    uint32_t n_ssrcs;
+    bool twcc_used; /* some packet carried a transport-wide sequence number */
+    uint32_t ssrcs[PEER_SSRCS];
+    struct peer_ssrc ssrc_of[PEER_SSRCS];
+    uint8_t ext_of[PEER_EXT_IDS]; /* the publisher's header extension id -> ours, 0 none */
+
+    /* cold */
+    uint64_t handle; /* 0: the slot is free */
+    uint32_t index;
+    uint8_t n_paths;
+    uint8_t ufrag_len, pwd_len;
+    struct path paths[PEER_PATHS];
+    uint8_t ufrag[PEER_UFRAG];
+    uint8_t pwd[PEER_PWD];
+
+    uint64_t *last_check_us; /* in the vault: last valid consent check */
+    bool consent_lost;       /* told to control */
+
+    /* RTCP */
+    struct replay *rx_rtcp; /* PEER_SSRCS of them, in the vault */
+    uint32_t n_rtcp_ssrcs;
+    uint64_t *rtcp_next_index; /* in the vault */
+    uint64_t report_due_us;    /* next SR/RR round */
+    struct stream *streams;    /* list: what it publishes */
+    struct sub *subs;          /* list: what it receives */
+    uint32_t remb_bps;
+    uint32_t twcc_reports;
+    uint32_t twcc_lost;
+    uint32_t open_slot; /* where it stands in the lane's list of open peers */
+
+    /* only of publishers: made with the first stream, so that others never touch it */
+    struct twcc twcc;
+};
+
+#endif

@@ -1,0 +1,54 @@
+/* A subscription: a cursor of one peer into one stream's ring, and how packets are
+ * rewritten for it. Sequence numbers and indexes are given when a packet is sent, never
+ * before.
+ *
+ * Owner: the lane of the subscriber. Everything a send touches is in the first two lines.
+ */
+#ifndef KCS_TABLE_SUB_H
+#define KCS_TABLE_SUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "table/sublist.h"
+
+enum { SUB_CNAME = 40, SUB_EXT_TMPL = 32 };
+
+struct sub {
+    _Alignas(64) struct peer *peer;
+    struct stream *stream;
+    uint64_t cursor;           /* next position of the ring to send */
+    uint64_t seq_base;         /* packets of the publisher before this one are not sent */
+    uint64_t seq_offset;       /* outgoing = publisher's - offset, modulo 2^64 */
+    uint64_t *next_index;      /* in the vault: stored before each encryption */
+    uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
+    uint32_t ssrc;
+    uint16_t ext_mask; /* router ids that are forwarded to this subscriber */
+    uint8_t pt;
+    bool paused;
+
+    _Alignas(64) uint64_t packets;
+    uint64_t bytes;            /* RTP payload, as sender reports count */
+    uint8_t ext[SUB_EXT_TMPL]; /* one-byte elements: MID, abs-send-time, transport-cc */
+    uint8_t ext_len;
+    uint8_t send_time_at; /* offset of the 3 bytes in 'ext', 0 not negotiated */
+    uint8_t twcc_at;      /* offset of the 2 bytes, 0 not negotiated */
+    bool started;         /* seq_offset is set; false after open and resume */
+    bool wait_keyframe;   /* video starts and resumes on a key frame */
+
+    /* cold */
+    _Alignas(64) uint64_t handle; /* 0: the slot is free */
+    uint32_t index;
+    struct sublist_at at; /* where it stands in its stream's list */
+    struct sub *next_of_peer;
+    uint64_t skipped;
+    uint64_t nacks;
+    uint32_t lost, jitter, rtt_us, fraction_lost;
+    uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */
+    uint64_t last_sr_us;
+    uint64_t reported_packets; /* 'packets' at the last sender report */
+    uint8_t cname_len;
+    char cname[SUB_CNAME];
+};
+
+#endif

@@ -1,0 +1,64 @@
+/* See sublist.h. */
+#include "table/sublist.h"
+
+#include <errno.h>
+
+void sublist_pool_init(struct sublist_pool *pool, struct sublist_chunk *chunks, size_t n)
+{
+    pool->free = NULL;
+    for (size_t i = 0; i < n; i++) {
+        chunks[i].next = pool->free;
+        pool->free = &chunks[i];
+    }
+}
+
+int sublist_add(struct sublist *list, struct sublist_pool *pool, struct sub *sub,
+                struct sublist_at *at)
+{
+    if (list->last == NULL || list->n_last == SUBLIST_CHUNK) {
+        struct sublist_chunk *chunk = pool->free;
+
+        if (chunk == NULL) {
+            return -ENOSPC;
+        }
+        pool->free = chunk->next;
+        chunk->next = NULL;
+        chunk->prev = list->last;
+        if (list->last != NULL) {
+            list->last->next = chunk;
+        } else {
+            list->first = chunk;
+        }
+        list->last = chunk;
+        list->n_last = 0;
+    }
+    list->last->subs[list->n_last] = sub;
+    *at = (struct sublist_at){.chunk = list->last, .i = list->n_last};
+    list->n_last++;
+    list->n++;
+    return 0;
+}
+
+struct sub *sublist_remove(struct sublist *list, struct sublist_pool *pool,
+                           struct sublist_at at)
+{
+    struct sublist_chunk *last = list->last;
+    struct sub *moved = last->subs[list->n_last - 1];
+    struct sub *gone = at.chunk->subs[at.i];
+
+    at.chunk->subs[at.i] = moved;
+    list->n_last--;
+    list->n--;
+    if (list->n_last == 0) {
+        list->last = last->prev;
+        if (list->last != NULL) {
+            list->last->next = NULL;
+            list->n_last = SUBLIST_CHUNK;
+        } else {
+            list->first = NULL;
+        }
+        last->next = pool->free;
+        pool->free = last;
+    }
+    return moved == gone ? NULL : moved;
+}

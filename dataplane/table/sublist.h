@@ -1,0 +1,91 @@
+/* The subscriptions of one stream on one lane: chunks of pointers, dense inside of a chunk
+ * so that fan-out prefetches well ahead. Chunks come from a pool made at start, so adding
+ * never allocates.
+ *
+ * Thread: the lane that owns the list. */
+#ifndef KCS_TABLE_SUBLIST_H
+#define KCS_TABLE_SUBLIST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { SUBLIST_CHUNK = 62 };
+
+struct sub;
+
+struct sublist_chunk {
+    _Alignas(64) struct sublist_chunk *next;
+    struct sublist_chunk *prev;
+    struct sub *subs[SUBLIST_CHUNK];
+};
+
+struct sublist_pool {
+    struct sublist_chunk *free;
+};
+
+struct sublist {
+    struct sublist_chunk *first;
+    struct sublist_chunk *last;
+    uint32_t n_last; /* used places of 'last'; all other chunks are full */
+    uint32_t n;
+};
+
+/* Where a subscription stands. */
+struct sublist_at {
+    struct sublist_chunk *chunk;
+    uint32_t i;
+};
+
+/* An iteration that may be interrupted; removal of an entry invalidates it (start again).
+ */
+struct sublist_iter {
+    struct sublist_chunk *chunk;
+    uint32_t i;
+};
+
+/* chunks  borrowed for the pool's life */
+void sublist_pool_init(struct sublist_pool *pool, struct sublist_chunk *chunks, size_t n);
+
+/* Returns 0 and says where 'sub' stands, or -ENOSPC. */
+int sublist_add(struct sublist *list, struct sublist_pool *pool, struct sub *sub,
+                struct sublist_at *at);
+
+/* Removes what stands at 'at'. Returns the subscription that was moved there instead (its
+ * owner updates what it noted), or NULL. */
+struct sub *sublist_remove(struct sublist *list, struct sublist_pool *pool,
+                           struct sublist_at at);
+
+static inline struct sublist_iter sublist_start(const struct sublist *list)
+{
+    return (struct sublist_iter){.chunk = list->first, .i = 0};
+}
+
+/* The next entry, or NULL at the end. */
+static inline struct sub *sublist_next(const struct sublist *list, struct sublist_iter *it)
+{
+    while (it->chunk != NULL) {
+        uint32_t n = it->chunk == list->last ? list->n_last : SUBLIST_CHUNK;
+
+        if (it->i < n) {
+            return it->chunk->subs[it->i++];
+        }
+        it->chunk = it->chunk->next;
+        it->i = 0;
+    }
+    return NULL;
+}
+
+/* The entry 'ahead' places further in the same chunk, to prefetch, or NULL. */
+static inline const struct sub *sublist_ahead(const struct sublist *list,
+                                              const struct sublist_iter *it, uint32_t ahead)
+{
+    uint32_t n;
+
+    if (it->chunk == NULL) {
+        return NULL;
+    }
+    n = it->chunk == list->last ? list->n_last : SUBLIST_CHUNK;
+    return it->i + ahead < n ? it->chunk->subs[it->i + ahead] : NULL;
+}
+
+#endif
