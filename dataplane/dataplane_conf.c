@@ -7,7 +7,7 @@
 static const struct dataplane_conf defaults = {
     .socket = "/run/kcs/dataplane.sock",
     .media = {.devices = {"auto"}, .n_devices = 1, .port = 40000},
-    .veth = {.name = "kcs0", .ipv4 = "10.77.77.2/24", .ipv6 = "fd77:6b63:7300::2/64"},
+    .veth = {.name = "kcs0", .ipv4 = "10.75.67.0/30", .ipv6 = "fd4b:4353:6b63::/64"},
     .lanes = {.count = 1, .idle = DATAPLANE_IDLE_ADAPTIVE},
     .memory = {.hugepages = DATAPLANE_HUGE_AUTO, .packets = 32768, .streams_mib = 64},
     .limits = {.peers = 4096, .streams = 4096, .subscriptions = 32768},
@@ -105,10 +105,11 @@ static bool is_address(const char *text)
     return inet_pton(AF_INET, text, ip) == 1 || inet_pton(AF_INET6, text, ip) == 1;
 }
 
-/* "ADDRESS/LENGTH" with room for two hosts. */
-static bool is_prefix(const char *text, int family, long max_len)
+/* "NETWORK/LENGTH" of four addresses or more. */
+static bool is_network(const char *text, int family)
 {
     const char *slash = strchr(text, '/');
+    size_t ip_len = family == AF_INET ? 4 : 16;
     char address[64], *end;
     unsigned char ip[16];
     long len;
@@ -120,7 +121,7 @@ static bool is_prefix(const char *text, int family, long max_len)
     address[slash - text] = '\0';
     len = strtol(slash + 1, &end, 10);
     return inet_pton(family, address, ip) == 1 && end != slash + 1 && *end == '\0' &&
-           len >= 8 && len <= max_len;
+           len >= 8 && len <= (long)ip_len * 8 - 2 && (ip[ip_len - 1] & 3) == 0;
 }
 
 static bool is_device(const char *text)
@@ -148,11 +149,11 @@ static const char *check(const char *key, const char *text)
         !is_address(text)) {
         return "an IPv4 or IPv6 address";
     }
-    if (strcmp(key, "veth.ipv4") == 0 && !is_prefix(text, AF_INET, 30)) {
-        return "an IPv4 address with its prefix length, at most 30 (10.77.77.2/24)";
+    if (strcmp(key, "veth.ipv4") == 0 && !is_network(text, AF_INET)) {
+        return "an IPv4 network of at least four addresses, like 10.75.67.0/30";
     }
-    if (strcmp(key, "veth.ipv6") == 0 && !is_prefix(text, AF_INET6, 126)) {
-        return "an IPv6 address with its prefix length, at most 126 (fd77::2/64)";
+    if (strcmp(key, "veth.ipv6") == 0 && !is_network(text, AF_INET6)) {
+        return "an IPv6 network of at least four addresses, like fd4b:4353:6b63::/64";
     }
     if ((strcmp(key, "socket") == 0 || strcmp(key, "veth.name") == 0) && text[0] == '\0') {
         return "set";
@@ -202,7 +203,7 @@ int dataplane_conf_load(const char *path, struct dataplane_conf *out, char *err,
 
 int dataplane_conf_check(const char *path, FILE *file)
 {
-    struct dataplane_conf conf;
+    struct dataplane_conf conf = {0};
     char err[512];
 
     if (dataplane_conf_load(path, &conf, err, sizeof(err)) != 0) {

@@ -33,11 +33,10 @@ struct dataplane_media {
     uint32_t n_announce;
 };
 
-/* The private pair of the device 'veth'. The addresses, with prefix length, are those of
- * the dataplane's end; the kernel's end has the lowest other host address of the network.
- */
+/* The private pair of the device 'veth' and its networks: the host has the first address of
+ * each, the dataplane the second. */
 struct dataplane_veth {
-    char name[16];
+    char name[13]; /* an interface's name with room for a suffix */
     char ipv4[64];
     char ipv6[64];
 };

@@ -233,7 +233,7 @@ int control_conf_secret(struct control_conf *conf, char *err, size_t cap)
 
 int control_conf_check(const char *path, FILE *file)
 {
-    struct control_conf conf;
+    struct control_conf conf = {0};
     char err[512];
     int ret = control_conf_load(path, &conf, err, sizeof(err));
     int secret_ret = ret == 0 ? control_conf_secret(&conf, err, sizeof(err)) : 0;

@@ -77,9 +77,11 @@ static void device_of_unknown_kind_is_refused(void **state)
 static void address_that_is_none_is_refused(void **state)
 {
     (void)state;
-    expect_error("veth:\n  ipv4: 10.0.0.1\n", ":2: 'veth.ipv4' must be an IPv4 address");
-    expect_error("veth:\n  ipv4: 10.0.0.1/31\n", "at most 30");
-    expect_error("veth:\n  ipv6: 10.0.0.1/24\n", "'veth.ipv6' must be an IPv6 address");
+    expect_error("veth:\n  ipv4: 10.0.0.0\n", ":2: 'veth.ipv4' must be an IPv4 network");
+    expect_error("veth:\n  ipv4: 10.0.0.0/31\n", "at least four addresses");
+    expect_error("veth:\n  ipv4: 10.0.0.1/30\n", "at least four addresses");
+    expect_error("veth:\n  ipv6: 10.0.0.0/24\n", "'veth.ipv6' must be an IPv6 network");
+    expect_error("veth:\n  name: abcdefghijklm\n", "at most 12 bytes");
     expect_error("media:\n  announce:\n  - local: here\n", ":3: 'media.announce.local'");
     expect_error("media:\n  announce:\n  - local: 10.0.0.1\n", "needs both");
 }
