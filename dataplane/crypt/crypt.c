@@ -12,13 +12,13 @@ static const struct profile profiles[] = {
     {.number = CRYPT_AES128_CM_SHA1_80,
      .key_len = 16,
      .salt_len = 14,
-     .tag_len = 10,
-     .rtcp_tag_len = 10},
+     .tag_len = SHA1_80_TAG,
+     .rtcp_tag_len = SHA1_80_TAG},
     {.number = CRYPT_AEAD_AES_128_GCM,
      .key_len = 16,
      .salt_len = 12,
-     .tag_len = 16,
-     .rtcp_tag_len = 16,
+     .tag_len = CRYPT_TAG_MAX,
+     .rtcp_tag_len = CRYPT_TAG_MAX,
      .aead = true},
 };
 
