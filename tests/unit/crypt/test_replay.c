@@ -97,6 +97,26 @@ static void window_edges_are_exact(void **state)
     assert_int_equal(replay_check(&replay, 1000 - 126), 0);
 }
 
+/* Of two packets seen, each is where it belongs after a leap of any width, and no other is.
+ */
+static void a_leap_moves_the_window_exactly(void **state)
+{
+    (void)state;
+
+    for (uint64_t ahead = 1; ahead < 2 * REPLAY_WINDOW; ahead++) {
+        struct replay replay = at(1000);
+
+        replay_commit(&replay, 990);
+        replay_commit(&replay, 1000 + ahead);
+        for (uint64_t age = 0; age < REPLAY_WINDOW; age++) {
+            const uint64_t index = 1000 + ahead - age;
+            const bool seen = index == 990 || index == 1000 || age == 0;
+
+            assert_int_equal(replay_check(&replay, index), seen ? -EALREADY : 0);
+        }
+    }
+}
+
 /* Any order of indexes, jumps of all sizes around the words' edges: the window says what a
  * table of all indexes says. */
 static void window_agrees_with_a_table(void **state)
@@ -155,6 +175,7 @@ int main(void)
         cmocka_unit_test(end_of_the_last_roc_is_refused_as_old),
         cmocka_unit_test(guess_follows_a_stream_through_many_rocs),
         cmocka_unit_test(window_edges_are_exact),
+        cmocka_unit_test(a_leap_moves_the_window_exactly),
         cmocka_unit_test(window_agrees_with_a_table),
         cmocka_unit_test(srtcp_indexes_of_31_bits_fit),
     };
