@@ -7,7 +7,14 @@
  * SCM_RIGHTS in this order: the contract memfd, the vault memfd, control's doorbell
  * (eventfd, the dataplane writes), then one doorbell a lane (eventfd, control writes). The
  * socket stays open for as long as they are attached: its end is the news of the other's
- * death. One control at a time; a second is answered -EBUSY.
+ * death. One control at a time; a second is answered -EBUSY. Both memfds carry
+ * F_SEAL_SHRINK and F_SEAL_GROW: a mapping that shrinks kills its reader, so control
+ * refuses others.
+ *
+ * Sleeping: a side that is about to sleep stores its flag of each lane (abi_lane), then a
+ * full fence, and looks at its rings once more; one that has put something in a ring makes
+ * a full fence and rings the other's doorbell if that flag is set. Control's flag is set
+ * whenever it is not reading its rings.
  *
  * The contract memfd is {abi_shm, then for each lane its rings and statistics, then the
  * object statistics}; abi_layout() computes every offset from the counts, and the side that

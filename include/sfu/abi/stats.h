@@ -9,8 +9,8 @@
 #define SFU_ABI_STATS_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 enum { ABI_MAX_DROPS = 48, ABI_MAX_DONES = 8 };
 
@@ -77,6 +77,24 @@ struct abi_sub_stats {
     uint32_t fraction_lost; /* of 256 */
 };
 
+/* Copies counters word by word, so that each is whole even while its writer stores it, and
+ * so that the compiler knows of the other side. 'n' is in bytes, a multiple of 8. */
+static inline void abi_words_copy(void *to, const void *from, size_t n)
+{
+    uint64_t *out = (uint64_t *)to;
+    const uint64_t *in = (const uint64_t *)from;
+
+    for (size_t i = 0; i < n / sizeof(*in); i++) {
+        __atomic_store_n(&out[i], __atomic_load_n(&in[i], __ATOMIC_RELAXED),
+                         __ATOMIC_RELAXED);
+    }
+}
+
+_Static_assert(sizeof(struct abi_lane_counts) % 8 == 0, "copied by words");
+_Static_assert(sizeof(struct abi_peer_stats) % 8 == 0, "copied by words");
+_Static_assert(sizeof(struct abi_stream_stats) % 8 == 0, "copied by words");
+_Static_assert(sizeof(struct abi_sub_stats) % 8 == 0, "copied by words");
+
 /* Copies a consistent reading to 'out'. Returns 0, or -1 if the lane was caught writing
  * (or died writing) for 'tries' tries; 'out' then holds the last, perhaps torn, copy. */
 static inline int abi_lane_stats_read(const struct abi_lane_stats *s, unsigned tries,
@@ -85,7 +103,7 @@ static inline int abi_lane_stats_read(const struct abi_lane_stats *s, unsigned t
     while (tries-- > 0) {
         uint32_t before = atomic_load_explicit(&s->seq, memory_order_acquire);
 
-        memcpy(out, &s->counts, sizeof(*out));
+        abi_words_copy(out, &s->counts, sizeof(*out));
         atomic_thread_fence(memory_order_acquire);
         if ((before & 1) == 0 &&
             atomic_load_explicit(&s->seq, memory_order_relaxed) == before) {
@@ -104,8 +122,8 @@ static inline void abi_lane_stats_write(struct abi_lane_stats *s,
 
     atomic_store_explicit(&s->seq, seq + 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    memcpy(&s->counts, counts, sizeof(*counts));
-    s->updated_us = now_us;
+    abi_words_copy(&s->counts, counts, sizeof(*counts));
+    __atomic_store_n(&s->updated_us, now_us, __ATOMIC_RELAXED);
     atomic_store_explicit(&s->seq, seq + 2, memory_order_release);
 }
 

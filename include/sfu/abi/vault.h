@@ -212,6 +212,8 @@ static inline struct vault vault_view(void *mem, uint32_t n_peers, uint32_t n_st
     {                                                                                      \
         uint64_t next = atomic_load_explicit(&rec->commit, memory_order_relaxed) + 1;      \
                                                                                            \
+        /* whoever still reads this copy must see that 'commit' has left it */             \
+        atomic_thread_fence(memory_order_release);                                         \
         memcpy(&rec->conf[next & 1], conf, sizeof(*conf));                                 \
         atomic_store_explicit(&rec->commit, next, memory_order_release);                   \
     }                                                                                      \
@@ -219,8 +221,10 @@ static inline struct vault vault_view(void *mem, uint32_t n_peers, uint32_t n_st
     {                                                                                      \
         uint64_t next = atomic_load_explicit(&rec->commit, memory_order_relaxed) + 1;      \
                                                                                            \
+        atomic_thread_fence(memory_order_release);                                         \
         explicit_bzero(&rec->conf[next & 1], sizeof(rec->conf[0]));                        \
         atomic_store_explicit(&rec->commit, next, memory_order_release);                   \
+        atomic_thread_fence(memory_order_release);                                         \
         explicit_bzero(&rec->conf[(next + 1) & 1], sizeof(rec->conf[0]));                  \
         explicit_bzero(&rec->live, sizeof(rec->live));                                     \
     }
