@@ -45,6 +45,12 @@ uint16_t lane_alloc(struct lane *lane, struct pkt **pkts, uint16_t n)
     return n;
 }
 
+void lane_buffers(const struct lane *lane, uint64_t *n_free, uint64_t *n_total)
+{
+    *n_free = rte_mempool_avail_count(lane->pool);
+    *n_total = lane->pool->size;
+}
+
 void lane_free(struct lane *lane, struct pkt *pkt)
 {
     (void)lane;

@@ -42,7 +42,6 @@ struct lane_counts {
 
 struct lane {
     uint64_t now_us; /* CLOCK_MONOTONIC, set once a loop */
-    uint64_t ntp;    /* the same instant as 32.32 wall clock */
     uint32_t index;
     struct tables *tables;
     struct crypt_ctx *crypt;
@@ -74,6 +73,9 @@ void lane_init(struct lane *lane, uint32_t index, struct tables *tables,
 /* Fills 'pkts' with 'n' fresh packets whose 'data' has PKT_ROOM bytes. All or nothing:
  * returns n or 0. */
 uint16_t lane_alloc(struct lane *lane, struct pkt **pkts, uint16_t n);
+
+/* How many packets of the pool are free, and how many there are. Cost: O(threads). */
+void lane_buffers(const struct lane *lane, uint64_t *n_free, uint64_t *n_total);
 
 /* Ends a packet's life and counts why. _drop: ingress; _drop_out: egress; _done: it reached
  * its end; _free: not counted (what was transmitted). */

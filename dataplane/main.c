@@ -1,0 +1,198 @@
+/* kcs-dataplane: reads the configuration, opens the devices, runs the lanes until SIGINT or
+ * SIGTERM. Everything it does is in worker/ and io/. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "dataplane_conf.h"
+#include "sfu/base/path.h"
+#include "worker/worker.h"
+
+enum { EXIT_BAD_CONF = 4 };
+
+static const char usage[] =
+    "usage: kcs-dataplane [--config FILE] [--check-config]\n"
+    "\n"
+    "Moves the media of a KCS node: receives, decrypts, re-encrypts and sends SRTP.\n"
+    "\n"
+    "  --config FILE    configuration; without it, the defaults of conf/dataplane.yaml\n"
+    "  --check-config   print the effective configuration and exit\n"
+    "  --help           this text\n"
+    "\n"
+    "Exit status: 0 stopped, 1 could not start, 2 usage, 4 bad configuration.\n";
+
+/* The XDP program lies beside the executable. */
+static void xdp_path(char *out, size_t cap)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+    self[n > 0 ? n : 0] = '\0';
+    (void)snprintf(out, cap, "%.*s/kcs-xdp.o", (int)cap - 16, dirname(self));
+}
+
+static int parse_ip(const char *text, uint8_t ip[16])
+{
+    uint8_t v4[4];
+
+    if (inet_pton(AF_INET, text, v4) == 1) {
+        path_map_v4(ip, v4);
+        return 0;
+    }
+    return inet_pton(AF_INET6, text, ip) == 1 ? 0 : -EINVAL;
+}
+
+static int map_worker(const struct dataplane_conf *from, struct worker_conf *to)
+{
+    *to = (struct worker_conf){
+        .socket = from->socket,
+        .n_lanes = from->lanes.count,
+        .cpus = from->lanes.cpus,
+        .n_cpus = from->lanes.n_cpus,
+        .busy = from->lanes.idle == DATAPLANE_IDLE_BUSY,
+        .backend = from->crypto.backend == DATAPLANE_CRYPTO_LIBSRTP2 ? CRYPT_LIBSRTP
+                                                                     : CRYPT_IPSEC_MB,
+        .n_peers = from->limits.peers,
+        .n_streams = from->limits.streams,
+        .n_subs = from->limits.subscriptions,
+        .ring_bytes = (size_t)from->memory.streams_mib << 20,
+        .n_announce = from->media.n_announce,
+    };
+    for (uint32_t i = 0; i < from->media.n_announce; i++) {
+        const struct dataplane_announce *a = &from->media.announce[i];
+
+        if (parse_ip(a->local, to->announce[i].local_ip) != 0 ||
+            parse_ip(a->public, to->announce[i].public_ip) != 0) {
+            (void)fprintf(stderr, "media.announce: '%s' or '%s' is no IP address\n",
+                          a->local, a->public);
+            return -EINVAL;
+        }
+        to->announce[i].public_port = a->port;
+    }
+    return 0;
+}
+
+static void map_io(const struct dataplane_conf *from, const char *xdp, struct io_conf *to)
+{
+    static const enum io_hugepages huge[] = {[DATAPLANE_HUGE_AUTO] = IO_HUGEPAGES_AUTO,
+                                             [DATAPLANE_HUGE_ON] = IO_HUGEPAGES_ALWAYS,
+                                             [DATAPLANE_HUGE_OFF] = IO_HUGEPAGES_NEVER};
+
+    *to = (struct io_conf){
+        .n_devices = from->media.n_devices,
+        .media_port = from->media.port,
+        .n_lanes = from->lanes.count,
+        .n_mbufs = from->memory.packets,
+        .hugepages = huge[from->memory.hugepages],
+        .veth_name = from->veth.name,
+        .veth_ipv4 = from->veth.ipv4,
+        .veth_ipv6 = from->veth.ipv6,
+        .xdp_object = xdp,
+    };
+    for (uint32_t i = 0; i < from->media.n_devices; i++) {
+        to->devices[i] = from->media.devices[i];
+    }
+}
+
+/* Signals that stop us become readable on the descriptor that is returned. */
+static int stop_signals(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+static int run(const struct dataplane_conf *conf)
+{
+    char xdp[PATH_MAX];
+    char err[512] = "";
+    struct worker_conf worker_conf;
+    struct io_conf io_conf;
+    struct worker *worker = NULL;
+    struct io *io = NULL;
+    int stop_fd = stop_signals();
+    int e;
+
+    if (map_worker(conf, &worker_conf) != 0) {
+        return EXIT_BAD_CONF;
+    }
+    xdp_path(xdp, sizeof(xdp));
+    map_io(conf, xdp, &io_conf);
+    e = io_create(&io, &io_conf, err, sizeof(err));
+    if (e == 0) {
+        (void)fprintf(stderr, "%s\n", io_choice(io));
+        e = worker_create(&worker, &worker_conf, io, err, sizeof(err));
+    }
+    if (e == 0) {
+        (void)fprintf(stderr, "ready: control may attach at %s\n", conf->socket);
+        e = worker_run(worker, stop_fd);
+        (void)snprintf(err, sizeof(err), "stopped: %s", strerror(-e));
+    }
+    if (e != 0) {
+        (void)fprintf(stderr, "kcs-dataplane: %s\n", err);
+    }
+    worker_destroy(worker);
+    io_destroy(io);
+    if (stop_fd >= 0) {
+        (void)close(stop_fd);
+    }
+    return e == 0 ? EXIT_SUCCESS : e == -EINVAL ? EXIT_BAD_CONF : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check-config", no_argument, NULL, 'k'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    static struct dataplane_conf conf;
+    const char *path = NULL;
+    bool check = false;
+    char err[512];
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (opt) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'k':
+            check = true;
+            break;
+        case 'h':
+            (void)fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        default:
+            (void)fputs(usage, stderr);
+            return 2;
+        }
+    }
+    if (optind < argc) {
+        (void)fputs(usage, stderr);
+        return 2;
+    }
+    if (check) {
+        return dataplane_conf_check(path, stdout);
+    }
+    /* Keys lie in memory: no core dump, no ptrace by others. */
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    if (dataplane_conf_load(path, &conf, err, sizeof(err)) != 0) {
+        (void)fprintf(stderr, "kcs-dataplane: %s\n", err);
+        return EXIT_BAD_CONF;
+    }
+    return run(&conf);
+}

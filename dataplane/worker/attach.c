@@ -1,0 +1,151 @@
+/* See attach.h. */
+#include "worker/attach.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { HELLO_TIMEOUT_S = 1 };
+
+static int fill_addr(const char *path, struct sockaddr_un *addr)
+{
+    *addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(addr->sun_path)) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(addr->sun_path, path, strlen(path) + 1);
+    return 0;
+}
+
+/* Whether somebody accepts connections on 'addr'. */
+static bool is_served(const struct sockaddr_un *addr)
+{
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    bool served = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0;
+
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return served;
+}
+
+int attach_listen(const char *path, char *err, size_t err_cap)
+{
+    struct sockaddr_un addr;
+    int fd;
+    int e = fill_addr(path, &addr);
+
+    if (e != 0) {
+        (void)snprintf(err, err_cap, "socket path is longer than %zu characters: %s",
+                       sizeof(addr.sun_path) - 1, path);
+        return e;
+    }
+    if (is_served(&addr)) {
+        (void)snprintf(err, err_cap,
+                       "another kcs-dataplane serves %s: stop it, or set 'socket' in the "
+                       "configuration to another path",
+                       path);
+        return -EADDRINUSE;
+    }
+    fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        e = -errno;
+        goto fail;
+    }
+    (void)unlink(path);
+    /* 0660: the group decides who may be control */
+    if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+        chmod(path, 0660) != 0 || listen(fd, 4) != 0) {
+        e = -errno;
+        (void)close(fd);
+        goto fail;
+    }
+    return fd;
+fail:
+    (void)snprintf(err, err_cap,
+                   "cannot listen on %s: %s (mkdir -p its directory, or run "
+                   "as a user who may write there)",
+                   path, strerror(-e));
+    return e;
+}
+
+static void refuse(int fd, int status, const char *reason)
+{
+    struct abi_welcome welcome = {.magic = ABI_MAGIC,
+                                  .version = ABI_VERSION,
+                                  .status = status,
+                                  .pid = (uint32_t)getpid()};
+
+    (void)snprintf(welcome.reason, sizeof(welcome.reason), "%s", reason);
+    (void)send(fd, &welcome, sizeof(welcome), MSG_NOSIGNAL);
+    (void)close(fd);
+}
+
+int attach_accept(int listen_fd, bool attached)
+{
+    struct timeval patience = {.tv_sec = HELLO_TIMEOUT_S};
+    struct abi_sizes sizes = abi_sizes_here();
+    struct abi_hello hello = {.magic = 0};
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    ssize_t n;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    if (attached) {
+        refuse(fd, -EBUSY, "another kcs-control is attached to this dataplane");
+        return -EBUSY;
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    n = recv(fd, &hello, sizeof(hello), 0);
+    if (n < 0) {
+        int err = errno == EAGAIN ? -ETIMEDOUT : -errno;
+
+        refuse(fd, err, "no hello came");
+        return err;
+    }
+    if (n != sizeof(hello) || hello.magic != ABI_MAGIC) {
+        refuse(fd, -EPROTO, "that was no hello of a kcs-control");
+        return -EPROTO;
+    }
+    if (hello.version != ABI_VERSION || memcmp(&hello.sizes, &sizes, sizeof(sizes)) != 0) {
+        refuse(fd, -EPROTO,
+               "control and dataplane are of different versions: install both "
+               "from one build");
+        return -EPROTO;
+    }
+    return fd;
+}
+
+int attach_welcome(int fd, const struct shared *s)
+{
+    struct abi_welcome welcome = {.magic = ABI_MAGIC,
+                                  .version = ABI_VERSION,
+                                  .pid = (uint32_t)getpid(),
+                                  .n_lanes = s->n_lanes};
+    int fds[3 + ABI_MAX_LANES] = {s->shm_fd, s->vault_fd, s->control_doorbell};
+    size_t n_fds = 3 + (size_t)s->n_lanes;
+    union {
+        char buf[CMSG_SPACE(sizeof(fds))];
+        struct cmsghdr align;
+    } ancillary = {.buf = {0}};
+    struct iovec iov = {.iov_base = &welcome, .iov_len = sizeof(welcome)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = ancillary.buf,
+                         .msg_controllen = CMSG_SPACE(n_fds * sizeof(int))};
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+    for (uint32_t i = 0; i < s->n_lanes; i++) {
+        fds[3 + i] = s->lanes[i].doorbell;
+    }
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+    memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
+    return sendmsg(fd, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(welcome) ? 0 : -errno;
+}

@@ -1,0 +1,22 @@
+/* Applies control's commands to a lane's tables, between bursts. What an object is to be
+ * stands in its vault record; everything in it is validated here, since control wrote it.
+ */
+#ifndef KCS_WORKER_COMMAND_H
+#define KCS_WORKER_COMMAND_H
+
+#include "io/io.h"
+#include "lane/lane.h"
+#include "sfu/abi/abi.h"
+
+/* Applies one command. Returns the status for its answer: 0, -EINVAL unknown operation or a
+ * field out of range, -ENOENT no such object or record, -ESTALE the record is of another
+ * life, -EEXIST taken, -EBUSY still used by others, -ENOSPC. Nothing is changed on failure,
+ * but that an opened object which fails half way is closed again.
+ * Thread: the lane. */
+int command_apply(struct lane *lane, const struct io *io, const struct vault *vault,
+                  const struct abi_cmd *cmd);
+
+/* Closes everything that is open: a new control starts from nothing. */
+void command_close_all(struct lane *lane);
+
+#endif

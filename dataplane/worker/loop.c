@@ -1,0 +1,257 @@
+/* See loop.h. */
+#include "worker/loop.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "rtcp/rtcp_out.h"
+#include "worker/command.h"
+
+enum {
+    MAX_COMMANDS = 64,  /* applied in one turn: media never waits for more */
+    MAX_DATAGRAMS = 32, /* sent for control in one turn */
+    MAX_EGRESS = 32, /* bursts of fan-out in one turn, before the devices are read again */
+    SPIN_US = 50,    /* without work, before the lane sleeps */
+    MAX_SLEEP_US = 100000
+};
+
+static uint64_t monotonic_us(void)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void ring_control(const struct loop *loop)
+{
+    uint64_t one = 1;
+
+    /* The fence pairs with control's: it announces its sleep, then looks at the rings. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&loop->mine->flags->ctl_sleeping, memory_order_relaxed) != 0) {
+        ssize_t n = write(loop->shared->control_doorbell, &one, sizeof(one));
+
+        (void)n; /* a full counter means that it rings already */
+    }
+}
+
+static bool hand_over(void *arg, const struct pkt *pkt)
+{
+    struct loop *loop = arg;
+    struct abi_datagram *slot = ring_reserve(&loop->mine->punt_in);
+
+    if (slot == NULL || pkt->len > sizeof(slot->data)) {
+        return false;
+    }
+    slot->time_us = loop->lane.now_us;
+    slot->peer = pkt->peer != NULL ? pkt->peer->handle : 0;
+    slot->path = pkt->path;
+    slot->len = pkt->len;
+    slot->kind = pkt->kind == PKT_STUN ? ABI_DATAGRAM_STUN : ABI_DATAGRAM_DTLS;
+    slot->_pad = 0;
+    memcpy(slot->data, pkt->data, pkt->len);
+    ring_commit(&loop->mine->punt_in);
+    ring_control(loop);
+    return true;
+}
+
+static bool push_event(struct loop *loop, const struct abi_evt *evt)
+{
+    struct abi_evt *slot = ring_reserve(&loop->mine->evt);
+
+    if (slot == NULL) {
+        return false;
+    }
+    *slot = *evt;
+    ring_commit(&loop->mine->evt);
+    return true;
+}
+
+/* A command is taken only when its answer has a place. */
+static uint32_t commands(struct loop *loop)
+{
+    uint32_t n = 0;
+
+    while (n < MAX_COMMANDS) {
+        const struct abi_cmd *slot = ring_peek(&loop->mine->cmd);
+        struct abi_evt answer = {.kind = ABI_EVT_ANSWER};
+        struct abi_cmd cmd;
+
+        if (slot == NULL || ring_reserve(&loop->mine->evt) == NULL) {
+            break;
+        }
+        cmd = *slot; /* control could change it while we look */
+        ring_release(&loop->mine->cmd);
+        answer.cookie = cmd.cookie;
+        answer.handle = cmd.handle;
+        answer.status =
+            command_apply(&loop->lane, loop->pipe.io, &loop->shared->vault, &cmd);
+        (void)push_event(loop, &answer);
+        n++;
+    }
+    return n;
+}
+
+static uint32_t news(struct loop *loop)
+{
+    static const uint32_t kinds[] = {[LANE_NEWS_CONSENT_LOST] = ABI_EVT_CONSENT_LOST,
+                                     [LANE_NEWS_STREAM_BOUND] = ABI_EVT_STREAM_BOUND,
+                                     [LANE_NEWS_BYE] = ABI_EVT_BYE};
+    struct lane *lane = &loop->lane;
+    uint32_t n = 0;
+
+    while (n < lane->n_news) {
+        struct abi_evt evt = {.kind = kinds[lane->news[n].kind],
+                              .handle = lane->news[n].handle,
+                              .arg = lane->news[n].arg};
+
+        if (!push_event(loop, &evt)) {
+            break;
+        }
+        n++;
+    }
+    lane->n_news -= n;
+    memmove(lane->news, lane->news + n, lane->n_news * sizeof(lane->news[0]));
+    return n;
+}
+
+/* Sends what control wrote (STUN answers, DTLS flights). */
+static uint32_t datagrams(struct loop *loop)
+{
+    struct burst out = {.n = 0};
+    struct path paths[MAX_DATAGRAMS];
+    const struct abi_datagram *slot;
+
+    while (out.n < MAX_DATAGRAMS && (slot = ring_peek(&loop->mine->punt_out)) != NULL) {
+        struct pkt_hdr hdr;
+        struct pkt *pkt;
+        uint16_t len = slot->len;
+
+        paths[out.n] = slot->path;
+        if (len <= sizeof(slot->data) && len <= PKT_MAX_DATAGRAM &&
+            io_hdr_build(loop->pipe.io, &paths[out.n], &hdr) == 0 &&
+            lane_alloc(&loop->lane, &pkt, 1) == 1) {
+            pkt_frame(pkt, &hdr, slot->data, len);
+            pkt->peer = NULL;
+            pkt->sub = NULL;
+            pkt->device = paths[out.n].device;
+            pkt->to = &paths[out.n];
+            burst_push(&out, pkt);
+        }
+        ring_release(&loop->mine->punt_out);
+    }
+    loop->counts.datagrams_out += out.n;
+    pipeline_transmit(&loop->pipe, &out);
+    return out.n;
+}
+
+static void reports(struct loop *loop)
+{
+    uint64_t now_us = loop->lane.now_us;
+
+    if (now_us >= loop->report_due_us) {
+        report_lane(&loop->pipe, &loop->counts, loop->mine);
+        loop->report_due_us = now_us + REPORT_US;
+    }
+    if (now_us >= loop->objects_due_us) {
+        report_objects(&loop->lane, loop->shared);
+        loop->objects_due_us = now_us + REPORT_OBJECTS_US;
+    }
+}
+
+void loop_init(struct loop *loop)
+{
+    loop->pipe.lane = &loop->lane;
+    loop->pipe.punt = hand_over;
+    loop->pipe.punt_arg = loop;
+    atomic_init(&loop->state, LOOP_RUN);
+    atomic_init(&loop->held, false);
+}
+
+uint32_t loop_turn(struct loop *loop)
+{
+    uint32_t done;
+    uint32_t told;
+
+    loop->lane.now_us = monotonic_us();
+    done = pipeline_ingress(&loop->pipe);
+    done += pipeline_egress(&loop->pipe, MAX_EGRESS);
+    done += pipeline_rtcp(&loop->pipe);
+    told = commands(loop) + news(loop);
+    if (told > 0) {
+        ring_control(loop);
+    }
+    done += told + datagrams(loop);
+    loop->counts.loops++;
+    loop->counts.busy_loops += done > 0;
+    reports(loop);
+    return done;
+}
+
+static void sleep_until_work(struct loop *loop)
+{
+    uint64_t now_us = loop->lane.now_us;
+    uint64_t due_us = rtcp_out_deadline(&loop->lane);
+    uint64_t most_us = MAX_SLEEP_US;
+
+    if (due_us <= now_us) {
+        return;
+    }
+    if (due_us - now_us < most_us) {
+        most_us = due_us - now_us;
+    }
+    atomic_store_explicit(&loop->mine->flags->dp_sleeping, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (ring_empty(&loop->mine->cmd) && ring_empty(&loop->mine->punt_out) &&
+        atomic_load(&loop->state) == LOOP_RUN) {
+        uint64_t rung;
+        ssize_t n;
+
+        io_wait(loop->pipe.io, loop->lane.index, loop->mine->doorbell, most_us);
+        n = read(loop->mine->doorbell, &rung, sizeof(rung));
+        (void)n; /* nothing to read: it was not the doorbell */
+        loop->counts.sleeps++;
+    }
+    atomic_store_explicit(&loop->mine->flags->dp_sleeping, 0, memory_order_relaxed);
+}
+
+static void hold(struct loop *loop)
+{
+    const struct timespec moment = {.tv_nsec = 100000};
+
+    command_close_all(&loop->lane);
+    atomic_store(&loop->held, true);
+    while (atomic_load(&loop->state) == LOOP_HOLD) {
+        (void)nanosleep(&moment, NULL);
+    }
+    atomic_store(&loop->held, false);
+}
+
+void loop_run(struct loop *loop)
+{
+    int state;
+
+    while ((state = atomic_load_explicit(&loop->state, memory_order_acquire)) !=
+           LOOP_STOP) {
+        if (state == LOOP_HOLD) {
+            hold(loop);
+            continue;
+        }
+        if (loop_turn(loop) > 0) {
+            loop->active_us = loop->lane.now_us;
+        } else if (!loop->busy && loop->lane.now_us - loop->active_us > SPIN_US &&
+                   loop->lane.grown == NULL) {
+            sleep_until_work(loop);
+        }
+    }
+    command_close_all(&loop->lane);
+}
+
+void loop_wake(const struct loop *loop)
+{
+    uint64_t one = 1;
+    ssize_t n = write(loop->mine->doorbell, &one, sizeof(one));
+
+    (void)n;
+}

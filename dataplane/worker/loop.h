@@ -1,0 +1,44 @@
+/* What one lane does for ever: receive, fan out, RTCP, control's commands and datagrams,
+ * news and statistics; and when there is nothing to do, how it sleeps. */
+#ifndef KCS_WORKER_LOOP_H
+#define KCS_WORKER_LOOP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "worker/pipeline.h"
+#include "worker/report.h"
+#include "worker/shared.h"
+
+enum loop_state { LOOP_RUN, LOOP_HOLD, LOOP_STOP };
+
+struct loop {
+    struct lane lane;
+    struct pipeline pipe;
+    struct shared *shared;
+    struct shared_lane *mine; /* this lane's part of it */
+    bool busy;                /* never sleep */
+    uint64_t active_us;       /* when there was work last */
+    uint64_t report_due_us;
+    uint64_t objects_due_us;
+    struct report_loop counts;
+
+    /* Set by the attaching thread. HOLD: close everything, touch no shared memory, set
+     * 'held', and wait for another state. */
+    _Atomic int state; /* enum loop_state */
+    _Atomic bool held;
+};
+
+/* lane, pipe.io, shared and mine are set by the caller before. */
+void loop_init(struct loop *loop);
+
+/* One turn: every kind of work once. Returns how much there was. */
+uint32_t loop_turn(struct loop *loop);
+
+/* Turns until LOOP_STOP, then closes everything. The lane's thread calls it. */
+void loop_run(struct loop *loop);
+
+/* Wakes a lane that may sleep. Any thread. */
+void loop_wake(const struct loop *loop);
+
+#endif

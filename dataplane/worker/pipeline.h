@@ -1,0 +1,39 @@
+/* The order of the stages, in one place:
+ *
+ *     rx > classify > unprotect > ingest > spread | route > rewrite > protect > tx
+ *              \ > consent > tx     \ (SRTCP) > rtcp_in
+ *               \ > punt > control
+ *
+ * Thread: the lane. */
+#ifndef KCS_WORKER_PIPELINE_H
+#define KCS_WORKER_PIPELINE_H
+
+#include "io/io.h"
+#include "lane/lane.h"
+
+/* Where a lane reads and writes, and what io/ counted for it. */
+struct pipeline {
+    struct lane *lane;
+    struct io *io;
+    struct io_rx_count rx; /* frames, answered, ignored; packets are the lane's */
+    /* Hands a punted packet over; returns false if control's ring is full. */
+    bool (*punt)(void *arg, const struct pkt *pkt);
+    void *punt_arg;
+};
+
+/* Receives one burst of each device and takes it as far as the rings. Returns how many
+ * packets there were. */
+uint32_t pipeline_ingress(struct pipeline *p);
+
+/* Serves the rings that grew, at most 'max_bursts' bursts. Returns packets sent or dropped.
+ */
+uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts);
+
+/* Sends the RTCP that is due. Returns packets sent. */
+uint32_t pipeline_rtcp(struct pipeline *p);
+
+/* Sends finished frames, each on its device; what a device does not take is dropped as
+ * tx_full. */
+void pipeline_transmit(struct pipeline *p, const struct burst *burst);
+
+#endif

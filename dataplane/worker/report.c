@@ -1,0 +1,135 @@
+/* See report.h. */
+#include "worker/report.h"
+
+_Static_assert((int)N_DROP_REASONS <= (int)ABI_MAX_DROPS, "every reason has a counter");
+_Static_assert((int)N_DONE_KINDS <= (int)ABI_MAX_DONES, "every end has a counter");
+
+static void put_name(char *out, size_t cap, const char *name)
+{
+    size_t len = strlen(name);
+
+    memset(out, 0, cap);
+    memcpy(out, name, len < cap ? len : cap - 1);
+}
+
+void report_names(struct abi_shm *shm)
+{
+    static const char *const drops[] = {
+#define X(constant, name, text) name,
+        DROP_REASONS(X)
+#undef X
+    };
+    static const char *const dones[] = {
+#define X(constant, name, text) name,
+        DONE_KINDS(X)
+#undef X
+    };
+
+    shm->n_drops = N_DROP_REASONS;
+    shm->n_dones = N_DONE_KINDS;
+    for (unsigned i = 0; i < N_DROP_REASONS; i++) {
+        put_name(shm->drop_names[i], sizeof(shm->drop_names[i]), drops[i]);
+    }
+    for (unsigned i = 0; i < N_DONE_KINDS; i++) {
+        put_name(shm->done_names[i], sizeof(shm->done_names[i]), dones[i]);
+    }
+}
+
+void report_lane(const struct pipeline *p, const struct report_loop *loop,
+                 struct shared_lane *out)
+{
+    const struct lane *lane = p->lane;
+    const struct lane_counts *from = &lane->counts;
+    struct abi_lane_counts counts = {
+        .frames_in = p->rx.frames,
+        .answered = p->rx.answered,
+        .rx_packets = from->rx_packets,
+        .rx_bytes = from->rx_bytes,
+        .tx_packets = from->tx_packets,
+        .tx_bytes = from->tx_bytes,
+        .forwards = from->forwards,
+        .rtcp_out = from->rtcp_out,
+        .datagrams_out = loop->datagrams_out,
+        .loops = loop->loops,
+        .busy_loops = loop->busy_loops,
+        .sleeps = loop->sleeps,
+        .peers = lane->tables->n_open,
+        .streams = lane->tables->n_open_streams,
+        .subs = lane->tables->n_open_subs,
+        .ring_bytes_used = lane->tables->store.used,
+    };
+
+    lane_buffers(lane, &counts.buffers_free, &counts.buffers_total);
+    for (unsigned i = 0; i < N_IO_IGNORED; i++) {
+        counts.ignored += p->rx.ignored[i];
+    }
+    memcpy(counts.drops_in, from->drops_in, sizeof(from->drops_in));
+    memcpy(counts.drops_out, from->drops_out, sizeof(from->drops_out));
+    memcpy(counts.done, from->done, sizeof(from->done));
+    abi_lane_stats_write(out->stats, &counts, lane->now_us);
+}
+
+static uint32_t ts_to_us(uint32_t ts, uint32_t clock_hz)
+{
+    return (uint32_t)((uint64_t)ts * 1000000 / clock_hz);
+}
+
+static void report_streams(const struct peer *peer, struct shared *s)
+{
+    for (const struct stream *st = peer->streams; st != NULL; st = st->next_of_peer) {
+        int64_t lost = recvstat_lost(&st->stat);
+
+        s->stream_stats[st->index] = (struct abi_stream_stats){
+            .handle = st->handle,
+            .packets = st->packets,
+            .bytes = st->bytes,
+            .lost = lost > 0 ? (uint64_t)lost : 0,
+            .keyframes = st->keyframes,
+            .pli_sent = st->pli_sent,
+            .pli_asked = st->pli_asked,
+            .ssrc = st->ssrc,
+            .jitter_us = ts_to_us(recvstat_jitter(&st->stat), st->clock_hz),
+            .subs = st->n_subs,
+        };
+    }
+}
+
+static void report_subs(const struct peer *peer, struct shared *s)
+{
+    for (const struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+        s->sub_stats[sub->index] = (struct abi_sub_stats){
+            .handle = sub->handle,
+            .packets = sub->packets,
+            .bytes = sub->bytes,
+            .skipped = sub->skipped,
+            .nacks = sub->nacks,
+            .lost = sub->lost,
+            .jitter_us = ts_to_us(sub->jitter, sub->stream->clock_hz),
+            .rtt_us = sub->rtt_us,
+            .fraction_lost = sub->fraction_lost,
+        };
+    }
+}
+
+void report_objects(const struct lane *lane, struct shared *s)
+{
+    const struct tables *t = lane->tables;
+
+    for (uint32_t i = 0; i < t->n_open; i++) {
+        const struct peer *peer = &t->peers[t->open_peers[i]];
+
+        s->peer_stats[peer->index] = (struct abi_peer_stats){
+            .handle = peer->handle,
+            .rx_packets = peer->rx_packets,
+            .rx_bytes = peer->rx_bytes,
+            .tx_packets = peer->tx_packets,
+            .tx_bytes = peer->tx_bytes,
+            .last_check_us = *peer->last_check_us,
+            .remb_bps = peer->remb_bps,
+            .twcc_reports = peer->twcc_reports,
+            .twcc_lost = peer->twcc_lost,
+        };
+        report_streams(peer, s);
+        report_subs(peer, s);
+    }
+}

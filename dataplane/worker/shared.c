@@ -1,0 +1,158 @@
+/* See shared.h. */
+#include "worker/shared.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* A memfd of fixed size that nobody can resize. Returns the mapping or MAP_FAILED. */
+static void *map_memfd(const char *name, size_t bytes, int *fd)
+{
+    *fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0 || ftruncate(*fd, (off_t)bytes) != 0 ||
+        fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+        return MAP_FAILED;
+    }
+    return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+}
+
+static void init_lane(struct shared *s, uint32_t i)
+{
+    struct shared_lane *lane = &s->lanes[i];
+    uint8_t *base = (uint8_t *)s->shm;
+    const struct abi_layout *l = &s->layout;
+
+    lane->flags = (struct abi_lane *)(void *)(base + l->lane[i]);
+    lane->stats = (struct abi_lane_stats *)(void *)(base + l->lane_stats[i]);
+    ring_init(base + l->cmd[i], ABI_CMD_SLOTS, sizeof(struct abi_cmd));
+    ring_init(base + l->evt[i], ABI_EVT_SLOTS, sizeof(struct abi_evt));
+    ring_init(base + l->punt_in[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
+    ring_init(base + l->punt_out[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
+    lane->cmd = ring_view_of(base + l->cmd[i], ABI_CMD_SLOTS, sizeof(struct abi_cmd));
+    lane->evt = ring_view_of(base + l->evt[i], ABI_EVT_SLOTS, sizeof(struct abi_evt));
+    lane->punt_in =
+        ring_view_of(base + l->punt_in[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
+    lane->punt_out =
+        ring_view_of(base + l->punt_out[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
+}
+
+int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n_streams,
+                uint32_t n_subs)
+{
+    void *shm;
+    void *vault;
+
+    memset(s, 0, sizeof(*s));
+    s->shm_fd = s->vault_fd = s->control_doorbell = -1;
+    s->n_lanes = n_lanes;
+    for (uint32_t i = 0; i < n_lanes; i++) {
+        s->lanes[i].doorbell = -1;
+    }
+    s->layout = abi_layout(n_lanes, n_peers, n_streams, n_subs);
+    s->vault_bytes = vault_layout(n_peers, n_streams, n_subs).bytes;
+    shm = map_memfd("kcs-contract", s->layout.bytes, &s->shm_fd);
+    if (shm != MAP_FAILED) {
+        s->shm = shm;
+    }
+    vault = map_memfd("kcs-vault", s->vault_bytes, &s->vault_fd);
+    if (vault != MAP_FAILED) {
+        s->vault = vault_view(vault, n_peers, n_streams, n_subs);
+    }
+    s->control_doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    for (uint32_t i = 0; i < n_lanes; i++) {
+        s->lanes[i].doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (s->lanes[i].doorbell < 0) {
+            goto fail;
+        }
+    }
+    if (s->shm == NULL || s->vault.header == NULL || s->control_doorbell < 0) {
+        goto fail;
+    }
+    /* Keys must not reach a core dump or the swap. Without CAP_IPC_LOCK the limit may
+     * refuse the lock; doctor says so, and there is no swap on a media node. */
+    (void)madvise(vault, s->vault_bytes, MADV_DONTDUMP);
+    (void)mlock2(vault, s->vault_bytes, MLOCK_ONFAULT);
+    *s->vault.header = (struct vault_header){.magic = VAULT_MAGIC,
+                                             .version = VAULT_VERSION,
+                                             .n_peers = n_peers,
+                                             .n_streams = n_streams,
+                                             .n_subs = n_subs,
+                                             .bytes = s->vault_bytes};
+    *s->shm = (struct abi_shm){.magic = ABI_MAGIC,
+                               .version = ABI_VERSION,
+                               .sizes = abi_sizes_here(),
+                               .n_lanes = n_lanes,
+                               .n_peers = n_peers,
+                               .n_streams = n_streams,
+                               .n_subs = n_subs,
+                               .pid = (uint32_t)getpid(),
+                               .bytes = s->layout.bytes};
+    for (uint32_t i = 0; i < n_lanes; i++) {
+        init_lane(s, i);
+    }
+    s->peer_stats = (void *)((uint8_t *)shm + s->layout.peer_stats);
+    s->stream_stats = (void *)((uint8_t *)shm + s->layout.stream_stats);
+    s->sub_stats = (void *)((uint8_t *)shm + s->layout.sub_stats);
+    return 0;
+fail : {
+    int err = errno != 0 ? -errno : -ENOMEM;
+
+    shared_fini(s);
+    return err;
+}
+}
+
+void shared_reset(struct shared *s)
+{
+    for (uint32_t i = 0; i < s->n_lanes; i++) {
+        init_lane(s, i);
+        atomic_store(&s->lanes[i].flags->ctl_sleeping, 0);
+    }
+    for (uint32_t i = 0; i < s->vault.n_peers; i++) {
+        if (atomic_load_explicit(&s->vault.peers[i].commit, memory_order_relaxed) != 0) {
+            vault_peer_wipe(&s->vault.peers[i]);
+        }
+    }
+    for (uint32_t i = 0; i < s->vault.n_streams; i++) {
+        if (atomic_load_explicit(&s->vault.streams[i].commit, memory_order_relaxed) != 0) {
+            vault_stream_wipe(&s->vault.streams[i]);
+        }
+    }
+    for (uint32_t i = 0; i < s->vault.n_subs; i++) {
+        if (atomic_load_explicit(&s->vault.subs[i].commit, memory_order_relaxed) != 0) {
+            vault_sub_wipe(&s->vault.subs[i]);
+        }
+    }
+    memset(s->peer_stats, 0, s->vault.n_peers * sizeof(*s->peer_stats));
+    memset(s->stream_stats, 0, s->vault.n_streams * sizeof(*s->stream_stats));
+    memset(s->sub_stats, 0, s->vault.n_subs * sizeof(*s->sub_stats));
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+void shared_fini(struct shared *s)
+{
+    if (s->vault.header != NULL && s->shm != NULL && s->peer_stats != NULL) {
+        shared_reset(s); /* wipes every record that holds keys */
+    }
+    if (s->vault.header != NULL) {
+        (void)munmap(s->vault.header, s->vault_bytes);
+    }
+    if (s->shm != NULL) {
+        (void)munmap(s->shm, s->layout.bytes);
+    }
+    for (uint32_t i = 0; i < s->n_lanes; i++) {
+        close_fd(s->lanes[i].doorbell);
+    }
+    close_fd(s->control_doorbell);
+    close_fd(s->vault_fd);
+    close_fd(s->shm_fd);
+    memset(s, 0, sizeof(*s));
+    s->shm_fd = s->vault_fd = s->control_doorbell = -1;
+}

@@ -1,0 +1,38 @@
+/* The memory that the dataplane shares with control: the contract (rings, statistics) and
+ * the vault. Made once at start; handed to each control that attaches. */
+#ifndef KCS_WORKER_SHARED_H
+#define KCS_WORKER_SHARED_H
+
+#include "sfu/abi/abi.h"
+
+struct shared_lane {
+    struct abi_lane *flags;
+    struct ring_view cmd, evt, punt_in, punt_out;
+    struct abi_lane_stats *stats;
+    int doorbell; /* eventfd: control wakes the lane */
+};
+
+struct shared {
+    struct abi_shm *shm;
+    struct abi_layout layout;
+    struct vault vault;
+    uint32_t n_lanes;
+    int shm_fd, vault_fd;
+    int control_doorbell; /* eventfd: a lane wakes control */
+    size_t vault_bytes;
+    struct abi_peer_stats *peer_stats;
+    struct abi_stream_stats *stream_stats;
+    struct abi_sub_stats *sub_stats;
+    struct shared_lane lanes[ABI_MAX_LANES];
+};
+
+/* Returns 0, or -errno of what the kernel refused. At start. */
+int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n_streams,
+                uint32_t n_subs);
+void shared_fini(struct shared *s);
+
+/* Empties the rings and statistics and frees every vault record, for a new control. No lane
+ * may use them meanwhile. */
+void shared_reset(struct shared *s);
+
+#endif

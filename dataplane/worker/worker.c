@@ -1,0 +1,311 @@
+/* See worker.h. The calling thread serves the socket; each lane has a thread of its own. */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "worker/attach.h"
+#include "worker/loop.h"
+
+struct worker_lane {
+    struct loop loop;
+    pthread_t thread;
+    bool started;
+};
+
+struct worker {
+    struct worker_conf conf;
+    struct io *io;
+    struct shared shared;
+    struct tables tables;
+    void *memory; /* of the tables */
+    size_t memory_bytes;
+    struct worker_lane *lanes;
+    int listen_fd;
+    int control_fd; /* -1: no control is attached */
+    char socket[108];
+};
+
+/* What clients are told in place of a local address. */
+static void announce(const struct worker_conf *conf, struct abi_addr *addr, uint16_t port)
+{
+    memcpy(addr->public_ip, addr->ip, sizeof(addr->ip));
+    addr->public_port = port;
+    for (uint32_t i = 0; i < conf->n_announce; i++) {
+        const struct worker_announce *a = &conf->announce[i];
+
+        if (memcmp(a->local_ip, addr->ip, sizeof(addr->ip)) == 0) {
+            memcpy(addr->public_ip, a->public_ip, sizeof(addr->ip));
+            addr->public_port = a->public_port != 0 ? a->public_port : port;
+        }
+    }
+}
+
+static void publish_devices(struct worker *w)
+{
+    struct abi_shm *shm = w->shared.shm;
+
+    shm->n_devices = io_n_devices(w->io);
+    for (unsigned i = 0; i < shm->n_devices; i++) {
+        const struct io_device *from = io_device(w->io, i);
+        struct abi_device *to = &shm->devices[i];
+
+        *to = (struct abi_device){.port = from->media_port, .preference = from->preference};
+        (void)snprintf(to->kind, sizeof(to->kind), "%s", from->kind);
+        (void)snprintf(to->name, sizeof(to->name), "%s", from->name);
+        memcpy(to->mac, from->mac, sizeof(to->mac));
+        for (uint8_t k = 0; k < from->n_addrs && k < ABI_MAX_ADDRS; k++) {
+            to->addrs[k].family = from->addrs[k].family;
+            memcpy(to->addrs[k].ip, from->addrs[k].ip, 16);
+            announce(&w->conf, &to->addrs[k], from->media_port);
+            to->n_addrs++;
+        }
+    }
+    (void)snprintf(shm->devices_note, sizeof(shm->devices_note), "%s", io_choice(w->io));
+    (void)snprintf(shm->backend, sizeof(shm->backend), "%s",
+                   w->conf.backend == CRYPT_LIBSRTP ? "libsrtp2" : "ipsec_mb");
+    report_names(shm);
+}
+
+static int make_tables(struct worker *w, char *err, size_t err_cap)
+{
+    const struct tables_conf conf = {.n_peers = w->conf.n_peers,
+                                     .n_streams = w->conf.n_streams,
+                                     .n_subs = w->conf.n_subs,
+                                     .n_lanes = w->conf.n_lanes,
+                                     .ring_bytes = w->conf.ring_bytes};
+    int e;
+
+    w->memory_bytes = tables_bytes(&conf);
+    w->memory = mmap(NULL, w->memory_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (w->memory == MAP_FAILED) {
+        w->memory = NULL;
+        (void)snprintf(err, err_cap,
+                       "no address space for tables of %zu MiB: lower limits.* "
+                       "in the configuration",
+                       w->memory_bytes >> 20);
+        return -ENOMEM;
+    }
+    /* expanded keys must not reach a core dump */
+    (void)madvise(w->memory, w->memory_bytes, MADV_DONTDUMP);
+    e = tables_init(&w->tables, &conf, w->memory, "lane0");
+    if (e != 0) {
+        (void)snprintf(err, err_cap,
+                       "the hash tables do not fit DPDK's memory: lower "
+                       "limits.peers or limits.subscriptions");
+    }
+    return e;
+}
+
+static int make_lane(struct worker *w, uint32_t i, char *err, size_t err_cap)
+{
+    struct loop *loop = &w->lanes[i].loop;
+    struct crypt_ctx *crypt;
+    int e = crypt_ctx_create(&crypt, w->conf.backend);
+
+    if (e != 0) {
+        (void)snprintf(err, err_cap,
+                       "the SRTP backend does not start: %s (this CPU may lack "
+                       "AES instructions: set crypto.backend to libsrtp2)",
+                       strerror(-e));
+        return e;
+    }
+    lane_init(&loop->lane, i, &w->tables, crypt, io_pool(w->io), 0);
+    loop->pipe.io = w->io;
+    loop->shared = &w->shared;
+    loop->mine = &w->shared.lanes[i];
+    loop->busy = w->conf.busy;
+    loop_init(loop);
+    return 0;
+}
+
+int worker_create(struct worker **out, const struct worker_conf *conf, struct io *io,
+                  char *err, size_t err_cap)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    int e;
+
+    if (w == NULL ||
+        (w->lanes = aligned_alloc(64, conf->n_lanes * sizeof(*w->lanes))) == NULL) {
+        free(w);
+        (void)snprintf(err, err_cap, "no memory");
+        return -ENOMEM;
+    }
+    memset(w->lanes, 0, conf->n_lanes * sizeof(*w->lanes));
+    w->conf = *conf;
+    w->io = io;
+    w->listen_fd = w->control_fd = -1;
+    (void)snprintf(w->socket, sizeof(w->socket), "%s", conf->socket);
+    e = shared_init(&w->shared, conf->n_lanes, conf->n_peers, conf->n_streams,
+                    conf->n_subs);
+    if (e != 0) {
+        (void)snprintf(err, err_cap, "no shared memory for the contract and the vault: %s",
+                       strerror(-e));
+        goto fail;
+    }
+    e = make_tables(w, err, err_cap);
+    for (uint32_t i = 0; i < conf->n_lanes && e == 0; i++) {
+        e = make_lane(w, i, err, err_cap);
+    }
+    if (e != 0) {
+        goto fail;
+    }
+    publish_devices(w);
+    e = attach_listen(conf->socket, err, err_cap);
+    if (e < 0) {
+        goto fail;
+    }
+    w->listen_fd = e;
+    *out = w;
+    return 0;
+fail:
+    worker_destroy(w);
+    return e;
+}
+
+static void *lane_main(void *arg)
+{
+    struct worker_lane *lane = arg;
+
+    if (io_thread_enter() == 0) {
+        loop_run(&lane->loop);
+        io_thread_leave();
+    }
+    return NULL;
+}
+
+static int start_lane(struct worker *w, uint32_t i)
+{
+    struct worker_lane *lane = &w->lanes[i];
+    char name[16];
+    int e = pthread_create(&lane->thread, NULL, lane_main, lane);
+
+    if (e != 0) {
+        return -e;
+    }
+    lane->started = true;
+    (void)snprintf(name, sizeof(name), "kcs-lane-%u", i % 1000);
+    (void)pthread_setname_np(lane->thread, name);
+    if (i < w->conf.n_cpus) {
+        cpu_set_t set;
+
+        CPU_ZERO(&set);
+        CPU_SET(w->conf.cpus[i], &set);
+        e = pthread_setaffinity_np(lane->thread, sizeof(set), &set);
+        if (e != 0) {
+            (void)fprintf(stderr, "lane %u cannot run on CPU %u: %s; it runs anywhere\n", i,
+                          w->conf.cpus[i], strerror(e));
+        }
+    }
+    return 0;
+}
+
+/* Brings all lanes to 'state'; for LOOP_HOLD waits until they hold. */
+static void set_lanes(struct worker *w, int state)
+{
+    const struct timespec moment = {.tv_nsec = 200000};
+
+    for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
+        atomic_store(&w->lanes[i].loop.state, state);
+        loop_wake(&w->lanes[i].loop);
+    }
+    for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
+        while (state == LOOP_HOLD && w->lanes[i].started &&
+               !atomic_load(&w->lanes[i].loop.held)) {
+            (void)nanosleep(&moment, NULL);
+        }
+    }
+}
+
+/* A new control: until recovery exists it starts from nothing, so what its predecessor left
+ * is closed first. */
+static void accept_control(struct worker *w)
+{
+    int fd = attach_accept(w->listen_fd, w->control_fd >= 0);
+
+    if (fd < 0) {
+        (void)fprintf(stderr, "refused a control: %s\n", strerror(-fd));
+        return;
+    }
+    set_lanes(w, LOOP_HOLD);
+    shared_reset(&w->shared);
+    set_lanes(w, LOOP_RUN);
+    if (attach_welcome(fd, &w->shared) != 0) {
+        (void)close(fd);
+        return;
+    }
+    w->control_fd = fd;
+    (void)fprintf(stderr, "control attached\n");
+}
+
+int worker_run(struct worker *w, int stop_fd)
+{
+    int e = 0;
+
+    for (uint32_t i = 0; i < w->conf.n_lanes && e == 0; i++) {
+        e = start_lane(w, i);
+    }
+    while (e == 0) {
+        struct pollfd fds[3] = {{.fd = stop_fd, .events = POLLIN},
+                                {.fd = w->listen_fd, .events = POLLIN},
+                                {.fd = w->control_fd, .events = POLLIN | POLLRDHUP}};
+
+        if (poll(fds, 3, -1) < 0) {
+            e = errno == EINTR ? 0 : -errno;
+            continue;
+        }
+        if (fds[0].revents != 0) {
+            break;
+        }
+        if (w->control_fd >= 0 && fds[2].revents != 0) {
+            (void)close(w->control_fd);
+            w->control_fd = -1;
+            (void)fprintf(stderr, "control went away; media goes on\n");
+        }
+        if (fds[1].revents != 0) {
+            accept_control(w);
+        }
+    }
+    return e;
+}
+
+void worker_destroy(struct worker *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
+        struct worker_lane *lane = &w->lanes[i];
+
+        if (lane->started) {
+            atomic_store(&lane->loop.state, LOOP_STOP);
+            loop_wake(&lane->loop);
+            (void)pthread_join(lane->thread, NULL);
+        }
+        crypt_ctx_destroy(lane->loop.lane.crypt);
+    }
+    if (w->listen_fd >= 0) {
+        (void)close(w->listen_fd);
+        (void)unlink(w->socket);
+    }
+    if (w->control_fd >= 0) {
+        (void)close(w->control_fd);
+    }
+    tables_fini(&w->tables);
+    if (w->memory != NULL) {
+        (void)munmap(w->memory, w->memory_bytes);
+    }
+    shared_fini(&w->shared);
+    free(w->lanes);
+    free(w);
+}
