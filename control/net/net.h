@@ -1,0 +1,181 @@
+/* The HTTP(S) and WebSocket listener: requests and messages come up through callbacks,
+ * answers go down. It knows nothing of what is in them. The libwebsockets folder: that
+ * library is seen in no other (priv.h here, never its types in this header).
+ *
+ * Everything runs on the loop's thread, callbacks too. Handlers may call any function here
+ * except net_server_destroy(). HTTP/1.1 with keep-alive and pipelining (RFC 9112), TLS 1.2
+ * and 1.3 with ALPN http/1.1, WebSocket version 13 without extensions (RFC 6455).
+ *
+ * What is refused here, before any handler: bodies without Content-Length (411), bodies
+ * over the cap (413), malformed lengths (400), upgrades other than WebSocket (400). Answers
+ * to these are application/problem+json and end the connection. */
+#ifndef NET_NET_H
+#define NET_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct loop;
+struct metric_registry;
+
+struct net_server;
+struct net_req; /* one HTTP request, from on_request to its answer or its on_abort */
+struct net_ws;  /* one WebSocket, from on_ws_open to on_ws_close */
+struct net_buf; /* one outgoing message, shared by all it goes to */
+
+enum {
+    NET_ERR_MAX = 512,    /* room for any error text */
+    NET_REMOTE_MAX = 64,  /* "[2001:db8::1]:65535" and its NUL, and more */
+    NET_HEADER_MAX = 8192 /* request line and headers; longer ones end the connection */
+};
+
+enum net_method {
+    NET_GET,
+    NET_HEAD,
+    NET_POST,
+    NET_PUT,
+    NET_PATCH,
+    NET_DELETE,
+    NET_OPTIONS,
+};
+
+struct net_listen {
+    const char *name; /* its place in the configuration, for messages: "http.listen[0]" */
+    const char *address; /* "127.0.0.1", "::1"; NULL: every address, IPv6 and IPv4 */
+    uint16_t port;       /* 0: any free one, see net_server_port() */
+    bool tls;            /* with net_conf.tls_cert */
+    const char *path;    /* a Unix socket instead of address and port, or NULL */
+    mode_t mode;         /* of 'path', such as 0660 */
+};
+
+struct net_conf {
+    const struct net_listen *listen;
+    size_t n_listen;
+    const char *tls_cert; /* PEM files: chain and key; needed if a listener has 'tls' */
+    const char *tls_key;
+    uint32_t max_connections; /* more are accepted and closed at once */
+    uint32_t header_s;        /* for request line and headers */
+    uint32_t body_s;          /* for a whole body */
+    uint32_t keepalive_s;     /* an idle connection between two requests */
+    size_t body_max;          /* bytes */
+    size_t ws_message_max;    /* bytes; a longer message closes with 1009 */
+    size_t ws_queue_bytes;    /* waiting for one slow reader; beyond it is cut off */
+    uint32_t ws_queue_msgs;
+};
+
+/* 20,000 connections, 10 s, 60 s, 30 s, bodies and messages 1 MB, queues 4 MB and 4,096
+ * messages; no listeners. */
+struct net_conf net_conf_default(void);
+
+struct net_handlers {
+    /* Headers and the whole body have arrived. The handler owns the request until it
+     * answers it, now or later. */
+    void (*on_request)(void *user, struct net_req *req);
+
+    /* The client went away from a request not yet answered: it is gone after this call. A
+     * closed connection is noticed within a second. */
+    void (*on_abort)(void *user, struct net_req *req);
+
+    /* A client asks for a WebSocket; 'req' tells path, query and headers and is valid
+     * during the call. Returns 0, and may already send (it goes out after the handshake),
+     * or the HTTP status of the refusal: then 'ws' is gone. */
+    int (*on_ws_open)(void *user, struct net_ws *ws, struct net_req *req);
+
+    /* One whole message; text is valid UTF-8. 'data' is borrowed, not NUL-terminated. */
+    void (*on_ws_message)(void *user, struct net_ws *ws, const void *data, size_t len,
+                          bool binary);
+
+    /* 'ws' is gone after this call. 'code': the peer's or ours (RFC 6455, section 7.4);
+     * 1005 if it gave none, 1006 if the connection broke. */
+    void (*on_ws_close)(void *user, struct net_ws *ws, unsigned code);
+};
+
+/* Opens every listener of 'conf' (borrowed during the call; handlers copied). Adds its
+ * metrics to 'metrics'. Fills 'out', or 'err' (NET_ERR_MAX bytes) with one line that says
+ * what is wrong and what mends it: -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -EINVAL (an
+ * address, the certificate), -ENOMEM, -ENOTSUP (the library's libuv part is missing). */
+int net_server_create(struct net_server **out, struct loop *loop,
+                      struct metric_registry *metrics, const struct net_conf *conf,
+                      const struct net_handlers *handlers, void *user,
+                      char err[NET_ERR_MAX]);
+
+/* Closes all: each open request gets on_abort, each WebSocket on_ws_close(1006). Runs the
+ * loop for a few rounds, so not from a callback. NULL is a no-op. */
+void net_server_destroy(struct net_server *server);
+
+/* The port listener 'index' is bound to; 0 for a Unix socket. */
+uint16_t net_server_port(const struct net_server *server, size_t index);
+
+/* ---- requests; every string is borrowed until the answer or the abort ------------------
+ */
+
+size_t net_req_listener(const struct net_req *req); /* index in net_conf.listen */
+enum net_method net_req_method(const struct net_req *req);
+const char *net_req_remote(const struct net_req *req); /* "192.0.2.1:5000", "unix" */
+
+/* URL-decoded, without dot segments, starts with '/', no query. */
+const char *net_req_path(const struct net_req *req);
+
+/* URL-decoded value of the first parameter 'name', "" if it has none, NULL if absent (or no
+ * memory). */
+const char *net_req_query(struct net_req *req, const char *name);
+
+/* Value of the header 'name' (lower case), several joined by commas; NULL if absent. */
+const char *net_req_header(struct net_req *req, const char *name);
+
+const void *net_req_body(const struct net_req *req, size_t *len); /* NULL if empty */
+
+void net_req_set_data(struct net_req *req, void *data);
+void *net_req_data(const struct net_req *req);
+
+/* ---- answers ---------------------------------------------------------------------------
+ */
+
+struct net_header {
+    const char *name; /* lower case */
+    const char *value;
+};
+
+/* Answers; the request is gone after this call. Content-Length, Date and Connection are
+ * added here, so are not among 'headers'; a Content-Type is the caller's. To HEAD the body
+ * is not sent but its length told. A header that is not well-formed (a line break in it)
+ * makes it a 500 and an error in the log. */
+void net_respond(struct net_req *req, unsigned status, const struct net_header *headers,
+                 size_t n_headers, const void *body, size_t len);
+
+/* Answers with the file 'path' (as net_req_path() gives it) below the directory 'root', or
+ * index.html if it names a directory: 200, 304 by ETag, 404, 405 for other methods than GET
+ * and HEAD. Never leaves 'root': dot names and symbolic links below it are not followed.
+ * Content-Type by extension, nosniff; Cache-Control is "no-cache" unless among 'headers'.
+ * Files up to 16 MB, read whole. */
+void net_respond_file(struct net_req *req, const char *root, const char *path,
+                      const struct net_header *headers, size_t n_headers);
+
+/* ---- WebSocket -------------------------------------------------------------------------
+ */
+
+/* An immutable message with one reference; 'data' is copied. NULL if there is no memory. */
+struct net_buf *net_buf_create(const void *data, size_t len, bool binary);
+struct net_buf *net_buf_ref(struct net_buf *buf); /* returns it */
+void net_buf_unref(struct net_buf *buf);          /* NULL is a no-op */
+size_t net_buf_len(const struct net_buf *buf);
+
+/* Sends 'buf' (takes its own reference): at once if nothing waits, else in turn. 0; -EPIPE
+ * if the socket is closing; -ENOSPC if its queue is full, which cuts it off (on_ws_close
+ * with 1008 follows, never from within this call); -ENOMEM. */
+int net_ws_send(struct net_ws *ws, struct net_buf *buf);
+
+/* Sends what waits, then a close frame; on_ws_close follows, not from within this call. A
+ * peer that does not read is cut off after 5 s. 'reason' is at most 123 bytes, may be
+ * NULL. */
+void net_ws_close(struct net_ws *ws, unsigned code, const char *reason);
+
+size_t net_ws_queued(const struct net_ws *ws); /* bytes waiting */
+size_t net_ws_listener(const struct net_ws *ws);
+const char *net_ws_remote(const struct net_ws *ws);
+void net_ws_set_data(struct net_ws *ws, void *data);
+void *net_ws_data(const struct net_ws *ws);
+
+#endif

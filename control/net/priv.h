@@ -1,0 +1,143 @@
+/* What the files of control/net share: the server, a connection and what it carries. The
+ * only header that knows libwebsockets.
+ *
+ * server.c  the context, its callback, start and stop      listen.c  sockets and accept
+ * http.c    requests and answers          file.c  files    ws.c      WebSockets
+ *
+ * A connection (struct net_conn) is the library's opaque pointer from accept to
+ * LWS_CALLBACK_WSI_DESTROY. Functions that return int to the library's callback return 0 to
+ * go on and -1 to have it close the connection. */
+#ifndef NET_PRIV_H
+#define NET_PRIV_H
+
+#include <libwebsockets.h>
+
+#include "metric/metric.h"
+#include "net/net.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include "sys/loop.h"
+
+struct listener {
+    struct net_server *server;
+    size_t index;
+    struct loop_watch *watch;
+    char *path; /* of the Unix socket, unlinked at the end */
+    int fd;
+    uint16_t port;
+    bool tls;
+};
+
+struct net_metrics {
+    struct metric *requests[5]; /* by class of status, 1xx..5xx */
+    struct metric *aborted;
+    struct metric *conns;
+    struct metric *refused; /* connections over the limit */
+    struct metric *ws_open;
+    struct metric *ws_cut; /* slow readers */
+    struct metric *bytes_in;
+    struct metric *bytes_out;
+};
+
+struct net_server {
+    struct loop *loop;
+    struct metric_registry *registry;
+    struct lws_context *ctx;
+    struct lws_vhost *vhost;     /* plain */
+    struct lws_vhost *vhost_tls; /* or NULL */
+    struct net_handlers handlers;
+    void *user;
+    struct net_conf conf; /* its pointers are NULL after create */
+    struct net_metrics metrics;
+    struct listener *listeners;
+    size_t n_listeners;
+    uint32_t n_conns;
+    int fd_max;   /* the library's table ends here */
+    bool adopted; /* set by WSI_CREATE within an adoption */
+    bool has_metrics;
+    struct loop_timer *sweep;       /* of the requests below */
+    struct loop_timer *accept_rest; /* listeners rest while descriptors are out */
+    struct net_req *busy;
+    struct pollfd *polls;
+    size_t polls_cap;
+};
+
+struct net_conn {
+    struct net_server *server;
+    struct lws *wsi;
+    const struct listener *listener;
+    struct net_req *req;
+    struct net_ws *ws;
+    bool pipelined; /* the next request was read together with the last */
+    char remote[NET_REMOTE_MAX];
+};
+
+enum req_state {
+    REQ_BODY,    /* collecting */
+    REQ_OPEN,    /* the handler's */
+    REQ_SENDING, /* the answer is being written */
+    REQ_LINGER,  /* refused: the peer gets a moment to read why */
+};
+
+struct net_req {
+    struct net_conn *conn;
+    void *data;
+    enum req_state state;
+    enum net_method method;
+    bool in_handler;
+    bool in_busy;
+    bool parked; /* reading is off, for pending input would spin the loop */
+    bool close;  /* after the answer */
+    const char *path;
+    uint8_t *body;
+    size_t body_len;
+    size_t body_cap;
+    size_t body_expected;
+    char *out; /* LWS_PRE bytes, then head and body of the answer */
+    size_t out_len;
+    size_t out_off;
+    uint64_t deadline_us; /* UINT64_MAX: none */
+    struct net_req *busy_next;
+    struct net_req **busy_at;
+    struct req_str *strings; /* what the accessors have handed out */
+};
+
+struct req_str {
+    struct req_str *next;
+    char text[];
+};
+
+/* server.c: has the library drop the connection soon, without ceremony. */
+void conn_kill(struct net_conn *conn);
+
+/* listen.c: opens listener 'index' of 'conf', and starts accepting. */
+int listener_open(struct listener *listener, const struct net_listen *conf, char *err);
+int listener_start(struct listener *listener);
+void listener_close(struct listener *listener);
+void listeners_rest_over(void *server);
+
+/* http.c and req.c */
+int http_on_request(struct net_conn *conn);
+int http_on_body(struct net_conn *conn, const void *data, size_t len);
+int http_on_body_end(struct net_conn *conn);
+int http_on_writable(struct net_conn *conn);
+void http_on_gone(struct net_conn *conn);
+void http_sweep(void *server);
+struct net_req *req_create(struct net_conn *conn);
+void req_destroy(struct net_req *req);
+int http_refuse_upgrade(struct net_req *req, unsigned status, const char *header);
+/* A header's value among those the library has parsed, copied to the request's strings. */
+const char *req_token(struct net_req *req, enum lws_token_indexes token);
+/* True if 'word' is among the comma-separated words of 'list', which may be NULL (RFC 9110,
+ * section 5.6.1). */
+bool req_has_word(const char *list, const char *word);
+
+/* ws.c */
+int ws_on_upgrade(struct net_conn *conn);
+int ws_on_open(struct net_conn *conn);
+int ws_on_receive(struct net_conn *conn, const void *data, size_t len);
+int ws_on_writable(struct net_conn *conn);
+void ws_on_peer_close(struct net_conn *conn, const uint8_t *payload, size_t len);
+void ws_on_gone(struct net_conn *conn);
+
+#endif

@@ -1,0 +1,183 @@
+/* What a request says: read from the library's header table when asked for. The table stays
+ * with the connection until the answer is out. */
+#include "net/priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct net_req *req_create(struct net_conn *conn)
+{
+    struct net_req *req = calloc(1, sizeof(*req));
+
+    if (req != NULL) {
+        req->conn = conn;
+        req->deadline_us = UINT64_MAX;
+    }
+    return req;
+}
+
+void req_destroy(struct net_req *req)
+{
+    if (req == NULL) {
+        return;
+    }
+    while (req->strings != NULL) {
+        struct req_str *str = req->strings;
+
+        req->strings = str->next;
+        free(str);
+    }
+    free(req->body);
+    free(req->out);
+    free(req);
+}
+
+/* 'len' bytes of room, and a NUL, that live as long as the request. */
+static char *req_alloc(struct net_req *req, size_t len)
+{
+    struct req_str *str = malloc(sizeof(*str) + len + 1);
+
+    if (str == NULL) {
+        return NULL;
+    }
+    str->next = req->strings;
+    req->strings = str;
+    str->text[len] = '\0';
+    return str->text;
+}
+
+static const char *trim_end(char *text, size_t len)
+{
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t')) {
+        text[--len] = '\0';
+    }
+    return text;
+}
+
+const char *req_token(struct net_req *req, enum lws_token_indexes token)
+{
+    struct lws *wsi = req->conn->wsi;
+    int len = lws_hdr_total_length(wsi, token);
+    char *text;
+
+    if (len <= 0) {
+        return NULL;
+    }
+    text = req_alloc(req, (size_t)len);
+    if (text == NULL || lws_hdr_copy(wsi, text, len + 1, token) < 0) {
+        return NULL;
+    }
+    return trim_end(text, strlen(text));
+}
+
+bool req_has_word(const char *list, const char *word)
+{
+    size_t len = strlen(word);
+
+    while (list != NULL && *list != '\0') {
+        list += strspn(list, ", \t");
+        if (strncasecmp(list, word, len) == 0 && strchr(", \t", list[len]) != NULL) {
+            return true;
+        }
+        list += strcspn(list, ",");
+    }
+    return false;
+}
+
+const char *net_req_header(struct net_req *req, const char *name)
+{
+    struct lws *wsi = req->conn->wsi;
+    char colon[64];
+    size_t len = strlen(name);
+    int value_len;
+    char *text;
+
+    if (len + 2 > sizeof(colon)) {
+        return NULL;
+    }
+    memcpy(colon, name, len);
+    memcpy(colon + len, ":", 2);
+    for (int i = 0; i < WSI_TOKEN_COUNT; i++) {
+        const unsigned char *known = lws_token_to_string((enum lws_token_indexes)i);
+
+        if (known != NULL && strcmp((const char *)known, colon) == 0) {
+            return req_token(req, (enum lws_token_indexes)i);
+        }
+    }
+    value_len = lws_hdr_custom_length(wsi, colon, (int)len + 1);
+    if (value_len < 0) {
+        return NULL;
+    }
+    text = req_alloc(req, (size_t)value_len);
+    if (text == NULL ||
+        lws_hdr_custom_copy(wsi, text, value_len + 1, colon, (int)len + 1) < 0) {
+        return NULL;
+    }
+    return trim_end(text, strlen(text));
+}
+
+/* The library keeps each "name=value" of the query as one fragment, decoded. */
+const char *net_req_query(struct net_req *req, const char *name)
+{
+    struct lws *wsi = req->conn->wsi;
+    size_t name_len = strlen(name);
+    char part[NET_HEADER_MAX];
+
+    for (int i = 0;; i++) {
+        int len =
+            lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i);
+        const char *value;
+        char *text;
+
+        if (len < 0) {
+            return NULL;
+        }
+        if ((size_t)len < name_len || memcmp(part, name, name_len) != 0 ||
+            (part[name_len] != '=' && part[name_len] != '\0')) {
+            continue;
+        }
+        value = part + name_len + (part[name_len] == '=' ? 1 : 0);
+        text = req_alloc(req, strlen(value));
+        if (text != NULL) {
+            memcpy(text, value, strlen(value));
+        }
+        return text;
+    }
+}
+
+size_t net_req_listener(const struct net_req *req)
+{
+    return req->conn->listener->index;
+}
+
+enum net_method net_req_method(const struct net_req *req)
+{
+    return req->method;
+}
+
+const char *net_req_remote(const struct net_req *req)
+{
+    return req->conn->remote;
+}
+
+const char *net_req_path(const struct net_req *req)
+{
+    return req->path;
+}
+
+const void *net_req_body(const struct net_req *req, size_t *len)
+{
+    *len = req->body_len;
+    return req->body_len > 0 ? req->body : NULL;
+}
+
+void net_req_set_data(struct net_req *req, void *data)
+{
+    req->data = data;
+}
+
+void *net_req_data(const struct net_req *req)
+{
+    return req->data;
+}
