@@ -208,18 +208,20 @@ static uint16_t error_code(enum ice_verdict verdict)
 }
 
 static size_t answer(const struct ice_lite *ice, enum ice_verdict verdict,
-                     const struct stun_msg *msg, const struct path *path, uint8_t *out)
+                     const struct stun_msg *msg, const struct path *path,
+                     uint8_t out[ICE_MAX_RESPONSE])
 {
     struct hmac_key key = {.pwd = ice->pwd};
     uint16_t code = error_code(verdict);
+    uint8_t buf[ICE_MAX_RESPONSE]; /* gcc -O3 misjudges writing behind a bare pointer */
     struct stun_writer x;
     int len;
 
     if (verdict == ICE_ACCEPTED) {
-        stun_write_begin(&x, out, ICE_MAX_RESPONSE, STUN_BINDING_SUCCESS, msg->txid);
+        stun_write_begin(&x, buf, ICE_MAX_RESPONSE, STUN_BINDING_SUCCESS, msg->txid);
         stun_write_mapped(&x, path->remote_ip, path->family, path->remote_port);
     } else if (code != 0) {
-        stun_write_begin(&x, out, ICE_MAX_RESPONSE, STUN_BINDING_ERROR, msg->txid);
+        stun_write_begin(&x, buf, ICE_MAX_RESPONSE, STUN_BINDING_ERROR, msg->txid);
         stun_write_error(&x, code);
     } else {
         return 0;
@@ -238,6 +240,7 @@ static size_t answer(const struct ice_lite *ice, enum ice_verdict verdict,
     if (len < 0 || key.failed || (verdict != ICE_ACCEPTED && (size_t)len > msg->len)) {
         return 0;
     }
+    memcpy(out, buf, (size_t)len);
     return (size_t)len;
 }
 

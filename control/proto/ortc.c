@@ -207,6 +207,7 @@ static int parse_caps_exts(const json_t *array, struct ortc_caps *out,
         const json_t *id = json_object_get(each, "preferredId");
         bool audio = kind != NULL && strcmp(kind, "audio") == 0;
         bool video = kind != NULL && strcmp(kind, "video") == 0;
+        uint8_t ours;
 
         if (uri == NULL) {
             return rtp_fail(err, -EINVAL, "missing", "/headerExtensions/%zu/uri", i);
@@ -219,11 +220,9 @@ static int parse_caps_exts(const json_t *array, struct ortc_caps *out,
             return rtp_fail(err, -EINVAL, "not an integer",
                             "/headerExtensions/%zu/preferredId", i);
         }
-        if (audio && json_integer_value(id) == ortc_ext_by_uri(uri, RTP_KIND_AUDIO)) {
-            out->audio_exts |= (uint16_t)(1u << json_integer_value(id));
-        }
-        if (video && json_integer_value(id) == ortc_ext_by_uri(uri, RTP_KIND_VIDEO)) {
-            out->video_exts |= (uint16_t)(1u << json_integer_value(id));
+        ours = ortc_ext_by_uri(uri, audio ? RTP_KIND_AUDIO : RTP_KIND_VIDEO);
+        if (ours != 0 && json_integer_value(id) == ours) {
+            *(audio ? &out->audio_exts : &out->video_exts) |= (uint16_t)(1u << ours);
         }
     }
     return 0;

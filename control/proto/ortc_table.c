@@ -27,7 +27,8 @@ static const struct {
 
 enum { N_FEEDBACK = sizeof(FEEDBACK) / sizeof(FEEDBACK[0]) };
 
-/* The payload types stand in recordings of what was negotiated: add, do not renumber. */
+/* Running calls were told these payload types and outlive this process: add, never
+ * renumber. */
 const struct ortc_entry ortc_entries[ORTC_N_ENTRIES] = {
     {ORTC_OPUS,
      ORTC_NO_PT,
@@ -85,7 +86,7 @@ static const struct {
     [ORTC_EXT_RID] = {"urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id", 0, ORTC_RECV},
     [ORTC_EXT_REPAIRED_RID] = {"urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id", 0,
                                ORTC_RECV},
-    [ORTC_EXT_ABS_ORTC_SEND_TIME] =
+    [ORTC_EXT_ABS_SEND_TIME] =
         {"http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
          ORTC_RECV | ORTC_SEND, ORTC_RECV | ORTC_SEND},
     [ORTC_EXT_TRANSPORT_CC] = {"http://www.ietf.org/id/"
