@@ -1,0 +1,124 @@
+/* See consumer.h. The dataplane's answer may come after the consumer was closed, so the
+ * memory stays until then. */
+#include "session/consumer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "media/media.h"
+
+struct consumer {
+    struct media *media;
+    struct ortc_producer producer; /* its parameters; the producer itself may end first */
+    struct ortc_consumer params;
+    uint64_t sub;
+    bool waiting; /* for the answer */
+    bool paused;
+    bool closed;
+    consumer_done *done;
+    void *arg;
+};
+
+static void on_answer(void *arg, int status)
+{
+    struct consumer *c = arg;
+
+    c->waiting = false;
+    if (c->closed) {
+        free(c);
+    } else if (c->done != NULL) {
+        consumer_done *done = c->done;
+
+        c->done = NULL;
+        done(c->arg, status);
+    }
+}
+
+static void fill_conf(const struct consumer *c, uint64_t peer, uint64_t stream,
+                      struct vault_sub_conf *out)
+{
+    size_t cname_len = strlen(c->params.cname);
+
+    *out = (struct vault_sub_conf){
+        .stream = stream,
+        .peer = peer,
+        .ssrc = c->params.ssrc,
+        .rtx_ssrc = c->params.rtx_ssrc,
+        .pt = c->params.codecs[0].pt,
+        .rtx_pt = c->params.codecs[0].rtx_pt == ORTC_NO_PT ? 0 : c->params.codecs[0].rtx_pt,
+        .paused = 1,
+        .mid_len = (uint8_t)strlen(c->params.mid),
+        .cname_len = (uint8_t)(cname_len < VAULT_CNAME_MAX ? cname_len : VAULT_CNAME_MAX),
+    };
+    memcpy(out->mid, c->params.mid, out->mid_len);
+    memcpy(out->cname, c->params.cname, out->cname_len);
+    memcpy(out->ext_on, c->params.ext_on, sizeof(c->params.ext_on));
+}
+
+int consumer_create(struct consumer **out, const struct consumer_conf *conf,
+                    consumer_done *done, void *arg)
+{
+    const struct ortc_consumer_conf told = {.mid = conf->mid,
+                                            .cname = conf->cname,
+                                            .ssrc = conf->ssrc,
+                                            .rtx_ssrc = conf->rtx_ssrc};
+    struct consumer *c = calloc(1, sizeof(*c));
+    struct vault_sub_conf sub;
+    int e;
+
+    if (c == NULL) {
+        return -ENOMEM;
+    }
+    c->media = conf->media;
+    c->producer = *producer_params(conf->producer);
+    c->paused = true;
+    c->done = done;
+    c->arg = arg;
+    e = ortc_consume(&c->producer, conf->caps, &told, &c->params);
+    if (e == 0) {
+        fill_conf(c, conf->peer, producer_stream(conf->producer), &sub);
+        e = media_sub_open(conf->media, &sub, on_answer, c, &c->sub);
+    }
+    if (e != 0) {
+        free(c);
+        return e;
+    }
+    c->waiting = true;
+    *out = c;
+    return 0;
+}
+
+void consumer_close(struct consumer *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    (void)media_close(c->media, MEDIA_SUB, c->sub, NULL, NULL);
+    c->closed = true;
+    c->done = NULL;
+    if (!c->waiting) {
+        free(c);
+    }
+}
+
+void consumer_set_paused(struct consumer *c, bool paused)
+{
+    c->paused = paused;
+    (void)media_sub_set_paused(c->media, c->sub, paused, NULL, NULL);
+}
+
+bool consumer_is_paused(const struct consumer *c)
+{
+    return c->paused;
+}
+
+void consumer_params(const struct consumer *c, struct rtp_params *out)
+{
+    ortc_consumer_params(&c->producer, &c->params, out);
+}
+
+uint64_t consumer_sub(const struct consumer *c)
+{
+    return c->sub;
+}

@@ -1,0 +1,159 @@
+/* See producer.h. Answers of the dataplane may come after the producer was closed, so the
+ * memory stays until the last of them. */
+#include "session/producer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "media/media.h"
+
+_Static_assert((int)ORTC_AV1 == (int)ABI_CODEC_AV1 && (int)ORTC_OPUS == (int)ABI_CODEC_OPUS,
+               "one numbering of codecs");
+_Static_assert((int)ORTC_EXT_PLAYOUT_DELAY == (int)ABI_EXT_PLAYOUT_DELAY &&
+                   (int)ORTC_EXT_MID == (int)ABI_EXT_MID &&
+                   (int)ORTC_N_EXTS <= (int)N_ABI_EXTS,
+               "one numbering of extensions");
+_Static_assert((int)RTP_MID_MAX == (int)VAULT_MID_MAX &&
+                   (int)RTP_RID_MAX == (int)VAULT_RID_MAX,
+               "one limit");
+
+struct producer {
+    struct media *media;
+    struct ortc_producer params;
+    uint64_t streams[RTP_PARAMS_MAX_ENCODINGS];
+    uint8_t n_streams;
+    uint8_t n_waiting; /* answers still to come */
+    bool paused;
+    bool closed;
+    int status; /* the first error */
+    producer_done *done;
+    void *arg;
+};
+
+static void on_answer(void *arg, int status)
+{
+    struct producer *p = arg;
+
+    p->n_waiting--;
+    if (status != 0 && p->status == 0) {
+        p->status = status;
+    }
+    if (p->n_waiting > 0) {
+        return;
+    }
+    if (p->closed) {
+        free(p);
+    } else if (p->done != NULL) {
+        producer_done *done = p->done;
+
+        p->done = NULL;
+        done(p->arg, p->status);
+    }
+}
+
+static void fill_conf(const struct producer *p, uint64_t peer, uint8_t encoding,
+                      struct vault_stream_conf *out)
+{
+    const struct ortc_codec_map *codec = &p->params.codecs[0];
+    const struct rtp_encoding *enc = &p->params.encodings[encoding];
+
+    *out = (struct vault_stream_conf){
+        .peer = peer,
+        .clock_hz = codec->codec == ORTC_OPUS ? 48000 : 90000,
+        .ssrc = enc->ssrc,
+        .rtx_ssrc = enc->rtx_ssrc,
+        .kind = p->params.kind == RTP_KIND_AUDIO ? ABI_AUDIO : ABI_VIDEO,
+        .codec = codec->codec,
+        .paused = p->paused,
+        .pt = codec->pt,
+        .rtx_pt = codec->rtx_pt == ORTC_NO_PT ? 0 : codec->rtx_pt,
+        .mid_len = (uint8_t)strlen(p->params.mid),
+        .rid_len = (uint8_t)strlen(enc->rid),
+    };
+    memcpy(out->mid, p->params.mid, out->mid_len);
+    memcpy(out->rid, enc->rid, out->rid_len);
+    memcpy(out->ext_id, p->params.ext_id, sizeof(p->params.ext_id));
+}
+
+int producer_create(struct producer **out, struct media *media, uint64_t peer,
+                    enum rtp_kind kind, const struct rtp_params *params, bool paused,
+                    producer_done *done, void *arg, struct rtp_error *err)
+{
+    struct producer *p = calloc(1, sizeof(*p));
+    int e;
+
+    if (p == NULL) {
+        return -ENOMEM;
+    }
+    p->media = media;
+    p->paused = paused;
+    e = ortc_map_producer(kind, params, &p->params, err);
+    if (e != 0) {
+        free(p);
+        return e;
+    }
+    for (uint8_t i = 0; i < p->params.n_encodings && e == 0; i++) {
+        struct vault_stream_conf conf;
+
+        fill_conf(p, peer, i, &conf);
+        e = media_stream_open(media, &conf, on_answer, p, &p->streams[i]);
+        if (e == 0) {
+            p->n_streams++;
+            p->n_waiting++;
+        }
+    }
+    if (e != 0) {
+        producer_close(p);
+        return e;
+    }
+    p->done = done;
+    p->arg = arg;
+    *out = p;
+    return 0;
+}
+
+void producer_close(struct producer *p)
+{
+    if (p == NULL) {
+        return;
+    }
+    for (uint8_t i = 0; i < p->n_streams; i++) {
+        /* stale if the dataplane refused it or went away: then there is nothing to close */
+        (void)media_close(p->media, MEDIA_STREAM, p->streams[i], NULL, NULL);
+    }
+    p->closed = true;
+    p->done = NULL;
+    if (p->n_waiting == 0) {
+        free(p);
+    }
+}
+
+void producer_set_paused(struct producer *p, bool paused)
+{
+    p->paused = paused;
+    for (uint8_t i = 0; i < p->n_streams; i++) {
+        (void)media_stream_set_paused(p->media, p->streams[i], paused, NULL, NULL);
+    }
+}
+
+bool producer_is_paused(const struct producer *p)
+{
+    return p->paused;
+}
+
+const struct ortc_producer *producer_params(const struct producer *p)
+{
+    return &p->params;
+}
+
+uint64_t producer_stream(const struct producer *p)
+{
+    return p->streams[0];
+}
+
+uint8_t producer_streams(const struct producer *p, uint64_t out[RTP_PARAMS_MAX_ENCODINGS])
+{
+    memcpy(out, p->streams, p->n_streams * sizeof(out[0]));
+    return p->n_streams;
+}

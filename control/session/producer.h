@@ -1,0 +1,49 @@
+/* What one participant sends: the browser's parameters mapped onto the router's, and a
+ * stream of the dataplane for each encoding. Neighbours: consumer.h reads it; session.h
+ * carries it.
+ *
+ * Thread: the loop's. */
+#ifndef SESSION_PRODUCER_H
+#define SESSION_PRODUCER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/ortc.h"
+
+struct media;
+struct producer;
+
+/* Called once when every stream stands (0) or one was refused (-errno: then close it). */
+typedef void producer_done(void *arg, int status);
+
+/* Maps 'params' and opens the streams at the peer 'peer' of its transport.
+ *
+ * media   borrowed for the producer's life
+ * params  borrowed
+ * err     filled on -EINVAL and -ENOTSUP: what is wrong with the parameters
+ *
+ * Returns 0 and calls 'done' later; -EINVAL, -ENOTSUP (codec or extension unknown),
+ * -ENOMEM, or an error of media.h: then 'done' is not called. */
+int producer_create(struct producer **out, struct media *media, uint64_t peer,
+                    enum rtp_kind kind, const struct rtp_params *params, bool paused,
+                    producer_done *done, void *arg, struct rtp_error *err);
+
+/* Ends it; 'done' is not called any more. Its consumers must have been closed before. NULL
+ * is a no-op. */
+void producer_close(struct producer *producer);
+
+void producer_set_paused(struct producer *producer, bool paused);
+bool producer_is_paused(const struct producer *producer);
+
+const struct ortc_producer *producer_params(const struct producer *producer);
+
+/* The stream that new consumers get: of several layers the lowest, which every sender
+ * sends. */
+uint64_t producer_stream(const struct producer *producer);
+
+/* The streams' handles, for listings. Returns how many. */
+uint8_t producer_streams(const struct producer *producer,
+                         uint64_t out[RTP_PARAMS_MAX_ENCODINGS]);
+
+#endif
