@@ -1,7 +1,9 @@
-/* Bundles the page: node build.mjs [OUT_DIR] (default ./dist). CMake's target kcs-web runs it
- * in a copy of this folder, so that nothing is ever written into the source tree.
+/* Bundles the page: node build.mjs [OUT_DIR] (default ./dist). CMake's target kcs-web
+ * runs it in a copy of this folder, so that nothing is ever written into the source
+ * tree.
  *
- * The result is self-contained (index.html, app.js, style.css): no other origin is asked. */
+ * The result is self-contained (index.html, app.js, style.css): no other origin is
+ * asked. */
 import { build } from 'esbuild';
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';

@@ -1,14 +1,14 @@
-/* window.kcs: what tests and a curious person at the console may read.  Nothing here is secret
- * and nothing can be changed through it.
+/* window.kcs: what tests and a curious person at the console may read.  Nothing here is
+ * secret and nothing can be changed through it.
  *
  *   kcs.state        'idle' before the call, else Call's state: 'connecting', 'joining',
  *                    'joined', 'reconnecting', 'left', 'failed'
  *   kcs.reason       the words shown for 'reconnecting' and 'failed'
  *   kcs.problems     the notices shown
  *   kcs.people       [{id, name, media: [{producerId, kind, paused, received}]}]
- *   kcs.stats()      a promise of CallStats (call/stats.ts): per remote track framesDecoded,
- *                    width, height or totalAudioEnergy; per transport srtpCipher, dtlsCipher,
- *                    remoteAddress */
+ *   kcs.stats()      a promise of CallStats (call/stats.ts): per remote track
+ *                    framesDecoded, width, height or totalAudioEnergy; per transport
+ *                    srtpCipher, dtlsCipher, remoteAddress */
 import type { Call } from './call/call';
 import { collectStats, type CallStats } from './call/stats';
 

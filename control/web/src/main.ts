@@ -1,5 +1,5 @@
-/* The page's start: reads the address, asks for what is missing, and shows one of three screens:
- * the form, the call, the farewell. */
+/* The page's start: reads the address, asks for what is missing, and shows one of three
+ * screens: the form, the call, the farewell. */
 import { Call } from './call/call';
 import { openDevices } from './call/devices';
 import { installHook } from './hook';
@@ -7,7 +7,8 @@ import { parseOptions, type Options } from './options';
 import { CallView } from './ui/callview';
 import { endScreen, joinScreen } from './ui/screens';
 
-const NAME_KEY = 'kcs-name'; /* in sessionStorage: each tab has its own, a reload keeps it */
+const NAME_KEY =
+    'kcs-name'; /* in sessionStorage: each tab has its own, a reload keeps it */
 
 let call: Call | undefined;
 
@@ -45,7 +46,9 @@ function redraw(changed: Call, view: CallView, options: Options): void {
         show(
             endScreen(
                 left ? 'You left the call' : 'The call ended',
-                left ? 'Nothing is being sent any more; camera and microphone are off.' : changed.reason,
+                left
+                    ? 'Nothing is being sent any more; camera and microphone are off.'
+                    : changed.reason,
                 () => void start(options),
             ),
         );
@@ -56,9 +59,23 @@ window.addEventListener('pagehide', () => call?.leave());
 window.addEventListener('hashchange', () => location.reload()); /* another invitation */
 installHook(() => call);
 
-const options = parseOptions(new URL(location.href));
-if (options.name !== '' && options.meeting !== '' && options.token !== '') {
-    void start(options);
+function begin(): void {
+    const options = parseOptions(new URL(location.href));
+
+    if (options.name !== '' && options.meeting !== '' && options.token !== '') {
+        void start(options);
+    } else {
+        showForm({
+            ...options,
+            name: options.name || (sessionStorage.getItem(NAME_KEY) ?? ''),
+        });
+    }
+}
+
+/* Not before the page is loaded: a video element that waits for its first picture would
+ * hold up the load event, and the tab would look as if it were loading for ever. */
+if (document.readyState === 'complete') {
+    begin();
 } else {
-    showForm({ ...options, name: options.name || (sessionStorage.getItem(NAME_KEY) ?? '') });
+    window.addEventListener('load', begin);
 }

@@ -1,8 +1,10 @@
-/* One call as the page knows it: who is here, what they send, what we send, and how well the
- * connection is.  Drives signaling.ts and media.ts; the ui only reads it and calls its verbs.
+/* One call as the page knows it: who is here, what they send, what we send, and how well
+ * the connection is.  Drives signaling.ts and media.ts; the ui only reads it and calls
+ * its verbs.
  *
- * Every change of anything readable here is told by `onChange`.  After a lost connection all of
- * the room is asked for again and all media is made anew: there is one way in, so one to test. */
+ * Every change of anything readable here is told by `onChange`.  After a lost connection
+ * all of the room is asked for again and all media is made anew: there is one way in, so
+ * one to test. */
 import type { Options } from '../options';
 import { openDevice, type Devices } from './devices';
 import { Media } from './media';
@@ -68,7 +70,10 @@ export class Call {
     ) {
         this.title = options.meeting;
         this.tracks = { audio: devices.audio, video: devices.video };
-        this.muted = { audio: devices.audio === undefined, video: devices.video === undefined };
+        this.muted = {
+            audio: devices.audio === undefined,
+            video: devices.video === undefined,
+        };
         this.problems.push(...devices.problems);
         for (const kind of ['audio', 'video'] as const) {
             this.watchTrack(kind);
@@ -87,9 +92,14 @@ export class Call {
         return this.muted.video ? undefined : this.tracks.video;
     }
 
-    /* Whether setMuted() can do anything now: off is possible always, on while in the call. */
+    /* Whether setMuted() can do anything now: off is possible always, on while in the
+     * call. */
     canSwitch(kind: Kind): boolean {
-        return !this.switching[kind] && !this.over() && (!this.muted[kind] || this.state === 'joined');
+        return (
+            !this.switching[kind] &&
+            !this.over() &&
+            (!this.muted[kind] || this.state === 'joined')
+        );
     }
 
     /* Turns microphone or camera off or on; opens the device when it was not open.  Never
@@ -107,7 +117,8 @@ export class Call {
                 await this.speak(kind);
             }
         } catch (error) {
-            if (!isOffline(error)) { /* if it is: joining again brings what is wanted now */
+            if (!isOffline(error)) {
+                /* if it is: joining again brings what is wanted now */
                 this.problem((error as Error).message);
             }
         } finally {
@@ -165,7 +176,8 @@ export class Call {
         this.onChange();
     }
 
-    /* ---- joining ------------------------------------------------------------------------ */
+    /* ---- joining
+     * ------------------------------------------------------------------------ */
 
     private async join(): Promise<void> {
         const stay = ++this.stay;
@@ -272,7 +284,8 @@ export class Call {
             this.muted[kind],
             this.options.codec,
         );
-        if (this.tracks[kind] !== track) { /* the person was quicker than the server */
+        if (this.tracks[kind] !== track) {
+            /* the person was quicker than the server */
             await media.replaceTrack(kind, this.tracks[kind] ?? null);
         }
         await media.setPaused(kind, this.muted[kind]);
@@ -291,7 +304,8 @@ export class Call {
         this.fail(joinErrorInWords(code, (error as Error).message));
     }
 
-    /* ---- own tracks --------------------------------------------------------------------- */
+    /* ---- own tracks
+     * --------------------------------------------------------------------- */
 
     private watchTrack(kind: Kind): void {
         const track = this.tracks[kind];
@@ -307,8 +321,8 @@ export class Call {
         });
     }
 
-    /* Mutes.  A camera is let go, so that its light goes out; a microphone stays open, so that
-     * speaking again is instant. */
+    /* Mutes.  A camera is let go, so that its light goes out; a microphone stays open,
+     * so that speaking again is instant. */
     private async silence(kind: Kind): Promise<void> {
         const track = this.tracks[kind];
 
@@ -349,7 +363,8 @@ export class Call {
         }
     }
 
-    /* ---- the others --------------------------------------------------------------------- */
+    /* ---- the others
+     * --------------------------------------------------------------------- */
 
     private listen(): void {
         const { signaling } = this;
@@ -364,9 +379,15 @@ export class Call {
             this.onChange();
             void this.consume(info);
         });
-        signaling.on('producer:closed', ({ producer_id }) => this.onProducerGone(producer_id));
-        signaling.on('producer:paused', ({ producer_id }) => this.onPaused(producer_id, true));
-        signaling.on('producer:resumed', ({ producer_id }) => this.onPaused(producer_id, false));
+        signaling.on('producer:closed', ({ producer_id }) =>
+            this.onProducerGone(producer_id),
+        );
+        signaling.on('producer:paused', ({ producer_id }) =>
+            this.onPaused(producer_id, true),
+        );
+        signaling.on('producer:resumed', ({ producer_id }) =>
+            this.onPaused(producer_id, false),
+        );
         signaling.on('consumer:closed', ({ consumer_id }) => {
             const producerId = this.media?.producerOfConsumer(consumer_id);
             if (producerId !== undefined) {
@@ -374,9 +395,10 @@ export class Call {
             }
         });
         signaling.on('room:closed', () => this.fail('The meeting was ended.'));
-        signaling.on('error', ({ code, message, event }) =>
-            this.problem(`The server reports: ${message ?? code ?? 'an error'}${event ? ` (${event})` : ''}`),
-        );
+        signaling.on('error', ({ code, message, event }) => {
+            const where = event === undefined ? '' : ` (${event})`;
+            this.problem(`The server reports: ${message ?? code ?? 'an error'}${where}`);
+        });
     }
 
     private person(who: ParticipantInfo): Person | undefined {
@@ -444,9 +466,8 @@ export class Call {
         } catch (error) {
             if (stay === this.stay && this.find(info.producer_id) !== undefined) {
                 const name = this.find(info.producer_id)?.person.name ?? 'someone';
-                this.problem(
-                    `The ${info.kind} of ${name} cannot be received: ${(error as Error).message}`,
-                );
+                const why = (error as Error).message;
+                this.problem(`The ${info.kind} of ${name} cannot be received: ${why}`);
             }
         }
     }
@@ -480,7 +501,8 @@ export class Call {
         }
     }
 
-    /* ---- the connection ----------------------------------------------------------------- */
+    /* ---- the connection
+     * ----------------------------------------------------------------- */
 
     private dropMedia(): void {
         this.media?.close();
@@ -537,7 +559,8 @@ export class Call {
             this.interrupted.add(direction);
         }
         if (this.state === 'joined') {
-            this.reason = this.interrupted.size > 0 ? 'The media connection is interrupted…' : '';
+            this.reason =
+                this.interrupted.size > 0 ? 'The media connection is interrupted…' : '';
             this.onChange();
         }
     }

@@ -1,5 +1,6 @@
-/* Camera and microphone: asks for them, and says in words why one is not to be had.  Each is
- * asked for on its own when both together fail, so that a person without a camera can talk. */
+/* Camera and microphone: asks for them, and says in words why one is not to be had.
+ * Each is asked for on its own when both together fail, so that a person without a
+ * camera can talk. */
 
 export interface Wanted {
     audio: boolean;
@@ -21,7 +22,10 @@ function inWords(thing: Thing, error: unknown): string {
     switch (name) {
         case 'NotAllowedError':
         case 'SecurityError':
-            return `Your browser does not let this page use the ${thing}. Allow it in the address bar, then turn it on here.`;
+            return (
+                `Your browser does not let this page use the ${thing}. ` +
+                'Allow it in the address bar, then turn it on here.'
+            );
         case 'NotFoundError':
             return `No ${thing} was found. You can still see and hear the others.`;
         case 'NotReadableError':

@@ -1,8 +1,9 @@
-/* The media of one stay in a room: the device, a transport for each direction, own producers and
- * consumers of the others'.  Made anew after every (re)join, closed with it; call.ts keeps the
- * tracks and says what to send and to receive.
+/* The media of one stay in a room: the device, a transport for each direction, own
+ * producers and consumers of the others'.  Made anew after every (re)join, closed with
+ * it; call.ts keeps the tracks and says what to send and to receive.
  *
- * The transports are created at once but connect lazily, when first used (mediasoup-client). */
+ * The transports are created at once but connect lazily, when first used
+ * (mediasoup-client). */
 import { Device, type types } from 'mediasoup-client';
 import type { CodecName } from '../options';
 import type { Direction, Kind, ProducerInfo, RoomJoined, Source } from './protocol';
@@ -34,8 +35,9 @@ export class Media {
         this.device = new Device();
     }
 
-    /* Loads the router's capabilities and creates both transports.  Rejects with SignalError, or
-     * with mediasoup-client's UnsupportedError where the browser has no WebRTC. */
+    /* Loads the router's capabilities and creates both transports.  Rejects with
+     * SignalError, or with mediasoup-client's UnsupportedError where the browser has no
+     * WebRTC. */
     static async open(
         signaling: Signaling,
         room: RoomJoined,
@@ -64,8 +66,8 @@ export class Media {
         return this.producers.has(kind);
     }
 
-    /* Starts to send a track; with `paused`, tells the room so from the beginning.  The track
-     * stays the caller's: it is not stopped by close(). */
+    /* Starts to send a track; with `paused`, tells the room so from the beginning.  The
+     * track stays the caller's: it is not stopped by close(). */
     async produce(
         track: MediaStreamTrack,
         source: Source,
@@ -78,7 +80,8 @@ export class Media {
         }
         const producer = await this.send.produce({
             track,
-            codec: codec === undefined || kind === 'audio' ? undefined : this.findCodec(codec),
+            codec:
+                codec === undefined || kind === 'audio' ? undefined : this.findCodec(codec),
             codecOptions:
                 kind === 'audio'
                     ? { opusDtx: true, opusFec: true }
@@ -129,7 +132,7 @@ export class Media {
             producerId: reply.producer_id,
             kind: reply.kind,
             rtpParameters: reply.rtp_parameters,
-            streamId: personOf(info) || undefined, /* one stream a person: lips in step */
+            streamId: personOf(info) || undefined /* one stream a person: lips in step */,
         });
         if (this.closed) {
             consumer.close();
@@ -167,7 +170,10 @@ export class Media {
     }
 
     receiving(): { producerId: string; consumer: types.Consumer }[] {
-        return [...this.consumers].map(([producerId, consumer]) => ({ producerId, consumer }));
+        return [...this.consumers].map(([producerId, consumer]) => ({
+            producerId,
+            consumer,
+        }));
     }
 
     close(): void {
@@ -184,7 +190,9 @@ export class Media {
             (entry) => entry.mimeType.toLowerCase() === mime,
         );
         if (codec === undefined) {
-            throw new Error(`This browser and the node have no ${name.toUpperCase()} in common.`);
+            throw new Error(
+                `This browser and the node have no ${name.toUpperCase()} in common.`,
+            );
         }
         return codec;
     }

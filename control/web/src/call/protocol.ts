@@ -1,14 +1,14 @@
-/* The part of the node's Socket.IO interface (namespace /meeting) that a call uses: names and
- * shapes exactly as on the wire.  Fields are snake_case; inside mediasoup-client's own objects
- * they stay camelCase.  Types only: nothing here runs. */
+/* The part of the node's Socket.IO interface (namespace /meeting) that a call uses:
+ * names and shapes exactly as on the wire.  Fields are snake_case; inside
+ * mediasoup-client's own objects they stay camelCase.  Types only: nothing here runs. */
 import type { types } from 'mediasoup-client';
 
 export type Kind = 'audio' | 'video';
 export type Source = 'mic' | 'camera' | 'screen' | 'screen_audio';
 export type Direction = 'send' | 'recv';
 
-/* One person.  `participant_id` tells two tabs apart that came by the same invitation; where a
- * server knows only users, `user_id` stands for it (see personOf). */
+/* One person.  `participant_id` tells two tabs apart that came by the same invitation;
+ * where a server knows only users, `user_id` stands for it (see personOf). */
 export interface WithPerson {
     user_id: string;
     participant_id?: string;

@@ -1,5 +1,5 @@
-/* The Socket.IO connection to the node: one request is one ack, failures become SignalError.
- * Used by call.ts, which decides; this file only carries. */
+/* The Socket.IO connection to the node: one request is one ack, failures become
+ * SignalError. Used by call.ts, which decides; this file only carries. */
 import { io, type Socket } from 'socket.io-client';
 import type { Events, Requests } from './protocol';
 
@@ -57,8 +57,8 @@ export class Signaling {
             if (!this.live) {
                 return;
             }
-            /* socket.active is false when the server refused the namespace: that is an answer
-             * about this token, whereas an unreachable server may come back */
+            /* socket.active is false when the server refused the namespace: that is an
+             * answer about this token, whereas an unreachable server may come back */
             const code = error.data?.code;
             handlers.onConnectError(
                 typeof code === 'string' ? code : error.message,
@@ -82,7 +82,8 @@ export class Signaling {
         payload: Requests[E]['payload'],
     ): Promise<Requests[E]['reply']> {
         if (!this.socket.connected) {
-            /* else Socket.IO would keep it and send it after the next connect, when it is stale */
+            /* else Socket.IO would keep it and send it after the next connect, when it
+             * is stale */
             throw new SignalError('offline', 'not connected to the server', event);
         }
         let ack: Ack;
@@ -103,7 +104,8 @@ export class Signaling {
         return ack as Requests[E]['reply'];
     }
 
-    /* Drops the connection and makes a new one: the one way to start over with everything. */
+    /* Drops the connection and makes a new one: the one way to start over with
+     * everything. */
     restart(): void {
         this.restarting = true;
         this.socket.disconnect();

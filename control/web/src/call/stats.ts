@@ -1,5 +1,6 @@
-/* What the browser measures about a call, gathered from getStats() of both transports; the stats
- * line and the test hook show the same figures.  Counters are since the track began. */
+/* What the browser measures about a call, gathered from getStats() of both transports;
+ * the stats line and the test hook show the same figures.  Counters are since the track
+ * began. */
 import type { Call } from './call';
 import type { Direction, Kind } from './protocol';
 
@@ -73,7 +74,9 @@ function transportOf(all: Map<string, Entry>, state: string): TransportStats {
     const transport = list.find((entry) => entry.type === 'transport');
     const pair =
         all.get(str(transport?.['selectedCandidatePairId'])) ??
-        list.find((entry) => entry.type === 'candidate-pair' && entry['nominated'] === true);
+        list.find(
+            (entry) => entry.type === 'candidate-pair' && entry['nominated'] === true,
+        );
     const remote = all.get(str(pair?.['remoteCandidateId']));
     const roundTrip = pair?.['currentRoundTripTime'];
 

@@ -1,4 +1,5 @@
-/* The screen of a running call: puts the parts together and redraws them on every change. */
+/* The screen of a running call: puts the parts together and redraws them on every
+ * change. */
 import type { Call } from '../call/call';
 import { Controls } from './controls';
 import { el } from './dom';

@@ -16,7 +16,11 @@ export class Controls {
     private readonly stats: HTMLButtonElement;
 
     constructor(actions: ControlActions) {
-        const button = (id: string, className: string, act: () => void): HTMLButtonElement => {
+        const button = (
+            id: string,
+            className: string,
+            act: () => void,
+        ): HTMLButtonElement => {
             const made = el('button', { id, class: `round ${className}`, type: 'button' });
             made.addEventListener('click', act);
             return made;

@@ -1,5 +1,6 @@
-/* What the person must be told: one line on the state of the connection, and notices that stay
- * until they are dismissed.  Both are live regions, so screen readers say them. */
+/* What the person must be told: one line on the state of the connection, and notices
+ * that stay until they are dismissed.  Both are live regions, so screen readers say
+ * them. */
 import type { Call } from '../call/call';
 import { el, icon } from './dom';
 

@@ -16,7 +16,10 @@ function field(label: string, input: HTMLInputElement, hint?: string): HTMLEleme
 }
 
 /* Asks for what the address did not say; `onJoin` gets the completed options. */
-export function joinScreen(options: Options, onJoin: (options: Options) => void): HTMLElement {
+export function joinScreen(
+    options: Options,
+    onJoin: (options: Options) => void,
+): HTMLElement {
     const meeting = el('input', {
         name: 'meeting',
         required: true,
@@ -62,7 +65,11 @@ export function joinScreen(options: Options, onJoin: (options: Options) => void)
         });
     });
     const screen = card(
-        el('h1', {}, options.meeting === '' ? 'Join a meeting' : `Join “${options.meeting}”`),
+        el(
+            'h1',
+            {},
+            options.meeting === '' ? 'Join a meeting' : `Join “${options.meeting}”`,
+        ),
         el('p', { class: 'lead' }, 'Your browser will ask for your camera and microphone.'),
         form,
     );
@@ -76,7 +83,11 @@ export function joinScreen(options: Options, onJoin: (options: Options) => void)
 
 /* After the call: why it is over, and the way back. */
 export function endScreen(title: string, reason: string, onAgain: () => void): HTMLElement {
-    const again = el('button', { type: 'button', class: 'primary', id: 'again' }, 'Join again');
+    const again = el(
+        'button',
+        { type: 'button', class: 'primary', id: 'again' },
+        'Join again',
+    );
 
     again.addEventListener('click', onAgain);
     requestAnimationFrame(() => again.focus());

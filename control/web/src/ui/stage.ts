@@ -1,5 +1,5 @@
-/* The stage: a tile per person in a grid that uses the space best, own preview in the corner (or
- * large while nobody else is here). */
+/* The stage: a tile per person in a grid that uses the space best, own preview in the
+ * corner (or large while nobody else is here). */
 import type { Call, Person, RemoteMedia } from '../call/call';
 import type { Kind } from '../call/protocol';
 import { el } from './dom';
@@ -8,7 +8,8 @@ import { Tile } from './tile';
 const ASPECT = 16 / 9;
 const GAP = 12; /* px, as in style.css */
 
-/* How many columns make `count` tiles of 16:9 largest in a box, and how wide one is then. */
+/* How many columns make `count` tiles of 16:9 largest in a box, and how wide one is
+ * then. */
 export function bestGrid(count: number, width: number, height: number): [number, number] {
     let best: [number, number] = [1, 0];
 
@@ -40,7 +41,8 @@ export class Stage {
 
     update(call: Call): void {
         this.own.update({
-            name: `${call.options.name} (you)`,
+            name: call.options.name,
+            note: '(you)',
             audio: undefined,
             video: call.preview,
             micOff: call.muted.audio,
@@ -82,6 +84,7 @@ export class Stage {
         const video = mediaOf(person, 'video');
         tile.update({
             name: person.name,
+            note: '',
             audio: audio?.track,
             video: video?.paused === false ? video.track : undefined,
             micOff: audio === undefined || audio.paused,

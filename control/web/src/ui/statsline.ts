@@ -1,4 +1,5 @@
-/* The line of figures: what is sent and received, in which codec, how fast, how well protected. */
+/* The line of figures: what is sent and received, in which codec, how fast, how well
+ * protected. */
 import type { Call } from '../call/call';
 import { collectStats, type CallStats } from '../call/stats';
 import { el } from './dom';
@@ -6,7 +7,11 @@ import { el } from './dom';
 const PERIOD_MS = 1_000;
 
 export class StatsLine {
-    readonly element = el('p', { class: 'stats', hidden: true, 'aria-label': 'Statistics' });
+    readonly element = el('p', {
+        class: 'stats',
+        hidden: true,
+        'aria-label': 'Statistics',
+    });
     private readonly bytes = new Map<string, { at: number; count: number }>();
     private timer: number | undefined;
 
@@ -80,7 +85,9 @@ export class StatsLine {
             return '';
         }
         const kbps = ((count - before.count) * 8) / (at - before.at);
-        return kbps >= 1_000 ? `${(kbps / 1_000).toFixed(1)} Mb/s` : `${kbps.toFixed(0)} kb/s`;
+        return kbps >= 1_000
+            ? `${(kbps / 1_000).toFixed(1)} Mb/s`
+            : `${kbps.toFixed(0)} kb/s`;
     }
 }
 

@@ -1,9 +1,10 @@
-/* One person's tile: picture or initials, name, and what is off.  Elements are made once and
- * changed in place, so that a playing video is never interrupted by a redraw. */
+/* One person's tile: picture or initials, name, and what is off.  Elements are made once
+ * and changed in place, so that a playing video is never interrupted by a redraw. */
 import { el, icon } from './dom';
 
 export interface TileView {
     name: string;
+    note: string; /* said after the name, or empty */
     audio: MediaStreamTrack | undefined;
     video: MediaStreamTrack | undefined; /* undefined while there is no picture to show */
     micOff: boolean;
@@ -45,8 +46,14 @@ export class Tile {
         private readonly onBlocked: () => void,
     ) {
         this.video.muted = own;
+        for (const event of ['resize', 'loadeddata', 'emptied']) {
+            this.video.addEventListener(event, () => this.showPicture());
+        }
         this.video.srcObject = this.stream;
-        this.micOff.append(icon('mic-off'), el('span', { class: 'hidden' }, 'microphone off'));
+        this.micOff.append(
+            icon('mic-off'),
+            el('span', { class: 'hidden' }, 'microphone off'),
+        );
         this.cameraOff.append(
             icon('camera-off'),
             el('span', { class: 'hidden' }, 'camera off'),
@@ -61,11 +68,10 @@ export class Tile {
     }
 
     update(view: TileView): void {
-        this.name.textContent = view.name;
+        this.name.textContent = `${view.name} ${view.note}`.trim();
         this.avatar.textContent = initials(view.name);
         this.element.style.setProperty('--hue', String(hueOf(view.name)));
         this.element.setAttribute('aria-label', view.name);
-        this.element.classList.toggle('has-video', view.video !== undefined);
         this.micOff.hidden = !view.micOff;
         this.cameraOff.hidden = !view.cameraOff;
         this.setTracks(view);
@@ -78,6 +84,13 @@ export class Tile {
                 this.onBlocked();
             } /* AbortError: a new track came while it was starting, and plays itself */
         });
+    }
+
+    /* The initials stay until the first picture is there, rather than a black box. */
+    private showPicture(): void {
+        const shown = this.stream.getVideoTracks().length > 0 && this.video.videoWidth > 0;
+
+        this.element.classList.toggle('has-video', shown);
     }
 
     private setTracks(view: TileView): void {
@@ -96,8 +109,11 @@ export class Tile {
                 changed = true;
             }
         }
-        if (changed && wanted.length > 0) {
-            this.play();
+        if (changed) {
+            this.showPicture();
+            if (wanted.length > 0) {
+                this.play();
+            }
         }
     }
 }

@@ -1,0 +1,272 @@
+/* Headless Chromium with a fake camera (a green clock) and microphone (beeps), driving
+ * the real page; and what a test may ask of a page in a call. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import puppeteer from 'puppeteer-core';
+import { KEPT } from './node.mjs';
+
+const CHROMIUM = process.env.KCS_CHROMIUM ?? '/usr/bin/chromium';
+const JOIN_MS = 20_000;
+const MEDIA_MS = 30_000;
+const PICTURES = 6;
+const PICTURE_STEP_MS = 170;
+
+/* Runs `body` with a browser of its own and closes it, whatever happens. */
+export async function withBrowser(body) {
+    assert.ok(existsSync(CHROMIUM), `${CHROMIUM} is missing: apt-get install chromium`);
+    const browser = await puppeteer.launch({
+        executablePath: CHROMIUM,
+        headless: true,
+        pipe: true,
+        args: [
+            '--no-sandbox',
+            '--disable-gpu',
+            '--use-fake-device-for-media-stream',
+            '--use-fake-ui-for-media-stream',
+            '--disable-background-networking',
+            '--no-first-run',
+            /* both pages stay as lively as the one in front */
+            '--disable-background-timer-throttling',
+            '--disable-backgrounding-occluded-windows',
+            '--disable-renderer-backgrounding',
+        ],
+    });
+    try {
+        return await body(browser);
+    } finally {
+        await browser.close();
+    }
+}
+
+/* Before the page's own scripts: remembers its peer connections, so that a test can stop
+ * the sending at its source; lets the page see only the node's candidates of one IP
+ * version; and, on request, takes its camera away. */
+function prepare({ ip, camera }) {
+    const Native = window.RTCPeerConnection;
+    const peers = [];
+    const held = [];
+
+    window.RTCPeerConnection = class extends Native {
+        constructor(...args) {
+            super(...args);
+            peers.push(this);
+        }
+
+        setRemoteDescription(description) {
+            const sdp = description.sdp
+                .split('\r\n')
+                .filter((line) => {
+                    const address = line.startsWith('a=candidate:')
+                        ? line.split(' ')[4]
+                        : '';
+                    return (
+                        ip === 0 || address === '' || address.includes(':') === (ip === 6)
+                    );
+                })
+                .join('\r\n');
+            return super.setRemoteDescription({ type: description.type, sdp });
+        }
+    };
+    window.kcsTest = {
+        async hold() {
+            for (const peer of peers) {
+                for (const sender of peer.connectionState === 'closed'
+                    ? []
+                    : peer.getSenders()) {
+                    if (sender.track !== null) {
+                        held.push([sender, sender.track]);
+                        await sender.replaceTrack(null);
+                    }
+                }
+            }
+        },
+        async release() {
+            for (const [sender, track] of held.splice(0)) {
+                await sender.replaceTrack(track);
+            }
+        },
+    };
+    if (!camera) {
+        const native = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (wanted) => {
+            if (wanted.video) {
+                throw new DOMException('Requested device not found', 'NotFoundError');
+            }
+            return native(wanted);
+        };
+    }
+}
+
+/* One person's tab. */
+export class Person {
+    constructor(page, name) {
+        this.page = page;
+        this.name = name;
+        this.console = [];
+        page.on('console', (message) => this.console.push(message.text()));
+        page.on('pageerror', (error) => this.console.push(`uncaught: ${error.message}`));
+    }
+
+    /* Opens the page of a meeting. With `form`, the name is typed as a person does.
+     * ip: 4 or 6 lets only the node's candidates of that version through. */
+    static async open(browser, node, options) {
+        const {
+            name,
+            meeting,
+            token,
+            codec,
+            form = false,
+            ip = 0,
+            camera = true,
+        } = options;
+        const page = await browser.newPage();
+        const person = new Person(page, name);
+        const query = new URLSearchParams({ meeting, height: '360' });
+
+        if (codec !== undefined) {
+            query.set('codec', codec);
+        }
+        if (!form) {
+            query.set('name', name);
+        }
+        await page.setViewport({ width: 1120, height: 700 });
+        await page.evaluateOnNewDocument(prepare, { ip, camera });
+        await page.goto(`${node.origin}/?${query}#token=${token}`);
+        if (form) {
+            await page.type('#join-form input[name=name]', name);
+            await page.click('#join-form button[type=submit]');
+        }
+        return person;
+    }
+
+    /* Waits for a condition in the page; when it does not come, says how the page is. */
+    async until(what, condition, argument, timeout = JOIN_MS) {
+        try {
+            await this.page.waitForFunction(condition, { timeout, polling: 100 }, argument);
+        } catch (error) {
+            throw new Error(
+                `${this.name}: waited ${timeout} ms in vain: ${what} (${error.message})\n` +
+                    (await this.describe()),
+            );
+        }
+    }
+
+    async joined() {
+        await this.until('the page has joined', () => window.kcs.state === 'joined');
+    }
+
+    /* Waits until the first picture and the first sound of `name` were decoded. */
+    async receives(name) {
+        await this.until(
+            `picture and sound of ${name} arrive`,
+            async (wanted) => {
+                const { received } = await window.kcs.stats();
+                const of = (kind) =>
+                    received.find((entry) => entry.name === wanted && entry.kind === kind);
+                return of('video')?.framesDecoded > 0 && of('audio')?.packetsReceived > 0;
+            },
+            name,
+            MEDIA_MS,
+        );
+    }
+
+    stats() {
+        return this.page.evaluate(() => window.kcs.stats());
+    }
+
+    /* What is received from `name`, of one kind. */
+    async received(name, kind) {
+        const { received } = await this.stats();
+        const entry = received.find((found) => found.name === name && found.kind === kind);
+
+        assert.ok(
+            entry !== undefined,
+            `${this.name} receives ${kind} of ${name}: ${JSON.stringify(received)}`,
+        );
+        return entry;
+    }
+
+    hold() {
+        return this.page.evaluate(() => window.kcsTest.hold());
+    }
+
+    release() {
+        return this.page.evaluate(() => window.kcsTest.release());
+    }
+
+    /* Presses a button by what it is called for screen readers. */
+    async press(label) {
+        await this.page.bringToFront();
+        await this.page
+            .locator(`button[aria-label="${label}"]`)
+            .setTimeout(JOIN_MS)
+            .click();
+    }
+
+    /* Draws the picture shown of `name`, a few times within a second, and resolves with
+     * the greatest standard deviation of its brightness (0 to 127). A picture of one
+     * colour has 0; the fake camera's clock comes near to it once in each turn. */
+    async contrast(name) {
+        let best = 0;
+
+        await this.page.bringToFront();
+        for (let i = 0; i < PICTURES; i++) {
+            best = Math.max(best, await this.contrastNow(name));
+            await sleep(PICTURE_STEP_MS);
+        }
+        return best;
+    }
+
+    async contrastNow(name) {
+        const result = await this.page.evaluate((wanted) => {
+            const tile = [...document.querySelectorAll('.tile:not(.own)')].find(
+                (found) => found.getAttribute('aria-label') === wanted,
+            );
+            const video = tile?.querySelector('video');
+            if (!video?.videoWidth || !tile.classList.contains('has-video')) {
+                return null;
+            }
+            const canvas = document.createElement('canvas');
+            canvas.width = 64;
+            canvas.height = 36;
+            const context = canvas.getContext('2d');
+            context.drawImage(video, 0, 0, canvas.width, canvas.height);
+            const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+            let sum = 0;
+            let squares = 0;
+            for (let i = 0; i < data.length; i += 4) {
+                const light = 0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2];
+                sum += light;
+                squares += light * light;
+            }
+            const n = data.length / 4;
+            return Math.sqrt(Math.max(0, squares / n - (sum / n) ** 2));
+        }, name);
+
+        assert.notEqual(result, null, `${this.name} shows a picture of ${name}`);
+        return result;
+    }
+
+    async screenshot(file) {
+        mkdirSync(KEPT, { recursive: true });
+        await this.page.bringToFront();
+        await this.page.screenshot({ path: join(KEPT, file) });
+    }
+
+    /* How the page is, for a failure's message. */
+    async describe() {
+        const state = await this.page
+            .evaluate(async () => ({
+                state: window.kcs?.state,
+                reason: window.kcs?.reason,
+                problems: window.kcs?.problems,
+                people: window.kcs?.people,
+                stats: await window.kcs?.stats(),
+            }))
+            .catch((error) => `the page does not answer: ${error.message}`);
+
+        return `${JSON.stringify(state, null, 1)}\nconsole: ${this.console.join('\n')}`;
+    }
+}

@@ -1,0 +1,314 @@
+/* One KCS node, both processes of it, for a test: configured in a directory of its own,
+ * started, asked over its doors, stopped, and held to account for how it ended.
+ *
+ * KCS_BUILD is the build directory with kcs-dataplane, kcs-control, kcsctl and web/;
+ * logs and screenshots are kept in its e2e/. */
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { randomBytes, randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import {
+    copyFileSync,
+    existsSync,
+    mkdirSync,
+    mkdtempSync,
+    openSync,
+    closeSync,
+} from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const START_MS = 20_000;
+const STOP_MS = 10_000;
+const LOG_LINES = 60; /* of each process, shown when a test fails */
+
+const here = dirname(fileURLToPath(import.meta.url));
+export const BUILD = resolve(process.env.KCS_BUILD ?? join(here, '../../../build'));
+export const KEPT = join(BUILD, 'e2e');
+
+const running = new Set(); /* processes of ours that must not outlive us */
+process.on('exit', () => {
+    for (const child of running) {
+        child.kill('SIGKILL');
+    }
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.once(signal, () => process.exit(1));
+}
+
+/* Runs `body` with a fresh node; whatever happens, the node is stopped, and both
+ * processes must have ended with status 0. When anything fails, the ends of both logs
+ * are shown.
+ *
+ * options: name (of the logs that are kept), devices (of dataplane.yaml) */
+export async function withNode(options, body) {
+    const node = new Node(options);
+    let failure;
+
+    try {
+        await node.start();
+        await body(node);
+    } catch (error) {
+        failure = error;
+    }
+    const endings = await node.stop();
+    if (failure !== undefined || endings.length > 0) {
+        node.showLogs();
+    }
+    node.keepLogs();
+    rmSync(node.dir, { recursive: true, force: true });
+    if (failure !== undefined) {
+        throw failure;
+    }
+    assert.deepEqual(endings, [], 'both processes stop cleanly when asked to');
+}
+
+export class Node {
+    constructor({ name, devices }) {
+        const net = randomInt(
+            100,
+            250,
+        ); /* of the veth pair: several nodes may run at once */
+
+        this.name = name;
+        this.devices = devices;
+        this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
+        this.secret = randomBytes(32).toString('hex');
+        this.secretFile = join(this.dir, 'secret');
+        this.adminSocket = join(this.dir, 'admin.sock');
+        this.dataplaneSocket = join(this.dir, 'dataplane.sock');
+        this.veth = {
+            name: `kcse${net}`,
+            networks: [`10.77.${net}.0/30`, `fd77:6b63:73${net.toString(16)}::/64`],
+            ipv4: `10.77.${net}.2` /* the dataplane has the second address of each */,
+            ipv6: `fd77:6b63:73${net.toString(16)}::2`,
+        };
+        this.processes = [];
+    }
+
+    get origin() {
+        return `http://127.0.0.1:${this.httpPort}`;
+    }
+
+    async start() {
+        for (const program of [
+            'kcs-dataplane',
+            'kcs-control',
+            'kcsctl',
+            'web/index.html',
+        ]) {
+            assert.ok(
+                existsSync(join(BUILD, program)),
+                `${join(BUILD, program)} is missing: build it, or say where with KCS_BUILD`,
+            );
+        }
+        [this.httpPort, this.metricsPort] = await Promise.all([freeTcp(), freeTcp()]);
+        this.mediaPort = await freeUdp();
+        this.writeConfiguration();
+        this.dataplane = this.spawn('kcs-dataplane', 'dataplane.yaml');
+        await this.until('the dataplane listens for control', () =>
+            existsSync(this.dataplaneSocket),
+        );
+        this.control = this.spawn('kcs-control', 'control.yaml');
+        await this.until('GET /api/health/ready answers 200', async () => {
+            const response = await fetch(`${this.origin}/api/health/ready`);
+            await response.arrayBuffer();
+            return response.status === 200;
+        });
+    }
+
+    /* All that a test node's configuration says; the rest is the defaults of conf/. */
+    writeConfiguration() {
+        writeFileSync(this.secretFile, `${this.secret}\n`, { mode: 0o600 });
+        writeFileSync(
+            join(this.dir, 'dataplane.yaml'),
+            `socket: ${this.dataplaneSocket}
+media:
+  devices: [${this.devices.map((device) => JSON.stringify(device)).join(', ')}]
+  port: ${this.mediaPort}
+veth:
+  name: ${this.veth.name}
+  ipv4: ${this.veth.networks[0]}
+  ipv6: ${this.veth.networks[1]}
+`,
+        );
+        writeFileSync(
+            join(this.dir, 'control.yaml'),
+            `dataplane:
+  socket: ${this.dataplaneSocket}
+http:
+  - address: 127.0.0.1
+    port: ${this.httpPort}
+admin:
+  socket: ${this.adminSocket}
+  metrics_port: ${this.metricsPort}
+web:
+  root: ${join(BUILD, 'web')}
+auth:
+  hs256_secret_file: ${this.secretFile}
+log:
+  level: debug
+`,
+        );
+    }
+
+    /* kcsctl with this node's admin socket; resolves with its standard output. */
+    async kcsctl(...args) {
+        const { stdout } = await promisify(execFile)(
+            join(BUILD, 'kcsctl'),
+            ['--socket', this.adminSocket, ...args],
+            { timeout: 15_000, env: { ...process.env, KCS_HS256_SECRET: undefined } },
+        ).catch((error) => {
+            throw new Error(`kcsctl ${args.join(' ')}: ${error.stderr || error.message}`);
+        });
+        return stdout;
+    }
+
+    /* A token as an operator mints it. */
+    async token({ meeting, name = 'Somebody', role = 'presenter' }) {
+        const token = await this.kcsctl(
+            ...['token', '--meeting', meeting, '--name', name, '--role', role],
+            ...['--secret-file', this.secretFile],
+        );
+        return token.trim();
+    }
+
+    /* Stops control, then the dataplane. Resolves with what was not right. */
+    async stop() {
+        const wrong = [];
+
+        for (const child of [...this.processes].reverse()) {
+            if (child.ended !== undefined && !child.asked) {
+                wrong.push(`${child.program} ended before it was asked to`);
+            }
+            wrong.push(...(await this.terminate(child)));
+        }
+        if (existsSync(`/sys/class/net/${this.veth.name}`)) {
+            wrong.push(`the interface ${this.veth.name} was left behind`);
+            execFileSync('ip', ['link', 'del', this.veth.name]);
+        }
+        return wrong;
+    }
+
+    /* Asks one process to stop (SIGTERM), insists when it does not. Resolves with what
+     * was not right about its end; nothing for one that was asked before. */
+    async terminate(child) {
+        if (child.asked) {
+            return [];
+        }
+        child.asked = true;
+        if (child.ended === undefined) {
+            child.kill('SIGTERM');
+            if (!(await endsWithin(child, STOP_MS))) {
+                child.kill('SIGKILL');
+                await endsWithin(child, STOP_MS);
+                return [`${child.program} did not stop within ${STOP_MS} ms`];
+            }
+        }
+        return child.ended.code === 0
+            ? []
+            : [`${child.program} ended with ${describe(child.ended)}`];
+    }
+
+    showLogs() {
+        for (const { program, log } of this.processes) {
+            const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+            console.error(`---- end of the log of ${program} (${this.name}) ----`);
+            console.error(lines.slice(-LOG_LINES).join('\n'));
+        }
+    }
+
+    keepLogs() {
+        mkdirSync(KEPT, { recursive: true });
+        for (const { program, log } of this.processes) {
+            copyFileSync(log, join(KEPT, `${this.name}.${program}.log`));
+        }
+    }
+
+    spawn(program, configuration) {
+        const log = join(this.dir, `${program}.log`);
+        const out = openSync(log, 'a');
+        const child = spawn(
+            join(BUILD, program),
+            ['--config', join(this.dir, configuration)],
+            { cwd: this.dir, stdio: ['ignore', out, out] },
+        );
+
+        closeSync(out);
+        child.program = program;
+        child.log = log;
+        child.on('error', (error) => (child.ended = { code: null, signal: null, error }));
+        child.on('exit', (code, signal) => {
+            child.ended = { code, signal };
+            running.delete(child);
+        });
+        running.add(child);
+        this.processes.push(child);
+        return child;
+    }
+
+    /* Polls until `check` is true; fails when a process of ours has died or time is up. */
+    async until(what, check) {
+        const deadline = Date.now() + START_MS;
+        let last = '';
+
+        while (Date.now() < deadline) {
+            for (const child of this.processes) {
+                if (child.ended !== undefined && !child.asked) {
+                    throw new Error(
+                        `${child.program} ended (${describe(child.ended)}) before ${what}`,
+                    );
+                }
+            }
+            try {
+                if (await check()) {
+                    return;
+                }
+            } catch (error) {
+                last = ` (${error.cause?.message ?? error.message})`;
+            }
+            await sleep(50);
+        }
+        throw new Error(`waited ${START_MS} ms in vain: ${what}${last}`);
+    }
+}
+
+function describe({ code, signal, error }) {
+    return error?.message ?? (signal === null ? `status ${code}` : `signal ${signal}`);
+}
+
+async function endsWithin(child, ms) {
+    const deadline = Date.now() + ms;
+
+    while (child.ended === undefined && Date.now() < deadline) {
+        await sleep(20);
+    }
+    return child.ended !== undefined;
+}
+
+async function freeTcp() {
+    const server = createServer();
+
+    await new Promise((done, failed) => {
+        server.once('error', failed).listen(0, '127.0.0.1', done);
+    });
+    const { port } = server.address();
+    await new Promise((done) => server.close(done));
+    return port;
+}
+
+async function freeUdp() {
+    const socket = createSocket({ type: 'udp6', ipv6Only: false });
+
+    await new Promise((done, failed) => {
+        socket.once('error', failed).bind(0, '::', done);
+    });
+    const { port } = socket.address();
+    await new Promise((done) => socket.close(done));
+    return port;
+}
