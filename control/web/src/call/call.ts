@@ -18,6 +18,7 @@ import type {
 } from './protocol';
 import { personOf } from './protocol';
 import { SignalError, Signaling } from './signaling';
+import { joinErrorInWords, refusalInWords } from './words';
 
 export type CallState =
     | 'connecting' /* to the server, for the first time */
@@ -587,32 +588,4 @@ export class Call {
 
 function isOffline(error: unknown): boolean {
     return error instanceof SignalError && error.code === 'offline';
-}
-
-function refusalInWords(code: string, message: string): string {
-    if (/expired/i.test(code) || /expired/i.test(message)) {
-        return 'This invitation has expired. Ask for a new link.';
-    }
-    if (/token|auth|unauth|jwt/i.test(code)) {
-        return `This invitation is not valid (${code}). Ask for a new link.`;
-    }
-    return `The server refused the connection: ${message} (${code}).`;
-}
-
-function joinErrorInWords(code: string, message: string): string {
-    switch (code) {
-        case 'not_found':
-        case 'room_not_found':
-        case 'meeting_not_found':
-            return 'There is no such meeting, or this invitation is for another one.';
-        case 'forbidden':
-            return 'This invitation does not allow you to join this meeting.';
-        case 'room_full':
-        case 'meeting_full':
-            return 'The meeting is full.';
-        case '':
-            return `The call could not be set up: ${message}`;
-        default:
-            return `The meeting could not be joined: ${message} (${code}).`;
-    }
 }
