@@ -198,16 +198,10 @@ static void build(struct net_req *req, unsigned status, const struct net_header 
     metric_add(req->conn->server->metrics.bytes_out, (int64_t)req->out_len);
 }
 
-static bool all_out(const struct net_req *req)
+/* Writes what the socket takes. 0 or -1. */
+static int write_some(struct net_req *req)
 {
-    return req->out_off == req->out_len && !lws_partial_buffered(req->conn->wsi);
-}
-
-/* Writes what the socket takes, and asks for writability. 0, or -1 to close. */
-static int send_out(struct net_req *req)
-{
-    struct net_conn *conn = req->conn;
-    struct lws *wsi = conn->wsi;
+    struct lws *wsi = req->conn->wsi;
     size_t budget = SEND_BURST;
 
     if (req->out == NULL) {
@@ -224,14 +218,16 @@ static int send_out(struct net_req *req)
         req->out_off += n;
         budget -= n;
     }
-    if (req->close && all_out(req)) {
-        return -1;
-    }
-    req->deadline_us = clock_mono_us() + SEND_STALL_US;
-    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0); /* ours is the deadline */
-    busy_add(req);
-    lws_callback_on_writable(wsi);
     return 0;
+}
+
+/* The answer goes out in the writable callback only. */
+static void send_soon(struct net_req *req)
+{
+    req->deadline_us = clock_mono_us() + SEND_STALL_US;
+    lws_set_timeout(req->conn->wsi, NO_PENDING_TIMEOUT, 0); /* ours is the deadline */
+    busy_add(req);
+    lws_callback_on_writable(req->conn->wsi);
 }
 
 /* True if input waits in the library's list: only then does it keep the header table when a
@@ -244,9 +240,24 @@ static bool has_pipelined(struct lws *wsi)
     return touched[0] == '\0';
 }
 
-static int finish(struct net_conn *conn)
+int http_on_writable(struct net_conn *conn)
 {
-    req_end(conn->req);
+    struct net_req *req = conn->req;
+
+    if (req == NULL || req->state != REQ_SENDING) {
+        return 0;
+    }
+    if (write_some(req) != 0) {
+        return -1;
+    }
+    if (req->out_off < req->out_len || lws_partial_buffered(conn->wsi)) {
+        send_soon(req);
+        return 0;
+    }
+    if (req->close) {
+        return -1;
+    }
+    req_end(req);
     if (lws_http_transaction_completed(conn->wsi) != 0) {
         return -1;
     }
@@ -270,9 +281,8 @@ void net_respond(struct net_req *req, unsigned status, const struct net_header *
     if (req->in_handler) {
         return; /* dispatch() goes on from here */
     }
-    req->deadline_us = clock_mono_us() + SEND_STALL_US;
     unpark(req);
-    lws_callback_on_writable(req->conn->wsi);
+    send_soon(req);
 }
 
 static int dispatch(struct net_req *req)
@@ -287,7 +297,8 @@ static int dispatch(struct net_req *req)
     server->handlers.on_request(server->user, req);
     req->in_handler = false;
     if (req->state == REQ_SENDING) {
-        return send_out(req);
+        send_soon(req);
+        return 0;
     }
     park(req);
     busy_add(req);
@@ -483,17 +494,6 @@ int http_on_body_end(struct net_conn *conn)
         return 0;
     }
     return dispatch(conn->req);
-}
-
-int http_on_writable(struct net_conn *conn)
-{
-    if (conn->req == NULL || conn->req->state != REQ_SENDING) {
-        return 0;
-    }
-    if (conn->req->out != NULL && all_out(conn->req)) {
-        return finish(conn);
-    }
-    return send_out(conn->req);
 }
 
 void http_on_gone(struct net_conn *conn)

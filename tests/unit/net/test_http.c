@@ -104,6 +104,18 @@ static void pipelined_request_with_a_body_ends_the_connection(void **state)
     close(fd);
 }
 
+/* A client that sends its next request the moment it has the answer is not pipelining. */
+static void quick_posts_are_not_taken_for_pipelined(void **state)
+{
+    int fd = cl_connect(*state);
+
+    for (int i = 0; i < 500; i++) {
+        cl_say(fd, "POST /p HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi");
+        cl_expect(fd, 200, "POST /p x=- custom=- cookie=- body=2:hi");
+    }
+    close(fd);
+}
+
 static void every_method_arrives_with_and_without_a_body(void **state)
 {
     static const char *const methods[] = {"GET",   "POST",   "PUT",
@@ -534,6 +546,7 @@ int main(void)
         T(many_requests_share_a_connection),
         T(pipelined_requests_are_answered_in_order),
         T(pipelined_request_with_a_body_ends_the_connection),
+        T(quick_posts_are_not_taken_for_pipelined),
         T(every_method_arrives_with_and_without_a_body),
         T(delete_and_post_without_length_have_no_body),
         T(head_tells_the_length_and_sends_no_body),
