@@ -1,0 +1,334 @@
+/* Producers and consumers of participants; see meeting.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "meeting/priv.h"
+
+/* ---- producers ---- */
+
+static struct room_producer *find_own_producer(const struct participant *p, const char *id)
+{
+    for (struct transport *t = p->transports; t != NULL; t = t->next) {
+        for (struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+            if (strcmp(rp->id, id) == 0) {
+                return rp;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* A producer of anybody in the room that is known to the others. */
+static struct room_producer *find_producer(const struct room *room, const char *id)
+{
+    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
+        struct room_producer *rp = find_own_producer(p, id);
+
+        if (rp != NULL) {
+            return rp->ready ? rp : NULL;
+        }
+    }
+    return NULL;
+}
+
+static void on_produced(void *arg, int status)
+{
+    struct room_producer *rp = arg;
+    struct participant *p = rp->transport->owner;
+    struct meeting *meeting = rp->transport->meeting;
+    struct meeting_error err;
+
+    if (status != 0) {
+        (void)meeting_fail_errno(&err, status);
+        meeting_answer(&rp->done, rp->arg, &err, NULL);
+        meeting_end_producer(meeting, rp);
+        return;
+    }
+    rp->ready = true;
+    meeting_answer(&rp->done, rp->arg, NULL, rp);
+    meeting_tell_fact(
+        meeting, p->room, p,
+        (struct meeting_event){.kind = MEETING_NEW_PRODUCER, .who = p, .producer = rp});
+}
+
+static int may_produce(const struct meeting *meeting, const struct participant *p,
+                       const struct transport *t, enum rtp_kind kind,
+                       enum meeting_source source, struct meeting_error *err)
+{
+    unsigned need = source == SOURCE_SCREEN || source == SOURCE_SCREEN_AUDIO
+                        ? AUTH_PRODUCE_SCREEN
+                        : AUTH_PRODUCE_MEDIA;
+    bool audio = source == SOURCE_MIC || source == SOURCE_SCREEN_AUDIO;
+
+    if (t == NULL) {
+        return meeting_fail(err, "not_found", "there is no such transport");
+    }
+    if (!t->send) {
+        return meeting_fail(err, "wrong_direction", "that transport only receives");
+    }
+    if ((auth_permissions(p->who.role, &p->room->policy) & need) == 0) {
+        return meeting_fail(err, "forbidden", "the role %s may not send this",
+                            auth_role_name(p->who.role));
+    }
+    if (audio != (kind == RTP_KIND_AUDIO)) {
+        return meeting_fail(err, "invalid", "/source: it does not go with %s",
+                            rtp_kind_name(kind));
+    }
+    if (p->n_producers >= meeting->conf.max_producers) {
+        return meeting_fail(err, "too_many", "at most %u producers a participant",
+                            meeting->conf.max_producers);
+    }
+    return 0;
+}
+
+int meeting_produce(struct meeting *meeting, struct participant *p, const char *transport_id,
+                    enum rtp_kind kind, const struct rtp_params *params,
+                    enum meeting_source source, bool paused, meeting_done *done, void *arg,
+                    struct meeting_error *err)
+{
+    struct transport *t = meeting_find_transport(p, transport_id);
+    struct rtp_error wrong = {.path = ""};
+    struct room_producer *rp;
+    int e;
+
+    if (may_produce(meeting, p, t, kind, source, err) != 0) {
+        return -1;
+    }
+    rp = calloc(1, sizeof(*rp));
+    if (rp == NULL) {
+        return meeting_fail_errno(err, -ENOMEM);
+    }
+    meeting_new_id(meeting, rp->id);
+    rp->transport = t;
+    rp->source = source;
+    e = producer_create(&rp->producer, meeting->conf.media, session_peer(t->session), kind,
+                        params, paused, on_produced, rp, &wrong);
+    if (e != 0) {
+        free(rp);
+        if (wrong.reason[0] != '\0') {
+            return meeting_fail(err, e == -ENOTSUP ? "unsupported" : "invalid",
+                                "/rtp_parameters%s: %s", wrong.path, wrong.reason);
+        }
+        return meeting_fail_errno(err, e);
+    }
+    rp->done = done;
+    rp->arg = arg;
+    rp->next = t->producers;
+    t->producers = rp;
+    p->n_producers++;
+    return 0;
+}
+
+void meeting_end_producer(struct meeting *meeting, struct room_producer *rp)
+{
+    struct transport *t = rp->transport;
+    struct participant *p = t->owner;
+    struct room_producer **at = &t->producers;
+    struct meeting_error gone;
+
+    while (rp->consumers != NULL) {
+        meeting_end_consumer(meeting, rp->consumers, "producer_closed");
+    }
+    while (*at != rp) {
+        at = &(*at)->next;
+    }
+    *at = rp->next;
+    p->n_producers--;
+    producer_close(rp->producer);
+    rp->producer = NULL;
+    (void)meeting_fail(&gone, "gone", "it was closed meanwhile");
+    meeting_answer(&rp->done, rp->arg, &gone, NULL);
+    if (rp->ready) {
+        meeting_tell_fact(meeting, p->room, p,
+                          (struct meeting_event){.kind = MEETING_PRODUCER_CLOSED,
+                                                 .who = p,
+                                                 .producer = rp});
+    }
+    free(rp);
+}
+
+int meeting_producer_close(struct meeting *meeting, struct participant *p,
+                           const char *producer_id, struct meeting_error *err)
+{
+    struct room_producer *rp = find_own_producer(p, producer_id);
+
+    if (rp == NULL) {
+        return meeting_fail(err, "not_found", "you have no such producer");
+    }
+    meeting_end_producer(meeting, rp);
+    return 0;
+}
+
+int meeting_producer_pause(struct meeting *meeting, struct participant *p,
+                           const char *producer_id, bool paused, struct meeting_error *err)
+{
+    struct room_producer *rp = find_own_producer(p, producer_id);
+
+    if (rp == NULL) {
+        return meeting_fail(err, "not_found", "you have no such producer");
+    }
+    if (producer_is_paused(rp->producer) == paused) {
+        return 0;
+    }
+    producer_set_paused(rp->producer, paused);
+    if (rp->ready) {
+        meeting_tell_fact(meeting, p->room, p,
+                          (struct meeting_event){.kind = paused ? MEETING_PRODUCER_PAUSED
+                                                                : MEETING_PRODUCER_RESUMED,
+                                                 .who = p,
+                                                 .producer = rp});
+    }
+    return 0;
+}
+
+/* ---- consumers ---- */
+
+static struct room_consumer *find_consumer(const struct participant *p, const char *id)
+{
+    for (struct transport *t = p->transports; t != NULL; t = t->next) {
+        for (struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
+            if (strcmp(rc->id, id) == 0) {
+                return rc;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void on_consumed(void *arg, int status)
+{
+    struct room_consumer *rc = arg;
+    struct meeting_error err;
+
+    if (status != 0) {
+        (void)meeting_fail_errno(&err, status);
+        meeting_answer(&rc->done, rc->arg, &err, NULL);
+        meeting_end_consumer(rc->transport->meeting, rc, NULL);
+        return;
+    }
+    meeting_answer(&rc->done, rc->arg, NULL, rc);
+}
+
+static int consume(struct meeting *meeting, struct transport *t, struct room_producer *rp,
+                   const struct ortc_caps *caps, struct room_consumer *rc)
+{
+    char mid[RTP_MID_MAX + 1];
+    const struct consumer_conf conf = {
+        .media = meeting->conf.media,
+        .peer = session_peer(t->session),
+        .producer = rp->producer,
+        .caps = caps,
+        .mid = mid,
+        .cname = rp->transport->id,
+        /* Counted up from a random start, so that no SSRC of a transport, hence no pair of
+         * key and SSRC, is ever used twice. */
+        .ssrc = t->next_ssrc,
+        .rtx_ssrc = t->next_ssrc + 1,
+    };
+
+    (void)snprintf(mid, sizeof(mid), "%u", t->next_mid);
+    t->next_mid++;
+    t->next_ssrc += 2;
+    return consumer_create(&rc->consumer, &conf, on_consumed, rc);
+}
+
+int meeting_consume(struct meeting *meeting, struct participant *p, const char *transport_id,
+                    const char *producer_id, const struct ortc_caps *caps,
+                    meeting_done *done, void *arg, struct meeting_error *err)
+{
+    struct transport *t = meeting_find_transport(p, transport_id);
+    struct room_producer *rp = find_producer(p->room, producer_id);
+    struct room_consumer *rc;
+    int e;
+
+    if (t == NULL || rp == NULL) {
+        return meeting_fail(err, "not_found", "there is no such %s",
+                            t == NULL ? "transport" : "producer");
+    }
+    if (t->send) {
+        return meeting_fail(err, "wrong_direction", "that transport only sends");
+    }
+    if (p->n_consumers >= meeting->conf.max_consumers) {
+        return meeting_fail(err, "too_many", "at most %u consumers a participant",
+                            meeting->conf.max_consumers);
+    }
+    rc = calloc(1, sizeof(*rc));
+    if (rc == NULL) {
+        return meeting_fail_errno(err, -ENOMEM);
+    }
+    meeting_new_id(meeting, rc->id);
+    rc->transport = t;
+    rc->source = rp;
+    e = consume(meeting, t, rp, caps, rc);
+    if (e != 0) {
+        free(rc);
+        return meeting_fail_errno(err, e);
+    }
+    rc->done = done;
+    rc->arg = arg;
+    rc->next = t->consumers;
+    t->consumers = rc;
+    rc->next_of_source = rp->consumers;
+    rp->consumers = rc;
+    p->n_consumers++;
+    return 0;
+}
+
+void meeting_end_consumer(struct meeting *meeting, struct room_consumer *rc,
+                          const char *reason)
+{
+    struct participant *p = rc->transport->owner;
+    struct room_consumer **at = &rc->transport->consumers;
+    bool known = rc->done == NULL; /* its owner was told of it */
+    struct meeting_error gone;
+
+    while (*at != rc) {
+        at = &(*at)->next;
+    }
+    *at = rc->next;
+    at = &rc->source->consumers;
+    while (*at != rc) {
+        at = &(*at)->next_of_source;
+    }
+    *at = rc->next_of_source;
+    p->n_consumers--;
+    consumer_close(rc->consumer);
+    (void)meeting_fail(&gone, "gone", "its producer was closed meanwhile");
+    meeting_answer(&rc->done, rc->arg, &gone, NULL);
+    if (known && reason != NULL) {
+        struct meeting_event event = {.kind = MEETING_CONSUMER_CLOSED,
+                                      .who = p,
+                                      .producer = rc->source,
+                                      .consumer = rc,
+                                      .reason = reason};
+
+        meeting->ops.to_one(meeting->user, p, &event);
+    }
+    free(rc);
+}
+
+int meeting_consumer_close(struct meeting *meeting, struct participant *p,
+                           const char *consumer_id, struct meeting_error *err)
+{
+    struct room_consumer *rc = find_consumer(p, consumer_id);
+
+    if (rc == NULL) {
+        return meeting_fail(err, "not_found", "you have no such consumer");
+    }
+    meeting_end_consumer(meeting, rc, NULL);
+    return 0;
+}
+
+int meeting_consumer_pause(struct participant *p, const char *consumer_id, bool paused,
+                           struct meeting_error *err)
+{
+    struct room_consumer *rc = find_consumer(p, consumer_id);
+
+    if (rc == NULL) {
+        return meeting_fail(err, "not_found", "you have no such consumer");
+    }
+    consumer_set_paused(rc->consumer, paused);
+    return 0;
+}

@@ -1,0 +1,293 @@
+/* Rooms and participants; see meeting.h. A room lives while somebody is in it. */
+#include "meeting/meeting.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "meeting/priv.h"
+#include "sys/clock.h"
+#include "sys/entropy.h"
+#include "sys/log.h"
+
+/* A room in the service's table; tenants do not see each other's rooms, also not by name. */
+struct room_entry {
+    struct room room;
+    char key[AUTH_ID_MAX + 1 + MEETING_ID_MAX + 1]; /* tenant, 0, id, 0 */
+    UT_hash_handle hh;
+};
+
+int meeting_fail(struct meeting_error *err, const char *code, const char *format, ...)
+{
+    va_list args;
+
+    err->code = code;
+    va_start(args, format);
+    (void)vsnprintf(err->message, sizeof(err->message), format, args);
+    va_end(args);
+    return -1;
+}
+
+int meeting_fail_errno(struct meeting_error *err, int e)
+{
+    switch (-e) {
+    case ENOTCONN:
+    case ECONNRESET:
+        return meeting_fail(err, "media_unavailable",
+                            "the media process is away; try again in a second");
+    case ENOSPC:
+    case EAGAIN:
+        return meeting_fail(err, "overloaded", "the node has no room for more");
+    case ENOMEM:
+        return meeting_fail(err, "no_memory", "the node is out of memory");
+    case EEXIST:
+        return meeting_fail(err, "invalid",
+                            "an SSRC, MID or extension id is already used otherwise");
+    case ENOTSUP:
+        return meeting_fail(err, "unsupported", "no codec in common");
+    case EINVAL:
+        return meeting_fail(err, "invalid", "a parameter is out of range");
+    default:
+        return meeting_fail(err, "internal_error", "the media process refused (%s)",
+                            strerror(-e));
+    }
+}
+
+void meeting_new_id(const struct meeting *meeting, char out[MEETING_OBJECT_ID + 1])
+{
+    size_t n = strlen(meeting->id_prefix);
+
+    memcpy(out, meeting->id_prefix, n);
+    entropy_id(out + n, MEETING_OBJECT_ID - n);
+}
+
+void meeting_answer(meeting_done **done, void *arg, const struct meeting_error *err,
+                    void *object)
+{
+    meeting_done *fn = *done;
+
+    if (fn != NULL) {
+        *done = NULL;
+        fn(arg, err, object);
+    }
+}
+
+void meeting_tell_fact(struct meeting *meeting, struct room *room,
+                       const struct participant *except, struct meeting_event event)
+{
+    event.seq = ++room->seq;
+    meeting->ops.to_room(meeting->user, room, except, &event);
+}
+
+int meeting_create(struct meeting **out, const struct meeting_conf *conf,
+                   const struct meeting_ops *ops, void *user)
+{
+    struct meeting *m = calloc(1, sizeof(*m));
+
+    if (m == NULL) {
+        return -ENOMEM;
+    }
+    m->conf = *conf;
+    m->ops = *ops;
+    m->user = user;
+    (void)snprintf(m->id_prefix, sizeof(m->id_prefix), "%s", conf->id_prefix);
+    m->conf.id_prefix = m->id_prefix;
+    *out = m;
+    return 0;
+}
+
+void meeting_destroy(struct meeting *meeting)
+{
+    free(meeting);
+}
+
+uint32_t meeting_n_rooms(const struct meeting *meeting)
+{
+    return meeting->n_rooms;
+}
+
+uint32_t meeting_n_participants(const struct meeting *meeting)
+{
+    return meeting->n_participants;
+}
+
+void meeting_each_room(struct meeting *meeting, void (*fn)(void *arg, struct room *room),
+                       void *arg)
+{
+    struct room_entry *entry;
+    struct room_entry *next;
+
+    HASH_ITER(hh, meeting->rooms, entry, next)
+    {
+        fn(arg, &entry->room);
+    }
+}
+
+static void room_media_lost(void *arg, struct room *room)
+{
+    struct meeting *meeting = arg;
+
+    for (struct participant *p = room->participants; p != NULL; p = p->next) {
+        if (p->transports != NULL) {
+            meeting->ops.media_lost(meeting->user, p);
+        }
+    }
+}
+
+void meeting_on_media_lost(struct meeting *meeting)
+{
+    meeting_each_room(meeting, room_media_lost, meeting);
+}
+
+/* ---- rooms ---- */
+
+static size_t make_key(char *key, const char *tenant, const char *id)
+{
+    size_t tenant_len = strlen(tenant) + 1;
+    size_t id_len = strlen(id) + 1;
+
+    memcpy(key, tenant, tenant_len);
+    memcpy(key + tenant_len, id, id_len);
+    return tenant_len + id_len;
+}
+
+static struct room *find_room(struct meeting *meeting, const char *tenant, const char *id)
+{
+    char key[sizeof(((struct room_entry *)0)->key)];
+    size_t len = make_key(key, tenant, id);
+    struct room_entry *entry;
+
+    HASH_FIND(hh, meeting->rooms, key, len, entry);
+    return entry != NULL ? &entry->room : NULL;
+}
+
+static struct room *open_room(struct meeting *meeting, const char *tenant, const char *id,
+                              struct meeting_error *err)
+{
+    struct room_entry *entry;
+    size_t len;
+
+    if (meeting->n_rooms >= meeting->conf.max_rooms) {
+        (void)meeting_fail(err, "too_many_rooms", "the node has no room for another meeting");
+        return NULL;
+    }
+    entry = calloc(1, sizeof(*entry));
+    if (entry == NULL) {
+        (void)meeting_fail_errno(err, -ENOMEM);
+        return NULL;
+    }
+    len = make_key(entry->key, tenant, id);
+    (void)snprintf(entry->room.id, sizeof(entry->room.id), "%s", id);
+    (void)snprintf(entry->room.tenant, sizeof(entry->room.tenant), "%s", tenant);
+    entry->room.epoch = meeting->conf.epoch;
+    entry->room.index = entry;
+    HASH_ADD_KEYPTR(hh, meeting->rooms, entry->key, len, entry);
+    meeting->n_rooms++;
+    log_info("room_opened", LOG_STR("meeting_id", entry->room.id));
+    return &entry->room;
+}
+
+static void close_room_if_empty(struct meeting *meeting, struct room *room)
+{
+    struct room_entry *entry = room->index;
+
+    if (room->n_participants > 0) {
+        return;
+    }
+    log_info("room_closed", LOG_STR("meeting_id", room->id));
+    HASH_DELETE(hh, meeting->rooms, entry);
+    meeting->n_rooms--;
+    free(entry);
+}
+
+/* The room that 'who' may enter under this name, or NULL with 'err'. */
+static struct room *admit(struct meeting *meeting, const struct auth_identity *who,
+                          const char *meeting_id, struct meeting_error *err)
+{
+    bool bound = strcmp(who->meeting_id, meeting_id) == 0;
+    struct room *room;
+
+    /* A token for another meeting learns nothing of this one, not even that it exists. */
+    if (meeting_id[0] == '\0' || strlen(meeting_id) > MEETING_ID_MAX ||
+        (who->meeting_id[0] != '\0' && !bound)) {
+        (void)meeting_fail(err, "not_found", "there is no such meeting");
+        return NULL;
+    }
+    room = find_room(meeting, who->tenant, meeting_id);
+    if (room == NULL && bound) {
+        return open_room(meeting, who->tenant, meeting_id, err);
+    }
+    if (room == NULL) {
+        (void)meeting_fail(err, "not_found", "there is no such meeting");
+        return NULL;
+    }
+    if (room->n_participants >= meeting->conf.max_participants) {
+        (void)meeting_fail(err, "room_full", "the meeting is full (%u people)",
+                           room->n_participants);
+        return NULL;
+    }
+    return room;
+}
+
+struct participant *meeting_join(struct meeting *meeting, const struct auth_identity *who,
+                                 const char *meeting_id, const char *name, void *client,
+                                 struct meeting_error *err)
+{
+    struct room *room = admit(meeting, who, meeting_id, err);
+    struct participant *p;
+
+    if (room == NULL) {
+        return NULL;
+    }
+    p = calloc(1, sizeof(*p));
+    if (p == NULL) {
+        close_room_if_empty(meeting, room);
+        (void)meeting_fail_errno(err, -ENOMEM);
+        return NULL;
+    }
+    meeting_new_id(meeting, p->id);
+    p->who = *who;
+    (void)snprintf(p->name, sizeof(p->name), "%s",
+                   name[0] != '\0'        ? name
+                   : who->name[0] != '\0' ? who->name
+                                          : "Guest");
+    p->room = room;
+    p->client = client;
+    p->joined_us = clock_wall_us();
+    p->next = room->participants;
+    room->participants = p;
+    room->n_participants++;
+    meeting->n_participants++;
+    log_info("participant_joined", LOG_STR("meeting_id", room->id),
+             LOG_STR("participant_id", p->id));
+    meeting_tell_fact(meeting, room, p,
+                      (struct meeting_event){.kind = MEETING_JOINED, .who = p});
+    return p;
+}
+
+void meeting_leave(struct meeting *meeting, struct participant *p, const char *reason)
+{
+    struct room *room = p->room;
+    struct participant **at = &room->participants;
+
+    while (p->transports != NULL) {
+        meeting_end_transport(meeting, p->transports);
+    }
+    while (*at != p) {
+        at = &(*at)->next;
+    }
+    *at = p->next;
+    room->n_participants--;
+    meeting->n_participants--;
+    log_info("participant_left", LOG_STR("meeting_id", room->id),
+             LOG_STR("participant_id", p->id), LOG_STR("reason", reason));
+    meeting_tell_fact(
+        meeting, room, p,
+        (struct meeting_event){.kind = MEETING_LEFT, .who = p, .reason = reason});
+    free(p);
+    close_room_if_empty(meeting, room);
+}

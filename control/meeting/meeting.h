@@ -1,0 +1,212 @@
+/* The domain: rooms, who is in them, what each sends and receives. Takes structs, knows
+ * nothing of JSON or sockets; tells what happened through struct meeting_ops.
+ *
+ * A participant owns its transports, a transport its producers and consumers, a producer is
+ * outlived by none of its consumers: ending one ends what hangs on it, and everybody
+ * concerned is told.
+ *
+ * Requests that need the dataplane answer later through a meeting_done, exactly once: also
+ * with "gone" when their object ends first. Objects are borrowed until they are said to be
+ * closed. Thread: the loop's. */
+#ifndef MEETING_MEETING_H
+#define MEETING_MEETING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/auth.h"
+#include "session/consumer.h"
+#include "session/producer.h"
+#include "session/session.h"
+
+enum {
+    MEETING_ID_MAX = 64,   /* characters of a meeting's id */
+    MEETING_NAME_MAX = 128, /* bytes of a display name, UTF-8 */
+    MEETING_OBJECT_ID = 20 /* characters of ids given out here */
+};
+
+struct meeting;
+
+/* What went wrong, for the one who asked. */
+struct meeting_error {
+    const char *code; /* constant: "not_found", "forbidden" … */
+    char message[256];
+};
+
+enum meeting_source { SOURCE_MIC, SOURCE_CAMERA, SOURCE_SCREEN, SOURCE_SCREEN_AUDIO };
+
+struct room {
+    char id[MEETING_ID_MAX + 1];
+    char tenant[AUTH_ID_MAX + 1];
+    uint32_t n_participants;
+    uint64_t epoch;
+    uint64_t seq; /* of the last lasting fact */
+    struct auth_policy policy;
+    struct participant *participants; /* list by 'next' */
+    void *index;                      /* the service's */
+};
+
+struct participant {
+    char id[MEETING_OBJECT_ID + 1]; /* unique: one person may be here twice */
+    struct auth_identity who;
+    char name[MEETING_NAME_MAX + 1];
+    struct room *room;
+    void *client; /* signaling's */
+    struct transport *transports;
+    uint32_t n_producers, n_consumers, n_transports;
+    uint64_t joined_us; /* wall clock */
+    struct participant *next;
+};
+
+typedef void meeting_done(void *arg, const struct meeting_error *err, void *object);
+
+struct transport {
+    char id[MEETING_OBJECT_ID + 1];
+    struct meeting *meeting;
+    struct participant *owner;
+    struct session *session;
+    bool send; /* the participant sends on it; else it receives */
+    struct room_producer *producers;
+    struct room_consumer *consumers;
+    uint32_t next_mid;
+    uint32_t next_ssrc;
+    struct transport *next;
+    meeting_done *done; /* of the creation, until it is answered */
+    void *arg;
+};
+
+struct room_producer {
+    char id[MEETING_OBJECT_ID + 1];
+    struct transport *transport;
+    struct producer *producer;
+    enum meeting_source source;
+    bool ready; /* the others know of it */
+    struct room_consumer *consumers;
+    struct room_producer *next;
+    meeting_done *done;
+    void *arg;
+};
+
+struct room_consumer {
+    char id[MEETING_OBJECT_ID + 1];
+    struct transport *transport; /* that receives */
+    struct room_producer *source;
+    struct consumer *consumer;
+    struct room_consumer *next;           /* of the transport */
+    struct room_consumer *next_of_source; /* of the producer */
+    meeting_done *done;
+    void *arg;
+};
+
+enum meeting_event_kind {
+    MEETING_JOINED,
+    MEETING_LEFT, /* reason */
+    MEETING_NEW_PRODUCER,
+    MEETING_PRODUCER_CLOSED,
+    MEETING_PRODUCER_PAUSED,
+    MEETING_PRODUCER_RESUMED,
+    MEETING_CONSUMER_CLOSED, /* to its owner only; reason */
+};
+
+struct meeting_event {
+    enum meeting_event_kind kind;
+    struct participant *who;
+    struct room_producer *producer;
+    struct room_consumer *consumer;
+    const char *reason;
+    uint64_t seq; /* 0: not a lasting fact */
+};
+
+struct meeting_ops {
+    /* To all of the room but 'except' (may be NULL). Encode once, send to many. */
+    void (*to_room)(void *user, struct room *room, const struct participant *except,
+                    const struct meeting_event *event);
+    void (*to_one)(void *user, struct participant *to, const struct meeting_event *event);
+    /* The dataplane went away: nothing of this participant's media is left. It should come
+     * again. The participant still exists; leave it. */
+    void (*media_lost)(void *user, struct participant *who);
+};
+
+struct meeting_conf {
+    struct session_registry *sessions; /* borrowed */
+    struct media *media;               /* borrowed */
+    uint32_t max_rooms;
+    uint32_t max_participants; /* of a room */
+    uint32_t max_producers;    /* of a participant */
+    uint32_t max_consumers;
+    uint64_t epoch;
+    const char *id_prefix; /* node prefix of the ids given out; copied, at most 4 characters */
+};
+
+int meeting_create(struct meeting **out, const struct meeting_conf *conf,
+                   const struct meeting_ops *ops, void *user);
+/* Every participant must have left. NULL is a no-op. */
+void meeting_destroy(struct meeting *meeting);
+
+uint32_t meeting_n_rooms(const struct meeting *meeting);
+uint32_t meeting_n_participants(const struct meeting *meeting);
+
+/* The dataplane went away: calls media_lost for everybody who has transports. */
+void meeting_on_media_lost(struct meeting *meeting);
+
+/* Calls fn for each room, for listings. 'fn' must not change anything. */
+void meeting_each_room(struct meeting *meeting, void (*fn)(void *arg, struct room *room),
+                       void *arg);
+
+/* ---- rooms ---- */
+
+/* Enters a room. A token that is bound to this meeting opens the room if need be; any other
+ * finds only rooms that exist. The others are told.
+ *
+ * name  of the person; copied; empty: the token's, or "Guest"
+ *
+ * Returns the participant or NULL with 'err': not_found, room_full, too_many_rooms,
+ * no_memory. */
+struct participant *meeting_join(struct meeting *meeting, const struct auth_identity *who,
+                                 const char *meeting_id, const char *name, void *client,
+                                 struct meeting_error *err);
+
+/* Leaves: everything of it ends, the others are told, 'p' is gone. */
+void meeting_leave(struct meeting *meeting, struct participant *p, const char *reason);
+
+/* ---- transports ---- */
+
+/* done(arg, err, struct transport *). Returns 0, or -1 with 'err' and without 'done'. */
+int meeting_transport_create(struct meeting *meeting, struct participant *p, bool send,
+                             meeting_done *done, void *arg, struct meeting_error *err);
+
+/* Starts DTLS towards the peer with these fingerprints. 0, or -1 with 'err': not_found,
+ * already_connected, invalid. */
+int meeting_transport_connect(struct participant *p, const char *transport_id,
+                              const struct session_dtls *dtls, struct meeting_error *err);
+
+int meeting_transport_close(struct meeting *meeting, struct participant *p,
+                            const char *transport_id, struct meeting_error *err);
+
+/* ---- producers; each 0, or -1 with 'err' ---- */
+
+/* done(arg, err, struct room_producer *). Refused: forbidden, not_found, wrong_direction,
+ * too_many, unsupported (naming what), invalid. */
+int meeting_produce(struct meeting *meeting, struct participant *p, const char *transport_id,
+                    enum rtp_kind kind, const struct rtp_params *params,
+                    enum meeting_source source, bool paused, meeting_done *done, void *arg,
+                    struct meeting_error *err);
+int meeting_producer_close(struct meeting *meeting, struct participant *p,
+                           const char *producer_id, struct meeting_error *err);
+int meeting_producer_pause(struct meeting *meeting, struct participant *p,
+                           const char *producer_id, bool paused, struct meeting_error *err);
+
+/* ---- consumers ---- */
+
+/* done(arg, err, struct room_consumer *). Refused: not_found, wrong_direction, too_many,
+ * unsupported. */
+int meeting_consume(struct meeting *meeting, struct participant *p, const char *transport_id,
+                    const char *producer_id, const struct ortc_caps *caps,
+                    meeting_done *done, void *arg, struct meeting_error *err);
+int meeting_consumer_close(struct meeting *meeting, struct participant *p,
+                           const char *consumer_id, struct meeting_error *err);
+int meeting_consumer_pause(struct participant *p, const char *consumer_id, bool paused,
+                           struct meeting_error *err);
+
+#endif

@@ -1,0 +1,61 @@
+/* Socket.IO for meetings: Engine.IO sessions on the listener's requests and WebSockets, the
+ * namespace /meeting, its events translated to calls of meeting/ and what meeting/ tells
+ * translated to events (names and shapes as docs/api.md has them).
+ *
+ * app/ owns the listener and passes on what belongs here: every request below
+ * SIGNAL_PATH and every WebSocket. Thread: the loop's. */
+#ifndef SIGNAL_SIGNAL_H
+#define SIGNAL_SIGNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct auth;
+struct loop;
+struct meeting;
+struct metric_registry;
+struct net_req;
+struct net_ws;
+struct signal;
+
+#define SIGNAL_PATH "/socket.io/"
+
+struct signal_conf {
+    struct loop *loop;
+    const struct auth *auth;
+    struct metric_registry *metrics;
+    uint32_t ping_interval_ms;
+    uint32_t ping_timeout_ms;
+    uint32_t max_payload;
+    uint32_t max_clients;
+};
+
+/* All of conf is borrowed for the life of the object. Returns 0 or -ENOMEM. */
+int signal_create(struct signal **out, const struct signal_conf *conf);
+
+/* The meeting service, which is made with signal_meeting_ops() and this object. Once. */
+void signal_set_meeting(struct signal *signal, struct meeting *meeting);
+
+/* What the meeting service calls ('user' is the signal object). */
+struct meeting_ops;
+const struct meeting_ops *signal_meeting_ops(void);
+
+/* Ends every session. NULL is a no-op. */
+void signal_destroy(struct signal *signal);
+
+/* True if the request's path is ours: it is then ours to answer. */
+bool signal_on_request(struct signal *signal, struct net_req *req);
+
+/* The request that signal_on_request() took was abandoned by its client. */
+void signal_on_abort(struct signal *signal, struct net_req *req);
+
+/* As in net.h: 0, or the HTTP status of the refusal. */
+int signal_on_ws_open(struct signal *signal, struct net_ws *ws, struct net_req *req);
+void signal_on_ws_message(struct signal *signal, struct net_ws *ws, const void *data,
+                          size_t len, bool binary);
+void signal_on_ws_close(struct signal *signal, struct net_ws *ws, unsigned code);
+
+uint32_t signal_n_clients(const struct signal *signal);
+
+#endif
