@@ -4,13 +4,16 @@
 #include "io/eal.h"
 
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include <bpf/libbpf.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -42,21 +45,19 @@ static struct {
     FILE *log_stream;
 } eal;
 
-const char *eal_log_last(void)
+const char *eal_log_first(void)
 {
     char *end;
-    char *line;
 
     if (eal.log_stream == NULL) {
         return "";
     }
     fflush(eal.log_stream);
-    end = eal.log + strlen(eal.log);
-    while (end > eal.log && end[-1] == '\n') {
-        *--end = '\0';
+    end = strchr(eal.log, '\n');
+    if (end != NULL) {
+        *end = '\0';
     }
-    line = strrchr(eal.log, '\n');
-    return line != NULL ? line + 1 : eal.log;
+    return eal.log;
 }
 
 void eal_log_clear(void)
@@ -68,8 +69,17 @@ void eal_log_clear(void)
     }
 }
 
+/* libbpf knows what DPDK's driver does not say. */
+static int log_libbpf(enum libbpf_print_level level, const char *format, va_list ap)
+{
+    return level == LIBBPF_WARN && eal.log_stream != NULL
+               ? vfprintf(eal.log_stream, format, ap)
+               : 0;
+}
+
 static void log_open(void)
 {
+    libbpf_set_print(log_libbpf);
     eal.log_stream = fmemopen(eal.log, sizeof(eal.log), "w");
     if (eal.log_stream != NULL) {
         rte_openlog_stream(eal.log_stream);
@@ -134,6 +144,16 @@ static int hugepages_decide(const struct io_conf *conf, char *err, size_t err_ca
     return 0;
 }
 
+/* It is made all the same, and stays empty. */
+static void runtime_dir_remove(void)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s", rte_eal_get_runtime_dir());
+    (void)rmdir(path);
+    (void)rmdir(dirname(path)); /* /run/dpdk, if we are alone */
+}
+
 int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
 {
     static char lcores[4096], memory[24], prefix[48];
@@ -173,8 +193,9 @@ int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
     if (rte_eal_init(n, args) < 0) {
         return io_fail(err, err_cap, rte_errno != 0 ? -rte_errno : -EIO,
                        "DPDK does not start: %s (%s)", rte_strerror(rte_errno),
-                       eal_log_last());
+                       eal_log_first());
     }
+    runtime_dir_remove();
     sched_setaffinity(0, sizeof(cpus), &cpus);
     eal.started = true;
     return 0;
@@ -207,7 +228,7 @@ struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_
     rte_pktmbuf_pool_init(pool, &room);
     if (rte_mempool_populate_default(pool) < 0 || pool->nb_mem_chunks != 1) {
         io_fail(err, err_cap, -ENOMEM,
-                "no memory for a pool of %u packets in one piece: %s", n, eal_log_last());
+                "no memory for a pool of %u packets in one piece: %s", n, eal_log_first());
         rte_mempool_free(pool);
         return NULL;
     }

@@ -7,7 +7,7 @@
 #include "io/io.h"
 
 /* Starts the EAL, once a process (a later call only checks). Logs nothing but to the buffer
- * behind eal_log_last(). Returns 0 or a negative errno with 'err' filled. */
+ * behind eal_log_first(). Returns 0 or a negative errno with 'err' filled. */
 int eal_start(const struct io_conf *conf, char *err, size_t err_cap);
 
 /* True if the EAL's memory is in hugepages. */
@@ -17,9 +17,9 @@ bool eal_hugepages(void);
  * failure, with 'err' filled. */
 struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap);
 
-/* The last line that DPDK or a driver logged as an error, "" if none; forgotten by
- * eal_log_clear(). Start-up only. */
-const char *eal_log_last(void);
+/* The first line that DPDK or libbpf logged as an error since eal_log_clear(), "" if none.
+ * Start-up only. */
+const char *eal_log_first(void);
 void eal_log_clear(void);
 
 #endif

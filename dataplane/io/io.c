@@ -140,8 +140,11 @@ static void choice_add_port(struct io *io, const struct port *port, const char *
 {
     char text[INET6_ADDRSTRLEN];
 
-    choice_add(io, "%s%s%s %s:", io->choice[0] != '\0' ? "\n" : "", why, port->dev.kind,
-               port->dev.name);
+    choice_add(io, "%s%s%s", io->choice[0] != '\0' ? "\n" : "", why, port->dev.kind);
+    if (strcmp(port->dev.kind, port->dev.name) != 0) {
+        choice_add(io, " %s", port->dev.name);
+    }
+    choice_add(io, ":");
     for (unsigned i = 0; i < port->dev.n_addrs; i++) {
         choice_add(io, " %s", port_ip_text(port->dev.addrs[i].ip, text));
     }
@@ -189,27 +192,32 @@ static int open_one(struct io *io, const struct port_env *env, const char *spec,
     return code;
 }
 
-/* veth for a browser on this host, udp for all others; either alone will do, but a port in
+/* veth for a browser on this host, udp for all others; either alone will do. But a port in
  * use is the operator's to resolve. */
 static int open_auto(struct io *io, const struct port_env *env)
 {
-    char why_not[256] = "";
+    const char *line = io->choice[0] != '\0' ? "\n" : "";
+    char no_veth[256] = "", no_udp[256] = "";
     struct port_env quiet = *env;
     int veth, udp;
 
-    quiet.err = why_not;
-    quiet.err_cap = sizeof(why_not);
+    quiet.err = no_veth;
+    quiet.err_cap = sizeof(no_veth);
     veth = open_one(io, &quiet, "veth", "auto: ");
     if (veth != 0) {
-        choice_add(io, "%sauto: no veth: %s", io->choice[0] != '\0' ? "\n" : "", why_not);
-        return open_one(io, env, "udp", "auto: ");
+        choice_add(io, "%sauto: no %s", line, no_veth);
     }
-    udp = open_one(io, env, "udp", "auto: ");
-    if (udp == -EADDRNOTAVAIL) {
-        choice_add(io, "\nauto: no udp: %s", env->err);
-        udp = 0;
+    quiet.err = no_udp;
+    quiet.err_cap = sizeof(no_udp);
+    udp = open_one(io, &quiet, "udp", "auto: ");
+    if (udp == -EADDRNOTAVAIL && veth == 0) {
+        choice_add(io, "\nauto: no %s", no_udp);
+        return 0;
     }
-    return udp;
+    if (udp != 0) {
+        return port_fail(env, udp, "%s%s%s", no_udp, veth != 0 ? "; and " : "", no_veth);
+    }
+    return 0;
 }
 
 static int conf_check(const struct io_conf *conf, char *err, size_t err_cap)

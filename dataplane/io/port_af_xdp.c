@@ -55,7 +55,7 @@ static int clear_program(const struct port_env *env, const char *ifname, int ifi
                          uint32_t prog_id)
 {
     struct bpf_prog_info info = {0};
-    uint32_t len = sizeof(info);
+    uint32_t len = sizeof(info), left = 0;
     int fd;
 
     if (prog_id == 0) {
@@ -66,7 +66,8 @@ static int clear_program(const struct port_env *env, const char *ifname, int ifi
         (void)bpf_obj_get_info_by_fd(fd, &info, &len);
         close(fd);
     }
-    if (strcmp(info.name, xdp_prog_name) == 0 && bpf_xdp_detach(ifindex, 0, NULL) == 0) {
+    if (strcmp(info.name, xdp_prog_name) == 0 && bpf_xdp_detach(ifindex, 0, NULL) == 0 &&
+        bpf_xdp_query_id(ifindex, 0, &left) == 0 && left == 0) {
         return 0;
     }
     return port_fail(env, -EBUSY,

@@ -338,7 +338,7 @@ int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char 
                          "%s: AF_XDP does not open on %s (%s): use udp, or see 'ip -d link "
                          "show %s'",
                          xdp->base.dev.kind, ifname,
-                         eal_log_last()[0] != '\0' ? eal_log_last() : strerror(abs(code)),
+                         eal_log_first()[0] != '\0' ? eal_log_first() : strerror(abs(code)),
                          ifname);
     }
     n_after = list_fds(after, XDP_MAX_FDS);

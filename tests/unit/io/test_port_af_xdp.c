@@ -1,0 +1,262 @@
+/* port_af_xdp: beside the kernel on one end of a veth pair, its client in another
+ * namespace. */
+#include "live.h"
+
+#include <linux/ethtool.h>
+#include <linux/if_link.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "io/rtnl.h"
+
+enum { TCP_PORT = 2222, OTHER_PORT = 7001 };
+
+static unsigned attached_program(const char *name)
+{
+    struct rtnl_link link;
+
+    CHECK(rtnl_link_get(name, &link) == 0);
+    return link.xdp_prog_id;
+}
+
+/* x0 here with 10.99.0.1 and fd99::1; x1 with .2 and ::2 in the namespace of 'pid'. */
+static void make_link(pid_t pid)
+{
+    char command[512];
+
+    snprintf(command, sizeof(command),
+             "ip link add x0 numrxqueues 1 type veth peer name x1 numrxqueues 1 && "
+             "ip link set x1 netns %d && ip address add 10.99.0.1/24 dev x0 && "
+             "ip address add fd99::1/64 dev x0 nodad && ip link set x0 up && "
+             "nsenter -t %d -n sh -c 'ip address add 10.99.0.2/24 dev x1 && "
+             "ip address add fd99::2/64 dev x1 nodad && ip link set x1 up'",
+             (int)pid, (int)pid);
+    live_sh(command);
+}
+
+/* Runs 'client' in a child with a namespace of its own, linked by x0 and x1; it starts when
+ * release() is called. */
+struct client {
+    pid_t pid;
+    int go[2];
+};
+
+static void client_start(struct client *client, void (*run)(void))
+{
+    int ready[2];
+    char byte;
+
+    CHECK(pipe(client->go) == 0 && pipe(ready) == 0);
+    client->pid = fork();
+    if (client->pid == 0) {
+        CHECK(unshare(CLONE_NEWNET) == 0);
+        CHECK(write(ready[1], "x", 1) == 1);
+        CHECK(read(client->go[0], &byte, 1) == 1);
+        run();
+        _exit(0);
+    }
+    CHECK(read(ready[0], &byte, 1) == 1);
+    make_link(client->pid);
+}
+
+static void client_finish(struct client *client)
+{
+    int status;
+
+    CHECK(write(client->go[1], "x", 1) == 1);
+    CHECK(waitpid(client->pid, &status, 0) == client->pid && status == 0);
+}
+
+/* What ssh does: a byte stream both ways over the interface that media uses. */
+static void tcp_talk(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(TCP_PORT)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    char out[4096], in[4096];
+
+    CHECK(inet_pton(AF_INET, "10.99.0.1", &to.sin_addr) == 1);
+    CHECK(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+    for (int i = 0; i < 50; i++) {
+        memset(out, i, sizeof(out));
+        CHECK(send(fd, out, sizeof(out), 0) == sizeof(out));
+        CHECK(recv(fd, in, sizeof(in), MSG_WAITALL) == sizeof(in));
+        CHECK(memcmp(in, out, sizeof(out)) == 0);
+    }
+    close(fd);
+}
+
+static void client_talks(void)
+{
+    tcp_talk();
+    live_check_echo("10.99.0.1", LIVE_PORT, 1000, 1);
+    live_check_echo("fd99::1", LIVE_PORT, 1000, 2);
+    live_check_echo("10.99.0.1", OTHER_PORT, 100, 3);
+    tcp_talk();
+}
+
+/* The host's own services: TCP echo, and UDP echo on another port. */
+static void *host_services(void *arg)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons(TCP_PORT)};
+    int one = 1, tcp = socket(AF_INET, SOCK_STREAM, 0),
+        udp = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in from;
+    char buf[4096];
+    ssize_t n;
+
+    setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    CHECK(bind(tcp, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(tcp, 4) == 0);
+    name.sin_port = htons(OTHER_PORT);
+    CHECK(bind(udp, (struct sockaddr *)&name, sizeof(name)) == 0);
+    CHECK(write(*(int *)arg, "x", 1) == 1);
+    for (int session = 0; session < 2; session++) {
+        int fd = accept(tcp, NULL, NULL);
+
+        while ((n = recv(fd, buf, sizeof(buf), 0)) > 0) {
+            CHECK(send(fd, buf, (size_t)n, 0) == n);
+        }
+        close(fd);
+        for (int i = 0; session == 0 && i < 100; i++) {
+            socklen_t len = sizeof(from);
+
+            n = recvfrom(udp, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
+            CHECK(sendto(udp, buf, (size_t)n, 0, (struct sockaddr *)&from, len) == n);
+        }
+    }
+    close(tcp);
+    close(udp);
+    return NULL;
+}
+
+static void beside_kernel(void)
+{
+    struct io_conf conf = live_conf("af_xdp:x0");
+    struct client client;
+    struct live_echo echo;
+    pthread_t services;
+    struct io *io;
+    int ready[2];
+    char byte;
+
+    client_start(&client, client_talks);
+    CHECK(pipe(ready) == 0);
+    CHECK(pthread_create(&services, NULL, host_services, &ready[1]) == 0);
+    CHECK(read(ready[0], &byte, 1) == 1);
+    io = live_create(&conf);
+    CHECK(strcmp(io_device(io, 0)->kind, "af_xdp") == 0);
+    CHECK(io_device(io, 0)->n_addrs == 2 && io_device(io, 0)->needs_headers);
+    CHECK(attached_program("x0") != 0);
+    live_echo_start(&echo, io);
+    client_finish(&client);
+    pthread_join(services, NULL);
+    live_echo_stop(&echo);
+    /* media came to us, all of it; nothing else did */
+    CHECK(echo.count.packets == 2000 && echo.count.frames == 2000);
+    io_destroy(io);
+    CHECK(attached_program("x0") == 0);
+}
+
+static void media_is_ours_and_all_else_the_kernels(void **state)
+{
+    (void)state;
+    live_run(beside_kernel, true);
+}
+
+static void client_echoes(void)
+{
+    live_check_echo("10.99.0.1", LIVE_PORT, 100, 1);
+}
+
+static void leftover(void)
+{
+    struct io_conf conf = live_conf("af_xdp:x0");
+    struct live_echo echo;
+    struct client client;
+    struct io *io;
+
+    client_start(&client, client_echoes);
+    live_make_and_kill("af_xdp:x0");
+    CHECK(attached_program("x0") != 0);
+    io = live_create(&conf);
+    live_echo_start(&echo, io);
+    client_finish(&client);
+    live_echo_stop(&echo);
+    io_destroy(io);
+    CHECK(attached_program("x0") == 0);
+}
+
+static void program_of_a_killed_predecessor_is_replaced(void **state)
+{
+    (void)state;
+    live_run(leftover, true);
+}
+
+static void set_queues(const char *name, unsigned n)
+{
+    struct ethtool_channels channels = {.cmd = ETHTOOL_SCHANNELS, .rx_count = n};
+    struct ifreq ifr = {.ifr_data = (void *)&channels};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    channels.tx_count = n;
+    strcpy(ifr.ifr_name, name);
+    CHECK(ioctl(fd, SIOCETHTOOL, &ifr) == 0);
+    close(fd);
+}
+
+static void refusals(void)
+{
+    const struct bpf_insn pass[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    struct io_conf conf = live_conf("af_xdp:x0");
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(LIVE_PORT)};
+    int prog, fd;
+
+    CHECK(live_refused(&conf, "no such interface") == -ENODEV);
+    live_sh("ip link add x0 numrxqueues 1 type veth peer name x1 numrxqueues 1");
+    CHECK(live_refused(&conf, "ip link set x0 up") == -ENETDOWN);
+    live_sh("ip link set x0 up && ip link set x1 up");
+    CHECK(live_refused(&conf, "ip address add") == -EADDRNOTAVAIL);
+    live_sh("ip address add 10.99.0.1/24 dev x0");
+
+    prog = bpf_prog_load(BPF_PROG_TYPE_XDP, "someone_elses", "GPL", pass, 2, NULL);
+    CHECK(prog >= 0);
+    CHECK(bpf_xdp_attach((int)if_nametoindex("x0"), prog, 0, NULL) == 0);
+    CHECK(live_refused(&conf, "someone_elses") == -EBUSY);
+    CHECK(attached_program("x0") != 0);
+    live_sh("ip link set dev x0 xdp off");
+
+    fd = socket(AF_INET, SOCK_DGRAM, 0);
+    CHECK(bind(fd, (struct sockaddr *)&in, sizeof(in)) == 0);
+    CHECK(live_refused(&conf, "ss -ulnp") == -EADDRINUSE);
+    CHECK(attached_program("x0") == 0);
+    close(fd);
+
+    live_sh("ip link del x0 && ip link add x0 numtxqueues 2 numrxqueues 2 type veth peer "
+            "name x1 && ip link set x0 up && ip link set x1 up && "
+            "ip address add 10.99.0.1/24 dev x0");
+    set_queues("x0", 2);
+    CHECK(live_refused(&conf, "2 receive queues") == -EINVAL);
+}
+
+static void what_cannot_be_served_is_refused_with_the_cure(void **state)
+{
+    (void)state;
+    live_run(refusals, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(media_is_ours_and_all_else_the_kernels),
+        cmocka_unit_test(program_of_a_killed_predecessor_is_replaced),
+        cmocka_unit_test(what_cannot_be_served_is_refused_with_the_cure),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
