@@ -1,0 +1,346 @@
+#include "media/media.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "media/media_priv.h"
+
+/* The common part of all that commands: 0 if a command for an open object may be pushed. */
+static int check_object(const struct media *media, enum media_kind kind, uint64_t handle)
+{
+    if (media->link != LINK_ATTACHED) {
+        return -ENOTCONN;
+    }
+    if (media_slots_find(&media->slots[kind], handle, SLOT_OPEN) == NULL) {
+        return -ESTALE;
+    }
+    return media_cmds_room(&media->cmds, false) ? 0 : -EAGAIN;
+}
+
+static void push(struct media *media, enum abi_op op, uint64_t handle, media_done *done,
+                 void *arg)
+{
+    uint32_t lane = media_lane_of(handle);
+
+    media->counts.commands++;
+    media_cmds_push(&media->cmds, &media->map.rings[lane], lane, op, handle, done, arg);
+}
+
+/* Takes a slot for a new object. */
+static int open_slot(struct media *media, enum media_kind kind, uint64_t *handle)
+{
+    if (media->link != LINK_ATTACHED) {
+        return -ENOTCONN;
+    }
+    if (!media_cmds_room(&media->cmds, false)) {
+        return -EAGAIN;
+    }
+    *handle = media_slots_take(&media->slots[kind]);
+    return *handle != HANDLE_NONE ? 0 : -ENOSPC;
+}
+
+int media_peer_open(struct media *media, const struct vault_peer_conf *conf,
+                    media_done *done, void *arg, uint64_t *handle)
+{
+    struct vault_peer_conf copy = *conf;
+    int err = open_slot(media, MEDIA_PEER, handle);
+
+    if (err == 0) {
+        copy.handle = *handle;
+        vault_peer_write(&media->map.vault.peers[handle_index(*handle)], &copy);
+        push(media, ABI_OP_PEER_OPEN, *handle, done, arg);
+    }
+    explicit_bzero(&copy, sizeof(copy));
+    return err;
+}
+
+int media_stream_open(struct media *media, const struct vault_stream_conf *conf,
+                      media_done *done, void *arg, uint64_t *handle)
+{
+    struct vault_stream_conf copy = *conf;
+    int err = open_slot(media, MEDIA_STREAM, handle);
+
+    if (err == 0) {
+        copy.handle = *handle;
+        vault_stream_write(&media->map.vault.streams[handle_index(*handle)], &copy);
+        push(media, ABI_OP_STREAM_OPEN, *handle, done, arg);
+    }
+    return err;
+}
+
+int media_sub_open(struct media *media, const struct vault_sub_conf *conf, media_done *done,
+                   void *arg, uint64_t *handle)
+{
+    struct vault_sub_conf copy = *conf;
+    int err = open_slot(media, MEDIA_SUB, handle);
+
+    if (err == 0) {
+        copy.handle = *handle;
+        vault_sub_write(&media->map.vault.subs[handle_index(*handle)], &copy);
+        push(media, ABI_OP_SUB_OPEN, *handle, done, arg);
+    }
+    return err;
+}
+
+int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *paths,
+                         uint8_t n_paths, uint8_t selected, media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_PEER, peer);
+    struct vault_peer_conf conf;
+    struct vault_peer *rec;
+
+    if (err != 0) {
+        return err;
+    }
+    if (n_paths > VAULT_PATHS || selected > n_paths) {
+        return -EINVAL;
+    }
+    rec = &media->map.vault.peers[handle_index(peer)];
+    err = vault_peer_read(rec, &conf);
+    if (err == 0) {
+        memset(conf.paths, 0, sizeof(conf.paths));
+        for (uint8_t i = 0; i < n_paths; i++) {
+            conf.paths[i] = paths[i];
+        }
+        conf.n_paths = n_paths;
+        conf.selected = selected;
+        vault_peer_write(rec, &conf);
+        push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
+    }
+    explicit_bzero(&conf, sizeof(conf));
+    return err;
+}
+
+int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_keys *keys,
+                        media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_PEER, peer);
+    struct vault_peer_conf conf;
+    struct vault_peer *rec;
+
+    if (err != 0) {
+        return err;
+    }
+    if (keys->key_len > VAULT_KEY_MAX || keys->salt_len > VAULT_SALT_MAX) {
+        return -EINVAL;
+    }
+    rec = &media->map.vault.peers[handle_index(peer)];
+    err = vault_peer_read(rec, &conf);
+    if (err == 0) {
+        conf.profile = keys->profile;
+        memset(conf.rx_key, 0, sizeof(conf.rx_key));
+        memset(conf.tx_key, 0, sizeof(conf.tx_key));
+        memset(conf.rx_salt, 0, sizeof(conf.rx_salt));
+        memset(conf.tx_salt, 0, sizeof(conf.tx_salt));
+        memcpy(conf.rx_key, keys->rx_key, keys->key_len);
+        memcpy(conf.tx_key, keys->tx_key, keys->key_len);
+        memcpy(conf.rx_salt, keys->rx_salt, keys->salt_len);
+        memcpy(conf.tx_salt, keys->tx_salt, keys->salt_len);
+        vault_peer_write(rec, &conf);
+        push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
+    }
+    explicit_bzero(&conf, sizeof(conf));
+    return err;
+}
+
+int media_stream_set_paused(struct media *media, uint64_t stream, bool paused,
+                            media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_STREAM, stream);
+    struct vault_stream_conf conf;
+    struct vault_stream *rec;
+
+    if (err != 0) {
+        return err;
+    }
+    rec = &media->map.vault.streams[handle_index(stream)];
+    err = vault_stream_read(rec, &conf);
+    if (err == 0) {
+        conf.paused = paused;
+        vault_stream_write(rec, &conf);
+        push(media, ABI_OP_STREAM_UPDATE, stream, done, arg);
+    }
+    return err;
+}
+
+int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_done *done,
+                         void *arg)
+{
+    int err = check_object(media, MEDIA_SUB, sub);
+    struct vault_sub_conf conf;
+    struct vault_sub *rec;
+
+    if (err != 0) {
+        return err;
+    }
+    rec = &media->map.vault.subs[handle_index(sub)];
+    err = vault_sub_read(rec, &conf);
+    if (err == 0) {
+        conf.paused = paused;
+        vault_sub_write(rec, &conf);
+        push(media, ABI_OP_SUB_UPDATE, sub, done, arg);
+    }
+    return err;
+}
+
+int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_STREAM, stream);
+
+    if (err == 0) {
+        push(media, ABI_OP_KEYFRAME, stream, done, arg);
+    }
+    return err;
+}
+
+int media_close(struct media *media, enum media_kind kind, uint64_t handle,
+                media_done *done, void *arg)
+{
+    static const enum abi_op ops[N_MEDIA_KINDS] = {
+        [MEDIA_PEER] = ABI_OP_PEER_CLOSE,
+        [MEDIA_STREAM] = ABI_OP_STREAM_CLOSE,
+        [MEDIA_SUB] = ABI_OP_SUB_CLOSE,
+    };
+    struct media_slot *slot;
+
+    if (media->link != LINK_ATTACHED) {
+        return -ENOTCONN;
+    }
+    slot = media_slots_find(&media->slots[kind], handle, SLOT_OPEN);
+    if (slot == NULL) {
+        return -ESTALE;
+    }
+    /* One closing an object: the reserve of the command table always has room for it. */
+    slot->state = SLOT_CLOSING;
+    push(media, ops[kind], handle, done, arg);
+    return 0;
+}
+
+int media_ping(struct media *media, uint32_t lane, media_done *done, void *arg)
+{
+    if (media->link != LINK_ATTACHED) {
+        return -ENOTCONN;
+    }
+    if (lane >= media->map.info.n_lanes) {
+        return -EINVAL;
+    }
+    if (!media_cmds_room(&media->cmds, false)) {
+        return -EAGAIN;
+    }
+    media->counts.commands++;
+    media_cmds_push(&media->cmds, &media->map.rings[lane], lane, ABI_OP_PING, HANDLE_NONE,
+                    done, arg);
+    return 0;
+}
+
+int media_send(struct media *media, const struct path *path, enum abi_datagram_kind kind,
+               const void *data, size_t len)
+{
+    struct abi_datagram *slot;
+    struct media_rings *rings;
+
+    if (media->link != LINK_ATTACHED) {
+        return -ENOTCONN;
+    }
+    if (len > sizeof(slot->data)) {
+        return -EMSGSIZE;
+    }
+    rings = &media->map.rings[media_lane_of(HANDLE_NONE)];
+    slot = ring_reserve(&rings->punt_out);
+    if (slot == NULL) {
+        media->counts.send_full++;
+        return -EAGAIN;
+    }
+    slot->time_us = 0;
+    slot->peer = HANDLE_NONE;
+    slot->path = *path;
+    slot->len = (uint16_t)len;
+    slot->kind = (uint8_t)kind;
+    slot->_pad = 0;
+    memcpy(slot->data, data, len);
+    ring_commit(&rings->punt_out);
+    media->counts.sent++;
+    media_wake(rings);
+    return 0;
+}
+
+void media_status(const struct media *media, struct media_status *out)
+{
+    *out = media->status;
+}
+
+void media_counts(const struct media *media, struct media_counts *out)
+{
+    *out = media->counts;
+}
+
+const struct abi_shm *media_info(const struct media *media)
+{
+    return media->link == LINK_ATTACHED ? &media->map.info : NULL;
+}
+
+int media_lane_counts(const struct media *media, uint32_t lane, struct abi_lane_counts *out)
+{
+    enum { TRIES = 64 };
+
+    if (media->link != LINK_ATTACHED) {
+        return -ENOTCONN;
+    }
+    if (lane >= media->map.info.n_lanes) {
+        return -EINVAL;
+    }
+    return abi_lane_stats_read(media->map.rings[lane].stats, TRIES, out) == 0 ? 0 : -EAGAIN;
+}
+
+static int check_stats(const struct media *media, enum media_kind kind, uint64_t handle)
+{
+    if (media->link != LINK_ATTACHED) {
+        return -ENOTCONN;
+    }
+    return media_slots_find(&media->slots[kind], handle, SLOT_OPEN) != NULL ? 0 : -ESTALE;
+}
+
+int media_peer_stats(const struct media *media, uint64_t peer, struct abi_peer_stats *out)
+{
+    int err = check_stats(media, MEDIA_PEER, peer);
+
+    if (err != 0) {
+        return err;
+    }
+    abi_words_copy(out, &media->map.peer_stats[handle_index(peer)], sizeof(*out));
+    return out->handle == peer ? 0 : -ENOENT;
+}
+
+int media_stream_stats(const struct media *media, uint64_t stream,
+                       struct abi_stream_stats *out)
+{
+    int err = check_stats(media, MEDIA_STREAM, stream);
+
+    if (err != 0) {
+        return err;
+    }
+    abi_words_copy(out, &media->map.stream_stats[handle_index(stream)], sizeof(*out));
+    return out->handle == stream ? 0 : -ENOENT;
+}
+
+int media_sub_stats(const struct media *media, uint64_t sub, struct abi_sub_stats *out)
+{
+    int err = check_stats(media, MEDIA_SUB, sub);
+
+    if (err != 0) {
+        return err;
+    }
+    abi_words_copy(out, &media->map.sub_stats[handle_index(sub)], sizeof(*out));
+    return out->handle == sub ? 0 : -ENOENT;
+}
+
+uint64_t media_handle_at(const struct media *media, enum media_kind kind, uint32_t index)
+{
+    const struct media_slots *slots = &media->slots[kind];
+
+    if (media->link != LINK_ATTACHED || index >= slots->n ||
+        slots->slot[index].state != SLOT_OPEN) {
+        return HANDLE_NONE;
+    }
+    return handle_make(index, slots->slot[index].gen);
+}

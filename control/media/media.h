@@ -1,0 +1,145 @@
+/* Control's side of the contract: attaches to the dataplane, turns objects into vault
+ * records and commands, and gives out what comes back: answers, events, STUN and DTLS
+ * datagrams, counters.
+ *
+ * Handles name objects of one attachment; after the dataplane went away they are stale for
+ * ever. Every accepted call with a callback calls it exactly once, later: with the
+ * dataplane's answer, or with -ECONNRESET when the dataplane goes away first.
+ *
+ * All functions that command return -ENOTCONN while nothing is attached, -ESTALE for a
+ * handle that does not name an open object, and -EAGAIN if too many commands wait. A call
+ * that fails has changed nothing and calls nothing back. Callbacks may call everything here
+ * but media_destroy().
+ *
+ * Thread: the loop's. */
+#ifndef KCS_MEDIA_MEDIA_H
+#define KCS_MEDIA_MEDIA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sfu/abi/abi.h"
+
+struct loop;
+struct media;
+
+enum media_kind { MEDIA_PEER, MEDIA_STREAM, MEDIA_SUB, N_MEDIA_KINDS };
+
+enum {
+    MEDIA_MAX_OBJECTS = 1 << 20, /* of a kind; a dataplane that claims more is refused */
+    MEDIA_MAX_COMMANDS = 8192,   /* that may wait for their answers, closings apart */
+    MEDIA_GREETING_MS = 2000,    /* for the dataplane's welcome */
+    MEDIA_RETRY_MIN_MS = 20,     /* between attempts to attach */
+    MEDIA_RETRY_MAX_MS = 1000
+};
+
+struct media_conf {
+    struct loop *loop;  /* borrowed */
+    const char *socket; /* path, copied */
+};
+
+/* News. Each may be NULL. */
+struct media_ops {
+    void (*on_attached)(void *user);
+    void (*on_detached)(
+        void *user); /* all handles are stale; it attaches again by itself */
+    void (*on_datagram)(void *user, const struct abi_datagram *datagram); /* borrowed */
+    void (*on_consent_lost)(void *user, uint64_t peer);
+    void (*on_stream_bound)(void *user, uint64_t stream, uint32_t ssrc);
+    void (*on_stream_bye)(void *user, uint64_t stream);
+};
+
+struct media_status {
+    bool attached;
+    int err;          /* why not: -errno of the last attempt */
+    char reason[104]; /* in words, if the dataplane or our checks gave one */
+};
+
+/* What this side has seen; rises only. */
+struct media_counts {
+    uint64_t attaches;
+    uint64_t commands;
+    uint64_t sent, send_full;   /* datagrams out; and not, because the ring was full */
+    uint64_t datagrams, events; /* in */
+    uint64_t bad;               /* datagrams, events, answers that made no sense: ignored */
+};
+
+typedef void media_done(void *arg, int status);
+
+/* SRTP keys as they go into the vault. */
+struct media_keys {
+    uint32_t profile; /* enum abi_srtp_profile */
+    uint32_t key_len, salt_len;
+    const uint8_t *rx_key, *tx_key, *rx_salt, *tx_salt; /* borrowed */
+};
+
+/* Returns 0, -ENOMEM, or -ENAMETOOLONG for the socket's path. */
+int media_create(struct media **out, const struct media_conf *conf);
+
+/* Begins to attach and never gives up. 'ops' is borrowed for the life of 'media'. Once. */
+void media_start(struct media *media, const struct media_ops *ops, void *user);
+
+/* Detaches; callbacks that are due get -ECONNRESET. NULL is a no-op. */
+void media_destroy(struct media *media);
+
+void media_status(const struct media *media, struct media_status *out);
+void media_counts(const struct media *media, struct media_counts *out);
+
+/* The header of the contract, checked and copied when it was attached: devices and their
+ * addresses, capacities, names of the counters. NULL if not attached. Borrowed until the
+ * dataplane goes away. */
+const struct abi_shm *media_info(const struct media *media);
+
+/* Opens an object. The handle in 'conf' (borrowed) is ignored and the one given out is
+ * stored to 'handle'. done may be NULL. If the answer is an error the object is gone and
+ * its handle stale when 'done' is called. -ENOSPC if all slots are in use. */
+int media_peer_open(struct media *media, const struct vault_peer_conf *conf,
+                    media_done *done, void *arg, uint64_t *handle);
+int media_stream_open(struct media *media, const struct vault_stream_conf *conf,
+                      media_done *done, void *arg, uint64_t *handle);
+int media_sub_open(struct media *media, const struct vault_sub_conf *conf, media_done *done,
+                   void *arg, uint64_t *handle);
+
+/* Changes a peer. The vault holds the new state when the call returns. */
+int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *paths,
+                         uint8_t n_paths, uint8_t selected, media_done *done, void *arg);
+int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_keys *keys,
+                        media_done *done, void *arg);
+
+int media_stream_set_paused(struct media *media, uint64_t stream, bool paused,
+                            media_done *done, void *arg);
+int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_done *done,
+                         void *arg);
+
+/* Asks the stream's publisher for a key frame. */
+int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done,
+                          void *arg);
+
+/* Closes an object: subscriptions before their stream, streams before their peer. The
+ * handle is stale at once; the record is wiped and its slot free after the answer. Never
+ * -EAGAIN. If the dataplane answers that the object is still in use, it is open again. */
+int media_close(struct media *media, enum media_kind kind, uint64_t handle,
+                media_done *done, void *arg);
+
+/* Answered when lane 'lane' has done all that was commanded before. */
+int media_ping(struct media *media, uint32_t lane, media_done *done, void *arg);
+
+/* Sends a datagram on 'path' (both borrowed). -EAGAIN if the ring is full: it is lost, as
+ * datagrams may be. -EMSGSIZE if it is too long. */
+int media_send(struct media *media, const struct path *path, enum abi_datagram_kind kind,
+               const void *data, size_t len);
+
+/* Counters. -EAGAIN if the lane could not be caught at rest; -EINVAL for no such lane;
+ * -ENOENT while the dataplane has no counters for the handle. */
+int media_lane_counts(const struct media *media, uint32_t lane,
+                      struct abi_lane_counts *out);
+int media_peer_stats(const struct media *media, uint64_t peer, struct abi_peer_stats *out);
+int media_stream_stats(const struct media *media, uint64_t stream,
+                       struct abi_stream_stats *out);
+int media_sub_stats(const struct media *media, uint64_t sub, struct abi_sub_stats *out);
+
+/* The handle of the open object in slot 'index', or HANDLE_NONE; for listings. */
+uint64_t media_handle_at(const struct media *media, enum media_kind kind, uint32_t index);
+
+#endif

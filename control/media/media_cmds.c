@@ -1,0 +1,144 @@
+#include "media/media_cmds.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+enum { NO_CMD = UINT32_MAX };
+
+int media_cmds_init(struct media_cmds *cmds, uint32_t n_closings)
+{
+    uint32_t tag = cmds->next_tag;
+
+    memset(cmds, 0, sizeof(*cmds));
+    cmds->next_tag = tag; /* an answer to a command of another life finds nothing */
+    cmds->reserved = n_closings;
+    cmds->n = MEDIA_MAX_COMMANDS + n_closings;
+    cmds->cmd = calloc(cmds->n, sizeof(*cmds->cmd));
+    if (cmds->cmd == NULL) {
+        cmds->n = 0;
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < cmds->n; i++) {
+        cmds->cmd[i].next = i + 1 < cmds->n ? i + 1 : NO_CMD;
+    }
+    for (uint32_t i = 0; i < ABI_MAX_LANES; i++) {
+        cmds->queues[i] = (struct media_queue){.first = NO_CMD, .last = NO_CMD};
+    }
+    return 0;
+}
+
+void media_cmds_fini(struct media_cmds *cmds)
+{
+    free(cmds->cmd);
+    cmds->cmd = NULL;
+    cmds->n = 0;
+    cmds->n_used = 0;
+}
+
+bool media_cmds_room(const struct media_cmds *cmds, bool closing)
+{
+    return cmds->n_used < cmds->n - (closing ? 0 : cmds->reserved);
+}
+
+void media_wake(const struct media_rings *rings)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&rings->lane->dp_sleeping, memory_order_relaxed) != 0) {
+        (void)eventfd_write(rings->doorbell, 1);
+    }
+}
+
+/* False if the ring is full. */
+static bool cmd_to_ring(struct media_cmds *cmds, struct media_rings *rings, uint32_t i)
+{
+    struct media_cmd *cmd = &cmds->cmd[i];
+    struct abi_cmd *slot = ring_reserve(&rings->cmd);
+
+    if (slot == NULL) {
+        return false;
+    }
+    *slot = (struct abi_cmd){
+        .cookie = (uint64_t)cmd->tag << 32 | i, .handle = cmd->handle, .op = cmd->op};
+    cmd->in_ring = true;
+    ring_commit(&rings->cmd);
+    return true;
+}
+
+void media_cmds_push(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane,
+                     enum abi_op op, uint64_t handle, media_done *done, void *arg)
+{
+    struct media_queue *queue = &cmds->queues[lane];
+    uint32_t i = cmds->first_free;
+    struct media_cmd *cmd = &cmds->cmd[i];
+
+    cmds->first_free = cmd->next;
+    cmds->n_used++;
+    *cmd = (struct media_cmd){.handle = handle,
+                              .op = op,
+                              .tag = cmds->next_tag++,
+                              .next = NO_CMD,
+                              .lane = lane,
+                              .done = done,
+                              .arg = arg};
+    if (queue->first == NO_CMD && cmd_to_ring(cmds, rings, i)) {
+        media_wake(rings);
+        return;
+    }
+    if (queue->first == NO_CMD) {
+        queue->first = i;
+    } else {
+        cmds->cmd[queue->last].next = i;
+    }
+    queue->last = i;
+}
+
+void media_cmds_flush(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane)
+{
+    struct media_queue *queue = &cmds->queues[lane];
+    bool any = false;
+
+    while (queue->first != NO_CMD && cmd_to_ring(cmds, rings, queue->first)) {
+        queue->first = cmds->cmd[queue->first].next;
+        any = true;
+    }
+    if (any) {
+        media_wake(rings);
+    }
+}
+
+static void cmd_free(struct media_cmds *cmds, uint32_t i, struct media_cmd *out)
+{
+    *out = cmds->cmd[i];
+    cmds->cmd[i].op = 0;
+    cmds->cmd[i].next = cmds->first_free;
+    cmds->first_free = i;
+    cmds->n_used--;
+}
+
+bool media_cmds_take(struct media_cmds *cmds, uint32_t lane, uint64_t cookie,
+                     struct media_cmd *out)
+{
+    uint32_t i = (uint32_t)cookie;
+
+    if (i >= cmds->n || cmds->cmd[i].op == 0 || !cmds->cmd[i].in_ring ||
+        cmds->cmd[i].tag != (uint32_t)(cookie >> 32) || cmds->cmd[i].lane != lane) {
+        return false;
+    }
+    cmd_free(cmds, i, out);
+    return true;
+}
+
+bool media_cmds_take_next(struct media_cmds *cmds, uint32_t *cursor, struct media_cmd *out)
+{
+    while (*cursor < cmds->n) {
+        uint32_t i = (*cursor)++;
+
+        if (cmds->cmd[i].op != 0) {
+            cmd_free(cmds, i, out);
+            return true;
+        }
+    }
+    return false;
+}

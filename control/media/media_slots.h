@@ -1,0 +1,51 @@
+/* Who has which slot of a fixed table: gives out handles (index and generation) and takes a
+ * slot back only when told that nobody holds it any more. Generations never start over, not
+ * even when the table is made anew for another dataplane.
+ *
+ * Pure but for its memory. */
+#ifndef KCS_MEDIA_MEDIA_SLOTS_H
+#define KCS_MEDIA_MEDIA_SLOTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sfu/base/handle.h"
+
+enum media_slot_state { SLOT_FREE, SLOT_OPEN, SLOT_CLOSING };
+
+struct media_slot {
+    uint32_t gen;   /* of its present or next life */
+    uint32_t next;  /* in the list of free ones, oldest first */
+    uint32_t state; /* enum media_slot_state */
+};
+
+struct media_slots {
+    struct media_slot *slot;
+    uint32_t n;
+    uint32_t first, last; /* free ones; UINT32_MAX none */
+    uint32_t max_gen;     /* the highest that was ever given out */
+    uint32_t floor;       /* max_gen at the reset: lives from before end here */
+};
+
+/* Makes 'n' free slots, whatever was there before. Returns 0 or -ENOMEM (then none). */
+int media_slots_reset(struct media_slots *slots, uint32_t n);
+void media_slots_fini(struct media_slots *slots);
+
+/* Takes the slot that is free for longest. Returns its handle, HANDLE_NONE if none is. */
+uint64_t media_slots_take(struct media_slots *slots);
+
+/* Marks the slot of 'handle', left by an earlier control, as closing; right after a reset,
+ * in ascending order of index, and never twice. False if there is no such slot. */
+bool media_slots_adopt(struct media_slots *slots, uint64_t handle);
+
+/* Puts free slots that were not adopted into the list; ends a reset. */
+void media_slots_ready(struct media_slots *slots);
+
+/* The slot that 'handle' names in 'state', or NULL. */
+struct media_slot *media_slots_find(const struct media_slots *slots, uint64_t handle,
+                                    enum media_slot_state state);
+
+/* Ends the life of 'handle'. */
+void media_slots_release(struct media_slots *slots, uint64_t handle);
+
+#endif
