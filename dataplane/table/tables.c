@@ -311,6 +311,7 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
 {
     uint32_t i = handle_index(handle);
     struct sub *sub = i < t->conf.n_subs ? &t->subs[i] : NULL;
+    struct stream_readers *readers = &stream->readers[lane];
     struct feedback_key key = {.peer = peer->index, .ssrc = ssrc};
 
     *err = slot_err(handle, t->conf.n_subs, sub != NULL ? sub->handle : 0);
@@ -325,10 +326,20 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
         *err = -ENOSPC;
         return NULL;
     }
-    *err = sublist_add(&stream->readers[lane].subs, &t->chunks, sub, &sub->at);
+    *err = sublist_add(&readers->subs, &t->chunks, sub, &sub->at);
     if (*err != 0) {
         (void)rte_hash_del_key(t->feedback, &key);
         return NULL;
+    }
+    if (readers->subs.n == 1) {
+        /* What came while nobody read is nobody's loss, and the place was of no list. */
+        readers->next_pos = stream_ring_head(&stream->ring);
+        readers->at = sublist_start(&readers->subs);
+    }
+    if (stream->readers[lane].subs.n == 1) {
+        /* Nobody followed the ring here: what it holds was missed by nobody. */
+        stream->readers[lane].next_pos = stream_ring_head(&stream->ring);
+        stream->readers[lane].at = sublist_start(&stream->readers[lane].subs);
     }
     sub->handle = handle;
     sub->index = i;
