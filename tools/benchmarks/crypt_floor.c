@@ -15,10 +15,8 @@ enum {
     BUFFER = 2048,
     RING = 64, /* destination buffers: fit the second cache level, as a burst's do */
     AHEAD = 2,
-    BURST = 32,
-    RUNS = 9
+    BURST = 32
 };
-#define VALID_RATIO 1.4
 
 struct floor_key {
     union {
@@ -32,7 +30,8 @@ struct floor_key {
     uint8_t salt[16];
 } __attribute__((aligned(64)));
 
-struct bench {
+struct crypt_floor {
+    enum crypt_floor_profile profile;
     IMB_MGR *mgr;
     struct floor_key *keys;
     size_t keys_bytes;
@@ -45,9 +44,9 @@ struct bench {
     uint8_t ring[RING][BUFFER];
 };
 
-static uint8_t *next_buffer(struct bench *bench)
+static uint8_t *next_buffer(struct crypt_floor *floor)
 {
-    return bench->ring[bench->ring_at++ % RING];
+    return floor->ring[floor->ring_at++ % RING];
 }
 
 static void put(uint8_t *p, uint64_t v, unsigned len)
@@ -83,48 +82,48 @@ static void prefetch(const struct floor_key *key, size_t len)
     __builtin_prefetch(&key->next, 1);
 }
 
-static void run_gcm(struct bench *bench, unsigned n)
+static void run_gcm(struct crypt_floor *floor, unsigned n)
 {
-    const unsigned len = bench->size - HEADER;
+    const unsigned len = floor->size - HEADER;
 
-    for (unsigned i = 0, k = 0; i < n; i++, k = k + 1 == bench->n_keys ? 0 : k + 1) {
-        struct floor_key *key = &bench->keys[k];
-        uint8_t *dst = next_buffer(bench);
+    for (unsigned i = 0, k = 0; i < n; i++, k = k + 1 == floor->n_keys ? 0 : k + 1) {
+        struct floor_key *key = &floor->keys[k];
+        uint8_t *dst = next_buffer(floor);
         uint8_t iv[16];
 
-        prefetch(&bench->keys[(k + AHEAD) % bench->n_keys], sizeof(key->gcm));
+        prefetch(&floor->keys[(k + AHEAD) % floor->n_keys], sizeof(key->gcm));
         start_packet(key, k, dst, iv, 2);
-        IMB_AES128_GCM_ENC(bench->mgr, &key->gcm, &bench->gcm, dst + HEADER, bench->src,
-                           len, iv, dst, HEADER, dst + bench->size, 16);
+        IMB_AES128_GCM_ENC(floor->mgr, &key->gcm, &floor->gcm, dst + HEADER, floor->src,
+                           len, iv, dst, HEADER, dst + floor->size, 16);
     }
 }
 
-static void run_cm(struct bench *bench, unsigned n)
+static void run_cm(struct crypt_floor *floor, unsigned n)
 {
     for (unsigned i = 0, k = 0; i < n; i += BURST) {
-        for (unsigned b = 0; b < BURST; b++, k = k + 1 == bench->n_keys ? 0 : k + 1) {
-            struct floor_key *key = &bench->keys[k];
-            IMB_JOB *job = &bench->jobs[b];
-            uint8_t *dst = next_buffer(bench);
+        for (unsigned b = 0; b < BURST; b++, k = k + 1 == floor->n_keys ? 0 : k + 1) {
+            struct floor_key *key = &floor->keys[k];
+            IMB_JOB *job = &floor->jobs[b];
+            uint8_t *dst = next_buffer(floor);
 
-            prefetch(&bench->keys[(k + BURST) % bench->n_keys], sizeof(key->cm));
-            start_packet(key, k, dst, bench->ivs[b], 4);
-            memset(dst + bench->size, 0, 4); /* the ROC, where the tag goes */
+            prefetch(&floor->keys[(k + BURST) % floor->n_keys], sizeof(key->cm));
+            start_packet(key, k, dst, floor->ivs[b], 4);
+            memset(dst + floor->size, 0, 4); /* the ROC, where the tag goes */
             job->enc_keys = key->cm.aes;
             job->dec_keys = key->cm.aes;
-            job->src = bench->src;
+            job->src = floor->src;
             job->dst = dst + HEADER;
             job->u.HMAC._hashed_auth_key_xor_ipad = key->cm.ipad;
             job->u.HMAC._hashed_auth_key_xor_opad = key->cm.opad;
         }
-        IMB_SUBMIT_CIPHER_BURST_NOCHECK(bench->mgr, bench->jobs, BURST, IMB_CIPHER_CNTR,
+        IMB_SUBMIT_CIPHER_BURST_NOCHECK(floor->mgr, floor->jobs, BURST, IMB_CIPHER_CNTR,
                                         IMB_DIR_ENCRYPT, IMB_KEY_128_BYTES);
         for (unsigned b = 0; b < BURST; b++) {
-            bench->jobs[b].src = bench->jobs[b].dst - HEADER;
+            floor->jobs[b].src = floor->jobs[b].dst - HEADER;
         }
-        IMB_SUBMIT_HASH_BURST_NOCHECK(bench->mgr, bench->jobs, BURST, IMB_AUTH_HMAC_SHA_1);
+        IMB_SUBMIT_HASH_BURST_NOCHECK(floor->mgr, floor->jobs, BURST, IMB_AUTH_HMAC_SHA_1);
         for (unsigned b = 0; b < BURST; b++) {
-            memcpy(bench->jobs[b].dst - HEADER + bench->size, bench->tags[b], 10);
+            memcpy(floor->jobs[b].dst - HEADER + floor->size, floor->tags[b], 10);
         }
     }
 }
@@ -155,103 +154,81 @@ static double cpu_ns(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-static double timed(struct bench *bench, enum crypt_floor_profile profile, unsigned n_keys,
-                    unsigned n_packets)
+double crypt_floor_round(struct crypt_floor *floor, unsigned n_keys, unsigned n_packets)
 {
     const unsigned n = (n_packets + BURST - 1) / BURST * BURST;
     double start;
 
-    bench->n_keys = n_keys;
+    floor->n_keys = n_keys;
     start = cpu_ns();
-    if (profile == CRYPT_FLOOR_GCM128) {
-        run_gcm(bench, n);
+    if (floor->profile == CRYPT_FLOOR_GCM128) {
+        run_gcm(floor, n);
     } else {
-        run_cm(bench, n);
+        run_cm(floor, n);
     }
     return (cpu_ns() - start) / n;
 }
 
-static void bench_destroy(struct bench *bench)
+void crypt_floor_destroy(struct crypt_floor *floor)
 {
-    if (bench == NULL) {
+    if (floor == NULL) {
         return;
     }
-    if (bench->mgr != NULL) {
-        free_mb_mgr(bench->mgr);
+    if (floor->mgr != NULL) {
+        free_mb_mgr(floor->mgr);
     }
-    if (bench->keys != NULL) {
-        munmap(bench->keys, bench->keys_bytes);
+    if (floor->keys != NULL) {
+        munmap(floor->keys, floor->keys_bytes);
     }
-    free(bench);
+    free(floor);
 }
 
-static int bench_create(struct bench **out, enum crypt_floor_profile profile,
-                        unsigned n_keys, unsigned size)
+int crypt_floor_create(struct crypt_floor **out, enum crypt_floor_profile profile,
+                       unsigned n_keys, unsigned size)
 {
-    struct bench *bench = aligned_alloc(64, (sizeof(*bench) + 63) / 64 * 64);
+    struct crypt_floor *floor;
     IMB_ARCH arch;
 
-    if (bench == NULL) {
+    if (n_keys == 0 || size <= HEADER || size > SIZE_MAX_BYTES) {
+        return -EINVAL;
+    }
+    floor = aligned_alloc(64, (sizeof(*floor) + 63) / 64 * 64);
+    if (floor == NULL) {
         return -ENOMEM;
     }
-    memset(bench, 0, sizeof(*bench));
-    bench->size = size;
-    bench->keys_bytes = n_keys * sizeof(struct floor_key);
-    bench->keys = mmap(NULL, bench->keys_bytes, PROT_READ | PROT_WRITE,
+    memset(floor, 0, sizeof(*floor));
+    floor->profile = profile;
+    floor->size = size;
+    floor->keys_bytes = n_keys * sizeof(struct floor_key);
+    floor->keys = mmap(NULL, floor->keys_bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    bench->mgr = alloc_mb_mgr(0);
-    if (bench->keys == MAP_FAILED || bench->mgr == NULL) {
-        bench->keys = bench->keys == MAP_FAILED ? NULL : bench->keys;
-        bench_destroy(bench);
+    floor->mgr = alloc_mb_mgr(0);
+    if (floor->keys == MAP_FAILED || floor->mgr == NULL) {
+        floor->keys = floor->keys == MAP_FAILED ? NULL : floor->keys;
+        crypt_floor_destroy(floor);
         return -ENOMEM;
     }
-    madvise(bench->keys, bench->keys_bytes, MADV_HUGEPAGE);
-    init_mb_mgr_auto(bench->mgr, &arch);
-    if (imb_get_errno(bench->mgr) != 0) {
-        bench_destroy(bench);
+    madvise(floor->keys, floor->keys_bytes, MADV_HUGEPAGE);
+    init_mb_mgr_auto(floor->mgr, &arch);
+    if (imb_get_errno(floor->mgr) != 0) {
+        crypt_floor_destroy(floor);
         return -ENOTSUP;
     }
     for (unsigned i = 0; i < n_keys; i++) {
-        make_key(bench->mgr, profile, &bench->keys[i]);
+        make_key(floor->mgr, profile, &floor->keys[i]);
     }
     for (unsigned b = 0; b < BURST; b++) {
-        bench->jobs[b] = (IMB_JOB){.cipher_mode = IMB_CIPHER_CNTR,
+        floor->jobs[b] = (IMB_JOB){.cipher_mode = IMB_CIPHER_CNTR,
                                    .cipher_direction = IMB_DIR_ENCRYPT,
                                    .hash_alg = IMB_AUTH_HMAC_SHA_1,
                                    .key_len_in_bytes = IMB_KEY_128_BYTES,
-                                   .iv = bench->ivs[b],
+                                   .iv = floor->ivs[b],
                                    .iv_len_in_bytes = 16,
                                    .msg_len_to_cipher_in_bytes = size - HEADER,
                                    .msg_len_to_hash_in_bytes = size + 4,
-                                   .auth_tag_output = bench->tags[b],
+                                   .auth_tag_output = floor->tags[b],
                                    .auth_tag_output_len_in_bytes = 12};
     }
-    *out = bench;
-    return 0;
-}
-
-int crypt_floor_measure(enum crypt_floor_profile profile, unsigned n_keys, unsigned size,
-                        unsigned n_packets, struct crypt_floor *out)
-{
-    struct bench *bench;
-    int err;
-
-    if (n_keys == 0 || n_packets == 0 || size <= HEADER || size > SIZE_MAX_BYTES) {
-        return -EINVAL;
-    }
-    err = bench_create(&bench, profile, n_keys, size);
-    if (err != 0) {
-        return err;
-    }
-    /* The two loops take turns, so that a change of clock rate meets both. */
-    for (unsigned run = 0; run < RUNS; run++) {
-        const double many = timed(bench, profile, n_keys, n_packets);
-        const double one = timed(bench, profile, 1, n_packets);
-
-        out->ns = run == 0 || many < out->ns ? many : out->ns;
-        out->one_key_ns = run == 0 || one < out->one_key_ns ? one : out->one_key_ns;
-    }
-    out->valid = out->ns <= VALID_RATIO * out->one_key_ns;
-    bench_destroy(bench);
+    *out = floor;
     return 0;
 }

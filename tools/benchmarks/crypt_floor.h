@@ -10,25 +10,29 @@
 #ifndef BENCHMARKS_CRYPT_FLOOR_H
 #define BENCHMARKS_CRYPT_FLOOR_H
 
-#include <stdbool.h>
-
 enum crypt_floor_profile { CRYPT_FLOOR_GCM128, CRYPT_FLOOR_CM80 };
 
-struct crypt_floor {
-    double ns;         /* a packet, n_keys keys in turn */
-    double one_key_ns; /* the same loop with one key: nothing misses the caches */
-    bool valid;        /* ns <= 1.4 one_key_ns: it is the cipher's cost, not memory's */
-};
+struct crypt_floor;
 
-/* Measures for some seconds at most; CPU time of the calling thread, the best of 9 runs.
+/* Keys and buffers of a floor.
  *
- * n_keys     1 or more
- * size       bytes of the RTP packet before the tag, 13 to 1900
- * n_packets  of one run; 20,000 or more give steady numbers
+ * out     filled
+ * n_keys  1 or more
+ * size    bytes of the RTP packet before the tag, 13 to 1900
  *
  * Returns 0, -EINVAL for a number out of range, -ENOMEM, or -ENOTSUP if the CPU lacks what
  * ipsec-mb needs. */
-int crypt_floor_measure(enum crypt_floor_profile profile, unsigned n_keys, unsigned size,
-                        unsigned n_packets, struct crypt_floor *out);
+int crypt_floor_create(struct crypt_floor **out, enum crypt_floor_profile profile,
+                       unsigned n_keys, unsigned size);
+void crypt_floor_destroy(struct crypt_floor *floor); /* NULL is a no-op */
+
+/* Encrypts 'n_packets' (1 or more) to the first 'n_keys' keys in turn: as many as were
+ * created, or 1 for a loop in which nothing misses the caches. Returns nanoseconds a packet
+ * of the calling thread's CPU time; rounds of 20,000 or more give steady numbers. */
+double crypt_floor_round(struct crypt_floor *floor, unsigned n_keys, unsigned n_packets);
+
+/* The floor says what the cipher costs, not what memory costs, as long as many keys cost at
+ * most this many times one key. */
+#define CRYPT_FLOOR_VALID_RATIO 1.4
 
 #endif

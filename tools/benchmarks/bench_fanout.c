@@ -1,0 +1,242 @@
+/* tools/bench fanout: what it costs to forward a packet to one subscriber more, through
+ * every stage of the dataplane, beside the bare loop over ipsec-mb with as many keys and
+ * packets as large. Both take turns in one run, and medians are told, since the machine may
+ * do other things meanwhile. */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "benchmarks/crypt_floor.h"
+#include "benchmarks/fanout.h"
+
+enum {
+    ROUNDS = 25,
+    ROUND_FORWARDS = 60000, /* about, of one round */
+    EXIT_USAGE = 2
+};
+
+struct options {
+    unsigned subscribers, size;
+    bool cm80, json, stages;
+};
+
+struct samples {
+    double ours[ROUNDS], floor[ROUNDS], one_key[ROUNDS];
+    double stages[N_FANOUT_STAGES][ROUNDS];
+};
+
+struct result {
+    double ns, floor_ns, one_key_ns;
+    bool floor_valid;
+    double stages[N_FANOUT_STAGES];
+};
+
+static const char *const stage_names[N_FANOUT_STAGES] = {
+    [FANOUT_INGRESS] = "ingress", [FANOUT_ROUTE] = "route", [FANOUT_REWRITE] = "rewrite",
+    [FANOUT_PROTECT] = "protect", [FANOUT_TX] = "tx",
+};
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(double *values)
+{
+    qsort(values, ROUNDS, sizeof(*values), by_value);
+    return values[ROUNDS / 2];
+}
+
+static int measure(const struct options *o, struct fanout *fanout,
+                   struct crypt_floor *floor, struct result *out, char *err, size_t err_cap)
+{
+    const unsigned want = ROUND_FORWARDS / o->subscribers;
+    const unsigned n = want < 1 ? 1 : want > FANOUT_PACKETS_MAX ? FANOUT_PACKETS_MAX : want;
+    struct samples s;
+    double inside[N_FANOUT_STAGES] = {0};
+    double unused;
+    int e = fanout_verify(fanout, err, err_cap);
+
+    if (e == 0) {
+        e = fanout_round(fanout, n, &unused, NULL, err, err_cap); /* warms up */
+    }
+    for (unsigned r = 0; r < ROUNDS && e == 0; r++) {
+        s.floor[r] = crypt_floor_round(floor, o->subscribers, ROUND_FORWARDS);
+        e = fanout_round(fanout, n, &s.ours[r], o->stages ? inside : NULL, err, err_cap);
+        s.one_key[r] = crypt_floor_round(floor, 1, ROUND_FORWARDS);
+        for (unsigned i = 0; i < N_FANOUT_STAGES; i++) {
+            s.stages[i][r] = inside[i];
+        }
+    }
+    if (e != 0) {
+        return e;
+    }
+    out->ns = median(s.ours);
+    out->floor_ns = median(s.floor);
+    out->one_key_ns = median(s.one_key);
+    out->floor_valid = out->floor_ns <= CRYPT_FLOOR_VALID_RATIO * out->one_key_ns;
+    for (unsigned i = 0; i < N_FANOUT_STAGES; i++) {
+        out->stages[i] = median(s.stages[i]);
+    }
+    return 0;
+}
+
+static void print_json(const struct options *o, const struct result *r)
+{
+    (void)printf("{\"subscribers\": %u, \"size\": %u, \"profile\": \"%s\", "
+                 "\"forwards_per_s\": %.0f, \"ns_per_forward\": %.1f, "
+                 "\"floor_ns\": %.1f, \"one_key_ns\": %.1f, \"floor_valid\": %s, "
+                 "\"ratio\": %.3f",
+                 o->subscribers, o->size, o->cm80 ? "cm80" : "gcm128", 1e9 / r->ns, r->ns,
+                 r->floor_ns, r->one_key_ns, r->floor_valid ? "true" : "false",
+                 r->floor_ns / r->ns);
+    for (unsigned i = 0; i < N_FANOUT_STAGES && o->stages; i++) {
+        (void)printf("%s\"%s\": %.1f", i == 0 ? ", \"stages_ns\": {" : ", ", stage_names[i],
+                     r->stages[i]);
+    }
+    (void)printf("%s}\n", o->stages ? "}" : "");
+}
+
+static void print_table(const struct options *o, const struct result *r)
+{
+    (void)printf("%u subscribers, %u bytes, %s\n\n", o->subscribers, o->size,
+                 o->cm80 ? "AES-CM-128 HMAC-SHA1-80" : "AEAD-AES-128-GCM");
+    (void)printf("forwards a second   %10.0f   of one lane\n", 1e9 / r->ns);
+    (void)printf("a forward           %10.1f ns\n", r->ns);
+    (void)printf("bare ipsec-mb       %10.1f ns   the floor, %u keys\n", r->floor_ns,
+                 o->subscribers);
+    (void)printf("the same, one key   %10.1f ns%s\n", r->one_key_ns,
+                 r->floor_valid ? ""
+                                : "   the floor is memory's, not the cipher's: no mark");
+    (void)printf("ratio               %10.3f      floor / ours\n", r->floor_ns / r->ns);
+    for (unsigned i = 0; i < N_FANOUT_STAGES && o->stages; i++) {
+        (void)printf("%s  %-17s %10.1f ns\n", i == 0 ? "\nwhere it goes\n" : "",
+                     stage_names[i], r->stages[i]);
+    }
+}
+
+static void usage(FILE *to)
+{
+    (void)fprintf(to,
+                  "usage: tools/bench fanout [--subscribers N] [--size B] "
+                  "[--profile gcm128|cm80] [--stages] [--json]\n\n"
+                  "  --subscribers N   1 to %d (1000)\n"
+                  "  --size B          bytes of the RTP packet before the tag, %d to %d "
+                  "(1200)\n"
+                  "  --profile P       gcm128 or cm80 (gcm128)\n"
+                  "  --stages          also where the time goes; costs some ns itself\n"
+                  "  --json            one line of JSON\n",
+                  FANOUT_SUBS_MAX, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX);
+}
+
+static bool parse_number(const char *what, const char *text, unsigned min, unsigned max,
+                         unsigned *out)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < min || n > max) {
+        (void)fprintf(stderr, "%s: '%s' is not a number from %u to %u\n", what, text, min,
+                      max);
+        return false;
+    }
+    *out = (unsigned)n;
+    return true;
+}
+
+static bool parse_profile(const char *text, bool *cm80)
+{
+    *cm80 = strcmp(text, "cm80") == 0;
+    if (!*cm80 && strcmp(text, "gcm128") != 0) {
+        (void)fprintf(stderr, "--profile: '%s' is neither gcm128 nor cm80\n", text);
+        return false;
+    }
+    return true;
+}
+
+/* Returns -1 to go on, or the exit code. */
+static int parse(struct options *o, int argc, char **argv)
+{
+    static const struct option longs[] = {{"subscribers", required_argument, NULL, 'n'},
+                                          {"size", required_argument, NULL, 's'},
+                                          {"profile", required_argument, NULL, 'p'},
+                                          {"stages", no_argument, NULL, 'S'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    bool ok = true;
+    int c;
+
+    while (ok && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+        switch (c) {
+        case 'n':
+            ok = parse_number("--subscribers", optarg, 1, FANOUT_SUBS_MAX, &o->subscribers);
+            break;
+        case 's':
+            ok = parse_number("--size", optarg, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX, &o->size);
+            break;
+        case 'p':
+            ok = parse_profile(optarg, &o->cm80);
+            break;
+        case 'S':
+            o->stages = true;
+            break;
+        case 'j':
+            o->json = true;
+            break;
+        case 'h':
+            usage(stdout);
+            return 0;
+        default:
+            usage(stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (ok && optind < argc) {
+        (void)fprintf(stderr, "'%s' is not an option\n", argv[optind]);
+        ok = false;
+    }
+    return ok ? -1 : EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.subscribers = 1000, .size = 1200};
+    struct crypt_floor *floor = NULL;
+    struct fanout *fanout = NULL;
+    struct result result;
+    char err[256] = "";
+    int code = parse(&o, argc, argv);
+    int e;
+
+    if (code >= 0) {
+        return code;
+    }
+    e = crypt_floor_create(&floor, o.cm80 ? CRYPT_FLOOR_CM80 : CRYPT_FLOOR_GCM128,
+                           o.subscribers, o.size);
+    if (e != 0) {
+        (void)snprintf(err, sizeof(err), "the bare ipsec-mb loop: %s", strerror(-e));
+    } else {
+        e = fanout_create(&fanout,
+                          o.cm80 ? CRYPT_AES128_CM_SHA1_80 : CRYPT_AEAD_AES_128_GCM,
+                          o.subscribers, o.size, err, sizeof(err));
+    }
+    if (e == 0) {
+        e = measure(&o, fanout, floor, &result, err, sizeof(err));
+    }
+    if (e != 0) {
+        (void)fprintf(stderr, "fanout: %s\n", err);
+    } else if (o.json) {
+        print_json(&o, &result);
+    } else {
+        print_table(&o, &result);
+    }
+    fanout_destroy(fanout);
+    crypt_floor_destroy(floor);
+    return e == 0 ? 0 : 1;
+}

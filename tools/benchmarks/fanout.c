@@ -1,0 +1,521 @@
+/* See fanout.h. Peer 0 publishes; subscriber i is peer i + 1 and subscription i. */
+#include "benchmarks/fanout.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <x86intrin.h>
+
+#include "io/port_mem.h"
+#include "sfu/base/bytes.h"
+#include "sfu/base/handle.h"
+#include "sfu/wire/rtp_ext.h"
+#include "stage/protect.h"
+#include "stage/rewrite.h"
+#include "stage/route.h"
+#include "worker/command.h"
+#include "worker/pipeline.h"
+#include "worker/shared.h"
+
+enum {
+    SSRC_IN = 0x50000001,
+    SSRC_OUT = 0x60000000, /* of subscription 0 */
+    PT_IN = 96,
+    PT_OUT = 101,
+    HDR_LEN = 28, /* fixed header, and three extensions in 16 bytes */
+    OUTER_LEN = 42,
+    PACKET_BYTES = 1536,
+    LOOP_BURSTS = 32, /* of fan-out in one turn of the product's loop */
+    SAMPLE_MAX = 64,  /* subscribers whose packets are looked at */
+    VERIFY_PACKETS = 8
+};
+
+struct fanout {
+    struct lane lane;
+    struct pipeline pipe;
+    struct io *io;
+    struct shared shared;
+    struct tables tables;
+    void *memory; /* of the tables */
+    size_t memory_bytes;
+    unsigned n_subs, size;
+    enum crypt_profile profile;
+    uint64_t next; /* publisher's next index */
+    uint64_t n_sent;
+    struct crypt_ctx *publisher;
+    struct crypt_key publisher_key;
+    struct port_mem_packet packets[FANOUT_PACKETS_MAX];
+    uint8_t bytes[FANOUT_PACKETS_MAX][PACKET_BYTES];
+    uint8_t noise[PACKET_BYTES];
+    bool io_open, shared_open;
+};
+
+static int fail(char *err, size_t cap, int code, const char *what)
+{
+    (void)snprintf(err, cap, "%s: %s", what, strerror(-code));
+    return code;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    (void)clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t lane_clock_us(void)
+{
+    return clock_ns(CLOCK_MONOTONIC) / 1000;
+}
+
+/* ---- peers, stream, subscriptions ---- */
+
+static int apply(struct fanout *f, uint32_t op, uint32_t index)
+{
+    const struct abi_cmd cmd = {.op = op, .handle = handle_make(index, 1)};
+
+    return command_apply(&f->lane, f->io, &f->shared.vault, &cmd);
+}
+
+/* 10.x.y.z and a port, all different. */
+static struct path peer_path(const struct fanout *f, uint32_t i)
+{
+    const uint8_t ip[4] = {10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i};
+    struct path path = {.family = 4, .remote_port = (uint16_t)(20000 + i % 40000)};
+
+    path_map_v4(path.remote_ip, ip);
+    memcpy(path.local_ip, io_device(f->io, 0)->addrs[0].ip, sizeof(path.local_ip));
+    path.local_port = io_device(f->io, 0)->media_port;
+    memcpy(path.remote_mac, (const uint8_t[6]){2, 0, 0, 0, 0, 2}, 6);
+    return path;
+}
+
+static int open_peer(struct fanout *f, uint32_t i)
+{
+    struct vault_peer_conf conf = {.handle = handle_make(i, 1),
+                                   .profile = f->profile,
+                                   .n_paths = 1,
+                                   .ufrag_len = 4,
+                                   .pwd_len = 22};
+
+    if (getrandom(conf.rx_key, 16, 0) != 16 || getrandom(conf.tx_key, 16, 0) != 16 ||
+        getrandom(conf.rx_salt, 14, 0) != 14 || getrandom(conf.tx_salt, 14, 0) != 14) {
+        return -EIO;
+    }
+    conf.paths[0] = peer_path(f, i);
+    vault_peer_write(&f->shared.vault.peers[i], &conf);
+    return apply(f, ABI_OP_PEER_OPEN, i);
+}
+
+static int open_stream(struct fanout *f)
+{
+    struct vault_stream_conf conf = {.handle = handle_make(0, 1),
+                                     .peer = handle_make(0, 1),
+                                     .clock_hz = 90000,
+                                     .ssrc = SSRC_IN,
+                                     .kind = ABI_VIDEO,
+                                     .codec = ABI_CODEC_VP8,
+                                     .pt = PT_IN};
+
+    conf.ext_id[ABI_EXT_MID] = 4; /* other ids than the router's */
+    conf.ext_id[ABI_EXT_ABS_SEND_TIME] = 2;
+    conf.ext_id[ABI_EXT_TRANSPORT_CC] = 3;
+    vault_stream_write(&f->shared.vault.streams[0], &conf);
+    return apply(f, ABI_OP_STREAM_OPEN, 0);
+}
+
+static int open_sub(struct fanout *f, uint32_t i)
+{
+    struct vault_sub_conf conf = {.handle = handle_make(i, 1),
+                                  .stream = handle_make(0, 1),
+                                  .peer = handle_make(i + 1, 1),
+                                  .ssrc = SSRC_OUT + i,
+                                  .pt = PT_OUT,
+                                  .mid_len = 1,
+                                  .mid = "7"};
+
+    conf.ext_on[ABI_EXT_MID] = 1;
+    conf.ext_on[ABI_EXT_ABS_SEND_TIME] = 1;
+    conf.ext_on[ABI_EXT_TRANSPORT_CC] = 1;
+    vault_sub_write(&f->shared.vault.subs[i], &conf);
+    return apply(f, ABI_OP_SUB_OPEN, i);
+}
+
+static int open_all(struct fanout *f, char *err, size_t err_cap)
+{
+    struct vault_peer_conf conf;
+    int e = 0;
+
+    for (uint32_t i = 0; i <= f->n_subs && e == 0; i++) {
+        e = open_peer(f, i);
+    }
+    if (e == 0) {
+        e = open_stream(f);
+    }
+    for (uint32_t i = 0; i < f->n_subs && e == 0; i++) {
+        e = open_sub(f, i);
+    }
+    if (e == 0) {
+        e = vault_peer_read(&f->shared.vault.peers[0], &conf);
+    }
+    if (e == 0) {
+        e = crypt_key_init(f->publisher, &f->publisher_key, f->profile, conf.rx_key,
+                           conf.rx_salt, true);
+    }
+    return e == 0 ? 0 : fail(err, err_cap, e, "peers and subscriptions");
+}
+
+/* ---- memory, device, lane ---- */
+
+static int make_tables(struct fanout *f)
+{
+    const struct tables_conf conf = {.n_peers = f->n_subs + 1,
+                                     .n_streams = 1,
+                                     .n_subs = f->n_subs,
+                                     .n_lanes = 1,
+                                     .ring_bytes = 4 << 20};
+
+    f->memory_bytes = tables_bytes(&conf);
+    f->memory = mmap(NULL, f->memory_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (f->memory == MAP_FAILED) {
+        f->memory = NULL;
+        return -ENOMEM;
+    }
+    return tables_init(&f->tables, &conf, f->memory, "bench");
+}
+
+static int open_parts(struct fanout *f, char *err, size_t err_cap)
+{
+    const struct io_conf conf = {
+        .devices = {"mem:eth"}, .n_devices = 1, .media_port = 7000, .n_lanes = 1};
+    struct crypt_ctx *crypt = NULL;
+    int e = io_create(&f->io, &conf, err, err_cap);
+
+    if (e != 0) {
+        return e;
+    }
+    e = shared_init(&f->shared, 1, f->n_subs + 1, 1, f->n_subs);
+    if (e != 0) {
+        return fail(err, err_cap, e, "shared memory");
+    }
+    f->shared_open = true;
+    e = make_tables(f);
+    if (e == 0) {
+        e = crypt_ctx_create(&f->publisher, CRYPT_IPSEC_MB);
+    }
+    if (e == 0) {
+        e = crypt_ctx_create(&crypt, CRYPT_IPSEC_MB);
+    }
+    if (e != 0) {
+        return fail(err, err_cap, e, "tables and SRTP");
+    }
+    lane_init(&f->lane, 0, &f->tables, crypt, io_pool(f->io), lane_clock_us());
+    f->pipe = (struct pipeline){.lane = &f->lane, .io = f->io};
+    return open_all(f, err, err_cap);
+}
+
+int fanout_create(struct fanout **out, enum crypt_profile profile, unsigned n_subs,
+                  unsigned size, char *err, size_t err_cap)
+{
+    struct fanout *f;
+    int e;
+
+    if (n_subs == 0 || n_subs > FANOUT_SUBS_MAX || size < FANOUT_SIZE_MIN ||
+        size > FANOUT_SIZE_MAX) {
+        return fail(err, err_cap, -EINVAL, "subscribers or size");
+    }
+    f = aligned_alloc(64, (sizeof(*f) + 63) / 64 * 64);
+    if (f == NULL) {
+        return fail(err, err_cap, -ENOMEM, "packets");
+    }
+    memset(f, 0, sizeof(*f));
+    f->n_subs = n_subs;
+    f->size = size;
+    f->profile = profile;
+    f->next = 1000;
+    for (unsigned i = 0; i < sizeof(f->noise); i++) {
+        f->noise[i] = (uint8_t)(rand() >> 7);
+    }
+    e = open_parts(f, err, err_cap);
+    if (e != 0) {
+        fanout_destroy(f);
+        return e;
+    }
+    *out = f;
+    return 0;
+}
+
+void fanout_destroy(struct fanout *f)
+{
+    if (f == NULL) {
+        return;
+    }
+    if (f->lane.tables != NULL) {
+        command_close_all(&f->lane);
+    }
+    crypt_key_wipe(&f->publisher_key);
+    crypt_ctx_destroy(f->publisher);
+    crypt_ctx_destroy(f->lane.crypt);
+    tables_fini(&f->tables);
+    if (f->memory != NULL) {
+        (void)munmap(f->memory, f->memory_bytes);
+    }
+    if (f->shared_open) {
+        shared_fini(&f->shared);
+    }
+    io_destroy(f->io);
+    free(f);
+}
+
+/* ---- the publisher ---- */
+
+/* The payload of the packet with this index: VP8, the first packet the start of a key
+ * frame, which is what subscriptions wait for. */
+static void write_payload(const struct fanout *f, uint64_t index, uint8_t *payload)
+{
+    bool first = index == 1000;
+
+    memcpy(payload, f->noise, f->size - HDR_LEN);
+    payload[0] = first ? 0x10 : 0x00;
+    payload[1] = 0;
+    store_be64(payload + 2, index);
+}
+
+static void write_packet(struct fanout *f, unsigned i)
+{
+    const struct rtp_hdr hdr = {.ssrc = SSRC_IN,
+                                .ts = (uint32_t)f->next * 90,
+                                .seq = (uint16_t)f->next,
+                                .pt = PT_IN,
+                                .has_ext = true};
+    struct wbytes w = wbytes_of(f->bytes[i], HDR_LEN);
+    uint8_t twcc[2], payload[PACKET_BYTES];
+    struct rtp_ext_writer ext;
+    struct crypt_op op = {.key = &f->publisher_key,
+                          .src = payload,
+                          .dst = f->bytes[i] + HDR_LEN,
+                          .index = f->next,
+                          .ssrc = SSRC_IN,
+                          .hdr_len = HDR_LEN,
+                          .len = (uint16_t)(f->size - HDR_LEN)};
+
+    rtp_write(&w, &hdr);
+    ext = rtp_ext_begin(&w, false);
+    store_be16(twcc, (uint16_t)f->next);
+    rtp_ext_put(&ext, 4, "0", 1);
+    rtp_ext_put(&ext, 2, "\0\0\0", 3);
+    rtp_ext_put(&ext, 3, twcc, 2);
+    rtp_ext_finish(&ext);
+    write_payload(f, f->next, payload);
+    (void)crypt_protect_burst(f->publisher, &op, 1);
+    f->packets[i] =
+        (struct port_mem_packet){.data = f->bytes[i],
+                                 .len = (uint16_t)(f->size + crypt_tag_len(f->profile)),
+                                 .path = peer_path(f, 0)};
+    f->next++;
+}
+
+/* ---- looking at what arrives ---- */
+
+struct verifier {
+    struct fanout *f;
+    struct crypt_ctx *ctx;
+    struct crypt_key keys[SAMPLE_MAX];
+    unsigned step; /* every step-th subscriber is looked at */
+    unsigned n_seen;
+    const char *wrong; /* the first thing that was */
+};
+
+/* Returns what is wrong with a frame, or NULL. 'sub' is its subscriber's number. */
+static const char *frame_wrong(struct verifier *v, const uint8_t *frame, unsigned len,
+                               uint32_t sub)
+{
+    const unsigned rtp_len = v->f->size + crypt_tag_len(v->f->profile);
+    const struct path path = peer_path(v->f, sub + 1);
+    uint8_t copy[PACKET_BYTES], plain[PACKET_BYTES], expected[PACKET_BYTES];
+    uint8_t mid_len = 0, twcc_len = 0;
+    const uint8_t *mid;
+    struct rtp_hdr hdr;
+    struct crypt_op op;
+
+    if (len != OUTER_LEN + rtp_len || load_be16(frame + 12) != 0x0800 ||
+        load_be16(frame + 36) != path.remote_port || load_be16(frame + 38) != rtp_len + 8) {
+        return "outer headers";
+    }
+    memcpy(copy, frame + OUTER_LEN, rtp_len);
+    if (rtp_parse(copy, rtp_len, &hdr) != 0 || hdr.ssrc != SSRC_OUT + sub ||
+        hdr.pt != PT_OUT || hdr.hdr_len != HDR_LEN) {
+        return "RTP header";
+    }
+    mid = rtp_ext_find(&hdr, EXT_MID, &mid_len);
+    if (mid == NULL || mid_len != 1 || *mid != '7' ||
+        rtp_ext_find(&hdr, EXT_TRANSPORT_CC, &twcc_len) == NULL) {
+        return "header extensions";
+    }
+    /* no roll-over yet: the first index is below 2^15 */
+    op = (struct crypt_op){.key = &v->keys[sub / v->step],
+                           .src = copy + HDR_LEN,
+                           .dst = plain,
+                           .index = hdr.seq,
+                           .ssrc = hdr.ssrc,
+                           .hdr_len = HDR_LEN,
+                           .len = (uint16_t)(rtp_len - HDR_LEN)};
+    if (crypt_unprotect_burst(v->ctx, &op, 1) != 1) {
+        return "authentication tag";
+    }
+    write_payload(v->f, hdr.ts / 90, expected);
+    return memcmp(plain, expected, v->f->size - HDR_LEN) != 0 ? "payload" : NULL;
+}
+
+static void on_tx_verify(void *arg, const struct pkt *pkt)
+{
+    struct verifier *v = arg;
+    uint32_t sub = (load_be32(pkt->data + 30) & 0xffffff) - 1;
+
+    v->f->n_sent++;
+    if (sub < v->f->n_subs && sub % v->step == 0) {
+        const char *wrong = frame_wrong(v, pkt->data, pkt->len, sub);
+
+        v->n_seen++;
+        v->wrong = v->wrong != NULL ? v->wrong : wrong;
+    }
+}
+
+static void on_tx_count(void *arg, const struct pkt *pkt)
+{
+    (void)pkt;
+    ((struct fanout *)arg)->n_sent++;
+}
+
+int fanout_verify(struct fanout *f, char *err, size_t err_cap)
+{
+    struct verifier *v = aligned_alloc(64, (sizeof(*v) + 63) / 64 * 64);
+    unsigned n_samples = 0;
+    double ns;
+    int e;
+
+    if (v == NULL) {
+        return fail(err, err_cap, -ENOMEM, "verification");
+    }
+    memset(v, 0, sizeof(*v));
+    v->f = f;
+    v->step = (f->n_subs + SAMPLE_MAX - 1) / SAMPLE_MAX;
+    e = crypt_ctx_create(&v->ctx, CRYPT_LIBSRTP);
+    for (uint32_t i = 0; i < f->n_subs && e == 0; i += v->step) {
+        struct vault_peer_conf conf;
+
+        e = vault_peer_read(&f->shared.vault.peers[i + 1], &conf);
+        if (e == 0) {
+            e = crypt_key_init(v->ctx, &v->keys[n_samples++], f->profile, conf.tx_key,
+                               conf.tx_salt, false);
+        }
+    }
+    if (e != 0) {
+        (void)fail(err, err_cap, e, "libsrtp2");
+        goto out;
+    }
+    port_mem_on_tx(f->io, 0, 0, on_tx_verify, v);
+    e = fanout_round(f, VERIFY_PACKETS, &ns, NULL, err, err_cap);
+    port_mem_on_tx(f->io, 0, 0, on_tx_count, f);
+    if (e == 0 && (v->wrong != NULL || v->n_seen != n_samples * VERIFY_PACKETS)) {
+        (void)snprintf(err, err_cap, "a forwarded packet is wrong: %s",
+                       v->wrong != NULL ? v->wrong : "some are missing");
+        e = -EBADMSG;
+    }
+out:
+    for (unsigned i = 0; i < n_samples; i++) {
+        crypt_key_wipe(&v->keys[i]);
+    }
+    crypt_ctx_destroy(v->ctx);
+    free(v);
+    return e;
+}
+
+/* ---- a round ---- */
+
+static uint64_t mark(uint64_t *since, uint64_t *sum)
+{
+    uint64_t now = __rdtsc();
+
+    *sum += now - *since;
+    *since = now;
+    return now;
+}
+
+/* pipeline_egress() with a mark after each stage. */
+static void marked_egress(struct pipeline *p, uint64_t *since, uint64_t *ticks)
+{
+    while (p->lane->grown != NULL) {
+        struct burst routed = {.n = 0};
+        struct burst rewritten = {.n = 0};
+        struct burst sealed = {.n = 0};
+
+        (void)route_burst(p->lane, NULL, &routed);
+        (void)mark(since, &ticks[FANOUT_ROUTE]);
+        (void)rewrite_burst(p->lane, &routed, &rewritten);
+        (void)mark(since, &ticks[FANOUT_REWRITE]);
+        (void)protect_burst(p->lane, &rewritten, &sealed);
+        (void)mark(since, &ticks[FANOUT_PROTECT]);
+        pipeline_transmit(p, &sealed);
+        (void)mark(since, &ticks[FANOUT_TX]);
+    }
+}
+
+/* As a lane under load: each turn receives what one turn of the product's loop fans out. */
+static void turns(struct fanout *f, unsigned n_packets, uint64_t *ticks)
+{
+    const unsigned most = LOOP_BURSTS * PKT_BURST / f->n_subs;
+    const unsigned a_turn = most < 1 ? 1 : most > PKT_BURST ? PKT_BURST : most;
+    uint64_t since = __rdtsc();
+
+    for (unsigned at = 0; at < n_packets; at += a_turn) {
+        const unsigned left = n_packets - at;
+
+        f->lane.now_us = lane_clock_us();
+        port_mem_inject(f->io, 0, 0, &f->packets[at], left < a_turn ? left : a_turn);
+        (void)pipeline_ingress(&f->pipe);
+        if (ticks == NULL) {
+            while (f->lane.grown != NULL) {
+                (void)pipeline_egress(&f->pipe, LOOP_BURSTS);
+            }
+        } else {
+            (void)mark(&since, &ticks[FANOUT_INGRESS]);
+            marked_egress(&f->pipe, &since, ticks);
+        }
+    }
+}
+
+int fanout_round(struct fanout *f, unsigned n_packets, double *ns, double *stages,
+                 char *err, size_t err_cap)
+{
+    const uint64_t expected = (uint64_t)n_packets * f->n_subs;
+    uint64_t ticks[N_FANOUT_STAGES] = {0};
+    uint64_t cpu_start, cpu, all = 0;
+
+    for (unsigned i = 0; i < n_packets; i++) {
+        write_packet(f, i);
+    }
+    f->n_sent = 0;
+    cpu_start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    turns(f, n_packets, stages != NULL ? ticks : NULL);
+    cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
+    *ns = (double)cpu / (double)expected;
+    if (f->n_sent != expected) {
+        (void)snprintf(err, err_cap, "%llu packets left, not %llu: no numbers",
+                       (unsigned long long)f->n_sent, (unsigned long long)expected);
+        return -EIO;
+    }
+    for (unsigned i = 0; i < N_FANOUT_STAGES; i++) {
+        all += ticks[i];
+    }
+    for (unsigned i = 0; i < N_FANOUT_STAGES && stages != NULL; i++) {
+        stages[i] = *ns * (double)ticks[i] / (double)all;
+    }
+    return 0;
+}
