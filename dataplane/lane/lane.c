@@ -75,12 +75,14 @@ void lane_done(struct lane *lane, struct pkt *pkt, enum done_kind kind)
     lane_free(lane, pkt);
 }
 
-void lane_tell(struct lane *lane, enum lane_news_kind kind, uint64_t handle, uint32_t arg)
+bool lane_tell(struct lane *lane, enum lane_news_kind kind, uint64_t handle, uint32_t arg)
 {
-    if (lane->n_news < LANE_NEWS) {
-        lane->news[lane->n_news++] =
-            (struct lane_news){.kind = kind, .arg = arg, .handle = handle};
+    if (lane->n_news == LANE_NEWS) {
+        return false;
     }
+    lane->news[lane->n_news++] =
+        (struct lane_news){.kind = kind, .arg = arg, .handle = handle};
+    return true;
 }
 
 void lane_grown(struct lane *lane, struct stream_readers *readers)

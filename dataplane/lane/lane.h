@@ -84,9 +84,10 @@ void lane_drop_out(struct lane *lane, struct pkt *pkt, enum drop_reason reason);
 void lane_done(struct lane *lane, struct pkt *pkt, enum done_kind kind);
 void lane_free(struct lane *lane, struct pkt *pkt);
 
-/* Tells control; when the queue is full the news is kept by its object's state (consent is
- * found lost again, a stream is found bound by its statistics) and nothing else is lost. */
-void lane_tell(struct lane *lane, enum lane_news_kind kind, uint64_t handle, uint32_t arg);
+/* Tells control. Returns false when the queue is full: the news is then kept by its
+ * object's state (consent is found lost again, a stream is found bound by its statistics).
+ */
+bool lane_tell(struct lane *lane, enum lane_news_kind kind, uint64_t handle, uint32_t arg);
 
 /* Notes that the ring of 'readers' has grown on this lane (spread), once until route has
  * served it. _forget: its stream ends. */

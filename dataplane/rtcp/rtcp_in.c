@@ -1,26 +1,13 @@
 /* See rtcp_in.h. */
 #include "rtcp/rtcp_in.h"
 
+#include <string.h>
+
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtcp_fb.h"
 #include "sfu/wire/rtcp_twcc.h"
 
 enum { MIN_RTCP = 8 };
-
-/* The receive state of a sender's SRTCP, made for a new one; NULL if there are too many. */
-static struct replay *replay_of(struct peer *peer, uint32_t ssrc)
-{
-    for (uint32_t i = 0; i < peer->n_rtcp_ssrcs; i++) {
-        if (peer->rx_rtcp[i].ssrc == ssrc) {
-            return &peer->rx_rtcp[i];
-        }
-    }
-    if (peer->n_rtcp_ssrcs == PEER_SSRCS) {
-        return NULL;
-    }
-    peer->rx_rtcp[peer->n_rtcp_ssrcs] = (struct replay){.ssrc = ssrc};
-    return &peer->rx_rtcp[peer->n_rtcp_ssrcs++];
-}
 
 static struct stream *stream_of(const struct peer *peer, uint32_t ssrc)
 {
@@ -30,6 +17,36 @@ static struct stream *stream_of(const struct peer *peer, uint32_t ssrc)
         }
     }
     return NULL;
+}
+
+/* Forgets the oldest sender that is none of the peer's streams now. They are in the order
+ * in which they came. Returns false if all are streams. */
+static bool forget_sender(struct peer *peer)
+{
+    for (uint32_t i = 0; i < peer->n_rtcp_ssrcs; i++) {
+        if (stream_of(peer, peer->rx_rtcp[i].ssrc) == NULL) {
+            peer->n_rtcp_ssrcs--;
+            memmove(&peer->rx_rtcp[i], &peer->rx_rtcp[i + 1],
+                    (peer->n_rtcp_ssrcs - i) * sizeof(peer->rx_rtcp[0]));
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The receive state of a sender's SRTCP, made for a new one; NULL if there are too many. */
+static struct replay *replay_of(struct peer *peer, uint32_t ssrc)
+{
+    for (uint32_t i = 0; i < peer->n_rtcp_ssrcs; i++) {
+        if (peer->rx_rtcp[i].ssrc == ssrc) {
+            return &peer->rx_rtcp[i];
+        }
+    }
+    if (peer->n_rtcp_ssrcs == PEER_SSRCS && !forget_sender(peer)) {
+        return NULL;
+    }
+    peer->rx_rtcp[peer->n_rtcp_ssrcs] = (struct replay){.ssrc = ssrc};
+    return &peer->rx_rtcp[peer->n_rtcp_ssrcs++];
 }
 
 /* A subscriber says how a stream of ours arrives. */
@@ -146,8 +163,7 @@ static void on_bye(struct lane *lane, struct peer *peer, const struct rtcp_pkt *
         struct stream *stream = stream_of(peer, load_be32(bye.ssrcs + 4 * (size_t)i));
 
         if (stream != NULL && !stream->bye) {
-            stream->bye = true;
-            lane_tell(lane, LANE_NEWS_BYE, stream->handle, stream->ssrc);
+            stream->bye = lane_tell(lane, LANE_NEWS_BYE, stream->handle, stream->ssrc);
         }
     }
 }

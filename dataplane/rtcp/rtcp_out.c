@@ -102,13 +102,17 @@ static void publisher_report(struct lane *lane, struct peer *peer, struct burst 
 
 static void reports(struct lane *lane, struct peer *peer, struct burst *out)
 {
-    publisher_report(lane, peer, out);
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
         if (out->n == PKT_BURST) {
             return; /* the rest at the next turn: reported_packets tells who is left */
         }
         sub_report(lane, sub, out);
     }
+    if (out->n == PKT_BURST) {
+        return;
+    }
+    /* last, so that it is once a round: taking the blocks begins their next interval */
+    publisher_report(lane, peer, out);
     peer->report_due_us = lane->now_us + RTCP_REPORT_US;
 }
 
@@ -151,12 +155,12 @@ static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
     if (peer->to == NULL || peer->tx_key == NULL) {
         return;
     }
-    if (!peer->consent_lost && lane->now_us - *peer->last_check_us > RTCP_CONSENT_US) {
+    if (lane->now_us - *peer->last_check_us > RTCP_CONSENT_US) {
         peer->consent_lost = true;
-        lane_tell(lane, LANE_NEWS_CONSENT_LOST, peer->handle, 0);
-    }
-    if (peer->consent_lost) {
-        return; /* nothing may be sent without consent (RFC 7675, 5.1) */
+        if (!peer->loss_told) {
+            peer->loss_told = lane_tell(lane, LANE_NEWS_CONSENT_LOST, peer->handle, 0);
+        }
+        return;
     }
     if (peer->streams != NULL) {
         keyframe_requests(lane, peer, out);

@@ -75,7 +75,7 @@ static void bind(struct lane *lane, struct stream *stream, const struct pkt *pkt
     }
     stream->ssrc = pkt->ssrc;
     stream->bound = true;
-    lane_tell(lane, LANE_NEWS_STREAM_BOUND, stream->handle, pkt->ssrc);
+    (void)lane_tell(lane, LANE_NEWS_STREAM_BOUND, stream->handle, pkt->ssrc);
 }
 
 void bind_ssrc(struct lane *lane, const struct pkt *pkt, uint32_t slot)
@@ -92,8 +92,11 @@ void bind_ssrc(struct lane *lane, const struct pkt *pkt, uint32_t slot)
     for (struct stream *s = pkt->peer->streams; s != NULL; s = s->next_of_peer) {
         bool rtx = false;
 
-        /* A stream that announced its SSRCs is found by them only. */
-        if (!s->announced && labels_match(s, pkt, &labels, &rtx)) {
+        /* A stream that announced its SSRCs is found by them only. One that has its SSRC
+         * keeps it: the numbers of two SSRCs in one ring would make two packets under one
+         * index of a subscriber's key. */
+        if (!s->announced && labels_match(s, pkt, &labels, &rtx) &&
+            (rtx ? s->rtx_ssrc == 0 : !s->bound)) {
             bind(lane, s, pkt, slot, rtx);
             return;
         }

@@ -56,7 +56,7 @@ static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply)
         return -1;
     }
     *peer->last_check_us = lane->now_us;
-    peer->consent_lost = false;
+    peer->consent_lost = peer->loss_told = false;
     if (answer(peer, &msg, &pkt->path, reply) != 0) {
         lane_drop(lane, pkt, DROP_STUN_MALFORMED);
         return -1;

@@ -7,8 +7,8 @@
 #include "lane/lane.h"
 
 /* Consumes every packet of 'in': counted as consent, or dropped (stun_malformed,
- * stun_integrity). 'out' (empty, room for in->n) gets the answers, complete frames.
- * Returns how many answers. RFC 8445, 7.3; RFC 8489, 9.1. */
+ * stun_integrity, no_buffer). 'out' (empty, room for in->n) gets the answers, complete
+ * frames. Returns how many answers. RFC 8445, 7.3; RFC 8489, 9.1. */
 uint16_t consent_burst(struct lane *lane, const struct burst *in, struct burst *out);
 
 #endif

@@ -15,7 +15,7 @@ static bool wants(struct sub *sub, const struct ring_slot *slot)
         return false;
     }
     sub->cursor = slot->pos + 1;
-    if (sub->paused || peer->to == NULL || peer->tx_key == NULL) {
+    if (sub->paused || peer->to == NULL || peer->tx_key == NULL || peer->consent_lost) {
         return false;
     }
     if (!sub->started) {

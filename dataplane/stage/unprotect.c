@@ -15,18 +15,27 @@ static uint32_t find_slot(const struct peer *peer, uint32_t ssrc)
     return NO_SLOT;
 }
 
-/* The place of an SSRC that was just authenticated for the first time, or NO_SLOT. */
+/* The place of an SSRC that was just authenticated for the first time, or NO_SLOT. When all
+ * are taken, one whose stream has ended is used again: a peer that starts and stops its
+ * camera for hours has new SSRCs each time. */
 static uint32_t add_slot(struct peer *peer, uint32_t ssrc)
 {
     uint32_t slot = peer->n_ssrcs;
 
-    if (slot == PEER_SSRCS) {
-        return NO_SLOT;
+    if (slot < PEER_SSRCS) {
+        peer->n_ssrcs++;
+    } else {
+        slot = 0;
+        while (slot < PEER_SSRCS && peer->ssrc_of[slot].stream != NULL) {
+            slot++;
+        }
+        if (slot == PEER_SSRCS) {
+            return NO_SLOT;
+        }
     }
     peer->ssrcs[slot] = ssrc;
     peer->ssrc_of[slot] = (struct peer_ssrc){.stream = NULL};
     peer->rx[slot] = (struct replay){.ssrc = ssrc};
-    peer->n_ssrcs++;
     return slot;
 }
 

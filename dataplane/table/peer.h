@@ -15,7 +15,7 @@
 #include "pkt/pkt.h"
 
 enum {
-    PEER_SSRCS = 32, /* SSRCs one peer may send; more are dropped as ssrc_limit */
+    PEER_SSRCS = 32, /* SSRCs one peer may send at once; more are dropped as ssrc_limit */
     PEER_PATHS = 4,  /* validated 5-tuples */
     PEER_UFRAG = 32,
     PEER_PWD = 64,
@@ -36,7 +36,8 @@ struct peer {
     const struct path *to;           /* the selected path; NULL before ICE selects */
     uint64_t tx_packets;
     uint64_t tx_bytes;
-    uint8_t tag_len; /* of an SRTP packet under tx_key and rx_key */
+    uint8_t tag_len;   /* of an SRTP packet under tx_key and rx_key */
+    bool consent_lost; /* nothing may be sent (RFC 7675, 5.1) */
     enum crypt_profile profile;
 
     /* ingress, every packet */
@@ -60,7 +61,7 @@ struct peer {
     uint8_t pwd[PEER_PWD];
 
     uint64_t *last_check_us; /* in the vault: last valid consent check */
-    bool consent_lost;       /* told to control */
+    bool loss_told;          /* control knows that consent is lost */
 
     /* RTCP */
     struct replay *rx_rtcp; /* PEER_SSRCS of them, in the vault */

@@ -336,11 +336,6 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
         readers->next_pos = stream_ring_head(&stream->ring);
         readers->at = sublist_start(&readers->subs);
     }
-    if (stream->readers[lane].subs.n == 1) {
-        /* Nobody followed the ring here: what it holds was missed by nobody. */
-        stream->readers[lane].next_pos = stream_ring_head(&stream->ring);
-        stream->readers[lane].at = sublist_start(&stream->readers[lane].subs);
-    }
     sub->handle = handle;
     sub->index = i;
     sub->stream = stream;

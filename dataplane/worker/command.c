@@ -81,7 +81,7 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
                      const struct vault_peer_conf *conf)
 {
     struct pkt_hdr hdr = {.len = 0};
-    bool first = peer->to == NULL;
+    const struct path before = peer->to != NULL ? *peer->to : (struct path){0};
     int err = 0;
 
     if (conf->n_paths > VAULT_PATHS) {
@@ -101,8 +101,9 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
         return err;
     }
     peer->hdr = hdr;
-    if (first && peer->to != NULL) {
+    if (peer->to != NULL && !path_same_tuple(peer->to, &before)) {
         *peer->last_check_us = lane->now_us; /* the check that selected it */
+        peer->consent_lost = peer->loss_told = false;
     }
     return 0;
 }
@@ -116,6 +117,10 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
 
     if (err == 0 && peer == NULL) {
         err = -ENOENT;
+    }
+    if (err == 0 && conf.profile != 0 &&
+        crypt_tag_len((enum crypt_profile)conf.profile) == 0) {
+        err = -EINVAL;
     }
     if (err == 0) {
         err = set_paths(lane, io, peer, &conf);
@@ -170,43 +175,63 @@ out:
 
 /* ---- streams ---- */
 
-/* Learns the publisher's extension ids. One id has one meaning in a transport (RFC 8843).
- */
-static int learn_exts(struct peer *peer, const uint8_t *ext_id)
+/* Whether the publisher's extension ids agree with themselves and with those of its other
+ * streams: one id has one meaning in a transport (RFC 8843). */
+static bool exts_ok(const struct peer *peer, const uint8_t *ext_id)
 {
-    for (unsigned ours = 1; ours < N_EXTS; ours++) {
-        uint8_t known = peer->ext_of[ext_id[ours]];
+    uint8_t meaning[PEER_EXT_IDS];
 
-        if (ext_id[ours] != 0 && known != 0 && known != ours) {
-            return -EEXIST;
+    memcpy(meaning, peer->ext_of, sizeof(meaning));
+    for (unsigned ours = 1; ours < N_EXTS; ours++) {
+        uint8_t *known = &meaning[ext_id[ours]];
+
+        if (ext_id[ours] != 0 && *known != 0 && *known != ours) {
+            return false;
         }
+        *known = (uint8_t)ours;
     }
+    return true;
+}
+
+static void learn_exts(struct peer *peer, const uint8_t *ext_id)
+{
     for (unsigned ours = 1; ours < N_EXTS; ours++) {
         if (ext_id[ours] != 0) {
             peer->ext_of[ext_id[ours]] = (uint8_t)ours;
         }
     }
-    return 0;
 }
 
 static bool stream_conf_ok(const struct vault_stream_conf *conf)
 {
     return (conf->kind == ABI_AUDIO || conf->kind == ABI_VIDEO) && conf->codec > 0 &&
-           conf->codec < N_ABI_CODECS && conf->clock_hz >= 8000 &&
+           conf->codec < N_ABI_CODECS &&
+           (conf->kind == ABI_AUDIO) == (conf->codec == ABI_CODEC_OPUS) &&
+           (conf->ssrc == 0 || conf->ssrc != conf->rtx_ssrc) && conf->clock_hz >= 8000 &&
            conf->clock_hz <= 192000 && conf->pt < 128 && conf->rtx_pt < 128 &&
            conf->mid_len <= STREAM_MID && conf->rid_len <= STREAM_RID &&
            (conf->ssrc != 0 || conf->mid_len != 0);
+}
+
+static bool has_ssrc(const struct stream *stream, uint32_t ssrc)
+{
+    return ssrc != 0 && (stream->ssrc == ssrc || stream->rtx_ssrc == ssrc);
+}
+
+static bool same_labels(const struct stream *stream, const struct vault_stream_conf *conf)
+{
+    return stream->mid_len == conf->mid_len &&
+           memcmp(stream->mid, conf->mid, conf->mid_len) == 0 &&
+           stream->rid_len == conf->rid_len &&
+           memcmp(stream->rid, conf->rid, conf->rid_len) == 0;
 }
 
 /* True if another stream of the peer is told by the same SSRC, or by the same labels. */
 static bool ambiguous(const struct peer *peer, const struct vault_stream_conf *conf)
 {
     for (const struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
-        if (conf->ssrc != 0 ? s->ssrc == conf->ssrc || s->rtx_ssrc == conf->ssrc
-                            : !s->announced && s->mid_len == conf->mid_len &&
-                                  memcmp(s->mid, conf->mid, conf->mid_len) == 0 &&
-                                  s->rid_len == conf->rid_len &&
-                                  memcmp(s->rid, conf->rid, conf->rid_len) == 0) {
+        if (has_ssrc(s, conf->ssrc) || has_ssrc(s, conf->rtx_ssrc) ||
+            (conf->ssrc == 0 && !s->announced && same_labels(s, conf))) {
             return true;
         }
     }
@@ -219,6 +244,7 @@ static int stream_open(struct lane *lane, const struct vault *vault, uint64_t ha
     struct vault_stream_conf conf;
     struct stream *stream;
     struct peer *peer;
+    bool first;
     int err = read_stream(vault, handle, &conf);
 
     if (err != 0) {
@@ -231,16 +257,10 @@ static int stream_open(struct lane *lane, const struct vault *vault, uint64_t ha
     if (!stream_conf_ok(&conf)) {
         return -EINVAL;
     }
-    if (ambiguous(peer, &conf)) {
+    if (ambiguous(peer, &conf) || !exts_ok(peer, conf.ext_id)) {
         return -EEXIST;
     }
-    err = learn_exts(peer, conf.ext_id);
-    if (err != 0) {
-        return err;
-    }
-    if (peer->streams == NULL) {
-        twcc_init(&peer->twcc, &TWCC);
-    }
+    first = peer->streams == NULL;
     stream = tables_stream_open(t, handle, peer, &err);
     if (stream == NULL) {
         return err;
@@ -263,8 +283,13 @@ static int stream_open(struct lane *lane, const struct vault *vault, uint64_t ha
     err = ring_store_take(&t->store, stream->video, &stream->ring);
     if (err != 0) {
         (void)tables_stream_close(t, stream);
+        return err;
     }
-    return err;
+    if (first) {
+        twcc_init(&peer->twcc, &TWCC);
+    }
+    learn_exts(peer, conf.ext_id);
+    return 0;
 }
 
 static int stream_update(struct lane *lane, const struct vault *vault, uint64_t handle)

@@ -129,9 +129,12 @@ static uint32_t datagrams(struct loop *loop)
         uint16_t len = slot->len;
 
         paths[out.n] = slot->path;
-        if (len <= sizeof(slot->data) && len <= PKT_MAX_DATAGRAM &&
-            io_hdr_build(loop->pipe.io, &paths[out.n], &hdr) == 0 &&
-            lane_alloc(&loop->lane, &pkt, 1) == 1) {
+        if (len > sizeof(slot->data) || len > PKT_MAX_DATAGRAM ||
+            io_hdr_build(loop->pipe.io, &paths[out.n], &hdr) != 0) {
+            /* control's mistake: nothing to send it to */
+        } else if (lane_alloc(&loop->lane, &pkt, 1) == 0) {
+            loop->lane.counts.drops_out[DROP_NO_BUFFER]++;
+        } else {
             pkt_frame(pkt, &hdr, slot->data, len);
             pkt->peer = NULL;
             pkt->sub = NULL;
