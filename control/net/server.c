@@ -88,7 +88,8 @@ static int on_conn_event(struct net_conn *conn, enum lws_callback_reasons reason
     case LWS_CALLBACK_ESTABLISHED:
         return ws_on_open(conn);
     case LWS_CALLBACK_RECEIVE:
-        return ws_on_receive(conn, in, len);
+        ws_on_receive(conn, in, len);
+        return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return ws_on_writable(conn);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:

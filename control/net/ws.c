@@ -213,15 +213,11 @@ int ws_on_open(struct net_conn *conn)
     return 0;
 }
 
-/* Closes from within a receive callback. */
-static int fail(struct net_ws *ws, unsigned code, const char *reason)
+/* Ends what the peer has done wrong; what it still sends is not looked at. */
+static void fail(struct net_ws *ws, unsigned code, const char *reason)
 {
-    ws->state = WS_OVER;
-    ws->close_code = code;
     queue_clear(ws);
-    lws_close_reason(ws->conn->wsi, (enum lws_close_status)code, (unsigned char *)reason,
-                     strlen(reason));
-    return -1;
+    net_ws_close(ws, code, reason);
 }
 
 static bool rx_append(struct net_ws *ws, const void *data, size_t len)
@@ -243,52 +239,53 @@ static bool rx_append(struct net_ws *ws, const void *data, size_t len)
     return true;
 }
 
-static int deliver(struct net_ws *ws, const void *data, size_t len)
+static void deliver(struct net_ws *ws, const void *data, size_t len)
 {
     struct net_server *server = ws->conn->server;
     bool binary = lws_frame_is_binary(ws->conn->wsi) != 0;
 
     if (!binary && !utf8_valid(data, len)) {
-        return fail(ws, 1007, "not UTF-8");
+        fail(ws, 1007, "not UTF-8");
+        return;
     }
     server->handlers.on_ws_message(server->user, ws, data, len, binary);
-    return 0;
 }
 
-int ws_on_receive(struct net_conn *conn, const void *data, size_t len)
+void ws_on_receive(struct net_conn *conn, const void *data, size_t len)
 {
     struct net_ws *ws = conn->ws;
     size_t max = conn->server->conf.ws_message_max;
     bool final;
-    int rc;
 
     if (ws == NULL || ws->state != WS_OPEN) {
-        return 0; /* after a close nothing more is told */
+        return; /* after a close nothing more is told */
     }
     metric_add(conn->server->metrics.bytes_in, (int64_t)len);
     /* Told before it has all come, if the frame says so. */
     if (len > max - ws->rx_len ||
         lws_remaining_packet_payload(conn->wsi) > max - ws->rx_len - len) {
-        return fail(ws, 1009, "message too big");
+        fail(ws, 1009, "message too big");
+        return;
     }
     final = lws_is_final_fragment(conn->wsi) != 0;
     if (final && ws->rx_len == 0) {
-        return deliver(ws, len > 0 ? data : "", len); /* in one piece: not copied */
+        deliver(ws, len > 0 ? data : "", len); /* in one piece: not copied */
+        return;
     }
     if (!rx_append(ws, data, len)) {
-        return fail(ws, 1011, "out of memory");
+        fail(ws, 1011, "out of memory");
+        return;
     }
     if (!final) {
-        return 0;
+        return;
     }
-    rc = deliver(ws, ws->rx, ws->rx_len);
+    deliver(ws, ws->rx, ws->rx_len);
     ws->rx_len = 0;
     if (ws->rx_cap > RX_KEEP) {
         free(ws->rx);
         ws->rx = NULL;
         ws->rx_cap = 0;
     }
-    return rc;
 }
 
 static int write_buf(struct net_ws *ws, struct net_buf *buf)
@@ -300,6 +297,17 @@ static int write_buf(struct net_ws *ws, struct net_buf *buf)
         metric_add(ws->conn->server->metrics.bytes_out, (int64_t)buf->len);
     }
     return n < 0 ? -1 : 0;
+}
+
+/* The library's closing handshake, begun by a "kill" as it calls that: to return -1 from
+ * the writable callback would close twice in a debug build of it (Debian's is one), and the
+ * second time forgets the frame. */
+static void begin_close(struct net_ws *ws)
+{
+    ws->state = WS_OVER;
+    lws_close_reason(ws->conn->wsi, (enum lws_close_status)ws->close_code,
+                     (unsigned char *)ws->reason, strlen(ws->reason));
+    lws_set_timeout(ws->conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
 }
 
 int ws_on_writable(struct net_conn *conn)
@@ -323,10 +331,7 @@ int ws_on_writable(struct net_conn *conn)
         return 0;
     }
     if (ws->state == WS_CLOSING) {
-        ws->state = WS_OVER;
-        lws_close_reason(conn->wsi, (enum lws_close_status)ws->close_code,
-                         (unsigned char *)ws->reason, strlen(ws->reason));
-        return -1;
+        begin_close(ws);
     }
     return 0;
 }
@@ -404,7 +409,7 @@ void ws_on_peer_close(struct net_conn *conn, const uint8_t *payload, size_t len)
     if (ws == NULL || ws->state == WS_OVER) {
         return;
     }
-    ws->state = WS_OVER; /* the library answers the close frame */
+    ws->state = WS_OVER; /* the library answers the frame */
     ws->close_code = len >= 2 ? (unsigned)payload[0] << 8 | payload[1] : 1005;
     queue_clear(ws);
 }
