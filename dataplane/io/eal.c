@@ -201,11 +201,6 @@ int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
     return 0;
 }
 
-bool eal_hugepages(void)
-{
-    return eal.hugepages;
-}
-
 struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap)
 {
     unsigned n = conf->n_mbufs != 0 ? conf->n_mbufs : IO_DEFAULT_MBUFS;

@@ -10,9 +10,6 @@
  * behind eal_log_first(). Returns 0 or a negative errno with 'err' filled. */
 int eal_start(const struct io_conf *conf, char *err, size_t err_cap);
 
-/* True if the EAL's memory is in hugepages. */
-bool eal_hugepages(void);
-
 /* Makes the packet pool: one contiguous piece of memory, as AF_XDP needs it. NULL on
  * failure, with 'err' filled. */
 struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap);

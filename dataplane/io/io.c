@@ -260,7 +260,6 @@ int io_create(struct io **out, const struct io_conf *conf, char *err, size_t err
     }
     env.pool = io->pool;
     env.ports = io->ports;
-    env.hugepages = eal_hugepages();
     for (unsigned i = 0; i < conf->n_devices && code == 0; i++) {
         code = strcmp(conf->devices[i], "auto") == 0
                    ? open_auto(io, &env)

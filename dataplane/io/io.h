@@ -97,7 +97,7 @@ struct io_device {
     uint8_t mac[6];
     uint16_t media_port;
     uint16_t preference; /* ICE local preference: higher is better */
-    uint16_t n_queues;   /* queues 0..n_queues-1 may be read and written */
+    uint16_t n_queues;   /* queues 0..n_queues-1 may be read and written; 1 but for mem */
     bool needs_headers;  /* egress starts with the Ethernet header (io_hdr_build) */
     uint8_t n_addrs;
     struct io_addr addrs[IO_MAX_ADDRS];

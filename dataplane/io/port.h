@@ -37,7 +37,6 @@ struct port_env {
     struct rte_mempool *pool;
     struct port *const *ports; /* those open already */
     unsigned n_ports;
-    bool hugepages; /* the pool lies in them */
     char *err;
     size_t err_cap;
 };

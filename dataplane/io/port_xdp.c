@@ -270,10 +270,11 @@ static int driver_open(struct port_xdp *xdp, const struct port_env *env, const c
     int code;
 
     snprintf(name, sizeof(name), "net_af_xdp%u", xdp->base.index);
-    /* Zero-copy needs physically contiguous packets, so hugepages. Busy polling off: the
-     * driver would make a system call for every empty poll. */
-    snprintf(args, sizeof(args), "iface=%s,xdp_prog=%s,busy_budget=0,force_copy=%d", ifname,
-             env->conf->xdp_object, env->hugepages ? 0 : 1);
+    /* Busy polling off: the driver would make a system call for every empty poll. Then
+     * zero-copy has to be off, too: whenever such a queue ran out of buffers, the driver's
+     * receive would sleep for up to a second. */
+    snprintf(args, sizeof(args), "iface=%s,xdp_prog=%s,busy_budget=0,force_copy=1", ifname,
+             env->conf->xdp_object);
     eal_log_clear();
     code = rte_eal_hotplug_add("vdev", name, args);
     if (code != 0) {

@@ -33,8 +33,8 @@ int port_xdp_wait(struct port *port, unsigned queue, struct pollfd *fds);
  * when the process ends, however it ends. Returns 0, or -EADDRINUSE with env->err set. */
 int port_xdp_lock(struct port_xdp *xdp, const struct port_env *env, const char *ifname);
 
-/* True if this process may open AF_XDP sockets and load XDP programs; otherwise env->err
- * says what is missing. 0 or a negative errno. */
+/* Returns 0 if this process may open AF_XDP sockets and load XDP programs, and has one to
+ * load; otherwise a negative errno, and env->err says what is missing. */
 int port_xdp_check(const struct port_env *env, const char *kind);
 
 /* Opens the driver on 'ifname', attaches the program and directs media to it: every frame

@@ -67,7 +67,7 @@ static inline void live_run(void (*test)(void), bool isolated)
     assert_true(child >= 0);
     if (child == 0) {
         alarm(60);
-        if (isolated) {
+        if (geteuid() == 0) {
             CHECK(unshare(CLONE_NEWNET) == 0);
             live_sh("ip link set lo up");
         }

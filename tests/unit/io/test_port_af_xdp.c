@@ -7,6 +7,7 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -38,36 +39,49 @@ static void make_link(pid_t pid)
     live_sh(command);
 }
 
-/* Runs 'client' in a child with a namespace of its own, linked by x0 and x1; it starts when
- * release() is called. */
+/* A child with a namespace of its own, linked by x0 and x1. The link lives as long as it.
+ */
 struct client {
     pid_t pid;
     int go[2];
+    int done[2];
 };
 
 static void client_start(struct client *client, void (*run)(void))
 {
-    int ready[2];
     char byte;
 
-    CHECK(pipe(client->go) == 0 && pipe(ready) == 0);
+    CHECK(pipe(client->go) == 0 && pipe(client->done) == 0);
     client->pid = fork();
     if (client->pid == 0) {
+        close(client->go[1]);
         CHECK(unshare(CLONE_NEWNET) == 0);
-        CHECK(write(ready[1], "x", 1) == 1);
+        CHECK(write(client->done[1], "x", 1) == 1);
         CHECK(read(client->go[0], &byte, 1) == 1);
         run();
+        CHECK(write(client->done[1], "x", 1) == 1);
+        CHECK(read(client->go[0], &byte, 1) == 0);
         _exit(0);
     }
-    CHECK(read(ready[0], &byte, 1) == 1);
+    close(client->done[1]);
+    CHECK(read(client->done[0], &byte, 1) == 1);
     make_link(client->pid);
 }
 
-static void client_finish(struct client *client)
+/* Lets the client talk and waits until it has. */
+static void client_talk(struct client *client)
+{
+    char byte;
+
+    CHECK(write(client->go[1], "x", 1) == 1);
+    CHECK(read(client->done[0], &byte, 1) == 1);
+}
+
+static void client_end(struct client *client)
 {
     int status;
 
-    CHECK(write(client->go[1], "x", 1) == 1);
+    close(client->go[1]);
     CHECK(waitpid(client->pid, &status, 0) == client->pid && status == 0);
 }
 
@@ -151,13 +165,14 @@ static void beside_kernel(void)
     CHECK(io_device(io, 0)->n_addrs == 2 && io_device(io, 0)->needs_headers);
     CHECK(attached_program("x0") != 0);
     live_echo_start(&echo, io);
-    client_finish(&client);
+    client_talk(&client);
     pthread_join(services, NULL);
     live_echo_stop(&echo);
     /* media came to us, all of it; nothing else did */
     CHECK(echo.count.packets == 2000 && echo.count.frames == 2000);
     io_destroy(io);
     CHECK(attached_program("x0") == 0);
+    client_end(&client);
 }
 
 static void media_is_ours_and_all_else_the_kernels(void **state)
@@ -183,10 +198,11 @@ static void leftover(void)
     CHECK(attached_program("x0") != 0);
     io = live_create(&conf);
     live_echo_start(&echo, io);
-    client_finish(&client);
+    client_talk(&client);
     live_echo_stop(&echo);
     io_destroy(io);
     CHECK(attached_program("x0") == 0);
+    client_end(&client);
 }
 
 static void program_of_a_killed_predecessor_is_replaced(void **state)
@@ -244,6 +260,73 @@ static void refusals(void)
     CHECK(live_refused(&conf, "2 receive queues") == -EINVAL);
 }
 
+static void several(void)
+{
+    struct io_conf conf = live_conf("af_xdp:x0");
+    struct client client;
+    struct live_echo echo;
+    struct io *io;
+
+    conf.devices[1] = "veth";
+    conf.devices[2] = "udp:127.0.0.1";
+    conf.n_devices = 3;
+    client_start(&client, client_echoes);
+    io = live_create(&conf);
+    CHECK(io_n_devices(io) == 3);
+    live_echo_start(&echo, io);
+    client_talk(&client);
+    live_check_echo("10.75.67.2", LIVE_PORT, 500, 1);
+    live_check_echo("127.0.0.1", LIVE_PORT, 500, 2);
+    live_check_echo("fd4b:4353:6b63::2", LIVE_PORT, 500, 3);
+    live_echo_stop(&echo);
+    for (unsigned d = 0; d < 3; d++) {
+        CHECK(io_tx_count(io, d, 0)->packets == (d == 0 ? 100 : d == 1 ? 1000 : 500));
+    }
+    io_destroy(io);
+    client_end(&client);
+}
+
+static void several_devices_serve_at_once(void **state)
+{
+    (void)state;
+    live_run(several, true);
+}
+
+static void interface_lost(void)
+{
+    struct io_conf conf = live_conf("af_xdp:x0");
+    struct io_rx_count count = {0};
+    struct timespec start, end; /* no spinning on the dead socket */
+    struct live_echo echo;
+    struct client client;
+    struct io *io;
+
+    client_start(&client, client_echoes);
+    io = live_create(&conf);
+    live_echo_start(&echo, io);
+    client_talk(&client);
+    live_sh("ip link del x0");
+    live_echo_stop(&echo);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (int i = 0; i < 10; i++) {
+        struct pkt *pkts[PKT_BURST];
+        uint16_t n = io_rx_burst(io, 0, 0, pkts, PKT_BURST, &count);
+
+        live_free(pkts, n);
+        io_wait(io, 0, -1, 10000);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    CHECK(end.tv_sec > start.tv_sec || end.tv_nsec - start.tv_nsec >= 100000000);
+    io_destroy(io);
+    client_end(&client);
+}
+
+static void interface_may_vanish_while_in_use(void **state)
+{
+    (void)state;
+    live_run(interface_lost, true);
+}
+
 static void what_cannot_be_served_is_refused_with_the_cure(void **state)
 {
     (void)state;
@@ -255,6 +338,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(media_is_ours_and_all_else_the_kernels),
         cmocka_unit_test(program_of_a_killed_predecessor_is_replaced),
+        cmocka_unit_test(several_devices_serve_at_once),
+        cmocka_unit_test(interface_may_vanish_while_in_use),
         cmocka_unit_test(what_cannot_be_served_is_refused_with_the_cure),
     };
 
