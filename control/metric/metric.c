@@ -341,7 +341,7 @@ static void put_value(FILE *file, double value)
         fputs("NaN\n", file);
     } else if (isinf(value)) {
         fputs(value > 0 ? "+Inf\n" : "-Inf\n", file);
-    } else if (value == rint(value) && fabs(value) < 1e15) {
+    } else if (fabs(value) < 1e15 && value == (double)(int64_t)value) {
         fprintf(file, "%.0f\n", value);
     } else {
         fprintf(file, "%.17g\n", value);

@@ -174,7 +174,7 @@ static void byte_by_byte_and_all_at_once_are_the_same(void **state)
     size_t n;
 
     for (size_t i = 0; i < sizeof(HANDSHAKE("/ws")) - 1; i++) {
-        cl_send(fd, HANDSHAKE("/ws") + i, 1);
+        cl_send(fd, &(HANDSHAKE("/ws")[i]), 1);
     }
     read_handshake(fd);
     for (size_t i = 0; i < sizeof(frame); i++) {
