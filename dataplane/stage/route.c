@@ -2,8 +2,9 @@
 #include "stage/route.h"
 
 enum {
-    PREFETCH_AHEAD = 8, /* subscriptions */
-    MAX_VISITS = 512    /* subscriptions looked at in one call, wanting or not */
+    SUB_AHEAD = 16,  /* subscriptions: their lines are asked for this many visits before */
+    PEER_AHEAD = 8,  /* and then what they point to */
+    MAX_VISITS = 512 /* subscriptions looked at in one call, wanting or not */
 };
 
 /* Whether 'sub' is sent this slot; moves its cursor past it in any case. */
@@ -46,6 +47,24 @@ static void next_ring(struct lane *lane, bool again)
     }
 }
 
+/* Loads what the next visits will touch: first a subscription, later, when it is there, its
+ * peer and the word of the vault that protect writes. */
+static void prefetch_ahead(const struct stream_readers *readers)
+{
+    const struct sub *far = sublist_ahead(&readers->subs, &readers->at, SUB_AHEAD);
+    const struct sub *near = sublist_ahead(&readers->subs, &readers->at, PEER_AHEAD);
+
+    if (far != NULL) {
+        __builtin_prefetch(far, 1);
+        __builtin_prefetch(&far->packets, 1);
+    }
+    if (near != NULL) {
+        __builtin_prefetch(near->peer);
+        __builtin_prefetch(&near->peer->tx_key, 1);
+        __builtin_prefetch(near->next_index, 1);
+    }
+}
+
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
  * all its subscriptions have had it. */
 static bool serve(struct stream_readers *readers, const struct ring_slot *slot,
@@ -53,13 +72,8 @@ static bool serve(struct stream_readers *readers, const struct ring_slot *slot,
 {
     while (*n < PKT_BURST && *visits < MAX_VISITS) {
         struct sub *sub = sublist_next(&readers->subs, &readers->at);
-        const struct sub *ahead =
-            sublist_ahead(&readers->subs, &readers->at, PREFETCH_AHEAD);
 
-        if (ahead != NULL) {
-            __builtin_prefetch(ahead, 1);
-            __builtin_prefetch(&ahead->packets, 1);
-        }
+        prefetch_ahead(readers);
         if (sub == NULL) {
             return true;
         }
@@ -125,8 +139,6 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
         pkt->sub = subs[i];
         pkt->peer = subs[i]->peer;
         pkt->pos = pos[i];
-        __builtin_prefetch(pkt->peer);
-        __builtin_prefetch(&pkt->peer->tx_key);
     }
     out->n = n;
     return n;

@@ -75,17 +75,21 @@ static inline struct sub *sublist_next(const struct sublist *list, struct sublis
     return NULL;
 }
 
-/* The entry 'ahead' places further in the same chunk, to prefetch, or NULL. */
+/* The entry 'ahead' (<= SUBLIST_CHUNK) places further, to prefetch, or NULL. */
 static inline const struct sub *sublist_ahead(const struct sublist *list,
                                               const struct sublist_iter *it, uint32_t ahead)
 {
-    uint32_t n;
+    const struct sublist_chunk *chunk = it->chunk;
+    uint32_t i = it->i + ahead;
 
-    if (it->chunk == NULL) {
+    if (chunk != NULL && i >= SUBLIST_CHUNK) {
+        chunk = chunk->next;
+        i -= SUBLIST_CHUNK;
+    }
+    if (chunk == NULL || (chunk == list->last && i >= list->n_last)) {
         return NULL;
     }
-    n = it->chunk == list->last ? list->n_last : SUBLIST_CHUNK;
-    return it->i + ahead < n ? it->chunk->subs[it->i + ahead] : NULL;
+    return chunk->subs[i];
 }
 
 #endif
