@@ -19,7 +19,8 @@ enum {
     PEER_PATHS = 4,  /* validated 5-tuples */
     PEER_UFRAG = 32,
     PEER_PWD = 64,
-    PEER_EXT_IDS = 256 /* a two-byte header extension id is a byte */
+    PEER_EXT_IDS = 256,  /* a two-byte header extension id is a byte */
+    PEER_TWCC_BLOCK = 64 /* transport-wide numbers are taken from the vault in blocks */
 };
 
 /* What a peer's incoming SSRC is. */
@@ -32,7 +33,8 @@ struct peer {
     /* egress, every packet */
     _Alignas(64) struct pkt_hdr hdr; /* outer headers towards 'paths[selected]' */
     struct crypt_key *tx_key;        /* NULL before DTLS; borrowed from the tables */
-    uint64_t *twcc_next;             /* in the vault */
+    uint64_t twcc_next;              /* transport-wide number of the next packet */
+    uint64_t *twcc_taken;            /* in the vault: those below may have been used */
     const struct path *to;           /* the selected path; NULL before ICE selects */
     uint64_t tx_packets;
     uint64_t tx_bytes;

@@ -156,7 +156,7 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     peer->rx = (struct replay *)live->rx;
     peer->rx_rtcp = (struct replay *)live->rx_rtcp;
     peer->rtcp_next_index = &live->rtcp_next_index;
-    peer->twcc_next = &live->twcc_next;
+    peer->twcc_taken = &live->twcc_next;
     peer->last_check_us = &live->last_check_us;
     peer->ufrag_len = conf.ufrag_len;
     peer->pwd_len = conf.pwd_len;
