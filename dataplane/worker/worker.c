@@ -76,6 +76,22 @@ static void publish_devices(struct worker *w)
     report_names(shm);
 }
 
+/* A fan-out touches a peer, a key and a subscription a packet, each on a page of its own:
+ * with small pages their translations do not fit the CPU's. Expanded keys must not reach a
+ * core dump. */
+void *worker_map(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    (void)madvise(memory, bytes, MADV_DONTDUMP);
+    return memory;
+}
+
 static int make_tables(struct worker *w, char *err, size_t err_cap)
 {
     const struct tables_conf conf = {.n_peers = w->conf.n_peers,
@@ -86,18 +102,14 @@ static int make_tables(struct worker *w, char *err, size_t err_cap)
     int e;
 
     w->memory_bytes = tables_bytes(&conf);
-    w->memory = mmap(NULL, w->memory_bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (w->memory == MAP_FAILED) {
-        w->memory = NULL;
+    w->memory = worker_map(w->memory_bytes);
+    if (w->memory == NULL) {
         (void)snprintf(err, err_cap,
                        "no address space for tables of %zu MiB: lower limits.* "
                        "in the configuration",
                        w->memory_bytes >> 20);
         return -ENOMEM;
     }
-    /* expanded keys must not reach a core dump */
-    (void)madvise(w->memory, w->memory_bytes, MADV_DONTDUMP);
     e = tables_init(&w->tables, &conf, w->memory, "lane0");
     if (e != 0) {
         (void)snprintf(err, err_cap,

@@ -50,4 +50,9 @@ int worker_run(struct worker *worker, int stop_fd);
 /* Stops the lanes, gives back every packet, wipes the vault. NULL is fine. */
 void worker_destroy(struct worker *worker);
 
+/* Memory for tables_init(): zeroed, private, never dumped, in huge pages where the kernel
+ * has them (transparent_hugepage "madvise" or "always"), and taken when it is touched.
+ * Returns NULL without address space; munmap() ends it. */
+void *worker_map(size_t bytes);
+
 #endif

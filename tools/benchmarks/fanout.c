@@ -20,6 +20,7 @@
 #include "worker/command.h"
 #include "worker/pipeline.h"
 #include "worker/shared.h"
+#include "worker/worker.h"
 
 enum {
     SSRC_IN = 0x50000001,
@@ -181,10 +182,8 @@ static int make_tables(struct fanout *f)
                                      .ring_bytes = 4 << 20};
 
     f->memory_bytes = tables_bytes(&conf);
-    f->memory = mmap(NULL, f->memory_bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (f->memory == MAP_FAILED) {
-        f->memory = NULL;
+    f->memory = worker_map(f->memory_bytes);
+    if (f->memory == NULL) {
         return -ENOMEM;
     }
     return tables_init(&f->tables, &conf, f->memory, "bench");
