@@ -83,10 +83,10 @@ static int may_produce(const struct meeting *meeting, const struct participant *
     return 0;
 }
 
-int meeting_produce(struct meeting *meeting, struct participant *p, const char *transport_id,
-                    enum rtp_kind kind, const struct rtp_params *params,
-                    enum meeting_source source, bool paused, meeting_done *done, void *arg,
-                    struct meeting_error *err)
+int meeting_produce(struct meeting *meeting, struct participant *p,
+                    const char *transport_id, enum rtp_kind kind,
+                    const struct rtp_params *params, enum meeting_source source,
+                    bool paused, meeting_done *done, void *arg, struct meeting_error *err)
 {
     struct transport *t = meeting_find_transport(p, transport_id);
     struct rtp_error wrong = {.path = ""};
@@ -142,9 +142,8 @@ void meeting_end_producer(struct meeting *meeting, struct room_producer *rp)
     meeting_answer(&rp->done, rp->arg, &gone, NULL);
     if (rp->ready) {
         meeting_tell_fact(meeting, p->room, p,
-                          (struct meeting_event){.kind = MEETING_PRODUCER_CLOSED,
-                                                 .who = p,
-                                                 .producer = rp});
+                          (struct meeting_event){
+                              .kind = MEETING_PRODUCER_CLOSED, .who = p, .producer = rp});
     }
     free(rp);
 }
@@ -234,9 +233,10 @@ static int consume(struct meeting *meeting, struct transport *t, struct room_pro
     return consumer_create(&rc->consumer, &conf, on_consumed, rc);
 }
 
-int meeting_consume(struct meeting *meeting, struct participant *p, const char *transport_id,
-                    const char *producer_id, const struct ortc_caps *caps,
-                    meeting_done *done, void *arg, struct meeting_error *err)
+int meeting_consume(struct meeting *meeting, struct participant *p,
+                    const char *transport_id, const char *producer_id,
+                    const struct ortc_caps *caps, meeting_done *done, void *arg,
+                    struct meeting_error *err)
 {
     struct transport *t = meeting_find_transport(p, transport_id);
     struct room_producer *rp = find_producer(p->room, producer_id);

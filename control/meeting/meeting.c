@@ -14,7 +14,8 @@
 #include "sys/entropy.h"
 #include "sys/log.h"
 
-/* A room in the service's table; tenants do not see each other's rooms, also not by name. */
+/* A room in the service's table; tenants do not see each other's rooms, also not by name.
+ */
 struct room_entry {
     struct room room;
     char key[AUTH_ID_MAX + 1 + MEETING_ID_MAX + 1]; /* tenant, 0, id, 0 */
@@ -172,7 +173,8 @@ static struct room *open_room(struct meeting *meeting, const char *tenant, const
     size_t len;
 
     if (meeting->n_rooms >= meeting->conf.max_rooms) {
-        (void)meeting_fail(err, "too_many_rooms", "the node has no room for another meeting");
+        (void)meeting_fail(err, "too_many_rooms",
+                           "the node has no room for another meeting");
         return NULL;
     }
     entry = calloc(1, sizeof(*entry));

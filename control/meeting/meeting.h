@@ -21,9 +21,9 @@
 #include "session/session.h"
 
 enum {
-    MEETING_ID_MAX = 64,   /* characters of a meeting's id */
+    MEETING_ID_MAX = 64,    /* characters of a meeting's id */
     MEETING_NAME_MAX = 128, /* bytes of a display name, UTF-8 */
-    MEETING_OBJECT_ID = 20 /* characters of ids given out here */
+    MEETING_OBJECT_ID = 20  /* characters of ids given out here */
 };
 
 struct meeting;
@@ -136,7 +136,8 @@ struct meeting_conf {
     uint32_t max_producers;    /* of a participant */
     uint32_t max_consumers;
     uint64_t epoch;
-    const char *id_prefix; /* node prefix of the ids given out; copied, at most 4 characters */
+    const char
+        *id_prefix; /* node prefix of the ids given out; copied, at most 4 characters */
 };
 
 int meeting_create(struct meeting **out, const struct meeting_conf *conf,
@@ -188,10 +189,10 @@ int meeting_transport_close(struct meeting *meeting, struct participant *p,
 
 /* done(arg, err, struct room_producer *). Refused: forbidden, not_found, wrong_direction,
  * too_many, unsupported (naming what), invalid. */
-int meeting_produce(struct meeting *meeting, struct participant *p, const char *transport_id,
-                    enum rtp_kind kind, const struct rtp_params *params,
-                    enum meeting_source source, bool paused, meeting_done *done, void *arg,
-                    struct meeting_error *err);
+int meeting_produce(struct meeting *meeting, struct participant *p,
+                    const char *transport_id, enum rtp_kind kind,
+                    const struct rtp_params *params, enum meeting_source source,
+                    bool paused, meeting_done *done, void *arg, struct meeting_error *err);
 int meeting_producer_close(struct meeting *meeting, struct participant *p,
                            const char *producer_id, struct meeting_error *err);
 int meeting_producer_pause(struct meeting *meeting, struct participant *p,
@@ -201,9 +202,10 @@ int meeting_producer_pause(struct meeting *meeting, struct participant *p,
 
 /* done(arg, err, struct room_consumer *). Refused: not_found, wrong_direction, too_many,
  * unsupported. */
-int meeting_consume(struct meeting *meeting, struct participant *p, const char *transport_id,
-                    const char *producer_id, const struct ortc_caps *caps,
-                    meeting_done *done, void *arg, struct meeting_error *err);
+int meeting_consume(struct meeting *meeting, struct participant *p,
+                    const char *transport_id, const char *producer_id,
+                    const struct ortc_caps *caps, meeting_done *done, void *arg,
+                    struct meeting_error *err);
 int meeting_consumer_close(struct meeting *meeting, struct participant *p,
                            const char *consumer_id, struct meeting_error *err);
 int meeting_consumer_pause(struct participant *p, const char *consumer_id, bool paused,

@@ -1,0 +1,138 @@
+/* Transports of participants; see meeting.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "meeting/priv.h"
+#include "sys/entropy.h"
+#include "sys/log.h"
+
+enum {
+    MAX_TRANSPORTS = 4
+}; /* of a participant: one a direction, and room to replace them */
+
+struct transport *meeting_find_transport(const struct participant *p, const char *id)
+{
+    for (struct transport *t = p->transports; t != NULL; t = t->next) {
+        if (strcmp(t->id, id) == 0) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static void on_ready(void *user, int status)
+{
+    struct transport *t = user;
+    struct meeting_error err;
+
+    if (status != 0) {
+        (void)meeting_fail_errno(&err, status);
+        meeting_answer(&t->done, t->arg, &err, NULL);
+        meeting_end_transport(t->meeting, t);
+        return;
+    }
+    meeting_answer(&t->done, t->arg, NULL, t);
+}
+
+/* A transport that failed takes what it carried with it. The others see its producers
+ * close; its owner's browser notices by itself and makes a new one. */
+static void on_state(void *user, enum session_state state, const char *reason)
+{
+    struct transport *t = user;
+
+    log_info("transport_state", LOG_STR("meeting_id", t->owner->room->id),
+             LOG_STR("participant_id", t->owner->id), LOG_STR("transport_id", t->id),
+             LOG_STR("state", session_state_name(state)), LOG_STR("reason", reason));
+    if (state == SESSION_FAILED) {
+        meeting_end_transport(t->meeting, t);
+    }
+}
+
+static const struct session_ops session_ops = {.on_ready = on_ready, .on_state = on_state};
+
+int meeting_transport_create(struct meeting *meeting, struct participant *p, bool send,
+                             meeting_done *done, void *arg, struct meeting_error *err)
+{
+    struct transport *t;
+    int e;
+
+    if (p->n_transports >= MAX_TRANSPORTS) {
+        return meeting_fail(err, "too_many", "at most %d transports a participant",
+                            MAX_TRANSPORTS);
+    }
+    t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        return meeting_fail_errno(err, -ENOMEM);
+    }
+    e = session_create(&t->session, meeting->conf.sessions, &session_ops, t);
+    if (e != 0) {
+        free(t);
+        return meeting_fail_errno(err, e);
+    }
+    meeting_new_id(meeting, t->id);
+    t->meeting = meeting;
+    t->owner = p;
+    t->send = send;
+    t->done = done;
+    t->arg = arg;
+    entropy_fill(&t->next_ssrc, sizeof(t->next_ssrc));
+    /* 0 names nobody; 1234 is mediasoup-client's probe; our feedback is sent as 1 */
+    t->next_ssrc = (t->next_ssrc & 0x7fffffffu) | 0x10000u;
+    t->next = p->transports;
+    p->transports = t;
+    p->n_transports++;
+    return 0;
+}
+
+int meeting_transport_connect(struct participant *p, const char *transport_id,
+                              const struct session_dtls *dtls, struct meeting_error *err)
+{
+    struct transport *t = meeting_find_transport(p, transport_id);
+    int e;
+
+    if (t == NULL) {
+        return meeting_fail(err, "not_found", "there is no such transport");
+    }
+    e = session_connect(t->session, dtls);
+    if (e == -EALREADY) {
+        return meeting_fail(err, "already_connected",
+                            "that transport was connected before");
+    }
+    return e != 0 ? meeting_fail_errno(err, e) : 0;
+}
+
+void meeting_end_transport(struct meeting *meeting, struct transport *t)
+{
+    struct participant *p = t->owner;
+    struct transport **at = &p->transports;
+    struct meeting_error gone;
+
+    while (t->producers != NULL) {
+        meeting_end_producer(meeting, t->producers);
+    }
+    while (t->consumers != NULL) {
+        meeting_end_consumer(meeting, t->consumers, "transport_closed");
+    }
+    while (*at != t) {
+        at = &(*at)->next;
+    }
+    *at = t->next;
+    p->n_transports--;
+    session_close(t->session);
+    (void)meeting_fail(&gone, "gone", "it was closed meanwhile");
+    meeting_answer(&t->done, t->arg, &gone, NULL);
+    free(t);
+}
+
+int meeting_transport_close(struct meeting *meeting, struct participant *p,
+                            const char *transport_id, struct meeting_error *err)
+{
+    struct transport *t = meeting_find_transport(p, transport_id);
+
+    if (t == NULL) {
+        return meeting_fail(err, "not_found", "there is no such transport");
+    }
+    meeting_end_transport(meeting, t);
+    return 0;
+}

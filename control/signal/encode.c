@@ -1,0 +1,229 @@
+/* Domain objects to the JSON that clients see, and what meeting/ tells to events. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "signal/priv.h"
+#include "sys/clock.h"
+
+static const char *const source_names[] = {[SOURCE_MIC] = "mic",
+                                           [SOURCE_CAMERA] = "camera",
+                                           [SOURCE_SCREEN] = "screen",
+                                           [SOURCE_SCREEN_AUDIO] = "screen_audio"};
+
+static const char *kind_of(const struct room_producer *rp)
+{
+    return rtp_kind_name(producer_params(rp->producer)->kind);
+}
+
+static json_t *encode_time(uint64_t wall_us)
+{
+    char text[CLOCK_RFC3339_LEN];
+
+    clock_format(wall_us, text);
+    return json_string(text);
+}
+
+json_t *encode_participant(const struct participant *p)
+{
+    return json_pack("{s:s,s:s,s:s,s:s,s:o}", "participant_id", p->id, "user_id",
+                     p->who.user_id, "display_name", p->name, "role",
+                     auth_role_name(p->who.role), "joined_at", encode_time(p->joined_us));
+}
+
+json_t *encode_producer(const struct room_producer *rp)
+{
+    const struct participant *p = rp->transport->owner;
+
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "producer_id", rp->id, "participant_id",
+                     p->id, "user_id", p->who.user_id, "kind", kind_of(rp), "source",
+                     source_names[rp->source], "paused",
+                     (int)producer_is_paused(rp->producer));
+}
+
+static json_t *encode_permissions(const struct participant *p)
+{
+    unsigned bits = auth_permissions(p->who.role, &p->room->policy);
+    json_t *list = json_array();
+
+    for (unsigned bit = 1; bit <= AUTH_END_MEETING; bit <<= 1) {
+        if ((bits & bit) != 0) {
+            (void)json_array_append_new(
+                list, json_string(auth_permission_name((enum auth_permission)bit)));
+        }
+    }
+    return list;
+}
+
+json_t *encode_room_joined(struct signal *signal, const struct participant *self)
+{
+    const struct room *room = self->room;
+    json_t *participants = json_array();
+    json_t *producers = json_array();
+
+    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
+        (void)json_array_append_new(participants, encode_participant(p));
+        for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+            for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+                if (rp->ready && p != self) {
+                    (void)json_array_append_new(producers, encode_producer(rp));
+                }
+            }
+        }
+    }
+    return json_pack("{s:{s:s,s:s},s:s,s:s,s:s,s:o,s:o,s:i,s:o,s:O,s:[],s:I,s:I}",
+                     "meeting", "id", room->id, "meeting_name", room->id, "participant_id",
+                     self->id, "user_id", self->who.user_id, "your_role",
+                     auth_role_name(self->who.role), "permissions",
+                     encode_permissions(self), "participants", participants,
+                     "participant_count", (int)room->n_participants, "producers", producers,
+                     "rtp_capabilities", signal->capabilities, "ice_servers", "epoch",
+                     (json_int_t)room->epoch, "seq", (json_int_t)room->seq);
+}
+
+static json_t *encode_candidates(const struct session_local *local)
+{
+    json_t *list = json_array();
+
+    for (uint8_t i = 0; i < local->n_candidates; i++) {
+        const struct session_candidate *c = &local->candidates[i];
+
+        /* 'ip' is what older clients read */
+        (void)json_array_append_new(
+            list,
+            json_pack("{s:s,s:I,s:s,s:s,s:s,s:i,s:s}", "foundation", c->foundation,
+                      "priority", (json_int_t)c->priority, "address", c->address, "ip",
+                      c->address, "protocol", "udp", "port", (int)c->port, "type", "host"));
+    }
+    return list;
+}
+
+json_t *encode_transport(const struct transport *t)
+{
+    struct session_local local;
+
+    session_local(t->session, &local);
+    return json_pack("{s:s,s:s,s:{s:s,s:s,s:b},s:o,s:{s:s,s:[{s:s,s:s}]}}", "transport_id",
+                     t->id, "direction", t->send ? "send" : "recv", "ice_parameters",
+                     "usernameFragment", local.ufrag, "password", local.pwd, "iceLite", 1,
+                     "ice_candidates", encode_candidates(&local), "dtls_parameters", "role",
+                     "auto", "fingerprints", "algorithm", "sha-256", "value",
+                     local.fingerprint);
+}
+
+json_t *encode_consumer(const struct room_consumer *rc)
+{
+    const struct participant *from = rc->source->transport->owner;
+    struct rtp_params params;
+
+    consumer_params(rc->consumer, &params);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:b}", "consumer_id", rc->id,
+                     "producer_id", rc->source->id, "participant_id", from->id, "user_id",
+                     from->who.user_id, "kind", kind_of(rc->source), "rtp_parameters",
+                     rtp_params_write(&params), "type", "simple", "producer_paused",
+                     (int)producer_is_paused(rc->source->producer));
+}
+
+/* ---- events ---- */
+
+/* What an event says of its subject. */
+static json_t *encode_event(const struct meeting_event *event, const char **name)
+{
+    switch (event->kind) {
+    case MEETING_JOINED:
+        *name = "participant:joined";
+        return encode_participant(event->who);
+    case MEETING_LEFT:
+        *name = "participant:left";
+        return json_pack("{s:s,s:s,s:s}", "participant_id", event->who->id, "user_id",
+                         event->who->who.user_id, "reason", event->reason);
+    case MEETING_NEW_PRODUCER:
+        *name = "new-producer";
+        return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b}", "producer_id",
+                         event->producer->id, "participant_id", event->who->id, "user_id",
+                         event->who->who.user_id, "display_name", event->who->name, "kind",
+                         kind_of(event->producer), "source",
+                         source_names[event->producer->source], "paused",
+                         (int)producer_is_paused(event->producer->producer));
+    case MEETING_CONSUMER_CLOSED:
+        *name = "consumer:closed";
+        return json_pack("{s:s,s:s,s:s}", "consumer_id", event->consumer->id, "producer_id",
+                         event->producer->id, "reason", event->reason);
+    case MEETING_PRODUCER_CLOSED:
+    case MEETING_PRODUCER_PAUSED:
+    case MEETING_PRODUCER_RESUMED:
+        *name = event->kind == MEETING_PRODUCER_CLOSED   ? "producer:closed"
+                : event->kind == MEETING_PRODUCER_PAUSED ? "producer:paused"
+                                                         : "producer:resumed";
+        return json_pack("{s:s,s:s,s:s}", "producer_id", event->producer->id,
+                         "participant_id", event->who->id, "user_id",
+                         event->who->who.user_id);
+    }
+    return NULL;
+}
+
+static struct eio_msg *encode_message(const struct room *room,
+                                      const struct meeting_event *event)
+{
+    const char *name = NULL;
+    json_t *body = encode_event(event, &name);
+    struct eio_msg *msg = NULL;
+
+    if (body == NULL) {
+        return NULL;
+    }
+    (void)json_object_set_new(body, "meeting_id", json_string(room->id));
+    (void)json_object_set_new(body, "timestamp", encode_time(clock_wall_us()));
+    if (event->seq != 0) {
+        (void)json_object_set_new(body, "epoch", json_integer((json_int_t)room->epoch));
+        (void)json_object_set_new(body, "seq", json_integer((json_int_t)event->seq));
+    }
+    if (sio_event_write(SIGNAL_NSP, name, body, &msg) != 0) {
+        msg = NULL;
+    }
+    json_decref(body);
+    return msg;
+}
+
+/* Nobody leaves while a broadcast runs: a session that ends by it is ended at its next turn
+ * (see client_on_close). */
+static void to_room(void *user, struct room *room, const struct participant *except,
+                    const struct meeting_event *event)
+{
+    struct eio_msg *msg = encode_message(room, event);
+
+    (void)user;
+    if (msg == NULL) {
+        return;
+    }
+    for (struct participant *p = room->participants; p != NULL; p = p->next) {
+        if (p != except) {
+            client_send(p->client, msg);
+            signal_push(p->client);
+        }
+    }
+    eio_msg_unref(msg);
+}
+
+static void to_one(void *user, struct participant *to, const struct meeting_event *event)
+{
+    struct eio_msg *msg = encode_message(to->room, event);
+
+    (void)user;
+    if (msg != NULL) {
+        client_send(to->client, msg);
+        signal_push(to->client);
+        eio_msg_unref(msg);
+    }
+}
+
+/* The connection is dropped, not closed: a Socket.IO client then reconnects by itself. */
+static void media_lost(void *user, struct participant *who)
+{
+    struct client *client = who->client;
+
+    (void)user;
+    client->drop = true;
+}
+
+const struct meeting_ops encode_ops = {
+    .to_room = to_room, .to_one = to_one, .media_lost = media_lost};

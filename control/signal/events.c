@@ -1,0 +1,465 @@
+/* The events that clients send. Each handler checks the payload, calls meeting/ and answers
+ * exactly once; a bad request changes nothing. See docs/api.md for names and shapes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "signal/priv.h"
+
+enum { ID_MAX = 128, NAME_MAX_BYTES = MEETING_NAME_MAX };
+
+static void fail_invalid(struct reply *reply, const struct fields *f)
+{
+    reply_fail(reply, "invalid", f->error);
+}
+
+static void fail(struct reply *reply, const struct meeting_error *err)
+{
+    reply_fail(reply, err->code, err->message);
+}
+
+/* Answers a call of meeting/ that has no fields of its own. */
+static void finish(struct reply *reply, int result, const struct meeting_error *err)
+{
+    if (result != 0) {
+        fail(reply, err);
+    } else {
+        reply_ok(reply, NULL);
+    }
+}
+
+/* ---- rooms ---- */
+
+static void on_room_join(struct reply *reply, const json_t *payload)
+{
+    struct client *client = reply->client;
+    struct fields f = fields_of(payload);
+    struct meeting_error err;
+    const json_t *capabilities;
+    const char *resume_token;
+    const char *meeting_id;
+    const char *name;
+
+    (void)field_text(&f, "meeting_id", MEETING_ID_MAX, true, &meeting_id);
+    (void)field_text(&f, "display_name", NAME_MAX_BYTES, false, &name);
+    (void)field_text(&f, "resume_token", ID_MAX, false, &resume_token);
+    (void)field_object(&f, "rtp_capabilities", false, &capabilities);
+    if (f.error[0] != '\0') {
+        fail_invalid(reply, &f);
+        return;
+    }
+    if (client->participant != NULL) {
+        reply_fail(reply, "already_joined", "leave the room before joining another");
+        return;
+    }
+    client->participant =
+        meeting_join(client->signal->meeting, &client->who, meeting_id, name, client, &err);
+    if (client->participant == NULL) {
+        fail(reply, &err);
+        return;
+    }
+    reply_ok(reply, encode_room_joined(client->signal, client->participant));
+}
+
+static void on_room_leave(struct reply *reply, const json_t *payload)
+{
+    struct fields f = fields_of(payload);
+    const char *meeting_id;
+
+    if (!field_text(&f, "meeting_id", MEETING_ID_MAX, false, &meeting_id)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    if (meeting_id[0] != '\0' &&
+        strcmp(meeting_id, reply->client->participant->room->id) != 0) {
+        reply_fail(reply, "not_found", "you are not in that meeting");
+        return;
+    }
+    client_leave(reply->client, "left");
+    reply_ok(reply, NULL);
+}
+
+/* ---- transports ---- */
+
+static void on_transport_created(void *arg, const struct meeting_error *err, void *object)
+{
+    if (err != NULL) {
+        fail(arg, err);
+    } else {
+        reply_ok(arg, encode_transport(object));
+    }
+}
+
+static void on_transport_create(struct reply *reply, const json_t *payload)
+{
+    static const char *const directions[] = {"send", "recv", NULL};
+    struct client *client = reply->client;
+    struct fields f = fields_of(payload);
+    struct meeting_error err;
+    int direction;
+
+    if (!field_enum(&f, "direction", directions, &direction)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    if (meeting_transport_create(client->signal->meeting, client->participant,
+                                 direction == 0, on_transport_created, reply, &err) != 0) {
+        fail(reply, &err);
+    }
+}
+
+static void on_transport_connect(struct reply *reply, const json_t *payload)
+{
+    struct fields f = fields_of(payload);
+    struct session_dtls dtls;
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "transport_id", ID_MAX, true, &id) ||
+        !field_dtls(&f, "dtls_parameters", &dtls)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    if (meeting_transport_connect(reply->client->participant, id, &dtls, &err) != 0) {
+        fail(reply, &err);
+        return;
+    }
+    reply_ok(reply, json_pack("{s:s}", "transport_id", id));
+}
+
+static void on_transport_close(struct reply *reply, const json_t *payload)
+{
+    struct client *client = reply->client;
+    struct fields f = fields_of(payload);
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "transport_id", ID_MAX, true, &id)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    finish(reply,
+           meeting_transport_close(client->signal->meeting, client->participant, id, &err),
+           &err);
+}
+
+/* ---- producers ---- */
+
+static void on_produced(void *arg, const struct meeting_error *err, void *object)
+{
+    const struct room_producer *rp = object;
+
+    if (err != NULL) {
+        fail(arg, err);
+        return;
+    }
+    reply_ok(arg, json_pack("{s:s,s:s}", "producer_id", rp->id, "kind",
+                            rtp_kind_name(producer_params(rp->producer)->kind)));
+}
+
+static void on_produce(struct reply *reply, const json_t *payload)
+{
+    static const char *const kinds[] = {"audio", "video", NULL};
+    static const char *const sources[] = {"mic", "camera", "screen", "screen_audio", NULL};
+    struct client *client = reply->client;
+    struct fields f = fields_of(payload);
+    struct rtp_error wrong = {.path = ""};
+    const json_t *json_params;
+    struct rtp_params params;
+    struct meeting_error err;
+    const char *id;
+    char text[288];
+    int source = 0;
+    int kind = 0;
+    bool paused;
+
+    if (!field_text(&f, "transport_id", ID_MAX, true, &id) ||
+        !field_enum(&f, "kind", kinds, &kind) ||
+        !field_enum(&f, "source", sources, &source) ||
+        !field_bool(&f, "paused", false, &paused) ||
+        !field_object(&f, "rtp_parameters", true, &json_params)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    if (rtp_params_parse(json_params, &params, &wrong) != 0) {
+        (void)snprintf(text, sizeof(text), "/rtp_parameters%s: %s", wrong.path,
+                       wrong.reason);
+        reply_fail(reply, "invalid", text);
+        return;
+    }
+    if (meeting_produce(client->signal->meeting, client->participant, id,
+                        kind == 0 ? RTP_KIND_AUDIO : RTP_KIND_VIDEO, &params,
+                        (enum meeting_source)source, paused, on_produced, reply,
+                        &err) != 0) {
+        fail(reply, &err);
+    }
+}
+
+static void on_produce_close(struct reply *reply, const json_t *payload)
+{
+    struct client *client = reply->client;
+    struct fields f = fields_of(payload);
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "producer_id", ID_MAX, true, &id)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    finish(reply,
+           meeting_producer_close(client->signal->meeting, client->participant, id, &err),
+           &err);
+}
+
+static void pause_producer(struct reply *reply, const json_t *payload, bool paused)
+{
+    struct client *client = reply->client;
+    struct fields f = fields_of(payload);
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "producer_id", ID_MAX, true, &id)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    finish(reply,
+           meeting_producer_pause(client->signal->meeting, client->participant, id, paused,
+                                  &err),
+           &err);
+}
+
+static void on_produce_pause(struct reply *reply, const json_t *payload)
+{
+    pause_producer(reply, payload, true);
+}
+
+static void on_produce_resume(struct reply *reply, const json_t *payload)
+{
+    pause_producer(reply, payload, false);
+}
+
+/* ---- consumers ---- */
+
+static void on_consumed(void *arg, const struct meeting_error *err, void *object)
+{
+    if (err != NULL) {
+        fail(arg, err);
+    } else {
+        reply_ok(arg, encode_consumer(object));
+    }
+}
+
+static void on_consume(struct reply *reply, const json_t *payload)
+{
+    struct client *client = reply->client;
+    struct fields f = fields_of(payload);
+    struct rtp_error wrong = {.path = ""};
+    const json_t *json_caps;
+    const char *transport_id;
+    const char *producer_id;
+    struct meeting_error err;
+    struct ortc_caps caps;
+    char text[288];
+
+    if (!field_text(&f, "transport_id", ID_MAX, true, &transport_id) ||
+        !field_text(&f, "producer_id", ID_MAX, true, &producer_id) ||
+        !field_object(&f, "rtp_capabilities", true, &json_caps)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    if (ortc_parse_caps(json_caps, &caps, &wrong) != 0) {
+        (void)snprintf(text, sizeof(text), "/rtp_capabilities%s: %s", wrong.path,
+                       wrong.reason);
+        reply_fail(reply, "invalid", text);
+        return;
+    }
+    if (meeting_consume(client->signal->meeting, client->participant, transport_id,
+                        producer_id, &caps, on_consumed, reply, &err) != 0) {
+        fail(reply, &err);
+    }
+}
+
+static void pause_consumer(struct reply *reply, const json_t *payload, bool paused)
+{
+    struct fields f = fields_of(payload);
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "consumer_id", ID_MAX, true, &id)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    if (meeting_consumer_pause(reply->client->participant, id, paused, &err) != 0) {
+        fail(reply, &err);
+        return;
+    }
+    reply_ok(reply, json_pack("{s:s}", "consumer_id", id));
+}
+
+static void on_consumer_pause(struct reply *reply, const json_t *payload)
+{
+    pause_consumer(reply, payload, true);
+}
+
+static void on_consumer_resume(struct reply *reply, const json_t *payload)
+{
+    pause_consumer(reply, payload, false);
+}
+
+static void on_consumer_close(struct reply *reply, const json_t *payload)
+{
+    struct client *client = reply->client;
+    struct fields f = fields_of(payload);
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "consumer_id", ID_MAX, true, &id)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    finish(reply,
+           meeting_consumer_close(client->signal->meeting, client->participant, id, &err),
+           &err);
+}
+
+/* ---- the table ---- */
+
+struct event {
+    const char *name;
+    void (*handler)(struct reply *reply, const json_t *payload);
+    const char *paired;
+    bool outside; /* may come from outside of a room */
+};
+
+static const struct event events[] = {
+    {"room:join", on_room_join, "room:joined", true},
+    {"room:leave", on_room_leave, NULL, false},
+    {"transport:create", on_transport_create, "transport:created", false},
+    {"transport:connect", on_transport_connect, "transport:connected", false},
+    {"transport:close", on_transport_close, NULL, false},
+    {"produce", on_produce, "producer:created", false},
+    {"producer:create", on_produce, "producer:created", false},
+    {"produce:close", on_produce_close, NULL, false},
+    {"produce:pause", on_produce_pause, NULL, false},
+    {"produce:resume", on_produce_resume, NULL, false},
+    {"consume", on_consume, "consumer:created", false},
+    {"consumer:create", on_consume, "consumer:created", false},
+    {"consumer:pause", on_consumer_pause, "consumer:paused", false},
+    {"consumer:resume", on_consumer_resume, "consumer:resumed", false},
+    {"consumer:close", on_consumer_close, NULL, false},
+};
+
+/* Named by the API, not built yet: they say so rather than pretend. */
+static const char *const later[] = {
+    "room:create",
+    "room:close",
+    "room:lock",
+    "room:unlock",
+    "room:update",
+    "room:sync",
+    "lobby:admit",
+    "lobby:deny",
+    "lobby:admit-all",
+    "transport:restart-ice",
+    "transport:stats",
+    "consumer:layers",
+    "quality:change",
+    "consumer:priority",
+    "consumer:keyframe",
+    "view:set",
+    "data:produce",
+    "data:consume",
+    "media:toggle",
+    "screen:start",
+    "screen:stop",
+    "participant:mute",
+    "participant:mute-all",
+    "participant:unmute-request",
+    "participant:remove",
+    "participant:role:update",
+    "participant:add",
+    "participant:rename",
+    "participant:list",
+    "participant:pin",
+    "participant:spotlight",
+    "hand:raise",
+    "hand:lower",
+    "hand:lower-all",
+    "chat:send",
+    "chat:edit",
+    "chat:delete",
+    "chat:react",
+    "chat:history",
+    "chat:read",
+    "chat:typing",
+    "reaction:send",
+    "recording:start",
+    "recording:pause",
+    "recording:resume",
+    "recording:stop",
+    "stream:start",
+    "stream:stop",
+    "layout:change",
+    "breakout:create",
+    "breakout:assign",
+    "breakout:open",
+    "breakout:join",
+    "breakout:broadcast",
+    "breakout:close",
+    "poll:create",
+    "poll:vote",
+    "poll:close",
+    "whiteboard:update",
+    "whiteboard:clear",
+    "caption:segment",
+    "stats:report",
+    "auth:refresh",
+};
+
+static const struct event *find_event(const char *name)
+{
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        if (strcmp(events[i].name, name) == 0) {
+            return &events[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *find_later(const char *name)
+{
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        if (strcmp(later[i], name) == 0) {
+            return later[i];
+        }
+    }
+    return NULL;
+}
+
+void events_dispatch(struct client *client, const char *name, const json_t *payload,
+                     bool has_id, uint64_t id)
+{
+    const struct event *event = find_event(name);
+    const char *known_later = event == NULL ? find_later(name) : NULL;
+    struct reply *reply = malloc(sizeof(*reply));
+
+    if (reply == NULL) {
+        return; /* the client's ack times out; nothing was changed */
+    }
+    *reply = (struct reply){.client = client,
+                            .has_id = has_id,
+                            .id = id,
+                            .event = event != NULL         ? event->name
+                                     : known_later != NULL ? known_later
+                                                           : "unknown",
+                            .paired = event != NULL ? event->paired : NULL};
+    if (known_later != NULL) {
+        reply_fail(reply, "not_implemented", "this node does not offer it yet");
+    } else if (event == NULL) {
+        reply_fail(reply, "unknown_event", "there is no such event");
+    } else if (!event->outside && client->participant == NULL) {
+        reply_fail(reply, "not_joined", "join a room first (room:join)");
+    } else {
+        event->handler(reply, payload);
+    }
+}

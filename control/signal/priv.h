@@ -1,0 +1,134 @@
+/* What the files of control/signal share.
+ *
+ * signal.c   the service: requests and WebSockets to Engine.IO sessions, output, timers
+ * client.c   one session above Engine.IO: namespaces, packets, acks
+ * events.c   the events that clients send, one handler each
+ * fields.c   payloads checked field by field
+ * encode.c   domain objects to JSON; what meeting/ tells, to events */
+#ifndef SIGNAL_PRIV_H
+#define SIGNAL_PRIV_H
+
+#include <jansson.h>
+#include <uthash.h>
+
+#include "meeting/meeting.h"
+#include "net/net.h"
+#include "proto/engineio.h"
+#include "proto/socketio.h"
+#include "signal/signal.h"
+
+#define SIGNAL_NSP "/meeting"
+
+enum {
+    SIGNAL_SID = 20,
+    SIGNAL_CONNECT_S = 45, /* for the first namespace, as Socket.IO's connectTimeout */
+    SIGNAL_TICK_MS = 250
+};
+
+struct client {
+    struct signal *signal;
+    struct eio_session *eio;
+    struct net_req *poll; /* the GET that waits */
+    struct net_ws *ws;
+    struct sio_decoder decoder;
+    uint64_t opened_us;
+    bool connected; /* to SIGNAL_NSP */
+    bool gone;      /* the session has ended: nothing is sent any more */
+    bool drop;      /* to be cut off, so that it comes again */
+    const char *gone_reason;
+    char sid[SIGNAL_SID + 1];    /* Engine.IO's */
+    char socket[SIGNAL_SID + 1]; /* of the namespace */
+    struct auth_identity who;
+    struct participant *participant; /* NULL outside of a room */
+    struct client *next;             /* list of all */
+    struct client **at;
+    UT_hash_handle hh; /* by sid */
+};
+
+struct signal {
+    struct signal_conf conf;
+    struct meeting *meeting;
+    struct eio_conf eio_conf;
+    struct loop_timer *tick;
+    struct client *by_sid;
+    struct client *clients;
+    uint32_t n_clients;
+    json_t *capabilities; /* the router's, made once */
+    /* the message that was sent last, as the listener wants it: a broadcast is encoded and
+     * copied once for all */
+    struct eio_msg *last_msg;
+    struct net_buf *last_buf;
+};
+
+/* Where the answer to an event goes. Owned by the handler until reply_ok or reply_fail. */
+struct reply {
+    struct client *client;
+    bool has_id;
+    uint64_t id;
+    const char *event;  /* constant: the client's event */
+    const char *paired; /* constant: what is emitted on success, or NULL */
+};
+
+/* ---- signal.c ---- */
+
+/* Sends what waits; ends the client if it is done, so it may be gone after the call. */
+void signal_flush(struct client *client);
+
+/* Sends what waits and ends nothing: for use while others are being iterated. */
+void signal_push(struct client *client);
+
+/* ---- client.c ---- */
+
+void client_on_message(struct client *client, bool binary, const uint8_t *data, size_t len);
+
+/* The session has ended. The room is left by client_leave() later, for this may come in the
+ * midst of a broadcast to that room. */
+void client_on_close(struct client *client, const char *reason);
+void client_leave(struct client *client, const char *reason);
+
+/* Emits an event to one client; 'payload' is moved, may be NULL on lack of memory (then
+ * nothing is sent). */
+void client_emit(struct client *client, const char *event, json_t *payload);
+
+/* Queues a message made by sio_event_write(). */
+void client_send(struct client *client, struct eio_msg *msg);
+
+/* Answers: fields (moved, may be NULL for none) into the ack {ok:true,…} and the paired
+ * event. Ends 'reply'. */
+void reply_ok(struct reply *reply, json_t *fields);
+void reply_fail(struct reply *reply, const char *code, const char *message);
+
+/* ---- events.c ---- */
+
+/* Runs the handler of 'name'; 'payload' is borrowed, NULL if the event had none. */
+void events_dispatch(struct client *client, const char *name, const json_t *payload,
+                     bool has_id, uint64_t id);
+
+/* ---- fields.c: each reads a field of the payload and returns true, or notes the first
+ * error and returns false ---- */
+
+struct fields {
+    const json_t *payload; /* borrowed; NULL is an empty object */
+    char error[256];       /* "/kind: missing", empty if none */
+};
+
+struct fields fields_of(const json_t *payload);
+bool field_text(struct fields *f, const char *name, size_t max_bytes, bool required,
+                const char **out);
+bool field_bool(struct fields *f, const char *name, bool fallback, bool *out);
+/* One of 'names' (NULL ends it); its index to 'out'. */
+bool field_enum(struct fields *f, const char *name, const char *const *names, int *out);
+bool field_object(struct fields *f, const char *name, bool required, const json_t **out);
+bool field_dtls(struct fields *f, const char *name, struct session_dtls *out);
+
+/* ---- encode.c; new references, NULL without memory ---- */
+
+json_t *encode_participant(const struct participant *p);
+json_t *encode_producer(const struct room_producer *rp);
+json_t *encode_room_joined(struct signal *signal, const struct participant *p);
+json_t *encode_transport(const struct transport *t);
+json_t *encode_consumer(const struct room_consumer *rc);
+
+extern const struct meeting_ops encode_ops;
+
+#endif
