@@ -19,7 +19,8 @@ static int unix_connect(const char *path)
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    strncpy(sun.sun_path, path, sizeof(sun.sun_path) - 1);
+    assert_true(strlen(path) < sizeof(sun.sun_path));
+    memcpy(sun.sun_path, path, strlen(path) + 1);
     assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
     return fd;
 }
