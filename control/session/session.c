@@ -1,0 +1,514 @@
+#include "session/session.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "session/session_priv.h"
+#include "sys/entropy.h"
+#include "sys/log.h"
+
+_Static_assert((int)DTLS_AEAD_AES_128_GCM == (int)ABI_SRTP_AEAD_AES_128_GCM &&
+                   (int)DTLS_AES128_CM_SHA1_80 == (int)ABI_SRTP_AES128_CM_SHA1_80,
+               "one numbering of profiles");
+_Static_assert((int)ICE_MAX_PATHS == (int)VAULT_PATHS, "one limit");
+_Static_assert((int)ICE_UFRAG_MAX == (int)VAULT_UFRAG_MAX &&
+                   (int)ICE_PWD_MAX == (int)VAULT_PWD_MAX,
+               "one limit");
+
+/* ---- state ---- */
+
+void session_set_state(struct session *s, enum session_state state)
+{
+    s->reg->n_state[s->state]--;
+    s->reg->n_state[state]++;
+    s->state = state;
+}
+
+static void drop_held(struct session *s)
+{
+    for (uint8_t i = 0; i < s->n_held; i++) {
+        free(s->held[i]);
+    }
+    s->n_held = 0;
+}
+
+/* The last thing its callers do: the owner may close the session. */
+static void tell_state(struct session *s, const char *reason)
+{
+    if (s->ops->on_state != NULL) {
+        s->ops->on_state(s->user, s->state, reason);
+    }
+}
+
+void session_fail(struct session *s, const char *reason)
+{
+    if (s->state == SESSION_FAILED) {
+        return;
+    }
+    session_set_state(s, SESSION_FAILED);
+    dtls_conn_close(s->dtls);
+    s->dtls = NULL;
+    drop_held(s);
+    session_registry_forget_paths(s);
+    log_info("session_failed", LOG_U64("peer", s->peer), LOG_STR("reason", reason));
+    tell_state(s, reason);
+}
+
+static void begin_connecting(struct session *s)
+{
+    if (s->state == SESSION_NEW) {
+        session_set_state(s, SESSION_CONNECTING);
+        tell_state(s, NULL);
+    }
+}
+
+/* ---- the dataplane ---- */
+
+static void on_answer(void *arg, int status);
+
+static struct session_call *new_call(struct session *s, enum session_call_kind kind)
+{
+    struct session_call *call = calloc(1, sizeof(*call));
+
+    if (call != NULL) {
+        call->session = s;
+        call->kind = kind;
+        LIST_INSERT_HEAD(&s->calls, call, link);
+    }
+    return call;
+}
+
+static void free_call(struct session_call *call)
+{
+    if (call->session != NULL) {
+        LIST_REMOVE(call, link);
+    }
+    free(call);
+}
+
+static void on_answer(void *arg, int status)
+{
+    struct session_call *call = arg;
+    struct session *s = call->session;
+    enum session_call_kind kind = call->kind;
+
+    free_call(call);
+    if (s == NULL) {
+        return;
+    }
+    if (kind == CALL_OPEN) {
+        if (s->ops->on_ready != NULL) {
+            s->ops->on_ready(s->user, status);
+        }
+        return;
+    }
+    if (s->state == SESSION_FAILED) {
+        return;
+    }
+    if (status != 0) {
+        log_warn("session_refused", LOG_U64("peer", s->peer),
+                 LOG_STR("error", strerror(-status)));
+        session_fail(s, status == -ECONNRESET ? "media_lost" : "media_refused");
+        return;
+    }
+    s->has_keys = s->has_keys || kind == CALL_KEYS;
+    if (s->has_keys && s->state == SESSION_CONNECTING && LIST_EMPTY(&s->calls) &&
+        s->selected_told >= 0) {
+        session_set_state(s, SESSION_CONNECTED);
+        log_info("session_connected", LOG_U64("peer", s->peer));
+        tell_state(s, NULL);
+    }
+}
+
+/* Brings the paths of the ICE agent to the registry and the dataplane, if they differ from
+ * what these have. Returns 0 or -errno. */
+static int sync_paths(struct session *s)
+{
+    struct path paths[ICE_MAX_PATHS];
+    struct session_call *call;
+    int err;
+
+    memset(paths, 0, sizeof(paths));
+    for (uint8_t i = 0; i < s->ice.n_paths; i++) {
+        paths[i] = s->ice.paths[i].path;
+    }
+    if (s->n_told == s->ice.n_paths && s->selected_told == s->ice.selected &&
+        memcmp(s->told, paths, sizeof(paths)) == 0) {
+        return 0;
+    }
+    session_registry_sync_paths(s);
+    call = new_call(s, CALL_PATHS);
+    if (call == NULL) {
+        return -ENOMEM;
+    }
+    err = media_peer_set_paths(
+        s->reg->conf.media, s->peer, paths, s->ice.n_paths,
+        s->ice.selected >= 0 ? (uint8_t)s->ice.selected : s->ice.n_paths, on_answer, call);
+    if (err != 0) {
+        free_call(call);
+        return err;
+    }
+    memcpy(s->told, paths, sizeof(paths));
+    s->n_told = s->ice.n_paths;
+    s->selected_told = s->ice.selected;
+    return 0;
+}
+
+/* ---- DTLS ---- */
+
+static void feed(struct session *s, const void *data, size_t len,
+                 enum session_dtls_result *result)
+{
+    *result = dtls_conn_feed(s->dtls, data, len) == 0 ? DTLS_FED : DTLS_QUEUE_FULL;
+}
+
+/* Starts DTLS when both the peer's fingerprints and a path of it are known. Returns 0 or
+ * -ENOMEM. */
+static int start_dtls(struct session *s)
+{
+    enum dtls_role role = s->remote.role == SESSION_PEER_SERVER ? DTLS_CLIENT : DTLS_SERVER;
+    int err;
+
+    if (!s->has_remote || s->dtls != NULL || s->ice.n_paths == 0) {
+        return 0;
+    }
+    err = dtls_conn_open(&s->dtls, s->reg->dtls, role, s->remote.fps, s->remote.n_fps, s);
+    if (err != 0) {
+        return err;
+    }
+    for (uint8_t i = 0; i < s->n_held; i++) {
+        enum session_dtls_result result;
+
+        feed(s, s->held[i]->data, s->held[i]->len, &result);
+    }
+    drop_held(s);
+    return 0;
+}
+
+void session_on_dtls_send(void *user, const void *data, size_t len)
+{
+    struct session *s = user;
+    const struct path *path = session_path(s);
+
+    if (s->has_dtls_path) {
+        path = &s->dtls_path;
+    } else if (path == NULL) {
+        path = &s->ice.paths[0].path; /* DTLS starts with a path at the earliest */
+    }
+    /* What the ring does not take is lost as on the network: DTLS sends it again. */
+    (void)media_send(s->reg->conf.media, path, ABI_DATAGRAM_DTLS, data, len);
+}
+
+void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys)
+{
+    struct session *s = user;
+    struct session_call *call;
+
+    if (err != 0) {
+        session_fail(s, err == -EPERM       ? "dtls_wrong_fingerprint"
+                        : err == -ENOTSUP   ? "dtls_no_srtp_profile"
+                        : err == -ETIMEDOUT ? "dtls_timeout"
+                                            : "dtls_failed");
+        return;
+    }
+    call = new_call(s, CALL_KEYS);
+    err = -ENOMEM;
+    if (call != NULL) {
+        const struct media_keys out = {.profile = keys->profile,
+                                       .key_len = DTLS_KEY_LEN,
+                                       .salt_len = keys->salt_len,
+                                       .rx_key = keys->rx_key,
+                                       .tx_key = keys->tx_key,
+                                       .rx_salt = keys->rx_salt,
+                                       .tx_salt = keys->tx_salt};
+
+        err = media_peer_set_keys(s->reg->conf.media, s->peer, &out, on_answer, call);
+    }
+    if (err != 0) {
+        if (call != NULL) {
+            free_call(call);
+        }
+        session_fail(s, "media_refused");
+    }
+}
+
+static enum session_dtls_result hold(struct session *s, const struct abi_datagram *datagram)
+{
+    enum session_dtls_result result = DTLS_HELD;
+    struct session_held *held;
+
+    if (datagram->len > sizeof(held->data)) {
+        return DTLS_HELD_LOST;
+    }
+    if (s->n_held == SESSION_MAX_HELD) { /* the peer sends it again: the newest count */
+        held = s->held[0];
+        memmove(s->held, s->held + 1, sizeof(s->held) - sizeof(s->held[0]));
+        s->n_held--;
+        result = DTLS_HELD_LOST;
+    } else {
+        held = malloc(sizeof(*held));
+    }
+    if (held == NULL) {
+        return DTLS_HELD_LOST;
+    }
+    held->len = datagram->len;
+    memcpy(held->data, datagram->data, datagram->len);
+    s->held[s->n_held++] = held;
+    return result;
+}
+
+enum session_dtls_result session_on_dtls(struct session *s,
+                                         const struct abi_datagram *datagram)
+{
+    enum session_dtls_result result;
+
+    if (s->state == SESSION_FAILED) {
+        return DTLS_NO_SESSION;
+    }
+    if (!ice_lite_is_validated(&s->ice, &datagram->path)) {
+        return DTLS_NOT_VALIDATED;
+    }
+    s->dtls_path = datagram->path;
+    s->has_dtls_path = true;
+    if (s->dtls == NULL) {
+        return hold(s, datagram);
+    }
+    feed(s, datagram->data, datagram->len, &result);
+    return result;
+}
+
+/* ---- ICE ---- */
+
+static enum session_stun_result verdict_result(enum ice_verdict verdict)
+{
+    switch (verdict) {
+    case ICE_ACCEPTED:
+        return STUN_ACCEPTED;
+    case ICE_MALFORMED:
+    case ICE_NOT_REQUEST:
+        return STUN_MALFORMED;
+    case ICE_UNAUTHENTICATED:
+        return STUN_UNAUTHENTICATED;
+    case ICE_REPLAYED:
+        return STUN_REPLAYED;
+    case ICE_BAD_REQUEST:
+    case ICE_UNKNOWN_ATTR:
+    case ICE_ROLE_CONFLICT:
+        break;
+    }
+    return STUN_REFUSED;
+}
+
+enum session_stun_result session_on_stun(struct session *s,
+                                         const struct abi_datagram *datagram)
+{
+    uint8_t answer[ICE_MAX_RESPONSE];
+    struct ice_result res = ice_lite_on_check(&s->ice, datagram->data, datagram->len,
+                                              &datagram->path, datagram->time_us, answer);
+
+    if (res.response_len > 0) {
+        (void)media_send(s->reg->conf.media, &datagram->path, ABI_DATAGRAM_STUN, answer,
+                         res.response_len);
+    }
+    if (res.verdict == ICE_ACCEPTED) {
+        if (sync_paths(s) != 0 || start_dtls(s) != 0) {
+            session_fail(s, "media_refused");
+        } else {
+            begin_connecting(s);
+        }
+    }
+    return verdict_result(res.verdict);
+}
+
+/* ---- what the owner calls ---- */
+
+static int init_ice(struct session *s)
+{
+    char ufrag[ICE_MADE_UFRAG + 1], pwd[ICE_MADE_PWD + 1];
+    uint8_t random[ICE_RANDOM_LEN];
+    int err;
+
+    entropy_fill(random, sizeof(random));
+    ice_lite_make_credentials(random, ufrag, pwd);
+    err = ice_lite_init(&s->ice, ufrag, pwd);
+    explicit_bzero(random, sizeof(random));
+    explicit_bzero(pwd, sizeof(pwd));
+    return err;
+}
+
+static int open_peer(struct session *s)
+{
+    struct vault_peer_conf conf = {.ufrag_len = (uint8_t)strlen(s->ice.ufrag),
+                                   .pwd_len = (uint8_t)strlen(s->ice.pwd)};
+    struct session_call *call = new_call(s, CALL_OPEN);
+    int err;
+
+    if (call == NULL) {
+        return -ENOMEM;
+    }
+    memcpy(conf.ufrag, s->ice.ufrag, conf.ufrag_len);
+    memcpy(conf.pwd, s->ice.pwd, conf.pwd_len);
+    err = media_peer_open(s->reg->conf.media, &conf, on_answer, call, &s->peer);
+    explicit_bzero(&conf, sizeof(conf));
+    if (err != 0) {
+        free_call(call);
+    }
+    return err;
+}
+
+int session_create(struct session **out, struct session_registry *reg,
+                   const struct session_ops *ops, void *user)
+{
+    struct session *s = calloc(1, sizeof(*s));
+    int err;
+
+    if (s == NULL) {
+        return -ENOMEM;
+    }
+    s->reg = reg;
+    s->ops = ops;
+    s->user = user;
+    s->selected_told = -1;
+    LIST_INIT(&s->calls);
+    reg->n_state[SESSION_NEW]++;
+    err = init_ice(s);
+    if (err == 0) {
+        err = open_peer(s);
+    }
+    if (err == 0) {
+        err = session_registry_add(s);
+    }
+    if (err != 0) {
+        session_close(s);
+        return err;
+    }
+    *out = s;
+    return 0;
+}
+
+void session_close(struct session *s)
+{
+    struct session_call *call;
+
+    if (s == NULL) {
+        return;
+    }
+    while ((call = LIST_FIRST(&s->calls)) != NULL) {
+        LIST_REMOVE(call, link);
+        call->session = NULL; /* its answer frees it */
+    }
+    session_registry_remove(s);
+    dtls_conn_close(s->dtls);
+    drop_held(s);
+    if (s->peer != HANDLE_NONE) {
+        /* stale if the dataplane refused it or went away: then there is nothing to close */
+        (void)media_close(s->reg->conf.media, MEDIA_PEER, s->peer, NULL, NULL);
+    }
+    s->reg->n_state[s->state]--;
+    ice_lite_fini(&s->ice);
+    free(s);
+}
+
+int session_connect(struct session *s, const struct session_dtls *dtls)
+{
+    int err;
+
+    if (s->state == SESSION_FAILED) {
+        return -ENOTCONN;
+    }
+    if (s->has_remote) {
+        return -EALREADY;
+    }
+    if (dtls->n_fps == 0 || dtls->n_fps > DTLS_MAX_FPS) {
+        return -EINVAL;
+    }
+    s->remote = *dtls;
+    s->has_remote = true;
+    err = start_dtls(s);
+    if (err != 0) {
+        s->has_remote = false;
+    }
+    return err;
+}
+
+int session_dtls_add(struct session_dtls *dtls, const char *algorithm, const char *value)
+{
+    struct dtls_fp fp;
+    int err = dtls_fp_parse(algorithm, value, &fp);
+
+    if (err != 0) {
+        return err;
+    }
+    if (dtls->n_fps >= DTLS_MAX_FPS) {
+        return -ENOSPC;
+    }
+    dtls->fps[dtls->n_fps++] = fp;
+    return 0;
+}
+
+static void add_candidate(struct session_local *out, const struct abi_device *device,
+                          uint16_t i)
+{
+    const struct abi_addr *addr = &device->addrs[i];
+    struct session_candidate *c = &out->candidates[out->n_candidates];
+    const void *ip = addr->family == 4 ? addr->public_ip + 12 : addr->public_ip;
+    /* each candidate needs a priority of its own (RFC 8445, 5.1.2.1) */
+    uint16_t pref = device->preference > i ? (uint16_t)(device->preference - i) : 0;
+
+    if (inet_ntop(addr->family == 4 ? AF_INET : AF_INET6, ip, c->address,
+                  sizeof(c->address)) == NULL) {
+        return;
+    }
+    c->family = addr->family;
+    c->port = addr->public_port != 0 ? addr->public_port : device->port;
+    c->priority = ice_lite_priority(126, pref, 1);
+    ice_lite_foundation(addr->ip, c->foundation);
+    out->n_candidates++;
+}
+
+void session_local(const struct session *s, struct session_local *out)
+{
+    const struct abi_shm *info = media_info(s->reg->conf.media);
+
+    memset(out, 0, sizeof(*out));
+    (void)snprintf(out->ufrag, sizeof(out->ufrag), "%s", s->ice.ufrag);
+    (void)snprintf(out->pwd, sizeof(out->pwd), "%s", s->ice.pwd);
+    dtls_fp_text(dtls_fingerprint(s->reg->dtls), out->fingerprint);
+    for (uint32_t d = 0; info != NULL && d < info->n_devices; d++) {
+        for (uint16_t i = 0; i < info->devices[d].n_addrs; i++) {
+            if (out->n_candidates < SESSION_MAX_CANDIDATES) {
+                add_candidate(out, &info->devices[d], i);
+            }
+        }
+    }
+}
+
+uint64_t session_peer(const struct session *s)
+{
+    return s->peer;
+}
+
+enum session_state session_state(const struct session *s)
+{
+    return s->state;
+}
+
+const char *session_state_name(enum session_state state)
+{
+    static const char *const names[N_SESSION_STATES] = {
+        [SESSION_NEW] = "new",
+        [SESSION_CONNECTING] = "connecting",
+        [SESSION_CONNECTED] = "connected",
+        [SESSION_FAILED] = "failed",
+    };
+
+    return names[state];
+}
+
+const struct path *session_path(const struct session *s)
+{
+    return ice_lite_selected(&s->ice);
+}

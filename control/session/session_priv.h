@@ -1,0 +1,109 @@
+/* What session.c (one session) and registry.c (all of them) share. */
+#ifndef SESSION_SESSION_PRIV_H
+#define SESSION_SESSION_PRIV_H
+
+#define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "dtls/dtls.h"
+#include "media/media.h"
+#include "metric/metric.h"
+#include "session/session.h"
+#include "sfu/base/handle.h"
+
+/* What became of a datagram that the dataplane punted. */
+#define SESSION_STUN_RESULTS(X)                                                            \
+    X(STUN_ACCEPTED, "accepted")                                                           \
+    X(STUN_MALFORMED, "malformed")                                                         \
+    X(STUN_UNKNOWN_UFRAG, "unknown_ufrag")                                                 \
+    X(STUN_PATH_TAKEN, "path_taken")                                                       \
+    X(STUN_REFUSED, "refused")                                                             \
+    X(STUN_UNAUTHENTICATED, "unauthenticated")                                             \
+    X(STUN_REPLAYED, "replayed")
+
+#define SESSION_DTLS_RESULTS(X)                                                            \
+    X(DTLS_FED, "fed")                                                                     \
+    X(DTLS_HELD, "held")                                                                   \
+    X(DTLS_HELD_LOST, "held_lost")                                                         \
+    X(DTLS_NO_SESSION, "no_session")                                                       \
+    X(DTLS_NOT_VALIDATED, "not_validated")                                                 \
+    X(DTLS_QUEUE_FULL, "queue_full")
+
+#define X(constant, name) constant,
+enum session_stun_result { SESSION_STUN_RESULTS(X) N_SESSION_STUN_RESULTS };
+enum session_dtls_result { SESSION_DTLS_RESULTS(X) N_SESSION_DTLS_RESULTS };
+#undef X
+
+/* A path that a session holds, in the registry's table. */
+struct session_path {
+    struct path key; /* the 5-tuple: without the link address */
+    struct session *session;
+    UT_hash_handle hh;
+};
+
+/* A command whose answer is due. It outlives its session. */
+struct session_call {
+    struct session *session; /* NULL: closed meanwhile */
+    enum session_call_kind { CALL_OPEN, CALL_PATHS, CALL_KEYS } kind;
+    LIST_ENTRY(session_call) link;
+};
+
+struct session_held {
+    uint16_t len;
+    uint8_t data[DTLS_MAX_DATAGRAM];
+};
+
+struct session {
+    struct session_registry *reg;
+    const struct session_ops *ops;
+    void *user;
+    enum session_state state;
+    uint64_t peer;
+    struct ice_lite ice;
+    struct path told[ICE_MAX_PATHS]; /* what the vault has */
+    uint8_t n_told;
+    int8_t selected_told;
+    struct session_path
+        paths[ICE_MAX_PATHS]; /* in the registry's table if session is set */
+    bool has_remote;
+    struct session_dtls remote;
+    struct dtls_conn *dtls;
+    struct path dtls_path; /* where the last DTLS datagram came from */
+    bool has_dtls_path;
+    bool has_keys;                               /* the dataplane has them */
+    struct session_held *held[SESSION_MAX_HELD]; /* oldest first */
+    uint8_t n_held;
+    LIST_HEAD(, session_call) calls;
+    UT_hash_handle by_ufrag, by_peer;
+};
+
+struct session_registry {
+    struct session_registry_conf conf;
+    struct dtls *dtls;
+    struct session *by_ufrag, *by_peer;
+    struct session_path *by_path;
+    uint32_t n_state[N_SESSION_STATES];
+    struct metric *stun[N_SESSION_STUN_RESULTS];
+    struct metric *dtls_in[N_SESSION_DTLS_RESULTS];
+};
+
+/* session.c */
+enum session_stun_result session_on_stun(struct session *session,
+                                         const struct abi_datagram *datagram);
+enum session_dtls_result session_on_dtls(struct session *session,
+                                         const struct abi_datagram *datagram);
+void session_on_dtls_send(void *user, const void *data, size_t len);
+void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys);
+void session_fail(struct session *session, const char *reason);
+void session_set_state(struct session *session, enum session_state state);
+
+/* registry.c: makes the table's paths of a session those of its ICE agent, or none. */
+void session_registry_sync_paths(struct session *session);
+void session_registry_forget_paths(struct session *session);
+
+/* Puts a session into the tables, or takes it out. Returns 0, -EEXIST or -ENOMEM. */
+int session_registry_add(struct session *session);
+void session_registry_remove(struct session *session);
+
+#endif
