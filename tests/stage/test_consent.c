@@ -1,0 +1,239 @@
+/* consent: checks on the selected path are answered in the lane, and only those. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "rtcp/rtcp_out.h"
+#include "sfu/wire/stun.h"
+#include "support/call.h"
+#include "support/hmac_sha1.h"
+
+static void hmac(void *ctx, const uint8_t *data, size_t len, uint8_t out[STUN_MAC_LEN])
+{
+    test_hmac_sha1(ctx, data, len, out);
+}
+
+static void check_is_answered(uint8_t family)
+{
+    struct call call;
+    struct stun_msg request;
+    struct stun_msg reply;
+    struct far_got got;
+    uint8_t buf[256];
+    size_t n;
+
+    call_start(&call, "mem", FAR_GCM, family);
+    call.rig->lane.now_us += 5000;
+    n = far_make_check(&call.pub, &(struct far_check){.nominate = true}, buf);
+    assert_int_equal(stun_parse(buf, n, &request), 0);
+    rig_inject(call.rig, &call.pub.path, buf, n);
+    rig_run(call.rig);
+
+    assert_true(far_take(&call.pub, &got));
+    assert_int_equal(got.kind, FAR_STUN);
+    assert_true(got.len <= n); /* no amplifier */
+    assert_int_equal(stun_parse(got.data, got.len, &reply), 0);
+    assert_int_equal(reply.type, STUN_BINDING_SUCCESS);
+    assert_memory_equal(reply.txid, request.txid, STUN_TXID_LEN);
+    assert_int_equal(reply.mapped_family, family);
+    assert_int_equal(reply.mapped_port, call.pub.path.remote_port);
+    assert_memory_equal(reply.mapped_ip, call.pub.path.remote_ip, 16);
+    assert_true(reply.has_fingerprint);
+    assert_true(stun_mac_ok(&reply, hmac, call.pub.conf.pwd));
+    assert_false(far_take(&call.pub, &got));
+    assert_int_equal(rig_done(call.rig, DONE_CONSENT), 1);
+    assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, call.rig->lane.now_us);
+    assert_int_equal(call.rig->n_punted, 0);
+    call_stop(&call);
+}
+
+static void check_is_answered_on_ipv4(void **state)
+{
+    (void)state;
+    check_is_answered(4);
+}
+
+static void check_is_answered_on_ipv6(void **state)
+{
+    (void)state;
+    check_is_answered(6);
+}
+
+static void send_forged(struct call *call, const struct far_check *check)
+{
+    uint8_t buf[256];
+    size_t n = far_make_check(&call->pub, check, buf);
+
+    rig_inject(call->rig, &call->pub.path, buf, n);
+    rig_run(call->rig);
+}
+
+static void forged_checks_are_dropped_and_move_nothing(void **state)
+{
+    const struct far_check forged[] = {
+        {.pwd = "not-the-password-of-this"},
+        {.username = "uf0002:theirs"},  /* of another peer */
+        {.username = "uf0001"},         /* does not name them */
+        {.username = "uf0001x:theirs"}, /* longer than ours */
+        {.username = "uf000:theirs"},   /* a beginning of ours */
+        {.no_username = true},
+        {.no_integrity = true},
+    };
+    struct call call;
+    uint64_t before_us;
+    uint8_t buf[256];
+    size_t n;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    before_us = *call_peer(&call, &call.pub)->last_check_us;
+    call.rig->lane.now_us += 7;
+    for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+        send_forged(&call, &forged[i]);
+        assert_int_equal(rig_dropped(call.rig, DROP_STUN_INTEGRITY), i + 1);
+    }
+    n = far_make_check(&call.pub, &(struct far_check){0}, buf);
+    buf[n - 1] ^= 1; /* fingerprint */
+    rig_inject(call.rig, &call.pub.path, buf, n);
+    rig_run(call.rig);
+    assert_int_equal(rig_dropped(call.rig, DROP_STUN_MALFORMED), 1);
+    assert_int_equal(rig_done(call.rig, DONE_CONSENT), 0);
+    assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, before_us);
+    assert_int_equal(call.rig->n_frames, 0);
+    call_stop(&call);
+}
+
+/* Only the selected path: what could move the peer is control's to decide. */
+static void checks_on_other_paths_go_to_control(void **state)
+{
+    struct call call;
+    struct path second;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    second = far_path(1, 5, 4);
+    far_send_check(&call.pub, &second);
+    rig_run(call.rig);
+    assert_int_equal(call.rig->n_punted, 1);
+    assert_int_equal(call.rig->punted[0].kind, ABI_DATAGRAM_STUN);
+    assert_int_equal(call.rig->punted[0].peer, 0);
+
+    call.pub.conf.paths[1] = second;
+    call.pub.conf.n_paths = 2;
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.pub.conf), 0);
+    far_send_check(&call.pub, &second);
+    rig_run(call.rig);
+    assert_int_equal(call.rig->n_punted, 2);
+    assert_int_equal(call.rig->punted[1].peer, call.pub.conf.handle);
+    assert_int_equal(call.rig->n_frames, 0);
+
+    call.pub.conf.selected = 1;
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.pub.conf), 0);
+    far_send_check(&call.pub, &second);
+    rig_run(call.rig);
+    assert_int_equal(call.rig->n_punted, 2);
+    assert_int_equal(rig_done(call.rig, DONE_CONSENT), 1);
+    call_stop(&call);
+}
+
+static unsigned n_lost_news(const struct call *call)
+{
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < call->rig->lane.n_news; i++) {
+        n += call->rig->lane.news[i].kind == LANE_NEWS_CONSENT_LOST;
+    }
+    return n;
+}
+
+/* RFC 7675, 5.1: after 30 s without a check nothing is sent any more, until one comes. */
+static void silence_of_thirty_seconds_ends_consent(void **state)
+{
+    struct call call;
+    struct far_got got;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call.rig->lane.n_news = 0;
+    rig_pass(call.rig, 25000000);
+    far_send_check(&call.pub, &call.pub.path);
+    rig_pass(call.rig, 4990000);
+    call_say(&call);
+    assert_true(far_take_rtp(&call.sub, &got));
+    assert_int_equal(n_lost_news(&call), 0);
+
+    rig_pass(call.rig, 50000); /* the subscriber's 30 s are over */
+    assert_int_equal(n_lost_news(&call), 1);
+    assert_int_equal(call.rig->lane.news[call.rig->lane.n_news - 1].handle,
+                     call.sub.conf.handle);
+    while (far_take(&call.sub, &got)) {
+    }
+    call_say(&call);
+    rig_pass(call.rig, 3000000);
+    assert_false(far_take(&call.sub, &got)); /* neither media nor RTCP */
+    assert_int_equal(n_lost_news(&call), 1); /* told once */
+
+    far_send_check(&call.sub, &call.sub.path);
+    rig_run(call.rig);
+    call_say(&call);
+    assert_true(far_take_rtp(&call.sub, &got));
+    call_stop(&call);
+}
+
+static void a_new_selected_path_is_a_new_consent(void **state)
+{
+    struct call call;
+    struct far_got got;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    rig_pass(call.rig, 30100000);
+    assert_int_equal(n_lost_news(&call), 2);
+    call.rig->lane.n_news = 0;
+    call.sub.path = far_path(2, 9, 4);
+    call.sub.conf.paths[0] = call.sub.path;
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.sub.conf), 0);
+    call_say(&call);
+    assert_true(far_take_rtp(&call.sub, &got));
+    rig_pass(call.rig, 30100000);
+    assert_int_equal(n_lost_news(&call), 1); /* and lost and told again */
+    call_stop(&call);
+}
+
+/* Control does not miss it because it was slow to read other news. */
+static void loss_of_consent_is_told_when_the_queue_has_room(void **state)
+{
+    struct call call;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    while (call.rig->lane.n_news < LANE_NEWS) {
+        assert_true(lane_tell(&call.rig->lane, LANE_NEWS_BYE, 1, 1));
+    }
+    assert_false(lane_tell(&call.rig->lane, LANE_NEWS_BYE, 1, 1));
+    rig_pass(call.rig, 30100000);
+    assert_int_equal(n_lost_news(&call), 0);
+    call.rig->lane.n_news = 0;
+    rig_pass(call.rig, 100000);
+    assert_int_equal(n_lost_news(&call), 2);
+    call_stop(&call);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(check_is_answered_on_ipv4),
+        cmocka_unit_test(check_is_answered_on_ipv6),
+        cmocka_unit_test(forged_checks_are_dropped_and_move_nothing),
+        cmocka_unit_test(checks_on_other_paths_go_to_control),
+        cmocka_unit_test(silence_of_thirty_seconds_ends_consent),
+        cmocka_unit_test(a_new_selected_path_is_a_new_consent),
+        cmocka_unit_test(loss_of_consent_is_told_when_the_queue_has_room),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
