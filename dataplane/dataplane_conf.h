@@ -43,8 +43,7 @@ struct dataplane_veth {
 
 struct dataplane_lanes {
     uint16_t count;
-    uint16_t
-        cpus[DATAPLANE_CONF_CPUS]; /* lane i runs on cpus[i]; empty: the kernel's choice */
+    uint16_t cpus[DATAPLANE_CONF_CPUS]; /* of lane i; empty: the kernel's choice */
     uint32_t n_cpus;
     enum dataplane_idle idle;
 };

@@ -136,8 +136,7 @@ struct meeting_conf {
     uint32_t max_producers;    /* of a participant */
     uint32_t max_consumers;
     uint64_t epoch;
-    const char
-        *id_prefix; /* node prefix of the ids given out; copied, at most 4 characters */
+    const char *id_prefix; /* of the ids given out: the node's; copied, at most 4 */
 };
 
 int meeting_create(struct meeting **out, const struct meeting_conf *conf,

@@ -108,8 +108,7 @@ void net_server_destroy(struct net_server *server);
 /* The port listener 'index' is bound to; 0 for a Unix socket. */
 uint16_t net_server_port(const struct net_server *server, size_t index);
 
-/* ---- requests; every string is borrowed until the answer or the abort ------------------
- */
+/* ---- requests; every string is borrowed until the answer or the abort ---- */
 
 size_t net_req_listener(const struct net_req *req); /* index in net_conf.listen */
 enum net_method net_req_method(const struct net_req *req);
@@ -130,8 +129,7 @@ const void *net_req_body(const struct net_req *req, size_t *len); /* NULL if emp
 void net_req_set_data(struct net_req *req, void *data);
 void *net_req_data(const struct net_req *req);
 
-/* ---- answers ---------------------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 struct net_header {
     const char *name; /* lower case */
@@ -153,8 +151,7 @@ void net_respond(struct net_req *req, unsigned status, const struct net_header *
 void net_respond_file(struct net_req *req, const char *root, const char *path,
                       const struct net_header *headers, size_t n_headers);
 
-/* ---- WebSocket -------------------------------------------------------------------------
- */
+/* ---- WebSocket ---- */
 
 /* An immutable message with one reference; 'data' is copied. NULL if there is no memory. */
 struct net_buf *net_buf_create(const void *data, size_t len, bool binary);

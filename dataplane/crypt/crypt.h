@@ -49,8 +49,8 @@ struct crypt_key {
  *             share it. dst has room for len + crypt_tag_len().
  * unprotect:  the header lies directly before 'src'; 'src' is ciphertext and tag, 'len' of
  *             both. dst gets len - crypt_tag_len() bytes. The tag bytes of 'src' may change
- *             during the call and are restored, so 'src' is writable memory, a packet an
- * op.
+ *             during the call and are restored, so 'src' is writable memory, and each op
+ *             has a packet of its own.
  *
  * src and dst must not overlap. */
 struct crypt_op {

@@ -2,10 +2,11 @@
  * only struct pkt; what a device is (AF_XDP on a veth or a real interface, kernel sockets,
  * memory) is hidden here.
  *
- *     veth           a private veth pair, AF_XDP on the far end; ARP, NDP and ping answered
- * here af_xdp:IFACE   AF_XDP beside the kernel on an existing interface udp[:ADDRESS]
- * kernel UDP on every host address, or on one auto           veth where it can be made, and
- * udp mem[:eth]      memory, for tests and benchmarks (port_mem.h)
+ *   veth           a private veth pair, AF_XDP on the far end; answers ARP, NDP and ping
+ *   af_xdp:IFACE   AF_XDP beside the kernel on an existing interface
+ *   udp[:ADDRESS]  kernel UDP, on every host address or on one
+ *   auto           veth where it can be made, and udp
+ *   mem[:eth]      memory, for tests and benchmarks (port_mem.h)
  *
  * A (device, queue) belongs to one thread at a time: its lane. Everything is allocated by
  * io_create(); bursts do not allocate but from the packet pool, and never wait. */
@@ -59,8 +60,7 @@ struct io_rx_count {
 struct io_tx_count {
     uint64_t packets;   /* handed to the device or the kernel */
     uint64_t udp6_sums; /* of these: UDP checksums computed in software (IPv6 on AF_XDP) */
-    uint64_t
-        send_errors; /* refused by the kernel one by one (no route, a firewall): lost */
+    uint64_t send_errors;  /* refused by the kernel (no route, a firewall): lost */
     uint64_t answers_lost; /* ARP, NDP, ping answers that found the queue full */
 };
 

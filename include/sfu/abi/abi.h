@@ -1,6 +1,6 @@
 /* THE contract between kcs-control and kcs-dataplane: how they meet and what lies in the
- * memory that they share. Fixed-width integers only; sizes are static-asserted; '_pad' is
- * 0.
+ * memory that they share. Fixed-width integers only; sizes are static-asserted; every
+ * '_pad' is 0.
  *
  * The dataplane listens on a Unix SOCK_SEQPACKET socket. Control connects and sends one
  * abi_hello; the dataplane answers one abi_welcome. When 'status' is 0 it carries, as

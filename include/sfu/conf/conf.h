@@ -415,9 +415,9 @@ static inline int conf_read(struct conf_reading *r, const char *text, size_t len
 /* Reads the configuration file 'path'.
  *
  * spec  borrowed
- * out   filled: the struct of the schema, every key that the file leaves out at its
- * default; untouched on failure err   filled on failure: one line, "path:line: what is
- * wrong", with the nearest name
+ * out   filled: the struct of the schema, with defaults for what the file leaves out;
+ *       untouched on failure
+ * err   filled on failure: one line, "path:line: what is wrong", with the nearest name
  *
  * Returns 0, -EINVAL if the file is wrong, or the errno of reading it (-ENOENT, -EACCES,
  * -EFBIG …), -ENOMEM.  Any thread. */

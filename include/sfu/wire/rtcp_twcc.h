@@ -43,8 +43,7 @@ struct twcc_fb {
 
 struct twcc_arrival {
     uint16_t seq;
-    int32_t
-        delta_ticks; /* since the arrival before, in 250 us; the first: since 'ref_time' */
+    int32_t delta_ticks; /* of 250 us, since the arrival before; the first: 'ref_time' */
 };
 
 /* Takes the next chunk. Returns false at the end of the chunks. */
