@@ -7,12 +7,12 @@
 
 #include <stdint.h>
 
-#include "crypt/crypt.h"
 #include "pkt/drop.h"
 #include "pkt/ext.h"
 #include "pkt/pkt.h"
 #include "table/tables.h"
 
+struct crypt_ctx;
 struct rte_mempool;
 
 enum {

@@ -22,13 +22,13 @@ DATAPLANE = {
     "pkt": "base",
     "crypt": "wire base",
     "stream": "core pkt base",
-    "table": "stream core crypt base",
+    "table": "stream core crypt pkt base",
     "lane": "table pkt base",
     "io": "pkt base",
     "stage": "lane table stream core crypt pkt wire base",
     "rtcp": "lane table stream core crypt pkt wire base",
-    "worker": "stage rtcp lane table stream io pkt abi base",
-    "": "worker io conf",  # main.c and its configuration
+    "worker": "stage rtcp lane table stream crypt io pkt abi base",
+    "": "worker io conf base",  # main.c and its configuration
 }
 
 # The folders of control; 'base' (errors, bytes, handles) is open to all of them.
