@@ -226,6 +226,7 @@ void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys)
                                        .tx_salt = keys->tx_salt};
 
         err = media_peer_set_keys(s->reg->conf.media, s->peer, &out, on_answer, call);
+        s->profile = keys->profile;
     }
     if (err != 0) {
         if (call != NULL) {
@@ -506,6 +507,11 @@ const char *session_state_name(enum session_state state)
     };
 
     return names[state];
+}
+
+uint32_t session_profile(const struct session *session)
+{
+    return session->profile;
 }
 
 const struct path *session_path(const struct session *s)

@@ -130,6 +130,9 @@ uint64_t session_peer(const struct session *session);
 enum session_state session_state(const struct session *session);
 const char *session_state_name(enum session_state state);
 
+/* The SRTP profile that DTLS agreed on (its IANA number); 0 until there are keys. */
+uint32_t session_profile(const struct session *session);
+
 /* The path that the peer chose, NULL if none yet; borrowed until the loop goes on. */
 const struct path *session_path(const struct session *session);
 

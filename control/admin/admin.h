@@ -1,0 +1,47 @@
+/* What operators see: the lists that kcsctl asks for on the admin socket, and the metrics
+ * that Prometheus reads. Only tells; nothing here changes the node.
+ *
+ * Answers are {"data": …}; failures carry success:false, code and message.
+ *
+ *   /status   the node at a glance      /lanes    every counter of each lane
+ *   /peers    transports of clients     /streams  producers and who receives them
+ *   /drops    what was dropped and why  /metrics  Prometheus text
+ *
+ * Thread: the loop's. */
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct admin;
+struct media;
+struct meeting;
+struct metric_registry;
+struct net_req;
+
+struct admin_conf {
+    struct media *media;
+    struct meeting *meeting;
+    struct metric_registry *metrics;
+    const char *version; /* of the program */
+    const char *node;    /* prefix of the ids given out by this process */
+    uint64_t started_wall_us;
+    uint32_t (*n_clients)(void *user); /* of Socket.IO */
+    void *user;
+};
+
+/* Registers the metrics of node, lanes and dataplane. All of conf is borrowed for the life
+ * of the object. Returns 0, -ENOMEM, or -EEXIST if the names are taken. */
+int admin_create(struct admin **out, const struct admin_conf *conf);
+
+/* Also forgets the metrics. NULL is a no-op. */
+void admin_destroy(struct admin *admin);
+
+/* Answers 'req', whatever it is: one of the admin socket. */
+void admin_on_request(struct admin *admin, struct net_req *req);
+
+/* The same for a request of the admin address, which has only /metrics. */
+void admin_on_metrics(struct admin *admin, struct net_req *req);
+
+#endif

@@ -1,0 +1,46 @@
+/* What the files of control/admin share.
+ *
+ * admin.c    routes, /status, /lanes, /drops
+ * lists.c    /peers and /streams
+ * metrics.c  /metrics */
+#ifndef ADMIN_PRIV_H
+#define ADMIN_PRIV_H
+
+#include <jansson.h>
+
+#include "admin/admin.h"
+#include "media/media.h"
+
+enum { ADMIN_IP_TEXT = 46 };
+
+/* The counters of all lanes, taken together: each lane's add up exactly. */
+struct admin_lanes {
+    const struct abi_shm *info; /* names of the counters; NULL: not attached */
+    uint32_t n;
+    struct {
+        bool ok; /* false: it could not be caught at rest */
+        struct abi_lane_counts counts;
+    } lanes[ABI_MAX_LANES];
+};
+
+struct admin {
+    struct admin_conf conf;
+    struct admin_lanes scrape; /* what the collectors of one rendering read */
+    unsigned n_families;       /* registered so far */
+};
+
+void admin_read_lanes(const struct media *media, struct admin_lanes *out);
+
+/* Sum of one direction's drops. */
+uint64_t admin_sum(const uint64_t *counters, uint32_t n);
+
+void admin_ip_text(const uint8_t ip[16], char out[ADMIN_IP_TEXT]);
+
+/* New references, NULL without memory. */
+json_t *admin_peers(const struct admin *admin);
+json_t *admin_streams(const struct admin *admin);
+
+int admin_metrics_register(struct admin *admin);
+void admin_metrics_unregister(struct admin *admin);
+
+#endif

@@ -1,0 +1,459 @@
+#include "app/app.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "admin/admin.h"
+#include "app/facts.h"
+#include "auth/auth.h"
+#include "media/media.h"
+#include "meeting/meeting.h"
+#include "metric/metric.h"
+#include "net/net.h"
+#include "rest/rest.h"
+#include "session/session.h"
+#include "signal/signal.h"
+#include "sys/clock.h"
+#include "sys/entropy.h"
+#include "sys/log.h"
+#include "sys/loop.h"
+
+enum {
+    NODE_PREFIX = 3, /* characters that this process's ids begin with */
+    MAX_LISTEN = CONTROL_CONF_HTTP + 2,
+    SPARE_CONNECTIONS = 1024 /* besides Socket.IO's: the page, REST, operators */
+};
+
+struct app {
+    const struct control_conf *conf;
+    struct loop *loop;
+    struct metric_registry *metrics;
+    struct auth *auth;
+    struct media *media;
+    struct session_registry *sessions;
+    struct signal *signal;
+    struct meeting *meeting;
+    struct rest *rest;
+    struct admin *admin;
+    struct net_server *server;
+    struct loop_signal *on_int, *on_term;
+    size_t admin_listener,
+        metrics_listener; /* indexes of the listeners that are not http */
+    uint64_t started_us, started_wall_us;
+    char node[NODE_PREFIX + 1];
+};
+
+static int fail(char err[APP_ERR_MAX], int code, const char *what)
+{
+    (void)snprintf(err, APP_ERR_MAX, "%s: %s", what, strerror(-code));
+    return code;
+}
+
+/* ---- what passes between modules ---- */
+
+static void on_media(void *user, bool attached)
+{
+    struct app *app = user;
+
+    if (!attached) {
+        meeting_on_media_lost(app->meeting);
+    }
+}
+
+static uint32_t n_clients(void *user)
+{
+    const struct app *app = user;
+
+    return signal_n_clients(app->signal);
+}
+
+static void facts(void *user, struct rest_facts *out)
+{
+    const struct app *app = user;
+
+    facts_of_media(app->media, app->conf->dataplane.socket, out);
+    (void)snprintf(out->fingerprint_alg, sizeof(out->fingerprint_alg), "%s",
+                   dtls_hash_name(DTLS_SHA256));
+    out->rooms = meeting_n_rooms(app->meeting);
+    out->participants = meeting_n_participants(app->meeting);
+    out->clients = signal_n_clients(app->signal);
+    out->uptime_us = clock_mono_us() - app->started_us;
+}
+
+static void on_request(void *user, struct net_req *req)
+{
+    struct app *app = user;
+    size_t listener = net_req_listener(req);
+
+    if (listener == app->admin_listener) {
+        admin_on_request(app->admin, req);
+    } else if (listener == app->metrics_listener) {
+        if (rest_is_health(net_req_path(req))) {
+            rest_on_request(app->rest, req);
+        } else {
+            admin_on_metrics(app->admin, req);
+        }
+    } else if (!signal_on_request(app->signal, req)) {
+        rest_on_request(app->rest, req);
+    }
+}
+
+/* Only signaling keeps requests waiting. */
+static void on_abort(void *user, struct net_req *req)
+{
+    struct app *app = user;
+
+    signal_on_abort(app->signal, req);
+}
+
+static int on_ws_open(void *user, struct net_ws *ws, struct net_req *req)
+{
+    struct app *app = user;
+    size_t listener = net_req_listener(req);
+
+    if (listener == app->admin_listener || listener == app->metrics_listener) {
+        return 404;
+    }
+    return signal_on_ws_open(app->signal, ws, req);
+}
+
+static void on_ws_message(void *user, struct net_ws *ws, const void *data, size_t len,
+                          bool binary)
+{
+    struct app *app = user;
+
+    signal_on_ws_message(app->signal, ws, data, len, binary);
+}
+
+static void on_ws_close(void *user, struct net_ws *ws, unsigned code)
+{
+    struct app *app = user;
+
+    signal_on_ws_close(app->signal, ws, code);
+}
+
+static void on_stop(void *arg)
+{
+    struct app *app = arg;
+
+    loop_stop(app->loop);
+}
+
+/* ---- listeners ---- */
+
+static bool is_any(const char *address)
+{
+    return strcmp(address, "::") == 0 || strcmp(address, "0.0.0.0") == 0;
+}
+
+/* The directory of the admin socket, if only its last name is missing. What else is wrong
+ * with it, the listener says. */
+static void make_directory(const char *socket)
+{
+    char path[sizeof(((struct control_admin *)0)->socket)];
+    char *slash;
+
+    (void)snprintf(path, sizeof(path), "%s", socket);
+    slash = strrchr(path, '/');
+    if (slash != NULL && slash != path) {
+        *slash = '\0';
+        (void)mkdir(path, 0755);
+    }
+}
+
+/* All TLS listeners share one certificate; another one is refused, not ignored. */
+static int choose_certificate(const struct control_conf *conf, struct net_conf *net,
+                              char err[APP_ERR_MAX])
+{
+    const struct control_tls *chosen = NULL;
+
+    for (uint32_t i = 0; i < conf->n_http; i++) {
+        const struct control_tls *tls = &conf->http[i].tls;
+
+        if (tls->cert[0] == '\0') {
+            continue;
+        }
+        if (chosen != NULL &&
+            (strcmp(tls->cert, chosen->cert) != 0 || strcmp(tls->key, chosen->key) != 0)) {
+            (void)snprintf(err, APP_ERR_MAX,
+                           "http[%u].tls names another certificate than the listener "
+                           "before it: give all of them the same 'cert' and 'key' (one "
+                           "certificate may hold several names)",
+                           i);
+            return -EINVAL;
+        }
+        chosen = tls;
+    }
+    net->tls_cert = chosen != NULL ? chosen->cert : NULL;
+    net->tls_key = chosen != NULL ? chosen->key : NULL;
+    return 0;
+}
+
+/* A connection is a file: the soft limit of most systems (1,024) is for programs that use
+ * select(2). What the hard limit does not give, net/ refuses by count. */
+static void raise_files(uint32_t wanted)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int open_listeners(struct app *app, char err[APP_ERR_MAX])
+{
+    static const struct net_handlers handlers = {
+        .on_request = on_request,
+        .on_abort = on_abort,
+        .on_ws_open = on_ws_open,
+        .on_ws_message = on_ws_message,
+        .on_ws_close = on_ws_close,
+    };
+    static const char *const names[CONTROL_CONF_HTTP] = {
+        "http[0]", "http[1]", "http[2]", "http[3]",
+        "http[4]", "http[5]", "http[6]", "http[7]",
+    };
+    const struct control_conf *conf = app->conf;
+    struct net_listen listen[MAX_LISTEN] = {0};
+    struct net_conf net = net_conf_default();
+    char net_err[NET_ERR_MAX];
+    uint32_t n = conf->n_http;
+    int ret = choose_certificate(conf, &net, err);
+
+    if (ret != 0) {
+        return ret;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const struct control_http *http = &conf->http[i];
+
+        listen[i] = (struct net_listen){
+            .name = names[i],
+            .address = strcmp(http->address, "::") == 0 ? NULL : http->address,
+            .port = http->port,
+            .tls = http->tls.cert[0] != '\0'};
+    }
+    app->admin_listener = n;
+    listen[n] = (struct net_listen){
+        .name = "admin.socket", .path = conf->admin.socket, .mode = 0660};
+    app->metrics_listener = n + 1;
+    listen[n + 1] = (struct net_listen){.name = "admin.metrics_port",
+                                        .address = conf->admin.metrics_address,
+                                        .port = conf->admin.metrics_port};
+    make_directory(conf->admin.socket);
+    net.listen = listen;
+    net.n_listen = n + 2;
+    /* Long-polling takes two connections a client. */
+    net.max_connections = 2 * conf->limits.connections + SPARE_CONNECTIONS;
+    net.body_max = conf->socketio.max_payload;
+    net.ws_message_max = conf->socketio.max_payload;
+    raise_files(net.max_connections + SPARE_CONNECTIONS);
+    ret = net_server_create(&app->server, app->loop, app->metrics, &net, &handlers, app,
+                            net_err);
+    if (ret != 0) {
+        (void)snprintf(err, APP_ERR_MAX, "%s", net_err);
+    }
+    return ret;
+}
+
+/* ---- start and stop ---- */
+
+static void set_log_level(enum control_log_level level)
+{
+    static const enum log_level levels[] = {[CONTROL_LOG_ERROR] = LOG_LEVEL_ERROR,
+                                            [CONTROL_LOG_WARN] = LOG_LEVEL_WARN,
+                                            [CONTROL_LOG_INFO] = LOG_LEVEL_INFO,
+                                            [CONTROL_LOG_DEBUG] = LOG_LEVEL_DEBUG};
+
+    log_set_level(levels[level]);
+}
+
+/* Loop, clocks, tokens: what needs nobody else. */
+static int make_base(struct app *app, struct control_conf *conf, char err[APP_ERR_MAX])
+{
+    int ret = auth_create(&app->auth, (const uint8_t *)conf->auth.hs256_secret,
+                          strlen(conf->auth.hs256_secret));
+
+    explicit_bzero(conf->auth.hs256_secret, sizeof(conf->auth.hs256_secret));
+    if (ret != 0) {
+        return fail(err, ret, "auth.hs256_secret");
+    }
+    ret = loop_create(&app->loop);
+    if (ret == 0) {
+        ret = metric_registry_create(&app->metrics);
+    }
+    if (ret == 0) {
+        ret = loop_signal_create(app->loop, &app->on_int, SIGINT, on_stop, app);
+    }
+    if (ret == 0) {
+        ret = loop_signal_create(app->loop, &app->on_term, SIGTERM, on_stop, app);
+    }
+    return ret != 0 ? fail(err, ret, "cannot make the event loop") : 0;
+}
+
+static int make_sessions(struct app *app, char err[APP_ERR_MAX])
+{
+    const struct control_conf *conf = app->conf;
+    const struct media_conf media = {.loop = app->loop, .socket = conf->dataplane.socket};
+    struct session_registry_conf sessions = {.loop = app->loop,
+                                             .metrics = app->metrics,
+                                             .dtls_threads = conf->dtls.threads,
+                                             .on_media = on_media,
+                                             .user = app};
+    int ret = media_create(&app->media, &media);
+
+    if (ret != 0) {
+        return fail(err, ret, "dataplane.socket");
+    }
+    sessions.media = app->media;
+    ret = session_registry_create(&app->sessions, &sessions);
+    return ret != 0 ? fail(err, ret, "cannot start the DTLS threads (dtls.threads)") : 0;
+}
+
+static int make_meetings(struct app *app, char err[APP_ERR_MAX])
+{
+    const struct control_conf *conf = app->conf;
+    const struct signal_conf signaling = {.loop = app->loop,
+                                          .auth = app->auth,
+                                          .metrics = app->metrics,
+                                          .ping_interval_ms =
+                                              conf->socketio.ping_interval_ms,
+                                          .ping_timeout_ms = conf->socketio.ping_timeout_ms,
+                                          .max_payload = conf->socketio.max_payload,
+                                          .max_clients = conf->limits.connections};
+    const struct meeting_conf meeting = {
+        .sessions = app->sessions,
+        .media = app->media,
+        .max_rooms = conf->limits.rooms,
+        .max_participants = conf->limits.participants_per_room,
+        .max_producers = conf->limits.producers_per_participant,
+        .max_consumers = conf->limits.consumers_per_participant,
+        .epoch = app->started_wall_us / 1000000,
+        .id_prefix = app->node};
+    int ret = signal_create(&app->signal, &signaling);
+
+    if (ret != 0) {
+        return fail(err, ret, "cannot start signaling");
+    }
+    ret = meeting_create(&app->meeting, &meeting, signal_meeting_ops(), app->signal);
+    if (ret != 0) {
+        return fail(err, ret, "cannot start the meeting service");
+    }
+    signal_set_meeting(app->signal, app->meeting);
+    return 0;
+}
+
+static int make_fronts(struct app *app, char err[APP_ERR_MAX])
+{
+    const struct rest_conf rest = {.web_root = app->conf->web.root,
+                                   .version = APP_VERSION,
+                                   .facts = facts,
+                                   .user = app};
+    const struct admin_conf admin = {.media = app->media,
+                                     .meeting = app->meeting,
+                                     .metrics = app->metrics,
+                                     .version = APP_VERSION,
+                                     .node = app->node,
+                                     .started_wall_us = app->started_wall_us,
+                                     .n_clients = n_clients,
+                                     .user = app};
+    int ret = rest_create(&app->rest, &rest);
+
+    if (ret == 0) {
+        ret = admin_create(&app->admin, &admin);
+    }
+    return ret != 0 ? fail(err, ret, "cannot start the REST and admin interfaces") : 0;
+}
+
+int app_create(struct app **out, struct control_conf *conf, char err[APP_ERR_MAX])
+{
+    struct app *app = calloc(1, sizeof(*app));
+    int ret;
+
+    set_log_level(conf->log.level);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (app == NULL) {
+        explicit_bzero(conf->auth.hs256_secret, sizeof(conf->auth.hs256_secret));
+        return fail(err, -ENOMEM, "cannot start");
+    }
+    app->conf = conf;
+    app->started_us = clock_mono_us();
+    app->started_wall_us = clock_wall_us();
+    entropy_id(app->node, NODE_PREFIX);
+    ret = make_base(app, conf, err);
+    if (ret == 0) {
+        ret = make_sessions(app, err);
+    }
+    if (ret == 0) {
+        ret = make_meetings(app, err);
+    }
+    if (ret == 0) {
+        ret = make_fronts(app, err);
+    }
+    if (ret == 0) {
+        ret = open_listeners(app, err);
+    }
+    if (ret != 0) {
+        app_destroy(app);
+        return ret;
+    }
+    *out = app;
+    return 0;
+}
+
+/* Appends the URL of one listener to a list. */
+static void add_url(char *text, size_t cap, const char *address, uint16_t port, bool tls,
+                    const char *path)
+{
+    size_t at = strlen(text);
+    bool v6 = strchr(address, ':') != NULL && !is_any(address);
+
+    (void)snprintf(text + at, cap - at, "%s%s://%s%s%s:%u%s", at > 0 ? " " : "",
+                   tls ? "https" : "http", v6 ? "[" : "",
+                   is_any(address) ? "localhost" : address, v6 ? "]" : "", port, path);
+}
+
+void app_run(struct app *app)
+{
+    const struct control_conf *conf = app->conf;
+    char urls[CONTROL_CONF_HTTP * 96] = "";
+    char metrics[128] = "";
+
+    for (uint32_t i = 0; i < conf->n_http; i++) {
+        add_url(urls, sizeof(urls), conf->http[i].address, conf->http[i].port,
+                conf->http[i].tls.cert[0] != '\0', "/");
+    }
+    add_url(metrics, sizeof(metrics), conf->admin.metrics_address, conf->admin.metrics_port,
+            false, "/metrics");
+    log_info("ready", LOG_STR("version", APP_VERSION), LOG_STR("node", app->node),
+             LOG_STR("urls", urls), LOG_STR("admin", conf->admin.socket),
+             LOG_STR("metrics", metrics));
+    loop_run(app->loop);
+    log_info("stopping", LOG_U64("participants", meeting_n_participants(app->meeting)));
+}
+
+void app_destroy(struct app *app)
+{
+    if (app == NULL) {
+        return;
+    }
+    /* Listeners first: nothing new comes in, and every client is told that it is over. */
+    net_server_destroy(app->server);
+    signal_destroy(app->signal);
+    meeting_destroy(app->meeting);
+    session_registry_destroy(app->sessions);
+    media_destroy(app->media);
+    admin_destroy(app->admin);
+    rest_destroy(app->rest);
+    loop_signal_destroy(app->on_int);
+    loop_signal_destroy(app->on_term);
+    auth_destroy(app->auth);
+    loop_destroy(app->loop);
+    metric_registry_destroy(app->metrics);
+    free(app);
+}

@@ -1,0 +1,28 @@
+/* kcs-control as a whole: makes every module, passes each request to the one it is for, and
+ * takes all down again in the right order. One at a time in a process. */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include "app/control_conf.h"
+
+struct app;
+
+#define APP_VERSION "0.1.0"
+
+enum { APP_ERR_MAX = 640 };
+
+/* Makes the node; it serves from app_run() on.
+ *
+ * conf  borrowed for the life of the node; with its secret, which is wiped in any case
+ * err   filled on failure with one line: what is missing and what mends it
+ *
+ * Returns 0; -EINVAL if the configuration is at fault; else another -errno. */
+int app_create(struct app **out, struct control_conf *conf, char err[APP_ERR_MAX]);
+
+/* Serves until SIGINT or SIGTERM. */
+void app_run(struct app *app);
+
+/* NULL is a no-op. */
+void app_destroy(struct app *app);
+
+#endif

@@ -1,0 +1,93 @@
+#include "rest/health.h"
+
+#include "rest/respond.h"
+#include "rest/rest.h"
+
+const char *health_unfit(const struct rest_facts *facts)
+{
+    uint32_t n_addrs = 0;
+
+    if (!facts->attached) {
+        return facts->reason;
+    }
+    for (uint32_t i = 0; i < facts->n_devices; i++) {
+        n_addrs += facts->devices[i].n_addrs;
+    }
+    return n_addrs > 0 ? NULL
+                       : "no device of the dataplane has an address: give one to its "
+                         "interface, or change media.devices";
+}
+
+/* Fills 'facts'; answers 503 and returns false if no call can be made. */
+static bool fit(const struct rest_conf *conf, struct net_req *req, struct rest_facts *facts)
+{
+    const char *reason;
+
+    *facts = (struct rest_facts){0};
+    conf->facts(conf->user, facts);
+    reason = health_unfit(facts);
+    if (reason != NULL) {
+        respond_problem(req, 503, facts->attached ? "no_address" : "media_unavailable",
+                        reason, NULL);
+    }
+    return reason == NULL;
+}
+
+void health_live(const struct rest_conf *conf, struct net_req *req)
+{
+    (void)conf;
+    respond_data(req, json_pack("{s:s}", "status", "live"));
+}
+
+void health_ready(const struct rest_conf *conf, struct net_req *req)
+{
+    struct rest_facts facts;
+
+    if (fit(conf, req, &facts)) {
+        respond_data(req, json_pack("{s:s}", "status", "ready"));
+    }
+}
+
+static json_t *device_json(const struct rest_device *device)
+{
+    json_t *addrs = json_array();
+
+    for (uint32_t i = 0; i < device->n_addrs; i++) {
+        json_array_append_new(addrs,
+                              json_pack("{s:s, s:s, s:i}", "ip", device->addrs[i].ip,
+                                        "public_ip", device->addrs[i].public_ip,
+                                        "public_port", (int)device->addrs[i].public_port));
+    }
+    return json_pack("{s:s, s:s, s:i, s:o}", "kind", device->kind, "name", device->name,
+                     "port", (int)device->port, "addresses", addrs);
+}
+
+void health_webrtc(const struct rest_conf *conf, struct net_req *req)
+{
+    struct rest_facts facts;
+    json_t *devices;
+
+    if (!fit(conf, req, &facts)) {
+        return;
+    }
+    devices = json_array();
+    for (uint32_t i = 0; i < facts.n_devices; i++) {
+        json_array_append_new(devices, device_json(&facts.devices[i]));
+    }
+    respond_data(req, json_pack("{s:b, s:o, s:s, s:s}", "attached", 1, "devices", devices,
+                                "dtls_fingerprint_algorithm", facts.fingerprint_alg,
+                                "srtp_backend", facts.srtp_backend));
+}
+
+void health_system(const struct rest_conf *conf, struct net_req *req)
+{
+    struct rest_facts facts = {0};
+
+    conf->facts(conf->user, &facts);
+    respond_data(req,
+                 json_pack("{s:I, s:i, s:i, s:i, s:b, s:{s:s, s:i}}", "uptime_ms",
+                           (json_int_t)(facts.uptime_us / 1000), "rooms", (int)facts.rooms,
+                           "participants", (int)facts.participants, "clients",
+                           (int)facts.clients, "attached", (int)facts.attached, "versions",
+                           "kcs", conf->version, "contract", (int)facts.contract));
+}

@@ -1,0 +1,20 @@
+/* The two shapes of an answer of the REST interface. Each function ends the request. */
+#ifndef REST_RESPOND_H
+#define REST_RESPOND_H
+
+#include <jansson.h>
+
+struct net_req;
+
+/* 200 {"success": true, "data": data}. 'data' is moved; NULL (no memory) becomes a 500. */
+void respond_data(struct net_req *req, json_t *data);
+
+/* application/problem+json (RFC 9457) with success, code, message and a fresh request_id,
+ * which the log has too.
+ *
+ * code   constant: "not_found"
+ * allow  value of the header Allow for a 405, else NULL */
+void respond_problem(struct net_req *req, unsigned status, const char *code,
+                     const char *message, const char *allow);
+
+#endif

@@ -1,0 +1,62 @@
+/* What HTTP clients see: the REST interface below /api (names and shapes as docs/api.md has
+ * them) and, for every other path, the files of the page. Of the interface, the health
+ * routes are here; a route whose part does not exist yet answers 501 not_implemented.
+ *
+ * It knows nothing of the dataplane: app/ tells it the facts when it asks.
+ *
+ * Thread: the loop's. */
+#ifndef REST_REST_H
+#define REST_REST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct net_req;
+struct rest;
+
+enum { REST_MAX_DEVICES = 8, REST_MAX_ADDRS = 8, REST_IP_TEXT = 46 };
+
+struct rest_device {
+    char kind[16]; /* "veth", "af_xdp", "udp" */
+    char name[32]; /* interface, or empty */
+    uint16_t port;
+    uint32_t n_addrs;
+    struct {
+        char ip[REST_IP_TEXT];
+        char public_ip[REST_IP_TEXT]; /* what clients are told; else equal to ip */
+        uint16_t public_port;
+    } addrs[REST_MAX_ADDRS];
+};
+
+/* How the node is, at this moment. */
+struct rest_facts {
+    bool attached;           /* to the dataplane */
+    char reason[256];        /* in words why not, and what mends it */
+    char srtp_backend[16];   /* if attached */
+    char fingerprint_alg[8]; /* "sha-256" */
+    uint32_t n_devices;
+    struct rest_device devices[REST_MAX_DEVICES];
+    uint32_t rooms, participants, clients;
+    uint64_t uptime_us;
+    uint32_t contract; /* version of the contract with the dataplane */
+};
+
+struct rest_conf {
+    const char *web_root; /* directory of the page; empty: none is served */
+    const char *version;  /* of the program */
+    void (*facts)(void *user, struct rest_facts *out);
+    void *user;
+};
+
+/* Strings of conf are borrowed for the life of the object. Returns 0 or -ENOMEM. A
+ * directory without a page is a warning in the log. */
+int rest_create(struct rest **out, const struct rest_conf *conf);
+void rest_destroy(struct rest *rest); /* NULL is a no-op */
+
+/* Answers 'req', whatever it is. */
+void rest_on_request(struct rest *rest, struct net_req *req);
+
+/* True if 'path' is a health route, which the admin address serves too. */
+bool rest_is_health(const char *path);
+
+#endif
