@@ -13,9 +13,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "sfu/base/handle.h"
+#include "support/fake_book.h"
 
-enum { MAX_LOG = 65536, MAX_OBJECTS = 4096, MAX_EVENTS = 256 };
+enum { MAX_LOG = 65536, MAX_EVENTS = 256 };
 
 struct lane_view {
     struct abi_lane *lane;
@@ -35,16 +35,12 @@ struct fake_dp {
     struct vault vault;
     struct abi_layout layout;
     struct lane_view lanes[ABI_MAX_LANES];
-    /* the book: what is open, by slot; the thread's */
-    uint64_t peers[MAX_OBJECTS], streams[MAX_OBJECTS], subs[MAX_OBJECTS];
-    uint64_t stream_peer[MAX_OBJECTS], sub_peer[MAX_OBJECTS], sub_stream[MAX_OBJECTS];
-
     pthread_mutex_t lock; /* of what follows */
     bool stop, hold, hang_up;
     int fail[N_ABI_OPS];
     struct fake_dp_cmd log[MAX_LOG];
     size_t n_log;
-    unsigned n_open[3];
+    struct fake_book book;
     struct abi_evt events[MAX_EVENTS];
     size_t n_events;
 };
@@ -174,149 +170,6 @@ static void make_memory(struct fake_dp *dp)
     spoil(dp);
 }
 
-/* ---- the book ---- */
-
-static bool is_open(const uint64_t *book, uint32_t n, uint64_t handle)
-{
-    return handle != HANDLE_NONE && handle_index(handle) < n &&
-           book[handle_index(handle)] == handle;
-}
-
-static int book_open(struct fake_dp *dp, int kind, uint64_t *book, uint32_t n,
-                     uint64_t handle, int readable, uint64_t stored)
-{
-    if (handle_index(handle) >= n || readable != 0 || stored != handle) {
-        return -ENOENT;
-    }
-    if (book[handle_index(handle)] != HANDLE_NONE) {
-        return -EEXIST;
-    }
-    book[handle_index(handle)] = handle;
-    dp->n_open[kind]++;
-    return 0;
-}
-
-static int book_close(struct fake_dp *dp, int kind, uint64_t *book, uint32_t n,
-                      uint64_t handle, bool used)
-{
-    if (!is_open(book, n, handle)) {
-        return -ENOENT;
-    }
-    if (used) {
-        return -EBUSY;
-    }
-    book[handle_index(handle)] = HANDLE_NONE;
-    dp->n_open[kind]--;
-    return 0;
-}
-
-/* True if an open entry of 'book' belongs to 'owner'. */
-static bool owns(const uint64_t *book, const uint64_t *owners, uint32_t n, uint64_t owner)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (book[i] != HANDLE_NONE && owners[i] == owner) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int do_peer(struct fake_dp *dp, uint32_t op, uint64_t h)
-{
-    uint32_t n = dp->conf.n_peers;
-    struct vault_peer_conf conf = {.handle = 0};
-    int readable = handle_index(h) < n
-                       ? vault_peer_read(&dp->vault.peers[handle_index(h)], &conf)
-                       : -ENOENT;
-
-    switch (op) {
-    case ABI_OP_PEER_OPEN:
-        return book_open(dp, 0, dp->peers, n, h, readable, conf.handle);
-    case ABI_OP_PEER_UPDATE:
-        return is_open(dp->peers, n, h) && readable == 0 ? 0 : -ENOENT;
-    default:
-        return book_close(dp, 0, dp->peers, n, h,
-                          owns(dp->streams, dp->stream_peer, dp->conf.n_streams, h) ||
-                              owns(dp->subs, dp->sub_peer, dp->conf.n_subs, h));
-    }
-}
-
-static int do_stream(struct fake_dp *dp, uint32_t op, uint64_t h)
-{
-    uint32_t n = dp->conf.n_streams;
-    struct vault_stream_conf conf = {.handle = 0};
-    int readable = handle_index(h) < n
-                       ? vault_stream_read(&dp->vault.streams[handle_index(h)], &conf)
-                       : -ENOENT;
-
-    switch (op) {
-    case ABI_OP_STREAM_OPEN:
-        if (!is_open(dp->peers, dp->conf.n_peers, conf.peer)) {
-            return -ENOENT;
-        }
-        dp->stream_peer[handle_index(h)] = conf.peer;
-        return book_open(dp, 1, dp->streams, n, h, readable, conf.handle);
-    case ABI_OP_STREAM_CLOSE:
-        return book_close(dp, 1, dp->streams, n, h,
-                          owns(dp->subs, dp->sub_stream, dp->conf.n_subs, h));
-    default:
-        return is_open(dp->streams, n, h) ? 0 : -ENOENT;
-    }
-}
-
-static int do_sub(struct fake_dp *dp, uint32_t op, uint64_t h)
-{
-    uint32_t n = dp->conf.n_subs;
-    struct vault_sub_conf conf = {.handle = 0};
-    int readable = handle_index(h) < n
-                       ? vault_sub_read(&dp->vault.subs[handle_index(h)], &conf)
-                       : -ENOENT;
-
-    switch (op) {
-    case ABI_OP_SUB_OPEN:
-        if (!is_open(dp->peers, dp->conf.n_peers, conf.peer) ||
-            !is_open(dp->streams, dp->conf.n_streams, conf.stream)) {
-            return -ENOENT;
-        }
-        dp->sub_peer[handle_index(h)] = conf.peer;
-        dp->sub_stream[handle_index(h)] = conf.stream;
-        return book_open(dp, 2, dp->subs, n, h, readable, conf.handle);
-    case ABI_OP_SUB_CLOSE:
-        return book_close(dp, 2, dp->subs, n, h, false);
-    default:
-        return is_open(dp->subs, n, h) ? 0 : -ENOENT;
-    }
-}
-
-static int do_cmd(struct fake_dp *dp, const struct abi_cmd *cmd)
-{
-    if (cmd->op >= N_ABI_OPS) {
-        return -EINVAL;
-    }
-    if (dp->fail[cmd->op] != 0) {
-        return dp->fail[cmd->op];
-    }
-    switch (cmd->op) {
-    case ABI_OP_PING:
-        return 0;
-    case ABI_OP_PEER_OPEN:
-    case ABI_OP_PEER_UPDATE:
-    case ABI_OP_PEER_CLOSE:
-        return do_peer(dp, cmd->op, cmd->handle);
-    case ABI_OP_STREAM_OPEN:
-    case ABI_OP_STREAM_UPDATE:
-    case ABI_OP_STREAM_CLOSE:
-    case ABI_OP_KEYFRAME:
-        return do_stream(dp, cmd->op, cmd->handle);
-    case ABI_OP_SUB_OPEN:
-    case ABI_OP_SUB_UPDATE:
-    case ABI_OP_SUB_CLOSE:
-        return do_sub(dp, cmd->op, cmd->handle);
-    default:
-        return -EINVAL;
-    }
-}
-
 /* ---- the thread ---- */
 
 static void wake_control(struct fake_dp *dp)
@@ -353,7 +206,9 @@ static bool serve(struct fake_dp *dp)
             struct abi_evt evt = {.kind = ABI_EVT_ANSWER, .cookie = cmd.cookie};
 
             ring_release(&dp->lanes[i].cmd);
-            evt.status = do_cmd(dp, &cmd);
+            evt.status = cmd.op < N_ABI_OPS && dp->fail[cmd.op] != 0
+                             ? dp->fail[cmd.op]
+                             : fake_book_do(&dp->book, &cmd);
             if (dp->n_log < MAX_LOG) {
                 dp->log[dp->n_log++] = (struct fake_dp_cmd){
                     .op = cmd.op, .status = evt.status, .handle = cmd.handle};
@@ -512,8 +367,8 @@ struct fake_dp *fake_dp_start(const struct fake_dp_conf *conf)
     dp->conf.n_peers = conf->n_peers != 0 ? conf->n_peers : 8;
     dp->conf.n_streams = conf->n_streams != 0 ? conf->n_streams : 8;
     dp->conf.n_subs = conf->n_subs != 0 ? conf->n_subs : 16;
-    must(dp->conf.n_peers <= MAX_OBJECTS && dp->conf.n_streams <= MAX_OBJECTS &&
-             dp->conf.n_subs <= MAX_OBJECTS,
+    must(dp->conf.n_peers <= FAKE_BOOK_MAX && dp->conf.n_streams <= FAKE_BOOK_MAX &&
+             dp->conf.n_subs <= FAKE_BOOK_MAX,
          "capacity");
     (void)pthread_mutex_init(&dp->lock, NULL);
     dp->control = -1;
@@ -521,6 +376,7 @@ struct fake_dp *fake_dp_start(const struct fake_dp_conf *conf)
     dp->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(dp->ctl_bell >= 0 && dp->kick >= 0, "eventfd");
     make_memory(dp);
+    dp->book.vault = &dp->vault;
     dp->addr.sun_family = AF_UNIX;
     (void)snprintf(dp->addr.sun_path, sizeof(dp->addr.sun_path), "%s", conf->socket);
     (void)unlink(conf->socket);
@@ -613,7 +469,7 @@ unsigned fake_dp_n_open(struct fake_dp *dp, char kind)
     unsigned n;
 
     (void)pthread_mutex_lock(&dp->lock);
-    n = dp->n_open[kind == 'p' ? 0 : kind == 's' ? 1 : 2];
+    n = dp->book.n_open[kind == 'p' ? 0 : kind == 's' ? 1 : 2];
     (void)pthread_mutex_unlock(&dp->lock);
     return n;
 }
