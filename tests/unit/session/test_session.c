@@ -13,7 +13,7 @@
 static void a_browser_connects_and_its_keys_stand_in_the_vault(void **state)
 {
     struct vault_peer_conf conf;
-    struct stun_msg msg;
+    struct stun_msg msg = {.type = 0};
     struct browser *b;
     struct fixture f;
     char seen[200];
