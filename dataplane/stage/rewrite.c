@@ -123,7 +123,7 @@ static bool rewrite_one(struct lane *lane, struct pkt *pkt)
     pkt_hdr_write(&peer->hdr, pkt->data,
                   (uint16_t)(pkt->hdr_len + slot->len + peer->tag_len));
     pkt->len = (uint16_t)(peer->hdr.len + pkt->hdr_len + slot->len + peer->tag_len);
-    pkt->device = peer->to->device;
+    pkt->device = peer->device;
     pkt->to = peer->to;
     return true;
 }

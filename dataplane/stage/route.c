@@ -2,8 +2,11 @@
 #include "stage/route.h"
 
 enum {
-    SUB_AHEAD = 16,  /* subscriptions: their lines are asked for this many visits before */
-    PEER_AHEAD = 8,  /* and then what they point to */
+    /* Subscriptions are asked for nearly two bursts of visits before, what they point to
+     * one burst before: a visit takes some 2 ns, so within a burst it would come too late.
+     */
+    SUB_AHEAD = SUBLIST_CHUNK,
+    PEER_AHEAD = SUB_AHEAD - PKT_BURST,
     MAX_VISITS = 512 /* subscriptions looked at in one call, wanting or not */
 };
 

@@ -40,7 +40,8 @@ struct peer {
     uint64_t tx_bytes;
     uint8_t tag_len;   /* of an SRTP packet under tx_key and rx_key */
     bool consent_lost; /* nothing may be sent (RFC 7675, 5.1) */
-    enum crypt_profile profile;
+    uint8_t device;    /* of 'to' */
+    uint8_t profile;   /* enum crypt_profile */
 
     /* ingress, every packet */
     _Alignas(64) struct crypt_key *rx_key;

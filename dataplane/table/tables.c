@@ -232,7 +232,10 @@ int tables_peer_set_paths(struct tables *t, struct peer *peer, const struct path
         peer->paths[i] = paths[i];
         peer->n_paths = (uint8_t)(i + 1);
     }
-    peer->to = selected < n ? &peer->paths[selected] : NULL;
+    if (selected < n) {
+        peer->to = &peer->paths[selected];
+        peer->device = peer->to->device;
+    }
     return 0;
 }
 
