@@ -5,6 +5,8 @@
 
 #include "sfu/wire/rtp_ext.h"
 
+enum { KEYS_FIRST = 2 };
+
 /* The peer's next transport-wide number. The vault is told once a block: it is a line and a
  * page more, and a successor may leave out numbers. */
 static uint16_t take_twcc(struct peer *peer)
@@ -131,6 +133,11 @@ static bool rewrite_one(struct lane *lane, struct pkt *pkt)
 uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *out)
 {
     for (uint16_t i = 0; i < in->n; i++) {
+        /* protect sees to the rest of the keys, but begins with the first at once */
+        __builtin_prefetch(in->pkts[i]->peer->tx_key);
+        if (i + KEYS_FIRST >= in->n) {
+            crypt_key_prefetch(in->pkts[i + KEYS_FIRST - in->n]->peer->tx_key);
+        }
         if (rewrite_one(lane, in->pkts[i])) {
             burst_push(out, in->pkts[i]);
         } else {
