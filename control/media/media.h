@@ -27,7 +27,7 @@ struct media;
 enum media_kind { MEDIA_PEER, MEDIA_STREAM, MEDIA_SUB, N_MEDIA_KINDS };
 
 enum {
-    MEDIA_MAX_OBJECTS = 1 << 20, /* of a kind; a dataplane that claims more is refused */
+    MEDIA_MAX_OBJECTS = 1 << 22, /* of a kind; a dataplane that claims more is refused */
     MEDIA_MAX_COMMANDS = 8192,   /* that may wait for their answers, closings apart */
     MEDIA_GREETING_MS = 2000,    /* for the dataplane's welcome */
     MEDIA_RETRY_MIN_MS = 20,     /* between attempts to attach */

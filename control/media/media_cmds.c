@@ -20,9 +20,7 @@ int media_cmds_init(struct media_cmds *cmds, uint32_t n_closings)
         cmds->n = 0;
         return -ENOMEM;
     }
-    for (uint32_t i = 0; i < cmds->n; i++) {
-        cmds->cmd[i].next = i + 1 < cmds->n ? i + 1 : NO_CMD;
-    }
+    cmds->first_free = NO_CMD;
     for (uint32_t i = 0; i < ABI_MAX_LANES; i++) {
         cmds->queues[i] = (struct media_queue){.first = NO_CMD, .last = NO_CMD};
     }
@@ -35,6 +33,7 @@ void media_cmds_fini(struct media_cmds *cmds)
     cmds->cmd = NULL;
     cmds->n = 0;
     cmds->n_used = 0;
+    cmds->n_fresh = 0;
 }
 
 bool media_cmds_room(const struct media_cmds *cmds, bool closing)
@@ -70,10 +69,12 @@ void media_cmds_push(struct media_cmds *cmds, struct media_rings *rings, uint32_
                      enum abi_op op, uint64_t handle, media_done *done, void *arg)
 {
     struct media_queue *queue = &cmds->queues[lane];
-    uint32_t i = cmds->first_free;
+    uint32_t i = cmds->first_free != NO_CMD ? cmds->first_free : cmds->n_fresh++;
     struct media_cmd *cmd = &cmds->cmd[i];
 
-    cmds->first_free = cmd->next;
+    if (i == cmds->first_free) {
+        cmds->first_free = cmd->next;
+    }
     cmds->n_used++;
     *cmd = (struct media_cmd){.handle = handle,
                               .op = op,
@@ -122,7 +123,7 @@ bool media_cmds_take(struct media_cmds *cmds, uint32_t lane, uint64_t cookie,
 {
     uint32_t i = (uint32_t)cookie;
 
-    if (i >= cmds->n || cmds->cmd[i].op == 0 || !cmds->cmd[i].in_ring ||
+    if (i >= cmds->n_fresh || cmds->cmd[i].op == 0 || !cmds->cmd[i].in_ring ||
         cmds->cmd[i].tag != (uint32_t)(cookie >> 32) || cmds->cmd[i].lane != lane) {
         return false;
     }
@@ -132,7 +133,7 @@ bool media_cmds_take(struct media_cmds *cmds, uint32_t lane, uint64_t cookie,
 
 bool media_cmds_take_next(struct media_cmds *cmds, uint32_t *cursor, struct media_cmd *out)
 {
-    while (*cursor < cmds->n) {
+    while (*cursor < cmds->n_fresh) {
         uint32_t i = (*cursor)++;
 
         if (cmds->cmd[i].op != 0) {

@@ -26,6 +26,7 @@ struct media_queue {
 struct media_cmds {
     struct media_cmd *cmd;
     uint32_t n, n_used;
+    uint32_t n_fresh; /* entries from here on were never used, nor touched */
     uint32_t first_free;
     uint32_t next_tag;
     uint32_t reserved; /* entries that only closings may use */
