@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
 #include <uthash.h>
 
 #include "meeting/priv.h"
@@ -188,6 +189,11 @@ static struct room *open_room(struct meeting *meeting, const char *tenant, const
     entry->room.epoch = meeting->conf.epoch;
     entry->room.index = entry;
     HASH_ADD_KEYPTR(hh, meeting->rooms, entry->key, len, entry);
+    if (entry->hh.tbl == NULL) {
+        free(entry);
+        (void)meeting_fail_errno(err, -ENOMEM);
+        return NULL;
+    }
     meeting->n_rooms++;
     log_info("room_opened", LOG_STR("meeting_id", entry->room.id));
     return &entry->room;

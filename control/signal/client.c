@@ -69,19 +69,23 @@ void reply_ok(struct reply *reply, json_t *fields)
     }
     json_decref(fields);
     free(reply);
+    signal_push(client); /* the dataplane's answer came: no flush follows by itself */
 }
 
 void reply_fail(struct reply *reply, const char *code, const char *message)
 {
+    struct client *client = reply->client;
+
     if (reply->has_id) {
         send_ack(reply, json_pack("{s:b,s:{s:s,s:s}}", "ok", 0, "error", "code", code,
                                   "message", message));
     } else {
-        client_emit(reply->client, "error",
+        client_emit(client, "error",
                     json_pack("{s:s,s:s,s:s}", "code", code, "message", message, "event",
                               reply->event));
     }
     free(reply);
+    signal_push(client);
 }
 
 /* ---- packets ---- */
@@ -104,9 +108,6 @@ static void on_connect(struct client *client, const struct sio_packet *packet)
     if (strcmp(packet->nsp, SIGNAL_NSP) != 0) {
         refuse_connect(client, packet->nsp, "Invalid namespace", NULL);
         return;
-    }
-    if (client->connected) {
-        return; /* a second CONNECT changes nothing */
     }
     e = token == NULL
             ? -EPERM
@@ -135,16 +136,22 @@ void client_leave(struct client *client, const char *reason)
     }
 }
 
+/* A packet for a namespace that is not open, or a second CONNECT, ends the session, as with
+ * Socket.IO's own server: the two sides do not agree on their state. */
 static void on_packet(struct client *client, const struct sio_packet *packet)
 {
-    if (packet->type == SIO_CONNECT) {
-        on_connect(client, packet);
+    bool open = client->connected && strcmp(packet->nsp, SIGNAL_NSP) == 0;
+
+    if (open ? packet->type == SIO_CONNECT || packet->type == SIO_CONNECT_ERROR
+             : packet->type != SIO_CONNECT) {
+        log_debug("socketio_wrong_state", LOG_I64("type", (int64_t)packet->type));
+        eio_close(client->eio, clock_mono_us());
         return;
     }
-    if (!client->connected || strcmp(packet->nsp, SIGNAL_NSP) != 0) {
-        return; /* not for a namespace that is open: ignored, as Socket.IO's server does */
-    }
     switch (packet->type) {
+    case SIO_CONNECT:
+        on_connect(client, packet);
+        break;
     case SIO_DISCONNECT:
         client_leave(client, "client namespace disconnect");
         client->connected = false;

@@ -66,7 +66,8 @@ static void on_room_leave(struct reply *reply, const json_t *payload)
     struct fields f = fields_of(payload);
     const char *meeting_id;
 
-    if (!field_text(&f, "meeting_id", MEETING_ID_MAX, false, &meeting_id)) {
+    (void)field_text(&f, "meeting_id", MEETING_ID_MAX, false, &meeting_id);
+    if (f.error[0] != '\0') {
         fail_invalid(reply, &f);
         return;
     }
@@ -439,8 +440,8 @@ static const char *find_later(const char *name)
 void events_dispatch(struct client *client, const char *name, const json_t *payload,
                      bool has_id, uint64_t id)
 {
-    const struct event *event = find_event(name);
-    const char *known_later = event == NULL ? find_later(name) : NULL;
+    const struct event *event = name != NULL ? find_event(name) : NULL;
+    const char *known_later = event == NULL && name != NULL ? find_later(name) : NULL;
     struct reply *reply = malloc(sizeof(*reply));
 
     if (reply == NULL) {

@@ -46,9 +46,6 @@ bool field_text(struct fields *f, const char *name, size_t max_bytes, bool requi
     if (json_string_length(value) > max_bytes) {
         return fail(f, name, "too long");
     }
-    if (strlen(text) != json_string_length(value)) {
-        return fail(f, name, "must not contain a null character");
-    }
     if (required && text[0] == '\0') {
         return fail(f, name, "must not be empty");
     }
@@ -108,6 +105,7 @@ bool field_dtls(struct fields *f, const char *name, struct session_dtls *out)
     static const char *const roles[] = {"auto", "client", "server", NULL};
     const json_t *object;
     const json_t *list;
+    const json_t *named;
     const char *role;
     size_t i;
     json_t *fp;
@@ -116,9 +114,10 @@ bool field_dtls(struct fields *f, const char *name, struct session_dtls *out)
     if (!field_object(f, name, true, &object)) {
         return false;
     }
-    role = json_string_value(json_object_get(object, "role"));
-    while (role != NULL && roles[out->role] != NULL &&
-           strcmp(roles[out->role], role) != 0) {
+    named = json_object_get(object, "role");
+    role = named == NULL ? roles[0] : json_string_value(named);
+    while (roles[out->role] != NULL &&
+           (role == NULL || strcmp(roles[out->role], role) != 0)) {
         out->role++;
     }
     list = json_object_get(object, "fingerprints");

@@ -8,6 +8,7 @@
 #ifndef SIGNAL_PRIV_H
 #define SIGNAL_PRIV_H
 
+#define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
 #include <jansson.h>
 #include <uthash.h>
 
@@ -100,7 +101,8 @@ void reply_fail(struct reply *reply, const char *code, const char *message);
 
 /* ---- events.c ---- */
 
-/* Runs the handler of 'name'; 'payload' is borrowed, NULL if the event had none. */
+/* Runs the handler of 'name' (NULL: no text, so no event that we know); 'payload' is
+ * borrowed, NULL if the event had none. */
 void events_dispatch(struct client *client, const char *name, const json_t *payload,
                      bool has_id, uint64_t id);
 

@@ -70,6 +70,11 @@ static struct client *client_create(struct signal *signal, bool websocket)
     }
     sio_decoder_init(&client->decoder, signal->conf.max_payload);
     HASH_ADD_STR(signal->by_sid, sid, client);
+    if (client->hh.tbl == NULL) {
+        eio_destroy(client->eio);
+        free(client);
+        return NULL;
+    }
     client->next = signal->clients;
     client->at = &signal->clients;
     if (client->next != NULL) {
@@ -158,8 +163,9 @@ static void flush_ws(struct client *client)
     while ((msg = eio_take_frame(client->eio)) != NULL) {
         struct net_buf *buf = buf_of(client->signal, msg);
 
-        if (buf != NULL && client->ws != NULL) {
-            (void)net_ws_send(client->ws, buf); /* a failure comes as on_ws_close */
+        if (client->ws != NULL &&
+            (buf == NULL || net_ws_send(client->ws, buf) == -ENOMEM)) {
+            client->drop = true; /* a message is lost; other failures come as on_ws_close */
         }
         eio_msg_unref(msg);
     }
