@@ -135,7 +135,7 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
     for (uint16_t i = 0; i < in->n; i++) {
         /* protect sees to the rest of the keys, but begins with the first at once */
         __builtin_prefetch(in->pkts[i]->peer->tx_key);
-        if (i + KEYS_FIRST >= in->n) {
+        if (in->n >= KEYS_FIRST && i + KEYS_FIRST >= in->n) {
             crypt_key_prefetch(in->pkts[i + KEYS_FIRST - in->n]->peer->tx_key);
         }
         if (rewrite_one(lane, in->pkts[i])) {
