@@ -157,11 +157,15 @@ log:
         );
     }
 
-    /* kcsctl with this node's admin socket; resolves with its standard output. */
-    async kcsctl(...args) {
+    /* kcsctl; what asks the node is given its admin socket. Resolves with standard output. */
+    async kcsctl(command, ...rest) {
+        const offline = command === 'token';
+        const args = offline
+            ? [command, ...rest]
+            : ['--socket', this.adminSocket, command, ...rest];
         const { stdout } = await promisify(execFile)(
             join(BUILD, 'kcsctl'),
-            ['--socket', this.adminSocket, ...args],
+            args,
             { timeout: 15_000, env: { ...process.env, KCS_HS256_SECRET: undefined } },
         ).catch((error) => {
             throw new Error(`kcsctl ${args.join(' ')}: ${error.stderr || error.message}`);
