@@ -140,6 +140,10 @@ static void on_welcome(struct media *media)
     ssize_t len = recvmsg(media->sock, &msg, MSG_CMSG_CLOEXEC);
     int err;
 
+    if (len < 0 && errno == ECONNRESET) {
+        /* Closed without reading our hello: told once, ahead of the welcome that waits. */
+        len = recvmsg(media->sock, &msg, MSG_CMSG_CLOEXEC);
+    }
     if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
@@ -209,9 +213,14 @@ static int link_greet(struct media *media)
         return -errno;
     }
     if (connect(media->sock, (const struct sockaddr *)&media->addr, sizeof(media->addr)) !=
-            0 ||
-        send(media->sock, &hello, sizeof(hello), MSG_NOSIGNAL) != (ssize_t)sizeof(hello)) {
-        return errno != 0 ? -errno : -EIO;
+        0) {
+        return -errno;
+    }
+    /* One that refuses may have answered and closed before this: its words are still to be
+     * read. */
+    if (send(media->sock, &hello, sizeof(hello), MSG_NOSIGNAL) < 0 && errno != EPIPE &&
+        errno != ECONNRESET) {
+        return -errno;
     }
     return loop_watch_create(media->loop, &media->sock_watch, media->sock, LOOP_READ,
                              on_socket, media);

@@ -141,7 +141,7 @@ static int view_vault(struct media_map *map, char reason[104])
     }
     map->vault = vault_view(map->vault_mem, info->n_peers, info->n_streams, info->n_subs);
     if (madvise(map->vault_mem, map->vault_len, MADV_DONTDUMP) != 0 ||
-        mlock(map->vault_mem, map->vault_len) != 0) {
+        mlock2(map->vault_mem, map->vault_len, MLOCK_ONFAULT) != 0) {
         /* The dataplane holds the pages too and locks them itself; keys then stay out of
          * swap as long as it lives. */
         log_warn("vault_not_locked", LOG_STR("error", strerror(errno)),
@@ -150,16 +150,36 @@ static int view_vault(struct media_map *map, char reason[104])
     return 0;
 }
 
+static void map_empty(struct media_map *map)
+{
+    memset(map, 0, sizeof(*map));
+    map->vault_fd = -1;
+    map->doorbell = -1;
+    for (size_t i = 0; i < ABI_MAX_LANES; i++) {
+        map->rings[i].doorbell = -1;
+    }
+}
+
+bool media_map_written(const struct media_map *map, size_t at, size_t *from, size_t *to)
+{
+    off_t start = lseek(map->vault_fd, (off_t)at, SEEK_DATA);
+    off_t end = start >= 0 ? lseek(map->vault_fd, start, SEEK_HOLE) : -1;
+
+    if (start < 0 && errno == ENXIO) {
+        return false;
+    }
+    /* A kernel that cannot tell: all of it. */
+    *from = start >= 0 ? (size_t)start : at;
+    *to = end >= 0 ? (size_t)end : map->vault_len;
+    return true;
+}
+
 int media_map_open(struct media_map *map, const struct abi_welcome *welcome, const int *fds,
                    size_t n_fds, char reason[104])
 {
     int err;
 
-    memset(map, 0, sizeof(*map));
-    map->doorbell = -1;
-    for (size_t i = 0; i < ABI_MAX_LANES; i++) {
-        map->rings[i].doorbell = -1;
-    }
+    map_empty(map);
     if (welcome->n_lanes == 0 || welcome->n_lanes > ABI_MAX_LANES ||
         n_fds != MEDIA_FIXED_FDS + welcome->n_lanes) {
         for (size_t i = 0; i < n_fds; i++) {
@@ -167,6 +187,7 @@ int media_map_open(struct media_map *map, const struct abi_welcome *welcome, con
         }
         return refuse(reason, "the welcome brought another number of descriptors");
     }
+    map->vault_fd = fds[1];
     map->doorbell = fds[2];
     for (size_t i = 0; i < welcome->n_lanes; i++) {
         map->rings[i].doorbell = fds[MEDIA_FIXED_FDS + i];
@@ -175,8 +196,7 @@ int media_map_open(struct media_map *map, const struct abi_welcome *welcome, con
     if (err == 0) {
         err = map_memfd(fds[1], &map->vault_mem, &map->vault_len, reason);
     }
-    (void)close(fds[0]); /* the mappings keep the memory */
-    (void)close(fds[1]);
+    (void)close(fds[0]); /* the mapping keeps the memory */
     if (err == 0) {
         err = check_header(map, welcome, reason);
     }
@@ -203,6 +223,9 @@ void media_map_close(struct media_map *map)
     if (map->vault_mem != NULL) {
         (void)munmap(map->vault_mem, map->vault_len);
     }
+    if (map->vault_fd >= 0) {
+        (void)close(map->vault_fd);
+    }
     if (map->doorbell >= 0) {
         (void)close(map->doorbell);
     }
@@ -211,9 +234,5 @@ void media_map_close(struct media_map *map)
             (void)close(map->rings[i].doorbell);
         }
     }
-    memset(map, 0, sizeof(*map));
-    map->doorbell = -1;
-    for (size_t i = 0; i < ABI_MAX_LANES; i++) {
-        map->rings[i].doorbell = -1;
-    }
+    map_empty(map);
 }

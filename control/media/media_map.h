@@ -4,6 +4,8 @@
 #ifndef KCS_MEDIA_MEDIA_MAP_H
 #define KCS_MEDIA_MEDIA_MAP_H
 
+#include <stdbool.h>
+
 #include "sfu/abi/abi.h"
 
 enum { MEDIA_FIXED_FDS = 3, MEDIA_MAX_FDS = MEDIA_FIXED_FDS + ABI_MAX_LANES };
@@ -18,6 +20,7 @@ struct media_rings {
 struct media_map {
     void *shm, *vault_mem;
     size_t shm_len, vault_len;
+    int vault_fd;
     int doorbell; /* eventfd: wakes us */
     struct abi_shm info;
     struct vault vault;
@@ -35,6 +38,11 @@ struct media_map {
  * Returns 0, -EPROTO for a mismatch, or the error of a system call; nothing is left. */
 int media_map_open(struct media_map *map, const struct abi_welcome *welcome, const int *fds,
                    size_t n_fds, char reason[104]);
+
+/* The stretch of the vault at or behind offset 'at' that was ever written: 'from' up to
+ * 'to'. False if there is none. What was never written is left unread, for reading it would
+ * take memory. */
+bool media_map_written(const struct media_map *map, size_t at, size_t *from, size_t *to);
 
 /* Unmaps and closes all. */
 void media_map_close(struct media_map *map);

@@ -206,43 +206,58 @@ void media_pump(struct media *media)
 }
 
 /* The handle in a record, HANDLE_NONE if it is free. */
-#define RECORD_HANDLE(rec, commit)                                                         \
-    ((commit) == 0 ? HANDLE_NONE : (rec)->conf[(commit)&1].handle)
+#define RECORD_HANDLE(rec)                                                                 \
+    (atomic_load_explicit(&(rec)->commit, memory_order_acquire) == 0                       \
+         ? HANDLE_NONE                                                                     \
+         : (rec)->conf[(rec)->commit & 1].handle)
 
-static uint64_t record_handle(struct vault *vault, enum media_kind kind, uint32_t i)
+static uint64_t record_handle(struct vault *vault, enum media_kind kind, size_t i)
 {
-    uint64_t commit;
-
     switch (kind) {
     case MEDIA_PEER:
-        commit = atomic_load_explicit(&vault->peers[i].commit, memory_order_acquire);
-        return RECORD_HANDLE(&vault->peers[i], commit);
+        return RECORD_HANDLE(&vault->peers[i]);
     case MEDIA_STREAM:
-        commit = atomic_load_explicit(&vault->streams[i].commit, memory_order_acquire);
-        return RECORD_HANDLE(&vault->streams[i], commit);
+        return RECORD_HANDLE(&vault->streams[i]);
     case MEDIA_SUB:
-        commit = atomic_load_explicit(&vault->subs[i].commit, memory_order_acquire);
-        return RECORD_HANDLE(&vault->subs[i], commit);
+        return RECORD_HANDLE(&vault->subs[i]);
     case N_MEDIA_KINDS:
         break;
     }
     return HANDLE_NONE;
 }
 
-/* Closes what an earlier control has left in the vault: nobody knows it any more. */
-static void close_leftovers(struct media *media, enum media_kind kind, enum abi_op op)
+static void close_leftover(struct media *media, enum media_kind kind, enum abi_op op,
+                           size_t i)
+{
+    uint64_t handle = record_handle(&media->map.vault, kind, i);
+
+    if (handle != HANDLE_NONE && handle_index(handle) == i &&
+        media_slots_adopt(&media->slots[kind], handle)) {
+        uint32_t lane = media_lane_of(handle);
+
+        media_cmds_push(&media->cmds, &media->map.rings[lane], lane, op, handle, NULL,
+                        NULL);
+    }
+}
+
+/* Closes what an earlier control has left in the vault: nobody knows it any more. 'base'
+ * and 'size' say where the records lie. */
+static void close_leftovers(struct media *media, enum media_kind kind, enum abi_op op,
+                            size_t base, size_t size)
 {
     struct media_slots *slots = &media->slots[kind];
+    size_t from = 0, to = 0;
 
-    for (uint32_t i = 0; i < slots->n; i++) {
-        uint64_t handle = record_handle(&media->map.vault, kind, i);
+    for (size_t i = 0; i < slots->n; i++) {
+        size_t at = base + i * size;
 
-        if (handle != HANDLE_NONE && handle_index(handle) == i &&
-            media_slots_adopt(slots, handle)) {
-            uint32_t lane = media_lane_of(handle);
-
-            media_cmds_push(&media->cmds, &media->map.rings[lane], lane, op, handle, NULL,
-                            NULL);
+        if (at >= to && !media_map_written(&media->map, at, &from, &to)) {
+            break;
+        }
+        if (at >= from) {
+            close_leftover(media, kind, op, i);
+        } else {
+            i = (from - base + size - 1) / size - 1; /* the next that begins in it */
         }
     }
     media_slots_ready(slots);
@@ -251,6 +266,8 @@ static void close_leftovers(struct media *media, enum media_kind kind, enum abi_
 int media_pump_init(struct media *media)
 {
     const struct abi_shm *info = &media->map.info;
+    const struct vault_layout at =
+        vault_layout(info->n_peers, info->n_streams, info->n_subs);
     int err = media_cmds_init(&media->cmds, info->n_peers + info->n_streams + info->n_subs);
 
     if (err == 0) {
@@ -266,9 +283,11 @@ int media_pump_init(struct media *media)
         media_cmds_fini(&media->cmds);
         return err;
     }
-    close_leftovers(media, MEDIA_SUB, ABI_OP_SUB_CLOSE);
-    close_leftovers(media, MEDIA_STREAM, ABI_OP_STREAM_CLOSE);
-    close_leftovers(media, MEDIA_PEER, ABI_OP_PEER_CLOSE);
+    close_leftovers(media, MEDIA_SUB, ABI_OP_SUB_CLOSE, at.subs, sizeof(struct vault_sub));
+    close_leftovers(media, MEDIA_STREAM, ABI_OP_STREAM_CLOSE, at.streams,
+                    sizeof(struct vault_stream));
+    close_leftovers(media, MEDIA_PEER, ABI_OP_PEER_CLOSE, at.peers,
+                    sizeof(struct vault_peer));
     return 0;
 }
 

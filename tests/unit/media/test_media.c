@@ -203,6 +203,35 @@ static void what_an_earlier_control_left_open_is_closed(void **state)
     finish(&f);
 }
 
+static void leftovers_are_found_wherever_they_lie_in_a_large_vault(void **state)
+{
+    enum { N = 600 };
+    uint64_t last = HANDLE_NONE;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    start_dp(&f, (struct fake_dp_conf){.n_peers = N, .n_streams = 4000, .n_subs = 4000});
+    start_control(&f);
+    WAIT(&f, f.n_attached == 1);
+    for (int i = 0; i < N; i++) { /* all but the last few are closed again */
+        const struct vault_peer_conf conf = {.handle = 0};
+
+        assert_int_equal(media_peer_open(f.media, &conf, NULL, NULL, &last), 0);
+        if (i % 50 != 49) {
+            assert_int_equal(media_close(f.media, MEDIA_PEER, last, NULL, NULL), 0);
+        }
+    }
+    (void)open_stream(&f, last);
+    assert_int_equal(fake_dp_n_open(f.dp, 'p'), N / 50);
+    media_destroy(f.media);
+    f.n_attached = 0;
+    start_control(&f);
+    WAIT(&f, f.n_attached == 1);
+    WAIT(&f, fake_dp_n_open(f.dp, 'p') == 0 && fake_dp_n_open(f.dp, 's') == 0);
+    finish(&f);
+}
+
 static void after_a_hang_up_it_attaches_again(void **state)
 {
     struct fixture f;
@@ -248,6 +277,7 @@ int main(void)
         cmocka_unit_test(
             when_the_dataplane_dies_every_callback_comes_and_handles_are_stale),
         cmocka_unit_test(what_an_earlier_control_left_open_is_closed),
+        cmocka_unit_test(leftovers_are_found_wherever_they_lie_in_a_large_vault),
         cmocka_unit_test(after_a_hang_up_it_attaches_again),
         cmocka_unit_test(destroying_answers_what_is_due),
     };
