@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "media/media_priv.h"
+#include "sys/entropy.h"
 #include "sys/log.h"
 
 static void link_close_socket(struct media *media)
@@ -267,6 +268,8 @@ int media_create(struct media **out, const struct media_conf *conf)
     media->sock = -1;
     media->retry_ms = MEDIA_RETRY_MIN_MS;
     media->status.err = -ENOTCONN;
+    /* answers to a control before us may still lie in the rings: none shall fit */
+    entropy_fill(&media->cmds.next_tag, sizeof(media->cmds.next_tag));
     err = loop_timer_create(media->loop, &media->timer, on_timer, media);
     if (err != 0) {
         free(media);
