@@ -135,10 +135,10 @@ static void keyframe_requests(struct lane *lane, struct peer *peer, struct burst
 
 static void twcc_feedback(struct lane *lane, struct peer *peer, struct burst *out)
 {
-    while (out->n < PKT_BURST && twcc_deadline(&peer->twcc) <= lane->now_us) {
+    while (out->n < PKT_BURST && twcc_deadline(peer->twcc) <= lane->now_us) {
         uint8_t buf[MAX_RTCP];
         struct wbytes w = wbytes_of(buf, sizeof(buf));
-        size_t n = twcc_take_feedback(&peer->twcc, lane->now_us, RTCP_OUR_SSRC,
+        size_t n = twcc_take_feedback(peer->twcc, lane->now_us, RTCP_OUR_SSRC,
                                       peer->streams != NULL ? peer->streams->ssrc : 0, buf,
                                       sizeof(buf));
 

@@ -80,7 +80,7 @@ static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kep
         bool voice;
 
         if (ours == EXT_TRANSPORT_CC && rtp_ext_twcc_seq(data, len, &seq)) {
-            (void)twcc_on_packet(&peer->twcc, seq, lane->now_us);
+            (void)twcc_on_packet(peer->twcc, seq, lane->now_us);
             peer->twcc_used = true;
         } else if (ours == EXT_AUDIO_LEVEL) {
             (void)rtp_ext_audio_level(data, len, &kept->audio_level, &voice);

@@ -78,8 +78,8 @@ struct peer {
     uint32_t twcc_lost;
     uint32_t open_slot; /* where it stands in the lane's list of open peers */
 
-    /* only of publishers: made with the first stream, so that others never touch it */
-    struct twcc twcc;
+    /* made with the first stream; apart, as it is large and few peers publish */
+    struct twcc *twcc;
 };
 
 #endif

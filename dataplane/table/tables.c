@@ -51,6 +51,7 @@ size_t tables_bytes(const struct tables_conf *conf)
     return aligned(conf->n_peers * sizeof(struct peer)) +
            aligned(conf->n_streams * sizeof(struct stream)) +
            aligned(conf->n_subs * sizeof(struct sub)) +
+           aligned(conf->n_peers * sizeof(struct twcc)) +
            aligned((size_t)conf->n_peers * 2 * sizeof(struct crypt_key)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
@@ -104,6 +105,7 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
     t->peers = carve(&at, conf->n_peers * sizeof(struct peer));
     t->streams = carve(&at, conf->n_streams * sizeof(struct stream));
     t->subs = carve(&at, conf->n_subs * sizeof(struct sub));
+    t->twccs = carve(&at, conf->n_peers * sizeof(struct twcc));
     t->keys = carve(&at, (size_t)conf->n_peers * 2 * sizeof(struct crypt_key));
     t->readers =
         carve(&at, (size_t)conf->n_streams * conf->n_lanes * sizeof(struct stream_readers));
@@ -174,7 +176,8 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     if (*err != 0) {
         return NULL;
     }
-    memset(peer, 0, offsetof(struct peer, twcc));
+    memset(peer, 0, sizeof(*peer));
+    peer->twcc = &t->twccs[i];
     peer->handle = handle;
     peer->index = i;
     peer->open_slot = t->n_open;

@@ -31,6 +31,7 @@ struct tables {
     struct peer *peers;
     struct stream *streams;
     struct sub *subs;
+    struct twcc *twccs;     /* by peer */
     struct crypt_key *keys; /* two a peer: tx, rx */
     struct stream_readers *readers;
     struct sublist_pool chunks;

@@ -286,7 +286,7 @@ static int stream_open(struct lane *lane, const struct vault *vault, uint64_t ha
         return err;
     }
     if (first) {
-        twcc_init(&peer->twcc, &TWCC);
+        twcc_init(peer->twcc, &TWCC);
     }
     learn_exts(peer, conf.ext_id);
     return 0;
