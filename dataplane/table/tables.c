@@ -52,7 +52,7 @@ size_t tables_bytes(const struct tables_conf *conf)
            aligned(conf->n_streams * sizeof(struct stream)) +
            aligned(conf->n_subs * sizeof(struct sub)) +
            aligned(conf->n_peers * sizeof(struct twcc)) +
-           aligned((size_t)conf->n_peers * 2 * sizeof(struct crypt_key)) +
+           2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
            aligned(n_chunks(conf) * sizeof(struct sublist_chunk)) +
@@ -106,7 +106,8 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
     t->streams = carve(&at, conf->n_streams * sizeof(struct stream));
     t->subs = carve(&at, conf->n_subs * sizeof(struct sub));
     t->twccs = carve(&at, conf->n_peers * sizeof(struct twcc));
-    t->keys = carve(&at, (size_t)conf->n_peers * 2 * sizeof(struct crypt_key));
+    t->tx_keys = carve(&at, conf->n_peers * sizeof(struct crypt_key));
+    t->rx_keys = carve(&at, conf->n_peers * sizeof(struct crypt_key));
     t->readers =
         carve(&at, (size_t)conf->n_streams * conf->n_lanes * sizeof(struct stream_readers));
     sublist_pool_init(&t->chunks, carve(&at, n_chunks(conf) * sizeof(struct sublist_chunk)),
@@ -208,8 +209,8 @@ int tables_peer_close(struct tables *t, struct peer *peer)
         return -EBUSY;
     }
     forget_paths(t, peer);
-    crypt_key_wipe(&t->keys[peer->index * 2]);
-    crypt_key_wipe(&t->keys[peer->index * 2 + 1]);
+    crypt_key_wipe(&t->tx_keys[peer->index]);
+    crypt_key_wipe(&t->rx_keys[peer->index]);
     last = t->open_peers[--t->n_open];
     t->open_peers[peer->open_slot] = last;
     t->peers[last].open_slot = peer->open_slot;

@@ -31,8 +31,9 @@ struct tables {
     struct peer *peers;
     struct stream *streams;
     struct sub *subs;
-    struct twcc *twccs;     /* by peer */
-    struct crypt_key *keys; /* two a peer: tx, rx */
+    struct twcc *twccs;        /* by peer */
+    struct crypt_key *tx_keys; /* by peer; apart from the others, as fan-out reads these */
+    struct crypt_key *rx_keys; /* by peer */
     struct stream_readers *readers;
     struct sublist_pool chunks;
     struct ring_store store;

@@ -54,26 +54,26 @@ DEFINE_READ(sub)
 static int set_keys(struct lane *lane, struct peer *peer,
                     const struct vault_peer_conf *conf)
 {
-    struct crypt_key *keys = &lane->tables->keys[(size_t)peer->index * 2];
+    struct crypt_key *tx = &lane->tables->tx_keys[peer->index];
+    struct crypt_key *rx = &lane->tables->rx_keys[peer->index];
     enum crypt_profile profile = (enum crypt_profile)conf->profile;
     int err;
 
     if (conf->profile == 0 || peer->tx_key != NULL) {
         return 0; /* keys of a peer never change: DTLS is done once */
     }
-    err = crypt_key_init(lane->crypt, &keys[0], profile, conf->tx_key, conf->tx_salt, true);
+    err = crypt_key_init(lane->crypt, tx, profile, conf->tx_key, conf->tx_salt, true);
     if (err == 0) {
-        err = crypt_key_init(lane->crypt, &keys[1], profile, conf->rx_key, conf->rx_salt,
-                             false);
+        err = crypt_key_init(lane->crypt, rx, profile, conf->rx_key, conf->rx_salt, false);
     }
     if (err != 0) {
-        crypt_key_wipe(&keys[0]);
+        crypt_key_wipe(tx);
         return err;
     }
     peer->profile = profile;
     peer->tag_len = crypt_tag_len(profile);
-    peer->tx_key = &keys[0];
-    peer->rx_key = &keys[1];
+    peer->tx_key = tx;
+    peer->rx_key = rx;
     return 0;
 }
 
