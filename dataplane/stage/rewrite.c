@@ -21,11 +21,11 @@ static uint16_t take_twcc(struct peer *peer)
 
 /* Copies the subscription's own elements (one-byte form) with this packet's send time and
  * transport-wide number. */
-static uint8_t *put_own(struct lane *lane, struct sub *sub, uint8_t *p)
+static uint8_t *put_own(uint32_t send_time, struct sub *sub, uint8_t *p)
 {
     memcpy(p, sub->ext, SUB_EXT_TMPL);
     if (sub->send_time_at != 0) {
-        rtp_ext_store_abs_send_time(p + sub->send_time_at, lane->now_us);
+        store_be24(p + sub->send_time_at, send_time);
     }
     if (sub->twcc_at != 0) {
         store_be16(p + sub->twcc_at, take_twcc(sub->peer));
@@ -34,10 +34,10 @@ static uint8_t *put_own(struct lane *lane, struct sub *sub, uint8_t *p)
 }
 
 /* The same in two-byte form: rare, so element by element. */
-static uint8_t *put_own_two_byte(struct lane *lane, struct sub *sub, uint8_t *p)
+static uint8_t *put_own_two_byte(uint32_t send_time, struct sub *sub, uint8_t *p)
 {
     uint8_t own[SUB_EXT_TMPL];
-    const uint8_t *end = own + (put_own(lane, sub, own) - own);
+    const uint8_t *end = own + (put_own(send_time, sub, own) - own);
 
     for (const uint8_t *e = own; e < end; e += 2 + (e[0] & 15)) {
         uint8_t len = (uint8_t)((e[0] & 15) + 1);
@@ -75,14 +75,15 @@ static uint8_t *put_forwarded(const struct sub *sub, const struct ring_slot *slo
 }
 
 /* Writes the extension block at 'p'. Returns its end, 'p' itself if there is nothing. */
-static uint8_t *put_exts(struct lane *lane, struct sub *sub, const struct ring_slot *slot,
+static uint8_t *put_exts(uint32_t send_time, struct sub *sub, const struct ring_slot *slot,
                          const uint8_t *ext, uint8_t *p)
 {
     bool two_byte = (slot->flags & RING_SLOT_TWO_BYTE) != 0;
     uint8_t *start = p + RTP_EXT_HEADER_LEN;
     uint8_t *end;
 
-    end = two_byte ? put_own_two_byte(lane, sub, start) : put_own(lane, sub, start);
+    end =
+        two_byte ? put_own_two_byte(send_time, sub, start) : put_own(send_time, sub, start);
     if (slot->ext_len > 0) {
         end = put_forwarded(sub, slot, ext, end);
     }
@@ -98,7 +99,7 @@ static uint8_t *put_exts(struct lane *lane, struct sub *sub, const struct ring_s
 }
 
 /* Returns false if the slot was overtaken. */
-static bool rewrite_one(struct lane *lane, struct pkt *pkt)
+static bool rewrite_one(uint32_t send_time, struct pkt *pkt)
 {
     struct sub *sub = pkt->sub;
     struct peer *peer = pkt->peer;
@@ -115,7 +116,7 @@ static bool rewrite_one(struct lane *lane, struct pkt *pkt)
     pkt->index = (slot->seq - sub->seq_offset) & 0xffffffffffffu;
     pkt->payload = bytes + slot->ext_len;
     pkt->payload_len = slot->len;
-    end = put_exts(lane, sub, slot, bytes, rtp + RTP_FIXED_LEN);
+    end = put_exts(send_time, sub, slot, bytes, rtp + RTP_FIXED_LEN);
     pkt->hdr_len = (uint16_t)(end - rtp);
     rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
     rtp[1] = (uint8_t)((slot->flags & RING_SLOT_MARKER) << 7 | sub->pt);
@@ -132,13 +133,15 @@ static bool rewrite_one(struct lane *lane, struct pkt *pkt)
 
 uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *out)
 {
+    const uint32_t send_time = rtp_ext_abs_send_time(lane->now_us);
+
     for (uint16_t i = 0; i < in->n; i++) {
         /* protect sees to the rest of the keys, but begins with the first at once */
         __builtin_prefetch(in->pkts[i]->peer->tx_key);
         if (in->n >= KEYS_FIRST && i + KEYS_FIRST >= in->n) {
             crypt_key_prefetch(in->pkts[i + KEYS_FIRST - in->n]->peer->tx_key);
         }
-        if (rewrite_one(lane, in->pkts[i])) {
+        if (rewrite_one(send_time, in->pkts[i])) {
             burst_push(out, in->pkts[i]);
         } else {
             in->pkts[i]->sub->skipped++;
