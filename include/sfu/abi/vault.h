@@ -107,7 +107,7 @@ struct vault_sub_conf {
     uint64_t handle;
     uint64_t stream;
     uint64_t peer; /* subscriber */
-    uint32_t ssrc;
+    uint32_t ssrc; /* never one of this peer before: its indexes begin anew */
     uint32_t rtx_ssrc;
     uint8_t pt; /* the router's */
     uint8_t rtx_pt;
