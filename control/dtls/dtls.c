@@ -11,7 +11,7 @@
 struct dtls {
     struct dtls_shared shared;
     struct dtls_cert cert;
-    LIST_HEAD(, dtls_conn) conns;
+    LIST_HEAD(dtls_conn_list, dtls_conn) conns;
     unsigned n_workers, next_worker;
     struct dtls_worker workers[];
 };

@@ -123,7 +123,7 @@ static int conn_export(struct dtls_conn *conn)
         return -EPROTO;
     }
     /* client's key, server's key, client's salt, server's salt (RFC 5764, 4.2) */
-    salts = block + 2 * DTLS_KEY_LEN;
+    salts = block + (size_t)2 * DTLS_KEY_LEN;
     keys->profile = (uint32_t)profile->id;
     keys->salt_len = (uint32_t)salt_len;
     memcpy(keys->rx_key, server ? block : block + DTLS_KEY_LEN, DTLS_KEY_LEN);

@@ -61,6 +61,7 @@ int dtls_heap_set(struct dtls_heap *heap, struct dtls_conn *conn)
     if (conn->heap_index == DTLS_HEAP_NONE) {
         if (heap->n == heap->cap) {
             size_t cap = heap->cap == 0 ? 64 : 2 * heap->cap;
+            /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers it is */
             struct dtls_conn **at = realloc(heap->at, cap * sizeof(*at));
 
             if (at == NULL) {

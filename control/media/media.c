@@ -86,7 +86,7 @@ int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *
                          uint8_t n_paths, uint8_t selected, media_done *done, void *arg)
 {
     int err = check_object(media, MEDIA_PEER, peer);
-    struct vault_peer_conf conf;
+    struct vault_peer_conf conf = {.handle = HANDLE_NONE};
     struct vault_peer *rec;
 
     if (err != 0) {
@@ -115,7 +115,7 @@ int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_k
                         media_done *done, void *arg)
 {
     int err = check_object(media, MEDIA_PEER, peer);
-    struct vault_peer_conf conf;
+    struct vault_peer_conf conf = {.handle = HANDLE_NONE};
     struct vault_peer *rec;
 
     if (err != 0) {
@@ -147,7 +147,7 @@ int media_stream_set_paused(struct media *media, uint64_t stream, bool paused,
                             media_done *done, void *arg)
 {
     int err = check_object(media, MEDIA_STREAM, stream);
-    struct vault_stream_conf conf;
+    struct vault_stream_conf conf = {.handle = HANDLE_NONE};
     struct vault_stream *rec;
 
     if (err != 0) {
@@ -167,7 +167,7 @@ int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_d
                          void *arg)
 {
     int err = check_object(media, MEDIA_SUB, sub);
-    struct vault_sub_conf conf;
+    struct vault_sub_conf conf = {.handle = HANDLE_NONE};
     struct vault_sub *rec;
 
     if (err != 0) {

@@ -246,8 +246,10 @@ static enum session_dtls_result hold(struct session *s, const struct abi_datagra
     }
     if (s->n_held == SESSION_MAX_HELD) { /* the peer sends it again: the newest count */
         held = s->held[0];
-        memmove(s->held, s->held + 1, sizeof(s->held) - sizeof(s->held[0]));
         s->n_held--;
+        for (uint8_t i = 0; i < s->n_held; i++) {
+            s->held[i] = s->held[i + 1];
+        }
         result = DTLS_HELD_LOST;
     } else {
         held = malloc(sizeof(*held));

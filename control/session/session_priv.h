@@ -71,11 +71,11 @@ struct session {
     struct dtls_conn *dtls;
     struct path dtls_path; /* where the last DTLS datagram came from */
     bool has_dtls_path;
-    bool has_keys;    /* the dataplane has them */
-    uint32_t profile; /* of the keys; 0: none yet */
+    bool has_keys;                               /* the dataplane has them */
+    uint32_t profile;                            /* of the keys; 0: none yet */
     struct session_held *held[SESSION_MAX_HELD]; /* oldest first */
     uint8_t n_held;
-    LIST_HEAD(, session_call) calls;
+    LIST_HEAD(session_call_list, session_call) calls;
     UT_hash_handle by_ufrag, by_peer;
 };
 
