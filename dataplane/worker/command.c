@@ -70,7 +70,7 @@ static int set_keys(struct lane *lane, struct peer *peer,
         crypt_key_wipe(tx);
         return err;
     }
-    peer->profile = profile;
+    peer->profile = (uint8_t)profile;
     peer->tag_len = crypt_tag_len(profile);
     peer->tx_key = tx;
     peer->rx_key = rx;
