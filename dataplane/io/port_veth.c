@@ -63,7 +63,7 @@ static int check_free(const struct port_env *env, int family, const char *text,
     if (rtnl_route_prefix_len(family, net->ours) > 0) {
         return port_fail(env, -EINVAL,
                          "veth: the host has a route to %s already ('ip route get' shows "
-                         "it): set another media.veth.ipv%d",
+                         "it): set another veth.ipv%d",
                          text, family);
     }
     return 0;
@@ -80,7 +80,7 @@ static int clear_leftover(const struct port_env *env, const char *name)
     if (strcmp(link.kind, "veth") != 0 || memcmp(link.mac, host_mac, 6) != 0) {
         return port_fail(env, -EEXIST,
                          "veth: there is an interface %s that is not ours: set another "
-                         "media.veth.name",
+                         "veth.name",
                          name);
     }
     return rtnl_link_delete(link.index);

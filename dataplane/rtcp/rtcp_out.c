@@ -100,9 +100,19 @@ static void publisher_report(struct lane *lane, struct peer *peer, struct burst 
     (void)push(lane, peer, &w, out);
 }
 
+/* A subscription that still waits for the key frame it was promised: it came, but its first
+ * packet was lost on the way to us. */
+static void ask_again(struct lane *lane, struct sub *sub)
+{
+    if (sub->wait_keyframe && !sub->started && !sub->paused) {
+        keyframe_on_request(&sub->stream->keyframe, lane->now_us);
+    }
+}
+
 static void reports(struct lane *lane, struct peer *peer, struct burst *out)
 {
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+        ask_again(lane, sub);
         if (out->n == PKT_BURST) {
             return; /* the rest at the next turn: reported_packets tells who is left */
         }

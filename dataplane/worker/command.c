@@ -51,6 +51,20 @@ DEFINE_READ(sub)
 
 /* ---- peers ---- */
 
+/* Starts or resumes at what comes next; video with a key frame, which is asked for. Until
+ * the peer has keys and a path nothing can be sent: then it is done when it has
+ * (peer_update). */
+static void begin(struct lane *lane, struct sub *sub)
+{
+    sub->started = false;
+    sub->wait_keyframe = sub->stream->video;
+    sub->cursor = stream_ring_head(&sub->stream->ring);
+    if (sub->stream->video && sub->peer->to != NULL && sub->peer->tx_key != NULL) {
+        sub->stream->pli_asked++;
+        keyframe_on_request(&sub->stream->keyframe, lane->now_us);
+    }
+}
+
 static int set_keys(struct lane *lane, struct peer *peer,
                     const struct vault_peer_conf *conf)
 {
@@ -114,6 +128,7 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
     struct peer *peer = tables_peer(lane->tables, handle);
     struct vault_peer_conf conf;
     int err = read_peer(vault, handle, &conf);
+    bool was_ready = peer != NULL && peer->to != NULL && peer->tx_key != NULL;
 
     if (err == 0 && peer == NULL) {
         err = -ENOENT;
@@ -129,6 +144,13 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
         err = set_keys(lane, peer, &conf);
     }
     explicit_bzero(&conf, sizeof(conf));
+    if (err == 0 && !was_ready && peer->to != NULL && peer->tx_key != NULL) {
+        for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+            if (!sub->paused) {
+                begin(lane, sub);
+            }
+        }
+    }
     return err;
 }
 
@@ -352,18 +374,6 @@ static void make_template(struct sub *sub, const struct vault_sub_conf *conf)
         if (conf->ext_on[id] != 0 && (EXT_FORWARDED >> id & 1) != 0) {
             sub->ext_mask = (uint16_t)(sub->ext_mask | 1u << id);
         }
-    }
-}
-
-/* Starts or resumes at what comes next; video with a key frame, which is asked for. */
-static void begin(struct lane *lane, struct sub *sub)
-{
-    sub->started = false;
-    sub->wait_keyframe = sub->stream->video;
-    sub->cursor = stream_ring_head(&sub->stream->ring);
-    if (sub->stream->video) {
-        sub->stream->pli_asked++;
-        keyframe_on_request(&sub->stream->keyframe, lane->now_us);
     }
 }
 

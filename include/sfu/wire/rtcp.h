@@ -77,7 +77,7 @@ static inline int rtcp_next(struct rtcp_iter *it, struct rtcp_pkt *out)
     }
     if ((head[0] & 0x20) != 0) {
         pad = len > 0 ? body[len - 1] : 0;
-        if (pad == 0 || pad % 4 != 0 || pad > len || rbytes_left(&it->r) != 0) {
+        if (pad == 0 || pad > len || rbytes_left(&it->r) != 0) {
             goto bad;
         }
     }
