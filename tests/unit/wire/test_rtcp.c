@@ -173,10 +173,25 @@ static void padding_only_at_the_end_and_inside_of_the_packet(void **state)
     assert_false(rtcp_valid(data, 12));
     data[11] = 12;
     assert_false(rtcp_valid(data, 12));
-    data[11] = 3;
+    data[11] = 9;
     assert_false(rtcp_valid(data, 12));
     data[11] = 8;
     assert_true(rtcp_valid(data, 12));
+}
+
+/* RFC 3550 asks for padding in words; browsers pad transport-cc by single bytes. */
+static void padding_of_one_byte_as_chromium_sends_it_is_taken(void **state)
+{
+    const uint8_t captured[] = {0xaf, 0xcd, 0x00, 0x05, 0xfa, 0x17, 0xfa, 0x17,
+                                0x4b, 0x3b, 0xee, 0x63, 0x00, 0x02, 0x00, 0x01,
+                                0x01, 0x0c, 0x77, 0x01, 0x20, 0x01, 0x20, 0x01};
+    struct rtcp_iter it = rtcp_iter_of(captured, sizeof(captured));
+    struct rtcp_pkt pkt = {0};
+    (void)state;
+
+    assert_int_equal(rtcp_next(&it, &pkt), 1);
+    assert_int_equal(pkt.len, 19);
+    assert_true(rtcp_valid(captured, sizeof(captured)));
 }
 
 static void wrong_version_or_type_is_refused_for_ever(void **state)
@@ -289,6 +304,7 @@ int main(void)
         cmocka_unit_test(compound_cut_inside_a_packet_is_invalid),
         cmocka_unit_test(body_shorter_than_it_announces_is_refused),
         cmocka_unit_test(padding_only_at_the_end_and_inside_of_the_packet),
+        cmocka_unit_test(padding_of_one_byte_as_chromium_sends_it_is_taken),
         cmocka_unit_test(wrong_version_or_type_is_refused_for_ever),
         cmocka_unit_test(compound_of_too_many_packets_is_refused),
         cmocka_unit_test(cname_of_every_length_reads_back),
