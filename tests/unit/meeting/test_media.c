@@ -1,0 +1,663 @@
+/* Transports, producers and consumers: their life, and every refusal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "unit/meeting/world.h"
+
+/* Two people, of whom the first can send and the second receive. */
+struct pair {
+    struct participant *a, *b;
+    struct transport *send, *recv;
+};
+
+static struct pair make_pair(struct world *w)
+{
+    struct pair p = {.a = enter(w, "a"), .b = enter(w, "b")};
+
+    p.send = open_transport(w, p.a, true);
+    p.recv = open_transport(w, p.b, false);
+    return p;
+}
+
+static void part(struct world *w, struct pair *p)
+{
+    meeting_leave(w->meeting, p->a, "left");
+    meeting_leave(w->meeting, p->b, "left");
+}
+
+static const struct told *last_told(const struct world *w)
+{
+    assert_true(w->n_told > 0);
+    return &w->told[w->n_told - 1];
+}
+
+/* ---- transports ---- */
+
+static void a_transport_has_a_peer_until_it_is_closed(void **state)
+{
+    struct meeting_error err;
+    struct transport *t;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    assert_true(p.send->send);
+    assert_false(p.recv->send);
+    assert_string_not_equal(p.send->id, p.recv->id);
+    assert_int_equal(fake_dp_n_open(w.dp, 'p'), 2);
+    assert_int_equal(meeting_transport_close(w.meeting, p.b, p.send->id, &err), -1);
+    assert_string_equal(err.code, "not_found"); /* another's */
+    assert_int_equal(meeting_transport_close(w.meeting, p.a, p.send->id, &err), 0);
+    WAIT(&w, fake_dp_n_open(w.dp, 'p') == 1);
+    assert_int_equal(meeting_transport_close(w.meeting, p.a, "gone", &err), -1);
+    assert_string_equal(err.code, "not_found");
+    t = open_transport(&w, p.a, true); /* another in its place */
+    assert_int_equal(p.a->n_transports, 1);
+    assert_ptr_equal(p.a->transports, t);
+    part(&w, &p);
+    world_finish(&w);
+}
+
+static void a_participant_has_four_transports_at_most(void **state)
+{
+    struct participant *a;
+    struct asked asked = {.n = 0};
+    struct meeting_error err;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    a = enter(&w, "a");
+    for (int i = 0; i < 4; i++) {
+        (void)open_transport(&w, a, i % 2 == 0);
+    }
+    assert_int_equal(meeting_transport_create(w.meeting, a, true, on_done, &asked, &err),
+                     -1);
+    assert_string_equal(err.code, "too_many");
+    assert_int_equal(asked.n, 0);
+    assert_int_equal(a->n_transports, 4);
+    meeting_leave(w.meeting, a, "left");
+    world_finish(&w);
+}
+
+static void connecting_is_for_the_owner_once_and_needs_a_fingerprint(void **state)
+{
+    struct session_dtls dtls = {.role = SESSION_PEER_CLIENT};
+    struct meeting_error err;
+    char value[32 * 3] = "";
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    assert_int_equal(meeting_transport_connect(p.a, p.send->id, &dtls, &err), -1);
+    assert_string_equal(err.code, "invalid");
+    for (int i = 0; i < 32; i++) {
+        strcat(value, i > 0 ? ":AB" : "AB");
+    }
+    assert_int_equal(session_dtls_add(&dtls, "sha-256", value), 0);
+    assert_int_equal(meeting_transport_connect(p.b, p.send->id, &dtls, &err), -1);
+    assert_string_equal(err.code, "not_found");
+    assert_int_equal(meeting_transport_connect(p.a, p.send->id, &dtls, &err), 0);
+    assert_int_equal(meeting_transport_connect(p.a, p.send->id, &dtls, &err), -1);
+    assert_string_equal(err.code, "already_connected");
+    part(&w, &p);
+    world_finish(&w);
+}
+
+static void a_transport_that_the_dataplane_refuses_is_gone(void **state)
+{
+    struct asked asked = {.n = 0};
+    struct participant *a;
+    struct meeting_error err;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    a = enter(&w, "a");
+    fake_dp_fail(w.dp, ABI_OP_PEER_OPEN, -ENOSPC);
+    assert_int_equal(meeting_transport_create(w.meeting, a, true, on_done, &asked, &err),
+                     0);
+    WAIT(&w, asked.n == 1);
+    assert_string_equal(asked.code, "overloaded");
+    assert_null(a->transports);
+    assert_int_equal(a->n_transports, 0);
+    fake_dp_fail(w.dp, ABI_OP_PEER_OPEN, 0);
+    (void)open_transport(&w, a, true);
+    meeting_leave(w.meeting, a, "left");
+    assert_int_equal(asked.n, 1);
+    world_finish(&w);
+}
+
+/* ---- producers ---- */
+
+static void a_producer_is_told_once_it_stands_and_when_it_ends(void **state)
+{
+    char id[MEETING_OBJECT_ID + 1];
+    struct room_producer *rp;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    w.n_told = 0;
+    rp = produce(&w, p.send, world_opus, 1000);
+    memcpy(id, rp->id, sizeof(id));
+    assert_int_equal(fake_dp_n_open(w.dp, 's'), 1);
+    assert_int_equal(w.n_told, 1);
+    assert_int_equal(w.told[0].kind, MEETING_NEW_PRODUCER);
+    assert_ptr_equal(w.told[0].except, p.a);
+    assert_string_equal(w.told[0].producer, id);
+
+    assert_int_equal(meeting_producer_pause(w.meeting, p.a, id, false, &err), 0);
+    assert_int_equal(w.n_told, 1); /* it was not paused: nothing happened */
+    assert_int_equal(meeting_producer_pause(w.meeting, p.a, id, true, &err), 0);
+    assert_int_equal(meeting_producer_pause(w.meeting, p.a, id, true, &err), 0);
+    assert_true(producer_is_paused(rp->producer));
+    assert_int_equal(meeting_producer_pause(w.meeting, p.a, id, false, &err), 0);
+    assert_int_equal(w.n_told, 3);
+    assert_int_equal(w.told[1].kind, MEETING_PRODUCER_PAUSED);
+    assert_int_equal(w.told[2].kind, MEETING_PRODUCER_RESUMED);
+
+    assert_int_equal(meeting_producer_close(w.meeting, p.b, id, &err), -1);
+    assert_string_equal(err.code, "not_found"); /* another's */
+    assert_int_equal(meeting_producer_pause(w.meeting, p.b, id, true, &err), -1);
+    assert_string_equal(err.code, "not_found");
+    assert_int_equal(meeting_producer_close(w.meeting, p.a, id, &err), 0);
+    assert_int_equal(w.n_told, 4);
+    assert_int_equal(w.told[3].kind, MEETING_PRODUCER_CLOSED);
+    assert_string_equal(w.told[3].producer, id);
+    for (size_t i = 1; i < w.n_told; i++) {
+        assert_int_equal(w.told[i].seq, w.told[i - 1].seq + 1);
+    }
+    WAIT(&w, fake_dp_n_open(w.dp, 's') == 0);
+    assert_int_equal(meeting_producer_close(w.meeting, p.a, id, &err), -1);
+    assert_string_equal(err.code, "not_found");
+    assert_int_equal(meeting_producer_pause(w.meeting, p.a, id, true, &err), -1);
+    assert_string_equal(err.code, "not_found");
+    part(&w, &p);
+    world_finish(&w);
+}
+
+/* Asks to produce and expects a refusal that changes nothing. */
+static void refuse(struct world *w, struct participant *p, const char *transport,
+                   enum rtp_kind kind, struct rtp_params params, enum meeting_source source,
+                   const char *code, const char *words)
+{
+    struct meeting_error err = {.code = "none"};
+    struct asked asked = {.n = 0};
+    uint32_t n = p->n_producers;
+    size_t n_told = w->n_told;
+
+    assert_int_equal(meeting_produce(w->meeting, p, transport, kind, &params, source, false,
+                                     on_done, &asked, &err),
+                     -1);
+    assert_string_equal(err.code, code);
+    if (strstr(err.message, words) == NULL) {
+        fail_msg("'%s' does not say '%s'", err.message, words);
+    }
+    assert_int_equal(asked.n, 0);
+    assert_int_equal(p->n_producers, n);
+    assert_int_equal(w->n_told, n_told);
+}
+
+static void produce_is_refused_for_what_is_wrong(void **state)
+{
+    struct rtp_params opus, vp8, theora, ext;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    opus = world_params(world_opus, 1);
+    vp8 = theora = ext = world_params(world_vp8, 2);
+    strcpy(theora.codecs[0].mime, "video/theora");
+    ext.n_exts = 1;
+    ext.exts[0].id = 3;
+    strcpy(ext.exts[0].uri, "urn:x:secret-extension");
+
+    refuse(&w, p.a, "nowhere", RTP_KIND_AUDIO, opus, SOURCE_MIC, "not_found", "transport");
+    refuse(&w, p.a, p.recv->id, RTP_KIND_AUDIO, opus, SOURCE_MIC, "not_found", "transport");
+    refuse(&w, p.b, p.recv->id, RTP_KIND_AUDIO, opus, SOURCE_MIC, "wrong_direction", "");
+    refuse(&w, p.a, p.send->id, RTP_KIND_AUDIO, opus, SOURCE_CAMERA, "invalid", "/source");
+    refuse(&w, p.a, p.send->id, RTP_KIND_VIDEO, vp8, SOURCE_MIC, "invalid", "/source");
+    refuse(&w, p.a, p.send->id, RTP_KIND_AUDIO, vp8, SOURCE_MIC, "invalid",
+           "/rtp_parameters/codecs/0");
+    refuse(&w, p.a, p.send->id, RTP_KIND_VIDEO, theora, SOURCE_CAMERA, "unsupported",
+           "theora");
+    refuse(&w, p.a, p.send->id, RTP_KIND_VIDEO, ext, SOURCE_SCREEN, "unsupported",
+           "secret-extension");
+    (void)produce(&w, p.send, world_opus, 10);
+    (void)produce(&w, p.send, world_vp8, 11);
+    refuse(&w, p.a, p.send->id, RTP_KIND_VIDEO, vp8, SOURCE_CAMERA, "too_many", "2");
+    part(&w, &p);
+    world_finish(&w);
+}
+
+static void roles_limit_what_is_produced(void **state)
+{
+    struct auth_identity who = identity("c", "m", AUTH_ATTENDEE);
+    struct rtp_params opus = world_params(world_opus, 1);
+    struct rtp_params vp8 = world_params(world_vp8, 2);
+    struct participant *p;
+    struct meeting_error err;
+    struct transport *t;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = meeting_join(w.meeting, &who, "m", "", NULL, &err);
+    t = open_transport(&w, p, true);
+    refuse(&w, p, t->id, RTP_KIND_AUDIO, opus, SOURCE_MIC, "forbidden", "attendee");
+    p->room->policy.allow_attendee_media = true;
+    refuse(&w, p, t->id, RTP_KIND_VIDEO, vp8, SOURCE_SCREEN, "forbidden", "attendee");
+    refuse(&w, p, t->id, RTP_KIND_AUDIO, opus, SOURCE_SCREEN_AUDIO, "forbidden",
+           "attendee");
+    (void)produce(&w, t, world_opus, 3);
+    meeting_leave(w.meeting, p, "left");
+    world_finish(&w);
+}
+
+static void a_producer_that_the_dataplane_refuses_was_never_there(void **state)
+{
+    struct rtp_params params = world_params(world_simulcast, 1);
+    struct asked asked = {.n = 0};
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    w.n_told = 0;
+    for (int i = 0; i < 2; i++) {
+        fake_dp_fail(w.dp, ABI_OP_STREAM_OPEN, i == 0 ? -ENOSPC : -EEXIST);
+        asked = (struct asked){.n = 0};
+        assert_int_equal(meeting_produce(w.meeting, p.a, p.send->id, RTP_KIND_VIDEO,
+                                         &params, SOURCE_CAMERA, false, on_done, &asked,
+                                         &err),
+                         0);
+        assert_int_equal(asked.n, 0); /* never from within */
+        WAIT(&w, asked.n == 1);
+        assert_string_equal(asked.code, i == 0 ? "overloaded" : "invalid");
+        settle(&w, 20);
+        assert_int_equal(asked.n, 1);
+        assert_int_equal(p.a->n_producers, 0);
+        assert_null(p.send->producers);
+    }
+    assert_int_equal(w.n_told, 0);
+    fake_dp_fail(w.dp, ABI_OP_STREAM_OPEN, 0);
+    (void)produce(&w, p.send, world_simulcast, 1);
+    assert_int_equal(fake_dp_n_open(w.dp, 's'), 3);
+    part(&w, &p);
+    world_finish(&w);
+}
+
+/* ---- consumers ---- */
+
+static void a_consumer_starts_paused_and_ends_with_its_producer(void **state)
+{
+    char ids[2][MEETING_OBJECT_ID + 1];
+    struct rtp_params one, two;
+    struct room_consumer *rc[2];
+    struct room_producer *rp;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_vp8, 1000);
+    for (int i = 0; i < 2; i++) {
+        rc[i] = consume(&w, p.recv, rp->id);
+        memcpy(ids[i], rc[i]->id, sizeof(ids[i]));
+        assert_true(consumer_is_paused(rc[i]->consumer));
+    }
+    consumer_params(rc[0]->consumer, &one);
+    consumer_params(rc[1]->consumer, &two);
+    assert_string_not_equal(one.mid, two.mid);
+    assert_int_equal(one.n_encodings, 1);
+    assert_int_not_equal(one.encodings[0].ssrc, 1000);
+    assert_int_not_equal(one.encodings[0].ssrc, two.encodings[0].ssrc);
+    assert_string_equal(one.cname, two.cname);
+
+    assert_int_equal(meeting_consumer_pause(p.b, ids[0], false, &err), 0);
+    assert_false(consumer_is_paused(rc[0]->consumer));
+    assert_true(consumer_is_paused(rc[1]->consumer));
+    assert_int_equal(meeting_consumer_pause(p.a, ids[0], false, &err), -1);
+    assert_string_equal(err.code, "not_found");
+
+    w.n_told = 0;
+    assert_int_equal(meeting_consumer_close(w.meeting, p.a, ids[0], &err), -1);
+    assert_string_equal(err.code, "not_found");
+    assert_int_equal(meeting_consumer_close(w.meeting, p.b, ids[0], &err), 0);
+    assert_int_equal(w.n_told, 0); /* who asked knows */
+    assert_int_equal(meeting_consumer_close(w.meeting, p.b, ids[0], &err), -1);
+    assert_string_equal(err.code, "not_found");
+
+    assert_int_equal(meeting_producer_close(w.meeting, p.a, rp->id, &err), 0);
+    assert_int_equal(w.n_told, 2);
+    assert_int_equal(w.told[0].kind, MEETING_CONSUMER_CLOSED);
+    assert_ptr_equal(w.told[0].one, p.b);
+    assert_int_equal(w.told[0].seq, 0); /* no lasting fact */
+    assert_string_equal(w.told[0].consumer, ids[1]);
+    assert_string_equal(w.told[0].reason, "producer_closed");
+    assert_int_equal(w.told[1].kind, MEETING_PRODUCER_CLOSED);
+    assert_int_equal(p.b->n_consumers, 0);
+    WAIT(&w, fake_dp_n_open(w.dp, 'u') == 0 && fake_dp_n_open(w.dp, 's') == 0);
+    part(&w, &p);
+    world_finish(&w);
+}
+
+static void refuse_consume(struct world *w, struct participant *p, const char *transport,
+                           const char *producer, const struct ortc_caps *caps,
+                           const char *code)
+{
+    struct meeting_error err = {.code = "none"};
+    struct asked asked = {.n = 0};
+    uint32_t n = p->n_consumers;
+
+    assert_int_equal(
+        meeting_consume(w->meeting, p, transport, producer, caps, on_done, &asked, &err),
+        -1);
+    assert_string_equal(err.code, code);
+    assert_int_equal(asked.n, 0);
+    assert_int_equal(p->n_consumers, n);
+}
+
+static void consume_is_refused_for_what_is_wrong(void **state)
+{
+    struct auth_identity other = identity("c", "other", AUTH_HOST);
+    struct ortc_caps caps = all_caps();
+    struct ortc_caps deaf = {.codecs = 0};
+    struct room_producer *rp, *hidden;
+    struct participant *c;
+    struct meeting_error err;
+    struct transport *t;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_opus, 1000);
+    c = meeting_join(w.meeting, &other, "other", "", NULL, &err);
+    t = open_transport(&w, c, true);
+    hidden = produce(&w, t, world_opus, 1);
+
+    refuse_consume(&w, p.b, p.recv->id, "nowhere", &caps, "not_found");
+    refuse_consume(&w, p.b, "nowhere", rp->id, &caps, "not_found");
+    refuse_consume(&w, p.b, p.send->id, rp->id, &caps, "not_found");     /* another's */
+    refuse_consume(&w, p.b, p.recv->id, hidden->id, &caps, "not_found"); /* other room */
+    refuse_consume(&w, p.a, p.send->id, rp->id, &caps, "wrong_direction");
+    refuse_consume(&w, p.b, p.recv->id, rp->id, &deaf, "unsupported");
+    for (int i = 0; i < WORLD_CONSUMERS; i++) {
+        (void)consume(&w, p.recv, rp->id);
+    }
+    refuse_consume(&w, p.b, p.recv->id, rp->id, &caps, "too_many");
+    meeting_leave(w.meeting, c, "left");
+    part(&w, &p);
+    world_finish(&w);
+}
+
+static void a_consumer_that_the_dataplane_refuses_was_never_there(void **state)
+{
+    struct ortc_caps caps = all_caps();
+    struct asked asked = {.n = 0};
+    struct room_producer *rp;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_opus, 1000);
+    w.n_told = 0;
+    fake_dp_fail(w.dp, ABI_OP_SUB_OPEN, -ENOSPC);
+    assert_int_equal(
+        meeting_consume(w.meeting, p.b, p.recv->id, rp->id, &caps, on_done, &asked, &err),
+        0);
+    WAIT(&w, asked.n == 1);
+    assert_string_equal(asked.code, "overloaded");
+    assert_int_equal(p.b->n_consumers, 0);
+    assert_null(rp->consumers);
+    assert_null(p.recv->consumers);
+    assert_int_equal(w.n_told, 0);
+    part(&w, &p);
+    world_finish(&w);
+}
+
+/* ---- what ends before it stood ---- */
+
+static void what_ends_before_its_answer_is_told_gone_once(void **state)
+{
+    struct rtp_params params = world_params(world_simulcast, 1);
+    struct ortc_caps caps = all_caps();
+    struct asked transport = {.n = 0}, producer = {.n = 0}, consumer[2] = {{.n = 0}};
+    struct room_producer *rp;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_opus, 1000);
+    fake_dp_hold(w.dp, true);
+    w.n_told = 0;
+    assert_int_equal(
+        meeting_transport_create(w.meeting, p.a, true, on_done, &transport, &err), 0);
+    assert_int_equal(meeting_produce(w.meeting, p.a, p.send->id, RTP_KIND_VIDEO, &params,
+                                     SOURCE_CAMERA, false, on_done, &producer, &err),
+                     0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(meeting_consume(w.meeting, p.b, p.recv->id, rp->id, &caps, on_done,
+                                         &consumer[i], &err),
+                         0);
+    }
+    settle(&w, 10);
+    assert_int_equal(transport.n + producer.n + consumer[0].n + consumer[1].n, 0);
+    /* nobody else knows of the unfinished one */
+    refuse_consume(&w, p.b, p.recv->id, p.send->producers->id, &caps, "not_found");
+
+    meeting_leave(w.meeting, p.a, "left");
+    assert_int_equal(transport.n, 1);
+    assert_string_equal(transport.code, "gone");
+    assert_int_equal(producer.n, 1);
+    assert_string_equal(producer.code, "gone");
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(consumer[i].n, 1);
+        assert_string_equal(consumer[i].code, "gone");
+    }
+    /* told: the audio that stood has ended, and who left; of the rest nobody knew */
+    assert_int_equal(w.n_told, 2);
+    assert_int_equal(w.told[0].kind, MEETING_PRODUCER_CLOSED);
+    assert_int_equal(w.told[1].kind, MEETING_LEFT);
+    fake_dp_hold(w.dp, false);
+    WAIT(&w, world_n_open(&w) == 1); /* b's transport */
+    settle(&w, 20);
+    assert_int_equal(transport.n + producer.n + consumer[0].n + consumer[1].n, 4);
+    meeting_leave(w.meeting, p.b, "left");
+    world_finish(&w);
+}
+
+static void closing_a_transport_ends_all_that_hangs_on_it(void **state)
+{
+    char id_v[MEETING_OBJECT_ID + 1], id_a[MEETING_OBJECT_ID + 1];
+    struct meeting_error err;
+    struct transport *recv_a;
+    struct room_producer *v, *a, *of_b;
+    struct transport *send_b;
+    struct pair p;
+    struct world w;
+    unsigned consumers = 0, closed = 0;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    recv_a = open_transport(&w, p.a, false);
+    send_b = open_transport(&w, p.b, true);
+    v = produce(&w, p.send, world_vp8, 1000);
+    a = produce(&w, p.send, world_opus, 1001);
+    of_b = produce(&w, send_b, world_opus, 1000); /* SSRCs are each transport's own */
+    memcpy(id_v, v->id, sizeof(id_v));
+    memcpy(id_a, a->id, sizeof(id_a));
+    (void)consume(&w, p.recv, id_v);
+    (void)consume(&w, p.recv, id_a);
+    (void)consume(&w, recv_a, of_b->id);
+    w.n_told = 0;
+    assert_int_equal(meeting_transport_close(w.meeting, p.a, p.send->id, &err), 0);
+    assert_int_equal(w.n_told, 4);
+    for (size_t i = 0; i < w.n_told; i++) {
+        if (w.told[i].kind == MEETING_CONSUMER_CLOSED) {
+            assert_ptr_equal(w.told[i].one, p.b);
+            consumers++;
+        } else {
+            assert_int_equal(w.told[i].kind, MEETING_PRODUCER_CLOSED);
+            assert_ptr_equal(w.told[i].except, p.a);
+            closed++;
+        }
+    }
+    assert_int_equal(consumers, 2);
+    assert_int_equal(closed, 2);
+    assert_int_equal(p.a->n_producers, 0);
+    assert_int_equal(p.b->n_consumers, 0);
+    WAIT(&w, fake_dp_n_open(w.dp, 'p') == 3 && fake_dp_n_open(w.dp, 's') == 1 &&
+                 fake_dp_n_open(w.dp, 'u') == 1);
+
+    w.n_told = 0; /* a receiving one: its own consumers */
+    assert_int_equal(meeting_transport_close(w.meeting, p.a, recv_a->id, &err), 0);
+    assert_int_equal(w.n_told, 1);
+    assert_int_equal(w.told[0].kind, MEETING_CONSUMER_CLOSED);
+    assert_string_equal(w.told[0].reason, "transport_closed");
+    assert_int_equal(p.a->n_consumers, 0);
+    assert_null(of_b->consumers);
+    part(&w, &p);
+    world_finish(&w);
+}
+
+/* ---- the transport fails, the dataplane goes ---- */
+
+static void a_transport_whose_peer_falls_silent_ends(void **state)
+{
+    struct abi_evt evt = {.kind = ABI_EVT_CONSENT_LOST};
+    struct room_producer *rp;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_opus, 1000);
+    (void)consume(&w, p.recv, rp->id);
+    w.n_told = 0;
+    evt.handle = session_peer(p.send->session);
+    fake_dp_event(w.dp, &evt);
+    WAIT(&w, p.a->n_transports == 0);
+    assert_int_equal(w.n_told, 2);
+    assert_int_equal(w.told[0].kind, MEETING_CONSUMER_CLOSED);
+    assert_int_equal(last_told(&w)->kind, MEETING_PRODUCER_CLOSED);
+    fake_dp_event(w.dp, &evt); /* and once more: nobody is meant */
+    settle(&w, 20);
+    assert_int_equal(w.n_told, 2);
+    assert_int_equal(p.b->n_transports, 1);
+    part(&w, &p);
+    world_finish(&w);
+}
+
+static void when_the_dataplane_goes_those_with_media_are_told_to_come_again(void **state)
+{
+    struct rtp_params params = world_params(world_opus, 5);
+    struct asked producer = {.n = 0}, transport = {.n = 0};
+    struct participant *idle;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    idle = enter(&w, "idle");
+    (void)produce(&w, p.send, world_opus, 1000);
+    fake_dp_hold(w.dp, true);
+    assert_int_equal(meeting_produce(w.meeting, p.a, p.send->id, RTP_KIND_AUDIO, &params,
+                                     SOURCE_MIC, false, on_done, &producer, &err),
+                     0);
+    assert_int_equal(
+        meeting_transport_create(w.meeting, p.b, true, on_done, &transport, &err), 0);
+    fake_dp_kill(w.dp);
+    w.dp = NULL;
+    WAIT(&w, w.n_detached == 1 && producer.n == 1 && transport.n == 1);
+    assert_string_equal(producer.code, "media_unavailable");
+    assert_string_equal(transport.code, "media_unavailable");
+    assert_int_equal(w.n_lost, 2);
+    for (size_t i = 0; i < w.n_lost; i++) {
+        assert_ptr_not_equal(w.lost[i], idle);
+    }
+    assert_int_equal(
+        meeting_transport_create(w.meeting, idle, true, on_done, &transport, &err), -1);
+    assert_string_equal(err.code, "media_unavailable");
+    assert_int_equal(producer.n, 1);
+    assert_int_equal(transport.n, 1);
+    meeting_leave(w.meeting, idle, "left");
+    part(&w, &p);
+    world_finish(&w);
+}
+
+static void after_the_dataplane_came_back_all_can_be_made_again(void **state)
+{
+    struct room_producer *rp;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    (void)produce(&w, p.send, world_opus, 1000);
+    fake_dp_hang_up(w.dp);
+    WAIT(&w, w.n_detached == 1);
+    part(&w, &p);
+    WAIT(&w, media_info(w.media) != NULL);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_opus, 1000);
+    (void)consume(&w, p.recv, rp->id);
+    part(&w, &p);
+    world_finish(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_transport_has_a_peer_until_it_is_closed),
+        cmocka_unit_test(a_participant_has_four_transports_at_most),
+        cmocka_unit_test(connecting_is_for_the_owner_once_and_needs_a_fingerprint),
+        cmocka_unit_test(a_transport_that_the_dataplane_refuses_is_gone),
+        cmocka_unit_test(a_producer_is_told_once_it_stands_and_when_it_ends),
+        cmocka_unit_test(produce_is_refused_for_what_is_wrong),
+        cmocka_unit_test(roles_limit_what_is_produced),
+        cmocka_unit_test(a_producer_that_the_dataplane_refuses_was_never_there),
+        cmocka_unit_test(a_consumer_starts_paused_and_ends_with_its_producer),
+        cmocka_unit_test(consume_is_refused_for_what_is_wrong),
+        cmocka_unit_test(a_consumer_that_the_dataplane_refuses_was_never_there),
+        cmocka_unit_test(what_ends_before_its_answer_is_told_gone_once),
+        cmocka_unit_test(closing_a_transport_ends_all_that_hangs_on_it),
+        cmocka_unit_test(a_transport_whose_peer_falls_silent_ends),
+        cmocka_unit_test(when_the_dataplane_goes_those_with_media_are_told_to_come_again),
+        cmocka_unit_test(after_the_dataplane_came_back_all_can_be_made_again),
+    };
+
+    log_set_level(LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
