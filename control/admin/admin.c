@@ -108,6 +108,24 @@ static json_t *lanes_short(const struct admin_lanes *lanes)
     return list;
 }
 
+/* The dataplane's note has a line a device. */
+static json_t *one_line(const char *text)
+{
+    json_t *lines = json_string("");
+
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        json_t *longer =
+            json_sprintf("%s%s%.*s", json_string_value(lines),
+                         json_string_length(lines) > 0 ? "; " : "", (int)len, text);
+
+        json_decref(lines);
+        lines = longer;
+        text += len + (text[len] == '\n');
+    }
+    return lines;
+}
+
 static json_t *list_status(const struct admin *admin)
 {
     const struct admin_conf *conf = &admin->conf;
@@ -130,7 +148,7 @@ static json_t *list_status(const struct admin *admin)
     if (lanes.info != NULL) {
         put(data, "dataplane_pid", lanes.info->pid);
         json_object_set_new(data, "srtp_backend", json_string(lanes.info->backend));
-        json_object_set_new(data, "devices_note", json_string(lanes.info->devices_note));
+        json_object_set_new(data, "devices_note", one_line(lanes.info->devices_note));
     } else {
         json_object_set_new(
             data, "not_attached",

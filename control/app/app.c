@@ -386,6 +386,11 @@ int app_create(struct app **out, struct control_conf *conf, char err[APP_ERR_MAX
     app->started_wall_us = clock_wall_us();
     entropy_id(app->node, NODE_PREFIX);
     ret = make_base(app, conf, err);
+    /* The listeners early, for they are what may fail; nothing is served before app_run().
+     */
+    if (ret == 0) {
+        ret = open_listeners(app, err);
+    }
     if (ret == 0) {
         ret = make_sessions(app, err);
     }
@@ -394,9 +399,6 @@ int app_create(struct app **out, struct control_conf *conf, char err[APP_ERR_MAX
     }
     if (ret == 0) {
         ret = make_fronts(app, err);
-    }
-    if (ret == 0) {
-        ret = open_listeners(app, err);
     }
     if (ret != 0) {
         app_destroy(app);

@@ -35,17 +35,32 @@ static void take_device(const struct abi_device *from, struct rest_device *to)
 static void say_why_not(const struct media_status *status, const char *socket, char *out,
                         size_t cap)
 {
-    if (status->reason[0] != '\0') {
-        (void)snprintf(out, cap, "the dataplane at %s is not attached: %s", socket,
-                       status->reason);
-    } else if (status->err == -EACCES || status->err == -EPERM) {
-        (void)snprintf(out, cap, "no right to connect to the dataplane's socket %s",
+    switch (-status->err) {
+    case EBUSY:
+        (void)snprintf(out, cap,
+                       "another kcs-control is attached to the dataplane at %s: stop that "
+                       "one",
                        socket);
-    } else {
+        break;
+    case EACCES:
+    case EPERM:
+        (void)snprintf(out, cap,
+                       "no right to connect to the dataplane's socket %s: run kcs-control "
+                       "as the user or in the group that owns it",
+                       socket);
+        break;
+    case ENOENT:
+    case ENOTCONN:
+    case ECONNREFUSED:
+    case ECONNRESET:
         (void)snprintf(out, cap,
                        "no dataplane answers at %s (%s): start kcs-dataplane, or set "
                        "dataplane.socket to its socket",
                        socket, strerror(-status->err));
+        break;
+    default:
+        (void)snprintf(out, cap, "the dataplane at %s is not attached: %s (%s)", socket,
+                       status->reason, strerror(-status->err));
     }
 }
 

@@ -31,7 +31,7 @@ struct rest_device {
 /* How the node is, at this moment. */
 struct rest_facts {
     bool attached;           /* to the dataplane */
-    char reason[256];        /* in words why not, and what mends it */
+    char reason[320];        /* in words why not, and what mends it */
     char srtp_backend[16];   /* if attached */
     char fingerprint_alg[8]; /* "sha-256" */
     uint32_t n_devices;
