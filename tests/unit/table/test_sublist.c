@@ -1,0 +1,159 @@
+/* sublist: dense chunks, removal by moving the last, iterations that go on. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "table/sub.h"
+
+enum { N_SUBS = 500, N_CHUNKS = N_SUBS / SUBLIST_CHUNK + 1 };
+
+struct fixture {
+    struct sublist_chunk chunks[N_CHUNKS];
+    struct sub subs[N_SUBS];
+    struct sublist_pool pool;
+    struct sublist list;
+};
+
+static struct fixture *setup(void)
+{
+    struct fixture *f = aligned_alloc(64, sizeof(*f));
+
+    assert_non_null(f);
+    memset(f, 0, sizeof(*f));
+    sublist_pool_init(&f->pool, f->chunks, N_CHUNKS);
+    return f;
+}
+
+static void add(struct fixture *f, uint32_t i)
+{
+    assert_int_equal(sublist_add(&f->list, &f->pool, &f->subs[i], &f->subs[i].at), 0);
+}
+
+static void drop(struct fixture *f, uint32_t i)
+{
+    struct sublist_at at = f->subs[i].at;
+    struct sub *moved = sublist_remove(&f->list, &f->pool, at);
+
+    if (moved != NULL) {
+        moved->at = at;
+    }
+}
+
+static uint32_t n_free(const struct fixture *f)
+{
+    uint32_t n = 0;
+
+    for (const struct sublist_chunk *c = f->pool.free; c != NULL; c = c->next) {
+        n++;
+    }
+    return n;
+}
+
+static void what_is_added_is_visited_once_in_order(void **state)
+{
+    struct fixture *f = setup();
+    struct sublist_iter it;
+    (void)state;
+
+    it = sublist_start(&f->list);
+    assert_null(sublist_next(&f->list, &it));
+    for (uint32_t i = 0; i < N_SUBS; i++) {
+        add(f, i);
+    }
+    it = sublist_start(&f->list);
+    for (uint32_t i = 0; i < N_SUBS; i++) {
+        assert_ptr_equal(sublist_next(&f->list, &it), &f->subs[i]);
+    }
+    assert_null(sublist_next(&f->list, &it));
+    free(f);
+}
+
+static void random_changes_keep_the_list_dense(void **state)
+{
+    struct fixture *f = setup();
+    bool in[N_SUBS] = {false};
+    unsigned seed = 3;
+    (void)state;
+
+    for (unsigned round = 0; round < 20000; round++) {
+        uint32_t i = (uint32_t)rand_r(&seed) % N_SUBS;
+        struct sublist_iter it;
+        uint32_t n = 0;
+        const struct sub *sub;
+
+        if (in[i]) {
+            drop(f, i);
+        } else {
+            add(f, i);
+        }
+        in[i] = !in[i];
+        if (round % 50 != 0) {
+            continue;
+        }
+        it = sublist_start(&f->list);
+        while ((sub = sublist_next(&f->list, &it)) != NULL) {
+            assert_true(in[sub - f->subs]);
+            assert_ptr_equal(sub->at.chunk->subs[sub->at.i], sub);
+            n++;
+        }
+        assert_int_equal(n, f->list.n);
+        assert_int_equal(n_free(f), N_CHUNKS - (n + SUBLIST_CHUNK - 1) / SUBLIST_CHUNK);
+    }
+    for (uint32_t i = 0; i < N_SUBS; i++) {
+        if (in[i]) {
+            drop(f, i);
+        }
+    }
+    assert_int_equal(n_free(f), N_CHUNKS);
+    assert_null(f->list.first);
+    free(f);
+}
+
+static void an_iteration_meets_what_is_added_behind_it(void **state)
+{
+    struct fixture *f = setup();
+    struct sublist_iter it;
+    (void)state;
+
+    for (uint32_t i = 0; i < SUBLIST_CHUNK; i++) {
+        add(f, i);
+    }
+    it = sublist_start(&f->list);
+    for (uint32_t i = 0; i < SUBLIST_CHUNK; i++) {
+        (void)sublist_next(&f->list, &it);
+    }
+    add(f, SUBLIST_CHUNK); /* a chunk of its own */
+    assert_ptr_equal(sublist_next(&f->list, &it), &f->subs[SUBLIST_CHUNK]);
+    assert_null(sublist_next(&f->list, &it));
+    free(f);
+}
+
+static void an_empty_pool_refuses(void **state)
+{
+    struct fixture *f = setup();
+    struct sublist_at at;
+    (void)state;
+
+    f->pool.free = NULL;
+    assert_int_equal(sublist_add(&f->list, &f->pool, &f->subs[0], &at), -ENOSPC);
+    assert_int_equal(f->list.n, 0);
+    free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_added_is_visited_once_in_order),
+        cmocka_unit_test(random_changes_keep_the_list_dense),
+        cmocka_unit_test(an_iteration_meets_what_is_added_behind_it),
+        cmocka_unit_test(an_empty_pool_refuses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

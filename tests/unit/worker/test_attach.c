@@ -1,0 +1,180 @@
+/* attach: who may attach, and what comes over with the welcome. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "worker/attach.h"
+
+struct fixture {
+    char dir[32];
+    char path[64];
+    char err[256];
+    struct shared shared;
+    int listen_fd;
+};
+
+static void setup(struct fixture *f)
+{
+    (void)snprintf(f->dir, sizeof(f->dir), "/tmp/kcs-attach-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    (void)snprintf(f->path, sizeof(f->path), "%s/dp.sock", f->dir);
+    assert_int_equal(shared_init(&f->shared, 1, 4, 4, 4), 0);
+    f->listen_fd = attach_listen(f->path, f->err, sizeof(f->err));
+    assert_true(f->listen_fd >= 0);
+}
+
+static void teardown(struct fixture *f)
+{
+    (void)close(f->listen_fd);
+    (void)unlink(f->path);
+    assert_int_equal(rmdir(f->dir), 0);
+    shared_fini(&f->shared);
+}
+
+static int dial(const struct fixture *f)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", f->path);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    return fd;
+}
+
+static struct abi_hello hello(void)
+{
+    return (struct abi_hello){.magic = ABI_MAGIC,
+                              .version = ABI_VERSION,
+                              .pid = (uint32_t)getpid(),
+                              .sizes = abi_sizes_here()};
+}
+
+/* Sends 'len' bytes of a hello; returns what accept said. */
+static int try_hello(struct fixture *f, const struct abi_hello *h, size_t len,
+                     bool attached, struct abi_welcome *answer)
+{
+    int fd = dial(f);
+    int got;
+
+    assert_int_equal(send(fd, h, len, 0), len);
+    got = attach_accept(f->listen_fd, attached);
+    memset(answer, 0, sizeof(*answer));
+    if (got < 0) {
+        assert_int_equal(recv(fd, answer, sizeof(*answer), 0), sizeof(*answer));
+        assert_int_equal(answer->status, got);
+        assert_non_null(memchr(answer->reason, '\0', sizeof(answer->reason)));
+        assert_true(answer->reason[0] != '\0');
+    } else {
+        (void)close(got);
+    }
+    (void)close(fd);
+    return got;
+}
+
+static void only_who_fits_is_let_in(void **state)
+{
+    struct fixture f;
+    struct abi_welcome answer;
+    struct abi_hello h = hello();
+    (void)state;
+
+    setup(&f);
+    assert_true(try_hello(&f, &h, sizeof(h), false, &answer) >= 0);
+    assert_int_equal(try_hello(&f, &h, sizeof(h), true, &answer), -EBUSY);
+    h.magic ^= 1;
+    assert_int_equal(try_hello(&f, &h, sizeof(h), false, &answer), -EPROTO);
+    h = hello();
+    h.version++;
+    assert_int_equal(try_hello(&f, &h, sizeof(h), false, &answer), -EPROTO);
+    h = hello();
+    h.sizes.vault_peer++;
+    assert_int_equal(try_hello(&f, &h, sizeof(h), false, &answer), -EPROTO);
+    h = hello();
+    assert_int_equal(try_hello(&f, &h, sizeof(h) - 4, false, &answer), -EPROTO);
+    teardown(&f);
+}
+
+static void the_welcome_brings_every_descriptor(void **state)
+{
+    struct fixture f;
+    struct abi_hello h = hello();
+    struct abi_welcome welcome;
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(16 * sizeof(int))];
+    } control;
+    struct iovec iov = {.iov_base = &welcome, .iov_len = sizeof(welcome)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = sizeof(control)};
+    struct cmsghdr *head;
+    int fds[4];
+    int ours;
+    int theirs;
+    (void)state;
+
+    setup(&f);
+    ours = dial(&f);
+    assert_int_equal(send(ours, &h, sizeof(h), 0), sizeof(h));
+    theirs = attach_accept(f.listen_fd, false);
+    assert_true(theirs >= 0);
+    assert_int_equal(attach_welcome(theirs, &f.shared), 0);
+    assert_int_equal(recvmsg(ours, &msg, 0), sizeof(welcome));
+    assert_int_equal(welcome.magic, ABI_MAGIC);
+    assert_int_equal(welcome.status, 0);
+    assert_int_equal(welcome.n_lanes, 1);
+    head = CMSG_FIRSTHDR(&msg);
+    assert_non_null(head);
+    assert_int_equal(head->cmsg_type, SCM_RIGHTS);
+    assert_int_equal(head->cmsg_len, CMSG_LEN(sizeof(fds)));
+    memcpy(fds, CMSG_DATA(head), sizeof(fds));
+    assert_true((fcntl(fds[0], F_GET_SEALS) & F_SEAL_SHRINK) != 0);
+    assert_true((fcntl(fds[1], F_GET_SEALS) & F_SEAL_SHRINK) != 0);
+    for (unsigned i = 0; i < 4; i++) {
+        (void)close(fds[i]);
+    }
+    (void)close(ours);
+    (void)close(theirs);
+    teardown(&f);
+}
+
+static void a_served_socket_is_not_taken_and_a_dead_one_is(void **state)
+{
+    struct fixture f;
+    char err[256] = "";
+    int fd;
+    (void)state;
+
+    setup(&f);
+    assert_int_equal(attach_listen(f.path, err, sizeof(err)), -EADDRINUSE);
+    assert_true(err[0] != '\0');
+    (void)close(f.listen_fd); /* the file stays, as after a crash */
+    fd = attach_listen(f.path, err, sizeof(err));
+    assert_true(fd >= 0);
+    f.listen_fd = fd;
+    assert_true(attach_listen("/nowhere/at/all.sock", err, sizeof(err)) < 0);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_who_fits_is_let_in),
+        cmocka_unit_test(the_welcome_brings_every_descriptor),
+        cmocka_unit_test(a_served_socket_is_not_taken_and_a_dead_one_is),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
