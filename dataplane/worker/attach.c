@@ -96,10 +96,8 @@ int attach_accept(int listen_fd, bool attached)
     if (fd < 0) {
         return -errno;
     }
-    if (attached) {
-        refuse(fd, -EBUSY, "another kcs-control is attached to this dataplane");
-        return -EBUSY;
-    }
+    /* Its hello is read in any case: to close with bytes unread would reset the connection,
+     * and the reason of a refusal would not be heard. */
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     n = recv(fd, &hello, sizeof(hello), 0);
     if (n < 0) {
@@ -107,6 +105,10 @@ int attach_accept(int listen_fd, bool attached)
 
         refuse(fd, err, "no hello came");
         return err;
+    }
+    if (attached) {
+        refuse(fd, -EBUSY, "another kcs-control is attached to this dataplane");
+        return -EBUSY;
     }
     if (n != sizeof(hello) || hello.magic != ABI_MAGIC) {
         refuse(fd, -EPROTO, "that was no hello of a kcs-control");
