@@ -14,11 +14,12 @@
 
 enum { PAYLOAD_MAX = 300, PKT_MAX = 20 + PAYLOAD_MAX + SRTP_MAX_TRAILER_LEN };
 
-static const enum crypt_profile profiles[] = {CRYPT_AES128_CM_SHA1_80,
-                                              CRYPT_AEAD_AES_128_GCM};
+static const enum crypt_profile profiles[] = {
+    CRYPT_AES128_CM_SHA1_80, CRYPT_AES128_CM_SHA1_32, CRYPT_AEAD_AES_128_GCM,
+    CRYPT_AEAD_AES_256_GCM};
 enum { N_PROFILES = sizeof(profiles) / sizeof(profiles[0]) };
 
-static uint8_t master[30];
+static uint8_t master[46]; /* libsrtp2's layout: key, then salt */
 
 static void fill(uint8_t *p, size_t len)
 {
@@ -97,8 +98,10 @@ static void a_plain_peer_understands_us_across_a_wrap(void **state)
         srtp_t rx = plain_session(p, ssrc_any_inbound);
 
         for (unsigned k = 0; k < 2; k++) {
-            assert_int_equal(
-                crypt_key_init(imb, &keys[k], profiles[p], master, master + 16, k == 0), 0);
+            assert_int_equal(crypt_key_init(imb, &keys[k], profiles[p], master,
+                                            master + crypt_master_key_len(profiles[p]),
+                                            k == 0),
+                             0);
         }
         for (uint64_t index = 64000; index < 68000; index++) {
             exchange(imb, keys, tx, rx, index);
