@@ -295,7 +295,7 @@ async function endsWithin(child, ms) {
     return child.ended !== undefined;
 }
 
-async function freeTcp() {
+export async function freeTcp() {
     const server = createServer();
 
     await new Promise((done, failed) => {
