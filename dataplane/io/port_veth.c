@@ -124,7 +124,7 @@ static int add_net(struct port_xdp *xdp, const struct port_env *env, int family,
 {
     struct rtnl_link link;
     uint8_t ip[16];
-    int code = rtnl_link_get(xdp->base.dev.name, &link);
+    int code = rtnl_link_get(xdp->eth.base.dev.name, &link);
 
     code = code == 0 ? rtnl_addr_add(link.index, family, net->host, net->prefix_len) : code;
     if (code != 0 && family == 6) {
@@ -132,25 +132,25 @@ static int add_net(struct port_xdp *xdp, const struct port_env *env, int family,
     }
     if (code != 0) {
         return port_fail(env, code, "veth: cannot give %s its address: %s",
-                         xdp->base.dev.name, strerror(-code));
+                         xdp->eth.base.dev.name, strerror(-code));
     }
     if (family == 4) {
         path_map_v4(ip, net->ours);
-        memcpy(xdp->neigh.v4, net->ours, 4);
-        xdp->neigh.has_v4 = true;
+        memcpy(xdp->eth.neigh.v4, net->ours, 4);
+        xdp->eth.neigh.has_v4 = true;
     } else {
         memcpy(ip, net->ours, 16);
-        memcpy(xdp->neigh.v6, net->ours, 16);
-        xdp->neigh.has_v6 = true;
+        memcpy(xdp->eth.neigh.v6, net->ours, 16);
+        xdp->eth.neigh.has_v6 = true;
     }
-    port_add_addr(&xdp->base, (uint8_t)family, ip);
+    port_add_addr(&xdp->eth.base, (uint8_t)family, ip);
     return 0;
 }
 
 static int open_pair(struct port_xdp *xdp, const struct port_env *env, bool *made)
 {
     const struct io_conf *conf = env->conf;
-    const char *name = xdp->base.dev.name;
+    const char *name = xdp->eth.base.dev.name;
     const char *v4_text = conf->veth_ipv4 != NULL ? conf->veth_ipv4 : "10.75.67.0/30";
     const char *v6_text = conf->veth_ipv6 != NULL ? conf->veth_ipv6 : "fd4b:4353:6b63::/64";
     struct veth_net v4 = {{0}, {0}, 0}, v6 = {{0}, {0}, 0};
@@ -170,7 +170,7 @@ static int open_pair(struct port_xdp *xdp, const struct port_env *env, bool *mad
     }
     code = code == 0 ? add_net(xdp, env, 4, &v4) : code;
     code = code == 0 ? add_net(xdp, env, 6, &v6) : code;
-    return code == 0 ? port_xdp_start(xdp, env, far) : code;
+    return code == 0 ? port_xdp_start(xdp, env, far, 1, 1) : code;
 }
 
 static void veth_close(struct port *port)
@@ -189,7 +189,7 @@ static void veth_close(struct port *port)
 
 int port_veth_open(struct port **out, const struct port_env *env)
 {
-    static const struct port_ops ops = {port_xdp_rx, port_xdp_tx, port_xdp_wait,
+    static const struct port_ops ops = {port_eth_rx, port_eth_tx, port_eth_wait,
                                         veth_close};
     const char *name = env->conf->veth_name != NULL ? env->conf->veth_name : "kcs0";
     struct port_xdp *xdp;
@@ -200,22 +200,20 @@ int port_veth_open(struct port **out, const struct port_env *env)
         return port_fail(env, -EINVAL, "veth: the name '%s' must have 1 to %d characters",
                          name, VETH_NAME_MAX);
     }
-    xdp = port_alloc(env, sizeof(*xdp), &ops, "veth", name);
+    xdp = port_xdp_alloc(env, &ops, "veth", name);
     if (xdp == NULL) {
         return -ENOMEM;
     }
-    xdp->fd = -1;
-    xdp->lock_fd = -1;
-    xdp->all = true;
-    xdp->base.dev.preference = VETH_PREFERENCE;
+    xdp->eth.answers = true;
+    xdp->eth.base.dev.preference = VETH_PREFERENCE;
     code = open_pair(xdp, env, &made);
     if (code == 0) {
-        memcpy(xdp->neigh.mac, xdp->base.dev.mac, 6);
-        *out = &xdp->base;
+        memcpy(xdp->eth.neigh.mac, xdp->eth.base.dev.mac, 6);
+        *out = &xdp->eth.base;
         return 0;
     }
     if (made) {
-        veth_close(&xdp->base);
+        veth_close(&xdp->eth.base);
     } else {
         port_xdp_fini(xdp);
         free(xdp);

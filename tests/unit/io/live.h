@@ -6,7 +6,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -234,7 +236,8 @@ static inline void live_echo_stop(struct live_echo *echo)
     for (unsigned i = 0; i < N_IO_IGNORED; i++) {
         ignored += echo->count.ignored[i];
     }
-    CHECK(echo->count.frames == echo->count.packets + echo->count.answered + ignored);
+    CHECK(echo->count.frames ==
+          echo->count.packets + echo->count.answered + echo->count.passed + ignored);
 }
 
 /* A kernel socket connected to an address of the dataplane. */
@@ -270,6 +273,121 @@ static inline void live_check_echo(const char *ip, uint16_t port, unsigned n, un
         CHECK(send(fd, out, len, 0) == (ssize_t)len);
         CHECK(recv(fd, in, sizeof(in), 0) == (ssize_t)len);
         CHECK(memcmp(in, out, len) == 0);
+    }
+    close(fd);
+}
+
+/* Sends an echo request of 'len' bytes by a raw socket, waits for the reply. */
+static inline void live_ping(int family, const char *ip, size_t len)
+{
+    uint8_t out[1500] = {0}, in[1600];
+    struct sockaddr_in in4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    struct timeval patience = {.tv_sec = 2};
+    int fd = socket(family, SOCK_RAW, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+    ssize_t got;
+
+    CHECK(fd >= 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    memset(out + 8, 0x5a, len);
+    out[0] = family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+    out[4] = 0x12; /* identifier */
+    if (family == AF_INET) {
+        uint32_t sum = 0;
+
+        for (size_t i = 0; i < 8 + len; i += 2) {
+            sum += (uint32_t)out[i] << 8 | out[i + 1];
+        }
+        sum = (sum & 0xffff) + (sum >> 16);
+        sum = ~((sum & 0xffff) + (sum >> 16));
+        out[2] = (uint8_t)(sum >> 8);
+        out[3] = (uint8_t)sum;
+        CHECK(inet_pton(AF_INET, ip, &in4.sin_addr) == 1);
+        CHECK(sendto(fd, out, 8 + len, 0, (struct sockaddr *)&in4, sizeof(in4)) > 0);
+    } else {
+        CHECK(inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1);
+        CHECK(sendto(fd, out, 8 + len, 0, (struct sockaddr *)&in6, sizeof(in6)) > 0);
+    }
+    do {
+        uint8_t *icmp = in + (family == AF_INET ? 20 : 0);
+
+        got = recv(fd, in, sizeof(in), 0);
+        CHECK(got > 0);
+        if (icmp[0] == (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
+            icmp[4] == 0x12) {
+            CHECK(got == (ssize_t)(8 + len) + (family == AF_INET ? 20 : 0));
+            CHECK(memcmp(icmp + 8, out + 8, len) == 0);
+            break;
+        }
+    } while (true);
+    close(fd);
+}
+
+/* A child with a namespace of its own, linked to ours by link(). The link lives as
+ * long as it.
+ */
+struct live_client {
+    pid_t pid;
+    int go[2];
+    int done[2];
+};
+
+static inline void live_client_start(struct live_client *client, void (*run)(void),
+                                     void (*link)(pid_t))
+{
+    char byte;
+
+    CHECK(pipe(client->go) == 0 && pipe(client->done) == 0);
+    client->pid = fork();
+    if (client->pid == 0) {
+        close(client->go[1]);
+        CHECK(unshare(CLONE_NEWNET) == 0);
+        CHECK(write(client->done[1], "x", 1) == 1);
+        CHECK(read(client->go[0], &byte, 1) == 1);
+        run();
+        CHECK(write(client->done[1], "x", 1) == 1);
+        CHECK(read(client->go[0], &byte, 1) == 0);
+        _exit(0);
+    }
+    close(client->done[1]);
+    CHECK(read(client->done[0], &byte, 1) == 1);
+    link(client->pid);
+}
+
+/* Lets the client talk and waits until it has. */
+static inline void live_client_talk(struct live_client *client)
+{
+    char byte;
+
+    CHECK(write(client->go[1], "x", 1) == 1);
+    CHECK(read(client->done[0], &byte, 1) == 1);
+}
+
+static inline void live_client_end(struct live_client *client)
+{
+    int status;
+
+    close(client->go[1]);
+    CHECK(waitpid(client->pid, &status, 0) == client->pid && status == 0);
+}
+
+/* What ssh does: a byte stream both ways over the interface that media uses. */
+static inline void live_tcp_talk(const char *ip, uint16_t port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    bool v4 = inet_pton(AF_INET, ip, &in.sin_addr) == 1;
+    int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+    char out[4096], back[4096];
+
+    CHECK(v4 || inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1);
+    CHECK(connect(fd, v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6,
+                  v4 ? sizeof(in) : sizeof(in6)) == 0);
+    for (int i = 0; i < 50; i++) {
+        memset(out, i, sizeof(out));
+        CHECK(send(fd, out, sizeof(out), 0) == sizeof(out));
+        CHECK(recv(fd, back, sizeof(back), MSG_WAITALL) == sizeof(back));
+        CHECK(memcmp(back, out, sizeof(out)) == 0);
     }
     close(fd);
 }

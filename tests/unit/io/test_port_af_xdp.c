@@ -39,77 +39,13 @@ static void make_link(pid_t pid)
     live_sh(command);
 }
 
-/* A child with a namespace of its own, linked by x0 and x1. The link lives as long as it.
- */
-struct client {
-    pid_t pid;
-    int go[2];
-    int done[2];
-};
-
-static void client_start(struct client *client, void (*run)(void))
-{
-    char byte;
-
-    CHECK(pipe(client->go) == 0 && pipe(client->done) == 0);
-    client->pid = fork();
-    if (client->pid == 0) {
-        close(client->go[1]);
-        CHECK(unshare(CLONE_NEWNET) == 0);
-        CHECK(write(client->done[1], "x", 1) == 1);
-        CHECK(read(client->go[0], &byte, 1) == 1);
-        run();
-        CHECK(write(client->done[1], "x", 1) == 1);
-        CHECK(read(client->go[0], &byte, 1) == 0);
-        _exit(0);
-    }
-    close(client->done[1]);
-    CHECK(read(client->done[0], &byte, 1) == 1);
-    make_link(client->pid);
-}
-
-/* Lets the client talk and waits until it has. */
-static void client_talk(struct client *client)
-{
-    char byte;
-
-    CHECK(write(client->go[1], "x", 1) == 1);
-    CHECK(read(client->done[0], &byte, 1) == 1);
-}
-
-static void client_end(struct client *client)
-{
-    int status;
-
-    close(client->go[1]);
-    CHECK(waitpid(client->pid, &status, 0) == client->pid && status == 0);
-}
-
-/* What ssh does: a byte stream both ways over the interface that media uses. */
-static void tcp_talk(void)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(TCP_PORT)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    char out[4096], in[4096];
-
-    CHECK(inet_pton(AF_INET, "10.99.0.1", &to.sin_addr) == 1);
-    CHECK(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
-    for (int i = 0; i < 50; i++) {
-        memset(out, i, sizeof(out));
-        CHECK(send(fd, out, sizeof(out), 0) == sizeof(out));
-        CHECK(recv(fd, in, sizeof(in), MSG_WAITALL) == sizeof(in));
-        CHECK(memcmp(in, out, sizeof(out)) == 0);
-    }
-    close(fd);
-}
-
 static void client_talks(void)
 {
-    tcp_talk();
+    live_tcp_talk("10.99.0.1", TCP_PORT);
     live_check_echo("10.99.0.1", LIVE_PORT, 1000, 1);
     live_check_echo("fd99::1", LIVE_PORT, 1000, 2);
     live_check_echo("10.99.0.1", OTHER_PORT, 100, 3);
-    tcp_talk();
+    live_tcp_talk("10.99.0.1", TCP_PORT);
 }
 
 /* The host's own services: TCP echo, and UDP echo on another port. */
@@ -149,14 +85,14 @@ static void *host_services(void *arg)
 static void beside_kernel(void)
 {
     struct io_conf conf = live_conf("af_xdp:x0");
-    struct client client;
+    struct live_client client;
     struct live_echo echo;
     pthread_t services;
     struct io *io;
     int ready[2];
     char byte;
 
-    client_start(&client, client_talks);
+    live_client_start(&client, client_talks, make_link);
     CHECK(pipe(ready) == 0);
     CHECK(pthread_create(&services, NULL, host_services, &ready[1]) == 0);
     CHECK(read(ready[0], &byte, 1) == 1);
@@ -165,14 +101,14 @@ static void beside_kernel(void)
     CHECK(io_device(io, 0)->n_addrs == 2 && io_device(io, 0)->needs_headers);
     CHECK(attached_program("x0") != 0);
     live_echo_start(&echo, io);
-    client_talk(&client);
+    live_client_talk(&client);
     pthread_join(services, NULL);
     live_echo_stop(&echo);
     /* media came to us, all of it; nothing else did */
     CHECK(echo.count.packets == 2000 && echo.count.frames == 2000);
     io_destroy(io);
     CHECK(attached_program("x0") == 0);
-    client_end(&client);
+    live_client_end(&client);
 }
 
 static void media_is_ours_and_all_else_the_kernels(void **state)
@@ -190,19 +126,19 @@ static void leftover(void)
 {
     struct io_conf conf = live_conf("af_xdp:x0");
     struct live_echo echo;
-    struct client client;
+    struct live_client client;
     struct io *io;
 
-    client_start(&client, client_echoes);
+    live_client_start(&client, client_echoes, make_link);
     live_make_and_kill("af_xdp:x0");
     CHECK(attached_program("x0") != 0);
     io = live_create(&conf);
     live_echo_start(&echo, io);
-    client_talk(&client);
+    live_client_talk(&client);
     live_echo_stop(&echo);
     io_destroy(io);
     CHECK(attached_program("x0") == 0);
-    client_end(&client);
+    live_client_end(&client);
 }
 
 static void program_of_a_killed_predecessor_is_replaced(void **state)
@@ -263,18 +199,18 @@ static void refusals(void)
 static void several(void)
 {
     struct io_conf conf = live_conf("af_xdp:x0");
-    struct client client;
+    struct live_client client;
     struct live_echo echo;
     struct io *io;
 
     conf.devices[1] = "veth";
     conf.devices[2] = "udp:127.0.0.1";
     conf.n_devices = 3;
-    client_start(&client, client_echoes);
+    live_client_start(&client, client_echoes, make_link);
     io = live_create(&conf);
     CHECK(io_n_devices(io) == 3);
     live_echo_start(&echo, io);
-    client_talk(&client);
+    live_client_talk(&client);
     live_check_echo("10.75.67.2", LIVE_PORT, 500, 1);
     live_check_echo("127.0.0.1", LIVE_PORT, 500, 2);
     live_check_echo("fd4b:4353:6b63::2", LIVE_PORT, 500, 3);
@@ -283,7 +219,7 @@ static void several(void)
         CHECK(io_tx_count(io, d, 0)->packets == (d == 0 ? 100 : d == 1 ? 1000 : 500));
     }
     io_destroy(io);
-    client_end(&client);
+    live_client_end(&client);
 }
 
 static void several_devices_serve_at_once(void **state)
@@ -298,13 +234,13 @@ static void interface_lost(void)
     struct io_rx_count count = {0};
     struct timespec start, end; /* no spinning on the dead socket */
     struct live_echo echo;
-    struct client client;
+    struct live_client client;
     struct io *io;
 
-    client_start(&client, client_echoes);
+    live_client_start(&client, client_echoes, make_link);
     io = live_create(&conf);
     live_echo_start(&echo, io);
-    client_talk(&client);
+    live_client_talk(&client);
     live_sh("ip link del x0");
     live_echo_stop(&echo);
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -318,7 +254,7 @@ static void interface_lost(void)
     clock_gettime(CLOCK_MONOTONIC, &end);
     CHECK(end.tv_sec > start.tv_sec || end.tv_nsec - start.tv_nsec >= 100000000);
     io_destroy(io);
-    client_end(&client);
+    live_client_end(&client);
 }
 
 static void interface_may_vanish_while_in_use(void **state)
