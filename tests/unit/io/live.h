@@ -181,6 +181,7 @@ static inline void live_free(struct pkt **pkts, uint16_t n)
 /* A lane that sends everything back, on a thread. */
 struct live_echo {
     struct io *io;
+    unsigned lane;
     pthread_t thread;
     atomic_bool stop;
     struct io_rx_count count;
@@ -199,32 +200,43 @@ static inline void *live_echo_main(void *arg)
         for (unsigned d = 0; d < io_n_devices(echo->io); d++) {
             struct pkt *pkts[PKT_BURST];
             struct path back[PKT_BURST];
-            uint16_t n = io_rx_burst(echo->io, d, 0, pkts, PKT_BURST, &echo->count);
+            uint16_t n = 0;
             uint16_t sent;
+
+            if (echo->lane < io_device(echo->io, d)->n_queues) {
+                n = io_rx_burst(echo->io, d, echo->lane, pkts, PKT_BURST, &echo->count);
+            }
 
             for (uint16_t i = 0; i < n; i++) {
                 CHECK(pkts[i]->device == d && pkts[i]->path.device == d);
                 echo->last = pkts[i]->path;
                 live_turn(echo->io, pkts[i], &back[i]);
             }
-            sent = n > 0 ? io_tx_burst(echo->io, d, 0, pkts, n) : 0;
+            sent = n > 0 ? io_tx_burst(echo->io, d, echo->lane, pkts, n) : 0;
             live_free(pkts + sent, (uint16_t)(n - sent));
             echo->dropped += (uint64_t)(n - sent);
             any = (uint16_t)(any | n);
         }
         if (any == 0) {
-            io_wait(echo->io, 0, -1, 20000);
+            io_wait(echo->io, echo->lane, -1, 20000);
         }
     }
     io_thread_leave();
     return NULL;
 }
 
-static inline void live_echo_start(struct live_echo *echo, struct io *io)
+static inline void live_echo_start_lane(struct live_echo *echo, struct io *io,
+                                        unsigned lane)
 {
     memset(echo, 0, sizeof(*echo));
     echo->io = io;
+    echo->lane = lane;
     CHECK(pthread_create(&echo->thread, NULL, live_echo_main, echo) == 0);
+}
+
+static inline void live_echo_start(struct live_echo *echo, struct io *io)
+{
+    live_echo_start_lane(echo, io, 0);
 }
 
 static inline void live_echo_stop(struct live_echo *echo)
@@ -256,6 +268,17 @@ static inline int live_socket(const char *ip, uint16_t port)
     return fd;
 }
 
+/* recv(), again where a signal interrupts it: DPDK's tap driver sends some. */
+static inline ssize_t live_recv(int fd, void *out, size_t cap, int flags)
+{
+    ssize_t n;
+
+    do {
+        n = recv(fd, out, cap, flags);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
 /* Sends datagrams of every length class, bytes chosen by 'seed', and wants each back as it
  * was. */
 static inline void live_check_echo(const char *ip, uint16_t port, unsigned n, unsigned seed)
@@ -271,7 +294,7 @@ static inline void live_check_echo(const char *ip, uint16_t port, unsigned n, un
             out[k] = (uint8_t)(seed >> 16);
         }
         CHECK(send(fd, out, len, 0) == (ssize_t)len);
-        CHECK(recv(fd, in, sizeof(in), 0) == (ssize_t)len);
+        CHECK(live_recv(fd, in, sizeof(in), 0) == (ssize_t)len);
         CHECK(memcmp(in, out, len) == 0);
     }
     close(fd);
@@ -311,7 +334,7 @@ static inline void live_ping(int family, const char *ip, size_t len)
     do {
         uint8_t *icmp = in + (family == AF_INET ? 20 : 0);
 
-        got = recv(fd, in, sizeof(in), 0);
+        got = live_recv(fd, in, sizeof(in), 0);
         CHECK(got > 0);
         if (icmp[0] == (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
             icmp[4] == 0x12) {
@@ -386,7 +409,7 @@ static inline void live_tcp_talk(const char *ip, uint16_t port)
     for (int i = 0; i < 50; i++) {
         memset(out, i, sizeof(out));
         CHECK(send(fd, out, sizeof(out), 0) == sizeof(out));
-        CHECK(recv(fd, back, sizeof(back), MSG_WAITALL) == sizeof(back));
+        CHECK(live_recv(fd, back, sizeof(back), MSG_WAITALL) == sizeof(back));
         CHECK(memcmp(back, out, sizeof(out)) == 0);
     }
     close(fd);

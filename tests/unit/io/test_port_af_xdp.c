@@ -147,18 +147,6 @@ static void program_of_a_killed_predecessor_is_replaced(void **state)
     live_run(leftover, true);
 }
 
-static void set_queues(const char *name, unsigned n)
-{
-    struct ethtool_channels channels = {.cmd = ETHTOOL_SCHANNELS, .rx_count = n};
-    struct ifreq ifr = {.ifr_data = (void *)&channels};
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-    channels.tx_count = n;
-    strcpy(ifr.ifr_name, name);
-    CHECK(ioctl(fd, SIOCETHTOOL, &ifr) == 0);
-    close(fd);
-}
-
 static void refusals(void)
 {
     const struct bpf_insn pass[] = {
@@ -188,12 +176,152 @@ static void refusals(void)
     CHECK(live_refused(&conf, "ss -ulnp") == -EADDRINUSE);
     CHECK(attached_program("x0") == 0);
     close(fd);
+}
 
-    live_sh("ip link del x0 && ip link add x0 numtxqueues 2 numrxqueues 2 type veth peer "
-            "name x1 && ip link set x0 up && ip link set x1 up && "
-            "ip address add 10.99.0.1/24 dev x0");
-    set_queues("x0", 2);
-    CHECK(live_refused(&conf, "2 receive queues") == -EINVAL);
+static void set_queues(const char *name, unsigned n)
+{
+    struct ethtool_channels channels = {.cmd = ETHTOOL_SCHANNELS, .rx_count = n};
+    struct ifreq ifr = {.ifr_data = (void *)&channels};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    channels.tx_count = n;
+    strcpy(ifr.ifr_name, name);
+    CHECK(ioctl(fd, SIOCETHTOOL, &ifr) == 0);
+    close(fd);
+}
+
+/* x0 as make_link(), with four queues each way on both ends. */
+static void make_wide_link(pid_t pid)
+{
+    char command[768];
+
+    snprintf(command, sizeof(command),
+             "ip link add x0 numrxqueues 4 numtxqueues 4 type veth peer name x1 "
+             "numrxqueues 4 numtxqueues 4");
+    live_sh(command);
+    set_queues("x0", 4);
+    set_queues("x1", 4);
+    snprintf(command, sizeof(command),
+             "ip link set x1 netns %d && ip address add 10.99.0.1/24 dev x0 && "
+             "ip address add fd99::1/64 dev x0 nodad && ip link set x0 up && "
+             "nsenter -t %d -n sh -c 'ip address add 10.99.0.2/24 dev x1 && "
+             "ip address add fd99::2/64 dev x1 nodad && ip link set x1 up'",
+             (int)pid, (int)pid);
+    live_sh(command);
+}
+
+/* Flows enough that every queue has some. */
+static void client_of_many_flows(void)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        live_check_echo(i % 2 == 0 ? "10.99.0.1" : "fd99::1", LIVE_PORT, 20, i);
+    }
+}
+
+/* Every packet of a client with many flows comes back, whichever lanes there are. Returns
+ * how many of them heard one. */
+static unsigned serve_wide(unsigned n_lanes, unsigned n_queues)
+{
+    struct io_conf conf = live_conf("af_xdp:x0");
+    struct live_echo echo[8];
+    struct live_client client;
+    unsigned busy = 0;
+    uint64_t total = 0;
+    struct io *io;
+
+    conf.n_lanes = n_lanes;
+    conf.n_mbufs = 32767;
+    conf.heap_mb = 64;
+    live_client_start(&client, client_of_many_flows, make_wide_link);
+    io = live_create(&conf);
+    CHECK(io_device(io, 0)->n_queues == n_queues);
+    for (unsigned i = 0; i < n_lanes; i++) {
+        live_echo_start_lane(&echo[i], io, i);
+    }
+    live_client_talk(&client);
+    for (unsigned i = 0; i < n_lanes; i++) {
+        live_echo_stop(&echo[i]);
+        CHECK(echo[i].dropped == 0 && echo[i].count.frames == echo[i].count.packets);
+        busy += echo[i].count.packets > 0 ? 1 : 0;
+        total += echo[i].count.packets;
+    }
+    CHECK(total == 32 * 20);
+    io_destroy(io);
+    CHECK(attached_program("x0") == 0);
+    live_client_end(&client);
+    return busy;
+}
+
+static void one_lane_wide(void)
+{
+    CHECK(serve_wide(1, 1) == 1);
+}
+
+static void two_lanes_wide(void)
+{
+    CHECK(serve_wide(2, 2) == 2);
+}
+
+static void four_lanes_wide(void)
+{
+    CHECK(serve_wide(4, 4) >= 3);
+}
+
+static void six_lanes_wide(void)
+{
+    CHECK(serve_wide(6, 4) <= 4);
+}
+
+static void every_queue_is_served_by_however_many_lanes(void **state)
+{
+    (void)state;
+    live_run(one_lane_wide, true);
+    live_run(two_lanes_wide, true);
+    live_run(four_lanes_wide, true);
+    live_run(six_lanes_wide, true);
+}
+
+/* Lane 2 of 3 on a device of one queue: it hears nothing, but what it has to say goes out.
+ */
+static void third_lane_sends(void)
+{
+    struct io_conf conf = live_conf("veth");
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(9999)};
+    struct path path = {.family = 4, .local_port = LIVE_PORT, .remote_port = 9999};
+    struct rte_mbuf *mbuf;
+    struct pkt_hdr hdr;
+    struct pkt *pkt;
+    char back[16];
+    struct io *io;
+
+    conf.n_lanes = 3;
+    io = live_create(&conf);
+    CHECK(io_device(io, 0)->n_queues == 1);
+    CHECK(inet_pton(AF_INET, "10.75.67.1", &in.sin_addr) == 1);
+    CHECK(bind(fd, (struct sockaddr *)&in, sizeof(in)) == 0);
+    path_map_v4(path.remote_ip, (const uint8_t[]){10, 75, 67, 1});
+    memcpy(path.local_ip, io_device(io, 0)->addrs[0].ip, 16);
+    memcpy(path.remote_mac, (const uint8_t[]){0x02, 'K', 'C', 'S', 0, 1}, 6);
+    CHECK(io_hdr_build(io, &path, &hdr) == 0);
+    for (unsigned lane = 0; lane < 3; lane++) {
+        mbuf = rte_pktmbuf_alloc(io_pool(io));
+        pkt = mbuf_to_pkt(mbuf);
+        pkt->data = rte_pktmbuf_mtod(mbuf, uint8_t *);
+        pkt->to = &path;
+        pkt_frame(pkt, &hdr, (const uint8_t *)"hello", 5);
+        CHECK(io_tx_burst(io, 0, lane, &pkt, 1) == 1);
+        CHECK(recv(fd, back, sizeof(back), 0) == 5);
+        CHECK(io_tx_count(io, 0, lane)->packets == 1);
+    }
+    close(fd);
+    io_destroy(io);
+}
+
+static void lane_without_a_queue_of_its_own_can_send(void **state)
+{
+    (void)state;
+    live_run(third_lane_sends, true);
 }
 
 static void several(void)
@@ -276,6 +404,8 @@ int main(void)
         cmocka_unit_test(program_of_a_killed_predecessor_is_replaced),
         cmocka_unit_test(several_devices_serve_at_once),
         cmocka_unit_test(interface_may_vanish_while_in_use),
+        cmocka_unit_test(every_queue_is_served_by_however_many_lanes),
+        cmocka_unit_test(lane_without_a_queue_of_its_own_can_send),
         cmocka_unit_test(what_cannot_be_served_is_refused_with_the_cure),
     };
 
