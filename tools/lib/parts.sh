@@ -1,7 +1,7 @@
 # The parts of tools/test: part_NAME runs one and tells each result by result(). Sourced after
 # common.sh, from the top of the tree.
 
-KCS_TEST_PACKAGES="libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev chromium nftables python3"
+KCS_TEST_PACKAGES="git libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev chromium nftables python3"
 
 passed=0 failed=0
 
@@ -106,7 +106,8 @@ part_tsan() {
         source=${source%.c}
         targets+=("${source//\//_}")
     done
-    need_build build-tsan -DCMAKE_BUILD_TYPE=Debug -DKCS_SANITIZE=thread -DKCS_WEB=OFF -- \
+    need_build build-tsan -DCMAKE_BUILD_TYPE=Debug -DKCS_SANITIZE=thread -DKCS_WEB=OFF \
+        -DCMAKE_C_COMPILER=clang-14 -- \
         "${targets[@]}" || return 0
     for source in $sources; do
         run_cmocka build-tsan "$source" "tsan: ${source%.c}"
