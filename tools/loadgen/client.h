@@ -1,7 +1,8 @@
 /* One participant: token, Socket.IO connection, media transport, and what it sends or
  * receives on it.
  *
- * client.c        joins: each answer leads to the next question
+ * client.c        comes, goes, comes again
+ * client_join.c   joins: each answer leads to the next question
  * client_media.c  packets and reports, once there is a transport */
 #ifndef LOADGEN_CLIENT_H
 #define LOADGEN_CLIENT_H
@@ -101,7 +102,16 @@ int client_media_init(struct client *client);
 void client_media_arm(struct client *client);
 void client_media_on_due(struct loop_timer *timer, uint64_t now_us);
 
-/* ---- client.c, for client_media.c ---- */
+/* ---- client_join.c: what signaling tells ---- */
+
+void client_on_open(void *user);
+void client_on_event(void *user, const char *name, const json_t *payload);
+void client_on_answer(void *user, uint64_t id, const json_t *answer);
+void client_ask_leave(struct client *client);
+
+/* ---- client.c, for the others ---- */
+
+void client_fail(struct client *client, const char *reason);
 
 void client_on_media_up(struct client *client);
 void client_on_media_failed(struct client *client, const char *reason);
