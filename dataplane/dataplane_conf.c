@@ -9,7 +9,7 @@ static const struct dataplane_conf defaults = {
     .media = {.devices = {"auto"}, .n_devices = 1, .port = 40000},
     .veth = {.name = "kcs0", .ipv4 = "10.75.67.0/30", .ipv6 = "fd4b:4353:6b63::/64"},
     .lanes = {.count = 1, .idle = DATAPLANE_IDLE_ADAPTIVE},
-    .memory = {.hugepages = DATAPLANE_HUGE_AUTO, .packets = 32768, .streams_mib = 64},
+    .memory = {.hugepages = DATAPLANE_HUGE_AUTO, .packets = 32768, .streams_mib = 512},
     .limits = {.peers = 4096, .streams = 4096, .subscriptions = 32768},
     .crypto = {.backend = DATAPLANE_CRYPTO_IPSEC_MB},
 };
@@ -58,7 +58,8 @@ static const cyaml_schema_value_t cpu_value = {CONF_UINT_VALUE(uint16_t, 0, 1023
 static const cyaml_schema_field_t announce_fields[] = {
     CONF_STRING("local", struct dataplane_announce, local),
     CONF_STRING("public", struct dataplane_announce, public),
-    CONF_UINT("port", struct dataplane_announce, port, 1, 65535),
+    /* 0, as if it were left out: media.port; what is printed must be taken again */
+    CONF_UINT("port", struct dataplane_announce, port, 0, 65535),
     CONF_END,
 };
 

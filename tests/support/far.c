@@ -56,8 +56,11 @@ static srtp_t session(uint32_t profile, const uint8_t *key, const uint8_t *salt,
     static bool started;
     srtp_t out;
 
-    if (!started) {
-        assert_int_equal(srtp_init(), srtp_err_status_ok);
+    if (!started) { /* by the backend, as the library can only be started once */
+        struct crypt_ctx *ctx;
+
+        assert_int_equal(crypt_ctx_create(&ctx, CRYPT_LIBSRTP), 0);
+        crypt_ctx_destroy(ctx);
         started = true;
     }
     memcpy(master, key, key_len);

@@ -45,8 +45,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  * processes must have ended with status 0. When anything fails, the ends of both logs
  * are shown.
  *
- * options: name (of the logs that are kept), devices (of dataplane.yaml; 'tap' is the
- * virtual device net_tap with an interface of this node's own) */
+ * options: name (of the logs that are kept), devices and backend (of dataplane.yaml; the
+ * device 'tap' is net_tap with an interface of this node's own) */
 export async function withNode(options, body) {
     const node = new Node(options);
     let failure;
@@ -70,13 +70,14 @@ export async function withNode(options, body) {
 }
 
 export class Node {
-    constructor({ name, devices }) {
+    constructor({ name, devices, backend = 'ipsec_mb' }) {
         const net = randomInt(
             100,
             250,
         ); /* of the veth pair: several nodes may run at once */
 
         this.name = name;
+        this.backend = backend;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
         this.secret = randomBytes(32).toString('hex');
         this.secretFile = join(this.dir, 'secret');
@@ -164,6 +165,8 @@ ${this.optionsOfDevices()}veth:
   name: ${this.veth.name}
   ipv4: ${this.veth.networks[0]}
   ipv6: ${this.veth.networks[1]}
+crypto:
+  backend: ${this.backend}
 `,
         );
         writeFileSync(
