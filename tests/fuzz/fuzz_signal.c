@@ -257,7 +257,6 @@ static void begin_signal(void)
 {
     const struct signal_conf signal_conf = {.loop = w.loop,
                                             .auth = w.auth,
-                                            .metrics = w.metrics,
                                             .ping_interval_ms = 25000,
                                             .ping_timeout_ms = 20000,
                                             .max_payload = PAYLOAD_MAX,
