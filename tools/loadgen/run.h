@@ -54,11 +54,9 @@ struct run_account {
 int run_init(struct run *run, const struct options *options);
 void run_fini(struct run *run);
 
-/* Joins, sends, waits for what is on its way, leaves. Returns the exit status. */
+/* Joins, sends, waits for what is on its way, leaves; SIGINT and SIGTERM end it early, the
+ * second one at once. Returns the exit status. */
 int run_all(struct run *run);
-
-/* Asks run_all() to end early; async-signal-safe. */
-void run_stop(void);
 
 void run_sum(const struct run *run, struct run_account *out);
 
