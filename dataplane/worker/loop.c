@@ -6,6 +6,7 @@
 
 #include "rtcp/rtcp_out.h"
 #include "worker/command.h"
+#include "worker/recover.h"
 
 enum {
     MAX_COMMANDS = 64,  /* applied in one turn: media never waits for more */
@@ -223,12 +224,16 @@ static void hold(struct loop *loop)
 {
     const struct timespec moment = {.tv_nsec = 100000};
 
-    command_close_all(&loop->lane);
     atomic_store(&loop->held, true);
     while (atomic_load(&loop->state) == LOOP_HOLD) {
         (void)nanosleep(&moment, NULL);
     }
     atomic_store(&loop->held, false);
+    if (atomic_load(&loop->state) == LOOP_RUN) {
+        loop->lane.now_us = monotonic_us();
+        recover_lane(&loop->lane, loop->pipe.io, &loop->shared->vault,
+                     loop->shared->vault_fd);
+    }
 }
 
 void loop_run(struct loop *loop)
