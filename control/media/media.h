@@ -43,6 +43,7 @@ enum {
 struct media_conf {
     struct loop *loop;  /* borrowed */
     const char *socket; /* path, copied */
+    uint32_t patience_ms; /* for a dataplane to return; 0: MEDIA_PATIENCE_MS */
 };
 
 /* News. Each may be NULL. */

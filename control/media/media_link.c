@@ -38,6 +38,7 @@ static void forget_pid(struct media *media)
 static void give_up(struct media *media, const char *why)
 {
     log_warn("media_lost", LOG_STR("reason", why));
+    media_recover_abandon(media);
     media_recover_fini(media);
     forget_pid(media);
     if (media->ops->on_detached != NULL) {
@@ -74,7 +75,7 @@ static void link_leave(struct media *media, int err, const char *reason)
     retry_later(media);
     if (was_attached) {
         media_recover_suspend(media);
-        media->patience_us = clock_mono_us() + MEDIA_PATIENCE_MS * UINT64_C(1000);
+        media->patience_us = clock_mono_us() + media->patience_ms * UINT64_C(1000);
     }
 }
 
@@ -399,6 +400,8 @@ int media_create(struct media **out, const struct media_conf *conf)
         return -ENOMEM;
     }
     media->loop = conf->loop;
+    media->patience_ms =
+        conf->patience_ms != 0 ? conf->patience_ms : MEDIA_PATIENCE_MS;
     media->addr.sun_family = AF_UNIX;
     (void)snprintf(media->addr.sun_path, sizeof(media->addr.sun_path), "%s", conf->socket);
     media->sock = -1;

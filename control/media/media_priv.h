@@ -12,7 +12,6 @@
 
 enum media_link { LINK_AWAY, LINK_GREETING, LINK_ATTACHED };
 
-
 struct media {
     struct loop *loop;
     struct sockaddr_un addr;
@@ -23,6 +22,7 @@ struct media {
     struct loop_watch *sock_watch, *bell_watch;
     struct loop_timer *timer; /* of the next attempt, or of the greeting's end */
     uint64_t retry_ms;
+    uint32_t patience_ms;
     struct media_status status;
     struct media_counts counts;
     bool alive;           /* the next three are valid: attached, or waiting for a successor */
@@ -44,7 +44,10 @@ void media_recover_suspend(struct media *media);
 void media_recover_resume(struct media *media);
 void media_recover_fini(struct media *media);
 
-/* Frees the object's record but for its last owner's blob: whoever finds it closes it. */
+/* All is lost for our owner: should the vault still be found by somebody, it is nobody's. */
+void media_recover_abandon(struct media *media);
+
+/* Takes the blob out of an object's record: whoever finds it closes it. */
 void media_recover_disown(struct media *media, enum media_kind kind, uint64_t handle);
 
 /* The rings of a lane, NULL while there are none. */

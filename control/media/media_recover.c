@@ -151,6 +151,19 @@ void media_recover_resume(struct media *media)
     }
 }
 
+void media_recover_abandon(struct media *media)
+{
+    for (int kind = 0; kind < N_MEDIA_KINDS; kind++) {
+        for (uint32_t i = 0; i < media->slots[kind].n; i++) {
+            uint64_t handle = media_handle_at(media, (enum media_kind)kind, i);
+
+            if (handle != HANDLE_NONE) {
+                media_recover_disown(media, (enum media_kind)kind, handle);
+            }
+        }
+    }
+}
+
 void media_recover_fini(struct media *media)
 {
     struct media_cmd cmd;

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Person, withBrowser } from './lib/browser.mjs';
+import { assertIndexesUnique, capture, noCapture } from './lib/capture.mjs';
 import { assertBalanced, settledCounters } from './lib/counters.mjs';
 import { withNode } from './lib/node.mjs';
 
@@ -14,9 +15,10 @@ const DATAPLANE_KILLS = LONG ? 20 : 2;
 const RESUME_MS = 5_000;
 const MEDIA_MS = 3_000;
 const STALL_MS = 1_000;
+const MOST_GAP = 64; /* indexes that were stored, but the kill came before their packets */
 const HANDSHAKES = 'kcs_dtls_handshakes_total';
 const TIMEOUT = { timeout: LONG ? 600_000 : 150_000 };
-const DEVICE = process.getuid() === 0 ? 'veth' : 'udp';
+const DEVICE = process.env.KCS_TEST_DEVICE ?? (process.getuid() === 0 ? 'veth' : 'udp');
 
 async function person(browser, node, meeting, name) {
     const token = await node.token({ meeting, name });
@@ -164,6 +166,87 @@ test('control is killed: media goes on, people resume, nobody shakes hands again
                 for (const who of people) {
                     await who.until('Mary is gone', () => window.kcs.people.length === 1);
                 }
+            });
+        }),
+    ),
+);
+
+test('the dataplane is killed: media is back, without a handshake or a reload', TIMEOUT, (t) =>
+    withNode({ name: 'crash-dataplane', devices: [DEVICE] }, (node) =>
+        withBrowser(async (browser) => {
+            const people = await twoPeople(browser, node);
+
+            await explain(people, async () => {
+                const before = await Promise.all(people.map(fingerprint));
+                const shaken = await node.metric(HANDSHAKES);
+                const missing = noCapture();
+                const stop = missing === false ? await capture(node) : undefined;
+
+                await Promise.all(people.map(watch));
+                for (let i = 0; i < DATAPLANE_KILLS; i++) {
+                    await sleep(1_000 + Math.random() * 1_500);
+                    await Promise.all(people.map(stall));
+                    await node.crash('kcs-dataplane');
+                    await sleep(MEDIA_MS);
+                    for (const who of people) {
+                        const still = await who.page.evaluate(
+                            () => performance.now() - window.kcsWatched.since,
+                        );
+                        const longest = await stall(who);
+
+                        assert.ok(
+                            longest < MEDIA_MS && still < STALL_MS,
+                            `${who.name}: no picture for ${longest} ms, ${still} till now`,
+                        );
+                        t.diagnostic(`${who.name}: no picture for ${Math.round(longest)} ms`);
+                        assert.equal(
+                            await who.page.evaluate(() => window.kcs.state),
+                            'joined',
+                        );
+                    }
+                }
+                assert.equal(await node.metric(HANDSHAKES), shaken, 'no DTLS handshake');
+                assert.deepEqual(
+                    await Promise.all(people.map(fingerprint)),
+                    before,
+                    'the transports are the same',
+                );
+                if (stop !== undefined) {
+                    const n = assertIndexesUnique(await stop(), MOST_GAP);
+                    assert.ok(n > 500, `${n} packets of media were captured`);
+                    t.diagnostic(`${n} packets of media, no index twice`);
+                } else {
+                    t.diagnostic(`indexes not looked at: ${missing}`);
+                }
+                const [ada] = people;
+                const third = await person(browser, node, 'e2e-crash', 'Mary Shelley');
+                await third.receives('Ada Lovelace');
+                await ada.receives('Mary Shelley');
+            });
+        }),
+    ),
+);
+
+test('both are killed: the pages are told, and rejoin', TIMEOUT, () =>
+    withNode({ name: 'crash-both', devices: [DEVICE] }, (node) =>
+        withBrowser(async (browser) => {
+            const people = await twoPeople(browser, node);
+
+            await explain(people, async () => {
+                for (const who of people) {
+                    await who.page.evaluate(() => window.kcsTest.expectReconnect());
+                }
+                await node.crash('kcs-dataplane', 'kcs-control');
+                for (const who of people) {
+                    await resumes(who, 20_000);
+                }
+                const [one, two] = people;
+                await Promise.all([one.receives(two.name), two.receives(one.name)]);
+                assert.equal(
+                    await node.metric(HANDSHAKES),
+                    4,
+                    'two people, two transports each',
+                );
             });
         }),
     ),
