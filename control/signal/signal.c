@@ -420,9 +420,10 @@ void signal_destroy(struct signal *signal)
     if (signal == NULL) {
         return;
     }
-    while (signal->clients != NULL) {
-        client_leave(signal->clients, "node stopping");
-        client_destroy(signal->clients);
+    for (struct client *client = signal->clients, *next; client != NULL; client = next) {
+        next = client->next;
+        client_leave(client, "node stopping");
+        client_destroy(client);
     }
     loop_timer_destroy(signal->tick);
     net_buf_unref(signal->last_buf);

@@ -3,6 +3,7 @@
  * become one message that the kernel segments (UDP_SEGMENT), which halves the cost of a
  * key frame. Needs no rights. */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -120,6 +121,7 @@ static uint16_t udp_rx(struct port *port, unsigned queue, struct pkt **pkts, uin
     uint16_t got = 0;
 
     (void)queue;
+    assert(n_sockets > 0); /* a device without an address is not opened */
     if (udp->n_spare < PKT_BURST) {
         spare_refill(udp, 0); /* the pool was empty the last time */
     }

@@ -8,6 +8,9 @@
 #include "worker/command.h"
 #include "worker/recover.h"
 
+_Static_assert((int)PKT_MAX_DATAGRAM <= (int)sizeof(((struct abi_datagram *)0)->data),
+               "what may be sent fits a slot");
+
 enum {
     MAX_COMMANDS = 64,  /* applied in one turn: media never waits for more */
     MAX_DATAGRAMS = 32, /* sent for control in one turn */
@@ -130,7 +133,7 @@ static uint32_t datagrams(struct loop *loop)
         uint16_t len = slot->len;
 
         paths[out.n] = slot->path;
-        if (len > sizeof(slot->data) || len > PKT_MAX_DATAGRAM ||
+        if (len > PKT_MAX_DATAGRAM ||
             io_hdr_build(loop->pipe.io, &paths[out.n], &hdr) != 0) {
             /* control's mistake: nothing to send it to */
         } else if (lane_alloc(&loop->lane, &pkt, 1) == 0) {
@@ -182,11 +185,14 @@ uint32_t loop_turn(struct loop *loop)
     done = pipeline_ingress(&loop->pipe);
     done += pipeline_egress(&loop->pipe, MAX_EGRESS);
     done += pipeline_rtcp(&loop->pipe);
+    /* Datagrams before commands: a command that control gave before a datagram is applied
+     * before the answer to that datagram can come in. */
+    done += datagrams(loop);
     told = commands(loop) + news(loop);
     if (told > 0) {
         ring_control(loop);
     }
-    done += told + datagrams(loop);
+    done += told;
     loop->counts.loops++;
     loop->counts.busy_loops += done > 0;
     reports(loop);

@@ -6,6 +6,8 @@ import { ask, connect, next } from './lib/client.mjs';
 import { claimsFor, signToken } from './lib/jwt.mjs';
 import { withNode } from './lib/node.mjs';
 
+const GRACE_MS = 15_000; /* that the node waits for a broken connection to come back */
+
 const CODE = /^[a-z][a-z0-9_]*$/;
 const FINGERPRINT = Array.from({ length: 32 }, () => 'AB').join(':');
 const OPUS = {
@@ -152,7 +154,8 @@ describe('signaling', { timeout: 120_000 }, () => {
 
     check('a socket that comes back is who it was, unseen by the others', async () => {
         const listener = await open();
-        const socket = await open({ transports: ['websocket'], reconnection: false });
+        const token = await node.token({ meeting });
+        const socket = await connect(node, token, { reconnection: false });
         const heard = [];
 
         await join(listener, 'Listener');
@@ -161,14 +164,14 @@ describe('signaling', { timeout: 120_000 }, () => {
         const made = await accepted(socket, 'transport:create', { direction: 'send' });
         listener.onAny((event) => heard.push(event));
         socket.io.engine.close();
-        const again = await open();
+        const again = await connect(node, token);
         const wrong = await refused(again, 'room:join', {
             meeting_id: meeting,
             display_name: 'Comer',
             resume_token: 'x'.repeat(32),
         });
         assert.equal(wrong.code, 'not_found');
-        const stranger = await open({ name: 'Somebody else' });
+        const stranger = await open();
         await refused(stranger, 'room:join', {
             meeting_id: meeting,
             display_name: 'Comer',
