@@ -111,6 +111,7 @@ int meeting_create(struct meeting **out, const struct meeting_conf *conf,
     m->user = user;
     (void)snprintf(m->id_prefix, sizeof(m->id_prefix), "%s", conf->id_prefix);
     m->conf.id_prefix = m->id_prefix;
+    m->conf.grace_ms = conf->grace_ms != 0 ? conf->grace_ms : MEETING_GRACE_MS;
     *out = m;
     return 0;
 }
@@ -372,7 +373,8 @@ void meeting_detach(struct meeting *meeting, struct participant *p, const char *
     log_info("participant_away", LOG_STR("meeting_id", p->room->id),
              LOG_STR("participant_id", p->id), LOG_STR("reason", reason));
     p->client = NULL;
-    p->away_until_us = clock_mono_us() + MEETING_GRACE_MS * UINT64_C(1000);
+    p->away_reason = reason;
+    p->away_until_us = clock_mono_us() + meeting->conf.grace_ms * UINT64_C(1000);
     meeting->n_away++;
 }
 
@@ -414,7 +416,7 @@ static void tick_room(struct meeting *meeting, struct room *room, uint64_t now_u
         next = p->next;
         if (p->client == NULL && p->away_until_us <= now_us) {
             last = room->n_participants == 1; /* the room ends with it */
-            meeting_leave(meeting, p, "timeout");
+            meeting_leave(meeting, p, p->away_reason);
         }
     }
 }

@@ -59,6 +59,7 @@ struct participant {
     char resume_token[MEETING_TOKEN + 1];
     void *client; /* signaling's; NULL while the connection is lost */
     uint64_t away_until_us; /* monotonic: leaves then, if its client is NULL */
+    const char *away_reason; /* constant: why its client is lost */
     bool media_lost;        /* nothing of its media is left: not worth waiting for */
     void *token_index;      /* the service's */
     struct transport *transports;
@@ -143,6 +144,7 @@ struct meeting_conf {
     uint32_t max_participants; /* of a room */
     uint32_t max_producers;    /* of a participant */
     uint32_t max_consumers;
+    uint32_t grace_ms; /* that a broken connection is waited for; 0: MEETING_GRACE_MS */
     uint64_t epoch;
     const char *id_prefix; /* of the ids given out: the node's; copied, at most 4 */
 };
@@ -178,7 +180,7 @@ struct participant *meeting_join(struct meeting *meeting, const struct auth_iden
 /* Leaves: everything of it ends, the others are told, 'p' is gone. */
 void meeting_leave(struct meeting *meeting, struct participant *p, const char *reason);
 
-/* The connection broke: 'p' stays, unseen by the others, until its grace ends or it is
+/* The connection broke ('reason' is a constant): 'p' stays, unseen by the others, until its grace ends or it is
  * resumed. One whose media was lost leaves at once. */
 void meeting_detach(struct meeting *meeting, struct participant *p, const char *reason);
 

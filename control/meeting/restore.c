@@ -66,6 +66,7 @@ static struct participant *restore_person(struct restore *re,
     p->who = r->person.who;
     p->joined_us = r->person.joined_us;
     p->away_until_us = re->away_until_us;
+    p->away_reason = "not resumed";
     re->meeting->n_away++;
     re->n_participants++;
     return p;
