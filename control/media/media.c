@@ -456,8 +456,7 @@ uint64_t media_handle_at(const struct media *media, enum media_kind kind, uint32
 {
     const struct media_slots *slots = &media->slots[kind];
 
-    if (!media->alive || index >= slots->n ||
-        slots->slot[index].state != SLOT_OPEN) {
+    if (!media->alive || index >= slots->n || slots->slot[index].state != SLOT_OPEN) {
         return HANDLE_NONE;
     }
     return handle_make(index, slots->slot[index].gen);

@@ -11,10 +11,10 @@
  * What an earlier control has left in the vault is adopted when it is attached: see
  * media_handle_at() and media_check(). A record without a blob is nobody's and is closed.
  *
- * All functions that command return -ENOTCONN while there is no dataplane's state, -ESTALE for a
- * handle that does not name an open object, and -EAGAIN if too many commands wait. A call
- * that fails has changed nothing and calls nothing back. Callbacks may call everything here
- * but media_destroy().
+ * All functions that command return -ENOTCONN while there is no dataplane's state, -ESTALE
+ * for a handle that does not name an open object, and -EAGAIN if too many commands wait. A
+ * call that fails has changed nothing and calls nothing back. Callbacks may call everything
+ * here but media_destroy().
  *
  * Thread: the loop's. */
 #ifndef KCS_MEDIA_MEDIA_H
@@ -41,8 +41,8 @@ enum {
 };
 
 struct media_conf {
-    struct loop *loop;  /* borrowed */
-    const char *socket; /* path, copied */
+    struct loop *loop;    /* borrowed */
+    const char *socket;   /* path, copied */
     uint32_t patience_ms; /* for a dataplane to return; 0: MEDIA_PATIENCE_MS */
 };
 

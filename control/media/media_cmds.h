@@ -53,8 +53,8 @@ void media_cmds_push_again(struct media_cmds *cmds, struct media_rings *rings,
                            void *arg);
 
 /* Puts everything back into the queues, in the order in which it was commanded: the rings
- * and what was in them are gone, and each record of the vault has been acted on. Returns 0 or
- * -ENOMEM (nothing has changed). */
+ * and what was in them are gone, and each record of the vault has been acted on. Returns 0
+ * or -ENOMEM (nothing has changed). */
 int media_cmds_rewind(struct media_cmds *cmds);
 
 /* Moves what waits for lane 'lane' into its ring as far as it fits. */

@@ -400,8 +400,7 @@ int media_create(struct media **out, const struct media_conf *conf)
         return -ENOMEM;
     }
     media->loop = conf->loop;
-    media->patience_ms =
-        conf->patience_ms != 0 ? conf->patience_ms : MEDIA_PATIENCE_MS;
+    media->patience_ms = conf->patience_ms != 0 ? conf->patience_ms : MEDIA_PATIENCE_MS;
     media->addr.sun_family = AF_UNIX;
     (void)snprintf(media->addr.sun_path, sizeof(media->addr.sun_path), "%s", conf->socket);
     media->sock = -1;

@@ -25,7 +25,7 @@ struct media {
     uint32_t patience_ms;
     struct media_status status;
     struct media_counts counts;
-    bool alive;           /* the next three are valid: attached, or waiting for a successor */
+    bool alive; /* the next three are valid: attached, or waiting for a successor */
     uint64_t patience_us; /* until when we wait for one */
     int pidfd;            /* of the dataplane that we are or were attached to; -1 unknown */
     struct media_map map; /* while waiting: the vault and 'info' alone */
@@ -44,7 +44,8 @@ void media_recover_suspend(struct media *media);
 void media_recover_resume(struct media *media);
 void media_recover_fini(struct media *media);
 
-/* All is lost for our owner: should the vault still be found by somebody, it is nobody's. */
+/* All is lost for our owner: should the vault still be found by somebody, it is nobody's.
+ */
 void media_recover_abandon(struct media *media);
 
 /* Takes the blob out of an object's record: whoever finds it closes it. */

@@ -21,10 +21,10 @@
 #include "session/session.h"
 
 enum {
-    MEETING_ID_MAX = 64,    /* characters of a meeting's id */
-    MEETING_NAME_MAX = 128, /* bytes of a display name, UTF-8 */
-    MEETING_OBJECT_ID = 20, /* characters of ids given out here */
-    MEETING_TOKEN = 32,     /* characters of a resume token: 192 random bits */
+    MEETING_ID_MAX = 64,              /* characters of a meeting's id */
+    MEETING_NAME_MAX = 128,           /* bytes of a display name, UTF-8 */
+    MEETING_OBJECT_ID = 20,           /* characters of ids given out here */
+    MEETING_TOKEN = 32,               /* characters of a resume token: 192 random bits */
     MEETING_GRACE_MS = 15000,         /* that one whose connection broke is waited for */
     MEETING_RESTORED_GRACE_MS = 30000 /* the same after a restart of this process */
 };
@@ -57,11 +57,11 @@ struct participant {
     char name[MEETING_NAME_MAX + 1];
     struct room *room;
     char resume_token[MEETING_TOKEN + 1];
-    void *client; /* signaling's; NULL while the connection is lost */
-    uint64_t away_until_us; /* monotonic: leaves then, if its client is NULL */
+    void *client;            /* signaling's; NULL while the connection is lost */
+    uint64_t away_until_us;  /* monotonic: leaves then, if its client is NULL */
     const char *away_reason; /* constant: why its client is lost */
-    bool media_lost;        /* nothing of its media is left: not worth waiting for */
-    void *token_index;      /* the service's */
+    bool media_lost;         /* nothing of its media is left: not worth waiting for */
+    void *token_index;       /* the service's */
     struct transport *transports;
     uint32_t n_producers, n_consumers, n_transports;
     uint64_t joined_us; /* wall clock */
@@ -180,8 +180,8 @@ struct participant *meeting_join(struct meeting *meeting, const struct auth_iden
 /* Leaves: everything of it ends, the others are told, 'p' is gone. */
 void meeting_leave(struct meeting *meeting, struct participant *p, const char *reason);
 
-/* The connection broke ('reason' is a constant): 'p' stays, unseen by the others, until its grace ends or it is
- * resumed. One whose media was lost leaves at once. */
+/* The connection broke ('reason' is a constant): 'p' stays, unseen by the others, until its
+ * grace ends or it is resumed. One whose media was lost leaves at once. */
 void meeting_detach(struct meeting *meeting, struct participant *p, const char *reason);
 
 /* Gives a participant a new client: the same person, in this meeting, who knows its token.

@@ -18,8 +18,8 @@ struct meeting {
     uint32_t n_rooms;
     uint32_t n_participants;
     char id_prefix[5];
-    uint32_t n_away;               /* participants without a client */
-    bool seen_media;               /* what was left by an earlier control is known */
+    uint32_t n_away;                  /* participants without a client */
+    bool seen_media;                  /* what was left by an earlier control is known */
     struct participant_entry *tokens; /* hash by resume token */
 };
 
@@ -37,7 +37,8 @@ void meeting_new_id(const struct meeting *meeting, char out[MEETING_OBJECT_ID + 
 void meeting_tell_fact(struct meeting *meeting, struct room *room,
                        const struct participant *except, struct meeting_event event);
 
-/* Rooms and participants, as joining makes them, but untold. NULL without memory or room. */
+/* Rooms and participants, as joining makes them, but untold. NULL without memory or room.
+ */
 struct room *meeting_find_room(struct meeting *meeting, const char *tenant, const char *id);
 struct room *meeting_open_room(struct meeting *meeting, const char *tenant, const char *id,
                                struct meeting_error *err);

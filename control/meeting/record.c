@@ -66,7 +66,8 @@ void meeting_save(const struct transport *t)
 
 int meeting_record_read(const struct vault_blob *blob, struct meeting_record *out)
 {
-    struct rbytes r = rbytes_of(blob->data, blob->len <= sizeof(blob->data) ? blob->len : 0);
+    struct rbytes r =
+        rbytes_of(blob->data, blob->len <= sizeof(blob->data) ? blob->len : 0);
     struct participant *p = &out->person;
     uint8_t flags;
     uint8_t role;

@@ -16,9 +16,9 @@ struct restore {
     struct meeting *meeting;
     struct media *media;
     uint64_t away_until_us;
-    struct transport **transports;   /* by slot of their peer */
+    struct transport **transports;    /* by slot of their peer */
     struct room_producer **producers; /* by slot of each of their streams */
-    bool *subs;                      /* by slot: taken up */
+    bool *subs;                       /* by slot: taken up */
     uint32_t n_participants, n_producers, n_consumers, n_closed;
 };
 
@@ -94,8 +94,8 @@ static void restore_transport(struct restore *re, uint32_t i, uint64_t peer)
     t->send = record.send;
     t->next_mid = record.next_mid;
     t->next_ssrc = record.next_ssrc;
-    if (session_restore(&t->session, re->meeting->conf.sessions, peer,
-                        &meeting_session_ops, t) != 0) {
+    if (session_restore(&t->session, re->meeting->conf.sessions, peer, &meeting_session_ops,
+                        t) != 0) {
         meeting_drop_transport(t);
         return;
     }
@@ -309,8 +309,7 @@ void meeting_restore(struct meeting *meeting)
     struct restore re = {
         .meeting = meeting,
         .media = media,
-        .away_until_us =
-            clock_mono_us() + MEETING_RESTORED_GRACE_MS * UINT64_C(1000),
+        .away_until_us = clock_mono_us() + MEETING_RESTORED_GRACE_MS * UINT64_C(1000),
         .transports = calloc(n_peers + 1, sizeof(struct transport *)),
         .producers = calloc(n_streams + 1, sizeof(struct room_producer *)),
         .subs = calloc(n_subs + 1, sizeof(bool)),

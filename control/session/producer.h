@@ -48,7 +48,8 @@ int producer_tag(const struct vault_stream_conf *conf, const uint8_t **tag, size
  * streams  the handles of its encodings, in their order; n of them
  *
  * Returns 0 and calls 'done' later; -EBADMSG if the records do not make one, -ENOMEM, or an
- * error of media.h: then 'done' is not called, and the streams are the caller's to close. */
+ * error of media.h: then 'done' is not called, and the streams are the caller's to close.
+ */
 int producer_restore(struct producer **out, struct media *media, const uint64_t *streams,
                      uint8_t n, producer_done *done, void *arg);
 

@@ -88,8 +88,9 @@ static void get_fmtp(struct rbytes *r, struct rtp_fmtp *fmtp)
 
 static void put_codec(struct wbytes *w, const struct ortc_codec_map *codec)
 {
-    const uint8_t fixed[] = {codec->entry,     codec->codec,         codec->pt,    codec->rtx_pt,
-                             codec->router_pt, codec->router_rtx_pt, codec->n_fmtp};
+    const uint8_t fixed[] = {codec->entry,  codec->codec,     codec->pt,
+                             codec->rtx_pt, codec->router_pt, codec->router_rtx_pt,
+                             codec->n_fmtp};
 
     wbytes_put(w, fixed, sizeof(fixed));
     for (uint8_t i = 0; i < codec->n_fmtp; i++) {

@@ -64,7 +64,7 @@ struct signal {
 
 /* Where the answer to an event goes. Owned by the handler until reply_ok or reply_fail. */
 struct reply {
-    struct client *client; /* NULL: gone meanwhile, nobody is told */
+    struct client *client;    /* NULL: gone meanwhile, nobody is told */
     struct reply *next, **at; /* in the client's list */
     bool has_id;
     uint64_t id;

@@ -172,8 +172,8 @@ static void resume_peer(struct lane *lane, struct peer *peer, uint64_t last_chec
             peer->n_rtcp_ssrcs = i + 1;
         }
     }
-    peer->twcc_next = (*peer->twcc_taken + PEER_TWCC_BLOCK - 1) / PEER_TWCC_BLOCK *
-                      PEER_TWCC_BLOCK;
+    peer->twcc_next =
+        (*peer->twcc_taken + PEER_TWCC_BLOCK - 1) / PEER_TWCC_BLOCK * PEER_TWCC_BLOCK;
     if (last_check_us != 0) {
         *peer->last_check_us = last_check_us;
         peer->consent_lost = lane->now_us - last_check_us > RTCP_CONSENT_US;
@@ -306,8 +306,8 @@ static void resume_stream(struct stream *stream, const struct vault_stream_live 
         if (peer->rx[i].started == 0 || !has_ssrc(stream, peer->ssrcs[i])) {
             continue;
         }
-        peer->ssrc_of[i] = (struct peer_ssrc){.stream = stream,
-                                              .rtx = peer->ssrcs[i] != stream->ssrc};
+        peer->ssrc_of[i] =
+            (struct peer_ssrc){.stream = stream, .rtx = peer->ssrcs[i] != stream->ssrc};
     }
     stream->bound = live->ssrc != 0;
 }

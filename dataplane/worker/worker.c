@@ -31,7 +31,7 @@ struct worker {
     size_t memory_bytes;
     struct worker_lane *lanes;
     int listen_fd;
-    int control_fd; /* -1: no control is attached */
+    int control_fd;   /* -1: no control is attached */
     bool had_control; /* since we started: the vault may be in use */
     char socket[108];
 };

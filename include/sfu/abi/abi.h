@@ -68,7 +68,8 @@ struct abi_hello {
     uint32_t magic;
     uint32_t version;
     uint32_t pid;
-    uint32_t has_vault; /* 1: a descriptor comes along, the vault of a dataplane that died */
+    uint32_t
+        has_vault; /* 1: a descriptor comes along, the vault of a dataplane that died */
     struct abi_sizes sizes;
 };
 

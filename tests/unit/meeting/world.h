@@ -163,7 +163,8 @@ static inline void world_start_media(struct world *w)
     assert_int_equal(metric_registry_create(&w->metrics), 0);
     dp_conf.socket = w->socket;
     w->dp = fake_dp_start(&dp_conf);
-    media_conf = (struct media_conf){.loop = w->loop, .socket = w->socket, .patience_ms = 50};
+    media_conf =
+        (struct media_conf){.loop = w->loop, .socket = w->socket, .patience_ms = 50};
     assert_int_equal(media_create(&w->media, &media_conf), 0);
     conf = (struct session_registry_conf){.loop = w->loop,
                                           .media = w->media,
