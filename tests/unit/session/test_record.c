@@ -42,8 +42,7 @@ static struct vault_blob stream_blob(uint8_t encoding)
     const struct ortc_producer p = producer();
     struct vault_blob blob = {.len = 0};
 
-    blob.len =
-        (uint32_t)record_write_stream(blob.data, tag, sizeof(tag) - 1, encoding, &p);
+    blob.len = (uint32_t)record_write_stream(blob.data, tag, sizeof(tag) - 1, encoding, &p);
     assert_int_not_equal(blob.len, 0);
     return blob;
 }
