@@ -275,7 +275,7 @@ bool signal_on_request(struct signal *signal, struct net_req *req)
         net_respond(req, 503, text_headers, N_HEADERS, "full", 4);
     } else if (error != EIO_OK) {
         refuse(req, error);
-    } else if (asked.get) {
+    } else if (asked.get || client == NULL) { /* a POST has a session, eio_vet() says */
         on_get(signal, client, req);
     } else {
         on_post(client, req);

@@ -61,7 +61,7 @@ static void spare_refill(struct port_udp *udp, uint16_t used)
 {
     uint16_t kept = (uint16_t)(udp->n_spare - used);
 
-    memmove(udp->spare, udp->spare + used, kept * sizeof(*udp->spare));
+    memmove(udp->spare, udp->spare + used, kept * sizeof(struct rte_mbuf *));
     udp->n_spare = kept;
     if (rte_pktmbuf_alloc_bulk(udp->base.pool, udp->spare + kept, PKT_BURST - kept) == 0) {
         udp->n_spare = PKT_BURST;

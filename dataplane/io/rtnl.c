@@ -140,11 +140,12 @@ int rtnl_link_get(const char *name, struct rtnl_link *out)
     char answer[RTNL_ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO))) = {0};
     struct nlmsghdr *head = (struct nlmsghdr *)(void *)answer;
     struct rtnl_request req;
-    struct ifinfomsg *info = request_init(&req, RTM_GETLINK, 0, sizeof(*info));
+    const struct ifinfomsg *info;
     const struct rtattr *a = NULL;
     int code;
 
     memset(out, 0, sizeof(*out));
+    (void)request_init(&req, RTM_GETLINK, 0, sizeof(*info));
     attr_add(&req, IFLA_IFNAME, name, strlen(name) + 1);
     code = exchange(&req, answer);
     if (code != 0) {

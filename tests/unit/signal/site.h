@@ -124,7 +124,6 @@ static inline void site_start_with(struct site *s, struct signal_conf conf)
     assert_int_equal(auth_create(&s->auth, user_secret, sizeof(user_secret) - 1), 0);
     conf.loop = s->w.loop;
     conf.auth = s->auth;
-    conf.metrics = s->w.metrics;
     assert_int_equal(signal_create(&s->signal, &conf), 0);
     world_start_meeting(&s->w, signal_meeting_ops(), s->signal);
     signal_set_meeting(s->signal, s->w.meeting);
