@@ -175,6 +175,15 @@ static int check_whole(const char *path, const struct dataplane_conf *conf, char
         snprintf(err, cap, "%s: media.devices is empty: name one, or 'auto'", path);
         return -EINVAL;
     }
+    for (uint32_t i = 0; i < media->n_devices; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            if (strcmp(media->devices[i], media->devices[k]) == 0) {
+                snprintf(err, cap, "%s: media.devices names '%s' twice", path,
+                         media->devices[i]);
+                return -EINVAL;
+            }
+        }
+    }
     if (conf->lanes.n_cpus != 0 && conf->lanes.n_cpus != conf->lanes.count) {
         snprintf(err, cap, "%s: lanes.cpus names %u CPUs for lanes.count %u: give one each",
                  path, conf->lanes.n_cpus, conf->lanes.count);

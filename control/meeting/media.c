@@ -33,6 +33,18 @@ static struct room_producer *find_producer(const struct room *room, const char *
     return NULL;
 }
 
+/* Whether another producer of the transport has this MID: packets could not be told apart.
+ */
+static bool mid_taken(const struct transport *t, const char *mid)
+{
+    for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+        if (mid[0] != '\0' && strcmp(producer_params(rp->producer)->mid, mid) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_produced(void *arg, int status)
 {
     struct room_producer *rp = arg;
@@ -105,6 +117,11 @@ int meeting_produce(struct meeting *meeting, struct participant *p,
 
     if (may_produce(meeting, p, t, kind, source, err) != 0) {
         return -1;
+    }
+    if (mid_taken(t, params->mid)) {
+        return meeting_fail(
+            err, "invalid",
+            "/rtp_parameters/mid: another producer of the transport has it");
     }
     rp = calloc(1, sizeof(*rp));
     if (rp == NULL) {

@@ -489,6 +489,8 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
         reply_fail(reply, "not_implemented", "this node does not offer it yet");
     } else if (event == NULL) {
         reply_fail(reply, "unknown_event", "there is no such event");
+    } else if (fields_hide_text(payload)) { /* its depth was bounded when it was parsed */
+        reply_fail(reply, "invalid", "a string must not contain a null character");
     } else if (!event->outside && client->participant == NULL) {
         reply_fail(reply, "not_joined", "join a room first (room:join)");
     } else {

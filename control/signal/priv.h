@@ -120,6 +120,10 @@ struct fields {
 };
 
 struct fields fields_of(const json_t *payload);
+
+/* True if some string in it, at any depth, holds a null character: what comes behind that
+ * would be invisible to everything that treats it as text. */
+bool fields_hide_text(const json_t *value);
 bool field_text(struct fields *f, const char *name, size_t max_bytes, bool required,
                 const char **out);
 bool field_bool(struct fields *f, const char *name, bool fallback, bool *out);

@@ -312,6 +312,9 @@ static void sum_receiver(const struct run *run, const struct client *client,
     a->padding += r->n_padding;
     a->reports_to_subscribers += r->n_reports;
     a->key_frames_received += r->n_key_frames;
+    if (r->max_silence_us > a->max_silence_us) {
+        a->max_silence_us = r->max_silence_us;
+    }
     if (!r->started) {
         a->silent += s != NULL && s->n_sent > 0;
         return;

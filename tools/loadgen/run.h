@@ -46,6 +46,7 @@ struct run_account {
     uint64_t lost, duplicates, misordered, holes, corrupt, misrouted;
     uint64_t replayed, forged, malformed, unknown, padding;
     uint64_t reports_to_subscribers, key_frames_received;
+    uint64_t max_silence_us; /* of any stream, from one packet to the next */
 };
 
 /* Reads the secret, resolves the node, makes the clients. Returns LOADGEN_OK or the exit
