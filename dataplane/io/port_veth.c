@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bpf/libbpf.h>
+
 #include "io/port_xdp.h"
 #include "io/rtnl.h"
 
@@ -69,7 +71,7 @@ static int check_free(const struct port_env *env, int family, const char *text,
     return 0;
 }
 
-/* Deletes the pair that a killed predecessor left; refuses any other interface. */
+/* Deletes another pair that a killed predecessor left; refuses any other interface. */
 static int clear_leftover(const struct port_env *env, const char *name)
 {
     struct rtnl_link link;
@@ -84,6 +86,19 @@ static int clear_leftover(const struct port_env *env, const char *name)
                          name);
     }
     return rtnl_link_delete(link.index);
+}
+
+/* True if the pair of a killed predecessor is there and has the addresses that we want: it
+ * is used again, for to delete it would take the host's sockets their path for seconds. */
+static bool is_left_for_us(const char *name, const char *far, const struct veth_net *v4)
+{
+    struct rtnl_link host_link, far_link;
+
+    return rtnl_link_get(name, &host_link) == 0 && strcmp(host_link.kind, "veth") == 0 &&
+           memcmp(host_link.mac, host_mac, 6) == 0 && rtnl_link_get(far, &far_link) == 0 &&
+           memcmp(far_link.mac, far_mac, 6) == 0 &&
+           rtnl_addr_add(host_link.index, 4, v4->host, v4->prefix_len) == -EEXIST &&
+           bpf_xdp_detach(far_link.index, 0, NULL) == 0; /* its program, too, is left */
 }
 
 static void unmake(const char *name)
@@ -127,6 +142,7 @@ static int add_net(struct port_xdp *xdp, const struct port_env *env, int family,
     int code = rtnl_link_get(xdp->eth.base.dev.name, &link);
 
     code = code == 0 ? rtnl_addr_add(link.index, family, net->host, net->prefix_len) : code;
+    code = code == -EEXIST ? 0 : code; /* a pair that is used again */
     if (code != 0 && family == 6) {
         return 0; /* IPv6 is switched off on this host: IPv4 alone will do */
     }
@@ -161,12 +177,16 @@ static int open_pair(struct port_xdp *xdp, const struct port_env *env, bool *mad
     code = code == 0 ? parse_net(env, 6, v6_text, &v6) : code;
     code = code == 0 ? port_xdp_check(env, "veth") : code;
     code = code == 0 ? port_xdp_lock(xdp, env, name) : code;
-    code = code == 0 ? clear_leftover(env, name) : code;
-    code = code == 0 ? check_free(env, 4, v4_text, &v4) : code;
-    code = code == 0 ? check_free(env, 6, v6_text, &v6) : code;
-    if (code == 0) {
-        code = make_pair(env, name, far);
-        *made = code != -EEXIST; /* the far name may be somebody's, too */
+    if (code == 0 && is_left_for_us(name, far, &v4)) {
+        *made = true;
+    } else {
+        code = code == 0 ? clear_leftover(env, name) : code;
+        code = code == 0 ? check_free(env, 4, v4_text, &v4) : code;
+        code = code == 0 ? check_free(env, 6, v6_text, &v6) : code;
+        if (code == 0) {
+            code = make_pair(env, name, far);
+            *made = code != -EEXIST; /* the far name may be somebody's, too */
+        }
     }
     code = code == 0 ? add_net(xdp, env, 4, &v4) : code;
     code = code == 0 ? add_net(xdp, env, 6, &v6) : code;

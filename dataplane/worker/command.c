@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "rtcp/rtcp_out.h"
 #include "sfu/base/handle.h"
 
 _Static_assert(sizeof(struct vault_rx) == sizeof(struct replay), "one layout");
@@ -156,11 +157,35 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
     return err;
 }
 
+/* Takes up what an earlier dataplane has left: which SSRCs it had seen (the streams find
+ * theirs when they open), and the transport-wide numbers that it may have used. */
+static void resume_peer(struct lane *lane, struct peer *peer, uint64_t last_check_us)
+{
+    for (uint32_t i = 0; i < PEER_SSRCS; i++) {
+        peer->ssrcs[i] = peer->rx[i].ssrc;
+        if (peer->rx[i].started != 0) {
+            peer->n_ssrcs = i + 1;
+        }
+    }
+    for (uint32_t i = 0; i < PEER_SSRCS; i++) {
+        if (peer->rx_rtcp[i].started != 0) {
+            peer->n_rtcp_ssrcs = i + 1;
+        }
+    }
+    peer->twcc_next =
+        (*peer->twcc_taken + PEER_TWCC_BLOCK - 1) / PEER_TWCC_BLOCK * PEER_TWCC_BLOCK;
+    if (last_check_us != 0) {
+        *peer->last_check_us = last_check_us;
+        peer->consent_lost = lane->now_us - last_check_us > RTCP_CONSENT_US;
+    }
+}
+
 static int peer_open(struct lane *lane, const struct io *io, const struct vault *vault,
-                     uint64_t handle)
+                     uint64_t handle, bool resume)
 {
     struct vault_peer_live *live;
     struct vault_peer_conf conf;
+    uint64_t last_check_us;
     struct peer *peer;
     int err = read_peer(vault, handle, &conf);
 
@@ -176,7 +201,10 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
         goto out;
     }
     live = &vault->peers[peer->index].live;
-    memset(live, 0, sizeof(*live));
+    if (!resume) {
+        memset(live, 0, sizeof(*live));
+    }
+    last_check_us = live->last_check_us;
     peer->rx = (struct replay *)live->rx;
     peer->rx_rtcp = (struct replay *)live->rx_rtcp;
     peer->rtcp_next_index = &live->rtcp_next_index;
@@ -191,6 +219,8 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     err = peer_update(lane, io, vault, handle);
     if (err != 0) {
         (void)tables_peer_close(lane->tables, peer);
+    } else if (resume) {
+        resume_peer(lane, peer, last_check_us);
     }
 out:
     explicit_bzero(&conf, sizeof(conf));
@@ -262,9 +292,31 @@ static bool ambiguous(const struct peer *peer, const struct vault_stream_conf *c
     return false;
 }
 
-static int stream_open(struct lane *lane, const struct vault *vault, uint64_t handle)
+/* Binds a stream to the SSRCs that an earlier dataplane had found for it: its publisher
+ * does not say again which is which. */
+static void resume_stream(struct stream *stream, const struct vault_stream_live *live)
+{
+    struct peer *peer = stream->peer;
+
+    if (!stream->announced) {
+        stream->ssrc = (uint32_t)live->ssrc;
+        stream->rtx_ssrc = (uint32_t)live->rtx_ssrc;
+    }
+    for (uint32_t i = 0; i < peer->n_ssrcs; i++) {
+        if (peer->rx[i].started == 0 || !has_ssrc(stream, peer->ssrcs[i])) {
+            continue;
+        }
+        peer->ssrc_of[i] =
+            (struct peer_ssrc){.stream = stream, .rtx = peer->ssrcs[i] != stream->ssrc};
+    }
+    stream->bound = live->ssrc != 0;
+}
+
+static int stream_open(struct lane *lane, const struct vault *vault, uint64_t handle,
+                       bool resume)
 {
     struct tables *t = lane->tables;
+    struct vault_stream_live *live;
     struct vault_stream_conf conf;
     struct stream *stream;
     struct peer *peer;
@@ -313,6 +365,14 @@ static int stream_open(struct lane *lane, const struct vault *vault, uint64_t ha
         twcc_init(peer->twcc, &TWCC);
     }
     learn_exts(peer, conf.ext_id);
+    live = &vault->streams[stream->index].live;
+    if (resume) {
+        resume_stream(stream, live);
+    } else {
+        *live = (struct vault_stream_live){.ssrc = 0};
+    }
+    stream->live_ssrc = &live->ssrc;
+    stream->live_rtx_ssrc = &live->rtx_ssrc;
     return 0;
 }
 
@@ -379,7 +439,8 @@ static void make_template(struct sub *sub, const struct vault_sub_conf *conf)
     }
 }
 
-static int sub_open(struct lane *lane, const struct vault *vault, uint64_t handle)
+static int sub_open(struct lane *lane, const struct vault *vault, uint64_t handle,
+                    bool resume)
 {
     struct tables *t = lane->tables;
     struct vault_sub_live *live;
@@ -406,10 +467,12 @@ static int sub_open(struct lane *lane, const struct vault *vault, uint64_t handl
         return err;
     }
     live = &vault->subs[sub->index].live;
-    memset(live, 0, sizeof(*live));
-    /* Any start below 2^15 keeps a receiver's first guess of the roll-over counter right
-     * even if the first packets are reordered (RFC 3711, 3.3.1). */
-    live->next_index = 1 + (conf.ssrc ^ conf.ssrc >> 16) % 16384;
+    if (!resume || live->next_index == 0) {
+        memset(live, 0, sizeof(*live));
+        /* Any start below 2^15 keeps a receiver's first guess of the roll-over counter
+         * right even if the first packets are reordered (RFC 3711, 3.3.1). */
+        live->next_index = 1 + (conf.ssrc ^ conf.ssrc >> 16) % 16384;
+    }
     sub->next_index = &live->next_index;
     sub->seq_offset_live = &live->seq_offset;
     sub->pt = conf.pt;
@@ -482,19 +545,19 @@ int command_apply(struct lane *lane, const struct io *io, const struct vault *va
     case ABI_OP_PING:
         return 0;
     case ABI_OP_PEER_OPEN:
-        return peer_open(lane, io, vault, cmd->handle);
+        return peer_open(lane, io, vault, cmd->handle, false);
     case ABI_OP_PEER_UPDATE:
         return peer_update(lane, io, vault, cmd->handle);
     case ABI_OP_PEER_CLOSE:
         return peer_close(lane, cmd->handle);
     case ABI_OP_STREAM_OPEN:
-        return stream_open(lane, vault, cmd->handle);
+        return stream_open(lane, vault, cmd->handle, false);
     case ABI_OP_STREAM_UPDATE:
         return stream_update(lane, vault, cmd->handle);
     case ABI_OP_STREAM_CLOSE:
         return stream_close(lane, cmd->handle);
     case ABI_OP_SUB_OPEN:
-        return sub_open(lane, vault, cmd->handle);
+        return sub_open(lane, vault, cmd->handle, false);
     case ABI_OP_SUB_UPDATE:
         return sub_update(lane, vault, cmd->handle);
     case ABI_OP_SUB_CLOSE:
@@ -506,24 +569,50 @@ int command_apply(struct lane *lane, const struct io *io, const struct vault *va
     }
 }
 
+int command_resume(struct lane *lane, const struct io *io, const struct vault *vault,
+                   enum abi_op op, uint64_t handle)
+{
+    switch (op) {
+    case ABI_OP_PEER_OPEN:
+        return peer_open(lane, io, vault, handle, true);
+    case ABI_OP_STREAM_OPEN:
+        return stream_open(lane, vault, handle, true);
+    case ABI_OP_SUB_OPEN:
+        return sub_open(lane, vault, handle, true);
+    default:
+        return -EINVAL;
+    }
+}
+
+void command_drop_stream(struct lane *lane, struct stream *stream)
+{
+    while (stream->n_subs > 0) {
+        struct sublist_iter it = sublist_start(&stream->readers[lane->index].subs);
+
+        tables_sub_close(lane->tables,
+                         sublist_next(&stream->readers[lane->index].subs, &it),
+                         lane->index);
+    }
+    (void)stream_close(lane, stream->handle);
+}
+
+void command_drop_peer(struct lane *lane, struct peer *peer)
+{
+    while (peer->subs != NULL) {
+        tables_sub_close(lane->tables, peer->subs, lane->index);
+    }
+    while (peer->streams != NULL) {
+        command_drop_stream(lane, peer->streams);
+    }
+    (void)tables_peer_close(lane->tables, peer);
+}
+
 void command_close_all(struct lane *lane)
 {
     struct tables *t = lane->tables;
 
-    for (uint32_t i = 0; i < t->n_open; i++) {
-        struct peer *peer = &t->peers[t->open_peers[i]];
-
-        while (peer->subs != NULL) {
-            tables_sub_close(t, peer->subs, lane->index);
-        }
-    }
     while (t->n_open > 0) {
-        struct peer *peer = &t->peers[t->open_peers[t->n_open - 1]];
-
-        while (peer->streams != NULL) {
-            (void)stream_close(lane, peer->streams->handle);
-        }
-        (void)tables_peer_close(t, peer);
+        command_drop_peer(lane, &t->peers[t->open_peers[t->n_open - 1]]);
     }
     lane->n_news = 0;
 }

@@ -16,7 +16,17 @@
 int command_apply(struct lane *lane, const struct io *io, const struct vault *vault,
                   const struct abi_cmd *cmd);
 
-/* Closes everything that is open: a new control starts from nothing. */
+/* Opens the object of a record (op: one of the OPENs) that an earlier control or dataplane
+ * has left, going on with its live words: indexes, replay windows, bound SSRCs. Returns as
+ * above. Thread: the lane. */
+int command_resume(struct lane *lane, const struct io *io, const struct vault *vault,
+                   enum abi_op op, uint64_t handle);
+
+/* Closes an object with all that hangs on it. */
+void command_drop_peer(struct lane *lane, struct peer *peer);
+void command_drop_stream(struct lane *lane, struct stream *stream);
+
+/* Closes everything that is open. */
 void command_close_all(struct lane *lane);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "rtcp/rtcp_out.h"
 #include "worker/command.h"
+#include "worker/recover.h"
 
 _Static_assert((int)PKT_MAX_DATAGRAM <= (int)sizeof(((struct abi_datagram *)0)->data),
                "what may be sent fits a slot");
@@ -231,12 +232,16 @@ static void hold(struct loop *loop)
 {
     const struct timespec moment = {.tv_nsec = 100000};
 
-    command_close_all(&loop->lane);
     atomic_store(&loop->held, true);
     while (atomic_load(&loop->state) == LOOP_HOLD) {
         (void)nanosleep(&moment, NULL);
     }
     atomic_store(&loop->held, false);
+    if (atomic_load(&loop->state) == LOOP_RUN) {
+        loop->lane.now_us = monotonic_us();
+        recover_lane(&loop->lane, loop->pipe.io, &loop->shared->vault,
+                     loop->shared->vault_fd);
+    }
 }
 
 void loop_run(struct loop *loop)

@@ -23,8 +23,8 @@ struct loop {
     uint64_t objects_due_us;
     struct report_loop counts;
 
-    /* Set by the attaching thread. HOLD: close everything, touch no shared memory, set
-     * 'held', and wait for another state. */
+    /* Set by the attaching thread. HOLD: touch no shared memory, set 'held', and wait
+     * for another state; then bring the objects in line with the vault. */
     _Atomic int state; /* enum loop_state */
     _Atomic bool held;
 };

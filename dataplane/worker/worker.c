@@ -31,7 +31,8 @@ struct worker {
     size_t memory_bytes;
     struct worker_lane *lanes;
     int listen_fd;
-    int control_fd; /* -1: no control is attached */
+    int control_fd;   /* -1: no control is attached */
+    bool had_control; /* since we started: the vault may be in use */
     char socket[108];
 };
 
@@ -239,18 +240,26 @@ static void set_lanes(struct worker *w, int state)
     }
 }
 
-/* A new control: until recovery exists it starts from nothing, so what its predecessor left
- * is closed first. */
+/* A new control: media goes on but for the moment in which rings are emptied and each lane
+ * brings its objects in line with the vault (recover.h). */
 static void accept_control(struct worker *w)
 {
-    int fd = attach_accept(w->listen_fd, w->control_fd >= 0);
+    int vault_fd = -1;
+    int fd = attach_accept(w->listen_fd, w->control_fd >= 0, &vault_fd);
 
     if (fd < 0) {
         (void)fprintf(stderr, "refused a control: %s\n", strerror(-fd));
         return;
     }
     set_lanes(w, LOOP_HOLD);
-    shared_reset(&w->shared);
+    if (vault_fd >= 0 && w->had_control) {
+        (void)close(vault_fd); /* ours is in use; control compares and sees it */
+    } else if (vault_fd >= 0 && shared_take_vault(&w->shared, vault_fd) != 0) {
+        (void)fprintf(stderr, "the vault that control has kept does not fit: limits "
+                              "differ; calls start anew\n");
+    }
+    shared_reset_rings(&w->shared);
+    w->had_control = true;
     set_lanes(w, LOOP_RUN);
     if (attach_welcome(fd, &w->shared) != 0) {
         (void)close(fd);
@@ -310,14 +319,15 @@ void worker_destroy(struct worker *w)
         (void)close(w->listen_fd);
         (void)unlink(w->socket);
     }
-    if (w->control_fd >= 0) {
-        (void)close(w->control_fd);
-    }
     tables_fini(&w->tables);
     if (w->memory != NULL) {
         (void)munmap(w->memory, w->memory_bytes);
     }
-    shared_fini(&w->shared);
+    /* a control that stays keeps the vault for our successor */
+    shared_fini(&w->shared, w->control_fd >= 0);
+    if (w->control_fd >= 0) {
+        (void)close(w->control_fd);
+    }
     free(w->lanes);
     free(w);
 }

@@ -303,7 +303,7 @@ void fanout_destroy(struct fanout *f)
         (void)munmap(f->memory, f->memory_bytes);
     }
     if (f->shared_open) {
-        shared_fini(&f->shared);
+        shared_fini(&f->shared, false);
     }
     io_destroy(f->io);
     free(f);

@@ -231,6 +231,48 @@ log:
         return wrong;
     }
 
+    /* Kills a process in the midst of whatever it does (SIGKILL) and, as a supervisor would,
+     * starts it again at once; with 'both', both. Resolves when the killed are dead. */
+    async crash(...programs) {
+        const victims = this.processes.filter(
+            (child) => programs.includes(child.program) && !child.asked,
+        );
+
+        assert.equal(victims.length, programs.length, `${programs} run`);
+        for (const child of victims) {
+            child.asked = true;
+            child.kill('SIGKILL');
+        }
+        for (const child of victims) {
+            assert.ok(await endsWithin(child, STOP_MS), `${child.program} was killed`);
+            this.processes.splice(this.processes.indexOf(child), 1);
+        }
+        /* in the order in which they are stopped, reversed */
+        const control = this.processes.filter((child) => child.program === 'kcs-control');
+        this.processes = this.processes.filter((child) => !control.includes(child));
+        if (programs.includes('kcs-dataplane')) {
+            this.dataplane = this.spawn('kcs-dataplane', 'dataplane.yaml');
+        }
+        this.processes.push(...control);
+        if (programs.includes('kcs-control')) {
+            this.control = this.spawn('kcs-control', 'control.yaml');
+        }
+    }
+
+    /* A counter of control's /metrics, summed over the labels that contain 'label'. */
+    async metric(name, label = '') {
+        const response = await fetch(`http://127.0.0.1:${this.metricsPort}/metrics`);
+        let sum;
+
+        for (const line of (await response.text()).split('\n')) {
+            if (line.startsWith(name) && line.includes(label)) {
+                sum = (sum ?? 0) + Number(line.split(' ').at(-1));
+            }
+        }
+        assert.notEqual(sum, undefined, `/metrics has ${name} ${label}`);
+        return sum;
+    }
+
     /* Asks one process to stop (SIGTERM), insists when it does not. Resolves with what
      * was not right about its end; nothing for one that was asked before. */
     async terminate(child) {
