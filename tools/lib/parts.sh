@@ -165,7 +165,7 @@ TIDY_CHECKS="-*,bugprone-*,cert-*,clang-analyzer-*,misc-*,\
 -bugprone-easily-swappable-parameters,-misc-no-recursion,-misc-unused-parameters,\
 -clang-analyzer-security.insecureAPI.*,-clang-analyzer-optin.performance.Padding,\
 -bugprone-not-null-terminated-result,-bugprone-too-small-loop-variable,-cert-err33-c,\
--cert-err34-c,-cert-msc30-c,-cert-msc50-cpp"
+-cert-env33-c,-cert-err34-c,-cert-msc30-c,-cert-msc50-cpp"
 
 part_tidy() {
     local log=build/tidy.log
