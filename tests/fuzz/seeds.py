@@ -336,6 +336,16 @@ def listener():
         block(frame(1, b"he", False) + frame(9, b"p") + frame(0, b"y")) +
         block(frame(8, b"\3\xe8")))
     put("http", "closes", block(upgrade) + block(frame(1, b"x")))
+    # role of our side, then what happens to each datagram (fuzz_dtls)
+    put("dtls", "handshake-server", b"\0")
+    put("dtls", "handshake-client", b"\1")
+    put("dtls", "lost-and-repeated", b"\0\1\2\2\1\2\5\5\2")
+    put("dtls", "cut-and-changed", b"\1\0\3\0\x40\4\1\0\x0d\xff" + b"\0" * 8)
+    put("dtls", "forged", b"\0" + b"\6" + block(b"\x15\xfe\xfd" + bytes(8) + b"\0\2\2\x28") +
+        b"\6" + block(b"\x16\xfe\xfd" + bytes(8) + b"\0\x0c\1" + bytes(11)))
+    put("dtls", "raw", b"\2" + block(b"\x16\xfe\xff" + bytes(8) + b"\0\x0c\1" + bytes(11)) +
+        block(b"\x14\xfe\xfd" + bytes(8) + b"\0\1\1") + block(b"\x17\xfe\xfd\0\1" + bytes(6) +
+                                                             b"\0\4abcd"))
     put("hello", "true", b"\1")
     put("hello", "busy", b"\3")
     put("hello", "patched", b"\1\4" + block(b"\2"))
