@@ -350,6 +350,16 @@ def listener():
     put("hello", "busy", b"\3")
     put("hello", "patched", b"\1\4" + block(b"\2"))
     put("hello", "raw", b"\0" + block(b"hello"))
+    def spoil(slot, at, data):
+        return b"\1" + bytes([slot]) + struct.pack(">H", at) + block(data)
+    put("vault", "control-died", b"\3")
+    put("vault", "dataplane-died", b"\2\2")
+    put("vault", "closed", b"\1\7\0")
+    put("vault", "duplicates", b"\x32" + b"\0\x0d" + b"\0\x1c" + b"\0\x2c")
+    put("vault", "gone", b"\x31" + spoil(9, 0, bytes(8)) + spoil(5, 0, bytes(8)) +
+        spoil(1, 0, bytes(8)) + b"\2")
+    put("vault", "live", b"\x20" + spoil(8, 1600, b"\xff" * 8) + spoil(2, 2200, b"\xff" * 16) +
+        b"\2")
     put("loop", "commands", b"\0\4\0\0\x0a\1\x08\x05\7\x08")
     put("loop", "datagrams", b"\1" + struct.pack(">H", 60) + block(b"\0\1") + b"\1" +
         struct.pack(">H", 56) + block(b"\xff\xff\xff\xff") + b"\x08")
