@@ -282,7 +282,7 @@ part_e2e() {
 in_fresh() {
     env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 CI=true \
         ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt} \
-        chroot "$1" bash -c "cd /root/kcs && $2"
+        chroot "$1" bash -c "cd /srv/kcs && $2"
 }
 
 # The README's two commands in a clean clone on a Debian 12 that has nothing installed. Takes
@@ -302,8 +302,8 @@ part_fresh() {
             return
         fi
     fi
-    rm -rf "$root/root/kcs"
-    git clone -q . "$root/root/kcs" || return
+    rm -rf "$root/srv/kcs"
+    git clone -q . "$root/srv/kcs" || return
     cp /etc/resolv.conf "$root/etc/resolv.conf"
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/" 2>/dev/null
     for name in $mounts; do
