@@ -349,6 +349,10 @@ def listener():
     put("hello", "true", b"\1")
     put("hello", "busy", b"\3")
     put("hello", "patched", b"\1\4" + block(b"\2"))
+    put("hello", "vault", b"\x05")
+    put("hello", "short-vault", b"\x0d" + struct.pack(">H", 5000))
+    put("hello", "unsealed", b"\x15\3")
+    put("hello", "other-vault", b"\x25\0" + block(b"\0"))
     put("hello", "raw", b"\0" + block(b"hello"))
     def spoil(slot, at, data):
         return b"\1" + bytes([slot]) + struct.pack(">H", at) + block(data)
@@ -369,8 +373,28 @@ def listener():
         b"\4\4" + struct.pack(">H", 0) + block(b"\7") + b"\5\7\x08")
 
 
+def restored():
+    def resume(user, token):
+        connect = '40/meeting,{"token":"$j%d"}' % user
+        return bytes([user * 16]) + bytes([user * 16 + 1]) + block(connect) + event(
+            "room:join", {"meeting_id": "m", "display_name": "N",
+                          "resume_token": "$r%d" % token}, user)
+
+    def spoil(slot, at, data):
+        return b"\1" + bytes([slot]) + struct.pack(">H", at) + block(data)
+    put("restore", "resume", b"\0" + resume(0, 1) + resume(1, 1) + SERVE +
+        event("produce:close", {"producer_id": "$p0"}) + SERVE)
+    put("restore", "leave", b"\1" + resume(1, 0) + event("room:leave", {}, 1) + SERVE + b"\x06")
+    put("restore", "check", b"\0" + b"\x0c\0" + b"\x0b\1" + block(b"\x16\xfe\xfd" + bytes(20)))
+    put("restore", "peer-blob", b"\x10" + spoil(0, 392 + 8 + 2, b"\xff\xff") + resume(0, 1))
+    put("restore", "stream-blob", b"\x20" + spoil(4, 96 + 8 + 24, b"\xff") +
+        spoil(5, 96 + 8, b"?") + resume(0, 1) + resume(1, 1))
+    put("restore", "sub-blob", b"\x10" + spoil(12, 120 + 8 + 24, b"\xff\xff\xff") + resume(1, 0))
+    put("restore", "duplicates", b"\x30\0\x0d\0\x1c\0\x2c" + resume(0, 1))
+
+
 def main():
-    for make in (wire, frames, protocols, ice, dataplane, signaling, listener):
+    for make in (restored, wire, frames, protocols, ice, dataplane, signaling, listener):
         make()
     return 0
 
