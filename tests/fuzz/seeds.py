@@ -382,6 +382,14 @@ def restored():
 
     def spoil(slot, at, data):
         return b"\1" + bytes([slot]) + struct.pack(">H", at) + block(data)
+    def text(value):
+        return bytes([len(value)]) + value.encode()
+    codec = bytes([1, 2, 96, 97, 101, 102, 2]) + text("x") + b"\1" + bytes(8) + text("y") + \
+        b"\0" + text("z")
+    put("record", "stream", b"S\1" + text("tag") + b"\0\1\2" + text("1") + text("c") +
+        bytes(12) + b"\1" + codec + bytes(12) + text("q") + text("L1T3") + b"\0")
+    put("record", "sub", b"C\1" + text("tag") + b"\2" + text("c") + text("L1T3") + bytes(4) +
+        b"\1" + bytes([0, 101, 102, 3]))
     put("restore", "resume", b"\0" + resume(0, 1) + resume(1, 1) + SERVE +
         event("produce:close", {"producer_id": "$p0"}) + SERVE)
     put("restore", "leave", b"\1" + resume(1, 0) + event("room:leave", {}, 1) + SERVE + b"\x06")
