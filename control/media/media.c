@@ -256,7 +256,7 @@ int media_send(struct media *media, const struct path *path, enum abi_datagram_k
     slot->path = *path;
     slot->len = (uint16_t)len;
     slot->kind = (uint8_t)kind;
-    slot->_pad = 0;
+    slot->rx_lane = 0;
     memcpy(slot->data, data, len);
     ring_commit(&rings->punt_out);
     media->counts.sent++;

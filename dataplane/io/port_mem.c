@@ -107,6 +107,7 @@ int port_mem_open(struct port **out, const struct port_env *env, bool headers)
     }
     mem->base.dev.needs_headers = headers;
     mem->base.dev.n_queues = (uint16_t)env->conf->n_lanes;
+    mem->base.dev.n_tx_queues = (uint16_t)env->conf->n_lanes;
     mem->base.dev.preference = 1000;
     memcpy(mem->base.dev.mac, mac, 6);
     path_map_v4(ip, v4);

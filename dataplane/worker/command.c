@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sfu/base/handle.h"
+#include "worker/across.h"
 
 _Static_assert(sizeof(struct vault_rx) == sizeof(struct replay), "one layout");
 _Static_assert(offsetof(struct vault_rx, started) == offsetof(struct replay, started), "");
@@ -60,8 +61,7 @@ static void begin(struct lane *lane, struct sub *sub)
     sub->wait_keyframe = sub->stream->video;
     sub->cursor = stream_ring_head(&sub->stream->ring);
     if (sub->stream->video && sub->peer->to != NULL && sub->peer->tx_key != NULL) {
-        sub->stream->pli_asked++;
-        keyframe_on_request(&sub->stream->keyframe, lane->now_us);
+        lane_ask_keyframe(lane, sub->stream, false);
     }
 }
 
@@ -96,6 +96,8 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
 {
     struct pkt_hdr hdr = {.len = 0};
     const struct path before = peer->to != NULL ? *peer->to : (struct path){0};
+    struct path old[PEER_PATHS];
+    uint8_t n_old = peer->n_paths;
     int err = 0;
 
     if (conf->n_paths > VAULT_PATHS) {
@@ -108,8 +110,10 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
         err = io_hdr_build(io, &conf->paths[conf->selected], &hdr);
     }
     if (err == 0) {
+        memcpy(old, peer->paths, sizeof(old));
         err = tables_peer_set_paths(lane->tables, peer, conf->paths, conf->n_paths,
                                     conf->selected);
+        across_paths(lane, peer, old, n_old);
     }
     if (err != 0) {
         return err;
@@ -302,7 +306,7 @@ static int stream_open(struct lane *lane, const struct vault *vault, uint64_t ha
     memcpy(stream->rid, conf.rid, sizeof(stream->rid));
     recvstat_init(&stream->stat, conf.clock_hz);
     keyframe_init(&stream->keyframe, &KEYFRAME);
-    err = ring_store_take(&t->store, stream->video, &stream->ring);
+    err = ring_store_take(t->rings, stream->video, &stream->ring);
     if (err != 0) {
         (void)tables_stream_close(t, stream);
         return err;
@@ -311,12 +315,21 @@ static int stream_open(struct lane *lane, const struct vault *vault, uint64_t ha
         twcc_init(peer->twcc, &TWCC);
     }
     learn_exts(peer, conf.ext_id);
+    tables_stream_ready(stream);
     return 0;
+}
+
+/* The stream of 'handle' if it is this lane's, or NULL. */
+static struct stream *own_stream(const struct lane *lane, uint64_t handle)
+{
+    struct stream *stream = tables_stream(lane->tables, handle);
+
+    return stream != NULL && stream->lane == lane->index ? stream : NULL;
 }
 
 static int stream_update(struct lane *lane, const struct vault *vault, uint64_t handle)
 {
-    struct stream *stream = tables_stream(lane->tables, handle);
+    struct stream *stream = own_stream(lane, handle);
     struct vault_stream_conf conf;
     int err = read_stream(vault, handle, &conf);
 
@@ -332,15 +345,11 @@ static int stream_update(struct lane *lane, const struct vault *vault, uint64_t 
 
 static int stream_close(struct lane *lane, uint64_t handle)
 {
-    struct stream *stream = tables_stream(lane->tables, handle);
+    struct stream *stream = own_stream(lane, handle);
 
     if (stream == NULL) {
         return -ENOENT;
     }
-    if (stream->n_subs != 0) {
-        return -EBUSY;
-    }
-    lane_grown_forget(lane, &stream->readers[lane->index]);
     return tables_stream_close(lane->tables, stream);
 }
 
@@ -399,7 +408,7 @@ static int sub_open(struct lane *lane, const struct vault *vault, uint64_t handl
         conf.cname_len > SUB_CNAME) {
         return -EINVAL;
     }
-    sub = tables_sub_open(t, handle, stream, peer, lane->index, conf.ssrc, &err);
+    sub = tables_sub_open(t, handle, stream, peer, conf.stream, conf.ssrc, &err);
     if (sub == NULL) {
         return err;
     }
@@ -415,7 +424,13 @@ static int sub_open(struct lane *lane, const struct vault *vault, uint64_t handl
     sub->cname_len = conf.cname_len;
     memcpy(sub->cname, conf.cname, sizeof(sub->cname));
     make_template(sub, &conf);
+    /* Its publisher's lane may have written before it could know of us: what has come since
+     * is looked for at once. */
     sub->cursor = stream_ring_head(&stream->ring);
+    if (lane->hub != NULL) {
+        atomic_thread_fence(memory_order_seq_cst);
+        lane_grown(lane, &stream->readers[lane->index]);
+    }
     if (!sub->paused) {
         begin(lane, sub);
     }
@@ -443,8 +458,28 @@ static int sub_update(struct lane *lane, const struct vault *vault, uint64_t han
 static int peer_close(struct lane *lane, uint64_t handle)
 {
     struct peer *peer = tables_peer(lane->tables, handle);
+    struct path old[PEER_PATHS];
+    uint8_t n_old;
+    int err;
 
-    return peer != NULL ? tables_peer_close(lane->tables, peer) : -ENOENT;
+    if (peer == NULL) {
+        return -ENOENT;
+    }
+    memcpy(old, peer->paths, sizeof(old));
+    n_old = peer->n_paths;
+    err = tables_peer_close(lane->tables, peer);
+    if (err == 0) {
+        across_paths(lane, peer, old, n_old);
+        err = across_settle(lane);
+    }
+    return err;
+}
+
+static int peer_move(struct lane *lane, const struct abi_cmd *cmd)
+{
+    struct peer *peer = tables_peer(lane->tables, cmd->handle);
+
+    return peer != NULL ? across_move(lane, peer, cmd->arg) : -ENOENT;
 }
 
 static int sub_close(struct lane *lane, uint64_t handle)
@@ -454,13 +489,13 @@ static int sub_close(struct lane *lane, uint64_t handle)
     if (sub == NULL) {
         return -ENOENT;
     }
-    tables_sub_close(lane->tables, sub, lane->index);
+    lane_sub_close(lane, sub);
     return 0;
 }
 
 static int keyframe(struct lane *lane, uint64_t handle)
 {
-    struct stream *stream = tables_stream(lane->tables, handle);
+    struct stream *stream = own_stream(lane, handle);
 
     if (stream == NULL) {
         return -ENOENT;
@@ -485,6 +520,8 @@ int command_apply(struct lane *lane, const struct io *io, const struct vault *va
         return peer_update(lane, io, vault, cmd->handle);
     case ABI_OP_PEER_CLOSE:
         return peer_close(lane, cmd->handle);
+    case ABI_OP_PEER_MOVE:
+        return peer_move(lane, cmd);
     case ABI_OP_STREAM_OPEN:
         return stream_open(lane, vault, cmd->handle);
     case ABI_OP_STREAM_UPDATE:
@@ -504,7 +541,7 @@ int command_apply(struct lane *lane, const struct io *io, const struct vault *va
     }
 }
 
-void command_close_all(struct lane *lane)
+static void close_subs(struct lane *lane)
 {
     struct tables *t = lane->tables;
 
@@ -512,16 +549,40 @@ void command_close_all(struct lane *lane)
         struct peer *peer = &t->peers[t->open_peers[i]];
 
         while (peer->subs != NULL) {
-            tables_sub_close(t, peer->subs, lane->index);
+            lane_sub_close(lane, peer->subs);
         }
     }
+}
+
+static void close_peers(struct tables *t)
+{
     while (t->n_open > 0) {
         struct peer *peer = &t->peers[t->open_peers[t->n_open - 1]];
 
         while (peer->streams != NULL) {
-            (void)stream_close(lane, peer->streams->handle);
+            (void)tables_stream_close(t, peer->streams);
         }
         (void)tables_peer_close(t, peer);
     }
-    lane->n_news = 0;
+    tables_paths_reset(t);
+}
+
+void command_close_lanes(struct lane *const *lanes, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        across_cancel(lanes, i);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        across_reset(lanes[i]);
+        close_subs(lanes[i]);
+        lanes[i]->n_news = 0;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        close_peers(lanes[i]->tables);
+    }
+}
+
+void command_close_all(struct lane *lane)
+{
+    command_close_lanes(&lane, 1);
 }

@@ -11,12 +11,16 @@
 /* Applies one command. Returns the status for its answer: 0, -EINVAL unknown operation or a
  * field out of range, -ENOENT no such object or record, -ESTALE the record is of another
  * life, -EEXIST taken, -EBUSY still used by others, -ENOSPC. Nothing is changed on failure,
- * but that an opened object which fails half way is closed again.
+ * but that an opened object which fails half way is closed again. ACROSS_LATER: other lanes
+ * have to pass a point first; across_resume() then says the status, and no other command is
+ * applied before.
  * Thread: the lane. */
 int command_apply(struct lane *lane, const struct io *io, const struct vault *vault,
                   const struct abi_cmd *cmd);
 
-/* Closes everything that is open: a new control starts from nothing. */
+/* Closes everything that is open on all lanes: a new control starts from nothing. While
+ * they rest; any thread. _all: where there is one lane. */
+void command_close_lanes(struct lane *const *lanes, uint32_t n);
 void command_close_all(struct lane *lane);
 
 #endif
