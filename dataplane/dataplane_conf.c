@@ -38,7 +38,8 @@ static const cyaml_schema_value_t cpu_value = {CONF_UINT_VALUE(uint16_t, 0, 1023
 static const cyaml_schema_field_t announce_fields[] = {
     CONF_STRING("local", struct dataplane_announce, local),
     CONF_STRING("public", struct dataplane_announce, public),
-    CONF_UINT("port", struct dataplane_announce, port, 1, 65535),
+    /* 0, as if it were left out: media.port; what is printed must be taken again */
+    CONF_UINT("port", struct dataplane_announce, port, 0, 65535),
     CONF_END,
 };
 

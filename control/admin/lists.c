@@ -81,8 +81,12 @@ static const char *cipher_name(uint32_t profile)
     switch (profile) {
     case ABI_SRTP_AEAD_AES_128_GCM:
         return "AEAD_AES_128_GCM";
+    case ABI_SRTP_AEAD_AES_256_GCM:
+        return "AEAD_AES_256_GCM";
     case ABI_SRTP_AES128_CM_SHA1_80:
         return "AES128_CM_SHA1_80";
+    case ABI_SRTP_AES128_CM_SHA1_32:
+        return "AES128_CM_SHA1_32";
     default:
         return NULL; /* no keys yet */
     }

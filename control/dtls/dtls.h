@@ -21,7 +21,7 @@
 enum {
     DTLS_MAX_THREADS = 64,
     DTLS_MAX_DATAGRAM = 1500,
-    DTLS_KEY_LEN = 16,
+    DTLS_KEY_MAX = 32,
     DTLS_SALT_MAX = 14,
     DTLS_QUEUE_LEN = 1024,     /* default of conf.queue_len */
     DTLS_HANDSHAKE_MS = 20000, /* default of conf.handshake_ms */
@@ -31,7 +31,12 @@ enum {
 enum dtls_role { DTLS_SERVER = 1, DTLS_CLIENT = 2 };
 
 /* IANA numbers of the SRTP protection profiles, in our order of preference. */
-enum dtls_profile { DTLS_AEAD_AES_128_GCM = 7, DTLS_AES128_CM_SHA1_80 = 1 };
+enum dtls_profile {
+    DTLS_AEAD_AES_128_GCM = 7,
+    DTLS_AEAD_AES_256_GCM = 8,
+    DTLS_AES128_CM_SHA1_80 = 1,
+    DTLS_AES128_CM_SHA1_32 = 2
+};
 
 struct dtls;
 struct dtls_conn;
@@ -39,8 +44,9 @@ struct dtls_conn;
 /* Master keys and salts as SRTP wants them. */
 struct dtls_keys {
     uint32_t profile;  /* enum dtls_profile */
+    uint32_t key_len;  /* 32 for AES-256, else 16 */
     uint32_t salt_len; /* 12 for GCM, 14 for CM */
-    uint8_t tx_key[DTLS_KEY_LEN], rx_key[DTLS_KEY_LEN];
+    uint8_t tx_key[DTLS_KEY_MAX], rx_key[DTLS_KEY_MAX];
     uint8_t tx_salt[DTLS_SALT_MAX], rx_salt[DTLS_SALT_MAX];
 };
 

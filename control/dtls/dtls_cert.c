@@ -110,6 +110,8 @@ SSL_CTX *dtls_cert_context(const struct dtls_cert *cert)
         "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:"
         "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:"
         "ECDHE-RSA-CHACHA20-POLY1305";
+    static const char profiles[] = "SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:"
+                                   "SRTP_AES128_CM_SHA1_80:SRTP_AES128_CM_SHA1_32";
     SSL_CTX *ctx = SSL_CTX_new(DTLS_method());
 
     if (ctx == NULL) {
@@ -123,8 +125,7 @@ SSL_CTX *dtls_cert_context(const struct dtls_cert *cert)
         SSL_CTX_set1_groups_list(ctx, "X25519:P-256") != 1 ||
         SSL_CTX_set_max_send_fragment(ctx, MAX_FRAGMENT) != 1 ||
         /* this one returns 0 when it succeeds */
-        SSL_CTX_set_tlsext_use_srtp(ctx, "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80") !=
-            0) {
+        SSL_CTX_set_tlsext_use_srtp(ctx, profiles) != 0) {
         SSL_CTX_free(ctx);
         return NULL;
     }

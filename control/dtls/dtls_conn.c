@@ -100,9 +100,10 @@ static int conn_export(struct dtls_conn *conn)
     static const char label[] = "EXTRACTOR-dtls_srtp";
     const SRTP_PROTECTION_PROFILE *profile = SSL_get_selected_srtp_profile(conn->ssl);
     struct dtls_keys *keys = &conn->keys;
-    uint8_t block[2 * (DTLS_KEY_LEN + DTLS_SALT_MAX)];
+    uint8_t block[2 * (DTLS_KEY_MAX + DTLS_SALT_MAX)];
     bool server = conn->role == DTLS_SERVER;
     const uint8_t *salts;
+    size_t key_len = 16;
     size_t salt_len;
 
     if (profile == NULL) {
@@ -112,22 +113,28 @@ static int conn_export(struct dtls_conn *conn)
     case SRTP_AEAD_AES_128_GCM:
         salt_len = 12;
         break;
+    case SRTP_AEAD_AES_256_GCM:
+        key_len = 32;
+        salt_len = 12;
+        break;
     case SRTP_AES128_CM_SHA1_80:
+    case SRTP_AES128_CM_SHA1_32:
         salt_len = 14;
         break;
     default:
         return -ENOTSUP;
     }
-    if (SSL_export_keying_material(conn->ssl, block, 2 * (DTLS_KEY_LEN + salt_len), label,
+    if (SSL_export_keying_material(conn->ssl, block, 2 * (key_len + salt_len), label,
                                    sizeof(label) - 1, NULL, 0, 0) != 1) {
         return -EPROTO;
     }
     /* client's key, server's key, client's salt, server's salt (RFC 5764, 4.2) */
-    salts = block + (size_t)2 * DTLS_KEY_LEN;
+    salts = block + 2 * key_len;
     keys->profile = (uint32_t)profile->id;
+    keys->key_len = (uint32_t)key_len;
     keys->salt_len = (uint32_t)salt_len;
-    memcpy(keys->rx_key, server ? block : block + DTLS_KEY_LEN, DTLS_KEY_LEN);
-    memcpy(keys->tx_key, server ? block + DTLS_KEY_LEN : block, DTLS_KEY_LEN);
+    memcpy(keys->rx_key, server ? block : block + key_len, key_len);
+    memcpy(keys->tx_key, server ? block + key_len : block, key_len);
     memcpy(keys->rx_salt, server ? salts : salts + salt_len, salt_len);
     memcpy(keys->tx_salt, server ? salts + salt_len : salts, salt_len);
     explicit_bzero(block, sizeof(block));

@@ -11,8 +11,13 @@
 #include "sys/log.h"
 
 _Static_assert((int)DTLS_AEAD_AES_128_GCM == (int)ABI_SRTP_AEAD_AES_128_GCM &&
-                   (int)DTLS_AES128_CM_SHA1_80 == (int)ABI_SRTP_AES128_CM_SHA1_80,
+                   (int)DTLS_AEAD_AES_256_GCM == (int)ABI_SRTP_AEAD_AES_256_GCM &&
+                   (int)DTLS_AES128_CM_SHA1_80 == (int)ABI_SRTP_AES128_CM_SHA1_80 &&
+                   (int)DTLS_AES128_CM_SHA1_32 == (int)ABI_SRTP_AES128_CM_SHA1_32,
                "one numbering of profiles");
+_Static_assert((int)DTLS_KEY_MAX <= (int)VAULT_KEY_MAX &&
+                   (int)DTLS_SALT_MAX <= (int)VAULT_SALT_MAX,
+               "the vault has room");
 _Static_assert((int)ICE_MAX_PATHS == (int)VAULT_PATHS, "one limit");
 _Static_assert((int)ICE_UFRAG_MAX == (int)VAULT_UFRAG_MAX &&
                    (int)ICE_PWD_MAX == (int)VAULT_PWD_MAX,
@@ -218,7 +223,7 @@ void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys)
     err = -ENOMEM;
     if (call != NULL) {
         const struct media_keys out = {.profile = keys->profile,
-                                       .key_len = DTLS_KEY_LEN,
+                                       .key_len = keys->key_len,
                                        .salt_len = keys->salt_len,
                                        .rx_key = keys->rx_key,
                                        .tx_key = keys->tx_key,

@@ -41,7 +41,7 @@ static void on_room_join(struct reply *reply, const json_t *payload)
     const char *name;
 
     (void)field_text(&f, "meeting_id", MEETING_ID_MAX, true, &meeting_id);
-    (void)field_text(&f, "display_name", NAME_MAX_BYTES, false, &name);
+    (void)field_text(&f, "display_name", NAME_MAX_BYTES, true, &name);
     (void)field_text(&f, "resume_token", ID_MAX, false, &resume_token);
     (void)field_object(&f, "rtp_capabilities", false, &capabilities);
     if (f.error[0] != '\0') {

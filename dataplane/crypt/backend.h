@@ -10,6 +10,8 @@ enum {
     RTCP_HEADER = 8, /* first header and SSRC: authenticated, not encrypted */
     RTCP_INDEX = 4,  /* E flag and 31-bit index */
     SHA1_80_TAG = 10,
+    SHA1_32_TAG = 4,
+    AES256_KEY = 32,
     SHA1_KEY = 20 /* session authentication key (RFC 3711, 5.2) */
 };
 #define RTCP_E_FLAG 0x80000000u

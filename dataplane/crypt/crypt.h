@@ -10,8 +10,8 @@
  * After crypt_ctx_create() and crypt_key_init() the ipsec-mb backend allocates nothing,
  * locks nothing and makes no system call. Threads: a context belongs to one thread. With
  * ipsec-mb one key may be used by several contexts at once, except that the first SRTCP
- * packet of a key writes it; with libsrtp2 a key belongs to one thread. RFC 3711, RFC 7714.
- * Names start crypt_ since srtp_ is libsrtp2's. */
+ * packet of a key writes it; with libsrtp2 a key belongs to one thread. RFC 3711, RFC 6188,
+ * RFC 7714. Names start crypt_ since srtp_ is libsrtp2's. */
 #ifndef CRYPT_CRYPT_H
 #define CRYPT_CRYPT_H
 
@@ -22,7 +22,12 @@
 enum crypt_backend { CRYPT_IPSEC_MB, CRYPT_LIBSRTP };
 
 /* By their IANA numbers (RFC 5764, 4.1.2; RFC 7714, 14.2). */
-enum crypt_profile { CRYPT_AES128_CM_SHA1_80 = 1, CRYPT_AEAD_AES_128_GCM = 7 };
+enum crypt_profile {
+    CRYPT_AES128_CM_SHA1_80 = 1,
+    CRYPT_AES128_CM_SHA1_32 = 2,
+    CRYPT_AEAD_AES_128_GCM = 7,
+    CRYPT_AEAD_AES_256_GCM = 8
+};
 
 enum {
     CRYPT_BURST_MAX = 32,
@@ -73,8 +78,9 @@ int crypt_ctx_create(struct crypt_ctx **out, enum crypt_backend backend);
 /* Keys must have been wiped before. NULL is a no-op. */
 void crypt_ctx_destroy(struct crypt_ctx *ctx);
 
-/* Derives the session keys (RFC 3711, 4.3; key derivation rate 0) and expands SRTP's. Not
- * for the packet path: 1 to 6 us with ipsec-mb, 20 to 70 us and allocations with libsrtp2.
+/* Derives the session keys (RFC 3711, 4.3, and of 256-bit keys RFC 6188, 3; key derivation
+ * rate 0) and expands SRTP's. Not for the packet path: 1 to 6 us with ipsec-mb, 20 to 70 us
+ * and allocations with libsrtp2.
  *
  * key          filled; must be wiped before it is initialised again
  * master_key   crypt_master_key_len() bytes, borrowed

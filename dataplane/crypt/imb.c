@@ -159,7 +159,7 @@ void imb_derive(IMB_MGR *mgr, const struct profile *profile, const uint8_t *mast
                    .cipher_direction = IMB_DIR_ENCRYPT,
                    .enc_keys = schedule,
                    .dec_keys = schedule,
-                   .key_len_in_bytes = IMB_KEY_128_BYTES,
+                   .key_len_in_bytes = profile->key_len,
                    .src = out,
                    .dst = out,
                    .msg_len_to_cipher_in_bytes = len,
@@ -171,9 +171,13 @@ void imb_derive(IMB_MGR *mgr, const struct profile *profile, const uint8_t *mast
     memcpy(x, master_salt, profile->salt_len);
     x[7] ^= label;
     memset(out, 0, len);
-    IMB_AES_KEYEXP_128(mgr, master_key, schedule, unused);
+    if (profile->key_len == AES256_KEY) {
+        IMB_AES_KEYEXP_256(mgr, master_key, schedule, unused);
+    } else {
+        IMB_AES_KEYEXP_128(mgr, master_key, schedule, unused);
+    }
     IMB_SUBMIT_CIPHER_BURST_NOCHECK(mgr, &job, 1, IMB_CIPHER_CNTR, IMB_DIR_ENCRYPT,
-                                    IMB_KEY_128_BYTES);
+                                    profile->key_len);
     explicit_bzero(schedule, sizeof(schedule));
     explicit_bzero(unused, sizeof(unused));
     explicit_bzero(x, sizeof(x));
@@ -199,7 +203,11 @@ void imb_expand(IMB_MGR *mgr, struct imb_sched *sched, const struct profile *pro
     _Alignas(16) uint8_t unused[240]; /* the decryption schedule */
 
     if (profile->aead) {
-        IMB_AES128_GCM_PRE(mgr, keys->key, &sched->gcm);
+        if (profile->key_len == AES256_KEY) {
+            IMB_AES256_GCM_PRE(mgr, keys->key, &sched->gcm);
+        } else {
+            IMB_AES128_GCM_PRE(mgr, keys->key, &sched->gcm);
+        }
         return;
     }
     IMB_AES_KEYEXP_128(mgr, keys->key, sched->cm.aes, unused);
@@ -217,6 +225,7 @@ void imb_key_from_session(IMB_MGR *mgr, struct imb_key *key, const struct profil
     key->salt[1] = load_be64(rtp->salt + 8);
     key->rtcp_salt[0] = load_be64(rtcp->salt);
     key->rtcp_salt[1] = load_be64(rtcp->salt + 8);
+    key->tag_len = profile->tag_len;
     imb_expand(mgr, &key->rtp, profile, rtp);
     key->rtcp_keys = *rtcp;
 }

@@ -9,7 +9,7 @@
 
 #include <intel-ipsec-mb.h>
 
-/* HMAC-SHA1 as ipsec-mb writes it: the 96 bits of IPsec, of which SRTP sends 80. */
+/* HMAC-SHA1 as ipsec-mb writes it: the 96 bits of IPsec, of which SRTP sends 80 or 32. */
 enum { IMB_SHA1_TAG = 12 };
 
 /* Session keys of SRTP or of SRTCP (RFC 3711, 4.3); what a profile has no use for is zero.
@@ -37,6 +37,7 @@ struct imb_key {
     struct key_head head;
     uint64_t salt[2]; /* masks of the IV, host order */
     uint64_t rtcp_salt[2];
+    uint64_t tag_len; /* SRTP's */
     _Alignas(64) struct imb_sched rtp;
     /* ---- not read by SRTP ---- */
     _Alignas(64) struct imb_sched rtcp;
@@ -65,7 +66,7 @@ struct imb_ctx {
 int imb_create_on(struct crypt_ctx **out, void (*init)(IMB_MGR *));
 
 /* 'len' bytes of the key derivation function, label 0 to 5 (RFC 3711, 4.3.1 to 4.3.3; salts
- * of 12 bytes: RFC 7714, 11). */
+ * of 12 bytes: RFC 7714, 11; keys of 32: RFC 6188, 3). */
 void imb_derive(IMB_MGR *mgr, const struct profile *profile, const uint8_t *master_key,
                 const uint8_t *master_salt, uint8_t label, uint8_t *out, size_t len);
 
@@ -96,6 +97,35 @@ static inline void imb_iv(uint8_t iv[16], bool aead, const uint64_t salt[2], uin
     } else {
         store_be64(iv, ssrc ^ salt[0]);
         store_be64(iv + 8, index << 16 ^ salt[1]);
+    }
+}
+
+/* GCM under the session key of 128 or 256 bits; parameters as ipsec-mb's. */
+static inline void imb_gcm_enc(struct imb_ctx *ctx, const struct gcm_key_data *gcm,
+                               bool wide, uint8_t *dst, const uint8_t *src, size_t len,
+                               const uint8_t *iv, const uint8_t *aad, size_t aad_len,
+                               uint8_t *tag)
+{
+    if (wide) {
+        IMB_AES256_GCM_ENC(ctx->mgr, gcm, &ctx->gcm, dst, src, len, iv, aad, aad_len, tag,
+                           CRYPT_TAG_MAX);
+    } else {
+        IMB_AES128_GCM_ENC(ctx->mgr, gcm, &ctx->gcm, dst, src, len, iv, aad, aad_len, tag,
+                           CRYPT_TAG_MAX);
+    }
+}
+
+static inline void imb_gcm_dec(struct imb_ctx *ctx, const struct gcm_key_data *gcm,
+                               bool wide, uint8_t *dst, const uint8_t *src, size_t len,
+                               const uint8_t *iv, const uint8_t *aad, size_t aad_len,
+                               uint8_t *tag)
+{
+    if (wide) {
+        IMB_AES256_GCM_DEC(ctx->mgr, gcm, &ctx->gcm, dst, src, len, iv, aad, aad_len, tag,
+                           CRYPT_TAG_MAX);
+    } else {
+        IMB_AES128_GCM_DEC(ctx->mgr, gcm, &ctx->gcm, dst, src, len, iv, aad, aad_len, tag,
+                           CRYPT_TAG_MAX);
     }
 }
 

@@ -59,9 +59,8 @@ int imb_rtcp_protect(struct crypt_ctx *base, struct crypt_key *opaque,
         uint8_t aad[AAD_LEN];
 
         aead_aad(aad, pkt, index | RTCP_E_FLAG);
-        IMB_AES128_GCM_ENC(ctx->mgr, &key->rtcp.gcm, &ctx->gcm, out + RTCP_HEADER,
-                           pkt + RTCP_HEADER, body, iv, aad, sizeof(aad), out + len,
-                           profile->rtcp_tag_len);
+        imb_gcm_enc(ctx, &key->rtcp.gcm, profile->key_len == AES256_KEY, out + RTCP_HEADER,
+                    pkt + RTCP_HEADER, body, iv, aad, sizeof(aad), out + len);
         store_be32(out + len + profile->rtcp_tag_len, index | RTCP_E_FLAG);
         return 0;
     }
@@ -90,9 +89,8 @@ int imb_rtcp_unprotect(struct crypt_ctx *base, struct crypt_key *opaque,
         uint8_t tag[CRYPT_TAG_MAX];
 
         aead_aad(aad, pkt, trailer);
-        IMB_AES128_GCM_DEC(ctx->mgr, &key->rtcp.gcm, &ctx->gcm, out + RTCP_HEADER,
-                           pkt + RTCP_HEADER, body, iv, aad, sizeof(aad), tag,
-                           profile->rtcp_tag_len);
+        imb_gcm_dec(ctx, &key->rtcp.gcm, profile->key_len == AES256_KEY, out + RTCP_HEADER,
+                    pkt + RTCP_HEADER, body, iv, aad, sizeof(aad), tag);
         if (!mac_equal(tag, pkt + plain, profile->rtcp_tag_len)) {
             memset(out + RTCP_HEADER, 0, body);
             return -EBADMSG;

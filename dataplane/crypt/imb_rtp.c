@@ -30,7 +30,7 @@ static void prefetch_heads(const struct crypt_op *ops, uint16_t n)
 /* Reads the key's first line, which prefetch_heads() has brought. */
 static inline void prefetch_sched(const struct imb_key *key)
 {
-    const unsigned end = key->head.profile == CRYPT_AEAD_AES_128_GCM
+    const unsigned end = key->head.profile >= CRYPT_AEAD_AES_128_GCM
                              ? CRYPT_KEY_HOT_BYTES
                              : (unsigned)CM_HOT_BYTES;
 
@@ -51,19 +51,19 @@ static inline void prefetch_ahead(const struct crypt_op *ops, uint16_t i, uint16
     }
 }
 
-static void gcm_protect(struct imb_ctx *ctx, struct crypt_op *op, const struct imb_key *key)
+static inline void gcm_protect(struct imb_ctx *ctx, struct crypt_op *op,
+                               const struct imb_key *key, bool wide)
 {
     uint8_t iv[16];
 
     imb_iv(iv, true, key->salt, op->ssrc, op->index);
-    IMB_AES128_GCM_ENC(ctx->mgr, &key->rtp.gcm, &ctx->gcm, op->dst, op->src, op->len, iv,
-                       op->dst - op->hdr_len, op->hdr_len, op->dst + op->len,
-                       CRYPT_TAG_MAX);
+    imb_gcm_enc(ctx, &key->rtp.gcm, wide, op->dst, op->src, op->len, iv,
+                op->dst - op->hdr_len, op->hdr_len, op->dst + op->len);
     op->status = 0;
 }
 
-static void gcm_unprotect(struct imb_ctx *ctx, struct crypt_op *op,
-                          const struct imb_key *key)
+static inline void gcm_unprotect(struct imb_ctx *ctx, struct crypt_op *op,
+                                 const struct imb_key *key, bool wide)
 {
     const size_t len = (size_t)op->len - CRYPT_TAG_MAX;
     uint8_t tag[CRYPT_TAG_MAX];
@@ -74,8 +74,8 @@ static void gcm_unprotect(struct imb_ctx *ctx, struct crypt_op *op,
         return;
     }
     imb_iv(iv, true, key->salt, op->ssrc, op->index);
-    IMB_AES128_GCM_DEC(ctx->mgr, &key->rtp.gcm, &ctx->gcm, op->dst, op->src, len, iv,
-                       op->src - op->hdr_len, op->hdr_len, tag, sizeof(tag));
+    imb_gcm_dec(ctx, &key->rtp.gcm, wide, op->dst, op->src, len, iv, op->src - op->hdr_len,
+                op->hdr_len, tag);
     if (mac_equal(tag, op->src + len, sizeof(tag))) {
         op->status = 0;
     } else {
@@ -99,8 +99,10 @@ static uint32_t cm_push(struct imb_ctx *ctx, uint32_t n, const struct crypt_op *
 }
 
 /* The MAC covers header, ciphertext and ROC (RFC 3711, 4.2): the ROC is put where the tag
- * goes. */
-static void cm_protect(struct imb_ctx *ctx, uint32_t n, size_t tag_len)
+ * goes, which has room for it in the shortest one too. */
+_Static_assert((int)SHA1_32_TAG >= 4, "holds a ROC");
+
+static void cm_protect(struct imb_ctx *ctx, uint32_t n)
 {
     uint32_t n_cipher = 0;
 
@@ -119,7 +121,7 @@ static void cm_protect(struct imb_ctx *ctx, uint32_t n, size_t tag_len)
     for (uint32_t i = 0; i < n; i++) {
         struct crypt_op *op = ctx->ops[i];
 
-        memcpy(op->dst + op->len, ctx->tags[i], tag_len);
+        memcpy(op->dst + op->len, ctx->tags[i], key_of(op)->tag_len);
         op->status = 0;
     }
 }
@@ -127,13 +129,14 @@ static void cm_protect(struct imb_ctx *ctx, uint32_t n, size_t tag_len)
 /* The tag's place in the received packet holds the ROC for a while, as a hash job takes one
  * piece of memory and copying the packet would cost more. Returns how many are authentic.
  */
-static uint16_t cm_unprotect(struct imb_ctx *ctx, uint32_t n, size_t tag_len)
+static uint16_t cm_unprotect(struct imb_ctx *ctx, uint32_t n)
 {
     uint32_t n_cipher = 0;
     uint16_t n_ok = 0;
 
     for (uint32_t i = 0; i < n; i++) {
         const struct crypt_op *op = ctx->ops[i];
+        const size_t tag_len = key_of(op)->tag_len;
         uint8_t *tag = (uint8_t *)op->src + op->len - tag_len;
 
         memcpy(ctx->sent[i], tag, tag_len);
@@ -144,6 +147,7 @@ static uint16_t cm_unprotect(struct imb_ctx *ctx, uint32_t n, size_t tag_len)
     imb_run_hash(ctx, n);
     for (uint32_t i = 0; i < n; i++) {
         struct crypt_op *op = ctx->ops[i];
+        const size_t tag_len = key_of(op)->tag_len;
         const size_t len = (size_t)op->len - tag_len;
 
         memcpy((uint8_t *)op->src + len, ctx->sent[i], tag_len);
@@ -172,10 +176,15 @@ uint16_t imb_protect(struct crypt_ctx *base, struct crypt_op *ops, uint16_t n)
         prefetch_ahead(ops, i, n);
         switch (key->head.profile) {
         case CRYPT_AEAD_AES_128_GCM:
-            gcm_protect(ctx, &ops[i], key);
+            gcm_protect(ctx, &ops[i], key, false);
+            n_ok++;
+            break;
+        case CRYPT_AEAD_AES_256_GCM:
+            gcm_protect(ctx, &ops[i], key, true);
             n_ok++;
             break;
         case CRYPT_AES128_CM_SHA1_80:
+        case CRYPT_AES128_CM_SHA1_32:
             ctx->ops[n_cm++] = &ops[i];
             break;
         default:
@@ -184,7 +193,7 @@ uint16_t imb_protect(struct crypt_ctx *base, struct crypt_op *ops, uint16_t n)
         }
     }
     if (n_cm > 0) {
-        cm_protect(ctx, n_cm, SHA1_80_TAG);
+        cm_protect(ctx, n_cm);
     }
     return (uint16_t)(n_ok + n_cm);
 }
@@ -202,11 +211,16 @@ uint16_t imb_unprotect(struct crypt_ctx *base, struct crypt_op *ops, uint16_t n)
         prefetch_ahead(ops, i, n);
         switch (key->head.profile) {
         case CRYPT_AEAD_AES_128_GCM:
-            gcm_unprotect(ctx, &ops[i], key);
+            gcm_unprotect(ctx, &ops[i], key, false);
+            n_ok = (uint16_t)(n_ok + (ops[i].status == 0));
+            break;
+        case CRYPT_AEAD_AES_256_GCM:
+            gcm_unprotect(ctx, &ops[i], key, true);
             n_ok = (uint16_t)(n_ok + (ops[i].status == 0));
             break;
         case CRYPT_AES128_CM_SHA1_80:
-            if (ops[i].len < SHA1_80_TAG) {
+        case CRYPT_AES128_CM_SHA1_32:
+            if (ops[i].len < key->tag_len) {
                 ops[i].status = -EBADMSG;
             } else {
                 ctx->ops[n_cm++] = &ops[i];
@@ -218,7 +232,7 @@ uint16_t imb_unprotect(struct crypt_ctx *base, struct crypt_op *ops, uint16_t n)
         }
     }
     if (n_cm > 0) {
-        n_ok = (uint16_t)(n_ok + cm_unprotect(ctx, n_cm, SHA1_80_TAG));
+        n_ok = (uint16_t)(n_ok + cm_unprotect(ctx, n_cm));
     }
     return n_ok;
 }

@@ -7,9 +7,11 @@
 #include "lane/lane.h"
 
 /* 'in' is not used (rings are the input). Fills the empty 'out' with up to PKT_BURST
- * packets that have sub, peer and pos set. Subscriptions that could not be served are
- * counted: overrun, no_buffer (drops of egress). Returns how many; 0 when no ring has
- * anything for anybody. */
+ * packets that have sub, peer and pos set. What could not be served is counted as drops of
+ * egress: no_buffer for each subscription; overrun for each packet of a ring that this lane
+ * was too slow to reach, whatever the number of its subscriptions. Returns how many; 0 when
+ * no ring has anything for anybody, or when none of many subscriptions wanted it: call
+ * again while lane->grown is not NULL. */
 uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *out);
 
 #endif

@@ -20,7 +20,9 @@ _Static_assert((int)ABI_EXT_MID == (int)EXT_MID &&
 _Static_assert((int)ABI_CODEC_AV1 == (int)CODEC_AV1 && (int)N_ABI_CODECS == (int)N_CODECS,
                "one numbering of codecs");
 _Static_assert((int)ABI_SRTP_AEAD_AES_128_GCM == (int)CRYPT_AEAD_AES_128_GCM &&
-                   (int)ABI_SRTP_AES128_CM_SHA1_80 == (int)CRYPT_AES128_CM_SHA1_80,
+                   (int)ABI_SRTP_AEAD_AES_256_GCM == (int)CRYPT_AEAD_AES_256_GCM &&
+                   (int)ABI_SRTP_AES128_CM_SHA1_80 == (int)CRYPT_AES128_CM_SHA1_80 &&
+                   (int)ABI_SRTP_AES128_CM_SHA1_32 == (int)CRYPT_AES128_CM_SHA1_32,
                "one numbering of profiles");
 
 enum { READ_TRIES = 4 };

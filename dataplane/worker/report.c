@@ -82,7 +82,7 @@ static void report_streams(const struct peer *peer, struct shared *s)
     for (const struct stream *st = peer->streams; st != NULL; st = st->next_of_peer) {
         int64_t lost = recvstat_lost(&st->stat);
 
-        s->stream_stats[st->index] = (struct abi_stream_stats){
+        const struct abi_stream_stats stats = {
             .handle = st->handle,
             .packets = st->packets,
             .bytes = st->bytes,
@@ -94,13 +94,15 @@ static void report_streams(const struct peer *peer, struct shared *s)
             .jitter_us = ts_to_us(recvstat_jitter(&st->stat), st->clock_hz),
             .subs = st->n_subs & ~STREAM_SHUT,
         };
+
+        abi_words_copy(&s->stream_stats[st->index], &stats, sizeof(stats));
     }
 }
 
 static void report_subs(const struct peer *peer, struct shared *s)
 {
     for (const struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
-        s->sub_stats[sub->index] = (struct abi_sub_stats){
+        const struct abi_sub_stats stats = {
             .handle = sub->handle,
             .packets = sub->packets,
             .bytes = sub->bytes,
@@ -111,6 +113,8 @@ static void report_subs(const struct peer *peer, struct shared *s)
             .rtt_us = sub->rtt_us,
             .fraction_lost = sub->fraction_lost,
         };
+
+        abi_words_copy(&s->sub_stats[sub->index], &stats, sizeof(stats));
     }
 }
 
@@ -120,8 +124,7 @@ void report_objects(const struct lane *lane, struct shared *s)
 
     for (uint32_t i = 0; i < t->n_open; i++) {
         const struct peer *peer = &t->peers[t->open_peers[i]];
-
-        s->peer_stats[peer->index] = (struct abi_peer_stats){
+        const struct abi_peer_stats stats = {
             .handle = peer->handle,
             .rx_packets = peer->rx_packets,
             .rx_bytes = peer->rx_bytes,
@@ -132,6 +135,8 @@ void report_objects(const struct lane *lane, struct shared *s)
             .twcc_reports = peer->twcc_reports,
             .twcc_lost = peer->twcc_lost,
         };
+
+        abi_words_copy(&s->peer_stats[peer->index], &stats, sizeof(stats));
         report_streams(peer, s);
         report_subs(peer, s);
     }

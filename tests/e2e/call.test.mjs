@@ -20,6 +20,7 @@ for (const device of ['veth', 'udp']) {
     }
 }
 MATRIX.push({ device: 'veth', codec: 'vp8', ip: 6 });
+MATRIX.push({ device: 'udp', codec: 'vp8', ip: 4, backend: 'libsrtp2' });
 
 /* The device veth makes an interface. */
 function needsRoot(device) {
@@ -115,12 +116,16 @@ async function assertCountsBalance(node, people) {
     assertBalanced(before, after, { streams: 2 * people.length, least: LEAST_PACKETS });
 }
 
-for (const { device, codec, ip } of MATRIX) {
-    const title = `two people see and hear each other: ${device}, ${codec}, IPv${ip}`;
+for (const { device, codec, ip, backend = 'ipsec_mb' } of MATRIX) {
+    const title = `two people see and hear each other: ${device}, ${codec}, IPv${ip}, ${backend}`;
+    const name = `call-${device}-${codec}-ip${ip}-${backend}`;
 
     test(title, { ...TIMEOUT, skip: needsRoot(device) }, () =>
-        withNode({ name: `call-${device}-${codec}-ip${ip}`, devices: [device] }, (node) =>
+        withNode({ name, devices: [device], backend }, (node) =>
             withBrowser(async (browser) => {
+                const response = await fetch(`${node.origin}/api/health/webrtc`);
+                const { srtp_backend: used } = (await response.json()).data;
+                assert.equal(used, backend, 'the SRTP backend is the configured one');
                 const people = await twoPeople(browser, node, { codec, ip });
                 const [ada, grace] = people;
                 const before = [await snapshot(ada, grace), await snapshot(grace, ada)];
@@ -134,7 +139,7 @@ for (const { device, codec, ip } of MATRIX) {
                     }
                     await ada.press('Statistics');
                     await sleep(2_200); /* two refreshes: the second one knows bit rates */
-                    await ada.screenshot(`call-${device}-${codec}-ip${ip}.png`);
+                    await ada.screenshot(`${name}.png`);
                     await assertCountsBalance(node, people);
                 } catch (error) {
                     error.message += `\n${await ada.describe()}\n${await grace.describe()}`;

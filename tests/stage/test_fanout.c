@@ -287,6 +287,13 @@ static void a_stream_that_ends_is_out_of_the_list_of_grown_rings(void **state)
     }
     assert_int_equal(rig_command(room->rig, ABI_OP_STREAM_CLOSE, room->audio.handle), 0);
     assert_null(room->rig->lane.grown);
+
+    /* and the list still works */
+    room->audio = far_publish_audio(&room->pub, 0, 1);
+    join(room, 0);
+    speak(room);
+    rig_egress(room->rig);
+    assert_int_equal(room->rig->lane.counts.forwards, PKT_BURST + 1);
     room_stop(room);
 }
 

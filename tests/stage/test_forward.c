@@ -95,25 +95,42 @@ static void aes_cm_subscriber_gets_what_was_sent(void **state)
     the_subscriber_gets_what_was_sent(FAR_CM80, 6);
 }
 
+static void gcm_256_subscriber_gets_what_was_sent(void **state)
+{
+    (void)state;
+    the_subscriber_gets_what_was_sent(FAR_GCM256, 4);
+}
+
+static void aes_cm_with_short_tags_is_forwarded(void **state)
+{
+    (void)state;
+    the_subscriber_gets_what_was_sent(FAR_CM32, 4);
+}
+
 static void profiles_mix_in_one_room(void **state)
 {
+    const uint32_t profiles[] = {FAR_GCM, FAR_CM80, FAR_CM32, FAR_GCM256};
     struct call call;
-    struct far cm;
+    struct far fars[4];
     struct far_got got;
     (void)state;
 
     call_start(&call, "mem", FAR_GCM, 4);
-    far_open(&cm, call.rig, 3, FAR_CM80, 6);
-    (void)far_subscribe(&cm, 2, &call.audio, 0xc0c0);
+    for (uint32_t k = 0; k < 4; k++) {
+        far_open(&fars[k], call.rig, 3 + k, profiles[k], k % 2 == 0 ? 4 : 6);
+        (void)far_subscribe(&fars[k], 2 + k, &call.audio, 0xc0c0);
+    }
     for (unsigned i = 0; i < 50; i++) {
         call_say(&call);
-        assert_true(far_take_rtp(&cm, &got));
-        assert_int_equal(got.payload_len, 5);
-        assert_memory_equal(got.payload, "hello", 5);
-        assert_true(far_take_rtp(&call.sub, &got));
-        assert_memory_equal(got.payload, "hello", 5);
+        for (unsigned k = 0; k < 4; k++) {
+            assert_true(far_take_rtp(&fars[k], &got));
+            assert_int_equal(got.payload_len, 5);
+            assert_memory_equal(got.payload, "hello", 5);
+        }
     }
-    far_end(&cm);
+    for (unsigned k = 0; k < 4; k++) {
+        far_end(&fars[k]);
+    }
     call_stop(&call);
 }
 
@@ -349,6 +366,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gcm_subscriber_gets_what_was_sent),
         cmocka_unit_test(aes_cm_subscriber_gets_what_was_sent),
+        cmocka_unit_test(gcm_256_subscriber_gets_what_was_sent),
+        cmocka_unit_test(aes_cm_with_short_tags_is_forwarded),
         cmocka_unit_test(profiles_mix_in_one_room),
         cmocka_unit_test(only_negotiated_extensions_go_out),
         cmocka_unit_test(video_starts_at_a_key_frame),

@@ -138,9 +138,19 @@ static void bandwidth_estimates_are_noted(void **state)
     assert_int_equal(call_peer(&call, &call.sub)->twcc_reports, 1);
     assert_int_equal(call_peer(&call, &call.sub)->twcc_lost, 5);
 
+    /* browsers pad it to a word by any number of bytes, with the RTCP padding bit */
+    memset(buf + n, 0, 4);
+    buf[n + 3] = 3;
+    buf[0] |= 0x20;
+    store_be16(buf + 2, (uint16_t)(n / 4));
+    w = wbytes_of(buf, sizeof(buf));
+    (void)wbytes_reserve(&w, n + 4);
+    send(&call, &call.sub, &w);
+    assert_int_equal(call_peer(&call, &call.sub)->twcc_reports, 2);
+
     buf[14] = 0xff; /* about more packets than it has chunks for */
     send(&call, &call.sub, &w);
-    assert_int_equal(call_peer(&call, &call.sub)->twcc_reports, 1);
+    assert_int_equal(call_peer(&call, &call.sub)->twcc_reports, 2);
     call_stop(&call);
 }
 

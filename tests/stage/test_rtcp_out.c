@@ -83,7 +83,17 @@ static void key_frame_requests_are_merged_and_limited(void **state)
     call_stop(&call);
 }
 
-static void a_request_that_is_not_heard_is_given_up(void **state)
+/* Lets seconds pass in which both ends consent. */
+static void pass_seconds(struct call *call, unsigned n)
+{
+    while (n-- > 0) {
+        far_send_check(&call->pub, &call->pub.path);
+        far_send_check(&call->sub, &call->sub.path);
+        rig_pass(call->rig, 1000000);
+    }
+}
+
+static void a_request_that_nobody_waits_for_is_given_up(void **state)
 {
     struct call call;
     (void)state;
@@ -92,13 +102,62 @@ static void a_request_that_is_not_heard_is_given_up(void **state)
     rig_pass(call.rig,
              3000000); /* the subscription's own wish waits for the first packet */
     assert_int_equal(n_plis(&call.pub, CALL_VIDEO_SSRC), 0);
+    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_CLOSE, call.to_video.handle), 0);
     call_show(&call, false);
-    for (unsigned i = 0; i < 60; i++) {
-        far_send_check(&call.pub, &call.pub.path);
-        rig_pass(call.rig, 1000000);
-    }
+    pass_seconds(&call, 60);
     assert_int_equal(n_plis(&call.pub, CALL_VIDEO_SSRC), 5);
     assert_int_equal(call_stream(&call, &call.video)->pli_sent, 5);
+    call_stop(&call);
+}
+
+static void who_waits_for_a_key_frame_asks_until_it_comes(void **state)
+{
+    struct call call;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_show(&call, false);
+    pass_seconds(&call, 20);
+    assert_in_range(n_plis(&call.pub, CALL_VIDEO_SSRC), 19, 21);
+    call_show(&call, true);
+    pass_seconds(&call, 10);
+    assert_int_equal(n_plis(&call.pub, CALL_VIDEO_SSRC), 0);
+    call_stop(&call);
+}
+
+/* The subscription came before its peer's handshake: its key frame is asked for when it can
+ * be sent, and the media begins there. */
+static void video_is_asked_for_when_its_subscriber_has_keys(void **state)
+{
+    struct call call;
+    struct far late;
+    struct vault_peer_conf keys;
+    struct far_got got;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_show(&call, true);
+    pass_seconds(&call, 3);
+    (void)n_plis(&call.pub, CALL_VIDEO_SSRC);
+    far_open(&late, call.rig, 3, FAR_GCM, 4);
+    keys = late.conf;
+    assert_int_equal(rig_command(call.rig, ABI_OP_PEER_CLOSE, late.conf.handle), 0);
+    late.conf.profile = FAR_NO_KEYS;
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_OPEN, &late.conf), 0);
+    (void)far_subscribe(&late, 5, &call.video, 0x5555);
+    call_show(&call, true); /* before it can be sent to */
+    pass_seconds(&call, 5);
+    assert_int_equal(n_plis(&call.pub, CALL_VIDEO_SSRC), 0);
+
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &keys), 0);
+    rig_pass(call.rig, RTCP_SWEEP_US);
+    assert_int_equal(n_plis(&call.pub, CALL_VIDEO_SSRC), 1);
+    call_show(&call, false);
+    assert_false(far_take_rtp(&late, &got));
+    call_show(&call, true);
+    assert_true(far_take_rtp(&late, &got));
+    assert_memory_equal(got.payload, far_vp8_key, sizeof(far_vp8_key));
+    far_end(&late);
     call_stop(&call);
 }
 
@@ -375,7 +434,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(key_frame_requests_are_merged_and_limited),
-        cmocka_unit_test(a_request_that_is_not_heard_is_given_up),
+        cmocka_unit_test(a_request_that_nobody_waits_for_is_given_up),
+        cmocka_unit_test(who_waits_for_a_key_frame_asks_until_it_comes),
+        cmocka_unit_test(video_is_asked_for_when_its_subscriber_has_keys),
         cmocka_unit_test(publishers_learn_how_they_arrive),
         cmocka_unit_test(subscribers_get_sender_reports_with_the_publishers_clock),
         cmocka_unit_test(many_subscriptions_are_all_reported_once_a_second),

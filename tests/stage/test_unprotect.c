@@ -98,6 +98,7 @@ static void changed_aes_cm_packets_are_dropped(void **state)
 {
     (void)state;
     changed_packets_are_dropped(FAR_CM80);
+    changed_packets_are_dropped(FAR_CM32);
 }
 
 /* Another peer's keys do not fit, though the path does. */
@@ -274,14 +275,18 @@ static void what_fits_no_stream_is_unbound_until_it_does(void **state)
     far_open(&far, rig, 1, FAR_GCM, 4);
     (void)labelled(&far, 0, "0", "");
     (void)labelled(&far, 1, "1", "q");
-    (void)far_publish_audio(&far, 2, 900);
+    late = far_video(&far, 2, 900); /* announced: its MID does not matter */
+    late.mid_len = 1;
+    late.mid[0] = '2';
+    assert_int_equal(rig_stream(rig, ABI_OP_STREAM_OPEN, &late), 0);
     send_labelled(&far, 500, 1, FAR_VIDEO_PT, &(struct labels){0});
     send_labelled(&far, 501, 1, FAR_VIDEO_PT, &(struct labels){.mid = "7"});
     send_labelled(&far, 502, 1, FAR_VIDEO_PT, &(struct labels){.mid = "01"});
     send_labelled(&far, 503, 1, FAR_VIDEO_PT, &(struct labels){.mid = "1"});
     send_labelled(&far, 504, 1, FAR_VIDEO_PT, &(struct labels){.mid = "1", .rid = "x"});
     send_labelled(&far, 505, 1, FAR_AUDIO_PT, &(struct labels){.mid = "0"});
-    assert_int_equal(rig_dropped(rig, DROP_UNBOUND_SSRC), 6);
+    send_labelled(&far, 506, 1, FAR_VIDEO_PT, &(struct labels){.mid = "2"});
+    assert_int_equal(rig_dropped(rig, DROP_UNBOUND_SSRC), 7);
     assert_int_equal(rig->lane.n_news, 0);
     late = labelled(&far, 3, "7", "");
     send_labelled(&far, 501, 2, FAR_VIDEO_PT, &(struct labels){.mid = "7"});

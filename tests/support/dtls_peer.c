@@ -212,24 +212,30 @@ void dtls_peer_seen_fingerprint(const struct dtls_peer *peer, char out[200])
     X509_free(x509);
 }
 
-unsigned dtls_peer_keys(const struct dtls_peer *peer, uint8_t tx_key[16],
-                        uint8_t rx_key[16], uint8_t tx_salt[14], uint8_t rx_salt[14])
+unsigned dtls_peer_keys(const struct dtls_peer *peer, struct dtls_peer_keys *keys)
 {
     const SRTP_PROTECTION_PROFILE *profile = SSL_get_selected_srtp_profile(peer->ssl);
     bool server = SSL_is_server(peer->ssl) == 1;
-    uint8_t m[60];
-    size_t salt;
+    uint8_t m[2 * (sizeof(keys->tx_key) + sizeof(keys->tx_salt))];
+    const uint8_t *salts;
+    size_t key, salt;
 
     if (profile == NULL) {
         return 0;
     }
-    salt = profile->id == SRTP_AEAD_AES_128_GCM ? 12 : 14;
-    must(SSL_export_keying_material(peer->ssl, m, 32 + 2 * salt, "EXTRACTOR-dtls_srtp", 19,
-                                    NULL, 0, 0) == 1,
+    key = profile->id == SRTP_AEAD_AES_256_GCM ? 32 : 16;
+    salt = profile->id == SRTP_AEAD_AES_256_GCM || profile->id == SRTP_AEAD_AES_128_GCM
+               ? 12
+               : 14;
+    must(SSL_export_keying_material(peer->ssl, m, 2 * (key + salt), "EXTRACTOR-dtls_srtp",
+                                    19, NULL, 0, 0) == 1,
          "export");
-    memcpy(tx_key, server ? m + 16 : m, 16);
-    memcpy(rx_key, server ? m : m + 16, 16);
-    memcpy(tx_salt, server ? m + 32 + salt : m + 32, salt);
-    memcpy(rx_salt, server ? m + 32 : m + 32 + salt, salt);
+    salts = m + 2 * key;
+    keys->key_len = key;
+    keys->salt_len = salt;
+    memcpy(keys->tx_key, server ? m + key : m, key);
+    memcpy(keys->rx_key, server ? m : m + key, key);
+    memcpy(keys->tx_salt, server ? salts + salt : salts, salt);
+    memcpy(keys->rx_salt, server ? salts : salts + salt, salt);
     return (unsigned)profile->id;
 }

@@ -48,8 +48,13 @@ void dtls_peer_fingerprint(const struct dtls_peer *peer, const char *hash, char 
 /* SHA-256 of the certificate that the other end showed. */
 void dtls_peer_seen_fingerprint(const struct dtls_peer *peer, char out[200]);
 
-/* Master keys as this end uses them. Returns the profile's IANA number, 0 if none. */
-unsigned dtls_peer_keys(const struct dtls_peer *peer, uint8_t tx_key[16],
-                        uint8_t rx_key[16], uint8_t tx_salt[14], uint8_t rx_salt[14]);
+/* Master keys as this end uses them. */
+struct dtls_peer_keys {
+    size_t key_len, salt_len;
+    uint8_t tx_key[32], rx_key[32], tx_salt[14], rx_salt[14];
+};
+
+/* Fills 'keys'. Returns the profile's IANA number, 0 if there is none. */
+unsigned dtls_peer_keys(const struct dtls_peer *peer, struct dtls_peer_keys *keys);
 
 #endif

@@ -49,18 +49,22 @@ struct path far_path(uint32_t index, uint32_t n, uint8_t family)
 static srtp_t session(uint32_t profile, const uint8_t *key, const uint8_t *salt,
                       srtp_ssrc_type_t type)
 {
-    uint8_t master[32];
+    uint8_t master[VAULT_KEY_MAX + VAULT_SALT_MAX];
+    uint8_t key_len = crypt_master_key_len((enum crypt_profile)profile);
     srtp_policy_t policy = {
         .ssrc.type = type, .key = master, .window_size = 1024, .allow_repeat_tx = 1};
     static bool started;
     srtp_t out;
 
-    if (!started) {
-        assert_int_equal(srtp_init(), srtp_err_status_ok);
+    if (!started) { /* by the backend, as the library can only be started once */
+        struct crypt_ctx *ctx;
+
+        assert_int_equal(crypt_ctx_create(&ctx, CRYPT_LIBSRTP), 0);
+        crypt_ctx_destroy(ctx);
         started = true;
     }
-    memcpy(master, key, 16);
-    memcpy(master + 16, salt, 16);
+    memcpy(master, key, key_len);
+    memcpy(master + key_len, salt, VAULT_SALT_MAX);
     srtp_crypto_policy_set_from_profile_for_rtp(&policy.rtp, (srtp_profile_t)profile);
     srtp_crypto_policy_set_from_profile_for_rtcp(&policy.rtcp, (srtp_profile_t)profile);
     assert_int_equal(srtp_create(&out, &policy), srtp_err_status_ok);
@@ -81,9 +85,11 @@ void far_open(struct far *far, struct rig *rig, uint32_t index, uint32_t profile
     conf->paths[0] = far->path;
     conf->ufrag_len = (uint8_t)snprintf((char *)conf->ufrag, 32, "uf%04u", index);
     conf->pwd_len = (uint8_t)snprintf((char *)conf->pwd, 64, "password-of-%010u", index);
-    for (unsigned i = 0; i < 16; i++) {
+    for (unsigned i = 0; i < VAULT_KEY_MAX; i++) {
         conf->rx_key[i] = (uint8_t)(3 * index + 7 * i + rig->gen);
         conf->tx_key[i] = (uint8_t)(5 * index + 11 * i + 1 + rig->gen);
+    }
+    for (unsigned i = 0; i < VAULT_SALT_MAX; i++) {
         conf->rx_salt[i] = (uint8_t)(7 * index + i);
         conf->tx_salt[i] = (uint8_t)(index + 13 * i);
     }

@@ -61,7 +61,7 @@ static void destroy(struct rig *rig)
     running = NULL;
 }
 
-struct rig *rig_start(const char *device)
+struct rig *rig_start_on(const char *device, enum crypt_backend backend)
 {
     const struct io_conf io_conf = {.devices = {device},
                                     .n_devices = 1,
@@ -93,13 +93,18 @@ struct rig *rig_start(const char *device)
     memset(rig->memory, 0, tables_bytes(&conf));
     assert_int_equal(tables_init(&rig->tables, &conf, rig->memory, "rig"), 0);
     assert_int_equal(shared_init(&rig->shared, 1, RIG_PEERS, RIG_STREAMS, RIG_SUBS), 0);
-    assert_int_equal(crypt_ctx_create(&crypt, CRYPT_IPSEC_MB), 0);
+    assert_int_equal(crypt_ctx_create(&crypt, backend), 0);
     lane_init(&rig->lane, 0, &rig->tables, crypt, io_pool(rig->io), RIG_START_US);
     rig->pipe = (struct pipeline){
         .lane = &rig->lane, .io = rig->io, .punt = on_punt, .punt_arg = rig};
     port_mem_on_tx(rig->io, 0, 0, on_tx, rig);
     running = rig;
     return rig;
+}
+
+struct rig *rig_start(const char *device)
+{
+    return rig_start_on(device, CRYPT_IPSEC_MB);
 }
 
 uint64_t rig_drops_in(const struct rig *rig)

@@ -58,6 +58,9 @@ struct rig {
 /* device  "mem" (as udp: no headers) or "mem:eth" (as AF_XDP) */
 struct rig *rig_start(const char *device);
 
+/* The same with the SRTP backend of the caller's choice; rig_start() takes ipsec-mb. */
+struct rig *rig_start_on(const char *device, enum crypt_backend backend);
+
 /* Closes everything and asserts that all came back (rig_check), that every buffer and every
  * byte of the rings is free, and that nothing is open. */
 void rig_stop(struct rig *rig);

@@ -36,7 +36,9 @@ static char *cell_text(const json_t *value)
         text = strdup("-");
         break;
     default:
-        text = json_dumps(value, JSON_COMPACT);
+        text = json_is_array(value) && json_array_size(value) == 0
+                   ? strdup("-")
+                   : json_dumps(value, JSON_COMPACT);
         break;
     }
     for (char *p = text; p != NULL && *p != '\0'; p++) {
@@ -121,10 +123,56 @@ static void print_cells(FILE *out, char **cells, size_t n_rows, const char **col
     }
 }
 
+static int print_rows(FILE *out, const json_t *rows, bool color);
+
+/* True if the column holds lists of objects. */
+static bool is_nested(const json_t *rows, const char *column)
+{
+    for (size_t r = 0; r < json_array_size(rows); r++) {
+        const json_t *cell = json_object_get(json_array_get(rows, r), column);
+
+        if (json_is_object(json_array_get(cell, 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Prints the objects of a nested column as one table; 'key', the first column, tells to
+ * which row each belongs. */
+static int print_nested(FILE *out, const json_t *rows, const char *key, const char *column,
+                        bool color)
+{
+    json_t *all = json_array();
+    int err = 0;
+
+    for (size_t r = 0; r < json_array_size(rows) && err == 0; r++) {
+        json_t *row = json_array_get(rows, r);
+        json_t *list = json_object_get(row, column);
+
+        for (size_t i = 0; i < json_array_size(list) && err == 0; i++) {
+            json_t *object = json_object();
+
+            if (json_object_set(object, key, json_object_get(row, key)) != 0 ||
+                json_object_update(object, json_array_get(list, i)) != 0 ||
+                json_array_append(all, object) != 0) {
+                err = -ENOMEM;
+            }
+            json_decref(object);
+        }
+    }
+    if (err == 0) {
+        fprintf(out, "\n%s\n", column);
+        err = print_rows(out, all, color);
+    }
+    json_decref(all);
+    return err;
+}
+
 static int print_rows(FILE *out, const json_t *rows, bool color)
 {
     const char *columns[TABLE_COLUMNS];
-    bool right[TABLE_COLUMNS];
+    bool right[TABLE_COLUMNS], nested[TABLE_COLUMNS];
     size_t n_rows = json_array_size(rows), n = columns_of(rows, columns);
     char **cells;
     int err = 0;
@@ -139,12 +187,21 @@ static int print_rows(FILE *out, const json_t *rows, bool color)
     }
     for (size_t c = 0; c < n; c++) {
         right[c] = true;
+        nested[c] = is_nested(rows, columns[c]);
         for (size_t r = 0; r < n_rows; r++) {
-            const json_t *value = json_object_get(json_array_get(rows, r), columns[c]);
+            json_t *value =
+                json_incref(json_object_get(json_array_get(rows, r), columns[c]));
 
+            if (nested[c]) { /* how many; they follow below */
+                json_t *size = json_integer((json_int_t)json_array_size(value));
+
+                json_decref(value);
+                value = size;
+            }
             right[c] = right[c] && (value == NULL || json_is_number(value));
             cells[r * n + c] = cell_text(value);
             err = cells[r * n + c] == NULL ? -ENOMEM : err;
+            json_decref(value);
         }
     }
     if (err == 0) {
@@ -154,6 +211,11 @@ static int print_rows(FILE *out, const json_t *rows, bool color)
         free(cells[i]);
     }
     free(cells);
+    for (size_t c = 0; c < n && err == 0; c++) {
+        if (nested[c]) {
+            err = print_nested(out, rows, columns[0], columns[c], color);
+        }
+    }
     return err;
 }
 

@@ -1,6 +1,7 @@
 /* Prints what the admin interface answers for people: a list of objects is a table whose
- * columns are the keys that occur, in order, so a new field appears by itself; an object is
- * a list of names and values, with the lists inside it as tables below. */
+ * columns are the keys that occur, in order, so a new field appears by itself; lists of
+ * objects inside the rows are counted there and follow as one table below; an object is a
+ * list of names and values, with the lists inside it as tables below. */
 #ifndef KCSCTL_TABLE_H
 #define KCSCTL_TABLE_H
 

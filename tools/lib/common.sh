@@ -8,12 +8,11 @@ die() {
     exit 1
 }
 
-# What building and running the node needs (Debian 12 names). clang compiles the XDP program;
-# cmocka is looked for by the build, which knows the tests.
+# What building and running the node needs (Debian 12 names). clang compiles the XDP program.
 KCS_PACKAGES="build-essential cmake ninja-build pkg-config ca-certificates openssl iproute2
     clang-14 llvm-14 libdpdk-dev libipsec-mb-dev libsrtp2-dev libssl-dev libwebsockets-dev
     libwebsockets-evlib-uv libuv1-dev libjansson-dev libcyaml-dev libyaml-dev libbpf-dev
-    libxdp-dev libcurl4-openssl-dev libcmocka-dev"
+    libxdp-dev libcurl4-openssl-dev uthash-dev"
 
 # Installs those of the named packages that are missing; says which.
 need_packages() {

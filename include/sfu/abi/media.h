@@ -35,6 +35,11 @@ enum abi_ext {
 };
 
 /* SRTP protection profiles by their IANA numbers (RFC 5764, RFC 7714). */
-enum abi_srtp_profile { ABI_SRTP_AES128_CM_SHA1_80 = 1, ABI_SRTP_AEAD_AES_128_GCM = 7 };
+enum abi_srtp_profile {
+    ABI_SRTP_AES128_CM_SHA1_80 = 1,
+    ABI_SRTP_AES128_CM_SHA1_32 = 2,
+    ABI_SRTP_AEAD_AES_128_GCM = 7,
+    ABI_SRTP_AEAD_AES_256_GCM = 8
+};
 
 #endif

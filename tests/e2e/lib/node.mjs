@@ -45,7 +45,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  * processes must have ended with status 0. When anything fails, the ends of both logs
  * are shown.
  *
- * options: name (of the logs that are kept), devices (of dataplane.yaml) */
+ * options: name (of the logs that are kept), devices and backend (of dataplane.yaml) */
 export async function withNode(options, body) {
     const node = new Node(options);
     let failure;
@@ -69,7 +69,7 @@ export async function withNode(options, body) {
 }
 
 export class Node {
-    constructor({ name, devices }) {
+    constructor({ name, devices, backend = 'ipsec_mb' }) {
         const net = randomInt(
             100,
             250,
@@ -77,6 +77,7 @@ export class Node {
 
         this.name = name;
         this.devices = devices;
+        this.backend = backend;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
         this.secret = randomBytes(32).toString('hex');
         this.secretFile = join(this.dir, 'secret');
@@ -135,6 +136,8 @@ veth:
   name: ${this.veth.name}
   ipv4: ${this.veth.networks[0]}
   ipv6: ${this.veth.networks[1]}
+crypto:
+  backend: ${this.backend}
 `,
         );
         writeFileSync(
@@ -295,7 +298,7 @@ async function endsWithin(child, ms) {
     return child.ended !== undefined;
 }
 
-async function freeTcp() {
+export async function freeTcp() {
     const server = createServer();
 
     await new Promise((done, failed) => {

@@ -13,20 +13,23 @@
 #include <cmocka.h>
 
 enum {
+    SALT_AT = 32,
     HDR_MAX = 12 + 60 + 4 + 64,
     PAYLOAD_MAX = 1400,
     PKT_MAX = HDR_MAX + PAYLOAD_MAX + 32
 };
 enum { IMB, LS, N_BACKENDS };
 
-static const enum crypt_profile profiles[] = {CRYPT_AES128_CM_SHA1_80,
-                                              CRYPT_AEAD_AES_128_GCM};
-enum { N_PROFILES = sizeof(profiles) / sizeof(profiles[0]) };
+enum { CM80, CM32, GCM128, GCM256, N_PROFILES };
+static const enum crypt_profile profiles[N_PROFILES] = {[CM80] = CRYPT_AES128_CM_SHA1_80,
+                                                        [CM32] = CRYPT_AES128_CM_SHA1_32,
+                                                        [GCM128] = CRYPT_AEAD_AES_128_GCM,
+                                                        [GCM256] = CRYPT_AEAD_AES_256_GCM};
 
 static struct crypt_ctx *ctx[N_BACKENDS];
 static struct crypt_key out_key[N_BACKENDS][N_PROFILES];
 static struct crypt_key in_key[N_BACKENDS][N_PROFILES];
-static uint8_t master[N_PROFILES][30];
+static uint8_t master[N_PROFILES][SALT_AT + 14]; /* key, salt */
 
 static unsigned pick(unsigned n)
 {
@@ -53,9 +56,9 @@ static int open_all(void **state)
         fill(master[p], sizeof(master[p]));
         for (unsigned b = 0; b < N_BACKENDS; b++) {
             if (crypt_key_init(ctx[b], &out_key[b][p], profiles[p], master[p],
-                               master[p] + 16, true) != 0 ||
+                               master[p] + SALT_AT, true) != 0 ||
                 crypt_key_init(ctx[b], &in_key[b][p], profiles[p], master[p],
-                               master[p] + 16, false) != 0) {
+                               master[p] + SALT_AT, false) != 0) {
                 return -1;
             }
         }
@@ -191,32 +194,33 @@ static void unprotect_both_and_compare(void)
 
 static void walk_with_both_backends(unsigned profile, unsigned n_bursts)
 {
-    uint64_t highest[N_PROFILES][3] = {{65000, 70000, 5}, {65000, 3u << 16, 40000}};
+    uint64_t highest[N_PROFILES][3] = {[CM80] = {65000, 70000, 5},
+                                       [CM32] = {65000, 131000, 32767},
+                                       [GCM128] = {65000, 3u << 16, 40000},
+                                       [GCM256] = {65000, 1, 70000}};
 
     for (unsigned i = 0; i < n_bursts; i++) {
         make_burst(profile, highest);
         protect_both_and_compare();
         unprotect_both_and_compare();
     }
-    assert_true(highest[0][0] > 65536 || highest[1][0] > 65536);
+    for (unsigned p = 0; p < N_PROFILES; p++) {
+        assert_true(highest[p][0] > 65536 || (profile < N_PROFILES && profile != p));
+    }
 }
 
-static void cm_bursts_are_equal_across_roc_wraps(void **state)
+static void bursts_of_each_profile_are_equal_across_roc_wraps(void **state)
 {
     (void)state;
-    walk_with_both_backends(0, 150);
-}
-
-static void gcm_bursts_are_equal_across_roc_wraps(void **state)
-{
-    (void)state;
-    walk_with_both_backends(1, 150);
+    for (unsigned p = 0; p < N_PROFILES; p++) {
+        walk_with_both_backends(p, 150);
+    }
 }
 
 static void mixed_bursts_are_equal_across_roc_wraps(void **state)
 {
     (void)state;
-    walk_with_both_backends(N_PROFILES, 150);
+    walk_with_both_backends(N_PROFILES, 300);
 }
 
 /* Far leaps both ways, between ROC 0 and the last: no stream state of libsrtp2 may show. */
@@ -251,10 +255,13 @@ static void indexes_are_obeyed_in_any_order(void **state)
  * packets are good. */
 static void tampered_packets_are_refused_alone(void **state)
 {
-    uint64_t highest[N_PROFILES][3] = {{100, 70000, 5}, {100, 70000, 5}};
+    uint64_t highest[N_PROFILES][3];
     (void)state;
 
-    for (unsigned round = 0; round < 300; round++) {
+    for (unsigned p = 0; p < N_PROFILES; p++) {
+        memcpy(highest[p], (const uint64_t[3]){100, 70000, 5}, sizeof(highest[p]));
+    }
+    for (unsigned round = 0; round < 600; round++) {
         unsigned bad, at = 0, what;
 
         make_burst(N_PROFILES, highest);
@@ -262,6 +269,7 @@ static void tampered_packets_are_refused_alone(void **state)
         bad = pick(burst.n);
         what = pick(4);
         for (unsigned b = 0; b < N_BACKENDS; b++) {
+            const unsigned tag_len = crypt_tag_len(profiles[burst.profile[bad]]);
             struct crypt_op *op = &burst.op[b][bad];
 
             turn(b);
@@ -269,7 +277,7 @@ static void tampered_packets_are_refused_alone(void **state)
                 at = what == 0
                          ? 4 + pick(4) /* time stamp: libsrtp2 reads the rest itself */
                      : what == 1 ? op->hdr_len + pick(op->len)
-                                 : op->hdr_len + (unsigned)op->len - 1 - pick(10);
+                                 : op->hdr_len + (unsigned)op->len - 1 - pick(tag_len);
             }
             if (what == 3) {
                 op->index ^= UINT64_C(1) << 16;
@@ -293,7 +301,7 @@ static void a_failed_gcm_tag_leaves_zeros(void **state)
     static const uint8_t plain[64] = "secret";
     static const uint8_t zeros[64];
     uint8_t pkt[12 + 64 + 16] = {0x80}, back[64];
-    struct crypt_op op = {.key = &out_key[IMB][1],
+    struct crypt_op op = {.key = &out_key[IMB][GCM128],
                           .src = plain,
                           .dst = pkt + 12,
                           .hdr_len = 12,
@@ -303,7 +311,7 @@ static void a_failed_gcm_tag_leaves_zeros(void **state)
     assert_int_equal(crypt_protect_burst(ctx[IMB], &op, 1), 1);
     pkt[sizeof(pkt) - 1] ^= 1;
     memset(back, 0xee, sizeof(back));
-    op.key = &in_key[IMB][1];
+    op.key = &in_key[IMB][GCM128];
     op.src = pkt + 12;
     op.dst = back;
     op.len = sizeof(plain) + 16;
@@ -347,7 +355,8 @@ static void a_key_that_was_wiped_is_refused(void **state)
 
     for (unsigned b = 0; b < N_BACKENDS; b++) {
         assert_int_equal(
-            crypt_key_init(ctx[b], &key, profiles[0], master[0], master[0] + 16, true), 0);
+            crypt_key_init(ctx[b], &key, profiles[0], master[0], master[0] + SALT_AT, true),
+            0);
         crypt_key_wipe(&key);
         assert_memory_equal(&key, &zero, sizeof(key));
         assert_int_equal(crypt_protect_burst(ctx[b], &op, 1), 0);
@@ -370,9 +379,9 @@ static void unknown_profiles_and_backends_are_refused(void **state)
 
     for (unsigned b = 0; b < N_BACKENDS; b++) {
         for (unsigned number = 0; number < 300; number++) {
-            if (number != CRYPT_AES128_CM_SHA1_80 && number != CRYPT_AEAD_AES_128_GCM) {
+            if (number != 1 && number != 2 && number != 7 && number != 8) {
                 assert_int_equal(crypt_key_init(ctx[b], &key, (enum crypt_profile)number,
-                                                master[0], master[0] + 16, true),
+                                                master[0], master[0] + SALT_AT, true),
                                  -EINVAL);
                 assert_int_equal(crypt_tag_len((enum crypt_profile)number), 0);
             }
@@ -380,6 +389,21 @@ static void unknown_profiles_and_backends_are_refused(void **state)
     }
     assert_int_equal(crypt_ctx_create(&none, (enum crypt_backend)9), -EINVAL);
     assert_null(none);
+}
+
+/* Of SRTP, and of SRTCP with its index: RFC 5764 (4.1.2), RFC 7714 (14.2). */
+static void tags_are_as_long_as_the_profile_says(void **state)
+{
+    static const uint8_t tag[N_PROFILES] = {10, 4, 16, 16};
+    static const uint8_t rtcp[N_PROFILES] = {14, 14, 20, 20};
+    (void)state;
+
+    for (unsigned p = 0; p < N_PROFILES; p++) {
+        assert_int_equal(crypt_tag_len(profiles[p]), tag[p]);
+        assert_int_equal(crypt_rtcp_overhead(profiles[p]), rtcp[p]);
+        assert_int_equal(crypt_master_key_len(profiles[p]), p == GCM256 ? 32 : 16);
+        assert_int_equal(crypt_master_salt_len(profiles[p]), p >= GCM128 ? 12 : 14);
+    }
 }
 
 /* ---- SRTCP ---- */
@@ -527,8 +551,7 @@ static void rtcp_lengths_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cm_bursts_are_equal_across_roc_wraps),
-        cmocka_unit_test(gcm_bursts_are_equal_across_roc_wraps),
+        cmocka_unit_test(bursts_of_each_profile_are_equal_across_roc_wraps),
         cmocka_unit_test(mixed_bursts_are_equal_across_roc_wraps),
         cmocka_unit_test(indexes_are_obeyed_in_any_order),
         cmocka_unit_test(tampered_packets_are_refused_alone),
@@ -536,6 +559,7 @@ int main(void)
         cmocka_unit_test(a_packet_shorter_than_its_tag_is_refused),
         cmocka_unit_test(a_key_that_was_wiped_is_refused),
         cmocka_unit_test(unknown_profiles_and_backends_are_refused),
+        cmocka_unit_test(tags_are_as_long_as_the_profile_says),
         cmocka_unit_test(rtcp_is_equal_in_place_and_out_of_place),
         cmocka_unit_test(rtcp_indexes_may_repeat_and_leap),
         cmocka_unit_test(any_flipped_bit_of_rtcp_is_refused),

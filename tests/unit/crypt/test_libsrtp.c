@@ -14,11 +14,12 @@
 
 enum { PAYLOAD_MAX = 300, PKT_MAX = 20 + PAYLOAD_MAX + SRTP_MAX_TRAILER_LEN };
 
-static const enum crypt_profile profiles[] = {CRYPT_AES128_CM_SHA1_80,
-                                              CRYPT_AEAD_AES_128_GCM};
+static const enum crypt_profile profiles[] = {
+    CRYPT_AES128_CM_SHA1_80, CRYPT_AES128_CM_SHA1_32, CRYPT_AEAD_AES_128_GCM,
+    CRYPT_AEAD_AES_256_GCM};
 enum { N_PROFILES = sizeof(profiles) / sizeof(profiles[0]) };
 
-static uint8_t master[30];
+static uint8_t master[46]; /* libsrtp2's layout: key, then salt */
 
 static void fill(uint8_t *p, size_t len)
 {
@@ -97,8 +98,10 @@ static void a_plain_peer_understands_us_across_a_wrap(void **state)
         srtp_t rx = plain_session(p, ssrc_any_inbound);
 
         for (unsigned k = 0; k < 2; k++) {
-            assert_int_equal(
-                crypt_key_init(imb, &keys[k], profiles[p], master, master + 16, k == 0), 0);
+            assert_int_equal(crypt_key_init(imb, &keys[k], profiles[p], master,
+                                            master + crypt_master_key_len(profiles[p]),
+                                            k == 0),
+                             0);
         }
         for (uint64_t index = 64000; index < 68000; index++) {
             exchange(imb, keys, tx, rx, index);
@@ -145,11 +148,86 @@ static void a_header_that_disagrees_is_refused(void **state)
     crypt_ctx_destroy(ls);
 }
 
+/* A session that puts an MKI into its packets, which is negotiated with nobody. */
+static srtp_t mki_session(unsigned p)
+{
+    static uint8_t mki[4] = {1, 2, 3, 4};
+    srtp_master_key_t key = {.key = master, .mki_id = mki, .mki_size = sizeof(mki)};
+    srtp_master_key_t *keys[1] = {&key};
+    srtp_policy_t policy = {.ssrc.type = ssrc_any_outbound,
+                            .keys = keys,
+                            .num_master_keys = 1,
+                            .window_size = 128};
+    srtp_t session;
+
+    srtp_crypto_policy_set_from_profile_for_rtp(&policy.rtp, (srtp_profile_t)profiles[p]);
+    srtp_crypto_policy_set_from_profile_for_rtcp(&policy.rtcp, (srtp_profile_t)profiles[p]);
+    assert_int_equal(srtp_create(&session, &policy), srtp_err_status_ok);
+    return session;
+}
+
+/* Both packets have one; 'n' and 'n_rtcp' bytes. */
+static void refuse_both(enum crypt_backend backend, unsigned p, const uint8_t *pkt, int n,
+                        const uint8_t *rtcp, int n_rtcp)
+{
+    static struct crypt_key key;
+    uint8_t out[PKT_MAX];
+    struct crypt_op op = {.key = &key,
+                          .src = pkt + 12,
+                          .dst = out,
+                          .index = 9,
+                          .hdr_len = 12,
+                          .len = (uint16_t)(n - 12)};
+    struct crypt_ctx *ctx;
+    uint32_t index;
+    size_t got;
+
+    assert_int_equal(crypt_ctx_create(&ctx, backend), 0);
+    assert_int_equal(crypt_key_init(ctx, &key, profiles[p], master,
+                                    master + crypt_master_key_len(profiles[p]), false),
+                     0);
+    assert_int_equal(crypt_unprotect_burst(ctx, &op, 1), 0);
+    assert_int_equal(op.status, -EBADMSG);
+    assert_int_equal(crypt_rtcp_unprotect(ctx, &key, rtcp, (size_t)n_rtcp, out, sizeof(out),
+                                          &got, &index),
+                     -EBADMSG);
+    op.len = (uint16_t)(op.len - 4); /* GCM's is the very end, CM's before the tag */
+    assert_int_equal(crypt_unprotect_burst(ctx, &op, 1),
+                     profiles[p] >= CRYPT_AEAD_AES_128_GCM);
+    crypt_key_wipe(&key);
+    crypt_ctx_destroy(ctx);
+}
+
+static void packets_with_an_mki_are_refused_by_all(void **state)
+{
+    (void)state;
+
+    for (unsigned p = 0; p < N_PROFILES; p++) {
+        _Alignas(8) uint8_t pkt[PKT_MAX] = {0x80, 0, 0, 9}, rtcp[PKT_MAX] = {0x80, 200};
+        int n = 12 + 100, n_rtcp = 100;
+        srtp_t tx = mki_session(p);
+        srtp_t rx = plain_session(p, ssrc_any_inbound);
+
+        assert_int_equal(srtp_protect_mki(tx, pkt, &n, 1, 0), srtp_err_status_ok);
+        assert_int_equal(n, 12 + 100 + 4 + crypt_tag_len(profiles[p]));
+        assert_int_equal(srtp_protect_rtcp_mki(tx, rtcp, &n_rtcp, 1, 0),
+                         srtp_err_status_ok);
+        assert_int_equal(n_rtcp, 100 + 4 + crypt_rtcp_overhead(profiles[p]));
+        refuse_both(CRYPT_IPSEC_MB, p, pkt, n, rtcp, n_rtcp);
+        refuse_both(CRYPT_LIBSRTP, p, pkt, n, rtcp, n_rtcp);
+        assert_int_not_equal(srtp_unprotect(rx, pkt, &n), srtp_err_status_ok);
+        assert_int_not_equal(srtp_unprotect_rtcp(rx, rtcp, &n_rtcp), srtp_err_status_ok);
+        srtp_dealloc(tx);
+        srtp_dealloc(rx);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_peer_understands_us_across_a_wrap),
         cmocka_unit_test(a_header_that_disagrees_is_refused),
+        cmocka_unit_test(packets_with_an_mki_are_refused_by_all),
     };
 
     srand(3711);

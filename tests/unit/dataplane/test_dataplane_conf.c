@@ -86,6 +86,21 @@ static void address_that_is_none_is_refused(void **state)
     expect_error("media:\n  announce:\n  - local: 10.0.0.1\n", "needs both");
 }
 
+/* The effective configuration prints it so, and that must be taken again. */
+static void announced_port_of_zero_is_the_media_port(void **state)
+{
+    struct dataplane_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    assert_int_equal(load_text("media:\n  announce:\n  - {local: 10.0.0.1, public: "
+                               "192.0.2.1, port: 0}\n",
+                               &conf, err, sizeof(err)),
+                     0);
+    assert_int_equal(conf.media.n_announce, 1);
+    assert_int_equal(conf.media.announce[0].port, 0);
+}
+
 static void cpus_are_one_for_each_lane(void **state)
 {
     struct dataplane_conf conf;
@@ -127,6 +142,7 @@ int main(void)
         cmocka_unit_test(every_device_kind_is_taken),
         cmocka_unit_test(device_of_unknown_kind_is_refused),
         cmocka_unit_test(address_that_is_none_is_refused),
+        cmocka_unit_test(announced_port_of_zero_is_the_media_port),
         cmocka_unit_test(cpus_are_one_for_each_lane),
         cmocka_unit_test(check_prints_the_effective_configuration),
     };

@@ -30,21 +30,46 @@ static void a_client_gets_the_same_keys_and_gcm_is_preferred(void **state)
     finish(&f);
 }
 
-static void a_client_without_gcm_gets_cm(void **state)
+/* Ends with the profile that we prefer of those the peer has, whoever is the server, and
+ * with keys as long as it needs. */
+static void expect_profile(bool server, const char *profiles, enum dtls_profile expected)
 {
-    const struct dtls_peer_conf conf = {.profiles = cm_only};
+    const struct dtls_peer_conf conf = {.server = server, .profiles = profiles};
     struct fixture f;
     struct end end;
-    (void)state;
 
     start(&f, base_conf);
     open_end(&f, &end, &conf);
     run(&f, &end, 5000);
     run_for(&f, &end, 20);
     assert_same_keys(&end);
-    assert_int_equal(end.keys.profile, DTLS_AES128_CM_SHA1_80);
+    assert_int_equal(end.keys.profile, expected);
     close_end(&end);
     finish(&f);
+}
+
+static void profiles_are_preferred_in_our_order(void **state)
+{
+    static const char all[] = "SRTP_AES128_CM_SHA1_32:SRTP_AES128_CM_SHA1_80:"
+                              "SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM";
+    static const char no_gcm128[] =
+        "SRTP_AES128_CM_SHA1_32:SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_256_GCM";
+    static const char no_gcm[] = "SRTP_AES128_CM_SHA1_32:SRTP_AES128_CM_SHA1_80";
+    (void)state;
+
+    expect_profile(false, all, DTLS_AEAD_AES_128_GCM);
+    expect_profile(false, no_gcm128, DTLS_AEAD_AES_256_GCM);
+    expect_profile(false, no_gcm, DTLS_AES128_CM_SHA1_80);
+    expect_profile(false, "SRTP_AES128_CM_SHA1_32", DTLS_AES128_CM_SHA1_32);
+}
+
+static void a_server_that_has_one_profile_gets_it(void **state)
+{
+    (void)state;
+    expect_profile(true, "SRTP_AEAD_AES_128_GCM", DTLS_AEAD_AES_128_GCM);
+    expect_profile(true, "SRTP_AEAD_AES_256_GCM", DTLS_AEAD_AES_256_GCM);
+    expect_profile(true, "SRTP_AES128_CM_SHA1_80", DTLS_AES128_CM_SHA1_80);
+    expect_profile(true, "SRTP_AES128_CM_SHA1_32", DTLS_AES128_CM_SHA1_32);
 }
 
 static void we_can_be_the_client(void **state)
@@ -177,7 +202,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_gets_the_same_keys_and_gcm_is_preferred),
-        cmocka_unit_test(a_client_without_gcm_gets_cm),
+        cmocka_unit_test(profiles_are_preferred_in_our_order),
+        cmocka_unit_test(a_server_that_has_one_profile_gets_it),
         cmocka_unit_test(we_can_be_the_client),
         cmocka_unit_test(a_peer_without_srtp_fails_at_once),
         cmocka_unit_test(a_wrong_certificate_gets_no_keys),

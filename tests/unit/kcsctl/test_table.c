@@ -90,6 +90,24 @@ static void values_that_are_no_rows_are_shown_too(void **state)
     expect("[{\"a\":{\"b\":[1]}}]", false, "a\n{\"b\":[1]}\n");
 }
 
+static void lists_in_rows_are_counted_and_follow_below(void **state)
+{
+    (void)state;
+    expect("[{\"id\":\"p1\",\"subs\":[{\"to\":\"x\",\"n\":1},{\"to\":\"y\",\"n\":22}]},"
+           "{\"id\":\"p2\",\"subs\":[]},{\"id\":\"p3\",\"subs\":[{\"to\":\"z\",\"n\":3}]}]",
+           false,
+           "id  subs\n"
+           "p1     2\n"
+           "p2     0\n"
+           "p3     1\n"
+           "\nsubs\n"
+           "id  to   n\n"
+           "p1  x    1\n"
+           "p1  y   22\n"
+           "p3  z    3\n");
+    expect("[{\"id\":\"p1\",\"subs\":[]}]", false, "id  subs\np1  -\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +119,7 @@ int main(void)
         cmocka_unit_test(control_characters_do_not_reach_the_terminal),
         cmocka_unit_test(headings_are_bold_in_color),
         cmocka_unit_test(values_that_are_no_rows_are_shown_too),
+        cmocka_unit_test(lists_in_rows_are_counted_and_follow_below),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@
 #include "sys/log.h"
 #include "sys/loop.h"
 
-enum { MAX_BROWSERS = 3 };
+enum { MAX_BROWSERS = 4 };
 
 struct browser {
     struct session *session;
@@ -333,15 +333,14 @@ static inline void run_to_connected(struct fixture *f, struct browser *b)
 static inline void assert_keys_in_vault(struct fixture *f, struct browser *b)
 {
     struct vault_peer_conf conf = vault_of(f, session_peer(b->session));
-    uint8_t tx_key[16], rx_key[16], tx_salt[14], rx_salt[14];
+    struct dtls_peer_keys keys;
 
     assert_true(b->dtls.done);
-    assert_int_equal(dtls_peer_keys(&b->dtls, tx_key, rx_key, tx_salt, rx_salt),
-                     conf.profile);
-    assert_memory_equal(conf.rx_key, tx_key, 16);
-    assert_memory_equal(conf.tx_key, rx_key, 16);
-    assert_memory_equal(conf.rx_salt, tx_salt, conf.profile == 7 ? 12 : 14);
-    assert_memory_equal(conf.tx_salt, rx_salt, conf.profile == 7 ? 12 : 14);
+    assert_int_equal(dtls_peer_keys(&b->dtls, &keys), conf.profile);
+    assert_memory_equal(conf.rx_key, keys.tx_key, keys.key_len);
+    assert_memory_equal(conf.tx_key, keys.rx_key, keys.key_len);
+    assert_memory_equal(conf.rx_salt, keys.tx_salt, keys.salt_len);
+    assert_memory_equal(conf.tx_salt, keys.rx_salt, keys.salt_len);
 }
 
 #endif

@@ -100,6 +100,30 @@ static void we_can_be_the_dtls_client(void **state)
     finish(&f);
 }
 
+static void keys_of_every_profile_stand_in_the_vault_whole(void **state)
+{
+    static const char *const names[] = {"SRTP_AEAD_AES_128_GCM", "SRTP_AEAD_AES_256_GCM",
+                                        "SRTP_AES128_CM_SHA1_80", "SRTP_AES128_CM_SHA1_32"};
+    static const uint32_t profiles[] = {
+        ABI_SRTP_AEAD_AES_128_GCM, ABI_SRTP_AEAD_AES_256_GCM, ABI_SRTP_AES128_CM_SHA1_80,
+        ABI_SRTP_AES128_CM_SHA1_32};
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    for (int i = 0; i < 4; i++) {
+        const struct dtls_peer_conf conf = {.profiles = names[i]};
+        struct browser *b = open_browser(&f, i);
+
+        dtls_peer_fini(&b->dtls);
+        dtls_peer_init(&b->dtls, &conf);
+        run_to_connected(&f, b);
+        assert_int_equal(session_profile(b->session), profiles[i]);
+        assert_keys_in_vault(&f, b);
+    }
+    finish(&f);
+}
+
 static void dtls_before_connect_is_held_and_then_used(void **state)
 {
     struct browser *b;
@@ -221,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_browser_connects_and_its_keys_stand_in_the_vault),
         cmocka_unit_test(candidates_are_the_devices_public_addresses),
         cmocka_unit_test(we_can_be_the_dtls_client),
+        cmocka_unit_test(keys_of_every_profile_stand_in_the_vault_whole),
         cmocka_unit_test(dtls_before_connect_is_held_and_then_used),
         cmocka_unit_test(dtls_is_found_by_its_path_when_the_dataplane_knows_no_peer),
         cmocka_unit_test(nomination_moves_the_selected_path),

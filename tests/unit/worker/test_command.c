@@ -52,7 +52,11 @@ static void bad_second_path(struct vault_peer_conf *c)
 }
 static void bad_profile(struct vault_peer_conf *c)
 {
-    c->profile = 2;
+    c->profile = 3;
+}
+static void long_profile(struct vault_peer_conf *c)
+{
+    c->profile = 0x100 | FAR_GCM;
 }
 static void gen_0(struct vault_peer_conf *c)
 {
@@ -62,8 +66,8 @@ static void gen_0(struct vault_peer_conf *c)
 static void bad_peers_are_refused(void **state)
 {
     void (*const bad[])(struct vault_peer_conf *) = {
-        bad_ufrag,  long_ufrag, no_pwd,          long_pwd,    many_paths, bad_device,
-        bad_family, bad_local,  bad_second_path, bad_profile, gen_0};
+        bad_ufrag,  long_ufrag, no_pwd,          long_pwd,    many_paths,   bad_device,
+        bad_family, bad_local,  bad_second_path, bad_profile, long_profile, gen_0};
     struct rig *rig = rig_start("mem");
     struct far far;
     (void)state;

@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Writes the first inputs of each fuzz target below corpus/, beside what the fuzzer found
+(files with other names): the vectors of tests/vectors, the samples of conf/, and messages
+written out here. Run by hand when a target's input changes; the results are committed."""
+import json
+import os
+import re
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+
+
+def put(target, name, data):
+    folder = os.path.join(HERE, "corpus", target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+def block(data):
+    """A block as fuzz.h reads it."""
+    data = data.encode() if isinstance(data, str) else data
+    return struct.pack(">H", len(data)) + data
+
+
+def read(*path):
+    with open(os.path.join(TOP, *path), "rb") as file:
+        return file.read()
+
+
+def vectors():
+    folder = os.path.join(TOP, "tests", "vectors", "stun")
+    for name in sorted(os.listdir(folder)):
+        text = re.sub(r"#.*", "", read("tests", "vectors", "stun", name).decode())
+        yield name.rsplit(".", 1)[0], bytes.fromhex("".join(text.split()))
+
+
+# ---- RTP and RTCP ----
+
+def rtp(pt=96, seq=1, ssrc=0x0A0A0002, payload=b"", marker=False, csrc=(), ext=None,
+        profile=0xBEDE):
+    head = struct.pack(">BBHII", 0x80 | (0x10 if ext is not None else 0) | len(csrc),
+                       (0x80 if marker else 0) | pt, seq, 3000, ssrc)
+    head += b"".join(struct.pack(">I", c) for c in csrc)
+    if ext is not None:
+        ext += b"\0" * (-len(ext) % 4)
+        head += struct.pack(">HH", profile, len(ext) // 4) + ext
+    return head + payload
+
+
+def rtcp(pt, count, body):
+    return struct.pack(">BBH", 0x80 | count, pt, len(body) // 4) + body
+
+
+def words(*values):
+    return b"".join(struct.pack(">I", v) for v in values)
+
+
+BLOCK = words(0x0B0B0001, 0x05000003, 70000, 10, 20, 30)
+SR = rtcp(200, 1, words(1, 2, 3, 4, 5, 6) + BLOCK)
+RR = rtcp(201, 1, words(1) + BLOCK)
+SDES = rtcp(202, 1, words(1) + b"\x01\x04name\0\0")
+BYE = rtcp(203, 1, words(1) + b"\x03bye")
+PLI = rtcp(206, 1, words(1, 2))
+FIR = rtcp(206, 4, words(1, 0, 2, 7 << 24))
+NACK = rtcp(205, 1, words(1, 2) + struct.pack(">HHHH", 100, 0x8001, 65530, 0xFF))
+REMB = rtcp(206, 15, words(1, 0) + b"REMB\x01" + bytes([(5 << 2) | 1, 0x23, 0x45]) + words(2))
+TWCC = rtcp(205, 15, words(1, 2) + struct.pack(">HH", 10, 16) + bytes([0, 1, 2, 3]) +
+            struct.pack(">HHH", 0xE540 | 0x8000, 0x2003, 0xA000 | 0x1000) +
+            bytes([4, 5, 0xFF, 0xF0, 6, 7, 8, 9, 10, 11]))
+TWCC_RUN = rtcp(205, 15, words(1, 2) + struct.pack(">HH", 65530, 8) + bytes([0, 0, 9, 1]) +
+                struct.pack(">H", 0x2008) + bytes(range(8)) + b"\0\0")
+
+
+def wire():
+    for name, data in vectors():
+        put("stun", name, data)
+    put("rtp", "plain", rtp(payload=b"hello"))
+    put("rtp", "csrc", rtp(csrc=(1, 2, 3), payload=b"x"))
+    put("rtp", "one-byte", rtp(ext=bytes([0x10, 0x30, 0x61, 1, 2, 0xE0, 0x85]),
+                               payload=b"x"))
+    put("rtp", "two-byte", rtp(ext=bytes([1, 1, 0x30, 20, 0, 0, 9, 3, 1, 2, 3]),
+                               profile=0x1000, payload=b"x"))
+    put("rtp", "padding", bytes([rtp()[0] | 0x20]) + rtp()[1:] + b"ab\0\0\x04")
+    put("rtcp", "report", SR + SDES)
+    put("rtcp", "receiver", RR + SDES + BYE)
+    put("rtcp", "keyframe", RR + PLI + FIR)
+    put("rtcp", "nack-remb", RR + NACK + REMB)
+    put("rtcp", "twcc", TWCC)
+    put("rtcp", "twcc-run", TWCC_RUN)
+    put("rtcp", "app-xr", rtcp(204, 0, words(1) + b"name") + rtcp(207, 0, words(1)))
+    put("codec", "vp8", bytes([0x90, 0x80, 0x81, 0x23, 0x10, 0, 0, 0x9D, 1, 0x2A]))
+    put("codec", "vp9", bytes([0x9A, 0x81, 0x23, 0x00, 0x18, 0x02, 0x80]))
+    put("codec", "h264-stap", bytes([0x78, 0, 4, 0x67, 0x42, 0xE0, 0x1F, 0, 2, 0x68, 0xCE]))
+    put("codec", "h264-fu", bytes([0x7C, 0x85, 1, 2, 3]))
+    put("codec", "av1", bytes([0x18, 0x0A, 0x0B, 0, 0, 0, 0x24, 0xC4]))
+
+
+# ---- frames ----
+
+def ether(kind, body, to=b"\x02\0\0\0\0\1"):
+    return to + b"\x02\0\0\0\0\2" + struct.pack(">H", kind) + body
+
+
+def ipv4(protocol, body, src=(192, 0, 2, 2), dst=(192, 0, 2, 1)):
+    return struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0x4000, 64, protocol, 0) + \
+        bytes(src) + bytes(dst) + body
+
+
+def ipv6(protocol, body, limit=64, dst=None):
+    src = b"\xfd" + bytes(14) + b"\2"
+    return struct.pack(">IHBB", 0x60000000, len(body), protocol, limit) + src + \
+        (dst or b"\xfd" + bytes(14) + b"\1") + body
+
+
+def frames():
+    udp = struct.pack(">HHHH", 40000, 7000, 12, 0) + b"data"
+    self6 = b"\xfd" + bytes(14) + b"\1"
+    mend = b"\x01"
+    put("ether", "udp4", mend + ether(0x0800, ipv4(17, udp)))
+    put("ether", "udp6", mend + ether(0x86DD, ipv6(17, udp)))
+    put("ether", "arp", mend + ether(0x0806, bytes([0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 2,
+                                                    192, 0, 2, 2, 0, 0, 0, 0, 0, 0,
+                                                    192, 0, 2, 1])))
+    put("ether", "ping4", mend + ether(0x0800, ipv4(1, b"\x08\0\0\0\0\1\0\1ping")))
+    put("ether", "ping6", mend + ether(0x86DD, ipv6(58, b"\x80\0\0\0\0\1\0\1ping")))
+    put("ether", "solicitation", mend + ether(0x86DD, ipv6(
+        58, b"\x87\0\0\0\0\0\0\0" + self6 + b"\x01\x01\x02\0\0\0\0\2", 255)))
+
+
+# ---- control's protocols ----
+
+OPUS = {"mimeType": "audio/opus", "payloadType": 111, "clockRate": 48000, "channels": 2,
+        "parameters": {"useinbandfec": 1}, "rtcpFeedback": [{"type": "transport-cc"}]}
+VP8 = {"mimeType": "video/VP8", "payloadType": 96, "clockRate": 90000, "parameters": {},
+       "rtcpFeedback": [{"type": "nack"}, {"type": "nack", "parameter": "pli"},
+                        {"type": "ccm", "parameter": "fir"}, {"type": "goog-remb"}]}
+RTX = {"mimeType": "video/rtx", "payloadType": 97, "clockRate": 90000,
+       "parameters": {"apt": 96}}
+H264 = {"mimeType": "video/H264", "payloadType": 102, "clockRate": 90000,
+        "parameters": {"packetization-mode": 1, "profile-level-id": "42e01f",
+                       "level-asymmetry-allowed": 1}}
+MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
+RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+TWCC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+AUDIO = {"mid": "0", "codecs": [OPUS], "headerExtensions": [{"uri": MID, "id": 1},
+                                                            {"uri": LEVEL, "id": 10}],
+         "encodings": [{"ssrc": 11, "dtx": False}],
+         "rtcp": {"cname": "p", "reducedSize": True}}
+VIDEO = {"mid": "1", "codecs": [VP8, RTX], "headerExtensions": [{"uri": MID, "id": 9},
+                                                                {"uri": TWCC_URI, "id": 3}],
+         "encodings": [{"ssrc": 11, "rtx": {"ssrc": 12}, "maxBitrate": 900000,
+                        "scalabilityMode": "L1T3"}], "rtcp": {"cname": "p"}}
+SIMULCAST = {"mid": "1", "codecs": [H264], "headerExtensions": [{"uri": MID, "id": 4},
+                                                                {"uri": RID, "id": 5}],
+             "encodings": [{"rid": "q"}, {"rid": "h"}, {"rid": "f"}], "rtcp": {}}
+
+
+def capability(codec, kind):
+    codec = dict(codec, kind=kind)
+    codec["preferredPayloadType"] = codec.pop("payloadType")
+    return codec
+
+
+CAPS = {"codecs": [capability(OPUS, "audio"), capability(VP8, "video"),
+                   capability(RTX, "video"), capability(H264, "video")],
+        "headerExtensions": [{"kind": "video", "uri": TWCC_URI, "preferredId": 3},
+                             {"kind": "audio", "uri": MID, "preferredId": 1}]}
+
+
+def dumps(*values):
+    return "\n".join(json.dumps(v, separators=(",", ":")) for v in values)
+
+
+def protocols():
+    put("ortc", "audio", dumps(AUDIO, CAPS))
+    put("ortc", "video", dumps(VIDEO, CAPS))
+    put("ortc", "simulcast", dumps(SIMULCAST, CAPS))
+    put("ortc", "capabilities", dumps(CAPS))
+    put("jwt", "claims", dumps({"sub": "u", "exp": 1700000600, "iat": 1700000000,
+                                "tenant": "t", "name": "N", "role": "presenter",
+                                "meeting_id": "m", "jti": "j"}))
+    put("jwt", "campus", dumps({"sub": "u", "exp": 1700000600, "nbf": 1700000001,
+                                "campus_id": "c"}))
+    put("jwt", "header", '{"alg":"HS256","typ":"JWT","kid":"1"}\n{"sub":"u","exp":1800000000}')
+    put("jwt", "none", '{"alg":"none"}\n{"sub":"u","exp":1800000000}')
+    put("jwt", "shape", "eyJhbGciOiJIUzI1NiJ9.e30.AAAA")
+    for name, text in {
+            "connect": '0/meeting,{"token":"x"}', "event": '2/meeting,7["room:join",{"a":1}]',
+            "ack": '3/meeting,7[{"ok":true}]', "disconnect": "1/meeting,",
+            "error": '4/meeting,{"message":"no"}', "plain": '2["e"]',
+            "binary": '51-["e",{"_placeholder":true,"num":0}]',
+            "binary-ack": '62-/m,3[{"_placeholder":true,"num":1},'
+                          '{"_placeholder":true,"num":0}]'}.items():
+        put("socketio", name, text)
+    put("socketio", "decoder", b"\xff\0" + block('51-["e",{"_placeholder":true,"num":0}]') +
+        b"\1" + block("bytes") + b"\0" + block('2["e"]'))
+    put("engineio", "polling", b"\0" + b"\x02" + block("4hello\x1ebAQID\x1e2") + b"\0" +
+        b"\x09" + block("out") + b"\x08\x70" + b"\x02" + block("3") + b"\x02" + block("1"))
+    put("engineio", "upgrade", b"\x01" + b"\x04" + b"\x05" + block("2probe") + b"\0" +
+        b"\x05" + block("5") + b"\x05" + block("4hi") + b"\x06" + block(b"\1\2") + b"\x0b")
+    put("engineio", "websocket", b"\x05" + b"\x05" + block("4hello") + b"\x0a" + block("x") +
+        b"\x08\x70" + b"\x05" + block("3") + b"\x07")
+    put("conf_dataplane", "sample", read("conf", "dataplane.yaml"))
+    put("conf_control", "sample", read("conf", "control.yaml"))
+    put("conf_dataplane", "lists", "media:\n  devices: [veth, 'udp:192.0.2.1']\n"
+        "  announce: [{local: 10.0.0.1, public: 192.0.2.1}]\nlanes: {count: 2, cpus: [0, 1]}\n")
+    put("conf_control", "tls", "http: [{port: 8443, tls: {cert: /c, key: /k}}]\n"
+        "log: {level: debug}\n")
+
+
+def ice():
+    checks = dict(vectors())
+    put("ice", "foreign", b"\0" + block(checks["rfc5769-2.1-request"]))
+    # op, kind, first byte of the transaction, number of attributes, each: type, block
+    put("ice", "nominate", b"\x01\0\1\1\0" + block("") + b"\x11\0\2\1\1" + block(words(5)))
+    put("ice", "several", b"".join(bytes([i << 4 | 1, 0, i, 1, 0]) + block("")
+                                   for i in range(6)))
+    put("ice", "conflict", b"\x01\x08\1\0" + b"\x01\x02\1\0" + b"\x01\x10\2\0" +
+        b"\x01\0\3\1\x17" + block("?"))
+
+
+def main():
+    for make in (wire, frames, protocols, ice):
+        make()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,442 @@
+/* What kcsctl and Prometheus are told, of a real meeting on a fake dataplane. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "admin/admin.h"
+#include "net/net.h"
+#include "support/http_ask.h"
+#include "unit/meeting/world.h"
+
+struct fixture {
+    struct world w;
+    struct net_server *server;
+    struct admin *admin;
+    bool metrics_only;
+};
+
+static void on_request(void *user, struct net_req *req)
+{
+    struct fixture *f = user;
+
+    if (f->metrics_only) {
+        admin_on_metrics(f->admin, req);
+    } else {
+        admin_on_request(f->admin, req);
+    }
+}
+
+static uint32_t five_clients(void *user)
+{
+    (void)user;
+    return 5;
+}
+
+static void turn(void *arg)
+{
+    loop_turn(arg);
+}
+
+static void start(struct fixture *f)
+{
+    static const struct net_listen listen = {.name = "test", .address = "127.0.0.1"};
+    static const struct net_handlers handlers = {.on_request = on_request};
+    struct net_conf net = net_conf_default();
+    struct admin_conf conf = {.version = "1.2.3",
+                              .node = "n1",
+                              .started_wall_us = 1000000,
+                              .n_clients = five_clients};
+    char err[NET_ERR_MAX];
+
+    log_set_level(LOG_LEVEL_ERROR);
+    *f = (struct fixture){.metrics_only = false};
+    world_start(&f->w);
+    conf.media = f->w.media;
+    conf.meeting = f->w.meeting;
+    conf.metrics = f->w.metrics;
+    assert_int_equal(admin_create(&f->admin, &conf), 0);
+    net.listen = &listen;
+    net.n_listen = 1;
+    if (net_server_create(&f->server, f->w.loop, f->w.metrics, &net, &handlers, f, err) !=
+        0) {
+        fail_msg("%s", err);
+    }
+}
+
+static void finish(struct fixture *f)
+{
+    net_server_destroy(f->server);
+    admin_destroy(f->admin);
+    world_finish(&f->w);
+}
+
+static struct http_answer ask(struct fixture *f, const char *method, const char *path)
+{
+    return http_ask(http_connect_port(net_server_port(f->server, 0)), method, path, turn,
+                    f->w.loop);
+}
+
+static json_t *expect_data(struct fixture *f, const char *path)
+{
+    struct http_answer answer = ask(f, "GET", path);
+    json_t *json = json_loads(answer.body, 0, NULL);
+    json_t *data = json_incref(json_object_get(json, "data"));
+
+    assert_int_equal(answer.status, 200);
+    assert_non_null(data);
+    json_decref(json);
+    http_free(&answer);
+    return data;
+}
+
+static json_int_t number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (!json_is_integer(value)) {
+        fail_msg("no number '%s'", key);
+    }
+    return json_integer_value(value);
+}
+
+static const char *text(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+
+    if (value == NULL) {
+        fail_msg("no text '%s'", key);
+    }
+    return value;
+}
+
+/* 1,000 frames came: 1 answered, 2 ignored, 900 ingested, 97 dropped. */
+static void count_frames(struct fixture *f)
+{
+    const struct abi_lane_counts counts = {.frames_in = 1000,
+                                           .answered = 1,
+                                           .ignored = 2,
+                                           .done = {900},
+                                           .drops_in = {60, 37},
+                                           .drops_out = {0, 4},
+                                           .rx_packets = 997,
+                                           .tx_packets = 55};
+
+    abi_lane_stats_write(fake_dp_lane_stats(f->w.dp), &counts, 1);
+}
+
+/* Where the dataplane keeps the counters of streams and subscriptions. */
+static uint8_t *shared_memory(struct fixture *f, struct abi_layout *layout)
+{
+    *layout = abi_layout(1, 64, 64, 64);
+    return (uint8_t *)fake_dp_peer_stats(f->w.dp) - layout->peer_stats;
+}
+
+static void status_is_the_node_at_a_glance(void **state)
+{
+    struct participant *ada;
+    struct fixture f;
+    json_t *data, *device, *lane;
+    (void)state;
+
+    start(&f);
+    ada = enter(&f.w, "ada");
+    count_frames(&f);
+    data = expect_data(&f, "/status");
+    assert_string_equal(text(data, "version"), "1.2.3");
+    assert_string_equal(text(data, "node"), "n1");
+    assert_string_equal(text(data, "started"), "1970-01-01T00:00:01.000000Z");
+    assert_int_equal(number(data, "rooms"), 1);
+    assert_int_equal(number(data, "participants"), 1);
+    assert_int_equal(number(data, "clients"), 5);
+    assert_true(json_is_true(json_object_get(data, "attached")));
+    assert_string_equal(text(data, "srtp_backend"), "fake");
+    device = json_array_get(json_object_get(data, "devices"), 0);
+    assert_string_equal(text(device, "kind"), "udp");
+    assert_string_equal(
+        json_string_value(json_array_get(json_object_get(device, "addresses"), 0)),
+        "127.0.0.1");
+    assert_string_equal(
+        json_string_value(json_array_get(json_object_get(device, "addresses"), 1)),
+        "fd00::1");
+    assert_int_equal(json_array_size(json_object_get(device, "announced")), 1);
+    lane = json_array_get(json_object_get(data, "lanes"), 0);
+    assert_int_equal(number(lane, "rx_packets"), 997);
+    assert_int_equal(number(lane, "dropped_in"), 97);
+    assert_int_equal(number(lane, "dropped_out"), 4);
+    json_decref(data);
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+}
+
+static void status_says_why_nothing_is_attached(void **state)
+{
+    struct fixture f;
+    json_t *data;
+    (void)state;
+
+    start(&f);
+    fake_dp_hang_up(f.w.dp);
+    WAIT(&f.w, media_info(f.w.media) == NULL);
+    data = expect_data(&f, "/status");
+    if (json_is_false(json_object_get(data, "attached"))) { /* not again so soon */
+        assert_true(strlen(text(data, "not_attached")) > 0);
+        assert_int_equal(json_array_size(json_object_get(data, "lanes")), 0);
+    }
+    json_decref(data);
+    finish(&f);
+}
+
+static void drops_add_up_to_what_came_in(void **state)
+{
+    struct fixture f;
+    json_t *data, *row;
+    (void)state;
+
+    start(&f);
+    count_frames(&f);
+    data = expect_data(&f, "/drops");
+    row = json_array_get(json_object_get(data, "balance"), 0);
+    assert_int_equal(number(row, "frames_in"), 1000);
+    assert_int_equal(number(row, "answered") + number(row, "ignored") +
+                         number(row, "handled") + number(row, "dropped"),
+                     1000);
+    assert_int_equal(json_array_size(json_object_get(data, "drops")), 3);
+    row = json_array_get(json_object_get(data, "drops"), 1);
+    assert_string_equal(text(row, "reason"), "auth");
+    assert_string_equal(text(row, "direction"), "in");
+    assert_int_equal(number(row, "packets"), 37);
+    row = json_array_get(json_object_get(data, "drops"), 2);
+    assert_string_equal(text(row, "direction"), "out");
+    assert_int_equal(number(row, "packets"), 4);
+    json_decref(data);
+    finish(&f);
+}
+
+static void lanes_tell_every_counter(void **state)
+{
+    struct fixture f;
+    json_t *data, *lane;
+    (void)state;
+
+    start(&f);
+    count_frames(&f);
+    data = expect_data(&f, "/lanes");
+    assert_int_equal(json_array_size(data), 1);
+    lane = json_array_get(data, 0);
+    assert_int_equal(number(lane, "ingested"), 900);
+    assert_int_equal(number(json_object_get(lane, "dropped_in"), "empty"), 60);
+    assert_int_equal(number(json_object_get(lane, "dropped_out"), "auth"), 4);
+    assert_int_equal(number(lane, "tx_packets"), 55);
+    json_decref(data);
+    finish(&f);
+}
+
+static void peers_are_the_transports(void **state)
+{
+    struct abi_peer_stats *stats;
+    struct participant *ada;
+    struct transport *t;
+    struct fixture f;
+    json_t *data, *row;
+    uint64_t peer;
+    (void)state;
+
+    start(&f);
+    ada = enter(&f.w, "ada");
+    t = open_transport(&f.w, ada, true);
+    peer = session_peer(t->session);
+    stats = &fake_dp_peer_stats(f.w.dp)[handle_index(peer)];
+    *stats = (struct abi_peer_stats){
+        .handle = peer, .rx_packets = 11, .rx_bytes = 12, .tx_packets = 13, .tx_bytes = 14};
+    data = expect_data(&f, "/peers");
+    assert_int_equal(json_array_size(data), 1);
+    row = json_array_get(data, 0);
+    assert_string_equal(text(row, "transport_id"), t->id);
+    assert_string_equal(text(row, "participant_id"), ada->id);
+    assert_string_equal(text(row, "meeting_id"), "m");
+    assert_string_equal(text(row, "direction"), "send");
+    assert_string_equal(text(row, "state"), "new");
+    assert_true(json_is_null(json_object_get(row, "cipher"))); /* before DTLS */
+    assert_true(json_is_null(json_object_get(row, "remote"))); /* before ICE */
+    assert_int_equal(number(row, "rx_packets"), 11);
+    assert_int_equal(number(row, "tx_bytes"), 14);
+    json_decref(data);
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+}
+
+static void streams_are_producers_with_their_subscribers(void **state)
+{
+    struct participant *ada, *bob;
+    struct abi_stream_stats *streams;
+    struct abi_sub_stats *subs;
+    struct abi_layout layout;
+    struct room_producer *rp;
+    struct room_consumer *rc;
+    uint64_t stream, sub;
+    struct fixture f;
+    json_t *data, *row;
+    (void)state;
+
+    start(&f);
+    streams = (void *)(shared_memory(&f, &layout) + layout.stream_stats);
+    subs = (void *)(shared_memory(&f, &layout) + layout.sub_stats);
+    ada = enter(&f.w, "ada");
+    bob = enter(&f.w, "bob");
+    rp = produce(&f.w, open_transport(&f.w, ada, true), world_vp8, 4711);
+    rc = consume(&f.w, open_transport(&f.w, bob, false), rp->id);
+    data = expect_data(&f, "/streams");
+    row = json_array_get(data, 0);
+    assert_int_equal(number(row, "packets"), 0); /* nothing is counted yet */
+    json_decref(data);
+
+    stream = producer_stream(rp->producer);
+    sub = consumer_sub(rc->consumer);
+    streams[handle_index(stream)] = (struct abi_stream_stats){.handle = stream,
+                                                              .packets = 100,
+                                                              .bytes = 1000,
+                                                              .lost = 2,
+                                                              .pli_sent = 3,
+                                                              .ssrc = 4711,
+                                                              .jitter_us = 1500};
+    subs[handle_index(sub)] = (struct abi_sub_stats){
+        .handle = sub, .packets = 90, .bytes = 900, .skipped = 10, .rtt_us = 2500};
+    data = expect_data(&f, "/streams");
+    assert_int_equal(json_array_size(data), 1);
+    row = json_array_get(data, 0);
+    assert_string_equal(text(row, "producer_id"), rp->id);
+    assert_string_equal(text(row, "participant_id"), ada->id);
+    assert_string_equal(text(row, "kind"), "video");
+    assert_string_equal(text(row, "codec"), "VP8");
+    assert_string_equal(text(row, "source"), "camera");
+    assert_int_equal(number(row, "ssrc"), 4711);
+    assert_int_equal(number(row, "packets"), 100);
+    assert_int_equal(number(row, "lost"), 2);
+    assert_int_equal(number(row, "pli"), 3);
+    assert_true(json_real_value(json_object_get(row, "jitter_ms")) == 1.5);
+    row = json_array_get(json_object_get(row, "subscribers"), 0);
+    assert_string_equal(text(row, "consumer_id"), rc->id);
+    assert_string_equal(text(row, "participant_id"), bob->id);
+    assert_true(json_is_true(json_object_get(row, "paused")));
+    assert_int_equal(number(row, "packets"), 90);
+    assert_int_equal(number(row, "skipped"), 10);
+    assert_true(json_real_value(json_object_get(row, "rtt_ms")) == 2.5);
+    json_decref(data);
+    meeting_leave(f.w.meeting, ada, "left");
+    meeting_leave(f.w.meeting, bob, "left");
+    finish(&f);
+}
+
+static void layers_of_a_producer_are_counted_together(void **state)
+{
+    uint64_t handles[RTP_PARAMS_MAX_ENCODINGS];
+    struct abi_stream_stats *streams;
+    struct participant *ada;
+    struct abi_layout layout;
+    struct room_producer *rp;
+    struct fixture f;
+    json_t *data, *row;
+    (void)state;
+
+    start(&f);
+    streams = (void *)(shared_memory(&f, &layout) + layout.stream_stats);
+    ada = enter(&f.w, "ada");
+    rp = produce(&f.w, open_transport(&f.w, ada, true), world_simulcast, 1);
+    assert_int_equal(producer_streams(rp->producer, handles), 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        streams[handle_index(handles[i])] = (struct abi_stream_stats){
+            .handle = handles[i], .packets = 10 * (i + 1), .ssrc = 77 + i};
+    }
+    data = expect_data(&f, "/streams");
+    row = json_array_get(data, 0);
+    assert_int_equal(json_array_size(data), 1);
+    assert_int_equal(number(row, "layers"), 3);
+    assert_int_equal(number(row, "packets"), 60);
+    assert_int_equal(number(row, "ssrc"), 77);
+    json_decref(data);
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+}
+
+/* The value of one series of /metrics. */
+static long series(const struct http_answer *answer, const char *name)
+{
+    const char *at = strstr(answer->body, name);
+
+    if (at == NULL || at[strlen(name)] != ' ') {
+        fail_msg("no series %s", name);
+    }
+    return strtol(at + strlen(name), NULL, 10);
+}
+
+static void metrics_add_up_like_the_lanes(void **state)
+{
+    struct http_answer answer;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    count_frames(&f);
+    f.metrics_only = true;
+    answer = ask(&f, "GET", "/metrics");
+    assert_int_equal(answer.status, 200);
+    assert_true(http_has(&answer, "content-type: " METRIC_CONTENT_TYPE));
+    assert_int_equal(series(&answer, "kcs_build_info{version=\"1.2.3\"}"), 1);
+    assert_int_equal(series(&answer, "\nkcs_clients"), 5);
+    assert_int_equal(series(&answer, "\nkcs_media_attached"), 1);
+    assert_int_equal(series(&answer, "kcs_lane_frames_in_total{lane=\"0\"}"), 1000);
+    assert_int_equal(
+        series(&answer, "kcs_lane_answered_total{lane=\"0\"}") +
+            series(&answer, "kcs_lane_ignored_total{lane=\"0\"}") +
+            series(&answer, "kcs_lane_done_total{lane=\"0\",outcome=\"ingested\"}") +
+            series(&answer,
+                   "kcs_drops_total{lane=\"0\",direction=\"in\",reason=\"empty\"}") +
+            series(&answer, "kcs_drops_total{lane=\"0\",direction=\"in\",reason=\"auth\"}"),
+        1000);
+    assert_int_equal(
+        series(&answer, "kcs_drops_total{lane=\"0\",direction=\"out\",reason=\"auth\"}"),
+        4);
+    http_free(&answer);
+    answer = ask(&f, "GET", "/status"); /* names people: not for the admin address */
+    assert_int_equal(answer.status, 404);
+    http_free(&answer);
+    finish(&f);
+}
+
+static void other_paths_and_methods_are_refused(void **state)
+{
+    struct http_answer answer;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    answer = ask(&f, "GET", "/nothing");
+    assert_int_equal(answer.status, 404);
+    assert_non_null(strstr(answer.body, "\"message\":"));
+    http_free(&answer);
+    answer = ask(&f, "POST", "/status");
+    assert_int_equal(answer.status, 405);
+    assert_true(http_has(&answer, "allow: GET, HEAD"));
+    http_free(&answer);
+    finish(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(status_is_the_node_at_a_glance),
+        cmocka_unit_test(status_says_why_nothing_is_attached),
+        cmocka_unit_test(drops_add_up_to_what_came_in),
+        cmocka_unit_test(lanes_tell_every_counter),
+        cmocka_unit_test(peers_are_the_transports),
+        cmocka_unit_test(streams_are_producers_with_their_subscribers),
+        cmocka_unit_test(layers_of_a_producer_are_counted_together),
+        cmocka_unit_test(metrics_add_up_like_the_lanes),
+        cmocka_unit_test(other_paths_and_methods_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
