@@ -179,7 +179,8 @@ struct peer *tables_peer(const struct tables *t, uint64_t handle)
 {
     uint32_t i = handle_index(handle);
 
-    return handle != HANDLE_NONE && i < t->conf.n_peers && t->peers[i].handle == handle
+    return handle != HANDLE_NONE && i < t->conf.n_peers && t->mine[i] &&
+                   t->peers[i].handle == handle
                ? &t->peers[i]
                : NULL;
 }
@@ -197,7 +198,8 @@ struct sub *tables_sub(const struct tables *t, uint64_t handle)
 {
     uint32_t i = handle_index(handle);
 
-    return handle != HANDLE_NONE && i < t->conf.n_subs && t->subs[i].handle == handle
+    return handle != HANDLE_NONE && i < t->conf.n_subs && t->subs[i].handle == handle &&
+                   t->mine[t->subs[i].peer->index]
                ? &t->subs[i]
                : NULL;
 }

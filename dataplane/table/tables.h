@@ -95,7 +95,8 @@ int tables_peer_close(struct tables *t, struct peer *peer);
 int tables_stream_close(struct tables *t, struct stream *stream);
 void tables_sub_close(struct tables *t, struct sub *sub);
 
-/* The object of a handle, or NULL if there is none or it is of another life. */
+/* The object of a handle, or NULL if there is none, it is of another life or (but for
+ * streams) of another lane. */
 struct peer *tables_peer(const struct tables *t, uint64_t handle);
 struct stream *tables_stream(const struct tables *t, uint64_t handle);
 struct sub *tables_sub(const struct tables *t, uint64_t handle);
