@@ -112,6 +112,15 @@ int media_stream_set_paused(struct media *media, uint64_t stream, bool paused,
 int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_done *done,
                          void *arg);
 
+/* Moves a peer with all that is its to another lane, while media flows. A new peer is
+ * placed on the lane that sends least; when it first publishes it moves to the lane that
+ * its packets arrive on by itself. Also -EINVAL no such lane, -EBUSY it is on the move. */
+int media_peer_move(struct media *media, uint64_t peer, uint32_t lane, media_done *done,
+                    void *arg);
+
+/* The lane that a peer is on, or moves to. -ESTALE. */
+int media_peer_lane(const struct media *media, uint64_t peer, uint32_t *lane);
+
 /* Asks the stream's publisher for a key frame. */
 int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done,
                           void *arg);

@@ -49,24 +49,27 @@ void media_wake(const struct media_rings *rings)
     }
 }
 
-/* False if the ring is full. */
+/* False if the ring is full, or the command has to wait. */
 static bool cmd_to_ring(struct media_cmds *cmds, struct media_rings *rings, uint32_t i)
 {
     struct media_cmd *cmd = &cmds->cmd[i];
     struct abi_cmd *slot = ring_reserve(&rings->cmd);
 
-    if (slot == NULL) {
+    if (slot == NULL || (cmds->held != NULL && cmds->held(cmds->held_arg, cmd))) {
         return false;
     }
-    *slot = (struct abi_cmd){
-        .cookie = (uint64_t)cmd->tag << 32 | i, .handle = cmd->handle, .op = cmd->op};
+    *slot = (struct abi_cmd){.cookie = (uint64_t)cmd->tag << 32 | i,
+                             .handle = cmd->handle,
+                             .op = cmd->op,
+                             .arg = cmd->op_arg};
     cmd->in_ring = true;
     ring_commit(&rings->cmd);
     return true;
 }
 
 void media_cmds_push(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane,
-                     enum abi_op op, uint64_t handle, media_done *done, void *arg)
+                     enum abi_op op, uint64_t handle, uint32_t op_arg, media_done *done,
+                     void *arg)
 {
     struct media_queue *queue = &cmds->queues[lane];
     uint32_t i = cmds->first_free != NO_CMD ? cmds->first_free : cmds->n_fresh++;
@@ -81,6 +84,7 @@ void media_cmds_push(struct media_cmds *cmds, struct media_rings *rings, uint32_
                               .tag = cmds->next_tag++,
                               .next = NO_CMD,
                               .lane = lane,
+                              .op_arg = op_arg,
                               .done = done,
                               .arg = arg};
     if (queue->first == NO_CMD && cmd_to_ring(cmds, rings, i)) {

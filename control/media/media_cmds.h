@@ -14,6 +14,7 @@ struct media_cmd {
     uint32_t tag; /* of its present use; half of the cookie */
     uint32_t next;
     uint32_t lane;
+    uint32_t op_arg;
     bool in_ring;
     media_done *done;
     void *arg;
@@ -31,6 +32,11 @@ struct media_cmds {
     uint32_t next_tag;
     uint32_t reserved; /* entries that only closings may use */
     struct media_queue queues[ABI_MAX_LANES];
+
+    /* Whether a command has to wait for answers of other lanes; then those behind it in its
+     * queue wait, too. May be NULL. Set by the owner after init. */
+    bool (*held)(void *arg, const struct media_cmd *cmd);
+    void *held_arg;
 };
 
 /* Makes room for MEDIA_MAX_COMMANDS and 'n_closings' more. Returns 0 or -ENOMEM. */
@@ -42,7 +48,8 @@ bool media_cmds_room(const struct media_cmds *cmds, bool closing);
 
 /* Sends a command, or queues it; there must be room. Wakes the lane if it sleeps. */
 void media_cmds_push(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane,
-                     enum abi_op op, uint64_t handle, media_done *done, void *arg);
+                     enum abi_op op, uint64_t handle, uint32_t op_arg, media_done *done,
+                     void *arg);
 
 /* Moves what waits for lane 'lane' into its ring as far as it fits. */
 void media_cmds_flush(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane);

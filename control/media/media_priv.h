@@ -12,6 +12,11 @@
 
 enum media_link { LINK_AWAY, LINK_GREETING, LINK_ATTACHED };
 
+/* What a lane has to do. */
+struct media_load {
+    uint32_t n_peers, n_subs;
+};
+
 struct media {
     struct loop *loop;
     struct sockaddr_un addr;
@@ -27,19 +32,40 @@ struct media {
     struct media_map map; /* valid when attached, as are the next two */
     struct media_slots slots[N_MEDIA_KINDS];
     struct media_cmds cmds;
+    struct media_load load[ABI_MAX_LANES];
+    uint32_t
+        arrival; /* the lane of the datagram that is being given out, or MEDIA_NO_LANE */
 };
+
+/* media_lanes.c: which lane has what, and what has to wait for which answer. */
+
+/* Prepares for a fresh attachment. */
+void media_lanes_init(struct media *media);
+
+/* The lane for a new peer: the one that sends least. */
+uint32_t media_lanes_place(const struct media *media);
+
+/* Notes a new object, whose record is written: its peer, its stream. */
+void media_lanes_opened(struct media *media, enum media_kind kind, uint64_t handle);
+
+/* The same for one that an earlier control has left: it is where the vault says. */
+void media_lanes_adopted(struct media *media, enum media_kind kind, uint64_t handle);
+
+/* The lane that commands for an object go to. */
+uint32_t media_lanes_of(const struct media *media, enum media_kind kind, uint64_t handle);
+
+/* Notes that a command is on its way, and that it was answered. */
+void media_lanes_sent(struct media *media, enum abi_op op, uint64_t handle);
+void media_lanes_answered(struct media *media, const struct media_cmd *cmd, int status);
+
+/* Sends a command to the lane of its object; there must be room. */
+void media_push(struct media *media, enum abi_op op, uint64_t handle, media_done *done,
+                void *arg);
 
 /* media_pump.c: prepares and ends what an attachment needs; reads all rings. */
 int media_pump_init(struct media *media);
 void media_pump_fini(struct media *media);
 void media_pump(struct media *media);
-
-/* The lane that has 'handle'. */
-static inline uint32_t media_lane_of(uint64_t handle)
-{
-    (void)handle; /* every object is lane 0's as long as one lane runs */
-    return 0;
-}
 
 /* Forgets the object: its record is wiped, its slot free. */
 void media_release(struct media *media, enum media_kind kind, uint64_t handle);

@@ -570,6 +570,9 @@ int tables_peer_join(struct tables *t, struct peer *peer)
     list_open(t, peer);
     t->mine[peer->index] = true;
     t->lane_of[peer->index] = (uint8_t)t->lane;
+    if (peer->lane != NULL) {
+        *peer->lane = t->lane;
+    }
     return err;
 }
 

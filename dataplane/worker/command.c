@@ -186,6 +186,8 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     peer->rtcp_next_index = &live->rtcp_next_index;
     peer->twcc_taken = &live->twcc_next;
     peer->last_check_us = &live->last_check_us;
+    peer->lane = &live->lane;
+    live->lane = lane->index;
     peer->ufrag_len = conf.ufrag_len;
     peer->pwd_len = conf.pwd_len;
     memcpy(peer->ufrag, conf.ufrag, conf.ufrag_len);
