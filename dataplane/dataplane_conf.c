@@ -9,7 +9,7 @@ static const struct dataplane_conf defaults = {
     .media = {.devices = {"auto"}, .n_devices = 1, .port = 40000},
     .veth = {.name = "kcs0", .ipv4 = "10.75.67.0/30", .ipv6 = "fd4b:4353:6b63::/64"},
     .lanes = {.count = 1, .idle = DATAPLANE_IDLE_ADAPTIVE},
-    .memory = {.hugepages = DATAPLANE_HUGE_AUTO, .packets = 32768, .streams_mib = 64},
+    .memory = {.hugepages = DATAPLANE_HUGE_AUTO, .packets = 32768, .streams_mib = 512},
     .limits = {.peers = 4096, .streams = 4096, .subscriptions = 32768},
     .crypto = {.backend = DATAPLANE_CRYPTO_IPSEC_MB},
 };

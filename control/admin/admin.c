@@ -86,6 +86,7 @@ static json_t *devices(const struct abi_shm *info)
 /* A line a lane of what an operator looks at first. */
 static json_t *lanes_short(const struct admin_lanes *lanes)
 {
+    uint32_t n_drops = lanes->info != NULL ? lanes->info->n_drops : 0;
     json_t *list = json_array();
 
     for (uint32_t i = 0; i < lanes->n; i++) {
@@ -100,8 +101,8 @@ static json_t *lanes_short(const struct admin_lanes *lanes)
             put(row, "rx_packets", c->rx_packets);
             put(row, "tx_packets", c->tx_packets);
             put(row, "forwards", c->forwards);
-            put(row, "dropped_in", admin_sum(c->drops_in, lanes->info->n_drops));
-            put(row, "dropped_out", admin_sum(c->drops_out, lanes->info->n_drops));
+            put(row, "dropped_in", admin_sum(c->drops_in, n_drops));
+            put(row, "dropped_out", admin_sum(c->drops_out, n_drops));
         }
         json_array_append_new(list, row);
     }

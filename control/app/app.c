@@ -320,7 +320,7 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
     const struct control_conf *conf = app->conf;
     const struct signal_conf signaling = {.loop = app->loop,
                                           .auth = app->auth,
-                                          .metrics = app->metrics,
+
                                           .ping_interval_ms =
                                               conf->socketio.ping_interval_ms,
                                           .ping_timeout_ms = conf->socketio.ping_timeout_ms,

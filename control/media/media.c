@@ -113,6 +113,7 @@ int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *
         conf.selected = selected;
         if (media->arrival != MEDIA_NO_LANE) {
             media->slots[MEDIA_PEER].slot[handle_index(peer)].arrival = media->arrival;
+            media->answer = media_lanes_of(media, MEDIA_PEER, peer);
         }
         vault_peer_write(rec, &conf);
         media_push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
@@ -248,6 +249,7 @@ int media_send(struct media *media, const struct path *path, enum abi_datagram_k
 {
     struct abi_datagram *slot;
     struct media_rings *rings;
+    uint32_t lane;
 
     if (media->link != LINK_ATTACHED) {
         return -ENOTCONN;
@@ -255,8 +257,11 @@ int media_send(struct media *media, const struct path *path, enum abi_datagram_k
     if (len > sizeof(slot->data)) {
         return -EMSGSIZE;
     }
-    /* the lane that serves the device's first queue, so that it hands over nothing */
-    rings = &media->map.rings[path->device % media->map.info.n_lanes];
+    /* The lane that serves the device's first queue hands over nothing. But an answer goes
+     * behind the command that it depends on: the client's next packet finds its path. */
+    lane = media->answer != MEDIA_NO_LANE ? media->answer
+                                          : path->device % media->map.info.n_lanes;
+    rings = &media->map.rings[lane];
     slot = ring_reserve(&rings->punt_out);
     if (slot == NULL) {
         media->counts.send_full++;

@@ -90,7 +90,7 @@ static bool held(void *arg, const struct media_cmd *cmd)
 void media_lanes_init(struct media *media)
 {
     memset(media->load, 0, sizeof(media->load));
-    media->arrival = MEDIA_NO_LANE;
+    media->arrival = media->answer = MEDIA_NO_LANE;
     media->cmds.held = held;
     media->cmds.held_arg = media;
 }

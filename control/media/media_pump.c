@@ -169,7 +169,7 @@ static void pump_datagrams(struct media *media, uint32_t lane)
         } else if (media->ops->on_datagram != NULL) {
             media->arrival = datagram.rx_lane;
             media->ops->on_datagram(media->user, &datagram);
-            media->arrival = MEDIA_NO_LANE;
+            media->arrival = media->answer = MEDIA_NO_LANE;
         }
     }
 }

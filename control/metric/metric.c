@@ -204,7 +204,8 @@ static int family_make(enum metric_kind kind, const char *name, const char *help
     bool total = len > 6 && strcmp(name + len - 6, "_total") == 0;
     struct family *family;
 
-    if (!name_ok(name) || help == NULL || total != (kind == METRIC_COUNTER)) {
+    if (name == NULL || !name_ok(name) || help == NULL ||
+        total != (kind == METRIC_COUNTER)) {
         return -EINVAL;
     }
     family = calloc(1, sizeof(*family));

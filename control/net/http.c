@@ -527,11 +527,9 @@ static void sweep_one(struct net_req *req, short seen, uint64_t now_us)
 {
     bool broken = (seen & (POLLERR | POLLHUP | POLLNVAL)) != 0;
 
-    if (now_us >= req->deadline_us) {
-        conn_kill(req->conn);
-    } else if (req->state == REQ_OPEN && (broken || (seen & POLLRDHUP) != 0)) {
-        conn_kill(req->conn);
-    } else if (req->state == REQ_SENDING && broken) {
+    if (now_us >= req->deadline_us ||
+        (req->state == REQ_OPEN && (broken || (seen & POLLRDHUP) != 0)) ||
+        (req->state == REQ_SENDING && broken)) {
         conn_kill(req->conn);
     } else if (req->state == REQ_SENDING && (seen & POLLOUT) != 0) {
         unpark(req);

@@ -314,15 +314,14 @@ static int make_metrics(struct net_server *server)
         }
     }
     for (size_t i = 0; i < sizeof(plain_metrics) / sizeof(plain_metrics[0]); i++) {
-        struct metric *metric;
+        void *at = (char *)&server->metrics + plain_metrics[i].at;
         int err =
             metric_register(server->registry, plain_metrics[i].kind, plain_metrics[i].name,
-                            plain_metrics[i].help, NULL, 0, &metric);
+                            plain_metrics[i].help, NULL, 0, (struct metric **)at);
 
         if (err != 0) {
             return err;
         }
-        memcpy((char *)&server->metrics + plain_metrics[i].at, &metric, sizeof(metric));
     }
     return 0;
 }

@@ -143,7 +143,7 @@ static unsigned check_handshake(struct net_req *req)
     const char *version = req_token(req, WSI_TOKEN_VERSION);
     const char *upgrade = req_token(req, WSI_TOKEN_UPGRADE);
 
-    if (upgrade == NULL || strcasecmp(upgrade, "websocket") != 0 ||
+    if (req->path[0] != '/' || upgrade == NULL || strcasecmp(upgrade, "websocket") != 0 ||
         lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0 ||
         lws_hdr_total_length(wsi, WSI_TOKEN_HOST) == 0 ||
         !req_has_word(req_token(req, WSI_TOKEN_CONNECTION), "upgrade") || key == NULL ||

@@ -243,8 +243,10 @@ static int text_add(const char *data, size_t len, void *arg)
         text->data = grown;
         text->cap = cap;
     }
-    memcpy(text->data + text->len, data, len);
-    text->len += len;
+    if (len > 0) {
+        memcpy(text->data + text->len, data, len);
+        text->len += len;
+    }
     return 0;
 }
 

@@ -316,13 +316,19 @@ enum session_stun_result session_on_stun(struct session *s,
     uint8_t answer[ICE_MAX_RESPONSE];
     struct ice_result res = ice_lite_on_check(&s->ice, datagram->data, datagram->len,
                                               &datagram->path, datagram->time_us, answer);
+    int err = 0;
 
+    /* The dataplane knows the path before the peer knows that it is good: what the peer
+     * sends upon the answer (its ClientHello) would be dropped else. */
+    if (res.verdict == ICE_ACCEPTED) {
+        err = sync_paths(s);
+    }
     if (res.response_len > 0) {
         (void)media_send(s->reg->conf.media, &datagram->path, ABI_DATAGRAM_STUN, answer,
                          res.response_len);
     }
     if (res.verdict == ICE_ACCEPTED) {
-        if (sync_paths(s) != 0 || start_dtls(s) != 0) {
+        if (err != 0 || start_dtls(s) != 0) {
             session_fail(s, "media_refused");
         } else {
             begin_connecting(s);

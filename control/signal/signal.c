@@ -272,7 +272,7 @@ bool signal_on_request(struct signal *signal, struct net_req *req)
         net_respond(req, 503, text_headers, N_HEADERS, "full", 4);
     } else if (error != EIO_OK) {
         refuse(req, error);
-    } else if (asked.get) {
+    } else if (asked.get || client == NULL) { /* a POST has a session, eio_vet() says */
         on_get(signal, client, req);
     } else {
         on_post(client, req);
@@ -416,8 +416,9 @@ void signal_destroy(struct signal *signal)
     if (signal == NULL) {
         return;
     }
-    while (signal->clients != NULL) {
-        client_destroy(signal->clients);
+    for (struct client *client = signal->clients, *next; client != NULL; client = next) {
+        next = client->next;
+        client_destroy(client);
     }
     loop_timer_destroy(signal->tick);
     net_buf_unref(signal->last_buf);

@@ -14,7 +14,6 @@
 struct auth;
 struct loop;
 struct meeting;
-struct metric_registry;
 struct net_req;
 struct net_ws;
 struct signal;
@@ -24,7 +23,6 @@ struct signal;
 struct signal_conf {
     struct loop *loop;
     const struct auth *auth;
-    struct metric_registry *metrics;
     uint32_t ping_interval_ms;
     uint32_t ping_timeout_ms;
     uint32_t max_payload;

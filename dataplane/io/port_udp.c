@@ -3,6 +3,7 @@
  * become one message that the kernel segments (UDP_SEGMENT), which halves the cost of a
  * key frame. Needs no rights. */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -61,7 +62,7 @@ static void spare_refill(struct port_udp *udp, uint16_t used)
 {
     uint16_t kept = (uint16_t)(udp->n_spare - used);
 
-    memmove(udp->spare, udp->spare + used, kept * sizeof(*udp->spare));
+    memmove(udp->spare, udp->spare + used, kept * sizeof(struct rte_mbuf *));
     udp->n_spare = kept;
     if (rte_pktmbuf_alloc_bulk(udp->base.pool, udp->spare + kept, PKT_BURST - kept) == 0) {
         udp->n_spare = PKT_BURST;
@@ -121,6 +122,7 @@ static uint16_t udp_rx(struct port *port, unsigned queue, struct pkt **pkts, uin
     uint16_t got = 0;
 
     (void)queue;
+    assert(n_sockets > 0); /* a device without an address is not opened */
     if (udp->n_spare < PKT_BURST) {
         spare_refill(udp, 0); /* the pool was empty the last time */
     }

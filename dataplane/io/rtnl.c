@@ -89,7 +89,7 @@ static int exchange(struct rtnl_request *req, void *answer)
 /* A request that is answered by an acknowledgement. */
 static int command(struct rtnl_request *req)
 {
-    char answer[RTNL_ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
+    char answer[RTNL_ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO))) = {0};
 
     req->head.nlmsg_flags |= NLM_F_ACK;
     return exchange(req, answer);
@@ -137,14 +137,15 @@ static void read_kind(const struct rtattr *nest, struct rtnl_link *out)
 
 int rtnl_link_get(const char *name, struct rtnl_link *out)
 {
-    char answer[RTNL_ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
+    char answer[RTNL_ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO))) = {0};
     struct nlmsghdr *head = (struct nlmsghdr *)(void *)answer;
     struct rtnl_request req;
-    struct ifinfomsg *info = request_init(&req, RTM_GETLINK, 0, sizeof(*info));
+    const struct ifinfomsg *info;
     const struct rtattr *a = NULL;
     int code;
 
     memset(out, 0, sizeof(*out));
+    (void)request_init(&req, RTM_GETLINK, 0, sizeof(*info));
     attr_add(&req, IFLA_IFNAME, name, strlen(name) + 1);
     code = exchange(&req, answer);
     if (code != 0) {
@@ -264,7 +265,7 @@ int rtnl_addr_add(int index, int family, const uint8_t *ip, uint8_t prefix_len)
 
 int rtnl_route_prefix_len(int family, const uint8_t *ip)
 {
-    char answer[RTNL_ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
+    char answer[RTNL_ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO))) = {0};
     struct nlmsghdr *head = (struct nlmsghdr *)(void *)answer;
     struct rtnl_request req;
     struct rtmsg *route = request_init(&req, RTM_GETROUTE, 0, sizeof(*route));

@@ -234,7 +234,7 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     struct peer *peer = i < t->conf.n_peers ? &t->peers[i] : NULL;
 
     *err = slot_err(handle, t->conf.n_peers, peer != NULL ? peer->handle : 0);
-    if (*err != 0) {
+    if (peer == NULL || *err != 0) {
         return NULL;
     }
     memset(peer, 0, sizeof(*peer));
@@ -347,7 +347,7 @@ struct stream *tables_stream_open(struct tables *t, uint64_t handle, struct peer
     struct stream *stream = i < t->conf.n_streams ? &t->streams[i] : NULL;
 
     *err = slot_err(handle, t->conf.n_streams, stream != NULL ? stream->handle : 0);
-    if (*err != 0) {
+    if (stream == NULL || *err != 0) {
         return NULL;
     }
     memset(stream, 0, sizeof(*stream));
@@ -476,7 +476,7 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     if (*err == 0 && !hold(stream, stream_handle)) {
         *err = -ENOENT;
     }
-    if (*err != 0) {
+    if (sub == NULL || *err != 0) {
         return NULL;
     }
     memset(sub, 0, sizeof(*sub));

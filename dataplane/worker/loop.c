@@ -8,6 +8,9 @@
 #include "worker/across.h"
 #include "worker/command.h"
 
+_Static_assert((int)PKT_MAX_DATAGRAM <= (int)sizeof(((struct abi_datagram *)0)->data),
+               "what may be sent fits a slot");
+
 enum {
     MAX_COMMANDS = 64,  /* applied in one turn: media never waits for more */
     MAX_DATAGRAMS = 32, /* sent for control in one turn */
@@ -150,20 +153,22 @@ static uint32_t news(struct loop *loop)
     return n;
 }
 
-/* Sends what control wrote (STUN answers, DTLS flights). */
+/* Sends what control wrote (STUN answers, DTLS flights). Those that cannot be sent count
+ * too: what control does to its ring must not hold up the lane. */
 static uint32_t datagrams(struct loop *loop)
 {
     struct burst out = {.n = 0};
     struct path paths[MAX_DATAGRAMS];
     const struct abi_datagram *slot;
+    uint32_t n = 0;
 
-    while (out.n < MAX_DATAGRAMS && (slot = ring_peek(&loop->mine->punt_out)) != NULL) {
+    for (; n < MAX_DATAGRAMS && (slot = ring_peek(&loop->mine->punt_out)) != NULL; n++) {
         struct pkt_hdr hdr;
         struct pkt *pkt;
         uint16_t len = slot->len;
 
         paths[out.n] = slot->path;
-        if (len > sizeof(slot->data) || len > PKT_MAX_DATAGRAM ||
+        if (len > PKT_MAX_DATAGRAM ||
             io_hdr_build(loop->pipe.io, &paths[out.n], &hdr) != 0) {
             /* control's mistake: nothing to send it to */
         } else if (lane_alloc(&loop->lane, &pkt, 1) == 0) {
@@ -180,7 +185,7 @@ static uint32_t datagrams(struct loop *loop)
     }
     loop->counts.datagrams_out += out.n;
     pipeline_transmit(&loop->pipe, &out);
-    return out.n;
+    return n;
 }
 
 static void reports(struct loop *loop)
@@ -240,11 +245,14 @@ uint32_t loop_turn(struct loop *loop)
     wake_others(loop); /* before our own part of the fan-out */
     done += pipeline_egress(&loop->pipe, MAX_EGRESS);
     done += pipeline_rtcp(&loop->pipe);
+    /* Datagrams before commands: a command that control gave before a datagram is applied
+     * before the answer to that datagram can come in. */
+    done += datagrams(loop);
     told = commands(loop) + news(loop);
     if (told > 0) {
         ring_control(loop);
     }
-    done += told + datagrams(loop);
+    done += told;
     wake_others(loop);
     loop->counts.loops++;
     loop->counts.busy_loops += done > 0;

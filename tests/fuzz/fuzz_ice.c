@@ -58,7 +58,7 @@ static size_t signed_check(struct rbytes *in, uint8_t out[STUN_MAX_LEN])
         size_t n_bytes;
         const uint8_t *bytes = fuzz_block(in, 600, &n_bytes);
 
-        stun_write_attr(&x, type < 6 ? types[type] : (uint16_t)(type << 8 | type), bytes,
+        stun_write_attr(&x, (uint16_t)(type < 6 ? types[type] : type << 8 | type), bytes,
                         (uint16_t)n_bytes);
     }
     if ((how & 16) == 0) {

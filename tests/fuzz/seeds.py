@@ -223,8 +223,134 @@ def ice():
         b"\x01\0\3\1\x17" + block("?"))
 
 
+def sealed_rtp(which, shape, payload, ext=None):
+    data = bytes([1, which, shape | (16 if ext is not None else 0)]) + struct.pack(">H", 1)
+    data += b"\0\0"  # one forwards, none back
+    if ext is not None:
+        data += struct.pack(">H", 0xBEDE) + block(ext + b"\0" * (-len(ext) % 4))
+    return data + block(payload) + b"\0"
+
+
+def sealed_rtcp(sender, compound):
+    return bytes([3, sender]) + block(compound) + b"\0"
+
+
+RUN = b"\5"
+KEY = bytes([0x10, 0x50, 0x2A, 0, 0x9D, 1, 0x2A, 0x40, 1, 0xB4, 0, 7])
+EXT = bytes([0x31, 0, 7, 0xE0, 0x85, 0x90, 0x30])
+
+
+def dataplane():
+    audio, video, rtx = 0, 5, 10  # stream and payload type, as fuzz_ingress has them
+    put("ingress", "media", b"\0" + sealed_rtp(audio, 1, b"hello", EXT) +
+        sealed_rtp(video, 1, KEY, EXT) + RUN + sealed_rtp(rtx, 0, b"\x75\x30" + KEY, EXT) +
+        sealed_rtp(audio, 2, b"padded") + RUN)
+    put("ingress", "feedback", b"\1" + sealed_rtp(video, 1, KEY) + RUN +
+        sealed_rtcp(1, SR + SDES) + sealed_rtcp(0, RR + PLI + FIR) +
+        sealed_rtcp(0, RR + NACK + REMB) + sealed_rtcp(0, TWCC) + RUN + b"\6\xff\xff" +
+        sealed_rtcp(1, BYE) + RUN)
+    put("ingress", "checks", b"\2" + b"\4\1\0\0" + b"\4\3\2\0" + RUN + b"\4\7\0\0" +
+        b"\4\x11\0\0" + RUN)
+    put("ingress", "raw", b"\0" + b"".join(b"\0\0" + block(d) for d in (
+        rtp(111, payload=b"x"), SR, b"\x16\xfe\xfd" + bytes(10), b"\xff" * 40)) + RUN +
+        b"".join(b"\0\3" + block(d) for _, d in vectors()) + RUN)
+    put("ingress", "full", b"\0\x83" + b"\x87" + sealed_rtp(audio, 0, b"x") + RUN +
+        b"\6\xff\xff" + sealed_rtp(video, 1, KEY) + RUN)
+    same = b"\0"
+    put("contract", "open", b"\0\x83" + same + b"\2\x82\x03" + same + b"\5\x82\x23" + same +
+        b"\x0b" + b"\x08\7\x08" + b"\x08\4\x03" + b"\x08\x0a\x0e" + b"\x0b")
+    put("contract", "update", b"\1\1" + same + b"\4\1\1" + same + b"\7\1\x12" + same + b"\x0b")
+    put("contract", "patched", b"\0\x84\1" + struct.pack(">H", 8) + block(b"\1\0\0\0\4\4") +
+        b"\2\xa2\1\1" + struct.pack(">H", 30) + block(b"\0\x60") + b"\x0b")
+    put("contract", "live", b"\x0a\x0c" + struct.pack(">H", 0) + block(b"\xff" * 8) + b"\x0b" +
+        b"\x0a\1" + struct.pack(">H", 16) + block(b"\xff" * 8) + b"\x0b")
+
+
+def event(name, payload, user=0, ack=1):
+    text = "42/meeting,%d%s" % (ack, json.dumps([name, payload], separators=(",", ":")))
+    return bytes([user * 16 + 1]) + block(text)
+
+
+SERVE = b"\x0f"
+ENTER = b"\6"
+
+
+def signaling():
+    dtls = {"role": "auto", "fingerprints": [
+        {"algorithm": "sha-256", "value": ":".join(["AB"] * 32)}]}
+    create = event("transport:create", {"direction": "send"}) + SERVE
+    connect = event("transport:connect", {"transport_id": "$t0", "dtls_parameters": dtls})
+    produce = event("produce", {"transport_id": "$t0", "kind": "video", "source": "camera",
+                                "rtp_parameters": VIDEO}) + SERVE
+    put("signal", "connect", b"\0\0\1" + block("40/meeting,{\"token\":\"$j0\"}") +
+        event("room:join", {"meeting_id": "m", "display_name": "N"}) +
+        event("room:leave", {}) + b"\x01" + block("41/meeting,") + b"\x01" + block("1"))
+    put("signal", "produce", b"\0" + ENTER + create + connect + b"\x0c\0" + SERVE + b"\x0b\1" +
+        block(b"\x16\xfe\xfd" + bytes(20)) + produce +
+        event("produce:pause", {"producer_id": "$p0"}) +
+        event("produce:resume", {"producer_id": "$p0"}) + SERVE +
+        event("produce:close", {"producer_id": "$p0"}) + SERVE +
+        event("transport:close", {"transport_id": "$t0"}) + SERVE)
+    put("signal", "consume", b"\0" + ENTER + create + produce + b"\x16" +
+        event("transport:create", {"direction": "recv"}, 1) + SERVE +
+        event("consume", {"transport_id": "$t0", "producer_id": "$p0",
+                          "rtp_capabilities": CAPS}, 1) + SERVE +
+        event("consumer:resume", {"consumer_id": "$c0"}, 1) +
+        event("consumer:pause", {"consumer_id": "$c0"}, 1) + SERVE +
+        event("consumer:close", {"consumer_id": "$c0"}, 1) + SERVE + b"\x09")
+    put("signal", "polling", b"\1\7\0\0" + block("") + b"\7\x81\2" +
+        block('40/meeting,{"token":"$j1"}') + b"\7\x81\0" + block("") + b"\7\x89\0" +
+        block("") + b"\x08")
+    put("signal", "refused", b"\0" + ENTER + b"\x0a\2" + event("produce", {"kind": "?"}) +
+        event("chat:send", None) + event("transport:create", {"direction": "send"}) +
+        b"\x0a\2" + SERVE)
+    put("signal", "attachment", b"\0" + ENTER +
+        b"\1" + block('451-/meeting,["room:leave",{"_placeholder":true,"num":0}]') +
+        b"\5" + block("data"))
+    put("media", "life", b"\0" + b"\x0b\0\0" + b"\4\x0b" + b"\0\1\4\x0b\0\2\4\x0b" +
+        b"\2\x00\2\x08\2\x10\2\x18\2\x20\4\x0b" + b"\5\2\0\5\3\1\x0b" +
+        b"\6\0\0\0" + block("") + b"\x0a" + b"\2\x28\2\x30\2\x38\4\x0b")
+    put("media", "welcome", b"\1\0\0\4" + block(words(2)))
+    put("media", "fds", b"\x18" + struct.pack(">H", 40) + b"\2")
+    put("media", "header", b"\2" + b"\0\0\x40" + block(words(9)))
+    put("media", "vault", b"\4" + b"\0\x10\0" + block(b"\2" + bytes(127) + b"\0\0\0\0\1") +
+        b"\x0b\4\x0b")
+
+
+def frame(op, data, fin=True):
+    return bytes([(0x80 if fin else 0) | op, 0x80 | len(data), 0, 0, 0, 0]) + data
+
+
+def listener():
+    upgrade = (b"GET /s?EIO=4 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+               b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+               b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+    put("http", "get", block(b"GET /a/../b?q=1%20x HTTP/1.1\r\nHost: x\r\n\r\n"))
+    put("http", "file", block(b"GET /index.html?q=f HTTP/1.1\r\nHost: x\r\n"
+                              b"x-custom: 1\r\n\r\n"))
+    put("http", "post", block(b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe") +
+        block(b"lloGET / HTTP/1.1\r\nHost: x\r\nx-custom: y\r\n\r\n"))
+    put("http", "chunked", block(b"POST /p HTTP/1.1\r\nHost: x\r\n"
+                                 b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"))
+    put("http", "websocket", block(upgrade) + block(frame(1, b"hello") + frame(2, b"\1\2")) +
+        block(frame(1, b"he", False) + frame(9, b"p") + frame(0, b"y")) +
+        block(frame(8, b"\3\xe8")))
+    put("http", "closes", block(upgrade) + block(frame(1, b"x")))
+    put("hello", "true", b"\1")
+    put("hello", "busy", b"\3")
+    put("hello", "patched", b"\1\4" + block(b"\2"))
+    put("hello", "raw", b"\0" + block(b"hello"))
+    put("loop", "commands", b"\0\4\0\0\x0a\1\x08\x05\7\x08")
+    put("loop", "datagrams", b"\1" + struct.pack(">H", 60) + block(b"\0\1") + b"\1" +
+        struct.pack(">H", 56) + block(b"\xff\xff\xff\xff") + b"\x08")
+    put("loop", "rings", b"\2\4" + words(0xFFFFFFFF) + b"\x08\2\7" + words(9) + b"\7\2\1" +
+        words(77) + b"\x08")
+    put("loop", "records", b"\3\1" + struct.pack(">H", 64) + block(b"\1\0\0\0\2") + b"\5" +
+        b"\4\4" + struct.pack(">H", 0) + block(b"\7") + b"\5\7\x08")
+
+
 def main():
-    for make in (wire, frames, protocols, ice):
+    for make in (wire, frames, protocols, ice, dataplane, signaling, listener):
         make()
     return 0
 

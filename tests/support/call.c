@@ -11,8 +11,13 @@
 
 void call_start(struct call *call, const char *device, uint32_t profile, uint8_t family)
 {
+    call_open(call, rig_start(device), profile, family);
+}
+
+void call_open(struct call *call, struct rig *rig, uint32_t profile, uint8_t family)
+{
     memset(call, 0, sizeof(*call));
-    call->rig = rig_start(device);
+    call->rig = rig;
     call->audio_seq = 1000;
     call->video_seq = 30000;
     far_open(&call->pub, call->rig, 1, profile, family);

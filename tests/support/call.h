@@ -26,6 +26,10 @@ struct call {
 void call_start(struct call *call, const char *device, uint32_t profile, uint8_t family);
 void call_stop(struct call *call);
 
+/* The same on a rig that runs already and stays the caller's; far_end() ends its far ends.
+ */
+void call_open(struct call *call, struct rig *rig, uint32_t profile, uint8_t family);
+
 /* The next packet of the audio stream, to fill and send with far_send_rtp(). */
 struct far_rtp call_audio(struct call *call, const void *payload, size_t len);
 

@@ -106,10 +106,31 @@ static unsigned peer_timer(SSL *ssl, unsigned timeout_us)
     return timeout_us == 0 ? 50000 : 2 * timeout_us;
 }
 
+void dtls_peer_restart(struct dtls_peer *peer, const struct dtls_peer_conf *conf)
+{
+    BIO *b = BIO_new(peer->method);
+
+    SSL_free(peer->ssl);
+    peer->ssl = SSL_new(peer->ctx);
+    must(peer->ssl != NULL && b != NULL, "connection");
+    BIO_set_data(b, peer);
+    SSL_set_bio(peer->ssl, b, b);
+    SSL_set_mtu(peer->ssl, conf->mtu != 0 ? conf->mtu : 1200);
+    DTLS_set_timer_cb(peer->ssl, peer_timer);
+    if (conf->hello_pad > 0) {
+        pad_hello(peer, conf->hello_pad);
+    }
+    if (conf->server) {
+        SSL_set_accept_state(peer->ssl);
+    } else {
+        SSL_set_connect_state(peer->ssl);
+    }
+    peer->n_out = 0;
+    peer->done = peer->failed = false;
+}
+
 void dtls_peer_init(struct dtls_peer *peer, const struct dtls_peer_conf *conf)
 {
-    BIO *b;
-
     memset(peer, 0, sizeof(*peer));
     peer->ctx = SSL_CTX_new(DTLS_method());
     must(peer->ctx != NULL, "context");
@@ -129,21 +150,7 @@ void dtls_peer_init(struct dtls_peer *peer, const struct dtls_peer_conf *conf)
     BIO_meth_set_read(peer->method, peer_read);
     BIO_meth_set_ctrl(peer->method, peer_ctrl);
     BIO_meth_set_create(peer->method, peer_create);
-    peer->ssl = SSL_new(peer->ctx);
-    b = BIO_new(peer->method);
-    must(peer->ssl != NULL && b != NULL, "connection");
-    BIO_set_data(b, peer);
-    SSL_set_bio(peer->ssl, b, b);
-    SSL_set_mtu(peer->ssl, conf->mtu != 0 ? conf->mtu : 1200);
-    DTLS_set_timer_cb(peer->ssl, peer_timer);
-    if (conf->hello_pad > 0) {
-        pad_hello(peer, conf->hello_pad);
-    }
-    if (conf->server) {
-        SSL_set_accept_state(peer->ssl);
-    } else {
-        SSL_set_connect_state(peer->ssl);
-    }
+    dtls_peer_restart(peer, conf);
 }
 
 void dtls_peer_fini(struct dtls_peer *peer)

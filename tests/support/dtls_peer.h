@@ -38,6 +38,10 @@ struct dtls_peer {
 void dtls_peer_init(struct dtls_peer *peer, const struct dtls_peer_conf *conf);
 void dtls_peer_fini(struct dtls_peer *peer);
 
+/* Begins a new connection with the same certificate; 'conf' has the same profiles and
+ * ciphers as at the start. */
+void dtls_peer_restart(struct dtls_peer *peer, const struct dtls_peer_conf *conf);
+
 /* Goes on as far as it can: timers, and 'data' if it is not NULL. New datagrams are
  * appended to 'out'; the caller sets n_out to 0 when it has taken them. */
 void dtls_peer_step(struct dtls_peer *peer, const void *data, size_t len);

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const SETTLE_STEP_MS = 600; /* longer than the dataplane's reporting period */
+const SETTLE_STEP_MS = 800; /* the dataplane reports each 500 ms, 600 when it sleeps */
 const SETTLE_MS = 15_000;
 
 function count(entry, field, where) {

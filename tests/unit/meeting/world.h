@@ -377,4 +377,25 @@ static inline struct room_consumer *consume(struct world *w, struct transport *t
     return asked.object;
 }
 
+/* Two people, of whom the first can send and the second receive. */
+struct pair {
+    struct participant *a, *b;
+    struct transport *send, *recv;
+};
+
+static inline struct pair make_pair(struct world *w)
+{
+    struct pair p = {.a = enter(w, "a"), .b = enter(w, "b")};
+
+    p.send = open_transport(w, p.a, true);
+    p.recv = open_transport(w, p.b, false);
+    return p;
+}
+
+static inline void part(struct world *w, struct pair *p)
+{
+    meeting_leave(w->meeting, p->a, "left");
+    meeting_leave(w->meeting, p->b, "left");
+}
+
 #endif

@@ -292,6 +292,7 @@ static void handshakes_are_refused_with_a_status(void **state)
     } cases[] = {
         {HANDSHAKE("/ws?refuse=401"), 401},
         {HANDSHAKE("/ws?refuse=503"), 503},
+        {HANDSHAKE("ws"), 400}, /* a path begins with a slash */
         {"GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
          "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
          426},

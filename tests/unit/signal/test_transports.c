@@ -361,7 +361,8 @@ static struct user *join_speaker(struct site *s)
     return u;
 }
 
-/* Pauses and resumes until somebody has left, or 'max' facts were told. The bystander,
+/* Pauses and resumes until the slow one has left, at the tick after its queue was full, or
+ * fails after 'max' facts. The bystander,
  * whose place in the room's list is behind the slow one's, must see every one of them. */
 static void flood(struct site *s, struct user *bystander, size_t max, const char *reason)
 {
@@ -411,7 +412,7 @@ static void a_poller_that_does_not_come_overflows_and_the_others_are_told(void *
     slow = user_join(&s, true, "slow");
     slow->no_poll = true;
     (void)join_speaker(&s);
-    flood(&s, a, 10000, "slow reader");
+    flood(&s, a, 1000000, "slow reader");
     slow->no_poll = false;
     AWAIT(&s, slow->closed);
     assert_int_equal(slow->code, 400);
@@ -432,7 +433,7 @@ static void a_websocket_that_is_not_read_is_cut_off_and_the_others_are_told(void
     user_do(&s, slow, "room:join", "{\"meeting_id\":\"m\",\"display_name\":\"S\"}");
     slow->deaf = true;
     (void)join_speaker(&s);
-    flood(&s, a, 100000, "transport close");
+    flood(&s, a, 1000000, "transport close");
     assert_int_equal(signal_n_clients(s.signal), 2);
     site_finish(&s);
 }

@@ -199,6 +199,23 @@ static void datagrams_go_both_ways(void **state)
     turned_stop(&t);
 }
 
+/* Found by fuzzing: a counter far ahead made the lane walk through four thousand million
+ * datagrams that cannot be sent, in one turn. */
+static void spoilt_datagram_ring_does_not_hold_up_the_lane(void **state)
+{
+    struct ring *ring;
+    struct turned t;
+    (void)state;
+
+    turned_start(&t);
+    ring = t.control->punt_out.ring;
+    atomic_store(&ring->head, atomic_load(&ring->tail) + 100000);
+    turn(&t);
+    assert_in_range(atomic_load(&ring->tail), 1, 64);
+    assert_int_equal(t.loop->counts.datagrams_out, 0);
+    turned_stop(&t);
+}
+
 static void control_is_woken_only_when_it_sleeps(void **state)
 {
     struct turned t;
@@ -295,6 +312,7 @@ int main(void)
         cmocka_unit_test(a_full_event_ring_delays_commands),
         cmocka_unit_test(news_are_events),
         cmocka_unit_test(datagrams_go_both_ways),
+        cmocka_unit_test(spoilt_datagram_ring_does_not_hold_up_the_lane),
         cmocka_unit_test(control_is_woken_only_when_it_sleeps),
         cmocka_unit_test(statistics_are_published),
         cmocka_unit_test(names_of_counters_are_published),

@@ -1,0 +1,50 @@
+/* The dataplane without threads (support/rig.h) for targets: one for the process, emptied
+ * after each input, when everything must have come back. */
+#ifndef TESTS_FUZZ_RIG_TARGET_H
+#define TESTS_FUZZ_RIG_TARGET_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+#include "fuzz.h"
+
+#include <cmocka.h>
+
+#include "support/call.h"
+
+/* 'device' as for rig_start(); the first call decides. */
+static inline struct rig *fuzz_rig(const char *device)
+{
+    static struct rig *rig;
+    static struct far idle;
+
+    if (rig == NULL) {
+        (void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* the rig's own checks crash too */
+        rig = rig_start(device);
+        /* NSS below libsrtp2 unloads itself, slowly, with the last session */
+        far_open(&idle, rig, RIG_PEERS - 1, FAR_GCM, 4);
+    }
+    return rig;
+}
+
+static inline void fuzz_rig_empty(struct rig *rig)
+{
+    uint64_t n_free;
+    uint64_t n_total;
+
+    rig_check(rig);
+    command_close_all(&rig->lane);
+    FUZZ_CHECK(rig->lane.grown == NULL);
+    FUZZ_CHECK(rig->tables.n_open == 0 && rig->tables.n_open_streams == 0 &&
+               rig->tables.n_open_subs == 0 && rig->tables.store.used == 0);
+    lane_buffers(&rig->lane, &n_free, &n_total);
+    FUZZ_CHECK(n_free == n_total);
+    shared_reset(&rig->shared);
+    rig->n_frames = 0;
+    rig->n_punted = 0;
+    rig->punt_full = false;
+    port_mem_limit(rig->io, 0, 0, UINT64_MAX);
+}
+
+#endif

@@ -1,0 +1,199 @@
+/* What a publisher makes is what a subscriber understands; what it reports of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "loadgen/arrivals.h"
+#include "loadgen/receiver.h"
+#include "loadgen/sender.h"
+#include "sfu/wire/rtcp_twcc.h"
+#include "sfu/wire/rtp_ext.h"
+
+enum { CAP = 1500, START_US = 5000000 };
+
+static struct hist delays;
+
+/* Makes the next packet of 'sender'; 'hdr' and the payload point into 'data'. */
+static size_t make(struct sender *sender, uint64_t now_us, uint8_t data[CAP],
+                   struct rtp_hdr *hdr)
+{
+    size_t len = sender_make(sender, 77, now_us, data, CAP);
+
+    assert_true(len > 0);
+    assert_int_equal(rtp_parse(data, len, hdr), 0);
+    return len;
+}
+
+static void frames_of_video_are_marked_and_keyed(void **state)
+{
+    uint8_t data[CAP];
+    struct sender s;
+    struct rtp_hdr hdr = {0};
+    uint32_t ts = 0;
+    uint8_t len;
+    (void)state;
+
+    sender_init(&s, true, 3, 120, 500, 99); /* four packets a frame */
+    for (unsigned i = 0; i < 40; i++) {
+        if (i == 17) {
+            s.want_key = true; /* in the midst of a frame: the next one */
+        }
+        (void)make(&s, START_US, data, &hdr);
+        assert_int_equal(hdr.marker, i % 4 == 3);
+        assert_int_equal((data[hdr.hdr_len] & 0x10) != 0, i % 4 == 0);
+        assert_int_equal((data[hdr.hdr_len + 1] & 1) == 0, i < 4 || (i >= 20 && i < 24));
+        if (i > 0) {
+            assert_int_equal(hdr.ts - ts, i % 4 == 0 ? 3000 : 0);
+        }
+        ts = hdr.ts;
+        assert_int_equal(load_be16(rtp_ext_find(&hdr, SENDER_EXT_TWCC, &len)), 77);
+    }
+    assert_int_equal(s.n_key_frames, 2);
+}
+
+static void late_sender_catches_up_a_little_and_gives_up_the_rest(void **state)
+{
+    uint8_t data[CAP];
+    struct rtp_hdr hdr = {0};
+    struct sender s;
+    unsigned n = 0;
+    (void)state;
+
+    sender_init(&s, false, 3, 1000, 160, 99);
+    sender_start(&s, START_US);
+    assert_false(sender_is_due(&s, START_US - 1));
+    while (sender_is_due(&s, START_US + 1000000)) { /* a second late */
+        (void)make(&s, START_US + 1000000, data, &hdr);
+        n++;
+    }
+    assert_int_equal(n, SENDER_MAX_CATCH_UP + 1);
+    assert_int_equal(n + s.n_late, 1001);
+    assert_true(s.due_us > START_US + 1000000);
+}
+
+static void receiver_numbers_packets_and_tells_other_payloads(void **state)
+{
+    struct receiver r = {.ssrc = 1, .video = false};
+    uint8_t data[CAP];
+    struct rtp_hdr hdr = {0};
+    struct sender mine;
+    struct sender other;
+    size_t len;
+    (void)state;
+
+    delays = (struct hist){0};
+    sender_init(&mine, false, 3, 50, 160, 99);
+    sender_init(&other, false, 4, 50, 160, 98);
+    for (unsigned i = 0; i < 100; i++) {
+        len = make(&mine, START_US + i * 20000, data, &hdr);
+        if (i == 50) {
+            continue; /* lost */
+        }
+        receiver_on_packet(&r, &hdr, data + hdr.hdr_len, len - hdr.hdr_len,
+                           START_US + i * 20000 + 300, &delays);
+    }
+    assert_int_equal(r.numbers.n_received, 99);
+    assert_int_equal(track_lost(&r.numbers, mine.n_sent - 1), 1);
+    assert_int_equal(r.sequence.n_missing, 1);
+    assert_int_equal(delays.n, 99);
+    assert_int_equal(delays.max, 300);
+    assert_int_equal(r.jitter_q4, 0);
+    len = make(&other, START_US, data, &hdr);
+    hdr.seq = (uint16_t)mine.seq;
+    receiver_on_packet(&r, &hdr, data + hdr.hdr_len, len - hdr.hdr_len, START_US, &delays);
+    assert_int_equal(r.n_corrupt, 1); /* another stream's */
+    data[hdr.hdr_len + 60] ^= 1;
+    hdr.seq++;
+    receiver_on_packet(&r, &hdr, data + hdr.hdr_len, len - hdr.hdr_len, START_US, &delays);
+    assert_int_equal(r.n_corrupt, 2);
+    assert_int_equal(r.numbers.n_received, 99);
+}
+
+static void report_tells_loss_and_the_last_sender_report(void **state)
+{
+    const struct rtcp_sr sr = {.ssrc = 1, .ntp = UINT64_C(0x1122334455667788)};
+    struct receiver r = {.ssrc = 1};
+    struct rtp_hdr hdr = {.ssrc = 1, .seq = 65530};
+    struct rtcp_block block;
+    (void)state;
+
+    assert_false(receiver_take_block(&r, START_US, &block));
+    for (unsigned i = 0; i < 20; i++, hdr.seq++) {
+        if (i % 4 != 1) { /* 5 of 20 are lost, across the wrap */
+            receiver_on_packet(&r, &hdr, NULL, 0, START_US, &delays);
+        }
+    }
+    receiver_on_sr(&r, &sr, START_US);
+    assert_true(receiver_take_block(&r, START_US + 500000, &block));
+    assert_int_equal(block.lost, 5);
+    assert_int_equal(block.fraction_lost, 5 * 256 / 20);
+    assert_int_equal(block.ext_highest_seq & 0xffff, 13);
+    assert_int_equal(block.lsr, 0x33445566);
+    assert_int_equal(block.dlsr, 32768);
+    assert_true(receiver_take_block(&r, START_US + 500000, &block));
+    assert_int_equal(block.fraction_lost, 0); /* nothing since */
+    assert_int_equal(block.lost, 5);
+}
+
+static void feedback_tells_each_arrival_and_each_hole_once(void **state)
+{
+    struct arrivals a = {.n = 0};
+    uint8_t data[1200];
+    bool came[300] = {false};
+    struct twcc_arrival arrival;
+    struct rtcp_iter it;
+    struct rtcp_pkt pkt = {0};
+    struct twcc_fb fb;
+    struct rtcp_fb msg;
+    int64_t at = 0;
+    (void)state;
+
+    assert_int_equal(arrivals_take(&a, 1, 2, data, sizeof(data)), 0);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        size_t len;
+
+        for (unsigned i = 0; i < 100; i++) {
+            if (i % 10 != 3) {
+                arrivals_add(&a, (uint16_t)(65500 + 100 * turn + i),
+                             START_US + (100 * turn + i) * 1000);
+            }
+        }
+        len = arrivals_take(&a, 1, 2, data, sizeof(data));
+        it = rtcp_iter_of(data, len);
+        assert_int_equal(rtcp_next(&it, &pkt), 1);
+        assert_true(rtcp_is_twcc(&pkt));
+        assert_int_equal(rtcp_fb_parse(&pkt, &msg), 0);
+        assert_int_equal(twcc_fb_parse(&msg, &fb), 0);
+        assert_int_equal(fb.fb_count, turn);
+        at = (int64_t)fb.ref_time * TWCC_REF_TICKS;
+        while (twcc_fb_next(&fb, &arrival)) {
+            unsigned i = (uint16_t)(arrival.seq - 65500);
+
+            at += arrival.delta_ticks;
+            assert_true(i < 300 && !came[i]);
+            came[i] = true;
+            assert_int_equal(at, (START_US + i * 1000) / TWCC_TICK_US);
+        }
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        assert_int_equal(came[i], i % 10 != 3);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames_of_video_are_marked_and_keyed),
+        cmocka_unit_test(late_sender_catches_up_a_little_and_gives_up_the_rest),
+        cmocka_unit_test(receiver_numbers_packets_and_tells_other_payloads),
+        cmocka_unit_test(report_tells_loss_and_the_last_sender_report),
+        cmocka_unit_test(feedback_tells_each_arrival_and_each_hole_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,216 @@
+/* See client.h. */
+#include "loadgen/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loadgen/run.h"
+#include "proto/jwt.h"
+
+enum { TOKEN_TTL_S = 86400, AUDIO_RATE = 50, AUDIO_SIZE = 160 };
+
+void client_fail(struct client *client, const char *reason)
+{
+    if (client->state != CLIENT_FAILED && client->state != CLIENT_LEFT) {
+        client->state = CLIENT_FAILED;
+        client->sending = false;
+        signaling_close(&client->signaling);
+        run_on_failed(client->run, client, reason);
+    }
+}
+
+/* ---- coming, going, coming again ---- */
+
+void client_check_up(struct client *client)
+{
+    uint32_t n = 0;
+
+    if (client->state != CLIENT_JOINING || client->media.state != TRANSPORT_UP) {
+        return;
+    }
+    for (uint32_t i = 0; i < client->n_senders; i++) {
+        n += client->senders[i].producer_id[0] != '\0';
+    }
+    for (uint32_t i = 0; i < client->n_receivers; i++) {
+        const struct receiver *r = &client->receivers[i];
+
+        n += r->resumed && !r->closed && run_sender(client->run, r->producer_id) != NULL;
+    }
+    if (n < (client->publisher ? client->n_senders : client->run->n_streams)) {
+        return;
+    }
+    client->state = CLIENT_UP;
+    if (client->was_up) {
+        run_on_returned(client->run, client, false);
+    } else {
+        client->was_up = true;
+        run_on_up(client->run, client);
+    }
+}
+
+static void come_again(struct client *client)
+{
+    if (client->state == CLIENT_UP) {
+        client->lost_us = loop_now_us();
+    } else if (client->state == CLIENT_JOINING) {
+        client->participant_id[0] = client->resume_token[0] = '\0'; /* half of a life */
+    }
+    client->state = CLIENT_RETURNING;
+    (void)loop_set(client->run->loop, &client->retry, loop_now_us() + CLIENT_RETRY_US);
+}
+
+static void on_closed(void *user, const char *reason)
+{
+    struct client *client = user;
+
+    if (client->was_up && client->run->options->resume) {
+        come_again(client);
+    } else {
+        client_fail(client, reason);
+    }
+}
+
+static void on_retry(struct loop_timer *timer, uint64_t now_us)
+{
+    struct client *client = timer->user;
+    int err = signaling_open(&client->signaling);
+
+    (void)now_us;
+    if (err != 0) {
+        come_again(client);
+    }
+}
+
+void client_on_media_up(struct client *client)
+{
+    client_check_up(client);
+}
+
+void client_on_media_failed(struct client *client, const char *reason)
+{
+    if (client->was_up && client->run->options->resume) {
+        client->resume_token[0] = '\0'; /* there is nothing to go on with */
+        signaling_close(&client->signaling);
+        come_again(client);
+    } else {
+        client_fail(client, reason);
+    }
+}
+
+void client_start(struct client *client)
+{
+    int err;
+
+    client->state = CLIENT_JOINING;
+    client->started_us = loop_now_us();
+    err = signaling_open(&client->signaling);
+    if (err != 0) {
+        char reason[128];
+
+        (void)snprintf(reason, sizeof(reason), "cannot connect: %s", strerror(-err));
+        client_fail(client, reason);
+    }
+}
+
+void client_leave(struct client *client)
+{
+    if (client->state != CLIENT_FAILED && client->state != CLIENT_WAITING) {
+        client->state = CLIENT_LEFT;
+        client->sending = false;
+        client_ask_leave(client);
+        signaling_close(&client->signaling);
+    }
+}
+
+/* ---- making one ---- */
+
+static int mint(struct client *client)
+{
+    const struct run *run = client->run;
+    int64_t now_s = (int64_t)time(NULL);
+    struct jwt_claims claims = {.iat = now_s, .exp = now_s + TOKEN_TTL_S};
+
+    (void)snprintf(claims.sub, sizeof(claims.sub), "loadgen-%d-%s", (int)getpid(),
+                   client->name);
+    (void)snprintf(claims.name, sizeof(claims.name), "%s", client->name);
+    (void)snprintf(claims.role, sizeof(claims.role), "%s",
+                   client->publisher ? "presenter" : "attendee");
+    (void)snprintf(claims.meeting_id, sizeof(claims.meeting_id), "%s",
+                   run->options->meeting);
+    return jwt_mint(&claims, run->secret, run->secret_len, client->token,
+                    sizeof(client->token)) == JWT_OK
+               ? 0
+               : -EINVAL;
+}
+
+static int add_senders(struct client *client, uint32_t index)
+{
+    const struct options *o = client->run->options;
+    uint32_t seed;
+
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
+        return -errno;
+    }
+    for (int video = 0; video < 2; video++) {
+        struct sender *s = &client->senders[client->n_senders];
+        bool main = video != 0 || !o->video; /* what --rate and --size are of */
+
+        if (video != 0 ? o->video : o->audio) {
+            sender_init(s, video != 0, index * 2 + (uint32_t)video + 1,
+                        main ? o->rate : AUDIO_RATE,
+                        (uint16_t)(main ? o->size : AUDIO_SIZE), seed);
+            s->mid = (uint8_t)client->n_senders++;
+        }
+    }
+    return 0;
+}
+
+int client_init(struct client *client, struct run *run, bool publisher, uint32_t index)
+{
+    static const struct signaling_ops ops = {client_on_open, client_on_event,
+                                             client_on_answer, on_closed};
+    struct signaling_conf conf = {.ops = &ops,
+                                  .user = client,
+                                  .loop = run->loop,
+                                  .to = &run->to,
+                                  .host = run->authority,
+                                  .token = client->token};
+    int err;
+
+    *client =
+        (struct client){.run = run,
+                        .publisher = publisher,
+                        .sampled = publisher || index % run->options->verify_every == 0,
+                        .timer = {.on_due = client_media_on_due, .user = client},
+                        .retry = {.on_due = on_retry, .user = client}};
+    (void)snprintf(client->name, sizeof(client->name), "%s-%u",
+                   publisher ? "publisher" : "subscriber", index);
+    signaling_init(&client->signaling, &conf);
+    err = mint(client);
+    if (err == 0 && publisher) {
+        err = add_senders(client, index);
+    }
+    if (err == 0) {
+        err = client_media_init(client);
+    }
+    return err;
+}
+
+void client_fini(struct client *client)
+{
+    if (client->run == NULL) {
+        return;
+    }
+    signaling_close(&client->signaling);
+    transport_fini(&client->media);
+    (void)loop_set(client->run->loop, &client->timer, UINT64_MAX);
+    (void)loop_set(client->run->loop, &client->retry, UINT64_MAX);
+    json_decref(client->capabilities);
+    free(client->receivers);
+    *client = (struct client){0};
+}

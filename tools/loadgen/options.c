@@ -1,0 +1,230 @@
+#include "loadgen/options.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loadgen/dtls.h"
+#include "loadgen/payload.h"
+
+#define VERSION "0.1.0"
+
+enum {
+    MAX_CLIENTS = 10000,
+    AUDIO_RATE = 50,
+    AUDIO_SIZE = 160,
+    VIDEO_RATE = 120,
+    VIDEO_SIZE = 1100
+};
+
+static const struct option long_options[] = {
+    {"url", required_argument, NULL, 'u'},
+    {"secret-file", required_argument, NULL, 'f'},
+    {"meeting", required_argument, NULL, 'm'},
+    {"publishers", required_argument, NULL, 'P'},
+    {"subscribers", required_argument, NULL, 'S'},
+    {"media", required_argument, NULL, 'M'},
+    {"rate", required_argument, NULL, 'r'},
+    {"size", required_argument, NULL, 'z'},
+    {"seconds", required_argument, NULL, 't'},
+    {"hold", required_argument, NULL, 'H'},
+    {"join-rate", required_argument, NULL, 'J'},
+    {"join-timeout", required_argument, NULL, 'T'},
+    {"verify-every", required_argument, NULL, 'K'},
+    {"address", required_argument, NULL, 'A'},
+    {"srtp", required_argument, NULL, 'p'},
+    {"resume", no_argument, NULL, 'R'},
+    {"allow-remote", no_argument, NULL, 'W'},
+    {"json", no_argument, NULL, 'j'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+static void print_help(FILE *out)
+{
+    fputs("usage: kcs-loadgen --url http://HOST:PORT --secret-file FILE --meeting ID\n"
+          "                   --publishers P --subscribers S [options]\n"
+          "\n"
+          "P publishers send numbered payloads to a meeting of a node, S subscribers "
+          "receive\n"
+          "them all and check what they get.\n"
+          "\n"
+          "  --media KIND        audio (default), video or both\n"
+          "  --rate N            packets a second of a stream: 50 of audio, 120 of video\n"
+          "  --size N            payload bytes, 48 to 1200: 160 of audio, 1100 of video\n"
+          "                      (with both, --rate and --size are of the video)\n"
+          "  --seconds T         send so long after all have joined (10)\n"
+          "  --hold T            then stay so long, silent, before leaving (0)\n"
+          "  --join-rate N       clients started a second (50)\n"
+          "  --join-timeout T    longest wait for all to have joined, after the last was\n"
+          "                      started (15)\n"
+          "  --verify-every K    each K-th subscriber decrypts; the others count headers "
+          "(1)\n"
+          "  --address A         use the node's media address A, not the one it prefers\n"
+          "  --srtp LIST         profiles to offer, as OpenSSL names them, best first\n"
+          "                      (" DTLS_PROFILES ")\n"
+          "  --resume            a lost connection is made anew, not a failure\n"
+          "  --allow-remote      addresses that are not of this machine, too\n"
+          "  --json              the result as JSON\n"
+          "  --quiet             no progress line\n"
+          "  --help, --version\n"
+          "\n"
+          "Exit status: 0 all joined and nothing was lost, doubled or out of order, 1 "
+          "failure,\n"
+          "2 usage, 3 node not reachable.\n",
+          out);
+}
+
+static bool complain(const char *what, const char *which)
+{
+    fprintf(stderr, "kcs-loadgen: %s%s; see 'kcs-loadgen --help'\n", what, which);
+    return false;
+}
+
+static bool take_count(const char *name, uint32_t min, uint32_t max, uint32_t *out)
+{
+    char *end;
+    unsigned long value = strtoul(optarg, &end, 10);
+
+    if (optarg[0] < '0' || optarg[0] > '9' || *end != '\0' || value < min || value > max) {
+        fprintf(stderr, "kcs-loadgen: --%s is a number from %u to %u, not '%s'\n", name,
+                min, max, optarg);
+        return false;
+    }
+    *out = (uint32_t)value;
+    return true;
+}
+
+static bool take_seconds(const char *name, double *out)
+{
+    char *end;
+    double value = strtod(optarg, &end);
+
+    if (end == optarg || *end != '\0' || !(value >= 0 && value <= 86400)) {
+        fprintf(stderr, "kcs-loadgen: --%s is a number of seconds, not '%s'\n", name,
+                optarg);
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+static bool take_media(struct options *o)
+{
+    o->audio = strcmp(optarg, "audio") == 0 || strcmp(optarg, "both") == 0;
+    o->video = strcmp(optarg, "video") == 0 || strcmp(optarg, "both") == 0;
+    return o->audio || o->video ||
+           complain("--media is audio, video or both, not ", optarg);
+}
+
+/* Takes one option. Returns false after saying what is wrong. */
+static bool take(struct options *o, int letter)
+{
+    switch (letter) {
+    case 'u':
+        o->url = optarg;
+        return true;
+    case 'f':
+        o->secret_file = optarg;
+        return true;
+    case 'm':
+        o->meeting = optarg;
+        return true;
+    case 'A':
+        o->address = optarg;
+        return true;
+    case 'p':
+        o->profiles = optarg;
+        return true;
+    case 'P':
+        return take_count("publishers", 0, MAX_CLIENTS, &o->publishers);
+    case 'S':
+        return take_count("subscribers", 0, MAX_CLIENTS, &o->subscribers);
+    case 'M':
+        return take_media(o);
+    case 'r':
+        return take_count("rate", 1, 100000, &o->rate);
+    case 'z':
+        return take_count("size", PAYLOAD_MIN, PAYLOAD_MAX, &o->size);
+    case 'J':
+        return take_count("join-rate", 1, 100000, &o->join_rate);
+    case 'K':
+        return take_count("verify-every", 1, MAX_CLIENTS, &o->verify_every);
+    case 't':
+        return take_seconds("seconds", &o->seconds);
+    case 'H':
+        return take_seconds("hold", &o->hold);
+    case 'T':
+        return take_seconds("join-timeout", &o->join_timeout);
+    case 'R':
+        o->resume = true;
+        return true;
+    case 'W':
+        o->allow_remote = true;
+        return true;
+    case 'j':
+        o->json = true;
+        return true;
+    case 'q':
+        o->quiet = true;
+        return true;
+    default:
+        return false; /* getopt has said what */
+    }
+}
+
+static bool complete(struct options *o)
+{
+    if (o->url == NULL) {
+        return complain("missing: ", "--url");
+    }
+    if (o->secret_file == NULL) {
+        return complain("missing: ", "--secret-file");
+    }
+    if (o->meeting == NULL || o->meeting[0] == '\0') {
+        return complain("missing: ", "--meeting");
+    }
+    if (o->publishers + o->subscribers == 0) {
+        return complain("missing: ", "--publishers or --subscribers");
+    }
+    if (o->rate == 0) {
+        o->rate = o->video ? VIDEO_RATE : AUDIO_RATE;
+    }
+    if (o->size == 0) {
+        o->size = o->video ? VIDEO_SIZE : AUDIO_SIZE;
+    }
+    return true;
+}
+
+bool options_parse(int argc, char **argv, struct options *out, int *status)
+{
+    int letter;
+
+    *out = (struct options){.profiles = DTLS_PROFILES,
+                            .join_rate = 50,
+                            .verify_every = 1,
+                            .seconds = 10,
+                            .join_timeout = 15,
+                            .audio = true};
+    *status = LOADGEN_USAGE;
+    while ((letter = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+        if (letter == 'h' || letter == 'V') {
+            if (letter == 'h') {
+                print_help(stdout);
+            } else {
+                puts("kcs-loadgen " VERSION);
+            }
+            *status = LOADGEN_OK;
+            return false;
+        }
+        if (!take(out, letter)) {
+            return false;
+        }
+    }
+    if (optind != argc) {
+        return complain("unexpected: ", argv[optind]);
+    }
+    return complete(out);
+}

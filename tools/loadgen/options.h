@@ -1,0 +1,39 @@
+/* The command line of kcs-loadgen. */
+#ifndef LOADGEN_OPTIONS_H
+#define LOADGEN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { LOADGEN_OK = 0, LOADGEN_FAILED, LOADGEN_USAGE, LOADGEN_UNREACHABLE };
+
+/* Strings are borrowed from argv. */
+struct options {
+    const char *url;
+    const char *secret_file;
+    const char *meeting;
+    const char *address;  /* of the node's candidates take only this one; NULL: the best */
+    const char *profiles; /* of SRTP, as OpenSSL lists them */
+    uint32_t publishers;
+    uint32_t subscribers;
+    uint32_t rate; /* packets a second */
+    uint32_t size; /* payload bytes */
+    uint32_t join_rate;
+    uint32_t verify_every; /* each so manieth subscriber looks inside of packets */
+    double seconds;
+    double hold;         /* stay so long, silent, before leaving */
+    double join_timeout; /* after the last was started */
+    bool audio;
+    bool video;
+    bool resume; /* come again when the connection is lost */
+    bool json;
+    bool quiet;
+    bool allow_remote;
+};
+
+/* Reads the command line. Returns true to go on; else the program ends with 'status' and
+ * all has been said. */
+bool options_parse(int argc, char **argv, struct options *out, int *status);
+
+#endif

@@ -1,0 +1,106 @@
+#include "loadgen/receiver.h"
+
+#include "loadgen/payload.h"
+#include "sfu/base/seq.h"
+
+static void on_timestamp(struct receiver *receiver, uint32_t ts, uint64_t now_us)
+{
+    uint32_t hz = receiver->video ? 90000 : 48000;
+    uint32_t transit = (uint32_t)(now_us * hz / 1000000u) - ts;
+    int32_t d = (int32_t)(transit - receiver->transit);
+
+    if (receiver->started) {
+        uint32_t size = d < 0 ? (uint32_t)-d : (uint32_t)d;
+
+        receiver->jitter_q4 += size - ((receiver->jitter_q4 + 8) >> 4);
+    }
+    receiver->transit = transit;
+}
+
+/* Judges a payload that was looked into. */
+static void on_payload(struct receiver *receiver, const uint8_t *payload, size_t len,
+                       uint64_t now_us, struct hist *delays_us)
+{
+    struct payload got;
+
+    if (payload_parse(payload, len, receiver->video, &got) != 0) {
+        receiver->n_corrupt += receiver->numbered;
+        receiver->n_foreign += !receiver->numbered;
+        return;
+    }
+    if (!receiver->numbered) {
+        receiver->numbered = true;
+        receiver->tag = got.tag;
+    }
+    if (got.tag != receiver->tag) {
+        receiver->n_corrupt++;
+        return;
+    }
+    receiver->n_key_frames += got.key && got.frame_start;
+    (void)track_on_number(&receiver->numbers, got.number);
+    hist_add(delays_us, now_us > got.sent_us ? now_us - got.sent_us : 0);
+}
+
+void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
+                        const uint8_t *payload, size_t len, uint64_t now_us,
+                        struct hist *delays_us)
+{
+    /* above zero, so that a packet from before the first has a number too */
+    uint64_t ref = receiver->started ? receiver->sequence.max : UINT64_C(1) << 32;
+
+    (void)track_on_number(&receiver->sequence, seq16_extend(ref, hdr->seq));
+    on_timestamp(receiver, hdr->ts, now_us);
+    receiver->started = true;
+    receiver->n_bytes += len;
+    if (payload == NULL) {
+        return;
+    }
+    if (hdr->has_padding) {
+        int padding = rtp_padding_len(payload, len);
+
+        len -= padding > 0 ? (size_t)padding : 0;
+    }
+    if (len == 0) {
+        receiver->n_padding++;
+        return;
+    }
+    on_payload(receiver, payload, len, now_us, delays_us);
+}
+
+void receiver_on_sr(struct receiver *receiver, const struct rtcp_sr *sr, uint64_t now_us)
+{
+    receiver->lsr = (uint32_t)(sr->ntp >> 16);
+    receiver->sr_at_us = now_us;
+    receiver->n_reports++;
+}
+
+bool receiver_take_block(struct receiver *receiver, uint64_t now_us, struct rtcp_block *out)
+{
+    const struct track *seq = &receiver->sequence;
+    uint64_t expected;
+    uint64_t interval;
+    uint64_t lost = 0;
+
+    if (!receiver->started) {
+        return false;
+    }
+    expected = seq->max - seq->first + 1;
+    interval = expected - receiver->n_expected_prior;
+    if (interval > seq->n_received - receiver->n_received_prior) {
+        lost = interval - (seq->n_received - receiver->n_received_prior);
+    }
+    *out = (struct rtcp_block){
+        .ssrc = receiver->ssrc,
+        .ext_highest_seq = (uint32_t)seq->max,
+        .jitter = receiver->jitter_q4 >> 4,
+        .lsr = receiver->n_reports > 0 ? receiver->lsr : 0,
+        .dlsr = receiver->n_reports > 0
+                    ? (uint32_t)((now_us - receiver->sr_at_us) * 65536 / 1000000u)
+                    : 0,
+        .lost = seq->n_missing > 0x7fffff ? 0x7fffff : (int32_t)seq->n_missing,
+        .fraction_lost = interval > 0 && lost < interval ? (uint8_t)(lost * 256 / interval)
+                                                         : (uint8_t)(lost > 0 ? 255 : 0)};
+    receiver->n_expected_prior = expected;
+    receiver->n_received_prior = seq->n_received;
+    return true;
+}

@@ -1,0 +1,58 @@
+/* One stream that a subscriber receives: what came, what it should have been, and the
+ * reports that go back.
+ *
+ * Pure: no clock, no allocation, no I/O. RFC 3550, 6.4.1, A.8. */
+#ifndef LOADGEN_RECEIVER_H
+#define LOADGEN_RECEIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loadgen/hist.h"
+#include "loadgen/track.h"
+#include "sfu/wire/rtcp.h"
+#include "sfu/wire/rtp.h"
+
+enum { RECEIVER_ID_MAX = 63 };
+
+struct receiver {
+    char producer_id[RECEIVER_ID_MAX + 1];
+    char consumer_id[RECEIVER_ID_MAX + 1];
+    uint32_t ssrc; /* 0 until the node has told it */
+    bool video;
+    bool resumed;  /* the node was asked to send, and agreed */
+    bool closed;   /* it ends before the run does: what is missing behind it is not lost */
+    bool numbered; /* payloads are loadgen's: 'tag' and 'numbers' count */
+    bool started;
+    uint32_t tag;
+    struct track sequence; /* by RTP sequence number */
+    struct track numbers;  /* by payload number */
+    uint64_t n_padding;    /* packets of padding alone */
+    uint64_t n_foreign;    /* payloads that are not loadgen's, before one that was */
+    uint64_t n_corrupt;    /* not loadgen's, or another stream's, after one that was */
+    uint64_t n_key_frames;
+    uint64_t n_bytes;
+    /* for reports */
+    uint64_t sr_at_us;
+    uint64_t n_expected_prior;
+    uint64_t n_received_prior;
+    uint64_t n_reports; /* SR that came */
+    uint32_t lsr;
+    uint32_t transit;
+    uint32_t jitter_q4;
+};
+
+/* A packet of this stream came. 'payload' is NULL if nobody looked inside; then only the
+ * header counts. The delay of a numbered payload is added to 'delays_us'. */
+void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
+                        const uint8_t *payload, size_t len, uint64_t now_us,
+                        struct hist *delays_us);
+
+void receiver_on_sr(struct receiver *receiver, const struct rtcp_sr *sr, uint64_t now_us);
+
+/* The report block of the time since the last; false if nothing ever came. */
+bool receiver_take_block(struct receiver *receiver, uint64_t now_us,
+                         struct rtcp_block *out);
+
+#endif

@@ -1,0 +1,193 @@
+#include "loadgen/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "loadgen/run.h"
+
+static void print_delays(const char *name, const struct hist *h)
+{
+    if (h->n > 0) {
+        printf("%-12s p50 %.2f ms  p90 %.2f  p99 %.2f  p99.9 %.2f  max %.2f\n", name,
+               (double)hist_quantile(h, 500) / 1e3, (double)hist_quantile(h, 900) / 1e3,
+               (double)hist_quantile(h, 990) / 1e3, (double)hist_quantile(h, 999) / 1e3,
+               (double)h->max / 1e3);
+    }
+}
+
+static void print_table(const struct run *run, const struct run_account *a)
+{
+    double seconds = run->sent_seconds > 0 ? run->sent_seconds : 1;
+
+    printf("%-12s %u of %u (%u publishers, %u subscribers)\n", "joined", run->n_up,
+           run->n_clients, run->options->publishers, run->options->subscribers);
+    printf("%-12s %" PRIu64 " packets, %" PRIu64
+           " payload bytes; %.1f s after all joined\n",
+           "sent", a->sent, a->sent_bytes, run->sent_seconds);
+    printf("%-12s %" PRIu64 " packets on %" PRIu64 " streams, about %.0f/s; %" PRIu64
+           " verified on %" PRIu64 "\n",
+           "received", a->received, a->streams,
+           run->sent_seconds > 0 ? (double)a->received / seconds : 0.0, a->verified,
+           a->sampled);
+    printf("%-12s lost %" PRIu64 ", double %" PRIu64 ", out of order %" PRIu64
+           ", damaged %" PRIu64 "\n",
+           "faults", a->lost, a->duplicates + a->replayed, a->misordered,
+           a->corrupt + a->forged + a->malformed);
+    print_delays("delay", &run->delays_us);
+    print_delays("join", &run->joins_us);
+    print_delays("return", &run->resumes_us);
+    if (run->n_resumed + run->n_rejoined > 0) {
+        printf("%-12s %u resumed, %u joined anew\n", "returned", run->n_resumed,
+               run->n_rejoined);
+    }
+    printf("%-12s %" PRIu64 " key frames asked for, %" PRIu64 " sent; reports: %" PRIu64
+           " SR to subscribers, %" PRIu64 " RR and %" PRIu64
+           " transport-cc to publishers\n",
+           "feedback", a->key_requests, a->key_frames, a->reports_to_subscribers,
+           a->reports_to_publishers, a->feedback_to_publishers);
+    if (a->late + a->unsent > 0) {
+        printf("%-12s %" PRIu64 " packets never made, %" PRIu64
+               " not taken by the socket: this process was too slow\n",
+               "behind", a->late, a->unsent);
+    }
+}
+
+/* ---- JSON ---- */
+
+static json_t *number(uint64_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+static json_t *delays(const struct hist *h)
+{
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "count", number(h->n), "p50",
+                     number(hist_quantile(h, 500)), "p90", number(hist_quantile(h, 900)),
+                     "p99", number(hist_quantile(h, 990)), "p999",
+                     number(hist_quantile(h, 999)), "max", number(h->max));
+}
+
+static json_t *producers(const struct run *run)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < run->options->publishers; i++) {
+        for (uint32_t j = 0; j < run->clients[i].n_senders; j++) {
+            const struct sender *s = &run->clients[i].senders[j];
+
+            (void)json_array_append_new(
+                list, json_pack("{s:s,s:s,s:o,s:o,s:o}", "producer_id", s->producer_id,
+                                "kind", s->video ? "video" : "audio", "packets",
+                                number(s->n_sent), "key_frames", number(s->n_key_frames),
+                                "key_requests", number(s->n_key_requests)));
+        }
+    }
+    return list;
+}
+
+static json_t *consumers(const struct run *run)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = run->options->publishers; i < run->n_clients; i++) {
+        const struct client *client = &run->clients[i];
+
+        for (uint32_t j = 0; j < client->n_receivers; j++) {
+            const struct receiver *r = &client->receivers[j];
+            const struct track *t = r->numbered ? &r->numbers : &r->sequence;
+
+            (void)json_array_append_new(
+                list,
+                json_pack("{s:s,s:s,s:o,s:b,s:o,s:o,s:o,s:o}", "consumer_id",
+                          r->consumer_id, "producer_id", r->producer_id, "packets",
+                          number(r->sequence.n_received), "verified", (int)client->sampled,
+                          "first", number(t->first), "last", number(t->max), "missing",
+                          number(t->n_missing), "reports", number(r->n_reports)));
+        }
+    }
+    return list;
+}
+
+static json_t *failures(const struct run *run)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < run->n_failures; i++) {
+        (void)json_array_append_new(list, json_string(run->failures[i]));
+    }
+    return list;
+}
+
+static json_t *to_json(const struct run *run, const struct run_account *a)
+{
+    json_t *out = json_pack(
+        "{s:b,s:o,s:s,s:i,s:i,s:i,s:f,s:o,s:o,s:o,s:i,s:i,s:o,s:o}", "ok",
+        (int)(run->n_failures == 0), "failures", failures(run), "meeting_id",
+        run->options->meeting, "publishers", (int)run->options->publishers, "subscribers",
+        (int)run->options->subscribers, "joined", (int)run->n_up, "seconds",
+        run->sent_seconds, "join_us", delays(&run->joins_us), "delay_us",
+        delays(&run->delays_us), "return_us", delays(&run->resumes_us), "resumed",
+        (int)run->n_resumed, "rejoined", (int)run->n_rejoined, "producers", producers(run),
+        "consumers", consumers(run));
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counts[] = {
+        {"sent", a->sent},
+        {"sent_bytes", a->sent_bytes},
+        {"never_made", a->late},
+        {"not_taken_by_socket", a->unsent},
+        {"streams", a->streams},
+        {"streams_verified", a->sampled},
+        {"streams_silent", a->silent},
+        {"received", a->received},
+        {"verified", a->verified},
+        {"lost", a->lost},
+        {"duplicates", a->duplicates},
+        {"misordered", a->misordered},
+        {"sequence_holes", a->holes},
+        {"corrupt", a->corrupt},
+        {"misrouted", a->misrouted},
+        {"replayed", a->replayed},
+        {"forged", a->forged},
+        {"malformed", a->malformed},
+        {"unknown_ssrc", a->unknown},
+        {"padding", a->padding},
+        {"key_frames_sent", a->key_frames},
+        {"key_frames_received", a->key_frames_received},
+        {"key_requests", a->key_requests},
+        {"sender_reports_received", a->reports_to_subscribers},
+        {"report_blocks_received", a->reports_to_publishers},
+        {"transport_cc_received", a->feedback_to_publishers},
+    };
+
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        (void)json_object_set_new(out, counts[i].name, number(counts[i].value));
+    }
+    return out;
+}
+
+int report_print(const struct run *run)
+{
+    struct run_account account;
+
+    run_sum(run, &account);
+    if (run->options->json) {
+        json_t *json = to_json(run, &account);
+
+        if (json == NULL || json_dumpf(json, stdout, JSON_INDENT(2)) != 0) {
+            fprintf(stderr, "kcs-loadgen: out of memory\n");
+        }
+        json_decref(json);
+        putchar('\n');
+    } else if (!run->unreachable) {
+        print_table(run, &account);
+    }
+    for (uint32_t i = 0; i < run->n_failures; i++) {
+        fprintf(stderr, "kcs-loadgen: %s\n", run->failures[i]);
+    }
+    return fflush(stdout) == 0 && ferror(stdout) == 0 ? 0 : -EIO;
+}

@@ -1,0 +1,71 @@
+/* One stream that a publisher sends: numbered payloads at a steady rate, as audio (one
+ * packet every so often) or as video (frames of several packets; the first is a key frame,
+ * and so is the next when one is asked for).
+ *
+ * Pure: no clock, no allocation, no I/O. RFC 3550; RFC 7741 for the shape of video. */
+#ifndef LOADGEN_SENDER_H
+#define LOADGEN_SENDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sfu/base/bytes.h"
+#include "sfu/wire/rtcp.h"
+
+enum {
+    SENDER_AUDIO_PT = 111, /* not the router's numbers, so that they must be mapped */
+    SENDER_VIDEO_PT = 96,
+    SENDER_EXT_MID = 9,
+    SENDER_EXT_TWCC = 3,
+    SENDER_FRAME_RATE = 30,
+    SENDER_MAX_CATCH_UP = 64, /* packets sent at once when late; the rest is given up */
+    SENDER_ID_MAX = 63
+};
+
+struct sender {
+    char producer_id[SENDER_ID_MAX + 1]; /* empty until the node has told it */
+    uint64_t n_sent;                     /* the next payload's number */
+    uint64_t n_bytes;                    /* of payload */
+    uint64_t n_key_frames;
+    uint64_t n_key_requests; /* PLI and FIR that came */
+    uint64_t n_reports;      /* report blocks of RR that came */
+    uint64_t n_late;         /* packets never made: the process could not keep up */
+    uint64_t due_us;         /* of the next packet */
+    uint32_t rate;           /* packets a second */
+    uint32_t tag;            /* in its payloads */
+    uint32_t ssrc;
+    uint32_t ts;
+    uint32_t frame_len; /* packets of one frame */
+    uint32_t frame_at;  /* packets of the current frame that were made */
+    uint16_t size;      /* payload bytes of a packet */
+    uint16_t seq;
+    uint8_t mid;
+    bool video;
+    bool key;      /* the current frame is one */
+    bool want_key; /* the next one shall be */
+};
+
+/* rate   packets a second, 1..100000
+ * size   PAYLOAD_MIN..PAYLOAD_MAX
+ * seed   where sequence numbers and timestamps begin */
+void sender_init(struct sender *sender, bool video, uint32_t tag, uint32_t rate,
+                 uint16_t size, uint32_t seed);
+
+/* Sends from 'at_us' on. */
+void sender_start(struct sender *sender, uint64_t at_us);
+
+/* Whether a packet is due. When more than SENDER_MAX_CATCH_UP are, the excess is dropped
+ * and counted. */
+bool sender_is_due(struct sender *sender, uint64_t now_us);
+
+/* Writes the next packet, with transport-wide number 'twcc', to 'out'. Returns its length.
+ * 'out' has room for the payload and 64 bytes. */
+size_t sender_make(struct sender *sender, uint16_t twcc, uint64_t now_us, uint8_t *out,
+                   size_t cap);
+
+/* Appends a sender report and CNAME. 'ntp' is 'now_us' as 32.32 fixed point. */
+void sender_report(const struct sender *sender, uint64_t now_us, uint64_t ntp,
+                   const char *cname, struct wbytes *out);
+
+#endif
