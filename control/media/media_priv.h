@@ -33,8 +33,8 @@ struct media {
     struct media_slots slots[N_MEDIA_KINDS];
     struct media_cmds cmds;
     struct media_load load[ABI_MAX_LANES];
-    uint32_t
-        arrival; /* the lane of the datagram that is being given out, or MEDIA_NO_LANE */
+    uint32_t arrival; /* lane of the datagram that is being given out; MEDIA_NO_LANE none */
+    uint32_t answer;  /* lane that a peer was updated on because of it; likewise */
 };
 
 /* media_lanes.c: which lane has what, and what has to wait for which answer. */
