@@ -29,6 +29,7 @@ struct plane {
     struct ring_view cmd, evt, punt_in, punt_out;
     struct abi_welcome welcome; /* what is sent */
     size_t welcome_len, n_fds;
+    int free_fd; /* the lowest that was free: it must be again */
     struct fake_book book;
 };
 
@@ -82,6 +83,14 @@ static inline struct ring_view plane_ring(uint8_t *at, uint32_t slots, size_t si
     return ring_view_of(at, slots, (uint32_t)size);
 }
 
+static inline int plane_free_fd(void)
+{
+    int fd = dup(STDERR_FILENO);
+
+    FUZZ_CHECK(fd >= 0 && close(fd) == 0);
+    return fd;
+}
+
 /* Makes memory that control would accept; 'plane' is overwritten. */
 static inline void plane_open(struct plane *plane)
 {
@@ -90,6 +99,7 @@ static inline void plane_open(struct plane *plane)
 
     (void)plane_listen();
     memset(plane, 0, sizeof(*plane));
+    plane->free_fd = plane_free_fd();
     plane->sock = -1;
     plane->shm_len = l.bytes;
     plane->vault_len = vault_layout(PLANE_PEERS, PLANE_STREAMS, PLANE_SUBS).bytes;
@@ -151,6 +161,7 @@ static inline void plane_close(struct plane *plane)
     (void)close(plane->vault_fd);
     (void)close(plane->ctl_bell);
     (void)close(plane->lane_bell);
+    FUZZ_CHECK(plane_free_fd() == plane->free_fd); /* control has closed what it was sent */
 }
 
 /* Accepts control, which must have begun to connect, and sends the welcome. */
@@ -166,6 +177,7 @@ static inline void plane_welcome(struct plane *plane)
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     struct abi_hello hello;
     struct cmsghdr *c;
+    ssize_t sent;
 
     plane->sock = accept4(plane_listen(), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     FUZZ_CHECK(plane->sock >= 0);
@@ -179,7 +191,11 @@ static inline void plane_welcome(struct plane *plane)
         c->cmsg_len = CMSG_LEN(plane->n_fds * sizeof(int));
         memcpy(CMSG_DATA(c), fds, plane->n_fds * sizeof(int));
     }
-    FUZZ_CHECK(sendmsg(plane->sock, &msg, MSG_NOSIGNAL) >= 0);
+    sent = TEMP_FAILURE_RETRY(sendmsg(plane->sock, &msg, MSG_NOSIGNAL));
+    if (sent < 0) {
+        perror("sendmsg");
+    }
+    FUZZ_CHECK(sent >= 0);
 }
 
 static inline void plane_ring_bell(const struct plane *plane)

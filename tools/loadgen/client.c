@@ -53,6 +53,7 @@ void client_check_up(struct client *client)
     }
 }
 
+/* Tries again to connect, in a while. */
 static void come_again(struct client *client)
 {
     if (client->state == CLIENT_UP) {
@@ -64,13 +65,21 @@ static void come_again(struct client *client)
     (void)loop_set(client->run->loop, &client->retry, loop_now_us() + CLIENT_RETRY_US);
 }
 
+bool client_retry(struct client *client)
+{
+    if (!client->was_up || !client->run->options->resume) {
+        return false;
+    }
+    signaling_close(&client->signaling);
+    come_again(client);
+    return true;
+}
+
 static void on_closed(void *user, const char *reason)
 {
     struct client *client = user;
 
-    if (client->was_up && client->run->options->resume) {
-        come_again(client);
-    } else {
+    if (!client_retry(client)) {
         client_fail(client, reason);
     }
 }
@@ -93,11 +102,8 @@ void client_on_media_up(struct client *client)
 
 void client_on_media_failed(struct client *client, const char *reason)
 {
-    if (client->was_up && client->run->options->resume) {
-        client->resume_token[0] = '\0'; /* there is nothing to go on with */
-        signaling_close(&client->signaling);
-        come_again(client);
-    } else {
+    client->resume_token[0] = '\0'; /* there is nothing to go on with */
+    if (!client_retry(client)) {
         client_fail(client, reason);
     }
 }

@@ -113,6 +113,10 @@ void client_ask_leave(struct client *client);
 
 void client_fail(struct client *client, const char *reason);
 
+/* With --resume, one that was up gives up its connection and makes a new one; returns
+ * false if it must not. */
+bool client_retry(struct client *client);
+
 void client_on_media_up(struct client *client);
 void client_on_media_failed(struct client *client, const char *reason);
 

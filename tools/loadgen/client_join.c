@@ -365,7 +365,9 @@ static void on_refused(struct client *client, enum question question, uint32_t a
     (void)snprintf(reason, sizeof(reason), "%s refused: %s (%s)", questions[question],
                    message != NULL ? message : "no reason",
                    code != NULL ? code : "no code");
-    client_fail(client, reason);
+    if (!client_retry(client)) { /* a node that has just started may not be ready */
+        client_fail(client, reason);
+    }
 }
 
 void client_on_answer(void *user, uint64_t id, const json_t *answer)

@@ -224,6 +224,9 @@ void client_media_on_due(struct loop_timer *timer, uint64_t now_us)
 {
     struct client *client = timer->user;
 
+    if (client->media.state != TRANSPORT_UP) {
+        return; /* on_up() arms it again */
+    }
     if (client->sending) {
         send_packets(client, now_us);
     }

@@ -80,6 +80,7 @@ bool receiver_take_block(struct receiver *receiver, uint64_t now_us, struct rtcp
     uint64_t expected;
     uint64_t interval;
     uint64_t lost = 0;
+    uint64_t fraction; /* of 256 */
 
     if (!receiver->started) {
         return false;
@@ -89,6 +90,7 @@ bool receiver_take_block(struct receiver *receiver, uint64_t now_us, struct rtcp
     if (interval > seq->n_received - receiver->n_received_prior) {
         lost = interval - (seq->n_received - receiver->n_received_prior);
     }
+    fraction = interval > 0 ? lost * 256 / interval : 0;
     *out = (struct rtcp_block){
         .ssrc = receiver->ssrc,
         .ext_highest_seq = (uint32_t)seq->max,
@@ -98,8 +100,7 @@ bool receiver_take_block(struct receiver *receiver, uint64_t now_us, struct rtcp
                     ? (uint32_t)((now_us - receiver->sr_at_us) * 65536 / 1000000u)
                     : 0,
         .lost = seq->n_missing > 0x7fffff ? 0x7fffff : (int32_t)seq->n_missing,
-        .fraction_lost = interval > 0 && lost < interval ? (uint8_t)(lost * 256 / interval)
-                                                         : (uint8_t)(lost > 0 ? 255 : 0)};
+        .fraction_lost = (uint8_t)(fraction > 255 ? 255 : fraction)};
     receiver->n_expected_prior = expected;
     receiver->n_received_prior = seq->n_received;
     return true;

@@ -9,6 +9,7 @@
 #ifndef SFU_CONF_CONF_H
 #define SFU_CONF_CONF_H
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -75,7 +76,8 @@ struct conf_reading {
     size_t cap;
 };
 
-/* Internal: writes "path:line: text" to the caller's error buffer. Returns -EINVAL. */
+/* Internal: writes "path:line: text" to the caller's error buffer, as one line even if it
+ * quotes a key or value of several. Returns -EINVAL. */
 __attribute__((format(printf, 3, 4))) static inline int
 conf_fail(const struct conf_reading *r, size_t line, const char *fmt, ...)
 {
@@ -86,6 +88,9 @@ conf_fail(const struct conf_reading *r, size_t line, const char *fmt, ...)
         va_start(args, fmt);
         vsnprintf(r->err + n, r->cap - (size_t)n, fmt, args);
         va_end(args);
+    }
+    for (char *p = r->err; r->cap > 0 && *p != '\0'; p++) {
+        *p = iscntrl((unsigned char)*p) ? ' ' : *p;
     }
     return -EINVAL;
 }

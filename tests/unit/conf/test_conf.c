@@ -172,6 +172,13 @@ static void unknown_key_names_its_line_and_the_nearest(void **state)
                                     "listeners, cpus)");
 }
 
+static void error_stays_one_line_whatever_it_quotes(void **state)
+{
+    (void)state;
+    expect_error("\"zzz\\nzzz\": 1\n",
+                 "k.yaml:1: unknown key 'zzz zzz' (known: name, server, listeners, cpus)");
+}
+
 static void number_out_of_range_or_no_number_is_refused(void **state)
 {
     (void)state;
@@ -341,6 +348,7 @@ int main(void)
         cmocka_unit_test(empty_list_is_an_empty_list),
         cmocka_unit_test(file_of_comments_gives_the_defaults),
         cmocka_unit_test(unknown_key_names_its_line_and_the_nearest),
+        cmocka_unit_test(error_stays_one_line_whatever_it_quotes),
         cmocka_unit_test(number_out_of_range_or_no_number_is_refused),
         cmocka_unit_test(boolean_is_true_or_false_only),
         cmocka_unit_test(unknown_word_of_an_enum_names_the_nearest),
