@@ -31,7 +31,27 @@ static const cyaml_strval_t backend_names[] = {
 };
 
 static const cyaml_schema_value_t device_value = {
-    CYAML_VALUE_STRING(CYAML_FLAG_DEFAULT, char[128], 1, 127)};
+    CYAML_VALUE_STRING(CYAML_FLAG_DEFAULT, char[256], 1, 255)};
+
+static const cyaml_strval_t exception_names[] = {
+    {"auto", DATAPLANE_EXCEPTION_AUTO},
+    {"none", DATAPLANE_EXCEPTION_NONE},
+    {"tap", DATAPLANE_EXCEPTION_TAP},
+};
+
+static const cyaml_schema_field_t options_fields[] = {
+    CONF_STRING("device", struct dataplane_options, device),
+    CONF_STRING("ipv4", struct dataplane_options, ipv4),
+    CONF_STRING("ipv6", struct dataplane_options, ipv6),
+    CONF_STRING("gateway4", struct dataplane_options, gateway4),
+    CONF_STRING("gateway6", struct dataplane_options, gateway6),
+    CONF_ENUM("exception", struct dataplane_options, exception, exception_names),
+    CONF_UINT("queues", struct dataplane_options, queues, 0, DATAPLANE_CONF_CPUS),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t options_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct dataplane_options, options_fields)};
 
 static const cyaml_schema_value_t cpu_value = {CONF_UINT_VALUE(uint16_t, 0, 1023)};
 
@@ -48,6 +68,7 @@ static const cyaml_schema_value_t announce_value = {
 
 static const cyaml_schema_field_t media_fields[] = {
     CONF_LIST("devices", struct dataplane_media, devices, n_devices, &device_value),
+    CONF_LIST("options", struct dataplane_media, options, n_options, &options_value),
     CONF_UINT("port", struct dataplane_media, port, 1, 65535),
     CONF_LIST("announce", struct dataplane_media, announce, n_announce, &announce_value),
     CONF_END,
@@ -125,9 +146,36 @@ static bool is_network(const char *text, int family)
            len >= 8 && len <= (long)ip_len * 8 - 2 && (ip[ip_len - 1] & 3) == 0;
 }
 
+/* "ADDRESS" or "ADDRESS/LENGTH" of that family, or nothing. */
+static bool is_own_address(const char *text, int family)
+{
+    size_t address_len = strcspn(text, "/");
+    long most = family == AF_INET ? 32 : 128;
+    char address[64], *end;
+    unsigned char ip[16];
+    long len = most;
+
+    if (text[address_len] == '/') {
+        len = strtol(text + address_len + 1, &end, 10);
+        if (end == text + address_len + 1 || *end != '\0') {
+            return false;
+        }
+    }
+    snprintf(address, sizeof(address), "%.*s", (int)address_len, text);
+    return text[0] == '\0' ||
+           (inet_pton(family, address, ip) == 1 && len >= 1 && len <= most);
+}
+
+static bool is_address_or_empty(const char *text, int family)
+{
+    unsigned char ip[16];
+
+    return text[0] == '\0' || inet_pton(family, text, ip) == 1;
+}
+
 static bool is_device(const char *text)
 {
-    static const char *const with_name[] = {"af_xdp:", "udp:"};
+    static const char *const with_name[] = {"af_xdp:", "udp:", "vdev:", "pci:"};
 
     for (size_t i = 0; i < CYAML_ARRAY_LEN(with_name); i++) {
         size_t len = strlen(with_name[i]);
@@ -140,10 +188,31 @@ static bool is_device(const char *text)
            strcmp(text, "udp") == 0;
 }
 
+static const char *check_option(const char *key, const char *text)
+{
+    if (strcmp(key, "ipv4") == 0 && !is_own_address(text, AF_INET)) {
+        return "an IPv4 address like 192.0.2.7/24";
+    }
+    if (strcmp(key, "ipv6") == 0 && !is_own_address(text, AF_INET6)) {
+        return "an IPv6 address like 2001:db8::7/64";
+    }
+    if (strcmp(key, "gateway4") == 0 && !is_address_or_empty(text, AF_INET)) {
+        return "an IPv4 address";
+    }
+    if (strcmp(key, "gateway6") == 0 && !is_address_or_empty(text, AF_INET6)) {
+        return "an IPv6 address";
+    }
+    return NULL;
+}
+
 static const char *check(const char *key, const char *text)
 {
     if (strcmp(key, "media.devices") == 0 && !is_device(text)) {
-        return "one of auto, veth, udp, udp:ADDRESS, af_xdp:INTERFACE";
+        return "one of auto, veth, udp, udp:ADDRESS, af_xdp:INTERFACE, pci:ADDRESS, "
+               "vdev:ARGS";
+    }
+    if (strncmp(key, "media.options.", 14) == 0) {
+        return check_option(key + 14, text);
     }
     if ((strcmp(key, "media.announce.local") == 0 ||
          strcmp(key, "media.announce.public") == 0) &&
@@ -165,6 +234,51 @@ static const char *check(const char *key, const char *text)
 static const struct conf_spec spec = {
     .schema = &top, .defaults = &defaults, .check = check};
 
+static bool needs_options(const char *device)
+{
+    return strncmp(device, "vdev:", 5) == 0 || strncmp(device, "pci:", 4) == 0;
+}
+
+/* The devices that need options have some, and no others. */
+static int check_options(const char *path, const struct dataplane_media *media, char *err,
+                         size_t cap)
+{
+    for (uint32_t i = 0; i < media->n_devices; i++) {
+        uint32_t n = 0;
+
+        for (uint32_t k = 0; k < media->n_options; k++) {
+            const struct dataplane_options *o = &media->options[k];
+
+            if (strcmp(o->device, media->devices[i]) == 0) {
+                n += o->ipv4[0] != '\0' || o->ipv6[0] != '\0' ? 1 : 2;
+            }
+        }
+        if (needs_options(media->devices[i]) && n != 1) {
+            snprintf(err, cap,
+                     "%s: media.options needs one entry with 'device: %s' and its address: "
+                     "ipv4, ipv6 or both",
+                     path, media->devices[i]);
+            return -EINVAL;
+        }
+    }
+    for (uint32_t k = 0; k < media->n_options; k++) {
+        bool known = false;
+
+        for (uint32_t i = 0; i < media->n_devices; i++) {
+            known = known || (needs_options(media->devices[i]) &&
+                              strcmp(media->options[k].device, media->devices[i]) == 0);
+        }
+        if (!known) {
+            snprintf(err, cap,
+                     "%s: media.options[%u]: device '%s' is not a vdev or pci entry of "
+                     "media.devices",
+                     path, k, media->options[k].device);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
 /* What no single line shows. */
 static int check_whole(const char *path, const struct dataplane_conf *conf, char *err,
                        size_t cap)
@@ -174,6 +288,15 @@ static int check_whole(const char *path, const struct dataplane_conf *conf, char
     if (media->n_devices == 0) {
         snprintf(err, cap, "%s: media.devices is empty: name one, or 'auto'", path);
         return -EINVAL;
+    }
+    for (uint32_t i = 0; i < media->n_devices; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            if (strcmp(media->devices[i], media->devices[k]) == 0) {
+                snprintf(err, cap, "%s: media.devices names '%s' twice", path,
+                         media->devices[i]);
+                return -EINVAL;
+            }
+        }
     }
     if (conf->lanes.n_cpus != 0 && conf->lanes.n_cpus != conf->lanes.count) {
         snprintf(err, cap, "%s: lanes.cpus names %u CPUs for lanes.count %u: give one each",
@@ -187,7 +310,7 @@ static int check_whole(const char *path, const struct dataplane_conf *conf, char
             return -EINVAL;
         }
     }
-    return 0;
+    return check_options(path, media, err, cap);
 }
 
 int dataplane_conf_load(const char *path, struct dataplane_conf *out, char *err, size_t cap)

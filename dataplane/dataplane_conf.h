@@ -18,6 +18,23 @@ enum dataplane_idle { DATAPLANE_IDLE_ADAPTIVE, DATAPLANE_IDLE_BUSY };
 enum dataplane_hugepages { DATAPLANE_HUGE_AUTO, DATAPLANE_HUGE_ON, DATAPLANE_HUGE_OFF };
 enum dataplane_backend { DATAPLANE_CRYPTO_IPSEC_MB, DATAPLANE_CRYPTO_LIBSRTP2 };
 
+enum dataplane_exception {
+    DATAPLANE_EXCEPTION_AUTO,
+    DATAPLANE_EXCEPTION_NONE,
+    DATAPLANE_EXCEPTION_TAP
+};
+
+/* What a device vdev or pci answers to. Empty strings: none. */
+struct dataplane_options {
+    char device[256]; /* an entry of media.devices */
+    char ipv4[64];    /* ADDRESS/LENGTH */
+    char ipv6[64];
+    char gateway4[64];
+    char gateway6[64];
+    enum dataplane_exception exception;
+    uint16_t queues; /* 0: as io.h says */
+};
+
 /* A candidate seen from outside a 1:1 NAT. */
 struct dataplane_announce {
     char local[64];  /* our address behind the NAT */
@@ -26,8 +43,10 @@ struct dataplane_announce {
 };
 
 struct dataplane_media {
-    char devices[DATAPLANE_CONF_DEVICES][128]; /* veth, af_xdp:IFACE, udp[:ADDR], auto */
+    char devices[DATAPLANE_CONF_DEVICES][256]; /* io/io.h lists the kinds */
     uint32_t n_devices;
+    struct dataplane_options options[DATAPLANE_CONF_DEVICES];
+    uint32_t n_options;
     uint16_t port; /* one UDP port for all peers of a device */
     struct dataplane_announce announce[DATAPLANE_CONF_ANNOUNCE];
     uint32_t n_announce;

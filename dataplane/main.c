@@ -81,7 +81,29 @@ static int map_worker(const struct dataplane_conf *from, struct worker_conf *to)
     return 0;
 }
 
-static void map_io(const struct dataplane_conf *from, const char *xdp, struct io_conf *to)
+static void map_options(const struct dataplane_media *from,
+                        struct io_options to[DATAPLANE_CONF_DEVICES])
+{
+    static const enum io_exception exception[] = {
+        [DATAPLANE_EXCEPTION_AUTO] = IO_EXCEPTION_AUTO,
+        [DATAPLANE_EXCEPTION_NONE] = IO_EXCEPTION_NONE,
+        [DATAPLANE_EXCEPTION_TAP] = IO_EXCEPTION_TAP};
+
+    for (uint32_t i = 0; i < from->n_options; i++) {
+        const struct dataplane_options *o = &from->options[i];
+
+        to[i] = (struct io_options){.device = o->device,
+                                    .ipv4 = o->ipv4,
+                                    .ipv6 = o->ipv6,
+                                    .gateway4 = o->gateway4,
+                                    .gateway6 = o->gateway6,
+                                    .exception = exception[o->exception],
+                                    .n_queues = o->queues};
+    }
+}
+
+static void map_io(const struct dataplane_conf *from, const char *xdp,
+                   const struct io_options *options, struct io_conf *to)
 {
     static const enum io_hugepages huge[] = {[DATAPLANE_HUGE_AUTO] = IO_HUGEPAGES_AUTO,
                                              [DATAPLANE_HUGE_ON] = IO_HUGEPAGES_ALWAYS,
@@ -89,6 +111,8 @@ static void map_io(const struct dataplane_conf *from, const char *xdp, struct io
 
     *to = (struct io_conf){
         .n_devices = from->media.n_devices,
+        .options = options,
+        .n_options = from->media.n_options,
         .media_port = from->media.port,
         .n_lanes = from->lanes.count,
         .n_mbufs = from->memory.packets,
@@ -121,6 +145,7 @@ static int run(const struct dataplane_conf *conf)
     char xdp[PATH_MAX];
     char err[512] = "";
     struct worker_conf worker_conf;
+    struct io_options options[DATAPLANE_CONF_DEVICES];
     struct io_conf io_conf;
     struct worker *worker = NULL;
     struct io *io = NULL;
@@ -131,7 +156,8 @@ static int run(const struct dataplane_conf *conf)
         return EXIT_BAD_CONF;
     }
     xdp_path(xdp, sizeof(xdp));
-    map_io(conf, xdp, &io_conf);
+    map_options(&conf->media, options);
+    map_io(conf, xdp, options, &io_conf);
     e = io_create(&io, &io_conf, err, sizeof(err));
     if (e == 0) {
         (void)fprintf(stderr, "%s\n", io_choice(io));

@@ -16,7 +16,10 @@ typedef json_t *list_fn(const struct admin *admin);
 
 void admin_read_lanes(const struct media *media, struct admin_lanes *out)
 {
-    out->info = media_info(media);
+    struct media_status status;
+
+    media_status(media, &status);
+    out->info = status.attached ? media_info(media) : NULL;
     out->n = out->info != NULL ? out->info->n_lanes : 0;
     for (uint32_t i = 0; i < out->n; i++) {
         out->lanes[i].ok = media_lane_counts(media, i, &out->lanes[i].counts) == 0;

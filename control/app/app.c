@@ -60,7 +60,9 @@ static void on_media(void *user, bool attached)
 {
     struct app *app = user;
 
-    if (!attached) {
+    if (attached) {
+        meeting_restore(app->meeting);
+    } else {
         meeting_on_media_lost(app->meeting);
     }
 }

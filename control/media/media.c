@@ -8,7 +8,7 @@
 /* The common part of all that commands: 0 if a command for an open object may be pushed. */
 static int check_object(const struct media *media, enum media_kind kind, uint64_t handle)
 {
-    if (media->link != LINK_ATTACHED) {
+    if (!media->alive) {
         return -ENOTCONN;
     }
     if (media_slots_find(&media->slots[kind], handle, SLOT_OPEN) == NULL) {
@@ -20,7 +20,7 @@ static int check_object(const struct media *media, enum media_kind kind, uint64_
 /* Takes a slot for a new object. */
 static int open_slot(struct media *media, enum media_kind kind, uint64_t *handle)
 {
-    if (media->link != LINK_ATTACHED) {
+    if (!media->alive) {
         return -ENOTCONN;
     }
     if (!media_cmds_room(&media->cmds, false)) {
@@ -194,6 +194,125 @@ int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_d
     return err;
 }
 
+static int put_blob(struct vault_blob *blob, const void *data, size_t len)
+{
+    if (len > sizeof(blob->data)) {
+        return -EMSGSIZE;
+    }
+    memset(blob, 0, sizeof(*blob));
+    memcpy(blob->data, data, len);
+    blob->len = (uint32_t)len;
+    return 0;
+}
+
+/* Rewrites the record 'rec' with another blob. */
+#define SET_BLOB(name, rec, data, len)                                                     \
+    do {                                                                                   \
+        struct vault_##name##_conf conf_ = {.handle = HANDLE_NONE};                        \
+                                                                                           \
+        err = vault_##name##_read((rec), &conf_);                                          \
+        if (err == 0) {                                                                    \
+            err = put_blob(&conf_.blob, (data), (len));                                    \
+        }                                                                                  \
+        if (err == 0) {                                                                    \
+            vault_##name##_write((rec), &conf_);                                           \
+        }                                                                                  \
+        explicit_bzero(&conf_, sizeof(conf_));                                             \
+    } while (0)
+
+static int write_blob(struct media *media, enum media_kind kind, uint64_t handle,
+                      const void *data, size_t len)
+{
+    uint32_t i = handle_index(handle);
+    int err = -EINVAL;
+
+    switch (kind) {
+    case MEDIA_PEER:
+        SET_BLOB(peer, &media->map.vault.peers[i], data, len);
+        break;
+    case MEDIA_STREAM:
+        SET_BLOB(stream, &media->map.vault.streams[i], data, len);
+        break;
+    case MEDIA_SUB:
+        SET_BLOB(sub, &media->map.vault.subs[i], data, len);
+        break;
+    case N_MEDIA_KINDS:
+        break;
+    }
+    return err;
+}
+
+static int check_open(const struct media *media, enum media_kind kind, uint64_t handle)
+{
+    if (!media->alive) {
+        return -ENOTCONN;
+    }
+    return media_slots_find(&media->slots[kind], handle, SLOT_OPEN) != NULL ? 0 : -ESTALE;
+}
+
+int media_set_blob(struct media *media, enum media_kind kind, uint64_t handle,
+                   const void *data, size_t len)
+{
+    int err = check_open(media, kind, handle);
+
+    return err == 0 ? write_blob(media, kind, handle, data, len) : err;
+}
+
+void media_recover_disown(struct media *media, enum media_kind kind, uint64_t handle)
+{
+    (void)write_blob(media, kind, handle, "", 0);
+}
+
+int media_peer_conf(const struct media *media, uint64_t peer, struct vault_peer_conf *out)
+{
+    int err = check_open(media, MEDIA_PEER, peer);
+
+    return err == 0 ? vault_peer_read(&media->map.vault.peers[handle_index(peer)], out)
+                    : err;
+}
+
+int media_stream_conf(const struct media *media, uint64_t stream,
+                      struct vault_stream_conf *out)
+{
+    int err = check_open(media, MEDIA_STREAM, stream);
+
+    return err == 0
+               ? vault_stream_read(&media->map.vault.streams[handle_index(stream)], out)
+               : err;
+}
+
+int media_sub_conf(const struct media *media, uint64_t sub, struct vault_sub_conf *out)
+{
+    int err = check_open(media, MEDIA_SUB, sub);
+
+    return err == 0 ? vault_sub_read(&media->map.vault.subs[handle_index(sub)], out) : err;
+}
+
+int media_check(struct media *media, enum media_kind kind, uint64_t handle,
+                media_done *done, void *arg)
+{
+    static const enum abi_op ops[N_MEDIA_KINDS] = {
+        [MEDIA_PEER] = ABI_OP_PEER_OPEN,
+        [MEDIA_STREAM] = ABI_OP_STREAM_OPEN,
+        [MEDIA_SUB] = ABI_OP_SUB_OPEN,
+    };
+    int err = check_object(media, kind, handle);
+    uint32_t lane;
+
+    if (err == 0) {
+        lane = media_lanes_of(media, kind, handle);
+        media->counts.commands++;
+        media_cmds_push_again(&media->cmds, media_rings_of(media, lane), lane, ops[kind],
+                              handle, done, arg);
+    }
+    return err;
+}
+
+uint32_t media_slots_of(const struct media *media, enum media_kind kind)
+{
+    return media->alive ? media->slots[kind].n : 0;
+}
+
 int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done, void *arg)
 {
     int err = check_object(media, MEDIA_STREAM, stream);
@@ -214,7 +333,7 @@ int media_close(struct media *media, enum media_kind kind, uint64_t handle,
     };
     struct media_slot *slot;
 
-    if (media->link != LINK_ATTACHED) {
+    if (!media->alive) {
         return -ENOTCONN;
     }
     slot = media_slots_find(&media->slots[kind], handle, SLOT_OPEN);
@@ -223,13 +342,14 @@ int media_close(struct media *media, enum media_kind kind, uint64_t handle,
     }
     /* One closing an object: the reserve of the command table always has room for it. */
     slot->state = SLOT_CLOSING;
+    media_recover_disown(media, kind, handle);
     media_push(media, ops[kind], handle, done, arg);
     return 0;
 }
 
 int media_ping(struct media *media, uint32_t lane, media_done *done, void *arg)
 {
-    if (media->link != LINK_ATTACHED) {
+    if (!media->alive) {
         return -ENOTCONN;
     }
     if (lane >= media->map.info.n_lanes) {
@@ -239,8 +359,8 @@ int media_ping(struct media *media, uint32_t lane, media_done *done, void *arg)
         return -EAGAIN;
     }
     media->counts.commands++;
-    media_cmds_push(&media->cmds, &media->map.rings[lane], lane, ABI_OP_PING, HANDLE_NONE,
-                    0, done, arg);
+    media_cmds_push(&media->cmds, media_rings_of(media, lane), lane, ABI_OP_PING,
+                    HANDLE_NONE, 0, done, arg);
     return 0;
 }
 
@@ -292,7 +412,7 @@ void media_counts(const struct media *media, struct media_counts *out)
 
 const struct abi_shm *media_info(const struct media *media)
 {
-    return media->link == LINK_ATTACHED ? &media->map.info : NULL;
+    return media->alive ? &media->map.info : NULL;
 }
 
 int media_lane_counts(const struct media *media, uint32_t lane, struct abi_lane_counts *out)
@@ -354,8 +474,7 @@ uint64_t media_handle_at(const struct media *media, enum media_kind kind, uint32
 {
     const struct media_slots *slots = &media->slots[kind];
 
-    if (media->link != LINK_ATTACHED || index >= slots->n ||
-        slots->slot[index].state != SLOT_OPEN) {
+    if (!media->alive || index >= slots->n || slots->slot[index].state != SLOT_OPEN) {
         return HANDLE_NONE;
     }
     return handle_make(index, slots->slot[index].gen);

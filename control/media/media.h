@@ -2,14 +2,19 @@
  * records and commands, and gives out what comes back: answers, events, STUN and DTLS
  * datagrams, counters.
  *
- * Handles name objects of one attachment; after the dataplane went away they are stale for
- * ever. Every accepted call with a callback calls it exactly once, later: with the
- * dataplane's answer, or with -ECONNRESET when the dataplane goes away first.
+ * When the dataplane dies, its successor is given the vault and rebuilds every object from
+ * it: handles stay good, what was commanded meanwhile is done then. Only if none comes
+ * within MEDIA_PATIENCE_MS, or it cannot take the vault, is everything lost: handles are
+ * then stale for ever. Every accepted call with a callback calls it exactly once, later:
+ * with the dataplane's answer, or with -ECONNRESET when all is lost first.
  *
- * All functions that command return -ENOTCONN while nothing is attached, -ESTALE for a
- * handle that does not name an open object, and -EAGAIN if too many commands wait. A call
- * that fails has changed nothing and calls nothing back. Callbacks may call everything here
- * but media_destroy().
+ * What an earlier control has left in the vault is adopted when it is attached: see
+ * media_handle_at() and media_check(). A record without a blob is nobody's and is closed.
+ *
+ * All functions that command return -ENOTCONN while there is no dataplane's state, -ESTALE
+ * for a handle that does not name an open object, and -EAGAIN if too many commands wait. A
+ * call that fails has changed nothing and calls nothing back. Callbacks may call everything
+ * here but media_destroy().
  *
  * Thread: the loop's. */
 #ifndef KCS_MEDIA_MEDIA_H
@@ -30,20 +35,24 @@ enum {
     MEDIA_MAX_OBJECTS = 1 << 22, /* of a kind; a dataplane that claims more is refused */
     MEDIA_MAX_COMMANDS = 8192,   /* that may wait for their answers, closings apart */
     MEDIA_GREETING_MS = 2000,    /* for the dataplane's welcome */
+    MEDIA_PATIENCE_MS = 10000,   /* for a dataplane to return and take the vault */
     MEDIA_RETRY_MIN_MS = 20,     /* between attempts to attach */
     MEDIA_RETRY_MAX_MS = 1000
 };
 
 struct media_conf {
-    struct loop *loop;  /* borrowed */
-    const char *socket; /* path, copied */
+    struct loop *loop;    /* borrowed */
+    const char *socket;   /* path, copied */
+    uint32_t patience_ms; /* for a dataplane to return; 0: MEDIA_PATIENCE_MS */
 };
 
 /* News. Each may be NULL. */
 struct media_ops {
+    /* A dataplane is there; the vault may hold what an earlier control has left. Not
+     * called when one returns with our own vault: then nothing has changed. */
     void (*on_attached)(void *user);
-    void (*on_detached)(
-        void *user); /* all handles are stale; it attaches again by itself */
+    /* All is lost: handles are stale. It attaches again by itself. */
+    void (*on_detached)(void *user);
     void (*on_datagram)(void *user, const struct abi_datagram *datagram); /* borrowed */
     void (*on_consent_lost)(void *user, uint64_t peer);
     void (*on_stream_bound)(void *user, uint64_t stream, uint32_t ssrc);
@@ -59,6 +68,8 @@ struct media_status {
 /* What this side has seen; rises only. */
 struct media_counts {
     uint64_t attaches;
+    uint64_t resumes; /* of them: with our own vault */
+    uint64_t adopted; /* objects of an earlier control */
     uint64_t commands;
     uint64_t sent, send_full;   /* datagrams out; and not, because the ring was full */
     uint64_t datagrams, events; /* in */
@@ -87,7 +98,7 @@ void media_status(const struct media *media, struct media_status *out);
 void media_counts(const struct media *media, struct media_counts *out);
 
 /* The header of the contract, checked and copied when it was attached: devices and their
- * addresses, capacities, names of the counters. NULL if not attached. Borrowed until the
+ * addresses, capacities, names of the counters. NULL if all is lost. Borrowed until the
  * dataplane goes away. */
 const struct abi_shm *media_info(const struct media *media);
 
@@ -120,6 +131,26 @@ int media_peer_move(struct media *media, uint64_t peer, uint32_t lane, media_don
 
 /* The lane that a peer is on, or moves to. -ESTALE. */
 int media_peer_lane(const struct media *media, uint64_t peer, uint32_t *lane);
+
+/* Stores what this control wants its successor to know of an object; replaces what was
+ * there. Commands nothing. -EMSGSIZE beyond VAULT_BLOB_MAX. */
+int media_set_blob(struct media *media, enum media_kind kind, uint64_t handle,
+                   const void *data, size_t len);
+
+/* Copies the record of an open object (handle as in media_handle_at). Returns 0, -ENOTCONN,
+ * -ESTALE. A peer's holds keys: wipe it. */
+int media_peer_conf(const struct media *media, uint64_t peer, struct vault_peer_conf *out);
+int media_stream_conf(const struct media *media, uint64_t stream,
+                      struct vault_stream_conf *out);
+int media_sub_conf(const struct media *media, uint64_t sub, struct vault_sub_conf *out);
+
+/* Asks whether the dataplane has an adopted object, and has it read its record again. If
+ * the answer is an error the object is gone and its handle stale when 'done' is called. */
+int media_check(struct media *media, enum media_kind kind, uint64_t handle,
+                media_done *done, void *arg);
+
+/* How many slots there are of a kind, for iterations with media_handle_at(). */
+uint32_t media_slots_of(const struct media *media, enum media_kind kind);
 
 /* Asks the stream's publisher for a key frame. */
 int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done,

@@ -11,6 +11,7 @@
 struct media_cmd {
     uint64_t handle;
     uint32_t op;  /* enum abi_op; 0: this entry is free */
+    uint32_t say; /* what the lane is told: an OPEN that may have been done is an UPDATE */
     uint32_t tag; /* of its present use; half of the cookie */
     uint32_t next;
     uint32_t lane;
@@ -46,10 +47,24 @@ void media_cmds_fini(struct media_cmds *cmds);
 /* True if one more command is accepted. */
 bool media_cmds_room(const struct media_cmds *cmds, bool closing);
 
-/* Sends a command, or queues it; there must be room. Wakes the lane if it sleeps. */
+/* Sends a command, or queues it; there must be room. Wakes the lane if it sleeps.
+ *
+ * rings  of the lane; NULL: there are none now */
 void media_cmds_push(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane,
                      enum abi_op op, uint64_t handle, uint32_t op_arg, media_done *done,
                      void *arg);
+
+/* The same for an OPEN whose object the dataplane has made from the vault by itself. */
+void media_cmds_push_again(struct media_cmds *cmds, struct media_rings *rings,
+                           uint32_t lane, enum abi_op op, uint64_t handle, media_done *done,
+                           void *arg);
+
+/* Puts everything back into the queues, in the order in which it was commanded: the rings
+ * and what was in them are gone, and each record of the vault has been acted on. 'lane' is
+ * asked about each in turn, as its object may be on another lane now. Returns 0 or -ENOMEM
+ * (nothing has changed). */
+int media_cmds_rewind(struct media_cmds *cmds,
+                      uint32_t (*lane)(void *arg, const struct media_cmd *cmd), void *arg);
 
 /* Moves what waits for lane 'lane' into its ring as far as it fits. */
 void media_cmds_flush(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane);

@@ -141,6 +141,15 @@ void media_lanes_opened(struct media *media, enum media_kind kind, uint64_t hand
     }
 }
 
+/* Notes where the dataplane has put a peer. It is where no packet has come from yet. */
+static void find_peer(struct media *media, uint32_t i)
+{
+    struct media_slot *slot = &media->slots[MEDIA_PEER].slot[i];
+
+    slot->lane = (uint32_t)(media->map.vault.peers[i].live.lane % media->map.info.n_lanes);
+    slot->arrival = MEDIA_NO_LANE;
+}
+
 void media_lanes_adopted(struct media *media, enum media_kind kind, uint64_t handle)
 {
     const struct vault *vault = &media->map.vault;
@@ -162,12 +171,30 @@ void media_lanes_adopted(struct media *media, enum media_kind kind, uint64_t han
     }
     slot->peer = peer;
     if (peer < peers->n) {
-        peers->slot[peer].lane = (uint32_t)vault->peers[peer].live.lane;
-        peers->slot[peer].arrival = MEDIA_NO_LANE;
+        find_peer(media, peer);
     }
 }
 
-void media_lanes_sent(struct media *media, enum abi_op op, uint64_t handle)
+void media_lanes_count(struct media *media)
+{
+    const struct media_slots *peers = &media->slots[MEDIA_PEER];
+    const struct media_slots *subs = &media->slots[MEDIA_SUB];
+
+    memset(media->load, 0, sizeof(media->load));
+    for (uint32_t i = 0; i < peers->n; i++) {
+        if (peers->slot[i].state != SLOT_FREE) {
+            media->load[peers->slot[i].lane].n_peers++;
+        }
+    }
+    for (uint32_t i = 0; i < subs->n; i++) {
+        if (subs->slot[i].state != SLOT_FREE && subs->slot[i].peer < peers->n) {
+            media->load[peers->slot[subs->slot[i].peer].lane].n_subs++;
+        }
+    }
+}
+
+/* Notes what has to wait for this command's answer. */
+static void note_due(struct media *media, uint32_t op, uint64_t handle)
 {
     uint32_t lane = media_lanes_of(media, kind_of(op), handle);
     struct media_slot *stream;
@@ -179,9 +206,6 @@ void media_lanes_sent(struct media *media, enum abi_op op, uint64_t handle)
             stream->waiting = true;
         }
         break;
-    case ABI_OP_SUB_OPEN:
-        media->load[lane].n_subs++;
-        break;
     case ABI_OP_SUB_CLOSE:
         stream = stream_of(media, handle);
         if (stream != NULL && stream_lane(media, stream) != lane) {
@@ -192,6 +216,53 @@ void media_lanes_sent(struct media *media, enum abi_op op, uint64_t handle)
     default:
         break;
     }
+}
+
+void media_lanes_sent(struct media *media, enum abi_op op, uint64_t handle)
+{
+    note_due(media, op, handle);
+    if (op == ABI_OP_SUB_OPEN) {
+        media->load[media_lanes_of(media, MEDIA_SUB, handle)].n_subs++;
+    }
+}
+
+/* The lane that a command goes to again. Asked in the order in which they were commanded,
+ * so that what stands behind a move goes where it leads. */
+static uint32_t lane_again(void *arg, const struct media_cmd *cmd)
+{
+    struct media *media = arg;
+    struct media_slot *peer = peer_of(media, kind_of(cmd->op), cmd->handle);
+    uint32_t lane = peer != NULL ? peer->lane : cmd->lane % media->map.info.n_lanes;
+
+    if (cmd->op != ABI_OP_PEER_MOVE) {
+        note_due(media, cmd->op, cmd->handle);
+    } else if (peer != NULL && cmd->op_arg < media->map.info.n_lanes) {
+        peer->lane = cmd->op_arg;
+        peer->waiting = peer->lane != lane;
+    }
+    return lane;
+}
+
+int media_lanes_resume(struct media *media)
+{
+    int err;
+
+    for (int kind = 0; kind < N_MEDIA_KINDS; kind++) {
+        for (uint32_t i = 0; i < media->slots[kind].n; i++) {
+            struct media_slot *slot = &media->slots[kind].slot[i];
+
+            slot->waiting = false;
+            slot->n_due = 0;
+            if (kind == MEDIA_PEER && slot->state != SLOT_FREE) {
+                find_peer(media, i);
+            }
+        }
+    }
+    err = media_cmds_rewind(&media->cmds, lane_again, media);
+    if (err == 0) {
+        media_lanes_count(media);
+    }
+    return err;
 }
 
 static void sub_n(uint32_t *n)
@@ -260,15 +331,14 @@ void media_push(struct media *media, enum abi_op op, uint64_t handle, media_done
 
     media->counts.commands++;
     media_lanes_sent(media, op, handle);
-    media_cmds_push(&media->cmds, &media->map.rings[lane], lane, op, handle, 0, done, arg);
+    media_cmds_push(&media->cmds, media_rings_of(media, lane), lane, op, handle, 0, done,
+                    arg);
 }
 
 int media_peer_lane(const struct media *media, uint64_t peer, uint32_t *lane)
 {
     const struct media_slot *slot =
-        media->link == LINK_ATTACHED
-            ? media_slots_find(&media->slots[MEDIA_PEER], peer, SLOT_OPEN)
-            : NULL;
+        media->alive ? media_slots_find(&media->slots[MEDIA_PEER], peer, SLOT_OPEN) : NULL;
 
     if (slot == NULL) {
         return -ESTALE;
@@ -295,7 +365,7 @@ int media_peer_move(struct media *media, uint64_t peer, uint32_t lane, media_don
     struct media_slot *slot;
     uint32_t from, n_subs;
 
-    if (media->link != LINK_ATTACHED) {
+    if (!media->alive) {
         return -ENOTCONN;
     }
     slot = media_slots_find(&media->slots[MEDIA_PEER], peer, SLOT_OPEN);
@@ -321,7 +391,7 @@ int media_peer_move(struct media *media, uint64_t peer, uint32_t lane, media_don
         n_subs < media->load[from].n_subs ? n_subs : media->load[from].n_subs;
     media->load[lane].n_subs += n_subs;
     media->counts.commands++;
-    media_cmds_push(&media->cmds, &media->map.rings[from], from, ABI_OP_PEER_MOVE, peer,
+    media_cmds_push(&media->cmds, media_rings_of(media, from), from, ABI_OP_PEER_MOVE, peer,
                     lane, done, arg);
     return 0;
 }

@@ -215,24 +215,35 @@ int media_map_open(struct media_map *map, const struct abi_welcome *welcome, con
     return err;
 }
 
-void media_map_close(struct media_map *map)
+void media_map_close_rings(struct media_map *map)
 {
     if (map->shm != NULL) {
         (void)munmap(map->shm, map->shm_len);
     }
+    map->shm = NULL;
+    if (map->doorbell >= 0) {
+        (void)close(map->doorbell);
+    }
+    map->doorbell = -1;
+    for (size_t i = 0; i < ABI_MAX_LANES; i++) {
+        if (map->rings[i].doorbell >= 0) {
+            (void)close(map->rings[i].doorbell);
+        }
+        map->rings[i] = (struct media_rings){.doorbell = -1};
+    }
+    map->peer_stats = NULL;
+    map->stream_stats = NULL;
+    map->sub_stats = NULL;
+}
+
+void media_map_close(struct media_map *map)
+{
+    media_map_close_rings(map);
     if (map->vault_mem != NULL) {
         (void)munmap(map->vault_mem, map->vault_len);
     }
     if (map->vault_fd >= 0) {
         (void)close(map->vault_fd);
-    }
-    if (map->doorbell >= 0) {
-        (void)close(map->doorbell);
-    }
-    for (size_t i = 0; i < ABI_MAX_LANES; i++) {
-        if (map->rings[i].doorbell >= 0) {
-            (void)close(map->rings[i].doorbell);
-        }
     }
     map_empty(map);
 }

@@ -27,9 +27,13 @@ struct media {
     struct loop_watch *sock_watch, *bell_watch;
     struct loop_timer *timer; /* of the next attempt, or of the greeting's end */
     uint64_t retry_ms;
+    uint32_t patience_ms;
     struct media_status status;
     struct media_counts counts;
-    struct media_map map; /* valid when attached, as are the next two */
+    bool alive; /* the next three are valid: attached, or waiting for a successor */
+    uint64_t patience_us; /* until when we wait for one */
+    int pidfd;            /* of the dataplane that we are or were attached to; -1 unknown */
+    struct media_map map; /* while waiting: the vault and 'info' alone */
     struct media_slots slots[N_MEDIA_KINDS];
     struct media_cmds cmds;
     struct media_load load[ABI_MAX_LANES];
@@ -51,6 +55,13 @@ void media_lanes_opened(struct media *media, enum media_kind kind, uint64_t hand
 /* The same for one that an earlier control has left: it is where the vault says. */
 void media_lanes_adopted(struct media *media, enum media_kind kind, uint64_t handle);
 
+/* Counts the load anew, when all are adopted. */
+void media_lanes_count(struct media *media);
+
+/* Goes on with another dataplane: it has put peers where the vault says. Commands go back
+ * into the queues, now of those lanes. Returns 0 or -ENOMEM. */
+int media_lanes_resume(struct media *media);
+
 /* The lane that commands for an object go to. */
 uint32_t media_lanes_of(const struct media *media, enum media_kind kind, uint64_t handle);
 
@@ -58,14 +69,35 @@ uint32_t media_lanes_of(const struct media *media, enum media_kind kind, uint64_
 void media_lanes_sent(struct media *media, enum abi_op op, uint64_t handle);
 void media_lanes_answered(struct media *media, const struct media_cmd *cmd, int status);
 
-/* Sends a command to the lane of its object; there must be room. */
+/* Sends a command to the lane of its object, or keeps it while there is none; there must be
+ * room. */
 void media_push(struct media *media, enum abi_op op, uint64_t handle, media_done *done,
                 void *arg);
 
-/* media_pump.c: prepares and ends what an attachment needs; reads all rings. */
-int media_pump_init(struct media *media);
-void media_pump_fini(struct media *media);
+/* media_pump.c: reads all rings. */
 void media_pump(struct media *media);
+void media_pump_events(struct media *media); /* answers and news alone */
+
+/* media_recover.c: what an attachment needs is made from the vault, is kept while the
+ * dataplane is away, goes on with its successor, ends. */
+int media_recover_init(struct media *media);
+void media_recover_close_leftovers(struct media *media); /* with the rings, once */
+void media_recover_suspend(struct media *media);
+void media_recover_resume(struct media *media);
+void media_recover_fini(struct media *media);
+
+/* All is lost for our owner: should the vault still be found by somebody, it is nobody's.
+ */
+void media_recover_abandon(struct media *media);
+
+/* Takes the blob out of an object's record: whoever finds it closes it. */
+void media_recover_disown(struct media *media, enum media_kind kind, uint64_t handle);
+
+/* The rings of a lane, NULL while there are none. */
+static inline struct media_rings *media_rings_of(struct media *media, uint32_t lane)
+{
+    return media->link == LINK_ATTACHED ? &media->map.rings[lane] : NULL;
+}
 
 /* Forgets the object: its record is wiped, its slot free. */
 void media_release(struct media *media, enum media_kind kind, uint64_t handle);

@@ -193,6 +193,13 @@ static bool rings_empty(const struct media *media)
     return true;
 }
 
+void media_pump_events(struct media *media)
+{
+    for (uint32_t i = 0; i < media->map.info.n_lanes; i++) {
+        pump_events(media, i);
+    }
+}
+
 void media_pump(struct media *media)
 {
     set_sleeping(media, 0);
@@ -209,103 +216,4 @@ void media_pump(struct media *media)
         /* More has come: others of the loop first, then here again. */
         (void)eventfd_write(media->map.doorbell, 1);
     }
-}
-
-/* The handle in a record, HANDLE_NONE if it is free. */
-#define RECORD_HANDLE(rec)                                                                 \
-    (atomic_load_explicit(&(rec)->commit, memory_order_acquire) == 0                       \
-         ? HANDLE_NONE                                                                     \
-         : (rec)->conf[(rec)->commit & 1].handle)
-
-static uint64_t record_handle(struct vault *vault, enum media_kind kind, size_t i)
-{
-    switch (kind) {
-    case MEDIA_PEER:
-        return RECORD_HANDLE(&vault->peers[i]);
-    case MEDIA_STREAM:
-        return RECORD_HANDLE(&vault->streams[i]);
-    case MEDIA_SUB:
-        return RECORD_HANDLE(&vault->subs[i]);
-    case N_MEDIA_KINDS:
-        break;
-    }
-    return HANDLE_NONE;
-}
-
-static void close_leftover(struct media *media, enum media_kind kind, enum abi_op op,
-                           size_t i)
-{
-    uint64_t handle = record_handle(&media->map.vault, kind, i);
-
-    if (handle != HANDLE_NONE && handle_index(handle) == i &&
-        media_slots_adopt(&media->slots[kind], handle)) {
-        media_lanes_adopted(media, kind, handle);
-        media_push(media, op, handle, NULL, NULL);
-    }
-}
-
-/* Closes what an earlier control has left in the vault: nobody knows it any more. 'base'
- * and 'size' say where the records lie. */
-static void close_leftovers(struct media *media, enum media_kind kind, enum abi_op op,
-                            size_t base, size_t size)
-{
-    struct media_slots *slots = &media->slots[kind];
-    size_t from = 0, to = 0;
-
-    for (size_t i = 0; i < slots->n; i++) {
-        size_t at = base + i * size;
-
-        if (at >= to && !media_map_written(&media->map, at, &from, &to)) {
-            break;
-        }
-        if (at >= from) {
-            close_leftover(media, kind, op, i);
-        } else {
-            i = (from - base + size - 1) / size - 1; /* the next that begins in it */
-        }
-    }
-    media_slots_ready(slots);
-}
-
-int media_pump_init(struct media *media)
-{
-    const struct abi_shm *info = &media->map.info;
-    const struct vault_layout at =
-        vault_layout(info->n_peers, info->n_streams, info->n_subs);
-    int err = media_cmds_init(&media->cmds, info->n_peers + info->n_streams + info->n_subs);
-
-    if (err == 0) {
-        err = media_slots_reset(&media->slots[MEDIA_PEER], info->n_peers);
-    }
-    if (err == 0) {
-        err = media_slots_reset(&media->slots[MEDIA_STREAM], info->n_streams);
-    }
-    if (err == 0) {
-        err = media_slots_reset(&media->slots[MEDIA_SUB], info->n_subs);
-    }
-    if (err != 0) {
-        media_cmds_fini(&media->cmds);
-        return err;
-    }
-    media_lanes_init(media);
-    close_leftovers(media, MEDIA_SUB, ABI_OP_SUB_CLOSE, at.subs, sizeof(struct vault_sub));
-    close_leftovers(media, MEDIA_STREAM, ABI_OP_STREAM_CLOSE, at.streams,
-                    sizeof(struct vault_stream));
-    close_leftovers(media, MEDIA_PEER, ABI_OP_PEER_CLOSE, at.peers,
-                    sizeof(struct vault_peer));
-    return 0;
-}
-
-void media_pump_fini(struct media *media)
-{
-    struct media_cmd cmd;
-    uint32_t cursor = 0;
-
-    media_map_close(&media->map);
-    while (media_cmds_take_next(&media->cmds, &cursor, &cmd)) {
-        if (cmd.done != NULL) {
-            cmd.done(cmd.arg, -ECONNRESET);
-        }
-    }
-    media_cmds_fini(&media->cmds);
 }

@@ -50,7 +50,7 @@ static void slots_note_gen(struct media_slots *slots, uint32_t gen)
     }
 }
 
-bool media_slots_adopt(struct media_slots *slots, uint64_t handle)
+bool media_slots_adopt(struct media_slots *slots, uint64_t handle, bool open)
 {
     uint32_t i = handle_index(handle);
 
@@ -58,7 +58,7 @@ bool media_slots_adopt(struct media_slots *slots, uint64_t handle)
         return false;
     }
     slots->slot[i].gen = handle_gen(handle);
-    slots->slot[i].state = SLOT_CLOSING;
+    slots->slot[i].state = open ? SLOT_OPEN : SLOT_CLOSING;
     slots_note_gen(slots, handle_gen(handle));
     return true;
 }
@@ -67,6 +67,9 @@ void media_slots_ready(struct media_slots *slots)
 {
     for (uint32_t i = 0; i < slots->n; i++) {
         if (slots->slot[i].state == SLOT_FREE) {
+            /* above all lives that there ever were: a handle of the control before us may
+             * still be on somebody's lips */
+            slots->slot[i].gen = handle_next_gen(slots->max_gen);
             slots_append(slots, i);
         }
     }

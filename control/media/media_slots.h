@@ -45,9 +45,10 @@ void media_slots_fini(struct media_slots *slots);
 /* Takes the slot that is free for longest. Returns its handle, HANDLE_NONE if none is. */
 uint64_t media_slots_take(struct media_slots *slots);
 
-/* Marks the slot of 'handle', left by an earlier control, as closing; right after a reset,
- * in ascending order of index, and never twice. False if there is no such slot. */
-bool media_slots_adopt(struct media_slots *slots, uint64_t handle);
+/* Marks the slot of 'handle', left by an earlier control, as open or as closing; right
+ * after a reset, in ascending order of index, and never twice. False if there is no such
+ * slot. */
+bool media_slots_adopt(struct media_slots *slots, uint64_t handle, bool open);
 
 /* Puts free slots that were not adopted into the list; ends a reset. */
 void media_slots_ready(struct media_slots *slots);

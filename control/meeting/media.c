@@ -33,6 +33,18 @@ static struct room_producer *find_producer(const struct room *room, const char *
     return NULL;
 }
 
+/* Whether another producer of the transport has this MID: packets could not be told apart.
+ */
+static bool mid_taken(const struct transport *t, const char *mid)
+{
+    for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+        if (mid[0] != '\0' && strcmp(producer_params(rp->producer)->mid, mid) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_produced(void *arg, int status)
 {
     struct room_producer *rp = arg;
@@ -83,6 +95,16 @@ static int may_produce(const struct meeting *meeting, const struct participant *
     return 0;
 }
 
+/* Its tag: source and id. */
+static int save_producer(const struct room_producer *rp)
+{
+    uint8_t tag[1 + MEETING_OBJECT_ID] = {(uint8_t)rp->source};
+
+    memcpy(tag + 1, rp->id, MEETING_OBJECT_ID);
+    /* a dataplane that is gone takes the producer with it: nothing to save */
+    return producer_save(rp->producer, tag, sizeof(tag)) == -EMSGSIZE ? -EMSGSIZE : 0;
+}
+
 int meeting_produce(struct meeting *meeting, struct participant *p,
                     const char *transport_id, enum rtp_kind kind,
                     const struct rtp_params *params, enum meeting_source source,
@@ -95,6 +117,11 @@ int meeting_produce(struct meeting *meeting, struct participant *p,
 
     if (may_produce(meeting, p, t, kind, source, err) != 0) {
         return -1;
+    }
+    if (mid_taken(t, params->mid)) {
+        return meeting_fail(
+            err, "invalid",
+            "/rtp_parameters/mid: another producer of the transport has it");
     }
     rp = calloc(1, sizeof(*rp));
     if (rp == NULL) {
@@ -112,6 +139,11 @@ int meeting_produce(struct meeting *meeting, struct participant *p,
                                 "/rtp_parameters%s: %s", wrong.path, wrong.reason);
         }
         return meeting_fail_errno(err, e);
+    }
+    if (save_producer(rp) != 0) {
+        producer_close(rp->producer);
+        free(rp);
+        return meeting_fail(err, "invalid", "/rtp_parameters: too many codec parameters");
     }
     rp->done = done;
     rp->arg = arg;
@@ -230,6 +262,7 @@ static int consume(struct meeting *meeting, struct transport *t, struct room_pro
     (void)snprintf(mid, sizeof(mid), "%u", t->next_mid);
     t->next_mid++;
     t->next_ssrc += 2;
+    meeting_save(t); /* first: no successor may give them out again */
     return consumer_create(&rc->consumer, &conf, on_consumed, rc);
 }
 
@@ -266,6 +299,7 @@ int meeting_consume(struct meeting *meeting, struct participant *p,
         free(rc);
         return meeting_fail_errno(err, e);
     }
+    (void)consumer_save(rc->consumer, rc->id, MEETING_OBJECT_ID);
     rc->done = done;
     rc->arg = arg;
     rc->next = t->consumers;

@@ -23,6 +23,12 @@ struct room_entry {
     UT_hash_handle hh;
 };
 
+/* A participant by its resume token. */
+struct participant_entry {
+    struct participant *p;
+    UT_hash_handle hh;
+};
+
 int meeting_fail(struct meeting_error *err, const char *code, const char *format, ...)
 {
     va_list args;
@@ -82,6 +88,13 @@ void meeting_tell_fact(struct meeting *meeting, struct room *room,
                        const struct participant *except, struct meeting_event event)
 {
     event.seq = ++room->seq;
+    for (struct participant *p = room->participants; room->anchor == NULL && p != NULL;
+         p = p->next) {
+        room->anchor = p->transports;
+    }
+    if (room->anchor != NULL) {
+        meeting_save(room->anchor);
+    }
     meeting->ops.to_room(meeting->user, room, except, &event);
 }
 
@@ -98,12 +111,26 @@ int meeting_create(struct meeting **out, const struct meeting_conf *conf,
     m->user = user;
     (void)snprintf(m->id_prefix, sizeof(m->id_prefix), "%s", conf->id_prefix);
     m->conf.id_prefix = m->id_prefix;
+    m->conf.grace_ms = conf->grace_ms != 0 ? conf->grace_ms : MEETING_GRACE_MS;
     *out = m;
     return 0;
 }
 
+static void empty_room(void *arg, struct room *room)
+{
+    bool last = false;
+
+    while (!last) {
+        last = room->n_participants == 1; /* the room ends with it */
+        meeting_leave(arg, room->participants, "node stopping");
+    }
+}
+
 void meeting_destroy(struct meeting *meeting)
 {
+    if (meeting != NULL) { /* those who are away; the others have left with their clients */
+        meeting_each_room(meeting, empty_room, meeting);
+    }
     free(meeting);
 }
 
@@ -134,7 +161,12 @@ static void room_media_lost(void *arg, struct room *room)
     struct meeting *meeting = arg;
 
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        if (p->transports != NULL) {
+        if (p->transports == NULL) {
+            continue;
+        }
+        p->media_lost = true;
+        p->away_until_us = 0; /* if it is away, it need not come back to this */
+        if (p->client != NULL) {
             meeting->ops.media_lost(meeting->user, p);
         }
     }
@@ -157,7 +189,7 @@ static size_t make_key(char *key, const char *tenant, const char *id)
     return tenant_len + id_len;
 }
 
-static struct room *find_room(struct meeting *meeting, const char *tenant, const char *id)
+struct room *meeting_find_room(struct meeting *meeting, const char *tenant, const char *id)
 {
     char key[sizeof(((struct room_entry *)0)->key)];
     size_t len = make_key(key, tenant, id);
@@ -167,8 +199,8 @@ static struct room *find_room(struct meeting *meeting, const char *tenant, const
     return entry != NULL ? &entry->room : NULL;
 }
 
-static struct room *open_room(struct meeting *meeting, const char *tenant, const char *id,
-                              struct meeting_error *err)
+struct room *meeting_open_room(struct meeting *meeting, const char *tenant, const char *id,
+                               struct meeting_error *err)
 {
     struct room_entry *entry;
     size_t len;
@@ -199,7 +231,7 @@ static struct room *open_room(struct meeting *meeting, const char *tenant, const
     return &entry->room;
 }
 
-static void close_room_if_empty(struct meeting *meeting, struct room *room)
+void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
 {
     struct room_entry *entry = room->index;
 
@@ -225,9 +257,9 @@ static struct room *admit(struct meeting *meeting, const struct auth_identity *w
         (void)meeting_fail(err, "not_found", "there is no such meeting");
         return NULL;
     }
-    room = find_room(meeting, who->tenant, meeting_id);
+    room = meeting_find_room(meeting, who->tenant, meeting_id);
     if (room == NULL && bound) {
-        return open_room(meeting, who->tenant, meeting_id, err);
+        return meeting_open_room(meeting, who->tenant, meeting_id, err);
     }
     if (room == NULL) {
         (void)meeting_fail(err, "not_found", "there is no such meeting");
@@ -241,19 +273,49 @@ static struct room *admit(struct meeting *meeting, const struct auth_identity *w
     return room;
 }
 
+struct participant *meeting_add_participant(struct meeting *meeting, struct room *room,
+                                            const char *token)
+{
+    struct participant *p = calloc(1, sizeof(*p));
+    struct participant_entry *entry = calloc(1, sizeof(*entry));
+
+    if (p == NULL || entry == NULL) {
+        free(p);
+        free(entry);
+        return NULL;
+    }
+    (void)snprintf(p->resume_token, sizeof(p->resume_token), "%s", token);
+    entry->p = p;
+    HASH_ADD_KEYPTR(hh, meeting->tokens, p->resume_token, strlen(p->resume_token), entry);
+    if (entry->hh.tbl == NULL) {
+        free(entry);
+        free(p);
+        return NULL;
+    }
+    p->token_index = entry;
+    p->room = room;
+    p->next = room->participants;
+    room->participants = p;
+    room->n_participants++;
+    meeting->n_participants++;
+    return p;
+}
+
 struct participant *meeting_join(struct meeting *meeting, const struct auth_identity *who,
                                  const char *meeting_id, const char *name, void *client,
                                  struct meeting_error *err)
 {
     struct room *room = admit(meeting, who, meeting_id, err);
+    char token[MEETING_TOKEN + 1];
     struct participant *p;
 
     if (room == NULL) {
         return NULL;
     }
-    p = calloc(1, sizeof(*p));
+    entropy_id(token, MEETING_TOKEN);
+    p = meeting_add_participant(meeting, room, token);
     if (p == NULL) {
-        close_room_if_empty(meeting, room);
+        meeting_close_room_if_empty(meeting, room);
         (void)meeting_fail_errno(err, -ENOMEM);
         return NULL;
     }
@@ -263,13 +325,8 @@ struct participant *meeting_join(struct meeting *meeting, const struct auth_iden
                    name[0] != '\0'        ? name
                    : who->name[0] != '\0' ? who->name
                                           : "Guest");
-    p->room = room;
     p->client = client;
     p->joined_us = clock_wall_us();
-    p->next = room->participants;
-    room->participants = p;
-    room->n_participants++;
-    meeting->n_participants++;
     log_info("participant_joined", LOG_STR("meeting_id", room->id),
              LOG_STR("participant_id", p->id));
     meeting_tell_fact(meeting, room, p,
@@ -291,11 +348,89 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
     *at = p->next;
     room->n_participants--;
     meeting->n_participants--;
+    if (p->client == NULL && meeting->n_away > 0) {
+        meeting->n_away--;
+    }
+    HASH_DELETE(hh, meeting->tokens, (struct participant_entry *)p->token_index);
+    free(p->token_index);
     log_info("participant_left", LOG_STR("meeting_id", room->id),
              LOG_STR("participant_id", p->id), LOG_STR("reason", reason));
     meeting_tell_fact(
         meeting, room, p,
         (struct meeting_event){.kind = MEETING_LEFT, .who = p, .reason = reason});
     free(p);
-    close_room_if_empty(meeting, room);
+    meeting_close_room_if_empty(meeting, room);
+}
+
+/* ---- connections that break ---- */
+
+void meeting_detach(struct meeting *meeting, struct participant *p, const char *reason)
+{
+    if (p->media_lost) {
+        meeting_leave(meeting, p, reason);
+        return;
+    }
+    log_info("participant_away", LOG_STR("meeting_id", p->room->id),
+             LOG_STR("participant_id", p->id), LOG_STR("reason", reason));
+    p->client = NULL;
+    p->away_reason = reason;
+    p->away_until_us = clock_mono_us() + meeting->conf.grace_ms * UINT64_C(1000);
+    meeting->n_away++;
+}
+
+struct participant *meeting_resume(struct meeting *meeting, const struct auth_identity *who,
+                                   const char *meeting_id, const char *token, void *client,
+                                   void **old, struct meeting_error *err)
+{
+    struct participant_entry *entry;
+    struct participant *p;
+
+    HASH_FIND(hh, meeting->tokens, token, strlen(token), entry);
+    p = entry != NULL ? entry->p : NULL;
+    if (p == NULL || p->media_lost || strcmp(p->room->id, meeting_id) != 0 ||
+        strcmp(p->who.tenant, who->tenant) != 0 ||
+        strcmp(p->who.user_id, who->user_id) != 0) {
+        if (!meeting->seen_media) {
+            (void)meeting_fail_errno(err, -ENOTCONN);
+        } else {
+            (void)meeting_fail(err, "not_found", "there is nothing to resume");
+        }
+        return NULL;
+    }
+    *old = p->client;
+    if (p->client == NULL) {
+        meeting->n_away--;
+    }
+    p->client = client;
+    log_info("participant_resumed", LOG_STR("meeting_id", p->room->id),
+             LOG_STR("participant_id", p->id));
+    return p;
+}
+
+static void tick_room(struct meeting *meeting, struct room *room, uint64_t now_us)
+{
+    struct participant *next;
+    bool last = false;
+
+    for (struct participant *p = room->participants; p != NULL && !last; p = next) {
+        next = p->next;
+        if (p->client == NULL && p->away_until_us <= now_us) {
+            last = room->n_participants == 1; /* the room ends with it */
+            meeting_leave(meeting, p, p->away_reason);
+        }
+    }
+}
+
+void meeting_tick(struct meeting *meeting, uint64_t now_us)
+{
+    struct room_entry *entry;
+    struct room_entry *next;
+
+    if (meeting->n_away == 0) {
+        return;
+    }
+    HASH_ITER(hh, meeting->rooms, entry, next)
+    {
+        tick_room(meeting, &entry->room, now_us);
+    }
 }

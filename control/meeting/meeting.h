@@ -21,9 +21,12 @@
 #include "session/session.h"
 
 enum {
-    MEETING_ID_MAX = 64,    /* characters of a meeting's id */
-    MEETING_NAME_MAX = 128, /* bytes of a display name, UTF-8 */
-    MEETING_OBJECT_ID = 20  /* characters of ids given out here */
+    MEETING_ID_MAX = 64,              /* characters of a meeting's id */
+    MEETING_NAME_MAX = 128,           /* bytes of a display name, UTF-8 */
+    MEETING_OBJECT_ID = 20,           /* characters of ids given out here */
+    MEETING_TOKEN = 32,               /* characters of a resume token: 192 random bits */
+    MEETING_GRACE_MS = 15000,         /* that one whose connection broke is waited for */
+    MEETING_RESTORED_GRACE_MS = 30000 /* the same after a restart of this process */
 };
 
 struct meeting;
@@ -44,6 +47,7 @@ struct room {
     uint64_t seq; /* of the last lasting fact */
     struct auth_policy policy;
     struct participant *participants; /* list by 'next' */
+    struct transport *anchor;         /* whose record is kept at 'seq'; NULL: none yet */
     void *index;                      /* the service's */
 };
 
@@ -52,7 +56,12 @@ struct participant {
     struct auth_identity who;
     char name[MEETING_NAME_MAX + 1];
     struct room *room;
-    void *client; /* signaling's */
+    char resume_token[MEETING_TOKEN + 1];
+    void *client;            /* signaling's; NULL while the connection is lost */
+    uint64_t away_until_us;  /* monotonic: leaves then, if its client is NULL */
+    const char *away_reason; /* constant: why its client is lost */
+    bool media_lost;         /* nothing of its media is left: not worth waiting for */
+    void *token_index;       /* the service's */
     struct transport *transports;
     uint32_t n_producers, n_consumers, n_transports;
     uint64_t joined_us; /* wall clock */
@@ -135,13 +144,14 @@ struct meeting_conf {
     uint32_t max_participants; /* of a room */
     uint32_t max_producers;    /* of a participant */
     uint32_t max_consumers;
+    uint32_t grace_ms; /* that a broken connection is waited for; 0: MEETING_GRACE_MS */
     uint64_t epoch;
     const char *id_prefix; /* of the ids given out: the node's; copied, at most 4 */
 };
 
 int meeting_create(struct meeting **out, const struct meeting_conf *conf,
                    const struct meeting_ops *ops, void *user);
-/* Every participant must have left. NULL is a no-op. */
+/* Every participant that has a client must have left. NULL is a no-op. */
 void meeting_destroy(struct meeting *meeting);
 
 uint32_t meeting_n_rooms(const struct meeting *meeting);
@@ -169,6 +179,28 @@ struct participant *meeting_join(struct meeting *meeting, const struct auth_iden
 
 /* Leaves: everything of it ends, the others are told, 'p' is gone. */
 void meeting_leave(struct meeting *meeting, struct participant *p, const char *reason);
+
+/* The connection broke ('reason' is a constant): 'p' stays, unseen by the others, until its
+ * grace ends or it is resumed. One whose media was lost leaves at once. */
+void meeting_detach(struct meeting *meeting, struct participant *p, const char *reason);
+
+/* Gives a participant a new client: the same person, in this meeting, who knows its token.
+ * Nothing is told to the others.
+ *
+ * old  filled with the client that it had, NULL if none: signaling's to cut off
+ *
+ * Returns the participant or NULL with 'err': not_found, or media_unavailable as long as
+ * the dataplane was not seen, which knows who was here before a restart. */
+struct participant *meeting_resume(struct meeting *meeting, const struct auth_identity *who,
+                                   const char *meeting_id, const char *token, void *client,
+                                   void **old, struct meeting_error *err);
+
+/* Ends those whose grace is over. Call a few times a second. */
+void meeting_tick(struct meeting *meeting, uint64_t now_us);
+
+/* A dataplane is attached: rebuilds rooms, participants and all they have from what an
+ * earlier control has left in the vault, and closes what belongs to nobody. */
+void meeting_restore(struct meeting *meeting);
 
 /* ---- transports ---- */
 

@@ -1,11 +1,14 @@
 /* What the files of control/meeting share.
  *
  * meeting.c  rooms and participants      transport.c  transports
- * media.c    producers and consumers */
+ * media.c    producers and consumers
+ * record.c   a participant and its transport as bytes of the vault
+ * restore.c  all of it again, after this process was restarted */
 #ifndef MEETING_PRIV_H
 #define MEETING_PRIV_H
 
 #include "meeting/meeting.h"
+#include "sfu/abi/vault.h"
 
 struct meeting {
     struct meeting_conf conf;
@@ -15,6 +18,9 @@ struct meeting {
     uint32_t n_rooms;
     uint32_t n_participants;
     char id_prefix[5];
+    uint32_t n_away;                  /* participants without a client */
+    bool seen_media;                  /* what was left by an earlier control is known */
+    struct participant_entry *tokens; /* hash by resume token */
 };
 
 /* Fills 'err' and returns -1. */
@@ -30,6 +36,37 @@ void meeting_new_id(const struct meeting *meeting, char out[MEETING_OBJECT_ID + 
 /* Tells a lasting fact to the room: numbers it. */
 void meeting_tell_fact(struct meeting *meeting, struct room *room,
                        const struct participant *except, struct meeting_event event);
+
+/* Rooms and participants, as joining makes them, but untold. NULL without memory or room.
+ */
+struct room *meeting_find_room(struct meeting *meeting, const char *tenant, const char *id);
+struct room *meeting_open_room(struct meeting *meeting, const char *tenant, const char *id,
+                               struct meeting_error *err);
+void meeting_close_room_if_empty(struct meeting *meeting, struct room *room);
+struct participant *meeting_add_participant(struct meeting *meeting, struct room *room,
+                                            const char *token);
+
+/* A transport that hangs on 'p'; its session is set by the caller. NULL without memory. */
+struct transport *meeting_add_transport(struct meeting *meeting, struct participant *p);
+void meeting_drop_transport(struct transport *t); /* one without a session */
+extern const struct session_ops meeting_session_ops;
+
+/* record.c: stores what a successor of this process must know of a transport. Call after
+ * each change of what stands in it. */
+void meeting_save(const struct transport *t);
+
+/* What it has stored. The participant's 'who' lacks its name. */
+struct meeting_record {
+    struct participant person; /* id, who, name, resume_token, joined_us */
+    char room_id[MEETING_ID_MAX + 1];
+    uint64_t epoch, seq;
+    char transport_id[MEETING_OBJECT_ID + 1];
+    bool send;
+    uint32_t next_mid, next_ssrc;
+};
+
+/* Returns 0 or -EBADMSG. */
+int meeting_record_read(const struct vault_blob *blob, struct meeting_record *out);
 
 /* Finds among what the participant owns; NULL if there is no such. */
 struct transport *meeting_find_transport(const struct participant *p, const char *id);

@@ -49,7 +49,38 @@ static void on_state(void *user, enum session_state state, const char *reason)
     }
 }
 
-static const struct session_ops session_ops = {.on_ready = on_ready, .on_state = on_state};
+const struct session_ops meeting_session_ops = {.on_ready = on_ready, .on_state = on_state};
+
+struct transport *meeting_add_transport(struct meeting *meeting, struct participant *p)
+{
+    struct transport *t = calloc(1, sizeof(*t));
+
+    if (t == NULL) {
+        return NULL;
+    }
+    t->meeting = meeting;
+    t->owner = p;
+    t->next = p->transports;
+    p->transports = t;
+    p->n_transports++;
+    return t;
+}
+
+void meeting_drop_transport(struct transport *t)
+{
+    struct participant *p = t->owner;
+    struct transport **at = &p->transports;
+
+    while (*at != t) {
+        at = &(*at)->next;
+    }
+    *at = t->next;
+    p->n_transports--;
+    if (p->room->anchor == t) {
+        p->room->anchor = NULL;
+    }
+    free(t);
+}
 
 int meeting_transport_create(struct meeting *meeting, struct participant *p, bool send,
                              meeting_done *done, void *arg, struct meeting_error *err)
@@ -61,27 +92,23 @@ int meeting_transport_create(struct meeting *meeting, struct participant *p, boo
         return meeting_fail(err, "too_many", "at most %d transports a participant",
                             MAX_TRANSPORTS);
     }
-    t = calloc(1, sizeof(*t));
+    t = meeting_add_transport(meeting, p);
     if (t == NULL) {
         return meeting_fail_errno(err, -ENOMEM);
     }
-    e = session_create(&t->session, meeting->conf.sessions, &session_ops, t);
+    e = session_create(&t->session, meeting->conf.sessions, &meeting_session_ops, t);
     if (e != 0) {
-        free(t);
+        meeting_drop_transport(t);
         return meeting_fail_errno(err, e);
     }
     meeting_new_id(meeting, t->id);
-    t->meeting = meeting;
-    t->owner = p;
     t->send = send;
     t->done = done;
     t->arg = arg;
     entropy_fill(&t->next_ssrc, sizeof(t->next_ssrc));
     /* 0 names nobody; 1234 is mediasoup-client's probe; our feedback is sent as 1 */
     t->next_ssrc = (t->next_ssrc & 0x7fffffffu) | 0x10000u;
-    t->next = p->transports;
-    p->transports = t;
-    p->n_transports++;
+    meeting_save(t);
     return 0;
 }
 
@@ -104,8 +131,6 @@ int meeting_transport_connect(struct participant *p, const char *transport_id,
 
 void meeting_end_transport(struct meeting *meeting, struct transport *t)
 {
-    struct participant *p = t->owner;
-    struct transport **at = &p->transports;
     struct meeting_error gone;
 
     while (t->producers != NULL) {
@@ -114,15 +139,10 @@ void meeting_end_transport(struct meeting *meeting, struct transport *t)
     while (t->consumers != NULL) {
         meeting_end_consumer(meeting, t->consumers, "transport_closed");
     }
-    while (*at != t) {
-        at = &(*at)->next;
-    }
-    *at = t->next;
-    p->n_transports--;
     session_close(t->session);
     (void)meeting_fail(&gone, "gone", "it was closed meanwhile");
     meeting_answer(&t->done, t->arg, &gone, NULL);
-    free(t);
+    meeting_drop_transport(t);
 }
 
 int meeting_transport_close(struct meeting *meeting, struct participant *p,

@@ -30,6 +30,20 @@ int ice_lite_init(struct ice_lite *ice, const char *ufrag, const char *pwd)
     return 0;
 }
 
+int ice_lite_restore(struct ice_lite *ice, const struct path *paths, uint8_t n,
+                     int8_t selected)
+{
+    if (n > ICE_MAX_PATHS || selected >= n || selected < -1) {
+        return -EINVAL;
+    }
+    for (uint8_t i = 0; i < n; i++) {
+        ice->paths[i] = (struct ice_path){.path = paths[i]};
+    }
+    ice->n_paths = n;
+    ice->selected = selected;
+    return 0;
+}
+
 void ice_lite_fini(struct ice_lite *ice)
 {
     explicit_bzero(ice, sizeof(*ice));

@@ -69,6 +69,11 @@ struct ice_result {
  * Returns 0, or -EINVAL if one has a wrong length or a character that is no ice-char. */
 int ice_lite_init(struct ice_lite *ice, const char *ufrag, const char *pwd);
 
+/* Gives an agent that was just started what it knew in an earlier life: 'n' validated paths
+ * and which one is selected (-1 none). Returns 0, or -EINVAL if that cannot be. */
+int ice_lite_restore(struct ice_lite *ice, const struct path *paths, uint8_t n,
+                     int8_t selected);
+
 /* Wipes the password. */
 void ice_lite_fini(struct ice_lite *ice);
 

@@ -238,11 +238,14 @@ int ortc_parse_caps(const json_t *json, struct ortc_caps *out, struct rtp_error 
         return rtp_fail(err, -EINVAL, "not an object", "%s", "");
     }
     codecs = caps_array(json, "codecs", err);
-    exts = codecs != NULL ? caps_array(json, "headerExtensions", err) : NULL;
-    if (exts == NULL || parse_caps_codecs(codecs, out, err) != 0) {
+    if (codecs == NULL || parse_caps_codecs(codecs, out, err) != 0) {
         return -EINVAL;
     }
-    return parse_caps_exts(exts, out, err);
+    if (json_object_get(json, "headerExtensions") == NULL) {
+        return 0; /* a browser without any */
+    }
+    exts = caps_array(json, "headerExtensions", err);
+    return exts != NULL ? parse_caps_exts(exts, out, err) : -EINVAL;
 }
 
 bool ortc_can_consume(const struct ortc_producer *producer, const struct ortc_caps *caps)

@@ -305,6 +305,12 @@ static int parse_exts(const struct field *f, struct rtp_params *out)
             err = get_int(&each, "id", true, 1, RTP_EXT_ID_MAX, &id);
         }
         ext->id = (uint8_t)id;
+        if (err == 0 &&
+            json_is_true(json_object_get(json_array_get(array, i), "encrypt"))) {
+            /* RFC 6904 */
+            err = rtp_fail(f->err, -EINVAL, "unsupported: encrypted header extensions",
+                           "%s/encrypt", path);
+        }
         for (size_t j = 0; err == 0 && j < i; j++) {
             if (out->exts[j].id == ext->id || strcmp(out->exts[j].uri, ext->uri) == 0) {
                 err = rtp_fail(f->err, -EINVAL, "stands twice", "%s", path);

@@ -102,7 +102,9 @@ static bool shape_valid(const struct sio_packet *p)
     case SIO_EVENT:
     case SIO_BINARY_EVENT:
         return json_is_integer(first) ||
-               (json_is_string(first) && !reserved(json_string_value(first)));
+               (json_is_string(first) &&
+                strlen(json_string_value(first)) == json_string_length(first) &&
+                !reserved(json_string_value(first)));
     case SIO_ACK:
     case SIO_BINARY_ACK:
         return json_is_array(p->data) && p->has_id;
@@ -208,7 +210,8 @@ int sio_packet_parse(const char *text, size_t len, struct sio_packet *out)
         if (!depth_valid(text, end)) {
             return -EBADMSG;
         }
-        packet.data = json_loadb(text, (size_t)(end - text), JSON_DECODE_ANY, NULL);
+        packet.data =
+            json_loadb(text, (size_t)(end - text), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
         if (packet.data == NULL) {
             return -EBADMSG;
         }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "media/media.h"
+#include "session/record.h"
 
 struct consumer {
     struct media *media;
@@ -85,6 +86,55 @@ int consumer_create(struct consumer **out, const struct consumer_conf *conf,
         return e;
     }
     c->waiting = true;
+    *out = c;
+    return 0;
+}
+
+int consumer_save(const struct consumer *c, const void *tag, size_t tag_len)
+{
+    uint8_t bytes[VAULT_BLOB_MAX];
+    size_t len =
+        tag_len <= CONSUMER_TAG_MAX ? record_write_sub(bytes, tag, tag_len, &c->params) : 0;
+
+    return len > 0 ? media_set_blob(c->media, MEDIA_SUB, c->sub, bytes, len) : -EMSGSIZE;
+}
+
+int consumer_tag(const struct vault_sub_conf *conf, const uint8_t **tag, size_t *tag_len)
+{
+    return record_read_sub(conf, tag, tag_len, NULL);
+}
+
+int consumer_restore(struct consumer **out, struct media *media, uint64_t sub,
+                     const struct producer *producer, consumer_done *done, void *arg)
+{
+    struct consumer *c = calloc(1, sizeof(*c));
+    struct vault_sub_conf conf;
+    int err;
+
+    if (c == NULL) {
+        return -ENOMEM;
+    }
+    c->media = media;
+    c->sub = sub;
+    c->producer = *producer_params(producer);
+    err = media_sub_conf(media, sub, &conf);
+    if (err == 0) {
+        err = record_read_sub(&conf, NULL, NULL, &c->params);
+    }
+    for (uint8_t i = 0; err == 0 && i < c->params.n_codecs; i++) {
+        err = c->params.codecs[i].map < c->producer.n_codecs ? 0 : -EBADMSG;
+    }
+    if (err == 0) {
+        c->paused = conf.paused != 0;
+        err = media_check(media, MEDIA_SUB, sub, on_answer, c);
+    }
+    if (err != 0) {
+        free(c);
+        return err;
+    }
+    c->waiting = true;
+    c->done = done;
+    c->arg = arg;
     *out = c;
     return 0;
 }

@@ -6,11 +6,13 @@
 #define SESSION_CONSUMER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "session/producer.h"
 
 struct consumer;
+struct vault_sub_conf;
 
 /* Called once when the subscription stands (0) or was refused (-errno: then close it). */
 typedef void consumer_done(void *arg, int status);
@@ -29,6 +31,19 @@ struct consumer_conf {
  * -EINVAL, -ENOMEM, or an error of media.h: then 'done' is not called. */
 int consumer_create(struct consumer **out, const struct consumer_conf *conf,
                     consumer_done *done, void *arg);
+
+enum { CONSUMER_TAG_MAX = 64 };
+
+/* Stores it for a successor of this process, as producer_save(). */
+int consumer_save(const struct consumer *consumer, const void *tag, size_t tag_len);
+
+/* The tag of a subscription's record (borrowed). Returns 0 or -EBADMSG. */
+int consumer_tag(const struct vault_sub_conf *conf, const uint8_t **tag, size_t *tag_len);
+
+/* Takes up a consumer of an earlier control, of 'producer' (borrowed). Returns as
+ * producer_restore(). */
+int consumer_restore(struct consumer **out, struct media *media, uint64_t sub,
+                     const struct producer *producer, consumer_done *done, void *arg);
 
 /* Ends it; 'done' is not called any more. NULL is a no-op. */
 void consumer_close(struct consumer *consumer);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "media/media.h"
+#include "session/record.h"
 
 _Static_assert((int)ORTC_AV1 == (int)ABI_CODEC_AV1 && (int)ORTC_OPUS == (int)ABI_CODEC_OPUS,
                "one numbering of codecs");
@@ -107,6 +108,77 @@ int producer_create(struct producer **out, struct media *media, uint64_t peer,
         producer_close(p);
         return e;
     }
+    p->done = done;
+    p->arg = arg;
+    *out = p;
+    return 0;
+}
+
+int producer_save(const struct producer *p, const void *tag, size_t tag_len)
+{
+    uint8_t bytes[VAULT_BLOB_MAX];
+
+    for (uint8_t i = 0; i < p->n_streams; i++) {
+        size_t len = tag_len <= PRODUCER_TAG_MAX
+                         ? record_write_stream(bytes, tag, tag_len, i, &p->params)
+                         : 0;
+        int err = len > 0
+                      ? media_set_blob(p->media, MEDIA_STREAM, p->streams[i], bytes, len)
+                      : -EMSGSIZE;
+
+        if (err != 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+int producer_tag(const struct vault_stream_conf *conf, const uint8_t **tag, size_t *tag_len,
+                 uint8_t *encoding, uint8_t *n_encodings)
+{
+    return record_read_stream(&conf->blob, tag, tag_len, encoding, n_encodings, NULL);
+}
+
+int producer_restore(struct producer **out, struct media *media, const uint64_t *streams,
+                     uint8_t n, producer_done *done, void *arg)
+{
+    struct producer *p = calloc(1, sizeof(*p));
+    struct vault_stream_conf conf;
+    uint8_t encoding;
+    uint8_t of;
+    int err;
+
+    if (p == NULL) {
+        return -ENOMEM;
+    }
+    err = media_stream_conf(media, streams[0], &conf);
+    if (err == 0) {
+        err = record_read_stream(&conf.blob, NULL, NULL, &encoding, &of, &p->params);
+    }
+    if (err == 0 && of != n) {
+        err = -EBADMSG;
+    }
+    if (err != 0) {
+        free(p);
+        return err;
+    }
+    p->media = media;
+    p->paused = conf.paused != 0;
+    for (uint8_t i = 0; i < n && err == 0; i++) {
+        err = media_check(media, MEDIA_STREAM, streams[i], on_answer, p);
+        if (err == 0) {
+            p->streams[i] = streams[i];
+            p->n_waiting++;
+        }
+    }
+    if (err != 0) {
+        p->closed = true; /* answers that are due free it */
+        if (p->n_waiting == 0) {
+            free(p);
+        }
+        return err;
+    }
+    p->n_streams = n;
     p->done = done;
     p->arg = arg;
     *out = p;

@@ -7,12 +7,14 @@
 #define SESSION_PRODUCER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "proto/ortc.h"
 
 struct media;
 struct producer;
+struct vault_stream_conf;
 
 /* Called once when every stream stands (0) or one was refused (-errno: then close it). */
 typedef void producer_done(void *arg, int status);
@@ -28,6 +30,28 @@ typedef void producer_done(void *arg, int status);
 int producer_create(struct producer **out, struct media *media, uint64_t peer,
                     enum rtp_kind kind, const struct rtp_params *params, bool paused,
                     producer_done *done, void *arg, struct rtp_error *err);
+
+enum { PRODUCER_TAG_MAX = 64 };
+
+/* Stores it for a successor of this process, with what the owner wants to know then. Until
+ * it is called a successor closes the streams. tag_len is at most PRODUCER_TAG_MAX. Returns
+ * 0 or -EMSGSIZE: its parameters are too many. */
+int producer_save(const struct producer *producer, const void *tag, size_t tag_len);
+
+/* The tag of a stream's record (conf borrowed), and which of how many encodings it is.
+ * Returns 0 or -EBADMSG. */
+int producer_tag(const struct vault_stream_conf *conf, const uint8_t **tag, size_t *tag_len,
+                 uint8_t *encoding, uint8_t *n_encodings);
+
+/* Takes up a producer of an earlier control.
+ *
+ * streams  the handles of its encodings, in their order; n of them
+ *
+ * Returns 0 and calls 'done' later; -EBADMSG if the records do not make one, -ENOMEM, or an
+ * error of media.h: then 'done' is not called, and the streams are the caller's to close.
+ */
+int producer_restore(struct producer **out, struct media *media, const uint64_t *streams,
+                     uint8_t n, producer_done *done, void *arg);
 
 /* Ends it; 'done' is not called any more. Its consumers must have been closed before. NULL
  * is a no-op. */

@@ -177,7 +177,7 @@ static int start_dtls(struct session *s)
     enum dtls_role role = s->remote.role == SESSION_PEER_SERVER ? DTLS_CLIENT : DTLS_SERVER;
     int err;
 
-    if (!s->has_remote || s->dtls != NULL || s->ice.n_paths == 0) {
+    if (!s->has_remote || s->dtls != NULL || s->has_keys || s->ice.n_paths == 0) {
         return 0;
     }
     err = dtls_conn_open(&s->dtls, s->reg->dtls, role, s->remote.fps, s->remote.n_fps, s);
@@ -281,6 +281,9 @@ enum session_dtls_result session_on_dtls(struct session *s,
     }
     s->dtls_path = datagram->path;
     s->has_dtls_path = true;
+    if (s->dtls == NULL && s->has_keys) {
+        return DTLS_NO_SESSION; /* it died with the control that had it */
+    }
     if (s->dtls == NULL) {
         return hold(s, datagram);
     }
@@ -397,6 +400,97 @@ int session_create(struct session **out, struct session_registry *reg,
     }
     if (err != 0) {
         session_close(s);
+        return err;
+    }
+    *out = s;
+    return 0;
+}
+
+void session_save(const struct session *s, const void *data, size_t len)
+{
+    int err = media_set_blob(s->reg->conf.media, MEDIA_PEER, s->peer, data, len);
+
+    if (err != 0 && err != -ENOTCONN && err != -ESTALE) { /* gone: nothing to save */
+        log_warn("session_not_saved", LOG_U64("peer", s->peer),
+                 LOG_STR("error", strerror(-err)));
+    }
+}
+
+/* Fills in what the record says. */
+static int restore_from(struct session *s, const struct vault_peer_conf *conf)
+{
+    char ufrag[ICE_UFRAG_MAX + 1] = "", pwd[ICE_PWD_MAX + 1] = "";
+    int err;
+
+    if (conf->profile == 0) {
+        return -ENOTCONN;
+    }
+    if (conf->ufrag_len > ICE_UFRAG_MAX || conf->pwd_len > ICE_PWD_MAX ||
+        conf->n_paths > ICE_MAX_PATHS || conf->selected > conf->n_paths) {
+        return -EINVAL;
+    }
+    memcpy(ufrag, conf->ufrag, conf->ufrag_len);
+    memcpy(pwd, conf->pwd, conf->pwd_len);
+    err = ice_lite_init(&s->ice, ufrag, pwd);
+    explicit_bzero(pwd, sizeof(pwd));
+    if (err == 0) {
+        s->selected_told =
+            conf->selected < conf->n_paths ? (int8_t)conf->selected : (int8_t)-1;
+        err = ice_lite_restore(&s->ice, conf->paths, conf->n_paths, s->selected_told);
+    }
+    if (err != 0) {
+        return err;
+    }
+    s->n_told = conf->n_paths;
+    memcpy(s->told, conf->paths, conf->n_paths * sizeof(conf->paths[0]));
+    s->has_remote = true;
+    s->has_keys = true;
+    s->profile = conf->profile;
+    session_set_state(s, s->selected_told >= 0 ? SESSION_CONNECTED : SESSION_CONNECTING);
+    return 0;
+}
+
+int session_restore(struct session **out, struct session_registry *reg, uint64_t peer,
+                    const struct session_ops *ops, void *user)
+{
+    struct session *s = calloc(1, sizeof(*s));
+    struct vault_peer_conf conf = {.handle = HANDLE_NONE};
+    struct session_call *call = NULL;
+    int err;
+
+    if (s == NULL) {
+        return -ENOMEM;
+    }
+    s->reg = reg;
+    s->ops = ops;
+    s->user = user;
+    s->peer = peer;
+    LIST_INIT(&s->calls);
+    reg->n_state[SESSION_NEW]++;
+    err = media_peer_conf(reg->conf.media, peer, &conf);
+    if (err == 0) {
+        err = restore_from(s, &conf);
+    }
+    explicit_bzero(&conf, sizeof(conf));
+    if (err == 0) {
+        err = session_registry_add(s);
+    }
+    if (err == 0) {
+        session_registry_sync_paths(s);
+        call = new_call(s, CALL_OPEN);
+        err = call == NULL
+                  ? -ENOMEM
+                  : media_check(reg->conf.media, MEDIA_PEER, peer, on_answer, call);
+        if (err != 0 && call != NULL) {
+            free_call(call);
+        }
+    }
+    if (err != 0) {
+        s->peer = HANDLE_NONE; /* the caller's to close */
+        session_registry_remove(s);
+        reg->n_state[s->state]--;
+        ice_lite_fini(&s->ice);
+        free(s);
         return err;
     }
     *out = s;

@@ -83,8 +83,8 @@ struct session_registry_conf {
     struct metric_registry *metrics; /* borrowed */
     unsigned dtls_threads;
 
-    /* The dataplane came, or went: then every session has failed, without on_state(). May
-     * be NULL. */
+    /* The dataplane came (with what an earlier control may have left in it), or went: then
+     * every session has failed, without on_state(). May be NULL. */
     void (*on_media)(void *user, bool attached);
     void *user;
 };
@@ -109,6 +109,20 @@ uint32_t session_registry_count(const struct session_registry *reg,
  * Returns 0, -ENOTCONN without a dataplane, -ENOSPC if it is full, -EAGAIN, -ENOMEM. */
 int session_create(struct session **out, struct session_registry *reg,
                    const struct session_ops *ops, void *user);
+
+/* Stores what the owner's successor is to know of the session (see vault_blob). */
+void session_save(const struct session *session, const void *data, size_t len);
+
+/* Takes up a session that an earlier control had: its peer is in the dataplane, with keys.
+ * The DTLS connection itself is gone; nothing asks for it any more.
+ *
+ * peer  its handle (media_handle_at)
+ *
+ * Returns 0; on_ready() comes later, with an error if the dataplane does not have it; or
+ * -ENOTCONN if it has no keys yet (its handshake died with the other control), -EEXIST,
+ * -EINVAL, -ENOMEM: then close the peer. */
+int session_restore(struct session **out, struct session_registry *reg, uint64_t peer,
+                    const struct session_ops *ops, void *user);
 
 /* Ends it; nothing is called back any more. Its producers and consumers must have been
  * closed before. NULL is a no-op. */

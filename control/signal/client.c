@@ -46,6 +46,18 @@ static void send_packet(struct client *client, enum sio_type type, const char *n
 
 /* ---- answers ---- */
 
+/* The end of a reply. */
+static void drop_reply(struct reply *reply)
+{
+    if (reply->client != NULL) {
+        *reply->at = reply->next;
+        if (reply->next != NULL) {
+            reply->next->at = reply->at;
+        }
+    }
+    free(reply);
+}
+
 static void send_ack(struct reply *reply, json_t *body)
 {
     send_packet(reply->client, SIO_ACK, SIGNAL_NSP, &reply->id, json_pack("[o]", body));
@@ -55,6 +67,11 @@ void reply_ok(struct reply *reply, json_t *fields)
 {
     struct client *client = reply->client;
 
+    if (client == NULL) {
+        json_decref(fields);
+        drop_reply(reply);
+        return;
+    }
     if (fields == NULL) {
         fields = json_object();
     }
@@ -68,7 +85,7 @@ void reply_ok(struct reply *reply, json_t *fields)
         client_emit(client, reply->paired, json_incref(fields));
     }
     json_decref(fields);
-    free(reply);
+    drop_reply(reply);
     signal_push(client); /* the dataplane's answer came: no flush follows by itself */
 }
 
@@ -76,6 +93,10 @@ void reply_fail(struct reply *reply, const char *code, const char *message)
 {
     struct client *client = reply->client;
 
+    if (client == NULL) {
+        drop_reply(reply);
+        return;
+    }
     if (reply->has_id) {
         send_ack(reply, json_pack("{s:b,s:{s:s,s:s}}", "ok", 0, "error", "code", code,
                                   "message", message));
@@ -84,7 +105,7 @@ void reply_fail(struct reply *reply, const char *code, const char *message)
                     json_pack("{s:s,s:s,s:s}", "code", code, "message", message, "event",
                               reply->event));
     }
-    free(reply);
+    drop_reply(reply);
     signal_push(client);
 }
 
@@ -133,6 +154,16 @@ void client_leave(struct client *client, const char *reason)
     if (p != NULL) {
         client->participant = NULL;
         meeting_leave(client->signal->meeting, p, reason);
+    }
+}
+
+void client_detach(struct client *client, const char *reason)
+{
+    struct participant *p = client->participant;
+
+    if (p != NULL) {
+        client->participant = NULL;
+        meeting_detach(client->signal->meeting, p, reason);
     }
 }
 

@@ -70,14 +70,44 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
             }
         }
     }
-    return json_pack("{s:{s:s,s:s},s:s,s:s,s:s,s:o,s:o,s:i,s:o,s:O,s:[],s:I,s:I}",
-                     "meeting", "id", room->id, "meeting_name", room->id, "participant_id",
-                     self->id, "user_id", self->who.user_id, "your_role",
-                     auth_role_name(self->who.role), "permissions",
-                     encode_permissions(self), "participants", participants,
-                     "participant_count", (int)room->n_participants, "producers", producers,
-                     "rtp_capabilities", signal->capabilities, "ice_servers", "epoch",
-                     (json_int_t)room->epoch, "seq", (json_int_t)room->seq);
+    return json_pack(
+        "{s:{s:s,s:s},s:s,s:s,s:s,s:o,s:o,s:i,s:o,s:O,s:[],s:I,s:I,s:s,s:b}", "meeting",
+        "id", room->id, "meeting_name", room->id, "participant_id", self->id, "user_id",
+        self->who.user_id, "your_role", auth_role_name(self->who.role), "permissions",
+        encode_permissions(self), "participants", participants, "participant_count",
+        (int)room->n_participants, "producers", producers, "rtp_capabilities",
+        signal->capabilities, "ice_servers", "epoch", (json_int_t)room->epoch, "seq",
+        (json_int_t)room->seq, "resume_token", self->resume_token, "resumed", 0);
+}
+
+json_t *encode_room_resumed(struct signal *signal, const struct participant *self)
+{
+    json_t *joined = encode_room_joined(signal, self);
+    json_t *transports = json_array();
+    json_t *producers = json_array();
+    json_t *consumers = json_array();
+
+    for (const struct transport *t = self->transports; t != NULL; t = t->next) {
+        (void)json_array_append_new(transports,
+                                    json_pack("{s:s,s:s}", "transport_id", t->id,
+                                              "direction", t->send ? "send" : "recv"));
+        for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+            if (rp->ready) {
+                (void)json_array_append_new(producers, encode_producer(rp));
+            }
+        }
+        for (const struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
+            (void)json_array_append_new(consumers,
+                                        json_pack("{s:s,s:s,s:b}", "consumer_id", rc->id,
+                                                  "producer_id", rc->source->id, "paused",
+                                                  (int)consumer_is_paused(rc->consumer)));
+        }
+    }
+    (void)json_object_set_new(joined, "resumed", json_true());
+    (void)json_object_set_new(joined, "own_transports", transports);
+    (void)json_object_set_new(joined, "own_producers", producers);
+    (void)json_object_set_new(joined, "own_consumers", consumers);
+    return joined;
 }
 
 static json_t *encode_candidates(const struct session_local *local)
@@ -196,7 +226,7 @@ static void to_room(void *user, struct room *room, const struct participant *exc
         return;
     }
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        if (p != except) {
+        if (p != except && p->client != NULL) {
             client_send(p->client, msg);
             signal_push(p->client);
         }
@@ -206,7 +236,7 @@ static void to_room(void *user, struct room *room, const struct participant *exc
 
 static void to_one(void *user, struct participant *to, const struct meeting_event *event)
 {
-    struct eio_msg *msg = encode_message(to->room, event);
+    struct eio_msg *msg = to->client != NULL ? encode_message(to->room, event) : NULL;
 
     (void)user;
     if (msg != NULL) {

@@ -30,6 +30,27 @@ static void finish(struct reply *reply, int result, const struct meeting_error *
 
 /* ---- rooms ---- */
 
+static void resume(struct reply *reply, const char *meeting_id, const char *token)
+{
+    struct client *client = reply->client;
+    struct meeting_error err;
+    void *old = NULL;
+
+    client->participant = meeting_resume(client->signal->meeting, &client->who, meeting_id,
+                                         token, client, &old, &err);
+    if (client->participant == NULL) {
+        fail(reply, &err);
+        return;
+    }
+    if (old != NULL) {
+        struct client *before = old;
+
+        before->participant = NULL; /* its connection is dead, we just had not noticed */
+        before->drop = true;
+    }
+    reply_ok(reply, encode_room_resumed(client->signal, client->participant));
+}
+
 static void on_room_join(struct reply *reply, const json_t *payload)
 {
     struct client *client = reply->client;
@@ -50,6 +71,10 @@ static void on_room_join(struct reply *reply, const json_t *payload)
     }
     if (client->participant != NULL) {
         reply_fail(reply, "already_joined", "leave the room before joining another");
+        return;
+    }
+    if (resume_token[0] != '\0') {
+        resume(reply, meeting_id, resume_token);
         return;
     }
     client->participant =
@@ -453,11 +478,19 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
                             .event = event != NULL         ? event->name
                                      : known_later != NULL ? known_later
                                                            : "unknown",
-                            .paired = event != NULL ? event->paired : NULL};
+                            .paired = event != NULL ? event->paired : NULL,
+                            .next = client->replies,
+                            .at = &client->replies};
+    if (reply->next != NULL) {
+        reply->next->at = &reply->next;
+    }
+    client->replies = reply;
     if (known_later != NULL) {
         reply_fail(reply, "not_implemented", "this node does not offer it yet");
     } else if (event == NULL) {
         reply_fail(reply, "unknown_event", "there is no such event");
+    } else if (fields_hide_text(payload)) { /* its depth was bounded when it was parsed */
+        reply_fail(reply, "invalid", "a string must not contain a null character");
     } else if (!event->outside && client->participant == NULL) {
         reply_fail(reply, "not_joined", "join a room first (room:join)");
     } else {

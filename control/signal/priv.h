@@ -41,6 +41,7 @@ struct client {
     char socket[SIGNAL_SID + 1]; /* of the namespace */
     struct auth_identity who;
     struct participant *participant; /* NULL outside of a room */
+    struct reply *replies;           /* that are due */
     struct client *next;             /* list of all */
     struct client **at;
     UT_hash_handle hh; /* by sid */
@@ -63,7 +64,8 @@ struct signal {
 
 /* Where the answer to an event goes. Owned by the handler until reply_ok or reply_fail. */
 struct reply {
-    struct client *client;
+    struct client *client;    /* NULL: gone meanwhile, nobody is told */
+    struct reply *next, **at; /* in the client's list */
     bool has_id;
     uint64_t id;
     const char *event;  /* constant: the client's event */
@@ -86,6 +88,9 @@ void client_on_message(struct client *client, bool binary, const uint8_t *data, 
  * midst of a broadcast to that room. */
 void client_on_close(struct client *client, const char *reason);
 void client_leave(struct client *client, const char *reason);
+
+/* The connection broke: the participant is kept for one that resumes it. */
+void client_detach(struct client *client, const char *reason);
 
 /* Emits an event to one client; 'payload' is moved, may be NULL on lack of memory (then
  * nothing is sent). */
@@ -115,6 +120,10 @@ struct fields {
 };
 
 struct fields fields_of(const json_t *payload);
+
+/* True if some string in it, at any depth, holds a null character: what comes behind that
+ * would be invisible to everything that treats it as text. */
+bool fields_hide_text(const json_t *value);
 bool field_text(struct fields *f, const char *name, size_t max_bytes, bool required,
                 const char **out);
 bool field_bool(struct fields *f, const char *name, bool fallback, bool *out);
@@ -128,6 +137,8 @@ bool field_dtls(struct fields *f, const char *name, struct session_dtls *out);
 json_t *encode_participant(const struct participant *p);
 json_t *encode_producer(const struct room_producer *rp);
 json_t *encode_room_joined(struct signal *signal, const struct participant *p);
+/* The same for one who resumes, with what it has here itself. */
+json_t *encode_room_resumed(struct signal *signal, const struct participant *p);
 json_t *encode_transport(const struct transport *t);
 json_t *encode_consumer(const struct room_consumer *rc);
 

@@ -90,7 +90,10 @@ static void client_destroy(struct client *client)
     struct signal *signal = client->signal;
 
     client_on_close(client, client->gone ? client->gone_reason : "transport close");
-    client_leave(client, client->gone_reason);
+    client_detach(client, client->gone_reason);
+    for (struct reply *reply = client->replies; reply != NULL; reply = reply->next) {
+        reply->client = NULL; /* its answer frees it */
+    }
     HASH_DEL(signal->by_sid, client);
     *client->at = client->next;
     if (client->next != NULL) {
@@ -183,7 +186,7 @@ void signal_push(struct client *client)
 void signal_flush(struct client *client)
 {
     if (client->gone) {
-        client_leave(client, client->gone_reason);
+        client_detach(client, client->gone_reason);
     }
     signal_push(client);
     if (eio_done(client->eio)) {
@@ -370,6 +373,7 @@ static void on_tick(void *arg)
         }
         signal_flush(client);
     }
+    meeting_tick(signal->meeting, now_us);
 }
 
 int signal_create(struct signal **out, const struct signal_conf *conf)
@@ -418,6 +422,7 @@ void signal_destroy(struct signal *signal)
     }
     for (struct client *client = signal->clients, *next; client != NULL; client = next) {
         next = client->next;
+        client_leave(client, "node stopping");
         client_destroy(client);
     }
     loop_timer_destroy(signal->tick);

@@ -1,12 +1,15 @@
 /* See addrs.h. */
 #include "io/addrs.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static bool usable(const struct sockaddr *sa, struct io_addr *out)
 {
@@ -52,4 +55,32 @@ int addrs_list(const char *ifname, struct host_addr *out, unsigned cap)
     }
     freeifaddrs(all);
     return (int)n;
+}
+
+int addrs_reserve(const struct port_env *env, const struct io_addr *addr)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_port = htons(env->conf->media_port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
+                               .sin6_port = htons(env->conf->media_port)};
+    bool v4 = addr->family == 4;
+    int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    char text[INET6_ADDRSTRLEN];
+    int code, one = 1;
+
+    memcpy(&in.sin_addr, addr->ip + 12, 4);
+    memcpy(&in6.sin6_addr, addr->ip, 16);
+    if (fd < 0 || bind(fd, v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6,
+                       v4 ? sizeof(in) : sizeof(in6)) != 0) {
+        code = -errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return port_fail(env, code,
+                         "%s port %u: %s: 'ss -ulnp sport = :%u' shows by whom it is used",
+                         port_ip_text(addr->ip, text), env->conf->media_port,
+                         strerror(-code), env->conf->media_port);
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &one, sizeof(one));
+    return fd;
 }

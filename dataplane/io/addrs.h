@@ -2,7 +2,7 @@
 #ifndef KCS_IO_ADDRS_H
 #define KCS_IO_ADDRS_H
 
-#include "io/io.h"
+#include "io/port.h"
 
 struct host_addr {
     char ifname[IO_NAME_LEN];
@@ -14,5 +14,12 @@ struct host_addr {
  *
  * Returns how many were filled, at most 'cap', or a negative errno. */
 int addrs_list(const char *ifname, struct host_addr *out, unsigned cap);
+
+/* Holds the media port of one of the host's addresses with a kernel socket: media is taken
+ * before the kernel sees it, so no other program of the host may listen there, and none may
+ * start to.
+ *
+ * Returns a descriptor to close() at the end, or a negative errno with env->err set. */
+int addrs_reserve(const struct port_env *env, const struct io_addr *addr);
 
 #endif

@@ -1,6 +1,6 @@
-/* DPDK as a library of this process: one main lcore that is not pinned, no PCI, no files,
- * no telemetry. Lanes are plain threads that register themselves, so there may be more of
- * them than cores. */
+/* DPDK as a library of this process: one main lcore that is not pinned, no PCI devices but
+ * those that are asked for, no files, no telemetry. Lanes are plain threads that register
+ * themselves, so there may be more of them than cores. */
 #include "io/eal.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@
 #include "io/port.h"
 
 enum {
-    EAL_MAX_ARGS = 16,
+    EAL_MAX_ARGS = 16 + 2 * IO_MAX_DEVICES,
     /* The AF_XDP driver leaves 256 bytes of the headroom to the kernel; a payload begins
      * after the outer headers and still has PKT_ROOM bytes. */
     EAL_DATA_ROOM = RTE_PKTMBUF_HEADROOM + 256 + 64 + PKT_ROOM,
@@ -84,6 +84,11 @@ static void log_open(void)
     if (eal.log_stream != NULL) {
         rte_openlog_stream(eal.log_stream);
     }
+}
+
+bool eal_has_hugepages(void)
+{
+    return eal.hugepages;
 }
 
 static size_t memory_mb(const struct io_conf *conf)
@@ -158,6 +163,7 @@ int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
 {
     static char lcores[4096], memory[24], prefix[48];
     char *args[EAL_MAX_ARGS];
+    bool pci = false;
     int n = 0, code;
     cpu_set_t cpus;
 
@@ -177,9 +183,20 @@ int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
     args[n++] = (char *)"kcs-dataplane";
     args[n++] = lcores;
     args[n++] = prefix;
-    args[n++] = (char *)"--no-pci";
+    for (unsigned i = 0; i < conf->n_devices; i++) {
+        if (strncmp(conf->devices[i], "pci:", 4) == 0) {
+            args[n++] = (char *)"-a"; /* these and no others */
+            args[n++] = (char *)(uintptr_t)(conf->devices[i] + 4);
+            pci = true;
+        }
+    }
+    if (!pci) {
+        args[n++] = (char *)"--no-pci";
+    }
     args[n++] = (char *)"--no-telemetry";
-    args[n++] = (char *)"--iova-mode=va";
+    if (!pci || !eal.hugepages) {
+        args[n++] = (char *)"--iova-mode=va"; /* else as its IOMMU has it */
+    }
     args[n++] = (char *)"--log-level=error";
     /* both keep no files, so a killed process leaves none */
     args[n++] = eal.hugepages ? (char *)"--in-memory" : (char *)"--no-huge";
@@ -201,9 +218,50 @@ int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
     return 0;
 }
 
-struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap)
+/* The NUMA node of the first device that has one, or SOCKET_ID_ANY. */
+static int numa_node(const struct io_conf *conf)
 {
-    unsigned n = conf->n_mbufs != 0 ? conf->n_mbufs : IO_DEFAULT_MBUFS;
+    for (unsigned i = 0; i < conf->n_devices; i++) {
+        const char *name = strchr(conf->devices[i], ':');
+        bool pci = strncmp(conf->devices[i], "pci:", 4) == 0;
+        char path[128];
+        int node = -1;
+        FILE *file;
+
+        if (name == NULL || (!pci && strncmp(conf->devices[i], "af_xdp:", 7) != 0)) {
+            continue;
+        }
+        snprintf(path, sizeof(path), "/sys/%s/%.32s%s/numa_node",
+                 pci ? "bus/pci/devices" : "class/net", name + 1, pci ? "" : "/device");
+        file = fopen(path, "re");
+        if (file != NULL) {
+            if (fscanf(file, "%d", &node) != 1) {
+                node = -1;
+            }
+            fclose(file);
+        }
+        if (node >= 0) {
+            return node;
+        }
+    }
+    return SOCKET_ID_ANY;
+}
+
+static bool has_af_xdp(const struct io_conf *conf)
+{
+    for (unsigned i = 0; i < conf->n_devices; i++) {
+        if (strcmp(conf->devices[i], "auto") == 0 ||
+            strcmp(conf->devices[i], "veth") == 0 ||
+            strncmp(conf->devices[i], "af_xdp:", 7) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns NULL, with nothing left, if the node has not enough memory in a piece. */
+static struct rte_mempool *pool_on(const struct io_conf *conf, unsigned n, int node)
+{
     struct rte_pktmbuf_pool_private room = {.mbuf_data_room_size = EAL_DATA_ROOM,
                                             .mbuf_priv_size = EAL_PRIV_LEN};
     unsigned size = (unsigned)sizeof(struct rte_mbuf) + EAL_PRIV_LEN + EAL_DATA_ROOM;
@@ -211,22 +269,37 @@ struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_
 
     /* Without hugepages rte_pktmbuf_pool_create() would leave a gap at the end of each
      * page, which the AF_XDP driver does not expect: it would register too short an area
-     * and lose the packets past its end. No device here needs physical contiguity. */
-    pool = rte_mempool_create_empty("kcs_pkts", n, size, EAL_POOL_CACHE, sizeof(room),
-                                    SOCKET_ID_ANY,
+     * and lose the packets past its end. Without hugepages there is no NIC either, which
+     * alone needs physical contiguity. */
+    pool = rte_mempool_create_empty("kcs_pkts", n, size, EAL_POOL_CACHE, sizeof(room), node,
                                     eal.hugepages ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG);
     if (pool == NULL) {
-        io_fail(err, err_cap, -ENOMEM, "no memory for a pool of %u packets: %s", n,
-                rte_strerror(rte_errno));
         return NULL;
     }
     rte_pktmbuf_pool_init(pool, &room);
-    if (rte_mempool_populate_default(pool) < 0 || pool->nb_mem_chunks != 1) {
-        io_fail(err, err_cap, -ENOMEM,
-                "no memory for a pool of %u packets in one piece: %s", n, eal_log_first());
+    if (rte_mempool_populate_default(pool) < 0 ||
+        (has_af_xdp(conf) && pool->nb_mem_chunks != 1)) {
         rte_mempool_free(pool);
         return NULL;
     }
     rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+    return pool;
+}
+
+struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap)
+{
+    unsigned n = conf->n_mbufs != 0 ? conf->n_mbufs : IO_DEFAULT_MBUFS;
+    int node = eal.hugepages ? numa_node(conf) : SOCKET_ID_ANY;
+    struct rte_mempool *pool;
+
+    eal_log_clear();
+    pool = pool_on(conf, n, node);
+    if (pool == NULL && node != SOCKET_ID_ANY) {
+        pool = pool_on(conf, n, SOCKET_ID_ANY);
+    }
+    if (pool == NULL) {
+        io_fail(err, err_cap, -ENOMEM,
+                "no memory for a pool of %u packets in one piece: %s", n, eal_log_first());
+    }
     return pool;
 }

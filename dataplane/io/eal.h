@@ -10,9 +10,13 @@
  * behind eal_log_first(). Returns 0 or a negative errno with 'err' filled. */
 int eal_start(const struct io_conf *conf, char *err, size_t err_cap);
 
-/* Makes the packet pool: one contiguous piece of memory, as AF_XDP needs it. NULL on
+/* Makes the packet pool, in hugepages on the NUMA node of the first device that has one.
+ * One contiguous piece of memory where there are AF_XDP devices, which need it so. NULL on
  * failure, with 'err' filled. */
 struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap);
+
+/* True if DPDK's memory lies in hugepages. */
+bool eal_has_hugepages(void);
 
 /* The first line that DPDK or libbpf logged as an error since eal_log_clear(), "" if none.
  * Start-up only. */

@@ -16,6 +16,9 @@
 #include "io/ether.h"
 #include "io/port.h"
 
+/* A lane that sleeps looks at a device that cannot wake it this often. */
+enum { POLL_EVERY_US = 100 };
+
 struct io {
     struct rte_mempool *pool;
     struct port *ports[IO_MAX_DEVICES];
@@ -161,6 +164,9 @@ static int open_kind(struct port **out, const struct port_env *env, const char *
     if (strncmp(spec, "af_xdp:", 7) == 0) {
         return port_af_xdp_open(out, env, spec + 7);
     }
+    if (strncmp(spec, "vdev:", 5) == 0 || strncmp(spec, "pci:", 4) == 0) {
+        return port_dpdk_open(out, env, spec);
+    }
     if (strcmp(spec, "udp") == 0) {
         return port_udp_open(out, env, NULL);
     }
@@ -171,8 +177,8 @@ static int open_kind(struct port **out, const struct port_env *env, const char *
         return port_mem_open(out, env, spec[3] != '\0');
     }
     return port_fail(env, -EINVAL,
-                     "device '%s' is unknown: use auto, veth, af_xdp:IFACE, udp or "
-                     "udp:ADDRESS",
+                     "device '%s' is unknown: use auto, veth, af_xdp:IFACE, udp, "
+                     "udp:ADDRESS, pci:ADDRESS or vdev:ARGS",
                      spec);
 }
 
@@ -396,8 +402,7 @@ void io_wait(struct io *io, unsigned lane, int doorbell_fd, uint64_t timeout_us)
 {
     enum { N_FDS = IO_MAX_DEVICES * PORT_MAX_FDS + 1 };
     struct pollfd fds[N_FDS];
-    struct timespec timeout = {.tv_sec = (time_t)(timeout_us / 1000000),
-                               .tv_nsec = (long)(timeout_us % 1000000) * 1000};
+    struct timespec timeout;
     nfds_t n = 0;
 
     for (unsigned i = 0; i < io->n_ports; i++) {
@@ -408,8 +413,12 @@ void io_wait(struct io *io, unsigned lane, int doorbell_fd, uint64_t timeout_us)
              queue += io->n_lanes) {
             int more = port->ops->wait(port, queue, fds + n);
 
-            if (more < 0) {
+            if (more == PORT_WAIT_READY) {
                 return;
+            }
+            if (more == PORT_WAIT_POLL) {
+                timeout_us = timeout_us < POLL_EVERY_US ? timeout_us : POLL_EVERY_US;
+                continue;
             }
             n += (nfds_t)more;
         }
@@ -417,5 +426,7 @@ void io_wait(struct io *io, unsigned lane, int doorbell_fd, uint64_t timeout_us)
     if (doorbell_fd >= 0) {
         fds[n++] = (struct pollfd){.fd = doorbell_fd, .events = POLLIN};
     }
+    timeout = (struct timespec){.tv_sec = (time_t)(timeout_us / 1000000),
+                                .tv_nsec = (long)(timeout_us % 1000000) * 1000};
     (void)ppoll(fds, n, &timeout, NULL);
 }

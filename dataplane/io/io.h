@@ -4,6 +4,8 @@
  *
  *   veth           a private veth pair, AF_XDP on the far end; answers ARP, NDP and ping
  *   af_xdp:IFACE   AF_XDP beside the kernel on an existing interface
+ *   pci:ADDRESS    a NIC that DPDK owns; what is not media goes on to the host by a tap
+ *   vdev:ARGS      a virtual device of DPDK: net_memif, net_tap, net_pcap and others
  *   udp[:ADDRESS]  kernel UDP, on every host address or on one
  *   auto           veth where it can be made, and udp
  *   mem[:eth]      memory, for tests and benchmarks (port_mem.h)
@@ -49,11 +51,13 @@ enum io_ignored {
         N_IO_IGNORED
 };
 
-/* frames == packets + answered + the sum of ignored */
+/* frames == packets + answered + passed + the sum of ignored */
 struct io_rx_count {
-    uint64_t frames;   /* taken off the device */
-    uint64_t packets;  /* handed to the caller */
-    uint64_t answered; /* ARP, NDP, ping: answered by the device itself */
+    uint64_t frames;      /* taken off the device */
+    uint64_t packets;     /* handed to the caller */
+    uint64_t answered;    /* ARP, NDP, ping: answered by the device itself */
+    uint64_t passed;      /* not media: for the host, by the tap of the device */
+    uint64_t passed_lost; /* of these: the host did not take them */
     uint64_t ignored[N_IO_IGNORED];
 };
 
@@ -61,7 +65,8 @@ struct io_tx_count {
     uint64_t packets;   /* handed to the device or the kernel */
     uint64_t udp6_sums; /* of these: UDP checksums computed in software (IPv6 on AF_XDP) */
     uint64_t send_errors;  /* refused by the kernel (no route, a firewall): lost */
-    uint64_t answers_lost; /* ARP, NDP, ping answers that found the queue full */
+    uint64_t host_frames;  /* of the host, by the tap of the device: sent on */
+    uint64_t answers_lost; /* answers and the host's frames that found the queue full */
 };
 
 enum io_hugepages {
@@ -70,14 +75,34 @@ enum io_hugepages {
     IO_HUGEPAGES_ALWAYS
 };
 
+enum io_exception {
+    IO_EXCEPTION_AUTO, /* a tap for pci, none for vdev */
+    IO_EXCEPTION_NONE, /* the dataplane answers ARP, NDP and ping; all else is ignored */
+    IO_EXCEPTION_TAP   /* all but media goes to the host by a tap, and back */
+};
+
+/* What a device vdev or pci answers to, which nobody else knows. Strings may be NULL or
+ * empty; one of the addresses must be there. */
+struct io_options {
+    const char *device;   /* an entry of 'devices' */
+    const char *ipv4;     /* 192.0.2.7/24; the length matters with a tap only */
+    const char *ipv6;     /* 2001:db8::7/64 */
+    const char *gateway4; /* with a tap only: the host's default routes */
+    const char *gateway6;
+    enum io_exception exception;
+    unsigned n_queues; /* 0: pci as many as lanes, if it has them; vdev 1 */
+};
+
 /* Borrowed until io_create() returns. Zero or NULL asks for the default where one is named.
  */
 struct io_conf {
     const char *devices[IO_MAX_DEVICES];
     unsigned n_devices;
+    const struct io_options *options; /* of some of the devices */
+    unsigned n_options;
     uint16_t media_port; /* UDP, on every device */
     unsigned n_lanes;    /* 1..IO_MAX_LANES */
-    unsigned n_mbufs;    /* of the packet pool; an AF_XDP device holds up to 4096 of them */
+    unsigned n_mbufs;    /* of the packet pool; an AF_XDP queue holds up to 4096 of them */
     unsigned heap_mb; /* EAL memory beside the pool, for the tables and rings of others */
     enum io_hugepages hugepages;
     const char *veth_name;  /* kcs0; at most 12 characters */
@@ -92,7 +117,7 @@ struct io_addr {
 };
 
 struct io_device {
-    const char *kind;       /* "veth", "af_xdp", "udp" or "mem" */
+    const char *kind;       /* "veth", "af_xdp", "vdev", "pci", "udp" or "mem" */
     char name[IO_NAME_LEN]; /* interface; of udp and mem the kind or address class */
     uint8_t mac[6];
     uint16_t media_port;
@@ -143,7 +168,10 @@ struct rte_mempool *io_pool(const struct io *io);
 uint16_t io_rx_burst(struct io *io, unsigned device, unsigned queue, struct pkt **pkts,
                      uint16_t n, struct io_rx_count *count);
 
-/* Sends pkts[i]->data, len: from the Ethernet header on where needs_headers is set, else
+/* Any queue below n_lanes may send, from one thread at a time; beyond n_queues they share
+ * the device's queues.
+ *
+ * Sends pkts[i]->data, len: from the Ethernet header on where needs_headers is set, else
  * the UDP payload to pkts[i]->to. Moves the first k packets, k is returned; the rest stay
  * the caller's (who drops them as tx_full). */
 uint16_t io_tx_burst(struct io *io, unsigned device, unsigned queue, struct pkt **pkts,

@@ -9,7 +9,12 @@
 
 #include "io/io.h"
 
-enum { PORT_MAX_FDS = IO_MAX_ADDRS };
+enum {
+    PORT_MAX_FDS = IO_MAX_ADDRS,
+    /* what ports answer to 'wait' instead of a number of descriptors */
+    PORT_WAIT_READY = -1, /* there is something to read already */
+    PORT_WAIT_POLL = -2   /* nothing tells when there is: look again soon */
+};
 
 struct port;
 
@@ -17,8 +22,8 @@ struct port_ops {
     uint16_t (*rx)(struct port *port, unsigned queue, struct pkt **pkts, uint16_t n,
                    struct io_rx_count *count);
     uint16_t (*tx)(struct port *port, unsigned queue, struct pkt **pkts, uint16_t n);
-    /* Fills what to poll for before sleeping, at most PORT_MAX_FDS. Returns how many, or -1
-     * if there is something to read already. */
+    /* Fills what to poll for before sleeping, at most PORT_MAX_FDS. Returns how many, or
+     * PORT_WAIT_READY or PORT_WAIT_POLL. */
     int (*wait)(struct port *port, unsigned queue, struct pollfd *fds);
     void (*close)(struct port *port); /* frees the port too */
 };
@@ -45,6 +50,7 @@ struct port_env {
 int port_veth_open(struct port **out, const struct port_env *env);
 int port_af_xdp_open(struct port **out, const struct port_env *env, const char *ifname);
 int port_udp_open(struct port **out, const struct port_env *env, const char *address);
+int port_dpdk_open(struct port **out, const struct port_env *env, const char *spec);
 int port_mem_open(struct port **out, const struct port_env *env, bool headers);
 
 struct port *io_port(const struct io *io, unsigned device);

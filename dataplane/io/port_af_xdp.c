@@ -6,7 +6,6 @@
 #include <linux/if_link.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,28 +24,24 @@ enum { AF_XDP_PREFERENCE = 50000 };
 
 static const char xdp_prog_name[] = "kcs_xdp"; /* its function's name, for the kernel */
 
-/* Frames that a second queue receives would pass by the socket. */
-static int check_queues(const struct port_env *env, const char *ifname)
+/* Each receive queue gets a socket of its own: what arrives on one without would go to the
+ * kernel. */
+static void count_queues(const char *ifname, unsigned *n_rx, unsigned *n_tx)
 {
     struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
     struct ifreq ifr = {.ifr_data = (void *)&channels};
-    unsigned n = 1;
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
     snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%.15s", ifname);
     if (fd >= 0 && ioctl(fd, SIOCETHTOOL, &ifr) == 0) {
-        n = channels.combined_count + channels.rx_count;
+        *n_rx = channels.combined_count + channels.rx_count;
+        *n_tx = channels.combined_count + channels.tx_count;
     }
+    *n_rx = *n_rx > 0 ? *n_rx : 1;
+    *n_tx = *n_tx > 0 ? *n_tx : 1;
     if (fd >= 0) {
         close(fd);
     }
-    if (n > 1) {
-        return port_fail(env, -EINVAL,
-                         "af_xdp:%s: it has %u receive queues, one is served: 'ethtool -L "
-                         "%s combined 1' (or 'rx 1')",
-                         ifname, n, ifname);
-    }
-    return 0;
 }
 
 /* A program left by a killed predecessor is taken off (the lock says that it is dead), a
@@ -83,35 +78,6 @@ static void af_xdp_close(struct port *port)
     free(port);
 }
 
-/* Holds the media port of an address with a kernel socket: the program takes what is for
- * it, so no other program of the host may listen there, and none may start to. */
-static int reserve(struct port_xdp *xdp, const struct port_env *env,
-                   const struct io_addr *addr)
-{
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
-                               .sin6_port = htons(env->conf->media_port)};
-    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    char text[INET6_ADDRSTRLEN];
-    int code = 0, one = 1;
-
-    if (fd < 0) {
-        return 0; /* no IPv6 here: nothing is held, nothing is lost */
-    }
-    memcpy(&in6.sin6_addr, addr->ip, 16);
-    if (bind(fd, (struct sockaddr *)&in6, sizeof(in6)) != 0) {
-        code = -errno;
-        close(fd);
-        return port_fail(env, code,
-                         "af_xdp: %s port %u: %s: 'ss -ulnp sport = :%u' shows by whom it "
-                         "is used",
-                         port_ip_text(addr->ip, text), env->conf->media_port,
-                         strerror(-code), env->conf->media_port);
-    }
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &one, sizeof(one));
-    xdp->reserve_fds[xdp->n_reserved++] = fd;
-    return 0;
-}
-
 static int add_addresses(struct port_xdp *xdp, const struct port_env *env,
                          const char *ifname)
 {
@@ -119,12 +85,13 @@ static int add_addresses(struct port_xdp *xdp, const struct port_env *env,
     int n = addrs_list(ifname, addrs, IO_MAX_ADDRS);
 
     for (int i = 0; i < n; i++) {
-        int code = reserve(xdp, env, &addrs[i].addr);
+        int fd = addrs_reserve(env, &addrs[i].addr);
 
-        if (code != 0) {
-            return code;
+        if (fd < 0) {
+            return fd;
         }
-        port_add_addr(&xdp->base, addrs[i].addr.family, addrs[i].addr.ip);
+        xdp->reserve_fds[xdp->n_reserved++] = fd;
+        port_add_addr(&xdp->eth.base, addrs[i].addr.family, addrs[i].addr.ip);
     }
     if (n <= 0) {
         return port_fail(env, -EADDRNOTAVAIL,
@@ -137,6 +104,7 @@ static int add_addresses(struct port_xdp *xdp, const struct port_env *env,
 
 static int af_xdp_open(struct port_xdp *xdp, const struct port_env *env, const char *ifname)
 {
+    unsigned n_rx = 1, n_tx = 1;
     struct rtnl_link link;
     int code = port_xdp_check(env, "af_xdp");
 
@@ -154,30 +122,28 @@ static int af_xdp_open(struct port_xdp *xdp, const struct port_env *env, const c
                          ifname, ifname);
     }
     code = port_xdp_lock(xdp, env, ifname);
-    code = code == 0 ? check_queues(env, ifname) : code;
     code = code == 0 ? clear_program(env, ifname, link.index, link.xdp_prog_id) : code;
     code = code == 0 ? add_addresses(xdp, env, ifname) : code;
-    return code == 0 ? port_xdp_start(xdp, env, ifname) : code;
+    count_queues(ifname, &n_rx, &n_tx);
+    return code == 0 ? port_xdp_start(xdp, env, ifname, n_rx, n_tx) : code;
 }
 
 int port_af_xdp_open(struct port **out, const struct port_env *env, const char *ifname)
 {
-    static const struct port_ops ops = {port_xdp_rx, port_xdp_tx, port_xdp_wait,
+    static const struct port_ops ops = {port_eth_rx, port_eth_tx, port_eth_wait,
                                         af_xdp_close};
-    struct port_xdp *xdp = port_alloc(env, sizeof(*xdp), &ops, "af_xdp", ifname);
+    struct port_xdp *xdp = port_xdp_alloc(env, &ops, "af_xdp", ifname);
     int code;
 
     if (xdp == NULL) {
         return -ENOMEM;
     }
-    xdp->fd = -1;
-    xdp->lock_fd = -1;
-    xdp->base.dev.preference = AF_XDP_PREFERENCE;
+    xdp->eth.base.dev.preference = AF_XDP_PREFERENCE;
     code = af_xdp_open(xdp, env, ifname);
     if (code != 0) {
-        af_xdp_close(&xdp->base);
+        af_xdp_close(&xdp->eth.base);
         return code;
     }
-    *out = &xdp->base;
+    *out = &xdp->eth.base;
     return 0;
 }

@@ -85,7 +85,7 @@ static int mem_wait(struct port *port, unsigned queue, struct pollfd *fds)
     const struct mem_queue *q = &((struct port_mem *)port)->queues[queue];
 
     (void)fds;
-    return q->next < q->n ? -1 : 0;
+    return q->next < q->n ? PORT_WAIT_READY : 0;
 }
 
 static void mem_close(struct port *port)

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bpf/libbpf.h>
+
 #include "io/port_xdp.h"
 #include "io/rtnl.h"
 
@@ -69,7 +71,7 @@ static int check_free(const struct port_env *env, int family, const char *text,
     return 0;
 }
 
-/* Deletes the pair that a killed predecessor left; refuses any other interface. */
+/* Deletes another pair that a killed predecessor left; refuses any other interface. */
 static int clear_leftover(const struct port_env *env, const char *name)
 {
     struct rtnl_link link;
@@ -84,6 +86,19 @@ static int clear_leftover(const struct port_env *env, const char *name)
                          name);
     }
     return rtnl_link_delete(link.index);
+}
+
+/* True if the pair of a killed predecessor is there and has the addresses that we want: it
+ * is used again, for to delete it would take the host's sockets their path for seconds. */
+static bool is_left_for_us(const char *name, const char *far, const struct veth_net *v4)
+{
+    struct rtnl_link host_link, far_link;
+
+    return rtnl_link_get(name, &host_link) == 0 && strcmp(host_link.kind, "veth") == 0 &&
+           memcmp(host_link.mac, host_mac, 6) == 0 && rtnl_link_get(far, &far_link) == 0 &&
+           memcmp(far_link.mac, far_mac, 6) == 0 &&
+           rtnl_addr_add(host_link.index, 4, v4->host, v4->prefix_len) == -EEXIST &&
+           bpf_xdp_detach(far_link.index, 0, NULL) == 0; /* its program, too, is left */
 }
 
 static void unmake(const char *name)
@@ -124,33 +139,34 @@ static int add_net(struct port_xdp *xdp, const struct port_env *env, int family,
 {
     struct rtnl_link link;
     uint8_t ip[16];
-    int code = rtnl_link_get(xdp->base.dev.name, &link);
+    int code = rtnl_link_get(xdp->eth.base.dev.name, &link);
 
     code = code == 0 ? rtnl_addr_add(link.index, family, net->host, net->prefix_len) : code;
+    code = code == -EEXIST ? 0 : code; /* a pair that is used again */
     if (code != 0 && family == 6) {
         return 0; /* IPv6 is switched off on this host: IPv4 alone will do */
     }
     if (code != 0) {
         return port_fail(env, code, "veth: cannot give %s its address: %s",
-                         xdp->base.dev.name, strerror(-code));
+                         xdp->eth.base.dev.name, strerror(-code));
     }
     if (family == 4) {
         path_map_v4(ip, net->ours);
-        memcpy(xdp->neigh.v4, net->ours, 4);
-        xdp->neigh.has_v4 = true;
+        memcpy(xdp->eth.neigh.v4, net->ours, 4);
+        xdp->eth.neigh.has_v4 = true;
     } else {
         memcpy(ip, net->ours, 16);
-        memcpy(xdp->neigh.v6, net->ours, 16);
-        xdp->neigh.has_v6 = true;
+        memcpy(xdp->eth.neigh.v6, net->ours, 16);
+        xdp->eth.neigh.has_v6 = true;
     }
-    port_add_addr(&xdp->base, (uint8_t)family, ip);
+    port_add_addr(&xdp->eth.base, (uint8_t)family, ip);
     return 0;
 }
 
 static int open_pair(struct port_xdp *xdp, const struct port_env *env, bool *made)
 {
     const struct io_conf *conf = env->conf;
-    const char *name = xdp->base.dev.name;
+    const char *name = xdp->eth.base.dev.name;
     const char *v4_text = conf->veth_ipv4 != NULL ? conf->veth_ipv4 : "10.75.67.0/30";
     const char *v6_text = conf->veth_ipv6 != NULL ? conf->veth_ipv6 : "fd4b:4353:6b63::/64";
     struct veth_net v4 = {{0}, {0}, 0}, v6 = {{0}, {0}, 0};
@@ -161,16 +177,20 @@ static int open_pair(struct port_xdp *xdp, const struct port_env *env, bool *mad
     code = code == 0 ? parse_net(env, 6, v6_text, &v6) : code;
     code = code == 0 ? port_xdp_check(env, "veth") : code;
     code = code == 0 ? port_xdp_lock(xdp, env, name) : code;
-    code = code == 0 ? clear_leftover(env, name) : code;
-    code = code == 0 ? check_free(env, 4, v4_text, &v4) : code;
-    code = code == 0 ? check_free(env, 6, v6_text, &v6) : code;
-    if (code == 0) {
-        code = make_pair(env, name, far);
-        *made = code != -EEXIST; /* the far name may be somebody's, too */
+    if (code == 0 && is_left_for_us(name, far, &v4)) {
+        *made = true;
+    } else {
+        code = code == 0 ? clear_leftover(env, name) : code;
+        code = code == 0 ? check_free(env, 4, v4_text, &v4) : code;
+        code = code == 0 ? check_free(env, 6, v6_text, &v6) : code;
+        if (code == 0) {
+            code = make_pair(env, name, far);
+            *made = code != -EEXIST; /* the far name may be somebody's, too */
+        }
     }
     code = code == 0 ? add_net(xdp, env, 4, &v4) : code;
     code = code == 0 ? add_net(xdp, env, 6, &v6) : code;
-    return code == 0 ? port_xdp_start(xdp, env, far) : code;
+    return code == 0 ? port_xdp_start(xdp, env, far, 1, 1) : code;
 }
 
 static void veth_close(struct port *port)
@@ -189,7 +209,7 @@ static void veth_close(struct port *port)
 
 int port_veth_open(struct port **out, const struct port_env *env)
 {
-    static const struct port_ops ops = {port_xdp_rx, port_xdp_tx, port_xdp_wait,
+    static const struct port_ops ops = {port_eth_rx, port_eth_tx, port_eth_wait,
                                         veth_close};
     const char *name = env->conf->veth_name != NULL ? env->conf->veth_name : "kcs0";
     struct port_xdp *xdp;
@@ -200,22 +220,20 @@ int port_veth_open(struct port **out, const struct port_env *env)
         return port_fail(env, -EINVAL, "veth: the name '%s' must have 1 to %d characters",
                          name, VETH_NAME_MAX);
     }
-    xdp = port_alloc(env, sizeof(*xdp), &ops, "veth", name);
+    xdp = port_xdp_alloc(env, &ops, "veth", name);
     if (xdp == NULL) {
         return -ENOMEM;
     }
-    xdp->fd = -1;
-    xdp->lock_fd = -1;
-    xdp->all = true;
-    xdp->base.dev.preference = VETH_PREFERENCE;
+    xdp->eth.answers = true;
+    xdp->eth.base.dev.preference = VETH_PREFERENCE;
     code = open_pair(xdp, env, &made);
     if (code == 0) {
-        memcpy(xdp->neigh.mac, xdp->base.dev.mac, 6);
-        *out = &xdp->base;
+        memcpy(xdp->eth.neigh.mac, xdp->eth.base.dev.mac, 6);
+        *out = &xdp->eth.base;
         return 0;
     }
     if (made) {
-        veth_close(&xdp->base);
+        veth_close(&xdp->eth.base);
     } else {
         port_xdp_fini(xdp);
         free(xdp);

@@ -21,13 +21,11 @@
 #include <rte_mbuf.h>
 
 #include "io/eal.h"
-#include "io/ether.h"
-#include "io/mbuf.h"
 #include "sfu/base/bytes.h"
 
 enum {
-    XDP_RING = 2048,  /* the driver's fill and completion rings have a fixed size like it */
-    XDP_MAX_FDS = 256 /* of this process at start */
+    XDP_RING = 2048, /* the driver's fill and completion rings have a fixed size like it */
+    XDP_MAX_FDS = 1024 /* of this process at start */
 };
 
 /* Mirrored by struct socket_key in xdp/kcs_xdp.bpf.c. */
@@ -37,111 +35,19 @@ struct xdp_socket_key {
     uint8_t pad[2];
 };
 
-/* ---- bursts ---------------------------------------------------------------- */
-
-static void mbuf_set_data(struct rte_mbuf *mbuf, const uint8_t *data, uint16_t len)
+struct port_xdp *port_xdp_alloc(const struct port_env *env, const struct port_ops *ops,
+                                const char *kind, const char *name)
 {
-    mbuf->data_off = (uint16_t)(data - (const uint8_t *)mbuf->buf_addr);
-    mbuf->data_len = len;
-    mbuf->pkt_len = len;
-}
+    struct port_xdp *xdp = port_alloc(env, sizeof(*xdp), ops, kind, name);
 
-/* Answers the frame if it is for us to do, and takes it. */
-static bool answer(struct port_xdp *xdp, unsigned queue, struct rte_mbuf *mbuf)
-{
-    uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
-    size_t cap = (size_t)mbuf->buf_len - mbuf->data_off;
-    size_t len = neigh_answer(&xdp->neigh, frame, mbuf->data_len, cap);
-
-    if (len == 0) {
-        return false;
-    }
-    mbuf_set_data(mbuf, frame, (uint16_t)len);
-    if (rte_eth_tx_burst(xdp->port_id, (uint16_t)queue, &mbuf, 1) != 1) {
-        xdp->base.tx[queue].answers_lost++;
-        rte_pktmbuf_free(mbuf);
-    }
-    return true;
-}
-
-/* Makes the packet of a media frame. Returns 0 or -1 - (enum io_ignored). */
-static int take(struct port_xdp *xdp, struct rte_mbuf *mbuf, struct pkt *pkt)
-{
-    uint8_t *frame = rte_pktmbuf_mtod(mbuf, uint8_t *);
-    struct ether_udp udp;
-    int why = ether_parse(frame, mbuf->data_len, &pkt->path, &udp);
-
-    if (why != 0) {
-        return why;
-    }
-    if (!port_has_ip(&xdp->base, pkt->path.local_ip)) {
-        return -1 - (int)IO_IGNORED_ADDRESS;
-    }
-    if (pkt->path.local_port != xdp->base.dev.media_port) {
-        return -1 - (int)IO_IGNORED_PORT;
-    }
-    pkt->path.device = xdp->base.index;
-    pkt->device = xdp->base.index;
-    pkt->data = frame + udp.offset;
-    pkt->len = udp.len;
-    return 0;
-}
-
-uint16_t port_xdp_rx(struct port *port, unsigned queue, struct pkt **pkts, uint16_t n,
-                     struct io_rx_count *count)
-{
-    struct port_xdp *xdp = (struct port_xdp *)port;
-    struct rte_mbuf *mbufs[PKT_BURST];
-    uint16_t got = rte_eth_rx_burst(xdp->port_id, (uint16_t)queue, mbufs, n);
-    uint16_t taken = 0;
-
-    for (uint16_t i = 0; i < got; i++) {
-        struct pkt *pkt = mbuf_to_pkt(mbufs[i]);
-        int why;
-
-        if (i + 1 < got) {
-            rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + 1], void *));
-        }
-        why = take(xdp, mbufs[i], pkt);
-        if (why == 0) {
-            pkts[taken++] = pkt;
-        } else if (xdp->all && answer(xdp, queue, mbufs[i])) {
-            count->answered++;
-        } else {
-            count->ignored[-1 - why]++;
-            rte_pktmbuf_free(mbufs[i]);
+    if (xdp != NULL) {
+        port_eth_queues(&xdp->eth, env, 1, 1);
+        xdp->lock_fd = -1;
+        for (unsigned i = 0; i < IO_MAX_LANES; i++) {
+            xdp->instances[i].fd = -1;
         }
     }
-    count->frames += got;
-    count->packets += taken;
-    return taken;
-}
-
-uint16_t port_xdp_tx(struct port *port, unsigned queue, struct pkt **pkts, uint16_t n)
-{
-    struct port_xdp *xdp = (struct port_xdp *)port;
-    struct rte_mbuf *mbufs[PKT_BURST];
-    uint64_t sums = 0;
-    uint16_t sent;
-
-    for (uint16_t i = 0; i < n; i++) {
-        mbufs[i] = pkt_to_mbuf(pkts[i]);
-        mbuf_set_data(mbufs[i], pkts[i]->data, pkts[i]->len);
-        sums += ether_udp6_sum(pkts[i]->data) ? 1 : 0;
-    }
-    sent = rte_eth_tx_burst(xdp->port_id, (uint16_t)queue, mbufs, n);
-    port->tx[queue].packets += sent;
-    port->tx[queue].udp6_sums += sums;
-    return sent;
-}
-
-int port_xdp_wait(struct port *port, unsigned queue, struct pollfd *fds)
-{
-    struct port_xdp *xdp = (struct port_xdp *)port;
-
-    (void)queue;
-    fds[0] = (struct pollfd){.fd = xdp->fd, .events = POLLIN};
-    return 1;
+    return xdp;
 }
 
 /* ---- checks before --------------------------------------------------------- */
@@ -204,7 +110,7 @@ int port_xdp_lock(struct port_xdp *xdp, const struct port_env *env, const char *
         return port_fail(env, -EADDRINUSE,
                          "%s: another dataplane uses %s: stop it, or choose another "
                          "interface name",
-                         xdp->base.dev.kind, ifname);
+                         xdp->eth.base.dev.kind, ifname);
     }
     return 0;
 }
@@ -263,131 +169,200 @@ static bool fd_in(int fd, const int *fds, unsigned n)
     return false;
 }
 
-static int driver_open(struct port_xdp *xdp, const struct port_env *env, const char *ifname)
+static void instance_name(const struct port_xdp *xdp, unsigned queue, char name[32])
 {
+    snprintf(name, 32, "net_af_xdp%u_%u", xdp->eth.base.index, queue);
+}
+
+static int driver_open(struct port_xdp *xdp, const struct port_env *env, const char *ifname,
+                       unsigned queue)
+{
+    struct xdp_instance *instance = &xdp->instances[queue];
     struct rte_eth_conf conf = {0};
     char name[32], args[512];
     int code;
 
-    snprintf(name, sizeof(name), "net_af_xdp%u", xdp->base.index);
+    instance_name(xdp, queue, name);
     /* Busy polling off: the driver would make a system call for every empty poll. Then
      * zero-copy has to be off, too: whenever such a queue ran out of buffers, the driver's
      * receive would sleep for up to a second. */
-    snprintf(args, sizeof(args), "iface=%s,xdp_prog=%s,busy_budget=0,force_copy=1", ifname,
-             env->conf->xdp_object);
+    snprintf(args, sizeof(args),
+             "iface=%s,start_queue=%u,xdp_prog=%s,busy_budget=0,force_copy=1", ifname,
+             queue, env->conf->xdp_object);
     eal_log_clear();
     code = rte_eal_hotplug_add("vdev", name, args);
     if (code != 0) {
         return code;
     }
-    xdp->probed = true;
-    code = rte_eth_dev_get_port_by_name(name, &xdp->port_id);
+    instance->probed = true;
+    code = rte_eth_dev_get_port_by_name(name, &instance->port_id);
     if (code != 0) {
         return code;
     }
-    xdp->configured = true;
-    code = rte_eth_dev_configure(xdp->port_id, 1, 1, &conf);
+    instance->configured = true;
+    xdp->eth.hw[queue].port_id = instance->port_id;
+    code = rte_eth_dev_configure(instance->port_id, 1, 1, &conf);
     if (code == 0) {
-        code = rte_eth_rx_queue_setup(xdp->port_id, 0, XDP_RING, 0, NULL, xdp->base.pool);
+        code = rte_eth_rx_queue_setup(instance->port_id, 0, XDP_RING, 0, NULL,
+                                      xdp->eth.base.pool);
     }
     if (code == 0) {
-        code = rte_eth_tx_queue_setup(xdp->port_id, 0, XDP_RING, 0, NULL);
+        code = rte_eth_tx_queue_setup(instance->port_id, 0, XDP_RING, 0, NULL);
     }
     if (code == 0) {
-        code = rte_eth_dev_start(xdp->port_id);
+        code = rte_eth_dev_start(instance->port_id);
     }
     return code;
 }
 
-/* Tells the program what is ours. */
-static int direct(struct port_xdp *xdp, int all_fd, int sockets_fd)
+/* The maps of the program that is attached last. */
+struct xdp_maps {
+    int all;
+    int sockets;
+    int xsks;
+};
+
+/* Opens the driver on one queue and finds its socket, and the maps of its program. */
+static int instance_open(struct port_xdp *xdp, const struct port_env *env,
+                         const char *ifname, unsigned queue, struct xdp_maps *maps)
 {
-    struct xdp_socket_key key = {0};
-    uint32_t zero = 0, one = 1;
-    uint8_t yes = 1;
-
-    if (all_fd < 0 || sockets_fd < 0) {
-        return -ENOENT;
-    }
-    if (xdp->all) {
-        return bpf_map_update_elem(all_fd, &zero, &one, BPF_ANY);
-    }
-    store_be16(key.port_be, xdp->base.dev.media_port);
-    for (unsigned i = 0; i < xdp->base.dev.n_addrs; i++) {
-        int code;
-
-        memcpy(key.ip, xdp->base.dev.addrs[i].ip, 16);
-        code = bpf_map_update_elem(sockets_fd, &key, &yes, BPF_ANY);
-        if (code != 0) {
-            return code;
-        }
-    }
-    return 0;
-}
-
-int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char *ifname)
-{
+    struct xdp_instance *instance = &xdp->instances[queue];
     int before[XDP_MAX_FDS], after[XDP_MAX_FDS];
     unsigned n_before = list_fds(before, XDP_MAX_FDS), n_after;
-    int all_fd = -1, sockets_fd = -1, code;
     struct stat st;
+    int code;
 
-    xdp->ifindex = (int)if_nametoindex(ifname);
-    code = driver_open(xdp, env, ifname);
+    code = driver_open(xdp, env, ifname, queue);
     if (code != 0) {
         return port_fail(env, code < 0 ? code : -EIO,
-                         "%s: AF_XDP does not open on %s (%s): use udp, or see 'ip -d link "
-                         "show %s'",
-                         xdp->base.dev.kind, ifname,
+                         "%s: AF_XDP does not open on queue %u of %s (%s): use udp, or see "
+                         "'ip -d link show %s'",
+                         xdp->eth.base.dev.kind, queue, ifname,
                          eal_log_first()[0] != '\0' ? eal_log_first() : strerror(abs(code)),
                          ifname);
     }
+    *maps = (struct xdp_maps){-1, -1, -1};
     n_after = list_fds(after, XDP_MAX_FDS);
     for (unsigned i = 0; i < n_after; i++) {
         if (fd_in(after[i], before, n_before)) {
             continue;
         }
         if (is_xsk(after[i])) {
-            xdp->fd = after[i];
+            instance->fd = after[i];
         } else if (is_map(after[i], "media_all")) {
-            all_fd = after[i];
+            maps->all = after[i];
         } else if (is_map(after[i], "media_sockets")) {
-            sockets_fd = after[i];
+            maps->sockets = after[i];
+        } else if (is_map(after[i], "xsks_map")) {
+            maps->xsks = after[i];
         }
     }
-    if (xdp->fd < 0 || fstat(xdp->fd, &st) != 0) {
+    if (instance->fd < 0 || fstat(instance->fd, &st) != 0) {
         return port_fail(env, -ENOENT, "%s: the AF_XDP socket on %s is not to be found",
-                         xdp->base.dev.kind, ifname);
+                         xdp->eth.base.dev.kind, ifname);
     }
-    xdp->fd_inode = st.st_ino;
-    code = direct(xdp, all_fd, sockets_fd);
+    instance->fd_inode = st.st_ino;
+    code = port_eth_wake_by(&xdp->eth, queue, instance->fd);
+    return code == 0 ? 0
+                     : port_fail(env, code, "%s: cannot wait for packets: %s",
+                                 xdp->eth.base.dev.kind, strerror(-code));
+}
+
+/* Tells the program what is ours. */
+static int direct(struct port_xdp *xdp, const struct xdp_maps *maps)
+{
+    struct xdp_socket_key key = {0};
+    uint32_t zero = 0, one = 1;
+    uint8_t yes = 1;
+    int code = 0;
+
+    if (maps->all < 0 || maps->sockets < 0 || maps->xsks < 0) {
+        return -ENOENT;
+    }
+    /* the driver has put in the last socket only */
+    for (uint32_t queue = 0; queue + 1 < xdp->n_instances && code == 0; queue++) {
+        code = bpf_map_update_elem(maps->xsks, &queue, &xdp->instances[queue].fd, BPF_ANY);
+    }
+    if (xdp->eth.answers) {
+        return code == 0 ? bpf_map_update_elem(maps->all, &zero, &one, BPF_ANY) : code;
+    }
+    store_be16(key.port_be, xdp->eth.base.dev.media_port);
+    for (unsigned i = 0; i < xdp->eth.base.dev.n_addrs && code == 0; i++) {
+        memcpy(key.ip, xdp->eth.base.dev.addrs[i].ip, 16);
+        code = bpf_map_update_elem(maps->sockets, &key, &yes, BPF_ANY);
+    }
+    return code;
+}
+
+/* The driver takes a veth for a device of one queue, so it is opened once a queue; each
+ * time it loads the program anew and wants to attach it to a bare interface. All programs
+ * but the last are therefore taken off again, and the last one is told of every socket. */
+int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char *ifname,
+                   unsigned n_rx, unsigned n_tx)
+{
+    struct xdp_maps maps = {-1, -1, -1};
+    int code = 0;
+
+    if (n_rx > IO_MAX_LANES || n_rx * XDP_RING > rte_mempool_avail_count(env->pool)) {
+        return port_fail(env, -ENOMEM,
+                         "%s: %s has %u receive queues of %d packets each, %u are left: "
+                         "raise memory.packets, or 'ethtool -L %s' gives it fewer",
+                         xdp->eth.base.dev.kind, ifname, n_rx, XDP_RING,
+                         rte_mempool_avail_count(env->pool), ifname);
+    }
+    xdp->ifindex = (int)if_nametoindex(ifname);
+    port_eth_queues(&xdp->eth, env, n_rx, n_tx);
+    for (unsigned queue = 0; queue < n_rx && code == 0; queue++) {
+        if (queue > 0) {
+            code = bpf_xdp_detach(xdp->ifindex, 0, NULL);
+        }
+        xdp->n_instances = queue + 1;
+        code = code == 0 ? instance_open(xdp, env, ifname, queue, &maps)
+                         : port_fail(env, code, "%s: %s: %s", xdp->eth.base.dev.kind,
+                                     ifname, strerror(abs(code)));
+    }
+    if (code != 0) {
+        return code;
+    }
+    code = direct(xdp, &maps);
     if (code != 0) {
         return port_fail(env, code, "%s: '%s' is not our XDP program (%s)",
-                         xdp->base.dev.kind, env->conf->xdp_object, strerror(abs(code)));
+                         xdp->eth.base.dev.kind, env->conf->xdp_object,
+                         strerror(abs(code)));
     }
-    rte_eth_macaddr_get(xdp->port_id, (struct rte_ether_addr *)xdp->base.dev.mac);
-    xdp->base.dev.needs_headers = true;
+    rte_eth_macaddr_get(xdp->instances[0].port_id,
+                        (struct rte_ether_addr *)xdp->eth.base.dev.mac);
+    xdp->eth.base.dev.needs_headers = true;
     return 0;
+}
+
+static void instance_close(struct port_xdp *xdp, unsigned queue)
+{
+    struct xdp_instance *instance = &xdp->instances[queue];
+    struct stat st;
+
+    if (instance->configured) {
+        rte_eth_dev_stop(instance->port_id);
+        rte_eth_dev_close(instance->port_id); /* detaches the program */
+    }
+    if (instance->probed) {
+        char name[32];
+
+        instance_name(xdp, queue, name);
+        rte_eal_hotplug_remove("vdev", name);
+    }
+    /* The driver of 22.11 forgets to close a socket whose memory is not shared. */
+    if (instance->fd >= 0 && is_xsk(instance->fd) && fstat(instance->fd, &st) == 0 &&
+        st.st_ino == instance->fd_inode) {
+        close(instance->fd);
+    }
 }
 
 void port_xdp_fini(struct port_xdp *xdp)
 {
-    struct stat st;
-
-    if (xdp->configured) {
-        rte_eth_dev_stop(xdp->port_id);
-        rte_eth_dev_close(xdp->port_id); /* detaches the program */
-    }
-    if (xdp->probed) {
-        char name[32];
-
-        snprintf(name, sizeof(name), "net_af_xdp%u", xdp->base.index);
-        rte_eal_hotplug_remove("vdev", name);
-    }
-    /* The driver of 22.11 forgets to close a socket whose memory is not shared. */
-    if (xdp->fd >= 0 && is_xsk(xdp->fd) && fstat(xdp->fd, &st) == 0 &&
-        st.st_ino == xdp->fd_inode) {
-        close(xdp->fd);
+    port_eth_fini(&xdp->eth);
+    for (unsigned queue = 0; queue < xdp->n_instances; queue++) {
+        instance_close(xdp, queue);
     }
     for (unsigned i = 0; i < xdp->n_reserved; i++) {
         close(xdp->reserve_fds[i]);

@@ -5,29 +5,30 @@
 
 #include <sys/types.h>
 
-#include "io/neigh.h"
-#include "io/port.h"
+#include "io/port_eth.h"
 
-struct port_xdp {
-    struct port base;
-    struct neigh neigh; /* who we are where all frames are ours; unused on af_xdp */
-    bool all;           /* take and answer every frame */
-    int ifindex;        /* that the XDP program is on */
-    int lock_fd;        /* one dataplane an interface */
-    int reserve_fds[IO_MAX_ADDRS]; /* keep the port from the host's other programs */
-    unsigned n_reserved;
+/* The driver, opened for one queue. */
+struct xdp_instance {
     uint16_t port_id; /* DPDK's */
     bool probed;
     bool configured;
-    int fd; /* the driver's AF_XDP socket, to sleep on */
+    int fd; /* its AF_XDP socket; -1: not found yet */
     ino_t fd_inode;
 };
 
-/* The common operations but for close. */
-uint16_t port_xdp_rx(struct port *port, unsigned queue, struct pkt **pkts, uint16_t n,
-                     struct io_rx_count *count);
-uint16_t port_xdp_tx(struct port *port, unsigned queue, struct pkt **pkts, uint16_t n);
-int port_xdp_wait(struct port *port, unsigned queue, struct pollfd *fds);
+struct port_xdp {
+    struct port_eth eth;           /* 'answers' also says that every frame is ours */
+    int ifindex;                   /* that the XDP program is on */
+    int lock_fd;                   /* one dataplane an interface */
+    int reserve_fds[IO_MAX_ADDRS]; /* keep the port from the host's other programs */
+    unsigned n_reserved;
+    unsigned n_instances;
+    struct xdp_instance instances[IO_MAX_LANES]; /* by queue of the interface */
+};
+
+/* Zeroed but for what is not zero while nothing is open; NULL as port_alloc(). */
+struct port_xdp *port_xdp_alloc(const struct port_env *env, const struct port_ops *ops,
+                                const char *kind, const char *name);
 
 /* Takes the lock on interface 'ifname' of this network namespace, which the kernel releases
  * when the process ends, however it ends. Returns 0, or -EADDRINUSE with env->err set. */
@@ -37,12 +38,16 @@ int port_xdp_lock(struct port_xdp *xdp, const struct port_env *env, const char *
  * load; otherwise a negative errno, and env->err says what is missing. */
 int port_xdp_check(const struct port_env *env, const char *kind);
 
-/* Opens the driver on 'ifname', attaches the program and directs media to it: every frame
- * if xdp->all, else UDP to the addresses of base.dev. Returns 0 or a negative errno with
- * env->err set; port_xdp_fini() is due either way. */
-int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char *ifname);
+/* Opens the driver on each queue of 'ifname', attaches the program and directs media to it:
+ * every frame if eth.answers, else UDP to the addresses of the device.
+ *
+ * n_rx, n_tx  the interface's queues in use, 1..IO_MAX_LANES
+ *
+ * Returns 0 or a negative errno with env->err set; port_xdp_fini() is due either way. */
+int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char *ifname,
+                   unsigned n_rx, unsigned n_tx);
 
-/* Detaches the program, closes the socket and the lock; leaves the struct's memory. */
+/* Detaches the program, closes the sockets and the lock; leaves the struct's memory. */
 void port_xdp_fini(struct port_xdp *xdp);
 
 #endif

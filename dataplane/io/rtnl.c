@@ -263,6 +263,23 @@ int rtnl_addr_add(int index, int family, const uint8_t *ip, uint8_t prefix_len)
     return command(&req);
 }
 
+int rtnl_route_default(int index, int family, const uint8_t *gateway)
+{
+    struct rtnl_request req;
+    struct rtmsg *route =
+        request_init(&req, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(*route));
+    uint32_t oif = (uint32_t)index;
+
+    route->rtm_family = family == 4 ? AF_INET : AF_INET6;
+    route->rtm_table = RT_TABLE_MAIN;
+    route->rtm_protocol = RTPROT_STATIC;
+    route->rtm_scope = RT_SCOPE_UNIVERSE;
+    route->rtm_type = RTN_UNICAST;
+    attr_add(&req, RTA_GATEWAY, gateway, family == 4 ? 4 : 16);
+    attr_add(&req, RTA_OIF, &oif, sizeof(oif));
+    return command(&req);
+}
+
 int rtnl_route_prefix_len(int family, const uint8_t *ip)
 {
     char answer[RTNL_ANSWER_MAX] __attribute__((aligned(NLMSG_ALIGNTO))) = {0};

@@ -1,6 +1,6 @@
-/* The few rtnetlink requests that the private veth pair needs. Each opens its own socket
- * and waits for the kernel's answer: start and stop only. Returns are 0 or the kernel's
- * negative errno. Private to this folder. */
+/* The few rtnetlink requests that the private veth pair and taps need. Each opens its own
+ * socket and waits for the kernel's answer: start and stop only. Returns are 0 or the
+ * kernel's negative errno. Private to this folder. */
 #ifndef KCS_IO_RTNL_H
 #define KCS_IO_RTNL_H
 
@@ -30,6 +30,10 @@ int rtnl_link_delete(int index);
 /* family 4 or 6, 'ip' of 4 or 16 bytes. IPv6 without duplicate detection: at once usable.
  */
 int rtnl_addr_add(int index, int family, const uint8_t *ip, uint8_t prefix_len);
+
+/* Makes the default route of a family go to 'gateway' by that interface. -EEXIST if there
+ * is one with the same metric. */
+int rtnl_route_default(int index, int family, const uint8_t *gateway);
 
 /* The prefix length of the route that leads to 'ip' (0: the default route), or -ENETUNREACH
  * if there is none. */

@@ -137,7 +137,7 @@ void lane_ask_keyframe(struct lane *lane, struct stream *stream, bool again)
 {
     uint32_t owner = atomic_load_explicit(&stream->lane, memory_order_relaxed);
 
-    if (owner != lane->index) {
+    if (owner != lane->index && lane->hub != NULL) {
         const struct hub_msg msg = {
             .kind = HUB_KEYFRAME, .lane = again, .handle = stream->handle};
 

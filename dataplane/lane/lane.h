@@ -122,7 +122,8 @@ bool lane_send_pkt(struct lane *lane, uint32_t to, enum hub_kind kind, struct pk
 
 /* Asks the publisher of a stream for a key frame, on whichever lane it is. Merged and
  * limited there; may be lost if that lane is flooded (who still waits asks again). 'again':
- * it was counted before. */
+ * it was counted before. While the lanes rest 'hub' may be unset: then all is the caller's.
+ */
 void lane_ask_keyframe(struct lane *lane, struct stream *stream, bool again);
 
 /* Ends a subscription of this lane. */

@@ -71,9 +71,15 @@ static void bind(struct lane *lane, struct stream *stream, const struct pkt *pkt
     pkt->peer->ssrc_of[slot] = (struct peer_ssrc){.stream = stream, .rtx = rtx};
     if (rtx) {
         stream->rtx_ssrc = pkt->ssrc;
+        if (stream->live_rtx_ssrc != NULL) {
+            *stream->live_rtx_ssrc = pkt->ssrc;
+        }
         return;
     }
     stream->ssrc = pkt->ssrc;
+    if (stream->live_ssrc != NULL) {
+        *stream->live_ssrc = pkt->ssrc;
+    }
     stream->bound = true;
     (void)lane_tell(lane, LANE_NEWS_STREAM_BOUND, stream->handle, pkt->ssrc);
 }

@@ -55,12 +55,14 @@ static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply)
         lane_drop(lane, pkt, DROP_STUN_INTEGRITY);
         return -1;
     }
-    *peer->last_check_us = lane->now_us;
-    peer->consent_lost = peer->loss_told = false;
-    if (answer(peer, &msg, &pkt->path, reply) != 0) {
+    /* A whole check (RFC 8445, 7.2.2) is longer than its answer; nothing here amplifies. */
+    if (answer(peer, &msg, &pkt->path, reply) != 0 ||
+        reply->len - peer->hdr.len > pkt->len) {
         lane_drop(lane, pkt, DROP_STUN_MALFORMED);
         return -1;
     }
+    *peer->last_check_us = lane->now_us;
+    peer->consent_lost = peer->loss_told = false;
     reply->peer = peer;
     reply->sub = NULL;
     reply->device = peer->to->device;

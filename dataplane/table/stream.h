@@ -69,6 +69,8 @@ struct stream {
     uint8_t mid[STREAM_MID];
     uint8_t rid[STREAM_RID];
 
+    uint64_t *live_ssrc, *live_rtx_ssrc; /* in the vault: bound; NULL if nobody asks */
+
     uint64_t packets, bytes;
     uint64_t keyframes;
     uint32_t keyframe_ts; /* RTP timestamp of the last one; valid if keyframes > 0 */

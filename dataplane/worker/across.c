@@ -364,6 +364,10 @@ void across_reset(struct lane *lane)
             ring_release(ring);
             if (msg.kind == HUB_PKT_IN || msg.kind == HUB_PKT_OUT) {
                 lane_free(lane, msg.pkt);
+            } else if (msg.kind == HUB_PATH_ADD) {
+                tables_path_add(lane->tables, &msg.key, msg.peer, msg.lane);
+            } else if (msg.kind == HUB_PATH_DEL) {
+                tables_path_del(lane->tables, &msg.key, msg.peer);
             }
         }
     }

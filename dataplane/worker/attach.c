@@ -85,42 +85,83 @@ static void refuse(int fd, int status, const char *reason)
     (void)close(fd);
 }
 
-int attach_accept(int listen_fd, bool attached)
+/* Receives the hello and the descriptor that may come with it. */
+static ssize_t receive(int fd, struct abi_hello *hello, int *vault_fd)
+{
+    union {
+        struct cmsghdr align;
+        char buf[CMSG_SPACE(sizeof(int))];
+    } ancillary;
+    struct iovec iov = {.iov_base = hello, .iov_len = sizeof(*hello)};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &ancillary,
+                         .msg_controllen = sizeof(ancillary)};
+    ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+    struct cmsghdr *cmsg = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+    *vault_fd = -1;
+    if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS &&
+        cmsg->cmsg_len == CMSG_LEN(sizeof(int))) {
+        memcpy(vault_fd, CMSG_DATA(cmsg), sizeof(int));
+    }
+    return n;
+}
+
+/* Why this hello is refused, or 0. */
+static int judge(const struct abi_hello *hello, ssize_t n, bool attached,
+                 const char **reason)
+{
+    struct abi_sizes sizes = abi_sizes_here();
+
+    if (attached) {
+        *reason = "another kcs-control is attached to this dataplane";
+        return -EBUSY;
+    }
+    if (n != sizeof(*hello) || hello->magic != ABI_MAGIC) {
+        *reason = "that was no hello of a kcs-control";
+        return -EPROTO;
+    }
+    if (hello->version != ABI_VERSION ||
+        memcmp(&hello->sizes, &sizes, sizeof(sizes)) != 0) {
+        *reason = "control and dataplane are of different versions: install both from one "
+                  "build";
+        return -EPROTO;
+    }
+    return 0;
+}
+
+int attach_accept(int listen_fd, bool attached, int *vault_fd)
 {
     struct timeval patience = {.tv_sec = HELLO_TIMEOUT_S};
-    struct abi_sizes sizes = abi_sizes_here();
     struct abi_hello hello = {.magic = 0};
+    const char *reason = "no hello came";
     int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
     ssize_t n;
+    int err;
 
+    *vault_fd = -1;
     if (fd < 0) {
         return -errno;
     }
     /* Its hello is read in any case: to close with bytes unread would reset the connection,
      * and the reason of a refusal would not be heard. */
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    n = recv(fd, &hello, sizeof(hello), 0);
+    n = receive(fd, &hello, vault_fd);
     if (n < 0) {
-        int err = errno == EAGAIN ? -ETIMEDOUT : -errno;
-
-        refuse(fd, err, "no hello came");
-        return err;
+        err = errno == EAGAIN ? -ETIMEDOUT : -errno;
+    } else {
+        err = judge(&hello, n, attached, &reason);
     }
-    if (attached) {
-        refuse(fd, -EBUSY, "another kcs-control is attached to this dataplane");
-        return -EBUSY;
+    if (err == 0) {
+        return fd;
     }
-    if (n != sizeof(hello) || hello.magic != ABI_MAGIC) {
-        refuse(fd, -EPROTO, "that was no hello of a kcs-control");
-        return -EPROTO;
+    if (*vault_fd >= 0) {
+        (void)close(*vault_fd);
+        *vault_fd = -1;
     }
-    if (hello.version != ABI_VERSION || memcmp(&hello.sizes, &sizes, sizeof(sizes)) != 0) {
-        refuse(fd, -EPROTO,
-               "control and dataplane are of different versions: install both "
-               "from one build");
-        return -EPROTO;
-    }
-    return fd;
+    refuse(fd, err, reason);
+    return err;
 }
 
 int attach_welcome(int fd, const struct shared *s)

@@ -18,8 +18,14 @@
 int command_apply(struct lane *lane, const struct io *io, const struct vault *vault,
                   const struct abi_cmd *cmd);
 
-/* Closes everything that is open on all lanes: a new control starts from nothing. While
- * they rest; any thread. _all: where there is one lane. */
+/* Opens the object of a record (op: one of the OPENs) that an earlier control or dataplane
+ * has left, going on with its live words: indexes, replay windows, bound SSRCs. Returns as
+ * above. Thread: the lane, or any while it rests. */
+int command_resume(struct lane *lane, const struct io *io, const struct vault *vault,
+                   enum abi_op op, uint64_t handle);
+
+/* Closes everything that is open on all lanes. While they rest; any thread. _all: where
+ * there is one lane. */
 void command_close_lanes(struct lane *const *lanes, uint32_t n);
 void command_close_all(struct lane *lane);
 

@@ -26,7 +26,8 @@ struct loop {
     uint64_t pending_cookie, pending_handle; /* of lane.pending */
 
     /* Set by the attaching thread. HOLD: touch nothing, set 'held', and wait for another
-     * state; what is open is closed by that thread. */
+     * state; meanwhile that thread brings the objects in line with the vault, or closes
+     * them. */
     _Atomic int state; /* enum loop_state */
     _Atomic bool held;
 };

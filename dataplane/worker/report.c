@@ -42,7 +42,7 @@ void report_lane(const struct pipeline *p, const struct report_loop *loop,
     const struct lane_counts *from = &lane->counts;
     struct abi_lane_counts counts = {
         .frames_in = p->rx.frames,
-        .answered = p->rx.answered,
+        .answered = p->rx.answered + p->rx.passed, /* both are done with */
         .rx_packets = from->rx_packets,
         .rx_bytes = from->rx_bytes,
         .tx_packets = from->tx_packets,

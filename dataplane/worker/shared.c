@@ -1,9 +1,12 @@
 /* See shared.h. */
 #include "worker/shared.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A memfd of fixed size that nobody can resize. Returns the mapping or MAP_FAILED. */
@@ -35,6 +38,14 @@ static void init_lane(struct shared *s, uint32_t i)
         ring_view_of(base + l->punt_in[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
     lane->punt_out =
         ring_view_of(base + l->punt_out[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
+}
+
+/* Keys must not reach a core dump or the swap. Without CAP_IPC_LOCK the limit may refuse
+ * the lock; doctor says so, and there is no swap on a media node. */
+static void guard(void *vault, size_t bytes)
+{
+    (void)madvise(vault, bytes, MADV_DONTDUMP);
+    (void)mlock2(vault, bytes, MLOCK_ONFAULT);
 }
 
 int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n_streams,
@@ -69,10 +80,7 @@ int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n
     if (s->shm == NULL || s->vault.header == NULL || s->control_doorbell < 0) {
         goto fail;
     }
-    /* Keys must not reach a core dump or the swap. Without CAP_IPC_LOCK the limit may
-     * refuse the lock; doctor says so, and there is no swap on a media node. */
-    (void)madvise(vault, s->vault_bytes, MADV_DONTDUMP);
-    (void)mlock2(vault, s->vault_bytes, MLOCK_ONFAULT);
+    guard(vault, s->vault_bytes);
     *s->vault.header = (struct vault_header){.magic = VAULT_MAGIC,
                                              .version = VAULT_VERSION,
                                              .n_peers = n_peers,
@@ -98,17 +106,56 @@ int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n
 fail : {
     int err = errno != 0 ? -errno : -ENOMEM;
 
-    shared_fini(s);
+    shared_fini(s, false);
     return err;
 }
 }
 
-void shared_reset(struct shared *s)
+void shared_reset_rings(struct shared *s)
 {
     for (uint32_t i = 0; i < s->n_lanes; i++) {
         init_lane(s, i);
         atomic_store(&s->lanes[i].flags->ctl_sleeping, 0);
     }
+}
+
+int shared_take_vault(struct shared *s, int fd)
+{
+    const int need = F_SEAL_SHRINK | F_SEAL_GROW;
+    const struct vault_header *ours = s->vault.header;
+    struct vault_header header;
+    struct stat st;
+    void *mem;
+    int seals = fcntl(fd, F_GET_SEALS);
+
+    if (seals < 0 || (seals & need) != need || fstat(fd, &st) != 0 ||
+        (size_t)st.st_size != s->vault_bytes) {
+        (void)close(fd);
+        return -EPROTO;
+    }
+    mem = mmap(NULL, s->vault_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (mem == MAP_FAILED) {
+        (void)close(fd);
+        return -EPROTO;
+    }
+    memcpy(&header, mem, sizeof(header));
+    if (header.magic != ours->magic || header.version != ours->version ||
+        header.n_peers != ours->n_peers || header.n_streams != ours->n_streams ||
+        header.n_subs != ours->n_subs || header.bytes != ours->bytes) {
+        (void)munmap(mem, s->vault_bytes);
+        (void)close(fd);
+        return -EPROTO;
+    }
+    guard(mem, s->vault_bytes);
+    (void)munmap(s->vault.header, s->vault_bytes);
+    (void)close(s->vault_fd);
+    s->vault_fd = fd;
+    s->vault = vault_view(mem, s->vault.n_peers, s->vault.n_streams, s->vault.n_subs);
+    return 0;
+}
+
+void shared_wipe(struct shared *s)
+{
     for (uint32_t i = 0; i < s->vault.n_peers; i++) {
         if (atomic_load_explicit(&s->vault.peers[i].commit, memory_order_relaxed) != 0) {
             vault_peer_wipe(&s->vault.peers[i]);
@@ -124,9 +171,6 @@ void shared_reset(struct shared *s)
             vault_sub_wipe(&s->vault.subs[i]);
         }
     }
-    memset(s->peer_stats, 0, s->vault.n_peers * sizeof(*s->peer_stats));
-    memset(s->stream_stats, 0, s->vault.n_streams * sizeof(*s->stream_stats));
-    memset(s->sub_stats, 0, s->vault.n_subs * sizeof(*s->sub_stats));
 }
 
 static void close_fd(int fd)
@@ -136,10 +180,10 @@ static void close_fd(int fd)
     }
 }
 
-void shared_fini(struct shared *s)
+void shared_fini(struct shared *s, bool keep_vault)
 {
-    if (s->vault.header != NULL && s->shm != NULL && s->peer_stats != NULL) {
-        shared_reset(s); /* wipes every record that holds keys */
+    if (s->vault.header != NULL && !keep_vault) {
+        shared_wipe(s);
     }
     if (s->vault.header != NULL) {
         (void)munmap(s->vault.header, s->vault_bytes);

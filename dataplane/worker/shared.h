@@ -3,6 +3,8 @@
 #ifndef KCS_WORKER_SHARED_H
 #define KCS_WORKER_SHARED_H
 
+#include <stdbool.h>
+
 #include "sfu/abi/abi.h"
 
 struct shared_lane {
@@ -29,10 +31,22 @@ struct shared {
 /* Returns 0, or -errno of what the kernel refused. At start. */
 int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n_streams,
                 uint32_t n_subs);
-void shared_fini(struct shared *s);
 
-/* Empties the rings and statistics and frees every vault record, for a new control. No lane
- * may use them meanwhile. */
-void shared_reset(struct shared *s);
+/* keep_vault: a control holds the vault for our successor, so it is not wiped. */
+void shared_fini(struct shared *s, bool keep_vault);
+
+/* Empties the rings, for a new control. No lane may use them meanwhile. */
+void shared_reset_rings(struct shared *s);
+
+/* Puts the vault of a dataplane that died in the place of our own, which nobody has used.
+ *
+ * fd  moved, also on failure
+ *
+ * Returns 0, or -EPROTO if it is not sealed or not of our size and version: then ours
+ * stays. No lane may use it meanwhile. */
+int shared_take_vault(struct shared *s, int fd);
+
+/* Frees every record of the vault and wipes it. */
+void shared_wipe(struct shared *s);
 
 #endif

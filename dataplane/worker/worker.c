@@ -16,6 +16,7 @@
 #include "worker/attach.h"
 #include "worker/command.h"
 #include "worker/loop.h"
+#include "worker/recover.h"
 
 struct worker_lane {
     struct loop loop;
@@ -33,7 +34,8 @@ struct worker {
     size_t memory_bytes;
     struct worker_lane *lanes;
     int listen_fd;
-    int control_fd; /* -1: no control is attached */
+    int control_fd;   /* -1: no control is attached */
+    bool had_control; /* since we started: the vault may be in use */
     char socket[108];
 };
 
@@ -251,30 +253,46 @@ static void set_lanes(struct worker *w, int state)
     }
 }
 
-/* While all lanes hold, or have stopped. */
-static void close_everything(struct worker *w)
+/* Returns how many there are. */
+static uint32_t all_lanes(struct worker *w, struct lane *lanes[WORKER_MAX_LANES])
 {
-    struct lane *lanes[WORKER_MAX_LANES];
-
     for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
         lanes[i] = &w->lanes[i].loop.lane;
     }
-    command_close_lanes(lanes, w->conf.n_lanes);
+    return w->conf.n_lanes;
 }
 
-/* A new control: until recovery exists it starts from nothing, so what its predecessor left
- * is closed first. */
+static uint64_t monotonic_us(void)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* A new control: media goes on but for the moment in which rings are emptied and objects
+ * are brought in line with the vault (recover.h). */
 static void accept_control(struct worker *w)
 {
-    int fd = attach_accept(w->listen_fd, w->control_fd >= 0);
+    struct lane *lanes[WORKER_MAX_LANES];
+    int vault_fd = -1;
+    int fd = attach_accept(w->listen_fd, w->control_fd >= 0, &vault_fd);
 
     if (fd < 0) {
         (void)fprintf(stderr, "refused a control: %s\n", strerror(-fd));
         return;
     }
     set_lanes(w, LOOP_HOLD);
-    close_everything(w);
-    shared_reset(&w->shared);
+    if (vault_fd >= 0 && w->had_control) {
+        (void)close(vault_fd); /* ours is in use; control compares and sees it */
+    } else if (vault_fd >= 0 && shared_take_vault(&w->shared, vault_fd) != 0) {
+        (void)fprintf(stderr, "the vault that control has kept does not fit: limits "
+                              "differ; calls start anew\n");
+    }
+    shared_reset_rings(&w->shared);
+    recover_lanes(lanes, all_lanes(w, lanes), w->io, &w->shared.vault, w->shared.vault_fd,
+                  monotonic_us());
+    w->had_control = true;
     set_lanes(w, LOOP_RUN);
     if (attach_welcome(fd, &w->shared) != 0) {
         (void)close(fd);
@@ -317,6 +335,7 @@ int worker_run(struct worker *w, int stop_fd)
 
 void worker_destroy(struct worker *w)
 {
+    struct lane *lanes[WORKER_MAX_LANES];
     uint32_t n_ran = 0;
 
     if (w == NULL) {
@@ -333,7 +352,7 @@ void worker_destroy(struct worker *w)
         }
     }
     if (n_ran > 0) {
-        close_everything(w);
+        command_close_lanes(lanes, all_lanes(w, lanes));
     }
     for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
         crypt_ctx_destroy(w->lanes[i].loop.lane.crypt);
@@ -342,9 +361,6 @@ void worker_destroy(struct worker *w)
         (void)close(w->listen_fd);
         (void)unlink(w->socket);
     }
-    if (w->control_fd >= 0) {
-        (void)close(w->control_fd);
-    }
     if (w->tables != NULL) {
         tables_fini(w->tables);
         free(w->tables);
@@ -352,7 +368,11 @@ void worker_destroy(struct worker *w)
     if (w->memory != NULL) {
         (void)munmap(w->memory, w->memory_bytes);
     }
-    shared_fini(&w->shared);
+    /* a control that stays keeps the vault for our successor */
+    shared_fini(&w->shared, w->control_fd >= 0);
+    if (w->control_fd >= 0) {
+        (void)close(w->control_fd);
+    }
     free(w->lanes);
     free(w);
 }

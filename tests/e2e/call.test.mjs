@@ -20,12 +20,14 @@ for (const device of ['veth', 'udp']) {
     }
 }
 MATRIX.push({ device: 'veth', codec: 'vp8', ip: 6 });
+MATRIX.push({ device: 'tap', codec: 'vp8', ip: 4 });
+MATRIX.push({ device: 'tap', codec: 'vp8', ip: 6 });
 MATRIX.push({ device: 'udp', codec: 'vp8', ip: 4, backend: 'libsrtp2' });
 
-/* The device veth makes an interface. */
+/* The devices veth and tap make an interface. */
 function needsRoot(device) {
-    return device === 'veth' && process.getuid() !== 0
-        ? 'the device veth needs root'
+    return device !== 'udp' && process.getuid() !== 0
+        ? `the device ${device} needs root`
         : false;
 }
 
@@ -73,8 +75,8 @@ function assertProtected(who, stats, { ip, device }, node) {
             ip,
             `${where}: IP version`,
         );
-        if (device === 'veth') {
-            const wanted = ip === 6 ? node.veth.ipv6 : node.veth.ipv4;
+        if (device !== 'udp') {
+            const wanted = node[device][`ipv${ip}`];
             assert.equal(
                 transport.remoteAddress,
                 wanted,

@@ -6,6 +6,8 @@ import { ask, connect, next } from './lib/client.mjs';
 import { claimsFor, signToken } from './lib/jwt.mjs';
 import { withNode } from './lib/node.mjs';
 
+const GRACE_MS = 15_000; /* that the node waits for a broken connection to come back */
+
 const CODE = /^[a-z][a-z0-9_]*$/;
 const FINGERPRINT = Array.from({ length: 32 }, () => 'AB').join(':');
 const OPUS = {
@@ -136,15 +138,59 @@ describe('signaling', { timeout: 120_000 }, () => {
         });
     }
 
-    check('a socket that goes without a word leaves its room', async () => {
+    check('a socket that goes without a word is waited for, then leaves', async () => {
         const listener = await open();
-        const socket = await open({ transports: ['websocket'] });
+        const socket = await open({ transports: ['websocket'], reconnection: false });
+        const gone = Date.now();
 
         await join(listener, 'Listener');
         await join(socket, 'Goner');
-        const left = next(listener, 'participant:left');
+        const left = next(listener, 'participant:left', 2 * GRACE_MS);
         socket.io.engine.close();
         assert.equal(typeof (await left).reason, 'string');
+        assert.ok(Date.now() - gone >= GRACE_MS - 1_000, 'not before its time is over');
+        listener.close();
+    });
+
+    check('a socket that comes back is who it was, unseen by the others', async () => {
+        const listener = await open();
+        const token = await node.token({ meeting });
+        const socket = await connect(node, token, { reconnection: false });
+        const heard = [];
+
+        await join(listener, 'Listener');
+        const first = await join(socket, 'Comer');
+        assert.equal(first.resumed, false);
+        const made = await accepted(socket, 'transport:create', { direction: 'send' });
+        listener.onAny((event) => heard.push(event));
+        socket.io.engine.close();
+        const again = await connect(node, token);
+        const wrong = await refused(again, 'room:join', {
+            meeting_id: meeting,
+            display_name: 'Comer',
+            resume_token: 'x'.repeat(32),
+        });
+        assert.equal(wrong.code, 'not_found');
+        const stranger = await open();
+        await refused(stranger, 'room:join', {
+            meeting_id: meeting,
+            display_name: 'Comer',
+            resume_token: first.resume_token,
+        });
+        stranger.close();
+        const resumed = await accepted(again, 'room:join', {
+            meeting_id: meeting,
+            display_name: 'Comer',
+            resume_token: first.resume_token,
+        });
+        assert.equal(resumed.resumed, true);
+        assert.equal(resumed.participant_id, first.participant_id);
+        assert.deepEqual(resumed.own_transports, [
+            { transport_id: made.transport_id, direction: 'send' },
+        ]);
+        assert.equal(resumed.seq, first.seq);
+        assert.deepEqual(heard, []);
+        again.close();
         listener.close();
     });
 

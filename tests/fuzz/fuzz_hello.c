@@ -79,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t out[2048];
     size_t len = message(&in, how, out);
     bool attached = (how & 2) != 0;
+    int vault_fd;
     int accepted;
     int fd;
 
@@ -88,7 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(send(fd, out, len, MSG_NOSIGNAL) == (ssize_t)len);
     (void)shutdown(fd,
                    SHUT_WR); /* an empty message then reads as the end, not as waiting */
-    accepted = attach_accept(listening, attached);
+    accepted = attach_accept(listening, attached, &vault_fd);
+    FUZZ_CHECK(vault_fd == -1); /* none was sent */
     FUZZ_CHECK((accepted >= 0) == (is_true(out, len) && !attached));
     if (accepted >= 0) {
         (void)close(accepted);

@@ -517,6 +517,7 @@ static void end(bool sent_away)
         abort_get(i);
     }
     signal_destroy(w.signal);
+    meeting_tick(w.meeting, UINT64_MAX); /* nobody is waited for any more */
     while (plane_serve(&w.plane, 0)) {
         loop_turn(w.loop);
     }

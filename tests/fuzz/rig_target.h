@@ -40,7 +40,8 @@ static inline void fuzz_rig_empty(struct rig *rig)
                rig->tables.n_open_subs == 0 && rig->tables.store.used == 0);
     lane_buffers(&rig->lane, &n_free, &n_total);
     FUZZ_CHECK(n_free == n_total);
-    shared_reset(&rig->shared);
+    shared_reset_rings(&rig->shared);
+    shared_wipe(&rig->shared);
     rig->n_frames = 0;
     rig->n_punted = 0;
     rig->punt_full = false;

@@ -203,6 +203,60 @@ static void streams_come_and_go_on_all_lanes(void **state)
     lanes_stop(l);
 }
 
+/* Whoever was on a lane is there again, the publisher apart from its packets too; nobody
+ * misses a packet or is sent an index twice. */
+static void a_successor_goes_on_on_all_lanes(void **state)
+{
+    struct lanes *l = lanes_start(4);
+    (void)state;
+
+    assert_int_equal(lanes_move(l, 0, 3), 0);
+    for (uint32_t i = 0; i < 16; i++) {
+        lanes_listen(l, i, i % 4);
+    }
+    assert_int_equal(lanes_move(l, 2, 3), 0);
+    lanes_prepare(l, N_PACKETS);
+    for (uint32_t life = 0; life < 20; life++) {
+        while (l->n_allowed < N_PACKETS / 25 * (life + 1)) {
+            lanes_feed(l);
+        }
+        lanes_recover(l, life % 2 == 0);
+        for (uint32_t i = 0; i <= l->n_listeners; i++) {
+            const struct tables *t = &l->tables[l->lane_of[i]];
+
+            assert_true(t->mine[i]);
+            assert_int_equal(l->rig.shared.vault.peers[i].live.lane, l->lane_of[i]);
+        }
+        assert_int_equal(lanes_move(l, 1 + life % 16, life % 3), 0);
+    }
+    hear_everything(l);
+    lanes_stop(l);
+}
+
+/* A subscription without a record goes, whichever lane it is on; so does a stream with all
+ * that reads it. */
+static void what_has_no_record_goes_on_all_lanes(void **state)
+{
+    struct lanes *l = lanes_start(4);
+    struct vault *vault = &l->rig.shared.vault;
+    (void)state;
+
+    for (uint32_t i = 0; i < 8; i++) {
+        lanes_listen(l, i, i % 4);
+    }
+    vault_sub_wipe(&vault->subs[3]);
+    lanes_recover(l, false);
+    assert_int_equal(l->tables[3].n_open_subs, 1);
+    assert_int_equal(l->tables[0].streams[0].n_subs, 7);
+    vault_stream_wipe(&vault->streams[0]);
+    lanes_recover(l, false);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(l->tables[i].n_open_subs, 0);
+        assert_int_equal(l->tables[i].n_open_streams, 0);
+    }
+    lanes_stop(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +270,8 @@ int main(void)
         cmocka_unit_test(a_stream_that_is_read_elsewhere_is_busy),
         cmocka_unit_test(coming_and_going_disturbs_nobody),
         cmocka_unit_test(streams_come_and_go_on_all_lanes),
+        cmocka_unit_test(a_successor_goes_on_on_all_lanes),
+        cmocka_unit_test(what_has_no_record_goes_on_all_lanes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,8 @@
 
 #include "sfu/base/handle.h"
 #include "worker/across.h"
+#include "worker/command.h"
+#include "worker/recover.h"
 
 enum {
     RING_BYTES = 16 * 1024 * 1024,
@@ -202,6 +204,47 @@ bool lanes_finish(struct lanes *l)
     return waiting == 0;
 }
 
+static bool all_heard(const struct lanes *l)
+{
+    for (uint32_t i = 0; i < l->n_listeners; i++) {
+        const struct listener *to = &l->listeners[i];
+        uint32_t next = atomic_load(&to->next);
+
+        if (to->open && (next != 0 ? next : to->joined) != l->n_allowed + 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void lanes_recover(struct lanes *l, bool died)
+{
+    const struct timespec moment = {.tv_nsec = 100000};
+    uint64_t until_us = now_us() + PATIENCE_S * 1000000ull;
+    struct lane *all[LANES_MAX];
+
+    while (!all_heard(l)) {
+        assert_true(now_us() < until_us);
+        (void)nanosleep(&moment, NULL);
+    }
+    for (uint32_t i = 0; i < l->n; i++) {
+        all[i] = &l->loops[i]->lane;
+        atomic_store(&l->loops[i]->state, LOOP_HOLD);
+        loop_wake(l->loops[i]);
+        while (!atomic_load(&l->loops[i]->held)) {
+            (void)nanosleep(&moment, NULL);
+        }
+    }
+    if (died) {
+        command_close_lanes(all, l->n);
+    }
+    recover_lanes(all, l->n, l->rig.io, &l->rig.shared.vault, l->rig.shared.vault_fd,
+                  now_us());
+    for (uint32_t i = 0; i < l->n; i++) {
+        atomic_store(&l->loops[i]->state, LOOP_RUN);
+    }
+}
+
 /* ---- coming and going ---- */
 
 void lanes_listen(struct lanes *l, uint32_t i, uint32_t lane)
@@ -356,7 +399,7 @@ void lanes_stop(struct lanes *l)
         free(l->loops[i]);
     }
     tables_fini(l->tables);
-    shared_fini(&l->rig.shared);
+    shared_fini(&l->rig.shared, false);
     io_destroy(l->rig.io);
     free(l->tables);
     free(l->memory);

@@ -67,6 +67,11 @@ int lanes_move(struct lanes *l, uint32_t peer, uint32_t to);
 /* Lets more of the stream in, as far as the slowest listener is not left behind. */
 void lanes_feed(struct lanes *l);
 
+/* Waits until all that was let in is heard; then the lanes hold and are brought in line
+ * with the vault, as for a new control. died: the dataplane is another one, and knows
+ * nothing. */
+void lanes_recover(struct lanes *l, bool died);
+
 /* Until everybody who listens has heard the last packet; false after 60 s without news. */
 bool lanes_finish(struct lanes *l);
 

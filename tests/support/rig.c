@@ -52,7 +52,7 @@ static struct rig *running;
 static void destroy(struct rig *rig)
 {
     tables_fini(&rig->tables);
-    shared_fini(&rig->shared);
+    shared_fini(&rig->shared, false);
     crypt_ctx_destroy(rig->lane.crypt);
     io_destroy(rig->io);
     free(rig->frames);

@@ -82,20 +82,28 @@ static void prefetch(const struct floor_key *key, size_t len)
     __builtin_prefetch(&key->next, 1);
 }
 
+static void seal_gcm(struct crypt_floor *floor, unsigned k, uint8_t *dst)
+{
+    struct floor_key *key = &floor->keys[k];
+    uint8_t iv[16];
+
+    prefetch(&floor->keys[(k + AHEAD) % floor->n_keys], sizeof(key->gcm));
+    start_packet(key, k, dst, iv, 2);
+    IMB_AES128_GCM_ENC(floor->mgr, &key->gcm, &floor->gcm, dst + HEADER, floor->src,
+                       floor->size - HEADER, iv, dst, HEADER, dst + floor->size, 16);
+}
+
 static void run_gcm(struct crypt_floor *floor, unsigned n)
 {
-    const unsigned len = floor->size - HEADER;
-
     for (unsigned i = 0, k = 0; i < n; i++, k = k + 1 == floor->n_keys ? 0 : k + 1) {
-        struct floor_key *key = &floor->keys[k];
-        uint8_t *dst = next_buffer(floor);
-        uint8_t iv[16];
-
-        prefetch(&floor->keys[(k + AHEAD) % floor->n_keys], sizeof(key->gcm));
-        start_packet(key, k, dst, iv, 2);
-        IMB_AES128_GCM_ENC(floor->mgr, &key->gcm, &floor->gcm, dst + HEADER, floor->src,
-                           len, iv, dst, HEADER, dst + floor->size, 16);
+        seal_gcm(floor, k, next_buffer(floor));
     }
+}
+
+unsigned crypt_floor_seal(struct crypt_floor *floor, unsigned key, uint8_t *dst)
+{
+    seal_gcm(floor, key, dst);
+    return floor->size + 16;
 }
 
 static void run_cm(struct crypt_floor *floor, unsigned n)
@@ -199,6 +207,7 @@ int crypt_floor_create(struct crypt_floor **out, enum crypt_floor_profile profil
     memset(floor, 0, sizeof(*floor));
     floor->profile = profile;
     floor->size = size;
+    floor->n_keys = n_keys;
     floor->keys_bytes = n_keys * sizeof(struct floor_key);
     floor->keys = mmap(NULL, floor->keys_bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

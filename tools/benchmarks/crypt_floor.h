@@ -10,6 +10,8 @@
 #ifndef BENCHMARKS_CRYPT_FLOOR_H
 #define BENCHMARKS_CRYPT_FLOOR_H
 
+#include <stdint.h>
+
 enum crypt_floor_profile { CRYPT_FLOOR_GCM128, CRYPT_FLOOR_CM80 };
 
 struct crypt_floor;
@@ -30,6 +32,10 @@ void crypt_floor_destroy(struct crypt_floor *floor); /* NULL is a no-op */
  * created, or 1 for a loop in which nothing misses the caches. Returns nanoseconds a packet
  * of the calling thread's CPU time; rounds of 20,000 or more give steady numbers. */
 double crypt_floor_round(struct crypt_floor *floor, unsigned n_keys, unsigned n_packets);
+
+/* Writes one packet of a floor of profile GCM for the key-th key to 'dst', which has room
+ * for size + 16 bytes. Returns these. */
+unsigned crypt_floor_seal(struct crypt_floor *floor, unsigned key, uint8_t *dst);
 
 /* The floor says what the cipher costs, not what memory costs, as long as many keys cost at
  * most this many times one key. */

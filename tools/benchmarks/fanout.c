@@ -52,7 +52,9 @@ struct fanout {
     struct port_mem_packet packets[FANOUT_PACKETS_MAX];
     uint8_t bytes[FANOUT_PACKETS_MAX][PACKET_BYTES];
     uint8_t noise[PACKET_BYTES];
-    bool io_open, shared_open;
+    bool shared_open;
+    struct fanout_wire wire; /* with a device 1, or all zero */
+    uint8_t out;             /* device of the subscribers */
 };
 
 static int fail(char *err, size_t cap, int code, const char *what)
@@ -83,16 +85,24 @@ static int apply(struct fanout *f, uint32_t op, uint32_t index)
     return command_apply(&f->lane, f->io, &f->shared.vault, &cmd);
 }
 
-/* 10.x.y.z and a port, all different. */
+/* x.y.z.i and a port, all different. */
 static struct path peer_path(const struct fanout *f, uint32_t i)
 {
-    const uint8_t ip[4] = {10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i};
-    struct path path = {.family = 4, .remote_port = (uint16_t)(20000 + i % 40000)};
+    const bool wire = i > 0 && f->out > 0;
+    const struct io_device *dev = io_device(f->io, wire ? f->out : 0);
+    const uint8_t ip[4] = {wire ? f->wire.net : 10, (uint8_t)(i >> 16), (uint8_t)(i >> 8),
+                           (uint8_t)i};
+    struct path path = {.family = 4,
+                        .device = wire ? f->out : 0,
+                        .remote_port = (uint16_t)(20000 + i % 40000)};
 
     path_map_v4(path.remote_ip, ip);
-    memcpy(path.local_ip, io_device(f->io, 0)->addrs[0].ip, sizeof(path.local_ip));
-    path.local_port = io_device(f->io, 0)->media_port;
-    memcpy(path.remote_mac, (const uint8_t[6]){2, 0, 0, 0, 0, 2}, 6);
+    memcpy(path.local_ip, dev->addrs[0].ip, sizeof(path.local_ip));
+    path.local_port = dev->media_port;
+    if (wire && f->wire.port != 0) {
+        path.remote_port = f->wire.port;
+    }
+    memcpy(path.remote_mac, wire ? f->wire.mac : (const uint8_t[6]){2, 0, 0, 0, 0, 2}, 6);
     return path;
 }
 
@@ -191,10 +201,15 @@ static int make_tables(struct fanout *f)
 
 static int open_parts(struct fanout *f, char *err, size_t err_cap)
 {
-    const struct io_conf conf = {
-        .devices = {"mem:eth"}, .n_devices = 1, .media_port = 7000, .n_lanes = 1};
+    struct io_conf conf = f->wire.io;
     struct crypt_ctx *crypt = NULL;
-    int e = io_create(&f->io, &conf, err, err_cap);
+    int e;
+
+    conf.devices[0] = "mem:eth";
+    conf.n_devices = f->out + 1u;
+    conf.media_port = 7000;
+    conf.n_lanes = 1;
+    e = io_create(&f->io, &conf, err, err_cap);
 
     if (e != 0) {
         return e;
@@ -219,8 +234,9 @@ static int open_parts(struct fanout *f, char *err, size_t err_cap)
     return open_all(f, err, err_cap);
 }
 
-int fanout_create(struct fanout **out, enum crypt_profile profile, unsigned n_subs,
-                  unsigned size, char *err, size_t err_cap)
+static int create(struct fanout **out, enum crypt_profile profile,
+                  const struct fanout_wire *wire, unsigned n_subs, unsigned size, char *err,
+                  size_t err_cap)
 {
     struct fanout *f;
     int e;
@@ -238,6 +254,10 @@ int fanout_create(struct fanout **out, enum crypt_profile profile, unsigned n_su
     f->size = size;
     f->profile = profile;
     f->next = 1000;
+    if (wire != NULL) {
+        f->wire = *wire;
+        f->out = 1;
+    }
     for (unsigned i = 0; i < sizeof(f->noise); i++) {
         f->noise[i] = (uint8_t)(rand() >> 7);
     }
@@ -248,6 +268,23 @@ int fanout_create(struct fanout **out, enum crypt_profile profile, unsigned n_su
     }
     *out = f;
     return 0;
+}
+
+int fanout_create(struct fanout **out, enum crypt_profile profile, unsigned n_subs,
+                  unsigned size, char *err, size_t err_cap)
+{
+    return create(out, profile, NULL, n_subs, size, err, err_cap);
+}
+
+int fanout_create_wire(struct fanout **out, const struct fanout_wire *wire, unsigned n_subs,
+                       unsigned size, char *err, size_t err_cap)
+{
+    return create(out, CRYPT_AEAD_AES_128_GCM, wire, n_subs, size, err, err_cap);
+}
+
+const struct io *fanout_io(const struct fanout *f)
+{
+    return f->io;
 }
 
 void fanout_destroy(struct fanout *f)
@@ -266,7 +303,7 @@ void fanout_destroy(struct fanout *f)
         (void)munmap(f->memory, f->memory_bytes);
     }
     if (f->shared_open) {
-        shared_fini(&f->shared);
+        shared_fini(&f->shared, false);
     }
     io_destroy(f->io);
     free(f);
@@ -517,4 +554,22 @@ int fanout_round(struct fanout *f, unsigned n_packets, double *ns, double *stage
         stages[i] = *ns * (double)ticks[i] / (double)all;
     }
     return 0;
+}
+
+void fanout_wire_round(struct fanout *f, unsigned n_packets, struct fanout_sent *out)
+{
+    const struct io_tx_count *count = io_tx_count(f->io, f->out, 0);
+    const uint64_t before = count->packets;
+    uint64_t cpu_start, wall_start;
+
+    for (unsigned i = 0; i < n_packets; i++) {
+        write_packet(f, i);
+    }
+    wall_start = clock_ns(CLOCK_MONOTONIC);
+    cpu_start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    turns(f, n_packets, NULL);
+    out->cpu_ns = (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_start);
+    out->wall_ns = (double)(clock_ns(CLOCK_MONOTONIC) - wall_start);
+    out->sent = count->packets - before;
+    out->lost = (uint64_t)n_packets * f->n_subs - out->sent;
 }

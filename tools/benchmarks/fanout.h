@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "crypt/crypt.h"
+#include "io/io.h"
 
 enum {
     FANOUT_SUBS_MAX = 50000,
@@ -36,6 +37,19 @@ struct fanout;
  * Returns 0 or a negative errno; after failure nothing is left. */
 int fanout_create(struct fanout **out, enum crypt_profile profile, unsigned n_subs,
                   unsigned size, char *err, size_t err_cap);
+
+/* Where subscribers are, if not behind the in-memory port. */
+struct fanout_wire {
+    struct io_conf io; /* devices[1] is theirs; devices[0] is filled in */
+    uint8_t net;       /* first byte of their IPv4 addresses, all different */
+    uint8_t mac[6];    /* their link address */
+    uint16_t port;     /* of all of them; 0: different ones */
+};
+
+/* As fanout_create(), and subscribers are reached by a real device; the publisher's packets
+ * still come from memory. GCM. */
+int fanout_create_wire(struct fanout **out, const struct fanout_wire *wire, unsigned n_subs,
+                       unsigned size, char *err, size_t err_cap);
 void fanout_destroy(struct fanout *fanout); /* NULL is a no-op */
 
 /* Sends a few packets through and looks at what up to 64 of the subscribers get: outer
@@ -51,5 +65,18 @@ int fanout_verify(struct fanout *fanout, char *err, size_t err_cap);
  * Returns 0, or -EIO with 'err' filled unless every subscriber got every packet. */
 int fanout_round(struct fanout *fanout, unsigned n_packets, double *ns, double *stages,
                  char *err, size_t err_cap);
+
+/* What went out by the device of fanout_create_wire() in one round. */
+struct fanout_sent {
+    double cpu_ns; /* of this thread, what the kernel does on it included */
+    double wall_ns;
+    uint64_t sent;
+    uint64_t lost; /* the device was full */
+};
+
+void fanout_wire_round(struct fanout *fanout, unsigned n_packets, struct fanout_sent *out);
+
+/* Borrowed. */
+const struct io *fanout_io(const struct fanout *fanout);
 
 #endif

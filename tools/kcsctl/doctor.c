@@ -17,6 +17,7 @@
 #include <linux/capability.h>
 
 #include "kcsctl/admin.h"
+#include "kcsctl/doctor.h"
 #include "kcsctl/kcsctl.h"
 #include "kcsctl/show.h"
 
@@ -28,17 +29,8 @@ enum {
     FILES_MIN = 16384,
 };
 
-/* FAIL: no node runs here. WARN: something is slower or not to be had. */
-enum level { LEVEL_OK, LEVEL_WARN, LEVEL_FAIL };
-
-struct doctor {
-    json_t *rows;
-    bool failed;
-    bool node_runs;
-};
-
 /* Notes one result; 'fix' only counts if the level is not OK. */
-static void note(struct doctor *doctor, const char *check, enum level level,
+void doctor_note(struct doctor *doctor, const char *check, enum level level,
                  const char *found, const char *fix)
 {
     static const char *const names[] = {"ok", "warn", "fail"};
@@ -49,8 +41,7 @@ static void note(struct doctor *doctor, const char *check, enum level level,
     doctor->failed = doctor->failed || level == LEVEL_FAIL;
 }
 
-/* The number after 'key' in a /proc file of "key: number" lines, or -1. */
-static long long proc_number(const char *path, const char *key, int base)
+long long doctor_proc_number(const char *path, const char *key, int base)
 {
     FILE *file = fopen(path, "re");
     char line[256];
@@ -76,8 +67,8 @@ static void check_node(struct doctor *doctor, const char *socket)
     doctor->node_runs =
         admin_get(socket, "/status", &data, err, sizeof(err)) != EXIT_UNREACHABLE;
     json_decref(data);
-    note(doctor, "node", doctor->node_runs ? LEVEL_OK : LEVEL_WARN,
-         doctor->node_runs ? "runs" : "does not run", "start one with tools/run");
+    doctor_note(doctor, "node", doctor->node_runs ? LEVEL_OK : LEVEL_WARN,
+                doctor->node_runs ? "runs" : "does not run", "start one with tools/run");
 }
 
 static void check_cpu(struct doctor *doctor)
@@ -88,21 +79,13 @@ static void check_cpu(struct doctor *doctor)
     __get_cpuid(1, &a, &b, &c, &d);
     aes = (c & bit_AES) != 0;
     avx2 = __get_cpuid_count(7, 0, &a, &b7, &c, &d) != 0 && (b7 & bit_AVX2) != 0;
-    note(doctor, "cpu avx2", avx2 ? LEVEL_OK : LEVEL_FAIL, avx2 ? "yes" : "no",
-         "the dataplane is built for x86-64-v3: build it with -DKCS_MARCH=x86-64-v2");
-    note(doctor, "cpu aes", aes ? LEVEL_OK : LEVEL_WARN, aes ? "yes" : "no",
-         "use a CPU (or a VM type that shows one) with AES-NI: encryption is ten times "
-         "slower");
-}
-
-static void check_hugepages(struct doctor *doctor)
-{
-    long long free_pages = proc_number("/proc/meminfo", "HugePages_Free", 10);
-    char found[64];
-
-    snprintf(found, sizeof(found), "%lld free", free_pages < 0 ? 0 : free_pages);
-    note(doctor, "hugepages", free_pages > 0 || doctor->node_runs ? LEVEL_OK : LEVEL_WARN,
-         found, "sysctl -w vm.nr_hugepages=256 (without: ordinary pages, somewhat slower)");
+    doctor_note(
+        doctor, "cpu avx2", avx2 ? LEVEL_OK : LEVEL_FAIL, avx2 ? "yes" : "no",
+        "the dataplane is built for x86-64-v3: build it with -DKCS_MARCH=x86-64-v2");
+    doctor_note(
+        doctor, "cpu aes", aes ? LEVEL_OK : LEVEL_WARN, aes ? "yes" : "no",
+        "use a CPU (or a VM type that shows one) with AES-NI: encryption is ten times "
+        "slower");
 }
 
 static void check_capabilities(struct doctor *doctor)
@@ -112,12 +95,12 @@ static void check_capabilities(struct doctor *doctor)
         int cap;
         const char *fix;
     } wanted[] = {
-        {"CAP_NET_ADMIN", CAP_NET_ADMIN, "devices veth, af_xdp"},
+        {"CAP_NET_ADMIN", CAP_NET_ADMIN, "devices veth, af_xdp, the tap of pci"},
         {"CAP_NET_RAW", CAP_NET_RAW, "devices veth, af_xdp"},
         {"CAP_BPF", CAP_BPF, "devices veth, af_xdp"},
         {"CAP_IPC_LOCK", CAP_IPC_LOCK, "locked memory for keys and AF_XDP"},
     };
-    long long caps = proc_number("/proc/self/status", "CapEff", 16);
+    long long caps = doctor_proc_number("/proc/self/status", "CapEff", 16);
     char fix[128];
 
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
@@ -125,7 +108,8 @@ static void check_capabilities(struct doctor *doctor)
 
         snprintf(fix, sizeof(fix), "run as root, or grant it (%s need it; udp does not)",
                  wanted[i].fix);
-        note(doctor, wanted[i].name, has ? LEVEL_OK : LEVEL_WARN, has ? "yes" : "no", fix);
+        doctor_note(doctor, wanted[i].name, has ? LEVEL_OK : LEVEL_WARN, has ? "yes" : "no",
+                    fix);
     }
 }
 
@@ -133,10 +117,11 @@ static void check_af_xdp(struct doctor *doctor)
 {
     int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 
-    note(doctor, "af_xdp", fd >= 0 ? LEVEL_OK : LEVEL_WARN,
-         fd >= 0 ? "socket opens" : strerror(errno),
-         errno == EAFNOSUPPORT ? "use a kernel with CONFIG_XDP_SOCKETS, or the device udp"
-                               : "run as root, or use the device udp");
+    doctor_note(doctor, "af_xdp", fd >= 0 ? LEVEL_OK : LEVEL_WARN,
+                fd >= 0 ? "socket opens" : strerror(errno),
+                errno == EAFNOSUPPORT
+                    ? "use a kernel with CONFIG_XDP_SOCKETS, or the device udp"
+                    : "run as root, or use the device udp");
     if (fd >= 0) {
         close(fd);
     }
@@ -172,15 +157,16 @@ static void check_veth(struct doctor *doctor)
         status = 1 << 8;
     }
     code = WEXITSTATUS(status) <= 3 ? WEXITSTATUS(status) : 1;
-    note(doctor, "veth", code == 0 ? LEVEL_OK : LEVEL_WARN, found[code],
-         code == 3   ? "apt install iproute2"
-         : code == 2 ? "run as root, or use the device udp"
-                     : "modprobe veth, or use the device udp");
+    doctor_note(doctor, "veth", code == 0 ? LEVEL_OK : LEVEL_WARN, found[code],
+                code == 3   ? "apt install iproute2"
+                : code == 2 ? "run as root, or use the device udp"
+                            : "modprobe veth, or use the device udp");
 }
 
 static void check_limits(struct doctor *doctor)
 {
-    bool lock_free = proc_number("/proc/self/status", "CapEff", 16) >> CAP_IPC_LOCK & 1;
+    bool lock_free =
+        doctor_proc_number("/proc/self/status", "CapEff", 16) >> CAP_IPC_LOCK & 1;
     struct rlimit memlock = {0}, files = {0};
     char found[64];
     bool ok;
@@ -194,12 +180,12 @@ static void check_limits(struct doctor *doctor)
         snprintf(found, sizeof(found), "%llu KiB",
                  (unsigned long long)(memlock.rlim_cur >> 10));
     }
-    note(doctor, "memlock", ok ? LEVEL_OK : LEVEL_WARN, found,
-         "ulimit -l unlimited (systemd: LimitMEMLOCK=infinity)");
+    doctor_note(doctor, "memlock", ok ? LEVEL_OK : LEVEL_WARN, found,
+                "ulimit -l unlimited (systemd: LimitMEMLOCK=infinity)");
     snprintf(found, sizeof(found), "%llu (at most %llu)",
              (unsigned long long)files.rlim_cur, (unsigned long long)files.rlim_max);
-    note(doctor, "nofile", files.rlim_max >= FILES_MIN ? LEVEL_OK : LEVEL_WARN, found,
-         "ulimit -n 65536 (systemd: LimitNOFILE=65536): a client is a file");
+    doctor_note(doctor, "nofile", files.rlim_max >= FILES_MIN ? LEVEL_OK : LEVEL_WARN,
+                found, "ulimit -n 65536 (systemd: LimitNOFILE=65536): a client is a file");
 }
 
 static void check_clock(struct doctor *doctor)
@@ -208,11 +194,11 @@ static void check_clock(struct doctor *doctor)
     int state = adjtimex(&timex);
     bool ok = state >= 0 && state != TIME_ERROR && (timex.status & STA_UNSYNC) == 0;
 
-    note(doctor, "clock", ok ? LEVEL_OK : LEVEL_WARN,
-         state < 0 ? strerror(errno)
-         : ok      ? "synchronised"
-                   : "not synchronised",
-         "timedatectl set-ntp true, or apt install chrony: tokens end by the clock");
+    doctor_note(doctor, "clock", ok ? LEVEL_OK : LEVEL_WARN,
+                state < 0 ? strerror(errno)
+                : ok      ? "synchronised"
+                          : "not synchronised",
+                "timedatectl set-ntp true, or apt install chrony: tokens end by the clock");
 }
 
 /* Binds as a listener would. Returns 0 or an errno. */
@@ -247,12 +233,12 @@ static void check_port(struct doctor *doctor, int type, uint16_t port, const cha
     snprintf(fix, sizeof(fix), "ss -lnp 'sport = :%u' tells who has it; or change %s", port,
              of);
     if (err == 0) {
-        note(doctor, check, LEVEL_OK, "free", "");
+        doctor_note(doctor, check, LEVEL_OK, "free", "");
     } else if (doctor->node_runs && err == EADDRINUSE) {
-        note(doctor, check, LEVEL_OK, "in use while the node runs", "");
+        doctor_note(doctor, check, LEVEL_OK, "in use while the node runs", "");
     } else {
-        note(doctor, check, err == EADDRINUSE ? LEVEL_FAIL : LEVEL_WARN, strerror(err),
-             fix);
+        doctor_note(doctor, check, err == EADDRINUSE ? LEVEL_FAIL : LEVEL_WARN,
+                    strerror(err), fix);
     }
 }
 
@@ -270,10 +256,13 @@ int kcsctl_doctor(const struct command *command, const struct options *options,
     }
     check_node(&doctor, options->socket);
     check_cpu(&doctor);
-    check_hugepages(&doctor);
+    doctor_hugepages(&doctor);
     check_capabilities(&doctor);
     check_af_xdp(&doctor);
     check_veth(&doctor);
+    doctor_interfaces(&doctor, "/sys");
+    doctor_tap(&doctor);
+    doctor_pci(&doctor, "/sys", "/dev");
     check_limits(&doctor);
     check_clock(&doctor);
     check_port(&doctor, SOCK_DGRAM, MEDIA_PORT, "media.port");

@@ -44,7 +44,7 @@ static int fingerprint_of(const X509 *certificate, char out[DTLS_FINGERPRINT_LEN
     if (X509_digest(certificate, EVP_sha256(), digest, &len) != 1 || len != 32) {
         return -ENOMEM;
     }
-    for (unsigned i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++) {
         (void)snprintf(out + 3 * i, DTLS_FINGERPRINT_LEN - 3 * i, "%02X%s", digest[i],
                        i + 1 < len ? ":" : "");
     }
@@ -60,7 +60,7 @@ int dtls_init(struct dtls *dtls)
     if (key == NULL || x == NULL || X509_set_version(x, 2) != 1 ||
         ASN1_INTEGER_set(X509_get_serialNumber(x), 1) != 1 ||
         X509_gmtime_adj(X509_getm_notBefore(x), -86400) == NULL ||
-        X509_gmtime_adj(X509_getm_notAfter(x), 30 * 86400) == NULL ||
+        X509_gmtime_adj(X509_getm_notAfter(x), 30 * 86400L) == NULL ||
         X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
                                    (const unsigned char *)"loadgen", -1, -1, 0) != 1 ||
         X509_set_issuer_name(x, X509_get_subject_name(x)) != 1 ||

@@ -1,16 +1,7 @@
 /* kcs-loadgen: many complete clients of a node in one process, sending numbered payloads to
  * each other and checking what arrives. It shares no cryptography with what it tests. */
-#include <signal.h>
-#include <stdlib.h>
-
 #include "loadgen/report.h"
 #include "loadgen/run.h"
-
-static void on_signal(int number)
-{
-    run_stop();
-    (void)signal(number, SIG_DFL); /* the second one ends us */
-}
 
 int main(int argc, char **argv)
 {
@@ -21,9 +12,6 @@ int main(int argc, char **argv)
     if (!options_parse(argc, argv, &options, &status)) {
         return status;
     }
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGINT, on_signal);
-    (void)signal(SIGTERM, on_signal);
     status = run_init(&run, &options);
     if (status == LOADGEN_OK) {
         status = run_all(&run);

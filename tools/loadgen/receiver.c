@@ -50,6 +50,10 @@ void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
 
     (void)track_on_number(&receiver->sequence, seq16_extend(ref, hdr->seq));
     on_timestamp(receiver, hdr->ts, now_us);
+    if (receiver->started && now_us - receiver->arrived_us > receiver->max_silence_us) {
+        receiver->max_silence_us = now_us - receiver->arrived_us;
+    }
+    receiver->arrived_us = now_us;
     receiver->started = true;
     receiver->n_bytes += len;
     if (payload == NULL) {

@@ -33,6 +33,8 @@ struct receiver {
     uint64_t n_corrupt;    /* not loadgen's, or another stream's, after one that was */
     uint64_t n_key_frames;
     uint64_t n_bytes;
+    uint64_t arrived_us;     /* the latest packet */
+    uint64_t max_silence_us; /* the longest time from one packet to the next */
     /* for reports */
     uint64_t sr_at_us;
     uint64_t n_expected_prior;

@@ -37,6 +37,8 @@ static void print_table(const struct run *run, const struct run_account *a)
            "faults", a->lost, a->duplicates + a->replayed, a->misordered,
            a->corrupt + a->forged + a->malformed);
     print_delays("delay", &run->delays_us);
+    printf("%-12s %.1f ms at most, between two packets of a stream\n", "silence",
+           (double)a->max_silence_us / 1e3);
     print_delays("join", &run->joins_us);
     print_delays("return", &run->resumes_us);
     if (run->n_resumed + run->n_rejoined > 0) {
@@ -50,7 +52,7 @@ static void print_table(const struct run *run, const struct run_account *a)
            a->reports_to_publishers, a->feedback_to_publishers);
     if (a->late + a->unsent > 0) {
         printf("%-12s %" PRIu64 " packets never made, %" PRIu64
-               " not taken by the socket: this process was too slow\n",
+               " not taken by the socket (too slow, or while away)\n",
                "behind", a->late, a->unsent);
     }
 }
@@ -101,11 +103,12 @@ static json_t *consumers(const struct run *run)
 
             (void)json_array_append_new(
                 list,
-                json_pack("{s:s,s:s,s:o,s:b,s:o,s:o,s:o,s:o}", "consumer_id",
+                json_pack("{s:s,s:s,s:o,s:b,s:o,s:o,s:o,s:o,s:o}", "consumer_id",
                           r->consumer_id, "producer_id", r->producer_id, "packets",
                           number(r->sequence.n_received), "verified", (int)client->sampled,
                           "first", number(t->first), "last", number(t->max), "missing",
-                          number(t->n_missing), "reports", number(r->n_reports)));
+                          number(t->n_missing), "reports", number(r->n_reports),
+                          "max_silence_us", number(r->max_silence_us)));
         }
     }
     return list;
@@ -156,6 +159,7 @@ static json_t *to_json(const struct run *run, const struct run_account *a)
         {"malformed", a->malformed},
         {"unknown_ssrc", a->unknown},
         {"padding", a->padding},
+        {"max_silence_us", a->max_silence_us},
         {"key_frames_sent", a->key_frames},
         {"key_frames_received", a->key_frames_received},
         {"key_requests", a->key_requests},

@@ -23,8 +23,9 @@ enum {
 
 static volatile sig_atomic_t stopped;
 
-void run_stop(void)
+static void on_signal(int number)
 {
+    (void)number;
     stopped = 1;
 }
 
@@ -312,6 +313,9 @@ static void sum_receiver(const struct run *run, const struct client *client,
     a->padding += r->n_padding;
     a->reports_to_subscribers += r->n_reports;
     a->key_frames_received += r->n_key_frames;
+    if (r->max_silence_us > a->max_silence_us) {
+        a->max_silence_us = r->max_silence_us;
+    }
     if (!r->started) {
         a->silent += s != NULL && s->n_sent > 0;
         return;
@@ -402,8 +406,12 @@ static void judge(struct run *run)
 
 int run_all(struct run *run)
 {
+    const struct sigaction once = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     uint64_t began_us;
 
+    (void)sigaction(SIGINT, &once, NULL);
+    (void)sigaction(SIGTERM, &once, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
     join_all(run);
     if (run->n_up == run->n_clients) {
         began_us = loop_now_us();

@@ -46,6 +46,7 @@ struct run_account {
     uint64_t lost, duplicates, misordered, holes, corrupt, misrouted;
     uint64_t replayed, forged, malformed, unknown, padding;
     uint64_t reports_to_subscribers, key_frames_received;
+    uint64_t max_silence_us; /* of any stream, from one packet to the next */
 };
 
 /* Reads the secret, resolves the node, makes the clients. Returns LOADGEN_OK or the exit
@@ -53,11 +54,9 @@ struct run_account {
 int run_init(struct run *run, const struct options *options);
 void run_fini(struct run *run);
 
-/* Joins, sends, waits for what is on its way, leaves. Returns the exit status. */
+/* Joins, sends, waits for what is on its way, leaves; SIGINT and SIGTERM end it early, the
+ * second one at once. Returns the exit status. */
 int run_all(struct run *run);
-
-/* Asks run_all() to end early; async-signal-safe. */
-void run_stop(void);
 
 void run_sum(const struct run *run, struct run_account *out);
 

@@ -11,6 +11,14 @@
  * F_SEAL_SHRINK and F_SEAL_GROW: a mapping that shrinks kills its reader, so control
  * refuses others.
  *
+ * Recovery: a dataplane keeps its objects while no control is attached; the next control
+ * finds them in the vault. A control that outlived a dataplane sends the vault with its
+ * hello, after it has seen (pidfd) that the old dataplane is dead; a dataplane that never
+ * had a control takes it and hands the same memory back with the welcome. In both cases,
+ * before it answers, the dataplane empties the rings, closes objects whose records are gone
+ * and opens records without an object, going on with their live words. Control then sends
+ * an UPDATE for each record: an error tells it that this object could not be had.
+ *
  * Sleeping: a side that is about to sleep stores its flag of each lane (abi_lane), then a
  * full fence, and looks at its rings once more; one that has put something in a ring makes
  * a full fence and rings the other's doorbell if that flag is set. Control's flag is set
@@ -38,7 +46,7 @@
 #define ABI_MAGIC 0x3153434bu /* "KCS1" */
 
 enum {
-    ABI_VERSION = 1,
+    ABI_VERSION = 2,
     ABI_MAX_LANES = 64,
     ABI_MAX_DEVICES = 8,
     ABI_MAX_ADDRS = 8,
@@ -60,7 +68,8 @@ struct abi_hello {
     uint32_t magic;
     uint32_t version;
     uint32_t pid;
-    uint32_t _pad;
+    uint32_t
+        has_vault; /* 1: a descriptor comes along, the vault of a dataplane that died */
     struct abi_sizes sizes;
 };
 

@@ -28,7 +28,7 @@
 #define VAULT_MAGIC 0x31544c56u /* "VLT1" */
 
 enum {
-    VAULT_VERSION = 1,
+    VAULT_VERSION = 2,
     VAULT_PATHS = 4,
     VAULT_RX_SSRCS = 32, /* SSRCs that one peer may send */
     VAULT_UFRAG_MAX = 32,
@@ -38,9 +38,11 @@ enum {
     VAULT_CNAME_MAX = 40,
     VAULT_KEY_MAX = 32,
     VAULT_SALT_MAX = 16,
-    VAULT_BLOB_MAX = 448
+    VAULT_BLOB_MAX = 640
 };
 
+/* A record without a blob is nobody's: a control that finds one in the vault closes it. So
+ * is one that is being closed. */
 struct vault_blob {
     uint32_t len;
     uint32_t _pad;
@@ -233,9 +235,9 @@ VAULT_ACCESS(peer)
 VAULT_ACCESS(stream)
 VAULT_ACCESS(sub)
 
-_Static_assert(sizeof(struct vault_peer_conf) == 840, "vault_peer_conf layout");
-_Static_assert(sizeof(struct vault_stream_conf) == 544, "vault_stream_conf layout");
-_Static_assert(sizeof(struct vault_sub_conf) == 568, "vault_sub_conf layout");
+_Static_assert(sizeof(struct vault_peer_conf) == 1032, "vault_peer_conf layout");
+_Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layout");
+_Static_assert(sizeof(struct vault_sub_conf) == 760, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
 
 #endif

@@ -82,6 +82,29 @@ function prepare({ ip, camera }) {
                 }
             }
         },
+        /* what tells one association from another */
+        async identities() {
+            const found = [];
+            for (const peer of peers.filter((entry) => entry.connectionState !== 'closed')) {
+                for (const stats of (await peer.getStats()).values()) {
+                    if (stats.type === 'transport') {
+                        found.push([stats.iceLocalUsernameFragment, stats.dtlsState]);
+                    }
+                }
+            }
+            return found.sort();
+        },
+        /* true once the page has left 'joined' and come back since expectReconnect() */
+        expectReconnect() {
+            const seen = { away: false };
+            const timer = window.setInterval(() => {
+                if (window.kcs.state === 'reconnecting') {
+                    seen.away = true;
+                    window.clearInterval(timer);
+                }
+            }, 5);
+            window.kcsTest.reconnected = () => seen.away;
+        },
         async release() {
             for (const [sender, track] of held.splice(0)) {
                 await sender.replaceTrack(track);

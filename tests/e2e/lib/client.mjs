@@ -40,11 +40,11 @@ export async function ask(socket, event, ...payload) {
 }
 
 /* Resolves with the payload of the next such event. Call it before what brings it about. */
-export function next(socket, event) {
+export function next(socket, event, wait = WAIT_MS) {
     return new Promise((done, failed) => {
         const timer = setTimeout(
-            () => failed(new Error(`no '${event}' came within ${WAIT_MS} ms`)),
-            WAIT_MS,
+            () => failed(new Error(`no '${event}' came within ${wait} ms`)),
+            wait,
         );
         socket.once(event, (payload) => (clearTimeout(timer), done(payload)));
     });

@@ -46,7 +46,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  * processes must have ended with status 0. When anything fails, the ends of both logs
  * are shown.
  *
- * options: name (of the logs that are kept), devices and backend (of dataplane.yaml) */
+ * options: name (of the logs that are kept), devices and backend (of dataplane.yaml; the
+ * device 'tap' is net_tap with an interface of this node's own) */
 export async function withNode(options, body) {
     const node = new Node(options);
     let failure;
@@ -77,7 +78,6 @@ export class Node {
         ); /* of the veth pair: several nodes may run at once */
 
         this.name = name;
-        this.devices = devices;
         this.backend = backend;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
         this.secret = randomBytes(32).toString('hex');
@@ -90,6 +90,14 @@ export class Node {
             ipv4: `10.77.${net}.2` /* the dataplane has the second address of each */,
             ipv6: `fd77:6b63:73${net.toString(16)}::2`,
         };
+        this.tap = {
+            name: `kcst${net}`,
+            device: `vdev:net_tap0,iface=kcst${net}`,
+            host: [`10.78.${net}.1/24`, `fd78:6b63:73${net.toString(16)}::1/64`],
+            ipv4: `10.78.${net}.2`,
+            ipv6: `fd78:6b63:73${net.toString(16)}::2`,
+        };
+        this.devices = devices.map((device) => (device === 'tap' ? this.tap.device : device));
         this.processes = [];
     }
 
@@ -116,12 +124,33 @@ export class Node {
         await this.until('the dataplane listens for control', () =>
             existsSync(this.dataplaneSocket),
         );
+        this.configureTap();
         this.control = this.spawn('kcs-control', 'control.yaml');
         await this.until('GET /api/health/ready answers 200', async () => {
             const response = await fetch(`${this.origin}/api/health/ready`);
             await response.arrayBuffer();
             return response.status === 200;
         });
+    }
+
+    /* The host's end of the tap, which is there while the dataplane runs. */
+    configureTap() {
+        if (this.devices.includes(this.tap.device)) {
+            const [ipv4, ipv6] = this.tap.host;
+
+            execFileSync('ip', ['address', 'add', ipv4, 'dev', this.tap.name]);
+            execFileSync('ip', ['address', 'add', ipv6, 'dev', this.tap.name, 'nodad']);
+        }
+    }
+
+    optionsOfDevices() {
+        return this.devices.includes(this.tap.device)
+            ? `  options:
+    - device: '${this.tap.device}'
+      ipv4: ${this.tap.ipv4}/24
+      ipv6: ${this.tap.ipv6}/64
+`
+            : '';
     }
 
     /* All that a test node's configuration says; the rest is the defaults of conf/. */
@@ -133,7 +162,7 @@ export class Node {
 media:
   devices: [${this.devices.map((device) => JSON.stringify(device)).join(', ')}]
   port: ${this.mediaPort}
-veth:
+${this.optionsOfDevices()}veth:
   name: ${this.veth.name}
   ipv4: ${this.veth.networks[0]}
   ipv6: ${this.veth.networks[1]}
@@ -203,6 +232,48 @@ log:
             execFileSync('ip', ['link', 'del', this.veth.name]);
         }
         return wrong;
+    }
+
+    /* Kills a process in the midst of whatever it does (SIGKILL) and, as a supervisor would,
+     * starts it again at once; with 'both', both. Resolves when the killed are dead. */
+    async crash(...programs) {
+        const victims = this.processes.filter(
+            (child) => programs.includes(child.program) && !child.asked,
+        );
+
+        assert.equal(victims.length, programs.length, `${programs} run`);
+        for (const child of victims) {
+            child.asked = true;
+            child.kill('SIGKILL');
+        }
+        for (const child of victims) {
+            assert.ok(await endsWithin(child, STOP_MS), `${child.program} was killed`);
+            this.processes.splice(this.processes.indexOf(child), 1);
+        }
+        /* in the order in which they are stopped, reversed */
+        const control = this.processes.filter((child) => child.program === 'kcs-control');
+        this.processes = this.processes.filter((child) => !control.includes(child));
+        if (programs.includes('kcs-dataplane')) {
+            this.dataplane = this.spawn('kcs-dataplane', 'dataplane.yaml');
+        }
+        this.processes.push(...control);
+        if (programs.includes('kcs-control')) {
+            this.control = this.spawn('kcs-control', 'control.yaml');
+        }
+    }
+
+    /* A counter of control's /metrics, summed over the labels that contain 'label'. */
+    async metric(name, label = '') {
+        const response = await fetch(`http://127.0.0.1:${this.metricsPort}/metrics`);
+        let sum;
+
+        for (const line of (await response.text()).split('\n')) {
+            if (line.startsWith(name) && line.includes(label)) {
+                sum = (sum ?? 0) + Number(line.split(' ').at(-1));
+            }
+        }
+        assert.notEqual(sum, undefined, `/metrics has ${name} ${label}`);
+        return sum;
     }
 
     /* Asks one process to stop (SIGTERM), insists when it does not. Resolves with what

@@ -66,6 +66,43 @@ static void every_device_kind_is_taken(void **state)
     assert_string_equal(conf.media.devices[3], "af_xdp:eth0");
 }
 
+static void devices_of_dpdk_are_told_their_addresses(void **state)
+{
+    struct dataplane_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    assert_int_equal(
+        load_text("media:\n  devices: ['pci:0000:03:00.0', 'vdev:net_memif0,role=server']\n"
+                  "  options:\n"
+                  "    - {device: 'vdev:net_memif0,role=server', ipv6: '2001:db8::7/64',"
+                  " queues: 2}\n"
+                  "    - {device: 'pci:0000:03:00.0', ipv4: 192.0.2.7/24, "
+                  "gateway4: 192.0.2.1, exception: tap}\n",
+                  &conf, err, sizeof(err)),
+        0);
+    assert_int_equal(conf.media.n_options, 2);
+    assert_string_equal(conf.media.options[0].ipv6, "2001:db8::7/64");
+    assert_string_equal(conf.media.options[0].ipv4, "");
+    assert_int_equal(conf.media.options[0].queues, 2);
+    assert_int_equal(conf.media.options[0].exception, DATAPLANE_EXCEPTION_AUTO);
+    assert_int_equal(conf.media.options[1].exception, DATAPLANE_EXCEPTION_TAP);
+
+    expect_error("media:\n  devices: ['vdev:net_tap0']\n", "device: vdev:net_tap0");
+    expect_error("media:\n  devices: ['vdev:net_tap0']\n"
+                 "  options:\n    - device: vdev:net_tap0\n",
+                 "its address");
+    expect_error("media:\n  devices: [veth]\n"
+                 "  options:\n    - {device: veth, ipv4: 192.0.2.7/24}\n",
+                 "'veth' is not a vdev or pci");
+    expect_error("media:\n  devices: ['vdev:net_tap0']\n"
+                 "  options:\n    - device: vdev:net_tap0\n      ipv4: 192.0.2.7/33\n",
+                 ":5: 'media.options.ipv4' must be an IPv4 address");
+    expect_error("media:\n  devices: ['vdev:net_tap0']\n"
+                 "  options:\n    - {device: 'vdev:net_tap0', exception: tab}\n",
+                 "'media.options.exception'");
+}
+
 static void device_of_unknown_kind_is_refused(void **state)
 {
     (void)state;
@@ -108,6 +145,7 @@ static void cpus_are_one_for_each_lane(void **state)
     (void)state;
 
     expect_error("lanes:\n  count: 2\n  cpus: [1]\n", "give one each");
+    expect_error("media:\n  devices: [udp, veth, udp]\n", "names 'udp' twice");
     assert_int_equal(
         load_text("lanes:\n  count: 2\n  cpus: [1, 3]\n", &conf, err, sizeof(err)), 0);
     assert_int_equal(conf.lanes.cpus[1], 3);
@@ -140,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sample_equals_the_defaults),
         cmocka_unit_test(every_device_kind_is_taken),
+        cmocka_unit_test(devices_of_dpdk_are_told_their_addresses),
         cmocka_unit_test(device_of_unknown_kind_is_refused),
         cmocka_unit_test(address_that_is_none_is_refused),
         cmocka_unit_test(announced_port_of_zero_is_the_media_port),

@@ -6,7 +6,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -179,6 +181,7 @@ static inline void live_free(struct pkt **pkts, uint16_t n)
 /* A lane that sends everything back, on a thread. */
 struct live_echo {
     struct io *io;
+    unsigned lane;
     pthread_t thread;
     atomic_bool stop;
     struct io_rx_count count;
@@ -197,32 +200,43 @@ static inline void *live_echo_main(void *arg)
         for (unsigned d = 0; d < io_n_devices(echo->io); d++) {
             struct pkt *pkts[PKT_BURST];
             struct path back[PKT_BURST];
-            uint16_t n = io_rx_burst(echo->io, d, 0, pkts, PKT_BURST, &echo->count);
+            uint16_t n = 0;
             uint16_t sent;
+
+            if (echo->lane < io_device(echo->io, d)->n_queues) {
+                n = io_rx_burst(echo->io, d, echo->lane, pkts, PKT_BURST, &echo->count);
+            }
 
             for (uint16_t i = 0; i < n; i++) {
                 CHECK(pkts[i]->device == d && pkts[i]->path.device == d);
                 echo->last = pkts[i]->path;
                 live_turn(echo->io, pkts[i], &back[i]);
             }
-            sent = n > 0 ? io_tx_burst(echo->io, d, 0, pkts, n) : 0;
+            sent = n > 0 ? io_tx_burst(echo->io, d, echo->lane, pkts, n) : 0;
             live_free(pkts + sent, (uint16_t)(n - sent));
             echo->dropped += (uint64_t)(n - sent);
             any = (uint16_t)(any | n);
         }
         if (any == 0) {
-            io_wait(echo->io, 0, -1, 20000);
+            io_wait(echo->io, echo->lane, -1, 20000);
         }
     }
     io_thread_leave();
     return NULL;
 }
 
-static inline void live_echo_start(struct live_echo *echo, struct io *io)
+static inline void live_echo_start_lane(struct live_echo *echo, struct io *io,
+                                        unsigned lane)
 {
     memset(echo, 0, sizeof(*echo));
     echo->io = io;
+    echo->lane = lane;
     CHECK(pthread_create(&echo->thread, NULL, live_echo_main, echo) == 0);
+}
+
+static inline void live_echo_start(struct live_echo *echo, struct io *io)
+{
+    live_echo_start_lane(echo, io, 0);
 }
 
 static inline void live_echo_stop(struct live_echo *echo)
@@ -234,7 +248,8 @@ static inline void live_echo_stop(struct live_echo *echo)
     for (unsigned i = 0; i < N_IO_IGNORED; i++) {
         ignored += echo->count.ignored[i];
     }
-    CHECK(echo->count.frames == echo->count.packets + echo->count.answered + ignored);
+    CHECK(echo->count.frames ==
+          echo->count.packets + echo->count.answered + echo->count.passed + ignored);
 }
 
 /* A kernel socket connected to an address of the dataplane. */
@@ -253,6 +268,17 @@ static inline int live_socket(const char *ip, uint16_t port)
     return fd;
 }
 
+/* recv(), again where a signal interrupts it: DPDK's tap driver sends some. */
+static inline ssize_t live_recv(int fd, void *out, size_t cap, int flags)
+{
+    ssize_t n;
+
+    do {
+        n = recv(fd, out, cap, flags);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
 /* Sends datagrams of every length class, bytes chosen by 'seed', and wants each back as it
  * was. */
 static inline void live_check_echo(const char *ip, uint16_t port, unsigned n, unsigned seed)
@@ -268,8 +294,123 @@ static inline void live_check_echo(const char *ip, uint16_t port, unsigned n, un
             out[k] = (uint8_t)(seed >> 16);
         }
         CHECK(send(fd, out, len, 0) == (ssize_t)len);
-        CHECK(recv(fd, in, sizeof(in), 0) == (ssize_t)len);
+        CHECK(live_recv(fd, in, sizeof(in), 0) == (ssize_t)len);
         CHECK(memcmp(in, out, len) == 0);
+    }
+    close(fd);
+}
+
+/* Sends an echo request of 'len' bytes by a raw socket, waits for the reply. */
+static inline void live_ping(int family, const char *ip, size_t len)
+{
+    uint8_t out[1500] = {0}, in[1600];
+    struct sockaddr_in in4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    struct timeval patience = {.tv_sec = 2};
+    int fd = socket(family, SOCK_RAW, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+    ssize_t got;
+
+    CHECK(fd >= 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    memset(out + 8, 0x5a, len);
+    out[0] = family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+    out[4] = 0x12; /* identifier */
+    if (family == AF_INET) {
+        uint32_t sum = 0;
+
+        for (size_t i = 0; i < 8 + len; i += 2) {
+            sum += (uint32_t)out[i] << 8 | out[i + 1];
+        }
+        sum = (sum & 0xffff) + (sum >> 16);
+        sum = ~((sum & 0xffff) + (sum >> 16));
+        out[2] = (uint8_t)(sum >> 8);
+        out[3] = (uint8_t)sum;
+        CHECK(inet_pton(AF_INET, ip, &in4.sin_addr) == 1);
+        CHECK(sendto(fd, out, 8 + len, 0, (struct sockaddr *)&in4, sizeof(in4)) > 0);
+    } else {
+        CHECK(inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1);
+        CHECK(sendto(fd, out, 8 + len, 0, (struct sockaddr *)&in6, sizeof(in6)) > 0);
+    }
+    do {
+        uint8_t *icmp = in + (family == AF_INET ? 20 : 0);
+
+        got = live_recv(fd, in, sizeof(in), 0);
+        CHECK(got > 0);
+        if (icmp[0] == (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
+            icmp[4] == 0x12) {
+            CHECK(got == (ssize_t)(8 + len) + (family == AF_INET ? 20 : 0));
+            CHECK(memcmp(icmp + 8, out + 8, len) == 0);
+            break;
+        }
+    } while (true);
+    close(fd);
+}
+
+/* A child with a namespace of its own, linked to ours by link(). The link lives as
+ * long as it.
+ */
+struct live_client {
+    pid_t pid;
+    int go[2];
+    int done[2];
+};
+
+static inline void live_client_start(struct live_client *client, void (*run)(void),
+                                     void (*link)(pid_t))
+{
+    char byte;
+
+    CHECK(pipe(client->go) == 0 && pipe(client->done) == 0);
+    client->pid = fork();
+    if (client->pid == 0) {
+        close(client->go[1]);
+        CHECK(unshare(CLONE_NEWNET) == 0);
+        CHECK(write(client->done[1], "x", 1) == 1);
+        CHECK(read(client->go[0], &byte, 1) == 1);
+        run();
+        CHECK(write(client->done[1], "x", 1) == 1);
+        CHECK(read(client->go[0], &byte, 1) == 0);
+        _exit(0);
+    }
+    close(client->done[1]);
+    CHECK(read(client->done[0], &byte, 1) == 1);
+    link(client->pid);
+}
+
+/* Lets the client talk and waits until it has. */
+static inline void live_client_talk(struct live_client *client)
+{
+    char byte;
+
+    CHECK(write(client->go[1], "x", 1) == 1);
+    CHECK(read(client->done[0], &byte, 1) == 1);
+}
+
+static inline void live_client_end(struct live_client *client)
+{
+    int status;
+
+    close(client->go[1]);
+    CHECK(waitpid(client->pid, &status, 0) == client->pid && status == 0);
+}
+
+/* What ssh does: a byte stream both ways over the interface that media uses. */
+static inline void live_tcp_talk(const char *ip, uint16_t port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    bool v4 = inet_pton(AF_INET, ip, &in.sin_addr) == 1;
+    int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+    char out[4096], back[4096];
+
+    CHECK(v4 || inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1);
+    CHECK(connect(fd, v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6,
+                  v4 ? sizeof(in) : sizeof(in6)) == 0);
+    for (int i = 0; i < 50; i++) {
+        memset(out, i, sizeof(out));
+        CHECK(send(fd, out, sizeof(out), 0) == sizeof(out));
+        CHECK(live_recv(fd, back, sizeof(back), MSG_WAITALL) == sizeof(back));
+        CHECK(memcmp(back, out, sizeof(out)) == 0);
     }
     close(fd);
 }

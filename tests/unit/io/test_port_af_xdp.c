@@ -39,77 +39,13 @@ static void make_link(pid_t pid)
     live_sh(command);
 }
 
-/* A child with a namespace of its own, linked by x0 and x1. The link lives as long as it.
- */
-struct client {
-    pid_t pid;
-    int go[2];
-    int done[2];
-};
-
-static void client_start(struct client *client, void (*run)(void))
-{
-    char byte;
-
-    CHECK(pipe(client->go) == 0 && pipe(client->done) == 0);
-    client->pid = fork();
-    if (client->pid == 0) {
-        close(client->go[1]);
-        CHECK(unshare(CLONE_NEWNET) == 0);
-        CHECK(write(client->done[1], "x", 1) == 1);
-        CHECK(read(client->go[0], &byte, 1) == 1);
-        run();
-        CHECK(write(client->done[1], "x", 1) == 1);
-        CHECK(read(client->go[0], &byte, 1) == 0);
-        _exit(0);
-    }
-    close(client->done[1]);
-    CHECK(read(client->done[0], &byte, 1) == 1);
-    make_link(client->pid);
-}
-
-/* Lets the client talk and waits until it has. */
-static void client_talk(struct client *client)
-{
-    char byte;
-
-    CHECK(write(client->go[1], "x", 1) == 1);
-    CHECK(read(client->done[0], &byte, 1) == 1);
-}
-
-static void client_end(struct client *client)
-{
-    int status;
-
-    close(client->go[1]);
-    CHECK(waitpid(client->pid, &status, 0) == client->pid && status == 0);
-}
-
-/* What ssh does: a byte stream both ways over the interface that media uses. */
-static void tcp_talk(void)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(TCP_PORT)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    char out[4096], in[4096];
-
-    CHECK(inet_pton(AF_INET, "10.99.0.1", &to.sin_addr) == 1);
-    CHECK(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
-    for (int i = 0; i < 50; i++) {
-        memset(out, i, sizeof(out));
-        CHECK(send(fd, out, sizeof(out), 0) == sizeof(out));
-        CHECK(recv(fd, in, sizeof(in), MSG_WAITALL) == sizeof(in));
-        CHECK(memcmp(in, out, sizeof(out)) == 0);
-    }
-    close(fd);
-}
-
 static void client_talks(void)
 {
-    tcp_talk();
+    live_tcp_talk("10.99.0.1", TCP_PORT);
     live_check_echo("10.99.0.1", LIVE_PORT, 1000, 1);
     live_check_echo("fd99::1", LIVE_PORT, 1000, 2);
     live_check_echo("10.99.0.1", OTHER_PORT, 100, 3);
-    tcp_talk();
+    live_tcp_talk("10.99.0.1", TCP_PORT);
 }
 
 /* The host's own services: TCP echo, and UDP echo on another port. */
@@ -149,14 +85,14 @@ static void *host_services(void *arg)
 static void beside_kernel(void)
 {
     struct io_conf conf = live_conf("af_xdp:x0");
-    struct client client;
+    struct live_client client;
     struct live_echo echo;
     pthread_t services;
     struct io *io;
     int ready[2];
     char byte;
 
-    client_start(&client, client_talks);
+    live_client_start(&client, client_talks, make_link);
     CHECK(pipe(ready) == 0);
     CHECK(pthread_create(&services, NULL, host_services, &ready[1]) == 0);
     CHECK(read(ready[0], &byte, 1) == 1);
@@ -165,14 +101,14 @@ static void beside_kernel(void)
     CHECK(io_device(io, 0)->n_addrs == 2 && io_device(io, 0)->needs_headers);
     CHECK(attached_program("x0") != 0);
     live_echo_start(&echo, io);
-    client_talk(&client);
+    live_client_talk(&client);
     pthread_join(services, NULL);
     live_echo_stop(&echo);
     /* media came to us, all of it; nothing else did */
     CHECK(echo.count.packets == 2000 && echo.count.frames == 2000);
     io_destroy(io);
     CHECK(attached_program("x0") == 0);
-    client_end(&client);
+    live_client_end(&client);
 }
 
 static void media_is_ours_and_all_else_the_kernels(void **state)
@@ -190,37 +126,25 @@ static void leftover(void)
 {
     struct io_conf conf = live_conf("af_xdp:x0");
     struct live_echo echo;
-    struct client client;
+    struct live_client client;
     struct io *io;
 
-    client_start(&client, client_echoes);
+    live_client_start(&client, client_echoes, make_link);
     live_make_and_kill("af_xdp:x0");
     CHECK(attached_program("x0") != 0);
     io = live_create(&conf);
     live_echo_start(&echo, io);
-    client_talk(&client);
+    live_client_talk(&client);
     live_echo_stop(&echo);
     io_destroy(io);
     CHECK(attached_program("x0") == 0);
-    client_end(&client);
+    live_client_end(&client);
 }
 
 static void program_of_a_killed_predecessor_is_replaced(void **state)
 {
     (void)state;
     live_run(leftover, true);
-}
-
-static void set_queues(const char *name, unsigned n)
-{
-    struct ethtool_channels channels = {.cmd = ETHTOOL_SCHANNELS, .rx_count = n};
-    struct ifreq ifr = {.ifr_data = (void *)&channels};
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-    channels.tx_count = n;
-    strcpy(ifr.ifr_name, name);
-    CHECK(ioctl(fd, SIOCETHTOOL, &ifr) == 0);
-    close(fd);
 }
 
 static void refusals(void)
@@ -252,29 +176,169 @@ static void refusals(void)
     CHECK(live_refused(&conf, "ss -ulnp") == -EADDRINUSE);
     CHECK(attached_program("x0") == 0);
     close(fd);
+}
 
-    live_sh("ip link del x0 && ip link add x0 numtxqueues 2 numrxqueues 2 type veth peer "
-            "name x1 && ip link set x0 up && ip link set x1 up && "
-            "ip address add 10.99.0.1/24 dev x0");
-    set_queues("x0", 2);
-    CHECK(live_refused(&conf, "2 receive queues") == -EINVAL);
+static void set_queues(const char *name, unsigned n)
+{
+    struct ethtool_channels channels = {.cmd = ETHTOOL_SCHANNELS, .rx_count = n};
+    struct ifreq ifr = {.ifr_data = (void *)&channels};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    channels.tx_count = n;
+    strcpy(ifr.ifr_name, name);
+    CHECK(ioctl(fd, SIOCETHTOOL, &ifr) == 0);
+    close(fd);
+}
+
+/* x0 as make_link(), with four queues each way on both ends. */
+static void make_wide_link(pid_t pid)
+{
+    char command[768];
+
+    snprintf(command, sizeof(command),
+             "ip link add x0 numrxqueues 4 numtxqueues 4 type veth peer name x1 "
+             "numrxqueues 4 numtxqueues 4");
+    live_sh(command);
+    set_queues("x0", 4);
+    set_queues("x1", 4);
+    snprintf(command, sizeof(command),
+             "ip link set x1 netns %d && ip address add 10.99.0.1/24 dev x0 && "
+             "ip address add fd99::1/64 dev x0 nodad && ip link set x0 up && "
+             "nsenter -t %d -n sh -c 'ip address add 10.99.0.2/24 dev x1 && "
+             "ip address add fd99::2/64 dev x1 nodad && ip link set x1 up'",
+             (int)pid, (int)pid);
+    live_sh(command);
+}
+
+/* Flows enough that every queue has some. */
+static void client_of_many_flows(void)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        live_check_echo(i % 2 == 0 ? "10.99.0.1" : "fd99::1", LIVE_PORT, 20, i);
+    }
+}
+
+/* Every packet of a client with many flows comes back, whichever lanes there are. Returns
+ * how many of them heard one. */
+static unsigned serve_wide(unsigned n_lanes, unsigned n_queues)
+{
+    struct io_conf conf = live_conf("af_xdp:x0");
+    struct live_echo echo[8];
+    struct live_client client;
+    unsigned busy = 0;
+    uint64_t total = 0;
+    struct io *io;
+
+    conf.n_lanes = n_lanes;
+    conf.n_mbufs = 32767;
+    conf.heap_mb = 64;
+    live_client_start(&client, client_of_many_flows, make_wide_link);
+    io = live_create(&conf);
+    CHECK(io_device(io, 0)->n_queues == n_queues);
+    for (unsigned i = 0; i < n_lanes; i++) {
+        live_echo_start_lane(&echo[i], io, i);
+    }
+    live_client_talk(&client);
+    for (unsigned i = 0; i < n_lanes; i++) {
+        live_echo_stop(&echo[i]);
+        CHECK(echo[i].dropped == 0 && echo[i].count.frames == echo[i].count.packets);
+        busy += echo[i].count.packets > 0 ? 1 : 0;
+        total += echo[i].count.packets;
+    }
+    CHECK(total == 32 * 20);
+    io_destroy(io);
+    CHECK(attached_program("x0") == 0);
+    live_client_end(&client);
+    return busy;
+}
+
+static void one_lane_wide(void)
+{
+    CHECK(serve_wide(1, 1) == 1);
+}
+
+static void two_lanes_wide(void)
+{
+    CHECK(serve_wide(2, 2) == 2);
+}
+
+static void four_lanes_wide(void)
+{
+    CHECK(serve_wide(4, 4) >= 3);
+}
+
+static void six_lanes_wide(void)
+{
+    CHECK(serve_wide(6, 4) <= 4);
+}
+
+static void every_queue_is_served_by_however_many_lanes(void **state)
+{
+    (void)state;
+    live_run(one_lane_wide, true);
+    live_run(two_lanes_wide, true);
+    live_run(four_lanes_wide, true);
+    live_run(six_lanes_wide, true);
+}
+
+/* Lane 2 of 3 on a device of one queue: it hears nothing, but what it has to say goes out.
+ */
+static void third_lane_sends(void)
+{
+    struct io_conf conf = live_conf("veth");
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(9999)};
+    struct path path = {.family = 4, .local_port = LIVE_PORT, .remote_port = 9999};
+    struct rte_mbuf *mbuf;
+    struct pkt_hdr hdr;
+    struct pkt *pkt;
+    char back[16];
+    struct io *io;
+
+    conf.n_lanes = 3;
+    io = live_create(&conf);
+    CHECK(io_device(io, 0)->n_queues == 1);
+    CHECK(inet_pton(AF_INET, "10.75.67.1", &in.sin_addr) == 1);
+    CHECK(bind(fd, (struct sockaddr *)&in, sizeof(in)) == 0);
+    path_map_v4(path.remote_ip, (const uint8_t[]){10, 75, 67, 1});
+    memcpy(path.local_ip, io_device(io, 0)->addrs[0].ip, 16);
+    memcpy(path.remote_mac, (const uint8_t[]){0x02, 'K', 'C', 'S', 0, 1}, 6);
+    CHECK(io_hdr_build(io, &path, &hdr) == 0);
+    for (unsigned lane = 0; lane < 3; lane++) {
+        mbuf = rte_pktmbuf_alloc(io_pool(io));
+        pkt = mbuf_to_pkt(mbuf);
+        pkt->data = rte_pktmbuf_mtod(mbuf, uint8_t *);
+        pkt->to = &path;
+        pkt_frame(pkt, &hdr, (const uint8_t *)"hello", 5);
+        CHECK(io_tx_burst(io, 0, lane, &pkt, 1) == 1);
+        CHECK(recv(fd, back, sizeof(back), 0) == 5);
+        CHECK(io_tx_count(io, 0, lane)->packets == 1);
+    }
+    close(fd);
+    io_destroy(io);
+}
+
+static void lane_without_a_queue_of_its_own_can_send(void **state)
+{
+    (void)state;
+    live_run(third_lane_sends, true);
 }
 
 static void several(void)
 {
     struct io_conf conf = live_conf("af_xdp:x0");
-    struct client client;
+    struct live_client client;
     struct live_echo echo;
     struct io *io;
 
     conf.devices[1] = "veth";
     conf.devices[2] = "udp:127.0.0.1";
     conf.n_devices = 3;
-    client_start(&client, client_echoes);
+    live_client_start(&client, client_echoes, make_link);
     io = live_create(&conf);
     CHECK(io_n_devices(io) == 3);
     live_echo_start(&echo, io);
-    client_talk(&client);
+    live_client_talk(&client);
     live_check_echo("10.75.67.2", LIVE_PORT, 500, 1);
     live_check_echo("127.0.0.1", LIVE_PORT, 500, 2);
     live_check_echo("fd4b:4353:6b63::2", LIVE_PORT, 500, 3);
@@ -283,7 +347,7 @@ static void several(void)
         CHECK(io_tx_count(io, d, 0)->packets == (d == 0 ? 100 : d == 1 ? 1000 : 500));
     }
     io_destroy(io);
-    client_end(&client);
+    live_client_end(&client);
 }
 
 static void several_devices_serve_at_once(void **state)
@@ -298,13 +362,13 @@ static void interface_lost(void)
     struct io_rx_count count = {0};
     struct timespec start, end; /* no spinning on the dead socket */
     struct live_echo echo;
-    struct client client;
+    struct live_client client;
     struct io *io;
 
-    client_start(&client, client_echoes);
+    live_client_start(&client, client_echoes, make_link);
     io = live_create(&conf);
     live_echo_start(&echo, io);
-    client_talk(&client);
+    live_client_talk(&client);
     live_sh("ip link del x0");
     live_echo_stop(&echo);
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -318,7 +382,7 @@ static void interface_lost(void)
     clock_gettime(CLOCK_MONOTONIC, &end);
     CHECK(end.tv_sec > start.tv_sec || end.tv_nsec - start.tv_nsec >= 100000000);
     io_destroy(io);
-    client_end(&client);
+    live_client_end(&client);
 }
 
 static void interface_may_vanish_while_in_use(void **state)
@@ -340,6 +404,8 @@ int main(void)
         cmocka_unit_test(program_of_a_killed_predecessor_is_replaced),
         cmocka_unit_test(several_devices_serve_at_once),
         cmocka_unit_test(interface_may_vanish_while_in_use),
+        cmocka_unit_test(every_queue_is_served_by_however_many_lanes),
+        cmocka_unit_test(lane_without_a_queue_of_its_own_can_send),
         cmocka_unit_test(what_cannot_be_served_is_refused_with_the_cure),
     };
 

@@ -1,8 +1,6 @@
 /* port_veth with port_xdp: the private pair, on a real kernel in a namespace. */
 #include "live.h"
 
-#include <netinet/icmp6.h>
-#include <netinet/ip_icmp.h>
 #include <time.h>
 
 #include "io/rtnl.h"
@@ -56,52 +54,6 @@ static void datagrams_come_back_unchanged_ipv4_and_ipv6(void **state)
     live_run(echo_content, true);
 }
 
-/* Sends an echo request of 'len' bytes by a raw socket, waits for the reply. */
-static void ping(int family, const char *ip, size_t len)
-{
-    uint8_t out[1500] = {0}, in[1600];
-    struct sockaddr_in in4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-    struct timeval patience = {.tv_sec = 2};
-    int fd = socket(family, SOCK_RAW, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
-    ssize_t got;
-
-    CHECK(fd >= 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    memset(out + 8, 0x5a, len);
-    out[0] = family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
-    out[4] = 0x12; /* identifier */
-    if (family == AF_INET) {
-        uint32_t sum = 0;
-
-        for (size_t i = 0; i < 8 + len; i += 2) {
-            sum += (uint32_t)out[i] << 8 | out[i + 1];
-        }
-        sum = (sum & 0xffff) + (sum >> 16);
-        sum = ~((sum & 0xffff) + (sum >> 16));
-        out[2] = (uint8_t)(sum >> 8);
-        out[3] = (uint8_t)sum;
-        CHECK(inet_pton(AF_INET, ip, &in4.sin_addr) == 1);
-        CHECK(sendto(fd, out, 8 + len, 0, (struct sockaddr *)&in4, sizeof(in4)) > 0);
-    } else {
-        CHECK(inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1);
-        CHECK(sendto(fd, out, 8 + len, 0, (struct sockaddr *)&in6, sizeof(in6)) > 0);
-    }
-    do {
-        uint8_t *icmp = in + (family == AF_INET ? 20 : 0);
-
-        got = recv(fd, in, sizeof(in), 0);
-        CHECK(got > 0);
-        if (icmp[0] == (family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY) &&
-            icmp[4] == 0x12) {
-            CHECK(got == (ssize_t)(8 + len) + (family == AF_INET ? 20 : 0));
-            CHECK(memcmp(icmp + 8, out + 8, len) == 0);
-            break;
-        }
-    } while (true);
-    close(fd);
-}
-
 static void pings(void)
 {
     struct io_conf conf = live_conf("veth");
@@ -109,10 +61,10 @@ static void pings(void)
     struct live_echo echo;
 
     live_echo_start(&echo, io);
-    ping(AF_INET, "10.75.67.2", 56);
-    ping(AF_INET, "10.75.67.2", 1400);
-    ping(AF_INET6, "fd4b:4353:6b63::2", 56);
-    ping(AF_INET6, "fd4b:4353:6b63::2", 1400);
+    live_ping(AF_INET, "10.75.67.2", 56);
+    live_ping(AF_INET, "10.75.67.2", 1400);
+    live_ping(AF_INET6, "fd4b:4353:6b63::2", 56);
+    live_ping(AF_INET6, "fd4b:4353:6b63::2", 1400);
     live_echo_stop(&echo);
     io_destroy(io);
 }

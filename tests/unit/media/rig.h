@@ -123,7 +123,8 @@ static inline void settle(struct fixture *f, unsigned ms)
 
 static inline void start_control(struct fixture *f)
 {
-    const struct media_conf conf = {.loop = f->loop, .socket = f->socket};
+    const struct media_conf conf = {
+        .loop = f->loop, .socket = f->socket, .patience_ms = 50};
 
     assert_int_equal(media_create(&f->media, &conf), 0);
     media_start(f->media, &ops, f);

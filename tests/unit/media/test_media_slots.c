@@ -78,7 +78,7 @@ static void handles_of_an_earlier_table_stay_stale(void **state)
     old = media_slots_take(&s);
     assert_int_equal(media_slots_reset(&s, 2), 0);
     adopted = handle_make(handle_index(old), 1); /* of a life before that of 'old' */
-    assert_true(media_slots_adopt(&s, adopted));
+    assert_true(media_slots_adopt(&s, adopted, false));
     media_slots_ready(&s);
     media_slots_release(&s, adopted);
     for (int i = 0; i < 2; i++) {
@@ -95,9 +95,9 @@ static void an_adopted_slot_is_not_given_out(void **state)
     (void)state;
 
     assert_int_equal(media_slots_reset(&s, 2), 0);
-    assert_false(media_slots_adopt(&s, handle_make(2, 1)));
-    assert_false(media_slots_adopt(&s, handle_make(0, 0)));
-    assert_true(media_slots_adopt(&s, left));
+    assert_false(media_slots_adopt(&s, handle_make(2, 1), false));
+    assert_false(media_slots_adopt(&s, handle_make(0, 0), false));
+    assert_true(media_slots_adopt(&s, left, false));
     media_slots_ready(&s);
     assert_non_null(media_slots_find(&s, left, SLOT_CLOSING));
     assert_int_equal(handle_index(media_slots_take(&s)), 0);

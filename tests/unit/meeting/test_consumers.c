@@ -103,7 +103,7 @@ static void consume_is_refused_for_what_is_wrong(void **state)
     world_start(&w);
     p = make_pair(&w);
     rp = produce(&w, p.send, world_opus, 1000);
-    c = meeting_join(w.meeting, &other, "other", "", NULL, &err);
+    c = meeting_join(w.meeting, &other, "other", "", &w, &err);
     t = open_transport(&w, c, true);
     hidden = produce(&w, t, world_opus, 1);
 

@@ -229,7 +229,7 @@ static void roles_limit_what_is_produced(void **state)
     (void)state;
 
     world_start(&w);
-    p = meeting_join(w.meeting, &who, "m", "", NULL, &err);
+    p = meeting_join(w.meeting, &who, "m", "", &w, &err);
     t = open_transport(&w, p, true);
     refuse(&w, p, t->id, RTP_KIND_AUDIO, opus, SOURCE_MIC, "forbidden", "attendee");
     p->room->policy.allow_attendee_media = true;

@@ -15,7 +15,7 @@ static void expect_refused(struct world *w, const struct auth_identity *who,
     uint32_t rooms = meeting_n_rooms(w->meeting);
     uint32_t people = meeting_n_participants(w->meeting);
 
-    assert_null(meeting_join(w->meeting, who, meeting_id, "", NULL, &err));
+    assert_null(meeting_join(w->meeting, who, meeting_id, "", w, &err));
     assert_string_equal(err.code, code);
     assert_string_not_equal(err.message, "");
     assert_int_equal(meeting_n_rooms(w->meeting), rooms);
@@ -87,7 +87,7 @@ static void a_token_that_names_no_meeting_finds_only_rooms_that_exist(void **sta
     a = enter(&w, "a");
     expect_refused(&w, &who, "n", "not_found");
     expect_refused(&w, &who, "", "not_found");
-    b = meeting_join(w.meeting, &who, "m", "", NULL, &err);
+    b = meeting_join(w.meeting, &who, "m", "", &w, &err);
     assert_non_null(b);
     assert_ptr_equal(b->room, a->room);
     meeting_leave(w.meeting, a, "left");
@@ -127,7 +127,7 @@ static void tenants_do_not_see_each_other(void **state)
     strcpy(south.tenant, "south");
     strcpy(east.tenant, "east");
     a = enter(&w, "a");
-    b = meeting_join(w.meeting, &south, "m", "", NULL, &err);
+    b = meeting_join(w.meeting, &south, "m", "", &w, &err);
     assert_non_null(b);
     assert_ptr_not_equal(a->room, b->room);
     assert_int_equal(a->room->n_participants, 1);
@@ -153,8 +153,8 @@ static void tenant_and_id_are_not_run_together(void **state)
     world_start(&w);
     strcpy(x.tenant, "ab");
     strcpy(y.tenant, "a");
-    a = meeting_join(w.meeting, &x, "c", "", NULL, &err);
-    b = meeting_join(w.meeting, &y, "bc", "", NULL, &err);
+    a = meeting_join(w.meeting, &x, "c", "", &w, &err);
+    b = meeting_join(w.meeting, &y, "bc", "", &w, &err);
     assert_int_equal(meeting_n_rooms(w.meeting), 2);
     meeting_leave(w.meeting, a, "left");
     meeting_leave(w.meeting, b, "left");
@@ -182,13 +182,13 @@ static void a_full_room_and_a_full_node_refuse(void **state)
 
         (void)snprintf(id, sizeof(id), "m%d", i);
         who = identity("o", id, AUTH_HOST);
-        others[i] = meeting_join(w.meeting, &who, id, "", NULL, &err);
+        others[i] = meeting_join(w.meeting, &who, id, "", &w, &err);
         assert_non_null(others[i]);
     }
     more = identity("more", "one-more", AUTH_HOST);
     expect_refused(&w, &more, "one-more", "too_many_rooms");
     meeting_leave(w.meeting, others[1], "left"); /* there is room again */
-    others[1] = meeting_join(w.meeting, &more, "one-more", "", NULL, &err);
+    others[1] = meeting_join(w.meeting, &more, "one-more", "", &w, &err);
     assert_non_null(others[1]);
     meeting_leave(w.meeting, people[0], "left");
     people[0] = enter(&w, "again");
@@ -231,10 +231,10 @@ static void a_name_is_the_given_one_or_the_tokens_or_guest(void **state)
     world_start(&w);
     memset(longest, 'n', MEETING_NAME_MAX);
     longest[MEETING_NAME_MAX] = '\0';
-    p[0] = meeting_join(w.meeting, &who, "m", "", NULL, &err);
+    p[0] = meeting_join(w.meeting, &who, "m", "", &w, &err);
     strcpy(who.name, "Token");
-    p[1] = meeting_join(w.meeting, &who, "m", "", NULL, &err);
-    p[2] = meeting_join(w.meeting, &who, "m", longest, NULL, &err);
+    p[1] = meeting_join(w.meeting, &who, "m", "", &w, &err);
+    p[2] = meeting_join(w.meeting, &who, "m", longest, &w, &err);
     assert_string_equal(p[0]->name, "Guest");
     assert_string_equal(p[1]->name, "Token");
     assert_string_equal(p[2]->name, longest);
@@ -262,7 +262,7 @@ static void rooms_can_be_listed(void **state)
 
     world_start(&w);
     a = enter(&w, "a");
-    b = meeting_join(w.meeting, &other, "n", "", NULL, &err);
+    b = meeting_join(w.meeting, &other, "n", "", &w, &err);
     meeting_each_room(w.meeting, count_room, &people);
     assert_int_equal(people, 2);
     meeting_leave(w.meeting, a, "left");

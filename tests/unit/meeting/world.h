@@ -163,7 +163,8 @@ static inline void world_start_media(struct world *w)
     assert_int_equal(metric_registry_create(&w->metrics), 0);
     dp_conf.socket = w->socket;
     w->dp = fake_dp_start(&dp_conf);
-    media_conf = (struct media_conf){.loop = w->loop, .socket = w->socket};
+    media_conf =
+        (struct media_conf){.loop = w->loop, .socket = w->socket, .patience_ms = 50};
     assert_int_equal(media_create(&w->media, &media_conf), 0);
     conf = (struct session_registry_conf){.loop = w->loop,
                                           .media = w->media,
@@ -177,7 +178,8 @@ static inline void world_start_media(struct world *w)
 static inline void world_start_meeting(struct world *w, const struct meeting_ops *ops,
                                        void *user)
 {
-    const struct meeting_conf conf = {.sessions = w->sessions,
+    const struct meeting_conf conf = {.grace_ms = 1,
+                                      .sessions = w->sessions,
                                       .media = w->media,
                                       .max_rooms = WORLD_ROOMS,
                                       .max_participants = WORLD_PEOPLE,
@@ -244,7 +246,7 @@ static inline struct participant *enter(struct world *w, const char *user)
 {
     struct auth_identity who = identity(user, "m", AUTH_PRESENTER);
     struct meeting_error err = {.code = "none"};
-    struct participant *p = meeting_join(w->meeting, &who, "m", "", NULL, &err);
+    struct participant *p = meeting_join(w->meeting, &who, "m", "", w, &err);
 
     if (p == NULL) {
         fail_msg("%s: %s", err.code, err.message);

@@ -492,7 +492,7 @@ static void malformed_capabilities_are_named(void **state)
         {"[]", ""},
         {"{}", "/codecs"},
         {"{'codecs':{}}", "/codecs"},
-        {"{'codecs':[]}", "/headerExtensions"},
+        {"{'codecs':[],'headerExtensions':7}", "/headerExtensions"},
         {"{'codecs':[7],'headerExtensions':[]}", "/codecs/0"},
         {"{'codecs':[{'mimeType':'video/VP8','clockRate':1}],'headerExtensions':[]}",
          "/codecs/0/preferredPayloadType"},
@@ -512,6 +512,9 @@ static void malformed_capabilities_are_named(void **state)
         assert_string_equal(err.path, cases[i].path);
         json_decref(json);
     }
+    json = load("{'codecs':[]}"); /* a browser without any extension */
+    assert_int_equal(ortc_parse_caps(json, &caps, &err), 0);
+    json_decref(json);
     json = json_pack("{s:[],s:[]}", "codecs", "headerExtensions");
     for (int i = 0; i < 65; i++) {
         json_array_append_new(json_object_get(json, "codecs"), json_object());

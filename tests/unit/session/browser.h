@@ -158,7 +158,8 @@ static inline void start(struct fixture *f)
     f->dp = fake_dp_start(&dp_conf);
     assert_int_equal(loop_create(&f->loop), 0);
     assert_int_equal(metric_registry_create(&f->metrics), 0);
-    media_conf = (struct media_conf){.loop = f->loop, .socket = f->socket};
+    media_conf =
+        (struct media_conf){.loop = f->loop, .socket = f->socket, .patience_ms = 50};
     assert_int_equal(media_create(&f->media, &media_conf), 0);
     conf = (struct session_registry_conf){.loop = f->loop,
                                           .media = f->media,

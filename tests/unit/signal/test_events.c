@@ -350,6 +350,8 @@ static void joining_is_refused_field_by_field(void **state)
         {"[{\"meeting_id\":\"m\"}]", "invalid", "object"},
         {"{\"meeting_id\":7,\"display_name\":\"N\"}", "invalid", "/meeting_id"},
         {"{\"meeting_id\":\"m\"}", "invalid", "/display_name: missing"},
+        {"{\"meeting_id\":\"m\",\"display_name\":\"a\\u0000b\"}", "invalid",
+         "null character"},
         {"{\"meeting_id\":\"m\",\"display_name\":\"\"}", "invalid", "/display_name"},
         {"{\"meeting_id\":\"m\",\"display_name\":\"N\",\"rtp_capabilities\":7}", "invalid",
          "/rtp_capabilities"},

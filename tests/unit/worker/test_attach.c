@@ -39,7 +39,7 @@ static void teardown(struct fixture *f)
     (void)close(f->listen_fd);
     (void)unlink(f->path);
     assert_int_equal(rmdir(f->dir), 0);
-    shared_fini(&f->shared);
+    shared_fini(&f->shared, false);
 }
 
 static int dial(const struct fixture *f)
@@ -65,10 +65,11 @@ static int try_hello(struct fixture *f, const struct abi_hello *h, size_t len,
                      bool attached, struct abi_welcome *answer)
 {
     int fd = dial(f);
+    int vault_fd;
     int got;
 
     assert_int_equal(send(fd, h, len, 0), len);
-    got = attach_accept(f->listen_fd, attached);
+    got = attach_accept(f->listen_fd, attached, &vault_fd);
     memset(answer, 0, sizeof(*answer));
     if (got < 0) {
         assert_int_equal(recv(fd, answer, sizeof(*answer), 0), sizeof(*answer));
@@ -123,12 +124,13 @@ static void the_welcome_brings_every_descriptor(void **state)
     int fds[4];
     int ours;
     int theirs;
+    int vault_fd;
     (void)state;
 
     setup(&f);
     ours = dial(&f);
     assert_int_equal(send(ours, &h, sizeof(h), 0), sizeof(h));
-    theirs = attach_accept(f.listen_fd, false);
+    theirs = attach_accept(f.listen_fd, false, &vault_fd);
     assert_true(theirs >= 0);
     assert_int_equal(attach_welcome(theirs, &f.shared), 0);
     assert_int_equal(recvmsg(ours, &msg, 0), sizeof(welcome));

@@ -47,10 +47,10 @@ static void both_memories_are_sealed_and_say_what_they_are(void **state)
             ring_valid(base + s.layout.evt[i], ABI_EVT_SLOTS, sizeof(struct abi_evt)));
         assert_true(s.lanes[i].doorbell >= 0);
     }
-    shared_fini(&s);
+    shared_fini(&s, false);
 }
 
-static void a_reset_leaves_nothing_of_the_old_control(void **state)
+static void new_rings_and_a_wiped_vault_hold_nothing_of_the_old_control(void **state)
 {
     static const struct vault_peer_conf zero;
     struct vault_peer_conf conf = {.handle = 1, .rx_key = "0123456789abcdef"};
@@ -64,16 +64,15 @@ static void a_reset_leaves_nothing_of_the_old_control(void **state)
     s.vault.peers[2].live.rtcp_next_index = 7;
     ring_commit(&s.lanes[0].cmd);
     ring_commit(&s.lanes[0].punt_out);
-    s.peer_stats[2].handle = 1;
-    shared_reset(&s);
+    shared_reset_rings(&s);
+    shared_wipe(&s);
     assert_true(ring_empty(&s.lanes[0].cmd));
     assert_true(ring_empty(&s.lanes[0].punt_out));
-    assert_int_equal(s.peer_stats[2].handle, 0);
     assert_memory_equal(&s.vault.peers[2].conf[0], &zero, sizeof(zero));
     assert_memory_equal(&s.vault.peers[2].conf[1], &zero, sizeof(zero));
     assert_int_equal(s.vault.peers[2].live.rtcp_next_index, 0);
     assert_int_equal(vault_peer_read(&s.vault.peers[2], &conf), -ENOENT);
-    shared_fini(&s);
+    shared_fini(&s, false);
 }
 
 /* Keys are wiped in the memory itself, which another process may still have mapped. */
@@ -91,7 +90,7 @@ static void the_end_wipes_the_vault(void **state)
     seen = mmap(NULL, bytes, PROT_READ, MAP_SHARED, s.vault_fd, 0);
     assert_true(seen != MAP_FAILED);
     assert_non_null(memmem(seen, bytes, conf.tx_key, 16));
-    shared_fini(&s);
+    shared_fini(&s, false);
     assert_null(memmem(seen, bytes, conf.tx_key, 16));
     assert_int_equal(munmap(seen, bytes), 0);
 }
@@ -100,7 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_memories_are_sealed_and_say_what_they_are),
-        cmocka_unit_test(a_reset_leaves_nothing_of_the_old_control),
+        cmocka_unit_test(new_rings_and_a_wiped_vault_hold_nothing_of_the_old_control),
         cmocka_unit_test(the_end_wipes_the_vault),
     };
 

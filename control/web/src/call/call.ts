@@ -3,8 +3,8 @@
  * its verbs.
  *
  * Every change of anything readable here is told by `onChange`.  After a lost connection
- * all of the room is asked for again and all media is made anew: there is one way in, so
- * one to test. */
+ * all of the room is asked for again; media goes on where the node says that it is resumed,
+ * and is made anew where not. */
 import type { Options } from '../options';
 import { openDevice, type Devices } from './devices';
 import { Media } from './media';
@@ -28,6 +28,8 @@ export type CallState =
     | 'left' /* by the person */
     | 'failed'; /* for good; `reason` says why */
 
+const RESUME_WAIT_MS = 250; /* a node that restarts does not know yet who was here */
+const RESUME_TRIES = 40;
 const MEDIA_RETRY_MS = [500, 2_000, 5_000, 10_000];
 
 export interface RemoteMedia {
@@ -86,6 +88,8 @@ export class Call {
                 this.onConnectError(code, message, refused),
         });
         this.listen();
+        /* else the others would see us for as long as the node waits for our return */
+        window.addEventListener('pagehide', () => this.leave());
     }
 
     /* Own camera, or undefined while it is off. */
@@ -184,24 +188,18 @@ export class Call {
         const stay = ++this.stay;
 
         this.state = this.state === 'connecting' ? 'joining' : this.state;
-        this.dropMedia();
         this.onChange();
         try {
             const room = await this.enterRoom();
             if (stay !== this.stay) {
                 return;
             }
-            this.takeRoom(room);
-            this.onChange();
-            const media = await Media.open(this.signaling, room, (direction, state) =>
-                this.onTransportState(direction, state),
-            );
-            if (stay !== this.stay) {
-                media.close();
-                return;
+            if (room.resumed !== true || !(await this.resumeMedia(room))) {
+                if (stay !== this.stay) {
+                    return;
+                }
+                await this.openMedia(room, stay);
             }
-            this.media = media;
-            await this.sendTracks(media);
             if (stay !== this.stay) {
                 return;
             }
@@ -218,22 +216,75 @@ export class Call {
         }
     }
 
+    /* Goes on with the media that there is. Resolves with false if it cannot. */
+    private async resumeMedia(room: RoomJoined): Promise<boolean> {
+        const { media } = this;
+
+        if (media === undefined || !(await media.resume(room))) {
+            return false;
+        }
+        this.takeRoom(room);
+        for (const { producerId, consumer } of media.receiving()) {
+            const found = this.find(producerId);
+            if (found === undefined) {
+                media.dropConsumer(producerId); /* it ended while we were away */
+            } else {
+                found.media.track = consumer.track;
+                this.offers.delete(producerId);
+            }
+        }
+        return true;
+    }
+
+    /* Makes all media anew, and leaves nothing of before at the node. */
+    private async openMedia(room: RoomJoined, stay: number): Promise<void> {
+        this.dropMedia();
+        for (const { transport_id } of room.own_transports ?? []) {
+            await this.signaling
+                .request('transport:close', { transport_id })
+                .catch((error: unknown) => {
+                    if (isOffline(error)) {
+                        throw error;
+                    } /* else it is closed already */
+                });
+        }
+        if (stay !== this.stay) {
+            return;
+        }
+        this.takeRoom(room);
+        this.onChange();
+        const media = await Media.open(this.signaling, room, (direction, state) =>
+            this.onTransportState(direction, state),
+        );
+        if (stay !== this.stay) {
+            media.close();
+            return;
+        }
+        this.media = media;
+        await this.sendTracks(media);
+    }
+
     private async enterRoom(): Promise<RoomJoined> {
         const payload = {
             meeting_id: this.options.meeting,
             display_name: this.options.name,
         };
-        if (this.resumeToken !== undefined) {
+        for (let tries = 0; this.resumeToken !== undefined; tries++) {
             try {
                 return await this.signaling.request('room:join', {
                     ...payload,
                     resume_token: this.resumeToken,
                 });
             } catch (error) {
-                this.resumeToken = undefined; /* too old, or of a node that was restarted */
                 if (isOffline(error)) {
                     throw error;
                 }
+                const code = error instanceof SignalError ? error.code : '';
+                if (code === 'media_unavailable' && tries < RESUME_TRIES) {
+                    await new Promise((done) => setTimeout(done, RESUME_WAIT_MS));
+                    continue;
+                }
+                this.resumeToken = undefined; /* too old, or of a node that lost all */
             }
         }
         return this.signaling.request('room:join', payload);
@@ -522,7 +573,6 @@ export class Call {
             return;
         }
         this.stay++;
-        this.dropMedia();
         if (!willRetry) {
             this.fail(
                 reason === 'io server disconnect'
@@ -580,6 +630,8 @@ export class Call {
         this.retryTimer = window.setTimeout(() => {
             this.retryTimer = undefined;
             if (!this.over()) {
+                this.resumeToken = undefined; /* its media is what failed */
+                this.dropMedia();
                 this.signaling.restart();
             }
         }, wait);

@@ -1,6 +1,6 @@
 /* The media of one stay in a room: the device, a transport for each direction, own
- * producers and consumers of the others'.  Made anew after every (re)join, closed with
- * it; call.ts keeps the tracks and says what to send and to receive.
+ * producers and consumers of the others'.  Made anew after every join, closed with it; kept
+ * when a stay is resumed.  call.ts keeps the tracks and says what to send and to receive.
  *
  * The transports are created at once but connect lazily, when first used
  * (mediasoup-client). */
@@ -56,6 +56,65 @@ export class Media {
             throw error;
         }
         return media;
+    }
+
+    /* Brings both sides in line after a lost connection: what the server has and we do not
+     * know is closed there, what it has not is forgotten here. Resolves with false if what
+     * we send or receive on is gone there: then all must be made anew. */
+    async resume(room: RoomJoined): Promise<boolean> {
+        const theirs = new Set(room.own_transports?.map((entry) => entry.transport_id));
+        const ours = new Set([this.send?.id, this.recv?.id]);
+        const producers = room.own_producers ?? [];
+        const consumers = room.own_consumers ?? [];
+
+        for (const producer of this.producers.values()) {
+            if (!producers.some((entry) => entry.producer_id === producer.id)) {
+                return false;
+            }
+        }
+        for (const { transport_id } of room.own_transports ?? []) {
+            if (!ours.has(transport_id)) {
+                await this.signaling.request('transport:close', { transport_id });
+            }
+        }
+        for (const direction of ['send', 'recv'] as const) {
+            const transport = this[direction];
+            if (transport !== undefined && theirs.has(transport.id)) {
+                continue;
+            }
+            /* one that was never used has nothing to lose */
+            if (transport !== undefined && transport.connectionState !== 'new') {
+                return false;
+            }
+            transport?.close();
+            this[direction] = await this.createTransport(direction, room.ice_servers);
+        }
+        for (const { producer_id, paused } of producers) {
+            const producer = [...this.producers.values()].find(
+                (entry) => entry.id === producer_id,
+            );
+            if (producer === undefined) {
+                await this.signaling.request('produce:close', { producer_id });
+            } else if (producer.paused !== (paused === true)) {
+                await this.signaling.request(
+                    producer.paused ? 'produce:pause' : 'produce:resume',
+                    { producer_id },
+                );
+            }
+        }
+        for (const { consumer_id, producer_id, paused } of consumers) {
+            if (this.consumers.get(producer_id)?.id !== consumer_id) {
+                await this.signaling.request('consumer:close', { consumer_id });
+            } else if (paused) {
+                await this.signaling.request('consumer:resume', { consumer_id });
+            }
+        }
+        for (const [producerId, consumer] of [...this.consumers]) {
+            if (!consumers.some((entry) => entry.consumer_id === consumer.id)) {
+                this.dropConsumer(producerId);
+            }
+        }
+        return true;
     }
 
     canSend(kind: Kind): boolean {

@@ -44,6 +44,11 @@ export interface RoomJoined extends Partial<WithPerson> {
     rtp_capabilities: types.RtpCapabilities;
     ice_servers: RTCIceServer[];
     resume_token?: string;
+    /* true: this is the participant that we were, with all it had, which is listed */
+    resumed?: boolean;
+    own_transports?: { transport_id: string; direction: Direction }[];
+    own_producers?: { producer_id: string; paused?: boolean }[];
+    own_consumers?: { consumer_id: string; producer_id: string; paused: boolean }[];
 }
 
 export interface TransportCreated {
@@ -85,6 +90,7 @@ export interface Requests {
         payload: { transport_id: string; dtls_parameters: types.DtlsParameters };
         reply: object;
     };
+    'transport:close': { payload: { transport_id: string }; reply: object };
     produce: {
         payload: {
             transport_id: string;

@@ -1,0 +1,103 @@
+/* A participant and one of its transports as bytes of the transport's record in the vault;
+ * see priv.h. Each transport says all of its owner: whichever is left, the person is known.
+ * Texts are a length byte and their characters. */
+#include <errno.h>
+#include <string.h>
+
+#include "meeting/priv.h"
+#include "sfu/base/bytes.h"
+
+enum { MAGIC = 'P', VERSION = 1, FLAG_SEND = 1, FLAG_BOUND = 2 };
+
+_Static_assert(4 + 5 * 8 + 2 * 4 + 7 + 2 * MEETING_OBJECT_ID + MEETING_TOKEN +
+                       MEETING_ID_MAX + 2 * AUTH_ID_MAX + MEETING_NAME_MAX <=
+                   VAULT_BLOB_MAX,
+               "the longest one fits");
+
+static void put_text(struct wbytes *w, const char *text)
+{
+    size_t len = strlen(text);
+
+    wbytes_u8(w, (uint8_t)len);
+    wbytes_put(w, text, len);
+}
+
+static void get_text(struct rbytes *r, char *out, size_t cap)
+{
+    size_t len = rbytes_u8(r);
+    const uint8_t *p = rbytes_take(r, len);
+
+    memset(out, 0, cap);
+    if (p == NULL || len >= cap) {
+        r->bad = true;
+        return;
+    }
+    memcpy(out, p, len);
+}
+
+void meeting_save(const struct transport *t)
+{
+    const struct participant *p = t->owner;
+    const struct room *room = p->room;
+    uint8_t bytes[VAULT_BLOB_MAX];
+    struct wbytes w = wbytes_of(bytes, sizeof(bytes));
+
+    wbytes_u8(&w, MAGIC);
+    wbytes_u8(&w, VERSION);
+    wbytes_u8(&w, (uint8_t)((t->send ? FLAG_SEND : 0) |
+                            (p->who.meeting_id[0] != '\0' ? FLAG_BOUND : 0)));
+    wbytes_u8(&w, (uint8_t)p->who.role);
+    wbytes_be64(&w, (uint64_t)p->who.expires_s);
+    wbytes_be64(&w, room->epoch);
+    wbytes_be64(&w, room->seq);
+    wbytes_be64(&w, p->joined_us);
+    wbytes_be32(&w, t->next_mid);
+    wbytes_be32(&w, t->next_ssrc);
+    put_text(&w, t->id);
+    put_text(&w, p->id);
+    put_text(&w, p->resume_token);
+    put_text(&w, room->id);
+    put_text(&w, p->who.tenant);
+    put_text(&w, p->who.user_id);
+    put_text(&w, p->name);
+    session_save(t->session, bytes, wbytes_len(&w));
+    explicit_bzero(bytes, sizeof(bytes));
+}
+
+int meeting_record_read(const struct vault_blob *blob, struct meeting_record *out)
+{
+    struct rbytes r =
+        rbytes_of(blob->data, blob->len <= sizeof(blob->data) ? blob->len : 0);
+    struct participant *p = &out->person;
+    uint8_t flags;
+    uint8_t role;
+
+    memset(out, 0, sizeof(*out));
+    if (rbytes_u8(&r) != MAGIC || rbytes_u8(&r) != VERSION) {
+        return -EBADMSG;
+    }
+    flags = rbytes_u8(&r);
+    role = rbytes_u8(&r);
+    out->send = (flags & FLAG_SEND) != 0;
+    p->who.role = role < N_AUTH_ROLES ? (enum auth_role)role : AUTH_GUEST;
+    p->who.expires_s = (int64_t)rbytes_be64(&r);
+    out->epoch = rbytes_be64(&r);
+    out->seq = rbytes_be64(&r);
+    p->joined_us = rbytes_be64(&r);
+    out->next_mid = rbytes_be32(&r);
+    out->next_ssrc = rbytes_be32(&r);
+    get_text(&r, out->transport_id, sizeof(out->transport_id));
+    get_text(&r, p->id, sizeof(p->id));
+    get_text(&r, p->resume_token, sizeof(p->resume_token));
+    get_text(&r, out->room_id, sizeof(out->room_id));
+    get_text(&r, p->who.tenant, sizeof(p->who.tenant));
+    get_text(&r, p->who.user_id, sizeof(p->who.user_id));
+    get_text(&r, p->name, sizeof(p->name));
+    if ((flags & FLAG_BOUND) != 0) {
+        memcpy(p->who.meeting_id, out->room_id, sizeof(p->who.meeting_id));
+    }
+    return r.bad || p->id[0] == '\0' || p->resume_token[0] == '\0' ||
+                   out->transport_id[0] == '\0' || out->room_id[0] == '\0'
+               ? -EBADMSG
+               : 0;
+}

@@ -1,0 +1,272 @@
+/* See record.h. Every text is a length byte and its characters. */
+#include "session/record.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sfu/base/bytes.h"
+
+enum { STREAM_MAGIC = 'S', SUB_MAGIC = 'C', RECORD_VERSION = 1 };
+
+static void put_text(struct wbytes *w, const char *text)
+{
+    size_t len = strlen(text);
+
+    wbytes_u8(w, (uint8_t)len);
+    wbytes_put(w, text, len);
+}
+
+/* Reads a text of less than 'cap' bytes. */
+static void get_text(struct rbytes *r, char *out, size_t cap)
+{
+    size_t len = rbytes_u8(r);
+    const uint8_t *p = rbytes_take(r, len);
+
+    memset(out, 0, cap);
+    if (p == NULL || len >= cap) {
+        r->bad = true;
+        return;
+    }
+    memcpy(out, p, len);
+}
+
+static void put_tag(struct wbytes *w, uint8_t magic, const void *tag, size_t tag_len)
+{
+    wbytes_u8(w, magic);
+    wbytes_u8(w, RECORD_VERSION);
+    wbytes_u8(w, (uint8_t)tag_len);
+    wbytes_put(w, tag, tag_len);
+}
+
+/* Returns false if this is no record of ours. */
+static bool get_tag(struct rbytes *r, uint8_t magic, const uint8_t **tag, size_t *tag_len)
+{
+    const uint8_t *p;
+    size_t len;
+
+    if (rbytes_u8(r) != magic || rbytes_u8(r) != RECORD_VERSION) {
+        return false;
+    }
+    len = rbytes_u8(r);
+    p = rbytes_take(r, len);
+    if (tag != NULL) {
+        *tag = p;
+        *tag_len = len;
+    }
+    return !r->bad;
+}
+
+static struct rbytes blob_bytes(const struct vault_blob *blob)
+{
+    return rbytes_of(blob->data,
+                     blob->len <= sizeof(blob->data) ? blob->len : 0); /* 0: no magic */
+}
+
+/* ---- streams ---- */
+
+static void put_fmtp(struct wbytes *w, const struct rtp_fmtp *fmtp)
+{
+    put_text(w, fmtp->name);
+    wbytes_u8(w, fmtp->is_number);
+    if (fmtp->is_number) {
+        wbytes_be64(w, (uint64_t)fmtp->number);
+    } else {
+        put_text(w, fmtp->text);
+    }
+}
+
+static void get_fmtp(struct rbytes *r, struct rtp_fmtp *fmtp)
+{
+    get_text(r, fmtp->name, sizeof(fmtp->name));
+    fmtp->is_number = rbytes_u8(r) != 0;
+    if (fmtp->is_number) {
+        fmtp->number = (int64_t)rbytes_be64(r);
+    } else {
+        get_text(r, fmtp->text, sizeof(fmtp->text));
+    }
+}
+
+static void put_codec(struct wbytes *w, const struct ortc_codec_map *codec)
+{
+    const uint8_t fixed[] = {codec->entry,  codec->codec,     codec->pt,
+                             codec->rtx_pt, codec->router_pt, codec->router_rtx_pt,
+                             codec->n_fmtp};
+
+    wbytes_put(w, fixed, sizeof(fixed));
+    for (uint8_t i = 0; i < codec->n_fmtp; i++) {
+        put_fmtp(w, &codec->fmtp[i]);
+    }
+}
+
+static void get_codec(struct rbytes *r, struct ortc_codec_map *codec)
+{
+    codec->entry = rbytes_u8(r);
+    codec->codec = rbytes_u8(r);
+    codec->pt = rbytes_u8(r);
+    codec->rtx_pt = rbytes_u8(r);
+    codec->router_pt = rbytes_u8(r);
+    codec->router_rtx_pt = rbytes_u8(r);
+    codec->n_fmtp = rbytes_u8(r);
+    if (codec->n_fmtp > RTP_PARAMS_MAX_FMTP || codec->entry >= ORTC_N_ENTRIES ||
+        codec->codec == 0 || codec->codec >= N_ABI_CODECS) {
+        codec->n_fmtp = 0;
+        r->bad = true;
+    }
+    for (uint8_t i = 0; i < codec->n_fmtp; i++) {
+        get_fmtp(r, &codec->fmtp[i]);
+    }
+}
+
+static void put_encoding(struct wbytes *w, const struct rtp_encoding *enc)
+{
+    wbytes_be32(w, enc->ssrc);
+    wbytes_be32(w, enc->rtx_ssrc);
+    wbytes_be32(w, enc->max_bitrate_bps);
+    put_text(w, enc->rid);
+    put_text(w, enc->scalability_mode);
+    wbytes_u8(w, enc->dtx);
+}
+
+static void get_encoding(struct rbytes *r, struct rtp_encoding *enc)
+{
+    enc->ssrc = rbytes_be32(r);
+    enc->rtx_ssrc = rbytes_be32(r);
+    enc->max_bitrate_bps = rbytes_be32(r);
+    get_text(r, enc->rid, sizeof(enc->rid));
+    get_text(r, enc->scalability_mode, sizeof(enc->scalability_mode));
+    enc->dtx = rbytes_u8(r) != 0;
+}
+
+size_t record_write_stream(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t tag_len,
+                           uint8_t encoding, const struct ortc_producer *params)
+{
+    struct wbytes w = wbytes_of(out, VAULT_BLOB_MAX);
+
+    put_tag(&w, STREAM_MAGIC, tag, tag_len);
+    wbytes_u8(&w, encoding);
+    wbytes_u8(&w, params->n_encodings);
+    if (encoding == 0) {
+        wbytes_u8(&w, (uint8_t)params->kind);
+        put_text(&w, params->mid);
+        put_text(&w, params->cname);
+        wbytes_put(&w, params->ext_id, sizeof(params->ext_id));
+        wbytes_u8(&w, params->n_codecs);
+        for (uint8_t i = 0; i < params->n_codecs; i++) {
+            put_codec(&w, &params->codecs[i]);
+        }
+        for (uint8_t i = 0; i < params->n_encodings; i++) {
+            put_encoding(&w, &params->encodings[i]);
+        }
+    }
+    return w.bad ? 0 : wbytes_len(&w);
+}
+
+static void get_params(struct rbytes *r, struct ortc_producer *params)
+{
+    const uint8_t *exts;
+    uint8_t kind = rbytes_u8(r);
+
+    params->kind = kind == RTP_KIND_AUDIO ? RTP_KIND_AUDIO : RTP_KIND_VIDEO;
+    get_text(r, params->mid, sizeof(params->mid));
+    get_text(r, params->cname, sizeof(params->cname));
+    exts = rbytes_take(r, sizeof(params->ext_id));
+    params->n_codecs = rbytes_u8(r);
+    if (exts == NULL || kind < RTP_KIND_AUDIO || kind > RTP_KIND_VIDEO ||
+        params->n_codecs == 0 || params->n_codecs > ORTC_MAX_CODECS) {
+        r->bad = true;
+        params->n_codecs = 0;
+        return;
+    }
+    memcpy(params->ext_id, exts, sizeof(params->ext_id));
+    for (uint8_t i = 0; i < params->n_codecs; i++) {
+        get_codec(r, &params->codecs[i]);
+    }
+    for (uint8_t i = 0; i < params->n_encodings; i++) {
+        get_encoding(r, &params->encodings[i]);
+    }
+}
+
+int record_read_stream(const struct vault_blob *blob, const uint8_t **tag, size_t *tag_len,
+                       uint8_t *encoding, uint8_t *n_encodings,
+                       struct ortc_producer *params)
+{
+    struct rbytes r = blob_bytes(blob);
+
+    if (!get_tag(&r, STREAM_MAGIC, tag, tag_len)) {
+        return -EBADMSG;
+    }
+    *encoding = rbytes_u8(&r);
+    *n_encodings = rbytes_u8(&r);
+    if (r.bad || *n_encodings == 0 || *n_encodings > RTP_PARAMS_MAX_ENCODINGS ||
+        *encoding >= *n_encodings) {
+        return -EBADMSG;
+    }
+    if (params == NULL) {
+        return 0;
+    }
+    if (*encoding != 0) {
+        return -ENOENT;
+    }
+    memset(params, 0, sizeof(*params));
+    params->n_encodings = *n_encodings;
+    get_params(&r, params);
+    return r.bad ? -EBADMSG : 0;
+}
+
+/* ---- subscriptions ---- */
+
+size_t record_write_sub(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t tag_len,
+                        const struct ortc_consumer *params)
+{
+    struct wbytes w = wbytes_of(out, VAULT_BLOB_MAX);
+
+    put_tag(&w, SUB_MAGIC, tag, tag_len);
+    wbytes_u8(&w, (uint8_t)params->kind);
+    put_text(&w, params->cname);
+    put_text(&w, params->scalability_mode);
+    wbytes_be32(&w, params->max_bitrate_bps);
+    wbytes_u8(&w, params->n_codecs);
+    for (uint8_t i = 0; i < params->n_codecs; i++) {
+        wbytes_u8(&w, params->codecs[i].map);
+        wbytes_u8(&w, params->codecs[i].pt);
+        wbytes_u8(&w, params->codecs[i].rtx_pt);
+        wbytes_u8(&w, params->codecs[i].feedback);
+    }
+    return w.bad ? 0 : wbytes_len(&w);
+}
+
+int record_read_sub(const struct vault_sub_conf *conf, const uint8_t **tag, size_t *tag_len,
+                    struct ortc_consumer *params)
+{
+    struct rbytes r = blob_bytes(&conf->blob);
+    uint8_t kind;
+
+    if (!get_tag(&r, SUB_MAGIC, tag, tag_len)) {
+        return -EBADMSG;
+    }
+    if (params == NULL) {
+        return 0;
+    }
+    memset(params, 0, sizeof(*params));
+    kind = rbytes_u8(&r);
+    get_text(&r, params->cname, sizeof(params->cname));
+    get_text(&r, params->scalability_mode, sizeof(params->scalability_mode));
+    params->max_bitrate_bps = rbytes_be32(&r);
+    params->n_codecs = rbytes_u8(&r);
+    if (params->n_codecs == 0 || params->n_codecs > ORTC_MAX_CODECS ||
+        kind < RTP_KIND_AUDIO || kind > RTP_KIND_VIDEO || conf->mid_len > RTP_MID_MAX) {
+        return -EBADMSG;
+    }
+    params->kind = (enum rtp_kind)kind;
+    for (uint8_t i = 0; i < params->n_codecs; i++) {
+        params->codecs[i].map = rbytes_u8(&r);
+        params->codecs[i].pt = rbytes_u8(&r);
+        params->codecs[i].rtx_pt = rbytes_u8(&r);
+        params->codecs[i].feedback = rbytes_u8(&r);
+    }
+    memcpy(params->mid, conf->mid, conf->mid_len);
+    memcpy(params->ext_on, conf->ext_on, sizeof(params->ext_on));
+    params->ssrc = conf->ssrc;
+    params->rtx_ssrc = conf->rtx_ssrc;
+    return r.bad ? -EBADMSG : 0;
+}

@@ -1,0 +1,224 @@
+/* A control is killed; another finds in the vault who was in which room, with what. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "unit/meeting/world.h"
+
+/* A second control on the same dataplane. The first one's loop turns no more, as if it had
+ * been killed: the dataplane has hung up on it. */
+static void succeed(struct world *next, struct world *dead)
+{
+    const struct media_conf media_conf = {.socket = dead->socket, .patience_ms = 50};
+    struct media_conf with_loop = media_conf;
+    struct session_registry_conf conf = {.dtls_threads = 1, .on_media = world_on_media};
+    const struct meeting_conf rooms = {.grace_ms = 1,
+                                       .max_rooms = WORLD_ROOMS,
+                                       .max_participants = WORLD_PEOPLE,
+                                       .max_producers = WORLD_PRODUCERS,
+                                       .max_consumers = WORLD_CONSUMERS + 1,
+                                       .epoch = 8,
+                                       .id_prefix = "n2"};
+    struct meeting_conf meeting_conf = rooms;
+
+    memset(next, 0, sizeof(*next));
+    fake_dp_hang_up(dead->dp);
+    next->dp = dead->dp;
+    assert_int_equal(loop_create(&next->loop), 0);
+    assert_int_equal(metric_registry_create(&next->metrics), 0);
+    with_loop.loop = next->loop;
+    assert_int_equal(media_create(&next->media, &with_loop), 0);
+    conf.loop = next->loop;
+    conf.media = next->media;
+    conf.metrics = next->metrics;
+    conf.user = next;
+    assert_int_equal(session_registry_create(&next->sessions, &conf), 0);
+    meeting_conf.sessions = next->sessions;
+    meeting_conf.media = next->media;
+    assert_int_equal(meeting_create(&next->meeting, &meeting_conf, &world_ops, next), 0);
+    WAIT(next, media_info(next->media) != NULL);
+    meeting_restore(next->meeting);
+    settle(next, 20);
+}
+
+static void end(struct world *next, struct world *dead)
+{
+    meeting_destroy(next->meeting);
+    session_registry_destroy(next->sessions);
+    media_destroy(next->media);
+    metric_registry_destroy(next->metrics);
+    loop_destroy(next->loop);
+    fake_dp_kill(dead->dp);
+    meeting_destroy(dead->meeting);
+    session_registry_destroy(dead->sessions);
+    media_destroy(dead->media);
+    metric_registry_destroy(dead->metrics);
+    loop_destroy(dead->loop);
+    assert_int_equal(rmdir(dead->dir), 0);
+}
+
+/* What DTLS and ICE would have done. */
+static void connect(struct world *w, const struct transport *t, uint16_t port)
+{
+    static const uint8_t key[16] = "0123456789abcde", salt[12] = "0123456789a";
+    const struct media_keys keys = {.profile = ABI_SRTP_AEAD_AES_128_GCM,
+                                    .key_len = 16,
+                                    .salt_len = 12,
+                                    .rx_key = key,
+                                    .tx_key = key,
+                                    .rx_salt = salt,
+                                    .tx_salt = salt};
+    const struct path path = {.remote_port = port, .local_port = 7000, .family = 4};
+    uint64_t peer = session_peer(t->session);
+
+    assert_int_equal(media_peer_set_keys(w->media, peer, &keys, NULL, NULL), 0);
+    assert_int_equal(media_peer_set_paths(w->media, peer, &path, 1, 0, NULL, NULL), 0);
+    settle(w, 5);
+}
+
+static void rooms_stand_as_they_were(void **state)
+{
+    struct world w, next;
+    struct pair p;
+    struct room_producer *mic, *camera;
+    struct room_consumer *heard, *seen;
+    struct auth_identity who = identity("b", "m", AUTH_PRESENTER);
+    struct auth_identity other = identity("x", "m", AUTH_PRESENTER);
+    struct participant *a, *b;
+    struct room_consumer *rc;
+    struct meeting_error err;
+    struct rtp_params before, after;
+    void *old = NULL;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    connect(&w, p.send, 1000);
+    connect(&w, p.recv, 1001);
+    mic = produce(&w, p.send, world_opus, 11);
+    camera = produce(&w, p.send, world_simulcast, 12);
+    heard = consume(&w, p.recv, mic->id);
+    seen = consume(&w, p.recv, camera->id);
+    assert_int_equal(meeting_consumer_pause(p.b, heard->id, false, &err), 0);
+    assert_int_equal(meeting_producer_pause(w.meeting, p.a, mic->id, true, &err), 0);
+    settle(&w, 5);
+
+    succeed(&next, &w);
+    assert_int_equal(meeting_n_rooms(next.meeting), 1);
+    assert_int_equal(meeting_n_participants(next.meeting), 2);
+    assert_int_equal(session_registry_count(next.sessions, SESSION_CONNECTED), 2);
+    assert_int_equal(next.n_told, 0); /* nothing has happened for anybody */
+    assert_null(meeting_resume(next.meeting, &who, "m", "not a token", &next, &old, &err));
+    assert_string_equal(err.code, "not_found");
+    assert_null(meeting_resume(next.meeting, &other, "m", p.b->resume_token, &next, &old,
+                               &err)); /* another person's */
+    assert_null(
+        meeting_resume(next.meeting, &who, "n", p.b->resume_token, &next, &old, &err));
+    b = meeting_resume(next.meeting, &who, "m", p.b->resume_token, &next, &old, &err);
+    assert_non_null(b);
+    assert_null(old);
+    assert_string_equal(b->id, p.b->id);
+    assert_string_equal(b->name, p.b->name);
+    assert_int_equal(b->room->seq, p.b->room->seq);
+    assert_int_equal(b->room->epoch, p.b->room->epoch);
+    assert_int_equal(b->joined_us, p.b->joined_us);
+    assert_string_equal(b->transports->id, p.recv->id);
+    assert_int_equal(b->n_consumers, 2);
+    assert_true(b->transports->next_ssrc == p.recv->next_ssrc);
+    assert_int_equal(b->transports->next_mid, p.recv->next_mid);
+    for (rc = b->transports->consumers; rc != NULL; rc = rc->next) {
+        struct room_consumer *was = strcmp(rc->id, heard->id) == 0 ? heard : seen;
+
+        assert_string_equal(rc->id, was->id);
+        assert_string_equal(rc->source->id, was->source->id);
+        assert_int_equal(consumer_is_paused(rc->consumer), was == seen);
+        consumer_params(rc->consumer, &after);
+        consumer_params(was->consumer, &before);
+        assert_memory_equal(&after, &before, sizeof(after));
+    }
+    a = b->room->participants != b ? b->room->participants : b->next;
+    assert_string_equal(a->id, p.a->id);
+    assert_int_equal(a->n_producers, 2);
+
+    /* life goes on: a new consumer has numbers that were never given out */
+    rc = consume(&next, b->transports, mic->id);
+    assert_int_equal(session_peer(rc->transport->session), session_peer(p.recv->session));
+
+    /* who does not come back leaves, and what it sent ends for those who heard it */
+    a->away_until_us = 0;
+    meeting_tick(next.meeting, 1);
+    assert_int_equal(meeting_n_participants(next.meeting), 1);
+    assert_int_equal(b->n_consumers, 0);
+    assert_int_equal(next.told[next.n_told - 1].kind, MEETING_LEFT);
+    meeting_leave(next.meeting, b, "left");
+    WAIT(&next, world_n_open(&next) == 0);
+    end(&next, &w);
+}
+
+static void what_belongs_to_nobody_is_closed(void **state)
+{
+    struct world w, next;
+    struct pair p;
+    struct room_producer *mic;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    connect(&w, p.send, 1000); /* the other's handshake dies with its control */
+    mic = produce(&w, p.send, world_opus, 11);
+    (void)consume(&w, p.recv, mic->id);
+    assert_int_equal(media_set_blob(w.media, MEDIA_STREAM, producer_stream(mic->producer),
+                                    "nonsense", 8),
+                     0);
+    succeed(&next, &w);
+    WAIT(&next, world_n_open(&next) == 1);                     /* the connected transport */
+    assert_int_equal(meeting_n_participants(next.meeting), 2); /* both may come back */
+    end(&next, &w);
+}
+
+static void a_client_that_breaks_off_is_waited_for(void **state)
+{
+    struct auth_identity who = identity("a", "m", AUTH_PRESENTER);
+    struct meeting_error err;
+    struct participant *a;
+    struct world w;
+    int before, after;
+    void *old = NULL;
+    (void)state;
+
+    world_start(&w);
+    WAIT(&w, media_info(w.media) != NULL);
+    a = enter(&w, "a");
+    a->client = &before;
+    w.n_told = 0;
+    assert_ptr_equal(
+        meeting_resume(w.meeting, &who, "m", a->resume_token, &after, &old, &err), a);
+    assert_ptr_equal(old, &before); /* the old connection was not known to be dead */
+    meeting_detach(w.meeting, a, "transport close");
+    meeting_tick(w.meeting, 0);
+    assert_ptr_equal(
+        meeting_resume(w.meeting, &who, "m", a->resume_token, &after, &old, &err), a);
+    assert_null(old);
+    assert_int_equal(w.n_told, 0);
+    meeting_detach(w.meeting, a, "transport close");
+    meeting_tick(w.meeting, UINT64_MAX);
+    assert_int_equal(meeting_n_participants(w.meeting), 0);
+    assert_int_equal(w.n_told, 1);
+    assert_string_equal(w.told[0].reason, "transport close");
+    world_finish(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rooms_stand_as_they_were),
+        cmocka_unit_test(what_belongs_to_nobody_is_closed),
+        cmocka_unit_test(a_client_that_breaks_off_is_waited_for),
+    };
+
+    log_set_level(LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,507 @@
+/* tools/bench wire: what it costs to forward a packet to one subscriber more through a real
+ * device: veth, udp and vdev:net_memif, each in a process and a network namespace of its
+ * own. Beside the memif, in turns on the same device, a bare loop: an mbuf, 42 bytes of
+ * headers, ipsec-mb's AES-GCM, transmit.
+ *
+ * What receives is cheap and outside of the measured thread where that can be: an XDP
+ * program that drops on the far end of the veth, a socket that nobody reads for udp (both
+ * in the kernel and on our CPU), a process that frees at the other end of the memif. */
+#include <errno.h>
+#include <getopt.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "benchmarks/crypt_floor.h"
+#include "benchmarks/fanout.h"
+#include "io/mbuf.h"
+
+enum {
+    ROUNDS = 51,
+    ROUND_FORWARDS = 60000, /* about, of one round */
+    MEMIF_FORWARDS = 4000,  /* they fit its ring of 4096, see wait_until_sunk() */
+    WARM_UP = 2,            /* rounds */
+    OUTER_LEN = 42,
+    BURST = 32,
+    TX_TRIES = 4, /* as the pipeline */
+    SINK_PORT = 9,
+    EXIT_USAGE = 2
+};
+
+/* Frames that the sink has taken; shared with its process. */
+static _Atomic uint64_t *sunk;
+
+#define MEMIF      "vdev:net_memif0,role=server,id=1,rsize=12,socket=@kcs-bench-%d"
+#define MEMIF_SINK "vdev:net_memif0,role=client,id=1,rsize=12,socket=@kcs-bench-%d"
+
+enum wire { WIRE_VETH, WIRE_UDP, WIRE_MEMIF, N_WIRES };
+
+static const char *const names[N_WIRES] = {"veth", "udp", "vdev:net_memif"};
+
+struct options {
+    unsigned subscribers, size;
+    bool json;
+};
+
+/* Of one device; what a child tells. */
+struct result {
+    bool ok;
+    double ns, rate, lost;                   /* CPU a forward; forwards a second; share */
+    double floor_ns, floor_rate, floor_lost; /* of the bare loop; 0 if there is none */
+    char err[256];
+};
+
+struct samples {
+    double ns[ROUNDS], rate[ROUNDS];
+    uint64_t sent, lost;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(double *values)
+{
+    qsort(values, ROUNDS, sizeof(*values), by_value);
+    return values[ROUNDS / 2];
+}
+
+static void add_sample(struct samples *s, unsigned round, const struct fanout_sent *sent)
+{
+    s->ns[round] = sent->sent > 0 ? sent->cpu_ns / (double)sent->sent : 0;
+    s->rate[round] = (double)sent->sent * 1e9 / sent->wall_ns;
+    s->sent += sent->sent;
+    s->lost += sent->lost;
+}
+
+static double lost_share(const struct samples *s)
+{
+    return (double)s->lost / (double)(s->sent + s->lost);
+}
+
+static double clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    (void)clock_gettime(clock, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* ---- the bare loop ---- */
+
+static void bare_round(struct crypt_floor *floor, uint16_t port_id,
+                       struct rte_mempool *pool, const struct options *o,
+                       struct fanout_sent *out)
+{
+    const uint8_t header[OUTER_LEN] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45};
+    double wall = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    unsigned key = 0;
+
+    *out = (struct fanout_sent){.sent = 0};
+    for (unsigned i = 0; i < MEMIF_FORWARDS; i += BURST) {
+        struct rte_mbuf *mbufs[BURST];
+        uint16_t sent = 0;
+
+        if (rte_pktmbuf_alloc_bulk(pool, mbufs, BURST) != 0) {
+            out->lost += BURST;
+            continue;
+        }
+        for (unsigned k = 0; k < BURST; k++) {
+            uint8_t *frame = rte_pktmbuf_mtod(mbufs[k], uint8_t *);
+
+            memcpy(frame, header, sizeof(header));
+            mbufs[k]->data_len =
+                (uint16_t)(OUTER_LEN + crypt_floor_seal(floor, key, frame + OUTER_LEN));
+            mbufs[k]->pkt_len = mbufs[k]->data_len;
+            key = key + 1 == o->subscribers ? 0 : key + 1;
+        }
+        for (unsigned k = 0; k < TX_TRIES && sent < BURST; k++) {
+            sent = (uint16_t)(sent + rte_eth_tx_burst(port_id, 0, mbufs + sent,
+                                                      (uint16_t)(BURST - sent)));
+        }
+        rte_pktmbuf_free_bulk(mbufs + sent, BURST - sent);
+        out->sent += sent;
+        out->lost += BURST - sent;
+    }
+    out->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    out->wall_ns = clock_ns(CLOCK_MONOTONIC) - wall;
+}
+
+/* ---- what receives ---- */
+
+/* The other end of the memif: frees all it gets, until it is killed. */
+static void sink_run(pid_t of, int go)
+{
+    static char device[128];
+    struct io_options options = {.device = device, .ipv4 = "10.97.0.2"};
+    struct io_conf conf = {.devices = {device},
+                           .n_devices = 1,
+                           .options = &options,
+                           .n_options = 1,
+                           .media_port = 7000,
+                           .n_lanes = 1};
+    struct io_rx_count count = {0};
+    struct pkt *pkts[PKT_BURST];
+    char err[256], byte;
+    struct io *io;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)snprintf(device, sizeof(device), MEMIF_SINK, (int)of);
+    if (read(go, &byte, 1) != 1 || io_create(&io, &conf, err, sizeof(err)) != 0) {
+        _exit(1);
+    }
+    for (;;) { /* none is for its address: io frees them */
+        uint16_t n = io_rx_burst(io, 0, 0, pkts, PKT_BURST, &count);
+
+        for (uint16_t i = 0; i < n; i++) {
+            rte_pktmbuf_free(pkt_to_mbuf(pkts[i]));
+        }
+        atomic_store(sunk, count.frames);
+    }
+}
+
+/* Sleeps until the sink has taken all that was sent: a round finds its ring empty and does
+ * not measure how fast the sink is, or whether it has a CPU of its own. */
+static int wait_until_sunk(uint64_t sent)
+{
+    for (int i = 0; i < 20000 && atomic_load(sunk) < sent; i++) {
+        (void)usleep(100);
+    }
+    return atomic_load(sunk) >= sent ? 0 : -ETIMEDOUT;
+}
+
+static int drop_on(const char *ifname)
+{
+    const struct bpf_insn drop[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_DROP},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    int prog = bpf_prog_load(BPF_PROG_TYPE_XDP, "kcs_bench", "GPL", drop, 2, NULL);
+
+    return prog < 0 ? prog : bpf_xdp_attach((int)if_nametoindex(ifname), prog, 0, NULL);
+}
+
+static int bind_sink(void)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(SINK_PORT)};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), small = 1;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    return bind(fd, (struct sockaddr *)&any, sizeof(any));
+}
+
+static const char *xdp_object(void)
+{
+    static char path[4096];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 32);
+
+    path[len > 0 ? len : 0] = '\0';
+    for (int up = 0; up < 3 && strrchr(path, '/') != NULL; up++) {
+        *strrchr(path, '/') = '\0';
+    }
+    return strcat(path, "/kcs-xdp.o");
+}
+
+/* ---- one device ---- */
+
+static int measure(const struct options *o, enum wire wire, struct fanout *fanout,
+                   struct result *out)
+{
+    const unsigned round = wire == WIRE_MEMIF ? MEMIF_FORWARDS : ROUND_FORWARDS;
+    const unsigned want = round / o->subscribers;
+    const unsigned n = want < 1 ? 1 : want > FANOUT_PACKETS_MAX ? FANOUT_PACKETS_MAX : want;
+    struct crypt_floor *floor = NULL;
+    struct samples ours = {.sent = 0}, bare = {.sent = 0};
+    struct fanout_sent sent;
+    uint64_t in_all = 0;
+    uint16_t port_id = 0;
+    int e = 0;
+
+    if (wire == WIRE_MEMIF) {
+        e = crypt_floor_create(&floor, CRYPT_FLOOR_GCM128, o->subscribers, o->size);
+        e = e == 0 ? rte_eth_dev_get_port_by_name("net_memif0", &port_id) : e;
+    }
+    for (unsigned r = 0; r < WARM_UP + ROUNDS && e == 0; r++) {
+        fanout_wire_round(fanout, n, &sent);
+        if (r >= WARM_UP) {
+            add_sample(&ours, r - WARM_UP, &sent);
+        }
+        if (floor != NULL) {
+            in_all += sent.sent;
+            e = wait_until_sunk(in_all);
+            bare_round(floor, port_id, io_pool(fanout_io(fanout)), o, &sent);
+            if (r >= WARM_UP) {
+                add_sample(&bare, r - WARM_UP, &sent);
+            }
+            in_all += sent.sent;
+            e = e == 0 ? wait_until_sunk(in_all) : e;
+        }
+    }
+    if (e == 0 && ours.sent == 0) {
+        e = -EIO;
+    }
+    if (e != 0) {
+        (void)snprintf(out->err, sizeof(out->err), "nothing was sent: %s", strerror(-e));
+    } else {
+        out->ok = true;
+        out->ns = median(ours.ns);
+        out->rate = median(ours.rate);
+        out->lost = lost_share(&ours);
+    }
+    if (e == 0 && floor != NULL) {
+        out->floor_ns = median(bare.ns);
+        out->floor_rate = median(bare.rate);
+        out->floor_lost = lost_share(&bare);
+    }
+    crypt_floor_destroy(floor);
+    return e;
+}
+
+/* Until the other end of the memif takes packets. */
+static int wait_for_sink(void)
+{
+    struct rte_eth_link link = {.link_status = 0};
+    uint16_t port_id;
+
+    for (int i = 0; i < 500 && link.link_status == 0; i++) {
+        (void)usleep(10000);
+        if (rte_eth_dev_get_port_by_name("net_memif0", &port_id) == 0) {
+            (void)rte_eth_link_get_nowait(port_id, &link);
+        }
+    }
+    return link.link_status != 0 ? 0 : -ETIMEDOUT;
+}
+
+/* In a process of its own. */
+static void run_device(const struct options *o, enum wire wire, struct result *out)
+{
+    static char device[128];
+    struct io_options options = {.device = device, .ipv4 = "10.97.0.1"};
+    struct fanout_wire conf = {
+        .io = {.devices = {NULL, device}, .options = &options, .xdp_object = xdp_object()},
+        .net = wire == WIRE_UDP ? 127 : 10,
+        .mac = {2, 'K', 'C', 'S', 0, 1}, /* the host's end of the veth */
+        .port = wire == WIRE_UDP ? SINK_PORT : 0};
+    struct fanout *fanout = NULL;
+    pid_t sink = 0;
+    int go[2], e;
+
+    (void)snprintf(device, sizeof(device),
+                   wire == WIRE_VETH  ? "veth"
+                   : wire == WIRE_UDP ? "udp:127.0.0.1"
+                                      : MEMIF,
+                   (int)getpid());
+    conf.io.n_options = wire == WIRE_MEMIF ? 1 : 0;
+    if (unshare(CLONE_NEWNET) != 0 || system("ip link set lo up") != 0 || pipe(go) != 0) {
+        (void)snprintf(out->err, sizeof(out->err),
+                       "no network namespace of its own: run as root");
+        return;
+    }
+    if (wire == WIRE_MEMIF) {
+        sink = fork();
+        if (sink == 0) {
+            sink_run(getppid(), go[0]);
+        }
+    }
+    e = fanout_create_wire(&fanout, &conf, o->subscribers, o->size, out->err,
+                           sizeof(out->err));
+    if (e == 0) {
+        e = wire == WIRE_VETH           ? drop_on("kcs0")
+            : wire == WIRE_UDP          ? bind_sink()
+            : write(go[1], "x", 1) == 1 ? wait_for_sink()
+                                        : -EIO;
+        if (e != 0) {
+            (void)snprintf(out->err, sizeof(out->err), "the receiving end: %s",
+                           strerror(abs(e)));
+        }
+    }
+    if (e == 0) {
+        (void)measure(o, wire, fanout, out);
+    }
+    if (sink > 0) {
+        (void)kill(sink, SIGKILL);
+        (void)waitpid(sink, NULL, 0);
+    }
+    fanout_destroy(fanout);
+}
+
+static void ask_device(const struct options *o, enum wire wire, struct result *out)
+{
+    int fds[2];
+    pid_t child;
+
+    *out = (struct result){.err = "its process ended early"};
+    if (pipe(fds) != 0 || (child = fork()) < 0) {
+        return;
+    }
+    if (child == 0) {
+        ssize_t n;
+
+        run_device(o, wire, out);
+        n = write(fds[1], out, sizeof(*out));
+        _exit(n == (ssize_t)sizeof(*out) ? 0 : 1);
+    }
+    (void)close(fds[1]);
+    if (read(fds[0], out, sizeof(*out)) != (ssize_t)sizeof(*out)) {
+        out->ok = false;
+    }
+    (void)close(fds[0]);
+    (void)waitpid(child, NULL, 0);
+}
+
+/* ---- what is told ---- */
+
+static void print_json(const struct options *o, const struct result *r)
+{
+    const struct result *m = &r[WIRE_MEMIF];
+
+    (void)printf("{\"subscribers\": %u, \"size\": %u, \"devices\": [", o->subscribers,
+                 o->size);
+    for (unsigned i = 0; i < N_WIRES; i++) {
+        (void)printf("%s{\"device\": \"%s\"", i > 0 ? ", " : "", names[i]);
+        if (r[i].ok) {
+            (void)printf(", \"forwards_per_s\": %.0f, \"ns_per_forward\": %.1f, "
+                         "\"lost\": %.6f}",
+                         r[i].rate, r[i].ns, r[i].lost);
+        } else {
+            (void)printf(", \"error\": \"%s\"}", r[i].err);
+        }
+    }
+    (void)printf("]");
+    if (m->ok) {
+        (void)printf(", \"floor\": {\"packets_per_s\": %.0f, \"ns_per_packet\": %.1f, "
+                     "\"lost\": %.6f}, \"ratio\": %.3f",
+                     m->floor_rate, m->floor_ns, m->floor_lost, m->floor_ns / m->ns);
+    }
+    (void)printf("}\n");
+}
+
+static void print_table(const struct options *o, const struct result *r)
+{
+    const struct result *m = &r[WIRE_MEMIF];
+
+    (void)printf("%u subscribers, %u bytes, AEAD-AES-128-GCM, one lane\n\n"
+                 "                  forwards/s   CPU ns each      lost\n",
+                 o->subscribers, o->size);
+    for (unsigned i = 0; i < N_WIRES; i++) {
+        if (r[i].ok) {
+            (void)printf("%-16s  %10.0f    %10.1f  %7.3f %%\n", names[i], r[i].rate,
+                         r[i].ns, 100 * r[i].lost);
+        } else {
+            (void)printf("%-16s  %s\n", names[i], r[i].err);
+        }
+    }
+    if (m->ok) {
+        (void)printf("%-16s  %10.0f    %10.1f  %7.3f %%   memif and GCM, nothing else\n"
+                     "ratio             %24.3f              floor / vdev:net_memif\n",
+                     "floor", m->floor_rate, m->floor_ns, 100 * m->floor_lost,
+                     m->floor_ns / m->ns);
+    }
+}
+
+static void usage(FILE *to)
+{
+    (void)fprintf(to,
+                  "usage: tools/bench wire [--subscribers N] [--size B] [--json]\n\n"
+                  "  --subscribers N   1 to %d (1000)\n"
+                  "  --size B          bytes of the RTP packet before the tag, %d to %d "
+                  "(1200)\n"
+                  "  --json            one line of JSON\n\n"
+                  "Needs root: each device is in a network namespace of its own.\n",
+                  MEMIF_FORWARDS, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX);
+}
+
+static bool parse_number(const char *text, unsigned min, unsigned max, unsigned *out)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    *out = (unsigned)n;
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && n >= min && n <= max;
+}
+
+/* Returns -1 to go on, or the exit code. */
+static int parse(struct options *o, int argc, char **argv)
+{
+    static const struct option longs[] = {{"subscribers", required_argument, NULL, 'n'},
+                                          {"size", required_argument, NULL, 's'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    bool ok = true;
+    int c;
+
+    while (ok && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+        switch (c) {
+        case 'n':
+            ok = parse_number(optarg, 1, MEMIF_FORWARDS, &o->subscribers);
+            break;
+        case 's':
+            ok = parse_number(optarg, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX, &o->size);
+            break;
+        case 'j':
+            o->json = true;
+            break;
+        case 'h':
+            usage(stdout);
+            return 0;
+        default:
+            ok = false;
+        }
+    }
+    if (!ok || optind < argc) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.subscribers = 1000, .size = 1200};
+    struct result results[N_WIRES];
+    int code = parse(&o, argc, argv);
+    bool ok = true;
+
+    if (code >= 0) {
+        return code;
+    }
+    sunk = mmap(NULL, sizeof(*sunk), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                0);
+    if (sunk == MAP_FAILED) {
+        (void)fprintf(stderr, "wire: no memory\n");
+        return 1;
+    }
+    for (unsigned i = 0; i < N_WIRES; i++) {
+        ask_device(&o, (enum wire)i, &results[i]);
+        ok = ok && results[i].ok;
+    }
+    if (o.json) {
+        print_json(&o, results);
+    } else {
+        print_table(&o, results);
+    }
+    return ok ? 0 : 1;
+}
