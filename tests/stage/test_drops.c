@@ -236,7 +236,7 @@ static void handover(struct call *call)
     while (hub_send(&hub, 0, 1, &msg, HUB_RESERVED)) {
     }
     lane->tables->lane_of[call_peer(call, &call->pub)->index] = 1;
-    inject(call, "\x80 whatever it is", 18);
+    inject(call, "\x80 whatever it is", 16);
 }
 
 static const struct row table[] = {
