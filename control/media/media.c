@@ -326,11 +326,9 @@ int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done
 int media_close(struct media *media, enum media_kind kind, uint64_t handle,
                 media_done *done, void *arg)
 {
-    static const enum abi_op ops[N_MEDIA_KINDS] = {
-        [MEDIA_PEER] = ABI_OP_PEER_CLOSE,
-        [MEDIA_STREAM] = ABI_OP_STREAM_CLOSE,
-        [MEDIA_SUB] = ABI_OP_SUB_CLOSE,
-    };
+    const enum abi_op op = kind == MEDIA_PEER     ? ABI_OP_PEER_CLOSE
+                           : kind == MEDIA_STREAM ? ABI_OP_STREAM_CLOSE
+                                                  : ABI_OP_SUB_CLOSE;
     struct media_slot *slot;
 
     if (!media->alive) {
@@ -343,7 +341,7 @@ int media_close(struct media *media, enum media_kind kind, uint64_t handle,
     /* One closing an object: the reserve of the command table always has room for it. */
     slot->state = SLOT_CLOSING;
     media_recover_disown(media, kind, handle);
-    media_push(media, ops[kind], handle, done, arg);
+    media_push(media, op, handle, done, arg);
     return 0;
 }
 

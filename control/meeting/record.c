@@ -69,11 +69,13 @@ int meeting_record_read(const struct vault_blob *blob, struct meeting_record *ou
     struct rbytes r =
         rbytes_of(blob->data, blob->len <= sizeof(blob->data) ? blob->len : 0);
     struct participant *p = &out->person;
+    uint8_t magic = rbytes_u8(&r);
+    uint8_t version = rbytes_u8(&r);
     uint8_t flags;
     uint8_t role;
 
     memset(out, 0, sizeof(*out));
-    if (rbytes_u8(&r) != MAGIC || rbytes_u8(&r) != VERSION) {
+    if (magic != MAGIC || version != VERSION) {
         return -EBADMSG;
     }
     flags = rbytes_u8(&r);

@@ -434,8 +434,7 @@ static int restore_from(struct session *s, const struct vault_peer_conf *conf)
     err = ice_lite_init(&s->ice, ufrag, pwd);
     explicit_bzero(pwd, sizeof(pwd));
     if (err == 0) {
-        s->selected_told =
-            conf->selected < conf->n_paths ? (int8_t)conf->selected : (int8_t)-1;
+        s->selected_told = (int8_t)(conf->selected < conf->n_paths ? conf->selected : -1);
         err = ice_lite_restore(&s->ice, conf->paths, conf->n_paths, s->selected_told);
     }
     if (err != 0) {

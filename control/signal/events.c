@@ -18,16 +18,6 @@ static void fail(struct reply *reply, const struct meeting_error *err)
     reply_fail(reply, err->code, err->message);
 }
 
-/* Answers a call of meeting/ that has no fields of its own. */
-static void finish(struct reply *reply, int result, const struct meeting_error *err)
-{
-    if (result != 0) {
-        fail(reply, err);
-    } else {
-        reply_ok(reply, NULL);
-    }
-}
-
 /* ---- rooms ---- */
 
 static void resume(struct reply *reply, const char *meeting_id, const char *token)
@@ -153,22 +143,6 @@ static void on_transport_connect(struct reply *reply, const json_t *payload)
     reply_ok(reply, json_pack("{s:s}", "transport_id", id));
 }
 
-static void on_transport_close(struct reply *reply, const json_t *payload)
-{
-    struct client *client = reply->client;
-    struct fields f = fields_of(payload);
-    struct meeting_error err;
-    const char *id;
-
-    if (!field_text(&f, "transport_id", ID_MAX, true, &id)) {
-        fail_invalid(reply, &f);
-        return;
-    }
-    finish(reply,
-           meeting_transport_close(client->signal->meeting, client->participant, id, &err),
-           &err);
-}
-
 /* ---- producers ---- */
 
 static void on_produced(void *arg, const struct meeting_error *err, void *object)
@@ -221,49 +195,6 @@ static void on_produce(struct reply *reply, const json_t *payload)
     }
 }
 
-static void on_produce_close(struct reply *reply, const json_t *payload)
-{
-    struct client *client = reply->client;
-    struct fields f = fields_of(payload);
-    struct meeting_error err;
-    const char *id;
-
-    if (!field_text(&f, "producer_id", ID_MAX, true, &id)) {
-        fail_invalid(reply, &f);
-        return;
-    }
-    finish(reply,
-           meeting_producer_close(client->signal->meeting, client->participant, id, &err),
-           &err);
-}
-
-static void pause_producer(struct reply *reply, const json_t *payload, bool paused)
-{
-    struct client *client = reply->client;
-    struct fields f = fields_of(payload);
-    struct meeting_error err;
-    const char *id;
-
-    if (!field_text(&f, "producer_id", ID_MAX, true, &id)) {
-        fail_invalid(reply, &f);
-        return;
-    }
-    finish(reply,
-           meeting_producer_pause(client->signal->meeting, client->participant, id, paused,
-                                  &err),
-           &err);
-}
-
-static void on_produce_pause(struct reply *reply, const json_t *payload)
-{
-    pause_producer(reply, payload, true);
-}
-
-static void on_produce_resume(struct reply *reply, const json_t *payload)
-{
-    pause_producer(reply, payload, false);
-}
-
 /* ---- consumers ---- */
 
 static void on_consumed(void *arg, const struct meeting_error *err, void *object)
@@ -305,47 +236,105 @@ static void on_consume(struct reply *reply, const json_t *payload)
     }
 }
 
-static void pause_consumer(struct reply *reply, const json_t *payload, bool paused)
+/* ---- events that name one object and do one thing to it ---- */
+
+typedef int id_call(struct client *client, const char *id, struct meeting_error *err);
+
+/* Reads the id in 'field', makes the call and answers; 'tell' repeats the id in the answer.
+ */
+static void with_id(struct reply *reply, const json_t *payload, const char *field,
+                    id_call *call, bool tell)
 {
     struct fields f = fields_of(payload);
     struct meeting_error err;
     const char *id;
 
-    if (!field_text(&f, "consumer_id", ID_MAX, true, &id)) {
+    if (!field_text(&f, field, ID_MAX, true, &id)) {
         fail_invalid(reply, &f);
-        return;
-    }
-    if (meeting_consumer_pause(reply->client->participant, id, paused, &err) != 0) {
+    } else if (call(reply->client, id, &err) != 0) {
         fail(reply, &err);
-        return;
+    } else {
+        reply_ok(reply, tell ? json_pack("{s:s}", field, id) : NULL);
     }
-    reply_ok(reply, json_pack("{s:s}", "consumer_id", id));
 }
 
-static void on_consumer_pause(struct reply *reply, const json_t *payload)
+static int do_transport_close(struct client *client, const char *id,
+                              struct meeting_error *err)
 {
-    pause_consumer(reply, payload, true);
+    return meeting_transport_close(client->signal->meeting, client->participant, id, err);
 }
 
-static void on_consumer_resume(struct reply *reply, const json_t *payload)
+static void on_transport_close(struct reply *reply, const json_t *payload)
 {
-    pause_consumer(reply, payload, false);
+    with_id(reply, payload, "transport_id", do_transport_close, false);
+}
+
+static int do_produce_close(struct client *client, const char *id,
+                            struct meeting_error *err)
+{
+    return meeting_producer_close(client->signal->meeting, client->participant, id, err);
+}
+
+static void on_produce_close(struct reply *reply, const json_t *payload)
+{
+    with_id(reply, payload, "producer_id", do_produce_close, false);
+}
+
+static int do_produce_pause(struct client *client, const char *id,
+                            struct meeting_error *err)
+{
+    return meeting_producer_pause(client->signal->meeting, client->participant, id, true,
+                                  err);
+}
+
+static void on_produce_pause(struct reply *reply, const json_t *payload)
+{
+    with_id(reply, payload, "producer_id", do_produce_pause, false);
+}
+
+static int do_produce_resume(struct client *client, const char *id,
+                             struct meeting_error *err)
+{
+    return meeting_producer_pause(client->signal->meeting, client->participant, id, false,
+                                  err);
+}
+
+static void on_produce_resume(struct reply *reply, const json_t *payload)
+{
+    with_id(reply, payload, "producer_id", do_produce_resume, false);
+}
+
+static int do_consumer_close(struct client *client, const char *id,
+                             struct meeting_error *err)
+{
+    return meeting_consumer_close(client->signal->meeting, client->participant, id, err);
 }
 
 static void on_consumer_close(struct reply *reply, const json_t *payload)
 {
-    struct client *client = reply->client;
-    struct fields f = fields_of(payload);
-    struct meeting_error err;
-    const char *id;
+    with_id(reply, payload, "consumer_id", do_consumer_close, false);
+}
 
-    if (!field_text(&f, "consumer_id", ID_MAX, true, &id)) {
-        fail_invalid(reply, &f);
-        return;
-    }
-    finish(reply,
-           meeting_consumer_close(client->signal->meeting, client->participant, id, &err),
-           &err);
+static int do_consumer_pause(struct client *client, const char *id,
+                             struct meeting_error *err)
+{
+    return meeting_consumer_pause(client->participant, id, true, err);
+}
+
+static void on_consumer_pause(struct reply *reply, const json_t *payload)
+{
+    with_id(reply, payload, "consumer_id", do_consumer_pause, true);
+}
+
+static int do_consumer_resume(struct client *client, const char *id,
+                              struct meeting_error *err)
+{
+    return meeting_consumer_pause(client->participant, id, false, err);
+}
+
+static void on_consumer_resume(struct reply *reply, const json_t *payload)
+{
+    with_id(reply, payload, "consumer_id", do_consumer_resume, true);
 }
 
 /* ---- the table ---- */

@@ -13,21 +13,9 @@
 
 #include "support/call.h"
 
-/* 'device' as for rig_start(); the first call decides. */
-static inline struct rig *fuzz_rig(const char *device)
-{
-    static struct rig *rig;
-    static struct far idle;
+enum { FUZZ_RIG_SLOTS = 8 }; /* of each kind that targets use */
 
-    if (rig == NULL) {
-        (void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* the rig's own checks crash too */
-        rig = rig_start(device);
-        /* NSS below libsrtp2 unloads itself, slowly, with the last session */
-        far_open(&idle, rig, RIG_PEERS - 1, FAR_GCM, 4);
-    }
-    return rig;
-}
-
+/* Closes everything; all must have come back. */
 static inline void fuzz_rig_empty(struct rig *rig)
 {
     uint64_t n_free;
@@ -42,10 +30,31 @@ static inline void fuzz_rig_empty(struct rig *rig)
     FUZZ_CHECK(n_free == n_total);
     shared_reset_rings(&rig->shared);
     shared_wipe(&rig->shared);
+    for (unsigned i = 0; i < FUZZ_RIG_SLOTS; i++) { /* commit words may be spoilt too */
+        memset(&rig->shared.vault.peers[i], 0, sizeof(rig->shared.vault.peers[i]));
+        memset(&rig->shared.vault.streams[i], 0, sizeof(rig->shared.vault.streams[i]));
+        memset(&rig->shared.vault.subs[i], 0, sizeof(rig->shared.vault.subs[i]));
+    }
     rig->n_frames = 0;
     rig->n_punted = 0;
     rig->punt_full = false;
     port_mem_limit(rig->io, 0, 0, UINT64_MAX);
+}
+
+/* 'device' as for rig_start(); the first call decides. */
+static inline struct rig *fuzz_rig(const char *device)
+{
+    static struct rig *rig;
+    static struct far idle;
+
+    if (rig == NULL) {
+        (void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* the rig's own checks crash too */
+        rig = rig_start(device);
+        /* NSS below libsrtp2 unloads itself, slowly, with the last session */
+        far_open(&idle, rig, RIG_PEERS - 1, FAR_GCM, 4);
+        fuzz_rig_empty(rig);
+    }
+    return rig;
 }
 
 #endif

@@ -336,10 +336,34 @@ def listener():
         block(frame(1, b"he", False) + frame(9, b"p") + frame(0, b"y")) +
         block(frame(8, b"\3\xe8")))
     put("http", "closes", block(upgrade) + block(frame(1, b"x")))
+    # role of our side, then what happens to each datagram (fuzz_dtls)
+    put("dtls", "handshake-server", b"\0")
+    put("dtls", "handshake-client", b"\1")
+    put("dtls", "lost-and-repeated", b"\0\1\2\2\1\2\5\5\2")
+    put("dtls", "cut-and-changed", b"\1\0\3\0\x40\4\1\0\x0d\xff" + b"\0" * 8)
+    put("dtls", "forged", b"\0" + b"\6" + block(b"\x15\xfe\xfd" + bytes(8) + b"\0\2\2\x28") +
+        b"\6" + block(b"\x16\xfe\xfd" + bytes(8) + b"\0\x0c\1" + bytes(11)))
+    put("dtls", "raw", b"\2" + block(b"\x16\xfe\xff" + bytes(8) + b"\0\x0c\1" + bytes(11)) +
+        block(b"\x14\xfe\xfd" + bytes(8) + b"\0\1\1") + block(b"\x17\xfe\xfd\0\1" + bytes(6) +
+                                                             b"\0\4abcd"))
     put("hello", "true", b"\1")
     put("hello", "busy", b"\3")
     put("hello", "patched", b"\1\4" + block(b"\2"))
+    put("hello", "vault", b"\x05")
+    put("hello", "short-vault", b"\x0d" + struct.pack(">H", 5000))
+    put("hello", "unsealed", b"\x15\3")
+    put("hello", "other-vault", b"\x25\0" + block(b"\0"))
     put("hello", "raw", b"\0" + block(b"hello"))
+    def spoil(slot, at, data):
+        return b"\1" + bytes([slot]) + struct.pack(">H", at) + block(data)
+    put("vault", "control-died", b"\3")
+    put("vault", "dataplane-died", b"\2\2")
+    put("vault", "closed", b"\1\7\0")
+    put("vault", "duplicates", b"\x32" + b"\0\x0d" + b"\0\x1c" + b"\0\x2c")
+    put("vault", "gone", b"\x31" + spoil(9, 0, bytes(8)) + spoil(5, 0, bytes(8)) +
+        spoil(1, 0, bytes(8)) + b"\2")
+    put("vault", "live", b"\x20" + spoil(8, 1600, b"\xff" * 8) + spoil(2, 2200, b"\xff" * 16) +
+        b"\2")
     put("loop", "commands", b"\0\4\0\0\x0a\1\x08\x05\7\x08")
     put("loop", "datagrams", b"\1" + struct.pack(">H", 60) + block(b"\0\1") + b"\1" +
         struct.pack(">H", 56) + block(b"\xff\xff\xff\xff") + b"\x08")
@@ -349,8 +373,28 @@ def listener():
         b"\4\4" + struct.pack(">H", 0) + block(b"\7") + b"\5\7\x08")
 
 
+def restored():
+    def resume(user, token):
+        connect = '40/meeting,{"token":"$j%d"}' % user
+        return bytes([user * 16]) + bytes([user * 16 + 1]) + block(connect) + event(
+            "room:join", {"meeting_id": "m", "display_name": "N",
+                          "resume_token": "$r%d" % token}, user)
+
+    def spoil(slot, at, data):
+        return b"\1" + bytes([slot]) + struct.pack(">H", at) + block(data)
+    put("restore", "resume", b"\0" + resume(0, 1) + resume(1, 1) + SERVE +
+        event("produce:close", {"producer_id": "$p0"}) + SERVE)
+    put("restore", "leave", b"\1" + resume(1, 0) + event("room:leave", {}, 1) + SERVE + b"\x06")
+    put("restore", "check", b"\0" + b"\x0c\0" + b"\x0b\1" + block(b"\x16\xfe\xfd" + bytes(20)))
+    put("restore", "peer-blob", b"\x10" + spoil(0, 392 + 8 + 2, b"\xff\xff") + resume(0, 1))
+    put("restore", "stream-blob", b"\x20" + spoil(4, 96 + 8 + 24, b"\xff") +
+        spoil(5, 96 + 8, b"?") + resume(0, 1) + resume(1, 1))
+    put("restore", "sub-blob", b"\x10" + spoil(12, 120 + 8 + 24, b"\xff\xff\xff") + resume(1, 0))
+    put("restore", "duplicates", b"\x30\0\x0d\0\x1c\0\x2c" + resume(0, 1))
+
+
 def main():
-    for make in (wire, frames, protocols, ice, dataplane, signaling, listener):
+    for make in (restored, wire, frames, protocols, ice, dataplane, signaling, listener):
         make()
     return 0
 
