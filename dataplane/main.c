@@ -67,10 +67,6 @@ static int map_worker(const struct dataplane_conf *from, struct worker_conf *to)
         .ring_bytes = (size_t)from->memory.streams_mib << 20,
         .n_announce = from->media.n_announce,
     };
-    if (from->lanes.count > 1) {
-        (void)fprintf(stderr, "lanes.count: this version runs one lane; set it to 1\n");
-        return -EINVAL;
-    }
     for (uint32_t i = 0; i < from->media.n_announce; i++) {
         const struct dataplane_announce *a = &from->media.announce[i];
 

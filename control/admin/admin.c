@@ -190,6 +190,10 @@ static json_t *list_lanes(const struct admin *admin)
         if (!lanes.lanes[i].ok) {
             continue;
         }
+        put(row, "busy_percent", c->loops > 0 ? c->busy_loops * 100 / c->loops : 0);
+        put(row, "handed_in", c->handed_in);
+        put(row, "handed_out", c->handed_out);
+        put(row, "handed_tx", c->handed_tx);
         put(row, "frames_in", c->frames_in);
         put(row, "answered", c->answered);
         put(row, "ignored", c->ignored);
@@ -232,7 +236,7 @@ static void add_drops(json_t *list, uint32_t lane, const char *direction,
 }
 
 /* What came in, where it went, and below that each reason that has dropped anything: in
- * each line frames_in = answered + ignored + handled + dropped. */
+ * each line frames_in + handed_in = answered + ignored + handled + dropped + handed_out. */
 static json_t *list_drops(const struct admin *admin)
 {
     json_t *balance = json_array();
@@ -250,6 +254,8 @@ static json_t *list_drops(const struct admin *admin)
         }
         put(row, "lane", i);
         put(row, "frames_in", c->frames_in);
+        put(row, "handed_in", c->handed_in);
+        put(row, "handed_out", c->handed_out);
         put(row, "answered", c->answered);
         put(row, "ignored", c->ignored);
         put(row, "handled", admin_sum(c->done, lanes.info->n_dones));

@@ -124,6 +124,9 @@ COLLECT_LANE(subs)
 COLLECT_LANE(buffers_free)
 COLLECT_LANE(buffers_total)
 COLLECT_LANE(ring_bytes_used)
+COLLECT_LANE(handed_in)
+COLLECT_LANE(handed_out)
+COLLECT_LANE(handed_tx)
 
 static void collect_lane_done(struct metric_sink *sink, void *arg)
 {
@@ -217,6 +220,12 @@ static const struct family families[] = {
      collect_lane_busy_loops},
     {METRIC_COUNTER, "lane_sleeps_total", "Times that the lane slept.",
      collect_lane_sleeps},
+    {METRIC_COUNTER, "lane_handed_in_total", "Packets of its peers from other lanes.",
+     collect_lane_handed_in},
+    {METRIC_COUNTER, "lane_handed_out_total", "Packets of other lanes' peers.",
+     collect_lane_handed_out},
+    {METRIC_COUNTER, "lane_handed_tx_total", "Frames given to the lane of their device.",
+     collect_lane_handed_tx},
     {METRIC_GAUGE, "lane_peers", "Transports open in the lane.", collect_lane_peers},
     {METRIC_GAUGE, "lane_streams", "Published streams open in the lane.",
      collect_lane_streams},

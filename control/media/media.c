@@ -17,15 +17,6 @@ static int check_object(const struct media *media, enum media_kind kind, uint64_
     return media_cmds_room(&media->cmds, false) ? 0 : -EAGAIN;
 }
 
-static void push(struct media *media, enum abi_op op, uint64_t handle, media_done *done,
-                 void *arg)
-{
-    uint32_t lane = media_lane_of(handle);
-
-    media->counts.commands++;
-    media_cmds_push(&media->cmds, media_rings_of(media, lane), lane, op, handle, done, arg);
-}
-
 /* Takes a slot for a new object. */
 static int open_slot(struct media *media, enum media_kind kind, uint64_t *handle)
 {
@@ -48,10 +39,23 @@ int media_peer_open(struct media *media, const struct vault_peer_conf *conf,
     if (err == 0) {
         copy.handle = *handle;
         vault_peer_write(&media->map.vault.peers[handle_index(*handle)], &copy);
-        push(media, ABI_OP_PEER_OPEN, *handle, done, arg);
+        media_lanes_opened(media, MEDIA_PEER, *handle);
+        media_push(media, ABI_OP_PEER_OPEN, *handle, done, arg);
     }
     explicit_bzero(&copy, sizeof(copy));
     return err;
+}
+
+/* A publisher belongs to the lane that its packets arrive on. */
+static void to_arrival(struct media *media, uint64_t peer)
+{
+    const struct media_slot *slot =
+        media_slots_find(&media->slots[MEDIA_PEER], peer, SLOT_OPEN);
+
+    if (slot != NULL && slot->arrival != MEDIA_NO_LANE && slot->arrival != slot->lane) {
+        /* without room, or on the move: its packets are handed over, which works, too */
+        (void)media_peer_move(media, peer, slot->arrival, NULL, NULL);
+    }
 }
 
 int media_stream_open(struct media *media, const struct vault_stream_conf *conf,
@@ -63,7 +67,9 @@ int media_stream_open(struct media *media, const struct vault_stream_conf *conf,
     if (err == 0) {
         copy.handle = *handle;
         vault_stream_write(&media->map.vault.streams[handle_index(*handle)], &copy);
-        push(media, ABI_OP_STREAM_OPEN, *handle, done, arg);
+        media_lanes_opened(media, MEDIA_STREAM, *handle);
+        to_arrival(media, copy.peer);
+        media_push(media, ABI_OP_STREAM_OPEN, *handle, done, arg);
     }
     return err;
 }
@@ -77,7 +83,8 @@ int media_sub_open(struct media *media, const struct vault_sub_conf *conf, media
     if (err == 0) {
         copy.handle = *handle;
         vault_sub_write(&media->map.vault.subs[handle_index(*handle)], &copy);
-        push(media, ABI_OP_SUB_OPEN, *handle, done, arg);
+        media_lanes_opened(media, MEDIA_SUB, *handle);
+        media_push(media, ABI_OP_SUB_OPEN, *handle, done, arg);
     }
     return err;
 }
@@ -104,8 +111,12 @@ int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *
         }
         conf.n_paths = n_paths;
         conf.selected = selected;
+        if (media->arrival != MEDIA_NO_LANE) {
+            media->slots[MEDIA_PEER].slot[handle_index(peer)].arrival = media->arrival;
+            media->answer = media_lanes_of(media, MEDIA_PEER, peer);
+        }
         vault_peer_write(rec, &conf);
-        push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
+        media_push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
     }
     explicit_bzero(&conf, sizeof(conf));
     return err;
@@ -137,7 +148,7 @@ int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_k
         memcpy(conf.rx_salt, keys->rx_salt, keys->salt_len);
         memcpy(conf.tx_salt, keys->tx_salt, keys->salt_len);
         vault_peer_write(rec, &conf);
-        push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
+        media_push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
     }
     explicit_bzero(&conf, sizeof(conf));
     return err;
@@ -158,7 +169,7 @@ int media_stream_set_paused(struct media *media, uint64_t stream, bool paused,
     if (err == 0) {
         conf.paused = paused;
         vault_stream_write(rec, &conf);
-        push(media, ABI_OP_STREAM_UPDATE, stream, done, arg);
+        media_push(media, ABI_OP_STREAM_UPDATE, stream, done, arg);
     }
     return err;
 }
@@ -178,7 +189,7 @@ int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_d
     if (err == 0) {
         conf.paused = paused;
         vault_sub_write(rec, &conf);
-        push(media, ABI_OP_SUB_UPDATE, sub, done, arg);
+        media_push(media, ABI_OP_SUB_UPDATE, sub, done, arg);
     }
     return err;
 }
@@ -286,11 +297,13 @@ int media_check(struct media *media, enum media_kind kind, uint64_t handle,
         [MEDIA_SUB] = ABI_OP_SUB_OPEN,
     };
     int err = check_object(media, kind, handle);
+    uint32_t lane;
 
     if (err == 0) {
+        lane = media_lanes_of(media, kind, handle);
         media->counts.commands++;
-        media_cmds_push_again(&media->cmds, media_rings_of(media, media_lane_of(handle)),
-                              media_lane_of(handle), ops[kind], handle, done, arg);
+        media_cmds_push_again(&media->cmds, media_rings_of(media, lane), lane, ops[kind],
+                              handle, done, arg);
     }
     return err;
 }
@@ -305,7 +318,7 @@ int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done
     int err = check_object(media, MEDIA_STREAM, stream);
 
     if (err == 0) {
-        push(media, ABI_OP_KEYFRAME, stream, done, arg);
+        media_push(media, ABI_OP_KEYFRAME, stream, done, arg);
     }
     return err;
 }
@@ -328,7 +341,7 @@ int media_close(struct media *media, enum media_kind kind, uint64_t handle,
     /* One closing an object: the reserve of the command table always has room for it. */
     slot->state = SLOT_CLOSING;
     media_recover_disown(media, kind, handle);
-    push(media, op, handle, done, arg);
+    media_push(media, op, handle, done, arg);
     return 0;
 }
 
@@ -345,7 +358,7 @@ int media_ping(struct media *media, uint32_t lane, media_done *done, void *arg)
     }
     media->counts.commands++;
     media_cmds_push(&media->cmds, media_rings_of(media, lane), lane, ABI_OP_PING,
-                    HANDLE_NONE, done, arg);
+                    HANDLE_NONE, 0, done, arg);
     return 0;
 }
 
@@ -354,6 +367,7 @@ int media_send(struct media *media, const struct path *path, enum abi_datagram_k
 {
     struct abi_datagram *slot;
     struct media_rings *rings;
+    uint32_t lane;
 
     if (media->link != LINK_ATTACHED) {
         return -ENOTCONN;
@@ -361,7 +375,11 @@ int media_send(struct media *media, const struct path *path, enum abi_datagram_k
     if (len > sizeof(slot->data)) {
         return -EMSGSIZE;
     }
-    rings = &media->map.rings[media_lane_of(HANDLE_NONE)];
+    /* The lane that serves the device's first queue hands over nothing. But an answer goes
+     * behind the command that it depends on: the client's next packet finds its path. */
+    lane = media->answer != MEDIA_NO_LANE ? media->answer
+                                          : path->device % media->map.info.n_lanes;
+    rings = &media->map.rings[lane];
     slot = ring_reserve(&rings->punt_out);
     if (slot == NULL) {
         media->counts.send_full++;
@@ -372,7 +390,7 @@ int media_send(struct media *media, const struct path *path, enum abi_datagram_k
     slot->path = *path;
     slot->len = (uint16_t)len;
     slot->kind = (uint8_t)kind;
-    slot->_pad = 0;
+    slot->rx_lane = 0;
     memcpy(slot->data, data, len);
     ring_commit(&rings->punt_out);
     media->counts.sent++;

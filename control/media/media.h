@@ -123,6 +123,15 @@ int media_stream_set_paused(struct media *media, uint64_t stream, bool paused,
 int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_done *done,
                          void *arg);
 
+/* Moves a peer with all that is its to another lane, while media flows. A new peer is
+ * placed on the lane that sends least; when it first publishes it moves to the lane that
+ * its packets arrive on by itself. Also -EINVAL no such lane, -EBUSY it is on the move. */
+int media_peer_move(struct media *media, uint64_t peer, uint32_t lane, media_done *done,
+                    void *arg);
+
+/* The lane that a peer is on, or moves to. -ESTALE. */
+int media_peer_lane(const struct media *media, uint64_t peer, uint32_t *lane);
+
 /* Stores what this control wants its successor to know of an object; replaces what was
  * there. Commands nothing. -EMSGSIZE beyond VAULT_BLOB_MAX. */
 int media_set_blob(struct media *media, enum media_kind kind, uint64_t handle,

@@ -49,17 +49,19 @@ void media_wake(const struct media_rings *rings)
     }
 }
 
-/* False if the ring is full. */
+/* False if the ring is full, or the command has to wait. */
 static bool cmd_to_ring(struct media_cmds *cmds, struct media_rings *rings, uint32_t i)
 {
     struct media_cmd *cmd = &cmds->cmd[i];
     struct abi_cmd *slot = ring_reserve(&rings->cmd);
 
-    if (slot == NULL) {
+    if (slot == NULL || (cmds->held != NULL && cmds->held(cmds->held_arg, cmd))) {
         return false;
     }
-    *slot = (struct abi_cmd){
-        .cookie = (uint64_t)cmd->tag << 32 | i, .handle = cmd->handle, .op = cmd->say};
+    *slot = (struct abi_cmd){.cookie = (uint64_t)cmd->tag << 32 | i,
+                             .handle = cmd->handle,
+                             .op = cmd->say,
+                             .arg = cmd->op_arg};
     cmd->in_ring = true;
     ring_commit(&rings->cmd);
     return true;
@@ -94,7 +96,8 @@ static uint32_t say_again(uint32_t op)
 }
 
 static void push(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane,
-                 enum abi_op op, uint32_t say, uint64_t handle, media_done *done, void *arg)
+                 enum abi_op op, uint32_t say, uint64_t handle, uint32_t op_arg,
+                 media_done *done, void *arg)
 {
     struct media_queue *queue = &cmds->queues[lane];
     uint32_t i = cmds->first_free != NO_CMD ? cmds->first_free : cmds->n_fresh++;
@@ -110,6 +113,7 @@ static void push(struct media_cmds *cmds, struct media_rings *rings, uint32_t la
                               .tag = cmds->next_tag++,
                               .next = NO_CMD,
                               .lane = lane,
+                              .op_arg = op_arg,
                               .done = done,
                               .arg = arg};
     if (queue->first == NO_CMD && rings != NULL && cmd_to_ring(cmds, rings, i)) {
@@ -120,16 +124,17 @@ static void push(struct media_cmds *cmds, struct media_rings *rings, uint32_t la
 }
 
 void media_cmds_push(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane,
-                     enum abi_op op, uint64_t handle, media_done *done, void *arg)
+                     enum abi_op op, uint64_t handle, uint32_t op_arg, media_done *done,
+                     void *arg)
 {
-    push(cmds, rings, lane, op, op, handle, done, arg);
+    push(cmds, rings, lane, op, op, handle, op_arg, done, arg);
 }
 
 void media_cmds_push_again(struct media_cmds *cmds, struct media_rings *rings,
                            uint32_t lane, enum abi_op op, uint64_t handle, media_done *done,
                            void *arg)
 {
-    push(cmds, rings, lane, op, say_again(op), handle, done, arg);
+    push(cmds, rings, lane, op, say_again(op), handle, 0, done, arg);
 }
 
 /* Tags are given in ascending order; they wrap. */
@@ -142,7 +147,8 @@ static int by_tag(const void *a, const void *b, void *arg)
     return x == y ? 0 : (int32_t)(x - y) < 0 ? -1 : 1;
 }
 
-int media_cmds_rewind(struct media_cmds *cmds)
+int media_cmds_rewind(struct media_cmds *cmds,
+                      uint32_t (*lane)(void *arg, const struct media_cmd *cmd), void *arg)
 {
     uint32_t *order = malloc((cmds->n_used > 0 ? cmds->n_used : 1) * sizeof(*order));
     uint32_t n = 0;
@@ -160,8 +166,11 @@ int media_cmds_rewind(struct media_cmds *cmds)
         cmds->queues[i] = (struct media_queue){.first = NO_CMD, .last = NO_CMD};
     }
     for (uint32_t i = 0; i < n; i++) {
-        cmds->cmd[order[i]].in_ring = false;
-        cmds->cmd[order[i]].say = say_again(cmds->cmd[order[i]].op);
+        struct media_cmd *cmd = &cmds->cmd[order[i]];
+
+        cmd->in_ring = false;
+        cmd->say = say_again(cmd->op);
+        cmd->lane = lane(arg, cmd);
         enqueue(cmds, order[i]);
     }
     free(order);

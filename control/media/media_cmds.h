@@ -15,6 +15,7 @@ struct media_cmd {
     uint32_t tag; /* of its present use; half of the cookie */
     uint32_t next;
     uint32_t lane;
+    uint32_t op_arg;
     bool in_ring;
     media_done *done;
     void *arg;
@@ -32,6 +33,11 @@ struct media_cmds {
     uint32_t next_tag;
     uint32_t reserved; /* entries that only closings may use */
     struct media_queue queues[ABI_MAX_LANES];
+
+    /* Whether a command has to wait for answers of other lanes; then those behind it in its
+     * queue wait, too. May be NULL. Set by the owner after init. */
+    bool (*held)(void *arg, const struct media_cmd *cmd);
+    void *held_arg;
 };
 
 /* Makes room for MEDIA_MAX_COMMANDS and 'n_closings' more. Returns 0 or -ENOMEM. */
@@ -45,7 +51,8 @@ bool media_cmds_room(const struct media_cmds *cmds, bool closing);
  *
  * rings  of the lane; NULL: there are none now */
 void media_cmds_push(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane,
-                     enum abi_op op, uint64_t handle, media_done *done, void *arg);
+                     enum abi_op op, uint64_t handle, uint32_t op_arg, media_done *done,
+                     void *arg);
 
 /* The same for an OPEN whose object the dataplane has made from the vault by itself. */
 void media_cmds_push_again(struct media_cmds *cmds, struct media_rings *rings,
@@ -53,9 +60,11 @@ void media_cmds_push_again(struct media_cmds *cmds, struct media_rings *rings,
                            void *arg);
 
 /* Puts everything back into the queues, in the order in which it was commanded: the rings
- * and what was in them are gone, and each record of the vault has been acted on. Returns 0
- * or -ENOMEM (nothing has changed). */
-int media_cmds_rewind(struct media_cmds *cmds);
+ * and what was in them are gone, and each record of the vault has been acted on. 'lane' is
+ * asked about each in turn, as its object may be on another lane now. Returns 0 or -ENOMEM
+ * (nothing has changed). */
+int media_cmds_rewind(struct media_cmds *cmds,
+                      uint32_t (*lane)(void *arg, const struct media_cmd *cmd), void *arg);
 
 /* Moves what waits for lane 'lane' into its ring as far as it fits. */
 void media_cmds_flush(struct media_cmds *cmds, struct media_rings *rings, uint32_t lane);

@@ -163,8 +163,11 @@ static void link_attached(struct media *media, bool fresh)
              LOG_U64("adopted", media->counts.adopted));
     if (!fresh) {
         media_recover_resume(media);
-    } else if (media->ops->on_attached != NULL) {
-        media->ops->on_attached(media->user);
+    } else {
+        media_recover_close_leftovers(media);
+        if (media->ops->on_attached != NULL) {
+            media->ops->on_attached(media->user);
+        }
     }
     if (media->link == LINK_ATTACHED) {
         media_pump(media); /* sets the flags for which doorbells ring */
@@ -182,18 +185,21 @@ static bool same_memory(int a, int b)
 /* Goes on with our own vault in the hands of another dataplane. */
 static int link_resume(struct media *media, struct media_map *map)
 {
-    int err = media_cmds_rewind(&media->cmds);
+    struct media_map old = media->map;
+    int err;
 
+    media->map = *map;
+    err = media_lanes_resume(media);
     if (err == 0) {
         err = loop_watch_create(media->loop, &media->bell_watch, map->doorbell, LOOP_READ,
                                 on_doorbell, media);
     }
     if (err != 0) {
+        media->map = old;
         media_map_close(map);
         return err;
     }
-    media_map_close(&media->map);
-    media->map = *map;
+    media_map_close(&old);
     media->counts.resumes++;
     link_attached(media, false);
     return 0;

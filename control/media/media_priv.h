@@ -12,6 +12,11 @@
 
 enum media_link { LINK_AWAY, LINK_GREETING, LINK_ATTACHED };
 
+/* What a lane has to do. */
+struct media_load {
+    uint32_t n_peers, n_subs;
+};
+
 struct media {
     struct loop *loop;
     struct sockaddr_un addr;
@@ -31,7 +36,43 @@ struct media {
     struct media_map map; /* while waiting: the vault and 'info' alone */
     struct media_slots slots[N_MEDIA_KINDS];
     struct media_cmds cmds;
+    struct media_load load[ABI_MAX_LANES];
+    uint32_t arrival; /* lane of the datagram that is being given out; MEDIA_NO_LANE none */
+    uint32_t answer;  /* lane that a peer was updated on because of it; likewise */
 };
+
+/* media_lanes.c: which lane has what, and what has to wait for which answer. */
+
+/* Prepares for a fresh attachment. */
+void media_lanes_init(struct media *media);
+
+/* The lane for a new peer: the one that sends least. */
+uint32_t media_lanes_place(const struct media *media);
+
+/* Notes a new object, whose record is written: its peer, its stream. */
+void media_lanes_opened(struct media *media, enum media_kind kind, uint64_t handle);
+
+/* The same for one that an earlier control has left: it is where the vault says. */
+void media_lanes_adopted(struct media *media, enum media_kind kind, uint64_t handle);
+
+/* Counts the load anew, when all are adopted. */
+void media_lanes_count(struct media *media);
+
+/* Goes on with another dataplane: it has put peers where the vault says. Commands go back
+ * into the queues, now of those lanes. Returns 0 or -ENOMEM. */
+int media_lanes_resume(struct media *media);
+
+/* The lane that commands for an object go to. */
+uint32_t media_lanes_of(const struct media *media, enum media_kind kind, uint64_t handle);
+
+/* Notes that a command is on its way, and that it was answered. */
+void media_lanes_sent(struct media *media, enum abi_op op, uint64_t handle);
+void media_lanes_answered(struct media *media, const struct media_cmd *cmd, int status);
+
+/* Sends a command to the lane of its object, or keeps it while there is none; there must be
+ * room. */
+void media_push(struct media *media, enum abi_op op, uint64_t handle, media_done *done,
+                void *arg);
 
 /* media_pump.c: reads all rings. */
 void media_pump(struct media *media);
@@ -40,6 +81,7 @@ void media_pump_events(struct media *media); /* answers and news alone */
 /* media_recover.c: what an attachment needs is made from the vault, is kept while the
  * dataplane is away, goes on with its successor, ends. */
 int media_recover_init(struct media *media);
+void media_recover_close_leftovers(struct media *media); /* with the rings, once */
 void media_recover_suspend(struct media *media);
 void media_recover_resume(struct media *media);
 void media_recover_fini(struct media *media);
@@ -55,13 +97,6 @@ void media_recover_disown(struct media *media, enum media_kind kind, uint64_t ha
 static inline struct media_rings *media_rings_of(struct media *media, uint32_t lane)
 {
     return media->link == LINK_ATTACHED ? &media->map.rings[lane] : NULL;
-}
-
-/* The lane that has 'handle'. */
-static inline uint32_t media_lane_of(uint64_t handle)
-{
-    (void)handle; /* every object is lane 0's as long as one lane runs */
-    return 0;
 }
 
 /* Forgets the object: its record is wiped, its slot free. */

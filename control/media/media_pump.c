@@ -69,6 +69,7 @@ static void on_answer(struct media *media, uint32_t lane, const struct abi_evt *
         media->counts.bad++;
         return;
     }
+    media_lanes_answered(media, &cmd, evt->status);
     if (op_is_open(cmd.op, &kind) && evt->status != 0) {
         /* unless it is closing: then the answer to that ends it */
         if (media_slots_find(&media->slots[kind], cmd.handle, SLOT_OPEN) != NULL) {
@@ -127,7 +128,8 @@ static bool datagram_valid(const struct media *media, const struct abi_datagram 
     return d->len > 0 && d->len <= sizeof(d->data) &&
            (d->kind == ABI_DATAGRAM_STUN || d->kind == ABI_DATAGRAM_DTLS) &&
            (d->path.family == 4 || d->path.family == 6) &&
-           d->path.device < media->map.info.n_devices;
+           d->path.device < media->map.info.n_devices &&
+           d->rx_lane < media->map.info.n_lanes;
 }
 
 /* Reads at most a ring's worth of events of a lane. Slots are copied out before they are
@@ -165,7 +167,9 @@ static void pump_datagrams(struct media *media, uint32_t lane)
         if (!datagram_valid(media, &datagram)) {
             media->counts.bad++;
         } else if (media->ops->on_datagram != NULL) {
+            media->arrival = datagram.rx_lane;
             media->ops->on_datagram(media->user, &datagram);
+            media->arrival = media->answer = MEDIA_NO_LANE;
         }
     }
 }
@@ -202,6 +206,8 @@ void media_pump(struct media *media)
     for (uint32_t i = 0; i < media->map.info.n_lanes; i++) {
         pump_events(media, i);
         pump_datagrams(media, i);
+    }
+    for (uint32_t i = 0; i < media->map.info.n_lanes; i++) {
         media_cmds_flush(&media->cmds, &media->map.rings[i], i);
     }
     set_sleeping(media, 1);

@@ -67,7 +67,7 @@ static void wipe(struct vault *vault, enum media_kind kind, size_t i)
 }
 
 /* Adopts what an earlier control has left in a record; what it was closing, or nobody
- * knows, is closed. */
+ * knows, is about to be closed. */
 static void adopt(struct media *media, enum media_kind kind, size_t i)
 {
     struct found f = look(&media->map.vault, kind, i);
@@ -79,13 +79,20 @@ static void adopt(struct media *media, enum media_kind kind, size_t i)
         }
         return;
     }
-    if (f.owned) {
-        media->counts.adopted++;
-    } else {
-        uint32_t lane = media_lane_of(f.handle);
+    media_lanes_adopted(media, kind, f.handle);
+    media->counts.adopted += f.owned;
+}
 
-        media_cmds_push(&media->cmds, &media->map.rings[lane], lane, closing_op[kind],
-                        f.handle, NULL, NULL);
+/* Closes what nobody knows, when it is known which lane has what. */
+static void close_leftovers(struct media *media, enum media_kind kind)
+{
+    const struct media_slots *slots = &media->slots[kind];
+
+    for (uint32_t i = 0; i < slots->n; i++) {
+        if (slots->slot[i].state == SLOT_CLOSING) {
+            media_push(media, closing_op[kind], handle_make(i, slots->slot[i].gen), NULL,
+                       NULL);
+        }
     }
 }
 
@@ -130,11 +137,20 @@ int media_recover_init(struct media *media)
         media_cmds_fini(&media->cmds);
         return err;
     }
+    media_lanes_init(media);
     adopt_all(media, MEDIA_SUB, at.subs, sizeof(struct vault_sub));
     adopt_all(media, MEDIA_STREAM, at.streams, sizeof(struct vault_stream));
     adopt_all(media, MEDIA_PEER, at.peers, sizeof(struct vault_peer));
+    media_lanes_count(media);
     media->alive = true;
     return 0;
+}
+
+void media_recover_close_leftovers(struct media *media)
+{
+    close_leftovers(media, MEDIA_SUB);
+    close_leftovers(media, MEDIA_STREAM);
+    close_leftovers(media, MEDIA_PEER);
 }
 
 void media_recover_suspend(struct media *media)

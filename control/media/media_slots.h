@@ -13,10 +13,21 @@
 
 enum media_slot_state { SLOT_FREE, SLOT_OPEN, SLOT_CLOSING };
 
+#define MEDIA_NO_LANE UINT32_MAX
+
 struct media_slot {
     uint32_t gen;   /* of its present or next life */
     uint32_t next;  /* in the list of free ones, oldest first */
     uint32_t state; /* enum media_slot_state */
+
+    /* Its place among the lanes; the owner of the slots writes these. */
+    uint32_t lane;    /* peers: where commands for it and what is its go */
+    uint32_t arrival; /* peers: the lane that receives its packets; MEDIA_NO_LANE unknown */
+    uint32_t peer;    /* streams, subscriptions: slot of their peer */
+    uint32_t stream;  /* subscriptions: slot of their stream */
+    uint32_t n_due;   /* streams: closings that wait (below) */
+    bool waiting;     /* peers: on the move; streams: the opening is not answered yet;
+                         subscriptions: nor the closing, on another lane than the stream's */
 };
 
 struct media_slots {

@@ -23,6 +23,7 @@ struct io {
     struct rte_mempool *pool;
     struct port *ports[IO_MAX_DEVICES];
     unsigned n_ports;
+    unsigned n_lanes;
     char choice[1024];
 };
 
@@ -73,6 +74,7 @@ void *port_alloc(const struct port_env *env, size_t size, const struct port_ops 
     port->dev.kind = kind;
     port->dev.media_port = env->conf->media_port;
     port->dev.n_queues = 1;
+    port->dev.n_tx_queues = 1;
     snprintf(port->dev.name, sizeof(port->dev.name), "%.15s", name);
     return port;
 }
@@ -259,6 +261,7 @@ int io_create(struct io **out, const struct io_conf *conf, char *err, size_t err
     if (code != 0) {
         goto out;
     }
+    io->n_lanes = conf->n_lanes;
     io->pool = eal_pool_create(conf, err, err_cap);
     if (io->pool == NULL) {
         code = -ENOMEM;
@@ -342,6 +345,24 @@ const struct io_tx_count *io_tx_count(const struct io *io, unsigned device, unsi
     return &io->ports[device]->tx[queue];
 }
 
+unsigned io_n_lanes(const struct io *io)
+{
+    return io->n_lanes;
+}
+
+unsigned io_first_queue(const struct io *io, unsigned device, unsigned lane)
+{
+    return (lane + io->n_lanes - device % io->n_lanes) % io->n_lanes;
+}
+
+unsigned io_tx_lane(const struct io *io, unsigned device, unsigned lane)
+{
+    unsigned n_queues = io->ports[device]->dev.n_tx_queues;
+    unsigned queue = io_first_queue(io, device, lane);
+
+    return queue < n_queues ? lane : (device + lane % n_queues) % io->n_lanes;
+}
+
 int io_hdr_build(const struct io *io, const struct path *to, struct pkt_hdr *out)
 {
     const struct port *port;
@@ -379,22 +400,28 @@ void io_thread_leave(void)
 
 void io_wait(struct io *io, unsigned lane, int doorbell_fd, uint64_t timeout_us)
 {
-    struct pollfd fds[IO_MAX_DEVICES * PORT_MAX_FDS + 1];
+    enum { N_FDS = IO_MAX_DEVICES * PORT_MAX_FDS + 1 };
+    struct pollfd fds[N_FDS];
     struct timespec timeout;
     nfds_t n = 0;
 
     for (unsigned i = 0; i < io->n_ports; i++) {
         struct port *port = io->ports[i];
-        int more = lane < port->dev.n_queues ? port->ops->wait(port, lane, fds + n) : 0;
+        unsigned queue = io_first_queue(io, i, lane);
 
-        if (more == PORT_WAIT_READY) {
-            return;
+        for (; queue < port->dev.n_queues && n + PORT_MAX_FDS < N_FDS;
+             queue += io->n_lanes) {
+            int more = port->ops->wait(port, queue, fds + n);
+
+            if (more == PORT_WAIT_READY) {
+                return;
+            }
+            if (more == PORT_WAIT_POLL) {
+                timeout_us = timeout_us < POLL_EVERY_US ? timeout_us : POLL_EVERY_US;
+                continue;
+            }
+            n += (nfds_t)more;
         }
-        if (more == PORT_WAIT_POLL) {
-            timeout_us = timeout_us < POLL_EVERY_US ? timeout_us : POLL_EVERY_US;
-            continue;
-        }
-        n += (nfds_t)more;
     }
     if (doorbell_fd >= 0) {
         fds[n++] = (struct pollfd){.fd = doorbell_fd, .events = POLLIN};

@@ -121,9 +121,11 @@ struct io_device {
     char name[IO_NAME_LEN]; /* interface; of udp and mem the kind or address class */
     uint8_t mac[6];
     uint16_t media_port;
-    uint16_t preference; /* ICE local preference: higher is better */
-    uint16_t n_queues;   /* queues 0..n_queues-1 may be read; at most n_lanes */
-    bool needs_headers;  /* egress starts with the Ethernet header (io_hdr_build) */
+    uint16_t preference;  /* ICE local preference: higher is better */
+    uint16_t n_queues;    /* queues 0..n_queues-1 may be read; 1 but for mem */
+    uint16_t n_tx_queues; /* that may be written, each by one thread: 1 on AF_XDP, else one
+                             a lane */
+    bool needs_headers;   /* egress starts with the Ethernet header (io_hdr_build) */
     uint8_t n_addrs;
     struct io_addr addrs[IO_MAX_ADDRS];
 };
@@ -174,6 +176,14 @@ uint16_t io_rx_burst(struct io *io, unsigned device, unsigned queue, struct pkt 
  * the caller's (who drops them as tx_full). */
 uint16_t io_tx_burst(struct io *io, unsigned device, unsigned queue, struct pkt **pkts,
                      uint16_t n);
+
+/* Queues and lanes. Lane l serves the queues io_first_queue(), + n_lanes, + 2 n_lanes ...
+ * of a device, as far as there are: devices of one queue are spread over the lanes. A lane
+ * writes to io_first_queue() if that is below n_tx_queues; else it hands its frames to lane
+ * io_tx_lane(), which may. Pure. */
+unsigned io_first_queue(const struct io *io, unsigned device, unsigned lane);
+unsigned io_tx_lane(const struct io *io, unsigned device, unsigned lane);
+unsigned io_n_lanes(const struct io *io);
 
 /* Counters of what the queue sent; written by its thread. Borrowed. */
 const struct io_tx_count *io_tx_count(const struct io *io, unsigned device, unsigned queue);

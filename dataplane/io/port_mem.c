@@ -1,6 +1,7 @@
 /* See port_mem.h. */
 #include "io/port_mem.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,8 @@
 
 struct mem_queue {
     const struct port_mem_packet *packets;
-    size_t n;
-    size_t next;
+    _Atomic size_t n;
+    _Atomic size_t next;
     port_mem_tx_fn *on_tx;
     void *arg;
     uint64_t room;
@@ -28,7 +29,8 @@ static uint16_t mem_rx(struct port *port, unsigned queue, struct pkt **pkts, uin
                        struct io_rx_count *count)
 {
     struct mem_queue *q = &((struct port_mem *)port)->queues[queue];
-    size_t left = q->n - q->next;
+    size_t at = atomic_load_explicit(&q->next, memory_order_relaxed);
+    size_t left = atomic_load_explicit(&q->n, memory_order_acquire) - at;
     struct rte_mbuf *mbufs[PKT_BURST];
 
     n = left < n ? (uint16_t)left : n;
@@ -36,7 +38,7 @@ static uint16_t mem_rx(struct port *port, unsigned queue, struct pkt **pkts, uin
         return 0;
     }
     for (uint16_t i = 0; i < n; i++) {
-        const struct port_mem_packet *packet = &q->packets[q->next++];
+        const struct port_mem_packet *packet = &q->packets[at++];
         struct pkt *pkt = mbuf_to_pkt(mbufs[i]);
 
         pkt->data = rte_pktmbuf_mtod(mbufs[i], uint8_t *);
@@ -47,6 +49,7 @@ static uint16_t mem_rx(struct port *port, unsigned queue, struct pkt **pkts, uin
         pkt->device = port->index;
         pkts[i] = pkt;
     }
+    atomic_store_explicit(&q->next, at, memory_order_relaxed);
     count->frames += n;
     count->packets += n;
     return n;
@@ -107,6 +110,7 @@ int port_mem_open(struct port **out, const struct port_env *env, bool headers)
     }
     mem->base.dev.needs_headers = headers;
     mem->base.dev.n_queues = (uint16_t)env->conf->n_lanes;
+    mem->base.dev.n_tx_queues = (uint16_t)env->conf->n_lanes;
     mem->base.dev.preference = 1000;
     memcpy(mem->base.dev.mac, mac, 6);
     path_map_v4(ip, v4);
@@ -129,6 +133,11 @@ void port_mem_inject(struct io *io, unsigned device, unsigned queue,
     q->packets = packets;
     q->n = n;
     q->next = 0;
+}
+
+void port_mem_allow(struct io *io, unsigned device, unsigned queue, size_t n)
+{
+    atomic_store_explicit(&mem_queue(io, device, queue)->n, n, memory_order_release);
 }
 
 size_t port_mem_waiting(const struct io *io, unsigned device, unsigned queue)

@@ -21,6 +21,10 @@ struct port_mem_packet {
 void port_mem_inject(struct io *io, unsigned device, unsigned queue,
                      const struct port_mem_packet *packets, size_t n);
 
+/* Lets the queue go on to the first 'n' of the injected packets. Any one thread, while the
+ * queue's lane runs: inject all with n 0 before it starts, then allow more and more. */
+void port_mem_allow(struct io *io, unsigned device, unsigned queue, size_t n);
+
 /* How many injected packets have not been received yet. */
 size_t port_mem_waiting(const struct io *io, unsigned device, unsigned queue);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,7 +33,7 @@ struct port_udp {
     struct port base;
     int fds[IO_MAX_ADDRS]; /* by index in base.dev.addrs */
     unsigned next;         /* the socket to read first: all get their turn */
-    bool gso;
+    _Atomic bool gso;      /* any lane may find that it does not work */
 
     /* Receive buffers in wait: n_spare packets, described by msgs. */
     struct rte_mbuf *spare[PKT_BURST];
@@ -227,12 +228,13 @@ static int tx_socket(struct port_udp *udp, int socket, struct pkt **pkts, uint16
                      uint16_t plain, uint16_t *first)
 {
     struct udp_batch batch;
+    bool gso = atomic_load_explicit(&udp->gso, memory_order_relaxed);
     int sent, gone = 0;
 
     batch.n_msgs = 0;
     batch.n_pkts = 0;
     for (uint16_t i = 0; i < n;) {
-        uint16_t run = udp->gso && i >= plain ? gso_run(pkts + i, (uint16_t)(n - i)) : 1;
+        uint16_t run = gso && i >= plain ? gso_run(pkts + i, (uint16_t)(n - i)) : 1;
 
         if (i > 0 && socket_of(udp, pkts[i]->to) != socket) {
             break;
@@ -281,7 +283,9 @@ static uint16_t udp_tx(struct port *port, unsigned queue, struct pkt **pkts, uin
         }
         if (gone < 0 && first > 1) {
             /* Too long for segmentation on this path, or it is not to be had at all. */
-            udp->gso = gone != -EIO && gone != -EOPNOTSUPP;
+            if (gone == -EIO || gone == -EOPNOTSUPP) {
+                atomic_store_explicit(&udp->gso, false, memory_order_relaxed);
+            }
             plain = (uint16_t)(at + first);
             continue;
         }
@@ -467,6 +471,7 @@ int port_udp_open(struct port **out, const struct port_env *env, const char *add
         return -ENOMEM;
     }
     udp->base.dev.preference = UDP_PREFERENCE;
+    udp->base.dev.n_tx_queues = (uint16_t)env->conf->n_lanes; /* the kernel's sockets */
     udp->gso = true;
     if (address == NULL) {
         code = add_all(env, udp);

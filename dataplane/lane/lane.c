@@ -112,3 +112,52 @@ void lane_grown_forget(struct lane *lane, struct stream_readers *readers)
     }
     readers->queued = false;
 }
+
+bool lane_send(struct lane *lane, uint32_t to, const struct hub_msg *msg)
+{
+    if (!hub_send(lane->hub, lane->index, to, msg, 0)) {
+        return false;
+    }
+    lane->to_wake |= UINT64_C(1) << to;
+    return true;
+}
+
+bool lane_send_pkt(struct lane *lane, uint32_t to, enum hub_kind kind, struct pkt *pkt)
+{
+    const struct hub_msg msg = {.kind = (uint8_t)kind, .pkt = pkt};
+
+    if (!hub_send(lane->hub, lane->index, to, &msg, HUB_RESERVED)) {
+        return false;
+    }
+    lane->to_wake |= UINT64_C(1) << to;
+    return true;
+}
+
+void lane_ask_keyframe(struct lane *lane, struct stream *stream, bool again)
+{
+    uint32_t owner = atomic_load_explicit(&stream->lane, memory_order_relaxed);
+
+    if (owner != lane->index && lane->hub != NULL) {
+        const struct hub_msg msg = {
+            .kind = HUB_KEYFRAME, .lane = again, .handle = stream->handle};
+
+        /* as a packet: what must not be lost keeps its places */
+        if (hub_send(lane->hub, lane->index, owner, &msg, HUB_RESERVED)) {
+            lane->to_wake |= UINT64_C(1) << owner;
+        }
+        return;
+    }
+    stream->pli_asked += !again;
+    keyframe_on_request(&stream->keyframe, lane->now_us);
+}
+
+void lane_sub_close(struct lane *lane, struct sub *sub)
+{
+    struct stream_readers *readers = &sub->stream->readers[lane->index];
+
+    /* before the stream is let go: its ring may end then */
+    if (readers->subs.n == 1) {
+        lane_grown_forget(lane, readers);
+    }
+    tables_sub_close(lane->tables, sub);
+}

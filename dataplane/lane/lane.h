@@ -1,5 +1,6 @@
 /* A lane: all that one CPU owns, and the first argument of every stage. Nothing here is
- * shared; others send it messages (commands, and rings of streams that grew).
+ * shared; others send it messages (commands; packets, moves and rings of streams that grew
+ * by the hub).
  *
  * Neighbours: worker/ drives it; stage/ and rtcp/ work on it; table/ holds its objects. */
 #ifndef KCS_LANE_LANE_H
@@ -7,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "lane/hub.h"
 #include "pkt/drop.h"
 #include "pkt/ext.h"
 #include "pkt/pkt.h"
@@ -18,7 +20,8 @@ struct rte_mempool;
 enum {
     LANE_NEWS = 256,          /* events that wait for worker/ */
     LANE_PUNTS_PER_S = 20000, /* unauthenticated STUN handed to control, at most */
-    LANE_PUNT_BURST = 2000
+    LANE_PUNT_BURST = 2000,
+    LANE_PARKED = 512 /* packets that wait for a peer that is moving here */
 };
 
 /* News for control, drained by worker/ between bursts. */
@@ -35,9 +38,19 @@ struct lane_counts {
     uint64_t tx_packets, tx_bytes;
     uint64_t forwards; /* media packets that reached a device */
     uint64_t rtcp_out;
+    uint64_t handed_out, handed_in; /* packets of peers, to and from other lanes */
+    uint64_t handed_tx;             /* frames given to the lane of their device */
     uint64_t drops_in[N_DROP_REASONS];
     uint64_t drops_out[N_DROP_REASONS];
     uint64_t done[N_DONE_KINDS];
+};
+
+/* A command that is done only when other lanes have passed a point. */
+struct lane_pending {
+    uint64_t acks;  /* bit i: lane i has not passed yet */
+    uint32_t stage; /* 0: nothing is pending */
+    uint32_t to;    /* of a move */
+    uint32_t peer;
 };
 
 struct lane {
@@ -47,6 +60,13 @@ struct lane {
     struct crypt_ctx *crypt;
     struct rte_mempool *pool;
     struct lane_counts counts;
+
+    struct hub *hub;  /* NULL: there is no other lane */
+    uint64_t to_wake; /* bit i: lane i was sent something since it was last rung */
+    uint64_t ack_due; /* bit i: lane i's ring had no place for its HUB_ACK */
+    struct lane_pending pending;
+    uint32_t n_parked;
+    struct pkt *parked[LANE_PARKED];
 
     struct stream_readers *grown; /* rings that grew, in order; route empties it */
     struct stream_readers **grown_end;
@@ -66,7 +86,8 @@ struct lane {
     _Alignas(64) uint8_t plain[PKT_BURST][PKT_ROOM];
 };
 
-/* tables, crypt, pool  borrowed for the lane's life */
+/* tables, crypt, pool  borrowed for the lane's life. 'hub' is set by the caller afterwards
+ * if there are several lanes. */
 void lane_init(struct lane *lane, uint32_t index, struct tables *tables,
                struct crypt_ctx *crypt, struct rte_mempool *pool, uint64_t now_us);
 
@@ -93,5 +114,19 @@ bool lane_tell(struct lane *lane, enum lane_news_kind kind, uint64_t handle, uin
  * served it. _forget: its stream ends. */
 void lane_grown(struct lane *lane, struct stream_readers *readers);
 void lane_grown_forget(struct lane *lane, struct stream_readers *readers);
+
+/* Sends another lane a message, which may take the reserved places. Returns false if there
+ * is no room even there. _pkt: a packet; what does not fit stays the caller's. */
+bool lane_send(struct lane *lane, uint32_t to, const struct hub_msg *msg);
+bool lane_send_pkt(struct lane *lane, uint32_t to, enum hub_kind kind, struct pkt *pkt);
+
+/* Asks the publisher of a stream for a key frame, on whichever lane it is. Merged and
+ * limited there; may be lost if that lane is flooded (who still waits asks again). 'again':
+ * it was counted before. While the lanes rest 'hub' may be unset: then all is the caller's.
+ */
+void lane_ask_keyframe(struct lane *lane, struct stream *stream, bool again);
+
+/* Ends a subscription of this lane. */
+void lane_sub_close(struct lane *lane, struct sub *sub);
 
 #endif

@@ -29,6 +29,7 @@
     X(DROP_RTX, "rtx", "a retransmission that was not asked for")                          \
     X(DROP_PAUSED, "paused", "the producer is paused")                                     \
     X(DROP_NO_BUFFER, "no_buffer", "the packet pool was empty")                            \
+    X(DROP_HANDOVER, "handover", "the lane of its peer does not keep up")                  \
     X(DROP_OVERRUN, "overrun", "the ring overtook a subscriber")                           \
     X(DROP_PROTECT, "protect", "encryption was refused")                                   \
     X(DROP_TX_FULL, "tx_full", "the device did not take it")

@@ -42,6 +42,8 @@ struct pkt {
     bool marker;
     bool padding;    /* the RTP padding bit */
     bool rtx;        /* it repairs 'stream' (unprotect) */
+    bool handed;     /* another lane received it; set only if there are several */
+    uint8_t rx_lane; /* which */
     uint16_t ext_at; /* where the extension block's elements begin, from 'data' on */
     uint16_t ext_len;
     uint16_t ext_profile;

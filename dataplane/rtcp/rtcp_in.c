@@ -86,10 +86,7 @@ static void on_sr(struct lane *lane, struct peer *peer, const struct rtcp_sr *sr
         return;
     }
     recvstat_on_sr(&stream->stat, sr->ntp, lane->now_us);
-    stream->has_sr = true;
-    stream->sr_ntp = sr->ntp;
-    stream->sr_ts = sr->rtp_ts;
-    stream->sr_arrival_us = lane->now_us;
+    stream_clock_write(&stream->clock, sr->ntp, sr->rtp_ts, lane->now_us);
 }
 
 static void on_keyframe_request(struct lane *lane, struct peer *peer, uint32_t ssrc)
@@ -97,8 +94,7 @@ static void on_keyframe_request(struct lane *lane, struct peer *peer, uint32_t s
     struct sub *sub = tables_find_feedback(lane->tables, peer, ssrc);
 
     if (sub != NULL && sub->stream->video) {
-        sub->stream->pli_asked++;
-        keyframe_on_request(&sub->stream->keyframe, lane->now_us);
+        lane_ask_keyframe(lane, sub->stream, false);
     }
 }
 

@@ -55,20 +55,22 @@ static uint64_t ntp_span(uint64_t us)
 static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
 {
     const struct stream *stream = sub->stream;
-    uint64_t since_us = lane->now_us - stream->sr_arrival_us;
     uint8_t buf[MAX_RTCP];
     struct wbytes w = wbytes_of(buf, sizeof(buf));
-    struct rtcp_sr sr = {
-        .ssrc = sub->ssrc,
-        .ntp = stream->sr_ntp + ntp_span(since_us),
-        .rtp_ts = stream->sr_ts + (uint32_t)(since_us * stream->clock_hz / 1000000),
-        .n_packets = (uint32_t)sub->packets,
-        .n_bytes = (uint32_t)sub->bytes,
-    };
+    struct rtcp_sr sr = {.ssrc = sub->ssrc,
+                         .n_packets = (uint32_t)sub->packets,
+                         .n_bytes = (uint32_t)sub->bytes};
+    uint64_t arrival_us;
+    uint64_t since_us;
 
-    if (!stream->has_sr || sub->packets == sub->reported_packets) {
-        return; /* nothing to anchor the report to, or nothing sent since the last */
+    if (sub->packets == sub->reported_packets ||
+        !stream_clock_read(&stream->clock, &sr.ntp, &sr.rtp_ts, &arrival_us)) {
+        return; /* nothing sent since the last, or nothing to anchor the report to */
     }
+    /* another lane's clock may be a turn ahead of ours */
+    since_us = lane->now_us > arrival_us ? lane->now_us - arrival_us : 0;
+    sr.ntp += ntp_span(since_us);
+    sr.rtp_ts += (uint32_t)(since_us * stream->clock_hz / 1000000);
     rtcp_sr_write(&w, &sr, NULL, 0);
     if (sub->cname_len > 0) {
         rtcp_sdes_write(&w, sub->ssrc, sub->cname, sub->cname_len);
@@ -105,7 +107,7 @@ static void publisher_report(struct lane *lane, struct peer *peer, struct burst 
 static void ask_again(struct lane *lane, struct sub *sub)
 {
     if (sub->wait_keyframe && !sub->started && !sub->paused) {
-        keyframe_on_request(&sub->stream->keyframe, lane->now_us);
+        lane_ask_keyframe(lane, sub->stream, true);
     }
 }
 
@@ -165,7 +167,7 @@ static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
     if (peer->to == NULL || peer->tx_key == NULL) {
         return;
     }
-    if (lane->now_us - *peer->last_check_us > RTCP_CONSENT_US) {
+    if (lane->now_us > *peer->last_check_us + RTCP_CONSENT_US) {
         peer->consent_lost = true;
         if (!peer->loss_told) {
             peer->loss_told = lane_tell(lane, LANE_NEWS_CONSENT_LOST, peer->handle, 0);

@@ -89,12 +89,23 @@ static void sort(struct lane *lane, struct pkt *pkt, struct classified *out)
     }
 }
 
+/* Whether a packet of 'peer' is for this lane. While a peer moves, its old lane still works
+ * off what others had handed over; what comes by our own devices goes where the peer will
+ * be, so that no packet passes another. */
+static bool is_ours(const struct lane *lane, const struct pkt *pkt, const struct peer *peer)
+{
+    const struct tables *t = lane->tables;
+    size_t i = (size_t)(peer - t->peers);
+
+    return t->mine[i] && (pkt->handed || t->lane_of[i] == lane->index);
+}
+
 uint16_t classify_burst(struct lane *lane, const struct burst *in, struct classified *out)
 {
     const struct path *paths[PKT_BURST];
     struct peer *peers[PKT_BURST];
 
-    out->media.n = out->rtcp.n = out->consent.n = out->punt.n = 0;
+    out->media.n = out->rtcp.n = out->consent.n = out->punt.n = out->away.n = 0;
     for (uint16_t i = 0; i < in->n; i++) {
         paths[i] = &in->pkts[i]->path;
     }
@@ -108,11 +119,15 @@ uint16_t classify_burst(struct lane *lane, const struct burst *in, struct classi
     for (uint16_t i = 0; i < in->n; i++) {
         struct pkt *pkt = in->pkts[i];
 
-        lane->counts.rx_packets++;
-        lane->counts.rx_bytes += pkt->len;
         pkt->peer = peers[i];
         pkt->stream = NULL;
-        if (pkt->len == 0) {
+        if (lane->hub == NULL || !pkt->handed) {
+            lane->counts.rx_packets++;
+            lane->counts.rx_bytes += pkt->len;
+        }
+        if (lane->hub != NULL && peers[i] != NULL && !is_ours(lane, pkt, peers[i])) {
+            burst_push(&out->away, pkt);
+        } else if (pkt->len == 0) {
             lane_drop(lane, pkt, DROP_EMPTY);
         } else if (pkt->len > PKT_MAX_DATAGRAM) {
             lane_drop(lane, pkt, DROP_TOO_LONG);
@@ -120,5 +135,6 @@ uint16_t classify_burst(struct lane *lane, const struct burst *in, struct classi
             sort(lane, pkt, out);
         }
     }
-    return (uint16_t)(out->media.n + out->rtcp.n + out->consent.n + out->punt.n);
+    return (uint16_t)(out->media.n + out->rtcp.n + out->consent.n + out->punt.n +
+                      out->away.n);
 }

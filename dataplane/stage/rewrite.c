@@ -99,24 +99,31 @@ static uint8_t *put_exts(uint32_t send_time, struct sub *sub, const struct ring_
 }
 
 /* Returns false if the slot was overtaken. */
-static bool rewrite_one(uint32_t send_time, struct pkt *pkt)
+static bool rewrite_one(bool shared, uint32_t send_time, struct pkt *pkt)
 {
     struct sub *sub = pkt->sub;
     struct peer *peer = pkt->peer;
     const struct stream_ring *ring = &sub->stream->ring;
-    const struct ring_slot *slot = stream_ring_at(ring, pkt->pos);
-    const uint8_t *bytes;
+    const struct ring_slot *slot;
+    struct ring_slot copy;
+    uint8_t copied_ext[RING_EXT_MAX];
+    const uint8_t *ext = copied_ext;
     uint8_t *rtp = pkt->data + peer->hdr.len;
     uint8_t *end;
 
+    if (shared) {
+        slot = stream_ring_copy(ring, pkt->pos, &copy, copied_ext) ? &copy : NULL;
+    } else {
+        slot = stream_ring_at(ring, pkt->pos);
+        ext = slot != NULL ? stream_ring_bytes(ring, slot) : NULL;
+    }
     if (slot == NULL) {
         return false;
     }
-    bytes = stream_ring_bytes(ring, slot);
     pkt->index = (slot->seq - sub->seq_offset) & 0xffffffffffffu;
-    pkt->payload = bytes + slot->ext_len;
+    pkt->payload = stream_ring_bytes(ring, slot) + slot->ext_len;
     pkt->payload_len = slot->len;
-    end = put_exts(send_time, sub, slot, bytes, rtp + RTP_FIXED_LEN);
+    end = put_exts(send_time, sub, slot, ext, rtp + RTP_FIXED_LEN);
     pkt->hdr_len = (uint16_t)(end - rtp);
     rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
     rtp[1] = (uint8_t)((slot->flags & RING_SLOT_MARKER) << 7 | sub->pt);
@@ -141,7 +148,7 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
         if (in->n >= KEYS_FIRST && i + KEYS_FIRST >= in->n) {
             crypt_key_prefetch(in->pkts[i + KEYS_FIRST - in->n]->peer->tx_key);
         }
-        if (rewrite_one(send_time, in->pkts[i])) {
+        if (rewrite_one(lane->hub != NULL, send_time, in->pkts[i])) {
             burst_push(out, in->pkts[i]);
         } else {
             in->pkts[i]->sub->skipped++;

@@ -10,8 +10,14 @@ enum {
     MAX_VISITS = 512 /* subscriptions looked at in one call, wanting or not */
 };
 
+/* What is to know of a slot; the writer, on another lane, may be about to overwrite it. */
+struct glance {
+    uint64_t pos, seq;
+    uint8_t flags;
+};
+
 /* Whether 'sub' is sent this slot; moves its cursor past it in any case. */
-static bool wants(struct sub *sub, const struct ring_slot *slot)
+static bool wants(struct sub *sub, const struct glance *slot)
 {
     const struct peer *peer = sub->peer;
 
@@ -70,7 +76,7 @@ static void prefetch_ahead(const struct stream_readers *readers)
 
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
  * all its subscriptions have had it. */
-static bool serve(struct stream_readers *readers, const struct ring_slot *slot,
+static bool serve(struct stream_readers *readers, const struct glance *slot,
                   struct sub **subs, uint16_t *n, uint16_t *visits)
 {
     while (*n < PKT_BURST && *visits < MAX_VISITS) {
@@ -86,6 +92,15 @@ static bool serve(struct stream_readers *readers, const struct ring_slot *slot,
         }
     }
     return false;
+}
+
+static struct glance look(const struct stream_ring *ring, uint64_t pos)
+{
+    const struct ring_slot *slot = &ring->slots[pos & ring->slot_mask];
+
+    return (struct glance){.pos = pos,
+                           .seq = __atomic_load_n(&slot->seq, __ATOMIC_RELAXED),
+                           .flags = __atomic_load_n(&slot->flags, __ATOMIC_RELAXED)};
 }
 
 /* Counts what a lane that was too slow has lost: it goes on with the oldest whole slot. */
@@ -109,6 +124,7 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
         struct stream_ring *ring = &readers->stream->ring;
         uint64_t tail = stream_ring_tail(ring);
         uint16_t first = n;
+        struct glance slot;
         bool served;
 
         if (readers->next_pos < tail) {
@@ -118,8 +134,11 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
             next_ring(lane, false);
             continue;
         }
-        served = serve(readers, &ring->slots[readers->next_pos & ring->slot_mask], subs, &n,
-                       &visits);
+        slot = look(ring, readers->next_pos);
+        if (!stream_ring_alive(ring, readers->next_pos)) {
+            continue; /* overtaken just now: the tail has moved */
+        }
+        served = serve(readers, &slot, subs, &n, &visits);
         for (uint16_t i = first; i < n; i++) {
             pos[i] = readers->next_pos;
         }

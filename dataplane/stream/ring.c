@@ -15,6 +15,38 @@ void stream_ring_init(struct stream_ring *ring, struct ring_slot *slots, uint32_
     atomic_init(&ring->tail, 0);
 }
 
+/* By words, each whole: a reader of another lane may look while the writer stores. */
+static void slot_copy(struct ring_slot *to, const struct ring_slot *from)
+{
+    uint64_t *out = (uint64_t *)to;
+    const uint64_t *in = (const uint64_t *)from;
+
+    for (size_t i = 0; i < sizeof(*to) / sizeof(*out); i++) {
+        __atomic_store_n(&out[i], __atomic_load_n(&in[i], __ATOMIC_RELAXED),
+                         __ATOMIC_RELAXED);
+    }
+}
+
+bool stream_ring_copy(const struct stream_ring *ring, uint64_t pos, struct ring_slot *slot,
+                      uint8_t *ext)
+{
+    const struct ring_slot *from = stream_ring_at(ring, pos);
+    const uint8_t *bytes;
+
+    if (from == NULL) {
+        return false;
+    }
+    slot_copy(slot, from);
+    if (!stream_ring_alive(ring, pos)) {
+        return false; /* before its lengths are believed */
+    }
+    bytes = stream_ring_bytes(ring, slot);
+    for (uint16_t i = 0; i < slot->ext_len; i++) {
+        ext[i] = __atomic_load_n(&bytes[i], __ATOMIC_RELAXED);
+    }
+    return stream_ring_alive(ring, pos);
+}
+
 /* Moves the tail past every slot that lies in [from, from + need) of the arena, and past
  * the one whose place in the slot array is taken next. Slots are in arena order, so it
  * stops at the first that is clear of the range. */
@@ -48,7 +80,7 @@ uint64_t stream_ring_write(struct stream_ring *ring, const struct ring_slot *met
     uint32_t need =
         (uint32_t)ext_len + len + 1; /* + 1: an empty packet takes a place too */
     uint32_t at = ring->write_offset;
-    struct ring_slot *slot;
+    struct ring_slot slot = *meta;
 
     if (need > ring->arena_size / 2) {
         return UINT64_MAX;
@@ -60,12 +92,11 @@ uint64_t stream_ring_write(struct stream_ring *ring, const struct ring_slot *met
         at = 0;
     }
     make_room(ring, head, at, need);
-    slot = &ring->slots[head & ring->slot_mask];
-    *slot = *meta;
-    slot->pos = head;
-    slot->offset = at;
-    slot->ext_len = ext_len;
-    slot->len = len;
+    slot.pos = head;
+    slot.offset = at;
+    slot.ext_len = ext_len;
+    slot.len = len;
+    slot_copy(&ring->slots[head & ring->slot_mask], &slot);
     if (ext_len > 0) {
         memcpy(ring->arena + at, ext, ext_len);
     }

@@ -92,6 +92,12 @@ static inline const uint8_t *stream_ring_bytes(const struct stream_ring *ring,
     return ring->arena + slot->offset;
 }
 
+/* Copies the slot at 'pos' and its extension elements ('ext', RING_EXT_MAX bytes), for a
+ * reader on another lane than the writer's: what it looks at must not change meanwhile.
+ * Returns false if it is not there, or was overtaken. */
+bool stream_ring_copy(const struct stream_ring *ring, uint64_t pos, struct ring_slot *slot,
+                      uint8_t *ext);
+
 /* True if what was read from 'pos' before this call was whole: call it after the use. */
 static inline bool stream_ring_alive(const struct stream_ring *ring, uint64_t pos)
 {

@@ -1,37 +1,79 @@
-/* See store.h. A block is {slots, arena}; the free list lies in the blocks themselves. */
+/* See store.h. */
 #include "table/store.h"
 
 #include <errno.h>
+#include <string.h>
+
+enum {
+    VIDEO_BYTES = STORE_VIDEO_SLOTS * 64 + STORE_VIDEO_ARENA,
+    VIDEO_UNITS = VIDEO_BYTES / STORE_UNIT
+};
+
+_Static_assert(sizeof(struct ring_slot) == 64, "blocks are slots and arena");
+_Static_assert(VIDEO_BYTES == VIDEO_UNITS * STORE_UNIT, "a video block is whole units");
 
 static size_t block_bytes(bool video)
 {
-    return video ? STORE_VIDEO_SLOTS * sizeof(struct ring_slot) + STORE_VIDEO_ARENA
-                 : STORE_AUDIO_SLOTS * sizeof(struct ring_slot) + STORE_AUDIO_ARENA;
+    return video ? VIDEO_BYTES : STORE_UNIT;
 }
 
-void ring_store_init(struct ring_store *store, void *mem, size_t bytes)
+void ring_store_init(struct ring_store *store, void *mem, size_t bytes,
+                     _Atomic uint32_t *next)
 {
-    *store = (struct ring_store){.next = mem, .end = (uint8_t *)mem + bytes};
+    memset(store, 0, sizeof(*store));
+    store->mem = mem;
+    store->n_units = (uint32_t)(bytes / STORE_UNIT);
+    store->next = next;
+}
+
+/* Takes a block that was given back. Returns its unit + 1, or 0. */
+static uint32_t pop(struct ring_store *store, _Atomic uint64_t *list)
+{
+    uint64_t head = atomic_load_explicit(list, memory_order_acquire);
+
+    while ((uint32_t)head != 0) {
+        uint32_t next =
+            atomic_load_explicit(&store->next[(uint32_t)head - 1], memory_order_relaxed);
+        uint64_t want = ((head >> 32) + 1) << 32 | next;
+
+        if (atomic_compare_exchange_weak_explicit(list, &head, want, memory_order_acq_rel,
+                                                  memory_order_acquire)) {
+            break;
+        }
+    }
+    return (uint32_t)head;
+}
+
+/* Takes memory that was never used. Returns its unit + 1, or 0. */
+static uint32_t fresh(struct ring_store *store, uint32_t n_units)
+{
+    uint32_t at = atomic_load_explicit(&store->n_fresh, memory_order_relaxed);
+
+    while (n_units <= store->n_units - at) {
+        if (atomic_compare_exchange_weak_explicit(&store->n_fresh, &at, at + n_units,
+                                                  memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+            return at + 1;
+        }
+    }
+    return 0;
 }
 
 int ring_store_take(struct ring_store *store, bool video, struct stream_ring *ring)
 {
-    struct ring_block **list = video ? &store->free_video : &store->free_audio;
     uint32_t n_slots = video ? STORE_VIDEO_SLOTS : STORE_AUDIO_SLOTS;
-    size_t bytes = block_bytes(video);
+    uint32_t unit = pop(store, video ? &store->free_video : &store->free_audio);
     uint8_t *mem;
 
-    if (*list != NULL) {
-        mem = (uint8_t *)*list;
-        *list = (*list)->next;
-    } else if ((size_t)(store->end - store->next) >= bytes) {
-        mem = store->next;
-        store->next += bytes;
-    } else {
+    if (unit == 0) {
+        unit = fresh(store, video ? VIDEO_UNITS : 1);
+    }
+    if (unit == 0) {
         return -ENOSPC;
     }
-    store->used += bytes;
-    stream_ring_init(ring, (struct ring_slot *)mem, n_slots,
+    mem = store->mem + (size_t)(unit - 1) * STORE_UNIT;
+    atomic_fetch_add_explicit(&store->used, block_bytes(video), memory_order_relaxed);
+    stream_ring_init(ring, (struct ring_slot *)(void *)mem, n_slots,
                      mem + n_slots * sizeof(struct ring_slot),
                      video ? STORE_VIDEO_ARENA : STORE_AUDIO_ARENA);
     return 0;
@@ -39,11 +81,16 @@ int ring_store_take(struct ring_store *store, bool video, struct stream_ring *ri
 
 void ring_store_give(struct ring_store *store, bool video, struct stream_ring *ring)
 {
-    struct ring_block *block = (struct ring_block *)ring->slots;
-    struct ring_block **list = video ? &store->free_video : &store->free_audio;
+    _Atomic uint64_t *list = video ? &store->free_video : &store->free_audio;
+    uint32_t unit = (uint32_t)((size_t)((uint8_t *)ring->slots - store->mem) / STORE_UNIT);
+    uint64_t head = atomic_load_explicit(list, memory_order_relaxed);
+    uint64_t want;
 
-    block->next = *list;
-    *list = block;
-    store->used -= block_bytes(video);
+    do {
+        atomic_store_explicit(&store->next[unit], (uint32_t)head, memory_order_relaxed);
+        want = ((head >> 32) + 1) << 32 | (unit + 1);
+    } while (!atomic_compare_exchange_weak_explicit(list, &head, want, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    atomic_fetch_sub_explicit(&store->used, block_bytes(video), memory_order_relaxed);
     ring->slots = NULL;
 }

@@ -1,10 +1,13 @@
 /* The memory of stream rings: two sizes of blocks within one budget, taken when a stream
  * opens and given back when it closes. Blocks are touched only when used.
  *
- * Thread: one lane. */
+ * Thread: any lane; one store serves all of them, since a stream may begin on one lane and
+ * end on another. Lists without locks: a number of use beside each head keeps a slow lane
+ * from putting back what others have taken meanwhile. */
 #ifndef KCS_TABLE_STORE_H
 #define KCS_TABLE_STORE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,22 +19,24 @@ enum {
     STORE_AUDIO_SLOTS = 64,
     STORE_AUDIO_ARENA = 64 * 1024,
     STORE_VIDEO_SLOTS = 1024,
-    STORE_VIDEO_ARENA = 1024 * 1024
-};
-
-struct ring_block {
-    struct ring_block *next;
+    STORE_VIDEO_ARENA = 1024 * 1024,
+    STORE_UNIT = STORE_AUDIO_SLOTS * 64 + STORE_AUDIO_ARENA /* memory is cut by these */
 };
 
 struct ring_store {
-    uint8_t *next; /* memory never used yet */
-    uint8_t *end;
-    struct ring_block *free_audio; /* given back */
-    struct ring_block *free_video;
-    size_t used;
+    uint8_t *mem;
+    uint32_t n_units;
+    _Atomic uint32_t n_fresh;    /* units that were ever taken */
+    _Atomic uint32_t *next;      /* by unit: in its list of free blocks, unit + 1, 0 end */
+    _Atomic uint64_t free_audio; /* given back: number of use << 32 | first unit + 1 */
+    _Atomic uint64_t free_video;
+    _Atomic size_t used;
 };
 
-void ring_store_init(struct ring_store *store, void *mem, size_t bytes); /* mem: borrowed */
+/* mem   borrowed
+ * next  bytes / STORE_UNIT of them, zeroed, borrowed */
+void ring_store_init(struct ring_store *store, void *mem, size_t bytes,
+                     _Atomic uint32_t *next);
 
 /* Gives 'ring' its memory. Returns 0, or -ENOSPC when the budget is spent. */
 int ring_store_take(struct ring_store *store, bool video, struct stream_ring *ring);

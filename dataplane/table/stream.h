@@ -1,10 +1,14 @@
 /* A stream: one encoding that a publisher sends (one SSRC and its retransmissions), its
  * ring and who reads it.
  *
- * Owner: the lane of the publisher; 'readers[i]' belongs to lane i. */
+ * Owner: the lane of the publisher; 'readers[i]' belongs to lane i. Other lanes hold a
+ * stream while they have subscriptions to it, and may then read: the ring, what never
+ * changes (video, codec, clock_hz), the atomic words, and the clock by
+ * stream_clock_read(). */
 #ifndef KCS_TABLE_STREAM_H
 #define KCS_TABLE_STREAM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,21 +20,40 @@
 
 enum { STREAM_MID = 16, STREAM_RID = 16, STREAM_MAX_LANES = 64 };
 
+/* In n_subs: nobody may subscribe, as it is not open yet or closed. */
+#define STREAM_SHUT UINT32_C(0x80000000)
+
 /* The subscriptions of one stream on one lane, and how far that lane's fan-out is. */
 struct stream_readers {
-    struct sublist subs;
-    struct stream *stream;
+    _Alignas(64) struct sublist subs;
+    struct stream *stream;        /* constant: the slot's */
     uint64_t next_pos;            /* first position not yet fanned out on this lane */
     struct sublist_iter at;       /* where the fan-out of next_pos stands */
     struct stream_readers *grown; /* next in the lane's list of grown rings */
     bool queued;                  /* it is in that list */
+
+    /* How other lanes tell this one that the ring has grown (lane/hub.h). They belong to
+     * the slot and outlive the stream. */
+    _Atomic bool told;           /* it is in the list below */
+    struct stream_readers *next; /* of those told to this lane */
+};
+
+/* The last sender report of the publisher: one writer, read by the lanes of subscribers. */
+struct stream_clock {
+    _Atomic uint32_t seq; /* odd while it is written; 0: there was none */
+    _Atomic uint32_t ts;
+    _Atomic uint64_t ntp; /* 32.32 */
+    _Atomic uint64_t arrival_us;
 };
 
 struct stream {
     struct stream_ring ring;
     struct stream_readers *readers; /* one a lane */
 
-    uint64_t handle; /* 0: the slot is free */
+    _Atomic uint64_t handle;       /* 0: the slot is free */
+    _Atomic uint32_t lane;         /* its owner */
+    _Atomic uint32_t n_subs;       /* on all lanes; with STREAM_SHUT: none may come */
+    _Atomic uint64_t reader_lanes; /* bit i: readers[i] has subscriptions */
     struct peer *peer;
     uint32_t index;
     uint32_t ssrc;     /* announced or bound; 0 none */
@@ -55,14 +78,40 @@ struct stream {
     struct recvstat stat;
     struct keyframe keyframe;
 
-    bool has_sr;
-    uint64_t sr_ntp; /* last sender report: 32.32 */
-    uint32_t sr_ts;
-    uint64_t sr_arrival_us;
+    struct stream_clock clock;
 
     struct stream *next_of_peer;
-    uint32_t n_subs;
     bool bye; /* its publisher said so */
 };
+
+/* Notes a sender report. Thread: the owner. */
+static inline void stream_clock_write(struct stream_clock *clock, uint64_t ntp, uint32_t ts,
+                                      uint64_t arrival_us)
+{
+    uint32_t seq = atomic_load_explicit(&clock->seq, memory_order_relaxed);
+
+    atomic_store_explicit(&clock->seq, seq + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    atomic_store_explicit(&clock->ntp, ntp, memory_order_relaxed);
+    atomic_store_explicit(&clock->ts, ts, memory_order_relaxed);
+    atomic_store_explicit(&clock->arrival_us, arrival_us, memory_order_relaxed);
+    /* 0 means that there was none: skipped when the count comes round */
+    atomic_store_explicit(&clock->seq, seq + 2 != 0 ? seq + 2 : 2, memory_order_release);
+}
+
+/* Returns false if there was none yet, or it is just being written. Thread: any lane that
+ * holds the stream. */
+static inline bool stream_clock_read(const struct stream_clock *clock, uint64_t *ntp,
+                                     uint32_t *ts, uint64_t *arrival_us)
+{
+    uint32_t seq = atomic_load_explicit(&clock->seq, memory_order_acquire);
+
+    *ntp = atomic_load_explicit(&clock->ntp, memory_order_relaxed);
+    *ts = atomic_load_explicit(&clock->ts, memory_order_relaxed);
+    *arrival_us = atomic_load_explicit(&clock->arrival_us, memory_order_relaxed);
+    atomic_thread_fence(memory_order_acquire);
+    return seq != 0 && (seq & 1) == 0 &&
+           atomic_load_explicit(&clock->seq, memory_order_relaxed) == seq;
+}
 
 #endif

@@ -5,23 +5,31 @@
 
 void sublist_pool_init(struct sublist_pool *pool, struct sublist_chunk *chunks, size_t n)
 {
-    pool->free = NULL;
-    for (size_t i = 0; i < n; i++) {
-        chunks[i].next = pool->free;
-        pool->free = &chunks[i];
+    *pool = (struct sublist_pool){.fresh = chunks, .n_fresh = n};
+}
+
+static struct sublist_chunk *take(struct sublist_pool *pool)
+{
+    struct sublist_chunk *chunk = pool->free;
+
+    if (chunk != NULL) {
+        pool->free = chunk->next;
+    } else if (pool->n_fresh > 0) {
+        chunk = pool->fresh++;
+        pool->n_fresh--;
     }
+    return chunk;
 }
 
 int sublist_add(struct sublist *list, struct sublist_pool *pool, struct sub *sub,
                 struct sublist_at *at)
 {
     if (list->last == NULL || list->n_last == SUBLIST_CHUNK) {
-        struct sublist_chunk *chunk = pool->free;
+        struct sublist_chunk *chunk = take(pool);
 
         if (chunk == NULL) {
             return -ENOSPC;
         }
-        pool->free = chunk->next;
         chunk->next = NULL;
         chunk->prev = list->last;
         if (list->last != NULL) {

@@ -20,7 +20,9 @@ struct sublist_chunk {
 };
 
 struct sublist_pool {
-    struct sublist_chunk *free;
+    struct sublist_chunk *free;  /* given back */
+    struct sublist_chunk *fresh; /* never used, nor touched */
+    size_t n_fresh;
 };
 
 struct sublist {

@@ -11,20 +11,12 @@
 
 #include "sfu/base/handle.h"
 
-/* What a packet's source is looked up by. The link address is not part of it. */
-struct path_key {
-    uint8_t remote_ip[16];
-    uint8_t local_ip[16];
-    uint16_t remote_port;
-    uint16_t device;
-};
-
 struct feedback_key {
     uint32_t peer;
     uint32_t ssrc;
 };
 
-static struct path_key path_key_of(const struct path *path)
+struct path_key tables_path_key(const struct path *path)
 {
     struct path_key key;
 
@@ -40,10 +32,18 @@ static size_t aligned(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
+/* Of one lane: it may have to take all subscriptions. */
 static size_t n_chunks(const struct tables_conf *conf)
 {
-    return (size_t)conf->n_subs / SUBLIST_CHUNK + (size_t)conf->n_streams * conf->n_lanes +
-           1;
+    return (size_t)conf->n_subs / SUBLIST_CHUNK + (size_t)conf->n_streams + 1;
+}
+
+static size_t lane_bytes(const struct tables_conf *conf)
+{
+    return aligned(n_chunks(conf) * sizeof(struct sublist_chunk)) +
+           aligned(conf->n_peers * sizeof(uint32_t)) + /* open_peers */
+           aligned(conf->n_peers * sizeof(uint8_t)) +  /* lane_of */
+           aligned(conf->n_peers * sizeof(bool));      /* mine */
 }
 
 size_t tables_bytes(const struct tables_conf *conf)
@@ -55,8 +55,8 @@ size_t tables_bytes(const struct tables_conf *conf)
            2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
-           aligned(n_chunks(conf) * sizeof(struct sublist_chunk)) +
-           aligned(conf->n_peers * sizeof(uint32_t)) + aligned(conf->ring_bytes);
+           aligned(conf->ring_bytes / STORE_UNIT * sizeof(uint32_t)) +
+           aligned(conf->ring_bytes) + conf->n_lanes * lane_bytes(conf);
 }
 
 static void *carve(uint8_t **at, size_t bytes)
@@ -67,8 +67,8 @@ static void *carve(uint8_t **at, size_t bytes)
     return here;
 }
 
-static struct rte_hash *make_hash(const char *what, const char *name, uint32_t entries,
-                                  uint32_t key_len)
+static struct rte_hash *make_hash(const char *what, const char *name, uint32_t lane,
+                                  uint32_t entries, uint32_t key_len)
 {
     char full[RTE_HASH_NAMESIZE];
     struct rte_hash_parameters params = {
@@ -82,8 +82,10 @@ static struct rte_hash *make_hash(const char *what, const char *name, uint32_t e
     };
     size_t n = strlen(what);
 
-    /* names are bounded by RTE_HASH_NAMESIZE (32): "paths-" or "feedback-" and the name */
+    /* names are bounded by RTE_HASH_NAMESIZE (32): "paths", the lane, '-' and the name */
     memcpy(full, what, n);
+    full[n++] = (char)('0' + lane / 10);
+    full[n++] = (char)('0' + lane % 10);
     full[n] = '-';
     for (size_t i = 0; i + n + 2 < sizeof(full); i++) {
         full[n + 1 + i] = name[i];
@@ -95,48 +97,90 @@ static struct rte_hash *make_hash(const char *what, const char *name, uint32_t e
     return rte_hash_create(&params);
 }
 
+/* What a lane has for itself. Returns 0 or -ENOMEM. */
+static int init_lane(struct tables *t, uint8_t **at, const char *name)
+{
+    const struct tables_conf *conf = &t->conf;
+
+    sublist_pool_init(&t->chunks, carve(at, n_chunks(conf) * sizeof(struct sublist_chunk)),
+                      n_chunks(conf));
+    t->open_peers = carve(at, conf->n_peers * sizeof(uint32_t));
+    t->lane_of = carve(at, conf->n_peers * sizeof(uint8_t));
+    t->mine = carve(at, conf->n_peers * sizeof(bool));
+    t->paths = make_hash("paths", name, t->lane, conf->n_peers * PEER_PATHS,
+                         sizeof(struct path_key));
+    t->feedback =
+        make_hash("feedback", name, t->lane, conf->n_subs, sizeof(struct feedback_key));
+    return t->paths != NULL && t->feedback != NULL ? 0 : -ENOMEM;
+}
+
+static void init_objects(struct tables *t, const struct tables_conf *conf, uint8_t **at)
+{
+    _Atomic uint32_t *next;
+
+    t->peers = carve(at, conf->n_peers * sizeof(struct peer));
+    t->streams = carve(at, conf->n_streams * sizeof(struct stream));
+    t->subs = carve(at, conf->n_subs * sizeof(struct sub));
+    t->twccs = carve(at, conf->n_peers * sizeof(struct twcc));
+    t->tx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
+    t->rx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
+    t->readers =
+        carve(at, (size_t)conf->n_streams * conf->n_lanes * sizeof(struct stream_readers));
+    for (size_t i = 0; i < (size_t)conf->n_streams * conf->n_lanes; i++) {
+        t->readers[i].stream = &t->streams[i / conf->n_lanes];
+    }
+    next = carve(at, conf->ring_bytes / STORE_UNIT * sizeof(uint32_t));
+    ring_store_init(&t->store, carve(at, conf->ring_bytes), conf->ring_bytes, next);
+}
+
 int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
                 const char *name)
 {
     uint8_t *at = mem;
+    int err = 0;
 
-    memset(t, 0, sizeof(*t));
-    t->conf = *conf;
-    t->peers = carve(&at, conf->n_peers * sizeof(struct peer));
-    t->streams = carve(&at, conf->n_streams * sizeof(struct stream));
-    t->subs = carve(&at, conf->n_subs * sizeof(struct sub));
-    t->twccs = carve(&at, conf->n_peers * sizeof(struct twcc));
-    t->tx_keys = carve(&at, conf->n_peers * sizeof(struct crypt_key));
-    t->rx_keys = carve(&at, conf->n_peers * sizeof(struct crypt_key));
-    t->readers =
-        carve(&at, (size_t)conf->n_streams * conf->n_lanes * sizeof(struct stream_readers));
-    sublist_pool_init(&t->chunks, carve(&at, n_chunks(conf) * sizeof(struct sublist_chunk)),
-                      n_chunks(conf));
-    t->open_peers = carve(&at, conf->n_peers * sizeof(uint32_t));
-    ring_store_init(&t->store, carve(&at, conf->ring_bytes), conf->ring_bytes);
-    t->paths =
-        make_hash("paths", name, conf->n_peers * PEER_PATHS, sizeof(struct path_key));
-    t->feedback = make_hash("feedback", name, conf->n_subs, sizeof(struct feedback_key));
-    if (t->paths == NULL || t->feedback == NULL) {
-        tables_fini(t);
-        return -ENOMEM;
+    memset(t, 0, conf->n_lanes * sizeof(*t));
+    init_objects(t, conf, &at);
+    t->conf = *conf; /* before the copies: fini asks how many there are */
+    for (uint32_t i = 0; i < conf->n_lanes && err == 0; i++) {
+        struct tables *lane = &t[i];
+
+        if (i > 0) {
+            lane->peers = t->peers;
+            lane->streams = t->streams;
+            lane->subs = t->subs;
+            lane->twccs = t->twccs;
+            lane->tx_keys = t->tx_keys;
+            lane->rx_keys = t->rx_keys;
+            lane->readers = t->readers;
+        }
+        lane->conf = *conf;
+        lane->lane = i;
+        lane->rings = &t->store;
+        err = init_lane(lane, &at, name);
     }
-    return 0;
+    if (err != 0) {
+        tables_fini(t);
+    }
+    return err;
 }
 
 void tables_fini(struct tables *t)
 {
-    rte_hash_free(t->paths);
-    rte_hash_free(t->feedback);
-    t->paths = NULL;
-    t->feedback = NULL;
+    for (uint32_t i = 0; i < t->conf.n_lanes; i++) {
+        rte_hash_free(t[i].paths);
+        rte_hash_free(t[i].feedback);
+        t[i].paths = NULL;
+        t[i].feedback = NULL;
+    }
 }
 
 struct peer *tables_peer(const struct tables *t, uint64_t handle)
 {
     uint32_t i = handle_index(handle);
 
-    return handle != HANDLE_NONE && i < t->conf.n_peers && t->peers[i].handle == handle
+    return handle != HANDLE_NONE && i < t->conf.n_peers && t->mine[i] &&
+                   t->peers[i].handle == handle
                ? &t->peers[i]
                : NULL;
 }
@@ -154,7 +198,8 @@ struct sub *tables_sub(const struct tables *t, uint64_t handle)
 {
     uint32_t i = handle_index(handle);
 
-    return handle != HANDLE_NONE && i < t->conf.n_subs && t->subs[i].handle == handle
+    return handle != HANDLE_NONE && i < t->conf.n_subs && t->subs[i].handle == handle &&
+                   t->mine[t->subs[i].peer->index]
                ? &t->subs[i]
                : NULL;
 }
@@ -166,6 +211,21 @@ static int slot_err(uint64_t handle, uint32_t n, uint64_t in_use)
         return -EINVAL;
     }
     return in_use != HANDLE_NONE ? -EEXIST : 0;
+}
+
+/* The dense list of those that RTCP and reports go through. */
+static void list_open(struct tables *t, struct peer *peer)
+{
+    peer->open_slot = t->n_open;
+    t->open_peers[t->n_open++] = peer->index;
+}
+
+static void unlist_open(struct tables *t, struct peer *peer)
+{
+    uint32_t last = t->open_peers[--t->n_open];
+
+    t->open_peers[peer->open_slot] = last;
+    t->peers[last].open_slot = peer->open_slot;
 }
 
 struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
@@ -181,21 +241,41 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     peer->twcc = &t->twccs[i];
     peer->handle = handle;
     peer->index = i;
-    peer->open_slot = t->n_open;
-    t->open_peers[t->n_open++] = i;
+    list_open(t, peer);
+    t->lane_of[i] = (uint8_t)t->lane;
+    t->mine[i] = true;
     return peer;
+}
+
+void tables_path_add(struct tables *t, const struct path_key *key, uint32_t index,
+                     uint32_t lane)
+{
+    /* The table has room for all paths of all peers: it does not fail. */
+    (void)rte_hash_add_key_data(t->paths, key, (void *)(uintptr_t)index);
+    t->lane_of[index] = (uint8_t)lane;
+}
+
+void tables_path_del(struct tables *t, const struct path_key *key, uint32_t index)
+{
+    void *data;
+
+    if (rte_hash_lookup_data(t->paths, key, &data) >= 0 &&
+        (uint32_t)(uintptr_t)data == index) {
+        (void)rte_hash_del_key(t->paths, key);
+    }
+}
+
+void tables_paths_reset(struct tables *t)
+{
+    rte_hash_reset(t->paths);
 }
 
 static void forget_paths(struct tables *t, struct peer *peer)
 {
     for (uint8_t i = 0; i < peer->n_paths; i++) {
-        struct path_key key = path_key_of(&peer->paths[i]);
-        void *data;
+        struct path_key key = tables_path_key(&peer->paths[i]);
 
-        if (rte_hash_lookup_data(t->paths, &key, &data) >= 0 &&
-            (uint32_t)(uintptr_t)data == peer->index) {
-            (void)rte_hash_del_key(t->paths, &key);
-        }
+        tables_path_del(t, &key, peer->index);
     }
     peer->n_paths = 0;
     peer->to = NULL;
@@ -203,17 +283,14 @@ static void forget_paths(struct tables *t, struct peer *peer)
 
 int tables_peer_close(struct tables *t, struct peer *peer)
 {
-    uint32_t last;
-
     if (peer->streams != NULL || peer->subs != NULL) {
         return -EBUSY;
     }
     forget_paths(t, peer);
     crypt_key_wipe(&t->tx_keys[peer->index]);
     crypt_key_wipe(&t->rx_keys[peer->index]);
-    last = t->open_peers[--t->n_open];
-    t->open_peers[peer->open_slot] = last;
-    t->peers[last].open_slot = peer->open_slot;
+    unlist_open(t, peer);
+    t->mine[peer->index] = false;
     explicit_bzero(peer->pwd, sizeof(peer->pwd));
     peer->handle = HANDLE_NONE;
     return 0;
@@ -227,7 +304,7 @@ int tables_peer_set_paths(struct tables *t, struct peer *peer, const struct path
     }
     forget_paths(t, peer);
     for (uint8_t i = 0; i < n; i++) {
-        struct path_key key = path_key_of(&paths[i]);
+        struct path_key key = tables_path_key(&paths[i]);
 
         if (rte_hash_add_key_data(t->paths, &key, (void *)(uintptr_t)peer->index) != 0) {
             forget_paths(t, peer);
@@ -252,7 +329,7 @@ void tables_find_paths(const struct tables *t, const struct path *const *paths, 
     uint64_t hits = 0;
 
     for (uint16_t i = 0; i < n; i++) {
-        keys[i] = path_key_of(paths[i]);
+        keys[i] = tables_path_key(paths[i]);
         key_ptrs[i] = &keys[i];
     }
     if (n == 0 || rte_hash_lookup_bulk_data(t->paths, key_ptrs, n, &hits, data) < 0) {
@@ -274,18 +351,49 @@ struct stream *tables_stream_open(struct tables *t, uint64_t handle, struct peer
         return NULL;
     }
     memset(stream, 0, sizeof(*stream));
+    /* Its readers are as the last subscription on each lane has left them: empty. */
+    atomic_init(&stream->n_subs, STREAM_SHUT);
+    atomic_init(&stream->lane, t->lane);
     stream->handle = handle;
     stream->index = i;
     stream->peer = peer;
     stream->readers = &t->readers[(size_t)i * t->conf.n_lanes];
-    memset(stream->readers, 0, t->conf.n_lanes * sizeof(*stream->readers));
-    for (uint32_t lane = 0; lane < t->conf.n_lanes; lane++) {
-        stream->readers[lane].stream = stream;
-    }
     stream->next_of_peer = peer->streams;
     peer->streams = stream;
     t->n_open_streams++;
     return stream;
+}
+
+void tables_stream_ready(struct stream *stream)
+{
+    atomic_store_explicit(&stream->n_subs, 0, memory_order_release);
+}
+
+/* Lets nobody subscribe any more. False if somebody still does. */
+static bool shut(struct stream *stream)
+{
+    uint32_t none = 0;
+
+    return atomic_compare_exchange_strong(&stream->n_subs, &none, STREAM_SHUT) ||
+           none == STREAM_SHUT;
+}
+
+/* Holds a stream for a subscription of any lane. False if it is not there: control may have
+ * sent the commands in the wrong order. */
+static bool hold(struct stream *stream, uint64_t handle)
+{
+    uint32_t n = atomic_load_explicit(&stream->n_subs, memory_order_relaxed);
+
+    do {
+        if ((n & STREAM_SHUT) != 0) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&stream->n_subs, &n, n + 1));
+    if (stream->handle != handle) {
+        (void)atomic_fetch_sub(&stream->n_subs, 1);
+        return false;
+    }
+    return true;
 }
 
 int tables_stream_close(struct tables *t, struct stream *stream)
@@ -293,7 +401,7 @@ int tables_stream_close(struct tables *t, struct stream *stream)
     struct stream **at = &stream->peer->streams;
     struct peer *peer = stream->peer;
 
-    if (stream->n_subs != 0) {
+    if (!shut(stream)) {
         return -EBUSY;
     }
     while (*at != stream) {
@@ -306,78 +414,166 @@ int tables_stream_close(struct tables *t, struct stream *stream)
         }
     }
     if (stream->ring.slots != NULL) {
-        ring_store_give(&t->store, stream->video, &stream->ring);
+        ring_store_give(t->rings, stream->video, &stream->ring);
     }
     stream->handle = HANDLE_NONE;
     t->n_open_streams--;
     return 0;
 }
 
-struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *stream,
-                            struct peer *peer, uint32_t lane, uint32_t ssrc, int *err)
+/* Puts 'sub' into this lane's list, so that it is served from 'from' on. */
+static int enlist(struct tables *t, struct sub *sub, uint64_t from)
 {
-    uint32_t i = handle_index(handle);
-    struct sub *sub = i < t->conf.n_subs ? &t->subs[i] : NULL;
-    struct stream_readers *readers = &stream->readers[lane];
-    struct feedback_key key = {.peer = peer->index, .ssrc = ssrc};
+    struct stream *stream = sub->stream;
+    struct stream_readers *readers = &stream->readers[t->lane];
+    int err = sublist_add(&readers->subs, &t->chunks, sub, &sub->at);
 
-    *err = slot_err(handle, t->conf.n_subs, sub != NULL ? sub->handle : 0);
-    if (*err == 0 && rte_hash_lookup(t->feedback, &key) >= 0) {
-        *err = -EEXIST;
-    }
-    if (sub == NULL || *err != 0) {
-        return NULL;
-    }
-    memset(sub, 0, sizeof(*sub));
-    if (rte_hash_add_key_data(t->feedback, &key, (void *)(uintptr_t)i) != 0) {
-        *err = -ENOSPC;
-        return NULL;
-    }
-    *err = sublist_add(&readers->subs, &t->chunks, sub, &sub->at);
-    if (*err != 0) {
-        (void)rte_hash_del_key(t->feedback, &key);
-        return NULL;
+    if (err != 0) {
+        return err;
     }
     if (readers->subs.n == 1) {
         /* What came while nobody read is nobody's loss, and the place was of no list. */
-        readers->next_pos = stream_ring_head(&stream->ring);
+        readers->next_pos = from;
+        readers->at = sublist_start(&readers->subs);
+        (void)atomic_fetch_or(&stream->reader_lanes, UINT64_C(1) << t->lane);
+    } else if (from < readers->next_pos) {
+        /* The others are further: their cursors keep them from being served twice. */
+        readers->next_pos = from;
         readers->at = sublist_start(&readers->subs);
     }
-    sub->handle = handle;
-    sub->index = i;
-    sub->stream = stream;
-    sub->peer = peer;
-    sub->ssrc = ssrc;
-    sub->next_of_peer = peer->subs;
-    peer->subs = sub;
-    stream->n_subs++;
-    t->n_open_subs++;
-    return sub;
+    return 0;
 }
 
-void tables_sub_close(struct tables *t, struct sub *sub, uint32_t lane)
+static void delist(struct tables *t, struct sub *sub)
 {
-    struct stream_readers *readers = &sub->stream->readers[lane];
-    struct feedback_key key = {.peer = sub->peer->index, .ssrc = sub->ssrc};
-    struct sub **at = &sub->peer->subs;
+    struct stream_readers *readers = &sub->stream->readers[t->lane];
     struct sublist_at place = sub->at;
-    struct sub *moved;
+    struct sub *moved = sublist_remove(&readers->subs, &t->chunks, place);
 
-    while (*at != sub) {
-        at = &(*at)->next_of_peer;
-    }
-    *at = sub->next_of_peer;
-    (void)rte_hash_del_key(t->feedback, &key);
-    moved = sublist_remove(&readers->subs, &t->chunks, place);
     if (moved != NULL) {
         moved->at = place;
     }
     /* The entry moved into the gap may have been ahead of an interrupted fan-out: start the
      * position again; cursors keep the others from being served twice. */
     readers->at = sublist_start(&readers->subs);
-    sub->stream->n_subs--;
+    if (readers->subs.n == 0) {
+        (void)atomic_fetch_and(&sub->stream->reader_lanes, ~(UINT64_C(1) << t->lane));
+    }
+}
+
+struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *stream,
+                            struct peer *peer, uint64_t stream_handle, uint32_t ssrc,
+                            int *err)
+{
+    uint32_t i = handle_index(handle);
+    struct sub *sub = i < t->conf.n_subs ? &t->subs[i] : NULL;
+    struct feedback_key key = {.peer = peer->index, .ssrc = ssrc};
+
+    *err = slot_err(handle, t->conf.n_subs, sub != NULL ? sub->handle : 0);
+    if (*err == 0 && rte_hash_lookup(t->feedback, &key) >= 0) {
+        *err = -EEXIST;
+    }
+    if (*err == 0 && !hold(stream, stream_handle)) {
+        *err = -ENOENT;
+    }
+    if (sub == NULL || *err != 0) {
+        return NULL;
+    }
+    memset(sub, 0, sizeof(*sub));
+    sub->index = i;
+    sub->stream = stream;
+    sub->peer = peer;
+    sub->ssrc = ssrc;
+    if (rte_hash_add_key_data(t->feedback, &key, (void *)(uintptr_t)i) != 0) {
+        *err = -ENOSPC;
+        goto release;
+    }
+    *err = enlist(t, sub, stream_ring_head(&stream->ring));
+    if (*err != 0) {
+        (void)rte_hash_del_key(t->feedback, &key);
+        goto release;
+    }
+    sub->handle = handle;
+    sub->next_of_peer = peer->subs;
+    peer->subs = sub;
+    t->n_open_subs++;
+    return sub;
+release:
+    (void)atomic_fetch_sub(&stream->n_subs, 1);
+    return NULL;
+}
+
+void tables_sub_close(struct tables *t, struct sub *sub)
+{
+    struct feedback_key key = {.peer = sub->peer->index, .ssrc = sub->ssrc};
+    struct sub **at = &sub->peer->subs;
+
+    while (*at != sub) {
+        at = &(*at)->next_of_peer;
+    }
+    *at = sub->next_of_peer;
+    (void)rte_hash_del_key(t->feedback, &key);
+    delist(t, sub);
     t->n_open_subs--;
     sub->handle = HANDLE_NONE;
+    (void)atomic_fetch_sub(&sub->stream->n_subs, 1); /* from here on it may be gone */
+}
+
+/* ---- moving ---- */
+
+void tables_peer_pause(struct tables *t, struct peer *peer)
+{
+    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+        const struct stream_readers *readers = &sub->stream->readers[t->lane];
+
+        /* it has had all before the position of its lane, or lost it to an overrun */
+        if (sub->cursor < readers->next_pos) {
+            sub->cursor = readers->next_pos;
+        }
+        delist(t, sub);
+    }
+    unlist_open(t, peer);
+}
+
+void tables_peer_leave(struct tables *t, struct peer *peer)
+{
+    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+        struct feedback_key key = {.peer = peer->index, .ssrc = sub->ssrc};
+
+        (void)rte_hash_del_key(t->feedback, &key);
+        t->n_open_subs--;
+    }
+    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+        t->n_open_streams--;
+    }
+    t->mine[peer->index] = false;
+}
+
+int tables_peer_join(struct tables *t, struct peer *peer)
+{
+    int err = 0;
+
+    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+        atomic_store(&s->lane, t->lane);
+        t->n_open_streams++;
+    }
+    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+        struct feedback_key key = {.peer = peer->index, .ssrc = sub->ssrc};
+        void *data = (void *)(uintptr_t)sub->index;
+
+        if (rte_hash_add_key_data(t->feedback, &key, data) != 0 ||
+            enlist(t, sub, sub->cursor) != 0) {
+            err = -ENOSPC;
+        }
+        t->n_open_subs++;
+    }
+    list_open(t, peer);
+    t->mine[peer->index] = true;
+    t->lane_of[peer->index] = (uint8_t)t->lane;
+    if (peer->lane != NULL) {
+        *peer->lane = t->lane;
+    }
+    return err;
 }
 
 struct sub *tables_find_feedback(const struct tables *t, const struct peer *peer,

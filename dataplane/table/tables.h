@@ -6,7 +6,13 @@
  * Control chooses the slot (the vault's record); the tables check that it is free and that
  * handles are of this life.
  *
- * Thread: with one lane, that lane. Path and feedback look-ups are rte_hash tables. */
+ * Each lane has a struct tables of its own. The arrays of objects are the same for all, as
+ * slots are numbers that any lane may have to resolve; an object belongs to one lane at a
+ * time. All else (hash tables, lists, pools, counts) is the lane's alone, so nothing here
+ * is locked. A lane knows of every peer's paths, and which lane to hand their packets to:
+ * the owner tells the others (worker/across).
+ *
+ * Thread: the lane. Path and feedback look-ups are rte_hash tables. */
 #ifndef KCS_TABLE_TABLES_H
 #define KCS_TABLE_TABLES_H
 
@@ -26,8 +32,17 @@ struct tables_conf {
     size_t ring_bytes; /* budget of all stream rings */
 };
 
+/* What a packet's source is looked up by. The link address is not part of it. */
+struct path_key {
+    uint8_t remote_ip[16];
+    uint8_t local_ip[16];
+    uint16_t remote_port;
+    uint16_t device;
+};
+
 struct tables {
     struct tables_conf conf;
+    uint32_t lane; /* whose these are */
     struct peer *peers;
     struct stream *streams;
     struct sub *subs;
@@ -36,7 +51,10 @@ struct tables {
     struct crypt_key *rx_keys; /* by peer */
     struct stream_readers *readers;
     struct sublist_pool chunks;
-    struct ring_store store;
+    struct ring_store *rings;  /* of all lanes */
+    struct ring_store store;   /* what 'rings' of all lanes is: the first lane's */
+    uint8_t *lane_of;          /* by peer: the lane that packets from it are handed to */
+    bool *mine;                /* by peer: it belongs to this lane */
     struct rte_hash *paths;    /* 5-tuple -> peer index */
     struct rte_hash *feedback; /* (peer index, outgoing SSRC) -> subscription index */
     uint32_t *open_peers;      /* indexes of open peers, dense */
@@ -47,29 +65,38 @@ struct tables {
 /* Bytes of zeroed, 64-byte aligned memory that tables_init() needs. */
 size_t tables_bytes(const struct tables_conf *conf);
 
-/* mem   zeroed, tables_bytes() long, borrowed for the life of the tables
+/* Makes the tables of all lanes.
+ *
+ * t     conf->n_lanes of them
+ * mem   zeroed, tables_bytes() long, borrowed for the life of the tables
  * name  distinguishes the hash tables of several instances
  *
  * Returns 0, or -ENOMEM if the hash tables do not fit. At start. */
 int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
                 const char *name);
-void tables_fini(struct tables *t);
+void tables_fini(struct tables *t); /* of all lanes: the pointer that init was given */
 
 /* Take the slot that 'handle' names, zeroed but for its handle and index. Return it, or
- * NULL with *err: -EINVAL the index is out of range, -EEXIST the slot is in use. */
+ * NULL with *err: -EINVAL the index is out of range, -EEXIST the slot is in use, -ENOENT
+ * the stream, of any lane, has just ended (stream_handle says which life was meant). */
 struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err);
 struct stream *tables_stream_open(struct tables *t, uint64_t handle, struct peer *peer,
                                   int *err);
 struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *stream,
-                            struct peer *peer, uint32_t lane, uint32_t ssrc, int *err);
+                            struct peer *peer, uint64_t stream_handle, uint32_t ssrc,
+                            int *err);
+
+/* A stream that was opened can be subscribed to from here on: it is complete. */
+void tables_stream_ready(struct stream *stream);
 
 /* Give a slot back. A peer must have no streams and subscriptions, a stream no
  * subscriptions: else -EBUSY and nothing is done. */
 int tables_peer_close(struct tables *t, struct peer *peer);
 int tables_stream_close(struct tables *t, struct stream *stream);
-void tables_sub_close(struct tables *t, struct sub *sub, uint32_t lane);
+void tables_sub_close(struct tables *t, struct sub *sub);
 
-/* The object of a handle, or NULL if there is none or it is of another life. */
+/* The object of a handle, or NULL if there is none, it is of another life or (but for
+ * streams) of another lane. */
 struct peer *tables_peer(const struct tables *t, uint64_t handle);
 struct stream *tables_stream(const struct tables *t, uint64_t handle);
 struct sub *tables_sub(const struct tables *t, uint64_t handle);
@@ -80,6 +107,25 @@ struct sub *tables_sub(const struct tables *t, uint64_t handle);
  * Returns 0, -EINVAL for more than PEER_PATHS, or -ENOSPC. */
 int tables_peer_set_paths(struct tables *t, struct peer *peer, const struct path *paths,
                           uint8_t n, uint8_t selected);
+
+/* What another lane says of its peers: a path of peer 'index' came or went, and where its
+ * packets are to go. */
+void tables_path_add(struct tables *t, const struct path_key *key, uint32_t index,
+                     uint32_t lane);
+void tables_path_del(struct tables *t, const struct path_key *key, uint32_t index);
+struct path_key tables_path_key(const struct path *path);
+
+/* Forgets every path, of all peers. */
+void tables_paths_reset(struct tables *t);
+
+/* A peer moves to another lane in two steps of the old lane and one of the new. _pause: no
+ * more is sent to it (its subscriptions leave the lists; their cursors stay). _leave: the
+ * rest. _join: it is this lane's; returns 0, or -ENOSPC (never, if its old lane's tables
+ * were as large). What it publishes is written by the lane that 'mine' names, throughout.
+ */
+void tables_peer_pause(struct tables *t, struct peer *peer);
+void tables_peer_leave(struct tables *t, struct peer *peer);
+int tables_peer_join(struct tables *t, struct peer *peer);
 
 /* Looks up the peers of 'n' (<= PKT_BURST) paths; NULL where none. */
 void tables_find_paths(const struct tables *t, const struct path *const *paths, uint16_t n,

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "rtcp/rtcp_out.h"
+#include "worker/across.h"
 #include "worker/command.h"
-#include "worker/recover.h"
 
 _Static_assert((int)PKT_MAX_DATAGRAM <= (int)sizeof(((struct abi_datagram *)0)->data),
                "what may be sent fits a slot");
@@ -53,7 +53,7 @@ static bool hand_over(void *arg, const struct pkt *pkt)
     slot->path = pkt->path;
     slot->len = pkt->len;
     slot->kind = pkt->kind == PKT_STUN ? ABI_DATAGRAM_STUN : ABI_DATAGRAM_DTLS;
-    slot->_pad = 0;
+    slot->rx_lane = loop->lane.hub != NULL ? pkt->rx_lane : 0;
     memcpy(slot->data, pkt->data, pkt->len);
     ring_commit(&loop->mine->punt_in);
     ring_control(loop);
@@ -72,27 +72,60 @@ static bool push_event(struct loop *loop, const struct abi_evt *evt)
     return true;
 }
 
-/* A command is taken only when its answer has a place. */
+static void answer(struct loop *loop, uint64_t cookie, uint64_t handle, int status)
+{
+    const struct abi_evt evt = {
+        .kind = ABI_EVT_ANSWER, .cookie = cookie, .handle = handle, .status = status};
+
+    (void)push_event(loop, &evt);
+}
+
+/* Answers what had to wait for other lanes. Returns false while it still has to. */
+static bool resume(struct loop *loop)
+{
+    int status = across_resume(&loop->lane);
+
+    if (status == ACROSS_LATER) {
+        return false;
+    }
+    answer(loop, loop->pending_cookie, loop->pending_handle, status);
+    return true;
+}
+
+/* A command is taken only when its answer has a place, and what it may have to tell other
+ * lanes. */
 static uint32_t commands(struct loop *loop)
 {
     uint32_t n = 0;
 
     while (n < MAX_COMMANDS) {
         const struct abi_cmd *slot = ring_peek(&loop->mine->cmd);
-        struct abi_evt answer = {.kind = ABI_EVT_ANSWER};
         struct abi_cmd cmd;
+        int status;
 
-        if (slot == NULL || ring_reserve(&loop->mine->evt) == NULL) {
+        if (ring_reserve(&loop->mine->evt) == NULL) {
+            break;
+        }
+        if (loop->lane.pending.stage != 0) {
+            if (!resume(loop)) {
+                break;
+            }
+            n++;
+            continue;
+        }
+        if (slot == NULL || !across_room(&loop->lane)) {
             break;
         }
         cmd = *slot; /* control could change it while we look */
         ring_release(&loop->mine->cmd);
-        answer.cookie = cmd.cookie;
-        answer.handle = cmd.handle;
-        answer.status =
-            command_apply(&loop->lane, loop->pipe.io, &loop->shared->vault, &cmd);
-        (void)push_event(loop, &answer);
         n++;
+        status = command_apply(&loop->lane, loop->pipe.io, &loop->shared->vault, &cmd);
+        if (status == ACROSS_LATER) {
+            loop->pending_cookie = cmd.cookie;
+            loop->pending_handle = cmd.handle;
+        } else {
+            answer(loop, cmd.cookie, cmd.handle, status);
+        }
     }
     return n;
 }
@@ -169,6 +202,29 @@ static void reports(struct loop *loop)
     }
 }
 
+/* Rings the doorbells of lanes that were sent something and sleep. */
+static void wake_others(struct loop *loop)
+{
+    uint64_t lanes = loop->lane.to_wake;
+
+    if (lanes == 0) {
+        return;
+    }
+    loop->lane.to_wake = 0;
+    /* The fence pairs with theirs: they announce their sleep, then look at the hub. */
+    atomic_thread_fence(memory_order_seq_cst);
+    for (; lanes != 0; lanes &= lanes - 1) {
+        const struct shared_lane *other = &loop->shared->lanes[__builtin_ctzll(lanes)];
+        uint64_t one = 1;
+
+        if (atomic_load_explicit(&other->flags->dp_sleeping, memory_order_relaxed) != 0) {
+            ssize_t n = write(other->doorbell, &one, sizeof(one));
+
+            (void)n;
+        }
+    }
+}
+
 void loop_init(struct loop *loop)
 {
     loop->pipe.lane = &loop->lane;
@@ -185,6 +241,8 @@ uint32_t loop_turn(struct loop *loop)
 
     loop->lane.now_us = monotonic_us();
     done = pipeline_ingress(&loop->pipe);
+    done += across_drain(&loop->pipe);
+    wake_others(loop); /* before our own part of the fan-out */
     done += pipeline_egress(&loop->pipe, MAX_EGRESS);
     done += pipeline_rtcp(&loop->pipe);
     /* Datagrams before commands: a command that control gave before a datagram is applied
@@ -195,10 +253,18 @@ uint32_t loop_turn(struct loop *loop)
         ring_control(loop);
     }
     done += told;
+    wake_others(loop);
     loop->counts.loops++;
     loop->counts.busy_loops += done > 0;
     reports(loop);
     return done;
+}
+
+/* True if no other lane has left something for us, or has to be answered. */
+static bool quiet(const struct lane *lane)
+{
+    return lane->hub == NULL || (hub_quiet(lane->hub, lane->index) && lane->ack_due == 0 &&
+                                 (lane->pending.stage == 0 || lane->pending.acks != 0));
 }
 
 static void sleep_until_work(struct loop *loop)
@@ -215,7 +281,8 @@ static void sleep_until_work(struct loop *loop)
     }
     atomic_store_explicit(&loop->mine->flags->dp_sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (ring_empty(&loop->mine->cmd) && ring_empty(&loop->mine->punt_out) &&
+    if ((ring_empty(&loop->mine->cmd) || loop->lane.pending.stage != 0) &&
+        ring_empty(&loop->mine->punt_out) && quiet(&loop->lane) &&
         atomic_load(&loop->state) == LOOP_RUN) {
         uint64_t rung;
         ssize_t n;
@@ -237,11 +304,6 @@ static void hold(struct loop *loop)
         (void)nanosleep(&moment, NULL);
     }
     atomic_store(&loop->held, false);
-    if (atomic_load(&loop->state) == LOOP_RUN) {
-        loop->lane.now_us = monotonic_us();
-        recover_lane(&loop->lane, loop->pipe.io, &loop->shared->vault,
-                     loop->shared->vault_fd);
-    }
 }
 
 void loop_run(struct loop *loop)
@@ -261,7 +323,6 @@ void loop_run(struct loop *loop)
             sleep_until_work(loop);
         }
     }
-    command_close_all(&loop->lane);
 }
 
 void loop_wake(const struct loop *loop)

@@ -23,8 +23,11 @@ struct loop {
     uint64_t objects_due_us;
     struct report_loop counts;
 
-    /* Set by the attaching thread. HOLD: touch no shared memory, set 'held', and wait
-     * for another state; then bring the objects in line with the vault. */
+    uint64_t pending_cookie, pending_handle; /* of lane.pending */
+
+    /* Set by the attaching thread. HOLD: touch nothing, set 'held', and wait for another
+     * state; meanwhile that thread brings the objects in line with the vault, or closes
+     * them. */
     _Atomic int state; /* enum loop_state */
     _Atomic bool held;
 };
@@ -35,7 +38,7 @@ void loop_init(struct loop *loop);
 /* One turn: every kind of work once. Returns how much there was. */
 uint32_t loop_turn(struct loop *loop);
 
-/* Turns until LOOP_STOP, then closes everything. The lane's thread calls it. */
+/* Turns until LOOP_STOP. The lane's thread calls it. */
 void loop_run(struct loop *loop);
 
 /* Wakes a lane that may sleep. Any thread. */

@@ -18,13 +18,18 @@ enum {
     TX_TRIES = 4   /* a device whose queue is full gets this many chances to drain */
 };
 
+/* What a device takes is the lane's that serves it. */
+static void account_device(struct lane *lane, const struct pkt *pkt, uint64_t one)
+{
+    lane->counts.tx_packets += one;
+    lane->counts.tx_bytes += one * pkt->len;
+}
+
 /* Counts what leaves as sent; 'sign' -1 takes it back for what the device refused. */
 static void account(struct lane *lane, const struct pkt *pkt, int sign)
 {
     uint64_t one = (uint64_t)(int64_t)sign;
 
-    lane->counts.tx_packets += one;
-    lane->counts.tx_bytes += one * pkt->len;
     if (pkt->peer != NULL) {
         pkt->peer->tx_packets += one;
         pkt->peer->tx_bytes += one * pkt->len;
@@ -36,19 +41,54 @@ static void account(struct lane *lane, const struct pkt *pkt, int sign)
     }
 }
 
-static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, uint16_t n)
+static uint16_t push(struct pipeline *p, unsigned device, struct pkt **pkts, uint16_t n)
+{
+    unsigned queue = io_first_queue(p->io, device, p->lane->index);
+    uint16_t sent = 0;
+
+    for (unsigned i = 0; i < TX_TRIES && sent < n; i++) {
+        sent = (uint16_t)(sent + io_tx_burst(p->io, device, queue, pkts + sent,
+                                             (uint16_t)(n - sent)));
+    }
+    return sent;
+}
+
+/* Gives frames to the lane that serves the device. What they point to stays here. */
+static uint16_t give(struct pipeline *p, uint32_t to, struct pkt **pkts, uint16_t n)
 {
     uint16_t sent = 0;
 
+    for (; sent < n; sent++) {
+        struct pkt *pkt = pkts[sent];
+
+        pkt->path = *pkt->to;
+        pkt->to = &pkt->path;
+        if (!lane_send_pkt(p->lane, to, HUB_PKT_OUT, pkt)) {
+            break;
+        }
+    }
+    p->lane->counts.handed_tx += sent;
+    return sent;
+}
+
+static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, uint16_t n)
+{
+    uint32_t to = io_tx_lane(p->io, device, p->lane->index);
+    bool ours = to == p->lane->index;
+    uint16_t sent;
+
     for (uint16_t i = 0; i < n; i++) {
         account(p->lane, pkts[i], 1);
+        if (ours) {
+            account_device(p->lane, pkts[i], 1);
+        }
     }
-    for (unsigned i = 0; i < TX_TRIES && sent < n; i++) {
-        sent = (uint16_t)(sent + io_tx_burst(p->io, device, p->lane->index, pkts + sent,
-                                             (uint16_t)(n - sent)));
-    }
+    sent = ours ? push(p, device, pkts, n) : give(p, to, pkts, n);
     for (; sent < n; sent++) {
         account(p->lane, pkts[sent], -1);
+        if (ours) {
+            account_device(p->lane, pkts[sent], UINT64_MAX);
+        }
         if (pkts[sent]->sub != NULL) {
             pkts[sent]->sub->skipped++;
         }
@@ -56,24 +96,51 @@ static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, 
     }
 }
 
+/* The frames of a burst that leave by the same device as its first; the others stay. */
+static void take_device(struct burst *burst, struct burst *same)
+{
+    uint8_t device = burst->pkts[0]->device;
+    uint16_t left = 0;
+
+    same->n = 0;
+    for (uint16_t i = 0; i < burst->n; i++) {
+        if (burst->pkts[i]->device == device) {
+            burst_push(same, burst->pkts[i]);
+        } else {
+            burst->pkts[left++] = burst->pkts[i];
+        }
+    }
+    burst->n = left;
+}
+
+void pipeline_send_for_others(struct pipeline *p, const struct burst *burst)
+{
+    struct burst left = *burst;
+    struct burst same;
+
+    while (left.n > 0) {
+        uint16_t sent;
+
+        take_device(&left, &same);
+        for (uint16_t i = 0; i < same.n; i++) {
+            account_device(p->lane, same.pkts[i], 1);
+        }
+        sent = push(p, same.pkts[0]->device, same.pkts, same.n);
+        for (; sent < same.n; sent++) {
+            account_device(p->lane, same.pkts[sent], UINT64_MAX);
+            lane_drop_out(p->lane, same.pkts[sent], DROP_TX_FULL);
+        }
+    }
+}
+
 void pipeline_transmit(struct pipeline *p, const struct burst *burst)
 {
-    uint64_t done = 0;
+    struct burst left = *burst;
+    struct burst same;
 
-    for (uint16_t i = 0; i < burst->n; i++) {
-        struct pkt *same[PKT_BURST];
-        uint16_t n = 0;
-
-        if ((done >> i & 1) != 0) {
-            continue;
-        }
-        for (uint16_t k = i; k < burst->n; k++) {
-            if ((done >> k & 1) == 0 && burst->pkts[k]->device == burst->pkts[i]->device) {
-                same[n++] = burst->pkts[k];
-                done |= 1ull << k;
-            }
-        }
-        transmit_on(p, same[0]->device, same, n);
+    while (left.n > 0) {
+        take_device(&left, &same);
+        transmit_on(p, same.pkts[0]->device, same.pkts, same.n);
     }
 }
 
@@ -87,6 +154,32 @@ static void punt(struct pipeline *p, const struct burst *in)
             lane_done(p->lane, out.pkts[i], DONE_PUNTED);
         } else {
             lane_drop(p->lane, out.pkts[i], DROP_PUNT_FULL);
+        }
+    }
+}
+
+/* Packets of peers that are another lane's go there; those of one that is moving here wait
+ * for it. */
+static void send_away(struct pipeline *p, const struct burst *away)
+{
+    struct lane *lane = p->lane;
+
+    for (uint16_t i = 0; i < away->n; i++) {
+        struct pkt *pkt = away->pkts[i];
+        uint32_t to = lane->tables->lane_of[pkt->peer - lane->tables->peers];
+
+        if (to == lane->index && lane->n_parked < LANE_PARKED) {
+            /* parked as handed over: it was counted, and is the peer's when that is here */
+            if (!pkt->handed) {
+                lane->counts.handed_out++;
+                lane->counts.handed_in++;
+                pkt->handed = true;
+            }
+            lane->parked[lane->n_parked++] = pkt;
+        } else if (to != lane->index && lane_send_pkt(lane, to, HUB_PKT_IN, pkt)) {
+            lane->counts.handed_out++;
+        } else {
+            lane_drop(lane, pkt, DROP_HANDOVER);
         }
     }
 }
@@ -116,6 +209,39 @@ static void ingress_burst(struct pipeline *p, const struct burst *in)
     if (sorted.punt.n > 0) {
         punt(p, &sorted.punt);
     }
+    if (sorted.away.n > 0) {
+        send_away(p, &sorted.away);
+    }
+}
+
+void pipeline_handed(struct pipeline *p, const struct burst *in)
+{
+    ingress_burst(p, in);
+}
+
+static uint32_t ingress_queue(struct pipeline *p, unsigned device, unsigned queue)
+{
+    uint32_t total = 0;
+
+    for (unsigned i = 0; i < RX_BURSTS; i++) {
+        struct burst in;
+
+        in.n = io_rx_burst(p->io, device, queue, in.pkts, PKT_BURST, &p->rx);
+        if (p->lane->hub != NULL) {
+            for (uint16_t k = 0; k < in.n; k++) {
+                in.pkts[k]->handed = false;
+                in.pkts[k]->rx_lane = (uint8_t)p->lane->index;
+            }
+        }
+        total += in.n;
+        if (in.n > 0) {
+            ingress_burst(p, &in);
+        }
+        if (in.n < PKT_BURST) {
+            break;
+        }
+    }
+    return total;
 }
 
 uint32_t pipeline_ingress(struct pipeline *p)
@@ -123,20 +249,10 @@ uint32_t pipeline_ingress(struct pipeline *p)
     uint32_t total = 0;
 
     for (unsigned device = 0; device < io_n_devices(p->io); device++) {
-        if (p->lane->index >= io_device(p->io, device)->n_queues) {
-            continue;
-        }
-        for (unsigned i = 0; i < RX_BURSTS; i++) {
-            struct burst in;
+        unsigned queue = io_first_queue(p->io, device, p->lane->index);
 
-            in.n = io_rx_burst(p->io, device, p->lane->index, in.pkts, PKT_BURST, &p->rx);
-            total += in.n;
-            if (in.n > 0) {
-                ingress_burst(p, &in);
-            }
-            if (in.n < PKT_BURST) {
-                break;
-            }
+        for (; queue < io_device(p->io, device)->n_queues; queue += io_n_lanes(p->io)) {
+            total += ingress_queue(p, device, queue);
         }
     }
     return total;

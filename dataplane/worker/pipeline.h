@@ -4,6 +4,9 @@
  *              \ > consent > tx     \ (SRTCP) > rtcp_in
  *               \ > punt > control
  *
+ * Where there are several lanes, packets of a peer go from classify to the peer's lane and
+ * begin there anew, and frames go to the lane that serves their device (across.h).
+ *
  * Thread: the lane. */
 #ifndef KCS_WORKER_PIPELINE_H
 #define KCS_WORKER_PIPELINE_H
@@ -31,6 +34,12 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts);
 
 /* Sends the RTCP that is due. Returns packets sent. */
 uint32_t pipeline_rtcp(struct pipeline *p);
+
+/* Takes packets as far as the rings that another lane has received. */
+void pipeline_handed(struct pipeline *p, const struct burst *in);
+
+/* Sends frames of another lane on this lane's devices. */
+void pipeline_send_for_others(struct pipeline *p, const struct burst *burst);
 
 /* Sends finished frames, each on its device; what a device does not take is dropped as
  * tx_full. */

@@ -2,18 +2,22 @@
 #include "worker/recover.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "sfu/abi/cmd.h"
 #include "sfu/base/handle.h"
+#include "worker/across.h"
 #include "worker/command.h"
 
 /* The handle in a record, HANDLE_NONE if it is free. Control is not attached yet, so it
  * does not change. */
+#define CURRENT(rec)                                                                       \
+    (&(rec)->conf[atomic_load_explicit(&(rec)->commit, memory_order_acquire) & 1])
 #define RECORD_HANDLE(rec)                                                                 \
     (atomic_load_explicit(&(rec)->commit, memory_order_acquire) == 0                       \
          ? HANDLE_NONE                                                                     \
-         : (rec)->conf[(rec)->commit & 1].handle)
+         : CURRENT(rec)->handle)
 
 static uint64_t peer_record(const struct vault *v, size_t i)
 {
@@ -30,48 +34,97 @@ static uint64_t sub_record(const struct vault *v, size_t i)
     return RECORD_HANDLE(&v->subs[i]);
 }
 
-static void drop_gone_subs(struct lane *lane, struct peer *peer, const struct vault *vault)
-{
-    struct sub *next;
+/* All lanes, while they rest. */
+struct lanes {
+    struct lane *const *lane;
+    uint32_t n;
+};
 
-    for (struct sub *sub = peer->subs; sub != NULL; sub = next) {
-        next = sub->next_of_peer;
-        if (sub_record(vault, sub->index) != sub->handle) {
-            tables_sub_close(lane->tables, sub, lane->index);
-        }
-    }
+static bool peer_gone(const struct vault *v, const struct peer *peer)
+{
+    return peer_record(v, peer->index) != peer->handle;
 }
 
-static void drop_gone_streams(struct lane *lane, struct peer *peer,
-                              const struct vault *vault)
+static bool stream_gone(const struct vault *v, const struct stream *stream)
 {
-    struct stream *next;
-
-    for (struct stream *stream = peer->streams; stream != NULL; stream = next) {
-        next = stream->next_of_peer;
-        if (stream_record(vault, stream->index) != stream->handle) {
-            command_drop_stream(lane, stream);
-        }
-    }
+    return stream_record(v, stream->index) != stream->handle || peer_gone(v, stream->peer);
 }
 
-static void drop_gone(struct lane *lane, const struct vault *vault)
+static bool sub_gone(const struct vault *v, const struct sub *sub)
+{
+    return sub_record(v, sub->index) != sub->handle || peer_gone(v, sub->peer) ||
+           stream_gone(v, sub->stream);
+}
+
+static void drop_gone_subs(struct lane *lane, const struct vault *vault)
 {
     struct tables *t = lane->tables;
 
     for (uint32_t i = 0; i < t->n_open; i++) {
-        struct peer *peer = &t->peers[t->open_peers[i]];
+        struct sub *next;
 
-        drop_gone_subs(lane, peer, vault);
-        drop_gone_streams(lane, peer, vault);
-        peer->loss_told = false; /* who was told may be dead */
+        for (struct sub *sub = t->peers[t->open_peers[i]].subs; sub != NULL; sub = next) {
+            next = sub->next_of_peer;
+            if (sub_gone(vault, sub)) {
+                lane_sub_close(lane, sub);
+            }
+        }
     }
+}
+
+static void drop_gone_streams(struct lane *lane, const struct vault *vault)
+{
+    struct tables *t = lane->tables;
+
+    for (uint32_t i = 0; i < t->n_open; i++) {
+        struct stream *next;
+
+        for (struct stream *s = t->peers[t->open_peers[i]].streams; s != NULL; s = next) {
+            next = s->next_of_peer;
+            if (stream_gone(vault, s)) {
+                (void)tables_stream_close(t, s);
+            }
+        }
+    }
+}
+
+static void drop_gone_peers(const struct lanes *all, struct lane *lane,
+                            const struct vault *vault)
+{
+    struct tables *t = lane->tables;
+
     for (uint32_t i = t->n_open; i-- > 0;) { /* closing moves the last one here */
         struct peer *peer = &t->peers[t->open_peers[i]];
+        struct path paths[PEER_PATHS];
+        uint8_t n_paths = peer->n_paths;
 
-        if (peer_record(vault, peer->index) != peer->handle) {
-            command_drop_peer(lane, peer);
+        peer->loss_told = false; /* who was told may be dead */
+        if (!peer_gone(vault, peer)) {
+            continue;
         }
+        memcpy(paths, peer->paths, sizeof(paths));
+        (void)tables_peer_close(t, peer);
+        for (uint32_t k = 0; k < all->n; k++) {
+            for (uint8_t p = 0; p < n_paths; p++) {
+                struct path_key key = tables_path_key(&paths[p]);
+
+                tables_path_del(all->lane[k]->tables, &key, peer->index);
+            }
+        }
+    }
+}
+
+/* Subscriptions of all lanes before streams: a stream has them on any. */
+static void drop_gone(const struct lanes *all, const struct vault *vault)
+{
+    for (uint32_t i = 0; i < all->n; i++) {
+        drop_gone_subs(all->lane[i], vault);
+    }
+    for (uint32_t i = 0; i < all->n; i++) {
+        drop_gone_streams(all->lane[i], vault);
+    }
+    for (uint32_t i = 0; i < all->n; i++) {
+        drop_gone_peers(all, all->lane[i], vault);
     }
 }
 
@@ -94,10 +147,52 @@ static bool is_open(const struct tables *t, enum abi_op op, uint64_t handle)
     }
 }
 
+/* The lane of a record's peer: where it was last. */
+static struct lane *lane_of(const struct lanes *all, const struct vault *v, enum abi_op op,
+                            size_t i)
+{
+    uint32_t peer = (uint32_t)i;
+
+    if (op == ABI_OP_STREAM_OPEN) {
+        peer = handle_index(CURRENT(&v->streams[i])->peer);
+    } else if (op == ABI_OP_SUB_OPEN) {
+        peer = handle_index(CURRENT(&v->subs[i])->peer);
+    }
+    return all->lane[peer < v->n_peers ? v->peers[peer].live.lane % all->n : 0];
+}
+
+/* The other lanes learn the paths of a peer that was opened. */
+static void spread_paths(const struct lanes *all, const struct lane *lane, uint64_t handle)
+{
+    const struct peer *peer = tables_peer(lane->tables, handle);
+
+    for (uint32_t k = 0; k < all->n && peer != NULL; k++) {
+        for (uint8_t p = 0; p < peer->n_paths && all->lane[k] != lane; p++) {
+            struct path_key key = tables_path_key(&peer->paths[p]);
+
+            tables_path_add(all->lane[k]->tables, &key, peer->index, lane->index);
+        }
+    }
+}
+
+static void open_one(const struct lanes *all, const struct io *io,
+                     const struct vault *vault, enum abi_op op, uint64_t handle)
+{
+    struct lane *lane = lane_of(all, vault, op, handle_index(handle));
+
+    if (is_open(lane->tables, op, handle)) {
+        return;
+    }
+    if (command_resume(lane, io, vault, op, handle) == 0 && op == ABI_OP_PEER_OPEN) {
+        spread_paths(all, lane, handle);
+    }
+}
+
 /* Opens those without an object. Stretches that were never written are passed over: to read
  * them would take memory. */
-static void open_missing(struct lane *lane, const struct io *io, const struct vault *vault,
-                         int vault_fd, const struct records *kind)
+static void open_missing(const struct lanes *all, const struct io *io,
+                         const struct vault *vault, int vault_fd,
+                         const struct records *kind)
 {
     off_t from = 0;
     off_t to = 0;
@@ -124,15 +219,35 @@ static void open_missing(struct lane *lane, const struct io *io, const struct va
             continue;
         }
         handle = kind->record(vault, i);
-        if (handle != HANDLE_NONE && handle_index(handle) == i &&
-            !is_open(lane->tables, kind->open, handle)) {
-            (void)command_resume(lane, io, vault, kind->open, handle);
+        if (handle != HANDLE_NONE && handle_index(handle) == i) {
+            open_one(all, io, vault, kind->open, handle);
         }
     }
 }
 
-void recover_lane(struct lane *lane, const struct io *io, const struct vault *vault,
-                  int vault_fd)
+/* What lanes have told each other is settled: moves are ended, every lane hands a peer's
+ * packets to its lane, and what has grown unheard is looked for. */
+static void settle(const struct lanes *all)
+{
+    for (uint32_t i = 0; i < all->n; i++) {
+        struct lane *lane = all->lane[i];
+        struct tables *t = lane->tables;
+
+        for (uint32_t k = 0; k < t->n_open; k++) {
+            struct peer *peer = &t->peers[t->open_peers[k]];
+
+            for (uint32_t to = 0; to < all->n; to++) {
+                all->lane[to]->tables->lane_of[peer->index] = (uint8_t)lane->index;
+            }
+            for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+                lane_grown(lane, &sub->stream->readers[lane->index]);
+            }
+        }
+    }
+}
+
+void recover_lanes(struct lane *const *lanes, uint32_t n, const struct io *io,
+                   const struct vault *vault, int vault_fd, uint64_t now_us)
 {
     const struct vault_layout l =
         vault_layout(vault->n_peers, vault->n_streams, vault->n_subs);
@@ -142,10 +257,26 @@ void recover_lane(struct lane *lane, const struct io *io, const struct vault *va
          stream_record},
         {l.subs, sizeof(struct vault_sub), vault->n_subs, ABI_OP_SUB_OPEN, sub_record},
     };
+    const struct lanes all = {.lane = lanes, .n = n};
+    struct hub *hub = lanes[0]->hub;
 
-    lane->n_news = 0;
-    drop_gone(lane, vault);
+    for (uint32_t i = 0; i < n; i++) {
+        across_cancel(lanes, i);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        across_reset(lanes[i]);
+        lanes[i]->n_news = 0;
+        lanes[i]->now_us = now_us;
+        lanes[i]->hub = NULL; /* nobody listens: what others have to know is done here */
+    }
+    drop_gone(&all, vault);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        open_missing(lane, io, vault, vault_fd, &kinds[i]);
+        open_missing(&all, io, vault, vault_fd, &kinds[i]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        lanes[i]->hub = hub;
+    }
+    if (n > 1) {
+        settle(&all);
     }
 }

@@ -1,4 +1,4 @@
-/* Brings a lane's objects in line with the vault when a control attaches: the lane may know
+/* Brings the lanes' objects in line with the vault when a control attaches: they may know
  * objects that an earlier control has closed or was closing, or none at all because this
  * dataplane succeeds one that died; the vault may hold records that no lane ever saw. */
 #ifndef KCS_WORKER_RECOVER_H
@@ -12,10 +12,14 @@
  * on with its live words. A record that cannot be opened is left to control, which learns
  * it when it updates the object.
  *
+ * Each peer is opened on the lane that it was on last, modulo how many there are; a move
+ * that was under way ends on one side. Packets on their way between lanes are lost.
+ *
+ * lanes     all of them
  * vault_fd  the memory of 'vault': what was never written is left unread
  *
- * Thread: the lane. Cost: O(objects and records). */
-void recover_lane(struct lane *lane, const struct io *io, const struct vault *vault,
-                  int vault_fd);
+ * Thread: any, while all lanes rest. Cost: O(objects and records). */
+void recover_lanes(struct lane *const *lanes, uint32_t n, const struct io *io,
+                   const struct vault *vault, int vault_fd, uint64_t now_us);
 
 #endif

@@ -57,6 +57,9 @@ void report_lane(const struct pipeline *p, const struct report_loop *loop,
         .streams = lane->tables->n_open_streams,
         .subs = lane->tables->n_open_subs,
         .ring_bytes_used = lane->tables->store.used,
+        .handed_out = from->handed_out,
+        .handed_in = from->handed_in,
+        .handed_tx = from->handed_tx,
     };
 
     lane_buffers(lane, &counts.buffers_free, &counts.buffers_total);
@@ -89,7 +92,7 @@ static void report_streams(const struct peer *peer, struct shared *s)
             .pli_asked = st->pli_asked,
             .ssrc = st->ssrc,
             .jitter_us = ts_to_us(recvstat_jitter(&st->stat), st->clock_hz),
-            .subs = st->n_subs,
+            .subs = st->n_subs & ~STREAM_SHUT,
         };
 
         abi_words_copy(&s->stream_stats[st->index], &stats, sizeof(stats));

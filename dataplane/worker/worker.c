@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "worker/attach.h"
+#include "worker/command.h"
 #include "worker/loop.h"
+#include "worker/recover.h"
 
 struct worker_lane {
     struct loop loop;
@@ -26,8 +28,9 @@ struct worker {
     struct worker_conf conf;
     struct io *io;
     struct shared shared;
-    struct tables tables;
-    void *memory; /* of the tables */
+    struct tables *tables; /* one a lane */
+    struct hub hub;        /* if there are several */
+    void *memory;          /* of tables and hub */
     size_t memory_bytes;
     struct worker_lane *lanes;
     int listen_fd;
@@ -100,9 +103,10 @@ static int make_tables(struct worker *w, char *err, size_t err_cap)
                                      .n_subs = w->conf.n_subs,
                                      .n_lanes = w->conf.n_lanes,
                                      .ring_bytes = w->conf.ring_bytes};
+    size_t hub_at = (tables_bytes(&conf) + 63) & ~(size_t)63;
     int e;
 
-    w->memory_bytes = tables_bytes(&conf);
+    w->memory_bytes = hub_at + (conf.n_lanes > 1 ? hub_bytes(conf.n_lanes) : 0);
     w->memory = worker_map(w->memory_bytes);
     if (w->memory == NULL) {
         (void)snprintf(err, err_cap,
@@ -111,7 +115,15 @@ static int make_tables(struct worker *w, char *err, size_t err_cap)
                        w->memory_bytes >> 20);
         return -ENOMEM;
     }
-    e = tables_init(&w->tables, &conf, w->memory, "lane0");
+    if (conf.n_lanes > 1) {
+        hub_init(&w->hub, conf.n_lanes, (uint8_t *)w->memory + hub_at);
+    }
+    w->tables = calloc(conf.n_lanes, sizeof(*w->tables));
+    if (w->tables == NULL) {
+        (void)snprintf(err, err_cap, "no memory");
+        return -ENOMEM;
+    }
+    e = tables_init(w->tables, &conf, w->memory, "lanes");
     if (e != 0) {
         (void)snprintf(err, err_cap,
                        "the hash tables do not fit DPDK's memory: lower "
@@ -133,7 +145,8 @@ static int make_lane(struct worker *w, uint32_t i, char *err, size_t err_cap)
                        strerror(-e));
         return e;
     }
-    lane_init(&loop->lane, i, &w->tables, crypt, io_pool(w->io), 0);
+    lane_init(&loop->lane, i, &w->tables[i], crypt, io_pool(w->io), 0);
+    loop->lane.hub = w->conf.n_lanes > 1 ? &w->hub : NULL;
     loop->pipe.io = w->io;
     loop->shared = &w->shared;
     loop->mine = &w->shared.lanes[i];
@@ -240,10 +253,28 @@ static void set_lanes(struct worker *w, int state)
     }
 }
 
-/* A new control: media goes on but for the moment in which rings are emptied and each lane
- * brings its objects in line with the vault (recover.h). */
+/* Returns how many there are. */
+static uint32_t all_lanes(struct worker *w, struct lane *lanes[WORKER_MAX_LANES])
+{
+    for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
+        lanes[i] = &w->lanes[i].loop.lane;
+    }
+    return w->conf.n_lanes;
+}
+
+static uint64_t monotonic_us(void)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* A new control: media goes on but for the moment in which rings are emptied and objects
+ * are brought in line with the vault (recover.h). */
 static void accept_control(struct worker *w)
 {
+    struct lane *lanes[WORKER_MAX_LANES];
     int vault_fd = -1;
     int fd = attach_accept(w->listen_fd, w->control_fd >= 0, &vault_fd);
 
@@ -259,6 +290,8 @@ static void accept_control(struct worker *w)
                               "differ; calls start anew\n");
     }
     shared_reset_rings(&w->shared);
+    recover_lanes(lanes, all_lanes(w, lanes), w->io, &w->shared.vault, w->shared.vault_fd,
+                  monotonic_us());
     w->had_control = true;
     set_lanes(w, LOOP_RUN);
     if (attach_welcome(fd, &w->shared) != 0) {
@@ -302,6 +335,9 @@ int worker_run(struct worker *w, int stop_fd)
 
 void worker_destroy(struct worker *w)
 {
+    struct lane *lanes[WORKER_MAX_LANES];
+    uint32_t n_ran = 0;
+
     if (w == NULL) {
         return;
     }
@@ -312,14 +348,23 @@ void worker_destroy(struct worker *w)
             atomic_store(&lane->loop.state, LOOP_STOP);
             loop_wake(&lane->loop);
             (void)pthread_join(lane->thread, NULL);
+            n_ran++;
         }
-        crypt_ctx_destroy(lane->loop.lane.crypt);
+    }
+    if (n_ran > 0) {
+        command_close_lanes(lanes, all_lanes(w, lanes));
+    }
+    for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
+        crypt_ctx_destroy(w->lanes[i].loop.lane.crypt);
     }
     if (w->listen_fd >= 0) {
         (void)close(w->listen_fd);
         (void)unlink(w->socket);
     }
-    tables_fini(&w->tables);
+    if (w->tables != NULL) {
+        tables_fini(w->tables);
+        free(w->tables);
+    }
     if (w->memory != NULL) {
         (void)munmap(w->memory, w->memory_bytes);
     }

@@ -93,8 +93,10 @@ static void traffic(struct world *w)
 static void recover(struct world *w)
 {
     struct rig *rig = w->call.rig;
+    struct lane *lane = &rig->lane;
 
-    recover_lane(&rig->lane, rig->io, &rig->shared.vault, rig->shared.vault_fd);
+    recover_lanes(&lane, 1, rig->io, &rig->shared.vault, rig->shared.vault_fd,
+                  rig->lane.now_us);
     FUZZ_CHECK(w->spoilt || (rig->tables.n_open == 2 && rig->tables.n_open_streams == 2 &&
                              rig->tables.n_open_subs == 2));
 }

@@ -221,6 +221,24 @@ struct row {
     void (*provoke)(struct call *call);
 };
 
+static void handover(struct call *call)
+{
+    enum { LANES = 2 };
+    static _Alignas(64) uint8_t memory[1 << 19];
+    static struct hub hub;
+    const struct hub_msg msg = {.kind = HUB_KEYFRAME};
+    struct lane *lane = &call->rig->lane;
+
+    assert_true(hub_bytes(LANES) <= sizeof(memory));
+    memset(memory, 0, sizeof(memory));
+    hub_init(&hub, LANES, memory);
+    lane->hub = &hub;
+    while (hub_send(&hub, 0, 1, &msg, HUB_RESERVED)) {
+    }
+    lane->tables->lane_of[call_peer(call, &call->pub)->index] = 1;
+    inject(call, "\x80 whatever it is", 16);
+}
+
 static const struct row table[] = {
     {DROP_EMPTY, false, empty},
     {DROP_UNKNOWN_KIND, false, unknown_kind},
@@ -243,6 +261,7 @@ static const struct row table[] = {
     {DROP_PAUSED, false, paused},
     {DROP_NO_BUFFER, false, no_buffer},
     {DROP_NO_BUFFER, true, no_buffer_out},
+    {DROP_HANDOVER, false, handover},
     {DROP_OVERRUN, true, overrun},
     {DROP_PROTECT, true, protect},
     {DROP_TX_FULL, true, tx_full},
@@ -307,7 +326,8 @@ static void the_call_goes_on_after_each_drop(void **state)
         struct call call;
         struct far_got got;
 
-        if (table[i].reason == DROP_PAUSED || table[i].reason == DROP_PROTECT) {
+        if (table[i].reason == DROP_PAUSED || table[i].reason == DROP_PROTECT ||
+            table[i].reason == DROP_HANDOVER) {
             continue; /* stays so until control says otherwise */
         }
         call_start(&call, "mem", FAR_CM80, 6);

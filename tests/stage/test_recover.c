@@ -13,6 +13,14 @@
 #include "worker/command.h"
 #include "worker/recover.h"
 
+static void recover(struct rig *rig)
+{
+    struct lane *lane = &rig->lane;
+
+    recover_lanes(&lane, 1, rig->io, &rig->shared.vault, rig->shared.vault_fd,
+                  lane->now_us);
+}
+
 /* The process dies, another one is given the vault. */
 static void die_and_return(struct call *call)
 {
@@ -20,7 +28,7 @@ static void die_and_return(struct call *call)
 
     command_close_all(&rig->lane);
     assert_int_equal(rig->tables.n_open, 0);
-    recover_lane(&rig->lane, rig->io, &rig->shared.vault, rig->shared.vault_fd);
+    recover(rig);
 }
 
 static uint16_t say(struct call *call)
@@ -119,8 +127,7 @@ static void what_has_no_record_is_closed_and_the_rest_stays(void **state)
     last = say(&call);
     video = call_sub(&call, &call.to_video);
     vault_sub_wipe(&call.rig->shared.vault.subs[video->index]);
-    recover_lane(&call.rig->lane, call.rig->io, &call.rig->shared.vault,
-                 call.rig->shared.vault_fd);
+    recover(call.rig);
     assert_null(tables_sub(&call.rig->tables, call.to_video.handle));
     assert_non_null(call_stream(&call, &call.video));
     assert_int_equal(say(&call), (uint16_t)(last + 1)); /* it has not noticed */

@@ -219,6 +219,9 @@ int rig_command(struct rig *rig, uint32_t op, uint64_t handle)
 {
     const struct abi_cmd cmd = {.op = op, .handle = handle};
 
+    if (rig->command != NULL) {
+        return rig->command(rig, op, handle);
+    }
     return command_apply(&rig->lane, rig->io, &rig->shared.vault, &cmd);
 }
 

@@ -50,6 +50,10 @@ struct rig {
     uint32_t n_punted;
     bool punt_full; /* control's ring is full */
 
+    /* Several lanes on threads take their commands elsewhere (lanes.h); NULL: the lane
+     * above. */
+    int (*command)(struct rig *rig, uint32_t op, uint64_t handle);
+
     uint32_t n_inputs;
     struct port_mem_packet packets[RIG_INPUTS];
     struct rig_input inputs[RIG_INPUTS];

@@ -110,8 +110,8 @@ struct abi_datagram {
     uint64_t peer;    /* handle of the peer whose validated path this is, or 0 */
     struct path path;
     uint16_t len;
-    uint8_t kind; /* enum abi_datagram_kind */
-    uint8_t _pad;
+    uint8_t kind;    /* enum abi_datagram_kind */
+    uint8_t rx_lane; /* the lane that received it; 0 when sent by control */
     uint8_t data[1528];
 };
 

@@ -3,6 +3,11 @@
  * answered by exactly one ABI_EVT_ANSWER with its cookie, in order per lane.
  *
  * OPEN makes the object of the record; UPDATE applies what changed in it; CLOSE ends it.
+ * Each lane has its ring. A command goes to the lane of its object: of a peer the one it
+ * was opened on or moved to, of streams and subscriptions that of their peer. What lanes
+ * have to do in order is control's to order, by waiting for answers: STREAM_OPEN before the
+ * SUB_OPEN of another lane, SUB_CLOSE before the STREAM_CLOSE of another lane.
+ *
  * A slot may be used again only after the answer to its CLOSE: by then no lane holds it. */
 #ifndef SFU_ABI_CMD_H
 #define SFU_ABI_CMD_H
@@ -21,14 +26,17 @@ enum abi_op {
     ABI_OP_SUB_UPDATE = 9, /* paused */
     ABI_OP_SUB_CLOSE = 10,
     ABI_OP_KEYFRAME = 11, /* ask the stream's publisher for a key frame (merged, limited) */
-    N_ABI_OPS = 12
+    ABI_OP_PEER_MOVE = 12, /* with all that is its, to lane 'arg'. The next commands for it
+                              go there, after the answer */
+    N_ABI_OPS = 13
 };
 
 struct abi_cmd {
     uint64_t cookie; /* chosen by control, returned in the answer */
     uint64_t handle; /* base/handle.h: index and generation */
     uint32_t op;     /* enum abi_op */
-    uint32_t _pad[3];
+    uint32_t arg;    /* PEER_MOVE: the lane */
+    uint32_t _pad[2];
 };
 
 _Static_assert(sizeof(struct abi_cmd) == 32, "command slot");

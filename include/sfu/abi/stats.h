@@ -2,7 +2,8 @@
  * sums of one reading are exact), per object as plain words with one writer.
  *
  * 'frames_in' = every frame or datagram taken from a device. For each lane
- *     frames_in = answered + ignored + sum(done) + sum(drops of ingress)
+ *     frames_in + handed_in = answered + ignored + sum(done) + sum(drops of ingress)
+ *                             + handed_out + what waits for a peer that moves
  * and egress is counted apart: tx_packets, and the drops of the kinds overrun, protect,
  * no_buffer and tx_full. */
 #ifndef SFU_ABI_STATS_H
@@ -30,7 +31,9 @@ struct abi_lane_counts {
     uint64_t sleeps;
     uint64_t peers, streams, subs;        /* open now */
     uint64_t buffers_free, buffers_total; /* of the packet pool */
-    uint64_t ring_bytes_used;             /* of the stream rings' budget */
+    uint64_t ring_bytes_used;             /* of the stream rings' budget; lane 0 says */
+    uint64_t handed_out, handed_in;       /* packets of peers, to and from other lanes */
+    uint64_t handed_tx;                   /* frames given to the lane of their device */
     uint64_t drops_in[ABI_MAX_DROPS];     /* by enum drop_reason */
     uint64_t drops_out[ABI_MAX_DROPS];
     uint64_t done[ABI_MAX_DONES];

@@ -75,7 +75,7 @@ struct vault_peer_live {
     uint64_t last_check_us;   /* CLOCK_MONOTONIC */
     uint64_t rtcp_next_index; /* SRTCP, all our SSRCs share it */
     uint64_t twcc_next; /* transport-wide numbers below may have been sent (in blocks) */
-    uint64_t _pad;
+    uint64_t lane;      /* that it belongs to */
     struct vault_rx rx[VAULT_RX_SSRCS];
     struct vault_rx rx_rtcp[VAULT_RX_SSRCS];
 };

@@ -2,7 +2,7 @@
  * started, asked over its doors, stopped, and held to account for how it ended.
  *
  * KCS_BUILD is the build directory with kcs-dataplane, kcs-control, kcsctl and web/;
- * logs and screenshots are kept in its e2e/. */
+ * logs and screenshots are kept in its e2e/. KCS_E2E_LANES is lanes.count, 1 by default. */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
@@ -25,6 +25,7 @@ import { promisify } from 'node:util';
 
 const START_MS = 20_000;
 const STOP_MS = 10_000;
+const LANES = Number(process.env.KCS_E2E_LANES ?? 1); /* lanes.count of every node */
 const LOG_LINES = 60; /* of each process, shown when a test fails */
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -167,6 +168,8 @@ ${this.optionsOfDevices()}veth:
   ipv6: ${this.veth.networks[1]}
 crypto:
   backend: ${this.backend}
+lanes:
+  count: ${LANES}
 `,
         );
         writeFileSync(

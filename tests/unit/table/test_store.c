@@ -22,11 +22,12 @@ static void the_budget_is_exact_and_comes_back(void **state)
     uint8_t *mem = aligned_alloc(64, BUDGET);
     struct stream_ring rings[5];
     struct stream_ring more;
+    _Atomic uint32_t next[BUDGET / STORE_UNIT] = {0};
     struct ring_store store;
     (void)state;
 
     assert_non_null(mem);
-    ring_store_init(&store, mem, BUDGET);
+    ring_store_init(&store, mem, BUDGET, next);
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(ring_store_take(&store, i < 2, &rings[i]), 0);
         assert_int_equal(stream_ring_head(&rings[i]), 0);
@@ -60,11 +61,12 @@ static void a_block_that_comes_back_is_an_empty_ring(void **state)
     uint8_t *mem = aligned_alloc(64, AUDIO);
     const struct ring_slot meta = {.seq = 9};
     struct stream_ring ring;
+    _Atomic uint32_t next[BUDGET / STORE_UNIT] = {0};
     struct ring_store store;
     (void)state;
 
     assert_non_null(mem);
-    ring_store_init(&store, mem, AUDIO);
+    ring_store_init(&store, mem, AUDIO, next);
     for (unsigned i = 0; i < 10; i++) {
         assert_int_equal(ring_store_take(&store, false, &ring), 0);
         assert_null(stream_ring_at(&ring, 0));

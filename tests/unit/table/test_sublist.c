@@ -47,7 +47,7 @@ static void drop(struct fixture *f, uint32_t i)
 
 static uint32_t n_free(const struct fixture *f)
 {
-    uint32_t n = 0;
+    uint32_t n = (uint32_t)f->pool.n_fresh;
 
     for (const struct sublist_chunk *c = f->pool.free; c != NULL; c = c->next) {
         n++;
@@ -140,7 +140,7 @@ static void an_empty_pool_refuses(void **state)
     struct sublist_at at;
     (void)state;
 
-    f->pool.free = NULL;
+    f->pool = (struct sublist_pool){.free = NULL};
     assert_int_equal(sublist_add(&f->list, &f->pool, &f->subs[0], &at), -ENOSPC);
     assert_int_equal(f->list.n, 0);
     free(f);

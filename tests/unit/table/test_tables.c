@@ -165,9 +165,13 @@ static void feedback_is_found_by_peer_and_ssrc(void **state)
 
     stream = tables_stream_open(&rig->tables, rig_handle(rig, 0), a, &err);
     assert_non_null(stream);
+    assert_null(tables_sub_open(&rig->tables, rig_handle(rig, 0), stream, a, stream->handle,
+                                100, &err));
+    assert_int_equal(err, -ENOENT); /* not complete yet */
+    tables_stream_ready(stream);
     for (uint32_t i = 0; i < RIG_SUBS; i++) { /* every slot; pairs share their SSRC */
         subs[i] = tables_sub_open(&rig->tables, rig_handle(rig, i), stream,
-                                  i % 2 == 0 ? a : b, 0, 100 + i / 2, &err);
+                                  i % 2 == 0 ? a : b, stream->handle, 100 + i / 2, &err);
         assert_non_null(subs[i]);
     }
     for (uint32_t i = 0; i < RIG_SUBS; i++) {
@@ -177,13 +181,14 @@ static void feedback_is_found_by_peer_and_ssrc(void **state)
     assert_null(tables_find_feedback(&rig->tables, a, 99));
     assert_int_equal(tables_stream_close(&rig->tables, stream), -EBUSY);
     assert_int_equal(tables_peer_close(&rig->tables, b), -EBUSY);
-    tables_sub_close(&rig->tables, subs[0], 0);
+    tables_sub_close(&rig->tables, subs[0]);
     assert_null(tables_find_feedback(&rig->tables, a, 100));
     assert_ptr_equal(tables_find_feedback(&rig->tables, b, 100), subs[1]);
-    assert_null(tables_sub_open(&rig->tables, rig_handle(rig, 0), stream, b, 0, 100, &err));
+    assert_null(tables_sub_open(&rig->tables, rig_handle(rig, 0), stream, b, stream->handle,
+                                100, &err));
     assert_int_equal(err, -EEXIST);
     for (uint32_t i = 1; i < RIG_SUBS; i++) {
-        tables_sub_close(&rig->tables, subs[i], 0);
+        tables_sub_close(&rig->tables, subs[i]);
     }
     assert_int_equal(tables_stream_close(&rig->tables, stream), 0);
     assert_int_equal(tables_peer_close(&rig->tables, a), 0);

@@ -1,0 +1,339 @@
+/* Commands for streams and subscriptions; see command.h. */
+#include "worker/command_priv.h"
+
+_Static_assert((int)VAULT_CNAME_MAX == (int)SUB_CNAME, "one limit");
+_Static_assert((int)ABI_EXT_MID == (int)EXT_MID &&
+                   (int)ABI_EXT_PLAYOUT_DELAY == (int)EXT_PLAYOUT_DELAY &&
+                   (int)N_ABI_EXTS == (int)N_EXTS,
+               "one numbering of extensions");
+_Static_assert((int)ABI_CODEC_AV1 == (int)CODEC_AV1 && (int)N_ABI_CODECS == (int)N_CODECS,
+               "one numbering of codecs");
+
+static const struct keyframe_conf KEYFRAME = {.interval_us = 1000000, .max_tries = 5};
+static const struct twcc_conf TWCC = {.interval_us = 100000, .max_packets = 256};
+
+COMMAND_DEFINE_READ(stream)
+COMMAND_DEFINE_READ(sub)
+
+/* ---- streams ---- */
+
+/* Whether the publisher's extension ids agree with themselves and with those of its other
+ * streams: one id has one meaning in a transport (RFC 8843). */
+static bool exts_ok(const struct peer *peer, const uint8_t *ext_id)
+{
+    uint8_t meaning[PEER_EXT_IDS];
+
+    memcpy(meaning, peer->ext_of, sizeof(meaning));
+    for (unsigned ours = 1; ours < N_EXTS; ours++) {
+        uint8_t *known = &meaning[ext_id[ours]];
+
+        if (ext_id[ours] != 0 && *known != 0 && *known != ours) {
+            return false;
+        }
+        *known = (uint8_t)ours;
+    }
+    return true;
+}
+
+static void learn_exts(struct peer *peer, const uint8_t *ext_id)
+{
+    for (unsigned ours = 1; ours < N_EXTS; ours++) {
+        if (ext_id[ours] != 0) {
+            peer->ext_of[ext_id[ours]] = (uint8_t)ours;
+        }
+    }
+}
+
+static bool stream_conf_ok(const struct vault_stream_conf *conf)
+{
+    return (conf->kind == ABI_AUDIO || conf->kind == ABI_VIDEO) && conf->codec > 0 &&
+           conf->codec < N_ABI_CODECS &&
+           (conf->kind == ABI_AUDIO) == (conf->codec == ABI_CODEC_OPUS) &&
+           (conf->ssrc == 0 || conf->ssrc != conf->rtx_ssrc) && conf->clock_hz >= 8000 &&
+           conf->clock_hz <= 192000 && conf->pt < 128 && conf->rtx_pt < 128 &&
+           conf->mid_len <= STREAM_MID && conf->rid_len <= STREAM_RID &&
+           (conf->ssrc != 0 || conf->mid_len != 0);
+}
+
+static bool has_ssrc(const struct stream *stream, uint32_t ssrc)
+{
+    return ssrc != 0 && (stream->ssrc == ssrc || stream->rtx_ssrc == ssrc);
+}
+
+static bool same_labels(const struct stream *stream, const struct vault_stream_conf *conf)
+{
+    return stream->mid_len == conf->mid_len &&
+           memcmp(stream->mid, conf->mid, conf->mid_len) == 0 &&
+           stream->rid_len == conf->rid_len &&
+           memcmp(stream->rid, conf->rid, conf->rid_len) == 0;
+}
+
+/* True if another stream of the peer is told by the same SSRC, or by the same labels. */
+static bool ambiguous(const struct peer *peer, const struct vault_stream_conf *conf)
+{
+    for (const struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+        if (has_ssrc(s, conf->ssrc) || has_ssrc(s, conf->rtx_ssrc) ||
+            (conf->ssrc == 0 && !s->announced && same_labels(s, conf))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Binds a stream to the SSRCs that an earlier dataplane had found for it: its publisher
+ * does not say again which is which. */
+static void resume_stream(struct stream *stream, const struct vault_stream_live *live)
+{
+    struct peer *peer = stream->peer;
+
+    if (!stream->announced) {
+        stream->ssrc = (uint32_t)live->ssrc;
+        stream->rtx_ssrc = (uint32_t)live->rtx_ssrc;
+    }
+    for (uint32_t i = 0; i < peer->n_ssrcs; i++) {
+        if (peer->rx[i].started == 0 || !has_ssrc(stream, peer->ssrcs[i])) {
+            continue;
+        }
+        peer->ssrc_of[i] =
+            (struct peer_ssrc){.stream = stream, .rtx = peer->ssrcs[i] != stream->ssrc};
+    }
+    stream->bound = live->ssrc != 0;
+}
+
+int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t handle,
+                        bool resume)
+{
+    struct tables *t = lane->tables;
+    struct vault_stream_live *live;
+    struct vault_stream_conf conf;
+    struct stream *stream;
+    struct peer *peer;
+    bool first;
+    int err = read_stream(vault, handle, &conf);
+
+    if (err != 0) {
+        return err;
+    }
+    peer = tables_peer(t, conf.peer);
+    if (peer == NULL) {
+        return -ENOENT;
+    }
+    if (!stream_conf_ok(&conf)) {
+        return -EINVAL;
+    }
+    if (ambiguous(peer, &conf) || !exts_ok(peer, conf.ext_id)) {
+        return -EEXIST;
+    }
+    first = peer->streams == NULL;
+    stream = tables_stream_open(t, handle, peer, &err);
+    if (stream == NULL) {
+        return err;
+    }
+    stream->video = conf.kind == ABI_VIDEO;
+    stream->codec = (enum codec_kind)conf.codec;
+    stream->clock_hz = conf.clock_hz;
+    stream->ssrc = conf.ssrc;
+    stream->rtx_ssrc = conf.rtx_ssrc;
+    stream->announced = conf.ssrc != 0;
+    stream->paused = conf.paused != 0;
+    stream->pt = conf.pt;
+    stream->rtx_pt = conf.rtx_pt;
+    stream->mid_len = conf.mid_len;
+    stream->rid_len = conf.rid_len;
+    memcpy(stream->mid, conf.mid, sizeof(stream->mid));
+    memcpy(stream->rid, conf.rid, sizeof(stream->rid));
+    recvstat_init(&stream->stat, conf.clock_hz);
+    keyframe_init(&stream->keyframe, &KEYFRAME);
+    err = ring_store_take(t->rings, stream->video, &stream->ring);
+    if (err != 0) {
+        (void)tables_stream_close(t, stream);
+        return err;
+    }
+    if (first) {
+        twcc_init(peer->twcc, &TWCC);
+    }
+    learn_exts(peer, conf.ext_id);
+    live = &vault->streams[stream->index].live;
+    if (resume) {
+        resume_stream(stream, live);
+    } else {
+        *live = (struct vault_stream_live){.ssrc = 0};
+    }
+    stream->live_ssrc = &live->ssrc;
+    stream->live_rtx_ssrc = &live->rtx_ssrc;
+    tables_stream_ready(stream);
+    return 0;
+}
+
+/* The stream of 'handle' if it is this lane's, or NULL. */
+static struct stream *own_stream(const struct lane *lane, uint64_t handle)
+{
+    struct stream *stream = tables_stream(lane->tables, handle);
+
+    return stream != NULL && stream->lane == lane->index ? stream : NULL;
+}
+
+int command_stream_update(struct lane *lane, const struct vault *vault, uint64_t handle)
+{
+    struct stream *stream = own_stream(lane, handle);
+    struct vault_stream_conf conf;
+    int err = read_stream(vault, handle, &conf);
+
+    if (err != 0 || stream == NULL) {
+        return err != 0 ? err : -ENOENT;
+    }
+    if (stream->paused && conf.paused == 0 && stream->video) {
+        keyframe_on_request(&stream->keyframe, lane->now_us);
+    }
+    stream->paused = conf.paused != 0;
+    return 0;
+}
+
+int command_stream_close(struct lane *lane, uint64_t handle)
+{
+    struct stream *stream = own_stream(lane, handle);
+
+    if (stream == NULL) {
+        return -ENOENT;
+    }
+    return tables_stream_close(lane->tables, stream);
+}
+
+/* ---- subscriptions ---- */
+
+void command_begin(struct lane *lane, struct sub *sub)
+{
+    sub->started = false;
+    sub->wait_keyframe = sub->stream->video;
+    sub->cursor = stream_ring_head(&sub->stream->ring);
+    if (sub->stream->video && sub->peer->to != NULL && sub->peer->tx_key != NULL) {
+        lane_ask_keyframe(lane, sub->stream, false);
+    }
+}
+
+/* Appends one one-byte element of the template. Returns the offset of its data. */
+static uint8_t add_ext(struct sub *sub, uint8_t id, const uint8_t *data, uint8_t len)
+{
+    uint8_t at = (uint8_t)(sub->ext_len + 1);
+
+    sub->ext[sub->ext_len] = (uint8_t)(id << 4 | (len - 1));
+    if (data != NULL) {
+        memcpy(sub->ext + at, data, len);
+    }
+    sub->ext_len = (uint8_t)(at + len);
+    return at;
+}
+
+static void make_template(struct sub *sub, const struct vault_sub_conf *conf)
+{
+    if (conf->ext_on[ABI_EXT_MID] != 0 && conf->mid_len > 0) {
+        (void)add_ext(sub, EXT_MID, conf->mid, conf->mid_len);
+    }
+    if (conf->ext_on[ABI_EXT_ABS_SEND_TIME] != 0) {
+        sub->send_time_at = add_ext(sub, EXT_ABS_SEND_TIME, NULL, 3);
+    }
+    if (conf->ext_on[ABI_EXT_TRANSPORT_CC] != 0) {
+        sub->twcc_at = add_ext(sub, EXT_TRANSPORT_CC, NULL, 2);
+    }
+    for (unsigned id = 1; id < N_EXTS; id++) {
+        if (conf->ext_on[id] != 0 && (EXT_FORWARDED >> id & 1) != 0) {
+            sub->ext_mask = (uint16_t)(sub->ext_mask | 1u << id);
+        }
+    }
+}
+
+int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t handle,
+                     bool resume)
+{
+    struct tables *t = lane->tables;
+    struct vault_sub_live *live;
+    struct vault_sub_conf conf;
+    struct stream *stream;
+    struct peer *peer;
+    struct sub *sub;
+    int err = read_sub(vault, handle, &conf);
+
+    if (err != 0) {
+        return err;
+    }
+    stream = tables_stream(t, conf.stream);
+    peer = tables_peer(t, conf.peer);
+    if (stream == NULL || peer == NULL) {
+        return -ENOENT;
+    }
+    if (conf.ssrc == 0 || conf.pt > 127 || conf.mid_len > VAULT_MID_MAX ||
+        conf.cname_len > SUB_CNAME) {
+        return -EINVAL;
+    }
+    sub = tables_sub_open(t, handle, stream, peer, conf.stream, conf.ssrc, &err);
+    if (sub == NULL) {
+        return err;
+    }
+    live = &vault->subs[sub->index].live;
+    if (!resume || live->next_index == 0) {
+        memset(live, 0, sizeof(*live));
+        /* Any start below 2^15 keeps a receiver's first guess of the roll-over counter
+         * right even if the first packets are reordered (RFC 3711, 3.3.1). */
+        live->next_index = 1 + (conf.ssrc ^ conf.ssrc >> 16) % 16384;
+    }
+    sub->next_index = &live->next_index;
+    sub->seq_offset_live = &live->seq_offset;
+    sub->pt = conf.pt;
+    sub->paused = conf.paused != 0;
+    sub->cname_len = conf.cname_len;
+    memcpy(sub->cname, conf.cname, sizeof(sub->cname));
+    make_template(sub, &conf);
+    /* Its publisher's lane may have written before it could know of us: what has come since
+     * is looked for at once. */
+    sub->cursor = stream_ring_head(&stream->ring);
+    if (lane->hub != NULL) {
+        atomic_thread_fence(memory_order_seq_cst);
+        lane_grown(lane, &stream->readers[lane->index]);
+    }
+    if (!sub->paused) {
+        command_begin(lane, sub);
+    }
+    return 0;
+}
+
+int command_sub_update(struct lane *lane, const struct vault *vault, uint64_t handle)
+{
+    struct sub *sub = tables_sub(lane->tables, handle);
+    struct vault_sub_conf conf;
+    int err = read_sub(vault, handle, &conf);
+
+    if (err != 0 || sub == NULL) {
+        return err != 0 ? err : -ENOENT;
+    }
+    if (sub->paused && conf.paused == 0) {
+        command_begin(lane, sub);
+    }
+    sub->paused = conf.paused != 0;
+    return 0;
+}
+
+int command_sub_close(struct lane *lane, uint64_t handle)
+{
+    struct sub *sub = tables_sub(lane->tables, handle);
+
+    if (sub == NULL) {
+        return -ENOENT;
+    }
+    lane_sub_close(lane, sub);
+    return 0;
+}
+
+int command_keyframe(struct lane *lane, uint64_t handle)
+{
+    struct stream *stream = own_stream(lane, handle);
+
+    if (stream == NULL) {
+        return -ENOENT;
+    }
+    if (!stream->video) {
+        return -EINVAL;
+    }
+    stream->pli_asked++;
+    keyframe_on_request(&stream->keyframe, lane->now_us);
+    return 0;
+}

@@ -1,0 +1,278 @@
+/* Several lanes on threads: what one publisher sends reaches everybody on every lane,
+ * complete and in order; whoever moves, comes or goes meanwhile; on however few cores. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/lanes.h"
+
+enum { N_LISTENERS = 200, N_PACKETS = 1500, LAST = 100 };
+
+static void hear_everything(struct lanes *l)
+{
+    assert_true(lanes_finish(l));
+    for (uint32_t i = 0; i < l->n_listeners; i++) {
+        assert_int_equal(l->listeners[i].wrong, 0);
+    }
+}
+
+static void fan_out_over(uint32_t n)
+{
+    struct lanes *l = lanes_start(n);
+
+    for (uint32_t i = 0; i < N_LISTENERS; i++) {
+        lanes_listen(l, i, i % n);
+    }
+    lanes_prepare(l, N_PACKETS);
+    hear_everything(l);
+    for (uint32_t i = 0; i < N_LISTENERS; i++) {
+        const struct sub *sub = &l->tables[0].subs[i];
+
+        assert_int_equal(sub->skipped, 0);
+        assert_int_equal(sub->packets, N_PACKETS);
+    }
+    lanes_stop(l);
+}
+
+static void one_lane_serves_everybody(void **state)
+{
+    (void)state;
+    fan_out_over(1);
+}
+
+static void two_lanes_serve_everybody(void **state)
+{
+    (void)state;
+    fan_out_over(2);
+}
+
+static void four_lanes_serve_everybody(void **state)
+{
+    (void)state;
+    fan_out_over(4);
+}
+
+/* What arrives on another lane than its peer's: the publisher is on the last lane, its
+ * packets come by the first. */
+static void a_publisher_may_be_on_another_lane_than_its_packets(void **state)
+{
+    struct lanes *l = lanes_start(4);
+    (void)state;
+
+    assert_int_equal(lanes_move(l, 0, 3), 0);
+    for (uint32_t i = 0; i < 8; i++) {
+        lanes_listen(l, i, i % 4);
+    }
+    lanes_prepare(l, N_PACKETS);
+    hear_everything(l);
+    assert_int_equal(l->loops[0]->lane.counts.handed_out, N_PACKETS);
+    lanes_stop(l);
+}
+
+/* Everybody moves, again and again, the publisher too, while media flows. */
+static void a_move_loses_doubles_and_reorders_nothing(uint32_t n, uint32_t n_moves)
+{
+    struct lanes *l = lanes_start(n);
+    unsigned seed = 5;
+
+    for (uint32_t i = 0; i < 20; i++) {
+        lanes_listen(l, i, i % n);
+    }
+    lanes_prepare(l, 40000);
+    l->n_packets -= LAST;
+    for (uint32_t i = 0; i < n_moves; i++) {
+        uint32_t who = i % 3 == 0 ? 0 : (uint32_t)rand_r(&seed) % 21;
+
+        assert_int_equal(lanes_move(l, who, (uint32_t)rand_r(&seed) % n), 0);
+        lanes_feed(l);
+    }
+    l->n_packets += LAST; /* everybody hears the end */
+    hear_everything(l);
+    lanes_stop(l);
+}
+
+static void moves_between_two_lanes(void **state)
+{
+    (void)state;
+    a_move_loses_doubles_and_reorders_nothing(2, 500);
+}
+
+static void moves_between_four_lanes(void **state)
+{
+    (void)state;
+    a_move_loses_doubles_and_reorders_nothing(4, 500);
+}
+
+static void a_move_that_makes_no_sense_is_refused(void **state)
+{
+    struct lanes *l = lanes_start(2);
+    (void)state;
+
+    assert_int_equal(lanes_move(l, 0, 2), -EINVAL);
+    assert_int_equal(lanes_move(l, 0, 0), 0); /* it is there */
+    assert_int_equal(lanes_command(l, 1, ABI_OP_PEER_MOVE, l->pub.conf.handle, 0), -ENOENT);
+    assert_int_equal(lanes_command(l, 1, ABI_OP_STREAM_CLOSE, l->audio.handle, 0), -ENOENT);
+    assert_int_equal(lanes_move(l, 0, 1), 0);
+    assert_int_equal(lanes_command(l, 0, ABI_OP_PEER_UPDATE, l->pub.conf.handle, 0),
+                     -ENOENT);
+    lanes_stop(l);
+}
+
+/* Streams end only when nobody reads them on any lane. */
+static void a_stream_that_is_read_elsewhere_is_busy(void **state)
+{
+    struct lanes *l = lanes_start(2);
+    (void)state;
+
+    lanes_listen(l, 0, 1);
+    assert_int_equal(rig_command(&l->rig, ABI_OP_STREAM_CLOSE, l->audio.handle), -EBUSY);
+    lanes_leave(l, 0);
+    assert_int_equal(rig_command(&l->rig, ABI_OP_STREAM_CLOSE, l->audio.handle), 0);
+    lanes_stop(l);
+}
+
+/* Peers come, subscribe, move and go on all lanes while two stay and hear everything. */
+static void coming_and_going_disturbs_nobody(void **state)
+{
+    enum { FIRST = 2, N = 40, ROUNDS = 1500 };
+    struct lanes *l = lanes_start(4);
+    bool here[N] = {false};
+    unsigned seed = 3;
+    (void)state;
+
+    lanes_listen(l, 0, 1);
+    lanes_listen(l, 1, 2);
+    lanes_prepare(l, 60000);
+    l->n_packets -= LAST;
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        uint32_t i = (uint32_t)rand_r(&seed) % N;
+
+        if (!here[i]) {
+            lanes_listen(l, FIRST + i, (uint32_t)rand_r(&seed) % 4);
+        } else if (rand_r(&seed) % 3 == 0) {
+            assert_int_equal(lanes_move(l, FIRST + i + 1, (uint32_t)rand_r(&seed) % 4), 0);
+            continue;
+        } else {
+            lanes_leave(l, FIRST + i);
+        }
+        here[i] = !here[i];
+    }
+    l->n_packets += LAST; /* everybody hears the end */
+    hear_everything(l);
+    lanes_stop(l);
+}
+
+/* Streams begin and end on all lanes, with subscribers on others. */
+static void streams_come_and_go_on_all_lanes(void **state)
+{
+    enum { ROUNDS = 300, N = 4 };
+    struct lanes *l = lanes_start(N);
+    struct far pubs[N], subs[N];
+    (void)state;
+
+    for (uint32_t i = 0; i < N; i++) {
+        l->lane_of[10 + i] = i;
+        l->lane_of[20 + i] = (i + 1) % N;
+        far_open(&pubs[i], &l->rig, 10 + i, FAR_GCM, 4);
+        far_open(&subs[i], &l->rig, 20 + i, FAR_GCM, 4);
+    }
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        struct vault_stream_conf streams[N];
+        struct vault_sub_conf to[N];
+
+        for (uint32_t i = 0; i < N; i++) {
+            /* slots go round, so that memory of one lane's stream is next another's */
+            streams[i] = far_publish_video(&pubs[i], 1 + (i + round) % N, 500 + 2 * round);
+            to[i] = far_subscribe(&subs[i], 1 + i, &streams[i], 1 + round);
+        }
+        for (uint32_t i = 0; i < N; i++) {
+            assert_int_equal(rig_command(&l->rig, ABI_OP_SUB_CLOSE, to[i].handle), 0);
+            assert_int_equal(rig_command(&l->rig, ABI_OP_STREAM_CLOSE, streams[i].handle),
+                             0);
+        }
+    }
+    for (uint32_t i = 0; i < N; i++) {
+        far_end(&pubs[i]);
+        far_end(&subs[i]);
+    }
+    lanes_stop(l);
+}
+
+/* Whoever was on a lane is there again, the publisher apart from its packets too; nobody
+ * misses a packet or is sent an index twice. */
+static void a_successor_goes_on_on_all_lanes(void **state)
+{
+    struct lanes *l = lanes_start(4);
+    (void)state;
+
+    assert_int_equal(lanes_move(l, 0, 3), 0);
+    for (uint32_t i = 0; i < 16; i++) {
+        lanes_listen(l, i, i % 4);
+    }
+    assert_int_equal(lanes_move(l, 2, 3), 0);
+    lanes_prepare(l, N_PACKETS);
+    for (uint32_t life = 0; life < 20; life++) {
+        while (l->n_allowed < N_PACKETS / 25 * (life + 1)) {
+            lanes_feed(l);
+        }
+        lanes_recover(l, life % 2 == 0);
+        for (uint32_t i = 0; i <= l->n_listeners; i++) {
+            const struct tables *t = &l->tables[l->lane_of[i]];
+
+            assert_true(t->mine[i]);
+            assert_int_equal(l->rig.shared.vault.peers[i].live.lane, l->lane_of[i]);
+        }
+        assert_int_equal(lanes_move(l, 1 + life % 16, life % 3), 0);
+    }
+    hear_everything(l);
+    lanes_stop(l);
+}
+
+/* A subscription without a record goes, whichever lane it is on; so does a stream with all
+ * that reads it. */
+static void what_has_no_record_goes_on_all_lanes(void **state)
+{
+    struct lanes *l = lanes_start(4);
+    struct vault *vault = &l->rig.shared.vault;
+    (void)state;
+
+    for (uint32_t i = 0; i < 8; i++) {
+        lanes_listen(l, i, i % 4);
+    }
+    vault_sub_wipe(&vault->subs[3]);
+    lanes_recover(l, false);
+    assert_int_equal(l->tables[3].n_open_subs, 1);
+    assert_int_equal(l->tables[0].streams[0].n_subs, 7);
+    vault_stream_wipe(&vault->streams[0]);
+    lanes_recover(l, false);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(l->tables[i].n_open_subs, 0);
+        assert_int_equal(l->tables[i].n_open_streams, 0);
+    }
+    lanes_stop(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_lane_serves_everybody),
+        cmocka_unit_test(two_lanes_serve_everybody),
+        cmocka_unit_test(four_lanes_serve_everybody),
+        cmocka_unit_test(a_publisher_may_be_on_another_lane_than_its_packets),
+        cmocka_unit_test(moves_between_two_lanes),
+        cmocka_unit_test(moves_between_four_lanes),
+        cmocka_unit_test(a_move_that_makes_no_sense_is_refused),
+        cmocka_unit_test(a_stream_that_is_read_elsewhere_is_busy),
+        cmocka_unit_test(coming_and_going_disturbs_nobody),
+        cmocka_unit_test(streams_come_and_go_on_all_lanes),
+        cmocka_unit_test(a_successor_goes_on_on_all_lanes),
+        cmocka_unit_test(what_has_no_record_goes_on_all_lanes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
