@@ -61,7 +61,8 @@ static uint32_t stream_lane(const struct media *media, const struct media_slot *
 {
     const struct media_slots *peers = &media->slots[MEDIA_PEER];
 
-    return stream->peer < peers->n ? peers->slot[stream->peer].lane : 0;
+    return peers->slot != NULL && stream->peer < peers->n ? peers->slot[stream->peer].lane
+                                                          : 0;
 }
 
 /* What must not reach its lane before another lane has answered. */

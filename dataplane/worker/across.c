@@ -175,7 +175,7 @@ static void take_peer(struct pipeline *p, const struct hub_msg *msg)
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
         lane_grown(lane, &sub->stream->readers[lane->index]);
     }
-    memcpy(parked, lane->parked, n * sizeof(parked[0]));
+    memcpy(parked, lane->parked, n * sizeof(struct pkt *));
     lane->n_parked = 0;
     for (uint32_t i = 0; i < n; i++) {
         burst_push(&in, parked[i]);

@@ -158,7 +158,8 @@ static struct lane *lane_of(const struct lanes *all, const struct vault *v, enum
     } else if (op == ABI_OP_SUB_OPEN) {
         peer = handle_index(CURRENT(&v->subs[i])->peer);
     }
-    return all->lane[peer < v->n_peers ? v->peers[peer].live.lane % all->n : 0];
+    return all
+        ->lane[peer < v->n_peers && all->n > 1 ? v->peers[peer].live.lane % all->n : 0];
 }
 
 /* The other lanes learn the paths of a peer that was opened. */
