@@ -12,11 +12,13 @@ enum {
     DRAIN_US = 4000000,      /* after a decrease queues are emptied for this long at most */
     QUEUE_OK_US = 50000,
     QUEUE_SPAN_US = 400000,
+    REAL_QUEUE_US = 100000, /* what arrives meanwhile is what the link carries */
+    WAS_LIMITED_US = 1000000,
     CALM_US = 700000, /* after a decrease no probe */
     MAX_PROBE_QUEUE_US = 120000
 };
 
-static const float LIMITED = 0.7f;  /* of the target: less is sent, so it proves nothing */
+static const float LIMITED = 0.7f; /* of the target: less is sent, so it proves nothing */
 static const float MAX_DRAIN = 0.5f;
 static const float SILENT = 0.7f;
 
@@ -80,6 +82,12 @@ static struct bwe_probe_view view_of(const struct bwe *bwe, uint64_t tx_bytes,
         .tx_bytes = tx_bytes,
         .next_number = next,
     };
+}
+
+/* Whether little was sent just now, so that what arrives is not what the link carries. */
+static bool was_limited(const struct bwe *bwe, uint64_t now_us)
+{
+    return bwe->limited_us != 0 && now_us - bwe->limited_us < WAS_LIMITED_US;
 }
 
 /* ---- feedback ---- */
@@ -207,21 +215,40 @@ static bool is_welcome(struct bwe *bwe, uint64_t now_us)
     return true;
 }
 
+/* Overuse within the path's noise only ends the increase. */
+static enum bwe_usage usage_of(const struct bwe *bwe)
+{
+    if (bwe->delay.usage == BWE_OVERUSE && !bwe_delay_is_queued(&bwe->delay)) {
+        return BWE_UNDERUSE;
+    }
+    return (enum bwe_usage)bwe->delay.usage;
+}
+
 static void update_rate(struct bwe *bwe, const struct reading *r)
 {
     const float was = bwe->rate.bps;
+    const enum bwe_usage usage = usage_of(bwe);
+    const bool limited = usage == BWE_OVERUSE ? was_limited(bwe, r->now_us) &&
+                                                    bwe->delay.queue_us < REAL_QUEUE_US
+                                              : bwe->limited;
     struct bwe_probe_view view = view_of(bwe, 0, r->next, r->now_us);
     float shown = bwe_probe_result(&bwe->probe, r->expected, &view, r->now_us);
 
-    if (bwe_rate_update(&bwe->rate, (enum bwe_usage)bwe->delay.usage, bwe->acked.bps,
-                        bwe->rtt_us, bwe->limited, r->now_us)) {
+    if (bwe_rate_update(&bwe->rate, usage, bwe->acked.bps, bwe->rtt_us, limited,
+                        r->now_us)) {
         bwe_probe_on_drop(&bwe->probe, was, bwe->rate.bps, r->now_us);
-    } else if (shown > bwe->rate.bps && bwe->delay.usage != BWE_OVERUSE) {
+    } else if (shown > bwe->rate.bps && usage != BWE_OVERUSE) {
         bwe_rate_set(&bwe->rate, shown, r->now_us);
     }
     if (shown > 0) {
         bwe_loss_on_probe(&bwe->loss, shown);
     }
+}
+
+static float rate_of_sending(const struct bwe *bwe)
+{
+    return bwe->sent_bps > 0 && bwe->sent_bps < bwe->target_bps ? bwe->sent_bps
+                                                                : bwe->target_bps;
 }
 
 bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_t now_us)
@@ -241,10 +268,12 @@ bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_
     if (r.last_send_us >= 0) {
         int64_t rtt_us = (int64_t)now_us - r.last_send_us;
 
-        bwe->rtt_us = (7 * bwe->rtt_us + (uint64_t)(rtt_us < 3000000 ? rtt_us : 3000000)) / 8;
+        bwe->rtt_us =
+            (7 * bwe->rtt_us + (uint64_t)(rtt_us < 3000000 ? rtt_us : 3000000)) / 8;
         bwe_delay_on_least(&bwe->delay, r.least_us, r.arrival_us);
     }
-    bwe_loss_on_feedback(&bwe->loss, r.n, r.n_lost, bwe->target_bps, bwe->rtt_us, now_us);
+    bwe_loss_on_feedback(&bwe->loss, r.n, r.n_lost, rate_of_sending(bwe), bwe->rtt_us,
+                         now_us);
     update_rate(bwe, &r);
     return settle(bwe, now_us);
 }
@@ -263,8 +292,7 @@ bool bwe_on_remb(struct bwe *bwe, uint64_t bps, uint64_t now_us)
 
 void bwe_want(struct bwe *bwe, uint64_t bps)
 {
-    bwe->wanted_bps =
-        (float)(bps < bwe->conf.max_bps ? bps : (uint64_t)bwe->conf.max_bps);
+    bwe->wanted_bps = (float)(bps < bwe->conf.max_bps ? bps : (uint64_t)bwe->conf.max_bps);
 }
 
 static void measure_sending(struct bwe *bwe, uint64_t tx_bytes, uint64_t now_us)
@@ -278,6 +306,8 @@ static void measure_sending(struct bwe *bwe, uint64_t tx_bytes, uint64_t now_us)
     } else {
         bwe->sent_bps = (float)(tx_bytes - bwe->window_bytes) * 8e6f / (float)since_us;
         bwe->limited = bwe->sent_bps < LIMITED * bwe->target_bps;
+        bwe->limited_us = bwe->limited ? now_us : bwe->limited_us;
+        bwe->acked.jumpy = was_limited(bwe, now_us);
     }
     bwe->window_us = now_us;
     bwe->window_bytes = tx_bytes;
@@ -289,8 +319,7 @@ static void on_silence(struct bwe *bwe, uint64_t now_us)
     uint64_t patience_us = SILENCE_US + 2 * bwe->rtt_us;
 
     if (bwe->feedback_us == 0 || bwe->sent_bps <= 0 ||
-        now_us - bwe->feedback_us < patience_us ||
-        now_us - bwe->silence_us < patience_us) {
+        now_us - bwe->feedback_us < patience_us || now_us - bwe->silence_us < patience_us) {
         return;
     }
     bwe->silence_us = now_us;

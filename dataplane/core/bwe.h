@@ -57,7 +57,8 @@ struct bwe {
 
     /* how much is sent */
     bool started;
-    bool limited; /* the subscriber's media needs less than there is */
+    bool limited;        /* the subscriber's media needs less than there is */
+    uint64_t limited_us; /* the last time that it did */
     float sent_bps;
     uint64_t window_us;
     uint64_t window_bytes;

@@ -17,7 +17,7 @@ static void take_sample(struct bwe_acked *acked, float sample_bps)
     const float believed = acked->bps / 1000, sample = sample_bps / 1000;
     float off, noise, variance;
 
-    if (acked->bps <= 0) {
+    if (acked->bps <= 0 || acked->jumpy) {
         acked->bps = sample_bps;
         return;
     }

@@ -14,6 +14,7 @@ struct bwe_acked {
     float bps;      /* 0: not known yet */
     float variance;
     bool started;
+    bool jumpy; /* what is sent changes by itself: a new value is believed at once */
 };
 
 void bwe_acked_init(struct bwe_acked *acked);

@@ -21,6 +21,8 @@ static const float LEAST_THRESHOLD_MS = 6.0f;
 static const float MOST_THRESHOLD_MS = 600.0f;
 static const float K_UP = 0.0087f;
 static const float K_DOWN = 0.039f;
+static const float QUEUED_US = 15000, MOST_QUEUED_US = 80000;
+static const float NOISE_GAIN = 0.04f, NOISE_SHARE = 3;
 static const float SPIKE_MS = 15.0f; /* above the threshold: not adapted to */
 
 void bwe_delay_init(struct bwe_delay *delay)
@@ -86,7 +88,7 @@ static void detect(struct bwe_delay *delay, float slope, float sent_ms, int64_t 
     }
     if (trend_ms > delay->threshold_ms) {
         delay->over_ms += delay->n_over == 0 ? sent_ms / 2 : sent_ms;
-        delay->n_over += delay->n_over < UINT8_MAX;
+        delay->n_over = (uint8_t)(delay->n_over + (delay->n_over < UINT8_MAX));
         if (delay->over_ms > OVER_MS && delay->n_over > 1 && slope >= delay->slope) {
             delay->usage = BWE_OVERUSE;
         }
@@ -121,7 +123,7 @@ static void end_group(struct bwe_delay *delay)
     delay->arrival_us[delay->at] = b->last_arrival_us;
     delay->delay_ms[delay->at] = (float)delay->smooth_ms;
     delay->at = (uint8_t)((delay->at + 1) % BWE_TREND_GROUPS);
-    delay->n_points += delay->n_points < BWE_TREND_GROUPS;
+    delay->n_points = (uint8_t)(delay->n_points + (delay->n_points < BWE_TREND_GROUPS));
     detect(delay, delay->n_points == BWE_TREND_GROUPS ? slope_of(delay) : was,
            (float)sent_us / 1000, b->last_arrival_us);
 }
@@ -145,8 +147,7 @@ void bwe_delay_on_packet(struct bwe_delay *delay, int64_t send_us, int64_t arriv
     }
     if (delay->has_group && (send_us - group->first_send_us <= GROUP_US ||
                              is_bunched(group, send_us, arrival_us))) {
-        group->last_send_us =
-            send_us > group->last_send_us ? send_us : group->last_send_us;
+        group->last_send_us = send_us > group->last_send_us ? send_us : group->last_send_us;
         group->last_arrival_us =
             arrival_us > group->last_arrival_us ? arrival_us : group->last_arrival_us;
         return;
@@ -168,6 +169,7 @@ void bwe_delay_on_packet(struct bwe_delay *delay, int64_t send_us, int64_t arriv
 void bwe_delay_on_least(struct bwe_delay *delay, int64_t way_us, int64_t arrival_us)
 {
     int64_t base_us;
+    float off_us;
 
     if (!delay->has_base || arrival_us - delay->span_at_us > BWE_BASE_SPAN_US) {
         delay->base_us[1] = delay->has_base ? delay->base_us[0] : way_us;
@@ -180,4 +182,14 @@ void bwe_delay_on_least(struct bwe_delay *delay, int64_t way_us, int64_t arrival
     }
     base_us = delay->base_us[0] < delay->base_us[1] ? delay->base_us[0] : delay->base_us[1];
     delay->queue_us = way_us - base_us;
+    off_us = (float)delay->queue_us - delay->mean_us;
+    delay->mean_us += NOISE_GAIN * off_us;
+    delay->noise_us += NOISE_GAIN * (magnitude(off_us) - delay->noise_us);
+}
+
+bool bwe_delay_is_queued(const struct bwe_delay *delay)
+{
+    const float most_us = QUEUED_US + NOISE_SHARE * delay->noise_us;
+
+    return (float)delay->queue_us > (most_us < MOST_QUEUED_US ? most_us : MOST_QUEUED_US);
 }

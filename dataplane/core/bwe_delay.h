@@ -47,6 +47,7 @@ struct bwe_delay {
     int64_t base_us[2]; /* arrival - sending: of this span, of the last one */
     int64_t span_at_us;
     int64_t queue_us;
+    float mean_us, noise_us; /* of queue_us, and how far it is off that, in the mean */
 };
 
 void bwe_delay_init(struct bwe_delay *delay);
@@ -58,5 +59,9 @@ void bwe_delay_on_packet(struct bwe_delay *delay, int64_t send_us, int64_t arriv
 /* Notes the least time under way (arrival - sending) among the packets of one feedback,
  * and works out 'queue_us' from it: the time spent in queues, jitter left out. */
 void bwe_delay_on_least(struct bwe_delay *delay, int64_t way_us, int64_t arrival_us);
+
+/* Whether so much waits in queues that it cannot be the path's noise: only then is overuse
+ * a reason to send less. */
+bool bwe_delay_is_queued(const struct bwe_delay *delay);
 
 #endif

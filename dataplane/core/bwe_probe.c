@@ -30,8 +30,8 @@ void bwe_probe_init(struct bwe_probe *probe)
 static void begin(struct bwe_probe *probe, float bps, const struct bwe_probe_view *view,
                   uint64_t now_us)
 {
-    probe->cluster = (struct bwe_cluster){
-        .first = view->next_number, .end = UINT64_MAX, .bps = bps};
+    probe->cluster =
+        (struct bwe_cluster){.first = view->next_number, .end = UINT64_MAX, .bps = bps};
     probe->sending = true;
     probe->start_us = now_us;
     probe->due_us = now_us;
@@ -177,7 +177,8 @@ float bwe_probe_result(struct bwe_probe *probe, uint64_t told,
 
         probe->interval_us = MIN_INTERVAL_US;
         if (probe->next_bps < next_bps) {
-            probe->next_bps = bps < view->wanted_bps && next_bps > 1.1f * bps ? next_bps : 0;
+            probe->next_bps =
+                bps < view->wanted_bps && next_bps > 1.1f * bps ? next_bps : 0;
         }
     } else {
         probe->next_bps = 0;

@@ -12,18 +12,18 @@
 #include <stdint.h>
 
 enum {
-    BWE_PROBE_US = 25000,    /* a cluster's length */
-    BWE_PROBE_PACKETS = 5,   /* and the least number of its packets */
+    BWE_PROBE_US = 25000,     /* a cluster's length */
+    BWE_PROBE_PACKETS = 5,    /* and the least number of its packets */
     BWE_PROBE_SLICE_US = 2000 /* a cluster's padding is asked for this often */
 };
 
 struct bwe_cluster {
-    uint64_t first, end; /* numbers; first == end: no cluster */
+    uint64_t first, end;  /* numbers; first == end: no cluster */
     uint64_t deadline_us; /* of its feedback */
     int64_t first_send_us, last_send_us;
     int64_t first_arrival_us, last_arrival_us;
     float bps;
-    uint32_t bytes; /* that arrived */
+    uint32_t bytes;               /* that arrived */
     uint16_t last_len, first_len; /* of the last sent, of the first that arrived */
     uint16_t n;
 };
@@ -31,12 +31,12 @@ struct bwe_cluster {
 struct bwe_probe {
     struct bwe_cluster cluster; /* the one under way or waited for */
     bool sending;
-    bool begun;         /* the first probes were made */
-    uint64_t start_us;  /* of the cluster being sent */
-    uint64_t due_us;    /* its next padding */
+    bool begun;        /* the first probes were made */
+    uint64_t start_us; /* of the cluster being sent */
+    uint64_t due_us;   /* its next padding */
     uint64_t start_bytes;
-    float next_bps;     /* to follow when the present one is answered; 0 none */
-    uint64_t next_us;   /* no periodic probe before */
+    float next_bps;   /* to follow when the present one is answered; 0 none */
+    uint64_t next_us; /* no periodic probe before */
     uint32_t interval_us;
     float before_drop_bps; /* estimate before it fell; 0 it did not */
     uint64_t drop_us;

@@ -47,9 +47,8 @@ static void learn_link(struct bwe_rate *rate, float bps)
 {
     float off;
 
-    rate->link_bps = rate->link_bps <= 0
-                         ? bps
-                         : (1 - LINK_GAIN) * rate->link_bps + LINK_GAIN * bps;
+    rate->link_bps =
+        rate->link_bps <= 0 ? bps : (1 - LINK_GAIN) * rate->link_bps + LINK_GAIN * bps;
     off = (rate->link_bps - bps) / 1000;
     rate->link_variance = (1 - LINK_GAIN) * rate->link_variance +
                           LINK_GAIN * off * off / (rate->link_bps / 1000 + 1);
@@ -84,10 +83,14 @@ static void increase(struct bwe_rate *rate, float acked_bps, uint64_t rtt_us, bo
     }
 }
 
-static void decrease(struct bwe_rate *rate, float acked_bps)
+static void decrease(struct bwe_rate *rate, float acked_bps, bool limited)
 {
     float bps = BETA * (acked_bps > 0 ? acked_bps : rate->bps);
 
+    if (limited) {
+        bps = BETA * rate->bps > bps ? BETA * rate->bps : bps;
+        acked_bps = 0;
+    }
     if (bps > rate->bps && rate->link_bps > 0) {
         bps = BETA * rate->link_bps;
     }
@@ -115,7 +118,7 @@ bool bwe_rate_update(struct bwe_rate *rate, enum bwe_usage usage, float acked_bp
             (acked_bps <= 0 || acked_bps >= rate->bps / 2)) {
             return false;
         }
-        decrease(rate, acked_bps);
+        decrease(rate, acked_bps, limited);
         rate->changed_us = now_us;
         rate->decreased_us = now_us;
         return true;

@@ -26,7 +26,8 @@ void bwe_rate_init(struct bwe_rate *rate, float start_bps, float min_bps, float 
 /* A feedback has come.
  *
  * acked_bps  what arrives, 0 unknown
- * limited    the application sends less than it may: what arrives is no proof of more
+ * limited    the application sends less than it may: what arrives is no proof of more, nor
+ *            of less
  *
  * Returns true if the rate was decreased. */
 bool bwe_rate_update(struct bwe_rate *rate, enum bwe_usage usage, float acked_bps,
