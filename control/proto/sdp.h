@@ -1,11 +1,13 @@
-/* Session descriptions as structs: parsed with bounds from what a client sends, and written.
- * What they mean for this node is sdp_answer.h.
+/* Session descriptions as structs: parsed with bounds from what a client sends, and
+ * written. What they mean for this node is sdp_answer.h.
  *
  * Kept is what an answerer of WebRTC needs; any other line is passed over. The texts that a
- * description is made of are short and copied; long lists are cut or refused, as said below.
+ * description is made of are short and copied; long lists are cut or refused, as said
+ * below.
  *
- * Pure but for memory. RFC 8866; RFC 8840 (fragments), 8843 (BUNDLE), 8285 (extmap), 8851 and
- * 8853 (rid, simulcast), 5576 (ssrc), 8839 (ICE), 8122 and 4145 (fingerprint, setup). */
+ * Pure but for memory. RFC 8866; RFC 8840 (fragments), 8843 (BUNDLE), 8285 (extmap), 8851
+ * and 8853 (rid, simulcast), 5576 (ssrc), 8839 (ICE), 8122 and 4145 (fingerprint, setup).
+ */
 #ifndef PROTO_SDP_H
 #define PROTO_SDP_H
 
@@ -44,13 +46,7 @@ enum sdp_direction {
     SDP_SENDRECV = 3
 };
 
-enum sdp_setup {
-    SDP_SETUP_NONE,
-    SDP_ACTPASS,
-    SDP_ACTIVE,
-    SDP_PASSIVE,
-    SDP_HOLDCONN
-};
+enum sdp_setup { SDP_SETUP_NONE, SDP_ACTPASS, SDP_ACTIVE, SDP_PASSIVE, SDP_HOLDCONN };
 
 struct sdp_fp {
     char algorithm[16]; /* as sent */
@@ -152,17 +148,18 @@ struct sdp_error {
  * out   filled with a new description; sdp_destroy() it
  * err   filled on failure; 'line' is 0 without memory
  *
- * Dropped: header extensions, codec parameters and feedback with names or values longer than
- * the structs hold, and lists beyond these, where what is left is still true. An error: what
- * would change the meaning if it were dropped (media, codecs, MIDs, RIDs, SSRCs, fingerprints).
+ * Dropped: header extensions, codec parameters and feedback with names or values longer
+ * than the structs hold, and lists beyond these, where what is left is still true. An
+ * error: what would change the meaning if it were dropped (media, codecs, MIDs, RIDs,
+ * SSRCs, fingerprints).
  *
  * Returns 0, -EBADMSG or -ENOMEM. */
 int sdp_parse(const char *text, size_t len, struct sdp **out, struct sdp_error *err);
 int sdp_parse_fragment(const char *text, size_t len, struct sdp **out,
                        struct sdp_error *err);
 
-struct sdp *sdp_create(void);       /* an empty one, or NULL */
-void sdp_destroy(struct sdp *sdp);  /* NULL is a no-op */
+struct sdp *sdp_create(void);      /* an empty one, or NULL */
+void sdp_destroy(struct sdp *sdp); /* NULL is a no-op */
 
 /* Appends an empty section; NULL without memory or beyond SDP_MAX_MEDIA. */
 struct sdp_media *sdp_add_media(struct sdp *sdp, enum sdp_kind kind);

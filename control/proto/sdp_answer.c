@@ -195,10 +195,11 @@ int sdp_answer_check(const struct sdp *offer, const struct sdp *answer,
         const struct sdp_media *m = answer->media[i];
 
         if (strcmp(m->mid, offer->media[i]->mid) != 0 && m->port != 0) {
-            return sdp_fail(err, -EINVAL, 0, "section %u has another mid than the offer", i);
+            return sdp_fail(err, -EINVAL, 0, "section %u has another mid than the offer",
+                            i);
         }
-        if (m->port != 0 && (m->kind != offer->media[i]->kind ||
-                             !has_codec(offer->media[i], m))) {
+        if (m->port != 0 &&
+            (m->kind != offer->media[i]->kind || !has_codec(offer->media[i], m))) {
             return sdp_fail(err, -EINVAL, 0, "section %u accepts none of the codecs", i);
         }
         n = (uint8_t)(n + (m->port != 0 ? 1 : 0));

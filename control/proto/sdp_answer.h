@@ -52,7 +52,8 @@ struct sdp_local {
     const struct sdp_candidate *candidates;
 };
 
-/* Begins an answer: as many sections as the offer has, each refused. NULL without memory. */
+/* Begins an answer: as many sections as the offer has, each refused. NULL without memory.
+ */
 struct sdp *sdp_answer_create(const struct sdp *offer, const struct sdp_local *local);
 
 /* Accepts section 'i': as a receiver of what 'params' say (a publisher's), or, with

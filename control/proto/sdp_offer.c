@@ -149,8 +149,8 @@ static int no_codec(const struct sdp_media *m, struct sdp_error *err)
     for (uint8_t i = 0; i < m->n_codecs && at + RTP_MIME_MAX + 3 < sizeof(list); i++) {
         if (m->codecs[i].mime[0] != '\0' && !rtp_codec_is_rtx(&m->codecs[i]) &&
             strstr(list, m->codecs[i].mime) == NULL) {
-            at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s",
-                                   at > 0 ? ", " : "", m->codecs[i].mime);
+            at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", at > 0 ? ", " : "",
+                                   m->codecs[i].mime);
         }
     }
     return sdp_fail(err, -ENOTSUP, 0, "no codec in common for %s (offered: %s)", m->name,
@@ -282,10 +282,11 @@ static int choose_streams(const struct sdp_media *m, unsigned exts, struct rtp_p
     } else if ((exts >> ORTC_EXT_MID & 1) != 0) {
         out->n_encodings = 1; /* bound by its MID */
     } else {
-        return sdp_fail(err, -EINVAL, 0,
-                        "%s has neither ssrc lines nor the header extension "
-                        "urn:ietf:params:rtp-hdrext:sdes:mid: its packets could not be told",
-                        m->name);
+        return sdp_fail(
+            err, -EINVAL, 0,
+            "%s has neither ssrc lines nor the header extension "
+            "urn:ietf:params:rtp-hdrext:sdes:mid: its packets could not be told",
+            m->name);
     }
     return 0;
 }

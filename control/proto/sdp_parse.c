@@ -48,7 +48,8 @@ static int parse_codecs(struct sdp_cursor *at, char *formats)
         if (m->n_codecs == SDP_MAX_CODECS) {
             return bad(at, "m=: more than 64 payload types");
         }
-        m->codecs[m->n_codecs].kind = m->kind == SDP_AUDIO ? RTP_KIND_AUDIO : RTP_KIND_VIDEO;
+        m->codecs[m->n_codecs].kind =
+            m->kind == SDP_AUDIO ? RTP_KIND_AUDIO : RTP_KIND_VIDEO;
         m->codecs[m->n_codecs++].pt = pt;
     }
 }
@@ -133,7 +134,8 @@ static int check_whole(struct sdp_cursor *at, const struct seen *seen)
 {
     const struct sdp *sdp = at->sdp;
 
-    if (!seen->fragment && (!seen->version || !seen->origin || !seen->name || !seen->time)) {
+    if (!seen->fragment &&
+        (!seen->version || !seen->origin || !seen->name || !seen->time)) {
         return sdp_fail(at->err, -EBADMSG, 0, "there is no %s line",
                         !seen->version  ? "v="
                         : !seen->origin ? "o="

@@ -1,6 +1,6 @@
-/* control/proto/sdp*: offers of real clients (tests/vectors/sdp, made by running them) read,
- * written, mapped to RTP parameters and answered; and everything that is refused, by its
- * reason. */
+/* control/proto/sdp*: offers of real clients (tests/vectors/sdp, made by running them)
+ * read, written, mapped to RTP parameters and answered; and everything that is refused, by
+ * its reason. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -278,7 +278,8 @@ static void viewers_get_their_own_payload_types(void **state)
     assert_non_null(strstr(text, "a=sendonly\r\n"));
     assert_non_null(strstr(text, "a=msid:viewer viewer-video\r\n"));
     assert_non_null(strstr(text, "a=ssrc-group:FID 1000 1001\r\na=ssrc:1000 cname:cn\r\n"));
-    assert_non_null(strstr(text, "a=candidate:2 1 udp 2130706430 2001:db8::1 40000 typ host"));
+    assert_non_null(
+        strstr(text, "a=candidate:2 1 udp 2130706430 2001:db8::1 40000 typ host"));
     free(text);
     sdp_destroy(answer);
     sdp_destroy(from);
@@ -385,8 +386,10 @@ static void roles_of_dtls_are_answered(void **state)
 static void own_offers_and_their_answers(void **state)
 {
     static const char *const answers[] = {
-        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=group:BUNDLE 4\na=fingerprint:sha-256 AA\n"
-        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:active\na=rtpmap:101 VP8/90000\n",
+        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=group:BUNDLE 4\na=fingerprint:sha-256 "
+        "AA\n"
+        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:active\na=rtpmap:101 "
+        "VP8/90000\n",
         "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=fingerprint:sha-256 AA\n"
         "m=video 0 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:active\n",
         "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\n"
@@ -399,14 +402,15 @@ static void own_offers_and_their_answers(void **state)
         "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:5\na=setup:active\n",
     };
     static const int expected[] = {0, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL};
-    const struct rtp_params params = {
-        .mid = "4",
-        .cname = "cn",
-        .n_codecs = 1,
-        .n_encodings = 1,
-        .codecs = {{.mime = "video/VP8", .kind = RTP_KIND_VIDEO, .pt = 101,
-                    .clock_rate = 90000}},
-        .encodings = {{.ssrc = 5}}};
+    const struct rtp_params params = {.mid = "4",
+                                      .cname = "cn",
+                                      .n_codecs = 1,
+                                      .n_encodings = 1,
+                                      .codecs = {{.mime = "video/VP8",
+                                                  .kind = RTP_KIND_VIDEO,
+                                                  .pt = 101,
+                                                  .clock_rate = 90000}},
+                                      .encodings = {{.ssrc = 5}}};
     struct sdp *offer = sdp_offer_create(&LOCAL);
     (void)state;
 
