@@ -4,6 +4,7 @@
 #include <cairo/cairo.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
     WIDTH = 1200,
@@ -107,10 +108,12 @@ static void line(const struct panel *p, const struct world_trace *t, size_t offs
     use(p->cr, colour);
     cairo_set_line_width(p->cr, width);
     for (size_t i = 0; i < t->n; i++) {
-        const float value = *(const float *)((const char *)&t->samples[i] + offset);
+        float value;
         const double x = x_of(p, (double)(i + 1) * WORLD_SAMPLE_US / 1e6);
-        const double y = y_of(p, (double)value / unit);
+        double y;
 
+        memcpy(&value, (const char *)&t->samples[i] + offset, sizeof(value));
+        y = y_of(p, (double)value / unit);
         if (i == 0) {
             cairo_move_to(p->cr, x, y);
         } else {
