@@ -335,6 +335,8 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
         .max_participants = conf->limits.participants_per_room,
         .max_producers = conf->limits.producers_per_participant,
         .max_consumers = conf->limits.consumers_per_participant,
+        .loudest = conf->audio.loudest,
+        .keep_silence = conf->audio.keep_silence,
         .epoch = app->started_wall_us / 1000000,
         .id_prefix = app->node};
     int ret = signal_create(&app->signal, &signaling);

@@ -83,6 +83,12 @@ static const cyaml_schema_field_t dtls_fields[] = {
     CONF_END,
 };
 
+static const cyaml_schema_field_t audio_fields[] = {
+    CONF_UINT("loudest", struct control_audio, loudest, 0, 64),
+    CONF_BOOL("keep_silence", struct control_audio, keep_silence),
+    CONF_END,
+};
+
 static const cyaml_schema_field_t limits_fields[] = {
     CONF_UINT("connections", struct control_limits, connections, 1, 1000000),
     CONF_UINT("rooms", struct control_limits, rooms, 1, 1000000),
@@ -108,6 +114,7 @@ static const cyaml_schema_field_t fields[] = {
     CONF_MAPPING("auth", struct control_conf, auth, auth_fields),
     CONF_MAPPING("socketio", struct control_conf, socketio, socketio_fields),
     CONF_MAPPING("dtls", struct control_conf, dtls, dtls_fields),
+    CONF_MAPPING("audio", struct control_conf, audio, audio_fields),
     CONF_MAPPING("limits", struct control_conf, limits, limits_fields),
     CONF_MAPPING("log", struct control_conf, log, log_fields),
     CONF_END,
@@ -216,8 +223,9 @@ int control_conf_secret(struct control_conf *conf, char *err, size_t cap)
     ret = conf_slurp(path, &text, &len);
     if (text == NULL) {
         snprintf(err, cap, "auth.hs256_secret_file %s: %s; %s%s%s", path, strerror(-ret),
-                 ret == -ENOENT ? "make it with 'openssl rand -hex 32 > "
-                                : "the user of kcs-control must be able to read it: 'ls -l ",
+                 ret == -ENOENT
+                     ? "make it with 'openssl rand -hex 32 > "
+                     : "the user of kcs-control must be able to read it: 'ls -l ",
                  path, "'");
         return ret;
     }

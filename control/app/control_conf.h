@@ -57,6 +57,11 @@ struct control_dtls {
     uint16_t threads;
 };
 
+struct control_audio {
+    uint32_t loudest;
+    bool keep_silence;
+};
+
 struct control_limits {
     uint32_t connections; /* Socket.IO clients */
     uint32_t rooms;
@@ -78,6 +83,7 @@ struct control_conf {
     struct control_auth auth;
     struct control_socketio socketio;
     struct control_dtls dtls;
+    struct control_audio audio;
     struct control_limits limits;
     struct control_log log;
 };

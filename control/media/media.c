@@ -174,6 +174,26 @@ int media_stream_set_paused(struct media *media, uint64_t stream, bool paused,
     return err;
 }
 
+int media_stream_set_gate(struct media *media, uint64_t stream, uint8_t gate,
+                          media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_STREAM, stream);
+    struct vault_stream_conf conf = {.handle = HANDLE_NONE};
+    struct vault_stream *rec;
+
+    if (err != 0) {
+        return err;
+    }
+    rec = &media->map.vault.streams[handle_index(stream)];
+    err = vault_stream_read(rec, &conf);
+    if (err == 0) {
+        conf.gate = gate;
+        vault_stream_write(rec, &conf);
+        media_push(media, ABI_OP_STREAM_UPDATE, stream, done, arg);
+    }
+    return err;
+}
+
 int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_done *done,
                          void *arg)
 {
@@ -311,6 +331,22 @@ int media_check(struct media *media, enum media_kind kind, uint64_t handle,
 uint32_t media_slots_of(const struct media *media, enum media_kind kind)
 {
     return media->alive ? media->slots[kind].n : 0;
+}
+
+uint8_t media_stream_loudness(const struct media *media, uint64_t stream, uint64_t now_us)
+{
+    enum { STALE_MS = 350 }; /* silence that is not sent at all (DTX) */
+    uint64_t audio;
+
+    if (check_open(media, MEDIA_STREAM, stream) != 0) {
+        return 0;
+    }
+    audio = __atomic_load_n(&media->map.vault.streams[handle_index(stream)].live.audio,
+                            __ATOMIC_RELAXED);
+    /* signed: it may have been measured since 'now_us' was read */
+    return (int64_t)(now_us / 1000 - abi_audio_ms(audio)) > STALE_MS
+               ? 0
+               : abi_audio_loudness(audio);
 }
 
 int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done, void *arg)

@@ -120,6 +120,10 @@ int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_k
 
 int media_stream_set_paused(struct media *media, uint64_t stream, bool paused,
                             media_done *done, void *arg);
+
+/* Which part of an audio stream is forwarded; gate: enum abi_gate. */
+int media_stream_set_gate(struct media *media, uint64_t stream, uint8_t gate,
+                          media_done *done, void *arg);
 int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_done *done,
                          void *arg);
 
@@ -151,6 +155,9 @@ int media_check(struct media *media, enum media_kind kind, uint64_t handle,
 
 /* How many slots there are of a kind, for iterations with media_handle_at(). */
 uint32_t media_slots_of(const struct media *media, enum media_kind kind);
+
+/* How loud an audio stream is now, 0..127; 0 if it does not say, or nothing comes. */
+uint8_t media_stream_loudness(const struct media *media, uint64_t stream, uint64_t now_us);
 
 /* Asks the stream's publisher for a key frame. */
 int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done,

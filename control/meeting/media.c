@@ -59,6 +59,7 @@ static void on_produced(void *arg, int status)
         return;
     }
     rp->ready = true;
+    meeting_audio_produced(meeting, rp);
     meeting_answer(&rp->done, rp->arg, NULL, rp);
     meeting_tell_fact(
         meeting, p->room, p,
@@ -168,6 +169,7 @@ void meeting_end_producer(struct meeting *meeting, struct room_producer *rp)
     }
     *at = rp->next;
     p->n_producers--;
+    meeting_audio_ended(meeting, rp);
     producer_close(rp->producer);
     rp->producer = NULL;
     (void)meeting_fail(&gone, "gone", "it was closed meanwhile");

@@ -130,6 +130,7 @@ void meeting_destroy(struct meeting *meeting)
 {
     if (meeting != NULL) { /* those who are away; the others have left with their clients */
         meeting_each_room(meeting, empty_room, meeting);
+        meeting_audio_fini(meeting);
     }
     free(meeting);
 }
@@ -426,11 +427,11 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     struct room_entry *entry;
     struct room_entry *next;
 
-    if (meeting->n_away == 0) {
-        return;
-    }
     HASH_ITER(hh, meeting->rooms, entry, next)
     {
-        tick_room(meeting, &entry->room, now_us);
+        meeting_audio_tick(meeting, &entry->room, now_us);
+        if (meeting->n_away > 0) {
+            tick_room(meeting, &entry->room, now_us);
+        }
     }
 }

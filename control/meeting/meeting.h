@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "auth/auth.h"
+#include "meeting/floor.h"
 #include "session/consumer.h"
 #include "session/producer.h"
 #include "session/session.h"
@@ -47,6 +48,7 @@ struct room {
     uint64_t seq; /* of the last lasting fact */
     struct auth_policy policy;
     struct participant *participants; /* list by 'next' */
+    struct room_producer *speaker;    /* who has the floor; NULL: nobody had, or it left */
     struct transport *anchor;         /* whose record is kept at 'seq'; NULL: none yet */
     void *index;                      /* the service's */
 };
@@ -90,7 +92,8 @@ struct room_producer {
     struct transport *transport;
     struct producer *producer;
     enum meeting_source source;
-    bool ready; /* the others know of it */
+    bool ready;               /* the others know of it */
+    struct floor_voice voice; /* of a microphone */
     struct room_consumer *consumers;
     struct room_producer *next;
     meeting_done *done;
@@ -116,6 +119,7 @@ enum meeting_event_kind {
     MEETING_PRODUCER_PAUSED,
     MEETING_PRODUCER_RESUMED,
     MEETING_CONSUMER_CLOSED, /* to its owner only; reason */
+    MEETING_SPEAKER,         /* who, producer; both NULL: the last one has left */
 };
 
 struct meeting_event {
@@ -145,6 +149,8 @@ struct meeting_conf {
     uint32_t max_producers;    /* of a participant */
     uint32_t max_consumers;
     uint32_t grace_ms; /* that a broken connection is waited for; 0: MEETING_GRACE_MS */
+    uint32_t loudest;  /* microphones of a room that are forwarded at once; 0: all */
+    bool keep_silence; /* forward audio in which there is nothing to hear, too */
     uint64_t epoch;
     const char *id_prefix; /* of the ids given out: the node's; copied, at most 4 */
 };
@@ -195,7 +201,7 @@ struct participant *meeting_resume(struct meeting *meeting, const struct auth_id
                                    const char *meeting_id, const char *token, void *client,
                                    void **old, struct meeting_error *err);
 
-/* Ends those whose grace is over. Call a few times a second. */
+/* Ends those whose grace is over; finds who speaks. Call a few times a second. */
 void meeting_tick(struct meeting *meeting, uint64_t now_us);
 
 /* A dataplane is attached: rebuilds rooms, participants and all they have from what an

@@ -1,7 +1,7 @@
 /* What the files of control/meeting share.
  *
  * meeting.c  rooms and participants      transport.c  transports
- * media.c    producers and consumers
+ * media.c    producers and consumers   audio.c      who speaks, who is heard
  * record.c   a participant and its transport as bytes of the vault
  * restore.c  all of it again, after this process was restarted */
 #ifndef MEETING_PRIV_H
@@ -18,7 +18,10 @@ struct meeting {
     uint32_t n_rooms;
     uint32_t n_participants;
     char id_prefix[5];
-    uint32_t n_away;                  /* participants without a client */
+    uint32_t n_away;             /* participants without a client */
+    struct floor_voice **voices; /* of the room that is looked at, and whose */
+    struct room_producer **voice_owners;
+    uint32_t cap_voices;
     bool seen_media;                  /* what was left by an earlier control is known */
     struct participant_entry *tokens; /* hash by resume token */
 };
@@ -77,6 +80,13 @@ void meeting_end_producer(struct meeting *meeting, struct room_producer *produce
 /* 'reason' NULL: its owner asked for it and is not told. */
 void meeting_end_consumer(struct meeting *meeting, struct room_consumer *consumer,
                           const char *reason);
+
+/* audio.c: a microphone or other audio was produced, and ends; the time has come to look
+ * who speaks. */
+void meeting_audio_produced(struct meeting *meeting, struct room_producer *producer);
+void meeting_audio_ended(struct meeting *meeting, struct room_producer *producer);
+void meeting_audio_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
+void meeting_audio_fini(struct meeting *meeting);
 
 /* Answers a pending creation, once. err NULL: done. */
 void meeting_answer(meeting_done **done, void *arg, const struct meeting_error *err,

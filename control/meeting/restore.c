@@ -182,6 +182,7 @@ static void restore_producer(struct restore *re, uint32_t i, uint64_t stream)
     t->producers = rp;
     t->owner->n_producers++;
     re->n_producers++;
+    meeting_audio_produced(re->meeting, rp);
     for (uint8_t k = 0; k < n; k++) {
         re->producers[handle_index(streams[k])] = rp;
     }

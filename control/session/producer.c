@@ -26,6 +26,7 @@ struct producer {
     uint8_t n_streams;
     uint8_t n_waiting; /* answers still to come */
     bool paused;
+    uint8_t gate;
     bool closed;
     int status; /* the first error */
     producer_done *done;
@@ -164,6 +165,7 @@ int producer_restore(struct producer **out, struct media *media, const uint64_t 
     }
     p->media = media;
     p->paused = conf.paused != 0;
+    p->gate = conf.gate;
     for (uint8_t i = 0; i < n && err == 0; i++) {
         err = media_check(media, MEDIA_STREAM, streams[i], on_answer, p);
         if (err == 0) {
@@ -212,6 +214,29 @@ void producer_set_paused(struct producer *p, bool paused)
 bool producer_is_paused(const struct producer *p)
 {
     return p->paused;
+}
+
+void producer_set_gate(struct producer *p, uint8_t gate)
+{
+    if (p->gate == gate) {
+        return;
+    }
+    for (uint8_t i = 0; i < p->n_streams; i++) {
+        if (media_stream_set_gate(p->media, p->streams[i], gate, NULL, NULL) != 0) {
+            return; /* too much waits: the next time */
+        }
+    }
+    p->gate = gate;
+}
+
+uint8_t producer_gate(const struct producer *p)
+{
+    return p->gate;
+}
+
+uint8_t producer_loudness(const struct producer *p, uint64_t now_us)
+{
+    return p->paused ? 0 : media_stream_loudness(p->media, p->streams[0], now_us);
 }
 
 const struct ortc_producer *producer_params(const struct producer *p)

@@ -60,6 +60,11 @@ void producer_close(struct producer *producer);
 void producer_set_paused(struct producer *producer, bool paused);
 bool producer_is_paused(const struct producer *producer);
 
+/* Audio: which part of it is forwarded (enum abi_gate), and how loud it is now, 0..127. */
+void producer_set_gate(struct producer *producer, uint8_t gate);
+uint8_t producer_gate(const struct producer *producer);
+uint8_t producer_loudness(const struct producer *producer, uint64_t now_us);
+
 const struct ortc_producer *producer_params(const struct producer *producer);
 
 /* The stream that new consumers get: of several layers the lowest, which every sender

@@ -174,6 +174,13 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
                          kind_of(event->producer), "source",
                          source_names[event->producer->source], "paused",
                          (int)producer_is_paused(event->producer->producer));
+    case MEETING_SPEAKER:
+        *name = "speaker:active";
+        return event->who == NULL
+                   ? json_pack("{s:n,s:n,s:n}", "user_id", "participant_id", "producer_id")
+                   : json_pack("{s:s,s:s,s:s}", "user_id", event->who->who.user_id,
+                               "participant_id", event->who->id, "producer_id",
+                               event->producer->id);
     case MEETING_CONSUMER_CLOSED:
         *name = "consumer:closed";
         return json_pack("{s:s,s:s,s:s}", "consumer_id", event->consumer->id, "producer_id",

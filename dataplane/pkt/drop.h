@@ -28,6 +28,8 @@
     X(DROP_PADDING, "padding", "padding only: it fed the bandwidth estimate")              \
     X(DROP_RTX, "rtx", "a retransmission that was not asked for")                          \
     X(DROP_PAUSED, "paused", "the producer is paused")                                     \
+    X(DROP_SILENT, "silent", "audio in which there is nothing to hear")                    \
+    X(DROP_NOT_LOUDEST, "not_loudest", "audio of one who is not among the loudest")        \
     X(DROP_NO_BUFFER, "no_buffer", "the packet pool was empty")                            \
     X(DROP_HANDOVER, "handover", "the lane of its peer does not keep up")                  \
     X(DROP_OVERRUN, "overrun", "the ring overtook a subscriber")                           \

@@ -12,6 +12,7 @@ struct kept {
     uint16_t mask;
     bool two_byte;
     uint8_t audio_level;
+    bool has_level;
 };
 
 static struct rtp_ext_iter exts_of(const struct pkt *pkt)
@@ -73,6 +74,7 @@ static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kep
     kept->len = 0;
     kept->mask = 0;
     kept->audio_level = 127;
+    kept->has_level = false;
     kept->two_byte = needs_two_byte(pkt);
     while (rtp_ext_next(&it, &id, &data, &len)) {
         uint8_t ours = peer->ext_of[id];
@@ -83,7 +85,7 @@ static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kep
             (void)twcc_on_packet(peer->twcc, seq, lane->now_us);
             peer->twcc_used = true;
         } else if (ours == EXT_AUDIO_LEVEL) {
-            (void)rtp_ext_audio_level(data, len, &kept->audio_level, &voice);
+            kept->has_level = rtp_ext_audio_level(data, len, &kept->audio_level, &voice);
         }
         if ((EXT_FORWARDED >> ours & 1) != 0) {
             keep(kept, ours, data, len);
@@ -129,6 +131,45 @@ static enum drop_reason refusal(struct pkt *pkt)
     return stream->paused ? DROP_PAUSED : N_DROP_REASONS;
 }
 
+/* Notes how loud an audio packet is, forwarded or not. */
+static void listen(struct lane *lane, struct stream *stream, const struct kept *kept)
+{
+    if (kept->has_level &&
+        speaker_on_level(&stream->speaker, kept->audio_level, lane->now_us) &&
+        stream->live_audio != NULL) {
+        __atomic_store_n(stream->live_audio, speaker_word(&stream->speaker, lane->now_us),
+                         __ATOMIC_RELAXED);
+    }
+}
+
+/* Why the gate of an audio stream keeps a packet back, or N_DROP_REASONS. One of which the
+ * subscribers get nothing for a while goes on with the next number: to them nothing is
+ * missing, and nothing is asked for again. */
+static enum drop_reason gate(struct lane *lane, struct stream *stream, uint64_t index)
+{
+    bool shut = stream->gate == SPEAKER_GATE_SHUT;
+
+    if (shut || (stream->gate == SPEAKER_GATE_VOICE &&
+                 speaker_is_silent(&stream->speaker, lane->now_us))) {
+        stream->gate_closed = true;
+        return shut ? DROP_NOT_LOUDEST : DROP_SILENT;
+    }
+    if (stream->gate_closed && index > stream->gate_last) {
+        stream->gate_closed = false;
+        if (stream->gate_last != 0) {
+            stream->withheld += index - stream->gate_last - 1;
+        }
+        stream->gate_first = index;
+    }
+    if (index < stream->gate_first || stream->gate_closed) {
+        return DROP_SILENT; /* late: its number would be one that was used */
+    }
+    if (index > stream->gate_last) {
+        stream->gate_last = index;
+    }
+    return N_DROP_REASONS;
+}
+
 /* Whether this is the first packet of a key frame. Several packets of one frame look like a
  * start (H264: parameter sets and the picture): only the first is, since a subscriber that
  * began at a later one would miss what stands in it. */
@@ -145,7 +186,7 @@ static bool starts_keyframe(const struct pkt *pkt)
 static bool store(struct lane *lane, const struct pkt *pkt, const struct kept *kept)
 {
     struct stream *stream = pkt->stream;
-    struct ring_slot meta = {.seq = pkt->index,
+    struct ring_slot meta = {.seq = pkt->index - stream->withheld,
                              .arrival_us = lane->now_us,
                              .ts = pkt->ts,
                              .ext_mask = kept->mask,
@@ -176,6 +217,10 @@ uint16_t ingest_burst(struct lane *lane, const struct burst *in, struct burst *o
             recvstat_on_packet(&stream->stat, pkt->index, pkt->ts, lane->now_us);
         }
         reason = refusal(pkt);
+        if (reason == N_DROP_REASONS && !stream->video) {
+            listen(lane, stream, &kept);
+            reason = gate(lane, stream, pkt->index);
+        }
         if (reason == N_DROP_REASONS && !store(lane, pkt, &kept)) {
             reason = DROP_TOO_LONG;
         }

@@ -8,8 +8,8 @@
 #include "lane/lane.h"
 
 /* Moves every packet of 'in' to the empty 'out' after copying it into its ring, or drops
- * it: unbound_ssrc, rtx, paused, payload_type, padding, rtp_malformed, too_long. Returns
- * how many were moved. */
+ * it: unbound_ssrc, rtx, paused, payload_type, padding, rtp_malformed, silent,
+ * not_loudest, too_long. Returns how many were moved. */
 uint16_t ingest_burst(struct lane *lane, const struct burst *in, struct burst *out);
 
 #endif

@@ -15,6 +15,7 @@
 #include "core/codec.h"
 #include "core/keyframe.h"
 #include "core/recvstat.h"
+#include "core/speaker.h"
 #include "stream/ring.h"
 #include "table/sublist.h"
 
@@ -70,6 +71,7 @@ struct stream {
     uint8_t rid[STREAM_RID];
 
     uint64_t *live_ssrc, *live_rtx_ssrc; /* in the vault: bound; NULL if nobody asks */
+    uint64_t *live_audio;                /* likewise: how loud it is */
 
     uint64_t packets, bytes;
     uint64_t keyframes;
@@ -77,6 +79,15 @@ struct stream {
     uint64_t pli_sent, pli_asked;
     struct recvstat stat;
     struct keyframe keyframe;
+
+    /* Audio that is not forwarded leaves no gap: numbers of the ring are the publisher's
+     * minus 'withheld', and what comes late from before the gate opened stays out. */
+    struct speaker speaker;
+    uint8_t gate; /* enum speaker_gate */
+    bool gate_closed;
+    uint64_t withheld;
+    uint64_t gate_first; /* the publisher's number at which it opened last */
+    uint64_t gate_last;  /* the highest that went through; 0 none yet */
 
     struct stream_clock clock;
 

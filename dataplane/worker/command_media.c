@@ -9,6 +9,10 @@ _Static_assert((int)ABI_EXT_MID == (int)EXT_MID &&
 _Static_assert((int)ABI_CODEC_AV1 == (int)CODEC_AV1 && (int)N_ABI_CODECS == (int)N_CODECS,
                "one numbering of codecs");
 
+_Static_assert((int)ABI_GATE_VOICE == (int)SPEAKER_GATE_VOICE &&
+                   (int)ABI_GATE_SHUT == (int)SPEAKER_GATE_SHUT,
+               "one numbering of gates");
+
 static const struct keyframe_conf KEYFRAME = {.interval_us = 1000000, .max_tries = 5};
 static const struct twcc_conf TWCC = {.interval_us = 100000, .max_packets = 256};
 
@@ -52,7 +56,7 @@ static bool stream_conf_ok(const struct vault_stream_conf *conf)
            (conf->ssrc == 0 || conf->ssrc != conf->rtx_ssrc) && conf->clock_hz >= 8000 &&
            conf->clock_hz <= 192000 && conf->pt < 128 && conf->rtx_pt < 128 &&
            conf->mid_len <= STREAM_MID && conf->rid_len <= STREAM_RID &&
-           (conf->ssrc != 0 || conf->mid_len != 0);
+           conf->gate < N_ABI_GATES && (conf->ssrc != 0 || conf->mid_len != 0);
 }
 
 static bool has_ssrc(const struct stream *stream, uint32_t ssrc)
@@ -144,6 +148,8 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
     memcpy(stream->rid, conf.rid, sizeof(stream->rid));
     recvstat_init(&stream->stat, conf.clock_hz);
     keyframe_init(&stream->keyframe, &KEYFRAME);
+    speaker_init(&stream->speaker);
+    stream->gate = conf.gate;
     err = ring_store_take(t->rings, stream->video, &stream->ring);
     if (err != 0) {
         (void)tables_stream_close(t, stream);
@@ -161,6 +167,7 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
     }
     stream->live_ssrc = &live->ssrc;
     stream->live_rtx_ssrc = &live->rtx_ssrc;
+    stream->live_audio = &live->audio;
     tables_stream_ready(stream);
     return 0;
 }
@@ -182,10 +189,14 @@ int command_stream_update(struct lane *lane, const struct vault *vault, uint64_t
     if (err != 0 || stream == NULL) {
         return err != 0 ? err : -ENOENT;
     }
+    if (conf.gate >= N_ABI_GATES) {
+        return -EINVAL;
+    }
     if (stream->paused && conf.paused == 0 && stream->video) {
         keyframe_on_request(&stream->keyframe, lane->now_us);
     }
     stream->paused = conf.paused != 0;
+    stream->gate = conf.gate;
     return 0;
 }
 

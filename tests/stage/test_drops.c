@@ -239,6 +239,30 @@ static void handover(struct call *call)
     inject(call, "\x80 whatever it is", 16);
 }
 
+static void say(struct call *call)
+{
+    const struct far_rtp rtp = call_audio(call, "x", 1);
+
+    far_send_rtp(&call->pub, &rtp);
+}
+
+/* Its publisher's last sound was long ago. */
+static void silent(struct call *call)
+{
+    struct stream *stream = call_stream(call, &call->audio);
+
+    stream->gate = SPEAKER_GATE_VOICE;
+    stream->speaker.started = true;
+    stream->speaker.heard_us = call->rig->lane.now_us - SPEAKER_HOLD_US;
+    say(call);
+}
+
+static void not_loudest(struct call *call)
+{
+    call_stream(call, &call->audio)->gate = SPEAKER_GATE_SHUT;
+    say(call);
+}
+
 static const struct row table[] = {
     {DROP_EMPTY, false, empty},
     {DROP_UNKNOWN_KIND, false, unknown_kind},
@@ -259,6 +283,8 @@ static const struct row table[] = {
     {DROP_PADDING, false, padding},
     {DROP_RTX, false, rtx},
     {DROP_PAUSED, false, paused},
+    {DROP_SILENT, false, silent},
+    {DROP_NOT_LOUDEST, false, not_loudest},
     {DROP_NO_BUFFER, false, no_buffer},
     {DROP_NO_BUFFER, true, no_buffer_out},
     {DROP_HANDOVER, false, handover},
@@ -327,6 +353,7 @@ static void the_call_goes_on_after_each_drop(void **state)
         struct far_got got;
 
         if (table[i].reason == DROP_PAUSED || table[i].reason == DROP_PROTECT ||
+            table[i].reason == DROP_SILENT || table[i].reason == DROP_NOT_LOUDEST ||
             table[i].reason == DROP_HANDOVER) {
             continue; /* stays so until control says otherwise */
         }

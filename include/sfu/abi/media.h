@@ -34,6 +34,31 @@ enum abi_ext {
     N_ABI_EXTS = 16 /* room; ids 12..15 are unused */
 };
 
+/* What of an audio stream is forwarded. What is not leaves no gap in the numbers. */
+enum abi_gate {
+    ABI_GATE_OPEN = 0,
+    ABI_GATE_VOICE = 1, /* not its silence: the lane sees where that begins and ends */
+    ABI_GATE_SHUT = 2,  /* nothing */
+    N_ABI_GATES = 3
+};
+
+/* A stream's loudness (0..127, smoothed) and when it was measured (CLOCK_MONOTONIC, to the
+ * millisecond) in one word. */
+static inline uint64_t abi_audio(uint8_t loudness, uint64_t now_us)
+{
+    return now_us / 1000 << 8 | loudness;
+}
+
+static inline uint8_t abi_audio_loudness(uint64_t audio)
+{
+    return audio & 0x7f;
+}
+
+static inline uint64_t abi_audio_ms(uint64_t audio)
+{
+    return audio >> 8;
+}
+
 /* SRTP protection profiles by their IANA numbers (RFC 5764, RFC 7714). */
 enum abi_srtp_profile {
     ABI_SRTP_AES128_CM_SHA1_80 = 1,

@@ -92,7 +92,7 @@ struct vault_stream_conf {
     uint8_t pt;     /* the publisher's payload type */
     uint8_t rtx_pt; /* the publisher's; 0 none */
     uint8_t mid_len, rid_len;
-    uint8_t _pad;
+    uint8_t gate; /* audio: enum abi_gate */
     uint8_t mid[VAULT_MID_MAX];
     uint8_t rid[VAULT_RID_MAX];
     uint8_t ext_id[N_ABI_EXTS]; /* by enum abi_ext: the publisher's id, 0 not used */
@@ -103,6 +103,7 @@ struct vault_stream_conf {
 struct vault_stream_live {
     uint64_t ssrc;     /* bound */
     uint64_t rtx_ssrc; /* bound */
+    uint64_t audio;    /* abi_audio(): how loud it is, by its last 100 ms; 0 not told */
 };
 
 struct vault_sub_conf {

@@ -25,6 +25,7 @@ enum {
     WORLD_PEOPLE = 3,
     WORLD_PRODUCERS = 2,
     WORLD_CONSUMERS = 2,
+    WORLD_LOUDEST = 1,
 };
 
 /* One thing that the domain told. */
@@ -91,7 +92,9 @@ static inline struct told *world_note(struct world *w, const struct meeting_even
 
     assert_true(w->n_told <= WORLD_MAX_TOLD);
     *told = (struct told){.kind = event->kind, .seq = event->seq};
-    memcpy(told->who, event->who->id, sizeof(told->who));
+    if (event->who != NULL) {
+        memcpy(told->who, event->who->id, sizeof(told->who));
+    }
     if (event->producer != NULL) {
         memcpy(told->producer, event->producer->id, sizeof(told->producer));
     }
@@ -185,6 +188,7 @@ static inline void world_start_meeting(struct world *w, const struct meeting_ops
                                       .max_participants = WORLD_PEOPLE,
                                       .max_producers = WORLD_PRODUCERS,
                                       .max_consumers = WORLD_CONSUMERS,
+                                      .loudest = WORLD_LOUDEST,
                                       .epoch = 7,
                                       .id_prefix = "n1"};
 
