@@ -48,8 +48,8 @@ static void drop_reply(struct reply *reply)
 
 static void send_ack(struct reply *reply, json_t *body)
 {
-    sio_conn_packet(reply->client->socket, SIO_ACK, &reply->id, json_pack("[o]", body), NULL,
-                    0);
+    sio_conn_packet(reply->client->socket, SIO_ACK, &reply->id, json_pack("[o]", body),
+                    NULL, 0);
 }
 
 void reply_ok(struct reply *reply, json_t *fields)

@@ -14,8 +14,8 @@
 
 #include "meeting/meeting.h"
 #include "net/net.h"
-#include "signal/sio_conn.h"
 #include "signal/signal.h"
+#include "signal/sio_conn.h"
 
 #define SIGNAL_NSP "/meeting"
 

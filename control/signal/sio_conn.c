@@ -60,8 +60,7 @@ static void send_packet(struct sio_conn *conn, const struct sio_packet *packet)
 }
 
 void sio_conn_packet(struct sio_socket *socket, enum sio_type type, const uint64_t *id,
-                     json_t *data, const struct sio_blob *attachments,
-                     size_t n_attachments)
+                     json_t *data, const struct sio_blob *attachments, size_t n_attachments)
 {
     struct sio_packet packet = {.type = type, .has_id = id != NULL, .data = data};
 
@@ -159,7 +158,8 @@ static void on_connect(struct sio_conn *conn, const struct sio_packet *packet)
 
 static void on_disconnect(struct sio_conn *conn, struct sio_socket *socket)
 {
-    conn->conf->ops->on_close(conn->conf->user, socket, true, "client namespace disconnect");
+    conn->conf->ops->on_close(conn->conf->user, socket, true,
+                              "client namespace disconnect");
     socket->conn = NULL;
     if (!has_sockets(conn)) {
         engine_expect(conn->peer, SIO_CONN_OPEN_MS);
@@ -170,9 +170,8 @@ static void on_packet(struct sio_conn *conn, struct sio_packet *packet)
 {
     struct sio_socket *socket = find_socket(conn, packet->nsp);
 
-    if (socket != NULL
-            ? packet->type == SIO_CONNECT || packet->type == SIO_CONNECT_ERROR
-            : packet->type != SIO_CONNECT) {
+    if (socket != NULL ? packet->type == SIO_CONNECT || packet->type == SIO_CONNECT_ERROR
+                       : packet->type != SIO_CONNECT) {
         log_debug("socketio_wrong_state", LOG_I64("type", (int64_t)packet->type));
         engine_close(conn->peer);
         return;

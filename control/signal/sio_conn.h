@@ -14,9 +14,9 @@
 #include "signal/engine.h"
 
 enum {
-    SIO_CONN_SID = 20,         /* characters of a socket's id */
-    SIO_CONN_SOCKETS = 4,      /* namespaces that one client may have open */
-    SIO_CONN_OPEN_MS = 45000,  /* for the first namespace, as the clients' connectTimeout */
+    SIO_CONN_SID = 20,        /* characters of a socket's id */
+    SIO_CONN_SOCKETS = 4,     /* namespaces that one client may have open */
+    SIO_CONN_OPEN_MS = 45000, /* for the first namespace, as the clients' connectTimeout */
 };
 
 struct sio_conn;

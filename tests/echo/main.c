@@ -141,9 +141,8 @@ static void on_left(void *user, struct sio_socket *socket, bool left, const char
     greeting_destroy(socket->data);
 }
 
-static const struct sio_conn_ops sio_ops = {.on_connect = on_connect,
-                                            .on_event = on_event,
-                                            .on_close = on_left};
+static const struct sio_conn_ops sio_ops = {
+    .on_connect = on_connect, .on_event = on_event, .on_close = on_left};
 
 static const struct engine_ops sio_engine_ops = {.on_open = sio_conn_on_open,
                                                  .on_message = sio_conn_on_message,
@@ -223,11 +222,12 @@ static int usage(void)
 
 static bool read_options(int argc, char **argv, struct options *out)
 {
-    static const struct option names[] = {{"port", required_argument, NULL, 'p'},
-                                          {"ping-interval-ms", required_argument, NULL, 'i'},
-                                          {"ping-timeout-ms", required_argument, NULL, 't'},
-                                          {"max-payload", required_argument, NULL, 'n'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"port", required_argument, NULL, 'p'},
+        {"ping-interval-ms", required_argument, NULL, 'i'},
+        {"ping-timeout-ms", required_argument, NULL, 't'},
+        {"max-payload", required_argument, NULL, 'n'},
+        {NULL, 0, NULL, 0}};
     int c;
 
     *out = (struct options){
