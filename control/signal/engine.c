@@ -514,8 +514,9 @@ void engine_destroy(struct engine *engine)
     if (engine == NULL) {
         return;
     }
-    while (engine->peers != NULL) {
-        peer_destroy(engine->peers);
+    for (struct engine_peer *peer = engine->peers, *next; peer != NULL; peer = next) {
+        next = peer->next; /* only this one ends in its turn */
+        peer_destroy(peer);
     }
     net_buf_unref(engine->last_buf);
     eio_msg_unref(engine->last_msg);
