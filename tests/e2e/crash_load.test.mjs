@@ -12,6 +12,7 @@ import { withNode } from './lib/node.mjs';
 const LONG = Boolean(process.env.KCS_LONG);
 const KILLS = LONG ? 20 : 2;
 const SUBSCRIBERS = 50;
+const PASSING = 6; /* clients that join while control is killed, and shake hands */
 const RESUME_US = 5_000_000;
 const MEDIA_US = 3_000_000;
 const MOST_GAP = 64; /* indexes that were stored, but the kill came before their packets */
@@ -73,14 +74,15 @@ test('control is killed: not one packet is missing', TIMEOUT, () =>
             /* in the middle of commands: somebody is joining just now */
             const joining = loadgen(
                 node,
-                ['--publishers', '1', '--subscribers', '5', '--seconds', '0.2'],
+                ['--publishers', '1', '--subscribers', `${PASSING - 1}`, '--seconds', '0.2'],
                 { meeting: 'passing', patience: 20 },
             );
             await sleep(Math.random() * 300);
             await node.crash('kcs-control');
             await allReturned(node);
             await allConnected(node);
-            assert.equal(await node.metric(HANDSHAKES), 0, 'no DTLS handshake');
+            const shaken = await node.metric(HANDSHAKES);
+            assert.ok(shaken <= PASSING, `${shaken} DTLS handshakes`);
             await joining; /* may well have failed */
         }
         const { status, result, err } = await running;
