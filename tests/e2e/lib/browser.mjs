@@ -115,6 +115,41 @@ function prepare({ ip, camera, relay }) {
                 }
             }
         },
+        /* getStats() of what is received or sent ('inbound-rtp', 'outbound-rtp'), by kind */
+        async rtp(type) {
+            const found = {};
+            for (const peer of peers.filter((entry) => entry.connectionState !== 'closed')) {
+                for (const stats of (await peer.getStats()).values()) {
+                    if (stats.type === type) {
+                        found[stats.kind] = stats;
+                    }
+                }
+            }
+            return found;
+        },
+        /* Watches the received sound: the longest time without any of it, but for what the
+         * jitter buffer makes up. */
+        watchSound() {
+            const seen = { longest: 0, now: 0, concealed: 0, total: 0 };
+            window.setInterval(async () => {
+                const { audio } = await window.kcsTest.rtp('inbound-rtp');
+                if (audio === undefined) {
+                    return;
+                }
+                const concealed = audio.concealedSamples - seen.concealed;
+                const total = audio.totalSamplesReceived - seen.total;
+                seen.concealed = audio.concealedSamples;
+                seen.total = audio.totalSamplesReceived;
+                if (total > 0 && concealed / total > 0.9) {
+                    seen.now += total / 48;
+                    seen.longest = Math.max(seen.longest, seen.now);
+                } else {
+                    seen.now = 0;
+                }
+            }, 50);
+            window.kcsTest.longestGapMs = () => Math.round(seen.longest);
+            window.kcsTest.forgetGap = () => (seen.longest = seen.now = 0);
+        },
         /* what tells one association from another */
         async identities() {
             const found = [];
