@@ -78,9 +78,9 @@ struct vault_peer_live {
     uint64_t rtcp_next_index; /* SRTCP, all our SSRCs share it */
     uint64_t twcc_next; /* transport-wide numbers below may have been sent (in blocks) */
     uint64_t lane;      /* that it belongs to */
-    uint64_t probe_next_index; /* of the probes' SSRC, stored before use */
     struct vault_rx rx[VAULT_RX_SSRCS];
     struct vault_rx rx_rtcp[VAULT_RX_SSRCS];
+    uint64_t probe_next_index; /* of the probes' SSRC, stored before use */
 };
 
 struct vault_stream_conf {
@@ -242,5 +242,6 @@ _Static_assert(sizeof(struct vault_peer_conf) == 1040, "vault_peer_conf layout")
 _Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layout");
 _Static_assert(sizeof(struct vault_sub_conf) == 760, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
+_Static_assert(offsetof(struct vault_peer_live, rx) % 32 == 0, "each changes by one store");
 
 #endif
