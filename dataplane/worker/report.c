@@ -62,6 +62,7 @@ void report_lane(const struct pipeline *p, const struct report_loop *loop,
         .handed_tx = from->handed_tx,
         .padding_packets = from->padding_packets,
         .padding_bytes = from->padding_bytes,
+        .resent = from->resent,
     };
 
     lane_buffers(lane, &counts.buffers_free, &counts.buffers_total);
@@ -92,6 +93,8 @@ static void report_streams(const struct peer *peer, struct shared *s)
             .keyframes = st->keyframes,
             .pli_sent = st->pli_sent,
             .pli_asked = st->pli_asked,
+            .nacked = st->nack.n_asked,
+            .repaired = st->repaired,
             .ssrc = st->ssrc,
             .jitter_us = ts_to_us(recvstat_jitter(&st->stat), st->clock_hz),
             .subs = st->n_subs & ~STREAM_SHUT,
@@ -110,6 +113,9 @@ static void report_subs(const struct peer *peer, struct shared *s)
             .bytes = sub->bytes,
             .skipped = sub->skipped,
             .nacks = sub->nacks,
+            .nacks_ignored = sub->nacks_ignored,
+            .rtx_packets = sub->rtx_packets,
+            .rtx_bytes = sub->rtx_bytes,
             .lost = sub->lost,
             .jitter_us = ts_to_us(sub->jitter, sub->stream->clock_hz),
             .rtt_us = sub->rtt_us,

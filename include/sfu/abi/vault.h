@@ -128,6 +128,7 @@ struct vault_sub_conf {
 
 struct vault_sub_live {
     uint64_t next_index;      /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
+    uint64_t rtx_next_index;  /* the same of its retransmissions */
     uint64_t seq_offset;      /* outgoing = source - offset, modulo 2^64 */
     uint64_t ts_offset;       /* likewise, modulo 2^32 */
     uint64_t picture_offsets; /* picture id and TL0PICIDX offsets (layers) */
@@ -243,5 +244,6 @@ _Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layou
 _Static_assert(sizeof(struct vault_sub_conf) == 760, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
 _Static_assert(offsetof(struct vault_peer_live, rx) % 32 == 0, "each changes by one store");
+_Static_assert(sizeof(struct vault_sub_live) == 40, "vault_sub_live layout");
 
 #endif
