@@ -40,6 +40,31 @@ export async function withBrowser(body) {
     }
 }
 
+const FIREFOX = process.env.KCS_FIREFOX ?? '/usr/bin/firefox-esr';
+
+/* The same with Firefox, whose fake camera is a picture of one colour that changes. */
+export async function withFirefox(body) {
+    assert.ok(existsSync(FIREFOX), `${FIREFOX} is missing: apt-get install firefox-esr`);
+    const browser = await puppeteer.launch({
+        browser: 'firefox',
+        executablePath: FIREFOX,
+        headless: true,
+        extraPrefsFirefox: {
+            'media.navigator.streams.fake': true,
+            'media.navigator.permission.disabled': true,
+            'media.autoplay.default': 0,
+            'media.peerconnection.ice.obfuscate_host_addresses': false,
+            /* it would fetch a codec that the machine may not have */
+            'media.gmp-manager.updateEnabled': false,
+        },
+    });
+    try {
+        return await body(browser);
+    } finally {
+        await browser.close();
+    }
+}
+
 /* Before the page's own scripts: remembers its peer connections, so that a test can stop
  * the sending at its source; lets the page see only the node's candidates of one IP
  * version, or instead of them a relay's port; and, on request, takes its camera away. */
