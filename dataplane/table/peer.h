@@ -83,6 +83,13 @@ struct peer {
     bool probator;        /* probes have an SSRC of their own (mediasoup-client) */
     bool has_twcc;        /* some subscription carries transport-wide numbers */
     uint64_t padding_packets, padding_bytes;
+    /* extended reports (RFC 3611): the last reference time from it, to be answered, and the
+     * last that we sent */
+    uint64_t rrtr_at_us; /* 0: nothing to answer */
+    uint32_t rrtr_ssrc, rrtr_ntp;
+    uint32_t rrtr_sent_ntp; /* middle 32 bits */
+    uint64_t rrtr_sent_us;  /* 0: none yet */
+    uint32_t rtt_us;        /* by its answer; 0 unknown */
     uint32_t twcc_reports;
     uint32_t twcc_lost;
     uint32_t open_slot; /* where it stands in the lane's list of open peers */

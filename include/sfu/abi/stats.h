@@ -55,10 +55,10 @@ struct abi_peer_stats {
     uint32_t remb_bps;      /* last REMB from this peer, 0 none */
     uint32_t twcc_reports;  /* transport-cc feedback packets parsed from this peer */
     uint32_t twcc_lost;     /* packets it reported missing */
+    uint32_t rtt_us;        /* by extended reports (RFC 3611); 0 unknown */
     uint32_t available_bps; /* what its link carries, 0 unknown */
     uint32_t wanted_bps;    /* what it could make use of */
     uint32_t queue_us;      /* how long packets wait in its link's queue */
-    uint32_t rtt_us;        /* by transport-cc, feedback interval included */
     uint32_t _pad;
     uint64_t probes, padding_packets, padding_bytes;
     uint64_t twcc_unknown; /* numbers reported that were never sent, or long ago */
