@@ -146,6 +146,15 @@ static void on_consent_lost(void *user, uint64_t peer)
     }
 }
 
+static void on_layers(void *user, uint64_t sub, uint32_t layers)
+{
+    struct session_registry *reg = user;
+
+    if (reg->conf.on_layers != NULL) {
+        reg->conf.on_layers(reg->conf.user, sub, layers);
+    }
+}
+
 static void on_attached(void *user)
 {
     struct session_registry *reg = user;
@@ -177,7 +186,8 @@ static void on_detached(void *user)
 static const struct media_ops media_ops = {.on_attached = on_attached,
                                            .on_detached = on_detached,
                                            .on_datagram = on_datagram,
-                                           .on_consent_lost = on_consent_lost};
+                                           .on_consent_lost = on_consent_lost,
+                                           .on_layers = on_layers};
 
 /* ---- metrics ---- */
 

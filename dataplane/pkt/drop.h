@@ -27,6 +27,7 @@
     X(DROP_PAYLOAD_TYPE, "payload_type", "a payload type that was not negotiated")         \
     X(DROP_PADDING, "padding", "padding only: it fed the bandwidth estimate")              \
     X(DROP_RTX, "rtx", "a retransmission that was not asked for")                          \
+    X(DROP_DESCRIPTOR, "descriptor", "a payload or dependency descriptor that is malformed") \
     X(DROP_PAUSED, "paused", "the producer is paused")                                     \
     X(DROP_NO_BUFFER, "no_buffer", "the packet pool was empty")                            \
     X(DROP_HANDOVER, "handover", "the lane of its peer does not keep up")                  \

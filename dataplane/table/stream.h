@@ -14,6 +14,7 @@
 
 #include "core/codec.h"
 #include "core/keyframe.h"
+#include "core/layer.h"
 #include "core/recvstat.h"
 #include "stream/ring.h"
 #include "table/sublist.h"
@@ -77,6 +78,13 @@ struct stream {
     uint64_t pli_sent, pli_asked;
     struct recvstat stat;
     struct keyframe keyframe;
+
+    /* Layers, for the lanes that hold it. */
+    _Atomic uint64_t keyframe_pos; /* 1 + where the last one begins in the ring; 0 none */
+    _Atomic uint64_t spatial_us[LAYER_MAX]; /* when each last came; 0 never */
+    _Atomic uint64_t layer_bytes[LAYER_MAX][LAYER_MAX]; /* payload, spatial and temporal */
+    _Atomic uint8_t top_temporal;
+    struct layer_state layers; /* the owner's */
 
     struct stream_clock clock;
 

@@ -10,6 +10,7 @@
 #include <rte_jhash.h>
 
 #include "sfu/base/handle.h"
+#include "table/tables_priv.h"
 
 struct feedback_key {
     uint32_t peer;
@@ -51,6 +52,7 @@ size_t tables_bytes(const struct tables_conf *conf)
     return aligned(conf->n_peers * sizeof(struct peer)) +
            aligned(conf->n_streams * sizeof(struct stream)) +
            aligned(conf->n_subs * sizeof(struct sub)) +
+           aligned(conf->n_subs * sizeof(struct sub_layers)) +
            aligned(conf->n_peers * sizeof(struct twcc)) +
            2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
@@ -121,6 +123,7 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     t->peers = carve(at, conf->n_peers * sizeof(struct peer));
     t->streams = carve(at, conf->n_streams * sizeof(struct stream));
     t->subs = carve(at, conf->n_subs * sizeof(struct sub));
+    t->layers = carve(at, conf->n_subs * sizeof(struct sub_layers));
     t->twccs = carve(at, conf->n_peers * sizeof(struct twcc));
     t->tx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->rx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
@@ -149,6 +152,7 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
             lane->peers = t->peers;
             lane->streams = t->streams;
             lane->subs = t->subs;
+            lane->layers = t->layers;
             lane->twccs = t->twccs;
             lane->tx_keys = t->tx_keys;
             lane->rx_keys = t->rx_keys;
@@ -378,9 +382,7 @@ static bool shut(struct stream *stream)
            none == STREAM_SHUT;
 }
 
-/* Holds a stream for a subscription of any lane. False if it is not there: control may have
- * sent the commands in the wrong order. */
-static bool hold(struct stream *stream, uint64_t handle)
+bool tables_hold(struct stream *stream, uint64_t handle)
 {
     uint32_t n = atomic_load_explicit(&stream->n_subs, memory_order_relaxed);
 
@@ -421,8 +423,7 @@ int tables_stream_close(struct tables *t, struct stream *stream)
     return 0;
 }
 
-/* Puts 'sub' into this lane's list, so that it is served from 'from' on. */
-static int enlist(struct tables *t, struct sub *sub, uint64_t from)
+int tables_enlist(struct tables *t, struct sub *sub, uint64_t from)
 {
     struct stream *stream = sub->stream;
     struct stream_readers *readers = &stream->readers[t->lane];
@@ -444,7 +445,7 @@ static int enlist(struct tables *t, struct sub *sub, uint64_t from)
     return 0;
 }
 
-static void delist(struct tables *t, struct sub *sub)
+void tables_delist(struct tables *t, struct sub *sub)
 {
     struct stream_readers *readers = &sub->stream->readers[t->lane];
     struct sublist_at place = sub->at;
@@ -473,7 +474,7 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     if (*err == 0 && rte_hash_lookup(t->feedback, &key) >= 0) {
         *err = -EEXIST;
     }
-    if (*err == 0 && !hold(stream, stream_handle)) {
+    if (*err == 0 && !tables_hold(stream, stream_handle)) {
         *err = -ENOENT;
     }
     if (sub == NULL || *err != 0) {
@@ -488,7 +489,7 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
         *err = -ENOSPC;
         goto release;
     }
-    *err = enlist(t, sub, stream_ring_head(&stream->ring));
+    *err = tables_enlist(t, sub, stream_ring_head(&stream->ring));
     if (*err != 0) {
         (void)rte_hash_del_key(t->feedback, &key);
         goto release;
@@ -513,10 +514,10 @@ void tables_sub_close(struct tables *t, struct sub *sub)
     }
     *at = sub->next_of_peer;
     (void)rte_hash_del_key(t->feedback, &key);
-    delist(t, sub);
+    tables_delist(t, sub);
     t->n_open_subs--;
     sub->handle = HANDLE_NONE;
-    (void)atomic_fetch_sub(&sub->stream->n_subs, 1); /* from here on it may be gone */
+    tables_let_go(sub); /* from here on its streams may be gone */
 }
 
 /* ---- moving ---- */
@@ -530,7 +531,8 @@ void tables_peer_pause(struct tables *t, struct peer *peer)
         if (sub->cursor < readers->next_pos) {
             sub->cursor = readers->next_pos;
         }
-        delist(t, sub);
+        tables_delist(t, sub);
+        tables_layers_unlink(sub);
     }
     unlist_open(t, peer);
 }
@@ -562,9 +564,10 @@ int tables_peer_join(struct tables *t, struct peer *peer)
         void *data = (void *)(uintptr_t)sub->index;
 
         if (rte_hash_add_key_data(t->feedback, &key, data) != 0 ||
-            enlist(t, sub, sub->cursor) != 0) {
+            tables_enlist(t, sub, sub->cursor) != 0) {
             err = -ENOSPC;
         }
+        tables_layers_link(t, sub);
         t->n_open_subs++;
     }
     list_open(t, peer);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "rtcp/rtcp_out.h"
+#include "stage/layers.h"
 #include "worker/across.h"
 #include "worker/command.h"
 
@@ -134,7 +135,8 @@ static uint32_t news(struct loop *loop)
 {
     static const uint32_t kinds[] = {[LANE_NEWS_CONSENT_LOST] = ABI_EVT_CONSENT_LOST,
                                      [LANE_NEWS_STREAM_BOUND] = ABI_EVT_STREAM_BOUND,
-                                     [LANE_NEWS_BYE] = ABI_EVT_BYE};
+                                     [LANE_NEWS_BYE] = ABI_EVT_BYE,
+                                     [LANE_NEWS_LAYERS] = ABI_EVT_LAYERS};
     struct lane *lane = &loop->lane;
     uint32_t n = 0;
 
@@ -243,6 +245,7 @@ uint32_t loop_turn(struct loop *loop)
     done = pipeline_ingress(&loop->pipe);
     done += across_drain(&loop->pipe);
     wake_others(loop); /* before our own part of the fan-out */
+    done += pipeline_layers(&loop->pipe);
     done += pipeline_egress(&loop->pipe, MAX_EGRESS);
     done += pipeline_rtcp(&loop->pipe);
     /* Datagrams before commands: a command that control gave before a datagram is applied
@@ -271,8 +274,10 @@ static void sleep_until_work(struct loop *loop)
 {
     uint64_t now_us = loop->lane.now_us;
     uint64_t due_us = rtcp_out_deadline(&loop->lane);
+    uint64_t layers_us = layers_deadline(&loop->lane);
     uint64_t most_us = MAX_SLEEP_US;
 
+    due_us = layers_us < due_us ? layers_us : due_us;
     if (due_us <= now_us) {
         return;
     }
