@@ -157,6 +157,12 @@ static uint16_t watched(const struct switcher *sw)
                : LAYER_BIT(sw->at_spatial, sw->at_temporal);
 }
 
+/* Everything may begin here, whatever was before. */
+static bool is_key(const struct layer_info *layer)
+{
+    return layer->sync == LAYER_ALL && layer->chain == LAYER_NO_CHAIN;
+}
+
 /* The entry points of a frame that can be used. */
 static uint16_t entries(const struct switcher *sw, const struct layer_info *layer)
 {
@@ -179,13 +185,13 @@ static uint16_t entries(const struct switcher *sw, const struct layer_info *laye
 static bool decide(struct switcher *sw, const struct switcher_in *in, bool new_picture)
 {
     bool begins = (in->layer.flags & LAYER_BEGIN) != 0 &&
-                  (in->seq == sw->last_seq + 1 || in->layer.sync == LAYER_ALL);
+                  (in->seq == sw->last_seq + 1 || is_key(&in->layer));
     uint16_t entry = begins ? entries(sw, &in->layer) : 0;
     uint16_t broken = sw->broken & (uint16_t)~entry;
     uint16_t before = newest(sw)->target;
 
     if (new_picture && begins) {
-        bool key = entry == LAYER_ALL;
+        bool key = is_key(&in->layer);
 
         choose(sw, broken, key, key || (in->layer.present & watched(sw)) != 0);
     }
@@ -204,7 +210,7 @@ static bool decide(struct switcher *sw, const struct switcher_in *in, bool new_p
         return false;
     }
     sw->broken = broken;
-    if (entry == LAYER_ALL) {
+    if (is_key(&in->layer)) {
         sw->entry_seq = in->seq;
     }
     return true;
