@@ -215,9 +215,10 @@ int control_conf_secret(struct control_conf *conf, char *err, size_t cap)
     }
     ret = conf_slurp(path, &text, &len);
     if (text == NULL) {
-        snprintf(err, cap,
-                 "auth.hs256_secret_file %s: %s; make it with 'openssl rand -hex 32 > %s'",
-                 path, strerror(-ret), path);
+        snprintf(err, cap, "auth.hs256_secret_file %s: %s; %s%s%s", path, strerror(-ret),
+                 ret == -ENOENT ? "make it with 'openssl rand -hex 32 > "
+                                : "the user of kcs-control must be able to read it: 'ls -l ",
+                 path, "'");
         return ret;
     }
     size_t line = 0;

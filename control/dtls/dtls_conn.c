@@ -40,7 +40,30 @@ static void conn_send(void *arg, const void *data, size_t len)
     mail->kind = DTLS_MAIL_SEND;
     mail->len = (uint32_t)len;
     mail->data = memcpy(mail + 1, data, len);
-    dtls_mailbox_put(conn->shared->box, mail);
+    if (conn->flight_end == NULL) {
+        dtls_mailbox_put(conn->shared->box, mail);
+        return;
+    }
+    mail->next = NULL;
+    *conn->flight_end = mail;
+    conn->flight_end = &mail->next;
+}
+
+static void conn_hold_flight(struct dtls_conn *conn)
+{
+    conn->flight = NULL;
+    conn->flight_end = &conn->flight;
+}
+
+static void conn_send_flight(struct dtls_conn *conn)
+{
+    while (conn->flight != NULL) {
+        struct dtls_mail *mail = conn->flight;
+
+        conn->flight = mail->next;
+        dtls_mailbox_put(conn->shared->box, mail);
+    }
+    conn->flight_end = NULL;
 }
 
 static unsigned conn_timer(SSL *ssl, unsigned timeout_us)
@@ -181,11 +204,16 @@ static void conn_shake(struct dtls_conn *conn, uint64_t now_us)
         int r;
 
         ERR_clear_error();
+        conn_hold_flight(conn);
         r = SSL_do_handshake(conn->ssl);
         if (r == 1) {
+            /* The keys are told before the flight that lets the peer use them: its first
+             * packets find them in place. */
             conn_finish(conn, now_us);
+            conn_send_flight(conn);
             return;
         }
+        conn_send_flight(conn);
         if (SSL_get_error(conn->ssl, r) == SSL_ERROR_WANT_READ) {
             conn_arm(conn, now_us);
             return;

@@ -53,6 +53,7 @@ struct dtls_conn {
     struct dtls_bio bio;
     enum dtls_phase phase;
     bool cert_seen, cert_ok;
+    struct dtls_mail *flight, **flight_end; /* held while flight_end is not NULL */
     unsigned restarts;
     uint64_t give_up_us;  /* when the handshake has failed */
     uint64_t deadline_us; /* when dtls_conn_on_time() wants to be called */

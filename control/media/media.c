@@ -423,8 +423,8 @@ int media_ping(struct media *media, uint32_t lane, media_done *done, void *arg)
     return 0;
 }
 
-int media_send(struct media *media, const struct path *path, enum abi_datagram_kind kind,
-               const void *data, size_t len)
+int media_send(struct media *media, uint64_t peer, const struct path *path,
+               enum abi_datagram_kind kind, const void *data, size_t len)
 {
     struct abi_datagram *slot;
     struct media_rings *rings;
@@ -437,8 +437,10 @@ int media_send(struct media *media, const struct path *path, enum abi_datagram_k
         return -EMSGSIZE;
     }
     /* The lane that serves the device's first queue hands over nothing. But an answer goes
-     * behind the command that it depends on: the client's next packet finds its path. */
+     * behind the command that it depends on: the client's next packet finds its path; and
+     * to the last flight of a handshake there are its keys. */
     lane = media->answer != MEDIA_NO_LANE ? media->answer
+           : peer != HANDLE_NONE          ? media_lanes_of(media, MEDIA_PEER, peer)
                                           : path->device % media->map.info.n_lanes;
     rings = &media->map.rings[lane];
     slot = ring_reserve(&rings->punt_out);

@@ -182,10 +182,11 @@ int media_close(struct media *media, enum media_kind kind, uint64_t handle,
 /* Answered when lane 'lane' has done all that was commanded before. */
 int media_ping(struct media *media, uint32_t lane, media_done *done, void *arg);
 
-/* Sends a datagram on 'path' (both borrowed). -EAGAIN if the ring is full: it is lost, as
- * datagrams may be. -EMSGSIZE if it is too long. */
-int media_send(struct media *media, const struct path *path, enum abi_datagram_kind kind,
-               const void *data, size_t len);
+/* Sends a datagram on 'path' (both borrowed); that of a peer (else HANDLE_NONE) behind what
+ * the peer was commanded before. -EAGAIN if the ring is full: it is lost, as datagrams may
+ * be. -EMSGSIZE if it is too long. */
+int media_send(struct media *media, uint64_t peer, const struct path *path,
+               enum abi_datagram_kind kind, const void *data, size_t len);
 
 /* Counters. -EAGAIN if the lane could not be caught at rest; -EINVAL for no such lane;
  * -ENOENT while the dataplane has no counters for the handle. */

@@ -337,10 +337,12 @@ int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *c
             continue;
         }
         out->codecs[n].map = i;
-        out->codecs[n].pt = map->router_pt;
+        out->codecs[n].pt =
+            caps->pt[map->entry] != 0 ? caps->pt[map->entry] : map->router_pt;
         out->codecs[n].rtx_pt = ORTC_NO_PT;
         if ((caps->rtx >> map->entry & 1) != 0) {
-            out->codecs[n].rtx_pt = map->router_rtx_pt;
+            out->codecs[n].rtx_pt = caps->rtx_pt[map->entry] != 0 ? caps->rtx_pt[map->entry]
+                                                                  : map->router_rtx_pt;
             out->rtx_ssrc = conf->rtx_ssrc;
         }
         out->codecs[n].feedback =
@@ -364,6 +366,7 @@ void ortc_consumer_params(const struct ortc_producer *producer,
         struct rtp_codec *codec = &out->codecs[out->n_codecs++];
 
         *codec = ortc_entries[map->entry].rtp;
+        codec->pt = consumer->codecs[i].pt;
         codec->n_fmtp = map->n_fmtp; /* what the stream is, not what the router takes */
         memcpy(codec->fmtp, map->fmtp, sizeof(codec->fmtp));
         ortc_feedback_to_codec(consumer->codecs[i].feedback, codec);

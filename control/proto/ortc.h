@@ -90,6 +90,8 @@ struct ortc_caps {
     uint8_t feedback[ORTC_N_ENTRIES]; /* enum ortc_feedback */
     uint16_t audio_exts;              /* bit by enum ortc_ext */
     uint16_t video_exts;
+    uint8_t pt[ORTC_N_ENTRIES];     /* its own payload types; 0: it takes the router's */
+    uint8_t rtx_pt[ORTC_N_ENTRIES]; /* the same */
 };
 
 /* Reads an rtpCapabilities object (mediasoup-client's device.rtpCapabilities, or its
@@ -120,8 +122,8 @@ struct ortc_consumer {
     uint8_t n_codecs;
     struct {
         uint8_t map;    /* index in the producer's codecs */
-        uint8_t pt;     /* the router's */
-        uint8_t rtx_pt; /* or ORTC_NO_PT */
+        uint8_t pt;     /* as it is sent: the router's, or the receiver's own */
+        uint8_t rtx_pt; /* the same, or ORTC_NO_PT */
         uint8_t feedback;
     } codecs[ORTC_MAX_CODECS];
     uint8_t ext_on[ORTC_N_EXTS]; /* by enum ortc_ext: 1 if negotiated */

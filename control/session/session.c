@@ -204,7 +204,7 @@ void session_on_dtls_send(void *user, const void *data, size_t len)
         path = &s->ice.paths[0].path; /* DTLS starts with a path at the earliest */
     }
     /* What the ring does not take is lost as on the network: DTLS sends it again. */
-    (void)media_send(s->reg->conf.media, path, ABI_DATAGRAM_DTLS, data, len);
+    (void)media_send(s->reg->conf.media, s->peer, path, ABI_DATAGRAM_DTLS, data, len);
 }
 
 void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys)
@@ -327,8 +327,8 @@ enum session_stun_result session_on_stun(struct session *s,
         err = sync_paths(s);
     }
     if (res.response_len > 0) {
-        (void)media_send(s->reg->conf.media, &datagram->path, ABI_DATAGRAM_STUN, answer,
-                         res.response_len);
+        (void)media_send(s->reg->conf.media, HANDLE_NONE, &datagram->path,
+                         ABI_DATAGRAM_STUN, answer, res.response_len);
     }
     if (res.verdict == ICE_ACCEPTED) {
         if (err != 0 || start_dtls(s) != 0) {

@@ -5,7 +5,10 @@
  * Order: replay_guess(), replay_check(), authenticate, and only then replay_commit(). A
  * packet that was not authenticated must not change the state.
  *
- * Pure, header-only. The struct lives in memory shared by processes: fixed layout.
+ * The struct lives in memory that survives its writer, so every change is one store: whoever
+ * is killed leaves the state from before or from after it.
+ *
+ * Pure, header-only. Shared by processes: fixed layout, little-endian.
  * RFC 3711, 3.3.1, 3.3.2 and Appendix A. */
 #ifndef CRYPT_REPLAY_H
 #define CRYPT_REPLAY_H
@@ -17,6 +20,7 @@
 enum { REPLAY_WINDOW = 128 };
 
 struct replay {
+    _Alignas(32)
     uint64_t highest;   /* the greatest authenticated index */
     uint64_t window[2]; /* bit k of 128: highest - k was seen; word 0 has bits 0 to 63 */
     uint32_t ssrc;      /* the owner's; not read here */
@@ -24,6 +28,22 @@ struct replay {
 };
 _Static_assert(sizeof(struct replay) == 32, "shared layout");
 _Static_assert(offsetof(struct replay, started) == 28, "shared layout");
+
+/* With AVX (x86-64-v3) one instruction. A window under another 'highest' than its own would
+ * let packets in that were seen. */
+static inline void replay_store(struct replay *replay, struct replay next)
+{
+    typedef uint64_t words __attribute__((vector_size(32), may_alias));
+
+    *(volatile words *)replay = (words){next.highest, next.window[0], next.window[1],
+                                        (uint64_t)next.started << 32 | next.ssrc};
+}
+
+/* Forgets what was there; now of 'ssrc', of which nothing was seen. */
+static inline void replay_begin(struct replay *replay, uint32_t ssrc)
+{
+    replay_store(replay, (struct replay){.ssrc = ssrc});
+}
 
 /* The index (ROC << 16 | SEQ) that is nearest to the highest one. Any first packet has ROC
  * 0, and no guess goes below it. The ROC wraps at 2^32; replay_check() then refuses the
@@ -64,36 +84,38 @@ static inline int replay_check(const struct replay *replay, uint64_t index)
 /* Notes an authenticated packet, for which replay_check() gave 0. */
 static inline void replay_commit(struct replay *replay, uint64_t index)
 {
+    struct replay next = *replay;
     uint64_t ahead;
 
-    if (replay->started == 0) {
-        replay->started = 1;
-        replay->highest = index;
-        replay->window[0] = 1;
-        replay->window[1] = 0;
-        return;
-    }
-    if (index <= replay->highest) {
-        const uint64_t age = replay->highest - index;
+    if (next.started == 0) {
+        next.started = 1;
+        next.highest = index;
+        next.window[0] = 1;
+        next.window[1] = 0;
+    } else if (index <= next.highest) {
+        const uint64_t age = next.highest - index;
 
-        if (age < REPLAY_WINDOW) {
-            replay->window[age / 64] |= UINT64_C(1) << age % 64;
+        if (age < 64) {
+            next.window[0] |= UINT64_C(1) << age;
+        } else if (age < REPLAY_WINDOW) {
+            next.window[1] |= UINT64_C(1) << (age - 64);
         }
-        return;
-    }
-    ahead = index - replay->highest;
-    if (ahead >= 128) {
-        replay->window[1] = 0;
-        replay->window[0] = 0;
-    } else if (ahead >= 64) {
-        replay->window[1] = replay->window[0] << (ahead - 64);
-        replay->window[0] = 0;
     } else {
-        replay->window[1] = replay->window[1] << ahead | replay->window[0] >> (64 - ahead);
-        replay->window[0] <<= ahead;
+        ahead = index - next.highest;
+        if (ahead >= 128) {
+            next.window[1] = 0;
+            next.window[0] = 0;
+        } else if (ahead >= 64) {
+            next.window[1] = next.window[0] << (ahead - 64);
+            next.window[0] = 0;
+        } else {
+            next.window[1] = next.window[1] << ahead | next.window[0] >> (64 - ahead);
+            next.window[0] <<= ahead;
+        }
+        next.window[0] |= 1;
+        next.highest = index;
     }
-    replay->window[0] |= 1;
-    replay->highest = index;
+    replay_store(replay, next);
 }
 
 #endif

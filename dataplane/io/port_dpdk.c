@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
@@ -177,6 +179,15 @@ static int pci_check(const struct port_env *env, const char *address)
                      address, driver, address);
 }
 
+static bool may_make_interfaces(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+    return syscall(SYS_capget, &head, data) == 0 &&
+           (data[0].effective & (1u << CAP_NET_ADMIN)) != 0;
+}
+
 static int driver_probe(struct port_dpdk *dpdk, const struct port_env *env,
                         const char *spec)
 {
@@ -210,6 +221,11 @@ static int driver_probe(struct port_dpdk *dpdk, const struct port_env *env,
     code = code == 0 ? rte_eth_dev_get_port_by_name(dpdk->name, &dpdk->port_id) : code;
     if (code == 0) {
         return 0;
+    }
+    if (strncmp(dpdk->name, "net_tap", 7) == 0 && !may_make_interfaces()) {
+        return port_fail(env, -EPERM,
+                         "%s: no right to make a tap: run as root, or with CAP_NET_ADMIN",
+                         spec);
     }
     return port_fail(env, code, "%s: DPDK does not open it: %s", spec,
                      eal_log_first()[0] != '\0' ? eal_log_first() : strerror(-code));

@@ -26,8 +26,10 @@ static bool forget_sender(struct peer *peer)
     for (uint32_t i = 0; i < peer->n_rtcp_ssrcs; i++) {
         if (stream_of(peer, peer->rx_rtcp[i].ssrc) == NULL) {
             peer->n_rtcp_ssrcs--;
-            memmove(&peer->rx_rtcp[i], &peer->rx_rtcp[i + 1],
-                    (peer->n_rtcp_ssrcs - i) * sizeof(peer->rx_rtcp[0]));
+            /* one by one, each whole: who is killed leaves one twice at worst */
+            for (; i < peer->n_rtcp_ssrcs; i++) {
+                replay_store(&peer->rx_rtcp[i], peer->rx_rtcp[i + 1]);
+            }
             return true;
         }
     }
@@ -45,7 +47,7 @@ static struct replay *replay_of(struct peer *peer, uint32_t ssrc)
     if (peer->n_rtcp_ssrcs == PEER_SSRCS && !forget_sender(peer)) {
         return NULL;
     }
-    peer->rx_rtcp[peer->n_rtcp_ssrcs] = (struct replay){.ssrc = ssrc};
+    replay_begin(&peer->rx_rtcp[peer->n_rtcp_ssrcs], ssrc);
     return &peer->rx_rtcp[peer->n_rtcp_ssrcs++];
 }
 

@@ -35,7 +35,7 @@ static uint32_t add_slot(struct peer *peer, uint32_t ssrc)
     }
     peer->ssrcs[slot] = ssrc;
     peer->ssrc_of[slot] = (struct peer_ssrc){.stream = NULL};
-    peer->rx[slot] = (struct replay){.ssrc = ssrc};
+    replay_begin(&peer->rx[slot], ssrc);
     return slot;
 }
 

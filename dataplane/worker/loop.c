@@ -14,7 +14,8 @@ _Static_assert((int)PKT_MAX_DATAGRAM <= (int)sizeof(((struct abi_datagram *)0)->
 
 enum {
     MAX_COMMANDS = 64,  /* applied in one turn: media never waits for more */
-    MAX_DATAGRAMS = 32, /* sent for control in one turn */
+    MAX_DATAGRAMS = 32, /* sent for control in one burst */
+    MAX_DATAGRAM_BURSTS = 8,
     MAX_EGRESS = 32, /* bursts of fan-out in one turn, before the devices are read again */
     SPIN_US = 50,    /* without work, before the lane sleeps */
     MAX_SLEEP_US = 100000
@@ -155,9 +156,9 @@ static uint32_t news(struct loop *loop)
     return n;
 }
 
-/* Sends what control wrote (STUN answers, DTLS flights). Those that cannot be sent count
- * too: what control does to its ring must not hold up the lane. */
-static uint32_t datagrams(struct loop *loop)
+/* Those that cannot be sent count too: what control does to its ring must not hold up the
+ * lane. */
+static uint32_t datagrams_burst(struct loop *loop)
 {
     struct burst out = {.n = 0};
     struct path paths[MAX_DATAGRAMS];
@@ -188,6 +189,19 @@ static uint32_t datagrams(struct loop *loop)
     loop->counts.datagrams_out += out.n;
     pipeline_transmit(&loop->pipe, &out);
     return n;
+}
+
+/* Sends what control wrote (STUN answers, DTLS flights). */
+static uint32_t datagrams(struct loop *loop)
+{
+    uint32_t done = 0;
+    uint32_t n = MAX_DATAGRAMS;
+
+    for (uint32_t i = 0; i < MAX_DATAGRAM_BURSTS && n == MAX_DATAGRAMS; i++) {
+        n = datagrams_burst(loop);
+        done += n;
+    }
+    return done;
 }
 
 static void reports(struct loop *loop)
@@ -245,12 +259,14 @@ uint32_t loop_turn(struct loop *loop)
     done = pipeline_ingress(&loop->pipe);
     done += across_drain(&loop->pipe);
     wake_others(loop); /* before our own part of the fan-out */
+    /* Datagrams before commands: a command that control gave before a datagram is applied
+     * before the answer to that datagram can come in. And before the fan-out: media of a
+     * peer whose keys were commanded in the last turn does not overtake the last flight of
+     * its handshake, as the peer could not read it yet. */
+    done += datagrams(loop);
     done += pipeline_layers(&loop->pipe);
     done += pipeline_egress(&loop->pipe, MAX_EGRESS);
     done += pipeline_rtcp(&loop->pipe);
-    /* Datagrams before commands: a command that control gave before a datagram is applied
-     * before the answer to that datagram can come in. */
-    done += datagrams(loop);
     told = commands(loop) + news(loop);
     if (told > 0) {
         ring_control(loop);

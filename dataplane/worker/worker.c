@@ -36,6 +36,7 @@ struct worker {
     int listen_fd;
     int control_fd;   /* -1: no control is attached */
     bool had_control; /* since we started: the vault may be in use */
+    int refusal;      /* why the last control was refused; 0 since one was taken */
     char socket[108];
 };
 
@@ -279,9 +280,14 @@ static void accept_control(struct worker *w)
     int fd = attach_accept(w->listen_fd, w->control_fd >= 0, &vault_fd);
 
     if (fd < 0) {
-        (void)fprintf(stderr, "refused a control: %s\n", strerror(-fd));
+        if (w->refusal != fd) { /* it asks again and again: said once */
+            (void)fprintf(stderr, "refused a control: %s\n",
+                          fd == -EBUSY ? "another is attached" : strerror(-fd));
+        }
+        w->refusal = fd;
         return;
     }
+    w->refusal = 0;
     set_lanes(w, LOOP_HOLD);
     if (vault_fd >= 0 && w->had_control) {
         (void)close(vault_fd); /* ours is in use; control compares and sees it */

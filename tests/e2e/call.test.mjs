@@ -245,6 +245,8 @@ test('a bad invitation is refused in words', TIMEOUT, () =>
             await ada.until('the call has failed', () => window.kcs.state === 'failed');
             const said = await ada.page.$eval('.card', (card) => card.textContent);
             assert.match(said, /invitation/i);
+            assert.match(said, /could not join/i); /* and not that a call ended */
+            await ada.screenshot('call-bad-token.png');
         }),
     ),
 );

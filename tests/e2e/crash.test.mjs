@@ -9,7 +9,7 @@ import { assertIndexesUnique, capture, noCapture } from './lib/capture.mjs';
 import { assertBalanced, settledCounters } from './lib/counters.mjs';
 import { withNode } from './lib/node.mjs';
 
-const LONG = process.env.KCS_LONG !== undefined;
+const LONG = Boolean(process.env.KCS_LONG); /* the gate sets it to nothing */
 const CONTROL_KILLS = LONG ? 20 : 3;
 const DATAPLANE_KILLS = LONG ? 20 : 2;
 const RESUME_MS = 5_000;

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BUILD, freeTcp, withNode } from './lib/node.mjs';
 
 const END_MS = 15_000;
@@ -124,6 +125,40 @@ test('without a secret control says how to make one', async () => {
     assertSays(end, /openssl rand/);
 });
 
+/* With doors of its own it starts, waits for its turn and says who is in its way. */
+async function secondControl(node) {
+    const [http, metrics] = [await freeTcp(), await freeTcp()];
+    const dir = mkdtempSync(join(tmpdir(), 'kcs-start-'));
+    const file = join(dir, 'conf.yaml');
+    let words = '';
+
+    writeFileSync(
+        file,
+        `dataplane:\n  socket: ${node.dataplaneSocket}\nhttp:\n  - address: 127.0.0.1\n` +
+            `    port: ${http}\nadmin:\n  socket: ${dir}/admin\n` +
+            `  metrics_port: ${metrics}\nauth:\n  hs256_secret: ${'s'.repeat(40)}\n`,
+    );
+    const child = spawn(join(BUILD, 'kcs-control'), ['--config', file]);
+    child.stderr.on('data', (data) => (words += data));
+    const end = new Promise((done) => child.once('close', done));
+    try {
+        await node.until('the second control says that it is refused', () =>
+            words.includes('another kcs-control is attached'),
+        );
+        await sleep(2_000); /* it asks several times a second */
+        const ready = await fetch(`http://127.0.0.1:${http}/api/health/ready`);
+        assert.equal(ready.status, 503);
+        assert.match((await ready.json()).message, /another kcs-control is attached/);
+    } finally {
+        child.kill('SIGTERM');
+        assert.equal(await end, 0, words);
+        rmSync(dir, { recursive: true, force: true });
+    }
+    assert.equal(words.match(/another kcs-control/g).length, 1, `said once: ${words}`);
+    const refusals = readFileSync(node.dataplane.log, 'utf8').match(/refused a control/g);
+    assert.equal(refusals.length, 1, 'the dataplane says it once');
+}
+
 test('a second dataplane and a second control are refused, the first go on', () =>
     withNode({ name: 'second', devices: ['udp:127.0.0.1'] }, async (node) => {
         const second = await ending(
@@ -134,14 +169,7 @@ test('a second dataplane and a second control are refused, the first go on', () 
         assert.equal(second.status, 1, second.words);
         assertSays(second, /another kcs-dataplane/);
 
-        const control = await ending(
-            'kcs-control',
-            `dataplane:\n  socket: ${node.dataplaneSocket}\nhttp:\n  - address: 127.0.0.1\n` +
-                `    port: ${node.httpPort}\nadmin:\n  socket: ${node.adminSocket}\n` +
-                `auth:\n  hs256_secret: ${'s'.repeat(40)}\n`,
-        );
-        assert.equal(control.status, 1, control.words);
-
+        await secondControl(node);
         const ready = await fetch(`${node.origin}/api/health/ready`);
         assert.equal(ready.status, 200, await ready.text());
     }));

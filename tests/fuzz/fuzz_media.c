@@ -124,7 +124,7 @@ static void use_some(struct world *w)
         asked(w, media_ping(w->media, how % 3, on_done, w));
         break;
     default:
-        (void)media_send(w->media, paths, ABI_DATAGRAM_STUN, key, sizeof(key));
+        (void)media_send(w->media, 0, paths, ABI_DATAGRAM_STUN, key, sizeof(key));
         break;
     }
 }

@@ -373,6 +373,30 @@ def listener():
         b"\4\4" + struct.pack(">H", 0) + block(b"\7") + b"\5\7\x08")
 
 
+def lanes():
+    def op(kind, lane=0, peer=0):  # as fuzz_lanes has them
+        return bytes([kind + 16 * lane + 48 * peer])
+    def turn(*order):
+        return b"".join(op(0, lane) for lane in order)
+    speak, all_ = op(5), op(4)
+    put("lanes", "stream", (speak * 3 + all_) * 5)
+    put("lanes", "subscriber-moves", speak * 4 + turn(0) + op(8, 2, 1) + turn(0, 0, 1, 2) +
+        speak * 4 + turn(0, 2, 1, 2) + op(8, 1, 1) + speak + turn(0, 0, 0, 2, 1))
+    put("lanes", "publisher-moves", speak * 4 + op(8, 1, 0) + turn(0, 1, 2) + speak * 4 +
+        turn(2, 0, 1) + op(8, 2, 0) + speak * 4 + turn(1, 0, 2, 1, 0) + all_)
+    put("lanes", "all-move", b"".join(
+        speak + op(8, (i + p) % 3, p) + turn(i % 3, p % 3)
+        for i in range(3) for p in range(3)))
+    put("lanes", "come-and-go", op(11, 2, 3) + speak * 3 + turn(0, 1) + op(11, 0, 4) +
+        op(11, 0, 1) + speak * 3 + turn(2, 0) + op(11, 1, 1) + op(11, 0, 3) + speak)
+    put("lanes", "deaths", speak * 3 + turn(0) + op(8, 2, 1) + turn(0) + op(13, 1) + all_ +
+        speak * 3 + op(8, 1, 0) + turn(0, 1) + op(13, 0) + speak + all_)
+    put("lanes", "full-device", op(14, 1, 2) + speak * 6 + all_ + op(14, 1, 0) + speak + all_)
+    put("lanes", "hostile", speak + op(15) + b"\x07\x00\x01" + turn(0, 1) + op(15) +
+        b"\x1c\x10\x02" + op(15) + b"\x08\x50\x00" + speak + all_ + op(15) +
+        b"\x10\xff" + bytes(8) + b"\x03" + op(13, 0) + speak + all_)
+
+
 def restored():
     def resume(user, token):
         connect = '40/meeting,{"token":"$j%d"}' % user
@@ -402,7 +426,8 @@ def restored():
 
 
 def main():
-    for make in (restored, wire, frames, protocols, ice, dataplane, signaling, listener):
+    for make in (restored, wire, frames, protocols, ice, dataplane, signaling, listener,
+                 lanes):
         make()
     return 0
 

@@ -49,6 +49,21 @@ static struct tally run(const struct vnet_conf *conf, uint64_t seed)
     return t;
 }
 
+/* The walk stays within its range, uses most of it, and does not jump: so it keeps the order
+ * of packets a millisecond apart but for its steps. */
+static void delay_wanders_slowly(void **state)
+{
+    const struct vnet_conf conf = {.delay_us = 20000, .wander_us = 60000};
+    struct tally t = run(&conf, 3);
+    (void)state;
+
+    assert_int_equal(t.n_lost, 0);
+    assert_int_equal(t.n_late, 0);
+    assert_in_range(t.least_us, 20000, 24000);
+    assert_in_range(t.most_us, 65000, 80000);
+    assert_true(t.sum == run(&conf, 3).sum);
+}
+
 static void same_seed_same_deliveries(void **state)
 {
     (void)state;
@@ -112,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_seed_same_deliveries),
+        cmocka_unit_test(delay_wanders_slowly),
         cmocka_unit_test(wire_is_perfect),
         cmocka_unit_test(chances_are_met),
         cmocka_unit_test(jitter_keeps_the_order),

@@ -71,6 +71,28 @@ static bool squeeze(struct vnet *net, uint64_t *now_us, uint32_t len)
     return true;
 }
 
+/* The slow part of the delay: at most a tenth of its range up or down each 10 ms. */
+static uint32_t walk(struct vnet *net, uint64_t now_us)
+{
+    uint32_t range = net->conf.wander_us;
+
+    if (range == 0) {
+        return 0;
+    }
+    for (int i = 0; net->walked_us + 10000 <= now_us; i++) {
+        uint32_t step = vnet_dice(&net->random, range / 10 + 1);
+        bool up = vnet_dice(&net->random, 2) == 1;
+
+        if (up) {
+            net->walk_us = net->walk_us + step < range ? net->walk_us + step : range;
+        } else {
+            net->walk_us = net->walk_us > step ? net->walk_us - step : 0;
+        }
+        net->walked_us = i < 100 ? net->walked_us + 10000 : now_us;
+    }
+    return net->walk_us;
+}
+
 bool vnet_send(struct vnet *net, uint64_t now_us, uint64_t id, uint32_t len)
 {
     const struct vnet_conf *conf = &net->conf;
@@ -80,6 +102,7 @@ bool vnet_send(struct vnet *net, uint64_t now_us, uint64_t id, uint32_t len)
         return false;
     }
     at_us += conf->delay_us + vnet_dice(&net->random, conf->jitter_us + 1);
+    at_us += walk(net, now_us);
     if (happens(net, conf->reorder)) {
         at_us += conf->reorder_us;
     } else {

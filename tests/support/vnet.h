@@ -1,5 +1,6 @@
 /* A one-way network path in virtual time: loss, bursts of loss, a bottleneck with a queue,
- * delay, jitter, reordering, duplication. The same seed gives the same deliveries.
+ * delay, jitter, reordering, duplication. The same seed gives the same deliveries. The
+ * relay (relay.c) is the same model in real time.
  *
  * Pure: no clock, no thread. What is sent must be sent in the order of time. */
 #ifndef SUPPORT_VNET_H
@@ -15,6 +16,7 @@ enum { VNET_MAX_FLIGHT = 4096, VNET_ALWAYS = 1000000 };
 struct vnet_conf {
     uint32_t delay_us;
     uint32_t jitter_us;   /* 0..this is added; the order is kept */
+    uint32_t wander_us;   /* 0..this is added, as a slow walk: what queues elsewhere do */
     uint32_t loss;        /* each for itself */
     uint32_t burst_begin; /* to fall into a state in which everything is lost */
     uint32_t burst_end;   /* to leave it; not 0 if the above is not */
@@ -36,6 +38,8 @@ struct vnet {
     uint64_t random;
     uint64_t free_at_us; /* the bottleneck */
     uint64_t last_us;    /* latest arrival of those that keep the order */
+    uint64_t walked_us;  /* when the walk took its last step */
+    uint32_t walk_us;    /* where it is, of 'wander_us' */
     uint64_t n_sent;
     bool in_burst;
     size_t n;
@@ -43,6 +47,12 @@ struct vnet {
 };
 
 void vnet_init(struct vnet *net, const struct vnet_conf *conf, uint64_t seed);
+
+/* How many more packets may be sent before some arrive: each takes up to two places. */
+static inline size_t vnet_room(const struct vnet *net)
+{
+    return (VNET_MAX_FLIGHT - net->n) / 2;
+}
 
 /* Returns whether it will arrive (at least once). */
 bool vnet_send(struct vnet *net, uint64_t now_us, uint64_t id, uint32_t len);

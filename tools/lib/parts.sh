@@ -1,7 +1,7 @@
 # The parts of tools/test: part_NAME runs one and tells each result by result(). Sourced after
 # common.sh, from the top of the tree.
 
-KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev chromium nftables python3"
+KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev chromium nftables python3 $KCS_BENCH_PACKAGES"
 
 passed=0 failed=0
 
@@ -250,7 +250,7 @@ part_fuzz() {
 
 # The whole node with foreign clients; browsers and packages of tests/e2e.
 part_e2e() {
-    local log=build/e2e.log good bad status
+    local log=build/e2e.log good bad status file begun_file
 
     [ -e tests/e2e/package.json ] || return 0
     need_release || return 0
@@ -266,9 +266,15 @@ part_e2e() {
         cp tests/e2e/package-lock.json tests/e2e/node_modules/.kcs-lock
     fi
     ln -sfn "$PWD/build/web" build-asan/web # the page is bundled once
-    (cd tests/e2e && KCS_BUILD=$OLDPWD/build KCS_BUILD_ASAN=$OLDPWD/build-asan \
-        node --test --test-reporter=tap) >"$log" 2>&1
-    status=$?
+    # One file after the other: each has browsers that want the CPUs to themselves.
+    : >"$log"
+    status=0
+    for file in tests/e2e/*.test.mjs; do
+        begun_file=$SECONDS
+        (cd tests/e2e && KCS_BUILD=$OLDPWD/build KCS_BUILD_ASAN=$OLDPWD/build-asan \
+            node --test --test-reporter=tap "${file##*/}") >>"$log" 2>&1 || status=1
+        say "${file##*/} took $((SECONDS - begun_file)) s"
+    done
     good=$(awk '/^# pass / {n += $3} END {print n + 0}' "$log")
     bad=$(awk '/^# (fail|cancelled) / {n += $3} END {print n + 0}' "$log")
     grep -E '^ *(not )?ok ' "$log"

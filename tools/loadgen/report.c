@@ -157,6 +157,7 @@ static json_t *to_json(const struct run *run, const struct run_account *a)
         {"replayed", a->replayed},
         {"forged", a->forged},
         {"malformed", a->malformed},
+        {"early", a->early},
         {"unknown_ssrc", a->unknown},
         {"padding", a->padding},
         {"max_silence_us", a->max_silence_us},

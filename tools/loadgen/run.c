@@ -351,6 +351,7 @@ void run_sum(const struct run *run, struct run_account *out)
         out->replayed += faults->replayed;
         out->forged += faults->forged;
         out->malformed += faults->malformed;
+        out->early += faults->early;
         for (uint32_t j = 0; j < client->n_senders; j++) {
             const struct sender *s = &client->senders[j];
 

@@ -44,7 +44,7 @@ struct run_account {
     uint64_t streams, sampled, silent; /* silent: nothing ever came */
     uint64_t received, verified;       /* packets; verified: looked inside */
     uint64_t lost, duplicates, misordered, holes, corrupt, misrouted;
-    uint64_t replayed, forged, malformed, unknown, padding;
+    uint64_t replayed, forged, malformed, early, unknown, padding;
     uint64_t reports_to_subscribers, key_frames_received;
     uint64_t max_silence_us; /* of any stream, from one packet to the next */
 };

@@ -202,6 +202,8 @@ static void on_datagram(struct transport *t, uint8_t *data, size_t len, uint64_t
     case DEMUX_RTP:
         if (t->state == TRANSPORT_UP) {
             on_rtp(t, data, len, now_us);
+        } else {
+            t->faults.early++;
         }
         break;
     case DEMUX_RTCP:

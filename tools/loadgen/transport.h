@@ -40,6 +40,7 @@ struct transport_faults {
     uint64_t replayed;  /* an SRTP or SRTCP index seen before */
     uint64_t forged;    /* does not decrypt */
     uint64_t malformed; /* no packet of any kind that has a place here */
+    uint64_t early;     /* media before the handshake has ended: cannot be read */
     uint64_t unsent;    /* the socket did not take it */
 };
 

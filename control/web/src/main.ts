@@ -42,10 +42,11 @@ function redraw(changed: Call, view: CallView, options: Options): void {
     }
     if (view.element.isConnected) {
         const left = changed.state === 'left';
+        const ended = changed.wasIn ? 'The call ended' : 'You could not join';
         view.close();
         show(
             endScreen(
-                left ? 'You left the call' : 'The call ended',
+                left ? 'You left the call' : ended,
                 left
                     ? 'Nothing is being sent any more; camera and microphone are off.'
                     : changed.reason,

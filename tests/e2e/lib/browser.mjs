@@ -42,8 +42,8 @@ export async function withBrowser(body) {
 
 /* Before the page's own scripts: remembers its peer connections, so that a test can stop
  * the sending at its source; lets the page see only the node's candidates of one IP
- * version; and, on request, takes its camera away. */
-function prepare({ ip, camera }) {
+ * version, or instead of them a relay's port; and, on request, takes its camera away. */
+function prepare({ ip, camera, relay }) {
     const Native = window.RTCPeerConnection;
     const peers = [];
     const held = [];
@@ -57,6 +57,14 @@ function prepare({ ip, camera }) {
         setRemoteDescription(description) {
             const sdp = description.sdp
                 .split('\r\n')
+                .map((line) => {
+                    const words = line.split(' ');
+                    if (relay !== 0 && line.startsWith('a=candidate:')) {
+                        words[4] = '127.0.0.1';
+                        words[5] = String(relay);
+                    }
+                    return words.join(' ');
+                })
                 .filter((line) => {
                     const address = line.startsWith('a=candidate:')
                         ? line.split(' ')[4]
@@ -133,7 +141,8 @@ export class Person {
     }
 
     /* Opens the page of a meeting. With `form`, the name is typed as a person does.
-     * ip: 4 or 6 lets only the node's candidates of that version through. */
+     * ip: 4 or 6 lets only the node's candidates of that version through.
+     * relay: the port of a Relay (relay.mjs) that its media goes through. */
     static async open(browser, node, options) {
         const {
             name,
@@ -143,6 +152,7 @@ export class Person {
             form = false,
             ip = 0,
             camera = true,
+            relay = 0,
         } = options;
         const page = await browser.newPage();
         const person = new Person(page, name);
@@ -155,7 +165,7 @@ export class Person {
             query.set('name', name);
         }
         await page.setViewport({ width: 1120, height: 700 });
-        await page.evaluateOnNewDocument(prepare, { ip, camera });
+        await page.evaluateOnNewDocument(prepare, { ip, camera, relay });
         await page.goto(`${node.origin}/?${query}#token=${token}`);
         if (form) {
             await page.type('#join-form input[name=name]', name);

@@ -122,6 +122,13 @@ static void secret_missing_or_too_short_says_how_to_make_one(void **state)
     snprintf(conf.auth.hs256_secret_file, sizeof(conf.auth.hs256_secret_file), "none");
     assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), -ENOENT);
     assert_non_null(strstr(err, "auth.hs256_secret_file none: No such file"));
+    assert_non_null(strstr(err, "openssl rand -hex 32 > none"));
+
+    /* one that is there is not to be made anew: that would end every token */
+    snprintf(conf.auth.hs256_secret_file, sizeof(conf.auth.hs256_secret_file), "/proc");
+    assert_true(control_conf_secret(&conf, err, sizeof(err)) < 0);
+    assert_null(strstr(err, "openssl"));
+    assert_non_null(strstr(err, "ls -l /proc"));
 
     expect_error("auth:\n  hs256_secret: short\n",
                  "c.yaml:2: 'auth.hs256_secret' must be at least 32 bytes "

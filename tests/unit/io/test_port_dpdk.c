@@ -516,6 +516,19 @@ static void what_cannot_be_opened_is_refused_with_the_cure(void **state)
     live_run(refusals, true);
 }
 
+static void no_rights(void)
+{
+    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    CHECK(refused((struct io_options){.device = TAP, .ipv4 = "10.98.0.2/24"},
+                  "CAP_NET_ADMIN") == -EPERM);
+}
+
+static void without_rights_a_tap_is_refused_with_the_cure(void **state)
+{
+    (void)state;
+    live_run(no_rights, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +539,7 @@ int main(void)
         cmocka_unit_test(frames_of_a_file_are_answered_into_a_file),
         cmocka_unit_test(host_keeps_arp_ping_and_tcp_behind_a_nic_of_ours),
         cmocka_unit_test(what_cannot_be_opened_is_refused_with_the_cure),
+        cmocka_unit_test(without_rights_a_tap_is_refused_with_the_cure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

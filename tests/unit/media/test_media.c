@@ -48,7 +48,7 @@ static void without_a_dataplane_it_waits_and_refuses_commands(void **state)
     assert_null(media_info(f.media));
     assert_int_equal(media_peer_open(f.media, &conf, NULL, NULL, &handle), -ENOTCONN);
     assert_int_equal(media_close(f.media, MEDIA_PEER, 1, NULL, NULL), -ENOTCONN);
-    assert_int_equal(media_send(f.media, &path, ABI_DATAGRAM_STUN, "x", 1), -ENOTCONN);
+    assert_int_equal(media_send(f.media, HANDLE_NONE, &path, ABI_DATAGRAM_STUN, "x", 1), -ENOTCONN);
     assert_int_equal(media_ping(f.media, 0, NULL, NULL), -ENOTCONN);
     assert_int_equal(media_lane_counts(f.media, 0, &counts), -ENOTCONN);
     start_dp(&f, (struct fake_dp_conf){.flaw = FAKE_DP_FINE});

@@ -323,15 +323,17 @@ static void datagrams_go_both_ways(void **state)
     WAIT(&f, f.n_datagrams == 1);
     assert_memory_equal(&f.datagram, &d, sizeof(d));
 
-    assert_int_equal(media_send(f.media, &path, ABI_DATAGRAM_DTLS, "hello", 5), 0);
+    assert_int_equal(
+        media_send(f.media, HANDLE_NONE, &path, ABI_DATAGRAM_DTLS, "hello", 5), 0);
     assert_true(fake_dp_take_sent(f.dp, &sent));
     assert_int_equal(sent.len, 5);
     assert_int_equal(sent.kind, ABI_DATAGRAM_DTLS);
     assert_memory_equal(sent.data, "hello", 5);
     assert_memory_equal(&sent.path, &path, sizeof(path));
-    assert_int_equal(media_send(f.media, &path, ABI_DATAGRAM_DTLS, big, 1529), -EMSGSIZE);
+    assert_int_equal(
+        media_send(f.media, HANDLE_NONE, &path, ABI_DATAGRAM_DTLS, big, 1529), -EMSGSIZE);
 
-    while (media_send(f.media, &path, ABI_DATAGRAM_DTLS, big, 1200) == 0) {
+    while (media_send(f.media, HANDLE_NONE, &path, ABI_DATAGRAM_DTLS, big, 1200) == 0) {
         n++;
     }
     assert_int_equal(n, ABI_PUNT_SLOTS);

@@ -199,6 +199,37 @@ static void datagrams_go_both_ways(void **state)
     turned_stop(&t);
 }
 
+/* Found under load: the first packets of a subscriber overtook the last flight of its
+ * handshake, so it could not read them. */
+static void datagrams_go_out_before_media(void **state)
+{
+    struct abi_datagram *out;
+    struct far_rtp rtp;
+    struct turned t;
+    (void)state;
+
+    turned_start(&t);
+    for (unsigned i = 0; i < 40; i++) { /* more than a burst */
+        out = ring_reserve(&t.control->punt_out);
+        assert_non_null(out);
+        memset(out, 0, sizeof(*out));
+        out->path = t.call.sub.path;
+        out->len = 600;
+        ring_commit(&t.control->punt_out);
+    }
+    rtp = call_audio(&t.call, "hello", 5);
+    far_send_rtp(&t.call.pub, &rtp);
+    turn(&t);
+    assert_int_equal(t.loop->counts.datagrams_out, 40);
+    assert_int_equal(t.call.rig->n_frames, 41);
+    for (unsigned i = 0; i < 41; i++) {
+        uint16_t len = t.call.rig->frames[i].len;
+
+        assert_int_equal(len == 600, i < 40);
+    }
+    turned_stop(&t);
+}
+
 /* Found by fuzzing: a counter far ahead made the lane walk through four thousand million
  * datagrams that cannot be sent, in one turn. */
 static void spoilt_datagram_ring_does_not_hold_up_the_lane(void **state)
@@ -211,7 +242,7 @@ static void spoilt_datagram_ring_does_not_hold_up_the_lane(void **state)
     ring = t.control->punt_out.ring;
     atomic_store(&ring->head, atomic_load(&ring->tail) + 100000);
     turn(&t);
-    assert_in_range(atomic_load(&ring->tail), 1, 64);
+    assert_in_range(atomic_load(&ring->tail), 1, 256);
     assert_int_equal(t.loop->counts.datagrams_out, 0);
     turned_stop(&t);
 }
@@ -312,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_full_event_ring_delays_commands),
         cmocka_unit_test(news_are_events),
         cmocka_unit_test(datagrams_go_both_ways),
+        cmocka_unit_test(datagrams_go_out_before_media),
         cmocka_unit_test(spoilt_datagram_ring_does_not_hold_up_the_lane),
         cmocka_unit_test(control_is_woken_only_when_it_sleeps),
         cmocka_unit_test(statistics_are_published),

@@ -92,6 +92,11 @@ export class Call {
         window.addEventListener('pagehide', () => this.leave());
     }
 
+    /* Whether the room has ever let us in. */
+    get wasIn(): boolean {
+        return this.role !== '';
+    }
+
     /* Own camera, or undefined while it is off. */
     get preview(): MediaStreamTrack | undefined {
         return this.muted.video ? undefined : this.tracks.video;

@@ -1,0 +1,334 @@
+/* Offers judged, and their sections as RTP parameters; see sdp_answer.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proto/ortc_table.h"
+#include "proto/sdp_answer.h"
+
+static bool in_bundle(const struct sdp *sdp, const char *mid)
+{
+    for (uint8_t i = 0; i < sdp->n_bundle; i++) {
+        if (strcmp(sdp->bundle[i], mid) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void sdp_transport_of(const struct sdp *sdp, struct sdp_transport *out)
+{
+    const struct sdp_media *tagged = NULL;
+
+    for (uint8_t i = 0; i < sdp->n_media && tagged == NULL; i++) {
+        if (sdp->n_bundle == 0 || strcmp(sdp->media[i]->mid, sdp->bundle[0]) == 0) {
+            tagged = sdp->media[i];
+        }
+    }
+    if (tagged == NULL) {
+        *out = sdp->transport;
+        return;
+    }
+    *out = tagged->transport;
+    if (out->ufrag[0] == '\0') {
+        memcpy(out->ufrag, sdp->transport.ufrag, sizeof(out->ufrag));
+    }
+    if (out->pwd[0] == '\0') {
+        memcpy(out->pwd, sdp->transport.pwd, sizeof(out->pwd));
+    }
+    if (out->setup == SDP_SETUP_NONE) {
+        out->setup = sdp->transport.setup;
+    }
+    if (out->n_fps == 0) {
+        out->n_fps = sdp->transport.n_fps;
+        memcpy(out->fps, sdp->transport.fps, sizeof(out->fps));
+    }
+}
+
+enum sdp_setup sdp_setup_answer(enum sdp_setup setup)
+{
+    return setup == SDP_PASSIVE ? SDP_ACTIVE : SDP_PASSIVE;
+}
+
+static enum sdp_direction direction_of(const struct sdp *sdp, const struct sdp_media *m)
+{
+    enum sdp_direction direction =
+        m->direction != SDP_DIR_NONE ? m->direction : sdp->direction;
+
+    return direction != SDP_DIR_NONE ? direction : SDP_SENDRECV;
+}
+
+static int check_section(const struct sdp *sdp, uint8_t i, enum sdp_role role,
+                         struct sdp_error *err)
+{
+    const struct sdp_media *m = sdp->media[i];
+    enum sdp_direction need = role == SDP_PUBLISHER ? SDP_SENDONLY : SDP_RECVONLY;
+
+    if (m->kind != SDP_AUDIO && m->kind != SDP_VIDEO) {
+        return sdp_fail(err, -EINVAL, 0, "section %u is %s: only audio and video are taken",
+                        i, m->name);
+    }
+    if (strstr(m->proto, "TLS/RTP/SAVP") == NULL) {
+        return sdp_fail(err, -EINVAL, 0,
+                        "section %u is %s: only DTLS-SRTP (UDP/TLS/RTP/SAVPF) is taken", i,
+                        m->proto);
+    }
+    if (m->mid[0] == '\0' || !in_bundle(sdp, m->mid)) {
+        return sdp_fail(err, -EINVAL, 0, "section %u is in no BUNDLE group", i);
+    }
+    if (!m->rtcp_mux) {
+        return sdp_fail(err, -EINVAL, 0, "section %u has no rtcp-mux", i);
+    }
+    if (((unsigned)direction_of(sdp, m) & (unsigned)need) == 0) {
+        return sdp_fail(err, -EINVAL, 0, "section %u must be %s or sendrecv", i,
+                        role == SDP_PUBLISHER ? "sendonly" : "recvonly");
+    }
+    for (uint8_t j = 0; j < i; j++) {
+        if (sdp->media[j]->kind == m->kind) {
+            return sdp_fail(err, -EINVAL, 0, "there are two %s sections: one is taken",
+                            m->name);
+        }
+        /* RFC 9725, section 4.4.2 */
+        if (role == SDP_PUBLISHER && m->stream_id[0] != '\0' &&
+            sdp->media[j]->stream_id[0] != '\0' &&
+            strcmp(m->stream_id, sdp->media[j]->stream_id) != 0) {
+            return sdp_fail(err, -EINVAL, 0,
+                            "the tracks are of two MediaStreams: put them into one");
+        }
+    }
+    return 0;
+}
+
+int sdp_offer_check(const struct sdp *offer, enum sdp_role role, struct sdp_error *err)
+{
+    struct sdp_transport t;
+
+    if (offer->n_media == 0) {
+        return sdp_fail(err, -EINVAL, 0, "there is no media section");
+    }
+    for (uint8_t i = 0; i < offer->n_media; i++) {
+        if (check_section(offer, i, role, err) != 0) {
+            return -EINVAL;
+        }
+    }
+    sdp_transport_of(offer, &t);
+    if (t.ufrag[0] == '\0' || t.pwd[0] == '\0') {
+        return sdp_fail(err, -EINVAL, 0, "there is no ice-ufrag or no ice-pwd");
+    }
+    if (t.n_fps == 0) {
+        return sdp_fail(err, -EINVAL, 0, "there is no fingerprint of a certificate");
+    }
+    if (t.setup == SDP_HOLDCONN) {
+        return sdp_fail(err, -EINVAL, 0, "setup is holdconn: nothing could connect");
+    }
+    return 0;
+}
+
+/* ---- codecs ---- */
+
+static const struct rtp_codec *rtx_of(const struct sdp_media *m, uint8_t pt)
+{
+    for (uint8_t i = 0; i < m->n_codecs; i++) {
+        const struct rtp_codec *codec = &m->codecs[i];
+
+        if (rtp_codec_is_rtx(codec) && codec->clock_rate == 90000 &&
+            rtp_codec_number(codec, "apt", -1) == pt) {
+            return codec;
+        }
+    }
+    return NULL;
+}
+
+/* Names the codecs of a section that will not do. */
+static int no_codec(const struct sdp_media *m, struct sdp_error *err)
+{
+    char list[128] = "";
+    size_t at = 0;
+
+    for (uint8_t i = 0; i < m->n_codecs && at + RTP_MIME_MAX + 3 < sizeof(list); i++) {
+        if (m->codecs[i].mime[0] != '\0' && !rtp_codec_is_rtx(&m->codecs[i]) &&
+            strstr(list, m->codecs[i].mime) == NULL) {
+            at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", at > 0 ? ", " : "",
+                                   m->codecs[i].mime);
+        }
+    }
+    return sdp_fail(err, -ENOTSUP, 0, "no codec in common for %s (offered: %s)", m->name,
+                    list);
+}
+
+static int choose_codec(const struct sdp_media *m, struct rtp_params *out,
+                        struct sdp_error *err)
+{
+    for (uint8_t i = 0; i < m->n_codecs; i++) {
+        int entry = ortc_find_entry(&m->codecs[i]);
+        const struct rtp_codec *rtx;
+
+        if (entry < 0 || ortc_entries[entry].rtp.kind != m->codecs[i].kind) {
+            continue;
+        }
+        out->codecs[0] = m->codecs[i];
+        ortc_feedback_to_codec(ortc_feedback_of_codec(&m->codecs[i]) &
+                                   ortc_entry_feedback(entry),
+                               &out->codecs[0]);
+        out->n_codecs = 1;
+        rtx = rtx_of(m, m->codecs[i].pt);
+        if (rtx != NULL && ortc_entries[entry].rtx_pt != ORTC_NO_PT) {
+            ortc_rtx_codec(m->codecs[i].kind, rtx->pt, m->codecs[i].pt, &out->codecs[1]);
+            out->n_codecs = 2;
+        }
+        return 0;
+    }
+    return no_codec(m, err);
+}
+
+/* Returns the router's extensions that were accepted, as bits. */
+static unsigned choose_exts(const struct sdp_media *m, struct rtp_params *out)
+{
+    enum rtp_kind kind = m->kind == SDP_AUDIO ? RTP_KIND_AUDIO : RTP_KIND_VIDEO;
+    unsigned bits = 0;
+
+    for (uint8_t i = 0; i < m->n_exts && out->n_exts < RTP_PARAMS_MAX_EXTS; i++) {
+        uint8_t ext = ortc_ext_by_uri(m->exts[i].uri, kind);
+
+        if (ext == 0 || (bits >> ext & 1) != 0 || m->exts[i].id > RTP_EXT_ID_MAX) {
+            continue;
+        }
+        bits |= 1U << ext;
+        strcpy(out->exts[out->n_exts].uri, m->exts[i].uri);
+        out->exts[out->n_exts++].id = (uint8_t)m->exts[i].id;
+    }
+    return bits;
+}
+
+/* ---- streams ---- */
+
+static const struct sdp_ssrc_group *group_of(const struct sdp_media *m,
+                                             const char *semantics, uint32_t first)
+{
+    for (uint8_t i = 0; i < m->n_groups; i++) {
+        if (strcmp(m->groups[i].semantics, semantics) == 0 &&
+            (first == 0 || m->groups[i].ssrcs[0] == first)) {
+            return &m->groups[i];
+        }
+    }
+    return NULL;
+}
+
+static void add_ssrc(const struct sdp_media *m, uint32_t ssrc, bool rtx,
+                     struct rtp_params *out)
+{
+    const struct sdp_ssrc_group *fid = rtx ? group_of(m, "FID", ssrc) : NULL;
+    struct rtp_encoding *encoding = &out->encodings[out->n_encodings++];
+
+    encoding->ssrc = ssrc;
+    encoding->rtx_ssrc = fid != NULL && fid->n > 1 ? fid->ssrcs[1] : 0;
+}
+
+static void add_rid(struct rtp_params *out, const char *rid)
+{
+    for (uint8_t i = 0; i < out->n_encodings; i++) {
+        if (strcmp(out->encodings[i].rid, rid) == 0) {
+            return;
+        }
+    }
+    if (out->n_encodings < RTP_PARAMS_MAX_ENCODINGS) {
+        strcpy(out->encodings[out->n_encodings++].rid, rid);
+    }
+}
+
+/* In the order of a=simulcast, or of the rid lines without it; paused ones behind. */
+static void add_rids(const struct sdp_media *m, struct rtp_params *out)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint8_t i = 0; i < m->n_send; i++) {
+            if (m->send[i].paused == (pass == 1)) {
+                add_rid(out, m->send[i].rid);
+            }
+        }
+    }
+    for (uint8_t i = 0; i < m->n_rids && m->n_send == 0; i++) {
+        if (m->rids[i].send) {
+            add_rid(out, m->rids[i].rid);
+        }
+    }
+}
+
+static int choose_streams(const struct sdp_media *m, unsigned exts, struct rtp_params *out,
+                          struct sdp_error *err)
+{
+    const struct sdp_ssrc_group *sim = group_of(m, "SIM", 0);
+    bool rtx = out->n_codecs > 1;
+
+    add_rids(m, out);
+    if (out->n_encodings > 0) {
+        if ((exts >> ORTC_EXT_RID & 1) == 0) {
+            return sdp_fail(err, -EINVAL, 0,
+                            "%s has rid lines but not the header extension "
+                            "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+                            m->name);
+        }
+        if (out->n_encodings == 1) { /* one stream is not simulcast: any name will do */
+            return 0;
+        }
+    } else if (sim != NULL) {
+        for (uint8_t i = 0; i < sim->n; i++) {
+            add_ssrc(m, sim->ssrcs[i], rtx, out);
+        }
+    } else if (m->n_ssrcs > 0) {
+        const struct sdp_ssrc_group *fid = group_of(m, "FID", 0);
+
+        add_ssrc(m, fid != NULL ? fid->ssrcs[0] : m->ssrcs[0].ssrc, rtx, out);
+    } else if ((exts >> ORTC_EXT_MID & 1) != 0) {
+        out->n_encodings = 1; /* bound by its MID */
+    } else {
+        return sdp_fail(
+            err, -EINVAL, 0,
+            "%s has neither ssrc lines nor the header extension "
+            "urn:ietf:params:rtp-hdrext:sdes:mid: its packets could not be told",
+            m->name);
+    }
+    return 0;
+}
+
+int sdp_section_params(const struct sdp_media *media, struct rtp_params *out,
+                       struct sdp_error *err)
+{
+    unsigned exts;
+    int ret;
+
+    memset(out, 0, sizeof(*out));
+    out->reduced_size = media->rtcp_rsize;
+    strcpy(out->mid, media->mid);
+    for (uint8_t i = 0; i < media->n_ssrcs && out->cname[0] == '\0'; i++) {
+        strcpy(out->cname, media->ssrcs[i].cname);
+    }
+    ret = choose_codec(media, out, err);
+    if (ret != 0) {
+        return ret;
+    }
+    exts = choose_exts(media, out);
+    return choose_streams(media, exts, out, err);
+}
+
+void sdp_section_caps(const struct sdp_media *media, struct ortc_caps *caps)
+{
+    for (uint8_t i = 0; i < media->n_codecs; i++) {
+        const struct rtp_codec *codec = &media->codecs[i];
+        int entry = ortc_find_entry(codec);
+        const struct rtp_codec *rtx;
+
+        if (entry < 0 || ortc_entries[entry].rtp.kind != codec->kind ||
+            (caps->codecs >> entry & 1) != 0) {
+            continue;
+        }
+        caps->codecs |= (uint8_t)(1U << entry);
+        caps->pt[entry] = codec->pt;
+        caps->feedback[entry] = ortc_feedback_of_codec(codec) & ortc_entry_feedback(entry);
+        rtx = rtx_of(media, codec->pt);
+        if (rtx != NULL && ortc_entries[entry].rtx_pt != ORTC_NO_PT) {
+            caps->rtx |= (uint8_t)(1U << entry);
+            caps->rtx_pt[entry] = rtx->pt;
+        }
+    }
+}

@@ -1,0 +1,446 @@
+/* control/proto/sdp*: offers of real clients (tests/vectors/sdp, made by running them)
+ * read, written, mapped to RTP parameters and answered; and everything that is refused, by
+ * its reason. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "proto/sdp_answer.h"
+
+static const struct sdp_candidate CANDIDATES[] = {
+    {"1", 1, "udp", 2130706431, "192.0.2.1", 40000, "host"},
+    {"2", 1, "udp", 2130706430, "2001:db8::1", 40000, "host"}};
+static const struct sdp_local LOCAL = {.ufrag = "abcdefgh",
+                                       .pwd = "abcdefghijklmnopqrstuvwx",
+                                       .fingerprint = "AA:BB:CC",
+                                       .setup = SDP_PASSIVE,
+                                       .id = 7,
+                                       .version = 1,
+                                       .n_candidates = 2,
+                                       .candidates = CANDIDATES};
+
+static struct sdp *parse(const char *text)
+{
+    struct sdp_error err = {.line = 0};
+    struct sdp *sdp = NULL;
+
+    if (sdp_parse(text, strlen(text), &sdp, &err) != 0) {
+        fail_msg("line %u: %s", err.line, err.reason);
+    }
+    return sdp;
+}
+
+static char *read_vector(const char *name)
+{
+    char path[512];
+    char *text = calloc(1, SDP_MAX_TEXT);
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/sdp/%s", KCS_TEST_VECTORS, name);
+    file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_non_null(text);
+    assert_true(fread(text, 1, SDP_MAX_TEXT - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+static struct sdp *load(const char *name)
+{
+    char *text = read_vector(name);
+    struct sdp *sdp = parse(text);
+
+    free(text);
+    return sdp;
+}
+
+/* ---- reading and writing ---- */
+
+static void what_is_written_reads_the_same(void **state)
+{
+    static const char *const names[] = {"pion.sdp", "aiortc.sdp", "chromium-simulcast.sdp",
+                                        "chromium-recvonly.sdp"};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct sdp *sdp = load(names[i]);
+        char *text = sdp_write(sdp, false);
+        struct sdp *again = parse(text);
+
+        assert_int_equal(sdp->n_media, 2);
+        assert_true(sdp_equal(sdp, again));
+        sdp_destroy(again);
+        free(text);
+        sdp_destroy(sdp);
+    }
+}
+
+static void bad_lines_are_named_by_number_and_reason(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned line;
+        const char *reason;
+    } cases[] = {
+        {"", 0, "empty"},
+        {"hello", 1, "begins with 'v=0'"},
+        {"v=1\r\n", 1, "version 0"},
+        {"v=0\r\no=- 1\r\n", 2, "o=: expected six"},
+        {"v=0\r\no=- x 2 IN IP4 0.0.0.0\r\n", 2, "must be numbers"},
+        {"v=0\r\ns=-\r\nt=0 0\r\n", 0, "no o= line"},
+        {"v=0\no=- 1 2 IN IP4 0.0.0.0\ns=-\n", 0, "no t= line"},
+        {"v=0\n\ns=-\n", 2, "expected a line"},
+        {"v=0\nm=audio x UDP/TLS/RTP/SAVPF 0\n", 2, "expected 'KIND PORT"},
+        {"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF\n", 2, "no format"},
+        {"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 80\n", 2, "payload type"},
+        {"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 96 96\n", 2, "twice"},
+        {"v=0\nm=audio 9 X 96\na=rtpmap:96 opus\n", 3, "rtpmap"},
+        {"v=0\nm=audio 9 X 96\na=extmap:0 urn:x\n", 3, "extmap"},
+        {"v=0\nm=audio 9 X 96\na=mid:12345678901234567\n", 3, "mid"},
+        {"v=0\nm=audio 9 X 96\na=candidate:1 1 udp\n", 3, "candidate"},
+        {"v=0\nm=audio 9 X 96\na=setup:maybe\n", 3, "setup"},
+        {"v=0\nm=audio 9 X 96\na=fingerprint:sha-256\n", 3, "fingerprint"},
+        {"v=0\nm=audio 9 X 96\na=rid:a! send\n", 3, "rid"},
+        {"v=0\nm=audio 9 X 96\na=simulcast:push a\n", 3, "simulcast"},
+        {"v=0\na=group:BUNDLE a\na=group:BUNDLE b\n", 3, "two BUNDLE"},
+        {"v=0\no=- 1 2 IN IP4 0.0.0.0\ns=-\nt=0 0\nm=audio 9 X 96\na=mid:0\nm=audio 9 X "
+         "96\na=mid:0\n",
+         0, "two sections have the mid"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sdp_error err = {.line = 99};
+        struct sdp *sdp = NULL;
+
+        assert_int_equal(sdp_parse(cases[i].text, strlen(cases[i].text), &sdp, &err),
+                         -EBADMSG);
+        if (err.line != cases[i].line || strstr(err.reason, cases[i].reason) == NULL) {
+            fail_msg("case %zu: line %u: %s", i, err.line, err.reason);
+        }
+    }
+}
+
+static void null_characters_and_endless_texts_are_refused(void **state)
+{
+    struct sdp_error err = {.line = 0};
+    char *text = calloc(1, SDP_MAX_TEXT + 1);
+    struct sdp *sdp = NULL;
+    (void)state;
+
+    assert_int_equal(sdp_parse("v=0\0\n", 5, &sdp, &err), -EBADMSG);
+    assert_int_equal(sdp_parse(text, SDP_MAX_TEXT + 1, &sdp, &err), -EBADMSG);
+    free(text);
+}
+
+static void fragments_need_no_session(void **state)
+{
+    const char text[] = "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n"
+                        "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n"
+                        "a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host\r\n"
+                        "a=candidate:2 1 udp 2122260222 0a1b.local 61764 typ host\r\n"
+                        "a=end-of-candidates\r\n";
+    struct sdp_error err = {.line = 0};
+    struct sdp_transport t;
+    struct sdp *sdp = NULL;
+    (void)state;
+
+    assert_int_equal(sdp_parse_fragment(text, sizeof(text) - 1, &sdp, &err), 0);
+    assert_int_equal(sdp->media[0]->n_candidates, 2);
+    assert_string_equal(sdp->media[0]->candidates[1].address, "0a1b.local");
+    assert_true(sdp->media[0]->end_of_candidates);
+    sdp_transport_of(sdp, &t);
+    assert_string_equal(t.ufrag, "EsAw");
+    sdp_destroy(sdp);
+}
+
+/* ---- what clients offer ---- */
+
+static void pion_sends_opus_and_vp8_with_rtx(void **state)
+{
+    struct sdp *offer = load("pion.sdp");
+    struct sdp_error err = {.line = 0};
+    struct rtp_params params;
+    (void)state;
+
+    assert_int_equal(sdp_offer_check(offer, SDP_PUBLISHER, &err), 0);
+    assert_int_equal(sdp_section_params(offer->media[0], &params, &err), 0);
+    assert_string_equal(params.codecs[0].mime, "audio/opus");
+    assert_int_equal(params.codecs[0].pt, 111);
+    assert_int_equal(params.n_codecs, 1);
+    assert_int_equal(params.encodings[0].ssrc, 3626051724u);
+    assert_string_equal(params.cname, "kcs");
+
+    assert_int_equal(sdp_section_params(offer->media[1], &params, &err), 0);
+    assert_string_equal(params.codecs[0].mime, "video/VP8");
+    assert_int_equal(params.codecs[0].n_feedback, 5);
+    assert_int_equal(params.n_codecs, 2);
+    assert_int_equal(params.codecs[1].pt, 97);
+    assert_int_equal(params.n_exts, 4);
+    assert_int_equal(params.n_encodings, 1);
+    assert_int_equal(params.encodings[0].ssrc, 2896877484u);
+    assert_int_equal(params.encodings[0].rtx_ssrc, 2389064877u);
+    sdp_destroy(offer);
+}
+
+static void aiortc_is_taken_and_its_candidates_are_read(void **state)
+{
+    struct sdp *offer = load("aiortc.sdp");
+    struct sdp_error err = {.line = 0};
+    struct sdp_transport t;
+    struct rtp_params params;
+    (void)state;
+
+    assert_int_equal(sdp_offer_check(offer, SDP_PUBLISHER, &err), 0);
+    sdp_transport_of(offer, &t);
+    assert_int_equal(t.n_fps, 3);
+    assert_int_equal(t.setup, SDP_ACTPASS);
+    assert_int_equal(offer->media[0]->n_candidates, 2);
+    assert_int_equal(sdp_section_params(offer->media[1], &params, &err), 0);
+    assert_int_equal(params.codecs[0].pt, 97);
+    assert_int_equal(params.encodings[0].rtx_ssrc, 1289373990);
+    sdp_destroy(offer);
+}
+
+static void simulcast_of_chromium_puts_paused_layers_last(void **state)
+{
+    struct sdp *offer = load("chromium-simulcast.sdp");
+    struct sdp_error err = {.line = 0};
+    struct rtp_params params;
+    struct sdp *answer = sdp_answer_create(offer, &LOCAL);
+    char *text;
+    (void)state;
+
+    assert_int_equal(sdp_section_params(offer->media[1], &params, &err), 0);
+    assert_int_equal(params.n_encodings, 3);
+    assert_string_equal(params.encodings[0].rid, "l");
+    assert_string_equal(params.encodings[1].rid, "h");
+    assert_string_equal(params.encodings[2].rid, "m");
+    assert_int_equal(params.encodings[0].ssrc, 0);
+    assert_int_equal(params.n_exts, 9); /* what the router has, with Chromium's ids */
+
+    sdp_answer_accept(answer, 1, &params, NULL, &LOCAL);
+    text = sdp_write(answer, false);
+    assert_non_null(strstr(text, "a=group:BUNDLE 1\r\n"));
+    assert_non_null(strstr(text, "m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n"));
+    assert_non_null(strstr(text, "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n"));
+    assert_non_null(strstr(text, "a=rid:l recv\r\n"));
+    assert_non_null(strstr(text, "a=simulcast:recv l;h;m\r\n"));
+    assert_non_null(strstr(text, "a=recvonly\r\n"));
+    assert_non_null(strstr(text, "a=ice-lite\r\n"));
+    assert_non_null(strstr(text, "a=extmap-allow-mixed\r\n"));
+    assert_non_null(strstr(text, "a=setup:passive\r\n"));
+    assert_non_null(strstr(text, "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"));
+    assert_null(strstr(text, "video-timing")); /* the router does not know it */
+    free(text);
+    sdp_destroy(answer);
+    sdp_destroy(offer);
+}
+
+static void viewers_get_their_own_payload_types(void **state)
+{
+    struct sdp *offer = load("chromium-recvonly.sdp");
+    struct sdp *from = load("pion.sdp");
+    const struct ortc_consumer_conf conf = {
+        .mid = "1", .cname = "cn", .ssrc = 1000, .rtx_ssrc = 1001};
+    static struct ortc_producer producer;
+    struct sdp_error err = {.line = 0};
+    struct rtp_error wrong = {.path = ""};
+    struct ortc_caps caps = {0};
+    struct ortc_consumer consumer;
+    struct rtp_params params;
+    struct sdp *answer = sdp_answer_create(offer, &LOCAL);
+    char *text;
+    (void)state;
+
+    assert_int_equal(sdp_offer_check(offer, SDP_VIEWER, &err), 0);
+    assert_int_equal(sdp_offer_check(offer, SDP_PUBLISHER, &err), -EINVAL);
+    sdp_section_caps(offer->media[0], &caps);
+    sdp_section_caps(offer->media[1], &caps);
+    assert_int_equal(sdp_section_params(from->media[1], &params, &err), 0);
+    assert_int_equal(ortc_map_producer(RTP_KIND_VIDEO, &params, &producer, &wrong), 0);
+    assert_int_equal(ortc_consume(&producer, &caps, &conf, &consumer), 0);
+    ortc_consumer_params(&producer, &consumer, &params);
+    assert_int_equal(params.codecs[0].pt, 96);
+    assert_int_equal(params.codecs[1].pt, 97);
+    assert_int_equal(params.codecs[1].fmtp[0].number, 96);
+
+    sdp_answer_accept(answer, 1, &params, "viewer", &LOCAL);
+    text = sdp_write(answer, false);
+    assert_non_null(strstr(text, "a=sendonly\r\n"));
+    assert_non_null(strstr(text, "a=msid:viewer viewer-video\r\n"));
+    assert_non_null(strstr(text, "a=ssrc-group:FID 1000 1001\r\na=ssrc:1000 cname:cn\r\n"));
+    assert_non_null(
+        strstr(text, "a=candidate:2 1 udp 2130706430 2001:db8::1 40000 typ host"));
+    free(text);
+    sdp_destroy(answer);
+    sdp_destroy(from);
+    sdp_destroy(offer);
+}
+
+static void profiles_decide_about_codecs(void **state)
+{
+    static const struct {
+        const char *rtpmap;
+        const char *fmtp;
+        int ret;
+    } cases[] = {
+        {"H264/90000", "packetization-mode=1;profile-level-id=42e01f", 0},
+        {"H264/90000", "packetization-mode=1;profile-level-id=42c034", 0}, /* level 5.2 */
+        {"h264/90000", "packetization-mode=1;profile-level-id=42E01F", 0},
+        {"H264/90000", "packetization-mode=1;profile-level-id=4d0032", 0},
+        {"H264/90000", "packetization-mode=0;profile-level-id=42e01f", -ENOTSUP},
+        {"H264/90000", "profile-level-id=42e01f", -ENOTSUP}, /* mode 0 by default */
+        {"H264/90000", "packetization-mode=1;profile-level-id=640032", -ENOTSUP},
+        {"VP9/90000", "profile-id=0", 0},
+        {"VP9/90000", "x=y", 0},
+        {"VP9/90000", "profile-id=2", -ENOTSUP},
+        {"AV1/90000", "level-idx=5;profile=0;tier=0", 0},
+        {"AV1/90000", "profile=1", -ENOTSUP},
+        {"VP8/48000", "x=y", -ENOTSUP},
+        {"H265/90000", "x=y", -ENOTSUP},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sdp_error err = {.line = 0};
+        struct rtp_params params;
+        char text[512];
+        struct sdp *sdp;
+
+        snprintf(text, sizeof(text),
+                 "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\nm=video 9 UDP/TLS/RTP/SAVPF 96\n"
+                 "a=rtpmap:96 %s\na=fmtp:96 %s\na=ssrc:5 cname:x\n",
+                 cases[i].rtpmap, cases[i].fmtp);
+        sdp = parse(text);
+        if (sdp_section_params(sdp->media[0], &params, &err) != cases[i].ret) {
+            fail_msg("%s %s: %s", cases[i].rtpmap, cases[i].fmtp, err.reason);
+        }
+        sdp_destroy(sdp);
+    }
+}
+
+/* Takes Pion's offer with one text in place of another; "" takes lines away. */
+static void refuse(const char *from, const char *to, const char *reason)
+{
+    char *text = read_vector("pion.sdp");
+    char *changed = calloc(1, 2 * SDP_MAX_TEXT);
+    char *out = changed;
+    struct sdp_error err = {.line = 0};
+    struct sdp *sdp;
+
+    for (const char *p = text; *p != '\0';) {
+        if (strncmp(p, from, strlen(from)) == 0) {
+            out += snprintf(out, 512, "%s", to);
+            p += strlen(from);
+        } else {
+            *out++ = *p++;
+        }
+    }
+    sdp = parse(changed);
+    assert_int_equal(sdp_offer_check(sdp, SDP_PUBLISHER, &err), -EINVAL);
+    if (strstr(err.reason, reason) == NULL) {
+        fail_msg("%s: %s", from, err.reason);
+    }
+    sdp_destroy(sdp);
+    free(changed);
+    free(text);
+}
+
+static void offers_that_will_not_do_are_refused_by_reason(void **state)
+{
+    (void)state;
+
+    refuse("a=group:BUNDLE 0 1\r\n", "", "BUNDLE");
+    refuse("a=group:BUNDLE 0 1\r\n", "a=group:BUNDLE 0\r\n", "BUNDLE");
+    refuse("a=fingerprint", "a=xfingerprint", "fingerprint");
+    refuse("UDP/TLS/RTP/SAVPF", "RTP/AVP", "DTLS-SRTP");
+    refuse("a=rtcp-mux\r\n", "", "rtcp-mux");
+    refuse("a=ice-ufrag", "a=x", "ice-ufrag");
+    refuse("a=sendonly", "a=recvonly", "sendonly");
+    refuse("a=sendonly", "a=inactive", "sendonly");
+    refuse("a=setup:actpass", "a=setup:holdconn", "holdconn");
+    refuse("a=msid:kcs video", "a=msid:other video", "MediaStream");
+    refuse("m=video", "m=audio", "two audio");
+    refuse("m=video", "m=application", "only audio and video");
+}
+
+static void roles_of_dtls_are_answered(void **state)
+{
+    (void)state;
+
+    assert_int_equal(sdp_setup_answer(SDP_ACTPASS), SDP_PASSIVE);
+    assert_int_equal(sdp_setup_answer(SDP_ACTIVE), SDP_PASSIVE);
+    assert_int_equal(sdp_setup_answer(SDP_SETUP_NONE), SDP_PASSIVE);
+    assert_int_equal(sdp_setup_answer(SDP_PASSIVE), SDP_ACTIVE);
+}
+
+static void own_offers_and_their_answers(void **state)
+{
+    static const char *const answers[] = {
+        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=group:BUNDLE 4\na=fingerprint:sha-256 "
+        "AA\n"
+        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:active\na=rtpmap:101 "
+        "VP8/90000\n",
+        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=fingerprint:sha-256 AA\n"
+        "m=video 0 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:active\n",
+        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\n"
+        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:active\n",
+        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=fingerprint:sha-256 AA\n"
+        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:actpass\n",
+        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=fingerprint:sha-256 AA\n"
+        "m=video 9 UDP/TLS/RTP/SAVPF 99\na=mid:4\na=setup:active\n",
+        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=fingerprint:sha-256 AA\n"
+        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:5\na=setup:active\n",
+    };
+    static const int expected[] = {0, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL};
+    const struct rtp_params params = {.mid = "4",
+                                      .cname = "cn",
+                                      .n_codecs = 1,
+                                      .n_encodings = 1,
+                                      .codecs = {{.mime = "video/VP8",
+                                                  .kind = RTP_KIND_VIDEO,
+                                                  .pt = 101,
+                                                  .clock_rate = 90000}},
+                                      .encodings = {{.ssrc = 5}}};
+    struct sdp *offer = sdp_offer_create(&LOCAL);
+    (void)state;
+
+    assert_int_equal(sdp_offer_add(offer, RTP_KIND_VIDEO, &params, "s", &LOCAL), 0);
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        struct sdp_error err = {.line = 0};
+        struct sdp *answer = parse(answers[i]);
+
+        assert_int_equal(sdp_answer_check(offer, answer, &err), expected[i]);
+        sdp_destroy(answer);
+    }
+    sdp_destroy(offer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_written_reads_the_same),
+        cmocka_unit_test(bad_lines_are_named_by_number_and_reason),
+        cmocka_unit_test(null_characters_and_endless_texts_are_refused),
+        cmocka_unit_test(fragments_need_no_session),
+        cmocka_unit_test(pion_sends_opus_and_vp8_with_rtx),
+        cmocka_unit_test(aiortc_is_taken_and_its_candidates_are_read),
+        cmocka_unit_test(simulcast_of_chromium_puts_paused_layers_last),
+        cmocka_unit_test(viewers_get_their_own_payload_types),
+        cmocka_unit_test(profiles_decide_about_codecs),
+        cmocka_unit_test(offers_that_will_not_do_are_refused_by_reason),
+        cmocka_unit_test(roles_of_dtls_are_answered),
+        cmocka_unit_test(own_offers_and_their_answers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
