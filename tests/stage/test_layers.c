@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "sfu/base/handle.h"
 #include "sfu/wire/rtcp_fb.h"
 #include "stage/layers.h"
 #include "support/call.h"
@@ -109,7 +110,7 @@ static void picture(struct cast *c, unsigned mask, unsigned keys, uint8_t tempor
     for (unsigned i = 0; i < N; i++) {
         if ((mask >> i & 1) != 0) {
             c->picture[i]++;
-            c->tl0[i] += temporal == 0;
+            c->tl0[i] = (uint8_t)(c->tl0[i] + (temporal == 0 ? 1 : 0));
             frame(c, i, (keys >> i & 1) != 0, temporal, false, true);
             frame(c, i, (keys >> i & 1) != 0, temporal, true, false);
         }
