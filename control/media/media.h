@@ -125,7 +125,8 @@ int media_stream_set_paused(struct media *media, uint64_t stream, bool paused,
 int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_done *done,
                          void *arg);
 
-/* The layers wished for, and their priority; of a subscription that was opened 'layered'. */
+/* The layers wished for, and their priority; of a subscription that was opened 'layered'.
+ */
 struct media_layers {
     uint8_t spatial, temporal; /* VAULT_LAYER_ANY: all */
     uint8_t priority;          /* 1 … 255 */

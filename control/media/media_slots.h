@@ -28,8 +28,8 @@ struct media_slot {
     uint32_t peer;    /* streams, subscriptions: slot of their peer */
     uint32_t stream[MEDIA_SUB_STREAMS]; /* subscriptions: slots of their streams */
     uint32_t left[MEDIA_SUB_STREAMS];   /* and of those they are about to leave */
-    uint32_t n_due; /* streams: what waits before they are closed (below) */
-    bool waiting;   /* peers: on the move; streams: the opening is not answered yet */
+    uint32_t n_due;     /* streams: what waits before they are closed (below) */
+    bool waiting;       /* peers: on the move; streams: the opening is not answered yet */
     uint8_t closing;    /* subscriptions: nor the closing; those of its streams (bits) that
                            are on other lanes count it as due … */
     uint8_t left_count; /* … or the change of streams; of 'left' those do */

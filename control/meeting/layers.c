@@ -270,7 +270,7 @@ struct room_consumer *meeting_consumer_quality(struct meeting *meeting,
         return NULL;
     }
     n = layers_of(rc->source).n_spatial;
-    rc->wish_spatial = quality > 1 ? MEETING_LAYER_ANY
+    rc->wish_spatial = quality > 1    ? MEETING_LAYER_ANY
                        : quality == 1 ? (uint8_t)(n / 2u)
                                       : 0;
     rc->wish_temporal = MEETING_LAYER_ANY;

@@ -21,15 +21,15 @@
 #include "session/session.h"
 
 enum {
-    MEETING_ID_MAX = 64,              /* characters of a meeting's id */
-    MEETING_NAME_MAX = 128,           /* bytes of a display name, UTF-8 */
-    MEETING_OBJECT_ID = 20,           /* characters of ids given out here */
-    MEETING_TOKEN = 32,               /* characters of a resume token: 192 random bits */
-    MEETING_VIEWS = 256,              /* producers that view:set may name */
-    MEETING_SPATIAL = 4,              /* layers of a producer */
-    MEETING_LAYER_ANY = 255,          /* as many as there are */
-    MEETING_LOWER_MS = 5000, /* a layer that nobody needs for so long need not be sent */
-    MEETING_GRACE_MS = 15000,         /* that one whose connection broke is waited for */
+    MEETING_ID_MAX = 64,      /* characters of a meeting's id */
+    MEETING_NAME_MAX = 128,   /* bytes of a display name, UTF-8 */
+    MEETING_OBJECT_ID = 20,   /* characters of ids given out here */
+    MEETING_TOKEN = 32,       /* characters of a resume token: 192 random bits */
+    MEETING_VIEWS = 256,      /* producers that view:set may name */
+    MEETING_SPATIAL = 4,      /* layers of a producer */
+    MEETING_LAYER_ANY = 255,  /* as many as there are */
+    MEETING_LOWER_MS = 5000,  /* a layer that nobody needs for so long need not be sent */
+    MEETING_GRACE_MS = 15000, /* that one whose connection broke is waited for */
     MEETING_RESTORED_GRACE_MS = 30000 /* the same after a restart of this process */
 };
 
@@ -111,8 +111,8 @@ struct room_consumer {
     struct transport *transport; /* that receives */
     struct room_producer *source;
     struct consumer *consumer;
-    uint8_t wish_spatial, wish_temporal;  /* consumer:layers; MEETING_LAYER_ANY */
-    uint8_t view_spatial, view_temporal;  /* view:set; likewise */
+    uint8_t wish_spatial, wish_temporal; /* consumer:layers; MEETING_LAYER_ANY */
+    uint8_t view_spatial, view_temporal; /* view:set; likewise */
     uint8_t priority;
     uint8_t counted;                      /* 1 + where in its producer's 'wanted'; 0 not */
     uint32_t layers;                      /* what it is sent: ABI_LAYERS; 0 not known */

@@ -89,7 +89,8 @@ int meeting_layers_added(struct meeting *meeting, struct room_consumer *rc);
 void meeting_layers_counted(struct meeting *meeting, struct room_consumer *rc);
 void meeting_layers_gone(struct meeting *meeting, struct room_consumer *rc);
 
-/* A producer that begins, with all its layers needed until it is known by whom; and ends. */
+/* A producer that begins, with all its layers needed until it is known by whom; and ends.
+ */
 void meeting_layers_produced(struct meeting *meeting, struct room_producer *rp);
 void meeting_layers_unproduced(struct meeting *meeting, struct room_producer *rp);
 void meeting_layers_tick(struct meeting *meeting, uint64_t now_us);

@@ -159,9 +159,9 @@ json_t *encode_transport(const struct transport *t)
 
 static json_t *encode_layer(uint32_t spatial, uint32_t temporal)
 {
-    return spatial == 15 ? json_null()
-                         : json_pack("{s:i,s:i}", "spatial", (int)spatial, "temporal",
-                                     (int)temporal);
+    return spatial == 15
+               ? json_null()
+               : json_pack("{s:i,s:i}", "spatial", (int)spatial, "temporal", (int)temporal);
 }
 
 /* The dataplane's reasons (enum abi_layers_reason). */
@@ -193,8 +193,7 @@ json_t *encode_consumer(const struct room_consumer *rc)
                      "producer_id", rc->source->id, "participant_id", from->id, "user_id",
                      from->who.user_id, "kind", kind_of(rc->source), "rtp_parameters",
                      rtp_params_write(&params), "type", types[consumer_type(&layers)],
-                     "producer_paused",
-                     (int)producer_is_paused(rc->source->producer));
+                     "producer_paused", (int)producer_is_paused(rc->source->producer));
 }
 
 /* ---- events ---- */

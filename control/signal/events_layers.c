@@ -11,7 +11,8 @@ static void fail_invalid(struct reply *reply, const struct fields *f)
     reply_fail(reply, "invalid", f->error);
 }
 
-/* Answers with what the consumer is sent; the change itself is told when it has happened. */
+/* Answers with what the consumer is sent; the change itself is told when it has happened.
+ */
 static void answer_layers(struct reply *reply, const struct room_consumer *rc,
                           const struct meeting_error *err)
 {
@@ -165,7 +166,8 @@ static void set_screen(struct reply *reply, const json_t *payload, bool on)
     } else if (meeting_id[0] != '\0' &&
                strcmp(meeting_id, client->participant->room->id) != 0) {
         reply_fail(reply, "not_found", "you are not in that meeting");
-    } else if (meeting_screen(client->signal->meeting, client->participant, on, &err) != 0) {
+    } else if (meeting_screen(client->signal->meeting, client->participant, on, &err) !=
+               0) {
         reply_fail(reply, err.code, err.message);
     } else {
         reply_ok(reply, json_pack("{s:s,s:s}", "participant_id", client->participant->id,

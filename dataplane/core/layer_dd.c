@@ -29,7 +29,7 @@ static uint32_t take(struct bits *b, unsigned n)
         return 0;
     }
     for (unsigned i = 0; i < n; i++, b->at++) {
-        v = v << 1 | (b->data[b->at / 8] >> (7 - b->at % 8) & 1u);
+        v = v << 1 | ((uint32_t)b->data[b->at / 8] >> (7 - b->at % 8) & 1u);
     }
     return v;
 }

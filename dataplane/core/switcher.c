@@ -12,8 +12,8 @@ static struct switcher_segment *push_segment(struct switcher *sw)
     const struct switcher_segment before = *newest(sw);
 
     sw->newest = (uint8_t)((sw->newest + 1) % SWITCHER_SEGMENTS);
-    sw->n_segments = (uint8_t)(sw->n_segments +
-                               (sw->n_segments < SWITCHER_SEGMENTS ? 1 : 0));
+    sw->n_segments =
+        (uint8_t)(sw->n_segments + (sw->n_segments < SWITCHER_SEGMENTS ? 1 : 0));
     sw->segments[sw->newest] = before;
     return &sw->segments[sw->newest];
 }
@@ -99,14 +99,13 @@ void switcher_begin(struct switcher *sw, const struct switcher_in *in, uint32_t 
 
     sw->newest = 0;
     sw->n_segments = 1;
-    *s = (struct switcher_segment){.from = in->seq,
-                                   .seq = in->seq - sw->next,
-                                   .ts = in->ts - ts,
-                                   .picture =
-                                       (uint16_t)(in->layer.picture - sw->out_picture - 1),
-                                   .tl0 = (uint8_t)(in->layer.tl0 - sw->out_tl0 - 1),
-                                   .keyidx =
-                                       (uint8_t)(in->layer.keyidx - sw->out_keyidx - 1)};
+    *s = (struct switcher_segment){
+        .from = in->seq,
+        .seq = in->seq - sw->next,
+        .ts = in->ts - ts,
+        .picture = (uint16_t)(in->layer.picture - sw->out_picture - 1),
+        .tl0 = (uint8_t)(in->layer.tl0 - sw->out_tl0 - 1),
+        .keyidx = (uint8_t)(in->layer.keyidx - sw->out_keyidx - 1)};
     sw->last_seq = in->seq - 1;
     sw->last_ts = in->ts - 1;
     sw->last_sent = false;
@@ -131,8 +130,8 @@ static bool take(struct switcher *sw, int spatial, uint16_t broken)
 
 /* The best target up to what is wanted that is not among 'broken'. Room is given up before
  * smoothness: a lower spatial layer only if no temporal one of this is whole. Without a key
- * frame the way up is closed, and down, too, where the base is not a part of what is watched
- * (K-SVC): then that goes on. */
+ * frame the way up is closed, and down, too, where the base is not a part of what is
+ * watched (K-SVC): then that goes on. */
 static void choose(struct switcher *sw, uint16_t broken, bool up, bool down)
 {
     int top = sw->at_spatial == SWITCHER_NO_LAYER ? -1 : sw->at_spatial;
@@ -152,9 +151,10 @@ static void choose(struct switcher *sw, uint16_t broken, bool up, bool down)
 
 static uint16_t watched(const struct switcher *sw)
 {
-    return sw->at_spatial == SWITCHER_NO_LAYER
-               ? 0
-               : LAYER_BIT(sw->at_spatial, sw->at_temporal);
+    if (sw->at_spatial == SWITCHER_NO_LAYER) {
+        return 0;
+    }
+    return LAYER_BIT(sw->at_spatial, sw->at_temporal);
 }
 
 /* Everything may begin here, whatever was before. */
@@ -173,7 +173,7 @@ static uint16_t entries(const struct switcher *sw, const struct layer_info *laye
     }
     for (unsigned s = 0; s < LAYER_MAX; s++) {
         if ((LAYER_BIT(s, layer->chain) & sw->broken) != 0) {
-            ok &= (uint16_t)~(((1u << LAYER_MAX) - 1) << s * LAYER_MAX);
+            ok = (uint16_t)(ok & ~(((1u << LAYER_MAX) - 1) << s * LAYER_MAX));
         }
     }
     return ok;

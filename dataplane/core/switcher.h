@@ -3,9 +3,9 @@
  * although packets are left out and the source changes.
  *
  * Every packet of the source is shown to it once, in order of arrival. It decides frame by
- * frame, by targets (core/layer.h): a frame that was left out spoils the targets that needed
- * it until one of their entry points comes, so no frame is sent whose reference was not.
- * A source is changed to at a key frame (switcher_begin).
+ * frame, by targets (core/layer.h): a frame that was left out spoils the targets that
+ * needed it until one of their entry points comes, so no frame is sent whose reference was
+ * not. A source is changed to at a key frame (switcher_begin).
  *
  * Numbers are the source's minus offsets; the offsets change where something is left out,
  * and late packets are numbered by those of their time ('segments'). No number is given out

@@ -108,8 +108,8 @@ static void tell(struct lane *lane, struct sub_layers *l)
     uint32_t now = current(l) << 8 | (uint32_t)l->to_spatial << 4 |
                    (l->to_temporal < top ? l->to_temporal : top);
 
-    if (now != l->told &&
-        lane_tell(lane, LANE_NEWS_LAYERS, l->sub->handle, (uint32_t)l->reason << 16 | now)) {
+    if (now != l->told && lane_tell(lane, LANE_NEWS_LAYERS, l->sub->handle,
+                                    (uint32_t)l->reason << 16 | now)) {
         l->told = now;
     }
 }
@@ -199,7 +199,8 @@ static void leave(struct lane *lane, const struct sub *sub)
     }
 }
 
-/* What its publisher's lane has written before it could know of us is looked for at once. */
+/* What its publisher's lane has written before it could know of us is looked for at once.
+ */
 static void arrive(struct lane *lane, const struct sub *sub)
 {
     if (lane->hub != NULL) {
@@ -266,7 +267,8 @@ static bool change_over(struct lane *lane, struct sub_layers *l, uint64_t pos)
     return true;
 }
 
-/* Where a subscription may begin in the stream that it waits for; UINT64_MAX nowhere yet. */
+/* Where a subscription may begin in the stream that it waits for; UINT64_MAX nowhere yet.
+ */
 static uint64_t place(const struct sub_layers *l, uint64_t now_us)
 {
     const struct stream *stream = l->streams[l->target];
@@ -369,7 +371,8 @@ uint32_t layers_sweep(struct lane *lane)
         for (struct sub_layers *l = t->layered; l != NULL; l = l->next) {
             if (!l->sub->paused) {
                 aim(lane, l,
-                    l->limit_spatial < l->wish_spatial || l->limit_temporal < l->wish_temporal
+                    l->limit_spatial < l->wish_spatial ||
+                            l->limit_temporal < l->wish_temporal
                         ? BANDWIDTH
                         : SOURCE);
                 tell(lane, l);

@@ -2,26 +2,26 @@
  * layers (layers_take); the sweep looks for the streams that come, chooses what to aim at
  * and changes over at key frames.
  *
- * What is aimed at is the least of control's wish, the link's limit and what comes. A change
- * of stream waits for a key frame of the new one, which is asked for, and is given up for a
- * while if none comes; until then the old one goes on.
+ * What is aimed at is the least of control's wish, the link's limit and what comes. A
+ * change of stream waits for a key frame of the new one, which is asked for, and is given
+ * up for a while if none comes; until then the old one goes on.
  *
- * Neighbours: core/switcher decides on packets; rewrite writes the numbers it gives. Thread:
- * the lane of the subscription. */
+ * Neighbours: core/switcher decides on packets; rewrite writes the numbers it gives.
+ * Thread: the lane of the subscription. */
 #ifndef KCS_STAGE_LAYERS_H
 #define KCS_STAGE_LAYERS_H
 
 #include "lane/lane.h"
 
 enum {
-    LAYERS_SWEEP_US = 100000,    /* between two looks at what a subscription aims at */
-    LAYERS_WAIT_US = 2000,       /* between two looks for a key frame that is waited for */
-    LAYERS_SILENT_US = 500000,   /* a layer that is behind the others by so much … */
-    LAYERS_SURE_US = 150000,     /* … for so long does not come any more */
-    LAYERS_FRESH_US = 200000,    /* a key frame so old is still begun with */
-    LAYERS_MEND_US = 30000,      /* a picture that was begun is waited for */
-    LAYERS_DOWN_US = 300000,     /* a way down within a stream needs a key frame after all */
-    LAYERS_ASK_US = 1000000,     /* key frames are asked for again */
+    LAYERS_SWEEP_US = 100000,  /* between two looks at what a subscription aims at */
+    LAYERS_WAIT_US = 2000,     /* between two looks for a key frame that is waited for */
+    LAYERS_SILENT_US = 500000, /* a layer that is behind the others by so much … */
+    LAYERS_SURE_US = 150000,   /* … for so long does not come any more */
+    LAYERS_FRESH_US = 200000,  /* a key frame so old is still begun with */
+    LAYERS_MEND_US = 30000,    /* a picture that was begun is waited for */
+    LAYERS_DOWN_US = 300000,   /* a way down within a stream needs a key frame after all */
+    LAYERS_ASK_US = 1000000,   /* key frames are asked for again */
     LAYERS_GIVE_UP_US = 4000000, /* then a layer is given up … */
     LAYERS_SHUN_US = 10000000    /* … for so long */
 };

@@ -36,8 +36,8 @@ struct sub_layers {
     uint32_t ts_offset; /* source minus outgoing, but for what kept time from going back */
     uint64_t from_pos;  /* waiting: the key frame lies at or behind this */
     uint64_t since_us, asked_us;
-    uint64_t sent_us;                     /* the last packet */
-    uint64_t lag_us[LAYER_MAX];           /* a layer is behind the others since then; 0 no */
+    uint64_t sent_us;           /* the last packet */
+    uint64_t lag_us[LAYER_MAX]; /* a layer is behind the others since then; 0 no */
     uint64_t shunned_until_us[LAYER_MAX]; /* no key frame came */
     uint64_t *last_us, *last_out;         /* in the vault */
     struct sub_layers *next, **link;      /* of the lane */
@@ -61,10 +61,10 @@ struct sub {
     uint64_t bytes;            /* RTP payload, as sender reports count */
     uint8_t ext[SUB_EXT_TMPL]; /* one-byte elements: MID, abs-send-time, transport-cc */
     uint8_t ext_len;
-    uint8_t send_time_at; /* offset of the 3 bytes in 'ext', 0 not negotiated */
-    uint8_t twcc_at;      /* offset of the 2 bytes, 0 not negotiated */
-    bool started;         /* packets go out; false after open and resume */
-    bool wait_keyframe;   /* video starts and resumes on a key frame */
+    uint8_t send_time_at;      /* offset of the 3 bytes in 'ext', 0 not negotiated */
+    uint8_t twcc_at;           /* offset of the 2 bytes, 0 not negotiated */
+    bool started;              /* packets go out; false after open and resume */
+    bool wait_keyframe;        /* video starts and resumes on a key frame */
     uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
 
     /* cold */

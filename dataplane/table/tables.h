@@ -100,7 +100,8 @@ int tables_sub_layers(struct tables *t, struct sub *sub, const uint64_t *handles
 
 /* Has a subscription read 'stream', which it holds, from 'pos' on. The caller tells the
  * lane that its ring is to be looked at. */
-void tables_sub_read(struct tables *t, struct sub *sub, struct stream *stream, uint64_t pos);
+void tables_sub_read(struct tables *t, struct sub *sub, struct stream *stream,
+                     uint64_t pos);
 
 /* Puts it into the list of those that wait for a key frame, or takes it out. */
 void tables_sub_wait(struct tables *t, struct sub *sub, bool waiting);

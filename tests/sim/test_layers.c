@@ -33,7 +33,7 @@ enum kind { VP8_L1T1, VP8_L1T3, VP9_L3T3, VP9_L3T3_KEY, VP9_FLEXIBLE, H264_L1T1,
 struct frame {
     int stream, picture, spatial, temporal;
     int refs[MAX_REFS];
-    bool key;        /* begins anew: needs nothing of before its picture */
+    bool key; /* begins anew: needs nothing of before its picture */
     int n_packets, n_seen, n_sent;
     int n_lost;
     uint16_t out_picture;
@@ -222,7 +222,8 @@ static void encode(struct world *w, int stream, int picture, int key_picture, ui
             f->refs[r++] = i - 1;
         }
         w->n_frames++;
-        add_packets(w, i, seq, ts, s == n - 1, since_key, (uint16_t)(stream * 7000 + 32700));
+        add_packets(w, i, seq, ts, s == n - 1, since_key,
+                    (uint16_t)(stream * 7000 + 32700));
     }
 }
 
@@ -235,7 +236,8 @@ struct received {
 };
 
 /* Reads an outgoing descriptor in its own way. */
-static struct received read_out(enum kind kind, const uint8_t *p, const struct switcher_out *out)
+static struct received read_out(enum kind kind, const uint8_t *p,
+                                const struct switcher_out *out)
 {
     struct received r = {.marker = out->marker};
 
@@ -308,7 +310,8 @@ static void check_order(const struct world *w, const int *order, int n)
         if (f->n_sent == 0) {
             continue;
         }
-        if (before != NULL && before->stream == f->stream && before->picture == f->picture) {
+        if (before != NULL && before->stream == f->stream &&
+            before->picture == f->picture) {
             assert_int_equal(f->out_ts, before->out_ts);
         } else if (before != NULL) {
             uint16_t up = (f->out_picture - before->out_picture) & 0x7fff;
@@ -340,9 +343,9 @@ static struct switcher_in show_of(struct world *w, const struct packet *p)
 {
     struct switcher_in in = {.seq = p->seq, .ts = p->ts, .marker = p->marker};
 
-    assert_int_equal(layer_parse(&w->layers, codec_of(w->kind), p->payload, p->len, NULL, 0,
-                                 &in.layer),
-                     0);
+    assert_int_equal(
+        layer_parse(&w->layers, codec_of(w->kind), p->payload, p->len, NULL, 0, &in.layer),
+        0);
     return in;
 }
 

@@ -132,8 +132,8 @@ struct vault_sub_conf {
 };
 
 struct vault_sub_live {
-    uint64_t next_index;      /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
-    uint64_t seq_offset;      /* outgoing = source - offset, modulo 2^64 */
+    uint64_t next_index; /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
+    uint64_t seq_offset; /* outgoing = source - offset, modulo 2^64 */
 
     /* of one that is layered: what it was sent last, so that a successor goes on from it */
     uint64_t last_us;  /* when (CLOCK_MONOTONIC); 0 nothing yet */
