@@ -270,7 +270,7 @@ static struct eio_msg *encode_message(const struct room *room,
 }
 
 /* Nobody leaves while a broadcast runs: a session that ends by it is ended at its next turn
- * (see client_on_close). */
+ * (see engine_send). */
 static void to_room(void *user, struct room *room, const struct participant *except,
                     const struct meeting_event *event)
 {
@@ -283,7 +283,7 @@ static void to_room(void *user, struct room *room, const struct participant *exc
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
         if (p != except && p->client != NULL) {
             client_send(p->client, msg);
-            signal_push(p->client);
+            client_push(p->client);
         }
     }
     eio_msg_unref(msg);
@@ -296,7 +296,7 @@ static void to_one(void *user, struct participant *to, const struct meeting_even
     (void)user;
     if (msg != NULL) {
         client_send(to->client, msg);
-        signal_push(to->client);
+        client_push(to->client);
         eio_msg_unref(msg);
     }
 }
@@ -304,10 +304,8 @@ static void to_one(void *user, struct participant *to, const struct meeting_even
 /* The connection is dropped, not closed: a Socket.IO client then reconnects by itself. */
 static void media_lost(void *user, struct participant *who)
 {
-    struct client *client = who->client;
-
     (void)user;
-    client->drop = true;
+    client_drop(who->client);
 }
 
 const struct meeting_ops encode_ops = {

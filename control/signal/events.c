@@ -36,7 +36,7 @@ static void resume(struct reply *reply, const char *meeting_id, const char *toke
         struct client *before = old;
 
         before->participant = NULL; /* its connection is dead, we just had not noticed */
-        before->drop = true;
+        client_drop(before);
     }
     reply_ok(reply, encode_room_resumed(client->signal, client->participant));
 }

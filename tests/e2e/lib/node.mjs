@@ -236,6 +236,15 @@ log:
         return wrong;
     }
 
+    /* Stops control as its supervisor would (SIGTERM) and starts it again, as for an update. */
+    async restartControl() {
+        const wrong = await this.terminate(this.control);
+
+        assert.deepEqual(wrong, [], 'control stops cleanly');
+        this.processes.splice(this.processes.indexOf(this.control), 1);
+        this.control = this.spawn('kcs-control', 'control.yaml');
+    }
+
     /* Kills a process in the midst of whatever it does (SIGKILL) and, as a supervisor would,
      * starts it again at once; with 'both', both. Resolves when the killed are dead. */
     async crash(...programs) {
