@@ -43,6 +43,7 @@ static void drop_reply(struct reply *reply)
             reply->next->at = reply->at;
         }
     }
+    json_decref(reply->asked);
     free(reply);
 }
 
@@ -63,6 +64,12 @@ void reply_ok(struct reply *reply, json_t *fields)
     }
     if (fields == NULL) {
         fields = json_object();
+    }
+    if (reply->alias != NULL) {
+        json_t *theirs = legacy_answer(reply->alias, reply->asked, fields);
+
+        json_decref(fields);
+        fields = theirs;
     }
     if (reply->has_id) {
         json_t *body = json_pack("{s:b}", "ok", 1);
@@ -148,7 +155,7 @@ static bool on_connect(void *user, struct sio_socket *socket, const json_t *auth
     struct auth_identity who;
     struct client *client;
 
-    if (strcmp(socket->nsp, SIGNAL_NSP) != 0) {
+    if (strcmp(socket->nsp, SIGNAL_NSP) != 0 && strcmp(socket->nsp, LEGACY_NSP) != 0) {
         *why = (struct sio_refusal){.message = "Invalid namespace"};
         return false;
     }
@@ -168,6 +175,7 @@ static bool on_connect(void *user, struct sio_socket *socket, const json_t *auth
         return false;
     }
     client->who = who;
+    client->legacy = strcmp(socket->nsp, LEGACY_NSP) == 0;
     socket->data = client;
     return true;
 }
@@ -196,6 +204,7 @@ static void on_close(void *user, struct sio_socket *socket, bool left, const cha
     if (client->next != NULL) {
         client->next->at = client->at;
     }
+    json_decref(client->app_data);
     free(client);
 }
 

@@ -4,6 +4,7 @@
  * sio_conn.c one session above Engine.IO: namespaces and packets
  * signal.c   the service that has all of it
  * client.c   who is in the namespace: tokens, acks, leaving
+ * legacy.c   the dialect of older clients, by a table of aliases
  * events.c   the events that clients send, one handler each
  * fields.c   payloads checked field by field
  * encode.c   domain objects to JSON; what meeting/ tells, to events */
@@ -14,6 +15,7 @@
 
 #include "meeting/meeting.h"
 #include "net/net.h"
+#include "signal/legacy.h"
 #include "signal/signal.h"
 #include "signal/sio_conn.h"
 
@@ -26,6 +28,8 @@ struct client {
     struct signal *signal;
     struct sio_socket *socket;
     struct auth_identity who;
+    bool legacy;      /* it speaks the dialect of legacy.h */
+    json_t *app_data; /* legacy: of its producers, by their id; may be NULL */
     struct participant *participant; /* NULL outside of a room */
     struct reply *replies;           /* that are due */
     struct client *next;             /* list of all */
@@ -48,8 +52,10 @@ struct reply {
     struct reply *next, **at; /* in the client's list */
     bool has_id;
     uint64_t id;
-    const char *event;  /* constant: the client's event */
-    const char *paired; /* constant: what is emitted on success, or NULL */
+    const char *event;                /* constant: the client's event */
+    const char *paired;               /* constant: what is emitted on success, or NULL */
+    const struct legacy_alias *alias; /* NULL: it was not asked in the legacy dialect */
+    json_t *asked;                    /* legacy: the request; owned */
 };
 
 /* ---- client.c ---- */

@@ -222,23 +222,28 @@ static bool same_frame(const struct switcher *sw, const struct switcher_in *in)
            (in->layer.bits == 0 || in->layer.picture == sw->last_picture);
 }
 
-static bool number(struct switcher *sw, const struct switcher_in *in,
-                   const struct switcher_segment *s, struct switcher_out *out)
+static void map(const struct switcher_in *in, const struct switcher_segment *s,
+                struct switcher_out *out)
 {
+    unsigned target = s->target != 0 ? (unsigned)__builtin_ctz(s->target) : 0;
+
     out->index = (in->seq - s->seq) & 0xffffffffffffu;
-    if (!use(sw, out->index)) {
-        return false;
-    }
     out->ts = in->ts - s->ts;
     out->picture =
         (uint16_t)((in->layer.picture - s->picture) & ((1u << in->layer.bits) - 1));
     out->tl0 = (uint8_t)(in->layer.tl0 - s->tl0);
     out->keyidx = (in->layer.keyidx - s->keyidx) & 0x1f;
-    out->spatial = sw->at_spatial;
-    out->temporal = sw->at_temporal;
-    out->marker = in->marker || ((in->layer.flags & LAYER_END) != 0 &&
-                                 in->layer.spatial == sw->at_spatial);
-    return true;
+    out->spatial = (uint8_t)(target / LAYER_MAX);
+    out->temporal = (uint8_t)(target % LAYER_MAX);
+    out->marker = in->marker ||
+                  ((in->layer.flags & LAYER_END) != 0 && in->layer.spatial == out->spatial);
+}
+
+static bool number(struct switcher *sw, const struct switcher_in *in,
+                   const struct switcher_segment *s, struct switcher_out *out)
+{
+    map(in, s, out);
+    return use(sw, out->index);
 }
 
 /* Leaves out the packet: what follows closes up. */
@@ -310,6 +315,18 @@ bool switcher_packet(struct switcher *sw, const struct switcher_in *in,
         sw->out_keyidx = out->keyidx;
     }
     return true;
+}
+
+bool switcher_again(const struct switcher *sw, const struct switcher_in *in,
+                    struct switcher_out *out)
+{
+    const struct switcher_segment *s = sw->running ? segment_of(sw, in->seq) : NULL;
+
+    if (s == NULL || (in->layer.present & s->target) == 0) {
+        return false;
+    }
+    map(in, s, out);
+    return out->index < sw->next;
 }
 
 bool switcher_needs_keyframe(const struct switcher *sw)

@@ -106,6 +106,10 @@ void switcher_stop(struct switcher *sw);
 bool switcher_packet(struct switcher *sw, const struct switcher_in *in,
                      struct switcher_out *out);
 
+/* What a packet that was sent became, if that is still known; to send it once more. */
+bool switcher_again(const struct switcher *sw, const struct switcher_in *in,
+                    struct switcher_out *out);
+
 /* True while what is wanted cannot be had without a key frame. */
 bool switcher_needs_keyframe(const struct switcher *sw);
 

@@ -263,6 +263,8 @@ static bool change_over(struct lane *lane, struct sub_layers *l, uint64_t pos)
         sub->started = true;
     }
     l->at = l->target;
+    l->source++;
+    l->noted = UINT64_MAX;
     tables_sub_wait(lane->tables, sub, false);
     return true;
 }
@@ -479,6 +481,31 @@ void layers_limit(struct lane *lane, struct sub *sub, uint8_t spatial, uint8_t t
 
 /* ---- packets ---- */
 
+/* For repair: which packet an outgoing number was. */
+static void note_offset(struct sub *sub)
+{
+    struct sub_layers *l = sub->layers;
+    const struct switcher_segment *s = &l->switcher.segments[l->switcher.newest];
+
+    if (s->seq != l->noted) {
+        l->noted = s->seq;
+        rtxindex_begin(&sub->sent, s->from - s->seq, s->seq, l->source);
+    }
+}
+
+bool layers_again(const struct sub *sub, const struct lane_resend *resend,
+                  const struct ring_slot *slot, struct switcher_out *out)
+{
+    const struct sub_layers *l = sub->layers;
+    const struct switcher_in in = {.seq = slot->seq,
+                                   .ts = slot->ts,
+                                   .marker = (slot->flags & RING_SLOT_MARKER) != 0,
+                                   .layer = slot->layer};
+
+    return resend->source == l->source && switcher_again(&l->switcher, &in, out) &&
+           (uint32_t)out->index == resend->index;
+}
+
 bool layers_take(struct sub *sub, const struct switcher_in *in, uint64_t now_us,
                  struct switcher_out *out)
 {
@@ -487,6 +514,7 @@ bool layers_take(struct sub *sub, const struct switcher_in *in, uint64_t now_us,
     if (!switcher_packet(&l->switcher, in, out)) {
         return false;
     }
+    note_offset(sub);
     l->sent_us = now_us;
     *l->last_us = now_us;
     *l->last_out = (uint64_t)l->switcher.out_ts << 32 |

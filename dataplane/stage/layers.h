@@ -53,6 +53,10 @@ uint8_t layers_live_temporal(const struct sub_layers *layers);
 bool layers_take(struct sub *sub, const struct switcher_in *in, uint64_t now_us,
                  struct switcher_out *out);
 
+/* resend's: what the packet in 'slot' went out as. False if that is not known any more. */
+bool layers_again(const struct sub *sub, const struct lane_resend *resend,
+                  const struct ring_slot *slot, struct switcher_out *out);
+
 /* Once a turn. Returns how many changed over. */
 uint32_t layers_sweep(struct lane *lane);
 uint64_t layers_deadline(const struct lane *lane);

@@ -113,9 +113,8 @@ static uint8_t *put_forwarded(const struct pkt *pkt, const struct ring_slot *slo
     return p;
 }
 
-/* Writes the extension block at 'p'. Returns its end, 'p' itself if there is nothing. */
-static uint8_t *put_exts(uint32_t send_time, const struct pkt *pkt,
-                         const struct ring_slot *slot, const uint8_t *ext, uint8_t *p)
+uint8_t *rewrite_exts(uint32_t send_time, const struct pkt *pkt,
+                      const struct ring_slot *slot, const uint8_t *ext, uint8_t *p)
 {
     struct sub *sub = pkt->sub;
     bool two_byte = (slot->flags & RING_SLOT_TWO_BYTE) != 0;
@@ -185,7 +184,7 @@ static bool rewrite_one(bool shared, uint32_t send_time, struct pkt *pkt, uint8_
         pkt->ts = slot->ts;
         pkt->marker = (slot->flags & RING_SLOT_MARKER) != 0;
     }
-    end = put_exts(send_time, pkt, slot, ext, rtp + RTP_FIXED_LEN);
+    end = rewrite_exts(send_time, pkt, slot, ext, rtp + RTP_FIXED_LEN);
     pkt->hdr_len = (uint16_t)(end - rtp);
     rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
     rtp[1] = (uint8_t)((pkt->marker ? 0x80 : 0) | sub->pt);

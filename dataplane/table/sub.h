@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/answered.h"
+#include "core/gaps.h"
+#include "core/rtxindex.h"
 #include "core/switcher.h"
 #include "table/sublist.h"
 
@@ -33,6 +36,8 @@ struct sub_layers {
     bool screen;
     uint8_t reason;     /* enum abi_layers_reason: why they were set so */
     uint32_t told;      /* what control knows */
+    uint32_t source;    /* counts changes of stream: the word for it in 'sent' */
+    uint64_t noted;     /* the offset that 'sent' knows of */
     uint32_t ts_offset; /* source minus outgoing, but for what kept time from going back */
     uint64_t from_pos;  /* waiting: the key frame lies at or behind this */
     uint64_t since_us, asked_us;
@@ -73,7 +78,17 @@ struct sub {
     struct sublist_at at; /* where it stands in its stream's list */
     struct sub *next_of_peer;
     uint64_t skipped;
-    uint64_t nacks;
+    uint64_t nacks;                  /* numbers asked for again */
+    uint64_t nacks_ignored;          /* of these: never sent, forgotten, or too many */
+    uint64_t rtx_packets, rtx_bytes; /* of payload, sent as retransmissions */
+    uint64_t *rtx_next_index;        /* in the vault: stored before each encryption */
+    uint64_t rtx_counted_bytes;      /* 'bytes' when the budget was last filled up */
+    uint32_t rtx_budget;             /* bytes that may be sent again */
+    uint32_t rtx_ssrc;               /* 0: it gets no retransmissions */
+    uint8_t rtx_pt;
+    struct gaps gaps;         /* indexes below *next_index that are free */
+    struct rtxindex sent;     /* what our numbers were */
+    struct answered answered; /* lately */
     uint32_t lost, jitter, rtt_us, fraction_lost;
     uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */
     uint64_t last_sr_us;

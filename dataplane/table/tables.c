@@ -112,7 +112,7 @@ static int init_lane(struct tables *t, uint8_t **at, const char *name)
     t->paths = make_hash("paths", name, t->lane, conf->n_peers * PEER_PATHS,
                          sizeof(struct path_key));
     t->feedback =
-        make_hash("feedback", name, t->lane, conf->n_subs, sizeof(struct feedback_key));
+        make_hash("feedback", name, t->lane, 2 * conf->n_subs, sizeof(struct feedback_key));
     return t->paths != NULL && t->feedback != NULL ? 0 : -ENOMEM;
 }
 
@@ -208,15 +208,6 @@ struct sub *tables_sub(const struct tables *t, uint64_t handle)
                : NULL;
 }
 
-/* Why a slot cannot be taken, or 0. */
-static int slot_err(uint64_t handle, uint32_t n, uint64_t in_use)
-{
-    if (handle_gen(handle) == 0 || handle_index(handle) >= n) {
-        return -EINVAL;
-    }
-    return in_use != HANDLE_NONE ? -EEXIST : 0;
-}
-
 /* The dense list of those that RTCP and reports go through. */
 static void list_open(struct tables *t, struct peer *peer)
 {
@@ -237,7 +228,7 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     uint32_t i = handle_index(handle);
     struct peer *peer = i < t->conf.n_peers ? &t->peers[i] : NULL;
 
-    *err = slot_err(handle, t->conf.n_peers, peer != NULL ? peer->handle : 0);
+    *err = tables_slot_err(handle, t->conf.n_peers, peer != NULL ? peer->handle : 0);
     if (peer == NULL || *err != 0) {
         return NULL;
     }
@@ -344,85 +335,6 @@ void tables_find_paths(const struct tables *t, const struct path *const *paths, 
     }
 }
 
-struct stream *tables_stream_open(struct tables *t, uint64_t handle, struct peer *peer,
-                                  int *err)
-{
-    uint32_t i = handle_index(handle);
-    struct stream *stream = i < t->conf.n_streams ? &t->streams[i] : NULL;
-
-    *err = slot_err(handle, t->conf.n_streams, stream != NULL ? stream->handle : 0);
-    if (stream == NULL || *err != 0) {
-        return NULL;
-    }
-    memset(stream, 0, sizeof(*stream));
-    /* Its readers are as the last subscription on each lane has left them: empty. */
-    atomic_init(&stream->n_subs, STREAM_SHUT);
-    atomic_init(&stream->lane, t->lane);
-    stream->handle = handle;
-    stream->index = i;
-    stream->peer = peer;
-    stream->readers = &t->readers[(size_t)i * t->conf.n_lanes];
-    stream->next_of_peer = peer->streams;
-    peer->streams = stream;
-    t->n_open_streams++;
-    return stream;
-}
-
-void tables_stream_ready(struct stream *stream)
-{
-    atomic_store_explicit(&stream->n_subs, 0, memory_order_release);
-}
-
-/* Lets nobody subscribe any more. False if somebody still does. */
-static bool shut(struct stream *stream)
-{
-    uint32_t none = 0;
-
-    return atomic_compare_exchange_strong(&stream->n_subs, &none, STREAM_SHUT) ||
-           none == STREAM_SHUT;
-}
-
-bool tables_hold(struct stream *stream, uint64_t handle)
-{
-    uint32_t n = atomic_load_explicit(&stream->n_subs, memory_order_relaxed);
-
-    do {
-        if ((n & STREAM_SHUT) != 0) {
-            return false;
-        }
-    } while (!atomic_compare_exchange_weak(&stream->n_subs, &n, n + 1));
-    if (stream->handle != handle) {
-        (void)atomic_fetch_sub(&stream->n_subs, 1);
-        return false;
-    }
-    return true;
-}
-
-int tables_stream_close(struct tables *t, struct stream *stream)
-{
-    struct stream **at = &stream->peer->streams;
-    struct peer *peer = stream->peer;
-
-    if (!shut(stream)) {
-        return -EBUSY;
-    }
-    while (*at != stream) {
-        at = &(*at)->next_of_peer;
-    }
-    *at = stream->next_of_peer;
-    for (uint32_t i = 0; i < peer->n_ssrcs; i++) {
-        if (peer->ssrc_of[i].stream == stream) {
-            peer->ssrc_of[i] = (struct peer_ssrc){.stream = NULL};
-        }
-    }
-    if (stream->ring.slots != NULL) {
-        ring_store_give(t->rings, stream->video, &stream->ring);
-    }
-    stream->handle = HANDLE_NONE;
-    t->n_open_streams--;
-    return 0;
-}
-
 int tables_enlist(struct tables *t, struct sub *sub, uint64_t from)
 {
     struct stream *stream = sub->stream;
@@ -462,16 +374,52 @@ void tables_delist(struct tables *t, struct sub *sub)
     }
 }
 
+/* ---- the SSRCs of a subscription, by which feedback finds it ---- */
+
+static bool ssrc_taken(const struct tables *t, const struct peer *peer, uint32_t ssrc)
+{
+    const struct feedback_key key = {.peer = peer->index, .ssrc = ssrc};
+
+    return rte_hash_lookup(t->feedback, &key) >= 0;
+}
+
+static void feedback_del(struct tables *t, const struct sub *sub)
+{
+    struct feedback_key key = {.peer = sub->peer->index, .ssrc = sub->ssrc};
+
+    (void)rte_hash_del_key(t->feedback, &key);
+    if (sub->rtx_ssrc != 0) {
+        key.ssrc = sub->rtx_ssrc;
+        (void)rte_hash_del_key(t->feedback, &key);
+    }
+}
+
+static int feedback_add(struct tables *t, const struct sub *sub)
+{
+    struct feedback_key key = {.peer = sub->peer->index, .ssrc = sub->ssrc};
+    void *data = (void *)(uintptr_t)sub->index;
+
+    if (rte_hash_add_key_data(t->feedback, &key, data) != 0) {
+        return -ENOSPC;
+    }
+    key.ssrc = sub->rtx_ssrc;
+    if (sub->rtx_ssrc != 0 && rte_hash_add_key_data(t->feedback, &key, data) != 0) {
+        feedback_del(t, sub);
+        return -ENOSPC;
+    }
+    return 0;
+}
+
 struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *stream,
                             struct peer *peer, uint64_t stream_handle, uint32_t ssrc,
-                            int *err)
+                            uint32_t rtx_ssrc, int *err)
 {
     uint32_t i = handle_index(handle);
     struct sub *sub = i < t->conf.n_subs ? &t->subs[i] : NULL;
-    struct feedback_key key = {.peer = peer->index, .ssrc = ssrc};
 
-    *err = slot_err(handle, t->conf.n_subs, sub != NULL ? sub->handle : 0);
-    if (*err == 0 && rte_hash_lookup(t->feedback, &key) >= 0) {
+    *err = tables_slot_err(handle, t->conf.n_subs, sub != NULL ? sub->handle : 0);
+    if (*err == 0 && (ssrc_taken(t, peer, ssrc) ||
+                      (rtx_ssrc != 0 && ssrc_taken(t, peer, rtx_ssrc)))) {
         *err = -EEXIST;
     }
     if (*err == 0 && !tables_hold(stream, stream_handle)) {
@@ -485,13 +433,14 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     sub->stream = stream;
     sub->peer = peer;
     sub->ssrc = ssrc;
-    if (rte_hash_add_key_data(t->feedback, &key, (void *)(uintptr_t)i) != 0) {
-        *err = -ENOSPC;
+    sub->rtx_ssrc = rtx_ssrc;
+    *err = feedback_add(t, sub);
+    if (*err != 0) {
         goto release;
     }
     *err = tables_enlist(t, sub, stream_ring_head(&stream->ring));
     if (*err != 0) {
-        (void)rte_hash_del_key(t->feedback, &key);
+        feedback_del(t, sub);
         goto release;
     }
     sub->handle = handle;
@@ -506,14 +455,13 @@ release:
 
 void tables_sub_close(struct tables *t, struct sub *sub)
 {
-    struct feedback_key key = {.peer = sub->peer->index, .ssrc = sub->ssrc};
     struct sub **at = &sub->peer->subs;
 
     while (*at != sub) {
         at = &(*at)->next_of_peer;
     }
     *at = sub->next_of_peer;
-    (void)rte_hash_del_key(t->feedback, &key);
+    feedback_del(t, sub);
     tables_delist(t, sub);
     t->n_open_subs--;
     sub->handle = HANDLE_NONE;
@@ -540,9 +488,7 @@ void tables_peer_pause(struct tables *t, struct peer *peer)
 void tables_peer_leave(struct tables *t, struct peer *peer)
 {
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
-        struct feedback_key key = {.peer = peer->index, .ssrc = sub->ssrc};
-
-        (void)rte_hash_del_key(t->feedback, &key);
+        feedback_del(t, sub);
         t->n_open_subs--;
     }
     for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
@@ -560,11 +506,7 @@ int tables_peer_join(struct tables *t, struct peer *peer)
         t->n_open_streams++;
     }
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
-        struct feedback_key key = {.peer = peer->index, .ssrc = sub->ssrc};
-        void *data = (void *)(uintptr_t)sub->index;
-
-        if (rte_hash_add_key_data(t->feedback, &key, data) != 0 ||
-            tables_enlist(t, sub, sub->cursor) != 0) {
+        if (feedback_add(t, sub) != 0 || tables_enlist(t, sub, sub->cursor) != 0) {
             err = -ENOSPC;
         }
         tables_layers_link(t, sub);

@@ -2,7 +2,19 @@
 #ifndef KCS_TABLE_TABLES_PRIV_H
 #define KCS_TABLE_TABLES_PRIV_H
 
+#include <errno.h>
+
+#include "sfu/base/handle.h"
 #include "table/tables.h"
+
+/* Why a slot cannot be taken, or 0. */
+static inline int tables_slot_err(uint64_t handle, uint32_t n, uint64_t in_use)
+{
+    if (handle_gen(handle) == 0 || handle_index(handle) >= n) {
+        return -EINVAL;
+    }
+    return in_use != HANDLE_NONE ? -EEXIST : 0;
+}
 
 /* Holds a stream for a subscription of any lane. False if it is not there: control may have
  * sent the commands in the wrong order. */

@@ -132,8 +132,9 @@ struct vault_sub_conf {
 };
 
 struct vault_sub_live {
-    uint64_t next_index; /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
-    uint64_t seq_offset; /* outgoing = source - offset, modulo 2^64 */
+    uint64_t next_index;     /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
+    uint64_t rtx_next_index; /* the same of its retransmissions */
+    uint64_t seq_offset;     /* outgoing = source - offset, modulo 2^64 */
 
     /* of one that is layered: what it was sent last, so that a successor goes on from it */
     uint64_t last_us;  /* when (CLOCK_MONOTONIC); 0 nothing yet */
@@ -249,5 +250,6 @@ _Static_assert(sizeof(struct vault_peer_conf) == 1032, "vault_peer_conf layout")
 _Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layout");
 _Static_assert(sizeof(struct vault_sub_conf) == 784, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
+_Static_assert(sizeof(struct vault_sub_live) == 40, "vault_sub_live layout");
 
 #endif

@@ -46,9 +46,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  * processes must have ended with status 0. When anything fails, the ends of both logs
  * are shown.
  *
- * options: name (of the logs that are kept), devices and backend (of dataplane.yaml; the
- * device 'tap' is net_tap with an interface of this node's own), lanes (of KCS_E2E_LANES if
- * not said) */
+ * options: name (of the logs that are kept), devices, backend and repair (of
+ * dataplane.yaml; the device 'tap' is net_tap with an interface of this node's own), lanes
+ * (of KCS_E2E_LANES if not said) */
 export async function withNode(options, body) {
     const node = new Node(options);
     let failure;
@@ -72,7 +72,7 @@ export async function withNode(options, body) {
 }
 
 export class Node {
-    constructor({ name, devices, backend = 'ipsec_mb', lanes = LANES }) {
+    constructor({ name, devices, backend = 'ipsec_mb', repair = true, lanes = LANES }) {
         const net = randomInt(
             100,
             250,
@@ -80,6 +80,7 @@ export class Node {
 
         this.name = name;
         this.backend = backend;
+        this.repair = repair;
         this.lanes = lanes;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
         this.secret = randomBytes(32).toString('hex');
@@ -164,6 +165,7 @@ export class Node {
 media:
   devices: [${this.devices.map((device) => JSON.stringify(device)).join(', ')}]
   port: ${this.mediaPort}
+  repair: ${this.repair}
 ${this.optionsOfDevices()}veth:
   name: ${this.veth.name}
   ipv4: ${this.veth.networks[0]}
