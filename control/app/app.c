@@ -67,6 +67,13 @@ static void on_media(void *user, bool attached)
     }
 }
 
+static void on_layers(void *user, uint64_t sub, uint32_t layers)
+{
+    struct app *app = user;
+
+    meeting_on_layers(app->meeting, sub, layers);
+}
+
 static uint32_t n_clients(void *user)
 {
     const struct app *app = user;
@@ -306,6 +313,7 @@ static int make_sessions(struct app *app, char err[APP_ERR_MAX])
                                              .metrics = app->metrics,
                                              .dtls_threads = conf->dtls.threads,
                                              .on_media = on_media,
+                                             .on_layers = on_layers,
                                              .user = app};
     int ret = media_create(&app->media, &media);
 

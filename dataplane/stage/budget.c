@@ -1,6 +1,8 @@
 /* See budget.h. */
 #include "stage/budget.h"
 
+#include "stage/allot.h"
+
 enum { PEERS_A_CALL = 256 };
 
 static bool can_send(const struct peer *peer)
@@ -45,14 +47,49 @@ static void tell(struct lane *lane, struct peer *peer)
     }
 }
 
+/* Works out what each layer of a stream costs. */
+static void rate_layers(const struct lane *lane, struct stream *stream)
+{
+    const uint64_t since_us = lane->now_us - stream->rated_us;
+    const bool first = stream->rated_us == 0;
+
+    if (!first && since_us < BUDGET_RATE_US) {
+        return;
+    }
+    for (unsigned i = 0; i < LAYER_MAX * LAYER_MAX; i++) {
+        const unsigned s = i / LAYER_MAX, t = i % LAYER_MAX;
+        const uint64_t bytes =
+            atomic_load_explicit(&stream->layer_bytes[s][t], memory_order_relaxed);
+        const uint64_t bps = (bytes - stream->rated_bytes[s][t]) * 8500000 /
+                             (since_us + 1); /* and headers */
+        const uint64_t was =
+            atomic_load_explicit(&stream->layer_bps[s][t], memory_order_relaxed);
+
+        if (!first) {
+            atomic_store_explicit(&stream->layer_bps[s][t],
+                                  (uint32_t)(was == 0 ? bps : (3 * was + bps) / 4),
+                                  memory_order_relaxed);
+        }
+        stream->rated_bytes[s][t] = bytes;
+    }
+    stream->rated_us = lane->now_us;
+}
+
 static void sweep_peer(struct lane *lane, struct peer *peer)
 {
+    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+        rate_layers(lane, s);
+    }
     if (peer->subs == NULL || !can_send(peer) || (!peer->has_twcc && peer->remb_bps == 0)) {
         return;
     }
     (void)bwe_tick(peer->bwe, peer->tx_bytes, peer->twcc_next, lane->now_us);
     if (bwe_is_probing(peer->bwe)) {
         begin_probe(lane, peer);
+    }
+    if (lane->now_us >= peer->allot_due_us) {
+        peer->allot_due_us = lane->now_us + BUDGET_ALLOT_US;
+        allot_peer(lane, peer);
     }
     tell(lane, peer);
 }

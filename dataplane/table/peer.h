@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/alloc.h"
 #include "core/bwe.h"
 #include "core/twcc.h"
 #include "crypt/crypt.h"
@@ -77,6 +78,9 @@ struct peer {
     struct stream *streams;    /* list: what it publishes */
     struct sub *subs;          /* list: what it receives */
     uint32_t remb_bps;
+    struct alloc alloc;
+    uint64_t allot_due_us;
+    uint64_t fed_us; /* when the first feedback had come; 0 not yet */
     uint32_t told_bps;    /* what control was told that the link carries */
     uint64_t told_us;     /* when */
     uint64_t *probe_next; /* in the vault: next index of the probes' SSRC */

@@ -22,6 +22,7 @@ _Static_assert((int)ABI_SRTP_AEAD_AES_128_GCM == (int)CRYPT_AEAD_AES_128_GCM &&
 
 COMMAND_DEFINE_READ(peer)
 
+static const struct alloc_conf ALLOC = {.patience_us = 2000000, .reserve = 128};
 static const struct bwe_conf BWE = {
     .start_bps = 600000, .min_bps = 50000, .max_bps = 100000000};
 
@@ -175,6 +176,7 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     peer->probe_next = &live->probe_next_index;
     peer->probator = conf.probator != 0;
     bwe_init(peer->bwe, &BWE);
+    alloc_init(&peer->alloc, &ALLOC);
     peer->last_check_us = &live->last_check_us;
     peer->lane = &live->lane;
     live->lane = lane->index;

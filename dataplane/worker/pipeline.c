@@ -7,6 +7,7 @@
 #include "stage/classify.h"
 #include "stage/consent.h"
 #include "stage/ingest.h"
+#include "stage/layers.h"
 #include "stage/padding.h"
 #include "stage/protect.h"
 #include "stage/punt.h"
@@ -293,6 +294,11 @@ uint32_t pipeline_budget(struct pipeline *p)
     (void)padding_burst(p->lane, NULL, &out);
     pipeline_transmit(p, &out);
     return out.n;
+}
+
+uint32_t pipeline_layers(struct pipeline *p)
+{
+    return layers_sweep(p->lane);
 }
 
 uint32_t pipeline_rtcp(struct pipeline *p)
