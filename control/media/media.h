@@ -115,6 +115,8 @@ int media_sub_open(struct media *media, const struct vault_sub_conf *conf, media
 /* Changes a peer. The vault holds the new state when the call returns. */
 int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *paths,
                          uint8_t n_paths, uint8_t selected, media_done *done, void *arg);
+int media_peer_set_ice(struct media *media, uint64_t peer, const char *ufrag,
+                       const char *pwd, media_done *done, void *arg);
 int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_keys *keys,
                         media_done *done, void *arg);
 

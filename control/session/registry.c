@@ -73,6 +73,22 @@ int session_registry_add(struct session *s)
     return s->by_ufrag.tbl != NULL && s->by_peer.tbl != NULL ? 0 : -ENOMEM;
 }
 
+int session_registry_rename(struct session *s, const char *ufrag, const char *pwd)
+{
+    struct session *other;
+    int err;
+
+    HASH_FIND(by_ufrag, s->reg->by_ufrag, ufrag, strlen(ufrag), other);
+    if (other != NULL) {
+        return -EEXIST;
+    }
+    HASH_DELETE(by_ufrag, s->reg->by_ufrag, s);
+    err = ice_lite_restart(&s->ice, ufrag, pwd);
+    memset(&s->by_ufrag, 0, sizeof(s->by_ufrag));
+    HASH_ADD(by_ufrag, s->reg->by_ufrag, ice.ufrag, strlen(s->ice.ufrag), s);
+    return s->by_ufrag.tbl == NULL ? -ENOMEM : err;
+}
+
 void session_registry_remove(struct session *s)
 {
     session_registry_forget_paths(s);

@@ -226,7 +226,7 @@ static void to_room(void *user, struct room *room, const struct participant *exc
         return;
     }
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        if (p != except && p->client != NULL) {
+        if (p != except && p->client != NULL && p->front == MEETING_SOCKET) {
             client_send(p->client, msg);
             signal_push(p->client);
         }
@@ -236,7 +236,8 @@ static void to_room(void *user, struct room *room, const struct participant *exc
 
 static void to_one(void *user, struct participant *to, const struct meeting_event *event)
 {
-    struct eio_msg *msg = to->client != NULL ? encode_message(to->room, event) : NULL;
+    bool told = to->client != NULL && to->front == MEETING_SOCKET;
+    struct eio_msg *msg = told ? encode_message(to->room, event) : NULL;
 
     (void)user;
     if (msg != NULL) {
