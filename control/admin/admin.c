@@ -352,12 +352,52 @@ void admin_on_metrics(struct admin *admin, struct net_req *req)
     }
 }
 
+/* POST /lanes/move?transport=ID&lane=N */
+static void move(const struct admin *admin, struct net_req *req)
+{
+    const char *transport = net_req_query(req, "transport");
+    const char *text = net_req_query(req, "lane");
+    char *end = NULL;
+    unsigned long lane =
+        text != NULL && *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+
+    if (transport == NULL || end == NULL || *end != '\0' || lane > UINT32_MAX) {
+        send_json(req, 400, problem("invalid", "give transport=ID and lane=NUMBER"), false);
+        return;
+    }
+    switch (admin_move(admin, transport, (uint32_t)lane)) {
+    case 0:
+        send_json(
+            req, 200,
+            json_pack("{s:{s:s, s:I}}", "data", "moves", transport, "lane", (json_int_t)lane),
+            false);
+        return;
+    case -ENOENT:
+    case -ESTALE:
+        send_json(req, 404, problem("not_found", "no such transport: see kcsctl peers"),
+                  false);
+        return;
+    case -EINVAL:
+        send_json(req, 400, problem("invalid", "no such lane: see kcsctl lanes"), false);
+        return;
+    case -ENOTCONN:
+        send_json(req, 503, problem("media_unavailable", "no dataplane is attached"),
+                  false);
+        return;
+    default:
+        send_json(req, 409, problem("busy", "it is on the move: try again"), false);
+        return;
+    }
+}
+
 void admin_on_request(struct admin *admin, struct net_req *req)
 {
     list_fn *list = find_list(net_req_path(req));
     json_t *data;
 
-    if (list == NULL) {
+    if (strcmp(net_req_path(req), "/lanes/move") == 0 && net_req_method(req) == NET_POST) {
+        move(admin, req);
+    } else if (list == NULL) {
         admin_on_metrics(admin, req);
     } else if (!refused(req, true)) {
         data = list(admin);

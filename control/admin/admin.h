@@ -1,5 +1,7 @@
 /* What operators see: the lists that kcsctl asks for on the admin socket, and the metrics
- * that Prometheus reads. Only tells; nothing here changes the node.
+ * that Prometheus reads. Only the admin socket takes orders, and only this one:
+ *
+ *   POST /lanes/move?transport=ID&lane=N   moves a transport while its media flows
  *
  * Answers are {"data": …}; failures carry success:false, code and message.
  *

@@ -4,6 +4,7 @@
 
 #include "admin/priv.h"
 #include "meeting/meeting.h"
+#include "sfu/base/handle.h"
 #include "sys/clock.h"
 
 struct listing {
@@ -92,6 +93,15 @@ static const char *cipher_name(uint32_t profile)
     }
 }
 
+static void put_lane(const struct admin *admin, const struct transport *t, json_t *row)
+{
+    uint32_t lane;
+
+    if (media_peer_lane(admin->conf.media, session_peer(t->session), &lane) == 0) {
+        put(row, "lane", lane);
+    }
+}
+
 static json_t *peer_row(const struct admin *admin, const struct transport *t)
 {
     const char *cipher = cipher_name(session_profile(t->session));
@@ -104,9 +114,38 @@ static json_t *peer_row(const struct admin *admin, const struct transport *t)
     put_text(row, "direction", t->send ? "send" : "recv");
     put_text(row, "state", session_state_name(session_state(t->session)));
     json_object_set_new(row, "cipher", cipher != NULL ? json_string(cipher) : json_null());
+    put_lane(admin, t, row);
     add_path(admin, t->session, row);
     add_peer_counters(admin, session_peer(t->session), row);
     return row;
+}
+
+struct search {
+    const char *transport_id;
+    uint64_t peer; /* HANDLE_NONE: not found */
+};
+
+static void find_peer(void *arg, struct room *room)
+{
+    struct search *search = arg;
+
+    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
+        for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+            if (strcmp(t->id, search->transport_id) == 0) {
+                search->peer = session_peer(t->session);
+            }
+        }
+    }
+}
+
+int admin_move(const struct admin *admin, const char *transport_id, uint32_t lane)
+{
+    struct search search = {.transport_id = transport_id, .peer = HANDLE_NONE};
+
+    meeting_each_room(admin->conf.meeting, find_peer, &search);
+    return search.peer == HANDLE_NONE
+               ? -ENOENT
+               : media_peer_move(admin->conf.media, search.peer, lane, NULL, NULL);
 }
 
 static void add_peers(void *arg, struct room *room)

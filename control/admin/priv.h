@@ -1,7 +1,7 @@
 /* What the files of control/admin share.
  *
  * admin.c    routes, /status, /lanes, /drops
- * lists.c    /peers and /streams
+ * lists.c    /peers and /streams, and a move
  * metrics.c  /metrics */
 #ifndef ADMIN_PRIV_H
 #define ADMIN_PRIV_H
@@ -39,6 +39,10 @@ void admin_ip_text(const uint8_t ip[16], char out[ADMIN_IP_TEXT]);
 /* New references, NULL without memory. */
 json_t *admin_peers(const struct admin *admin);
 json_t *admin_streams(const struct admin *admin);
+
+/* Moves a client's transport to a lane. Returns 0 when it is on its way, -ENOENT no such
+ * transport, else as media_peer_move(). */
+int admin_move(const struct admin *admin, const char *transport_id, uint32_t lane);
 
 int admin_metrics_register(struct admin *admin);
 void admin_metrics_unregister(struct admin *admin);

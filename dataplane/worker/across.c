@@ -362,8 +362,11 @@ void across_reset(struct lane *lane)
         while ((slot = ring_peek(ring)) != NULL) {
             msg = *slot;
             ring_release(ring);
-            if (msg.kind == HUB_PKT_IN || msg.kind == HUB_PKT_OUT) {
-                lane_free(lane, msg.pkt);
+            if (msg.kind == HUB_PKT_IN) {
+                lane->counts.handed_in++;
+                lane_drop(lane, msg.pkt, DROP_HANDOVER);
+            } else if (msg.kind == HUB_PKT_OUT) {
+                lane_drop_out(lane, msg.pkt, DROP_TX_FULL);
             } else if (msg.kind == HUB_PATH_ADD) {
                 tables_path_add(lane->tables, &msg.key, msg.peer, msg.lane);
             } else if (msg.kind == HUB_PATH_DEL) {
@@ -376,7 +379,7 @@ void across_reset(struct lane *lane)
         atomic_store(&readers->told, false);
     }
     while (lane->n_parked > 0) {
-        lane_free(lane, lane->parked[--lane->n_parked]);
+        lane_drop(lane, lane->parked[--lane->n_parked], DROP_HANDOVER);
     }
     lane->pending = (struct lane_pending){.stage = 0};
     lane->ack_due = 0;

@@ -49,8 +49,9 @@ int across_resume(struct lane *lane);
  * While all lanes rest; any thread. */
 void across_cancel(struct lane *const *lanes, uint32_t i);
 
-/* Ends what is pending, and empties this lane's rings and parking: packets are freed, news
- * of paths taken in, other messages forgotten. While all lanes rest. Any thread. */
+/* Ends what is pending, and empties this lane's rings and parking: packets are dropped and
+ * counted (handover, tx_full), news of paths taken in, other messages forgotten. While all
+ * lanes rest. Any thread. */
 void across_reset(struct lane *lane);
 
 #endif

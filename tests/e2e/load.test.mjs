@@ -1,11 +1,11 @@
 /* One publisher and fifty subscribers of kcs-loadgen: every numbered payload arrives at
  * everybody, once and in order, and the node counted the same packets. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCounters, settledCounters } from './lib/counters.mjs';
-import { BUILD, withNode } from './lib/node.mjs';
+import { loadgen } from './lib/loadgen.mjs';
+import { withNode } from './lib/node.mjs';
 
 const SUBSCRIBERS = 50;
 const SECONDS = 4;
@@ -13,31 +13,6 @@ const HOLD_SECONDS = 5; /* silent, while the node is asked for its counters */
 const AUDIO_PPS = 50;
 const VIDEO_PPS = 120;
 const TIMEOUT = { timeout: 60_000 };
-
-/* Runs kcs-loadgen. Resolves with its exit status, the JSON of its standard output and its
- * standard error. */
-function loadgen(node, ...args) {
-    const child = spawn(
-        join(BUILD, 'kcs-loadgen'),
-        [
-            ...['--url', node.origin, '--secret-file', node.secretFile],
-            ...['--meeting', 'load', '--json', ...args],
-        ],
-        { stdio: ['ignore', 'pipe', 'pipe'], timeout: 40_000, killSignal: 'SIGKILL' },
-    );
-    let out = '';
-    let err = '';
-
-    child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
-    child.stderr.setEncoding('utf8').on('data', (text) => (err += text));
-    return new Promise((done, failed) => {
-        child.on('error', failed);
-        child.on('close', (status) => {
-            const result = out === '' ? undefined : JSON.parse(out);
-            done({ status, result, err });
-        });
-    });
-}
 
 /* Waits until the node has counted `least` packets of each of `streams` streams. */
 async function untilSent(node, streams, least) {
@@ -80,12 +55,11 @@ for (const device of ['udp', 'veth']) {
 
     test(title, { ...TIMEOUT, skip }, () =>
         withNode({ name: `load-${device}`, devices: [device] }, async (node) => {
-            const running = loadgen(
-                node,
+            const running = loadgen(node, [
                 ...['--publishers', '1', '--subscribers', `${SUBSCRIBERS}`],
                 ...['--media', 'both', '--seconds', `${SECONDS}`],
                 ...['--hold', `${HOLD_SECONDS}`],
-            );
+            ]);
             await untilSent(node, 2, SECONDS * AUDIO_PPS * 0.9);
             const counters = await settledCounters(node);
             const { status, result, err } = await running;
@@ -116,16 +90,16 @@ test('what cannot be done is told by words and exit status', TIMEOUT, () =>
         const nobody = { ...node, origin: 'http://127.0.0.1:1' };
         const far = { ...node, origin: 'http://192.0.2.1' };
 
-        const refused = await loadgen({ ...another, origin: node.origin }, ...few);
+        const refused = await loadgen({ ...another, origin: node.origin }, few);
         assert.equal(refused.status, 1);
         assert.match(refused.err, /publisher-0: refused: .*jwt_bad_signature/);
-        const away = await loadgen(nobody, ...few);
+        const away = await loadgen(nobody, few);
         assert.equal(away.status, 3);
         assert.match(away.err, /cannot connect/);
-        const remote = await loadgen(far, ...few);
+        const remote = await loadgen(far, few);
         assert.equal(remote.status, 2);
         assert.match(remote.err, /--allow-remote/);
-        const usage = await loadgen(node, '--publishers', 'many');
+        const usage = await loadgen(node, ['--publishers', 'many']);
         assert.equal(usage.status, 2);
         assert.match(usage.err, /--publishers is a number/);
     }),

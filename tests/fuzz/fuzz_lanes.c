@@ -249,6 +249,8 @@ static void come_or_go(uint32_t i, uint32_t lane)
     if (p->open) {
         FUZZ_CHECK(rig_command(&w.rig, ABI_OP_SUB_CLOSE, p->sub.handle) == 0);
         FUZZ_CHECK(rig_command(&w.rig, ABI_OP_PEER_CLOSE, p->far.conf.handle) == 0);
+        vault_sub_wipe(&w.rig.shared.vault.subs[i]);
+        vault_peer_wipe(&w.rig.shared.vault.peers[i]);
         p->open = false;
         far_end(&p->far);
         return;

@@ -2,6 +2,7 @@
 #include "signal_world.h"
 
 #include <openssl/hmac.h>
+#include <poll.h>
 
 #include "sfu/wire/stun.h"
 #include "sys/clock.h"
@@ -83,10 +84,12 @@ void net_respond(struct net_req *req, unsigned status, const struct net_header *
 
 struct net_buf *net_buf_create(const void *data, size_t len, bool binary)
 {
-    struct net_buf *buf = malloc(sizeof(*buf) + len);
+    struct net_buf *buf = calloc(1, sizeof(*buf) + len);
 
     (void)binary;
-    FUZZ_CHECK(buf != NULL);
+    if (buf == NULL) {
+        return NULL;
+    }
     buf->refs = 1;
     buf->len = len;
     memcpy(buf->data, data, len);
@@ -156,30 +159,43 @@ static void mint(char out[JWT_MAX_LEN], const char *sub, const char *role,
     FUZZ_CHECK(jwt_mint(&claims, key, key_len, out, JWT_MAX_LEN) == JWT_OK);
 }
 
-void world_begin(void)
+static const uint8_t secret[] = "0123456789abcdef0123456789abcdef";
+
+int world_make_base(void)
+{
+    int ret = loop_create(&w.loop);
+
+    if (ret == 0) {
+        ret = metric_registry_create(&w.metrics);
+    }
+    return ret != 0 ? ret : auth_create(&w.auth, secret, sizeof(secret) - 1);
+}
+
+void world_name(void)
 {
     static const char *const keys[] = {
         "\"sid\":\"",         "\"transport_id\":\"",     "\"producer_id\":\"",
         "\"consumer_id\":\"", "\"usernameFragment\":\"", "\"password\":\"",
         "\"resume_token\":\""};
-    static const uint8_t key[] = "0123456789abcdef0123456789abcdef";
-    const size_t key_len = sizeof(key) - 1;
 
-    if (w.loop != NULL) {
-        return;
-    }
     log_set_level(LOG_LEVEL_ERROR);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         w.ids[i].key = keys[i];
     }
     (void)plane_listen();
-    FUZZ_CHECK(loop_create(&w.loop) == 0 && metric_registry_create(&w.metrics) == 0);
-    FUZZ_CHECK(auth_create(&w.auth, key, key_len) == 0);
-    mint(w.token[0], "host", "host", key, key_len);
-    mint(w.token[1], "guest", "guest", key, key_len);
+    mint(w.token[0], "host", "host", secret, sizeof(secret) - 1);
+    mint(w.token[1], "guest", "guest", secret, sizeof(secret) - 1);
 }
 
-void world_attach(void)
+void world_begin(void)
+{
+    if (w.loop == NULL) {
+        world_name();
+        FUZZ_CHECK(world_make_base() == 0);
+    }
+}
+
+int world_make_media(void)
 {
     const struct media_conf media_conf = {.loop = w.loop, .socket = plane_path};
     struct session_registry_conf session_conf = {.loop = w.loop,
@@ -188,12 +204,42 @@ void world_attach(void)
                                                  .on_media = on_media,
                                                  .user = &w};
 
-    FUZZ_CHECK(media_create(&w.media, &media_conf) == 0);
-    session_conf.media = w.media;
-    FUZZ_CHECK(session_registry_create(&w.sessions, &session_conf) == 0);
+    int ret = media_create(&w.media, &media_conf);
+
+    if (ret == 0) {
+        session_conf.media = w.media;
+        ret = session_registry_create(&w.sessions, &session_conf);
+    }
+    return ret;
+}
+
+void world_attach(void)
+{
+    FUZZ_CHECK(world_make_media() == 0);
     plane_welcome(&w.plane);
     loop_turn(w.loop);
     FUZZ_CHECK(media_info(w.media) != NULL);
+}
+
+bool world_welcome(unsigned patience_ms)
+{
+    struct pollfd fd = {.fd = plane_listen(), .events = POLLIN};
+
+    for (unsigned i = 0; i < patience_ms && poll(&fd, 1, 0) == 0; i++) {
+        loop_turn(w.loop);
+        (void)usleep(1000);
+    }
+    if (poll(&fd, 1, 0) == 0) {
+        return false;
+    }
+    plane_welcome(&w.plane);
+    loop_turn(w.loop);
+    return true;
+}
+
+void world_close_plane(void)
+{
+    plane_close(&w.plane);
 }
 
 void world_detach(void)
@@ -203,7 +249,7 @@ void world_detach(void)
     loop_turn(w.loop); /* what DTLS had posted */
 }
 
-void world_begin_signal(void)
+int world_make_signal(void)
 {
     const struct signal_conf signal_conf = {.loop = w.loop,
                                             .auth = w.auth,
@@ -220,15 +266,25 @@ void world_begin_signal(void)
                                               .epoch = 1,
                                               .id_prefix = "n"};
 
-    FUZZ_CHECK(signal_create(&w.signal, &signal_conf) == 0);
-    FUZZ_CHECK(meeting_create(&w.meeting, &meeting_conf, signal_meeting_ops(), w.signal) ==
-               0);
-    signal_set_meeting(w.signal, w.meeting);
-    meeting_restore(w.meeting);
+    int ret = signal_create(&w.signal, &signal_conf);
+
+    if (ret == 0) {
+        ret = meeting_create(&w.meeting, &meeting_conf, signal_meeting_ops(), w.signal);
+    }
+    if (ret == 0) {
+        signal_set_meeting(w.signal, w.meeting);
+    }
     for (unsigned i = 0; i < USERS; i++) {
         w.gets[i].user = -1;
         w.ws[i].open = false;
     }
+    return ret;
+}
+
+void world_begin_signal(void)
+{
+    FUZZ_CHECK(world_make_signal() == 0);
+    meeting_restore(w.meeting);
 }
 
 /* ---- what users do ---- */
@@ -275,6 +331,11 @@ static void ws_gone(struct net_ws *ws)
         signal_on_ws_close(w.signal, ws, 1006);
         ws->open = false;
     }
+}
+
+void world_gone(unsigned user)
+{
+    ws_gone(&w.ws[user]);
 }
 
 /* Closes what signal/ wants closed. */
@@ -381,38 +442,44 @@ static void hmac(void *ctx, const uint8_t *data, size_t len, uint8_t out[STUN_MA
     (void)HMAC(EVP_sha1(), pwd, (int)strlen(pwd), data, len, out, &n);
 }
 
-static void datagram(bool check)
+static void punt(uint8_t how, struct abi_datagram *d)
 {
-    uint8_t how = rbytes_u8(&w.in);
-    struct abi_datagram d = {
-        .kind = (how & 1) != 0 ? ABI_DATAGRAM_DTLS : ABI_DATAGRAM_STUN,
-        .path = {.family = 4, .remote_port = 5000, .local_port = 7000}};
+    d->path = (struct path){.family = 4, .remote_port = 5000, .local_port = 7000};
+    d->path.remote_port = (uint16_t)(d->path.remote_port + (how & 6));
+    plane_punt(&w.plane, d);
+    plane_ring_bell(&w.plane);
+    loop_turn(w.loop);
+}
+
+void world_check(uint8_t how)
+{
+    struct abi_datagram d = {.kind = ABI_DATAGRAM_STUN};
     uint8_t txid[STUN_TXID_LEN] = {how, (uint8_t)w.peer_port++};
     char username[64];
     struct stun_writer x;
-    const uint8_t *bytes;
-    size_t len;
-    int n;
+    int n = snprintf(username, sizeof(username), "%s:x", w.ids[4].at[how / 8 % IDS]);
 
-    d.path.remote_port = (uint16_t)(d.path.remote_port + (how & 6));
-    if (!check) {
-        bytes = fuzz_block(&w.in, sizeof(d.data), &len);
-        memcpy(d.data, bytes, len);
-        d.len = (uint16_t)len;
-    } else {
-        d.kind = ABI_DATAGRAM_STUN;
-        n = snprintf(username, sizeof(username), "%s:x", w.ids[4].at[how / 8 % IDS]);
-        stun_write_begin(&x, d.data, sizeof(d.data), STUN_BINDING_REQUEST, txid);
-        stun_write_attr(&x, STUN_USERNAME, username, (uint16_t)n);
-        stun_write_u32(&x, STUN_PRIORITY, 1);
-        stun_write_u64(&x, STUN_ICE_CONTROLLING, 7);
-        stun_write_attr(&x, STUN_USE_CANDIDATE, NULL, 0);
-        stun_write_integrity(&x, hmac, w.ids[5].at[how / 8 % IDS]);
-        d.len = (uint16_t)stun_write_finish(&x);
-    }
-    plane_punt(&w.plane, &d);
-    plane_ring_bell(&w.plane);
-    loop_turn(w.loop);
+    stun_write_begin(&x, d.data, sizeof(d.data), STUN_BINDING_REQUEST, txid);
+    stun_write_attr(&x, STUN_USERNAME, username, (uint16_t)n);
+    stun_write_u32(&x, STUN_PRIORITY, 1);
+    stun_write_u64(&x, STUN_ICE_CONTROLLING, 7);
+    stun_write_attr(&x, STUN_USE_CANDIDATE, NULL, 0);
+    stun_write_integrity(&x, hmac, w.ids[5].at[how / 8 % IDS]);
+    d.len = (uint16_t)stun_write_finish(&x);
+    punt(how, &d);
+}
+
+static void datagram(void)
+{
+    uint8_t how = rbytes_u8(&w.in);
+    struct abi_datagram d = {.kind =
+                                 (how & 1) != 0 ? ABI_DATAGRAM_DTLS : ABI_DATAGRAM_STUN};
+    size_t len;
+    const uint8_t *bytes = fuzz_block(&w.in, sizeof(d.data), &len);
+
+    memcpy(d.data, bytes, len);
+    d.len = (uint16_t)len;
+    punt(how, &d);
 }
 
 static void drain(void)
@@ -467,8 +534,10 @@ void world_step(void)
         loop_turn(w.loop);
         break;
     case 11:
+        datagram();
+        break;
     case 12:
-        datagram(op % 16 == 12);
+        world_check(rbytes_u8(&w.in));
         break;
     default:
         world_serve();
@@ -481,7 +550,7 @@ void world_step(void)
 void world_end_signal(bool sent_away)
 {
     for (unsigned i = 0; i < USERS && !sent_away; i++) {
-        ws_gone(&w.ws[i]);
+        world_gone(i);
         abort_get(i);
     }
     signal_destroy(w.signal);

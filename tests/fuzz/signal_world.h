@@ -70,6 +70,16 @@ struct world {
 
 extern struct world w;
 
+/* The same in parts that may fail: what a failed one has made stays in 'w'. _name first. */
+void world_name(void);
+int world_make_base(void);
+int world_make_media(void);
+int world_make_signal(void);
+
+/* Welcomes control, which may come late; false if it does not. The dataplane goes. */
+bool world_welcome(unsigned patience_ms);
+void world_close_plane(void);
+
 /* What lives as long as the process; may be called again. */
 void world_begin(void);
 
@@ -97,7 +107,12 @@ void world_serve(void);
 /* A user connects and joins the room "m". */
 void world_enter(unsigned user);
 
-/* A user says a text, its '$' replaced. */
+/* A user says a text, its '$' replaced; a user's connection ends. */
 void world_say(unsigned user, const char *text);
+void world_gone(unsigned user);
+
+/* An ICE check with the credentials that were given out, how / 8 before the last; from port
+ * 5000 + (how & 6). */
+void world_check(uint8_t how);
 
 #endif

@@ -58,11 +58,12 @@ static int judge(const struct answer *answer, const char *path, long status, jso
     return ret;
 }
 
-int admin_get(const char *socket, const char *path, json_t **data, char *err, size_t cap)
+static int ask(const char *socket, const char *path, bool post, json_t **data, char *err,
+               size_t cap)
 {
     struct answer answer = {0};
     CURL *curl = curl_easy_init();
-    char url[256];
+    char url[512];
     long status = 0, os_errno = 0;
     int ret = EXIT_FAILED;
     CURLcode code;
@@ -74,6 +75,9 @@ int admin_get(const char *socket, const char *path, json_t **data, char *err, si
     snprintf(url, sizeof(url), "http://localhost%s", path);
     curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    if (post) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
+    }
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"); /* a proxy has no way to this socket */
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ADMIN_TIMEOUT_S);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -97,4 +101,14 @@ int admin_get(const char *socket, const char *path, json_t **data, char *err, si
     curl_easy_cleanup(curl);
     free(answer.text);
     return ret;
+}
+
+int admin_get(const char *socket, const char *path, json_t **data, char *err, size_t cap)
+{
+    return ask(socket, path, false, data, err, cap);
+}
+
+int admin_post(const char *socket, const char *path, json_t **data, char *err, size_t cap)
+{
+    return ask(socket, path, true, data, err, cap);
 }

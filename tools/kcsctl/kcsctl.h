@@ -24,6 +24,8 @@ struct options {
     const char *secret_file;
     const char *user;
     const char *tenant;
+    char **rest; /* what follows a command with takes_rest */
+    int n_rest;
 };
 
 struct command {
@@ -34,6 +36,7 @@ struct command {
     int (*run)(const struct command *command, const struct options *options,
                const char *argument);
     const char *argument; /* its one positional argument, or NULL */
+    bool takes_rest;      /* and any more, to be had in options */
 };
 
 extern const struct command kcsctl_commands[]; /* ends with a NULL name */
@@ -41,6 +44,10 @@ extern const struct command kcsctl_commands[]; /* ends with a NULL name */
 /* GETs command->path from the node and prints it. */
 int kcsctl_read(const struct command *command, const struct options *options,
                 const char *argument);
+
+/* Counters of lanes; or, with "move TRANSPORT LANE" behind it, moves a transport. */
+int kcsctl_lanes(const struct command *command, const struct options *options,
+                 const char *argument);
 
 /* Mints a meeting token with the secret of --secret-file or KCS_HS256_SECRET, offline. */
 int kcsctl_token(const struct command *command, const struct options *options,

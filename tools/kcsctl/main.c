@@ -9,15 +9,17 @@
 #define VERSION "0.1.0"
 
 const struct command kcsctl_commands[] = {
-    {"status", "/status", "js", "the node at a glance", kcsctl_read, NULL},
-    {"peers", "/peers", "js", "transports of clients", kcsctl_read, NULL},
-    {"streams", "/streams", "js", "published streams", kcsctl_read, NULL},
-    {"drops", "/drops", "js", "dropped packets by reason", kcsctl_read, NULL},
-    {"token", NULL, "jmnrtfuT", "mint a meeting token", kcsctl_token, NULL},
+    {"status", "/status", "js", "the node at a glance", kcsctl_read, NULL, false},
+    {"peers", "/peers", "js", "transports of clients", kcsctl_read, NULL, false},
+    {"streams", "/streams", "js", "published streams", kcsctl_read, NULL, false},
+    {"drops", "/drops", "js", "dropped packets by reason", kcsctl_read, NULL, false},
+    {"lanes", "/lanes", "js", "counters of lanes; move TRANSPORT LANE moves a transport",
+     kcsctl_lanes, NULL, true},
+    {"token", NULL, "jmnrtfuT", "mint a meeting token", kcsctl_token, NULL, false},
     {"doctor", NULL, "js", "look at this machine for what a node needs", kcsctl_doctor,
-     NULL},
-    {"completion", NULL, "", "print a completion script", kcsctl_completion, "bash"},
-    {NULL, NULL, NULL, NULL, NULL, NULL},
+     NULL, false},
+    {"completion", NULL, "", "print a completion script", kcsctl_completion, "bash", false},
+    {NULL, NULL, NULL, NULL, NULL, NULL, false},
 };
 
 static const struct option long_options[] = {
@@ -109,7 +111,7 @@ static int usage_error(const char *what, const char *which)
 }
 
 /* Finds the command, and refuses options and arguments that it does not take. */
-static int dispatch(int argc, char **argv, const struct options *options, const char *given)
+static int dispatch(int argc, char **argv, struct options *options, const char *given)
 {
     const struct command *command = kcsctl_commands;
     const char *argument = NULL;
@@ -137,7 +139,10 @@ static int dispatch(int argc, char **argv, const struct options *options, const 
         }
         argument = argv[optind++];
     }
-    if (optind != argc) {
+    if (command->takes_rest) {
+        options->rest = argv + optind;
+        options->n_rest = argc - optind;
+    } else if (optind != argc) {
         return usage_error("too many arguments: ", argv[optind]);
     }
     return command->run(command, options, argument);

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "kcsctl/admin.h"
@@ -31,6 +32,43 @@ int kcsctl_read(const struct command *command, const struct options *options,
     int ret = admin_get(options->socket, command->path, &data, err, sizeof(err));
     (void)argument;
 
+    if (ret != EXIT_OK) {
+        fprintf(stderr, "kcsctl: %s\n", err);
+        return ret;
+    }
+    ret = kcsctl_show(data, options);
+    json_decref(data);
+    return ret;
+}
+
+/* An id that can stand in an address as it is. */
+static bool is_id(const char *text)
+{
+    return text[0] != '\0' && strlen(text) <= 128 &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
+               strlen(text);
+}
+
+int kcsctl_lanes(const struct command *command, const struct options *options,
+                 const char *argument)
+{
+    json_t *data = NULL;
+    char path[256], err[512];
+    int ret;
+
+    if (options->n_rest == 0) {
+        return kcsctl_read(command, options, argument);
+    }
+    if (options->n_rest != 3 || strcmp(options->rest[0], "move") != 0 ||
+        !is_id(options->rest[1]) || strlen(options->rest[2]) > 3 ||
+        strspn(options->rest[2], "0123456789") != strlen(options->rest[2])) {
+        fprintf(stderr, "kcsctl: lanes, or lanes move TRANSPORT LANE: an id of 'kcsctl "
+                        "peers' and a number\n");
+        return EXIT_USAGE;
+    }
+    snprintf(path, sizeof(path), "/lanes/move?transport=%s&lane=%s", options->rest[1],
+             options->rest[2]);
+    ret = admin_post(options->socket, path, &data, err, sizeof(err));
     if (ret != EXIT_OK) {
         fprintf(stderr, "kcsctl: %s\n", err);
         return ret;

@@ -14,6 +14,9 @@ KCS_PACKAGES="build-essential cmake ninja-build pkg-config ca-certificates opens
     libwebsockets-evlib-uv libuv1-dev libjansson-dev libcyaml-dev libyaml-dev libbpf-dev
     libxdp-dev libcurl4-openssl-dev uthash-dev"
 
+# What tools/bench needs besides: it draws.
+KCS_BENCH_PACKAGES="libcairo2-dev fonts-dejavu-core"
+
 # Installs those of the named packages that are missing; says which.
 need_packages() {
     local name missing=()

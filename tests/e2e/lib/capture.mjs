@@ -22,15 +22,16 @@ export function noCapture() {
     return existsSync(TCPDUMP) ? false : 'tcpdump is not installed';
 }
 
-/* Starts to capture on all interfaces, those that come later too. Resolves with a function
- * that stops and resolves with the datagrams: [{to, data}]. */
-export async function capture(node) {
+/* Starts to capture on all interfaces, those that come later too: what leaves the node, or
+ * what the filter of tcpdump says. Resolves with a function that stops and resolves with the
+ * datagrams: [{from, to, data}]. */
+export async function capture(node, filter = `src port ${node.mediaPort}`) {
     const file = join(node.dir, 'capture.pcap');
     const child = spawn(
         TCPDUMP,
         [
             ...['-i', 'any', '-y', 'LINUX_SLL2', '-U', '-n', '-s', '0', '-B', '65536'],
-            ...['-Z', 'root', '-w', file, `udp and src port ${node.mediaPort}`],
+            ...['-Z', 'root', '-w', file, `udp and (${filter})`],
         ],
         { stdio: ['ignore', 'ignore', 'pipe'] },
     );
@@ -64,12 +65,17 @@ function datagrams(pcap) {
         }
         const six = pcap[ip] >> 4 === 6;
         const udp = six ? ip + 40 : ip + 4 * (pcap[ip] & 15);
+        const from = six ? '' : pcap.subarray(ip + 12, ip + 16).join('.');
         const to = six
             ? pcap.subarray(ip + 24, ip + 40).toString('hex')
             : pcap.subarray(ip + 16, ip + 20).join('.');
         const data = pcap.subarray(udp + UDP_LEN, udp + pcap.readUInt16BE(udp + 4));
 
-        found.push({ to: `${to}:${pcap.readUInt16BE(udp + 2)}`, data });
+        found.push({
+            from: `${from}:${pcap.readUInt16BE(udp)}`,
+            to: `${to}:${pcap.readUInt16BE(udp + 2)}`,
+            data,
+        });
         at += 16 + len;
     }
     return found;

@@ -47,7 +47,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  * are shown.
  *
  * options: name (of the logs that are kept), devices and backend (of dataplane.yaml; the
- * device 'tap' is net_tap with an interface of this node's own) */
+ * device 'tap' is net_tap with an interface of this node's own), lanes (of KCS_E2E_LANES if
+ * not said) */
 export async function withNode(options, body) {
     const node = new Node(options);
     let failure;
@@ -71,7 +72,7 @@ export async function withNode(options, body) {
 }
 
 export class Node {
-    constructor({ name, devices, backend = 'ipsec_mb' }) {
+    constructor({ name, devices, backend = 'ipsec_mb', lanes = LANES }) {
         const net = randomInt(
             100,
             250,
@@ -79,6 +80,7 @@ export class Node {
 
         this.name = name;
         this.backend = backend;
+        this.lanes = lanes;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
         this.secret = randomBytes(32).toString('hex');
         this.secretFile = join(this.dir, 'secret');
@@ -169,7 +171,7 @@ ${this.optionsOfDevices()}veth:
 crypto:
   backend: ${this.backend}
 lanes:
-  count: ${LANES}
+  count: ${this.lanes}
 `,
         );
         writeFileSync(

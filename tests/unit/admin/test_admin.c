@@ -432,6 +432,36 @@ static void other_paths_and_methods_are_refused(void **state)
     finish(&f);
 }
 
+static void a_move_wants_a_transport_and_a_lane(void **state)
+{
+    static const struct {
+        const char *path;
+        int status;
+    } asked[] = {
+        {"/lanes/move", 400},
+        {"/lanes/move?transport=x", 400},
+        {"/lanes/move?lane=1", 400},
+        {"/lanes/move?transport=x&lane=-1", 400},
+        {"/lanes/move?transport=x&lane=1x", 400},
+        {"/lanes/move?transport=x&lane=99999999999", 400},
+        {"/lanes/move?transport=x&lane=0", 404},
+    };
+    struct http_answer answer;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+        answer = ask(&f, "POST", asked[i].path);
+        assert_int_equal(answer.status, asked[i].status);
+        http_free(&answer);
+    }
+    answer = ask(&f, "GET", "/lanes/move?transport=x&lane=0");
+    assert_int_equal(answer.status, 404);
+    http_free(&answer);
+    finish(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -444,6 +474,7 @@ int main(void)
         cmocka_unit_test(layers_of_a_producer_are_counted_together),
         cmocka_unit_test(metrics_add_up_like_the_lanes),
         cmocka_unit_test(other_paths_and_methods_are_refused),
+        cmocka_unit_test(a_move_wants_a_transport_and_a_lane),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,167 @@
+#include "core/alloc.h"
+
+#include <string.h>
+
+void alloc_init(struct alloc *alloc, const struct alloc_conf *conf)
+{
+    memset(alloc, 0, sizeof(*alloc));
+    alloc->conf = *conf;
+}
+
+static int top_of(const struct alloc_stream *s)
+{
+    int top = s->n_levels < ALLOC_LEVELS ? s->n_levels : ALLOC_LEVELS;
+
+    return s->max_level < top ? s->max_level : top - 1;
+}
+
+static uint64_t cost_of(const struct alloc_stream *s, int level)
+{
+    return level < 0 || s->n_levels == 0 ? 0 : s->bps[level];
+}
+
+/* Whether 'a' is served before 'b'; equal ones keep their order. */
+static bool is_before(const struct alloc_stream *a, const struct alloc_stream *b)
+{
+    if (a->kind != b->kind) {
+        return a->kind < b->kind;
+    }
+    if (a->priority != b->priority) {
+        return a->priority > b->priority;
+    }
+    return a->area > b->area;
+}
+
+/* The order of service, by insertion: n is small and mostly sorted already. */
+static void sort(const struct alloc_stream *streams, size_t n, uint8_t *order)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t at = i;
+
+        while (at > 0 && is_before(&streams[i], &streams[order[at - 1]])) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = (uint8_t)i;
+    }
+}
+
+struct purse {
+    uint64_t keep; /* left for what a stream has already */
+    uint64_t more; /* left for what goes up */
+};
+
+static bool pays(struct purse *purse, uint64_t cost, bool is_raise)
+{
+    if (cost > purse->keep || (is_raise && cost > purse->more)) {
+        return false;
+    }
+    purse->keep -= cost;
+    purse->more = purse->more > cost ? purse->more - cost : 0;
+    return true;
+}
+
+/* Raises a stream by one level if that can be paid for. */
+static bool step(struct purse *purse, const struct alloc_stream *s, int had, bool calm,
+                 int8_t *level)
+{
+    const int next = *level + 1;
+    uint64_t cost;
+
+    if (next > top_of(s) || (next > had && !calm)) {
+        return false;
+    }
+    cost = cost_of(s, next);
+    cost -= cost < cost_of(s, *level) ? cost : cost_of(s, *level);
+    if (!pays(purse, cost, next > had)) {
+        return false;
+    }
+    *level = (int8_t)next;
+    return true;
+}
+
+/* Serves video: a screen takes what it can use, then every camera its lowest level, then
+ * one level a round each. */
+static void serve(const struct alloc_stream *streams, const uint8_t *order, size_t n,
+                  bool calm, struct purse *purse, int8_t *levels)
+{
+    bool more = true;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct alloc_stream *s = &streams[order[i]];
+
+        while (s->kind == ALLOC_SCREEN &&
+               step(purse, s, s->level, calm, &levels[order[i]])) {
+        }
+    }
+    for (int round = 0; round < ALLOC_LEVELS && more; round++) {
+        more = false;
+        for (size_t i = 0; i < n; i++) {
+            const struct alloc_stream *s = &streams[order[i]];
+
+            if (s->kind == ALLOC_CAMERA && levels[order[i]] == round - 1) {
+                more |= step(purse, s, s->level, calm, &levels[order[i]]);
+            }
+        }
+    }
+}
+
+/* Takes over the new levels. Notes whether a stream lost one that it still asks for. */
+static bool adopt(struct alloc *alloc, struct alloc_stream *streams, size_t n,
+                  const int8_t *levels, uint64_t now_us)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < n; i++) {
+        struct alloc_stream *s = &streams[i];
+
+        if (levels[i] < s->level && levels[i] < top_of(s)) {
+            alloc->fell_us = now_us;
+        }
+        changed |= levels[i] != s->level;
+        s->level = levels[i];
+    }
+    return changed;
+}
+
+bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,
+               uint64_t budget_bps, uint64_t now_us)
+{
+    const bool calm =
+        alloc->fell_us == 0 || now_us - alloc->fell_us >= alloc->conf.patience_us;
+    uint64_t reserve = budget_bps / 1024 * alloc->conf.reserve;
+    uint8_t order[ALLOC_STREAMS];
+    int8_t levels[ALLOC_STREAMS];
+    struct purse purse = {.keep = budget_bps};
+    bool changed = false;
+
+    for (size_t i = ALLOC_STREAMS; i < n; i++) {
+        changed |= streams[i].level != ALLOC_PAUSED;
+        streams[i].level = ALLOC_PAUSED;
+    }
+    n = n < ALLOC_STREAMS ? n : ALLOC_STREAMS;
+    for (size_t i = 0; i < n; i++) {
+        const struct alloc_stream *s = &streams[i];
+
+        levels[i] = s->n_levels == 0 ? 0 : ALLOC_PAUSED;
+        if (s->kind == ALLOC_AUDIO) {
+            levels[i] = 0;
+            purse.keep -= cost_of(s, 0) < purse.keep ? cost_of(s, 0) : purse.keep;
+        }
+    }
+    purse.more = purse.keep > reserve ? purse.keep - reserve : 0;
+    sort(streams, n, order);
+    serve(streams, order, n, calm, &purse, levels);
+    return adopt(alloc, streams, n, levels, now_us) || changed;
+}
+
+uint64_t alloc_wanted(const struct alloc_stream *streams, size_t n)
+{
+    uint64_t bps = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bps +=
+            cost_of(&streams[i], streams[i].kind == ALLOC_AUDIO ? 0 : top_of(&streams[i]));
+    }
+    return bps;
+}

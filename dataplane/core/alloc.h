@@ -1,0 +1,59 @@
+/* Shares what a subscriber's link carries among the streams it receives: audio always,
+ * then screen shares, then cameras by priority and by visible size. Video is paused before
+ * audio suffers, and resumes with some reserve and some patience, so that a noisy estimate
+ * does not make layers flap.
+ *
+ * Fed by core/bwe (the budget) and by what is measured of the layers; its answers are the
+ * target layers of the subscriptions.
+ *
+ * Pure: no clock, no allocation, no I/O. */
+#ifndef CORE_ALLOC_H
+#define CORE_ALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    ALLOC_LEVELS = 12,   /* layers of one stream, spatial and temporal, by cost */
+    ALLOC_STREAMS = 128, /* video streams of a subscriber that are looked at */
+    ALLOC_PAUSED = -1
+};
+
+enum alloc_kind { ALLOC_AUDIO, ALLOC_SCREEN, ALLOC_CAMERA };
+
+/* One stream. The caller keeps it in any order; 'level' is in and out. */
+struct alloc_stream {
+    uint32_t bps[ALLOC_LEVELS]; /* what a level costs in all, not less than the one below */
+    uint8_t n_levels;           /* 0: nothing is known or sent: gets ALLOC_PAUSED + 1 = 0 */
+    uint8_t max_level;          /* not above: a wish, or the size that is visible */
+    uint8_t kind;               /* enum alloc_kind */
+    uint8_t priority;           /* 0..255, more is first */
+    uint32_t area;              /* visible pixels, 0 unknown; more is first */
+    int8_t level;               /* ALLOC_PAUSED or 0..max_level */
+};
+
+struct alloc_conf {
+    uint32_t patience_us; /* after something had to go down, nothing goes up: 2000000 */
+    uint16_t reserve; /* of 1024: share of the budget that is not given to what goes up */
+};
+
+struct alloc {
+    struct alloc_conf conf;
+    uint64_t fell_us; /* 0: nothing had to go down */
+};
+
+void alloc_init(struct alloc *alloc, const struct alloc_conf *conf); /* conf: borrowed */
+
+/* Sets the level of each of 'n' streams (at most ALLOC_STREAMS; those beyond are paused) so
+ * that what they cost, with audio, is within 'budget_bps'. Audio is never paused, whatever
+ * the budget.
+ *
+ * Returns true if a level has changed.  Cost: O(n^2) for n streams, n is small. */
+bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,
+               uint64_t budget_bps, uint64_t now_us);
+
+/* What all streams together could use: each at its highest level. */
+uint64_t alloc_wanted(const struct alloc_stream *streams, size_t n);
+
+#endif

@@ -1,0 +1,348 @@
+#include "core/bwe.h"
+
+#include <string.h>
+
+#include "sfu/base/seq.h"
+#include "sfu/wire/rtcp_twcc.h"
+
+enum {
+    REMB_LIFE_US = 10000000, /* a REMB holds that long */
+    WINDOW_US = 300000,      /* over which the rate of sending is taken */
+    SILENCE_US = 1500000,    /* sending without feedback: the rate is lowered */
+    DRAIN_US = 4000000,      /* after a decrease queues are emptied for this long at most */
+    QUEUE_OK_US = 50000,
+    QUEUE_SPAN_US = 400000,
+    REAL_QUEUE_US = 100000, /* what arrives meanwhile is what the link carries */
+    WAS_LIMITED_US = 1000000,
+    CALM_US = 700000, /* after a decrease no probe */
+    MAX_PROBE_QUEUE_US = 120000
+};
+
+static const float LIMITED = 0.7f; /* of the target: less is sent, so it proves nothing */
+static const float MAX_DRAIN = 0.5f;
+static const float SILENT = 0.7f;
+
+void bwe_init(struct bwe *bwe, const struct bwe_conf *conf)
+{
+    const float min_bps = (float)conf->min_bps, max_bps = (float)conf->max_bps;
+
+    memset(bwe, 0, sizeof(*bwe));
+    bwe->conf = *conf;
+    bwe->rtt_us = 100000;
+    bwe->target_bps = (float)conf->start_bps;
+    bwe_delay_init(&bwe->delay);
+    bwe_acked_init(&bwe->acked);
+    bwe_rate_init(&bwe->rate, (float)conf->start_bps, min_bps, max_bps);
+    bwe_loss_init(&bwe->loss, min_bps, max_bps);
+    bwe_probe_init(&bwe->probe);
+}
+
+/* After a decrease a queue is left that the link works off with what is spared: the rate
+ * stays a bit lower until it has. Not for long: a queue that stays is somebody else's. */
+static float drain_of(const struct bwe *bwe, uint64_t now_us)
+{
+    float share;
+
+    if (bwe->rate.decreased_us == 0 || now_us - bwe->rate.decreased_us > DRAIN_US ||
+        bwe->delay.queue_us <= QUEUE_OK_US) {
+        return 1;
+    }
+    share = (float)(bwe->delay.queue_us - QUEUE_OK_US) / QUEUE_SPAN_US;
+    return 1 - (share < MAX_DRAIN ? share : MAX_DRAIN);
+}
+
+static bool settle(struct bwe *bwe, uint64_t now_us)
+{
+    const float was = bwe->target_bps;
+    float bps = bwe->rate.bps * drain_of(bwe, now_us);
+
+    bps = bps < bwe->loss.bps ? bps : bwe->loss.bps;
+    if (bwe->remb_us != 0 && now_us - bwe->remb_us < REMB_LIFE_US) {
+        /* without transport-cc it is all that is known */
+        bps = bwe->feedback_us == 0 || bwe->remb_bps < bps ? bwe->remb_bps : bps;
+    }
+    bps = bps > (float)bwe->conf.min_bps ? bps : (float)bwe->conf.min_bps;
+    bps = bps < (float)bwe->conf.max_bps ? bps : (float)bwe->conf.max_bps;
+    bwe->target_bps = bps;
+    return bps > was || bps < was;
+}
+
+static struct bwe_probe_view view_of(const struct bwe *bwe, uint64_t tx_bytes,
+                                     uint64_t next, uint64_t now_us)
+{
+    const uint64_t fell_us = bwe->rate.decreased_us;
+
+    return (struct bwe_probe_view){
+        .estimate_bps = bwe->target_bps,
+        .wanted_bps = bwe->wanted_bps,
+        .start_bps = (float)bwe->conf.start_bps,
+        .healthy = bwe->delay.usage != BWE_OVERUSE &&
+                   bwe->delay.queue_us < MAX_PROBE_QUEUE_US &&
+                   (fell_us == 0 || now_us - fell_us > CALM_US),
+        .tx_bytes = tx_bytes,
+        .next_number = next,
+    };
+}
+
+/* Whether little was sent just now, so that what arrives is not what the link carries. */
+static bool was_limited(const struct bwe *bwe, uint64_t now_us)
+{
+    return bwe->limited_us != 0 && now_us - bwe->limited_us < WAS_LIMITED_US;
+}
+
+/* ---- feedback ---- */
+
+/* One message on its way through the estimator. */
+struct reading {
+    uint64_t next;     /* number of the next packet */
+    uint64_t expected; /* the first number not looked at yet */
+    uint64_t now_us;
+    uint32_t n, n_lost;
+    int64_t arrival_us;
+    int64_t least_us; /* under way; INT64_MAX none */
+    int64_t last_send_us;
+};
+
+/* The record of 'number', or NULL if it is not of this life or too old. */
+static struct bwe_sent *find(struct bwe *bwe, uint64_t number, uint64_t next)
+{
+    struct bwe_sent *sent = &bwe->sent[number % BWE_HISTORY];
+
+    if (number >= next || next - number > BWE_HISTORY || sent->len == 0) {
+        return NULL;
+    }
+    return sent;
+}
+
+/* All that the message passed over did not arrive. */
+static void on_gap(struct bwe *bwe, struct reading *r, uint64_t to)
+{
+    uint64_t from = r->expected;
+
+    if (to > r->next) {
+        to = r->next;
+    }
+    if (r->next - from > BWE_HISTORY && from < r->next) {
+        from = r->next - BWE_HISTORY;
+    }
+    for (; from < to; from++) {
+        struct bwe_sent *sent = find(bwe, from, r->next);
+
+        if (sent != NULL && sent->state == BWE_SENT) {
+            sent->state = BWE_LOST;
+            r->n++;
+            r->n_lost++;
+        }
+    }
+}
+
+static void on_arrival(struct bwe *bwe, struct reading *r, uint64_t number)
+{
+    struct bwe_sent *sent = find(bwe, number, r->next);
+    int64_t send_us;
+
+    if (sent == NULL) {
+        bwe->n_unknown++;
+        return;
+    }
+    if (sent->state == BWE_ARRIVED) {
+        return;
+    }
+    if (sent->state == BWE_SENT) {
+        r->n++;
+    } else if (r->n_lost > 0) {
+        r->n_lost--; /* it was late, not lost */
+    }
+    sent->state = BWE_ARRIVED;
+    send_us = (int64_t)(r->now_us - (uint32_t)((uint32_t)r->now_us - sent->time_us));
+    if (r->arrival_us - send_us < r->least_us) {
+        r->least_us = r->arrival_us - send_us;
+    }
+    r->last_send_us = send_us > r->last_send_us ? send_us : r->last_send_us;
+    bwe_delay_on_packet(&bwe->delay, send_us, r->arrival_us);
+    bwe_acked_on_packet(&bwe->acked, r->arrival_us, sent->len);
+    bwe_probe_on_packet(&bwe->probe, number, send_us, r->arrival_us, sent->len);
+}
+
+/* The message's reference time, its 24 bits extended. */
+static int64_t ref_of(struct bwe *bwe, uint32_t ref_time)
+{
+    int64_t last = bwe->ref_ticks / TWCC_REF_TICKS;
+    int32_t step = (int32_t)((ref_time - (uint32_t)last) << 8) >> 8;
+
+    if (!bwe->has_ref) {
+        bwe->has_ref = true;
+        /* room below for steps back */
+        bwe->ref_ticks = ((INT64_C(1) << 24) + ref_time) * TWCC_REF_TICKS;
+    } else {
+        bwe->ref_ticks += (int64_t)step * TWCC_REF_TICKS;
+    }
+    return bwe->ref_ticks;
+}
+
+static void read_all(struct bwe *bwe, struct twcc_fb *fb, struct reading *r)
+{
+    struct twcc_arrival arrival;
+    uint64_t base = seq16_extend(r->next, fb->base_seq);
+    int64_t ticks = ref_of(bwe, fb->ref_time);
+
+    r->expected = base;
+    while (twcc_fb_next(fb, &arrival)) {
+        uint64_t number = base + (uint16_t)(arrival.seq - fb->base_seq);
+
+        ticks += arrival.delta_ticks;
+        r->arrival_us = ticks * TWCC_TICK_US;
+        on_gap(bwe, r, number);
+        on_arrival(bwe, r, number);
+        r->expected = number + 1;
+    }
+    on_gap(bwe, r, base + fb->n_status);
+    r->expected = base + fb->n_status;
+}
+
+/* Too many messages cost the others time: what is over the limit is not looked at. */
+static bool is_welcome(struct bwe *bwe, uint64_t now_us)
+{
+    if (now_us - bwe->reports_us > 100000) {
+        bwe->reports_us = now_us;
+        bwe->n_reports = 0;
+    }
+    if (bwe->n_reports >= BWE_MAX_REPORTS) {
+        bwe->n_ignored++;
+        return false;
+    }
+    bwe->n_reports++;
+    return true;
+}
+
+/* Overuse within the path's noise only ends the increase. */
+static enum bwe_usage usage_of(const struct bwe *bwe)
+{
+    if (bwe->delay.usage == BWE_OVERUSE && !bwe_delay_is_queued(&bwe->delay)) {
+        return BWE_UNDERUSE;
+    }
+    return (enum bwe_usage)bwe->delay.usage;
+}
+
+static void update_rate(struct bwe *bwe, const struct reading *r)
+{
+    const float was = bwe->rate.bps;
+    const enum bwe_usage usage = usage_of(bwe);
+    const bool limited = usage == BWE_OVERUSE ? was_limited(bwe, r->now_us) &&
+                                                    bwe->delay.queue_us < REAL_QUEUE_US
+                                              : bwe->limited;
+    struct bwe_probe_view view = view_of(bwe, 0, r->next, r->now_us);
+    float shown = bwe_probe_result(&bwe->probe, r->expected, &view, r->now_us);
+
+    if (bwe_rate_update(&bwe->rate, usage, bwe->acked.bps, bwe->rtt_us, limited,
+                        r->now_us)) {
+        bwe_probe_on_drop(&bwe->probe, was, bwe->rate.bps, r->now_us);
+    } else if (shown > bwe->rate.bps && usage != BWE_OVERUSE) {
+        bwe_rate_set(&bwe->rate, shown, r->now_us);
+    }
+    if (shown > 0) {
+        bwe_loss_on_probe(&bwe->loss, shown);
+    }
+}
+
+static float rate_of_sending(const struct bwe *bwe)
+{
+    return bwe->sent_bps > 0 && bwe->sent_bps < bwe->target_bps ? bwe->sent_bps
+                                                                : bwe->target_bps;
+}
+
+bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_t now_us)
+{
+    struct reading r = {
+        .next = next, .now_us = now_us, .least_us = INT64_MAX, .last_send_us = -1};
+
+    if (!is_welcome(bwe, now_us)) {
+        return false;
+    }
+    read_all(bwe, fb, &r);
+    if (r.n == 0) {
+        return false;
+    }
+    bwe->feedback_us = now_us;
+    bwe->n_lost += r.n_lost;
+    if (r.last_send_us >= 0) {
+        int64_t rtt_us = (int64_t)now_us - r.last_send_us;
+
+        bwe->rtt_us =
+            (7 * bwe->rtt_us + (uint64_t)(rtt_us < 3000000 ? rtt_us : 3000000)) / 8;
+        bwe_delay_on_least(&bwe->delay, r.least_us, r.arrival_us);
+    }
+    bwe_loss_on_feedback(&bwe->loss, r.n, r.n_lost, rate_of_sending(bwe), bwe->rtt_us,
+                         now_us);
+    update_rate(bwe, &r);
+    return settle(bwe, now_us);
+}
+
+bool bwe_on_remb(struct bwe *bwe, uint64_t bps, uint64_t now_us)
+{
+    const struct bwe_conf *conf = &bwe->conf;
+
+    bps = bps < conf->min_bps ? conf->min_bps : bps > conf->max_bps ? conf->max_bps : bps;
+    bwe->remb_bps = (float)bps;
+    bwe->remb_us = now_us;
+    return settle(bwe, now_us);
+}
+
+/* ---- time ---- */
+
+void bwe_want(struct bwe *bwe, uint64_t bps)
+{
+    bwe->wanted_bps = (float)(bps < bwe->conf.max_bps ? bps : (uint64_t)bwe->conf.max_bps);
+}
+
+static void measure_sending(struct bwe *bwe, uint64_t tx_bytes, uint64_t now_us)
+{
+    uint64_t since_us = now_us - bwe->window_us;
+
+    if (!bwe->started) {
+        bwe->started = true;
+    } else if (since_us < WINDOW_US) {
+        return;
+    } else {
+        bwe->sent_bps = (float)(tx_bytes - bwe->window_bytes) * 8e6f / (float)since_us;
+        bwe->limited = bwe->sent_bps < LIMITED * bwe->target_bps;
+        bwe->limited_us = bwe->limited ? now_us : bwe->limited_us;
+        bwe->acked.jumpy = was_limited(bwe, now_us);
+    }
+    bwe->window_us = now_us;
+    bwe->window_bytes = tx_bytes;
+}
+
+/* What was sent is not answered: the path, or its way back, does not carry it. */
+static void on_silence(struct bwe *bwe, uint64_t now_us)
+{
+    uint64_t patience_us = SILENCE_US + 2 * bwe->rtt_us;
+
+    if (bwe->feedback_us == 0 || bwe->sent_bps <= 0 ||
+        now_us - bwe->feedback_us < patience_us || now_us - bwe->silence_us < patience_us) {
+        return;
+    }
+    bwe->silence_us = now_us;
+    bwe_probe_on_drop(&bwe->probe, bwe->rate.bps, SILENT * bwe->rate.bps, now_us);
+    bwe_rate_set(&bwe->rate, SILENT * bwe->rate.bps, now_us);
+}
+
+bool bwe_tick(struct bwe *bwe, uint64_t tx_bytes, uint64_t next, uint64_t now_us)
+{
+    struct bwe_probe_view view;
+
+    measure_sending(bwe, tx_bytes, now_us);
+    on_silence(bwe, now_us);
+    view = view_of(bwe, tx_bytes, next, now_us);
+    if (!bwe->probe.sending) {
+        bwe_probe_tick(&bwe->probe, &view, now_us);
+        bwe->n_probes += bwe->probe.sending;
+    }
+    return settle(bwe, now_us);
+}
+
+uint32_t bwe_take_padding(struct bwe *bwe, uint64_t tx_bytes, uint64_t next,
+                          uint64_t now_us)
+{
+    return bwe_probe_take(&bwe->probe, tx_bytes, next, bwe->rtt_us, now_us);
+}

@@ -1,0 +1,133 @@
+/* How much one subscriber's link carries: a send-side estimator on transport-wide feedback
+ * (delay, loss, probes), with REMB as an upper bound, or as all there is for clients
+ * without transport-cc (they measure by abs-send-time).
+ *
+ * stage/rewrite notes each packet as it is numbered (bwe_note_sent, one store of 8 bytes);
+ * rtcp/ hands in feedback, runs the timer and sends the padding of probes; the target goes
+ * to core/alloc.
+ *
+ * Pure: no clock, no allocation, no I/O. Memory: struct bwe, below 5 KiB a peer. Nothing
+ * that a client reports can move the target out of [min_bps, max_bps], nor cost more than
+ * the length of its message.
+ * draft-holmer-rmcat-transport-wide-cc-extensions-01, draft-ietf-rmcat-gcc-02. */
+#ifndef CORE_BWE_H
+#define CORE_BWE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bwe_acked.h"
+#include "core/bwe_delay.h"
+#include "core/bwe_loss.h"
+#include "core/bwe_probe.h"
+#include "core/bwe_rate.h"
+
+struct twcc_fb;
+
+enum {
+    BWE_HISTORY = 512, /* packets that feedback can be about: 49 Mb/s at 100 ms */
+    BWE_TICK_US = 20000,
+    BWE_MAX_REPORTS = 30 /* in 100 ms; more are counted and ignored */
+};
+
+struct bwe_conf {
+    uint32_t start_bps, min_bps, max_bps; /* 600000, 50000, 100000000 */
+};
+
+/* A packet that was sent, at its transport-wide number modulo BWE_HISTORY. */
+struct bwe_sent {
+    uint32_t time_us; /* low bits of the lane's time */
+    uint16_t len;     /* of the UDP payload; 0: never sent */
+    uint8_t state;    /* enum bwe_state */
+    uint8_t _pad;
+};
+
+enum bwe_state { BWE_SENT, BWE_ARRIVED, BWE_LOST };
+
+struct bwe {
+    float target_bps;
+    float wanted_bps; /* bwe_want() */
+    float remb_bps;   /* 0 none */
+    uint64_t remb_us;
+    uint64_t feedback_us; /* when the last came; 0 none yet */
+    uint64_t silence_us;  /* when the rate was last lowered because none came */
+    uint64_t rtt_us;      /* round trip, smoothed; feedback delay included */
+    int64_t ref_ticks;    /* reference time of feedback, extended */
+    bool has_ref;
+
+    /* how much is sent */
+    bool started;
+    bool limited;        /* the subscriber's media needs less than there is */
+    uint64_t limited_us; /* the last time that it did */
+    float sent_bps;
+    uint64_t window_us;
+    uint64_t window_bytes;
+
+    /* the cost of a client is bounded */
+    uint64_t reports_us;
+    uint32_t n_reports;
+
+    uint64_t n_unknown; /* reported, but never sent or too long ago */
+    uint64_t n_lost;
+    uint64_t n_ignored; /* reports too many */
+    uint64_t n_probes;
+
+    struct bwe_delay delay;
+    struct bwe_acked acked;
+    struct bwe_rate rate;
+    struct bwe_loss loss;
+    struct bwe_probe probe;
+    struct bwe_conf conf;
+
+    struct bwe_sent sent[BWE_HISTORY];
+};
+
+_Static_assert(sizeof(struct bwe_sent) == 8, "8 to a cache line");
+_Static_assert(sizeof(struct bwe) < 5 * 1024, "a peer's budget");
+
+void bwe_init(struct bwe *bwe, const struct bwe_conf *conf); /* conf: borrowed */
+
+/* Notes that packet 'number' leaves now. */
+static inline void bwe_note_sent(struct bwe *bwe, uint64_t number, uint16_t len,
+                                 uint64_t now_us)
+{
+    bwe->sent[number % BWE_HISTORY] =
+        (struct bwe_sent){.time_us = (uint32_t)now_us, .len = len};
+}
+
+/* A message of transport-wide feedback, parsed. 'next' is the number that the next packet
+ * will get. Returns true if the target has changed. */
+bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_t now_us);
+
+/* The receiver's own estimate; any value. Returns true if the target has changed. */
+bool bwe_on_remb(struct bwe *bwe, uint64_t bps, uint64_t now_us);
+
+/* What the subscriber could make use of, all layers that it asks for: no probe goes beyond.
+ */
+void bwe_want(struct bwe *bwe, uint64_t bps);
+
+/* Call each BWE_TICK_US. 'tx_bytes' counts what was sent to the peer in all. Returns true
+ * if the target has changed. */
+bool bwe_tick(struct bwe *bwe, uint64_t tx_bytes, uint64_t next, uint64_t now_us);
+
+/* Bytes of padding that a probe needs now, and when to ask next. */
+uint32_t bwe_take_padding(struct bwe *bwe, uint64_t tx_bytes, uint64_t next,
+                          uint64_t now_us);
+static inline uint64_t bwe_padding_due(const struct bwe *bwe)
+{
+    return bwe->probe.due_us;
+}
+
+/* Bits a second that may be sent. */
+static inline uint64_t bwe_target(const struct bwe *bwe)
+{
+    return (uint64_t)bwe->target_bps;
+}
+
+/* Whether anything was heard from the receiver: before, the target is the start. */
+static inline bool bwe_is_fed(const struct bwe *bwe)
+{
+    return bwe->feedback_us != 0 || bwe->remb_us != 0;
+}
+
+#endif

@@ -1,0 +1,49 @@
+#include "core/bwe_acked.h"
+
+#include <string.h>
+
+enum { FIRST_WINDOW_US = 500000, WINDOW_US = 150000, MAX_WINDOW_US = 1000000 };
+
+void bwe_acked_init(struct bwe_acked *acked)
+{
+    memset(acked, 0, sizeof(*acked));
+    acked->variance = 50;
+}
+
+/* A step of a Kalman filter of one state, in kb/s: the uncertainty of the sample grows with
+ * its distance from what was believed. */
+static void take_sample(struct bwe_acked *acked, float sample_bps)
+{
+    const float believed = acked->bps / 1000, sample = sample_bps / 1000;
+    float off, noise, variance;
+
+    if (acked->bps <= 0 || acked->jumpy) {
+        acked->bps = sample_bps;
+        return;
+    }
+    off = believed > sample ? believed - sample : sample - believed;
+    off = 10 * off / (believed > 1 ? believed : 1);
+    noise = off * off;
+    variance = acked->variance + 5;
+    acked->bps = 1000 * (noise * believed + variance * sample) / (noise + variance);
+    acked->variance = noise * variance / (noise + variance);
+}
+
+void bwe_acked_on_packet(struct bwe_acked *acked, int64_t arrival_us, uint32_t len)
+{
+    int64_t since_us = arrival_us - acked->window_at_us;
+
+    if (!acked->started || since_us < 0 || since_us > MAX_WINDOW_US) {
+        /* the beginning, or after a silence: a rate over that would say nothing */
+        acked->started = true;
+        acked->window_at_us = arrival_us;
+        acked->bytes = 0;
+        return;
+    }
+    acked->bytes += len;
+    if (since_us >= (acked->bps > 0 ? WINDOW_US : FIRST_WINDOW_US)) {
+        take_sample(acked, (float)acked->bytes * 8e6f / (float)since_us);
+        acked->window_at_us = arrival_us;
+        acked->bytes = 0;
+    }
+}

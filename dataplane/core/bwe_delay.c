@@ -1,0 +1,195 @@
+#include "core/bwe_delay.h"
+
+#include <string.h>
+
+enum {
+    GROUP_US = 5000,
+    BUNCH_US = 5000,       /* packets that arrive this close may be one bunch of the path */
+    MAX_BUNCH_US = 100000, /* which is no longer than this */
+    MAX_SWAPPED = 3,
+    MAX_DELTAS = 1000,
+    FULL_DELTAS = 60 /* the slope counts in full from here on */
+};
+
+/* Figures of the trend line as everybody uses them: see the draft, section 5.4, and the
+ * defaults of libwebrtc, which senders on the other side have too. */
+static const double SMOOTHING = 0.9;
+static const float GAIN = 4.0f;
+static const float OVER_MS = 10.0f;
+static const float FIRST_THRESHOLD_MS = 12.5f;
+static const float LEAST_THRESHOLD_MS = 6.0f;
+static const float MOST_THRESHOLD_MS = 600.0f;
+static const float K_UP = 0.0087f;
+static const float K_DOWN = 0.039f;
+static const float QUEUED_US = 15000, MOST_QUEUED_US = 80000;
+static const float NOISE_GAIN = 0.04f, NOISE_SHARE = 3;
+static const float SPIKE_MS = 15.0f; /* above the threshold: not adapted to */
+
+void bwe_delay_init(struct bwe_delay *delay)
+{
+    memset(delay, 0, sizeof(*delay));
+    delay->threshold_ms = FIRST_THRESHOLD_MS;
+}
+
+/* Least squares over the points; 0 if they all came at once. */
+static float slope_of(const struct bwe_delay *delay)
+{
+    const int64_t last_us =
+        delay->arrival_us[(delay->at + BWE_TREND_GROUPS - 1) % BWE_TREND_GROUPS];
+    float mean_x = 0, mean_y = 0, above = 0, below = 0;
+
+    for (unsigned i = 0; i < BWE_TREND_GROUPS; i++) {
+        mean_x += (float)(delay->arrival_us[i] - last_us) / 1000;
+        mean_y += delay->delay_ms[i];
+    }
+    mean_x /= BWE_TREND_GROUPS;
+    mean_y /= BWE_TREND_GROUPS;
+    for (unsigned i = 0; i < BWE_TREND_GROUPS; i++) {
+        float x = (float)(delay->arrival_us[i] - last_us) / 1000 - mean_x;
+
+        above += x * (delay->delay_ms[i] - mean_y);
+        below += x * x;
+    }
+    return below > 0 ? above / below : 0;
+}
+
+static float magnitude(float x)
+{
+    return x < 0 ? -x : x;
+}
+
+static void adapt_threshold(struct bwe_delay *delay, float trend_ms, int64_t now_us)
+{
+    const float over = magnitude(trend_ms) - delay->threshold_ms;
+    float since_ms = (float)(now_us - delay->threshold_at_us) / 1000;
+
+    delay->threshold_at_us = now_us;
+    if (over > SPIKE_MS) {
+        return;
+    }
+    if (since_ms < 0 || since_ms > 100) {
+        since_ms = 100;
+    }
+    delay->threshold_ms += (over < 0 ? K_DOWN : K_UP) * over * since_ms;
+    if (delay->threshold_ms < LEAST_THRESHOLD_MS) {
+        delay->threshold_ms = LEAST_THRESHOLD_MS;
+    } else if (delay->threshold_ms > MOST_THRESHOLD_MS) {
+        delay->threshold_ms = MOST_THRESHOLD_MS;
+    }
+}
+
+static void detect(struct bwe_delay *delay, float slope, float sent_ms, int64_t now_us)
+{
+    const uint32_t n = delay->n_deltas < FULL_DELTAS ? delay->n_deltas : FULL_DELTAS;
+    const float trend_ms = (float)n * slope * GAIN;
+
+    if (delay->n_deltas < 2) {
+        return;
+    }
+    if (trend_ms > delay->threshold_ms) {
+        delay->over_ms += delay->n_over == 0 ? sent_ms / 2 : sent_ms;
+        delay->n_over = (uint8_t)(delay->n_over + (delay->n_over < UINT8_MAX));
+        if (delay->over_ms > OVER_MS && delay->n_over > 1 && slope >= delay->slope) {
+            delay->usage = BWE_OVERUSE;
+        }
+    } else {
+        delay->over_ms = 0;
+        delay->n_over = 0;
+        delay->usage = trend_ms < -delay->threshold_ms ? BWE_UNDERUSE : BWE_NORMAL;
+    }
+    delay->slope = slope;
+    adapt_threshold(delay, trend_ms, now_us);
+}
+
+/* 'delay->group' is complete: compares it with the one before. */
+static void end_group(struct bwe_delay *delay)
+{
+    const struct bwe_group *a = &delay->before, *b = &delay->group;
+    const int64_t sent_us = b->last_send_us - a->last_send_us;
+    const int64_t arrived_us = b->last_arrival_us - a->last_arrival_us;
+    const float was = delay->slope;
+
+    if (arrived_us < 0) {
+        if (++delay->n_swapped >= MAX_SWAPPED) {
+            delay->has_before = false;
+            delay->n_swapped = 0;
+        }
+        return;
+    }
+    delay->n_swapped = 0;
+    delay->n_deltas += delay->n_deltas < MAX_DELTAS;
+    delay->sum_ms += (double)(arrived_us - sent_us) / 1000;
+    delay->smooth_ms = SMOOTHING * delay->smooth_ms + (1 - SMOOTHING) * delay->sum_ms;
+    delay->arrival_us[delay->at] = b->last_arrival_us;
+    delay->delay_ms[delay->at] = (float)delay->smooth_ms;
+    delay->at = (uint8_t)((delay->at + 1) % BWE_TREND_GROUPS);
+    delay->n_points = (uint8_t)(delay->n_points + (delay->n_points < BWE_TREND_GROUPS));
+    detect(delay, delay->n_points == BWE_TREND_GROUPS ? slope_of(delay) : was,
+           (float)sent_us / 1000, b->last_arrival_us);
+}
+
+/* The path may have held a packet back so that it came together with what was before it:
+ * that says nothing about the rate. */
+static bool is_bunched(const struct bwe_group *group, int64_t send_us, int64_t arrival_us)
+{
+    const int64_t arrived_us = arrival_us - group->last_arrival_us;
+
+    return arrived_us - (send_us - group->last_send_us) < 0 && arrived_us <= BUNCH_US &&
+           arrival_us - group->first_arrival_us < MAX_BUNCH_US;
+}
+
+void bwe_delay_on_packet(struct bwe_delay *delay, int64_t send_us, int64_t arrival_us)
+{
+    struct bwe_group *group = &delay->group;
+
+    if (delay->has_group && send_us < group->first_send_us) {
+        return;
+    }
+    if (delay->has_group && (send_us - group->first_send_us <= GROUP_US ||
+                             is_bunched(group, send_us, arrival_us))) {
+        group->last_send_us = send_us > group->last_send_us ? send_us : group->last_send_us;
+        group->last_arrival_us =
+            arrival_us > group->last_arrival_us ? arrival_us : group->last_arrival_us;
+        return;
+    }
+    if (delay->has_group) {
+        if (delay->has_before) {
+            end_group(delay);
+        }
+        delay->before = *group;
+        delay->has_before = true;
+    }
+    *group = (struct bwe_group){.first_send_us = send_us,
+                                .last_send_us = send_us,
+                                .first_arrival_us = arrival_us,
+                                .last_arrival_us = arrival_us};
+    delay->has_group = true;
+}
+
+void bwe_delay_on_least(struct bwe_delay *delay, int64_t way_us, int64_t arrival_us)
+{
+    int64_t base_us;
+    float off_us;
+
+    if (!delay->has_base || arrival_us - delay->span_at_us > BWE_BASE_SPAN_US) {
+        delay->base_us[1] = delay->has_base ? delay->base_us[0] : way_us;
+        delay->base_us[0] = way_us;
+        delay->span_at_us = arrival_us;
+        delay->has_base = true;
+    }
+    if (way_us < delay->base_us[0]) {
+        delay->base_us[0] = way_us;
+    }
+    base_us = delay->base_us[0] < delay->base_us[1] ? delay->base_us[0] : delay->base_us[1];
+    delay->queue_us = way_us - base_us;
+    off_us = (float)delay->queue_us - delay->mean_us;
+    delay->mean_us += NOISE_GAIN * off_us;
+    delay->noise_us += NOISE_GAIN * (magnitude(off_us) - delay->noise_us);
+}
+
+bool bwe_delay_is_queued(const struct bwe_delay *delay)
+{
+    const float most_us = QUEUED_US + NOISE_SHARE * delay->noise_us;
+
+    return (float)delay->queue_us > (most_us < MOST_QUEUED_US ? most_us : MOST_QUEUED_US);
+}

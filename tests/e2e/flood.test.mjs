@@ -1,0 +1,279 @@
+/* Floods: hellos and checks from ten thousand addresses in each state of a session, and
+ * garbage, replays and spoilt packets, from valid addresses too, beside a live stream. Nobody
+ * is lost, nothing is amplified, all is counted. KCS_LONG=1 sends a million. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomBytes, randomInt } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { capture, noCapture } from './lib/capture.mjs';
+import { ask, connect } from './lib/client.mjs';
+import { loadgen } from './lib/loadgen.mjs';
+import { BUILD, withNode } from './lib/node.mjs';
+import { Checker, check } from './lib/stun.mjs';
+
+const LONG = Boolean(process.env.KCS_LONG);
+const MALFORMED = LONG ? 1_000_000 : 100_000;
+const ADDRESSES = 10_000;
+const RATE = 20_000; /* a second: what a shared core can send, and the node read, beside media */
+const MOST_LOST = 0.001;
+const MOST_REPLY = 1.5; /* of the request */
+const TEMPLATES = 1_000;
+const TIMEOUT = { timeout: LONG ? 300_000 : 120_000 };
+const SKIP = process.getuid() === 0 ? noCapture() : 'raw sockets need root';
+const SPOOFED = { veth: '198.18.0.0', udp: '127.64.0.0' };
+
+/* Sends `count` of `datagrams` ([{from, data}]) to the node. Resolves with how many went. */
+async function flood(node, datagrams, count, ...more) {
+    const file = join(node.dir, 'flood.txt');
+    const lines = datagrams.map(({ from, data }) => `${from} ${data.toString('hex')}\n`);
+
+    writeFileSync(file, lines.join(''));
+    const { stdout } = await promisify(execFile)(
+        join(BUILD, 'tests/flood'),
+        [
+            ...[file, `${node.address}:${node.mediaPort}`],
+            ...['--count', `${count}`, '--rate', `${RATE}`, ...more],
+        ],
+        { timeout: 200_000 },
+    );
+    const { sent, refused } = JSON.parse(stdout);
+    assert.equal(refused, 0, 'the kernel took every packet');
+    return sent;
+}
+
+async function balance(node) {
+    await sleep(800); /* the lanes tell their counters each 100 ms, sleeping or not */
+    return JSON.parse(await node.kcsctl('drops', '--json')).balance;
+}
+
+function assertExact(lanes) {
+    for (const lane of lanes) {
+        assert.equal(
+            lane.frames_in + lane.handed_in,
+            lane.answered + lane.ignored + lane.handled + lane.dropped + lane.handed_out,
+            JSON.stringify(lane),
+        );
+    }
+}
+
+function frames(lanes) {
+    return lanes.reduce((sum, { frames_in }) => sum + frames_in, 0);
+}
+
+/* What comes to the node while clients join and send: real datagrams. */
+async function realDatagrams(node) {
+    const stop = await capture(node, `dst port ${node.mediaPort}`);
+    const { status, err } = await loadgen(
+        node,
+        ['--publishers', '1', '--subscribers', '3', '--seconds', '1', '--media', 'both'],
+        { meeting: 'model' },
+    );
+
+    assert.equal(status, 0, err);
+    const found = (await stop()).filter(({ data }) => data.length <= 1450);
+    assert.ok(found.length > 100, `${found.length} datagrams`);
+    return found;
+}
+
+function clientHello(datagrams) {
+    const found = datagrams.find(({ data }) => data[0] === 22 && data[13] === 1);
+
+    assert.ok(found !== undefined, 'a ClientHello was captured');
+    return found.data;
+}
+
+/* Hellos and checks, right in form, that must not get far. */
+function strangers(hello, username) {
+    const nullCipher = Buffer.from(hello);
+    const rest = hello.subarray(25 + 34); /* behind version and random */
+    const ciphers = 25 + 34 + 1 + rest[0] + 1 + rest[1 + rest[0]];
+
+    nullCipher.fill(0, ciphers + 2, ciphers + 4); /* TLS_NULL_WITH_NULL_NULL */
+    return [
+        hello,
+        nullCipher,
+        hello.subarray(0, hello.length >> 1),
+        Buffer.concat([Buffer.from([22, 254, 253]), randomBytes(60)]),
+        Buffer.concat([Buffer.from([21, 254, 253]), Buffer.alloc(8), Buffer.from([0, 2, 2, 40])]),
+        check({ username, password: 'not the password' }),
+        check({ username }),
+        check({ username: 'nobody:here', password: 'x' }),
+        check({ username, password: 'not the password', fingerprint: false }),
+        check({ username: ':', password: 'x' }),
+    ].map((data) => ({ from: '0.0.0.0:0', data }));
+}
+
+/* Floods with strangers and looks at what comes back. */
+async function floodWithStrangers(node, datagrams) {
+    const base = SPOOFED[node.devices[0].slice(0, 4).replace(':', '')];
+    const prefix = base.split('.').slice(0, 2).join('.');
+    const stop = await capture(
+        node,
+        `src port ${node.mediaPort} and dst net ${prefix}.0.0/16`,
+    );
+    await flood(node, datagrams, ADDRESSES, '--spoof', `${base}/${ADDRESSES}`);
+    const replies = await stop();
+    for (const { to, data } of replies) {
+        const [address] = to.split(':');
+        const [, , high, low] = address.split('.').map(Number);
+        const request = datagrams[(high * 256 + low) % datagrams.length].data;
+
+        assert.ok(
+            data.length <= MOST_REPLY * request.length,
+            `${data.length} bytes in reply to ${request.length}: ${data.toString('hex')}`,
+        );
+        assert.ok(data[0] < 4, 'no stranger gets a DTLS flight');
+    }
+    return replies.length;
+}
+
+async function stateOf(node, transportId) {
+    const peers = JSON.parse(await node.kcsctl('peers', '--json'));
+
+    return peers.find(({ transport_id }) => transport_id === transportId)?.state;
+}
+
+for (const device of LONG ? ['veth', 'udp:127.0.0.1'] : ['veth']) {
+    const name = device.replace(/:.*/, '');
+    const options = (what) => ({ name: `flood-${what}-${name}`, devices: [device] });
+
+    test(`hellos and checks of strangers, in each state: ${name}`, { ...TIMEOUT, skip: SKIP }, (t) =>
+        withNode(options('strangers'), async (node) => {
+            node.address = name === 'veth' ? node.veth.ipv4 : '127.0.0.1';
+            const hello = clientHello(await realDatagrams(node));
+            const running = loadgen(
+                node,
+                ['--publishers', '1', '--subscribers', '10', '--seconds', '15'],
+                { patience: 90 },
+            );
+            const token = await node.token({ meeting: 'states' });
+            const socket = await connect(node, token, { transports: ['websocket'] });
+            const checker = await Checker.open(node.address, node.mediaPort);
+            try {
+                await ask(socket, 'room:join', {
+                    meeting_id: 'states',
+                    display_name: 'Ada',
+                });
+                const made = await ask(socket, 'transport:create', { direction: 'send' });
+                assert.equal(made.ok, true, JSON.stringify(made));
+                const { usernameFragment, password } = made.ice_parameters;
+                const right = { username: `${usernameFragment}:xyz`, password };
+                const datagrams = strangers(hello, right.username);
+                const states = {};
+                const after = async (what) => {
+                    const replies = await floodWithStrangers(node, datagrams);
+
+                    states[what] = await stateOf(node, made.transport_id);
+                    t.diagnostic(`${what}: ${replies} replies, ${states[what]}`);
+                };
+
+                await after('before ICE');
+                assert.equal(await checker.succeeds(right), true, 'ICE works after the flood');
+                await after('after ICE');
+                const connected = await ask(socket, 'transport:connect', {
+                    transport_id: made.transport_id,
+                    dtls_parameters: {
+                        role: 'client',
+                        fingerprints: [
+                            {
+                                algorithm: 'sha-256',
+                                value: randomBytes(32)
+                                    .toString('hex')
+                                    .toUpperCase()
+                                    .match(/../g)
+                                    .join(':'),
+                            },
+                        ],
+                    },
+                });
+                assert.equal(connected.ok, true, JSON.stringify(connected));
+                checker.answers.length = 0;
+                await checker.send(hello);
+                for (let i = 0; i < 100 && checker.answers.length === 0; i++) {
+                    await sleep(50);
+                }
+                assert.ok(
+                    checker.answers.some((data) => data[0] === 22),
+                    'the valid path gets the first flight of DTLS',
+                );
+                await after('during DTLS');
+                assert.equal(await checker.succeeds(right), true, 'ICE goes on');
+                assert.ok(
+                    Object.values(states).every((state) => state !== 'failed' && state),
+                    JSON.stringify(states),
+                );
+                /* those who join meanwhile go through all states */
+                const [joined] = await Promise.all([
+                    loadgen(
+                        node,
+                        [
+                            ...['--publishers', '1', '--subscribers', '20'],
+                            ...['--seconds', '1', '--join-rate', '30'],
+                        ],
+                        { meeting: 'joiners' },
+                    ),
+                    floodWithStrangers(node, datagrams),
+                ]);
+                assert.equal(joined.status, 0, joined.err);
+                assertExact(await balance(node));
+                const { status, result, err } = await running;
+                assert.equal(status, 0, `those who were connected: ${err}`);
+                assert.equal(result.joined, 11);
+            } finally {
+                checker.close();
+                socket.close();
+            }
+        }),
+    );
+
+    test(`${MALFORMED} malformed packets beside a stream: ${name}`, { ...TIMEOUT, skip: SKIP }, (t) =>
+        withNode(options('malformed'), async (node) => {
+            node.address = name === 'veth' ? node.veth.ipv4 : '127.0.0.1';
+            const models = await realDatagrams(node);
+            const seconds = MALFORMED / RATE + 6;
+            const running = loadgen(
+                node,
+                [
+                    ...['--publishers', '1', '--subscribers', '10', '--media', 'both'],
+                    ...['--seconds', `${seconds}`],
+                ],
+                { patience: 2 * seconds + 60 },
+            );
+            await node.until('media flows', async () => {
+                const streams = JSON.parse(await node.kcsctl('streams', '--json'));
+                return streams.length === 2 && streams.every(({ packets }) => packets > 10);
+            });
+            /* real ones of now: from addresses that are valid */
+            const stop = await capture(node, `dst port ${node.mediaPort}`);
+            await sleep(700);
+            const live = (await stop()).filter(({ data }) => data.length <= 1450);
+            assert.ok(live.length > 50, `${live.length} datagrams of the stream`);
+            const datagrams = [...live, ...models].slice(0, TEMPLATES);
+            const before = frames(await balance(node));
+            const seed = randomInt(2 ** 31);
+            t.diagnostic(`seed ${seed}`);
+            const sent = await flood(
+                ...[node, datagrams, MALFORMED, '--mutate', `${seed}`],
+                ...['--spoof', `${SPOOFED[name]}/${ADDRESSES}`],
+            );
+            const { result, err } = await running;
+            const lanes = await balance(node);
+
+            assertExact(lanes);
+            assert.ok(
+                frames(lanes) - before >= 0.99 * sent,
+                `${frames(lanes) - before} frames came in, ${sent} were sent`,
+            );
+            assert.equal(result.joined, 11, err);
+            t.diagnostic(`${result.lost} of ${result.verified} lost beside ${sent}`);
+            assert.ok(result.lost <= MOST_LOST * result.verified, err);
+            for (const fault of ['duplicates', 'misordered', 'corrupt', 'forged', 'replayed']) {
+                assert.equal(result[fault], 0, fault);
+            }
+        }),
+    );
+}

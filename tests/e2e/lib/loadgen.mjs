@@ -1,0 +1,33 @@
+/* kcs-loadgen for a test: many clients that number what they send and check what they get. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { BUILD } from './node.mjs';
+
+/* Runs it in a meeting of the node. Resolves with its exit status, the JSON of its standard
+ * output and its standard error. options: seconds it may take in all, meeting */
+export function loadgen(node, args, { patience = 40, meeting = 'load' } = {}) {
+    const child = spawn(
+        join(BUILD, 'kcs-loadgen'),
+        [
+            ...['--url', node.origin, '--secret-file', node.secretFile],
+            ...['--meeting', meeting, '--json', ...args],
+        ],
+        {
+            stdio: ['ignore', 'pipe', 'pipe'],
+            timeout: patience * 1_000,
+            killSignal: 'SIGKILL',
+        },
+    );
+    let out = '';
+    let err = '';
+
+    child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
+    child.stderr.setEncoding('utf8').on('data', (text) => (err += text));
+    return new Promise((done, failed) => {
+        child.on('error', failed);
+        child.on('close', (status) => {
+            const result = out === '' ? undefined : JSON.parse(out);
+            done({ status, result, err });
+        });
+    });
+}

@@ -1,0 +1,158 @@
+/* The estimator, allocation and pacer behind a bottleneck, in virtual time. The bounds are
+ * those of the worst of the seeds with room to spare; tools/bench bwe draws the same runs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "support/bwe_world.h"
+
+enum { SEEDS = 8, MAX_QUEUE_P95_MS = 200 };
+
+static struct world_trace trace;
+
+#define CHECK(s, seed, cond)                                                               \
+    do {                                                                                   \
+        if (!(cond)) {                                                                     \
+            fail_msg("%s, seed %u: %s", (s)->name, (unsigned)(seed), #cond);               \
+        }                                                                                  \
+    } while (0)
+
+static const struct world_scenario *scenario(const char *name)
+{
+    for (size_t i = 0; i < world_n_scenarios; i++) {
+        if (strcmp(world_scenarios[i].name, name) == 0) {
+            return &world_scenarios[i];
+        }
+    }
+    fail_msg("no scenario %s", name);
+    return NULL;
+}
+
+/* Media that takes what it is given: each phase converges, fills the link, and leaves its
+ * queue short. */
+static void fills(const char *name, int32_t within_ms, float utilisation)
+{
+    const struct world_scenario *s = scenario(name);
+
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        world_run(s, seed, &trace);
+        for (size_t i = 0; i < trace.n_phases; i++) {
+            const struct world_phase *p = &trace.phases[i];
+
+            CHECK(s, seed, p->converged_ms >= 0 && p->converged_ms <= within_ms);
+            CHECK(s, seed, p->utilisation >= utilisation);
+            CHECK(s, seed, p->queue_p95_ms < MAX_QUEUE_P95_MS);
+        }
+    }
+}
+
+static void steady_link_is_filled(void **state)
+{
+    (void)state;
+    fills("steady", 3000, 0.85f);
+}
+
+static void step_down_is_followed(void **state)
+{
+    (void)state;
+    fills("step-down", 10000, 0.85f);
+}
+
+static void step_up_is_found(void **state)
+{
+    (void)state;
+    fills("step-up", 8000, 0.85f);
+}
+
+static void random_loss_is_borne(void **state)
+{
+    (void)state;
+    fills("loss2", 4000, 0.85f);
+    fills("loss10", 12000, 0.6f);
+}
+
+static void jitter_is_borne(void **state)
+{
+    (void)state;
+    fills("jitter", 12000, 0.6f);
+}
+
+static void long_round_trip_is_borne(void **state)
+{
+    (void)state;
+    fills("rtt300", 6000, 0.8f);
+}
+
+/* A TCP flow in the same queue neither starves us nor is starved. */
+static void tcp_is_a_neighbour(void **state)
+{
+    const struct world_scenario *s = scenario("tcp");
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        double ours = 0, theirs = 0;
+
+        world_run(s, seed, &trace);
+        for (size_t i = 250; i < 450; i++) {
+            ours += (double)trace.samples[i].arrived_bps;
+            theirs += (double)trace.samples[i].tcp_bps;
+        }
+        CHECK(s, seed, ours > 0.1 * (ours + theirs));
+        CHECK(s, seed, theirs > 0.1 * (ours + theirs));
+        CHECK(s, seed, trace.phases[0].utilisation > 0.8f);
+    }
+}
+
+/* Down within 3 s, up within 10 s, and the queue is short after that. */
+static void layers_follow_the_link(void **state)
+{
+    static const char *const names[] = {"layers", "layers-loss"};
+    (void)state;
+
+    for (size_t n = 0; n < 2; n++) {
+        const struct world_scenario *s = scenario(names[n]);
+
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            world_run(s, seed, &trace);
+            CHECK(s, seed, trace.phases[0].converged_ms >= 0);
+            CHECK(s, seed, trace.phases[0].converged_ms <= 10000);
+            CHECK(s, seed, trace.phases[1].converged_ms >= 0);
+            CHECK(s, seed, trace.phases[1].converged_ms <= 3000);
+            CHECK(s, seed, trace.phases[2].converged_ms >= 0);
+            CHECK(s, seed, trace.phases[2].converged_ms <= 10000);
+            for (size_t i = 0; i < 3; i++) {
+                CHECK(s, seed, trace.phases[i].queue_p95_ms < MAX_QUEUE_P95_MS);
+            }
+            CHECK(s, seed, trace.switches <= 12);
+        }
+    }
+}
+
+/* The same seed gives the same run, so that a failure can be looked at. */
+static void runs_can_be_repeated(void **state)
+{
+    static struct world_trace again;
+    (void)state;
+
+    world_run(scenario("layers-loss"), 3, &trace);
+    world_run(scenario("layers-loss"), 3, &again);
+    assert_memory_equal(&trace, &again, sizeof(trace));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(steady_link_is_filled), cmocka_unit_test(step_down_is_followed),
+        cmocka_unit_test(step_up_is_found),      cmocka_unit_test(random_loss_is_borne),
+        cmocka_unit_test(jitter_is_borne),       cmocka_unit_test(long_round_trip_is_borne),
+        cmocka_unit_test(tcp_is_a_neighbour),    cmocka_unit_test(layers_follow_the_link),
+        cmocka_unit_test(runs_can_be_repeated),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

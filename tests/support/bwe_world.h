@@ -1,0 +1,70 @@
+/* One subscriber behind a bottleneck, in virtual time: the product's estimator, allocation
+ * and pacer on this side, its transport-cc receiver on the other, a virtual network with a
+ * queue between them. What it measures is asserted by tests/sim and drawn by tools/bench.
+ *
+ * Pure: the same scenario and seed give the same trace. */
+#ifndef SUPPORT_BWE_WORLD_H
+#define SUPPORT_BWE_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "support/vnet.h"
+
+enum { WORLD_STEPS = 4, WORLD_SAMPLE_US = 100000, WORLD_SAMPLES = 2000, WORLD_LAYERS = 3 };
+
+struct world_step {
+    uint32_t at_ms;
+    uint32_t rate_bps;
+};
+
+struct world_scenario {
+    const char *name;
+    const char *text;
+    struct vnet_conf net; /* towards the subscriber; the rate is in 'steps' */
+    struct world_step steps[WORLD_STEPS];
+    uint32_t seconds;
+    bool layered; /* simulcast of three layers; else media that takes what it is given */
+    bool tcp;     /* a TCP flow through the same queue, from 10 s to 40 s */
+};
+
+extern const struct world_scenario world_scenarios[];
+extern const size_t world_n_scenarios;
+
+struct world_sample {
+    float capacity_bps, estimate_bps, sent_bps, arrived_bps, tcp_bps, media_bps;
+    float queue_ms; /* the most in this span */
+    int8_t level;   /* of a layered subscriber */
+};
+
+/* Of the span that follows a step of the capacity. */
+struct world_phase {
+    uint32_t begin_ms, end_ms;
+    uint32_t capacity_bps;
+    int32_t converged_ms; /* since the step: within bounds from then on; -1 never */
+    float utilisation;    /* arrived (with TCP's, if any) / capacity, after convergence */
+    float estimate;       /* estimate / capacity, likewise */
+    float queue_p50_ms, queue_p95_ms; /* after convergence */
+    float loss;                       /* of our packets */
+};
+
+struct world_trace {
+    size_t n;
+    struct world_sample samples[WORLD_SAMPLES];
+    size_t n_phases;
+    struct world_phase phases[WORLD_STEPS];
+    struct world_phase all; /* from the first convergence to the end */
+    float audio_p95_ms;     /* how long audio was held up, queue included */
+    uint32_t n_probes;
+    uint32_t switches; /* of layers */
+};
+
+/* Runs 'scenario'. 'trace' is filled. */
+void world_run(const struct world_scenario *scenario, uint64_t seed,
+               struct world_trace *trace);
+
+/* What the layers of a layered scenario cost. */
+extern const uint32_t world_layer_bps[WORLD_LAYERS];
+
+#endif

@@ -1,0 +1,293 @@
+/* Allocation: who gets what, and what holds for any streams and budgets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/alloc.h"
+
+static const struct alloc_conf CONF = {.patience_us = 2000000, .reserve = 128};
+
+static struct alloc_stream audio(void)
+{
+    return (struct alloc_stream){
+        .kind = ALLOC_AUDIO, .n_levels = 1, .bps = {40000}, .level = ALLOC_PAUSED};
+}
+
+static struct alloc_stream video(uint8_t kind, uint8_t priority, uint32_t area)
+{
+    return (struct alloc_stream){.kind = kind,
+                                 .n_levels = 3,
+                                 .max_level = 2,
+                                 .bps = {150000, 500000, 1500000},
+                                 .priority = priority,
+                                 .area = area,
+                                 .level = ALLOC_PAUSED};
+}
+
+static void audio_is_never_paused(void **state)
+{
+    struct alloc_stream s[2] = {video(ALLOC_CAMERA, 1, 0), audio()};
+    struct alloc alloc;
+    (void)state;
+
+    alloc_init(&alloc, &CONF);
+    (void)alloc_run(&alloc, s, 2, 0, 1000000);
+    assert_int_equal(s[1].level, 0);
+    assert_int_equal(s[0].level, ALLOC_PAUSED);
+    /* and video gets only what audio leaves */
+    (void)alloc_run(&alloc, s, 2, 180000, 1000000);
+    assert_int_equal(s[0].level, ALLOC_PAUSED);
+    (void)alloc_run(&alloc, s, 2, 250000, 1000000);
+    assert_int_equal(s[0].level, 0);
+}
+
+static void screen_is_first_then_priority_then_size(void **state)
+{
+    struct alloc_stream s[4] = {video(ALLOC_CAMERA, 1, 100), video(ALLOC_CAMERA, 1, 900),
+                                video(ALLOC_CAMERA, 9, 100), video(ALLOC_SCREEN, 0, 0)};
+    struct alloc alloc;
+    (void)state;
+
+    alloc_init(&alloc, &CONF);
+    (void)alloc_run(&alloc, s, 4, 1900000, 1000000);
+    assert_int_equal(s[3].level, 2);
+    assert_int_equal(s[2].level, 0); /* 1.5 M + 150 k; 250 k less the reserve are left */
+    assert_int_equal(s[1].level, ALLOC_PAUSED);
+    assert_int_equal(s[0].level, ALLOC_PAUSED);
+    (void)alloc_run(&alloc, s, 4, 2700000, 1000000);
+    assert_int_equal(s[2].level, 1);
+    assert_int_equal(s[1].level, 0);
+    assert_int_equal(s[0].level, 0);
+}
+
+static void everybody_gets_a_little_before_one_gets_more(void **state)
+{
+    struct alloc_stream s[3] = {video(ALLOC_CAMERA, 1, 300), video(ALLOC_CAMERA, 1, 200),
+                                video(ALLOC_CAMERA, 1, 100)};
+    struct alloc alloc;
+    (void)state;
+
+    alloc_init(&alloc, &CONF);
+    (void)alloc_run(&alloc, s, 3, 950000, 1000000);
+    assert_int_equal(s[0].level, 1);
+    assert_int_equal(s[1].level, 0);
+    assert_int_equal(s[2].level, 0);
+}
+
+static void wishes_are_not_exceeded(void **state)
+{
+    struct alloc_stream s[1] = {video(ALLOC_CAMERA, 1, 0)};
+    struct alloc alloc;
+    (void)state;
+
+    s[0].max_level = 1;
+    alloc_init(&alloc, &CONF);
+    (void)alloc_run(&alloc, s, 1, 100000000, 1000000);
+    assert_int_equal(s[0].level, 1);
+    assert_int_equal(alloc_wanted(s, 1), 500000);
+    s[0].n_levels = 0; /* nothing is known of it yet: it may begin */
+    (void)alloc_run(&alloc, s, 1, 0, 1000000);
+    assert_int_equal(s[0].level, 0);
+}
+
+static void goes_down_at_once_and_up_with_patience(void **state)
+{
+    struct alloc_stream s[1] = {video(ALLOC_CAMERA, 1, 0)};
+    struct alloc alloc;
+    (void)state;
+
+    alloc_init(&alloc, &CONF);
+    assert_true(alloc_run(&alloc, s, 1, 2000000, 1000000));
+    assert_int_equal(s[0].level, 2);
+    assert_true(alloc_run(&alloc, s, 1, 1400000, 1100000));
+    assert_int_equal(s[0].level, 1);
+    assert_false(alloc_run(&alloc, s, 1, 2000000, 1200000));
+    assert_false(alloc_run(&alloc, s, 1, 2000000, 3000000));
+    assert_true(alloc_run(&alloc, s, 1, 2000000, 3100000));
+    assert_int_equal(s[0].level, 2);
+    /* it stays with what a raise would not be given for */
+    assert_false(alloc_run(&alloc, s, 1, 1500000, 3200000));
+    (void)alloc_run(&alloc, s, 1, 1499999, 3300000);
+    (void)alloc_run(&alloc, s, 1, 1500000, 9000000);
+    assert_int_equal(s[0].level, 1);
+}
+
+/* ---- properties ---- */
+
+static uint32_t dice(uint32_t below)
+{
+    return (uint32_t)rand() % below;
+}
+
+static size_t some_streams(struct alloc_stream *s)
+{
+    size_t n = 1 + dice(12);
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bps = 0;
+
+        s[i] = (struct alloc_stream){.kind = (uint8_t)dice(3),
+                                     .n_levels = (uint8_t)dice(ALLOC_LEVELS + 1),
+                                     .max_level = (uint8_t)dice(14),
+                                     .priority = (uint8_t)dice(4),
+                                     .area = dice(3) * 1000,
+                                     .level = (int8_t)((int)dice(4) - 1)};
+        for (size_t k = 0; k < ALLOC_LEVELS; k++) {
+            s[i].bps[k] = bps += dice(300000);
+        }
+        if (s[i].level >= s[i].n_levels) {
+            s[i].level = ALLOC_PAUSED;
+        }
+    }
+    return n;
+}
+
+static uint64_t spent(const struct alloc_stream *s, size_t n, bool on_audio)
+{
+    uint64_t bps = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if ((s[i].kind == ALLOC_AUDIO) == on_audio && s[i].level >= 0 &&
+            s[i].n_levels > 0) {
+            bps += s[i].bps[s[i].level];
+        }
+    }
+    return bps;
+}
+
+static void budget_is_never_exceeded_but_by_audio(void **state)
+{
+    struct alloc_stream s[16];
+    struct alloc alloc;
+    (void)state;
+
+    srand(7);
+    for (int i = 0; i < 20000; i++) {
+        size_t n = some_streams(s);
+        uint64_t budget = dice(5000000);
+        uint64_t voice, pictures;
+
+        alloc_init(&alloc, &CONF);
+        (void)alloc_run(&alloc, s, n, budget, 1000000);
+        voice = spent(s, n, true);
+        pictures = spent(s, n, false);
+        assert_true(pictures == 0 || voice + pictures <= budget);
+        for (size_t k = 0; k < n; k++) {
+            assert_true(s[k].level == ALLOC_PAUSED ||
+                        (s[k].level == 0 && s[k].n_levels == 0) ||
+                        (s[k].level < s[k].n_levels && s[k].level <= s[k].max_level));
+            assert_true(s[k].kind != ALLOC_AUDIO || s[k].level == 0);
+        }
+    }
+}
+
+/* With more to spend the first to be served never gets less, and equals never cross. */
+static void more_is_never_worse_for_the_first(void **state)
+{
+    struct alloc_stream s[16], more[16];
+    struct alloc alloc;
+    (void)state;
+
+    srand(8);
+    for (int i = 0; i < 20000; i++) {
+        size_t n = some_streams(s);
+        uint64_t budget = dice(5000000);
+
+        for (size_t k = 0; k < n; k++) {
+            s[k].level = ALLOC_PAUSED;
+        }
+        s[0].kind = ALLOC_SCREEN;
+        s[0].priority = 255;
+        memcpy(more, s, sizeof(s));
+        alloc_init(&alloc, &CONF);
+        (void)alloc_run(&alloc, s, n, budget, 1000000);
+        alloc_init(&alloc, &CONF);
+        (void)alloc_run(&alloc, more, n, budget + dice(1000000), 1000000);
+        assert_true(more[0].level >= s[0].level);
+    }
+}
+
+/* An estimate that wobbles by 5 % makes no layer flap. */
+static void noise_does_not_make_layers_flap(void **state)
+{
+    struct alloc_stream s[16];
+    struct alloc alloc;
+    (void)state;
+
+    srand(9);
+    for (int i = 0; i < 300; i++) {
+        size_t n = some_streams(s);
+        uint64_t budget = 100000 + dice(4000000);
+        unsigned ups = 0;
+
+        for (size_t k = 0; k < n; k++) {
+            s[k].level = ALLOC_PAUSED;
+        }
+        alloc_init(&alloc, &CONF);
+        for (uint64_t t = 0; t < 600; t++) { /* a minute */
+            uint64_t now = budget * (950 + dice(101)) / 1000;
+            uint64_t before = spent(s, n, false);
+
+            (void)alloc_run(&alloc, s, n, now, 1000000 + t * 100000);
+            ups += spent(s, n, false) > before;
+        }
+        assert_in_range(ups, 0, 8);
+    }
+}
+
+static void same_input_same_answer(void **state)
+{
+    struct alloc_stream s[16];
+    struct alloc alloc;
+    (void)state;
+
+    srand(10);
+    for (int i = 0; i < 5000; i++) {
+        size_t n = some_streams(s);
+        uint64_t budget = dice(5000000);
+
+        alloc_init(&alloc, &CONF);
+        (void)alloc_run(&alloc, s, n, budget, 1000000);
+        (void)alloc_run(&alloc, s, n, budget, 9000000);
+        (void)alloc_run(&alloc, s, n, budget, 19000000);
+        assert_false(alloc_run(&alloc, s, n, budget, 29000000));
+    }
+}
+
+static void streams_too_many_are_paused(void **state)
+{
+    static struct alloc_stream s[ALLOC_STREAMS + 2];
+    struct alloc alloc;
+    (void)state;
+
+    for (size_t i = 0; i < ALLOC_STREAMS + 2; i++) {
+        s[i] = video(ALLOC_CAMERA, 1, 0);
+    }
+    alloc_init(&alloc, &CONF);
+    (void)alloc_run(&alloc, s, ALLOC_STREAMS + 2, UINT64_C(1) << 40, 1000000);
+    assert_int_equal(s[0].level, 2);
+    assert_int_equal(s[ALLOC_STREAMS].level, ALLOC_PAUSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(audio_is_never_paused),
+        cmocka_unit_test(screen_is_first_then_priority_then_size),
+        cmocka_unit_test(everybody_gets_a_little_before_one_gets_more),
+        cmocka_unit_test(wishes_are_not_exceeded),
+        cmocka_unit_test(goes_down_at_once_and_up_with_patience),
+        cmocka_unit_test(budget_is_never_exceeded_but_by_audio),
+        cmocka_unit_test(more_is_never_worse_for_the_first),
+        cmocka_unit_test(noise_does_not_make_layers_flap),
+        cmocka_unit_test(same_input_same_answer),
+        cmocka_unit_test(streams_too_many_are_paused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

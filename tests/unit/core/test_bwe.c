@@ -1,0 +1,361 @@
+/* The estimator: its parts by themselves, and what a lying receiver can make of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/bwe.h"
+#include "sfu/wire/rtcp_twcc.h"
+
+static const struct bwe_conf CONF = {
+    .start_bps = 600000, .min_bps = 50000, .max_bps = 100000000};
+
+/* Feedback as a receiver writes it, from 'base' on; ticks[i] < 0: lost. */
+static void feed(struct bwe *bwe, uint16_t base, const int32_t *ticks, size_t n,
+                 uint32_t ref, uint64_t next, uint64_t now_us)
+{
+    uint8_t buf[1200];
+    struct twcc_fb_writer x;
+    struct rtcp_iter it;
+    struct rtcp_pkt pkt = {0};
+    struct rtcp_fb msg = {0};
+    struct twcc_fb fb = {0};
+    size_t len;
+
+    twcc_fb_begin(&x, buf, sizeof(buf), 1, 2, base, ref, 0);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(twcc_fb_put(&x, ticks[i] >= 0, ticks[i]), 0);
+    }
+    len = twcc_fb_finish(&x);
+    it = rtcp_iter_of(buf, len);
+    assert_int_equal(rtcp_next(&it, &pkt), 1);
+    assert_int_equal(rtcp_fb_parse(&pkt, &msg), 0);
+    assert_int_equal(twcc_fb_parse(&msg, &fb), 0);
+    (void)bwe_on_feedback(bwe, &fb, next, now_us);
+}
+
+static void overuse_is_a_slope_that_lasts(void **state)
+{
+    struct bwe_delay d;
+    int64_t arrival_us = 1000000;
+    (void)state;
+
+    bwe_delay_init(&d);
+    for (int i = 0; i < 100; i++) {
+        bwe_delay_on_packet(&d, i * 20000, arrival_us += 20000);
+        assert_int_equal(d.usage, BWE_NORMAL);
+    }
+    for (int i = 100; i < 130; i++) {
+        bwe_delay_on_packet(&d, i * 20000, arrival_us += 24000);
+    }
+    assert_int_equal(d.usage, BWE_OVERUSE);
+    for (int i = 130; i < 160; i++) {
+        bwe_delay_on_packet(&d, i * 20000, arrival_us += 12000);
+    }
+    assert_int_equal(d.usage, BWE_UNDERUSE);
+}
+
+static void noise_raises_the_threshold_not_the_alarm(void **state)
+{
+    struct bwe_delay d;
+    int over = 0;
+    (void)state;
+
+    bwe_delay_init(&d);
+    for (int i = 0; i < 1000; i++) {
+        bwe_delay_on_packet(&d, i * 20000, 1000000 + i * 20000 + (i * 7919 % 11) * 1000);
+        over += i > 100 && d.usage == BWE_OVERUSE;
+    }
+    assert_int_equal(over, 0);
+}
+
+static void standing_queue_is_told_from_the_least_delay(void **state)
+{
+    struct bwe_delay d;
+    (void)state;
+
+    bwe_delay_init(&d);
+    bwe_delay_on_least(&d, 5000000, 0);
+    assert_int_equal(d.queue_us, 0);
+    bwe_delay_on_least(&d, 5090000, 100000);
+    assert_int_equal(d.queue_us, 90000);
+    assert_true(bwe_delay_is_queued(&d));
+    /* the clocks drift: after two spans the new least counts */
+    for (int64_t t = 200000; t < 3 * (int64_t)BWE_BASE_SPAN_US; t += 100000) {
+        bwe_delay_on_least(&d, 5090000, t);
+    }
+    assert_int_equal(d.queue_us, 0);
+}
+
+static void acknowledged_rate_follows_what_arrives(void **state)
+{
+    struct bwe_acked a;
+    (void)state;
+
+    bwe_acked_init(&a);
+    for (int i = 0; i < 200; i++) {
+        bwe_acked_on_packet(&a, i * 10000, 1250);
+    }
+    assert_in_range((int)a.bps, 950000, 1050000);
+    for (int i = 0; i < 400; i++) {
+        bwe_acked_on_packet(&a, 2000000 + i * 10000, 625);
+    }
+    assert_in_range((int)a.bps, 450000, 560000);
+}
+
+static void rate_falls_below_what_arrives_and_rises_again(void **state)
+{
+    struct bwe_rate r;
+    uint64_t now_us = 1000000;
+    (void)state;
+
+    bwe_rate_init(&r, 1000000, 50000, 10000000);
+    assert_true(bwe_rate_update(&r, BWE_OVERUSE, 800000, 50000, false, now_us));
+    assert_in_range((int)r.bps, 679000, 681000);
+    /* not twice within a round trip */
+    assert_false(bwe_rate_update(&r, BWE_OVERUSE, 700000, 50000, false, now_us + 20000));
+    for (int i = 0; i < 50; i++) {
+        now_us += 100000;
+        assert_false(bwe_rate_update(&r, BWE_NORMAL, 680000, 50000, false, now_us));
+    }
+    assert_in_range((int)r.bps, 700000, 1030000); /* 1.5 times what arrives, at most */
+}
+
+static void little_sending_proves_nothing(void **state)
+{
+    struct bwe_rate r;
+    uint64_t now_us = 1000000;
+    (void)state;
+
+    bwe_rate_init(&r, 1000000, 50000, 10000000);
+    for (int i = 0; i < 50; i++) {
+        now_us += 100000;
+        (void)bwe_rate_update(&r, BWE_NORMAL, 100000, 50000, true, now_us);
+    }
+    assert_in_range((int)r.bps, 999999, 1000001);
+    /* nor does it make a decrease a fall to what is sent */
+    (void)bwe_rate_update(&r, BWE_OVERUSE, 100000, 50000, true, now_us + 100000);
+    assert_in_range((int)r.bps, 849000, 851000);
+}
+
+/* Loss that goes when the rate does is obeyed. */
+static void loss_of_a_full_link_lowers_the_rate(void **state)
+{
+    struct bwe_loss l;
+    uint64_t now_us = 1000000;
+    (void)state;
+
+    bwe_loss_init(&l, 50000, 4000000);
+    for (int i = 0; i < 100; i++) {
+        float bps = l.bps < 2000000 ? l.bps : 2000000;
+        uint32_t n = 100, lost = bps > 1000000 ? (uint32_t)(100 - 100 * 1e6f / bps) : 0;
+
+        now_us += 200000;
+        bwe_loss_on_feedback(&l, n, lost, bps, 50000, now_us);
+    }
+    assert_in_range((int)l.bps, 800000, 1300000);
+    assert_true(l.inherent < 0.15f);
+}
+
+/* Loss that stays is the path's. */
+static void loss_of_the_path_is_not_held_against_us(void **state)
+{
+    struct bwe_loss l;
+    uint64_t now_us = 1000000;
+    (void)state;
+
+    bwe_loss_init(&l, 50000, 4000000);
+    for (int i = 0; i < 200; i++) {
+        float bps = l.bps < 2000000 ? l.bps : 2000000;
+
+        now_us += 200000;
+        bwe_loss_on_feedback(&l, 100, 15, bps, 50000, now_us);
+    }
+    assert_true(l.bps > 1900000);
+    assert_in_range((int)(l.inherent * 100), 10, 16);
+}
+
+/* What is sent is acknowledged at the bottleneck's rate. */
+static float probe_through(float link_bps, float wanted_bps)
+{
+    struct bwe_probe p;
+    struct bwe_probe_view view = {.estimate_bps = 500000,
+                                  .wanted_bps = wanted_bps,
+                                  .start_bps = 500000,
+                                  .healthy = true};
+    int64_t arrival_us = 0;
+
+    bwe_probe_init(&p);
+    bwe_probe_tick(&p, &view, 1000000);
+    if (!p.sending) {
+        return -1;
+    }
+    for (uint64_t now_us = 1000000; p.sending; now_us += 1000) {
+        uint32_t owed = bwe_probe_take(&p, view.tx_bytes, view.next_number, 50000, now_us);
+
+        for (; owed > 0; owed -= owed < 290 ? owed : 290) {
+            int64_t ready_us = (int64_t)now_us > arrival_us ? (int64_t)now_us : arrival_us;
+
+            arrival_us = ready_us + (int64_t)(290 * 8e6f / link_bps);
+            bwe_probe_on_packet(&p, view.next_number++, (int64_t)now_us, arrival_us, 290);
+            view.tx_bytes += 290;
+        }
+    }
+    assert_true(view.tx_bytes < 20000);
+    return bwe_probe_result(&p, view.next_number, &view, 2000000);
+}
+
+static void probe_finds_the_link_or_its_own_rate(void **state)
+{
+    (void)state;
+
+    assert_in_range((int)probe_through(800000, 5000000), 650000, 850000);
+    assert_in_range((int)probe_through(50000000, 5000000), 1200000, 1800000);
+    /* no faster than what is wanted, with some to spare */
+    assert_in_range((int)probe_through(50000000, 600000), 700000, 1000000);
+    /* nothing is wanted that is not there */
+    assert_true(probe_through(50000000, 400000) < 0);
+}
+
+/* ---- a lying receiver ---- */
+
+static void feedback_for_what_was_never_sent_is_counted(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    int32_t ticks[64] = {0};
+    uint64_t was;
+    (void)state;
+
+    bwe_init(bwe, &CONF);
+    was = bwe_target(bwe);
+    feed(bwe, 5000, ticks, 64, 1, 100, 1000000);
+    feed(bwe, 100, ticks, 64, 1, 100, 1000000);
+    feed(bwe, 40, ticks, 60, 1, 100, 1000000);
+    assert_int_equal(bwe->n_unknown, 188);
+    assert_int_equal(bwe_target(bwe), was);
+    assert_false(bwe_is_fed(bwe));
+    free(bwe);
+}
+
+static void any_remb_stays_within_bounds(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    (void)state;
+
+    bwe_init(bwe, &CONF);
+    (void)bwe_on_remb(bwe, 0, 1000000);
+    assert_int_equal(bwe_target(bwe), CONF.min_bps);
+    (void)bwe_on_remb(bwe, UINT64_C(1) << 60, 1000000);
+    assert_int_equal(bwe_target(bwe), CONF.max_bps);
+    (void)bwe_on_remb(bwe, UINT64_MAX, 1000000);
+    assert_int_equal(bwe_target(bwe), CONF.max_bps);
+    (void)bwe_on_remb(bwe, 1234567, 1000000);
+    assert_in_range(bwe_target(bwe), 1234000, 1235000);
+    free(bwe);
+}
+
+static void absurd_arrivals_stay_within_bounds(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    int32_t ticks[32];
+    uint64_t next = 0, now_us = 1000000;
+    (void)state;
+
+    srand(1);
+    bwe_init(bwe, &CONF);
+    bwe_want(bwe, 5000000);
+    for (int round = 0; round < 3000; round++) {
+        uint16_t base = (uint16_t)next;
+
+        for (int i = 0; i < 32; i++) {
+            bwe_note_sent(bwe, next++, (uint16_t)(1 + rand() % 1400), now_us);
+            ticks[i] = rand() % 3 == 0 ? -1 : rand() % 32767;
+            now_us += (uint64_t)(rand() % 3000);
+        }
+        feed(bwe, base, ticks, 32, (uint32_t)rand() & 0xffffffu, next, now_us);
+        (void)bwe_tick(bwe, next * 700, next, now_us);
+        (void)bwe_take_padding(bwe, next * 700, next, now_us);
+        assert_in_range(bwe_target(bwe), CONF.min_bps, CONF.max_bps);
+    }
+    free(bwe);
+}
+
+static void flood_of_reports_is_cut(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    int32_t ticks[1] = {0};
+    (void)state;
+
+    bwe_init(bwe, &CONF);
+    for (int i = 0; i < 1000; i++) {
+        feed(bwe, 0, ticks, 1, 1, 1, 1000000);
+    }
+    assert_int_equal(bwe->n_ignored, 1000 - BWE_MAX_REPORTS);
+    free(bwe);
+}
+
+static void late_is_not_lost(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    const int32_t first[3] = {4, -1, 4}, second[2] = {8, 0};
+    (void)state;
+
+    bwe_init(bwe, &CONF);
+    for (uint64_t i = 0; i < 3; i++) {
+        bwe_note_sent(bwe, i, 1000, 1000000 + i * 1000);
+    }
+    feed(bwe, 0, first, 3, 10, 3, 1100000);
+    assert_int_equal(bwe->n_lost, 1);
+    assert_int_equal(bwe->sent[1].state, BWE_LOST);
+    feed(bwe, 1, second, 2, 10, 3, 1200000);
+    assert_int_equal(bwe->sent[1].state, BWE_ARRIVED);
+    free(bwe);
+}
+
+static void silence_lowers_the_rate(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    int32_t ticks[10] = {0};
+    uint64_t now_us = 1000000, was;
+    (void)state;
+
+    bwe_init(bwe, &CONF);
+    for (uint64_t i = 0; i < 10; i++) {
+        bwe_note_sent(bwe, i, 1000, now_us);
+    }
+    feed(bwe, 0, ticks, 10, 10, 10, now_us + 50000);
+    was = bwe_target(bwe);
+    for (uint64_t i = 0; i < 500; i++) {
+        now_us += BWE_TICK_US;
+        (void)bwe_tick(bwe, i * 1250, 10 + i, now_us);
+    }
+    assert_true(bwe_target(bwe) < was / 2);
+    free(bwe);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(overuse_is_a_slope_that_lasts),
+        cmocka_unit_test(noise_raises_the_threshold_not_the_alarm),
+        cmocka_unit_test(standing_queue_is_told_from_the_least_delay),
+        cmocka_unit_test(acknowledged_rate_follows_what_arrives),
+        cmocka_unit_test(rate_falls_below_what_arrives_and_rises_again),
+        cmocka_unit_test(little_sending_proves_nothing),
+        cmocka_unit_test(loss_of_a_full_link_lowers_the_rate),
+        cmocka_unit_test(loss_of_the_path_is_not_held_against_us),
+        cmocka_unit_test(probe_finds_the_link_or_its_own_rate),
+        cmocka_unit_test(feedback_for_what_was_never_sent_is_counted),
+        cmocka_unit_test(any_remb_stays_within_bounds),
+        cmocka_unit_test(absurd_arrivals_stay_within_bounds),
+        cmocka_unit_test(flood_of_reports_is_cut),
+        cmocka_unit_test(late_is_not_lost),
+        cmocka_unit_test(silence_lowers_the_rate),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
