@@ -72,7 +72,7 @@ export async function withNode(options, body) {
 }
 
 export class Node {
-    constructor({ name, devices, backend = 'ipsec_mb', lanes = LANES }) {
+    constructor({ name, devices, backend = 'ipsec_mb', control = '', lanes = LANES }) {
         const net = randomInt(
             100,
             250,
@@ -80,6 +80,7 @@ export class Node {
 
         this.name = name;
         this.backend = backend;
+        this.controlMore = control;
         this.lanes = lanes;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
         this.secret = randomBytes(32).toString('hex');
@@ -190,7 +191,7 @@ auth:
   hs256_secret_file: ${this.secretFile}
 log:
   level: debug
-`,
+${this.controlMore}`,
         );
     }
 

@@ -21,8 +21,8 @@ import (
 
 type options struct {
 	origin, meeting, token, srtp, publish, setup string
-	n, whep, socket, ip, wait                   int
-	restart                                     bool
+	n, whep, socket, ip, wait                    int
+	restart                                      bool
 }
 
 var opt options

@@ -45,6 +45,8 @@ func number(kind string, data []byte) int {
 	return int(binary.BigEndian.Uint32(data))
 }
 
+const window = 30 // payloads of a track on their way
+
 type tally struct {
 	kind                                 string
 	mutex                                sync.Mutex
@@ -83,6 +85,14 @@ func (t *tally) done() bool {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	return t.count == opt.n
+}
+
+// near tells whether all but the newest have come: with more on its way a busy machine
+// would lose some in the buffers of sockets.
+func (t *tally) near(i int) bool {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	return t.last >= i-window
 }
 
 func (t *tally) ready() bool {
@@ -156,12 +166,19 @@ func (p *publisher) send(sinks []*sink) {
 		seq++
 		time.Sleep(20 * time.Millisecond)
 	}
+	deadline = time.Now().Add(time.Duration(opt.wait+opt.n/100) * time.Second)
 	for i := 1; i <= opt.n; i++ {
 		p.write("audio", p.audio, seq, 960, i)
 		p.write("video", p.video, seq, 3000, i)
 		seq++
 		if i%2 == 0 {
 			time.Sleep(2 * time.Millisecond)
+		}
+		for !all(sinks, func(t *tally) bool { return t.near(i) }) {
+			if time.Now().After(deadline) {
+				break
+			}
+			time.Sleep(time.Millisecond)
 		}
 		if i == opt.n/2 && p.midway != nil {
 			p.midway()
