@@ -50,6 +50,7 @@ struct dataplane_media {
     uint16_t port; /* one UDP port for all peers of a device */
     struct dataplane_announce announce[DATAPLANE_CONF_ANNOUNCE];
     uint32_t n_announce;
+    bool repair; /* NACK and retransmission, both ways */
 };
 
 /* The private pair of the device 'veth' and its networks: the host has the first address of

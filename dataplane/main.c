@@ -59,6 +59,7 @@ static int map_worker(const struct dataplane_conf *from, struct worker_conf *to)
         .cpus = from->lanes.cpus,
         .n_cpus = from->lanes.n_cpus,
         .busy = from->lanes.idle == DATAPLANE_IDLE_BUSY,
+        .no_repair = !from->media.repair,
         .backend = from->crypto.backend == DATAPLANE_CRYPTO_LIBSRTP2 ? CRYPT_LIBSRTP
                                                                      : CRYPT_IPSEC_MB,
         .n_peers = from->limits.peers,

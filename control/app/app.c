@@ -470,7 +470,12 @@ void app_destroy(struct app *app)
     if (app == NULL) {
         return;
     }
-    /* Listeners first: nothing new comes in, and every client is told that it is over. */
+    /* What is open in the dataplane stays open, as if we had been killed: calls go on, and
+     * our successor finds all in the vault. */
+    if (app->media != NULL) {
+        media_let_go(app->media);
+    }
+    /* Then listeners: nothing new comes in, and every client looks for our successor. */
     net_server_destroy(app->server);
     rest_destroy(app->rest);
     signal_destroy(app->signal);

@@ -91,7 +91,11 @@ int media_create(struct media **out, const struct media_conf *conf);
 /* Begins to attach and never gives up. 'ops' is borrowed for the life of 'media'. Once. */
 void media_start(struct media *media, const struct media_ops *ops, void *user);
 
-/* Detaches; callbacks that are due get -ECONNRESET. NULL is a no-op. */
+/* Detaches for good and leaves all that is open to a successor; callbacks that are due get
+ * -ECONNRESET. Afterwards there is no dataplane's state, as far as this module goes. */
+void media_let_go(struct media *media);
+
+/* The same, and frees it. NULL is a no-op. */
 void media_destroy(struct media *media);
 
 void media_status(const struct media *media, struct media_status *out);

@@ -431,16 +431,25 @@ void media_start(struct media *media, const struct media_ops *ops, void *user)
     link_try(media);
 }
 
+void media_let_go(struct media *media)
+{
+    link_close_socket(media);
+    media->link = LINK_AWAY;
+    media->status.attached = false;
+    if (media->timer != NULL) {
+        loop_timer_stop(media->timer);
+    }
+    if (media->alive) {
+        media_recover_fini(media);
+    }
+}
+
 void media_destroy(struct media *media)
 {
     if (media == NULL) {
         return;
     }
-    link_close_socket(media);
-    media->link = LINK_AWAY;
-    if (media->alive) {
-        media_recover_fini(media);
-    }
+    media_let_go(media);
     forget_pid(media);
     loop_timer_destroy(media->timer);
     for (int i = 0; i < N_MEDIA_KINDS; i++) {

@@ -137,7 +137,7 @@ int ws_on_upgrade(struct net_conn *conn);
 int ws_on_open(struct net_conn *conn);
 void ws_on_receive(struct net_conn *conn, const void *data, size_t len);
 int ws_on_writable(struct net_conn *conn);
-void ws_on_peer_close(struct net_conn *conn, const uint8_t *payload, size_t len);
+int ws_on_peer_close(struct net_conn *conn, const uint8_t *payload, size_t len);
 void ws_on_gone(struct net_conn *conn);
 
 #endif

@@ -93,8 +93,7 @@ static int on_conn_event(struct net_conn *conn, enum lws_callback_reasons reason
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return ws_on_writable(conn);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        ws_on_peer_close(conn, in, len);
-        return 0;
+        return ws_on_peer_close(conn, in, len);
     case LWS_CALLBACK_CLOSED_HTTP:
     case LWS_CALLBACK_CLOSED:
         on_conn_gone(conn);

@@ -47,9 +47,11 @@ struct net_ws {
     struct queued **last;
     size_t queued_bytes;
     uint32_t queued_msgs;
+    bool receiving; /* within the library's callback: what is sent now waits its turn */
     uint8_t *rx;
     size_t rx_len;
     size_t rx_cap;
+    size_t rx_checked; /* of it is UTF-8, if it is text */
 };
 
 struct net_buf *net_buf_create(const void *data, size_t len, bool binary)
@@ -251,15 +253,27 @@ static void deliver(struct net_ws *ws, const void *data, size_t len)
     server->handlers.on_ws_message(server->user, ws, data, len, binary);
 }
 
-void ws_on_receive(struct net_conn *conn, const void *data, size_t len)
+/* Keeps a part of a message. What cannot become text is refused as soon as that is seen. */
+static bool keep_part(struct net_ws *ws, const void *data, size_t len)
 {
-    struct net_ws *ws = conn->ws;
+    if (!rx_append(ws, data, len)) {
+        fail(ws, 1011, "out of memory");
+        return false;
+    }
+    if (lws_frame_is_binary(ws->conn->wsi) == 0 &&
+        !utf8_valid_so_far(ws->rx, ws->rx_len, &ws->rx_checked)) {
+        fail(ws, 1007, "not UTF-8");
+        return false;
+    }
+    return true;
+}
+
+static void receive(struct net_ws *ws, const void *data, size_t len)
+{
+    struct net_conn *conn = ws->conn;
     size_t max = conn->server->conf.ws_message_max;
     bool final;
 
-    if (ws == NULL || ws->state != WS_OPEN) {
-        return; /* after a close nothing more is told */
-    }
     metric_add(conn->server->metrics.bytes_in, (int64_t)len);
     /* Told before it has all come, if the frame says so. */
     if (len > max - ws->rx_len ||
@@ -272,20 +286,29 @@ void ws_on_receive(struct net_conn *conn, const void *data, size_t len)
         deliver(ws, len > 0 ? data : "", len); /* in one piece: not copied */
         return;
     }
-    if (!rx_append(ws, data, len)) {
-        fail(ws, 1011, "out of memory");
-        return;
-    }
-    if (!final) {
+    if (!keep_part(ws, data, len) || !final) {
         return;
     }
     deliver(ws, ws->rx, ws->rx_len);
     ws->rx_len = 0;
+    ws->rx_checked = 0;
     if (ws->rx_cap > RX_KEEP) {
         free(ws->rx);
         ws->rx = NULL;
         ws->rx_cap = 0;
     }
+}
+
+void ws_on_receive(struct net_conn *conn, const void *data, size_t len)
+{
+    struct net_ws *ws = conn->ws;
+
+    if (ws == NULL || ws->state != WS_OPEN) {
+        return; /* after a close nothing more is told */
+    }
+    ws->receiving = true;
+    receive(ws, data, len);
+    ws->receiving = false;
 }
 
 static int write_buf(struct net_ws *ws, struct net_buf *buf)
@@ -369,7 +392,10 @@ int net_ws_send(struct net_ws *ws, struct net_buf *buf)
     if (ws->state != WS_OPENING && ws->state != WS_OPEN) {
         return -EPIPE;
     }
-    if (ws->state == WS_OPEN && ws->first == NULL && !lws_partial_buffered(wsi)) {
+    /* A pong that the library has due goes first when the socket is writable, so an answer
+     * waits for that as well: pings are answered in the order in which they came. */
+    if (ws->state == WS_OPEN && ws->first == NULL && !ws->receiving &&
+        !lws_partial_buffered(wsi)) {
         if (write_buf(ws, buf) != 0) {
             cut(ws, 1006);
             return -EPIPE;
@@ -402,16 +428,28 @@ void net_ws_close(struct net_ws *ws, unsigned code, const char *reason)
     }
 }
 
-void ws_on_peer_close(struct net_conn *conn, const uint8_t *payload, size_t len)
+int ws_on_peer_close(struct net_conn *conn, const uint8_t *payload, size_t len)
 {
     struct net_ws *ws = conn->ws;
 
     if (ws == NULL || ws->state == WS_OVER) {
-        return;
+        return 0;
+    }
+    /* What came before the frame was answered a moment ago: that goes out before it. */
+    while (ws->first != NULL && ws->state == WS_OPEN && !lws_partial_buffered(conn->wsi) &&
+           write_buf(ws, ws->first->buf) == 0) {
+        queue_pop(ws);
     }
     ws->state = WS_OVER; /* the library answers the frame */
     ws->close_code = len >= 2 ? (unsigned)payload[0] << 8 | payload[1] : 1005;
     queue_clear(ws);
+    /* It would repeat what is malformed (RFC 6455, sections 5.5.1 and 7.1.6). */
+    if (len == 1 || (len > 2 && !utf8_valid(payload + 2, len - 2))) {
+        ws->close_code = len == 1 ? 1002 : 1007;
+        lws_close_reason(conn->wsi, (enum lws_close_status)ws->close_code, NULL, 0);
+        return -1;
+    }
+    return 0;
 }
 
 void ws_on_gone(struct net_conn *conn)

@@ -8,7 +8,7 @@
 #include "proto/base64.h"
 #include "proto/eio_queue.h"
 
-enum { SEPARATOR = 0x1e };
+enum { SEPARATOR = 0x1e, CLOSE_LINGER_MS = 1000 };
 
 #define NEVER UINT64_MAX
 
@@ -318,6 +318,10 @@ static void on_packet(struct eio_session *s, const char *packet, size_t len,
         break;
     case EIO_CLOSE:
         fail(s, EIO_REASON_CLIENT);
+        if (s->ws != WS_ACTIVE && !s->poll_held) {
+            /* Its GET went out beside this POST and comes on another connection. */
+            s->linger_us = after_ms(now_us, CLOSE_LINGER_MS);
+        }
         break;
     case EIO_NOOP:
         break;
@@ -359,6 +363,7 @@ enum eio_error eio_on_poll(struct eio_session *s, uint64_t now_us)
     }
     s->linger_us = 0;
     s->poll_held = true;
+    s->poll_noop = s->closed && s->queue.n == 0;
     return EIO_OK;
 }
 

@@ -1,47 +1,35 @@
-/* One session above Engine.IO: the namespace, packets in and out, acks; see priv.h. */
-#include <errno.h>
+/* Who is in the namespace: tokens, answers, leaving; see priv.h. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "signal/priv.h"
 #include "sys/clock.h"
-#include "sys/entropy.h"
-#include "sys/log.h"
 
 void client_send(struct client *client, struct eio_msg *msg)
 {
-    if (!client->gone) {
-        (void)eio_send(client->eio, msg); /* a full queue closes the session by itself */
-    }
+    sio_conn_send(client->socket, msg);
+}
+
+void client_push(struct client *client)
+{
+    engine_push(sio_conn_peer(client->socket->conn));
+}
+
+void client_drop(struct client *client)
+{
+    engine_drop(sio_conn_peer(client->socket->conn));
 }
 
 void client_emit(struct client *client, const char *event, json_t *payload)
 {
     struct eio_msg *msg;
 
-    if (payload != NULL && sio_event_write(SIGNAL_NSP, event, payload, &msg) == 0) {
+    if (payload != NULL &&
+        sio_event_write(client->socket->nsp, event, payload, &msg) == 0) {
         client_send(client, msg);
         eio_msg_unref(msg);
     }
     json_decref(payload);
-}
-
-/* Writes a packet of 'type'; 'data' is moved. */
-static void send_packet(struct client *client, enum sio_type type, const char *nsp,
-                        const uint64_t *id, json_t *data)
-{
-    struct sio_packet packet = {.type = type, .has_id = id != NULL, .data = data};
-    struct eio_msg *msg;
-
-    if (id != NULL) {
-        packet.id = *id;
-    }
-    memcpy(packet.nsp, nsp, strlen(nsp) + 1);
-    if (sio_packet_write(&packet, &msg) == 0) {
-        client_send(client, msg);
-        eio_msg_unref(msg);
-    }
-    sio_packet_fini(&packet);
 }
 
 /* ---- answers ---- */
@@ -55,12 +43,14 @@ static void drop_reply(struct reply *reply)
             reply->next->at = reply->at;
         }
     }
+    json_decref(reply->asked);
     free(reply);
 }
 
 static void send_ack(struct reply *reply, json_t *body)
 {
-    send_packet(reply->client, SIO_ACK, SIGNAL_NSP, &reply->id, json_pack("[o]", body));
+    sio_conn_packet(reply->client->socket, SIO_ACK, &reply->id, json_pack("[o]", body),
+                    NULL, 0);
 }
 
 void reply_ok(struct reply *reply, json_t *fields)
@@ -75,6 +65,12 @@ void reply_ok(struct reply *reply, json_t *fields)
     if (fields == NULL) {
         fields = json_object();
     }
+    if (reply->alias != NULL) {
+        json_t *theirs = legacy_answer(reply->alias, reply->asked, fields);
+
+        json_decref(fields);
+        fields = theirs;
+    }
     if (reply->has_id) {
         json_t *body = json_pack("{s:b}", "ok", 1);
 
@@ -86,7 +82,7 @@ void reply_ok(struct reply *reply, json_t *fields)
     }
     json_decref(fields);
     drop_reply(reply);
-    signal_push(client); /* the dataplane's answer came: no flush follows by itself */
+    client_push(client); /* the dataplane's answer came: no flush follows by itself */
 }
 
 void reply_fail(struct reply *reply, const char *code, const char *message)
@@ -106,46 +102,10 @@ void reply_fail(struct reply *reply, const char *code, const char *message)
                               reply->event));
     }
     drop_reply(reply);
-    signal_push(client);
+    client_push(client);
 }
 
-/* ---- packets ---- */
-
-static void refuse_connect(struct client *client, const char *nsp, const char *message,
-                           const char *code)
-{
-    send_packet(client, SIO_CONNECT_ERROR, nsp, NULL,
-                code != NULL
-                    ? json_pack("{s:s,s:{s:s}}", "message", message, "data", "code", code)
-                    : json_pack("{s:s}", "message", message));
-}
-
-static void on_connect(struct client *client, const struct sio_packet *packet)
-{
-    const char *token = json_string_value(json_object_get(packet->data, "token"));
-    const char *code = "token_missing";
-    int e;
-
-    if (strcmp(packet->nsp, SIGNAL_NSP) != 0) {
-        refuse_connect(client, packet->nsp, "Invalid namespace", NULL);
-        return;
-    }
-    e = token == NULL
-            ? -EPERM
-            : auth_verify(client->signal->conf.auth, token, strlen(token),
-                          (int64_t)(clock_wall_us() / 1000000), &client->who, &code);
-    if (e != 0) {
-        refuse_connect(client, packet->nsp,
-                       token == NULL ? "a token is needed: connect with auth: {token}"
-                                     : "the token was refused",
-                       code);
-        return;
-    }
-    client->connected = true;
-    entropy_id(client->socket, SIGNAL_SID);
-    send_packet(client, SIO_CONNECT, SIGNAL_NSP, NULL,
-                json_pack("{s:s}", "sid", client->socket));
-}
+/* ---- in and out of the room ---- */
 
 void client_leave(struct client *client, const char *reason)
 {
@@ -157,7 +117,7 @@ void client_leave(struct client *client, const char *reason)
     }
 }
 
-void client_detach(struct client *client, const char *reason)
+static void detach(struct client *client, const char *reason)
 {
     struct participant *p = client->participant;
 
@@ -167,59 +127,86 @@ void client_detach(struct client *client, const char *reason)
     }
 }
 
-/* A packet for a namespace that is not open, or a second CONNECT, ends the session, as with
- * Socket.IO's own server: the two sides do not agree on their state. */
-static void on_packet(struct client *client, const struct sio_packet *packet)
-{
-    bool open = client->connected && strcmp(packet->nsp, SIGNAL_NSP) == 0;
+/* ---- in and out of the namespace ---- */
 
-    if (open ? packet->type == SIO_CONNECT || packet->type == SIO_CONNECT_ERROR
-             : packet->type != SIO_CONNECT) {
-        log_debug("socketio_wrong_state", LOG_I64("type", (int64_t)packet->type));
-        eio_close(client->eio, clock_mono_us());
-        return;
+static struct client *client_create(struct signal *signal, struct sio_socket *socket)
+{
+    struct client *client = calloc(1, sizeof(*client));
+
+    if (client == NULL) {
+        return NULL;
     }
-    switch (packet->type) {
-    case SIO_CONNECT:
-        on_connect(client, packet);
-        break;
-    case SIO_DISCONNECT:
-        client_leave(client, "client namespace disconnect");
-        client->connected = false;
-        client->opened_us = clock_mono_us();
-        break;
-    case SIO_EVENT:
-    case SIO_BINARY_EVENT:
-        events_dispatch(client, json_string_value(json_array_get(packet->data, 0)),
-                        json_array_get(packet->data, 1), packet->has_id, packet->id);
-        break;
-    default: /* acks: we ask for none */
-        break;
+    client->signal = signal;
+    client->socket = socket;
+    client->next = signal->clients;
+    client->at = &signal->clients;
+    if (client->next != NULL) {
+        client->next->at = &client->next;
     }
+    signal->clients = client;
+    return client;
 }
 
-void client_on_message(struct client *client, bool binary, const uint8_t *data, size_t len)
+static bool on_connect(void *user, struct sio_socket *socket, const json_t *auth,
+                       struct sio_refusal *why)
 {
-    struct sio_packet packet = {.data = NULL};
-    int e = binary
-                ? sio_decoder_feed_binary(&client->decoder, data, len, &packet)
-                : sio_decoder_feed_text(&client->decoder, (const char *)data, len, &packet);
+    const char *token = json_string_value(json_object_get(auth, "token"));
+    struct signal *signal = user;
+    struct auth_identity who;
+    struct client *client;
 
-    if (e == -EAGAIN) {
-        return; /* attachments are still to come */
+    if (strcmp(socket->nsp, SIGNAL_NSP) != 0 && strcmp(socket->nsp, LEGACY_NSP) != 0) {
+        *why = (struct sio_refusal){.message = "Invalid namespace"};
+        return false;
     }
-    if (e != 0) {
-        log_debug("socketio_bad_packet", LOG_I64("error", e));
-        eio_close(client->eio, clock_mono_us());
-        return;
+    *why = (struct sio_refusal){.code = "token_missing",
+                                .message = "a token is needed: connect with auth: {token}"};
+    if (token == NULL) {
+        return false;
     }
-    on_packet(client, &packet);
-    sio_packet_fini(&packet);
+    why->message = "the token was refused";
+    if (auth_verify(signal->conf.auth, token, strlen(token),
+                    (int64_t)(clock_wall_us() / 1000000), &who, &why->code) != 0) {
+        return false;
+    }
+    client = client_create(signal, socket);
+    if (client == NULL) {
+        *why = (struct sio_refusal){.code = "no_memory", .message = "the node is full"};
+        return false;
+    }
+    client->who = who;
+    client->legacy = strcmp(socket->nsp, LEGACY_NSP) == 0;
+    socket->data = client;
+    return true;
 }
 
-void client_on_close(struct client *client, const char *reason)
+static void on_event(void *user, struct sio_socket *socket, struct sio_packet *packet)
 {
-    client->gone = true;
-    client->gone_reason = reason;
-    client->connected = false;
+    (void)user;
+    events_dispatch(socket->data, json_string_value(json_array_get(packet->data, 0)),
+                    json_array_get(packet->data, 1), packet->has_id, packet->id);
 }
+
+static void on_close(void *user, struct sio_socket *socket, bool left, const char *reason)
+{
+    struct client *client = socket->data;
+
+    (void)user;
+    if (left) {
+        client_leave(client, reason);
+    } else {
+        detach(client, reason);
+    }
+    for (struct reply *reply = client->replies; reply != NULL; reply = reply->next) {
+        reply->client = NULL; /* its answer frees it */
+    }
+    *client->at = client->next;
+    if (client->next != NULL) {
+        client->next->at = client->at;
+    }
+    json_decref(client->app_data);
+    free(client);
+}
+
+const struct sio_conn_ops client_ops = {
+    .on_connect = on_connect, .on_event = on_event, .on_close = on_close};

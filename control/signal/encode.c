@@ -191,8 +191,20 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
     return NULL;
 }
 
+/* What a legacy client has said of its producer; of others' the source. */
+static json_t *app_data_of(const struct meeting_event *event)
+{
+    const struct client *client = event->who->client;
+    json_t *said =
+        client != NULL ? json_object_get(client->app_data, event->producer->id) : NULL;
+
+    return said != NULL
+               ? json_incref(said)
+               : json_pack("{s:s}", "source", source_names[event->producer->source]);
+}
+
 static struct eio_msg *encode_message(const struct room *room,
-                                      const struct meeting_event *event)
+                                      const struct meeting_event *event, bool legacy)
 {
     const char *name = NULL;
     json_t *body = encode_event(event, &name);
@@ -207,42 +219,72 @@ static struct eio_msg *encode_message(const struct room *room,
         (void)json_object_set_new(body, "epoch", json_integer((json_int_t)room->epoch));
         (void)json_object_set_new(body, "seq", json_integer((json_int_t)event->seq));
     }
-    if (sio_event_write(SIGNAL_NSP, name, body, &msg) != 0) {
+    if (legacy) {
+        if (event->kind == MEETING_NEW_PRODUCER) {
+            (void)json_object_set_new(body, "app_data", app_data_of(event));
+        }
+        body = legacy_event(&name, body);
+    }
+    if (body == NULL ||
+        sio_event_write(legacy ? LEGACY_NSP : SIGNAL_NSP, name, body, &msg) != 0) {
         msg = NULL;
     }
     json_decref(body);
     return msg;
 }
 
+/* A producer that is no more leaves nothing behind. */
+static void forget_app_data(const struct meeting_event *event)
+{
+    struct client *client = event->who->client;
+
+    if (event->kind == MEETING_PRODUCER_CLOSED && client != NULL &&
+        client->app_data != NULL) {
+        (void)json_object_del(client->app_data, event->producer->id);
+    }
+}
+
+/* The client of a participant of ours, NULL if it is away or another front's. */
+static struct client *client_of(const struct participant *p)
+{
+    return p->front == MEETING_SOCKET ? p->client : NULL;
+}
+
 /* Nobody leaves while a broadcast runs: a session that ends by it is ended at its next turn
- * (see client_on_close). */
+ * (see engine_send). */
 static void to_room(void *user, struct room *room, const struct participant *except,
                     const struct meeting_event *event)
 {
-    struct eio_msg *msg = encode_message(room, event);
+    struct eio_msg *msgs[2] = {NULL, NULL}; /* in our words, and in the legacy dialect */
 
     (void)user;
-    if (msg == NULL) {
-        return;
-    }
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        if (p != except && p->client != NULL && p->front == MEETING_SOCKET) {
-            client_send(p->client, msg);
-            signal_push(p->client);
+        struct client *client = p != except ? client_of(p) : NULL;
+        struct eio_msg **msg = client != NULL ? &msgs[client->legacy] : NULL;
+
+        if (msg != NULL && *msg == NULL) {
+            *msg = encode_message(room, event, client->legacy);
+        }
+        if (msg != NULL && *msg != NULL) {
+            client_send(client, *msg);
+            client_push(client);
         }
     }
-    eio_msg_unref(msg);
+    eio_msg_unref(msgs[0]);
+    eio_msg_unref(msgs[1]);
+    forget_app_data(event);
 }
 
 static void to_one(void *user, struct participant *to, const struct meeting_event *event)
 {
-    bool told = to->client != NULL && to->front == MEETING_SOCKET;
-    struct eio_msg *msg = told ? encode_message(to->room, event) : NULL;
+    struct client *client = client_of(to);
+    struct eio_msg *msg =
+        client != NULL ? encode_message(to->room, event, client->legacy) : NULL;
 
     (void)user;
     if (msg != NULL) {
-        client_send(to->client, msg);
-        signal_push(to->client);
+        client_send(client, msg);
+        client_push(client);
         eio_msg_unref(msg);
     }
 }
@@ -250,10 +292,8 @@ static void to_one(void *user, struct participant *to, const struct meeting_even
 /* The connection is dropped, not closed: a Socket.IO client then reconnects by itself. */
 static void media_lost(void *user, struct participant *who)
 {
-    struct client *client = who->client;
-
     (void)user;
-    client->drop = true;
+    client_drop(who->client);
 }
 
 const struct meeting_ops encode_ops = {

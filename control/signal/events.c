@@ -6,7 +6,7 @@
 
 #include "signal/priv.h"
 
-enum { ID_MAX = 128, NAME_MAX_BYTES = MEETING_NAME_MAX };
+enum { ID_MAX = 128, NAME_MAX_BYTES = MEETING_NAME_MAX, APP_DATA_MAX_BYTES = 4096 };
 
 static void fail_invalid(struct reply *reply, const struct fields *f)
 {
@@ -36,7 +36,7 @@ static void resume(struct reply *reply, const char *meeting_id, const char *toke
         struct client *before = old;
 
         before->participant = NULL; /* its connection is dead, we just had not noticed */
-        before->drop = true;
+        client_drop(before);
     }
     reply_ok(reply, encode_room_resumed(client->signal, client->participant));
 }
@@ -145,6 +145,19 @@ static void on_transport_connect(struct reply *reply, const json_t *payload)
 
 /* ---- producers ---- */
 
+/* What the client said of its producer, for those who will hear of it. */
+static void keep_app_data(const struct reply *reply, const char *producer_id)
+{
+    json_t *app_data = json_object_get(reply->asked, "app_data");
+
+    if (reply->client != NULL && app_data != NULL) {
+        if (reply->client->app_data == NULL) {
+            reply->client->app_data = json_object();
+        }
+        (void)json_object_set(reply->client->app_data, producer_id, app_data);
+    }
+}
+
 static void on_produced(void *arg, const struct meeting_error *err, void *object)
 {
     const struct room_producer *rp = object;
@@ -153,6 +166,7 @@ static void on_produced(void *arg, const struct meeting_error *err, void *object
         fail(arg, err);
         return;
     }
+    keep_app_data(arg, rp->id);
     reply_ok(arg, json_pack("{s:s,s:s}", "producer_id", rp->id, "kind",
                             rtp_kind_name(producer_params(rp->producer)->kind)));
 }
@@ -451,23 +465,59 @@ static const char *find_later(const char *name)
     return NULL;
 }
 
+/* Whether a legacy request is sound in what its dialect has beyond ours. */
+static bool legacy_sound(struct reply *reply)
+{
+    const struct participant *p = reply->client->participant;
+    const json_t *id = json_object_get(reply->asked, "meeting_id");
+    const json_t *app_data = json_object_get(reply->asked, "app_data");
+
+    if (p != NULL && json_is_string(id) &&
+        strcmp(json_string_value(id), p->room->id) != 0) {
+        reply_fail(reply, "not_found", "you are not in that meeting");
+        return false;
+    }
+    if (app_data != NULL && (!json_is_object(app_data) ||
+                             json_dumpb(app_data, NULL, 0, 0) > APP_DATA_MAX_BYTES)) {
+        reply_fail(reply, "invalid", "/appData: must be an object of at most 4096 bytes");
+        return false;
+    }
+    return true;
+}
+
 void events_dispatch(struct client *client, const char *name, const json_t *payload,
                      bool has_id, uint64_t id)
 {
-    const struct event *event = name != NULL ? find_event(name) : NULL;
-    const char *known_later = event == NULL && name != NULL ? find_later(name) : NULL;
+    const struct legacy_alias *alias =
+        client->legacy && name != NULL ? legacy_find(name) : NULL;
+    const struct event *event = NULL;
+    const char *known_later = NULL;
     struct reply *reply = malloc(sizeof(*reply));
+    json_t *asked = NULL;
 
     if (reply == NULL) {
         return; /* the client's ack times out; nothing was changed */
     }
+    if (alias != NULL) {
+        asked = legacy_request(alias, client, payload, &name);
+        payload = asked;
+    }
+    if (name != NULL && (alias != NULL || !client->legacy)) {
+        event = find_event(name);
+        known_later = event == NULL ? find_later(name) : NULL;
+    }
     *reply = (struct reply){.client = client,
                             .has_id = has_id,
                             .id = id,
-                            .event = event != NULL         ? event->name
+                            .event = alias != NULL         ? legacy_name(alias)
+                                     : event != NULL       ? event->name
                                      : known_later != NULL ? known_later
                                                            : "unknown",
-                            .paired = event != NULL ? event->paired : NULL,
+                            .paired = alias != NULL   ? legacy_paired(alias)
+                                      : event != NULL ? event->paired
+                                                      : NULL,
+                            .alias = alias,
+                            .asked = asked,
                             .next = client->replies,
                             .at = &client->replies};
     if (reply->next != NULL) {
@@ -481,8 +531,10 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
     } else if (fields_hide_text(payload)) { /* its depth was bounded when it was parsed */
         reply_fail(reply, "invalid", "a string must not contain a null character");
     } else if (!event->outside && client->participant == NULL) {
-        reply_fail(reply, "not_joined", "join a room first (room:join)");
-    } else {
+        reply_fail(reply, "not_joined",
+                   client->legacy ? "join a meeting first (join-meeting)"
+                                  : "join a room first (room:join)");
+    } else if (alias == NULL || legacy_sound(reply)) {
         event->handler(reply, payload);
     }
 }

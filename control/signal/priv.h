@@ -1,65 +1,49 @@
 /* What the files of control/signal share.
  *
- * signal.c   the service: requests and WebSockets to Engine.IO sessions, output, timers
- * client.c   one session above Engine.IO: namespaces, packets, acks
+ * engine.c   the listener's requests and WebSockets to Engine.IO sessions and back
+ * sio_conn.c one session above Engine.IO: namespaces and packets
+ * signal.c   the service that has all of it
+ * client.c   who is in the namespace: tokens, acks, leaving
+ * legacy.c   the dialect of older clients, by a table of aliases
  * events.c   the events that clients send, one handler each
  * fields.c   payloads checked field by field
  * encode.c   domain objects to JSON; what meeting/ tells, to events */
 #ifndef SIGNAL_PRIV_H
 #define SIGNAL_PRIV_H
 
-#define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
 #include <jansson.h>
-#include <uthash.h>
 
 #include "meeting/meeting.h"
 #include "net/net.h"
-#include "proto/engineio.h"
-#include "proto/socketio.h"
+#include "signal/legacy.h"
 #include "signal/signal.h"
+#include "signal/sio_conn.h"
 
 #define SIGNAL_NSP "/meeting"
 
-enum {
-    SIGNAL_SID = 20,
-    SIGNAL_CONNECT_S = 45, /* for the first namespace, as Socket.IO's connectTimeout */
-    SIGNAL_TICK_MS = 250
-};
+enum { SIGNAL_TICK_MS = 250 };
 
+/* A socket in the namespace, from its CONNECT to its end. */
 struct client {
     struct signal *signal;
-    struct eio_session *eio;
-    struct net_req *poll; /* the GET that waits */
-    struct net_ws *ws;
-    struct sio_decoder decoder;
-    uint64_t opened_us;
-    bool connected; /* to SIGNAL_NSP */
-    bool gone;      /* the session has ended: nothing is sent any more */
-    bool drop;      /* to be cut off, so that it comes again */
-    const char *gone_reason;
-    char sid[SIGNAL_SID + 1];    /* Engine.IO's */
-    char socket[SIGNAL_SID + 1]; /* of the namespace */
+    struct sio_socket *socket;
     struct auth_identity who;
+    bool legacy;      /* it speaks the dialect of legacy.h */
+    json_t *app_data; /* legacy: of its producers, by their id; may be NULL */
     struct participant *participant; /* NULL outside of a room */
     struct reply *replies;           /* that are due */
     struct client *next;             /* list of all */
     struct client **at;
-    UT_hash_handle hh; /* by sid */
 };
 
 struct signal {
     struct signal_conf conf;
     struct meeting *meeting;
-    struct eio_conf eio_conf;
+    struct engine *engine;
+    struct sio_conf sio;
     struct loop_timer *tick;
-    struct client *by_sid;
     struct client *clients;
-    uint32_t n_clients;
     json_t *capabilities; /* the router's, made once */
-    /* the message that was sent last, as the listener wants it: a broadcast is encoded and
-     * copied once for all */
-    struct eio_msg *last_msg;
-    struct net_buf *last_buf;
 };
 
 /* Where the answer to an event goes. Owned by the handler until reply_ok or reply_fail. */
@@ -68,29 +52,23 @@ struct reply {
     struct reply *next, **at; /* in the client's list */
     bool has_id;
     uint64_t id;
-    const char *event;  /* constant: the client's event */
-    const char *paired; /* constant: what is emitted on success, or NULL */
+    const char *event;                /* constant: the client's event */
+    const char *paired;               /* constant: what is emitted on success, or NULL */
+    const struct legacy_alias *alias; /* NULL: it was not asked in the legacy dialect */
+    json_t *asked;                    /* legacy: the request; owned */
 };
-
-/* ---- signal.c ---- */
-
-/* Sends what waits; ends the client if it is done, so it may be gone after the call. */
-void signal_flush(struct client *client);
-
-/* Sends what waits and ends nothing: for use while others are being iterated. */
-void signal_push(struct client *client);
 
 /* ---- client.c ---- */
 
-void client_on_message(struct client *client, bool binary, const uint8_t *data, size_t len);
+extern const struct sio_conn_ops client_ops;
 
-/* The session has ended. The room is left by client_leave() later, for this may come in the
- * midst of a broadcast to that room. */
-void client_on_close(struct client *client, const char *reason);
+/* Sends what waits and ends nothing: for use while others are being iterated. */
+void client_push(struct client *client);
+
+/* Has its connection cut off, soon: its client comes again. */
+void client_drop(struct client *client);
+
 void client_leave(struct client *client, const char *reason);
-
-/* The connection broke: the participant is kept for one that resumes it. */
-void client_detach(struct client *client, const char *reason);
 
 /* Emits an event to one client; 'payload' is moved, may be NULL on lack of memory (then
  * nothing is sent). */

@@ -35,7 +35,8 @@ size_t utf8_char_len(const uint8_t *s, size_t len)
     return n;
 }
 
-bool utf8_valid(const uint8_t *s, size_t len)
+/* How many bytes are whole, well-formed characters. */
+static size_t whole_chars(const uint8_t *s, size_t len)
 {
     size_t i = 0;
 
@@ -52,9 +53,40 @@ bool utf8_valid(const uint8_t *s, size_t len)
         }
         n = utf8_char_len(s + i, len - i);
         if (n == 0) {
-            return false;
+            break;
         }
         i += n;
     }
-    return true;
+    return i;
+}
+
+bool utf8_valid(const uint8_t *s, size_t len)
+{
+    return whole_chars(s, len) == len;
+}
+
+/* Whether 1..3 bytes are the beginning of a character: some byte that may be the second, if
+ * it is not there, and any for the others, makes one of them. */
+static bool begins_char(const uint8_t *s, size_t len)
+{
+    static const uint8_t seconds[] = {0x80, 0x90, 0xa0};
+
+    for (size_t i = 0; i < sizeof(seconds); i++) {
+        uint8_t full[4] = {s[0], seconds[i], 0x80, 0x80};
+
+        memcpy(full, s, len);
+        if (utf8_char_len(full, sizeof(full)) > len) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool utf8_valid_so_far(const uint8_t *s, size_t len, size_t *done)
+{
+    size_t left;
+
+    *done += whole_chars(s + *done, len - *done);
+    left = len - *done;
+    return left == 0 || (left < 4 && begins_char(s + *done, left));
 }

@@ -15,4 +15,9 @@ size_t utf8_char_len(const uint8_t *s, size_t len);
 /* True if all 'len' bytes are well-formed; the empty string is. */
 bool utf8_valid(const uint8_t *s, size_t len);
 
+/* For text that comes in pieces: true if its beginning, 'len' bytes so far, can become
+ * well-formed. 'done' (0 at first) is moved behind the whole characters seen, so that each
+ * byte is looked at once or twice. */
+bool utf8_valid_so_far(const uint8_t *s, size_t len, size_t *done);
+
 #endif

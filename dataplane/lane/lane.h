@@ -21,7 +21,8 @@ enum {
     LANE_NEWS = 256,          /* events that wait for worker/ */
     LANE_PUNTS_PER_S = 20000, /* unauthenticated STUN handed to control, at most */
     LANE_PUNT_BURST = 2000,
-    LANE_PARKED = 512 /* packets that wait for a peer that is moving here */
+    LANE_PARKED = 512,  /* packets that wait for a peer that is moving here */
+    LANE_RESENDS = 1024 /* packets that were asked for again; a power of two */
 };
 
 /* News for control, drained by worker/ between bursts. */
@@ -40,6 +41,7 @@ struct lane_counts {
     uint64_t rtcp_out;
     uint64_t handed_out, handed_in; /* packets of peers, to and from other lanes */
     uint64_t handed_tx;             /* frames given to the lane of their device */
+    uint64_t resent;                /* retransmissions made for subscribers */
     uint64_t drops_in[N_DROP_REASONS];
     uint64_t drops_out[N_DROP_REASONS];
     uint64_t done[N_DONE_KINDS];
@@ -51,6 +53,14 @@ struct lane_pending {
     uint32_t stage; /* 0: nothing is pending */
     uint32_t to;    /* of a move */
     uint32_t peer;
+};
+
+/* A packet that a subscriber misses (rtcp_in): what it was, not the packet itself. */
+struct lane_resend {
+    uint64_t sub;   /* handle */
+    uint64_t seq;   /* the publisher's, extended */
+    uint32_t index; /* low bits of the outgoing index that it was sent under */
+    uint32_t source;
 };
 
 struct lane {
@@ -74,6 +84,11 @@ struct lane {
     uint32_t punt_tokens;
     uint64_t punt_refill_us;
 
+    bool no_repair;               /* neither ask for what is lost nor send it again */
+    uint32_t resend_head;         /* next to write; both count on for ever */
+    uint32_t resend_tail;         /* next to send */
+    struct lane_resend resends[LANE_RESENDS];
+
     /* the RTCP sweep (rtcp/rtcp_out) */
     uint32_t sweep_at;
     uint64_t sweep_due_us;
@@ -85,6 +100,12 @@ struct lane {
      * authentication never touches a ring */
     _Alignas(64) uint8_t plain[PKT_BURST][PKT_ROOM];
 };
+
+/* Whether something waits to be sent again. */
+static inline bool lane_resends(const struct lane *lane)
+{
+    return lane->resend_head != lane->resend_tail;
+}
 
 /* tables, crypt, pool  borrowed for the lane's life. 'hub' is set by the caller afterwards
  * if there are several lanes. */

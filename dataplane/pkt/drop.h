@@ -26,11 +26,13 @@
       "authenticated RTP of no stream that was produced")                                  \
     X(DROP_PAYLOAD_TYPE, "payload_type", "a payload type that was not negotiated")         \
     X(DROP_PADDING, "padding", "padding only: it fed the bandwidth estimate")              \
-    X(DROP_RTX, "rtx", "a retransmission that was not asked for")                          \
+    X(DROP_RTX, "rtx", "a retransmission that cannot be restored")                         \
+    X(DROP_DUPLICATE, "duplicate", "media that had come before, or is too old to tell")    \
     X(DROP_PAUSED, "paused", "the producer is paused")                                     \
     X(DROP_NO_BUFFER, "no_buffer", "the packet pool was empty")                            \
     X(DROP_HANDOVER, "handover", "the lane of its peer does not keep up")                  \
     X(DROP_OVERRUN, "overrun", "the ring overtook a subscriber")                           \
+    X(DROP_INDEX_USED, "index_used", "came late, and its number may have been used")       \
     X(DROP_PROTECT, "protect", "encryption was refused")                                   \
     X(DROP_TX_FULL, "tx_full", "the device did not take it")
 

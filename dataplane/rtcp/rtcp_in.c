@@ -7,7 +7,17 @@
 #include "sfu/wire/rtcp_fb.h"
 #include "sfu/wire/rtcp_twcc.h"
 
-enum { MIN_RTCP = 8 };
+enum {
+    MIN_RTCP = 8,
+
+    /* Retransmissions take at most a third of what a subscription is sent, after a first
+     * allowance. Each is charged as a full packet, since its length is not known yet. */
+    RTX_SHARE = 2,
+    RTX_COST = 1200,
+    RTX_BUDGET_MAX = 96 * 1024,
+    RTX_RTT_MIN_US = 10000, /* how long an answer may be under way */
+    RTX_RTT_MAX_US = 500000
+};
 
 static struct stream *stream_of(const struct peer *peer, uint32_t ssrc)
 {
@@ -56,8 +66,8 @@ static void on_block(struct lane *lane, struct peer *peer, const struct rtcp_blo
 {
     struct sub *sub = tables_find_feedback(lane->tables, peer, block->ssrc);
 
-    if (sub == NULL) {
-        return;
+    if (sub == NULL || sub->ssrc != block->ssrc) {
+        return; /* its retransmissions are not reported on apart */
     }
     sub->lost = block->lost > 0 ? (uint32_t)block->lost : 0;
     sub->fraction_lost = block->fraction_lost;
@@ -100,14 +110,55 @@ static void on_keyframe_request(struct lane *lane, struct peer *peer, uint32_t s
     }
 }
 
+/* Fills up what may be sent again, by what was sent meanwhile: a share of the rate. */
+static void refill(struct sub *sub)
+{
+    uint64_t more = (sub->bytes - sub->rtx_counted_bytes) / RTX_SHARE;
+
+    if (sub->rtx_counted_bytes == 0 && sub->rtx_budget == 0) {
+        more = RTX_BUDGET_MAX; /* the first time */
+    }
+    sub->rtx_counted_bytes = sub->bytes;
+    more += sub->rtx_budget;
+    sub->rtx_budget = (uint32_t)(more < RTX_BUDGET_MAX ? more : RTX_BUDGET_MAX);
+}
+
+/* Puts one missed packet on the list. Returns false if it is not sent again. */
+static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
+{
+    uint64_t rtt_us = sub->rtt_us < RTX_RTT_MIN_US   ? RTX_RTT_MIN_US
+                      : sub->rtt_us > RTX_RTT_MAX_US ? RTX_RTT_MAX_US
+                                                     : sub->rtt_us;
+    struct rtxindex_hit hit;
+
+    if (sub->rtx_ssrc == 0 || lane->no_repair || sub->rtx_budget < RTX_COST ||
+        lane->resend_head - lane->resend_tail == LANE_RESENDS ||
+        !rtxindex_find(&sub->sent, seq, *sub->next_index, &hit) ||
+        !answered_take(&sub->answered, seq, lane->now_us, rtt_us)) {
+        return false;
+    }
+    sub->rtx_budget -= RTX_COST;
+    lane->resends[lane->resend_head++ % LANE_RESENDS] =
+        (struct lane_resend){.sub = sub->handle,
+                             .seq = hit.seq,
+                             .index = (uint32_t)hit.out,
+                             .source = hit.source};
+    return true;
+}
+
 static void on_nack(struct lane *lane, struct peer *peer, const struct rtcp_fb *fb)
 {
     struct sub *sub = tables_find_feedback(lane->tables, peer, fb->media_ssrc);
     struct rtcp_nack_iter it = rtcp_nack_iter_of(fb);
     uint16_t seq;
 
-    while (sub != NULL && rtcp_nack_next(&it, &seq)) {
+    if (sub == NULL || sub->ssrc != fb->media_ssrc) {
+        return;
+    }
+    refill(sub);
+    while (rtcp_nack_next(&it, &seq)) {
         sub->nacks++;
+        sub->nacks_ignored += !resend(lane, sub, seq);
     }
 }
 

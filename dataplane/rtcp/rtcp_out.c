@@ -145,6 +145,37 @@ static void keyframe_requests(struct lane *lane, struct peer *peer, struct burst
     }
 }
 
+/* Asks for what is missing. What was asked for in vain is replaced by a key frame. */
+static void nack_requests(struct lane *lane, struct peer *peer, struct burst *out)
+{
+    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+        uint64_t missing[NACK_MAX_HOLES];
+        uint16_t seqs[NACK_MAX_HOLES];
+        uint8_t buf[MAX_RTCP];
+        struct wbytes w = wbytes_of(buf, sizeof(buf));
+        size_t n;
+
+        if (!s->bound || nack_deadline(&s->nack) > lane->now_us || out->n == PKT_BURST) {
+            continue;
+        }
+        if (s->paused || lane->no_repair) {
+            nack_reset(&s->nack);
+            continue;
+        }
+        n = nack_take_due(&s->nack, lane->now_us, missing, NACK_MAX_HOLES);
+        for (size_t i = 0; i < n; i++) {
+            seqs[i] = (uint16_t)missing[i];
+        }
+        rtcp_nack_write(&w, RTCP_OUR_SSRC, s->ssrc, seqs, n);
+        if (n > 0) {
+            (void)push(lane, peer, &w, out);
+        }
+        if (nack_take_given_up(&s->nack) > 0) {
+            keyframe_on_request(&s->keyframe, lane->now_us);
+        }
+    }
+}
+
 static void twcc_feedback(struct lane *lane, struct peer *peer, struct burst *out)
 {
     while (out->n < PKT_BURST && twcc_deadline(peer->twcc) <= lane->now_us) {
@@ -175,6 +206,7 @@ static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
         return;
     }
     if (peer->streams != NULL) {
+        nack_requests(lane, peer, out);
         keyframe_requests(lane, peer, out);
         twcc_feedback(lane, peer, out);
     }

@@ -1,5 +1,5 @@
 /* RTCP that we send, by timer: a sweep over the open peers every few milliseconds. To
- * publishers: receiver reports, transport-cc feedback, key frame requests. To subscribers:
+ * publishers: receiver reports, transport-cc feedback, NACKs, key frame requests. To subscribers:
  * a sender report and SDES for each subscription that is sent. And it notices peers that no
  * longer consent (RFC 7675). */
 #ifndef KCS_RTCP_RTCP_OUT_H

@@ -1,8 +1,11 @@
 /* See ingest.h. */
 #include "stage/ingest.h"
 
+#include <errno.h>
 #include <string.h>
 
+#include "sfu/base/seq.h"
+#include "sfu/wire/rtp.h"
 #include "sfu/wire/rtp_ext.h"
 
 /* The extensions of one packet, as they are kept in the ring. */
@@ -107,8 +110,48 @@ static int strip_padding(struct pkt *pkt)
     return pkt->payload_len == 0 ? 1 : 0;
 }
 
+/* Makes of a retransmission the packet that it repeats (RFC 4588, section 4). Returns false
+ * if that cannot be: no such payload type, nothing in it, nothing to relate it to. */
+static bool restore(struct pkt *pkt)
+{
+    const struct stream *stream = pkt->stream;
+
+    if (stream->rtx_pt == 0 || pkt->pt != stream->rtx_pt || stream->seen.next == 0 ||
+        pkt->payload_len < RTX_OSN_LEN) {
+        return false;
+    }
+    pkt->index = seq16_extend(stream->seen.next - 1, load_be16(pkt->payload));
+    if (pkt->index >= stream->seen.next) {
+        return false; /* nobody can have missed it yet */
+    }
+    pkt->payload += RTX_OSN_LEN;
+    pkt->payload_len = (uint16_t)(pkt->payload_len - RTX_OSN_LEN);
+    pkt->pt = stream->pt;
+    return true;
+}
+
+/* Notes that a packet of the stream is here. Returns whether it is the first time. */
+static bool note(struct lane *lane, const struct pkt *pkt)
+{
+    struct stream *stream = pkt->stream;
+    int err;
+
+    if (!seen_take(&stream->seen, pkt->index)) {
+        return false;
+    }
+    if (!stream->video) {
+        return true;
+    }
+    err = pkt->rtx ? nack_on_repair(&stream->nack, pkt->index, lane->now_us)
+                   : nack_on_packet(&stream->nack, pkt->index, lane->now_us);
+    if (err == -EOVERFLOW) {
+        keyframe_on_request(&stream->keyframe, lane->now_us);
+    }
+    return true;
+}
+
 /* Why this packet does not go on, or N_DROP_REASONS. */
-static enum drop_reason refusal(struct pkt *pkt)
+static enum drop_reason refusal(struct lane *lane, struct pkt *pkt)
 {
     const struct stream *stream = pkt->stream;
     int padding;
@@ -117,11 +160,21 @@ static enum drop_reason refusal(struct pkt *pkt)
         return DROP_UNBOUND_SSRC;
     }
     padding = strip_padding(pkt);
-    if (padding != 0) {
-        return padding < 0 ? DROP_RTP_MALFORMED : DROP_PADDING;
+    if (padding < 0) {
+        return DROP_RTP_MALFORMED;
     }
-    if (pkt->rtx) {
+    if (padding > 0 && pkt->rtx) {
+        return DROP_PADDING;
+    }
+    if (pkt->rtx && !restore(pkt)) {
         return DROP_RTX;
+    }
+    /* before what is refused by what it holds: its number is no hole */
+    if (!note(lane, pkt)) {
+        return DROP_DUPLICATE;
+    }
+    if (padding > 0) {
+        return DROP_PADDING;
     }
     if (pkt->pt != stream->pt) {
         return DROP_PAYLOAD_TYPE;
@@ -175,7 +228,7 @@ uint16_t ingest_burst(struct lane *lane, const struct burst *in, struct burst *o
         if (stream != NULL && !pkt->rtx) {
             recvstat_on_packet(&stream->stat, pkt->index, pkt->ts, lane->now_us);
         }
-        reason = refusal(pkt);
+        reason = refusal(lane, pkt);
         if (reason == N_DROP_REASONS && !store(lane, pkt, &kept)) {
             reason = DROP_TOO_LONG;
         }
@@ -184,6 +237,7 @@ uint16_t ingest_burst(struct lane *lane, const struct burst *in, struct burst *o
             continue;
         }
         stream->packets++;
+        stream->repaired += pkt->rtx;
         stream->bytes += pkt->payload_len;
         burst_push(out, pkt);
     }

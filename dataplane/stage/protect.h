@@ -6,7 +6,8 @@
 #include "lane/lane.h"
 
 /* Moves every packet of 'in' to the empty 'out', a finished frame each, or drops it:
- * protect, overrun (the ring's writer overtook it meanwhile; its index stays unused).
+ * index_used (it came late, and its index is not known to be free), protect, overrun (the
+ * ring's writer overtook it meanwhile; its index is not used again).
  * Returns how many were moved. RFC 3711, RFC 7714. */
 uint16_t protect_burst(struct lane *lane, const struct burst *in, struct burst *out);
 

@@ -74,9 +74,8 @@ static uint8_t *put_forwarded(const struct sub *sub, const struct ring_slot *slo
     return p;
 }
 
-/* Writes the extension block at 'p'. Returns its end, 'p' itself if there is nothing. */
-static uint8_t *put_exts(uint32_t send_time, struct sub *sub, const struct ring_slot *slot,
-                         const uint8_t *ext, uint8_t *p)
+uint8_t *rewrite_exts(uint32_t send_time, struct sub *sub, const struct ring_slot *slot,
+                      const uint8_t *ext, uint8_t *p)
 {
     bool two_byte = (slot->flags & RING_SLOT_TWO_BYTE) != 0;
     uint8_t *start = p + RTP_EXT_HEADER_LEN;
@@ -123,7 +122,7 @@ static bool rewrite_one(bool shared, uint32_t send_time, struct pkt *pkt)
     pkt->index = (slot->seq - sub->seq_offset) & 0xffffffffffffu;
     pkt->payload = stream_ring_bytes(ring, slot) + slot->ext_len;
     pkt->payload_len = slot->len;
-    end = put_exts(send_time, sub, slot, ext, rtp + RTP_FIXED_LEN);
+    end = rewrite_exts(send_time, sub, slot, ext, rtp + RTP_FIXED_LEN);
     pkt->hdr_len = (uint16_t)(end - rtp);
     rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
     rtp[1] = (uint8_t)((slot->flags & RING_SLOT_MARKER) << 7 | sub->pt);

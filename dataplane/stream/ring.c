@@ -47,6 +47,34 @@ bool stream_ring_copy(const struct stream_ring *ring, uint64_t pos, struct ring_
     return stream_ring_alive(ring, pos);
 }
 
+bool stream_ring_recall(const struct stream_ring *ring, uint64_t seq,
+                        struct ring_slot *slot, uint8_t *bytes, size_t cap)
+{
+    uint32_t low =
+        __atomic_load_n(&ring->slots[seq & ring->slot_mask].hint, __ATOMIC_RELAXED);
+    uint64_t head = stream_ring_head(ring);
+    uint64_t pos;
+    const uint8_t *from;
+
+    if (head == 0) {
+        return false;
+    }
+    pos = head - 1 - (uint32_t)((uint32_t)(head - 1) - low); /* the last one so written */
+    if (pos > head || stream_ring_at(ring, pos) == NULL) {
+        return false;
+    }
+    slot_copy(slot, &ring->slots[pos & ring->slot_mask]);
+    if (!stream_ring_alive(ring, pos) || slot->pos != pos || slot->seq != seq ||
+        (size_t)slot->ext_len + slot->len > cap) {
+        return false;
+    }
+    from = stream_ring_bytes(ring, slot);
+    for (uint32_t i = 0; i < (uint32_t)slot->ext_len + slot->len; i++) {
+        bytes[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    }
+    return stream_ring_alive(ring, pos);
+}
+
 /* Moves the tail past every slot that lies in [from, from + need) of the arena, and past
  * the one whose place in the slot array is taken next. Slots are in arena order, so it
  * stops at the first that is clear of the range. */
@@ -93,6 +121,7 @@ uint64_t stream_ring_write(struct stream_ring *ring, const struct ring_slot *met
     }
     make_room(ring, head, at, need);
     slot.pos = head;
+    slot.hint = ring->slots[head & ring->slot_mask].hint; /* stays: it is the place's */
     slot.offset = at;
     slot.ext_len = ext_len;
     slot.len = len;
@@ -108,6 +137,8 @@ uint64_t stream_ring_write(struct stream_ring *ring, const struct ring_slot *met
     if (ring->write_offset > ring->arena_size) {
         ring->write_offset = ring->arena_size;
     }
+    __atomic_store_n(&ring->slots[slot.seq & ring->slot_mask].hint, (uint32_t)head,
+                     __ATOMIC_RELAXED);
     atomic_store_explicit(&ring->head, head + 1, memory_order_release);
     return head;
 }

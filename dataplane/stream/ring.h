@@ -37,7 +37,9 @@ struct ring_slot {
     uint16_t ext_mask;   /* bit n: an element of router id n is there */
     uint8_t flags;
     uint8_t audio_level; /* RFC 6464, 127 silent; 127 when unknown */
-    uint8_t _pad[24];
+    uint32_t hint; /* of the place, not of its packet: where a number that ends like the
+                      place's was written (stream_ring_recall) */
+    uint8_t _pad[20];
 };
 
 _Static_assert(sizeof(struct ring_slot) == 64, "one cache line a slot");
@@ -97,6 +99,13 @@ static inline const uint8_t *stream_ring_bytes(const struct stream_ring *ring,
  * Returns false if it is not there, or was overtaken. */
 bool stream_ring_copy(const struct stream_ring *ring, uint64_t pos, struct ring_slot *slot,
                       uint8_t *ext);
+
+/* Copies the packet with the publisher's number 'seq': the slot, and its extension elements
+ * and payload ('bytes', 'cap' of them). For repair, so any lane may call it. Returns false
+ * if it is not there, does not fit, or was overtaken; also if a number higher by as much as
+ * the ring has slots has come, so that losses shorten what is found. */
+bool stream_ring_recall(const struct stream_ring *ring, uint64_t seq,
+                        struct ring_slot *slot, uint8_t *bytes, size_t cap);
 
 /* True if what was read from 'pos' before this call was whole: call it after the use. */
 static inline bool stream_ring_alive(const struct stream_ring *ring, uint64_t pos)

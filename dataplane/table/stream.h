@@ -14,7 +14,9 @@
 
 #include "core/codec.h"
 #include "core/keyframe.h"
+#include "core/nack.h"
 #include "core/recvstat.h"
+#include "core/seen.h"
 #include "stream/ring.h"
 #include "table/sublist.h"
 
@@ -75,8 +77,11 @@ struct stream {
     uint64_t keyframes;
     uint32_t keyframe_ts; /* RTP timestamp of the last one; valid if keyframes > 0 */
     uint64_t pli_sent, pli_asked;
+    uint64_t repaired; /* packets that reached the ring as retransmissions */
     struct recvstat stat;
     struct keyframe keyframe;
+    struct seen seen; /* what the ring has had */
+    struct nack nack; /* of video */
 
     struct stream_clock clock;
 

@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/answered.h"
+#include "core/gaps.h"
+#include "core/rtxindex.h"
 #include "table/sublist.h"
 
 enum { SUB_CNAME = 40, SUB_EXT_TMPL = 32 };
@@ -42,7 +45,17 @@ struct sub {
     struct sublist_at at; /* where it stands in its stream's list */
     struct sub *next_of_peer;
     uint64_t skipped;
-    uint64_t nacks;
+    uint64_t nacks;         /* numbers asked for again */
+    uint64_t nacks_ignored; /* of these: never sent, forgotten, or too many */
+    uint64_t rtx_packets, rtx_bytes; /* of payload, sent as retransmissions */
+    uint64_t *rtx_next_index;        /* in the vault: stored before each encryption */
+    uint64_t rtx_counted_bytes;      /* 'bytes' when the budget was last filled up */
+    uint32_t rtx_budget;             /* bytes that may be sent again */
+    uint32_t rtx_ssrc;               /* 0: it gets no retransmissions */
+    uint8_t rtx_pt;
+    struct gaps gaps;         /* indexes below *next_index that are free */
+    struct rtxindex sent;     /* what our numbers were */
+    struct answered answered; /* lately */
     uint32_t lost, jitter, rtt_us, fraction_lost;
     uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */
     uint64_t last_sr_us;

@@ -110,7 +110,7 @@ static int init_lane(struct tables *t, uint8_t **at, const char *name)
     t->paths = make_hash("paths", name, t->lane, conf->n_peers * PEER_PATHS,
                          sizeof(struct path_key));
     t->feedback =
-        make_hash("feedback", name, t->lane, conf->n_subs, sizeof(struct feedback_key));
+        make_hash("feedback", name, t->lane, 2 * conf->n_subs, sizeof(struct feedback_key));
     return t->paths != NULL && t->feedback != NULL ? 0 : -ENOMEM;
 }
 
@@ -461,16 +461,52 @@ static void delist(struct tables *t, struct sub *sub)
     }
 }
 
+/* ---- the SSRCs of a subscription, by which feedback finds it ---- */
+
+static bool ssrc_taken(const struct tables *t, const struct peer *peer, uint32_t ssrc)
+{
+    const struct feedback_key key = {.peer = peer->index, .ssrc = ssrc};
+
+    return rte_hash_lookup(t->feedback, &key) >= 0;
+}
+
+static void feedback_del(struct tables *t, const struct sub *sub)
+{
+    struct feedback_key key = {.peer = sub->peer->index, .ssrc = sub->ssrc};
+
+    (void)rte_hash_del_key(t->feedback, &key);
+    if (sub->rtx_ssrc != 0) {
+        key.ssrc = sub->rtx_ssrc;
+        (void)rte_hash_del_key(t->feedback, &key);
+    }
+}
+
+static int feedback_add(struct tables *t, const struct sub *sub)
+{
+    struct feedback_key key = {.peer = sub->peer->index, .ssrc = sub->ssrc};
+    void *data = (void *)(uintptr_t)sub->index;
+
+    if (rte_hash_add_key_data(t->feedback, &key, data) != 0) {
+        return -ENOSPC;
+    }
+    key.ssrc = sub->rtx_ssrc;
+    if (sub->rtx_ssrc != 0 && rte_hash_add_key_data(t->feedback, &key, data) != 0) {
+        feedback_del(t, sub);
+        return -ENOSPC;
+    }
+    return 0;
+}
+
 struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *stream,
                             struct peer *peer, uint64_t stream_handle, uint32_t ssrc,
-                            int *err)
+                            uint32_t rtx_ssrc, int *err)
 {
     uint32_t i = handle_index(handle);
     struct sub *sub = i < t->conf.n_subs ? &t->subs[i] : NULL;
-    struct feedback_key key = {.peer = peer->index, .ssrc = ssrc};
 
     *err = slot_err(handle, t->conf.n_subs, sub != NULL ? sub->handle : 0);
-    if (*err == 0 && rte_hash_lookup(t->feedback, &key) >= 0) {
+    if (*err == 0 && (ssrc_taken(t, peer, ssrc) ||
+                      (rtx_ssrc != 0 && ssrc_taken(t, peer, rtx_ssrc)))) {
         *err = -EEXIST;
     }
     if (*err == 0 && !hold(stream, stream_handle)) {
@@ -484,13 +520,14 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     sub->stream = stream;
     sub->peer = peer;
     sub->ssrc = ssrc;
-    if (rte_hash_add_key_data(t->feedback, &key, (void *)(uintptr_t)i) != 0) {
-        *err = -ENOSPC;
+    sub->rtx_ssrc = rtx_ssrc;
+    *err = feedback_add(t, sub);
+    if (*err != 0) {
         goto release;
     }
     *err = enlist(t, sub, stream_ring_head(&stream->ring));
     if (*err != 0) {
-        (void)rte_hash_del_key(t->feedback, &key);
+        feedback_del(t, sub);
         goto release;
     }
     sub->handle = handle;
@@ -505,14 +542,13 @@ release:
 
 void tables_sub_close(struct tables *t, struct sub *sub)
 {
-    struct feedback_key key = {.peer = sub->peer->index, .ssrc = sub->ssrc};
     struct sub **at = &sub->peer->subs;
 
     while (*at != sub) {
         at = &(*at)->next_of_peer;
     }
     *at = sub->next_of_peer;
-    (void)rte_hash_del_key(t->feedback, &key);
+    feedback_del(t, sub);
     delist(t, sub);
     t->n_open_subs--;
     sub->handle = HANDLE_NONE;
@@ -538,9 +574,7 @@ void tables_peer_pause(struct tables *t, struct peer *peer)
 void tables_peer_leave(struct tables *t, struct peer *peer)
 {
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
-        struct feedback_key key = {.peer = peer->index, .ssrc = sub->ssrc};
-
-        (void)rte_hash_del_key(t->feedback, &key);
+        feedback_del(t, sub);
         t->n_open_subs--;
     }
     for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
@@ -558,11 +592,7 @@ int tables_peer_join(struct tables *t, struct peer *peer)
         t->n_open_streams++;
     }
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
-        struct feedback_key key = {.peer = peer->index, .ssrc = sub->ssrc};
-        void *data = (void *)(uintptr_t)sub->index;
-
-        if (rte_hash_add_key_data(t->feedback, &key, data) != 0 ||
-            enlist(t, sub, sub->cursor) != 0) {
+        if (feedback_add(t, sub) != 0 || enlist(t, sub, sub->cursor) != 0) {
             err = -ENOSPC;
         }
         t->n_open_subs++;

@@ -78,13 +78,15 @@ void tables_fini(struct tables *t); /* of all lanes: the pointer that init was g
 
 /* Take the slot that 'handle' names, zeroed but for its handle and index. Return it, or
  * NULL with *err: -EINVAL the index is out of range, -EEXIST the slot is in use, -ENOENT
- * the stream, of any lane, has just ended (stream_handle says which life was meant). */
+ * the stream, of any lane, has just ended (stream_handle says which life was meant). A
+ * subscription's SSRCs (rtx_ssrc 0: no retransmissions) must be no other's of this peer:
+ * -EEXIST. */
 struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err);
 struct stream *tables_stream_open(struct tables *t, uint64_t handle, struct peer *peer,
                                   int *err);
 struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *stream,
                             struct peer *peer, uint64_t stream_handle, uint32_t ssrc,
-                            int *err);
+                            uint32_t rtx_ssrc, int *err);
 
 /* A stream that was opened can be subscribed to from here on: it is complete. */
 void tables_stream_ready(struct stream *stream);
@@ -131,7 +133,7 @@ int tables_peer_join(struct tables *t, struct peer *peer);
 void tables_find_paths(const struct tables *t, const struct path *const *paths, uint16_t n,
                        struct peer **out);
 
-/* The subscription of 'peer' that is sent under 'ssrc', or NULL. */
+/* The subscription of 'peer' that is sent, or sent again, under 'ssrc', or NULL. */
 struct sub *tables_find_feedback(const struct tables *t, const struct peer *peer,
                                  uint32_t ssrc);
 

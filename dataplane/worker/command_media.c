@@ -10,6 +10,11 @@ _Static_assert((int)ABI_CODEC_AV1 == (int)CODEC_AV1 && (int)N_ABI_CODECS == (int
                "one numbering of codecs");
 
 static const struct keyframe_conf KEYFRAME = {.interval_us = 1000000, .max_tries = 5};
+static const struct nack_conf NACK = {.reorder_us = 10000,
+                                      .retry_us = 100000,
+                                      .retry_min_us = 20000,
+                                      .retry_max_us = 500000,
+                                      .max_tries = 10};
 static const struct twcc_conf TWCC = {.interval_us = 100000, .max_packets = 256};
 
 COMMAND_DEFINE_READ(stream)
@@ -144,6 +149,7 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
     memcpy(stream->rid, conf.rid, sizeof(stream->rid));
     recvstat_init(&stream->stat, conf.clock_hz);
     keyframe_init(&stream->keyframe, &KEYFRAME);
+    nack_init(&stream->nack, &NACK);
     err = ring_store_take(t->rings, stream->video, &stream->ring);
     if (err != 0) {
         (void)tables_stream_close(t, stream);
@@ -262,10 +268,11 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
         return -ENOENT;
     }
     if (conf.ssrc == 0 || conf.pt > 127 || conf.mid_len > VAULT_MID_MAX ||
-        conf.cname_len > SUB_CNAME) {
+        conf.cname_len > SUB_CNAME || conf.rtx_pt > 127 || conf.rtx_ssrc == conf.ssrc) {
         return -EINVAL;
     }
-    sub = tables_sub_open(t, handle, stream, peer, conf.stream, conf.ssrc, &err);
+    sub = tables_sub_open(t, handle, stream, peer, conf.stream, conf.ssrc,
+                          conf.rtx_pt != 0 ? conf.rtx_ssrc : 0, &err);
     if (sub == NULL) {
         return err;
     }
@@ -275,9 +282,12 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
         /* Any start below 2^15 keeps a receiver's first guess of the roll-over counter
          * right even if the first packets are reordered (RFC 3711, 3.3.1). */
         live->next_index = 1 + (conf.ssrc ^ conf.ssrc >> 16) % 16384;
+        live->rtx_next_index = 1 + (conf.rtx_ssrc ^ conf.rtx_ssrc >> 16) % 16384;
     }
     sub->next_index = &live->next_index;
     sub->seq_offset_live = &live->seq_offset;
+    sub->rtx_next_index = &live->rtx_next_index;
+    sub->rtx_pt = conf.rtx_pt;
     sub->pt = conf.pt;
     sub->paused = conf.paused != 0;
     sub->cname_len = conf.cname_len;

@@ -335,7 +335,7 @@ void loop_run(struct loop *loop)
         if (loop_turn(loop) > 0) {
             loop->active_us = loop->lane.now_us;
         } else if (!loop->busy && loop->lane.now_us - loop->active_us > SPIN_US &&
-                   loop->lane.grown == NULL) {
+                   loop->lane.grown == NULL && !lane_resends(&loop->lane)) {
             sleep_until_work(loop);
         }
     }

@@ -8,6 +8,7 @@
 #include "stage/ingest.h"
 #include "stage/protect.h"
 #include "stage/punt.h"
+#include "stage/resend.h"
 #include "stage/rewrite.h"
 #include "stage/route.h"
 #include "stage/spread.h"
@@ -262,6 +263,13 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
 {
     uint32_t total = 0;
 
+    /* what is missed is older than what is new; a list's length of it at most */
+    for (unsigned i = 0; i < max_bursts && lane_resends(p->lane); i++) {
+        struct burst again = {.n = 0};
+
+        total += resend_burst(p->lane, NULL, &again);
+        pipeline_transmit(p, &again);
+    }
     for (unsigned i = 0; i < max_bursts && p->lane->grown != NULL; i++) {
         struct burst routed = {.n = 0};
         struct burst rewritten = {.n = 0};

@@ -60,6 +60,7 @@ void report_lane(const struct pipeline *p, const struct report_loop *loop,
         .handed_out = from->handed_out,
         .handed_in = from->handed_in,
         .handed_tx = from->handed_tx,
+        .resent = from->resent,
     };
 
     lane_buffers(lane, &counts.buffers_free, &counts.buffers_total);
@@ -90,6 +91,8 @@ static void report_streams(const struct peer *peer, struct shared *s)
             .keyframes = st->keyframes,
             .pli_sent = st->pli_sent,
             .pli_asked = st->pli_asked,
+            .nacked = st->nack.n_asked,
+            .repaired = st->repaired,
             .ssrc = st->ssrc,
             .jitter_us = ts_to_us(recvstat_jitter(&st->stat), st->clock_hz),
             .subs = st->n_subs & ~STREAM_SHUT,
@@ -108,6 +111,9 @@ static void report_subs(const struct peer *peer, struct shared *s)
             .bytes = sub->bytes,
             .skipped = sub->skipped,
             .nacks = sub->nacks,
+            .nacks_ignored = sub->nacks_ignored,
+            .rtx_packets = sub->rtx_packets,
+            .rtx_bytes = sub->rtx_bytes,
             .lost = sub->lost,
             .jitter_us = ts_to_us(sub->jitter, sub->stream->clock_hz),
             .rtt_us = sub->rtt_us,

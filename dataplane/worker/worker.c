@@ -152,6 +152,7 @@ static int make_lane(struct worker *w, uint32_t i, char *err, size_t err_cap)
     loop->shared = &w->shared;
     loop->mine = &w->shared.lanes[i];
     loop->busy = w->conf.busy;
+    loop->lane.no_repair = w->conf.no_repair;
     loop_init(loop);
     return 0;
 }

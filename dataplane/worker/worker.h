@@ -25,7 +25,8 @@ struct worker_conf {
     uint32_t n_lanes;
     const uint16_t *cpus; /* one a lane, or NULL */
     uint32_t n_cpus;
-    bool busy; /* never sleep */
+    bool busy;      /* never sleep */
+    bool no_repair; /* neither NACKs nor retransmissions */
     enum crypt_backend backend;
     uint32_t n_peers, n_streams, n_subs;
     size_t ring_bytes;

@@ -14,7 +14,7 @@ const CONTROL_KILLS = LONG ? 20 : 3;
 const DATAPLANE_KILLS = LONG ? 20 : 2;
 const RESUME_MS = 5_000;
 const MEDIA_MS = 3_000;
-const STALL_MS = 1_000;
+const STALL_MS = 2_000; /* what the counters say is exact; this is only seen by people */
 const MOST_GAP = 64; /* indexes that were stored, but the kill came before their packets */
 const HANDSHAKES = 'kcs_dtls_handshakes_total';
 const TIMEOUT = { timeout: LONG ? 600_000 : 150_000 };
@@ -97,7 +97,7 @@ async function explain(people, body) {
     }
 }
 
-test('control is killed: media goes on, people resume, nobody shakes hands again', TIMEOUT, () =>
+test('control is killed, or updated: media goes on, people resume, nobody shakes hands again', TIMEOUT, () =>
     withNode({ name: 'crash-control', devices: [DEVICE] }, (node) =>
         withBrowser(async (browser) => {
             const people = await twoPeople(browser, node);
@@ -121,7 +121,7 @@ test('control is killed: media goes on, people resume, nobody shakes hands again
                         ),
                     );
                     const killed = Date.now();
-                    await node.crash('kcs-control');
+                    await (i % 3 === 1 ? node.restartControl() : node.crash('kcs-control'));
                     for (const who of people) {
                         await resumes(who, RESUME_MS - (Date.now() - killed));
                     }

@@ -86,7 +86,8 @@ test('control is killed: not one packet is missing', TIMEOUT, () =>
             await joining; /* may well have failed */
         }
         const { status, result, err } = await running;
-        assert.equal(status, 0, err);
+        const drops = await node.kcsctl('drops');
+        assert.equal(status, 0, `${err}\nthe node's drops:\n${drops}`);
         assert.equal(result.lost + result.duplicates + result.misordered, 0);
         assert.equal(result.resumed, KILLS * (SUBSCRIBERS + 1), err);
         assert.equal(result.rejoined, 0);

@@ -286,7 +286,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(media_create(&w.media, &conf) == 0);
     media_start(w.media, &OPS, &w);
     spoil_start(&w);
-    plane_welcome(&w.plane);
+    (void)plane_welcome(&w.plane);
     loop_turn(w.loop);
     for (unsigned n = 0; n < MAX_OPS && fuzz_more(&w.in); n++) {
         step(&w);

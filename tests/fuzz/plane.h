@@ -170,8 +170,9 @@ static inline void plane_close(struct plane *plane)
     FUZZ_CHECK(plane_free_fd() == plane->free_fd); /* control has closed what it was sent */
 }
 
-/* Accepts control, which must have begun to connect, and sends the welcome. */
-static inline void plane_welcome(struct plane *plane)
+/* Accepts control, which must have begun to connect, and sends the welcome. Returns false if
+ * control has given up without a greeting. */
+static inline bool plane_welcome(struct plane *plane)
 {
     int fds[8] = {plane->shm_fd,    plane->vault_fd,  plane->ctl_bell,  plane->lane_bell,
                   plane->lane_bell, plane->lane_bell, plane->lane_bell, plane->lane_bell};
@@ -186,7 +187,11 @@ static inline void plane_welcome(struct plane *plane)
 
     plane->sock = accept4(plane_listen(), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     FUZZ_CHECK(plane->sock >= 0);
-    FUZZ_CHECK(recv(plane->sock, &hello, sizeof(hello), 0) == (ssize_t)sizeof(hello));
+    if (recv(plane->sock, &hello, sizeof(hello), 0) != (ssize_t)sizeof(hello)) {
+        (void)close(plane->sock);
+        plane->sock = -1;
+        return false;
+    }
     if (plane->n_fds > 0) {
         msg.msg_control = &control;
         msg.msg_controllen = CMSG_SPACE(plane->n_fds * sizeof(int));
@@ -197,6 +202,7 @@ static inline void plane_welcome(struct plane *plane)
         memcpy(CMSG_DATA(c), fds, plane->n_fds * sizeof(int));
     }
     FUZZ_CHECK(sendmsg(plane->sock, &msg, MSG_NOSIGNAL) >= 0);
+    return true;
 }
 
 static inline void plane_ring_bell(const struct plane *plane)

@@ -216,7 +216,7 @@ int world_make_media(void)
 void world_attach(void)
 {
     FUZZ_CHECK(world_make_media() == 0);
-    plane_welcome(&w.plane);
+    FUZZ_CHECK(plane_welcome(&w.plane));
     loop_turn(w.loop);
     FUZZ_CHECK(media_info(w.media) != NULL);
 }
@@ -232,7 +232,9 @@ bool world_welcome(unsigned patience_ms)
     if (poll(&fd, 1, 0) == 0) {
         return false;
     }
-    plane_welcome(&w.plane);
+    if (!plane_welcome(&w.plane)) {
+        return false;
+    }
     loop_turn(w.loop);
     return true;
 }

@@ -107,7 +107,9 @@ static void crypto_free(void *p, const char *file, int line)
 void oom_hook(void)
 {
     if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1 ||
-        uv_replace_allocator(__wrap_malloc, __wrap_realloc, __wrap_calloc, free) != 0) {
+        /* libuv calls abort() if its table of files cannot grow, all that it uses realloc
+         * for */
+        uv_replace_allocator(__wrap_malloc, __real_realloc, __wrap_calloc, free) != 0) {
         (void)fprintf(stderr, "a library has allocated before it was hooked\n");
         abort();
     }

@@ -158,6 +158,32 @@ static void rtx(struct call *call)
                      .ssrc = CALL_RTX_SSRC, .pt = FAR_RTX_PT, .payload = "ab", .len = 2});
 }
 
+/* It came, and comes again as a retransmission. */
+static void duplicate(struct call *call)
+{
+    const struct far_rtp rtp = call_video(call, true);
+    const uint8_t again[3] = {(uint8_t)(rtp.seq >> 8), (uint8_t)rtp.seq, 1};
+
+    far_send_rtp(&call->pub, &rtp);
+    far_send_rtp(&call->pub,
+                 &(struct far_rtp){
+                     .ssrc = CALL_RTX_SSRC, .pt = FAR_RTX_PT, .payload = again, .len = 3});
+}
+
+/* Two packets change places, and the ring does not know that the first was sent. */
+static void index_used(struct call *call)
+{
+    const struct far_rtp first = call_audio(call, "1", 1);
+    const struct far_rtp second = call_audio(call, "2", 1);
+
+    far_send_rtp(&call->pub, &first);
+    far_send_rtp(&call->pub, &second);
+    rig_run(call->rig);
+    memset(&call_stream(call, &call->audio)->seen, 0, sizeof(struct seen));
+    memset(call_peer(call, &call->pub)->rx, 0, PEER_SSRCS * sizeof(struct replay));
+    far_send_rtp(&call->pub, &first);
+}
+
 static void paused(struct call *call)
 {
     const struct far_rtp rtp = call_audio(call, "x", 1);
@@ -258,11 +284,13 @@ static const struct row table[] = {
     {DROP_PAYLOAD_TYPE, false, payload_type},
     {DROP_PADDING, false, padding},
     {DROP_RTX, false, rtx},
+    {DROP_DUPLICATE, false, duplicate},
     {DROP_PAUSED, false, paused},
     {DROP_NO_BUFFER, false, no_buffer},
     {DROP_NO_BUFFER, true, no_buffer_out},
     {DROP_HANDOVER, false, handover},
     {DROP_OVERRUN, true, overrun},
+    {DROP_INDEX_USED, true, index_used},
     {DROP_PROTECT, true, protect},
     {DROP_TX_FULL, true, tx_full},
 };

@@ -119,6 +119,36 @@ static void packets_of_one_peer_are_not_another_peers(void **state)
     call_stop(&call);
 }
 
+/* Who has keys is not heard without: RTP and RTCP as they were before encryption. */
+static void plain_rtp_and_rtcp_are_refused(void **state)
+{
+    static const uint8_t report[] = {0x80, 201, 0, 1, 0x0a, 0x0a, 0, 1};
+    const struct rtp_hdr hdr = {
+        .pt = FAR_AUDIO_PT, .seq = 1001, .ts = 960, .ssrc = CALL_AUDIO_SSRC};
+    struct far_got got;
+    struct call call;
+    uint8_t buf[64];
+    (void)state;
+
+    for (unsigned i = 0; i < 4; i++) {
+        static const uint32_t profiles[] = {FAR_GCM, FAR_GCM256, FAR_CM80, FAR_CM32};
+        struct wbytes w = wbytes_of(buf, sizeof(buf));
+
+        call_start(&call, "mem", profiles[i], 4);
+        rtp_write(&w, &hdr);
+        wbytes_put(&w, "a payload that is long enough", 29);
+        rig_inject(call.rig, &call.pub.path, buf, wbytes_len(&w));
+        rig_inject(call.rig, &call.pub.path, report, sizeof(report));
+        rig_run(call.rig);
+        assert_int_equal(rig_dropped(call.rig, DROP_AUTH), 2);
+        assert_int_equal(rig_done(call.rig, DONE_INGESTED), 0);
+        assert_false(far_take_rtp(&call.sub, &got));
+        call_say(&call); /* it moved nothing: the true packet of that number is taken */
+        assert_true(far_take_rtp(&call.sub, &got));
+        call_stop(&call);
+    }
+}
+
 static void replays_are_dropped_even_in_one_burst(void **state)
 {
     struct call call;
@@ -383,6 +413,7 @@ int main(void)
         cmocka_unit_test(changed_gcm_packets_are_dropped),
         cmocka_unit_test(changed_aes_cm_packets_are_dropped),
         cmocka_unit_test(packets_of_one_peer_are_not_another_peers),
+        cmocka_unit_test(plain_rtp_and_rtcp_are_refused),
         cmocka_unit_test(replays_are_dropped_even_in_one_burst),
         cmocka_unit_test(the_roll_over_counter_is_followed),
         cmocka_unit_test(unknown_ssrcs_are_found_by_their_labels),

@@ -322,6 +322,10 @@ struct vault_sub_conf far_sub(struct far *far, uint32_t index,
         .pt = stream->kind == ABI_VIDEO ? FAR_OUT_VIDEO_PT : FAR_OUT_AUDIO_PT,
     };
 
+    if (stream->kind == ABI_VIDEO) {
+        conf.rtx_pt = FAR_OUT_RTX_PT;
+        conf.rtx_ssrc = ssrc ^ FAR_OUT_RTX_BIT;
+    }
     conf.mid_len = (uint8_t)snprintf((char *)conf.mid, sizeof(conf.mid), "%u", index);
     conf.cname_len = (uint8_t)snprintf(conf.cname, sizeof(conf.cname), "cname-%u", index);
     for (unsigned id = 1; id <= ABI_EXT_PLAYOUT_DELAY; id++) {

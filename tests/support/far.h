@@ -94,6 +94,8 @@ enum {
     FAR_RTX_PT = 97,
     FAR_OUT_AUDIO_PT = 100,
     FAR_OUT_VIDEO_PT = 101,
+    FAR_OUT_RTX_PT = 102,
+    FAR_OUT_RTX_BIT = 0x40000000, /* in the SSRC of a video's retransmissions */
     FAR_EXT_MID = 9, /* the publisher's ids are not ours */
     FAR_EXT_RID = 10,
     FAR_EXT_REPAIRED_RID = 11,
@@ -106,7 +108,8 @@ enum {
 struct vault_stream_conf far_audio(struct far *far, uint32_t index, uint32_t ssrc);
 struct vault_stream_conf far_video(struct far *far, uint32_t index, uint32_t ssrc);
 
-/* This peer's subscription in slot 'index' to 'stream', every extension negotiated. */
+/* This peer's subscription in slot 'index' to 'stream', every extension negotiated; a
+ * video's with retransmissions, under its SSRC with FAR_OUT_RTX_BIT changed. */
 struct vault_sub_conf far_sub(struct far *far, uint32_t index,
                               const struct vault_stream_conf *stream, uint32_t ssrc);
 

@@ -186,7 +186,7 @@ void rig_ingress(struct rig *rig)
 
 void rig_egress(struct rig *rig)
 {
-    for (unsigned i = 0; rig->lane.grown != NULL; i++) {
+    for (unsigned i = 0; rig->lane.grown != NULL || lane_resends(&rig->lane); i++) {
         assert_true(i < MAX_ROUNDS);
         (void)pipeline_egress(&rig->pipe, 1);
     }

@@ -105,11 +105,13 @@ part_oom() {
 }
 part_abi() { run_folder abi; }
 
-# Tests whose threads share memory: the rings of the contract, control's worker threads.
+# Tests whose threads share memory: the rings of the contract, control's worker threads, and
+# control with the thread that stands for the dataplane.
 part_tsan() {
     local sources source targets=()
 
-    sources=$(find tests/abi tests/unit/sys tests/unit/dtls -name 'test_*.c' 2>/dev/null | sort)
+    sources=$(find tests/abi tests/unit/{sys,dtls,media,session,app} -name 'test_*.c' \
+        2>/dev/null | sort)
     [ -n "$sources" ] || return 0
     for source in $sources; do # tests/unit/sys/test_x.c is the target unit_sys_test_x
         source=${source#tests/}
@@ -276,9 +278,21 @@ need_foreign() {
     } >"$log" 2>&1
 }
 
+# e2e_file FILE LANES: runs one file of tests/e2e; adds to part_e2e's $log and $wrong.
+e2e_file() {
+    local own=build/e2e-$2-$1.log begun=$SECONDS
+
+    if ! (cd tests/e2e && KCS_BUILD=$OLDPWD/build KCS_BUILD_ASAN=$OLDPWD/build-asan \
+        KCS_E2E_LANES=$2 node --test --test-reporter=tap "$1") >"$own" 2>&1; then
+        wrong+=("$own")
+    fi
+    cat "$own" >>"$log"
+    say "$1 on $2 lanes took $((SECONDS - begun)) s"
+}
+
 # The whole node with foreign clients; browsers and packages of tests/e2e.
 part_e2e() {
-    local log=build/e2e.log good bad file begun_file wrong=()
+    local log=build/e2e.log good bad file lanes wrong=()
 
     [ -e tests/e2e/package.json ] || return 0
     need_release || return 0
@@ -302,14 +316,13 @@ part_e2e() {
     # One file after the other: each has browsers that want the CPUs to themselves.
     : >"$log"
     for file in tests/e2e/*.test.mjs; do
-        file=${file##*/}
-        begun_file=$SECONDS
-        if ! (cd tests/e2e && KCS_BUILD=$OLDPWD/build KCS_BUILD_ASAN=$OLDPWD/build-asan \
-            node --test --test-reporter=tap "$file") >"build/e2e-$file.log" 2>&1; then
-            wrong+=("build/e2e-$file.log")
-        fi
-        cat "build/e2e-$file.log" >>"$log"
-        say "$file took $((SECONDS - begun_file)) s"
+        e2e_file "${file##*/}" 1
+    done
+    # The same suite on several lanes, in its short form; the gate has lanes.test.mjs for that.
+    for lanes in ${KCS_LONG:+2 4}; do
+        for file in tests/e2e/*.test.mjs; do
+            KCS_LONG='' e2e_file "${file##*/}" "$lanes"
+        done
     done
     good=$(awk '/^# pass / {n += $3} END {print n + 0}' "$log")
     bad=$(awk '/^# (fail|cancelled) / {n += $3} END {print n + 0}' "$log")

@@ -391,6 +391,8 @@ static void judge(struct run *run)
           run->n_clients - run->n_up, run->n_clients);
     blame(run, a.silent, "%" PRIu64 " streams never came", a.silent);
     blame(run, a.lost, "%" PRIu64 " packets were lost", a.lost);
+    blame(run, a.lost > 0 ? a.unsent : 0,
+          "%" PRIu64 " packets were not taken by our own sockets", a.unsent);
     blame(run, a.duplicates + a.replayed, "%" PRIu64 " packets came twice",
           a.duplicates + a.replayed);
     blame(run, a.misordered, "%" PRIu64 " packets came out of order", a.misordered);

@@ -10,7 +10,7 @@
 
 #include "sfu/wire/demux.h"
 
-enum { BATCH = 32, BATCHES_A_TURN = 8, RCVBUF = 4 << 20 };
+enum { BATCH = 32, BATCHES_A_TURN = 8, SOCKET_BUFFER = 4 << 20 };
 
 int transport_init(struct transport *t, const struct transport_conf *conf)
 {
@@ -243,20 +243,30 @@ static void on_events(struct loop_io *io, uint32_t events)
     }
 }
 
-/* A socket of our own with room for what comes while the one thread is elsewhere. */
+/* Room for what comes while the one thread is elsewhere, and for what goes while the kernel
+ * is. More than the system's limit for those who may. */
+static void set_buffers(int fd)
+{
+    int room = SOCKET_BUFFER;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) != 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    }
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) != 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    }
+}
+
 static int open_socket(const struct sockaddr_storage *to)
 {
     socklen_t len = to->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                               : sizeof(struct sockaddr_in);
     int fd = socket(to->ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int room = RCVBUF;
 
     if (fd < 0) {
         return -errno;
     }
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) != 0) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)); /* what we may */
-    }
+    set_buffers(fd);
     if (connect(fd, (const struct sockaddr *)to, len) != 0) {
         int err = -errno;
 

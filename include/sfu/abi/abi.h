@@ -46,7 +46,7 @@
 #define ABI_MAGIC 0x3153434bu /* "KCS1" */
 
 enum {
-    ABI_VERSION = 2,
+    ABI_VERSION = 3,
     ABI_MAX_LANES = 64,
     ABI_MAX_DEVICES = 8,
     ABI_MAX_ADDRS = 8,

@@ -34,6 +34,7 @@ struct abi_lane_counts {
     uint64_t ring_bytes_used;             /* of the stream rings' budget; lane 0 says */
     uint64_t handed_out, handed_in;       /* packets of peers, to and from other lanes */
     uint64_t handed_tx;                   /* frames given to the lane of their device */
+    uint64_t resent;                      /* retransmissions sent to subscribers */
     uint64_t drops_in[ABI_MAX_DROPS];     /* by enum drop_reason */
     uint64_t drops_out[ABI_MAX_DROPS];
     uint64_t done[ABI_MAX_DONES];
@@ -63,6 +64,8 @@ struct abi_stream_stats {
     uint64_t keyframes;
     uint64_t pli_sent;  /* key frame requests that went to the publisher */
     uint64_t pli_asked; /* by subscribers and control, before merging */
+    uint64_t nacked;    /* numbers that the publisher was asked for again */
+    uint64_t repaired;  /* packets that came as retransmissions */
     uint32_t ssrc;
     uint32_t jitter_us;
     uint32_t subs;
@@ -74,6 +77,8 @@ struct abi_sub_stats {
     uint64_t packets, bytes; /* sent */
     uint64_t skipped;        /* not sent: overrun, no buffer, device full */
     uint64_t nacks;          /* numbers asked for again */
+    uint64_t nacks_ignored;  /* of these: never sent, forgotten, asked twice, or too many */
+    uint64_t rtx_packets, rtx_bytes; /* sent again */
     uint32_t lost;           /* from the subscriber's receiver reports */
     uint32_t jitter_us;
     uint32_t rtt_us;

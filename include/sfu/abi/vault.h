@@ -28,7 +28,7 @@
 #define VAULT_MAGIC 0x31544c56u /* "VLT1" */
 
 enum {
-    VAULT_VERSION = 2,
+    VAULT_VERSION = 3,
     VAULT_PATHS = 4,
     VAULT_RX_SSRCS = 32, /* SSRCs that one peer may send */
     VAULT_UFRAG_MAX = 32,
@@ -125,6 +125,7 @@ struct vault_sub_conf {
 
 struct vault_sub_live {
     uint64_t next_index;      /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
+    uint64_t rtx_next_index;  /* the same of its retransmissions */
     uint64_t seq_offset;      /* outgoing = source - offset, modulo 2^64 */
     uint64_t ts_offset;       /* likewise, modulo 2^32 */
     uint64_t picture_offsets; /* picture id and TL0PICIDX offsets (layers) */
@@ -239,5 +240,6 @@ _Static_assert(sizeof(struct vault_peer_conf) == 1032, "vault_peer_conf layout")
 _Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layout");
 _Static_assert(sizeof(struct vault_sub_conf) == 760, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
+_Static_assert(sizeof(struct vault_sub_live) == 40, "vault_sub_live layout");
 
 #endif

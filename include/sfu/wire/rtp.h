@@ -12,7 +12,11 @@
 
 #include "sfu/base/bytes.h"
 
-enum { RTP_FIXED_LEN = 12, RTP_MAX_CSRC = 15 };
+enum {
+    RTP_FIXED_LEN = 12,
+    RTP_MAX_CSRC = 15,
+    RTX_OSN_LEN = 2 /* a retransmission's payload begins with it (RFC 4588, section 4) */
+};
 
 struct rtp_hdr {
     const uint8_t *ext; /* borrowed from the packet; NULL without extension block */

@@ -40,6 +40,31 @@ export async function withBrowser(body) {
     }
 }
 
+const FIREFOX = process.env.KCS_FIREFOX ?? '/usr/bin/firefox-esr';
+
+/* The same with Firefox, whose fake camera is a picture of one colour that changes. */
+export async function withFirefox(body) {
+    assert.ok(existsSync(FIREFOX), `${FIREFOX} is missing: apt-get install firefox-esr`);
+    const browser = await puppeteer.launch({
+        browser: 'firefox',
+        executablePath: FIREFOX,
+        headless: true,
+        extraPrefsFirefox: {
+            'media.navigator.streams.fake': true,
+            'media.navigator.permission.disabled': true,
+            'media.autoplay.default': 0,
+            'media.peerconnection.ice.obfuscate_host_addresses': false,
+            /* it would fetch a codec that the machine may not have */
+            'media.gmp-manager.updateEnabled': false,
+        },
+    });
+    try {
+        return await body(browser);
+    } finally {
+        await browser.close();
+    }
+}
+
 /* Before the page's own scripts: remembers its peer connections, so that a test can stop
  * the sending at its source; lets the page see only the node's candidates of one IP
  * version, or instead of them a relay's port; and, on request, takes its camera away. */
@@ -89,6 +114,41 @@ function prepare({ ip, camera, relay }) {
                     }
                 }
             }
+        },
+        /* getStats() of what is received or sent ('inbound-rtp', 'outbound-rtp'), by kind */
+        async rtp(type) {
+            const found = {};
+            for (const peer of peers.filter((entry) => entry.connectionState !== 'closed')) {
+                for (const stats of (await peer.getStats()).values()) {
+                    if (stats.type === type) {
+                        found[stats.kind] = stats;
+                    }
+                }
+            }
+            return found;
+        },
+        /* Watches the received sound: the longest time without any of it, but for what the
+         * jitter buffer makes up. */
+        watchSound() {
+            const seen = { longest: 0, now: 0, concealed: 0, total: 0 };
+            window.setInterval(async () => {
+                const { audio } = await window.kcsTest.rtp('inbound-rtp');
+                if (audio === undefined) {
+                    return;
+                }
+                const concealed = audio.concealedSamples - seen.concealed;
+                const total = audio.totalSamplesReceived - seen.total;
+                seen.concealed = audio.concealedSamples;
+                seen.total = audio.totalSamplesReceived;
+                if (total > 0 && concealed / total > 0.9) {
+                    seen.now += total / 48;
+                    seen.longest = Math.max(seen.longest, seen.now);
+                } else {
+                    seen.now = 0;
+                }
+            }, 50);
+            window.kcsTest.longestGapMs = () => Math.round(seen.longest);
+            window.kcsTest.forgetGap = () => (seen.longest = seen.now = 0);
         },
         /* what tells one association from another */
         async identities() {

@@ -46,9 +46,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  * processes must have ended with status 0. When anything fails, the ends of both logs
  * are shown.
  *
- * options: name (of the logs that are kept), devices and backend (of dataplane.yaml; the
- * device 'tap' is net_tap with an interface of this node's own), lanes (of KCS_E2E_LANES if
- * not said) */
+ * options: name (of the logs that are kept), devices, backend and repair (of
+ * dataplane.yaml; the device 'tap' is net_tap with an interface of this node's own), lanes
+ * (of KCS_E2E_LANES if not said) */
 export async function withNode(options, body) {
     const node = new Node(options);
     let failure;
@@ -72,7 +72,14 @@ export async function withNode(options, body) {
 }
 
 export class Node {
-    constructor({ name, devices, backend = 'ipsec_mb', control = '', lanes = LANES }) {
+    constructor({
+        name,
+        devices,
+        backend = 'ipsec_mb',
+        repair = true,
+        control = '',
+        lanes = LANES,
+    }) {
         const net = randomInt(
             100,
             250,
@@ -81,6 +88,7 @@ export class Node {
         this.name = name;
         this.backend = backend;
         this.controlMore = control;
+        this.repair = repair;
         this.lanes = lanes;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
         this.secret = randomBytes(32).toString('hex');
@@ -165,6 +173,7 @@ export class Node {
 media:
   devices: [${this.devices.map((device) => JSON.stringify(device)).join(', ')}]
   port: ${this.mediaPort}
+  repair: ${this.repair}
 ${this.optionsOfDevices()}veth:
   name: ${this.veth.name}
   ipv4: ${this.veth.networks[0]}
@@ -235,6 +244,15 @@ ${this.controlMore}`,
             execFileSync('ip', ['link', 'del', this.veth.name]);
         }
         return wrong;
+    }
+
+    /* Stops control as its supervisor would (SIGTERM) and starts it again, as for an update. */
+    async restartControl() {
+        const wrong = await this.terminate(this.control);
+
+        assert.deepEqual(wrong, [], 'control stops cleanly');
+        this.processes.splice(this.processes.indexOf(this.control), 1);
+        this.control = this.spawn('kcs-control', 'control.yaml');
     }
 
     /* Kills a process in the midst of whatever it does (SIGKILL) and, as a supervisor would,

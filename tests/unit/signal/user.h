@@ -256,15 +256,16 @@ static inline json_t *user_take(struct site *s, struct user *u, const char *pref
     return json;
 }
 
-/* Waits for an event; its payload. */
-static inline json_t *user_event(struct site *s, struct user *u, const char *name)
+/* Waits for an event of a namespace ("/meeting,", "" for the main one); its payload. */
+static inline json_t *user_event_in(struct site *s, struct user *u, const char *nsp,
+                                    const char *name)
 {
     char prefix[96];
     json_t *payload;
     char *end;
     int i = -1;
 
-    (void)snprintf(prefix, sizeof(prefix), "42/meeting,[\"%s\",", name);
+    (void)snprintf(prefix, sizeof(prefix), "42%s[\"%s\",", nsp, name);
     for (uint64_t until = now_ms() + 8000; i < 0 && now_ms() < until;) {
         site_turn(s);
         (void)usleep(100);
@@ -280,6 +281,11 @@ static inline json_t *user_event(struct site *s, struct user *u, const char *nam
     assert_non_null(payload);
     inbox_remove(u, (size_t)i);
     return payload;
+}
+
+static inline json_t *user_event(struct site *s, struct user *u, const char *name)
+{
+    return user_event_in(s, u, "/meeting,", name);
 }
 
 /* Emits with an ack id; the id. 'payload' is text, NULL for none. */

@@ -137,6 +137,51 @@ static void empty_packets_do_not_hide_what_is_overwritten(void **state)
     free(f.arena);
 }
 
+/* By the publisher's number, whatever order they came in; what was overwritten is not there,
+ * and nothing else is taken for it. */
+static void numbers_are_found_while_they_are_there(void **state)
+{
+    struct fixture f;
+    uint8_t bytes[2000];
+    uint8_t payload[100];
+    struct ring_slot slot;
+    unsigned n_found = 0;
+    (void)state;
+
+    setup_ring(&f);
+    assert_false(stream_ring_recall(&f.ring, 0, &slot, bytes, sizeof(bytes)));
+    for (uint64_t i = 0; i < 500; i++) {
+        uint64_t seq = 65000 + (i ^ (i % 7 == 0 ? 3 : 0)) + (i / 100) * 3; /* swaps, jumps */
+        struct ring_slot meta = {.seq = seq};
+
+        memset(payload, (int)(seq & 0xff), sizeof(payload));
+        (void)stream_ring_write(&f.ring, &meta, payload, 4, payload, sizeof(payload));
+        for (uint64_t ask = seq - 40; ask < seq + 40; ask++) {
+            uint64_t at = UINT64_MAX;
+
+            for (uint64_t pos = stream_ring_tail(&f.ring); pos <= i; pos++) {
+                if (stream_ring_at(&f.ring, pos)->seq == ask) {
+                    at = pos; /* the last so numbered */
+                }
+            }
+            if (!stream_ring_recall(&f.ring, ask, &slot, bytes, sizeof(bytes))) {
+                /* or a later one has its place, which losses bring nearer */
+                assert_true(at == UINT64_MAX || seq + 6 - ask > f.ring.slot_mask);
+                continue;
+            }
+            assert_int_equal(slot.pos, at);
+            assert_int_equal(slot.seq, ask);
+            assert_int_equal(slot.ext_len + slot.len, 104);
+            assert_int_equal(bytes[0], (uint8_t)ask);
+            assert_int_equal(bytes[103], (uint8_t)ask);
+            assert_false(stream_ring_recall(&f.ring, ask, &slot, bytes, 103));
+            n_found++;
+        }
+    }
+    assert_true(n_found > 1000);
+    free(f.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +189,7 @@ int main(void)
         cmocka_unit_test(slot_count_bounds_history),
         cmocka_unit_test(packet_that_can_never_fit_is_refused),
         cmocka_unit_test(empty_packets_do_not_hide_what_is_overwritten),
+        cmocka_unit_test(numbers_are_found_while_they_are_there),
         cmocka_unit_test(every_living_slot_is_intact_over_many_laps),
     };
 

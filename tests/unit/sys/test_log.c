@@ -175,12 +175,38 @@ static void utf8_is_told_from_what_looks_like_it(void **state)
     }
 }
 
+static void utf8_that_comes_in_pieces_is_judged_as_early_as_can_be(void **state)
+{
+    static const char good[] =
+        "a\xe2\x82\xac\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\xed\x9f\xbf\xc2\x80";
+    static const char *const bad[] = {
+        "\xff",     "\xc0",     "\xe0\x9f",         "\xed\xa0",
+        "\xf0\x8f", "\xf4\x90", "\xf4\x8f\xbf\x7f", "\x80"};
+    size_t done = 0;
+    (void)state;
+
+    for (size_t len = 0; len < sizeof(good); len++) { /* byte by byte */
+        assert_true(utf8_valid_so_far((const uint8_t *)good, len, &done));
+        assert_true(done <= len && len - done < 4);
+    }
+    assert_int_equal(done, sizeof(good) - 1);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        size_t len = strlen(bad[i]);
+
+        for (size_t n = 1; n <= len; n++) { /* its last byte is what spoils it */
+            done = 0;
+            assert_int_equal(utf8_valid_so_far((const uint8_t *)bad[i], n, &done), n < len);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(line_is_json_with_time_level_and_typed_fields),
         cmocka_unit_test(any_bytes_are_escaped),
         cmocka_unit_test(too_long_field_is_left_out_whole),
+        cmocka_unit_test(utf8_that_comes_in_pieces_is_judged_as_early_as_can_be),
         cmocka_unit_test(repeats_of_a_call_site_are_counted_not_written),
         cmocka_unit_test(level_decides_what_is_written),
         cmocka_unit_test(time_has_a_form_at_both_ends),

@@ -166,26 +166,37 @@ static void feedback_is_found_by_peer_and_ssrc(void **state)
     stream = tables_stream_open(&rig->tables, rig_handle(rig, 0), a, &err);
     assert_non_null(stream);
     assert_null(tables_sub_open(&rig->tables, rig_handle(rig, 0), stream, a, stream->handle,
-                                100, &err));
+                                100, 0, &err));
     assert_int_equal(err, -ENOENT); /* not complete yet */
     tables_stream_ready(stream);
     for (uint32_t i = 0; i < RIG_SUBS; i++) { /* every slot; pairs share their SSRC */
         subs[i] = tables_sub_open(&rig->tables, rig_handle(rig, i), stream,
-                                  i % 2 == 0 ? a : b, stream->handle, 100 + i / 2, &err);
+                                  i % 2 == 0 ? a : b, stream->handle, 100 + i / 2,
+                                  10000 + i / 2, &err);
         assert_non_null(subs[i]);
     }
     for (uint32_t i = 0; i < RIG_SUBS; i++) {
         assert_ptr_equal(
             tables_find_feedback(&rig->tables, i % 2 == 0 ? a : b, 100 + i / 2), subs[i]);
+        assert_ptr_equal(
+            tables_find_feedback(&rig->tables, i % 2 == 0 ? a : b, 10000 + i / 2), subs[i]);
     }
     assert_null(tables_find_feedback(&rig->tables, a, 99));
     assert_int_equal(tables_stream_close(&rig->tables, stream), -EBUSY);
     assert_int_equal(tables_peer_close(&rig->tables, b), -EBUSY);
     tables_sub_close(&rig->tables, subs[0]);
     assert_null(tables_find_feedback(&rig->tables, a, 100));
+    assert_null(tables_find_feedback(&rig->tables, a, 10000));
     assert_ptr_equal(tables_find_feedback(&rig->tables, b, 100), subs[1]);
     assert_null(tables_sub_open(&rig->tables, rig_handle(rig, 0), stream, b, stream->handle,
-                                100, &err));
+                                100, 0, &err));
+    assert_int_equal(err, -EEXIST);
+    /* nor may it be sent again under what is in use, in either role */
+    assert_null(tables_sub_open(&rig->tables, rig_handle(rig, 0), stream, b, stream->handle,
+                                99, 10000, &err));
+    assert_int_equal(err, -EEXIST);
+    assert_null(tables_sub_open(&rig->tables, rig_handle(rig, 0), stream, b, stream->handle,
+                                99, 100, &err));
     assert_int_equal(err, -EEXIST);
     for (uint32_t i = 1; i < RIG_SUBS; i++) {
         tables_sub_close(&rig->tables, subs[i]);

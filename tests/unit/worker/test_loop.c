@@ -221,8 +221,8 @@ static void datagrams_go_out_before_media(void **state)
     far_send_rtp(&t.call.pub, &rtp);
     turn(&t);
     assert_int_equal(t.loop->counts.datagrams_out, 40);
-    assert_int_equal(t.call.rig->n_frames, 41);
-    for (unsigned i = 0; i < 41; i++) {
+    assert_true(t.call.rig->n_frames > 40); /* media, and perhaps reports */
+    for (unsigned i = 0; i < t.call.rig->n_frames; i++) {
         uint16_t len = t.call.rig->frames[i].len;
 
         assert_int_equal(len == 600, i < 40);

@@ -1,0 +1,113 @@
+/* See resend.h. */
+#include "stage/resend.h"
+
+#include "sfu/wire/rtp.h"
+#include "sfu/wire/rtp_ext.h"
+#include "stage/rewrite.h"
+
+/* Room for a whole slot behind the original number. */
+_Static_assert(PKT_ROOM > RTX_OSN_LEN + RING_EXT_MAX + PKT_MAX_DATAGRAM - RING_EXT_MAX,
+               "scratch holds a packet");
+
+/* Writes headers into 'pkt' and the plaintext payload to 'plain'. Returns false if the
+ * packet is not in the ring any more, or cannot fit behind its new headers. */
+static bool write_one(const struct lane *lane, const struct lane_resend *resend,
+                      struct sub *sub, struct pkt *pkt, uint8_t *plain)
+{
+    const struct peer *peer = sub->peer;
+    uint8_t bytes[PKT_ROOM];
+    struct ring_slot slot;
+    uint8_t *rtp = pkt->data + peer->hdr.len;
+    const uint8_t *end;
+
+    if (!stream_ring_recall(&sub->stream->ring, resend->seq, &slot, bytes, sizeof(bytes)) ||
+        slot.len + RTX_OSN_LEN + RTP_FIXED_LEN + RTP_EXT_HEADER_LEN + slot.ext_len +
+                2 * SUB_EXT_TMPL + 4 + peer->hdr.len + peer->tag_len >
+            PKT_ROOM) {
+        return false;
+    }
+    store_be16(plain, (uint16_t)resend->index);
+    memcpy(plain + RTX_OSN_LEN, bytes + slot.ext_len, slot.len);
+    end = rewrite_exts(rtp_ext_abs_send_time(lane->now_us), sub, &slot, bytes,
+                       rtp + RTP_FIXED_LEN);
+    /* Stored before it is used, so that a successor uses it for nothing else. */
+    pkt->index = (*sub->rtx_next_index)++;
+    pkt->hdr_len = (uint16_t)(end - rtp);
+    pkt->payload = plain;
+    pkt->payload_len = (uint16_t)(slot.len + RTX_OSN_LEN);
+    rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
+    rtp[1] = (uint8_t)((slot.flags & RING_SLOT_MARKER) << 7 | sub->rtx_pt);
+    store_be16(rtp + 2, (uint16_t)pkt->index);
+    store_be32(rtp + 4, slot.ts);
+    store_be32(rtp + 8, sub->rtx_ssrc);
+    pkt_hdr_write(&peer->hdr, pkt->data,
+                  (uint16_t)(pkt->hdr_len + pkt->payload_len + peer->tag_len));
+    pkt->len =
+        (uint16_t)(peer->hdr.len + pkt->hdr_len + pkt->payload_len + peer->tag_len);
+    pkt->peer = sub->peer;
+    pkt->sub = NULL; /* counted apart from the subscription's own packets */
+    pkt->device = peer->device;
+    pkt->to = peer->to;
+    return true;
+}
+
+/* The subscription, if it still is and may be sent to. */
+static struct sub *recipient(const struct lane *lane, uint64_t handle)
+{
+    struct sub *sub = tables_sub(lane->tables, handle);
+
+    return sub != NULL && !sub->paused && sub->rtx_ssrc != 0 && sub->peer->to != NULL &&
+                   sub->peer->tx_key != NULL && !sub->peer->consent_lost
+               ? sub
+               : NULL;
+}
+
+uint16_t resend_burst(struct lane *lane, const struct burst *in, struct burst *out)
+{
+    struct crypt_op ops[PKT_BURST];
+    struct pkt *pkts[PKT_BURST];
+    struct sub *subs[PKT_BURST];
+    uint16_t n = 0;
+
+    (void)in;
+    while (lane_resends(lane) && n < PKT_BURST) {
+        const struct lane_resend *resend =
+            &lane->resends[lane->resend_tail++ % LANE_RESENDS];
+        struct sub *sub = recipient(lane, resend->sub);
+
+        if (sub == NULL) {
+            continue;
+        }
+        if (lane_alloc(lane, &pkts[n], 1) == 0) {
+            lane->counts.drops_out[DROP_NO_BUFFER]++;
+            continue;
+        }
+        if (!write_one(lane, resend, sub, pkts[n], lane->plain[n])) {
+            sub->nacks_ignored++;
+            lane_free(lane, pkts[n]);
+            continue;
+        }
+        ops[n] = (struct crypt_op){.key = sub->peer->tx_key,
+                                   .src = pkts[n]->payload,
+                                   .dst = pkts[n]->data + sub->peer->hdr.len +
+                                          pkts[n]->hdr_len,
+                                   .index = pkts[n]->index,
+                                   .ssrc = sub->rtx_ssrc,
+                                   .hdr_len = pkts[n]->hdr_len,
+                                   .len = pkts[n]->payload_len};
+        subs[n++] = sub;
+    }
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    (void)crypt_protect_burst(lane->crypt, ops, n);
+    for (uint16_t i = 0; i < n; i++) {
+        if (ops[i].status != 0) {
+            lane_drop_out(lane, pkts[i], DROP_PROTECT);
+            continue;
+        }
+        subs[i]->rtx_packets++;
+        subs[i]->rtx_bytes += pkts[i]->payload_len;
+        lane->counts.resent++;
+        burst_push(out, pkts[i]);
+    }
+    return out->n;
+}

@@ -1,0 +1,118 @@
+/* tools/run keeps a node alive, whichever of its processes dies, and leaves nothing behind
+ * when it is told to stop. It is of this machine, not of a test: it has the sockets in
+ * /run/kcs and the pair kcs0. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { freeTcp } from './lib/node.mjs';
+
+const TOP = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const RUN = join(TOP, 'tools/run');
+const SOCKETS = '/run/kcs';
+const PAIR = '/sys/class/net/kcs0';
+const START_MS = 60_000; /* it looks first whether all is built */
+const WAIT_MS = 15_000;
+
+function skip() {
+    if (process.getuid() !== 0) {
+        return 'needs root, for the pair and /run/kcs';
+    }
+    return existsSync(SOCKETS) || existsSync(PAIR) ? 'a node runs here already' : false;
+}
+
+async function until(what, wait, check) {
+    const deadline = Date.now() + wait;
+
+    while (Date.now() < deadline) {
+        if (await check()) {
+            return;
+        }
+        await sleep(50);
+    }
+    throw new Error(`waited ${wait} ms in vain: ${what}`);
+}
+
+/* Process ids of a program that tools/run of this tree has started. */
+function pids(program) {
+    return readdirSync('/proc')
+        .filter((name) => /^\d+$/.test(name))
+        .filter((pid) => {
+            try {
+                const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+                return (
+                    line[0] === `build/${program}` &&
+                    line.some((word) => word.startsWith(join(TOP, 'build/run')))
+                );
+            } catch {
+                return false; /* gone since */
+            }
+        })
+        .map(Number);
+}
+
+function programsOfXdp() {
+    const links = execFileSync('ip', ['-o', 'link'], { encoding: 'utf8' });
+
+    return links.split('\n').filter((line) => line.includes('xdp')).length;
+}
+
+test('each process that dies is started again; Ctrl-C leaves nothing', { timeout: 150_000, skip: skip() }, async () => {
+    const [http, https] = [await freeTcp(), await freeTcp()];
+    const before = programsOfXdp();
+    const child = spawn(
+        RUN,
+        ['--device', 'veth', '--http', `${http}`, '--https', `${https}`],
+        { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let words = '';
+    let ended;
+    child.stdout.on('data', (data) => (words += data));
+    child.stderr.on('data', (data) => (words += data));
+    child.on('exit', (status) => (ended = status));
+    const ready = async () => {
+        try {
+            const answer = await fetch(`http://127.0.0.1:${http}/api/health/ready`);
+            await answer.arrayBuffer();
+            return answer.status === 200;
+        } catch {
+            return false;
+        }
+    };
+    try {
+        await until('it prints its links', START_MS, () => {
+            assert.equal(ended, undefined, words);
+            return words.includes('Open on this machine');
+        });
+        assert.equal(await ready(), true, 'ready when the links are there');
+        for (const program of ['kcs-dataplane', 'kcs-control', 'kcs-dataplane']) {
+            const [victim] = pids(program);
+
+            assert.ok(victim > 0, `${program} runs`);
+            process.kill(victim, 'SIGKILL');
+            await until(`another ${program}`, WAIT_MS, () =>
+                pids(program).some((pid) => pid !== victim),
+            );
+            await until(`the node is ready after ${program} died`, WAIT_MS, ready);
+        }
+        assert.match(words, /ended with status 137: starting it again/);
+        child.kill('SIGINT');
+        await until('tools/run ends', WAIT_MS, () => ended !== undefined);
+        assert.equal(ended, 130, words);
+    } catch (error) {
+        error.message += `\n${words}`;
+        throw error;
+    } finally {
+        if (ended === undefined) {
+            child.kill('SIGTERM');
+            await until('tools/run ends', WAIT_MS, () => ended !== undefined);
+        }
+    }
+    assert.deepEqual([pids('kcs-dataplane'), pids('kcs-control')], [[], []]);
+    assert.equal(existsSync(SOCKETS), false, `${SOCKETS} is gone`);
+    assert.equal(existsSync(PAIR), false, 'the pair is gone');
+    assert.equal(programsOfXdp(), before, 'no XDP program stays');
+});

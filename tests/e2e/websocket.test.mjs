@@ -1,0 +1,334 @@
+/* WebSockets as RFC 6455 has them, case by case, against the product's listener (tests/echo):
+ * framing, control frames, reserved bits, fragments, UTF-8, close codes, limits. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OP, RawWs, startEcho } from './lib/echo.mjs';
+
+const MAX_PAYLOAD = 4 << 20;
+const CLOSE_GRACE_MS = 10_000; /* until the library gives up waiting for the peer's close */
+
+let echo;
+let ws;
+
+before(async () => {
+    echo = await startEcho({ maxPayload: MAX_PAYLOAD });
+});
+after(() => echo.stop());
+
+/* A test with a connection of its own. */
+function check(title, body) {
+    test(title, async () => {
+        ws = await RawWs.open(echo.port, '/echo');
+        try {
+            await body();
+        } finally {
+            ws.destroy();
+        }
+    });
+}
+
+/* Bytes by hand, each in a write of its own if 'apart'. */
+async function write(bytes, apart = false) {
+    for (const part of apart ? bytes : [bytes]) {
+        ws.socket.write(apart ? Buffer.from([part]) : part);
+        if (apart) {
+            await new Promise(setImmediate);
+        }
+    }
+}
+
+/* It still answers, and in order: nothing of what came before is left. */
+async function stillEchoes() {
+    ws.text('still here');
+    assert.equal(await ws.message(), 'still here');
+}
+
+async function closesWith(code) {
+    assert.equal(await ws.closed({ data: false }), code);
+    ws.send(OP.CLOSE, Buffer.from([code >> 8, code & 255]));
+    assert.equal(
+        await ws.take('the end', () => undefined, CLOSE_GRACE_MS),
+        null,
+        'the connection ends',
+    );
+}
+
+describe('WebSocket messages', { timeout: 120_000 }, () => {
+    for (const len of [0, 1, 125, 126, 127, 128, 65535, 65536, 1 << 20, MAX_PAYLOAD]) {
+        check(`text and binary of ${len} bytes come back`, async () => {
+            const text = '*'.repeat(len);
+            const bytes = Buffer.alloc(len, 0xfe);
+            ws.text(text);
+            assert.equal((await ws.message()) === text, true);
+            ws.send(OP.BINARY, bytes);
+            assert.equal((await ws.message()).equals(bytes), true);
+        });
+    }
+
+    check('octet by octet', async () => {
+        await write(RawWs.frame(OP.TEXT, 'x'.repeat(200)), true);
+        assert.equal(await ws.message(), 'x'.repeat(200));
+    });
+
+    check('many in one write, in order', async () => {
+        const all = Array.from({ length: 500 }, (_, i) => RawWs.frame(OP.TEXT, `m${i}`));
+        await write(Buffer.concat(all));
+        for (let i = 0; i < all.length; i++) {
+            assert.equal(await ws.message(), `m${i}`);
+        }
+    });
+
+    for (const [what, len] of [
+        ['a message above the limit', MAX_PAYLOAD + 1],
+        ['a frame whose head tells a length above the limit', 1 << 30],
+    ]) {
+        check(`${what} closes with 1009`, async () => {
+            ws.send(OP.BINARY, Buffer.alloc(4), { lie: len });
+            await closesWith(1009);
+        });
+    }
+
+    check('fragments above the limit together close with 1009', async () => {
+        const half = Buffer.alloc(MAX_PAYLOAD / 2 + 1);
+        ws.send(OP.BINARY, half, { fin: false });
+        ws.send(OP.MORE, half);
+        await closesWith(1009);
+    });
+});
+
+describe('WebSocket control frames', { timeout: 120_000 }, () => {
+    for (const [what, payload] of [
+        ['without payload', ''],
+        ['with text', 'Hello'],
+        ['with bytes', Buffer.from([0, 255, 254, 253])],
+        ['with 125 bytes', Buffer.alloc(125, 0xfe)],
+    ]) {
+        check(`a ping ${what} is answered with the same`, async () => {
+            ws.send(OP.PING, payload);
+            const { op, payload: back } = await ws.next();
+            assert.deepEqual([op, back], [OP.PONG, Buffer.from(payload)]);
+        });
+    }
+
+    check('a ping octet by octet', async () => {
+        await write(RawWs.frame(OP.PING, 'slowly'), true);
+        assert.equal((await ws.next()).payload.toString(), 'slowly');
+    });
+
+    check('ten pings, one after the other', async () => {
+        for (let i = 0; i < 10; i++) {
+            ws.send(OP.PING, `ping ${i}`);
+            assert.equal((await ws.next()).payload.toString(), `ping ${i}`);
+        }
+    });
+
+    check('a pong that nobody asked for is passed over', async () => {
+        ws.send(OP.PONG, 'unasked');
+        await stillEchoes();
+    });
+
+    for (const [what, op, payload, options] of [
+        ['a ping of 126 bytes', OP.PING, Buffer.alloc(126)],
+        ['a close of 126 bytes', OP.CLOSE, Buffer.alloc(126)],
+        ['a ping in fragments', OP.PING, 'a', { fin: false }],
+        ['a pong in fragments', OP.PONG, 'a', { fin: false }],
+        ...[1, 2, 3, 4, 5, 6, 7].map((rsv) => [
+            `text with the reserved bits ${rsv}`,
+            OP.TEXT,
+            'a',
+            { rsv },
+        ]),
+        ['a ping with reserved bits', OP.PING, 'a', { rsv: 7 }],
+        ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map((op) => [`the opcode ${op}`, op, 'a']),
+        ['a continuation of nothing', OP.MORE, 'a'],
+        ['a last continuation of nothing', OP.MORE, 'a', { fin: false }],
+    ]) {
+        check(`${what} fails the connection`, async () => {
+            ws.send(op, payload, options);
+            assert.ok([1002, null].includes(await ws.closed({ data: false })));
+        });
+    }
+});
+
+describe('WebSocket fragments', { timeout: 120_000 }, () => {
+    check('two, and an empty one', async () => {
+        ws.send(OP.TEXT, 'one ', { fin: false });
+        ws.send(OP.MORE, '', { fin: false });
+        ws.send(OP.MORE, 'two');
+        assert.equal(await ws.message(), 'one two');
+    });
+
+    check('a ping between is answered at once, and in its turn', async () => {
+        ws.send(OP.TEXT, 'a', { fin: false });
+        ws.send(OP.PING, 'between');
+        assert.equal((await ws.next()).payload.toString(), 'between');
+        ws.send(OP.MORE, 'b');
+        assert.equal(await ws.message(), 'ab');
+        await write(
+            Buffer.concat([
+                RawWs.frame(OP.TEXT, 'c', { fin: false }),
+                RawWs.frame(OP.PING, 'in one write'),
+                RawWs.frame(OP.MORE, 'd'),
+            ]),
+        );
+        assert.equal((await ws.next()).payload.toString(), 'in one write');
+        assert.equal(await ws.message(), 'cd');
+    });
+
+    check('new text within a message fails the connection', async () => {
+        ws.send(OP.TEXT, 'a', { fin: false });
+        ws.send(OP.TEXT, 'b');
+        assert.ok([1002, null].includes(await ws.closed({ data: false })));
+    });
+});
+
+describe('WebSocket text is UTF-8', { timeout: 120_000 }, () => {
+    const good = [
+        'κόσμε',
+        '\u0000\u007f\u0080\u07ff\u0800\uffff\u{10000}\u{10ffff}',
+        '\ud7ff\ue000\ufffd\ufffe\uffff',
+        '☕'.repeat(1000),
+    ];
+    const bad = {
+        'a continuation alone': [0x80],
+        'a lead alone': [0xc3],
+        'a lead and no continuation': [0xc3, 0x28],
+        'an overlong slash': [0xc0, 0xaf],
+        'an overlong NUL': [0xe0, 0x80, 0x80],
+        'overlong with four': [0xf0, 0x80, 0x80, 0x80],
+        'a surrogate': [0xed, 0xa0, 0x80],
+        'above U+10FFFF': [0xf4, 0x90, 0x80, 0x80],
+        'five bytes': [0xf8, 0x88, 0x80, 0x80, 0x80],
+        'FE': [0xfe],
+        'FF': [0xff],
+        'three of four': [0xf0, 0x9f, 0x92],
+    };
+
+    for (const text of good) {
+        check(`${JSON.stringify(text.slice(0, 8))} comes back, cut anywhere`, async () => {
+            const bytes = Buffer.from(text);
+            const cuts = bytes.length > 100 ? [1, 2, 1500] : [...bytes.keys()];
+            ws.text(text);
+            assert.equal(await ws.message(), text);
+            for (const cut of cuts) {
+                ws.send(OP.TEXT, bytes.subarray(0, cut), { fin: false });
+                ws.send(OP.MORE, bytes.subarray(cut));
+                assert.equal(await ws.message(), text);
+            }
+        });
+    }
+
+    for (const [what, bytes] of Object.entries(bad)) {
+        check(`${what} closes with 1007`, async () => {
+            ws.send(OP.TEXT, Buffer.from([0x61, ...bytes]));
+            await closesWith(1007);
+        });
+    }
+
+    check('each byte that cannot become text ends it before the message does', async () => {
+        for (const bytes of [[0xf4, 0x90], [0xed, 0xa0], [0xe0, 0x80], [0xff]]) {
+            const one = await RawWs.open(echo.port, '/echo');
+            one.send(OP.TEXT, 'κόσμε', { fin: false });
+            one.send(OP.MORE, Buffer.from(bytes), { fin: false });
+            assert.equal(await one.closed(), 1007, `in fragments: ${bytes}`);
+            one.destroy();
+            const two = await RawWs.open(echo.port, '/echo');
+            two.send(OP.TEXT, Buffer.from(bytes), { lie: 1000 });
+            assert.equal(await two.closed(), 1007, `within a frame: ${bytes}`);
+            two.destroy();
+        }
+    });
+
+    check('what may still become text is waited for', async () => {
+        for (const bytes of [[0xf4], [0xf0, 0x90], [0xe2, 0x82], [0xed, 0x9f], [0xf4, 0x8f]]) {
+            ws.send(OP.TEXT, Buffer.from(bytes), { fin: false });
+            ws.send(OP.PING, '');
+            assert.equal((await ws.next()).op, OP.PONG);
+            const rest = { 0xf4: [0x80, 0x80], 0xf0: [0x80, 0x80], 0xe2: [], 0xed: [] };
+            const more = bytes.length === 1 ? [0x80, 0x80, 0x80] : [...rest[bytes[0]]];
+            const whole = [...bytes, ...more];
+            while (whole.length < (bytes[0] >= 0xf0 ? 4 : 3)) {
+                whole.push(0x80);
+                more.push(0x80);
+            }
+            ws.send(OP.MORE, Buffer.from(more));
+            assert.equal(await ws.message(), Buffer.from(whole).toString());
+        }
+    });
+
+    check('binary may be anything', async () => {
+        const bytes = Buffer.from(Object.values(bad).flat());
+        ws.send(OP.BINARY, bytes);
+        assert.deepEqual(await ws.message(), bytes);
+    });
+});
+
+describe('WebSocket close', { timeout: 120_000 }, () => {
+    const code = (n, reason = '') =>
+        Buffer.concat([Buffer.from([n >> 8, n & 255]), Buffer.from(reason)]);
+
+    check('without a code', async () => {
+        ws.send(OP.CLOSE);
+        assert.equal(await ws.closed(), 1005);
+        assert.equal(await ws.next(), null, 'the server ends the connection');
+    });
+
+    for (const n of [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999]) {
+        check(`the code ${n} comes back`, async () => {
+            ws.send(OP.CLOSE, code(n, 'for a reason €'));
+            assert.equal(await ws.closed(), n);
+            assert.equal(await ws.next(), null);
+        });
+    }
+
+    for (const n of [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999]) {
+        check(`the code ${n} is a protocol error`, async () => {
+            ws.send(OP.CLOSE, code(n));
+            assert.ok([1002, null].includes(await ws.closed()));
+        });
+    }
+
+    check('a reason of 123 bytes', async () => {
+        ws.send(OP.CLOSE, code(1000, '*'.repeat(123)));
+        assert.equal(await ws.closed(), 1000);
+    });
+
+    check('one byte of payload is a protocol error', async () => {
+        ws.send(OP.CLOSE, 'a');
+        assert.equal(await ws.closed(), 1002);
+    });
+
+    check('a reason that is not UTF-8', async () => {
+        ws.send(OP.CLOSE, code(1000, Buffer.from([0xce, 0xba, 0xff])));
+        assert.equal(await ws.closed(), 1007);
+    });
+
+    check('what comes after a close is not looked at', async () => {
+        await write(
+            Buffer.concat([
+                RawWs.frame(OP.CLOSE, code(1000)),
+                RawWs.frame(OP.TEXT, 'late'),
+                RawWs.frame(OP.PING, 'late'),
+            ]),
+        );
+        assert.equal(await ws.closed({ data: false }), 1000);
+        assert.equal(await ws.next(), null);
+    });
+
+    check('a message is answered before the close that follows it', async () => {
+        await write(
+            Buffer.concat([RawWs.frame(OP.TEXT, 'last'), RawWs.frame(OP.CLOSE, code(1000))]),
+        );
+        assert.equal(await ws.message(), 'last');
+        assert.equal(await ws.closed(), 1000);
+    });
+
+    check('who vanishes in the midst of a message hurts nobody', async () => {
+        const gone = await RawWs.open(echo.port, '/echo');
+        gone.send(OP.TEXT, 'abc', { lie: 100_000 });
+        await sleep(50);
+        gone.socket.resetAndDestroy();
+        await stillEchoes();
+    });
+});
