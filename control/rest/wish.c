@@ -112,8 +112,8 @@ static void tick(void *arg)
 {
     struct wish *wish = arg;
     uint64_t now_us = clock_mono_us();
-    struct wish_session *s;
-    struct wish_session *next;
+    struct wish_session *s = NULL;
+    struct wish_session *next = NULL;
 
     HASH_ITER(hh, wish->sessions, s, next)
     {
@@ -131,8 +131,8 @@ void wish_media_lost(struct participant *p)
 
 void wish_on_abort(struct wish *wish, struct net_req *req)
 {
-    struct wish_session *s;
-    struct wish_session *next;
+    struct wish_session *s = NULL;
+    struct wish_session *next = NULL;
 
     HASH_ITER(hh, wish->sessions, s, next)
     {
@@ -162,8 +162,8 @@ int wish_create(struct wish **out, const struct rest_conf *conf)
 
 void wish_destroy(struct wish *wish)
 {
-    struct wish_session *s;
-    struct wish_session *next;
+    struct wish_session *s = NULL;
+    struct wish_session *next = NULL;
 
     if (wish == NULL) {
         return;

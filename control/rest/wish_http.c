@@ -14,7 +14,7 @@
 #define PREFIX        "/api/wh"
 #define EXPOSED       "ETag, Location, Link, Retry-After, Accept-Post, Accept-Patch"
 
-enum { LOCATION_MAX = sizeof(PREFIX) + 8 + 3 * MEETING_ID_MAX + WISH_ID };
+enum { LOCATION_MAX = sizeof(PREFIX) + 8 + 3 * (size_t)MEETING_ID_MAX + WISH_ID };
 
 /* ---- answers ---- */
 
@@ -30,7 +30,9 @@ void wish_problem(struct net_req *req, unsigned status, const char *code,
     /* what came from outside need not be UTF-8 */
     (void)snprintf(text, sizeof(text), "%s", message);
     for (char *c = text; *c != '\0'; c++) {
-        *c = (unsigned char)*c < 0x80 ? *c : '?';
+        if ((unsigned char)*c >= 0x80) {
+            *c = '?';
+        }
     }
     (void)snprintf(retry, sizeof(retry), "%d", WISH_RETRY_S);
     if (status == 401) {
