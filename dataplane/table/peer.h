@@ -75,6 +75,13 @@ struct peer {
     struct stream *streams;    /* list: what it publishes */
     struct sub *subs;          /* list: what it receives */
     uint32_t remb_bps;
+    /* extended reports (RFC 3611): the last reference time from it, to be answered, and the
+     * last that we sent */
+    uint64_t rrtr_at_us; /* 0: nothing to answer */
+    uint32_t rrtr_ssrc, rrtr_ntp;
+    uint32_t rrtr_sent_ntp; /* middle 32 bits */
+    uint64_t rrtr_sent_us;  /* 0: none yet */
+    uint32_t rtt_us;        /* by its answer; 0 unknown */
     uint32_t twcc_reports;
     uint32_t twcc_lost;
     uint32_t open_slot; /* where it stands in the lane's list of open peers */

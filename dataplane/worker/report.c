@@ -140,6 +140,7 @@ void report_objects(const struct lane *lane, struct shared *s)
             .remb_bps = peer->remb_bps,
             .twcc_reports = peer->twcc_reports,
             .twcc_lost = peer->twcc_lost,
+            .rtt_us = peer->rtt_us,
         };
 
         abi_words_copy(&s->peer_stats[peer->index], &stats, sizeof(stats));

@@ -54,7 +54,7 @@ struct abi_peer_stats {
     uint32_t remb_bps;      /* last REMB from this peer, 0 none */
     uint32_t twcc_reports;  /* transport-cc feedback packets parsed from this peer */
     uint32_t twcc_lost;     /* packets it reported missing */
-    uint32_t _pad;
+    uint32_t rtt_us;        /* by extended reports (RFC 3611); 0 unknown */
 };
 
 struct abi_stream_stats {
