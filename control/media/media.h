@@ -57,6 +57,8 @@ struct media_ops {
     void (*on_consent_lost)(void *user, uint64_t peer);
     void (*on_stream_bound)(void *user, uint64_t stream, uint32_t ssrc);
     void (*on_stream_bye)(void *user, uint64_t stream);
+    /* What the link of a subscriber carries has changed. */
+    void (*on_bandwidth)(void *user, uint64_t peer, uint32_t kbps);
 };
 
 struct media_status {

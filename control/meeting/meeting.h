@@ -123,6 +123,7 @@ enum meeting_event_kind {
     MEETING_PRODUCER_PAUSED,
     MEETING_PRODUCER_RESUMED,
     MEETING_CONSUMER_CLOSED, /* to its owner only; reason */
+    MEETING_BANDWIDTH,       /* to its owner only; transport, available_bps */
 };
 
 struct meeting_event {
@@ -130,6 +131,8 @@ struct meeting_event {
     struct participant *who;
     struct room_producer *producer;
     struct room_consumer *consumer;
+    struct transport *transport;
+    uint64_t available_bps;
     const char *reason;
     uint64_t seq; /* 0: not a lasting fact */
 };

@@ -49,7 +49,21 @@ static void on_state(void *user, enum session_state state, const char *reason)
     }
 }
 
-const struct session_ops meeting_session_ops = {.on_ready = on_ready, .on_state = on_state};
+static void on_bandwidth(void *user, uint64_t available_bps)
+{
+    struct transport *t = user;
+    const struct meeting_event event = {.kind = MEETING_BANDWIDTH,
+                                        .who = t->owner,
+                                        .transport = t,
+                                        .available_bps = available_bps};
+
+    t->meeting->ops.to_one(t->meeting->user, t->owner, &event);
+}
+
+const struct session_ops meeting_session_ops = {.on_ready = on_ready,
+                                                .on_state = on_state,
+                                                .on_bandwidth = on_bandwidth,
+                                                .probator = true};
 
 struct transport *meeting_add_transport(struct meeting *meeting, struct participant *p)
 {

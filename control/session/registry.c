@@ -162,6 +162,17 @@ static void on_consent_lost(void *user, uint64_t peer)
     }
 }
 
+static void on_bandwidth(void *user, uint64_t peer, uint32_t kbps)
+{
+    struct session_registry *reg = user;
+    struct session *s;
+
+    HASH_FIND(by_peer, reg->by_peer, &peer, sizeof(peer), s);
+    if (s != NULL && s->ops->on_bandwidth != NULL) {
+        s->ops->on_bandwidth(s->user, (uint64_t)kbps * 1000);
+    }
+}
+
 static void on_attached(void *user)
 {
     struct session_registry *reg = user;
@@ -193,7 +204,8 @@ static void on_detached(void *user)
 static const struct media_ops media_ops = {.on_attached = on_attached,
                                            .on_detached = on_detached,
                                            .on_datagram = on_datagram,
-                                           .on_consent_lost = on_consent_lost};
+                                           .on_consent_lost = on_consent_lost,
+                                           .on_bandwidth = on_bandwidth};
 
 /* ---- metrics ---- */
 

@@ -396,6 +396,7 @@ static int open_peer(struct session *s)
     if (call == NULL) {
         return -ENOMEM;
     }
+    conf.probator = s->ops->probator ? 1 : 0;
     memcpy(conf.ufrag, s->ice.ufrag, conf.ufrag_len);
     memcpy(conf.pwd, s->ice.pwd, conf.pwd_len);
     err = media_peer_open(s->reg->conf.media, &conf, on_answer, call, &s->peer);

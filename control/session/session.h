@@ -75,6 +75,11 @@ struct session_ops {
     /* 'reason' is a constant word: "dtls_timeout", "consent_lost" ...; NULL unless failed.
      */
     void (*on_state)(void *user, enum session_state state, const char *reason);
+
+    /* What the peer's link carries towards it has changed. May be NULL. */
+    void (*on_bandwidth)(void *user, uint64_t available_bps);
+
+    bool probator; /* its peers are mediasoup-client: probes come as SSRC 1234 */
 };
 
 struct session_registry_conf {

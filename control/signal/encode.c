@@ -178,6 +178,10 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
         *name = "consumer:closed";
         return json_pack("{s:s,s:s,s:s}", "consumer_id", event->consumer->id, "producer_id",
                          event->producer->id, "reason", event->reason);
+    case MEETING_BANDWIDTH:
+        *name = "bwe:downlink";
+        return json_pack("{s:s,s:I}", "transport_id", event->transport->id,
+                         "available_bps", (json_int_t)event->available_bps);
     case MEETING_PRODUCER_CLOSED:
     case MEETING_PRODUCER_PAUSED:
     case MEETING_PRODUCER_RESUMED:

@@ -206,20 +206,25 @@ static void on_nack(struct lane *lane, struct peer *peer, const struct rtcp_fb *
     }
 }
 
-static void on_twcc(struct peer *peer, const struct rtcp_fb *fb)
+static void on_twcc(const struct lane *lane, struct peer *peer, const struct rtcp_fb *fb)
 {
     struct twcc_fb report;
+    struct twcc_fb again;
     struct twcc_arrival arrival;
     uint32_t n = 0;
 
     if (twcc_fb_parse(fb, &report) != 0) {
         return;
     }
+    again = report;
     while (twcc_fb_next(&report, &arrival)) {
         n++;
     }
     peer->twcc_reports++;
     peer->twcc_lost += report.n_status - n;
+    if (peer->has_twcc) {
+        (void)bwe_on_feedback(peer->bwe, &again, peer->twcc_next, lane->now_us);
+    }
 }
 
 static void on_feedback(struct lane *lane, struct peer *peer, const struct rtcp_pkt *pkt)
@@ -239,9 +244,10 @@ static void on_feedback(struct lane *lane, struct peer *peer, const struct rtcp_
     } else if (rtcp_is_nack(pkt)) {
         on_nack(lane, peer, &fb);
     } else if (rtcp_is_twcc(pkt)) {
-        on_twcc(peer, &fb);
+        on_twcc(lane, peer, &fb);
     } else if (pkt->pt == RTCP_PSFB && rtcp_remb_parse(&fb, &remb) == 0) {
         peer->remb_bps = remb.rate_bps < UINT32_MAX ? (uint32_t)remb.rate_bps : UINT32_MAX;
+        (void)bwe_on_remb(peer->bwe, remb.rate_bps, lane->now_us);
     }
 }
 

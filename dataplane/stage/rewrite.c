@@ -5,7 +5,7 @@
 
 #include "sfu/wire/rtp_ext.h"
 
-enum { KEYS_FIRST = 2 };
+enum { KEYS_FIRST = 2, SENT_AHEAD = 6 };
 
 /* The peer's next transport-wide number. The vault is told once a block: it is a line and a
  * page more, and a successor may leave out numbers. */
@@ -98,7 +98,7 @@ uint8_t *rewrite_exts(uint32_t send_time, struct sub *sub, const struct ring_slo
 }
 
 /* Returns false if the slot was overtaken. */
-static bool rewrite_one(bool shared, uint32_t send_time, struct pkt *pkt)
+static bool rewrite_one(bool shared, uint32_t send_time, uint64_t now_us, struct pkt *pkt)
 {
     struct sub *sub = pkt->sub;
     struct peer *peer = pkt->peer;
@@ -132,6 +132,10 @@ static bool rewrite_one(bool shared, uint32_t send_time, struct pkt *pkt)
     pkt_hdr_write(&peer->hdr, pkt->data,
                   (uint16_t)(pkt->hdr_len + slot->len + peer->tag_len));
     pkt->len = (uint16_t)(peer->hdr.len + pkt->hdr_len + slot->len + peer->tag_len);
+    if (sub->twcc_at != 0) {
+        bwe_note_sent(peer->bwe, peer->twcc_next - 1, (uint16_t)(pkt->len - peer->hdr.len),
+                      now_us);
+    }
     pkt->device = peer->device;
     pkt->to = peer->to;
     return true;
@@ -144,10 +148,14 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
     for (uint16_t i = 0; i < in->n; i++) {
         /* protect sees to the rest of the keys, but begins with the first at once */
         __builtin_prefetch(in->pkts[i]->peer->tx_key);
+        if (i + SENT_AHEAD < in->n && in->pkts[i + SENT_AHEAD]->sub->twcc_at != 0) {
+            bwe_prefetch_sent(in->pkts[i + SENT_AHEAD]->peer->bwe,
+                              in->pkts[i + SENT_AHEAD]->peer->twcc_next);
+        }
         if (in->n >= KEYS_FIRST && i + KEYS_FIRST >= in->n) {
             crypt_key_prefetch(in->pkts[i + KEYS_FIRST - in->n]->peer->tx_key);
         }
-        if (rewrite_one(lane->hub != NULL, send_time, in->pkts[i])) {
+        if (rewrite_one(lane->hub != NULL, send_time, lane->now_us, in->pkts[i])) {
             burst_push(out, in->pkts[i]);
         } else {
             in->pkts[i]->sub->skipped++;

@@ -52,6 +52,7 @@ size_t tables_bytes(const struct tables_conf *conf)
            aligned(conf->n_streams * sizeof(struct stream)) +
            aligned(conf->n_subs * sizeof(struct sub)) +
            aligned(conf->n_peers * sizeof(struct twcc)) +
+           aligned(conf->n_peers * sizeof(struct bwe)) +
            2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
@@ -122,6 +123,7 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     t->streams = carve(at, conf->n_streams * sizeof(struct stream));
     t->subs = carve(at, conf->n_subs * sizeof(struct sub));
     t->twccs = carve(at, conf->n_peers * sizeof(struct twcc));
+    t->bwes = carve(at, conf->n_peers * sizeof(struct bwe));
     t->tx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->rx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->readers =
@@ -150,6 +152,7 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
             lane->streams = t->streams;
             lane->subs = t->subs;
             lane->twccs = t->twccs;
+            lane->bwes = t->bwes;
             lane->tx_keys = t->tx_keys;
             lane->rx_keys = t->rx_keys;
             lane->readers = t->readers;
@@ -239,6 +242,7 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     }
     memset(peer, 0, sizeof(*peer));
     peer->twcc = &t->twccs[i];
+    peer->bwe = &t->bwes[i];
     peer->handle = handle;
     peer->index = i;
     list_open(t, peer);

@@ -47,6 +47,7 @@ struct tables {
     struct stream *streams;
     struct sub *subs;
     struct twcc *twccs;        /* by peer */
+    struct bwe *bwes;          /* by peer */
     struct crypt_key *tx_keys; /* by peer; apart from the others, as fan-out reads these */
     struct crypt_key *rx_keys; /* by peer */
     struct stream_readers *readers;

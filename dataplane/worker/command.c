@@ -22,6 +22,9 @@ _Static_assert((int)ABI_SRTP_AEAD_AES_128_GCM == (int)CRYPT_AEAD_AES_128_GCM &&
 
 COMMAND_DEFINE_READ(peer)
 
+static const struct bwe_conf BWE = {
+    .start_bps = 600000, .min_bps = 50000, .max_bps = 100000000};
+
 /* ---- peers ---- */
 
 static int set_keys(struct lane *lane, struct peer *peer,
@@ -189,6 +192,9 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     peer->rx_rtcp = (struct replay *)live->rx_rtcp;
     peer->rtcp_next_index = &live->rtcp_next_index;
     peer->twcc_taken = &live->twcc_next;
+    peer->probe_next = &live->probe_next_index;
+    peer->probator = conf.probator != 0;
+    bwe_init(peer->bwe, &BWE);
     peer->last_check_us = &live->last_check_us;
     peer->lane = &live->lane;
     live->lane = lane->index;

@@ -1,8 +1,8 @@
 # The parts of tools/test: part_NAME runs one and tells each result by result(). Sourced after
 # common.sh, from the top of the tree.
 
-KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev chromium
-    nftables python3 python3-venv tcpdump $KCS_BENCH_PACKAGES"
+KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev
+    chromium firefox-esr nftables python3 python3-venv tcpdump $KCS_BENCH_PACKAGES"
 
 passed=0 failed=0
 

@@ -9,7 +9,8 @@ enum abi_evt_kind {
     ABI_EVT_CONSENT_LOST = 2, /* handle: peer without a valid check for 30 s (RFC 7675) */
     ABI_EVT_STREAM_BOUND = 3, /* handle: stream whose first packet came; arg: its SSRC */
     ABI_EVT_BYE = 4,          /* handle: stream whose publisher sent BYE */
-    N_ABI_EVTS = 5
+    ABI_EVT_BANDWIDTH = 6,    /* handle: peer; arg: kb/s that its link carries */
+    N_ABI_EVTS = 7
 };
 
 struct abi_evt {
