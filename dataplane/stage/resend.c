@@ -75,7 +75,12 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
     store_be32(rtp + 8, sub->rtx_ssrc);
     pkt_hdr_write(&peer->hdr, pkt->data,
                   (uint16_t)(pkt->hdr_len + pkt->payload_len + peer->tag_len));
-    pkt->len = (uint16_t)(peer->hdr.len + pkt->hdr_len + pkt->payload_len + peer->tag_len);
+    pkt->len =
+        (uint16_t)(peer->hdr.len + pkt->hdr_len + pkt->payload_len + peer->tag_len);
+    if (sub->twcc_at != 0) {
+        bwe_note_sent(peer->bwe, peer->twcc_next - 1, (uint16_t)(pkt->len - peer->hdr.len),
+                      lane->now_us);
+    }
     pkt->peer = sub->peer;
     pkt->sub = NULL; /* counted apart from the subscription's own packets */
     pkt->device = peer->device;

@@ -8,6 +8,7 @@
 
 enum {
     KEYS_FIRST = 2,
+    SENT_AHEAD = 6,
     DEPENDENCY_GROWTH = 5 /* bytes: a mask of decode targets */
 };
 
@@ -154,7 +155,8 @@ static void renumber(struct pkt *pkt, uint8_t *room)
 }
 
 /* Returns false if the slot was overtaken. */
-static bool rewrite_one(bool shared, uint32_t send_time, struct pkt *pkt, uint8_t *room)
+static bool rewrite_one(bool shared, uint32_t send_time, uint64_t now_us, struct pkt *pkt,
+                        uint8_t *room)
 {
     struct sub *sub = pkt->sub;
     struct peer *peer = pkt->peer;
@@ -194,6 +196,10 @@ static bool rewrite_one(bool shared, uint32_t send_time, struct pkt *pkt, uint8_
     pkt_hdr_write(&peer->hdr, pkt->data,
                   (uint16_t)(pkt->hdr_len + slot->len + peer->tag_len));
     pkt->len = (uint16_t)(peer->hdr.len + pkt->hdr_len + slot->len + peer->tag_len);
+    if (sub->twcc_at != 0) {
+        bwe_note_sent(peer->bwe, peer->twcc_next - 1, (uint16_t)(pkt->len - peer->hdr.len),
+                      now_us);
+    }
     pkt->device = peer->device;
     pkt->to = peer->to;
     return true;
@@ -206,10 +212,15 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
     for (uint16_t i = 0; i < in->n; i++) {
         /* protect sees to the rest of the keys, but begins with the first at once */
         __builtin_prefetch(in->pkts[i]->peer->tx_key);
+        if (i + SENT_AHEAD < in->n && in->pkts[i + SENT_AHEAD]->sub->twcc_at != 0) {
+            bwe_prefetch_sent(in->pkts[i + SENT_AHEAD]->peer->bwe,
+                              in->pkts[i + SENT_AHEAD]->peer->twcc_next);
+        }
         if (in->n >= KEYS_FIRST && i + KEYS_FIRST >= in->n) {
             crypt_key_prefetch(in->pkts[i + KEYS_FIRST - in->n]->peer->tx_key);
         }
-        if (rewrite_one(lane->hub != NULL, send_time, in->pkts[i], lane->plain[i])) {
+        if (rewrite_one(lane->hub != NULL, send_time, lane->now_us, in->pkts[i],
+                        lane->plain[i])) {
             burst_push(out, in->pkts[i]);
         } else {
             in->pkts[i]->sub->skipped++;

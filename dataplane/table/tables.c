@@ -54,6 +54,7 @@ size_t tables_bytes(const struct tables_conf *conf)
            aligned(conf->n_subs * sizeof(struct sub)) +
            aligned(conf->n_subs * sizeof(struct sub_layers)) +
            aligned(conf->n_peers * sizeof(struct twcc)) +
+           aligned(conf->n_peers * sizeof(struct bwe)) +
            2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
@@ -125,6 +126,7 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     t->subs = carve(at, conf->n_subs * sizeof(struct sub));
     t->layers = carve(at, conf->n_subs * sizeof(struct sub_layers));
     t->twccs = carve(at, conf->n_peers * sizeof(struct twcc));
+    t->bwes = carve(at, conf->n_peers * sizeof(struct bwe));
     t->tx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->rx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->readers =
@@ -154,6 +156,7 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
             lane->subs = t->subs;
             lane->layers = t->layers;
             lane->twccs = t->twccs;
+            lane->bwes = t->bwes;
             lane->tx_keys = t->tx_keys;
             lane->rx_keys = t->rx_keys;
             lane->readers = t->readers;
@@ -234,6 +237,7 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     }
     memset(peer, 0, sizeof(*peer));
     peer->twcc = &t->twccs[i];
+    peer->bwe = &t->bwes[i];
     peer->handle = handle;
     peer->index = i;
     list_open(t, peer);

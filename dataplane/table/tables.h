@@ -48,6 +48,7 @@ struct tables {
     struct sub *subs;
     struct sub_layers *layers; /* by subscription */
     struct twcc *twccs;        /* by peer */
+    struct bwe *bwes;          /* by peer */
     struct crypt_key *tx_keys; /* by peer; apart from the others, as fan-out reads these */
     struct crypt_key *rx_keys; /* by peer */
     struct stream_readers *readers;

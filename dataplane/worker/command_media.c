@@ -336,6 +336,7 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
     sub->cname_len = conf.cname_len;
     memcpy(sub->cname, conf.cname, sizeof(sub->cname));
     make_template(sub, &conf);
+    peer->has_twcc |= sub->twcc_at != 0;
     /* Its publisher's lane may have written before it could know of us: what has come since
      * is looked for at once. */
     sub->cursor = stream_ring_head(&stream->ring);

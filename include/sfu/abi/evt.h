@@ -10,7 +10,8 @@ enum abi_evt_kind {
     ABI_EVT_STREAM_BOUND = 3, /* handle: stream whose first packet came; arg: its SSRC */
     ABI_EVT_BYE = 4,          /* handle: stream whose publisher sent BYE */
     ABI_EVT_LAYERS = 5,       /* handle: subscription; arg: what it is sent now (below) */
-    N_ABI_EVTS = 6
+    ABI_EVT_BANDWIDTH = 6,    /* handle: peer; arg: kb/s that its link carries */
+    N_ABI_EVTS = 7
 };
 
 /* Why a subscription's layers changed, or what is aimed at did. */

@@ -61,6 +61,8 @@ struct vault_peer_conf {
     uint8_t pwd[VAULT_PWD_MAX];     /* ours; keys MESSAGE-INTEGRITY of checks to us */
     uint8_t rx_key[VAULT_KEY_MAX], tx_key[VAULT_KEY_MAX];
     uint8_t rx_salt[VAULT_SALT_MAX], tx_salt[VAULT_SALT_MAX];
+    uint8_t probator; /* 1: it takes probes under an SSRC of their own */
+    uint8_t _pad[7];
     struct path paths[VAULT_PATHS]; /* validated by an authenticated check */
     struct vault_blob blob;
 };
@@ -80,6 +82,7 @@ struct vault_peer_live {
     uint64_t lane;      /* that it belongs to */
     struct vault_rx rx[VAULT_RX_SSRCS];
     struct vault_rx rx_rtcp[VAULT_RX_SSRCS];
+    uint64_t probe_next_index; /* of the probes' SSRC, stored before use */
 };
 
 struct vault_stream_conf {
@@ -246,10 +249,11 @@ VAULT_ACCESS(peer)
 VAULT_ACCESS(stream)
 VAULT_ACCESS(sub)
 
-_Static_assert(sizeof(struct vault_peer_conf) == 1032, "vault_peer_conf layout");
+_Static_assert(sizeof(struct vault_peer_conf) == 1040, "vault_peer_conf layout");
 _Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layout");
 _Static_assert(sizeof(struct vault_sub_conf) == 784, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
+_Static_assert(offsetof(struct vault_peer_live, rx) % 32 == 0, "each changes by one store");
 _Static_assert(sizeof(struct vault_sub_live) == 40, "vault_sub_live layout");
 
 #endif
