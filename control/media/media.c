@@ -122,6 +122,38 @@ int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *
     return err;
 }
 
+int media_peer_set_ice(struct media *media, uint64_t peer, const char *ufrag,
+                       const char *pwd, media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_PEER, peer);
+    struct vault_peer_conf conf = {.handle = HANDLE_NONE};
+    size_t ufrag_len = strlen(ufrag);
+    size_t pwd_len = strlen(pwd);
+    struct vault_peer *rec;
+
+    if (err != 0) {
+        return err;
+    }
+    if (ufrag_len == 0 || ufrag_len > VAULT_UFRAG_MAX || pwd_len == 0 ||
+        pwd_len > VAULT_PWD_MAX) {
+        return -EINVAL;
+    }
+    rec = &media->map.vault.peers[handle_index(peer)];
+    err = vault_peer_read(rec, &conf);
+    if (err == 0) {
+        memset(conf.ufrag, 0, sizeof(conf.ufrag));
+        memset(conf.pwd, 0, sizeof(conf.pwd));
+        memcpy(conf.ufrag, ufrag, ufrag_len);
+        memcpy(conf.pwd, pwd, pwd_len);
+        conf.ufrag_len = (uint8_t)ufrag_len;
+        conf.pwd_len = (uint8_t)pwd_len;
+        vault_peer_write(rec, &conf);
+        media_push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
+    }
+    explicit_bzero(&conf, sizeof(conf));
+    return err;
+}
+
 int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_keys *keys,
                         media_done *done, void *arg)
 {

@@ -57,10 +57,10 @@ struct media_ops {
     void (*on_consent_lost)(void *user, uint64_t peer);
     void (*on_stream_bound)(void *user, uint64_t stream, uint32_t ssrc);
     void (*on_stream_bye)(void *user, uint64_t stream);
-    /* What the link of a subscriber carries has changed. */
-    void (*on_bandwidth)(void *user, uint64_t peer, uint32_t kbps);
     /* What a subscription with layers is sent, or aims at, has changed (ABI_LAYERS). */
     void (*on_layers)(void *user, uint64_t sub, uint32_t layers);
+    /* What the link of a subscriber carries has changed. */
+    void (*on_bandwidth)(void *user, uint64_t peer, uint32_t kbps);
 };
 
 struct media_status {
@@ -123,6 +123,8 @@ int media_sub_open(struct media *media, const struct vault_sub_conf *conf, media
 /* Changes a peer. The vault holds the new state when the call returns. */
 int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *paths,
                          uint8_t n_paths, uint8_t selected, media_done *done, void *arg);
+int media_peer_set_ice(struct media *media, uint64_t peer, const char *ufrag,
+                       const char *pwd, media_done *done, void *arg);
 int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_keys *keys,
                         media_done *done, void *arg);
 

@@ -55,13 +55,20 @@ struct room {
     void *index;                      /* the service's */
 };
 
+/* Whose 'client' of a participant is. */
+enum meeting_front {
+    MEETING_SOCKET, /* signal/: Socket.IO */
+    MEETING_HTTP    /* rest/: WHIP and WHEP. It is told nothing, but for media_lost */
+};
+
 struct participant {
     char id[MEETING_OBJECT_ID + 1]; /* unique: one person may be here twice */
+    enum meeting_front front;       /* set by whoever joined it */
     struct auth_identity who;
     char name[MEETING_NAME_MAX + 1];
     struct room *room;
     char resume_token[MEETING_TOKEN + 1];
-    void *client;            /* signaling's; NULL while the connection is lost */
+    void *client;            /* the front's; NULL while the connection is lost */
     uint64_t away_until_us;  /* monotonic: leaves then, if its client is NULL */
     const char *away_reason; /* constant: why its client is lost */
     bool media_lost;         /* nothing of its media is left: not worth waiting for */
@@ -130,11 +137,11 @@ enum meeting_event_kind {
     MEETING_PRODUCER_PAUSED,
     MEETING_PRODUCER_RESUMED,
     MEETING_CONSUMER_CLOSED, /* to its owner only; reason */
-    MEETING_BANDWIDTH,       /* to its owner only; transport, available_bps */
     MEETING_CONSUMER_LAYERS, /* to its owner only; layers */
     MEETING_PRODUCER_LAYERS, /* to its owner only: 'needed' has changed */
     MEETING_SCREEN_STARTED,
     MEETING_SCREEN_STOPPED,
+    MEETING_BANDWIDTH,       /* to its owner only; transport, available_bps */
 };
 
 struct meeting_event {
@@ -187,6 +194,9 @@ void meeting_each_room(struct meeting *meeting, void (*fn)(void *arg, struct roo
 
 /* ---- rooms ---- */
 
+/* The room of that name, NULL if nobody is in it. Borrowed until the loop goes on. */
+struct room *meeting_find_room(struct meeting *meeting, const char *tenant, const char *id);
+
 /* Enters a room. A token that is bound to this meeting opens the room if need be; any other
  * finds only rooms that exist. The others are told.
  *
@@ -233,6 +243,11 @@ int meeting_transport_create(struct meeting *meeting, struct participant *p, boo
  * already_connected, invalid. */
 int meeting_transport_connect(struct participant *p, const char *transport_id,
                               const struct session_dtls *dtls, struct meeting_error *err);
+
+/* New ICE credentials for a transport, which session_local() then tells. 0, or -1 with
+ * 'err': not_found, media_unavailable. */
+int meeting_transport_restart_ice(struct participant *p, const char *transport_id,
+                                  struct meeting_error *err);
 
 int meeting_transport_close(struct meeting *meeting, struct participant *p,
                             const char *transport_id, struct meeting_error *err);

@@ -43,7 +43,6 @@ void meeting_tell_fact(struct meeting *meeting, struct room *room,
 
 /* Rooms and participants, as joining makes them, but untold. NULL without memory or room.
  */
-struct room *meeting_find_room(struct meeting *meeting, const char *tenant, const char *id);
 struct room *meeting_open_room(struct meeting *meeting, const char *tenant, const char *id,
                                struct meeting_error *err);
 void meeting_close_room_if_empty(struct meeting *meeting, struct room *room);

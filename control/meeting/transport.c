@@ -143,6 +143,19 @@ int meeting_transport_connect(struct participant *p, const char *transport_id,
     return e != 0 ? meeting_fail_errno(err, e) : 0;
 }
 
+int meeting_transport_restart_ice(struct participant *p, const char *transport_id,
+                                  struct meeting_error *err)
+{
+    struct transport *t = meeting_find_transport(p, transport_id);
+    int e;
+
+    if (t == NULL) {
+        return meeting_fail(err, "not_found", "there is no such transport");
+    }
+    e = session_restart_ice(t->session);
+    return e != 0 ? meeting_fail_errno(err, e) : 0;
+}
+
 void meeting_end_transport(struct meeting *meeting, struct transport *t)
 {
     struct meeting_error gone;

@@ -142,6 +142,11 @@ void session_local(const struct session *session, struct session_local *out);
  * -ENOMEM. */
 int session_connect(struct session *session, const struct session_dtls *dtls);
 
+/* ICE restart: makes new credentials, which session_local() then tells. What is selected
+ * goes on until the peer chooses a path again. Returns 0, -ENOTCONN if it has failed or the
+ * dataplane is away, -ENOMEM. */
+int session_restart_ice(struct session *session);
+
 /* Adds a fingerprint as signaling writes it ("sha-256", "AB:CD:..."). Returns 0, -ENOTSUP
  * for an unknown hash (to be passed over), -EBADMSG, or -ENOSPC. */
 int session_dtls_add(struct session_dtls *dtls, const char *algorithm, const char *value);

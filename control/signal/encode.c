@@ -221,10 +221,6 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
         *name = "consumer:closed";
         return json_pack("{s:s,s:s,s:s}", "consumer_id", event->consumer->id, "producer_id",
                          event->producer->id, "reason", event->reason);
-    case MEETING_BANDWIDTH:
-        *name = "bwe:downlink";
-        return json_pack("{s:s,s:I}", "transport_id", event->transport->id,
-                         "available_bps", (json_int_t)event->available_bps);
     case MEETING_CONSUMER_LAYERS:
         *name = "consumer:layers-changed";
         return encode_consumer_layers(event->consumer);
@@ -237,6 +233,10 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
         *name = event->kind == MEETING_SCREEN_STARTED ? "screen:started" : "screen:stopped";
         return json_pack("{s:s,s:s}", "participant_id", event->who->id, "user_id",
                          event->who->who.user_id);
+    case MEETING_BANDWIDTH:
+        *name = "bwe:downlink";
+        return json_pack("{s:s,s:I}", "transport_id", event->transport->id,
+                         "available_bps", (json_int_t)event->available_bps);
     case MEETING_PRODUCER_CLOSED:
     case MEETING_PRODUCER_PAUSED:
     case MEETING_PRODUCER_RESUMED:
@@ -303,6 +303,12 @@ static void forget_app_data(const struct meeting_event *event)
     }
 }
 
+/* The client of a participant of ours, NULL if it is away or another front's. */
+static struct client *client_of(const struct participant *p)
+{
+    return p->front == MEETING_SOCKET ? p->client : NULL;
+}
+
 /* Nobody leaves while a broadcast runs: a session that ends by it is ended at its next turn
  * (see engine_send). */
 static void to_room(void *user, struct room *room, const struct participant *except,
@@ -312,7 +318,7 @@ static void to_room(void *user, struct room *room, const struct participant *exc
 
     (void)user;
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        struct client *client = p != except ? p->client : NULL;
+        struct client *client = p != except ? client_of(p) : NULL;
         struct eio_msg **msg = client != NULL ? &msgs[client->legacy] : NULL;
 
         if (msg != NULL && *msg == NULL) {
@@ -330,7 +336,7 @@ static void to_room(void *user, struct room *room, const struct participant *exc
 
 static void to_one(void *user, struct participant *to, const struct meeting_event *event)
 {
-    struct client *client = to->client;
+    struct client *client = client_of(to);
     struct eio_msg *msg =
         client != NULL ? encode_message(to->room, event, client->legacy) : NULL;
 

@@ -31,8 +31,8 @@ enum lane_news_kind {
     LANE_NEWS_CONSENT_LOST,
     LANE_NEWS_STREAM_BOUND,
     LANE_NEWS_BYE,
-    LANE_NEWS_BANDWIDTH,
-    LANE_NEWS_LAYERS
+    LANE_NEWS_LAYERS,
+    LANE_NEWS_BANDWIDTH
 };
 
 struct lane_news {

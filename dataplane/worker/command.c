@@ -89,6 +89,21 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
     return 0;
 }
 
+static bool good_credentials(const struct vault_peer_conf *conf)
+{
+    return conf->ufrag_len > 0 && conf->ufrag_len <= PEER_UFRAG && conf->pwd_len > 0 &&
+           conf->pwd_len <= PEER_PWD;
+}
+
+/* New ones come with an ICE restart; the selected path stays until another is chosen. */
+static void set_credentials(struct peer *peer, const struct vault_peer_conf *conf)
+{
+    peer->ufrag_len = conf->ufrag_len;
+    peer->pwd_len = conf->pwd_len;
+    memcpy(peer->ufrag, conf->ufrag, conf->ufrag_len);
+    memcpy(peer->pwd, conf->pwd, conf->pwd_len);
+}
+
 static int peer_update(struct lane *lane, const struct io *io, const struct vault *vault,
                        uint64_t handle)
 {
@@ -100,6 +115,9 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
     if (err == 0 && peer == NULL) {
         err = -ENOENT;
     }
+    if (err == 0 && !good_credentials(&conf)) {
+        err = -EINVAL;
+    }
     if (err == 0 && conf.profile != 0 &&
         crypt_tag_len((enum crypt_profile)conf.profile) == 0) {
         err = -EINVAL;
@@ -109,6 +127,9 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
     }
     if (err == 0) {
         err = set_keys(lane, peer, &conf);
+    }
+    if (err == 0) {
+        set_credentials(peer, &conf);
     }
     explicit_bzero(&conf, sizeof(conf));
     if (err == 0 && !was_ready && peer->to != NULL && peer->tx_key != NULL) {
@@ -153,8 +174,7 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     struct peer *peer;
     int err = read_peer(vault, handle, &conf);
 
-    if (err == 0 && (conf.ufrag_len == 0 || conf.ufrag_len > PEER_UFRAG ||
-                     conf.pwd_len == 0 || conf.pwd_len > PEER_PWD)) {
+    if (err == 0 && !good_credentials(&conf)) {
         err = -EINVAL;
     }
     if (err != 0) {
@@ -180,10 +200,6 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     peer->last_check_us = &live->last_check_us;
     peer->lane = &live->lane;
     live->lane = lane->index;
-    peer->ufrag_len = conf.ufrag_len;
-    peer->pwd_len = conf.pwd_len;
-    memcpy(peer->ufrag, conf.ufrag, conf.ufrag_len);
-    memcpy(peer->pwd, conf.pwd, conf.pwd_len);
     /* reports of many peers are spread over the interval */
     peer->report_due_us = lane->now_us + peer->index * 7919u % 1000000u;
     err = peer_update(lane, io, vault, handle);

@@ -138,8 +138,8 @@ static uint32_t news(struct loop *loop)
     static const uint32_t kinds[] = {[LANE_NEWS_CONSENT_LOST] = ABI_EVT_CONSENT_LOST,
                                      [LANE_NEWS_STREAM_BOUND] = ABI_EVT_STREAM_BOUND,
                                      [LANE_NEWS_BYE] = ABI_EVT_BYE,
-                                     [LANE_NEWS_BANDWIDTH] = ABI_EVT_BANDWIDTH,
-                                     [LANE_NEWS_LAYERS] = ABI_EVT_LAYERS};
+                                     [LANE_NEWS_LAYERS] = ABI_EVT_LAYERS,
+                                     [LANE_NEWS_BANDWIDTH] = ABI_EVT_BANDWIDTH};
     struct lane *lane = &loop->lane;
     uint32_t n = 0;
 

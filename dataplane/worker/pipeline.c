@@ -286,6 +286,11 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
     return total;
 }
 
+uint32_t pipeline_layers(struct pipeline *p)
+{
+    return layers_sweep(p->lane);
+}
+
 uint32_t pipeline_budget(struct pipeline *p)
 {
     struct burst out = {.n = 0};
@@ -294,11 +299,6 @@ uint32_t pipeline_budget(struct pipeline *p)
     (void)padding_burst(p->lane, NULL, &out);
     pipeline_transmit(p, &out);
     return out.n;
-}
-
-uint32_t pipeline_layers(struct pipeline *p)
-{
-    return layers_sweep(p->lane);
 }
 
 uint32_t pipeline_rtcp(struct pipeline *p)

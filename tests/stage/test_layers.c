@@ -13,7 +13,7 @@
 #include "stage/layers.h"
 #include "support/call.h"
 
-enum { N = 3, SSRC = 100, OUT = 900, FRAME_US = 33000 };
+enum { N = 3, SSRC = 100, OUT = 900, RTX = 901, FRAME_US = 33000 };
 
 struct cast {
     struct rig *rig;
@@ -45,6 +45,8 @@ static void cast_open(struct cast *c, uint8_t spatial, uint8_t temporal)
     c->conf.higher[0] = c->streams[1].handle;
     c->conf.higher[1] = c->streams[2].handle;
     c->conf.layered = 1;
+    c->conf.rtx_ssrc = RTX;
+    c->conf.rtx_pt = 102;
     c->conf.spatial = spatial;
     c->conf.temporal = temporal;
     assert_int_equal(rig_sub(c->rig, ABI_OP_SUB_OPEN, &c->conf), 0);
@@ -360,6 +362,60 @@ static void a_pause_ends_with_a_key_frame(void **state)
     cast_close(&c);
 }
 
+/* Remembers the last packets as they went out, then asks for each of them again. */
+static void what_is_missed_comes_again_as_it_was(void **state)
+{
+    static const uint8_t pattern[] = {0, 2, 1, 2};
+    struct {
+        uint16_t seq;
+        uint32_t ts;
+        uint8_t payload[12];
+        bool marker;
+    } sent[8];
+    struct far_got got;
+    struct cast c;
+    unsigned n = 0;
+    (void)state;
+
+    memset(sent, 0, sizeof(sent));
+    cast_open(&c, 1, 1);
+    settle(&c);
+    for (unsigned i = 0; i < 16; i++) {
+        picture(&c, 7, 0, pattern[i % 4]);
+    }
+    c.time++;
+    for (unsigned i = 0; i < 4; i++) {
+        c.picture[1]++;
+        c.time++;
+        frame(&c, 1, false, pattern[i], false, true);
+        frame(&c, 1, false, pattern[i], true, false);
+    }
+    rig_run(c.rig);
+    while (far_take_rtp(&c.sub, &got)) {
+        sent[n].seq = got.hdr.seq;
+        sent[n].ts = got.hdr.ts;
+        sent[n].marker = got.hdr.marker;
+        memcpy(sent[n++].payload, got.payload, 12);
+    }
+    assert_int_equal(n, 4); /* two of the four are of the layer that is left out */
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t buf[64];
+        struct wbytes w = wbytes_of(buf, sizeof(buf));
+
+        rtcp_rr_write(&w, 7, NULL, 0);
+        rtcp_nack_write(&w, 7, OUT, &sent[i].seq, 1);
+        far_send_rtcp(&c.sub, &w);
+        rig_run(c.rig);
+        assert_true(far_take_rtp(&c.sub, &got));
+        assert_int_equal(got.hdr.ssrc, RTX);
+        assert_int_equal(load_be16(got.payload), sent[i].seq);
+        assert_int_equal(got.hdr.ts, sent[i].ts);
+        assert_int_equal(got.hdr.marker, sent[i].marker);
+        assert_memory_equal(got.payload + 2, sent[i].payload, 12);
+    }
+    cast_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +428,7 @@ int main(void)
         cmocka_unit_test(other_streams_go_on_under_the_same_numbers),
         cmocka_unit_test(streams_of_two_codecs_are_refused),
         cmocka_unit_test(a_pause_ends_with_a_key_frame),
+        cmocka_unit_test(what_is_missed_comes_again_as_it_was),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,7 +72,15 @@ export async function withNode(options, body) {
 }
 
 export class Node {
-    constructor({ name, devices, backend = 'ipsec_mb', repair = true, lanes = LANES, tls = false }) {
+    constructor({
+        name,
+        devices,
+        backend = 'ipsec_mb',
+        repair = true,
+        control = '',
+        lanes = LANES,
+        tls = false,
+    }) {
         const net = randomInt(
             100,
             250,
@@ -80,6 +88,7 @@ export class Node {
 
         this.name = name;
         this.backend = backend;
+        this.controlMore = control;
         this.repair = repair;
         this.lanes = lanes;
         this.tls = tls;
@@ -210,7 +219,7 @@ auth:
   hs256_secret_file: ${this.secretFile}
 log:
   level: debug
-`,
+${this.controlMore}`,
         );
     }
 
