@@ -11,6 +11,7 @@
 
 #include "sfu/wire/rtcp_fb.h"
 #include "sfu/wire/rtcp_twcc.h"
+#include "stage/allot.h"
 #include "stage/budget.h"
 #include "stage/padding.h"
 #include "support/call.h"
@@ -162,6 +163,56 @@ static void control_is_told_once_and_of_changes(void **state)
     call_stop(&call);
 }
 
+static void remb(struct call *call, uint64_t bps)
+{
+    struct wbytes w = wbytes_of(scratch, sizeof(scratch));
+
+    rtcp_remb_write(&w, THEIR_SSRC, bps, NULL, 0);
+    far_send_rtcp(&call->sub, &w);
+    rig_run(call->rig);
+}
+
+static void video_is_held_before_audio_suffers_and_comes_back(void **state)
+{
+    struct call call;
+    struct lane *lane;
+    struct peer *peer;
+    struct sub *video, *audio;
+    uint64_t asked;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    lane = &call.rig->lane;
+    peer = call_peer(&call, &call.sub);
+    video = call_sub(&call, &call.to_video);
+    audio = call_sub(&call, &call.to_audio);
+    atomic_store(&video->stream->layer_bps[0][0], 1000000);
+    allot_peer(lane, peer);
+    assert_false(video->held); /* nothing was heard of the link */
+    remb(&call, 60000);
+    peer->fed_us = lane->now_us;
+    allot_peer(lane, peer);
+    assert_false(video->held); /* the first probes are waited for */
+    lane->now_us += ALLOT_GRACE_US + 1;
+    remb(&call, 60000);
+    allot_peer(lane, peer);
+    assert_true(video->held);
+    assert_false(audio->held);
+    assert_true((uint64_t)peer->bwe->wanted_bps > 1000000);
+    asked = video->stream->pli_asked;
+    remb(&call, 5000000);
+    allot_peer(lane, peer);
+    assert_true(video->held); /* not at once */
+    lane->now_us += 3000000;
+    remb(&call, 5000000);
+    allot_peer(lane, peer);
+    assert_false(video->held);
+    assert_false(video->started && video->layers == NULL); /* from a key frame on */
+    assert_true(video->stream->pli_asked > asked || video->layers != NULL);
+    call_stop(&call);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +220,7 @@ int main(void)
         cmocka_unit_test(lies_are_counted_and_change_nothing),
         cmocka_unit_test(probes_have_numbers_and_indexes_of_their_own),
         cmocka_unit_test(control_is_told_once_and_of_changes),
+        cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
