@@ -68,6 +68,13 @@ static void on_media(void *user, bool attached)
     }
 }
 
+static void on_layers(void *user, uint64_t sub, uint32_t layers)
+{
+    struct app *app = user;
+
+    meeting_on_layers(app->meeting, sub, layers);
+}
+
 /* 'user' is signaling's, which hears all else too. */
 static void media_lost(void *user, struct participant *who)
 {
@@ -321,6 +328,7 @@ static int make_sessions(struct app *app, char err[APP_ERR_MAX])
                                              .metrics = app->metrics,
                                              .dtls_threads = conf->dtls.threads,
                                              .on_media = on_media,
+                                             .on_layers = on_layers,
                                              .user = app};
     int ret = media_create(&app->media, &media);
 

@@ -130,6 +130,7 @@ void meeting_destroy(struct meeting *meeting)
 {
     if (meeting != NULL) { /* those who are away; the others have left with their clients */
         meeting_each_room(meeting, empty_room, meeting);
+        free(meeting->by_sub);
     }
     free(meeting);
 }
@@ -342,6 +343,11 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
     while (p->transports != NULL) {
         meeting_end_transport(meeting, p->transports);
     }
+    if (p->screen) {
+        struct meeting_error err;
+
+        (void)meeting_screen(meeting, p, false, &err);
+    }
     while (*at != p) {
         at = &(*at)->next;
     }
@@ -426,6 +432,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     struct room_entry *entry;
     struct room_entry *next;
 
+    meeting_layers_tick(meeting, now_us);
     if (meeting->n_away == 0) {
         return;
     }

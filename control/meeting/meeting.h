@@ -21,11 +21,15 @@
 #include "session/session.h"
 
 enum {
-    MEETING_ID_MAX = 64,              /* characters of a meeting's id */
-    MEETING_NAME_MAX = 128,           /* bytes of a display name, UTF-8 */
-    MEETING_OBJECT_ID = 20,           /* characters of ids given out here */
-    MEETING_TOKEN = 32,               /* characters of a resume token: 192 random bits */
-    MEETING_GRACE_MS = 15000,         /* that one whose connection broke is waited for */
+    MEETING_ID_MAX = 64,      /* characters of a meeting's id */
+    MEETING_NAME_MAX = 128,   /* bytes of a display name, UTF-8 */
+    MEETING_OBJECT_ID = 20,   /* characters of ids given out here */
+    MEETING_TOKEN = 32,       /* characters of a resume token: 192 random bits */
+    MEETING_VIEWS = 256,      /* producers that view:set may name */
+    MEETING_SPATIAL = 4,      /* layers of a producer */
+    MEETING_LAYER_ANY = 255,  /* as many as there are */
+    MEETING_LOWER_MS = 5000,  /* a layer that nobody needs for so long need not be sent */
+    MEETING_GRACE_MS = 15000, /* that one whose connection broke is waited for */
     MEETING_RESTORED_GRACE_MS = 30000 /* the same after a restart of this process */
 };
 
@@ -71,6 +75,7 @@ struct participant {
     void *token_index;       /* the service's */
     struct transport *transports;
     uint32_t n_producers, n_consumers, n_transports;
+    bool screen;        /* it has said that it shares a screen */
     uint64_t joined_us; /* wall clock */
     struct participant *next;
 };
@@ -99,6 +104,10 @@ struct room_producer {
     enum meeting_source source;
     bool ready; /* the others know of it */
     struct room_consumer *consumers;
+    uint32_t wanted[MEETING_SPATIAL]; /* consumers that want this spatial layer at most */
+    uint8_t needed;                   /* the highest that its sender was told to send */
+    uint64_t lower_at_us;             /* monotonic: it is told less then; 0 not */
+    struct room_producer *next_lower; /* of those */
     struct room_producer *next;
     meeting_done *done;
     void *arg;
@@ -109,6 +118,11 @@ struct room_consumer {
     struct transport *transport; /* that receives */
     struct room_producer *source;
     struct consumer *consumer;
+    uint8_t wish_spatial, wish_temporal; /* consumer:layers; MEETING_LAYER_ANY */
+    uint8_t view_spatial, view_temporal; /* view:set; likewise */
+    uint8_t priority;
+    uint8_t counted;                      /* 1 + where in its producer's 'wanted'; 0 not */
+    uint32_t layers;                      /* what it is sent: ABI_LAYERS; 0 not known */
     struct room_consumer *next;           /* of the transport */
     struct room_consumer *next_of_source; /* of the producer */
     meeting_done *done;
@@ -123,6 +137,10 @@ enum meeting_event_kind {
     MEETING_PRODUCER_PAUSED,
     MEETING_PRODUCER_RESUMED,
     MEETING_CONSUMER_CLOSED, /* to its owner only; reason */
+    MEETING_CONSUMER_LAYERS, /* to its owner only; layers */
+    MEETING_PRODUCER_LAYERS, /* to its owner only: 'needed' has changed */
+    MEETING_SCREEN_STARTED,
+    MEETING_SCREEN_STOPPED,
     MEETING_BANDWIDTH,       /* to its owner only; transport, available_bps */
 };
 
@@ -259,5 +277,45 @@ int meeting_consumer_close(struct meeting *meeting, struct participant *p,
                            const char *consumer_id, struct meeting_error *err);
 int meeting_consumer_pause(struct participant *p, const char *consumer_id, bool paused,
                            struct meeting_error *err);
+
+/* ---- layers (layers.c) ---- */
+
+/* A part of what is on somebody's screen. */
+struct meeting_view {
+    const char *producer_id; /* borrowed */
+    uint32_t width, height;  /* pixels that it is shown with */
+};
+
+/* The consumer's owner wishes for layers up to these. Returns the consumer, or NULL with
+ * 'err': not_found, invalid (there are not so many). 'spatial' MEETING_LAYER_ANY: all. */
+struct room_consumer *meeting_consumer_layers(struct meeting *meeting,
+                                              struct participant *p,
+                                              const char *consumer_id, uint8_t spatial,
+                                              uint8_t temporal, struct meeting_error *err);
+
+/* The same by a word: 0 low, 1 medium, 2 high. id: of a consumer, or of the producer. */
+struct room_consumer *meeting_consumer_quality(struct meeting *meeting,
+                                               struct participant *p, const char *id,
+                                               unsigned quality, struct meeting_error *err);
+
+int meeting_consumer_priority(struct meeting *meeting, struct participant *p,
+                              const char *consumer_id, uint8_t priority,
+                              struct meeting_error *err);
+int meeting_consumer_keyframe(struct meeting *meeting, struct participant *p,
+                              const char *consumer_id, struct meeting_error *err);
+
+/* What is on the participant's screen: its video consumers get layers for the size that
+ * they are shown with, those not named the lowest, as do those behind the first 'last_n'
+ * (0: no limit). Producers that it does not consume are passed over. */
+void meeting_view(struct meeting *meeting, struct participant *p,
+                  const struct meeting_view *views, size_t n, uint32_t last_n);
+
+/* The dataplane says what a subscription is sent (ABI_EVT_LAYERS). */
+void meeting_on_layers(struct meeting *meeting, uint64_t sub, uint32_t layers);
+
+/* Says to the others that a screen is shared, or is not any more. Refused: forbidden. Once
+ * more is no error, and not told. */
+int meeting_screen(struct meeting *meeting, struct participant *p, bool on,
+                   struct meeting_error *err);
 
 #endif

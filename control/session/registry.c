@@ -162,6 +162,15 @@ static void on_consent_lost(void *user, uint64_t peer)
     }
 }
 
+static void on_layers(void *user, uint64_t sub, uint32_t layers)
+{
+    struct session_registry *reg = user;
+
+    if (reg->conf.on_layers != NULL) {
+        reg->conf.on_layers(reg->conf.user, sub, layers);
+    }
+}
+
 static void on_bandwidth(void *user, uint64_t peer, uint32_t kbps)
 {
     struct session_registry *reg = user;
@@ -205,6 +214,7 @@ static const struct media_ops media_ops = {.on_attached = on_attached,
                                            .on_detached = on_detached,
                                            .on_datagram = on_datagram,
                                            .on_consent_lost = on_consent_lost,
+                                           .on_layers = on_layers,
                                            .on_bandwidth = on_bandwidth};
 
 /* ---- metrics ---- */

@@ -91,6 +91,8 @@ struct session_registry_conf {
     /* The dataplane came (with what an earlier control may have left in it), or went: then
      * every session has failed, without on_state(). May be NULL. */
     void (*on_media)(void *user, bool attached);
+    /* A subscription's layers have changed (see media_ops). May be NULL. */
+    void (*on_layers)(void *user, uint64_t sub, uint32_t layers);
     void *user;
 };
 

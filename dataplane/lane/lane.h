@@ -31,6 +31,7 @@ enum lane_news_kind {
     LANE_NEWS_CONSENT_LOST,
     LANE_NEWS_STREAM_BOUND,
     LANE_NEWS_BYE,
+    LANE_NEWS_LAYERS,
     LANE_NEWS_BANDWIDTH
 };
 
@@ -107,11 +108,14 @@ struct lane {
     uint32_t sweep_at;
     uint64_t sweep_due_us;
 
+    /* the sweeps of layers (stage/layers) */
+    uint64_t layers_sweep_us, layers_wait_us;
+
     uint32_t n_news;
     struct lane_news news[LANE_NEWS];
 
     /* where a burst is decrypted to, before ingest moves it into rings: what fails
-     * authentication never touches a ring */
+     * authentication never touches a ring; and where rewrite changes payloads */
     _Alignas(64) uint8_t plain[PKT_BURST][PKT_ROOM];
 };
 

@@ -71,7 +71,7 @@ static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
     /* another lane's clock may be a turn ahead of ours */
     since_us = lane->now_us > arrival_us ? lane->now_us - arrival_us : 0;
     sr.ntp += ntp_span(since_us);
-    sr.rtp_ts += (uint32_t)(since_us * stream->clock_hz / 1000000);
+    sr.rtp_ts += (uint32_t)(since_us * stream->clock_hz / 1000000) - sub_ts_offset(sub);
     rtcp_sr_write(&w, &sr, NULL, 0);
     if (sub->cname_len > 0) {
         rtcp_sdes_write(&w, sub->ssrc, sub->cname, sub->cname_len);

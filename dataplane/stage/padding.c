@@ -68,10 +68,12 @@ static uint8_t *write_rtx(struct lane *lane, struct sub *sub, struct pkt *pkt)
 
     pkt->index = (*sub->rtx_next_index)++;
     pkt->ssrc = sub->rtx_ssrc;
+    pkt->sub = sub;
+    pkt->layered = false;
     rtp[0] = 0xb0; /* with padding */
     rtp[1] = sub->rtx_pt;
     store_be32(rtp + 4, (uint32_t)(lane->now_us * 9 / 100));
-    return rewrite_exts(rtp_ext_abs_send_time(lane->now_us), sub, &empty, ZEROS,
+    return rewrite_exts(rtp_ext_abs_send_time(lane->now_us), pkt, &empty, ZEROS,
                         rtp + RTP_FIXED_LEN);
 }
 

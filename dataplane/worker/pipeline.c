@@ -7,6 +7,7 @@
 #include "stage/classify.h"
 #include "stage/consent.h"
 #include "stage/ingest.h"
+#include "stage/layers.h"
 #include "stage/padding.h"
 #include "stage/protect.h"
 #include "stage/punt.h"
@@ -283,6 +284,11 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
         pipeline_transmit(p, &sealed);
     }
     return total;
+}
+
+uint32_t pipeline_layers(struct pipeline *p)
+{
+    return layers_sweep(p->lane);
 }
 
 uint32_t pipeline_budget(struct pipeline *p)

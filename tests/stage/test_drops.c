@@ -265,6 +265,15 @@ static void handover(struct call *call)
     inject(call, "\x80 whatever it is", 16);
 }
 
+static void descriptor(struct call *call)
+{
+    struct far_rtp rtp = call_video(call, false);
+
+    rtp.payload = "\x80\x80\x80"; /* a VP8 picture id that is cut off */
+    rtp.len = 3;
+    far_send_rtp(&call->pub, &rtp);
+}
+
 static const struct row table[] = {
     {DROP_EMPTY, false, empty},
     {DROP_UNKNOWN_KIND, false, unknown_kind},
@@ -284,6 +293,7 @@ static const struct row table[] = {
     {DROP_PAYLOAD_TYPE, false, payload_type},
     {DROP_PADDING, false, padding},
     {DROP_RTX, false, rtx},
+    {DROP_DESCRIPTOR, false, descriptor},
     {DROP_DUPLICATE, false, duplicate},
     {DROP_PAUSED, false, paused},
     {DROP_NO_BUFFER, false, no_buffer},
