@@ -11,19 +11,24 @@ import { describe, test } from 'node:test';
 import { BUILD, withNode } from './lib/node.mjs';
 
 const PION = join(BUILD, 'kcs-pion');
+const PYTHON = join(BUILD, 'foreign/bin/python');
+const AIORTC = new URL('aiortc/publish.py', import.meta.url).pathname;
 const LONG = (process.env.KCS_LONG ?? '') !== '';
 const N = LONG ? 20_000 : 2_000;
 const RUN_MS = 240_000;
 
-/* Runs a client and resolves with the JSON of its last line. */
-function run(program, args) {
+/* Runs a client and resolves with the JSON of its last line. on: called with each output. */
+function run(program, args, on = () => {}) {
     return new Promise((done, failed) => {
         const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
         const timer = setTimeout(() => child.kill('SIGKILL'), RUN_MS);
         let out = '';
         let err = '';
 
-        child.stdout.on('data', (text) => (out += text));
+        child.stdout.on('data', (text) => {
+            out += text;
+            on(out);
+        });
         child.stderr.on('data', (text) => (err += text));
         child.once('error', failed);
         child.once('close', (code) => {
@@ -38,14 +43,30 @@ function run(program, args) {
 }
 
 async function pion(node, meeting, ...args) {
-    return run(PION, [
-        ...['--origin', node.origin, '--meeting', meeting],
-        ...['--token', await node.token({ meeting }), ...args],
-    ]);
+    return run(PION, await argsFor(node, meeting, args));
 }
 
-function whole(result, n, sinks) {
-    assert.equal(result.sinks.length, 2 * sinks, JSON.stringify(result));
+async function argsFor(node, meeting, args) {
+    const token = await node.token({ meeting });
+    return ['--origin', node.origin, '--meeting', meeting, '--token', token, ...args];
+}
+
+/* Starts aiortc's publisher; resolves when it is connected. */
+async function aiortc(node, meeting, ...args) {
+    const child = spawn(PYTHON, [AIORTC, ...(await argsFor(node, meeting, args))], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+    });
+
+    await new Promise((done, failed) => {
+        child.stdout.on('data', (text) => `${text}`.includes('connected') && done());
+        child.once('error', failed);
+        child.once('close', (code) => failed(new Error(`aiortc ended with ${code}`)));
+    });
+    return child;
+}
+
+function whole(result, n, tallies) {
+    assert.equal(result.sinks.length, tallies, JSON.stringify(result));
     for (const sink of result.sinks) {
         const { received, duplicates, disorder, damaged } = sink;
         assert.deepEqual(
@@ -59,6 +80,9 @@ function whole(result, n, sinks) {
 describe('foreign clients', { timeout: 900_000 }, () => {
     const skip = existsSync(PION) ? false : `${PION} was not built (tools/test says why)`;
 
+    const skipPython =
+        skip || (existsSync(PYTHON) ? false : `${PYTHON} is missing (tools/test makes it)`);
+
     test('Pion publishes by WHIP and Socket.IO, watches by WHEP and Socket.IO', { skip }, async () => {
         await withNode({ name: 'foreign-pion', devices: ['udp'] }, async (node) => {
             for (const publish of ['whip', 'socket']) {
@@ -67,7 +91,7 @@ describe('foreign clients', { timeout: 900_000 }, () => {
                         ...[node, `pion-${publish}-${srtp}`],
                         ...['--publish', publish, '--srtp', srtp, '--n', `${N}`],
                     );
-                    whole(result, N, 6);
+                    whole(result, N, 12);
                 }
             }
         });
@@ -86,8 +110,37 @@ describe('foreign clients', { timeout: 900_000 }, () => {
                 const few = ['--n', `${n}`, '--whep', '1', '--socket', '1'];
                 const result = await pion(node, meeting, ...few, ...args);
 
-                whole(result, n, 2);
+                whole(result, n, 4);
                 assert.equal(result.setup, setup, 'the role that the node took');
+            }
+        });
+    });
+
+    test('aiortc publishes by WHIP, Pion watches by WHEP and Socket.IO', { skip: skipPython }, async () => {
+        await withNode({ name: 'foreign-aiortc', devices: ['udp'] }, async (node) => {
+            for (const srtp of ['gcm', 'cm80']) {
+                const meeting = `aiortc-${srtp}`;
+                const child = await aiortc(node, meeting, '--n', `${N}`, '--srtp', srtp);
+                const ended = new Promise((done) => child.once('close', done));
+                let begun = false;
+                const args = ['--publish', 'none', '--audio', '--n', `${N}`, '--srtp', srtp];
+
+                try {
+                    const result = await run(
+                        PION,
+                        await argsFor(node, meeting, args),
+                        (out) => {
+                            if (!begun && out.includes('ready')) {
+                                begun = true;
+                                child.stdin.write('go\n');
+                            }
+                        },
+                    );
+                    whole(result, N, 6);
+                } finally {
+                    child.stdin.end('end\n');
+                    await ended;
+                }
             }
         });
     });

@@ -22,7 +22,7 @@ import (
 type options struct {
 	origin, meeting, token, srtp, publish, setup string
 	n, whep, socket, ip, wait                    int
-	restart                                      bool
+	restart, audio                               bool
 }
 
 var opt options
@@ -115,6 +115,7 @@ func main() {
 	flag.IntVar(&opt.whep, "whep", 3, "subscribers by WHEP")
 	flag.IntVar(&opt.socket, "socket", 3, "subscribers by Socket.IO")
 	flag.IntVar(&opt.ip, "ip", 0, "4 or 6: of the client's candidates")
+	flag.BoolVar(&opt.audio, "audio", false, "audio alone is published (with --publish none)")
 	flag.IntVar(&opt.wait, "wait", 30, "seconds that a step may take")
 	flag.BoolVar(&opt.restart, "restart", false, "restart ICE of the publisher in the midst")
 	flag.Parse()
@@ -136,7 +137,7 @@ func main() {
 	if publisher != nil {
 		publisher.send(sinks)
 	} else {
-		awaitAll(sinks)
+		awaitOthers(sinks)
 	}
 	report(publisher, sinks)
 }
@@ -147,7 +148,7 @@ func report(p *publisher, sinks []*sink) {
 	ok := true
 
 	for _, s := range sinks {
-		for _, t := range []*tally{&s.audio, &s.video} {
+		for _, t := range s.tallies() {
 			t.mutex.Lock()
 			good := t.count == opt.n && t.duplicates == 0 && t.disorder == 0 && t.damaged == 0
 			ok = ok && good

@@ -108,6 +108,13 @@ type sink struct {
 	close        func()
 }
 
+func (s *sink) tallies() []*tally {
+	if opt.audio {
+		return []*tally{&s.audio}
+	}
+	return []*tally{&s.audio, &s.video}
+}
+
 func newSink(name string, pc *webrtc.PeerConnection) *sink {
 	s := &sink{name: name, audio: tally{kind: "audio", seen: map[int]bool{}},
 		video: tally{kind: "video", seen: map[int]bool{}}}
@@ -144,8 +151,10 @@ func (p *publisher) write(kind string, track *webrtc.TrackLocalStaticRTP, seq ui
 
 func all(sinks []*sink, ask func(*tally) bool) bool {
 	for _, s := range sinks {
-		if !ask(&s.audio) || !ask(&s.video) {
-			return false
+		for _, t := range s.tallies() {
+			if !ask(t) {
+				return false
+			}
 		}
 	}
 	return true
@@ -184,6 +193,18 @@ func (p *publisher) send(sinks []*sink) {
 			p.midway()
 		}
 	}
+	awaitAll(sinks)
+}
+
+// awaitOthers says 'ready' when all get what somebody else publishes, and waits for the rest.
+func awaitOthers(sinks []*sink) {
+	deadline := time.Now().Add(time.Duration(opt.wait) * time.Second)
+
+	for !all(sinks, (*tally).ready) && time.Now().Before(deadline) {
+		time.Sleep(20 * time.Millisecond)
+	}
+	fmt.Println("ready")
+	opt.wait += opt.n / 100
 	awaitAll(sinks)
 }
 
