@@ -30,7 +30,7 @@ static void reference_time_is_read_and_written(void **state)
 {
     struct rtcp_pkt pkt = first(rrtr, sizeof(rrtr));
     struct rtcp_xr_iter it;
-    struct rtcp_xr_block block;
+    struct rtcp_xr_block block = {.len = 0};
     uint8_t buf[64];
     struct wbytes w = wbytes_of(buf, sizeof(buf));
     uint64_t ntp = 0;
@@ -52,7 +52,7 @@ static void delay_is_read_and_written(void **state)
 {
     struct rtcp_pkt pkt = first(dlrr, sizeof(dlrr));
     struct rtcp_xr_iter it;
-    struct rtcp_xr_block block;
+    struct rtcp_xr_block block = {.len = 0};
     struct rtcp_xr_dlrr sub;
     uint8_t buf[64];
     struct wbytes w = wbytes_of(buf, sizeof(buf));
@@ -80,7 +80,7 @@ static void other_blocks_are_passed_over(void **state)
                             4,    0,   0, 2, 0, 0, 0, 1, 0, 0, 0, 2};
     struct rtcp_pkt pkt = first(data, sizeof(data));
     struct rtcp_xr_iter it;
-    struct rtcp_xr_block block;
+    struct rtcp_xr_block block = {.len = 0};
     uint64_t ntp = 0;
     unsigned n = 0;
     (void)state;
@@ -100,7 +100,7 @@ static void what_is_cut_short_is_malformed(void **state)
 
     for (uint16_t words = 0; words < 5; words++) {
         struct rtcp_xr_iter it;
-        struct rtcp_xr_block block;
+        struct rtcp_xr_block block = {.len = 0};
         struct rtcp_pkt pkt;
         int got;
 
