@@ -75,6 +75,13 @@ static void add_peer_counters(const struct admin *admin, uint64_t peer, json_t *
     }
     put(row, "remb_bps", stats.remb_bps);
     put(row, "twcc_lost", stats.twcc_lost);
+    put(row, "available_bps", stats.available_bps);
+    put(row, "wanted_bps", stats.wanted_bps);
+    put(row, "queue_ms", stats.queue_us / 1000);
+    put(row, "probes", stats.probes);
+    put(row, "padding_bytes", stats.padding_bytes);
+    put(row, "twcc_unknown", stats.twcc_unknown);
+    put(row, "twcc_ignored", stats.twcc_ignored);
 }
 
 static const char *cipher_name(uint32_t profile)

@@ -127,6 +127,8 @@ COLLECT_LANE(ring_bytes_used)
 COLLECT_LANE(handed_in)
 COLLECT_LANE(handed_out)
 COLLECT_LANE(handed_tx)
+COLLECT_LANE(padding_packets)
+COLLECT_LANE(padding_bytes)
 
 static void collect_lane_done(struct metric_sink *sink, void *arg)
 {
@@ -226,6 +228,10 @@ static const struct family families[] = {
      collect_lane_handed_out},
     {METRIC_COUNTER, "lane_handed_tx_total", "Frames given to the lane of their device.",
      collect_lane_handed_tx},
+    {METRIC_COUNTER, "lane_padding_packets_total", "Packets of padding sent in probes.",
+     collect_lane_padding_packets},
+    {METRIC_COUNTER, "lane_padding_bytes_total", "Their bytes.",
+     collect_lane_padding_bytes},
     {METRIC_GAUGE, "lane_peers", "Transports open in the lane.", collect_lane_peers},
     {METRIC_GAUGE, "lane_streams", "Published streams open in the lane.",
      collect_lane_streams},

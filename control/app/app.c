@@ -46,6 +46,7 @@ struct app {
         metrics_listener; /* indexes of the listeners that are not http */
     uint64_t started_us, started_wall_us;
     char node[NODE_PREFIX + 1];
+    char ice_links[CONTROL_CONF_LINKS];
 };
 
 static int fail(char err[APP_ERR_MAX], int code, const char *what)
@@ -64,6 +65,23 @@ static void on_media(void *user, bool attached)
         meeting_restore(app->meeting);
     } else {
         meeting_on_media_lost(app->meeting);
+    }
+}
+
+static void on_layers(void *user, uint64_t sub, uint32_t layers)
+{
+    struct app *app = user;
+
+    meeting_on_layers(app->meeting, sub, layers);
+}
+
+/* 'user' is signaling's, which hears all else too. */
+static void media_lost(void *user, struct participant *who)
+{
+    if (who->front == MEETING_HTTP) {
+        rest_media_lost(who);
+    } else {
+        signal_meeting_ops()->media_lost(user, who);
     }
 }
 
@@ -105,12 +123,16 @@ static void on_request(void *user, struct net_req *req)
     }
 }
 
-/* Only signaling keeps requests waiting. */
+/* Signaling and WHIP keep requests waiting. */
 static void on_abort(void *user, struct net_req *req)
 {
     struct app *app = user;
 
-    signal_on_abort(app->signal, req);
+    if (strncmp(net_req_path(req), SIGNAL_PATH, strlen(SIGNAL_PATH)) == 0) {
+        signal_on_abort(app->signal, req);
+    } else {
+        rest_on_abort(app->rest, req);
+    }
 }
 
 static int on_ws_open(void *user, struct net_ws *ws, struct net_req *req)
@@ -306,6 +328,7 @@ static int make_sessions(struct app *app, char err[APP_ERR_MAX])
                                              .metrics = app->metrics,
                                              .dtls_threads = conf->dtls.threads,
                                              .on_media = on_media,
+                                             .on_layers = on_layers,
                                              .user = app};
     int ret = media_create(&app->media, &media);
 
@@ -339,12 +362,14 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
         .keep_silence = conf->audio.keep_silence,
         .epoch = app->started_wall_us / 1000000,
         .id_prefix = app->node};
+    struct meeting_ops ops = *signal_meeting_ops();
     int ret = signal_create(&app->signal, &signaling);
 
     if (ret != 0) {
         return fail(err, ret, "cannot start signaling");
     }
-    ret = meeting_create(&app->meeting, &meeting, signal_meeting_ops(), app->signal);
+    ops.media_lost = media_lost;
+    ret = meeting_create(&app->meeting, &meeting, &ops, app->signal);
     if (ret != 0) {
         return fail(err, ret, "cannot start the meeting service");
     }
@@ -357,7 +382,11 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
     const struct rest_conf rest = {.web_root = app->conf->web.root,
                                    .version = APP_VERSION,
                                    .facts = facts,
-                                   .user = app};
+                                   .user = app,
+                                   .loop = app->loop,
+                                   .auth = app->auth,
+                                   .meeting = app->meeting,
+                                   .ice_links = app->ice_links};
     const struct admin_conf admin = {.media = app->media,
                                      .meeting = app->meeting,
                                      .metrics = app->metrics,
@@ -366,7 +395,10 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                      .started_wall_us = app->started_wall_us,
                                      .n_clients = n_clients,
                                      .user = app};
-    int ret = rest_create(&app->rest, &rest);
+    int ret;
+
+    control_conf_ice_links(app->conf, app->ice_links);
+    ret = rest_create(&app->rest, &rest);
 
     if (ret == 0) {
         ret = admin_create(&app->admin, &admin);
@@ -455,12 +487,12 @@ void app_destroy(struct app *app)
     }
     /* Then listeners: nothing new comes in, and every client looks for our successor. */
     net_server_destroy(app->server);
+    rest_destroy(app->rest);
     signal_destroy(app->signal);
     meeting_destroy(app->meeting);
     session_registry_destroy(app->sessions);
     media_destroy(app->media);
     admin_destroy(app->admin);
-    rest_destroy(app->rest);
     loop_signal_destroy(app->on_int);
     loop_signal_destroy(app->on_term);
     auth_destroy(app->auth);

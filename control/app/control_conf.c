@@ -53,6 +53,16 @@ static const cyaml_schema_field_t http_fields[] = {
 static const cyaml_schema_value_t http_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_http, http_fields)};
 
+static const cyaml_schema_field_t ice_server_fields[] = {
+    CONF_STRING("url", struct control_ice_server, url),
+    CONF_STRING("username", struct control_ice_server, username),
+    CONF_STRING("credential", struct control_ice_server, credential),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t ice_server_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_ice_server, ice_server_fields)};
+
 static const cyaml_schema_field_t admin_fields[] = {
     CONF_STRING("socket", struct control_admin, socket),
     CONF_STRING("metrics_address", struct control_admin, metrics_address),
@@ -109,6 +119,8 @@ static const cyaml_schema_field_t log_fields[] = {
 static const cyaml_schema_field_t fields[] = {
     CONF_MAPPING("dataplane", struct control_conf, dataplane, dataplane_fields),
     CONF_LIST("http", struct control_conf, http, n_http, &http_value),
+    CONF_LIST("ice_servers", struct control_conf, ice_servers, n_ice_servers,
+              &ice_server_value),
     CONF_MAPPING("admin", struct control_conf, admin, admin_fields),
     CONF_MAPPING("web", struct control_conf, web, web_fields),
     CONF_MAPPING("auth", struct control_conf, auth, auth_fields),
@@ -121,6 +133,13 @@ static const cyaml_schema_field_t fields[] = {
 };
 
 static const cyaml_schema_value_t top = CONF_TOP(struct control_conf, fields);
+
+static bool is_ice_url(const char *text)
+{
+    return (strncmp(text, "stun:", 5) == 0 || strncmp(text, "stuns:", 6) == 0 ||
+            strncmp(text, "turn:", 5) == 0 || strncmp(text, "turns:", 6) == 0) &&
+           strpbrk(text, "<> \"\r\n") == NULL;
+}
 
 static const char *check(const char *key, const char *text)
 {
@@ -137,6 +156,13 @@ static const char *check(const char *key, const char *text)
     if (strcmp(key, "auth.hs256_secret") == 0 && text[0] != '\0' &&
         strlen(text) < CONTROL_CONF_SECRET_MIN) {
         return "at least 32 bytes (openssl rand -hex 32)";
+    }
+    if (strcmp(key, "ice_servers.url") == 0 && !is_ice_url(text)) {
+        return "a URL like stun:HOST:PORT or turn:HOST:PORT?transport=udp";
+    }
+    if (strncmp(key, "ice_servers.", strlen("ice_servers.")) == 0 &&
+        strpbrk(text, "\"\\\r\n") != NULL) {
+        return "without quotes, backslashes and line breaks";
     }
     return NULL;
 }
@@ -240,6 +266,26 @@ int control_conf_secret(struct control_conf *conf, char *err, size_t cap)
     return ret;
 }
 
+void control_conf_ice_links(const struct control_conf *conf, char out[CONTROL_CONF_LINKS])
+{
+    size_t at = 0;
+
+    out[0] = '\0';
+    for (uint32_t i = 0; i < conf->n_ice_servers; i++) {
+        const struct control_ice_server *server = &conf->ice_servers[i];
+
+        at +=
+            (size_t)snprintf(out + at, CONTROL_CONF_LINKS - at,
+                             "%s<%s>; rel=\"ice-server\"", i > 0 ? ", " : "", server->url);
+        if (server->username[0] != '\0') {
+            at += (size_t)snprintf(out + at, CONTROL_CONF_LINKS - at,
+                                   "; username=\"%s\"; credential=\"%s\"; "
+                                   "credential-type=\"password\"",
+                                   server->username, server->credential);
+        }
+    }
+}
+
 int control_conf_check(const char *path, FILE *file)
 {
     struct control_conf conf = {0};
@@ -251,6 +297,12 @@ int control_conf_check(const char *path, FILE *file)
         explicit_bzero(conf.auth.hs256_secret, sizeof(conf.auth.hs256_secret));
         snprintf(conf.auth.hs256_secret, sizeof(conf.auth.hs256_secret), "%s",
                  secret_ret == 0 ? "********" : "");
+        for (uint32_t i = 0; i < conf.n_ice_servers; i++) {
+            char *credential = conf.ice_servers[i].credential;
+
+            snprintf(credential, sizeof(conf.ice_servers[i].credential), "%s",
+                     credential[0] != '\0' ? "********" : "");
+        }
         ret = conf_print(&spec, &conf, file);
         if (ret != 0) {
             fprintf(stderr, "kcs-control: cannot print: %s\n", strerror(-ret));

@@ -8,7 +8,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { CONTROL_CONF_HTTP = 8, CONTROL_CONF_SECRET_MIN = 32 /* RFC 7518, section 3.2 */ };
+enum {
+    CONTROL_CONF_HTTP = 8,
+    CONTROL_CONF_SECRET_MIN = 32, /* RFC 7518, section 3.2 */
+    CONTROL_CONF_ICE_SERVERS = 4,
+    CONTROL_CONF_LINKS = CONTROL_CONF_ICE_SERVERS * 512
+};
 
 enum control_log_level {
     CONTROL_LOG_ERROR,
@@ -30,6 +35,13 @@ struct control_http {
     char address[64]; /* "::" is every address, IPv4 too */
     uint16_t port;
     struct control_tls tls;
+};
+
+/* Told to clients of WHIP and WHEP; the node itself needs none. */
+struct control_ice_server {
+    char url[128];
+    char username[128];
+    char credential[128];
 };
 
 struct control_admin {
@@ -78,6 +90,8 @@ struct control_conf {
     struct control_dataplane dataplane;
     struct control_http http[CONTROL_CONF_HTTP];
     uint32_t n_http;
+    struct control_ice_server ice_servers[CONTROL_CONF_ICE_SERVERS];
+    uint32_t n_ice_servers;
     struct control_admin admin;
     struct control_web web;
     struct control_auth auth;
@@ -104,6 +118,9 @@ int control_conf_load(const char *path, struct control_conf *out, char *err, siz
  * Returns 0, -ENOENT if there is none, -EINVAL if it is too short or too long, or the errno
  * of reading the file. The caller wipes the secret with explicit_bzero(). */
 int control_conf_secret(struct control_conf *conf, char *err, size_t cap);
+
+/* The ICE servers as the value of the header Link (RFC 9725, section 4.6). */
+void control_conf_ice_links(const struct control_conf *conf, char out[CONTROL_CONF_LINKS]);
 
 /* What --check-config does: reads 'path' and the secret as above and prints the effective
  * configuration as YAML to 'file', the secret masked, or the error to stderr. Returns the

@@ -122,6 +122,38 @@ int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *
     return err;
 }
 
+int media_peer_set_ice(struct media *media, uint64_t peer, const char *ufrag,
+                       const char *pwd, media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_PEER, peer);
+    struct vault_peer_conf conf = {.handle = HANDLE_NONE};
+    size_t ufrag_len = strlen(ufrag);
+    size_t pwd_len = strlen(pwd);
+    struct vault_peer *rec;
+
+    if (err != 0) {
+        return err;
+    }
+    if (ufrag_len == 0 || ufrag_len > VAULT_UFRAG_MAX || pwd_len == 0 ||
+        pwd_len > VAULT_PWD_MAX) {
+        return -EINVAL;
+    }
+    rec = &media->map.vault.peers[handle_index(peer)];
+    err = vault_peer_read(rec, &conf);
+    if (err == 0) {
+        memset(conf.ufrag, 0, sizeof(conf.ufrag));
+        memset(conf.pwd, 0, sizeof(conf.pwd));
+        memcpy(conf.ufrag, ufrag, ufrag_len);
+        memcpy(conf.pwd, pwd, pwd_len);
+        conf.ufrag_len = (uint8_t)ufrag_len;
+        conf.pwd_len = (uint8_t)pwd_len;
+        vault_peer_write(rec, &conf);
+        media_push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
+    }
+    explicit_bzero(&conf, sizeof(conf));
+    return err;
+}
+
 int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_keys *keys,
                         media_done *done, void *arg)
 {
@@ -212,6 +244,67 @@ int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_d
         media_push(media, ABI_OP_SUB_UPDATE, sub, done, arg);
     }
     return err;
+}
+
+int media_sub_set_layers(struct media *media, uint64_t sub,
+                         const struct media_layers *layers, media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_SUB, sub);
+    struct vault_sub_conf conf = {.handle = HANDLE_NONE};
+    struct vault_sub *rec;
+
+    if (err != 0) {
+        return err;
+    }
+    rec = &media->map.vault.subs[handle_index(sub)];
+    err = vault_sub_read(rec, &conf);
+    if (err == 0) {
+        conf.spatial = layers->spatial;
+        conf.temporal = layers->temporal;
+        conf.priority = layers->priority;
+        vault_sub_write(rec, &conf);
+        media_push(media, ABI_OP_SUB_UPDATE, sub, done, arg);
+    }
+    return err;
+}
+
+int media_sub_set_streams(struct media *media, uint64_t sub, const uint64_t *streams,
+                          uint8_t n, media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_SUB, sub);
+    struct vault_sub_conf conf = {.handle = HANDLE_NONE};
+    struct vault_sub *rec;
+    uint32_t lane;
+
+    if (err == 0 && (n == 0 || n > VAULT_SUB_HIGHER + 1)) {
+        err = -EINVAL;
+    }
+    for (uint8_t i = 0; err == 0 && i < n; i++) {
+        err = media_slots_find(&media->slots[MEDIA_STREAM], streams[i], SLOT_OPEN) != NULL
+                  ? 0
+                  : -ESTALE;
+    }
+    if (err != 0) {
+        return err;
+    }
+    rec = &media->map.vault.subs[handle_index(sub)];
+    err = vault_sub_read(rec, &conf);
+    if (err != 0) {
+        return err;
+    }
+    conf.stream = streams[0];
+    for (uint8_t i = 0; i < VAULT_SUB_HIGHER; i++) {
+        conf.higher[i] = i + 1 < n ? streams[i + 1] : HANDLE_NONE;
+    }
+    if (!media_lanes_switch(media, sub, &conf)) {
+        return -EBUSY;
+    }
+    vault_sub_write(rec, &conf);
+    lane = media_lanes_of(media, MEDIA_SUB, sub);
+    media->counts.commands++;
+    media_cmds_push(&media->cmds, media_rings_of(media, lane), lane, ABI_OP_SUB_UPDATE, sub,
+                    1, done, arg);
+    return 0;
 }
 
 static int put_blob(struct vault_blob *blob, const void *data, size_t len)

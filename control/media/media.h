@@ -57,6 +57,10 @@ struct media_ops {
     void (*on_consent_lost)(void *user, uint64_t peer);
     void (*on_stream_bound)(void *user, uint64_t stream, uint32_t ssrc);
     void (*on_stream_bye)(void *user, uint64_t stream);
+    /* What a subscription with layers is sent, or aims at, has changed (ABI_LAYERS). */
+    void (*on_layers)(void *user, uint64_t sub, uint32_t layers);
+    /* What the link of a subscriber carries has changed. */
+    void (*on_bandwidth)(void *user, uint64_t peer, uint32_t kbps);
 };
 
 struct media_status {
@@ -119,6 +123,8 @@ int media_sub_open(struct media *media, const struct vault_sub_conf *conf, media
 /* Changes a peer. The vault holds the new state when the call returns. */
 int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *paths,
                          uint8_t n_paths, uint8_t selected, media_done *done, void *arg);
+int media_peer_set_ice(struct media *media, uint64_t peer, const char *ufrag,
+                       const char *pwd, media_done *done, void *arg);
 int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_keys *keys,
                         media_done *done, void *arg);
 
@@ -130,6 +136,22 @@ int media_stream_set_gate(struct media *media, uint64_t stream, uint8_t gate,
                           media_done *done, void *arg);
 int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_done *done,
                          void *arg);
+
+/* The layers wished for, and their priority; of a subscription that was opened 'layered'.
+ */
+struct media_layers {
+    uint8_t spatial, temporal; /* VAULT_LAYER_ANY: all */
+    uint8_t priority;          /* 1 … 255 */
+};
+int media_sub_set_layers(struct media *media, uint64_t sub,
+                         const struct media_layers *layers, media_done *done, void *arg);
+
+/* Sends a subscription that was opened 'layered' other streams of the same codec (n of 1 to
+ * VAULT_SUB_HIGHER + 1, ascending layers), under the same SSRC and numbers that go on. It
+ * begins with a key frame, which is asked for. The old ones may be closed at once. Also
+ * -EBUSY until the answer to an earlier one. */
+int media_sub_set_streams(struct media *media, uint64_t sub, const uint64_t *streams,
+                          uint8_t n, media_done *done, void *arg);
 
 /* Moves a peer with all that is its to another lane, while media flows. A new peer is
  * placed on the lane that sends least; when it first publishes it moves to the lane that

@@ -48,13 +48,30 @@ static struct media_slot *peer_of(const struct media *media, enum media_kind kin
                : NULL;
 }
 
-/* The stream of a subscription. */
-static struct media_slot *stream_of(const struct media *media, uint64_t sub)
+static struct media_slot *stream_at(const struct media *media, uint32_t index)
 {
-    const struct media_slot *slot = slot_of(media, MEDIA_SUB, sub);
     const struct media_slots *streams = &media->slots[MEDIA_STREAM];
 
-    return slot != NULL && slot->stream < streams->n ? &streams->slot[slot->stream] : NULL;
+    return index < streams->n ? &streams->slot[index] : NULL;
+}
+
+static void no_streams(uint32_t slots[MEDIA_SUB_STREAMS])
+{
+    for (int i = 0; i < MEDIA_SUB_STREAMS; i++) {
+        slots[i] = UINT32_MAX;
+    }
+}
+
+/* The slots of a record's streams; UINT32_MAX none. */
+static void streams_of(const struct vault_sub_conf *conf, uint32_t slots[MEDIA_SUB_STREAMS])
+{
+    no_streams(slots);
+    slots[0] = handle_index(conf->stream);
+    for (int i = 0; i < VAULT_SUB_HIGHER; i++) {
+        if (conf->higher[i] != HANDLE_NONE) {
+            slots[1 + i] = handle_index(conf->higher[i]);
+        }
+    }
 }
 
 static uint32_t stream_lane(const struct media *media, const struct media_slot *stream)
@@ -63,6 +80,21 @@ static uint32_t stream_lane(const struct media *media, const struct media_slot *
 
     return peers->slot != NULL && stream->peer < peers->n ? peers->slot[stream->peer].lane
                                                           : 0;
+}
+
+/* Whether a stream of a subscription is being opened by another lane. */
+static bool streams_wait(const struct media *media, const struct media_cmd *cmd)
+{
+    const struct media_slot *sub = slot_of(media, MEDIA_SUB, cmd->handle);
+
+    for (int i = 0; sub != NULL && i < MEDIA_SUB_STREAMS; i++) {
+        const struct media_slot *stream = stream_at(media, sub->stream[i]);
+
+        if (stream != NULL && stream->waiting && stream_lane(media, stream) != cmd->lane) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* What must not reach its lane before another lane has answered. */
@@ -78,8 +110,8 @@ static bool held(void *arg, const struct media_cmd *cmd)
     }
     switch (cmd->op) {
     case ABI_OP_SUB_OPEN:
-        stream = stream_of(media, cmd->handle);
-        return stream != NULL && stream->waiting && stream_lane(media, stream) != cmd->lane;
+    case ABI_OP_SUB_UPDATE:
+        return streams_wait(media, cmd);
     case ABI_OP_STREAM_CLOSE:
         stream = slot_of(media, MEDIA_STREAM, cmd->handle);
         return stream != NULL && stream->n_due > 0;
@@ -127,8 +159,10 @@ void media_lanes_opened(struct media *media, enum media_kind kind, uint64_t hand
     struct vault_sub_conf sub;
 
     slot->n_due = 0;
-    slot->waiting = false;
-    slot->peer = slot->stream = UINT32_MAX;
+    slot->waiting = slot->switching = false;
+    slot->closing = slot->left_count = 0;
+    slot->peer = UINT32_MAX;
+    no_streams(slot->stream);
     if (kind == MEDIA_PEER) {
         slot->lane = media_lanes_place(media);
         slot->arrival = MEDIA_NO_LANE;
@@ -138,7 +172,7 @@ void media_lanes_opened(struct media *media, enum media_kind kind, uint64_t hand
         slot->peer = handle_index(stream.peer);
     } else if (kind == MEDIA_SUB && vault_sub_read(&vault->subs[i], &sub) == 0) {
         slot->peer = handle_index(sub.peer);
-        slot->stream = handle_index(sub.stream);
+        streams_of(&sub, slot->stream);
     }
 }
 
@@ -168,7 +202,7 @@ void media_lanes_adopted(struct media *media, enum media_kind kind, uint64_t han
         peer = handle_index(stream.peer);
     } else if (kind == MEDIA_SUB && vault_sub_read(&vault->subs[i], &sub) == 0) {
         peer = handle_index(sub.peer);
-        slot->stream = handle_index(sub.stream);
+        streams_of(&sub, slot->stream);
     }
     slot->peer = peer;
     if (peer < peers->n) {
@@ -194,25 +228,52 @@ void media_lanes_count(struct media *media)
     }
 }
 
+/* Streams of other lanes that a subscription lets go by a command are not closed before its
+ * answer. Returns which of 'slots' count it as due. */
+static uint8_t note_leaving(struct media *media, const uint32_t slots[MEDIA_SUB_STREAMS],
+                            uint32_t lane)
+{
+    uint8_t counted = 0;
+
+    for (int i = 0; i < MEDIA_SUB_STREAMS; i++) {
+        struct media_slot *stream = stream_at(media, slots[i]);
+
+        if (stream != NULL && stream_lane(media, stream) != lane) {
+            stream->n_due++;
+            counted |= (uint8_t)(1u << i);
+        }
+    }
+    return counted;
+}
+
+static void note_left(struct media *media, const uint32_t slots[MEDIA_SUB_STREAMS],
+                      uint8_t *counted)
+{
+    for (int i = 0; i < MEDIA_SUB_STREAMS; i++) {
+        struct media_slot *stream = stream_at(media, slots[i]);
+
+        if ((*counted >> i & 1) != 0 && stream != NULL && stream->n_due > 0) {
+            stream->n_due--;
+        }
+    }
+    *counted = 0;
+}
+
 /* Notes what has to wait for this command's answer. */
 static void note_due(struct media *media, uint32_t op, uint64_t handle)
 {
+    struct media_slot *slot = slot_of(media, kind_of(op), handle);
     uint32_t lane = media_lanes_of(media, kind_of(op), handle);
-    struct media_slot *stream;
 
+    if (slot == NULL) {
+        return;
+    }
     switch (op) {
     case ABI_OP_STREAM_OPEN:
-        stream = slot_of(media, MEDIA_STREAM, handle);
-        if (stream != NULL) {
-            stream->waiting = true;
-        }
+        slot->waiting = true;
         break;
     case ABI_OP_SUB_CLOSE:
-        stream = stream_of(media, handle);
-        if (stream != NULL && stream_lane(media, stream) != lane) {
-            slot_of(media, MEDIA_SUB, handle)->waiting = true;
-            stream->n_due++;
-        }
+        slot->closing = note_leaving(media, slot->stream, lane);
         break;
     default:
         break;
@@ -252,7 +313,8 @@ int media_lanes_resume(struct media *media)
         for (uint32_t i = 0; i < media->slots[kind].n; i++) {
             struct media_slot *slot = &media->slots[kind].slot[i];
 
-            slot->waiting = false;
+            slot->waiting = slot->switching = false;
+            slot->closing = slot->left_count = 0;
             slot->n_due = 0;
             if (kind == MEDIA_PEER && slot->state != SLOT_FREE) {
                 find_peer(media, i);
@@ -276,7 +338,6 @@ static void sub_n(uint32_t *n)
 void media_lanes_answered(struct media *media, const struct media_cmd *cmd, int status)
 {
     struct media_slot *slot = slot_of(media, kind_of(cmd->op), cmd->handle);
-    struct media_slot *stream;
     bool ended = false;
 
     if (slot == NULL) {
@@ -309,12 +370,16 @@ void media_lanes_answered(struct media *media, const struct media_cmd *cmd, int 
     case ABI_OP_STREAM_OPEN:
         slot->waiting = false;
         break;
+    case ABI_OP_SUB_UPDATE:
+        if (slot->switching && cmd->op_arg != 0) {
+            slot->switching = false;
+            note_left(media, slot->left, &slot->left_count);
+        }
+        break;
     case ABI_OP_SUB_OPEN:
     case ABI_OP_SUB_CLOSE:
-        stream = stream_of(media, cmd->handle);
-        if (cmd->op == ABI_OP_SUB_CLOSE && slot->waiting && stream != NULL) {
-            slot->waiting = false;
-            sub_n(&stream->n_due);
+        if (cmd->op == ABI_OP_SUB_CLOSE) {
+            note_left(media, slot->stream, &slot->closing);
         }
         if (ended) {
             sub_n(&media->load[media_lanes_of(media, MEDIA_SUB, cmd->handle)].n_subs);
@@ -323,6 +388,21 @@ void media_lanes_answered(struct media *media, const struct media_cmd *cmd, int 
     default:
         break;
     }
+}
+
+bool media_lanes_switch(struct media *media, uint64_t sub, const struct vault_sub_conf *to)
+{
+    struct media_slot *slot = slot_of(media, MEDIA_SUB, sub);
+
+    if (slot == NULL || slot->switching) {
+        return false;
+    }
+    slot->switching = true;
+    memcpy(slot->left, slot->stream, sizeof(slot->left));
+    slot->left_count =
+        note_leaving(media, slot->left, media_lanes_of(media, MEDIA_SUB, sub));
+    streams_of(to, slot->stream);
+    return true;
 }
 
 void media_push(struct media *media, enum abi_op op, uint64_t handle, media_done *done,

@@ -118,6 +118,18 @@ static void on_event(struct media *media, uint32_t lane, const struct abi_evt *e
             ops->on_stream_bye(media->user, evt->handle);
         }
         return;
+    case ABI_EVT_LAYERS:
+        if (media_slots_find(&media->slots[MEDIA_SUB], evt->handle, SLOT_OPEN) != NULL &&
+            ops->on_layers != NULL) {
+            ops->on_layers(media->user, evt->handle, evt->arg);
+        }
+        return;
+    case ABI_EVT_BANDWIDTH:
+        if (media_slots_find(&media->slots[MEDIA_PEER], evt->handle, SLOT_OPEN) != NULL &&
+            ops->on_bandwidth != NULL) {
+            ops->on_bandwidth(media->user, evt->handle, evt->arg);
+        }
+        return;
     default:
         media->counts.bad++;
     }

@@ -60,6 +60,7 @@ static void on_produced(void *arg, int status)
     }
     rp->ready = true;
     meeting_audio_produced(meeting, rp);
+    meeting_layers_produced(meeting, rp);
     meeting_answer(&rp->done, rp->arg, NULL, rp);
     meeting_tell_fact(
         meeting, p->room, p,
@@ -170,6 +171,7 @@ void meeting_end_producer(struct meeting *meeting, struct room_producer *rp)
     *at = rp->next;
     p->n_producers--;
     meeting_audio_ended(meeting, rp);
+    meeting_layers_unproduced(meeting, rp);
     producer_close(rp->producer);
     rp->producer = NULL;
     (void)meeting_fail(&gone, "gone", "it was closed meanwhile");
@@ -218,7 +220,7 @@ int meeting_producer_pause(struct meeting *meeting, struct participant *p,
 
 /* ---- consumers ---- */
 
-static struct room_consumer *find_consumer(const struct participant *p, const char *id)
+struct room_consumer *meeting_find_consumer(const struct participant *p, const char *id)
 {
     for (struct transport *t = p->transports; t != NULL; t = t->next) {
         for (struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
@@ -259,6 +261,7 @@ static int consume(struct meeting *meeting, struct transport *t, struct room_pro
          * key and SSRC, is ever used twice. */
         .ssrc = t->next_ssrc,
         .rtx_ssrc = t->next_ssrc + 1,
+        .screen = rp->source == SOURCE_SCREEN,
     };
 
     (void)snprintf(mid, sizeof(mid), "%u", t->next_mid);
@@ -302,6 +305,9 @@ int meeting_consume(struct meeting *meeting, struct participant *p,
         return meeting_fail_errno(err, e);
     }
     (void)consumer_save(rc->consumer, rc->id, MEETING_OBJECT_ID);
+    rc->wish_spatial = rc->wish_temporal = VAULT_LAYER_ANY;
+    rc->view_spatial = rc->view_temporal = VAULT_LAYER_ANY;
+    rc->priority = 1;
     rc->done = done;
     rc->arg = arg;
     rc->next = t->consumers;
@@ -309,6 +315,11 @@ int meeting_consume(struct meeting *meeting, struct participant *p,
     rc->next_of_source = rp->consumers;
     rp->consumers = rc;
     p->n_consumers++;
+    if (meeting_layers_added(meeting, rc) != 0) {
+        rc->done = NULL; /* it is answered here */
+        meeting_end_consumer(meeting, rc, NULL);
+        return meeting_fail_errno(err, -ENOMEM);
+    }
     return 0;
 }
 
@@ -330,6 +341,7 @@ void meeting_end_consumer(struct meeting *meeting, struct room_consumer *rc,
     }
     *at = rc->next_of_source;
     p->n_consumers--;
+    meeting_layers_gone(meeting, rc);
     consumer_close(rc->consumer);
     (void)meeting_fail(&gone, "gone", "its producer was closed meanwhile");
     meeting_answer(&rc->done, rc->arg, &gone, NULL);
@@ -348,7 +360,7 @@ void meeting_end_consumer(struct meeting *meeting, struct room_consumer *rc,
 int meeting_consumer_close(struct meeting *meeting, struct participant *p,
                            const char *consumer_id, struct meeting_error *err)
 {
-    struct room_consumer *rc = find_consumer(p, consumer_id);
+    struct room_consumer *rc = meeting_find_consumer(p, consumer_id);
 
     if (rc == NULL) {
         return meeting_fail(err, "not_found", "you have no such consumer");
@@ -360,11 +372,12 @@ int meeting_consumer_close(struct meeting *meeting, struct participant *p,
 int meeting_consumer_pause(struct participant *p, const char *consumer_id, bool paused,
                            struct meeting_error *err)
 {
-    struct room_consumer *rc = find_consumer(p, consumer_id);
+    struct room_consumer *rc = meeting_find_consumer(p, consumer_id);
 
     if (rc == NULL) {
         return meeting_fail(err, "not_found", "you have no such consumer");
     }
     consumer_set_paused(rc->consumer, paused);
+    meeting_layers_counted(rc->transport->meeting, rc);
     return 0;
 }

@@ -131,6 +131,7 @@ void meeting_destroy(struct meeting *meeting)
     if (meeting != NULL) { /* those who are away; the others have left with their clients */
         meeting_each_room(meeting, empty_room, meeting);
         meeting_audio_fini(meeting);
+        free(meeting->by_sub);
     }
     free(meeting);
 }
@@ -343,6 +344,11 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
     while (p->transports != NULL) {
         meeting_end_transport(meeting, p->transports);
     }
+    if (p->screen) {
+        struct meeting_error err;
+
+        (void)meeting_screen(meeting, p, false, &err);
+    }
     while (*at != p) {
         at = &(*at)->next;
     }
@@ -427,6 +433,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     struct room_entry *entry;
     struct room_entry *next;
 
+    meeting_layers_tick(meeting, now_us);
     HASH_ITER(hh, meeting->rooms, entry, next)
     {
         meeting_audio_tick(meeting, &entry->room, now_us);

@@ -22,11 +22,15 @@
 #include "session/session.h"
 
 enum {
-    MEETING_ID_MAX = 64,              /* characters of a meeting's id */
-    MEETING_NAME_MAX = 128,           /* bytes of a display name, UTF-8 */
-    MEETING_OBJECT_ID = 20,           /* characters of ids given out here */
-    MEETING_TOKEN = 32,               /* characters of a resume token: 192 random bits */
-    MEETING_GRACE_MS = 15000,         /* that one whose connection broke is waited for */
+    MEETING_ID_MAX = 64,      /* characters of a meeting's id */
+    MEETING_NAME_MAX = 128,   /* bytes of a display name, UTF-8 */
+    MEETING_OBJECT_ID = 20,   /* characters of ids given out here */
+    MEETING_TOKEN = 32,       /* characters of a resume token: 192 random bits */
+    MEETING_VIEWS = 256,      /* producers that view:set may name */
+    MEETING_SPATIAL = 4,      /* layers of a producer */
+    MEETING_LAYER_ANY = 255,  /* as many as there are */
+    MEETING_LOWER_MS = 5000,  /* a layer that nobody needs for so long need not be sent */
+    MEETING_GRACE_MS = 15000, /* that one whose connection broke is waited for */
     MEETING_RESTORED_GRACE_MS = 30000 /* the same after a restart of this process */
 };
 
@@ -53,19 +57,27 @@ struct room {
     void *index;                      /* the service's */
 };
 
+/* Whose 'client' of a participant is. */
+enum meeting_front {
+    MEETING_SOCKET, /* signal/: Socket.IO */
+    MEETING_HTTP    /* rest/: WHIP and WHEP. It is told nothing, but for media_lost */
+};
+
 struct participant {
     char id[MEETING_OBJECT_ID + 1]; /* unique: one person may be here twice */
+    enum meeting_front front;       /* set by whoever joined it */
     struct auth_identity who;
     char name[MEETING_NAME_MAX + 1];
     struct room *room;
     char resume_token[MEETING_TOKEN + 1];
-    void *client;            /* signaling's; NULL while the connection is lost */
+    void *client;            /* the front's; NULL while the connection is lost */
     uint64_t away_until_us;  /* monotonic: leaves then, if its client is NULL */
     const char *away_reason; /* constant: why its client is lost */
     bool media_lost;         /* nothing of its media is left: not worth waiting for */
     void *token_index;       /* the service's */
     struct transport *transports;
     uint32_t n_producers, n_consumers, n_transports;
+    bool screen;        /* it has said that it shares a screen */
     uint64_t joined_us; /* wall clock */
     struct participant *next;
 };
@@ -95,6 +107,10 @@ struct room_producer {
     bool ready;               /* the others know of it */
     struct floor_voice voice; /* of a microphone */
     struct room_consumer *consumers;
+    uint32_t wanted[MEETING_SPATIAL]; /* consumers that want this spatial layer at most */
+    uint8_t needed;                   /* the highest that its sender was told to send */
+    uint64_t lower_at_us;             /* monotonic: it is told less then; 0 not */
+    struct room_producer *next_lower; /* of those */
     struct room_producer *next;
     meeting_done *done;
     void *arg;
@@ -105,6 +121,11 @@ struct room_consumer {
     struct transport *transport; /* that receives */
     struct room_producer *source;
     struct consumer *consumer;
+    uint8_t wish_spatial, wish_temporal; /* consumer:layers; MEETING_LAYER_ANY */
+    uint8_t view_spatial, view_temporal; /* view:set; likewise */
+    uint8_t priority;
+    uint8_t counted;                      /* 1 + where in its producer's 'wanted'; 0 not */
+    uint32_t layers;                      /* what it is sent: ABI_LAYERS; 0 not known */
     struct room_consumer *next;           /* of the transport */
     struct room_consumer *next_of_source; /* of the producer */
     meeting_done *done;
@@ -120,6 +141,11 @@ enum meeting_event_kind {
     MEETING_PRODUCER_RESUMED,
     MEETING_CONSUMER_CLOSED, /* to its owner only; reason */
     MEETING_SPEAKER,         /* who, producer; both NULL: the last one has left */
+    MEETING_CONSUMER_LAYERS, /* to its owner only; layers */
+    MEETING_PRODUCER_LAYERS, /* to its owner only: 'needed' has changed */
+    MEETING_SCREEN_STARTED,
+    MEETING_SCREEN_STOPPED,
+    MEETING_BANDWIDTH, /* to its owner only; transport, available_bps */
 };
 
 struct meeting_event {
@@ -127,6 +153,8 @@ struct meeting_event {
     struct participant *who;
     struct room_producer *producer;
     struct room_consumer *consumer;
+    struct transport *transport;
+    uint64_t available_bps;
     const char *reason;
     uint64_t seq; /* 0: not a lasting fact */
 };
@@ -171,6 +199,9 @@ void meeting_each_room(struct meeting *meeting, void (*fn)(void *arg, struct roo
                        void *arg);
 
 /* ---- rooms ---- */
+
+/* The room of that name, NULL if nobody is in it. Borrowed until the loop goes on. */
+struct room *meeting_find_room(struct meeting *meeting, const char *tenant, const char *id);
 
 /* Enters a room. A token that is bound to this meeting opens the room if need be; any other
  * finds only rooms that exist. The others are told.
@@ -219,6 +250,11 @@ int meeting_transport_create(struct meeting *meeting, struct participant *p, boo
 int meeting_transport_connect(struct participant *p, const char *transport_id,
                               const struct session_dtls *dtls, struct meeting_error *err);
 
+/* New ICE credentials for a transport, which session_local() then tells. 0, or -1 with
+ * 'err': not_found, media_unavailable. */
+int meeting_transport_restart_ice(struct participant *p, const char *transport_id,
+                                  struct meeting_error *err);
+
 int meeting_transport_close(struct meeting *meeting, struct participant *p,
                             const char *transport_id, struct meeting_error *err);
 
@@ -247,5 +283,45 @@ int meeting_consumer_close(struct meeting *meeting, struct participant *p,
                            const char *consumer_id, struct meeting_error *err);
 int meeting_consumer_pause(struct participant *p, const char *consumer_id, bool paused,
                            struct meeting_error *err);
+
+/* ---- layers (layers.c) ---- */
+
+/* A part of what is on somebody's screen. */
+struct meeting_view {
+    const char *producer_id; /* borrowed */
+    uint32_t width, height;  /* pixels that it is shown with */
+};
+
+/* The consumer's owner wishes for layers up to these. Returns the consumer, or NULL with
+ * 'err': not_found, invalid (there are not so many). 'spatial' MEETING_LAYER_ANY: all. */
+struct room_consumer *meeting_consumer_layers(struct meeting *meeting,
+                                              struct participant *p,
+                                              const char *consumer_id, uint8_t spatial,
+                                              uint8_t temporal, struct meeting_error *err);
+
+/* The same by a word: 0 low, 1 medium, 2 high. id: of a consumer, or of the producer. */
+struct room_consumer *meeting_consumer_quality(struct meeting *meeting,
+                                               struct participant *p, const char *id,
+                                               unsigned quality, struct meeting_error *err);
+
+int meeting_consumer_priority(struct meeting *meeting, struct participant *p,
+                              const char *consumer_id, uint8_t priority,
+                              struct meeting_error *err);
+int meeting_consumer_keyframe(struct meeting *meeting, struct participant *p,
+                              const char *consumer_id, struct meeting_error *err);
+
+/* What is on the participant's screen: its video consumers get layers for the size that
+ * they are shown with, those not named the lowest, as do those behind the first 'last_n'
+ * (0: no limit). Producers that it does not consume are passed over. */
+void meeting_view(struct meeting *meeting, struct participant *p,
+                  const struct meeting_view *views, size_t n, uint32_t last_n);
+
+/* The dataplane says what a subscription is sent (ABI_EVT_LAYERS). */
+void meeting_on_layers(struct meeting *meeting, uint64_t sub, uint32_t layers);
+
+/* Says to the others that a screen is shared, or is not any more. Refused: forbidden. Once
+ * more is no error, and not told. */
+int meeting_screen(struct meeting *meeting, struct participant *p, bool on,
+                   struct meeting_error *err);
 
 #endif

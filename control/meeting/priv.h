@@ -2,6 +2,7 @@
  *
  * meeting.c  rooms and participants      transport.c  transports
  * media.c    producers and consumers   audio.c      who speaks, who is heard
+ * layers.c   which layers consumers want, and senders need to send
  * record.c   a participant and its transport as bytes of the vault
  * restore.c  all of it again, after this process was restarted */
 #ifndef MEETING_PRIV_H
@@ -24,6 +25,9 @@ struct meeting {
     uint32_t cap_voices;
     bool seen_media;                  /* what was left by an earlier control is known */
     struct participant_entry *tokens; /* hash by resume token */
+    struct room_consumer **by_sub;    /* by slot of their subscription */
+    uint32_t n_by_sub;
+    struct room_producer *lower; /* whose senders are to be told to send less */
 };
 
 /* Fills 'err' and returns -1. */
@@ -42,7 +46,6 @@ void meeting_tell_fact(struct meeting *meeting, struct room *room,
 
 /* Rooms and participants, as joining makes them, but untold. NULL without memory or room.
  */
-struct room *meeting_find_room(struct meeting *meeting, const char *tenant, const char *id);
 struct room *meeting_open_room(struct meeting *meeting, const char *tenant, const char *id,
                                struct meeting_error *err);
 void meeting_close_room_if_empty(struct meeting *meeting, struct room *room);
@@ -73,6 +76,7 @@ int meeting_record_read(const struct vault_blob *blob, struct meeting_record *ou
 
 /* Finds among what the participant owns; NULL if there is no such. */
 struct transport *meeting_find_transport(const struct participant *p, const char *id);
+struct room_consumer *meeting_find_consumer(const struct participant *p, const char *id);
 
 /* End things and what hangs on them; the others are told. */
 void meeting_end_transport(struct meeting *meeting, struct transport *transport);
@@ -87,6 +91,18 @@ void meeting_audio_produced(struct meeting *meeting, struct room_producer *produ
 void meeting_audio_ended(struct meeting *meeting, struct room_producer *producer);
 void meeting_audio_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 void meeting_audio_fini(struct meeting *meeting);
+
+/* layers.c. _added: a consumer whose subscription was made, or taken up; -ENOMEM. _counted:
+ * it was paused or resumed. _gone: before it ends. */
+int meeting_layers_added(struct meeting *meeting, struct room_consumer *rc);
+void meeting_layers_counted(struct meeting *meeting, struct room_consumer *rc);
+void meeting_layers_gone(struct meeting *meeting, struct room_consumer *rc);
+
+/* A producer that begins, with all its layers needed until it is known by whom; and ends.
+ */
+void meeting_layers_produced(struct meeting *meeting, struct room_producer *rp);
+void meeting_layers_unproduced(struct meeting *meeting, struct room_producer *rp);
+void meeting_layers_tick(struct meeting *meeting, uint64_t now_us);
 
 /* Answers a pending creation, once. err NULL: done. */
 void meeting_answer(meeting_done **done, void *arg, const struct meeting_error *err,

@@ -181,6 +181,8 @@ static void restore_producer(struct restore *re, uint32_t i, uint64_t stream)
     rp->next = t->producers;
     t->producers = rp;
     t->owner->n_producers++;
+    t->owner->screen |= rp->source == SOURCE_SCREEN;
+    meeting_layers_produced(re->meeting, rp);
     re->n_producers++;
     meeting_audio_produced(re->meeting, rp);
     for (uint8_t k = 0; k < n; k++) {
@@ -254,6 +256,12 @@ static void restore_consumer(struct restore *re, uint32_t i, uint64_t sub)
     rc->next_of_source = rp->consumers;
     rp->consumers = rc;
     t->owner->n_consumers++;
+    rc->wish_spatial = conf.spatial;
+    rc->wish_temporal = conf.temporal;
+    rc->view_spatial = rc->view_temporal = VAULT_LAYER_ANY;
+    rc->priority = conf.priority;
+    /* without memory its owner is not told of its layers, and they are not counted */
+    (void)meeting_layers_added(re->meeting, rc);
     re->subs[i] = true;
     re->n_consumers++;
 }

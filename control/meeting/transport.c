@@ -49,7 +49,21 @@ static void on_state(void *user, enum session_state state, const char *reason)
     }
 }
 
-const struct session_ops meeting_session_ops = {.on_ready = on_ready, .on_state = on_state};
+static void on_bandwidth(void *user, uint64_t available_bps)
+{
+    struct transport *t = user;
+    const struct meeting_event event = {.kind = MEETING_BANDWIDTH,
+                                        .who = t->owner,
+                                        .transport = t,
+                                        .available_bps = available_bps};
+
+    t->meeting->ops.to_one(t->meeting->user, t->owner, &event);
+}
+
+const struct session_ops meeting_session_ops = {.on_ready = on_ready,
+                                                .on_state = on_state,
+                                                .on_bandwidth = on_bandwidth,
+                                                .probator = true};
 
 struct transport *meeting_add_transport(struct meeting *meeting, struct participant *p)
 {
@@ -126,6 +140,19 @@ int meeting_transport_connect(struct participant *p, const char *transport_id,
         return meeting_fail(err, "already_connected",
                             "that transport was connected before");
     }
+    return e != 0 ? meeting_fail_errno(err, e) : 0;
+}
+
+int meeting_transport_restart_ice(struct participant *p, const char *transport_id,
+                                  struct meeting_error *err)
+{
+    struct transport *t = meeting_find_transport(p, transport_id);
+    int e;
+
+    if (t == NULL) {
+        return meeting_fail(err, "not_found", "there is no such transport");
+    }
+    e = session_restart_ice(t->session);
     return e != 0 ? meeting_fail_errno(err, e) : 0;
 }
 

@@ -44,6 +44,21 @@ int ice_lite_restore(struct ice_lite *ice, const struct path *paths, uint8_t n,
     return 0;
 }
 
+int ice_lite_restart(struct ice_lite *ice, const char *ufrag, const char *pwd)
+{
+    if (!ice_chars(ufrag, ICE_UFRAG_MIN, ICE_UFRAG_MAX) ||
+        !ice_chars(pwd, ICE_PWD_MIN, ICE_PWD_MAX)) {
+        return -EINVAL;
+    }
+    memset(ice->ufrag, 0, sizeof(ice->ufrag));
+    memset(ice->pwd, 0, sizeof(ice->pwd));
+    strcpy(ice->ufrag, ufrag);
+    strcpy(ice->pwd, pwd);
+    ice->has_nomination = false; /* the peer numbers anew */
+    ice->nomination = 0;
+    return 0;
+}
+
 void ice_lite_fini(struct ice_lite *ice)
 {
     explicit_bzero(ice, sizeof(*ice));

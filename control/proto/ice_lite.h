@@ -74,6 +74,11 @@ int ice_lite_init(struct ice_lite *ice, const char *ufrag, const char *pwd);
 int ice_lite_restore(struct ice_lite *ice, const struct path *paths, uint8_t n,
                      int8_t selected);
 
+/* New credentials (RFC 8445, section 9): checks need them from now on. The paths stay, and
+ * the selected one carries media until the peer chooses again. Returns 0, or -EINVAL as
+ * ice_lite_init(); then nothing has changed. */
+int ice_lite_restart(struct ice_lite *ice, const char *ufrag, const char *pwd);
+
 /* Wipes the password. */
 void ice_lite_fini(struct ice_lite *ice);
 

@@ -325,6 +325,10 @@ int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *c
             (exts >> i & 1) != 0 && (ortc_ext_use(i, producer->kind) & ORTC_SEND) != 0 ? 1
                                                                                        : 0;
     }
+    if (producer->codecs[0].codec != ORTC_AV1) {
+        /* the others say what there is to say in their payload, which is rewritten */
+        out->ext_on[ORTC_EXT_DEPENDENCY] = 0;
+    }
     for (uint8_t i = 0; i < producer->n_codecs; i++) {
         const struct ortc_codec_map *map = &producer->codecs[i];
         uint8_t n = out->n_codecs;

@@ -96,7 +96,7 @@ static const struct {
                               ORTC_RECV | ORTC_SEND, 0},
     [ORTC_EXT_DEPENDENCY] = {"https://aomediacodec.github.io/av1-rtp-spec/"
                              "#dependency-descriptor-rtp-header-extension",
-                             0, ORTC_RECV},
+                             0, ORTC_RECV | ORTC_SEND},
     [ORTC_EXT_VIDEO_ORIENTATION] = {"urn:3gpp:video-orientation", 0, ORTC_RECV | ORTC_SEND},
     [ORTC_EXT_TOFFSET] = {"urn:ietf:params:rtp-hdrext:toffset", 0, ORTC_RECV | ORTC_SEND},
     [ORTC_EXT_ABS_CAPTURE_TIME] =

@@ -56,6 +56,11 @@ struct sdp_media *sdp_add_media(struct sdp *sdp, enum sdp_kind kind)
     return media;
 }
 
+static bool same_bytes(const void *a, const void *b, size_t len)
+{
+    return memcmp(a, b, len) == 0;
+}
+
 /* Both were zeroed before they were filled, and texts are padded with zeros. */
 bool sdp_equal(const struct sdp *a, const struct sdp *b)
 {
@@ -66,11 +71,11 @@ bool sdp_equal(const struct sdp *a, const struct sdp *b)
         return false;
     }
     for (uint8_t i = 0; i < a->n_media; i++) {
-        if (memcmp(a->media[i], b->media[i], sizeof(*a->media[i])) != 0) {
+        if (!same_bytes(a->media[i], b->media[i], sizeof(*a->media[i]))) {
             return false;
         }
     }
     memset(x.media, 0, sizeof(x.media));
     memset(y.media, 0, sizeof(y.media));
-    return memcmp(&x, &y, sizeof(x)) == 0;
+    return same_bytes(&x, &y, sizeof(x));
 }

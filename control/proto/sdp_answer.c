@@ -136,8 +136,7 @@ struct sdp *sdp_answer_create(const struct sdp *offer, const struct sdp_local *l
         m->rtcp_rsize = from->rtcp_rsize;
         if (from->n_codecs > 0) {
             m->n_codecs = 1;
-            m->codecs[0].kind = from->codecs[0].kind;
-            m->codecs[0].pt = from->codecs[0].pt;
+            m->codecs[0] = from->codecs[0]; /* Pion wants its rtpmap here too */
         }
     }
     return sdp;

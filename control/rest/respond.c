@@ -7,15 +7,33 @@
 #include "sys/entropy.h"
 #include "sys/log.h"
 
-enum { REQUEST_ID = 16 };
+enum { REQUEST_ID = 16, MORE_HEADERS = 8 };
 
 static const char *title_of(unsigned status)
 {
     switch (status) {
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
     case 405:
         return "Method Not Allowed";
+    case 406:
+        return "Not Acceptable";
+    case 409:
+        return "Conflict";
+    case 412:
+        return "Precondition Failed";
+    case 415:
+        return "Unsupported Media Type";
+    case 422:
+        return "Unprocessable Content";
+    case 428:
+        return "Precondition Required";
     case 501:
         return "Not Implemented";
     case 503:
@@ -27,13 +45,12 @@ static const char *title_of(unsigned status)
 
 /* Sends 'body', which is moved. */
 static void send_json(struct net_req *req, unsigned status, const char *type, json_t *body,
-                      const char *allow)
+                      const struct net_header *more, size_t n_more)
 {
-    const struct net_header headers[] = {
+    struct net_header headers[3 + MORE_HEADERS] = {
         {"content-type", type},
         {"cache-control", "no-store"},
         {"x-content-type-options", "nosniff"},
-        {"allow", allow},
     };
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
 
@@ -42,7 +59,11 @@ static void send_json(struct net_req *req, unsigned status, const char *type, js
         net_respond(req, 500, NULL, 0, NULL, 0);
         return;
     }
-    net_respond(req, status, headers, allow != NULL ? 4 : 3, text, strlen(text));
+    n_more = n_more < MORE_HEADERS ? n_more : MORE_HEADERS;
+    for (size_t i = 0; i < n_more; i++) {
+        headers[3 + i] = more[i];
+    }
+    net_respond(req, status, headers, 3 + n_more, text, strlen(text));
     free(text);
 }
 
@@ -53,11 +74,19 @@ void respond_data(struct net_req *req, json_t *data)
         return;
     }
     send_json(req, 200, "application/json",
-              json_pack("{s:b, s:o}", "success", 1, "data", data), NULL);
+              json_pack("{s:b, s:o}", "success", 1, "data", data), NULL, 0);
 }
 
 void respond_problem(struct net_req *req, unsigned status, const char *code,
                      const char *message, const char *allow)
+{
+    const struct net_header header = {"allow", allow};
+
+    respond_problem_with(req, status, code, message, &header, allow != NULL ? 1 : 0);
+}
+
+void respond_problem_with(struct net_req *req, unsigned status, const char *code,
+                          const char *message, const struct net_header *headers, size_t n)
 {
     char id[REQUEST_ID + 1];
 
@@ -69,5 +98,5 @@ void respond_problem(struct net_req *req, unsigned status, const char *code,
                         "about:blank", "title", title_of(status), "status", (int)status,
                         "detail", message, "success", 0, "code", code, "message", message,
                         "errors", "request_id", id),
-              allow);
+              headers, n);
 }

@@ -3,7 +3,9 @@
 #define REST_RESPOND_H
 
 #include <jansson.h>
+#include <stddef.h>
 
+struct net_header;
 struct net_req;
 
 /* 200 {"success": true, "data": data}. 'data' is moved; NULL (no memory) becomes a 500. */
@@ -16,5 +18,9 @@ void respond_data(struct net_req *req, json_t *data);
  * allow  value of the header Allow for a 405, else NULL */
 void respond_problem(struct net_req *req, unsigned status, const char *code,
                      const char *message, const char *allow);
+
+/* The same with headers of the caller's (at most 8, borrowed). */
+void respond_problem_with(struct net_req *req, unsigned status, const char *code,
+                          const char *message, const struct net_header *headers, size_t n);
 
 #endif

@@ -10,10 +10,12 @@
 #include "net/net.h"
 #include "rest/health.h"
 #include "rest/respond.h"
+#include "rest/wish.h"
 #include "sys/log.h"
 
 struct rest {
     struct rest_conf conf;
+    struct wish *wish; /* NULL: not served */
 };
 
 typedef void route_fn(const struct rest_conf *conf, struct net_req *req);
@@ -62,10 +64,6 @@ static const struct route {
     {"/api/meeting/*/export", READ, NULL},
     {"/api/audit", READ, NULL},
     {"/api/user/*/data", DELETE, NULL},
-    {"/api/whip/*", POST | OPTIONS, NULL},
-    {"/api/whip/*/*", READ | PATCH | DELETE | OPTIONS, NULL},
-    {"/api/whep/*", POST | OPTIONS, NULL},
-    {"/api/whep/*/*", READ | PATCH | DELETE | OPTIONS, NULL},
 };
 
 /* The page talks to its own origin only, shows what it was sent by WebRTC, and is in nobody
@@ -100,12 +98,19 @@ int rest_create(struct rest **out, const struct rest_conf *conf)
         log_warn("no_page", LOG_STR("web.root", conf->web_root),
                  LOG_STR("cure", "build the page (target kcs-web) or set web.root to it"));
     }
+    if (conf->meeting != NULL && wish_create(&rest->wish, &rest->conf) != 0) {
+        free(rest);
+        return -ENOMEM;
+    }
     *out = rest;
     return 0;
 }
 
 void rest_destroy(struct rest *rest)
 {
+    if (rest != NULL) {
+        wish_destroy(rest->wish);
+    }
     free(rest);
 }
 
@@ -138,6 +143,18 @@ static const struct route *find_route(const char *path)
         }
     }
     return NULL;
+}
+
+void rest_on_abort(struct rest *rest, struct net_req *req)
+{
+    if (rest->wish != NULL) {
+        wish_on_abort(rest->wish, req);
+    }
+}
+
+void rest_media_lost(struct participant *p)
+{
+    wish_media_lost(p);
 }
 
 bool rest_is_health(const char *path)
@@ -192,6 +209,9 @@ void rest_on_request(struct rest *rest, struct net_req *req)
     const char *path = net_req_path(req);
     const struct route *route = find_route(path);
 
+    if (rest->wish != NULL && wish_on_request(rest->wish, req)) {
+        return;
+    }
     if (route != NULL && (route->methods & 1U << net_req_method(req)) == 0) {
         wrong_method(req, route->methods);
     } else if (route != NULL && route->fn != NULL) {

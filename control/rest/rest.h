@@ -1,6 +1,7 @@
 /* What HTTP clients see: the REST interface below /api (names and shapes as docs/api.md has
  * them) and, for every other path, the files of the page. Of the interface, the health
- * routes are here; a route whose part does not exist yet answers 501 not_implemented.
+ * routes, WHIP and WHEP are here; a route whose part does not exist yet answers 501
+ * not_implemented.
  *
  * It knows nothing of the dataplane: app/ tells it the facts when it asks.
  *
@@ -11,7 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct auth;
+struct loop;
+struct meeting;
 struct net_req;
+struct participant;
 struct rest;
 
 enum { REST_MAX_DEVICES = 8, REST_MAX_ADDRS = 8, REST_IP_TEXT = 46 };
@@ -46,15 +51,28 @@ struct rest_conf {
     const char *version;  /* of the program */
     void (*facts)(void *user, struct rest_facts *out);
     void *user;
+
+    /* For WHIP and WHEP; meeting NULL: they are not served. */
+    struct loop *loop;
+    const struct auth *auth;
+    struct meeting *meeting;
+    const char *ice_links; /* value of the header Link: ICE servers for clients; or empty */
 };
 
 /* Strings of conf are borrowed for the life of the object. Returns 0 or -ENOMEM. A
  * directory without a page is a warning in the log. */
 int rest_create(struct rest **out, const struct rest_conf *conf);
-void rest_destroy(struct rest *rest); /* NULL is a no-op */
+/* Ends the sessions of WHIP and WHEP: before the meeting service. NULL is a no-op. */
+void rest_destroy(struct rest *rest);
 
 /* Answers 'req', whatever it is. */
 void rest_on_request(struct rest *rest, struct net_req *req);
+
+/* A request that waited for its answer was abandoned by its client. */
+void rest_on_abort(struct rest *rest, struct net_req *req);
+
+/* The media of a participant of ours (MEETING_HTTP) is lost. */
+void rest_media_lost(struct participant *p);
 
 /* True if 'path' is a health route, which the admin address serves too. */
 bool rest_is_health(const char *path);

@@ -36,14 +36,31 @@ static void on_answer(void *arg, int status)
     }
 }
 
-static void fill_conf(const struct consumer *c, uint64_t peer, uint64_t stream,
+enum consumer_type consumer_type(const struct producer_layers *layers)
+{
+    if (layers->n_streams > 1) {
+        return CONSUMER_SIMULCAST;
+    }
+    return layers->n_spatial > 1 || layers->n_temporal > 1 ? CONSUMER_SVC : CONSUMER_SIMPLE;
+}
+
+static void fill_conf(const struct consumer *c, const struct consumer_conf *conf,
                       struct vault_sub_conf *out)
 {
     size_t cname_len = strlen(c->params.cname);
+    uint64_t streams[RTP_PARAMS_MAX_ENCODINGS] = {0};
+    struct producer_layers layers;
 
+    (void)producer_streams(conf->producer, streams);
+    producer_layers(conf->producer, &layers);
     *out = (struct vault_sub_conf){
-        .stream = stream,
-        .peer = peer,
+        .stream = streams[0],
+        .layered = consumer_type(&layers) != CONSUMER_SIMPLE,
+        .spatial = VAULT_LAYER_ANY,
+        .temporal = VAULT_LAYER_ANY,
+        .priority = 1,
+        .screen = conf->screen,
+        .peer = conf->peer,
         .ssrc = c->params.ssrc,
         .rtx_ssrc = c->params.rtx_ssrc,
         .pt = c->params.codecs[0].pt,
@@ -52,9 +69,21 @@ static void fill_conf(const struct consumer *c, uint64_t peer, uint64_t stream,
         .mid_len = (uint8_t)strlen(c->params.mid),
         .cname_len = (uint8_t)(cname_len < VAULT_CNAME_MAX ? cname_len : VAULT_CNAME_MAX),
     };
+    for (uint8_t i = 1; i < layers.n_streams; i++) {
+        out->higher[i - 1] = streams[i];
+    }
     memcpy(out->mid, c->params.mid, out->mid_len);
     memcpy(out->cname, c->params.cname, out->cname_len);
     memcpy(out->ext_on, c->params.ext_on, sizeof(c->params.ext_on));
+}
+
+int consumer_set_layers(struct consumer *c, uint8_t spatial, uint8_t temporal,
+                        uint8_t priority)
+{
+    const struct media_layers layers = {
+        .spatial = spatial, .temporal = temporal, .priority = priority};
+
+    return media_sub_set_layers(c->media, c->sub, &layers, NULL, NULL);
 }
 
 int consumer_create(struct consumer **out, const struct consumer_conf *conf,
@@ -78,7 +107,7 @@ int consumer_create(struct consumer **out, const struct consumer_conf *conf,
     c->arg = arg;
     e = ortc_consume(&c->producer, conf->caps, &told, &c->params);
     if (e == 0) {
-        fill_conf(c, conf->peer, producer_stream(conf->producer), &sub);
+        fill_conf(c, conf, &sub);
         e = media_sub_open(conf->media, &sub, on_answer, c, &c->sub);
     }
     if (e != 0) {

@@ -25,7 +25,12 @@ struct consumer_conf {
     const char *mid;                 /* unique in the transport; copied */
     const char *cname;               /* of the producing transport; copied */
     uint32_t ssrc, rtx_ssrc;         /* fresh in the transport */
+    bool screen;                     /* detail over motion */
 };
+
+/* What mediasoup calls its type. Simple ones have no layers to choose from. */
+enum consumer_type { CONSUMER_SIMPLE, CONSUMER_SIMULCAST, CONSUMER_SVC };
+enum consumer_type consumer_type(const struct producer_layers *layers);
 
 /* Returns 0 and calls 'done' later; -ENOTSUP if the browser has none of the codecs;
  * -EINVAL, -ENOMEM, or an error of media.h: then 'done' is not called. */
@@ -50,6 +55,11 @@ void consumer_close(struct consumer *consumer);
 
 void consumer_set_paused(struct consumer *consumer, bool paused);
 bool consumer_is_paused(const struct consumer *consumer);
+
+/* The layers wished for (VAULT_LAYER_ANY: all) and their priority (1 … 255). Returns 0 or
+ * an error of media.h. */
+int consumer_set_layers(struct consumer *consumer, uint8_t spatial, uint8_t temporal,
+                        uint8_t priority);
 
 /* What the browser is told. */
 void consumer_params(const struct consumer *consumer, struct rtp_params *out);

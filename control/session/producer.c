@@ -3,6 +3,7 @@
 #include "session/producer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@ _Static_assert((int)ORTC_EXT_PLAYOUT_DELAY == (int)ABI_EXT_PLAYOUT_DELAY &&
 _Static_assert((int)RTP_MID_MAX == (int)VAULT_MID_MAX &&
                    (int)RTP_RID_MAX == (int)VAULT_RID_MAX,
                "one limit");
+
+enum { MAX_LAYERS = 4 }; /* spatial, and temporal */
 
 struct producer {
     struct media *media;
@@ -247,6 +250,25 @@ const struct ortc_producer *producer_params(const struct producer *p)
 uint64_t producer_stream(const struct producer *p)
 {
     return p->streams[0];
+}
+
+void producer_layers(const struct producer *p, struct producer_layers *out)
+{
+    const char *mode = "";
+    unsigned spatial = 1;
+    unsigned temporal = 1;
+
+    for (uint8_t i = 0; i < p->params.n_encodings && mode[0] == '\0'; i++) {
+        mode = p->params.encodings[i].scalability_mode;
+    }
+    if (sscanf(mode, "%*1[LS]%1uT%1u", &spatial, &temporal) != 2 || spatial == 0 ||
+        temporal == 0 || spatial > MAX_LAYERS || temporal > MAX_LAYERS) {
+        spatial = temporal = 1;
+    }
+    out->n_streams =
+        p->n_streams <= VAULT_SUB_HIGHER + 1 ? p->n_streams : VAULT_SUB_HIGHER + 1;
+    out->n_spatial = out->n_streams > 1 ? out->n_streams : (uint8_t)spatial;
+    out->n_temporal = (uint8_t)temporal;
 }
 
 uint8_t producer_streams(const struct producer *p, uint64_t out[RTP_PARAMS_MAX_ENCODINGS])

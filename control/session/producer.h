@@ -67,9 +67,16 @@ uint8_t producer_loudness(const struct producer *producer, uint64_t now_us);
 
 const struct ortc_producer *producer_params(const struct producer *producer);
 
-/* The stream that new consumers get: of several layers the lowest, which every sender
- * sends. */
+/* The stream of the lowest layer. */
 uint64_t producer_stream(const struct producer *producer);
+
+/* What can be chosen from. Several streams are simulcast, one with layers SVC. */
+struct producer_layers {
+    uint8_t n_streams; /* that consumers may get: VAULT_SUB_HIGHER + 1 at most */
+    uint8_t n_spatial; /* of all: streams, or layers in the one */
+    uint8_t n_temporal;
+};
+void producer_layers(const struct producer *producer, struct producer_layers *out);
 
 /* The streams' handles, for listings. Returns how many. */
 uint8_t producer_streams(const struct producer *producer,

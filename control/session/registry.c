@@ -73,6 +73,22 @@ int session_registry_add(struct session *s)
     return s->by_ufrag.tbl != NULL && s->by_peer.tbl != NULL ? 0 : -ENOMEM;
 }
 
+int session_registry_rename(struct session *s, const char *ufrag, const char *pwd)
+{
+    struct session *other;
+    int err;
+
+    HASH_FIND(by_ufrag, s->reg->by_ufrag, ufrag, strlen(ufrag), other);
+    if (other != NULL) {
+        return -EEXIST;
+    }
+    HASH_DELETE(by_ufrag, s->reg->by_ufrag, s);
+    err = ice_lite_restart(&s->ice, ufrag, pwd);
+    memset(&s->by_ufrag, 0, sizeof(s->by_ufrag));
+    HASH_ADD(by_ufrag, s->reg->by_ufrag, ice.ufrag, strlen(s->ice.ufrag), s);
+    return s->by_ufrag.tbl == NULL ? -ENOMEM : err;
+}
+
 void session_registry_remove(struct session *s)
 {
     session_registry_forget_paths(s);
@@ -146,6 +162,26 @@ static void on_consent_lost(void *user, uint64_t peer)
     }
 }
 
+static void on_layers(void *user, uint64_t sub, uint32_t layers)
+{
+    struct session_registry *reg = user;
+
+    if (reg->conf.on_layers != NULL) {
+        reg->conf.on_layers(reg->conf.user, sub, layers);
+    }
+}
+
+static void on_bandwidth(void *user, uint64_t peer, uint32_t kbps)
+{
+    struct session_registry *reg = user;
+    struct session *s;
+
+    HASH_FIND(by_peer, reg->by_peer, &peer, sizeof(peer), s);
+    if (s != NULL && s->ops->on_bandwidth != NULL) {
+        s->ops->on_bandwidth(s->user, (uint64_t)kbps * 1000);
+    }
+}
+
 static void on_attached(void *user)
 {
     struct session_registry *reg = user;
@@ -177,7 +213,9 @@ static void on_detached(void *user)
 static const struct media_ops media_ops = {.on_attached = on_attached,
                                            .on_detached = on_detached,
                                            .on_datagram = on_datagram,
-                                           .on_consent_lost = on_consent_lost};
+                                           .on_consent_lost = on_consent_lost,
+                                           .on_layers = on_layers,
+                                           .on_bandwidth = on_bandwidth};
 
 /* ---- metrics ---- */
 

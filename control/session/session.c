@@ -342,16 +342,46 @@ enum session_stun_result session_on_stun(struct session *s,
 
 /* ---- what the owner calls ---- */
 
-static int init_ice(struct session *s)
+static void make_credentials(char ufrag[ICE_MADE_UFRAG + 1], char pwd[ICE_MADE_PWD + 1])
 {
-    char ufrag[ICE_MADE_UFRAG + 1], pwd[ICE_MADE_PWD + 1];
     uint8_t random[ICE_RANDOM_LEN];
-    int err;
 
     entropy_fill(random, sizeof(random));
     ice_lite_make_credentials(random, ufrag, pwd);
-    err = ice_lite_init(&s->ice, ufrag, pwd);
     explicit_bzero(random, sizeof(random));
+}
+
+static int init_ice(struct session *s)
+{
+    char ufrag[ICE_MADE_UFRAG + 1], pwd[ICE_MADE_PWD + 1];
+    int err;
+
+    make_credentials(ufrag, pwd);
+    err = ice_lite_init(&s->ice, ufrag, pwd);
+    explicit_bzero(pwd, sizeof(pwd));
+    return err;
+}
+
+int session_restart_ice(struct session *s)
+{
+    char ufrag[ICE_MADE_UFRAG + 1], pwd[ICE_MADE_PWD + 1];
+    struct session_call *call = s->state != SESSION_FAILED ? new_call(s, CALL_ICE) : NULL;
+    int err;
+
+    if (call == NULL) {
+        return s->state == SESSION_FAILED ? -ENOTCONN : -ENOMEM;
+    }
+    make_credentials(ufrag, pwd);
+    err = media_peer_set_ice(s->reg->conf.media, s->peer, ufrag, pwd, on_answer, call);
+    if (err != 0) {
+        free_call(call);
+    } else {
+        err = session_registry_rename(s, ufrag, pwd);
+        if (err != 0) {
+            session_fail(s, "media_refused");
+            err = -ENOTCONN;
+        }
+    }
     explicit_bzero(pwd, sizeof(pwd));
     return err;
 }
@@ -366,6 +396,7 @@ static int open_peer(struct session *s)
     if (call == NULL) {
         return -ENOMEM;
     }
+    conf.probator = s->ops->probator ? 1 : 0;
     memcpy(conf.ufrag, s->ice.ufrag, conf.ufrag_len);
     memcpy(conf.pwd, s->ice.pwd, conf.pwd_len);
     err = media_peer_open(s->reg->conf.media, &conf, on_answer, call, &s->peer);

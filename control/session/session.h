@@ -75,6 +75,11 @@ struct session_ops {
     /* 'reason' is a constant word: "dtls_timeout", "consent_lost" ...; NULL unless failed.
      */
     void (*on_state)(void *user, enum session_state state, const char *reason);
+
+    /* What the peer's link carries towards it has changed. May be NULL. */
+    void (*on_bandwidth)(void *user, uint64_t available_bps);
+
+    bool probator; /* its peers are mediasoup-client: probes come as SSRC 1234 */
 };
 
 struct session_registry_conf {
@@ -86,6 +91,8 @@ struct session_registry_conf {
     /* The dataplane came (with what an earlier control may have left in it), or went: then
      * every session has failed, without on_state(). May be NULL. */
     void (*on_media)(void *user, bool attached);
+    /* A subscription's layers have changed (see media_ops). May be NULL. */
+    void (*on_layers)(void *user, uint64_t sub, uint32_t layers);
     void *user;
 };
 
@@ -134,6 +141,11 @@ void session_local(const struct session *session, struct session_local *out);
  * -EINVAL without a fingerprint, -EALREADY the second time, -ENOTCONN if it has failed, or
  * -ENOMEM. */
 int session_connect(struct session *session, const struct session_dtls *dtls);
+
+/* ICE restart: makes new credentials, which session_local() then tells. What is selected
+ * goes on until the peer chooses a path again. Returns 0, -ENOTCONN if it has failed or the
+ * dataplane is away, -ENOMEM. */
+int session_restart_ice(struct session *session);
 
 /* Adds a fingerprint as signaling writes it ("sha-256", "AB:CD:..."). Returns 0, -ENOTSUP
  * for an unknown hash (to be passed over), -EBADMSG, or -ENOSPC. */

@@ -45,7 +45,7 @@ struct session_path {
 /* A command whose answer is due. It outlives its session. */
 struct session_call {
     struct session *session; /* NULL: closed meanwhile */
-    enum session_call_kind { CALL_OPEN, CALL_PATHS, CALL_KEYS } kind;
+    enum session_call_kind { CALL_OPEN, CALL_PATHS, CALL_KEYS, CALL_ICE } kind;
     LIST_ENTRY(session_call) link;
 };
 
@@ -106,5 +106,9 @@ void session_registry_forget_paths(struct session *session);
 /* Puts a session into the tables, or takes it out. Returns 0, -EEXIST or -ENOMEM. */
 int session_registry_add(struct session *session);
 void session_registry_remove(struct session *session);
+
+/* Gives it another ufrag in the tables. Returns 0, -EEXIST or -ENOMEM: it is then in no
+ * table, so failed. */
+int session_registry_rename(struct session *session, const char *ufrag, const char *pwd);
 
 #endif

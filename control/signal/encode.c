@@ -80,6 +80,20 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
         (json_int_t)room->seq, "resume_token", self->resume_token, "resumed", 0);
 }
 
+/* What its sender need not send. */
+static json_t *encode_needed(const struct room_producer *rp)
+{
+    struct producer_layers layers;
+    json_t *list = json_array();
+
+    producer_layers(rp->producer, &layers);
+    for (uint8_t i = 0; i < layers.n_spatial; i++) {
+        (void)json_array_append_new(list, json_pack("{s:i,s:b}", "spatial", (int)i,
+                                                    "needed", (int)(i <= rp->needed)));
+    }
+    return list;
+}
+
 json_t *encode_room_resumed(struct signal *signal, const struct participant *self)
 {
     json_t *joined = encode_room_joined(signal, self);
@@ -93,7 +107,10 @@ json_t *encode_room_resumed(struct signal *signal, const struct participant *sel
                                               "direction", t->send ? "send" : "recv"));
         for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
             if (rp->ready) {
-                (void)json_array_append_new(producers, encode_producer(rp));
+                json_t *own = encode_producer(rp);
+
+                (void)json_object_set_new(own, "layers", encode_needed(rp));
+                (void)json_array_append_new(producers, own);
             }
         }
         for (const struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
@@ -140,17 +157,43 @@ json_t *encode_transport(const struct transport *t)
                      local.fingerprint);
 }
 
+static json_t *encode_layer(uint32_t spatial, uint32_t temporal)
+{
+    return spatial == 15
+               ? json_null()
+               : json_pack("{s:i,s:i}", "spatial", (int)spatial, "temporal", (int)temporal);
+}
+
+/* The dataplane's reasons (enum abi_layers_reason). */
+json_t *encode_consumer_layers(const struct room_consumer *rc)
+{
+    static const char *const reasons[] = {"",          "started", "requested",
+                                          "bandwidth", "source",  "no_keyframe"};
+    uint32_t reason = rc->layers >> 16;
+    uint32_t at = rc->layers != 0 ? rc->layers : 0xff00; /* nothing is sent yet */
+
+    return json_pack("{s:s,s:s,s:o,s:o,s:s}", "consumer_id", rc->id, "producer_id",
+                     rc->source->id, "current", encode_layer(at >> 12 & 15, at >> 8 & 15),
+                     "target", encode_layer(at >> 4 & 15, at & 15), "reason",
+                     reasons[reason < sizeof(reasons) / sizeof(reasons[0]) ? reason : 0]);
+}
+
 json_t *encode_consumer(const struct room_consumer *rc)
 {
+    static const char *const types[] = {[CONSUMER_SIMPLE] = "simple",
+                                        [CONSUMER_SIMULCAST] = "simulcast",
+                                        [CONSUMER_SVC] = "svc"};
     const struct participant *from = rc->source->transport->owner;
+    struct producer_layers layers;
     struct rtp_params params;
 
+    producer_layers(rc->source->producer, &layers);
     consumer_params(rc->consumer, &params);
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:b}", "consumer_id", rc->id,
                      "producer_id", rc->source->id, "participant_id", from->id, "user_id",
                      from->who.user_id, "kind", kind_of(rc->source), "rtp_parameters",
-                     rtp_params_write(&params), "type", "simple", "producer_paused",
-                     (int)producer_is_paused(rc->source->producer));
+                     rtp_params_write(&params), "type", types[consumer_type(&layers)],
+                     "producer_paused", (int)producer_is_paused(rc->source->producer));
 }
 
 /* ---- events ---- */
@@ -185,6 +228,22 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
         *name = "consumer:closed";
         return json_pack("{s:s,s:s,s:s}", "consumer_id", event->consumer->id, "producer_id",
                          event->producer->id, "reason", event->reason);
+    case MEETING_CONSUMER_LAYERS:
+        *name = "consumer:layers-changed";
+        return encode_consumer_layers(event->consumer);
+    case MEETING_PRODUCER_LAYERS:
+        *name = "producer:layers";
+        return json_pack("{s:s,s:o}", "producer_id", event->producer->id, "layers",
+                         encode_needed(event->producer));
+    case MEETING_SCREEN_STARTED:
+    case MEETING_SCREEN_STOPPED:
+        *name = event->kind == MEETING_SCREEN_STARTED ? "screen:started" : "screen:stopped";
+        return json_pack("{s:s,s:s}", "participant_id", event->who->id, "user_id",
+                         event->who->who.user_id);
+    case MEETING_BANDWIDTH:
+        *name = "bwe:downlink";
+        return json_pack("{s:s,s:I}", "transport_id", event->transport->id,
+                         "available_bps", (json_int_t)event->available_bps);
     case MEETING_PRODUCER_CLOSED:
     case MEETING_PRODUCER_PAUSED:
     case MEETING_PRODUCER_RESUMED:
@@ -251,6 +310,12 @@ static void forget_app_data(const struct meeting_event *event)
     }
 }
 
+/* The client of a participant of ours, NULL if it is away or another front's. */
+static struct client *client_of(const struct participant *p)
+{
+    return p->front == MEETING_SOCKET ? p->client : NULL;
+}
+
 /* Nobody leaves while a broadcast runs: a session that ends by it is ended at its next turn
  * (see engine_send). */
 static void to_room(void *user, struct room *room, const struct participant *except,
@@ -260,7 +325,7 @@ static void to_room(void *user, struct room *room, const struct participant *exc
 
     (void)user;
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        struct client *client = p != except ? p->client : NULL;
+        struct client *client = p != except ? client_of(p) : NULL;
         struct eio_msg **msg = client != NULL ? &msgs[client->legacy] : NULL;
 
         if (msg != NULL && *msg == NULL) {
@@ -278,7 +343,7 @@ static void to_room(void *user, struct room *room, const struct participant *exc
 
 static void to_one(void *user, struct participant *to, const struct meeting_event *event)
 {
-    struct client *client = to->client;
+    struct client *client = client_of(to);
     struct eio_msg *msg =
         client != NULL ? encode_message(to->room, event, client->legacy) : NULL;
 

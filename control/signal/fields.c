@@ -124,6 +124,26 @@ bool field_object(struct fields *f, const char *name, bool required, const json_
     return json_is_object(value) ? true : fail(f, name, "must be an object");
 }
 
+bool field_int(struct fields *f, const char *name, int64_t min, int64_t max, bool required,
+               int64_t fallback, int64_t *out)
+{
+    const json_t *value = get(f, name);
+    char reason[80];
+
+    *out = fallback;
+    if (value == NULL) {
+        return required ? fail(f, name, "missing") : true;
+    }
+    if (!json_is_integer(value) || json_integer_value(value) < min ||
+        json_integer_value(value) > max) {
+        (void)snprintf(reason, sizeof(reason), "must be an integer from %lld to %lld",
+                       (long long)min, (long long)max);
+        return fail(f, name, reason);
+    }
+    *out = json_integer_value(value);
+    return true;
+}
+
 bool field_dtls(struct fields *f, const char *name, struct session_dtls *out)
 {
     static const char *const roles[] = {"auto", "client", "server", NULL};

@@ -89,6 +89,16 @@ void reply_fail(struct reply *reply, const char *code, const char *message);
 void events_dispatch(struct client *client, const char *name, const json_t *payload,
                      bool has_id, uint64_t id);
 
+/* ---- events_layers.c: layers and screens; as the handlers of events.c ---- */
+
+void on_consumer_layers(struct reply *reply, const json_t *payload);
+void on_quality_change(struct reply *reply, const json_t *payload);
+void on_consumer_priority(struct reply *reply, const json_t *payload);
+void on_consumer_keyframe(struct reply *reply, const json_t *payload);
+void on_view_set(struct reply *reply, const json_t *payload);
+void on_screen_start(struct reply *reply, const json_t *payload);
+void on_screen_stop(struct reply *reply, const json_t *payload);
+
 /* ---- fields.c: each reads a field of the payload and returns true, or notes the first
  * error and returns false ---- */
 
@@ -108,6 +118,9 @@ bool field_bool(struct fields *f, const char *name, bool fallback, bool *out);
 /* One of 'names' (NULL ends it); its index to 'out'. */
 bool field_enum(struct fields *f, const char *name, const char *const *names, int *out);
 bool field_object(struct fields *f, const char *name, bool required, const json_t **out);
+/* An integer from 'min' to 'max'; 'fallback' if it is not there and need not be. */
+bool field_int(struct fields *f, const char *name, int64_t min, int64_t max, bool required,
+               int64_t fallback, int64_t *out);
 bool field_dtls(struct fields *f, const char *name, struct session_dtls *out);
 
 /* ---- encode.c; new references, NULL without memory ---- */
@@ -119,6 +132,7 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *p);
 json_t *encode_room_resumed(struct signal *signal, const struct participant *p);
 json_t *encode_transport(const struct transport *t);
 json_t *encode_consumer(const struct room_consumer *rc);
+json_t *encode_consumer_layers(const struct room_consumer *rc);
 
 extern const struct meeting_ops encode_ops;
 

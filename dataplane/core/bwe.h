@@ -95,6 +95,11 @@ static inline void bwe_note_sent(struct bwe *bwe, uint64_t number, uint16_t len,
         (struct bwe_sent){.time_us = (uint32_t)now_us, .len = len};
 }
 
+static inline void bwe_prefetch_sent(const struct bwe *bwe, uint64_t number)
+{
+    __builtin_prefetch(&bwe->sent[number % BWE_HISTORY], 1);
+}
+
 /* A message of transport-wide feedback, parsed. 'next' is the number that the next packet
  * will get. Returns true if the target has changed. */
 bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_t now_us);
@@ -118,10 +123,23 @@ static inline uint64_t bwe_padding_due(const struct bwe *bwe)
     return bwe->probe.due_us;
 }
 
+static inline bool bwe_is_probing(const struct bwe *bwe)
+{
+    return bwe->probe.sending;
+}
+
 /* Bits a second that may be sent. */
 static inline uint64_t bwe_target(const struct bwe *bwe)
 {
     return (uint64_t)bwe->target_bps;
+}
+
+/* How long packets wait in the link's queue, jitter left out. */
+static inline uint32_t bwe_queue_us(const struct bwe *bwe)
+{
+    const int64_t us = bwe->delay.queue_us;
+
+    return us < 0 ? 0 : us > 60000000 ? 60000000 : (uint32_t)us;
 }
 
 /* Whether anything was heard from the receiver: before, the target is the start. */

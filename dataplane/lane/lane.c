@@ -25,6 +25,7 @@ void lane_init(struct lane *lane, uint32_t index, struct tables *tables,
     lane->punt_refill_us = now_us;
     lane->punt_tokens = LANE_PUNT_BURST;
     lane->grown_end = &lane->grown;
+    lane->padding_due_us = UINT64_MAX;
 }
 
 uint16_t lane_alloc(struct lane *lane, struct pkt **pkts, uint16_t n)

@@ -21,12 +21,19 @@ enum {
     LANE_NEWS = 256,          /* events that wait for worker/ */
     LANE_PUNTS_PER_S = 20000, /* unauthenticated STUN handed to control, at most */
     LANE_PUNT_BURST = 2000,
+    LANE_PROBES = 32,   /* peers that are probed at once */
     LANE_PARKED = 512,  /* packets that wait for a peer that is moving here */
     LANE_RESENDS = 1024 /* packets that were asked for again; a power of two */
 };
 
 /* News for control, drained by worker/ between bursts. */
-enum lane_news_kind { LANE_NEWS_CONSENT_LOST, LANE_NEWS_STREAM_BOUND, LANE_NEWS_BYE };
+enum lane_news_kind {
+    LANE_NEWS_CONSENT_LOST,
+    LANE_NEWS_STREAM_BOUND,
+    LANE_NEWS_BYE,
+    LANE_NEWS_LAYERS,
+    LANE_NEWS_BANDWIDTH
+};
 
 struct lane_news {
     enum lane_news_kind kind;
@@ -41,7 +48,8 @@ struct lane_counts {
     uint64_t rtcp_out;
     uint64_t handed_out, handed_in; /* packets of peers, to and from other lanes */
     uint64_t handed_tx;             /* frames given to the lane of their device */
-    uint64_t resent;                /* retransmissions made for subscribers */
+    uint64_t padding_packets, padding_bytes;
+    uint64_t resent; /* retransmissions made for subscribers */
     uint64_t drops_in[N_DROP_REASONS];
     uint64_t drops_out[N_DROP_REASONS];
     uint64_t done[N_DONE_KINDS];
@@ -84,20 +92,30 @@ struct lane {
     uint32_t punt_tokens;
     uint64_t punt_refill_us;
 
-    bool no_repair;               /* neither ask for what is lost nor send it again */
-    uint32_t resend_head;         /* next to write; both count on for ever */
-    uint32_t resend_tail;         /* next to send */
+    /* the sweep of estimators (stage/budget), and who is being probed (stage/padding) */
+    uint32_t budget_at;
+    uint64_t budget_due_us;
+    uint64_t padding_due_us; /* UINT64_MAX: nobody is */
+    uint32_t n_probing;
+    uint64_t probing[LANE_PROBES]; /* handles */
+
+    bool no_repair;       /* neither ask for what is lost nor send it again */
+    uint32_t resend_head; /* next to write; both count on for ever */
+    uint32_t resend_tail; /* next to send */
     struct lane_resend resends[LANE_RESENDS];
 
     /* the RTCP sweep (rtcp/rtcp_out) */
     uint32_t sweep_at;
     uint64_t sweep_due_us;
 
+    /* the sweeps of layers (stage/layers) */
+    uint64_t layers_sweep_us, layers_wait_us;
+
     uint32_t n_news;
     struct lane_news news[LANE_NEWS];
 
     /* where a burst is decrypted to, before ingest moves it into rings: what fails
-     * authentication never touches a ring */
+     * authentication never touches a ring; and where rewrite changes payloads */
     _Alignas(64) uint8_t plain[PKT_BURST][PKT_ROOM];
 };
 

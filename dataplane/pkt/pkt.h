@@ -54,6 +54,12 @@ struct pkt {
         struct stream *stream; /* ingress, after unprotect; NULL if of no stream */
         struct sub *sub;       /* egress of media; NULL for replies and RTCP */
     };
+    /* egress of a subscription with layers, given by route with index, ts and marker */
+    bool layered;
+    uint8_t tl0, keyidx;
+    uint16_t picture;
+    uint8_t spatial, temporal; /* what is watched */
+
     uint64_t index; /* SRTP index: ROC << 16 | SEQ, which is the extended sequence number */
     uint64_t pos;   /* egress: position in the stream's ring that it was read from */
 

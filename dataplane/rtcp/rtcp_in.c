@@ -3,12 +3,15 @@
 
 #include <string.h>
 
+#include "rtcp/rtcp_out.h"
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtcp_fb.h"
 #include "sfu/wire/rtcp_twcc.h"
+#include "sfu/wire/rtcp_xr.h"
 
 enum {
     MIN_RTCP = 8,
+    XR_RTT_MAX_US = 10000000, /* a longer one is a mistake */
 
     /* Retransmissions take at most a third of what a subscription is sent, after a first
      * allowance. Each is charged as a full packet, since its length is not known yet. */
@@ -101,6 +104,46 @@ static void on_sr(struct lane *lane, struct peer *peer, const struct rtcp_sr *sr
     stream_clock_write(&stream->clock, sr->ntp, sr->rtp_ts, lane->now_us);
 }
 
+/* It answers our reference time: how long the way there and back is. */
+static void on_dlrr(struct lane *lane, struct peer *peer, const struct rtcp_xr_dlrr *dlrr)
+{
+    uint64_t since_us = lane->now_us - peer->rrtr_sent_us;
+    uint64_t held_us = (uint64_t)dlrr->dlrr * 1000000 >> 16;
+
+    if (dlrr->ssrc != RTCP_OUR_SSRC || peer->rrtr_sent_us == 0 ||
+        dlrr->lrr != peer->rrtr_sent_ntp || since_us > XR_RTT_MAX_US ||
+        held_us > since_us) {
+        return;
+    }
+    peer->rtt_us = (uint32_t)(since_us - held_us);
+    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+        nack_set_rtt(&s->nack, peer->rtt_us);
+    }
+}
+
+static void on_xr(struct lane *lane, struct peer *peer, const struct rtcp_pkt *pkt)
+{
+    struct rtcp_xr_iter it;
+    struct rtcp_xr_block block;
+    uint64_t ntp;
+
+    if (rtcp_xr_parse(pkt, &it) != 0) {
+        return;
+    }
+    while (rtcp_xr_next(&it, &block) == 1) {
+        if (rtcp_xr_rrtr(&block, &ntp)) {
+            peer->rrtr_at_us = lane->now_us;
+            peer->rrtr_ssrc = it.ssrc;
+            peer->rrtr_ntp = (uint32_t)(ntp >> 16);
+        }
+        for (size_t i = 0; i < rtcp_xr_dlrr_count(&block); i++) {
+            struct rtcp_xr_dlrr dlrr = rtcp_xr_dlrr_at(&block, i);
+
+            on_dlrr(lane, peer, &dlrr);
+        }
+    }
+}
+
 static void on_keyframe_request(struct lane *lane, struct peer *peer, uint32_t ssrc)
 {
     struct sub *sub = tables_find_feedback(lane->tables, peer, ssrc);
@@ -126,10 +169,11 @@ static void refill(struct sub *sub)
 /* Puts one missed packet on the list. Returns false if it is not sent again. */
 static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
 {
-    uint64_t rtt_us = sub->rtt_us < RTX_RTT_MIN_US   ? RTX_RTT_MIN_US
-                      : sub->rtt_us > RTX_RTT_MAX_US ? RTX_RTT_MAX_US
-                                                     : sub->rtt_us;
+    uint64_t rtt_us = sub->rtt_us != 0 ? sub->rtt_us : sub->peer->rtt_us;
     struct rtxindex_hit hit;
+
+    rtt_us = rtt_us < RTX_RTT_MIN_US ? RTX_RTT_MIN_US : rtt_us;
+    rtt_us = rtt_us > RTX_RTT_MAX_US ? RTX_RTT_MAX_US : rtt_us;
 
     if (sub->rtx_ssrc == 0 || lane->no_repair || sub->rtx_budget < RTX_COST ||
         lane->resend_head - lane->resend_tail == LANE_RESENDS ||
@@ -162,20 +206,25 @@ static void on_nack(struct lane *lane, struct peer *peer, const struct rtcp_fb *
     }
 }
 
-static void on_twcc(struct peer *peer, const struct rtcp_fb *fb)
+static void on_twcc(const struct lane *lane, struct peer *peer, const struct rtcp_fb *fb)
 {
     struct twcc_fb report;
+    struct twcc_fb again;
     struct twcc_arrival arrival;
     uint32_t n = 0;
 
     if (twcc_fb_parse(fb, &report) != 0) {
         return;
     }
+    again = report;
     while (twcc_fb_next(&report, &arrival)) {
         n++;
     }
     peer->twcc_reports++;
     peer->twcc_lost += report.n_status - n;
+    if (peer->has_twcc) {
+        (void)bwe_on_feedback(peer->bwe, &again, peer->twcc_next, lane->now_us);
+    }
 }
 
 static void on_feedback(struct lane *lane, struct peer *peer, const struct rtcp_pkt *pkt)
@@ -195,9 +244,10 @@ static void on_feedback(struct lane *lane, struct peer *peer, const struct rtcp_
     } else if (rtcp_is_nack(pkt)) {
         on_nack(lane, peer, &fb);
     } else if (rtcp_is_twcc(pkt)) {
-        on_twcc(peer, &fb);
+        on_twcc(lane, peer, &fb);
     } else if (pkt->pt == RTCP_PSFB && rtcp_remb_parse(&fb, &remb) == 0) {
         peer->remb_bps = remb.rate_bps < UINT32_MAX ? (uint32_t)remb.rate_bps : UINT32_MAX;
+        (void)bwe_on_remb(peer->bwe, remb.rate_bps, lane->now_us);
     }
 }
 
@@ -245,7 +295,10 @@ static void on_compound(struct lane *lane, struct peer *peer, const uint8_t *dat
         case RTCP_PSFB:
             on_feedback(lane, peer, &pkt);
             break;
-        default: /* SDES: the router has its own names; XR, APP: nothing asked for them */
+        case RTCP_XR:
+            on_xr(lane, peer, &pkt);
+            break;
+        default: /* SDES: the router has its own names; APP: nothing asked for it */
             break;
         }
     }

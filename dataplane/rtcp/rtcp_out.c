@@ -3,6 +3,7 @@
 
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtcp_fb.h"
+#include "sfu/wire/rtcp_xr.h"
 
 enum {
     MAX_RTCP = 1200,    /* plain bytes of one packet */
@@ -70,7 +71,7 @@ static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
     /* another lane's clock may be a turn ahead of ours */
     since_us = lane->now_us > arrival_us ? lane->now_us - arrival_us : 0;
     sr.ntp += ntp_span(since_us);
-    sr.rtp_ts += (uint32_t)(since_us * stream->clock_hz / 1000000);
+    sr.rtp_ts += (uint32_t)(since_us * stream->clock_hz / 1000000) - sub_ts_offset(sub);
     rtcp_sr_write(&w, &sr, NULL, 0);
     if (sub->cname_len > 0) {
         rtcp_sdes_write(&w, sub->ssrc, sub->cname, sub->cname_len);
@@ -99,7 +100,31 @@ static void publisher_report(struct lane *lane, struct peer *peer, struct burst 
         return;
     }
     rtcp_rr_write(&w, RTCP_OUR_SSRC, blocks, n);
-    (void)push(lane, peer, &w, out);
+    /* who sends no media to us in the other direction would have no round trip: any clock
+     * does, as it is only compared with itself */
+    rtcp_xr_write_rrtr(&w, RTCP_OUR_SSRC, ntp_span(lane->now_us));
+    if (push(lane, peer, &w, out)) {
+        peer->rrtr_sent_ntp = (uint32_t)(ntp_span(lane->now_us) >> 16);
+        peer->rrtr_sent_us = lane->now_us;
+    }
+}
+
+/* Tells a peer that only receives how long ago its reference time came. */
+static void answer_rrtr(struct lane *lane, struct peer *peer, struct burst *out)
+{
+    uint8_t buf[64];
+    struct wbytes w = wbytes_of(buf, sizeof(buf));
+    struct rtcp_xr_dlrr dlrr = {.ssrc = peer->rrtr_ssrc, .lrr = peer->rrtr_ntp};
+
+    if (peer->rrtr_at_us == 0 || out->n == PKT_BURST) {
+        return;
+    }
+    dlrr.dlrr = (uint32_t)(ntp_span(lane->now_us - peer->rrtr_at_us) >> 16);
+    rtcp_rr_write(&w, RTCP_OUR_SSRC, NULL, 0);
+    rtcp_xr_write_dlrr(&w, RTCP_OUR_SSRC, &dlrr);
+    if (push(lane, peer, &w, out)) {
+        peer->rrtr_at_us = 0; /* each is answered once */
+    }
 }
 
 /* A subscription that still waits for the key frame it was promised: it came, but its first
@@ -120,6 +145,10 @@ static void reports(struct lane *lane, struct peer *peer, struct burst *out)
         }
         sub_report(lane, sub, out);
     }
+    if (out->n == PKT_BURST) {
+        return;
+    }
+    answer_rrtr(lane, peer, out);
     if (out->n == PKT_BURST) {
         return;
     }

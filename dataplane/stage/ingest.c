@@ -16,6 +16,9 @@ struct kept {
     bool two_byte;
     uint8_t audio_level;
     bool has_level;
+    const uint8_t *dependency; /* the packet's; NULL none */
+    uint8_t dependency_len;
+    struct layer_info layer;
 };
 
 static struct rtp_ext_iter exts_of(const struct pkt *pkt)
@@ -78,6 +81,8 @@ static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kep
     kept->mask = 0;
     kept->audio_level = 127;
     kept->has_level = false;
+    kept->dependency = NULL;
+    kept->dependency_len = 0;
     kept->two_byte = needs_two_byte(pkt);
     while (rtp_ext_next(&it, &id, &data, &len)) {
         uint8_t ours = peer->ext_of[id];
@@ -89,6 +94,9 @@ static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kep
             peer->twcc_used = true;
         } else if (ours == EXT_AUDIO_LEVEL) {
             kept->has_level = rtp_ext_audio_level(data, len, &kept->audio_level, &voice);
+        } else if (ours == EXT_DEPENDENCY) {
+            kept->dependency = data;
+            kept->dependency_len = len;
         }
         if ((EXT_FORWARDED >> ours & 1) != 0) {
             keep(kept, ours, data, len);
@@ -235,6 +243,38 @@ static bool starts_keyframe(const struct pkt *pkt)
            (stream->keyframes == 0 || stream->keyframe_ts != pkt->ts);
 }
 
+/* Reads the packet's layer. Returns false if its descriptor is malformed. */
+static bool read_layer(const struct pkt *pkt, struct kept *kept)
+{
+    struct stream *stream = pkt->stream;
+
+    return layer_parse(&stream->layers, stream->codec, pkt->payload, pkt->payload_len,
+                       kept->dependency, kept->dependency_len, &kept->layer) == 0;
+}
+
+/* Tells the lanes that hold the stream which layers come, and where the last key frame is.
+ */
+static void note_layer(struct lane *lane, const struct pkt *pkt,
+                       const struct layer_info *layer, uint64_t keyframe_pos)
+{
+    struct stream *stream = pkt->stream;
+    _Atomic uint64_t *bytes = &stream->layer_bytes[layer->spatial][layer->temporal];
+
+    atomic_store_explicit(&stream->spatial_us[layer->spatial], lane->now_us,
+                          memory_order_relaxed);
+    atomic_store_explicit(
+        bytes, atomic_load_explicit(bytes, memory_order_relaxed) + pkt->payload_len,
+        memory_order_relaxed);
+    if (layer->temporal >
+        atomic_load_explicit(&stream->top_temporal, memory_order_relaxed)) {
+        atomic_store_explicit(&stream->top_temporal, layer->temporal, memory_order_relaxed);
+    }
+    if (keyframe_pos != UINT64_MAX) {
+        atomic_store_explicit(&stream->keyframe_pos, keyframe_pos + 1,
+                              memory_order_release);
+    }
+}
+
 /* Appends the packet to its ring. Returns false if it can never fit. */
 static bool store(struct lane *lane, const struct pkt *pkt, const struct kept *kept)
 {
@@ -243,7 +283,9 @@ static bool store(struct lane *lane, const struct pkt *pkt, const struct kept *k
                              .arrival_us = lane->now_us,
                              .ts = pkt->ts,
                              .ext_mask = kept->mask,
-                             .audio_level = kept->audio_level};
+                             .audio_level = kept->audio_level,
+                             .layer = kept->layer};
+    uint64_t pos;
 
     meta.flags = (uint8_t)((pkt->marker ? RING_SLOT_MARKER : 0) |
                            (kept->two_byte ? RING_SLOT_TWO_BYTE : 0));
@@ -253,8 +295,14 @@ static bool store(struct lane *lane, const struct pkt *pkt, const struct kept *k
         stream->keyframe_ts = pkt->ts;
         keyframe_on_keyframe(&stream->keyframe);
     }
-    return stream_ring_write(&stream->ring, &meta, kept->bytes, kept->len, pkt->payload,
-                             pkt->payload_len) != UINT64_MAX;
+    pos = stream_ring_write(&stream->ring, &meta, kept->bytes, kept->len, pkt->payload,
+                            pkt->payload_len);
+    if (pos == UINT64_MAX) {
+        return false;
+    }
+    note_layer(lane, pkt, &kept->layer,
+               (meta.flags & RING_SLOT_KEYFRAME) != 0 ? pos : UINT64_MAX);
+    return true;
 }
 
 uint16_t ingest_burst(struct lane *lane, const struct burst *in, struct burst *out)
@@ -273,6 +321,9 @@ uint16_t ingest_burst(struct lane *lane, const struct burst *in, struct burst *o
         if (reason == N_DROP_REASONS && !stream->video) {
             listen(lane, stream, &kept);
             reason = gate(lane, stream, pkt->index);
+        }
+        if (reason == N_DROP_REASONS && !read_layer(pkt, &kept)) {
+            reason = DROP_DESCRIPTOR;
         }
         if (reason == N_DROP_REASONS && !store(lane, pkt, &kept)) {
             reason = DROP_TOO_LONG;

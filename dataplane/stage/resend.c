@@ -1,13 +1,43 @@
 /* See resend.h. */
 #include "stage/resend.h"
 
+#include "core/layer_write.h"
 #include "sfu/wire/rtp.h"
 #include "sfu/wire/rtp_ext.h"
+#include "stage/layers.h"
 #include "stage/rewrite.h"
 
 /* Room for a whole slot behind the original number. */
 _Static_assert(PKT_ROOM > RTX_OSN_LEN + RING_EXT_MAX + PKT_MAX_DATAGRAM - RING_EXT_MAX,
                "scratch holds a packet");
+
+/* Gives 'pkt' what the packet in 'slot' had when it was sent first, and its payload the
+ * numbers of then. Returns false if nobody knows. */
+static bool as_it_was(const struct lane_resend *resend, struct sub *sub,
+                      const struct ring_slot *slot, struct pkt *pkt, uint8_t *payload)
+{
+    struct layer_numbers numbers;
+    struct switcher_out was;
+
+    pkt->sub = sub;
+    pkt->layered = sub->layers != NULL;
+    pkt->ts = slot->ts;
+    pkt->marker = (slot->flags & RING_SLOT_MARKER) != 0;
+    if (!pkt->layered) {
+        return true;
+    }
+    if (!layers_again(sub, resend, slot, &was)) {
+        return false;
+    }
+    pkt->ts = was.ts;
+    pkt->marker = was.marker;
+    pkt->picture = was.picture;
+    pkt->spatial = was.spatial;
+    pkt->temporal = was.temporal;
+    numbers = (struct layer_numbers){
+        .picture = was.picture, .tl0 = was.tl0, .keyidx = was.keyidx};
+    return layer_write(sub->stream->codec, payload, slot->len, &numbers) == 0;
+}
 
 /* Writes headers into 'pkt' and the plaintext payload to 'plain'. Returns false if the
  * packet is not in the ring any more, or cannot fit behind its new headers. */
@@ -28,7 +58,10 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
     }
     store_be16(plain, (uint16_t)resend->index);
     memcpy(plain + RTX_OSN_LEN, bytes + slot.ext_len, slot.len);
-    end = rewrite_exts(rtp_ext_abs_send_time(lane->now_us), sub, &slot, bytes,
+    if (!as_it_was(resend, sub, &slot, pkt, plain + RTX_OSN_LEN)) {
+        return false;
+    }
+    end = rewrite_exts(rtp_ext_abs_send_time(lane->now_us), pkt, &slot, bytes,
                        rtp + RTP_FIXED_LEN);
     /* Stored before it is used, so that a successor uses it for nothing else. */
     pkt->index = (*sub->rtx_next_index)++;
@@ -36,14 +69,18 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
     pkt->payload = plain;
     pkt->payload_len = (uint16_t)(slot.len + RTX_OSN_LEN);
     rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
-    rtp[1] = (uint8_t)((slot.flags & RING_SLOT_MARKER) << 7 | sub->rtx_pt);
+    rtp[1] = (uint8_t)((pkt->marker ? 0x80 : 0) | sub->rtx_pt);
     store_be16(rtp + 2, (uint16_t)pkt->index);
-    store_be32(rtp + 4, slot.ts);
+    store_be32(rtp + 4, pkt->ts);
     store_be32(rtp + 8, sub->rtx_ssrc);
     pkt_hdr_write(&peer->hdr, pkt->data,
                   (uint16_t)(pkt->hdr_len + pkt->payload_len + peer->tag_len));
     pkt->len =
         (uint16_t)(peer->hdr.len + pkt->hdr_len + pkt->payload_len + peer->tag_len);
+    if (sub->twcc_at != 0) {
+        bwe_note_sent(peer->bwe, peer->twcc_next - 1, (uint16_t)(pkt->len - peer->hdr.len),
+                      lane->now_us);
+    }
     pkt->peer = sub->peer;
     pkt->sub = NULL; /* counted apart from the subscription's own packets */
     pkt->device = peer->device;
@@ -87,14 +124,14 @@ uint16_t resend_burst(struct lane *lane, const struct burst *in, struct burst *o
             lane_free(lane, pkts[n]);
             continue;
         }
-        ops[n] = (struct crypt_op){.key = sub->peer->tx_key,
-                                   .src = pkts[n]->payload,
-                                   .dst = pkts[n]->data + sub->peer->hdr.len +
-                                          pkts[n]->hdr_len,
-                                   .index = pkts[n]->index,
-                                   .ssrc = sub->rtx_ssrc,
-                                   .hdr_len = pkts[n]->hdr_len,
-                                   .len = pkts[n]->payload_len};
+        ops[n] =
+            (struct crypt_op){.key = sub->peer->tx_key,
+                              .src = pkts[n]->payload,
+                              .dst = pkts[n]->data + sub->peer->hdr.len + pkts[n]->hdr_len,
+                              .index = pkts[n]->index,
+                              .ssrc = sub->rtx_ssrc,
+                              .hdr_len = pkts[n]->hdr_len,
+                              .len = pkts[n]->payload_len};
         subs[n++] = sub;
     }
     __atomic_signal_fence(__ATOMIC_SEQ_CST);

@@ -1,6 +1,10 @@
 /* See route.h. */
 #include "stage/route.h"
 
+#include <string.h>
+
+#include "stage/layers.h"
+
 enum {
     /* Subscriptions are asked for nearly two bursts of visits before, what they point to
      * one burst before: a visit takes some 2 ns, so within a burst it would come too late.
@@ -13,11 +17,33 @@ enum {
 /* What is to know of a slot; the writer, on another lane, may be about to overwrite it. */
 struct glance {
     uint64_t pos, seq;
+    uint32_t ts;
     uint8_t flags;
+    struct layer_info layer;
 };
 
+/* What goes out in this call. */
+struct routed {
+    uint64_t now_us;
+    uint16_t n;
+    uint16_t visits;
+    struct sub *subs[PKT_BURST];
+    uint64_t pos[PKT_BURST];
+    struct switcher_out outs[PKT_BURST]; /* of those with layers */
+};
+
+static bool takes(struct sub *sub, const struct glance *slot, struct routed *routed)
+{
+    const struct switcher_in in = {.seq = slot->seq,
+                                   .ts = slot->ts,
+                                   .marker = (slot->flags & RING_SLOT_MARKER) != 0,
+                                   .layer = slot->layer};
+
+    return layers_take(sub, &in, routed->now_us, &routed->outs[routed->n]);
+}
+
 /* Whether 'sub' is sent this slot; moves its cursor past it in any case. */
-static bool wants(struct sub *sub, const struct glance *slot)
+static bool wants(struct sub *sub, const struct glance *slot, struct routed *routed)
 {
     const struct peer *peer = sub->peer;
 
@@ -25,8 +51,11 @@ static bool wants(struct sub *sub, const struct glance *slot)
         return false;
     }
     sub->cursor = slot->pos + 1;
-    if (sub->paused || peer->to == NULL || peer->tx_key == NULL || peer->consent_lost) {
+    if (sub->paused || sub->held || peer->to == NULL || peer->tx_key == NULL || peer->consent_lost) {
         return false;
+    }
+    if (sub->layers != NULL) {
+        return takes(sub, slot, routed);
     }
     if (!sub->started) {
         if (sub->wait_keyframe && (slot->flags & RING_SLOT_KEYFRAME) == 0) {
@@ -78,18 +107,19 @@ static void prefetch_ahead(const struct stream_readers *readers)
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
  * all its subscriptions have had it. */
 static bool serve(struct stream_readers *readers, const struct glance *slot,
-                  struct sub **subs, uint16_t *n, uint16_t *visits)
+                  struct routed *routed)
 {
-    while (*n < PKT_BURST && *visits < MAX_VISITS) {
+    while (routed->n < PKT_BURST && routed->visits < MAX_VISITS) {
         struct sub *sub = sublist_next(&readers->subs, &readers->at);
 
         prefetch_ahead(readers);
         if (sub == NULL) {
             return true;
         }
-        (*visits)++;
-        if (wants(sub, slot)) {
-            subs[(*n)++] = sub;
+        routed->visits++;
+        if (wants(sub, slot, routed)) {
+            routed->pos[routed->n] = slot->pos;
+            routed->subs[routed->n++] = sub;
         }
     }
     return false;
@@ -98,10 +128,17 @@ static bool serve(struct stream_readers *readers, const struct glance *slot,
 static struct glance look(const struct stream_ring *ring, uint64_t pos)
 {
     const struct ring_slot *slot = &ring->slots[pos & ring->slot_mask];
+    const uint64_t *layer = (const uint64_t *)&slot->layer;
+    uint64_t words[2];
+    struct glance glance = {.pos = pos,
+                            .seq = __atomic_load_n(&slot->seq, __ATOMIC_RELAXED),
+                            .ts = __atomic_load_n(&slot->ts, __ATOMIC_RELAXED),
+                            .flags = __atomic_load_n(&slot->flags, __ATOMIC_RELAXED)};
 
-    return (struct glance){.pos = pos,
-                           .seq = __atomic_load_n(&slot->seq, __ATOMIC_RELAXED),
-                           .flags = __atomic_load_n(&slot->flags, __ATOMIC_RELAXED)};
+    words[0] = __atomic_load_n(&layer[0], __ATOMIC_RELAXED);
+    words[1] = __atomic_load_n(&layer[1], __ATOMIC_RELAXED);
+    memcpy(&glance.layer, words, sizeof(words));
+    return glance;
 }
 
 /* Counts what a lane that was too slow has lost: it goes on with the oldest whole slot. */
@@ -112,21 +149,43 @@ static void skip_overrun(struct lane *lane, struct stream_readers *readers, uint
     readers->at = sublist_start(&readers->subs);
 }
 
+/* Makes an egress packet of each. */
+static void fill(const struct routed *routed, struct burst *out)
+{
+    for (uint16_t i = 0; i < routed->n; i++) {
+        const struct switcher_out *layer = &routed->outs[i];
+        struct pkt *pkt = out->pkts[i];
+
+        pkt->sub = routed->subs[i];
+        pkt->peer = routed->subs[i]->peer;
+        pkt->pos = routed->pos[i];
+        pkt->layered = routed->subs[i]->layers != NULL;
+        if (pkt->layered) {
+            pkt->index = layer->index;
+            pkt->ts = layer->ts;
+            pkt->marker = layer->marker;
+            pkt->picture = layer->picture;
+            pkt->tl0 = layer->tl0;
+            pkt->keyidx = layer->keyidx;
+            pkt->spatial = layer->spatial;
+            pkt->temporal = layer->temporal;
+        }
+    }
+    out->n = routed->n;
+}
+
 uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *out)
 {
-    struct sub *subs[PKT_BURST];
-    uint64_t pos[PKT_BURST];
-    uint16_t visits = 0;
-    uint16_t n = 0;
+    struct routed routed;
 
     (void)in;
-    while (lane->grown != NULL && n < PKT_BURST && visits < MAX_VISITS) {
+    routed.now_us = lane->now_us;
+    routed.n = routed.visits = 0;
+    while (lane->grown != NULL && routed.n < PKT_BURST && routed.visits < MAX_VISITS) {
         struct stream_readers *readers = lane->grown;
         struct stream_ring *ring = &readers->stream->ring;
         uint64_t tail = stream_ring_tail(ring);
-        uint16_t first = n;
         struct glance slot;
-        bool served;
 
         if (readers->next_pos < tail) {
             skip_overrun(lane, readers, tail);
@@ -139,30 +198,19 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
         if (!stream_ring_alive(ring, readers->next_pos)) {
             continue; /* overtaken just now: the tail has moved */
         }
-        served = serve(readers, &slot, subs, &n, &visits);
-        for (uint16_t i = first; i < n; i++) {
-            pos[i] = readers->next_pos;
-        }
-        if (served) {
+        if (serve(readers, &slot, &routed)) {
             readers->next_pos++;
             readers->at = sublist_start(&readers->subs);
             next_ring(lane, readers->next_pos < stream_ring_head(ring));
         }
     }
-    if (n > 0 && lane_alloc(lane, out->pkts, n) == 0) {
-        lane->counts.drops_out[DROP_NO_BUFFER] += n;
-        for (uint16_t i = 0; i < n; i++) {
-            subs[i]->skipped++;
+    if (routed.n > 0 && lane_alloc(lane, out->pkts, routed.n) == 0) {
+        lane->counts.drops_out[DROP_NO_BUFFER] += routed.n;
+        for (uint16_t i = 0; i < routed.n; i++) {
+            routed.subs[i]->skipped++;
         }
         return 0;
     }
-    for (uint16_t i = 0; i < n; i++) {
-        struct pkt *pkt = out->pkts[i];
-
-        pkt->sub = subs[i];
-        pkt->peer = subs[i]->peer;
-        pkt->pos = pos[i];
-    }
-    out->n = n;
-    return n;
+    fill(&routed, out);
+    return routed.n;
 }

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/layer.h"
+
 enum {
     RING_SLOT_MARKER = 1,   /* RTP marker bit */
     RING_SLOT_KEYFRAME = 2, /* first packet of a key frame (RTP payload says so) */
@@ -37,9 +39,10 @@ struct ring_slot {
     uint16_t ext_mask;   /* bit n: an element of router id n is there */
     uint8_t flags;
     uint8_t audio_level; /* RFC 6464, 127 silent; 127 when unknown */
+    struct layer_info layer;
     uint32_t hint; /* of the place, not of its packet: where a number that ends like the
                       place's was written (stream_ring_recall) */
-    uint8_t _pad[20];
+    uint8_t _pad[4];
 };
 
 _Static_assert(sizeof(struct ring_slot) == 64, "one cache line a slot");
@@ -60,8 +63,8 @@ struct stream_ring {
 void stream_ring_init(struct stream_ring *ring, struct ring_slot *slots, uint32_t n_slots,
                       uint8_t *arena, uint32_t arena_size);
 
-/* Appends one packet; 'meta' gives seq, arrival_us, ts, ext_mask, flags, audio_level, the
- * rest is filled in. Returns its position, or UINT64_MAX if it can never fit (longer than
+/* Appends one packet; 'meta' gives seq, arrival_us, ts, ext_mask, flags, audio_level and
+ * layer, the rest is filled in. Returns its position, or UINT64_MAX if it can never fit (longer than
  * half of the arena). Thread: the writer. */
 uint64_t stream_ring_write(struct stream_ring *ring, const struct ring_slot *meta,
                            const uint8_t *ext, uint16_t ext_len, const uint8_t *payload,

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/alloc.h"
+#include "core/bwe.h"
 #include "core/twcc.h"
 #include "crypt/crypt.h"
 #include "crypt/replay.h"
@@ -35,6 +37,7 @@ struct peer {
     struct crypt_key *tx_key;        /* NULL before DTLS; borrowed from the tables */
     uint64_t twcc_next;              /* transport-wide number of the next packet */
     uint64_t *twcc_taken;            /* in the vault: those below may have been used */
+    struct bwe *bwe;                 /* what its link carries; apart, as it is large */
     const struct path *to;           /* the selected path; NULL before ICE selects */
     uint64_t tx_packets;
     uint64_t tx_bytes;
@@ -75,6 +78,22 @@ struct peer {
     struct stream *streams;    /* list: what it publishes */
     struct sub *subs;          /* list: what it receives */
     uint32_t remb_bps;
+    struct alloc alloc;
+    uint64_t allot_due_us;
+    uint64_t fed_us; /* when the first feedback had come; 0 not yet */
+    uint32_t told_bps;    /* what control was told that the link carries */
+    uint64_t told_us;     /* when */
+    uint64_t *probe_next; /* in the vault: next index of the probes' SSRC */
+    bool probator;        /* probes have an SSRC of their own (mediasoup-client) */
+    bool has_twcc;        /* some subscription carries transport-wide numbers */
+    uint64_t padding_packets, padding_bytes;
+    /* extended reports (RFC 3611): the last reference time from it, to be answered, and the
+     * last that we sent */
+    uint64_t rrtr_at_us; /* 0: nothing to answer */
+    uint32_t rrtr_ssrc, rrtr_ntp;
+    uint32_t rrtr_sent_ntp; /* middle 32 bits */
+    uint64_t rrtr_sent_us;  /* 0: none yet */
+    uint32_t rtt_us;        /* by its answer; 0 unknown */
     uint32_t twcc_reports;
     uint32_t twcc_lost;
     uint32_t open_slot; /* where it stands in the lane's list of open peers */

@@ -14,6 +14,7 @@
 
 #include "core/codec.h"
 #include "core/keyframe.h"
+#include "core/layer.h"
 #include "core/nack.h"
 #include "core/recvstat.h"
 #include "core/seen.h"
@@ -93,6 +94,17 @@ struct stream {
     uint64_t withheld;
     uint64_t gate_first; /* the publisher's number at which it opened last */
     uint64_t gate_last;  /* the highest that went through; 0 none yet */
+
+    /* Layers, for the lanes that hold it. */
+    _Atomic uint64_t keyframe_pos; /* 1 + where the last one begins in the ring; 0 none */
+    _Atomic uint64_t spatial_us[LAYER_MAX];             /* when each last came; 0 never */
+    _Atomic uint64_t layer_bytes[LAYER_MAX][LAYER_MAX]; /* payload, spatial and temporal */
+    _Atomic uint8_t top_temporal;
+    _Atomic uint32_t
+        layer_bps[LAYER_MAX][LAYER_MAX];        /* the same a second, by stage/budget */
+    uint64_t rated_bytes[LAYER_MAX][LAYER_MAX]; /* when that was worked out last */
+    uint64_t rated_us;
+    struct layer_state layers; /* the owner's */
 
     struct stream_clock clock;
 

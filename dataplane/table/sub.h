@@ -13,18 +13,50 @@
 #include "core/answered.h"
 #include "core/gaps.h"
 #include "core/rtxindex.h"
+#include "core/switcher.h"
 #include "table/sublist.h"
 
-enum { SUB_CNAME = 40, SUB_EXT_TMPL = 32 };
+enum { SUB_CNAME = 40, SUB_EXT_TMPL = 32, SUB_STREAMS = 3, SUB_LAYER_ANY = 255 };
+
+/* What a subscription has that may be sent a part of the packets, or other streams: the
+ * streams that it may be sent (all held), and where it stands. A spatial layer is a stream
+ * if there are several (simulcast), else a layer within. */
+struct sub_layers {
+    struct switcher switcher;
+    struct sub *sub;
+    struct stream *streams[SUB_STREAMS]; /* ascending */
+    uint8_t n_streams;
+    uint8_t at;     /* of them, the one that it is sent, or was; SUB_STREAMS none yet */
+    uint8_t target; /* the one that it is to be sent */
+    bool waiting;   /* for a place in 'target' to begin at */
+    uint8_t wish_spatial, wish_temporal;   /* control's; SUB_LAYER_ANY */
+    uint8_t limit_spatial, limit_temporal; /* the link's; SUB_LAYER_ANY */
+    uint8_t to_spatial, to_temporal;       /* what both and the source come to */
+    uint8_t priority;
+    bool screen;
+    uint8_t reason;     /* enum abi_layers_reason: why they were set so */
+    uint32_t told;      /* what control knows */
+    uint32_t source;    /* counts changes of stream: the word for it in 'sent' */
+    uint64_t noted;     /* the offset that 'sent' knows of */
+    uint32_t ts_offset; /* source minus outgoing, but for what kept time from going back */
+    uint64_t from_pos;  /* waiting: the key frame lies at or behind this */
+    uint64_t since_us, asked_us;
+    uint64_t sent_us;           /* the last packet */
+    uint64_t lag_us[LAYER_MAX]; /* a layer is behind the others since then; 0 no */
+    uint64_t shunned_until_us[LAYER_MAX]; /* no key frame came */
+    uint64_t *last_us, *last_out;         /* in the vault */
+    struct sub_layers *next, **link;      /* of the lane */
+    struct sub_layers *next_waiting, **waiting_link;
+};
 
 struct sub {
     _Alignas(64) struct peer *peer;
-    struct stream *stream;
+    struct stream *stream;     /* the one that it is in the list of */
+    struct sub_layers *layers; /* NULL: it is sent all of one stream */
     uint64_t cursor;           /* next position of the ring to send */
     uint64_t seq_base;         /* packets of the publisher before this one are not sent */
     uint64_t seq_offset;       /* outgoing = publisher's - offset, modulo 2^64 */
     uint64_t *next_index;      /* in the vault: stored before each encryption */
-    uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
     uint32_t ssrc;
     uint16_t ext_mask; /* router ids that are forwarded to this subscriber */
     uint8_t pt;
@@ -34,10 +66,13 @@ struct sub {
     uint64_t bytes;            /* RTP payload, as sender reports count */
     uint8_t ext[SUB_EXT_TMPL]; /* one-byte elements: MID, abs-send-time, transport-cc */
     uint8_t ext_len;
-    uint8_t send_time_at; /* offset of the 3 bytes in 'ext', 0 not negotiated */
-    uint8_t twcc_at;      /* offset of the 2 bytes, 0 not negotiated */
-    bool started;         /* seq_offset is set; false after open and resume */
-    bool wait_keyframe;   /* video starts and resumes on a key frame */
+    uint8_t send_time_at;      /* offset of the 3 bytes in 'ext', 0 not negotiated */
+    uint8_t twcc_at;           /* offset of the 2 bytes, 0 not negotiated */
+    bool started;              /* packets go out; false after open and resume */
+    bool wait_keyframe;        /* video starts and resumes on a key frame */
+    bool held;            /* its link does not carry it now (stage/allot) */
+    int8_t level;         /* what it was allotted: core/alloc.h */
+    uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
 
     /* cold */
     _Alignas(64) uint64_t handle; /* 0: the slot is free */
@@ -45,8 +80,8 @@ struct sub {
     struct sublist_at at; /* where it stands in its stream's list */
     struct sub *next_of_peer;
     uint64_t skipped;
-    uint64_t nacks;         /* numbers asked for again */
-    uint64_t nacks_ignored; /* of these: never sent, forgotten, or too many */
+    uint64_t nacks;                  /* numbers asked for again */
+    uint64_t nacks_ignored;          /* of these: never sent, forgotten, or too many */
     uint64_t rtx_packets, rtx_bytes; /* of payload, sent as retransmissions */
     uint64_t *rtx_next_index;        /* in the vault: stored before each encryption */
     uint64_t rtx_counted_bytes;      /* 'bytes' when the budget was last filled up */
@@ -63,5 +98,17 @@ struct sub {
     uint8_t cname_len;
     char cname[SUB_CNAME];
 };
+
+/* Source minus outgoing timestamp of what is sent now, for sender reports. */
+static inline uint32_t sub_ts_offset(const struct sub *sub)
+{
+    const struct switcher *sw;
+
+    if (sub->layers == NULL) {
+        return 0;
+    }
+    sw = &sub->layers->switcher;
+    return sw->segments[sw->newest].ts;
+}
 
 #endif

@@ -10,6 +10,7 @@
 #include <rte_jhash.h>
 
 #include "sfu/base/handle.h"
+#include "table/tables_priv.h"
 
 struct feedback_key {
     uint32_t peer;
@@ -51,7 +52,9 @@ size_t tables_bytes(const struct tables_conf *conf)
     return aligned(conf->n_peers * sizeof(struct peer)) +
            aligned(conf->n_streams * sizeof(struct stream)) +
            aligned(conf->n_subs * sizeof(struct sub)) +
+           aligned(conf->n_subs * sizeof(struct sub_layers)) +
            aligned(conf->n_peers * sizeof(struct twcc)) +
+           aligned(conf->n_peers * sizeof(struct bwe)) +
            2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
@@ -121,7 +124,9 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     t->peers = carve(at, conf->n_peers * sizeof(struct peer));
     t->streams = carve(at, conf->n_streams * sizeof(struct stream));
     t->subs = carve(at, conf->n_subs * sizeof(struct sub));
+    t->layers = carve(at, conf->n_subs * sizeof(struct sub_layers));
     t->twccs = carve(at, conf->n_peers * sizeof(struct twcc));
+    t->bwes = carve(at, conf->n_peers * sizeof(struct bwe));
     t->tx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->rx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->readers =
@@ -149,7 +154,9 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
             lane->peers = t->peers;
             lane->streams = t->streams;
             lane->subs = t->subs;
+            lane->layers = t->layers;
             lane->twccs = t->twccs;
+            lane->bwes = t->bwes;
             lane->tx_keys = t->tx_keys;
             lane->rx_keys = t->rx_keys;
             lane->readers = t->readers;
@@ -204,15 +211,6 @@ struct sub *tables_sub(const struct tables *t, uint64_t handle)
                : NULL;
 }
 
-/* Why a slot cannot be taken, or 0. */
-static int slot_err(uint64_t handle, uint32_t n, uint64_t in_use)
-{
-    if (handle_gen(handle) == 0 || handle_index(handle) >= n) {
-        return -EINVAL;
-    }
-    return in_use != HANDLE_NONE ? -EEXIST : 0;
-}
-
 /* The dense list of those that RTCP and reports go through. */
 static void list_open(struct tables *t, struct peer *peer)
 {
@@ -233,12 +231,13 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     uint32_t i = handle_index(handle);
     struct peer *peer = i < t->conf.n_peers ? &t->peers[i] : NULL;
 
-    *err = slot_err(handle, t->conf.n_peers, peer != NULL ? peer->handle : 0);
+    *err = tables_slot_err(handle, t->conf.n_peers, peer != NULL ? peer->handle : 0);
     if (peer == NULL || *err != 0) {
         return NULL;
     }
     memset(peer, 0, sizeof(*peer));
     peer->twcc = &t->twccs[i];
+    peer->bwe = &t->bwes[i];
     peer->handle = handle;
     peer->index = i;
     list_open(t, peer);
@@ -340,89 +339,7 @@ void tables_find_paths(const struct tables *t, const struct path *const *paths, 
     }
 }
 
-struct stream *tables_stream_open(struct tables *t, uint64_t handle, struct peer *peer,
-                                  int *err)
-{
-    uint32_t i = handle_index(handle);
-    struct stream *stream = i < t->conf.n_streams ? &t->streams[i] : NULL;
-
-    *err = slot_err(handle, t->conf.n_streams, stream != NULL ? stream->handle : 0);
-    if (stream == NULL || *err != 0) {
-        return NULL;
-    }
-    memset(stream, 0, sizeof(*stream));
-    /* Its readers are as the last subscription on each lane has left them: empty. */
-    atomic_init(&stream->n_subs, STREAM_SHUT);
-    atomic_init(&stream->lane, t->lane);
-    stream->handle = handle;
-    stream->index = i;
-    stream->peer = peer;
-    stream->readers = &t->readers[(size_t)i * t->conf.n_lanes];
-    stream->next_of_peer = peer->streams;
-    peer->streams = stream;
-    t->n_open_streams++;
-    return stream;
-}
-
-void tables_stream_ready(struct stream *stream)
-{
-    atomic_store_explicit(&stream->n_subs, 0, memory_order_release);
-}
-
-/* Lets nobody subscribe any more. False if somebody still does. */
-static bool shut(struct stream *stream)
-{
-    uint32_t none = 0;
-
-    return atomic_compare_exchange_strong(&stream->n_subs, &none, STREAM_SHUT) ||
-           none == STREAM_SHUT;
-}
-
-/* Holds a stream for a subscription of any lane. False if it is not there: control may have
- * sent the commands in the wrong order. */
-static bool hold(struct stream *stream, uint64_t handle)
-{
-    uint32_t n = atomic_load_explicit(&stream->n_subs, memory_order_relaxed);
-
-    do {
-        if ((n & STREAM_SHUT) != 0) {
-            return false;
-        }
-    } while (!atomic_compare_exchange_weak(&stream->n_subs, &n, n + 1));
-    if (stream->handle != handle) {
-        (void)atomic_fetch_sub(&stream->n_subs, 1);
-        return false;
-    }
-    return true;
-}
-
-int tables_stream_close(struct tables *t, struct stream *stream)
-{
-    struct stream **at = &stream->peer->streams;
-    struct peer *peer = stream->peer;
-
-    if (!shut(stream)) {
-        return -EBUSY;
-    }
-    while (*at != stream) {
-        at = &(*at)->next_of_peer;
-    }
-    *at = stream->next_of_peer;
-    for (uint32_t i = 0; i < peer->n_ssrcs; i++) {
-        if (peer->ssrc_of[i].stream == stream) {
-            peer->ssrc_of[i] = (struct peer_ssrc){.stream = NULL};
-        }
-    }
-    if (stream->ring.slots != NULL) {
-        ring_store_give(t->rings, stream->video, &stream->ring);
-    }
-    stream->handle = HANDLE_NONE;
-    t->n_open_streams--;
-    return 0;
-}
-
-/* Puts 'sub' into this lane's list, so that it is served from 'from' on. */
-static int enlist(struct tables *t, struct sub *sub, uint64_t from)
+int tables_enlist(struct tables *t, struct sub *sub, uint64_t from)
 {
     struct stream *stream = sub->stream;
     struct stream_readers *readers = &stream->readers[t->lane];
@@ -444,7 +361,7 @@ static int enlist(struct tables *t, struct sub *sub, uint64_t from)
     return 0;
 }
 
-static void delist(struct tables *t, struct sub *sub)
+void tables_delist(struct tables *t, struct sub *sub)
 {
     struct stream_readers *readers = &sub->stream->readers[t->lane];
     struct sublist_at place = sub->at;
@@ -504,12 +421,12 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     uint32_t i = handle_index(handle);
     struct sub *sub = i < t->conf.n_subs ? &t->subs[i] : NULL;
 
-    *err = slot_err(handle, t->conf.n_subs, sub != NULL ? sub->handle : 0);
+    *err = tables_slot_err(handle, t->conf.n_subs, sub != NULL ? sub->handle : 0);
     if (*err == 0 && (ssrc_taken(t, peer, ssrc) ||
                       (rtx_ssrc != 0 && ssrc_taken(t, peer, rtx_ssrc)))) {
         *err = -EEXIST;
     }
-    if (*err == 0 && !hold(stream, stream_handle)) {
+    if (*err == 0 && !tables_hold(stream, stream_handle)) {
         *err = -ENOENT;
     }
     if (sub == NULL || *err != 0) {
@@ -525,7 +442,7 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     if (*err != 0) {
         goto release;
     }
-    *err = enlist(t, sub, stream_ring_head(&stream->ring));
+    *err = tables_enlist(t, sub, stream_ring_head(&stream->ring));
     if (*err != 0) {
         feedback_del(t, sub);
         goto release;
@@ -549,10 +466,10 @@ void tables_sub_close(struct tables *t, struct sub *sub)
     }
     *at = sub->next_of_peer;
     feedback_del(t, sub);
-    delist(t, sub);
+    tables_delist(t, sub);
     t->n_open_subs--;
     sub->handle = HANDLE_NONE;
-    (void)atomic_fetch_sub(&sub->stream->n_subs, 1); /* from here on it may be gone */
+    tables_let_go(sub); /* from here on its streams may be gone */
 }
 
 /* ---- moving ---- */
@@ -566,7 +483,8 @@ void tables_peer_pause(struct tables *t, struct peer *peer)
         if (sub->cursor < readers->next_pos) {
             sub->cursor = readers->next_pos;
         }
-        delist(t, sub);
+        tables_delist(t, sub);
+        tables_layers_unlink(sub);
     }
     unlist_open(t, peer);
 }
@@ -592,9 +510,10 @@ int tables_peer_join(struct tables *t, struct peer *peer)
         t->n_open_streams++;
     }
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
-        if (feedback_add(t, sub) != 0 || enlist(t, sub, sub->cursor) != 0) {
+        if (feedback_add(t, sub) != 0 || tables_enlist(t, sub, sub->cursor) != 0) {
             err = -ENOSPC;
         }
+        tables_layers_link(t, sub);
         t->n_open_subs++;
     }
     list_open(t, peer);

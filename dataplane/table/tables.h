@@ -46,7 +46,9 @@ struct tables {
     struct peer *peers;
     struct stream *streams;
     struct sub *subs;
+    struct sub_layers *layers; /* by subscription */
     struct twcc *twccs;        /* by peer */
+    struct bwe *bwes;          /* by peer */
     struct crypt_key *tx_keys; /* by peer; apart from the others, as fan-out reads these */
     struct crypt_key *rx_keys; /* by peer */
     struct stream_readers *readers;
@@ -60,6 +62,8 @@ struct tables {
     uint32_t *open_peers;      /* indexes of open peers, dense */
     uint32_t n_open;
     uint32_t n_open_streams, n_open_subs;
+    struct sub_layers *layered; /* subscriptions with layers, and which of them wait */
+    struct sub_layers *waiting;
 };
 
 /* Bytes of zeroed, 64-byte aligned memory that tables_init() needs. */
@@ -90,6 +94,20 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
 
 /* A stream that was opened can be subscribed to from here on: it is complete. */
 void tables_stream_ready(struct stream *stream);
+
+/* Makes a subscription one with layers, that holds the streams of 'handles' (ascending, n
+ * of 1 to SUB_STREAMS) instead of what it held. Returns 0, or -ENOENT if one is not there,
+ * -EINVAL if they are not of one codec: then nothing has changed. */
+int tables_sub_layers(struct tables *t, struct sub *sub, const uint64_t *handles,
+                      uint8_t n);
+
+/* Has a subscription read 'stream', which it holds, from 'pos' on. The caller tells the
+ * lane that its ring is to be looked at. */
+void tables_sub_read(struct tables *t, struct sub *sub, struct stream *stream,
+                     uint64_t pos);
+
+/* Puts it into the list of those that wait for a key frame, or takes it out. */
+void tables_sub_wait(struct tables *t, struct sub *sub, bool waiting);
 
 /* Give a slot back. A peer must have no streams and subscriptions, a stream no
  * subscriptions: else -EBUSY and nothing is done. */

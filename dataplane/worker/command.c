@@ -22,6 +22,10 @@ _Static_assert((int)ABI_SRTP_AEAD_AES_128_GCM == (int)CRYPT_AEAD_AES_128_GCM &&
 
 COMMAND_DEFINE_READ(peer)
 
+static const struct alloc_conf ALLOC = {.patience_us = 2000000, .reserve = 128};
+static const struct bwe_conf BWE = {
+    .start_bps = 600000, .min_bps = 50000, .max_bps = 100000000};
+
 /* ---- peers ---- */
 
 static int set_keys(struct lane *lane, struct peer *peer,
@@ -85,6 +89,21 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
     return 0;
 }
 
+static bool good_credentials(const struct vault_peer_conf *conf)
+{
+    return conf->ufrag_len > 0 && conf->ufrag_len <= PEER_UFRAG && conf->pwd_len > 0 &&
+           conf->pwd_len <= PEER_PWD;
+}
+
+/* New ones come with an ICE restart; the selected path stays until another is chosen. */
+static void set_credentials(struct peer *peer, const struct vault_peer_conf *conf)
+{
+    peer->ufrag_len = conf->ufrag_len;
+    peer->pwd_len = conf->pwd_len;
+    memcpy(peer->ufrag, conf->ufrag, conf->ufrag_len);
+    memcpy(peer->pwd, conf->pwd, conf->pwd_len);
+}
+
 static int peer_update(struct lane *lane, const struct io *io, const struct vault *vault,
                        uint64_t handle)
 {
@@ -96,6 +115,9 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
     if (err == 0 && peer == NULL) {
         err = -ENOENT;
     }
+    if (err == 0 && !good_credentials(&conf)) {
+        err = -EINVAL;
+    }
     if (err == 0 && conf.profile != 0 &&
         crypt_tag_len((enum crypt_profile)conf.profile) == 0) {
         err = -EINVAL;
@@ -105,6 +127,9 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
     }
     if (err == 0) {
         err = set_keys(lane, peer, &conf);
+    }
+    if (err == 0) {
+        set_credentials(peer, &conf);
     }
     explicit_bzero(&conf, sizeof(conf));
     if (err == 0 && !was_ready && peer->to != NULL && peer->tx_key != NULL) {
@@ -149,8 +174,7 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     struct peer *peer;
     int err = read_peer(vault, handle, &conf);
 
-    if (err == 0 && (conf.ufrag_len == 0 || conf.ufrag_len > PEER_UFRAG ||
-                     conf.pwd_len == 0 || conf.pwd_len > PEER_PWD)) {
+    if (err == 0 && !good_credentials(&conf)) {
         err = -EINVAL;
     }
     if (err != 0) {
@@ -169,13 +193,13 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     peer->rx_rtcp = (struct replay *)live->rx_rtcp;
     peer->rtcp_next_index = &live->rtcp_next_index;
     peer->twcc_taken = &live->twcc_next;
+    peer->probe_next = &live->probe_next_index;
+    peer->probator = conf.probator != 0;
+    bwe_init(peer->bwe, &BWE);
+    alloc_init(&peer->alloc, &ALLOC);
     peer->last_check_us = &live->last_check_us;
     peer->lane = &live->lane;
     live->lane = lane->index;
-    peer->ufrag_len = conf.ufrag_len;
-    peer->pwd_len = conf.pwd_len;
-    memcpy(peer->ufrag, conf.ufrag, conf.ufrag_len);
-    memcpy(peer->pwd, conf.pwd, conf.pwd_len);
     /* reports of many peers are spread over the interval */
     peer->report_due_us = lane->now_us + peer->index * 7919u % 1000000u;
     err = peer_update(lane, io, vault, handle);

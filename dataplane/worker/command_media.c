@@ -1,4 +1,5 @@
 /* Commands for streams and subscriptions; see command.h. */
+#include "stage/layers.h"
 #include "worker/command_priv.h"
 
 _Static_assert((int)VAULT_CNAME_MAX == (int)SUB_CNAME, "one limit");
@@ -8,6 +9,9 @@ _Static_assert((int)ABI_EXT_MID == (int)EXT_MID &&
                "one numbering of extensions");
 _Static_assert((int)ABI_CODEC_AV1 == (int)CODEC_AV1 && (int)N_ABI_CODECS == (int)N_CODECS,
                "one numbering of codecs");
+_Static_assert((int)VAULT_LAYER_ANY == (int)SUB_LAYER_ANY &&
+                   (int)VAULT_SUB_HIGHER + 1 == (int)SUB_STREAMS,
+               "one limit");
 
 _Static_assert((int)ABI_GATE_VOICE == (int)SPEAKER_GATE_VOICE &&
                    (int)ABI_GATE_SHUT == (int)SPEAKER_GATE_SHUT,
@@ -220,6 +224,10 @@ int command_stream_close(struct lane *lane, uint64_t handle)
 
 void command_begin(struct lane *lane, struct sub *sub)
 {
+    if (sub->layers != NULL) {
+        layers_begin(lane, sub);
+        return;
+    }
     sub->started = false;
     sub->wait_keyframe = sub->stream->video;
     sub->cursor = stream_ring_head(&sub->stream->ring);
@@ -259,6 +267,37 @@ static void make_template(struct sub *sub, const struct vault_sub_conf *conf)
     }
 }
 
+/* The streams of a record, ascending. Returns how many. */
+static uint8_t streams_of(const struct vault_sub_conf *conf, uint64_t *out)
+{
+    uint8_t n = 0;
+
+    out[n++] = conf->stream;
+    for (uint8_t i = 0; i < VAULT_SUB_HIGHER && conf->higher[i] != HANDLE_NONE; i++) {
+        out[n++] = conf->higher[i];
+    }
+    return n;
+}
+
+static bool same_streams(const struct sub *sub, const uint64_t *handles, uint8_t n)
+{
+    bool same = n == sub->layers->n_streams;
+
+    for (uint8_t i = 0; same && i < n; i++) {
+        same = sub->layers->streams[i]->handle == handles[i];
+    }
+    return same;
+}
+
+/* What a subscription with layers is told beside its streams. */
+static void set_wishes(struct lane *lane, struct sub *sub,
+                       const struct vault_sub_conf *conf)
+{
+    sub->layers->priority = conf->priority > 0 ? conf->priority : 1;
+    sub->layers->screen = conf->screen != 0;
+    layers_wish(lane, sub, conf->spatial, conf->temporal);
+}
+
 int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t handle,
                      bool resume)
 {
@@ -267,19 +306,23 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
     struct vault_sub_conf conf;
     struct stream *stream;
     struct peer *peer;
+    uint64_t streams[SUB_STREAMS];
+    uint8_t n_streams;
     struct sub *sub;
     int err = read_sub(vault, handle, &conf);
 
     if (err != 0) {
         return err;
     }
+    n_streams = streams_of(&conf, streams);
     stream = tables_stream(t, conf.stream);
     peer = tables_peer(t, conf.peer);
     if (stream == NULL || peer == NULL) {
         return -ENOENT;
     }
     if (conf.ssrc == 0 || conf.pt > 127 || conf.mid_len > VAULT_MID_MAX ||
-        conf.cname_len > SUB_CNAME || conf.rtx_pt > 127 || conf.rtx_ssrc == conf.ssrc) {
+        conf.cname_len > SUB_CNAME || conf.rtx_pt > 127 || conf.rtx_ssrc == conf.ssrc ||
+        (conf.layered == 0 && n_streams > 1)) {
         return -EINVAL;
     }
     sub = tables_sub_open(t, handle, stream, peer, conf.stream, conf.ssrc,
@@ -304,6 +347,7 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
     sub->cname_len = conf.cname_len;
     memcpy(sub->cname, conf.cname, sizeof(sub->cname));
     make_template(sub, &conf);
+    peer->has_twcc |= sub->twcc_at != 0;
     /* Its publisher's lane may have written before it could know of us: what has come since
      * is looked for at once. */
     sub->cursor = stream_ring_head(&stream->ring);
@@ -311,9 +355,42 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
         atomic_thread_fence(memory_order_seq_cst);
         lane_grown(lane, &stream->readers[lane->index]);
     }
+    if (conf.layered != 0) {
+        err = layers_streams(lane, sub, streams, n_streams);
+        if (err != 0) {
+            lane_sub_close(lane, sub);
+            return err;
+        }
+        layers_live(lane, sub, &live->last_us, &live->last_out, resume);
+        set_wishes(lane, sub, &conf);
+    }
     if (!sub->paused) {
         command_begin(lane, sub);
     }
+    return 0;
+}
+
+/* Other streams, other wishes. A pause in which both changed ends on what is new. */
+static int update_layers(struct lane *lane, struct sub *sub,
+                         const struct vault_sub_conf *conf)
+{
+    uint64_t streams[SUB_STREAMS];
+    uint8_t n = streams_of(conf, streams);
+    int err;
+
+    if (!same_streams(sub, streams, n)) {
+        err = layers_streams(lane, sub, streams, n);
+        if (err != 0) {
+            return err;
+        }
+        if (!sub->paused) {
+            layers_begin(lane, sub);
+        }
+    }
+    if (conf->paused != 0 && !sub->paused) {
+        layers_pause(lane, sub);
+    }
+    set_wishes(lane, sub, conf);
     return 0;
 }
 
@@ -326,7 +403,14 @@ int command_sub_update(struct lane *lane, const struct vault *vault, uint64_t ha
     if (err != 0 || sub == NULL) {
         return err != 0 ? err : -ENOENT;
     }
+    if (sub->layers != NULL) {
+        err = update_layers(lane, sub, &conf);
+        if (err != 0) {
+            return err;
+        }
+    }
     if (sub->paused && conf.paused == 0) {
+        sub->paused = false;
         command_begin(lane, sub);
     }
     sub->paused = conf.paused != 0;

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "rtcp/rtcp_out.h"
+#include "stage/budget.h"
+#include "stage/layers.h"
 #include "worker/across.h"
 #include "worker/command.h"
 
@@ -135,7 +137,9 @@ static uint32_t news(struct loop *loop)
 {
     static const uint32_t kinds[] = {[LANE_NEWS_CONSENT_LOST] = ABI_EVT_CONSENT_LOST,
                                      [LANE_NEWS_STREAM_BOUND] = ABI_EVT_STREAM_BOUND,
-                                     [LANE_NEWS_BYE] = ABI_EVT_BYE};
+                                     [LANE_NEWS_BYE] = ABI_EVT_BYE,
+                                     [LANE_NEWS_LAYERS] = ABI_EVT_LAYERS,
+                                     [LANE_NEWS_BANDWIDTH] = ABI_EVT_BANDWIDTH};
     struct lane *lane = &loop->lane;
     uint32_t n = 0;
 
@@ -262,7 +266,9 @@ uint32_t loop_turn(struct loop *loop)
      * peer whose keys were commanded in the last turn does not overtake the last flight of
      * its handshake, as the peer could not read it yet. */
     done += datagrams(loop);
+    done += pipeline_layers(&loop->pipe);
     done += pipeline_egress(&loop->pipe, MAX_EGRESS);
+    done += pipeline_budget(&loop->pipe);
     done += pipeline_rtcp(&loop->pipe);
     told = commands(loop) + news(loop);
     if (told > 0) {
@@ -287,8 +293,12 @@ static void sleep_until_work(struct loop *loop)
 {
     uint64_t now_us = loop->lane.now_us;
     uint64_t due_us = rtcp_out_deadline(&loop->lane);
+    uint64_t budget_us = budget_deadline(&loop->lane);
+    uint64_t layers_us = layers_deadline(&loop->lane);
     uint64_t most_us = MAX_SLEEP_US;
 
+    due_us = budget_us < due_us ? budget_us : due_us;
+    due_us = layers_us < due_us ? layers_us : due_us;
     if (due_us <= now_us) {
         return;
     }

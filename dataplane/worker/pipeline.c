@@ -3,9 +3,12 @@
 
 #include "rtcp/rtcp_in.h"
 #include "rtcp/rtcp_out.h"
+#include "stage/budget.h"
 #include "stage/classify.h"
 #include "stage/consent.h"
 #include "stage/ingest.h"
+#include "stage/layers.h"
+#include "stage/padding.h"
 #include "stage/protect.h"
 #include "stage/punt.h"
 #include "stage/resend.h"
@@ -281,6 +284,21 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
         pipeline_transmit(p, &sealed);
     }
     return total;
+}
+
+uint32_t pipeline_layers(struct pipeline *p)
+{
+    return layers_sweep(p->lane);
+}
+
+uint32_t pipeline_budget(struct pipeline *p)
+{
+    struct burst out = {.n = 0};
+
+    budget_sweep(p->lane);
+    (void)padding_burst(p->lane, NULL, &out);
+    pipeline_transmit(p, &out);
+    return out.n;
 }
 
 uint32_t pipeline_rtcp(struct pipeline *p)

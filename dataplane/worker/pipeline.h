@@ -32,6 +32,14 @@ uint32_t pipeline_ingress(struct pipeline *p);
  */
 uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts);
 
+/* Changes subscriptions over to the layers that they are to have (stage/layers), before the
+ * fan-out. Returns how many. */
+uint32_t pipeline_layers(struct pipeline *p);
+
+/* Runs the estimators of subscribers' links, and sends the padding of probes. Returns
+ * packets sent. */
+uint32_t pipeline_budget(struct pipeline *p);
+
 /* Sends the RTCP that is due. Returns packets sent. */
 uint32_t pipeline_rtcp(struct pipeline *p);
 

@@ -50,10 +50,16 @@ static bool stream_gone(const struct vault *v, const struct stream *stream)
     return stream_record(v, stream->index) != stream->handle || peer_gone(v, stream->peer);
 }
 
+/* Also if a stream that it holds is: else that could not end. */
 static bool sub_gone(const struct vault *v, const struct sub *sub)
 {
-    return sub_record(v, sub->index) != sub->handle || peer_gone(v, sub->peer) ||
-           stream_gone(v, sub->stream);
+    bool gone = sub_record(v, sub->index) != sub->handle || peer_gone(v, sub->peer) ||
+                stream_gone(v, sub->stream);
+
+    for (uint8_t i = 0; !gone && sub->layers != NULL && i < sub->layers->n_streams; i++) {
+        gone = stream_gone(v, sub->layers->streams[i]);
+    }
+    return gone;
 }
 
 static void drop_gone_subs(struct lane *lane, const struct vault *vault)

@@ -60,6 +60,8 @@ void report_lane(const struct pipeline *p, const struct report_loop *loop,
         .handed_out = from->handed_out,
         .handed_in = from->handed_in,
         .handed_tx = from->handed_tx,
+        .padding_packets = from->padding_packets,
+        .padding_bytes = from->padding_bytes,
         .resent = from->resent,
     };
 
@@ -130,6 +132,7 @@ void report_objects(const struct lane *lane, struct shared *s)
 
     for (uint32_t i = 0; i < t->n_open; i++) {
         const struct peer *peer = &t->peers[t->open_peers[i]];
+        const struct bwe *bwe = peer->bwe;
         const struct abi_peer_stats stats = {
             .handle = peer->handle,
             .rx_packets = peer->rx_packets,
@@ -140,6 +143,15 @@ void report_objects(const struct lane *lane, struct shared *s)
             .remb_bps = peer->remb_bps,
             .twcc_reports = peer->twcc_reports,
             .twcc_lost = peer->twcc_lost,
+            .rtt_us = peer->rtt_us,
+            .available_bps = bwe_is_fed(bwe) ? (uint32_t)bwe_target(bwe) : 0,
+            .wanted_bps = (uint32_t)bwe->wanted_bps,
+            .queue_us = bwe_queue_us(bwe),
+            .probes = bwe->n_probes,
+            .padding_packets = peer->padding_packets,
+            .padding_bytes = peer->padding_bytes,
+            .twcc_unknown = bwe->n_unknown,
+            .twcc_ignored = bwe->n_ignored,
         };
 
         abi_words_copy(&s->peer_stats[peer->index], &stats, sizeof(stats));

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include "sfu/wire/rtcp_twcc.h"
+#include "sfu/wire/rtcp_xr.h"
 
 enum { CAP = 4 * (UINT16_MAX + 1) };
 
@@ -149,6 +150,44 @@ static void on_nack(const struct rtcp_fb *fb)
     FUZZ_CHECK(!ascending || !rtcp_nack_next(&it, &seq));
 }
 
+static void on_xr(const struct rtcp_pkt *pkt)
+{
+    struct rtcp_xr_iter it;
+    struct rtcp_xr_block block;
+    unsigned n = 0;
+
+    if (rtcp_xr_parse(pkt, &it) != 0) {
+        return;
+    }
+    while (rtcp_xr_next(&it, &block) == 1) {
+        struct wbytes w = wbytes_of(buf, sizeof(buf));
+        struct rtcp_xr_iter it2;
+        struct rtcp_xr_block again;
+        struct rtcp_pkt pkt2;
+        uint64_t ntp, ntp2;
+
+        FUZZ_CHECK(++n <= RTCP_XR_MAX_BLOCKS);
+        if (rtcp_xr_rrtr(&block, &ntp)) {
+            rtcp_xr_write_rrtr(&w, it.ssrc, ntp);
+            pkt2 = reread(&w);
+            FUZZ_CHECK(rtcp_xr_parse(&pkt2, &it2) == 0 && it2.ssrc == it.ssrc);
+            FUZZ_CHECK(rtcp_xr_next(&it2, &again) == 1 && rtcp_xr_rrtr(&again, &ntp2) &&
+                       ntp2 == ntp && rtcp_xr_next(&it2, &again) == 0);
+        }
+        for (size_t i = 0; i < rtcp_xr_dlrr_count(&block); i++) {
+            struct rtcp_xr_dlrr sub = rtcp_xr_dlrr_at(&block, i);
+
+            w = wbytes_of(buf, sizeof(buf));
+            rtcp_xr_write_dlrr(&w, it.ssrc, &sub);
+            pkt2 = reread(&w);
+            FUZZ_CHECK(rtcp_xr_parse(&pkt2, &it2) == 0 &&
+                       rtcp_xr_next(&it2, &again) == 1 && rtcp_xr_dlrr_count(&again) == 1);
+            FUZZ_CHECK(memcmp(again.data, block.data + i * RTCP_XR_SUB_LEN,
+                              RTCP_XR_SUB_LEN) == 0);
+        }
+    }
+}
+
 static void on_remb(const struct rtcp_fb *fb)
 {
     uint32_t ssrcs[UINT8_MAX];
@@ -259,6 +298,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             break;
         case RTCP_BYE:
             on_bye(&pkt);
+            break;
+        case RTCP_XR:
+            on_xr(&pkt);
             break;
         case RTCP_RTPFB:
         case RTCP_PSFB:

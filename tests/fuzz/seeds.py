@@ -97,6 +97,24 @@ def wire():
     put("codec", "h264-fu", bytes([0x7C, 0x85, 1, 2, 3]))
     put("codec", "av1", bytes([0x18, 0x0A, 0x0B, 0, 0, 0, 0x24, 0xC4]))
 
+    def packets(codec, *each):
+        out = bytes([codec, 100])
+        for payload, dd in each:
+            out += len(payload).to_bytes(2, "big") + payload + len(dd).to_bytes(2, "big") + dd
+            out += bytes([0x80, 0x12, 0x34, 5, 1])
+        return out
+
+    # L1T3: templates of three temporal layers, three decode targets
+    structure = bytes([0xC0, 0, 1, 0x80, 0x02, 0x15, 0x0A, 0xA0, 0x28, 0x40, 0, 0, 0, 0, 0])
+    put("layers", "vp8", packets(2, (bytes([0x90, 0xF0, 0x81, 0x23, 7, 0x25, 0, 1]), b""),
+                                 (bytes([0x90, 0xF0, 0x81, 0x24, 7, 0xA5, 1, 1]), b"")))
+    put("layers", "vp9", packets(3, (bytes([0xAA, 0x81, 0x23, 0x10, 1, 0x78] + [0] * 30), b""),
+                                 (bytes([0xE8, 0x81, 0x24, 0x52, 1, 1, 2]), b"")))
+    put("layers", "vp9-flexible", packets(3, (bytes([0xF8, 0x81, 0x23, 0x13, 9, 4, 2, 2]), b"")))
+    put("layers", "h264", packets(4, (bytes([0x78, 0, 2, 0x67, 1, 0, 1, 0x68]), b"")))
+    put("layers", "av1", packets(5, (bytes([0x18, 1, 2, 3]), structure),
+                                 (bytes([0x10, 1, 2, 3]), bytes([0xC1, 0, 2]))))
+
 
 # ---- frames ----
 

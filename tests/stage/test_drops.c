@@ -289,6 +289,15 @@ static void not_loudest(struct call *call)
     say(call);
 }
 
+static void descriptor(struct call *call)
+{
+    struct far_rtp rtp = call_video(call, false);
+
+    rtp.payload = "\x80\x80\x80"; /* a VP8 picture id that is cut off */
+    rtp.len = 3;
+    far_send_rtp(&call->pub, &rtp);
+}
+
 static const struct row table[] = {
     {DROP_EMPTY, false, empty},
     {DROP_UNKNOWN_KIND, false, unknown_kind},
@@ -308,6 +317,7 @@ static const struct row table[] = {
     {DROP_PAYLOAD_TYPE, false, payload_type},
     {DROP_PADDING, false, padding},
     {DROP_RTX, false, rtx},
+    {DROP_DESCRIPTOR, false, descriptor},
     {DROP_DUPLICATE, false, duplicate},
     {DROP_PAUSED, false, paused},
     {DROP_SILENT, false, silent},

@@ -10,6 +10,7 @@
 
 #include "rtcp/rtcp_out.h"
 #include "sfu/wire/rtcp_fb.h"
+#include "sfu/wire/rtcp_xr.h"
 #include "support/call.h"
 #include "worker/recover.h"
 
@@ -448,6 +449,93 @@ static void numbers_before_a_pause_are_found(void **state)
     call_stop(&call);
 }
 
+/* ---- round trips of those who send no media (RFC 3611) ---- */
+
+/* The reference time in what 'far' has got. */
+static bool take_xr(struct far *far, uint8_t type, struct rtcp_xr_block *block,
+                    struct far_got *got)
+{
+    struct rtcp_xr_iter it;
+    struct rtcp_pkt pkt;
+
+    while (far_take_rtcp(far, got)) {
+        if (far_find(got, RTCP_XR, -1, &pkt) && rtcp_xr_parse(&pkt, &it) == 0) {
+            while (rtcp_xr_next(&it, block) == 1) {
+                if (block->type == type) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+static void publisher_answers_our_reference_time(void **state)
+{
+    struct call call;
+    struct far_got got;
+    struct rtcp_xr_block block;
+    struct rtcp_xr_dlrr dlrr = {.ssrc = RTCP_OUR_SSRC, .dlrr = 1 << 15}; /* 0.5 s */
+    struct wbytes w;
+    struct peer *pub;
+    uint64_t ntp = 0;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_show(&call, true);
+    pub = call_peer(&call, &call.pub);
+    while (pub->rrtr_sent_us == 0) {
+        rig_pass(call.rig, 10000);
+    }
+    assert_true(take_xr(&call.pub, RTCP_XR_RRTR, &block, &got));
+    assert_true(rtcp_xr_rrtr(&block, &ntp));
+    rig_pass(call.rig, 570000);
+    for (unsigned i = 0; i < 3; i++) { /* to another's, to another time, and to ours */
+        dlrr.ssrc = i == 0 ? 77 : RTCP_OUR_SSRC;
+        dlrr.lrr = (uint32_t)(ntp >> 16) + (i == 1);
+        w = wbytes_of(scratch, sizeof(scratch));
+        rtcp_xr_write_dlrr(&w, CALL_VIDEO_SSRC, &dlrr);
+        far_send_rtcp(&call.pub, &w);
+        rig_run(call.rig);
+        assert_true((pub->rtt_us != 0) == (i == 2));
+    }
+    assert_in_range(pub->rtt_us, 60000, 90000);
+    assert_int_equal(call_stream(&call, &call.video)->nack.rtt_us, pub->rtt_us);
+    call_stop(&call);
+}
+
+static void receiver_is_answered_once(void **state)
+{
+    struct call call;
+    struct far_got got;
+    struct rtcp_xr_block block;
+    struct rtcp_xr_dlrr dlrr;
+    struct wbytes w = wbytes_of(scratch, sizeof(scratch));
+    uint64_t sent_us;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    rig_pass(call.rig, 100000);
+    rtcp_xr_write_rrtr(&w, 4242, UINT64_C(0x1122334455667788));
+    far_send_rtcp(&call.sub, &w);
+    rig_run(call.rig);
+    sent_us = call.rig->lane.now_us;
+    while (!take_xr(&call.sub, RTCP_XR_DLRR, &block, &got)) {
+        assert_true(call.rig->lane.now_us < sent_us + 2000000);
+        rig_pass(call.rig, 10000);
+    }
+    assert_int_equal(rtcp_xr_dlrr_count(&block), 1);
+    dlrr = rtcp_xr_dlrr_at(&block, 0);
+    assert_int_equal(dlrr.ssrc, 4242);
+    assert_int_equal(dlrr.lrr, 0x33445566);
+    assert_in_range((uint64_t)dlrr.dlrr * 1000000 >> 16,
+                    call.rig->lane.now_us - sent_us - 21000,
+                    call.rig->lane.now_us - sent_us);
+    rig_pass(call.rig, 3000000);
+    assert_false(take_xr(&call.sub, RTCP_XR_DLRR, &block, &got));
+    call_stop(&call);
+}
+
 /* ---- no index twice ---- */
 
 /* A publisher whose packets are lost, repeated and reordered, a subscriber that asks for
@@ -531,6 +619,8 @@ int main(void)
         cmocka_unit_test(endless_nacks_cost_a_share_of_the_rate),
         cmocka_unit_test(huge_lists_are_capped),
         cmocka_unit_test(numbers_before_a_pause_are_found),
+        cmocka_unit_test(publisher_answers_our_reference_time),
+        cmocka_unit_test(receiver_is_answered_once),
         cmocka_unit_test(no_index_is_used_twice),
     };
 

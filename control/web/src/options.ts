@@ -7,7 +7,8 @@
  *
  *   codec=vp8|vp9|h264|av1   the video codec to send; else the first the node offers
  *   audio=0, video=0         join without microphone, without camera
- *   height=90…1080           wanted height of the camera's picture, 16:9 (720) */
+ *   height=90…1080           wanted height of the camera's picture, 16:9 (720)
+ *   layers=1|2|3             sizes to send it in; else as many as its height is worth */
 
 export const CODECS = ['vp8', 'vp9', 'h264', 'av1'] as const;
 export type CodecName = (typeof CODECS)[number];
@@ -20,6 +21,7 @@ export interface Options {
     audio: boolean;
     video: boolean;
     height: number;
+    layers: number;
 }
 
 /* Reads an address; anything missing is an empty string or the default. */
@@ -27,7 +29,9 @@ export function parseOptions(address: URL): Options {
     const query = address.searchParams;
     const fragment = new URLSearchParams(address.hash.replace(/^#/, ''));
     const codec = (query.get('codec') ?? '').toLowerCase();
-    const height = Number(query.get('height') ?? 720);
+    const asked = Number(query.get('height') ?? 720);
+    const height = Number.isFinite(asked) ? Math.min(1080, Math.max(90, asked)) : 720;
+    const layers = Number(query.get('layers') ?? 0);
 
     return {
         meeting: (query.get('meeting') ?? '').trim(),
@@ -36,7 +40,14 @@ export function parseOptions(address: URL): Options {
         codec: CODECS.find((name) => name === codec),
         audio: query.get('audio') !== '0',
         video: query.get('video') !== '0',
-        height: Number.isFinite(height) ? Math.min(1080, Math.max(90, height)) : 720,
+        height,
+        layers: [1, 2, 3].includes(layers)
+            ? layers
+            : height >= 720
+              ? 3
+              : height >= 540
+                ? 2
+                : 1,
     };
 }
 

@@ -23,7 +23,7 @@ enum abi_op {
     ABI_OP_STREAM_UPDATE = 6, /* paused */
     ABI_OP_STREAM_CLOSE = 7,  /* its subscriptions must be closed before */
     ABI_OP_SUB_OPEN = 8,
-    ABI_OP_SUB_UPDATE = 9, /* paused */
+    ABI_OP_SUB_UPDATE = 9, /* paused; layers; if it is layered its streams */
     ABI_OP_SUB_CLOSE = 10,
     ABI_OP_KEYFRAME = 11, /* ask the stream's publisher for a key frame (merged, limited) */
     ABI_OP_PEER_MOVE = 12, /* with all that is its, to lane 'arg'. The next commands for it
@@ -35,7 +35,7 @@ struct abi_cmd {
     uint64_t cookie; /* chosen by control, returned in the answer */
     uint64_t handle; /* base/handle.h: index and generation */
     uint32_t op;     /* enum abi_op */
-    uint32_t arg;    /* PEER_MOVE: the lane */
+    uint32_t arg;    /* PEER_MOVE: the lane; else control's own */
     uint32_t _pad[2];
 };
 

@@ -34,6 +34,7 @@ struct abi_lane_counts {
     uint64_t ring_bytes_used;             /* of the stream rings' budget; lane 0 says */
     uint64_t handed_out, handed_in;       /* packets of peers, to and from other lanes */
     uint64_t handed_tx;                   /* frames given to the lane of their device */
+    uint64_t padding_packets, padding_bytes; /* of probes, in tx_packets too */
     uint64_t resent;                      /* retransmissions sent to subscribers */
     uint64_t drops_in[ABI_MAX_DROPS];     /* by enum drop_reason */
     uint64_t drops_out[ABI_MAX_DROPS];
@@ -54,7 +55,14 @@ struct abi_peer_stats {
     uint32_t remb_bps;      /* last REMB from this peer, 0 none */
     uint32_t twcc_reports;  /* transport-cc feedback packets parsed from this peer */
     uint32_t twcc_lost;     /* packets it reported missing */
+    uint32_t rtt_us;        /* by extended reports (RFC 3611); 0 unknown */
+    uint32_t available_bps; /* what its link carries, 0 unknown */
+    uint32_t wanted_bps;    /* what it could make use of */
+    uint32_t queue_us;      /* how long packets wait in its link's queue */
     uint32_t _pad;
+    uint64_t probes, padding_packets, padding_bytes;
+    uint64_t twcc_unknown; /* numbers reported that were never sent, or long ago */
+    uint64_t twcc_ignored; /* feedback packets beyond what one peer may cost */
 };
 
 struct abi_stream_stats {

@@ -38,7 +38,9 @@ enum {
     VAULT_CNAME_MAX = 40,
     VAULT_KEY_MAX = 32,
     VAULT_SALT_MAX = 16,
-    VAULT_BLOB_MAX = 640
+    VAULT_BLOB_MAX = 640,
+    VAULT_SUB_HIGHER = 2, /* streams of a subscription beside its first */
+    VAULT_LAYER_ANY = 255 /* as many layers as there are */
 };
 
 /* A record without a blob is nobody's: a control that finds one in the vault closes it. So
@@ -59,6 +61,8 @@ struct vault_peer_conf {
     uint8_t pwd[VAULT_PWD_MAX];     /* ours; keys MESSAGE-INTEGRITY of checks to us */
     uint8_t rx_key[VAULT_KEY_MAX], tx_key[VAULT_KEY_MAX];
     uint8_t rx_salt[VAULT_SALT_MAX], tx_salt[VAULT_SALT_MAX];
+    uint8_t probator; /* 1: it takes probes under an SSRC of their own */
+    uint8_t _pad[7];
     struct path paths[VAULT_PATHS]; /* validated by an authenticated check */
     struct vault_blob blob;
 };
@@ -78,6 +82,7 @@ struct vault_peer_live {
     uint64_t lane;      /* that it belongs to */
     struct vault_rx rx[VAULT_RX_SSRCS];
     struct vault_rx rx_rtcp[VAULT_RX_SSRCS];
+    uint64_t probe_next_index; /* of the probes' SSRC, stored before use */
 };
 
 struct vault_stream_conf {
@@ -108,8 +113,9 @@ struct vault_stream_live {
 
 struct vault_sub_conf {
     uint64_t handle;
-    uint64_t stream;
-    uint64_t peer; /* subscriber */
+    uint64_t stream;                   /* of the lowest layer, or the only one */
+    uint64_t higher[VAULT_SUB_HIGHER]; /* of the layers above it, ascending; 0 none */
+    uint64_t peer;                     /* subscriber */
     uint32_t ssrc; /* never one of this peer before: its indexes begin anew */
     uint32_t rtx_ssrc;
     uint8_t pt; /* the router's */
@@ -119,17 +125,24 @@ struct vault_sub_conf {
     uint8_t mid[VAULT_MID_MAX];
     uint8_t ext_on[N_ABI_EXTS]; /* by enum abi_ext: 1 if negotiated */
     uint8_t cname_len;
-    uint8_t _pad[3];
+    uint8_t layered;  /* 1: its packets may be left out, and its streams may change */
+    uint8_t spatial;  /* the layers wished for; VAULT_LAYER_ANY */
+    uint8_t temporal; /* likewise */
+    uint8_t priority; /* its share when there is not enough for all: 1 … 255, 0 as 1 */
+    uint8_t screen;   /* 1: a screen: detail over motion */
+    uint8_t _pad[6];
     char cname[VAULT_CNAME_MAX];
     struct vault_blob blob;
 };
 
 struct vault_sub_live {
-    uint64_t next_index;      /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
-    uint64_t rtx_next_index;  /* the same of its retransmissions */
-    uint64_t seq_offset;      /* outgoing = source - offset, modulo 2^64 */
-    uint64_t ts_offset;       /* likewise, modulo 2^32 */
-    uint64_t picture_offsets; /* picture id and TL0PICIDX offsets (layers) */
+    uint64_t next_index;     /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
+    uint64_t rtx_next_index; /* the same of its retransmissions */
+    uint64_t seq_offset;     /* outgoing = source - offset, modulo 2^64 */
+
+    /* of one that is layered: what it was sent last, so that a successor goes on from it */
+    uint64_t last_us;  /* when (CLOCK_MONOTONIC); 0 nothing yet */
+    uint64_t last_out; /* timestamp << 32 | picture id << 16 | TL0PICIDX << 8 | KEYIDX */
 };
 
 #define VAULT_RECORD(name)                                                                 \
@@ -237,10 +250,11 @@ VAULT_ACCESS(peer)
 VAULT_ACCESS(stream)
 VAULT_ACCESS(sub)
 
-_Static_assert(sizeof(struct vault_peer_conf) == 1032, "vault_peer_conf layout");
+_Static_assert(sizeof(struct vault_peer_conf) == 1040, "vault_peer_conf layout");
 _Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layout");
-_Static_assert(sizeof(struct vault_sub_conf) == 760, "vault_sub_conf layout");
+_Static_assert(sizeof(struct vault_sub_conf) == 784, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
+_Static_assert(offsetof(struct vault_peer_live, rx) % 32 == 0, "each changes by one store");
 _Static_assert(sizeof(struct vault_sub_live) == 40, "vault_sub_live layout");
 
 #endif

@@ -68,7 +68,7 @@ export async function withFirefox(body) {
 /* Before the page's own scripts: remembers its peer connections, so that a test can stop
  * the sending at its source; lets the page see only the node's candidates of one IP
  * version, or instead of them a relay's port; and, on request, takes its camera away. */
-function prepare({ ip, camera, relay }) {
+function prepare({ ip, camera, relay, minKbps }) {
     const Native = window.RTCPeerConnection;
     const peers = [];
     const held = [];
@@ -84,6 +84,9 @@ function prepare({ ip, camera, relay }) {
                 .split('\r\n')
                 .map((line) => {
                     const words = line.split(' ');
+                    if (minKbps !== 0 && line.includes('x-google-start-bitrate')) {
+                        return `${line};x-google-min-bitrate=${minKbps}`;
+                    }
                     if (relay !== 0 && line.startsWith('a=candidate:')) {
                         words[4] = '127.0.0.1';
                         words[5] = String(relay);
@@ -103,6 +106,14 @@ function prepare({ ip, camera, relay }) {
         }
     };
     window.kcsTest = {
+        peers: () => peers,
+        /* the encodings of the camera: which are active */
+        encodings() {
+            const sender = peers
+                .flatMap((peer) => (peer.connectionState === 'closed' ? [] : peer.getSenders()))
+                .find((found) => found.track?.kind === 'video');
+            return sender?.getParameters().encodings.map((each) => each.active) ?? [];
+        },
         async hold() {
             for (const peer of peers) {
                 for (const sender of peer.connectionState === 'closed'
@@ -202,7 +213,8 @@ export class Person {
 
     /* Opens the page of a meeting. With `form`, the name is typed as a person does.
      * ip: 4 or 6 lets only the node's candidates of that version through.
-     * relay: the port of a Relay (relay.mjs) that its media goes through. */
+     * relay: the port of a Relay (relay.mjs) that its media goes through.
+     * minKbps: what it sends at least, whatever its estimate of the link says. */
     static async open(browser, node, options) {
         const {
             name,
@@ -213,19 +225,29 @@ export class Person {
             ip = 0,
             camera = true,
             relay = 0,
+            height = 360,
+            layers,
+            video = true,
+            minKbps = 0,
         } = options;
         const page = await browser.newPage();
         const person = new Person(page, name);
-        const query = new URLSearchParams({ meeting, height: '360' });
+        const query = new URLSearchParams({ meeting, height: String(height) });
 
         if (codec !== undefined) {
             query.set('codec', codec);
+        }
+        if (layers !== undefined) {
+            query.set('layers', String(layers));
+        }
+        if (!video) {
+            query.set('video', '0');
         }
         if (!form) {
             query.set('name', name);
         }
         await page.setViewport({ width: 1120, height: 700 });
-        await page.evaluateOnNewDocument(prepare, { ip, camera, relay });
+        await page.evaluateOnNewDocument(prepare, { ip, camera, relay, minKbps });
         await page.goto(`${node.origin}/?${query}#token=${token}`);
         if (form) {
             await page.type('#join-form input[name=name]', name);

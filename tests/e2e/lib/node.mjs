@@ -72,7 +72,15 @@ export async function withNode(options, body) {
 }
 
 export class Node {
-    constructor({ name, devices, backend = 'ipsec_mb', repair = true, lanes = LANES }) {
+    constructor({
+        name,
+        devices,
+        backend = 'ipsec_mb',
+        repair = true,
+        control = '',
+        lanes = LANES,
+        tls = false,
+    }) {
         const net = randomInt(
             100,
             250,
@@ -80,8 +88,10 @@ export class Node {
 
         this.name = name;
         this.backend = backend;
+        this.controlMore = control;
         this.repair = repair;
         this.lanes = lanes;
+        this.tls = tls;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
         this.secret = randomBytes(32).toString('hex');
         this.secretFile = join(this.dir, 'secret');
@@ -121,6 +131,7 @@ export class Node {
             );
         }
         [this.httpPort, this.metricsPort] = await Promise.all([freeTcp(), freeTcp()]);
+        this.httpsPort = this.tls ? await freeTcp() : 0;
         this.mediaPort = await freeUdp();
         this.writeConfiguration();
         this.dataplane = this.spawn('kcs-dataplane', 'dataplane.yaml');
@@ -156,6 +167,22 @@ export class Node {
             : '';
     }
 
+    /* Beside the plain one, with a certificate made for it. */
+    secureListener() {
+        const [key, cert] = [join(this.dir, 'key.pem'), join(this.dir, 'cert.pem')];
+
+        execFileSync('openssl', [
+            ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+            ...['-nodes', '-days', '1', '-subj', '/CN=localhost', '-keyout', key, '-out', cert],
+        ], { stdio: 'ignore' });
+        return `  - address: 127.0.0.1
+    port: ${this.httpsPort}
+    tls:
+      cert: ${cert}
+      key: ${key}
+`;
+    }
+
     /* All that a test node's configuration says; the rest is the defaults of conf/. */
     writeConfiguration() {
         writeFileSync(this.secretFile, `${this.secret}\n`, { mode: 0o600 });
@@ -183,7 +210,7 @@ lanes:
 http:
   - address: 127.0.0.1
     port: ${this.httpPort}
-admin:
+${this.tls ? this.secureListener() : ''}admin:
   socket: ${this.adminSocket}
   metrics_port: ${this.metricsPort}
 web:
@@ -192,7 +219,7 @@ auth:
   hs256_secret_file: ${this.secretFile}
 log:
   level: debug
-`,
+${this.controlMore}`,
         );
     }
 

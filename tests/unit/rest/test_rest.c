@@ -265,7 +265,6 @@ static void what_is_not_built_yet_says_so(void **state)
     expect_problem(&f, "GET", "/api/meeting/system/stats", 501, "not_implemented");
     expect_problem(&f, "PATCH", "/api/meeting/m/participants/u/role", 501,
                    "not_implemented");
-    expect_problem(&f, "POST", "/api/whip/m1", 501, "not_implemented");
     expect_problem(&f, "GET", "/docs", 501, "not_implemented");
     finish(&f);
 }

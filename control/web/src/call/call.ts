@@ -12,8 +12,10 @@ import type {
     Direction,
     Kind,
     ParticipantInfo,
+    Layer,
     ProducerInfo,
     RoomJoined,
+    Source,
     WithPerson,
 } from './protocol';
 import { personOf } from './protocol';
@@ -35,8 +37,10 @@ const MEDIA_RETRY_MS = [500, 2_000, 5_000, 10_000];
 export interface RemoteMedia {
     producerId: string;
     kind: Kind;
+    source: Source | undefined;
     paused: boolean;
     track: MediaStreamTrack | undefined; /* undefined until it is consumed */
+    layer: Layer | undefined; /* what the node sends of it, if it has layers */
 }
 
 export interface Person {
@@ -60,6 +64,9 @@ export class Call {
     private readonly offers = new Map<string, ProducerInfo>(); /* not consumed yet */
     private self = ''; /* own participant id, if the server says it */
     private resumeToken: string | undefined;
+    private screen: MediaStreamTrack | undefined;
+    private startsSharing = false;
+    private view = ''; /* as the node was told */
     private stay = 0; /* counts (re)joins: answers to an earlier one are stale */
     private retries = 0;
     private retryTimer: number | undefined;
@@ -137,6 +144,81 @@ export class Call {
         }
     }
 
+    /* Whether the own screen is being shown to the others. */
+    get sharing(): boolean {
+        return this.screen !== undefined;
+    }
+
+    canShare(): boolean {
+        return (
+            this.sharing ||
+            (this.state === 'joined' &&
+                !this.startsSharing &&
+                navigator.mediaDevices?.getDisplayMedia !== undefined)
+        );
+    }
+
+    /* Shows the screen to the others, or stops.  Never rejects, as setMuted(). */
+    async setSharing(on: boolean): Promise<void> {
+        if (on === this.sharing || !this.canShare()) {
+            return;
+        }
+        this.startsSharing = on;
+        try {
+            await (on ? this.startSharing() : this.stopSharing());
+        } catch (error) {
+            /* a person who changed their mind is no problem */
+            if (!isOffline(error) && (error as Error).name !== 'NotAllowedError') {
+                this.problem(`The screen is not shared: ${(error as Error).message}`);
+            }
+        } finally {
+            this.startsSharing = false;
+            this.onChange();
+        }
+    }
+
+    private async startSharing(): Promise<void> {
+        const stream = await navigator.mediaDevices.getDisplayMedia({ video: true });
+        const track = stream.getVideoTracks()[0];
+        if (track === undefined || this.media === undefined) {
+            track?.stop();
+            return;
+        }
+        this.screen = track;
+        track.addEventListener('ended', () => void this.setSharing(false));
+        try {
+            await this.sendScreen(this.media, track);
+        } catch (error) {
+            track.stop();
+            this.screen = undefined;
+            throw error;
+        }
+    }
+
+    private async sendScreen(media: Media, track: MediaStreamTrack): Promise<void> {
+        await this.signaling.request('screen:start', { meeting_id: this.options.meeting });
+        await media.produce(track, 'screen', false, this.options.codec);
+    }
+
+    private async stopSharing(): Promise<void> {
+        this.screen?.stop();
+        this.screen = undefined;
+        await this.media?.stopProducing('screen');
+        await this.signaling.request('screen:stop', { meeting_id: this.options.meeting });
+    }
+
+    /* Tells the node how large the others' pictures are shown, by producer. */
+    setView(visible: { producer_id: string; width: number; height: number }[]): void {
+        const view = JSON.stringify(visible);
+
+        if (this.state === 'joined' && view !== this.view) {
+            this.view = view;
+            this.signaling.request('view:set', { visible }).catch(() => {
+                this.view = ''; /* offline: told again by the next redraw */
+            });
+        }
+    }
+
     /* Leaves for good: tells the room, closes everything and frees the devices. */
     leave(): void {
         if (this.over()) {
@@ -166,9 +248,10 @@ export class Call {
         this.media?.close();
         this.media = undefined;
         this.people.clear();
-        for (const track of Object.values(this.tracks)) {
+        for (const track of [...Object.values(this.tracks), this.screen]) {
             track?.stop();
         }
+        this.screen = undefined;
         this.onChange();
     }
 
@@ -296,6 +379,7 @@ export class Call {
     }
 
     private takeRoom(room: RoomJoined): void {
+        this.view = '';
         this.self = personOf(room);
         this.role = room.your_role;
         this.title = room.meeting?.meeting_name || this.options.meeting;
@@ -325,6 +409,9 @@ export class Call {
                 this.problem(`Your ${kind} is not being sent: ${(error as Error).message}`);
             }
         }
+        if (this.screen !== undefined) {
+            await this.sendScreen(media, this.screen);
+        }
     }
 
     private async startSending(
@@ -340,6 +427,7 @@ export class Call {
             kind === 'audio' ? 'mic' : 'camera',
             this.muted[kind],
             this.options.codec,
+            this.options.layers,
         );
         if (this.tracks[kind] !== track) {
             /* the person was quicker than the server */
@@ -451,6 +539,16 @@ export class Call {
                 this.onProducerGone(producerId);
             }
         });
+        signaling.on('consumer:layers-changed', ({ producer_id, current }) => {
+            const found = this.find(producer_id);
+            if (found !== undefined) {
+                found.media.layer = current ?? undefined;
+                this.onChange();
+            }
+        });
+        signaling.on('producer:layers', ({ producer_id, layers }) => {
+            void this.media?.setLayers(producer_id, layers);
+        });
         signaling.on('room:closed', () => this.fail('The meeting was ended.'));
         signaling.on('error', ({ code, message, event }) => {
             const where = event === undefined ? '' : ` (${event})`;
@@ -492,8 +590,10 @@ export class Call {
             person.media.set(info.producer_id, {
                 producerId: info.producer_id,
                 kind: info.kind,
+                source: info.source,
                 paused: info.paused === true,
                 track: undefined,
+                layer: undefined,
             });
             this.offers.set(info.producer_id, info);
         }

@@ -6,9 +6,23 @@
  * (mediasoup-client). */
 import { Device, type types } from 'mediasoup-client';
 import type { CodecName } from '../options';
-import type { Direction, Kind, ProducerInfo, RoomJoined, Source } from './protocol';
+import type {
+    Direction,
+    Kind,
+    LayerNeed,
+    ProducerInfo,
+    RoomJoined,
+    Source,
+} from './protocol';
 import { personOf } from './protocol';
 import type { Signaling } from './signaling';
+
+/* What is sent: a kind of the camera and microphone, or the screen. */
+export type Slot = Kind | 'screen';
+
+/* Bit rates of the picture in full, half and quarter size; a screen's. */
+const LAYER_BPS = [2_000_000, 600_000, 180_000];
+const SCREEN_BPS = 2_500_000;
 
 const START_KBPS = 1_000; /* before the first estimate; Chrome's own start is 300 */
 
@@ -22,7 +36,7 @@ export interface Remote {
 
 export class Media {
     private readonly device: Device;
-    private readonly producers = new Map<Kind, types.Producer>();
+    private readonly producers = new Map<Slot, types.Producer>();
     private readonly consumers = new Map<string, types.Consumer>(); /* by producer id */
     private send: types.Transport | undefined;
     private recv: types.Transport | undefined;
@@ -89,10 +103,11 @@ export class Media {
             transport?.close();
             this[direction] = await this.createTransport(direction, room.ice_servers);
         }
-        for (const { producer_id, paused } of producers) {
-            const producer = [...this.producers.values()].find(
-                (entry) => entry.id === producer_id,
-            );
+        for (const { producer_id, paused, layers } of producers) {
+            const producer = this.findProducer(producer_id);
+            if (producer !== undefined && layers !== undefined) {
+                await this.setLayers(producer_id, layers);
+            }
             if (producer === undefined) {
                 await this.signaling.request('produce:close', { producer_id });
             } else if (producer.paused !== (paused === true)) {
@@ -117,11 +132,37 @@ export class Media {
         return true;
     }
 
+    private findProducer(id: string): types.Producer | undefined {
+        return [...this.producers.values()].find((entry) => entry.id === id);
+    }
+
+    /* Stops sending what nobody needs, and goes on with what somebody does.  Simulcast:
+     * streams go off; SVC: the one stream has fewer layers. */
+    async setLayers(producerId: string, layers: LayerNeed[]): Promise<void> {
+        const producer = this.findProducer(producerId);
+        const top = Math.max(0, ...layers.filter((l) => l.needed).map((l) => l.spatial));
+        const encodings = producer?.rtpSender?.getParameters().encodings ?? [];
+
+        if (producer === undefined || encodings.length === 0) {
+            return;
+        }
+        try {
+            if (encodings.length > 1) {
+                await producer.setMaxSpatialLayer(top);
+            } else if (layers.length > 1) {
+                const fewer = { scalabilityMode: `L${top + 1}T3${top > 0 ? '_KEY' : ''}` };
+                await producer.setRtpEncodingParameters(fewer as RTCRtpEncodingParameters);
+            }
+        } catch {
+            /* the sender ends just now, or cannot: then it sends more than is needed */
+        }
+    }
+
     canSend(kind: Kind): boolean {
         return this.device.canProduce(kind);
     }
 
-    isSending(kind: Kind): boolean {
+    isSending(kind: Slot): boolean {
         return this.producers.has(kind);
     }
 
@@ -132,15 +173,23 @@ export class Media {
         source: Source,
         paused: boolean,
         codec?: CodecName,
+        layers = 1,
     ): Promise<void> {
         const kind = track.kind as Kind;
+        const slot: Slot = source === 'screen' ? 'screen' : kind;
         if (this.send === undefined) {
             throw new Error('no transport to send on');
         }
+        const wanted =
+            codec === undefined || kind === 'audio' ? undefined : this.findCodec(codec);
+        if (source === 'screen') {
+            track.contentHint = 'detail';
+        }
         const producer = await this.send.produce({
             track,
-            codec:
-                codec === undefined || kind === 'audio' ? undefined : this.findCodec(codec),
+            codec: wanted,
+            encodings:
+                kind === 'audio' ? undefined : encodingsFor(source, codec ?? 'vp8', layers),
             codecOptions:
                 kind === 'audio'
                     ? { opusDtx: true, opusFec: true }
@@ -152,7 +201,18 @@ export class Media {
         if (paused) {
             producer.pause();
         }
-        this.producers.set(kind, producer);
+        this.producers.set(slot, producer);
+    }
+
+    /* Ends what was sent as 'slot', if it was. */
+    async stopProducing(slot: Slot): Promise<void> {
+        const producer = this.producers.get(slot);
+
+        if (producer !== undefined) {
+            this.producers.delete(slot);
+            producer.close();
+            await this.signaling.request('produce:close', { producer_id: producer.id });
+        }
     }
 
     /* Swaps the track of a producer without telling the others; null sends nothing. */
@@ -212,6 +272,10 @@ export class Media {
     dropConsumer(producerId: string): void {
         this.consumers.get(producerId)?.close();
         this.consumers.delete(producerId);
+    }
+
+    consumerOf(producerId: string): string | undefined {
+        return this.consumers.get(producerId)?.id;
     }
 
     producerOfConsumer(consumerId: string): string | undefined {
@@ -299,4 +363,32 @@ export class Media {
         });
         return transport;
     }
+}
+
+/* Camera: VP8 and H264 in up to three sizes (simulcast), VP9 and AV1 in layers of one stream
+ * (SVC).  Screen: one size, all of its detail; motion may be left out. */
+function encodingsFor(
+    source: Source,
+    codec: CodecName,
+    layers: number,
+): types.RtpEncodingParameters[] | undefined {
+    if (source === 'screen') {
+        return [
+            {
+                maxBitrate: SCREEN_BPS,
+                ...(codec === 'h264' ? {} : { scalabilityMode: 'L1T3' }),
+            },
+        ];
+    }
+    if (layers < 2) {
+        return undefined;
+    }
+    if (codec === 'vp9' || codec === 'av1') {
+        return [{ scalabilityMode: `L${layers}T3_KEY`, maxBitrate: LAYER_BPS[0] }];
+    }
+    return Array.from({ length: layers }, (_, i) => ({
+        scaleResolutionDownBy: 2 ** (layers - 1 - i),
+        maxBitrate: LAYER_BPS[layers - 1 - i],
+        ...(codec === 'vp8' ? { scalabilityMode: 'L1T3' } : {}),
+    }));
 }

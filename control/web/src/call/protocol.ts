@@ -14,6 +14,26 @@ export interface WithPerson {
     participant_id?: string;
 }
 
+/* Whether somebody needs a spatial layer of what we send. */
+export interface LayerNeed {
+    spatial: number;
+    needed: boolean;
+}
+
+export interface Layer {
+    spatial: number;
+    temporal: number;
+}
+
+/* What a consumer is sent, and is to be sent. */
+export interface LayersChanged {
+    consumer_id: string;
+    producer_id: string;
+    current: Layer | null; /* nothing yet */
+    target: Layer | null;
+    reason: string;
+}
+
 export interface ParticipantInfo extends WithPerson {
     display_name?: string;
     name?: string;
@@ -47,7 +67,7 @@ export interface RoomJoined extends Partial<WithPerson> {
     /* true: this is the participant that we were, with all it had, which is listed */
     resumed?: boolean;
     own_transports?: { transport_id: string; direction: Direction }[];
-    own_producers?: { producer_id: string; paused?: boolean }[];
+    own_producers?: { producer_id: string; paused?: boolean; layers?: LayerNeed[] }[];
     own_consumers?: { consumer_id: string; producer_id: string; paused: boolean }[];
 }
 
@@ -114,6 +134,16 @@ export interface Requests {
     };
     'consumer:resume': { payload: { consumer_id: string }; reply: object };
     'consumer:close': { payload: { consumer_id: string }; reply: object };
+    'consumer:layers': {
+        payload: { consumer_id: string; spatial: number; temporal?: number };
+        reply: LayersChanged;
+    };
+    'view:set': {
+        payload: { visible: { producer_id: string; width: number; height: number }[] };
+        reply: object;
+    };
+    'screen:start': { payload: { meeting_id: string }; reply: object };
+    'screen:stop': { payload: { meeting_id: string }; reply: object };
 }
 
 /* What the server says unasked. */
@@ -125,6 +155,10 @@ export interface Events {
     'producer:paused': { producer_id: string };
     'producer:resumed': { producer_id: string };
     'consumer:closed': { consumer_id: string; reason?: string };
+    'consumer:layers-changed': LayersChanged;
+    'producer:layers': { producer_id: string; layers: LayerNeed[] };
+    'screen:started': WithPerson;
+    'screen:stopped': WithPerson;
     'room:closed': { reason?: string };
     error: { code?: string; message?: string; event?: string };
 }

@@ -13,10 +13,13 @@ export interface ReceivedStats {
     packetsReceived: number;
     packetsLost: number;
     bytesReceived: number;
-    framesDecoded?: number; /* these four for video */
+    framesDecoded?: number; /* these seven for video */
     width?: number;
     height?: number;
     keyFramesDecoded?: number;
+    framesDropped?: number;
+    freezeCount?: number;
+    totalFreezesDuration?: number; /* s */
     totalAudioEnergy?: number; /* this for audio */
 }
 
@@ -132,6 +135,9 @@ function receivedOf(
               ...common,
               framesDecoded: num(entry?.['framesDecoded']),
               keyFramesDecoded: num(entry?.['keyFramesDecoded']),
+              framesDropped: num(entry?.['framesDropped']),
+              freezeCount: num(entry?.['freezeCount']),
+              totalFreezesDuration: num(entry?.['totalFreezesDuration']),
               width: num(entry?.['frameWidth']),
               height: num(entry?.['frameHeight']),
           };

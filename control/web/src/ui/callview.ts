@@ -27,6 +27,7 @@ export class CallView {
     });
     private readonly controls = new Controls({
         toggle: (kind) => void this.call?.setMuted(kind, !this.call.muted[kind]),
+        share: () => void this.call?.setSharing(!this.call.sharing),
         toggleStats: () => {
             if (this.call !== undefined) {
                 this.stats.toggle(this.call);

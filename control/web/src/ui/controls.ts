@@ -5,6 +5,7 @@ import { el, icon } from './dom';
 
 export interface ControlActions {
     toggle(kind: Kind): void;
+    share(): void;
     toggleStats(): void;
     invite(): void;
     leave(): void;
@@ -13,6 +14,7 @@ export interface ControlActions {
 export class Controls {
     readonly element: HTMLElement;
     private readonly buttons: Record<Kind, HTMLButtonElement>;
+    private readonly share: HTMLButtonElement;
     private readonly stats: HTMLButtonElement;
 
     constructor(actions: ControlActions) {
@@ -32,6 +34,7 @@ export class Controls {
             audio: button('toggle-mic', '', () => actions.toggle('audio')),
             video: button('toggle-camera', '', () => actions.toggle('video')),
         };
+        this.share = button('toggle-screen', '', actions.share);
         this.stats = button('toggle-stats', '', actions.toggleStats);
         face(invite, 'link', 'Copy the invitation link');
         face(this.stats, 'stats', 'Statistics');
@@ -41,6 +44,7 @@ export class Controls {
             { class: 'controls', 'aria-label': 'Call controls' },
             this.buttons.audio,
             this.buttons.video,
+            this.share,
             invite,
             this.stats,
             leave,
@@ -50,6 +54,13 @@ export class Controls {
     update(call: Call, statsShown: boolean): void {
         this.updateKind(call, 'audio', 'mic', 'microphone');
         this.updateKind(call, 'video', 'camera', 'camera');
+        this.share.disabled = !call.canShare();
+        this.share.setAttribute('aria-pressed', String(call.sharing));
+        face(
+            this.share,
+            'screen',
+            call.sharing ? 'Stop sharing the screen' : 'Share the screen',
+        );
         this.stats.setAttribute('aria-pressed', String(statsShown));
     }
 

@@ -7,6 +7,7 @@ import { Tile } from './tile';
 
 const ASPECT = 16 / 9;
 const GAP = 12; /* px, as in style.css */
+const VIEW_STEP = 40; /* px */
 
 /* How many columns make `count` tiles of 16:9 largest in a box, and how wide one is
  * then. */
@@ -32,14 +33,19 @@ export class Stage {
     private readonly alone = el('p', { class: 'alone' });
     private readonly tiles = new Map<string, Tile>();
     private readonly own: Tile;
+    private call: Call | undefined;
 
     constructor(private readonly onBlocked: () => void) {
         this.own = new Tile('self', true, () => undefined);
         this.element.append(this.grid, this.own.element, this.alone);
-        new ResizeObserver(() => this.layout()).observe(this.element);
+        new ResizeObserver(() => {
+            this.layout();
+            this.call?.setView(this.view(this.call));
+        }).observe(this.element);
     }
 
     update(call: Call): void {
+        this.call = call;
         this.own.update({
             name: call.options.name,
             note: '(you)',
@@ -63,6 +69,28 @@ export class Stage {
                 ? 'You are the only one here. Share the link to invite others.'
                 : '';
         this.layout();
+        call.setView(this.view(call));
+    }
+
+    /* Which pictures are shown, and how large (in pixels of the screen, rounded so that the
+     * node is not told of every step of a window's edge). */
+    private view(call: Call): { producer_id: string; width: number; height: number }[] {
+        return [...call.people.values()].flatMap((person) => {
+            const video = mediaOf(person, 'video');
+            const box = this.tiles.get(person.id)?.element;
+            const round = (size: number): number =>
+                Math.ceil((size * window.devicePixelRatio) / VIEW_STEP) * VIEW_STEP;
+
+            return video?.track === undefined || box === undefined
+                ? []
+                : [
+                      {
+                          producer_id: video.producerId,
+                          width: round(box.clientWidth),
+                          height: round(box.clientHeight),
+                      },
+                  ];
+        });
     }
 
     /* Plays what the browser had held back; call it from a click. */
@@ -109,9 +137,14 @@ export class Stage {
     }
 }
 
-/* The first running one of a kind, else the first. */
+/* The first running one of a kind, else the first; a screen before a camera. */
 function mediaOf(person: Person, kind: Kind): RemoteMedia | undefined {
     const all = [...person.media.values()].filter((media) => media.kind === kind);
+    const running = all.filter((media) => !media.paused);
 
-    return all.find((media) => !media.paused) ?? all[0];
+    return (
+        running.find((media) => media.source === 'screen' && media.track !== undefined) ??
+        running[0] ??
+        all[0]
+    );
 }

@@ -1,0 +1,383 @@
+/* Which layers consumers want, and so which ones senders need to send; see meeting.h. The
+ * dataplane chooses among what is wished for and comes; here wishes are kept, and what it
+ * did is told. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "media/media.h"
+#include "meeting/priv.h"
+#include "sfu/base/handle.h"
+#include "sys/clock.h"
+
+_Static_assert((int)MEETING_LAYER_ANY == (int)VAULT_LAYER_ANY, "one number");
+
+enum {
+    FULL_HEIGHT = 720, /* lines that the top layer is taken to have; each below it half */
+    SLACK_PERCENT = 20 /* so much may a layer be enlarged */
+};
+
+static uint8_t least(uint8_t a, uint8_t b)
+{
+    return a < b ? a : b;
+}
+
+static struct producer_layers layers_of(const struct room_producer *rp)
+{
+    struct producer_layers layers;
+
+    producer_layers(rp->producer, &layers);
+    return layers;
+}
+
+/* ---- what senders need to send ---- */
+
+static void tell_sender(struct meeting *meeting, struct room_producer *rp, uint8_t needed)
+{
+    struct participant *p = rp->transport->owner;
+    struct meeting_event event = {
+        .kind = MEETING_PRODUCER_LAYERS, .who = p, .producer = rp};
+
+    rp->needed = needed;
+    if (rp->ready) {
+        meeting->ops.to_one(meeting->user, p, &event);
+    }
+}
+
+static void unlist(struct meeting *meeting, struct room_producer *rp)
+{
+    struct room_producer **at = &meeting->lower;
+
+    if (rp->lower_at_us == 0) {
+        return;
+    }
+    while (*at != rp) {
+        at = &(*at)->next_lower;
+    }
+    *at = rp->next_lower;
+    rp->lower_at_us = 0;
+}
+
+/* The highest layer that somebody wants; the lowest is always sent, so that whoever comes
+ * sees something at once. */
+static uint8_t wanted(const struct room_producer *rp)
+{
+    for (uint8_t i = MEETING_SPATIAL; i-- > 1;) {
+        if (rp->wanted[i] > 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/* More is told at once, less only when it has been enough for a while. */
+static void sync_sender(struct meeting *meeting, struct room_producer *rp)
+{
+    uint8_t needed = wanted(rp);
+
+    if (layers_of(rp).n_spatial < 2) {
+        return;
+    }
+    if (needed >= rp->needed) {
+        unlist(meeting, rp);
+        if (needed > rp->needed) {
+            tell_sender(meeting, rp, needed);
+        }
+    } else if (rp->lower_at_us == 0) {
+        rp->lower_at_us = clock_mono_us() + UINT64_C(1000) * MEETING_LOWER_MS;
+        rp->next_lower = meeting->lower;
+        meeting->lower = rp;
+    }
+}
+
+void meeting_layers_produced(struct meeting *meeting, struct room_producer *rp)
+{
+    rp->needed = (uint8_t)(layers_of(rp).n_spatial - 1);
+    sync_sender(meeting, rp);
+}
+
+void meeting_layers_unproduced(struct meeting *meeting, struct room_producer *rp)
+{
+    unlist(meeting, rp);
+}
+
+void meeting_layers_tick(struct meeting *meeting, uint64_t now_us)
+{
+    struct room_producer *next;
+
+    for (struct room_producer *rp = meeting->lower; rp != NULL; rp = next) {
+        next = rp->next_lower;
+        if (rp->lower_at_us <= now_us) {
+            unlist(meeting, rp);
+            tell_sender(meeting, rp, wanted(rp));
+        }
+    }
+}
+
+/* ---- what consumers want ---- */
+
+static uint8_t spatial_of(const struct room_consumer *rc)
+{
+    return least(rc->wish_spatial, rc->view_spatial);
+}
+
+void meeting_layers_counted(struct meeting *meeting, struct room_consumer *rc)
+{
+    struct room_producer *rp = rc->source;
+    uint8_t n = layers_of(rp).n_spatial;
+    uint8_t now =
+        consumer_is_paused(rc->consumer) ? 0 : least(spatial_of(rc), (uint8_t)(n - 1)) + 1;
+
+    if (now == rc->counted) {
+        return;
+    }
+    if (rc->counted > 0) {
+        rp->wanted[rc->counted - 1]--;
+    }
+    if (now > 0) {
+        rp->wanted[now - 1]++;
+    }
+    rc->counted = now;
+    sync_sender(meeting, rp);
+}
+
+static void apply(struct meeting *meeting, struct room_consumer *rc)
+{
+    (void)consumer_set_layers(rc->consumer, spatial_of(rc),
+                              least(rc->wish_temporal, rc->view_temporal), rc->priority);
+    meeting_layers_counted(meeting, rc);
+}
+
+int meeting_layers_added(struct meeting *meeting, struct room_consumer *rc)
+{
+    uint32_t i = handle_index(consumer_sub(rc->consumer));
+
+    if (i >= meeting->n_by_sub) {
+        uint32_t n = i + 1 > 64 ? 2 * (i + 1) : 64;
+        struct room_consumer **more =
+            realloc(meeting->by_sub, n * sizeof(struct room_consumer *));
+
+        if (more == NULL) {
+            return -ENOMEM;
+        }
+        memset(more + meeting->n_by_sub, 0,
+               (n - meeting->n_by_sub) * sizeof(struct room_consumer *));
+        meeting->by_sub = more;
+        meeting->n_by_sub = n;
+    }
+    meeting->by_sub[i] = rc;
+    meeting_layers_counted(meeting, rc);
+    return 0;
+}
+
+void meeting_layers_gone(struct meeting *meeting, struct room_consumer *rc)
+{
+    uint32_t i = handle_index(consumer_sub(rc->consumer));
+
+    if (i < meeting->n_by_sub && meeting->by_sub[i] == rc) {
+        meeting->by_sub[i] = NULL;
+    }
+    if (rc->counted > 0) {
+        rc->source->wanted[rc->counted - 1]--;
+        rc->counted = 0;
+        sync_sender(meeting, rc->source);
+    }
+}
+
+void meeting_on_layers(struct meeting *meeting, uint64_t sub, uint32_t layers)
+{
+    uint32_t i = handle_index(sub);
+    struct room_consumer *rc = i < meeting->n_by_sub ? meeting->by_sub[i] : NULL;
+
+    if (rc == NULL || consumer_sub(rc->consumer) != sub || layers >> 16 == 0 ||
+        layers >> 16 >= N_ABI_LAYERS_REASONS) {
+        return;
+    }
+    rc->layers = layers;
+    if (rc->done == NULL) { /* its owner knows of it */
+        struct meeting_event event = {.kind = MEETING_CONSUMER_LAYERS,
+                                      .who = rc->transport->owner,
+                                      .producer = rc->source,
+                                      .consumer = rc};
+
+        meeting->ops.to_one(meeting->user, event.who, &event);
+    }
+}
+
+/* ---- wishes ---- */
+
+static struct room_consumer *find(const struct participant *p, const char *id,
+                                  struct meeting_error *err)
+{
+    struct room_consumer *rc = meeting_find_consumer(p, id);
+
+    if (rc == NULL) {
+        (void)meeting_fail(err, "not_found", "you have no such consumer");
+    }
+    return rc;
+}
+
+struct room_consumer *meeting_consumer_layers(struct meeting *meeting,
+                                              struct participant *p,
+                                              const char *consumer_id, uint8_t spatial,
+                                              uint8_t temporal, struct meeting_error *err)
+{
+    struct room_consumer *rc = find(p, consumer_id, err);
+    struct producer_layers layers;
+
+    if (rc == NULL) {
+        return NULL;
+    }
+    layers = layers_of(rc->source);
+    if (spatial != MEETING_LAYER_ANY && spatial >= layers.n_spatial) {
+        (void)meeting_fail(err, "invalid", "/spatial: its layers are 0 to %u",
+                           layers.n_spatial - 1u);
+        return NULL;
+    }
+    if (temporal != MEETING_LAYER_ANY && temporal >= layers.n_temporal) {
+        (void)meeting_fail(err, "invalid", "/temporal: its layers are 0 to %u",
+                           layers.n_temporal - 1u);
+        return NULL;
+    }
+    rc->wish_spatial = spatial;
+    rc->wish_temporal = temporal;
+    apply(meeting, rc);
+    return rc;
+}
+
+/* The participant's consumer with this id, or of the producer with it. */
+static struct room_consumer *consumer_of(const struct participant *p, const char *id)
+{
+    for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+        for (struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
+            if (strcmp(rc->id, id) == 0 || strcmp(rc->source->id, id) == 0) {
+                return rc;
+            }
+        }
+    }
+    return NULL;
+}
+
+struct room_consumer *meeting_consumer_quality(struct meeting *meeting,
+                                               struct participant *p, const char *id,
+                                               unsigned quality, struct meeting_error *err)
+{
+    struct room_consumer *rc = consumer_of(p, id);
+    uint8_t n;
+
+    if (rc == NULL) {
+        (void)meeting_fail(err, "not_found", "you have no such consumer");
+        return NULL;
+    }
+    n = layers_of(rc->source).n_spatial;
+    rc->wish_spatial = quality > 1    ? MEETING_LAYER_ANY
+                       : quality == 1 ? (uint8_t)(n / 2u)
+                                      : 0;
+    rc->wish_temporal = MEETING_LAYER_ANY;
+    apply(meeting, rc);
+    return rc;
+}
+
+int meeting_consumer_priority(struct meeting *meeting, struct participant *p,
+                              const char *consumer_id, uint8_t priority,
+                              struct meeting_error *err)
+{
+    struct room_consumer *rc = find(p, consumer_id, err);
+
+    if (rc == NULL) {
+        return -1;
+    }
+    rc->priority = priority;
+    apply(meeting, rc);
+    return 0;
+}
+
+int meeting_consumer_keyframe(struct meeting *meeting, struct participant *p,
+                              const char *consumer_id, struct meeting_error *err)
+{
+    struct room_consumer *rc = find(p, consumer_id, err);
+    uint64_t streams[RTP_PARAMS_MAX_ENCODINGS];
+    uint8_t n;
+    uint8_t at;
+
+    if (rc == NULL) {
+        return -1;
+    }
+    if (producer_params(rc->source->producer)->kind != RTP_KIND_VIDEO) {
+        return meeting_fail(err, "invalid", "audio has no key frames");
+    }
+    n = producer_streams(rc->source->producer, streams);
+    at = layers_of(rc->source).n_streams > 1 && rc->layers != 0 ? rc->layers >> 12 & 15 : 0;
+    (void)media_stream_keyframe(meeting->conf.media, streams[at < n ? at : 0], NULL, NULL);
+    return 0;
+}
+
+/* The lowest layer that fills so many lines. */
+static uint8_t layer_for(uint8_t n, uint32_t height)
+{
+    uint32_t lines = FULL_HEIGHT;
+
+    for (uint8_t i = 1; i < n; i++) {
+        lines /= 2;
+    }
+    for (uint8_t i = 0; i < n; i++, lines *= 2) {
+        if ((uint64_t)height * 100 <= (uint64_t)lines * (100 + SLACK_PERCENT)) {
+            return i;
+        }
+    }
+    return MEETING_LAYER_ANY;
+}
+
+static const struct meeting_view *view_of(const struct meeting_view *views, size_t n,
+                                          const char *producer_id)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(views[i].producer_id, producer_id) == 0) {
+            return &views[i];
+        }
+    }
+    return NULL;
+}
+
+void meeting_view(struct meeting *meeting, struct participant *p,
+                  const struct meeting_view *views, size_t n, uint32_t last_n)
+{
+    if (last_n > 0 && last_n < n) {
+        n = last_n;
+    }
+    for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+        for (struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
+            const struct meeting_view *view = view_of(views, n, rc->source->id);
+            uint8_t spatial =
+                view != NULL ? layer_for(layers_of(rc->source).n_spatial, view->height) : 0;
+            uint8_t temporal = view != NULL ? MEETING_LAYER_ANY : 0;
+
+            if (producer_params(rc->source->producer)->kind == RTP_KIND_VIDEO &&
+                (spatial != rc->view_spatial || temporal != rc->view_temporal)) {
+                rc->view_spatial = spatial;
+                rc->view_temporal = temporal;
+                apply(meeting, rc);
+            }
+        }
+    }
+}
+
+/* ---- screens ---- */
+
+int meeting_screen(struct meeting *meeting, struct participant *p, bool on,
+                   struct meeting_error *err)
+{
+    if (on &&
+        (auth_permissions(p->who.role, &p->room->policy) & AUTH_PRODUCE_SCREEN) == 0) {
+        return meeting_fail(err, "forbidden", "the role %s may not share a screen",
+                            auth_role_name(p->who.role));
+    }
+    if (p->screen != on) {
+        p->screen = on;
+        meeting_tell_fact(meeting, p->room, p,
+                          (struct meeting_event){.kind = on ? MEETING_SCREEN_STARTED
+                                                            : MEETING_SCREEN_STOPPED,
+                                                 .who = p});
+    }
+    return 0;
+}

@@ -1,0 +1,178 @@
+/* Sessions of WHIP and WHEP and how they end; see wish.h. */
+#include "rest/wish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rest/wish_priv.h"
+#include "sys/clock.h"
+#include "sys/entropy.h"
+#include "sys/log.h"
+#include "sys/loop.h"
+
+void wish_new_etag(struct wish_session *s)
+{
+    char text[WISH_ETAG + 1];
+
+    entropy_id(text, WISH_ETAG);
+    (void)snprintf(s->etag, sizeof(s->etag), "\"%s\"", text);
+}
+
+struct wish_session *wish_session_create(struct wish *wish, bool viewer)
+{
+    struct wish_session *s = calloc(1, sizeof(*s));
+
+    if (s == NULL) {
+        return NULL;
+    }
+    s->wish = wish;
+    s->viewer = viewer;
+    s->since_us = clock_mono_us();
+    entropy_id(s->id, WISH_ID);
+    wish_new_etag(s);
+    HASH_ADD_STR(wish->sessions, id, s);
+    if (s->hh.tbl == NULL) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+struct wish_session *wish_session_find(struct wish *wish, const struct wish_target *target)
+{
+    struct wish_session *s;
+
+    HASH_FIND_STR(wish->sessions, target->session_id, s);
+    return s != NULL && !s->dying && s->req == NULL && s->viewer == target->viewer &&
+                   strcmp(s->p->room->id, target->meeting_id) == 0
+               ? s
+               : NULL;
+}
+
+void wish_session_kill(struct wish_session *s, const char *reason)
+{
+    if (!s->dying) {
+        s->dying = true;
+        s->reason = reason;
+        loop_timer_start(s->wish->tick, 0, WISH_TICK_MS);
+    }
+}
+
+void wish_session_end(struct wish_session *s)
+{
+    struct participant *p = s->p;
+
+    s->dying = true;
+    s->p = NULL;
+    if (p != NULL) {
+        /* what is still to be called back is called now, and finds a dying session */
+        meeting_leave(s->wish->conf->meeting, p, s->reason != NULL ? s->reason : "left");
+    }
+    if (s->req != NULL) {
+        struct net_req *req = s->req;
+
+        s->req = NULL;
+        wish_problem(req, 503, "gone", "the session ended before it was set up");
+    }
+    HASH_DELETE(hh, s->wish->sessions, s);
+    for (uint8_t i = 0; i < WISH_SECTIONS; i++) {
+        free(s->sections[i].params);
+    }
+    sdp_destroy(s->offer);
+    free(s);
+}
+
+/* Why a session has to end, or NULL. A transport that failed is gone from its owner. */
+static const char *ended(const struct wish_session *s, uint64_t now_us)
+{
+    const struct transport *t = s->p->transports;
+
+    if (s->dying) {
+        return s->reason;
+    }
+    if (s->req != NULL) {
+        return NULL; /* its transport is still to come */
+    }
+    if (t == NULL) {
+        return "transport close";
+    }
+    if (s->viewer && t->consumers == NULL) {
+        return "publisher left";
+    }
+    if (session_state(t->session) != SESSION_CONNECTED &&
+        now_us - s->since_us > WISH_CONNECT_S * UINT64_C(1000000)) {
+        return "connect timeout";
+    }
+    return NULL;
+}
+
+static void tick(void *arg)
+{
+    struct wish *wish = arg;
+    uint64_t now_us = clock_mono_us();
+    struct wish_session *s = NULL;
+    struct wish_session *next = NULL;
+
+    HASH_ITER(hh, wish->sessions, s, next)
+    {
+        s->reason = ended(s, now_us);
+        if (s->reason != NULL) {
+            wish_session_end(s);
+        }
+    }
+}
+
+void wish_media_lost(struct participant *p)
+{
+    wish_session_kill(p->client, "media lost");
+}
+
+void wish_on_abort(struct wish *wish, struct net_req *req)
+{
+    struct wish_session *s = NULL;
+    struct wish_session *next = NULL;
+
+    HASH_ITER(hh, wish->sessions, s, next)
+    {
+        if (s->req == req) {
+            s->req = NULL;
+            wish_session_kill(s, "left");
+        }
+    }
+}
+
+int wish_create(struct wish **out, const struct rest_conf *conf)
+{
+    struct wish *wish = calloc(1, sizeof(*wish));
+
+    if (wish == NULL) {
+        return -ENOMEM;
+    }
+    wish->conf = conf;
+    if (loop_timer_create(conf->loop, &wish->tick, tick, wish) != 0) {
+        free(wish);
+        return -ENOMEM;
+    }
+    loop_timer_start(wish->tick, WISH_TICK_MS, WISH_TICK_MS);
+    *out = wish;
+    return 0;
+}
+
+void wish_destroy(struct wish *wish)
+{
+    struct wish_session *s = NULL;
+    struct wish_session *next = NULL;
+
+    if (wish == NULL) {
+        return;
+    }
+    HASH_ITER(hh, wish->sessions, s, next)
+    {
+        s->reason = "node stopping";
+        wish_session_end(s);
+    }
+    loop_timer_destroy(wish->tick);
+    free(wish);
+}

@@ -1,0 +1,402 @@
+/* Methods, headers and conditions of WHIP and WHEP; see wish.h. RFC 9725, section 4. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "rest/respond.h"
+#include "rest/wish_priv.h"
+#include "sys/clock.h"
+
+#define TYPE_SDP      "application/sdp"
+#define TYPE_FRAGMENT "application/trickle-ice-sdpfrag"
+#define PREFIX        "/api/wh"
+#define EXPOSED       "ETag, Location, Link, Retry-After, Accept-Post, Accept-Patch"
+
+enum { LOCATION_MAX = sizeof(PREFIX) + 8 + 3 * (size_t)MEETING_ID_MAX + WISH_ID };
+
+/* ---- answers ---- */
+
+void wish_problem(struct net_req *req, unsigned status, const char *code,
+                  const char *message)
+{
+    struct net_header headers[5] = {{"access-control-allow-origin", "*"},
+                                    {"access-control-expose-headers", EXPOSED}};
+    size_t n = 2;
+    char text[320];
+    char retry[12];
+
+    /* what came from outside need not be UTF-8 */
+    (void)snprintf(text, sizeof(text), "%s", message);
+    for (char *c = text; *c != '\0'; c++) {
+        if ((unsigned char)*c >= 0x80) {
+            *c = '?';
+        }
+    }
+    (void)snprintf(retry, sizeof(retry), "%d", WISH_RETRY_S);
+    if (status == 401) {
+        headers[n++] = (struct net_header){"www-authenticate", "Bearer"};
+    } else if (status == 503 || status == 409) {
+        headers[n++] = (struct net_header){"retry-after", retry};
+    } else if (status == 415) {
+        headers[n++] = (struct net_header){"accept-post", TYPE_SDP};
+        headers[n++] = (struct net_header){"accept-patch", TYPE_FRAGMENT};
+    }
+    respond_problem_with(req, status, code, text, headers, n);
+}
+
+void wish_problem_of(struct net_req *req, const struct meeting_error *err)
+{
+    static const struct {
+        const char *code;
+        unsigned status;
+    } known[] = {{"not_found", 404},   {"forbidden", 403},  {"invalid", 422},
+                 {"unsupported", 422}, {"room_full", 503},  {"too_many_rooms", 503},
+                 {"too_many", 503},    {"overloaded", 503}, {"media_unavailable", 503},
+                 {"no_memory", 503},   {"gone", 503},       {"already_connected", 409}};
+    unsigned status = 500;
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(err->code, known[i].code) == 0) {
+            status = known[i].status;
+        }
+    }
+    wish_problem(req, status, err->code, err->message);
+}
+
+/* The path of a session, or of its endpoint; percent-encoded. */
+static void write_location(char out[LOCATION_MAX], bool viewer, const char *meeting_id,
+                           const char *session_id)
+{
+    size_t at = (size_t)sprintf(out, "%s%s/", PREFIX, viewer ? "ep" : "ip");
+
+    for (const char *c = meeting_id; *c != '\0'; c++) {
+        bool plain = isalnum((unsigned char)*c) || strchr("-._~", *c) != NULL;
+
+        at += (size_t)sprintf(out + at, plain ? "%c" : "%%%02X", (unsigned char)*c);
+    }
+    if (session_id[0] != '\0') {
+        (void)sprintf(out + at, "/%s", session_id);
+    }
+}
+
+void wish_respond_session(struct wish_session *s, unsigned status, const char *sdp)
+{
+    struct net_req *req = s->req;
+    const char *links = s->wish->conf->ice_links;
+    char location[LOCATION_MAX];
+    const struct net_header headers[] = {
+        {"content-type", TYPE_SDP},
+        {"location", location},
+        {"etag", s->etag},
+        {"access-control-allow-origin", "*"},
+        {"access-control-expose-headers", EXPOSED},
+        {"cache-control", "no-store"},
+        {"accept-patch", s->counter ? TYPE_SDP : TYPE_FRAGMENT},
+        {"link", links}, /* the last: only if there are some */
+    };
+    size_t n = sizeof(headers) / sizeof(headers[0]);
+
+    write_location(location, s->viewer, s->p->room->id, s->id);
+    s->req = NULL;
+    net_respond(req, status, headers, links != NULL && links[0] != '\0' ? n : n - 1, sdp,
+                strlen(sdp));
+}
+
+/* An answer without a body; etag and type may be NULL. */
+static void respond_plain(struct net_req *req, unsigned status, const char *etag,
+                          const char *body)
+{
+    struct net_header headers[5] = {{"access-control-allow-origin", "*"},
+                                    {"access-control-expose-headers", EXPOSED},
+                                    {"cache-control", "no-store"}};
+    size_t n = 3;
+
+    if (etag != NULL) {
+        headers[n++] = (struct net_header){"etag", etag};
+    }
+    if (body != NULL) {
+        headers[n++] = (struct net_header){"content-type", TYPE_FRAGMENT};
+    }
+    net_respond(req, status, headers, n, body, body != NULL ? strlen(body) : 0);
+}
+
+static void respond_options(struct net_req *req, bool endpoint)
+{
+    const struct net_header headers[] = {
+        {"access-control-allow-origin", "*"},
+        {"access-control-allow-methods",
+         endpoint ? "OPTIONS, GET, HEAD, POST" : "OPTIONS, GET, HEAD, PATCH, DELETE"},
+        {"access-control-allow-headers", "Authorization, Content-Type, If-Match"},
+        {"access-control-expose-headers", EXPOSED},
+        {"access-control-max-age", "86400"},
+        {"allow",
+         endpoint ? "OPTIONS, GET, HEAD, POST" : "OPTIONS, GET, HEAD, PATCH, DELETE"},
+        {endpoint ? "accept-post" : "accept-patch", endpoint ? TYPE_SDP : TYPE_FRAGMENT},
+    };
+
+    net_respond(req, 200, headers, sizeof(headers) / sizeof(headers[0]), NULL, 0);
+}
+
+/* ---- requests ---- */
+
+bool wish_has_type(struct net_req *req, const char *type)
+{
+    const char *have = net_req_header(req, "content-type");
+    size_t len = have != NULL ? strcspn(have, "; \t") : 0;
+
+    return len == strlen(type) && strncasecmp(have, type, len) == 0;
+}
+
+bool wish_authorize(struct wish *wish, struct net_req *req, struct auth_identity *who)
+{
+    const char *header = net_req_header(req, "authorization");
+    const char *code = "token_missing";
+    const char *token = NULL;
+
+    if (header != NULL && strncasecmp(header, "Bearer ", 7) == 0) {
+        token = header + 7 + strspn(header + 7, " ");
+    }
+    if (token == NULL ||
+        auth_verify(wish->conf->auth, token, strlen(token),
+                    (int64_t)(clock_wall_us() / 1000000), who, &code) != 0) {
+        wish_problem(req, 401, code,
+                     token == NULL ? "a token is needed: Authorization: Bearer TOKEN"
+                                   : "the token was refused");
+        return false;
+    }
+    return true;
+}
+
+/* True if the entity-tag stands in the list of If-Match (RFC 9110, section 13.1.1). */
+static bool lists_etag(const char *list, const char *etag)
+{
+    const char *at = strstr(list, etag);
+
+    return at != NULL && (at - list < 2 || strncmp(at - 2, "W/", 2) != 0);
+}
+
+static void restart_ice(struct wish_session *s, const struct sdp *fragment,
+                        struct net_req *req)
+{
+    struct sdp_transport t;
+    struct meeting_error err;
+    char *body;
+
+    sdp_transport_of(fragment, &t);
+    if (t.ufrag[0] == '\0' || t.pwd[0] == '\0' || strcmp(t.ufrag, s->remote_ufrag) == 0) {
+        wish_problem(req, 422, "invalid",
+                     "an ICE restart needs a new ice-ufrag and a new ice-pwd");
+        return;
+    }
+    if (meeting_transport_restart_ice(s->p, s->transport_id, &err) != 0) {
+        wish_problem_of(req, &err);
+        return;
+    }
+    (void)snprintf(s->remote_ufrag, sizeof(s->remote_ufrag), "%s", t.ufrag);
+    wish_new_etag(s);
+    body = wish_ice_fragment(s);
+    if (body == NULL) {
+        wish_problem(req, 503, "no_memory", "the node is out of memory");
+        return;
+    }
+    respond_plain(req, 200, s->etag, body);
+    free(body);
+}
+
+/* The candidates themselves are not needed: we are ICE-lite and learn them from checks. */
+static void trickle(struct wish_session *s, const struct sdp *fragment, struct net_req *req)
+{
+    struct sdp_transport t;
+
+    sdp_transport_of(fragment, &t);
+    if (t.ufrag[0] != '\0' && strcmp(t.ufrag, s->remote_ufrag) != 0) {
+        wish_problem(req, 422, "invalid",
+                     "the ice-ufrag is another than the session's; a restart is asked for "
+                     "with If-Match: \"*\"");
+        return;
+    }
+    respond_plain(req, 204, NULL, NULL);
+}
+
+static void patch_fragment(struct wish_session *s, struct net_req *req)
+{
+    const char *match = net_req_header(req, "if-match");
+    struct sdp_error err = {.line = 0};
+    struct sdp *fragment = NULL;
+    const void *body;
+    bool restart;
+    size_t len;
+
+    if (match == NULL) {
+        wish_problem(req, 428, "precondition_required",
+                     "send If-Match with the entity-tag of the ICE session, or \"*\" to "
+                     "restart ICE");
+        return;
+    }
+    restart = strcmp(match, "*") == 0 || strcmp(match, "\"*\"") == 0;
+    if (!restart && !lists_etag(match, s->etag)) {
+        wish_problem(req, 412, "precondition_failed",
+                     "If-Match is not the entity-tag of the ICE session");
+        return;
+    }
+    body = net_req_body(req, &len);
+    if (sdp_parse_fragment(body != NULL ? body : "", body != NULL ? len : 0, &fragment,
+                           &err) != 0) {
+        char text[256];
+
+        (void)snprintf(text, sizeof(text), "the fragment, line %u: %s", err.line,
+                       err.reason);
+        wish_problem(req, 400, "malformed", text);
+        return;
+    }
+    if (restart) {
+        restart_ice(s, fragment, req);
+    } else {
+        trickle(s, fragment, req);
+    }
+    sdp_destroy(fragment);
+}
+
+/* The answer to our offer, which came with a 406. */
+static void patch_answer(struct wish_session *s, struct net_req *req)
+{
+    const char *match = net_req_header(req, "if-match");
+    struct sdp_error err = {.line = 0};
+    struct meeting_error refused;
+    struct sdp *answer = NULL;
+    const void *body;
+    size_t len;
+
+    if (match != NULL && strcmp(match, "*") != 0 && !lists_etag(match, s->etag)) {
+        wish_problem(req, 412, "precondition_failed",
+                     "If-Match is not the entity-tag of the session");
+        return;
+    }
+    body = net_req_body(req, &len);
+    if (sdp_parse(body != NULL ? body : "", body != NULL ? len : 0, &answer, &err) != 0) {
+        wish_problem(req, 400, "malformed", err.reason);
+    } else if (wish_take_answer(s, answer, &refused) != 0) {
+        wish_problem_of(req, &refused);
+    } else {
+        respond_plain(req, 204, NULL, NULL);
+    }
+    sdp_destroy(answer);
+}
+
+static void patch(struct wish_session *s, struct net_req *req)
+{
+    if (s->counter && wish_has_type(req, TYPE_SDP)) {
+        patch_answer(s, req);
+    } else if (!s->counter && wish_has_type(req, TYPE_FRAGMENT)) {
+        patch_fragment(s, req);
+    } else {
+        wish_problem(req, 415, "unsupported_media_type",
+                     s->counter ? "the session waits for an answer: " TYPE_SDP
+                                : "a PATCH carries " TYPE_FRAGMENT);
+    }
+}
+
+static void on_session(struct wish *wish, const struct wish_target *target,
+                       struct net_req *req)
+{
+    struct wish_session *s = wish_session_find(wish, target);
+    struct auth_identity who;
+
+    if (s == NULL) {
+        wish_problem(req, 404, "not_found", "there is no such session");
+        return;
+    }
+    if (net_req_method(req) == NET_GET || net_req_method(req) == NET_HEAD) {
+        respond_plain(req, 204, NULL, NULL); /* it has no representation */
+        return;
+    }
+    if (!wish_authorize(wish, req, &who)) {
+        return;
+    }
+    if (strcmp(who.user_id, s->p->who.user_id) != 0 ||
+        strcmp(who.tenant, s->p->who.tenant) != 0) {
+        wish_problem(req, 403, "forbidden", "the session is another user's");
+    } else if (net_req_method(req) == NET_DELETE) {
+        wish_session_end(s);
+        respond_plain(req, 200, NULL, NULL);
+    } else {
+        patch(s, req);
+    }
+}
+
+/* Reads the path below /api/whip/ or /api/whep/. False: not ours. *slash: it ends with one
+ * too many. */
+static bool read_target(const char *path, struct wish_target *out, bool *slash)
+{
+    const char *rest;
+    size_t len;
+
+    memset(out, 0, sizeof(*out));
+    *slash = false;
+    out->viewer = strncmp(path, PREFIX "ep/", strlen(PREFIX "ep/")) == 0;
+    if (!out->viewer && strncmp(path, PREFIX "ip/", strlen(PREFIX "ip/")) != 0) {
+        return false;
+    }
+    path += strlen(PREFIX "ep/");
+    len = strcspn(path, "/");
+    rest = path + len;
+    if (len == 0 || len > MEETING_ID_MAX) {
+        return false;
+    }
+    memcpy(out->meeting_id, path, len);
+    if (*rest == '/') {
+        rest++;
+        len = strcspn(rest, "/");
+        if (len > WISH_ID) {
+            return false;
+        }
+        memcpy(out->session_id, rest, len);
+        *slash = len == 0 || strcmp(rest + len, "/") == 0;
+        rest += len + (size_t)(*slash && len > 0);
+    }
+    return *rest == '\0';
+}
+
+/* 307 keeps method and body; 301 and 302 are not for POST (RFC 9725, section 4.5). */
+static void redirect(const struct wish_target *target, struct net_req *req)
+{
+    char location[LOCATION_MAX];
+    const struct net_header headers[] = {{"location", location},
+                                         {"access-control-allow-origin", "*"},
+                                         {"access-control-expose-headers", EXPOSED}};
+
+    write_location(location, target->viewer, target->meeting_id, target->session_id);
+    net_respond(req, 307, headers, sizeof(headers) / sizeof(headers[0]), NULL, 0);
+}
+
+bool wish_on_request(struct wish *wish, struct net_req *req)
+{
+    enum net_method method = net_req_method(req);
+    struct wish_target target;
+    bool endpoint;
+    bool slash;
+
+    if (!read_target(net_req_path(req), &target, &slash)) {
+        return false;
+    }
+    endpoint = target.session_id[0] == '\0';
+    if (method == NET_OPTIONS) {
+        respond_options(req, endpoint);
+    } else if (slash) {
+        redirect(&target, req);
+    } else if (method == NET_PUT || method == (endpoint ? NET_PATCH : NET_POST) ||
+               (endpoint && method == NET_DELETE)) {
+        respond_problem(req, 405, "method_not_allowed", "this resource does not take that",
+                        endpoint ? "OPTIONS, GET, HEAD, POST"
+                                 : "OPTIONS, GET, HEAD, PATCH, DELETE");
+    } else if (!endpoint) {
+        on_session(wish, &target, req);
+    } else if (method == NET_POST) {
+        wish_post(wish, &target, req);
+    } else {
+        respond_plain(req, 204, NULL, NULL); /* RFC 9725, section 4.1 */
+    }
+    return true;
+}

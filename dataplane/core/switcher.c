@@ -1,0 +1,346 @@
+#include "core/switcher.h"
+
+#include <string.h>
+
+static const struct switcher_segment *newest(const struct switcher *sw)
+{
+    return &sw->segments[sw->newest];
+}
+
+static struct switcher_segment *push_segment(struct switcher *sw)
+{
+    const struct switcher_segment before = *newest(sw);
+
+    sw->newest = (uint8_t)((sw->newest + 1) % SWITCHER_SEGMENTS);
+    sw->n_segments =
+        (uint8_t)(sw->n_segments + (sw->n_segments < SWITCHER_SEGMENTS ? 1 : 0));
+    sw->segments[sw->newest] = before;
+    return &sw->segments[sw->newest];
+}
+
+/* The segment of a late packet; NULL if it was left out or is too old. */
+static const struct switcher_segment *segment_of(const struct switcher *sw, uint64_t seq)
+{
+    uint64_t until = UINT64_MAX; /* what came next begins, or left out, from here on */
+
+    for (uint8_t i = 0; i < sw->n_segments; i++) {
+        const struct switcher_segment *s =
+            &sw->segments[(sw->newest + SWITCHER_SEGMENTS - i) % SWITCHER_SEGMENTS];
+
+        if (seq >= s->from) {
+            return seq < until ? s : NULL;
+        }
+        until = s->from - s->skipped;
+    }
+    return NULL;
+}
+
+/* ---- numbers are used once ---- */
+
+static void note_used(struct switcher *sw, uint64_t index)
+{
+    sw->sent[index / 64 % (SWITCHER_WINDOW / 64)] |= UINT64_C(1) << index % 64;
+}
+
+/* Takes the number, if it is new. */
+static bool use(struct switcher *sw, uint64_t index)
+{
+    if (index >= sw->next) {
+        uint64_t ahead = index / 64 - (sw->next - 1) / 64;
+
+        for (uint64_t i = 0; i < ahead && i < SWITCHER_WINDOW / 64; i++) {
+            sw->sent[(index / 64 - i) % (SWITCHER_WINDOW / 64)] = 0;
+        }
+        sw->next = index + 1;
+        note_used(sw, index);
+        return true;
+    }
+    if ((sw->next - 1) / 64 - index / 64 >= SWITCHER_WINDOW / 64 ||
+        (sw->sent[index / 64 % (SWITCHER_WINDOW / 64)] >> index % 64 & 1) != 0) {
+        return false;
+    }
+    note_used(sw, index);
+    return true;
+}
+
+void switcher_init(struct switcher *sw, uint64_t next, const struct switcher_last *last)
+{
+    memset(sw, 0, sizeof(*sw));
+    sw->next = next;
+    memset(sw->sent, 0xff, sizeof(sw->sent)); /* what lies before is not ours */
+    if (next % 64 != 0) {
+        sw->sent[next / 64 % (SWITCHER_WINDOW / 64)] = (UINT64_C(1) << next % 64) - 1;
+    }
+    sw->out_ts = last->ts;
+    sw->out_picture = last->picture;
+    sw->out_tl0 = last->tl0;
+    sw->out_keyidx = last->keyidx;
+    sw->at_spatial = sw->at_temporal = SWITCHER_NO_LAYER;
+    sw->want_temporal = LAYER_MAX - 1;
+    sw->whole = true;
+}
+
+void switcher_want(struct switcher *sw, uint8_t spatial, uint8_t temporal)
+{
+    sw->want_spatial = spatial < LAYER_MAX ? spatial : LAYER_MAX - 1;
+    sw->want_temporal = temporal < LAYER_MAX ? temporal : LAYER_MAX - 1;
+}
+
+void switcher_stop(struct switcher *sw)
+{
+    sw->running = false;
+    sw->whole = true;
+    sw->at_spatial = sw->at_temporal = SWITCHER_NO_LAYER;
+}
+
+void switcher_begin(struct switcher *sw, const struct switcher_in *in, uint32_t ts)
+{
+    struct switcher_segment *s = &sw->segments[0];
+
+    sw->newest = 0;
+    sw->n_segments = 1;
+    *s = (struct switcher_segment){
+        .from = in->seq,
+        .seq = in->seq - sw->next,
+        .ts = in->ts - ts,
+        .picture = (uint16_t)(in->layer.picture - sw->out_picture - 1),
+        .tl0 = (uint8_t)(in->layer.tl0 - sw->out_tl0 - 1),
+        .keyidx = (uint8_t)(in->layer.keyidx - sw->out_keyidx - 1)};
+    sw->last_seq = in->seq - 1;
+    sw->last_ts = in->ts - 1;
+    sw->last_sent = false;
+    sw->running = true;
+    sw->broken = 0;
+    sw->entry_seq = in->seq;
+    sw->at_spatial = sw->at_temporal = SWITCHER_NO_LAYER;
+}
+
+/* Takes the best whole target of a spatial layer, if there is one. */
+static bool take(struct switcher *sw, int spatial, uint16_t broken)
+{
+    for (int t = sw->want_temporal; t >= 0; t--) {
+        if ((LAYER_BIT(spatial, t) & broken) == 0) {
+            sw->at_spatial = (uint8_t)spatial;
+            sw->at_temporal = (uint8_t)t;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The best target up to what is wanted that is not among 'broken'. Room is given up before
+ * smoothness: a lower spatial layer only if no temporal one of this is whole. Without a key
+ * frame the way up is closed, and down, too, where the base is not a part of what is
+ * watched (K-SVC): then that goes on. */
+static void choose(struct switcher *sw, uint16_t broken, bool up, bool down)
+{
+    int top = sw->at_spatial == SWITCHER_NO_LAYER ? -1 : sw->at_spatial;
+
+    for (int s = sw->want_spatial; s >= 0; s--) {
+        if ((up || s <= top) && (down || s >= top) && take(sw, s, broken)) {
+            return;
+        }
+    }
+    for (int s = sw->want_spatial + 1; s <= top; s++) {
+        if ((down || s == top) && take(sw, s, broken)) {
+            return;
+        }
+    }
+    sw->at_spatial = sw->at_temporal = SWITCHER_NO_LAYER;
+}
+
+static uint16_t watched(const struct switcher *sw)
+{
+    if (sw->at_spatial == SWITCHER_NO_LAYER) {
+        return 0;
+    }
+    return LAYER_BIT(sw->at_spatial, sw->at_temporal);
+}
+
+/* Everything may begin here, whatever was before. */
+static bool is_key(const struct layer_info *layer)
+{
+    return layer->sync == LAYER_ALL && layer->chain == LAYER_NO_CHAIN;
+}
+
+/* The entry points of a frame that can be used. */
+static uint16_t entries(const struct switcher *sw, const struct layer_info *layer)
+{
+    uint16_t ok = layer->sync;
+
+    if (layer->chain == LAYER_NO_CHAIN) {
+        return ok;
+    }
+    for (unsigned s = 0; s < LAYER_MAX; s++) {
+        if ((LAYER_BIT(s, layer->chain) & sw->broken) != 0) {
+            ok = (uint16_t)(ok & ~(((1u << LAYER_MAX) - 1) << s * LAYER_MAX));
+        }
+    }
+    return ok;
+}
+
+/* Decides on a frame. What is watched changes between pictures only, as the marker may have
+ * gone with a lower layer already; and only if all before is there, so that what comes late
+ * of this picture is not of another time. What is before a key frame does not matter. */
+static bool decide(struct switcher *sw, const struct switcher_in *in, bool new_picture)
+{
+    bool begins = (in->layer.flags & LAYER_BEGIN) != 0 &&
+                  (in->seq == sw->last_seq + 1 || is_key(&in->layer));
+    uint16_t entry = begins ? entries(sw, &in->layer) : 0;
+    uint16_t broken = sw->broken & (uint16_t)~entry;
+    uint16_t before = newest(sw)->target;
+
+    if (new_picture && begins) {
+        bool key = is_key(&in->layer);
+
+        choose(sw, broken, key, key || (in->layer.present & watched(sw)) != 0);
+    }
+    if (watched(sw) != before) {
+        struct switcher_segment *s = &sw->segments[sw->newest];
+
+        if (s->from != in->seq) {
+            s = push_segment(sw);
+            s->from = in->seq;
+            s->skipped = 0;
+        }
+        s->target = watched(sw);
+    }
+    if ((in->layer.present & watched(sw)) == 0) {
+        sw->broken |= in->layer.present;
+        return false;
+    }
+    sw->broken = broken;
+    if (is_key(&in->layer)) {
+        sw->entry_seq = in->seq;
+    }
+    return true;
+}
+
+static bool same_frame(const struct switcher *sw, const struct switcher_in *in)
+{
+    return in->ts == sw->last_ts && in->layer.spatial == sw->last_spatial &&
+           (in->layer.bits == 0 || in->layer.picture == sw->last_picture);
+}
+
+static void map(const struct switcher_in *in, const struct switcher_segment *s,
+                struct switcher_out *out)
+{
+    unsigned target = s->target != 0 ? (unsigned)__builtin_ctz(s->target) : 0;
+
+    out->index = (in->seq - s->seq) & 0xffffffffffffu;
+    out->ts = in->ts - s->ts;
+    out->picture =
+        (uint16_t)((in->layer.picture - s->picture) & ((1u << in->layer.bits) - 1));
+    out->tl0 = (uint8_t)(in->layer.tl0 - s->tl0);
+    out->keyidx = (in->layer.keyidx - s->keyidx) & 0x1f;
+    out->spatial = (uint8_t)(target / LAYER_MAX);
+    out->temporal = (uint8_t)(target % LAYER_MAX);
+    out->marker = in->marker ||
+                  ((in->layer.flags & LAYER_END) != 0 && in->layer.spatial == out->spatial);
+}
+
+static bool number(struct switcher *sw, const struct switcher_in *in,
+                   const struct switcher_segment *s, struct switcher_out *out)
+{
+    map(in, s, out);
+    return use(sw, out->index);
+}
+
+/* Leaves out the packet: what follows closes up. */
+static void leave_out(struct switcher *sw, const struct switcher_in *in, bool new_frame)
+{
+    struct switcher_segment *s = &sw->segments[sw->newest];
+
+    if (s->from != in->seq) {
+        s = push_segment(sw);
+        s->skipped = 0;
+    }
+    s->from = in->seq + 1;
+    s->skipped++;
+    s->seq++;
+    s->picture = (uint16_t)(s->picture +
+                            (new_frame && (in->layer.flags & LAYER_COUNTED) != 0 ? 1 : 0));
+}
+
+/* A packet behind the newest: as its frame was. */
+static bool late(struct switcher *sw, const struct switcher_in *in,
+                 struct switcher_out *out)
+{
+    const struct switcher_segment *s = segment_of(sw, in->seq);
+
+    if (s != NULL && (in->layer.present & s->target) != 0) {
+        return number(sw, in, s, out);
+    }
+    if ((int64_t)(in->seq - sw->entry_seq) > 0) {
+        sw->broken |= in->layer.present;
+    }
+    return false;
+}
+
+bool switcher_packet(struct switcher *sw, const struct switcher_in *in,
+                     struct switcher_out *out)
+{
+    bool new_frame;
+
+    if (!sw->running) {
+        return false;
+    }
+    if ((int64_t)(in->seq - sw->last_seq) <= 0) {
+        return late(sw, in, out);
+    }
+    new_frame = !same_frame(sw, in);
+    if (new_frame) {
+        sw->last_sent = decide(sw, in, in->ts != sw->last_ts);
+    }
+    sw->last_seq = in->seq;
+    sw->last_ts = in->ts;
+    sw->last_picture = in->layer.picture;
+    sw->last_spatial = in->layer.spatial;
+    if (!sw->last_sent) {
+        leave_out(sw, in, new_frame);
+        return false;
+    }
+    if (!number(sw, in, newest(sw), out)) {
+        return false;
+    }
+    sw->whole = out->marker;
+    sw->out_ts = out->ts;
+    if (in->layer.bits != 0) {
+        sw->out_picture = out->picture;
+    }
+    if ((in->layer.flags & LAYER_TL0) != 0) {
+        sw->out_tl0 = out->tl0;
+    }
+    if ((in->layer.flags & LAYER_KEYIDX) != 0) {
+        sw->out_keyidx = out->keyidx;
+    }
+    return true;
+}
+
+bool switcher_again(const struct switcher *sw, const struct switcher_in *in,
+                    struct switcher_out *out)
+{
+    const struct switcher_segment *s = sw->running ? segment_of(sw, in->seq) : NULL;
+
+    if (s == NULL || (in->layer.present & s->target) == 0) {
+        return false;
+    }
+    map(in, s, out);
+    return out->index < sw->next;
+}
+
+bool switcher_needs_keyframe(const struct switcher *sw)
+{
+    return sw->running && sw->at_spatial != sw->want_spatial;
+}
+
+uint32_t switcher_map(const struct switcher_clock *from, const struct switcher_clock *to,
+                      uint32_t clock_hz, uint32_t offset)
+{
+    /* both reports are of the same clock; they lie seconds apart, not years */
+    int64_t apart = (int64_t)(to->ntp - from->ntp);
+    int64_t ticks = (apart >> 32) * clock_hz +
+                    (int64_t)(((uint64_t)apart & 0xffffffffu) * clock_hz >> 32);
+
+    return offset + (to->ts - from->ts) - (uint32_t)ticks;
+}

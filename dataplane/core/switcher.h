@@ -1,0 +1,129 @@
+/* One subscription's way through the layers of a publisher: which packets of a stream it is
+ * sent, and under which numbers, so that what its receiver sees is one stream without seams
+ * although packets are left out and the source changes.
+ *
+ * Every packet of the source is shown to it once, in order of arrival. It decides frame by
+ * frame, by targets (core/layer.h): a frame that was left out spoils the targets that
+ * needed it until one of their entry points comes, so no frame is sent whose reference was
+ * not. A source is changed to at a key frame (switcher_begin).
+ *
+ * Numbers are the source's minus offsets; the offsets change where something is left out,
+ * and late packets are numbered by those of their time ('segments'). No number is given out
+ * twice, whatever the source says: they are nonces of the encryption.
+ *
+ * Pure: no clock, no allocation, no I/O. Thread: the lane of the subscription. */
+#ifndef CORE_SWITCHER_H
+#define CORE_SWITCHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/layer.h"
+
+enum {
+    SWITCHER_SEGMENTS = 8,
+    SWITCHER_WINDOW = 128, /* late packets are sent if their number is at most so old */
+    SWITCHER_NO_LAYER = 0xff
+};
+
+/* A packet of the source. */
+struct switcher_in {
+    uint64_t seq; /* extended */
+    uint32_t ts;
+    bool marker;
+    struct layer_info layer;
+};
+
+/* What it becomes. */
+struct switcher_out {
+    uint64_t index; /* outgoing extended sequence number */
+    uint32_t ts;
+    uint16_t picture; /* of as many bits as the source's */
+    uint8_t tl0, keyidx;
+    uint8_t spatial, temporal; /* the target that is watched */
+    bool marker;
+};
+
+/* Offsets from a packet of the source on: outgoing = source's - offset. */
+struct switcher_segment {
+    uint64_t from;    /* first source number */
+    uint64_t skipped; /* so many right before were left out, and may not come again */
+    uint64_t seq;
+    uint32_t ts;
+    uint16_t picture;
+    uint8_t tl0, keyidx;
+    uint16_t target; /* bit of the target; 0 none */
+    uint8_t _pad[6];
+};
+
+struct switcher {
+    /* the highest source number seen, its frame, and what became of that */
+    uint64_t last_seq;
+    uint32_t last_ts;
+    uint16_t last_picture;
+    uint8_t last_spatial;
+    bool last_sent;
+    bool running; /* switcher_begin() was called */
+    bool whole;   /* the last picture that was sent is complete: it had its marker */
+    uint8_t want_spatial, want_temporal;
+    uint8_t at_spatial, at_temporal; /* SWITCHER_NO_LAYER: none, until an entry point */
+    uint16_t broken;                 /* targets that a frame is missing of */
+    uint64_t entry_seq;              /* where all of them were mended last */
+    uint8_t n_segments;
+    uint8_t newest;
+
+    /* what went out last */
+    uint64_t next; /* the next number is this, or more */
+    uint64_t sent[SWITCHER_WINDOW / 64];
+    uint32_t out_ts;
+    uint16_t out_picture;
+    uint8_t out_tl0, out_keyidx;
+
+    struct switcher_segment segments[SWITCHER_SEGMENTS];
+};
+
+/* What an earlier process sent last goes on; zeros for a new subscription. */
+struct switcher_last {
+    uint32_t ts;
+    uint16_t picture;
+    uint8_t tl0, keyidx;
+};
+
+/* next  the first outgoing number that was never used */
+void switcher_init(struct switcher *sw, uint64_t next, const struct switcher_last *last);
+
+/* The layers to be watched, each below LAYER_MAX; takes effect where the codec allows. */
+void switcher_want(struct switcher *sw, uint8_t spatial, uint8_t temporal);
+
+/* The next packet, the first of a key frame (audio: any), is of another source, or of the
+ * same one after a pause. It will go out at 'ts'. */
+void switcher_begin(struct switcher *sw, const struct switcher_in *in, uint32_t ts);
+
+/* Nothing is sent until switcher_begin(). */
+void switcher_stop(struct switcher *sw);
+
+/* Shows a packet. Returns true and fills 'out' if it is to be sent. */
+bool switcher_packet(struct switcher *sw, const struct switcher_in *in,
+                     struct switcher_out *out);
+
+/* What a packet that was sent became, if that is still known; to send it once more. */
+bool switcher_again(const struct switcher *sw, const struct switcher_in *in,
+                    struct switcher_out *out);
+
+/* True while what is wanted cannot be had without a key frame. */
+bool switcher_needs_keyframe(const struct switcher *sw);
+
+/* The time at which a packet of another stream goes out: the two streams' clocks compared
+ * by their sender reports.
+ *
+ * from, to  the stream before and the one now: NTP time (32.32) and timestamp of a report
+ * offset    source minus outgoing timestamp of 'from'
+ * Returns the offset for 'to'. */
+struct switcher_clock {
+    uint64_t ntp;
+    uint32_t ts;
+};
+uint32_t switcher_map(const struct switcher_clock *from, const struct switcher_clock *to,
+                      uint32_t clock_hz, uint32_t offset);
+
+#endif

@@ -1,0 +1,180 @@
+/* See allot.h. */
+#include "stage/allot.h"
+
+#include "stage/layers.h"
+
+enum { AUDIO_BPS = 40000, VIDEO_BPS = 300000 }; /* until they were measured */
+
+/* What a level of a subscription means. */
+struct level {
+    uint8_t spatial, temporal;
+};
+
+struct share {
+    size_t n;
+    struct sub *subs[ALLOT_SUBS];
+    struct alloc_stream streams[ALLOT_SUBS];
+    struct level levels[ALLOT_SUBS][ALLOC_LEVELS];
+};
+
+/* What the layers of a stream cost, of the given ones and those below. */
+static uint32_t cost_of(const struct stream *stream, uint8_t spatial, uint8_t temporal)
+{
+    uint64_t bps = 0;
+
+    for (unsigned s = 0; s <= spatial && s < LAYER_MAX; s++) {
+        for (unsigned t = 0; t <= temporal && t < LAYER_MAX; t++) {
+            bps += atomic_load_explicit(&stream->layer_bps[s][t], memory_order_relaxed);
+        }
+    }
+    return bps < UINT32_MAX ? (uint32_t)bps : UINT32_MAX;
+}
+
+static void add_level(struct alloc_stream *out, struct level *levels, uint8_t spatial,
+                      uint8_t temporal, uint32_t bps)
+{
+    const uint8_t n = out->n_levels;
+
+    if (n == ALLOC_LEVELS || bps == 0) {
+        return; /* not measured yet */
+    }
+    out->bps[n] = n > 0 && bps < out->bps[n - 1] ? out->bps[n - 1] : bps;
+    levels[n] = (struct level){.spatial = spatial, .temporal = temporal};
+    out->n_levels++;
+}
+
+/* The layers that come and are wished for, by what they cost. Above the lowest size a frame
+ * rate below the half is not worth its cost, but of a screen: detail over motion. */
+static void add_layers(const struct sub *sub, uint64_t now_us, struct alloc_stream *out,
+                       struct level *levels)
+{
+    const struct sub_layers *l = sub->layers;
+    const uint8_t n_spatial = layers_live_spatial(l, now_us);
+    const uint8_t n_temporal = layers_live_temporal(l);
+
+    for (uint8_t s = 0; s < n_spatial && (s == 0 || s <= l->wish_spatial); s++) {
+        const struct stream *stream = l->streams[l->n_streams > 1 ? s : 0];
+        const uint8_t within = l->n_streams > 1 ? LAYER_MAX - 1 : s;
+        uint8_t t = s > 0 && !l->screen && n_temporal > 2 ? (uint8_t)(n_temporal - 2) : 0;
+
+        for (; t < n_temporal && (t == 0 || t <= l->wish_temporal); t++) {
+            add_level(out, levels, s, t, cost_of(stream, within, t));
+        }
+    }
+}
+
+static void add_sub(struct share *share, struct sub *sub, uint64_t now_us)
+{
+    struct alloc_stream *out = &share->streams[share->n];
+    const struct stream *stream = sub->stream;
+    const uint32_t bps = cost_of(stream, LAYER_MAX - 1, LAYER_MAX - 1);
+
+    *out = (struct alloc_stream){.kind = stream->video ? ALLOC_CAMERA : ALLOC_AUDIO,
+                                 .max_level = ALLOC_LEVELS - 1,
+                                 .priority = 1,
+                                 .level = sub->level};
+    if (!stream->video) {
+        out->n_levels = 1;
+        out->bps[0] = bps > 0 ? bps : AUDIO_BPS;
+    } else if (sub->layers != NULL) {
+        out->kind = sub->layers->screen ? ALLOC_SCREEN : ALLOC_CAMERA;
+        out->priority = sub->layers->priority;
+        add_layers(sub, now_us, out, share->levels[share->n]);
+    } else {
+        add_level(out, share->levels[share->n], 0, 0, bps > 0 ? bps : VIDEO_BPS);
+    }
+    if (out->level >= out->n_levels) {
+        out->level = (int8_t)(out->n_levels - 1);
+    }
+    share->subs[share->n++] = sub;
+}
+
+/* Sends it again, from the next key frame on. */
+static void release(struct lane *lane, struct sub *sub)
+{
+    sub->held = false;
+    if (sub->paused) {
+        return;
+    }
+    if (sub->layers != NULL) {
+        layers_begin(lane, sub);
+        return;
+    }
+    sub->started = false;
+    sub->wait_keyframe = true;
+    sub->cursor = stream_ring_head(&sub->stream->ring);
+    lane_ask_keyframe(lane, sub->stream, false);
+}
+
+static void hold(struct lane *lane, struct sub *sub)
+{
+    sub->held = true;
+    if (sub->layers != NULL) {
+        layers_pause(lane, sub);
+    }
+}
+
+static void apply(struct lane *lane, struct share *share, size_t i)
+{
+    const struct alloc_stream *s = &share->streams[i];
+    struct sub *sub = share->subs[i];
+    const bool top = s->level + 1 >= s->n_levels;
+
+    sub->level = s->level;
+    if (!sub->stream->video) {
+        return;
+    }
+    if (s->level == ALLOC_PAUSED && s->n_levels > 0) {
+        if (!sub->held) {
+            hold(lane, sub);
+        }
+        return;
+    }
+    if (sub->layers != NULL && (s->n_levels == 0 || top)) {
+        layers_limit(lane, sub, SUB_LAYER_ANY, SUB_LAYER_ANY);
+    } else if (sub->layers != NULL) {
+        const struct level *level = &share->levels[i][s->level];
+
+        layers_limit(lane, sub, level->spatial, level->temporal);
+    }
+    if (sub->held) {
+        release(lane, sub);
+    }
+}
+
+/* Whether the estimate is worth more than hope. */
+static bool is_known(struct lane *lane, struct peer *peer)
+{
+    const struct bwe *bwe = peer->bwe;
+
+    if (!bwe_is_fed(bwe)) {
+        return false;
+    }
+    if (peer->fed_us == 0) {
+        peer->fed_us = lane->now_us;
+    }
+    return bwe->rate.decreased_us != 0 || lane->now_us - peer->fed_us > ALLOT_GRACE_US;
+}
+
+void allot_peer(struct lane *lane, struct peer *peer)
+{
+    struct share share;
+    uint64_t budget_bps = UINT64_C(1) << 40;
+
+    share.n = 0;
+
+    for (struct sub *sub = peer->subs; sub != NULL && share.n < ALLOT_SUBS;
+         sub = sub->next_of_peer) {
+        if (!sub->paused) {
+            add_sub(&share, sub, lane->now_us);
+        }
+    }
+    bwe_want(peer->bwe, alloc_wanted(share.streams, share.n) * 5 / 4);
+    if (is_known(lane, peer)) {
+        budget_bps = bwe_target(peer->bwe);
+    }
+    (void)alloc_run(&peer->alloc, share.streams, share.n, budget_bps, lane->now_us);
+    for (size_t i = 0; i < share.n; i++) {
+        apply(lane, &share, i);
+    }
+}

@@ -1,0 +1,493 @@
+/* What a subscriber receives decodes, whatever is left out for it. A source makes frames of
+ * a layered codec with the references that such an encoder uses, as packets with real
+ * payload descriptors; they are lost, reordered and shown to the switcher while what is
+ * wanted changes at random and streams are changed over at key frames. An independent model
+ * of the codec's rules then reads what comes out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/layer_write.h"
+#include "core/switcher.h"
+#include "sfu/base/bytes.h"
+
+enum {
+    PICTURES = 400, /* a run */
+    RUNS = 60,
+    MAX_SPATIAL = 3,
+    MAX_FRAMES = PICTURES * MAX_SPATIAL,
+    MAX_PACKETS = MAX_FRAMES * 3,
+    MAX_REFS = 3,
+    SETTLED = 6, /* frames after which it is seen whether spatial layers stand apart */
+    NONE = -1
+};
+
+enum kind { VP8_L1T1, VP8_L1T3, VP9_L3T3, VP9_L3T3_KEY, VP9_FLEXIBLE, H264_L1T1, N_KINDS };
+
+/* A frame: of one spatial layer of one picture. */
+struct frame {
+    int stream, picture, spatial, temporal;
+    int refs[MAX_REFS];
+    bool key; /* begins anew: needs nothing of before its picture */
+    int n_packets, n_seen, n_sent;
+    int n_lost;
+    uint16_t out_picture;
+    uint32_t out_ts;
+};
+
+struct packet {
+    int frame;
+    uint64_t seq;
+    uint32_t ts;
+    bool marker, lost;
+    size_t len;
+    uint8_t payload[32];
+};
+
+struct world {
+    enum kind kind;
+    unsigned seed;
+    struct frame frames[MAX_FRAMES];
+    int n_frames;
+    struct packet packets[MAX_PACKETS];
+    int n_packets;
+    struct switcher sw;
+    struct layer_state layers;
+    uint64_t used[1 << 16];
+    uint32_t n_out;
+    uint64_t last_index;
+    uint32_t last_ts;
+    bool steady; /* nothing was lost or reordered */
+};
+
+static unsigned chance(struct world *w, unsigned below)
+{
+    w->seed = w->seed * 1664525u + 1013904223u;
+    return (w->seed >> 8) % below;
+}
+
+static enum codec_kind codec_of(enum kind kind)
+{
+    return kind <= VP8_L1T3 ? CODEC_VP8 : kind == H264_L1T1 ? CODEC_H264 : CODEC_VP9;
+}
+
+/* ---- the encoder ---- */
+
+/* The pattern 0 2 1 2 of three temporal layers: what a picture of each place leans on. */
+static int temporal_of(enum kind kind, int since_key)
+{
+    static const int pattern[] = {0, 2, 1, 2};
+
+    return kind == VP8_L1T1 || kind == H264_L1T1 ? 0 : pattern[since_key % 4];
+}
+
+/* The pictures, counted from the key picture, that one leans on: the last of its base, and
+ * in the second half of the pattern the one between. */
+static int leans_on(enum kind kind, int since_key, int *second)
+{
+    int base = since_key - since_key % 4;
+
+    *second = NONE;
+    if (kind == VP8_L1T1 || kind == H264_L1T1) {
+        return since_key - 1;
+    }
+    switch (since_key % 4) {
+    case 0:
+        return since_key - 4;
+    case 1:
+    case 2:
+        return base;
+    default:
+        *second = base + 2;
+        return base;
+    }
+}
+
+static size_t write_vp8(const struct frame *f, uint16_t picture, int since_key, int packet,
+                        uint8_t *out)
+{
+    struct wbytes w = wbytes_of(out, 32);
+    bool sync = f->temporal > 0 && since_key % 4 != 3;
+
+    wbytes_u8(&w, (uint8_t)(0x80 | (packet == 0 ? 0x10 : 0)));
+    wbytes_u8(&w, 0xf0);
+    wbytes_be16(&w, (uint16_t)(0x8000 | (picture & 0x7fff)));
+    wbytes_u8(&w, (uint8_t)(picture / 4 + 9)); /* TL0PICIDX: one a pattern, more or less */
+    wbytes_u8(&w, (uint8_t)(f->temporal << 6 | (sync ? 0x20 : 0) | 5));
+    wbytes_u8(&w, f->key ? 0x10 : 0x11);
+    wbytes_zero(&w, 4);
+    return wbytes_len(&w);
+}
+
+static size_t write_vp9(const struct world *wd, const struct frame *f, uint16_t picture,
+                        int packet, bool up, uint8_t *out)
+{
+    struct wbytes w = wbytes_of(out, 32);
+    bool inter = !f->key;
+    bool flexible = wd->kind == VP9_FLEXIBLE;
+    bool leans = f->spatial > 0 && (wd->kind != VP9_L3T3_KEY || f->key);
+
+    wbytes_u8(&w, (uint8_t)(0x80 | (inter ? 0x40 : 0) | 0x20 | (flexible ? 0x10 : 0) |
+                            (packet == 0 ? 0x08 : 0) |
+                            (packet == f->n_packets - 1 ? 0x04 : 0)));
+    wbytes_be16(&w, (uint16_t)(0x8000 | (picture & 0x7fff)));
+    wbytes_u8(&w, (uint8_t)(f->temporal << 5 | (up ? 0x10 : 0) | f->spatial << 1 | leans));
+    if (!flexible) {
+        wbytes_u8(&w, (uint8_t)(picture / 4));
+    } else if (inter) {
+        wbytes_u8(&w, 4 << 1 | 1);
+        wbytes_u8(&w, 2 << 1);
+    }
+    wbytes_zero(&w, 4);
+    return wbytes_len(&w);
+}
+
+static size_t write_h264(const struct frame *f, int packet, uint8_t *out)
+{
+    memset(out, 0, 8);
+    out[0] = f->key && packet == 0 ? 0x67 : 0x41;
+    return 8;
+}
+
+static int find(const struct world *w, int stream, int picture, int spatial)
+{
+    for (int i = w->n_frames; i-- > 0;) {
+        const struct frame *f = &w->frames[i];
+
+        if (f->stream == stream && f->picture == picture && f->spatial == spatial) {
+            return i;
+        }
+    }
+    return NONE;
+}
+
+static void add_packets(struct world *w, int frame, uint64_t *seq, uint32_t ts, bool last,
+                        int since_key, uint16_t first_picture)
+{
+    struct frame *f = &w->frames[frame];
+    uint16_t picture = (uint16_t)(first_picture + f->picture);
+
+    for (int i = 0; i < f->n_packets; i++) {
+        struct packet *p = &w->packets[w->n_packets++];
+
+        *p = (struct packet){.frame = frame, .seq = (*seq)++, .ts = ts};
+        p->marker = last && i == f->n_packets - 1;
+        switch (codec_of(w->kind)) {
+        case CODEC_VP8:
+            p->len = write_vp8(f, picture, since_key, i, p->payload);
+            break;
+        case CODEC_VP9:
+            p->len = write_vp9(w, f, picture, i, since_key % 4 != 3, p->payload);
+            break;
+        default:
+            p->len = write_h264(f, i, p->payload);
+            break;
+        }
+    }
+}
+
+/* One picture of a stream, all its spatial layers. */
+static void encode(struct world *w, int stream, int picture, int key_picture, uint64_t *seq)
+{
+    int n = codec_of(w->kind) == CODEC_VP9 ? MAX_SPATIAL : 1;
+    int since_key = picture - key_picture;
+    uint32_t ts = (uint32_t)(stream * 123456789 + picture * 3000);
+
+    for (int s = 0; s < n; s++) {
+        int i = w->n_frames;
+        struct frame *f = &w->frames[i];
+        int second;
+        int r = 0;
+
+        *f = (struct frame){.stream = stream,
+                            .picture = picture,
+                            .spatial = s,
+                            .temporal = temporal_of(w->kind, since_key),
+                            .refs = {NONE, NONE, NONE},
+                            .key = since_key == 0,
+                            .n_packets = 1 + (int)chance(w, 3)};
+        if (since_key > 0) {
+            f->refs[r++] =
+                find(w, stream, key_picture + leans_on(w->kind, since_key, &second), s);
+            if (second != NONE) {
+                f->refs[r++] = find(w, stream, key_picture + second, s);
+            }
+        }
+        if (s > 0 && (w->kind != VP9_L3T3_KEY || since_key == 0)) {
+            f->refs[r++] = i - 1;
+        }
+        w->n_frames++;
+        add_packets(w, i, seq, ts, s == n - 1, since_key,
+                    (uint16_t)(stream * 7000 + 32700));
+    }
+}
+
+/* ---- the receiver ---- */
+
+struct received {
+    uint16_t picture;
+    uint8_t tl0;
+    bool marker;
+};
+
+/* Reads an outgoing descriptor in its own way. */
+static struct received read_out(enum kind kind, const uint8_t *p,
+                                const struct switcher_out *out)
+{
+    struct received r = {.marker = out->marker};
+
+    if (codec_of(kind) == CODEC_VP8) {
+        assert_int_equal(p[0] & 0x80, 0x80);
+        assert_int_equal(p[1], 0xf0);
+        r.picture = (uint16_t)((p[2] & 0x7f) << 8 | p[3]);
+        r.tl0 = p[4];
+    } else if (codec_of(kind) == CODEC_VP9) {
+        r.picture = (uint16_t)((p[1] & 0x7f) << 8 | p[2]);
+    }
+    return r;
+}
+
+static void receive(struct world *w, const struct packet *p, const struct switcher_out *out,
+                    const uint8_t *payload)
+{
+    struct frame *f = &w->frames[p->frame];
+    struct received r = read_out(w->kind, payload, out);
+
+    /* a number is never used twice */
+    for (uint32_t i = 0; i < w->n_out; i++) {
+        assert_int_not_equal(w->used[i], out->index);
+    }
+    w->used[w->n_out++] = out->index;
+    if (w->steady && w->last_index != 0) {
+        assert_int_equal(out->index, w->last_index + 1); /* nothing is missing */
+    }
+    w->last_index = out->index;
+    /* all packets of a frame say the same */
+    if (f->n_sent > 0) {
+        assert_int_equal(r.picture, f->out_picture);
+        assert_int_equal(out->ts, f->out_ts);
+    }
+    f->out_picture = r.picture;
+    f->out_ts = out->ts;
+    f->n_sent++;
+}
+
+/* Nothing that was sent leans on what was left out. What was lost on the way to us is the
+ * network's. */
+static void check_references(const struct world *w)
+{
+    for (int i = 0; i < w->n_frames; i++) {
+        const struct frame *f = &w->frames[i];
+
+        if (f->n_sent == 0) {
+            continue;
+        }
+        assert_int_equal(f->n_sent, f->n_seen); /* a frame is sent whole */
+        for (int r = 0; r < MAX_REFS; r++) {
+            const struct frame *ref = f->refs[r] != NONE ? &w->frames[f->refs[r]] : NULL;
+
+            if (ref != NULL) {
+                assert_int_equal(ref->n_sent, ref->n_seen);
+            }
+        }
+    }
+}
+
+/* Frames that were sent, in order: time and picture ids go up, by one where the codec
+ * counts, and each picture has its marker. */
+static void check_order(const struct world *w, const int *order, int n)
+{
+    const struct frame *before = NULL;
+
+    for (int i = 0; i < n; i++) {
+        const struct frame *f = &w->frames[order[i]];
+
+        if (f->n_sent == 0) {
+            continue;
+        }
+        if (before != NULL && before->stream == f->stream &&
+            before->picture == f->picture) {
+            assert_int_equal(f->out_ts, before->out_ts);
+        } else if (before != NULL) {
+            uint16_t up = (f->out_picture - before->out_picture) & 0x7fff;
+
+            assert_true((int32_t)(f->out_ts - before->out_ts) > 0);
+            if (w->kind != H264_L1T1) {
+                assert_in_range(up, 1, 0x3fff);
+                if (w->steady && codec_of(w->kind) == CODEC_VP8) {
+                    assert_int_equal(up, 1);
+                }
+            }
+        }
+        before = f;
+    }
+}
+
+/* ---- a run ---- */
+
+struct run {
+    struct world world;
+    int order[MAX_FRAMES];
+    int n_order;
+    struct packet *show[MAX_PACKETS];
+    int n_show;
+    bool open; /* the last picture that was sent has no marker yet */
+};
+
+static struct switcher_in show_of(struct world *w, const struct packet *p)
+{
+    struct switcher_in in = {.seq = p->seq, .ts = p->ts, .marker = p->marker};
+
+    assert_int_equal(
+        layer_parse(&w->layers, codec_of(w->kind), p->payload, p->len, NULL, 0, &in.layer),
+        0);
+    return in;
+}
+
+static void show(struct run *run, const struct packet *p)
+{
+    struct world *w = &run->world;
+    struct switcher_in in = show_of(w, p);
+    struct frame *f = &w->frames[p->frame];
+    struct switcher_out out;
+    uint8_t payload[32];
+
+    f->n_seen++;
+    if (!switcher_packet(&w->sw, &in, &out)) {
+        return;
+    }
+    memcpy(payload, p->payload, p->len);
+    if (codec_of(w->kind) != CODEC_H264) {
+        const struct layer_numbers numbers = {
+            .picture = out.picture, .tl0 = out.tl0, .keyidx = out.keyidx};
+
+        assert_int_equal(layer_write(codec_of(w->kind), payload, p->len, &numbers), 0);
+    }
+    if (w->steady) {
+        bool fresh = f->n_sent == 0 && run->n_order > 0 &&
+                     w->frames[run->order[run->n_order - 1]].picture != f->picture;
+
+        assert_false(fresh && run->open); /* the picture before had its end */
+        run->open = !out.marker;
+    }
+    if (f->n_sent == 0) {
+        run->order[run->n_order++] = p->frame;
+    }
+    receive(w, p, &out, payload);
+}
+
+/* Loses and reorders the packets from 'first' on, a little. */
+static void disturb(struct run *run, int first)
+{
+    struct world *w = &run->world;
+
+    run->n_show = 0;
+    for (int i = first; i < w->n_packets; i++) {
+        if (!w->steady && w->packets[i].frame >= SETTLED && chance(w, 20) == 0) {
+            continue; /* lost */
+        }
+        run->show[run->n_show++] = &w->packets[i];
+    }
+    for (int i = 0; !w->steady && i + 4 < run->n_show; i++) {
+        if (run->show[i]->frame >= SETTLED && chance(w, 10) == 0) {
+            int k = i + 1 + (int)chance(w, 3);
+            struct packet *other = run->show[i];
+
+            run->show[i] = run->show[k];
+            run->show[k] = other;
+        }
+    }
+}
+
+/* A key picture and what follows it, of one stream. */
+static void play(struct run *run, int stream, int picture, int n, uint64_t *seq)
+{
+    struct world *w = &run->world;
+    int first = w->n_packets;
+    bool begun = false;
+
+    for (int i = 0; i < n; i++) {
+        encode(w, stream, picture + i, picture, seq);
+    }
+    disturb(run, first);
+    for (int i = 0; i < run->n_show; i++) {
+        const struct packet *p = run->show[i];
+
+        if (!begun) {
+            struct switcher_in in = show_of(w, p);
+
+            /* as the stage does: the first packet of a key frame */
+            if ((in.layer.flags & LAYER_KEY) == 0) {
+                continue;
+            }
+            switcher_begin(&w->sw, &in, w->sw.out_ts + 3000);
+            begun = true;
+        }
+        if (chance(w, 40) == 0) {
+            switcher_want(&w->sw, (uint8_t)chance(w, MAX_SPATIAL), (uint8_t)chance(w, 3));
+        }
+        show(run, p);
+    }
+}
+
+static void decodes(enum kind kind, bool steady, unsigned seed)
+{
+    static struct run run;
+    const struct switcher_last last = {.ts = 5};
+    uint64_t seq[3] = {1000, 70000, 65500};
+    int picture = 0;
+
+    memset(&run, 0, sizeof(run));
+    run.world.kind = kind;
+    run.world.steady = steady;
+    run.world.seed = seed;
+    switcher_init(&run.world.sw, 100, &last);
+    switcher_want(&run.world.sw, 2, 2);
+    while (picture < PICTURES) {
+        int stream = (int)chance(&run.world, 3);
+        int n = 10 + (int)chance(&run.world, 60);
+
+        n = n < PICTURES - picture ? n : PICTURES - picture;
+        play(&run, stream, picture, n, &seq[stream]);
+        picture += n;
+    }
+    assert_true(run.n_order > 40);
+    check_references(&run.world);
+    check_order(&run.world, run.order, steady ? run.n_order : 0);
+}
+
+static void all(bool steady)
+{
+    for (int kind = 0; kind < N_KINDS; kind++) {
+        for (unsigned seed = 1; seed <= RUNS; seed++) {
+            decodes((enum kind)kind, steady, seed * 7919 + (unsigned)kind);
+        }
+    }
+}
+
+static void what_is_left_out_leaves_no_trace(void **state)
+{
+    (void)state;
+    all(true);
+}
+
+static void no_frame_leans_on_one_left_out_whatever_is_lost(void **state)
+{
+    (void)state;
+    all(false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_left_out_leaves_no_trace),
+        cmocka_unit_test(no_frame_leans_on_one_left_out_whatever_is_lost),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,227 @@
+/* What a subscriber's link carries: feedback reaches the estimator, the estimator's probes
+ * become packets under indexes of their own, control is told; and a lying subscriber costs
+ * itself only. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sfu/wire/rtcp_fb.h"
+#include "sfu/wire/rtcp_twcc.h"
+#include "stage/allot.h"
+#include "stage/budget.h"
+#include "stage/padding.h"
+#include "support/call.h"
+
+enum { THEIR_SSRC = 0x77 };
+
+static uint8_t scratch[1200];
+
+/* Feedback of the subscriber for 'n' numbers from 'base' on, one each 'ticks'. */
+static void feed(struct call *call, uint16_t base, unsigned n, int32_t ticks, uint32_t ref)
+{
+    struct wbytes w = wbytes_of(scratch, sizeof(scratch));
+    struct twcc_fb_writer x;
+    size_t len;
+
+    twcc_fb_begin(&x, scratch, sizeof(scratch), THEIR_SSRC, CALL_OUT_VIDEO_SSRC, base, ref,
+                  0);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(twcc_fb_put(&x, true, ticks), 0);
+    }
+    len = twcc_fb_finish(&x);
+    (void)wbytes_reserve(&w, len);
+    far_send_rtcp(&call->sub, &w);
+    rig_run(call->rig);
+}
+
+static void what_is_sent_is_remembered_and_acknowledged(void **state)
+{
+    struct call call;
+    struct peer *peer;
+    uint64_t next;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    peer = call_peer(&call, &call.sub);
+    next = peer->twcc_next;
+    assert_true(next > 0);
+    for (uint64_t i = 0; i < next; i++) {
+        assert_true(peer->bwe->sent[i].len > 0);
+    }
+    feed(&call, 0, (unsigned)next, 4, 10);
+    assert_true(bwe_is_fed(peer->bwe));
+    assert_int_equal(peer->bwe->n_unknown, 0);
+    assert_int_equal(peer->bwe->sent[0].state, BWE_ARRIVED);
+    call_stop(&call);
+}
+
+static void lies_are_counted_and_change_nothing(void **state)
+{
+    struct call call;
+    struct peer *peer;
+    struct wbytes w;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    peer = call_peer(&call, &call.sub);
+    feed(&call, (uint16_t)(peer->twcc_next + 5), 50, 1, 10);
+    assert_int_equal(peer->bwe->n_unknown, 50);
+    assert_false(bwe_is_fed(peer->bwe));
+    for (unsigned i = 0; i < 2; i++) {
+        const uint64_t bps = i == 0 ? 0 : UINT64_C(1) << 60;
+
+        w = wbytes_of(scratch, sizeof(scratch));
+        rtcp_remb_write(&w, THEIR_SSRC, bps, NULL, 0);
+        far_send_rtcp(&call.sub, &w);
+        rig_run(call.rig);
+        assert_in_range(bwe_target(peer->bwe), 50000, 100000000);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        feed(&call, 0, 1, 1, 10);
+    }
+    assert_true(peer->bwe->n_ignored > 0);
+    /* media goes on */
+    call_say(&call);
+    call_stop(&call);
+}
+
+static void probes_have_numbers_and_indexes_of_their_own(void **state)
+{
+    struct burst out = {.n = 0};
+    struct call call;
+    struct lane *lane;
+    struct peer *peer;
+    uint64_t before, sent = 0;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    lane = &call.rig->lane;
+    peer = call_peer(&call, &call.sub);
+    peer->probator = true;
+    bwe_want(peer->bwe, 3000000);
+    before = *peer->probe_next;
+    for (unsigned i = 0; i < 60; i++) {
+        lane->now_us += 1000;
+        budget_sweep(lane);
+        out.n = 0;
+        (void)padding_burst(lane, NULL, &out);
+        for (uint16_t k = 0; k < out.n; k++) {
+            const uint8_t *rtp = out.pkts[k]->data + peer->hdr.len;
+
+            assert_int_equal(rtp[1], PADDING_PT);
+            assert_int_equal(load_be32(rtp + 8), PADDING_SSRC);
+            assert_int_equal(load_be16(rtp + 2), (uint16_t)(before + sent + 1));
+            sent++;
+            peer->tx_bytes += out.pkts[k]->len;
+            lane_free(lane, out.pkts[k]);
+        }
+    }
+    assert_true(sent >= BWE_PROBE_PACKETS);
+    assert_int_equal(*peer->probe_next, before + sent);
+    assert_int_equal(peer->padding_packets, sent);
+    assert_int_equal(lane->n_probing, 0);
+    assert_int_equal(lane->padding_due_us, UINT64_MAX);
+    call_stop(&call);
+}
+
+static void control_is_told_once_and_of_changes(void **state)
+{
+    struct call call;
+    struct lane *lane;
+    struct peer *peer;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    lane = &call.rig->lane;
+    peer = call_peer(&call, &call.sub);
+    lane->n_news = 0;
+    lane->now_us += 5000000;
+    budget_sweep(lane);
+    assert_int_equal(lane->n_news, 0); /* nothing is known */
+    feed(&call, 0, (unsigned)peer->twcc_next, 4, 10);
+    lane->n_news = 0;
+    peer->told_us = 0;
+    peer->told_bps = 0;
+    lane->now_us += BUDGET_SWEEP_US;
+    budget_sweep(lane);
+    assert_int_equal(lane->n_news, 1);
+    assert_int_equal(lane->news[0].kind, LANE_NEWS_BANDWIDTH);
+    assert_int_equal(lane->news[0].arg, bwe_target(peer->bwe) / 1000);
+    for (unsigned i = 0; i < 50; i++) {
+        lane->now_us += BUDGET_SWEEP_US;
+        budget_sweep(lane);
+    }
+    assert_int_equal(lane->n_news, 1);
+    call_stop(&call);
+}
+
+static void remb(struct call *call, uint64_t bps)
+{
+    struct wbytes w = wbytes_of(scratch, sizeof(scratch));
+
+    rtcp_remb_write(&w, THEIR_SSRC, bps, NULL, 0);
+    far_send_rtcp(&call->sub, &w);
+    rig_run(call->rig);
+}
+
+static void video_is_held_before_audio_suffers_and_comes_back(void **state)
+{
+    struct call call;
+    struct lane *lane;
+    struct peer *peer;
+    struct sub *video, *audio;
+    uint64_t asked;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    lane = &call.rig->lane;
+    peer = call_peer(&call, &call.sub);
+    video = call_sub(&call, &call.to_video);
+    audio = call_sub(&call, &call.to_audio);
+    atomic_store(&video->stream->layer_bps[0][0], 1000000);
+    allot_peer(lane, peer);
+    assert_false(video->held); /* nothing was heard of the link */
+    remb(&call, 60000);
+    peer->fed_us = lane->now_us;
+    allot_peer(lane, peer);
+    assert_false(video->held); /* the first probes are waited for */
+    lane->now_us += ALLOT_GRACE_US + 1;
+    remb(&call, 60000);
+    allot_peer(lane, peer);
+    assert_true(video->held);
+    assert_false(audio->held);
+    assert_true((uint64_t)peer->bwe->wanted_bps > 1000000);
+    asked = video->stream->pli_asked;
+    remb(&call, 5000000);
+    allot_peer(lane, peer);
+    assert_true(video->held); /* not at once */
+    lane->now_us += 3000000;
+    remb(&call, 5000000);
+    allot_peer(lane, peer);
+    assert_false(video->held);
+    assert_false(video->started && video->layers == NULL); /* from a key frame on */
+    assert_true(video->stream->pli_asked > asked || video->layers != NULL);
+    call_stop(&call);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_sent_is_remembered_and_acknowledged),
+        cmocka_unit_test(lies_are_counted_and_change_nothing),
+        cmocka_unit_test(probes_have_numbers_and_indexes_of_their_own),
+        cmocka_unit_test(control_is_told_once_and_of_changes),
+        cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
