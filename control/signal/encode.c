@@ -302,10 +302,11 @@ static struct eio_msg *encode_message(const struct room *room,
 /* A producer that is no more leaves nothing behind. */
 static void forget_app_data(const struct meeting_event *event)
 {
-    struct client *client = event->who->client;
+    /* others may be about nobody */
+    struct client *client =
+        event->kind == MEETING_PRODUCER_CLOSED ? event->who->client : NULL;
 
-    if (event->kind == MEETING_PRODUCER_CLOSED && client != NULL &&
-        client->app_data != NULL) {
+    if (client != NULL && client->app_data != NULL) {
         (void)json_object_del(client->app_data, event->producer->id);
     }
 }

@@ -106,6 +106,14 @@ function prepare({ ip, camera, relay, minKbps }) {
         }
     };
     window.kcsTest = {
+        /* what is sent */
+        tracks() {
+            return peers
+                .filter((peer) => peer.connectionState !== 'closed')
+                .flatMap((peer) => peer.getSenders())
+                .map((sender) => sender.track)
+                .filter((track) => track !== null);
+        },
         peers: () => peers,
         /* the encodings of the camera: which are active */
         encodings() {
