@@ -50,13 +50,31 @@ static bool owns(const uint64_t *book, const uint64_t *owners, uint32_t n, uint6
     return false;
 }
 
+/* Control may commit twice while a record is read, as when it saves what it has just
+ * opened; the real dataplane tries again, too. */
+#define DEFINE_READ(name)                                                                  \
+    static int read_##name(const struct vault_##name *rec,                                 \
+                           struct vault_##name##_conf *out)                                \
+    {                                                                                      \
+        enum { TRIES = 64 };                                                               \
+        int err = -EAGAIN;                                                                 \
+                                                                                           \
+        for (int i = 0; i < TRIES && err == -EAGAIN; i++) {                                \
+            err = vault_##name##_read(rec, out);                                           \
+        }                                                                                  \
+        return err;                                                                        \
+    }
+
+DEFINE_READ(peer)
+DEFINE_READ(stream)
+DEFINE_READ(sub)
+
 static int do_peer(struct fake_book *b, uint32_t op, uint64_t h)
 {
     uint32_t n = b->vault->n_peers;
     struct vault_peer_conf conf = {.handle = 0};
-    int readable = handle_index(h) < n
-                       ? vault_peer_read(&b->vault->peers[handle_index(h)], &conf)
-                       : -ENOENT;
+    int readable =
+        handle_index(h) < n ? read_peer(&b->vault->peers[handle_index(h)], &conf) : -ENOENT;
 
     switch (op) {
     case ABI_OP_PEER_OPEN:
@@ -76,7 +94,7 @@ static int do_stream(struct fake_book *b, uint32_t op, uint64_t h)
     uint32_t n = b->vault->n_streams;
     struct vault_stream_conf conf = {.handle = 0};
     int readable = handle_index(h) < n
-                       ? vault_stream_read(&b->vault->streams[handle_index(h)], &conf)
+                       ? read_stream(&b->vault->streams[handle_index(h)], &conf)
                        : -ENOENT;
 
     switch (op) {
@@ -98,9 +116,8 @@ static int do_sub(struct fake_book *b, uint32_t op, uint64_t h)
 {
     uint32_t n = b->vault->n_subs;
     struct vault_sub_conf conf = {.handle = 0};
-    int readable = handle_index(h) < n
-                       ? vault_sub_read(&b->vault->subs[handle_index(h)], &conf)
-                       : -ENOENT;
+    int readable =
+        handle_index(h) < n ? read_sub(&b->vault->subs[handle_index(h)], &conf) : -ENOENT;
 
     switch (op) {
     case ABI_OP_SUB_OPEN:
