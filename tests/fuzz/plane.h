@@ -171,7 +171,7 @@ static inline void plane_close(struct plane *plane)
 }
 
 /* Accepts control, which must have begun to connect, and sends the welcome. Returns false if
- * control has given up without a greeting. */
+ * control has given up, before or after its greeting. */
 static inline bool plane_welcome(struct plane *plane)
 {
     int fds[8] = {plane->shm_fd,    plane->vault_fd,  plane->ctl_bell,  plane->lane_bell,
@@ -201,7 +201,12 @@ static inline bool plane_welcome(struct plane *plane)
         c->cmsg_len = CMSG_LEN(plane->n_fds * sizeof(int));
         memcpy(CMSG_DATA(c), fds, plane->n_fds * sizeof(int));
     }
-    FUZZ_CHECK(sendmsg(plane->sock, &msg, MSG_NOSIGNAL) >= 0);
+    if (sendmsg(plane->sock, &msg, MSG_NOSIGNAL) < 0) {
+        FUZZ_CHECK(errno == EPIPE || errno == ECONNRESET);
+        (void)close(plane->sock);
+        plane->sock = -1;
+        return false;
+    }
     return true;
 }
 
