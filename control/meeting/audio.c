@@ -40,14 +40,15 @@ void meeting_audio_ended(struct meeting *meeting, struct room_producer *rp)
 static bool grow(struct meeting *meeting)
 {
     uint32_t cap = meeting->cap_voices > 0 ? 2 * meeting->cap_voices : 64;
-    struct floor_voice **voices = realloc(meeting->voices, cap * sizeof(*voices));
+    struct floor_voice **voices =
+        realloc(meeting->voices, cap * sizeof(struct floor_voice *));
     struct room_producer **owners;
 
     if (voices == NULL) {
         return false;
     }
     meeting->voices = voices;
-    owners = realloc(meeting->voice_owners, cap * sizeof(*owners));
+    owners = realloc(meeting->voice_owners, cap * sizeof(struct room_producer *));
     if (owners == NULL) {
         return false;
     }

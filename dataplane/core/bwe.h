@@ -14,6 +14,7 @@
 #define CORE_BWE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/bwe_acked.h"
@@ -83,7 +84,7 @@ struct bwe {
 };
 
 _Static_assert(sizeof(struct bwe_sent) == 8, "8 to a cache line");
-_Static_assert(sizeof(struct bwe) < 5 * 1024, "a peer's budget");
+_Static_assert(sizeof(struct bwe) < (size_t)5 * 1024, "a peer's budget");
 
 void bwe_init(struct bwe *bwe, const struct bwe_conf *conf); /* conf: borrowed */
 

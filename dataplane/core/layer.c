@@ -102,7 +102,7 @@ static void vp9_skip_structure(struct rbytes *r)
     unsigned n = 0;
 
     if ((head & 0x10) != 0) {
-        (void)rbytes_take(r, 4u * ((head >> 5) + 1u));
+        (void)rbytes_take(r, (size_t)4 * ((head >> 5) + 1u));
     }
     if ((head & 0x08) != 0) {
         n = rbytes_u8(r);

@@ -240,7 +240,7 @@ static int parse(const struct layer_dd *dd, struct layer_dd *next, struct bits *
     out->end = take(b, 1) != 0;
     id = take(b, 6);
     out->frame = (uint16_t)take(b, 16);
-    if (b->n > 8 * MANDATORY) {
+    if (b->n > (size_t)8 * MANDATORY) {
         structure = take(b, 1) != 0;
         active = take(b, 1) != 0;
         custom = take(b, 1) != 0;

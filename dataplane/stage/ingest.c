@@ -160,15 +160,12 @@ static bool note(struct lane *lane, const struct pkt *pkt)
     return true;
 }
 
-/* Why this packet does not go on, or N_DROP_REASONS. */
+/* Why this packet of a known stream does not go on, or N_DROP_REASONS. */
 static enum drop_reason refusal(struct lane *lane, struct pkt *pkt)
 {
     const struct stream *stream = pkt->stream;
     int padding;
 
-    if (stream == NULL) {
-        return DROP_UNBOUND_SSRC;
-    }
     padding = strip_padding(pkt);
     if (padding < 0) {
         return DROP_RTP_MALFORMED;
@@ -314,7 +311,11 @@ uint16_t ingest_burst(struct lane *lane, const struct burst *in, struct burst *o
         struct kept kept;
 
         read_exts(lane, pkt, &kept);
-        if (stream != NULL && !pkt->rtx) {
+        if (stream == NULL) {
+            lane_drop(lane, pkt, DROP_UNBOUND_SSRC);
+            continue;
+        }
+        if (!pkt->rtx) {
             recvstat_on_packet(&stream->stat, pkt->index, pkt->ts, lane->now_us);
         }
         reason = refusal(lane, pkt);

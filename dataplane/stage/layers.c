@@ -177,9 +177,8 @@ static void aim(struct lane *lane, struct sub_layers *l, uint8_t reason)
     if (l->waiting && target == l->target) {
         return;
     }
-    if (target != l->at || !l->switcher.running) {
-        wait_for(lane, l, target);
-    } else if (!simulcast(l) && l->switcher.at_spatial != spatial) {
+    if (target != l->at || !l->switcher.running ||
+        (!simulcast(l) && l->switcher.at_spatial != spatial)) {
         wait_for(lane, l, target);
     } else {
         tables_sub_wait(lane->tables, sub, false);

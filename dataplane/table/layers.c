@@ -140,7 +140,7 @@ int tables_sub_layers(struct tables *t, struct sub *sub, const uint64_t *handles
             (void)atomic_fetch_sub(&layers->streams[i]->n_subs, 1);
         }
     }
-    memcpy(layers->streams, streams, n * sizeof(streams[0]));
+    memcpy(layers->streams, streams, n * sizeof(struct stream *));
     layers->n_streams = n;
     layers->at = SUB_STREAMS;
     return 0;
