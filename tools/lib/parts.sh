@@ -278,12 +278,13 @@ need_foreign() {
     } >"$log" 2>&1
 }
 
-# e2e_file FILE LANES: runs one file of tests/e2e; adds to part_e2e's $log and $wrong.
+# e2e_file FILE LANES: runs one file of tests/e2e; adds to part_e2e's $log and $wrong. One that
+# hangs fails.
 e2e_file() {
     local own=build/e2e-$2-$1.log begun=$SECONDS
 
     if ! (cd tests/e2e && KCS_BUILD=$OLDPWD/build KCS_BUILD_ASAN=$OLDPWD/build-asan \
-        KCS_E2E_LANES=$2 node --test --test-reporter=tap "$1") >"$own" 2>&1; then
+        KCS_E2E_LANES=$2 timeout --kill-after=10 "${KCS_LONG:+3}600" node --test --test-reporter=tap "$1") >"$own" 2>&1; then
         wrong+=("$own")
     fi
     cat "$own" >>"$log"

@@ -335,7 +335,8 @@ static void on_consumed(struct client *client, struct receiver *r, const json_t 
     {
         const char *uri = json_string_value(json_object_get(each, "uri"));
 
-        if (uri != NULL && strcmp(uri, URI_TWCC) == 0) {
+        if (uri != NULL && strcmp(uri, URI_TWCC) == 0 &&
+            !client->run->options->no_feedback) {
             client->twcc_ext = (uint8_t)json_integer_value(json_object_get(each, "id"));
         }
     }

@@ -9,6 +9,9 @@
 
 enum { NTP_EPOCH_S = 2208988800u, RTCP_MAX = 1200, MAX_BLOCKS = 31, OUR_SSRC = 2 };
 
+/* What a node probes our link with; mediasoup-client expects the same. */
+enum { PROBE_SSRC = 1234 };
+
 /* A packet being made: aligned and with room for libsrtp2. */
 struct packet {
     _Alignas(8) uint8_t data[TRANSPORT_PACKET_MAX + ARMOR_ROOM];
@@ -38,21 +41,14 @@ static struct receiver *by_ssrc(struct client *client, uint32_t ssrc)
     return NULL;
 }
 
-static void on_rtp(void *user, const struct rtp_hdr *hdr, const uint8_t *payload,
-                   size_t len, uint64_t now_us)
+/* Whatever has arrived is told, of whichever stream it is: what is not told counts as lost,
+ * and the node would take the link for a bad one. */
+static void note_arrival(struct client *client, const struct rtp_hdr *hdr, uint64_t now_us)
 {
-    struct client *client = user;
-    struct receiver *r = by_ssrc(client, hdr->ssrc);
     uint8_t ext_len = 0;
     const uint8_t *ext;
     uint16_t seq;
 
-    if (r == NULL) {
-        client->n_unknown++;
-        return;
-    }
-    client->n_packets++;
-    receiver_on_packet(r, hdr, payload, len, now_us, &client->run->delays_us);
     ext = client->twcc_ext != 0 ? rtp_ext_find(hdr, client->twcc_ext, &ext_len) : NULL;
     if (ext != NULL && rtp_ext_twcc_seq(ext, ext_len, &seq)) {
         arrivals_add(&client->arrivals, seq, now_us);
@@ -60,6 +56,21 @@ static void on_rtp(void *user, const struct rtp_hdr *hdr, const uint8_t *payload
             client->feedback_due_us = now_us + ARRIVALS_PERIOD_US;
             client_media_arm(client);
         }
+    }
+}
+
+static void on_rtp(void *user, const struct rtp_hdr *hdr, const uint8_t *payload,
+                   size_t len, uint64_t now_us)
+{
+    struct client *client = user;
+    struct receiver *r = by_ssrc(client, hdr->ssrc);
+
+    note_arrival(client, hdr, now_us);
+    if (r != NULL) {
+        client->n_packets++;
+        receiver_on_packet(r, hdr, payload, len, now_us, &client->run->delays_us);
+    } else if (hdr->ssrc != PROBE_SSRC) {
+        client->n_unknown++;
     }
 }
 

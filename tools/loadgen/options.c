@@ -34,6 +34,7 @@ static const struct option long_options[] = {
     {"address", required_argument, NULL, 'A'},
     {"srtp", required_argument, NULL, 'p'},
     {"resume", no_argument, NULL, 'R'},
+    {"no-feedback", no_argument, NULL, 'F'},
     {"allow-remote", no_argument, NULL, 'W'},
     {"json", no_argument, NULL, 'j'},
     {"quiet", no_argument, NULL, 'q'},
@@ -66,6 +67,8 @@ static void print_help(FILE *out)
           "  --srtp LIST         profiles to offer, as OpenSSL names them, best first\n"
           "                      (" DTLS_PROFILES ")\n"
           "  --resume            a lost connection is made anew, not a failure\n"
+          "  --no-feedback       subscribers send no transport-cc, so that the node limits\n"
+          "                      nothing, however late this machine reads\n"
           "  --allow-remote      addresses that are not of this machine, too\n"
           "  --json              the result as JSON\n"
           "  --quiet             no progress line\n"
@@ -160,6 +163,9 @@ static bool take(struct options *o, int letter)
         return take_seconds("join-timeout", &o->join_timeout);
     case 'R':
         o->resume = true;
+        return true;
+    case 'F':
+        o->no_feedback = true;
         return true;
     case 'W':
         o->allow_remote = true;

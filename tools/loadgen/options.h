@@ -26,7 +26,8 @@ struct options {
     double join_timeout; /* after the last was started */
     bool audio;
     bool video;
-    bool resume; /* come again when the connection is lost */
+    bool resume;      /* come again when the connection is lost */
+    bool no_feedback; /* subscribers send no transport-cc */
     bool json;
     bool quiet;
     bool allow_remote;

@@ -37,6 +37,7 @@ export async function capture(node, filter = `src port ${node.mediaPort}`) {
     );
     let said = '';
 
+    node.witnesses.push(child); /* a test that fails does not come to stop it */
     child.stderr.on('data', (text) => (said += text));
     for (let i = 0; i < 100 && !said.includes('listening on'); i++) {
         assert.equal(child.exitCode, null, `tcpdump: ${said}`);

@@ -81,10 +81,7 @@ export class Node {
         lanes = LANES,
         tls = false,
     }) {
-        const net = randomInt(
-            100,
-            250,
-        ); /* of the veth pair: several nodes may run at once */
+        const net = freeNet(); /* of the veth pair: several nodes may run at once */
 
         this.name = name;
         this.backend = backend;
@@ -112,6 +109,7 @@ export class Node {
         };
         this.devices = devices.map((device) => (device === 'tap' ? this.tap.device : device));
         this.processes = [];
+        this.witnesses = []; /* other programs that look on: they end with the node */
     }
 
     get origin() {
@@ -251,6 +249,10 @@ ${this.controlMore}`,
     /* Stops control, then the dataplane. Resolves with what was not right. */
     async stop() {
         const wrong = [];
+
+        for (const witness of this.witnesses) {
+            witness.kill('SIGKILL');
+        }
 
         for (const child of [...this.processes].reverse()) {
             if (child.ended !== undefined && !child.asked) {
@@ -397,6 +399,22 @@ ${this.controlMore}`,
         }
         throw new Error(`waited ${START_MS} ms in vain: ${what}${last}`);
     }
+}
+
+/* A number whose interfaces are not there, and that no node of this process had before. */
+const taken = new Set();
+function freeNet() {
+    const free = (net) =>
+        !taken.has(net) &&
+        !existsSync(`/sys/class/net/kcse${net}`) &&
+        !existsSync(`/sys/class/net/kcst${net}`);
+    let net = randomInt(100, 250);
+
+    for (let i = 0; i < 150 && !free(net); i++) {
+        net = net === 249 ? 100 : net + 1;
+    }
+    taken.add(net);
+    return net;
 }
 
 function describe({ code, signal, error }) {
