@@ -36,4 +36,8 @@ void entropy_id(char *out, size_t n)
         out[i] = alphabet[(uint8_t)out[i] & 63];
     }
     out[n] = '\0';
+    while (out[0] == '-') {
+        entropy_fill(out, 1);
+        out[0] = alphabet[(uint8_t)out[0] & 63];
+    }
 }

@@ -12,7 +12,8 @@
 void entropy_fill(void *out, size_t len);
 
 /* Fills 'out' with 'n' characters of [A-Za-z0-9_-] (6 bits of entropy each) and a NUL:
- * ids and passwords that need no escaping. 'out' holds n + 1. */
+ * ids and passwords that need no escaping. The first is no '-': a command line would take
+ * the id for an option. 'out' holds n + 1. */
 void entropy_id(char *out, size_t n);
 
 #endif

@@ -236,6 +236,17 @@ static void random_ids_are_of_their_alphabet_and_differ(void **state)
     assert_string_not_equal(a, b);
 }
 
+static void an_id_is_never_taken_for_an_option(void **state)
+{
+    char id[4];
+
+    (void)state;
+    for (unsigned i = 0; i < 10000; i++) {
+        entropy_id(id, 3);
+        assert_int_not_equal(id[0], '-');
+    }
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -245,6 +256,7 @@ int main(void)
         T(posts_of_each_thread_run_once_and_in_order),
         T(what_was_posted_runs_before_the_loop_goes),
         T(signals_arrive_on_the_loop),
+        T(an_id_is_never_taken_for_an_option),
         T(random_ids_are_of_their_alphabet_and_differ),
     };
 
