@@ -37,7 +37,8 @@ enum {
     MEDIA_GREETING_MS = 2000,    /* for the dataplane's welcome */
     MEDIA_PATIENCE_MS = 10000,   /* for a dataplane to return and take the vault */
     MEDIA_RETRY_MIN_MS = 20,     /* between attempts to attach */
-    MEDIA_RETRY_MAX_MS = 1000
+    MEDIA_RETRY_MAX_MS = 1000,
+    MEDIA_RETRY_KEPT_MS = 40 /* at most, while calls wait for a new dataplane */
 };
 
 struct media_conf {

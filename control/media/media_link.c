@@ -48,10 +48,12 @@ static void give_up(struct media *media, const char *why)
 
 static void retry_later(struct media *media)
 {
+    uint64_t most_ms = media->alive ? MEDIA_RETRY_KEPT_MS : MEDIA_RETRY_MAX_MS;
+
     loop_timer_start(media->timer, media->retry_ms, 0);
     media->retry_ms *= 2;
-    if (media->retry_ms > MEDIA_RETRY_MAX_MS) {
-        media->retry_ms = MEDIA_RETRY_MAX_MS;
+    if (media->retry_ms > most_ms) {
+        media->retry_ms = most_ms;
     }
 }
 
