@@ -173,8 +173,9 @@ static int open_kind(struct port **out, const struct port_env *env, const char *
     if (strncmp(spec, "udp:", 4) == 0) {
         return port_udp_open(out, env, spec + 4);
     }
-    if (strcmp(spec, "mem") == 0 || strcmp(spec, "mem:eth") == 0) {
-        return port_mem_open(out, env, spec[3] != '\0');
+    if (strcmp(spec, "mem") == 0 || strcmp(spec, "mem:eth") == 0 ||
+        strcmp(spec, "mem:one") == 0) {
+        return port_mem_open(out, env, spec);
     }
     return port_fail(env, -EINVAL,
                      "device '%s' is unknown: use auto, veth, af_xdp:IFACE, udp, "

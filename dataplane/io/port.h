@@ -51,7 +51,7 @@ int port_veth_open(struct port **out, const struct port_env *env);
 int port_af_xdp_open(struct port **out, const struct port_env *env, const char *ifname);
 int port_udp_open(struct port **out, const struct port_env *env, const char *address);
 int port_dpdk_open(struct port **out, const struct port_env *env, const char *spec);
-int port_mem_open(struct port **out, const struct port_env *env, bool headers);
+int port_mem_open(struct port **out, const struct port_env *env, const char *spec);
 
 struct port *io_port(const struct io *io, unsigned device);
 

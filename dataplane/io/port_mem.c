@@ -93,13 +93,15 @@ static void mem_close(struct port *port)
     free(port);
 }
 
-int port_mem_open(struct port **out, const struct port_env *env, bool headers)
+int port_mem_open(struct port **out, const struct port_env *env, const char *spec)
 {
     static const struct port_ops ops = {mem_rx, mem_tx, mem_wait, mem_close};
     static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
     static const uint8_t v4[4] = {192, 0, 2, 1};
     static const uint8_t v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
     struct port_mem *mem = port_alloc(env, sizeof(*mem), &ops, "mem", "mem");
+    const uint16_t n_queues =
+        (uint16_t)(strcmp(spec, "mem:one") == 0 ? 1 : env->conf->n_lanes);
     uint8_t ip[16];
 
     if (mem == NULL) {
@@ -108,9 +110,9 @@ int port_mem_open(struct port **out, const struct port_env *env, bool headers)
     for (unsigned i = 0; i < IO_MAX_LANES; i++) {
         mem->queues[i].room = UINT64_MAX;
     }
-    mem->base.dev.needs_headers = headers;
-    mem->base.dev.n_queues = (uint16_t)env->conf->n_lanes;
-    mem->base.dev.n_tx_queues = (uint16_t)env->conf->n_lanes;
+    mem->base.dev.needs_headers = strcmp(spec, "mem:eth") == 0;
+    mem->base.dev.n_queues = n_queues;
+    mem->base.dev.n_tx_queues = n_queues;
     mem->base.dev.preference = 1000;
     memcpy(mem->base.dev.mac, mac, 6);
     path_map_v4(ip, v4);

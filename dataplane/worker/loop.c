@@ -19,7 +19,8 @@ enum {
     MAX_DATAGRAM_BURSTS = 8,
     MAX_EGRESS = 32, /* bursts of fan-out in one turn, before the devices are read again */
     SPIN_US = 50,    /* without work, before the lane sleeps */
-    MAX_SLEEP_US = 100000
+    MAX_SLEEP_US = 100000,
+    HELD_UP_US = 200 /* sleep, while another lane has to catch up first */
 };
 
 static uint64_t monotonic_us(void)
@@ -295,7 +296,7 @@ static void sleep_until_work(struct loop *loop)
     uint64_t due_us = rtcp_out_deadline(&loop->lane);
     uint64_t budget_us = budget_deadline(&loop->lane);
     uint64_t layers_us = layers_deadline(&loop->lane);
-    uint64_t most_us = MAX_SLEEP_US;
+    uint64_t most_us = pipeline_held_up(&loop->pipe) ? HELD_UP_US : MAX_SLEEP_US;
 
     due_us = budget_us < due_us ? budget_us : due_us;
     due_us = layers_us < due_us ? layers_us : due_us;
@@ -319,6 +320,13 @@ static void sleep_until_work(struct loop *loop)
         loop->counts.sleeps++;
     }
     atomic_store_explicit(&loop->mine->flags->dp_sleeping, 0, memory_order_relaxed);
+}
+
+/* Whether fan-out has nothing to do, or cannot do it now. */
+static bool rests(const struct loop *loop)
+{
+    return (loop->lane.grown == NULL && !lane_resends(&loop->lane)) ||
+           pipeline_held_up(&loop->pipe);
 }
 
 static void hold(struct loop *loop)
@@ -345,7 +353,7 @@ void loop_run(struct loop *loop)
         if (loop_turn(loop) > 0) {
             loop->active_us = loop->lane.now_us;
         } else if (!loop->busy && loop->lane.now_us - loop->active_us > SPIN_US &&
-                   loop->lane.grown == NULL && !lane_resends(&loop->lane)) {
+                   rests(loop)) {
             sleep_until_work(loop);
         }
     }

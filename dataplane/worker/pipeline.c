@@ -262,18 +262,39 @@ uint32_t pipeline_ingress(struct pipeline *p)
     return total;
 }
 
+/* Whether a burst finds a place on its way to any device that another lane serves. */
+static bool has_way(const struct pipeline *p)
+{
+    const struct lane *lane = p->lane;
+
+    if (lane->hub == NULL) {
+        return true;
+    }
+    for (unsigned device = 0; device < io_n_devices(p->io); device++) {
+        uint32_t to = io_tx_lane(p->io, device, lane->index);
+
+        if (to != lane->index &&
+            hub_room(lane->hub, lane->index, to) < HUB_RESERVED + PKT_BURST) {
+            return false;
+        }
+    }
+    return true;
+}
+
 uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
 {
     uint32_t total = 0;
 
     /* what is missed is older than what is new; a list's length of it at most */
-    for (unsigned i = 0; i < max_bursts && lane_resends(p->lane); i++) {
+    for (unsigned i = 0; i < max_bursts && lane_resends(p->lane) && has_way(p); i++) {
         struct burst again = {.n = 0};
 
         total += resend_burst(p->lane, NULL, &again);
         pipeline_transmit(p, &again);
     }
-    for (unsigned i = 0; i < max_bursts && p->lane->grown != NULL; i++) {
+    /* The lane of a device may be behind, or not have a CPU just now. Then the cursors stay
+     * where they are, as long as the rings reach back. */
+    for (unsigned i = 0; i < max_bursts && p->lane->grown != NULL && has_way(p); i++) {
         struct burst routed = {.n = 0};
         struct burst rewritten = {.n = 0};
         struct burst sealed = {.n = 0};
@@ -284,6 +305,11 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
         pipeline_transmit(p, &sealed);
     }
     return total;
+}
+
+bool pipeline_held_up(const struct pipeline *p)
+{
+    return (p->lane->grown != NULL || lane_resends(p->lane)) && !has_way(p);
 }
 
 uint32_t pipeline_layers(struct pipeline *p)

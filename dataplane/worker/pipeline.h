@@ -28,9 +28,12 @@ struct pipeline {
  * packets there were. */
 uint32_t pipeline_ingress(struct pipeline *p);
 
-/* Serves the rings that grew, at most 'max_bursts' bursts. Returns packets sent or dropped.
- */
+/* Serves the rings that grew, at most 'max_bursts' bursts, and not while the way to a
+ * device of another lane is full: cursors wait then. Returns packets sent or dropped. */
 uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts);
+
+/* Whether there is something to serve that has to wait for another lane. */
+bool pipeline_held_up(const struct pipeline *p);
 
 /* Changes subscriptions over to the layers that they are to have (stage/layers), before the
  * fan-out. Returns how many. */

@@ -191,10 +191,14 @@ void lanes_feed(struct lanes *l)
 bool lanes_finish(struct lanes *l)
 {
     uint64_t until_us = now_us() + PATIENCE_S * 1000000ull;
-    uint32_t waiting = 1;
+    uint32_t waiting = 1, n_allowed = l->n_allowed;
 
     while (waiting > 0 && now_us() < until_us) {
         waiting = 0;
+        if (l->n_allowed != n_allowed) { /* the slowest has heard something */
+            n_allowed = l->n_allowed;
+            until_us = now_us() + PATIENCE_S * 1000000ull;
+        }
         for (uint32_t i = 0; i < l->n_listeners; i++) {
             waiting += l->listeners[i].open &&
                        atomic_load(&l->listeners[i].next) != l->n_packets + 1;
@@ -305,7 +309,12 @@ static void make_lane(struct lanes *l, uint32_t i)
 
 struct lanes *lanes_start(uint32_t n)
 {
-    const struct io_conf io_conf = {.devices = {"mem"},
+    return lanes_start_on(n, "mem");
+}
+
+struct lanes *lanes_start_on(uint32_t n, const char *device)
+{
+    const struct io_conf io_conf = {.devices = {device},
                                     .n_devices = 1,
                                     .media_port = RIG_PORT,
                                     .n_lanes = n,

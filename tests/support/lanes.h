@@ -49,6 +49,9 @@ struct lanes {
 
 struct lanes *lanes_start(uint32_t n);
 
+/* As lanes_start(), with another device: "mem:one" has only one queue, lane 0's. */
+struct lanes *lanes_start_on(uint32_t n, const char *device);
+
 /* Stops the threads, closes everything and asserts that all came back. */
 void lanes_stop(struct lanes *l);
 

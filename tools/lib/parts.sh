@@ -105,13 +105,13 @@ part_oom() {
 }
 part_abi() { run_folder abi; }
 
-# Tests whose threads share memory: the rings of the contract, control's worker threads, and
-# control with the thread that stands for the dataplane.
+# Tests whose threads share memory: the rings of the contract, control's worker threads,
+# control with the thread that stands for the dataplane, and the lanes.
 part_tsan() {
     local sources source targets=()
 
-    sources=$(find tests/abi tests/unit/{sys,dtls,media,session,app} -name 'test_*.c' \
-        2>/dev/null | sort)
+    sources=$(find tests/abi tests/unit/{sys,dtls,media,session,app} tests/stage/test_lanes.c \
+        -name 'test_*.c' 2>/dev/null | sort)
     [ -n "$sources" ] || return 0
     for source in $sources; do # tests/unit/sys/test_x.c is the target unit_sys_test_x
         source=${source#tests/}
