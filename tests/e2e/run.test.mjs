@@ -16,6 +16,8 @@ const SOCKETS = '/run/kcs';
 const PAIR = '/sys/class/net/kcs0';
 const START_MS = 60_000; /* it looks first whether all is built */
 const WAIT_MS = 15_000;
+const KILLS = 20; /* of the dataplane, in a row */
+const BACK_MS = 3_000; /* in which media must be back */
 
 function skip() {
     if (process.getuid() !== 0) {
@@ -60,7 +62,29 @@ function programsOfXdp() {
     return links.split('\n').filter((line) => line.includes('xdp')).length;
 }
 
-test('each process that dies is started again; Ctrl-C leaves nothing', { timeout: 150_000, skip: skip() }, async () => {
+async function ready(http) {
+    try {
+        const answer = await fetch(`http://127.0.0.1:${http}/api/health/ready`);
+        await answer.arrayBuffer();
+        return answer.status === 200;
+    } catch {
+        return false;
+    }
+}
+
+/* Kills the program that runs; resolves when there is another. */
+async function killAndReplace(program) {
+    const [victim] = pids(program);
+
+    assert.ok(victim > 0, `${program} runs`);
+    process.kill(victim, 'SIGKILL');
+    await until(`another ${program}`, WAIT_MS, () =>
+        pids(program).some((pid) => pid !== victim),
+    );
+}
+
+/* Runs 'body' with a node that tools/run has started; it must end well, and leave nothing. */
+async function withRun(body) {
     const [http, https] = [await freeTcp(), await freeTcp()];
     const before = programsOfXdp();
     const child = spawn(
@@ -73,31 +97,13 @@ test('each process that dies is started again; Ctrl-C leaves nothing', { timeout
     child.stdout.on('data', (data) => (words += data));
     child.stderr.on('data', (data) => (words += data));
     child.on('exit', (status) => (ended = status));
-    const ready = async () => {
-        try {
-            const answer = await fetch(`http://127.0.0.1:${http}/api/health/ready`);
-            await answer.arrayBuffer();
-            return answer.status === 200;
-        } catch {
-            return false;
-        }
-    };
     try {
         await until('it prints its links', START_MS, () => {
             assert.equal(ended, undefined, words);
             return words.includes('Open on this machine');
         });
-        assert.equal(await ready(), true, 'ready when the links are there');
-        for (const program of ['kcs-dataplane', 'kcs-control', 'kcs-dataplane']) {
-            const [victim] = pids(program);
-
-            assert.ok(victim > 0, `${program} runs`);
-            process.kill(victim, 'SIGKILL');
-            await until(`another ${program}`, WAIT_MS, () =>
-                pids(program).some((pid) => pid !== victim),
-            );
-            await until(`the node is ready after ${program} died`, WAIT_MS, ready);
-        }
+        assert.equal(await ready(http), true, 'ready when the links are there');
+        await body(http);
         assert.match(words, /ended with status 137: starting it again/);
         child.kill('SIGINT');
         await until('tools/run ends', WAIT_MS, () => ended !== undefined);
@@ -115,4 +121,35 @@ test('each process that dies is started again; Ctrl-C leaves nothing', { timeout
     assert.equal(existsSync(SOCKETS), false, `${SOCKETS} is gone`);
     assert.equal(existsSync(PAIR), false, 'the pair is gone');
     assert.equal(programsOfXdp(), before, 'no XDP program stays');
-});
+}
+
+test('each process that dies is started again; Ctrl-C leaves nothing', { timeout: 150_000, skip: skip() }, () =>
+    withRun(async (http) => {
+        for (const program of ['kcs-dataplane', 'kcs-control', 'kcs-dataplane']) {
+            await killAndReplace(program);
+            await until(`the node is ready after ${program} died`, WAIT_MS, () =>
+                ready(http),
+            );
+        }
+    }),
+);
+
+test('a dataplane that is killed again and again is back in time', { timeout: 200_000, skip: skip() }, (t) =>
+    withRun(async (http) => {
+        const took = [];
+
+        for (let i = 0; i < KILLS; i++) {
+            await sleep(Math.random() * 2_000);
+            if (i % 4 === 3) {
+                await killAndReplace('kcs-dataplane');
+                await sleep(Math.random() * 500); /* and while it starts */
+            }
+            const killed = Date.now();
+            await killAndReplace('kcs-dataplane');
+            await until(`the node is ready after kill ${i}`, WAIT_MS, () => ready(http));
+            took.push(Date.now() - killed);
+        }
+        t.diagnostic(`back after ${took.join(', ')} ms`);
+        assert.ok(Math.max(...took) < BACK_MS, `back after ${took.join(', ')} ms`);
+    }),
+);
