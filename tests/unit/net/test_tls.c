@@ -181,6 +181,28 @@ static void plain_text_on_the_tls_port_is_dropped(void **state)
     close(fd);
 }
 
+/* Whoever says nothing, or half a hello, or goes silent after its handshake. */
+static void silent_clients_are_cut_off(void **state)
+{
+    struct fx *fx = fixture(state);
+    struct client after;
+    int nothing;
+    int half;
+
+    fx->conf.keepalive_s = 1;
+    fx_start(fx);
+    nothing = cl_connect(fx);
+    half = cl_connect(fx);
+    cl_send(half, "\x16\x03\x01\x02\x00\x01", 6);
+    after = tls_connect(fx, NULL);
+    cl_expect_closed(nothing);
+    cl_expect_closed(half);
+    cl_expect_closed(after.fd);
+    close(nothing);
+    close(half);
+    tls_close(&after);
+}
+
 static void destroy_in_the_middle_of_handshakes_and_answers(void **state)
 {
     struct fx *fx = fixture(state);
