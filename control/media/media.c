@@ -442,6 +442,15 @@ uint8_t media_stream_loudness(const struct media *media, uint64_t stream, uint64
                : abi_audio_loudness(audio);
 }
 
+uint64_t media_peer_nominated_us(const struct media *media, uint64_t peer)
+{
+    return check_open(media, MEDIA_PEER, peer) != 0
+               ? 0
+               : __atomic_load_n(
+                     &media->map.vault.peers[handle_index(peer)].live.last_nomination_us,
+                     __ATOMIC_RELAXED);
+}
+
 int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done, void *arg)
 {
     int err = check_object(media, MEDIA_STREAM, stream);

@@ -183,6 +183,10 @@ int media_check(struct media *media, enum media_kind kind, uint64_t handle,
 /* How many slots there are of a kind, for iterations with media_handle_at(). */
 uint32_t media_slots_of(const struct media *media, enum media_kind kind);
 
+/* When the peer nominated its selected path last (CLOCK_MONOTONIC), by checks that the
+ * dataplane answered; 0 not yet. */
+uint64_t media_peer_nominated_us(const struct media *media, uint64_t peer);
+
 /* How loud an audio stream is now, 0..127; 0 if it does not say, or nothing comes. */
 uint8_t media_stream_loudness(const struct media *media, uint64_t stream, uint64_t now_us);
 

@@ -145,7 +145,8 @@ enum meeting_event_kind {
     MEETING_PRODUCER_LAYERS, /* to its owner only: 'needed' has changed */
     MEETING_SCREEN_STARTED,
     MEETING_SCREEN_STOPPED,
-    MEETING_BANDWIDTH, /* to its owner only; transport, available_bps */
+    MEETING_BANDWIDTH,        /* to its owner only; transport, available_bps */
+    MEETING_TRANSPORT_CLOSED, /* to its owner only: it failed; transport, reason */
 };
 
 struct meeting_event {
@@ -250,10 +251,11 @@ int meeting_transport_create(struct meeting *meeting, struct participant *p, boo
 int meeting_transport_connect(struct participant *p, const char *transport_id,
                               const struct session_dtls *dtls, struct meeting_error *err);
 
-/* New ICE credentials for a transport, which session_local() then tells. 0, or -1 with
- * 'err': not_found, media_unavailable. */
-int meeting_transport_restart_ice(struct participant *p, const char *transport_id,
-                                  struct meeting_error *err);
+/* New ICE credentials for a transport, which session_local() then tells. Returns it, or
+ * NULL with 'err': not_found, media_unavailable. */
+struct transport *meeting_transport_restart_ice(struct participant *p,
+                                                const char *transport_id,
+                                                struct meeting_error *err);
 
 int meeting_transport_close(struct meeting *meeting, struct participant *p,
                             const char *transport_id, struct meeting_error *err);

@@ -35,8 +35,8 @@ static void on_ready(void *user, int status)
     meeting_answer(&t->done, t->arg, NULL, t);
 }
 
-/* A transport that failed takes what it carried with it. The others see its producers
- * close; its owner's browser notices by itself and makes a new one. */
+/* A transport that failed takes what it carried with it. Its owner is told why, the others
+ * that its producers close. */
 static void on_state(void *user, enum session_state state, const char *reason)
 {
     struct transport *t = user;
@@ -45,6 +45,12 @@ static void on_state(void *user, enum session_state state, const char *reason)
              LOG_STR("participant_id", t->owner->id), LOG_STR("transport_id", t->id),
              LOG_STR("state", session_state_name(state)), LOG_STR("reason", reason));
     if (state == SESSION_FAILED) {
+        const struct meeting_event event = {.kind = MEETING_TRANSPORT_CLOSED,
+                                            .who = t->owner,
+                                            .transport = t,
+                                            .reason = reason};
+
+        t->meeting->ops.to_one(t->meeting->user, t->owner, &event);
         meeting_end_transport(t->meeting, t);
     }
 }
@@ -143,17 +149,23 @@ int meeting_transport_connect(struct participant *p, const char *transport_id,
     return e != 0 ? meeting_fail_errno(err, e) : 0;
 }
 
-int meeting_transport_restart_ice(struct participant *p, const char *transport_id,
-                                  struct meeting_error *err)
+struct transport *meeting_transport_restart_ice(struct participant *p,
+                                                const char *transport_id,
+                                                struct meeting_error *err)
 {
     struct transport *t = meeting_find_transport(p, transport_id);
     int e;
 
     if (t == NULL) {
-        return meeting_fail(err, "not_found", "there is no such transport");
+        (void)meeting_fail(err, "not_found", "there is no such transport");
+        return NULL;
     }
     e = session_restart_ice(t->session);
-    return e != 0 ? meeting_fail_errno(err, e) : 0;
+    if (e != 0) {
+        (void)meeting_fail_errno(err, e);
+        return NULL;
+    }
+    return t;
 }
 
 void meeting_end_transport(struct meeting *meeting, struct transport *t)

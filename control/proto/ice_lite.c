@@ -50,13 +50,24 @@ int ice_lite_restart(struct ice_lite *ice, const char *ufrag, const char *pwd)
         !ice_chars(pwd, ICE_PWD_MIN, ICE_PWD_MAX)) {
         return -EINVAL;
     }
+    if (ice->old_ufrag[0] == '\0') {
+        strcpy(ice->old_ufrag, ice->ufrag);
+        strcpy(ice->old_pwd, ice->pwd);
+    }
     memset(ice->ufrag, 0, sizeof(ice->ufrag));
-    memset(ice->pwd, 0, sizeof(ice->pwd));
+    explicit_bzero(ice->pwd, sizeof(ice->pwd));
     strcpy(ice->ufrag, ufrag);
     strcpy(ice->pwd, pwd);
-    ice->has_nomination = false; /* the peer numbers anew */
-    ice->nomination = 0;
     return 0;
+}
+
+void ice_lite_on_nominated(struct ice_lite *ice, uint64_t now_us)
+{
+    struct ice_path *path = ice->selected >= 0 ? &ice->paths[ice->selected] : NULL;
+
+    if (path != NULL && now_us > path->nominated_us) {
+        path->nominated_us = now_us;
+    }
 }
 
 void ice_lite_fini(struct ice_lite *ice)
@@ -143,17 +154,25 @@ static void hmac_pwd(void *ctx, const uint8_t *data, size_t len, uint8_t out[STU
 
 /* ---- judging ---- */
 
-static bool username_ours(const struct ice_lite *ice, const struct stun_msg *msg)
+static bool names(const char *ufrag, const struct stun_msg *msg)
 {
-    size_t len = strlen(ice->ufrag);
+    size_t len = strlen(ufrag);
 
-    return msg->username_len > len + 1 && memcmp(msg->username, ice->ufrag, len) == 0 &&
-           msg->username[len] == ':';
+    return len > 0 && msg->username != NULL && msg->username_len > len + 1 &&
+           memcmp(msg->username, ufrag, len) == 0 && msg->username[len] == ':';
+}
+
+/* The password of the generation that a check names, NULL if it names none of ours. */
+static const char *pwd_of(const struct ice_lite *ice, const struct stun_msg *msg)
+{
+    return names(ice->ufrag, msg)       ? ice->pwd
+           : names(ice->old_ufrag, msg) ? ice->old_pwd
+                                        : NULL;
 }
 
 static enum ice_verdict judge(const struct ice_lite *ice, const struct stun_msg *msg)
 {
-    struct hmac_key key = {.pwd = ice->pwd};
+    struct hmac_key key = {.pwd = pwd_of(ice, msg)};
 
     if (msg->type != STUN_BINDING_REQUEST) {
         return ICE_NOT_REQUEST;
@@ -164,7 +183,7 @@ static enum ice_verdict judge(const struct ice_lite *ice, const struct stun_msg 
     if (msg->username == NULL || msg->mac == NULL) {
         return ICE_BAD_REQUEST;
     }
-    if (!username_ours(ice, msg) || !stun_mac_ok(msg, hmac_pwd, &key) || key.failed) {
+    if (key.pwd == NULL || !stun_mac_ok(msg, hmac_pwd, &key) || key.failed) {
         return ICE_UNAUTHENTICATED;
     }
     if (msg->unknown_attr != 0) {
@@ -174,6 +193,67 @@ static enum ice_verdict judge(const struct ice_lite *ice, const struct stun_msg 
         return ICE_ROLE_CONFLICT;
     }
     return msg->ice_controlling && msg->priority != 0 ? ICE_ACCEPTED : ICE_BAD_REQUEST;
+}
+
+/* True if the peer means 'to' by a nomination without a number, and not the selected path.
+ * Who nominates both again and again has not changed its mind; nor has a check that was
+ * overtaken by one of the other path. */
+static bool wins(const struct ice_path *from, const struct ice_path *to, uint64_t now_us)
+{
+    const uint64_t rival_us = ICE_RIVAL_MS * UINT64_C(1000);
+    bool rivals = from->nominated_us != 0 && now_us < from->nominated_us + rival_us &&
+                  to->nominated_us != 0 && now_us < to->nominated_us + rival_us;
+    bool late = to->left_us != 0 && now_us < to->left_us + ICE_LATE_MS * UINT64_C(1000);
+
+    return !rivals || (!late && to->priority > from->priority);
+}
+
+/* Whether a new authentic check of the path 'i' moves the selection to it. */
+static bool nominates(struct ice_lite *ice, const struct stun_msg *msg, int i,
+                      uint64_t now_us)
+{
+    bool wanted = false;
+
+    if (msg->has_nomination) {
+        wanted = !ice->has_nomination || msg->nomination > ice->nomination;
+        if (wanted) {
+            ice->has_nomination = true;
+            ice->nomination = msg->nomination;
+        }
+        return wanted;
+    }
+    if (msg->use_candidate && !ice->has_nomination) {
+        wanted = ice->selected < 0 || ice->selected == i ||
+                 wins(&ice->paths[ice->selected], &ice->paths[i], now_us);
+        ice->paths[i].nominated_us = now_us;
+    }
+    return wanted;
+}
+
+static void select_path(struct ice_lite *ice, int i, uint64_t now_us,
+                        struct ice_result *res)
+{
+    if (ice->selected == i) {
+        return;
+    }
+    if (ice->selected >= 0) {
+        ice->paths[ice->selected].left_us = now_us;
+    }
+    ice->selected = (int8_t)i;
+    res->path_selected = true;
+}
+
+/* The peer has nominated by the new credentials: it begins anew. */
+static void finish_restart(struct ice_lite *ice, struct ice_result *res)
+{
+    memset(ice->old_ufrag, 0, sizeof(ice->old_ufrag));
+    explicit_bzero(ice->old_pwd, sizeof(ice->old_pwd));
+    ice->has_nomination = false;
+    ice->nomination = 0;
+    for (uint8_t i = 0; i < ice->n_paths; i++) {
+        ice->paths[i].nominated_us = ice->paths[i].left_us = 0;
+    }
+    res->restarted = true;
 }
 
 /* An authentic check arrived: notes its path and what it nominates. */
@@ -191,25 +271,22 @@ static enum ice_verdict accept_check(struct ice_lite *ice, const struct stun_msg
         i = path_slot(ice);
         res->path_validated = true;
     }
-    ice->paths[i] = (struct ice_path){.path = *path, .seen_us = now_us};
+    if (res->path_validated) {
+        ice->paths[i] = (struct ice_path){.path = *path};
+    }
+    ice->paths[i].path = *path; /* the link address may be another */
+    ice->paths[i].seen_us = now_us;
+    ice->paths[i].priority = msg->priority;
     if (!fresh) {
         return ICE_ACCEPTED;
     }
     txid_remember(ice, msg->txid);
-
-    /* A peer that numbers its nominations means the largest; one that does not, the last.
-     */
-    bool wants = msg->use_candidate && !ice->has_nomination;
-
-    if (msg->has_nomination &&
-        (!ice->has_nomination || msg->nomination > ice->nomination)) {
-        ice->has_nomination = true;
-        ice->nomination = msg->nomination;
-        wants = true;
+    if (ice->old_ufrag[0] != '\0' && names(ice->ufrag, msg) &&
+        (msg->use_candidate || msg->has_nomination)) {
+        finish_restart(ice, res);
     }
-    if (wants && ice->selected != i) {
-        ice->selected = (int8_t)i;
-        res->path_selected = true;
+    if (nominates(ice, msg, i, now_us)) {
+        select_path(ice, i, now_us, res);
     }
     return ICE_ACCEPTED;
 }
@@ -236,11 +313,10 @@ static uint16_t error_code(enum ice_verdict verdict)
     return 0;
 }
 
-static size_t answer(const struct ice_lite *ice, enum ice_verdict verdict,
-                     const struct stun_msg *msg, const struct path *path,
-                     uint8_t out[ICE_MAX_RESPONSE])
+static size_t answer(const char *pwd, enum ice_verdict verdict, const struct stun_msg *msg,
+                     const struct path *path, uint8_t out[ICE_MAX_RESPONSE])
 {
-    struct hmac_key key = {.pwd = ice->pwd};
+    struct hmac_key key = {.pwd = pwd};
     uint16_t code = error_code(verdict);
     uint8_t buf[ICE_MAX_RESPONSE]; /* gcc -O3 misjudges writing behind a bare pointer */
     struct stun_writer x;
@@ -278,16 +354,18 @@ struct ice_result ice_lite_on_check(struct ice_lite *ice, const uint8_t *data, s
                                     uint8_t out[ICE_MAX_RESPONSE])
 {
     struct ice_result res = {.verdict = ICE_MALFORMED};
+    const char *pwd;
     struct stun_msg msg;
 
     if (stun_parse(data, len, &msg) != 0) {
         return res;
     }
     res.verdict = judge(ice, &msg);
+    pwd = pwd_of(ice, &msg);
     if (res.verdict == ICE_ACCEPTED) {
         res.verdict = accept_check(ice, &msg, path, now_us, &res);
     }
-    res.response_len = answer(ice, res.verdict, &msg, path, out);
+    res.response_len = answer(pwd, res.verdict, &msg, path, out);
     return res;
 }
 

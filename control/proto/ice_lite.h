@@ -25,7 +25,9 @@ enum {
     ICE_MADE_UFRAG = 8,  /* characters it makes: 48 random bits */
     ICE_MADE_PWD = 24,   /* 144 random bits */
     ICE_FOUNDATION_MAX = 10,
-    ICE_MAX_RESPONSE = 96 /* bytes that any answer fits in */
+    ICE_MAX_RESPONSE = 96, /* bytes that any answer fits in */
+    ICE_RIVAL_MS = 7000,   /* a nomination is of now so long: consent comes each 4 to 6 s */
+    ICE_LATE_MS = 1000     /* a check that was overtaken comes within it */
 };
 
 enum ice_verdict {
@@ -42,12 +44,18 @@ enum ice_verdict {
 /* A path from which an authentic check came. */
 struct ice_path {
     struct path path;
-    uint64_t seen_us; /* last check */
+    uint64_t seen_us;      /* last check */
+    uint64_t nominated_us; /* last nomination without a number; 0 never */
+    uint64_t left_us;      /* when another was selected instead of it; 0 never */
+    uint32_t priority;     /* as its last check says */
 };
 
 struct ice_lite {
     char ufrag[ICE_UFRAG_MAX + 1];
     char pwd[ICE_PWD_MAX + 1];
+    /* those before a restart, good until the peer nominates with the new; empty: none */
+    char old_ufrag[ICE_UFRAG_MAX + 1];
+    char old_pwd[ICE_PWD_MAX + 1];
     struct ice_path paths[ICE_MAX_PATHS];
     uint8_t n_paths;
     int8_t selected; /* index in 'paths', -1 none */
@@ -62,6 +70,7 @@ struct ice_result {
     size_t response_len; /* 0: send nothing; else to where the check came from */
     bool path_validated; /* this path was not known before */
     bool path_selected;  /* the selection moved to this path */
+    bool restarted;      /* the peer has nominated by new credentials: the old are void */
 };
 
 /* Starts an agent. The strings are copied.
@@ -74,10 +83,16 @@ int ice_lite_init(struct ice_lite *ice, const char *ufrag, const char *pwd);
 int ice_lite_restore(struct ice_lite *ice, const struct path *paths, uint8_t n,
                      int8_t selected);
 
-/* New credentials (RFC 8445, section 9): checks need them from now on. The paths stay, and
- * the selected one carries media until the peer chooses again. Returns 0, or -EINVAL as
- * ice_lite_init(); then nothing has changed. */
+/* New credentials (RFC 8445, section 9). The old ones stay good, and the paths and the
+ * selected one stay, until the peer nominates by the new (ice_result.restarted); its first
+ * such nomination is followed whatever there was before. Of several restarts without a
+ * nomination between them only the last one's credentials are good, beside the old.
+ * Returns 0, or -EINVAL as ice_lite_init(); then nothing has changed. */
 int ice_lite_restart(struct ice_lite *ice, const char *ufrag, const char *pwd);
+
+/* Says that the peer has nominated the selected path at 'now_us': checks on it are answered
+ * by the dataplane and do not come here. Call before ice_lite_on_check(). */
+void ice_lite_on_nominated(struct ice_lite *ice, uint64_t now_us);
 
 /* Wipes the password. */
 void ice_lite_fini(struct ice_lite *ice);
@@ -89,7 +104,12 @@ void ice_lite_fini(struct ice_lite *ice);
  * out    filled with the answer; ICE_MAX_RESPONSE bytes
  *
  * An answer to a check that is not authentic is never larger than the check. A transaction
- * that was seen before is answered again on its path, but validates and selects nothing. */
+ * that was seen before is answered again on its path, but validates and selects nothing.
+ *
+ * A nomination moves the selection. A peer that numbers its nominations means the largest.
+ * One that does not means the last, unless it nominates two paths all the time (aggressive
+ * nomination): then the one of higher priority is kept (RFC 5245, 8.1.1.2), so that the
+ * selection does not go to and fro with each check. */
 struct ice_result ice_lite_on_check(struct ice_lite *ice, const uint8_t *data, size_t len,
                                     const struct path *path, uint64_t now_us,
                                     uint8_t out[ICE_MAX_RESPONSE]);

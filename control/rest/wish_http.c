@@ -190,7 +190,7 @@ static void restart_ice(struct wish_session *s, const struct sdp *fragment,
                      "an ICE restart needs a new ice-ufrag and a new ice-pwd");
         return;
     }
-    if (meeting_transport_restart_ice(s->p, s->transport_id, &err) != 0) {
+    if (meeting_transport_restart_ice(s->p, s->transport_id, &err) == NULL) {
         wish_problem_of(req, &err);
         return;
     }

@@ -86,12 +86,24 @@ int session_registry_rename(struct session *s, const char *ufrag, const char *pw
     err = ice_lite_restart(&s->ice, ufrag, pwd);
     memset(&s->by_ufrag, 0, sizeof(s->by_ufrag));
     HASH_ADD(by_ufrag, s->reg->by_ufrag, ice.ufrag, strlen(s->ice.ufrag), s);
+    if (s->by_old.tbl == NULL && s->ice.old_ufrag[0] != '\0') {
+        HASH_ADD(by_old, s->reg->by_old, ice.old_ufrag, strlen(s->ice.old_ufrag), s);
+    }
     return s->by_ufrag.tbl == NULL ? -ENOMEM : err;
+}
+
+void session_registry_forget_old(struct session *s)
+{
+    if (s->by_old.tbl != NULL) {
+        HASH_DELETE(by_old, s->reg->by_old, s);
+        memset(&s->by_old, 0, sizeof(s->by_old));
+    }
 }
 
 void session_registry_remove(struct session *s)
 {
     session_registry_forget_paths(s);
+    session_registry_forget_old(s);
     if (s->by_ufrag.tbl != NULL) {
         HASH_DELETE(by_ufrag, s->reg->by_ufrag, s);
     }
@@ -113,6 +125,9 @@ static enum session_stun_result on_stun(struct session_registry *reg,
         return STUN_MALFORMED;
     }
     HASH_FIND(by_ufrag, reg->by_ufrag, ufrag, strlen(ufrag), s);
+    if (s == NULL) {
+        HASH_FIND(by_old, reg->by_old, ufrag, strlen(ufrag), s);
+    }
     if (s == NULL || s->state == SESSION_FAILED) {
         return STUN_UNKNOWN_UFRAG;
     }

@@ -313,18 +313,42 @@ static enum session_stun_result verdict_result(enum ice_verdict verdict)
     return STUN_REFUSED;
 }
 
+/* The peer has nominated by its new credentials: consent is checked by them from now on. */
+static int tell_credentials(struct session *s)
+{
+    struct session_call *call = new_call(s, CALL_ICE);
+    int err;
+
+    if (call == NULL) {
+        return -ENOMEM;
+    }
+    err = media_peer_set_ice(s->reg->conf.media, s->peer, s->ice.ufrag, s->ice.pwd,
+                             on_answer, call);
+    if (err != 0) {
+        free_call(call);
+    }
+    return err;
+}
+
 enum session_stun_result session_on_stun(struct session *s,
                                          const struct abi_datagram *datagram)
 {
     uint8_t answer[ICE_MAX_RESPONSE];
-    struct ice_result res = ice_lite_on_check(&s->ice, datagram->data, datagram->len,
-                                              &datagram->path, datagram->time_us, answer);
+    struct ice_result res;
     int err = 0;
+
+    ice_lite_on_nominated(&s->ice, media_peer_nominated_us(s->reg->conf.media, s->peer));
+    res = ice_lite_on_check(&s->ice, datagram->data, datagram->len, &datagram->path,
+                            datagram->time_us, answer);
 
     /* The dataplane knows the path before the peer knows that it is good: what the peer
      * sends upon the answer (its ClientHello) would be dropped else. */
     if (res.verdict == ICE_ACCEPTED) {
         err = sync_paths(s);
+    }
+    if (res.restarted && err == 0) {
+        session_registry_forget_old(s);
+        err = tell_credentials(s);
     }
     if (res.response_len > 0) {
         (void)media_send(s->reg->conf.media, HANDLE_NONE, &datagram->path,
@@ -365,22 +389,16 @@ static int init_ice(struct session *s)
 int session_restart_ice(struct session *s)
 {
     char ufrag[ICE_MADE_UFRAG + 1], pwd[ICE_MADE_PWD + 1];
-    struct session_call *call = s->state != SESSION_FAILED ? new_call(s, CALL_ICE) : NULL;
     int err;
 
-    if (call == NULL) {
-        return s->state == SESSION_FAILED ? -ENOTCONN : -ENOMEM;
+    if (s->state == SESSION_FAILED) {
+        return -ENOTCONN;
     }
     make_credentials(ufrag, pwd);
-    err = media_peer_set_ice(s->reg->conf.media, s->peer, ufrag, pwd, on_answer, call);
+    err = session_registry_rename(s, ufrag, pwd);
     if (err != 0) {
-        free_call(call);
-    } else {
-        err = session_registry_rename(s, ufrag, pwd);
-        if (err != 0) {
-            session_fail(s, "media_refused");
-            err = -ENOTCONN;
-        }
+        session_fail(s, "no_memory");
+        err = -ENOTCONN;
     }
     explicit_bzero(pwd, sizeof(pwd));
     return err;

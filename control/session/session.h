@@ -142,9 +142,10 @@ void session_local(const struct session *session, struct session_local *out);
  * -ENOMEM. */
 int session_connect(struct session *session, const struct session_dtls *dtls);
 
-/* ICE restart: makes new credentials, which session_local() then tells. What is selected
- * goes on until the peer chooses a path again. Returns 0, -ENOTCONN if it has failed or the
- * dataplane is away, -ENOMEM. */
+/* ICE restart: makes new credentials, which session_local() then tells. The old ones stay
+ * good, and what is selected goes on, until the peer chooses a path by the new. A process
+ * that dies before that leaves the old ones to its successor. Returns 0, -ENOTCONN if it
+ * has failed, -ENOMEM. */
 int session_restart_ice(struct session *session);
 
 /* Adds a fingerprint as signaling writes it ("sha-256", "AB:CD:..."). Returns 0, -ENOTSUP

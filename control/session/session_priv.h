@@ -77,12 +77,13 @@ struct session {
     uint8_t n_held;
     LIST_HEAD(session_call_list, session_call) calls;
     UT_hash_handle by_ufrag, by_peer;
+    UT_hash_handle by_old; /* by the ufrag before an ICE restart, until that is done */
 };
 
 struct session_registry {
     struct session_registry_conf conf;
     struct dtls *dtls;
-    struct session *by_ufrag, *by_peer;
+    struct session *by_ufrag, *by_peer, *by_old;
     struct session_path *by_path;
     uint32_t n_state[N_SESSION_STATES];
     struct metric *stun[N_SESSION_STUN_RESULTS];
@@ -107,8 +108,11 @@ void session_registry_forget_paths(struct session *session);
 int session_registry_add(struct session *session);
 void session_registry_remove(struct session *session);
 
-/* Gives it another ufrag in the tables. Returns 0, -EEXIST or -ENOMEM: it is then in no
- * table, so failed. */
+/* Restarts its ICE agent and gives it the other ufrag in the tables, beside the old one.
+ * Returns 0, -EEXIST or -ENOMEM: it may then be in no table, so failed. */
 int session_registry_rename(struct session *session, const char *ufrag, const char *pwd);
+
+/* Its old ufrag is not good any more. */
+void session_registry_forget_old(struct session *session);
 
 #endif

@@ -157,6 +157,15 @@ json_t *encode_transport(const struct transport *t)
                      local.fingerprint);
 }
 
+json_t *encode_ice(const struct transport *t)
+{
+    struct session_local local;
+
+    session_local(t->session, &local);
+    return json_pack("{s:s,s:{s:s,s:s,s:b}}", "transport_id", t->id, "ice_parameters",
+                     "usernameFragment", local.ufrag, "password", local.pwd, "iceLite", 1);
+}
+
 static json_t *encode_layer(uint32_t spatial, uint32_t temporal)
 {
     return spatial == 15
@@ -244,6 +253,10 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
         *name = "bwe:downlink";
         return json_pack("{s:s,s:I}", "transport_id", event->transport->id,
                          "available_bps", (json_int_t)event->available_bps);
+    case MEETING_TRANSPORT_CLOSED:
+        *name = "transport:closed";
+        return json_pack("{s:s,s:s}", "transport_id", event->transport->id, "reason",
+                         event->reason);
     case MEETING_PRODUCER_CLOSED:
     case MEETING_PRODUCER_PAUSED:
     case MEETING_PRODUCER_RESUMED:

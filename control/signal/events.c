@@ -143,6 +143,25 @@ static void on_transport_connect(struct reply *reply, const json_t *payload)
     reply_ok(reply, json_pack("{s:s}", "transport_id", id));
 }
 
+static void on_transport_restart_ice(struct reply *reply, const json_t *payload)
+{
+    struct fields f = fields_of(payload);
+    const struct transport *t;
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "transport_id", ID_MAX, true, &id)) {
+        fail_invalid(reply, &f);
+        return;
+    }
+    t = meeting_transport_restart_ice(reply->client->participant, id, &err);
+    if (t == NULL) {
+        fail(reply, &err);
+        return;
+    }
+    reply_ok(reply, encode_ice(t));
+}
+
 /* ---- producers ---- */
 
 /* What the client said of its producer, for those who will hear of it. */
@@ -365,6 +384,7 @@ static const struct event events[] = {
     {"room:leave", on_room_leave, NULL, false},
     {"transport:create", on_transport_create, "transport:created", false},
     {"transport:connect", on_transport_connect, "transport:connected", false},
+    {"transport:restart-ice", on_transport_restart_ice, NULL, false},
     {"transport:close", on_transport_close, NULL, false},
     {"produce", on_produce, "producer:created", false},
     {"producer:create", on_produce, "producer:created", false},
@@ -396,7 +416,6 @@ static const char *const later[] = {
     "lobby:admit",
     "lobby:deny",
     "lobby:admit-all",
-    "transport:restart-ice",
     "transport:stats",
     "data:produce",
     "data:consume",

@@ -131,6 +131,8 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *p);
 /* The same for one who resumes, with what it has here itself. */
 json_t *encode_room_resumed(struct signal *signal, const struct participant *p);
 json_t *encode_transport(const struct transport *t);
+/* Its id and what an ICE restart has changed. */
+json_t *encode_ice(const struct transport *t);
 json_t *encode_consumer(const struct room_consumer *rc);
 json_t *encode_consumer_layers(const struct room_consumer *rc);
 

@@ -41,14 +41,20 @@ static int answer(struct peer *peer, const struct stun_msg *msg, const struct pa
     return 0;
 }
 
-/* Returns 0 with 'reply' filled, or -1 after dropping. */
-static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply)
+/* Returns 0 with 'reply' filled, or -1 after dropping or moving to 'others'. */
+static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply,
+                 struct burst *others)
 {
     struct peer *peer = pkt->peer;
     struct stun_msg msg;
 
     if (stun_parse(pkt->data, pkt->len, &msg) != 0 || msg.type != STUN_BINDING_REQUEST) {
         lane_drop(lane, pkt, DROP_STUN_MALFORMED);
+        return -1;
+    }
+    if (msg.username != NULL && msg.mac != NULL && !names_us(peer, &msg)) {
+        pkt->peer = NULL; /* whose it is the name says, which only control knows */
+        burst_push(others, pkt);
         return -1;
     }
     if (!names_us(peer, &msg) || !stun_mac_ok(&msg, mac_of_peer, peer)) {
@@ -62,6 +68,9 @@ static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply)
         return -1;
     }
     *peer->last_check_us = lane->now_us;
+    if (msg.use_candidate || msg.has_nomination) {
+        *peer->last_nomination_us = lane->now_us;
+    }
     peer->consent_lost = peer->loss_told = false;
     reply->peer = peer;
     reply->sub = NULL;
@@ -71,14 +80,15 @@ static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply)
     return 0;
 }
 
-uint16_t consent_burst(struct lane *lane, const struct burst *in, struct burst *out)
+uint16_t consent_burst(struct lane *lane, const struct burst *in, struct burst *out,
+                       struct burst *others)
 {
     for (uint16_t i = 0; i < in->n; i++) {
         struct pkt *reply;
 
         if (lane_alloc(lane, &reply, 1) == 0) {
             lane_drop(lane, in->pkts[i], DROP_NO_BUFFER);
-        } else if (check(lane, in->pkts[i], reply) != 0) {
+        } else if (check(lane, in->pkts[i], reply, others) != 0) {
             lane_free(lane, reply);
         } else {
             burst_push(out, reply);

@@ -6,9 +6,13 @@
 
 #include "lane/lane.h"
 
-/* Consumes every packet of 'in': counted as consent, or dropped (stun_malformed,
- * stun_integrity, no_buffer). 'out' (empty, room for in->n) gets the answers, complete
- * frames. Returns how many answers. RFC 8445, 7.3; RFC 8489, 9.1. */
-uint16_t consent_burst(struct lane *lane, const struct burst *in, struct burst *out);
+/* Consumes every packet of 'in': counted as consent, dropped (stun_malformed,
+ * stun_integrity, no_buffer), or moved to 'others' (room for in->n more): checks by
+ * credentials that are not the peer's here. After an ICE restart they may be control's to
+ * judge; they go there as those of unknown sources do, at a bounded rate. 'out' (empty,
+ * room for in->n) gets the answers, complete frames. Returns how many answers. RFC
+ * 8445, 7.3; RFC 8489, 9.1. */
+uint16_t consent_burst(struct lane *lane, const struct burst *in, struct burst *out,
+                       struct burst *others);
 
 #endif

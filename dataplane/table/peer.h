@@ -67,6 +67,7 @@ struct peer {
     uint8_t pwd[PEER_PWD];
 
     uint64_t *last_check_us; /* in the vault: last valid consent check */
+    uint64_t *last_nomination_us; /* in the vault: the last of them that nominated */
     uint64_t *lane;          /* in the vault: whose it is */
     bool loss_told;          /* control knows that consent is lost */
 

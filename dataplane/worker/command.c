@@ -95,9 +95,19 @@ static bool good_credentials(const struct vault_peer_conf *conf)
            conf->pwd_len <= PEER_PWD;
 }
 
-/* New ones come with an ICE restart; the selected path stays until another is chosen. */
-static void set_credentials(struct peer *peer, const struct vault_peer_conf *conf)
+/* New ones come when the peer has nominated by them after an ICE restart, maybe the path
+ * that it had: that check is one of consent. */
+static void set_credentials(struct lane *lane, struct peer *peer,
+                            const struct vault_peer_conf *conf)
 {
+    bool renewed = peer->ufrag_len != 0 && peer->to != NULL &&
+                   (peer->ufrag_len != conf->ufrag_len ||
+                    memcmp(peer->ufrag, conf->ufrag, conf->ufrag_len) != 0);
+
+    if (renewed) {
+        *peer->last_check_us = lane->now_us;
+        peer->consent_lost = peer->loss_told = false;
+    }
     peer->ufrag_len = conf->ufrag_len;
     peer->pwd_len = conf->pwd_len;
     memcpy(peer->ufrag, conf->ufrag, conf->ufrag_len);
@@ -129,7 +139,7 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
         err = set_keys(lane, peer, &conf);
     }
     if (err == 0) {
-        set_credentials(peer, &conf);
+        set_credentials(lane, peer, &conf);
     }
     explicit_bzero(&conf, sizeof(conf));
     if (err == 0 && !was_ready && peer->to != NULL && peer->tx_key != NULL) {
@@ -198,6 +208,7 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     bwe_init(peer->bwe, &BWE);
     alloc_init(&peer->alloc, &ALLOC);
     peer->last_check_us = &live->last_check_us;
+    peer->last_nomination_us = &live->last_nomination_us;
     peer->lane = &live->lane;
     live->lane = lane->index;
     /* reports of many peers are spread over the interval */

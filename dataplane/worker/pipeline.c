@@ -207,7 +207,7 @@ static void ingress_burst(struct pipeline *p, const struct burst *in)
         rtcp_in_burst(lane, &sorted.rtcp);
     }
     if (sorted.consent.n > 0) {
-        (void)consent_burst(lane, &sorted.consent, &replies);
+        (void)consent_burst(lane, &sorted.consent, &replies, &sorted.punt);
         pipeline_transmit(p, &replies);
     }
     if (sorted.punt.n > 0) {

@@ -76,10 +76,6 @@ static void forged_checks_are_dropped_and_move_nothing(void **state)
 {
     const struct far_check forged[] = {
         {.pwd = "not-the-password-of-this"},
-        {.username = "uf0002:theirs"},  /* of another peer */
-        {.username = "uf0001"},         /* does not name them */
-        {.username = "uf0001x:theirs"}, /* longer than ours */
-        {.username = "uf000:theirs"},   /* a beginning of ours */
         {.no_username = true},
         {.no_integrity = true},
     };
@@ -104,6 +100,83 @@ static void forged_checks_are_dropped_and_move_nothing(void **state)
     assert_int_equal(rig_done(call.rig, DONE_CONSENT), 0);
     assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, before_us);
     assert_int_equal(call.rig->n_frames, 0);
+    call_stop(&call);
+}
+
+/* They may be by the new credentials of an ICE restart; but they are forged as easily as
+ * those of unknown sources, and so bounded with them. */
+static void checks_by_other_credentials_go_to_control_at_a_bounded_rate(void **state)
+{
+    static const char *const names[] = {
+        "uf0002:theirs",  /* of another peer */
+        "uf0001",         /* does not name them */
+        "uf0001x:theirs", /* longer than ours */
+        "uf000:theirs",   /* a beginning of ours */
+    };
+    struct call call;
+    uint64_t before_us;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    before_us = *call_peer(&call, &call.pub)->last_check_us;
+    call.rig->lane.now_us += 7;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        send_forged(&call, &(struct far_check){.username = names[i]});
+        assert_int_equal(call.rig->n_punted, i + 1);
+        assert_int_equal(call.rig->punted[i].kind, ABI_DATAGRAM_STUN);
+        assert_int_equal(call.rig->punted[i].peer, 0);
+    }
+    assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, before_us);
+    assert_int_equal(call.rig->n_frames, 0);
+
+    call.rig->lane.punt_refill_us = call.rig->lane.now_us;
+    call.rig->lane.punt_tokens = 0;
+    send_forged(&call, &(struct far_check){.username = "uf0002:theirs"});
+    assert_int_equal(rig_dropped(call.rig, DROP_PUNT_RATE), 1);
+    far_send_check(&call.pub, &call.pub.path); /* the peer's own are not hindered */
+    rig_run(call.rig);
+    assert_int_equal(rig_done(call.rig, DONE_CONSENT), 1);
+    call_stop(&call);
+}
+
+static void a_check_that_nominates_is_noted(void **state)
+{
+    struct call call;
+    const struct peer *peer;
+    uint64_t at_us;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    peer = call_peer(&call, &call.pub);
+    call.rig->lane.now_us += 7;
+    at_us = call.rig->lane.now_us;
+    send_forged(&call, &(struct far_check){.nominate = true});
+    assert_int_equal(*peer->last_nomination_us, at_us);
+    call.rig->lane.now_us += 7;
+    send_forged(&call, &(struct far_check){0});
+    assert_int_equal(*peer->last_check_us, at_us + 7);
+    assert_int_equal(*peer->last_nomination_us, at_us);
+    send_forged(&call, &(struct far_check){.nominate = true, .pwd = "not-the-password"});
+    assert_int_equal(*peer->last_nomination_us, at_us);
+    call_stop(&call);
+}
+
+/* Control changes them when the peer has nominated by the new ones. */
+static void new_credentials_are_a_consent_on_the_same_path(void **state)
+{
+    struct call call;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    rig_pass(call.rig, 29000000);
+    memcpy(call.pub.conf.ufrag, "anew01", 6);
+    assert_int_equal(call.pub.conf.ufrag_len, 6);
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.pub.conf), 0);
+    assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, call.rig->lane.now_us);
+    send_forged(&call, &(struct far_check){.username = "uf0001:theirs"});
+    assert_int_equal(rig_done(call.rig, DONE_CONSENT), 0);
+    send_forged(&call, &(struct far_check){.username = "anew01:theirs"});
+    assert_int_equal(rig_done(call.rig, DONE_CONSENT), 1);
     call_stop(&call);
 }
 
@@ -229,6 +302,9 @@ int main(void)
         cmocka_unit_test(check_is_answered_on_ipv4),
         cmocka_unit_test(check_is_answered_on_ipv6),
         cmocka_unit_test(forged_checks_are_dropped_and_move_nothing),
+        cmocka_unit_test(checks_by_other_credentials_go_to_control_at_a_bounded_rate),
+        cmocka_unit_test(a_check_that_nominates_is_noted),
+        cmocka_unit_test(new_credentials_are_a_consent_on_the_same_path),
         cmocka_unit_test(checks_on_other_paths_go_to_control),
         cmocka_unit_test(silence_of_thirty_seconds_ends_consent),
         cmocka_unit_test(a_new_selected_path_is_a_new_consent),

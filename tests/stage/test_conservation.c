@@ -91,7 +91,7 @@ static void ingress_by_hand(struct rig *rig)
     struct classified sorted;
     struct lane *lane = &rig->lane;
     uint64_t before = ended(rig);
-    uint16_t n;
+    uint16_t n, moved;
 
     receive(rig, &in);
     n = classify_burst(lane, &in, &sorted);
@@ -115,9 +115,11 @@ static void ingress_by_hand(struct rig *rig)
     assert_int_equal(ended(rig) - before, sorted.rtcp.n);
 
     before = ended(rig);
-    n = consent_burst(lane, &sorted.consent, &answers);
+    moved = sorted.punt.n;
+    n = consent_burst(lane, &sorted.consent, &answers, &sorted.punt);
     assert_int_equal(n, answers.n);
-    assert_int_equal(ended(rig) - before, sorted.consent.n);
+    moved = (uint16_t)(sorted.punt.n - moved);
+    assert_int_equal(moved + ended(rig) - before, sorted.consent.n);
     pipeline_transmit(&rig->pipe, &answers);
 
     before = ended(rig);
@@ -185,6 +187,7 @@ static void an_empty_burst_is_nothing(void **state)
     struct classified sorted;
     struct burst in = {.n = 0};
     struct burst out = {.n = 0};
+    struct burst others = {.n = 0};
     (void)state;
 
     call_start(&call, "mem", FAR_GCM, 4);
@@ -195,7 +198,7 @@ static void an_empty_burst_is_nothing(void **state)
     assert_int_equal(route_burst(&call.rig->lane, &in, &out), 0);
     assert_int_equal(rewrite_burst(&call.rig->lane, &in, &out), 0);
     assert_int_equal(protect_burst(&call.rig->lane, &in, &out), 0);
-    assert_int_equal(consent_burst(&call.rig->lane, &in, &out), 0);
+    assert_int_equal(consent_burst(&call.rig->lane, &in, &out, &others), 0);
     assert_int_equal(punt_burst(&call.rig->lane, &in, &out), 0);
     assert_int_equal(ended(call.rig), 0);
     call_stop(&call);

@@ -7,7 +7,8 @@
  * It listens on a port of 127.0.0.1 of its own choice, which it prints ("port 12345"). Each
  * source that sends to it has an upstream socket of its own, as behind a NAT. "up" is from
  * the client to the node. Lines on standard input change the link while it runs
- * ("down loss=0.05 rate=500000"); "stats" prints one line of JSON; its end ends the relay.
+ * ("down loss=0.05 rate=500000"); "move" gives each source another upstream port, as a NAT
+ * that forgot it would; "stats" prints one line of JSON; its end ends the relay.
  *
  *   loss=P burst=P,END reorder=P,MS duplicate=P   chances, 0..1
  *   delay=MS jitter=MS wander=MS                  see vnet.h
@@ -203,6 +204,8 @@ static void link_print(struct link *link, const char *name, const char *end)
     link->delay_max_us = 0;
 }
 
+static int upstream(const struct relay *relay);
+
 /* ---- what it is told ---- */
 
 static bool command(struct relay *relay, char *line)
@@ -220,6 +223,15 @@ static bool command(struct relay *relay, char *line)
         link_print(&relay->up, "up", ",");
         link_print(&relay->down, "down", "}\n");
         fflush(stdout);
+        return true;
+    }
+    if (strcmp(which, "move") == 0) {
+        for (uint32_t i = 0; i < relay->n_sessions; i++) {
+            int old = relay->sessions[i].fd;
+
+            relay->sessions[i].fd = upstream(relay); /* before: never the same port */
+            close(old);
+        }
         return true;
     }
     up = strcmp(which, "up") == 0 || strcmp(which, "both") == 0;
@@ -275,6 +287,16 @@ static int udp_socket(void)
     return fd;
 }
 
+static int upstream(const struct relay *relay)
+{
+    int fd = udp_socket();
+
+    if (connect(fd, (const struct sockaddr *)&relay->node, sizeof(relay->node)) != 0) {
+        die("connect");
+    }
+    return fd;
+}
+
 static int session_of(struct relay *relay, const struct sockaddr_in *client)
 {
     struct session *session;
@@ -291,11 +313,7 @@ static int session_of(struct relay *relay, const struct sockaddr_in *client)
     }
     session = &relay->sessions[relay->n_sessions];
     session->client = *client;
-    session->fd = udp_socket();
-    if (connect(session->fd, (const struct sockaddr *)&relay->node,
-                sizeof(relay->node)) != 0) {
-        die("connect");
-    }
+    session->fd = upstream(relay);
     return (int)relay->n_sessions++;
 }
 

@@ -28,7 +28,7 @@
 #define VAULT_MAGIC 0x31544c56u /* "VLT1" */
 
 enum {
-    VAULT_VERSION = 3,
+    VAULT_VERSION = 4,
     VAULT_PATHS = 4,
     VAULT_RX_SSRCS = 32, /* SSRCs that one peer may send */
     VAULT_UFRAG_MAX = 32,
@@ -82,7 +82,8 @@ struct vault_peer_live {
     uint64_t lane;      /* that it belongs to */
     struct vault_rx rx[VAULT_RX_SSRCS];
     struct vault_rx rx_rtcp[VAULT_RX_SSRCS];
-    uint64_t probe_next_index; /* of the probes' SSRC, stored before use */
+    uint64_t probe_next_index;   /* of the probes' SSRC, stored before use */
+    uint64_t last_nomination_us; /* the last check that nominated the selected path */
 };
 
 struct vault_stream_conf {

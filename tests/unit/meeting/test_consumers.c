@@ -277,12 +277,14 @@ static void a_transport_whose_peer_falls_silent_ends(void **state)
     evt.handle = session_peer(p.send->session);
     fake_dp_event(w.dp, &evt);
     WAIT(&w, p.a->n_transports == 0);
-    assert_int_equal(w.n_told, 2);
-    assert_int_equal(w.told[0].kind, MEETING_CONSUMER_CLOSED);
+    assert_int_equal(w.n_told, 3);
+    assert_int_equal(w.told[0].kind, MEETING_TRANSPORT_CLOSED);
+    assert_string_equal(w.told[0].reason, "consent_lost");
+    assert_int_equal(w.told[1].kind, MEETING_CONSUMER_CLOSED);
     assert_int_equal(last_told(&w)->kind, MEETING_PRODUCER_CLOSED);
     fake_dp_event(w.dp, &evt); /* and once more: nobody is meant */
     settle(&w, 20);
-    assert_int_equal(w.n_told, 2);
+    assert_int_equal(w.n_told, 3);
     assert_int_equal(p.b->n_transports, 1);
     part(&w, &p);
     world_finish(&w);

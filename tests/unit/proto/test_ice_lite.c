@@ -27,6 +27,7 @@ struct check {
     uint16_t attr;       /* one more attribute; 0 none */
     bool use_candidate;
     bool controlled;
+    uint32_t priority; /* 0: some */
     bool no_role;
     bool no_username;
     bool no_priority;
@@ -64,7 +65,7 @@ static size_t write_check(const struct check *c, uint8_t *buf)
         stun_write_u32(&x, STUN_NOMINATION, c->nomination);
     }
     if (!c->no_priority) {
-        stun_write_u32(&x, STUN_PRIORITY, 1853824767);
+        stun_write_u32(&x, STUN_PRIORITY, c->priority != 0 ? c->priority : 1853824767);
     }
     if (c->attr != 0) {
         stun_write_u32(&x, c->attr, 0);
@@ -218,6 +219,121 @@ static void a_larger_nomination_wins_and_a_smaller_does_not(void **state)
     c.txid = 6;
     c.nomination = 0xffffffff;
     assert_true(feed(&f, &c, &a, 0).path_selected);
+}
+
+enum { S = 1000000 };
+
+/* Aggressive nomination: every check nominates. */
+static void two_interfaces_that_both_nominate_do_not_flap(void **state)
+{
+    struct path wifi = path_of(1, 1000);
+    struct path mobile = path_of(2, 2000);
+    struct check c = {.use_candidate = true};
+    unsigned n_moves = 0;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    for (uint64_t t = 1; t <= 60; t++) {
+        c.txid++;
+        c.priority = 100;
+        n_moves += feed(&f, &c, &mobile, t * S).path_selected;
+        if (t > 2) {
+            ice_lite_on_nominated(&f.ice, t * S); /* as the dataplane would say */
+        }
+        c.txid++;
+        c.priority = 200;
+        n_moves += feed(&f, &c, &wifi, t * S + S / 2).path_selected;
+    }
+    assert_true(n_moves <= 3);
+    assert_true(path_same_tuple(ice_lite_selected(&f.ice), &wifi));
+
+    c.priority = 100; /* the better one falls silent: consent is each 6 s at the latest */
+    c.txid++;
+    assert_false(feed(&f, &c, &mobile, 62 * S).path_selected);
+    c.txid++;
+    assert_true(feed(&f, &c, &mobile, 68 * S).path_selected);
+}
+
+/* The client has moved to a worse network; its last check by the better one was slow. */
+static void an_overtaken_check_does_not_move_it_back(void **state)
+{
+    struct path wifi = path_of(1, 1000);
+    struct path mobile = path_of(2, 2000);
+    struct check c = {.txid = 1, .use_candidate = true, .priority = 200};
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    assert_true(feed(&f, &c, &wifi, 1 * S).path_selected);
+    ice_lite_on_nominated(&f.ice, 20 * S);
+    c = (struct check){.txid = 2, .use_candidate = true, .priority = 100};
+    assert_true(feed(&f, &c, &mobile, 20 * S).path_selected); /* at once, though worse */
+    c = (struct check){.txid = 3, .use_candidate = true, .priority = 200};
+    assert_false(feed(&f, &c, &wifi, 20 * S + S / 5).path_selected);
+    c.txid = 4; /* it has changed its mind */
+    assert_true(feed(&f, &c, &wifi, 22 * S).path_selected);
+}
+
+/* RFC 8445, section 9: until the new session has a pair the old one is used. */
+static void a_restart_keeps_the_old_credentials_until_the_new_nominate(void **state)
+{
+    static const char new_pwd[] = "abcdefghijklmnopqrstuvwx";
+    struct path a = path_of(1, 1000);
+    struct path b = path_of(2, 2000);
+    struct check old = {.use_candidate = true, .nomination = 9};
+    struct check new = {.username = "newu:peer", .pwd = new_pwd};
+    struct ice_result res;
+    struct stun_msg msg;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    old.txid = 1;
+    assert_true(feed(&f, &old, &a, 0).path_selected);
+    assert_int_equal(ice_lite_restart(&f.ice, "newu", "tooshort"), -EINVAL);
+    assert_int_equal(ice_lite_restart(&f.ice, "lost", "lostlostlostlostlostlost"), 0);
+    assert_int_equal(ice_lite_restart(&f.ice, "newu", new_pwd), 0); /* that one counts */
+    old.txid = 2;
+    res = feed(&f, &old, &a, 1);
+    assert_int_equal(res.verdict, ICE_ACCEPTED);
+    (void)response(&f, &res, 2, true);
+    new.txid = 3;
+    res = feed(&f, &new, &b, 2);
+    assert_int_equal(res.verdict, ICE_ACCEPTED);
+    assert_true(res.path_validated && !res.path_selected && !res.restarted);
+    msg = response(&f, &res, 3, false); /* by the password that the check named */
+    assert_true(stun_mac_ok(&msg, hmac, (void *)(uintptr_t)new_pwd));
+    old.txid = 4; /* both are good */
+    assert_int_equal(feed(&f, &old, &a, 3).verdict, ICE_ACCEPTED);
+    new.txid = 5;
+    new.pwd = PWD; /* the old password does not open the new name, nor the other way */
+    assert_int_equal(feed(&f, &new, &b, 4).verdict, ICE_UNAUTHENTICATED);
+    old.txid = 6;
+    old.pwd = new_pwd;
+    assert_int_equal(feed(&f, &old, &a, 4).verdict, ICE_UNAUTHENTICATED);
+    old.pwd = NULL;
+    assert_int_equal(feed(&f,
+                          &(struct check){.txid = 7,
+                                          .username = "lost:peer",
+                                          .pwd = "lostlostlostlostlostlost"},
+                          &a, 4)
+                         .verdict,
+                     ICE_UNAUTHENTICATED);
+
+    new.txid = 8;
+    new.pwd = new_pwd;
+    new.use_candidate = true;
+    new.nomination = 1; /* it counts anew */
+    res = feed(&f, &new, &b, 5);
+    assert_true(res.restarted && res.path_selected);
+    assert_true(path_same_tuple(ice_lite_selected(&f.ice), &b));
+    old.txid = 9;
+    old.nomination = 10;
+    assert_int_equal(feed(&f, &old, &a, 6).verdict, ICE_UNAUTHENTICATED);
+    assert_true(path_same_tuple(ice_lite_selected(&f.ice), &b));
+    new.txid = 10;
+    assert_false(feed(&f, &new, &b, 7).restarted);
 }
 
 static void a_replay_moves_nothing(void **state)
@@ -495,6 +611,9 @@ int main(void)
         cmocka_unit_test(an_ipv6_address_is_reflected),
         cmocka_unit_test(use_candidate_selects_and_the_last_one_wins),
         cmocka_unit_test(a_larger_nomination_wins_and_a_smaller_does_not),
+        cmocka_unit_test(two_interfaces_that_both_nominate_do_not_flap),
+        cmocka_unit_test(an_overtaken_check_does_not_move_it_back),
+        cmocka_unit_test(a_restart_keeps_the_old_credentials_until_the_new_nominate),
         cmocka_unit_test(a_replay_moves_nothing),
         cmocka_unit_test(the_memory_of_transactions_is_a_ring),
         cmocka_unit_test(bad_checks_change_nothing_and_are_never_amplified),

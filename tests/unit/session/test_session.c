@@ -197,6 +197,97 @@ static void nomination_moves_the_selected_path(void **state)
     finish(&f);
 }
 
+static void send_check_by(struct fixture *f, struct browser *b, const struct path *path,
+                          const struct session_local *local, bool nominate)
+{
+    send_check(
+        f, b, path,
+        (struct check){.ufrag = local->ufrag, .pwd = local->pwd, .nominate = nominate});
+}
+
+static void
+an_ice_restart_is_done_when_the_peer_nominates_by_the_new_credentials(void **state)
+{
+    struct session_local old, new;
+    struct vault_peer_conf conf;
+    struct path lte;
+    struct browser *b;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    b = open_browser(&f, 0);
+    run_to_connected(&f, b);
+    old = b->local;
+    lte = b->path;
+    lte.remote_port = 6000;
+    assert_int_equal(session_restart_ice(b->session), 0);
+    session_local(b->session, &new);
+    assert_string_not_equal(new.ufrag, old.ufrag);
+    assert_string_not_equal(new.pwd, old.pwd);
+    settle(&f, 5);
+    conf = vault_of(&f, session_peer(b->session)); /* the dataplane goes on with the old */
+    assert_memory_equal(conf.ufrag, old.ufrag, conf.ufrag_len);
+
+    b->n_stun = 0;
+    send_check_by(&f, b, &b->path, &old, false);
+    send_check_by(&f, b, &b->path, &new, false);
+    assert_int_equal(b->n_stun, 2);
+    send_check_by(&f, b, &lte, &new, true);
+    settle(&f, 5);
+    conf = vault_of(&f, session_peer(b->session));
+    assert_int_equal(conf.ufrag_len, strlen(new.ufrag));
+    assert_memory_equal(conf.ufrag, new.ufrag, conf.ufrag_len);
+    assert_memory_equal(conf.pwd, new.pwd, conf.pwd_len);
+    assert_int_equal(conf.paths[conf.selected].remote_port, 6000);
+    assert_int_equal(conf.profile, ABI_SRTP_AEAD_AES_128_GCM); /* no DTLS */
+    assert_int_equal(b->state, SESSION_CONNECTED);
+
+    b->n_stun = 0;
+    send_check_by(&f, b, &b->path, &old, true);
+    assert_int_equal(b->n_stun, 0);
+    assert_int_equal(metric(&f, "kcs_ice_checks_total{result=\"unknown_ufrag\"}"), 1);
+
+    for (int i = 0; i < 3; i++) { /* more of them, and one of them is used */
+        assert_int_equal(session_restart_ice(b->session), 0);
+    }
+    session_local(b->session, &old);
+    send_check_by(&f, b, &lte, &old, true);
+    settle(&f, 5);
+    conf = vault_of(&f, session_peer(b->session));
+    assert_memory_equal(conf.ufrag, old.ufrag, conf.ufrag_len);
+    send_check_by(&f, b, &lte, &new, true);
+    assert_int_equal(metric(&f, "kcs_ice_checks_total{result=\"unknown_ufrag\"}"), 2);
+    finish(&f);
+}
+
+/* What the dataplane says of nominations on the selected path counts. */
+static void two_paths_that_nominate_all_the_time_do_not_flap(void **state)
+{
+    struct path wifi, lte;
+    struct browser *b;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    b = open_browser(&f, 0);
+    wifi = b->path;
+    lte = b->path;
+    lte.remote_port = 6000;
+    send_check(&f, b, &wifi, (struct check){.nominate = true});
+    send_check(&f, b, &lte, (struct check){.nominate = true});
+    assert_int_equal(session_path(b->session)->remote_port, 6000);
+    for (int i = 0; i < 5; i++) {
+        __atomic_store_n(&fake_dp_vault(f.dp)
+                              ->peers[handle_index(session_peer(b->session))]
+                              .live.last_nomination_us,
+                         now_ms() * 1000, __ATOMIC_RELAXED);
+        send_check(&f, b, &wifi, (struct check){.nominate = true});
+        assert_int_equal(session_path(b->session)->remote_port, 6000);
+    }
+    finish(&f);
+}
+
 static void keys_without_a_selected_path_are_not_yet_connected(void **state)
 {
     struct browser *b;
@@ -249,6 +340,9 @@ int main(void)
         cmocka_unit_test(dtls_before_connect_is_held_and_then_used),
         cmocka_unit_test(dtls_is_found_by_its_path_when_the_dataplane_knows_no_peer),
         cmocka_unit_test(nomination_moves_the_selected_path),
+        cmocka_unit_test(
+            an_ice_restart_is_done_when_the_peer_nominates_by_the_new_credentials),
+        cmocka_unit_test(two_paths_that_nominate_all_the_time_do_not_flap),
         cmocka_unit_test(keys_without_a_selected_path_are_not_yet_connected),
         cmocka_unit_test(two_browsers_do_not_disturb_each_other),
     };

@@ -186,6 +186,57 @@ static void a_transport_is_told_as_mediasoup_client_wants_it(void **state)
     site_finish(&s);
 }
 
+static void an_ice_restart_is_answered_with_new_credentials(void **state)
+{
+    json_t *created, *restarted;
+    const char *before, *after;
+    char id[64];
+    struct user *a;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    a = user_join(&s, false, "a");
+    created = user_ask(&s, a, "transport:create", "{\"direction\":\"send\"}");
+    (void)snprintf(id, sizeof(id), "%s", text_of(created, "transport_id"));
+    before = text_of(json_object_get(created, "ice_parameters"), "usernameFragment");
+    restarted = user_ask(&s, a, "transport:restart-ice", one("transport_id", id));
+    after = text_of(json_object_get(restarted, "ice_parameters"), "usernameFragment");
+    assert_string_equal(text_of(restarted, "transport_id"), id);
+    assert_string_not_equal(before, after);
+    assert_int_equal(
+        strlen(text_of(json_object_get(restarted, "ice_parameters"), "password")), 24);
+    assert_true(json_is_true(
+        json_object_get(json_object_get(restarted, "ice_parameters"), "iceLite")));
+    json_decref(created);
+    json_decref(restarted);
+    user_refused(&s, a, "transport:restart-ice", one("transport_id", "other"), "not_found",
+                 "");
+    user_refused(&s, a, "transport:restart-ice", "{}", "invalid", "/transport_id");
+    site_finish(&s);
+}
+
+static void a_transport_that_fails_is_told_to_its_owner(void **state)
+{
+    struct abi_evt evt = {.kind = ABI_EVT_CONSENT_LOST};
+    char id[64];
+    struct user *a;
+    struct site s;
+    json_t *told;
+    (void)state;
+
+    site_start(&s);
+    a = user_join(&s, false, "a");
+    make_transport(&s, a, true, id);
+    evt.handle = media_handle_at(s.w.media, MEDIA_PEER, 0);
+    fake_dp_event(s.w.dp, &evt);
+    told = user_event(&s, a, "transport:closed");
+    assert_string_equal(text_of(told, "transport_id"), id);
+    assert_string_equal(text_of(told, "reason"), "consent_lost");
+    json_decref(told);
+    site_finish(&s);
+}
+
 static void the_life_of_a_stream_is_told_to_both_ends(void **state)
 {
     static const char *const changes[][2] = {{"produce:pause", "producer:paused"},
@@ -514,6 +565,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(joining_tells_who_and_what_is_there),
         cmocka_unit_test(a_transport_is_told_as_mediasoup_client_wants_it),
+        cmocka_unit_test(an_ice_restart_is_answered_with_new_credentials),
+        cmocka_unit_test(a_transport_that_fails_is_told_to_its_owner),
         cmocka_unit_test(the_life_of_a_stream_is_told_to_both_ends),
         cmocka_unit_test(payloads_are_refused_field_by_field),
         cmocka_unit_test(joining_is_refused_field_by_field),

@@ -1,0 +1,128 @@
+/* A client's way to the node changes in the midst of a call: it restarts ICE, its address
+ * becomes another one, or nothing comes from it any more. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withBrowser } from './lib/browser.mjs';
+import { withNode } from './lib/node.mjs';
+import { Relay } from './lib/relay.mjs';
+import { openRoom, toldOf } from './lib/room.mjs';
+
+const TIMEOUT = { timeout: 150_000 };
+const MEDIA_MS = 30_000;
+const CONSENT_MS = 30_000; /* RFC 7675 */
+const HANDSHAKES = 'kcs_dtls_handshakes_total';
+
+const received = ({ page }) => page.evaluate(() => window.room.received());
+
+/* Pictures and sound go on: so many more from now on. */
+async function goesOn(who, timeout = MEDIA_MS) {
+    const before = await received(who);
+    const since = Date.now();
+
+    await who.page.waitForFunction(
+        async ({ video, audio }) => {
+            const now = await window.room.received();
+            return now.video >= video + 15 && now.audio >= audio + 30;
+        },
+        { timeout, polling: 50 },
+        before,
+    );
+    return Date.now() - since;
+}
+
+const peers = async (node) => JSON.parse(await node.kcsctl('peers', '--json'));
+
+const remoteOf = async (node, id) =>
+    (await peers(node)).find((row) => row.transport_id === id)?.remote;
+
+/* One sends, another receives, each through a relay of its own. */
+async function call(browser, node) {
+    const meeting = 'e2e-ice';
+    const relays = [await Relay.start(node), await Relay.start(node)];
+    const [ada, bob] = await Promise.all(
+        relays.map(({ port }, i) =>
+            openRoom(browser, node, { meeting, name: ['Ada', 'Bob'][i], relay: port }),
+        ),
+    );
+
+    await ada.page.evaluate(() => window.room.produce());
+    await bob.page.waitForFunction(
+        () => window.room.told.filter(({ event }) => event === 'new-producer').length === 2,
+    );
+    await bob.page.evaluate(() =>
+        window.room.consumeAll(
+            window.room.told
+                .filter(({ event }) => event === 'new-producer')
+                .map(({ data }) => data),
+        ),
+    );
+    await goesOn(bob);
+    return { ada, bob, relays };
+}
+
+test('ICE restarts, addresses change, consent ends', TIMEOUT, () =>
+    withNode({ name: 'ice', devices: ['udp'] }, (node) =>
+        withBrowser(async (browser) => {
+            const { ada, bob, relays } = await call(browser, node);
+            const shaken = await node.metric(HANDSHAKES, 'done');
+
+            for (const [who, direction] of [
+                [ada, 'send'],
+                [bob, 'recv'],
+            ]) {
+                const before = await who.page.evaluate(
+                    (d) => window.room.localUfrag(d), direction);
+                await who.page.evaluate((d) => window.room.restartIce(d), direction);
+                const ms = await goesOn(bob);
+                console.log(`${direction}: ICE restarted, media on in ${ms} ms`);
+                await who.page.waitForFunction(
+                    async (d, old) => (await window.room.localUfrag(d)) !== old,
+                    { timeout: MEDIA_MS, polling: 50 },
+                    direction,
+                    before,
+                );
+            }
+
+            /* a NAT gives them other ports: the media follows the next check */
+            for (const [i, who, direction] of [
+                [0, ada, 'send'],
+                [1, bob, 'recv'],
+            ]) {
+                const id = await who.page.evaluate(
+                    (d) => window.room.transports[d].id, direction);
+                const before = await remoteOf(node, id);
+                assert.notEqual(before, undefined, 'the transport is listed');
+                relays[i].set('move');
+                await node.until('the address has changed', async () => {
+                    const now = await remoteOf(node, id);
+                    return now !== undefined && now !== before;
+                });
+                const ms = await goesOn(bob);
+                console.log(`${direction}: address changed, media on in ${ms} ms`);
+            }
+            assert.equal(await node.metric(HANDSHAKES, 'done'), shaken, 'no new handshake');
+            for (const { page } of [ada, bob]) {
+                const closed = await page.evaluate(() =>
+                    window.room.told.filter(({ event }) => event === 'transport:closed'),
+                );
+                assert.deepEqual(closed, []);
+            }
+
+            /* nothing comes any more */
+            const silent = Date.now();
+            relays[0].set('both loss=1');
+            const [closed] = await toldOf(ada.page, 'transport:closed', CONSENT_MS + 10_000);
+            const after = Date.now() - silent;
+            assert.equal(closed.reason, 'consent_lost');
+            assert.ok(after > CONSENT_MS - 6_000, `after ${after} ms`);
+            console.log(`consent lost after ${after} ms of silence`);
+            const gone = await toldOf(bob.page, 'producer:closed');
+            assert.equal(gone.length, 2);
+            await sleep(100);
+            for (const relay of relays) {
+                await relay.stop();
+            }
+        }),
+    ),
+);
