@@ -49,14 +49,15 @@ static void sort(const struct alloc_stream *streams, size_t n, uint8_t *order)
 struct purse {
     uint64_t keep; /* left for what a stream has already */
     uint64_t more; /* left for what goes up */
+    bool free;     /* what a stream has already costs nothing but 'more' */
 };
 
 static bool pays(struct purse *purse, uint64_t cost, bool is_raise)
 {
-    if (cost > purse->keep || (is_raise && cost > purse->more)) {
+    if (is_raise ? cost > purse->more : cost > purse->keep && !purse->free) {
         return false;
     }
-    purse->keep -= cost;
+    purse->keep = purse->keep > cost ? purse->keep - cost : 0;
     purse->more = purse->more > cost ? purse->more - cost : 0;
     return true;
 }
@@ -132,7 +133,7 @@ bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,
     uint64_t reserve = budget_bps / 1024 * alloc->conf.reserve;
     uint8_t order[ALLOC_STREAMS];
     int8_t levels[ALLOC_STREAMS];
-    struct purse purse = {.keep = budget_bps};
+    struct purse purse = {.keep = budget_bps, .free = alloc->keep};
     bool changed = false;
 
     for (size_t i = ALLOC_STREAMS; i < n; i++) {

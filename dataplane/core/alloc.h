@@ -41,13 +41,15 @@ struct alloc_conf {
 struct alloc {
     struct alloc_conf conf;
     uint64_t fell_us; /* 0: nothing had to go down */
+    bool keep;        /* the link shows no congestion: what a stream has it keeps */
 };
 
 void alloc_init(struct alloc *alloc, const struct alloc_conf *conf); /* conf: borrowed */
 
 /* Sets the level of each of 'n' streams (at most ALLOC_STREAMS; those beyond are paused) so
  * that what they cost, with audio, is within 'budget_bps'. Audio is never paused, whatever
- * the budget.
+ * the budget. While alloc->keep is set, which the caller does, the budget limits only what
+ * goes up: an estimate that nothing has confirmed is no reason to withhold what arrives.
  *
  * Returns true if a level has changed.  Cost: O(n^2) for n streams, n is small. */
 bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,

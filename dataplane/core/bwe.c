@@ -19,6 +19,7 @@ enum {
 };
 
 static const float LIMITED = 0.7f; /* of the target: less is sent, so it proves nothing */
+static const float LITTLE_LOSS = 0.02f;
 static const float MAX_DRAIN = 0.5f;
 static const float SILENT = 0.7f;
 
@@ -67,6 +68,16 @@ static bool settle(struct bwe *bwe, uint64_t now_us)
     return bps > was || bps < was;
 }
 
+/* Overuse within the path's noise only ends the increase; without a queue it is none: a
+ * receiver, or a sender, whose processor was busy elsewhere. */
+static enum bwe_usage usage_of(const struct bwe *bwe)
+{
+    if (bwe->delay.usage == BWE_OVERUSE && !bwe_delay_is_queued(&bwe->delay)) {
+        return bwe_delay_is_free(&bwe->delay) ? BWE_NORMAL : BWE_UNDERUSE;
+    }
+    return (enum bwe_usage)bwe->delay.usage;
+}
+
 static struct bwe_probe_view view_of(const struct bwe *bwe, uint64_t tx_bytes,
                                      uint64_t next, uint64_t now_us)
 {
@@ -76,7 +87,7 @@ static struct bwe_probe_view view_of(const struct bwe *bwe, uint64_t tx_bytes,
         .estimate_bps = bwe->target_bps,
         .wanted_bps = bwe->wanted_bps,
         .start_bps = (float)bwe->conf.start_bps,
-        .healthy = bwe->delay.usage != BWE_OVERUSE &&
+        .healthy = (bwe->delay.usage != BWE_OVERUSE || usage_of(bwe) == BWE_NORMAL) &&
                    bwe->delay.queue_us < MAX_PROBE_QUEUE_US &&
                    (fell_us == 0 || now_us - fell_us > CALM_US),
         .tx_bytes = tx_bytes,
@@ -215,13 +226,16 @@ static bool is_welcome(struct bwe *bwe, uint64_t now_us)
     return true;
 }
 
-/* Overuse within the path's noise only ends the increase. */
-static enum bwe_usage usage_of(const struct bwe *bwe)
+/* What arrives without a queue and without loss gets through, whether or not a probe has
+ * shown it: the rate is not below. */
+static void raise_to_arriving(struct bwe *bwe, uint64_t now_us)
 {
-    if (bwe->delay.usage == BWE_OVERUSE && !bwe_delay_is_queued(&bwe->delay)) {
-        return BWE_UNDERUSE;
+    const float bps = bwe->acked.bps < bwe->sent_bps ? bwe->acked.bps : bwe->sent_bps;
+
+    if (bps > bwe->rate.bps && bwe->loss.share < LITTLE_LOSS &&
+        !bwe_delay_is_queued(&bwe->delay)) {
+        bwe_rate_set(&bwe->rate, bps, now_us);
     }
-    return (enum bwe_usage)bwe->delay.usage;
 }
 
 static void update_rate(struct bwe *bwe, const struct reading *r)
@@ -239,6 +253,9 @@ static void update_rate(struct bwe *bwe, const struct reading *r)
         bwe_probe_on_drop(&bwe->probe, was, bwe->rate.bps, r->now_us);
     } else if (shown > bwe->rate.bps && usage != BWE_OVERUSE) {
         bwe_rate_set(&bwe->rate, shown, r->now_us);
+    }
+    if (usage == BWE_NORMAL) {
+        raise_to_arriving(bwe, r->now_us);
     }
     if (shown > 0) {
         bwe_loss_on_probe(&bwe->loss, shown);
@@ -271,6 +288,9 @@ bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_
         bwe->rtt_us =
             (7 * bwe->rtt_us + (uint64_t)(rtt_us < 3000000 ? rtt_us : 3000000)) / 8;
         bwe_delay_on_least(&bwe->delay, r.least_us, r.arrival_us);
+        /* what queues grow by is no noise */
+        bwe->acked.noise_us =
+            bwe_delay_is_queued(&bwe->delay) ? 0 : (uint32_t)bwe->delay.noise_us;
     }
     bwe_loss_on_feedback(&bwe->loss, r.n, r.n_lost, rate_of_sending(bwe), bwe->rtt_us,
                          now_us);
@@ -289,6 +309,17 @@ bool bwe_on_remb(struct bwe *bwe, uint64_t bps, uint64_t now_us)
 }
 
 /* ---- time ---- */
+
+bool bwe_is_calm(const struct bwe *bwe, uint64_t now_us)
+{
+    const uint64_t fell_us = bwe->rate.decreased_us;
+
+    return bwe->feedback_us != 0 && now_us - bwe->feedback_us < SILENCE_US &&
+           !bwe_delay_is_queued(&bwe->delay) &&
+           (fell_us == 0 || now_us - fell_us > CALM_US) &&
+           /* neither loss nor the receiver nor a queue that drains allows less */
+           bwe->target_bps >= bwe->rate.bps;
+}
 
 void bwe_want(struct bwe *bwe, uint64_t bps)
 {

@@ -135,6 +135,11 @@ static inline uint64_t bwe_target(const struct bwe *bwe)
     return (uint64_t)bwe->target_bps;
 }
 
+/* Whether nothing speaks for a link that is too narrow for what is sent: no queue, no loss
+ * that limits, no decrease just now, and feedback comes. The target is then only what was
+ * shown so far. */
+bool bwe_is_calm(const struct bwe *bwe, uint64_t now_us);
+
 /* How long packets wait in the link's queue, jitter left out. */
 static inline uint32_t bwe_queue_us(const struct bwe *bwe)
 {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { FIRST_WINDOW_US = 500000, WINDOW_US = 150000, MAX_WINDOW_US = 1000000 };
+enum { FIRST_WINDOW_US = 500000, WINDOW_US = 150000, MAX_WINDOW_US = 1000000, NOISES = 10 };
 
 void bwe_acked_init(struct bwe_acked *acked)
 {
@@ -29,6 +29,13 @@ static void take_sample(struct bwe_acked *acked, float sample_bps)
     acked->variance = noise * variance / (noise + variance);
 }
 
+static int64_t window_of(const struct bwe_acked *acked)
+{
+    const int64_t us = WINDOW_US + (int64_t)NOISES * acked->noise_us;
+
+    return acked->bps <= 0 || us > FIRST_WINDOW_US ? FIRST_WINDOW_US : us;
+}
+
 void bwe_acked_on_packet(struct bwe_acked *acked, int64_t arrival_us, uint32_t len)
 {
     int64_t since_us = arrival_us - acked->window_at_us;
@@ -41,7 +48,7 @@ void bwe_acked_on_packet(struct bwe_acked *acked, int64_t arrival_us, uint32_t l
         return;
     }
     acked->bytes += len;
-    if (since_us >= (acked->bps > 0 ? WINDOW_US : FIRST_WINDOW_US)) {
+    if (since_us >= window_of(acked)) {
         take_sample(acked, (float)acked->bytes * 8e6f / (float)since_us);
         acked->window_at_us = arrival_us;
         acked->bytes = 0;

@@ -13,6 +13,7 @@ struct bwe_acked {
     uint32_t bytes; /* in the window that began then */
     float bps;      /* 0: not known yet */
     float variance;
+    uint32_t noise_us; /* of arrival times: the noisier, the longer the window has to be */
     bool started;
     bool jumpy; /* what is sent changes by itself: a new value is believed at once */
 };

@@ -22,6 +22,7 @@ static const float MOST_THRESHOLD_MS = 600.0f;
 static const float K_UP = 0.0087f;
 static const float K_DOWN = 0.039f;
 static const float QUEUED_US = 15000, MOST_QUEUED_US = 80000;
+static const int64_t FREE_US = 5000;
 static const float NOISE_GAIN = 0.04f, NOISE_SHARE = 3;
 static const float SPIKE_MS = 15.0f; /* above the threshold: not adapted to */
 
@@ -166,6 +167,25 @@ void bwe_delay_on_packet(struct bwe_delay *delay, int64_t send_us, int64_t arriv
     delay->has_group = true;
 }
 
+/* The least of 'queue_us' over the feedbacks of the last BWE_STANDING_US, this one
+ * included. */
+static int64_t standing_of(struct bwe_delay *delay, int64_t arrival_us)
+{
+    int64_t least_us = delay->queue_us;
+
+    for (unsigned i = 0; i < delay->n_least; i++) {
+        if (arrival_us - delay->least_at_us[i] < BWE_STANDING_US &&
+            delay->least_us[i] < least_us) {
+            least_us = delay->least_us[i];
+        }
+    }
+    delay->least_us[delay->least_at] = delay->queue_us;
+    delay->least_at_us[delay->least_at] = arrival_us;
+    delay->least_at = (uint8_t)((delay->least_at + 1) % BWE_STANDING);
+    delay->n_least = (uint8_t)(delay->n_least + (delay->n_least < BWE_STANDING));
+    return least_us;
+}
+
 void bwe_delay_on_least(struct bwe_delay *delay, int64_t way_us, int64_t arrival_us)
 {
     int64_t base_us;
@@ -182,6 +202,7 @@ void bwe_delay_on_least(struct bwe_delay *delay, int64_t way_us, int64_t arrival
     }
     base_us = delay->base_us[0] < delay->base_us[1] ? delay->base_us[0] : delay->base_us[1];
     delay->queue_us = way_us - base_us;
+    delay->standing_us = standing_of(delay, arrival_us);
     off_us = (float)delay->queue_us - delay->mean_us;
     delay->mean_us += NOISE_GAIN * off_us;
     delay->noise_us += NOISE_GAIN * (magnitude(off_us) - delay->noise_us);
@@ -191,5 +212,11 @@ bool bwe_delay_is_queued(const struct bwe_delay *delay)
 {
     const float most_us = QUEUED_US + NOISE_SHARE * delay->noise_us;
 
-    return (float)delay->queue_us > (most_us < MOST_QUEUED_US ? most_us : MOST_QUEUED_US);
+    return (float)delay->standing_us >
+           (most_us < MOST_QUEUED_US ? most_us : MOST_QUEUED_US);
+}
+
+bool bwe_delay_is_free(const struct bwe_delay *delay)
+{
+    return delay->standing_us < FREE_US;
 }

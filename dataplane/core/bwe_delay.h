@@ -17,6 +17,8 @@ enum bwe_usage { BWE_NORMAL, BWE_OVERUSE, BWE_UNDERUSE };
 enum {
     BWE_TREND_GROUPS = 20,       /* groups that the slope is taken over */
     BWE_BASE_SPAN_US = 15000000, /* the least delay of one to two of these is "no queue" */
+    BWE_STANDING_US = 200000,    /* a queue that is never short for this long is one */
+    BWE_STANDING = 8             /* feedbacks in that time that are remembered */
 };
 
 /* Packets sent within 5 ms, or that the path itself had bunched up. */
@@ -48,6 +50,12 @@ struct bwe_delay {
     int64_t span_at_us;
     int64_t queue_us;
     float mean_us, noise_us; /* of queue_us, and how far it is off that, in the mean */
+
+    /* the least of queue_us of late: what a processor that is busy elsewhere, at either
+     * end, adds to some packets is not in it */
+    int64_t standing_us;
+    int64_t least_us[BWE_STANDING], least_at_us[BWE_STANDING];
+    uint8_t n_least, least_at;
 };
 
 void bwe_delay_init(struct bwe_delay *delay);
@@ -57,11 +65,15 @@ void bwe_delay_init(struct bwe_delay *delay);
 void bwe_delay_on_packet(struct bwe_delay *delay, int64_t send_us, int64_t arrival_us);
 
 /* Notes the least time under way (arrival - sending) among the packets of one feedback,
- * and works out 'queue_us' from it: the time spent in queues, jitter left out. */
+ * and works out 'queue_us' from it: the time spent in queues, jitter left out; and
+ * 'standing_us', the least of that of late. */
 void bwe_delay_on_least(struct bwe_delay *delay, int64_t way_us, int64_t arrival_us);
 
 /* Whether so much waits in queues that it cannot be the path's noise: only then is overuse
  * a reason to send less. */
 bool bwe_delay_is_queued(const struct bwe_delay *delay);
+
+/* Whether queues were as good as empty of late, whatever the trend says. */
+bool bwe_delay_is_free(const struct bwe_delay *delay);
 
 #endif

@@ -7,6 +7,7 @@ enum {
     MAX_INTERVAL_US = 4000000,
     AFTER_DROP_US = 1500000,
     FORGET_DROP_US = 20000000,
+    BUNCH_US = 500,
     MAX_PROBE_US = 150000, /* a cluster whose padding cannot be sent is ended */
     WAIT_US = 600000       /* for its feedback, and two round trips more */
 };
@@ -112,6 +113,23 @@ uint32_t bwe_probe_take(struct bwe_probe *probe, uint64_t tx_bytes, uint64_t nex
     return ought > (float)sent ? (uint32_t)(ought - (float)sent) : 0;
 }
 
+/* The first packets may come together, after a receiver whose processor was busy has read
+ * them: what comes later is measured from the last of them on. */
+static void note_bunch(struct bwe_cluster *c, int64_t arrival_us, uint16_t len)
+{
+    if (c->n == 0 || arrival_us + BUNCH_US < c->first_arrival_us) {
+        c->bunch_bytes = 0;
+        c->bunch_us = arrival_us;
+    }
+    if (c->n == 0 || arrival_us < c->first_arrival_us) {
+        c->first_arrival_us = arrival_us;
+    }
+    if (arrival_us - c->first_arrival_us <= BUNCH_US) {
+        c->bunch_bytes += len;
+        c->bunch_us = arrival_us > c->bunch_us ? arrival_us : c->bunch_us;
+    }
+}
+
 void bwe_probe_on_packet(struct bwe_probe *probe, uint64_t number, int64_t send_us,
                          int64_t arrival_us, uint16_t len)
 {
@@ -127,10 +145,7 @@ void bwe_probe_on_packet(struct bwe_probe *probe, uint64_t number, int64_t send_
         c->last_send_us = send_us;
         c->last_len = len;
     }
-    if (c->n == 0 || arrival_us < c->first_arrival_us) {
-        c->first_arrival_us = arrival_us;
-        c->first_len = len;
-    }
+    note_bunch(c, arrival_us, len);
     if (c->n == 0 || arrival_us > c->last_arrival_us) {
         c->last_arrival_us = arrival_us;
     }
@@ -142,7 +157,7 @@ void bwe_probe_on_packet(struct bwe_probe *probe, uint64_t number, int64_t send_
 static float measure(const struct bwe_cluster *c)
 {
     const float sent_us = (float)(c->last_send_us - c->first_send_us);
-    const float arrived_us = (float)(c->last_arrival_us - c->first_arrival_us);
+    const float arrived_us = (float)(c->last_arrival_us - c->bunch_us);
     const uint64_t n = c->end - c->first;
     float send_bps, arrive_bps;
 
@@ -151,7 +166,7 @@ static float measure(const struct bwe_cluster *c)
         return 0;
     }
     send_bps = (float)(c->bytes - c->last_len) * 8e6f / sent_us;
-    arrive_bps = (float)(c->bytes - c->first_len) * 8e6f / arrived_us;
+    arrive_bps = (float)(c->bytes - c->bunch_bytes) * 8e6f / arrived_us;
     if (arrive_bps > MAX_RATIO * send_bps) {
         return 0;
     }

@@ -22,9 +22,11 @@ struct bwe_cluster {
     uint64_t deadline_us; /* of its feedback */
     int64_t first_send_us, last_send_us;
     int64_t first_arrival_us, last_arrival_us;
+    int64_t bunch_us; /* the last arrival of those that came with the first */
     float bps;
-    uint32_t bytes;               /* that arrived */
-    uint16_t last_len, first_len; /* of the last sent, of the first that arrived */
+    uint32_t bytes;       /* that arrived */
+    uint32_t bunch_bytes; /* that came with the first: they say nothing about the rate */
+    uint16_t last_len;    /* of the last sent */
     uint16_t n;
 };
 

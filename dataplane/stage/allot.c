@@ -173,6 +173,7 @@ void allot_peer(struct lane *lane, struct peer *peer)
     if (is_known(lane, peer)) {
         budget_bps = bwe_target(peer->bwe);
     }
+    peer->alloc.keep = bwe_is_calm(peer->bwe, lane->now_us);
     (void)alloc_run(&peer->alloc, share.streams, share.n, budget_bps, lane->now_us);
     for (size_t i = 0; i < share.n; i++) {
         apply(lane, &share, i);

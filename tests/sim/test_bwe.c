@@ -133,6 +133,25 @@ static void layers_follow_the_link(void **state)
     }
 }
 
+/* Ends whose processor is busy elsewhere for 5 to 50 ms at a time are no congestion: a link
+ * that is full stays full, and on a free one nothing is withheld. */
+static void stalls_are_no_congestion(void **state)
+{
+    static const char *const names[] = {"stalls-rx", "stalls-tx", "stalls-both"};
+    (void)state;
+
+    fills("stalls", 8000, 0.9f);
+    for (size_t n = 0; n < 3; n++) {
+        const struct world_scenario *s = scenario(names[n]);
+
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            world_run(s, seed, &trace);
+            CHECK(s, seed, trace.n_frames > 1700);
+            CHECK(s, seed, trace.n_withheld == 0);
+        }
+    }
+}
+
 /* The same seed gives the same run, so that a failure can be looked at. */
 static void runs_can_be_repeated(void **state)
 {
@@ -147,10 +166,15 @@ static void runs_can_be_repeated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(steady_link_is_filled), cmocka_unit_test(step_down_is_followed),
-        cmocka_unit_test(step_up_is_found),      cmocka_unit_test(random_loss_is_borne),
-        cmocka_unit_test(jitter_is_borne),       cmocka_unit_test(long_round_trip_is_borne),
-        cmocka_unit_test(tcp_is_a_neighbour),    cmocka_unit_test(layers_follow_the_link),
+        cmocka_unit_test(steady_link_is_filled),
+        cmocka_unit_test(step_down_is_followed),
+        cmocka_unit_test(step_up_is_found),
+        cmocka_unit_test(random_loss_is_borne),
+        cmocka_unit_test(jitter_is_borne),
+        cmocka_unit_test(long_round_trip_is_borne),
+        cmocka_unit_test(tcp_is_a_neighbour),
+        cmocka_unit_test(layers_follow_the_link),
+        cmocka_unit_test(stalls_are_no_congestion),
         cmocka_unit_test(runs_can_be_repeated),
     };
 

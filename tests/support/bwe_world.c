@@ -22,7 +22,8 @@ enum {
     MESSAGE_LEN = 1500,
     TCP_FLIGHT = 2048,
     WINDOW_MS = 150, /* of the pacer */
-    FEEDBACK_US = 100000
+    FEEDBACK_US = 100000,
+    GRACE_US = 2000000
 };
 
 #define ID_TCP   (UINT64_C(1) << 62)
@@ -89,6 +90,34 @@ const struct world_scenario world_scenarios[] = {
      .steps = {{0, 3000000}, {25000, 500000}, {50000, 2000000}},
      .seconds = 80,
      .layered = true},
+    {.name = "stalls",
+     .text = "2 Mb/s, receiver stands still for 5 to 50 ms",
+     .net = {.delay_us = 5000, .queue_bytes = 60000},
+     .steps = {{0, 2000000}},
+     .seconds = 60,
+     .rx = {.run_us = 40000, .least_us = 5000, .most_us = 50000}},
+    {.name = "stalls-rx",
+     .text = "1.1 Mb/s on a free link, receiver stands still for 5 to 50 ms",
+     .net = {.delay_us = 200, .queue_bytes = 2000000},
+     .steps = {{0, 1000000000}},
+     .seconds = 60,
+     .fixed_bps = 1100000,
+     .rx = {.run_us = 20000, .least_us = 5000, .most_us = 50000}},
+    {.name = "stalls-tx",
+     .text = "1.1 Mb/s on a free link, sender stands still for 5 to 50 ms",
+     .net = {.delay_us = 200, .queue_bytes = 2000000},
+     .steps = {{0, 1000000000}},
+     .seconds = 60,
+     .fixed_bps = 1100000,
+     .tx = {.run_us = 20000, .least_us = 5000, .most_us = 50000}},
+    {.name = "stalls-both",
+     .text = "1.1 Mb/s on a free link, both stand still for 5 to 50 ms",
+     .net = {.delay_us = 200, .queue_bytes = 2000000},
+     .steps = {{0, 1000000000}},
+     .seconds = 60,
+     .fixed_bps = 1100000,
+     .rx = {.run_us = 10000, .least_us = 5000, .most_us = 50000},
+     .tx = {.run_us = 10000, .least_us = 5000, .most_us = 50000}},
 };
 
 const size_t world_n_scenarios = sizeof(world_scenarios) / sizeof(world_scenarios[0]);
@@ -110,6 +139,11 @@ struct tcp {
         bool lost;
     } acks[TCP_FLIGHT]; /* by time: all wait equally long */
     size_t first_ack;
+};
+
+/* Where somebody is in the rhythm of world_stalls. */
+struct rhythm {
+    uint64_t stops_us, runs_us; /* stands still from the one to the other */
 };
 
 struct world {
@@ -135,6 +169,8 @@ struct world {
     size_t message_len[MESSAGES];
     uint64_t n_messages;
     struct tcp tcp;
+    struct rhythm rx, tx;
+    uint64_t fed_us;
     uint64_t random;
     uint32_t len_of[1 << 16]; /* by number */
     uint64_t sent_at[1 << 16];
@@ -157,12 +193,25 @@ static size_t step_of(const struct world *w, uint64_t now_us)
     return i;
 }
 
+/* Whether somebody stands still. */
+static bool stalls(struct world *w, const struct world_stalls *conf, struct rhythm *r)
+{
+    if (conf->run_us != 0 && w->now_us >= r->runs_us) {
+        r->stops_us = w->now_us + vnet_dice(&w->random, conf->run_us);
+        r->runs_us = r->stops_us + conf->least_us +
+                     vnet_dice(&w->random, conf->most_us - conf->least_us + 1);
+    }
+    return conf->run_us != 0 && w->now_us >= r->stops_us;
+}
+
 /* ---- sending ---- */
 
 static void send_packet(struct world *w, uint32_t len, uint64_t flags)
 {
     const uint64_t number = w->next++;
     const size_t step = step_of(w, w->now_us);
+    /* what is numbered as the sender comes to a stop leaves when it goes on */
+    const bool late = w->tx.runs_us > w->now_us && w->now_us + TURN_US > w->tx.stops_us;
 
     bwe_note_sent(&w->bwe, number, (uint16_t)len, w->now_us);
     w->len_of[number & 0xffff] = len;
@@ -170,7 +219,7 @@ static void send_packet(struct world *w, uint32_t len, uint64_t flags)
     w->tx_bytes += len;
     w->sent += len;
     w->n_sent[step]++;
-    if (!vnet_send(&w->down, w->now_us, number | flags, len)) {
+    if (!vnet_send(&w->down, late ? w->tx.runs_us : w->now_us, number | flags, len)) {
         w->n_lost[step]++;
     }
 }
@@ -193,11 +242,13 @@ static void make_frame(struct world *w)
     uint64_t bps = bwe_target(&w->bwe);
     uint32_t bytes;
 
-    if (w->s->layered) {
+    w->trace->n_frames++;
+    if (w->s->layered || w->s->fixed_bps != 0) {
         if (w->level < 0) {
+            w->trace->n_withheld++;
             return;
         }
-        bps = world_layer_bps[w->level];
+        bps = w->s->layered ? world_layer_bps[w->level] : w->s->fixed_bps;
     } else {
         bps = bps > audio_bps ? bps - audio_bps : 0;
         bps = bps < 8000000 ? bps : 8000000;
@@ -230,13 +281,22 @@ static void allocate(struct world *w)
 {
     struct alloc_stream *video = &w->streams[1];
     const int8_t was = video->level;
+    uint64_t budget_bps = bwe_target(&w->bwe);
 
-    if (!w->s->layered) {
+    if (!w->s->layered && w->s->fixed_bps == 0) {
         bwe_want(&w->bwe, 8000000);
         return;
     }
-    bwe_want(&w->bwe, alloc_wanted(w->streams, 2) * 11 / 10);
-    (void)alloc_run(&w->alloc, w->streams, 2, bwe_target(&w->bwe), w->now_us);
+    bwe_want(&w->bwe, alloc_wanted(w->streams, 2) * 5 / 4);
+    if (w->s->fixed_bps != 0) { /* as stage/allot: nothing is withheld on hope */
+        w->fed_us = w->fed_us == 0 && bwe_is_fed(&w->bwe) ? w->now_us : w->fed_us;
+        if (w->fed_us == 0 ||
+            (w->bwe.rate.decreased_us == 0 && w->now_us - w->fed_us < GRACE_US)) {
+            return;
+        }
+    }
+    w->alloc.keep = bwe_is_calm(&w->bwe, w->now_us);
+    (void)alloc_run(&w->alloc, w->streams, 2, budget_bps, w->now_us);
     if (video->level != was) {
         w->trace->switches++;
         w->key = video->level > was;
@@ -257,8 +317,12 @@ static void send_padding(struct world *w)
 
 static void receive(struct world *w)
 {
+    const bool late = w->s->rx.run_us != 0; /* noted when it is read */
     struct vnet_pkt pkt;
 
+    if (stalls(w, &w->s->rx, &w->rx)) {
+        return;
+    }
     while (vnet_next_us(&w->down) <= w->now_us && vnet_take(&w->down, &pkt)) {
         if ((pkt.id & ID_TCP) != 0) {
             struct tcp *t = &w->tcp;
@@ -275,7 +339,7 @@ static void receive(struct world *w)
                 (float)(pkt.at_us - w->sent_at[pkt.id & 0xffff] - w->s->net.delay_us) /
                 1000;
         }
-        (void)twcc_on_packet(&w->twcc, (uint16_t)pkt.id, pkt.at_us);
+        (void)twcc_on_packet(&w->twcc, (uint16_t)pkt.id, late ? w->now_us : pkt.at_us);
     }
     while (twcc_deadline(&w->twcc) <= w->now_us) {
         uint8_t *buf = w->messages[w->n_messages % MESSAGES];
@@ -455,6 +519,9 @@ static void turn(struct world *w)
 
     w->down.conf.rate_bps = w->s->steps[step_of(w, w->now_us)].rate_bps;
     receive(w);
+    if (stalls(w, &w->s->tx, &w->tx)) {
+        return;
+    }
     hear(w);
     tcp_turn(w);
     if (w->now_us >= w->tick_us) {
@@ -462,12 +529,12 @@ static void turn(struct world *w)
         (void)bwe_tick(&w->bwe, w->tx_bytes, w->next, w->now_us);
         allocate(w);
     }
-    if (w->now_us >= w->audio_us) {
+    while (w->now_us >= w->audio_us) {
         w->audio_us += AUDIO_US;
         w->media += AUDIO_LEN;
         send_packet(w, AUDIO_LEN, ID_AUDIO);
     }
-    if (w->now_us >= w->frame_us) {
+    while (w->now_us >= w->frame_us) {
         w->frame_us += FRAME_US;
         make_frame(w);
     }
@@ -506,6 +573,11 @@ void world_run(const struct world_scenario *scenario, uint64_t seed,
     w->streams[1] = (struct alloc_stream){
         .kind = ALLOC_CAMERA, .n_levels = 3, .max_level = 2, .level = ALLOC_PAUSED};
     memcpy(w->streams[1].bps, world_layer_bps, sizeof(world_layer_bps));
+    if (scenario->fixed_bps != 0) {
+        w->streams[1].n_levels = 1;
+        w->streams[1].bps[0] = scenario->fixed_bps;
+        w->streams[1].level = 0;
+    }
     bwe_init(&w->bwe, &bwe);
     alloc_init(&w->alloc, &alloc);
     twcc_init(&w->twcc, &twcc);

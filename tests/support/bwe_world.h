@@ -19,6 +19,12 @@ struct world_step {
     uint32_t rate_bps;
 };
 
+/* Somebody whose processor is shared: runs for up to 'run_us', then stands still. */
+struct world_stalls {
+    uint32_t run_us; /* 0: never stands still */
+    uint32_t least_us, most_us;
+};
+
 struct world_scenario {
     const char *name;
     const char *text;
@@ -27,6 +33,9 @@ struct world_scenario {
     uint32_t seconds;
     bool layered; /* simulcast of three layers; else media that takes what it is given */
     bool tcp;     /* a TCP flow through the same queue, from 10 s to 40 s */
+    uint32_t fixed_bps;     /* not 0: one layer of this rate, sent whole or withheld */
+    struct world_stalls rx; /* the receiver: what came meanwhile is noted afterwards */
+    struct world_stalls tx; /* the sender, between noting a packet and sending it */
 };
 
 extern const struct world_scenario world_scenarios[];
@@ -58,6 +67,7 @@ struct world_trace {
     float audio_p95_ms;     /* how long audio was held up, queue included */
     uint32_t n_probes;
     uint32_t switches; /* of layers */
+    uint32_t n_frames, n_withheld;
 };
 
 /* Runs 'scenario'. 'trace' is filled. */

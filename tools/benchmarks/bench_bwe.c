@@ -52,8 +52,10 @@ static void print_row(const struct world_scenario *s, size_t i)
 static void print_json(const struct world_scenario *s, const char *png)
 {
     (void)printf("{\"scenario\": \"%s\", \"png\": \"%s\", \"probes\": %u, "
-                 "\"switches\": %u, \"audio_p95_ms\": %.1f, \"phases\": [",
-                 s->name, png, trace.n_probes, trace.switches, (double)trace.audio_p95_ms);
+                 "\"switches\": %u, \"audio_p95_ms\": %.1f, \"frames\": %u, "
+                 "\"withheld\": %u, \"phases\": [",
+                 s->name, png, trace.n_probes, trace.switches, (double)trace.audio_p95_ms,
+                 trace.n_frames, trace.n_withheld);
     for (size_t i = 0; i < trace.n_phases; i++) {
         const struct world_phase *p = &trace.phases[i];
 

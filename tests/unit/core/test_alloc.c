@@ -259,6 +259,31 @@ static void same_input_same_answer(void **state)
     }
 }
 
+static void what_runs_is_kept_while_the_link_is_calm(void **state)
+{
+    struct alloc_stream s[2] = {video(ALLOC_CAMERA, 1, 0), audio()};
+    struct alloc alloc;
+    (void)state;
+
+    alloc_init(&alloc, &CONF);
+    (void)alloc_run(&alloc, s, 2, 700000, 1000000);
+    assert_int_equal(s[0].level, 1);
+    alloc.keep = true;
+    (void)alloc_run(&alloc, s, 2, 400000, 1100000);
+    assert_int_equal(s[0].level, 1);
+    /* but nothing goes up on that */
+    (void)alloc_run(&alloc, s, 2, 1500000, 9000000);
+    assert_int_equal(s[0].level, 1);
+    /* and a wish lowers it */
+    s[0].max_level = 0;
+    (void)alloc_run(&alloc, s, 2, 1500000, 9000000);
+    assert_int_equal(s[0].level, 0);
+    s[0].max_level = 2;
+    alloc.keep = false;
+    (void)alloc_run(&alloc, s, 2, 100000, 9100000);
+    assert_int_equal(s[0].level, ALLOC_PAUSED);
+}
+
 static void streams_too_many_are_paused(void **state)
 {
     static struct alloc_stream s[ALLOC_STREAMS + 2];
@@ -286,6 +311,7 @@ int main(void)
         cmocka_unit_test(more_is_never_worse_for_the_first),
         cmocka_unit_test(noise_does_not_make_layers_flap),
         cmocka_unit_test(same_input_same_answer),
+        cmocka_unit_test(what_runs_is_kept_while_the_link_is_calm),
         cmocka_unit_test(streams_too_many_are_paused),
     };
 

@@ -83,12 +83,28 @@ static void standing_queue_is_told_from_the_least_delay(void **state)
     assert_int_equal(d.queue_us, 0);
     bwe_delay_on_least(&d, 5090000, 100000);
     assert_int_equal(d.queue_us, 90000);
+    assert_false(bwe_delay_is_queued(&d)); /* one feedback may be late as a whole */
+    bwe_delay_on_least(&d, 5090000, 250000);
     assert_true(bwe_delay_is_queued(&d));
     /* the clocks drift: after two spans the new least counts */
-    for (int64_t t = 200000; t < 3 * (int64_t)BWE_BASE_SPAN_US; t += 100000) {
+    for (int64_t t = 350000; t < 3 * (int64_t)BWE_BASE_SPAN_US; t += 100000) {
         bwe_delay_on_least(&d, 5090000, t);
     }
     assert_int_equal(d.queue_us, 0);
+}
+
+static void late_reading_is_no_queue(void **state)
+{
+    struct bwe_delay d;
+    (void)state;
+
+    bwe_delay_init(&d);
+    for (int64_t i = 0; i < 200; i++) {
+        /* every other feedback is about packets that all were read late */
+        bwe_delay_on_least(&d, 5000000 + i % 2 * 90000, i * 100000);
+        assert_false(bwe_delay_is_queued(&d));
+        assert_true(bwe_delay_is_free(&d));
+    }
 }
 
 static void acknowledged_rate_follows_what_arrives(void **state)
@@ -223,6 +239,37 @@ static void probe_finds_the_link_or_its_own_rate(void **state)
 
 /* ---- a lying receiver ---- */
 
+/* A receiver that reads the first half of a probe at once, and the rest as it comes. */
+static void bunch_at_the_start_of_a_probe_says_nothing(void **state)
+{
+    const struct bwe_probe_view view = {.estimate_bps = 600000,
+                                        .wanted_bps = 8000000,
+                                        .start_bps = 600000,
+                                        .healthy = true,
+                                        .next_number = 100};
+    struct bwe_probe probe;
+    uint64_t next = 100, bytes = 0;
+    float bps;
+    (void)state;
+
+    bwe_probe_init(&probe);
+    bwe_probe_tick(&probe, &view, 1000000);
+    assert_true(probe.sending);
+    for (uint64_t now_us = 1000000; probe.sending; now_us += 1000) {
+        for (uint32_t owed = bwe_probe_take(&probe, bytes, next, 50000, now_us); owed > 0;
+             owed -= owed < 250 ? owed : 250) {
+            /* the link carries 1 Mb/s: 2 ms a packet; nothing is read for 16 ms */
+            int64_t arrival_us = 1002000 + (int64_t)(next - 100) * 2000;
+
+            arrival_us = arrival_us < 1018000 ? 1018000 : arrival_us;
+            bwe_probe_on_packet(&probe, next++, (int64_t)now_us, arrival_us, 250);
+            bytes += 250;
+        }
+    }
+    bps = bwe_probe_result(&probe, next, &view, 1200000);
+    assert_in_range((int)bps, 850000, 1050000);
+}
+
 static void feedback_for_what_was_never_sent_is_counted(void **state)
 {
     struct bwe *bwe = calloc(1, sizeof(*bwe));
@@ -343,6 +390,8 @@ int main(void)
         cmocka_unit_test(overuse_is_a_slope_that_lasts),
         cmocka_unit_test(noise_raises_the_threshold_not_the_alarm),
         cmocka_unit_test(standing_queue_is_told_from_the_least_delay),
+        cmocka_unit_test(late_reading_is_no_queue),
+        cmocka_unit_test(bunch_at_the_start_of_a_probe_says_nothing),
         cmocka_unit_test(acknowledged_rate_follows_what_arrives),
         cmocka_unit_test(rate_falls_below_what_arrives_and_rises_again),
         cmocka_unit_test(little_sending_proves_nothing),
