@@ -434,6 +434,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     struct room_entry *next;
 
     meeting_layers_tick(meeting, now_us);
+    meeting_scores(meeting, now_us);
     HASH_ITER(hh, meeting->rooms, entry, next)
     {
         meeting_audio_tick(meeting, &entry->room, now_us);

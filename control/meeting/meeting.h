@@ -19,6 +19,7 @@
 #include "meeting/floor.h"
 #include "session/consumer.h"
 #include "session/producer.h"
+#include "session/score.h"
 #include "session/session.h"
 
 enum {
@@ -106,6 +107,7 @@ struct room_producer {
     enum meeting_source source;
     bool ready;               /* the others know of it */
     struct floor_voice voice; /* of a microphone */
+    struct score score;
     struct room_consumer *consumers;
     uint32_t wanted[MEETING_SPATIAL]; /* consumers that want this spatial layer at most */
     uint8_t needed;                   /* the highest that its sender was told to send */
@@ -126,6 +128,7 @@ struct room_consumer {
     uint8_t priority;
     uint8_t counted;                      /* 1 + where in its producer's 'wanted'; 0 not */
     uint32_t layers;                      /* what it is sent: ABI_LAYERS; 0 not known */
+    struct score score;
     struct room_consumer *next;           /* of the transport */
     struct room_consumer *next_of_source; /* of the producer */
     meeting_done *done;
@@ -147,6 +150,11 @@ enum meeting_event_kind {
     MEETING_SCREEN_STOPPED,
     MEETING_BANDWIDTH,        /* to its owner only; transport, available_bps */
     MEETING_TRANSPORT_CLOSED, /* to its owner only: it failed; transport, reason */
+    /* to the owner only: how well it arrives has changed, or stays bad (reason says why, one
+     * of producer and consumer is set) */
+    MEETING_PRODUCER_SCORE,
+    MEETING_CONSUMER_SCORE,
+    MEETING_QUALITY_WARNING,
 };
 
 struct meeting_event {
@@ -233,7 +241,8 @@ struct participant *meeting_resume(struct meeting *meeting, const struct auth_id
                                    const char *meeting_id, const char *token, void *client,
                                    void **old, struct meeting_error *err);
 
-/* Ends those whose grace is over; finds who speaks. Call a few times a second. */
+/* Ends those whose grace is over; finds who speaks; once a second, scores what is sent and
+ * received. Call a few times a second. */
 void meeting_tick(struct meeting *meeting, uint64_t now_us);
 
 /* A dataplane is attached: rebuilds rooms, participants and all they have from what an

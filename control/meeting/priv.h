@@ -4,6 +4,7 @@
  * media.c    producers and consumers   audio.c      who speaks, who is heard
  * layers.c   which layers consumers want, and senders need to send
  * record.c   a participant and its transport as bytes of the vault
+ * score.c    how well it all arrives
  * restore.c  all of it again, after this process was restarted */
 #ifndef MEETING_PRIV_H
 #define MEETING_PRIV_H
@@ -23,6 +24,7 @@ struct meeting {
     struct floor_voice **voices; /* of the room that is looked at, and whose */
     struct room_producer **voice_owners;
     uint32_t cap_voices;
+    uint64_t scored_us;               /* when all was scored last */
     bool seen_media;                  /* what was left by an earlier control is known */
     struct participant_entry *tokens; /* hash by resume token */
     struct room_consumer **by_sub;    /* by slot of their subscription */
@@ -103,6 +105,8 @@ void meeting_layers_gone(struct meeting *meeting, struct room_consumer *rc);
 void meeting_layers_produced(struct meeting *meeting, struct room_producer *rp);
 void meeting_layers_unproduced(struct meeting *meeting, struct room_producer *rp);
 void meeting_layers_tick(struct meeting *meeting, uint64_t now_us);
+/* Scores everybody's producers and consumers if a second has passed. */
+void meeting_scores(struct meeting *meeting, uint64_t now_us);
 
 /* Answers a pending creation, once. err NULL: done. */
 void meeting_answer(meeting_done **done, void *arg, const struct meeting_error *err,

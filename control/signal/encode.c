@@ -94,6 +94,25 @@ static json_t *encode_needed(const struct room_producer *rp)
     return list;
 }
 
+/* Adds a score to 'event' (moved), and what it was made of. */
+static json_t *encode_score(json_t *event, const struct score *score, bool sent)
+{
+    const struct score_detail *d = &score->detail;
+    json_t *detail =
+        json_pack("{s:i,s:I,s:f,s:f,s:f,s:b}", "score", (int)score->value, "bitrate_bps",
+                  (json_int_t)d->bps, "loss", (double)d->loss, "jitter_ms",
+                  (double)score->last.jitter_us / 1000, "rtt_ms",
+                  (double)score->last.rtt_us / 1000, "freeze_suspected", (int)d->freeze);
+
+    if (sent) {
+        (void)json_object_set_new(detail, "key_frames",
+                                  json_integer((json_int_t)score->last.keyframes));
+    }
+    (void)json_object_update(event, detail);
+    json_decref(detail);
+    return event;
+}
+
 json_t *encode_room_resumed(struct signal *signal, const struct participant *self)
 {
     json_t *joined = encode_room_joined(signal, self);
@@ -251,12 +270,32 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
                          event->who->who.user_id);
     case MEETING_BANDWIDTH:
         *name = "bwe:downlink";
-        return json_pack("{s:s,s:I}", "transport_id", event->transport->id,
-                         "available_bps", (json_int_t)event->available_bps);
+        return json_pack("{s:s,s:I}", "transport_id", event->transport->id, "available_bps",
+                         (json_int_t)event->available_bps);
     case MEETING_TRANSPORT_CLOSED:
         *name = "transport:closed";
         return json_pack("{s:s,s:s}", "transport_id", event->transport->id, "reason",
                          event->reason);
+    case MEETING_PRODUCER_SCORE:
+        *name = "producer:score";
+        return encode_score(json_pack("{s:s}", "producer_id", event->producer->id),
+                            &event->producer->score, true);
+    case MEETING_CONSUMER_SCORE:
+        *name = "consumer:score";
+        return encode_score(json_pack("{s:s,s:s,s:i}", "consumer_id", event->consumer->id,
+                                      "producer_id", event->consumer->source->id,
+                                      "producer_score",
+                                      (int)event->consumer->source->score.value),
+                            &event->consumer->score, false);
+    case MEETING_QUALITY_WARNING:
+        *name = "quality:warning";
+        return event->consumer != NULL
+                   ? json_pack("{s:s,s:s,s:i}", "issue", event->reason, "consumer_id",
+                               event->consumer->id, "score",
+                               (int)event->consumer->score.value)
+                   : json_pack("{s:s,s:s,s:i}", "issue", event->reason, "producer_id",
+                               event->producer->id, "score",
+                               (int)event->producer->score.value);
     case MEETING_PRODUCER_CLOSED:
     case MEETING_PRODUCER_PAUSED:
     case MEETING_PRODUCER_RESUMED:

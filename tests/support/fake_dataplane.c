@@ -521,3 +521,13 @@ struct abi_peer_stats *fake_dp_peer_stats(struct fake_dp *dp)
 {
     return (struct abi_peer_stats *)(void *)(dp->shm + dp->layout.peer_stats);
 }
+
+struct abi_stream_stats *fake_dp_stream_stats(struct fake_dp *dp)
+{
+    return (struct abi_stream_stats *)(void *)(dp->shm + dp->layout.stream_stats);
+}
+
+struct abi_sub_stats *fake_dp_sub_stats(struct fake_dp *dp)
+{
+    return (struct abi_sub_stats *)(void *)(dp->shm + dp->layout.sub_stats);
+}

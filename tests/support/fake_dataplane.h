@@ -74,5 +74,7 @@ bool fake_dp_take_sent(struct fake_dp *dp, struct abi_datagram *out);
 struct vault *fake_dp_vault(struct fake_dp *dp);
 struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp);
 struct abi_peer_stats *fake_dp_peer_stats(struct fake_dp *dp);
+struct abi_stream_stats *fake_dp_stream_stats(struct fake_dp *dp);
+struct abi_sub_stats *fake_dp_sub_stats(struct fake_dp *dp);
 
 #endif

@@ -458,9 +458,51 @@ static void ending_the_service_ends_every_session(void **state)
     world_finish(&s.w);
 }
 
+static void scores_are_told_with_what_they_are_made_of(void **state)
+{
+    struct abi_stream_stats *stats;
+    struct room_producer *rp;
+    uint64_t stream, now_us = UINT64_C(1) << 50; /* the site's own clock is far below */
+    struct room *room;
+    struct user *a;
+    struct site s;
+    json_t *told;
+    (void)state;
+
+    site_start(&s);
+    a = join_speaker(&s);
+    rp = find_speaker(&s, &room);
+    stream = producer_stream(rp->producer);
+    stats = &fake_dp_stream_stats(s.w.dp)[handle_index(stream)];
+    *stats = (struct abi_stream_stats){.handle = stream, .packets = 100, .keyframes = 3};
+    meeting_tick(s.w.meeting, now_us);
+    for (unsigned i = 0; i < 3; i++) {
+        stats->packets += 90;
+        stats->bytes += 125000;
+        stats->lost += 30;
+        stats->jitter_us = 4500;
+        meeting_tick(s.w.meeting, now_us += 1000000);
+    }
+    told = user_event(&s, a, "producer:score");
+    assert_string_equal(text_of(told, "producer_id"), rp->id);
+    assert_in_range(json_integer_value(json_object_get(told, "score")), 0, 4);
+    assert_int_equal(json_integer_value(json_object_get(told, "bitrate_bps")), 1000000);
+    assert_int_equal(json_integer_value(json_object_get(told, "key_frames")), 3);
+    assert_true(json_real_value(json_object_get(told, "loss")) > 0.24);
+    assert_true(json_real_value(json_object_get(told, "jitter_ms")) > 4.4);
+    assert_true(json_is_false(json_object_get(told, "freeze_suspected"))); /* of audio */
+    json_decref(told);
+    told = user_event(&s, a, "quality:warning");
+    assert_string_equal(text_of(told, "issue"), "packet_loss");
+    assert_string_equal(text_of(told, "producer_id"), rp->id);
+    json_decref(told);
+    site_finish(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scores_are_told_with_what_they_are_made_of),
         cmocka_unit_test(both_transports_carry_acks_and_events),
         cmocka_unit_test(polling_is_upgraded_and_loses_nothing),
         cmocka_unit_test(a_failed_upgrade_leaves_polling_as_it_was),
