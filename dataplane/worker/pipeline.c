@@ -3,6 +3,7 @@
 
 #include "rtcp/rtcp_in.h"
 #include "rtcp/rtcp_out.h"
+#include "sfu/base/handle.h"
 #include "stage/budget.h"
 #include "stage/classify.h"
 #include "stage/consent.h"
@@ -19,7 +20,12 @@
 
 enum {
     RX_BURSTS = 4, /* of one device before the next has its turn */
-    TX_TRIES = 4   /* a device whose queue is full gets this many chances to drain */
+    TX_TRIES = 4,  /* a device whose queue is full gets this many chances to drain */
+    /* A device that stays full holds up the lane's other devices too: for so long at once,
+     * and for one in so many parts of the time. */
+    TX_PATIENCE_US = 20000,
+    TX_PATIENCE_SHARE = 4,
+    TX_LOOK_US = 1000 /* between two looks; more is not the device's fault */
 };
 
 /* What a device takes is the lane's that serves it. */
@@ -29,19 +35,28 @@ static void account_device(struct lane *lane, const struct pkt *pkt, uint64_t on
     lane->counts.tx_bytes += one * pkt->len;
 }
 
+/* What is sent is its peer's and its subscription's; either may be NULL. */
+static void account_owners(const struct pkt *pkt, struct peer *peer, struct sub *sub,
+                           uint64_t one)
+{
+    if (peer != NULL) {
+        peer->tx_packets += one;
+        peer->tx_bytes += one * pkt->len;
+    }
+    if (sub != NULL) {
+        sub->packets += one;
+        sub->bytes += one * pkt->payload_len;
+    }
+}
+
 /* Counts what leaves as sent; 'sign' -1 takes it back for what the device refused. */
 static void account(struct lane *lane, const struct pkt *pkt, int sign)
 {
     uint64_t one = (uint64_t)(int64_t)sign;
 
-    if (pkt->peer != NULL) {
-        pkt->peer->tx_packets += one;
-        pkt->peer->tx_bytes += one * pkt->len;
-    }
+    account_owners(pkt, pkt->peer, pkt->sub, one);
     if (pkt->sub != NULL) {
         lane->counts.forwards += one;
-        pkt->sub->packets += one;
-        pkt->sub->bytes += one * pkt->payload_len;
     }
 }
 
@@ -56,6 +71,113 @@ static uint16_t push(struct pipeline *p, unsigned device, struct pkt **pkts, uin
     }
     return sent;
 }
+
+/* ---- frames that a device has not taken ---- */
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* They were counted as sent. */
+static void drop_held(struct pipeline *p, struct pipeline_held *held)
+{
+    struct lane *lane = p->lane;
+
+    for (uint16_t i = 0; i < held->frames.n; i++) {
+        struct pkt *pkt = held->frames.pkts[i];
+        struct peer *peer = tables_peer(lane->tables, held->peers[i]);
+        struct sub *sub = tables_sub(lane->tables, held->subs[i]);
+
+        account_device(lane, pkt, UINT64_MAX);
+        account_owners(pkt, peer, sub, UINT64_MAX);
+        lane->counts.forwards -= held->media[i] ? 1 : 0;
+        if (sub != NULL) {
+            sub->skipped++;
+        }
+        lane_drop_out(lane, pkt, DROP_TX_FULL);
+    }
+    held->frames.n = 0;
+}
+
+/* Takes the first 'n' away. */
+static void forget_first(struct pipeline_held *held, uint16_t n)
+{
+    uint16_t left = (uint16_t)(held->frames.n - n);
+
+    for (uint16_t i = 0; i < left; i++) {
+        held->frames.pkts[i] = held->frames.pkts[n + i];
+        held->peers[i] = held->peers[n + i];
+        held->subs[i] = held->subs[n + i];
+        held->media[i] = held->media[n + i];
+    }
+    held->frames.n = left;
+}
+
+/* Tries again. Returns whether the device has taken all. Waiting uses patience up, other
+ * time gives it back; waiting for a device that is only slow costs nothing where there is
+ * no other. */
+static bool flush(struct pipeline *p, unsigned device)
+{
+    struct pipeline_held *held = &p->held[device];
+    struct burst *frames = &held->frames;
+    uint64_t passed_us = p->lane->now_us - held->looked_us;
+    uint16_t sent;
+
+    held->looked_us = p->lane->now_us;
+    if (frames->n == 0) {
+        held->patience_us =
+            least(held->patience_us + least(passed_us, TX_PATIENCE_US), TX_PATIENCE_US);
+        return true;
+    }
+    sent = push(p, device, frames->pkts, frames->n);
+    forget_first(held, sent);
+    if (sent == 0 || io_n_devices(p->io) > 1) {
+        held->patience_us -=
+            least(held->patience_us, least(passed_us, TX_LOOK_US) * TX_PATIENCE_SHARE);
+    }
+    if (frames->n > 0 && held->patience_us == 0) {
+        drop_held(p, held);
+    }
+    return frames->n == 0;
+}
+
+/* Keeps frames, in order, as far as there is room and patience. Returns how many. */
+static uint16_t keep(struct pipeline *p, unsigned device, struct pkt **pkts, uint16_t n,
+                     bool ours)
+{
+    struct pipeline_held *held = &p->held[device];
+    uint16_t kept = 0;
+
+    while (kept < n && held->patience_us > 0 && held->frames.n < PKT_BURST) {
+        struct pkt *pkt = pkts[kept++];
+        uint16_t i = held->frames.n;
+
+        if (pkt->to != &pkt->path) {
+            pkt->path = *pkt->to;
+            pkt->to = &pkt->path;
+        }
+        held->peers[i] = ours && pkt->peer != NULL ? pkt->peer->handle : HANDLE_NONE;
+        held->subs[i] = ours && pkt->sub != NULL ? pkt->sub->handle : HANDLE_NONE;
+        held->media[i] = ours && pkt->sub != NULL;
+        burst_push(&held->frames, pkt);
+    }
+    return kept;
+}
+
+/* Sends frames, or keeps them. Returns how many; the others the device does not take. */
+static uint16_t push_or_keep(struct pipeline *p, unsigned device, struct pkt **pkts,
+                             uint16_t n, bool ours)
+{
+    uint16_t sent = 0;
+
+    if (flush(p, device)) {
+        sent = push(p, device, pkts, n);
+    }
+    return (uint16_t)(sent + keep(p, device, pkts + sent, (uint16_t)(n - sent), ours));
+}
+
+/* ---- */
 
 /* Gives frames to the lane that serves the device. What they point to stays here. */
 static uint16_t give(struct pipeline *p, uint32_t to, struct pkt **pkts, uint16_t n)
@@ -87,7 +209,7 @@ static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, 
             account_device(p->lane, pkts[i], 1);
         }
     }
-    sent = ours ? push(p, device, pkts, n) : give(p, to, pkts, n);
+    sent = ours ? push_or_keep(p, device, pkts, n, true) : give(p, to, pkts, n);
     for (; sent < n; sent++) {
         account(p->lane, pkts[sent], -1);
         if (ours) {
@@ -129,7 +251,7 @@ void pipeline_send_for_others(struct pipeline *p, const struct burst *burst)
         for (uint16_t i = 0; i < same.n; i++) {
             account_device(p->lane, same.pkts[i], 1);
         }
-        sent = push(p, same.pkts[0]->device, same.pkts, same.n);
+        sent = push_or_keep(p, same.pkts[0]->device, same.pkts, same.n, false);
         for (; sent < same.n; sent++) {
             account_device(p->lane, same.pkts[sent], UINT64_MAX);
             lane_drop_out(p->lane, same.pkts[sent], DROP_TX_FULL);
@@ -262,17 +384,17 @@ uint32_t pipeline_ingress(struct pipeline *p)
     return total;
 }
 
-/* Whether a burst finds a place on its way to any device that another lane serves. */
+/* Whether a burst finds a place on its way to any device, this lane's or another's. */
 static bool has_way(const struct pipeline *p)
 {
     const struct lane *lane = p->lane;
 
-    if (lane->hub == NULL) {
-        return true;
-    }
     for (unsigned device = 0; device < io_n_devices(p->io); device++) {
         uint32_t to = io_tx_lane(p->io, device, lane->index);
 
+        if (p->held[device].frames.n > 0) {
+            return false;
+        }
         if (to != lane->index &&
             hub_room(lane->hub, lane->index, to) < HUB_RESERVED + PKT_BURST) {
             return false;
@@ -281,10 +403,23 @@ static bool has_way(const struct pipeline *p)
     return true;
 }
 
+static bool holds(const struct pipeline *p)
+{
+    for (unsigned device = 0; device < io_n_devices(p->io); device++) {
+        if (p->held[device].frames.n > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
 {
     uint32_t total = 0;
 
+    for (unsigned device = 0; device < io_n_devices(p->io); device++) {
+        (void)flush(p, device);
+    }
     /* what is missed is older than what is new; a list's length of it at most */
     for (unsigned i = 0; i < max_bursts && lane_resends(p->lane) && has_way(p); i++) {
         struct burst again = {.n = 0};
@@ -292,8 +427,8 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
         total += resend_burst(p->lane, NULL, &again);
         pipeline_transmit(p, &again);
     }
-    /* The lane of a device may be behind, or not have a CPU just now. Then the cursors stay
-     * where they are, as long as the rings reach back. */
+    /* A device may be full; its lane may be behind, or not have a CPU just now. Then the
+     * cursors stay where they are, as long as the rings reach back. */
     for (unsigned i = 0; i < max_bursts && p->lane->grown != NULL && has_way(p); i++) {
         struct burst routed = {.n = 0};
         struct burst rewritten = {.n = 0};
@@ -309,7 +444,7 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
 
 bool pipeline_held_up(const struct pipeline *p)
 {
-    return (p->lane->grown != NULL || lane_resends(p->lane)) && !has_way(p);
+    return holds(p) || ((p->lane->grown != NULL || lane_resends(p->lane)) && !has_way(p));
 }
 
 uint32_t pipeline_layers(struct pipeline *p)

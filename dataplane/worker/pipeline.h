@@ -14,6 +14,17 @@
 #include "io/io.h"
 #include "lane/lane.h"
 
+/* Finished frames that a device has not taken yet. Peers and subscriptions may end or move
+ * meanwhile, so whose they are is kept by handle; 0: nobody's, or another lane's. */
+struct pipeline_held {
+    struct burst frames;
+    uint64_t peers[PKT_BURST];
+    uint64_t subs[PKT_BURST];
+    bool media[PKT_BURST]; /* of this lane */
+    uint64_t looked_us;
+    uint64_t patience_us; /* that they may still hold up the lane */
+};
+
 /* Where a lane reads and writes, and what io/ counted for it. */
 struct pipeline {
     struct lane *lane;
@@ -22,17 +33,19 @@ struct pipeline {
     /* Hands a punted packet over; returns false if control's ring is full. */
     bool (*punt)(void *arg, const struct pkt *pkt);
     void *punt_arg;
+    struct pipeline_held held[IO_MAX_DEVICES]; /* of those that this lane serves */
 };
 
 /* Receives one burst of each device and takes it as far as the rings. Returns how many
  * packets there were. */
 uint32_t pipeline_ingress(struct pipeline *p);
 
-/* Serves the rings that grew, at most 'max_bursts' bursts, and not while the way to a
- * device of another lane is full: cursors wait then. Returns packets sent or dropped. */
+/* Serves the rings that grew, at most 'max_bursts' bursts, and not while a device, or the
+ * way to the lane that serves it, is full: cursors wait then. Returns packets sent or
+ * dropped. */
 uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts);
 
-/* Whether there is something to serve that has to wait for another lane. */
+/* Whether there is something to serve that has to wait for a device or another lane. */
 bool pipeline_held_up(const struct pipeline *p);
 
 /* Changes subscriptions over to the layers that they are to have (stage/layers), before the
@@ -52,8 +65,9 @@ void pipeline_handed(struct pipeline *p, const struct burst *in);
 /* Sends frames of another lane on this lane's devices. */
 void pipeline_send_for_others(struct pipeline *p, const struct burst *burst);
 
-/* Sends finished frames, each on its device; what a device does not take is dropped as
- * tx_full. */
+/* Sends finished frames, each on its device. What a device does not take now waits for it,
+ * a burst at most and for a part of the lane's time only: fan-out stands still meanwhile.
+ * What cannot wait is dropped as tx_full. */
 void pipeline_transmit(struct pipeline *p, const struct burst *burst);
 
 #endif

@@ -375,6 +375,84 @@ static void a_full_device_is_counted_and_forgotten(void **state)
     room_stop(room);
 }
 
+/* Nothing is lost while the device drains, if slowly: cursors wait, and what had been
+ * encrypted. All numbers are there and in order. */
+static void a_slow_device_is_waited_for(void **state)
+{
+    struct room *room = room_start(200);
+    struct rig *rig = room->rig;
+    unsigned n = 0;
+    (void)state;
+
+    port_mem_limit(rig->io, 0, 0, 0);
+    for (unsigned i = 0; i < 5; i++) {
+        speak(room);
+    }
+    for (; rig->n_frames < 5 * 200; n++) {
+        assert_true(n < 10000);
+        port_mem_limit(rig->io, 0, 0, 3);
+        (void)pipeline_egress(&rig->pipe, 32);
+        rig->lane.now_us += 1000;
+        assert_true(rig->n_frames >= 3 * n);
+    }
+    assert_true(n > 300);
+    assert_int_equal(rig->lane.counts.drops_out[DROP_TX_FULL], 0);
+    assert_int_equal(rig->lane.counts.forwards, 5 * 200);
+    listen(room);
+    for (uint32_t i = 0; i < 200; i++) {
+        assert_int_equal(room->got[i], 5);
+    }
+    room_stop(room);
+}
+
+/* A device that takes nothing at all holds up the others for a moment only. */
+static void a_dead_device_is_not_waited_for_again_and_again(void **state)
+{
+    struct room *room = room_start(40);
+    struct rig *rig = room->rig;
+    uint64_t waited_us = 0;
+    (void)state;
+
+    port_mem_limit(rig->io, 0, 0, 0);
+    for (unsigned i = 0; i < 100; i++) {
+        speak(room);
+        for (unsigned k = 0; k < 100; k++) { /* 10 ms */
+            (void)pipeline_egress(&rig->pipe, 32);
+            waited_us += pipeline_held_up(&rig->pipe) ? 100 : 0;
+            rig->lane.now_us += 100;
+        }
+    }
+    assert_true(waited_us > 0);
+    assert_true(waited_us < 1000000 / 4);
+    assert_null(rig->lane.grown);
+    rig_egress(rig);
+    assert_int_equal(rig->lane.counts.drops_out[DROP_TX_FULL], 100 * 40);
+    assert_int_equal(rig->lane.counts.forwards, 0);
+    assert_int_equal(rig->lane.counts.tx_packets, 0);
+    room_stop(room);
+}
+
+/* Its buffers come back, and nobody else is charged with what it was not sent. */
+static void who_leaves_while_frames_wait_is_forgotten(void **state)
+{
+    struct room *room = room_start(40);
+    struct rig *rig = room->rig;
+    (void)state;
+
+    port_mem_limit(rig->io, 0, 0, 0);
+    speak(room);
+    (void)pipeline_egress(&rig->pipe, 1);
+    assert_true(pipeline_held_up(&rig->pipe));
+    for (uint32_t i = 0; i < 40; i++) {
+        leave(room, i);
+    }
+    rig_egress(rig);
+    assert_int_equal(rig->lane.counts.drops_out[DROP_TX_FULL], PKT_BURST);
+    assert_int_equal(rig->lane.counts.forwards, 0);
+    assert_int_equal(rig->lane.counts.tx_packets, 0);
+    room_stop(room);
+}
+
 static void an_empty_pool_is_counted_and_survived(void **state)
 {
     static struct pkt *held[RIG_BUFFERS];
@@ -408,6 +486,9 @@ int main(void)
         cmocka_unit_test(a_slow_lane_loses_the_oldest),
         cmocka_unit_test(a_slot_overtaken_on_the_way_is_not_sent),
         cmocka_unit_test(a_full_device_is_counted_and_forgotten),
+        cmocka_unit_test(a_slow_device_is_waited_for),
+        cmocka_unit_test(a_dead_device_is_not_waited_for_again_and_again),
+        cmocka_unit_test(who_leaves_while_frames_wait_is_forgotten),
         cmocka_unit_test(an_empty_pool_is_counted_and_survived),
     };
 

@@ -13,7 +13,7 @@
 #include "rtcp/rtcp_out.h"
 #include "sfu/base/handle.h"
 
-enum { RING_BYTES = 24 * 1024 * 1024, MAX_ROUNDS = 100000, STEP_US = 10000 };
+enum { RING_BYTES = 24 * 1024 * 1024, MAX_ROUNDS = 100000, STEP_US = 10000, WAIT_US = 200 };
 
 static void on_tx(void *arg, const struct pkt *pkt)
 {
@@ -187,9 +187,14 @@ void rig_ingress(struct rig *rig)
 void rig_egress(struct rig *rig)
 {
     (void)pipeline_layers(&rig->pipe);
-    for (unsigned i = 0; rig->lane.grown != NULL || lane_resends(&rig->lane); i++) {
+    for (unsigned i = 0; rig->lane.grown != NULL || lane_resends(&rig->lane) ||
+                         pipeline_held_up(&rig->pipe);
+         i++) {
         assert_true(i < MAX_ROUNDS);
         (void)pipeline_egress(&rig->pipe, 1);
+        if (pipeline_held_up(&rig->pipe)) {
+            rig->lane.now_us += WAIT_US;
+        }
     }
 }
 
