@@ -2,6 +2,7 @@
 #include "oom/alloc.h"
 
 #include <jansson.h>
+#include <libwebsockets.h>
 #include <openssl/crypto.h>
 #include <sanitizer/lsan_interface.h>
 #include <setjmp.h>
@@ -22,6 +23,7 @@ enum {
 static _Atomic int counted = NOBODY; /* enum oom_of */
 static _Atomic uint64_t count, fail_at;
 static _Thread_local unsigned paused;
+static _Atomic bool start_or_stop;
 
 void *__real_malloc(size_t len);
 void *__real_calloc(size_t n, size_t len);
@@ -104,6 +106,24 @@ static void crypto_free(void *p, const char *file, int line)
     free(p);
 }
 
+/* All that libwebsockets 4.1.6 allocates, resizes and frees. It does not look at what it
+ * got while it makes its context and vhosts (it then reads through NULL, leaks or calls
+ * abort() in nearly every place), nor when its libuv part makes the handle of a connection
+ * ("uvh"); nothing on this side of it can mend that. So those do not fail; all else of a
+ * connection does. */
+static void *websockets_realloc(void *p, size_t len, const char *reason)
+{
+    if (len == 0) {
+        free(p);
+        return NULL;
+    }
+    if (!atomic_load(&start_or_stop) && strcmp(reason, "uvh") != 0 &&
+        fails(OOM_WEBSOCKETS)) {
+        return NULL;
+    }
+    return __real_realloc(p, len);
+}
+
 void oom_hook(void)
 {
     if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1 ||
@@ -114,6 +134,7 @@ void oom_hook(void)
         abort();
     }
     json_set_alloc_funcs(__wrap_malloc, free);
+    lws_set_allocator(websockets_realloc);
 }
 
 /* ---- what fails ---- */
@@ -137,6 +158,11 @@ void oom_pause(void)
 void oom_go_on(void)
 {
     paused--;
+}
+
+void oom_start_or_stop(bool on)
+{
+    atomic_store(&start_or_stop, on);
 }
 
 void *oom_exempt_malloc(size_t len)

@@ -1,6 +1,7 @@
-/* Makes the n-th allocation fail, once: either of our own code (linked with --wrap), jansson
- * and libuv, or of OpenSSL, by the hooks that they have. Counted over all threads, but for
- * what stands between oom_pause() and oom_go_on(): the far ends of a test. */
+/* Makes the n-th allocation fail, once: either of our own code (linked with --wrap),
+ * jansson and libuv, or of OpenSSL or libwebsockets, by the hooks that they have. Counted
+ * over all threads, but for what stands between oom_pause() and oom_go_on(): the far ends
+ * of a test. */
 #ifndef TESTS_OOM_ALLOC_H
 #define TESTS_OOM_ALLOC_H
 
@@ -12,18 +13,21 @@
 void oom_hook(void);
 
 /* Whose allocations are counted and fail. */
-enum oom_of { OOM_OURS, OOM_OPENSSL };
+enum oom_of { OOM_OURS, OOM_OPENSSL, OOM_WEBSOCKETS };
 
 /* For the calling thread. */
 void oom_pause(void);
 void oom_go_on(void);
 
+/* Between these libwebsockets' own do not fail: see alloc.c. */
+void oom_start_or_stop(bool on);
+
 /* malloc() for test code among what is counted. */
 void *oom_exempt_malloc(size_t len);
 
-/* Runs 'life' again and again, another n-th allocation failing each time: about 'n_lives' of
- * them spread over all, with KCS_LONG every single one, with KCS_OOM_AT=n only that. Fails
- * the test on a leak. Returns how many were made to fail. */
+/* Runs 'life' again and again, another n-th allocation failing each time: about 'n_lives'
+ * of them spread over all, with KCS_LONG every single one, with KCS_OOM_AT=n only that.
+ * Fails the test on a leak. Returns how many were made to fail. */
 unsigned oom_every(enum oom_of of, void (*life)(void), unsigned n_lives);
 
 #endif

@@ -2,8 +2,8 @@
  * for every n: requests may be refused and sessions fail, but nothing crashes or leaks, no
  * object stays open in the dataplane, and nobody stays in a room.
  *
- * Real: signaling, meetings, sessions, DTLS with its thread, the dataplane client. Stand-ins:
- * the listener (signal_world.c), the dataplane (plane.h), the browser's DTLS. */
+ * Real: signaling, meetings, sessions, DTLS with its thread, the dataplane client.
+ * Stand-ins: the listener (signal_world.c), the dataplane (plane.h), the browser's DTLS. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
