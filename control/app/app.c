@@ -63,6 +63,7 @@ static void on_media(void *user, bool attached)
 
     if (attached) {
         meeting_restore(app->meeting);
+        rest_on_restored(app->rest);
     } else {
         meeting_on_media_lost(app->meeting);
     }

@@ -177,6 +177,12 @@ void meeting_layers_gone(struct meeting *meeting, struct room_consumer *rc)
     if (i < meeting->n_by_sub && meeting->by_sub[i] == rc) {
         meeting->by_sub[i] = NULL;
     }
+    meeting_layers_moved(meeting, rc);
+}
+
+void meeting_layers_moved(struct meeting *meeting, struct room_consumer *rc)
+{
+    rc->layers = 0;
     if (rc->counted > 0) {
         rc->source->wanted[rc->counted - 1]--;
         rc->counted = 0;

@@ -162,6 +162,7 @@ void meeting_end_producer(struct meeting *meeting, struct room_producer *rp)
     struct room_producer **at = &t->producers;
     struct meeting_error gone;
 
+    meeting_viewers_leave(meeting, rp);
     while (rp->consumers != NULL) {
         meeting_end_consumer(meeting, rp->consumers, "producer_closed");
     }
@@ -247,7 +248,8 @@ static void on_consumed(void *arg, int status)
 }
 
 static int consume(struct meeting *meeting, struct transport *t, struct room_producer *rp,
-                   const struct ortc_caps *caps, struct room_consumer *rc)
+                   const char *wanted_mid, const struct ortc_caps *caps,
+                   struct room_consumer *rc)
 {
     char mid[RTP_MID_MAX + 1];
     const struct consumer_conf conf = {
@@ -262,17 +264,22 @@ static int consume(struct meeting *meeting, struct transport *t, struct room_pro
         .ssrc = t->next_ssrc,
         .rtx_ssrc = t->next_ssrc + 1,
         .screen = rp->source == SOURCE_SCREEN,
+        .movable = t->owner->viewer,
     };
 
-    (void)snprintf(mid, sizeof(mid), "%u", t->next_mid);
-    t->next_mid++;
+    if (wanted_mid != NULL) {
+        (void)snprintf(mid, sizeof(mid), "%s", wanted_mid);
+    } else {
+        (void)snprintf(mid, sizeof(mid), "%u", t->next_mid);
+        t->next_mid++;
+    }
     t->next_ssrc += 2;
     meeting_save(t); /* first: no successor may give them out again */
     return consumer_create(&rc->consumer, &conf, on_consumed, rc);
 }
 
 int meeting_consume(struct meeting *meeting, struct participant *p,
-                    const char *transport_id, const char *producer_id,
+                    const char *transport_id, const char *producer_id, const char *mid,
                     const struct ortc_caps *caps, meeting_done *done, void *arg,
                     struct meeting_error *err)
 {
@@ -299,7 +306,7 @@ int meeting_consume(struct meeting *meeting, struct participant *p,
     meeting_new_id(meeting, rc->id);
     rc->transport = t;
     rc->source = rp;
-    e = consume(meeting, t, rp, caps, rc);
+    e = consume(meeting, t, rp, mid, caps, rc);
     if (e != 0) {
         free(rc);
         return meeting_fail_errno(err, e);
@@ -323,6 +330,34 @@ int meeting_consume(struct meeting *meeting, struct participant *p,
     return 0;
 }
 
+static void leave_source(struct room_consumer *rc)
+{
+    struct room_consumer **at = &rc->source->consumers;
+
+    while (*at != rc) {
+        at = &(*at)->next_of_source;
+    }
+    *at = rc->next_of_source;
+}
+
+int meeting_move_consumer(struct meeting *meeting, struct room_consumer *rc,
+                          struct room_producer *to)
+{
+    int e = consumer_move(rc->consumer, to->producer);
+
+    if (e != 0) {
+        return e;
+    }
+    (void)consumer_save(rc->consumer, rc->id, MEETING_OBJECT_ID);
+    meeting_layers_moved(meeting, rc);
+    leave_source(rc);
+    rc->source = to;
+    rc->next_of_source = to->consumers;
+    to->consumers = rc;
+    meeting_layers_counted(meeting, rc);
+    return 0;
+}
+
 void meeting_end_consumer(struct meeting *meeting, struct room_consumer *rc,
                           const char *reason)
 {
@@ -335,11 +370,7 @@ void meeting_end_consumer(struct meeting *meeting, struct room_consumer *rc,
         at = &(*at)->next;
     }
     *at = rc->next;
-    at = &rc->source->consumers;
-    while (*at != rc) {
-        at = &(*at)->next_of_source;
-    }
-    *at = rc->next_of_source;
+    leave_source(rc);
     p->n_consumers--;
     meeting_layers_gone(meeting, rc);
     consumer_close(rc->consumer);

@@ -353,6 +353,7 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
         at = &(*at)->next;
     }
     *at = p->next;
+    room->n_viewers -= p->viewer ? 1 : 0;
     room->n_participants--;
     meeting->n_participants--;
     if (p->client == NULL && meeting->n_away > 0) {
@@ -414,6 +415,20 @@ struct participant *meeting_resume(struct meeting *meeting, const struct auth_id
     return p;
 }
 
+void meeting_keep(struct participant *p, const void *data, size_t n)
+{
+    p->n_front_data = (uint8_t)(n <= sizeof(p->front_data) ? n : 0);
+    memcpy(p->front_data, data, p->n_front_data);
+    for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+        meeting_save(t);
+    }
+}
+
+bool meeting_is_restored(const struct meeting *meeting)
+{
+    return meeting->seen_media;
+}
+
 static void tick_room(struct meeting *meeting, struct room *room, uint64_t now_us)
 {
     struct participant *next;
@@ -438,6 +453,9 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     HASH_ITER(hh, meeting->rooms, entry, next)
     {
         meeting_audio_tick(meeting, &entry->room, now_us);
+        if (entry->room.n_viewers > 0) {
+            meeting_viewers_tick(meeting, &entry->room);
+        }
         if (meeting->n_away > 0) {
             tick_room(meeting, &entry->room, now_us);
         }

@@ -27,6 +27,7 @@ enum {
     MEETING_NAME_MAX = 128,   /* bytes of a display name, UTF-8 */
     MEETING_OBJECT_ID = 20,   /* characters of ids given out here */
     MEETING_TOKEN = 32,       /* characters of a resume token: 192 random bits */
+    MEETING_FRONT_DATA = 96,  /* bytes that a front may keep with a participant */
     MEETING_VIEWS = 256,      /* producers that view:set may name */
     MEETING_SPATIAL = 4,      /* layers of a producer */
     MEETING_LAYER_ANY = 255,  /* as many as there are */
@@ -55,6 +56,7 @@ struct room {
     struct participant *participants; /* list by 'next' */
     struct room_producer *speaker;    /* who has the floor; NULL: nobody had, or it left */
     struct transport *anchor;         /* whose record is kept at 'seq'; NULL: none yet */
+    uint32_t n_viewers;               /* who are shown what they are given */
     void *index;                      /* the service's */
 };
 
@@ -67,6 +69,10 @@ enum meeting_front {
 struct participant {
     char id[MEETING_OBJECT_ID + 1]; /* unique: one person may be here twice */
     enum meeting_front front;       /* set by whoever joined it */
+    uint8_t n_front_data;           /* meeting_keep() */
+    uint8_t front_data[MEETING_FRONT_DATA];
+    bool viewer;                         /* meeting_view_as() */
+    char watched[MEETING_OBJECT_ID + 1]; /* its choice; empty: who speaks */
     struct auth_identity who;
     char name[MEETING_NAME_MAX + 1];
     struct room *room;
@@ -126,6 +132,7 @@ struct room_consumer {
     uint8_t wish_spatial, wish_temporal; /* consumer:layers; MEETING_LAYER_ANY */
     uint8_t view_spatial, view_temporal; /* view:set; likewise */
     uint8_t priority;
+    bool parked;                          /* a viewer's: its choice sends nothing of it */
     uint8_t counted;                      /* 1 + where in its producer's 'wanted'; 0 not */
     uint32_t layers;                      /* what it is sent: ABI_LAYERS; 0 not known */
     struct score score;
@@ -245,6 +252,13 @@ struct participant *meeting_resume(struct meeting *meeting, const struct auth_id
  * received. Call a few times a second. */
 void meeting_tick(struct meeting *meeting, uint64_t now_us);
 
+/* The front's own words about a participant (n of at most MEETING_FRONT_DATA bytes), which
+ * stand in 'front_data' again after a restart of this process. */
+void meeting_keep(struct participant *p, const void *data, size_t n);
+
+/* Whether it is known who was here before a restart. */
+bool meeting_is_restored(const struct meeting *meeting);
+
 /* A dataplane is attached: rebuilds rooms, participants and all they have from what an
  * earlier control has left in the vault, and closes what belongs to nobody. */
 void meeting_restore(struct meeting *meeting);
@@ -284,16 +298,46 @@ int meeting_producer_pause(struct meeting *meeting, struct participant *p,
 
 /* ---- consumers ---- */
 
-/* done(arg, err, struct room_consumer *). Refused: not_found, wrong_direction, too_many,
+/* mid  of the section that it is for; NULL: the next number of the transport
+ *
+ * done(arg, err, struct room_consumer *). Refused: not_found, wrong_direction, too_many,
  * unsupported. */
 int meeting_consume(struct meeting *meeting, struct participant *p,
-                    const char *transport_id, const char *producer_id,
+                    const char *transport_id, const char *producer_id, const char *mid,
                     const struct ortc_caps *caps, meeting_done *done, void *arg,
                     struct meeting_error *err);
 int meeting_consumer_close(struct meeting *meeting, struct participant *p,
                            const char *consumer_id, struct meeting_error *err);
 int meeting_consumer_pause(struct participant *p, const char *consumer_id, bool paused,
                            struct meeting_error *err);
+
+/* ---- viewers (viewers.c) ----
+ *
+ * A viewer has one consumer a kind, made for good: it is moved from producer to producer,
+ * so that nothing has to be negotiated again. It is shown the participant that it chose, or
+ * else whoever speaks; as long as nobody speaks, or whoever does sends no video that fits,
+ * the picture stays. Sound and picture are chosen apart. */
+
+/* Makes 'p', who has joined and has nothing yet, a viewer.
+ *
+ * watched  the id of a participant in the room; empty: who speaks */
+void meeting_view_as(struct participant *p, const char *watched);
+
+/* What a viewer is to be shown first. 'fits' (NULL: all do) tells which producers will do.
+ * NULL: nothing. */
+struct room_producer *meeting_view_first(const struct participant *viewer,
+                                         enum rtp_kind kind,
+                                         bool (*fits)(void *arg, struct room_producer *rp),
+                                         void *arg);
+
+/* The participant with this id, or of the user with this id, who sends something; empty:
+ * any who does, rather video than audio, rather long than lately. NULL: nobody. */
+struct participant *meeting_find_sender(struct room *room, const char *wanted);
+
+/* A viewer chooses anew, as in meeting_view_as(). 0, or -1 with 'err' and as it was:
+ * not_found (there is nobody, or sends nothing), unsupported (another codec). */
+int meeting_view_change(struct meeting *meeting, struct participant *p, const char *wanted,
+                        struct meeting_error *err);
 
 /* ---- layers (layers.c) ---- */
 

@@ -3,6 +3,7 @@
  * meeting.c  rooms and participants      transport.c  transports
  * media.c    producers and consumers   audio.c      who speaks, who is heard
  * layers.c   which layers consumers want, and senders need to send
+ * viewers.c  who is shown what he is given
  * record.c   a participant and its transport as bytes of the vault
  * score.c    how well it all arrives
  * restore.c  all of it again, after this process was restarted */
@@ -65,7 +66,7 @@ void meeting_save(const struct transport *t);
 
 /* What it has stored. The participant's 'who' lacks its name. */
 struct meeting_record {
-    struct participant person; /* id, who, name, resume_token, joined_us */
+    struct participant person; /* id, who, name, resume_token, joined_us, front, viewer */
     char room_id[MEETING_ID_MAX + 1];
     uint64_t epoch, seq;
     char transport_id[MEETING_OBJECT_ID + 1];
@@ -94,11 +95,21 @@ void meeting_audio_ended(struct meeting *meeting, struct room_producer *producer
 void meeting_audio_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 void meeting_audio_fini(struct meeting *meeting);
 
-/* layers.c. _added: a consumer whose subscription was made, or taken up; -ENOMEM. _counted:
- * it was paused or resumed. _gone: before it ends. */
+/* Gives a consumer another producer; as consumer_move(). */
+int meeting_move_consumer(struct meeting *meeting, struct room_consumer *rc,
+                          struct room_producer *to);
+
+/* viewers.c: before a producer ends; and once in a while. */
+void meeting_viewers_leave(struct meeting *meeting, struct room_producer *rp);
+void meeting_viewers_tick(struct meeting *meeting, struct room *room);
+
+/* layers.c. _moved: before it gets another producer. _added: a consumer whose subscription
+ * was made, or taken up; -ENOMEM. _counted: it was paused or resumed. _gone: before it
+ * ends. */
 int meeting_layers_added(struct meeting *meeting, struct room_consumer *rc);
 void meeting_layers_counted(struct meeting *meeting, struct room_consumer *rc);
 void meeting_layers_gone(struct meeting *meeting, struct room_consumer *rc);
+void meeting_layers_moved(struct meeting *meeting, struct room_consumer *rc);
 
 /* A producer that begins, with all its layers needed until it is known by whom; and ends.
  */

@@ -7,10 +7,18 @@
 #include "meeting/priv.h"
 #include "sfu/base/bytes.h"
 
-enum { MAGIC = 'P', VERSION = 1, FLAG_SEND = 1, FLAG_BOUND = 2 };
+enum {
+    MAGIC = 'P',
+    VERSION = 2, /* 1 had no fronts */
+    FLAG_SEND = 1,
+    FLAG_BOUND = 2,
+    FLAG_HTTP = 4, /* what follows the name is there */
+    FLAG_VIEWER = 8
+};
 
-_Static_assert(4 + 5 * 8 + 2 * 4 + 7 + 2 * MEETING_OBJECT_ID + MEETING_TOKEN +
-                       MEETING_ID_MAX + 2 * AUTH_ID_MAX + MEETING_NAME_MAX <=
+_Static_assert(4 + 5 * 8 + 2 * 4 + 9 + 3 * MEETING_OBJECT_ID + MEETING_TOKEN +
+                       MEETING_ID_MAX + 2 * AUTH_ID_MAX + MEETING_NAME_MAX +
+                       MEETING_FRONT_DATA <=
                    VAULT_BLOB_MAX,
                "the longest one fits");
 
@@ -45,7 +53,9 @@ void meeting_save(const struct transport *t)
     wbytes_u8(&w, MAGIC);
     wbytes_u8(&w, VERSION);
     wbytes_u8(&w, (uint8_t)((t->send ? FLAG_SEND : 0) |
-                            (p->who.meeting_id[0] != '\0' ? FLAG_BOUND : 0)));
+                            (p->who.meeting_id[0] != '\0' ? FLAG_BOUND : 0) |
+                            (p->front == MEETING_HTTP ? FLAG_HTTP : 0) |
+                            (p->viewer ? FLAG_VIEWER : 0)));
     wbytes_u8(&w, (uint8_t)p->who.role);
     wbytes_be64(&w, (uint64_t)p->who.expires_s);
     wbytes_be64(&w, room->epoch);
@@ -60,8 +70,28 @@ void meeting_save(const struct transport *t)
     put_text(&w, p->who.tenant);
     put_text(&w, p->who.user_id);
     put_text(&w, p->name);
+    if (p->front == MEETING_HTTP) {
+        put_text(&w, p->watched);
+        wbytes_u8(&w, p->n_front_data);
+        wbytes_put(&w, p->front_data, p->n_front_data);
+    }
     session_save(t->session, bytes, wbytes_len(&w));
     explicit_bzero(bytes, sizeof(bytes));
+}
+
+static void read_front(struct rbytes *r, struct participant *p)
+{
+    const uint8_t *data;
+
+    p->front = MEETING_HTTP;
+    get_text(r, p->watched, sizeof(p->watched));
+    p->n_front_data = rbytes_u8(r);
+    data = rbytes_take(r, p->n_front_data);
+    if (data == NULL || p->n_front_data > sizeof(p->front_data)) {
+        r->bad = true;
+        return;
+    }
+    memcpy(p->front_data, data, p->n_front_data);
 }
 
 int meeting_record_read(const struct vault_blob *blob, struct meeting_record *out)
@@ -75,7 +105,7 @@ int meeting_record_read(const struct vault_blob *blob, struct meeting_record *ou
     uint8_t role;
 
     memset(out, 0, sizeof(*out));
-    if (magic != MAGIC || version != VERSION) {
+    if (magic != MAGIC || version == 0 || version > VERSION) {
         return -EBADMSG;
     }
     flags = rbytes_u8(&r);
@@ -95,6 +125,10 @@ int meeting_record_read(const struct vault_blob *blob, struct meeting_record *ou
     get_text(&r, p->who.tenant, sizeof(p->who.tenant));
     get_text(&r, p->who.user_id, sizeof(p->who.user_id));
     get_text(&r, p->name, sizeof(p->name));
+    if ((flags & FLAG_HTTP) != 0) {
+        read_front(&r, p);
+    }
+    p->viewer = (flags & FLAG_VIEWER) != 0;
     if ((flags & FLAG_BOUND) != 0) {
         memcpy(p->who.meeting_id, out->room_id, sizeof(p->who.meeting_id));
     }

@@ -65,6 +65,12 @@ static struct participant *restore_person(struct restore *re,
     memcpy(p->name, r->person.name, sizeof(p->name));
     p->who = r->person.who;
     p->joined_us = r->person.joined_us;
+    p->front = r->person.front;
+    p->n_front_data = r->person.n_front_data;
+    memcpy(p->front_data, r->person.front_data, sizeof(p->front_data));
+    if (r->person.viewer) {
+        meeting_view_as(p, r->person.watched);
+    }
     p->away_until_us = re->away_until_us;
     p->away_reason = "not resumed";
     re->meeting->n_away++;
@@ -260,6 +266,7 @@ static void restore_consumer(struct restore *re, uint32_t i, uint64_t sub)
     rc->wish_temporal = conf.temporal;
     rc->view_spatial = rc->view_temporal = VAULT_LAYER_ANY;
     rc->priority = conf.priority;
+    rc->parked = t->owner->viewer && consumer_is_paused(rc->consumer);
     /* without memory its owner is not told of its layers, and they are not counted */
     (void)meeting_layers_added(re->meeting, rc);
     re->subs[i] = true;

@@ -71,6 +71,10 @@ const struct session_ops meeting_session_ops = {.on_ready = on_ready,
                                                 .on_bandwidth = on_bandwidth,
                                                 .probator = true};
 
+/* An SSRC that was not announced is nothing to a client that lives by its description. */
+static const struct session_ops described_ops = {
+    .on_ready = on_ready, .on_state = on_state, .on_bandwidth = on_bandwidth};
+
 struct transport *meeting_add_transport(struct meeting *meeting, struct participant *p)
 {
     struct transport *t = calloc(1, sizeof(*t));
@@ -116,7 +120,8 @@ int meeting_transport_create(struct meeting *meeting, struct participant *p, boo
     if (t == NULL) {
         return meeting_fail_errno(err, -ENOMEM);
     }
-    e = session_create(&t->session, meeting->conf.sessions, &meeting_session_ops, t);
+    e = session_create(&t->session, meeting->conf.sessions,
+                       p->front == MEETING_HTTP ? &described_ops : &meeting_session_ops, t);
     if (e != 0) {
         meeting_drop_transport(t);
         return meeting_fail_errno(err, e);

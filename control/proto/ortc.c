@@ -259,12 +259,12 @@ bool ortc_can_consume(const struct ortc_producer *producer, const struct ortc_ca
 }
 
 /* The one estimator that the extensions allow: transport-cc before REMB. */
-static uint8_t feedback_for_exts(uint8_t bits, const uint8_t *ext_on)
+static uint8_t feedback_for_exts(uint8_t bits, const uint8_t *ext_id)
 {
-    if (ext_on[ORTC_EXT_TRANSPORT_CC] != 0) {
+    if (ext_id[ORTC_EXT_TRANSPORT_CC] != 0) {
         return bits & (uint8_t)~ORTC_FB_GOOG_REMB;
     }
-    if (ext_on[ORTC_EXT_ABS_SEND_TIME] != 0) {
+    if (ext_id[ORTC_EXT_ABS_SEND_TIME] != 0) {
         return bits & (uint8_t)~ORTC_FB_TRANSPORT_CC;
     }
     return bits & (uint8_t) ~(ORTC_FB_TRANSPORT_CC | ORTC_FB_GOOG_REMB);
@@ -300,7 +300,9 @@ static bool text_fits(const char *text, size_t max)
 int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *caps,
                  const struct ortc_consumer_conf *conf, struct ortc_consumer *out)
 {
-    uint16_t exts = producer->kind == RTP_KIND_AUDIO ? caps->audio_exts : caps->video_exts;
+    bool audio = producer->kind == RTP_KIND_AUDIO;
+    uint16_t exts = audio ? caps->audio_exts : caps->video_exts;
+    const uint8_t *ids = audio ? caps->audio_ext_id : caps->video_ext_id;
 
     if (!text_fits(conf->mid, RTP_MID_MAX) || !text_fits(conf->cname, RTP_CNAME_MAX) ||
         conf->ssrc == 0 || conf->rtx_ssrc == 0 || conf->ssrc == conf->rtx_ssrc) {
@@ -321,13 +323,13 @@ int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *c
         }
     }
     for (uint8_t i = 1; i < ORTC_N_EXTS; i++) {
-        out->ext_on[i] =
-            (exts >> i & 1) != 0 && (ortc_ext_use(i, producer->kind) & ORTC_SEND) != 0 ? 1
-                                                                                       : 0;
+        if ((exts >> i & 1) != 0 && (ortc_ext_use(i, producer->kind) & ORTC_SEND) != 0) {
+            out->ext_id[i] = ids[i] != 0 ? ids[i] : i;
+        }
     }
     if (producer->codecs[0].codec != ORTC_AV1) {
         /* the others say what there is to say in their payload, which is rewritten */
-        out->ext_on[ORTC_EXT_DEPENDENCY] = 0;
+        out->ext_id[ORTC_EXT_DEPENDENCY] = 0;
     }
     for (uint8_t i = 0; i < producer->n_codecs; i++) {
         const struct ortc_codec_map *map = &producer->codecs[i];
@@ -346,7 +348,7 @@ int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *c
             out->rtx_ssrc = conf->rtx_ssrc;
         }
         out->codecs[n].feedback =
-            feedback_for_exts(caps->feedback[map->entry], out->ext_on);
+            feedback_for_exts(caps->feedback[map->entry], out->ext_id);
         out->n_codecs++;
     }
     return 0;
@@ -376,9 +378,9 @@ void ortc_consumer_params(const struct ortc_producer *producer,
         }
     }
     for (uint8_t i = 1; i < ORTC_N_EXTS; i++) {
-        if (consumer->ext_on[i] != 0) {
+        if (consumer->ext_id[i] != 0) {
             strcpy(out->exts[out->n_exts].uri, ortc_ext_uri(i));
-            out->exts[out->n_exts++].id = i;
+            out->exts[out->n_exts++].id = consumer->ext_id[i];
         }
     }
     encoding->ssrc = consumer->ssrc;

@@ -90,6 +90,8 @@ struct ortc_caps {
     uint8_t feedback[ORTC_N_ENTRIES]; /* enum ortc_feedback */
     uint16_t audio_exts;              /* bit by enum ortc_ext */
     uint16_t video_exts;
+    uint8_t audio_ext_id[ORTC_N_EXTS]; /* its own ids; 0: it takes the router's */
+    uint8_t video_ext_id[ORTC_N_EXTS];
     uint8_t pt[ORTC_N_ENTRIES];     /* its own payload types; 0: it takes the router's */
     uint8_t rtx_pt[ORTC_N_ENTRIES]; /* the same */
 };
@@ -126,7 +128,7 @@ struct ortc_consumer {
         uint8_t rtx_pt; /* the same, or ORTC_NO_PT */
         uint8_t feedback;
     } codecs[ORTC_MAX_CODECS];
-    uint8_t ext_on[ORTC_N_EXTS]; /* by enum ortc_ext: 1 if negotiated */
+    uint8_t ext_id[ORTC_N_EXTS]; /* by enum ortc_ext: its id, 0 not negotiated */
 };
 
 /* Works out what a browser with 'caps' gets of 'producer'.

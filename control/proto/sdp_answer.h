@@ -40,7 +40,7 @@ int sdp_section_params(const struct sdp_media *media, struct rtp_params *out,
                        struct sdp_error *err);
 
 /* Adds what a viewer can take in a section to 'caps' (start from zeros), with its own
- * payload types. No header extensions: it has ids of its own. */
+ * payload types and ids of header extensions (up to 14). */
 void sdp_section_caps(const struct sdp_media *media, struct ortc_caps *caps);
 
 /* The node's end of the transport; all borrowed. */

@@ -182,6 +182,17 @@ static int choose_codec(const struct sdp_media *m, struct rtp_params *out,
     return no_codec(m, err);
 }
 
+/* The router's extension of a line that is to be taken, or 0: it is unknown, or was taken
+ * ('bits') already, or its id does not fit the one-byte form. */
+static uint8_t known_ext(const struct sdp_ext *line, enum rtp_kind kind, unsigned bits)
+{
+    uint8_t ext = ortc_ext_by_uri(line->uri, kind);
+
+    return ext == 0 || (bits >> ext & 1) != 0 || line->id == 0 || line->id > RTP_EXT_ID_MAX
+               ? 0
+               : ext;
+}
+
 /* Returns the router's extensions that were accepted, as bits. */
 static unsigned choose_exts(const struct sdp_media *m, struct rtp_params *out)
 {
@@ -189,9 +200,9 @@ static unsigned choose_exts(const struct sdp_media *m, struct rtp_params *out)
     unsigned bits = 0;
 
     for (uint8_t i = 0; i < m->n_exts && out->n_exts < RTP_PARAMS_MAX_EXTS; i++) {
-        uint8_t ext = ortc_ext_by_uri(m->exts[i].uri, kind);
+        uint8_t ext = known_ext(&m->exts[i], kind, bits);
 
-        if (ext == 0 || (bits >> ext & 1) != 0 || m->exts[i].id > RTP_EXT_ID_MAX) {
+        if (ext == 0) {
             continue;
         }
         bits |= 1U << ext;
@@ -311,8 +322,27 @@ int sdp_section_params(const struct sdp_media *media, struct rtp_params *out,
     return choose_streams(media, exts, out, err);
 }
 
+static void take_exts(const struct sdp_media *media, enum rtp_kind kind, uint16_t *exts,
+                      uint8_t ids[ORTC_N_EXTS])
+{
+    for (uint8_t i = 0; i < media->n_exts; i++) {
+        uint8_t ext = known_ext(&media->exts[i], kind, *exts);
+
+        if (ext != 0 && media->exts[i].direction != SDP_SENDONLY &&
+            media->exts[i].direction != SDP_INACTIVE) {
+            *exts = (uint16_t)(*exts | 1U << ext);
+            ids[ext] = (uint8_t)media->exts[i].id;
+        }
+    }
+}
+
 void sdp_section_caps(const struct sdp_media *media, struct ortc_caps *caps)
 {
+    if (media->kind == SDP_AUDIO) {
+        take_exts(media, RTP_KIND_AUDIO, &caps->audio_exts, caps->audio_ext_id);
+    } else {
+        take_exts(media, RTP_KIND_VIDEO, &caps->video_exts, caps->video_ext_id);
+    }
     for (uint8_t i = 0; i < media->n_codecs; i++) {
         const struct rtp_codec *codec = &media->codecs[i];
         int entry = ortc_find_entry(codec);

@@ -152,6 +152,13 @@ void rest_on_abort(struct rest *rest, struct net_req *req)
     }
 }
 
+void rest_on_restored(struct rest *rest)
+{
+    if (rest->wish != NULL) {
+        wish_restore(rest->wish);
+    }
+}
+
 void rest_media_lost(struct participant *p)
 {
     wish_media_lost(p);

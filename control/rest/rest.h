@@ -71,6 +71,9 @@ void rest_on_request(struct rest *rest, struct net_req *req);
 /* A request that waited for its answer was abandoned by its client. */
 void rest_on_abort(struct rest *rest, struct net_req *req);
 
+/* What an earlier control has left is known (after meeting_restore()). */
+void rest_on_restored(struct rest *rest);
+
 /* The media of a participant of ours (MEETING_HTTP) is lost. */
 void rest_media_lost(struct participant *p);
 

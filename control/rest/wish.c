@@ -20,7 +20,17 @@ void wish_new_etag(struct wish_session *s)
     (void)snprintf(s->etag, sizeof(s->etag), "\"%s\"", text);
 }
 
-struct wish_session *wish_session_create(struct wish *wish, bool viewer)
+uint64_t wish_ufrag(const char *ufrag)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+    for (; *ufrag != '\0'; ufrag++) {
+        hash = (hash ^ (uint8_t)*ufrag) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+struct wish_session *wish_session_create(struct wish *wish, bool viewer, const char *id)
 {
     struct wish_session *s = calloc(1, sizeof(*s));
 
@@ -30,7 +40,11 @@ struct wish_session *wish_session_create(struct wish *wish, bool viewer)
     s->wish = wish;
     s->viewer = viewer;
     s->since_us = clock_mono_us();
-    entropy_id(s->id, WISH_ID);
+    if (id != NULL) {
+        memcpy(s->id, id, WISH_ID);
+    } else {
+        entropy_id(s->id, WISH_ID);
+    }
     wish_new_etag(s);
     HASH_ADD_STR(wish->sessions, id, s);
     if (s->hh.tbl == NULL) {
@@ -84,6 +98,17 @@ void wish_session_end(struct wish_session *s)
     free(s);
 }
 
+/* True if a viewer gets nothing, and will not: what it was given has ended. */
+static bool unserved(const struct transport *t)
+{
+    const struct room_consumer *rc = t->consumers;
+
+    while (rc != NULL && rc->parked) {
+        rc = rc->next;
+    }
+    return rc == NULL;
+}
+
 /* Why a session has to end, or NULL. A transport that failed is gone from its owner. */
 static const char *ended(const struct wish_session *s, uint64_t now_us)
 {
@@ -98,7 +123,7 @@ static const char *ended(const struct wish_session *s, uint64_t now_us)
     if (t == NULL) {
         return "transport close";
     }
-    if (s->viewer && t->consumers == NULL) {
+    if (s->viewer && unserved(t)) {
         return "publisher left";
     }
     if (session_state(t->session) != SESSION_CONNECTED &&

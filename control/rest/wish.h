@@ -3,7 +3,8 @@
  * HTTP resource below /api/whip/{meeting_id}/ or /api/whep/{meeting_id}/.
  *
  * Files: wish.c (sessions and their end), wish_http.c (methods, headers, conditions),
- * wish_post.c (offers become sessions), wish_media.c (producers and consumers, answers).
+ * wish_post.c (offers become sessions), wish_media.c (producers and consumers, answers),
+ * wish_restore.c (sessions outlive this process).
  *
  * Thread: the loop's. */
 #ifndef REST_WISH_H
@@ -25,6 +26,9 @@ void wish_destroy(struct wish *wish);
 
 /* True if the path is one of ours: the request is then ours to answer. */
 bool wish_on_request(struct wish *wish, struct net_req *req);
+
+/* What an earlier control has left is known: takes up its sessions. */
+void wish_restore(struct wish *wish);
 
 /* A request that waits for its answer was abandoned. */
 void wish_on_abort(struct wish *wish, struct net_req *req);

@@ -1,5 +1,6 @@
 /* Methods, headers and conditions of WHIP and WHEP; see wish.h. RFC 9725, section 4. */
 #include <ctype.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #define TYPE_SDP      "application/sdp"
 #define TYPE_FRAGMENT "application/trickle-ice-sdpfrag"
+#define TYPE_CHOICE   "application/json"
 #define PREFIX        "/api/wh"
 #define EXPOSED       "ETag, Location, Link, Retry-After, Accept-Post, Accept-Patch"
 
@@ -41,7 +43,7 @@ void wish_problem(struct net_req *req, unsigned status, const char *code,
         headers[n++] = (struct net_header){"retry-after", retry};
     } else if (status == 415) {
         headers[n++] = (struct net_header){"accept-post", TYPE_SDP};
-        headers[n++] = (struct net_header){"accept-patch", TYPE_FRAGMENT};
+        headers[n++] = (struct net_header){"accept-patch", TYPE_FRAGMENT ", " TYPE_CHOICE};
     }
     respond_problem_with(req, status, code, text, headers, n);
 }
@@ -93,7 +95,9 @@ void wish_respond_session(struct wish_session *s, unsigned status, const char *s
         {"access-control-allow-origin", "*"},
         {"access-control-expose-headers", EXPOSED},
         {"cache-control", "no-store"},
-        {"accept-patch", s->counter ? TYPE_SDP : TYPE_FRAGMENT},
+        {"accept-patch", s->counter  ? TYPE_SDP
+                         : s->viewer ? TYPE_FRAGMENT ", " TYPE_CHOICE
+                                     : TYPE_FRAGMENT},
         {"link", links}, /* the last: only if there are some */
     };
     size_t n = sizeof(headers) / sizeof(headers[0]);
@@ -185,7 +189,7 @@ static void restart_ice(struct wish_session *s, const struct sdp *fragment,
     char *body;
 
     sdp_transport_of(fragment, &t);
-    if (t.ufrag[0] == '\0' || t.pwd[0] == '\0' || strcmp(t.ufrag, s->remote_ufrag) == 0) {
+    if (t.ufrag[0] == '\0' || t.pwd[0] == '\0' || wish_ufrag(t.ufrag) == s->remote_ufrag) {
         wish_problem(req, 422, "invalid",
                      "an ICE restart needs a new ice-ufrag and a new ice-pwd");
         return;
@@ -194,8 +198,9 @@ static void restart_ice(struct wish_session *s, const struct sdp *fragment,
         wish_problem_of(req, &err);
         return;
     }
-    (void)snprintf(s->remote_ufrag, sizeof(s->remote_ufrag), "%s", t.ufrag);
+    s->remote_ufrag = wish_ufrag(t.ufrag);
     wish_new_etag(s);
+    wish_save(s);
     body = wish_ice_fragment(s);
     if (body == NULL) {
         wish_problem(req, 503, "no_memory", "the node is out of memory");
@@ -211,7 +216,7 @@ static void trickle(struct wish_session *s, const struct sdp *fragment, struct n
     struct sdp_transport t;
 
     sdp_transport_of(fragment, &t);
-    if (t.ufrag[0] != '\0' && strcmp(t.ufrag, s->remote_ufrag) != 0) {
+    if (t.ufrag[0] != '\0' && wish_ufrag(t.ufrag) != s->remote_ufrag) {
         wish_problem(req, 422, "invalid",
                      "the ice-ufrag is another than the session's; a restart is asked for "
                      "with If-Match: \"*\"");
@@ -285,16 +290,47 @@ static void patch_answer(struct wish_session *s, struct net_req *req)
     sdp_destroy(answer);
 }
 
+/* {"participant": ID}: whom to watch from now on; null: whoever speaks. */
+static void patch_choice(struct wish_session *s, struct net_req *req)
+{
+    struct meeting_error refused;
+    json_error_t wrong;
+    size_t len = 0;
+    const void *body = net_req_body(req, &len);
+    json_t *json =
+        json_loadb(body != NULL ? body : "", len, JSON_REJECT_DUPLICATES, &wrong);
+    const json_t *who = json_object_get(json, "participant");
+
+    if (json == NULL) {
+        wish_problem(req, 400, "malformed", wrong.text);
+    } else if (!json_is_string(who) && !json_is_null(who)) {
+        wish_problem(req, 422, "invalid",
+                     "/participant: the id of a participant or user, or null");
+    } else if (meeting_view_change(s->wish->conf->meeting, s->p,
+                                   json_is_null(who) ? "" : json_string_value(who),
+                                   &refused) == 0) {
+        respond_plain(req, 204, NULL, NULL);
+    } else if (strcmp(refused.code, "not_found") == 0) {
+        wish_problem(req, 409, "nothing_to_watch", refused.message);
+    } else {
+        wish_problem_of(req, &refused);
+    }
+    json_decref(json);
+}
+
 static void patch(struct wish_session *s, struct net_req *req)
 {
     if (s->counter && wish_has_type(req, TYPE_SDP)) {
         patch_answer(s, req);
     } else if (!s->counter && wish_has_type(req, TYPE_FRAGMENT)) {
         patch_fragment(s, req);
+    } else if (!s->counter && s->viewer && wish_has_type(req, TYPE_CHOICE)) {
+        patch_choice(s, req);
     } else {
         wish_problem(req, 415, "unsupported_media_type",
                      s->counter ? "the session waits for an answer: " TYPE_SDP
-                                : "a PATCH carries " TYPE_FRAGMENT);
+                                : "a PATCH carries " TYPE_FRAGMENT
+                                  ", or of a viewer " TYPE_CHOICE);
     }
 }
 
@@ -304,6 +340,11 @@ static void on_session(struct wish *wish, const struct wish_target *target,
     struct wish_session *s = wish_session_find(wish, target);
     struct auth_identity who;
 
+    if (s == NULL && !meeting_is_restored(wish->conf->meeting)) {
+        wish_problem(req, 503, "media_unavailable",
+                     "the node does not know yet which sessions there are");
+        return;
+    }
     if (s == NULL) {
         wish_problem(req, 404, "not_found", "there is no such session");
         return;

@@ -40,56 +40,6 @@ static void fail_with(struct wish_session *s, const char *code, const char *mess
     fail(s, &err);
 }
 
-/* ---- whom a viewer watches ---- */
-
-static struct room_producer *producer_of(const struct participant *p, enum rtp_kind kind)
-{
-    struct room_producer *found = NULL;
-
-    for (struct transport *t = p->transports; t != NULL; t = t->next) {
-        for (struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
-            bool person = rp->source == SOURCE_CAMERA || rp->source == SOURCE_MIC;
-
-            if (rp->ready && producer_params(rp->producer)->kind == kind &&
-                (found == NULL || person)) {
-                found = rp;
-            }
-        }
-    }
-    return found;
-}
-
-struct participant *wish_source(struct room *room, const char *wanted)
-{
-    struct participant *found = NULL;
-
-    for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        bool video = producer_of(p, RTP_KIND_VIDEO) != NULL;
-
-        if (!video && producer_of(p, RTP_KIND_AUDIO) == NULL) {
-            continue;
-        }
-        if (wanted[0] != '\0') {
-            if (strcmp(p->id, wanted) == 0 || strcmp(p->who.user_id, wanted) == 0) {
-                return p;
-            }
-        } else if (found == NULL || video) {
-            found = p;
-        }
-    }
-    return found;
-}
-
-static struct participant *source_of(const struct wish_session *s)
-{
-    struct participant *p = s->p->room->participants;
-
-    while (p != NULL && strcmp(p->id, s->source) != 0) {
-        p = p->next;
-    }
-    return p;
-}
-
 /* ---- descriptions ---- */
 
 /* The node's end of the transport, as texts that live as long as 'local' and 'list'. */
@@ -186,6 +136,9 @@ static void answer(struct wish_session *s)
     if (text == NULL) {
         fail_with(s, "no_memory", "the node is out of memory");
         return;
+    }
+    if (!s->counter) {
+        wish_save(s); /* what the client is told is to hold after a restart */
     }
     wish_respond_session(s, s->counter ? 406 : 201, text);
     free(text);
@@ -290,17 +243,22 @@ static void publish(struct wish_session *s)
     }
 }
 
-/* What the viewer takes of 'source': fills 'caps'. False if its offer has a section that
- * the source has something for, but in no codec of it: then our own offer is made. */
-static bool take_caps(struct wish_session *s, const struct participant *source,
-                      struct ortc_caps *caps)
+static bool takes(void *arg, struct room_producer *rp)
+{
+    return ortc_can_consume(producer_params(rp->producer), arg);
+}
+
+/* What the viewer can take: fills 'caps'. False if its offer has a section that there is
+ * something for, but in no codec of it: then our own offer is made. */
+static bool take_caps(struct wish_session *s, struct ortc_caps *caps)
 {
     memset(caps, 0, sizeof(*caps));
     for (uint8_t i = 0; i < s->n_sections; i++) {
-        const struct room_producer *rp = producer_of(source, s->sections[i].kind);
+        enum rtp_kind kind = s->sections[i].kind;
 
         sdp_section_caps(s->offer->media[s->sections[i].index], caps);
-        if (rp != NULL && !ortc_can_consume(producer_params(rp->producer), caps)) {
+        if (meeting_view_first(s->p, kind, NULL, NULL) != NULL &&
+            meeting_view_first(s->p, kind, takes, caps) == NULL) {
             return false;
         }
     }
@@ -331,28 +289,26 @@ static int make_counter(struct wish_session *s, struct ortc_caps *caps)
 
 static void watch(struct wish_session *s)
 {
-    const struct participant *source = source_of(s);
     struct meeting_error err;
     struct ortc_caps caps;
     uint8_t n = 0;
 
-    if (source == NULL) {
-        fail_with(s, "gone", "the participant has left");
-        return;
-    }
-    if (!take_caps(s, source, &caps) && make_counter(s, &caps) != 0) {
+    if (!take_caps(s, &caps) && make_counter(s, &caps) != 0) {
         fail_with(s, "no_memory", "the node is out of memory");
         return;
     }
     for (uint8_t i = 0; i < s->n_sections; i++) {
-        const struct room_producer *rp = producer_of(source, s->sections[i].kind);
+        const struct wish_section *section = &s->sections[i];
+        const struct room_producer *rp =
+            meeting_view_first(s->p, section->kind, takes, &caps);
 
         if (rp == NULL) {
             s->n_ready++;
             continue;
         }
         n++;
-        if (meeting_consume(s->wish->conf->meeting, s->p, s->transport_id, rp->id, &caps,
+        if (meeting_consume(s->wish->conf->meeting, s->p, s->transport_id, rp->id,
+                            s->counter ? NULL : s->offer->media[section->index]->mid, &caps,
                             on_consumed, s, &err) != 0) {
             fail(s, &err);
             return;
@@ -428,11 +384,12 @@ int wish_take_answer(struct wish_session *s, const struct sdp *sdp_answer,
         }
     }
     sdp_transport_of(sdp_answer, &t);
-    memcpy(s->remote_ufrag, t.ufrag, sizeof(s->remote_ufrag));
+    s->remote_ufrag = wish_ufrag(t.ufrag);
     memcpy(s->mid, s->offer->media[0]->mid, sizeof(s->mid));
     sdp_destroy(s->offer);
     s->offer = NULL;
     s->counter = false;
+    wish_save(s);
     resume_all(s);
     return 0;
 }

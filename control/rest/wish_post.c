@@ -87,7 +87,7 @@ static int take_offer(struct wish_session *s, struct net_req *req, struct sdp_er
     if (e == 0) {
         sdp_transport_of(s->offer, &t);
         s->setup = sdp_setup_answer(t.setup);
-        memcpy(s->remote_ufrag, t.ufrag, sizeof(s->remote_ufrag));
+        s->remote_ufrag = wish_ufrag(t.ufrag);
         e = take_sections(s, err);
     }
     return e;
@@ -116,7 +116,7 @@ static bool admit(struct wish_session *s, const struct wish_target *target,
         }
         return true;
     }
-    source = room != NULL ? wish_source(room, wanted != NULL ? wanted : "") : NULL;
+    source = room != NULL ? meeting_find_sender(room, wanted != NULL ? wanted : "") : NULL;
     if (source == NULL) {
         wish_problem(req, 409, "nothing_to_watch",
                      wanted != NULL ? "that participant sends nothing now"
@@ -161,7 +161,7 @@ void wish_post(struct wish *wish, const struct wish_target *target, struct net_r
     if (!ready(wish, req, &who)) {
         return;
     }
-    s = wish_session_create(wish, target->viewer);
+    s = wish_session_create(wish, target->viewer, NULL);
     if (s == NULL) {
         wish_problem(req, 503, "no_memory", "the node is out of memory");
         return;
@@ -187,6 +187,11 @@ void wish_post(struct wish *wish, const struct wish_target *target, struct net_r
         return;
     }
     s->p->front = MEETING_HTTP;
+    if (s->viewer) {
+        const char *wanted = net_req_query(req, "participant");
+
+        meeting_view_as(s->p, wanted != NULL && wanted[0] != '\0' ? s->source : "");
+    }
     s->req = req;
     wish_start(s);
 }

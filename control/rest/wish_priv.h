@@ -40,10 +40,11 @@ struct wish_session {
     char transport_id[MEETING_OBJECT_ID + 1];
     struct sdp *offer; /* the client's until it is answered; ours until it is */
     struct session_dtls dtls;
-    enum sdp_setup setup;                 /* of our answer */
-    char remote_ufrag[SDP_UFRAG_MAX + 1]; /* of the client's ICE generation */
-    char mid[RTP_MID_MAX + 1];            /* of the section that carries the transport */
-    char source[MEETING_OBJECT_ID + 1];   /* the participant that a viewer watches */
+    enum sdp_setup setup;      /* of our answer */
+    uint64_t remote_ufrag;     /* wish_ufrag() of the client's ICE generation */
+    char mid[RTP_MID_MAX + 1]; /* of the section that carries the transport */
+    char
+        source[MEETING_OBJECT_ID + 1]; /* names what a viewer gets: who sends it at first */
     uint8_t n_sections, n_ready;
     struct wish_section sections[WISH_SECTIONS];
     uint64_t since_us;
@@ -65,8 +66,8 @@ struct wish_target {
 
 /* ---- wish.c ---- */
 
-/* A session of nobody yet; NULL without memory. */
-struct wish_session *wish_session_create(struct wish *wish, bool viewer);
+/* A session of nobody yet, with this id (NULL: a new one); NULL without memory. */
+struct wish_session *wish_session_create(struct wish *wish, bool viewer, const char *id);
 
 struct wish_session *wish_session_find(struct wish *wish, const struct wish_target *target);
 
@@ -77,6 +78,12 @@ void wish_session_kill(struct wish_session *s, const char *reason);
 void wish_session_end(struct wish_session *s);
 
 void wish_new_etag(struct wish_session *s);
+
+/* An ICE ufrag as a number: it is compared only, and may be long. */
+uint64_t wish_ufrag(const char *ufrag);
+
+/* Stores what a successor of this process has to know of the session. */
+void wish_save(const struct wish_session *s);
 
 /* ---- wish_http.c: each ends the request ---- */
 
@@ -114,9 +121,5 @@ int wish_take_answer(struct wish_session *s, const struct sdp *answer,
 char *wish_ice_fragment(struct wish_session *s);
 
 struct transport *wish_transport(const struct wish_session *s);
-
-/* The participant that a viewer gets: 'wanted' by participant or user id, or, if it is
- * empty, whoever sends video, else whoever sends. NULL: nobody. */
-struct participant *wish_source(struct room *room, const char *wanted);
 
 #endif

@@ -16,6 +16,7 @@ struct consumer {
     uint64_t sub;
     bool waiting; /* for the answer */
     bool paused;
+    bool movable;
     bool closed;
     consumer_done *done;
     void *arg;
@@ -55,7 +56,7 @@ static void fill_conf(const struct consumer *c, const struct consumer_conf *conf
     producer_layers(conf->producer, &layers);
     *out = (struct vault_sub_conf){
         .stream = streams[0],
-        .layered = consumer_type(&layers) != CONSUMER_SIMPLE,
+        .layered = conf->movable || consumer_type(&layers) != CONSUMER_SIMPLE,
         .spatial = VAULT_LAYER_ANY,
         .temporal = VAULT_LAYER_ANY,
         .priority = 1,
@@ -74,7 +75,7 @@ static void fill_conf(const struct consumer *c, const struct consumer_conf *conf
     }
     memcpy(out->mid, c->params.mid, out->mid_len);
     memcpy(out->cname, c->params.cname, out->cname_len);
-    memcpy(out->ext_on, c->params.ext_on, sizeof(c->params.ext_on));
+    memcpy(out->ext_id, c->params.ext_id, sizeof(c->params.ext_id));
 }
 
 int consumer_set_layers(struct consumer *c, uint8_t spatial, uint8_t temporal,
@@ -103,6 +104,7 @@ int consumer_create(struct consumer **out, const struct consumer_conf *conf,
     c->media = conf->media;
     c->producer = *producer_params(conf->producer);
     c->paused = true;
+    c->movable = conf->movable;
     c->done = done;
     c->arg = arg;
     e = ortc_consume(&c->producer, conf->caps, &told, &c->params);
@@ -155,6 +157,7 @@ int consumer_restore(struct consumer **out, struct media *media, uint64_t sub,
     }
     if (err == 0) {
         c->paused = conf.paused != 0;
+        c->movable = conf.layered != 0;
         err = media_check(media, MEDIA_SUB, sub, on_answer, c);
     }
     if (err != 0) {
@@ -190,6 +193,34 @@ void consumer_set_paused(struct consumer *c, bool paused)
 bool consumer_is_paused(const struct consumer *c)
 {
     return c->paused;
+}
+
+bool consumer_fits(const struct consumer *c, const struct producer *to)
+{
+    const struct ortc_producer *other = producer_params(to);
+
+    return c->movable && other->kind == c->producer.kind &&
+           other->codecs[0].entry == c->producer.codecs[c->params.codecs[0].map].entry;
+}
+
+int consumer_move(struct consumer *c, const struct producer *to)
+{
+    uint64_t streams[RTP_PARAMS_MAX_ENCODINGS] = {0};
+    struct producer_layers layers;
+    int e;
+
+    if (!consumer_fits(c, to)) {
+        return -ENOTSUP;
+    }
+    (void)producer_streams(to, streams);
+    producer_layers(to, &layers);
+    e = media_sub_set_streams(c->media, c->sub, streams, layers.n_streams, NULL, NULL);
+    if (e == 0) {
+        c->producer = *producer_params(to);
+        c->params.codecs[0].map = 0;
+        c->params.n_codecs = 1;
+    }
+    return e;
 }
 
 void consumer_params(const struct consumer *c, struct rtp_params *out)

@@ -26,6 +26,7 @@ struct consumer_conf {
     const char *cname;               /* of the producing transport; copied */
     uint32_t ssrc, rtx_ssrc;         /* fresh in the transport */
     bool screen;                     /* detail over motion */
+    bool movable;                    /* for consumer_move() */
 };
 
 /* What mediasoup calls its type. Simple ones have no layers to choose from. */
@@ -60,6 +61,20 @@ bool consumer_is_paused(const struct consumer *consumer);
  * an error of media.h. */
 int consumer_set_layers(struct consumer *consumer, uint8_t spatial, uint8_t temporal,
                         uint8_t priority);
+
+/* Whether it may be moved to what 'to' sends: it is movable, and the codec is the one that
+ * its receiver was told. */
+bool consumer_fits(const struct consumer *consumer, const struct producer *to);
+
+/* Gives it what another producer sends: under the same SSRC, with numbers that go on, from a
+ * key frame that is asked for. The producer before may end at once. Follow with
+ * consumer_save().
+ *
+ * to  borrowed during the call
+ *
+ * Returns 0; -ENOTSUP if it does not fit; -EBUSY until the answer to an earlier move, or an
+ * error of media.h: then it goes on as it was. */
+int consumer_move(struct consumer *consumer, const struct producer *to);
 
 /* What the browser is told. */
 void consumer_params(const struct consumer *consumer, struct rtp_params *out);

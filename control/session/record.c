@@ -265,7 +265,7 @@ int record_read_sub(const struct vault_sub_conf *conf, const uint8_t **tag, size
         params->codecs[i].feedback = rbytes_u8(&r);
     }
     memcpy(params->mid, conf->mid, conf->mid_len);
-    memcpy(params->ext_on, conf->ext_on, sizeof(params->ext_on));
+    memcpy(params->ext_id, conf->ext_id, sizeof(params->ext_id));
     params->ssrc = conf->ssrc;
     params->rtx_ssrc = conf->rtx_ssrc;
     return r.bad ? -EBADMSG : 0;

@@ -264,7 +264,7 @@ static void on_consume(struct reply *reply, const json_t *payload)
         return;
     }
     if (meeting_consume(client->signal->meeting, client->participant, transport_id,
-                        producer_id, &caps, on_consumed, reply, &err) != 0) {
+                        producer_id, NULL, &caps, on_consumed, reply, &err) != 0) {
         fail(reply, &err);
     }
 }

@@ -241,6 +241,7 @@ int layer_parse(struct layer_state *state, enum codec_kind codec, const uint8_t 
     case CODEC_NONE:
     case CODEC_OPUS:
     case N_CODECS:
+        out->sync = LAYER_ALL; /* sound may begin anywhere */
         return 0;
     }
     if (r.bad || (codec != CODEC_H264 && rbytes_left(&r) == 0)) {

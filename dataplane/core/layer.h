@@ -65,7 +65,8 @@ struct layer_state {
  * payload  borrowed; behind the RTP header, padding removed
  * dd       dependency descriptor, borrowed, NULL if the packet has none; used with AV1 and
  *          H264
- * out      filled in any case: of a codec without layers, all are for everybody
+ * out      filled in any case: of a codec without layers, all are for everybody; of audio
+ *          each packet is a place to begin at
  *
  * Returns 0, or -EBADMSG for a descriptor that is cut off or contradicts itself. */
 int layer_parse(struct layer_state *state, enum codec_kind codec, const uint8_t *payload,

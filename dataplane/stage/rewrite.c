@@ -62,6 +62,7 @@ static uint8_t *put_dependency(const struct pkt *pkt, bool two_byte, const uint8
                                uint8_t len, uint8_t *p)
 {
     uint8_t *bytes = p + (two_byte ? 2 : 1);
+    uint8_t id = pkt->sub->ext_id[EXT_DEPENDENCY];
     uint16_t mask = 0;
     size_t n;
 
@@ -77,10 +78,10 @@ static uint8_t *put_dependency(const struct pkt *pkt, bool two_byte, const uint8
         n = len;
     }
     if (two_byte) {
-        p[0] = EXT_DEPENDENCY;
+        p[0] = id;
         p[1] = (uint8_t)n;
     } else {
-        p[0] = (uint8_t)(EXT_DEPENDENCY << 4 | (n - 1));
+        p[0] = (uint8_t)((unsigned)id << 4 | (n - 1));
     }
     return bytes + n;
 }
@@ -94,7 +95,8 @@ static uint8_t *put_forwarded(const struct pkt *pkt, const struct ring_slot *slo
     bool dependency = pkt->layered && (slot->ext_mask & mask & 1u << EXT_DEPENDENCY) != 0;
     const uint8_t *end = ext + slot->ext_len;
 
-    if ((slot->ext_mask & ~mask) == 0 && !dependency) {
+    if ((slot->ext_mask & ~mask) == 0 && !dependency &&
+        (mask >> SUB_EXT_RENAMED & 1) == 0) {
         memcpy(p, ext, slot->ext_len);
         return p + slot->ext_len;
     }
@@ -107,6 +109,9 @@ static uint8_t *put_forwarded(const struct pkt *pkt, const struct ring_slot *slo
             p = put_dependency(pkt, two_byte, ext + head, (uint8_t)(len - head), p);
         } else if ((mask >> id & 1) != 0) {
             memcpy(p, ext, len);
+            p[0] =
+                (uint8_t)(two_byte ? pkt->sub->ext_id[id]
+                                   : (unsigned)pkt->sub->ext_id[id] << 4 | (ext[0] & 15u));
             p += len;
         }
         ext += len;

@@ -16,7 +16,14 @@
 #include "core/switcher.h"
 #include "table/sublist.h"
 
-enum { SUB_CNAME = 40, SUB_EXT_TMPL = 32, SUB_STREAMS = 3, SUB_LAYER_ANY = 255 };
+enum {
+    SUB_CNAME = 40,
+    SUB_EXT_TMPL = 32,
+    SUB_EXTS = 16,       /* as N_EXTS (worker/ asserts it) */
+    SUB_EXT_RENAMED = 0, /* the bit of 'ext_mask' (there is no id 0): some have other ids */
+    SUB_STREAMS = 3,
+    SUB_LAYER_ANY = 255
+};
 
 /* What a subscription has that may be sent a part of the packets, or other streams: the
  * streams that it may be sent (all held), and where it stands. A spatial layer is a stream
@@ -58,7 +65,7 @@ struct sub {
     uint64_t seq_offset;       /* outgoing = publisher's - offset, modulo 2^64 */
     uint64_t *next_index;      /* in the vault: stored before each encryption */
     uint32_t ssrc;
-    uint16_t ext_mask; /* router ids that are forwarded to this subscriber */
+    uint16_t ext_mask; /* extensions that are forwarded to this subscriber */
     uint8_t pt;
     bool paused;
 
@@ -70,8 +77,8 @@ struct sub {
     uint8_t twcc_at;           /* offset of the 2 bytes, 0 not negotiated */
     bool started;              /* packets go out; false after open and resume */
     bool wait_keyframe;        /* video starts and resumes on a key frame */
-    bool held;            /* its link does not carry it now (stage/allot) */
-    int8_t level;         /* what it was allotted: core/alloc.h */
+    bool held;                 /* its link does not carry it now (stage/allot) */
+    int8_t level;              /* what it was allotted: core/alloc.h */
     uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
 
     /* cold */
@@ -95,6 +102,7 @@ struct sub {
     uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */
     uint64_t last_sr_us;
     uint64_t reported_packets; /* 'packets' at the last sender report */
+    uint8_t ext_id[SUB_EXTS];  /* the subscriber's ids of them */
     uint8_t cname_len;
     char cname[SUB_CNAME];
 };

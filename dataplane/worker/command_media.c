@@ -251,18 +251,22 @@ static uint8_t add_ext(struct sub *sub, uint8_t id, const uint8_t *data, uint8_t
 
 static void make_template(struct sub *sub, const struct vault_sub_conf *conf)
 {
-    if (conf->ext_on[ABI_EXT_MID] != 0 && conf->mid_len > 0) {
-        (void)add_ext(sub, EXT_MID, conf->mid, conf->mid_len);
+    const uint8_t *ids = conf->ext_id;
+
+    if (ids[ABI_EXT_MID] != 0 && conf->mid_len > 0) {
+        (void)add_ext(sub, ids[ABI_EXT_MID], conf->mid, conf->mid_len);
     }
-    if (conf->ext_on[ABI_EXT_ABS_SEND_TIME] != 0) {
-        sub->send_time_at = add_ext(sub, EXT_ABS_SEND_TIME, NULL, 3);
+    if (ids[ABI_EXT_ABS_SEND_TIME] != 0) {
+        sub->send_time_at = add_ext(sub, ids[ABI_EXT_ABS_SEND_TIME], NULL, 3);
     }
-    if (conf->ext_on[ABI_EXT_TRANSPORT_CC] != 0) {
-        sub->twcc_at = add_ext(sub, EXT_TRANSPORT_CC, NULL, 2);
+    if (ids[ABI_EXT_TRANSPORT_CC] != 0) {
+        sub->twcc_at = add_ext(sub, ids[ABI_EXT_TRANSPORT_CC], NULL, 2);
     }
-    for (unsigned id = 1; id < N_EXTS; id++) {
-        if (conf->ext_on[id] != 0 && (EXT_FORWARDED >> id & 1) != 0) {
-            sub->ext_mask = (uint16_t)(sub->ext_mask | 1u << id);
+    memcpy(sub->ext_id, ids, sizeof(sub->ext_id));
+    for (unsigned ext = 1; ext < N_EXTS; ext++) {
+        if (ids[ext] != 0 && (EXT_FORWARDED >> ext & 1) != 0) {
+            sub->ext_mask = (uint16_t)(sub->ext_mask | 1u << ext |
+                                       (ids[ext] != ext ? 1u << SUB_EXT_RENAMED : 0));
         }
     }
 }
@@ -298,6 +302,17 @@ static void set_wishes(struct lane *lane, struct sub *sub,
     layers_wish(lane, sub, conf->spatial, conf->temporal);
 }
 
+/* One-byte elements hold ids up to 14. */
+static bool ids_fit(const uint8_t *ext_id)
+{
+    bool fit = true;
+
+    for (unsigned ext = 0; ext < N_EXTS; ext++) {
+        fit = fit && ext_id[ext] <= 14;
+    }
+    return fit;
+}
+
 int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t handle,
                      bool resume)
 {
@@ -322,7 +337,7 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
     }
     if (conf.ssrc == 0 || conf.pt > 127 || conf.mid_len > VAULT_MID_MAX ||
         conf.cname_len > SUB_CNAME || conf.rtx_pt > 127 || conf.rtx_ssrc == conf.ssrc ||
-        (conf.layered == 0 && n_streams > 1)) {
+        (conf.layered == 0 && n_streams > 1) || !ids_fit(conf.ext_id)) {
         return -EINVAL;
     }
     sub = tables_sub_open(t, handle, stream, peer, conf.stream, conf.ssrc,

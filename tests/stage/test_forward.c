@@ -1,5 +1,6 @@
 /* route, rewrite, protect: what a subscriber receives of what a publisher sent. The far end
  * decrypts with libsrtp2, which also refuses an index that came before. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -149,11 +150,11 @@ static void only_negotiated_extensions_go_out(void **state)
     far_open(&bare, call.rig, 3, FAR_GCM, 4);
     far_open(&level, call.rig, 4, FAR_GCM, 4);
     conf = far_sub(&bare, 2, &call.audio, 5);
-    memset(conf.ext_on, 0, sizeof(conf.ext_on));
+    memset(conf.ext_id, 0, sizeof(conf.ext_id));
     assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_OPEN, &conf), 0);
     conf = far_sub(&level, 3, &call.audio, 5);
-    memset(conf.ext_on, 0, sizeof(conf.ext_on));
-    conf.ext_on[ABI_EXT_AUDIO_LEVEL] = 1;
+    memset(conf.ext_id, 0, sizeof(conf.ext_id));
+    conf.ext_id[ABI_EXT_AUDIO_LEVEL] = EXT_AUDIO_LEVEL;
     assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_OPEN, &conf), 0);
 
     rtp = call_audio(&call, "x", 1);
@@ -173,6 +174,58 @@ static void only_negotiated_extensions_go_out(void **state)
     expect_ext(&got, EXT_DEPENDENCY, "\x07", 1);
     far_end(&bare);
     far_end(&level);
+    call_stop(&call);
+}
+
+/* A subscriber that lives by its own description has numbered the extensions itself. */
+static void a_subscriber_gets_extensions_under_its_own_ids(void **state)
+{
+    const uint8_t ext[] = {FAR_EXT_LEVEL << 4 | 0, 0x37, 0, 0};
+    struct call call;
+    struct far own;
+    struct vault_sub_conf conf;
+    struct far_rtp rtp;
+    struct far_got got;
+    uint8_t len;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    far_open(&own, call.rig, 3, FAR_GCM, 4);
+    conf = far_sub(&own, 2, &call.audio, 5);
+    memset(conf.ext_id, 0, sizeof(conf.ext_id));
+    conf.ext_id[ABI_EXT_MID] = 9;
+    conf.ext_id[ABI_EXT_ABS_SEND_TIME] = 1;
+    conf.ext_id[ABI_EXT_AUDIO_LEVEL] = 14;
+    assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_OPEN, &conf), 0);
+
+    rtp = call_audio(&call, "x", 1);
+    rtp.ext = ext;
+    rtp.ext_len = sizeof(ext);
+    rtp.ext_profile = RTP_EXT_ONE_BYTE;
+    far_send_rtp(&call.pub, &rtp);
+    rig_run(call.rig);
+    assert_true(far_take_rtp(&own, &got));
+    expect_ext(&got, 14, "\x37", 1);
+    expect_ext(&got, 9, conf.mid, conf.mid_len);
+    assert_non_null(far_ext(&got, 1, &len));
+    assert_int_equal(len, 3);
+    assert_null(far_ext(&got, EXT_AUDIO_LEVEL, &len));
+    assert_true(far_take_rtp(&call.sub, &got));
+    expect_ext(&got, EXT_AUDIO_LEVEL, "\x37", 1);
+    far_end(&own);
+    call_stop(&call);
+}
+
+static void an_id_that_no_element_can_have_is_refused(void **state)
+{
+    struct call call;
+    struct vault_sub_conf conf;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    conf = far_sub(&call.sub, 2, &call.audio, 5);
+    conf.ext_id[ABI_EXT_MID] = 15;
+    assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_OPEN, &conf), -EINVAL);
     call_stop(&call);
 }
 
@@ -365,6 +418,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gcm_subscriber_gets_what_was_sent),
+        cmocka_unit_test(a_subscriber_gets_extensions_under_its_own_ids),
+        cmocka_unit_test(an_id_that_no_element_can_have_is_refused),
         cmocka_unit_test(aes_cm_subscriber_gets_what_was_sent),
         cmocka_unit_test(gcm_256_subscriber_gets_what_was_sent),
         cmocka_unit_test(aes_cm_with_short_tags_is_forwarded),

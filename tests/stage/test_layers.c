@@ -317,6 +317,62 @@ static void other_streams_go_on_under_the_same_numbers(void **state)
     cast_close(&c);
 }
 
+/* Sound is moved, too: at any packet, whatever numbers the other sender has. */
+static void sound_goes_on_with_another_sender(void **state)
+{
+    struct vault_stream_conf sounds[2];
+    struct vault_sub_conf conf;
+    struct far far[2];
+    struct far sub;
+    struct rig *rig = rig_start("mem");
+    struct far_got got;
+    uint16_t seq = 0;
+    uint32_t ts = 0;
+    (void)state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        far_open(&far[i], rig, 1 + i, FAR_GCM, 4);
+        sounds[i] = far_publish_audio(&far[i], i, 90 + i);
+    }
+    far_open(&sub, rig, 3, FAR_GCM, 4);
+    conf = far_sub(&sub, 0, &sounds[0], 7);
+    conf.layered = 1;
+    conf.spatial = conf.temporal = VAULT_LAYER_ANY;
+    assert_int_equal(rig_sub(rig, ABI_OP_SUB_OPEN, &conf), 0);
+    for (unsigned n = 0; n < 40; n++) {
+        unsigned from = n / 10 % 2;
+        uint8_t payload[2] = {(uint8_t)from, 1};
+        const struct far_rtp rtp = {.ssrc = 90 + from,
+                                    .pt = FAR_AUDIO_PT,
+                                    .seq = (uint16_t)(from * 7000 + n),
+                                    .ts = from * 3456789u + n * 960,
+                                    .payload = payload,
+                                    .len = sizeof(payload)};
+
+        if (n % 10 == 0 && n > 0) {
+            conf.stream = sounds[from].handle;
+            assert_int_equal(rig_sub(rig, ABI_OP_SUB_UPDATE, &conf), 0);
+        }
+        far_send_rtp(&far[from], &rtp);
+        rig_run(rig);
+        rig_pass(rig, 20000);
+        assert_true(far_take_rtp(&sub, &got));
+        assert_int_equal(got.payload[0], from);
+        assert_int_equal(got.hdr.ssrc, 7);
+        if (n > 0) {
+            assert_int_equal(got.hdr.seq, (uint16_t)(seq + 1));
+            assert_true((int32_t)(got.hdr.ts - ts) > 0);
+        }
+        seq = got.hdr.seq;
+        ts = got.hdr.ts;
+        assert_false(far_take_rtp(&sub, &got));
+    }
+    far_end(&far[0]);
+    far_end(&far[1]);
+    far_end(&sub);
+    rig_stop(rig);
+}
+
 static void streams_of_two_codecs_are_refused(void **state)
 {
     struct vault_stream_conf other;
@@ -426,6 +482,7 @@ int main(void)
         cmocka_unit_test(a_layer_that_ends_is_left),
         cmocka_unit_test(the_link_limits_what_is_wished_for),
         cmocka_unit_test(other_streams_go_on_under_the_same_numbers),
+        cmocka_unit_test(sound_goes_on_with_another_sender),
         cmocka_unit_test(streams_of_two_codecs_are_refused),
         cmocka_unit_test(a_pause_ends_with_a_key_frame),
         cmocka_unit_test(what_is_missed_comes_again_as_it_was),

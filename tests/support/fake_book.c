@@ -131,7 +131,12 @@ static int do_sub(struct fake_book *b, uint32_t op, uint64_t h)
     case ABI_OP_SUB_CLOSE:
         return book_close(b, 2, b->subs, n, h, false);
     default:
-        return is_open(b->subs, n, h) ? 0 : -ENOENT;
+        if (!is_open(b->subs, n, h) || readable != 0 ||
+            !is_open(b->streams, b->vault->n_streams, conf.stream)) {
+            return -ENOENT;
+        }
+        b->sub_stream[handle_index(h)] = conf.stream; /* it may have been moved */
+        return 0;
     }
 }
 

@@ -329,7 +329,8 @@ struct vault_sub_conf far_sub(struct far *far, uint32_t index,
     conf.mid_len = (uint8_t)snprintf((char *)conf.mid, sizeof(conf.mid), "%u", index);
     conf.cname_len = (uint8_t)snprintf(conf.cname, sizeof(conf.cname), "cname-%u", index);
     for (unsigned id = 1; id <= ABI_EXT_PLAYOUT_DELAY; id++) {
-        conf.ext_on[id] = id != ABI_EXT_RID && id != ABI_EXT_REPAIRED_RID;
+        conf.ext_id[id] =
+            (uint8_t)(id != ABI_EXT_RID && id != ABI_EXT_REPAIRED_RID ? id : 0);
     }
     return conf;
 }

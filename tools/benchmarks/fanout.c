@@ -150,9 +150,9 @@ static int open_sub(struct fanout *f, uint32_t i)
                                   .mid_len = 1,
                                   .mid = "7"};
 
-    conf.ext_on[ABI_EXT_MID] = 1;
-    conf.ext_on[ABI_EXT_ABS_SEND_TIME] = 1;
-    conf.ext_on[ABI_EXT_TRANSPORT_CC] = 1;
+    conf.ext_id[ABI_EXT_MID] = ABI_EXT_MID;
+    conf.ext_id[ABI_EXT_ABS_SEND_TIME] = ABI_EXT_ABS_SEND_TIME;
+    conf.ext_id[ABI_EXT_TRANSPORT_CC] = ABI_EXT_TRANSPORT_CC;
     vault_sub_write(&f->shared.vault.subs[i], &conf);
     return apply(f, ABI_OP_SUB_OPEN, i);
 }

@@ -28,7 +28,7 @@
 #define VAULT_MAGIC 0x31544c56u /* "VLT1" */
 
 enum {
-    VAULT_VERSION = 4,
+    VAULT_VERSION = 5,
     VAULT_PATHS = 4,
     VAULT_RX_SSRCS = 32, /* SSRCs that one peer may send */
     VAULT_UFRAG_MAX = 32,
@@ -124,7 +124,7 @@ struct vault_sub_conf {
     uint8_t paused;
     uint8_t mid_len;
     uint8_t mid[VAULT_MID_MAX];
-    uint8_t ext_on[N_ABI_EXTS]; /* by enum abi_ext: 1 if negotiated */
+    uint8_t ext_id[N_ABI_EXTS]; /* by enum abi_ext: the subscriber's id, 0 not negotiated */
     uint8_t cname_len;
     uint8_t layered;  /* 1: its packets may be left out, and its streams may change */
     uint8_t spatial;  /* the layers wished for; VAULT_LAYER_ANY */

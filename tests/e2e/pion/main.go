@@ -4,6 +4,8 @@
 //
 //	kcs-pion --origin http://127.0.0.1:8080 --meeting M --token T --n 2000 --srtp gcm
 //	    [--publish whip|socket|none] [--whep 3] [--socket 3] [--setup passive] [--ip 4|6]
+//
+// With --stay it publishes or watches until its input ends (switch.go).
 package main
 
 import (
@@ -23,6 +25,8 @@ type options struct {
 	origin, meeting, token, srtp, publish, setup string
 	n, whep, socket, ip, wait                    int
 	restart, audio                               bool
+	stay, tag, participant                       string
+	keep                                         bool
 }
 
 var opt options
@@ -34,17 +38,10 @@ func check(err error, what string) {
 	}
 }
 
-// newPeer makes a peer connection without interceptors: nothing is asked for again, so that
-// what is lost is seen.
-func newPeer() *webrtc.PeerConnection {
-	var media webrtc.MediaEngine
+// settings are how the client's ICE and DTLS are to be.
+func settings() webrtc.SettingEngine {
 	var settings webrtc.SettingEngine
 
-	check(media.RegisterDefaultCodecs(), "codecs")
-	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
-		check(media.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{
-			URI: "urn:ietf:params:rtp-hdrext:sdes:mid"}, kind), "extension")
-	}
 	if opt.srtp == "cm80" {
 		settings.SetSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80)
 	} else {
@@ -56,7 +53,24 @@ func newPeer() *webrtc.PeerConnection {
 	} else if opt.ip == 4 {
 		settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	}
-	api := webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithSettingEngine(settings),
+	return settings
+}
+
+// newPeer makes a peer connection without interceptors: nothing is asked for again, so that
+// what is lost is seen.
+func newPeer() *webrtc.PeerConnection {
+	var media webrtc.MediaEngine
+
+	check(media.RegisterDefaultCodecs(), "codecs")
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
+		check(media.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{
+			URI: "urn:ietf:params:rtp-hdrext:sdes:mid"}, kind), "extension")
+	}
+	if opt.stay != "" {
+		check(media.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: levelURI},
+			webrtc.RTPCodecTypeAudio), "extension")
+	}
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithSettingEngine(settings()),
 		webrtc.WithInterceptorRegistry(&interceptor.Registry{}))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	check(err, "peer connection")
@@ -118,7 +132,19 @@ func main() {
 	flag.BoolVar(&opt.audio, "audio", false, "audio alone is published (with --publish none)")
 	flag.IntVar(&opt.wait, "wait", 30, "seconds that a step may take")
 	flag.BoolVar(&opt.restart, "restart", false, "restart ICE of the publisher in the midst")
+	flag.StringVar(&opt.stay, "stay", "", "publish or watch, until the input ends")
+	flag.StringVar(&opt.tag, "tag", "A", "the letter that names what is published")
+	flag.StringVar(&opt.participant, "participant", "", "whom to watch")
+	flag.BoolVar(&opt.keep, "keep", false, "leave the session at the end")
 	flag.Parse()
+	switch opt.stay {
+	case "publish":
+		stayPublisher()
+		return
+	case "watch":
+		stayWatcher()
+		return
+	}
 
 	var publisher *publisher
 	switch opt.publish {

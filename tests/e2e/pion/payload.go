@@ -136,6 +136,9 @@ func newSink(name string, pc *webrtc.PeerConnection) *sink {
 }
 
 type publisher struct {
+	pc           *webrtc.PeerConnection
+	url          string
+	etag         func() string
 	audio, video *webrtc.TrackLocalStaticRTP
 	midway       func() // called when half was sent
 	dtls         func() string

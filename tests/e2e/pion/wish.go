@@ -35,6 +35,9 @@ func request(method, address, kind, match, body string) *http.Response {
 
 func post(endpoint, sdp string) *resource {
 	address := fmt.Sprintf("%s/api/%s/%s", opt.origin, endpoint, url.PathEscape(opt.meeting))
+	if opt.participant != "" {
+		address += "?participant=" + url.QueryEscape(opt.participant)
+	}
 	res := request("POST", address, "application/sdp", "", sdp)
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
@@ -71,7 +74,8 @@ func publishWhip() *publisher {
 	r := post("whip", sdp)
 	check(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: r.sdp}), "answer")
 	await(up, "WHIP: ICE and DTLS")
-	p := &publisher{audio: audio, video: video, close: func() { r.delete(); pc.Close() },
+	p := &publisher{pc: pc, url: r.url, etag: func() string { return r.etag },
+		audio: audio, video: video, close: func() { r.delete(); pc.Close() },
 		dtls: func() string { return setupOf(r.sdp) }}
 	if opt.restart {
 		p.midway = func() { restart(pc, r) }

@@ -80,7 +80,7 @@ static void refuse_consume(struct world *w, struct participant *p, const char *t
     uint32_t n = p->n_consumers;
 
     assert_int_equal(
-        meeting_consume(w->meeting, p, transport, producer, caps, on_done, &asked, &err),
+        meeting_consume(w->meeting, p, transport, producer, NULL, caps, on_done, &asked, &err),
         -1);
     assert_string_equal(err.code, code);
     assert_int_equal(asked.n, 0);
@@ -138,7 +138,7 @@ static void a_consumer_that_the_dataplane_refuses_was_never_there(void **state)
     w.n_told = 0;
     fake_dp_fail(w.dp, ABI_OP_SUB_OPEN, -ENOSPC);
     assert_int_equal(
-        meeting_consume(w.meeting, p.b, p.recv->id, rp->id, &caps, on_done, &asked, &err),
+        meeting_consume(w.meeting, p.b, p.recv->id, rp->id, NULL, &caps, on_done, &asked, &err),
         0);
     WAIT(&w, asked.n == 1);
     assert_string_equal(asked.code, "overloaded");
@@ -174,7 +174,7 @@ static void what_ends_before_its_answer_is_told_gone_once(void **state)
                                      SOURCE_CAMERA, false, on_done, &producer, &err),
                      0);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(meeting_consume(w.meeting, p.b, p.recv->id, rp->id, &caps, on_done,
+        assert_int_equal(meeting_consume(w.meeting, p.b, p.recv->id, rp->id, NULL, &caps, on_done,
                                          &consumer[i], &err),
                          0);
     }

@@ -211,9 +211,55 @@ static void a_client_that_breaks_off_is_waited_for(void **state)
     world_finish(&w);
 }
 
+static void viewers_and_what_a_front_kept_stand_as_they_were(void **state)
+{
+    struct world w, next;
+    struct room_producer *camera;
+    struct room_consumer *seen;
+    struct meeting_error err;
+    const struct room *room;
+    const struct participant *b;
+    struct pair p;
+    (void)state;
+
+    world_start(&w);
+    p = (struct pair){.a = enter(&w, "a"), .b = enter(&w, "b")};
+    p.b->front = MEETING_HTTP;
+    meeting_view_as(p.b, p.a->id);
+    p.send = open_transport(&w, p.a, true);
+    p.recv = open_transport(&w, p.b, false);
+    connect(&w, p.send, 1000);
+    connect(&w, p.recv, 1001);
+    camera = produce(&w, p.send, world_vp8, 12);
+    seen = consume(&w, p.recv, camera->id);
+    assert_int_equal(meeting_consumer_pause(p.b, seen->id, false, &err), 0);
+    meeting_keep(p.b, "words", 5);
+    settle(&w, 5);
+
+    succeed(&next, &w);
+    assert_true(meeting_is_restored(next.meeting));
+    room = meeting_find_room(next.meeting, "default", "m");
+    assert_non_null(room);
+    assert_int_equal(room->n_viewers, 1);
+    b = room->participants;
+    while (strcmp(b->id, p.b->id) != 0) {
+        b = b->next;
+    }
+    assert_int_equal(b->front, MEETING_HTTP);
+    assert_true(b->viewer);
+    assert_string_equal(b->watched, p.a->id);
+    assert_int_equal(b->n_front_data, 5);
+    assert_memory_equal(b->front_data, "words", 5);
+    assert_false(b->transports->consumers->parked);
+    assert_true(consumer_fits(b->transports->consumers->consumer,
+                              b->transports->consumers->source->producer));
+    end(&next, &w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(viewers_and_what_a_front_kept_stand_as_they_were),
         cmocka_unit_test(rooms_stand_as_they_were),
         cmocka_unit_test(what_belongs_to_nobody_is_closed),
         cmocka_unit_test(a_client_that_breaks_off_is_waited_for),

@@ -375,7 +375,7 @@ static inline struct room_consumer *consume(struct world *w, struct transport *t
     struct asked asked = {.n = 0};
     struct meeting_error err;
 
-    assert_int_equal(meeting_consume(w->meeting, t->owner, t->id, producer_id, &caps,
+    assert_int_equal(meeting_consume(w->meeting, t->owner, t->id, producer_id, NULL, &caps,
                                      on_done, &asked, &err),
                      0);
     WAIT(w, asked.n == 1);

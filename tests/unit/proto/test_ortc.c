@@ -312,8 +312,8 @@ static void a_consumer_has_one_encoding_in_the_routers_numbers(void **state)
 
     assert_true(ortc_can_consume(&producer, &caps));
     assert_int_equal(ortc_consume(&producer, &caps, &CONF, &consumer), 0);
-    assert_int_equal(consumer.ext_on[ORTC_EXT_TRANSPORT_CC], 1);
-    assert_int_equal(consumer.ext_on[ORTC_EXT_RID], 0);
+    assert_int_equal(consumer.ext_id[ORTC_EXT_TRANSPORT_CC], ORTC_EXT_TRANSPORT_CC);
+    assert_int_equal(consumer.ext_id[ORTC_EXT_RID], 0);
     ortc_consumer_params(&producer, &consumer, &params);
     params.n_exts = 1; /* the rest is looked at above */
     json = rtp_params_write(&params);
@@ -424,8 +424,8 @@ static void audio_is_consumed_without_rtx_and_transport_cc(void **state)
                          "", &producer, &err),
                      0);
     assert_int_equal(ortc_consume(&producer, &caps, &CONF, &consumer), 0);
-    assert_int_equal(consumer.ext_on[ORTC_EXT_TRANSPORT_CC], 0);
-    assert_int_equal(consumer.ext_on[ORTC_EXT_AUDIO_LEVEL], 1);
+    assert_int_equal(consumer.ext_id[ORTC_EXT_TRANSPORT_CC], 0);
+    assert_int_equal(consumer.ext_id[ORTC_EXT_AUDIO_LEVEL], ORTC_EXT_AUDIO_LEVEL);
     assert_int_equal(consumer.rtx_ssrc, 0);
     assert_int_equal(consumer.codecs[0].feedback, ORTC_FB_NACK);
     ortc_consumer_params(&producer, &consumer, &params);

@@ -276,6 +276,10 @@ static void viewers_get_their_own_payload_types(void **state)
     sdp_answer_accept(answer, 1, &params, "viewer", &LOCAL);
     text = sdp_write(answer, false);
     assert_non_null(strstr(text, "a=sendonly\r\n"));
+    /* its own ids; those that travel to the node only are not taken */
+    assert_non_null(strstr(text, "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"));
+    assert_non_null(strstr(text, "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-"));
+    assert_null(strstr(text, "rtp-stream-id"));
     assert_non_null(strstr(text, "a=msid:viewer viewer-video\r\n"));
     assert_non_null(strstr(text, "a=ssrc-group:FID 1000 1001\r\na=ssrc:1000 cname:cn\r\n"));
     assert_non_null(

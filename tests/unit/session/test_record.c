@@ -79,9 +79,9 @@ static void a_consumer_is_read_as_it_was_written(void **state)
                                    .ssrc = 70001,
                                    .rtx_ssrc = 70002,
                                    .n_codecs = 1,
-                                   .ext_on = {[ORTC_EXT_MID] = 1}};
+                                   .ext_id = {[ORTC_EXT_MID] = 1}};
     struct vault_sub_conf conf = {
-        .ssrc = 70001, .rtx_ssrc = 70002, .mid = "7", .mid_len = 1, .ext_on = {0, 1}};
+        .ssrc = 70001, .rtx_ssrc = 70002, .mid = "7", .mid_len = 1, .ext_id = {0, 1}};
     struct ortc_consumer after;
     const uint8_t *got;
     size_t len;
