@@ -86,15 +86,15 @@ window.legacy = {
         const made = [];
 
         socket = io(origin, { auth: { token }, reconnection: false });
+        /* at once: it may upgrade before the namespace is open */
+        own.first = socket.io.engine.transport.name;
+        socket.io.engine.once('upgrade', () => (own.upgraded = true));
         socket.onAny((event, data) => own.told.push({ event, data }));
         socket.on('error', (data) => own.errors.push(data));
         await new Promise((done, failed) => {
             socket.once('connect', done);
             socket.once('connect_error', failed);
         });
-        own.first = socket.io.engine.transport.name;
-        socket.io.engine.once('upgrade', () => (own.upgraded = true));
-        own.upgraded ||= socket.io.engine.transport.name === 'websocket' && own.first !== 'websocket';
         let ready = (producer) => made.push(producer);
         socket.on('new-producer', (producer) => ready(producer));
         own.joined = await ask('join-meeting', { meetingId }, 'meeting-joined');
