@@ -275,6 +275,7 @@ static int open_listeners(struct app *app, char err[APP_ERR_MAX])
     net.n_listen = n + 2;
     /* Long-polling takes two connections a client. */
     net.max_connections = 2 * conf->limits.connections + SPARE_CONNECTIONS;
+    net.max_per_address = conf->limits.connections_per_address;
     net.body_max = conf->socketio.max_payload;
     net.ws_message_max = conf->socketio.max_payload;
     raise_files(net.max_connections + SPARE_CONNECTIONS);

@@ -18,6 +18,7 @@ static const struct control_conf defaults = {
                  .max_payload = 1000000},
     .dtls = {.threads = 1},
     .limits = {.connections = 20000,
+               .connections_per_address = 4000,
                .rooms = 4096,
                .participants_per_room = 10000,
                .producers_per_participant = 16,
@@ -101,6 +102,8 @@ static const cyaml_schema_field_t audio_fields[] = {
 
 static const cyaml_schema_field_t limits_fields[] = {
     CONF_UINT("connections", struct control_limits, connections, 1, 1000000),
+    CONF_UINT("connections_per_address", struct control_limits, connections_per_address, 0,
+              1000000),
     CONF_UINT("rooms", struct control_limits, rooms, 1, 1000000),
     CONF_UINT("participants_per_room", struct control_limits, participants_per_room, 1,
               10000),

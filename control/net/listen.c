@@ -226,9 +226,10 @@ static void remote_text(const struct sockaddr_storage *ss, char out[NET_REMOTE_M
     }
 }
 
-/* Hands 'fd' to the library, which owns it from here, whatever happens. */
+/* Hands 'fd' to the library, which owns it from here, whatever happens. 'origin' is moved.
+ */
 static void adopt(const struct listener *listener, int fd,
-                  const struct sockaddr_storage *ss)
+                  const struct sockaddr_storage *ss, struct net_origin *origin)
 {
     struct net_server *server = listener->server;
     struct net_conn *conn = calloc(1, sizeof(*conn));
@@ -241,9 +242,11 @@ static void adopt(const struct listener *listener, int fd,
 
     if (conn == NULL) {
         close(fd);
+        origin_leave(server, origin);
         return;
     }
     conn->server = server;
+    conn->origin = origin;
     conn->listener = listener;
     remote_text(ss, conn->remote);
     server->n_conns++;
@@ -251,6 +254,7 @@ static void adopt(const struct listener *listener, int fd,
     if (lws_adopt_descriptor_vhost_via_info(&desc) == NULL && !server->adopted) {
         /* It never became a connection, so no WSI_DESTROY will come to free it. */
         server->n_conns--;
+        origin_leave(server, origin);
         free(conn);
     }
     metric_set(server->metrics.conns, server->n_conns);
@@ -273,6 +277,15 @@ void listeners_rest_over(void *arg)
     }
 }
 
+/* A connection that is one too many, of all or of its address. */
+static void turn_away(struct net_server *server, int fd, uint64_t limit)
+{
+    close(fd);
+    metric_inc(server->metrics.refused);
+    log_warn("connection_refused", LOG_U64("open", server->n_conns),
+             LOG_U64("limit", limit));
+}
+
 static void on_acceptable(void *arg, unsigned events)
 {
     struct listener *listener = arg;
@@ -282,6 +295,7 @@ static void on_acceptable(void *arg, unsigned events)
     for (int i = 0; i < ACCEPT_BURST; i++) {
         struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
         socklen_t len = sizeof(ss);
+        struct net_origin *origin;
         int fd = accept4(listener->fd, (struct sockaddr *)&ss, &len,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -295,13 +309,14 @@ static void on_acceptable(void *arg, unsigned events)
             return; /* EAGAIN, or that one is gone already */
         }
         if (server->n_conns >= server->conf.max_connections || fd >= server->fd_max) {
-            close(fd);
-            metric_inc(server->metrics.refused);
-            log_warn("connection_refused", LOG_U64("open", server->n_conns),
-                     LOG_U64("limit", server->conf.max_connections));
+            turn_away(server, fd, server->conf.max_connections);
             continue;
         }
-        adopt(listener, fd, &ss);
+        if (origin_enter(server, &ss, &origin) != 0) {
+            turn_away(server, fd, server->conf.max_per_address);
+            continue;
+        }
+        adopt(listener, fd, &ss, origin);
     }
 }
 

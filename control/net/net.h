@@ -56,17 +56,19 @@ struct net_conf {
     const char *tls_cert; /* PEM files: chain and key; needed if a listener has 'tls' */
     const char *tls_key;
     uint32_t max_connections; /* more are accepted and closed at once */
-    uint32_t header_s;        /* for request line and headers */
-    uint32_t body_s;          /* for a whole body */
-    uint32_t keepalive_s;     /* an idle connection between two requests */
-    size_t body_max;          /* bytes */
-    size_t ws_message_max;    /* bytes; a longer message closes with 1009 */
-    size_t ws_queue_bytes;    /* waiting for one slow reader; beyond it is cut off */
+    uint32_t
+        max_per_address;   /* of them (IPv6: per /64); 0: no limit; not of 127.0.0.1, ::1 */
+    uint32_t header_s;     /* for request line and headers */
+    uint32_t body_s;       /* for a whole body */
+    uint32_t keepalive_s;  /* an idle connection between two requests */
+    size_t body_max;       /* bytes */
+    size_t ws_message_max; /* bytes; a longer message closes with 1009 */
+    size_t ws_queue_bytes; /* waiting for one slow reader; beyond it is cut off */
     uint32_t ws_queue_msgs;
 };
 
-/* 20,000 connections, 10 s, 60 s, 30 s, bodies and messages 1 MB, queues 4 MB and 4,096
- * messages; no listeners. */
+/* 20,000 connections, 4,000 of an address, 10 s, 60 s, 30 s, bodies and messages 1 MB,
+ * queues 4 MB and 4,096 messages; no listeners. */
 struct net_conf net_conf_default(void);
 
 struct net_handlers {

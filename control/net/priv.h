@@ -3,6 +3,7 @@
  *
  * server.c  the context, its callback, start and stop      listen.c  sockets and accept
  * http.c    requests and answers          file.c  files    ws.c      WebSockets
+ * origin.c  connections of an address
  *
  * A connection (struct net_conn) is the library's opaque pointer from accept to
  * LWS_CALLBACK_WSI_DESTROY. Functions that return int to the library's callback return 0 to
@@ -11,6 +12,7 @@
 #define NET_PRIV_H
 
 #include <libwebsockets.h>
+#include <sys/socket.h>
 
 #include "metric/metric.h"
 #include "net/net.h"
@@ -27,6 +29,8 @@ struct listener {
     uint16_t port;
     bool tls;
 };
+
+struct net_origin;
 
 struct net_metrics {
     struct metric *requests[5]; /* by class of status, 1xx..5xx */
@@ -57,6 +61,7 @@ struct net_server {
     bool has_metrics;
     struct loop_timer *sweep;       /* of the requests below */
     struct loop_timer *accept_rest; /* listeners rest while descriptors are out */
+    struct net_origin *origins;     /* by address */
     struct net_req *busy;
     struct pollfd *polls;
     size_t polls_cap;
@@ -66,6 +71,7 @@ struct net_conn {
     struct net_server *server;
     struct lws *wsi;
     const struct listener *listener;
+    struct net_origin *origin; /* or NULL */
     struct net_req *req;
     struct net_ws *ws;
     bool pipelined; /* the next request was read together with the last */
@@ -115,6 +121,12 @@ int listener_open(struct listener *listener, const struct net_listen *conf, char
 int listener_start(struct listener *listener);
 void listener_close(struct listener *listener);
 void listeners_rest_over(void *server);
+
+/* origin.c: one more connection from 'ss'. Fills 'out', NULL for who is not counted. 0;
+ * -ENOSPC if that address has as many as it may; -ENOMEM. */
+int origin_enter(struct net_server *server, const struct sockaddr_storage *ss,
+                 struct net_origin **out);
+void origin_leave(struct net_server *server, struct net_origin *origin);
 
 /* http.c and req.c */
 int http_on_request(struct net_conn *conn);

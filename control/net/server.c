@@ -37,6 +37,7 @@ struct net_conf net_conf_default(void)
 {
     return (struct net_conf){
         .max_connections = 20000,
+        .max_per_address = 4000,
         .header_s = 10,
         .body_s = 60,
         .keepalive_s = 30,
@@ -67,6 +68,7 @@ static void on_destroy(struct net_conn *conn)
     on_conn_gone(conn);
     server->n_conns--;
     metric_set(server->metrics.conns, server->n_conns);
+    origin_leave(server, conn->origin);
     free(conn);
 }
 

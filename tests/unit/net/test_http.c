@@ -496,6 +496,70 @@ static void connections_over_the_limit_are_closed(void **state)
     fx_free(fx);
 }
 
+/* A client of another address of this host; 127.0.0.1 is not limited. */
+static int connect_from(const struct fx *fx, const char *address)
+{
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons(net_server_port(fx->server, 0)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct timeval patience = {.tv_sec = 10};
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(inet_pton(AF_INET, address, &from.sin_addr), 1);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+static void one_address_cannot_take_all_connections(void **state)
+{
+    struct fx *fx = fx_new();
+    int here[8];
+    int there[3];
+    int other;
+
+    (void)state;
+    fx->conf.max_per_address = 2;
+    fx_start(fx);
+    for (int i = 0; i < 8; i++) {
+        here[i] = cl_connect(fx);
+        cl_say(here[i], GET("/hold"));
+    }
+    for (int i = 0; i < 2; i++) {
+        there[i] = connect_from(fx, "127.0.0.2");
+        cl_say(there[i], GET("/hold"));
+    }
+    fx_wait(&fx->holding, 10);
+    there[2] = connect_from(fx, "127.0.0.2");
+    cl_expect_closed(there[2]);
+    other = connect_from(fx, "127.0.0.3");
+    cl_say(other, GET("/hold"));
+    fx_wait(&fx->holding, 11);
+    close(there[0]); /* who goes makes room */
+    fx_wait(&fx->aborts, 1);
+    close(there[2]);
+    for (int i = 0; i < 200; i++) { /* the socket itself ends a moment later */
+        there[2] = connect_from(fx, "127.0.0.2");
+        if (send(there[2], GET("/ok"), strlen(GET("/ok")), MSG_NOSIGNAL) > 0 &&
+            recv(there[2], &(char){0}, 1, 0) == 1) {
+            break;
+        }
+        close(there[2]);
+        assert_true(i < 199);
+        fx_sleep_ms(10);
+    }
+    for (int i = 0; i < 8; i++) {
+        close(here[i]);
+    }
+    close(there[1]);
+    close(there[2]);
+    close(other);
+    fx_free(fx);
+}
+
 static void destroy_with_open_connections_tells_each(void **state)
 {
     struct fx *fx = fx_new();
@@ -564,6 +628,7 @@ int main(void)
         T(header_with_a_line_break_becomes_a_500),
         T(five_hundred_connections_at_once),
         cmocka_unit_test(connections_over_the_limit_are_closed),
+        cmocka_unit_test(one_address_cannot_take_all_connections),
         cmocka_unit_test(destroy_with_open_connections_tells_each),
         T(requests_are_counted_by_class),
     };
