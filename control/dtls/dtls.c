@@ -33,6 +33,12 @@ static void read_mail(struct dtls_mail *mail)
         }
         free(mail);
         break;
+    case DTLS_MAIL_DATA:
+        if (!conn->closed) {
+            conn->shared->on_data(conn->user, mail->data, mail->len);
+        }
+        free(mail);
+        break;
     case DTLS_MAIL_DONE: {
         /* A copy, because the callback may close the connection. */
         struct dtls_keys keys = conn->keys;
@@ -78,6 +84,7 @@ int dtls_create(struct dtls **out, const struct dtls_conf *conf)
         (conf->linger_ms != 0 ? conf->linger_ms : DTLS_LINGER_MS) * UINT64_C(1000);
     dtls->shared.on_send = conf->on_send;
     dtls->shared.on_done = conf->on_done;
+    dtls->shared.on_data = conf->on_data;
     dtls->shared.box = dtls_mailbox_create(conf, read_mail);
     dtls->shared.bio_method = dtls_bio_method_new();
     if (dtls->shared.box == NULL || dtls->shared.bio_method == NULL) {
@@ -127,7 +134,7 @@ void dtls_destroy(struct dtls *dtls)
     while (mail != NULL) {
         struct dtls_mail *next = mail->next;
 
-        if (mail->kind == DTLS_MAIL_SEND) {
+        if (mail->kind == DTLS_MAIL_SEND || mail->kind == DTLS_MAIL_DATA) {
             free(mail);
         }
         mail = next;
@@ -198,20 +205,18 @@ int dtls_conn_open(struct dtls_conn **out, struct dtls *dtls, enum dtls_role rol
     return 0;
 }
 
-int dtls_conn_feed(struct dtls_conn *conn, const void *data, size_t len)
+static int put_data(struct dtls_conn *conn, enum dtls_job_kind kind, const void *data,
+                    size_t len)
 {
     struct dtls_job *job;
     int err;
 
-    if (len == 0 || len > DTLS_MAX_DATAGRAM) {
-        return -EINVAL;
-    }
     job = malloc(sizeof(*job) + len);
     if (job == NULL) {
         return -ENOMEM;
     }
     job->conn = conn;
-    job->kind = DTLS_JOB_FEED;
+    job->kind = kind;
     job->len = (uint32_t)len;
     job->data = memcpy(job + 1, data, len);
     err = dtls_worker_put(conn->worker, job);
@@ -220,6 +225,23 @@ int dtls_conn_feed(struct dtls_conn *conn, const void *data, size_t len)
         free(job);
     }
     return err;
+}
+
+int dtls_conn_feed(struct dtls_conn *conn, const void *data, size_t len)
+{
+    return len == 0 || len > DTLS_MAX_DATAGRAM ? -EINVAL
+                                               : put_data(conn, DTLS_JOB_FEED, data, len);
+}
+
+void dtls_conn_keep(struct dtls_conn *conn)
+{
+    atomic_store_explicit(&conn->keep, true, memory_order_relaxed);
+}
+
+int dtls_conn_send(struct dtls_conn *conn, const void *data, size_t len)
+{
+    return len == 0 || len > DTLS_MAX_DATA ? -EINVAL
+                                           : put_data(conn, DTLS_JOB_SEND, data, len);
 }
 
 void dtls_conn_close(struct dtls_conn *conn)

@@ -1,5 +1,6 @@
 /* DTLS handshakes for SRTP keys, on worker threads, so that the loop never waits for a
- * signature. The only folder that includes OpenSSL's TLS.
+ * signature; and application data of those connections that are kept for it (data
+ * channels). The only folder that includes OpenSSL's TLS.
  *
  * A connection is opened once ICE has validated a path and the peer's fingerprints are
  * known; the caller feeds it datagrams of that path and sends what it yields. It hands out
@@ -23,7 +24,8 @@ enum {
     DTLS_MAX_DATAGRAM = 1500,
     DTLS_KEY_MAX = 32,
     DTLS_SALT_MAX = 14,
-    DTLS_QUEUE_LEN = 1024,     /* default of conf.queue_len */
+    DTLS_MAX_DATA = 1160,  /* application data of a datagram: fits 1,200 with any cipher */
+    DTLS_QUEUE_LEN = 1024, /* default of conf.queue_len */
     DTLS_HANDSHAKE_MS = 20000, /* default of conf.handshake_ms */
     DTLS_LINGER_MS = 8000      /* default of conf.linger_ms */
 };
@@ -70,6 +72,10 @@ struct dtls_conf {
      * 'err' -EPERM (wrong certificate), -ENOTSUP (no common SRTP profile), -ETIMEDOUT,
      * -EPROTO (the peer did not make sense) or -ENOMEM. */
     void (*on_done)(void *user, int err, const struct dtls_keys *keys);
+
+    /* Application data of a connection that is kept, one record, after on_done(). 'data' is
+     * borrowed for the call. May be NULL. */
+    void (*on_data)(void *user, const void *data, size_t len);
 };
 
 /* Counters since the start; 'open' is a gauge. */
@@ -107,6 +113,16 @@ int dtls_conn_open(struct dtls_conn **out, struct dtls *dtls, enum dtls_role rol
 /* Hands over one datagram (copied). Returns 0, -EAGAIN if the thread's queue is full (the
  * peer will retransmit), -EINVAL by length, or -ENOMEM. */
 int dtls_conn_feed(struct dtls_conn *conn, const void *data, size_t len);
+
+/* Application data will be wanted: the connection stays after its handshake (some 40 kB),
+ * where others are forgotten when they have lingered. Soon after it was opened; there is no
+ * way back. */
+void dtls_conn_keep(struct dtls_conn *conn);
+
+/* Sends application data (copied) in a datagram of its own, if the handshake is done and
+ * the connection kept; else it is lost. Returns 0, -EAGAIN if the thread's queue is full,
+ * -EINVAL by length, or -ENOMEM. */
+int dtls_conn_send(struct dtls_conn *conn, const void *data, size_t len);
 
 /* Ends the connection; no callback comes after it. NULL is a no-op. */
 void dtls_conn_close(struct dtls_conn *conn);

@@ -12,7 +12,8 @@
 enum {
     FIRST_TIMEOUT_US = 50000,
     MAX_TIMEOUT_US = 3000000,
-    MAX_RESTARTS = 16 /* bounds what a flood of broken hellos costs */
+    MAX_RESTARTS = 16, /* bounds what a flood of broken hellos costs */
+    MAX_RECORDS = 8    /* of a datagram */
 };
 
 static void conn_end(struct dtls_conn *conn, int err)
@@ -28,18 +29,28 @@ static void conn_end(struct dtls_conn *conn, int err)
     dtls_mailbox_put(conn->shared->box, &conn->done);
 }
 
+static struct dtls_mail *new_mail(struct dtls_conn *conn, enum dtls_mail_kind kind,
+                                  const void *data, size_t len)
+{
+    struct dtls_mail *mail = malloc(sizeof(*mail) + len);
+
+    if (mail != NULL) {
+        mail->conn = conn;
+        mail->kind = kind;
+        mail->len = (uint32_t)len;
+        mail->data = memcpy(mail + 1, data, len);
+    }
+    return mail;
+}
+
 static void conn_send(void *arg, const void *data, size_t len)
 {
     struct dtls_conn *conn = arg;
-    struct dtls_mail *mail = malloc(sizeof(*mail) + len);
+    struct dtls_mail *mail = new_mail(conn, DTLS_MAIL_SEND, data, len);
 
     if (mail == NULL) {
         return; /* as if the network had lost it */
     }
-    mail->conn = conn;
-    mail->kind = DTLS_MAIL_SEND;
-    mail->len = (uint32_t)len;
-    mail->data = memcpy(mail + 1, data, len);
     if (conn->flight_end == NULL) {
         dtls_mailbox_put(conn->shared->box, mail);
         return;
@@ -251,11 +262,48 @@ void dtls_conn_start(struct dtls_conn *conn, SSL_CTX *ctx, uint64_t now_us)
     conn_shake(conn, now_us);
 }
 
-void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t len,
-                           uint64_t now_us)
+static bool kept(const struct dtls_conn *conn)
+{
+    return atomic_load_explicit(&conn->keep, memory_order_relaxed);
+}
+
+/* Reads the records of the datagram. It is also what makes OpenSSL see a retransmission and
+ * repeat its last flight. */
+static void conn_read(struct dtls_conn *conn)
 {
     uint8_t plain[DTLS_MAX_DATAGRAM];
 
+    for (int i = 0; i < MAX_RECORDS; i++) {
+        struct dtls_mail *mail = NULL;
+        int n;
+
+        ERR_clear_error();
+        n = SSL_read(conn->ssl, plain, sizeof(plain));
+        if (n <= 0) {
+            break;
+        }
+        if (kept(conn) && conn->shared->on_data != NULL) {
+            mail = new_mail(conn, DTLS_MAIL_DATA, plain, (size_t)n);
+        }
+        if (mail != NULL) {
+            dtls_mailbox_put(conn->shared->box, mail);
+        }
+    }
+    ERR_clear_error();
+}
+
+void dtls_conn_on_send(struct dtls_conn *conn, const uint8_t *data, size_t len)
+{
+    if (conn->phase == DTLS_PHASE_LINGERING && kept(conn)) {
+        ERR_clear_error();
+        (void)SSL_write(conn->ssl, data, (int)len); /* lost, if it fails */
+        ERR_clear_error();
+    }
+}
+
+void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t len,
+                           uint64_t now_us)
+{
     if (conn->phase == DTLS_PHASE_OVER) {
         return;
     }
@@ -267,16 +315,9 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t l
     conn->bio.len = len;
     if (conn->phase == DTLS_PHASE_SHAKING) {
         conn_shake(conn, now_us);
-    } else {
-        /* Reading is what makes OpenSSL see a retransmission and repeat its last flight.
-         * Application data is of no use here. */
-        int n = 1;
-
-        for (int i = 0; i < 8 && n > 0; i++) {
-            ERR_clear_error();
-            n = SSL_read(conn->ssl, plain, sizeof(plain));
-        }
-        ERR_clear_error();
+    }
+    if (conn->phase == DTLS_PHASE_LINGERING) {
+        conn_read(conn); /* a datagram that ended the handshake may have more in it */
     }
     conn->bio.data = NULL;
 }
@@ -298,6 +339,10 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
         conn_arm(conn, now_us);
         return;
     case DTLS_PHASE_LINGERING:
+        if (kept(conn)) {
+            conn->deadline_us = UINT64_MAX;
+            return;
+        }
         conn->phase = DTLS_PHASE_OVER;
         conn->deadline_us = UINT64_MAX;
         dtls_conn_stop(conn);

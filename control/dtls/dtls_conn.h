@@ -1,5 +1,5 @@
-/* One handshake: an SSL object with its datagrams, timers and end. Everything here but
- * 'closed' belongs to the worker's thread. */
+/* One handshake, and what comes after it: an SSL object with its datagrams, timers and end.
+ * Everything here but 'closed' belongs to the worker's thread. */
 #ifndef KCS_DTLS_DTLS_CONN_H
 #define KCS_DTLS_DTLS_CONN_H
 
@@ -14,13 +14,13 @@
 
 struct dtls_worker;
 
-enum dtls_job_kind { DTLS_JOB_OPEN, DTLS_JOB_FEED, DTLS_JOB_CLOSE };
+enum dtls_job_kind { DTLS_JOB_OPEN, DTLS_JOB_FEED, DTLS_JOB_SEND, DTLS_JOB_CLOSE };
 
 struct dtls_job {
     struct dtls_job *next;
     struct dtls_conn *conn;
     enum dtls_job_kind kind;
-    uint32_t len;        /* of data, FEED only */
+    uint32_t len;        /* of data, FEED and SEND only */
     const uint8_t *data; /* behind the job, in the same allocation */
 };
 
@@ -33,6 +33,7 @@ struct dtls_shared {
     struct dtls_mailbox *box;
     void (*on_send)(void *user, const void *data, size_t len);
     void (*on_done)(void *user, int err, const struct dtls_keys *keys);
+    void (*on_data)(void *user, const void *data, size_t len); /* may be NULL */
     _Atomic uint64_t n_done, n_failed, n_wrong, n_ignored, n_refused, n_open;
 };
 
@@ -41,6 +42,8 @@ struct dtls_conn {
     LIST_ENTRY(dtls_conn) link;
     void *user;
     bool closed;
+    /* set by the loop's thread, read by the worker's */
+    atomic_bool keep;
     /* constant */
     struct dtls_shared *shared;
     struct dtls_worker *worker;
@@ -69,6 +72,7 @@ struct dtls_conn {
 void dtls_conn_start(struct dtls_conn *conn, SSL_CTX *ctx, uint64_t now_us);
 void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t len,
                            uint64_t now_us);
+void dtls_conn_on_send(struct dtls_conn *conn, const uint8_t *data, size_t len);
 void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us);
 
 /* Frees what OpenSSL holds; the connection itself stays. */

@@ -11,13 +11,13 @@
 struct dtls_conf;
 struct dtls_conn;
 
-enum dtls_mail_kind { DTLS_MAIL_SEND, DTLS_MAIL_DONE, DTLS_MAIL_CLOSED };
+enum dtls_mail_kind { DTLS_MAIL_SEND, DTLS_MAIL_DATA, DTLS_MAIL_DONE, DTLS_MAIL_CLOSED };
 
 struct dtls_mail {
     struct dtls_mail *next;
     struct dtls_conn *conn;
     enum dtls_mail_kind kind;
-    uint32_t len;        /* of data; SEND only, and then the item is freed once read */
+    uint32_t len;        /* of data; SEND and DATA only: such an item is freed once read */
     const uint8_t *data; /* behind the item, in the same allocation */
 };
 

@@ -25,6 +25,10 @@ static void worker_do(struct dtls_worker *worker, struct dtls_job *job)
         dtls_conn_on_datagram(conn, job->data, job->len, now_us);
         free(job);
         break;
+    case DTLS_JOB_SEND:
+        dtls_conn_on_send(conn, job->data, job->len);
+        free(job);
+        break;
     case DTLS_JOB_CLOSE:
         conn->phase = DTLS_PHASE_OVER;
         conn->deadline_us = UINT64_MAX;
@@ -69,6 +73,11 @@ static void worker_wait(struct dtls_worker *worker, uint64_t until_us)
     }
 }
 
+static bool carries_data(const struct dtls_job *job)
+{
+    return job->kind == DTLS_JOB_FEED || job->kind == DTLS_JOB_SEND;
+}
+
 static struct dtls_job *worker_take(struct dtls_worker *worker)
 {
     struct dtls_job *job = worker->first;
@@ -78,7 +87,7 @@ static struct dtls_job *worker_take(struct dtls_worker *worker)
         if (worker->first == NULL) {
             worker->last = &worker->first;
         }
-        worker->n_feeds -= job->kind == DTLS_JOB_FEED;
+        worker->n_feeds -= carries_data(job);
     }
     return job;
 }
@@ -154,7 +163,7 @@ void dtls_worker_stop(struct dtls_worker *worker)
     (void)pthread_mutex_unlock(&worker->lock);
     (void)pthread_join(worker->thread, NULL);
     while ((job = worker_take(worker)) != NULL) {
-        if (job->kind == DTLS_JOB_FEED) {
+        if (carries_data(job)) {
             free(job);
         }
     }
@@ -169,10 +178,10 @@ int dtls_worker_put(struct dtls_worker *worker, struct dtls_job *job)
     int err = 0;
 
     (void)pthread_mutex_lock(&worker->lock);
-    if (job->kind == DTLS_JOB_FEED && worker->n_feeds >= worker->max_feeds) {
+    if (carries_data(job) && worker->n_feeds >= worker->max_feeds) {
         err = -EAGAIN;
     } else {
-        worker->n_feeds += job->kind == DTLS_JOB_FEED;
+        worker->n_feeds += carries_data(job);
         job->next = NULL;
         *worker->last = job;
         worker->last = &job->next;

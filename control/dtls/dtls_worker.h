@@ -28,7 +28,8 @@ int dtls_worker_start(struct dtls_worker *worker, SSL_CTX *ctx, unsigned max_fee
 /* Ends the thread and frees the jobs that it has not done. */
 void dtls_worker_stop(struct dtls_worker *worker);
 
-/* Moves 'job' into the queue. Returns 0, or -EAGAIN for a FEED that finds it full. */
+/* Moves 'job' into the queue. Returns 0, or -EAGAIN for a FEED or SEND that finds it full.
+ */
 int dtls_worker_put(struct dtls_worker *worker, struct dtls_job *job);
 
 #endif

@@ -26,6 +26,7 @@ enum {
     MEETING_ID_MAX = 64,      /* characters of a meeting's id */
     MEETING_NAME_MAX = 128,   /* bytes of a display name, UTF-8 */
     MEETING_OBJECT_ID = 20,   /* characters of ids given out here */
+    MEETING_LABEL_MAX = 128,  /* bytes of a data channel's label, or protocol */
     MEETING_TOKEN = 32,       /* characters of a resume token: 192 random bits */
     MEETING_FRONT_DATA = 96,  /* bytes that a front may keep with a participant */
     MEETING_VIEWS = 256,      /* producers that view:set may name */
@@ -99,6 +100,10 @@ struct transport {
     bool send; /* the participant sends on it; else it receives */
     struct room_producer *producers;
     struct room_consumer *consumers;
+    struct data_producer *data_producers;
+    struct data_consumer *data_consumers;
+    uint32_t n_data_producers, n_data_consumers;
+    uint16_t next_stream; /* of its data consumers: the last that was given out */
     uint32_t next_mid;
     uint32_t next_ssrc;
     struct transport *next;
@@ -132,14 +137,34 @@ struct room_consumer {
     uint8_t wish_spatial, wish_temporal; /* consumer:layers; MEETING_LAYER_ANY */
     uint8_t view_spatial, view_temporal; /* view:set; likewise */
     uint8_t priority;
-    bool parked;                          /* a viewer's: its choice sends nothing of it */
-    uint8_t counted;                      /* 1 + where in its producer's 'wanted'; 0 not */
-    uint32_t layers;                      /* what it is sent: ABI_LAYERS; 0 not known */
+    bool parked;     /* a viewer's: its choice sends nothing of it */
+    uint8_t counted; /* 1 + where in its producer's 'wanted'; 0 not */
+    uint32_t layers; /* what it is sent: ABI_LAYERS; 0 not known */
     struct score score;
     struct room_consumer *next;           /* of the transport */
     struct room_consumer *next_of_source; /* of the producer */
     meeting_done *done;
     void *arg;
+};
+
+/* A data channel that a participant sends on. */
+struct data_producer {
+    char id[MEETING_OBJECT_ID + 1];
+    struct transport *transport;
+    struct dsctp_channel channel;
+    char label[MEETING_LABEL_MAX + 1];
+    char protocol[MEETING_LABEL_MAX + 1];
+    struct data_consumer *consumers;
+    struct data_producer *next;
+};
+
+struct data_consumer {
+    char id[MEETING_OBJECT_ID + 1];
+    struct transport *transport; /* that receives */
+    struct data_producer *source;
+    struct dsctp_channel channel; /* the source's, but for the stream */
+    struct data_consumer *next;   /* of the transport */
+    struct data_consumer *next_of_source;
 };
 
 enum meeting_event_kind {
@@ -157,11 +182,14 @@ enum meeting_event_kind {
     MEETING_SCREEN_STOPPED,
     MEETING_BANDWIDTH,        /* to its owner only; transport, available_bps */
     MEETING_TRANSPORT_CLOSED, /* to its owner only: it failed; transport, reason */
-    /* to the owner only: how well it arrives has changed, or stays bad (reason says why, one
-     * of producer and consumer is set) */
+    /* to the owner only: how well it arrives has changed, or stays bad (reason says why,
+     * one of producer and consumer is set) */
     MEETING_PRODUCER_SCORE,
     MEETING_CONSUMER_SCORE,
     MEETING_QUALITY_WARNING,
+    MEETING_NEW_DATA,             /* data */
+    MEETING_DATA_CLOSED,          /* data, reason */
+    MEETING_DATA_CONSUMER_CLOSED, /* to its owner only; data, data_consumer, reason */
 };
 
 struct meeting_event {
@@ -170,6 +198,8 @@ struct meeting_event {
     struct room_producer *producer;
     struct room_consumer *consumer;
     struct transport *transport;
+    const struct data_producer *data;
+    const struct data_consumer *data_consumer;
     uint64_t available_bps;
     const char *reason;
     uint64_t seq; /* 0: not a lasting fact */
@@ -338,6 +368,28 @@ struct participant *meeting_find_sender(struct room *room, const char *wanted);
  * not_found (there is nobody, or sends nothing), unsupported (another codec). */
 int meeting_view_change(struct meeting *meeting, struct participant *p, const char *wanted,
                         struct meeting_error *err);
+
+/* ---- data channels (data.c). They end with their transport, with the association, when
+ * the client closes them, and with this process ---- */
+
+/* Says that the client sends on this channel; the others are told. NULL with 'err':
+ * forbidden, not_found, wrong_direction, gone, too_many, invalid. */
+struct data_producer *meeting_data_produce(struct meeting *meeting, struct participant *p,
+                                           const char *transport_id,
+                                           const struct dsctp_channel *channel,
+                                           const char *label, const char *protocol,
+                                           struct meeting_error *err);
+
+/* Sends what comes on it from now on to the participant, on a stream that we choose. NULL
+ * with 'err': not_found, wrong_direction, gone, too_many. A reliable consumer that reads
+ * too slowly is closed, of another messages are left out. */
+struct data_consumer *meeting_data_consume(struct meeting *meeting, struct participant *p,
+                                           const char *transport_id,
+                                           const char *data_producer_id,
+                                           struct meeting_error *err);
+
+/* Closes a data producer or a data consumer of the participant. */
+int meeting_data_close(struct participant *p, const char *id, struct meeting_error *err);
 
 /* ---- layers (layers.c) ---- */
 

@@ -2,6 +2,7 @@
  *
  * meeting.c  rooms and participants      transport.c  transports
  * media.c    producers and consumers   audio.c      who speaks, who is heard
+ * data.c     data channels
  * layers.c   which layers consumers want, and senders need to send
  * viewers.c  who is shown what he is given
  * record.c   a participant and its transport as bytes of the vault
@@ -87,6 +88,15 @@ void meeting_end_producer(struct meeting *meeting, struct room_producer *produce
 /* 'reason' NULL: its owner asked for it and is not told. */
 void meeting_end_consumer(struct meeting *meeting, struct room_consumer *consumer,
                           const char *reason);
+
+/* data.c. 'reason' NULL: its owner asked for it and is not told. */
+void meeting_end_data_producer(struct data_producer *dp, const char *reason);
+void meeting_end_data_consumer(struct data_consumer *dc, const char *reason);
+void meeting_end_data(struct transport *t, const char *reason);
+void meeting_on_data(void *user, uint16_t stream, uint32_t ppid, const void *data,
+                     size_t len);
+void meeting_on_data_reset(void *user, uint16_t stream);
+void meeting_on_data_down(void *user, const char *reason);
 
 /* audio.c: a microphone or other audio was produced, and ends; the time has come to look
  * who speaks. */

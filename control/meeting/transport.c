@@ -69,6 +69,9 @@ static void on_bandwidth(void *user, uint64_t available_bps)
 const struct session_ops meeting_session_ops = {.on_ready = on_ready,
                                                 .on_state = on_state,
                                                 .on_bandwidth = on_bandwidth,
+                                                .on_data = meeting_on_data,
+                                                .on_data_reset = meeting_on_data_reset,
+                                                .on_data_down = meeting_on_data_down,
                                                 .probator = true};
 
 /* An SSRC that was not announced is nothing to a client that lives by its description. */
@@ -125,6 +128,9 @@ int meeting_transport_create(struct meeting *meeting, struct participant *p, boo
     if (e != 0) {
         meeting_drop_transport(t);
         return meeting_fail_errno(err, e);
+    }
+    if (p->front == MEETING_SOCKET) {
+        session_want_data(t->session); /* who comes by HTTP has none */
     }
     meeting_new_id(meeting, t->id);
     t->send = send;
@@ -183,6 +189,7 @@ void meeting_end_transport(struct meeting *meeting, struct transport *t)
     while (t->consumers != NULL) {
         meeting_end_consumer(meeting, t->consumers, "transport_closed");
     }
+    meeting_end_data(t, "transport_closed");
     session_close(t->session);
     (void)meeting_fail(&gone, "gone", "it was closed meanwhile");
     meeting_answer(&t->done, t->arg, &gone, NULL);

@@ -216,6 +216,7 @@ static void on_detached(void *user)
         if (s->state != SESSION_FAILED) {
             session_set_state(s, SESSION_FAILED);
             session_registry_forget_paths(s);
+            session_data_end(s);
             dtls_conn_close(s->dtls);
             s->dtls = NULL;
         }
@@ -238,6 +239,9 @@ static const char metric_stun[] = "ice_checks_total";
 static const char metric_dtls[] = "dtls_datagrams_total";
 static const char metric_shakes[] = "dtls_handshakes_total";
 static const char metric_sessions[] = "sessions";
+static const char metric_sctp[] = "sctp_associations";
+static const char metric_packets[] = "sctp_packets_total";
+static const char metric_data[] = "data_messages_total";
 
 static void emit(struct metric_sink *sink, const char *label, const char *value, double n)
 {
@@ -264,6 +268,57 @@ static void collect_handshakes(struct metric_sink *sink, void *arg)
     emit(sink, "result", "done", (double)counts.done);
     emit(sink, "result", "wrong_fingerprint", (double)counts.wrong_fingerprint);
     emit(sink, "result", "failed", (double)(counts.failed - counts.wrong_fingerprint));
+}
+
+static void collect_associations(struct metric_sink *sink, void *arg)
+{
+    const struct session_registry *reg = arg;
+    struct dsctp_counts counts;
+
+    dsctp_counts(reg->sctp, &counts);
+    metric_emit(sink, NULL, 0, (double)counts.open);
+}
+
+static void collect_packets(struct metric_sink *sink, void *arg)
+{
+    const struct session_registry *reg = arg;
+    struct dsctp_counts counts;
+
+    dsctp_counts(reg->sctp, &counts);
+    emit(sink, "result", "in", (double)counts.packets_in);
+    emit(sink, "result", "out", (double)counts.packets_out);
+    emit(sink, "result", "malformed", (double)counts.bad);
+}
+
+static void collect_data(struct metric_sink *sink, void *arg)
+{
+    const struct session_registry *reg = arg;
+    struct dsctp_counts counts;
+
+    dsctp_counts(reg->sctp, &counts);
+    emit(sink, "result", "received", (double)counts.messages);
+    emit(sink, "result", "ignored", (double)counts.ignored);
+    emit(sink, "result", "sent", (double)reg->n_data_sent);
+    emit(sink, "result", "dropped", (double)reg->n_data_dropped);
+}
+
+static int register_data_metrics(struct session_registry *reg)
+{
+    struct metric_registry *metrics = reg->conf.metrics;
+    int err = metric_register_collector(metrics, METRIC_GAUGE, metric_sctp,
+                                        "SCTP associations of data channels.",
+                                        collect_associations, reg);
+
+    if (err == 0) {
+        err = metric_register_collector(metrics, METRIC_COUNTER, metric_packets,
+                                        "SCTP packets in DTLS.", collect_packets, reg);
+    }
+    if (err == 0) {
+        err = metric_register_collector(
+            metrics, METRIC_COUNTER, metric_data,
+            "Messages of data channels, and what became of each copy.", collect_data, reg);
+    }
+    return err;
 }
 
 static int register_results(struct metric_registry *metrics, const char *family,
@@ -305,6 +360,9 @@ static int register_metrics(struct session_registry *reg)
             metric_register_collector(metrics, METRIC_GAUGE, metric_sessions,
                                       "WebRTC transports by state.", collect_sessions, reg);
     }
+    if (err == 0) {
+        err = register_data_metrics(reg);
+    }
     return err;
 }
 
@@ -317,7 +375,8 @@ int session_registry_create(struct session_registry **out,
                                         .post = post,
                                         .loop = conf->loop,
                                         .on_send = session_on_dtls_send,
-                                        .on_done = session_on_dtls_done};
+                                        .on_done = session_on_dtls_done,
+                                        .on_data = session_on_dtls_data};
     struct session_registry *reg = calloc(1, sizeof(*reg));
     int err;
 
@@ -326,6 +385,9 @@ int session_registry_create(struct session_registry **out,
     }
     reg->conf = *conf;
     err = dtls_create(&reg->dtls, &dtls_conf);
+    if (err == 0) {
+        err = session_data_init(reg);
+    }
     if (err == 0) {
         err = register_metrics(reg);
     }
@@ -347,6 +409,10 @@ void session_registry_destroy(struct session_registry *reg)
     metric_unregister(reg->conf.metrics, metric_dtls);
     metric_unregister(reg->conf.metrics, metric_shakes);
     metric_unregister(reg->conf.metrics, metric_sessions);
+    metric_unregister(reg->conf.metrics, metric_sctp);
+    metric_unregister(reg->conf.metrics, metric_packets);
+    metric_unregister(reg->conf.metrics, metric_data);
+    session_data_fini(reg);
     dtls_destroy(reg->dtls);
     free(reg);
 }

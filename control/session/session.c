@@ -54,6 +54,7 @@ void session_fail(struct session *s, const char *reason)
         return;
     }
     session_set_state(s, SESSION_FAILED);
+    session_data_end(s);
     dtls_conn_close(s->dtls);
     s->dtls = NULL;
     drop_held(s);
@@ -184,6 +185,9 @@ static int start_dtls(struct session *s)
     if (err != 0) {
         return err;
     }
+    if (s->wants_data) {
+        dtls_conn_keep(s->dtls);
+    }
     for (uint8_t i = 0; i < s->n_held; i++) {
         enum session_dtls_result result;
 
@@ -198,7 +202,9 @@ void session_on_dtls_send(void *user, const void *data, size_t len)
     struct session *s = user;
     const struct path *path = session_path(s);
 
-    if (s->has_dtls_path) {
+    if (s->state == SESSION_CONNECTED && path != NULL) {
+        /* data: to where the peer is now */
+    } else if (s->has_dtls_path) {
         path = &s->dtls_path;
     } else if (path == NULL) {
         path = &s->ice.paths[0].path; /* DTLS starts with a path at the earliest */
@@ -238,6 +244,10 @@ void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys)
             free_call(call);
         }
         session_fail(s, "media_refused");
+        return;
+    }
+    if (s->wants_data) {
+        session_data_shaken(s);
     }
 }
 
@@ -557,6 +567,7 @@ void session_close(struct session *s)
         call->session = NULL; /* its answer frees it */
     }
     session_registry_remove(s);
+    session_data_end(s);
     dtls_conn_close(s->dtls);
     drop_held(s);
     if (s->peer != HANDLE_NONE) {

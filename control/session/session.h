@@ -18,6 +18,7 @@
 
 #include "dtls/dtls_fp.h"
 #include "proto/ice_lite.h"
+#include "sctp/dsctp.h"
 
 struct loop;
 struct media;
@@ -78,6 +79,15 @@ struct session_ops {
 
     /* What the peer's link carries towards it has changed. May be NULL. */
     void (*on_bandwidth)(void *user, uint64_t available_bps);
+
+    /* A message of a data channel; borrowed. The next three may be NULL. */
+    void (*on_data)(void *user, uint16_t stream, uint32_t ppid, const void *data,
+                    size_t len);
+    /* The peer has closed a data channel. */
+    void (*on_data_reset)(void *user, uint16_t stream);
+    /* The data channels have ended, for good, and only they; 'reason' is a constant word.
+     */
+    void (*on_data_down)(void *user, const char *reason);
 
     bool probator; /* its peers are mediasoup-client: probes come as SSRC 1234 */
 };
@@ -147,6 +157,26 @@ int session_connect(struct session *session, const struct session_dtls *dtls);
  * that dies before that leaves the old ones to its successor. Returns 0, -ENOTCONN if it
  * has failed, -ENOMEM. */
 int session_restart_ice(struct session *session);
+
+/* ---- data channels (data.c) ---- */
+
+/* The session may get data channels: its DTLS is kept. Before session_connect(). */
+void session_want_data(struct session *session);
+
+/* Whether it has or can have data channels: not if it was restored (its DTLS died with the
+ * control that had it), and not when they have ended. */
+bool session_has_data(const struct session *session);
+
+/* Opens the association, as soon as DTLS is done. Once more is no error. Returns 0,
+ * -ENOTCONN if it cannot have any, or -ENOMEM. */
+int session_data_open(struct session *session);
+
+/* As dsctp_send(); -EINPROGRESS as long as DTLS is not done. */
+int session_data_send(struct session *session, const struct dsctp_channel *channel,
+                      uint32_t ppid, const void *data, size_t len);
+
+/* Closes a data channel. */
+void session_data_reset(struct session *session, uint16_t stream);
 
 /* Adds a fingerprint as signaling writes it ("sha-256", "AB:CD:..."). Returns 0, -ENOTSUP
  * for an unknown hash (to be passed over), -EBADMSG, or -ENOSPC. */

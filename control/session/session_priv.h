@@ -1,4 +1,5 @@
-/* What session.c (one session) and registry.c (all of them) share. */
+/* What session.c (one session), data.c (its data channels) and registry.c (all of them)
+ * share. */
 #ifndef SESSION_SESSION_PRIV_H
 #define SESSION_SESSION_PRIV_H
 
@@ -75,6 +76,10 @@ struct session {
     uint32_t profile;                            /* of the keys; 0: none yet */
     struct session_held *held[SESSION_MAX_HELD]; /* oldest first */
     uint8_t n_held;
+    bool wants_data, data_ended;
+    bool opens_data;          /* somebody has asked for a data channel */
+    bool shaken;              /* DTLS is done, and kept */
+    struct dsctp_assoc *sctp; /* NULL: not yet, or ended */
     LIST_HEAD(session_call_list, session_call) calls;
     UT_hash_handle by_ufrag, by_peer;
     UT_hash_handle by_old; /* by the ufrag before an ICE restart, until that is done */
@@ -86,6 +91,11 @@ struct session_registry {
     struct session *by_ufrag, *by_peer, *by_old;
     struct session_path *by_path;
     uint32_t n_state[N_SESSION_STATES];
+    struct dsctp *sctp;
+    struct loop_timer *tick; /* of 'sctp' */
+    uint64_t ticked_us;
+    bool ticking;
+    uint64_t n_data_sent, n_data_dropped; /* messages, a subscriber each */
     struct metric *stun[N_SESSION_STUN_RESULTS];
     struct metric *dtls_in[N_SESSION_DTLS_RESULTS];
 };
@@ -97,8 +107,15 @@ enum session_dtls_result session_on_dtls(struct session *session,
                                          const struct abi_datagram *datagram);
 void session_on_dtls_send(void *user, const void *data, size_t len);
 void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys);
+void session_on_dtls_data(void *user, const void *data, size_t len);
 void session_fail(struct session *session, const char *reason);
 void session_set_state(struct session *session, enum session_state state);
+
+/* data.c */
+int session_data_init(struct session_registry *reg);
+void session_data_fini(struct session_registry *reg);
+void session_data_shaken(struct session *session); /* DTLS is done */
+void session_data_end(struct session *session);    /* untold */
 
 /* registry.c: makes the table's paths of a session those of its ICE agent, or none. */
 void session_registry_sync_paths(struct session *session);

@@ -59,10 +59,18 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
     const struct room *room = self->room;
     json_t *participants = json_array();
     json_t *producers = json_array();
+    json_t *data = json_array();
+    json_t *joined;
 
     for (const struct participant *p = room->participants; p != NULL; p = p->next) {
         (void)json_array_append_new(participants, encode_participant(p));
         for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+            for (const struct data_producer *dp = t->data_producers; dp != NULL;
+                 dp = dp->next) {
+                if (p != self) {
+                    (void)json_array_append_new(data, encode_data_producer(dp));
+                }
+            }
             for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
                 if (rp->ready && p != self) {
                     (void)json_array_append_new(producers, encode_producer(rp));
@@ -70,7 +78,7 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
             }
         }
     }
-    return json_pack(
+    joined = json_pack(
         "{s:{s:s,s:s},s:s,s:s,s:s,s:o,s:o,s:i,s:o,s:O,s:[],s:I,s:I,s:s,s:b}", "meeting",
         "id", room->id, "meeting_name", room->id, "participant_id", self->id, "user_id",
         self->who.user_id, "your_role", auth_role_name(self->who.role), "permissions",
@@ -78,6 +86,8 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
         (int)room->n_participants, "producers", producers, "rtp_capabilities",
         signal->capabilities, "ice_servers", "epoch", (json_int_t)room->epoch, "seq",
         (json_int_t)room->seq, "resume_token", self->resume_token, "resumed", 0);
+    (void)json_object_set_new(joined, "data_producers", data);
+    return joined;
 }
 
 /* What its sender need not send. */
@@ -119,11 +129,22 @@ json_t *encode_room_resumed(struct signal *signal, const struct participant *sel
     json_t *transports = json_array();
     json_t *producers = json_array();
     json_t *consumers = json_array();
+    json_t *own_data = json_array();
+    json_t *own_data_consumers = json_array();
 
     for (const struct transport *t = self->transports; t != NULL; t = t->next) {
         (void)json_array_append_new(transports,
-                                    json_pack("{s:s,s:s}", "transport_id", t->id,
-                                              "direction", t->send ? "send" : "recv"));
+                                    json_pack("{s:s,s:s,s:b}", "transport_id", t->id,
+                                              "direction", t->send ? "send" : "recv",
+                                              "data", (int)session_has_data(t->session)));
+        for (const struct data_producer *dp = t->data_producers; dp != NULL;
+             dp = dp->next) {
+            (void)json_array_append_new(own_data, encode_data_producer(dp));
+        }
+        for (const struct data_consumer *dc = t->data_consumers; dc != NULL;
+             dc = dc->next) {
+            (void)json_array_append_new(own_data_consumers, encode_data_consumer(dc));
+        }
         for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
             if (rp->ready) {
                 json_t *own = encode_producer(rp);
@@ -143,6 +164,8 @@ json_t *encode_room_resumed(struct signal *signal, const struct participant *sel
     (void)json_object_set_new(joined, "own_transports", transports);
     (void)json_object_set_new(joined, "own_producers", producers);
     (void)json_object_set_new(joined, "own_consumers", consumers);
+    (void)json_object_set_new(joined, "own_data_producers", own_data);
+    (void)json_object_set_new(joined, "own_data_consumers", own_data_consumers);
     return joined;
 }
 
@@ -168,12 +191,44 @@ json_t *encode_transport(const struct transport *t)
     struct session_local local;
 
     session_local(t->session, &local);
-    return json_pack("{s:s,s:s,s:{s:s,s:s,s:b},s:o,s:{s:s,s:[{s:s,s:s}]}}", "transport_id",
-                     t->id, "direction", t->send ? "send" : "recv", "ice_parameters",
-                     "usernameFragment", local.ufrag, "password", local.pwd, "iceLite", 1,
-                     "ice_candidates", encode_candidates(&local), "dtls_parameters", "role",
-                     "auto", "fingerprints", "algorithm", "sha-256", "value",
-                     local.fingerprint);
+    return json_pack("{s:s,s:s,s:{s:s,s:s,s:b},s:o,s:{s:s,s:[{s:s,s:s}]},"
+                     "s:{s:i,s:i,s:i,s:i,s:i,s:i}}",
+                     "transport_id", t->id, "direction", t->send ? "send" : "recv",
+                     "ice_parameters", "usernameFragment", local.ufrag, "password",
+                     local.pwd, "iceLite", 1, "ice_candidates", encode_candidates(&local),
+                     "dtls_parameters", "role", "auto", "fingerprints", "algorithm",
+                     "sha-256", "value", local.fingerprint, "sctp_parameters", "port",
+                     DSCTP_PORT, "OS", DSCTP_STREAMS, "MIS", DSCTP_STREAMS,
+                     "maxMessageSize", DSCTP_MAX_MESSAGE, "maxSendMessageSize",
+                     DSCTP_MAX_MESSAGE, "maxReceiveMessageSize", DSCTP_MAX_MESSAGE);
+}
+
+json_t *encode_data_producer(const struct data_producer *dp)
+{
+    const struct participant *p = dp->transport->owner;
+
+    return json_pack("{s:s,s:s,s:s,s:s,s:s}", "data_producer_id", dp->id, "participant_id",
+                     p->id, "user_id", p->who.user_id, "label", dp->label, "protocol",
+                     dp->protocol);
+}
+
+json_t *encode_data_consumer(const struct data_consumer *dc)
+{
+    const struct dsctp_channel *c = &dc->channel;
+    json_t *stream =
+        json_pack("{s:i,s:b}", "streamId", (int)c->stream, "ordered", (int)!c->unordered);
+    json_t *body = encode_data_producer(dc->source);
+
+    if (c->reliability != DSCTP_RELIABLE) {
+        (void)json_object_set_new(stream,
+                                  c->reliability == DSCTP_LIFETIME ? "maxPacketLifeTime"
+                                                                   : "maxRetransmits",
+                                  json_integer(c->limit));
+    }
+    (void)json_object_set_new(body, "id", json_string(dc->id));
+    (void)json_object_set_new(body, "data_consumer_id", json_string(dc->id));
+    (void)json_object_set_new(body, "sctp_stream_parameters", stream);
+    return body;
 }
 
 json_t *encode_ice(const struct transport *t)
@@ -272,6 +327,22 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
         *name = "bwe:downlink";
         return json_pack("{s:s,s:I}", "transport_id", event->transport->id, "available_bps",
                          (json_int_t)event->available_bps);
+    case MEETING_NEW_DATA: {
+        json_t *body = encode_data_producer(event->data);
+
+        *name = "data:new";
+        (void)json_object_set_new(body, "display_name", json_string(event->who->name));
+        return body;
+    }
+    case MEETING_DATA_CLOSED:
+        *name = "data:closed";
+        return json_pack("{s:s,s:s,s:s,s:s}", "data_producer_id", event->data->id,
+                         "participant_id", event->who->id, "user_id",
+                         event->who->who.user_id, "reason", event->reason);
+    case MEETING_DATA_CONSUMER_CLOSED:
+        *name = "data:consumer-closed";
+        return json_pack("{s:s,s:s,s:s}", "data_consumer_id", event->data_consumer->id,
+                         "data_producer_id", event->data->id, "reason", event->reason);
     case MEETING_TRANSPORT_CLOSED:
         *name = "transport:closed";
         return json_pack("{s:s,s:s}", "transport_id", event->transport->id, "reason",

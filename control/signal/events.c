@@ -401,6 +401,9 @@ static const struct event events[] = {
     {"consumer:priority", on_consumer_priority, NULL, false},
     {"consumer:keyframe", on_consumer_keyframe, NULL, false},
     {"view:set", on_view_set, NULL, false},
+    {"data:produce", on_data_produce, "data:produced", false},
+    {"data:consume", on_data_consume, "data:consumed", false},
+    {"data:close", on_data_close, NULL, false},
     {"screen:start", on_screen_start, "screen:started", false},
     {"screen:stop", on_screen_stop, "screen:stopped", false},
 };
@@ -417,8 +420,6 @@ static const char *const later[] = {
     "lobby:deny",
     "lobby:admit-all",
     "transport:stats",
-    "data:produce",
-    "data:consume",
     "media:toggle",
     "participant:mute",
     "participant:mute-all",

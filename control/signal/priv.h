@@ -99,6 +99,12 @@ void on_view_set(struct reply *reply, const json_t *payload);
 void on_screen_start(struct reply *reply, const json_t *payload);
 void on_screen_stop(struct reply *reply, const json_t *payload);
 
+/* ---- events_data.c: data channels; likewise ---- */
+
+void on_data_produce(struct reply *reply, const json_t *payload);
+void on_data_consume(struct reply *reply, const json_t *payload);
+void on_data_close(struct reply *reply, const json_t *payload);
+
 /* ---- fields.c: each reads a field of the payload and returns true, or notes the first
  * error and returns false ---- */
 
@@ -131,6 +137,8 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *p);
 /* The same for one who resumes, with what it has here itself. */
 json_t *encode_room_resumed(struct signal *signal, const struct participant *p);
 json_t *encode_transport(const struct transport *t);
+json_t *encode_data_producer(const struct data_producer *dp);
+json_t *encode_data_consumer(const struct data_consumer *dc);
 /* Its id and what an ICE restart has changed. */
 json_t *encode_ice(const struct transport *t);
 json_t *encode_consumer(const struct room_consumer *rc);

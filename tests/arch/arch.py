@@ -96,6 +96,7 @@ NAMES = [
                     "control/store control/admin tools/kcsctl tools/loadgen"),
     # libwebsockets takes OpenSSL's option bits for its listeners.
     (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls tools/loadgen"),
+    (r"\busrsctp_\w+", "control/sctp"),
 ]
 
 # Pure folders include the standard headers of C and nothing else from outside.
@@ -111,7 +112,7 @@ FAST_PATH = ("dp_core", "dp_table", "dp_lane", "dp_stage", "dp_rtcp")
 # What the fast path may call in the dataplane besides itself.
 FAST_PATH_NEIGHBOURS = ("dp_pkt", "dp_stream", "dp_crypt")
 
-PACKAGES = ("libdpdk libsrtp2 openssl jansson libuv libwebsockets libcyaml yaml-0.1 libbpf "
+PACKAGES = ("libdpdk usrsctp libsrtp2 openssl jansson libuv libwebsockets libcyaml yaml-0.1 libbpf "
             "libxdp").split()
 WARNINGS = ("-Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wvla -Werror").split()
 

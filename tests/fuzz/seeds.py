@@ -241,6 +241,29 @@ def ice():
         b"\x01\0\3\1\x17" + block("?"))
 
 
+def sctp():
+    shake = b"\0" * 6
+    say = b"\x03\x08\0\x20\0\x01" + b"\x83\0\x20\0\0\x02"
+    put("sctp", "good", shake + say + shake)
+    put("sctp", "long", shake + b"\x03\x08\x90\0\0\x01" + b"\0" * 20 + b"\x06\x40" + b"\0" * 4)
+    put("sctp", "lossy", shake + (say + b"\x02" + b"\0\x06\x30") * 8 + shake)
+    put("sctp", "partial", shake + (b"\x03\x25\0\x20\0\x01\x02" + b"\x06\x40\0") * 6 + shake)
+    put("sctp", "reset", shake + say + b"\x07\0\x01" + b"\x87\0\x02" + shake + say + shake)
+    put("sctp", "abort", shake + say + b"\x0f" + shake)
+    put("sctp", "spoiled", shake + say + b"\x04\x03\0\x0c\x07\0\x10\xff\0\x1b\x55" + shake)
+    # how, block: SACK, FORWARD TSN, RE-CONFIG, INIT, ERROR, HEARTBEAT
+    for name, how, chunk in (
+            ("sack", 2, "03000000 00000001 00010000 00020000 00010002 00030004"),
+            ("forward", 2, "c0000000 ffffffff 00010002"),
+            ("reconfig", 2, "82000000 000d0010 00000001 00000001 00000001"),
+            ("init", 3, "01000000 00000001 00020000 04000400 00000001 8008000a c1800082"),
+            ("init-endless", 3, "01000000 00000001 00020000 04000400 0000ffff 5f300000 bddc0001"),
+            ("error", 2, "09000000 00010008 00010002"),
+            ("heartbeat", 2, "04000000 00010028" + "00" * 36)):
+        raw = bytes.fromhex(chunk)
+        put("sctp", name, shake + b"\x05" + bytes([how]) + block(raw) + shake + say + shake)
+
+
 def sealed_rtp(which, shape, payload, ext=None):
     data = bytes([1, which, shape | (16 if ext is not None else 0)]) + struct.pack(">H", 1)
     data += b"\0\0"  # one forwards, none back
@@ -444,7 +467,7 @@ def restored():
 
 
 def main():
-    for make in (restored, wire, frames, protocols, ice, dataplane, signaling, listener,
+    for make in (restored, wire, frames, protocols, ice, sctp, dataplane, signaling, listener,
                  lanes):
         make()
     return 0

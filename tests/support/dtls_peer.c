@@ -164,7 +164,6 @@ void dtls_peer_fini(struct dtls_peer *peer)
 
 void dtls_peer_step(struct dtls_peer *peer, const void *data, size_t len)
 {
-    uint8_t plain[2048];
     int r;
 
     ERR_clear_error();
@@ -174,7 +173,11 @@ void dtls_peer_step(struct dtls_peer *peer, const void *data, size_t len)
     peer->in = data;
     peer->in_len = len;
     if (peer->done) {
-        (void)SSL_read(peer->ssl, plain, sizeof(plain));
+        r = SSL_read(peer->ssl, peer->data, sizeof(peer->data));
+        if (r > 0) {
+            peer->n_data++;
+            peer->data_len = (size_t)r;
+        }
     } else if (!peer->failed) {
         r = SSL_do_handshake(peer->ssl);
         peer->done = r == 1;
@@ -182,6 +185,11 @@ void dtls_peer_step(struct dtls_peer *peer, const void *data, size_t len)
     }
     peer->in = NULL;
     ERR_clear_error();
+}
+
+void dtls_peer_send(struct dtls_peer *peer, const void *data, size_t len)
+{
+    must(SSL_write(peer->ssl, data, (int)len) == (int)len, "SSL_write");
 }
 
 static void spell(const X509 *x509, const EVP_MD *md, char out[200])

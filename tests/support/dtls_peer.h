@@ -33,6 +33,9 @@ struct dtls_peer {
     struct dtls_peer_datagram out[DTLS_PEER_QUEUE];
     size_t n_out;
     bool done, failed;
+    unsigned n_data; /* application data that has come: how often, and the last */
+    size_t data_len;
+    uint8_t data[2048];
 };
 
 void dtls_peer_init(struct dtls_peer *peer, const struct dtls_peer_conf *conf);
@@ -45,6 +48,9 @@ void dtls_peer_restart(struct dtls_peer *peer, const struct dtls_peer_conf *conf
 /* Goes on as far as it can: timers, and 'data' if it is not NULL. New datagrams are
  * appended to 'out'; the caller sets n_out to 0 when it has taken them. */
 void dtls_peer_step(struct dtls_peer *peer, const void *data, size_t len);
+
+/* Sends application data, once it is done. */
+void dtls_peer_send(struct dtls_peer *peer, const void *data, size_t len);
 
 /* The value of our certificate's fingerprint for "sha-256" and so on. */
 void dtls_peer_fingerprint(const struct dtls_peer *peer, const char *hash, char out[200]);

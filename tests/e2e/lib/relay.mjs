@@ -31,6 +31,7 @@ export class Relay {
             ['--to', `${address}:${node.mediaPort}`, '--seed', String(seed), ...words],
             { stdio: ['pipe', 'pipe', 'inherit'] },
         );
+        node.witnesses.push(relay.child); /* it ends with its node, if the test fails */
         relay.ended = new Promise((done) => relay.child.once('exit', done));
         relay.lines = createInterface({ input: relay.child.stdout })[Symbol.asyncIterator]();
         const { value } = await relay.lines.next();

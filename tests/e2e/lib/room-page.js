@@ -6,9 +6,12 @@ import { io } from 'socket.io-client';
 const told = []; /* what the node said by itself */
 const consumers = [];
 const transports = {};
+const dataProducers = {}; /* by label */
+const dataConsumers = {};
 let socket;
 let device;
 let relayPort = 0;
+let resume;
 
 async function ask(event, payload = {}) {
     const { ok, error, ...answer } = await socket.timeout(15_000).emitWithAck(event, payload);
@@ -55,8 +58,42 @@ async function makeTransport(direction) {
             source: kind === 'audio' ? 'mic' : 'camera',
         }).then(({ producer_id }) => done({ id: producer_id }), failed);
     });
+    transport.on('producedata', ({ sctpStreamParameters, label, protocol }, done, failed) => {
+        ask('data:produce', {
+            ...{ transport_id: params.id, label, protocol },
+            sctp_stream_parameters: sctpStreamParameters,
+        }).then(({ id }) => done({ id }), failed);
+    });
     transports[direction] = transport;
     return transport;
+}
+
+/* A message is its number and bytes that follow from it; a string the same in letters. */
+function bytesOf(number, length) {
+    const bytes = new Uint8Array(length);
+
+    for (let i = 0; i < length; i++) {
+        bytes[i] = (number * 31 + i) & 255;
+    }
+    new DataView(bytes.buffer).setUint32(0, number);
+    return bytes;
+}
+
+const textOf = (number, length) => `${number}:`.padEnd(length, 'ä½z');
+
+/* What a message was: its number, -1 if it is empty, or NaN if it is not as it was sent. */
+function numberOf(message) {
+    if (typeof message === 'string') {
+        const number = message === '' ? -1 : Number(message.split(':')[0]);
+        return number === -1 || textOf(number, message.length) === message ? number : NaN;
+    }
+    if (message.byteLength === 0) {
+        return -1;
+    }
+    const bytes = new Uint8Array(message);
+    const number = new DataView(message).getUint32(0);
+    const wanted = bytesOf(number, bytes.length);
+    return bytes.every((byte, i) => byte === wanted[i]) ? number : NaN;
 }
 
 async function consume({ producer_id }) {
@@ -94,11 +131,26 @@ window.room = {
         });
         socket.onAny((event, data) => told.push({ event, data }));
         const room = await ask('room:join', { meeting_id: meeting, display_name: 'Somebody' });
+        resume = { meeting_id: meeting, display_name: 'Somebody', resume_token: room.resume_token };
         device = await Device.factory();
         await device.load({ routerRtpCapabilities: room.rtp_capabilities });
         await makeTransport('send');
         await makeTransport('recv');
         return room;
+    },
+
+    /* Comes back after the connection was lost. */
+    async rejoin() {
+        for (let tries = 0; ; tries++) {
+            try {
+                return await ask('room:join', resume);
+            } catch (error) {
+                if (tries === 100) {
+                    throw error;
+                }
+                await new Promise((done) => setTimeout(done, 100));
+            }
+        }
     },
 
     async produce() {
@@ -109,11 +161,80 @@ window.room = {
         }
     },
 
+    /* Another transport instead of the one there is. */
+    async renew(direction) {
+        const old = transports[direction];
+
+        old.close();
+        await ask('transport:close', { transport_id: old.id });
+        await makeTransport(direction);
+    },
+
     async consumeAll(producers) {
         for (const producer of producers) {
             await consume(producer);
         }
     },
+
+    /* A data channel to send on; options as mediasoup-client's produceData() has them. */
+    async openData(label, options = {}) {
+        const producer = await transports.send.produceData({ label, ...options });
+
+        dataProducers[label] = producer;
+        if (producer.readyState !== 'open') {
+            await new Promise((done) => producer.once('open', done));
+        }
+        return producer.id;
+    },
+
+    /* Takes what comes on a channel of another. */
+    async consumeData({ data_producer_id }) {
+        const made = await ask('data:consume', {
+            transport_id: transports.recv.id,
+            data_producer_id,
+        });
+        const consumer = await transports.recv.consumeData({
+            id: made.id,
+            dataProducerId: data_producer_id,
+            sctpStreamParameters: made.sctp_stream_parameters,
+            label: made.label,
+            protocol: made.protocol,
+        });
+        const got = { id: made.id, numbers: [], kinds: {}, closed: false };
+
+        consumer.binaryType = 'arraybuffer';
+        consumer.on('message', (message) => {
+            const kind = typeof message === 'string' ? 'string' : 'binary';
+            got.numbers.push(numberOf(message));
+            got.kinds[kind] = (got.kinds[kind] ?? 0) + 1;
+        });
+        consumer.on('close', () => (got.closed = true)); /* by the far end */
+        if (consumer.readyState !== 'open') {
+            await new Promise((done) => consumer.once('open', done));
+        }
+        consumer.got = got;
+        dataConsumers[made.label] = consumer;
+        return made;
+    },
+
+    /* Sends the messages of these numbers. kind: 'binary', 'string', or both in turn. */
+    sendData(label, from, to, length, kind = 'mixed') {
+        for (let number = from; number < to; number++) {
+            const text = kind === 'mixed' ? number % 2 === 0 : kind === 'string';
+            dataProducers[label].send(text ? textOf(number, length) : bytesOf(number, length));
+        }
+    },
+
+    sendEmpty(label) {
+        dataProducers[label].send('');
+        dataProducers[label].send(new Uint8Array(0));
+    },
+
+    closeData(label) {
+        dataProducers[label].close();
+    },
+
+    dataGot: (label) => dataConsumers[label]?.got,
 
     async restartIce(direction) {
         const transport = transports[direction];

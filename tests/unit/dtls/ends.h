@@ -28,6 +28,9 @@ struct end {
     unsigned n_done;
     int err;
     struct dtls_keys keys;
+    unsigned n_data; /* application data that has come, and the last of it */
+    size_t data_len;
+    uint8_t data[DTLS_MAX_DATAGRAM];
 };
 
 struct fixture {
@@ -57,13 +60,24 @@ static inline void on_done(void *user, int err, const struct dtls_keys *keys)
     }
 }
 
+static inline void on_data(void *user, const void *data, size_t len)
+{
+    struct end *end = user;
+
+    assert_int_equal(end->n_done, 1); /* never before the keys */
+    assert_true(len <= sizeof(end->data));
+    end->n_data++;
+    end->data_len = len;
+    memcpy(end->data, data, len);
+}
+
 static inline int post(void *loop, void (*fn)(void *arg), void *arg)
 {
     return loop_post(loop, fn, arg);
 }
 
 static const struct dtls_conf base_conf = {
-    .threads = 1, .post = post, .on_send = on_send, .on_done = on_done};
+    .threads = 1, .post = post, .on_send = on_send, .on_done = on_done, .on_data = on_data};
 
 static inline void start(struct fixture *f, struct dtls_conf conf)
 {

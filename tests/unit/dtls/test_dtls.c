@@ -175,6 +175,75 @@ static void every_hash_that_is_given_must_match(void **state)
     finish(&f);
 }
 
+/* What data channels need: it stays, however long after the handshake. */
+static void a_kept_connection_carries_data_both_ways(void **state)
+{
+    const struct dtls_peer_conf confs[] = {{.profiles = both_profiles},
+                                           {.profiles = both_profiles, .server = true}};
+    struct dtls_conf conf = base_conf;
+    uint8_t most[DTLS_MAX_DATA + 1];
+    struct fixture f;
+    (void)state;
+
+    memset(most, 7, sizeof(most));
+    conf.linger_ms = 20;
+    start(&f, conf);
+    for (size_t i = 0; i < sizeof(confs) / sizeof(confs[0]); i++) {
+        static struct end end;
+
+        open_end(&f, &end, &confs[i]);
+        assert_int_equal(dtls_conn_send(end.conn, "early", 5), 0); /* lost */
+        dtls_conn_keep(end.conn);
+        run(&f, &end, 5000);
+        assert_same_keys(&end);
+        run_for(&f, &end, 100);
+        assert_int_equal(end.peer.n_data, 0);
+        dtls_peer_send(&end.peer, "hello", 5);
+        run_for(&f, &end, 30);
+        assert_int_equal(end.n_data, 1);
+        assert_int_equal(end.data_len, 5);
+        assert_memory_equal(end.data, "hello", 5);
+        assert_int_equal(dtls_conn_send(end.conn, "back", 4), 0);
+        run_for(&f, &end, 30);
+        assert_int_equal(end.peer.n_data, 1);
+        assert_memory_equal(end.peer.data, "back", 4);
+
+        assert_int_equal(dtls_conn_send(end.conn, most, DTLS_MAX_DATA), 0);
+        run_for(&f, &end, 30);
+        assert_int_equal(end.peer.data_len, DTLS_MAX_DATA);
+        assert_true(end.longest <= 1200);
+        assert_int_equal(dtls_conn_send(end.conn, most, DTLS_MAX_DATA + 1), -EINVAL);
+        assert_int_equal(dtls_conn_send(end.conn, most, 0), -EINVAL);
+        close_end(&end);
+    }
+    finish(&f);
+}
+
+static void a_connection_that_is_not_kept_is_forgotten(void **state)
+{
+    const struct dtls_peer_conf peer = {.profiles = both_profiles};
+    struct dtls_conf conf = base_conf;
+    static struct end end;
+    struct fixture f;
+    (void)state;
+
+    conf.linger_ms = 20;
+    start(&f, conf);
+    open_end(&f, &end, &peer);
+    run(&f, &end, 5000);
+    assert_same_keys(&end);
+    dtls_peer_send(&end.peer, "hello", 5);
+    assert_int_equal(dtls_conn_send(end.conn, "back", 4), 0);
+    run_for(&f, &end, 60);
+    dtls_peer_send(&end.peer, "hello", 5);
+    assert_int_equal(dtls_conn_send(end.conn, "back", 4), 0);
+    run_for(&f, &end, 30);
+    assert_int_equal(end.n_data, 0);
+    assert_int_equal(end.peer.n_data, 0);
+    close_end(&end);
+    finish(&f);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
     struct dtls_conf conf = base_conf;
@@ -208,6 +277,8 @@ int main(void)
         cmocka_unit_test(a_peer_without_srtp_fails_at_once),
         cmocka_unit_test(a_wrong_certificate_gets_no_keys),
         cmocka_unit_test(every_hash_that_is_given_must_match),
+        cmocka_unit_test(a_kept_connection_carries_data_both_ways),
+        cmocka_unit_test(a_connection_that_is_not_kept_is_forgotten),
         cmocka_unit_test(bad_arguments_are_refused),
     };
 

@@ -20,7 +20,7 @@
 #include "sys/loop.h"
 
 enum {
-    WORLD_MAX_TOLD = 256,
+    WORLD_MAX_TOLD = 1024,
     WORLD_ROOMS = 3,
     WORLD_PEOPLE = 3,
     WORLD_PRODUCERS = 2,

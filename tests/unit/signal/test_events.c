@@ -216,6 +216,91 @@ static void an_ice_restart_is_answered_with_new_credentials(void **state)
     site_finish(&s);
 }
 
+#define STREAM(params) "\"sctp_stream_parameters\":{" params "}"
+
+static void data_channels_are_negotiated_by_events(void **state)
+{
+    static const char *const wrong[][2] = {
+        {STREAM(""), "/sctp_stream_parameters/streamId"},
+        {STREAM("\"streamId\":1024"), "/sctp_stream_parameters/streamId"},
+        {STREAM("\"streamId\":1,\"ordered\":1"), "/sctp_stream_parameters/ordered"},
+        {STREAM("\"streamId\":1,\"maxRetransmits\":-1"),
+         "/sctp_stream_parameters/maxRetransmits"},
+        {STREAM("\"streamId\":1,\"maxRetransmits\":1,\"maxPacketLifeTime\":1"),
+         "/sctp_stream_parameters"},
+        {"\"label\":1," STREAM("\"streamId\":1"), "/label"},
+        {"\"label\":\"x\"", "/sctp_stream_parameters"},
+    };
+    char send[64], recv[64], payload[PAYLOAD], producer[64];
+    json_t *made, *told, *stream;
+    struct user *a, *b, *late;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    a = user_join(&s, false, "a");
+    b = user_join(&s, false, "b");
+    made = user_ask(&s, a, "transport:create", "{\"direction\":\"send\"}");
+    (void)snprintf(send, sizeof(send), "%s", text_of(made, "transport_id"));
+    stream = json_object_get(made, "sctp_parameters");
+    assert_int_equal(json_integer_value(json_object_get(stream, "port")), 5000);
+    assert_int_equal(json_integer_value(json_object_get(stream, "MIS")), 1024);
+    assert_true(json_integer_value(json_object_get(stream, "maxMessageSize")) >= 65536);
+    json_decref(made);
+    make_transport(&s, b, false, recv);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        (void)snprintf(payload, sizeof(payload), "{\"transport_id\":\"%s\",%s}", send,
+                       wrong[i][0]);
+        user_refused(&s, a, "data:produce", payload, "invalid", wrong[i][1]);
+    }
+    (void)snprintf(payload, sizeof(payload),
+                   "{\"transport_id\":\"%s\",\"label\":\"chat\"," STREAM(
+                       "\"streamId\":0,\"ordered\":false,\"maxRetransmits\":3") "}",
+                   send);
+    made = user_ask(&s, a, "data:produce", payload);
+    (void)snprintf(producer, sizeof(producer), "%s", text_of(made, "data_producer_id"));
+    assert_string_equal(text_of(made, "id"), producer);
+    json_decref(made);
+    told = user_event(&s, b, "data:new");
+    assert_string_equal(text_of(told, "data_producer_id"), producer);
+    assert_string_equal(text_of(told, "label"), "chat");
+    assert_string_equal(text_of(told, "protocol"), "");
+    assert_non_null(json_object_get(told, "seq"));
+    json_decref(told);
+
+    late = user_open(&s, false);
+    user_connect(&s, late, "c", "host");
+    made =
+        user_ask(&s, late, "room:join", "{\"meeting_id\":\"m\",\"display_name\":\"Late\"}");
+    assert_string_equal(text_of(json_array_get(json_object_get(made, "data_producers"), 0),
+                                "data_producer_id"),
+                        producer);
+    json_decref(made);
+
+    (void)snprintf(payload, sizeof(payload),
+                   "{\"transport_id\":\"%s\",\"data_producer_id\":\"%s\"}", recv, producer);
+    made = user_ask(&s, b, "data:consume", payload);
+    assert_string_equal(text_of(made, "id"), text_of(made, "data_consumer_id"));
+    stream = json_object_get(made, "sctp_stream_parameters");
+    assert_true(json_is_integer(json_object_get(stream, "streamId")));
+    assert_true(json_is_false(json_object_get(stream, "ordered")));
+    assert_int_equal(json_integer_value(json_object_get(stream, "maxRetransmits")), 3);
+    user_refused(&s, a, "data:close", one("id", text_of(made, "id")), "not_found", "");
+    user_refused(&s, a, "data:close", "{}", "invalid", "/id");
+    user_do(&s, a, "data:close", one("id", producer));
+    told = user_event(&s, b, "data:consumer-closed");
+    assert_string_equal(text_of(told, "data_consumer_id"), text_of(made, "id"));
+    assert_string_equal(text_of(told, "reason"), "producer_closed");
+    json_decref(told);
+    json_decref(made);
+    told = user_event(&s, late, "data:closed");
+    assert_string_equal(text_of(told, "data_producer_id"), producer);
+    assert_string_equal(text_of(told, "reason"), "closed");
+    json_decref(told);
+    user_refused(&s, b, "data:consume", payload, "not_found", "");
+    site_finish(&s);
+}
+
 static void a_transport_that_fails_is_told_to_its_owner(void **state)
 {
     struct abi_evt evt = {.kind = ABI_EVT_CONSENT_LOST};
@@ -566,6 +651,7 @@ int main(void)
         cmocka_unit_test(joining_tells_who_and_what_is_there),
         cmocka_unit_test(a_transport_is_told_as_mediasoup_client_wants_it),
         cmocka_unit_test(an_ice_restart_is_answered_with_new_credentials),
+        cmocka_unit_test(data_channels_are_negotiated_by_events),
         cmocka_unit_test(a_transport_that_fails_is_told_to_its_owner),
         cmocka_unit_test(the_life_of_a_stream_is_told_to_both_ends),
         cmocka_unit_test(payloads_are_refused_field_by_field),
