@@ -54,6 +54,45 @@ struct wish_session *wish_session_create(struct wish *wish, bool viewer, const c
     return s;
 }
 
+int wish_session_pend(struct wish_session *s, const struct auth_identity *who)
+{
+    struct wish *wish = s->wish;
+    char key[sizeof(s->pending->key)];
+    struct wish_user *user;
+
+    (void)snprintf(key, sizeof(key), "%s\n%s", who->tenant, who->user_id);
+    HASH_FIND_STR(wish->users, key, user);
+    if (user == NULL) {
+        user = calloc(1, sizeof(*user));
+        if (user == NULL) {
+            return -ENOMEM;
+        }
+        memcpy(user->key, key, sizeof(key));
+        HASH_ADD_STR(wish->users, key, user);
+        if (user->hh.tbl == NULL) {
+            free(user);
+            return -ENOMEM;
+        }
+    }
+    if (user->n >= WISH_PENDING) {
+        return -EAGAIN;
+    }
+    user->n++;
+    s->pending = user;
+    return 0;
+}
+
+static void no_longer_pending(struct wish_session *s)
+{
+    struct wish_user *user = s->pending;
+
+    s->pending = NULL;
+    if (user != NULL && --user->n == 0) {
+        HASH_DEL(s->wish->users, user);
+        free(user);
+    }
+}
+
 struct wish_session *wish_session_find(struct wish *wish, const struct wish_target *target)
 {
     struct wish_session *s;
@@ -90,6 +129,7 @@ void wish_session_end(struct wish_session *s)
         s->req = NULL;
         wish_problem(req, 503, "gone", "the session ended before it was set up");
     }
+    no_longer_pending(s);
     HASH_DELETE(hh, s->wish->sessions, s);
     for (uint8_t i = 0; i < WISH_SECTIONS; i++) {
         free(s->sections[i].params);
@@ -110,7 +150,7 @@ static bool unserved(const struct transport *t)
 }
 
 /* Why a session has to end, or NULL. A transport that failed is gone from its owner. */
-static const char *ended(const struct wish_session *s, uint64_t now_us)
+static const char *ended(struct wish_session *s, uint64_t now_us)
 {
     const struct transport *t = s->p->transports;
 
@@ -126,8 +166,9 @@ static const char *ended(const struct wish_session *s, uint64_t now_us)
     if (s->viewer && unserved(t)) {
         return "publisher left";
     }
-    if (session_state(t->session) != SESSION_CONNECTED &&
-        now_us - s->since_us > WISH_CONNECT_S * UINT64_C(1000000)) {
+    if (session_state(t->session) == SESSION_CONNECTED) {
+        no_longer_pending(s);
+    } else if (now_us - s->since_us > WISH_CONNECT_S * UINT64_C(1000000)) {
         return "connect timeout";
     }
     return NULL;

@@ -176,6 +176,14 @@ void wish_post(struct wish *wish, const struct wish_target *target, struct net_r
         wish_session_end(s);
         return;
     }
+    e = wish_session_pend(s, &who);
+    if (e != 0) {
+        wish_problem(req, 503, e == -ENOMEM ? "no_memory" : "too_many",
+                     e == -ENOMEM ? "the node is out of memory"
+                                  : "too many sessions of yours are not connected yet");
+        wish_session_end(s);
+        return;
+    }
     name = net_req_query(req, "name");
     if (name == NULL || strlen(name) > MEETING_NAME_MAX) {
         name = "";

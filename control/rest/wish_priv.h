@@ -17,7 +17,8 @@ enum {
     WISH_SECTIONS = 2,   /* one a kind */
     WISH_TICK_MS = 500,  /* how often sessions are looked at */
     WISH_CONNECT_S = 30, /* that a client may take until ICE and DTLS are done */
-    WISH_RETRY_S = 2     /* what Retry-After says */
+    WISH_RETRY_S = 2,    /* what Retry-After says */
+    WISH_PENDING = 256   /* sessions of one user that are not connected */
 };
 
 struct wish_section {
@@ -48,6 +49,14 @@ struct wish_session {
     uint8_t n_sections, n_ready;
     struct wish_section sections[WISH_SECTIONS];
     uint64_t since_us;
+    struct wish_user *pending; /* who is counted for it until it is connected; or NULL */
+    UT_hash_handle hh;
+};
+
+/* A user with sessions that are not connected yet. */
+struct wish_user {
+    char key[2 * AUTH_ID_MAX + 2]; /* tenant, newline, user id */
+    uint32_t n;
     UT_hash_handle hh;
 };
 
@@ -55,6 +64,7 @@ struct wish {
     const struct rest_conf *conf;
     struct loop_timer *tick;
     struct wish_session *sessions; /* by id */
+    struct wish_user *users;       /* by key */
 };
 
 /* Where a request wants to. */
@@ -70,6 +80,10 @@ struct wish_target {
 struct wish_session *wish_session_create(struct wish *wish, bool viewer, const char *id);
 
 struct wish_session *wish_session_find(struct wish *wish, const struct wish_target *target);
+
+/* Counts a session as one of 'who' that is not connected, until it is or ends. Returns 0,
+ * -EAGAIN if there are too many, or -ENOMEM. */
+int wish_session_pend(struct wish_session *s, const struct auth_identity *who);
 
 /* Ends it at the next turn. */
 void wish_session_kill(struct wish_session *s, const char *reason);

@@ -416,6 +416,89 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         });
     }
 
+    /* What nobody in good faith sends is refused in one line, at once, and costs the others
+     * nothing. */
+    const lines = (n, line) => Array.from({ length: n }, (_, i) => line(i)).join('');
+    for (const [title, statuses, body] of [
+        ['more bytes than a description may have', [400, 413], OFFER + 'a=x:'.padEnd(70_000, 'y') + '\r\n'],
+        ['more bytes than a request may have', [413], OFFER.padEnd(3_000_000, 'a=x\r\n')],
+        ['more lines than a description may have', [400], OFFER + lines(5_000, () => 'a=x\r\n')],
+        ['a thousand sections', [400], OFFER + lines(1_000, (i) => `m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:${i + 2}\r\n`)],
+        ['a thousand small sections', [400], OFFER + lines(1_000, () => 'm=a 9 b c\r\n')],
+        ['a hundred codecs', [400, 422], OFFER.replace(/m=video .*/, `m=video 9 UDP/TLS/RTP/SAVPF ${lines(100, (i) => `${i} `)}`)],
+        ['one MID twice', [400, 422], OFFER.replace('a=mid:1', 'a=mid:0')],
+        ['a MID twice in the group', [400, 422], OFFER.replaceAll('a=mid:1', 'a=mid:0').replace('BUNDLE 0 1', 'BUNDLE 0 0')],
+        ['a thousand SSRCs', [400], OFFER + lines(1_000, (i) => `a=ssrc:${i + 1} cname:x\r\n`)],
+        ['a thousand RIDs', [400], OFFER + lines(1_000, (i) => `a=rid:r${i} send\r\n`)],
+        ['a thousand fingerprints', [400], OFFER + lines(1_000, () => `${/a=fingerprint:.*/.exec(OFFER)[0]}\r\n`)],
+        ['a NUL in the midst', [400], OFFER.replace('a=mid:1', 'a=mid:\0')],
+        ['no end of line', [400], OFFER.replaceAll('\r\n', ' ')],
+        ['an endless MID', [400], OFFER.replaceAll('a=mid:1', `a=mid:${'1'.repeat(5_000)}`)],
+        ['an endless ufrag', [400, 422], OFFER.replaceAll(/a=ice-ufrag:.*/g, `a=ice-ufrag:${'u'.repeat(5_000)}`)],
+    ]) {
+        check(`hostile: ${title}`, async () => {
+            const began = Date.now();
+            const response = await post({ body });
+
+            assert.ok(statuses.includes(response.status), `${response.status} ${response.body_text}`);
+            assert.equal(response.headers.get('content-type'), 'application/problem+json');
+            assert.ok(response.body_text.length < 2_000, 'the answer is short');
+            assert.ok(Date.now() - began < 5_000);
+        });
+    }
+
+    for (const [title, body] of [
+        ['ten thousand parameters', OFFER.replace(/a=fmtp:111 .*/, `a=fmtp:111 ${lines(10_000, (i) => `p${i}=1;`)}`)],
+        ['one endless parameter', OFFER.replace(/a=fmtp:111 .*/, `a=fmtp:111 minptime=${'9'.repeat(30_000)}`)],
+        ['a thousand header extensions', OFFER + lines(1_000, (i) => `a=extmap:${i % 300} urn:x:${i}\r\n`)],
+        ['a thousand candidates', OFFER + lines(1_000, (i) => `a=candidate:${i} 1 udp 1 192.0.2.1 ${1024 + i} typ host\r\n`)],
+        ['a thousand kinds of feedback', OFFER + lines(1_000, (i) => `a=rtcp-fb:96 x${i}\r\n`)],
+    ]) {
+        check(`too much of what may be dropped: ${title}`, async () => {
+            const response = await post({ body });
+
+            if (response.status === 201) {
+                assert.ok(response.body_text.length < 20_000, 'the answer does not grow with it');
+                await send('DELETE', response.headers.get('location'));
+            } else {
+                assert.ok([400, 422].includes(response.status), response.body_text);
+            }
+        });
+    }
+
+    check('an SSRC of another publisher is no matter; twice in one offer it is refused', async () => {
+        const first = await publish();
+        const second = await publish(); /* the same offer, so the same SSRCs */
+        await send('DELETE', first.path);
+        await send('DELETE', second.path);
+        const ssrcs = [...new Set([...OFFER.matchAll(/a=ssrc:(\d+) /g)].map((found) => found[1]))];
+        if (ssrcs.length > 1) {
+            const body = OFFER.replaceAll(new RegExp(`\\b${ssrcs.at(-1)}\\b`, 'g'), ssrcs[0]);
+            refused(await post({ body }), 422, 'invalid');
+        }
+    });
+
+    check("another session's credentials are good for nothing", async () => {
+        const mine = await publish();
+        const other = await publish({ body: OFFER.replaceAll('NWNiOTxliPhQLZSY', 'anotheranother12') });
+        const fragment = TRICKLE.replace('NWNiOTxliPhQLZSY', 'anotheranother12');
+        const patch = (path, match, body) => send('PATCH', path, { type: FRAGMENT, match, body });
+
+        refused(await patch(mine.path, other.etag, TRICKLE), 412, 'precondition_failed');
+        refused(await patch(mine.path, mine.etag, fragment), 422, 'invalid');
+        /* a list of entity-tags is compared whole, weak ones never */
+        refused(await patch(mine.path, `W/${mine.etag}`, TRICKLE), 412, 'precondition_failed');
+        refused(await patch(mine.path, mine.etag.slice(1, -1), TRICKLE), 412, 'precondition_failed');
+        assert.equal((await patch(mine.path, `"x", ${mine.etag}`, TRICKLE)).status, 204);
+        assert.equal((await patch(other.path, other.etag, fragment)).status, 204);
+        const moved = mine.path.replace(meeting, `${meeting}-x`);
+        assert.equal((await send('GET', moved)).status, 404, 'under another meeting it is unknown');
+        assert.equal((await send('GET', mine.path.replace('/whip/', '/whep/'))).status, 404);
+        const both = await Promise.all([send('DELETE', mine.path), send('DELETE', mine.path)]);
+        assert.deepEqual(both.map(({ status }) => status).sort(), [200, 404]);
+        await send('DELETE', other.path);
+    });
+
     check('nobody hears of an offer that was refused', async () => {
         const socket = await connect(node, await node.token({ meeting }));
         sockets.push(socket);
@@ -540,6 +623,30 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         assert.equal(taken.status, 204, taken.body_text);
         assert.equal((await send('DELETE', watching)).status, 200);
         await send('DELETE', path);
+    });
+
+    check('sessions that nobody connects are bounded for each user, and expire', async () => {
+        const paths = [];
+        let last;
+
+        for (let i = 0; i < 257; i++) {
+            last = await post();
+            if (last.status === 201) {
+                paths.push(last.headers.get('location'));
+            }
+        }
+        assert.equal(paths.length, 256);
+        refused(last, 503, 'too_many');
+        assert.match(last.headers.get('retry-after'), /^\d+$/);
+        const other = await publish({ token: await node.token({ meeting, name: 'Else' }) });
+        assert.equal((await send('GET', other.path)).status, 204, 'others are not concerned');
+        assert.equal((await send('DELETE', paths.pop())).status, 200);
+        paths.push((await publish()).path);
+        await sleep(32_000);
+        for (const path of [...paths, other.path]) {
+            assert.equal((await send('GET', path)).status, 404, 'it has expired');
+        }
+        await send('DELETE', (await publish()).path);
     });
 
     check('503 with Retry-After while the dataplane is away', async () => {

@@ -312,6 +312,11 @@ def event(name, payload, user=0, ack=1):
     return bytes([user * 16 + 1]) + block(text)
 
 
+def legacy(name, payload, user=0):
+    text = "42" + json.dumps([name, payload], separators=(",", ":"))
+    return bytes([user * 16 + 1]) + block(text)
+
+
 SERVE = b"\x0f"
 ENTER = b"\6"
 
@@ -345,6 +350,19 @@ def signaling():
     put("signal", "refused", b"\0" + ENTER + b"\x0a\2" + event("produce", {"kind": "?"}) +
         event("chat:send", None) + event("transport:create", {"direction": "send"}) +
         b"\x0a\2" + SERVE)
+    # a legacy client sends, the one of another dialect receives, and the other way round
+    put("signal", "legacy", b"\0\x0d\x16" +
+        legacy("create-transport", {"meetingId": "m", "direction": "send"}) + SERVE +
+        legacy("connect-transport", {"transportId": "$t0", "dtlsParameters": dtls}) +
+        legacy("produce", {"meetingId": "m", "kind": "video", "rtpParameters": VIDEO,
+                           "requestId": "1", "appData": {"source": "screen", "x": [1, {}]}}) +
+        SERVE + legacy("create-transport", {"meetingId": "m", "direction": "recv"}) + SERVE +
+        legacy("consume", {"producerParticipantId": "$u0", "producerId": "$p0",
+                           "kind": "video", "rtpCapabilities": CAPS}) + SERVE +
+        legacy("resume-consumer", {"consumerId": "$c0"}) +
+        legacy("send-message", {"text": "?"}) + legacy("raise-hand", {"raised": True}) +
+        legacy("close-producer", {"producerId": "$p0"}) + SERVE +
+        legacy("leave-meeting", {"meetingId": "m"}) + b"\x01" + block("41"))
     put("signal", "attachment", b"\0" + ENTER +
         b"\1" + block('451-/meeting,["room:leave",{"_placeholder":true,"num":0}]') +
         b"\5" + block("data"))

@@ -391,6 +391,14 @@ void world_enter(unsigned user)
                     "\"display_name\":\"N\"}]");
 }
 
+/* The same in the dialect of older clients. */
+static void enter_legacy(unsigned user)
+{
+    open_ws(&w.ws[user], NULL);
+    world_say(user, user % 2 == 0 ? "40{\"token\":\"$j0\"}" : "40{\"token\":\"$j1\"}");
+    world_say(user, "42[\"join-meeting\",{\"meetingId\":\"m\"}]");
+}
+
 /* A GET that may wait, or anything else. */
 static void request(struct rbytes *in)
 {
@@ -540,6 +548,9 @@ void world_step(void)
         break;
     case 12:
         world_check(rbytes_u8(&w.in));
+        break;
+    case 13:
+        enter_legacy(op / 16 % USERS);
         break;
     default:
         world_serve();
