@@ -6,6 +6,8 @@
 #include "sfu/base/seq.h"
 #include "sfu/wire/rtcp_twcc.h"
 
+enum { RATED_US = 10000000 }; /* a longer silence says nothing of what comes now */
+
 _Static_assert((TWCC_WINDOW & (TWCC_WINDOW - 1)) == 0, "the window is masked");
 _Static_assert((int)TWCC_MAX_PACKET <= (int)TWCC_MAX_DELTA_LEN, "the writer's bound");
 
@@ -29,6 +31,8 @@ void twcc_init(struct twcc *twcc, const struct twcc_conf *conf)
 {
     memset(twcc, 0, sizeof(*twcc));
     twcc->deadline_us = UINT64_MAX;
+    twcc->least_us = conf->interval_us;
+    twcc->most_us = conf->most_us > conf->interval_us ? conf->most_us : conf->interval_us;
     twcc->interval_us = conf->interval_us;
     twcc->max_packets = conf->max_packets;
 }
@@ -115,6 +119,24 @@ static uint64_t next_received(const struct twcc *twcc, uint64_t seq)
     return seq;
 }
 
+/* A report has gone: how long the next may take, by what came since the last one. */
+static void choose_interval(struct twcc *twcc, uint64_t now_us)
+{
+    const uint64_t since_us = now_us - twcc->rated_us;
+    const uint64_t bytes = twcc->bytes > 0 ? twcc->bytes : 1;
+    /* in the time that is sought come TWCC_SHARE times the bytes of a report */
+    const uint64_t us =
+        since_us < RATED_US ? (uint64_t)TWCC_COST * TWCC_SHARE * since_us / bytes : 0;
+
+    if (twcc->rated_us == 0 || us < twcc->least_us) {
+        twcc->interval_us = twcc->least_us;
+    } else {
+        twcc->interval_us = us < twcc->most_us ? (uint32_t)us : twcc->most_us;
+    }
+    twcc->rated_us = now_us;
+    twcc->bytes = 0;
+}
+
 size_t twcc_take_feedback(struct twcc *twcc, uint64_t now_us, uint32_t sender_ssrc,
                           uint32_t media_ssrc, uint8_t *buf, size_t cap)
 {
@@ -150,6 +172,7 @@ size_t twcc_take_feedback(struct twcc *twcc, uint64_t now_us, uint32_t sender_ss
     if (seq == twcc->end) {
         twcc->n_new = 0;
         twcc->deadline_us = UINT64_MAX;
+        choose_interval(twcc, now_us);
     }
     return len;
 }

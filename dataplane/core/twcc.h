@@ -12,12 +12,16 @@
 #include <stdint.h>
 
 enum {
-    TWCC_WINDOW = 2048,    /* packets that can be remembered; a power of two */
-    TWCC_MAX_PACKET = 1200 /* bytes of one feedback packet */
+    TWCC_WINDOW = 2048,     /* packets that can be remembered; a power of two */
+    TWCC_MAX_PACKET = 1200, /* bytes of one feedback packet */
+    TWCC_COST = 68,         /* bytes of a usual one with all its headers */
+    TWCC_SHARE = 20         /* one part in so many of what comes goes back as feedback */
 };
 
 struct twcc_conf {
-    uint32_t interval_us; /* from the first unreported packet to its feedback: 100000 */
+    uint32_t
+        interval_us; /* from the first unreported packet to its feedback, at least: 50000 */
+    uint32_t most_us; /* and at most, when little comes: 250000; 0: always interval_us */
     uint16_t max_packets; /* unreported packets that are reported at once: 1..2048; 256 */
 };
 
@@ -25,7 +29,10 @@ struct twcc {
     uint64_t end;         /* one past the highest number, extended */
     uint64_t first;       /* the next to report; nothing to report if it equals 'end' */
     uint64_t deadline_us; /* UINT64_MAX if nothing to report */
-    uint32_t interval_us;
+    uint32_t interval_us; /* the present one */
+    uint32_t least_us, most_us;
+    uint32_t bytes;    /* since 'rated_us' */
+    uint64_t rated_us; /* when the interval was chosen last */
     uint16_t max_packets;
     uint16_t n_new;    /* arrivals since the last complete report */
     uint16_t next_old; /* what must come next to believe a jump back */
@@ -46,6 +53,13 @@ void twcc_init(struct twcc *twcc, const struct twcc_conf *conf); /* conf: borrow
  * older than the window; two such in sequence are a restart of the sender, which is
  * followed. */
 int twcc_on_packet(struct twcc *twcc, uint16_t seq, uint64_t now_us);
+
+/* Notes the length of a packet that arrived: the interval follows what comes, so that
+ * feedback costs a twentieth of it, within the bounds of the configuration. */
+static inline void twcc_note_bytes(struct twcc *twcc, uint32_t len)
+{
+    twcc->bytes += len;
+}
 
 /* When twcc_take_feedback() can next yield something; UINT64_MAX if never. */
 uint64_t twcc_deadline(const struct twcc *twcc);

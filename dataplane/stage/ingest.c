@@ -91,6 +91,7 @@ static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kep
 
         if (ours == EXT_TRANSPORT_CC && rtp_ext_twcc_seq(data, len, &seq)) {
             (void)twcc_on_packet(peer->twcc, seq, lane->now_us);
+            twcc_note_bytes(peer->twcc, pkt->len);
             peer->twcc_used = true;
         } else if (ours == EXT_AUDIO_LEVEL) {
             kept->has_level = rtp_ext_audio_level(data, len, &kept->audio_level, &voice);

@@ -23,7 +23,8 @@ static const struct nack_conf NACK = {.reorder_us = 10000,
                                       .retry_min_us = 20000,
                                       .retry_max_us = 500000,
                                       .max_tries = 10};
-static const struct twcc_conf TWCC = {.interval_us = 100000, .max_packets = 256};
+static const struct twcc_conf TWCC = {
+    .interval_us = 50000, .most_us = 250000, .max_packets = 256};
 
 COMMAND_DEFINE_READ(stream)
 COMMAND_DEFINE_READ(sub)

@@ -381,13 +381,14 @@ static void transport_feedback_tells_what_arrived(void **state)
         expected |= UINT64_C(1) << i;
         sent_ticks[i] = call.rig->lane.now_us / TWCC_TICK_US;
     }
-    rig_pass(call.rig, 200000);
+    rig_pass(call.rig, 300000);
     read_feedback(&call, &seen, at_ticks);
     assert_int_equal(seen, expected);
     for (unsigned i = 0; i < 60; i++) {
         assert_int_equal(at_ticks[i] & 0xffffff, sent_ticks[i] & 0xffffff);
     }
-    assert_true(call.rig->lane.counts.rtcp_out >= 4); /* every 100 ms */
+    /* the first after 50 ms, then each 250 ms at most: little comes */
+    assert_true(call.rig->lane.counts.rtcp_out >= 3);
     rig_pass(call.rig, 1000000);
     seen = 0;
     read_feedback(&call, &seen, at_ticks);

@@ -341,11 +341,45 @@ static void random_traffic_is_reported_truly(void **state)
     }
 }
 
+/* The interval at which feedback comes while packets of 'len' come each 'each_us'. */
+static uint64_t interval_at(uint32_t len, uint32_t each_us)
+{
+    const struct twcc_conf adaptive = {
+        .interval_us = 50000, .most_us = 250000, .max_packets = 256};
+    struct twcc twcc;
+    uint8_t buf[BUF];
+    uint64_t last_us = 0, interval_us = 0;
+    uint16_t seq = 0;
+
+    twcc_init(&twcc, &adaptive);
+    for (uint64_t now_us = 1000000; now_us < 4000000; now_us += 1000) {
+        if (now_us % each_us < 1000) {
+            assert_int_equal(twcc_on_packet(&twcc, seq++, now_us), 0);
+            twcc_note_bytes(&twcc, len);
+        }
+        while (twcc_take_feedback(&twcc, now_us, 1, 2, buf, BUF) != 0) {
+            interval_us = now_us - last_us;
+            last_us = now_us;
+        }
+    }
+    return interval_us;
+}
+
+static void interval_follows_what_comes(void **state)
+{
+    (void)state;
+    /* 2 Mb/s; 87 kb/s: a twentieth is 68 bytes in 125 ms; 32 kb/s */
+    assert_in_range(interval_at(1250, 5000), 50000, 60000);
+    assert_in_range(interval_at(217, 20000), 120000, 150000);
+    assert_in_range(interval_at(80, 20000), 250000, 275000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_received_is_never_due),
         cmocka_unit_test(feedback_is_due_an_interval_after_the_first_packet),
+        cmocka_unit_test(interval_follows_what_comes),
         cmocka_unit_test(many_packets_are_reported_at_once),
         cmocka_unit_test(losses_between_reports_are_told),
         cmocka_unit_test(duplicates_keep_the_first_arrival),
