@@ -3,16 +3,14 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { BUILD } from './node.mjs';
 
-/* Runs it in a meeting of the node. Its subscribers send no transport-cc: with it the node
- * holds video whenever this machine reads late, and what is proven here is that nothing which
- * is sent gets lost. Resolves with its exit status, the JSON of its standard
+/* Runs it in a meeting of the node. Resolves with its exit status, the JSON of its standard
  * output and its standard error. options: seconds it may take in all, meeting */
 export function loadgen(node, args, { patience = 40, meeting = 'load' } = {}) {
     const child = spawn(
         join(BUILD, 'kcs-loadgen'),
         [
             ...['--url', node.origin, '--secret-file', node.secretFile],
-            ...['--meeting', meeting, '--json', '--no-feedback', ...args],
+            ...['--meeting', meeting, '--json', ...args],
         ],
         {
             stdio: ['ignore', 'pipe', 'pipe'],
