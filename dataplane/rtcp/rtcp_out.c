@@ -199,7 +199,7 @@ static void nack_requests(struct lane *lane, struct peer *peer, struct burst *ou
         if (n > 0) {
             (void)push(lane, peer, &w, out);
         }
-        if (nack_take_given_up(&s->nack) > 0) {
+        if (nack_take_given_up(&s->nack) > 0 && s->video) {
             keyframe_on_request(&s->keyframe, lane->now_us);
         }
     }

@@ -150,12 +150,12 @@ static bool note(struct lane *lane, const struct pkt *pkt)
     if (!seen_take(&stream->seen, pkt->index)) {
         return false;
     }
-    if (!stream->video) {
+    if (!stream->nacks) {
         return true;
     }
     err = pkt->rtx ? nack_on_repair(&stream->nack, pkt->index, lane->now_us)
                    : nack_on_packet(&stream->nack, pkt->index, lane->now_us);
-    if (err == -EOVERFLOW) {
+    if (err == -EOVERFLOW && stream->video) {
         keyframe_on_request(&stream->keyframe, lane->now_us);
     }
     return true;

@@ -84,7 +84,8 @@ struct stream {
     struct recvstat stat;
     struct keyframe keyframe;
     struct seen seen; /* what the ring has had */
-    struct nack nack; /* of video */
+    struct nack nack;
+    bool nacks; /* what is missing is asked for again: video, and audio that offers it */
 
     /* Audio that is not forwarded leaves no gap: numbers of the ring are the publisher's
      * minus 'withheld', and what comes late from before the gate opened stays out. */

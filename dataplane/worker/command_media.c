@@ -23,6 +23,12 @@ static const struct nack_conf NACK = {.reorder_us = 10000,
                                       .retry_min_us = 20000,
                                       .retry_max_us = 500000,
                                       .max_tries = 10};
+/* What comes later than a jitter buffer waits is of no use. */
+static const struct nack_conf NACK_AUDIO = {.reorder_us = 10000,
+                                            .retry_us = 60000,
+                                            .retry_min_us = 20000,
+                                            .retry_max_us = 200000,
+                                            .max_tries = 4};
 static const struct twcc_conf TWCC = {
     .interval_us = 50000, .most_us = 250000, .max_packets = 256};
 
@@ -158,7 +164,8 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
     memcpy(stream->rid, conf.rid, sizeof(stream->rid));
     recvstat_init(&stream->stat, conf.clock_hz);
     keyframe_init(&stream->keyframe, &KEYFRAME);
-    nack_init(&stream->nack, &NACK);
+    stream->nacks = stream->video || conf.nack != 0;
+    nack_init(&stream->nack, stream->video ? &NACK : &NACK_AUDIO);
     speaker_init(&stream->speaker);
     stream->gate = conf.gate;
     err = ring_store_take(t->rings, stream->video, &stream->ring);

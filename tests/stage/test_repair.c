@@ -97,8 +97,8 @@ static void lost_packet_is_asked_for_restored_and_forwarded_once(void **state)
     assert_int_equal(got.payload_len, lost.len);
     assert_memory_equal(got.payload, lost.payload, lost.len);
 
-    send_rtx(&call, &lost, 501);         /* again */
-    far_send_rtp(&call.pub, &lost);      /* and the original, at last */
+    send_rtx(&call, &lost, 501);    /* again */
+    far_send_rtp(&call.pub, &lost); /* and the original, at last */
     rig_run(call.rig);
     assert_int_equal(rig_dropped(call.rig, DROP_DUPLICATE), 2);
     assert_false(far_take_rtp(&call.sub, &got));
@@ -605,9 +605,63 @@ static void no_index_is_used_twice(void **state)
     call_stop(&call);
 }
 
+/* Audio has no stream for retransmissions: what is asked for comes as it was. */
+static void audio_is_asked_for_if_its_sender_offers_it(void **state)
+{
+    enum { SSRC = 0x0a0a0077, OUT = 0x0b0b0077, INDEX = 5 };
+    struct vault_stream_conf conf;
+    struct far_rtp lost = {0};
+    struct far_got got;
+    struct call call;
+    uint16_t asked[8];
+    uint16_t first;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    conf = far_audio(&call.pub, INDEX, SSRC);
+    conf.nack = 1;
+    assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_OPEN, &conf), 0);
+    (void)far_subscribe(&call.sub, INDEX, &conf, OUT);
+    for (unsigned i = 0; i < 4; i++) {
+        struct far_rtp rtp = call_audio(&call, "hello", 5);
+
+        if (i == 2) {
+            lost = rtp; /* of both */
+            lost.ssrc = SSRC;
+            continue;
+        }
+        far_send_rtp(&call.pub, &rtp);
+        rtp.ssrc = SSRC;
+        far_send_rtp(&call.pub, &rtp);
+        rig_run(call.rig);
+    }
+    assert_true(far_take_rtp(&call.sub, &got));
+    while (got.hdr.ssrc != OUT) {
+        assert_true(far_take_rtp(&call.sub, &got));
+    }
+    first = got.hdr.seq;
+    rig_pass(call.rig, 2 * RTCP_SWEEP_US);
+    assert_int_equal(nacked(&call.pub, SSRC, asked, 8), 1);
+    assert_int_equal(asked[0], lost.seq);
+    while (far_take_rtp(&call.sub, &got)) {
+    }
+    far_send_rtp(&call.pub, &lost);
+    rig_run(call.rig);
+    assert_true(far_take_rtp(&call.sub, &got));
+    assert_int_equal(got.hdr.ssrc, OUT);
+    assert_int_equal(got.hdr.seq, (uint16_t)(first + 2));
+    rig_pass(call.rig, 2000000); /* once mended it is not asked for again */
+    assert_int_equal(nacked(&call.pub, SSRC, asked, 8), 0);
+    assert_int_equal(call_stream(&call, &conf)->nack.n_asked, 1);
+    /* who does not offer it is not asked, and no key frame is wanted of either */
+    assert_int_equal(call_stream(&call, &call.audio)->nack.n_asked, 0);
+    call_stop(&call);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(audio_is_asked_for_if_its_sender_offers_it),
         cmocka_unit_test(lost_packet_is_asked_for_restored_and_forwarded_once),
         cmocka_unit_test(what_is_asked_for_in_vain_becomes_a_key_frame),
         cmocka_unit_test(odd_retransmissions_are_dropped),
