@@ -15,7 +15,8 @@ enum {
     REAL_QUEUE_US = 100000, /* what arrives meanwhile is what the link carries */
     WAS_LIMITED_US = 1000000,
     CALM_US = 700000, /* after a decrease no probe */
-    MAX_PROBE_QUEUE_US = 120000
+    MAX_PROBE_QUEUE_US = 120000,
+    MAX_NOISE_US = 1000000
 };
 
 static const float LIMITED = 0.7f; /* of the target: less is sent, so it proves nothing */
@@ -268,6 +269,15 @@ static float rate_of_sending(const struct bwe *bwe)
                                                                 : bwe->target_bps;
 }
 
+/* What queues grow by is no noise; and arrivals may be any nonsense. */
+static uint32_t noise_of(const struct bwe_delay *delay)
+{
+    if (bwe_delay_is_queued(delay)) {
+        return 0;
+    }
+    return delay->noise_us < MAX_NOISE_US ? (uint32_t)delay->noise_us : MAX_NOISE_US;
+}
+
 bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_t now_us)
 {
     struct reading r = {
@@ -288,9 +298,7 @@ bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_
         bwe->rtt_us =
             (7 * bwe->rtt_us + (uint64_t)(rtt_us < 3000000 ? rtt_us : 3000000)) / 8;
         bwe_delay_on_least(&bwe->delay, r.least_us, r.arrival_us);
-        /* what queues grow by is no noise */
-        bwe->acked.noise_us =
-            bwe_delay_is_queued(&bwe->delay) ? 0 : (uint32_t)bwe->delay.noise_us;
+        bwe->acked.noise_us = noise_of(&bwe->delay);
     }
     bwe_loss_on_feedback(&bwe->loss, r.n, r.n_lost, rate_of_sending(bwe), bwe->rtt_us,
                          now_us);

@@ -115,6 +115,17 @@ def wire():
     put("layers", "av1", packets(5, (bytes([0x18, 1, 2, 3]), structure),
                                  (bytes([0x10, 1, 2, 3]), bytes([0xC1, 0, 2]))))
 
+    # twenty packets, 80 ms, feedback that all came 5 ms apart, a tick; then a REMB
+    steps = b""
+    for i in range(6):
+        fb = struct.pack(">HH", 60000 + 20 * i, 20) + bytes([0, 0, i + 1, i])
+        fb += struct.pack(">H", 0x2000 | 20) + bytes([20] * 20)
+        fb += bytes(-len(fb) % 4)
+        steps += bytes([100, 11]) + (80000).to_bytes(3, "big") + bytes([2, len(fb) // 2]) + fb
+        steps += bytes([4])
+    put("bwe", "feedback", steps)
+    put("bwe", "remb", steps + bytes([3, 0, 7, 0, 0, 4, 158, 255, 255, 255, 255, 4]))
+
 
 # ---- frames ----
 
