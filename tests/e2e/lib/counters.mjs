@@ -20,7 +20,7 @@ function count(entry, field, where) {
 }
 
 /* Resolves with a Map: producer id -> {packets, subscribers: Map of consumer id ->
- * packets}. */
+ * packets, skipped: the same of what each was not sent}. */
 export async function readCounters(node) {
     const streams = JSON.parse(await node.kcsctl('streams', '--json'));
     const counters = new Map();
@@ -28,15 +28,18 @@ export async function readCounters(node) {
     assert.ok(Array.isArray(streams), 'kcsctl streams --json is a list');
     for (const stream of streams) {
         const subscribers = new Map();
+        const skipped = new Map();
         const where = `stream of producer ${stream.producer_id}`;
 
         assert.ok(Array.isArray(stream.subscribers), `${where} lists its subscribers`);
         for (const subscriber of stream.subscribers) {
             subscribers.set(subscriber.consumer_id, count(subscriber, 'packets', where));
+            skipped.set(subscriber.consumer_id, count(subscriber, 'skipped', where));
         }
         counters.set(stream.producer_id, {
             packets: count(stream, 'packets', where),
             subscribers,
+            skipped,
         });
     }
     return counters;
@@ -85,7 +88,8 @@ export function assertBalanced(before, after, { streams, least }) {
             assert.equal(
                 went,
                 came,
-                `producer ${producerId}, consumer ${consumerId}: packets out = in`,
+                `producer ${producerId}, consumer ${consumerId}: packets out = in; ` +
+                    `${now.skipped.get(consumerId)} skipped`,
             );
         }
     }
