@@ -305,21 +305,22 @@ static int dispatch(struct net_req *req)
     return 0;
 }
 
-static void build_problem(struct net_req *req, unsigned status, const char *code,
-                          const struct net_header *extra)
+static void build_problem(struct net_req *req, unsigned status, const char *code)
 {
-    struct net_header headers[2] = {{"content-type", "application/problem+json"}};
+    /* What a 426 must tell (RFC 9110, section 15.5.22; RFC 6455, section 4.2.2). */
+    static const struct net_header headers[] = {
+        {"content-type", "application/problem+json"},
+        {"upgrade", "websocket"},
+        {"connection", "upgrade"},
+        {"sec-websocket-version", "13"}};
     char body[256];
     int len = snprintf(body, sizeof(body),
                        "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
                        "\"success\":false,\"code\":\"%s\",\"message\":\"%s\"}",
                        reason_phrase(status), status, code, reason_phrase(status));
 
-    if (extra != NULL) {
-        headers[1] = *extra;
-    }
     req->close = true;
-    build(req, status, headers, extra != NULL ? 2 : 1, body, (size_t)len);
+    build(req, status, headers, status == 426 ? 4 : 1, body, (size_t)len);
 }
 
 /* Answers and closes. Closing at once with unread input would reset the connection and the
@@ -328,7 +329,7 @@ static int refuse(struct net_req *req, unsigned status, const char *code)
 {
     struct net_conn *conn = req->conn;
 
-    build_problem(req, status, code, NULL);
+    build_problem(req, status, code);
     if (req->out == NULL ||
         lws_write(conn->wsi, (unsigned char *)req->out + LWS_PRE, req->out_len,
                   LWS_WRITE_HTTP) < 0 ||
@@ -346,11 +347,9 @@ static int refuse(struct net_req *req, unsigned status, const char *code)
     return 0;
 }
 
-int http_refuse_upgrade(struct net_req *req, unsigned status, const char *version)
+int http_refuse_upgrade(struct net_req *req, unsigned status)
 {
-    const struct net_header header = {"sec-websocket-version", version};
-
-    build_problem(req, status, "websocket_refused", version != NULL ? &header : NULL);
+    build_problem(req, status, "websocket_refused");
     if (req->out != NULL) {
         lws_write(req->conn->wsi, (unsigned char *)req->out + LWS_PRE, req->out_len,
                   LWS_WRITE_HTTP);

@@ -4,6 +4,7 @@
  * server.c  the context, its callback, start and stop      listen.c  sockets and accept
  * http.c    requests and answers          file.c  files    ws.c      WebSockets
  * origin.c  connections of an address
+ * ws_frame.c  frames of WebSockets, without the library
  *
  * A connection (struct net_conn) is the library's opaque pointer from accept to
  * LWS_CALLBACK_WSI_DESTROY. Functions that return int to the library's callback return 0 to
@@ -19,6 +20,11 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/loop.h"
+
+enum {
+    NET_TX_BUF = 16384,     /* the most that is written at once: a TLS record */
+    NET_WS_ACCEPT_MAX = 32, /* base64 of SHA-1, and its NUL */
+};
 
 struct listener {
     struct net_server *server;
@@ -75,6 +81,7 @@ struct net_conn {
     struct net_req *req;
     struct net_ws *ws;
     bool pipelined; /* the next request was read together with the last */
+    char ws_accept[NET_WS_ACCEPT_MAX];
     char remote[NET_REMOTE_MAX];
 };
 
@@ -137,19 +144,20 @@ void http_on_gone(struct net_conn *conn);
 void http_sweep(void *server);
 struct net_req *req_create(struct net_conn *conn);
 void req_destroy(struct net_req *req);
-int http_refuse_upgrade(struct net_req *req, unsigned status, const char *header);
+int http_refuse_upgrade(struct net_req *req, unsigned status);
 /* A header's value among those the library has parsed, copied to the request's strings. */
 const char *req_token(struct net_req *req, enum lws_token_indexes token);
 /* True if 'word' is among the comma-separated words of 'list', which may be NULL (RFC 9110,
  * section 5.6.1). */
 bool req_has_word(const char *list, const char *word);
 
-/* ws.c */
-int ws_on_upgrade(struct net_conn *conn);
+/* ws.c; 'upgrade' is the header's value, marked if it is ours */
+int ws_on_upgrade(struct net_conn *conn, char *upgrade);
 int ws_on_open(struct net_conn *conn);
-void ws_on_receive(struct net_conn *conn, const void *data, size_t len);
+int ws_on_raw(struct net_conn *conn);
+int ws_on_receive(struct net_conn *conn, uint8_t *data, size_t len);
 int ws_on_writable(struct net_conn *conn);
-int ws_on_peer_close(struct net_conn *conn, const uint8_t *payload, size_t len);
+int ws_on_timer(struct net_conn *conn);
 void ws_on_gone(struct net_conn *conn);
 
 #endif

@@ -13,8 +13,6 @@ enum {
     /* A whole TLS record fits a read: what stays inside the TLS layer after a read makes no
      * descriptor ready, and the library's libuv part looks for it once only. */
     SERV_BUF = 32768,
-    WS_RX_BUF = 1024,
-    TX_BUF = 16384,
     FD_TABLE_MAX = 131072, /* the library allocates (and touches) two words a descriptor */
     DESTROY_ROUNDS = 4,
 };
@@ -78,7 +76,7 @@ static int on_conn_event(struct net_conn *conn, enum lws_callback_reasons reason
 {
     switch (reason) {
     case LWS_CALLBACK_HTTP:
-        return http_on_request(conn);
+        return conn->ws != NULL ? ws_on_open(conn) : http_on_request(conn);
     case LWS_CALLBACK_HTTP_BODY:
         return http_on_body(conn, in, len);
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
@@ -86,18 +84,17 @@ static int on_conn_event(struct net_conn *conn, enum lws_callback_reasons reason
     case LWS_CALLBACK_HTTP_WRITEABLE:
         return http_on_writable(conn);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return ws_on_upgrade(conn);
-    case LWS_CALLBACK_ESTABLISHED:
-        return ws_on_open(conn);
-    case LWS_CALLBACK_RECEIVE:
-        ws_on_receive(conn, in, len);
-        return 0;
-    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return ws_on_upgrade(conn, in);
+    case LWS_CALLBACK_RAW_ADOPT:
+        return ws_on_raw(conn);
+    case LWS_CALLBACK_RAW_RX:
+        return ws_on_receive(conn, in, len);
+    case LWS_CALLBACK_RAW_WRITEABLE:
         return ws_on_writable(conn);
-    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        return ws_on_peer_close(conn, in, len);
+    case LWS_CALLBACK_TIMER:
+        return ws_on_timer(conn);
     case LWS_CALLBACK_CLOSED_HTTP:
-    case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_RAW_CLOSE:
         on_conn_gone(conn);
         return 0;
     case LWS_CALLBACK_WSI_DESTROY:
@@ -120,20 +117,17 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *ses
         server = lws_context_user(lws_get_context(wsi));
         server->adopted = true;
         return 0;
-    case LWS_CALLBACK_RAW_ADOPT: /* CONNECT would make it a raw pipe */
-    case LWS_CALLBACK_RAW_RX:
-        return -1;
     case LWS_CALLBACK_HTTP:
     case LWS_CALLBACK_HTTP_BODY:
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
     case LWS_CALLBACK_HTTP_WRITEABLE:
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-    case LWS_CALLBACK_ESTABLISHED:
-    case LWS_CALLBACK_RECEIVE:
-    case LWS_CALLBACK_SERVER_WRITEABLE:
-    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+    case LWS_CALLBACK_RAW_ADOPT:
+    case LWS_CALLBACK_RAW_RX:
+    case LWS_CALLBACK_RAW_WRITEABLE:
+    case LWS_CALLBACK_TIMER:
     case LWS_CALLBACK_CLOSED_HTTP:
-    case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_RAW_CLOSE:
     case LWS_CALLBACK_WSI_DESTROY:
         conn = lws_get_opaque_user_data(wsi);
         if (conn == NULL) { /* the library's own event pipe */
@@ -147,10 +141,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *ses
 }
 
 static const struct lws_protocols protocols[] = {
-    {.name = "kcs",
-     .callback = on_event,
-     .rx_buffer_size = WS_RX_BUF,
-     .tx_packet_size = TX_BUF},
+    {.name = "kcs", .callback = on_event, .tx_packet_size = NET_TX_BUF},
     {0},
 };
 
@@ -214,13 +205,14 @@ static int make_vhost(struct net_server *server, const struct net_conf *conf, bo
         .port = tls ? CONTEXT_PORT_NO_LISTEN_SERVER : CONTEXT_PORT_NO_LISTEN,
         .vhost_name = tls ? "tls" : "plain",
         .protocols = protocols,
+        .options = LWS_SERVER_OPTION_FALLBACK_TO_APPLY_LISTEN_ACCEPT_CONFIG, /* see ws.c */
         .keepalive_timeout = (int)server->conf.keepalive_s,
         .timeout_secs_ah_idle = server->conf.header_s,
         .retry_and_idle_policy = &no_pings,
     };
 
     if (tls) {
-        info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
         info.ssl_cert_filepath = conf->tls_cert;
         info.ssl_private_key_filepath = conf->tls_key;
         info.ssl_options_set = SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1;

@@ -1,28 +1,37 @@
-/* WebSockets: the handshake is judged before the library upgrades (afterwards no status can
- * be sent), messages are put together, and one slow reader costs no more than its queue. */
+/* WebSockets: the handshake is judged, the bytes after it are ours (ws_frame.h takes them
+ * apart), and one slow reader costs no more than its queue.
+ *
+ * The library's own WebSocket role is not used: it forgets a ping that comes before the
+ * last pong is out, takes frames that are not masked, and is slow to end TCP. Ours has its
+ * 'raw' role, which hands over bytes and nothing else, TLS or not. It goes there from HTTP
+ * as soon as the next bytes are none, and the first byte of a frame is never that of a
+ * request line (a reserved bit would have to be set). Until the client has sent that byte
+ * the connection rests between two requests, as the library sees it: writing works there,
+ * but it has no news of the socket being writable again, so a timer asks. */
 #include "net/priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
-#include "sys/utf8.h"
+#include "net/ws_frame.h"
 
 enum {
     CLOSE_WAIT_S = 5,
-    RX_KEEP = 16384,  /* a larger buffer is given back after its message */
-    WRITE_BURST = 64, /* messages a turn */
-    REASON_MAX = 123, /* RFC 6455, section 5.5: control frames carry 125 bytes */
+    LINGER_S = 1,         /* from our end of the stream to the peer's */
+    WRITE_BURST = 64,     /* messages kept back while more input is looked at */
+    SEND_BURST = 1 << 18, /* bytes a turn */
+    RETRY_US = 20000,
+    SHA1_LEN = 20,
 };
 
+/* A frame, whole as it goes out: the same for each receiver. */
 struct net_buf {
     uint32_t refs;
-    bool binary;
-    size_t len;
-    /* The library writes the frame header into the bytes before the data. As text or binary
-     * and length never change, it writes the same for each receiver. */
-    unsigned char pre[LWS_PRE];
-    unsigned char data[];
+    uint8_t head_len;
+    size_t len; /* with the head */
+    uint8_t bytes[];
 };
 
 struct queued {
@@ -33,7 +42,7 @@ struct queued {
 enum ws_state {
     WS_OPENING, /* the handshake is not out yet */
     WS_OPEN,
-    WS_CLOSING, /* ours: what waits goes out first */
+    WS_CLOSING, /* a close frame is the last that is sent */
     WS_OVER,    /* nothing more is sent or told */
 };
 
@@ -42,31 +51,36 @@ struct net_ws {
     void *data;
     enum ws_state state;
     unsigned close_code; /* what on_ws_close tells */
-    char reason[REASON_MAX + 1];
     struct queued *first;
     struct queued **last;
+    size_t sent; /* bytes of the first */
     size_t queued_bytes;
     uint32_t queued_msgs;
-    bool receiving; /* within the library's callback: what is sent now waits its turn */
-    uint8_t *rx;
-    size_t rx_len;
-    size_t rx_cap;
-    size_t rx_checked; /* of it is UTF-8, if it is text */
+    bool raw;       /* the library has gone to its raw role */
+    bool parked;    /* not read: the socket is full */
+    bool receiving; /* within the library's callback: what is sent now goes out together */
+    bool peer_done; /* its close frame has come, or it can send none that we would see */
+    struct ws_in in;
 };
 
-struct net_buf *net_buf_create(const void *data, size_t len, bool binary)
+static struct net_buf *frame_create(enum ws_op op, const void *data, size_t len)
 {
-    struct net_buf *buf = malloc(sizeof(*buf) + len);
+    struct net_buf *buf = malloc(sizeof(*buf) + WS_HEAD_MAX + len);
 
     if (buf != NULL) {
         buf->refs = 1;
-        buf->binary = binary;
-        buf->len = len;
+        buf->head_len = (uint8_t)ws_head_write(buf->bytes, op, len);
+        buf->len = buf->head_len + len;
         if (len > 0) {
-            memcpy(buf->data, data, len);
+            memcpy(buf->bytes + buf->head_len, data, len);
         }
     }
     return buf;
+}
+
+struct net_buf *net_buf_create(const void *data, size_t len, bool binary)
+{
+    return frame_create(binary ? WS_OP_BINARY : WS_OP_TEXT, data, len);
 }
 
 struct net_buf *net_buf_ref(struct net_buf *buf)
@@ -84,7 +98,7 @@ void net_buf_unref(struct net_buf *buf)
 
 size_t net_buf_len(const struct net_buf *buf)
 {
-    return buf->len;
+    return buf->len - buf->head_len;
 }
 
 static void queue_pop(struct net_ws *ws)
@@ -95,6 +109,7 @@ static void queue_pop(struct net_ws *ws)
     if (ws->first == NULL) {
         ws->last = &ws->first;
     }
+    ws->sent = 0;
     ws->queued_bytes -= item->buf->len;
     ws->queued_msgs--;
     net_buf_unref(item->buf);
@@ -111,7 +126,7 @@ static void queue_clear(struct net_ws *ws)
 static void ws_destroy(struct net_ws *ws)
 {
     queue_clear(ws);
-    free(ws->rx);
+    ws_in_fini(&ws->in);
     free(ws);
 }
 
@@ -123,6 +138,7 @@ static struct net_ws *ws_create(struct net_conn *conn)
         ws->conn = conn;
         ws->close_code = 1006;
         ws->last = &ws->first;
+        ws_in_init(&ws->in, conn->server->conf.ws_message_max);
     }
     return ws;
 }
@@ -137,40 +153,414 @@ static void cut(struct net_ws *ws, unsigned code)
     conn_kill(ws->conn);
 }
 
+/* ---- sending ---- */
+
+/* Another turn when the socket takes more. */
+static void want_write(struct net_ws *ws)
+{
+    if (ws->raw) {
+        lws_callback_on_writable(ws->conn->wsi);
+    } else {
+        lws_set_timer_usecs(ws->conn->wsi, RETRY_US);
+        lws_cancel_service(ws->conn->server->ctx); /* so that it looks at its timers */
+    }
+}
+
+/* While it holds back bytes of ours the library does not read, but is woken by what could
+ * be read: so that is not waited for. */
+static void park(struct net_ws *ws)
+{
+    if (ws->raw && !ws->parked) {
+        ws->parked = true;
+        lws_rx_flow_control(ws->conn->wsi, 0);
+    }
+}
+
+static bool unpark(struct net_ws *ws)
+{
+    bool was = ws->parked;
+
+    if (was) {
+        ws->parked = false;
+        lws_rx_flow_control(ws->conn->wsi, 1);
+    }
+    return was;
+}
+
+static int write_bytes(struct net_ws *ws, uint8_t *bytes, size_t len)
+{
+    return lws_write(ws->conn->wsi, bytes, len, LWS_WRITE_RAW) < 0 ? -1 : 0;
+}
+
+/* Small frames go out together. Returns how many bytes, or -1. */
+static ssize_t write_many(struct net_ws *ws)
+{
+    uint8_t out[NET_TX_BUF];
+    size_t n = 0;
+
+    while (ws->first != NULL && ws->first->buf->len - ws->sent <= sizeof(out) - n) {
+        const struct net_buf *buf = ws->first->buf;
+
+        memcpy(out + n, buf->bytes + ws->sent, buf->len - ws->sent);
+        n += buf->len - ws->sent;
+        queue_pop(ws);
+    }
+    return write_bytes(ws, out, n) != 0 ? -1 : (ssize_t)n;
+}
+
+static ssize_t write_some(struct net_ws *ws)
+{
+    struct net_buf *buf = ws->first->buf;
+    size_t n = buf->len - ws->sent;
+
+    if (n < NET_TX_BUF && ws->first->next != NULL) {
+        return write_many(ws);
+    }
+    n = n < NET_TX_BUF ? n : NET_TX_BUF;
+    if (write_bytes(ws, buf->bytes + ws->sent, n) != 0) {
+        return -1;
+    }
+    ws->sent += n;
+    if (ws->sent == buf->len) {
+        queue_pop(ws);
+    }
+    return (ssize_t)n;
+}
+
+/* Both close frames are exchanged, or the peer's is not waited for: our end of the stream,
+ * and a moment for the peer to read it. To close with input unread would reset what is on
+ * its way (RFC 6455, section 7.1.1). */
+static void end_stream(struct net_ws *ws)
+{
+    ws->state = WS_OVER;
+    shutdown(lws_get_socket_fd(ws->conn->wsi), SHUT_WR);
+    lws_set_timeout(ws->conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LINGER_S);
+}
+
+/* Writes what the socket takes. 0, or -1 if the connection is broken. */
+static int flush(struct net_ws *ws)
+{
+    struct lws *wsi = ws->conn->wsi;
+    size_t budget = SEND_BURST;
+
+    if (ws->state != WS_OPEN && ws->state != WS_CLOSING) {
+        return 0;
+    }
+    while (ws->first != NULL && budget > 0 && !lws_partial_buffered(wsi)) {
+        ssize_t n = write_some(ws);
+
+        if (n < 0) {
+            return -1;
+        }
+        metric_add(ws->conn->server->metrics.bytes_out, n);
+        budget -= (size_t)n < budget ? (size_t)n : budget;
+    }
+    if (lws_partial_buffered(wsi)) {
+        park(ws);
+        want_write(ws);
+    } else if (ws->first != NULL) {
+        want_write(ws);
+    } else if (ws->state == WS_CLOSING && ws->peer_done) {
+        end_stream(ws);
+    }
+    return 0;
+}
+
+int ws_on_writable(struct net_conn *conn)
+{
+    struct net_ws *ws = conn->ws;
+
+    if (ws == NULL) {
+        return -1;
+    }
+    /* What a peer says is read now and then however much it is sent: its answers to pings,
+     * and its leave, are among that. */
+    if (!lws_partial_buffered(conn->wsi) && unpark(ws) && ws->first != NULL) {
+        lws_callback_on_writable(conn->wsi);
+        return 0;
+    }
+    return flush(ws);
+}
+
+int ws_on_timer(struct net_conn *conn)
+{
+    struct net_ws *ws = conn->ws;
+
+    if (ws == NULL || ws->raw) {
+        return 0; /* it was due before the client's first byte */
+    }
+    if (lws_partial_buffered(conn->wsi) && write_bytes(ws, NULL, 0) != 0) {
+        return -1;
+    }
+    return flush(ws);
+}
+
+static int queue_push(struct net_ws *ws, struct net_buf *buf)
+{
+    struct queued *item = malloc(sizeof(*item));
+
+    if (item == NULL) {
+        return -ENOMEM;
+    }
+    *item = (struct queued){.buf = net_buf_ref(buf)};
+    *ws->last = item;
+    ws->last = &item->next;
+    ws->queued_bytes += buf->len;
+    ws->queued_msgs++;
+    return 0;
+}
+
+static bool queue_full(const struct net_ws *ws, const struct net_buf *buf)
+{
+    const struct net_conf *conf = &ws->conn->server->conf;
+
+    return ws->first != NULL &&
+           (ws->queued_msgs >= conf->ws_queue_msgs || buf->len > conf->ws_queue_bytes ||
+            ws->queued_bytes > conf->ws_queue_bytes - buf->len);
+}
+
+/* A small frame with nothing before it needs no place in the queue. */
+static int send_at_once(struct net_ws *ws, struct net_buf *buf)
+{
+    if (write_bytes(ws, buf->bytes, buf->len) != 0) {
+        return -1;
+    }
+    metric_add(ws->conn->server->metrics.bytes_out, (int64_t)buf->len);
+    return flush(ws); /* nothing is left, but the socket may be full now */
+}
+
+int net_ws_send(struct net_ws *ws, struct net_buf *buf)
+{
+    int err;
+
+    if (ws->state != WS_OPENING && ws->state != WS_OPEN) {
+        return -EPIPE;
+    }
+    if (ws->state == WS_OPEN && ws->first == NULL && !ws->receiving &&
+        buf->len <= NET_TX_BUF && !lws_partial_buffered(ws->conn->wsi)) {
+        if (send_at_once(ws, buf) != 0) {
+            cut(ws, 1006);
+            return -EPIPE;
+        }
+        return 0;
+    }
+    if (queue_full(ws, buf)) {
+        metric_inc(ws->conn->server->metrics.ws_cut);
+        log_info("websocket_slow_reader", LOG_U64("queued_bytes", ws->queued_bytes),
+                 LOG_U64("queued_msgs", ws->queued_msgs));
+        cut(ws, 1008);
+        return -ENOSPC;
+    }
+    err = queue_push(ws, buf);
+    if (err != 0) {
+        return err;
+    }
+    if ((!ws->receiving || ws->queued_msgs >= WRITE_BURST) && flush(ws) != 0) {
+        cut(ws, 1006);
+        return -EPIPE;
+    }
+    return 0;
+}
+
+/* Has a close frame be the last that goes out; without a code if that is 1005. What waits
+ * goes before it. */
+static void send_close(struct net_ws *ws, unsigned code, const char *reason)
+{
+    uint8_t payload[WS_CONTROL_MAX];
+    size_t len = 0;
+    struct net_buf *buf;
+    int err;
+
+    if (code != WS_CODE_NONE) {
+        size_t reason_len = reason != NULL ? strnlen(reason, WS_REASON_MAX) : 0;
+
+        payload[0] = (uint8_t)(code >> 8);
+        payload[1] = (uint8_t)code;
+        if (reason_len > 0) {
+            memcpy(payload + 2, reason, reason_len);
+        }
+        len = 2 + reason_len;
+    }
+    buf = frame_create(WS_OP_CLOSE, payload, len);
+    err = buf != NULL ? queue_push(ws, buf) : -ENOMEM;
+    net_buf_unref(buf);
+    if (err != 0) {
+        cut(ws, code);
+    }
+}
+
+static void close_timeout(struct net_ws *ws)
+{
+    lws_set_timeout(ws->conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, CLOSE_WAIT_S);
+    lws_cancel_service(ws->conn->server->ctx); /* so that it looks at its timers */
+}
+
+static void begin_close(struct net_ws *ws, unsigned code, const char *reason)
+{
+    bool opening = ws->state == WS_OPENING;
+
+    ws->state = WS_CLOSING;
+    ws->close_code = code;
+    send_close(ws, code, reason);
+    if (ws->state == WS_CLOSING && !opening) {
+        close_timeout(ws);
+    }
+}
+
+void net_ws_close(struct net_ws *ws, unsigned code, const char *reason)
+{
+    bool opening = ws->state == WS_OPENING;
+
+    if (!opening && ws->state != WS_OPEN) {
+        return;
+    }
+    begin_close(ws, code, reason);
+    if (!opening && !ws->receiving && flush(ws) != 0) {
+        cut(ws, code);
+    }
+}
+
+/* ---- receiving ---- */
+
+static void on_message(struct net_ws *ws, const struct ws_in_event *event)
+{
+    struct net_server *server = ws->conn->server;
+
+    metric_add(server->metrics.bytes_in, (int64_t)event->len);
+    if (ws->state == WS_OPEN) {
+        server->handlers.on_ws_message(server->user, ws, event->data, event->len,
+                                       event->binary);
+    }
+}
+
+static void on_ping(struct net_ws *ws, const struct ws_in_event *event)
+{
+    struct net_buf *buf;
+
+    if (ws->state != WS_OPEN) {
+        return;
+    }
+    buf = frame_create(WS_OP_PONG, event->data, event->len);
+    if (buf != NULL) { /* a pong less, if there is no memory */
+        (void)net_ws_send(ws, buf);
+        net_buf_unref(buf);
+    }
+}
+
+/* The peer is done: answered if it was the first (RFC 6455, section 5.5.1). */
+static void on_end(struct net_ws *ws, const struct ws_in_event *event, const char *reason)
+{
+    ws->peer_done = true;
+    if (ws->state == WS_OPEN) {
+        begin_close(ws, event->code, reason);
+    }
+}
+
+static void receive(struct net_ws *ws, uint8_t *data, size_t len)
+{
+    struct ws_in_event event;
+
+    while ((ws->state == WS_OPEN || ws->state == WS_CLOSING) && !ws->peer_done) {
+        switch (ws_in_next(&ws->in, &data, &len, &event)) {
+        case WS_IN_NOTHING:
+            return;
+        case WS_IN_MESSAGE:
+            on_message(ws, &event);
+            break;
+        case WS_IN_PING:
+            on_ping(ws, &event);
+            break;
+        case WS_IN_CLOSE:
+            on_end(ws, &event, NULL);
+            break;
+        case WS_IN_BROKEN:
+            on_end(ws, &event, event.reason);
+            break;
+        }
+    }
+}
+
+int ws_on_raw(struct net_conn *conn)
+{
+    struct net_ws *ws = conn->ws;
+
+    if (ws == NULL) {
+        return -1; /* CONNECT would make it a raw pipe */
+    }
+    ws->raw = true;
+    if (ws->state == WS_OVER) {
+        conn_kill(conn); /* the library has forgotten its timer */
+    } else if (ws->state == WS_CLOSING) {
+        close_timeout(ws);
+    }
+    return 0;
+}
+
+int ws_on_receive(struct net_conn *conn, uint8_t *data, size_t len)
+{
+    struct net_ws *ws = conn->ws;
+
+    if (ws == NULL) {
+        return -1;
+    }
+    ws->receiving = true;
+    receive(ws, data, len);
+    ws->receiving = false;
+    return flush(ws);
+}
+
+/* ---- opening ---- */
+
 /* What RFC 6455, section 4.2.1 demands, before a handler is asked. 0 or a status. */
 static unsigned check_handshake(struct net_req *req)
 {
     struct lws *wsi = req->conn->wsi;
+    const char *http = req_token(req, WSI_TOKEN_HTTP);
     const char *key = req_token(req, WSI_TOKEN_KEY);
     const char *version = req_token(req, WSI_TOKEN_VERSION);
     const char *upgrade = req_token(req, WSI_TOKEN_UPGRADE);
+    const char *length = req_token(req, WSI_TOKEN_HTTP_CONTENT_LENGTH);
 
     if (req->path[0] != '/' || upgrade == NULL || strcasecmp(upgrade, "websocket") != 0 ||
+        http == NULL || strcmp(http, "HTTP/1.1") != 0 ||
         lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) == 0 ||
         lws_hdr_total_length(wsi, WSI_TOKEN_HOST) == 0 ||
-        !req_has_word(req_token(req, WSI_TOKEN_CONNECTION), "upgrade") || key == NULL ||
-        strlen(key) != 24) {
+        !req_has_word(req_token(req, WSI_TOKEN_CONNECTION), "upgrade") ||
+        (length != NULL && strspn(length, "0") != strlen(length)) ||
+        net_req_header(req, "transfer-encoding") != NULL) {
         return 400;
     }
     if (version == NULL || strcmp(version, "13") != 0) {
         return 426;
     }
-    /* We offer none, and the library would hang up without a word. */
-    return lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > 0 ? 400 : 0;
+    return key == NULL || !ws_key_ok(key) ? 400 : 0;
 }
 
-int ws_on_upgrade(struct net_conn *conn)
+/* RFC 6455, section 1.3. False if there is no memory. */
+static bool make_accept(struct net_req *req, char out[NET_WS_ACCEPT_MAX])
+{
+    static const char suffix[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    const char *key = req_token(req, WSI_TOKEN_KEY);
+    unsigned char sha1[SHA1_LEN];
+    char text[64];
+    int n = key != NULL ? snprintf(text, sizeof(text), "%s%s", key, suffix) : 0;
+
+    return n > 0 && lws_SHA1((unsigned char *)text, (size_t)n, sha1) != NULL &&
+           lws_b64_encode_string((char *)sha1, SHA1_LEN, out, NET_WS_ACCEPT_MAX) > 0;
+}
+
+int ws_on_upgrade(struct net_conn *conn, char *upgrade)
 {
     struct net_server *server = conn->server;
     struct net_req *req;
     struct net_ws *ws;
     char *path;
     int path_len;
-    int status;
+    unsigned status;
     int rc = 0;
 
     /* An upgrade it does not know the library has answered already, and forgotten. */
-    if (lws_hdr_total_length(conn->wsi, WSI_TOKEN_UPGRADE) == 0 || conn->req != NULL ||
+    if (strcasecmp(upgrade, "websocket") != 0 || conn->req != NULL || conn->ws != NULL ||
         lws_http_get_uri_and_method(conn->wsi, &path, &path_len) < 0) {
         return -1;
     }
@@ -183,17 +573,21 @@ int ws_on_upgrade(struct net_conn *conn)
     }
     req->method = NET_GET;
     req->path = path;
-    status = (int)check_handshake(req);
+    status = check_handshake(req);
+    if (status == 0 && !make_accept(req, conn->ws_accept)) {
+        status = 500;
+    }
     if (status == 0) {
         conn->ws = ws;
-        status = server->handlers.on_ws_open(server->user, ws, req);
+        status = (unsigned)server->handlers.on_ws_open(server->user, ws, req);
     }
     if (status != 0) {
         conn->ws = NULL;
         ws_destroy(ws);
-        rc = http_refuse_upgrade(req, (unsigned)status, status == 426 ? "13" : NULL);
+        rc = http_refuse_upgrade(req, status);
     } else {
         metric_add(server->metrics.ws_open, 1);
+        upgrade[0] = '-'; /* not the library's to upgrade: a request like others to it */
     }
     req_destroy(req);
     return rc;
@@ -202,254 +596,29 @@ int ws_on_upgrade(struct net_conn *conn)
 int ws_on_open(struct net_conn *conn)
 {
     struct net_ws *ws = conn->ws;
+    struct lws *wsi = conn->wsi;
+    char text[256];
+    int n;
 
-    if (ws == NULL) {
-        return -1;
+    if (ws->state == WS_OVER || conn->ws_accept[0] == '\0') {
+        return -1; /* cut off already, or a second request after the handshake */
     }
+    n = snprintf(text, sizeof(text),
+                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                 "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+                 conn->ws_accept);
+    conn->ws_accept[0] = '\0';
+    if (write_bytes(ws, (uint8_t *)text, (size_t)n) != 0 || lws_partial_buffered(wsi) ||
+        lws_http_transaction_completed(wsi) != 0) {
+        return -1; /* who has left so much unread that this does not fit is not served */
+    }
+    lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
     if (ws->state == WS_OPENING) {
         ws->state = WS_OPEN;
+    } else {
+        close_timeout(ws);
     }
-    if (ws->first != NULL || ws->state == WS_CLOSING) {
-        lws_callback_on_writable(conn->wsi);
-    }
-    return 0;
-}
-
-/* Ends what the peer has done wrong; what it still sends is not looked at. */
-static void fail(struct net_ws *ws, unsigned code, const char *reason)
-{
-    queue_clear(ws);
-    net_ws_close(ws, code, reason);
-}
-
-static bool rx_append(struct net_ws *ws, const void *data, size_t len)
-{
-    if (len > ws->rx_cap - ws->rx_len) {
-        size_t cap = ws->rx_cap * 2 + len;
-        uint8_t *grown = realloc(ws->rx, cap);
-
-        if (grown == NULL) {
-            return false;
-        }
-        ws->rx = grown;
-        ws->rx_cap = cap;
-    }
-    if (len > 0) {
-        memcpy(ws->rx + ws->rx_len, data, len);
-    }
-    ws->rx_len += len;
-    return true;
-}
-
-static void deliver(struct net_ws *ws, const void *data, size_t len)
-{
-    struct net_server *server = ws->conn->server;
-    bool binary = lws_frame_is_binary(ws->conn->wsi) != 0;
-
-    if (!binary && !utf8_valid(data, len)) {
-        fail(ws, 1007, "not UTF-8");
-        return;
-    }
-    server->handlers.on_ws_message(server->user, ws, data, len, binary);
-}
-
-/* Keeps a part of a message. What cannot become text is refused as soon as that is seen. */
-static bool keep_part(struct net_ws *ws, const void *data, size_t len)
-{
-    if (!rx_append(ws, data, len)) {
-        fail(ws, 1011, "out of memory");
-        return false;
-    }
-    if (lws_frame_is_binary(ws->conn->wsi) == 0 &&
-        !utf8_valid_so_far(ws->rx, ws->rx_len, &ws->rx_checked)) {
-        fail(ws, 1007, "not UTF-8");
-        return false;
-    }
-    return true;
-}
-
-static void receive(struct net_ws *ws, const void *data, size_t len)
-{
-    struct net_conn *conn = ws->conn;
-    size_t max = conn->server->conf.ws_message_max;
-    bool final;
-
-    metric_add(conn->server->metrics.bytes_in, (int64_t)len);
-    /* Told before it has all come, if the frame says so. */
-    if (len > max - ws->rx_len ||
-        lws_remaining_packet_payload(conn->wsi) > max - ws->rx_len - len) {
-        fail(ws, 1009, "message too big");
-        return;
-    }
-    final = lws_is_final_fragment(conn->wsi) != 0;
-    if (final && ws->rx_len == 0) {
-        deliver(ws, len > 0 ? data : "", len); /* in one piece: not copied */
-        return;
-    }
-    if (!keep_part(ws, data, len) || !final) {
-        return;
-    }
-    deliver(ws, ws->rx, ws->rx_len);
-    ws->rx_len = 0;
-    ws->rx_checked = 0;
-    if (ws->rx_cap > RX_KEEP) {
-        free(ws->rx);
-        ws->rx = NULL;
-        ws->rx_cap = 0;
-    }
-}
-
-void ws_on_receive(struct net_conn *conn, const void *data, size_t len)
-{
-    struct net_ws *ws = conn->ws;
-
-    if (ws == NULL || ws->state != WS_OPEN) {
-        return; /* after a close nothing more is told */
-    }
-    ws->receiving = true;
-    receive(ws, data, len);
-    ws->receiving = false;
-}
-
-static int write_buf(struct net_ws *ws, struct net_buf *buf)
-{
-    int n = lws_write(ws->conn->wsi, buf->data, buf->len,
-                      buf->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
-
-    if (n >= 0) {
-        metric_add(ws->conn->server->metrics.bytes_out, (int64_t)buf->len);
-    }
-    return n < 0 ? -1 : 0;
-}
-
-/* The library's closing handshake, begun by a "kill" as it calls that: to return -1 from
- * the writable callback would close twice in a debug build of it (Debian's is one), and the
- * second time forgets the frame. */
-static void begin_close(struct net_ws *ws)
-{
-    ws->state = WS_OVER;
-    lws_close_reason(ws->conn->wsi, (enum lws_close_status)ws->close_code,
-                     (unsigned char *)ws->reason, strlen(ws->reason));
-    lws_set_timeout(ws->conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
-}
-
-int ws_on_writable(struct net_conn *conn)
-{
-    struct net_ws *ws = conn->ws;
-
-    if (ws == NULL || (ws->state != WS_OPEN && ws->state != WS_CLOSING)) {
-        return 0;
-    }
-    for (int i = 0; i < WRITE_BURST && ws->first != NULL; i++) {
-        if (lws_partial_buffered(conn->wsi)) {
-            break;
-        }
-        if (write_buf(ws, ws->first->buf) != 0) {
-            return -1;
-        }
-        queue_pop(ws);
-    }
-    if (ws->first != NULL || lws_partial_buffered(conn->wsi)) {
-        lws_callback_on_writable(conn->wsi);
-        return 0;
-    }
-    if (ws->state == WS_CLOSING) {
-        begin_close(ws);
-    }
-    return 0;
-}
-
-static int queue_push(struct net_ws *ws, struct net_buf *buf)
-{
-    const struct net_conf *conf = &ws->conn->server->conf;
-    struct queued *item;
-
-    if (ws->queued_msgs >= conf->ws_queue_msgs ||
-        buf->len > conf->ws_queue_bytes - ws->queued_bytes) {
-        metric_inc(ws->conn->server->metrics.ws_cut);
-        log_info("websocket_slow_reader", LOG_U64("queued_bytes", ws->queued_bytes),
-                 LOG_U64("queued_msgs", ws->queued_msgs));
-        cut(ws, 1008);
-        return -ENOSPC;
-    }
-    item = malloc(sizeof(*item));
-    if (item == NULL) {
-        return -ENOMEM;
-    }
-    *item = (struct queued){.buf = net_buf_ref(buf)};
-    *ws->last = item;
-    ws->last = &item->next;
-    ws->queued_bytes += buf->len;
-    ws->queued_msgs++;
-    return 0;
-}
-
-int net_ws_send(struct net_ws *ws, struct net_buf *buf)
-{
-    struct lws *wsi = ws->conn->wsi;
-    int err;
-
-    if (ws->state != WS_OPENING && ws->state != WS_OPEN) {
-        return -EPIPE;
-    }
-    /* A pong that the library has due goes first when the socket is writable, so an answer
-     * waits for that as well: pings are answered in the order in which they came. */
-    if (ws->state == WS_OPEN && ws->first == NULL && !ws->receiving &&
-        !lws_partial_buffered(wsi)) {
-        if (write_buf(ws, buf) != 0) {
-            cut(ws, 1006);
-            return -EPIPE;
-        }
-        return 0;
-    }
-    err = queue_push(ws, buf);
-    if (err == 0 && ws->state == WS_OPEN) {
-        lws_callback_on_writable(wsi);
-    }
-    return err;
-}
-
-void net_ws_close(struct net_ws *ws, unsigned code, const char *reason)
-{
-    bool opening = ws->state == WS_OPENING;
-
-    if (!opening && ws->state != WS_OPEN) {
-        return;
-    }
-    ws->state = WS_CLOSING;
-    ws->close_code = code;
-    if (reason != NULL) {
-        strncpy(ws->reason, reason, REASON_MAX);
-    }
-    if (!opening) {
-        lws_set_timeout(ws->conn->wsi, PENDING_TIMEOUT_USER_REASON_BASE, CLOSE_WAIT_S);
-        lws_callback_on_writable(ws->conn->wsi);
-        lws_cancel_service(ws->conn->server->ctx); /* so that it looks at its timers */
-    }
-}
-
-int ws_on_peer_close(struct net_conn *conn, const uint8_t *payload, size_t len)
-{
-    struct net_ws *ws = conn->ws;
-
-    if (ws == NULL || ws->state == WS_OVER) {
-        return 0;
-    }
-    /* What came before the frame was answered a moment ago: that goes out before it. */
-    while (ws->first != NULL && ws->state == WS_OPEN && !lws_partial_buffered(conn->wsi) &&
-           write_buf(ws, ws->first->buf) == 0) {
-        queue_pop(ws);
-    }
-    ws->state = WS_OVER; /* the library answers the frame */
-    ws->close_code = len >= 2 ? (unsigned)payload[0] << 8 | payload[1] : 1005;
-    queue_clear(ws);
-    /* It would repeat what is malformed (RFC 6455, sections 5.5.1 and 7.1.6). */
-    if (len == 1 || (len > 2 && !utf8_valid(payload + 2, len - 2))) {
-        ws->close_code = len == 1 ? 1002 : 1007;
-        lws_close_reason(conn->wsi, (enum lws_close_status)ws->close_code, NULL, 0);
-        return -1;
-    }
-    return 0;
+    return flush(ws);
 }
 
 void ws_on_gone(struct net_conn *conn)

@@ -1,12 +1,12 @@
 /* WebSockets as RFC 6455 has them, case by case, against the product's listener (tests/echo):
  * framing, control frames, reserved bits, fragments, UTF-8, close codes, limits. */
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OP, RawWs, startEcho } from './lib/echo.mjs';
 
-const MAX_PAYLOAD = 4 << 20;
-const CLOSE_GRACE_MS = 10_000; /* until the library gives up waiting for the peer's close */
+const MAX_PAYLOAD = 16 << 20;
 
 let echo;
 let ws;
@@ -44,14 +44,14 @@ async function stillEchoes() {
     assert.equal(await ws.message(), 'still here');
 }
 
-async function closesWith(code) {
-    assert.equal(await ws.closed({ data: false }), code);
-    ws.send(OP.CLOSE, Buffer.from([code >> 8, code & 255]));
-    assert.equal(
-        await ws.take('the end', () => undefined, CLOSE_GRACE_MS),
-        null,
-        'the connection ends',
-    );
+/* It is the server that ends the connection, and it waits for nothing from us. */
+async function ends() {
+    assert.equal(await ws.next(), null, 'the server ends the connection');
+}
+
+async function closesWith(code, options = { data: false }) {
+    assert.equal(await ws.closed(options), code);
+    await ends();
 }
 
 describe('WebSocket messages', { timeout: 120_000 }, () => {
@@ -89,6 +89,27 @@ describe('WebSocket messages', { timeout: 120_000 }, () => {
         });
     }
 
+    for (const size of [64, 4096, 1 << 18]) {
+        check(`4 MiB in fragments of ${size} come back`, async () => {
+            const bytes = Buffer.alloc(4 << 20, '*');
+            for (let at = 0; at < bytes.length; at += size) {
+                ws.send(at === 0 ? OP.TEXT : OP.MORE, bytes.subarray(at, at + size), {
+                    fin: at + size >= bytes.length,
+                });
+            }
+            assert.equal((await ws.message()) === bytes.toString(), true);
+        });
+    }
+
+    check('1 MiB, 64 bytes a write', async () => {
+        const bytes = Buffer.alloc(1 << 20, '*');
+        const sent = RawWs.frame(OP.TEXT, bytes);
+        for (let at = 0; at < sent.length; at += 64) {
+            ws.socket.write(sent.subarray(at, at + 64));
+        }
+        assert.equal((await ws.message()) === bytes.toString(), true);
+    });
+
     check('fragments above the limit together close with 1009', async () => {
         const half = Buffer.alloc(MAX_PAYLOAD / 2 + 1);
         ws.send(OP.BINARY, half, { fin: false });
@@ -123,6 +144,30 @@ describe('WebSocket control frames', { timeout: 120_000 }, () => {
         }
     });
 
+    for (const apart of [false, true]) {
+        check(`ten pings at once${apart ? ', octet by octet' : ''}`, async () => {
+            const all = Array.from({ length: 10 }, (_, i) => RawWs.frame(OP.PING, `${i}`));
+            await write(Buffer.concat(all), apart);
+            for (let i = 0; i < 10; i++) {
+                const { op, payload } = await ws.next();
+                assert.deepEqual([op, payload.toString()], [OP.PONG, `${i}`]);
+            }
+        });
+    }
+
+    check('five thousand pings, read after all are sent', async () => {
+        ws.socket.pause();
+        for (let i = 0; i < 5000; i++) {
+            ws.send(OP.PING, `${i}`);
+        }
+        await sleep(200);
+        ws.socket.resume();
+        for (let i = 0; i < 5000; i++) {
+            assert.equal((await ws.next()).payload.toString(), `${i}`);
+        }
+        await stillEchoes();
+    });
+
     check('a pong that nobody asked for is passed over', async () => {
         ws.send(OP.PONG, 'unasked');
         await stillEchoes();
@@ -146,7 +191,42 @@ describe('WebSocket control frames', { timeout: 120_000 }, () => {
     ]) {
         check(`${what} fails the connection`, async () => {
             ws.send(op, payload, options);
+            /* As the very first it may be taken for a broken request. */
             assert.ok([1002, null].includes(await ws.closed({ data: false })));
+            await ends();
+        });
+        check(`${what}, after a message, fails the connection`, async () => {
+            await write(
+                Buffer.concat([
+                    RawWs.frame(OP.TEXT, 'before'),
+                    RawWs.frame(op, payload, options),
+                    RawWs.frame(OP.TEXT, 'after'),
+                ]),
+            );
+            assert.equal(await ws.message(), 'before');
+            await closesWith(1002);
+        });
+    }
+
+    for (const [what, head] of [
+        ['16 bits of length for what fits 7', [0x82, 0xfe, 0, 125]],
+        ['64 bits of length for what fits 16', [0x82, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff]],
+        ['64 bits of length with the first set', [0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0]],
+    ]) {
+        check(`${what} fail the connection`, async () => {
+            await write(Buffer.from([...head, 0, 0, 0, 0]));
+            await closesWith(1002);
+        });
+    }
+
+    for (const [what, op] of [
+        ['text', OP.TEXT],
+        ['a ping', OP.PING],
+        ['a close', OP.CLOSE],
+    ]) {
+        check(`${what} that is not masked fails the connection`, async () => {
+            ws.send(op, '', { mask: false });
+            await closesWith(1002);
         });
     }
 });
@@ -179,7 +259,7 @@ describe('WebSocket fragments', { timeout: 120_000 }, () => {
     check('new text within a message fails the connection', async () => {
         ws.send(OP.TEXT, 'a', { fin: false });
         ws.send(OP.TEXT, 'b');
-        assert.ok([1002, null].includes(await ws.closed({ data: false })));
+        await closesWith(1002);
     });
 });
 
@@ -271,21 +351,20 @@ describe('WebSocket close', { timeout: 120_000 }, () => {
     check('without a code', async () => {
         ws.send(OP.CLOSE);
         assert.equal(await ws.closed(), 1005);
-        assert.equal(await ws.next(), null, 'the server ends the connection');
+        await ends();
     });
 
     for (const n of [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999]) {
         check(`the code ${n} comes back`, async () => {
             ws.send(OP.CLOSE, code(n, 'for a reason €'));
-            assert.equal(await ws.closed(), n);
-            assert.equal(await ws.next(), null);
+            await closesWith(n);
         });
     }
 
     for (const n of [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999]) {
         check(`the code ${n} is a protocol error`, async () => {
             ws.send(OP.CLOSE, code(n));
-            assert.ok([1002, null].includes(await ws.closed()));
+            await closesWith(1002);
         });
     }
 
@@ -296,12 +375,12 @@ describe('WebSocket close', { timeout: 120_000 }, () => {
 
     check('one byte of payload is a protocol error', async () => {
         ws.send(OP.CLOSE, 'a');
-        assert.equal(await ws.closed(), 1002);
+        await closesWith(1002);
     });
 
     check('a reason that is not UTF-8', async () => {
         ws.send(OP.CLOSE, code(1000, Buffer.from([0xce, 0xba, 0xff])));
-        assert.equal(await ws.closed(), 1007);
+        await closesWith(1007);
     });
 
     check('what comes after a close is not looked at', async () => {
@@ -312,8 +391,7 @@ describe('WebSocket close', { timeout: 120_000 }, () => {
                 RawWs.frame(OP.PING, 'late'),
             ]),
         );
-        assert.equal(await ws.closed({ data: false }), 1000);
-        assert.equal(await ws.next(), null);
+        await closesWith(1000);
     });
 
     check('a message is answered before the close that follows it', async () => {
@@ -321,7 +399,7 @@ describe('WebSocket close', { timeout: 120_000 }, () => {
             Buffer.concat([RawWs.frame(OP.TEXT, 'last'), RawWs.frame(OP.CLOSE, code(1000))]),
         );
         assert.equal(await ws.message(), 'last');
-        assert.equal(await ws.closed(), 1000);
+        await closesWith(1000);
     });
 
     check('who vanishes in the midst of a message hurts nobody', async () => {
@@ -331,4 +409,65 @@ describe('WebSocket close', { timeout: 120_000 }, () => {
         gone.socket.resetAndDestroy();
         await stillEchoes();
     });
+});
+
+describe('WebSocket handshake', { timeout: 120_000 }, () => {
+    const fields = {
+        host: 'Host: 127.0.0.1',
+        upgrade: 'Upgrade: websocket',
+        connection: 'Connection: keep-alive, Upgrade',
+        key: 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+        version: 'Sec-WebSocket-Version: 13',
+    };
+
+    /* The head of the answer. */
+    async function ask(change, line = 'GET /echo HTTP/1.1') {
+        const head = Object.values({ ...fields, ...change }).filter((field) => field !== null);
+        const socket = connect({ port: echo.port, host: '127.0.0.1' });
+        let text = '';
+        socket.write([line, ...head, '', ''].join('\r\n'));
+        for await (const data of socket) {
+            text += data;
+            if (text.includes('\r\n\r\n')) {
+                break; /* and it is destroyed */
+            }
+        }
+        return text.slice(0, text.indexOf('\r\n\r\n') + 2);
+    }
+
+    test('names in any case, and other tokens beside ours', async () => {
+        const head = await ask({
+            upgrade: 'UPGRADE: WebSocket',
+            connection: 'connection: foo, UPGRADE',
+            protocol: 'Sec-WebSocket-Protocol: chat',
+            extensions: 'Sec-WebSocket-Extensions: permessage-deflate',
+        });
+        assert.match(head, /^HTTP\/1.1 101 /);
+        assert.match(head, /\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/);
+        assert.doesNotMatch(head, /Sec-WebSocket-(Protocol|Extensions)/i);
+    });
+
+    for (const [what, change, line] of [
+        ['without Host', { host: null }],
+        ['without a key', { key: null }],
+        ['with a short key', { key: 'Sec-WebSocket-Key: c2hvcnQ=' }],
+        ['with a key that is not base64', { key: 'Sec-WebSocket-Key: !!!!!!!!!!!!!!!!!!!!!!==' }],
+        ['without Connection: Upgrade', { connection: 'Connection: keep-alive' }],
+        ['by POST', { length: 'Content-Length: 0' }, 'POST /echo HTTP/1.1'],
+        ['by HTTP/1.0', {}, 'GET /echo HTTP/1.0'],
+        ['with a body', { length: 'Content-Length: 3' }],
+    ]) {
+        test(`${what} it is refused with 400`, async () => {
+            assert.match(await ask(change, line), /^HTTP\/1.1 400 /);
+        });
+    }
+
+    for (const version of [null, 'Sec-WebSocket-Version: 8', 'Sec-WebSocket-Version: x']) {
+        test(`${version ?? 'no version'} is refused with 426, and ours told`, async () => {
+            const head = await ask({ version });
+            assert.match(head, /^HTTP\/1.1 426 /);
+            assert.match(head, /\r\nsec-websocket-version: 13\r\n/);
+            assert.match(head, /\r\nupgrade: websocket\r\n/);
+        });
+    }
 });

@@ -388,7 +388,8 @@ def signaling():
 
 
 def frame(op, data, fin=True):
-    return bytes([(0x80 if fin else 0) | op, 0x80 | len(data), 0, 0, 0, 0]) + data
+    size = bytes([0x80 | len(data)] if len(data) < 126 else [0xfe, *divmod(len(data), 256)])
+    return bytes([(0x80 if fin else 0) | op]) + size + bytes(4) + data
 
 
 def listener():
@@ -406,6 +407,15 @@ def listener():
         block(frame(1, b"he", False) + frame(9, b"p") + frame(0, b"y")) +
         block(frame(8, b"\3\xe8")))
     put("http", "closes", block(upgrade) + block(frame(1, b"x")))
+    step = b"\x02"  # three bytes a piece
+    put("ws_frame", "messages", step + frame(1, "κόσμε".encode()) + frame(2, b"\xff" * 300) +
+        frame(9, b"ping") + frame(10, b"") + frame(1, b""))
+    put("ws_frame", "fragments", step + frame(1, b"\xce", fin=False) + frame(9, b"p") +
+        frame(0, b"\xba", fin=False) + frame(0, b""))
+    put("ws_frame", "close", step + frame(8, b"\x03\xe8bye") + frame(1, b"late"))
+    put("ws_frame", "too-big", step + frame(2, b"x" * 4000, fin=False) +
+        frame(0, b"x" * 4000))
+    put("ws_frame", "spoilt", step + frame(1, b"\xed", fin=False) + frame(0, b"\xa0\x80"))
     # role of our side, then what happens to each datagram (fuzz_dtls)
     put("dtls", "handshake-server", b"\0")
     put("dtls", "handshake-client", b"\1")

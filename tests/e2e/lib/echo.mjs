@@ -50,11 +50,17 @@ export class RawWs {
         const key = randomBytes(16).toString('base64');
 
         ws.bytes = Buffer.alloc(0);
+        ws.parts = []; /* come since, not yet added to the bytes */
+        ws.come = 0;
+        ws.need = 0; /* a parser will not look before there are that many */
         ws.ended = false;
         ws.socket = connect({ port, host: '127.0.0.1', noDelay: true });
         ws.socket.on('data', (data) => {
-            ws.bytes = Buffer.concat([ws.bytes, data]);
-            ws.wake?.();
+            ws.parts.push(data);
+            ws.come += data.length;
+            if (ws.bytes.length + ws.come >= ws.need) {
+                ws.wake?.();
+            }
         });
         for (const event of ['end', 'close', 'error']) {
             ws.socket.on(event, () => ((ws.ended = true), ws.wake?.()));
@@ -82,6 +88,9 @@ export class RawWs {
         const deadline = Date.now() + wait;
 
         for (;;) {
+            this.bytes = Buffer.concat([this.bytes, ...this.parts]);
+            this.parts = [];
+            this.come = this.need = 0;
             const found = parse(this.bytes);
 
             if (found !== undefined) {
@@ -150,6 +159,7 @@ export class RawWs {
                             : Number(bytes.readBigUInt64BE(2));
                 }
                 if (bytes.length < at + len) {
+                    this.need = at + len;
                     return undefined;
                 }
                 return [

@@ -193,8 +193,10 @@ static void fx_on_ws_message(void *user, struct net_ws *ws, const void *data, si
     }
     if (len > 6 && memcmp(data, "flood:", 6) == 0) { /* that many times 64 kB to all */
         char *chunk = calloc(1, 65536);
+        char times[8] = ""; /* messages have no NUL */
 
-        for (int n = atoi((const char *)data + 6); n > 0; n--) {
+        memcpy(times, (const char *)data + 6, len - 6);
+        for (int n = atoi(times); n > 0; n--) {
             fx_broadcast(fx, chunk, 65536, true);
         }
         free(chunk);

@@ -119,6 +119,14 @@ static void ws_expect_close(int fd, unsigned code)
     free(got.data);
 }
 
+/* The server has ended the stream, though we have not. */
+static void cl_expect_ended(int fd)
+{
+    uint8_t byte;
+
+    assert_int_equal(recv(fd, &byte, 1, 0), 0);
+}
+
 static void messages_of_each_size_are_echoed(void **state)
 {
     static const size_t sizes[] = {0, 1, 125, 126, 1023, 1024, 1025, 65535, 65536, 100000};
@@ -236,6 +244,7 @@ static void broken_text_closes_with_1007_broken_frames_with_1002(void **state)
         {FIN | 0, "x", 1, 1002},           /* nothing to continue */
         {FIN | 3, "x", 1, 1002},           /* reserved opcode */
         {FIN | 0x40 | TEXT, "x", 1, 1002}, /* RSV1 without an extension */
+        {0x40 | TEXT, "xyz", 3, 1002},     /* which is also a letter */
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -243,8 +252,161 @@ static void broken_text_closes_with_1007_broken_frames_with_1002(void **state)
 
         ws_frame(fd, cases[i].first, cases[i].data, cases[i].len);
         ws_expect_close(fd, cases[i].code);
+        cl_expect_ended(fd);
         close(fd);
     }
+}
+
+static void frames_that_are_not_masked_close_with_1002(void **state)
+{
+    struct fx *fx = *state;
+
+    for (int i = 0; i < 2; i++) {
+        int fd = ws_connect(fx);
+
+        if (i > 0) { /* not only as the first */
+            ws_frame(fd, FIN | TEXT, "hi", 2);
+            ws_expect(fd, FIN | TEXT, "hi", 2);
+        }
+        cl_send(fd, "\x81\x02hi", 4);
+        ws_expect_close(fd, 1002);
+        cl_expect_ended(fd);
+        close(fd);
+        fx_wait(&fx->ws_closes, i + 1);
+        assert_int_equal(atomic_load(&fx->last_code), 1002);
+    }
+}
+
+static void each_of_many_pings_is_answered_in_order(void **state)
+{
+    static const uint8_t head[] = {0x89, 0x84, 0, 0, 0, 0};
+    int fd = ws_connect(*state);
+    uint8_t all[300 * 10];
+
+    for (int i = 0; i < 300; i++) { /* in one write */
+        memcpy(all + (size_t)i * 10, head, sizeof(head));
+        memcpy(all + (size_t)i * 10 + 6, &i, sizeof(i));
+    }
+    cl_send(fd, all, sizeof(all));
+    ws_frame(fd, FIN | TEXT, "then", 4);
+    for (int i = 0; i < 300; i++) {
+        ws_expect(fd, FIN | PONG, all + (size_t)i * 10 + 6, 4);
+    }
+    ws_expect(fd, FIN | TEXT, "then", 4);
+    close(fd);
+}
+
+/* To the library such a connection rests between two requests. */
+static void silent_client_is_kept_and_served(void **state)
+{
+    struct fx *fx = fx_new();
+    int silent;
+    int good;
+
+    (void)state;
+    fx->conf.keepalive_s = 1;
+    fx->conf.ws_queue_bytes = 100u << 20;
+    fx_start(fx);
+    silent = ws_connect(fx);
+    fx_sleep_ms(2500); /* longer than it might rest, or take to send a request */
+    good = ws_connect(fx);
+    ws_frame(good, FIN | TEXT, "flood:300", 9); /* more than its socket takes */
+    ws_frame(good, FIN | TEXT, "all:after", 9);
+    for (int k = 0; k < 300; k++) {
+        struct got got = ws_read(good);
+
+        assert_int_equal(got.len, 65536);
+        free(got.data);
+    }
+    fx_sleep_ms(300);
+    for (int k = 0; k < 300; k++) {
+        struct got got = ws_read(silent);
+
+        assert_int_equal(got.len, 65536);
+        free(got.data);
+    }
+    ws_expect(silent, FIN | TEXT, "all:after", 9);
+    ws_frame(silent, FIN | TEXT, "first", 5);
+    ws_expect(silent, FIN | TEXT, "first", 5);
+    close(silent);
+    close(good);
+    fx_free(fx);
+}
+
+static uint64_t cpu_us(const struct fx *fx)
+{
+    struct timespec ts;
+    clockid_t clock;
+
+    assert_int_equal(pthread_getcpuclockid(fx->thread, &clock), 0);
+    assert_int_equal(clock_gettime(clock, &ts), 0);
+    return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+static void who_writes_and_does_not_read_costs_no_turns(void **state)
+{
+    struct fx *fx = *state;
+    const struct timeval brief = {.tv_usec = 100000};
+    uint8_t frame[8 + 60000] = {0x82, 0xfe, 60000 >> 8, 60000 & 255};
+    size_t n = 0;
+    size_t off = 0;
+    uint64_t before;
+    int fd = ws_connect(fx);
+
+    ws_frame(fd, FIN | TEXT, "hi", 2);
+    ws_expect(fd, FIN | TEXT, "hi", 2);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &brief, sizeof(brief));
+    for (;;) { /* until nothing more is taken */
+        ssize_t sent = send(fd, frame + off, sizeof(frame) - off, MSG_NOSIGNAL);
+
+        if (sent < 0) {
+            break;
+        }
+        off = (off + (size_t)sent) % sizeof(frame);
+        n += off == 0;
+        assert_true(n < 10000);
+    }
+    before = cpu_us(fx);
+    fx_sleep_ms(400);
+    assert_true(cpu_us(fx) - before < 200000);
+    assert_int_equal(atomic_load(&fx->ws_closes), 0);
+    for (size_t i = 0; i < n; i++) { /* and nothing is lost */
+        struct got got = ws_read(fd);
+
+        assert_int_equal(got.len, 60000);
+        free(got.data);
+    }
+    cl_send(fd, frame + off, off == 0 ? 0 : sizeof(frame) - off);
+    ws_frame(fd, FIN | TEXT, "still", 5);
+    if (off != 0) {
+        free(ws_read(fd).data);
+    }
+    ws_expect(fd, FIN | TEXT, "still", 5);
+    close(fd);
+}
+
+static void request_after_the_handshake_ends_it(void **state)
+{
+    struct fx *fx = *state;
+    uint8_t byte;
+    int fd = ws_connect(fx);
+
+    cl_say(fd, "GET /a HTTP/1.1\r\nHost: t\r\n\r\n");
+    cl_expect_closed(fd);
+    close(fd);
+    fd = ws_connect(fx);
+    cl_say(fd, HANDSHAKE("/ws"));
+    cl_expect_closed(fd);
+    close(fd);
+    fx_wait(&fx->ws_closes, 2);
+    fd = cl_connect(fx); /* also while it is closing */
+    cl_say(fd, HANDSHAKE("/ws?bye"));
+    read_handshake(fd);
+    ws_expect_close(fd, 4002);
+    cl_say(fd, HANDSHAKE("/ws"));
+    assert_true(recv(fd, &byte, 1, 0) <= 0);
+    close(fd);
+    fx_wait(&fx->ws_closes, 3);
 }
 
 static void closing_is_told_to_both_sides(void **state)
@@ -265,7 +427,7 @@ static void closing_is_told_to_both_sides(void **state)
                         5); /* 4001 */
     ws_frame(fd, FIN | CLOSE, got.data, got.len);
     free(got.data);
-    cl_expect_closed(fd);
+    cl_expect_ended(fd);
     close(fd);
     fx_wait(&fx->ws_closes, 1);
     assert_int_equal(atomic_load(&fx->last_code), 4001);
@@ -273,7 +435,8 @@ static void closing_is_told_to_both_sides(void **state)
     fd = ws_connect(fx);
     ws_frame(fd, FIN | CLOSE, "\x0b\xb8", 2); /* 3000 */
     ws_expect_close(fd, 3000);
-    cl_expect_closed(fd);
+    cl_expect_ended(fd);
+    fx_wait(&fx->ws_closes, 2); /* though we do not end our side */
     close(fd);
     fx_wait(&fx->ws_closes, 2);
     assert_int_equal(atomic_load(&fx->last_code), 3000);
@@ -302,6 +465,19 @@ static void handshakes_are_refused_with_a_status(void **state)
         {"GET /ws HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\n"
          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
          400},
+        {"GET /ws HTTP/1.0\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+         400},
+        {"GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+         400},
+        {"GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvcnQ=\r\n\r\n",
+         400},
+        {"GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Content-Length: 2\r\n"
+         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+         400},
         {"POST /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
          400},
@@ -317,6 +493,8 @@ static void handshakes_are_refused_with_a_status(void **state)
         assert_int_equal(ans.status, cases[i].status);
         assert_int_equal(ans.status == 426,
                          strstr(ans.head, "sec-websocket-version: 13\r\n") != NULL);
+        assert_int_equal(ans.status == 426,
+                         strstr(ans.head, "upgrade: websocket\r\n") != NULL);
         ans_free(&ans);
         cl_expect_closed(fd);
         close(fd);
@@ -451,6 +629,11 @@ int main(void)
         T(byte_by_byte_and_all_at_once_are_the_same),
         T(too_long_messages_close_with_1009),
         T(broken_text_closes_with_1007_broken_frames_with_1002),
+        T(frames_that_are_not_masked_close_with_1002),
+        T(each_of_many_pings_is_answered_in_order),
+        cmocka_unit_test(silent_client_is_kept_and_served),
+        T(who_writes_and_does_not_read_costs_no_turns),
+        T(request_after_the_handshake_ends_it),
         T(closing_is_told_to_both_sides),
         T(handshakes_are_refused_with_a_status),
         T(messages_sent_while_opening_follow_the_handshake),
