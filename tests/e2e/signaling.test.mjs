@@ -186,7 +186,7 @@ describe('signaling', { timeout: 120_000 }, () => {
         assert.equal(resumed.resumed, true);
         assert.equal(resumed.participant_id, first.participant_id);
         assert.deepEqual(resumed.own_transports, [
-            { transport_id: made.transport_id, direction: 'send' },
+            { transport_id: made.transport_id, direction: 'send', data: true },
         ]);
         assert.equal(resumed.seq, first.seq);
         assert.deepEqual(heard, []);
