@@ -97,13 +97,14 @@ describe('foreign clients', { timeout: 900_000 }, () => {
         });
     });
 
-    test('either role of DTLS, either IP version, an ICE restart in the midst', { skip }, async () => {
+    test('either role of DTLS, either IP version, no candidates told, an ICE restart in the midst', { skip }, async () => {
         await withNode({ name: 'foreign-ways', devices: ['udp'] }, async (node) => {
             for (const [n, args, setup] of [
                 [300, ['--setup', 'passive'], 'active'],
                 [300, ['--setup', 'active'], 'passive'],
                 [300, ['--ip', '4'], 'passive'],
                 [300, ['--ip', '6'], 'passive'],
+                [300, ['--bare'], 'passive'],
                 [1000, ['--restart'], 'passive'],
             ]) {
                 const meeting = `pion${args.join('')}`;

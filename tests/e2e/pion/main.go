@@ -26,7 +26,7 @@ type options struct {
 	n, whep, socket, ip, wait                    int
 	restart, audio                               bool
 	stay, tag, participant                       string
-	keep                                         bool
+	keep, bare                                   bool
 }
 
 var opt options
@@ -132,6 +132,7 @@ func main() {
 	flag.BoolVar(&opt.audio, "audio", false, "audio alone is published (with --publish none)")
 	flag.IntVar(&opt.wait, "wait", 30, "seconds that a step may take")
 	flag.BoolVar(&opt.restart, "restart", false, "restart ICE of the publisher in the midst")
+	flag.BoolVar(&opt.bare, "bare", false, "tell no candidate: the node learns the address from checks")
 	flag.StringVar(&opt.stay, "stay", "", "publish or watch, until the input ends")
 	flag.StringVar(&opt.tag, "tag", "A", "the letter that names what is published")
 	flag.StringVar(&opt.participant, "participant", "", "whom to watch")

@@ -71,6 +71,15 @@ func publishWhip() *publisher {
 	// a name that only a browser's own network resolves: it must not matter
 	sdp = strings.Replace(sdp, "a=end-of-candidates", "a=candidate:9 1 udp 2130706431 "+
 		"8a1f7c02-0000-4000-8000-000000000000.local 50000 typ host\r\na=end-of-candidates", 1)
+	if opt.bare {
+		kept := []string{}
+		for _, line := range strings.Split(sdp, "\r\n") {
+			if !strings.HasPrefix(line, "a=candidate:") {
+				kept = append(kept, line)
+			}
+		}
+		sdp = strings.Join(kept, "\r\n")
+	}
 	r := post("whip", sdp)
 	check(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: r.sdp}), "answer")
 	await(up, "WHIP: ICE and DTLS")
