@@ -2,7 +2,10 @@
 # common.sh, from the top of the tree.
 
 KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev
-    chromium firefox-esr nftables python3 python3-venv tcpdump $KCS_BENCH_PACKAGES"
+    chromium firefox-esr nftables python3 python3-venv tcpdump python3-gi gstreamer1.0-nice
+    gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+    gstreamer1.0-plugins-ugly gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
+    $KCS_BENCH_PACKAGES"
 
 passed=0 failed=0
 
