@@ -10,14 +10,6 @@
 #include "sys/entropy.h"
 #include "sys/log.h"
 
-_Static_assert((int)DTLS_AEAD_AES_128_GCM == (int)ABI_SRTP_AEAD_AES_128_GCM &&
-                   (int)DTLS_AEAD_AES_256_GCM == (int)ABI_SRTP_AEAD_AES_256_GCM &&
-                   (int)DTLS_AES128_CM_SHA1_80 == (int)ABI_SRTP_AES128_CM_SHA1_80 &&
-                   (int)DTLS_AES128_CM_SHA1_32 == (int)ABI_SRTP_AES128_CM_SHA1_32,
-               "one numbering of profiles");
-_Static_assert((int)DTLS_KEY_MAX <= (int)VAULT_KEY_MAX &&
-                   (int)DTLS_SALT_MAX <= (int)VAULT_SALT_MAX,
-               "the vault has room");
 _Static_assert((int)ICE_MAX_PATHS == (int)VAULT_PATHS, "one limit");
 _Static_assert((int)ICE_UFRAG_MAX == (int)VAULT_UFRAG_MAX &&
                    (int)ICE_PWD_MAX == (int)VAULT_PWD_MAX,
@@ -30,14 +22,6 @@ void session_set_state(struct session *s, enum session_state state)
     s->reg->n_state[s->state]--;
     s->reg->n_state[state]++;
     s->state = state;
-}
-
-static void drop_held(struct session *s)
-{
-    for (uint8_t i = 0; i < s->n_held; i++) {
-        free(s->held[i]);
-    }
-    s->n_held = 0;
 }
 
 /* The last thing its callers do: the owner may close the session. */
@@ -57,7 +41,7 @@ void session_fail(struct session *s, const char *reason)
     session_data_end(s);
     dtls_conn_close(s->dtls);
     s->dtls = NULL;
-    drop_held(s);
+    session_drop_held(s);
     session_registry_forget_paths(s);
     log_info("session_failed", LOG_U64("peer", s->peer), LOG_STR("reason", reason));
     tell_state(s, reason);
@@ -73,9 +57,7 @@ static void begin_connecting(struct session *s)
 
 /* ---- the dataplane ---- */
 
-static void on_answer(void *arg, int status);
-
-static struct session_call *new_call(struct session *s, enum session_call_kind kind)
+struct session_call *session_call_new(struct session *s, enum session_call_kind kind)
 {
     struct session_call *call = calloc(1, sizeof(*call));
 
@@ -87,7 +69,7 @@ static struct session_call *new_call(struct session *s, enum session_call_kind k
     return call;
 }
 
-static void free_call(struct session_call *call)
+void session_call_free(struct session_call *call)
 {
     if (call->session != NULL) {
         LIST_REMOVE(call, link);
@@ -95,13 +77,13 @@ static void free_call(struct session_call *call)
     free(call);
 }
 
-static void on_answer(void *arg, int status)
+void session_on_answer(void *arg, int status)
 {
     struct session_call *call = arg;
     struct session *s = call->session;
     enum session_call_kind kind = call->kind;
 
-    free_call(call);
+    session_call_free(call);
     if (s == NULL) {
         return;
     }
@@ -146,159 +128,22 @@ static int sync_paths(struct session *s)
         return 0;
     }
     session_registry_sync_paths(s);
-    call = new_call(s, CALL_PATHS);
+    call = session_call_new(s, CALL_PATHS);
     if (call == NULL) {
         return -ENOMEM;
     }
-    err = media_peer_set_paths(
-        s->reg->conf.media, s->peer, paths, s->ice.n_paths,
-        s->ice.selected >= 0 ? (uint8_t)s->ice.selected : s->ice.n_paths, on_answer, call);
+    err = media_peer_set_paths(s->reg->conf.media, s->peer, paths, s->ice.n_paths,
+                               s->ice.selected >= 0 ? (uint8_t)s->ice.selected
+                                                    : s->ice.n_paths,
+                               session_on_answer, call);
     if (err != 0) {
-        free_call(call);
+        session_call_free(call);
         return err;
     }
     memcpy(s->told, paths, sizeof(paths));
     s->n_told = s->ice.n_paths;
     s->selected_told = s->ice.selected;
     return 0;
-}
-
-/* ---- DTLS ---- */
-
-static void feed(struct session *s, const void *data, size_t len,
-                 enum session_dtls_result *result)
-{
-    *result = dtls_conn_feed(s->dtls, data, len) == 0 ? DTLS_FED : DTLS_QUEUE_FULL;
-}
-
-/* Starts DTLS when both the peer's fingerprints and a path of it are known. Returns 0 or
- * -ENOMEM. */
-static int start_dtls(struct session *s)
-{
-    enum dtls_role role = s->remote.role == SESSION_PEER_SERVER ? DTLS_CLIENT : DTLS_SERVER;
-    int err;
-
-    if (!s->has_remote || s->dtls != NULL || s->has_keys || s->ice.n_paths == 0) {
-        return 0;
-    }
-    err = dtls_conn_open(&s->dtls, s->reg->dtls, role, s->remote.fps, s->remote.n_fps, s);
-    if (err != 0) {
-        return err;
-    }
-    if (s->wants_data) {
-        dtls_conn_keep(s->dtls);
-    }
-    for (uint8_t i = 0; i < s->n_held; i++) {
-        enum session_dtls_result result;
-
-        feed(s, s->held[i]->data, s->held[i]->len, &result);
-    }
-    drop_held(s);
-    return 0;
-}
-
-void session_on_dtls_send(void *user, const void *data, size_t len)
-{
-    struct session *s = user;
-    const struct path *path = session_path(s);
-
-    if (s->state == SESSION_CONNECTED && path != NULL) {
-        /* data: to where the peer is now */
-    } else if (s->has_dtls_path) {
-        path = &s->dtls_path;
-    } else if (path == NULL) {
-        path = &s->ice.paths[0].path; /* DTLS starts with a path at the earliest */
-    }
-    /* What the ring does not take is lost as on the network: DTLS sends it again. */
-    (void)media_send(s->reg->conf.media, s->peer, path, ABI_DATAGRAM_DTLS, data, len);
-}
-
-void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys)
-{
-    struct session *s = user;
-    struct session_call *call;
-
-    if (err != 0) {
-        session_fail(s, err == -EPERM       ? "dtls_wrong_fingerprint"
-                        : err == -ENOTSUP   ? "dtls_no_srtp_profile"
-                        : err == -ETIMEDOUT ? "dtls_timeout"
-                                            : "dtls_failed");
-        return;
-    }
-    call = new_call(s, CALL_KEYS);
-    err = -ENOMEM;
-    if (call != NULL) {
-        const struct media_keys out = {.profile = keys->profile,
-                                       .key_len = keys->key_len,
-                                       .salt_len = keys->salt_len,
-                                       .rx_key = keys->rx_key,
-                                       .tx_key = keys->tx_key,
-                                       .rx_salt = keys->rx_salt,
-                                       .tx_salt = keys->tx_salt};
-
-        err = media_peer_set_keys(s->reg->conf.media, s->peer, &out, on_answer, call);
-        s->profile = keys->profile;
-    }
-    if (err != 0) {
-        if (call != NULL) {
-            free_call(call);
-        }
-        session_fail(s, "media_refused");
-        return;
-    }
-    if (s->wants_data) {
-        session_data_shaken(s);
-    }
-}
-
-static enum session_dtls_result hold(struct session *s, const struct abi_datagram *datagram)
-{
-    enum session_dtls_result result = DTLS_HELD;
-    struct session_held *held;
-
-    if (datagram->len > sizeof(held->data)) {
-        return DTLS_HELD_LOST;
-    }
-    if (s->n_held == SESSION_MAX_HELD) { /* the peer sends it again: the newest count */
-        held = s->held[0];
-        s->n_held--;
-        for (uint8_t i = 0; i < s->n_held; i++) {
-            s->held[i] = s->held[i + 1];
-        }
-        result = DTLS_HELD_LOST;
-    } else {
-        held = malloc(sizeof(*held));
-    }
-    if (held == NULL) {
-        return DTLS_HELD_LOST;
-    }
-    held->len = datagram->len;
-    memcpy(held->data, datagram->data, datagram->len);
-    s->held[s->n_held++] = held;
-    return result;
-}
-
-enum session_dtls_result session_on_dtls(struct session *s,
-                                         const struct abi_datagram *datagram)
-{
-    enum session_dtls_result result;
-
-    if (s->state == SESSION_FAILED) {
-        return DTLS_NO_SESSION;
-    }
-    if (!ice_lite_is_validated(&s->ice, &datagram->path)) {
-        return DTLS_NOT_VALIDATED;
-    }
-    s->dtls_path = datagram->path;
-    s->has_dtls_path = true;
-    if (s->dtls == NULL && s->has_keys) {
-        return DTLS_NO_SESSION; /* it died with the control that had it */
-    }
-    if (s->dtls == NULL) {
-        return hold(s, datagram);
-    }
-    feed(s, datagram->data, datagram->len, &result);
-    return result;
 }
 
 /* ---- ICE ---- */
@@ -326,16 +171,16 @@ static enum session_stun_result verdict_result(enum ice_verdict verdict)
 /* The peer has nominated by its new credentials: consent is checked by them from now on. */
 static int tell_credentials(struct session *s)
 {
-    struct session_call *call = new_call(s, CALL_ICE);
+    struct session_call *call = session_call_new(s, CALL_ICE);
     int err;
 
     if (call == NULL) {
         return -ENOMEM;
     }
     err = media_peer_set_ice(s->reg->conf.media, s->peer, s->ice.ufrag, s->ice.pwd,
-                             on_answer, call);
+                             session_on_answer, call);
     if (err != 0) {
-        free_call(call);
+        session_call_free(call);
     }
     return err;
 }
@@ -365,7 +210,7 @@ enum session_stun_result session_on_stun(struct session *s,
                          ABI_DATAGRAM_STUN, answer, res.response_len);
     }
     if (res.verdict == ICE_ACCEPTED) {
-        if (err != 0 || start_dtls(s) != 0) {
+        if (err != 0 || session_start_dtls(s) != 0) {
             session_fail(s, "media_refused");
         } else {
             begin_connecting(s);
@@ -418,7 +263,7 @@ static int open_peer(struct session *s)
 {
     struct vault_peer_conf conf = {.ufrag_len = (uint8_t)strlen(s->ice.ufrag),
                                    .pwd_len = (uint8_t)strlen(s->ice.pwd)};
-    struct session_call *call = new_call(s, CALL_OPEN);
+    struct session_call *call = session_call_new(s, CALL_OPEN);
     int err;
 
     if (call == NULL) {
@@ -427,10 +272,10 @@ static int open_peer(struct session *s)
     conf.probator = s->ops->probator ? 1 : 0;
     memcpy(conf.ufrag, s->ice.ufrag, conf.ufrag_len);
     memcpy(conf.pwd, s->ice.pwd, conf.pwd_len);
-    err = media_peer_open(s->reg->conf.media, &conf, on_answer, call, &s->peer);
+    err = media_peer_open(s->reg->conf.media, &conf, session_on_answer, call, &s->peer);
     explicit_bzero(&conf, sizeof(conf));
     if (err != 0) {
-        free_call(call);
+        session_call_free(call);
     }
     return err;
 }
@@ -535,12 +380,12 @@ int session_restore(struct session **out, struct session_registry *reg, uint64_t
     }
     if (err == 0) {
         session_registry_sync_paths(s);
-        call = new_call(s, CALL_OPEN);
+        call = session_call_new(s, CALL_OPEN);
         err = call == NULL
                   ? -ENOMEM
-                  : media_check(reg->conf.media, MEDIA_PEER, peer, on_answer, call);
+                  : media_check(reg->conf.media, MEDIA_PEER, peer, session_on_answer, call);
         if (err != 0 && call != NULL) {
-            free_call(call);
+            session_call_free(call);
         }
     }
     if (err != 0) {
@@ -569,7 +414,7 @@ void session_close(struct session *s)
     session_registry_remove(s);
     session_data_end(s);
     dtls_conn_close(s->dtls);
-    drop_held(s);
+    session_drop_held(s);
     if (s->peer != HANDLE_NONE) {
         /* stale if the dataplane refused it or went away: then there is nothing to close */
         (void)media_close(s->reg->conf.media, MEDIA_PEER, s->peer, NULL, NULL);
@@ -594,7 +439,7 @@ int session_connect(struct session *s, const struct session_dtls *dtls)
     }
     s->remote = *dtls;
     s->has_remote = true;
-    err = start_dtls(s);
+    err = session_start_dtls(s);
     if (err != 0) {
         s->has_remote = false;
     }

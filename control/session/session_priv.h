@@ -103,15 +103,27 @@ struct session_registry {
 /* session.c */
 enum session_stun_result session_on_stun(struct session *session,
                                          const struct abi_datagram *datagram);
+void session_fail(struct session *session, const char *reason);
+void session_set_state(struct session *session, enum session_state state);
+
+/* A command to the dataplane, whose answer session_on_answer() takes with it as 'arg'; NULL
+ * without memory. */
+struct session_call *session_call_new(struct session *session, enum session_call_kind kind);
+void session_call_free(struct session_call *call);
+void session_on_answer(void *call, int status);
+
+/* handshake.c */
 enum session_dtls_result session_on_dtls(struct session *session,
                                          const struct abi_datagram *datagram);
 void session_on_dtls_send(void *user, const void *data, size_t len);
 void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys);
-void session_on_dtls_data(void *user, const void *data, size_t len);
-void session_fail(struct session *session, const char *reason);
-void session_set_state(struct session *session, enum session_state state);
+/* Starts DTLS when both the peer's fingerprints and a path of it are known. Returns 0 or
+ * -ENOMEM. */
+int session_start_dtls(struct session *session);
+void session_drop_held(struct session *session);
 
 /* data.c */
+void session_on_dtls_data(void *user, const void *data, size_t len);
 int session_data_init(struct session_registry *reg);
 void session_data_fini(struct session_registry *reg);
 void session_data_shaken(struct session *session); /* DTLS is done */
