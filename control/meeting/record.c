@@ -22,27 +22,6 @@ _Static_assert(4 + 5 * 8 + 2 * 4 + 9 + 3 * MEETING_OBJECT_ID + MEETING_TOKEN +
                    VAULT_BLOB_MAX,
                "the longest one fits");
 
-static void put_text(struct wbytes *w, const char *text)
-{
-    size_t len = strlen(text);
-
-    wbytes_u8(w, (uint8_t)len);
-    wbytes_put(w, text, len);
-}
-
-static void get_text(struct rbytes *r, char *out, size_t cap)
-{
-    size_t len = rbytes_u8(r);
-    const uint8_t *p = rbytes_take(r, len);
-
-    memset(out, 0, cap);
-    if (p == NULL || len >= cap) {
-        r->bad = true;
-        return;
-    }
-    memcpy(out, p, len);
-}
-
 void meeting_save(const struct transport *t)
 {
     const struct participant *p = t->owner;
@@ -63,15 +42,15 @@ void meeting_save(const struct transport *t)
     wbytes_be64(&w, p->joined_us);
     wbytes_be32(&w, t->next_mid);
     wbytes_be32(&w, t->next_ssrc);
-    put_text(&w, t->id);
-    put_text(&w, p->id);
-    put_text(&w, p->resume_token);
-    put_text(&w, room->id);
-    put_text(&w, p->who.tenant);
-    put_text(&w, p->who.user_id);
-    put_text(&w, p->name);
+    wbytes_text(&w, t->id);
+    wbytes_text(&w, p->id);
+    wbytes_text(&w, p->resume_token);
+    wbytes_text(&w, room->id);
+    wbytes_text(&w, p->who.tenant);
+    wbytes_text(&w, p->who.user_id);
+    wbytes_text(&w, p->name);
     if (p->front == MEETING_HTTP) {
-        put_text(&w, p->watched);
+        wbytes_text(&w, p->watched);
         wbytes_u8(&w, p->n_front_data);
         wbytes_put(&w, p->front_data, p->n_front_data);
     }
@@ -84,7 +63,7 @@ static void read_front(struct rbytes *r, struct participant *p)
     const uint8_t *data;
 
     p->front = MEETING_HTTP;
-    get_text(r, p->watched, sizeof(p->watched));
+    rbytes_text(r, p->watched, sizeof(p->watched));
     p->n_front_data = rbytes_u8(r);
     data = rbytes_take(r, p->n_front_data);
     if (data == NULL || p->n_front_data > sizeof(p->front_data)) {
@@ -118,13 +97,13 @@ int meeting_record_read(const struct vault_blob *blob, struct meeting_record *ou
     p->joined_us = rbytes_be64(&r);
     out->next_mid = rbytes_be32(&r);
     out->next_ssrc = rbytes_be32(&r);
-    get_text(&r, out->transport_id, sizeof(out->transport_id));
-    get_text(&r, p->id, sizeof(p->id));
-    get_text(&r, p->resume_token, sizeof(p->resume_token));
-    get_text(&r, out->room_id, sizeof(out->room_id));
-    get_text(&r, p->who.tenant, sizeof(p->who.tenant));
-    get_text(&r, p->who.user_id, sizeof(p->who.user_id));
-    get_text(&r, p->name, sizeof(p->name));
+    rbytes_text(&r, out->transport_id, sizeof(out->transport_id));
+    rbytes_text(&r, p->id, sizeof(p->id));
+    rbytes_text(&r, p->resume_token, sizeof(p->resume_token));
+    rbytes_text(&r, out->room_id, sizeof(out->room_id));
+    rbytes_text(&r, p->who.tenant, sizeof(p->who.tenant));
+    rbytes_text(&r, p->who.user_id, sizeof(p->who.user_id));
+    rbytes_text(&r, p->name, sizeof(p->name));
     if ((flags & FLAG_HTTP) != 0) {
         read_front(&r, p);
     }

@@ -13,27 +13,6 @@ enum { VERSION = 1, MAX_TAKEN = 64 /* rooms' lists must not change while one is 
 _Static_assert(1 + WISH_ID + 1 + WISH_ETAG + 2 + 1 + RTP_MID_MAX + 8 <= MEETING_FRONT_DATA,
                "the longest one fits");
 
-static void put_text(struct wbytes *w, const char *text)
-{
-    size_t len = strlen(text);
-
-    wbytes_u8(w, (uint8_t)len);
-    wbytes_put(w, text, len);
-}
-
-static void get_text(struct rbytes *r, char *out, size_t cap)
-{
-    size_t len = rbytes_u8(r);
-    const uint8_t *p = rbytes_take(r, len);
-
-    if (p == NULL || len >= cap) {
-        r->bad = true;
-        return;
-    }
-    memset(out, 0, cap);
-    memcpy(out, p, len);
-}
-
 void wish_save(const struct wish_session *s)
 {
     uint8_t bytes[MEETING_FRONT_DATA];
@@ -41,8 +20,8 @@ void wish_save(const struct wish_session *s)
 
     wbytes_u8(&w, VERSION);
     wbytes_put(&w, s->id, WISH_ID);
-    put_text(&w, s->etag);
-    put_text(&w, s->mid);
+    wbytes_text(&w, s->etag);
+    wbytes_text(&w, s->mid);
     wbytes_be64(&w, s->remote_ufrag);
     meeting_keep(s->p, bytes, wbytes_len(&w));
 }
@@ -62,8 +41,8 @@ static struct wish_session *read_session(struct wish *wish, const struct partici
     if (s == NULL) {
         return NULL;
     }
-    get_text(&r, s->etag, sizeof(s->etag));
-    get_text(&r, s->mid, sizeof(s->mid));
+    rbytes_text(&r, s->etag, sizeof(s->etag));
+    rbytes_text(&r, s->mid, sizeof(s->mid));
     s->remote_ufrag = rbytes_be64(&r);
     if (r.bad) {
         wish_session_end(s);

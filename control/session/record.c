@@ -8,28 +8,6 @@
 
 enum { STREAM_MAGIC = 'S', SUB_MAGIC = 'C', RECORD_VERSION = 1 };
 
-static void put_text(struct wbytes *w, const char *text)
-{
-    size_t len = strlen(text);
-
-    wbytes_u8(w, (uint8_t)len);
-    wbytes_put(w, text, len);
-}
-
-/* Reads a text of less than 'cap' bytes. */
-static void get_text(struct rbytes *r, char *out, size_t cap)
-{
-    size_t len = rbytes_u8(r);
-    const uint8_t *p = rbytes_take(r, len);
-
-    memset(out, 0, cap);
-    if (p == NULL || len >= cap) {
-        r->bad = true;
-        return;
-    }
-    memcpy(out, p, len);
-}
-
 static void put_tag(struct wbytes *w, uint8_t magic, const void *tag, size_t tag_len)
 {
     wbytes_u8(w, magic);
@@ -66,23 +44,23 @@ static struct rbytes blob_bytes(const struct vault_blob *blob)
 
 static void put_fmtp(struct wbytes *w, const struct rtp_fmtp *fmtp)
 {
-    put_text(w, fmtp->name);
+    wbytes_text(w, fmtp->name);
     wbytes_u8(w, fmtp->is_number);
     if (fmtp->is_number) {
         wbytes_be64(w, (uint64_t)fmtp->number);
     } else {
-        put_text(w, fmtp->text);
+        wbytes_text(w, fmtp->text);
     }
 }
 
 static void get_fmtp(struct rbytes *r, struct rtp_fmtp *fmtp)
 {
-    get_text(r, fmtp->name, sizeof(fmtp->name));
+    rbytes_text(r, fmtp->name, sizeof(fmtp->name));
     fmtp->is_number = rbytes_u8(r) != 0;
     if (fmtp->is_number) {
         fmtp->number = (int64_t)rbytes_be64(r);
     } else {
-        get_text(r, fmtp->text, sizeof(fmtp->text));
+        rbytes_text(r, fmtp->text, sizeof(fmtp->text));
     }
 }
 
@@ -122,8 +100,8 @@ static void put_encoding(struct wbytes *w, const struct rtp_encoding *enc)
     wbytes_be32(w, enc->ssrc);
     wbytes_be32(w, enc->rtx_ssrc);
     wbytes_be32(w, enc->max_bitrate_bps);
-    put_text(w, enc->rid);
-    put_text(w, enc->scalability_mode);
+    wbytes_text(w, enc->rid);
+    wbytes_text(w, enc->scalability_mode);
     wbytes_u8(w, enc->dtx);
 }
 
@@ -132,8 +110,8 @@ static void get_encoding(struct rbytes *r, struct rtp_encoding *enc)
     enc->ssrc = rbytes_be32(r);
     enc->rtx_ssrc = rbytes_be32(r);
     enc->max_bitrate_bps = rbytes_be32(r);
-    get_text(r, enc->rid, sizeof(enc->rid));
-    get_text(r, enc->scalability_mode, sizeof(enc->scalability_mode));
+    rbytes_text(r, enc->rid, sizeof(enc->rid));
+    rbytes_text(r, enc->scalability_mode, sizeof(enc->scalability_mode));
     enc->dtx = rbytes_u8(r) != 0;
 }
 
@@ -147,8 +125,8 @@ size_t record_write_stream(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t 
     wbytes_u8(&w, params->n_encodings);
     if (encoding == 0) {
         wbytes_u8(&w, (uint8_t)params->kind);
-        put_text(&w, params->mid);
-        put_text(&w, params->cname);
+        wbytes_text(&w, params->mid);
+        wbytes_text(&w, params->cname);
         wbytes_put(&w, params->ext_id, sizeof(params->ext_id));
         wbytes_u8(&w, params->n_codecs);
         for (uint8_t i = 0; i < params->n_codecs; i++) {
@@ -167,8 +145,8 @@ static void get_params(struct rbytes *r, struct ortc_producer *params)
     uint8_t kind = rbytes_u8(r);
 
     params->kind = kind == RTP_KIND_AUDIO ? RTP_KIND_AUDIO : RTP_KIND_VIDEO;
-    get_text(r, params->mid, sizeof(params->mid));
-    get_text(r, params->cname, sizeof(params->cname));
+    rbytes_text(r, params->mid, sizeof(params->mid));
+    rbytes_text(r, params->cname, sizeof(params->cname));
     exts = rbytes_take(r, sizeof(params->ext_id));
     params->n_codecs = rbytes_u8(r);
     if (exts == NULL || kind < RTP_KIND_AUDIO || kind > RTP_KIND_VIDEO ||
@@ -222,8 +200,8 @@ size_t record_write_sub(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t tag
 
     put_tag(&w, SUB_MAGIC, tag, tag_len);
     wbytes_u8(&w, (uint8_t)params->kind);
-    put_text(&w, params->cname);
-    put_text(&w, params->scalability_mode);
+    wbytes_text(&w, params->cname);
+    wbytes_text(&w, params->scalability_mode);
     wbytes_be32(&w, params->max_bitrate_bps);
     wbytes_u8(&w, params->n_codecs);
     for (uint8_t i = 0; i < params->n_codecs; i++) {
@@ -249,8 +227,8 @@ int record_read_sub(const struct vault_sub_conf *conf, const uint8_t **tag, size
     }
     memset(params, 0, sizeof(*params));
     kind = rbytes_u8(&r);
-    get_text(&r, params->cname, sizeof(params->cname));
-    get_text(&r, params->scalability_mode, sizeof(params->scalability_mode));
+    rbytes_text(&r, params->cname, sizeof(params->cname));
+    rbytes_text(&r, params->scalability_mode, sizeof(params->scalability_mode));
     params->max_bitrate_bps = rbytes_be32(&r);
     params->n_codecs = rbytes_u8(&r);
     if (params->n_codecs == 0 || params->n_codecs > ORTC_MAX_CODECS ||

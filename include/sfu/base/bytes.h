@@ -220,4 +220,32 @@ static inline void wbytes_be64(struct wbytes *w, uint64_t v)
     }
 }
 
+/* A text of at most 255 characters, as a length byte and its characters. */
+static inline void wbytes_text(struct wbytes *w, const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len > UINT8_MAX) {
+        w->bad = true;
+        return;
+    }
+    wbytes_u8(w, (uint8_t)len);
+    wbytes_put(w, text, len);
+}
+
+/* Reads one of less than 'cap' bytes into 'out', all of which is written; a longer one
+ * latches 'bad'. */
+static inline void rbytes_text(struct rbytes *r, char *out, size_t cap)
+{
+    size_t len = rbytes_u8(r);
+    const uint8_t *p = rbytes_take(r, len);
+
+    memset(out, 0, cap);
+    if (p == NULL || len >= cap) {
+        r->bad = true;
+        return;
+    }
+    memcpy(out, p, len);
+}
+
 #endif
