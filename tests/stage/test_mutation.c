@@ -91,7 +91,9 @@ static size_t original(struct call *call, uint8_t *out)
     case 2:
         return hostile_rtcp(call, out);
     case 3:
-        return far_make_check(&call->pub, &(struct far_check){.nominate = dice(2) != 0},
+        return far_make_check(&call->pub,
+                              &(struct far_check){.nominate = dice(2) != 0,
+                                                  .pwd = dice(8) == 0 ? "another" : NULL},
                               out);
     default:
         memcpy(out, dtls, sizeof(dtls));
