@@ -97,15 +97,19 @@ static int parse_candidate(struct sdp_cursor *at, char *value)
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         words[i] = sdp_word(&value, ' ');
     }
-    if (!sdp_copy(c.foundation, sizeof(c.foundation), words[0]) ||
-        !sdp_number(words[1], 256, &component) || component == 0 ||
-        !sdp_copy(c.transport, sizeof(c.transport), words[2]) ||
-        !sdp_number(words[3], UINT32_MAX, &priority) ||
-        !sdp_copy(c.address, sizeof(c.address), words[4]) ||
-        !sdp_number(words[5], 65535, &port) || strcmp(words[6], "typ") != 0 ||
-        !sdp_copy(c.type, sizeof(c.type), words[7])) {
+    if (words[0][0] == '\0' || !sdp_number(words[1], 256, &component) || component == 0 ||
+        words[2][0] == '\0' || !sdp_number(words[3], UINT32_MAX, &priority) ||
+        words[4][0] == '\0' || !sdp_number(words[5], 65535, &port) ||
+        strcmp(words[6], "typ") != 0 || words[7][0] == '\0') {
         return bad(at, "candidate: expected 'FOUNDATION COMPONENT TRANSPORT PRIORITY "
                        "ADDRESS PORT typ TYPE'");
+    }
+    /* what is longer than anything we could use is discarded (RFC 9725, section 4.3.2) */
+    if (!sdp_copy(c.foundation, sizeof(c.foundation), words[0]) ||
+        !sdp_copy(c.transport, sizeof(c.transport), words[2]) ||
+        !sdp_copy(c.address, sizeof(c.address), words[4]) ||
+        !sdp_copy(c.type, sizeof(c.type), words[7])) {
+        return 0;
     }
     c.component = (uint16_t)component;
     c.priority = (uint32_t)priority;

@@ -69,7 +69,8 @@ static int check_section(const struct sdp *sdp, uint8_t i, enum sdp_role role,
         return sdp_fail(err, -EINVAL, 0, "section %u is %s: only audio and video are taken",
                         i, m->name);
     }
-    if (strstr(m->proto, "TLS/RTP/SAVP") == NULL) {
+    /* RTP/SAVPF with a fingerprint is DTLS-SRTP too (RFC 9429, section 5.1.2) */
+    if (strstr(m->proto, "RTP/SAVP") == NULL) {
         return sdp_fail(err, -EINVAL, 0,
                         "section %u is %s: only DTLS-SRTP (UDP/TLS/RTP/SAVPF) is taken", i,
                         m->proto);
@@ -77,7 +78,8 @@ static int check_section(const struct sdp *sdp, uint8_t i, enum sdp_role role,
     if (m->mid[0] == '\0' || !in_bundle(sdp, m->mid)) {
         return sdp_fail(err, -EINVAL, 0, "section %u is in no BUNDLE group", i);
     }
-    if (!m->rtcp_mux) {
+    /* a bundle-only section does not repeat it (RFC 9429, section 5.2.1) */
+    if (!m->rtcp_mux && !m->bundle_only) {
         return sdp_fail(err, -EINVAL, 0, "section %u has no rtcp-mux", i);
     }
     if (((unsigned)direction_of(sdp, m) & (unsigned)need) == 0) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "rest/wish_priv.h"
+#include "sys/clock.h"
 #include "sys/entropy.h"
 
 struct transport *wish_transport(const struct wish_session *s)
@@ -389,6 +390,7 @@ int wish_take_answer(struct wish_session *s, const struct sdp *sdp_answer,
     sdp_destroy(s->offer);
     s->offer = NULL;
     s->counter = false;
+    s->since_us = clock_mono_us(); /* it has its time to connect from now on */
     wish_save(s);
     resume_all(s);
     return 0;

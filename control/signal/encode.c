@@ -380,10 +380,16 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
     return NULL;
 }
 
+/* The client of a participant of ours, NULL if it is away or another front's. */
+static struct client *client_of(const struct participant *p)
+{
+    return p->front == MEETING_SOCKET ? p->client : NULL;
+}
+
 /* What a legacy client has said of its producer; of others' the source. */
 static json_t *app_data_of(const struct meeting_event *event)
 {
-    const struct client *client = event->who->client;
+    const struct client *client = client_of(event->who);
     json_t *said =
         client != NULL ? json_object_get(client->app_data, event->producer->id) : NULL;
 
@@ -427,17 +433,11 @@ static void forget_app_data(const struct meeting_event *event)
 {
     /* others may be about nobody */
     struct client *client =
-        event->kind == MEETING_PRODUCER_CLOSED ? event->who->client : NULL;
+        event->kind == MEETING_PRODUCER_CLOSED ? client_of(event->who) : NULL;
 
     if (client != NULL && client->app_data != NULL) {
         (void)json_object_del(client->app_data, event->producer->id);
     }
-}
-
-/* The client of a participant of ours, NULL if it is away or another front's. */
-static struct client *client_of(const struct participant *p)
-{
-    return p->front == MEETING_SOCKET ? p->client : NULL;
 }
 
 /* Nobody leaves while a broadcast runs: a session that ends by it is ended at its next turn

@@ -198,8 +198,8 @@ async function assertCountersAddUp(node) {
 
     for (const lane of balance) {
         assert.equal(
-            lane.frames_in,
-            lane.answered + lane.ignored + lane.handled + lane.dropped,
+            lane.frames_in + lane.handed_in,
+            lane.answered + lane.ignored + lane.handled + lane.dropped + lane.handed_out,
             JSON.stringify(lane),
         );
     }

@@ -16,6 +16,7 @@ const SOCKETS = '/run/kcs';
 const PAIR = '/sys/class/net/kcs0';
 const START_MS = 60_000; /* it looks first whether all is built */
 const WAIT_MS = 15_000;
+const BOTH = 4; /* times that both are killed */
 const KILLS = 20; /* of the dataplane, in a row */
 const BACK_MS = 3_000; /* in which media must be back */
 
@@ -130,6 +131,21 @@ test('each process that dies is started again; Ctrl-C leaves nothing', { timeout
             await until(`the node is ready after ${program} died`, WAIT_MS, () =>
                 ready(http),
             );
+        }
+        for (let i = 0; i < BOTH; i++) {
+            const victims = [...pids('kcs-dataplane'), ...pids('kcs-control')];
+
+            assert.equal(victims.length, 2, 'both run');
+            for (const victim of victims) {
+                process.kill(victim, 'SIGKILL');
+                await sleep(i * 100); /* at once, and while the first is waited for */
+            }
+            await until('both are others', WAIT_MS, () => {
+                const now = [...pids('kcs-dataplane'), ...pids('kcs-control')];
+
+                return now.length === 2 && !now.some((pid) => victims.includes(pid));
+            });
+            await until('the node is ready after both died', WAIT_MS, () => ready(http));
         }
     }),
 );

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { io } from 'socket.io-client';
 import { ask, connect, next } from './lib/client.mjs';
 import { withNode } from './lib/node.mjs';
 
@@ -497,6 +498,23 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         const both = await Promise.all([send('DELETE', mine.path), send('DELETE', mine.path)]);
         assert.deepEqual(both.map(({ status }) => status).sort(), [200, 404]);
         await send('DELETE', other.path);
+    });
+
+    check('what a publisher has in its place of a socket is not taken for one', async () => {
+        const legacy = io(node.origin, {
+            auth: { token: await node.token({ meeting }) },
+            forceNew: true,
+            reconnection: false,
+        });
+        sockets.push(legacy);
+        await next(legacy, 'connect');
+        await new Promise((done) => legacy.emit('join-room', { room_id: meeting }, done));
+        const line = /a=fingerprint:.*/.exec(OFFER)[0];
+        const four = Array.from({ length: 4 }, (_, i) =>
+            `a=fingerprint:sha-512 ${Array(64).fill(`4${i + 1}`).join(':')}`);
+        const { path } = await publish({ body: OFFER.replaceAll(line, four.join('\r\n')) });
+        assert.equal((await send('DELETE', path)).status, 200);
+        assert.equal((await fetch(`${node.origin}/api/health/live`)).status, 200);
     });
 
     check('nobody hears of an offer that was refused', async () => {

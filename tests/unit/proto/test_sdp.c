@@ -147,6 +147,7 @@ static void fragments_need_no_session(void **state)
                         "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n"
                         "a=candidate:1 1 udp 2122260223 192.0.2.1 61764 typ host\r\n"
                         "a=candidate:2 1 udp 2122260222 0a1b.local 61764 typ host\r\n"
+                        "a=candidate:3 1 atransport 2122260222 192.0.2.1 61764 typ host\r\n"
                         "a=end-of-candidates\r\n";
     struct sdp_error err = {.line = 0};
     struct sdp_transport t;
@@ -359,6 +360,33 @@ static void refuse(const char *from, const char *to, const char *reason)
     free(text);
 }
 
+/* Bundle-only sections do not repeat what belongs to the transport, and RTP/SAVPF with a
+ * fingerprint is DTLS-SRTP too (RFC 9429, sections 5.2.1 and 5.1.2). */
+static void a_bundle_only_section_need_not_say_rtcp_mux(void **state)
+{
+    const char tail[] = "a=sendonly\r\na=msid:a b\r\n";
+    const char text[] =
+        "v=0\r\no=- 5 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
+        "m=audio 9 RTP/SAVPF 111\r\na=mid:0\r\na=rtcp-mux\r\na=setup:actpass\r\n"
+        "a=ice-ufrag:EsAw\r\na=ice-pwd:bP+XJMM09aR8AiX1jdukzR6Y\r\n"
+        "a=fingerprint:sha-256 "
+        "DA:7B:57:DC:28:CE:04:4F:31:79:85:C4:31:67:EB:27:58:29:ED:77:2A:0D:24:AE:ED:AD:30:"
+        "BC:"
+        "BD:F1:9C:02\r\n"
+        "a=rtpmap:111 opus/48000/2\r\n%s"
+        "m=video 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=bundle-only\r\n"
+        "a=rtpmap:96 VP8/90000\r\n%s";
+    char whole[2048];
+    struct sdp_error err = {.line = 0};
+    struct sdp *sdp;
+    (void)state;
+
+    (void)snprintf(whole, sizeof(whole), text, tail, tail);
+    sdp = parse(whole);
+    assert_int_equal(sdp_offer_check(sdp, SDP_PUBLISHER, &err), 0);
+    sdp_destroy(sdp);
+}
+
 static void offers_that_will_not_do_are_refused_by_reason(void **state)
 {
     (void)state;
@@ -441,6 +469,7 @@ int main(void)
         cmocka_unit_test(simulcast_of_chromium_puts_paused_layers_last),
         cmocka_unit_test(viewers_get_their_own_payload_types),
         cmocka_unit_test(profiles_decide_about_codecs),
+        cmocka_unit_test(a_bundle_only_section_need_not_say_rtcp_mux),
         cmocka_unit_test(offers_that_will_not_do_are_refused_by_reason),
         cmocka_unit_test(roles_of_dtls_are_answered),
         cmocka_unit_test(own_offers_and_their_answers),
