@@ -78,7 +78,7 @@ LIBRARIES = [
     (r"bpf/.*|xdp/.*|linux/bpf\.h|linux/if_xdp\.h", "dataplane/io tools/benchmarks"),
     (r"libwebsockets\.h", "control/net"),
     (r"librdkafka/.*", "control/event"),
-    # kcs-loadgen is a peer that shares no code with what it tests.
+    # kcs-loadgen is a peer that shares no media code with what it tests.
     (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls tools/loadgen"),
     (r"usrsctp\.h", "control/sctp"),
     (r"lib(av|sw)[a-z]+/.*", "control/egress"),

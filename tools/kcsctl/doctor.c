@@ -79,9 +79,12 @@ static void check_cpu(struct doctor *doctor)
     __get_cpuid(1, &a, &b, &c, &d);
     aes = (c & bit_AES) != 0;
     avx2 = __get_cpuid_count(7, 0, &a, &b7, &c, &d) != 0 && (b7 & bit_AVX2) != 0;
-    doctor_note(
-        doctor, "cpu avx2", avx2 ? LEVEL_OK : LEVEL_FAIL, avx2 ? "yes" : "no",
-        "the dataplane is built for x86-64-v3: build it with -DKCS_MARCH=x86-64-v2");
+    doctor_note(doctor, "cpu avx2", avx2 ? LEVEL_OK : LEVEL_FAIL, avx2 ? "yes" : "no",
+                "the dataplane is built for x86-64-v3: use a CPU (or a VM type that shows "
+                "one) with "
+                "AVX2. A build for x86-64-v2 runs, but one killed in the midst of a packet "
+                "may then "
+                "take that packet twice");
     doctor_note(
         doctor, "cpu aes", aes ? LEVEL_OK : LEVEL_WARN, aes ? "yes" : "no",
         "use a CPU (or a VM type that shows one) with AES-NI: encryption is ten times "
