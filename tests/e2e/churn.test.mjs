@@ -204,12 +204,13 @@ async function assertCountersAddUp(node) {
         );
     }
     assert.equal(
-        sum(metrics, 'kcs_lane_frames_in_total'),
+        sum(metrics, 'kcs_lane_frames_in_total') + sum(metrics, 'kcs_lane_handed_in_total'),
         sum(metrics, 'kcs_lane_answered_total') +
             sum(metrics, 'kcs_lane_ignored_total') +
             sum(metrics, 'kcs_lane_done_total') +
+            sum(metrics, 'kcs_lane_handed_out_total') +
             sum(metrics, 'kcs_drops_total', 'direction="in"'),
-        '/metrics: frames in = answered + ignored + done + dropped',
+        '/metrics: frames in + handed in = answered + ignored + done + dropped + handed out',
     );
     assert.ok(sum(metrics, 'kcs_lane_frames_in_total') > 1000, 'media has flowed');
     assert.equal(metrics.get('kcs_media_bad_total'), 0, 'the contract was kept');
