@@ -47,17 +47,19 @@ static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply,
 {
     struct peer *peer = pkt->peer;
     struct stun_msg msg;
+    bool ours;
 
     if (stun_parse(pkt->data, pkt->len, &msg) != 0 || msg.type != STUN_BINDING_REQUEST) {
         lane_drop(lane, pkt, DROP_STUN_MALFORMED);
         return -1;
     }
-    if (msg.username != NULL && msg.mac != NULL && !names_us(peer, &msg)) {
+    ours = names_us(peer, &msg);
+    if (!ours && msg.username != NULL && msg.mac != NULL) {
         pkt->peer = NULL; /* whose it is the name says, which only control knows */
         burst_push(others, pkt);
         return -1;
     }
-    if (!names_us(peer, &msg) || !stun_mac_ok(&msg, mac_of_peer, peer)) {
+    if (!ours || !stun_mac_ok(&msg, mac_of_peer, peer)) {
         lane_drop(lane, pkt, DROP_STUN_INTEGRITY);
         return -1;
     }

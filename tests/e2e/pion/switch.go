@@ -77,7 +77,7 @@ func stayPublisher() {
 				level = uint8(ext.ID)
 			}
 		}
-		go func() {
+		go func(sender *webrtc.RTPSender) {
 			for {
 				packets, _, err := sender.ReadRTCP()
 				if err != nil {
@@ -90,7 +90,7 @@ func stayPublisher() {
 					}
 				}
 			}
-		}()
+		}(sender)
 	}
 	say(object{"session": p.url, "etag": p.etag(), "level": level})
 	done := make(chan struct{})
@@ -228,20 +228,7 @@ func stayWatcher() {
 			into.take(packet, kind == "video", kind, ids, uint32(track.SSRC()))
 		}
 	})
-	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
-		_, err := pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{
-			Direction: webrtc.RTPTransceiverDirectionRecvonly})
-		check(err, "transceiver")
-	}
-	offer, err := pc.CreateOffer(nil)
-	check(err, "offer")
-	endpoint := "whep"
-	r := post(endpoint, gathered(pc, offer))
-	if r.status != 201 {
-		check(fmt.Errorf("%d", r.status), "WHEP")
-	}
-	check(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: r.sdp}), "answer")
-	await(up, "WHEP: ICE and DTLS")
+	r := watch(pc, up)
 	say(object{"session": r.url, "etag": r.etag, "extmaps": strings.Count(r.sdp, "a=extmap:")})
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	say(all)

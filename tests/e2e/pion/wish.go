@@ -145,11 +145,8 @@ func restart(pc *webrtc.PeerConnection, r *resource) {
 	r.etag = res.Header.Get("ETag")
 }
 
-func watchWhep(name string) *sink {
-	pc := newPeer()
-	up := connected(pc)
-	s := newSink(name, pc)
-
+// Asks for whatever the node shows, sound and picture, and waits until it may come.
+func watch(pc *webrtc.PeerConnection, up chan struct{}) *resource {
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
 		_, err := pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{
 			Direction: webrtc.RTPTransceiverDirectionRecvonly})
@@ -163,6 +160,15 @@ func watchWhep(name string) *sink {
 	}
 	check(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: r.sdp}), "answer")
 	await(up, "WHEP: ICE and DTLS")
+	return r
+}
+
+func watchWhep(name string) *sink {
+	pc := newPeer()
+	up := connected(pc)
+	s := newSink(name, pc)
+
+	r := watch(pc, up)
 	s.close = func() { r.delete(); pc.Close() }
 	return s
 }
