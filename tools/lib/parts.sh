@@ -55,42 +55,77 @@ if setarch "$(uname -m)" -R true 2>/dev/null; then
     fixed_addresses=(setarch "$(uname -m)" -R)
 fi
 
-# run_cmocka BUILD SOURCE [NAME]: runs the test program that BUILD made of SOURCE.
-run_cmocka() {
-    local source=$2 program log good bad status
+# limited SECONDS COMMAND…: runs a test program with its output in $log; its status is the
+# command's.
+limited() {
+    ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 TSAN_OPTIONS=halt_on_error=1 \
+        timeout --kill-after=10 "$1" "${fixed_addresses[@]}" "${@:2}" >"$log" 2>&1
+}
 
-    program=$1/${source%.c}
-    log=$program.log
-    if [ ! -x "$program" ]; then
-        result "${3:-${source%.c}}" 0 1 "was not built: is its folder in tests/CMakeLists.txt?"
+# start_one COMMAND…: runs it in the background when one of the CPUs is free.
+start_one() {
+    while [ "$(jobs -rp | wc -l)" -ge "${at_once:-$(nproc)}" ]; do
+        wait -n
+    done
+    "$@" &
+}
+
+# Runs the test program that BUILD made of SOURCE, and keeps its status beside its log.
+start_cmocka() {
+    local program=$1/${2%.c}
+    local log=$program.log
+
+    rm -f "$program.status"
+    [ -x "$program" ] || return
+    limited "${cmocka_seconds:-300}" "$program"
+    echo $? >"$program.status"
+}
+
+# judge_cmocka BUILD SOURCE NAME: tells what start_cmocka() left.
+judge_cmocka() {
+    local program=$1/${2%.c} log=$1/${2%.c}.log good bad status
+
+    if ! [ -e "$program.status" ]; then
+        result "$3" 0 1 "was not built: is its folder in tests/CMakeLists.txt?"
         return
     fi
-    ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 TSAN_OPTIONS=halt_on_error=1 \
-        timeout --kill-after=10 "${cmocka_seconds:-300}" "${fixed_addresses[@]}" "$program" >"$log" 2>&1
-    status=$?
+    status=$(cat "$program.status")
     good=$(awk '/^\[  PASSED  \]/ {n += $4} END {print n + 0}' "$log")
     bad=$(awk '/^\[  FAILED  \] [0-9]+ test/ {n += $4} END {print n + 0}' "$log")
-    if [ "$bad" -eq 0 ] && { [ $status -ne 0 ] || [ "$good" -eq 0 ]; }; then
+    if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$good" -eq 0 ]; }; then
         bad=1 # it crashed, leaked, hung or tested nothing
     fi
     if [ "$bad" -eq 0 ]; then
-        result "${3:-${source%.c}}" "$good" 0
+        result "$3" "$good" 0
     else
-        result "${3:-${source%.c}}" "$good" "$bad" "status $status"
+        result "$3" "$good" "$bad" "status $status"
         show_log "$log"
     fi
 }
 
+# run_cmocka BUILD PREFIX SOURCE…: runs the test programs that BUILD made, one a CPU at a time.
+run_cmocka() {
+    local build=$1 prefix=$2 source
+    shift 2
+
+    for source in "$@"; do
+        start_one start_cmocka "$build" "$source"
+    done
+    wait
+    for source in "$@"; do
+        judge_cmocka "$build" "$source" "$prefix${source%.c}"
+    done
+}
+
 # run_folder FOLDER: every C test below tests/FOLDER, from the ASan build.
 run_folder() {
-    local sources source
+    local sources
 
     sources=$(find "tests/$1" -name 'test_*.c' 2>/dev/null | sort)
     [ -n "$sources" ] || return 0
     need_asan || return 0
-    for source in $sources; do
-        run_cmocka build-asan "$source"
-    done
+    # shellcheck disable=SC2086 # a list of words
+    run_cmocka build-asan "" $sources
 }
 
 part_unit() {
@@ -124,9 +159,8 @@ part_tsan() {
     need_build build-tsan -DCMAKE_BUILD_TYPE=Debug -DKCS_SANITIZE=thread -DKCS_WEB=OFF \
         -DCMAKE_C_COMPILER=clang-14 -- \
         "${targets[@]}" || return 0
-    for source in $sources; do
-        run_cmocka build-tsan "$source" "tsan: ${source%.c}"
-    done
+    # shellcheck disable=SC2086 # a list of words
+    run_cmocka build-tsan "tsan: " $sources
 }
 
 part_clang() {
@@ -201,22 +235,33 @@ part_tidy() {
     fi
 }
 
+# replay_one NAME: the corpus of a fuzz target through its ASan build.
+replay_one() {
+    local program=build-asan/tests/fuzz/replay_$1
+    local log=$program.log
+
+    limited 120 "$program" "tests/fuzz/corpus/$1"
+    echo $? >"$program.status"
+}
+
 # The corpora of the fuzz targets as plain tests, from the ASan build.
 replay_corpora() {
-    local source name program log
+    local source name program names=()
 
     need_asan || return 0
     for source in tests/fuzz/fuzz_*.c; do
         name=$(basename "$source" .c)
-        name=${name#fuzz_}
+        names+=("${name#fuzz_}")
+        start_one replay_one "${name#fuzz_}"
+    done
+    wait
+    for name in "${names[@]}"; do
         program=build-asan/tests/fuzz/replay_$name
-        log=$program.log
-        if timeout --kill-after=10 120 "${fixed_addresses[@]}" "$program" \
-            "tests/fuzz/corpus/$name" >"$log" 2>&1; then
-            result "corpus/$name" 1 0 "$(tail -n 1 "$log")"
+        if [ "$(cat "$program.status")" -eq 0 ]; then
+            result "corpus/$name" 1 0 "$(tail -n 1 "$program.log")"
         else
-            result "corpus/$name" 0 1 "status $?"
-            show_log "$log"
+            result "corpus/$name" 0 1 "status $(cat "$program.status")"
+            show_log "$program.log"
         fi
     done
 }
@@ -249,10 +294,7 @@ part_fuzz() {
     for source in tests/fuzz/fuzz_*.c; do
         name=$(basename "$source" .c)
         names+=("${name#fuzz_}")
-        while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
-            wait -n
-        done
-        fuzz_one "${name#fuzz_}" "$seconds" &
+        start_one fuzz_one "${name#fuzz_}" "$seconds"
     done
     wait
     for name in "${names[@]}"; do
