@@ -81,6 +81,7 @@ LIBRARIES = [
     # kcs-loadgen is a peer that shares no media code with what it tests.
     (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls tools/loadgen"),
     (r"usrsctp\.h", "control/sctp"),
+    (r"sqlite3\.h", "control/store"),
     (r"lib(av|sw)[a-z]+/.*", "control/egress"),
     (r"cyaml/.*|yaml\.h", "include/sfu/conf"),
     (r"jansson\.h", "control/proto control/signal control/rest control/event "
@@ -97,6 +98,7 @@ NAMES = [
     # libwebsockets takes OpenSSL's option bits for its listeners.
     (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls tools/loadgen"),
     (r"\busrsctp_\w+", "control/sctp"),
+    (r"\bsqlite3_\w+", "control/store"),
 ]
 
 # Pure folders include the standard headers of C and nothing else from outside.
@@ -113,7 +115,7 @@ FAST_PATH = ("dp_core", "dp_table", "dp_lane", "dp_stage", "dp_rtcp")
 FAST_PATH_NEIGHBOURS = ("dp_pkt", "dp_stream", "dp_crypt")
 
 PACKAGES = ("libdpdk usrsctp libsrtp2 openssl jansson libuv libwebsockets libcyaml yaml-0.1 libbpf "
-            "libxdp").split()
+            "libxdp sqlite3").split()
 WARNINGS = ("-Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wvla -Werror").split()
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

@@ -1,0 +1,403 @@
+/* The file, its statements and its transactions: the embedded backend of the store. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/sqlite_priv.h"
+#include "sys/log.h"
+
+int sqlite_errno(sqlite3 *db, int code)
+{
+    int system = db != NULL ? sqlite3_system_errno(db) : 0;
+
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_CONSTRAINT:
+        return code == SQLITE_CONSTRAINT_TRIGGER ? -EPERM : -EEXIST;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return -EAGAIN;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+        if (system == ENOSPC || system == EDQUOT || system == EFBIG) {
+            return -ENOSPC;
+        }
+        return system == EACCES || system == EPERM || system == EROFS ? -EACCES : -EIO;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return -EACCES;
+    default:
+        return -EIO;
+    }
+}
+
+/* ---- statements ---- */
+
+void sqlite_add(struct sqlite_sql *sql, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    sql->len +=
+        (size_t)vsnprintf(sql->text + sql->len, sizeof(sql->text) - sql->len, format, args);
+    va_end(args);
+    if (sql->len >= sizeof(sql->text)) { /* ours are shorter */
+        abort();
+    }
+}
+
+void sqlite_text(struct sqlite_sql *sql, const char *value)
+{
+    sql->values[sql->n++].text = value;
+}
+
+void sqlite_number(struct sqlite_sql *sql, int64_t value)
+{
+    sql->values[sql->n].text = NULL;
+    sql->values[sql->n++].number = value;
+}
+
+static sqlite3_stmt *prepare(struct sqlite *s, const char *text, int *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    char *copy;
+    int code;
+
+    for (unsigned i = 0; i < SQLITE_STATEMENTS && s->cache[i].sql != NULL; i++) {
+        if (strcmp(s->cache[i].sql, text) == 0) {
+            return s->cache[i].stmt;
+        }
+    }
+    code = sqlite3_prepare_v3(s->db, text, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+    copy = code == SQLITE_OK ? strdup(text) : NULL;
+    if (copy == NULL) {
+        *err = code == SQLITE_OK ? -ENOMEM : sqlite_errno(s->db, code);
+        (void)sqlite3_finalize(stmt);
+        return NULL;
+    }
+    (void)sqlite3_finalize(s->cache[s->next].stmt);
+    free(s->cache[s->next].sql);
+    s->cache[s->next].sql = copy;
+    s->cache[s->next].stmt = stmt;
+    s->next = (s->next + 1) % SQLITE_STATEMENTS;
+    return stmt;
+}
+
+sqlite3_stmt *sqlite_use(struct sqlite *s, const struct sqlite_sql *sql, int *err)
+{
+    sqlite3_stmt *stmt = prepare(s, sql->text, err);
+    int code = SQLITE_OK;
+
+    if (stmt == NULL) {
+        return NULL;
+    }
+    (void)sqlite3_reset(stmt);
+    for (unsigned i = 0; i < sql->n && code == SQLITE_OK; i++) {
+        int at = (int)i + 1;
+
+        code = sql->values[i].text != NULL
+                   ? sqlite3_bind_text(stmt, at, sql->values[i].text, -1, SQLITE_STATIC)
+                   : sqlite3_bind_int64(stmt, at, sql->values[i].number);
+    }
+    if (code != SQLITE_OK) {
+        *err = sqlite_errno(s->db, code);
+        return NULL;
+    }
+    return stmt;
+}
+
+int sqlite_do(struct sqlite *s, const struct sqlite_sql *sql, int64_t *changed)
+{
+    int err = 0;
+    sqlite3_stmt *stmt = sqlite_use(s, sql, &err);
+    int code;
+
+    if (stmt == NULL) {
+        return err;
+    }
+    code = sqlite3_step(stmt);
+    if (code != SQLITE_DONE && code != SQLITE_ROW) {
+        err = sqlite_errno(s->db, sqlite3_extended_errcode(s->db));
+    }
+    if (changed != NULL) {
+        *changed = err == 0 ? sqlite3_changes64(s->db) : 0;
+    }
+    (void)sqlite3_reset(stmt);
+    return err;
+}
+
+static int execute(struct sqlite *s, const char *text)
+{
+    struct sqlite_sql sql = {.n = 0};
+
+    sqlite_add(&sql, "%s", text);
+    return sqlite_do(s, &sql, NULL);
+}
+
+/* ---- life ---- */
+
+static void sqlite_close(void *data)
+{
+    struct sqlite *s = data;
+
+    for (unsigned i = 0; i < SQLITE_STATEMENTS; i++) {
+        (void)sqlite3_finalize(s->cache[i].stmt);
+        free(s->cache[i].sql);
+    }
+    (void)sqlite3_close(s->db);
+    free(s);
+}
+
+/* Nobody else may read it: it has hashes of passwords and keys. */
+static int make_file(const char *path, int more)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | more, 0600);
+
+    if (fd < 0) {
+        return -errno;
+    }
+    (void)close(fd);
+    return 0;
+}
+
+static int make_place(const char *path)
+{
+    char *copy = strdup(path);
+    char *slash;
+
+    if (copy == NULL) {
+        return -ENOMEM;
+    }
+    slash = strrchr(copy, '/');
+    if (slash != NULL && slash != copy) {
+        *slash = '\0';
+        (void)mkdir(copy, 0700); /* what else is wrong with it, the next step says */
+    }
+    free(copy);
+    return make_file(path, 0);
+}
+
+static int configure(struct sqlite *s, const struct store_conf *conf)
+{
+    char sql[256];
+    int code;
+
+    (void)snprintf(sql, sizeof(sql),
+                   "PRAGMA journal_mode=WAL; PRAGMA synchronous=%s;"
+                   "PRAGMA journal_size_limit=67108864; PRAGMA trusted_schema=OFF;"
+                   "PRAGMA max_page_count=%u",
+                   conf->synchronous == STORE_SYNC_FULL ? "FULL" : "NORMAL",
+                   conf->max_mb > 0 ? conf->max_mb * 256U : 4294967294U);
+    (void)sqlite3_busy_timeout(s->db, 5000);
+    code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? 0 : sqlite_errno(s->db, code);
+}
+
+static int sqlite_open(void **out, const struct store_conf *conf, char err[STORE_ERR_MAX])
+{
+    struct sqlite *s = calloc(1, sizeof(*s));
+    int ret = s != NULL ? make_place(conf->path) : -ENOMEM;
+    int code;
+
+    if (ret != 0) {
+        (void)snprintf(err, STORE_ERR_MAX, "%s: %s", conf->path, strerror(-ret));
+        free(s);
+        return ret;
+    }
+    code = sqlite3_open_v2(conf->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                           NULL);
+    ret = code == SQLITE_OK ? configure(s, conf) : sqlite_errno(s->db, code);
+    if (ret == 0) {
+        ret = sqlite_migrate(s->db, err);
+    }
+    if (ret != 0) {
+        if (err[0] == '\0') {
+            (void)snprintf(err, STORE_ERR_MAX, "%s: %s", conf->path,
+                           s->db != NULL ? sqlite3_errmsg(s->db) : "no memory");
+        }
+        sqlite_close(s);
+        return ret;
+    }
+    *out = s;
+    return 0;
+}
+
+/* ---- transactions ---- */
+
+static int sqlite_begin(void *data)
+{
+    struct sqlite *s = data;
+
+    if (sqlite3_get_autocommit(s->db) == 0) { /* what broke left it open */
+        (void)execute(s, "ROLLBACK");
+    }
+    return execute(s, "BEGIN");
+}
+
+static int sqlite_commit(void *data)
+{
+    struct sqlite *s = data;
+    int err = execute(s, "COMMIT");
+
+    if (err != 0 && sqlite3_get_autocommit(s->db) == 0) {
+        (void)execute(s, "ROLLBACK");
+    }
+    if (err != 0) {
+        log_error("store_write_failed", LOG_STR("error", strerror(-err)));
+    }
+    return err;
+}
+
+static void sweep(struct sqlite *s, struct store_req *req)
+{
+    struct store_result *result = &req->result;
+    int64_t n = 0;
+
+    for (int i = 0; result->err == 0 && i < STORE_N_KINDS; i++) {
+        struct sqlite_sql sql = {.n = 0};
+        const char *table = sqlite_table((enum store_kind)i);
+
+        sqlite_add(&sql,
+                   "DELETE FROM %s WHERE rowid IN (SELECT rowid FROM %s WHERE expires > 0"
+                   " AND expires <= ? LIMIT 10000)",
+                   table, table);
+        sqlite_number(&sql, req->now_s);
+        result->err = sqlite_do(s, &sql, &n);
+        result->n += (uint64_t)n;
+    }
+    if (result->err == 0) {
+        struct sqlite_sql sql = {.n = 0};
+
+        sqlite_add(&sql,
+                   "DELETE FROM event WHERE position IN (SELECT position FROM event WHERE"
+                   " at_us < ?%s LIMIT 10000)",
+                   req->flag ? "" : " AND acked = 1");
+        sqlite_number(&sql, (int64_t)req->a);
+        result->err = sqlite_do(s, &sql, &n);
+        result->n += (uint64_t)n;
+    }
+}
+
+static void erase(struct sqlite *s, struct store_req *req)
+{
+    struct store_result *result = &req->result;
+    int64_t n = 0;
+
+    for (int i = 0; result->err == 0 && i <= STORE_N_KINDS; i++) {
+        struct sqlite_sql sql = {.n = 0};
+
+        if (i == STORE_AUDIT) {
+            continue;
+        }
+        if (i == STORE_N_KINDS) {
+            sqlite_add(&sql, "UPDATE event SET doc = '{\"erased\":true}', ref = ''"
+                             " WHERE tenant = ? AND ref = ?");
+        } else {
+            sqlite_add(&sql, "DELETE FROM %s WHERE tenant = ? AND %s = ?",
+                       sqlite_table((enum store_kind)i), i == STORE_USER ? "id" : "ref");
+        }
+        sqlite_text(&sql, req->text);
+        sqlite_text(&sql, req->name);
+        result->err = sqlite_do(s, &sql, &n);
+        result->n += (uint64_t)n;
+    }
+}
+
+static void dispatch(struct sqlite *s, struct store_req *req)
+{
+    switch (req->op) {
+    case OP_WRITE:
+        sqlite_write(s, req);
+        break;
+    case OP_FIND:
+        sqlite_find(s, req);
+        break;
+    case OP_EVENTS:
+    case OP_OUTBOX:
+        sqlite_events(s, req);
+        break;
+    case OP_HEAD:
+        sqlite_head(s, req);
+        break;
+    case OP_ACK:
+        sqlite_ack(s, req);
+        break;
+    case OP_SWEEP:
+        sweep(s, req);
+        break;
+    case OP_ERASE:
+        erase(s, req);
+        break;
+    case OP_BACKUP:
+        break; /* not for this thread */
+    }
+}
+
+static bool sqlite_run(void *data, struct store_req *req)
+{
+    struct sqlite *s = data;
+    int err = execute(s, "SAVEPOINT request");
+
+    if (err == 0) {
+        dispatch(s, req);
+        if (req->arena.failed && req->result.err == 0) {
+            req->result.err = -ENOMEM;
+        }
+        err = req->result.err;
+    } else {
+        req->result.err = err;
+    }
+    if (sqlite3_get_autocommit(s->db) != 0) {
+        return false; /* it was all rolled back: a full disk, no memory */
+    }
+    if (err != 0) {
+        (void)execute(s, "ROLLBACK TO request");
+    }
+    if (err == -ENOSPC || err == -EIO) {
+        log_error("store_write_failed", LOG_STR("error", strerror(-err)));
+    }
+    (void)execute(s, "RELEASE request");
+    return true;
+}
+
+static int sqlite_backup(const char *from, const char *to)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    int ret = make_file(to, O_EXCL);
+    int code;
+
+    if (ret != 0) {
+        return ret;
+    }
+    code = sqlite3_open_v2(from, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code == SQLITE_OK) {
+        (void)sqlite3_busy_timeout(db, 5000);
+        code = sqlite3_prepare_v2(db, "VACUUM INTO ?", -1, &stmt, NULL);
+    }
+    if (code == SQLITE_OK) {
+        (void)sqlite3_bind_text(stmt, 1, to, -1, SQLITE_STATIC);
+        code = sqlite3_step(stmt);
+    }
+    ret = code == SQLITE_DONE ? 0 : sqlite_errno(db, code);
+    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_close(db);
+    if (ret != 0) {
+        (void)unlink(to);
+    }
+    return ret;
+}
+
+const struct store_backend store_sqlite = {.open = sqlite_open,
+                                           .close = sqlite_close,
+                                           .begin = sqlite_begin,
+                                           .commit = sqlite_commit,
+                                           .run = sqlite_run,
+                                           .backup = sqlite_backup};

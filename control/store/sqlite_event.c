@@ -1,0 +1,160 @@
+/* Events: each meeting's numbers, and the outbox. */
+#include <errno.h>
+
+#include "store/sqlite_priv.h"
+
+static int read_head(struct sqlite *s, const char *tenant, const char *meeting,
+                     uint64_t *epoch, uint64_t *seq)
+{
+    struct sqlite_sql sql = {.n = 0};
+    sqlite3_stmt *stmt;
+    int err = 0;
+    int code;
+
+    *epoch = 0;
+    *seq = 0;
+    sqlite_add(&sql, "SELECT epoch, seq FROM head WHERE tenant = ? AND meeting = ?");
+    sqlite_text(&sql, tenant);
+    sqlite_text(&sql, meeting);
+    stmt = sqlite_use(s, &sql, &err);
+    if (stmt == NULL) {
+        return err;
+    }
+    code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW) {
+        *epoch = (uint64_t)sqlite3_column_int64(stmt, 0);
+        *seq = (uint64_t)sqlite3_column_int64(stmt, 1);
+    } else if (code != SQLITE_DONE) {
+        err = sqlite_errno(s->db, sqlite3_extended_errcode(s->db));
+    }
+    (void)sqlite3_reset(stmt);
+    return err;
+}
+
+int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store_event *e)
+{
+    struct sqlite_sql head = {.n = 0};
+    struct sqlite_sql row = {.n = 0};
+    uint64_t epoch;
+    uint64_t seq;
+    int err = read_head(s, e->tenant, e->meeting, &epoch, &seq);
+
+    if (err != 0) {
+        return err;
+    }
+    if (e->epoch != 0 && e->epoch < epoch) {
+        return -ESTALE;
+    }
+    if (e->epoch > epoch) { /* another owner: it counts anew, from where it says */
+        epoch = e->epoch;
+        seq = 0;
+    } else if (epoch == 0) {
+        epoch = 1;
+    }
+    if (e->seq != 0 && e->seq <= seq) {
+        return -ESTALE;
+    }
+    seq = e->seq != 0 ? e->seq : seq + 1;
+    sqlite_add(&head, "INSERT OR REPLACE INTO head (tenant, meeting, epoch, seq)"
+                      " VALUES (?, ?, ?, ?)");
+    sqlite_add(&row,
+               "INSERT INTO event (tenant, meeting, epoch, seq, type, ref, at_us, doc)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    sqlite_text(&head, e->tenant);
+    sqlite_text(&head, e->meeting);
+    sqlite_number(&head, (int64_t)epoch);
+    sqlite_number(&head, (int64_t)seq);
+    sqlite_text(&row, e->tenant);
+    sqlite_text(&row, e->meeting);
+    sqlite_number(&row, (int64_t)epoch);
+    sqlite_number(&row, (int64_t)seq);
+    sqlite_text(&row, e->type);
+    sqlite_text(&row, e->ref);
+    sqlite_number(&row, (int64_t)e->at_us);
+    sqlite_text(&row, e->json);
+    err = sqlite_do(s, &head, NULL);
+    if (err == 0) {
+        err = sqlite_do(s, &row, NULL);
+    }
+    req->result.epoch = epoch;
+    req->result.seq = seq;
+    return err;
+}
+
+void sqlite_head(struct sqlite *s, struct store_req *req)
+{
+    req->result.err =
+        read_head(s, req->text, req->name, &req->result.epoch, &req->result.seq);
+}
+
+static const char *column(struct store_req *req, sqlite3_stmt *stmt, int i)
+{
+    const void *text = sqlite3_column_text(stmt, i);
+
+    return store_arena_bytes(&req->arena, text, (size_t)sqlite3_column_bytes(stmt, i));
+}
+
+static void take_row(struct store_req *req, sqlite3_stmt *stmt, struct store_event *out)
+{
+    out->position = (uint64_t)sqlite3_column_int64(stmt, 0);
+    out->tenant = column(req, stmt, 1);
+    out->meeting = column(req, stmt, 2);
+    out->epoch = (uint64_t)sqlite3_column_int64(stmt, 3);
+    out->seq = (uint64_t)sqlite3_column_int64(stmt, 4);
+    out->type = column(req, stmt, 5);
+    out->ref = column(req, stmt, 6);
+    out->at_us = (uint64_t)sqlite3_column_int64(stmt, 7);
+    out->json = column(req, stmt, 8);
+}
+
+/* Of one meeting, or the outbox. */
+void sqlite_events(struct sqlite *s, struct store_req *req)
+{
+    struct store_result *result = &req->result;
+    struct sqlite_sql sql = {.n = 0};
+    sqlite3_stmt *stmt;
+    int code;
+
+    req->events = store_arena_alloc(&req->arena, req->limit * sizeof(*req->events));
+    if (req->events == NULL) {
+        return;
+    }
+    sqlite_add(&sql, "SELECT position, tenant, meeting, epoch, seq, type, ref, at_us, doc"
+                     " FROM event WHERE ");
+    if (req->op == OP_OUTBOX) {
+        sqlite_add(&sql, "acked = 0 AND position > ? ORDER BY position LIMIT ?");
+        sqlite_number(&sql, (int64_t)req->a);
+    } else {
+        sqlite_add(&sql, "tenant = ? AND meeting = ? AND (epoch, seq) > (?, ?)"
+                         " ORDER BY epoch, seq LIMIT ?");
+        sqlite_text(&sql, req->text);
+        sqlite_text(&sql, req->name);
+        sqlite_number(&sql, (int64_t)req->a);
+        sqlite_number(&sql, (int64_t)req->b);
+    }
+    sqlite_number(&sql, (int64_t)req->limit + 1);
+    stmt = sqlite_use(s, &sql, &result->err);
+    if (stmt == NULL) {
+        return;
+    }
+    while ((code = sqlite3_step(stmt)) == SQLITE_ROW && result->n_events < req->limit) {
+        take_row(req, stmt, &req->events[result->n_events++]);
+    }
+    result->more = code == SQLITE_ROW;
+    if (code != SQLITE_ROW && code != SQLITE_DONE) {
+        result->err = sqlite_errno(s->db, sqlite3_extended_errcode(s->db));
+    }
+    (void)sqlite3_reset(stmt);
+    result->events = req->events;
+}
+
+void sqlite_ack(struct sqlite *s, struct store_req *req)
+{
+    for (size_t i = 0; req->result.err == 0 && i < req->n; i++) {
+        struct sqlite_sql sql = {.n = 0};
+
+        sqlite_add(&sql, "UPDATE event SET acked = 1 WHERE position = ?");
+        sqlite_number(&sql, (int64_t)req->positions[i]);
+        req->result.err = sqlite_do(s, &sql, NULL);
+    }
+}

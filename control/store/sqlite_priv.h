@@ -1,0 +1,59 @@
+/* The parts of the SQLite backend. Everything runs on the store's thread. */
+#ifndef STORE_SQLITE_PRIV_H
+#define STORE_SQLITE_PRIV_H
+
+#include <sqlite3.h>
+#include <stdio.h>
+
+#include "store/store_priv.h"
+
+enum { SQLITE_STATEMENTS = 96, SQLITE_VALUES = 24, SQLITE_SQL_MAX = 1024 };
+
+struct sqlite {
+    sqlite3 *db;
+    struct {
+        char *sql;
+        sqlite3_stmt *stmt;
+    } cache[SQLITE_STATEMENTS];
+    unsigned next; /* the one that is given up for another */
+};
+
+/* A statement in the making: text, and what its question marks stand for. */
+struct sqlite_sql {
+    char text[SQLITE_SQL_MAX];
+    size_t len;
+    unsigned n;
+    struct {
+        const char *text; /* NULL: the number */
+        int64_t number;
+    } values[SQLITE_VALUES];
+};
+
+/* Names of tables, by enum store_kind. */
+const char *sqlite_table(enum store_kind kind);
+
+void sqlite_add(struct sqlite_sql *sql, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void sqlite_text(struct sqlite_sql *sql, const char *value);
+void sqlite_number(struct sqlite_sql *sql, int64_t value);
+
+/* Prepares it, or finds it prepared, with its values. NULL with *err. */
+sqlite3_stmt *sqlite_use(struct sqlite *s, const struct sqlite_sql *sql, int *err);
+/* Runs one that answers nothing. 0 or -errno; *changed (may be NULL): how many rows. */
+int sqlite_do(struct sqlite *s, const struct sqlite_sql *sql, int64_t *changed);
+
+/* What the library's last error is to our callers. */
+int sqlite_errno(sqlite3 *db, int code);
+
+/* Brings the schema to the present version. */
+int sqlite_migrate(sqlite3 *db, char err[STORE_ERR_MAX]);
+
+void sqlite_write(struct sqlite *s, struct store_req *req);
+void sqlite_find(struct sqlite *s, struct store_req *req);
+void sqlite_events(struct sqlite *s, struct store_req *req);
+void sqlite_ack(struct sqlite *s, struct store_req *req);
+void sqlite_head(struct sqlite *s, struct store_req *req);
+/* The next number of a meeting, and the event with it. 0 or -errno. */
+int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store_event *e);
+
+#endif

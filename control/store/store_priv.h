@@ -1,0 +1,83 @@
+/* Between store.c, which has the queue and the thread, and a backend, which has the data.
+ *
+ * A backend is driven by one thread. 'run' does one request; requests that wait are framed
+ * by begin and commit. A backend that can change only one document at once leaves both
+ * empty and makes a list of writes with an event whole by writing all of it into the
+ * meeting's document first, and out of it afterwards, also at open.
+ *
+ * tests/unit/store/conformance.c holds a backend to store.h. */
+#ifndef STORE_STORE_PRIV_H
+#define STORE_STORE_PRIV_H
+
+#include <stdatomic.h>
+
+#include "store/store.h"
+
+enum store_op {
+    OP_WRITE,
+    OP_FIND,
+    OP_EVENTS,
+    OP_HEAD,
+    OP_OUTBOX,
+    OP_ACK,
+    OP_SWEEP,
+    OP_ERASE,
+    OP_BACKUP
+};
+
+/* Memory that is freed at once. */
+struct store_arena {
+    struct store_chunk *chunks;
+    bool failed; /* an allocation was: sticky */
+};
+
+void *store_arena_alloc(struct store_arena *arena, size_t len);
+/* A copy; "" for NULL. Never NULL: without memory "" and 'failed'. */
+const char *store_arena_text(struct store_arena *arena, const char *text);
+const char *store_arena_bytes(struct store_arena *arena, const void *data, size_t len);
+void store_arena_free(struct store_arena *arena);
+
+struct store_req {
+    struct store_req *next;
+    enum store_op op;
+    store_done *done;
+    void *arg;
+    struct store_arena arena; /* of what was asked and of what is answered */
+    size_t bytes;             /* that it counts for in the queue */
+
+    const struct store_write *writes; /* or the positions of OP_ACK */
+    const uint64_t *positions;
+    size_t n;
+    struct store_query query;
+    bool one;         /* OP_FIND: none is -ENOENT */
+    const char *text; /* tenant, or a path */
+    const char *name; /* meeting, user */
+    uint64_t a, b;    /* epoch, seq; position; time */
+    int64_t now_s;
+    uint32_t limit;
+    bool flag;
+
+    struct store_result result;
+    struct store_doc *docs; /* of the result, in the arena: room for query.limit */
+    struct store_event *events;
+};
+
+struct store_backend {
+    int (*open)(void **out, const struct store_conf *conf, char err[STORE_ERR_MAX]);
+    void (*close)(void *data);
+    int (*begin)(void *data);
+    /* What was done since begin is kept (0), or none of it (-errno). */
+    int (*commit)(void *data);
+    /* Fills req->result. False: begin must be called anew, nothing since it was kept. */
+    bool (*run)(void *data, struct store_req *req);
+    /* Any thread, beside the others. */
+    int (*backup)(const char *from, const char *to);
+};
+
+extern const struct store_backend store_sqlite;
+
+/* store_create() on another backend than SQLite. */
+int store_create_on(struct store **out, const struct store_backend *backend,
+                    const struct store_conf *conf, char err[STORE_ERR_MAX]);
+
+#endif

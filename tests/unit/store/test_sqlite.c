@@ -1,0 +1,362 @@
+/* What is SQLite's own: older files, a full disk, a process that is killed. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "desk.h"
+#include "sys/loop.h"
+
+static int setup(void **state)
+{
+    struct desk *desk = malloc(sizeof(*desk));
+
+    assert_non_null(desk);
+    desk_setup(desk);
+    *state = desk;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    desk_teardown(*state);
+    free(*state);
+    return 0;
+}
+
+static void run_sql(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    char *err = NULL;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, &err) != SQLITE_OK) {
+        fail_msg("%s", err);
+    }
+    sqlite3_close(db);
+}
+
+static int64_t ask_sql(const char *path, const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *stmt;
+    int64_t answer;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    answer = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return answer;
+}
+
+static void assert_whole(const char *path)
+{
+    assert_int_equal(ask_sql(path, "SELECT COUNT(*) FROM pragma_integrity_check"
+                                   " WHERE integrity_check = 'ok'"),
+                     1);
+}
+
+/* Version 1 as it was: the words are kept here, not taken from the program. */
+static void make_version_1(const char *path)
+{
+    static const char *const kinds[] = {"user",    "meeting",     "participant", "ban",
+                                        "chat",    "poll",        "audit",       "family",
+                                        "revoked", "idempotency", "key_"};
+    char sql[1024];
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        (void)snprintf(sql, sizeof(sql),
+                       "CREATE TABLE %s (tenant TEXT NOT NULL, id TEXT NOT NULL, name TEXT,"
+                       " grp TEXT NOT NULL, ref TEXT NOT NULL, state TEXT NOT NULL,"
+                       " at INTEGER NOT NULL, expires INTEGER NOT NULL,"
+                       " version INTEGER NOT NULL, doc TEXT NOT NULL, UNIQUE (tenant, id))",
+                       kinds[i]);
+        run_sql(path, sql);
+    }
+    run_sql(
+        path,
+        "CREATE TABLE schema_version (version INTEGER PRIMARY KEY, at INTEGER NOT NULL);"
+        "INSERT INTO schema_version VALUES (1, 0);"
+        "CREATE TABLE event (position INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " tenant TEXT NOT NULL, meeting TEXT NOT NULL, epoch INTEGER NOT NULL,"
+        " seq INTEGER NOT NULL, type TEXT NOT NULL, at_us INTEGER NOT NULL,"
+        " acked INTEGER NOT NULL DEFAULT 0, doc TEXT NOT NULL,"
+        " UNIQUE (tenant, meeting, epoch, seq));"
+        "CREATE TABLE head (tenant TEXT NOT NULL, meeting TEXT NOT NULL,"
+        " epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
+        " PRIMARY KEY (tenant, meeting)) WITHOUT ROWID;"
+        "INSERT INTO meeting VALUES ('t','m',NULL,'ada','','live',3,0,4,'{\"a\":1}');"
+        "INSERT INTO head VALUES ('t','m',1,8);"
+        "INSERT INTO event (tenant,meeting,epoch,seq,type,at_us,doc)"
+        " VALUES ('t','m',1,8,'kcs.x',0,'{}');");
+}
+
+static void an_older_file_opens_with_all_it_has(void **state)
+{
+    struct desk *desk = *state;
+
+    make_version_1(desk->path);
+    desk_open(desk, &store_sqlite, NULL);
+    assert_int_equal(
+        desk_wait(desk, store_get(desk->store, STORE_MEETING, "t", "m", desk_done, desk)),
+        0);
+    assert_int_equal(desk->docs[0].version, 4);
+    assert_int_equal(
+        desk_wait(desk, store_fact(desk->store, "t", "m", "kcs.y", "{}", desk_done, desk)),
+        0);
+    assert_int_equal(desk->seq, 9);
+    assert_int_equal(
+        desk_wait(desk, store_events(desk->store, "t", "m", 0, 0, 9, desk_done, desk)), 0);
+    assert_int_equal(desk->n_events, 2);
+    assert_string_equal(desk->events[0].ref, "");
+    desk_close(desk);
+    assert_true(ask_sql(desk->path, "SELECT MAX(version) FROM schema_version") >= 2);
+    desk_open(desk, &store_sqlite, NULL); /* and once more, with nothing to do */
+}
+
+static int open_fails(struct desk *desk, char err[STORE_ERR_MAX])
+{
+    const struct store_conf conf = {.path = desk->path};
+    struct store *store = NULL;
+    int ret = store_create(&store, &conf, err);
+
+    assert_null(store);
+    return ret;
+}
+
+static void a_newer_file_is_left_alone(void **state)
+{
+    struct desk *desk = *state;
+    char err[STORE_ERR_MAX];
+
+    make_version_1(desk->path);
+    run_sql(desk->path, "INSERT INTO schema_version VALUES (9999, 0)");
+    assert_int_equal(open_fails(desk, err), -ENOTSUP);
+    assert_non_null(strstr(err, "9999"));
+}
+
+static void what_is_no_store_is_not_touched(void **state)
+{
+    struct desk *desk = *state;
+    char err[STORE_ERR_MAX];
+    FILE *file = fopen(desk->path, "w");
+
+    assert_non_null(file);
+    for (int i = 0; i < 1000; i++) {
+        (void)fputs("this is no database\n", file);
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_not_equal(open_fails(desk, err), 0);
+    assert_non_null(strstr(err, "not a database"));
+    assert_true(snprintf(desk->path, sizeof(desk->path), "%s/no/such/kcs.db", desk->dir) >
+                0);
+    assert_int_equal(open_fails(desk, err), -ENOENT);
+}
+
+static void the_file_is_nobody_elses(void **state)
+{
+    struct desk *desk = *state;
+    struct stat st;
+
+    (void)umask(0);
+    desk_open(desk, &store_sqlite, NULL);
+    assert_int_equal(stat(desk->path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
+{
+    struct desk *desk = *state;
+    const struct store_conf conf = {.max_mb = 1};
+    char *json = malloc(STORE_DOC_MAX);
+    char id[16];
+    struct store_write w = {.what = STORE_PUT, .kind = STORE_CHAT, .doc = {.id = id}};
+    int n = 0;
+    int err;
+
+    assert_non_null(json);
+    memset(json, 'x', 50000);
+    json[50000] = '\0';
+    w.doc.json = json;
+    desk_open(desk, &store_sqlite, &conf);
+    do {
+        (void)snprintf(id, sizeof(id), "c%d", ++n);
+        err = desk_wait(desk, store_write(desk->store, &w, 1, desk_done, desk));
+        assert_true(n < 100);
+    } while (err == 0);
+    assert_int_equal(err, -ENOSPC);
+    assert_true(n > 5);
+
+    /* One that is too large, between two reads that wait with it. */
+    unsigned before = desk->n_answers;
+
+    assert_int_equal(store_get(desk->store, STORE_CHAT, "", "c1", desk_done, desk), 0);
+    assert_int_equal(store_write(desk->store, &w, 1, desk_done, desk), 0);
+    assert_int_equal(store_get(desk->store, STORE_CHAT, "", "c1", desk_done, desk), 0);
+    while (desk->n_answers < before + 3) {
+        loop_turn(desk->loop);
+    }
+    assert_int_equal(desk->err, 0);
+    assert_int_equal(desk->n_docs, 1);
+    assert_int_equal(
+        desk_wait(desk, store_get(desk->store, STORE_CHAT, "", id, desk_done, desk)),
+        -ENOENT);
+
+    /* Room is made, and it goes on. */
+    w.what = STORE_DELETE;
+    w.expect = STORE_ANY;
+    for (int i = 1; i < 4; i++) {
+        (void)snprintf(id, sizeof(id), "c%d", i);
+        assert_int_equal(desk_wait(desk, store_write(desk->store, &w, 1, desk_done, desk)),
+                         0);
+    }
+    w.what = STORE_PUT;
+    assert_int_equal(desk_wait(desk, store_write(desk->store, &w, 1, desk_done, desk)), 0);
+    desk_close(desk);
+    assert_whole(desk->path);
+    free(json);
+}
+
+/* ---- killed ---- */
+
+struct count {
+    int pipe;
+    uint32_t n;
+};
+
+static void note(void *arg, const struct store_result *result)
+{
+    struct count *count = arg;
+
+    if (result->err == 0) {
+        uint64_t seq = result->seq;
+
+        (void)!write(count->pipe, &seq, sizeof(seq)); /* acknowledged */
+    }
+    count->n++;
+}
+
+static int post(void *loop, void (*fn)(void *arg), void *arg)
+{
+    return loop_post(loop, fn, arg);
+}
+
+/* Writes a chat message with its event, many at once, and says which are done. */
+static void child(const char *path, int out)
+{
+    struct count count = {.pipe = out};
+    struct loop *loop;
+    struct store *store;
+    char err[STORE_ERR_MAX];
+    struct store_conf conf = {.path = path, .post = post};
+
+    if (loop_create(&loop) != 0) {
+        _exit(2);
+    }
+    conf.loop = loop;
+    if (store_create(&store, &conf, err) != 0) {
+        _exit(3);
+    }
+    for (uint32_t n = 0; n < 10000;) {
+        char id[32];
+        struct store_write w[2] = {
+            {.what = STORE_PUT,
+             .kind = STORE_CHAT,
+             .doc = {.tenant = "t", .id = id, .group = "m", .at = n + 1, .json = "{}"}},
+            {.what = STORE_EVENT,
+             .event = {
+                 .tenant = "t", .meeting = "m", .type = "kcs.chat.message", .ref = id}}};
+
+        (void)snprintf(id, sizeof(id), "%u", n + 1);
+        if (n - count.n < 64 && store_write(store, w, 2, note, &count) == 0) {
+            n++;
+        } else {
+            loop_turn(loop);
+        }
+    }
+    store_destroy(store);
+    _exit(0);
+}
+
+/* Kills the writer once it has acknowledged 'after' writes. Returns how many were. */
+static uint64_t kill_after(const char *path, uint64_t after)
+{
+    int ends[2];
+    uint64_t seq;
+    uint64_t last = 0;
+    int status;
+    pid_t pid;
+
+    assert_int_equal(pipe(ends), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)close(ends[0]);
+        child(path, ends[1]);
+    }
+    (void)close(ends[1]);
+    while (read(ends[0], &seq, sizeof(seq)) == sizeof(seq)) {
+        assert_true(seq > last);
+        last = seq;
+        if (last == after) {
+            assert_int_equal(kill(pid, SIGKILL), 0);
+        }
+    }
+    (void)close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    return last;
+}
+
+static void a_killed_writer_loses_nothing_that_it_acknowledged(void **state)
+{
+    struct desk *desk = *state;
+    static const uint64_t moments[] = {1, 137, 1900, 6000};
+
+    for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
+        uint64_t acked = kill_after(desk->path, moments[i]);
+        int64_t n = ask_sql(desk->path, "SELECT COUNT(*) FROM chat");
+
+        assert_true(acked >= moments[i]);
+        assert_true(n >= (int64_t)acked);
+        assert_true(n < 10000);
+        assert_whole(desk->path);
+        /* each message has its event, each event its message, the numbers no gap */
+        assert_int_equal(ask_sql(desk->path, "SELECT COUNT(*) FROM event"), n);
+        assert_int_equal(ask_sql(desk->path, "SELECT COUNT(*) FROM event JOIN chat"
+                                             " ON chat.id = event.ref"
+                                             " AND chat.at = event.seq"),
+                         n);
+        assert_int_equal(ask_sql(desk->path, "SELECT MAX(seq) FROM event"), n);
+        assert_int_equal(ask_sql(desk->path, "SELECT seq FROM head"), n);
+        desk_open(desk, &store_sqlite, NULL); /* and it opens */
+        desk_close(desk);
+        run_sql(desk->path, "DELETE FROM chat; DELETE FROM event; DELETE FROM head");
+    }
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(an_older_file_opens_with_all_it_has),
+        CASE(a_newer_file_is_left_alone),
+        CASE(what_is_no_store_is_not_touched),
+        CASE(the_file_is_nobody_elses),
+        CASE(a_full_disk_refuses_writes_and_keeps_reading),
+        CASE(a_killed_writer_loses_nothing_that_it_acknowledged),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
