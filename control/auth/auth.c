@@ -15,12 +15,6 @@ struct auth {
     uint8_t secret[];
 };
 
-static const char *const role_names[N_AUTH_ROLES] = {
-    [AUTH_HOST] = "host",           [AUTH_CO_HOST] = "co_host",
-    [AUTH_PRESENTER] = "presenter", [AUTH_ATTENDEE] = "attendee",
-    [AUTH_GUEST] = "guest",
-};
-
 int auth_create(struct auth **out, const uint8_t *secret, size_t len)
 {
     struct auth *auth;
@@ -46,19 +40,11 @@ void auth_destroy(struct auth *auth)
     }
 }
 
-static int parse_role(const char *name, enum auth_role *out)
+/* A token without a role is a guest's. */
+static bool parse_role(const char *name, enum auth_role *out)
 {
-    if (name[0] == '\0') {
-        *out = AUTH_GUEST;
-        return 0;
-    }
-    for (int i = 0; i < N_AUTH_ROLES; i++) {
-        if (strcmp(name, role_names[i]) == 0) {
-            *out = (enum auth_role)i;
-            return 0;
-        }
-    }
-    return -EINVAL;
+    *out = AUTH_GUEST;
+    return name[0] == '\0' || auth_role_find(name, out);
 }
 
 int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t now_s,
@@ -72,7 +58,7 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
         return -EPERM;
     }
     memset(out, 0, sizeof(*out));
-    if (parse_role(claims.role, &out->role) != 0) {
+    if (!parse_role(claims.role, &out->role)) {
         *code = "unknown_role";
         return -EPERM;
     }
@@ -82,52 +68,4 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
     memcpy(out->meeting_id, claims.meeting_id, sizeof(out->meeting_id));
     out->expires_s = claims.exp;
     return 0;
-}
-
-unsigned auth_permissions(enum auth_role role, const struct auth_policy *policy)
-{
-    const unsigned present =
-        AUTH_PRODUCE_MEDIA | AUTH_PRODUCE_SCREEN | AUTH_CHAT | AUTH_RAISE_HAND | AUTH_REACT;
-
-    switch (role) {
-    case AUTH_HOST:
-        return present | AUTH_MODERATE | AUTH_END_MEETING;
-    case AUTH_CO_HOST:
-        return present | AUTH_MODERATE;
-    case AUTH_PRESENTER:
-        return present;
-    case AUTH_ATTENDEE:
-        return AUTH_CHAT | AUTH_RAISE_HAND | AUTH_REACT |
-               (policy->allow_attendee_media ? AUTH_PRODUCE_MEDIA : 0u);
-    case AUTH_GUEST:
-    case N_AUTH_ROLES:
-        break;
-    }
-    return policy->allow_guest_chat ? AUTH_CHAT : 0u;
-}
-
-const char *auth_role_name(enum auth_role role)
-{
-    return role_names[role];
-}
-
-const char *auth_permission_name(enum auth_permission permission)
-{
-    switch (permission) {
-    case AUTH_PRODUCE_MEDIA:
-        return "produce_media";
-    case AUTH_PRODUCE_SCREEN:
-        return "produce_screen";
-    case AUTH_CHAT:
-        return "chat";
-    case AUTH_RAISE_HAND:
-        return "raise_hand";
-    case AUTH_REACT:
-        return "react";
-    case AUTH_MODERATE:
-        return "moderate";
-    case AUTH_END_MEETING:
-        return "end_meeting";
-    }
-    return "";
 }

@@ -226,7 +226,7 @@ struct data_producer *meeting_data_produce(struct meeting *meeting, struct parti
     struct transport *t;
     int e;
 
-    if ((auth_permissions(p->who.role, &p->room->policy) & AUTH_PRODUCE_MEDIA) == 0) {
+    if (!auth_may(p->who.role, &p->room->policy, AUTH_PRODUCE_MEDIA)) {
         (void)meeting_fail(err, "forbidden", "your role may not send");
         return NULL;
     }

@@ -373,8 +373,7 @@ void meeting_view(struct meeting *meeting, struct participant *p,
 int meeting_screen(struct meeting *meeting, struct participant *p, bool on,
                    struct meeting_error *err)
 {
-    if (on &&
-        (auth_permissions(p->who.role, &p->room->policy) & AUTH_PRODUCE_SCREEN) == 0) {
+    if (on && !auth_may(p->who.role, &p->room->policy, AUTH_PRODUCE_SCREEN)) {
         return meeting_fail(err, "forbidden", "the role %s may not share a screen",
                             auth_role_name(p->who.role));
     }

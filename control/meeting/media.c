@@ -71,9 +71,9 @@ static int may_produce(const struct meeting *meeting, const struct participant *
                        const struct transport *t, enum rtp_kind kind,
                        enum meeting_source source, struct meeting_error *err)
 {
-    unsigned need = source == SOURCE_SCREEN || source == SOURCE_SCREEN_AUDIO
-                        ? AUTH_PRODUCE_SCREEN
-                        : AUTH_PRODUCE_MEDIA;
+    enum auth_permission need =
+        source == SOURCE_SCREEN || source == SOURCE_SCREEN_AUDIO ? AUTH_PRODUCE_SCREEN
+                                                                 : AUTH_PRODUCE_MEDIA;
     bool audio = source == SOURCE_MIC || source == SOURCE_SCREEN_AUDIO;
 
     if (t == NULL) {
@@ -82,7 +82,7 @@ static int may_produce(const struct meeting *meeting, const struct participant *
     if (!t->send) {
         return meeting_fail(err, "wrong_direction", "that transport only receives");
     }
-    if ((auth_permissions(p->who.role, &p->room->policy) & need) == 0) {
+    if (!auth_may(p->who.role, &p->room->policy, need)) {
         return meeting_fail(err, "forbidden", "the role %s may not send this",
                             auth_role_name(p->who.role));
     }

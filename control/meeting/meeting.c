@@ -323,6 +323,9 @@ struct participant *meeting_join(struct meeting *meeting, const struct auth_iden
     }
     meeting_new_id(meeting, p->id);
     p->who = *who;
+    if (who->role == AUTH_ADMIN) { /* of the tenant: in a room it may what a host may */
+        p->who.role = AUTH_HOST;
+    }
     (void)snprintf(p->name, sizeof(p->name), "%s",
                    name[0] != '\0'        ? name
                    : who->name[0] != '\0' ? who->name

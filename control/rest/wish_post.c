@@ -110,7 +110,7 @@ static bool admit(struct wish_session *s, const struct wish_target *target,
     if (!s->viewer) {
         const struct auth_policy *policy = room != NULL ? &room->policy : &none;
 
-        if ((auth_permissions(who->role, policy) & AUTH_PRODUCE_MEDIA) == 0) {
+        if (!auth_may(who->role, policy, AUTH_PRODUCE_MEDIA)) {
             wish_problem(req, 403, "forbidden", "the token's role may not send media");
             return false;
         }

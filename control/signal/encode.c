@@ -42,13 +42,11 @@ json_t *encode_producer(const struct room_producer *rp)
 
 static json_t *encode_permissions(const struct participant *p)
 {
-    unsigned bits = auth_permissions(p->who.role, &p->room->policy);
     json_t *list = json_array();
 
-    for (unsigned bit = 1; bit <= AUTH_END_MEETING; bit <<= 1) {
-        if ((bits & bit) != 0) {
-            (void)json_array_append_new(
-                list, json_string(auth_permission_name((enum auth_permission)bit)));
+    for (enum auth_permission may = AUTH_VIEW; may < N_AUTH_PERMISSIONS; may++) {
+        if (auth_may(p->who.role, &p->room->policy, may)) {
+            (void)json_array_append_new(list, json_string(auth_permission_name(may)));
         }
     }
     return list;

@@ -47,8 +47,9 @@ CONTROL = {
     "placement": "store media",
     "admin": "meeting placement session media net",
     "meeting": "placement session auth event store media abi",
-    "signal": "meeting auth proto net",
-    "rest": "meeting auth proto net",
+    "schema": "auth",
+    "signal": "meeting schema auth proto net",
+    "rest": "meeting schema auth proto net",
     "egress": "wire abi",
     "": "app",  # main.c
 }
@@ -85,7 +86,8 @@ LIBRARIES = [
     (r"lib(av|sw)[a-z]+/.*", "control/egress"),
     (r"cyaml/.*|yaml\.h", "include/sfu/conf"),
     (r"jansson\.h", "control/proto control/signal control/rest control/event "
-                    "control/store control/admin tools/kcsctl tools/loadgen"),
+                    "control/store control/schema control/admin "
+                    "tools/kcsctl tools/loadgen"),
 ]
 
 # Names of libraries that a header could let out, and the folders they may be seen in.
@@ -94,7 +96,8 @@ NAMES = [
     (r"\bstruct lws\b|\blws_\w+", "control/net"),
     (r"\brd_kafka_\w+", "control/event"),
     (r"\bjson_t\b", "control/proto control/signal control/rest control/event "
-                    "control/store control/admin tools/kcsctl tools/loadgen"),
+                    "control/store control/schema control/admin "
+                    "tools/kcsctl tools/loadgen"),
     # libwebsockets takes OpenSSL's option bits for its listeners.
     (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls tools/loadgen"),
     (r"\busrsctp_\w+", "control/sctp"),

@@ -95,6 +95,22 @@ static void a_token_that_names_no_meeting_finds_only_rooms_that_exist(void **sta
     world_finish(&w);
 }
 
+static void an_administrator_is_a_host_in_a_room(void **state)
+{
+    struct auth_identity who = identity("b", "m", AUTH_ADMIN);
+    struct meeting_error err;
+    struct participant *p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = meeting_join(w.meeting, &who, "m", "", &w, &err);
+    assert_non_null(p);
+    assert_int_equal(p->who.role, AUTH_HOST);
+    meeting_leave(w.meeting, p, "left");
+    world_finish(&w);
+}
+
 static void a_token_for_another_meeting_finds_nothing(void **state)
 {
     struct auth_identity other = identity("b", "n", AUTH_HOST);
@@ -276,6 +292,7 @@ int main(void)
         cmocka_unit_test(the_first_with_a_token_for_it_opens_a_room_and_the_last_closes_it),
         cmocka_unit_test(each_fact_has_the_next_number_and_spares_its_subject),
         cmocka_unit_test(a_token_that_names_no_meeting_finds_only_rooms_that_exist),
+        cmocka_unit_test(an_administrator_is_a_host_in_a_room),
         cmocka_unit_test(a_token_for_another_meeting_finds_nothing),
         cmocka_unit_test(tenants_do_not_see_each_other),
         cmocka_unit_test(tenant_and_id_are_not_run_together),

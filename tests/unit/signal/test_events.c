@@ -109,8 +109,8 @@ static void joining_tells_who_and_what_is_there(void **state)
     assert_string_equal(text_of(json_object_get(ack, "meeting"), "id"), "m");
     assert_string_equal(text_of(ack, "your_role"), "attendee");
     list = json_object_get(ack, "permissions");
-    assert_int_equal(json_array_size(list), 3);
-    assert_string_equal(json_string_value(json_array_get(list, 0)), "chat");
+    assert_int_equal(json_array_size(list), 4);
+    assert_string_equal(json_string_value(json_array_get(list, 0)), "view");
     assert_int_equal(json_integer_value(json_object_get(ack, "participant_count")), 2);
     assert_int_equal(json_array_size(json_object_get(ack, "participants")), 2);
     assert_string_equal(text_of(ack, "participant_id"), text_of(told, "participant_id"));

@@ -1,0 +1,98 @@
+/* What clients send and get, as data: every event of Socket.IO, every route of REST, and
+ * the objects in them. One table (table_*.c), from which all else is made: the check of
+ * what comes in (check.h), OpenAPI, AsyncAPI, the page /docs and the types of control/web.
+ *
+ * Everything here is constant and lives as long as the program. Thread: any. */
+#ifndef SCHEMA_SCHEMA_H
+#define SCHEMA_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/role.h"
+
+enum schema_type {
+    SCHEMA_STRING,
+    SCHEMA_ID, /* a name without spaces or control characters, of ours or of a client */
+    SCHEMA_INTEGER,
+    SCHEMA_NUMBER,
+    SCHEMA_BOOLEAN,
+    SCHEMA_ENUM,
+    SCHEMA_TIME, /* RFC 3339 */
+    SCHEMA_URL,  /* absolute: http, https, rtmp or rtmps */
+    SCHEMA_OBJECT,
+    SCHEMA_ARRAY,
+    SCHEMA_ANY /* bounded in depth and size, else free */
+};
+
+enum {
+    SCHEMA_REQUIRED = 1,
+    SCHEMA_NULLABLE = 2, /* null is a value; elsewhere it is refused */
+    SCHEMA_SECRET = 4,   /* a password or token: never logged or shown */
+};
+
+struct schema_object;
+
+struct schema_field {
+    const char *name; /* NULL for the items of an array */
+    enum schema_type type;
+    unsigned flags;
+    int64_t min, max;   /* characters, value or items; of SCHEMA_ANY depth is bounded */
+    uint32_t max_bytes; /* of UTF-8, for text that is kept in that much; 0: no limit */
+    const char *const *names;           /* SCHEMA_ENUM; NULL ends it */
+    const struct schema_object *object; /* SCHEMA_OBJECT */
+    const struct schema_field *item;    /* SCHEMA_ARRAY */
+    const char *doc;
+};
+
+/* What becomes of members that are not named. */
+enum schema_unknown {
+    SCHEMA_IGNORE, /* a client may be newer than the node */
+    SCHEMA_REFUSE, /* a typing error must not look like success */
+    SCHEMA_OPEN    /* mediasoup-client's, or the client's own: kept, within bounds */
+};
+
+struct schema_object {
+    const char *name; /* "room_joined" */
+    const struct schema_field *fields;
+    size_t n_fields;
+    enum schema_unknown unknown;
+    const char *any_of[2];   /* of these two fields at least one must be there; or NULL */
+    const char *not_both[2]; /* of these at most one; or NULL */
+    const char *doc;
+};
+
+/* ---- Socket.IO ---- */
+
+enum {
+    SCHEMA_OUTSIDE = 1, /* needs no room */
+    SCHEMA_LATER = 2,   /* named by the interface, its part is not built yet */
+    SCHEMA_STAMPED = 4, /* from the server: has meeting_id and timestamp */
+    SCHEMA_FACT = 8,    /* a lasting one: has epoch and seq too */
+};
+
+struct schema_event {
+    const char *name;
+    const char *alias;        /* another name that clients may send, or NULL */
+    bool told;                /* the server sends it */
+    enum auth_permission who; /* may send it */
+    unsigned flags;
+    const struct schema_object *payload;
+    const struct schema_object *reply; /* members of the ack beside ok; NULL: none */
+    const char
+        *paired;       /* sent to the asker on success, with the reply's members; or NULL */
+    const char *tells; /* what others are told: events of the table, by spaces; or NULL */
+    const char *doc;
+};
+
+/* The events in the order of the interface; NULL behind the last. */
+const struct schema_event *schema_event_at(size_t i);
+
+/* What clients may send, by its name or alias; NULL if there is none. */
+const struct schema_event *schema_event_find(const char *name);
+
+/* What the server sends. A name can stand for both (caption:segment). */
+const struct schema_event *schema_told_find(const char *name);
+
+#endif
