@@ -6,7 +6,11 @@
 
 static const struct dataplane_conf defaults = {
     .socket = "/run/kcs/dataplane.sock",
-    .media = {.devices = {"auto"}, .n_devices = 1, .port = 40000, .repair = true},
+    .media = {.devices = {"auto"},
+              .n_devices = 1,
+              .port = 40000,
+              .repair = true,
+              .pacer_window_ms = 150},
     .veth = {.name = "kcs0", .ipv4 = "10.75.67.0/30", .ipv6 = "fd4b:4353:6b63::/64"},
     .lanes = {.count = 1, .idle = DATAPLANE_IDLE_ADAPTIVE},
     .memory = {.hugepages = DATAPLANE_HUGE_AUTO, .packets = 32768, .streams_mib = 512},
@@ -72,6 +76,7 @@ static const cyaml_schema_field_t media_fields[] = {
     CONF_UINT("port", struct dataplane_media, port, 1, 65535),
     CONF_LIST("announce", struct dataplane_media, announce, n_announce, &announce_value),
     CONF_BOOL("repair", struct dataplane_media, repair),
+    CONF_UINT("pacer_window_ms", struct dataplane_media, pacer_window_ms, 0, 1000),
     CONF_END,
 };
 

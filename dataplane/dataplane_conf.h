@@ -51,6 +51,7 @@ struct dataplane_media {
     struct dataplane_announce announce[DATAPLANE_CONF_ANNOUNCE];
     uint32_t n_announce;
     bool repair; /* NACK and retransmission, both ways */
+    uint16_t pacer_window_ms; /* video is spread over so much; 0: it is not */
 };
 
 /* The private pair of the device 'veth' and its networks: the host has the first address of

@@ -60,6 +60,7 @@ static int map_worker(const struct dataplane_conf *from, struct worker_conf *to)
         .n_cpus = from->lanes.n_cpus,
         .busy = from->lanes.idle == DATAPLANE_IDLE_BUSY,
         .no_repair = !from->media.repair,
+        .pacer_window_us = from->media.pacer_window_ms * UINT32_C(1000),
         .backend = from->crypto.backend == DATAPLANE_CRYPTO_LIBSRTP2 ? CRYPT_LIBSRTP
                                                                      : CRYPT_IPSEC_MB,
         .n_peers = from->limits.peers,

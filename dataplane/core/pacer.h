@@ -24,6 +24,25 @@ static inline bool pacer_is_ready(const struct pacer *pacer, uint64_t now_us)
     return now_us >= pacer->ready_us;
 }
 
+/* A packet was sent again, which never waits: fresh video does so much longer, but for it
+ * alone no longer than one step. */
+static inline void pacer_on_repair(struct pacer *pacer, uint32_t len, uint64_t rate_bps,
+                                   uint64_t now_us)
+{
+    uint64_t from_us = now_us > PACER_BURST_US ? now_us - PACER_BURST_US : 0;
+    uint64_t ready_us;
+
+    if (rate_bps == 0) {
+        return;
+    }
+    ready_us = pacer->ready_us > from_us ? pacer->ready_us : from_us;
+    ready_us += (uint64_t)len * 8000000 / rate_bps;
+    if (ready_us > now_us + PACER_MAX_STEP_US) {
+        ready_us = now_us + PACER_MAX_STEP_US;
+    }
+    pacer->ready_us = ready_us > pacer->ready_us ? ready_us : pacer->ready_us;
+}
+
 /* A packet of video was sent.
  *
  * rate_bps   at which a burst is to leave: some times the estimate, so that only what is

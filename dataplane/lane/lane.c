@@ -156,6 +156,7 @@ void lane_sub_close(struct lane *lane, struct sub *sub)
 {
     struct stream_readers *readers = &sub->stream->readers[lane->index];
 
+    paced_forget(&lane->paced, sub);
     /* before the stream is let go: its ring may end then */
     if (readers->subs.n == 1) {
         lane_grown_forget(lane, readers);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "lane/hub.h"
+#include "lane/paced.h"
 #include "pkt/drop.h"
 #include "pkt/ext.h"
 #include "pkt/pkt.h"
@@ -50,6 +51,7 @@ struct lane_counts {
     uint64_t handed_tx;             /* frames given to the lane of their device */
     uint64_t padding_packets, padding_bytes;
     uint64_t resent; /* retransmissions made for subscribers */
+    uint64_t paced;  /* times that the pacer made a cursor wait */
     uint64_t drops_in[N_DROP_REASONS];
     uint64_t drops_out[N_DROP_REASONS];
     uint64_t done[N_DONE_KINDS];
@@ -88,6 +90,8 @@ struct lane {
 
     struct stream_readers *grown; /* rings that grew, in order; route empties it */
     struct stream_readers **grown_end;
+    struct paced paced;      /* and video that waits for its time */
+    uint32_t pacer_window_us; /* it waits no longer; 0: nothing waits */
 
     uint32_t punt_tokens;
     uint64_t punt_refill_us;

@@ -1,6 +1,7 @@
 /* See allot.h. */
 #include "stage/allot.h"
 
+#include "stage/begin.h"
 #include "stage/layers.h"
 
 enum { AUDIO_BPS = 40000, VIDEO_BPS = 300000 }; /* until they were measured */
@@ -93,17 +94,9 @@ static void add_sub(struct share *share, struct sub *sub, uint64_t now_us)
 static void release(struct lane *lane, struct sub *sub)
 {
     sub->held = false;
-    if (sub->paused) {
-        return;
+    if (!sub->paused) {
+        begin_sub(lane, sub);
     }
-    if (sub->layers != NULL) {
-        layers_begin(lane, sub);
-        return;
-    }
-    sub->started = false;
-    sub->wait_keyframe = true;
-    sub->cursor = stream_ring_head(&sub->stream->ring);
-    lane_ask_keyframe(lane, sub->stream, false);
 }
 
 static void hold(struct lane *lane, struct sub *sub)
@@ -142,8 +135,7 @@ static void apply(struct lane *lane, struct share *share, size_t i)
     }
 }
 
-/* Whether the estimate is worth more than hope. */
-static bool is_known(struct lane *lane, struct peer *peer)
+bool allot_is_known(const struct lane *lane, struct peer *peer)
 {
     const struct bwe *bwe = peer->bwe;
 
@@ -170,7 +162,7 @@ void allot_peer(struct lane *lane, struct peer *peer)
         }
     }
     bwe_want(peer->bwe, alloc_wanted(share.streams, share.n) * 5 / 4);
-    if (is_known(lane, peer)) {
+    if (allot_is_known(lane, peer)) {
         budget_bps = bwe_target(peer->bwe);
     }
     peer->alloc.keep = bwe_is_calm(peer->bwe, lane->now_us);

@@ -13,6 +13,9 @@ enum {
     ALLOT_GRACE_US = 2000000 /* after the first feedback: the first probes are made */
 };
 
+/* Whether the estimate of its link is worth more than hope. */
+bool allot_is_known(const struct lane *lane, struct peer *peer);
+
 /* Without feedback from the peer nothing is limited. */
 void allot_peer(struct lane *lane, struct peer *peer);
 

@@ -75,6 +75,15 @@ static void rate_layers(const struct lane *lane, struct stream *stream)
     stream->rated_us = lane->now_us;
 }
 
+/* Some more than the link carries: what is in excess for longer is not the pacer's to mend.
+ * An estimate that is only hope paces nobody. */
+static uint32_t pace_of(const struct lane *lane, struct peer *peer)
+{
+    return lane->pacer_window_us != 0 && allot_is_known(lane, peer)
+               ? (uint32_t)(bwe_target(peer->bwe) * BUDGET_PACE_NUM / BUDGET_PACE_DEN)
+               : 0;
+}
+
 static void sweep_peer(struct lane *lane, struct peer *peer)
 {
     for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
@@ -91,6 +100,7 @@ static void sweep_peer(struct lane *lane, struct peer *peer)
         peer->allot_due_us = lane->now_us + BUDGET_ALLOT_US;
         allot_peer(lane, peer);
     }
+    peer->pace_bps = pace_of(lane, peer);
     tell(lane, peer);
 }
 

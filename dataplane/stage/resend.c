@@ -77,6 +77,9 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
                   (uint16_t)(pkt->hdr_len + pkt->payload_len + peer->tag_len));
     pkt->len =
         (uint16_t)(peer->hdr.len + pkt->hdr_len + pkt->payload_len + peer->tag_len);
+    if (sub->stream->video) {
+        pacer_on_repair(&sub->peer->pacer, pkt->len, peer->pace_bps, lane->now_us);
+    }
     if (sub->twcc_at != 0) {
         bwe_note_sent(peer->bwe, peer->twcc_next - 1, (uint16_t)(pkt->len - peer->hdr.len),
                       lane->now_us);

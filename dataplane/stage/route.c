@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "stage/begin.h"
 #include "stage/layers.h"
 
 enum {
@@ -11,13 +12,16 @@ enum {
      */
     SUB_AHEAD = SUBLIST_CHUNK,
     PEER_AHEAD = SUB_AHEAD - PKT_BURST,
-    MAX_VISITS = 512 /* subscriptions looked at in one call, wanting or not */
+    MAX_VISITS = 512, /* subscriptions looked at in one call, wanting or not */
+    HEADERS = 60      /* of a packet, its UDP's too, about: for the pacer */
 };
 
 /* What is to know of a slot; the writer, on another lane, may be about to overwrite it. */
 struct glance {
     uint64_t pos, seq;
+    uint64_t arrival_us;
     uint32_t ts;
+    uint16_t len;
     uint8_t flags;
     struct layer_info layer;
 };
@@ -51,7 +55,8 @@ static bool wants(struct sub *sub, const struct glance *slot, struct routed *rou
         return false;
     }
     sub->cursor = slot->pos + 1;
-    if (sub->paused || sub->held || peer->to == NULL || peer->tx_key == NULL || peer->consent_lost) {
+    if (sub->paused || sub->held || peer->to == NULL || peer->tx_key == NULL ||
+        peer->consent_lost) {
         return false;
     }
     if (sub->layers != NULL) {
@@ -104,11 +109,143 @@ static void prefetch_ahead(const struct stream_readers *readers)
     }
 }
 
+static struct glance look(const struct stream_ring *ring, uint64_t pos)
+{
+    const struct ring_slot *slot = &ring->slots[pos & ring->slot_mask];
+    const uint64_t *layer = (const uint64_t *)&slot->layer;
+    uint64_t words[2];
+    struct glance glance = {.pos = pos,
+                            .seq = __atomic_load_n(&slot->seq, __ATOMIC_RELAXED),
+                            .arrival_us =
+                                __atomic_load_n(&slot->arrival_us, __ATOMIC_RELAXED),
+                            .len = __atomic_load_n(&slot->len, __ATOMIC_RELAXED),
+                            .ts = __atomic_load_n(&slot->ts, __ATOMIC_RELAXED),
+                            .flags = __atomic_load_n(&slot->flags, __ATOMIC_RELAXED)};
+
+    words[0] = __atomic_load_n(&layer[0], __ATOMIC_RELAXED);
+    words[1] = __atomic_load_n(&layer[1], __ATOMIC_RELAXED);
+    memcpy(&glance.layer, words, sizeof(words));
+    return glance;
+}
+
+/* ---- the pacer ---- */
+
+/* Whether 'sub' has to wait, its cursor at this slot, until catch_up() comes to it. */
+static bool waits(struct lane *lane, struct sub *sub, const struct glance *slot)
+{
+    const struct peer *peer = sub->peer;
+
+    if (sub->behind) {
+        return true;
+    }
+    if (peer->pace_bps == 0 || pacer_is_ready(&peer->pacer, lane->now_us) ||
+        sub->cursor > slot->pos || sub->paused || sub->held) {
+        return false;
+    }
+    sub->cursor = slot->pos;
+    lane->counts.paced++;
+    paced_wait(&lane->paced, sub, lane->now_us);
+    return true;
+}
+
+/* Counts a packet of video that goes out. One that waited is charged by how long it did:
+ * those behind it wait less, so that none does longer than the window. */
+static void charge(const struct lane *lane, struct sub *sub, const struct glance *slot)
+{
+    struct peer *peer = sub->peer;
+    const uint64_t now_us = lane->now_us;
+    uint64_t since_us = now_us;
+
+    if (peer->pace_bps == 0) {
+        return;
+    }
+    if (sub->behind) {
+        /* another lane's clock may be a turn ahead of ours */
+        since_us = slot->arrival_us < now_us ? slot->arrival_us : now_us;
+        since_us = since_us > sub->behind_us ? since_us : sub->behind_us;
+    }
+    pacer_on_video(&peer->pacer, slot->len + HEADERS, peer->pace_bps, now_us - since_us,
+                   lane->pacer_window_us, now_us);
+}
+
+static void add(struct routed *routed, struct sub *sub, uint64_t pos)
+{
+    routed->pos[routed->n] = pos;
+    routed->subs[routed->n++] = sub;
+}
+
+/* The ring does not reach back to where a cursor waits any more. */
+static void restart(struct lane *lane, struct sub *sub, uint64_t tail)
+{
+    lane->counts.drops_out[DROP_OVERRUN] += tail - sub->cursor;
+    sub->skipped += tail - sub->cursor;
+    begin_sub(lane, sub);
+}
+
+/* Moves the cursor of one that waits to behind the next packet that it is sent. Returns
+ * false when there is none: it waits no more. */
+static bool step(struct lane *lane, struct sub *sub, struct routed *routed)
+{
+    const struct stream_ring *ring = &sub->stream->ring;
+
+    while (sub->cursor < stream_ring_head(ring)) {
+        const uint64_t tail = stream_ring_tail(ring);
+        struct glance slot;
+
+        if (sub->cursor < tail) {
+            restart(lane, sub, tail);
+            return false;
+        }
+        if (routed->visits == MAX_VISITS) {
+            return true;
+        }
+        slot = look(ring, sub->cursor);
+        if (!stream_ring_alive(ring, sub->cursor)) {
+            continue; /* overtaken just now */
+        }
+        routed->visits++;
+        if (wants(sub, &slot, routed)) {
+            charge(lane, sub, &slot);
+            add(routed, sub, slot.pos);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Serves video that had to wait and may go on, ahead of what is newer. The subscriptions of
+ * a peer take turns by packet. */
+static void catch_up(struct lane *lane, struct routed *routed)
+{
+    while (routed->n < PKT_BURST && routed->visits < MAX_VISITS) {
+        struct peer *peer = paced_take(&lane->paced, lane->now_us);
+
+        if (peer == NULL) {
+            return;
+        }
+        while (peer->behind != NULL && routed->n < PKT_BURST &&
+               routed->visits < MAX_VISITS && pacer_is_ready(&peer->pacer, lane->now_us)) {
+            struct sub *sub = paced_next(peer);
+
+            if (!step(lane, sub, routed)) {
+                paced_done(sub);
+            }
+        }
+        if (peer->behind != NULL) {
+            paced_put(&lane->paced, peer, lane->now_us);
+        }
+    }
+}
+
+/* ---- */
+
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
  * all its subscriptions have had it. */
-static bool serve(struct stream_readers *readers, const struct glance *slot,
-                  struct routed *routed)
+static bool serve(struct lane *lane, struct stream_readers *readers,
+                  const struct glance *slot, struct routed *routed)
 {
+    const bool video = readers->stream->video;
+
     while (routed->n < PKT_BURST && routed->visits < MAX_VISITS) {
         struct sub *sub = sublist_next(&readers->subs, &readers->at);
 
@@ -117,28 +254,17 @@ static bool serve(struct stream_readers *readers, const struct glance *slot,
             return true;
         }
         routed->visits++;
+        if (video && waits(lane, sub, slot)) {
+            continue;
+        }
         if (wants(sub, slot, routed)) {
-            routed->pos[routed->n] = slot->pos;
-            routed->subs[routed->n++] = sub;
+            if (video) {
+                charge(lane, sub, slot);
+            }
+            add(routed, sub, slot->pos);
         }
     }
     return false;
-}
-
-static struct glance look(const struct stream_ring *ring, uint64_t pos)
-{
-    const struct ring_slot *slot = &ring->slots[pos & ring->slot_mask];
-    const uint64_t *layer = (const uint64_t *)&slot->layer;
-    uint64_t words[2];
-    struct glance glance = {.pos = pos,
-                            .seq = __atomic_load_n(&slot->seq, __ATOMIC_RELAXED),
-                            .ts = __atomic_load_n(&slot->ts, __ATOMIC_RELAXED),
-                            .flags = __atomic_load_n(&slot->flags, __ATOMIC_RELAXED)};
-
-    words[0] = __atomic_load_n(&layer[0], __ATOMIC_RELAXED);
-    words[1] = __atomic_load_n(&layer[1], __ATOMIC_RELAXED);
-    memcpy(&glance.layer, words, sizeof(words));
-    return glance;
 }
 
 /* Counts what a lane that was too slow has lost: it goes on with the oldest whole slot. */
@@ -181,6 +307,7 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
     (void)in;
     routed.now_us = lane->now_us;
     routed.n = routed.visits = 0;
+    catch_up(lane, &routed);
     while (lane->grown != NULL && routed.n < PKT_BURST && routed.visits < MAX_VISITS) {
         struct stream_readers *readers = lane->grown;
         struct stream_ring *ring = &readers->stream->ring;
@@ -198,7 +325,7 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
         if (!stream_ring_alive(ring, readers->next_pos)) {
             continue; /* overtaken just now: the tail has moved */
         }
-        if (serve(readers, &slot, &routed)) {
+        if (serve(lane, readers, &slot, &routed)) {
             readers->next_pos++;
             readers->at = sublist_start(&readers->subs);
             next_ring(lane, readers->next_pos < stream_ring_head(ring));

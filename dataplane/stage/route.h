@@ -1,6 +1,9 @@
 /* The one stage that amplifies: moves this lane's cursors over the rings that grew and
  * makes an egress packet for each subscription that wants the slot. One burst a call, so a
- * room of any size costs a bounded step; streams take turns by packet. */
+ * room of any size costs a bounded step; streams take turns by packet.
+ *
+ * Video of a peer whose link is known (peer->pace_bps) is spread by core/pacer: its cursor
+ * waits (lane/paced.h) while others go on. Audio never waits. */
 #ifndef KCS_STAGE_ROUTE_H
 #define KCS_STAGE_ROUTE_H
 
@@ -11,7 +14,14 @@
  * egress: no_buffer for each subscription; overrun for each packet of a ring that this lane
  * was too slow to reach, whatever the number of its subscriptions. Returns how many; 0 when
  * no ring has anything for anybody, or when none of many subscriptions wanted it: call
- * again while lane->grown is not NULL. */
+ * again while route_is_due(). */
 uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *out);
+
+/* Whether there is something to look at now; paced_deadline() tells when the next of those
+ * is that wait. */
+static inline bool route_is_due(const struct lane *lane)
+{
+    return lane->grown != NULL || paced_deadline(&lane->paced) <= lane->now_us;
+}
 
 #endif

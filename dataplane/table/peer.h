@@ -11,6 +11,7 @@
 
 #include "core/alloc.h"
 #include "core/bwe.h"
+#include "core/pacer.h"
 #include "core/twcc.h"
 #include "crypt/crypt.h"
 #include "crypt/replay.h"
@@ -45,6 +46,8 @@ struct peer {
     bool consent_lost; /* nothing may be sent (RFC 7675, 5.1) */
     uint8_t device;    /* of 'to' */
     uint8_t profile;   /* enum crypt_profile */
+    uint32_t pace_bps; /* at which video may leave; 0: it is not paced */
+    struct pacer pacer;
 
     /* ingress, every packet */
     _Alignas(64) struct crypt_key *rx_key;
@@ -82,6 +85,10 @@ struct peer {
     struct alloc alloc;
     uint64_t allot_due_us;
     uint64_t fed_us; /* when the first feedback had come; 0 not yet */
+    /* video that waits for the pacer (lane/paced.h) */
+    struct sub *behind, *behind_last;
+    struct peer *next_paced, **paced_link;
+    uint8_t paced_slot;
     uint32_t told_bps;    /* what control was told that the link carries */
     uint64_t told_us;     /* when */
     uint64_t *probe_next; /* in the vault: next index of the probes' SSRC */

@@ -79,6 +79,7 @@ struct sub {
     bool wait_keyframe;        /* video starts and resumes on a key frame */
     bool held;                 /* its link does not carry it now (stage/allot) */
     int8_t level;              /* what it was allotted: core/alloc.h */
+    bool behind;               /* its cursor waits for the pacer (lane/paced.h) */
     uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
 
     /* cold */
@@ -86,6 +87,8 @@ struct sub {
     uint32_t index;
     struct sublist_at at; /* where it stands in its stream's list */
     struct sub *next_of_peer;
+    struct sub *next_behind; /* of its peer's that wait */
+    uint64_t behind_us;      /* since when it waits */
     uint64_t skipped;
     uint64_t nacks;                  /* numbers asked for again */
     uint64_t nacks_ignored;          /* of these: never sent, forgotten, or too many */

@@ -479,8 +479,9 @@ void tables_peer_pause(struct tables *t, struct peer *peer)
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
         const struct stream_readers *readers = &sub->stream->readers[t->lane];
 
-        /* it has had all before the position of its lane, or lost it to an overrun */
-        if (sub->cursor < readers->next_pos) {
+        /* it has had all before the position of its lane, or lost it to an overrun; one
+         * that waits has not */
+        if (sub->cursor < readers->next_pos && !sub->behind) {
             sub->cursor = readers->next_pos;
         }
         tables_delist(t, sub);

@@ -6,6 +6,7 @@
 
 #include "rtcp/rtcp_out.h"
 #include "sfu/base/handle.h"
+#include "stage/begin.h"
 #include "worker/across.h"
 #include "worker/command_priv.h"
 
@@ -145,7 +146,7 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
     if (err == 0 && !was_ready && peer->to != NULL && peer->tx_key != NULL) {
         for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
             if (!sub->paused) {
-                command_begin(lane, sub);
+                begin_sub(lane, sub);
             }
         }
     }

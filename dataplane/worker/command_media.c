@@ -1,4 +1,5 @@
 /* Commands for streams and subscriptions; see command.h. */
+#include "stage/begin.h"
 #include "stage/layers.h"
 #include "worker/command_priv.h"
 
@@ -230,20 +231,6 @@ int command_stream_close(struct lane *lane, uint64_t handle)
 
 /* ---- subscriptions ---- */
 
-void command_begin(struct lane *lane, struct sub *sub)
-{
-    if (sub->layers != NULL) {
-        layers_begin(lane, sub);
-        return;
-    }
-    sub->started = false;
-    sub->wait_keyframe = sub->stream->video;
-    sub->cursor = stream_ring_head(&sub->stream->ring);
-    if (sub->stream->video && sub->peer->to != NULL && sub->peer->tx_key != NULL) {
-        lane_ask_keyframe(lane, sub->stream, false);
-    }
-}
-
 /* Appends one one-byte element of the template. Returns the offset of its data. */
 static uint8_t add_ext(struct sub *sub, uint8_t id, const uint8_t *data, uint8_t len)
 {
@@ -388,7 +375,7 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
         set_wishes(lane, sub, &conf);
     }
     if (!sub->paused) {
-        command_begin(lane, sub);
+        begin_sub(lane, sub);
     }
     return 0;
 }
@@ -434,7 +421,7 @@ int command_sub_update(struct lane *lane, const struct vault *vault, uint64_t ha
     }
     if (sub->paused && conf.paused == 0) {
         sub->paused = false;
-        command_begin(lane, sub);
+        begin_sub(lane, sub);
     }
     sub->paused = conf.paused != 0;
     return 0;

@@ -30,10 +30,6 @@ enum { COMMAND_READ_TRIES = 4 };
         return err == 0 && out->handle != handle ? -ESTALE : err;                          \
     }
 
-/* Starts or resumes at what comes next; video with a key frame, which is asked for. Until
- * the peer has keys and a path nothing can be sent: then it is done when it has. */
-void command_begin(struct lane *lane, struct sub *sub);
-
 /* resume: the live words of the record go on. */
 int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t handle,
                         bool resume);

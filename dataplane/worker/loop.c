@@ -7,6 +7,7 @@
 #include "rtcp/rtcp_out.h"
 #include "stage/budget.h"
 #include "stage/layers.h"
+#include "stage/route.h"
 #include "worker/across.h"
 #include "worker/command.h"
 
@@ -296,10 +297,12 @@ static void sleep_until_work(struct loop *loop)
     uint64_t due_us = rtcp_out_deadline(&loop->lane);
     uint64_t budget_us = budget_deadline(&loop->lane);
     uint64_t layers_us = layers_deadline(&loop->lane);
+    uint64_t paced_us = paced_deadline(&loop->lane.paced);
     uint64_t most_us = pipeline_held_up(&loop->pipe) ? HELD_UP_US : MAX_SLEEP_US;
 
     due_us = budget_us < due_us ? budget_us : due_us;
     due_us = layers_us < due_us ? layers_us : due_us;
+    due_us = paced_us < due_us ? paced_us : due_us;
     if (due_us <= now_us) {
         return;
     }
@@ -325,7 +328,7 @@ static void sleep_until_work(struct loop *loop)
 /* Whether fan-out has nothing to do, or cannot do it now. */
 static bool rests(const struct loop *loop)
 {
-    return (loop->lane.grown == NULL && !lane_resends(&loop->lane)) ||
+    return (!route_is_due(&loop->lane) && !lane_resends(&loop->lane)) ||
            pipeline_held_up(&loop->pipe);
 }
 

@@ -429,7 +429,7 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
     }
     /* A device may be full; its lane may be behind, or not have a CPU just now. Then the
      * cursors stay where they are, as long as the rings reach back. */
-    for (unsigned i = 0; i < max_bursts && p->lane->grown != NULL && has_way(p); i++) {
+    for (unsigned i = 0; i < max_bursts && route_is_due(p->lane) && has_way(p); i++) {
         struct burst routed = {.n = 0};
         struct burst rewritten = {.n = 0};
         struct burst sealed = {.n = 0};
@@ -444,7 +444,7 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
 
 bool pipeline_held_up(const struct pipeline *p)
 {
-    return holds(p) || ((p->lane->grown != NULL || lane_resends(p->lane)) && !has_way(p));
+    return holds(p) || ((route_is_due(p->lane) || lane_resends(p->lane)) && !has_way(p));
 }
 
 uint32_t pipeline_layers(struct pipeline *p)

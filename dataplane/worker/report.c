@@ -63,6 +63,7 @@ void report_lane(const struct pipeline *p, const struct report_loop *loop,
         .padding_packets = from->padding_packets,
         .padding_bytes = from->padding_bytes,
         .resent = from->resent,
+        .paced = from->paced,
     };
 
     lane_buffers(lane, &counts.buffers_free, &counts.buffers_total);

@@ -153,6 +153,7 @@ static int make_lane(struct worker *w, uint32_t i, char *err, size_t err_cap)
     loop->mine = &w->shared.lanes[i];
     loop->busy = w->conf.busy;
     loop->lane.no_repair = w->conf.no_repair;
+    loop->lane.pacer_window_us = w->conf.pacer_window_us;
     loop_init(loop);
     return 0;
 }

@@ -27,6 +27,7 @@ struct worker_conf {
     uint32_t n_cpus;
     bool busy;      /* never sleep */
     bool no_repair; /* neither NACKs nor retransmissions */
+    uint32_t pacer_window_us; /* 0: video is not paced */
     enum crypt_backend backend;
     uint32_t n_peers, n_streams, n_subs;
     size_t ring_bytes;

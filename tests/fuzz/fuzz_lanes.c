@@ -7,6 +7,7 @@
 #include "rig_target.h"
 
 #include "sfu/base/handle.h"
+#include "stage/route.h"
 #include "worker/across.h"
 #include "worker/loop.h"
 #include "worker/recover.h"
@@ -196,7 +197,7 @@ static void settle(void)
         for (uint32_t lane = 0; lane < LANES; lane++) {
             moving = moving || w.queues[lane].n > 0 ||
                      port_mem_waiting(w.rig.io, 0, lane) > 0 ||
-                     w.loops[lane]->lane.grown != NULL || !hub_quiet(&w.hub, lane);
+                     route_is_due(&w.loops[lane]->lane) || !hub_quiet(&w.hub, lane);
         }
     }
 }

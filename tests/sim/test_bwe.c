@@ -152,6 +152,28 @@ static void stalls_are_no_congestion(void **state)
     }
 }
 
+/* The same key frames with the pacer and without: it keeps the queue that audio waits in
+ * short. */
+static void key_frames_are_spread(void **state)
+{
+    const struct world_scenario *s = scenario("keys");
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct world_phase unpaced;
+        float unpaced_audio_ms;
+
+        world_run(scenario("keys-unpaced"), seed, &trace);
+        unpaced = trace.phases[0];
+        unpaced_audio_ms = trace.audio_p95_ms;
+        world_run(s, seed, &trace);
+        CHECK(s, seed, trace.phases[0].queue_p95_ms < 0.8f * unpaced.queue_p95_ms);
+        CHECK(s, seed, trace.phases[0].queue_p50_ms < 0.6f * unpaced.queue_p50_ms);
+        CHECK(s, seed, trace.audio_p95_ms < 0.9f * unpaced_audio_ms);
+        CHECK(s, seed, trace.phases[0].utilisation > unpaced.utilisation - 0.02f);
+    }
+}
+
 /* The same seed gives the same run, so that a failure can be looked at. */
 static void runs_can_be_repeated(void **state)
 {
@@ -175,6 +197,7 @@ int main(void)
         cmocka_unit_test(tcp_is_a_neighbour),
         cmocka_unit_test(layers_follow_the_link),
         cmocka_unit_test(stalls_are_no_congestion),
+        cmocka_unit_test(key_frames_are_spread),
         cmocka_unit_test(runs_can_be_repeated),
     };
 

@@ -125,6 +125,33 @@ static void moves_between_four_lanes(void **state)
     a_move_loses_doubles_and_reorders_nothing(4, 500 / LESS);
 }
 
+/* Cursors that wait for the pacer go on where they stood, on whichever lane. */
+static void who_waits_for_the_pacer_may_move(void **state)
+{
+    struct lanes *l = lanes_start_paced(2, 4000000);
+    unsigned seed = 7;
+    uint64_t paced = 0;
+    (void)state;
+
+    for (uint32_t i = 0; i < 20; i++) {
+        lanes_listen(l, i, i % 2);
+    }
+    lanes_prepare(l, 4000 / LESS);
+    l->n_packets -= LAST;
+    for (uint32_t i = 0; i < 200 / LESS; i++) {
+        assert_int_equal(lanes_move(l, (uint32_t)rand_r(&seed) % 21, i % 2), 0);
+        lanes_feed(l);
+    }
+    l->n_packets += LAST;
+    hear_everything(l);
+    for (uint32_t i = 0; i < 2; i++) {
+        paced += l->loops[i]->lane.counts.paced;
+        assert_int_equal(l->loops[i]->lane.counts.drops_out[DROP_OVERRUN], 0);
+    }
+    assert_true(paced > 20);
+    lanes_stop(l);
+}
+
 static void a_move_that_makes_no_sense_is_refused(void **state)
 {
     struct lanes *l = lanes_start(2);
@@ -284,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_publisher_may_be_on_another_lane_than_its_packets),
         cmocka_unit_test(moves_between_two_lanes),
         cmocka_unit_test(moves_between_four_lanes),
+        cmocka_unit_test(who_waits_for_the_pacer_may_move),
         cmocka_unit_test(a_move_that_makes_no_sense_is_refused),
         cmocka_unit_test(a_stream_that_is_read_elsewhere_is_busy),
         cmocka_unit_test(coming_and_going_disturbs_nobody),

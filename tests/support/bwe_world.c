@@ -90,6 +90,21 @@ const struct world_scenario world_scenarios[] = {
      .steps = {{0, 3000000}, {25000, 500000}, {50000, 2000000}},
      .seconds = 80,
      .layered = true},
+    {.name = "keys",
+     .text = "0.9 Mb/s over 1.5 Mb/s, a key frame each 500 ms",
+     .net = {.delay_us = 25000, .queue_bytes = 60000},
+     .steps = {{0, 1500000}},
+     .seconds = 60,
+     .fixed_bps = 900000,
+     .key_ms = 500},
+    {.name = "keys-unpaced",
+     .text = "the same without the pacer",
+     .net = {.delay_us = 25000, .queue_bytes = 60000},
+     .steps = {{0, 1500000}},
+     .seconds = 60,
+     .fixed_bps = 900000,
+     .key_ms = 500,
+     .unpaced = true},
     {.name = "stalls",
      .text = "2 Mb/s, receiver stands still for 5 to 50 ms",
      .net = {.delay_us = 5000, .queue_bytes = 60000},
@@ -158,7 +173,7 @@ struct world {
     struct twcc twcc;
     uint64_t next;
     uint64_t tx_bytes;
-    uint64_t frame_us, audio_us, tick_us;
+    uint64_t frame_us, audio_us, tick_us, key_us;
     uint64_t n_frames;
     int8_t level; /* that is sent */
     bool key;     /* the next frame is a key frame */
@@ -255,6 +270,10 @@ static void make_frame(struct world *w)
     }
     bytes = (uint32_t)(bps * FRAME_US / 8000000);
     bytes = bytes * (85 + vnet_dice(&w->random, 31)) / 100;
+    if (w->s->key_ms != 0 && w->now_us >= w->key_us) {
+        w->key_us += w->s->key_ms * UINT64_C(1000);
+        w->key = true;
+    }
     if (w->key) {
         bytes *= 5;
         w->key = false;
@@ -273,7 +292,8 @@ static void send_video(struct world *w)
         w->media += x.len;
         send_packet(w, x.len, 0);
         pacer_on_video(&w->pacer, x.len, bwe_target(&w->bwe) * 5 / 4,
-                       w->now_us - x.since_us, WINDOW_MS * 1000, w->now_us);
+                       w->now_us - x.since_us, w->s->unpaced ? 0 : WINDOW_MS * 1000,
+                       w->now_us);
     }
 }
 

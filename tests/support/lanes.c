@@ -19,9 +19,10 @@
 enum {
     RING_BYTES = 16 * 1024 * 1024,
     BUFFERS = 8191,
-    AUDIO_SSRC = 77,
+    STREAM_SSRC = 77,
     AHEAD = 24, /* packets that may be on their way: far less than the ring of the stream */
-    PATIENCE_S = 60
+    PATIENCE_S = 60,
+    PACER_WINDOW_US = 50000
 };
 
 static uint64_t now_us(void)
@@ -141,17 +142,20 @@ void lanes_prepare(struct lanes *l, uint32_t n)
     l->packets = calloc(n, sizeof(*l->packets));
     assert_true(l->bytes != NULL && l->packets != NULL);
     for (uint32_t i = 0; i < n; i++) {
-        uint8_t payload[8] = {1, 2, 3, 4};
+        uint8_t payload[16] = {1, 2, 3, 4};
         uint8_t out[PKT_ROOM];
         struct far_rtp rtp = {.payload = payload,
                               .len = sizeof(payload),
-                              .ssrc = AUDIO_SSRC,
-                              .pt = FAR_AUDIO_PT,
+                              .ssrc = STREAM_SSRC,
+                              .pt = l->pace_bps != 0 ? FAR_VIDEO_PT : FAR_AUDIO_PT,
                               .seq = (uint16_t)(i + 1),
                               .ts = 960 * i};
         size_t len;
 
-        store_be32(payload + 4, i + 1);
+        if (l->pace_bps != 0) {
+            memcpy(payload, far_vp8_key, sizeof(far_vp8_key));
+        }
+        store_be32(payload + sizeof(payload) - 4, i + 1);
         len = far_make_rtp(&l->pub, &rtp, out);
         assert_true(len <= sizeof(l->bytes[i]));
         memcpy(l->bytes[i], out, len);
@@ -259,6 +263,12 @@ void lanes_listen(struct lanes *l, uint32_t i, uint32_t lane)
     atomic_store(&to->next, 0);
     far_open(&to->far, &l->rig, i + 1, FAR_GCM, 4);
     to->sub = far_sub(&to->far, i, &l->audio, 1000 + i);
+    if (l->pace_bps != 0) {
+        /* What its link carries is what we say: there is no feedback to estimate it by, nor
+         * probes. Nobody looks before it has a subscription. */
+        to->sub.ext_id[EXT_TRANSPORT_CC] = 0;
+        l->tables[lane].peers[i + 1].pace_bps = l->pace_bps;
+    }
     assert_int_equal(rig_sub(&l->rig, ABI_OP_SUB_OPEN, &to->sub), 0);
     to->joined = l->n_allowed + 1;
     to->open = true;
@@ -298,6 +308,7 @@ static void make_lane(struct lanes *l, uint32_t i)
     memset(loop, 0, bytes);
     assert_int_equal(crypt_ctx_create(&crypt, CRYPT_IPSEC_MB), 0);
     lane_init(&loop->lane, i, &l->tables[i], crypt, io_pool(l->rig.io), now_us());
+    loop->lane.pacer_window_us = PACER_WINDOW_US;
     loop->lane.hub = l->n > 1 ? &l->hub : NULL;
     loop->pipe.io = l->rig.io;
     loop->shared = &l->rig.shared;
@@ -307,12 +318,7 @@ static void make_lane(struct lanes *l, uint32_t i)
     port_mem_on_tx(l->rig.io, 0, i, on_tx, l);
 }
 
-struct lanes *lanes_start(uint32_t n)
-{
-    return lanes_start_on(n, "mem");
-}
-
-struct lanes *lanes_start_on(uint32_t n, const char *device)
+static struct lanes *start(uint32_t n, const char *device, uint32_t pace_bps)
 {
     const struct io_conf io_conf = {.devices = {device},
                                     .n_devices = 1,
@@ -333,6 +339,7 @@ struct lanes *lanes_start_on(uint32_t n, const char *device)
     assert_non_null(l);
     memset(l, 0, size);
     l->n = n;
+    l->pace_bps = pace_bps;
     l->rig.command = command;
     if (io_create(&l->rig.io, &io_conf, err, sizeof(err)) != 0) {
         fail_msg("%s", err);
@@ -354,8 +361,24 @@ struct lanes *lanes_start_on(uint32_t n, const char *device)
         assert_int_equal(pthread_create(&l->threads[i], NULL, lane_main, l->loops[i]), 0);
     }
     far_open(&l->pub, &l->rig, 0, FAR_GCM, 4);
-    l->audio = far_publish_audio(&l->pub, 0, AUDIO_SSRC);
+    l->audio = pace_bps != 0 ? far_publish_video(&l->pub, 0, STREAM_SSRC)
+                             : far_publish_audio(&l->pub, 0, STREAM_SSRC);
     return l;
+}
+
+struct lanes *lanes_start(uint32_t n)
+{
+    return lanes_start_on(n, "mem");
+}
+
+struct lanes *lanes_start_on(uint32_t n, const char *device)
+{
+    return start(n, device, 0);
+}
+
+struct lanes *lanes_start_paced(uint32_t n, uint32_t bps)
+{
+    return start(n, "mem", bps);
 }
 
 /* Of each lane, and of all: what came in went somewhere. */

@@ -36,7 +36,8 @@ struct lanes {
     uint32_t next_cookie;
     uint32_t lane_of[LANES_PEERS]; /* by slot */
 
-    struct far pub; /* peer 0, with one audio stream in slot 0 */
+    uint32_t pace_bps; /* 0: the stream is audio; else video, and paced for listeners */
+    struct far pub;    /* peer 0, with one stream in slot 0 */
     struct vault_stream_conf audio;
     struct listener listeners[LANES_PEERS]; /* peer i + 1, subscription i */
     uint32_t n_listeners;
@@ -51,6 +52,9 @@ struct lanes *lanes_start(uint32_t n);
 
 /* As lanes_start(), with another device: "mem:one" has only one queue, lane 0's. */
 struct lanes *lanes_start_on(uint32_t n, const char *device);
+
+/* The same with video, all key frames, that is paced to 'bps' for each listener. */
+struct lanes *lanes_start_paced(uint32_t n, uint32_t bps);
 
 /* Stops the threads, closes everything and asserts that all came back. */
 void lanes_stop(struct lanes *l);

@@ -12,6 +12,7 @@
 
 #include "rtcp/rtcp_out.h"
 #include "sfu/base/handle.h"
+#include "stage/route.h"
 
 enum { RING_BYTES = 24 * 1024 * 1024, MAX_ROUNDS = 100000, STEP_US = 10000, WAIT_US = 200 };
 
@@ -152,6 +153,7 @@ void rig_stop(struct rig *rig)
     rig_check(rig);
     command_close_all(&rig->lane);
     assert_null(rig->lane.grown);
+    assert_int_equal(rig->lane.paced.busy, 0);
     assert_int_equal(rig->tables.n_open, 0);
     assert_int_equal(rig->tables.n_open_streams, 0);
     assert_int_equal(rig->tables.n_open_subs, 0);
@@ -187,7 +189,7 @@ void rig_ingress(struct rig *rig)
 void rig_egress(struct rig *rig)
 {
     (void)pipeline_layers(&rig->pipe);
-    for (unsigned i = 0; rig->lane.grown != NULL || lane_resends(&rig->lane) ||
+    for (unsigned i = 0; route_is_due(&rig->lane) || lane_resends(&rig->lane) ||
                          pipeline_held_up(&rig->pipe);
          i++) {
         assert_true(i < MAX_ROUNDS);

@@ -36,6 +36,7 @@ struct abi_lane_counts {
     uint64_t handed_tx;                   /* frames given to the lane of their device */
     uint64_t padding_packets, padding_bytes; /* of probes, in tx_packets too */
     uint64_t resent;                      /* retransmissions sent to subscribers */
+    uint64_t paced; /* times that video waited for the pacer */
     uint64_t drops_in[ABI_MAX_DROPS];     /* by enum drop_reason */
     uint64_t drops_out[ABI_MAX_DROPS];
     uint64_t done[ABI_MAX_DONES];

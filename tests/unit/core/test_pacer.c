@@ -71,6 +71,24 @@ static void even_video_is_not_held_up(void **state)
     assert_int_equal(longest_us, 0);
 }
 
+static void repair_takes_the_place_of_video_but_not_for_long(void **state)
+{
+    struct pacer pacer = {0};
+    const uint64_t now_us = 1000000;
+    (void)state;
+
+    pacer_on_repair(&pacer, 1250, 1000000, now_us); /* 10 ms, of which 2 are forgiven */
+    assert_false(pacer_is_ready(&pacer, now_us + 7000));
+    assert_true(pacer_is_ready(&pacer, now_us + 8000));
+    for (unsigned i = 0; i < 100; i++) {
+        pacer_on_repair(&pacer, 1250, 1000000, now_us);
+    }
+    assert_true(pacer_is_ready(&pacer, now_us + PACER_MAX_STEP_US));
+    pacer = (struct pacer){0};
+    pacer_on_repair(&pacer, 1250, 0, now_us);
+    assert_true(pacer_is_ready(&pacer, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +96,7 @@ int main(void)
         cmocka_unit_test(nothing_waits_longer_than_the_window),
         cmocka_unit_test(without_window_or_rate_nothing_waits),
         cmocka_unit_test(even_video_is_not_held_up),
+        cmocka_unit_test(repair_takes_the_place_of_video_but_not_for_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
