@@ -8,8 +8,12 @@
 enum {
     MAX_RTCP = 1200,    /* plain bytes of one packet */
     PEERS_A_CALL = 256, /* looked at in one call */
-    MAX_BLOCKS = 31
+    MAX_BLOCKS = 31, /* of one report; more go into another of the same compound */
+    MAX_REPORTED = PEER_SSRCS /* no more can be bound */
 };
+
+_Static_assert((int)MAX_REPORTED <= 2 * MAX_BLOCKS && MAX_REPORTED * 24 + 3 * 20 < MAX_RTCP,
+               "all streams of a peer fit two reports, and one compound");
 
 /* Encrypts one compound and makes it a frame to the peer. Returns false if nothing was
  * added (the burst is full, no buffer). */
@@ -85,12 +89,12 @@ static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
 
 static void publisher_report(struct lane *lane, struct peer *peer, struct burst *out)
 {
-    struct rtcp_block blocks[MAX_BLOCKS];
+    struct rtcp_block blocks[MAX_REPORTED];
     uint8_t buf[MAX_RTCP];
     struct wbytes w = wbytes_of(buf, sizeof(buf));
     uint8_t n = 0;
 
-    for (struct stream *s = peer->streams; s != NULL && n < MAX_BLOCKS;
+    for (struct stream *s = peer->streams; s != NULL && n < MAX_REPORTED;
          s = s->next_of_peer) {
         if (s->bound && recvstat_take_block(&s->stat, s->ssrc, lane->now_us, &blocks[n])) {
             n++;
@@ -99,7 +103,10 @@ static void publisher_report(struct lane *lane, struct peer *peer, struct burst 
     if (n == 0) {
         return;
     }
-    rtcp_rr_write(&w, RTCP_OUR_SSRC, blocks, n);
+    rtcp_rr_write(&w, RTCP_OUR_SSRC, blocks, n < MAX_BLOCKS ? n : MAX_BLOCKS);
+    if (n > MAX_BLOCKS) {
+        rtcp_rr_write(&w, RTCP_OUR_SSRC, blocks + MAX_BLOCKS, (uint8_t)(n - MAX_BLOCKS));
+    }
     /* who sends no media to us in the other direction would have no round trip: any clock
      * does, as it is only compared with itself */
     rtcp_xr_write_rrtr(&w, RTCP_OUR_SSRC, ntp_span(lane->now_us));

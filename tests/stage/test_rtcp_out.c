@@ -322,6 +322,46 @@ static void many_subscriptions_are_all_reported_once_a_second(void **state)
     call_stop(&call);
 }
 
+/* One report has 31 blocks at most: the others are in a second one of the same compound. */
+static void all_streams_of_a_publisher_are_reported_at_once(void **state)
+{
+    struct call call;
+    struct far many;
+    struct far_got got;
+    uint32_t reported = 0;
+    unsigned n_compounds = 0;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    far_open(&many, call.rig, 3, FAR_GCM, 4);
+    for (uint32_t i = 0; i < PEER_SSRCS; i++) {
+        const struct far_rtp rtp = {.ssrc = 0x9000 + i, .seq = 1, .pt = FAR_AUDIO_PT};
+
+        (void)far_publish_audio(&many, 2 + i, rtp.ssrc);
+        far_send_rtp(&many, &rtp);
+    }
+    rig_pass(call.rig, 1000000);
+    while (far_take_rtcp(&many, &got)) {
+        struct rtcp_iter it = rtcp_iter_of(got.data, got.len);
+        struct rtcp_pkt pkt;
+        struct rtcp_rr rr;
+
+        n_compounds += far_find(&got, RTCP_RR, -1, &pkt);
+        while (rtcp_next(&it, &pkt) == 1) {
+            if (pkt.pt != RTCP_RR || rtcp_rr_parse(&pkt, &rr) != 0) {
+                continue;
+            }
+            for (uint8_t i = 0; i < rr.n_blocks; i++) {
+                reported |= UINT32_C(1) << (rtcp_block_at(rr.blocks, i).ssrc - 0x9000);
+            }
+        }
+    }
+    assert_int_equal(n_compounds, 1);
+    assert_int_equal(reported, UINT32_MAX);
+    far_end(&many);
+    call_stop(&call);
+}
+
 /* Sends an audio packet with this transport-wide number. */
 static void send_numbered(struct call *call, uint16_t number)
 {
@@ -441,6 +481,7 @@ int main(void)
         cmocka_unit_test(publishers_learn_how_they_arrive),
         cmocka_unit_test(subscribers_get_sender_reports_with_the_publishers_clock),
         cmocka_unit_test(many_subscriptions_are_all_reported_once_a_second),
+        cmocka_unit_test(all_streams_of_a_publisher_are_reported_at_once),
         cmocka_unit_test(transport_feedback_tells_what_arrived),
         cmocka_unit_test(peers_without_keys_or_path_are_told_nothing),
         cmocka_unit_test(an_empty_pool_costs_reports_only),
