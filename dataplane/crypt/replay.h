@@ -5,8 +5,8 @@
  * Order: replay_guess(), replay_check(), authenticate, and only then replay_commit(). A
  * packet that was not authenticated must not change the state.
  *
- * The struct lives in memory that survives its writer, so every change is one store: whoever
- * is killed leaves the state from before or from after it.
+ * The struct lives in memory that survives its writer. Whoever is killed leaves the state
+ * from before or from after a change, or one between them that takes nothing in twice.
  *
  * Pure, header-only. Shared by processes: fixed layout, little-endian.
  * RFC 3711, 3.3.1, 3.3.2 and Appendix A. */
@@ -29,14 +29,27 @@ struct replay {
 _Static_assert(sizeof(struct replay) == 32, "shared layout");
 _Static_assert(offsetof(struct replay, started) == 28, "shared layout");
 
-/* With AVX (x86-64-v3) one instruction. A window under another 'highest' than its own would
- * let packets in that were seen. */
+/* With AVX (x86-64-v3) one instruction. Without, halves of 16 bytes, in such an order that
+ * every state between refuses all that was seen, and maybe more: a window under another 'highest' than its
+ * own would let packets in that were seen. While 'started' is 0 nothing else counts. */
 static inline void replay_store(struct replay *replay, struct replay next)
 {
+#ifdef __AVX__
     typedef uint64_t words __attribute__((vector_size(32), may_alias));
 
     *(volatile words *)replay = (words){next.highest, next.window[0], next.window[1],
                                         (uint64_t)next.started << 32 | next.ssrc};
+#else
+    typedef uint64_t half __attribute__((vector_size(16), may_alias));
+    volatile half *at = (volatile half *)replay;
+    const uint64_t owner = (uint64_t)next.started << 32 | next.ssrc;
+
+    if (replay->started != 0) {
+        at[1] = (half){replay->window[1] | next.window[1], owner};
+    }
+    at[0] = (half){next.highest, next.window[0]};
+    at[1] = (half){next.window[1], owner};
+#endif
 }
 
 /* Forgets what was there; now of 'ssrc', of which nothing was seen. */

@@ -19,9 +19,20 @@
 
 #include "rtcp/rtcp_out.h"
 #include "sfu/base/handle.h"
+#include "sfu/wire/rtcp_fb.h"
+#include "stage/padding.h"
 #include "support/call.h"
 
-enum { N_PEERS = 3, N_STREAMS = 2, N_SUBS = 2, MAX_SENT = 64, MOST_STEPS = 4000000 };
+enum {
+    N_PEERS = 3,
+    N_STREAMS = 2,
+    N_SUBS = 3,
+    MAX_SENT = 64,
+    MOST_STEPS = 4000000,
+    PROBES = 2,
+    PROBE_MS = 60,
+    LAYERED_SSRC = 0x0b0b0009
+};
 
 /* All live words that the call may touch. */
 struct words {
@@ -33,7 +44,7 @@ struct words {
 /* What the child has sent, as it says before each packet leaves. In shared memory. */
 struct sent {
     uint32_t n;
-    uint32_t n_rtcp[N_PEERS];
+    uint32_t n_rtcp[N_PEERS], n_probes[N_PEERS], n_repeats[N_SUBS];
     struct {
         uint32_t peer, sub;
         uint64_t index, twcc;
@@ -43,7 +54,7 @@ struct sent {
 static struct sent *sent;
 static struct words before, after;
 static struct {
-    unsigned steps, changes;
+    unsigned steps, changes, halves;
 } seen;
 
 static struct words words_of(const struct vault *vault)
@@ -84,15 +95,48 @@ static void old_or_new(uint64_t now, uint64_t was, uint64_t will)
     }
 }
 
+static bool same(const struct vault_rx *a, const struct vault_rx *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* Where a window takes several stores: one on its way refuses all that was seen, and more. */
+static bool refuses_all_of(const struct vault_rx *now, const struct vault_rx *was)
+{
+    for (uint64_t age = 0; age <= was->highest && age < REPLAY_WINDOW; age++) {
+        const uint64_t index = was->highest - age;
+
+        if (replay_check((const struct replay *)(const void *)was, index) != 0 &&
+            replay_check((const struct replay *)(const void *)now, index) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Whole as before or after; or just given to an SSRC of which nothing was taken yet. */
 static void window_is_whole(const struct vault_rx *now, const struct vault_rx *was,
                             const struct vault_rx *will)
 {
     const struct vault_rx fresh = {.ssrc = will->ssrc};
 
-    if (memcmp(now, was, sizeof(*now)) != 0 && memcmp(now, &fresh, sizeof(*now)) != 0) {
-        assert_memory_equal(now, will, sizeof(*now));
+    if (same(now, was) || same(now, will) || same(now, &fresh)) {
+        return;
     }
+#ifndef __AVX__
+    if (now->started == 0 && now->ssrc == will->ssrc) {
+        return; /* taken for a fresh one, whatever else stands there */
+    }
+    if (was->started == 1 && now->started == 1 && now->ssrc == was->ssrc &&
+        (now->highest == was->highest || now->highest == will->highest) &&
+        refuses_all_of(now, was)) {
+        seen.halves++;
+        return;
+    }
+#else
+    (void)refuses_all_of;
+#endif
+    assert_memory_equal(now, will, sizeof(*now));
 }
 
 static void look(const struct vault *vault)
@@ -107,7 +151,11 @@ static void look(const struct vault *vault)
 
         old_or_new(p->last_check_us, was->last_check_us, will->last_check_us);
         old_or_new(p->lane, was->lane, will->lane);
+        old_or_new(p->last_nomination_us, was->last_nomination_us,
+                   will->last_nomination_us);
         assert_in_range(p->twcc_next, was->twcc_next, will->twcc_next);
+        assert_in_range(p->probe_next_index, was->probe_next_index + sent->n_probes[i],
+                        will->probe_next_index);
         assert_in_range(p->rtcp_next_index, was->rtcp_next_index + sent->n_rtcp[i],
                         will->rtcp_next_index);
         for (unsigned k = 0; k < VAULT_RX_SSRCS; k++) {
@@ -119,16 +167,24 @@ static void look(const struct vault *vault)
         old_or_new(now.streams[i].ssrc, before.streams[i].ssrc, after.streams[i].ssrc);
         old_or_new(now.streams[i].rtx_ssrc, before.streams[i].rtx_ssrc,
                    after.streams[i].rtx_ssrc);
+        old_or_new(now.streams[i].audio, before.streams[i].audio, after.streams[i].audio);
     }
     for (unsigned i = 0; i < N_SUBS; i++) {
         assert_in_range(now.subs[i].next_index, before.subs[i].next_index,
                         after.subs[i].next_index);
         old_or_new(now.subs[i].seq_offset, before.subs[i].seq_offset,
                    after.subs[i].seq_offset);
+        assert_in_range(now.subs[i].rtx_next_index,
+                        before.subs[i].rtx_next_index + sent->n_repeats[i],
+                        after.subs[i].rtx_next_index);
+        old_or_new(now.subs[i].last_us, before.subs[i].last_us, after.subs[i].last_us);
+        old_or_new(now.subs[i].last_out, before.subs[i].last_out, after.subs[i].last_out);
     }
     for (uint32_t i = 0; i < n; i++) { /* nothing is sent that is not noted */
         assert_true(now.subs[sent->rtp[i].sub].next_index > sent->rtp[i].index);
         assert_true(now.peers[sent->rtp[i].peer].twcc_next >= sent->rtp[i].twcc);
+        assert_true(now.subs[sent->rtp[i].sub].last_out ==
+                    after.subs[sent->rtp[i].sub].last_out);
     }
 }
 
@@ -138,8 +194,13 @@ static void on_tx(void *arg, const struct pkt *pkt)
 {
     (void)arg;
     if (pkt->sub == NULL) {
+        const bool probe = pkt->data[1] == PADDING_PT;
+        const bool repeat = (pkt->data[1] & 0x7f) == FAR_OUT_RTX_PT;
+
         /* the others are answers to checks */
-        sent->n_rtcp[pkt->peer->index] += pkt->data[0] >= 128;
+        sent->n_probes[pkt->peer->index] += probe;
+        sent->n_repeats[1] += repeat; /* the only one that has any */
+        sent->n_rtcp[pkt->peer->index] += !probe && !repeat && pkt->data[0] >= 128;
         return;
     }
     if (sent->n < MAX_SENT) {
@@ -151,7 +212,19 @@ static void on_tx(void *arg, const struct pkt *pkt)
     }
 }
 
-static pid_t forward(struct rig *rig)
+/* Time goes by until the peer that is to be probed was. */
+static void probe(struct rig *rig)
+{
+    for (unsigned i = 0; i < PROBE_MS; i++) {
+        rig->lane.now_us += 1000;
+        (void)pipeline_budget(&rig->pipe);
+        if (sent->n_probes[2] >= PROBES) {
+            break;
+        }
+    }
+}
+
+static pid_t forward(struct rig *rig, bool probes)
 {
     pid_t child;
 
@@ -167,11 +240,14 @@ static pid_t forward(struct rig *rig)
     while (port_mem_waiting(rig->io, 0, 0) > 0) {
         (void)pipeline_ingress(&rig->pipe);
     }
-    while (rig->lane.grown != NULL) {
+    while (rig->lane.grown != NULL || lane_resends(&rig->lane)) {
         (void)pipeline_egress(&rig->pipe, 1);
     }
     while (rtcp_out_deadline(&rig->lane) <= rig->lane.now_us) {
         (void)pipeline_rtcp(&rig->pipe);
+    }
+    if (probes) {
+        probe(rig);
     }
     (void)raise(SIGSTOP);
     _exit(0);
@@ -196,7 +272,7 @@ static void wait_stopped(pid_t child, int signum)
 
 /* Forwards what is injected twice from the same state: once to know the end, once step by
  * step. Both give all buffers back, which DPDK shares with a child. */
-static void step_through(struct rig *rig)
+static void step_through(struct rig *rig, bool probes)
 {
     const struct vault *vault = &rig->shared.vault;
     struct words last;
@@ -204,7 +280,7 @@ static void step_through(struct rig *rig)
     int status;
 
     before = words_of(vault);
-    child = forward(rig);
+    child = forward(rig, probes);
     wait_stopped(child, SIGSTOP);
     assert_int_equal(ptrace(PTRACE_CONT, child, NULL, NULL), 0);
     wait_stopped(child, SIGSTOP);
@@ -213,8 +289,8 @@ static void step_through(struct rig *rig)
     words_to(&before, vault);
 
     last = before;
-    seen.steps = seen.changes = 0;
-    child = forward(rig);
+    seen.steps = seen.changes = seen.halves = 0;
+    child = forward(rig, probes);
     wait_stopped(child, SIGSTOP);
     for (;;) {
         struct words now = words_of(vault);
@@ -263,7 +339,7 @@ static void step_audio(struct call *call, unsigned leap)
     call->audio_seq = (uint16_t)(call->audio_seq + leap);
     rtp = call_audio(call, "hello", 5);
     far_send_rtp(&call->pub, &rtp);
-    step_through(call->rig);
+    step_through(call->rig, false);
     assert_int_equal(sent->n, 1);
     assert_true(seen.changes >= 2); /* window, then index */
     assert_int_equal(memcmp(&after.peers[1].rx[0], &before.peers[1].rx[0],
@@ -304,7 +380,7 @@ static void a_late_packet_is_noted_or_not_at_every_instruction(void **state)
     }
     for (unsigned i = 0; i < 2; i++) { /* one in each half of the window */
         rig_inject(call.rig, &call.pub.path, bytes[i], len[i]);
-        step_through(call.rig);
+        step_through(call.rig, false);
         assert_int_equal(after.peers[1].rx[0].highest, before.peers[1].rx[0].highest);
         assert_int_not_equal(after.peers[1].rx[0].window[1 - i],
                              before.peers[1].rx[0].window[1 - i]);
@@ -332,14 +408,73 @@ static void first_packets_and_reports_at_every_instruction(void **state)
     far_send_rtcp(&call.pub, &w);
     call.rig->lane.now_us += 1500000;
     far_send_check(&call.sub, &call.sub.path);
-    step_through(call.rig);
+    step_through(call.rig, false);
     assert_int_equal(sent->n, 2);
     assert_true(sent->n_rtcp[1] > 0 && sent->n_rtcp[2] > 0);
     assert_int_equal(after.streams[1].ssrc, CALL_VIDEO_SSRC);
     assert_int_equal(after.peers[1].rx[1].started, 1);
     assert_int_equal(after.peers[1].rx_rtcp[0].started, 1);
     assert_int_not_equal(after.peers[2].last_check_us, before.peers[2].last_check_us);
+    assert_int_not_equal(after.peers[2].last_nomination_us,
+                         before.peers[2].last_nomination_us);
     assert_true(seen.changes >= 10);
+    finish(&call);
+}
+
+/* What is chosen for a subscription with layers, what is sent again, probes. */
+static void layers_repeats_and_probes_at_every_instruction(void **state)
+{
+    struct vault_sub_conf layered;
+    struct far_rtp video;
+    struct call call;
+    uint8_t buf[64];
+    uint16_t missed;
+    struct wbytes w = wbytes_of(buf, sizeof(buf));
+    (void)state;
+
+    begin(&call);
+    layered = far_sub(&call.sub, 2, &call.video, LAYERED_SSRC);
+    layered.layered = 1;
+    assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_OPEN, &layered), 0);
+    call_show(&call, true);
+    call_show(&call, false);
+    missed = (uint16_t)(*call_sub(&call, &call.to_video)->next_index - 1);
+    call.rig->lane.now_us += 33000;
+    video = call_video(&call, false);
+    far_send_rtp(&call.pub, &video);
+    rtcp_nack_write(&w, 9, CALL_OUT_VIDEO_SSRC, &missed, 1);
+    far_send_rtcp(&call.sub, &w);
+    call_peer(&call, &call.sub)->probator = true;
+    bwe_want(call_peer(&call, &call.sub)->bwe, 3000000);
+    step_through(call.rig, true);
+    assert_int_equal(sent->n, 2);
+    assert_int_equal(sent->n_repeats[1], 1);
+    assert_true(sent->n_probes[2] >= PROBES);
+    assert_int_not_equal(after.subs[2].last_us, before.subs[2].last_us);
+    assert_int_not_equal(after.subs[2].last_out, before.subs[2].last_out);
+    assert_true(after.subs[1].rtx_next_index > before.subs[1].rtx_next_index);
+    assert_true(after.peers[2].probe_next_index > before.peers[2].probe_next_index);
+    finish(&call);
+}
+
+/* The ways of a window that the calls above do not take: one that was given to another. */
+static void a_window_goes_to_another_at_every_instruction(void **state)
+{
+    struct far_rtp rtp;
+    struct call call;
+    (void)state;
+
+    begin(&call);
+    call_say(&call);
+    rtp = call_audio(&call, "hello", 5);
+    for (unsigned i = 0; i < VAULT_RX_SSRCS; i++) { /* unknown ones: the oldest may go */
+        rtp.ssrc = 0x0c000000 + i;
+        far_send_rtp(&call.pub, &rtp);
+        rig_run(call.rig);
+    }
+    rtp.ssrc = 0x0d000000;
+    far_send_rtp(&call.pub, &rtp);
+    step_through(call.rig, false);
     finish(&call);
 }
 
@@ -349,6 +484,8 @@ int main(void)
         cmocka_unit_test(a_window_that_moves_is_old_or_new_at_every_instruction),
         cmocka_unit_test(a_late_packet_is_noted_or_not_at_every_instruction),
         cmocka_unit_test(first_packets_and_reports_at_every_instruction),
+        cmocka_unit_test(layers_repeats_and_probes_at_every_instruction),
+        cmocka_unit_test(a_window_goes_to_another_at_every_instruction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

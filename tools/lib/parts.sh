@@ -132,7 +132,14 @@ part_unit() {
     run_folder unit
     replay_corpora
 }
-part_stage() { run_folder stage; }
+part_stage() {
+    run_folder stage
+    [ -n "$KCS_LONG" ] || return 0
+    # without AVX a replay window takes several stores
+    need_build build-v2 -DCMAKE_BUILD_TYPE=Debug -DKCS_MARCH=x86-64-v2 -DKCS_WEB=OFF \
+        -- stage_test_killed &&
+        run_cmocka build-v2 "x86-64-v2: " tests/stage/test_killed.c
+}
 part_sim() { run_folder sim; }
 
 # In its long form every single allocation fails once, which takes half an hour.
