@@ -22,8 +22,6 @@ void lane_init(struct lane *lane, uint32_t index, struct tables *tables,
     lane->crypt = crypt;
     lane->pool = pool;
     lane->now_us = now_us;
-    lane->punt_refill_us = now_us;
-    lane->punt_tokens = LANE_PUNT_BURST;
     lane->grown_end = &lane->grown;
     lane->padding_due_us = UINT64_MAX;
 }

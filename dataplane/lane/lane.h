@@ -22,6 +22,11 @@ enum {
     LANE_NEWS = 256,          /* events that wait for worker/ */
     LANE_PUNTS_PER_S = 20000, /* unauthenticated STUN handed to control, at most */
     LANE_PUNT_BURST = 2000,
+    LANE_NAMES = 256, /* of it, a share for each group of ufrags that are ours: */
+    LANE_NAME_PER_S = 200,
+    LANE_NAME_BURST = 100,
+    LANE_STRANGERS_PER_S = 2000, /* and one for all that name nobody */
+    LANE_STRANGER_BURST = 200,
     LANE_PROBES = 32,   /* peers that are probed at once */
     LANE_PARKED = 512,  /* packets that wait for a peer that is moving here */
     LANE_RESENDS = 1024 /* packets that were asked for again; a power of two */
@@ -93,8 +98,9 @@ struct lane {
     struct paced paced;      /* and video that waits for its time */
     uint32_t pacer_window_us; /* it waits no longer; 0: nothing waits */
 
-    uint32_t punt_tokens;
-    uint64_t punt_refill_us;
+    /* stage/punt: until when each share is spent, if before now less its burst */
+    uint64_t punts_us, strangers_us;
+    uint64_t names_us[LANE_NAMES];
 
     /* the sweep of estimators (stage/budget), and who is being probed (stage/padding) */
     uint32_t budget_at;

@@ -1,6 +1,6 @@
 /* What the lane does not decide goes to control: STUN that is not a consent check, and DTLS
- * of validated paths. STUN of unknown sources is limited, so that a flood cannot crowd out
- * those who are being let in. */
+ * of validated paths. STUN of unknown sources is limited, and each group of names has a share
+ * of its own, so that a flood cannot crowd out those who are being let in. */
 #ifndef KCS_STAGE_PUNT_H
 #define KCS_STAGE_PUNT_H
 

@@ -2,6 +2,7 @@
 #include "table/tables.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -39,6 +40,17 @@ static size_t n_chunks(const struct tables_conf *conf)
     return (size_t)conf->n_subs / SUBLIST_CHUNK + (size_t)conf->n_streams + 1;
 }
 
+/* So many that hardly a name that nobody has is taken for one. */
+static uint32_t n_names(const struct tables_conf *conf)
+{
+    uint32_t n = 1024;
+
+    while (n < 16 * conf->n_peers) {
+        n *= 2;
+    }
+    return n;
+}
+
 static size_t lane_bytes(const struct tables_conf *conf)
 {
     return aligned(n_chunks(conf) * sizeof(struct sublist_chunk)) +
@@ -59,6 +71,7 @@ size_t tables_bytes(const struct tables_conf *conf)
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
            aligned(conf->ring_bytes / STORE_UNIT * sizeof(uint32_t)) +
+           aligned(n_names(conf) * sizeof(uint16_t)) +
            aligned(conf->ring_bytes) + conf->n_lanes * lane_bytes(conf);
 }
 
@@ -135,6 +148,8 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
         t->readers[i].stream = &t->streams[i / conf->n_lanes];
     }
     next = carve(at, conf->ring_bytes / STORE_UNIT * sizeof(uint32_t));
+    t->n_names = n_names(conf);
+    t->names = carve(at, t->n_names * sizeof(uint16_t));
     ring_store_init(&t->store, carve(at, conf->ring_bytes), conf->ring_bytes, next);
 }
 
@@ -160,6 +175,8 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
             lane->tx_keys = t->tx_keys;
             lane->rx_keys = t->rx_keys;
             lane->readers = t->readers;
+            lane->names = t->names;
+            lane->n_names = t->n_names;
         }
         lane->conf = *conf;
         lane->lane = i;
@@ -246,6 +263,45 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     return peer;
 }
 
+/* FNV-1a; from 1. */
+static uint32_t place_of(const struct tables *t, const uint8_t *ufrag, size_t len)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ ufrag[i]) * 16777619u;
+    }
+    return ((hash ^ hash >> 16) & (t->n_names - 1)) + 1;
+}
+
+static void forget_name(struct tables *t, struct peer *peer)
+{
+    if (peer->ufrag_len != 0) {
+        uint32_t place = place_of(t, peer->ufrag, peer->ufrag_len);
+
+        (void)atomic_fetch_sub_explicit(&t->names[place - 1], 1, memory_order_relaxed);
+    }
+    peer->ufrag_len = 0;
+}
+
+void tables_peer_name(struct tables *t, struct peer *peer, const uint8_t *ufrag,
+                      uint8_t len)
+{
+    forget_name(t, peer);
+    memcpy(peer->ufrag, ufrag, len);
+    peer->ufrag_len = len;
+    (void)atomic_fetch_add_explicit(&t->names[place_of(t, ufrag, len) - 1], 1,
+                                    memory_order_relaxed);
+}
+
+uint32_t tables_named(const struct tables *t, const uint8_t *ufrag, size_t len)
+{
+    uint32_t place = place_of(t, ufrag, len);
+
+    return atomic_load_explicit(&t->names[place - 1], memory_order_relaxed) != 0 ? place
+                                                                                 : 0;
+}
+
 void tables_path_add(struct tables *t, const struct path_key *key, uint32_t index,
                      uint32_t lane)
 {
@@ -290,6 +346,7 @@ int tables_peer_close(struct tables *t, struct peer *peer)
     crypt_key_wipe(&t->rx_keys[peer->index]);
     unlist_open(t, peer);
     t->mine[peer->index] = false;
+    forget_name(t, peer);
     explicit_bzero(peer->pwd, sizeof(peer->pwd));
     peer->handle = HANDLE_NONE;
     return 0;

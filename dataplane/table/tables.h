@@ -55,6 +55,8 @@ struct tables {
     struct sublist_pool chunks;
     struct ring_store *rings;  /* of all lanes */
     struct ring_store store;   /* what 'rings' of all lanes is: the first lane's */
+    _Atomic uint16_t *names;   /* of all lanes: how many peers' ufrags fall on a place */
+    uint32_t n_names;          /* a power of two */
     uint8_t *lane_of;          /* by peer: the lane that packets from it are handed to */
     bool *mine;                /* by peer: it belongs to this lane */
     struct rte_hash *paths;    /* 5-tuple -> peer index */
@@ -127,6 +129,15 @@ struct sub *tables_sub(const struct tables *t, uint64_t handle);
  * Returns 0, -EINVAL for more than PEER_PATHS, or -ENOSPC. */
 int tables_peer_set_paths(struct tables *t, struct peer *peer, const struct path *paths,
                           uint8_t n, uint8_t selected);
+
+/* Makes 'ufrag' (len <= PEER_UFRAG) the name of the peer, in checks to it. */
+void tables_peer_name(struct tables *t, struct peer *peer, const uint8_t *ufrag,
+                      uint8_t len);
+
+/* Whether a peer of any lane has this name: 0 if none has. Else, and for a few names that
+ * nobody has, the place of it, which is all that an attacker can choose: one that stands for
+ * a name that he knows. */
+uint32_t tables_named(const struct tables *t, const uint8_t *ufrag, size_t len);
 
 /* What another lane says of its peers: a path of peer 'index' came or went, and where its
  * packets are to go. */

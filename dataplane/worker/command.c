@@ -109,9 +109,8 @@ static void set_credentials(struct lane *lane, struct peer *peer,
         *peer->last_check_us = lane->now_us;
         peer->consent_lost = peer->loss_told = false;
     }
-    peer->ufrag_len = conf->ufrag_len;
+    tables_peer_name(lane->tables, peer, conf->ufrag, conf->ufrag_len);
     peer->pwd_len = conf->pwd_len;
-    memcpy(peer->ufrag, conf->ufrag, conf->ufrag_len);
     memcpy(peer->pwd, conf->pwd, conf->pwd_len);
 }
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -152,43 +153,89 @@ static void control_sees_only_stun_that_could_be_a_check(void **state)
     call_stop(&call);
 }
 
-/* Strangers' STUN has a budget; it refills with time, and peers are not in it. */
+/* Checks of addresses that are nobody's, 'n' of them at this instant. */
+static void inject_checks(struct call *call, const struct path *from, const char *name,
+                          unsigned n)
+{
+    uint8_t buf[256];
+    size_t len = far_make_check(&call->pub, &(struct far_check){.username = name}, buf);
+
+    for (unsigned i = 0; i < n; i++) {
+        rig_inject(call->rig, from, buf, len);
+        rig_ingress(call->rig);
+    }
+}
+
+/* Strangers' STUN has a budget, a part of it for each name; it refills with time, and peers
+ * are not in it. */
 static void stun_of_strangers_is_limited(void **state)
 {
     struct call call;
     struct path from = far_path(91, 0, 4);
     struct path moved;
-    uint8_t buf[256];
-    size_t n;
+    unsigned n = LANE_NAME_BURST;
     (void)state;
 
     call_start(&call, "mem", FAR_GCM, 4);
     moved = call.pub.path;
-    n = far_make_check(&call.pub, &(struct far_check){0}, buf);
-    for (unsigned i = 0; i < 3000; i++) {
-        rig_inject(call.rig, &from, buf, n);
-        rig_ingress(call.rig);
-    }
-    assert_int_equal(rig_done(call.rig, DONE_PUNTED), LANE_PUNT_BURST);
-    assert_int_equal(rig_dropped(call.rig, DROP_PUNT_RATE), 3000 - LANE_PUNT_BURST);
+    inject_checks(&call, &from, NULL, 3000);
+    assert_int_equal(rig_done(call.rig, DONE_PUNTED), n);
+    assert_int_equal(rig_dropped(call.rig, DROP_PUNT_RATE), 3000 - n);
 
-    call.rig->lane.now_us += 2000;
-    for (unsigned i = 0; i < 100; i++) {
-        rig_inject(call.rig, &from, buf, n);
+    call.rig->lane.now_us += 200000;
+    inject_checks(&call, &from, NULL, 100);
+    n += LANE_NAME_PER_S / 5;
+    assert_int_equal(rig_done(call.rig, DONE_PUNTED), n);
+
+    /* all names together have one, too */
+    call.rig->lane.punts_us = call.rig->lane.now_us;
+    call.rig->lane.now_us += 1000;
+    for (unsigned i = 0; i < LANE_NAMES; i++) {
+        call.rig->lane.names_us[i] = 0;
     }
-    rig_ingress(call.rig);
-    assert_int_equal(rig_done(call.rig, DONE_PUNTED),
-                     LANE_PUNT_BURST + LANE_PUNTS_PER_S / 500);
+    inject_checks(&call, &from, NULL, 100);
+    n += LANE_PUNTS_PER_S / 1000;
+    assert_int_equal(rig_done(call.rig, DONE_PUNTED), n);
 
     /* a peer on its second, not selected, path */
     moved.remote_port++;
     call.pub.conf.n_paths = 2;
     call.pub.conf.paths[1] = moved;
     assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.pub.conf), 0);
-    rig_inject(call.rig, &moved, buf, n);
-    rig_ingress(call.rig);
-    assert_int_equal(rig_done(call.rig, DONE_PUNTED),
-                     LANE_PUNT_BURST + LANE_PUNTS_PER_S / 500 + 1);
+    inject_checks(&call, &moved, NULL, 1);
+    assert_int_equal(rig_done(call.rig, DONE_PUNTED), n + 1);
+    call_stop(&call);
+}
+
+/* A flood of checks, whatever they name, leaves those who are being let in their share; and
+ * whose session ends, or gets another name, is a stranger by the old one. */
+static void a_flood_of_names_keeps_nobody_out(void **state)
+{
+    struct call call;
+    struct path from = far_path(91, 0, 4);
+    char name[32];
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    for (unsigned i = 0; i < 5000; i++) { /* hardly one of these is taken for a peer's */
+        (void)snprintf(name, sizeof(name), "nobody%u:here", i);
+        inject_checks(&call, &from, name, 1);
+    }
+    assert_in_range(rig_done(call.rig, DONE_PUNTED), LANE_STRANGER_BURST,
+                    LANE_STRANGER_BURST + 50);
+    inject_checks(&call, &from, "uf0001:known", 5000); /* the flooder's own, say */
+    assert_in_range(rig_done(call.rig, DONE_PUNTED), LANE_STRANGER_BURST + LANE_NAME_BURST,
+                    LANE_STRANGER_BURST + LANE_NAME_BURST + 50);
+    call.rig->n_punted = 0;
+    inject_checks(&call, &from, "uf0002:theirs", 10);
+    assert_int_equal(call.rig->n_punted, 10);
+
+    call.sub.conf.ufrag[5] = 'x';
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.sub.conf), 0);
+    inject_checks(&call, &from, "uf0002:theirs", 10);
+    assert_int_equal(call.rig->n_punted, 10);
+    inject_checks(&call, &from, "uf000x:theirs", 10);
+    assert_int_equal(call.rig->n_punted, 20);
     call_stop(&call);
 }
 
@@ -232,6 +279,7 @@ int main(void)
         cmocka_unit_test(dtls_is_punted_with_its_peer_and_path),
         cmocka_unit_test(control_sees_only_stun_that_could_be_a_check),
         cmocka_unit_test(stun_of_strangers_is_limited),
+        cmocka_unit_test(a_flood_of_names_keeps_nobody_out),
         cmocka_unit_test(a_path_belongs_to_whom_it_was_proven_for_last),
     };
 

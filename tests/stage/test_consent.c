@@ -129,8 +129,7 @@ static void checks_by_other_credentials_go_to_control_at_a_bounded_rate(void **s
     assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, before_us);
     assert_int_equal(call.rig->n_frames, 0);
 
-    call.rig->lane.punt_refill_us = call.rig->lane.now_us;
-    call.rig->lane.punt_tokens = 0;
+    call.rig->lane.punts_us = call.rig->lane.now_us;
     send_forged(&call, &(struct far_check){.username = "uf0002:theirs"});
     assert_int_equal(rig_dropped(call.rig, DROP_PUNT_RATE), 1);
     far_send_check(&call.pub, &call.pub.path); /* the peer's own are not hindered */

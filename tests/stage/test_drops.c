@@ -72,7 +72,7 @@ static void punt_rate(struct call *call)
     const struct path nobody = far_path(99, 0, 4);
     uint8_t buf[256];
 
-    call->rig->lane.punt_tokens = 0;
+    call->rig->lane.punts_us = call->rig->lane.now_us;
     rig_inject(call->rig, &nobody, buf,
                far_make_check(&call->pub, &(struct far_check){0}, buf));
 }
