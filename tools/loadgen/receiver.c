@@ -41,6 +41,13 @@ static void on_payload(struct receiver *receiver, const uint8_t *payload, size_t
     hist_add(delays_us, now_us > got.sent_us ? now_us - got.sent_us : 0);
 }
 
+static void note_silence(struct receiver *receiver, uint64_t now_us)
+{
+    if (receiver->started && now_us - receiver->arrived_us > receiver->max_silence_us) {
+        receiver->max_silence_us = now_us - receiver->arrived_us;
+    }
+}
+
 void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
                         const uint8_t *payload, size_t len, uint64_t now_us,
                         struct hist *delays_us)
@@ -50,9 +57,7 @@ void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
 
     (void)track_on_number(&receiver->sequence, seq16_extend(ref, hdr->seq));
     on_timestamp(receiver, hdr->ts, now_us);
-    if (receiver->started && now_us - receiver->arrived_us > receiver->max_silence_us) {
-        receiver->max_silence_us = now_us - receiver->arrived_us;
-    }
+    note_silence(receiver, now_us);
     receiver->arrived_us = now_us;
     receiver->started = true;
     receiver->n_bytes += len;
@@ -69,6 +74,11 @@ void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
         return;
     }
     on_payload(receiver, payload, len, now_us, delays_us);
+}
+
+void receiver_on_end(struct receiver *receiver, uint64_t now_us)
+{
+    note_silence(receiver, now_us);
 }
 
 void receiver_on_sr(struct receiver *receiver, const struct rtcp_sr *sr, uint64_t now_us)

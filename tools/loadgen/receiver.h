@@ -34,7 +34,7 @@ struct receiver {
     uint64_t n_key_frames;
     uint64_t n_bytes;
     uint64_t arrived_us;     /* the latest packet */
-    uint64_t max_silence_us; /* the longest time from one packet to the next */
+    uint64_t max_silence_us; /* the longest time from one packet to the next, or to the end */
     /* for reports */
     uint64_t sr_at_us;
     uint64_t n_expected_prior;
@@ -50,6 +50,9 @@ struct receiver {
 void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
                         const uint8_t *payload, size_t len, uint64_t now_us,
                         struct hist *delays_us);
+
+/* The sender is about to stop: what was silent up to now has been silent until the end. */
+void receiver_on_end(struct receiver *receiver, uint64_t now_us);
 
 void receiver_on_sr(struct receiver *receiver, const struct rtcp_sr *sr, uint64_t now_us);
 

@@ -288,10 +288,28 @@ static bool all_is_here(const struct run *run)
     return true;
 }
 
+/* Streams of senders that still send: one that has fallen silent says so now, or never. */
+static void end_silences(struct run *run, uint64_t now_us)
+{
+    for (uint32_t i = run->options->publishers; i < run->n_clients; i++) {
+        struct client *client = &run->clients[i];
+
+        for (uint32_t j = 0; j < client->n_receivers; j++) {
+            struct receiver *r = &client->receivers[j];
+            const struct sender *s = r->closed ? NULL : run_sender(run, r->producer_id);
+
+            if (s != NULL && s->n_sent > 0) {
+                receiver_on_end(r, now_us);
+            }
+        }
+    }
+}
+
 static void drain(struct run *run)
 {
     uint64_t began_us = loop_now_us();
 
+    end_silences(run, began_us);
     for (uint32_t i = 0; i < run->options->publishers; i++) {
         client_hold(&run->clients[i]);
     }

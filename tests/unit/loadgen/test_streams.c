@@ -185,9 +185,35 @@ static void feedback_tells_each_arrival_and_each_hole_once(void **state)
     }
 }
 
+static void who_stays_silent_to_the_end_was_silent_so_long(void **state)
+{
+    static struct receiver r;
+    uint8_t data[CAP];
+    struct rtp_hdr hdr = {0};
+    struct sender s;
+    (void)state;
+
+    memset(&r, 0, sizeof(r));
+    receiver_on_end(&r, START_US); /* nothing ever came: that is counted apart */
+    assert_int_equal(r.max_silence_us, 0);
+    sender_init(&s, false, 3, 50, 160, 99);
+    for (unsigned i = 0; i < 3; i++) {
+        size_t len = make(&s, START_US + i * 20000, data, &hdr);
+
+        receiver_on_packet(&r, &hdr, data + hdr.hdr_len, len - hdr.hdr_len,
+                           START_US + i * 20000, &delays);
+    }
+    assert_int_equal(r.max_silence_us, 20000);
+    receiver_on_end(&r, START_US + 40000 + 7000000);
+    assert_int_equal(r.max_silence_us, 7000000);
+    receiver_on_packet(&r, &hdr, data + hdr.hdr_len, 0, START_US + 40000 + 7500000, &delays);
+    assert_int_equal(r.max_silence_us, 7500000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_stays_silent_to_the_end_was_silent_so_long),
         cmocka_unit_test(frames_of_video_are_marked_and_keyed),
         cmocka_unit_test(late_sender_catches_up_a_little_and_gives_up_the_rest),
         cmocka_unit_test(receiver_numbers_packets_and_tells_other_payloads),
