@@ -342,12 +342,32 @@ def sources(files):
             place(n)[0] in ("sfu", "dataplane", "control", "tools")]
 
 
+def check_drops(files):
+    """each reason for a drop is explained in docs/operations.md and has a test"""
+    found = []
+    names = re.findall(r'X\((DROP_\w+), "(\w+)"', read("dataplane/pkt/drop.h"))
+    # the table of reasons, not a word of it somewhere
+    table = read("docs/operations.md").partition("| reason | what it tells |")[2]
+    told = set()
+    for row in table.partition("\n\n")[0].splitlines():
+        told.update(re.findall(r"`(\w+)`", row.split("|")[1]) if row.startswith("|") else [])
+    tests = "".join(read(name) for name in files if name.startswith("tests/"))
+    for constant, name in names:
+        if name not in told:
+            found.append(f"docs/operations.md: no row for the reason `{name}`")
+        if constant not in tests:
+            found.append(f"tests: {constant} is in none")
+    for name in sorted(told - {name for _, name in names}):
+        found.append(f"docs/operations.md: `{name}` is no reason for a drop")
+    return found if names else ["dataplane/pkt/drop.h: no reasons found"]
+
+
 def main():
     build = os.path.join(ROOT, sys.argv[1] if len(sys.argv) > 1 else "build")
     files = tree()
     checks = [(check_arrows, files), (check_libraries, files), (check_names, files),
               (check_headers, files), (check_symbols, build), (check_paths, files),
-              (check_top, files)]
+              (check_top, files), (check_drops, files)]
     failed = 0
     for check, subject in checks:
         found = check(subject)
