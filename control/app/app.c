@@ -10,6 +10,7 @@
 
 #include "admin/admin.h"
 #include "app/facts.h"
+#include "app/keep.h"
 #include "auth/auth.h"
 #include "media/media.h"
 #include "meeting/meeting.h"
@@ -34,6 +35,7 @@ struct app {
     struct loop *loop;
     struct metric_registry *metrics;
     struct auth *auth;
+    struct keep keep;
     struct media *media;
     struct session_registry *sessions;
     struct signal *signal;
@@ -319,7 +321,12 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
     if (ret == 0) {
         ret = loop_signal_create(app->loop, &app->on_term, SIGTERM, on_stop, app);
     }
-    return ret != 0 ? fail(err, ret, "cannot make the event loop") : 0;
+    if (ret != 0) {
+        return fail(err, ret, "cannot make the event loop");
+    }
+    ret = keep_issuers(conf, app->auth, err, APP_ERR_MAX);
+    return ret != 0 ? ret
+                    : keep_open(&app->keep, conf, app->loop, app->auth, err, APP_ERR_MAX);
 }
 
 static int make_sessions(struct app *app, char err[APP_ERR_MAX])
@@ -489,6 +496,7 @@ void app_destroy(struct app *app)
     }
     /* Then listeners: nothing new comes in, and every client looks for our successor. */
     net_server_destroy(app->server);
+    keep_close(&app->keep);
     rest_destroy(app->rest);
     signal_destroy(app->signal);
     meeting_destroy(app->meeting);
@@ -497,6 +505,7 @@ void app_destroy(struct app *app)
     admin_destroy(app->admin);
     loop_signal_destroy(app->on_int);
     loop_signal_destroy(app->on_term);
+    keep_free(&app->keep);
     auth_destroy(app->auth);
     loop_destroy(app->loop);
     metric_registry_destroy(app->metrics);

@@ -12,7 +12,13 @@ static const struct control_conf defaults = {
               .metrics_address = "127.0.0.1",
               .metrics_port = 9090},
     .web = {.root = "/usr/share/kcs/web"},
-    .auth = {.hs256_secret_file = ""},
+    .auth = {.hs256_secret_file = "",
+             .access_minutes = 15,
+             .refresh_days = 7,
+             .key_days = 30,
+             .hash_threads = 1,
+             .hash_queue = 64},
+    .store = {.path = "/var/lib/kcs/kcs.db", .event_days = 30, .audit_days = 365},
     .socketio = {.ping_interval_ms = 25000,
                  .ping_timeout_ms = 20000,
                  .max_payload = 1000000},
@@ -22,7 +28,10 @@ static const struct control_conf defaults = {
                .rooms = 4096,
                .participants_per_room = 10000,
                .producers_per_participant = 16,
-               .consumers_per_participant = 256},
+               .consumers_per_participant = 256,
+               .requests_per_address = 100,
+               .requests_per_user = 50,
+               .logins_per_address = 30},
     .log = {.level = CONTROL_LOG_INFO},
 };
 
@@ -31,6 +40,11 @@ static const cyaml_strval_t level_names[] = {
     {"warn", CONTROL_LOG_WARN},
     {"info", CONTROL_LOG_INFO},
     {"debug", CONTROL_LOG_DEBUG},
+};
+
+static const cyaml_strval_t synchronous_names[] = {
+    {"full", CONTROL_SYNC_FULL},
+    {"normal", CONTROL_SYNC_NORMAL},
 };
 
 static const cyaml_schema_field_t dataplane_fields[] = {
@@ -76,11 +90,50 @@ static const cyaml_schema_field_t web_fields[] = {
     CONF_END,
 };
 
+static const cyaml_schema_field_t issuer_fields[] = {
+    CONF_STRING("jwks_file", struct control_issuer, jwks_file),
+    CONF_STRING("issuer", struct control_issuer, issuer),
+    CONF_STRING("audience", struct control_issuer, audience),
+    CONF_STRING("tenant", struct control_issuer, tenant),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t issuer_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_issuer, issuer_fields)};
+
 static const cyaml_schema_field_t auth_fields[] = {
     CONF_STRING("hs256_secret_file", struct control_auth, hs256_secret_file),
     CONF_STRING("hs256_secret", struct control_auth, hs256_secret),
+    CONF_UINT("access_minutes", struct control_auth, access_minutes, 1, 1440),
+    CONF_UINT("refresh_days", struct control_auth, refresh_days, 1, 365),
+    CONF_UINT("key_days", struct control_auth, key_days, 1, 3650),
+    CONF_UINT("hash_threads", struct control_auth, hash_threads, 1, 16),
+    CONF_UINT("hash_queue", struct control_auth, hash_queue, 1, 4096),
+    CONF_LIST("issuers", struct control_auth, issuers, n_issuers, &issuer_value),
     CONF_END,
 };
+
+static const cyaml_schema_field_t store_fields[] = {
+    CONF_STRING("path", struct control_store, path),
+    CONF_ENUM("synchronous", struct control_store, synchronous, synchronous_names),
+    CONF_UINT("max_mb", struct control_store, max_mb, 0, 1000000),
+    CONF_UINT("event_days", struct control_store, event_days, 1, 3650),
+    CONF_UINT("audit_days", struct control_store, audit_days, 1, 36500),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t meetings_fields[] = {
+    CONF_BOOL("require_stored", struct control_meetings, require_stored),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t origin_fields[] = {
+    CONF_STRING("origin", struct control_origin, origin),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t origin_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_origin, origin_fields)};
 
 static const cyaml_schema_field_t socketio_fields[] = {
     CONF_UINT("ping_interval_ms", struct control_socketio, ping_interval_ms, 100, 600000),
@@ -111,6 +164,10 @@ static const cyaml_schema_field_t limits_fields[] = {
               1, 256),
     CONF_UINT("consumers_per_participant", struct control_limits, consumers_per_participant,
               1, 4096),
+    CONF_UINT("requests_per_address", struct control_limits, requests_per_address, 0,
+              1000000),
+    CONF_UINT("requests_per_user", struct control_limits, requests_per_user, 0, 1000000),
+    CONF_UINT("logins_per_address", struct control_limits, logins_per_address, 0, 1000000),
     CONF_END,
 };
 
@@ -127,6 +184,9 @@ static const cyaml_schema_field_t fields[] = {
     CONF_MAPPING("admin", struct control_conf, admin, admin_fields),
     CONF_MAPPING("web", struct control_conf, web, web_fields),
     CONF_MAPPING("auth", struct control_conf, auth, auth_fields),
+    CONF_MAPPING("store", struct control_conf, store, store_fields),
+    CONF_MAPPING("meetings", struct control_conf, meetings, meetings_fields),
+    CONF_LIST("cors", struct control_conf, cors, n_cors, &origin_value),
     CONF_MAPPING("socketio", struct control_conf, socketio, socketio_fields),
     CONF_MAPPING("dtls", struct control_conf, dtls, dtls_fields),
     CONF_MAPPING("audio", struct control_conf, audio, audio_fields),
@@ -159,6 +219,11 @@ static const char *check(const char *key, const char *text)
     if (strcmp(key, "auth.hs256_secret") == 0 && text[0] != '\0' &&
         strlen(text) < CONTROL_CONF_SECRET_MIN) {
         return "at least 32 bytes (openssl rand -hex 32)";
+    }
+    if (strcmp(key, "cors.origin") == 0 &&
+        ((strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0) ||
+         strpbrk(strstr(text, "//") + 2, "/*?# \"\\\r\n") != NULL)) {
+        return "an origin like https://HOST or https://HOST:PORT";
     }
     if (strcmp(key, "ice_servers.url") == 0 && !is_ice_url(text)) {
         return "a URL like stun:HOST:PORT or turn:HOST:PORT?transport=udp";

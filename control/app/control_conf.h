@@ -12,8 +12,12 @@ enum {
     CONTROL_CONF_HTTP = 8,
     CONTROL_CONF_SECRET_MIN = 32, /* RFC 7518, section 3.2 */
     CONTROL_CONF_ICE_SERVERS = 4,
-    CONTROL_CONF_LINKS = CONTROL_CONF_ICE_SERVERS * 512
+    CONTROL_CONF_LINKS = CONTROL_CONF_ICE_SERVERS * 512,
+    CONTROL_CONF_ISSUERS = 4,
+    CONTROL_CONF_ORIGINS = 16
 };
+
+enum control_synchronous { CONTROL_SYNC_FULL, CONTROL_SYNC_NORMAL };
 
 enum control_log_level {
     CONTROL_LOG_ERROR,
@@ -54,9 +58,40 @@ struct control_web {
     char root[256]; /* directory of the page; empty: none is served */
 };
 
+/* Who else issues tokens. */
+struct control_issuer {
+    char jwks_file[256];
+    char issuer[256];
+    char audience[256];
+    char tenant[65];
+};
+
 struct control_auth {
     char hs256_secret_file[256];
     char hs256_secret[256]; /* at least CONTROL_CONF_SECRET_MIN bytes; never printed */
+    uint32_t access_minutes;
+    uint32_t refresh_days;
+    uint32_t key_days;
+    uint16_t hash_threads;
+    uint32_t hash_queue;
+    struct control_issuer issuers[CONTROL_CONF_ISSUERS];
+    uint32_t n_issuers;
+};
+
+struct control_store {
+    char path[256]; /* empty: nothing is kept */
+    enum control_synchronous synchronous;
+    uint32_t max_mb;
+    uint32_t event_days;
+    uint32_t audit_days;
+};
+
+struct control_meetings {
+    bool require_stored;
+};
+
+struct control_origin {
+    char origin[256]; /* "https://app.example.org" */
 };
 
 struct control_socketio {
@@ -81,6 +116,9 @@ struct control_limits {
     uint32_t participants_per_room;
     uint32_t producers_per_participant;
     uint32_t consumers_per_participant;
+    uint32_t requests_per_address; /* REST, a second; 0: no limit, as of those below */
+    uint32_t requests_per_user;
+    uint32_t logins_per_address; /* a minute */
 };
 
 struct control_log {
@@ -96,6 +134,10 @@ struct control_conf {
     struct control_admin admin;
     struct control_web web;
     struct control_auth auth;
+    struct control_store store;
+    struct control_meetings meetings;
+    struct control_origin cors[CONTROL_CONF_ORIGINS];
+    uint32_t n_cors;
     struct control_socketio socketio;
     struct control_dtls dtls;
     struct control_audio audio;

@@ -2,18 +2,75 @@
 #include "auth/auth.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
+#include <uthash.h>
+
+#include "proto/jwk.h"
 #include "proto/jwt.h"
+#include "sys/entropy.h"
 
 _Static_assert((int)AUTH_ID_MAX == (int)JWT_ID_MAX, "one limit");
 _Static_assert((int)AUTH_NAME_MAX == (int)JWT_NAME_MAX, "one limit");
 
+enum { REVOKED_MAX = 1000000, TEXT_MAX = 256 };
+
+struct own_key {
+    char kid[JWT_KID_MAX + 1];
+    uint8_t secret[AUTH_KEY_LEN];
+};
+
+struct issuer {
+    struct jwk_set set;
+    char issuer[TEXT_MAX], audience[TEXT_MAX], tenant[AUTH_ID_MAX + 1];
+};
+
+struct revoked {
+    char jti[AUTH_ID_MAX + 1];
+    int64_t expires_s;
+    UT_hash_handle hh;
+};
+
 struct auth {
+    struct own_key own[AUTH_KEYS]; /* the last one signs */
+    size_t n_own;
+    struct issuer *issuers[AUTH_ISSUERS];
+    size_t n_issuers;
+    struct revoked *revoked;
+    struct jwt_key keys[1 + AUTH_KEYS + AUTH_ISSUERS * JWK_MAX]; /* all of them */
+    size_t n_keys;
     size_t len;
     uint8_t secret[];
 };
+
+/* Makes 'keys' anew from what they are made of. */
+static void list_keys(struct auth *auth)
+{
+    size_t n = 0;
+
+    auth->keys[n++] = (struct jwt_key){
+        .alg = JWT_HS256, .kid = "", .secret = auth->secret, .secret_len = auth->len};
+    for (size_t i = 0; i < auth->n_own; i++) {
+        auth->keys[n++] = (struct jwt_key){.alg = JWT_HS256,
+                                           .kid = auth->own[i].kid,
+                                           .secret = auth->own[i].secret,
+                                           .secret_len = AUTH_KEY_LEN};
+    }
+    for (size_t i = 0; i < auth->n_issuers; i++) {
+        const struct issuer *issuer = auth->issuers[i];
+
+        for (size_t k = 0; k < issuer->set.n; k++) {
+            auth->keys[n] = issuer->set.keys[k];
+            auth->keys[n].issuer = issuer->issuer;
+            auth->keys[n].audience = issuer->audience;
+            auth->keys[n++].tenant = issuer->tenant;
+        }
+    }
+    auth->n_keys = n;
+}
 
 int auth_create(struct auth **out, const uint8_t *secret, size_t len)
 {
@@ -22,22 +79,164 @@ int auth_create(struct auth **out, const uint8_t *secret, size_t len)
     if (len < JWT_MIN_KEY) {
         return -EINVAL;
     }
-    auth = malloc(sizeof(*auth) + len);
+    auth = calloc(1, sizeof(*auth) + len);
     if (auth == NULL) {
         return -ENOMEM;
     }
     auth->len = len;
     memcpy(auth->secret, secret, len);
+    list_keys(auth);
     *out = auth;
     return 0;
 }
 
 void auth_destroy(struct auth *auth)
 {
-    if (auth != NULL) {
-        explicit_bzero(auth->secret, auth->len);
-        free(auth);
+    struct revoked *one;
+
+    if (auth == NULL) {
+        return;
     }
+    one = auth->revoked;
+    HASH_CLEAR(hh, auth->revoked); /* the table; what was in it is a list still */
+    while (one != NULL) {
+        struct revoked *next = one->hh.next;
+
+        free(one);
+        one = next;
+    }
+    for (size_t i = 0; i < auth->n_issuers; i++) {
+        jwk_fini(&auth->issuers[i]->set);
+        free(auth->issuers[i]);
+    }
+    explicit_bzero(auth->own, sizeof(auth->own));
+    explicit_bzero(auth->secret, auth->len);
+    free(auth);
+}
+
+int auth_add_key(struct auth *auth, const char *kid, const uint8_t secret[AUTH_KEY_LEN])
+{
+    struct own_key *key;
+
+    if (kid[0] == '\0' || strlen(kid) > JWT_KID_MAX) {
+        return -EINVAL;
+    }
+    if (auth->n_own == AUTH_KEYS) {
+        memmove(auth->own, auth->own + 1, (AUTH_KEYS - 1) * sizeof(auth->own[0]));
+        auth->n_own--;
+    }
+    key = &auth->own[auth->n_own++];
+    (void)snprintf(key->kid, sizeof(key->kid), "%s", kid);
+    memcpy(key->secret, secret, AUTH_KEY_LEN);
+    list_keys(auth);
+    return 0;
+}
+
+int auth_add_issuer(struct auth *auth, const char *jwks, size_t len, const char *issuer,
+                    const char *audience, const char *tenant, const char **why)
+{
+    struct issuer *one;
+    int err;
+
+    *why = "";
+    if (auth->n_issuers == AUTH_ISSUERS) {
+        return -ENOSPC;
+    }
+    if (strlen(issuer) >= TEXT_MAX || strlen(audience) >= TEXT_MAX ||
+        strlen(tenant) > AUTH_ID_MAX) {
+        return -EINVAL;
+    }
+    one = calloc(1, sizeof(*one));
+    if (one == NULL) {
+        return -ENOMEM;
+    }
+    err = jwk_parse(jwks, len, &one->set, why);
+    if (err != 0) {
+        free(one);
+        return err;
+    }
+    strcpy(one->issuer, issuer);
+    strcpy(one->audience, audience);
+    strcpy(one->tenant, tenant);
+    auth->issuers[auth->n_issuers++] = one;
+    list_keys(auth);
+    return 0;
+}
+
+static void forget_expired(struct auth *auth, int64_t now_s)
+{
+    struct revoked *expired = NULL;
+    struct revoked *one;
+    struct revoked *next;
+
+    HASH_ITER(hh, auth->revoked, one, next)
+    {
+        if (one->expires_s <= now_s) {
+            HASH_DELETE(hh, auth->revoked, one);
+            one->hh.next = expired;
+            expired = one;
+        }
+    }
+    while (expired != NULL) {
+        one = expired;
+        expired = one->hh.next;
+        free(one);
+    }
+}
+
+int auth_revoke(struct auth *auth, const char *jti, int64_t expires_s, int64_t now_s)
+{
+    struct revoked *one = NULL;
+
+    if (jti[0] == '\0' || expires_s <= now_s) {
+        return 0;
+    }
+    HASH_FIND_STR(auth->revoked, jti, one);
+    if (one != NULL) {
+        return 0;
+    }
+    if (HASH_COUNT(auth->revoked) >= REVOKED_MAX) {
+        forget_expired(auth, now_s);
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed is not in the table */
+        if (HASH_COUNT(auth->revoked) >= REVOKED_MAX) {
+            return -ENOSPC;
+        }
+    }
+    one = calloc(1, sizeof(*one));
+    if (one == NULL) {
+        return -ENOMEM;
+    }
+    (void)snprintf(one->jti, sizeof(one->jti), "%s", jti);
+    one->expires_s = expires_s;
+    HASH_ADD_STR(auth->revoked, jti, one);
+    if (one->hh.tbl == NULL) {
+        free(one);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+int auth_mint(const struct auth *auth, struct auth_identity *who, int64_t now_s,
+              char out[AUTH_TOKEN_MAX])
+{
+    struct jwt_claims claims = {.iat = now_s, .exp = who->expires_s};
+    const struct own_key *own = auth->n_own > 0 ? &auth->own[auth->n_own - 1] : NULL;
+
+    if (who->jti[0] == '\0') {
+        entropy_id(who->jti, 22);
+    }
+    memcpy(claims.sub, who->user_id, sizeof(claims.sub));
+    memcpy(claims.tenant, who->tenant, sizeof(claims.tenant));
+    memcpy(claims.name, who->name, sizeof(claims.name));
+    memcpy(claims.meeting_id, who->meeting_id, sizeof(claims.meeting_id));
+    memcpy(claims.jti, who->jti, sizeof(claims.jti));
+    (void)snprintf(claims.role, sizeof(claims.role), "%s", auth_role_name(who->role));
+    return jwt_mint_as(&claims, own != NULL ? own->kid : "",
+                       own != NULL ? own->secret : auth->secret,
+                       own != NULL ? AUTH_KEY_LEN : auth->len, out,
+                       AUTH_TOKEN_MAX) == JWT_OK
+               ? 0
+               : -EINVAL;
 }
 
 /* A token without a role is a guest's. */
@@ -51,10 +250,17 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
                 struct auth_identity *out, const char **code)
 {
     struct jwt_claims claims;
-    enum jwt_error err = jwt_verify(token, len, auth->secret, auth->len, now_s, &claims);
+    const struct revoked *revoked = NULL;
+    enum jwt_error err =
+        jwt_verify_by(token, len, auth->keys, auth->n_keys, now_s, &claims);
 
     if (err != JWT_OK) {
         *code = jwt_error_name(err);
+        return -EPERM;
+    }
+    HASH_FIND_STR(auth->revoked, claims.jti, revoked);
+    if (revoked != NULL) {
+        *code = "token_revoked";
         return -EPERM;
     }
     memset(out, 0, sizeof(*out));
@@ -66,6 +272,7 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
     memcpy(out->tenant, claims.tenant, sizeof(out->tenant));
     memcpy(out->name, claims.name, sizeof(out->name));
     memcpy(out->meeting_id, claims.meeting_id, sizeof(out->meeting_id));
+    memcpy(out->jti, claims.jti, sizeof(out->jti));
     out->expires_s = claims.exp;
     return 0;
 }

@@ -1,7 +1,11 @@
 /* Who somebody is. What that role may do is in role.h. Both are decided here only, for
  * Socket.IO and REST alike.
  *
- * Thread: any; nothing is changed after auth_create(). */
+ * Tokens are signed by the configured secret (kcsctl token, and whoever else has it), by
+ * the node's own keys, which have ids and are changed from time to time (account.h), or by
+ * others whose public keys are configured. Each key has its one algorithm.
+ *
+ * Thread: the loop's. */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
 
@@ -20,6 +24,7 @@ struct auth_identity {
     char tenant[AUTH_ID_MAX + 1];
     char name[AUTH_NAME_MAX + 1];     /* empty if the token has none */
     char meeting_id[AUTH_ID_MAX + 1]; /* the one meeting it is for; empty: none is named */
+    char jti[AUTH_ID_MAX + 1];        /* of the token; may be empty */
     enum auth_role role;
     int64_t expires_s; /* seconds since 1970 */
 };
@@ -27,7 +32,32 @@ struct auth_identity {
 /* secret  copied; at least 32 bytes
  * Returns 0, -EINVAL for a secret that is too short, or -ENOMEM. */
 int auth_create(struct auth **out, const uint8_t *secret, size_t len);
-void auth_destroy(struct auth *auth); /* wipes the secret; NULL is a no-op */
+void auth_destroy(struct auth *auth); /* wipes the secrets; NULL is a no-op */
+
+enum { AUTH_KEYS = 8, AUTH_KEY_LEN = 32, AUTH_ISSUERS = 4, AUTH_TOKEN_MAX = 2048 };
+
+/* Adds a key of the node's own: the last one added signs, all verify. With AUTH_KEYS of
+ * them the oldest is forgotten. 0 or -EINVAL (no id, or one too long). */
+int auth_add_key(struct auth *auth, const char *kid, const uint8_t secret[AUTH_KEY_LEN]);
+
+/* Takes tokens that another party issues, by its JSON Web Key Set (proto/jwk.h).
+ *
+ * issuer, audience, tenant  what its tokens must say (copied); empty: whatever. A token
+ *                           without a tenant is of this one
+ * why                       filled with a constant if it is malformed
+ *
+ * Returns 0, -EBADMSG, -ENOENT (no key for us), -ENOSPC, -EINVAL (too long), -ENOMEM. */
+int auth_add_issuer(struct auth *auth, const char *jwks, size_t len, const char *issuer,
+                    const char *audience, const char *tenant, const char **why);
+
+/* Signs a token for 'who' (its expires_s too), with a fresh jti unless it has one. Returns
+ * 0, or -EINVAL for text that is not UTF-8 or too long. */
+int auth_mint(const struct auth *auth, struct auth_identity *who, int64_t now_s,
+              char out[AUTH_TOKEN_MAX]);
+
+/* Refuses tokens with this id until they expire anyway. 0, or -ENOMEM; -ENOSPC with a
+ * million of them. */
+int auth_revoke(struct auth *auth, const char *jti, int64_t expires_s, int64_t now_s);
 
 /* Verifies a token and fills 'out'. A token without a role is a guest's; an unknown role is
  * refused.

@@ -1,10 +1,13 @@
 #include "proto/jwt.h"
 
 #include <jansson.h>
+#include <openssl/bn.h>
 #include <openssl/crypto.h>
+#include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -24,6 +27,10 @@ const char *jwt_error_name(enum jwt_error error)
         [JWT_BAD_SIGNATURE] = "jwt_bad_signature",
         [JWT_BAD_CLAIM] = "jwt_bad_claim",
         [JWT_MISSING_CLAIM] = "jwt_missing_claim",
+        [JWT_WRONG_ISSUER] = "jwt_wrong_issuer",
+        [JWT_WRONG_AUDIENCE] = "jwt_wrong_audience",
+        [JWT_WRONG_TENANT] = "jwt_wrong_tenant",
+        [JWT_UNKNOWN_KEY] = "jwt_unknown_key",
         [JWT_EXPIRED] = "jwt_expired",
         [JWT_NOT_YET_VALID] = "jwt_not_yet_valid",
         [JWT_BAD_KEY] = "jwt_bad_key",
@@ -53,18 +60,49 @@ static json_t *load_part(const char *text, size_t len, uint8_t *scratch)
 
 static enum jwt_error check_header(const json_t *header)
 {
-    const char *alg = json_string_value(json_object_get(header, "alg"));
     const json_t *typ = json_object_get(header, "typ");
 
-    if (alg == NULL || strcmp(alg, "HS256") != 0) {
-        return JWT_WRONG_ALG;
-    }
     if (typ != NULL &&
         (!json_is_string(typ) || (strcasecmp(json_string_value(typ), "JWT") != 0 &&
                                   strcasecmp(json_string_value(typ), "at+jwt") != 0))) {
         return JWT_BAD_HEADER;
     }
     return json_object_get(header, "crit") == NULL ? JWT_OK : JWT_BAD_HEADER;
+}
+
+/* The key that the header names, among those that may be: by its id, and then its algorithm
+ * must be the key's. Fills *out with an index from 'from' on. */
+static enum jwt_error choose_key(const json_t *header, const struct jwt_key *keys, size_t n,
+                                 size_t from, size_t *out)
+{
+    static const char *const names[] = {
+        [JWT_HS256] = "HS256", [JWT_RS256] = "RS256", [JWT_ES256] = "ES256"};
+    const char *alg = json_string_value(json_object_get(header, "alg"));
+    const json_t *id = json_object_get(header, "kid");
+    const char *kid = id == NULL ? "" : json_string_value(id);
+    bool known = false;
+
+    if (kid == NULL || strlen(kid) > JWT_KID_MAX) {
+        return JWT_BAD_HEADER;
+    }
+    for (size_t i = 0; alg != NULL && i < n; i++) {
+        known = known || strcmp(names[keys[i].alg], alg) == 0;
+    }
+    if (!known) {
+        return JWT_WRONG_ALG;
+    }
+    known = false;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(keys[i].kid, kid) != 0) {
+            continue;
+        }
+        known = true;
+        if (strcmp(names[keys[i].alg], alg) == 0 && i >= from) {
+            *out = i;
+            return JWT_OK;
+        }
+    }
+    return known ? JWT_WRONG_ALG : JWT_UNKNOWN_KEY;
 }
 
 static bool sign(const uint8_t *key, size_t key_len, const char *data, size_t len,
@@ -75,6 +113,55 @@ static bool sign(const uint8_t *key, size_t key_len, const char *data, size_t le
     return HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)data, len, sig,
                 &n) != NULL &&
            n == SIG_LEN;
+}
+
+/* RFC 7518, section 3.4: r and s of 32 bytes, which OpenSSL wants in DER. */
+static bool der_of(const uint8_t *sig, size_t len, uint8_t out[80], size_t *out_len)
+{
+    ECDSA_SIG *parts = len == 64 ? ECDSA_SIG_new() : NULL;
+    BIGNUM *r = parts != NULL ? BN_bin2bn(sig, 32, NULL) : NULL;
+    BIGNUM *t = parts != NULL ? BN_bin2bn(sig + 32, 32, NULL) : NULL;
+    int n = 0;
+
+    if (r != NULL && t != NULL && ECDSA_SIG_set0(parts, r, t) == 1) {
+        uint8_t *at = out;
+
+        r = t = NULL; /* moved */
+        n = i2d_ECDSA_SIG(parts, NULL) <= 80 ? i2d_ECDSA_SIG(parts, &at) : 0;
+    }
+    BN_free(r);
+    BN_free(t);
+    ECDSA_SIG_free(parts);
+    *out_len = n > 0 ? (size_t)n : 0;
+    return n > 0;
+}
+
+static bool signed_by(const struct jwt_key *key, const char *data, size_t len,
+                      const uint8_t *sig, size_t sig_len)
+{
+    uint8_t want[SIG_LEN];
+    uint8_t der[80];
+    EVP_MD_CTX *ctx;
+    bool good;
+
+    if (key->alg == JWT_HS256) {
+        good = sig_len == SIG_LEN && sign(key->secret, key->secret_len, data, len, want) &&
+               CRYPTO_memcmp(sig, want, SIG_LEN) == 0;
+        explicit_bzero(want, sizeof(want));
+        return good;
+    }
+    if (key->alg == JWT_ES256) {
+        if (!der_of(sig, sig_len, der, &sig_len)) {
+            return false;
+        }
+        sig = der;
+    }
+    ctx = EVP_MD_CTX_new();
+    good = ctx != NULL &&
+           EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key->public_key) == 1 &&
+           EVP_DigestVerify(ctx, sig, sig_len, (const unsigned char *)data, len) == 1;
+    EVP_MD_CTX_free(ctx);
+    return good;
 }
 
 /* Copies an optional string claim of at most 'max' bytes. */
@@ -152,21 +239,82 @@ static enum jwt_error read_claims(const json_t *json, int64_t now_s, struct jwt_
     return JWT_OK;
 }
 
-enum jwt_error jwt_verify(const char *token, size_t len, const uint8_t *key, size_t key_len,
-                          int64_t now_s, struct jwt_claims *out)
+static bool is_for(const json_t *aud, const char *audience)
+{
+    size_t i;
+    const json_t *one;
+
+    if (json_is_string(aud)) {
+        return strcmp(json_string_value(aud), audience) == 0;
+    }
+    json_array_foreach(aud, i, one)
+    {
+        if (json_is_string(one) && strcmp(json_string_value(one), audience) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_set(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+/* For whom the key may speak. */
+static enum jwt_error check_key_claims(const struct jwt_key *key, const json_t *json,
+                                       struct jwt_claims *claims)
+{
+    const char *iss = json_string_value(json_object_get(json, "iss"));
+
+    if (is_set(key->issuer) && (iss == NULL || strcmp(iss, key->issuer) != 0)) {
+        return JWT_WRONG_ISSUER;
+    }
+    if (is_set(key->audience) && !is_for(json_object_get(json, "aud"), key->audience)) {
+        return JWT_WRONG_AUDIENCE;
+    }
+    if (is_set(key->tenant) && claims->tenant[0] == '\0') {
+        if (strlen(key->tenant) >= sizeof(claims->tenant)) {
+            return JWT_WRONG_TENANT;
+        }
+        strcpy(claims->tenant, key->tenant);
+    }
+    if (is_set(key->tenant) && strcmp(claims->tenant, key->tenant) != 0) {
+        return JWT_WRONG_TENANT;
+    }
+    return JWT_OK;
+}
+
+/* A signature by one of the keys that fit; several may, if they have no ids. */
+static enum jwt_error check_signature(const json_t *header, const char *data, size_t len,
+                                      const uint8_t *sig, size_t sig_len,
+                                      const struct jwt_key *keys, size_t n, size_t *at)
+{
+    enum jwt_error err = JWT_BAD_SIGNATURE;
+
+    for (size_t from = 0; err == JWT_BAD_SIGNATURE; from = *at + 1) {
+        err = choose_key(header, keys, n, from, at);
+        if (err != JWT_OK) {
+            return from == 0 ? err : JWT_BAD_SIGNATURE;
+        }
+        err = signed_by(&keys[*at], data, len, sig, sig_len) ? JWT_OK : JWT_BAD_SIGNATURE;
+    }
+    return err;
+}
+
+enum jwt_error jwt_verify_by(const char *token, size_t len, const struct jwt_key *keys,
+                             size_t n_keys, int64_t now_s, struct jwt_claims *out)
 {
     uint8_t scratch[JWT_MAX_LEN];
-    uint8_t want[SIG_LEN];
-    enum jwt_error err = JWT_MALFORMED;
+    struct jwt_claims claims;
+    enum jwt_error err;
     const char *end = token + len;
     const char *payload;
     const char *sig;
     json_t *json = NULL;
+    size_t at = 0;
     size_t n;
 
-    if (key_len < JWT_MIN_KEY) {
-        return JWT_BAD_KEY;
-    }
     if (len > JWT_MAX_LEN) {
         return JWT_TOO_LARGE;
     }
@@ -178,25 +326,40 @@ enum jwt_error jwt_verify(const char *token, size_t len, const uint8_t *key, siz
 
     json = load_part(token, (size_t)(payload - token), scratch);
     err = json != NULL ? check_header(json) : JWT_MALFORMED;
+    if (err == JWT_OK && base64url_decode(sig + 1, (size_t)(end - sig - 1), scratch, &n)) {
+        err = JWT_MALFORMED;
+    }
+    if (err == JWT_OK) {
+        err = check_signature(json, token, (size_t)(sig - token), scratch, n, keys, n_keys,
+                              &at);
+    }
     if (err != JWT_OK) {
-        goto out;
-    }
-    err = JWT_MALFORMED;
-    if (base64url_decode(sig + 1, (size_t)(end - sig - 1), scratch, &n) != 0) {
-        goto out;
-    }
-    err = JWT_BAD_SIGNATURE;
-    if (n != SIG_LEN || !sign(key, key_len, token, (size_t)(sig - token), want) ||
-        CRYPTO_memcmp(scratch, want, SIG_LEN) != 0) {
         goto out;
     }
     json_decref(json);
     json = load_part(payload + 1, (size_t)(sig - payload - 1), scratch);
-    err = json != NULL ? read_claims(json, now_s, out) : JWT_MALFORMED;
+    err = json != NULL ? read_claims(json, now_s, &claims) : JWT_MALFORMED;
+    if (err == JWT_OK) {
+        err = check_key_claims(&keys[at], json, &claims);
+    }
+    if (err == JWT_OK) {
+        *out = claims;
+    }
 out:
-    explicit_bzero(want, sizeof(want));
     json_decref(json);
     return err;
+}
+
+enum jwt_error jwt_verify(const char *token, size_t len, const uint8_t *key, size_t key_len,
+                          int64_t now_s, struct jwt_claims *out)
+{
+    const struct jwt_key only = {
+        .alg = JWT_HS256, .kid = "", .secret = key, .secret_len = key_len};
+
+    if (key_len < JWT_MIN_KEY) {
+        return JWT_BAD_KEY;
+    }
+    return jwt_verify_by(token, len, &only, 1, now_s, out);
 }
 
 /* ---- mint ---- */
@@ -214,7 +377,13 @@ static bool put_time(json_t *json, const char *name, int64_t value)
 enum jwt_error jwt_mint(const struct jwt_claims *claims, const uint8_t *key, size_t key_len,
                         char *out, size_t cap)
 {
-    static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
+    return jwt_mint_as(claims, "", key, key_len, out, cap);
+}
+
+enum jwt_error jwt_mint_as(const struct jwt_claims *claims, const char *kid,
+                           const uint8_t *key, size_t key_len, char *out, size_t cap)
+{
+    char header[64 + JWT_KID_MAX] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
     enum jwt_error err = JWT_NO_MEMORY;
     uint8_t sig[SIG_LEN];
     char *text = NULL;
@@ -226,6 +395,11 @@ enum jwt_error jwt_mint(const struct jwt_claims *claims, const uint8_t *key, siz
     }
     if (claims->sub[0] == '\0' || claims->exp == 0) {
         return JWT_MISSING_CLAIM;
+    }
+    if (kid[0] != '\0') { /* ours: letters and digits */
+        (void)snprintf(header, sizeof(header),
+                       "{\"alg\":\"HS256\",\"kid\":\"%.*s\",\"typ\":\"JWT\"}", JWT_KID_MAX,
+                       kid);
     }
     json = json_object();
     if (json == NULL) {
@@ -245,13 +419,13 @@ enum jwt_error jwt_mint(const struct jwt_claims *claims, const uint8_t *key, siz
     if (text == NULL) {
         goto out;
     }
-    n = base64url_encoded_len(sizeof(header) - 1) + base64url_encoded_len(strlen(text)) +
+    n = base64url_encoded_len(strlen(header)) + base64url_encoded_len(strlen(text)) +
         base64url_encoded_len(SIG_LEN) + 2;
     if (n > JWT_MAX_LEN || n + 1 > cap) {
         err = JWT_TOO_LARGE;
         goto out;
     }
-    n = base64url_encode((const uint8_t *)header, sizeof(header) - 1, out);
+    n = base64url_encode((const uint8_t *)header, strlen(header), out);
     out[n++] = '.';
     n += base64url_encode((const uint8_t *)text, strlen(text), out + n);
     if (!sign(key, key_len, out, n, sig)) {

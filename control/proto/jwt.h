@@ -1,6 +1,7 @@
-/* Access and meeting tokens: JSON Web Tokens signed with HS256, minted and verified. There
- * is one algorithm, fixed here, never taken from the token; a key id in the header is not
- * looked at. Roles and permissions are judged by auth/.
+/* Access and meeting tokens: JSON Web Tokens. Ours are signed with HS256; those of others
+ * are verified with RS256 or ES256 too. A key has one algorithm, fixed with the key and
+ * never taken from the token; a key id is compared with those of the keys that there are,
+ * and is nothing else, no path and no address. Roles and permissions are judged by auth/.
  *
  * Pure: no clock, no I/O. Times are seconds since 1970 UTC.
  * RFC 7519, RFC 7515 (compact form), RFC 8725 (the traps). */
@@ -15,6 +16,7 @@ enum {
     JWT_MIN_KEY = 32,   /* bytes of a secret (RFC 7518, section 3.2) */
     JWT_ID_MAX = 64,    /* characters of sub, tenant, meeting_id, jti */
     JWT_NAME_MAX = 128, /* bytes of name, UTF-8 */
+    JWT_KID_MAX = 64,   /* characters of a key id */
     JWT_ROLE_MAX = 16,
     JWT_LEEWAY_S = 60 /* how far another's clock may be ahead (nbf, iat; not exp) */
 };
@@ -28,6 +30,10 @@ enum jwt_error {
     JWT_BAD_SIGNATURE, /* not made with this key */
     JWT_BAD_CLAIM,     /* a claim is of the wrong type, too long, or contradicts another */
     JWT_MISSING_CLAIM, /* sub or exp */
+    JWT_WRONG_ISSUER,
+    JWT_WRONG_AUDIENCE,
+    JWT_WRONG_TENANT, /* the key speaks for another tenant only */
+    JWT_UNKNOWN_KEY,  /* no key has this id, or one is needed */
     JWT_EXPIRED,
     JWT_NOT_YET_VALID, /* nbf, or iat in the future */
     JWT_BAD_KEY,       /* secret shorter than JWT_MIN_KEY: our configuration is wrong */
@@ -51,8 +57,25 @@ struct jwt_claims {
     int64_t nbf;
 };
 
-/* Verifies a token and fills 'out' (untouched unless JWT_OK). The signature is checked,
- * in constant time, before any claim is read. */
+enum jwt_alg { JWT_HS256, JWT_RS256, JWT_ES256 };
+
+struct jwt_key {
+    enum jwt_alg alg;
+    const char *kid;       /* "": for tokens that name no key */
+    const uint8_t *secret; /* HS256 */
+    size_t secret_len;
+    struct evp_pkey_st *public_key; /* RS256, ES256: as jwk_parse() makes it */
+    /* What tokens of this key must say; NULL or "": nothing. A token without a tenant has
+     * this one. */
+    const char *issuer, *audience, *tenant;
+};
+
+/* jwt_verify() with whichever of 'keys' the token's header names. */
+enum jwt_error jwt_verify_by(const char *token, size_t len, const struct jwt_key *keys,
+                             size_t n, int64_t now_s, struct jwt_claims *out);
+
+/* Verifies a token of ours and fills 'out' (untouched unless JWT_OK). The signature is
+ * checked, in constant time, before any claim is read. */
 enum jwt_error jwt_verify(const char *token, size_t len, const uint8_t *key, size_t key_len,
                           int64_t now_s, struct jwt_claims *out);
 
@@ -60,6 +83,9 @@ enum jwt_error jwt_verify(const char *token, size_t len, const uint8_t *key, siz
  *
  * Returns JWT_OK, JWT_MISSING_CLAIM without sub or exp, JWT_BAD_CLAIM for text that is not
  * UTF-8, JWT_TOO_LARGE if 'cap' does not suffice, JWT_BAD_KEY, JWT_NO_MEMORY. */
+/* kid  of the key, for the header; "": none */
+enum jwt_error jwt_mint_as(const struct jwt_claims *claims, const char *kid,
+                           const uint8_t *key, size_t key_len, char *out, size_t cap);
 enum jwt_error jwt_mint(const struct jwt_claims *claims, const uint8_t *key, size_t key_len,
                         char *out, size_t cap);
 

@@ -297,12 +297,11 @@ int store_create(struct store **out, const struct store_conf *conf, char err[STO
     return store_create_on(out, &store_sqlite, conf, err);
 }
 
-void store_destroy(struct store *store)
+void store_close(struct store *store)
 {
     struct store_req *req;
-    bool posted;
 
-    if (store == NULL) {
+    if (store == NULL || store->stop) {
         return;
     }
     stop_threads(store, 2);
@@ -310,6 +309,16 @@ void store_destroy(struct store *store)
     while ((req = list_take(&store->answers)) != NULL) {
         answer(store, req); /* may ask again, and then is told -ECANCELED */
     }
+}
+
+void store_destroy(struct store *store)
+{
+    bool posted;
+
+    if (store == NULL) {
+        return;
+    }
+    store_close(store);
     (void)pthread_mutex_lock(&store->lock);
     posted = store->posted;
     store->dead = true;

@@ -159,12 +159,16 @@ struct store_conf {
 int store_create(struct store **out, const struct store_conf *conf,
                  char err[STORE_ERR_MAX]);
 
-/* Does what waits, calls what callbacks are left, and frees. NULL is a no-op. */
+/* Does what waits and calls what callbacks are left: while all that they are about is still
+ * there. From then on every request is refused with -ECANCELED. NULL is a no-op. */
+void store_close(struct store *store);
+
+/* Frees it, closed or not. NULL is a no-op. */
 void store_destroy(struct store *store);
 
 /* ---- requests: each 0, and 'done' (may be NULL) is called exactly once, later; or -EAGAIN
- * (the queue is full: answer 503), -EINVAL (too long, too many), -ENOMEM without it. All
- * that is passed is copied. ---- */
+ * (the queue is full: answer 503), -EINVAL (too long, too many), -ECANCELED, -ENOMEM
+ * without it. All that is passed is copied. ---- */
 
 int store_write(struct store *store, const struct store_write *writes, size_t n,
                 store_done *done, void *arg);

@@ -83,10 +83,11 @@ LIBRARIES = [
     (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls tools/loadgen"),
     (r"usrsctp\.h", "control/sctp"),
     (r"sqlite3\.h", "control/store"),
+    (r"sodium\.h", "control/auth"),
     (r"lib(av|sw)[a-z]+/.*", "control/egress"),
     (r"cyaml/.*|yaml\.h", "include/sfu/conf"),
     (r"jansson\.h", "control/proto control/signal control/rest control/event "
-                    "control/store control/schema control/admin "
+                    "control/store control/auth control/schema control/admin "
                     "tools/kcsctl tools/loadgen"),
 ]
 
@@ -96,7 +97,7 @@ NAMES = [
     (r"\bstruct lws\b|\blws_\w+", "control/net"),
     (r"\brd_kafka_\w+", "control/event"),
     (r"\bjson_t\b", "control/proto control/signal control/rest control/event "
-                    "control/store control/schema control/admin "
+                    "control/store control/auth control/schema control/admin "
                     "tools/kcsctl tools/loadgen"),
     # libwebsockets takes OpenSSL's option bits for its listeners.
     (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls tools/loadgen"),
@@ -118,7 +119,7 @@ FAST_PATH = ("dp_core", "dp_table", "dp_lane", "dp_stage", "dp_rtcp")
 FAST_PATH_NEIGHBOURS = ("dp_pkt", "dp_stream", "dp_crypt")
 
 PACKAGES = ("libdpdk usrsctp libsrtp2 openssl jansson libuv libwebsockets libcyaml yaml-0.1 libbpf "
-            "libxdp sqlite3").split()
+            "libxdp sqlite3 libsodium").split()
 WARNINGS = ("-Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wvla -Werror").split()
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

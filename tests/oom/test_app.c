@@ -185,6 +185,7 @@ static void prepare(void)
     w.conf.admin.metrics_port = free_port();
     w.conf.limits.connections = 100;
     w.conf.web.root[0] = '\0';
+    w.conf.store.path[0] = '\0';
     w.conf.log.level = CONTROL_LOG_ERROR;
     (void)snprintf(w.conf.auth.hs256_secret, sizeof(w.conf.auth.hs256_secret), SECRET);
     assert_int_equal(jwt_mint(&claims, (const uint8_t *)SECRET, sizeof(SECRET) - 1, w.token,

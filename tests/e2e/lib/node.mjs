@@ -215,6 +215,8 @@ web:
   root: ${join(BUILD, 'web')}
 auth:
   hs256_secret_file: ${this.secretFile}
+store:
+  path: ${join(this.dir, 'kcs.db')}
 log:
   level: debug
 ${this.controlMore}`,

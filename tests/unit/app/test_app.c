@@ -52,6 +52,7 @@ static void prepare(struct fixture *f)
     f->conf.http[0].port = free_port();
     f->conf.admin.metrics_port = free_port();
     f->conf.web.root[0] = '\0';
+    f->conf.store.path[0] = '\0';
     f->conf.log.level = CONTROL_LOG_ERROR;
     (void)snprintf(f->conf.auth.hs256_secret, sizeof(f->conf.auth.hs256_secret), SECRET);
 }

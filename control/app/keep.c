@@ -1,0 +1,144 @@
+#include "app/keep.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/control_conf.h"
+#include "auth/account.h"
+#include "sfu/conf/conf.h"
+#include "store/store.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include "sys/loop.h"
+
+enum { KEEP_TICK_MS = 60000, SWEEP_MORE = 10000 };
+
+static int post(void *loop, void (*fn)(void *arg), void *arg)
+{
+    return loop_post(loop, fn, arg);
+}
+
+/* To whoever has started the node, and to nobody else: not a log, which others collect. */
+static void on_first(void *user, const char *login, const char *password)
+{
+    (void)user;
+    (void)printf(
+        "\nFirst start: there is an administrator now, whose password is told only "
+        "here.\n  login:    %s\n  password: %s\n\n",
+        login, password);
+    (void)fflush(stdout);
+}
+
+static void on_swept(void *arg, const struct store_result *result)
+{
+    (void)arg;
+    if (result->err != 0) {
+        log_warn("store_sweep_failed", LOG_STR("error", strerror(-result->err)));
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct keep *keep = arg;
+    uint64_t now_us = clock_wall_us();
+    uint64_t day_us = UINT64_C(86400000000);
+    uint64_t age_us = keep->conf->store.event_days * day_us;
+
+    accounts_tick(keep->accounts, (int64_t)(now_us / 1000000));
+    /* Nobody reads the outbox yet: events are kept for their days and no longer. */
+    (void)store_sweep(keep->store, (int64_t)(now_us / 1000000),
+                      now_us > age_us ? now_us - age_us : 0, true, on_swept, NULL);
+}
+
+int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap)
+{
+    for (uint32_t i = 0; i < conf->auth.n_issuers; i++) {
+        const struct control_issuer *issuer = &conf->auth.issuers[i];
+        const char *why = "";
+        char *text = NULL;
+        size_t len = 0;
+        int ret = conf_slurp(issuer->jwks_file, &text, &len);
+
+        if (text != NULL) {
+            ret = auth_add_issuer(auth, text, len, issuer->issuer, issuer->audience,
+                                  issuer->tenant, &why);
+        }
+        free(text);
+        if (ret != 0) {
+            (void)snprintf(
+                err, cap, "auth.issuers[%u].jwks_file %s: %s", i, issuer->jwks_file,
+                why[0] != '\0'   ? why
+                : ret == -ENOENT ? "no such file, or no key in it for RS256 or ES256"
+                                 : strerror(-ret));
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int open_accounts(struct keep *keep, struct loop *loop, struct auth *auth)
+{
+    const struct control_auth *conf = &keep->conf->auth;
+    const struct account_conf accounts = {.store = keep->store,
+                                          .auth = auth,
+                                          .hash_threads = conf->hash_threads,
+                                          .hash_queue = conf->hash_queue,
+                                          .access_s = conf->access_minutes * 60,
+                                          .refresh_s = conf->refresh_days * 86400,
+                                          .key_days = conf->key_days,
+                                          .post = post,
+                                          .loop = loop,
+                                          .on_first = on_first};
+    int ret = accounts_create(&keep->accounts, &accounts);
+
+    if (ret == 0) {
+        ret = loop_timer_create(loop, &keep->timer, on_tick, keep);
+    }
+    if (ret == 0) {
+        loop_timer_start(keep->timer, KEEP_TICK_MS, KEEP_TICK_MS);
+    }
+    return ret;
+}
+
+int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *loop,
+              struct auth *auth, char *err, size_t cap)
+{
+    const struct store_conf store = {
+        .path = conf->store.path,
+        .synchronous = conf->store.synchronous == CONTROL_SYNC_FULL ? STORE_SYNC_FULL
+                                                                    : STORE_SYNC_NORMAL,
+        .max_mb = conf->store.max_mb,
+        .post = post,
+        .loop = loop};
+    char why[STORE_ERR_MAX] = "";
+    int ret;
+
+    keep->conf = conf;
+    if (conf->store.path[0] == '\0') {
+        return 0;
+    }
+    ret = store_create(&keep->store, &store, why);
+    if (ret == 0) {
+        ret = open_accounts(keep, loop, auth);
+    }
+    if (ret != 0) {
+        (void)snprintf(err, cap, "store.path: %s", why[0] != '\0' ? why : strerror(-ret));
+    }
+    return ret;
+}
+
+void keep_close(struct keep *keep)
+{
+    loop_timer_destroy(keep->timer);
+    keep->timer = NULL;
+    store_close(keep->store);
+}
+
+void keep_free(struct keep *keep)
+{
+    keep_close(keep);
+    accounts_destroy(keep->accounts);
+    store_destroy(keep->store);
+}

@@ -1,0 +1,33 @@
+/* What control keeps from one run to the next: the store, and the accounts on it. */
+#ifndef APP_KEEP_H
+#define APP_KEEP_H
+
+#include <stddef.h>
+
+struct accounts;
+struct auth;
+struct control_conf;
+struct loop;
+struct loop_timer;
+struct store;
+
+struct keep {
+    struct store *store; /* NULL: nothing is kept */
+    struct accounts *accounts;
+    struct loop_timer *timer; /* housekeeping */
+    const struct control_conf *conf;
+};
+
+/* Opens the store that 'conf' (borrowed) names, if it names one. Returns 0, or -errno with
+ * 'err' (of 'cap' bytes) filled with one line. */
+int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *loop,
+              struct auth *auth, char *err, size_t cap);
+
+/* Tokens of others are taken as 'conf' says. 0, or -EINVAL with 'err'. */
+int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap);
+
+/* Nothing more is asked or answered; first. Then, at the end, all is freed. */
+void keep_close(struct keep *keep);
+void keep_free(struct keep *keep);
+
+#endif
