@@ -98,6 +98,26 @@ void meeting_tell_fact(struct meeting *meeting, struct room *room,
     meeting->ops.to_room(meeting->user, room, except, &event);
 }
 
+bool meeting_sees(const struct participant *p, const struct fact_audience *audience)
+{
+    switch (audience->reach) {
+    case FACT_ALL:
+    case FACT_GROUP:
+        return true;
+    case FACT_HOSTS:
+        return meeting_may(p, AUTH_MODERATE);
+    case FACT_PEOPLE:
+        return strcmp(p->who.user_id, audience->from) == 0 ||
+               strcmp(p->who.user_id, audience->to) == 0;
+    }
+    return false;
+}
+
+bool meeting_may(const struct participant *p, enum auth_permission permission)
+{
+    return (auth_permissions(p->who.role, &p->room->policy) & permission) != 0;
+}
+
 int meeting_create(struct meeting **out, const struct meeting_conf *conf,
                    const struct meeting_ops *ops, void *user)
 {
@@ -221,6 +241,8 @@ struct room *meeting_open_room(struct meeting *meeting, const char *tenant, cons
     (void)snprintf(entry->room.id, sizeof(entry->room.id), "%s", id);
     (void)snprintf(entry->room.tenant, sizeof(entry->room.tenant), "%s", tenant);
     entry->room.epoch = meeting->conf.epoch;
+    entry->room.seq = meeting->closed_seq; /* it may have been open before */
+    entry->room.facts.floor = entry->room.seq;
     entry->room.index = entry;
     HASH_ADD_KEYPTR(hh, meeting->rooms, entry->key, len, entry);
     if (entry->hh.tbl == NULL) {
@@ -241,6 +263,10 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
         return;
     }
     log_info("room_closed", LOG_STR("meeting_id", room->id));
+    if (room->seq > meeting->closed_seq) {
+        meeting->closed_seq = room->seq;
+    }
+    facts_clear(&room->facts, 0);
     HASH_DELETE(hh, meeting->rooms, entry);
     meeting->n_rooms--;
     free(entry);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "auth/auth.h"
+#include "meeting/facts.h"
 #include "meeting/floor.h"
 #include "session/consumer.h"
 #include "session/producer.h"
@@ -34,7 +35,9 @@ enum {
     MEETING_LAYER_ANY = 255,  /* as many as there are */
     MEETING_LOWER_MS = 5000,  /* a layer that nobody needs for so long need not be sent */
     MEETING_GRACE_MS = 15000, /* that one whose connection broke is waited for */
-    MEETING_RESTORED_GRACE_MS = 30000 /* the same after a restart of this process */
+    MEETING_RESTORED_GRACE_MS = 30000, /* the same after a restart of this process */
+    MEETING_CROWD = 200, /* above so many people the rules for large meetings hold */
+    MEETING_CALM_MS = 500, /* then a room is told of its people at most this often */
 };
 
 struct meeting;
@@ -53,6 +56,7 @@ struct room {
     uint32_t n_participants;
     uint64_t epoch;
     uint64_t seq; /* of the last lasting fact */
+    struct facts facts;
     struct auth_policy policy;
     struct participant *participants; /* list by 'next' */
     struct room_producer *speaker;    /* who has the floor; NULL: nobody had, or it left */
@@ -203,10 +207,12 @@ struct meeting_event {
     uint64_t available_bps;
     const char *reason;
     uint64_t seq; /* 0: not a lasting fact */
+    struct fact_audience audience;
 };
 
 struct meeting_ops {
-    /* To all of the room but 'except' (may be NULL). Encode once, send to many. */
+    /* To all of the room who may see it (meeting_sees()) but 'except' (may be NULL). Encode
+     * once, send to many. A lasting fact is kept besides, by facts_add(). */
     void (*to_room)(void *user, struct room *room, const struct participant *except,
                     const struct meeting_event *event);
     void (*to_one)(void *user, struct participant *to, const struct meeting_event *event);
@@ -239,6 +245,9 @@ uint32_t meeting_n_participants(const struct meeting *meeting);
 
 /* The dataplane went away: calls media_lost for everybody who has transports. */
 void meeting_on_media_lost(struct meeting *meeting);
+
+/* Whether it is this participant's to see. */
+bool meeting_sees(const struct participant *p, const struct fact_audience *audience);
 
 /* Calls fn for each room, for listings. 'fn' must not change anything. */
 void meeting_each_room(struct meeting *meeting, void (*fn)(void *arg, struct room *room),

@@ -21,6 +21,7 @@ struct meeting {
     struct room_entry *rooms; /* hash by tenant and id */
     uint32_t n_rooms;
     uint32_t n_participants;
+    uint64_t closed_seq; /* rooms that open go on behind it: none counts twice */
     char id_prefix[5];
     uint32_t n_away;             /* participants without a client */
     struct floor_voice **voices; /* of the room that is looked at, and whose */
@@ -40,6 +41,9 @@ int meeting_fail(struct meeting_error *err, const char *code, const char *format
 
 /* The code and words for an error number of the media side. */
 int meeting_fail_errno(struct meeting_error *err, int e);
+
+/* Whether its role allows it, in this room. */
+bool meeting_may(const struct participant *p, enum auth_permission permission);
 
 /* Gives out an id: node prefix and random characters. */
 void meeting_new_id(const struct meeting *meeting, char out[MEETING_OBJECT_ID + 1]);

@@ -37,6 +37,7 @@ static struct room *restore_room(struct meeting *meeting, const struct meeting_r
     }
     if (room != NULL && room->epoch == r->epoch && room->seq < r->seq) {
         room->seq = r->seq;
+        room->facts.floor = r->seq; /* their words went with the process before */
     }
     return room;
 }

@@ -1,21 +1,21 @@
-/* Domain objects to the JSON that clients see, and what meeting/ tells to events. */
+/* Domain objects to the JSON that clients see; see priv.h. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "signal/priv.h"
 #include "sys/clock.h"
 
-static const char *const source_names[] = {[SOURCE_MIC] = "mic",
+const char *const encode_source_names[] = {[SOURCE_MIC] = "mic",
                                            [SOURCE_CAMERA] = "camera",
                                            [SOURCE_SCREEN] = "screen",
                                            [SOURCE_SCREEN_AUDIO] = "screen_audio"};
 
-static const char *kind_of(const struct room_producer *rp)
+const char *encode_kind(const struct room_producer *rp)
 {
     return rtp_kind_name(producer_params(rp->producer)->kind);
 }
 
-static json_t *encode_time(uint64_t wall_us)
+json_t *encode_time(uint64_t wall_us)
 {
     char text[CLOCK_RFC3339_LEN];
 
@@ -35,8 +35,8 @@ json_t *encode_producer(const struct room_producer *rp)
     const struct participant *p = rp->transport->owner;
 
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "producer_id", rp->id, "participant_id",
-                     p->id, "user_id", p->who.user_id, "kind", kind_of(rp), "source",
-                     source_names[rp->source], "paused",
+                     p->id, "user_id", p->who.user_id, "kind", encode_kind(rp), "source",
+                     encode_source_names[rp->source], "paused",
                      (int)producer_is_paused(rp->producer));
 }
 
@@ -89,7 +89,7 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
 }
 
 /* What its sender need not send. */
-static json_t *encode_needed(const struct room_producer *rp)
+json_t *encode_needed(const struct room_producer *rp)
 {
     struct producer_layers layers;
     json_t *list = json_array();
@@ -103,7 +103,7 @@ static json_t *encode_needed(const struct room_producer *rp)
 }
 
 /* Adds a score to 'event' (moved), and what it was made of. */
-static json_t *encode_score(json_t *event, const struct score *score, bool sent)
+json_t *encode_score(json_t *event, const struct score *score, bool sent)
 {
     const struct score_detail *d = &score->detail;
     json_t *detail =
@@ -272,217 +272,7 @@ json_t *encode_consumer(const struct room_consumer *rc)
     consumer_params(rc->consumer, &params);
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:b}", "consumer_id", rc->id,
                      "producer_id", rc->source->id, "participant_id", from->id, "user_id",
-                     from->who.user_id, "kind", kind_of(rc->source), "rtp_parameters",
+                     from->who.user_id, "kind", encode_kind(rc->source), "rtp_parameters",
                      rtp_params_write(&params), "type", types[consumer_type(&layers)],
                      "producer_paused", (int)producer_is_paused(rc->source->producer));
 }
-
-/* ---- events ---- */
-
-/* What an event says of its subject. */
-static json_t *encode_event(const struct meeting_event *event, const char **name)
-{
-    switch (event->kind) {
-    case MEETING_JOINED:
-        *name = "participant:joined";
-        return encode_participant(event->who);
-    case MEETING_LEFT:
-        *name = "participant:left";
-        return json_pack("{s:s,s:s,s:s}", "participant_id", event->who->id, "user_id",
-                         event->who->who.user_id, "reason", event->reason);
-    case MEETING_NEW_PRODUCER:
-        *name = "new-producer";
-        return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b}", "producer_id",
-                         event->producer->id, "participant_id", event->who->id, "user_id",
-                         event->who->who.user_id, "display_name", event->who->name, "kind",
-                         kind_of(event->producer), "source",
-                         source_names[event->producer->source], "paused",
-                         (int)producer_is_paused(event->producer->producer));
-    case MEETING_SPEAKER:
-        *name = "speaker:active";
-        return event->who == NULL
-                   ? json_pack("{s:n,s:n,s:n}", "user_id", "participant_id", "producer_id")
-                   : json_pack("{s:s,s:s,s:s}", "user_id", event->who->who.user_id,
-                               "participant_id", event->who->id, "producer_id",
-                               event->producer->id);
-    case MEETING_CONSUMER_CLOSED:
-        *name = "consumer:closed";
-        return json_pack("{s:s,s:s,s:s}", "consumer_id", event->consumer->id, "producer_id",
-                         event->producer->id, "reason", event->reason);
-    case MEETING_CONSUMER_LAYERS:
-        *name = "consumer:layers-changed";
-        return encode_consumer_layers(event->consumer);
-    case MEETING_PRODUCER_LAYERS:
-        *name = "producer:layers";
-        return json_pack("{s:s,s:o}", "producer_id", event->producer->id, "layers",
-                         encode_needed(event->producer));
-    case MEETING_SCREEN_STARTED:
-    case MEETING_SCREEN_STOPPED:
-        *name = event->kind == MEETING_SCREEN_STARTED ? "screen:started" : "screen:stopped";
-        return json_pack("{s:s,s:s}", "participant_id", event->who->id, "user_id",
-                         event->who->who.user_id);
-    case MEETING_BANDWIDTH:
-        *name = "bwe:downlink";
-        return json_pack("{s:s,s:I}", "transport_id", event->transport->id, "available_bps",
-                         (json_int_t)event->available_bps);
-    case MEETING_NEW_DATA: {
-        json_t *body = encode_data_producer(event->data);
-
-        *name = "data:new";
-        (void)json_object_set_new(body, "display_name", json_string(event->who->name));
-        return body;
-    }
-    case MEETING_DATA_CLOSED:
-        *name = "data:closed";
-        return json_pack("{s:s,s:s,s:s,s:s}", "data_producer_id", event->data->id,
-                         "participant_id", event->who->id, "user_id",
-                         event->who->who.user_id, "reason", event->reason);
-    case MEETING_DATA_CONSUMER_CLOSED:
-        *name = "data:consumer-closed";
-        return json_pack("{s:s,s:s,s:s}", "data_consumer_id", event->data_consumer->id,
-                         "data_producer_id", event->data->id, "reason", event->reason);
-    case MEETING_TRANSPORT_CLOSED:
-        *name = "transport:closed";
-        return json_pack("{s:s,s:s}", "transport_id", event->transport->id, "reason",
-                         event->reason);
-    case MEETING_PRODUCER_SCORE:
-        *name = "producer:score";
-        return encode_score(json_pack("{s:s}", "producer_id", event->producer->id),
-                            &event->producer->score, true);
-    case MEETING_CONSUMER_SCORE:
-        *name = "consumer:score";
-        return encode_score(json_pack("{s:s,s:s,s:i}", "consumer_id", event->consumer->id,
-                                      "producer_id", event->consumer->source->id,
-                                      "producer_score",
-                                      (int)event->consumer->source->score.value),
-                            &event->consumer->score, false);
-    case MEETING_QUALITY_WARNING:
-        *name = "quality:warning";
-        return event->consumer != NULL
-                   ? json_pack("{s:s,s:s,s:i}", "issue", event->reason, "consumer_id",
-                               event->consumer->id, "score",
-                               (int)event->consumer->score.value)
-                   : json_pack("{s:s,s:s,s:i}", "issue", event->reason, "producer_id",
-                               event->producer->id, "score",
-                               (int)event->producer->score.value);
-    case MEETING_PRODUCER_CLOSED:
-    case MEETING_PRODUCER_PAUSED:
-    case MEETING_PRODUCER_RESUMED:
-        *name = event->kind == MEETING_PRODUCER_CLOSED   ? "producer:closed"
-                : event->kind == MEETING_PRODUCER_PAUSED ? "producer:paused"
-                                                         : "producer:resumed";
-        return json_pack("{s:s,s:s,s:s}", "producer_id", event->producer->id,
-                         "participant_id", event->who->id, "user_id",
-                         event->who->who.user_id);
-    }
-    return NULL;
-}
-
-/* The client of a participant of ours, NULL if it is away or another front's. */
-static struct client *client_of(const struct participant *p)
-{
-    return p->front == MEETING_SOCKET ? p->client : NULL;
-}
-
-/* What a legacy client has said of its producer; of others' the source. */
-static json_t *app_data_of(const struct meeting_event *event)
-{
-    const struct client *client = client_of(event->who);
-    json_t *said =
-        client != NULL ? json_object_get(client->app_data, event->producer->id) : NULL;
-
-    return said != NULL
-               ? json_incref(said)
-               : json_pack("{s:s}", "source", source_names[event->producer->source]);
-}
-
-static struct eio_msg *encode_message(const struct room *room,
-                                      const struct meeting_event *event, bool legacy)
-{
-    const char *name = NULL;
-    json_t *body = encode_event(event, &name);
-    struct eio_msg *msg = NULL;
-
-    if (body == NULL) {
-        return NULL;
-    }
-    (void)json_object_set_new(body, "meeting_id", json_string(room->id));
-    (void)json_object_set_new(body, "timestamp", encode_time(clock_wall_us()));
-    if (event->seq != 0) {
-        (void)json_object_set_new(body, "epoch", json_integer((json_int_t)room->epoch));
-        (void)json_object_set_new(body, "seq", json_integer((json_int_t)event->seq));
-    }
-    if (legacy) {
-        if (event->kind == MEETING_NEW_PRODUCER) {
-            (void)json_object_set_new(body, "app_data", app_data_of(event));
-        }
-        body = legacy_event(&name, body);
-    }
-    if (body == NULL ||
-        sio_event_write(legacy ? LEGACY_NSP : SIGNAL_NSP, name, body, &msg) != 0) {
-        msg = NULL;
-    }
-    json_decref(body);
-    return msg;
-}
-
-/* A producer that is no more leaves nothing behind. */
-static void forget_app_data(const struct meeting_event *event)
-{
-    /* others may be about nobody */
-    struct client *client =
-        event->kind == MEETING_PRODUCER_CLOSED ? client_of(event->who) : NULL;
-
-    if (client != NULL && client->app_data != NULL) {
-        (void)json_object_del(client->app_data, event->producer->id);
-    }
-}
-
-/* Nobody leaves while a broadcast runs: a session that ends by it is ended at its next turn
- * (see engine_send). */
-static void to_room(void *user, struct room *room, const struct participant *except,
-                    const struct meeting_event *event)
-{
-    struct eio_msg *msgs[2] = {NULL, NULL}; /* in our words, and in the legacy dialect */
-
-    (void)user;
-    for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        struct client *client = p != except ? client_of(p) : NULL;
-        struct eio_msg **msg = client != NULL ? &msgs[client->legacy] : NULL;
-
-        if (msg != NULL && *msg == NULL) {
-            *msg = encode_message(room, event, client->legacy);
-        }
-        if (msg != NULL && *msg != NULL) {
-            client_send(client, *msg);
-            client_push(client);
-        }
-    }
-    eio_msg_unref(msgs[0]);
-    eio_msg_unref(msgs[1]);
-    forget_app_data(event);
-}
-
-static void to_one(void *user, struct participant *to, const struct meeting_event *event)
-{
-    struct client *client = client_of(to);
-    struct eio_msg *msg =
-        client != NULL ? encode_message(to->room, event, client->legacy) : NULL;
-
-    (void)user;
-    if (msg != NULL) {
-        client_send(client, msg);
-        client_push(client);
-        eio_msg_unref(msg);
-    }
-}
-
-/* The connection is dropped, not closed: a Socket.IO client then reconnects by itself. */
-static void media_lost(void *user, struct participant *who)
-{
-    (void)user;
-    client_drop(who->client);
-}
-
-const struct meeting_ops encode_ops = {
-    .to_room = to_room, .to_one = to_one, .media_lost = media_lost};

@@ -382,6 +382,7 @@ struct event {
 static const struct event events[] = {
     {"room:join", on_room_join, "room:joined", true},
     {"room:leave", on_room_leave, NULL, false},
+    {"room:sync", on_room_sync, "room:synced", false},
     {"transport:create", on_transport_create, "transport:created", false},
     {"transport:connect", on_transport_connect, "transport:connected", false},
     {"transport:restart-ice", on_transport_restart_ice, NULL, false},
@@ -415,7 +416,6 @@ static const char *const later[] = {
     "room:lock",
     "room:unlock",
     "room:update",
-    "room:sync",
     "lobby:admit",
     "lobby:deny",
     "lobby:admit-all",

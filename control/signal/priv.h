@@ -7,7 +7,8 @@
  * legacy.c   the dialect of older clients, by a table of aliases
  * events.c   the events that clients send, one handler each
  * fields.c   payloads checked field by field
- * encode.c   domain objects to JSON; what meeting/ tells, to events */
+ * encode.c   domain objects to JSON    tell.c   what meeting/ tells, to events
+ * events_NAME.c  events of one concern each */
 #ifndef SIGNAL_PRIV_H
 #define SIGNAL_PRIV_H
 
@@ -89,6 +90,10 @@ void reply_fail(struct reply *reply, const char *code, const char *message);
 void events_dispatch(struct client *client, const char *name, const json_t *payload,
                      bool has_id, uint64_t id);
 
+/* ---- events_room.c: rooms; as the handlers of events.c ---- */
+
+void on_room_sync(struct reply *reply, const json_t *payload);
+
 /* ---- events_layers.c: layers and screens; as the handlers of events.c ---- */
 
 void on_consumer_layers(struct reply *reply, const json_t *payload);
@@ -143,6 +148,15 @@ json_t *encode_data_consumer(const struct data_consumer *dc);
 json_t *encode_ice(const struct transport *t);
 json_t *encode_consumer(const struct room_consumer *rc);
 json_t *encode_consumer_layers(const struct room_consumer *rc);
+
+json_t *encode_time(uint64_t wall_us);
+json_t *encode_needed(const struct room_producer *rp); /* layers that need not be sent */
+/* Adds a score to 'event' (moved), and what it was made of. */
+json_t *encode_score(json_t *event, const struct score *score, bool sent);
+const char *encode_kind(const struct room_producer *rp);
+extern const char *const encode_source_names[];
+
+/* ---- tell.c ---- */
 
 extern const struct meeting_ops encode_ops;
 
