@@ -1,10 +1,12 @@
 #include "meeting/facts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct fact *at(const struct facts *facts, uint32_t i)
 {
+    assert(facts->ring != NULL); /* there is none of which one could ask */
     return facts->ring[(facts->first + i) % FACTS_MAX];
 }
 

@@ -22,6 +22,7 @@ enum fact_reach {
     FACT_ALL,
     FACT_GROUP,  /* who is in the same breakout, or like it in none */
     FACT_HOSTS,  /* who may moderate */
+    FACT_OTHERS, /* who may not */
     FACT_PEOPLE, /* two persons, wherever they are */
 };
 

@@ -67,13 +67,29 @@ static void on_produced(void *arg, int status)
         (struct meeting_event){.kind = MEETING_NEW_PRODUCER, .who = p, .producer = rp});
 }
 
-static int may_produce(const struct meeting *meeting, const struct participant *p,
+int meeting_may_send(const struct participant *p, enum meeting_source source,
+                     struct meeting_error *err)
+{
+    enum meeting_media media = meeting_media_of(source);
+    uint32_t feature = media == MEETING_AUDIO   ? MEETING_BIT(AUDIO)
+                       : media == MEETING_VIDEO ? MEETING_BIT(VIDEO)
+                                                : MEETING_BIT(SCREEN);
+
+    if (!meeting_may(p,
+                     media == MEETING_SCREEN ? AUTH_PRODUCE_SCREEN : AUTH_PRODUCE_MEDIA)) {
+        return meeting_fail(err, "forbidden", "the role %s may not send this",
+                            auth_role_name(p->who.role));
+    }
+    if (!meeting_has(p->room, feature)) {
+        return meeting_fail(err, "forbidden", "this meeting has that switched off");
+    }
+    return 0;
+}
+
+static int may_produce(const struct meeting *meeting, struct participant *p,
                        const struct transport *t, enum rtp_kind kind,
                        enum meeting_source source, struct meeting_error *err)
 {
-    enum auth_permission need =
-        source == SOURCE_SCREEN || source == SOURCE_SCREEN_AUDIO ? AUTH_PRODUCE_SCREEN
-                                                                 : AUTH_PRODUCE_MEDIA;
     bool audio = source == SOURCE_MIC || source == SOURCE_SCREEN_AUDIO;
 
     if (t == NULL) {
@@ -82,9 +98,8 @@ static int may_produce(const struct meeting *meeting, const struct participant *
     if (!t->send) {
         return meeting_fail(err, "wrong_direction", "that transport only receives");
     }
-    if (!auth_may(p->who.role, &p->room->policy, need)) {
-        return meeting_fail(err, "forbidden", "the role %s may not send this",
-                            auth_role_name(p->who.role));
+    if (meeting_may_send(p, source, err) != 0) {
+        return -1;
     }
     if (audio != (kind == RTP_KIND_AUDIO)) {
         return meeting_fail(err, "invalid", "/source: it does not go with %s",
@@ -94,7 +109,10 @@ static int may_produce(const struct meeting *meeting, const struct participant *
         return meeting_fail(err, "too_many", "at most %u producers a participant",
                             meeting->conf.max_producers);
     }
-    return 0;
+    if ((p->muted & meeting_media_of(source)) != 0) {
+        return meeting_fail(err, "muted_by_host", "a host has muted you; ask to speak");
+    }
+    return meeting_is_crowd(p->room) ? meeting_spend(p, MEETING_RATE_SEND, err) : 0;
 }
 
 /* Its tag: source and id. */
@@ -197,6 +215,25 @@ int meeting_producer_close(struct meeting *meeting, struct participant *p,
     return 0;
 }
 
+void meeting_pause_producer(struct meeting *meeting, struct room_producer *rp, bool paused,
+                            const struct participant *except)
+{
+    struct participant *p = rp->transport->owner;
+
+    if (producer_is_paused(rp->producer) == paused) {
+        return;
+    }
+    producer_set_paused(rp->producer, paused);
+    if (rp->ready) {
+        meeting_tell_person(meeting, p, except,
+                            (struct meeting_event){.kind = paused
+                                                               ? MEETING_PRODUCER_PAUSED
+                                                               : MEETING_PRODUCER_RESUMED,
+                                                   .who = p,
+                                                   .producer = rp});
+    }
+}
+
 int meeting_producer_pause(struct meeting *meeting, struct participant *p,
                            const char *producer_id, bool paused, struct meeting_error *err)
 {
@@ -205,17 +242,10 @@ int meeting_producer_pause(struct meeting *meeting, struct participant *p,
     if (rp == NULL) {
         return meeting_fail(err, "not_found", "you have no such producer");
     }
-    if (producer_is_paused(rp->producer) == paused) {
-        return 0;
+    if (!paused && (p->muted & meeting_media_of(rp->source)) != 0) {
+        return meeting_fail(err, "muted_by_host", "a host has muted you; ask to speak");
     }
-    producer_set_paused(rp->producer, paused);
-    if (rp->ready) {
-        meeting_tell_fact(meeting, p->room, p,
-                          (struct meeting_event){.kind = paused ? MEETING_PRODUCER_PAUSED
-                                                                : MEETING_PRODUCER_RESUMED,
-                                                 .who = p,
-                                                 .producer = rp});
-    }
+    meeting_pause_producer(meeting, rp, paused, p);
     return 0;
 }
 

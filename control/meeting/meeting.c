@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
-#include <uthash.h>
-
 #include "meeting/priv.h"
 #include "sys/clock.h"
 #include "sys/entropy.h"
@@ -87,14 +84,11 @@ void meeting_answer(meeting_done **done, void *arg, const struct meeting_error *
 void meeting_tell_fact(struct meeting *meeting, struct room *room,
                        const struct participant *except, struct meeting_event event)
 {
+    if (room->closing) {
+        return; /* all know that it ends */
+    }
     event.seq = ++room->seq;
-    for (struct participant *p = room->participants; room->anchor == NULL && p != NULL;
-         p = p->next) {
-        room->anchor = p->transports;
-    }
-    if (room->anchor != NULL) {
-        meeting_save(room->anchor);
-    }
+    meeting_save_room(room);
     meeting->ops.to_room(meeting->user, room, except, &event);
 }
 
@@ -105,17 +99,13 @@ bool meeting_sees(const struct participant *p, const struct fact_audience *audie
     case FACT_GROUP:
         return true;
     case FACT_HOSTS:
-        return meeting_may(p, AUTH_MODERATE);
+    case FACT_OTHERS:
+        return meeting_may(p, AUTH_MODERATE) == (audience->reach == FACT_HOSTS);
     case FACT_PEOPLE:
         return strcmp(p->who.user_id, audience->from) == 0 ||
                strcmp(p->who.user_id, audience->to) == 0;
     }
     return false;
-}
-
-bool meeting_may(const struct participant *p, enum auth_permission permission)
-{
-    return (auth_permissions(p->who.role, &p->room->policy) & permission) != 0;
 }
 
 int meeting_create(struct meeting **out, const struct meeting_conf *conf,
@@ -131,6 +121,7 @@ int meeting_create(struct meeting **out, const struct meeting_conf *conf,
     m->user = user;
     (void)snprintf(m->id_prefix, sizeof(m->id_prefix), "%s", conf->id_prefix);
     m->conf.id_prefix = m->id_prefix;
+    m->conf.crowd = conf->crowd != 0 ? conf->crowd : MEETING_CROWD;
     m->conf.grace_ms = conf->grace_ms != 0 ? conf->grace_ms : MEETING_GRACE_MS;
     *out = m;
     return 0;
@@ -138,12 +129,15 @@ int meeting_create(struct meeting **out, const struct meeting_conf *conf,
 
 static void empty_room(void *arg, struct room *room)
 {
-    bool last = false;
-
-    while (!last) {
-        last = room->n_participants == 1; /* the room ends with it */
+    room->keep_until_us = UINT64_MAX; /* it does not end with the last of them */
+    while (room->participants != NULL) {
         meeting_leave(arg, room->participants, "node stopping");
     }
+    while (room->waiting != NULL) {
+        meeting_leave(arg, room->waiting, "node stopping");
+    }
+    room->keep_until_us = 0;
+    meeting_close_room_if_empty(arg, room);
 }
 
 void meeting_destroy(struct meeting *meeting)
@@ -244,6 +238,9 @@ struct room *meeting_open_room(struct meeting *meeting, const char *tenant, cons
     entry->room.seq = meeting->closed_seq; /* it may have been open before */
     entry->room.facts.floor = entry->room.seq;
     entry->room.index = entry;
+    entry->room.max_participants = meeting->conf.max_participants;
+    entry->room.crowd = meeting->conf.crowd;
+    meeting_set_flags(&entry->room, MEETING_FLAGS_FIRST);
     HASH_ADD_KEYPTR(hh, meeting->rooms, entry->key, len, entry);
     if (entry->hh.tbl == NULL) {
         free(entry);
@@ -259,7 +256,7 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
 {
     struct room_entry *entry = room->index;
 
-    if (room->n_participants > 0) {
+    if (room->n_participants > 0 || room->n_waiting > 0 || room->keep_until_us != 0) {
         return;
     }
     log_info("room_closed", LOG_STR("meeting_id", room->id));
@@ -267,102 +264,36 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
         meeting->closed_seq = room->seq;
     }
     facts_clear(&room->facts, 0);
+    meeting_forget_all(room);
+    free(room->roster);
     HASH_DELETE(hh, meeting->rooms, entry);
     meeting->n_rooms--;
     free(entry);
 }
 
-/* The room that 'who' may enter under this name, or NULL with 'err'. */
-static struct room *admit(struct meeting *meeting, const struct auth_identity *who,
-                          const char *meeting_id, struct meeting_error *err)
-{
-    bool bound = strcmp(who->meeting_id, meeting_id) == 0;
-    struct room *room;
+/* ---- people ---- */
 
-    /* A token for another meeting learns nothing of this one, not even that it exists. */
-    if (meeting_id[0] == '\0' || strlen(meeting_id) > MEETING_ID_MAX ||
-        (who->meeting_id[0] != '\0' && !bound)) {
-        (void)meeting_fail(err, "not_found", "there is no such meeting");
-        return NULL;
-    }
-    room = meeting_find_room(meeting, who->tenant, meeting_id);
-    if (room == NULL && bound) {
-        return meeting_open_room(meeting, who->tenant, meeting_id, err);
-    }
-    if (room == NULL) {
-        (void)meeting_fail(err, "not_found", "there is no such meeting");
-        return NULL;
-    }
-    if (room->n_participants >= meeting->conf.max_participants) {
-        (void)meeting_fail(err, "room_full", "the meeting is full (%u people)",
-                           room->n_participants);
-        return NULL;
-    }
-    return room;
-}
-
-struct participant *meeting_add_participant(struct meeting *meeting, struct room *room,
-                                            const char *token)
+int meeting_index_token(struct meeting *meeting, struct participant *p)
 {
-    struct participant *p = calloc(1, sizeof(*p));
     struct participant_entry *entry = calloc(1, sizeof(*entry));
 
-    if (p == NULL || entry == NULL) {
-        free(p);
-        free(entry);
-        return NULL;
+    if (entry == NULL) {
+        return -ENOMEM;
     }
-    (void)snprintf(p->resume_token, sizeof(p->resume_token), "%s", token);
     entry->p = p;
     HASH_ADD_KEYPTR(hh, meeting->tokens, p->resume_token, strlen(p->resume_token), entry);
     if (entry->hh.tbl == NULL) {
         free(entry);
-        free(p);
-        return NULL;
+        return -ENOMEM;
     }
     p->token_index = entry;
-    p->room = room;
-    p->next = room->participants;
-    room->participants = p;
-    room->n_participants++;
-    meeting->n_participants++;
-    return p;
+    return 0;
 }
 
-struct participant *meeting_join(struct meeting *meeting, const struct auth_identity *who,
-                                 const char *meeting_id, const char *name, void *client,
-                                 struct meeting_error *err)
+void meeting_unindex_token(struct meeting *meeting, struct participant *p)
 {
-    struct room *room = admit(meeting, who, meeting_id, err);
-    char token[MEETING_TOKEN + 1];
-    struct participant *p;
-
-    if (room == NULL) {
-        return NULL;
-    }
-    entropy_id(token, MEETING_TOKEN);
-    p = meeting_add_participant(meeting, room, token);
-    if (p == NULL) {
-        meeting_close_room_if_empty(meeting, room);
-        (void)meeting_fail_errno(err, -ENOMEM);
-        return NULL;
-    }
-    meeting_new_id(meeting, p->id);
-    p->who = *who;
-    if (who->role == AUTH_ADMIN) { /* of the tenant: in a room it may what a host may */
-        p->who.role = AUTH_HOST;
-    }
-    (void)snprintf(p->name, sizeof(p->name), "%s",
-                   name[0] != '\0'        ? name
-                   : who->name[0] != '\0' ? who->name
-                                          : "Guest");
-    p->client = client;
-    p->joined_us = clock_wall_us();
-    log_info("participant_joined", LOG_STR("meeting_id", room->id),
-             LOG_STR("participant_id", p->id));
-    meeting_tell_fact(meeting, room, p,
-                      (struct meeting_event){.kind = MEETING_JOINED, .who = p});
-    return p;
+    HASH_DELETE(hh, meeting->tokens, (struct participant_entry *)p->token_index);
+    free(p->token_index);
 }
 
 void meeting_leave(struct meeting *meeting, struct participant *p, const char *reason)
@@ -370,6 +301,10 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
     struct room *room = p->room;
     struct participant **at = &room->participants;
 
+    if (p->waiting) {
+        meeting_stop_waiting(meeting, p);
+        return;
+    }
     while (p->transports != NULL) {
         meeting_end_transport(meeting, p->transports);
     }
@@ -388,12 +323,14 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
     if (p->client == NULL && meeting->n_away > 0) {
         meeting->n_away--;
     }
-    HASH_DELETE(hh, meeting->tokens, (struct participant_entry *)p->token_index);
-    free(p->token_index);
+    meeting_unindex_token(meeting, p);
+    if (strcmp(room->spotlight, p->id) == 0) {
+        memset(room->spotlight, 0, sizeof(room->spotlight));
+    }
     log_info("participant_left", LOG_STR("meeting_id", room->id),
              LOG_STR("participant_id", p->id), LOG_STR("reason", reason));
-    meeting_tell_fact(
-        meeting, room, p,
+    meeting_tell_person(
+        meeting, p, p,
         (struct meeting_event){.kind = MEETING_LEFT, .who = p, .reason = reason});
     free(p);
     meeting_close_room_if_empty(meeting, room);
@@ -403,7 +340,7 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
 
 void meeting_detach(struct meeting *meeting, struct participant *p, const char *reason)
 {
-    if (p->media_lost) {
+    if (p->media_lost || p->waiting) {
         meeting_leave(meeting, p, reason);
         return;
     }
@@ -424,7 +361,7 @@ struct participant *meeting_resume(struct meeting *meeting, const struct auth_id
 
     HASH_FIND(hh, meeting->tokens, token, strlen(token), entry);
     p = entry != NULL ? entry->p : NULL;
-    if (p == NULL || p->media_lost || strcmp(p->room->id, meeting_id) != 0 ||
+    if (p == NULL || p->media_lost || p->waiting || strcmp(p->room->id, meeting_id) != 0 ||
         strcmp(p->who.tenant, who->tenant) != 0 ||
         strcmp(p->who.user_id, who->user_id) != 0) {
         if (!meeting->seen_media) {
@@ -448,9 +385,7 @@ void meeting_keep(struct participant *p, const void *data, size_t n)
 {
     p->n_front_data = (uint8_t)(n <= sizeof(p->front_data) ? n : 0);
     memcpy(p->front_data, data, p->n_front_data);
-    for (const struct transport *t = p->transports; t != NULL; t = t->next) {
-        meeting_save(t);
-    }
+    meeting_save_person(p);
 }
 
 bool meeting_is_restored(const struct meeting *meeting)
@@ -466,9 +401,18 @@ static void tick_room(struct meeting *meeting, struct room *room, uint64_t now_u
     for (struct participant *p = room->participants; p != NULL && !last; p = next) {
         next = p->next;
         if (p->client == NULL && p->away_until_us <= now_us) {
-            last = room->n_participants == 1; /* the room ends with it */
+            last = room->n_participants == 1; /* the room may end with it */
             meeting_leave(meeting, p, p->away_reason);
         }
+    }
+}
+
+/* One that was made and that nobody enters, or of which only the lobby is left. */
+static void tick_empty(struct meeting *meeting, struct room *room, uint64_t now_us)
+{
+    if (room->keep_until_us != 0 && room->keep_until_us <= now_us) {
+        room->keep_until_us = 0;
+        meeting_close_room_if_empty(meeting, room);
     }
 }
 
@@ -485,7 +429,11 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
         if (entry->room.n_viewers > 0) {
             meeting_viewers_tick(meeting, &entry->room);
         }
-        if (meeting->n_away > 0) {
+        meeting_lobby_tick(meeting, &entry->room);
+        meeting_roster_tick(meeting, &entry->room, now_us);
+        if (entry->room.n_participants == 0) {
+            tick_empty(meeting, &entry->room, now_us);
+        } else if (meeting->n_away > 0) {
             tick_room(meeting, &entry->room, now_us);
         }
     }

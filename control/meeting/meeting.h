@@ -18,14 +18,19 @@
 #include "auth/auth.h"
 #include "meeting/facts.h"
 #include "meeting/floor.h"
+#include "meeting/rate.h"
+#include "meeting/settings.h"
 #include "session/consumer.h"
 #include "session/producer.h"
 #include "session/score.h"
 #include "session/session.h"
 
 enum {
-    MEETING_ID_MAX = 64,      /* characters of a meeting's id */
-    MEETING_NAME_MAX = 128,   /* bytes of a display name, UTF-8 */
+    MEETING_ID_MAX = 64,     /* characters of a meeting's id */
+    MEETING_NAME_MAX = 128,  /* bytes of a display name, UTF-8 */
+    MEETING_TITLE_MAX = 256, /* bytes of a meeting's name */
+    MEETING_BANS_KEPT = 5,
+    MEETING_REASON_MAX = 256, /* bytes of what a host gives as a reason */
     MEETING_OBJECT_ID = 20,   /* characters of ids given out here */
     MEETING_LABEL_MAX = 128,  /* bytes of a data channel's label, or protocol */
     MEETING_TOKEN = 32,       /* characters of a resume token: 192 random bits */
@@ -36,7 +41,7 @@ enum {
     MEETING_LOWER_MS = 5000,  /* a layer that nobody needs for so long need not be sent */
     MEETING_GRACE_MS = 15000, /* that one whose connection broke is waited for */
     MEETING_RESTORED_GRACE_MS = 30000, /* the same after a restart of this process */
-    MEETING_CROWD = 200, /* above so many people the rules for large meetings hold */
+    MEETING_CROWD = 200,   /* above so many people the rules for large meetings hold */
     MEETING_CALM_MS = 500, /* then a room is told of its people at most this often */
 };
 
@@ -46,9 +51,13 @@ struct meeting;
 struct meeting_error {
     const char *code; /* constant: "not_found", "forbidden" … */
     char message[256];
+    uint32_t retry_after_ms; /* of "rate_limited" */
 };
 
 enum meeting_source { SOURCE_MIC, SOURCE_CAMERA, SOURCE_SCREEN, SOURCE_SCREEN_AUDIO };
+
+/* What a participant sends, as people name it: bits. */
+enum meeting_media { MEETING_AUDIO = 1, MEETING_VIDEO = 2, MEETING_SCREEN = 4 };
 
 struct room {
     char id[MEETING_ID_MAX + 1];
@@ -57,12 +66,36 @@ struct room {
     uint64_t epoch;
     uint64_t seq; /* of the last lasting fact */
     struct facts facts;
-    struct auth_policy policy;
+    struct auth_policy policy; /* as the flags say */
+    uint32_t flags;            /* MEETING_BIT()s */
+    uint32_t max_participants;
+    enum meeting_layout layout;
+    char name[MEETING_TITLE_MAX + 1]; /* empty: its id */
+    char creator[AUTH_ID_MAX + 1];    /* who made it before anybody was in it; or empty */
+    uint64_t keep_until_us;           /* monotonic: so long it stays without anybody */
+    bool closing; /* it ends: nobody is told who leaves, nobody enters */
+    char spotlight[MEETING_OBJECT_ID + 1];
+    struct known *known;         /* hash: people who are remembered, by user id */
+    struct participant *waiting; /* the lobby; list by 'next', who came last first */
+    uint32_t n_waiting;
+    bool lobby_changed;               /* the hosts are to be told */
+    uint32_t crowd;                   /* above so many people it is a large meeting */
+    struct roster *roster;            /* what is to be told of it then; may be NULL */
+    uint64_t bans[MEETING_BANS_KEPT]; /* hashes of the last that were banned: these are in
+                                       * the vault too; 0 none */
     struct participant *participants; /* list by 'next' */
     struct room_producer *speaker;    /* who has the floor; NULL: nobody had, or it left */
     struct transport *anchor;         /* whose record is kept at 'seq'; NULL: none yet */
     uint32_t n_viewers;               /* who are shown what they are given */
     void *index;                      /* the service's */
+};
+
+/* What is counted, each by itself, so that nobody does it too often. */
+enum meeting_rate {
+    MEETING_RATE_HOST, /* what hosts do, and changes of oneself that all hear of */
+    MEETING_RATE_LIST, /* long answers */
+    MEETING_RATE_SEND, /* producers and screens, in a large meeting */
+    N_MEETING_RATES
 };
 
 /* Whose 'client' of a participant is. */
@@ -89,7 +122,13 @@ struct participant {
     void *token_index;       /* the service's */
     struct transport *transports;
     uint32_t n_producers, n_consumers, n_transports;
-    bool screen;        /* it has said that it shares a screen */
+    bool screen;   /* it has said that it shares a screen */
+    bool waiting;  /* in the lobby: nothing of it is known to others but hosts */
+    uint8_t muted; /* by a host, for good: enum meeting_media */
+    uint8_t off;   /* by itself: enum meeting_media */
+    uint8_t news;  /* roster.c's: what the room is still to be told of it */
+    char pinned[MEETING_OBJECT_ID + 1];
+    struct rate rates[N_MEETING_RATES];
     uint64_t joined_us; /* wall clock */
     struct participant *next;
 };
@@ -194,6 +233,22 @@ enum meeting_event_kind {
     MEETING_NEW_DATA,             /* data */
     MEETING_DATA_CLOSED,          /* data, reason */
     MEETING_DATA_CONSUMER_CLOSED, /* to its owner only; data, data_consumer, reason */
+    MEETING_ROOM_UPDATED,         /* room, by */
+    MEETING_LAYOUT_CHANGED,       /* room, by */
+    MEETING_ROOM_CLOSED,          /* reason */
+    MEETING_MEDIA_UPDATED,        /* who, media, on; by: a host, else NULL */
+    MEETING_MUTED,          /* to one: by, media, reason, on: it may lift that itself */
+    MEETING_UNMUTE_ASKED,   /* to one, or hosts: who, by, media */
+    MEETING_REMOVED,        /* to one: reason, on: for good */
+    MEETING_ROLE_CHANGED,   /* who, old_role, by */
+    MEETING_INVITED,        /* text: user id, reason: name, old_role: the role; by */
+    MEETING_PERSON_UPDATED, /* who */
+    MEETING_SPOTLIGHTED,    /* who, on, by */
+    MEETING_LOBBY,          /* to hosts: room */
+    MEETING_ADMITTED,       /* to one */
+    MEETING_DENIED,         /* to one: reason */
+    MEETING_ROSTER,         /* roster: large meetings; who came, left, changed */
+    MEETING_COUNT,          /* room: how many there are */
 };
 
 struct meeting_event {
@@ -206,6 +261,14 @@ struct meeting_event {
     const struct data_consumer *data_consumer;
     uint64_t available_bps;
     const char *reason;
+    const struct participant *by; /* who did it; NULL: the subject, or the node */
+    const struct room *room;
+    const struct roster *roster;
+    bool kept_only; /* in the list of facts; nobody is sent it by itself */
+    enum meeting_media media;
+    enum auth_role old_role;
+    bool on;
+    const char *text;
     uint64_t seq; /* 0: not a lasting fact */
     struct fact_audience audience;
 };
@@ -219,6 +282,9 @@ struct meeting_ops {
     /* The dataplane went away: nothing of this participant's media is left. It should come
      * again. The participant still exists; leave it. */
     void (*media_lost)(void *user, struct participant *who);
+    /* A socket's participant is gone, or will be at once, by no doing of its own: forget
+     * it. What it has to know it was told. */
+    void (*ended)(void *user, struct participant *who);
 };
 
 struct meeting_conf {
@@ -226,6 +292,7 @@ struct meeting_conf {
     struct media *media;               /* borrowed */
     uint32_t max_rooms;
     uint32_t max_participants; /* of a room */
+    uint32_t crowd;            /* above so many a meeting is large; 0: MEETING_CROWD */
     uint32_t max_producers;    /* of a participant */
     uint32_t max_consumers;
     uint32_t grace_ms; /* that a broken connection is waited for; 0: MEETING_GRACE_MS */

@@ -1,18 +1,32 @@
 /* What the files of control/meeting share.
  *
  * meeting.c  rooms and participants      transport.c  transports
- * media.c    producers and consumers   audio.c      who speaks, who is heard
- * data.c     data channels
- * layers.c   which layers consumers want, and senders need to send
- * viewers.c  who is shown what he is given
- * record.c   a participant and its transport as bytes of the vault
- * score.c    how well it all arrives
- * restore.c  all of it again, after this process was restarted */
+ * door.c     who comes in, the lobby     room.c       settings, rights, whom a room
+ * remembers people.c   what hosts do to people     roster.c     how large meetings are told
+ * of theirs facts.c    the last facts media.c    producers and consumers   audio.c      who
+ * speaks, who is heard data.c     data channels layers.c   which layers consumers want, and
+ * senders need to send viewers.c  who is shown what he is given record.c   a participant
+ * and its transport as bytes of the vault score.c    how well it all arrives restore.c  all
+ * of it again, after this process was restarted */
 #ifndef MEETING_PRIV_H
 #define MEETING_PRIV_H
 
-#include "meeting/meeting.h"
+#define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
+#include <uthash.h>
+
+#include "meeting/host.h"
+#include "meeting/roster.h"
 #include "sfu/abi/vault.h"
+
+/* Somebody whom a room remembers, here or not. */
+struct known {
+    char user_id[AUTH_ID_MAX + 1];
+    enum auth_role role; /* if has_role: instead of the token's */
+    bool has_role, banned;
+    bool invited;  /* passes the lock and the waiting room */
+    bool admitted; /* was let in from the lobby */
+    UT_hash_handle hh;
+};
 
 struct meeting {
     struct meeting_conf conf;
@@ -42,8 +56,58 @@ int meeting_fail(struct meeting_error *err, const char *code, const char *format
 /* The code and words for an error number of the media side. */
 int meeting_fail_errno(struct meeting_error *err, int e);
 
-/* Whether its role allows it, in this room. */
+/* room.c: whether its role allows it, in this room; whether a setting is on (any of
+ * 'bit'); 0 is the most powerful role. */
 bool meeting_may(const struct participant *p, enum auth_permission permission);
+bool meeting_has(const struct room *room, uint32_t bit);
+unsigned meeting_rank(enum auth_role role);
+void meeting_set_flags(struct room *room, uint32_t flags);
+
+/* 0, or -1 with 'err': it may not moderate; it does that too often. */
+int meeting_need_host(struct participant *by, struct meeting_error *err);
+int meeting_spend(struct participant *p, enum meeting_rate rate, struct meeting_error *err);
+
+/* Ends what it sends and may not any more. */
+void meeting_enforce(struct meeting *meeting, struct participant *p);
+
+/* A user whom the room remembers, NULL if it does not; makes it so, NULL with 'err'. */
+struct known *meeting_known(const struct room *room, const char *user_id);
+struct known *meeting_remember(struct room *room, const char *user_id,
+                               struct meeting_error *err);
+void meeting_forget_all(struct room *room);
+void meeting_note_ban(struct room *room, const char *user_id, bool banned);
+bool meeting_is_banned(const struct room *room, const char *user_id);
+
+/* Out with it, by no doing of its own: it was told why. Who came by HTTP leaves soon. */
+void meeting_evict(struct meeting *meeting, struct participant *p, const char *reason);
+void meeting_end_room(struct meeting *meeting, struct room *room, const char *reason);
+
+/* door.c */
+void meeting_stop_waiting(struct meeting *meeting, struct participant *p);
+void meeting_admit_all(struct meeting *meeting, struct room *room);
+void meeting_deny_all(struct meeting *meeting, struct room *room, const char *reason);
+void meeting_lobby_tick(struct meeting *meeting, struct room *room);
+int meeting_index_token(struct meeting *meeting, struct participant *p);
+void meeting_unindex_token(struct meeting *meeting, struct participant *p);
+
+/* people.c: by participant's or user's id. */
+bool meeting_is_meant(const struct participant *p, const char *target);
+struct participant *meeting_find_meant(const struct room *room, const char *target);
+enum meeting_media meeting_media_of(enum meeting_source source);
+
+/* roster.c: as meeting_tell_fact(), of something about one person: in a large meeting it is
+ * told later, with what else has happened. */
+void meeting_tell_person(struct meeting *meeting, struct participant *p,
+                         const struct participant *except, struct meeting_event event);
+void meeting_roster_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
+bool meeting_is_crowd(const struct room *room);
+
+/* media.c: whether its role and the room allow a source; 0, or -1 with 'err'. And to pause
+ * or resume; 'except' is not told. */
+int meeting_may_send(const struct participant *p, enum meeting_source source,
+                     struct meeting_error *err);
+void meeting_pause_producer(struct meeting *meeting, struct room_producer *rp, bool paused,
+                            const struct participant *except);
 
 /* Gives out an id: node prefix and random characters. */
 void meeting_new_id(const struct meeting *meeting, char out[MEETING_OBJECT_ID + 1]);
@@ -68,10 +132,16 @@ extern const struct session_ops meeting_session_ops;
 /* record.c: stores what a successor of this process must know of a transport. Call after
  * each change of what stands in it. */
 void meeting_save(const struct transport *t);
+void meeting_save_person(const struct participant *p); /* all its transports */
+void meeting_save_room(struct room *room); /* in one record, which has the newest facts */
 
 /* What it has stored. The participant's 'who' lacks its name. */
 struct meeting_record {
-    struct participant person; /* id, who, name, resume_token, joined_us, front, viewer */
+    struct participant person; /* id, who, name, resume_token, joined_us, front, viewer,
+                                * muted, off */
+    uint32_t flags;            /* the room's, as what follows */
+    enum meeting_layout layout;
+    uint64_t bans[MEETING_BANS_KEPT];
     char room_id[MEETING_ID_MAX + 1];
     uint64_t epoch, seq;
     char transport_id[MEETING_OBJECT_ID + 1];

@@ -9,7 +9,7 @@
 
 enum {
     MAGIC = 'P',
-    VERSION = 2, /* 1 had no fronts */
+    VERSION = 3, /* 1 had no fronts, 2 nothing of what hosts do */
     FLAG_SEND = 1,
     FLAG_BOUND = 2,
     FLAG_HTTP = 4, /* what follows the name is there */
@@ -18,7 +18,7 @@ enum {
 
 _Static_assert(4 + 5 * 8 + 2 * 4 + 9 + 3 * MEETING_OBJECT_ID + MEETING_TOKEN +
                        MEETING_ID_MAX + 2 * AUTH_ID_MAX + MEETING_NAME_MAX +
-                       MEETING_FRONT_DATA <=
+                       MEETING_FRONT_DATA + 8 + MEETING_BANS_KEPT * 8 <=
                    VAULT_BLOB_MAX,
                "the longest one fits");
 
@@ -54,8 +54,55 @@ void meeting_save(const struct transport *t)
         wbytes_u8(&w, p->n_front_data);
         wbytes_put(&w, p->front_data, p->n_front_data);
     }
+    wbytes_u8(&w, p->muted);
+    wbytes_u8(&w, p->off);
+    wbytes_be32(&w, room->flags);
+    wbytes_u8(&w, (uint8_t)room->layout);
+    wbytes_u8(&w, (uint8_t)MEETING_BANS_KEPT);
+    for (unsigned i = 0; i < MEETING_BANS_KEPT; i++) {
+        wbytes_be64(&w, room->bans[i]);
+    }
     session_save(t->session, bytes, wbytes_len(&w));
     explicit_bzero(bytes, sizeof(bytes));
+}
+
+void meeting_save_person(const struct participant *p)
+{
+    for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+        meeting_save(t);
+    }
+}
+
+void meeting_save_room(struct room *room)
+{
+    for (struct participant *p = room->participants; room->anchor == NULL && p != NULL;
+         p = p->next) {
+        room->anchor = p->transports;
+    }
+    if (room->anchor != NULL) {
+        meeting_save(room->anchor);
+    }
+}
+
+static void read_hosts(struct rbytes *r, struct meeting_record *out)
+{
+    uint8_t layout;
+    uint8_t n;
+
+    out->person.muted = rbytes_u8(r);
+    out->person.off = rbytes_u8(r);
+    out->flags = rbytes_be32(r) & ((UINT32_C(1) << N_MEETING_FLAGS) - 1);
+    layout = rbytes_u8(r);
+    out->layout =
+        layout < N_MEETING_LAYOUTS ? (enum meeting_layout)layout : MEETING_LAYOUT_GRID;
+    n = rbytes_u8(r);
+    if (n > MEETING_BANS_KEPT) {
+        r->bad = true;
+        return;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        out->bans[i] = rbytes_be64(r);
+    }
 }
 
 static void read_front(struct rbytes *r, struct participant *p)
@@ -108,6 +155,10 @@ int meeting_record_read(const struct vault_blob *blob, struct meeting_record *ou
         read_front(&r, p);
     }
     p->viewer = (flags & FLAG_VIEWER) != 0;
+    out->flags = MEETING_FLAGS_FIRST;
+    if (version >= 3) {
+        read_hosts(&r, out);
+    }
     if ((flags & FLAG_BOUND) != 0) {
         memcpy(p->who.meeting_id, out->room_id, sizeof(p->who.meeting_id));
     }

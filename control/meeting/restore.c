@@ -37,7 +37,10 @@ static struct room *restore_room(struct meeting *meeting, const struct meeting_r
     }
     if (room != NULL && room->epoch == r->epoch && room->seq < r->seq) {
         room->seq = r->seq;
-        room->facts.floor = r->seq; /* their words went with the process before */
+        room->facts.floor = r->seq;        /* their words went with the process before */
+        meeting_set_flags(room, r->flags); /* the newest record has them as they were */
+        room->layout = r->layout;
+        memcpy(room->bans, r->bans, sizeof(room->bans));
     }
     return room;
 }
@@ -67,6 +70,8 @@ static struct participant *restore_person(struct restore *re,
     p->who = r->person.who;
     p->joined_us = r->person.joined_us;
     p->front = r->person.front;
+    p->muted = r->person.muted;
+    p->off = r->person.off;
     p->n_front_data = r->person.n_front_data;
     memcpy(p->front_data, r->person.front_data, sizeof(p->front_data));
     if (r->person.viewer) {

@@ -85,24 +85,52 @@ void reply_ok(struct reply *reply, json_t *fields)
     client_push(client); /* the dataplane's answer came: no flush follows by itself */
 }
 
-void reply_fail(struct reply *reply, const char *code, const char *message)
+static void fail(struct reply *reply, const char *code, const char *message,
+                 uint32_t retry_after_ms)
 {
     struct client *client = reply->client;
+    json_t *error;
 
     if (client == NULL) {
         drop_reply(reply);
         return;
     }
+    error = json_pack("{s:s,s:s}", "code", code, "message", message);
+    if (retry_after_ms != 0) {
+        (void)json_object_set_new(error, "retry_after_ms", json_integer(retry_after_ms));
+    }
     if (reply->has_id) {
-        send_ack(reply, json_pack("{s:b,s:{s:s,s:s}}", "ok", 0, "error", "code", code,
-                                  "message", message));
+        send_ack(reply, json_pack("{s:b,s:o}", "ok", 0, "error", error));
     } else {
-        client_emit(client, "error",
-                    json_pack("{s:s,s:s,s:s}", "code", code, "message", message, "event",
-                              reply->event));
+        (void)json_object_set_new(error, "event", json_string(reply->event));
+        client_emit(client, "error", error);
     }
     drop_reply(reply);
     client_push(client);
+}
+
+void reply_fail(struct reply *reply, const char *code, const char *message)
+{
+    fail(reply, code, message, 0);
+}
+
+void reply_error(struct reply *reply, const struct meeting_error *err)
+{
+    bool later = strcmp(err->code, "rate_limited") == 0;
+
+    fail(reply, err->code, err->message, later ? err->retry_after_ms : 0);
+}
+
+void reply_seq(struct reply *reply, json_t *fields)
+{
+    const struct participant *p = reply->client->participant;
+
+    if (fields == NULL) {
+        fields = json_object();
+    }
+    (void)json_object_set_new(fields, "epoch", json_integer((json_int_t)p->room->epoch));
+    (void)json_object_set_new(fields, "seq", json_integer((json_int_t)p->room->seq));
+    reply_ok(reply, fields);
 }
 
 /* ---- in and out of the room ---- */

@@ -1,7 +1,9 @@
 /* Domain objects to the JSON that clients see; see priv.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "meeting/host.h"
 #include "signal/priv.h"
 #include "sys/clock.h"
 
@@ -23,13 +25,6 @@ json_t *encode_time(uint64_t wall_us)
     return json_string(text);
 }
 
-json_t *encode_participant(const struct participant *p)
-{
-    return json_pack("{s:s,s:s,s:s,s:s,s:o}", "participant_id", p->id, "user_id",
-                     p->who.user_id, "display_name", p->name, "role",
-                     auth_role_name(p->who.role), "joined_at", encode_time(p->joined_us));
-}
-
 json_t *encode_producer(const struct room_producer *rp)
 {
     const struct participant *p = rp->transport->owner;
@@ -40,7 +35,7 @@ json_t *encode_producer(const struct room_producer *rp)
                      (int)producer_is_paused(rp->producer));
 }
 
-static json_t *encode_permissions(const struct participant *p)
+json_t *encode_permissions(const struct participant *p)
 {
     json_t *list = json_array();
 
@@ -52,16 +47,32 @@ static json_t *encode_permissions(const struct participant *p)
     return list;
 }
 
+/* Where a list goes on: behind this one. */
+json_t *encode_cursor(const struct participant *p)
+{
+    char text[32 + MEETING_OBJECT_ID];
+
+    (void)snprintf(text, sizeof(text), "%llu.%s", (unsigned long long)p->joined_us, p->id);
+    return json_string(text);
+}
+
 json_t *encode_room_joined(struct signal *signal, const struct participant *self)
 {
+    const struct meeting_page first = {.query = "", .after_id = "", .limit = MEETING_PAGE};
+    struct participant *page[MEETING_PAGE];
     const struct room *room = self->room;
+    uint32_t total;
+    bool more;
+    size_t n = meeting_list(self, &first, page, &total, &more);
     json_t *participants = json_array();
     json_t *producers = json_array();
     json_t *data = json_array();
     json_t *joined;
 
+    for (size_t i = 0; i < n; i++) {
+        (void)json_array_append_new(participants, encode_participant(page[i]));
+    }
     for (const struct participant *p = room->participants; p != NULL; p = p->next) {
-        (void)json_array_append_new(participants, encode_participant(p));
         for (const struct transport *t = p->transports; t != NULL; t = t->next) {
             for (const struct data_producer *dp = t->data_producers; dp != NULL;
                  dp = dp->next) {
@@ -78,13 +89,20 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
     }
     joined = json_pack(
         "{s:{s:s,s:s},s:s,s:s,s:s,s:o,s:o,s:i,s:o,s:O,s:[],s:I,s:I,s:s,s:b}", "meeting",
-        "id", room->id, "meeting_name", room->id, "participant_id", self->id, "user_id",
-        self->who.user_id, "your_role", auth_role_name(self->who.role), "permissions",
-        encode_permissions(self), "participants", participants, "participant_count",
-        (int)room->n_participants, "producers", producers, "rtp_capabilities",
-        signal->capabilities, "ice_servers", "epoch", (json_int_t)room->epoch, "seq",
-        (json_int_t)room->seq, "resume_token", self->resume_token, "resumed", 0);
+        "id", room->id, "meeting_name", room->name[0] != '\0' ? room->name : room->id,
+        "participant_id", self->id, "user_id", self->who.user_id, "your_role",
+        auth_role_name(self->who.role), "permissions", encode_permissions(self),
+        "participants", participants, "participant_count", (int)room->n_participants,
+        "producers", producers, "rtp_capabilities", signal->capabilities, "ice_servers",
+        "epoch", (json_int_t)room->epoch, "seq", (json_int_t)room->seq, "resume_token",
+        self->resume_token, "resumed", 0);
     (void)json_object_set_new(joined, "data_producers", data);
+    (void)json_object_set_new(joined, "next_cursor",
+                              more ? encode_cursor(page[n - 1]) : json_null());
+    (void)json_object_set_new(joined, "settings", encode_settings(room));
+    (void)json_object_set_new(joined, "spotlight",
+                              room->spotlight[0] != '\0' ? json_string(room->spotlight)
+                                                         : json_null());
     return joined;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meeting/host.h"
 #include "signal/priv.h"
 
 enum { ID_MAX = 128, NAME_MAX_BYTES = MEETING_NAME_MAX, APP_DATA_MAX_BYTES = 4096 };
@@ -15,7 +16,7 @@ static void fail_invalid(struct reply *reply, const struct fields *f)
 
 static void fail(struct reply *reply, const struct meeting_error *err)
 {
-    reply_fail(reply, err->code, err->message);
+    reply_error(reply, err);
 }
 
 /* ---- rooms ---- */
@@ -67,10 +68,17 @@ static void on_room_join(struct reply *reply, const json_t *payload)
         resume(reply, meeting_id, resume_token);
         return;
     }
-    client->participant =
-        meeting_join(client->signal->meeting, &client->who, meeting_id, name, client, &err);
+    client->participant = meeting_enter(client->signal->meeting, &client->who, meeting_id,
+                                        name, client, &err);
     if (client->participant == NULL) {
         fail(reply, &err);
+        return;
+    }
+    if (client->participant->waiting) {
+        reply->paired = client->legacy ? "waiting-for-host" : "lobby:waiting";
+        reply_ok(reply, json_pack("{s:b,s:s,s:s}", "waiting", 1, "meeting_id",
+                                  client->participant->room->id, "participant_id",
+                                  client->participant->id));
         return;
     }
     reply_ok(reply, encode_room_joined(client->signal, client->participant));
@@ -383,6 +391,26 @@ static const struct event events[] = {
     {"room:join", on_room_join, "room:joined", true},
     {"room:leave", on_room_leave, NULL, false},
     {"room:sync", on_room_sync, "room:synced", false},
+    {"room:create", on_room_create, "room:created", true},
+    {"room:close", on_room_close, NULL, false},
+    {"room:lock", on_room_lock, "room:updated", false},
+    {"room:unlock", on_room_unlock, "room:updated", false},
+    {"room:update", on_room_update, "room:updated", false},
+    {"layout:change", on_layout_change, "layout:changed", false},
+    {"lobby:admit", on_lobby_admit, "lobby:updated", false},
+    {"lobby:deny", on_lobby_deny, "lobby:updated", false},
+    {"lobby:admit-all", on_lobby_admit_all, "lobby:updated", false},
+    {"media:toggle", on_media_toggle, "media:updated", false},
+    {"participant:mute", on_mute, NULL, false},
+    {"participant:mute-all", on_mute_all, NULL, false},
+    {"participant:unmute-request", on_unmute_request, NULL, false},
+    {"participant:remove", on_remove, NULL, false},
+    {"participant:role:update", on_role_update, NULL, false},
+    {"participant:add", on_participant_add, "participant:added", false},
+    {"participant:rename", on_rename, "participant:updated", false},
+    {"participant:list", on_participant_list, "participant:page", false},
+    {"participant:pin", on_pin, "participant:pinned", false},
+    {"participant:spotlight", on_spotlight, "participant:spotlighted", false},
     {"transport:create", on_transport_create, "transport:created", false},
     {"transport:connect", on_transport_connect, "transport:connected", false},
     {"transport:restart-ice", on_transport_restart_ice, NULL, false},
@@ -411,58 +439,14 @@ static const struct event events[] = {
 
 /* Named by the API, not built yet: they say so rather than pretend. */
 static const char *const later[] = {
-    "room:create",
-    "room:close",
-    "room:lock",
-    "room:unlock",
-    "room:update",
-    "lobby:admit",
-    "lobby:deny",
-    "lobby:admit-all",
-    "transport:stats",
-    "media:toggle",
-    "participant:mute",
-    "participant:mute-all",
-    "participant:unmute-request",
-    "participant:remove",
-    "participant:role:update",
-    "participant:add",
-    "participant:rename",
-    "participant:list",
-    "participant:pin",
-    "participant:spotlight",
-    "hand:raise",
-    "hand:lower",
-    "hand:lower-all",
-    "chat:send",
-    "chat:edit",
-    "chat:delete",
-    "chat:react",
-    "chat:history",
-    "chat:read",
-    "chat:typing",
-    "reaction:send",
-    "recording:start",
-    "recording:pause",
-    "recording:resume",
-    "recording:stop",
-    "stream:start",
-    "stream:stop",
-    "layout:change",
-    "breakout:create",
-    "breakout:assign",
-    "breakout:open",
-    "breakout:join",
-    "breakout:broadcast",
-    "breakout:close",
-    "poll:create",
-    "poll:vote",
-    "poll:close",
-    "whiteboard:update",
-    "whiteboard:clear",
-    "caption:segment",
-    "stats:report",
-    "auth:refresh",
+    "transport:stats",  "hand:raise",      "hand:lower",         "hand:lower-all",
+    "chat:send",        "chat:edit",       "chat:delete",        "chat:react",
+    "chat:history",     "chat:read",       "chat:typing",        "reaction:send",
+    "recording:start",  "recording:pause", "recording:resume",   "recording:stop",
+    "stream:start",     "stream:stop",     "breakout:create",    "breakout:assign",
+    "breakout:open",    "breakout:join",   "breakout:broadcast", "breakout:close",
+    "poll:create",      "poll:vote",       "poll:close",         "whiteboard:update",
+    "whiteboard:clear", "caption:segment", "stats:report",       "auth:refresh",
 };
 
 static const struct event *find_event(const char *name)
@@ -550,6 +534,9 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
         reply_fail(reply, "unknown_event", "there is no such event");
     } else if (fields_hide_text(payload)) { /* its depth was bounded when it was parsed */
         reply_fail(reply, "invalid", "a string must not contain a null character");
+    } else if (!event->outside && client->participant != NULL &&
+               client->participant->waiting && event->handler != on_room_leave) {
+        reply_fail(reply, "waiting", "a host has to let you in");
     } else if (!event->outside && client->participant == NULL) {
         reply_fail(reply, "not_joined",
                    client->legacy ? "join a meeting first (join-meeting)"

@@ -113,6 +113,12 @@ bool field_enum(struct fields *f, const char *name, const char *const *names, in
     return fail(f, name, reason);
 }
 
+bool field_choice(struct fields *f, const char *name, const char *const *names, int *out)
+{
+    *out = -1;
+    return get(f, name) == NULL || field_enum(f, name, names, out);
+}
+
 bool field_object(struct fields *f, const char *name, bool required, const json_t **out)
 {
     const json_t *value = get(f, name);

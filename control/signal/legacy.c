@@ -105,6 +105,7 @@ static const struct {
     {"muted:by-host", "muted-by-host", NULL, NULL},
     {"removed:from-meeting", "removed-from-meeting", NULL, NULL},
     {"room:closed", "meeting-ended", NULL, NULL},
+    {"lobby:denied", "join-denied", NULL, NULL},
 };
 
 /* Objects of mediasoup-client and of the clients themselves: nothing in them is renamed. */
@@ -367,6 +368,14 @@ json_t *legacy_answer(const struct legacy_alias *alias, const json_t *asked,
             set_camel(out, alias->repeat[i], json_incref(value));
         }
     }
+    return out;
+}
+
+json_t *legacy_joined(json_t *joined)
+{
+    json_t *out = legacy_answer(legacy_find("join-meeting"), NULL, joined);
+
+    json_decref(joined);
     return out;
 }
 

@@ -36,6 +36,9 @@ json_t *legacy_request(const struct legacy_alias *alias, const struct client *cl
 json_t *legacy_answer(const struct legacy_alias *alias, const json_t *asked,
                       const json_t *fields);
 
+/* What join-meeting answers, of what room:join does (moved); for who had to wait. */
+json_t *legacy_joined(json_t *joined);
+
 /* Translates an event that the server sends: 'name' is replaced (constant), 'body' is
  * moved. Returns the new body, NULL without memory, or if this dialect does not have the
  * event. */

@@ -82,6 +82,11 @@ void client_send(struct client *client, struct eio_msg *msg);
  * event. Ends 'reply'. */
 void reply_ok(struct reply *reply, json_t *fields);
 void reply_fail(struct reply *reply, const char *code, const char *message);
+void reply_error(struct reply *reply, const struct meeting_error *err);
+
+/* reply_ok() of one who is in a room, with the number of its last fact: so that who asked
+ * knows the order in which it was done. */
+void reply_seq(struct reply *reply, json_t *fields);
 
 /* ---- events.c ---- */
 
@@ -92,7 +97,30 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
 
 /* ---- events_room.c: rooms; as the handlers of events.c ---- */
 
+void on_room_create(struct reply *reply, const json_t *payload);
+void on_room_close(struct reply *reply, const json_t *payload);
+void on_room_lock(struct reply *reply, const json_t *payload);
+void on_room_unlock(struct reply *reply, const json_t *payload);
+void on_room_update(struct reply *reply, const json_t *payload);
 void on_room_sync(struct reply *reply, const json_t *payload);
+void on_layout_change(struct reply *reply, const json_t *payload);
+void on_lobby_admit(struct reply *reply, const json_t *payload);
+void on_lobby_deny(struct reply *reply, const json_t *payload);
+void on_lobby_admit_all(struct reply *reply, const json_t *payload);
+
+/* ---- events_people.c: what hosts do to people, and people to how others see them ---- */
+
+void on_media_toggle(struct reply *reply, const json_t *payload);
+void on_mute(struct reply *reply, const json_t *payload);
+void on_mute_all(struct reply *reply, const json_t *payload);
+void on_unmute_request(struct reply *reply, const json_t *payload);
+void on_remove(struct reply *reply, const json_t *payload);
+void on_role_update(struct reply *reply, const json_t *payload);
+void on_participant_add(struct reply *reply, const json_t *payload);
+void on_rename(struct reply *reply, const json_t *payload);
+void on_participant_list(struct reply *reply, const json_t *payload);
+void on_pin(struct reply *reply, const json_t *payload);
+void on_spotlight(struct reply *reply, const json_t *payload);
 
 /* ---- events_layers.c: layers and screens; as the handlers of events.c ---- */
 
@@ -132,6 +160,8 @@ bool field_object(struct fields *f, const char *name, bool required, const json_
 /* An integer from 'min' to 'max'; 'fallback' if it is not there and need not be. */
 bool field_int(struct fields *f, const char *name, int64_t min, int64_t max, bool required,
                int64_t fallback, int64_t *out);
+/* As field_enum(), but -1 if it is not there. */
+bool field_choice(struct fields *f, const char *name, const char *const *names, int *out);
 bool field_dtls(struct fields *f, const char *name, struct session_dtls *out);
 
 /* ---- encode.c; new references, NULL without memory ---- */
@@ -149,12 +179,21 @@ json_t *encode_ice(const struct transport *t);
 json_t *encode_consumer(const struct room_consumer *rc);
 json_t *encode_consumer_layers(const struct room_consumer *rc);
 
+json_t *encode_permissions(const struct participant *p);
+json_t *encode_cursor(const struct participant *p);
 json_t *encode_time(uint64_t wall_us);
 json_t *encode_needed(const struct room_producer *rp); /* layers that need not be sent */
 /* Adds a score to 'event' (moved), and what it was made of. */
 json_t *encode_score(json_t *event, const struct score *score, bool sent);
 const char *encode_kind(const struct room_producer *rp);
 extern const char *const encode_source_names[];
+
+/* ---- encode_people.c ---- */
+
+json_t *encode_settings(const struct room *room);
+json_t *encode_lobby(const struct room *room);
+json_t *encode_people_event(const struct meeting_event *event, const char **name);
+extern const char *const encode_media_names[]; /* bits of enum meeting_media, in order */
 
 /* ---- tell.c ---- */
 

@@ -9,7 +9,7 @@
 /* What an event says of its subject. */
 static json_t *encode_event(const struct meeting_event *event, const char **name)
 {
-    switch (event->kind) {
+    switch ((int)event->kind) {
     case MEETING_JOINED:
         *name = "participant:joined";
         return encode_participant(event->who);
@@ -101,8 +101,9 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
         return json_pack("{s:s,s:s,s:s}", "producer_id", event->producer->id,
                          "participant_id", event->who->id, "user_id",
                          event->who->who.user_id);
+    default:
+        return encode_people_event(event, name);
     }
-    return NULL;
 }
 
 /* The client of a participant of ours, NULL if it is away or another front's. */
@@ -187,6 +188,26 @@ static void forget_app_data(const struct meeting_event *event)
     }
 }
 
+/* The same under another name, which the interface has too. */
+static void tell_alias(const struct room *room, const struct participant *except,
+                       const char *name, json_t *body)
+{
+    struct eio_msg *msg;
+
+    if (sio_event_write(SIGNAL_NSP, name, body, &msg) != 0) {
+        return;
+    }
+    for (struct participant *p = room->participants; p != NULL; p = p->next) {
+        struct client *client = p != except ? client_of(p) : NULL;
+
+        if (client != NULL && !client->legacy) {
+            client_send(client, msg);
+            client_push(client);
+        }
+    }
+    eio_msg_unref(msg);
+}
+
 /* Nobody leaves while a broadcast runs: a session that ends by it is ended at its next turn
  * (see engine_send). */
 static void to_room(void *user, struct room *room, const struct participant *except,
@@ -201,8 +222,9 @@ static void to_room(void *user, struct room *room, const struct participant *exc
     if (body != NULL && event->seq != 0) {
         keep_fact(room, event, name, body);
     }
-    for (struct participant *p = room->participants; body != NULL && p != NULL;
-         p = p->next) {
+    for (struct participant *p = event->kept_only || body == NULL ? NULL
+                                                                  : room->participants;
+         p != NULL; p = p->next) {
         struct client *client = p != except ? client_of(p) : NULL;
         bool legacy = client != NULL && client->legacy;
 
@@ -219,21 +241,44 @@ static void to_room(void *user, struct room *room, const struct participant *exc
             client_push(client);
         }
     }
+    if (body != NULL && event->kind == MEETING_MEDIA_UPDATED && !event->kept_only) {
+        tell_alias(room, except, "media:updated", body);
+    }
     json_decref(body);
     eio_msg_unref(msgs[0]);
     eio_msg_unref(msgs[1]);
     forget_app_data(event);
 }
 
+/* What room:join would have answered. */
+static void tell_admitted(struct signal *signal, struct client *client)
+{
+    json_t *joined = encode_room_joined(signal, client->participant);
+
+    if (client->legacy) {
+        client_emit(client, "meeting-joined", legacy_joined(joined));
+    } else {
+        (void)json_object_set_new(joined, "meeting_id",
+                                  json_string(client->participant->room->id));
+        (void)json_object_set_new(joined, "timestamp", encode_time(clock_wall_us()));
+        client_emit(client, "lobby:admitted", joined);
+    }
+    client_push(client);
+}
+
 static void to_one(void *user, struct participant *to, const struct meeting_event *event)
 {
     struct client *client = client_of(to);
     const char *name = NULL;
-    json_t *body = client != NULL ? encode_whole(to->room, event, &name) : NULL;
-    struct eio_msg *msg =
-        body != NULL ? encode_message(event, name, body, client->legacy) : NULL;
+    json_t *body;
+    struct eio_msg *msg;
 
-    (void)user;
+    if (client != NULL && event->kind == MEETING_ADMITTED) {
+        tell_admitted(user, client);
+        return;
+    }
+    body = client != NULL ? encode_whole(to->room, event, &name) : NULL;
+    msg = body != NULL ? encode_message(event, name, body, client->legacy) : NULL;
     if (msg != NULL) {
         client_send(client, msg);
         client_push(client);
@@ -248,5 +293,15 @@ static void media_lost(void *user, struct participant *who)
     client_drop(who->client);
 }
 
+static void ended(void *user, struct participant *who)
+{
+    struct client *client = client_of(who);
+
+    (void)user;
+    if (client != NULL) {
+        client->participant = NULL;
+    }
+}
+
 const struct meeting_ops encode_ops = {
-    .to_room = to_room, .to_one = to_one, .media_lost = media_lost};
+    .to_room = to_room, .to_one = to_one, .media_lost = media_lost, .ended = ended};

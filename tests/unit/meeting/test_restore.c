@@ -158,6 +158,46 @@ static void rooms_stand_as_they_were(void **state)
     end(&next, &w);
 }
 
+static void what_hosts_have_done_holds(void **state)
+{
+    struct auth_identity banned = identity("x", "m", AUTH_PRESENTER);
+    struct participant *host, *a;
+    struct transport *t;
+    struct meeting_error err;
+    const struct room *room;
+    struct world w, next;
+    (void)state;
+
+    world_start(&w);
+    host = enter_as(&w, "h", AUTH_HOST);
+    a = enter_as(&w, "a", AUTH_ATTENDEE);
+    t = open_transport(&w, host, true);
+    connect(&w, t, 1000);
+    connect(&w, open_transport(&w, a, false), 1001);
+    (void)enter(&w, "x");
+    assert_int_equal(meeting_remove(w.meeting, host, "x", "", true, &err), 0);
+    set_flags(&w, host, MEETING_BIT(LOCKED) | MEETING_BIT(WAITING_ROOM), MEETING_BIT(CHAT));
+    assert_int_equal(meeting_set_layout(w.meeting, host, MEETING_LAYOUT_SPEAKER, &err), 0);
+    assert_int_equal(meeting_mute(w.meeting, host, "a", MEETING_AUDIO, "", &err), 0);
+    assert_int_equal(meeting_set_role(w.meeting, host, "h", AUTH_HOST, &err), 0);
+
+    succeed(&next, &w);
+    room = meeting_find_room(next.meeting, "default", "m");
+    assert_int_equal(room->flags, host->room->flags);
+    assert_int_equal(room->layout, MEETING_LAYOUT_SPEAKER);
+    assert_int_equal(room->seq, host->room->seq);
+    assert_false(facts_reach_back(&room->facts, room->seq - 1)); /* their words are gone */
+    assert_null(meeting_enter(next.meeting, &banned, "m", "", &next, &err));
+    assert_string_equal(err.code, "banned");
+    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
+        bool is_a = strcmp(p->who.user_id, "a") == 0;
+
+        assert_int_equal(p->who.role, is_a ? AUTH_ATTENDEE : AUTH_HOST);
+        assert_int_equal(p->muted, is_a ? MEETING_AUDIO : 0);
+    }
+    end(&next, &w);
+}
+
 static void what_belongs_to_nobody_is_closed(void **state)
 {
     struct world w, next;
@@ -261,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(viewers_and_what_a_front_kept_stand_as_they_were),
         cmocka_unit_test(rooms_stand_as_they_were),
+        cmocka_unit_test(what_hosts_have_done_holds),
         cmocka_unit_test(what_belongs_to_nobody_is_closed),
         cmocka_unit_test(a_client_that_breaks_off_is_waited_for),
     };

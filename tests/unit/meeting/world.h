@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #include "media/media.h"
-#include "meeting/meeting.h"
+#include "meeting/host.h"
+#include "meeting/roster.h"
 #include "metric/metric.h"
 #include "sfu/base/handle.h"
 #include "support/fake_dataplane.h"
@@ -38,6 +39,9 @@ struct told {
     char consumer[MEETING_OBJECT_ID + 1];
     char reason[32];
     uint64_t seq;
+    bool on, kept_only;
+    enum fact_reach reach;
+    uint32_t n_joined, n_left, n_updated; /* of a roster */
 };
 
 struct world {
@@ -52,6 +56,8 @@ struct world {
     size_t n_told;
     struct participant *lost[16]; /* media_lost */
     size_t n_lost;
+    struct participant *ended[16];
+    size_t n_ended;
     unsigned n_detached;
 };
 
@@ -91,7 +97,16 @@ static inline struct told *world_note(struct world *w, const struct meeting_even
     struct told *told = &w->told[w->n_told++];
 
     assert_true(w->n_told <= WORLD_MAX_TOLD);
-    *told = (struct told){.kind = event->kind, .seq = event->seq};
+    *told = (struct told){.kind = event->kind,
+                          .seq = event->seq,
+                          .on = event->on,
+                          .kept_only = event->kept_only,
+                          .reach = event->audience.reach};
+    if (event->roster != NULL) {
+        told->n_joined = event->roster->n_joined;
+        told->n_left = event->roster->n_left;
+        told->n_updated = event->roster->n_updated;
+    }
     if (event->who != NULL) {
         memcpy(told->who, event->who->id, sizeof(told->who));
     }
@@ -136,8 +151,45 @@ static inline void world_media_lost(void *user, struct participant *who)
     w->lost[w->n_lost++] = who;
 }
 
-static const struct meeting_ops world_ops = {
-    .to_room = world_to_room, .to_one = world_to_one, .media_lost = world_media_lost};
+static inline void world_ended(void *user, struct participant *who)
+{
+    struct world *w = user;
+
+    assert_true(w->n_ended < 16);
+    w->ended[w->n_ended++] = who;
+}
+
+static const struct meeting_ops world_ops = {.to_room = world_to_room,
+                                             .to_one = world_to_one,
+                                             .media_lost = world_media_lost,
+                                             .ended = world_ended};
+
+/* How often something was told since the last were forgotten. */
+static inline unsigned world_n_told(const struct world *w, enum meeting_event_kind kind)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < w->n_told; i++) {
+        n += w->told[i].kind == kind;
+    }
+    return n;
+}
+
+/* The last that was told of that kind. */
+static inline const struct told *world_last(const struct world *w,
+                                            enum meeting_event_kind kind)
+{
+    for (size_t i = w->n_told; i > 0; i--) {
+        if (w->told[i - 1].kind == kind) {
+            return &w->told[i - 1];
+        }
+    }
+    fail_msg("it was not told");
+    return NULL;
+}
+
+/* Above so many people a meeting is large; 0: as it is for real. */
+static uint32_t world_crowd;
 
 static inline void world_on_media(void *user, bool attached)
 {
@@ -189,6 +241,7 @@ static inline void world_start_meeting(struct world *w, const struct meeting_ops
                                       .max_producers = WORLD_PRODUCERS,
                                       .max_consumers = WORLD_CONSUMERS,
                                       .loudest = WORLD_LOUDEST,
+                                      .crowd = world_crowd,
                                       .epoch = 7,
                                       .id_prefix = "n1"};
 
@@ -245,17 +298,35 @@ static inline struct auth_identity identity(const char *user, const char *meetin
     return who;
 }
 
-/* A presenter enters the room "m" by a token for it. */
-static inline struct participant *enter(struct world *w, const char *user)
+/* Somebody enters the room "m" by a token for it. */
+static inline struct participant *enter_as(struct world *w, const char *user,
+                                           enum auth_role role)
 {
-    struct auth_identity who = identity(user, "m", AUTH_PRESENTER);
+    struct auth_identity who = identity(user, "m", role);
     struct meeting_error err = {.code = "none"};
-    struct participant *p = meeting_join(w->meeting, &who, "m", "", w, &err);
+    struct participant *p = meeting_enter(w->meeting, &who, "m", "", w, &err);
 
     if (p == NULL) {
         fail_msg("%s: %s", err.code, err.message);
     }
     return p;
+}
+
+static inline struct participant *enter(struct world *w, const char *user)
+{
+    return enter_as(w, user, AUTH_PRESENTER);
+}
+
+/* Changes settings as a host. */
+static inline void set_flags(struct world *w, struct participant *host, uint32_t set,
+                             uint32_t clear)
+{
+    const struct meeting_change change = {.set = set, .clear = clear, .layout = -1};
+    struct meeting_error err = {.code = "none"};
+
+    if (meeting_update(w->meeting, host, &change, &err) != 0) {
+        fail_msg("%s: %s", err.code, err.message);
+    }
 }
 
 /* ---- parameters ---- */

@@ -1,0 +1,348 @@
+/* The room as its hosts change it, and whom it remembers; see host.h. */
+#include "meeting/host.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "meeting/priv.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+
+const char *const meeting_flag_names[N_MEETING_FLAGS] = {
+#define X(bit, name, first) [MEETING_FLAG_##bit] = (name),
+    MEETING_FLAGS(X)
+#undef X
+};
+
+const char *const meeting_layout_names[N_MEETING_LAYOUTS + 1] = {
+    [MEETING_LAYOUT_GRID] = "grid",
+    [MEETING_LAYOUT_SPEAKER] = "speaker",
+    [MEETING_LAYOUT_PRESENTATION] = "presentation",
+};
+
+/* ---- rights ---- */
+
+bool meeting_may(const struct participant *p, enum auth_permission permission)
+{
+    return auth_may(p->who.role, &p->room->policy, permission);
+}
+
+bool meeting_has(const struct room *room, uint32_t bit)
+{
+    return (room->flags & bit) != 0;
+}
+
+unsigned meeting_rank(enum auth_role role)
+{
+    return (unsigned)role;
+}
+
+int meeting_need_host(struct participant *by, struct meeting_error *err)
+{
+    if (!meeting_may(by, AUTH_MODERATE)) {
+        return meeting_fail(err, "forbidden", "only hosts may do that");
+    }
+    return meeting_spend(by, MEETING_RATE_HOST, err);
+}
+
+int meeting_spend(struct participant *p, enum meeting_rate rate, struct meeting_error *err)
+{
+    static const struct rate_conf confs[N_MEETING_RATES] = {
+        [MEETING_RATE_HOST] = {.per_s = 10, .burst = 50},
+        [MEETING_RATE_LIST] = {.per_s = 5, .burst = 20},
+        [MEETING_RATE_SEND] = {.per_s = 1, .burst = 3},
+    };
+    uint32_t wait_ms = rate_take(&p->rates[rate], &confs[rate], clock_mono_us());
+
+    if (wait_ms == 0) {
+        return 0;
+    }
+    (void)meeting_fail(err, "rate_limited", "too often; wait %u ms", wait_ms);
+    err->retry_after_ms = wait_ms;
+    return -1;
+}
+
+/* ---- who is remembered ---- */
+
+struct known *meeting_known(const struct room *room, const char *user_id)
+{
+    struct known *known;
+
+    HASH_FIND_STR(room->known, user_id, known);
+    return known;
+}
+
+struct known *meeting_remember(struct room *room, const char *user_id,
+                               struct meeting_error *err)
+{
+    struct known *known = meeting_known(room, user_id);
+
+    if (known != NULL) {
+        return known;
+    }
+    if (HASH_COUNT(room->known) >= MEETING_KNOWN) {
+        (void)meeting_fail(err, "too_many", "a meeting remembers at most %d people",
+                           MEETING_KNOWN);
+        return NULL;
+    }
+    known = calloc(1, sizeof(*known));
+    if (known != NULL) {
+        (void)snprintf(known->user_id, sizeof(known->user_id), "%s", user_id);
+        HASH_ADD_STR(room->known, user_id, known);
+        if (known->hh.tbl != NULL) {
+            return known;
+        }
+    }
+    free(known);
+    (void)meeting_fail_errno(err, -ENOMEM);
+    return NULL;
+}
+
+/* FNV-1a: what is kept of a user's id where there is no room for it. Never 0. */
+static uint64_t hash_of(const char *user_id)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (; *user_id != '\0'; user_id++) {
+        hash = (hash ^ (uint8_t)*user_id) * UINT64_C(0x100000001b3);
+    }
+    return hash != 0 ? hash : 1;
+}
+
+void meeting_note_ban(struct room *room, const char *user_id, bool banned)
+{
+    uint64_t hash = hash_of(user_id);
+    unsigned at = 0;
+
+    while (at < MEETING_BANS_KEPT && room->bans[at] != hash) {
+        at++;
+    }
+    if (at == MEETING_BANS_KEPT) {
+        if (!banned) {
+            return;
+        }
+        at = 0; /* the oldest gives its place away */
+    }
+    memmove(room->bans + at, room->bans + at + 1,
+            (MEETING_BANS_KEPT - 1 - at) * sizeof(room->bans[0]));
+    room->bans[MEETING_BANS_KEPT - 1] = hash;
+    if (!banned) { /* back to the free ones, which come first */
+        memmove(room->bans + 1, room->bans, sizeof(room->bans) - sizeof(room->bans[0]));
+        room->bans[0] = 0;
+    }
+}
+
+bool meeting_is_banned(const struct room *room, const char *user_id)
+{
+    const struct known *known = meeting_known(room, user_id);
+    uint64_t hash = hash_of(user_id);
+    bool found = known != NULL && known->banned;
+
+    for (unsigned i = 0; i < MEETING_BANS_KEPT && !found; i++) {
+        found = room->bans[i] == hash;
+    }
+    return found;
+}
+
+void meeting_forget_all(struct room *room)
+{
+    struct known *known;
+    struct known *next;
+
+    HASH_ITER(hh, room->known, known, next)
+    {
+        HASH_DELETE(hh, room->known, known);
+        free(known);
+    }
+}
+
+/* ---- settings ---- */
+
+void meeting_set_flags(struct room *room, uint32_t flags)
+{
+    room->flags = flags;
+    room->policy = (struct auth_policy){
+        .allow_attendee_media = (flags & MEETING_BIT(ATTENDEE_MEDIA)) != 0,
+        .allow_guest_chat = (flags & MEETING_BIT(GUEST_CHAT)) != 0,
+    };
+}
+
+static void apply(struct room *room, const struct meeting_change *change)
+{
+    meeting_set_flags(room, (room->flags & ~change->clear) | change->set);
+    if (change->max_participants != 0) {
+        room->max_participants = change->max_participants;
+    }
+    if (change->layout >= 0) {
+        room->layout = (enum meeting_layout)change->layout;
+    }
+    if (change->name != NULL) {
+        (void)snprintf(room->name, sizeof(room->name), "%s", change->name);
+    }
+}
+
+void meeting_enforce(struct meeting *meeting, struct participant *p)
+{
+    struct meeting_error err;
+
+    for (struct transport *t = p->transports; t != NULL; t = t->next) {
+        struct room_producer *next;
+
+        for (struct room_producer *rp = t->producers; rp != NULL; rp = next) {
+            next = rp->next;
+            if (meeting_may_send(p, rp->source, &err) != 0) {
+                struct meeting_event event = {
+                    .kind = MEETING_PRODUCER_CLOSED, .who = p, .producer = rp};
+
+                meeting->ops.to_one(meeting->user, p, &event); /* the others hear anyway */
+                meeting_end_producer(meeting, rp);
+            }
+        }
+    }
+}
+
+static int check_change(const struct meeting *meeting, const struct meeting_change *change,
+                        struct meeting_error *err)
+{
+    if (change->max_participants > meeting->conf.max_participants) {
+        return meeting_fail(err, "invalid", "/settings/max_participants: at most %u",
+                            meeting->conf.max_participants);
+    }
+    return 0;
+}
+
+int meeting_update(struct meeting *meeting, struct participant *by,
+                   const struct meeting_change *change, struct meeting_error *err)
+{
+    struct room *room = by->room;
+
+    if (meeting_need_host(by, err) != 0 || check_change(meeting, change, err) != 0) {
+        return -1;
+    }
+    apply(room, change);
+    log_info("room_updated", LOG_STR("meeting_id", room->id), LOG_STR("by", by->id),
+             LOG_U64("flags", room->flags));
+    meeting_tell_fact(
+        meeting, room, by,
+        (struct meeting_event){.kind = MEETING_ROOM_UPDATED, .room = room, .by = by});
+    for (struct participant *p = room->participants; p != NULL; p = p->next) {
+        meeting_enforce(meeting, p);
+        meeting_save_person(p);
+    }
+    if (!meeting_has(room, MEETING_BIT(WAITING_ROOM) | MEETING_BIT(HOST_APPROVAL))) {
+        meeting_admit_all(meeting, room);
+    }
+    return 0;
+}
+
+int meeting_set_layout(struct meeting *meeting, struct participant *by,
+                       enum meeting_layout layout, struct meeting_error *err)
+{
+    if (meeting_need_host(by, err) != 0) {
+        return -1;
+    }
+    by->room->layout = layout;
+    meeting_tell_fact(
+        meeting, by->room, by,
+        (struct meeting_event){.kind = MEETING_LAYOUT_CHANGED, .room = by->room, .by = by});
+    return 0;
+}
+
+int meeting_ask(struct participant *p, enum meeting_rate rate, struct meeting_error *err)
+{
+    return meeting_spend(p, rate, err);
+}
+
+/* ---- begin and end ---- */
+
+struct count {
+    const struct auth_identity *who;
+    uint32_t n;
+};
+
+static void count_made(void *arg, struct room *room)
+{
+    struct count *count = arg;
+
+    count->n += room->keep_until_us != 0 && strcmp(room->tenant, count->who->tenant) == 0 &&
+                strcmp(room->creator, count->who->user_id) == 0;
+}
+
+struct room *meeting_create_room(struct meeting *meeting, const struct auth_identity *who,
+                                 const char *id, const struct meeting_change *change,
+                                 struct meeting_error *err)
+{
+    struct count made = {.who = who};
+    struct room *room;
+
+    if ((who->meeting_id[0] != '\0' && strcmp(who->meeting_id, id) != 0) ||
+        !auth_may(who->role, NULL, AUTH_MODERATE)) {
+        (void)meeting_fail(err, "forbidden", "only hosts may make that meeting");
+        return NULL;
+    }
+    if (check_change(meeting, change, err) != 0) {
+        return NULL;
+    }
+    if (meeting_find_room(meeting, who->tenant, id) != NULL) {
+        (void)meeting_fail(err, "already_exists", "the meeting has begun");
+        return NULL;
+    }
+    meeting_each_room(meeting, count_made, &made);
+    if (made.n >= MEETING_MADE_BY_ONE) {
+        (void)meeting_fail(err, "too_many", "you have made %u meetings that nobody entered",
+                           made.n);
+        return NULL;
+    }
+    room = meeting_open_room(meeting, who->tenant, id, err);
+    if (room != NULL) {
+        apply(room, change);
+        (void)snprintf(room->creator, sizeof(room->creator), "%s", who->user_id);
+        room->keep_until_us = clock_mono_us() + MEETING_KEEP_MS * UINT64_C(1000);
+    }
+    return room;
+}
+
+void meeting_evict(struct meeting *meeting, struct participant *p, const char *reason)
+{
+    if (p->front == MEETING_HTTP && p->client != NULL) {
+        while (p->transports != NULL) {
+            meeting_end_transport(meeting, p->transports);
+        }
+        meeting->ops.media_lost(meeting->user, p); /* its session ends, and it leaves */
+        return;
+    }
+    if (p->client != NULL) {
+        meeting->ops.ended(meeting->user, p);
+    }
+    meeting_leave(meeting, p, reason);
+}
+
+void meeting_end_room(struct meeting *meeting, struct room *room, const char *reason)
+{
+    struct participant *next;
+
+    meeting_tell_fact(meeting, room, NULL,
+                      (struct meeting_event){
+                          .kind = MEETING_ROOM_CLOSED, .room = room, .reason = reason});
+    room->closing = true;
+    room->keep_until_us = UINT64_MAX; /* it does not end with the last of them */
+    meeting_deny_all(meeting, room, reason);
+    for (struct participant *p = room->participants; p != NULL; p = next) {
+        next = p->next;
+        meeting_evict(meeting, p, reason);
+    }
+    room->keep_until_us = 0;
+    room->closing = room->n_participants > 0; /* who came by HTTP is about to leave */
+    meeting_close_room_if_empty(meeting, room);
+}
+
+int meeting_close(struct meeting *meeting, struct participant *by, const char *reason,
+                  struct meeting_error *err)
+{
+    if (!meeting_may(by, AUTH_END_MEETING)) {
+        return meeting_fail(err, "forbidden", "only the host may end the meeting");
+    }
+    meeting_end_room(meeting, by->room, reason);
+    return 0;
+}
