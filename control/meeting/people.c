@@ -232,7 +232,7 @@ static void change_role(struct meeting *meeting, struct participant *by,
     meeting_save_person(p);
     p->room->lobby_changed |= p->room->n_waiting > 0; /* it may be a host's to know now */
     meeting_tell_fact(
-        meeting, p->room, by,
+        meeting, p->room, NULL,
         (struct meeting_event){
             .kind = MEETING_ROLE_CHANGED, .who = p, .by = by, .old_role = old});
     meeting_enforce(meeting, p);
@@ -295,7 +295,7 @@ int meeting_invite(struct meeting *meeting, struct participant *by, const char *
     meeting_note_ban(by->room, user_id, false);
     known->role = role;
     meeting_save_room(by->room);
-    meeting_tell_fact(meeting, by->room, by,
+    meeting_tell_fact(meeting, by->room, NULL,
                       (struct meeting_event){.kind = MEETING_INVITED,
                                              .by = by,
                                              .text = known->user_id,
@@ -321,7 +321,7 @@ int meeting_rename(struct meeting *meeting, struct participant *by, const char *
     (void)snprintf(p->name, sizeof(p->name), "%s", name);
     meeting_save_person(p);
     meeting_tell_person(
-        meeting, p, by,
+        meeting, p, NULL,
         (struct meeting_event){.kind = MEETING_PERSON_UPDATED, .who = p, .by = by});
     return 0;
 }
@@ -370,7 +370,7 @@ int meeting_spotlight(struct meeting *meeting, struct participant *by, const cha
         memset(by->room->spotlight, 0, sizeof(by->room->spotlight));
     }
     meeting_tell_fact(
-        meeting, by->room, by,
+        meeting, by->room, NULL,
         (struct meeting_event){.kind = MEETING_SPOTLIGHTED, .who = p, .by = by, .on = on});
     return 0;
 }

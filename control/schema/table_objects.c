@@ -84,7 +84,11 @@ OBJECT(participant, "Somebody in the meeting.", ID("participant_id", R, "new at 
        KEY("user_id", R, "the user, who may be there more than once"),
        TEXT_BYTES("display_name", R, 0, NAME_MAX_, "the name that others see"),
        ENUM("role", R, schema_roles, "role in this meeting"),
-       TIME("joined_at", R, "since when"));
+       TIME("joined_at", R, "since when"),
+       ITEMS("off", 0, 0, 3, "what of audio, video and screen is switched off",
+             TEXT(NULL, 0, 1, 8, NULL)),
+       ITEMS("muted_by_host", 0, 0, 3, "of these what only a host can let on again",
+             TEXT(NULL, 0, 1, 8, NULL)));
 OBJECT(producer, "A stream that somebody sends.", ID("producer_id", R, "the producer"),
        ID("participant_id", R, "whose"), KEY("user_id", R, "whose"),
        ENUM("kind", R, schema_kinds, "sound or picture"),
@@ -98,6 +102,8 @@ OBJECT(layer, "A layer of a stream.", INT("spatial", R, 0, 15, "0 is the smalles
        INT("temporal", R, 0, 15, "0 is the slowest"));
 
 /* ---- meetings ---- */
+
+static const char *const layouts[] = {"grid", "speaker", "presentation", NULL};
 
 OBJECT(features, "What a meeting offers.", BOOL("video_enabled", 0, "cameras"),
        BOOL("audio_enabled", 0, "microphones"),
@@ -114,6 +120,8 @@ OBJECT(meeting_settings, "What a host may change while a meeting runs.",
        BOOL("allow_attendee_media", 0, "attendees may send audio and video"),
        BOOL("allow_guest_chat", 0, "guests may write"),
        BOOL("locked", 0, "nobody new may enter"),
+       BOOL("attendees_may_unmute", 0, "whom a host has muted may speak unasked"),
+       ENUM("layout", 0, layouts, "how people are shown"),
        OBJ("features", 0, features, "what it offers"));
 
 /* ---- chat ---- */

@@ -54,10 +54,14 @@ OBJECT(room_sync, "What a client has seen.", KEY("meeting_id", 0, "the meeting")
        INT("epoch", 0, 0, MAX_SAFE, "which that number is of"));
 OPEN(missed_fact, "An event that was missed, as it was sent.",
      TEXT("event", R, 1, 64, "its name"), ANY("payload", R, "its payload"));
+OPEN(own_state, "All that there is, as room:join answers.",
+     ID("participant_id", R, "oneself"));
 OBJECT(room_synced, "What it has missed.", INT("epoch", R, 0, MAX_SAFE, "see seq"),
        INT("seq", R, 0, MAX_SAFE, "number of the last fact"),
-       BOOL("complete", R, "false: too much was missed, join again"),
-       LIST("facts", R, 0, 10000, missed_fact, "in order"));
+       BOOL("complete", R, "false: too much was missed, see snapshot"),
+       BOOL("more", R, "there is more behind seq: ask again"),
+       LIST("facts", R, 0, 256, missed_fact, "in order"),
+       OBJ("snapshot", N, own_state, "as room:join answers, if it is not complete"));
 OBJECT(room_closed, "Why a room ended.", TEXT("reason", 0, 0, 256, "why"));
 OBJECT(room_error, "What is wrong with the room.", TEXT("code", R, 1, 64, "as in answers"),
        TEXT("message", R, 0, 1024, "in words"));
@@ -72,11 +76,17 @@ OBJECT(draining, "The node is going to stop.",
 
 OBJECT(lobby_some, "Who waits and is meant.",
        KEYS("user_ids", R, 1, 200, "users who wait"));
-OBJECT(lobby_entry, "Somebody who waits.", KEY("user_id", R, "the user"),
+OBJECT(lobby_entry, "Somebody who waits.", ID("participant_id", R, "who"),
+       KEY("user_id", R, "the user"), ENUM("role", R, schema_roles, "role"),
        TEXT("display_name", R, 0, NAME_MAX_, "the name"),
        TIME("waiting_since", R, "since when"));
-OBJECT(lobby_list, "Who waits.", LIST("waiting", R, 0, 10000, lobby_entry, "in order"));
+OBJECT(lobby_list, "Who waits.", LIST("waiting", R, 0, 200, lobby_entry, "the first of them, in order"),
+       INT("count", R, 0, 10000, "how many there are"));
 OBJECT(lobby_told, "For one who waits.", TEXT("reason", N, 0, 256, "why"));
+OPEN(lobby_in, "What room:join answers.", ID("participant_id", R, "oneself"));
+OBJECT(lobby_wait, "What room:join answers to one who has to wait, instead.",
+       BOOL("waiting", R, "true"), KEY("meeting_id", R, "the meeting"),
+       ID("participant_id", R, "oneself"));
 
 /* ---- participants ---- */
 
@@ -91,26 +101,39 @@ OBJECT(mute, "Who is to be muted.", KEY("target_user_id", R, "whom"),
        ENUM("kind", R, media_kinds, "what"), TEXT("reason", N, 0, 256, "in words"));
 OBJECT(mute_all, "What of everybody but hosts is to be muted.",
        ENUM("kind", R, media_kinds, "what"), TEXT("reason", N, 0, 256, "in words"));
-OBJECT(muted, "For one who was muted.", ENUM("kind", R, media_kinds, "what"),
+OBJECT(muted, "For one who was muted.", ID("participant_id", R, "oneself"),
+       KEY("user_id", R, "oneself"), ENUM("kind", R, media_kinds, "what"),
+       BOOL("may_unmute", R, "without being asked by a host"),
        KEY("by_user_id", R, "by whom"), TEXT("reason", N, 0, 256, "in words"));
-OBJECT(unmute_asked, "For one who is asked to unmute.",
+OBJECT(unmute_ask, "Who should unmute.",
+       KEY("target_user_id", N, "whom; left out: one asks the hosts for oneself"),
+       ENUM("kind", N, media_kinds, "what; audio if it is left out"));
+OBJECT(unmute_asked, "For one who is asked to unmute, or for hosts.",
+       ID("participant_id", R, "who should"), KEY("user_id", R, "who should"),
        ENUM("kind", R, media_kinds, "what"), KEY("by_user_id", R, "by whom"));
 OBJECT(remove, "Who is to go.", KEY("target_user_id", R, "whom"),
        TEXT("reason", N, 0, 256, "in words"),
        BOOL("ban", N, "and not to come back to this meeting"));
-OBJECT(removed, "For one who was removed.", KEY("by_user_id", R, "by whom"),
+OBJECT(removed, "For one who was removed.", KEY("by_user_id", N, "by whom"),
        TEXT("reason", N, 0, 256, "in words"), BOOL("banned", R, "may not come back"));
 OBJECT(role_update, "A role to be given.", KEY("target_user_id", R, "to whom"),
        ENUM("new_role", R, schema_roles, "which"));
-OBJECT(role_changed, "A role that was given.", KEY("user_id", R, "to whom"),
+OBJECT(role_changed, "A role that was given.", ID("participant_id", R, "to whom"),
+       KEY("user_id", R, "to whom"),
+       ITEMS("permissions", R, 0, 64, "what that role may do", TEXT(NULL, 0, 1, 64, NULL)),
        ENUM("old_role", R, schema_roles, "before"),
        ENUM("new_role", R, schema_roles, "now"), KEY("by_user_id", N, "by whom"));
 OBJECT(participant_add, "Who is to be invited.", KEY("user_id", R, "whom"),
        TEXT_BYTES("display_name", N, 1, NAME_MAX_, "name in the list"),
        ENUM("role", 0, schema_roles, "attendee if it is left out"));
+OBJECT(participant_added, "Who was invited.", KEY("user_id", R, "whom"),
+       TEXT_BYTES("display_name", R, 0, NAME_MAX_, "name in the list"),
+       ENUM("role", R, schema_roles, "role when he comes"), KEY("by_user_id", R, "by whom"));
 OBJECT(rename, "A name to be changed.",
        KEY("target_user_id", N, "whose; left out: one's own"),
        TEXT_BYTES("display_name", R, 1, NAME_MAX_, "the new name"));
+OBJECT(renamed, "A new name.", KEY("user_id", R, "whose"),
+       TEXT("display_name", R, 1, NAME_MAX_, "the new name"));
 OBJECT(list_page, "A page of a list.", TEXT("cursor", N, 0, 256, "next_cursor of the last"),
        INT("limit", N, 1, 200, "how many; 50 if it is left out"),
        TEXT("query", N, 0, 128, "only names in which this stands"));
@@ -123,7 +146,10 @@ OBJECT(pinned, "Whom to show.", KEY("user_id", R, "whom"), BOOL("on", R, "or no 
 OBJECT(roster_delta, "Who came, went and changed, in large meetings.",
        LIST("joined", R, 0, 10000, participant, "who came"),
        LIST("left", R, 0, 10000, participant_left, "who went"),
-       LIST("updated", R, 0, 10000, participant, "who changed"));
+       LIST("updated", R, 0, 10000, participant, "who changed"),
+       BOOL("more", R, "there was no room for all: ask for the list"),
+       INT("participant_count", R, 0, 10000, "how many are there"),
+       INT("up_to_seq", R, 0, MAX_SAFE, "the last fact that is in it"));
 OBJECT(head_count, "How many are there.", INT("count", R, 0, 10000, "how many"));
 
 /* ---- hands, layouts ---- */
@@ -140,21 +166,21 @@ OBJECT(layout_changed, "How people are shown.", ENUM("layout", R, layouts, "whic
 
 EVENTS(
     room,
-    ASK("room:create", CREATE_MEETING, OUTSIDE | LATER, room_create, room_created,
+    ASK("room:create", CREATE_MEETING, OUTSIDE, room_create, room_created,
         "room:created", NULL, "Opens the room of a meeting."),
     ASK("room:join", SIGNED_IN, OUTSIDE, room_join, room_joined, "room:joined",
         "participant:joined", "Enters, or resumes after the connection broke."),
     ASK("room:leave", SIGNED_IN, 0, meeting_ref, none, NULL, "participant:left",
         "Ends everything that one has there."),
-    ASK("room:close", END_MEETING, LATER, meeting_ref, none, NULL, "room:closed",
+    ASK("room:close", END_MEETING, 0, meeting_ref, none, NULL, "room:closed",
         "Ends the meeting for all."),
-    ASK("room:lock", MODERATE, LATER, meeting_ref, room_updated, "room:updated",
+    ASK("room:lock", MODERATE, 0, meeting_ref, room_updated, "room:updated",
         "room:updated", "Nobody new may enter."),
-    ASK("room:unlock", MODERATE, LATER, meeting_ref, room_updated, "room:updated",
+    ASK("room:unlock", MODERATE, 0, meeting_ref, room_updated, "room:updated",
         "room:updated", "New people may enter again."),
-    ASK("room:update", MODERATE, LATER, room_update, room_updated, "room:updated",
+    ASK("room:update", MODERATE, 0, room_update, room_updated, "room:updated",
         "room:updated", "Changes settings of the meeting."),
-    ASK("room:sync", VIEW, LATER, room_sync, room_synced, NULL, NULL,
+    ASK("room:sync", VIEW, 0, room_sync, room_synced, NULL, NULL,
         "Brings back the facts that a client has missed."),
     TELL("room:updated", VIEW, FACT, room_updated, "To the others."),
     TELL("room:closed", VIEW, FACT, room_closed, "To all: the meeting has ended."),
@@ -162,19 +188,20 @@ EVENTS(
     TELL("room:migrating", VIEW, STAMPED, room_migrating, "To all: connect elsewhere."),
     TELL("server:draining", SIGNED_IN, 0, draining, "To all: the node is going to stop."),
 
-    ASK("lobby:admit", MODERATE, LATER, lobby_some, lobby_list, "lobby:updated",
+    ASK("lobby:admit", MODERATE, 0, lobby_some, lobby_list, "lobby:updated",
         "lobby:admitted lobby:updated", "Lets in some who wait."),
-    ASK("lobby:deny", MODERATE, LATER, lobby_some, lobby_list, "lobby:updated",
+    ASK("lobby:deny", MODERATE, 0, lobby_some, lobby_list, "lobby:updated",
         "lobby:denied lobby:updated", "Turns away some who wait."),
-    ASK("lobby:admit-all", MODERATE, LATER, meeting_ref, lobby_list, "lobby:updated",
+    ASK("lobby:admit-all", MODERATE, 0, meeting_ref, lobby_list, "lobby:updated",
         "lobby:admitted lobby:updated", "Lets in all who wait."),
     TELL("lobby:updated", MODERATE, STAMPED, lobby_list, "To the hosts: who waits."),
-    TELL("lobby:admitted", SIGNED_IN, STAMPED, lobby_told, "To one who waits: join now."),
+    TELL("lobby:waiting", SIGNED_IN, 0, lobby_wait, "To one who has to wait."),
+    TELL("lobby:admitted", SIGNED_IN, STAMPED, lobby_in, "To one who waited: is in."),
     TELL("lobby:denied", SIGNED_IN, STAMPED, lobby_told, "To one who waits: not now."),
 
     TELL("participant:joined", VIEW, FACT, participant, "To the others."),
     TELL("participant:left", VIEW, FACT, participant_left, "To the others."),
-    ASK("media:toggle", VIEW, LATER, media_toggle, media_updated, "media:updated",
+    ASK("media:toggle", VIEW, 0, media_toggle, media_updated, "media:updated",
         "participant:media:updated", "Tells that one has switched something on or off."),
     TELL("participant:media:updated", VIEW, FACT, media_updated, "To the others."),
     ASK("screen:start", PRODUCE_SCREEN, 0, meeting_ref, person, "screen:started",
@@ -183,31 +210,31 @@ EVENTS(
         "Tells that one no longer does."),
     TELL("screen:started", VIEW, FACT, person, "To the others."),
     TELL("screen:stopped", VIEW, FACT, person, "To the others."),
-    ASK("participant:mute", MODERATE, LATER, mute, none, NULL,
+    ASK("participant:mute", MODERATE, 0, mute, none, NULL,
         "muted:by-host participant:media:updated", "Mutes somebody."),
-    ASK("participant:mute-all", MODERATE, LATER, mute_all, none, NULL,
+    ASK("participant:mute-all", MODERATE, 0, mute_all, none, NULL,
         "muted:by-host participant:media:updated", "Mutes everybody but hosts."),
-    ASK("participant:unmute-request", MODERATE, LATER, mute, none, NULL, "unmute:requested",
-        "Asks somebody to unmute; nobody is unmuted by others."),
+    ASK("participant:unmute-request", VIEW, 0, unmute_ask, none, NULL, "unmute:requested",
+        "A host asks somebody to unmute, who then may; anybody else asks the hosts."),
     TELL("muted:by-host", VIEW, STAMPED, muted, "To the one who was muted."),
     TELL("unmute:requested", VIEW, STAMPED, unmute_asked, "To the one who is asked."),
-    ASK("participant:remove", MODERATE, LATER, remove, none, NULL,
+    ASK("participant:remove", MODERATE, 0, remove, none, NULL,
         "removed:from-meeting participant:left", "Removes somebody."),
     TELL("removed:from-meeting", VIEW, STAMPED, removed, "To the one who was removed."),
-    ASK("participant:role:update", MODERATE, LATER, role_update, role_changed, NULL,
+    ASK("participant:role:update", MODERATE, 0, role_update, none, NULL,
         "participant:role:changed", "Gives somebody another role; none above one's own."),
     TELL("participant:role:changed", VIEW, FACT, role_changed, "To all."),
-    ASK("participant:add", MODERATE, LATER, participant_add, none, NULL,
+    ASK("participant:add", MODERATE, 0, participant_add, none, NULL,
         "participant:added", "Invites somebody."),
-    TELL("participant:added", VIEW, FACT, participant_add, "To the others."),
-    ASK("participant:rename", SIGNED_IN, LATER, rename, participant, NULL,
+    TELL("participant:added", VIEW, FACT, participant_added, "To all."),
+    ASK("participant:rename", VIEW, 0, rename, renamed, NULL,
         "participant:updated", "Changes one's name; of others if one may moderate."),
-    TELL("participant:updated", VIEW, FACT, participant, "To the others."),
-    ASK("participant:list", VIEW, LATER, list_page, participant_page, NULL, NULL,
+    TELL("participant:updated", VIEW, FACT, participant, "To all."),
+    ASK("participant:list", VIEW, 0, list_page, participant_page, NULL, NULL,
         "A page of the participants."),
-    ASK("participant:pin", VIEW, LATER, pin, pinned, "participant:pinned", NULL,
+    ASK("participant:pin", VIEW, 0, pin, pinned, "participant:pinned", NULL,
         "Shows somebody large, to oneself only."),
-    ASK("participant:spotlight", MODERATE, LATER, pin, pinned, NULL,
+    ASK("participant:spotlight", MODERATE, 0, pin, pinned, NULL,
         "participant:spotlighted", "Shows somebody large, to all."),
     TELL("participant:spotlighted", VIEW, FACT, pinned, "To all."),
     TELL("participant:count", VIEW, STAMPED, head_count, "To all, in large meetings."),
@@ -222,6 +249,6 @@ EVENTS(
         "Lowers all hands."),
     TELL("hand:raised", VIEW, FACT, hand, "To all."),
     TELL("hand:lowered", VIEW, FACT, hands_lowered, "To all."),
-    ASK("layout:change", MODERATE, LATER, layout, layout_changed, NULL, "layout:changed",
+    ASK("layout:change", MODERATE, 0, layout, layout, NULL, "layout:changed",
         "Changes how people are shown to all."),
     TELL("layout:changed", VIEW, FACT, layout_changed, "To all."));

@@ -30,7 +30,7 @@ static json_t *facts_seen(const struct participant *p, uint64_t since, uint64_t 
             return list;
         }
         (void)json_array_append_new(list,
-                                    json_pack("{s:s,s:o}", "event", fact->name, "data",
+                                    json_pack("{s:s,s:o}", "event", fact->name, "payload",
                                               json_loadb(fact->words, fact->len, 0, NULL)));
         *last = fact->seq;
     }
@@ -47,7 +47,6 @@ void on_room_sync(struct reply *reply, const json_t *payload)
     bool more = false;
     bool whole;
     json_t *list;
-
     struct meeting_error err;
 
     if (!field_int(&f, "since_seq", 0, INT64_MAX, true, 0, &since) ||
@@ -65,8 +64,8 @@ void on_room_sync(struct reply *reply, const json_t *payload)
     last = p->room->seq;
     list = whole ? json_array() : facts_seen(p, (uint64_t)since, &last, &more);
     reply_ok(reply, json_pack("{s:I,s:I,s:o,s:b,s:b,s:o}", "epoch",
-                              (json_int_t)p->room->epoch, "seq", (json_int_t)last, "events",
-                              list, "more", (int)more, "too_old", (int)whole, "snapshot",
+                              (json_int_t)p->room->epoch, "seq", (json_int_t)last, "facts",
+                              list, "more", (int)more, "complete", (int)!whole, "snapshot",
                               whole ? encode_room_resumed(reply->client->signal, p)
                                     : json_null()));
 }

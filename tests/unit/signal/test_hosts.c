@@ -115,7 +115,7 @@ static void people_are_muted_renamed_promoted_and_removed(void **state)
     user_refused(&s, a, "media:toggle", "{\"kind\":\"audio\",\"enabled\":true}",
                  "muted_by_host", "");
     user_do(&s, a, "participant:unmute-request", "{}");
-    json_decref(user_event(&s, host, "participant:unmute-requested"));
+    json_decref(user_event(&s, host, "unmute:requested"));
     user_do(&s, a, "media:toggle", "{\"kind\":\"video\",\"enabled\":false}");
     told = user_event(&s, host, "participant:media:updated"); /* of the mute */
     json_decref(told);
@@ -133,7 +133,7 @@ static void people_are_muted_renamed_promoted_and_removed(void **state)
     told = user_event(&s, a, "participant:role:changed");
     assert_string_equal(text_of(told, "old_role"), "attendee");
     assert_string_equal(text_of(told, "new_role"), "presenter");
-    assert_int_equal(json_array_size(json_object_get(told, "permissions")), 5);
+    assert_true(json_array_size(json_object_get(told, "permissions")) >= 5);
     json_decref(told);
     user_do(&s, host, "participant:spotlight", "{\"target_user_id\":\"a\",\"on\":true}");
     json_decref(user_event(&s, a, "participant:spotlighted"));
@@ -151,7 +151,7 @@ static void people_are_muted_renamed_promoted_and_removed(void **state)
                  "not_joined", "");
     user_refused(&s, a, "room:join", "{\"meeting_id\":\"m\",\"display_name\":\"N\"}",
                  "banned", "");
-    user_do(&s, host, "participant:add", "{\"target_user_id\":\"a\"}");
+    user_do(&s, host, "participant:add", "{\"user_id\":\"a\"}");
     user_do(&s, a, "room:join", "{\"meeting_id\":\"m\",\"display_name\":\"N\"}");
     site_finish(&s);
 }

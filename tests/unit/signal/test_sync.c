@@ -36,20 +36,19 @@ static void what_was_missed_comes_again_in_the_words_it_was_told_in(void **state
     told = user_event(&s, a, "participant:joined");
     user_do(&s, b, "screen:start", "{}");
     answer = sync_since(&s, a, 1);
-    list = json_object_get(answer, "events");
+    list = json_object_get(answer, "facts");
     assert_int_equal(json_array_size(list), 2);
     first = json_array_get(list, 0);
     assert_string_equal(text_of(first, "event"), "participant:joined");
-    assert_true(json_equal(json_object_get(first, "data"), told));
+    assert_true(json_equal(json_object_get(first, "payload"), told));
     assert_string_equal(text_of(json_array_get(list, 1), "event"), "screen:started");
     assert_int_equal(int_of(answer, "seq"), 3);
-    assert_true(json_is_false(json_object_get(answer, "too_old")));
+    assert_true(json_is_true(json_object_get(answer, "complete")));
     assert_true(json_is_false(json_object_get(answer, "more")));
     assert_true(json_is_null(json_object_get(answer, "snapshot")));
     json_decref(answer);
-    json_decref(user_event(&s, a, "room:synced"));
     answer = sync_since(&s, a, 3);
-    assert_int_equal(json_array_size(json_object_get(answer, "events")), 0);
+    assert_int_equal(json_array_size(json_object_get(answer, "facts")), 0);
     json_decref(answer);
     json_decref(told);
     site_finish(&s);
@@ -68,13 +67,13 @@ static void what_is_too_old_or_of_another_epoch_brings_all_there_is(void **state
     user_refused(&s, a, "room:sync", "{}", "invalid", "/since_seq");
     user_refused(&s, a, "room:sync", "{\"since_seq\":-1}", "invalid", "/since_seq");
     answer = sync_since(&s, a, 99); /* nobody has told that yet */
-    assert_true(json_is_true(json_object_get(answer, "too_old")));
+    assert_true(json_is_false(json_object_get(answer, "complete")));
     snapshot = json_object_get(answer, "snapshot");
     assert_int_equal(json_array_size(json_object_get(snapshot, "participants")), 1);
     assert_true(json_is_array(json_object_get(snapshot, "own_transports")));
     json_decref(answer);
     answer = user_ask(&s, a, "room:sync", "{\"since_seq\":1,\"epoch\":6}");
-    assert_true(json_is_true(json_object_get(answer, "too_old")));
+    assert_true(json_is_false(json_object_get(answer, "complete")));
     assert_int_equal(int_of(answer, "epoch"), 7);
     json_decref(answer);
     for (int i = 0; i < FACTS_MAX / 2 + 1; i++) { /* two facts each, told to nobody */
@@ -83,11 +82,11 @@ static void what_is_too_old_or_of_another_epoch_brings_all_there_is(void **state
         inbox_clear(a);
     }
     answer = sync_since(&s, a, 1);
-    assert_true(json_is_true(json_object_get(answer, "too_old")));
+    assert_true(json_is_false(json_object_get(answer, "complete")));
     json_decref(answer);
     answer = sync_since(&s, a, 3 + FACTS_MAX - 260);
     assert_true(json_is_true(json_object_get(answer, "more")));
-    assert_int_equal(json_array_size(json_object_get(answer, "events")), 256);
+    assert_int_equal(json_array_size(json_object_get(answer, "facts")), 256);
     assert_int_equal(int_of(answer, "seq"), 3 + FACTS_MAX - 260 + 256);
     json_decref(answer);
     site_finish(&s);
@@ -109,7 +108,7 @@ static void a_room_that_opens_again_does_not_count_twice(void **state)
     assert_int_equal(int_of(answer, "seq"), 3);
     json_decref(answer);
     answer = sync_since(&s, b, 1);
-    assert_true(json_is_true(json_object_get(answer, "too_old")));
+    assert_true(json_is_false(json_object_get(answer, "complete")));
     json_decref(answer);
     site_finish(&s);
 }
