@@ -360,8 +360,11 @@ void meeting_admit_all(struct meeting *meeting, struct room *room)
 
 void meeting_deny_all(struct meeting *meeting, struct room *room, const char *reason)
 {
-    while (room->waiting != NULL) {
-        send_away(meeting, room->waiting, reason);
+    struct participant *next;
+
+    for (struct participant *p = room->waiting; p != NULL; p = next) {
+        next = p->next;
+        send_away(meeting, p, reason);
     }
 }
 

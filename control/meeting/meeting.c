@@ -96,8 +96,9 @@ bool meeting_sees(const struct participant *p, const struct fact_audience *audie
 {
     switch (audience->reach) {
     case FACT_ALL:
-    case FACT_GROUP:
         return true;
+    case FACT_GROUP:
+        return p->group == audience->group;
     case FACT_HOSTS:
     case FACT_OTHERS:
         return meeting_may(p, AUTH_MODERATE) == (audience->reach == FACT_HOSTS);
@@ -266,6 +267,8 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
     facts_clear(&room->facts, 0);
     meeting_forget_all(room);
     free(room->roster);
+    free(room->reactions);
+    meeting_chat_free(room->chat);
     HASH_DELETE(hh, meeting->rooms, entry);
     meeting->n_rooms--;
     free(entry);
@@ -431,6 +434,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
         }
         meeting_lobby_tick(meeting, &entry->room);
         meeting_roster_tick(meeting, &entry->room, now_us);
+        meeting_reactions_tick(meeting, &entry->room, now_us);
         if (entry->room.n_participants == 0) {
             tick_empty(meeting, &entry->room, now_us);
         } else if (meeting->n_away > 0) {

@@ -78,8 +78,11 @@ struct room {
     struct known *known;         /* hash: people who are remembered, by user id */
     struct participant *waiting; /* the lobby; list by 'next', who came last first */
     uint32_t n_waiting;
-    bool lobby_changed;               /* the hosts are to be told */
-    uint32_t crowd;                   /* above so many people it is a large meeting */
+    bool lobby_changed; /* the hosts are to be told */
+    uint32_t crowd;     /* above so many people it is a large meeting */
+    struct chat *chat;  /* may be NULL, as what follows */
+    struct reactions *reactions;
+    uint64_t last_hand;               /* the order in which hands went up */
     struct roster *roster;            /* what is to be told of it then; may be NULL */
     uint64_t bans[MEETING_BANS_KEPT]; /* hashes of the last that were banned: these are in
                                        * the vault too; 0 none */
@@ -94,6 +97,11 @@ struct room {
 enum meeting_rate {
     MEETING_RATE_HOST, /* what hosts do, and changes of oneself that all hear of */
     MEETING_RATE_LIST, /* long answers */
+    MEETING_RATE_CHAT,
+    MEETING_RATE_CROWD_CHAT, /* in a large meeting */
+    MEETING_RATE_READ,
+    MEETING_RATE_TYPING,
+    MEETING_RATE_REACT,
     MEETING_RATE_SEND, /* producers and screens, in a large meeting */
     N_MEETING_RATES
 };
@@ -126,6 +134,8 @@ struct participant {
     bool waiting;  /* in the lobby: nothing of it is known to others but hosts */
     uint8_t muted; /* by a host, for good: enum meeting_media */
     uint8_t off;   /* by itself: enum meeting_media */
+    uint64_t hand; /* its place in the order of hands; 0: it is down */
+    uint8_t group; /* the breakout in which it is, from 1; 0: in none */
     uint8_t news;  /* roster.c's: what the room is still to be told of it */
     char pinned[MEETING_OBJECT_ID + 1];
     struct rate rates[N_MEETING_RATES];
@@ -249,6 +259,16 @@ enum meeting_event_kind {
     MEETING_DENIED,         /* to one: reason */
     MEETING_ROSTER,         /* roster: large meetings; who came, left, changed */
     MEETING_COUNT,          /* room: how many there are */
+    MEETING_CHAT,           /* message, who; as the four behind it */
+    MEETING_CHAT_EDITED,
+    MEETING_CHAT_DELETED,
+    MEETING_CHAT_REACTION,   /* text: the emoji; on */
+    MEETING_CHAT_READ,       /* not lasting; up to message */
+    MEETING_TYPING,          /* not lasting; who, on */
+    MEETING_REACTION,        /* not lasting; who, text: the emoji */
+    MEETING_REACTION_COUNTS, /* not lasting; room, a large one */
+    MEETING_HAND_RAISED,     /* who, n: its place */
+    MEETING_HAND_LOWERED,    /* who, or NULL: all; by a host */
 };
 
 struct meeting_event {
@@ -264,6 +284,8 @@ struct meeting_event {
     const struct participant *by; /* who did it; NULL: the subject, or the node */
     const struct room *room;
     const struct roster *roster;
+    const struct chat_message *message;
+    uint32_t n;
     bool kept_only; /* in the list of facts; nobody is sent it by itself */
     enum meeting_media media;
     enum auth_role old_role;

@@ -14,6 +14,7 @@
 #define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
 #include <uthash.h>
 
+#include "meeting/chat.h"
 #include "meeting/host.h"
 #include "meeting/roster.h"
 #include "sfu/abi/vault.h"
@@ -102,6 +103,10 @@ void meeting_tell_person(struct meeting *meeting, struct participant *p,
 void meeting_roster_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 bool meeting_is_crowd(const struct room *room);
 
+/* chat.c, hands.c */
+void meeting_chat_free(struct chat *chat);
+void meeting_reactions_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
+
 /* media.c: whether its role and the room allow a source; 0, or -1 with 'err'. And to pause
  * or resume; 'except' is not told. */
 int meeting_may_send(const struct participant *p, enum meeting_source source,
@@ -138,7 +143,7 @@ void meeting_save_room(struct room *room); /* in one record, which has the newes
 /* What it has stored. The participant's 'who' lacks its name. */
 struct meeting_record {
     struct participant person; /* id, who, name, resume_token, joined_us, front, viewer,
-                                * muted, off */
+                                * muted, off, hand */
     uint32_t flags;            /* the room's, as what follows */
     enum meeting_layout layout;
     uint64_t bans[MEETING_BANS_KEPT];

@@ -72,6 +72,10 @@ static struct participant *restore_person(struct restore *re,
     p->front = r->person.front;
     p->muted = r->person.muted;
     p->off = r->person.off;
+    p->hand = r->person.hand;
+    if (room->last_hand < p->hand) {
+        room->last_hand = p->hand;
+    }
     p->n_front_data = r->person.n_front_data;
     memcpy(p->front_data, r->person.front_data, sizeof(p->front_data));
     if (r->person.viewer) {

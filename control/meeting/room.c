@@ -51,6 +51,11 @@ int meeting_spend(struct participant *p, enum meeting_rate rate, struct meeting_
     static const struct rate_conf confs[N_MEETING_RATES] = {
         [MEETING_RATE_HOST] = {.per_s = 10, .burst = 50},
         [MEETING_RATE_LIST] = {.per_s = 5, .burst = 20},
+        [MEETING_RATE_CHAT] = {.per_s = 5, .burst = 20},
+        [MEETING_RATE_CROWD_CHAT] = {.per_s = 2, .burst = 1},
+        [MEETING_RATE_READ] = {.per_s = 1, .burst = 2},
+        [MEETING_RATE_TYPING] = {.per_s = 1, .burst = 2},
+        [MEETING_RATE_REACT] = {.per_s = 5, .burst = 10},
         [MEETING_RATE_SEND] = {.per_s = 1, .burst = 3},
     };
     uint32_t wait_ms = rate_take(&p->rates[rate], &confs[rate], clock_mono_us());
@@ -147,8 +152,8 @@ bool meeting_is_banned(const struct room *room, const char *user_id)
 
 void meeting_forget_all(struct room *room)
 {
-    struct known *known;
-    struct known *next;
+    struct known *known = NULL;
+    struct known *next = NULL;
 
     HASH_ITER(hh, room->known, known, next)
     {

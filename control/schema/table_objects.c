@@ -88,7 +88,9 @@ OBJECT(participant, "Somebody in the meeting.", ID("participant_id", R, "new at 
        ITEMS("off", 0, 0, 3, "what of audio, video and screen is switched off",
              TEXT(NULL, 0, 1, 8, NULL)),
        ITEMS("muted_by_host", 0, 0, 3, "of these what only a host can let on again",
-             TEXT(NULL, 0, 1, 8, NULL)));
+             TEXT(NULL, 0, 1, 8, NULL)),
+       INT("hand_order", N, 1, MAX_SAFE,
+           "hands with less went up before; null: it is down"));
 OBJECT(producer, "A stream that somebody sends.", ID("producer_id", R, "the producer"),
        ID("participant_id", R, "whose"), KEY("user_id", R, "whose"),
        ENUM("kind", R, schema_kinds, "sound or picture"),

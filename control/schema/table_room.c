@@ -80,7 +80,8 @@ OBJECT(lobby_entry, "Somebody who waits.", ID("participant_id", R, "who"),
        KEY("user_id", R, "the user"), ENUM("role", R, schema_roles, "role"),
        TEXT("display_name", R, 0, NAME_MAX_, "the name"),
        TIME("waiting_since", R, "since when"));
-OBJECT(lobby_list, "Who waits.", LIST("waiting", R, 0, 200, lobby_entry, "the first of them, in order"),
+OBJECT(lobby_list, "Who waits.",
+       LIST("waiting", R, 0, 200, lobby_entry, "the first of them, in order"),
        INT("count", R, 0, 10000, "how many there are"));
 OBJECT(lobby_told, "For one who waits.", TEXT("reason", N, 0, 256, "why"));
 OPEN(lobby_in, "What room:join answers.", ID("participant_id", R, "oneself"));
@@ -128,7 +129,8 @@ OBJECT(participant_add, "Who is to be invited.", KEY("user_id", R, "whom"),
        ENUM("role", 0, schema_roles, "attendee if it is left out"));
 OBJECT(participant_added, "Who was invited.", KEY("user_id", R, "whom"),
        TEXT_BYTES("display_name", R, 0, NAME_MAX_, "name in the list"),
-       ENUM("role", R, schema_roles, "role when he comes"), KEY("by_user_id", R, "by whom"));
+       ENUM("role", R, schema_roles, "role when he comes"),
+       KEY("by_user_id", R, "by whom"));
 OBJECT(rename, "A name to be changed.",
        KEY("target_user_id", N, "whose; left out: one's own"),
        TEXT_BYTES("display_name", R, 1, NAME_MAX_, "the new name"));
@@ -157,6 +159,7 @@ OBJECT(head_count, "How many are there.", INT("count", R, 0, 10000, "how many"))
 OBJECT(hand_target, "Whose hand.", KEY("target_user_id", N, "left out: one's own"));
 OBJECT(hand, "A hand.", ID("participant_id", R, "whose"), KEY("user_id", R, "whose"),
        INT("position", 0, 1, 10000, "place in the order; 1 is first"));
+OBJECT(hand_down, "A hand that went down.", KEY("user_id", R, "whose"));
 OBJECT(hands_lowered, "Hands that went down; without user_id all of them.",
        ID("participant_id", N, "whose"), KEY("user_id", N, "whose"),
        KEY("by_user_id", N, "by whom"));
@@ -166,16 +169,16 @@ OBJECT(layout_changed, "How people are shown.", ENUM("layout", R, layouts, "whic
 
 EVENTS(
     room,
-    ASK("room:create", CREATE_MEETING, OUTSIDE, room_create, room_created,
-        "room:created", NULL, "Opens the room of a meeting."),
+    ASK("room:create", CREATE_MEETING, OUTSIDE, room_create, room_created, "room:created",
+        NULL, "Opens the room of a meeting."),
     ASK("room:join", SIGNED_IN, OUTSIDE, room_join, room_joined, "room:joined",
         "participant:joined", "Enters, or resumes after the connection broke."),
     ASK("room:leave", SIGNED_IN, 0, meeting_ref, none, NULL, "participant:left",
         "Ends everything that one has there."),
     ASK("room:close", END_MEETING, 0, meeting_ref, none, NULL, "room:closed",
         "Ends the meeting for all."),
-    ASK("room:lock", MODERATE, 0, meeting_ref, room_updated, "room:updated",
-        "room:updated", "Nobody new may enter."),
+    ASK("room:lock", MODERATE, 0, meeting_ref, room_updated, "room:updated", "room:updated",
+        "Nobody new may enter."),
     ASK("room:unlock", MODERATE, 0, meeting_ref, room_updated, "room:updated",
         "room:updated", "New people may enter again."),
     ASK("room:update", MODERATE, 0, room_update, room_updated, "room:updated",
@@ -224,28 +227,28 @@ EVENTS(
     ASK("participant:role:update", MODERATE, 0, role_update, none, NULL,
         "participant:role:changed", "Gives somebody another role; none above one's own."),
     TELL("participant:role:changed", VIEW, FACT, role_changed, "To all."),
-    ASK("participant:add", MODERATE, 0, participant_add, none, NULL,
-        "participant:added", "Invites somebody."),
+    ASK("participant:add", MODERATE, 0, participant_add, none, NULL, "participant:added",
+        "Invites somebody."),
     TELL("participant:added", VIEW, FACT, participant_added, "To all."),
-    ASK("participant:rename", VIEW, 0, rename, renamed, NULL,
-        "participant:updated", "Changes one's name; of others if one may moderate."),
+    ASK("participant:rename", VIEW, 0, rename, renamed, NULL, "participant:updated",
+        "Changes one's name; of others if one may moderate."),
     TELL("participant:updated", VIEW, FACT, participant, "To all."),
     ASK("participant:list", VIEW, 0, list_page, participant_page, NULL, NULL,
         "A page of the participants."),
     ASK("participant:pin", VIEW, 0, pin, pinned, "participant:pinned", NULL,
         "Shows somebody large, to oneself only."),
-    ASK("participant:spotlight", MODERATE, 0, pin, pinned, NULL,
-        "participant:spotlighted", "Shows somebody large, to all."),
+    ASK("participant:spotlight", MODERATE, 0, pin, pinned, NULL, "participant:spotlighted",
+        "Shows somebody large, to all."),
     TELL("participant:spotlighted", VIEW, FACT, pinned, "To all."),
     TELL("participant:count", VIEW, STAMPED, head_count, "To all, in large meetings."),
     TELL("roster:delta", VIEW, STAMPED, roster_delta,
          "To all, above 200 people: at most twice a second."),
 
-    ASK("hand:raise", RAISE_HAND, LATER, hand_target, hand, NULL, "hand:raised",
+    ASK("hand:raise", RAISE_HAND, 0, hand_target, hand, "hand:raised", "hand:raised",
         "Raises one's hand."),
-    ASK("hand:lower", RAISE_HAND, LATER, hand_target, none, NULL, "hand:lowered",
+    ASK("hand:lower", RAISE_HAND, 0, hand_target, hand_down, "hand:lowered", "hand:lowered",
         "Lowers one's hand; of others if one may moderate."),
-    ASK("hand:lower-all", MODERATE, LATER, meeting_ref, none, NULL, "hand:lowered",
+    ASK("hand:lower-all", MODERATE, 0, meeting_ref, none, NULL, "hand:lowered",
         "Lowers all hands."),
     TELL("hand:raised", VIEW, FACT, hand, "To all."),
     TELL("hand:lowered", VIEW, FACT, hands_lowered, "To all."),

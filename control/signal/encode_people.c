@@ -26,10 +26,12 @@ static json_t *media_list(uint8_t bits)
 
 json_t *encode_participant(const struct participant *p)
 {
-    return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "participant_id", p->id, "user_id",
-                     p->who.user_id, "display_name", p->name, "role",
+    return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "participant_id", p->id,
+                     "user_id", p->who.user_id, "display_name", p->name, "role",
                      auth_role_name(p->who.role), "joined_at", encode_time(p->joined_us),
-                     "off", media_list(p->off), "muted_by_host", media_list(p->muted));
+                     "off", media_list(p->off), "muted_by_host", media_list(p->muted),
+                     "hand_order",
+                     p->hand != 0 ? json_integer((json_int_t)p->hand) : json_null());
 }
 
 json_t *encode_settings(const struct room *room)
@@ -166,7 +168,7 @@ static json_t *encode_of_room(const struct meeting_event *event, const char **na
         *name = "participant:count";
         return json_pack("{s:i}", "count", (int)event->room->n_participants);
     default:
-        return NULL;
+        return encode_chat_event(event, name);
     }
 }
 

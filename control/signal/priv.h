@@ -108,6 +108,20 @@ void on_lobby_admit(struct reply *reply, const json_t *payload);
 void on_lobby_deny(struct reply *reply, const json_t *payload);
 void on_lobby_admit_all(struct reply *reply, const json_t *payload);
 
+/* ---- events_chat.c: the chat, hands, reactions ---- */
+
+void on_chat_send(struct reply *reply, const json_t *payload);
+void on_chat_edit(struct reply *reply, const json_t *payload);
+void on_chat_delete(struct reply *reply, const json_t *payload);
+void on_chat_react(struct reply *reply, const json_t *payload);
+void on_chat_history(struct reply *reply, const json_t *payload);
+void on_chat_read(struct reply *reply, const json_t *payload);
+void on_chat_typing(struct reply *reply, const json_t *payload);
+void on_hand_raise(struct reply *reply, const json_t *payload);
+void on_hand_lower(struct reply *reply, const json_t *payload);
+void on_hand_lower_all(struct reply *reply, const json_t *payload);
+void on_reaction(struct reply *reply, const json_t *payload);
+
 /* ---- events_people.c: what hosts do to people, and people to how others see them ---- */
 
 void on_media_toggle(struct reply *reply, const json_t *payload);
@@ -194,6 +208,13 @@ json_t *encode_settings(const struct room *room);
 json_t *encode_lobby(const struct room *room);
 json_t *encode_people_event(const struct meeting_event *event, const char **name);
 extern const char *const encode_media_names[]; /* bits of enum meeting_media, in order */
+
+/* ---- encode_chat.c ---- */
+
+struct chat_message;
+json_t *encode_chat_message(const struct chat_message *m);
+json_t *encode_chat_edited(const struct chat_message *m);
+json_t *encode_chat_event(const struct meeting_event *event, const char **name);
 
 /* ---- tell.c ---- */
 

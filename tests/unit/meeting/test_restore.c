@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "meeting/chat.h"
 #include "unit/meeting/world.h"
 
 /* A second control on the same dataplane. The first one's loop turns no more, as if it had
@@ -166,6 +167,7 @@ static void what_hosts_have_done_holds(void **state)
     struct meeting_error err;
     const struct room *room;
     struct world w, next;
+    uint32_t place;
     (void)state;
 
     world_start(&w);
@@ -180,6 +182,7 @@ static void what_hosts_have_done_holds(void **state)
     assert_int_equal(meeting_set_layout(w.meeting, host, MEETING_LAYOUT_SPEAKER, &err), 0);
     assert_int_equal(meeting_mute(w.meeting, host, "a", MEETING_AUDIO, "", &err), 0);
     assert_int_equal(meeting_set_role(w.meeting, host, "h", AUTH_HOST, &err), 0);
+    assert_int_equal(meeting_hand_raise(w.meeting, a, &place, &err), 0);
 
     succeed(&next, &w);
     room = meeting_find_room(next.meeting, "default", "m");
@@ -194,6 +197,7 @@ static void what_hosts_have_done_holds(void **state)
 
         assert_int_equal(p->who.role, is_a ? AUTH_ATTENDEE : AUTH_HOST);
         assert_int_equal(p->muted, is_a ? MEETING_AUDIO : 0);
+        assert_int_equal(meeting_hand_position(p), is_a ? 1 : 0);
     }
     end(&next, &w);
 }

@@ -128,7 +128,7 @@ static void events_that_are_unknown_unbuilt_or_too_early_say_so(void **state)
     user_connect(&s, u, "u", "presenter");
     user_refused(&s, u, "transport:create", "{\"direction\":\"send\"}", "not_joined", "");
     user_refused(&s, u, "room:leave", "{}", "not_joined", "");
-    user_refused(&s, u, "chat:send", "{\"message\":\"x\"}", "not_implemented", "");
+    user_refused(&s, u, "recording:start", "{}", "not_implemented", "");
     user_refused(&s, u, "whiteboard:clear", NULL, "not_implemented", "");
     user_refused(&s, u, "no:such:event", "{}", "unknown_event", "");
     user_refused(&s, u, "", "{}", "unknown_event", "");
