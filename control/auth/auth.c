@@ -239,6 +239,19 @@ int auth_mint(const struct auth *auth, struct auth_identity *who, int64_t now_s,
                : -EINVAL;
 }
 
+/* Whether 'scope' has the word. */
+static bool has_scope(const char *scope, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = scope; (at = strstr(at, word)) != NULL; at += len) {
+        if ((at == scope || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' ')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A token without a role is a guest's. */
 static bool parse_role(const char *name, enum auth_role *out)
 {
@@ -274,5 +287,6 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
     memcpy(out->meeting_id, claims.meeting_id, sizeof(out->meeting_id));
     memcpy(out->jti, claims.jti, sizeof(out->jti));
     out->expires_s = claims.exp;
+    out->captions = has_scope(claims.scope, "caption");
     return 0;
 }

@@ -27,6 +27,7 @@ struct auth_identity {
     char jti[AUTH_ID_MAX + 1];        /* of the token; may be empty */
     enum auth_role role;
     int64_t expires_s; /* seconds since 1970 */
+    bool captions;     /* its scope names "caption": it may pass captions on */
 };
 
 /* secret  copied; at least 32 bytes

@@ -269,6 +269,8 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
     free(room->roster);
     free(room->reactions);
     meeting_chat_free(room->chat);
+    meeting_polls_free(room);
+    meeting_board_free(room->board);
     HASH_DELETE(hh, meeting->rooms, entry);
     meeting->n_rooms--;
     free(entry);
@@ -435,6 +437,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
         meeting_lobby_tick(meeting, &entry->room);
         meeting_roster_tick(meeting, &entry->room, now_us);
         meeting_reactions_tick(meeting, &entry->room, now_us);
+        meeting_polls_tick(meeting, &entry->room, now_us);
         if (entry->room.n_participants == 0) {
             tick_empty(meeting, &entry->room, now_us);
         } else if (meeting->n_away > 0) {

@@ -82,6 +82,8 @@ struct room {
     uint32_t crowd;     /* above so many people it is a large meeting */
     struct chat *chat;  /* may be NULL, as what follows */
     struct reactions *reactions;
+    struct poll *polls; /* the newest first */
+    struct board *board;
     uint64_t last_hand;               /* the order in which hands went up */
     struct roster *roster;            /* what is to be told of it then; may be NULL */
     uint64_t bans[MEETING_BANS_KEPT]; /* hashes of the last that were banned: these are in
@@ -102,6 +104,8 @@ enum meeting_rate {
     MEETING_RATE_READ,
     MEETING_RATE_TYPING,
     MEETING_RATE_REACT,
+    MEETING_RATE_BOARD,
+    MEETING_RATE_CAPTION,
     MEETING_RATE_SEND, /* producers and screens, in a large meeting */
     N_MEETING_RATES
 };
@@ -269,6 +273,10 @@ enum meeting_event_kind {
     MEETING_REACTION_COUNTS, /* not lasting; room, a large one */
     MEETING_HAND_RAISED,     /* who, n: its place */
     MEETING_HAND_LOWERED,    /* who, or NULL: all; by a host */
+    MEETING_POLL,            /* poll */
+    MEETING_BOARD,           /* not lasting: who, ops, n, version */
+    MEETING_BOARD_CLEARED,   /* who, version */
+    MEETING_CAPTION,         /* not lasting: who, caption */
 };
 
 struct meeting_event {
@@ -285,6 +293,10 @@ struct meeting_event {
     const struct room *room;
     const struct roster *roster;
     const struct chat_message *message;
+    const struct poll *poll;
+    const struct board_op *ops;
+    uint64_t version;
+    const struct caption *caption;
     uint32_t n;
     bool kept_only; /* in the list of facts; nobody is sent it by itself */
     enum meeting_media media;

@@ -16,6 +16,7 @@
 
 #include "meeting/chat.h"
 #include "meeting/host.h"
+#include "meeting/play.h"
 #include "meeting/roster.h"
 #include "sfu/abi/vault.h"
 
@@ -106,6 +107,11 @@ bool meeting_is_crowd(const struct room *room);
 /* chat.c, hands.c */
 void meeting_chat_free(struct chat *chat);
 void meeting_reactions_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
+
+/* polls.c, board.c */
+void meeting_polls_free(struct room *room);
+void meeting_polls_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
+void meeting_board_free(struct board *board);
 
 /* media.c: whether its role and the room allow a source; 0, or -1 with 'err'. And to pause
  * or resume; 'except' is not told. */

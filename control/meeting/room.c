@@ -56,6 +56,8 @@ int meeting_spend(struct participant *p, enum meeting_rate rate, struct meeting_
         [MEETING_RATE_READ] = {.per_s = 1, .burst = 2},
         [MEETING_RATE_TYPING] = {.per_s = 1, .burst = 2},
         [MEETING_RATE_REACT] = {.per_s = 5, .burst = 10},
+        [MEETING_RATE_BOARD] = {.per_s = 20, .burst = 40},
+        [MEETING_RATE_CAPTION] = {.per_s = 10, .burst = 20},
         [MEETING_RATE_SEND] = {.per_s = 1, .burst = 3},
     };
     uint32_t wait_ms = rate_take(&p->rates[rate], &confs[rate], clock_mono_us());
@@ -152,12 +154,12 @@ bool meeting_is_banned(const struct room *room, const char *user_id)
 
 void meeting_forget_all(struct room *room)
 {
-    struct known *known = NULL;
-    struct known *next = NULL;
+    struct known *known = room->known;
+    struct known *next;
 
-    HASH_ITER(hh, room->known, known, next)
-    {
-        HASH_DELETE(hh, room->known, known);
+    HASH_CLEAR(hh, room->known);
+    for (; known != NULL; known = next) {
+        next = known->hh.next;
         free(known);
     }
 }

@@ -213,6 +213,7 @@ static enum jwt_error read_claims(const json_t *json, int64_t now_s, struct jwt_
         !take_string(json, "role", c.role, JWT_ROLE_MAX) ||
         !take_string(json, "meeting_id", c.meeting_id, JWT_ID_MAX) ||
         !take_string(json, "jti", c.jti, JWT_ID_MAX) ||
+        !take_string(json, "scope", c.scope, JWT_SCOPE_MAX) ||
         !take_time(json, "exp", &has_exp, &c.exp) ||
         !take_time(json, "iat", &has_iat, &c.iat) ||
         !take_time(json, "nbf", &has_nbf, &c.nbf)) {
@@ -410,7 +411,8 @@ enum jwt_error jwt_mint_as(const struct jwt_claims *claims, const char *kid,
         !put_string(json, "name", claims->name) ||
         !put_string(json, "role", claims->role) ||
         !put_string(json, "meeting_id", claims->meeting_id) ||
-        !put_string(json, "jti", claims->jti) || !put_time(json, "iat", claims->iat) ||
+        !put_string(json, "jti", claims->jti) ||
+        !put_string(json, "scope", claims->scope) || !put_time(json, "iat", claims->iat) ||
         !put_time(json, "nbf", claims->nbf) || !put_time(json, "exp", claims->exp)) {
         err = JWT_BAD_CLAIM;
         goto out;

@@ -18,6 +18,7 @@ enum {
     JWT_NAME_MAX = 128, /* bytes of name, UTF-8 */
     JWT_KID_MAX = 64,   /* characters of a key id */
     JWT_ROLE_MAX = 16,
+    JWT_SCOPE_MAX = 256,
     JWT_LEEWAY_S = 60 /* how far another's clock may be ahead (nbf, iat; not exp) */
 };
 
@@ -52,6 +53,7 @@ struct jwt_claims {
     char role[JWT_ROLE_MAX + 1];
     char meeting_id[JWT_ID_MAX + 1];
     char jti[JWT_ID_MAX + 1];
+    char scope[JWT_SCOPE_MAX + 1]; /* words with spaces between (RFC 8693, 4.2) */
     int64_t exp;
     int64_t iat;
     int64_t nbf;

@@ -61,11 +61,19 @@ OBJECT(poll, "A poll as it stands.", ID("poll_id", R, "which"),
 /* ---- whiteboard, captions ---- */
 
 OPEN(whiteboard_op, "A stroke, shape, text or removal; the clients' own.",
-     TEXT("op", R, 1, 32, "what kind"));
+     TEXT("op", R, 1, 32, "what kind; remove: the element with that id goes"),
+     KEY("id", N, "of an element that can be changed again: the last word counts"));
 OBJECT(whiteboard_update, "Operations.", LIST("ops", R, 1, 256, whiteboard_op, "in order"));
 OBJECT(whiteboard_updated, "Operations.", KEY("user_id", R, "whose"),
        INT("version", R, 0, MAX_SAFE, "of the board, after them"),
        LIST("ops", R, 1, 256, whiteboard_op, "in order"));
+OBJECT(whiteboard_get, "A page of the board.",
+       INT("after_version", N, 0, MAX_SAFE, "what was drawn since; left out: all"));
+OBJECT(whiteboard_page, "What is on the board.",
+       LIST("ops", R, 0, 256, whiteboard_op, "in order"),
+       INT("version", R, 0, MAX_SAFE, "that they lead to"),
+       BOOL("more", R, "there is more after that version"));
+OBJECT(whiteboard_version, "A board.", INT("version", R, 0, MAX_SAFE, "of the board"));
 OBJECT(whiteboard_cleared, "An empty board.", KEY("user_id", R, "by whom"),
        INT("version", R, 0, MAX_SAFE, "of the board"));
 OBJECT(caption, "A piece of speech.", TEXT("lang", R, 2, 35, "BCP 47"),
@@ -129,21 +137,23 @@ EVENTS(talk,
        TELL("reaction:received", VIEW, STAMPED, reaction_told,
             "To the others; above 200 people counts each 500 ms."),
 
-       ASK("poll:create", MODERATE, LATER, poll_create, poll_ref, NULL, "poll:updated",
+       ASK("poll:create", MODERATE, 0, poll_create, poll_ref, NULL, "poll:updated",
            "Asks a question."),
-       ASK("poll:vote", REACT, LATER, poll_vote, poll_ref, NULL, "poll:updated",
+       ASK("poll:vote", REACT, 0, poll_vote, poll_ref, NULL, "poll:updated",
            "Chooses; the last choice counts."),
-       ASK("poll:close", MODERATE, LATER, poll_ref, poll_ref, NULL, "poll:updated",
+       ASK("poll:close", MODERATE, 0, poll_ref, poll_ref, NULL, "poll:updated",
            "Ends a poll."),
        TELL("poll:updated", VIEW, FACT, poll, "To all."),
 
-       ASK("whiteboard:update", PRESENT, LATER, whiteboard_update, none, NULL,
+       ASK("whiteboard:update", PRESENT, 0, whiteboard_update, whiteboard_version, NULL,
            "whiteboard:updated", "Draws."),
-       ASK("whiteboard:clear", PRESENT, LATER, meeting_ref, none, NULL,
+       ASK("whiteboard:get", VIEW, 0, whiteboard_get, whiteboard_page, NULL, NULL,
+           "What is on the board, in pages."),
+       ASK("whiteboard:clear", PRESENT, 0, meeting_ref, whiteboard_version, NULL,
            "whiteboard:cleared", "Empties the board."),
-       TELL("whiteboard:updated", VIEW, FACT, whiteboard_updated, "To the others."),
+       TELL("whiteboard:updated", VIEW, STAMPED, whiteboard_updated, "To the others."),
        TELL("whiteboard:cleared", VIEW, FACT, whiteboard_cleared, "To the others."),
-       ASK("caption:segment", PRESENT, LATER, caption, none, NULL, "caption:segment",
+       ASK("caption:segment", VIEW, 0, caption, none, NULL, "caption:segment",
            "What a caption source has understood."),
        TELL("caption:segment", VIEW, STAMPED, caption, "To the others."),
 

@@ -99,6 +99,7 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
     (void)json_object_set_new(joined, "data_producers", data);
     (void)json_object_set_new(joined, "next_cursor",
                               more ? encode_cursor(page[n - 1]) : json_null());
+    (void)json_object_set_new(joined, "polls", encode_polls(room));
     (void)json_object_set_new(joined, "settings", encode_settings(room));
     (void)json_object_set_new(joined, "spotlight",
                               room->spotlight[0] != '\0' ? json_string(room->spotlight)

@@ -122,6 +122,6 @@ json_t *encode_chat_event(const struct meeting_event *event, const char **name)
     case MEETING_HAND_LOWERED:
         return encode_hand(event, name);
     default:
-        return NULL;
+        return encode_play_event(event, name);
     }
 }

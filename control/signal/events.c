@@ -422,6 +422,15 @@ static const struct event events[] = {
     {"hand:lower", on_hand_lower, "hand:lowered", false},
     {"hand:lower-all", on_hand_lower_all, NULL, false},
     {"reaction:send", on_reaction, NULL, false},
+    {"poll:create", on_poll_create, NULL, false},
+    {"poll:vote", on_poll_vote, NULL, false},
+    {"poll:close", on_poll_close, NULL, false},
+    {"whiteboard:update", on_board_update, NULL, false},
+    {"whiteboard:clear", on_board_clear, NULL, false},
+    {"whiteboard:get", on_board_get, NULL, false},
+    {"caption:segment", on_caption, NULL, false},
+    {"stats:report", on_stats_report, NULL, false},
+    {"auth:refresh", on_auth_refresh, NULL, true},
     {"transport:create", on_transport_create, "transport:created", false},
     {"transport:connect", on_transport_connect, "transport:connected", false},
     {"transport:restart-ice", on_transport_restart_ice, NULL, false},
@@ -453,9 +462,7 @@ static const char *const later[] = {
     "transport:stats",  "hand:raise",      "hand:lower",         "chat:send",        "chat:edit",       "chat:delete",        "chat:history",     "chat:read",       "chat:typing",        "recording:start",  "recording:pause", "recording:resume",   "recording:stop",
     "stream:start",     "stream:stop",     "breakout:create",    "breakout:assign",
     "breakout:open",    "breakout:join",   "breakout:broadcast", "breakout:close",
-    "poll:create",      "poll:vote",       "poll:close",         "whiteboard:update",
-    "whiteboard:clear", "caption:segment", "stats:report",       "auth:refresh",
-};
+    "poll:create",      "poll:vote",       "poll:close",         "whiteboard:clear", "caption:segment", "stats:report",   };
 
 static const struct event *find_event(const char *name)
 {

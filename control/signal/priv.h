@@ -29,8 +29,10 @@ struct client {
     struct signal *signal;
     struct sio_socket *socket;
     struct auth_identity who;
-    bool legacy;      /* it speaks the dialect of legacy.h */
-    json_t *app_data; /* legacy: of its producers, by their id; may be NULL */
+    bool legacy;        /* it speaks the dialect of legacy.h */
+    bool told_expiring; /* that its token ends soon */
+    uint64_t warned_us; /* monotonic: when of bad quality; 0 never */
+    json_t *app_data;   /* legacy: of its producers, by their id; may be NULL */
     struct participant *participant; /* NULL outside of a room */
     struct reply *replies;           /* that are due */
     struct client *next;             /* list of all */
@@ -121,6 +123,20 @@ void on_hand_raise(struct reply *reply, const json_t *payload);
 void on_hand_lower(struct reply *reply, const json_t *payload);
 void on_hand_lower_all(struct reply *reply, const json_t *payload);
 void on_reaction(struct reply *reply, const json_t *payload);
+
+/* ---- events_play.c: polls, the whiteboard, captions, what clients measure, tokens ---- */
+
+void on_poll_create(struct reply *reply, const json_t *payload);
+void on_poll_vote(struct reply *reply, const json_t *payload);
+void on_poll_close(struct reply *reply, const json_t *payload);
+void on_board_update(struct reply *reply, const json_t *payload);
+void on_board_clear(struct reply *reply, const json_t *payload);
+void on_board_get(struct reply *reply, const json_t *payload);
+void on_caption(struct reply *reply, const json_t *payload);
+void on_stats_report(struct reply *reply, const json_t *payload);
+void on_auth_refresh(struct reply *reply, const json_t *payload);
+/* Tells those whose tokens are about to end. */
+void tokens_tick(struct signal *signal);
 
 /* ---- events_people.c: what hosts do to people, and people to how others see them ---- */
 
@@ -215,6 +231,13 @@ struct chat_message;
 json_t *encode_chat_message(const struct chat_message *m);
 json_t *encode_chat_edited(const struct chat_message *m);
 json_t *encode_chat_event(const struct meeting_event *event, const char **name);
+
+/* ---- encode_play.c ---- */
+
+struct board_op;
+json_t *encode_polls(const struct room *room);
+json_t *encode_board_ops(const struct board_op *ops, size_t n);
+json_t *encode_play_event(const struct meeting_event *event, const char **name);
 
 /* ---- tell.c ---- */
 

@@ -49,6 +49,7 @@ static void on_tick(void *arg)
     struct signal *signal = arg;
 
     meeting_tick(signal->meeting, clock_mono_us());
+    tokens_tick(signal);
 }
 
 int signal_create(struct signal **out, const struct signal_conf *conf)
