@@ -1,4 +1,5 @@
 /* The whiteboard; see play.h. Elements lie in the order in which they were last drawn. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct board {
 
 static void unlink_element(struct board *board, struct element *e)
 {
+    assert(board->first != NULL); /* 'e' is on it */
     if (e->next != NULL) {
         e->next->prev = e->prev;
     } else {
