@@ -63,6 +63,7 @@ static int map_media_codec(const struct rtp_codec *codec, size_t i,
     map->router_rtx_pt = ortc_entries[entry].rtx_pt;
     map->n_fmtp = codec->n_fmtp;
     map->nack = (ortc_feedback_of_codec(codec) & ORTC_FB_NACK) != 0;
+    map->remb = (ortc_feedback_of_codec(codec) & ORTC_FB_GOOG_REMB) != 0;
     memcpy(map->fmtp, codec->fmtp, sizeof(map->fmtp));
     out->n_codecs++;
     return 0;

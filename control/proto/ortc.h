@@ -61,6 +61,7 @@ struct ortc_codec_map {
     uint8_t router_rtx_pt;
     uint8_t n_fmtp;
     bool nack; /* the browser answers Generic NACKs; false after a restore */
+    bool remb; /* the browser follows REMB; likewise */
     struct rtp_fmtp fmtp[RTP_PARAMS_MAX_FMTP]; /* the browser's: what the stream is */
 };
 

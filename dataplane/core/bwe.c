@@ -15,8 +15,7 @@ enum {
     REAL_QUEUE_US = 100000, /* what arrives meanwhile is what the link carries */
     WAS_LIMITED_US = 1000000,
     CALM_US = 700000, /* after a decrease no probe */
-    MAX_PROBE_QUEUE_US = 120000,
-    MAX_NOISE_US = 1000000
+    MAX_PROBE_QUEUE_US = 120000
 };
 
 static const float LIMITED = 0.7f; /* of the target: less is sent, so it proves nothing */
@@ -69,16 +68,6 @@ static bool settle(struct bwe *bwe, uint64_t now_us)
     return bps > was || bps < was;
 }
 
-/* Overuse within the path's noise only ends the increase; without a queue it is none: a
- * receiver, or a sender, whose processor was busy elsewhere. */
-static enum bwe_usage usage_of(const struct bwe *bwe)
-{
-    if (bwe->delay.usage == BWE_OVERUSE && !bwe_delay_is_queued(&bwe->delay)) {
-        return bwe_delay_is_free(&bwe->delay) ? BWE_NORMAL : BWE_UNDERUSE;
-    }
-    return (enum bwe_usage)bwe->delay.usage;
-}
-
 static struct bwe_probe_view view_of(const struct bwe *bwe, uint64_t tx_bytes,
                                      uint64_t next, uint64_t now_us)
 {
@@ -88,7 +77,7 @@ static struct bwe_probe_view view_of(const struct bwe *bwe, uint64_t tx_bytes,
         .estimate_bps = bwe->target_bps,
         .wanted_bps = bwe->wanted_bps,
         .start_bps = (float)bwe->conf.start_bps,
-        .healthy = (bwe->delay.usage != BWE_OVERUSE || usage_of(bwe) == BWE_NORMAL) &&
+        .healthy = (bwe->delay.usage != BWE_OVERUSE || bwe_delay_usage(&bwe->delay) == BWE_NORMAL) &&
                    bwe->delay.queue_us < MAX_PROBE_QUEUE_US &&
                    (fell_us == 0 || now_us - fell_us > CALM_US),
         .tx_bytes = tx_bytes,
@@ -242,7 +231,7 @@ static void raise_to_arriving(struct bwe *bwe, uint64_t now_us)
 static void update_rate(struct bwe *bwe, const struct reading *r)
 {
     const float was = bwe->rate.bps;
-    const enum bwe_usage usage = usage_of(bwe);
+    const enum bwe_usage usage = bwe_delay_usage(&bwe->delay);
     const bool limited = usage == BWE_OVERUSE ? was_limited(bwe, r->now_us) &&
                                                     bwe->delay.queue_us < REAL_QUEUE_US
                                               : bwe->limited;
@@ -269,15 +258,6 @@ static float rate_of_sending(const struct bwe *bwe)
                                                                 : bwe->target_bps;
 }
 
-/* What queues grow by is no noise; and arrivals may be any nonsense. */
-static uint32_t noise_of(const struct bwe_delay *delay)
-{
-    if (bwe_delay_is_queued(delay)) {
-        return 0;
-    }
-    return delay->noise_us < MAX_NOISE_US ? (uint32_t)delay->noise_us : MAX_NOISE_US;
-}
-
 bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_t now_us)
 {
     struct reading r = {
@@ -298,7 +278,7 @@ bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_
         bwe->rtt_us =
             (7 * bwe->rtt_us + (uint64_t)(rtt_us < 3000000 ? rtt_us : 3000000)) / 8;
         bwe_delay_on_least(&bwe->delay, r.least_us, r.arrival_us);
-        bwe->acked.noise_us = noise_of(&bwe->delay);
+        bwe->acked.noise_us = bwe_delay_noise(&bwe->delay);
     }
     bwe_loss_on_feedback(&bwe->loss, r.n, r.n_lost, rate_of_sending(bwe), bwe->rtt_us,
                          now_us);

@@ -8,7 +8,8 @@ enum {
     MAX_BUNCH_US = 100000, /* which is no longer than this */
     MAX_SWAPPED = 3,
     MAX_DELTAS = 1000,
-    FULL_DELTAS = 60 /* the slope counts in full from here on */
+    FULL_DELTAS = 60, /* the slope counts in full from here on */
+    MAX_NOISE_US = 1000000
 };
 
 /* Figures of the trend line as everybody uses them: see the draft, section 5.4, and the
@@ -219,4 +220,20 @@ bool bwe_delay_is_queued(const struct bwe_delay *delay)
 bool bwe_delay_is_free(const struct bwe_delay *delay)
 {
     return delay->standing_us < FREE_US;
+}
+
+enum bwe_usage bwe_delay_usage(const struct bwe_delay *delay)
+{
+    if (delay->usage == BWE_OVERUSE && !bwe_delay_is_queued(delay)) {
+        return bwe_delay_is_free(delay) ? BWE_NORMAL : BWE_UNDERUSE;
+    }
+    return (enum bwe_usage)delay->usage;
+}
+
+uint32_t bwe_delay_noise(const struct bwe_delay *delay)
+{
+    if (bwe_delay_is_queued(delay)) {
+        return 0;
+    }
+    return delay->noise_us < MAX_NOISE_US ? (uint32_t)delay->noise_us : MAX_NOISE_US;
 }

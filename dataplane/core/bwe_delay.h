@@ -76,4 +76,12 @@ bool bwe_delay_is_queued(const struct bwe_delay *delay);
 /* Whether queues were as good as empty of late, whatever the trend says. */
 bool bwe_delay_is_free(const struct bwe_delay *delay);
 
+/* What the rate is to follow. Overuse within the path's noise only ends the increase;
+ * without a queue it is none: a receiver, or a sender, whose processor was busy elsewhere. */
+enum bwe_usage bwe_delay_usage(const struct bwe_delay *delay);
+
+/* The noise of arrival times, in microseconds. What queues grow by is none; and arrivals may
+ * be any nonsense. */
+uint32_t bwe_delay_noise(const struct bwe_delay *delay);
+
 #endif

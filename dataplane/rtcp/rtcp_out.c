@@ -229,6 +229,33 @@ static void twcc_feedback(struct lane *lane, struct peer *peer, struct burst *ou
     }
 }
 
+/* For a publisher whose packets have no transport-wide numbers: what its way to us carries,
+ * for all of its streams. */
+static void remb(struct lane *lane, struct peer *peer, struct burst *out)
+{
+    uint32_t ssrcs[PEER_SSRCS];
+    uint8_t buf[MAX_RTCP];
+    struct wbytes w = wbytes_of(buf, sizeof(buf));
+    uint8_t n = 0;
+    uint32_t bps;
+
+    if (!peer->remb_ok || peer->twcc_used || remb_deadline(&peer->remb) > lane->now_us ||
+        out->n == PKT_BURST) {
+        return;
+    }
+    bps = remb_take(&peer->remb, lane->now_us);
+    for (struct stream *s = peer->streams; s != NULL && n < PEER_SSRCS;
+         s = s->next_of_peer) {
+        if (s->bound) {
+            ssrcs[n++] = s->ssrc;
+        }
+    }
+    if (bps != 0 && n > 0) {
+        rtcp_remb_write(&w, RTCP_OUR_SSRC, bps, ssrcs, n);
+        peer->rembs += push(lane, peer, &w, out);
+    }
+}
+
 static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
 {
     if (peer->to == NULL || peer->tx_key == NULL) {
@@ -245,6 +272,7 @@ static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
         nack_requests(lane, peer, out);
         keyframe_requests(lane, peer, out);
         twcc_feedback(lane, peer, out);
+        remb(lane, peer, out);
     }
     if (peer->report_due_us <= lane->now_us) {
         reports(lane, peer, out);

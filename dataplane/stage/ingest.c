@@ -93,6 +93,10 @@ static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kep
             (void)twcc_on_packet(peer->twcc, seq, lane->now_us);
             twcc_note_bytes(peer->twcc, pkt->len);
             peer->twcc_used = true;
+        } else if (ours == EXT_ABS_SEND_TIME && len == RTP_EXT_ABS_SEND_TIME_LEN &&
+                   peer->remb_ok && !peer->twcc_used) {
+            remb_on_packet(&peer->remb, load_be24(data), pkt->len, peer->rtt_us,
+                           lane->now_us);
         } else if (ours == EXT_AUDIO_LEVEL) {
             kept->has_level = rtp_ext_audio_level(data, len, &kept->audio_level, &voice);
         } else if (ours == EXT_DEPENDENCY) {

@@ -12,6 +12,7 @@
 #include "core/alloc.h"
 #include "core/bwe.h"
 #include "core/pacer.h"
+#include "core/remb.h"
 #include "core/twcc.h"
 #include "crypt/crypt.h"
 #include "crypt/replay.h"
@@ -56,6 +57,7 @@ struct peer {
     uint64_t rx_bytes;
     uint32_t n_ssrcs;
     bool twcc_used; /* some packet carried a transport-wide sequence number */
+    bool remb_ok;   /* it follows REMB */
     uint32_t ssrcs[PEER_SSRCS];
     struct peer_ssrc ssrc_of[PEER_SSRCS];
     uint8_t ext_of[PEER_EXT_IDS]; /* the publisher's header extension id -> ours, 0 none */
@@ -108,6 +110,8 @@ struct peer {
 
     /* made with the first stream; apart, as it is large and few peers publish */
     struct twcc *twcc;
+    struct remb remb; /* for those that number no packets; made with the first stream */
+    uint64_t rembs;   /* sent */
 };
 
 #endif

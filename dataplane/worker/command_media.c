@@ -176,7 +176,9 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
     }
     if (first) {
         twcc_init(peer->twcc, &TWCC);
+        remb_init(&peer->remb);
     }
+    peer->remb_ok |= conf.remb != 0;
     learn_exts(peer, conf.ext_id);
     live = &vault->streams[stream->index].live;
     if (resume) {

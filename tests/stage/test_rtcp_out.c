@@ -436,6 +436,91 @@ static void transport_feedback_tells_what_arrived(void **state)
     call_stop(&call);
 }
 
+enum { EXT_TIME = 13, TIMED_SSRC = 0x0d0d0007 };
+
+/* Sends a second of 100 packets of 1000 bytes with their send times; each later one is
+ * 'slower_us' longer under way. Returns the least that a REMB allowed; UINT32_MAX if there
+ * was none; 'n' counts them. */
+static uint32_t allowed(struct call *call, struct far *far, uint16_t *seq, bool numbered,
+                        uint64_t slower_us, unsigned *n)
+{
+    static const uint8_t payload[1000];
+    uint32_t least = UINT32_MAX;
+    struct far_got got;
+    struct rtcp_pkt pkt;
+    struct rtcp_fb fb;
+    struct rtcp_remb remb;
+
+    for (uint32_t i = 0; i < 100; i++) {
+        const uint64_t sent_us = call->rig->lane.now_us - i * slower_us;
+        uint8_t ext[8] = {EXT_TIME << 4 | 2, 0, 0, 0, FAR_EXT_TWCC << 4 | 1, 0, 0, 0};
+        struct far_rtp rtp = {.ssrc = TIMED_SSRC,
+                              .pt = FAR_AUDIO_PT,
+                              .seq = ++*seq,
+                              .payload = payload,
+                              .len = sizeof(payload),
+                              .ext = ext,
+                              .ext_len = numbered ? 8 : 4,
+                              .ext_profile = RTP_EXT_ONE_BYTE};
+
+        rtp_ext_store_abs_send_time(ext + 1, sent_us);
+        store_be16(ext + 5, *seq);
+        far_send_rtp(far, &rtp);
+        rig_pass(call->rig, 10000);
+    }
+    while (far_take_rtcp(far, &got)) {
+        if (!far_find(&got, RTCP_PSFB, RTCP_PSFB_AFB, &pkt)) {
+            continue;
+        }
+        assert_int_equal(rtcp_fb_parse(&pkt, &fb), 0);
+        assert_int_equal(rtcp_remb_parse(&fb, &remb), 0);
+        assert_int_equal(remb.n_ssrcs, 1);
+        assert_int_equal(load_be32(remb.ssrcs), TIMED_SSRC);
+        least = remb.rate_bps < least ? (uint32_t)remb.rate_bps : least;
+        (*n)++;
+    }
+    return least;
+}
+
+/* A publisher that tells only when it sent is told what arrives well; one that numbers its
+ * packets estimates by itself; one that does not know REMB gets none. */
+static void publishers_without_numbers_get_remb(void **state)
+{
+    (void)state;
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct call call;
+        struct far far;
+        struct vault_stream_conf conf;
+        uint16_t seq = 0;
+        unsigned n = 0;
+        uint32_t bps = 0;
+
+        call_start(&call, "mem", FAR_GCM, 4);
+        far_open(&far, call.rig, 3, FAR_GCM, 4);
+        conf = far_audio(&far, 4, TIMED_SSRC);
+        conf.ext_id[EXT_ABS_SEND_TIME] = EXT_TIME;
+        conf.ext_id[EXT_TRANSPORT_CC] = i == 1 ? FAR_EXT_TWCC : 0;
+        conf.remb = i != 2;
+        assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_OPEN, &conf), 0);
+        for (unsigned s = 0; s < 5; s++) {
+            bps = allowed(&call, &far, &seq, i == 1, 0, &n);
+        }
+        if (i == 0) {
+            assert_in_range(n, 3, 6);
+            assert_in_range(bps, 1000000, 2000000); /* 0.8 Mb/s come; no queue was seen */
+            assert_int_equal(call_peer(&call, &far)->rembs, n);
+            bps = allowed(&call, &far, &seq, false, 3000, &n); /* one grows by 300 ms */
+            assert_in_range(bps, 400000, 800000);
+        } else {
+            assert_int_equal(n, 0);
+            assert_int_equal(bps, UINT32_MAX);
+        }
+        far_end(&far);
+        call_stop(&call);
+    }
+}
+
 static void peers_without_keys_or_path_are_told_nothing(void **state)
 {
     struct rig *rig = rig_start("mem");
@@ -483,6 +568,7 @@ int main(void)
         cmocka_unit_test(many_subscriptions_are_all_reported_once_a_second),
         cmocka_unit_test(all_streams_of_a_publisher_are_reported_at_once),
         cmocka_unit_test(transport_feedback_tells_what_arrived),
+        cmocka_unit_test(publishers_without_numbers_get_remb),
         cmocka_unit_test(peers_without_keys_or_path_are_told_nothing),
         cmocka_unit_test(an_empty_pool_costs_reports_only),
     };

@@ -103,7 +103,8 @@ struct vault_stream_conf {
     uint8_t rid[VAULT_RID_MAX];
     uint8_t ext_id[N_ABI_EXTS]; /* by enum abi_ext: the publisher's id, 0 not used */
     uint8_t nack; /* audio: the publisher answers Generic NACKs (RFC 4585); video always */
-    uint8_t _pad2[3];
+    uint8_t remb; /* the publisher follows REMB; used if it does not number its packets */
+    uint8_t _pad2[2];
     struct vault_blob blob;
 };
 

@@ -333,6 +333,27 @@ static void a_consumer_has_one_encoding_in_the_routers_numbers(void **state)
     json_decref(json);
 }
 
+static void what_a_producer_answers_to_is_noted(void **state)
+{
+    static const char *const feedback[] = {"", "{'type':'nack'}", "{'type':'goog-remb'}",
+                                           "{'type':'nack'},{'type':'goog-remb'}"};
+    (void)state;
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct ortc_producer producer;
+        struct rtp_error err;
+        char text[256];
+
+        snprintf(text, sizeof(text),
+                 "{'mimeType':'video/VP8','payloadType':96,'clockRate':90000,"
+                 "'rtcpFeedback':[%s]}",
+                 feedback[i]);
+        assert_int_equal(map(RTP_KIND_VIDEO, text, "", &producer, &err), 0);
+        assert_int_equal(producer.codecs[0].nack, i & 1);
+        assert_int_equal(producer.codecs[0].remb, i >> 1);
+    }
+}
+
 /* Capabilities of a browser with VP8 only. */
 static struct ortc_caps browser_caps(const char *more_codecs, const char *exts)
 {
@@ -534,6 +555,7 @@ int main(void)
         cmocka_unit_test(what_the_router_does_not_have_is_named),
         cmocka_unit_test(codecs_that_do_not_fit_together_are_refused),
         cmocka_unit_test(a_consumer_has_one_encoding_in_the_routers_numbers),
+        cmocka_unit_test(what_a_producer_answers_to_is_noted),
         cmocka_unit_test(a_consumer_is_cut_to_its_browser),
         cmocka_unit_test(a_browser_without_the_codec_cannot_consume),
         cmocka_unit_test(audio_is_consumed_without_rtx_and_transport_cc),
