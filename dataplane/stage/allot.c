@@ -31,17 +31,23 @@ static uint32_t cost_of(const struct stream *stream, uint8_t spatial, uint8_t te
     return bps < UINT32_MAX ? (uint32_t)bps : UINT32_MAX;
 }
 
+/* Of a screen a level that costs as much as one with more detail is not worth it, whatever
+ * its frame rate. */
 static void add_level(struct alloc_stream *out, struct level *levels, uint8_t spatial,
                       uint8_t temporal, uint32_t bps)
 {
-    const uint8_t n = out->n_levels;
+    uint8_t n = out->n_levels;
 
     if (n == ALLOC_LEVELS || bps == 0) {
         return; /* not measured yet */
     }
+    while (out->kind == ALLOC_SCREEN && n > 0 && levels[n - 1].spatial < spatial &&
+           out->bps[n - 1] >= bps) {
+        n--;
+    }
     out->bps[n] = n > 0 && bps < out->bps[n - 1] ? out->bps[n - 1] : bps;
     levels[n] = (struct level){.spatial = spatial, .temporal = temporal};
-    out->n_levels++;
+    out->n_levels = (uint8_t)(n + 1);
 }
 
 /* The layers that come and are wished for, by what they cost. Above the lowest size a frame

@@ -213,6 +213,71 @@ static void video_is_held_before_audio_suffers_and_comes_back(void **state)
     call_stop(&call);
 }
 
+/* A stream of three sizes at three frame rates, of which each layer costs 100 kb/s, to a link
+ * of 'bps': what is it allowed? */
+static struct sub_layers *allotted(struct call *call, bool screen, uint64_t bps)
+{
+    struct vault_sub_conf conf;
+    struct stream *stream;
+    struct sub *sub;
+
+    call_start(call, "mem", FAR_GCM, 4);
+    assert_int_equal(rig_command(call->rig, ABI_OP_SUB_CLOSE, call->to_video.handle), 0);
+    conf = far_sub(&call->sub, 5, &call->video, 0x0e0e0001);
+    conf.layered = 1;
+    conf.screen = screen;
+    conf.spatial = conf.temporal = VAULT_LAYER_ANY;
+    assert_int_equal(rig_sub(call->rig, ABI_OP_SUB_OPEN, &conf), 0);
+    sub = call_sub(call, &conf);
+    call_show(call, true);
+    call->rig->lane.now_us += 10000000;
+    stream = sub->stream;
+    for (unsigned s = 0; s < 3; s++) {
+        atomic_store(&stream->spatial_us[s], call->rig->lane.now_us);
+        for (unsigned t = 0; t < 3; t++) {
+            atomic_store(&stream->layer_bps[s][t], 100000);
+        }
+    }
+    atomic_store(&stream->top_temporal, 2);
+    remb(call, bps);
+    call_peer(call, &call->sub)->fed_us = 1;
+    for (unsigned i = 0; i < 30; i++) { /* what goes up is patient */
+        call->rig->lane.now_us += 200000;
+        for (unsigned s = 0; s < 3; s++) {
+            atomic_store(&stream->spatial_us[s], call->rig->lane.now_us);
+        }
+        allot_peer(&call->rig->lane, call_peer(call, &call->sub));
+    }
+    return sub->layers;
+}
+
+/* A screen loses frames before it loses detail; a camera the other way round. */
+static void a_screen_keeps_its_detail(void **state)
+{
+    static const struct {
+        uint32_t bps;
+        uint8_t spatial, temporal;
+    } screens[] = {{800000, 2, 1}, {450000, 2, 0}, {300000, 1, 0}, {200000, 0, 0}};
+    (void)state;
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct call call;
+        const struct sub_layers *l = allotted(&call, true, screens[i].bps);
+
+        assert_int_equal(l->limit_spatial, screens[i].spatial);
+        assert_int_equal(l->limit_temporal, screens[i].temporal);
+        call_stop(&call);
+    }
+    {
+        struct call call;
+        const struct sub_layers *l = allotted(&call, false, 450000);
+
+        assert_true(l->limit_spatial < 2);
+        assert_true(l->limit_temporal > 0);
+        call_stop(&call);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +286,7 @@ int main(void)
         cmocka_unit_test(probes_have_numbers_and_indexes_of_their_own),
         cmocka_unit_test(control_is_told_once_and_of_changes),
         cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),
+        cmocka_unit_test(a_screen_keeps_its_detail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
