@@ -52,6 +52,10 @@ static void read_mail(struct dtls_mail *mail)
         break;
     }
     case DTLS_MAIL_CLOSED:
+        if (conn->parting && conn->bye_len > 0 && conn->shared->on_farewell != NULL) {
+            conn->shared->on_farewell(conn->shared->farewell_user, conn->where, conn->bye,
+                                      conn->bye_len);
+        }
         LIST_REMOVE(conn, link);
         atomic_fetch_sub_explicit(&conn->shared->n_open, 1, memory_order_relaxed);
         conn_free(conn);
@@ -85,6 +89,8 @@ int dtls_create(struct dtls **out, const struct dtls_conf *conf)
     dtls->shared.on_send = conf->on_send;
     dtls->shared.on_done = conf->on_done;
     dtls->shared.on_data = conf->on_data;
+    dtls->shared.on_farewell = conf->on_farewell;
+    dtls->shared.farewell_user = conf->farewell_user;
     dtls->shared.box = dtls_mailbox_create(conf, read_mail);
     dtls->shared.bio_method = dtls_bio_method_new();
     if (dtls->shared.box == NULL || dtls->shared.bio_method == NULL) {
@@ -251,4 +257,13 @@ void dtls_conn_close(struct dtls_conn *conn)
     }
     conn->closed = true;
     (void)dtls_worker_put(conn->worker, &conn->close_job); /* only a FEED may be refused */
+}
+
+void dtls_conn_part(struct dtls_conn *conn, const void *where, size_t len)
+{
+    if (conn != NULL && len <= sizeof(conn->where)) {
+        memcpy(conn->where, where, len);
+        conn->parting = true;
+    }
+    dtls_conn_close(conn);
 }

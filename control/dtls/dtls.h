@@ -25,6 +25,7 @@ enum {
     DTLS_KEY_MAX = 32,
     DTLS_SALT_MAX = 14,
     DTLS_MAX_DATA = 1160,  /* application data of a datagram: fits 1,200 with any cipher */
+    DTLS_WHERE_MAX = 96,   /* of what dtls_conn_part() is given */
     DTLS_QUEUE_LEN = 1024, /* default of conf.queue_len */
     DTLS_HANDSHAKE_MS = 20000, /* default of conf.handshake_ms */
     DTLS_LINGER_MS = 8000      /* default of conf.linger_ms */
@@ -76,6 +77,13 @@ struct dtls_conf {
     /* Application data of a connection that is kept, one record, after on_done(). 'data' is
      * borrowed for the call. May be NULL. */
     void (*on_data)(void *user, const void *data, size_t len);
+
+    /* What tells the peer of a connection that dtls_conn_part() has ended: a datagram with
+     * an alert, close_notify, for 'where'. 'where' is what was given there; the connection
+     * and its user are gone. Both are borrowed for the call. May be NULL. */
+    void (*on_farewell)(void *farewell_user, const void *where, const void *data,
+                        size_t len);
+    void *farewell_user;
 };
 
 /* Counters since the start; 'open' is a gauge. */
@@ -126,5 +134,10 @@ int dtls_conn_send(struct dtls_conn *conn, const void *data, size_t len);
 
 /* Ends the connection; no callback comes after it. NULL is a no-op. */
 void dtls_conn_close(struct dtls_conn *conn);
+
+/* The same, but the peer is told if the handshake was done, kept or not: on_farewell() soon
+ * comes once, with 'where' (copied, at most DTLS_WHERE_MAX bytes). RFC 5246, section 7.2.1.
+ */
+void dtls_conn_part(struct dtls_conn *conn, const void *where, size_t len);
 
 #endif

@@ -46,8 +46,16 @@ static struct dtls_mail *new_mail(struct dtls_conn *conn, enum dtls_mail_kind ki
 static void conn_send(void *arg, const void *data, size_t len)
 {
     struct dtls_conn *conn = arg;
-    struct dtls_mail *mail = new_mail(conn, DTLS_MAIL_SEND, data, len);
+    struct dtls_mail *mail;
 
+    if (conn->catching) {
+        if (len <= sizeof(conn->bye)) {
+            memcpy(conn->bye, data, len);
+            conn->bye_len = (uint8_t)len;
+        }
+        return;
+    }
+    mail = new_mail(conn, DTLS_MAIL_SEND, data, len);
     if (mail == NULL) {
         return; /* as if the network had lost it */
     }
@@ -343,7 +351,6 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
             conn->deadline_us = UINT64_MAX;
             return;
         }
-        conn->phase = DTLS_PHASE_OVER;
         conn->deadline_us = UINT64_MAX;
         dtls_conn_stop(conn);
         return;
@@ -355,6 +362,12 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
 
 void dtls_conn_stop(struct dtls_conn *conn)
 {
+    if (conn->phase == DTLS_PHASE_LINGERING) { /* the last record it sends, now or later */
+        conn->catching = true;
+        (void)SSL_shutdown(conn->ssl);
+        conn->catching = false;
+    }
+    conn->phase = DTLS_PHASE_OVER;
     SSL_free(conn->ssl);
     conn->ssl = NULL;
     ERR_clear_error();

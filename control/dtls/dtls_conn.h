@@ -14,6 +14,8 @@
 
 struct dtls_worker;
 
+enum { DTLS_BYE_MAX = 64 }; /* a record with an alert, of any cipher */
+
 enum dtls_job_kind { DTLS_JOB_OPEN, DTLS_JOB_FEED, DTLS_JOB_SEND, DTLS_JOB_CLOSE };
 
 struct dtls_job {
@@ -34,6 +36,8 @@ struct dtls_shared {
     void (*on_send)(void *user, const void *data, size_t len);
     void (*on_done)(void *user, int err, const struct dtls_keys *keys);
     void (*on_data)(void *user, const void *data, size_t len); /* may be NULL */
+    void (*on_farewell)(void *user, const void *where, const void *data, size_t len);
+    void *farewell_user;
     _Atomic uint64_t n_done, n_failed, n_wrong, n_ignored, n_refused, n_open;
 };
 
@@ -42,6 +46,8 @@ struct dtls_conn {
     LIST_ENTRY(dtls_conn) link;
     void *user;
     bool closed;
+    bool parting; /* closed, and the peer is to be told */
+    uint8_t where[DTLS_WHERE_MAX];
     /* set by the loop's thread, read by the worker's */
     atomic_bool keep;
     /* constant */
@@ -57,6 +63,11 @@ struct dtls_conn {
     enum dtls_phase phase;
     bool cert_seen, cert_ok;
     struct dtls_mail *flight, **flight_end; /* held while flight_end is not NULL */
+    /* close_notify: made when OpenSSL's part ends, and all that is kept of it; the loop's
+     * with 'gone' */
+    bool catching; /* what OpenSSL sends is that */
+    uint8_t bye[DTLS_BYE_MAX];
+    uint8_t bye_len;
     unsigned restarts;
     uint64_t give_up_us;  /* when the handshake has failed */
     uint64_t deadline_us; /* when dtls_conn_on_time() wants to be called */
@@ -75,7 +86,8 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t l
 void dtls_conn_on_send(struct dtls_conn *conn, const uint8_t *data, size_t len);
 void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us);
 
-/* Frees what OpenSSL holds; the connection itself stays. */
+/* Frees what OpenSSL holds; the connection itself stays, and so does 'bye' if there was
+ * something to part from. */
 void dtls_conn_stop(struct dtls_conn *conn);
 
 /* SSL_CTX_set_cert_verify_callback() of every context. */

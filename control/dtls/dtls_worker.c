@@ -30,7 +30,6 @@ static void worker_do(struct dtls_worker *worker, struct dtls_job *job)
         free(job);
         break;
     case DTLS_JOB_CLOSE:
-        conn->phase = DTLS_PHASE_OVER;
         conn->deadline_us = UINT64_MAX;
         (void)dtls_heap_set(&worker->heap, conn); /* removal always succeeds */
         dtls_conn_stop(conn);

@@ -307,9 +307,12 @@ static int dispatch(struct net_req *req)
 
 static void build_problem(struct net_req *req, unsigned status, const char *code)
 {
-    /* What a 426 must tell (RFC 9110, section 15.5.22; RFC 6455, section 4.2.2). */
+    /* Why something was refused may be read by pages of any origin (it says nothing about
+     * anybody), and what a 426 must tell (RFC 9110, section 15.5.22; RFC 6455, section
+     * 4.2.2). */
     static const struct net_header headers[] = {
         {"content-type", "application/problem+json"},
+        {"access-control-allow-origin", "*"},
         {"upgrade", "websocket"},
         {"connection", "upgrade"},
         {"sec-websocket-version", "13"}};
@@ -320,7 +323,7 @@ static void build_problem(struct net_req *req, unsigned status, const char *code
                        reason_phrase(status), status, code, reason_phrase(status));
 
     req->close = true;
-    build(req, status, headers, status == 426 ? 4 : 1, body, (size_t)len);
+    build(req, status, headers, status == 426 ? 5 : 2, body, (size_t)len);
 }
 
 /* Answers and closes. Closing at once with unread input would reset the connection and the

@@ -123,6 +123,10 @@ const char *net_req_path(const struct net_req *req);
  * memory). */
 const char *net_req_query(struct net_req *req, const char *name);
 
+/* The whole query as it can stand behind a '?' again, percent-encoded; "" if there is none,
+ * NULL without memory. */
+const char *net_req_query_text(struct net_req *req);
+
 /* Value of the header 'name' (lower case), several joined by commas; NULL if absent. */
 const char *net_req_header(struct net_req *req, const char *name);
 

@@ -2,6 +2,7 @@
  * with the connection until the answer is out. */
 #include "net/priv.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -115,6 +116,55 @@ const char *net_req_header(struct net_req *req, const char *name)
         return NULL;
     }
     return trim_end(text, strlen(text));
+}
+
+/* One "name=value" of a query. Its first '=' is taken for the one between the two. */
+static char *write_part(char *out, const char *part)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    bool named = false;
+
+    for (; *part != '\0'; part++) {
+        unsigned char c = (unsigned char)*part;
+
+        if (isalnum(c) || strchr("-._~", c) != NULL || (c == '=' && !named)) {
+            *out++ = (char)c;
+            named = named || c == '=';
+        } else {
+            *out++ = '%';
+            *out++ = hex[c >> 4];
+            *out++ = hex[c & 15];
+        }
+    }
+    return out;
+}
+
+const char *net_req_query_text(struct net_req *req)
+{
+    struct lws *wsi = req->conn->wsi;
+    int total = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS);
+    char part[NET_HEADER_MAX];
+    char *text;
+    char *at;
+
+    if (total <= 0) {
+        return "";
+    }
+    /* the library's length counts a separator for each part */
+    text = at = req_alloc(req, 4 * (size_t)total);
+    if (text == NULL) {
+        return NULL;
+    }
+    for (int i = 0;
+         lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i) >= 0;
+         i++) {
+        if (i > 0) {
+            *at++ = '&';
+        }
+        at = write_part(at, part);
+    }
+    *at = '\0';
+    return text;
 }
 
 /* The library keeps each "name=value" of the query as one fragment, decoded. */

@@ -5,7 +5,7 @@
  * description is made of are short and copied; long lists are cut or refused, as said
  * below.
  *
- * Pure but for memory. RFC 8866; RFC 8840 (fragments), 8843 (BUNDLE), 8285 (extmap), 8851
+ * Pure but for memory. RFC 8866; RFC 8840 (fragments), 9143 (BUNDLE), 8285 (extmap), 8851
  * and 8853 (rid, simulcast), 5576 (ssrc), 8839 (ICE), 8122 and 4145 (fingerprint, setup).
  */
 #ifndef PROTO_SDP_H
@@ -46,6 +46,8 @@ enum sdp_direction {
     SDP_SENDRECV = 3
 };
 
+enum { SDP_ICE_TRICKLE = 1, SDP_ICE_ICE2 = 2 }; /* bits of ice_options */
+
 enum sdp_setup { SDP_SETUP_NONE, SDP_ACTPASS, SDP_ACTIVE, SDP_PASSIVE, SDP_HOLDCONN };
 
 struct sdp_fp {
@@ -58,6 +60,7 @@ struct sdp_transport {
     char ufrag[SDP_UFRAG_MAX + 1]; /* empty: not told */
     char pwd[SDP_PWD_MAX + 1];
     enum sdp_setup setup;
+    uint8_t ice_options; /* those that we know */
     uint8_t n_fps;
     struct sdp_fp fps[SDP_MAX_FPS];
 };

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/sdp_priv.h"
+
 enum { DISCARD_PORT = 9 };
 
-/* ICE and DTLS, and in the first section, which carries the transport, the candidates. */
-static void put_local(struct sdp_media *m, const struct sdp_local *local, bool first)
+/* ICE and DTLS, without the candidates. */
+static void put_local(struct sdp_media *m, const struct sdp_local *local)
 {
     struct sdp_transport *t = &m->transport;
 
@@ -18,12 +20,6 @@ static void put_local(struct sdp_media *m, const struct sdp_local *local, bool f
     t->n_fps = 1;
     (void)snprintf(t->fps[0].algorithm, sizeof(t->fps[0].algorithm), "sha-256");
     (void)snprintf(t->fps[0].value, sizeof(t->fps[0].value), "%s", local->fingerprint);
-    for (size_t i = 0; first && i < local->n_candidates; i++) {
-        if (m->n_candidates < SDP_MAX_CANDIDATES) {
-            m->candidates[m->n_candidates++] = local->candidates[i];
-        }
-    }
-    m->end_of_candidates = first;
 }
 
 static void put_streams_received(struct sdp_media *m, const struct rtp_params *params)
@@ -105,6 +101,9 @@ struct sdp *sdp_offer_create(const struct sdp_local *local)
         sdp->id = local->id;
         sdp->version = local->version;
         sdp->ice_lite = true;
+        /* candidates may be trickled to us (RFC 8840, section 4.1), and the agent is of
+         * RFC 8445 (RFC 8839, section 5.6) */
+        sdp->transport.ice_options = SDP_ICE_TRICKLE | SDP_ICE_ICE2;
         sdp->extmap_mixed = true; /* the dataplane reads both forms */
     }
     return sdp;
@@ -148,8 +147,62 @@ void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct rtp_params *p
     struct sdp_media *m = answer->media[i];
 
     put_params(m, params, stream_id);
-    put_local(m, local, answer->n_bundle == 0);
+    put_local(m, local);
     add_to_bundle(answer, m->mid);
+}
+
+const struct sdp_media *sdp_tagged(const struct sdp *sdp)
+{
+    for (uint8_t i = 0; i < sdp->n_media; i++) {
+        const struct sdp_media *m = sdp->media[i];
+
+        if (sdp->n_bundle > 0 ? strcmp(m->mid, sdp->bundle[0]) == 0 : m->port != 0) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+/* Puts the members into the order in which 'from' has them: a member is moved to where the
+ * sorted ones end. */
+static void order_bundle(struct sdp *sdp, const struct sdp *from)
+{
+    uint8_t sorted = 0;
+
+    for (uint8_t i = 0; i < from->n_bundle; i++) {
+        for (uint8_t j = sorted; j < sdp->n_bundle; j++) {
+            char mid[RTP_MID_MAX + 1];
+
+            if (strcmp(sdp->bundle[j], from->bundle[i]) == 0) {
+                memcpy(mid, sdp->bundle[j], sizeof(mid));
+                memcpy(sdp->bundle[j], sdp->bundle[sorted], sizeof(mid));
+                memcpy(sdp->bundle[sorted++], mid, sizeof(mid));
+            }
+        }
+    }
+}
+
+void sdp_bundle_finish(struct sdp *sdp, const struct sdp *from,
+                       const struct sdp_local *local)
+{
+    struct sdp_media *tagged = NULL;
+
+    if (from != NULL) {
+        order_bundle(sdp, from);
+    }
+    for (uint8_t i = 0; i < sdp->n_media; i++) {
+        if (sdp->media[i] == sdp_tagged(sdp)) {
+            tagged = sdp->media[i];
+        }
+    }
+    for (size_t i = 0; tagged != NULL && i < local->n_candidates; i++) {
+        if (tagged->n_candidates < SDP_MAX_CANDIDATES) {
+            tagged->candidates[tagged->n_candidates++] = local->candidates[i];
+        }
+    }
+    if (tagged != NULL) {
+        tagged->end_of_candidates = true;
+    }
 }
 
 int sdp_offer_add(struct sdp *offer, enum rtp_kind kind, const struct rtp_params *params,
@@ -165,7 +218,7 @@ int sdp_offer_add(struct sdp *offer, enum rtp_kind kind, const struct rtp_params
     strcpy(m->mid, params->mid);
     m->rtcp_mux_only = true;
     put_params(m, params, stream_id);
-    put_local(m, local, offer->n_bundle == 0);
+    put_local(m, local);
     add_to_bundle(offer, m->mid);
     return 0;
 }
@@ -180,33 +233,69 @@ static bool has_codec(const struct sdp_media *offered, const struct sdp_media *a
     return false;
 }
 
+/* A section of an answer, against the one that was offered. Returns 0 or -EINVAL. */
+static int check_answered(const struct sdp *answer, uint8_t i,
+                          const struct sdp_media *offered, bool alone,
+                          struct sdp_error *err)
+{
+    const struct sdp_media *m = answer->media[i];
+    enum sdp_direction direction = sdp_direction_of(answer, m);
+
+    if (strcmp(m->mid, offered->mid) != 0) {
+        return sdp_fail(err, -EINVAL, 0, "section %u has another mid than the offer", i);
+    }
+    if (m->kind != offered->kind || !has_codec(offered, m)) {
+        return sdp_fail(err, -EINVAL, 0, "section %u accepts none of the codecs", i);
+    }
+    if (direction != SDP_RECVONLY && direction != SDP_INACTIVE) { /* RFC 3264, 6.1 */
+        return sdp_fail(err, -EINVAL, 0,
+                        "section %u must be recvonly or inactive: the offer is sendonly",
+                        i);
+    }
+    if (!alone && !sdp_in_bundle(answer, m->mid)) {
+        return sdp_fail(err, -EINVAL, 0, "section %u is not in the BUNDLE group", i);
+    }
+    return 0;
+}
+
+bool sdp_answer_takes(const struct sdp *answer, uint8_t i)
+{
+    const struct sdp_media *m = answer->media[i];
+
+    return m->port != 0 && sdp_direction_of(answer, m) == SDP_RECVONLY;
+}
+
 int sdp_answer_check(const struct sdp *offer, const struct sdp *answer,
                      struct sdp_error *err)
 {
+    const struct sdp_media *tagged;
     struct sdp_transport t;
+    uint8_t accepted = 0;
     uint8_t n = 0;
 
     if (answer->n_media != offer->n_media) {
         return sdp_fail(err, -EINVAL, 0, "the offer has %u sections, the answer %u",
                         offer->n_media, answer->n_media);
     }
+    for (uint8_t i = 0; i < answer->n_media; i++) {
+        accepted = (uint8_t)(accepted + (answer->media[i]->port != 0 ? 1 : 0));
+        n = (uint8_t)(n + (sdp_answer_takes(answer, i) ? 1 : 0));
+    }
     for (uint8_t i = 0; i < offer->n_media; i++) {
-        const struct sdp_media *m = answer->media[i];
-
-        if (strcmp(m->mid, offer->media[i]->mid) != 0 && m->port != 0) {
-            return sdp_fail(err, -EINVAL, 0, "section %u has another mid than the offer",
-                            i);
+        if (answer->media[i]->port != 0 &&
+            check_answered(answer, i, offer->media[i], accepted == 1, err) != 0) {
+            return -EINVAL;
         }
-        if (m->port != 0 &&
-            (m->kind != offer->media[i]->kind || !has_codec(offer->media[i], m))) {
-            return sdp_fail(err, -EINVAL, 0, "section %u accepts none of the codecs", i);
-        }
-        n = (uint8_t)(n + (m->port != 0 ? 1 : 0));
+    }
+    tagged = sdp_tagged(answer);
+    if (n > 0 && (tagged == NULL || tagged->port == 0)) {
+        return sdp_fail(err, -EINVAL, 0,
+                        "the BUNDLE group begins with no accepted section");
     }
     sdp_transport_of(answer, &t);
     if (n == 0 || t.n_fps == 0 || (t.setup != SDP_ACTIVE && t.setup != SDP_PASSIVE)) {
         return sdp_fail(err, -EINVAL, 0, "the answer %s",
-                        n == 0         ? "refuses every section"
+                        n == 0         ? "receives none of the sections"
                         : t.n_fps == 0 ? "has no fingerprint"
                                        : "has no setup:active or setup:passive");
     }

@@ -6,7 +6,7 @@
  * either role of DTLS. What a publisher sends is one codec a section: the first of its list
  * that the router has, and its RTX.
  *
- * Pure but for memory. RFC 9429 (5.3: answers), 8843, 8842, 8853, 9725 (4.4). */
+ * Pure but for memory. RFC 9429 (5.3: answers), 9143, 8842, 8853, 9725 (4.4). */
 #ifndef PROTO_SDP_ANSWER_H
 #define PROTO_SDP_ANSWER_H
 
@@ -14,6 +14,10 @@
 #include "proto/sdp.h"
 
 enum sdp_role { SDP_PUBLISHER, SDP_VIEWER };
+
+/* False for a section that its offer disables: port 0, and not because it is in the bundle
+ * only (RFC 9143, section 6). It is refused in the answer, and else does not count. */
+bool sdp_is_offered(const struct sdp_media *media);
 
 /* Judges an offer as a whole: at least one section, all of them audio or video over
  * DTLS-SRTP in one BUNDLE group with rtcp-mux, ICE credentials, a fingerprint, a direction
@@ -31,11 +35,12 @@ enum sdp_setup sdp_setup_answer(enum sdp_setup setup);
 
 /* The RTP parameters of what a publisher sends in a section, as mediasoup-client would tell
  * them. Header extensions beyond id 14, and those that the router does not have, are left
- * out, and so are out of the answer. Streams of a=simulcast come in its order, paused ones
- * ('~') last.
+ * out, and so are out of the answer. Streams of a=simulcast come in its order, which is
+ * that of the layers, paused ('~') or not.
  *
  * Returns 0; -ENOTSUP without a codec in common; -EINVAL if its packets could not be told
- * apart from others (no SSRC, no MID or RID extension). */
+ * apart from others (no SSRC, no MID or RID extension), or a=simulcast names a RID that no
+ * a=rid line has (RFC 8853, section 5.1). */
 int sdp_section_params(const struct sdp_media *media, struct rtp_params *out,
                        struct sdp_error *err);
 
@@ -61,6 +66,18 @@ struct sdp *sdp_answer_create(const struct sdp *offer, const struct sdp_local *l
 void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct rtp_params *params,
                        const char *stream_id, const struct sdp_local *local);
 
+/* Ends a description of ours when its sections stand: the BUNDLE group of an answer gets
+ * the order of the offer's, so that the tagged section is the offer's if that was accepted
+ * (RFC 9143, section 7.3); the tagged section gets the candidates.
+ *
+ * from  the offer that is answered, or NULL for an offer of ours */
+void sdp_bundle_finish(struct sdp *sdp, const struct sdp *from,
+                       const struct sdp_local *local);
+
+/* The section that carries the transport: the first of the BUNDLE group, or without one the
+ * first that is not refused. NULL if there is none. */
+const struct sdp_media *sdp_tagged(const struct sdp *sdp);
+
 /* Begins an offer without sections. NULL without memory. */
 struct sdp *sdp_offer_create(const struct sdp_local *local);
 
@@ -70,10 +87,14 @@ int sdp_offer_add(struct sdp *offer, enum rtp_kind kind, const struct rtp_params
                   const char *stream_id, const struct sdp_local *local);
 
 /* Judges the answer to an offer of ours: as many sections, with the same mids, refused or
- * with one of the codecs offered; a fingerprint; setup active or passive.
+ * with one of the codecs offered, recvonly or inactive, in one BUNDLE group if they are
+ * several; one at least is received; a fingerprint; setup active or passive.
  *
  * Returns 0, or -EINVAL with 'err' filled. */
 int sdp_answer_check(const struct sdp *offer, const struct sdp *answer,
                      struct sdp_error *err);
+
+/* True if section 'i' of a checked answer receives what was offered. */
+bool sdp_answer_takes(const struct sdp *answer, uint8_t i);
 
 #endif

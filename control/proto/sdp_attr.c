@@ -31,6 +31,23 @@ static int parse_pwd(struct sdp_cursor *at, char *value)
                : bad(at, "ice-pwd: 22 to 256 characters");
 }
 
+/* ice-options:trickle ice2 */
+static int parse_ice_options(struct sdp_cursor *at, char *value)
+{
+    struct sdp_transport *t = transport_of(at);
+    unsigned options = t->ice_options;
+
+    while (value[0] != '\0') {
+        const char *word = sdp_word(&value, ' ');
+
+        options |= strcmp(word, "trickle") == 0 ? SDP_ICE_TRICKLE
+                   : strcmp(word, "ice2") == 0  ? SDP_ICE_ICE2
+                                                : 0u;
+    }
+    t->ice_options = (uint8_t)options;
+    return 0;
+}
+
 static int parse_fingerprint(struct sdp_cursor *at, char *value)
 {
     struct sdp_transport *t = transport_of(at);
@@ -392,6 +409,7 @@ static const struct {
 } attributes[] = {
     {"ice-ufrag", SESSION | SECTION, parse_ufrag},
     {"ice-pwd", SESSION | SECTION, parse_pwd},
+    {"ice-options", SESSION | SECTION, parse_ice_options},
     {"fingerprint", SESSION | SECTION, parse_fingerprint},
     {"setup", SESSION | SECTION, parse_setup},
     {"extmap-allow-mixed", SESSION | SECTION, parse_mixed},

@@ -6,8 +6,9 @@
 
 #include "proto/ortc_table.h"
 #include "proto/sdp_answer.h"
+#include "proto/sdp_priv.h"
 
-static bool in_bundle(const struct sdp *sdp, const char *mid)
+bool sdp_in_bundle(const struct sdp *sdp, const char *mid)
 {
     for (uint8_t i = 0; i < sdp->n_bundle; i++) {
         if (strcmp(sdp->bundle[i], mid) == 0) {
@@ -19,13 +20,8 @@ static bool in_bundle(const struct sdp *sdp, const char *mid)
 
 void sdp_transport_of(const struct sdp *sdp, struct sdp_transport *out)
 {
-    const struct sdp_media *tagged = NULL;
+    const struct sdp_media *tagged = sdp_tagged(sdp);
 
-    for (uint8_t i = 0; i < sdp->n_media && tagged == NULL; i++) {
-        if (sdp->n_bundle == 0 || strcmp(sdp->media[i]->mid, sdp->bundle[0]) == 0) {
-            tagged = sdp->media[i];
-        }
-    }
     if (tagged == NULL) {
         *out = sdp->transport;
         return;
@@ -51,7 +47,12 @@ enum sdp_setup sdp_setup_answer(enum sdp_setup setup)
     return setup == SDP_PASSIVE ? SDP_ACTIVE : SDP_PASSIVE;
 }
 
-static enum sdp_direction direction_of(const struct sdp *sdp, const struct sdp_media *m)
+bool sdp_is_offered(const struct sdp_media *media)
+{
+    return media->port != 0 || media->bundle_only;
+}
+
+enum sdp_direction sdp_direction_of(const struct sdp *sdp, const struct sdp_media *m)
 {
     enum sdp_direction direction =
         m->direction != SDP_DIR_NONE ? m->direction : sdp->direction;
@@ -75,18 +76,21 @@ static int check_section(const struct sdp *sdp, uint8_t i, enum sdp_role role,
                         "section %u is %s: only DTLS-SRTP (UDP/TLS/RTP/SAVPF) is taken", i,
                         m->proto);
     }
-    if (m->mid[0] == '\0' || !in_bundle(sdp, m->mid)) {
+    if (m->mid[0] == '\0' || !sdp_in_bundle(sdp, m->mid)) {
         return sdp_fail(err, -EINVAL, 0, "section %u is in no BUNDLE group", i);
     }
     /* a bundle-only section does not repeat it (RFC 9429, section 5.2.1) */
     if (!m->rtcp_mux && !m->bundle_only) {
         return sdp_fail(err, -EINVAL, 0, "section %u has no rtcp-mux", i);
     }
-    if (((unsigned)direction_of(sdp, m) & (unsigned)need) == 0) {
+    if (((unsigned)sdp_direction_of(sdp, m) & (unsigned)need) == 0) {
         return sdp_fail(err, -EINVAL, 0, "section %u must be %s or sendrecv", i,
                         role == SDP_PUBLISHER ? "sendonly" : "recvonly");
     }
     for (uint8_t j = 0; j < i; j++) {
+        if (!sdp_is_offered(sdp->media[j])) {
+            continue;
+        }
         if (sdp->media[j]->kind == m->kind) {
             return sdp_fail(err, -EINVAL, 0, "there are two %s sections: one is taken",
                             m->name);
@@ -104,15 +108,26 @@ static int check_section(const struct sdp *sdp, uint8_t i, enum sdp_role role,
 
 int sdp_offer_check(const struct sdp *offer, enum sdp_role role, struct sdp_error *err)
 {
+    const struct sdp_media *tagged;
     struct sdp_transport t;
+    uint8_t n = 0;
 
-    if (offer->n_media == 0) {
-        return sdp_fail(err, -EINVAL, 0, "there is no media section");
-    }
     for (uint8_t i = 0; i < offer->n_media; i++) {
+        if (!sdp_is_offered(offer->media[i])) {
+            continue;
+        }
+        n++;
         if (check_section(offer, i, role, err) != 0) {
             return -EINVAL;
         }
+    }
+    if (n == 0) {
+        return sdp_fail(err, -EINVAL, 0, "there is no media section%s",
+                        offer->n_media > 0 ? " that is not disabled (port 0)" : "");
+    }
+    tagged = sdp_tagged(offer);
+    if (tagged == NULL || !sdp_is_offered(tagged)) {
+        return sdp_fail(err, -EINVAL, 0, "the BUNDLE group begins with no section");
     }
     sdp_transport_of(offer, &t);
     if (t.ufrag[0] == '\0' || t.pwd[0] == '\0') {
@@ -250,21 +265,35 @@ static void add_rid(struct rtp_params *out, const char *rid)
     }
 }
 
-/* In the order of a=simulcast, or of the rid lines without it; paused ones behind. */
-static void add_rids(const struct sdp_media *m, struct rtp_params *out)
+static bool sends_rid(const struct sdp_media *m, const char *rid)
 {
-    for (int pass = 0; pass < 2; pass++) {
-        for (uint8_t i = 0; i < m->n_send; i++) {
-            if (m->send[i].paused == (pass == 1)) {
-                add_rid(out, m->send[i].rid);
-            }
+    for (uint8_t i = 0; i < m->n_rids; i++) {
+        if (m->rids[i].send && strcmp(m->rids[i].rid, rid) == 0) {
+            return true;
         }
+    }
+    return false;
+}
+
+/* In the order of a=simulcast, or of the rid lines without it. A paused one keeps its
+ * place: the order is that of the layers. Returns 0 or -EINVAL. */
+static int add_rids(const struct sdp_media *m, struct rtp_params *out,
+                    struct sdp_error *err)
+{
+    for (uint8_t i = 0; i < m->n_send; i++) {
+        if (!sends_rid(m, m->send[i].rid)) {
+            return sdp_fail(err, -EINVAL, 0,
+                            "simulcast of %s sends '%s', but there is no a=rid:%s send",
+                            m->name, m->send[i].rid, m->send[i].rid);
+        }
+        add_rid(out, m->send[i].rid);
     }
     for (uint8_t i = 0; i < m->n_rids && m->n_send == 0; i++) {
         if (m->rids[i].send) {
             add_rid(out, m->rids[i].rid);
         }
     }
+    return 0;
 }
 
 static int choose_streams(const struct sdp_media *m, unsigned exts, struct rtp_params *out,
@@ -273,7 +302,9 @@ static int choose_streams(const struct sdp_media *m, unsigned exts, struct rtp_p
     const struct sdp_ssrc_group *sim = group_of(m, "SIM", 0);
     bool rtx = out->n_codecs > 1;
 
-    add_rids(m, out);
+    if (add_rids(m, out, err) != 0) {
+        return -EINVAL;
+    }
     if (out->n_encodings > 0) {
         if ((exts >> ORTC_EXT_RID & 1) == 0) {
             return sdp_fail(err, -EINVAL, 0,

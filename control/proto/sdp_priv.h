@@ -37,6 +37,12 @@ struct rtp_codec *sdp_codec_of(struct sdp_media *media, uint8_t pt);
 /* One attribute: "name" or "name:value", written to. Returns 0 or -EBADMSG. */
 int sdp_parse_attribute(struct sdp_cursor *at, char *text);
 
+/* ---- sdp_offer.c ---- */
+
+/* A section's direction, or the session's, or the default (RFC 8866, section 6.7). */
+enum sdp_direction sdp_direction_of(const struct sdp *sdp, const struct sdp_media *media);
+bool sdp_in_bundle(const struct sdp *sdp, const char *mid);
+
 /* ---- sdp_codec.c: rtpmap, fmtp, rtcp-fb ---- */
 int sdp_parse_rtpmap(struct sdp_cursor *at, char *value);
 int sdp_parse_fmtp(struct sdp_cursor *at, char *value);

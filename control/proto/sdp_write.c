@@ -58,6 +58,12 @@ static void put_transport(struct text *t, const struct sdp_transport *transport)
     if (transport->pwd[0] != '\0') {
         put(t, "a=ice-pwd:%s\r\n", transport->pwd);
     }
+    if (transport->ice_options != 0) {
+        put(t, "a=ice-options:%s%s%s\r\n",
+            (transport->ice_options & SDP_ICE_TRICKLE) != 0 ? "trickle" : "",
+            transport->ice_options == (SDP_ICE_TRICKLE | SDP_ICE_ICE2) ? " " : "",
+            (transport->ice_options & SDP_ICE_ICE2) != 0 ? "ice2" : "");
+    }
     for (uint8_t i = 0; i < transport->n_fps; i++) {
         put(t, "a=fingerprint:%s %s\r\n", transport->fps[i].algorithm,
             transport->fps[i].value);

@@ -10,20 +10,30 @@
 #include "rest/wish_priv.h"
 #include "sys/clock.h"
 
-#define TYPE_SDP      "application/sdp"
 #define TYPE_FRAGMENT "application/trickle-ice-sdpfrag"
 #define TYPE_CHOICE   "application/json"
 #define PREFIX        "/api/wh"
-#define EXPOSED       "ETag, Location, Link, Retry-After, Accept-Post, Accept-Patch"
+#define EXPOSED       "ETag, Location, Link, Retry-After, Accept-Post, Accept-Patch, Allow"
+#define ON_ENDPOINT   "OPTIONS, GET, HEAD, POST"
+#define ON_SESSION    "OPTIONS, GET, HEAD, PATCH, DELETE"
 
 enum { LOCATION_MAX = sizeof(PREFIX) + 8 + 3 * (size_t)MEETING_ID_MAX + WISH_ID };
 
 /* ---- answers ---- */
 
-void wish_problem(struct net_req *req, unsigned status, const char *code,
-                  const char *message)
+/* What a PATCH of a session may carry now. */
+static const char *patch_types(const struct wish_session *s)
 {
-    struct net_header headers[5] = {{"access-control-allow-origin", "*"},
+    return s->counter  ? WISH_SDP
+           : s->viewer ? TYPE_FRAGMENT ", " TYPE_CHOICE
+                       : TYPE_FRAGMENT;
+}
+
+/* 'more': a header that belongs to the status, or NULL. */
+static void problem_with(struct net_req *req, unsigned status, const char *code,
+                         const char *message, const struct net_header *more)
+{
+    struct net_header headers[4] = {{"access-control-allow-origin", "*"},
                                     {"access-control-expose-headers", EXPOSED}};
     size_t n = 2;
     char text[320];
@@ -41,11 +51,19 @@ void wish_problem(struct net_req *req, unsigned status, const char *code,
         headers[n++] = (struct net_header){"www-authenticate", "Bearer"};
     } else if (status == 503 || status == 409) {
         headers[n++] = (struct net_header){"retry-after", retry};
-    } else if (status == 415) {
-        headers[n++] = (struct net_header){"accept-post", TYPE_SDP};
-        headers[n++] = (struct net_header){"accept-patch", TYPE_FRAGMENT ", " TYPE_CHOICE};
+    } else if (more != NULL) {
+        headers[n++] = *more;
     }
     respond_problem_with(req, status, code, text, headers, n);
+}
+
+void wish_problem(struct net_req *req, unsigned status, const char *code,
+                  const char *message)
+{
+    /* a POST is meant: what a PATCH may carry depends on its session */
+    static const struct net_header types = {"accept-post", WISH_SDP};
+
+    problem_with(req, status, code, message, status == 415 ? &types : NULL);
 }
 
 void wish_problem_of(struct net_req *req, const struct meeting_error *err)
@@ -89,15 +107,13 @@ void wish_respond_session(struct wish_session *s, unsigned status, const char *s
     const char *links = s->wish->conf->ice_links;
     char location[LOCATION_MAX];
     const struct net_header headers[] = {
-        {"content-type", TYPE_SDP},
+        {"content-type", WISH_SDP},
         {"location", location},
         {"etag", s->etag},
         {"access-control-allow-origin", "*"},
         {"access-control-expose-headers", EXPOSED},
         {"cache-control", "no-store"},
-        {"accept-patch", s->counter  ? TYPE_SDP
-                         : s->viewer ? TYPE_FRAGMENT ", " TYPE_CHOICE
-                                     : TYPE_FRAGMENT},
+        {"accept-patch", patch_types(s)},
         {"link", links}, /* the last: only if there are some */
     };
     size_t n = sizeof(headers) / sizeof(headers[0]);
@@ -126,21 +142,27 @@ static void respond_plain(struct net_req *req, unsigned status, const char *etag
     net_respond(req, status, headers, n, body, body != NULL ? strlen(body) : 0);
 }
 
-static void respond_options(struct net_req *req, bool endpoint)
+/* Nobody needs a token to ask: a session that is not known is answered as any other. */
+static void respond_options(struct wish *wish, const struct wish_target *target,
+                            struct net_req *req)
 {
+    const bool endpoint = target->session_id[0] == '\0';
+    const struct wish_session *s = endpoint ? NULL : wish_session_find(wish, target);
     const struct net_header headers[] = {
         {"access-control-allow-origin", "*"},
-        {"access-control-allow-methods",
-         endpoint ? "OPTIONS, GET, HEAD, POST" : "OPTIONS, GET, HEAD, PATCH, DELETE"},
+        {"access-control-allow-methods", endpoint ? ON_ENDPOINT : ON_SESSION},
         {"access-control-allow-headers", "Authorization, Content-Type, If-Match"},
         {"access-control-expose-headers", EXPOSED},
         {"access-control-max-age", "86400"},
-        {"allow",
-         endpoint ? "OPTIONS, GET, HEAD, POST" : "OPTIONS, GET, HEAD, PATCH, DELETE"},
-        {endpoint ? "accept-post" : "accept-patch", endpoint ? TYPE_SDP : TYPE_FRAGMENT},
+        {"allow", endpoint ? ON_ENDPOINT : ON_SESSION},
+        {"accept-post", WISH_SDP}, /* to any OPTIONS (RFC 9725, section 4.2) */
+        {"accept-patch", s != NULL        ? patch_types(s)
+                         : target->viewer ? TYPE_FRAGMENT ", " TYPE_CHOICE
+                                          : TYPE_FRAGMENT},
     };
+    size_t n = sizeof(headers) / sizeof(headers[0]);
 
-    net_respond(req, 200, headers, sizeof(headers) / sizeof(headers[0]), NULL, 0);
+    net_respond(req, 200, headers, endpoint ? n - 1 : n, NULL, 0);
 }
 
 /* ---- requests ---- */
@@ -181,6 +203,12 @@ static bool lists_etag(const char *list, const char *etag)
     return at != NULL && (at - list < 2 || strncmp(at - 2, "W/", 2) != 0);
 }
 
+/* True if a fragment brings credentials of another ICE generation. */
+static bool is_new(const struct wish_session *s, const struct sdp_transport *t)
+{
+    return t->ufrag[0] != '\0' && wish_ufrag(t->ufrag) != s->remote_ufrag;
+}
+
 static void restart_ice(struct wish_session *s, const struct sdp *fragment,
                         struct net_req *req)
 {
@@ -189,7 +217,7 @@ static void restart_ice(struct wish_session *s, const struct sdp *fragment,
     char *body;
 
     sdp_transport_of(fragment, &t);
-    if (t.ufrag[0] == '\0' || t.pwd[0] == '\0' || wish_ufrag(t.ufrag) == s->remote_ufrag) {
+    if (t.pwd[0] == '\0' || !is_new(s, &t)) {
         wish_problem(req, 422, "invalid",
                      "an ICE restart needs a new ice-ufrag and a new ice-pwd");
         return;
@@ -210,28 +238,14 @@ static void restart_ice(struct wish_session *s, const struct sdp *fragment,
     free(body);
 }
 
-/* The candidates themselves are not needed: we are ICE-lite and learn them from checks. */
-static void trickle(struct wish_session *s, const struct sdp *fragment, struct net_req *req)
-{
-    struct sdp_transport t;
-
-    sdp_transport_of(fragment, &t);
-    if (t.ufrag[0] != '\0' && wish_ufrag(t.ufrag) != s->remote_ufrag) {
-        wish_problem(req, 422, "invalid",
-                     "the ice-ufrag is another than the session's; a restart is asked for "
-                     "with If-Match: \"*\"");
-        return;
-    }
-    respond_plain(req, 204, NULL, NULL);
-}
-
 static void patch_fragment(struct wish_session *s, struct net_req *req)
 {
     const char *match = net_req_header(req, "if-match");
     struct sdp_error err = {.line = 0};
     struct sdp *fragment = NULL;
     const void *body;
-    bool restart;
+    struct sdp_transport t;
+    bool any;
     size_t len;
 
     if (match == NULL) {
@@ -240,8 +254,8 @@ static void patch_fragment(struct wish_session *s, struct net_req *req)
                      "restart ICE");
         return;
     }
-    restart = strcmp(match, "*") == 0 || strcmp(match, "\"*\"") == 0;
-    if (!restart && !lists_etag(match, s->etag)) {
+    any = strcmp(match, "*") == 0 || strcmp(match, "\"*\"") == 0;
+    if (!any && !lists_etag(match, s->etag)) {
         wish_problem(req, 412, "precondition_failed",
                      "If-Match is not the entity-tag of the ICE session");
         return;
@@ -256,10 +270,13 @@ static void patch_fragment(struct wish_session *s, struct net_req *req)
         wish_problem(req, 400, "malformed", text);
         return;
     }
-    if (restart) {
+    sdp_transport_of(fragment, &t);
+    /* new credentials are a restart, with the entity-tag too (RFC 9725, section 4.3.3) */
+    if (any || is_new(s, &t)) {
         restart_ice(s, fragment, req);
     } else {
-        trickle(s, fragment, req);
+        /* candidates are not needed: we are ICE-lite and learn them from checks */
+        respond_plain(req, 204, NULL, NULL);
     }
     sdp_destroy(fragment);
 }
@@ -320,17 +337,20 @@ static void patch_choice(struct wish_session *s, struct net_req *req)
 
 static void patch(struct wish_session *s, struct net_req *req)
 {
-    if (s->counter && wish_has_type(req, TYPE_SDP)) {
+    if (s->counter && wish_has_type(req, WISH_SDP)) {
         patch_answer(s, req);
     } else if (!s->counter && wish_has_type(req, TYPE_FRAGMENT)) {
         patch_fragment(s, req);
     } else if (!s->counter && s->viewer && wish_has_type(req, TYPE_CHOICE)) {
         patch_choice(s, req);
     } else {
-        wish_problem(req, 415, "unsupported_media_type",
-                     s->counter ? "the session waits for an answer: " TYPE_SDP
-                                : "a PATCH carries " TYPE_FRAGMENT
-                                  ", or of a viewer " TYPE_CHOICE);
+        const struct net_header types = {"accept-patch", patch_types(s)};
+
+        problem_with(req, 415, "unsupported_media_type",
+                     s->counter  ? "the session waits for an answer: " WISH_SDP
+                     : s->viewer ? "a PATCH carries " TYPE_FRAGMENT " or " TYPE_CHOICE
+                                 : "a PATCH carries " TYPE_FRAGMENT,
+                     &types);
     }
 }
 
@@ -367,8 +387,14 @@ static void on_session(struct wish *wish, const struct wish_target *target,
     }
 }
 
-/* Reads the path below /api/whip/ or /api/whep/. False: not ours. *slash: it ends with one
- * too many. */
+static bool is_ours(const char *path)
+{
+    return strncmp(path, PREFIX "ep/", strlen(PREFIX "ep/")) == 0 ||
+           strncmp(path, PREFIX "ip/", strlen(PREFIX "ip/")) == 0;
+}
+
+/* Reads the path below /api/whip/ or /api/whep/. False: there can be no such thing. *slash:
+ * it ends with one too many. */
 static bool read_target(const char *path, struct wish_target *out, bool *slash)
 {
     const char *rest;
@@ -377,9 +403,6 @@ static bool read_target(const char *path, struct wish_target *out, bool *slash)
     memset(out, 0, sizeof(*out));
     *slash = false;
     out->viewer = strncmp(path, PREFIX "ep/", strlen(PREFIX "ep/")) == 0;
-    if (!out->viewer && strncmp(path, PREFIX "ip/", strlen(PREFIX "ip/")) != 0) {
-        return false;
-    }
     path += strlen(PREFIX "ep/");
     len = strcspn(path, "/");
     rest = path + len;
@@ -403,12 +426,20 @@ static bool read_target(const char *path, struct wish_target *out, bool *slash)
 /* 307 keeps method and body; 301 and 302 are not for POST (RFC 9725, section 4.5). */
 static void redirect(const struct wish_target *target, struct net_req *req)
 {
-    char location[LOCATION_MAX];
+    const char *query = net_req_query_text(req);
+    char location[LOCATION_MAX + NET_HEADER_MAX];
     const struct net_header headers[] = {{"location", location},
                                          {"access-control-allow-origin", "*"},
                                          {"access-control-expose-headers", EXPOSED}};
 
     write_location(location, target->viewer, target->meeting_id, target->session_id);
+    if (query == NULL || strlen(query) + 2 > sizeof(location) - strlen(location)) {
+        wish_problem(req, 404, "not_found", "a slash too many at the end of the path");
+        return;
+    }
+    if (query[0] != '\0') {
+        (void)sprintf(location + strlen(location), "?%s", query);
+    }
     net_respond(req, 307, headers, sizeof(headers) / sizeof(headers[0]), NULL, 0);
 }
 
@@ -419,19 +450,24 @@ bool wish_on_request(struct wish *wish, struct net_req *req)
     bool endpoint;
     bool slash;
 
-    if (!read_target(net_req_path(req), &target, &slash)) {
+    if (!is_ours(net_req_path(req))) {
         return false;
+    }
+    if (!read_target(net_req_path(req), &target, &slash)) {
+        wish_problem(req, 404, "not_found", "there can be no such meeting or session");
+        return true;
     }
     endpoint = target.session_id[0] == '\0';
     if (method == NET_OPTIONS) {
-        respond_options(req, endpoint);
+        respond_options(wish, &target, req);
     } else if (slash) {
         redirect(&target, req);
     } else if (method == NET_PUT || method == (endpoint ? NET_PATCH : NET_POST) ||
                (endpoint && method == NET_DELETE)) {
-        respond_problem(req, 405, "method_not_allowed", "this resource does not take that",
-                        endpoint ? "OPTIONS, GET, HEAD, POST"
-                                 : "OPTIONS, GET, HEAD, PATCH, DELETE");
+        const struct net_header allow = {"allow", endpoint ? ON_ENDPOINT : ON_SESSION};
+
+        problem_with(req, 405, "method_not_allowed", "this resource does not take that",
+                     &allow);
     } else if (!endpoint) {
         on_session(wish, &target, req);
     } else if (method == NET_POST) {

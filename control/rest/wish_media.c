@@ -93,6 +93,15 @@ static struct sdp *describe(struct wish_session *s, const struct sdp_local *loca
             sdp = NULL;
         }
     }
+    if (sdp != NULL) {
+        const struct sdp_media *tagged;
+
+        sdp_bundle_finish(sdp, s->counter ? NULL : s->offer, local);
+        tagged = sdp_tagged(sdp);
+        if (tagged != NULL) {
+            memcpy(s->mid, tagged->mid, sizeof(s->mid));
+        }
+    }
     return sdp;
 }
 
@@ -161,7 +170,8 @@ char *wish_ice_fragment(struct wish_session *s)
     if (sdp != NULL && t != NULL) {
         session_local(t->session, &local);
         node = local_of(s, &local, list);
-        sdp->ice_lite = true;
+        sdp->ice_lite = true; /* these two as in the answer (RFC 9725, section 4.3.3) */
+        sdp->transport.ice_options = SDP_ICE_TRICKLE | SDP_ICE_ICE2;
         (void)snprintf(sdp->transport.ufrag, sizeof(sdp->transport.ufrag), "%s",
                        node.ufrag);
         (void)snprintf(sdp->transport.pwd, sizeof(sdp->transport.pwd), "%s", node.pwd);
@@ -349,7 +359,6 @@ void wish_start(struct wish_session *s)
 {
     struct meeting_error err;
 
-    memcpy(s->mid, s->offer->media[0]->mid, sizeof(s->mid));
     if (meeting_transport_create(s->wish->conf->meeting, s->p, !s->viewer, on_transport, s,
                                  &err) != 0) {
         fail(s, &err);
@@ -360,6 +369,7 @@ int wish_take_answer(struct wish_session *s, const struct sdp *sdp_answer,
                      struct meeting_error *err)
 {
     struct sdp_error wrong = {.line = 0};
+    const struct sdp_media *tagged;
     struct sdp_transport t;
 
     if (sdp_answer_check(s->offer, sdp_answer, &wrong) != 0 ||
@@ -378,7 +388,7 @@ int wish_take_answer(struct wish_session *s, const struct sdp *sdp_answer,
         if (section->object[0] == '\0') {
             continue; /* nothing of the kind was offered */
         }
-        if (sdp_answer->media[k++]->port == 0) {
+        if (!sdp_answer_takes(sdp_answer, k++)) {
             (void)meeting_consumer_close(s->wish->conf->meeting, s->p, section->object,
                                          &gone);
             section->object[0] = '\0';
@@ -386,7 +396,10 @@ int wish_take_answer(struct wish_session *s, const struct sdp *sdp_answer,
     }
     sdp_transport_of(sdp_answer, &t);
     s->remote_ufrag = wish_ufrag(t.ufrag);
-    memcpy(s->mid, s->offer->media[0]->mid, sizeof(s->mid));
+    tagged = sdp_tagged(sdp_answer);
+    if (tagged != NULL) {
+        memcpy(s->mid, tagged->mid, sizeof(s->mid));
+    }
     sdp_destroy(s->offer);
     s->offer = NULL;
     s->counter = false;

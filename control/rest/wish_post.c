@@ -51,9 +51,13 @@ static void refuse(struct net_req *req, int e, const struct sdp_error *err)
 static int take_sections(struct wish_session *s, struct sdp_error *err)
 {
     for (uint8_t i = 0; i < s->offer->n_media; i++) {
-        struct wish_section *section = &s->sections[s->n_sections++];
+        struct wish_section *section;
         int e;
 
+        if (!sdp_is_offered(s->offer->media[i])) {
+            continue;
+        }
+        section = &s->sections[s->n_sections++];
         section->index = i;
         section->kind =
             s->offer->media[i]->kind == SDP_AUDIO ? RTP_KIND_AUDIO : RTP_KIND_VIDEO;
@@ -136,8 +140,8 @@ static bool ready(struct wish *wish, struct net_req *req, struct auth_identity *
     if (!wish_authorize(wish, req, who)) {
         return false;
     }
-    if (!wish_has_type(req, "application/sdp")) {
-        wish_problem(req, 415, "unsupported_media_type", "a POST carries application/sdp");
+    if (!wish_has_type(req, WISH_SDP)) {
+        wish_problem(req, 415, "unsupported_media_type", "a POST carries " WISH_SDP);
         return false;
     }
     wish->conf->facts(wish->conf->user, &facts);

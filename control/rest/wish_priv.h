@@ -21,6 +21,8 @@ enum {
     WISH_PENDING = 256   /* sessions of one user that are not connected */
 };
 
+#define WISH_SDP "application/sdp"
+
 struct wish_section {
     uint8_t index; /* in the offer */
     enum rtp_kind kind;
@@ -43,7 +45,7 @@ struct wish_session {
     struct session_dtls dtls;
     enum sdp_setup setup;      /* of our answer */
     uint64_t remote_ufrag;     /* wish_ufrag() of the client's ICE generation */
-    char mid[RTP_MID_MAX + 1]; /* of the section that carries the transport */
+    char mid[RTP_MID_MAX + 1]; /* of the tagged section, which carries the transport */
     char
         source[MEETING_OBJECT_ID + 1]; /* names what a viewer gets: who sends it at first */
     uint8_t n_sections, n_ready;

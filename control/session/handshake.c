@@ -69,6 +69,30 @@ void session_on_dtls_send(void *user, const void *data, size_t len)
     (void)media_send(s->reg->conf.media, s->peer, path, ABI_DATAGRAM_DTLS, data, len);
 }
 
+/* The peer is gone from the dataplane, or will be before this: a path is enough to send. */
+void session_on_farewell(void *user, const void *where, const void *data, size_t len)
+{
+    struct session_registry *reg = user;
+    struct path path;
+
+    memcpy(&path, where, sizeof(path));
+    (void)media_send(reg->conf.media, HANDLE_NONE, &path, ABI_DATAGRAM_DTLS, data, len);
+}
+
+_Static_assert(sizeof(struct path) <= DTLS_WHERE_MAX, "it is told where a peer is");
+
+void session_end_dtls(struct session *s)
+{
+    const struct path *path = session_path(s);
+
+    if (s->state == SESSION_CONNECTED && path != NULL) {
+        dtls_conn_part(s->dtls, path, sizeof(*path));
+    } else {
+        dtls_conn_close(s->dtls);
+    }
+    s->dtls = NULL;
+}
+
 void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys)
 {
     struct session *s = user;

@@ -371,13 +371,15 @@ static int register_metrics(struct session_registry *reg)
 int session_registry_create(struct session_registry **out,
                             const struct session_registry_conf *conf)
 {
+    struct session_registry *reg = calloc(1, sizeof(*reg));
     const struct dtls_conf dtls_conf = {.threads = conf->dtls_threads,
                                         .post = post,
                                         .loop = conf->loop,
                                         .on_send = session_on_dtls_send,
                                         .on_done = session_on_dtls_done,
-                                        .on_data = session_on_dtls_data};
-    struct session_registry *reg = calloc(1, sizeof(*reg));
+                                        .on_data = session_on_dtls_data,
+                                        .on_farewell = session_on_farewell,
+                                        .farewell_user = reg};
     int err;
 
     if (reg == NULL) {

@@ -413,7 +413,7 @@ void session_close(struct session *s)
     }
     session_registry_remove(s);
     session_data_end(s);
-    dtls_conn_close(s->dtls);
+    session_end_dtls(s);
     session_drop_held(s);
     if (s->peer != HANDLE_NONE) {
         /* stale if the dataplane refused it or went away: then there is nothing to close */

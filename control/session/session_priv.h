@@ -116,10 +116,13 @@ void session_on_answer(void *call, int status);
 enum session_dtls_result session_on_dtls(struct session *session,
                                          const struct abi_datagram *datagram);
 void session_on_dtls_send(void *user, const void *data, size_t len);
+void session_on_farewell(void *registry, const void *where, const void *data, size_t len);
 void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys);
 /* Starts DTLS when both the peer's fingerprints and a path of it are known. Returns 0 or
  * -ENOMEM. */
 int session_start_dtls(struct session *session);
+/* Ends DTLS; a peer that is connected is told (RFC 9725, section 4.2). */
+void session_end_dtls(struct session *session);
 void session_drop_held(struct session *session);
 
 /* data.c */

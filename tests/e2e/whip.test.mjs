@@ -165,6 +165,7 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         );
         for (const line of [
             'a=ice-lite',
+            'a=ice-options:trickle ice2',
             'a=group:BUNDLE 0 1',
             'm=audio 9 UDP/TLS/RTP/SAVPF 111',
             'm=video 9 UDP/TLS/RTP/SAVPF 96 97',
@@ -264,8 +265,14 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
             endpoint.headers.get('access-control-allow-headers'),
             /Authorization.*Content-Type.*If-Match/,
         );
+        assert.equal(endpoint.headers.get('accept-patch'), null);
         const session = await send('OPTIONS', path, { token: null });
         assert.equal(session.status, 200);
+        assert.equal(session.headers.get('accept-post'), SDP);
+        assert.equal(session.headers.get('accept-patch'), FRAGMENT);
+        const viewer = `/api/whep/${meeting}/${'x'.repeat(32)}`;
+        const any = await send('OPTIONS', viewer, { token: null });
+        assert.equal(any.headers.get('accept-patch'), `${FRAGMENT}, application/json`);
         assert.match(session.headers.get('access-control-allow-methods'), /PATCH, DELETE/);
         await send('DELETE', path);
     });
@@ -312,12 +319,33 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
 
         refused(await patch({ match: undefined }), 428, 'precondition_required');
         refused(await patch({ match: '"old"' }), 412, 'precondition_failed');
-        refused(await patch({ type: 'text/plain' }), 415, 'unsupported_media_type');
+        const typed = await patch({ type: 'text/plain' });
+        refused(typed, 415, 'unsupported_media_type');
+        assert.equal(typed.headers.get('accept-patch'), FRAGMENT);
+        assert.equal(typed.headers.get('accept-post'), null);
+        refused(await patch({ type: 'application/json' }), 415, 'unsupported_media_type');
         refused(await patch({ type: SDP }), 415, 'unsupported_media_type');
         refused(await patch({ body: 'a=candidate:1\r\n' }), 400, 'malformed');
         refused(await patch({ body: 'hello' }), 400, 'malformed');
-        refused(await patch({ body: RESTART }), 422, 'invalid');
+        refused(await patch({ body: RESTART.replace(/a=ice-pwd.*\r\n/, '') }), 422, 'invalid');
         assert.equal((await patch({})).status, 204, 'and the session lives');
+        await send('DELETE', path);
+    });
+
+    check('new credentials are an ICE restart with the ETag of now too, not with an old one', async () => {
+        const { path, etag, answer } = await publish();
+        const patch = (match, body) => send('PATCH', path, { type: FRAGMENT, match, body });
+        const restarted = await patch(etag, RESTART);
+
+        assert.equal(restarted.status, 200, restarted.body_text);
+        assert.notEqual(restarted.headers.get('etag'), etag);
+        for (const line of ['a=ice-lite', 'a=ice-options:trickle ice2', 'a=mid:0']) {
+            assert.ok(restarted.body_text.includes(`${line}\r\n`), restarted.body_text);
+            assert.ok(answer.includes(`${line}\r\n`), answer);
+        }
+        refused(await patch(etag, RESTART.replace('ysXw', 'ysXy')), 412, 'precondition_failed');
+        const now = restarted.headers.get('etag');
+        assert.equal((await patch(now, RESTART)).status, 204, 'the same again is none');
         await send('DELETE', path);
     });
 
@@ -366,7 +394,7 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
             ['POST', path],
         ]) {
             const response = await send(method, each, { body: method === 'DELETE' ? undefined : 'x' });
-            assert.equal(response.status, 405, `${method} ${each}`);
+            refused(response, 405, 'method_not_allowed');
             assert.match(response.headers.get('allow'), /OPTIONS, GET, HEAD/);
         }
         await send('DELETE', path);
@@ -376,6 +404,10 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         const response = await send('POST', `/api/whip/${meeting}/`, { type: SDP, body: OFFER });
         assert.equal(response.status, 307);
         assert.equal(response.headers.get('location'), `/api/whip/${meeting}`);
+        const query = '?name=Ada%20%26%20Bob%3D%C3%A4&participant=x&flag';
+        const asked = await send('POST', `/api/whip/${meeting}/${query}`, { type: SDP, body: OFFER });
+        assert.equal(asked.status, 307);
+        assert.equal(asked.headers.get('location'), `/api/whip/${meeting}${query}`);
         const followed = await send('POST', `/api/whip/${meeting}/`, {
             type: SDP,
             body: OFFER,
@@ -383,6 +415,27 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         });
         assert.equal(followed.status, 201, followed.body_text);
         await send('DELETE', followed.headers.get('location'));
+    });
+
+    check('what is no path of ours, or a body without length, is refused readably too', async () => {
+        for (const path of [
+            `/api/whip/${'m'.repeat(300)}`,
+            `/api/whip/${meeting}/${'s'.repeat(33)}`,
+            `/api/whep/${meeting}/${'s'.repeat(32)}/more`,
+        ]) {
+            refused(await send('POST', path, { type: SDP, body: OFFER }), 404, 'not_found');
+        }
+        const chunked = await fetch(`${node.origin}/api/whip/${meeting}`, {
+            method: 'POST',
+            headers: { authorization: 'Bearer x', 'content-type': SDP },
+            body: new Blob([OFFER]).stream(),
+            duplex: 'half',
+        });
+        assert.equal(chunked.status, 411);
+        assert.equal(chunked.headers.get('access-control-allow-origin'), '*');
+        const large = await post({ body: OFFER.padEnd(3_000_000, 'a=x\r\n') });
+        assert.equal(large.status, 413);
+        assert.equal(large.headers.get('access-control-allow-origin'), '*');
     });
 
     for (const [title, status, code, reason, spoil] of [
@@ -398,6 +451,8 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         ['no rtcp-mux', 422, 'invalid', /rtcp-mux/, [/a=rtcp-mux\r\n/, '']],
         ['no codec in common', 422, 'unsupported', /audio\/speex/, [/opus/, 'speex']],
         ['only receiving', 422, 'invalid', /sendonly/, [/a=sendonly/, 'a=recvonly']],
+        ['simulcast without rid lines', 422, 'invalid', /a=rid:h send/, [/a=mid:1/, 'a=mid:1\r\na=rid:l send\r\na=simulcast:send l;h']],
+        ['all sections disabled', 422, 'invalid', /disabled/, [/m=(audio|video) 9/g, 'm=$1 0']],
         ['a data channel', 422, 'invalid', /only audio and video/, [/m=audio/, 'm=application']],
         ['two MediaStreams', 422, 'invalid', /MediaStream/, [/a=msid:kcs audio/, 'a=msid:b audio']],
         ['two audio tracks', 422, 'invalid', /two audio/, [/m=video/, 'm=audio']],
@@ -486,7 +541,6 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         const patch = (path, match, body) => send('PATCH', path, { type: FRAGMENT, match, body });
 
         refused(await patch(mine.path, other.etag, TRICKLE), 412, 'precondition_failed');
-        refused(await patch(mine.path, mine.etag, fragment), 422, 'invalid');
         /* a list of entity-tags is compared whole, weak ones never */
         refused(await patch(mine.path, `W/${mine.etag}`, TRICKLE), 412, 'precondition_failed');
         refused(await patch(mine.path, mine.etag.slice(1, -1), TRICKLE), 412, 'precondition_failed');
@@ -595,6 +649,7 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         assert.equal(response.headers.get('accept-patch'), SDP);
         assert.match(offer, /m=video 9 UDP\/TLS\/RTP\/SAVPF 101 102\r\n/);
         assert.match(offer, /a=setup:actpass\r\n/);
+        assert.match(offer, /a=ice-options:trickle ice2\r\n/);
         const watching = response.headers.get('location');
         const fingerprint = /a=fingerprint:.*/.exec(RECEIVES)[0];
         const answer = [
@@ -620,10 +675,18 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
                 ),
             '',
         ].join('\r\n');
+        const typed = await send('PATCH', watching, { type: FRAGMENT, match: '*', body: RESTART });
+        refused(typed, 415, 'unsupported_media_type');
+        assert.equal(typed.headers.get('accept-patch'), SDP);
+        const options = await send('OPTIONS', watching, { token: null });
+        assert.equal(options.headers.get('accept-patch'), SDP);
         refused(
-            await send('PATCH', watching, { type: FRAGMENT, match: '*', body: RESTART }),
-            415,
-            'unsupported_media_type',
+            await send('PATCH', watching, {
+                type: SDP,
+                body: answer.replaceAll('recvonly', 'sendonly'),
+            }),
+            422,
+            'invalid',
         );
         refused(
             await send('PATCH', watching, {
@@ -639,6 +702,8 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
             body: answer,
         });
         assert.equal(taken.status, 204, taken.body_text);
+        const after = await send('OPTIONS', watching, { token: null });
+        assert.equal(after.headers.get('accept-patch'), `${FRAGMENT}, application/json`);
         assert.equal((await send('DELETE', watching)).status, 200);
         await send('DELETE', path);
     });

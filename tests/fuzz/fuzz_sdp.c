@@ -1,6 +1,7 @@
 /* Session descriptions and fragments as clients send them: any text. What is accepted is
  * written and parsed again, which must make the same; an offer that is found good is
- * answered, and its sections' parameters must be such as a producer is made from. */
+ * answered, and its sections' parameters must be such as a producer is made from. Each is
+ * also taken for the answer to an offer of ours. */
 #include "fuzz.h"
 
 #include "proto/sdp_answer.h"
@@ -61,6 +62,9 @@ static void answer(const struct sdp *offer)
         enum rtp_kind kind =
             offer->media[i]->kind == SDP_AUDIO ? RTP_KIND_AUDIO : RTP_KIND_VIDEO;
 
+        if (!sdp_is_offered(offer->media[i])) {
+            continue;
+        }
         sdp_section_caps(offer->media[i], &caps);
         if (sdp_section_params(offer->media[i], &params, &err) != 0) {
             FUZZ_CHECK(err.reason[0] != '\0');
@@ -74,8 +78,49 @@ static void answer(const struct sdp *offer)
         }
         sdp_answer_accept(sdp, i, &params, i % 2 == 0 ? "stream" : NULL, &LOCAL);
     }
+    sdp_bundle_finish(sdp, offer, &LOCAL);
+    FUZZ_CHECK(sdp->n_bundle == 0 || sdp_tagged(sdp)->n_candidates == 1);
     check_same(sdp, false, true);
     sdp_destroy(sdp);
+}
+
+/* An offer of ours, of what the sections of 'sdp' say, that 'sdp' shall be the answer to:
+ * its first two sections are offered as they are there, so that a mutated text can be a
+ * good answer, or a bad one at any place. */
+static void ask_back(const struct sdp *sdp)
+{
+    struct sdp *offer = sdp_offer_create(&LOCAL);
+    struct sdp_error err = {.line = 0};
+
+    FUZZ_CHECK(offer != NULL);
+    for (uint8_t i = 0; i < sdp->n_media && i < 2; i++) {
+        static struct rtp_params params;
+        const struct sdp_media *m = sdp->media[i];
+
+        memset(&params, 0, sizeof(params));
+        memcpy(params.mid, m->mid, sizeof(params.mid));
+        params.n_codecs = params.n_encodings = 1;
+        params.codecs[0] = m->codecs[0];
+        params.encodings[0].ssrc = i + 1u;
+        FUZZ_CHECK(sdp_offer_add(offer,
+                                 m->kind == SDP_AUDIO ? RTP_KIND_AUDIO : RTP_KIND_VIDEO,
+                                 &params, "stream", &LOCAL) == 0);
+    }
+    sdp_bundle_finish(offer, NULL, &LOCAL);
+    check_same(offer, false, true);
+    if (sdp_answer_check(offer, sdp, &err) == 0) {
+        struct sdp_transport t;
+        uint8_t n = 0;
+
+        for (uint8_t i = 0; i < sdp->n_media; i++) {
+            n = (uint8_t)(n + (sdp_answer_takes(sdp, i) ? 1 : 0));
+        }
+        sdp_transport_of(sdp, &t);
+        FUZZ_CHECK(n > 0 && t.n_fps > 0 && sdp_tagged(sdp) != NULL);
+    } else {
+        FUZZ_CHECK(err.reason[0] != '\0');
+    }
+    sdp_destroy(offer);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -96,6 +141,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (fragment == 0 && (sdp_offer_check(sdp, SDP_PUBLISHER, &err) == 0 ||
                               sdp_offer_check(sdp, SDP_VIEWER, &err) == 0)) {
             answer(sdp);
+        }
+        if (fragment == 0) {
+            ask_back(sdp);
         }
         sdp_destroy(sdp);
     }

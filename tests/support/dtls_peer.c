@@ -177,6 +177,8 @@ void dtls_peer_step(struct dtls_peer *peer, const void *data, size_t len)
         if (r > 0) {
             peer->n_data++;
             peer->data_len = (size_t)r;
+        } else if (SSL_get_error(peer->ssl, r) == SSL_ERROR_ZERO_RETURN) {
+            peer->parted = true;
         }
     } else if (!peer->failed) {
         r = SSL_do_handshake(peer->ssl);

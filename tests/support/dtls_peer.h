@@ -33,6 +33,7 @@ struct dtls_peer {
     struct dtls_peer_datagram out[DTLS_PEER_QUEUE];
     size_t n_out;
     bool done, failed;
+    bool parted;     /* the other end has sent close_notify */
     unsigned n_data; /* application data that has come: how often, and the last */
     size_t data_len;
     uint8_t data[2048];

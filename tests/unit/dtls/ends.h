@@ -25,7 +25,7 @@ struct end {
     unsigned n_sent;     /* datagrams that our side has sent */
     unsigned drop_first; /* of these, how many the network loses */
     size_t longest;
-    unsigned n_done;
+    unsigned n_done, n_farewells;
     int err;
     struct dtls_keys keys;
     unsigned n_data; /* application data that has come, and the last of it */
@@ -71,13 +71,28 @@ static inline void on_data(void *user, const void *data, size_t len)
     memcpy(end->data, data, len);
 }
 
+/* 'where' is where the end stands. */
+static inline void on_farewell(void *user, const void *where, const void *data, size_t len)
+{
+    struct end *end;
+
+    assert_null(user);
+    memcpy(&end, where, sizeof(end));
+    end->n_farewells++;
+    dtls_peer_step(&end->peer, data, len);
+}
+
 static inline int post(void *loop, void (*fn)(void *arg), void *arg)
 {
     return loop_post(loop, fn, arg);
 }
 
-static const struct dtls_conf base_conf = {
-    .threads = 1, .post = post, .on_send = on_send, .on_done = on_done, .on_data = on_data};
+static const struct dtls_conf base_conf = {.threads = 1,
+                                           .post = post,
+                                           .on_send = on_send,
+                                           .on_done = on_done,
+                                           .on_data = on_data,
+                                           .on_farewell = on_farewell};
 
 static inline void start(struct fixture *f, struct dtls_conf conf)
 {

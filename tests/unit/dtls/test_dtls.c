@@ -244,6 +244,51 @@ static void a_connection_that_is_not_kept_is_forgotten(void **state)
     finish(&f);
 }
 
+/* RFC 5246, section 7.2.1: in the handshake's wake, after it was forgotten, and of one that
+ * is kept and has carried data; nothing of one that was not done, and nothing unasked. */
+static void a_peer_is_told_when_its_connection_ends(void **state)
+{
+    const struct dtls_peer_conf peer = {.profiles = both_profiles};
+    struct dtls_conf conf = base_conf;
+    static struct end end;
+    struct end *where = &end;
+    struct fixture f;
+    (void)state;
+
+    conf.linger_ms = 20;
+    start(&f, conf);
+    for (int i = 0; i < 5; i++) {
+        bool done = i != 3;
+
+        open_end(&f, &end, &peer);
+        if (i == 2) {
+            dtls_conn_keep(end.conn);
+        }
+        if (done) {
+            run(&f, &end, 5000);
+            assert_same_keys(&end);
+            run_for(&f, &end, i == 0 ? 1 : 60);
+        }
+        for (int j = 0; i == 2 && j < 100; j++) { /* far beyond a replay window */
+            assert_int_equal(dtls_conn_send(end.conn, "data", 4), 0);
+        }
+        if (done) {
+            run_for(&f, &end, 10);
+        }
+        assert_false(end.peer.parted);
+        if (i == 4) {
+            dtls_conn_close(end.conn);
+        } else {
+            dtls_conn_part(end.conn, &where, sizeof(where));
+        }
+        run_for(&f, &end, 30);
+        assert_int_equal(end.n_farewells, i < 3);
+        assert_int_equal(end.peer.parted, i < 3);
+        dtls_peer_fini(&end.peer);
+    }
+    finish(&f);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
     struct dtls_conf conf = base_conf;
@@ -279,6 +324,7 @@ int main(void)
         cmocka_unit_test(every_hash_that_is_given_must_match),
         cmocka_unit_test(a_kept_connection_carries_data_both_ways),
         cmocka_unit_test(a_connection_that_is_not_kept_is_forgotten),
+        cmocka_unit_test(a_peer_is_told_when_its_connection_ends),
         cmocka_unit_test(bad_arguments_are_refused),
     };
 

@@ -66,8 +66,12 @@ static struct sdp *load(const char *name)
 
 static void what_is_written_reads_the_same(void **state)
 {
-    static const char *const names[] = {"pion.sdp", "aiortc.sdp", "chromium-simulcast.sdp",
-                                        "chromium-recvonly.sdp"};
+    static const char *const names[] = {"pion.sdp",
+                                        "aiortc.sdp",
+                                        "chromium-simulcast.sdp",
+                                        "chromium-recvonly.sdp",
+                                        "rfc9725-offer.sdp",
+                                        "rfc9725-answer.sdp"};
     (void)state;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -211,7 +215,7 @@ static void aiortc_is_taken_and_its_candidates_are_read(void **state)
     sdp_destroy(offer);
 }
 
-static void simulcast_of_chromium_puts_paused_layers_last(void **state)
+static void simulcast_of_chromium_keeps_the_order_of_its_layers(void **state)
 {
     struct sdp *offer = load("chromium-simulcast.sdp");
     struct sdp_error err = {.line = 0};
@@ -223,20 +227,22 @@ static void simulcast_of_chromium_puts_paused_layers_last(void **state)
     assert_int_equal(sdp_section_params(offer->media[1], &params, &err), 0);
     assert_int_equal(params.n_encodings, 3);
     assert_string_equal(params.encodings[0].rid, "l");
-    assert_string_equal(params.encodings[1].rid, "h");
-    assert_string_equal(params.encodings[2].rid, "m");
+    assert_string_equal(params.encodings[1].rid, "m"); /* paused ("~m"), in its place */
+    assert_string_equal(params.encodings[2].rid, "h");
     assert_int_equal(params.encodings[0].ssrc, 0);
     assert_int_equal(params.n_exts, 9); /* what the router has, with Chromium's ids */
 
     sdp_answer_accept(answer, 1, &params, NULL, &LOCAL);
+    sdp_bundle_finish(answer, offer, &LOCAL);
     text = sdp_write(answer, false);
     assert_non_null(strstr(text, "a=group:BUNDLE 1\r\n"));
     assert_non_null(strstr(text, "m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n"));
     assert_non_null(strstr(text, "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n"));
     assert_non_null(strstr(text, "a=rid:l recv\r\n"));
-    assert_non_null(strstr(text, "a=simulcast:recv l;h;m\r\n"));
+    assert_non_null(strstr(text, "a=simulcast:recv l;m;h\r\n"));
     assert_non_null(strstr(text, "a=recvonly\r\n"));
     assert_non_null(strstr(text, "a=ice-lite\r\n"));
+    assert_non_null(strstr(text, "a=ice-options:trickle ice2\r\n"));
     assert_non_null(strstr(text, "a=extmap-allow-mixed\r\n"));
     assert_non_null(strstr(text, "a=setup:passive\r\n"));
     assert_non_null(strstr(text, "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"));
@@ -275,6 +281,7 @@ static void viewers_get_their_own_payload_types(void **state)
     assert_int_equal(params.codecs[1].fmtp[0].number, 96);
 
     sdp_answer_accept(answer, 1, &params, "viewer", &LOCAL);
+    sdp_bundle_finish(answer, offer, &LOCAL);
     text = sdp_write(answer, false);
     assert_non_null(strstr(text, "a=sendonly\r\n"));
     /* its own ids; those that travel to the node only are not taken */
@@ -304,6 +311,8 @@ static void profiles_decide_about_codecs(void **state)
         {"H264/90000", "packetization-mode=1;profile-level-id=4d0032", 0},
         {"H264/90000", "packetization-mode=0;profile-level-id=42e01f", -ENOTSUP},
         {"H264/90000", "profile-level-id=42e01f", -ENOTSUP}, /* mode 0 by default */
+        {"H264/90000", "packetization-mode=1;profile-level-id=42001f", -ENOTSUP},
+        {"H264/90000", "packetization-mode=1;profile-level-id=64001f", -ENOTSUP},
         {"H264/90000", "packetization-mode=1;profile-level-id=640032", -ENOTSUP},
         {"VP9/90000", "profile-id=0", 0},
         {"VP9/90000", "x=y", 0},
@@ -393,6 +402,7 @@ static void offers_that_will_not_do_are_refused_by_reason(void **state)
 
     refuse("a=group:BUNDLE 0 1\r\n", "", "BUNDLE");
     refuse("a=group:BUNDLE 0 1\r\n", "a=group:BUNDLE 0\r\n", "BUNDLE");
+    refuse("a=group:BUNDLE 0 1\r\n", "a=group:BUNDLE 7 0 1\r\n", "begins with no");
     refuse("a=fingerprint", "a=xfingerprint", "fingerprint");
     refuse("UDP/TLS/RTP/SAVPF", "RTP/AVP", "DTLS-SRTP");
     refuse("a=rtcp-mux\r\n", "", "rtcp-mux");
@@ -415,46 +425,242 @@ static void roles_of_dtls_are_answered(void **state)
     assert_int_equal(sdp_setup_answer(SDP_PASSIVE), SDP_ACTIVE);
 }
 
+/* An answer to an offer of two sections, made of these two and this group. */
+static int judge_answer(const struct sdp *offer, const char *group, const char *audio,
+                        const char *video, const char *reason)
+{
+    struct sdp_error err = {.line = 0};
+    struct sdp *answer;
+    char text[1024];
+    int ret;
+
+    snprintf(text, sizeof(text), "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\n%s%s%s", group,
+             audio, video);
+    answer = parse(text);
+    ret = sdp_answer_check(offer, answer, &err);
+    if (ret != 0 && strstr(err.reason, reason) == NULL) {
+        fail_msg("%s: %s", reason, err.reason);
+    }
+    sdp_destroy(answer);
+    return ret;
+}
+
+#define TLS      "a=fingerprint:sha-256 AA\na=setup:active\n"
+#define BUNDLE   "a=group:BUNDLE 3 4\n"
+#define AUDIO    "m=audio 9 UDP/TLS/RTP/SAVPF 100\na=mid:3\n"
+#define VIDEO    "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\n"
+#define NO_VIDEO "m=video 0 UDP/TLS/RTP/SAVPF 101\na=mid:4\n"
+
 static void own_offers_and_their_answers(void **state)
 {
-    static const char *const answers[] = {
-        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=group:BUNDLE 4\na=fingerprint:sha-256 "
-        "AA\n"
-        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:active\na=rtpmap:101 "
-        "VP8/90000\n",
-        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=fingerprint:sha-256 AA\n"
-        "m=video 0 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:active\n",
-        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\n"
-        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:active\n",
-        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=fingerprint:sha-256 AA\n"
-        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\na=setup:actpass\n",
-        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=fingerprint:sha-256 AA\n"
-        "m=video 9 UDP/TLS/RTP/SAVPF 99\na=mid:4\na=setup:active\n",
-        "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=fingerprint:sha-256 AA\n"
-        "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:5\na=setup:active\n",
+    static const struct {
+        const char *group, *audio, *video, *reason; /* NULL: taken */
+    } cases[] = {
+        {BUNDLE TLS, AUDIO "a=recvonly\n", VIDEO "a=recvonly\n", NULL},
+        {BUNDLE TLS "a=recvonly\n", AUDIO, VIDEO "a=inactive\n", NULL},
+        {TLS, AUDIO "a=recvonly\n", NO_VIDEO, NULL},
+        {TLS, AUDIO "a=recvonly\n", "", "2 sections, the answer 1"},
+        {TLS, AUDIO "a=recvonly\n", VIDEO "a=recvonly\n", "section 0 is not in the BUNDLE"},
+        {"a=group:BUNDLE 3\n" TLS, AUDIO "a=recvonly\n", VIDEO "a=recvonly\n",
+         "section 1 is not in the BUNDLE"},
+        {BUNDLE TLS, AUDIO "a=sendonly\n", NO_VIDEO, "must be recvonly"},
+        {BUNDLE TLS, AUDIO "a=sendrecv\n", NO_VIDEO, "must be recvonly"},
+        {"a=group:BUNDLE 9 3\n" TLS, AUDIO "a=recvonly\n", NO_VIDEO, "begins with no"},
+        {"a=group:BUNDLE 4 3\n" TLS, AUDIO "a=recvonly\n", NO_VIDEO, "begins with no"},
+        {BUNDLE TLS, AUDIO, NO_VIDEO, "must be recvonly"}, /* sendrecv by default */
+        {BUNDLE TLS, AUDIO "a=inactive\n", NO_VIDEO, "receives none"},
+        {BUNDLE TLS, "m=audio 0 UDP/TLS/RTP/SAVPF 100\na=mid:3\n", NO_VIDEO,
+         "receives none"},
+        {BUNDLE "a=setup:active\n", AUDIO "a=recvonly\n", NO_VIDEO, "no fingerprint"},
+        {BUNDLE "a=fingerprint:sha-256 AA\na=setup:actpass\n", AUDIO "a=recvonly\n",
+         NO_VIDEO, "setup:active or"},
+        {BUNDLE TLS, "m=audio 9 UDP/TLS/RTP/SAVPF 99\na=mid:3\na=recvonly\n", NO_VIDEO,
+         "none of the codecs"},
+        {BUNDLE TLS, "m=video 9 UDP/TLS/RTP/SAVPF 100\na=mid:3\na=recvonly\n", NO_VIDEO,
+         "none of the codecs"},
+        {BUNDLE TLS, "m=audio 9 UDP/TLS/RTP/SAVPF 100\na=mid:5\na=recvonly\n", NO_VIDEO,
+         "another mid"},
     };
-    static const int expected[] = {0, -EINVAL, -EINVAL, -EINVAL, -EINVAL, -EINVAL};
-    const struct rtp_params params = {.mid = "4",
-                                      .cname = "cn",
-                                      .n_codecs = 1,
-                                      .n_encodings = 1,
-                                      .codecs = {{.mime = "video/VP8",
-                                                  .kind = RTP_KIND_VIDEO,
-                                                  .pt = 101,
-                                                  .clock_rate = 90000}},
-                                      .encodings = {{.ssrc = 5}}};
+    struct rtp_params params = {.mid = "3",
+                                .cname = "cn",
+                                .n_codecs = 1,
+                                .n_encodings = 1,
+                                .codecs = {{.mime = "audio/opus",
+                                            .kind = RTP_KIND_AUDIO,
+                                            .pt = 100,
+                                            .clock_rate = 48000,
+                                            .channels = 2}},
+                                .encodings = {{.ssrc = 5}}};
     struct sdp *offer = sdp_offer_create(&LOCAL);
+    char *text;
     (void)state;
 
+    assert_int_equal(sdp_offer_add(offer, RTP_KIND_AUDIO, &params, "s", &LOCAL), 0);
+    params.codecs[0] = (struct rtp_codec){
+        .mime = "video/VP8", .kind = RTP_KIND_VIDEO, .pt = 101, .clock_rate = 90000};
+    strcpy(params.mid, "4");
+    params.encodings[0].ssrc = 6;
     assert_int_equal(sdp_offer_add(offer, RTP_KIND_VIDEO, &params, "s", &LOCAL), 0);
-    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-        struct sdp_error err = {.line = 0};
-        struct sdp *answer = parse(answers[i]);
+    sdp_bundle_finish(offer, NULL, &LOCAL);
+    text = sdp_write(offer, false);
+    assert_non_null(strstr(text, "a=group:BUNDLE 3 4\r\n"));
+    assert_non_null(strstr(text, "a=ice-options:trickle ice2\r\n"));
+    assert_true(strstr(text, "a=candidate:1 ") < strstr(text, "m=video"));
+    free(text);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int ret = judge_answer(offer, cases[i].group, cases[i].audio, cases[i].video,
+                               cases[i].reason != NULL ? cases[i].reason : "");
 
-        assert_int_equal(sdp_answer_check(offer, answer, &err), expected[i]);
+        if (ret != (cases[i].reason != NULL ? -EINVAL : 0)) {
+            fail_msg("case %zu: %d", i, ret);
+        }
+    }
+    sdp_destroy(offer);
+}
+
+/* The group's order is the offer's: its first section carries the transport, and with it
+ * the candidates (RFC 9143, section 7.3). */
+static void the_tagged_section_is_the_first_of_the_offers_group(void **state)
+{
+    char *offered = read_vector("pion.sdp");
+    struct sdp_error err = {.line = 0};
+    struct rtp_params params;
+    struct sdp *offer;
+    struct sdp *answer;
+    char *text;
+    char *video;
+    char *at = strstr(offered, "a=group:BUNDLE 0 1");
+    (void)state;
+
+    assert_non_null(at);
+    memcpy(at, "a=group:BUNDLE 1 0", strlen("a=group:BUNDLE 1 0"));
+    offer = parse(offered);
+    for (uint8_t refused = 0; refused < 2; refused++) {
+        answer = sdp_answer_create(offer, &LOCAL);
+        for (uint8_t i = 0; i < 2 - refused; i++) {
+            assert_int_equal(sdp_section_params(offer->media[i], &params, &err), 0);
+            sdp_answer_accept(answer, i, &params, NULL, &LOCAL);
+        }
+        sdp_bundle_finish(answer, offer, &LOCAL);
+        text = sdp_write(answer, false);
+        video = strstr(text, "m=video");
+        assert_non_null(video);
+        if (refused == 0) {
+            assert_non_null(strstr(text, "a=group:BUNDLE 1 0\r\n"));
+            assert_string_equal(sdp_tagged(answer)->mid, "1");
+            assert_true(strstr(text, "a=candidate:") > video);
+        } else { /* what was offered first is refused: the next is it */
+            assert_non_null(strstr(text, "a=group:BUNDLE 0\r\n"));
+            assert_string_equal(sdp_tagged(answer)->mid, "0");
+            assert_true(strstr(text, "a=candidate:") < video);
+        }
+        free(text);
         sdp_destroy(answer);
     }
     sdp_destroy(offer);
+    free(offered);
+}
+
+/* The offer of RFC 9725's example, and whether what we answer agrees with its answer in all
+ * that is not an address, a key or a choice of ours. */
+static void the_example_of_rfc9725_is_answered_as_there(void **state)
+{
+    static const char *const lines[] = {
+        "a=group:BUNDLE 0 1\r\n",
+        "a=extmap-allow-mixed\r\n",
+        "a=ice-lite\r\n",
+        "a=ice-options:trickle ice2\r\n",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n",
+        "a=setup:passive\r\n",
+        "a=mid:0\r\n",
+        "a=recvonly\r\n",
+        "a=rtcp-mux\r\n",
+        "a=rtcp-mux-only\r\n",
+        "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n",
+        "a=rtpmap:111 opus/48000/2\r\n",
+        "a=fmtp:111 minptime=10;useinbandfec=1\r\n",
+        "a=mid:1\r\n",
+        "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n",
+        "a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\n",
+        "a=rtpmap:96 VP8/90000\r\n",
+        "a=rtcp-fb:96 ccm fir\r\n",
+        "a=rtcp-fb:96 nack\r\n",
+        "a=rtcp-fb:96 nack pli\r\n",
+        "a=rtpmap:97 rtx/90000\r\n",
+        "a=fmtp:97 apt=96\r\n"};
+    char *example = read_vector("rfc9725-answer.sdp");
+    struct sdp *offer = load("rfc9725-offer.sdp");
+    struct sdp *answer = sdp_answer_create(offer, &LOCAL);
+    struct sdp_error err = {.line = 0};
+    struct rtp_params params;
+    char *text;
+    (void)state;
+
+    assert_int_equal(offer->transport.ice_options, SDP_ICE_TRICKLE | SDP_ICE_ICE2);
+    if (sdp_offer_check(offer, SDP_PUBLISHER, &err) != 0) {
+        fail_msg("%s", err.reason);
+    }
+    for (uint8_t i = 0; i < 2; i++) {
+        if (sdp_section_params(offer->media[i], &params, &err) != 0) {
+            fail_msg("%s", err.reason);
+        }
+        sdp_answer_accept(answer, i, &params, NULL, &LOCAL);
+    }
+    sdp_bundle_finish(answer, offer, &LOCAL);
+    text = sdp_write(answer, false);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        if (strstr(example, lines[i]) == NULL || strstr(text, lines[i]) == NULL) {
+            fail_msg("%sis not in\n%s", lines[i], text);
+        }
+    }
+    free(text);
+    free(example);
+    sdp_destroy(answer);
+    sdp_destroy(offer);
+}
+
+static void a_disabled_section_does_not_count(void **state)
+{
+    struct sdp *offer = load("rfc9725-offer.sdp");
+    struct sdp_error err = {.line = 0};
+    (void)state;
+
+    assert_true(sdp_is_offered(offer->media[1])); /* in the bundle only */
+    offer->media[1]->bundle_only = false;
+    offer->media[1]->mid[0] = '\0'; /* and whatever else would be wrong with it */
+    assert_false(sdp_is_offered(offer->media[1]));
+    assert_int_equal(sdp_offer_check(offer, SDP_PUBLISHER, &err), 0);
+    offer->media[0]->port = 0;
+    assert_int_equal(sdp_offer_check(offer, SDP_PUBLISHER, &err), -EINVAL);
+    assert_non_null(strstr(err.reason, "disabled"));
+    sdp_destroy(offer);
+}
+
+/* RFC 8853, section 5.1: each RID of a=simulcast has a line of its own, for its direction.
+ */
+static void simulcast_needs_its_rid_lines(void **state)
+{
+    static const char *const bad[] = {"a=rid:a send\na=simulcast:send a;b\n",
+                                      "a=rid:a send\na=rid:b recv\na=simulcast:send a;~b\n",
+                                      "a=simulcast:send a;b\n"};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct sdp_error err = {.line = 0};
+        struct rtp_params params;
+        char text[512];
+        struct sdp *sdp;
+
+        snprintf(text, sizeof(text),
+                 "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\nm=video 9 UDP/TLS/RTP/SAVPF 96\n"
+                 "a=rtpmap:96 VP8/90000\na=extmap:2 "
+                 "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\n%s",
+                 bad[i]);
+        sdp = parse(text);
+        assert_int_equal(sdp_section_params(sdp->media[0], &params, &err), -EINVAL);
+        assert_non_null(strstr(err.reason, "there is no a=rid:"));
+        sdp_destroy(sdp);
+    }
 }
 
 int main(void)
@@ -466,13 +672,17 @@ int main(void)
         cmocka_unit_test(fragments_need_no_session),
         cmocka_unit_test(pion_sends_opus_and_vp8_with_rtx),
         cmocka_unit_test(aiortc_is_taken_and_its_candidates_are_read),
-        cmocka_unit_test(simulcast_of_chromium_puts_paused_layers_last),
+        cmocka_unit_test(simulcast_of_chromium_keeps_the_order_of_its_layers),
         cmocka_unit_test(viewers_get_their_own_payload_types),
         cmocka_unit_test(profiles_decide_about_codecs),
         cmocka_unit_test(a_bundle_only_section_need_not_say_rtcp_mux),
         cmocka_unit_test(offers_that_will_not_do_are_refused_by_reason),
         cmocka_unit_test(roles_of_dtls_are_answered),
         cmocka_unit_test(own_offers_and_their_answers),
+        cmocka_unit_test(the_tagged_section_is_the_first_of_the_offers_group),
+        cmocka_unit_test(the_example_of_rfc9725_is_answered_as_there),
+        cmocka_unit_test(a_disabled_section_does_not_count),
+        cmocka_unit_test(simulcast_needs_its_rid_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,28 @@ static void a_browser_connects_and_its_keys_stand_in_the_vault(void **state)
     finish(&f);
 }
 
+/* Who is sent away learns it from DTLS (RFC 9725, section 4.2), not by and by from ICE. */
+static void a_peer_is_told_that_its_session_was_closed(void **state)
+{
+    struct browser *b;
+    struct browser *other;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    b = open_browser(&f, 0);
+    run_to_connected(&f, b);
+    other = open_browser(&f, 1);
+    run_to_connected(&f, other);
+    assert_false(b->dtls.parted);
+    session_close(b->session);
+    b->session = NULL;
+    settle(&f, 50);
+    assert_true(b->dtls.parted);
+    assert_false(other->dtls.parted);
+    finish(&f);
+}
+
 static void candidates_are_the_devices_public_addresses(void **state)
 {
     struct browser *b;
@@ -334,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_browser_connects_and_its_keys_stand_in_the_vault),
+        cmocka_unit_test(a_peer_is_told_that_its_session_was_closed),
         cmocka_unit_test(candidates_are_the_devices_public_addresses),
         cmocka_unit_test(we_can_be_the_dtls_client),
         cmocka_unit_test(keys_of_every_profile_stand_in_the_vault_whole),
