@@ -280,6 +280,7 @@ static int open_listeners(struct app *app, char err[APP_ERR_MAX])
     net.max_per_address = conf->limits.connections_per_address;
     net.body_max = conf->socketio.max_payload;
     net.ws_message_max = conf->socketio.max_payload;
+    net.ws_deflate = conf->socketio.compression;
     raise_files(net.max_connections + SPARE_CONNECTIONS);
     ret = net_server_create(&app->server, app->loop, app->metrics, &net, &handlers, app,
                             net_err);

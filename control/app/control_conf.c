@@ -139,6 +139,7 @@ static const cyaml_schema_field_t socketio_fields[] = {
     CONF_UINT("ping_interval_ms", struct control_socketio, ping_interval_ms, 100, 600000),
     CONF_UINT("ping_timeout_ms", struct control_socketio, ping_timeout_ms, 100, 600000),
     CONF_UINT("max_payload", struct control_socketio, max_payload, 1024, 16777216),
+    CONF_BOOL("compression", struct control_socketio, compression),
     CONF_END,
 };
 

@@ -98,6 +98,7 @@ struct control_socketio {
     uint32_t ping_interval_ms;
     uint32_t ping_timeout_ms;
     uint32_t max_payload; /* bytes */
+    bool compression;     /* permessage-deflate on WebSockets */
 };
 
 struct control_dtls {

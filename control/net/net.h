@@ -4,7 +4,8 @@
  *
  * Everything runs on the loop's thread, callbacks too. Handlers may call any function here
  * except net_server_destroy(). HTTP/1.1 with keep-alive and pipelining (RFC 9112), TLS 1.2
- * and 1.3 with ALPN http/1.1, WebSocket version 13 without extensions (RFC 6455).
+ * and 1.3 with ALPN http/1.1, WebSocket version 13 (RFC 6455), if configured with
+ * permessage-deflate (RFC 7692).
  *
  * What is refused here, before any handler: bodies without Content-Length (411), bodies
  * over the cap (413), malformed lengths (400), upgrades other than WebSocket (400). Answers
@@ -65,6 +66,7 @@ struct net_conf {
     size_t ws_message_max; /* bytes; a longer message closes with 1009 */
     size_t ws_queue_bytes; /* waiting for one slow reader; beyond it is cut off */
     uint32_t ws_queue_msgs;
+    bool ws_deflate; /* agree to permessage-deflate */
 };
 
 /* 20,000 connections, 4,000 of an address, 10 s, 60 s, 30 s, bodies and messages 1 MB,

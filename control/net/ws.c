@@ -5,7 +5,8 @@
  * last pong is out, takes frames that are not masked, and is slow to end TCP. Ours has its
  * 'raw' role, which hands over bytes and nothing else, TLS or not. It goes there from HTTP
  * as soon as the next bytes are none, and the first byte of a frame is never that of a
- * request line (a reserved bit would have to be set). Until the client has sent that byte
+ * request line (but for one of compressed fragments: docs/decisions/0013; the byte behind
+ * it never is). Until the client has sent that byte
  * the connection rests between two requests, as the library sees it: writing works there,
  * but it has no news of the socket being writable again, so a timer asks. */
 #include "net/priv.h"
@@ -15,6 +16,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "net/ws_deflate.h"
 #include "net/ws_frame.h"
 
 enum {
@@ -26,9 +28,12 @@ enum {
     SHA1_LEN = 20,
 };
 
-/* A frame, whole as it goes out: the same for each receiver. */
+/* A frame, whole as it goes out: the same for each receiver, but compressed for those that
+ * have agreed to it. */
 struct net_buf {
     uint32_t refs;
+    struct net_buf *packed; /* made for the first who can take it; or NULL */
+    bool tried;             /* to make it: it may be no shorter */
     uint8_t head_len;
     size_t len; /* with the head */
     uint8_t bytes[];
@@ -60,6 +65,7 @@ struct net_ws {
     bool parked;    /* not read: the socket is full */
     bool receiving; /* within the library's callback: what is sent now goes out together */
     bool peer_done; /* its close frame has come, or it can send none that we would see */
+    struct ws_deflate deflate;
     struct ws_in in;
 };
 
@@ -69,6 +75,8 @@ static struct net_buf *frame_create(enum ws_op op, const void *data, size_t len)
 
     if (buf != NULL) {
         buf->refs = 1;
+        buf->packed = NULL;
+        buf->tried = op != WS_OP_TEXT && op != WS_OP_BINARY;
         buf->head_len = (uint8_t)ws_head_write(buf->bytes, op, len);
         buf->len = buf->head_len + len;
         if (len > 0) {
@@ -92,8 +100,47 @@ struct net_buf *net_buf_ref(struct net_buf *buf)
 void net_buf_unref(struct net_buf *buf)
 {
     if (buf != NULL && --buf->refs == 0) {
+        net_buf_unref(buf->packed);
         free(buf);
     }
+}
+
+/* The frame of the message compressed, if it is worth it. */
+static struct net_buf *pack(const struct net_buf *from)
+{
+    size_t len = net_buf_len(from);
+    struct net_buf *buf = malloc(sizeof(*buf) + WS_HEAD_MAX + len);
+    uint8_t head[WS_HEAD_MAX];
+    size_t n;
+
+    if (buf == NULL) {
+        return NULL;
+    }
+    n = ws_deflate(from->bytes + from->head_len, len, buf->bytes + WS_HEAD_MAX, len);
+    if (n == 0) {
+        free(buf);
+        return NULL;
+    }
+    *buf = (struct net_buf){.refs = 1, .tried = true};
+    buf->head_len = (uint8_t)ws_head_write(head, from->bytes[0] & 0x0f, n);
+    memcpy(buf->bytes, head, buf->head_len);
+    buf->bytes[0] |= WS_HEAD_PACKED;
+    memmove(buf->bytes + buf->head_len, buf->bytes + WS_HEAD_MAX, n);
+    buf->len = buf->head_len + n;
+    return buf;
+}
+
+/* What of a message goes to this peer. */
+static struct net_buf *form_for(const struct net_ws *ws, struct net_buf *buf)
+{
+    if (!ws_deflate_sends(&ws->deflate) || net_buf_len(buf) < WS_DEFLATE_MIN) {
+        return buf;
+    }
+    if (!buf->tried) {
+        buf->tried = true;
+        buf->packed = pack(buf);
+    }
+    return buf->packed != NULL ? buf->packed : buf;
 }
 
 size_t net_buf_len(const struct net_buf *buf)
@@ -130,7 +177,7 @@ static void ws_destroy(struct net_ws *ws)
     free(ws);
 }
 
-static struct net_ws *ws_create(struct net_conn *conn)
+static struct net_ws *ws_create(struct net_conn *conn, struct ws_deflate deflate)
 {
     struct net_ws *ws = calloc(1, sizeof(*ws));
 
@@ -138,7 +185,8 @@ static struct net_ws *ws_create(struct net_conn *conn)
         ws->conn = conn;
         ws->close_code = 1006;
         ws->last = &ws->first;
-        ws_in_init(&ws->in, conn->server->conf.ws_message_max);
+        ws->deflate = deflate;
+        ws_in_init(&ws->in, conn->server->conf.ws_message_max, deflate.on);
     }
     return ws;
 }
@@ -336,6 +384,7 @@ int net_ws_send(struct net_ws *ws, struct net_buf *buf)
     if (ws->state != WS_OPENING && ws->state != WS_OPEN) {
         return -EPIPE;
     }
+    buf = form_for(ws, buf);
     if (ws->state == WS_OPEN && ws->first == NULL && !ws->receiving &&
         buf->len <= NET_TX_BUF && !lws_partial_buffered(ws->conn->wsi)) {
         if (send_at_once(ws, buf) != 0) {
@@ -553,6 +602,7 @@ int ws_on_upgrade(struct net_conn *conn, char *upgrade)
 {
     struct net_server *server = conn->server;
     struct net_req *req;
+    struct ws_deflate deflate = {.on = false};
     struct net_ws *ws;
     char *path;
     int path_len;
@@ -565,7 +615,10 @@ int ws_on_upgrade(struct net_conn *conn, char *upgrade)
         return -1;
     }
     req = req_create(conn);
-    ws = ws_create(conn);
+    if (req != NULL && server->conf.ws_deflate) {
+        deflate = ws_deflate_accept(net_req_header(req, "sec-websocket-extensions"));
+    }
+    ws = ws_create(conn, deflate);
     if (req == NULL || ws == NULL) {
         req_destroy(req);
         free(ws);
@@ -597,16 +650,21 @@ int ws_on_open(struct net_conn *conn)
 {
     struct net_ws *ws = conn->ws;
     struct lws *wsi = conn->wsi;
-    char text[256];
+    char extensions[WS_DEFLATE_ANSWER] = "";
+    char text[512];
     int n;
 
     if (ws->state == WS_OVER || conn->ws_accept[0] == '\0') {
         return -1; /* cut off already, or a second request after the handshake */
     }
+    if (ws->deflate.on) {
+        ws_deflate_answer(&ws->deflate, extensions);
+    }
     n = snprintf(text, sizeof(text),
                  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                 "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-                 conn->ws_accept);
+                 "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
+                 conn->ws_accept, ws->deflate.on ? "Sec-WebSocket-Extensions: " : "",
+                 extensions, ws->deflate.on ? "\r\n" : "");
     conn->ws_accept[0] = '\0';
     if (write_bytes(ws, (uint8_t *)text, (size_t)n) != 0 || lws_partial_buffered(wsi) ||
         lws_http_transaction_completed(wsi) != 0) {

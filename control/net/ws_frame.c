@@ -1,9 +1,11 @@
 /* See ws_frame.h. */
 #include "net/ws_frame.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/ws_deflate.h"
 #include "sys/utf8.h"
 
 enum {
@@ -14,16 +16,24 @@ enum {
     HEAD_LEN = 0x7f,
     LEN_16 = 126,
     LEN_64 = 127,
-    MSG_KEEP = 4096, /* a larger buffer is given back after its message */
+    MSG_FIRST = 1024, /* room for what is inflated, to begin with */
+    MSG_KEEP = 4096,  /* a larger buffer is given back after its message */
 };
 
-void ws_in_init(struct ws_in *in, size_t message_max)
+void ws_in_init(struct ws_in *in, size_t message_max, bool deflate)
 {
-    *in = (struct ws_in){.message_max = message_max};
+    *in = (struct ws_in){.message_max = message_max, .deflate = deflate};
+}
+
+static void drop_inflate(struct ws_in *in)
+{
+    ws_inflate_destroy(in->z);
+    in->z = NULL;
 }
 
 void ws_in_fini(struct ws_in *in)
 {
+    drop_inflate(in);
     free(in->msg);
     in->msg = NULL;
 }
@@ -32,8 +42,7 @@ static enum ws_in_what broken(struct ws_in *in, unsigned code, const char *reaso
                               struct ws_in_event *out)
 {
     in->broken = true;
-    free(in->msg);
-    in->msg = NULL;
+    ws_in_fini(in);
     out->code = code;
     out->reason = reason;
     return WS_IN_BROKEN;
@@ -44,7 +53,13 @@ static const char *check_first(const struct ws_in *in, uint8_t first)
 {
     unsigned op = first & HEAD_OP;
 
-    if ((first & HEAD_RSV) != 0) {
+    unsigned reserved = first & HEAD_RSV;
+
+    if (reserved == WS_HEAD_PACKED && in->deflate &&
+        (op == WS_OP_TEXT || op == WS_OP_BINARY)) {
+        reserved = 0;
+    }
+    if (reserved != 0) {
         return "reserved bits";
     }
     if (op > WS_OP_PONG || (op > WS_OP_BINARY && op < WS_OP_CLOSE)) {
@@ -102,6 +117,8 @@ static const char *read_head(struct ws_in *in)
     in->control_len = 0;
     if (in->op == WS_OP_TEXT || in->op == WS_OP_BINARY) {
         in->binary = in->op == WS_OP_BINARY;
+        in->packed = (in->head[0] & WS_HEAD_PACKED) != 0;
+        in->wire_len = 0;
         in->in_message = true;
     }
     return NULL;
@@ -223,6 +240,7 @@ static enum ws_in_what message(struct ws_in *in, const uint8_t *data, size_t len
 {
     static const uint8_t empty[1];
 
+    drop_inflate(in);
     in->in_message = false;
     in->told = true;
     out->data = len > 0 ? data : empty;
@@ -231,12 +249,86 @@ static enum ws_in_what message(struct ws_in *in, const uint8_t *data, size_t len
     return WS_IN_MESSAGE;
 }
 
+/* Room for more of what is inflated; never for more than a byte above the limit. */
+static bool grow(struct ws_in *in)
+{
+    size_t cap = in->msg_cap > 0 ? 2 * in->msg_cap : MSG_FIRST;
+    uint8_t *grown;
+
+    cap = cap <= in->message_max ? cap : in->message_max + 1;
+    grown = realloc(in->msg, cap);
+    if (grown == NULL) {
+        return false;
+    }
+    in->msg = grown;
+    in->msg_cap = cap;
+    return true;
+}
+
+/* A part of a compressed message is added to the message. 0, or the code to close with. */
+static unsigned inflate_part(struct ws_in *in, const uint8_t *data, size_t len)
+{
+    if (in->z == NULL) {
+        in->z = ws_inflate_create();
+    }
+    if (in->z == NULL) {
+        return 1011;
+    }
+    do {
+        int err = 0;
+
+        if (in->msg_len == in->msg_cap && in->msg_len <= in->message_max && !grow(in)) {
+            return 1011;
+        }
+        err = ws_inflate(in->z, &data, &len, in->msg, &in->msg_len, in->msg_cap);
+        if (err != 0) {
+            return err == -ENOMEM ? 1011 : 1007;
+        }
+    } while (in->msg_len == in->msg_cap && in->msg_len <= in->message_max);
+    return 0;
+}
+
+static bool is_text(struct ws_in *in, bool last)
+{
+    return in->msg_len == 0 || (utf8_valid_so_far(in->msg, in->msg_len, &in->checked) &&
+                                (!last || in->checked == in->msg_len));
+}
+
+static enum ws_in_what take_packed(struct ws_in *in, const uint8_t *data, size_t len,
+                                   bool last, struct ws_in_event *out)
+{
+    unsigned code = inflate_part(in, data, len);
+    bool whole;
+
+    if (code != 0) {
+        return broken(in, code, code == 1011 ? "out of memory" : "not to be inflated", out);
+    }
+    /* of what is too long, too, so that pieces of any size tell the same */
+    if (!in->binary && !is_text(in, false)) {
+        return broken(in, 1007, "not UTF-8", out);
+    }
+    if (in->msg_len > in->message_max) {
+        return broken(in, 1009, "message too big", out);
+    }
+    if (!last) {
+        return WS_IN_NOTHING;
+    }
+    whole = ws_inflate_whole(in->z);
+    if (!whole || (!in->binary && !is_text(in, true))) {
+        return broken(in, 1007, whole ? "not UTF-8" : "not to be inflated", out);
+    }
+    return message(in, in->msg, in->msg_len, out);
+}
+
 /* A part of a message, unmasked. 'end': of the frame. NOTHING if it goes on. */
 static enum ws_in_what take_part(struct ws_in *in, const uint8_t *data, size_t len,
                                  bool end, struct ws_in_event *out)
 {
     bool last = end && in->fin;
 
+    if (in->packed) {
+        return take_packed(in, data, len, last, out);
+    }
     if (last && in->msg_len == 0) { /* in one piece: not copied */
         return !in->binary && !utf8_valid(data, len) ? broken(in, 1007, "not UTF-8", out)
                                                      : message(in, data, len, out);
@@ -244,12 +336,19 @@ static enum ws_in_what take_part(struct ws_in *in, const uint8_t *data, size_t l
     if (!append(in, data, len)) {
         return broken(in, 1011, "out of memory", out);
     }
-    if (!in->binary && in->msg_len > 0 &&
-        (!utf8_valid_so_far(in->msg, in->msg_len, &in->checked) ||
-         (last && in->checked != in->msg_len))) {
+    if (!in->binary && !is_text(in, last)) {
         return broken(in, 1007, "not UTF-8", out);
     }
     return last ? message(in, in->msg, in->msg_len, out) : WS_IN_NOTHING;
+}
+
+/* True if what a head tells of a message is more than it may have. What is compressed badly
+ * is an eighth longer at most (codes of nine bits). */
+static bool too_long(const struct ws_in *in)
+{
+    return in->packed ? in->left > in->message_max + in->message_max / 8 + WS_DEFLATE_MIN -
+                                       in->wire_len
+                      : in->left > in->message_max - in->msg_len;
 }
 
 static enum ws_in_what take_payload(struct ws_in *in, uint8_t **data, size_t *len,
@@ -268,6 +367,7 @@ static enum ws_in_what take_payload(struct ws_in *in, uint8_t **data, size_t *le
         unmask(in->mask, part, n);
     }
     if (in->op < WS_OP_CLOSE) {
+        in->wire_len += n;
         return take_part(in, part, n, end, out);
     }
     if (n > 0) {
@@ -290,7 +390,7 @@ enum ws_in_what ws_in_next(struct ws_in *in, uint8_t **data, size_t *len,
         if (!in->in_payload && !take_head(in, data, len, &wrong)) {
             return wrong != NULL ? broken(in, 1002, wrong, out) : WS_IN_NOTHING;
         }
-        if (in->op < WS_OP_CLOSE && in->left > in->message_max - in->msg_len) {
+        if (in->op < WS_OP_CLOSE && too_long(in)) {
             return broken(in, 1009, "message too big", out);
         }
         if (in->left > 0 && *len == 0) {

@@ -1,6 +1,6 @@
 /* The frames of a WebSocket as its server sees them (RFC 6455, section 5): the client's
- * bytes become messages, pings and closes; the head of an outgoing frame is written. No
- * extension is spoken. ws.c is the shell.
+ * bytes become messages, pings and closes; the head of an outgoing frame is written. Of
+ * extensions compressed messages are understood (ws_deflate.h). ws.c is the shell.
  *
  * Pure: no clock, no I/O; the memory of one message. What is wrong is told with the first
  * byte that makes it so, not with the end of its frame or message. */
@@ -23,7 +23,9 @@ enum ws_op {
 enum {
     WS_CONTROL_MAX = 125, /* payload of a control frame (section 5.5) */
     WS_REASON_MAX = WS_CONTROL_MAX - 2,
-    WS_HEAD_MAX = 10,    /* of an unmasked frame */
+    WS_HEAD_MAX = 10, /* of an unmasked frame */
+    WS_HEAD_PACKED =
+        0x40,            /* in the first byte of a head: compressed (RFC 7692, section 6) */
     WS_CODE_NONE = 1005, /* a close frame without a code (section 7.4.1) */
 };
 
@@ -43,8 +45,14 @@ struct ws_in_event {
     const char *reason; /* BROKEN: a few words */
 };
 
+struct ws_inflate;
+
 struct ws_in {
     size_t message_max;
+    bool deflate;    /* compressed messages may come: permessage-deflate was agreed on */
+    bool packed;     /* the message is one */
+    size_t wire_len; /* of a compressed message: what has come of it */
+    struct ws_inflate *z; /* while one is on its way */
     uint8_t head[14];
     uint8_t head_len;
     uint8_t op;
@@ -64,8 +72,10 @@ struct ws_in {
     size_t checked; /* of it is UTF-8, if it is text */
 };
 
-/* message_max  bytes; a longer message is BROKEN with 1009 as soon as a head tells it */
-void ws_in_init(struct ws_in *in, size_t message_max);
+/* message_max  bytes; a longer message is BROKEN with 1009 as soon as a head tells it, a
+ *              compressed one as soon as it has grown beyond
+ * deflate      compressed messages may come: each by itself (RFC 7692) */
+void ws_in_init(struct ws_in *in, size_t message_max, bool deflate);
 void ws_in_fini(struct ws_in *in);
 
 /* Takes bytes from '*data' (borrowed and changed: they are unmasked in place), moving

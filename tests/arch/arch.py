@@ -78,6 +78,7 @@ LIBRARIES = [
     (r"rte_.*", "dataplane/io dataplane/table dataplane/lane tools/benchmarks"),
     (r"bpf/.*|xdp/.*|linux/bpf\.h|linux/if_xdp\.h", "dataplane/io tools/benchmarks"),
     (r"libwebsockets\.h", "control/net"),
+    (r"zlib\.h", "control/net"),
     (r"librdkafka/.*", "control/event"),
     # kcs-loadgen is a peer that shares no media code with what it tests.
     (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls tools/loadgen"),

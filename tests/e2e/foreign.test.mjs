@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { BUILD, withNode } from './lib/node.mjs';
+import { Pion } from './lib/pion.mjs';
 
 const PION = join(BUILD, 'kcs-pion');
 const PYTHON = join(BUILD, 'foreign/bin/python');
@@ -114,6 +115,74 @@ describe('foreign clients', { timeout: 900_000 }, () => {
                 whole(result, n, 4);
                 assert.equal(result.setup, setup, 'the role that the node took');
             }
+        });
+    });
+
+    test('TLS for signaling; a node that has IPv6 alone', { skip }, async () => {
+        for (const [name, options, args] of [
+            ['tls', { tls: true }, []],
+            ['ipv6', { devices: ['udp:::1'] }, ['--ip', '6']],
+        ]) {
+            await withNode({ name: `foreign-${name}`, devices: ['udp'], ...options }, async (node) => {
+                const where = options.tls ? ['--origin', `https://127.0.0.1:${node.httpsPort}`] : [];
+                for (const publish of options.tls ? ['whip'] : ['whip', 'socket']) {
+                    const few = ['--n', '300', '--whep', '1', '--socket', options.tls ? '0' : '1', ...where];
+                    const result = await pion(node, `pion-${name}-${publish}`, '--publish', publish, ...few, ...args);
+
+                    whole(result, 300, options.tls ? 2 : 4);
+                }
+            });
+        }
+    });
+
+    test('the offer of the node (406) is answered, and media comes', { skip }, async () => {
+        await withNode({ name: 'foreign-counter', devices: ['udp'] }, async (node) => {
+            const meeting = 'pion-counter';
+            const publisher = await Pion.start(node, 'publish', await node.token({ meeting }), meeting);
+            const token = await node.token({ meeting, role: 'guest', name: 'Viewer' });
+            const viewer = await Pion.start(node, 'watch', token, meeting, '--counter');
+
+            await viewer.sees('video', 'A');
+            await viewer.sees('audio', 'A');
+            await new Promise((done) => setTimeout(done, 1_000));
+            const result = await viewer.end();
+            for (const kind of ['audio', 'video']) {
+                const { Packets, Gaps, Back, Bad } = result[kind];
+                assert.ok(Packets > 20, JSON.stringify(result));
+                assert.deepEqual({ Gaps, Back, Bad }, { Gaps: 0, Back: 0, Bad: 0 });
+            }
+            await publisher.end();
+        });
+    });
+
+    test('who is sent away is told by DTLS, at once', { skip }, async () => {
+        await withNode({ name: 'foreign-parting', devices: ['udp'] }, async (node) => {
+            const meeting = 'pion-parting';
+            const token = await node.token({ meeting });
+            const publisher = await Pion.start(node, 'publish', token, meeting);
+            const guest = await node.token({ meeting, role: 'guest', name: 'Viewer' });
+            const viewer = await Pion.start(node, 'watch', guest, meeting);
+            const parted = ({ lines }) => lines.find((line) => line.connection !== undefined);
+            const end = async (pion, during) => {
+                const began = Date.now();
+                await during();
+                await pion.until('its connection ends', () => parted(pion));
+                const took = Date.now() - began;
+                assert.equal(parted(pion).connection, 'closed', 'not merely lost');
+                assert.ok(took < 3_000, `${took} ms`);
+            };
+
+            await viewer.sees('video', 'A');
+            /* DTLS of these is forgotten 8 s after its handshake, but for this */
+            await new Promise((done) => setTimeout(done, 9_000));
+            await end(publisher, async () => {
+                const response = await fetch(publisher.session, {
+                    method: 'DELETE',
+                    headers: { authorization: `Bearer ${token}` },
+                });
+                assert.equal(response.status, 200);
+            });
+            await end(viewer, () => {}); /* nobody sends what it watched: its session ends */
         });
     });
 

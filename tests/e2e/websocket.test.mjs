@@ -1,9 +1,11 @@
 /* WebSockets as RFC 6455 has them, case by case, against the product's listener (tests/echo):
  * framing, control frames, reserved bits, fragments, UTF-8, close codes, limits. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { OP, RawWs, startEcho } from './lib/echo.mjs';
 
 const MAX_PAYLOAD = 16 << 20;
@@ -440,7 +442,7 @@ describe('WebSocket handshake', { timeout: 120_000 }, () => {
             upgrade: 'UPGRADE: WebSocket',
             connection: 'connection: foo, UPGRADE',
             protocol: 'Sec-WebSocket-Protocol: chat',
-            extensions: 'Sec-WebSocket-Extensions: permessage-deflate',
+            extensions: 'Sec-WebSocket-Extensions: x-webkit-deflate-frame',
         });
         assert.match(head, /^HTTP\/1.1 101 /);
         assert.match(head, /\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/);
@@ -470,4 +472,164 @@ describe('WebSocket handshake', { timeout: 120_000 }, () => {
             assert.match(head, /\r\nupgrade: websocket\r\n/);
         });
     }
+});
+
+/* permessage-deflate (RFC 7692): what is offered, what is agreed on, what is sent. */
+describe('compressed WebSocket messages', { timeout: 120_000 }, () => {
+    const PACKED = 4; /* of the reserved bits */
+    const AGREED =
+        'permessage-deflate; server_no_context_takeover; client_no_context_takeover';
+    const END = Buffer.from([0, 0, 0xff, 0xff]);
+
+    /* A message compressed by itself; 'how' as zlib has it. */
+    function pack(data, how = {}) {
+        const bytes = deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH, ...how });
+        assert.ok(bytes.subarray(-4).equals(END));
+        return bytes.subarray(0, -4);
+    }
+    const unpack = (bytes) =>
+        inflateRawSync(Buffer.concat([bytes, END]), { finishFlush: constants.Z_SYNC_FLUSH });
+
+    function packed(title, body, extensions = 'permessage-deflate; client_max_window_bits') {
+        /* null: nothing is offered */
+        test(title, async () => {
+            ws = await RawWs.open(echo.port, '/echo', { extensions: extensions ?? undefined });
+            try {
+                await body();
+            } finally {
+                ws.destroy();
+            }
+        });
+    }
+
+    /* What comes back, as {packed, bytes}. */
+    async function answer() {
+        const frame = await ws.next();
+        assert.ok(frame !== null && frame.op <= OP.BINARY && frame.fin, JSON.stringify(frame));
+        return { packed: frame.packed, bytes: frame.packed ? unpack(frame.payload) : frame.payload };
+    }
+
+    for (const [extensions, agreed] of [
+        [null, undefined],
+        ['x-webkit-deflate-frame', undefined],
+        ['permessage-deflate', AGREED],
+        ['permessage-deflate; client_max_window_bits', AGREED],
+        ['permessage-deflate; client_no_context_takeover; server_no_context_takeover', AGREED],
+        ['permessage-deflate; server_max_window_bits=9', `${AGREED}; server_max_window_bits=9`],
+        ['permessage-deflate; server_max_window_bits=7', undefined],
+        ['permessage-deflate; what=ever, permessage-deflate', AGREED],
+        ['permessage-deflate\r\nSec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10', AGREED],
+    ]) {
+        packed(
+            `offered ${extensions}: agreed on ${agreed}`,
+            async () => {
+                assert.equal(ws.extensions, agreed);
+                ws.text('x'.repeat(5_000));
+                const { packed: small, bytes } = await answer();
+                assert.equal(bytes.toString(), 'x'.repeat(5_000));
+                assert.equal(small, agreed === AGREED, 'compressed if the window may be whole');
+                if (agreed === undefined) {
+                    ws.send(OP.TEXT, pack('hello'), { rsv: PACKED });
+                    await closesWith(1002);
+                } else {
+                    ws.send(OP.TEXT, pack('hello'), { rsv: PACKED });
+                    assert.equal((await answer()).bytes.toString(), 'hello');
+                }
+            },
+            extensions,
+        );
+    }
+
+    for (const len of [0, 1, 100, 1023, 1024, 5_000, 65_536, 1 << 20, MAX_PAYLOAD]) {
+        packed(`${len} bytes, easy and hard to compress`, async () => {
+            for (const data of [Buffer.alloc(len, 'abcdefghij'), randomBytes(len)]) {
+                ws.send(OP.BINARY, pack(data), { rsv: PACKED });
+                const back = await answer();
+                assert.ok(back.bytes.equals(data));
+                assert.equal(back.packed, len >= 1024 && data[0] === 97 && data[1] === 98);
+            }
+        });
+    }
+
+    packed('levels, windows and strategies of the client', async () => {
+        const data = Buffer.from(Array.from({ length: 20_000 }, (_, i) => `${i % 977} `).join(''));
+        for (const how of [
+            { level: 0 }, { level: 1 }, { level: 9 }, { windowBits: 9 }, { windowBits: 15 },
+            { strategy: constants.Z_FIXED }, { strategy: constants.Z_HUFFMAN_ONLY }, { memLevel: 1 },
+        ]) {
+            ws.send(OP.TEXT, pack(data, how), { rsv: PACKED });
+            assert.ok((await answer()).bytes.equals(data), JSON.stringify(how));
+        }
+        /* one last block, and a byte of nothing behind it (section 7.2.3.4) */
+        const last = Buffer.concat([deflateRawSync(data), Buffer.from([0])]);
+        ws.send(OP.TEXT, last, { rsv: PACKED });
+        assert.ok((await answer()).bytes.equals(data));
+    });
+
+    packed('fragments: the first has the bit; anywhere cut, with a ping between', async () => {
+        const bytes = pack('one two three four '.repeat(500));
+        for (const size of [1, 7, 60]) {
+            for (let at = 0; at < bytes.length; at += size) {
+                ws.send(at === 0 ? OP.TEXT : OP.MORE, bytes.subarray(at, at + size), {
+                    rsv: at === 0 ? PACKED : 0,
+                    fin: at + size >= bytes.length,
+                });
+            }
+            ws.send(OP.PING, 'p');
+            assert.equal((await answer()).bytes.toString(), 'one two three four '.repeat(500));
+            assert.equal((await ws.next()).op, OP.PONG);
+        }
+    });
+
+    /* its first byte could be that of a request ("A"): see docs/decisions/0013 */
+    packed('the very first frame is a fragment; the next message comes octet by octet', async () => {
+        const bytes = pack('first');
+        const frames = () => [
+            RawWs.frame(OP.TEXT, bytes.subarray(0, 3), { rsv: PACKED, fin: false }),
+            RawWs.frame(OP.MORE, bytes.subarray(3)),
+        ];
+        for (const frame of frames()) {
+            await write(frame);
+        }
+        assert.equal((await answer()).bytes.toString(), 'first');
+        await write(Buffer.concat(frames()), true);
+        assert.equal((await answer()).bytes.toString(), 'first');
+    });
+
+    packed('compressed or not is a choice of each message', async () => {
+        for (let i = 0; i < 20; i++) {
+            const text = `message ${i} `.repeat(i * 20);
+            ws.send(OP.TEXT, i % 2 === 0 ? pack(text) : text, { rsv: i % 2 === 0 ? PACKED : 0 });
+            assert.equal((await answer()).bytes.toString(), text);
+        }
+    });
+
+    for (const [title, code, op, bytes, options] of [
+        ['the bit on a ping', 1002, OP.PING, 'a', {}],
+        ['the other reserved bits beside it', 1002, OP.TEXT, pack('a'), { rsv: 5 }],
+        ['no deflate at all', 1007, OP.TEXT, Buffer.from([0xff, 0xff, 0xff]), {}],
+        ['an empty payload', 1007, OP.TEXT, '', {}],
+        ['half of a message', 1007, OP.BINARY, pack('abcdefghijklmnopqrstuvwxyz').subarray(0, 9), {}],
+        ['the context of another message', 1007, OP.TEXT, Buffer.from([0xf2, 0, 0x11, 0, 0]), {}],
+        ['text that is not UTF-8', 1007, OP.TEXT, pack(Buffer.from([0x61, 0xc3, 0x28])), {}],
+        ['text that ends within a character', 1007, OP.TEXT, pack(Buffer.from([0x61, 0xc3])), {}],
+        ['a bomb of 1 GiB', 1009, OP.BINARY, 'bomb', {}],
+        ['one byte too much', 1009, OP.BINARY, 'over', {}],
+    ]) {
+        packed(`${title} closes with ${code}`, async () => {
+            const payload =
+                bytes === 'bomb' ? pack(Buffer.alloc(1 << 30), { level: 9 })
+                : bytes === 'over' ? pack(Buffer.alloc(MAX_PAYLOAD + 1))
+                : bytes;
+            ws.send(op, payload, { rsv: PACKED, ...options });
+            await closesWith(code);
+        });
+    }
+
+    packed('the bit on a later fragment closes with 1002', async () => {
+        const bytes = pack('hello hello hello');
+        ws.send(OP.TEXT, bytes.subarray(0, 4), { rsv: PACKED, fin: false });
+        ws.send(OP.MORE, bytes.subarray(4), { rsv: PACKED });
+        await closesWith(1002);
+    });
 });

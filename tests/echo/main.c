@@ -270,6 +270,7 @@ static int start(struct echo *echo, const struct options *options)
     net.n_listen = 1;
     net.body_max = options->max_payload;
     net.ws_message_max = options->max_payload;
+    net.ws_deflate = true;
     net.ws_queue_bytes = 64u << 20; /* what is echoed to who reads after all is sent */
     echo->sio_conf = (struct sio_conf){
         .ops = &sio_ops, .user = echo, .max_payload = options->max_payload};

@@ -5,6 +5,7 @@
 #include "net/ws_frame.h"
 #include "sys/utf8.h"
 
+/* The first byte: how large the pieces are, and whether compression was agreed on. */
 enum { MESSAGE_MAX = 5000, OUT_MAX = 1 << 18 };
 
 /* What was told, one after the other, to compare. */
@@ -79,8 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     whole.n = parts.n = 0;
     whole.broken = parts.broken = false;
-    ws_in_init(&whole.in, MESSAGE_MAX);
-    ws_in_init(&parts.in, MESSAGE_MAX);
+    ws_in_init(&whole.in, MESSAGE_MAX, (data[0] & 0x80) != 0);
+    ws_in_init(&parts.in, MESSAGE_MAX, (data[0] & 0x80) != 0);
     data++;
     size--;
     feed(&whole, data, size);

@@ -7,6 +7,7 @@ import os
 import re
 import struct
 import sys
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
@@ -416,6 +417,16 @@ def listener():
     put("ws_frame", "too-big", step + frame(2, b"x" * 4000, fin=False) +
         frame(0, b"x" * 4000))
     put("ws_frame", "spoilt", step + frame(1, b"\xed", fin=False) + frame(0, b"\xa0\x80"))
+    # 0x80: compression is agreed on; 0x40 in a head: compressed
+    packed = b"\x82"
+    put("ws_frame", "packed", packed + frame(0x41, b"\xf2\x48\xcd\xc9\xc9\x07\0") +
+        frame(0x42, b"\xf2\x48\x05\0\0\0\xff\xff", fin=False) + frame(9, b"p") +
+        frame(0, b"\xca\xc9\xc9\x07\0") + frame(1, b"plain") +
+        frame(0x41, b"\xf3\x48\xcd\xc9\xc9\x07\0\xf2\0\x11\0\0") + frame(0x42, b"\0"))
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = deflate.compress(bytes(20000)) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    put("ws_frame", "bomb", packed + frame(0x42, bomb[:-4]))
+    put("ws_frame", "packed-spoilt", packed + frame(0x41, b"\0\2\0\xfd\xff\xc3\x28\0"))
     # role of our side, then what happens to each datagram (fuzz_dtls)
     put("dtls", "handshake-server", b"\0")
     put("dtls", "handshake-client", b"\1")

@@ -45,7 +45,7 @@ export async function startEcho({ pingInterval = 25_000, pingTimeout = 20_000, m
 /* One WebSocket, frame by frame. */
 export class RawWs {
     /* Resolves after the handshake, or rejects with the answer's head. */
-    static async open(port, path, { answer = 101 } = {}) {
+    static async open(port, path, { answer = 101, extensions } = {}) {
         const ws = new RawWs();
         const key = randomBytes(16).toString('base64');
 
@@ -68,7 +68,9 @@ export class RawWs {
         ws.socket.write(
             `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\n` +
                 `Connection: Upgrade\r\nSec-WebSocket-Key: ${key}\r\n` +
-                'Sec-WebSocket-Version: 13\r\n\r\n',
+                `Sec-WebSocket-Version: 13\r\n${
+                    extensions === undefined ? '' : `Sec-WebSocket-Extensions: ${extensions}\r\n`
+                }\r\n`,
         );
         const head = await ws.take('the handshake', (bytes) => {
             const end = bytes.indexOf('\r\n\r\n');
@@ -78,6 +80,7 @@ export class RawWs {
         if (answer === 101) {
             const accept = createHash('sha1').update(key + KEY_SUFFIX).digest('base64');
             assert.ok(head.toLowerCase().includes(accept.toLowerCase()), head);
+            ws.extensions = /^sec-websocket-extensions: (.*)$/im.exec(head)?.[1].trim();
         }
         return ws;
     }
@@ -146,7 +149,9 @@ export class RawWs {
                     return undefined;
                 }
                 assert.equal(len & 128, 0, 'a server does not mask');
-                assert.equal(bytes[0] & 0x70, 0, 'no reserved bit is set');
+                assert.equal(bytes[0] & 0x30, 0, 'no reserved bit is set');
+                const packed = (bytes[0] & 0x40) !== 0;
+                assert.ok(!packed || this.extensions !== undefined, 'nothing is compressed');
                 if (len >= 126) {
                     const size = len === 126 ? 2 : 8;
                     if (bytes.length < 2 + size) {
@@ -167,6 +172,7 @@ export class RawWs {
                     {
                         op: bytes[0] & 15,
                         fin: bytes[0] >= 128,
+                        packed,
                         payload: Buffer.from(bytes.subarray(at, at + len)),
                     },
                 ];

@@ -9,11 +9,15 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/dtls/v3"
@@ -26,7 +30,7 @@ type options struct {
 	n, whep, socket, ip, wait                    int
 	restart, audio                               bool
 	stay, tag, participant                       string
-	keep, bare                                   bool
+	keep, bare, counter                          bool
 }
 
 var opt options
@@ -77,6 +81,9 @@ func newPeer() *webrtc.PeerConnection {
 	return pc
 }
 
+// leaving is set before this client closes what it has.
+var leaving atomic.Bool
+
 // connected returns a channel that closes once the peer connection is connected.
 func connected(pc *webrtc.PeerConnection) chan struct{} {
 	done := make(chan struct{})
@@ -85,6 +92,11 @@ func connected(pc *webrtc.PeerConnection) chan struct{} {
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
 		if state == webrtc.PeerConnectionStateConnected {
 			once.Do(func() { close(done) })
+		}
+		// Pion closes by itself when close_notify comes; without, it would go on for long
+		if opt.stay != "" && !leaving.Load() && (state == webrtc.PeerConnectionStateClosed ||
+			state == webrtc.PeerConnectionStateDisconnected || state == webrtc.PeerConnectionStateFailed) {
+			say(object{"connection": state.String()})
 		}
 	})
 	return done
@@ -137,7 +149,11 @@ func main() {
 	flag.StringVar(&opt.tag, "tag", "A", "the letter that names what is published")
 	flag.StringVar(&opt.participant, "participant", "", "whom to watch")
 	flag.BoolVar(&opt.keep, "keep", false, "leave the session at the end")
+	flag.BoolVar(&opt.counter, "counter", false, "watch: offer what will not do, answer the node's offer")
 	flag.Parse()
+	if strings.HasPrefix(opt.origin, "https:") { // the node's certificate is self-signed
+		http.DefaultTransport.(*http.Transport).TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	}
 	switch opt.stay {
 	case "publish":
 		stayPublisher()

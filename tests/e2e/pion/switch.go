@@ -113,6 +113,7 @@ func stayPublisher() {
 	for i := uint32(0); ; i++ {
 		select {
 		case <-done:
+			leaving.Store(true)
 			p.close()
 			return
 		case <-tick.C:
@@ -228,9 +229,14 @@ func stayWatcher() {
 			into.take(packet, kind == "video", kind, ids, uint32(track.SSRC()))
 		}
 	})
-	r := watch(pc, up)
+	ask := watch
+	if opt.counter {
+		ask = watchCounter
+	}
+	r := ask(pc, up)
 	say(object{"session": r.url, "etag": r.etag, "extmaps": strings.Count(r.sdp, "a=extmap:")})
 	_, _ = io.Copy(io.Discard, os.Stdin)
+	leaving.Store(true)
 	say(all)
 	if !opt.keep {
 		r.delete()

@@ -163,6 +163,38 @@ func watch(pc *webrtc.PeerConnection, up chan struct{}) *resource {
 	return r
 }
 
+// watchCounter offers no video codec that the node has, gets its offer with a 406, and answers
+// that (draft-ietf-wish-whep, section 4.3).
+func watchCounter(pc *webrtc.PeerConnection, up chan struct{}) *resource {
+	other := newViewer()
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
+		_, err := other.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{
+			Direction: webrtc.RTPTransceiverDirectionRecvonly})
+		check(err, "transceiver")
+	}
+	offer, err := other.CreateOffer(nil)
+	check(err, "offer")
+	sdp := gathered(other, offer)
+	for _, codec := range []string{"VP8", "VP9", "H264", "AV1"} {
+		sdp = strings.ReplaceAll(sdp, codec+"/90000", "X-"+codec+"/90000")
+	}
+	other.Close()
+	r := post("whep", sdp)
+	if r.status != 406 {
+		check(fmt.Errorf("%d", r.status), "WHEP: an offer of the node")
+	}
+	check(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: r.sdp}), "offer of the node")
+	answer, err := pc.CreateAnswer(nil)
+	check(err, "answer")
+	res := request("PATCH", r.url, "application/sdp", r.etag, gathered(pc, answer))
+	defer res.Body.Close()
+	if body, _ := io.ReadAll(res.Body); res.StatusCode != 204 {
+		check(fmt.Errorf("%d %s", res.StatusCode, body), "PATCH")
+	}
+	await(up, "WHEP: ICE and DTLS")
+	return r
+}
+
 func watchWhep(name string) *sink {
 	pc := newPeer()
 	up := connected(pc)

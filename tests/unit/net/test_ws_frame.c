@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/ws_deflate.h"
 #include "net/ws_frame.h"
 
 enum { MAX = 70000, FIN = 0x80 };
@@ -41,7 +42,7 @@ static int setup(void **state)
 {
     struct feed *feed = calloc(1, sizeof(*feed));
 
-    ws_in_init(&feed->in, MAX);
+    ws_in_init(&feed->in, MAX, false);
     *state = feed;
     return 0;
 }
@@ -152,7 +153,7 @@ static void each_length_cut_anywhere(void **state)
             size_t tail_len = n - cut;
 
             n = frame(bytes, FIN | WS_OP_BINARY, data, sizes[s]); /* it was unmasked */
-            ws_in_init(&in, MAX);
+            ws_in_init(&in, MAX, false);
             assert_int_equal(ws_in_next(&in, &head, &head_len, &event), WS_IN_NOTHING);
             assert_int_equal(ws_in_next(&in, &tail, &tail_len, &event), WS_IN_MESSAGE);
             assert_int_equal(event.len, sizes[s]);
@@ -292,6 +293,132 @@ static void keys_are_sixteen_bytes_in_base64(void **state)
     assert_false(ws_key_ok(""));
 }
 
+enum { PACKED = WS_HEAD_PACKED };
+
+static void deflate_on(struct feed *feed)
+{
+    ws_in_init(&feed->in, MAX, true);
+}
+
+static void compressed_messages_whole_and_in_fragments(void **state)
+{
+    struct feed *feed = *state;
+
+    deflate_on(feed);
+    add(feed, FIN | PACKED | WS_OP_TEXT, "\xf2\x48\xcd\xc9\xc9\x07\x00", 7);
+    add(feed, FIN | WS_OP_TEXT, "plain", 5);
+    add(feed, PACKED | WS_OP_BINARY, "\xf2\x48", 2);
+    add(feed, FIN | WS_OP_PING, "p", 1);
+    add(feed, WS_OP_MORE, "", 0);
+    add(feed, FIN | WS_OP_MORE, "\xcd\xc9\xc9\x07\x00", 5);
+    add(feed, FIN | PACKED | WS_OP_TEXT, "\x00", 1);
+    expect_message(feed, "Hello", 5, false);
+    assert_null(feed->in.z); /* nothing is kept between messages */
+    expect_message(feed, "plain", 5, false);
+    assert_int_equal(next(feed), WS_IN_PING);
+    expect_message(feed, "Hello", 5, true);
+    expect_message(feed, "", 0, false);
+    assert_int_equal(next(feed), WS_IN_NOTHING);
+}
+
+static void compression_stands_where_it_may_only(void **state)
+{
+    static const struct {
+        bool agreed, within; /* a message has begun */
+        unsigned first;
+    } cases[] = {
+        {false, false, FIN | PACKED | WS_OP_TEXT}, {true, false, FIN | PACKED | WS_OP_PING},
+        {true, false, FIN | PACKED | WS_OP_CLOSE}, {true, true, FIN | PACKED | WS_OP_MORE},
+        {true, false, FIN | 0x20 | WS_OP_TEXT},    {true, false, FIN | 0x60 | WS_OP_TEXT},
+        {true, false, FIN | 0x10 | WS_OP_BINARY},
+    };
+    struct feed *feed = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ws_in_fini(&feed->in);
+        ws_in_init(&feed->in, MAX, cases[i].agreed);
+        feed->data = NULL;
+        feed->n = 0;
+        if (cases[i].within) {
+            add(feed, PACKED | WS_OP_TEXT, "\xf2\x48", 2);
+        }
+        add(feed, cases[i].first, "\x00", 1);
+        broken_with(feed, 1002);
+    }
+}
+
+static void bad_compression_and_bad_text_in_it_are_1007(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } cases[] = {
+        {"\xff\xff\xff", 3},                     /* no such block */
+        {"\xf2\x48\xcd", 3},                     /* cut off */
+        {"", 0},                                 /* not even an empty block */
+        {"\xf2\x00\x11\x00\x00", 5},             /* of the last message's context */
+        {"\x00\x02\x00\xfd\xff\xc3\x28\x00", 8}, /* not UTF-8 */
+        {"\x00\x01\x00\xfe\xff\xc3\x00", 7},     /* half a character */
+    };
+    struct feed *feed = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ws_in_fini(&feed->in);
+        deflate_on(feed);
+        feed->data = NULL;
+        feed->n = 0;
+        add(feed, FIN | PACKED | WS_OP_TEXT, cases[i].bytes, cases[i].len);
+        broken_with(feed, 1007);
+    }
+}
+
+/* What a message grows to is what counts, and no more than that is ever held. */
+static void a_bomb_is_1009_at_the_limit(void **state)
+{
+    struct feed *feed = *state;
+    uint8_t *zeros = calloc(1, MAX + 1);
+    uint8_t *packed = malloc(MAX);
+
+    for (size_t over = 0; over < 2; over++) {
+        size_t n = ws_deflate(zeros, MAX + over, packed, MAX);
+
+        assert_true(n > 0 && n < MAX / 100);
+        ws_in_fini(&feed->in);
+        deflate_on(feed);
+        feed->data = NULL;
+        feed->n = 0;
+        add(feed, FIN | PACKED | WS_OP_BINARY, packed, n);
+        if (over == 0) {
+            expect_message(feed, zeros, MAX, true);
+            assert_true(feed->in.msg_cap <= MAX + 1);
+        } else {
+            broken_with(feed, 1009);
+        }
+    }
+    free(zeros);
+    free(packed);
+}
+
+/* Blocks that hold nothing cost time: their number is bounded too. */
+static void a_message_that_never_grows_ends(void **state)
+{
+    static const uint8_t empty[] = {0x00, 0x00, 0x00, 0xff, 0xff};
+    struct feed *feed = *state;
+    size_t n = 0;
+
+    deflate_on(feed);
+    for (;; n++) {
+        feed->data = NULL;
+        feed->n = 0;
+        add(feed, n == 0 ? PACKED | WS_OP_BINARY : WS_OP_MORE, empty, sizeof(empty));
+        if (next(feed) == WS_IN_BROKEN) {
+            break;
+        }
+        assert_true(n * sizeof(empty) < 2 * (size_t)MAX);
+    }
+    assert_int_equal(feed->event.code, 1009);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -307,6 +434,11 @@ int main(void)
         cmocka_unit_test(closes_with_and_without_a_code),
         cmocka_unit_test(heads_are_the_shortest),
         cmocka_unit_test(keys_are_sixteen_bytes_in_base64),
+        T(compressed_messages_whole_and_in_fragments),
+        T(compression_stands_where_it_may_only),
+        T(bad_compression_and_bad_text_in_it_are_1007),
+        T(a_bomb_is_1009_at_the_limit),
+        T(a_message_that_never_grows_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
