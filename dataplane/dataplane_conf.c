@@ -1,6 +1,7 @@
 #include "dataplane_conf.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 
 #include "sfu/conf/conf.h"
 
@@ -13,7 +14,10 @@ static const struct dataplane_conf defaults = {
               .pacer_window_ms = 150},
     .veth = {.name = "kcs0", .ipv4 = "10.75.67.0/30", .ipv6 = "fd4b:4353:6b63::/64"},
     .lanes = {.count = 1, .idle = DATAPLANE_IDLE_ADAPTIVE},
-    .memory = {.hugepages = DATAPLANE_HUGE_AUTO, .packets = 32768, .streams_mib = 512},
+    .memory = {.hugepages = DATAPLANE_HUGE_AUTO,
+               .numa = "auto",
+               .packets = 32768,
+               .streams_mib = 512},
     .limits = {.peers = 4096, .streams = 4096, .subscriptions = 32768},
     .crypto = {.backend = DATAPLANE_CRYPTO_IPSEC_MB},
 };
@@ -96,6 +100,7 @@ static const cyaml_schema_field_t lanes_fields[] = {
 
 static const cyaml_schema_field_t memory_fields[] = {
     CONF_ENUM("hugepages", struct dataplane_memory, hugepages, hugepages_names),
+    CONF_STRING("numa", struct dataplane_memory, numa),
     CONF_UINT("packets", struct dataplane_memory, packets, 1024, 4194304),
     CONF_UINT("streams_mib", struct dataplane_memory, streams_mib, 1, 65536),
     CONF_END,
@@ -194,6 +199,14 @@ static bool is_device(const char *text)
            strcmp(text, "udp") == 0;
 }
 
+static bool is_numa(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    return strcmp(text, "auto") == 0 ||
+           (digits > 0 && digits <= 2 && text[digits] == '\0' && atoi(text) < 64);
+}
+
 static const char *check_option(const char *key, const char *text)
 {
     if (strcmp(key, "ipv4") == 0 && !is_own_address(text, AF_INET)) {
@@ -230,6 +243,9 @@ static const char *check(const char *key, const char *text)
     }
     if (strcmp(key, "veth.ipv6") == 0 && !is_network(text, AF_INET6)) {
         return "an IPv6 network of at least four addresses, like fd4b:4353:6b63::/64";
+    }
+    if (strcmp(key, "memory.numa") == 0 && !is_numa(text)) {
+        return "auto or the number of a NUMA node, 0 to 63";
     }
     if ((strcmp(key, "socket") == 0 || strcmp(key, "veth.name") == 0) && text[0] == '\0') {
         return "set";

@@ -71,6 +71,7 @@ struct dataplane_lanes {
 
 struct dataplane_memory {
     enum dataplane_hugepages hugepages;
+    char numa[8];         /* "auto" or a node's number */
     uint32_t packets;     /* packet buffers, all lanes */
     uint32_t streams_mib; /* budget of all stream rings */
 };

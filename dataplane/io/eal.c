@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/mempolicy.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
@@ -41,6 +43,7 @@ _Static_assert(PKT_ROOM >= PKT_HDR_MAX + PKT_MAX_DATAGRAM, "an egress packet fit
 static struct {
     bool started;
     bool hugepages;
+    int node; /* of our memory; SOCKET_ID_ANY: not known */
     char log[2048];
     FILE *log_stream;
 } eal;
@@ -84,6 +87,11 @@ static void log_open(void)
     if (eal.log_stream != NULL) {
         rte_openlog_stream(eal.log_stream);
     }
+}
+
+unsigned eal_numa(void)
+{
+    return eal.started && eal.node >= 0 ? (unsigned)eal.node + 1 : 0;
 }
 
 bool eal_has_hugepages(void)
@@ -159,6 +167,61 @@ static void runtime_dir_remove(void)
     (void)rmdir(dirname(path)); /* /run/dpdk, if we are alone */
 }
 
+/* The NUMA node of the first device that has one, or SOCKET_ID_ANY. */
+static int numa_of_devices(const struct io_conf *conf)
+{
+    for (unsigned i = 0; i < conf->n_devices; i++) {
+        const char *name = strchr(conf->devices[i], ':');
+        bool pci = strncmp(conf->devices[i], "pci:", 4) == 0;
+        char path[128];
+        int node = -1;
+        FILE *file;
+
+        if (name == NULL || (!pci && strncmp(conf->devices[i], "af_xdp:", 7) != 0)) {
+            continue;
+        }
+        snprintf(path, sizeof(path), "/sys/%s/%.32s%s/numa_node",
+                 pci ? "bus/pci/devices" : "class/net", name + 1, pci ? "" : "/device");
+        file = fopen(path, "re");
+        if (file != NULL) {
+            if (fscanf(file, "%d", &node) != 1) {
+                node = -1;
+            }
+            fclose(file);
+        }
+        if (node >= 0) {
+            return node;
+        }
+    }
+    return SOCKET_ID_ANY;
+}
+
+/* Has all that this process touches from now on come from that node, with hugepages or
+ * without: DPDK's heap, the pool, tables, rings. Returns 0 or a negative errno. */
+static int numa_prefer(unsigned node)
+{
+    const unsigned long mask = 1ul << node;
+
+    /* the kernel wants one more than the bits that count */
+    return syscall(SYS_set_mempolicy, MPOL_PREFERRED, &mask, 8 * sizeof(mask) + 1) == 0
+               ? 0
+               : -errno;
+}
+
+static int numa_decide(const struct io_conf *conf, char *err, size_t err_cap)
+{
+    int node = conf->numa != 0 ? (int)conf->numa - 1 : numa_of_devices(conf);
+    int code = node >= 0 && node < 64 ? numa_prefer((unsigned)node) : 0;
+
+    if (code != 0 && conf->numa != 0) {
+        return io_fail(err, err_cap, code,
+                       "memory.numa: node %d: %s; 'lscpu' tells which there are", node,
+                       strerror(-code));
+    }
+    eal.node = code == 0 ? node : SOCKET_ID_ANY;
+    return 0;
+}
+
 int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
 {
     static char lcores[4096], memory[24], prefix[48];
@@ -171,6 +234,9 @@ int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
         return 0;
     }
     code = hugepages_decide(conf, err, err_cap);
+    if (code == 0) {
+        code = numa_decide(conf, err, err_cap);
+    }
     if (code != 0) {
         return code;
     }
@@ -218,35 +284,6 @@ int eal_start(const struct io_conf *conf, char *err, size_t err_cap)
     return 0;
 }
 
-/* The NUMA node of the first device that has one, or SOCKET_ID_ANY. */
-static int numa_node(const struct io_conf *conf)
-{
-    for (unsigned i = 0; i < conf->n_devices; i++) {
-        const char *name = strchr(conf->devices[i], ':');
-        bool pci = strncmp(conf->devices[i], "pci:", 4) == 0;
-        char path[128];
-        int node = -1;
-        FILE *file;
-
-        if (name == NULL || (!pci && strncmp(conf->devices[i], "af_xdp:", 7) != 0)) {
-            continue;
-        }
-        snprintf(path, sizeof(path), "/sys/%s/%.32s%s/numa_node",
-                 pci ? "bus/pci/devices" : "class/net", name + 1, pci ? "" : "/device");
-        file = fopen(path, "re");
-        if (file != NULL) {
-            if (fscanf(file, "%d", &node) != 1) {
-                node = -1;
-            }
-            fclose(file);
-        }
-        if (node >= 0) {
-            return node;
-        }
-    }
-    return SOCKET_ID_ANY;
-}
-
 static bool has_af_xdp(const struct io_conf *conf)
 {
     for (unsigned i = 0; i < conf->n_devices; i++) {
@@ -289,12 +326,12 @@ static struct rte_mempool *pool_on(const struct io_conf *conf, unsigned n, int n
 struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap)
 {
     unsigned n = conf->n_mbufs != 0 ? conf->n_mbufs : IO_DEFAULT_MBUFS;
-    int node = eal.hugepages ? numa_node(conf) : SOCKET_ID_ANY;
+    int node = eal.hugepages ? eal.node : SOCKET_ID_ANY; /* else the policy does it */
     struct rte_mempool *pool;
 
     eal_log_clear();
     pool = pool_on(conf, n, node);
-    if (pool == NULL && node != SOCKET_ID_ANY) {
+    if (pool == NULL && node != SOCKET_ID_ANY && conf->numa == 0) {
         pool = pool_on(conf, n, SOCKET_ID_ANY);
     }
     if (pool == NULL) {

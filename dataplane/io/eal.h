@@ -10,10 +10,13 @@
  * behind eal_log_first(). Returns 0 or a negative errno with 'err' filled. */
 int eal_start(const struct io_conf *conf, char *err, size_t err_cap);
 
-/* Makes the packet pool, in hugepages on the NUMA node of the first device that has one.
+/* Makes the packet pool, on the NUMA node of the configuration or of the first NIC.
  * One contiguous piece of memory where there are AF_XDP devices, which need it so. NULL on
  * failure, with 'err' filled. */
 struct rte_mempool *eal_pool_create(const struct io_conf *conf, char *err, size_t err_cap);
+
+/* The NUMA node + 1 of our memory, 0 if it is not known. */
+unsigned eal_numa(void);
 
 /* True if DPDK's memory lies in hugepages. */
 bool eal_has_hugepages(void);

@@ -346,6 +346,12 @@ const struct io_tx_count *io_tx_count(const struct io *io, unsigned device, unsi
     return &io->ports[device]->tx[queue];
 }
 
+unsigned io_numa(const struct io *io)
+{
+    (void)io; /* DPDK's memory is the process's */
+    return eal_numa();
+}
+
 unsigned io_n_lanes(const struct io *io)
 {
     return io->n_lanes;

@@ -105,6 +105,7 @@ struct io_conf {
     unsigned n_mbufs;    /* of the packet pool; an AF_XDP queue holds up to 4096 of them */
     unsigned heap_mb; /* EAL memory beside the pool, for the tables and rings of others */
     enum io_hugepages hugepages;
+    unsigned numa; /* node + 1 that memory is taken from; 0: that of the first NIC */
     const char *veth_name;  /* kcs0; at most 12 characters */
     const char *veth_ipv4;  /* 10.75.67.0/30: the host gets .1, the dataplane .2 */
     const char *veth_ipv6;  /* fd4b:4353:6b63::/64: the host gets ::1, the dataplane ::2 */
@@ -184,6 +185,10 @@ uint16_t io_tx_burst(struct io *io, unsigned device, unsigned queue, struct pkt 
 unsigned io_first_queue(const struct io *io, unsigned device, unsigned lane);
 unsigned io_tx_lane(const struct io *io, unsigned device, unsigned lane);
 unsigned io_n_lanes(const struct io *io);
+
+/* The NUMA node + 1 that the packet pool was taken from, 0 if it is not known. Pages that the
+ * calling thread, and those that it makes, touch first come from there too. */
+unsigned io_numa(const struct io *io);
 
 /* Counters of what the queue sent; written by its thread. Borrowed. */
 const struct io_tx_count *io_tx_count(const struct io *io, unsigned device, unsigned queue);

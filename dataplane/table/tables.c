@@ -2,7 +2,6 @@
 #include "table/tables.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -84,7 +83,7 @@ static void *carve(uint8_t **at, size_t bytes)
 }
 
 static struct rte_hash *make_hash(const char *what, const char *name, uint32_t lane,
-                                  uint32_t entries, uint32_t key_len)
+                                  uint32_t entries, uint32_t key_len, uint32_t numa)
 {
     char full[RTE_HASH_NAMESIZE];
     struct rte_hash_parameters params = {
@@ -93,10 +92,11 @@ static struct rte_hash *make_hash(const char *what, const char *name, uint32_t l
         .key_len = key_len,
         .hash_func = rte_jhash,
         .hash_func_init_val = 0x6b6373,
-        .socket_id = -1, /* any NUMA node */
+        .socket_id = (int)numa - 1, /* -1: any NUMA node */
         .extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
     };
     size_t n = strlen(what);
+    struct rte_hash *hash;
 
     /* names are bounded by RTE_HASH_NAMESIZE (32): "paths", the lane, '-' and the name */
     memcpy(full, what, n);
@@ -110,7 +110,12 @@ static struct rte_hash *make_hash(const char *what, const char *name, uint32_t l
             break;
         }
     }
-    return rte_hash_create(&params);
+    hash = rte_hash_create(&params);
+    if (hash == NULL && numa != 0) {
+        params.socket_id = -1;
+        hash = rte_hash_create(&params);
+    }
+    return hash;
 }
 
 /* What a lane has for itself. Returns 0 or -ENOMEM. */
@@ -124,9 +129,9 @@ static int init_lane(struct tables *t, uint8_t **at, const char *name)
     t->lane_of = carve(at, conf->n_peers * sizeof(uint8_t));
     t->mine = carve(at, conf->n_peers * sizeof(bool));
     t->paths = make_hash("paths", name, t->lane, conf->n_peers * PEER_PATHS,
-                         sizeof(struct path_key));
-    t->feedback =
-        make_hash("feedback", name, t->lane, 2 * conf->n_subs, sizeof(struct feedback_key));
+                         sizeof(struct path_key), conf->numa);
+    t->feedback = make_hash("feedback", name, t->lane, 2 * conf->n_subs,
+                            sizeof(struct feedback_key), conf->numa);
     return t->paths != NULL && t->feedback != NULL ? 0 : -ENOMEM;
 }
 
@@ -263,45 +268,6 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     return peer;
 }
 
-/* FNV-1a; from 1. */
-static uint32_t place_of(const struct tables *t, const uint8_t *ufrag, size_t len)
-{
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ ufrag[i]) * 16777619u;
-    }
-    return ((hash ^ hash >> 16) & (t->n_names - 1)) + 1;
-}
-
-static void forget_name(struct tables *t, struct peer *peer)
-{
-    if (peer->ufrag_len != 0) {
-        uint32_t place = place_of(t, peer->ufrag, peer->ufrag_len);
-
-        (void)atomic_fetch_sub_explicit(&t->names[place - 1], 1, memory_order_relaxed);
-    }
-    peer->ufrag_len = 0;
-}
-
-void tables_peer_name(struct tables *t, struct peer *peer, const uint8_t *ufrag,
-                      uint8_t len)
-{
-    forget_name(t, peer);
-    memcpy(peer->ufrag, ufrag, len);
-    peer->ufrag_len = len;
-    (void)atomic_fetch_add_explicit(&t->names[place_of(t, ufrag, len) - 1], 1,
-                                    memory_order_relaxed);
-}
-
-uint32_t tables_named(const struct tables *t, const uint8_t *ufrag, size_t len)
-{
-    uint32_t place = place_of(t, ufrag, len);
-
-    return atomic_load_explicit(&t->names[place - 1], memory_order_relaxed) != 0 ? place
-                                                                                 : 0;
-}
-
 void tables_path_add(struct tables *t, const struct path_key *key, uint32_t index,
                      uint32_t lane)
 {
@@ -346,7 +312,7 @@ int tables_peer_close(struct tables *t, struct peer *peer)
     crypt_key_wipe(&t->rx_keys[peer->index]);
     unlist_open(t, peer);
     t->mine[peer->index] = false;
-    forget_name(t, peer);
+    tables_name_forget(t, peer);
     explicit_bzero(peer->pwd, sizeof(peer->pwd));
     peer->handle = HANDLE_NONE;
     return 0;

@@ -30,6 +30,7 @@ struct tables_conf {
     uint32_t n_peers, n_streams, n_subs;
     uint32_t n_lanes;
     size_t ring_bytes; /* budget of all stream rings */
+    uint32_t numa;     /* node + 1 of the hash tables' memory; 0: any */
 };
 
 /* What a packet's source is looked up by. The link address is not part of it. */

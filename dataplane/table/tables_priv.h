@@ -32,4 +32,7 @@ void tables_delist(struct tables *t, struct sub *sub);
 void tables_layers_link(struct tables *t, struct sub *sub);
 void tables_layers_unlink(struct sub *sub);
 
+/* A peer's name stands for it no more. */
+void tables_name_forget(struct tables *t, struct peer *peer);
+
 #endif

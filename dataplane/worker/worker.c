@@ -103,7 +103,8 @@ static int make_tables(struct worker *w, char *err, size_t err_cap)
                                      .n_streams = w->conf.n_streams,
                                      .n_subs = w->conf.n_subs,
                                      .n_lanes = w->conf.n_lanes,
-                                     .ring_bytes = w->conf.ring_bytes};
+                                     .ring_bytes = w->conf.ring_bytes,
+                                     .numa = io_numa(w->io)};
     size_t hub_at = (tables_bytes(&conf) + 63) & ~(size_t)63;
     int e;
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +30,34 @@ async function ending(program, yaml, args = []) {
         assert.notEqual(status, null, `${program} did not end by itself: ${words}`);
         return { status, words: words.trim() };
     } finally {
+        rmSync(dir, { recursive: true, force: true });
+    }
+}
+
+/* Runs `body` with the process id of a dataplane with this configuration, once it is ready. */
+async function withDataplane(yaml, body) {
+    const dir = mkdtempSync(join(tmpdir(), 'kcs-start-'));
+    const file = join(dir, 'conf.yaml');
+    let words = '';
+
+    writeFileSync(
+        file,
+        `socket: ${dir}/d\nmedia:\n  port: ${await freeTcp()}\n` +
+            `  devices: ["udp:127.0.0.1"]\n${yaml}`,
+    );
+    const child = spawn(join(BUILD, 'kcs-dataplane'), ['--config', file]);
+    child.stderr.on('data', (data) => (words += data));
+    const end = new Promise((done) => child.once('close', done));
+    try {
+        const deadline = Date.now() + END_MS;
+        while (!/ready/.test(words)) {
+            assert.ok(child.exitCode === null && Date.now() < deadline, words);
+            await sleep(50);
+        }
+        await body(child.pid);
+    } finally {
+        child.kill('SIGTERM');
+        assert.equal(await end, 0, words);
         rmSync(dir, { recursive: true, force: true });
     }
 }
@@ -123,6 +151,76 @@ test('without a secret control says how to make one', async () => {
 
     assert.equal(end.status, 4, end.words);
     assertSays(end, /openssl rand/);
+});
+
+test('a NUMA node that is not there is named', async () => {
+    const yaml = (node) => `socket: DIR/d\nmemory:\n  numa: ${node}\n`;
+    const wrong = await ending('kcs-dataplane', yaml('near'));
+    const absent = await ending('kcs-dataplane', yaml('63'));
+
+    assert.equal(wrong.status, 4, wrong.words);
+    assertSays(wrong, /conf\.yaml:3: /, /memory\.numa/);
+    assert.equal(absent.status, 4, absent.words);
+    assertSays(absent, /memory\.numa/, /node 63/);
+});
+
+test('lanes run on the CPUs that they are given', async (t) => {
+    const list = /^Cpus_allowed_list:\s*(.*)$/m;
+    const [ours] = readFileSync('/proc/self/status', 'utf8').match(list).slice(1);
+    const cpus = ours.match(/\d+/g);
+    const [first, last] = [cpus[0], cpus.at(-1)];
+
+    if (first === last) {
+        t.skip('there is one CPU only');
+        return;
+    }
+    await withDataplane(
+        `memory: {packets: 4096}\nlanes: {count: 2, cpus: [${last}, ${first}]}\n`,
+        async (pid) => {
+            const allowed = readdirSync(`/proc/${pid}/task`).map(
+                (id) => readFileSync(`/proc/${pid}/task/${id}/status`, 'utf8').match(list)[1],
+            );
+
+            for (const cpu of [first, last]) {
+                assert.equal(allowed.filter((one) => one === cpu).length, 1, `${allowed}`);
+            }
+            assert.ok(allowed.includes(ours), `what is no lane is free: ${allowed}`);
+        },
+    );
+});
+
+test('hugepages are used where there are some, from the node that is asked for', async (t) => {
+    const file = '/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages';
+    const free = file.replace('nr_', 'free_');
+    const count = (name) => Number(readFileSync(name, 'utf8'));
+    let before;
+
+    try {
+        before = count(file);
+        writeFileSync(file, `${before + 256}`);
+    } catch (error) {
+        t.skip(`hugepages cannot be had: ${error.message}`);
+        return;
+    }
+    try {
+        if (count(file) < before + 256) {
+            t.skip('the memory is in too small pieces for hugepages');
+            return;
+        }
+        const spare = count(free);
+        await withDataplane(
+            "memory: {hugepages: 'on', numa: '0', packets: 4096}\n",
+            async (pid) => {
+                assert.ok(count(free) < spare - 8, `${count(free)} of ${spare} are free`);
+                const maps = readFileSync(`/proc/${pid}/numa_maps`, 'utf8');
+                assert.match(maps, /huge.* N0=\d+/);
+                assert.match(maps, /prefer(=|:)0/);
+            },
+        );
+    } finally {
+        writeFileSync(file, `${before}`);
+    }
+    assert.equal(count(file), before, 'all were given back');
 });
 
 /* With doors of its own it starts, waits for its turn and says who is in its way. */

@@ -1,0 +1,45 @@
+/* Names of peers: which ICE ufrags stand for one of ours. Counts by hash, of all lanes: a few
+ * names that nobody has are taken for one, none that somebody has is missed. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "table/tables_priv.h"
+
+/* FNV-1a; from 1. */
+static uint32_t place_of(const struct tables *t, const uint8_t *ufrag, size_t len)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ ufrag[i]) * 16777619u;
+    }
+    return ((hash ^ hash >> 16) & (t->n_names - 1)) + 1;
+}
+
+void tables_name_forget(struct tables *t, struct peer *peer)
+{
+    if (peer->ufrag_len != 0) {
+        uint32_t place = place_of(t, peer->ufrag, peer->ufrag_len);
+
+        (void)atomic_fetch_sub_explicit(&t->names[place - 1], 1, memory_order_relaxed);
+    }
+    peer->ufrag_len = 0;
+}
+
+void tables_peer_name(struct tables *t, struct peer *peer, const uint8_t *ufrag,
+                      uint8_t len)
+{
+    tables_name_forget(t, peer);
+    memcpy(peer->ufrag, ufrag, len);
+    peer->ufrag_len = len;
+    (void)atomic_fetch_add_explicit(&t->names[place_of(t, ufrag, len) - 1], 1,
+                                    memory_order_relaxed);
+}
+
+uint32_t tables_named(const struct tables *t, const uint8_t *ufrag, size_t len)
+{
+    uint32_t place = place_of(t, ufrag, len);
+
+    return atomic_load_explicit(&t->names[place - 1], memory_order_relaxed) != 0 ? place
+                                                                                 : 0;
+}
