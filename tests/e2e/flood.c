@@ -1,8 +1,10 @@
 /* Floods a node of this machine with datagrams whose source address is made up: those of a
  * file, as they are or spoilt. For tests only; bounded in count and rate; needs root (a raw
- * socket). IPv4.
+ * socket).
  *
  *   flood FILE TO:PORT --count N --rate N [--spoof ADDRESS/N] [--mutate SEED]
+ *
+ * TO is an IPv4 address, or an IPv6 one in brackets: then --spoof is due, and all is spoofed.
  *
  * FILE has a datagram a line: "SOURCE:PORT HEX". Packet i is datagram i modulo their number.
  * With --spoof it comes from ADDRESS + i % N, port 1024 + i / N; with --mutate too only
@@ -11,6 +13,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <netinet/udp.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +37,8 @@ struct flood {
     struct template *templates;
     unsigned n_templates;
     struct sockaddr_in to;
+    struct sockaddr_in6 to6; /* if its family is set */
+    struct in6_addr spoof_base6;
     unsigned count, rate;
     uint32_t spoof_base;
     unsigned n_spoofed;
@@ -164,6 +169,53 @@ static size_t make(struct flood *f, unsigned i, uint8_t *out)
     return sizeof(ip) + sizeof(udp) + len;
 }
 
+/* RFC 8200, 8.1: of UDP with its pseudo header. */
+static uint16_t checksum6(const struct ip6_hdr *ip, const uint8_t *udp, uint16_t len)
+{
+    const uint8_t *addresses = (const uint8_t *)&ip->ip6_src; /* both, 32 bytes */
+    uint32_t sum = (uint32_t)len + IPPROTO_UDP;
+
+    for (unsigned i = 0; i < 32; i += 2) {
+        sum += (uint32_t)addresses[i] << 8 | addresses[i + 1];
+    }
+    for (unsigned i = 0; i < len; i += 2) {
+        sum += (uint32_t)udp[i] << 8 | (i + 1u < len ? udp[i + 1] : 0);
+    }
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
+    return htons(sum != 0 ? (uint16_t)sum : 0xffff);
+}
+
+/* The same over IPv6. */
+static size_t make6(struct flood *f, unsigned i, uint8_t *out)
+{
+    const struct template *t = &f->templates[i % f->n_templates];
+    struct ip6_hdr ip = {.ip6_flow = htonl(6u << 28), .ip6_nxt = IPPROTO_UDP, .ip6_hlim = 64};
+    struct udphdr udp = {.source = htons((uint16_t)(1024 + i / f->n_spoofed)),
+                         .dest = f->to6.sin6_port};
+    uint8_t *at = out + sizeof(ip);
+    uint16_t len = t->len;
+    uint32_t low;
+
+    memcpy(at + sizeof(udp), t->data, len);
+    if (f->mutate) {
+        len = spoil(f, at + sizeof(udp), len);
+    }
+    len = (uint16_t)(len + sizeof(udp));
+    ip.ip6_src = f->spoof_base6;
+    memcpy(&low, ip.ip6_src.s6_addr + 12, sizeof(low));
+    low = htonl(ntohl(low) + i % f->n_spoofed);
+    memcpy(ip.ip6_src.s6_addr + 12, &low, sizeof(low));
+    ip.ip6_dst = f->to6.sin6_addr;
+    ip.ip6_plen = htons(len);
+    udp.len = htons(len);
+    memcpy(at, &udp, sizeof(udp));
+    udp.check = checksum6(&ip, at, len);
+    memcpy(at, &udp, sizeof(udp));
+    memcpy(out, &ip, sizeof(ip));
+    return sizeof(ip) + len;
+}
+
 static uint64_t now_ns(void)
 {
     struct timespec ts;
@@ -174,20 +226,25 @@ static uint64_t now_ns(void)
 
 static int send_all(struct flood *f, int fd)
 {
-    uint8_t packet[sizeof(struct iphdr) + sizeof(struct udphdr) + MAX_LEN];
+    uint8_t packet[sizeof(struct ip6_hdr) + sizeof(struct udphdr) + MAX_LEN];
     const struct timespec moment = {.tv_nsec = 500000};
+    const bool six = f->to6.sin6_family != 0;
+    /* a raw socket's port is none */
+    const struct sockaddr_in6 to6 = {.sin6_family = AF_INET6,
+                                     .sin6_addr = f->to6.sin6_addr};
+    const struct sockaddr *to =
+        six ? (const struct sockaddr *)&to6 : (const struct sockaddr *)&f->to;
     uint64_t began_ns = now_ns();
     unsigned refused = 0;
 
     for (unsigned i = 0; i < f->count; i++) {
-        size_t len = make(f, i, packet);
+        size_t len = six ? make6(f, i, packet) : make(f, i, packet);
 
         while (i % BURST == 0 &&
                now_ns() < began_ns + (uint64_t)i * 1000000000u / f->rate) {
             (void)nanosleep(&moment, NULL);
         }
-        while (sendto(fd, packet, len, 0, (const struct sockaddr *)&f->to,
-                      sizeof(f->to)) < 0) {
+        while (sendto(fd, packet, len, 0, to, six ? sizeof(to6) : sizeof(f->to)) < 0) {
             if (errno != ENOBUFS && errno != EAGAIN) {
                 refused++;
                 break;
@@ -201,7 +258,7 @@ static int send_all(struct flood *f, int fd)
 
 static bool take(struct flood *f, const char *name, const char *value)
 {
-    char address[INET_ADDRSTRLEN + 1] = "";
+    char address[INET6_ADDRSTRLEN + 1] = "";
     struct in_addr base;
 
     if (strcmp(name, "--count") == 0) {
@@ -218,34 +275,63 @@ static bool take(struct flood *f, const char *name, const char *value)
         return true;
     }
     if (strcmp(name, "--spoof") != 0 ||
-        sscanf(value, "%15[0-9.]/%u", address, &f->n_spoofed) != 2 ||
-        inet_pton(AF_INET, address, &base) != 1) {
+        sscanf(value, "%45[0-9a-f:.]/%u", address, &f->n_spoofed) != 2) {
+        return false;
+    }
+    if (f->to6.sin6_family != 0) {
+        return inet_pton(AF_INET6, address, &f->spoof_base6) == 1 && f->n_spoofed > 0;
+    }
+    if (inet_pton(AF_INET, address, &base) != 1) {
         return false;
     }
     f->spoof_base = ntohl(base.s_addr);
     return f->n_spoofed > 0;
 }
 
+/* ADDRESS:PORT or [ADDRESS]:PORT */
+static bool parse_to(struct flood *f, const char *text)
+{
+    char address[INET6_ADDRSTRLEN + 1];
+    unsigned port;
+
+    if (sscanf(text, "[%45[0-9a-f:.]]:%u", address, &port) == 2) {
+        f->to6.sin6_family = AF_INET6;
+        f->to6.sin6_port = htons((uint16_t)port);
+        return inet_pton(AF_INET6, address, &f->to6.sin6_addr) == 1;
+    }
+    if (!parse_address(text, &f->to.sin_addr, &f->to.sin_port)) {
+        return false;
+    }
+    f->to.sin_port = htons(f->to.sin_port);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct flood f = {.rate = 10000, .to = {.sin_family = AF_INET}};
     int one = 1, fd, status;
+    bool six;
 
     if (argc < 3 || argc % 2 == 0 || !read_templates(&f, argv[1]) ||
-        !parse_address(argv[2], &f.to.sin_addr, &f.to.sin_port)) {
+        !parse_to(&f, argv[2])) {
         fprintf(stderr, "usage: flood FILE TO:PORT --count N --rate N [--spoof IP/N] "
                         "[--mutate SEED]\n");
         return 2;
     }
-    f.to.sin_port = htons(f.to.sin_port);
+    six = f.to6.sin6_family != 0;
     for (int i = 3; i + 1 < argc; i += 2) {
         if (!take(&f, argv[i], argv[i + 1])) {
             fprintf(stderr, "flood: %s %s?\n", argv[i], argv[i + 1]);
             return 2;
         }
     }
-    fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
-    if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &one, sizeof(one)) != 0) {
+    if (six && f.n_spoofed == 0) {
+        fprintf(stderr, "flood: --spoof is missing\n");
+        return 2;
+    }
+    fd = socket(six ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+    if (fd < 0 ||
+        (!six && setsockopt(fd, IPPROTO_IP, IP_HDRINCL, &one, sizeof(one)) != 0)) {
         perror("flood: raw socket");
         return 1;
     }

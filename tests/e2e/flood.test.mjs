@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,10 +24,19 @@ const MOST_REPLY = 1.5; /* of the request */
 const TEMPLATES = 1_000;
 const TIMEOUT = { timeout: LONG ? 300_000 : 120_000 };
 const SKIP = process.getuid() === 0 ? noCapture() : 'raw sockets need root';
-const SPOOFED = { veth: '198.18.0.0', udp: '127.64.0.0' };
+const SPOOFED = { veth: '198.18.0.0', udp: '127.64.0.0', tap: '198.18.0.0' };
+const SPOOFED6 = 'fd99::';
+const JOIN_US = 5_000_000; /* a join while checks and hellos come from everywhere */
+
+/* Chromium's ClientHello comes in two fragments. */
+const FRAGMENTS = [1, 2].map((i) => {
+    const file = new URL(`../vectors/dtls/chromium-hello-${i}.hex`, import.meta.url);
+
+    return Buffer.from(readFileSync(file, 'utf8').replace(/#.*|\s/g, ''), 'hex');
+});
 
 /* Sends `count` of `datagrams` ([{from, data}]) to the node. Resolves with how many went. */
-async function flood(node, datagrams, count, ...more) {
+async function flood(node, datagrams, count, { to = node.address, rate = RATE }, ...more) {
     const file = join(node.dir, 'flood.txt');
     const lines = datagrams.map(({ from, data }) => `${from} ${data.toString('hex')}\n`);
 
@@ -35,8 +44,8 @@ async function flood(node, datagrams, count, ...more) {
     const { stdout } = await promisify(execFile)(
         join(BUILD, 'tests/flood'),
         [
-            ...[file, `${node.address}:${node.mediaPort}`],
-            ...['--count', `${count}`, '--rate', `${RATE}`, ...more],
+            ...[file, `${to}:${node.mediaPort}`],
+            ...['--count', `${count}`, '--rate', `${rate}`, ...more],
         ],
         { timeout: 200_000 },
     );
@@ -95,6 +104,7 @@ function strangers(hello, username) {
     nullCipher.fill(0, ciphers + 2, ciphers + 4); /* TLS_NULL_WITH_NULL_NULL */
     return [
         hello,
+        ...FRAGMENTS,
         nullCipher,
         hello.subarray(0, hello.length >> 1),
         Buffer.concat([Buffer.from([22, 254, 253]), randomBytes(60)]),
@@ -107,20 +117,23 @@ function strangers(hello, username) {
     ].map((data) => ({ from: '0.0.0.0:0', data }));
 }
 
-/* Floods with strangers and looks at what comes back. */
-async function floodWithStrangers(node, datagrams) {
-    const base = SPOOFED[node.devices[0].slice(0, 4).replace(':', '')];
-    const prefix = base.split('.').slice(0, 2).join('.');
-    const stop = await capture(
-        node,
-        `src port ${node.mediaPort} and dst net ${prefix}.0.0/16`,
+/* Floods with strangers, over IPv6 if `six`, and looks at what comes back. */
+async function floodWithStrangers(node, datagrams, { six = false, count = ADDRESSES, rate } = {}) {
+    const base = six ? SPOOFED6 : SPOOFED[node.kind];
+    const net = six ? `${base}/64` : `${base}/16`;
+    const stop = await capture(node, `src port ${node.mediaPort} and dst net ${net}`);
+
+    await flood(
+        ...[node, datagrams, count, { to: six ? `[${node.address6}]` : node.address, rate }],
+        ...['--spoof', `${base}/${ADDRESSES}`],
     );
-    await flood(node, datagrams, ADDRESSES, '--spoof', `${base}/${ADDRESSES}`);
     const replies = await stop();
     for (const { to, data } of replies) {
-        const [address] = to.split(':');
+        const [address, port] = to.split(':');
         const [, , high, low] = address.split('.').map(Number);
-        const request = datagrams[(high * 256 + low) % datagrams.length].data;
+        const spoofed = six ? parseInt(address.slice(-4), 16) : high * 256 + low;
+        const i = spoofed + (Number(port) - 1024) * ADDRESSES;
+        const request = datagrams[i % datagrams.length].data;
 
         assert.ok(
             data.length <= MOST_REPLY * request.length,
@@ -131,19 +144,26 @@ async function floodWithStrangers(node, datagrams) {
     return replies.length;
 }
 
+/* Where the node is reached by the device. */
+function findAddress(node, kind) {
+    node.kind = kind;
+    node.address = kind === 'udp' ? '127.0.0.1' : node[kind].ipv4;
+    node.address6 = kind === 'udp' ? undefined : node[kind].ipv6;
+}
+
 async function stateOf(node, transportId) {
     const peers = JSON.parse(await node.kcsctl('peers', '--json'));
 
     return peers.find(({ transport_id }) => transport_id === transportId)?.state;
 }
 
-for (const device of LONG ? ['veth', 'udp:127.0.0.1'] : ['veth']) {
+for (const device of LONG ? ['veth', 'udp:127.0.0.1', 'tap'] : ['veth']) {
     const name = device.replace(/:.*/, '');
     const options = (what) => ({ name: `flood-${what}-${name}`, devices: [device] });
 
     test(`hellos and checks of strangers, in each state: ${name}`, { ...TIMEOUT, skip: SKIP }, (t) =>
         withNode(options('strangers'), async (node) => {
-            node.address = name === 'veth' ? node.veth.ipv4 : '127.0.0.1';
+            findAddress(node, name);
             const hello = clientHello(await realDatagrams(node));
             const running = loadgen(
                 node,
@@ -164,8 +184,8 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1'] : ['veth']) {
                 const right = { username: `${usernameFragment}:xyz`, password };
                 const datagrams = strangers(hello, right.username);
                 const states = {};
-                const after = async (what) => {
-                    const replies = await floodWithStrangers(node, datagrams);
+                const after = async (what, options) => {
+                    const replies = await floodWithStrangers(node, datagrams, options);
 
                     states[what] = await stateOf(node, made.transport_id);
                     t.diagnostic(`${what}: ${replies} replies, ${states[what]}`);
@@ -174,6 +194,12 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1'] : ['veth']) {
                 await after('before ICE');
                 assert.equal(await checker.succeeds(right), true, 'ICE works after the flood');
                 await after('after ICE');
+                if (node.address6 !== undefined) {
+                    const before = frames(await balance(node));
+
+                    await after('over IPv6', { six: true });
+                    assert.ok(frames(await balance(node)) - before >= 0.99 * ADDRESSES);
+                }
                 const connected = await ask(socket, 'transport:connect', {
                     transport_id: made.transport_id,
                     dtls_parameters: {
@@ -192,7 +218,8 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1'] : ['veth']) {
                 });
                 assert.equal(connected.ok, true, JSON.stringify(connected));
                 checker.answers.length = 0;
-                await checker.send(hello);
+                await checker.send(FRAGMENTS[0]);
+                await checker.send(FRAGMENTS[1]);
                 for (let i = 0; i < 100 && checker.answers.length === 0; i++) {
                     await sleep(50);
                 }
@@ -216,9 +243,14 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1'] : ['veth']) {
                         ],
                         { meeting: 'joiners' },
                     ),
-                    floodWithStrangers(node, datagrams),
+                    floodWithStrangers(node, datagrams, {
+                        count: 4 * ADDRESSES,
+                        rate: 2 * RATE,
+                    }),
                 ]);
                 assert.equal(joined.status, 0, joined.err);
+                t.diagnostic(`joined meanwhile in ${joined.result.join_us.max} µs at most`);
+                assert.ok(joined.result.join_us.max < JOIN_US, JSON.stringify(joined.result.join_us));
                 assertExact(await balance(node));
                 const { status, result, err } = await running;
                 assert.equal(status, 0, `those who were connected: ${err}`);
@@ -232,7 +264,7 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1'] : ['veth']) {
 
     test(`${MALFORMED} malformed packets beside a stream: ${name}`, { ...TIMEOUT, skip: SKIP }, (t) =>
         withNode(options('malformed'), async (node) => {
-            node.address = name === 'veth' ? node.veth.ipv4 : '127.0.0.1';
+            findAddress(node, name);
             const models = await realDatagrams(node);
             const seconds = MALFORMED / RATE + 6;
             const running = loadgen(
@@ -257,7 +289,7 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1'] : ['veth']) {
             const seed = randomInt(2 ** 31);
             t.diagnostic(`seed ${seed}`);
             const sent = await flood(
-                ...[node, datagrams, MALFORMED, '--mutate', `${seed}`],
+                ...[node, datagrams, MALFORMED, {}, '--mutate', `${seed}`],
                 ...['--spoof', `${SPOOFED[name]}/${ADDRESSES}`],
             );
             const { result, err } = await running;
