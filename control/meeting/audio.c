@@ -23,17 +23,24 @@ void meeting_audio_produced(struct meeting *meeting, struct room_producer *rp)
     }
 }
 
+void meeting_audio_left(struct meeting *meeting, struct room_producer *rp)
+{
+    struct participant *p = rp->transport->owner;
+    struct room_producer **speaker = meeting_speaker_of(p->room, p->group);
+
+    if (*speaker == rp) {
+        const struct meeting_event event = {
+            .kind = MEETING_SPEAKER, .audience = {.reach = FACT_GROUP, .group = p->group}};
+
+        *speaker = NULL;
+        /* its owner knows, and may be about to leave */
+        meeting->ops.to_room(meeting->user, p->room, p, &event);
+    }
+}
+
 void meeting_audio_ended(struct meeting *meeting, struct room_producer *rp)
 {
-    struct room *room = rp->transport->owner->room;
-
-    if (room->speaker == rp) {
-        const struct meeting_event event = {.kind = MEETING_SPEAKER};
-
-        room->speaker = NULL;
-        /* its owner knows, and may be about to leave */
-        meeting->ops.to_room(meeting->user, room, rp->transport->owner, &event);
-    }
+    meeting_audio_left(meeting, rp);
 }
 
 /* Makes room for one more. Returns false without memory. */
@@ -57,14 +64,16 @@ static bool grow(struct meeting *meeting)
     return true;
 }
 
-/* Lists the microphones of the room with their loudness of now. Returns how many; without
- * memory some are left as they were. */
-static uint32_t gather(struct meeting *meeting, const struct room *room, uint64_t now_us)
+/* Lists the microphones of a group of the room with their loudness of now. Returns how
+ * many; without memory some are left as they were. */
+static uint32_t gather(struct meeting *meeting, const struct room *room, unsigned group,
+                       uint64_t now_us)
 {
     uint32_t n = 0;
 
     for (const struct participant *p = room->participants; p != NULL; p = p->next) {
-        for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+        for (const struct transport *t = p->group == group ? p->transports : NULL;
+             t != NULL; t = t->next) {
             for (struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
                 if (!is_mic(rp) || (n == meeting->cap_voices && !grow(meeting))) {
                     continue;
@@ -79,9 +88,11 @@ static uint32_t gather(struct meeting *meeting, const struct room *room, uint64_
     return n;
 }
 
-void meeting_audio_tick(struct meeting *meeting, struct room *room, uint64_t now_us)
+static void tick_group(struct meeting *meeting, struct room *room, unsigned group,
+                       uint64_t now_us)
 {
-    uint32_t n = gather(meeting, room, now_us);
+    struct room_producer **speaker = meeting_speaker_of(room, group);
+    uint32_t n = gather(meeting, room, group, now_us);
     uint8_t open = meeting->conf.keep_silence ? ABI_GATE_OPEN : ABI_GATE_VOICE;
     int before = -1;
     int now;
@@ -90,7 +101,7 @@ void meeting_audio_tick(struct meeting *meeting, struct room *room, uint64_t now
         return;
     }
     for (uint32_t i = 0; i < n; i++) {
-        before = meeting->voice_owners[i] == room->speaker ? (int)i : before;
+        before = meeting->voice_owners[i] == *speaker ? (int)i : before;
     }
     now = floor_update(meeting->voices, n, before, meeting->conf.loudest, now_us);
     for (uint32_t i = 0; i < n; i++) {
@@ -98,12 +109,24 @@ void meeting_audio_tick(struct meeting *meeting, struct room *room, uint64_t now
                           meeting->voices[i]->heard ? open : ABI_GATE_SHUT);
     }
     if (now != before) {
-        struct meeting_event event = {.kind = MEETING_SPEAKER};
+        struct meeting_event event = {
+            .kind = MEETING_SPEAKER,
+            .audience = {.reach = FACT_GROUP, .group = (uint8_t)group}};
 
-        room->speaker = meeting->voice_owners[now];
-        event.producer = room->speaker;
-        event.who = room->speaker->transport->owner;
+        *speaker = meeting->voice_owners[now];
+        event.producer = *speaker;
+        event.who = event.producer->transport->owner;
         meeting->ops.to_room(meeting->user, room, NULL, &event);
+    }
+}
+
+void meeting_audio_tick(struct meeting *meeting, struct room *room, uint64_t now_us)
+{
+    const struct breakouts *b = room->breakouts;
+    unsigned n = b != NULL && b->open ? b->n : 0;
+
+    for (unsigned group = 0; group <= n; group++) {
+        tick_group(meeting, room, group, now_us);
     }
 }
 

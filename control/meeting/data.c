@@ -32,13 +32,14 @@ static struct data_producer *find_of(const struct participant *p, const char *id
     return dp;
 }
 
-static struct data_producer *find_in(const struct room *room, const char *id)
+/* Of anybody who is where 'who' is. */
+static struct data_producer *find_in(const struct participant *who, const char *id)
 {
     struct data_producer *dp = NULL;
 
-    for (const struct participant *p = room->participants; p != NULL && dp == NULL;
+    for (const struct participant *p = who->room->participants; p != NULL && dp == NULL;
          p = p->next) {
-        dp = find_of(p, id);
+        dp = p->group == who->group ? find_of(p, id) : NULL;
     }
     return dp;
 }
@@ -276,7 +277,7 @@ struct data_consumer *meeting_data_consume(struct meeting *meeting, struct parti
                                            struct meeting_error *err)
 {
     struct transport *t = usable(p, transport_id, false, err);
-    struct data_producer *dp = t != NULL ? find_in(p->room, data_producer_id) : NULL;
+    struct data_producer *dp = t != NULL ? find_in(p, data_producer_id) : NULL;
     struct data_consumer *dc;
     int e;
 

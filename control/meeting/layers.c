@@ -378,6 +378,10 @@ int meeting_screen(struct meeting *meeting, struct participant *p, bool on,
                             auth_role_name(p->who.role));
     }
     if (p->screen != on) {
+        if (on && meeting_is_crowd(p->room) &&
+            meeting_spend(p, MEETING_RATE_SEND, err) != 0) {
+            return -1;
+        }
         p->screen = on;
         meeting_tell_fact(meeting, p->room, p,
                           (struct meeting_event){.kind = on ? MEETING_SCREEN_STARTED

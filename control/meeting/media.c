@@ -20,11 +20,11 @@ static struct room_producer *find_own_producer(const struct participant *p, cons
     return NULL;
 }
 
-/* A producer of anybody in the room that is known to the others. */
-static struct room_producer *find_producer(const struct room *room, const char *id)
+/* A producer of anybody who is where 'who' is, that is known to the others. */
+static struct room_producer *find_producer(const struct participant *who, const char *id)
 {
-    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
-        struct room_producer *rp = find_own_producer(p, id);
+    for (const struct participant *p = who->room->participants; p != NULL; p = p->next) {
+        struct room_producer *rp = p->group == who->group ? find_own_producer(p, id) : NULL;
 
         if (rp != NULL) {
             return rp->ready ? rp : NULL;
@@ -314,7 +314,7 @@ int meeting_consume(struct meeting *meeting, struct participant *p,
                     struct meeting_error *err)
 {
     struct transport *t = meeting_find_transport(p, transport_id);
-    struct room_producer *rp = find_producer(p->room, producer_id);
+    struct room_producer *rp = find_producer(p, producer_id);
     struct room_consumer *rc;
     int e;
 

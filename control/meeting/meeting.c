@@ -81,11 +81,33 @@ void meeting_answer(meeting_done **done, void *arg, const struct meeting_error *
     }
 }
 
+/* What only those hear of who are in the same breakout, or like it in none. */
+static bool is_of_group(enum meeting_event_kind kind)
+{
+    switch ((int)kind) {
+    case MEETING_NEW_PRODUCER:
+    case MEETING_PRODUCER_CLOSED:
+    case MEETING_PRODUCER_PAUSED:
+    case MEETING_PRODUCER_RESUMED:
+    case MEETING_SCREEN_STARTED:
+    case MEETING_SCREEN_STOPPED:
+    case MEETING_NEW_DATA:
+    case MEETING_DATA_CLOSED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void meeting_tell_fact(struct meeting *meeting, struct room *room,
                        const struct participant *except, struct meeting_event event)
 {
     if (room->closing) {
         return; /* all know that it ends */
+    }
+    if (is_of_group(event.kind) && event.audience.reach == FACT_ALL) {
+        event.audience =
+            (struct fact_audience){.reach = FACT_GROUP, .group = event.who->group};
     }
     event.seq = ++room->seq;
     meeting_save_room(room);
@@ -271,6 +293,7 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
     meeting_chat_free(room->chat);
     meeting_polls_free(room);
     meeting_board_free(room->board);
+    free(room->breakouts);
     HASH_DELETE(hh, meeting->rooms, entry);
     meeting->n_rooms--;
     free(entry);
@@ -438,6 +461,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
         meeting_roster_tick(meeting, &entry->room, now_us);
         meeting_reactions_tick(meeting, &entry->room, now_us);
         meeting_polls_tick(meeting, &entry->room, now_us);
+        meeting_breakouts_tick(meeting, &entry->room, clock_wall_us());
         if (entry->room.n_participants == 0) {
             tick_empty(meeting, &entry->room, now_us);
         } else if (meeting->n_away > 0) {

@@ -84,6 +84,7 @@ struct room {
     struct reactions *reactions;
     struct poll *polls; /* the newest first */
     struct board *board;
+    struct breakouts *breakouts;
     uint64_t last_hand;               /* the order in which hands went up */
     struct roster *roster;            /* what is to be told of it then; may be NULL */
     uint64_t bans[MEETING_BANS_KEPT]; /* hashes of the last that were banned: these are in
@@ -277,6 +278,9 @@ enum meeting_event_kind {
     MEETING_BOARD,           /* not lasting: who, ops, n, version */
     MEETING_BOARD_CLEARED,   /* who, version */
     MEETING_CAPTION,         /* not lasting: who, caption */
+    MEETING_BREAKOUTS,       /* room, by */
+    MEETING_MOVED,           /* to one: who */
+    MEETING_BREAKOUT_SAID,   /* who, text */
 };
 
 struct meeting_event {

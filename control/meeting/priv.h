@@ -14,6 +14,7 @@
 #define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
 #include <uthash.h>
 
+#include "meeting/breakout.h"
 #include "meeting/chat.h"
 #include "meeting/host.h"
 #include "meeting/play.h"
@@ -27,6 +28,7 @@ struct known {
     bool has_role, banned;
     bool invited;  /* passes the lock and the waiting room */
     bool admitted; /* was let in from the lobby */
+    uint8_t group; /* the breakout where he belongs; 0: none */
     UT_hash_handle hh;
 };
 
@@ -108,6 +110,13 @@ bool meeting_is_crowd(const struct room *room);
 void meeting_chat_free(struct chat *chat);
 void meeting_reactions_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 
+/* breakout.c: who has the floor in a group; the time has come to look whether they close;
+ * what a record tells of them. */
+struct room_producer **meeting_speaker_of(struct room *room, unsigned group);
+void meeting_breakouts_tick(struct meeting *meeting, struct room *room, uint64_t wall_us);
+void meeting_breakouts_restore(struct meeting *meeting, struct room *room, unsigned group,
+                               uint64_t closes_us);
+
 /* polls.c, board.c */
 void meeting_polls_free(struct room *room);
 void meeting_polls_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
@@ -151,6 +160,7 @@ struct meeting_record {
     struct participant person; /* id, who, name, resume_token, joined_us, front, viewer,
                                 * muted, off, hand */
     uint32_t flags;            /* the room's, as what follows */
+    uint64_t closes_us;        /* when its breakouts close */
     enum meeting_layout layout;
     uint64_t bans[MEETING_BANS_KEPT];
     char room_id[MEETING_ID_MAX + 1];
@@ -187,6 +197,7 @@ void meeting_on_data_down(void *user, const char *reason);
  * who speaks. */
 void meeting_audio_produced(struct meeting *meeting, struct room_producer *producer);
 void meeting_audio_ended(struct meeting *meeting, struct room_producer *producer);
+void meeting_audio_left(struct meeting *meeting, struct room_producer *producer);
 void meeting_audio_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 void meeting_audio_fini(struct meeting *meeting);
 

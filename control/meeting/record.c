@@ -18,7 +18,7 @@ enum {
 
 _Static_assert(4 + 5 * 8 + 2 * 4 + 9 + 3 * MEETING_OBJECT_ID + MEETING_TOKEN +
                        MEETING_ID_MAX + 2 * AUTH_ID_MAX + MEETING_NAME_MAX +
-                       MEETING_FRONT_DATA + 16 + MEETING_BANS_KEPT * 8 <=
+                       MEETING_FRONT_DATA + 25 + MEETING_BANS_KEPT * 8 <=
                    VAULT_BLOB_MAX,
                "the longest one fits");
 
@@ -57,6 +57,8 @@ void meeting_save(const struct transport *t)
     wbytes_u8(&w, p->muted);
     wbytes_u8(&w, p->off);
     wbytes_be64(&w, p->hand);
+    wbytes_u8(&w, p->group);
+    wbytes_be64(&w, room->breakouts != NULL ? room->breakouts->closes_us : 0);
     wbytes_be32(&w, room->flags);
     wbytes_u8(&w, (uint8_t)room->layout);
     wbytes_u8(&w, (uint8_t)MEETING_BANS_KEPT);
@@ -93,6 +95,8 @@ static void read_hosts(struct rbytes *r, struct meeting_record *out)
     out->person.muted = rbytes_u8(r);
     out->person.off = rbytes_u8(r);
     out->person.hand = rbytes_be64(r);
+    out->person.group = rbytes_u8(r);
+    out->closes_us = rbytes_be64(r);
     out->flags = rbytes_be32(r) & ((UINT32_C(1) << N_MEETING_FLAGS) - 1);
     layout = rbytes_u8(r);
     out->layout =

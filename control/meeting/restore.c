@@ -50,6 +50,8 @@ static struct participant *restore_person(struct restore *re,
 {
     struct room *room = restore_room(re->meeting, r);
     struct participant *p = room != NULL ? room->participants : NULL;
+    struct meeting_error err;
+    struct known *known;
 
     if (room == NULL) {
         return NULL;
@@ -73,6 +75,15 @@ static struct participant *restore_person(struct restore *re,
     p->muted = r->person.muted;
     p->off = r->person.off;
     p->hand = r->person.hand;
+    p->group = r->person.group <= BREAKOUT_MAX ? r->person.group : 0;
+    meeting_breakouts_restore(re->meeting, room, p->group, r->closes_us);
+    if (room->breakouts == NULL) {
+        p->group = 0;
+    }
+    known = p->group != 0 ? meeting_remember(room, p->who.user_id, &err) : NULL;
+    if (known != NULL) {
+        known->group = p->group;
+    }
     if (room->last_hand < p->hand) {
         room->last_hand = p->hand;
     }
@@ -251,7 +262,8 @@ static void restore_consumer(struct restore *re, uint32_t i, uint64_t sub)
     t = re->transports[handle_index(conf.peer)];
     rp = re->producers[handle_index(conf.stream)];
     if (t == NULL || rp == NULL || t->send || session_peer(t->session) != conf.peer ||
-        t->owner->room != rp->transport->owner->room) {
+        t->owner->room != rp->transport->owner->room ||
+        t->owner->group != rp->transport->owner->group) {
         return;
     }
     rc = calloc(1, sizeof(*rc));

@@ -12,7 +12,9 @@ static struct room_producer *producer_of(const struct participant *p, enum rtp_k
 {
     struct room_producer *found = NULL;
 
-    for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+    /* viewers are in no breakout, nor see into one */
+    for (const struct transport *t = p->group == 0 ? p->transports : NULL; t != NULL;
+         t = t->next) {
         for (struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
             bool person = rp->source == SOURCE_CAMERA || rp->source == SOURCE_MIC;
 

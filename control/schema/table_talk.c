@@ -89,15 +89,15 @@ OBJECT(breakout_room, "A breakout room.", ID("breakout_id", N, "the node's id"),
        TEXT("name", R, 1, 100, "title"),
        KEYS("user_ids", 0, 0, 10000, "who belongs there"));
 OBJECT(breakout_create, "Breakout rooms to be made.",
-       LIST("rooms", R, 1, 50, breakout_room, "which"),
-       INT("duration_s", N, 10, 86400, "they close by themselves after this"));
+       LIST("rooms", R, 1, 50, breakout_room, "which"));
 OBJECT(breakout_assignment, "Who goes where.", ID("breakout_id", R, "the room"),
        KEYS("user_ids", R, 1, 10000, "who goes there"));
 OBJECT(breakout_assign, "Who goes where.",
        LIST("assignments", R, 1, 50, breakout_assignment, "room by room"));
 OBJECT(breakout_open, "For how long.",
        INT("duration_s", N, 10, 86400, "they close by themselves after this"));
-OBJECT(breakout_ref, "A breakout room.", ID("breakout_id", R, "which"));
+OBJECT(breakout_ref, "A breakout room.",
+       ID("breakout_id", N, "which; null: back to the meeting"));
 OBJECT(breakout_message, "A message to all breakout rooms.",
        TEXT("message", R, 1, 4000, "the text"));
 OBJECT(breakout_said, "A message to all breakout rooms.", KEY("user_id", R, "whose"),
@@ -107,8 +107,9 @@ OBJECT(breakout_state, "The breakout rooms.", BOOL("open", R, "people are in the
        TIME("closes_at", N, "when they close by themselves"));
 OBJECT(breakout_moved, "Where one belongs now.",
        ID("breakout_id", R | N, "null: back to the meeting"),
-       KEY("meeting_id", R, "which to join for its media"),
-       TEXT("token", S, 1, 8192, "for room:join there"));
+       KEY("meeting_id", R, "the meeting"),
+       LIST("producers", R, 0, 100000, producer, "what the others send there"),
+       LIST("data_producers", R, 0, 100000, data_producer, "their data channels"));
 
 EVENTS(talk,
        ASK("chat:send", CHAT, 0, chat_send, chat_message, "chat:message", "chat:message",
@@ -157,17 +158,17 @@ EVENTS(talk,
            "What a caption source has understood."),
        TELL("caption:segment", VIEW, STAMPED, caption, "To the others."),
 
-       ASK("breakout:create", MODERATE, LATER, breakout_create, breakout_state, NULL,
+       ASK("breakout:create", MODERATE, 0, breakout_create, breakout_state, NULL,
            "breakout:updated", "Makes breakout rooms, not open yet."),
-       ASK("breakout:assign", MODERATE, LATER, breakout_assign, breakout_state, NULL,
+       ASK("breakout:assign", MODERATE, 0, breakout_assign, breakout_state, NULL,
            "breakout:updated", "Says who goes where."),
-       ASK("breakout:open", MODERATE, LATER, breakout_open, breakout_state, NULL,
+       ASK("breakout:open", MODERATE, 0, breakout_open, breakout_state, NULL,
            "breakout:updated breakout:moved", "Sends people into them."),
-       ASK("breakout:join", VIEW, LATER, breakout_ref, breakout_moved, NULL,
-           "breakout:updated", "Goes into one, if one belongs there or may moderate."),
-       ASK("breakout:broadcast", MODERATE, LATER, breakout_message, none, NULL,
+       ASK("breakout:join", VIEW, 0, breakout_ref, breakout_moved, NULL, "breakout:updated",
+           "Goes into one, if one belongs there or may moderate."),
+       ASK("breakout:broadcast", MODERATE, 0, breakout_message, none, NULL,
            "breakout:message", "Writes to all of them."),
-       ASK("breakout:close", MODERATE, LATER, meeting_ref, breakout_state, NULL,
+       ASK("breakout:close", MODERATE, 0, meeting_ref, breakout_state, NULL,
            "breakout:updated breakout:moved", "Brings all back."),
        TELL("breakout:updated", VIEW, FACT, breakout_state, "To all."),
        TELL("breakout:moved", VIEW, STAMPED, breakout_moved, "To the one who is moved."),

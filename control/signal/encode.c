@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meeting/breakout.h"
 #include "meeting/host.h"
 #include "signal/priv.h"
 #include "sys/clock.h"
@@ -56,6 +57,44 @@ json_t *encode_cursor(const struct participant *p)
     return json_string(text);
 }
 
+/* What the others send who are where 'self' is. */
+json_t *encode_producers(const struct participant *self)
+{
+    json_t *list = json_array();
+
+    for (const struct participant *p = self->room->participants; p != NULL; p = p->next) {
+        const struct transport *t =
+            p != self && p->group == self->group ? p->transports : NULL;
+
+        for (; t != NULL; t = t->next) {
+            for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+                if (rp->ready) {
+                    (void)json_array_append_new(list, encode_producer(rp));
+                }
+            }
+        }
+    }
+    return list;
+}
+
+json_t *encode_data_producers(const struct participant *self)
+{
+    json_t *list = json_array();
+
+    for (const struct participant *p = self->room->participants; p != NULL; p = p->next) {
+        const struct transport *t =
+            p != self && p->group == self->group ? p->transports : NULL;
+
+        for (; t != NULL; t = t->next) {
+            for (const struct data_producer *dp = t->data_producers; dp != NULL;
+                 dp = dp->next) {
+                (void)json_array_append_new(list, encode_data_producer(dp));
+            }
+        }
+    }
+    return list;
+}
+
 json_t *encode_room_joined(struct signal *signal, const struct participant *self)
 {
     const struct meeting_page first = {.query = "", .after_id = "", .limit = MEETING_PAGE};
@@ -65,27 +104,12 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
     bool more;
     size_t n = meeting_list(self, &first, page, &total, &more);
     json_t *participants = json_array();
-    json_t *producers = json_array();
-    json_t *data = json_array();
+    json_t *producers = encode_producers(self);
+    json_t *data = encode_data_producers(self);
     json_t *joined;
 
     for (size_t i = 0; i < n; i++) {
         (void)json_array_append_new(participants, encode_participant(page[i]));
-    }
-    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
-        for (const struct transport *t = p->transports; t != NULL; t = t->next) {
-            for (const struct data_producer *dp = t->data_producers; dp != NULL;
-                 dp = dp->next) {
-                if (p != self) {
-                    (void)json_array_append_new(data, encode_data_producer(dp));
-                }
-            }
-            for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
-                if (rp->ready && p != self) {
-                    (void)json_array_append_new(producers, encode_producer(rp));
-                }
-            }
-        }
     }
     joined = json_pack(
         "{s:{s:s,s:s},s:s,s:s,s:s,s:o,s:o,s:i,s:o,s:O,s:[],s:I,s:I,s:s,s:b}", "meeting",
@@ -100,6 +124,11 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
     (void)json_object_set_new(joined, "next_cursor",
                               more ? encode_cursor(page[n - 1]) : json_null());
     (void)json_object_set_new(joined, "polls", encode_polls(room));
+    (void)json_object_set_new(joined, "breakouts", encode_breakouts(room));
+    (void)json_object_set_new(joined, "breakout_id",
+                              meeting_breakout_of(self) != NULL
+                                  ? json_string(meeting_breakout_of(self))
+                                  : json_null());
     (void)json_object_set_new(joined, "settings", encode_settings(room));
     (void)json_object_set_new(joined, "spotlight",
                               room->spotlight[0] != '\0' ? json_string(room->spotlight)

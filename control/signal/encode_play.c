@@ -66,6 +66,6 @@ json_t *encode_play_event(const struct meeting_event *event, const char **name)
         *name = "caption:segment";
         return encode_caption(event->caption);
     default:
-        return NULL;
+        return encode_breakout_event(event, name);
     }
 }

@@ -431,6 +431,12 @@ static const struct event events[] = {
     {"caption:segment", on_caption, NULL, false},
     {"stats:report", on_stats_report, NULL, false},
     {"auth:refresh", on_auth_refresh, NULL, true},
+    {"breakout:create", on_breakout_create, NULL, false},
+    {"breakout:assign", on_breakout_assign, NULL, false},
+    {"breakout:open", on_breakout_open, NULL, false},
+    {"breakout:join", on_breakout_join, NULL, false},
+    {"breakout:broadcast", on_breakout_broadcast, NULL, false},
+    {"breakout:close", on_breakout_close, NULL, false},
     {"transport:create", on_transport_create, "transport:created", false},
     {"transport:connect", on_transport_connect, "transport:connected", false},
     {"transport:restart-ice", on_transport_restart_ice, NULL, false},
@@ -460,8 +466,7 @@ static const struct event events[] = {
 /* Named by the API, not built yet: they say so rather than pretend. */
 static const char *const later[] = {
     "transport:stats",  "hand:raise",      "hand:lower",         "chat:send",        "chat:edit",       "chat:delete",        "chat:history",     "chat:read",       "chat:typing",        "recording:start",  "recording:pause", "recording:resume",   "recording:stop",
-    "stream:start",     "stream:stop",     "breakout:create",    "breakout:assign",
-    "breakout:open",    "breakout:join",   "breakout:broadcast", "breakout:close",
+    "stream:start",     "stream:stop",     "breakout:create",    "breakout:open",    "breakout:join",   "breakout:broadcast", "breakout:close",
     "poll:create",      "poll:vote",       "poll:close",         "whiteboard:clear", "caption:segment", "stats:report",   };
 
 static const struct event *find_event(const char *name)

@@ -138,6 +138,15 @@ void on_auth_refresh(struct reply *reply, const json_t *payload);
 /* Tells those whose tokens are about to end. */
 void tokens_tick(struct signal *signal);
 
+/* ---- events_breakout.c ---- */
+
+void on_breakout_create(struct reply *reply, const json_t *payload);
+void on_breakout_assign(struct reply *reply, const json_t *payload);
+void on_breakout_open(struct reply *reply, const json_t *payload);
+void on_breakout_join(struct reply *reply, const json_t *payload);
+void on_breakout_broadcast(struct reply *reply, const json_t *payload);
+void on_breakout_close(struct reply *reply, const json_t *payload);
+
 /* ---- events_people.c: what hosts do to people, and people to how others see them ---- */
 
 void on_media_toggle(struct reply *reply, const json_t *payload);
@@ -233,6 +242,12 @@ json_t *encode_chat_edited(const struct chat_message *m);
 json_t *encode_chat_event(const struct meeting_event *event, const char **name);
 
 /* ---- encode_play.c ---- */
+
+json_t *encode_producers(const struct participant *self); /* encode.c: of the others */
+json_t *encode_data_producers(const struct participant *self);
+json_t *encode_breakouts(const struct room *room); /* events_breakout.c, as what follows */
+json_t *encode_moved(const struct participant *p);
+json_t *encode_breakout_event(const struct meeting_event *event, const char **name);
 
 struct board_op;
 json_t *encode_polls(const struct room *room);

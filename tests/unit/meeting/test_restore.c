@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "meeting/breakout.h"
 #include "meeting/chat.h"
 #include "unit/meeting/world.h"
 
@@ -161,6 +162,9 @@ static void rooms_stand_as_they_were(void **state)
 
 static void what_hosts_have_done_holds(void **state)
 {
+    static const char *const users[] = {"a"};
+    const struct breakout_draft draft = {
+        .name = "One", .id = "", .users = users, .n_users = 1};
     struct auth_identity banned = identity("x", "m", AUTH_PRESENTER);
     struct participant *host, *a;
     struct transport *t;
@@ -183,12 +187,16 @@ static void what_hosts_have_done_holds(void **state)
     assert_int_equal(meeting_mute(w.meeting, host, "a", MEETING_AUDIO, "", &err), 0);
     assert_int_equal(meeting_set_role(w.meeting, host, "h", AUTH_HOST, &err), 0);
     assert_int_equal(meeting_hand_raise(w.meeting, a, &place, &err), 0);
+    assert_int_equal(meeting_breakout_create(w.meeting, host, &draft, 1, &err), 0);
+    assert_int_equal(meeting_breakout_open(w.meeting, host, 3600, &err), 0);
 
     succeed(&next, &w);
     room = meeting_find_room(next.meeting, "default", "m");
     assert_int_equal(room->flags, host->room->flags);
     assert_int_equal(room->layout, MEETING_LAYOUT_SPEAKER);
     assert_int_equal(room->seq, host->room->seq);
+    assert_true(room->breakouts->open);
+    assert_int_equal(room->breakouts->n, 1);
     assert_false(facts_reach_back(&room->facts, room->seq - 1)); /* their words are gone */
     assert_null(meeting_enter(next.meeting, &banned, "m", "", &next, &err));
     assert_string_equal(err.code, "banned");
@@ -198,6 +206,7 @@ static void what_hosts_have_done_holds(void **state)
         assert_int_equal(p->who.role, is_a ? AUTH_ATTENDEE : AUTH_HOST);
         assert_int_equal(p->muted, is_a ? MEETING_AUDIO : 0);
         assert_int_equal(meeting_hand_position(p), is_a ? 1 : 0);
+        assert_int_equal(p->group, is_a ? 1 : 0);
     }
     end(&next, &w);
 }
