@@ -85,6 +85,11 @@ def wire():
     put("rtp", "two-byte", rtp(ext=bytes([1, 1, 0x30, 20, 0, 0, 9, 3, 1, 2, 3]),
                                profile=0x1000, payload=b"x"))
     put("rtp", "padding", bytes([rtp()[0] | 0x20]) + rtp()[1:] + b"ab\0\0\x04")
+    # shape, picture, elements (id, length, bytes), template, mask
+    put("exts", "one-byte", bytes([0, 0, 9, 2, 0, 0, 2, 0x30, 0x61, 5, 0, 1, 0x85, 0x62, 0xFF, 0xFE]))
+    put("exts", "two-byte", bytes([1, 0, 9, 2, 0, 0, 2, 0x30, 0x61, 6, 0, 20]) + bytes(20) +
+        bytes([0x68, 0xFF, 0xFE]))
+    put("exts", "dependency", bytes([2, 1, 0, 1, 6, 0, 3, 0xC0, 0, 1, 0x61, 0xFF, 0xFF]) + bytes(range(15)))
     put("rtcp", "report", SR + SDES)
     put("rtcp", "receiver", RR + SDES + BYE)
     put("rtcp", "keyframe", RR + PLI + FIR)
