@@ -15,7 +15,7 @@ const out = resolve(process.argv[2] ?? join(here, 'dist'));
 mkdirSync(out, { recursive: true });
 await build({
     absWorkingDir: here,
-    entryPoints: { app: 'src/main.ts' },
+    entryPoints: { app: 'src/main.ts', style: 'css/style.css' },
     outdir: out,
     bundle: true,
     format: 'iife',
@@ -26,6 +26,4 @@ await build({
     legalComments: 'eof',
     logLevel: 'warning',
 });
-for (const name of ['index.html', 'style.css']) {
-    copyFileSync(join(here, name), join(out, name));
-}
+copyFileSync(join(here, 'index.html'), join(out, 'index.html'));

@@ -1,17 +1,17 @@
 /* window.kcs: what tests and a curious person at the console may read.  Nothing here is
  * secret and nothing can be changed through it.
  *
- *   kcs.state        'idle' before the call, else Call's state: 'connecting', 'joining',
+ *   kcs.state        'idle' before the call, else Room.status: 'connecting', 'joining', 'waiting',
  *                    'joined', 'reconnecting', 'left', 'failed'
  *   kcs.reason       the words shown for 'reconnecting' and 'failed'
  *   kcs.problems     the notices shown
  *   kcs.people       [{id, name, media: [{producerId, consumerId, kind, source, paused, received,
  *                    layer}]}]
- *   kcs.stats()      a promise of CallStats (call/stats.ts): per remote track
+ *   kcs.stats()      a promise of CallStats (client/stats.ts): per remote track
  *                    framesDecoded, width, height or totalAudioEnergy; per transport
  *                    srtpCipher, dtlsCipher, remoteAddress */
-import type { Call } from './call/call';
-import { collectStats, type CallStats } from './call/stats';
+import { collectStats, type CallStats, type KcsClient } from './client';
+import { inWords } from './words';
 
 export interface Hook {
     readonly state: string;
@@ -27,20 +27,23 @@ declare global {
     }
 }
 
-/* current: the call there is now, if any. */
-export function installHook(current: () => Call | undefined): void {
+/* current: the client there is now, if any. */
+export function installHook(current: () => KcsClient | undefined): void {
+    const room = () => current()?.room.value;
+
     window.kcs = {
         get state() {
-            return current()?.state ?? 'idle';
+            return room()?.status ?? 'idle';
         },
         get reason() {
-            return current()?.reason ?? '';
+            const reason = room()?.reason;
+            return reason === undefined ? '' : inWords(reason);
         },
         get problems() {
-            return [...(current()?.problems ?? [])];
+            return (room()?.notices ?? []).map(inWords);
         },
         get people() {
-            return [...(current()?.people.values() ?? [])].map((person) => ({
+            return [...(room()?.people.values() ?? [])].map((person) => ({
                 id: person.id,
                 name: person.name,
                 media: [...person.media.values()].map((media) => ({
@@ -55,10 +58,10 @@ export function installHook(current: () => Call | undefined): void {
             }));
         },
         async stats() {
-            const call = current();
-            return call === undefined
+            const client = current();
+            return client === undefined
                 ? { received: [], sent: [], transports: {} }
-                : collectStats(call);
+                : collectStats(client);
         },
     };
 }

@@ -1,64 +1,105 @@
-/* The page's start: reads the address, asks for what is missing, and shows one of three
- * screens: the form, the call, the farewell. */
-import { Call } from './call/call';
-import { openDevices } from './call/devices';
+/* The page's start: reads the address, asks for what is missing, and shows one of four
+ * screens: the form with a preview, the call, the waiting room, the farewell. */
+import { KcsClient, openDevices, type Opened } from './client';
 import { installHook } from './hook';
 import { parseOptions, type Options } from './options';
 import { CallView } from './ui/callview';
-import { endScreen, joinScreen } from './ui/screens';
+import { installKeys } from './ui/keys';
+import { joinScreen, type Chosen } from './ui/prejoin';
+import { endScreen, waitingScreen } from './ui/screens';
+import { inWords, words } from './words';
 
 const NAME_KEY =
     'kcs-name'; /* in sessionStorage: each tab has its own, a reload keeps it */
 
-let call: Call | undefined;
+let client: KcsClient | undefined;
 
 function show(screen: HTMLElement): void {
     document.getElementById('app')?.replaceChildren(screen); /* beside it: the icons */
 }
 
 function showForm(options: Options): void {
-    show(joinScreen(options, (complete) => void start(complete)));
+    show(joinScreen(options, (complete, chosen) => void start(complete, chosen)));
 }
 
-async function start(options: Options): Promise<void> {
-    const view = new CallView();
+/* chosen: what the form has opened; else it is opened here. */
+async function start(options: Options, chosen?: Chosen): Promise<void> {
+    const view = new CallView(chosen?.speaker);
 
     sessionStorage.setItem(NAME_KEY, options.name);
-    document.title = `${options.meeting} – KCS`;
+    document.title = words.titleOf(options.meeting);
     show(view.element);
-    const devices = await openDevices(options);
-    const running = new Call(options, devices, () => redraw(running, view, options));
-    call = running;
-    view.update(running);
+    const devices: Opened =
+        chosen?.devices ?? (await openDevices(options, { height: options.height }));
+    const running = new KcsClient(
+        {
+            url: location.origin,
+            token: options.token,
+            meeting: options.meeting,
+            name: options.name,
+            codec: options.codec,
+            layers: options.layers,
+        },
+        { audio: devices.audio, video: devices.video },
+        {
+            height: options.height,
+            microphone: chosen?.microphone,
+            camera: chosen?.camera,
+        },
+    );
+    for (const problem of devices.problems) {
+        running.room.value.notices.push({
+            code: problem.code,
+            detail: problem.message,
+            source: problem.thing === 'camera' ? 'camera' : 'mic',
+        });
+    }
+    client = running;
+    running.room.subscribe(() => redraw(running, view, options));
+    view.attach(running);
+    running.join();
 }
 
-function redraw(changed: Call, view: CallView, options: Options): void {
-    if (changed !== call) {
+function redraw(changed: KcsClient, view: CallView, options: Options): void {
+    const room = changed.room.value;
+
+    if (changed !== client) {
         return; /* late news of a call that is over */
     }
-    if (changed.state !== 'left' && changed.state !== 'failed') {
+    if (room.status === 'waiting') {
+        if (view.element.isConnected) {
+            show(waitingScreen(room.title, () => changed.leave()));
+        }
+        return;
+    }
+    if (room.status !== 'left' && room.status !== 'failed') {
+        if (!view.element.isConnected) {
+            show(view.element);
+        }
         view.update(changed);
         return;
     }
-    if (view.element.isConnected) {
-        const left = changed.state === 'left';
-        const ended = changed.wasIn ? 'The call ended' : 'You could not join';
-        view.close();
-        show(
-            endScreen(
-                left ? 'You left the call' : ended,
-                left
-                    ? 'Nothing is being sent any more; camera and microphone are off.'
-                    : changed.reason,
-                () => void start(options),
-            ),
-        );
-    }
+    view.close();
+    const left = room.status === 'left';
+    show(
+        endScreen(
+            left
+                ? words.ended.left
+                : room.role !== ''
+                  ? words.ended.ended
+                  : words.ended.refused,
+            left || room.reason === undefined ? words.ended.leftLead : inWords(room.reason),
+            () => void start(options),
+        ),
+    );
 }
 
-window.addEventListener('pagehide', () => call?.leave());
+/* else the others would see us for as long as the node waits for our return */
+window.addEventListener('pagehide', () => client?.leave());
+window.addEventListener('online', () => client?.networkChanged());
 window.addEventListener('hashchange', () => location.reload()); /* another invitation */
-installHook(() => call);
+installHook(() => client);
+installKeys(() => client);
 
 function begin(): void {
     const options = parseOptions(new URL(location.href));

@@ -10,8 +10,7 @@
  *   height=90…1080           wanted height of the camera's picture, 16:9 (720)
  *   layers=1|2|3             sizes to send it in; else as many as its height is worth */
 
-export const CODECS = ['vp8', 'vp9', 'h264', 'av1'] as const;
-export type CodecName = (typeof CODECS)[number];
+import { CODECS, type CodecName } from './client';
 
 export interface Options {
     meeting: string;

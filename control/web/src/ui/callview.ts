@@ -1,44 +1,77 @@
-/* The screen of a running call: puts the parts together and redraws them on every
- * change. */
-import type { Call } from '../call/call';
+/* The screen of a running call: puts the parts together, redraws them on every change, and
+ * says what happens. */
+import type { KcsClient, Layout, Room } from '../client';
+import { inWords, words } from '../words';
+import { BoardPanel } from './board';
+import { BreakoutPanel } from './breakout';
+import { ChatPanel } from './chat';
 import { Controls } from './controls';
+import { DevicePanel } from './devicepanel';
 import { el } from './dom';
+import type { Command } from './menu';
 import { Notices } from './notices';
+import { Overlay } from './overlay';
+import { SideColumn } from './panel';
+import { PeoplePanel } from './people';
+import { PollPanel } from './polls';
 import { Stage } from './stage';
 import { StatsLine } from './statsline';
 
+/* Does what may be refused; a refusal is told in words. Resolves with whether it worked. */
+export type Attempt = (act: () => Promise<void> | undefined) => Promise<boolean>;
+
 const COPIED_MS = 2_000;
+const MODES: Layout[] = ['grid', 'speaker', 'presentation'];
 
 export class CallView {
     readonly element: HTMLElement;
-    private call: Call | undefined;
+    private client: KcsClient | undefined;
     private readonly title = el('h1', { class: 'meeting' });
     private readonly count = el('span', { class: 'count' });
     private readonly sound = el(
         'button',
         { type: 'button', class: 'primary sound', hidden: true },
-        'Turn the sound on',
+        words.sound,
     );
     private readonly copied = el('span', { class: 'copied', role: 'status' });
     private readonly notices = new Notices();
     private readonly stats = new StatsLine();
+    private readonly overlay = new Overlay();
     private readonly stage = new Stage(() => {
         this.sound.hidden = false;
     });
-    private readonly controls = new Controls({
-        toggle: (kind) => void this.call?.setMuted(kind, !this.call.muted[kind]),
-        share: () => void this.call?.setSharing(!this.call.sharing),
-        toggleStats: () => {
-            if (this.call !== undefined) {
-                this.stats.toggle(this.call);
-                this.update(this.call);
-            }
+    private readonly attempt: Attempt = async (act) => {
+        try {
+            await act();
+            return true;
+        } catch (error) {
+            const { code = '', message } = error as { code?: string; message: string };
+            this.tell(inWords({ code, detail: message }));
+            return false;
+        }
+    };
+    private readonly chat = new ChatPanel(this.attempt);
+    private readonly column = new SideColumn(
+        {
+            chat: this.chat,
+            people: new PeoplePanel(this.attempt, {
+                pinned: (id) => this.stage.pin === id,
+                pin: (id) => this.stage.togglePin(id),
+                write: (userId) => this.write(userId),
+            }),
+            polls: new PollPanel(this.attempt),
+            board: new BoardPanel(this.attempt),
+            breakouts: new BreakoutPanel(this.attempt),
+            devices: new DevicePanel((id) => this.stage.setSpeaker(id)),
         },
-        invite: () => void this.copyLink(),
-        leave: () => this.call?.leave(),
-    });
+        () => this.redraw(),
+    );
+    private readonly controls: Controls;
 
-    constructor() {
+    /* speaker: the device that sounds, if one was chosen. */
+    constructor(speaker?: string) {
+        this.controls = this.makeControls();
+        this.stage.setSpeaker(speaker ?? '');
         this.sound.addEventListener('click', () => {
             this.sound.hidden = true;
             this.stage.playAll();
@@ -49,13 +82,25 @@ export class CallView {
             el(
                 'header',
                 { class: 'top' },
-                el('span', { class: 'brand' }, 'KCS'),
+                el('span', { class: 'brand' }, words.brand),
                 this.title,
                 this.count,
             ),
             this.notices.banner,
             this.notices.list,
-            this.stage.element,
+            this.notices.spoken,
+            el(
+                'div',
+                { class: 'middle' },
+                el(
+                    'div',
+                    { class: 'stage-column' },
+                    this.stage.element,
+                    this.overlay.captions,
+                    this.overlay.reactions,
+                ),
+                this.column.element,
+            ),
             this.sound,
             this.stats.element,
             this.copied,
@@ -63,15 +108,53 @@ export class CallView {
         );
     }
 
-    update(call: Call): void {
-        const people = call.people.size + 1;
+    /* Listens to what passes; once, before join(). */
+    attach(client: KcsClient): void {
+        const say = (text: string): void => this.notices.say(text);
 
-        this.call = call;
-        this.title.textContent = call.title;
-        this.count.textContent = people === 1 ? '1 person' : `${people} people`;
-        this.notices.update(call);
-        this.stage.update(call);
-        this.controls.update(call, this.stats.shown);
+        this.client = client;
+        client.on('joined', ({ name }) => say(words.came(name)));
+        client.on('left', ({ name }) => say(words.went(name)));
+        client.on('hand', ({ name }) => say(words.hand(name)));
+        client.on('message', ({ name, text }) => {
+            if (this.column.open !== 'chat') {
+                say(words.wrote(name, text));
+            }
+        });
+        client.on('reaction', ({ emoji, name }) => {
+            this.overlay.react(emoji, name);
+            say(words.reacted(name ?? words.someone, words.emojis[emoji] ?? emoji));
+        });
+        client.on('muted', ({ kind, name }) => this.tell(words.mutedByHost(kind, name)));
+        client.on('unmuteRequested', ({ kind, name }) =>
+            this.tell(words.unmuteAsked(kind, name)),
+        );
+        client.on('moved', ({ breakoutId }) =>
+            this.tell(breakoutId === null ? words.breakout.back : words.breakout.moved),
+        );
+        client.on('breakoutMessage', ({ name, text }) =>
+            this.tell(words.breakout.said(name ?? words.someone, text)),
+        );
+        this.update(client);
+    }
+
+    update(client: KcsClient): void {
+        const room = client.room.value;
+
+        this.client = client;
+        this.title.textContent = [room.title, breakoutOf(room)].filter(Boolean).join(' · ');
+        this.count.textContent = words.people(Math.max(room.count, room.people.size + 1));
+        this.notices.update(client);
+        this.stage.update(client);
+        this.overlay.update(client);
+        this.column.update(client);
+        this.controls.update(client, {
+            stats: this.stats.shown,
+            panel: this.column.open,
+            chat: this.offers('chat', 'chat_enabled', 'chat'),
+            hand: this.offers('hand', 'hand_raise_enabled', 'raise_hand'),
+            react: this.offers('reaction', 'hand_raise_enabled', 'react'),
+        });
     }
 
     close(): void {
@@ -79,20 +162,161 @@ export class CallView {
         this.element.remove();
     }
 
+    private redraw(): void {
+        if (this.client !== undefined) {
+            this.update(this.client);
+        }
+    }
+
+    /* A notice that stays until it is dismissed. */
+    private tell(text: string): void {
+        const notices = this.client?.room.value.notices;
+
+        if (notices?.some(({ detail }) => detail === text) === false) {
+            notices.push({ code: 'said', detail: text });
+        }
+        this.redraw();
+    }
+
+    /* Whether the meeting has something, and this person may use it. Nodes that tell no
+     * settings have none of it. */
+    private offers(family: string, feature: string, permission: string): boolean {
+        const room: Room | undefined = this.client?.room.value;
+
+        return (
+            this.client !== undefined &&
+            room?.settings !== undefined &&
+            room.settings.features?.[feature] !== false &&
+            this.client.own.may(permission) &&
+            !this.client.lacks(family)
+        );
+    }
+
+    private makeControls(): Controls {
+        return new Controls({
+            toggle: (kind) => {
+                const own = this.client?.own;
+                void own?.setMuted(kind, !own.muted[kind]);
+            },
+            share: () => void this.client?.own.setSharing(!this.client.own.sharing),
+            hand: () =>
+                void this.attempt(() => this.client?.talk.raiseHand(!this.client.talk.handUp)),
+            react: (emoji) => void this.attempt(() => this.client?.talk.reaction(emoji)),
+            panel: (name) => this.openPanel(name),
+            toggleStats: () => {
+                if (this.client !== undefined) {
+                    this.stats.toggle(this.client);
+                    this.redraw();
+                }
+            },
+            invite: () => void this.copyLink(),
+            leave: () => this.client?.leave(),
+            more: () => this.commands(),
+        });
+    }
+
+    private openPanel(name: 'chat' | 'people' | 'polls' | 'board' | 'breakouts' | 'devices'): void {
+        if (this.client !== undefined) {
+            this.column.toggle(name, this.client);
+            this.redraw();
+        }
+    }
+
+    private write(userId: string): void {
+        if (this.column.open !== 'chat') {
+            this.openPanel('chat');
+        }
+        this.chat.writeTo(userId);
+    }
+
+    /* What stands under More. */
+    private commands(): Command[] {
+        const { client } = this;
+        if (client === undefined) {
+            return [];
+        }
+        const room = client.room.value;
+        const mode = this.stage.effectiveMode(room);
+        const hosts = room.settings !== undefined && client.own.may('moderate');
+        const list: Command[] = MODES.map((each) => ({
+            text: `${words.layoutTitle}: ${words.layouts[each]}`,
+            pressed: mode === each,
+            act: () => {
+                this.stage.mode = each;
+                this.redraw();
+            },
+        }));
+        const add = (on: boolean, text: string, act: () => void, pressed?: boolean): void => {
+            if (on) {
+                list.push({ text, act, pressed });
+            }
+        };
+
+        add(hosts, words.layoutForAll, () => void this.attempt(() => client.talk.changeLayout(mode)));
+        add(client.own.canShare(), client.own.sharing ? words.stopShare : words.share, () =>
+            void client.own.setSharing(!client.own.sharing),
+        );
+        add(this.offers('poll', 'chat_enabled', 'view'), words.polls, () => this.openPanel('polls'));
+        add(this.offers('whiteboard', 'whiteboard_enabled', 'view'), words.board, () =>
+            this.openPanel('board'),
+        );
+        add(
+            (hosts || room.breakouts !== undefined) &&
+                this.offers('breakout', 'breakout_rooms_enabled', 'view'),
+            words.breakouts,
+            () => this.openPanel('breakouts'),
+        );
+        add(
+            room.settings !== undefined,
+            words.captions,
+            () => {
+                this.overlay.captionsOn = !this.overlay.captionsOn;
+                this.redraw();
+            },
+            this.overlay.captionsOn,
+        );
+        add(true, words.settings, () => this.openPanel('devices'));
+        add(true, words.invite, () => void this.copyLink());
+        add(
+            true,
+            words.statistics,
+            () => {
+                this.stats.toggle(client);
+                this.redraw();
+            },
+            this.stats.shown,
+        );
+        add(room.settings !== undefined && client.own.may('end_meeting'), words.endForAll, () => {
+            if (window.confirm(words.endSure)) {
+                void this.attempt(() => client.host.endMeeting());
+            }
+        });
+        return list;
+    }
+
     /* The link for others: this address without what is only mine. */
     private async copyLink(): Promise<void> {
         const link = new URL(location.href);
 
         link.searchParams.delete('name');
-        link.searchParams.set('meeting', this.call?.options.meeting ?? '');
-        link.hash = `token=${this.call?.options.token ?? ''}`;
+        link.searchParams.set('meeting', this.client?.options.meeting ?? '');
+        link.hash = `token=${this.client?.options.token ?? ''}`;
         link.searchParams.delete('token');
         try {
             await navigator.clipboard.writeText(link.href);
-            this.copied.textContent = 'Link copied';
+            this.copied.textContent = words.copied;
         } catch {
-            this.copied.textContent = 'Copy the link from the address bar';
+            this.copied.textContent = words.copyByHand;
         }
         window.setTimeout(() => (this.copied.textContent = ''), COPIED_MS);
     }
+}
+
+/* The name of the breakout room that one is in. */
+function breakoutOf(room: Room): string {
+    return (
+        room.breakouts?.rooms.find(
+            ({ breakout_id }) => breakout_id !== undefined && breakout_id === room.breakoutId,
+        )?.name ?? ''
+    );
 }

@@ -1,4 +1,5 @@
-/* The two helpers that all of ui/ builds its elements with. */
+/* The helpers that all of ui/ builds its elements with.  Text goes in as text nodes: nothing
+ * that people write is ever read as HTML. */
 
 type Attributes = Record<string, string | boolean>;
 
@@ -30,4 +31,57 @@ export function icon(name: string): SVGSVGElement {
     svg.setAttribute('aria-hidden', 'true');
     svg.append(use);
     return svg;
+}
+
+/* A button with a text. */
+export function textButton(
+    text: string,
+    act: () => void,
+    className = 'small',
+): HTMLButtonElement {
+    const made = el('button', { type: 'button', class: className }, text);
+
+    made.addEventListener('click', act);
+    return made;
+}
+
+/* A button with an icon and a name for screen readers. */
+export function iconButton(
+    iconName: string,
+    label: string,
+    act: () => void,
+    className = 'plain',
+): HTMLButtonElement {
+    const made = el('button', { type: 'button', class: className });
+
+    made.addEventListener('click', act);
+    face(made, iconName, label);
+    return made;
+}
+
+/* Gives a button another icon and name; nothing happens if it has them. */
+export function face(button: HTMLButtonElement, iconName: string, label: string): void {
+    if (button.dataset['icon'] !== iconName) {
+        button.dataset['icon'] = iconName;
+        button.querySelector('.icon')?.remove();
+        button.prepend(icon(iconName));
+    }
+    if (button.title !== label) {
+        button.title = label;
+        button.setAttribute('aria-label', label);
+    }
+}
+
+/* A labelled field of a form. */
+export function field(
+    label: string,
+    input: HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement,
+    hint?: string,
+): HTMLElement {
+    const wrapped = el('label', { class: 'field' }, el('span', {}, label), input);
+
+    if (hint !== undefined) {
+        wrapped.append(el('small', {}, hint));
+    }
+    return wrapped;
 }

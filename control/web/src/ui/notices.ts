@@ -1,51 +1,55 @@
-/* What the person must be told: one line on the state of the connection, and notices
- * that stay until they are dismissed.  Both are live regions, so screen readers say
- * them. */
-import type { Call } from '../call/call';
-import { el, icon } from './dom';
+/* What the person must be told: one line on the state of the connection, notices that stay
+ * until they are dismissed, and what only screen readers say.  All are live regions. */
+import type { KcsClient } from '../client';
+import { inWords, words } from '../words';
+import { el, iconButton } from './dom';
 
 export class Notices {
-    readonly banner = el(
-        'p',
-        { class: 'banner', role: 'status' },
-        'Opening camera and microphone…',
-    );
+    readonly banner = el('p', { class: 'banner', role: 'status' }, words.opening);
     readonly list = el('ul', { class: 'notices', 'aria-live': 'polite' });
+    readonly spoken = el('p', { class: 'hidden', 'aria-live': 'polite' });
     private shown = '';
 
-    update(call: Call): void {
-        const text =
-            call.reason ||
-            (call.state === 'connecting'
-                ? 'Connecting…'
-                : call.state === 'joining'
-                  ? 'Joining the meeting…'
-                  : '');
-
-        this.banner.textContent = text;
-        this.banner.hidden = text === '';
-        this.banner.classList.toggle('warn', call.reason !== '');
-        this.updateList(call);
+    /* Says it to screen readers. */
+    say(text: string): void {
+        this.spoken.textContent = text;
     }
 
-    private updateList(call: Call): void {
-        const now = call.problems.join('\n');
+    update(client: KcsClient): void {
+        const { status, reason, notices } = client.room.value;
+        const text =
+            reason !== undefined
+                ? inWords(reason)
+                : status === 'connecting'
+                  ? words.connecting
+                  : status === 'joining'
+                    ? words.joining
+                    : '';
+
+        if (this.banner.textContent !== text) {
+            this.banner.textContent = text;
+        }
+        this.banner.hidden = text === '';
+        this.banner.classList.toggle('warn', reason !== undefined);
+        this.updateList(client, notices.map(inWords));
+    }
+
+    private updateList(client: KcsClient, sentences: string[]): void {
+        const now = sentences.join('\n');
 
         if (now === this.shown) {
             return;
         }
         this.shown = now;
         this.list.replaceChildren(
-            ...call.problems.map((problem, index) => {
-                const close = el('button', {
-                    type: 'button',
-                    class: 'plain',
-                    'aria-label': 'Dismiss',
-                });
-                close.append(icon('close'));
-                close.addEventListener('click', () => call.dismissProblem(index));
-                return el('li', {}, el('span', {}, problem), close);
-            }),
+            ...sentences.map((sentence, index) =>
+                el(
+                    'li',
+                    {},
+                    el('span', {}, sentence),
+                    iconButton('close', words.dismiss, () => client.dismissNotice(index)),
+                ),
+            ),
         );
     }
 }

@@ -1,7 +1,7 @@
 /* The line of figures: what is sent and received, in which codec, how fast, how well
  * protected. */
-import type { Call } from '../call/call';
-import { collectStats, type CallStats } from '../call/stats';
+import { collectStats, type CallStats, type KcsClient } from '../client';
+import { words } from '../words';
 import { el } from './dom';
 
 const PERIOD_MS = 1_000;
@@ -10,7 +10,8 @@ export class StatsLine {
     readonly element = el('p', {
         class: 'stats',
         hidden: true,
-        'aria-label': 'Statistics',
+        'aria-label': words.statistics,
+        role: 'group',
     });
     private readonly bytes = new Map<string, { at: number; count: number }>();
     private timer: number | undefined;
@@ -19,12 +20,12 @@ export class StatsLine {
         return !this.element.hidden;
     }
 
-    toggle(call: Call): void {
+    toggle(client: KcsClient): void {
         this.element.hidden = !this.element.hidden;
         this.stop();
         if (this.shown) {
-            this.timer = window.setInterval(() => void this.refresh(call), PERIOD_MS);
-            void this.refresh(call);
+            this.timer = window.setInterval(() => void this.refresh(client), PERIOD_MS);
+            void this.refresh(client);
         }
     }
 
@@ -33,8 +34,8 @@ export class StatsLine {
         this.bytes.clear();
     }
 
-    private async refresh(call: Call): Promise<void> {
-        const stats = await collectStats(call).catch(() => undefined);
+    private async refresh(client: KcsClient): Promise<void> {
+        const stats = await collectStats(client).catch(() => undefined);
 
         if (stats !== undefined) {
             this.element.replaceChildren(
@@ -58,7 +59,7 @@ export class StatsLine {
                 `↓ ${entry.name}: ${entry.codec || entry.kind}`,
                 size(entry),
                 this.rate(entry.producerId, entry.bytesReceived),
-                entry.packetsLost > 0 ? `${entry.packetsLost} lost` : '',
+                entry.packetsLost > 0 ? words.lost(entry.packetsLost) : '',
             ]
                 .filter(Boolean)
                 .join(' '),
@@ -72,7 +73,7 @@ export class StatsLine {
         if (path?.roundTripMs != null) {
             parts.push(`RTT ${Math.round(path.roundTripMs)} ms`);
         }
-        return parts.length > 0 ? parts : ['no media yet'];
+        return parts.length > 0 ? parts : [words.noMedia];
     }
 
     /* Bit rate since the last look; empty the first time. */

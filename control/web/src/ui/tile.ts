@@ -1,26 +1,40 @@
-/* One person's tile: picture or initials, name, and what is off.  Elements are made once
- * and changed in place, so that a playing video is never interrupted by a redraw. */
-import { el, icon } from './dom';
+/* One person's tile, or one screen's: picture or initials, name, and what is off.  Elements
+ * are made once and changed in place, so that a playing video is never interrupted by a
+ * redraw. */
+import type { Kind, Quality } from '../client';
+import { words } from '../words';
+import { el, face, icon, iconButton } from './dom';
 
 export interface TileView {
     name: string;
-    note: string; /* said after the name, or empty */
+    label: string; /* shown; the name with a note, or what the tile is of */
     audio: MediaStreamTrack | undefined;
     video: MediaStreamTrack | undefined; /* undefined while there is no picture to show */
     micOff: boolean;
     cameraOff: boolean;
+    speaking: boolean;
+    pinned: boolean;
+    hand: number; /* place in the order, 0 without */
+    quality: { kind: Kind; quality: Quality }[];
+}
+
+export interface TileActions {
+    pin(): void;
+    blocked(): void; /* the browser wants a click before it plays sound */
 }
 
 const HUES = 12;
+const GOOD = 8; /* of 10 */
+const WEAK = 5;
 
-function initials(name: string): string {
-    const words = name.trim().split(/\s+/);
-    const picked = words.length > 1 ? [words[0], words[words.length - 1]] : [words[0]];
+export function initials(name: string): string {
+    const parts = name.trim().split(/\s+/);
+    const picked = parts.length > 1 ? [parts[0], parts[parts.length - 1]] : [parts[0]];
 
-    return picked.map((word) => [...(word ?? '')][0]?.toUpperCase() ?? '').join('') || '?';
+    return picked.map((part) => [...(part ?? '')][0]?.toUpperCase() ?? '').join('') || '?';
 }
 
-function hueOf(name: string): number {
+export function hueOf(name: string): number {
     let sum = 0;
 
     for (const char of name) {
@@ -29,51 +43,101 @@ function hueOf(name: string): number {
     return (sum % HUES) * (360 / HUES);
 }
 
+function flag(name: string, label: string): HTMLElement {
+    return el(
+        'span',
+        { class: 'tile-flag', title: label },
+        icon(name),
+        el('span', { class: 'hidden' }, label),
+    );
+}
+
 export class Tile {
     readonly element: HTMLElement;
     private readonly video = el('video', { autoplay: true, playsinline: true });
     private readonly avatar = el('span', { class: 'avatar', 'aria-hidden': 'true' });
     private readonly name = el('span', { class: 'tile-name' });
-    private readonly micOff = el('span', { class: 'tile-flag', title: 'Microphone off' });
-    private readonly cameraOff = el('span', { class: 'tile-flag', title: 'Camera off' });
+    private readonly micOff = flag('mic-off', words.tile.micOff);
+    private readonly cameraOff = flag('camera-off', words.tile.cameraOff);
+    private readonly hand = el('span', { class: 'tile-hand' });
+    private readonly pin: HTMLButtonElement;
+    private readonly quality: HTMLButtonElement;
+    private readonly figures = el('p', { class: 'tile-figures', hidden: true });
     private readonly stream = new MediaStream();
+    private shown: TileView | undefined;
 
-    /* own: the person's own preview, which is silent and mirrored.
-     * onBlocked: the browser wants a click before it plays sound. */
     constructor(
         id: string,
-        own: boolean,
-        private readonly onBlocked: () => void,
+        kind: 'own' | 'person' | 'screen',
+        private readonly actions: TileActions,
     ) {
+        const own = kind === 'own';
+
         this.video.muted = own;
         for (const event of ['resize', 'loadeddata', 'emptied']) {
             this.video.addEventListener(event, () => this.showPicture());
         }
         this.video.srcObject = this.stream;
-        this.micOff.append(
-            icon('mic-off'),
-            el('span', { class: 'hidden' }, 'microphone off'),
+        this.pin = iconButton('pin', '', () => actions.pin(), 'tile-button');
+        this.quality = iconButton(
+            'bars',
+            '',
+            () => {
+                this.figures.hidden = !this.figures.hidden;
+                this.quality.setAttribute('aria-expanded', String(!this.figures.hidden));
+                this.showQuality();
+            },
+            'tile-button quality',
         );
-        this.cameraOff.append(
-            icon('camera-off'),
-            el('span', { class: 'hidden' }, 'camera off'),
-        );
+        this.quality.setAttribute('aria-expanded', 'false');
         this.element = el(
             'article',
-            { class: own ? 'tile own' : 'tile', 'data-person': id },
+            { class: `tile ${kind}`, 'data-person': id },
             this.avatar,
             this.video,
-            el('footer', { class: 'tile-bar' }, this.name, this.micOff, this.cameraOff),
+            this.figures,
+            el(
+                'footer',
+                { class: 'tile-bar' },
+                this.hand,
+                this.name,
+                this.micOff,
+                this.cameraOff,
+            ),
         );
+        if (!own) {
+            this.element.append(el('div', { class: 'tile-tools' }, this.quality, this.pin));
+        }
     }
 
     update(view: TileView): void {
-        this.name.textContent = `${view.name} ${view.note}`.trim();
+        const speaking = view.speaking !== this.shown?.speaking;
+
+        this.shown = view;
+        this.name.textContent = view.label;
         this.avatar.textContent = initials(view.name);
         this.element.style.setProperty('--hue', String(hueOf(view.name)));
-        this.element.setAttribute('aria-label', view.name);
+        this.element.setAttribute('aria-label', view.label);
         this.micOff.hidden = !view.micOff;
         this.cameraOff.hidden = !view.cameraOff;
+        this.hand.hidden = view.hand === 0;
+        if (view.hand > 0) {
+            this.hand.replaceChildren(
+                icon('hand'),
+                el('span', { 'aria-hidden': 'true' }, String(view.hand)),
+                el('span', { class: 'hidden' }, words.tile.hand(view.hand)),
+            );
+        }
+        if (speaking) {
+            this.element.classList.toggle('speaking', view.speaking);
+        }
+        face(
+            this.pin,
+            view.pinned ? 'pin-off' : 'pin',
+            view.pinned ? words.tile.unpin(view.label) : words.tile.pin(view.label),
+        );
+        this.pin.setAttribute('aria-pressed', String(view.pinned));
+        this.showQuality();
         this.setTracks(view);
     }
 
@@ -81,9 +145,47 @@ export class Tile {
     play(): void {
         this.video.play().catch((error: unknown) => {
             if (error instanceof DOMException && error.name === 'NotAllowedError') {
-                this.onBlocked();
+                this.actions.blocked();
             } /* AbortError: a new track came while it was starting, and plays itself */
         });
+    }
+
+    /* Which speaker it sounds from; empty is the browser's choice. */
+    setSpeaker(id: string): void {
+        const video: HTMLVideoElement & { setSinkId?: (id: string) => Promise<void> } =
+            this.video;
+
+        if (id !== '' && video.setSinkId !== undefined) {
+            video.setSinkId(id).catch(() => undefined); /* unplugged: it goes on as it is */
+        }
+    }
+
+    private showQuality(): void {
+        const { quality = [], label = '' } = this.shown ?? {};
+        const score = Math.min(10, ...quality.map((each) => each.quality.score));
+        const level = score >= GOOD ? 2 : score >= WEAK ? 1 : 0;
+
+        this.quality.hidden = quality.length === 0;
+        this.quality.dataset['level'] = String(level);
+        face(this.quality, 'bars', words.tile.quality(label, words.tile.levels[level] ?? ''));
+        if (!this.figures.hidden) {
+            this.figures.replaceChildren(
+                ...(quality.length === 0 ? [words.tile.noFigures] : []),
+                ...quality.map(({ kind, quality: each }) =>
+                    el(
+                        'span',
+                        {},
+                        words.tile.figures(
+                            kind,
+                            Math.round(each.bitrateBps / 1_000),
+                            (each.loss * 100).toFixed(1),
+                            Math.round(each.jitterMs),
+                            Math.round(each.rttMs),
+                        ),
+                    ),
+                ),
+            );
+        }
     }
 
     /* The initials stay until the first picture is there, rather than a black box. */

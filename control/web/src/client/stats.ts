@@ -1,7 +1,7 @@
 /* What the browser measures about a call, gathered from getStats() of both transports;
  * the stats line and the test hook show the same figures.  Counters are since the track
  * began. */
-import type { Call } from './call';
+import type { KcsClient } from './client';
 import type { Direction, Kind } from './protocol';
 
 export interface ReceivedStats {
@@ -143,9 +143,9 @@ function receivedOf(
           };
 }
 
-export async function collectStats(call: Call): Promise<CallStats> {
+export async function collectStats(client: KcsClient): Promise<CallStats> {
     const result: CallStats = { received: [], sent: [], transports: {} };
-    const { send, recv } = call.media?.transports() ?? {};
+    const { send, recv } = client.media?.transports() ?? {};
 
     if (send !== undefined && !send.closed) {
         const all = entries(await send.getStats());
@@ -155,7 +155,7 @@ export async function collectStats(call: Call): Promise<CallStats> {
     if (recv !== undefined && !recv.closed) {
         const all = entries(await recv.getStats());
         result.transports.recv = transportOf(all, recv.connectionState);
-        for (const person of call.people.values()) {
+        for (const person of client.room.value.people.values()) {
             for (const media of person.media.values()) {
                 if (media.track !== undefined) {
                     result.received.push(

@@ -1,11 +1,13 @@
 /* The media of one stay in a room: the device, a transport for each direction, own
  * producers and consumers of the others'.  Made anew after every join, closed with it; kept
- * when a stay is resumed.  call.ts keeps the tracks and says what to send and to receive.
+ * when a stay is resumed.  own.ts keeps the tracks and says what to send, roster.ts what to
+ * receive.
  *
  * The transports are created at once but connect lazily, when first used
  * (mediasoup-client). */
 import { Device, type types } from 'mediasoup-client';
-import type { CodecName } from '../options';
+import { DeviceError } from './devices';
+import { encodingsFor, type CodecName } from './encodings';
 import type {
     Direction,
     Kind,
@@ -17,27 +19,19 @@ import type {
 import { personOf } from './protocol';
 import type { Signaling } from './signaling';
 
-/* What is sent: a kind of the camera and microphone, or the screen. */
-export type Slot = Kind | 'screen';
-
-/* Bit rates of the picture in full, half and quarter size; a screen's. */
-const LAYER_BPS = [2_000_000, 600_000, 180_000];
-const SCREEN_BPS = 2_500_000;
-
 const START_KBPS = 1_000; /* before the first estimate; Chrome's own start is 300 */
 
 export interface Remote {
     consumerId: string;
     producerId: string;
-    kind: Kind;
     track: MediaStreamTrack;
-    paused: boolean; /* by its producer */
 }
 
 export class Media {
     private readonly device: Device;
-    private readonly producers = new Map<Slot, types.Producer>();
+    private readonly producers = new Map<Source, types.Producer>();
     private readonly consumers = new Map<string, types.Consumer>(); /* by producer id */
+    private readonly held = new Set<string>(); /* producers that are not wanted now */
     private send: types.Transport | undefined;
     private recv: types.Transport | undefined;
     private closed = false;
@@ -120,8 +114,11 @@ export class Media {
         for (const { consumer_id, producer_id, paused } of consumers) {
             if (this.consumers.get(producer_id)?.id !== consumer_id) {
                 await this.signaling.request('consumer:close', { consumer_id });
-            } else if (paused) {
-                await this.signaling.request('consumer:resume', { consumer_id });
+            } else if (paused !== this.held.has(producer_id)) {
+                await this.signaling.request(
+                    paused ? 'consumer:resume' : 'consumer:pause',
+                    { consumer_id },
+                );
             }
         }
         for (const [producerId, consumer] of [...this.consumers]) {
@@ -162,8 +159,8 @@ export class Media {
         return this.device.canProduce(kind);
     }
 
-    isSending(kind: Slot): boolean {
-        return this.producers.has(kind);
+    isSending(source: Source): boolean {
+        return this.producers.has(source);
     }
 
     /* Starts to send a track; with `paused`, tells the room so from the beginning.  The
@@ -176,7 +173,6 @@ export class Media {
         layers = 1,
     ): Promise<void> {
         const kind = track.kind as Kind;
-        const slot: Slot = source === 'screen' ? 'screen' : kind;
         if (this.send === undefined) {
             throw new Error('no transport to send on');
         }
@@ -192,7 +188,9 @@ export class Media {
                 kind === 'audio' ? undefined : encodingsFor(source, codec ?? 'vp8', layers),
             codecOptions:
                 kind === 'audio'
-                    ? { opusDtx: true, opusFec: true }
+                    ? source === 'screen_audio'
+                        ? { opusStereo: true, opusFec: true }
+                        : { opusDtx: true, opusFec: true }
                     : { videoGoogleStartBitrate: START_KBPS },
             stopTracks: false,
             disableTrackOnPause: false,
@@ -201,27 +199,27 @@ export class Media {
         if (paused) {
             producer.pause();
         }
-        this.producers.set(slot, producer);
+        this.producers.set(source, producer);
     }
 
-    /* Ends what was sent as 'slot', if it was. */
-    async stopProducing(slot: Slot): Promise<void> {
-        const producer = this.producers.get(slot);
+    /* Ends what was sent of 'source', if it was. */
+    async stopProducing(source: Source): Promise<void> {
+        const producer = this.producers.get(source);
 
         if (producer !== undefined) {
-            this.producers.delete(slot);
+            this.producers.delete(source);
             producer.close();
             await this.signaling.request('produce:close', { producer_id: producer.id });
         }
     }
 
     /* Swaps the track of a producer without telling the others; null sends nothing. */
-    async replaceTrack(kind: Kind, track: MediaStreamTrack | null): Promise<void> {
-        await this.producers.get(kind)?.replaceTrack({ track });
+    async replaceTrack(source: Source, track: MediaStreamTrack | null): Promise<void> {
+        await this.producers.get(source)?.replaceTrack({ track });
     }
 
-    async setPaused(kind: Kind, paused: boolean): Promise<void> {
-        const producer = this.producers.get(kind);
+    async setPaused(source: Source, paused: boolean): Promise<void> {
+        const producer = this.producers.get(source);
 
         if (producer === undefined || producer.paused === paused) {
             return;
@@ -258,20 +256,56 @@ export class Media {
             return null;
         }
         this.consumers.set(info.producer_id, consumer);
-        await this.signaling.request('consumer:resume', { consumer_id: reply.consumer_id });
+        if (!this.held.has(info.producer_id)) {
+            await this.signaling.request('consumer:resume', {
+                consumer_id: reply.consumer_id,
+            });
+        }
         return {
             consumerId: reply.consumer_id,
             producerId: reply.producer_id,
-            kind: reply.kind,
             track: consumer.track,
-            paused: reply.producer_paused,
         };
+    }
+
+    /* Stops or goes on receiving, without forgetting the consumer. One that is not there yet
+     * begins so. */
+    async setHeld(producerId: string, held: boolean): Promise<void> {
+        const consumer = this.consumers.get(producerId);
+
+        if (this.held.has(producerId) === held) {
+            return;
+        }
+        this.held[held ? 'add' : 'delete'](producerId);
+        if (consumer !== undefined) {
+            await this.signaling.request(held ? 'consumer:pause' : 'consumer:resume', {
+                consumer_id: consumer.id,
+            });
+        }
+    }
+
+    /* New ICE credentials for a path that has broken; what is sent and received stays. */
+    async restartIce(direction: Direction): Promise<void> {
+        const transport = this[direction];
+
+        if (transport !== undefined && !transport.closed) {
+            const { ice_parameters } = await this.signaling.request(
+                'transport:restart-ice',
+                { transport_id: transport.id },
+            );
+            await transport.restartIce({ iceParameters: ice_parameters });
+        }
+    }
+
+    stateOf(direction: Direction): string {
+        return this[direction]?.connectionState ?? 'new';
     }
 
     /* Forgets the consumer of a producer that is gone; unknown ids are ignored. */
     dropConsumer(producerId: string): void {
         this.consumers.get(producerId)?.close();
         this.consumers.delete(producerId);
+        this.held.delete(producerId);
     }
 
     consumerOf(producerId: string): string | undefined {
@@ -308,14 +342,11 @@ export class Media {
     }
 
     private findCodec(name: CodecName): types.RtpCodecCapability {
-        const mime = `video/${name}`;
         const codec = this.device.sendRtpCapabilities.codecs?.find(
-            (entry) => entry.mimeType.toLowerCase() === mime,
+            (entry) => entry.mimeType.toLowerCase() === `video/${name}`,
         );
         if (codec === undefined) {
-            throw new Error(
-                `This browser and the node have no ${name.toUpperCase()} in common.`,
-            );
+            throw new DeviceError('no_codec', name.toUpperCase());
         }
         return codec;
     }
@@ -363,32 +394,4 @@ export class Media {
         });
         return transport;
     }
-}
-
-/* Camera: VP8 and H264 in up to three sizes (simulcast), VP9 and AV1 in layers of one stream
- * (SVC).  Screen: one size, all of its detail; motion may be left out. */
-function encodingsFor(
-    source: Source,
-    codec: CodecName,
-    layers: number,
-): types.RtpEncodingParameters[] | undefined {
-    if (source === 'screen') {
-        return [
-            {
-                maxBitrate: SCREEN_BPS,
-                ...(codec === 'h264' ? {} : { scalabilityMode: 'L1T3' }),
-            },
-        ];
-    }
-    if (layers < 2) {
-        return undefined;
-    }
-    if (codec === 'vp9' || codec === 'av1') {
-        return [{ scalabilityMode: `L${layers}T3_KEY`, maxBitrate: LAYER_BPS[0] }];
-    }
-    return Array.from({ length: layers }, (_, i) => ({
-        scaleResolutionDownBy: 2 ** (layers - 1 - i),
-        maxBitrate: LAYER_BPS[layers - 1 - i],
-        ...(codec === 'vp8' ? { scalabilityMode: 'L1T3' } : {}),
-    }));
 }

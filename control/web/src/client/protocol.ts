@@ -2,6 +2,7 @@
  * names and shapes exactly as on the wire.  Fields are snake_case; inside
  * mediasoup-client's own objects they stay camelCase.  Types only: nothing here runs. */
 import type { types } from 'mediasoup-client';
+import type { Breakouts, Poll, TalkEvents, TalkRequests } from './protocol_talk';
 
 export type Kind = 'audio' | 'video';
 export type Source = 'mic' | 'camera' | 'screen' | 'screen_audio';
@@ -25,6 +26,15 @@ export interface Layer {
     temporal: number;
 }
 
+/* How a stream arrived in the last second. */
+export interface Score {
+    score: number;
+    bitrate_bps?: number;
+    loss?: number;
+    jitter_ms?: number;
+    rtt_ms?: number;
+}
+
 /* What a consumer is sent, and is to be sent. */
 export interface LayersChanged {
     consumer_id: string;
@@ -38,6 +48,7 @@ export interface ParticipantInfo extends WithPerson {
     display_name?: string;
     name?: string;
     role?: string;
+    hand_order?: number | null; /* rises with each hand; null while it is down */
 }
 
 export interface ProducerInfo extends WithPerson {
@@ -52,6 +63,17 @@ export interface MeetingInfo {
     id?: string;
     meeting_id?: string;
     meeting_name?: string;
+    settings?: MeetingSettings;
+}
+
+/* What a meeting allows; a node that cannot change it tells nothing. */
+export interface MeetingSettings {
+    meeting_name?: string;
+    layout?: string;
+    locked?: boolean;
+    waiting_room_enabled?: boolean;
+    features?: Record<string, boolean>;
+    [name: string]: unknown;
 }
 
 export interface RoomJoined extends Partial<WithPerson> {
@@ -64,6 +86,13 @@ export interface RoomJoined extends Partial<WithPerson> {
     rtp_capabilities: types.RtpCapabilities;
     ice_servers: RTCIceServer[];
     resume_token?: string;
+    settings?: MeetingSettings;
+    spotlight?: string | null;
+    polls?: Poll[];
+    breakouts?: Breakouts | null;
+    breakout_id?: string | null; /* the breakout room that one is in */
+    /* true: one is in the lobby, and all else comes with lobby:admitted */
+    waiting?: boolean;
     /* true: this is the participant that we were, with all it had, which is listed */
     resumed?: boolean;
     own_transports?: { transport_id: string; direction: Direction }[];
@@ -94,7 +123,7 @@ export interface ConsumerCreated extends WithPerson {
 }
 
 /* Requests: event, what it takes, what its ack brings when ok. */
-export interface Requests {
+export interface Requests extends TalkRequests {
     'room:join': {
         payload: {
             meeting_id: string;
@@ -109,6 +138,10 @@ export interface Requests {
     'transport:connect': {
         payload: { transport_id: string; dtls_parameters: types.DtlsParameters };
         reply: object;
+    };
+    'transport:restart-ice': {
+        payload: { transport_id: string };
+        reply: { ice_parameters: types.IceParameters };
     };
     'transport:close': { payload: { transport_id: string }; reply: object };
     produce: {
@@ -133,6 +166,7 @@ export interface Requests {
         reply: ConsumerCreated;
     };
     'consumer:resume': { payload: { consumer_id: string }; reply: object };
+    'consumer:pause': { payload: { consumer_id: string }; reply: object };
     'consumer:close': { payload: { consumer_id: string }; reply: object };
     'consumer:layers': {
         payload: { consumer_id: string; spatial: number; temporal?: number };
@@ -147,7 +181,7 @@ export interface Requests {
 }
 
 /* What the server says unasked. */
-export interface Events {
+export interface Events extends TalkEvents {
     'participant:joined': ParticipantInfo;
     'participant:left': WithPerson & { reason?: string };
     'new-producer': ProducerInfo;
@@ -157,8 +191,23 @@ export interface Events {
     'consumer:closed': { consumer_id: string; reason?: string };
     'consumer:layers-changed': LayersChanged;
     'producer:layers': { producer_id: string; layers: LayerNeed[] };
+    'consumer:score': Score & { consumer_id: string; producer_id: string };
+    'speaker:active': { participant_id?: string | null; user_id?: string | null };
+    'participant:updated': ParticipantInfo;
+    'participant:role:changed': WithPerson & { new_role: string; permissions?: string[] };
+    'participant:spotlighted': WithPerson & { on: boolean };
+    'participant:count': { count: number };
+    'roster:delta': {
+        joined?: ParticipantInfo[];
+        left?: WithPerson[];
+        updated?: ParticipantInfo[];
+    };
+    'removed:from-meeting': { reason?: string | null };
     'screen:started': WithPerson;
     'screen:stopped': WithPerson;
+    'lobby:admitted': Partial<RoomJoined>;
+    'lobby:denied': { reason?: string | null };
+    'room:updated': { settings: MeetingSettings };
     'room:closed': { reason?: string };
     error: { code?: string; message?: string; event?: string };
 }

@@ -1,5 +1,5 @@
 /* The Socket.IO connection to the node: one request is one ack, failures become
- * SignalError. Used by call.ts, which decides; this file only carries. */
+ * SignalError. Used by client.ts, which decides; this file only carries. */
 import { io, type Socket } from 'socket.io-client';
 import type { Events, Requests } from './protocol';
 
@@ -35,11 +35,15 @@ export class Signaling {
     private readonly socket: Socket;
     private live = true; /* false after close(): late news is not passed on */
     private restarting = false;
+    private readonly handlers = new Map<string, ((payload: never) => void)[]>();
+    private readonly missing = new Set<string>();
+    private last: { epoch?: number; seq: number } | undefined; /* fact that was seen */
 
-    constructor(token: string, handlers: SignalingHandlers) {
-        this.socket = io(`${location.origin}/meeting`, {
+    constructor(url: string, token: string, handlers: SignalingHandlers) {
+        this.socket = io(`${url}/meeting`, {
             auth: { token },
             forceNew: true,
+            autoConnect: false,
             reconnectionDelay: 500,
             reconnectionDelayMax: 5_000,
         });
@@ -69,11 +73,40 @@ export class Signaling {
     }
 
     on<E extends keyof Events>(event: E, handler: (payload: Events[E]) => void): void {
-        this.socket.on(event as string, (payload: Events[E]) => {
-            if (this.live) {
-                handler(payload);
-            }
-        });
+        const name = event as string;
+        const all = this.handlers.get(name) ?? [];
+
+        all.push(handler);
+        this.handlers.set(name, all);
+        if (all.length === 1) {
+            this.socket.on(name, (payload: unknown) => {
+                if (this.live) {
+                    this.dispatch(name, payload);
+                }
+            });
+        }
+    }
+
+    /* Hands on an event as if it came just now: one that was missed. */
+    dispatch(name: string, payload: unknown): void {
+        const { epoch, seq } = (payload ?? {}) as { epoch?: number; seq?: number };
+
+        if (typeof seq === 'number') {
+            this.last = { epoch, seq };
+        }
+        for (const handler of this.handlers.get(name) ?? []) {
+            handler(payload as never);
+        }
+    }
+
+    /* The last fact of the room that was told. */
+    get seen(): { epoch?: number; seq: number } | undefined {
+        return this.last;
+    }
+
+    /* Whether the node has said that it does not know such events ('chat', 'poll' …). */
+    lacks(family: string): boolean {
+        return this.missing.has(family);
     }
 
     /* Sends a request and waits for its ack.  Rejects with SignalError. */
@@ -95,6 +128,9 @@ export class Signaling {
             throw new SignalError('timeout', 'the server did not answer in time', event);
         }
         if (ack?.ok !== true) {
+            if (['not_implemented', 'unknown_event'].includes(String(ack?.error?.code))) {
+                this.missing.add(event.split(':')[0] ?? event);
+            }
             throw new SignalError(
                 String(ack?.error?.code ?? 'unknown'),
                 String(ack?.error?.message ?? 'the server refused the request'),
@@ -102,6 +138,10 @@ export class Signaling {
             );
         }
         return ack as Requests[E]['reply'];
+    }
+
+    open(): void {
+        this.socket.connect();
     }
 
     /* Drops the connection and makes a new one: the one way to start over with

@@ -1,0 +1,38 @@
+/* Enters the room: as the participant that one was, as long as the node knows it, else as a
+ * new one. */
+import { codeOf, isOffline, type Context } from './context';
+import type { RoomJoined } from './protocol';
+
+const RESUME_WAIT_MS = 250; /* a node that restarts does not know yet who was here */
+const RESUME_TRIES = 40;
+
+export class Door {
+    resumeToken: string | undefined; /* of the last stay, while it may be gone on with */
+
+    constructor(private readonly ctx: Context) {}
+
+    /* Rejects with SignalError. */
+    async enter(): Promise<RoomJoined> {
+        const { options, signaling } = this.ctx;
+        const payload = { meeting_id: options.meeting, display_name: options.name };
+
+        for (let tries = 0; this.resumeToken !== undefined; tries++) {
+            try {
+                return await signaling.request('room:join', {
+                    ...payload,
+                    resume_token: this.resumeToken,
+                });
+            } catch (error) {
+                if (isOffline(error)) {
+                    throw error;
+                }
+                if (codeOf(error) === 'media_unavailable' && tries < RESUME_TRIES) {
+                    await new Promise((done) => setTimeout(done, RESUME_WAIT_MS));
+                    continue;
+                }
+                this.resumeToken = undefined; /* too old, or of a node that lost all */
+            }
+        }
+        return signaling.request('room:join', payload);
+    }
+}

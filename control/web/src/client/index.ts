@@ -1,0 +1,17 @@
+/* kcs-client: a meeting without a page around it.  docs/client.md shows how to use it. */
+export { KcsClient } from './client';
+export type { ClientEvents, ClientOptions } from './context';
+export { DeviceError, listDevices, openDevice, openDevices } from './devices';
+export type { Opened, Thing, Wanted } from './devices';
+export { Emitter, Observable } from './emitter';
+export { CODECS } from './encodings';
+export type { CodecName } from './encodings';
+export type { OwnMedia, OwnOptions, OwnTracks } from './own';
+export type { Direction, Kind, Layer, MeetingSettings, Source } from './protocol';
+export type * from './protocol_talk';
+export { findMedia, isHere, nameOf } from './room';
+export type { Notice, Person, Quality, RemoteMedia, Room, Status } from './room';
+export type { Shown } from './roster';
+export { SignalError } from './signaling';
+export { collectStats } from './stats';
+export type { CallStats, ReceivedStats, SentStats, TransportStats } from './stats';
