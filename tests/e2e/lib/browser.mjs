@@ -105,7 +105,18 @@ function prepare({ ip, camera, relay, minKbps }) {
             return super.setRemoteDescription({ type: description.type, sdp });
         }
     };
+    const sockets = [];
+    const NativeSocket = window.WebSocket;
+
+    window.WebSocket = class extends NativeSocket {
+        constructor(...args) {
+            super(...args);
+            sockets.push(this);
+        }
+    };
     window.kcsTest = {
+        /* as if the network had dropped them */
+        cutSockets: () => sockets.splice(0).forEach((socket) => socket.close()),
         /* what is sent */
         tracks() {
             return peers
@@ -219,7 +230,8 @@ export class Person {
         page.on('pageerror', (error) => this.console.push(`uncaught: ${error.message}`));
     }
 
-    /* Opens the page of a meeting. With `form`, the name is typed as a person does.
+    /* Opens the page of a meeting. With `form`, the name is typed as a person does; 'open'
+     * leaves it at that, until join().
      * ip: 4 or 6 lets only the node's candidates of that version through.
      * relay: the port of a Relay (relay.mjs) that its media goes through.
      * minKbps: what it sends at least, whatever its estimate of the link says. */
@@ -259,9 +271,16 @@ export class Person {
         await page.goto(`${node.origin}/?${query}#token=${token}`);
         if (form) {
             await page.type('#join-form input[name=name]', name);
-            await page.click('#join-form button[type=submit]');
+        }
+        if (form === true) {
+            await person.join();
         }
         return person;
+    }
+
+    /* Sends the form. */
+    async join() {
+        await this.page.click('#join-form button[type=submit]');
     }
 
     /* Waits for a condition in the page; when it does not come, says how the page is. */

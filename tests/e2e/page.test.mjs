@@ -1,0 +1,545 @@
+/* What a person meets in the page: the form before the call, keys, layouts, a shared screen,
+ * coming back by itself.  Every screen is looked at by axe-core, and kept as a picture in two
+ * sizes, light and dark. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { Person, withBrowser } from './lib/browser.mjs';
+import { withNode } from './lib/node.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const AXE = readFileSync(join(here, 'node_modules/axe-core/axe.min.js'), 'utf8');
+const WIDE = { width: 1280, height: 800 };
+const PHONE = { width: 390, height: 844 };
+const TIMEOUT = { timeout: 120_000 };
+const EVIL = '<img src=x onerror="window.evil=1">';
+
+/* Nothing serious may be wrong, in light and in dark. */
+async function assertAccessible(who, where) {
+    for (const scheme of ['light', 'dark']) {
+        await who.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+        await who.page.evaluate(AXE); /* by the debugger, which no CSP holds up */
+        const wrong = await who.page.evaluate(async () => {
+            const { violations } = await window.axe.run(document, {
+                resultTypes: ['violations'],
+            });
+            return violations
+                .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+                .map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' | ')}`);
+        });
+        assert.deepEqual(wrong, [], `${where}, ${scheme}`);
+    }
+}
+
+async function pictures(who, name) {
+    for (const [size, viewport] of [
+        ['wide', WIDE],
+        ['phone', PHONE],
+    ]) {
+        await who.page.setViewport(viewport);
+        const wider = await who.page.evaluate(
+            () => document.documentElement.scrollWidth > window.innerWidth,
+        );
+        assert.equal(wider, false, `${name} at ${size}: nothing sticks out`);
+        for (const scheme of ['light', 'dark']) {
+            await who.page.emulateMediaFeatures([
+                { name: 'prefers-color-scheme', value: scheme },
+            ]);
+            await who.screenshot(`page-${name}-${size}-${scheme}.png`);
+        }
+    }
+    await who.page.setViewport(WIDE);
+}
+
+/* A screen to share: the browser of a test has none. */
+async function fakeScreen(who) {
+    await who.page.evaluate(() => {
+        navigator.mediaDevices.getDisplayMedia = async () => {
+            const canvas = document.createElement('canvas');
+            canvas.width = 1280;
+            canvas.height = 720;
+            const context = canvas.getContext('2d');
+            let n = 0;
+            window.setInterval(() => {
+                context.fillStyle = '#203060';
+                context.fillRect(0, 0, 1280, 720);
+                context.fillStyle = '#ffffff';
+                context.font = '120px sans-serif';
+                context.fillText(`Slide ${n++}`, 200, 400);
+            }, 100);
+            return canvas.captureStream(10);
+        };
+    });
+}
+
+/* Chooses from the menu More. */
+async function choose(who, text) {
+    await who.press('More');
+    await who.page.locator(`::-p-xpath(//button[@class="menu-item" and .="${text}"])`).click();
+}
+
+function muted(who) {
+    return who.page.$eval('#toggle-mic', (button) => button.ariaPressed);
+}
+
+function framesOf(who, source) {
+    return who.page.evaluate(async (wanted) => {
+        const media = window.kcs.people.flatMap((person) => person.media);
+        const id = media.find((each) => each.source === wanted)?.producerId;
+        const { received } = await window.kcs.stats();
+        return received.find((each) => each.producerId === id)?.framesDecoded ?? 0;
+    }, source);
+}
+
+/* Chooses from the menu of a person's row. */
+async function act(who, name, text) {
+    await who.press(`Actions for ${name}`);
+    await who.page.locator(`::-p-xpath(//button[@class="menu-item" and .="${text}"])`).click();
+}
+
+async function click(who, text) {
+    await who.page.bringToFront();
+    await who.page.locator(`::-p-xpath(//button[.="${text}"])`).click();
+}
+
+async function write(who, text) {
+    await who.page.bringToFront();
+    await who.page.type('textarea[name=message]', text);
+    await who.page.keyboard.press('Enter');
+}
+
+async function reads(who, wanted) {
+    await who.until(
+        `the chat is ${JSON.stringify(wanted)}`,
+        (texts) =>
+            JSON.stringify(
+                [...document.querySelectorAll('.message .text, .message .gone')].map(
+                    (each) => each.textContent,
+                ),
+            ) === JSON.stringify(texts),
+        wanted,
+    );
+}
+
+async function withBoth(node, browser, body) {
+    const meeting = 'page';
+    const open = async (name, more) =>
+        Person.open(browser, node, {
+            ...{ name, meeting, token: await node.token({ meeting, name, role: 'host' }) },
+            ...more,
+        });
+    const ada = await open('Ada Lovelace', { form: 'open' });
+    try {
+        await body(ada, open);
+    } catch (error) {
+        error.message += `\n${await ada.describe()}`;
+        throw error;
+    }
+}
+
+test('tiles: large ones first, pages when they become too small', async () => {
+    const { outputFiles } = await build({
+        entryPoints: [join(here, '../../control/web/src/ui/layout.ts')],
+        bundle: true,
+        format: 'esm',
+        write: false,
+    });
+    const code = Buffer.from(outputFiles[0].contents).toString('base64');
+    const { place, chooseMain } = await import(`data:text/javascript;base64,${code}`);
+    const ids = Array.from({ length: 60 }, (_, i) => `p${i}`);
+    const seen = new Set();
+    const { pages } = place(ids, undefined, 1200, 600, 0);
+
+    assert.ok(pages > 1 && pages < 6, `${pages} pages of 60`);
+    for (let page = 0; page < pages; page++) {
+        for (const [id, rect] of place(ids, undefined, 1200, 600, page).rects) {
+            seen.add(id);
+            assert.ok(rect.width >= 150, `${id} is ${rect.width} wide`);
+            assert.ok(rect.left >= 0 && rect.left + rect.width <= 1200.5, `${id} is inside`);
+            assert.ok(rect.top >= 0 && rect.top + rect.height <= 600.5, `${id} is inside`);
+        }
+    }
+    assert.equal(seen.size, 60, 'each is on a page');
+    assert.equal(place(ids, undefined, 1200, 600, 99).page, pages - 1);
+
+    const none = { pin: undefined, spotlight: undefined, speaker: undefined };
+    assert.equal(chooseMain('grid', ['a', 'b'], none), undefined);
+    assert.equal(chooseMain('speaker', ['a', 'b'], { ...none, speaker: 'b' }), 'b');
+    assert.equal(chooseMain('grid', ['a', 'b'], { ...none, spotlight: 'a' }), 'a');
+    assert.equal(chooseMain('presentation', ['screen:1', 'b'], none), 'screen:1');
+    assert.equal(
+        chooseMain('presentation', ['screen:1', 'b'], { ...none, pin: 'b' }),
+        'b',
+        'what was pinned by oneself goes before all',
+    );
+    const large = place(['a', 'b'], 'a', 1200, 600, 0).rects;
+    assert.ok(large.get('a').width > 3 * large.get('b').width);
+});
+
+test('before the call: devices, level, network; keys; a shared screen; layouts; coming back', TIMEOUT, () =>
+    withNode({ name: 'page', devices: ['udp'] }, (node) =>
+        withBrowser((browser) =>
+            withBoth(node, browser, async (ada, open) => {
+                /* ---- the form ---- */
+                await ada.until('the preview shows a picture', () =>
+                    document.querySelector('.preview video').videoWidth > 0,
+                );
+                await ada.until('the meter moves', () =>
+                    document.querySelector('meter').value > 0.1,
+                );
+                await ada.until('the network was checked', () =>
+                    /ms to the server/.test(document.querySelector('.network').textContent),
+                );
+                for (const name of ['microphone', 'camera']) {
+                    const n = await ada.page.$$eval(
+                        `select[name=${name}] option`,
+                        (all) => all.length,
+                    );
+                    assert.ok(n >= 1, `there is a choice of ${name}s`);
+                }
+                await ada.press('Turn the camera off');
+                await ada.until('there is no preview', () =>
+                    document.querySelector('.preview video').srcObject === null,
+                );
+                await ada.press('Turn the camera on');
+                await ada.until('there is again', () =>
+                    document.querySelector('.preview video').videoWidth > 0,
+                );
+                await assertAccessible(ada, 'the form');
+                await pictures(ada, 'form');
+                await ada.join();
+                await ada.joined();
+
+                /* ---- a name is a name ---- */
+                const grace = await open(EVIL, {});
+                await grace.joined();
+                await ada.receives(EVIL);
+                const shown = await ada.page.$eval('.tile.person', (tile) => ({
+                    name: tile.querySelector('.tile-name').textContent,
+                    images: tile.querySelectorAll('img').length,
+                }));
+                assert.deepEqual(shown, { name: EVIL, images: 0 });
+                assert.equal(await ada.page.evaluate(() => window.evil), undefined);
+
+                /* ---- keys ---- */
+                await ada.page.bringToFront();
+                await ada.page.evaluate(() => document.activeElement.blur());
+                assert.equal(await muted(ada), 'false');
+                await ada.page.keyboard.down('Control');
+                await ada.page.keyboard.press('d');
+                await ada.page.keyboard.press('e');
+                await ada.page.keyboard.up('Control');
+                await ada.until('both are off', () =>
+                    ['#toggle-mic', '#toggle-camera'].every(
+                        (id) =>
+                            document.querySelector(id).ariaPressed === 'true' &&
+                            !document.querySelector(id).disabled,
+                    ),
+                );
+                await ada.page.keyboard.down(' ');
+                await ada.until('she talks while she holds space', () =>
+                    document.querySelector('#toggle-mic').ariaPressed === 'false',
+                );
+                await ada.page.keyboard.up(' ');
+                await ada.until('she is muted again', () =>
+                    document.querySelector('#toggle-mic').ariaPressed === 'true',
+                );
+                await ada.press('Turn the microphone on');
+                await ada.press('Turn the camera on');
+
+                /* ---- who is here ---- */
+                await ada.press('People');
+                const rows = await ada.page.$$eval('.people-list .who-name', (all) =>
+                    all.map((row) => row.textContent),
+                );
+                assert.deepEqual(rows, ['Ada Lovelace (you)', EVIL]);
+                await assertAccessible(ada, 'people');
+                await pictures(ada, 'people');
+                await ada.press('People');
+
+                /* ---- a screen ---- */
+                await fakeScreen(grace);
+                await grace.press('Share the screen');
+                await ada.until("Grace's screen is large", () =>
+                    document.querySelector('.tile.screen.is-main.has-video') !== null &&
+                    document.querySelector('.stage').dataset.mode === 'presentation',
+                );
+                await assertAccessible(ada, 'presentation');
+                await pictures(ada, 'screen');
+                await choose(ada, 'Layout: Grid');
+                await ada.until('nobody is large', () =>
+                    document.querySelector('.is-main') === null,
+                );
+                await assertAccessible(ada, 'grid');
+                await pictures(ada, 'grid');
+
+                /* ---- what is on another page is not sent ---- */
+                await ada.page.setViewport({ width: 300, height: 250 });
+                await ada.until('there are pages', () =>
+                    !document.querySelector('.pager').hidden &&
+                    document.querySelectorAll('.tile:not([hidden])').length === 1,
+                );
+                let before = -1;
+                for (let tries = 0; tries < 20; tries++) {
+                    const now = await framesOf(ada, 'camera');
+                    if (now === before) {
+                        break;
+                    }
+                    before = now;
+                    await new Promise((done) => setTimeout(done, 700));
+                }
+                assert.equal(await framesOf(ada, 'camera'), before, 'no picture comes');
+                await ada.page.setViewport(WIDE);
+                await ada.until(
+                    'it comes again',
+                    async (since) => {
+                        const { received } = await window.kcs.stats();
+                        return received.some(
+                            (each) => each.width > 0 && each.framesDecoded > since,
+                        );
+                    },
+                    before,
+                );
+
+                await choose(ada, 'Layout: Speaker');
+                await ada.until('one is large', () =>
+                    document.querySelectorAll('.is-main').length === 1,
+                );
+                await grace.press('Stop sharing the screen');
+                await ada.until('the screen is gone', () =>
+                    document.querySelector('.tile.screen') === null,
+                );
+
+                /* ---- coming back without a click ---- */
+                const ids = await ada.page.evaluate(() => window.kcsTest.identities());
+                await ada.page.evaluate(() => window.dispatchEvent(new Event('online')));
+                await ada.until(
+                    'ICE has new credentials, and media goes on',
+                    async (old) => {
+                        const now = await window.kcsTest.identities();
+                        return (
+                            now.length === old.length &&
+                            now.every(([ufrag]) => !old.some(([was]) => was === ufrag)) &&
+                            now.every(([, dtls]) => dtls === 'connected')
+                        );
+                    },
+                    ids,
+                );
+                await ada.page.evaluate(() => {
+                    window.kcsTest.expectReconnect();
+                    window.kcsTest.cutSockets();
+                });
+                await ada.until('she is back', () =>
+                    window.kcs.state === 'joined' && window.kcsTest.reconnected(),
+                );
+                const since = await framesOf(ada, 'camera');
+                await ada.until(
+                    'the picture moves',
+                    async (n) => {
+                        const { received } = await window.kcs.stats();
+                        return received.some((each) => each.framesDecoded > n + 5);
+                    },
+                    since,
+                );
+                assert.deepEqual(
+                    ada.console.filter((line) => /uncaught|Content Security/i.test(line)),
+                    [],
+                );
+            }),
+        ),
+    ),
+);
+
+test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the waiting room', TIMEOUT, () =>
+    withNode({ name: 'page-meeting', devices: ['udp'] }, (node) =>
+        withBrowser(async (browser) => {
+            const meeting = 'page-meeting';
+            const open = async (name, role) =>
+                Person.open(browser, node, {
+                    ...{ name, meeting, video: false },
+                    token: await node.token({ meeting, name, role }),
+                });
+            const ada = await open('Ada Lovelace', 'host');
+            await ada.joined();
+            const grace = await open('Grace Hopper', 'presenter');
+            await grace.joined();
+            try {
+                /* ---- chat ---- */
+                await ada.press('Chat');
+                await write(ada, EVIL);
+                await grace.until('she sees that somebody wrote', () =>
+                    document.querySelector('button[aria-label="Chat, 1 new"]') !== null,
+                );
+                await grace.press('Chat, 1 new');
+                await reads(grace, [EVIL]);
+                await write(grace, 'Hello Ada');
+                await reads(ada, [EVIL, 'Hello Ada']);
+                await grace.page.$$eval('.message.mine .menu-root button', ([button]) =>
+                    button.click(),
+                );
+                await click(grace, 'Edit');
+                await grace.page.$eval('textarea[name=message]', (area) => (area.value = ''));
+                await write(grace, 'Hello, Ada!');
+                await reads(ada, [EVIL, 'Hello, Ada!']);
+                await ada.page.$$eval('.message .menu-root button', (all) =>
+                    all.at(-1).click(),
+                );
+                await click(ada, 'React 👍');
+                await grace.until('she sees the reaction', () =>
+                    document.querySelector('.pill')?.textContent === '👍 1',
+                );
+                await assertAccessible(ada, 'chat');
+                await pictures(ada, 'chat');
+                await grace.page.$$eval('.message.mine .menu-root button', ([button]) =>
+                    button.click(),
+                );
+                await click(grace, 'Delete');
+                await reads(ada, [EVIL, 'This message was deleted.']);
+                assert.equal(await grace.page.evaluate(() => window.evil), undefined);
+                await ada.press('Close');
+
+                /* ---- what was written while the socket was cut ---- */
+                await grace.page.evaluate(() => {
+                    window.kcsTest.expectReconnect();
+                    window.kcsTest.cutSockets();
+                });
+                await ada.press('Chat');
+                await write(ada, 'Are you there?');
+                await grace.until('she is back', () =>
+                    window.kcs.state === 'joined' && window.kcsTest.reconnected(),
+                );
+                await reads(grace, [EVIL, 'This message was deleted.', 'Are you there?']);
+                await grace.press('Close');
+                await ada.press('Close');
+
+                /* ---- hands and reactions ---- */
+                await grace.press('Raise your hand');
+                await ada.until("Grace's hand is up", () =>
+                    document.querySelector('.tile .tile-hand:not([hidden])') !== null,
+                );
+                await grace.press('Send a reaction');
+                await click(grace, '🎉');
+                await ada.until('the reaction floats', () =>
+                    document.querySelector('.reaction')?.textContent === '🎉Grace Hopper',
+                );
+
+                /* ---- what a host may ---- */
+                await ada.press('People');
+                await assertAccessible(ada, 'people of a host');
+                await pictures(ada, 'host');
+                await act(ada, grace.name, 'Lower the hand');
+                await grace.until('her hand is down', () =>
+                    document.querySelector('#toggle-hand').ariaPressed === 'false',
+                );
+                await act(ada, grace.name, 'Mute');
+                await grace.until('she is muted, and told', () =>
+                    document.querySelector('#toggle-mic').ariaPressed === 'true' &&
+                    /Ada Lovelace has turned your microphone off/.test(
+                        document.querySelector('.notices').textContent,
+                    ),
+                );
+                await act(ada, grace.name, 'Show large to everybody');
+                await ada.until('Grace is large', () =>
+                    document.querySelector('.tile.person.is-main') !== null ||
+                    document.querySelectorAll('.tile.person').length === 1,
+                );
+                await act(ada, grace.name, 'Make co-host');
+                await grace.until('she is co-host', () =>
+                    /You are now co-host/.test(document.querySelector('.notices').textContent),
+                );
+                await ada.press('Close');
+
+                /* ---- a poll, the whiteboard ---- */
+                await choose(ada, 'Polls');
+                const fields = await ada.page.$$('.polls form input:not([type=checkbox])');
+                for (const [i, text] of ['Tea?', 'Yes', 'No'].entries()) {
+                    await fields[i].type(text);
+                }
+                await click(ada, 'Ask');
+                await choose(grace, 'Polls');
+                await grace.page.locator('.poll input').click();
+                await click(grace, 'Vote');
+                await ada.until('the vote counts', () =>
+                    [...document.querySelectorAll('.poll small')].map((e) => e.textContent)[0] ===
+                    '1 vote',
+                );
+                await assertAccessible(ada, 'polls');
+                await pictures(ada, 'poll');
+                await ada.press('Close');
+                await grace.press('Close');
+                await choose(ada, 'Whiteboard');
+                await choose(grace, 'Whiteboard');
+                await grace.page.bringToFront();
+                const board = await (await grace.page.$('canvas.board')).boundingBox();
+                await grace.page.mouse.move(board.x + 40, board.y + 40);
+                await grace.page.mouse.down();
+                await grace.page.mouse.move(board.x + 160, board.y + 120, { steps: 8 });
+                await grace.page.mouse.up();
+                await ada.until('the stroke is on her board', () => {
+                    const canvas = document.querySelector('canvas.board');
+                    const { data } = canvas
+                        .getContext('2d')
+                        .getImageData(0, 0, canvas.width, canvas.height);
+                    return data.some((value) => value > 0);
+                });
+                await assertAccessible(ada, 'whiteboard');
+                await pictures(ada, 'board');
+                await ada.press('Close');
+
+                /* ---- a breakout room, and back ---- */
+                await choose(ada, 'Breakout rooms');
+                await ada.page.$eval('.breakouts form:not([hidden]) input', (input) => {
+                    input.value = '1';
+                });
+                await click(ada, 'Make rooms');
+                await click(ada, 'Send people into them');
+                await grace.until('she is in the room, alone', () =>
+                    /Room 1/.test(document.querySelector('.meeting').textContent) &&
+                    document.querySelector('.tile.person') === null &&
+                    window.kcs.people.every(({ media }) => media.length === 0),
+                );
+                await assertAccessible(ada, 'breakout rooms');
+                await pictures(ada, 'breakout');
+                await click(ada, 'Bring everybody back');
+                await grace.until('she is back and hears Ada', () =>
+                    document.querySelector('.tile.person') !== null &&
+                    window.kcs.people.some(({ media }) => media.some((m) => m.received)),
+                );
+                await ada.press('Close');
+
+                /* ---- the waiting room, and out ---- */
+                await ada.press('People');
+                await click(ada, 'Turn the waiting room on');
+                const late = await open('Late Comer', 'attendee');
+                await late.until('he waits', () => window.kcs.state === 'waiting');
+                await assertAccessible(late, 'waiting');
+                await late.screenshot('page-waiting.png');
+                await ada.until('Ada sees who waits', () =>
+                    /Late Comer/.test(document.querySelector('.lobby').textContent),
+                );
+                await assertAccessible(ada, 'lobby');
+                await pictures(ada, 'lobby');
+                await click(ada, 'Admit');
+                await late.joined();
+                await act(ada, late.name, 'Remove');
+                await late.until('he is out', () =>
+                    window.kcs.state === 'failed' && document.querySelector('.card') !== null,
+                );
+                assert.match(
+                    await late.page.$eval('.card', (card) => card.textContent),
+                    /A host has removed you/,
+                );
+            } catch (error) {
+                error.message += `\n${await ada.describe()}\n${await grace.describe()}`;
+                throw error;
+            }
+            assert.deepEqual(
+                [...ada.console, ...grace.console].filter((line) => /uncaught/.test(line)),
+                [],
+            );
+        }),
+    ),
+);
