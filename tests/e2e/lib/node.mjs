@@ -262,7 +262,9 @@ ${this.controlMore}`,
             }
             wrong.push(...(await this.terminate(child)));
         }
-        if (existsSync(`/sys/class/net/${this.veth.name}`)) {
+        /* without the device the name may have become another node's */
+        const made = this.devices.some((device) => ['veth', 'auto'].includes(device));
+        if (made && existsSync(`/sys/class/net/${this.veth.name}`)) {
             wrong.push(`the interface ${this.veth.name} was left behind`);
             execFileSync('ip', ['link', 'del', this.veth.name]);
         }
