@@ -98,7 +98,9 @@ static void ask_back(const struct sdp *sdp)
         const struct sdp_media *m = sdp->media[i];
 
         memset(&params, 0, sizeof(params));
-        memcpy(params.mid, m->mid, sizeof(params.mid));
+        /* ours always have one */
+        (void)snprintf(params.mid, sizeof(params.mid), "%s",
+                       m->mid[0] != '\0' ? m->mid : i == 0 ? "ours0" : "ours1");
         params.n_codecs = params.n_encodings = 1;
         params.codecs[0] = m->codecs[0];
         params.encodings[0].ssrc = i + 1u;

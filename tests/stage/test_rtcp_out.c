@@ -449,7 +449,7 @@ static uint32_t allowed(struct call *call, struct far *far, uint16_t *seq, bool 
     struct far_got got;
     struct rtcp_pkt pkt;
     struct rtcp_fb fb;
-    struct rtcp_remb remb;
+    struct rtcp_remb remb = {.n_ssrcs = 0};
 
     for (uint32_t i = 0; i < 100; i++) {
         const uint64_t sent_us = call->rig->lane.now_us - i * slower_us;
