@@ -198,6 +198,28 @@ static bool parse_head(const char **cursor, const char *end, struct sio_packet *
     return true;
 }
 
+/* The payload; NULL if it is not JSON. With 'fault' set it only tells which event it was.
+ */
+static json_t *load(const char *text, size_t len, const char **fault)
+{
+    const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+    json_error_t why;
+    json_t *data = json_loadb(text, len, flags | JSON_REJECT_DUPLICATES, &why);
+
+    if (data != NULL) {
+        return data;
+    }
+    if (json_error_code(&why) == json_error_duplicate_key) {
+        *fault = "a key stands twice";
+    } else if (json_error_code(&why) == json_error_numeric_overflow) {
+        *fault = "a number is too large";
+    } else {
+        return NULL;
+    }
+    data = json_loadb(text, len, flags | JSON_DECODE_INT_AS_REAL, NULL);
+    return data != NULL ? data : json_pack("[s]", "unknown"); /* 1e999 is none either */
+}
+
 int sio_packet_parse(const char *text, size_t len, struct sio_packet *out)
 {
     struct sio_packet packet = {0};
@@ -210,9 +232,10 @@ int sio_packet_parse(const char *text, size_t len, struct sio_packet *out)
         if (!depth_valid(text, end)) {
             return -EBADMSG;
         }
-        packet.data =
-            json_loadb(text, (size_t)(end - text), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-        if (packet.data == NULL) {
+        packet.data = load(text, (size_t)(end - text), &packet.fault);
+        if (packet.data == NULL || (packet.fault != NULL && packet.type != SIO_EVENT &&
+                                    packet.type != SIO_BINARY_EVENT)) {
+            sio_packet_fini(&packet);
             return -EBADMSG;
         }
     }

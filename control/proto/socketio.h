@@ -44,6 +44,10 @@ struct sio_packet {
     bool has_id;
     uint64_t id;  /* of the ack, below 2^53 */
     json_t *data; /* owned; null if the packet has none */
+    /* Of an event: what is wrong with its JSON though it could be read (a key twice, a
+     * number that no integer holds), so that its sender can be told. Constant; else NULL.
+     */
+    const char *fault;
     size_t n_attachments;
     struct sio_blob attachments[SIO_MAX_ATTACHMENTS]; /* owned */
 };

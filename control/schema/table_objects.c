@@ -32,7 +32,7 @@ OPEN(rtp_parameters, "RTCRtpParameters as mediasoup-client has them.",
      ITEMS("encodings", R, 1, 4, "ssrc or rid of each", ANY(NULL, 0, NULL)),
      ANY("rtcp", 0, "cname, reducedSize"));
 OPEN(rtp_capabilities, "RTCRtpCapabilities as mediasoup-client has them.",
-     ITEMS("codecs", R, 0, 64, "codecs, with preferredPayloadType, mimeType …",
+     ITEMS("codecs", 0, 0, 64, "codecs, with preferredPayloadType, mimeType …",
            ANY(NULL, 0, NULL)),
      ITEMS("headerExtensions", 0, 0, 64, "kind, uri and preferredId of each",
            ANY(NULL, 0, NULL)));

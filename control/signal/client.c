@@ -1,4 +1,5 @@
 /* Who is in the namespace: tokens, answers, leaving; see priv.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,20 +86,20 @@ void reply_ok(struct reply *reply, json_t *fields)
     client_push(client); /* the dataplane's answer came: no flush follows by itself */
 }
 
-static void fail(struct reply *reply, const char *code, const char *message,
-                 uint32_t retry_after_ms)
+/* 'more' (moved, NULL for none) are members of the error beside code and message. */
+static void fail(struct reply *reply, const char *code, const char *message, json_t *more)
 {
     struct client *client = reply->client;
     json_t *error;
 
     if (client == NULL) {
+        json_decref(more);
         drop_reply(reply);
         return;
     }
     error = json_pack("{s:s,s:s}", "code", code, "message", message);
-    if (retry_after_ms != 0) {
-        (void)json_object_set_new(error, "retry_after_ms", json_integer(retry_after_ms));
-    }
+    (void)json_object_update(error, more);
+    json_decref(more);
     if (reply->has_id) {
         send_ack(reply, json_pack("{s:b,s:o}", "ok", 0, "error", error));
     } else {
@@ -111,14 +112,37 @@ static void fail(struct reply *reply, const char *code, const char *message,
 
 void reply_fail(struct reply *reply, const char *code, const char *message)
 {
-    fail(reply, code, message, 0);
+    fail(reply, code, message, NULL);
 }
 
 void reply_error(struct reply *reply, const struct meeting_error *err)
 {
     bool later = strcmp(err->code, "rate_limited") == 0;
 
-    fail(reply, err->code, err->message, later ? err->retry_after_ms : 0);
+    fail(reply, err->code, err->message,
+         later && err->retry_after_ms != 0
+             ? json_pack("{s:I}", "retry_after_ms", (json_int_t)err->retry_after_ms)
+             : NULL);
+}
+
+/* A legacy client knows the fields by its own names. */
+static json_t *errors_of(const struct reply *reply, struct schema_errors *errors)
+{
+    for (size_t i = 0; reply->alias != NULL && i < errors->n; i++) {
+        legacy_path(errors->at[i].path, sizeof(errors->at[i].path));
+    }
+    return schema_errors_json(errors);
+}
+
+void reply_invalid(struct reply *reply, struct schema_errors *errors)
+{
+    json_t *more = json_pack("{s:o}", "errors", errors_of(reply, errors));
+    char message[SCHEMA_PATH_LEN + SCHEMA_REASON_LEN + 4];
+    const struct schema_error *first = &errors->at[0];
+
+    (void)snprintf(message, sizeof(message), "%s%s%s", first->path,
+                   first->path[0] != '\0' ? ": " : "", first->reason);
+    fail(reply, "invalid", message, more);
 }
 
 void reply_seq(struct reply *reply, json_t *fields)
@@ -212,7 +236,8 @@ static void on_event(void *user, struct sio_socket *socket, struct sio_packet *p
 {
     (void)user;
     events_dispatch(socket->data, json_string_value(json_array_get(packet->data, 0)),
-                    json_array_get(packet->data, 1), packet->has_id, packet->id);
+                    json_array_get(packet->data, 1), packet->fault, packet->has_id,
+                    packet->id);
 }
 
 static void on_close(void *user, struct sio_socket *socket, bool left, const char *reason)

@@ -1,5 +1,6 @@
-/* The events that clients send. Each handler checks the payload, calls meeting/ and answers
- * exactly once; a bad request changes nothing. See docs/api.md for names and shapes. */
+/* The events that clients send. What a payload holds was checked by the table of schema/
+ * when a handler gets it; the handler calls meeting/ and answers exactly once. A bad
+ * request changes nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -378,112 +379,92 @@ static void on_consumer_resume(struct reply *reply, const json_t *payload)
     with_id(reply, payload, "consumer_id", do_consumer_resume, true);
 }
 
-/* ---- the table ---- */
+/* ---- who handles what ---- */
 
-struct event {
+/* What each event is, who may send it and what it carries is in schema/; an event of that
+ * table that has no line here is not built. */
+static const struct {
     const char *name;
-    void (*handler)(struct reply *reply, const json_t *payload);
-    const char *paired;
-    bool outside; /* may come from outside of a room */
+    event_fn *handler;
+} handlers[] = {
+    {"room:join", on_room_join},
+    {"room:leave", on_room_leave},
+    {"room:sync", on_room_sync},
+    {"room:create", on_room_create},
+    {"room:close", on_room_close},
+    {"room:lock", on_room_lock},
+    {"room:unlock", on_room_unlock},
+    {"room:update", on_room_update},
+    {"layout:change", on_layout_change},
+    {"lobby:admit", on_lobby_admit},
+    {"lobby:deny", on_lobby_deny},
+    {"lobby:admit-all", on_lobby_admit_all},
+    {"media:toggle", on_media_toggle},
+    {"participant:mute", on_mute},
+    {"participant:mute-all", on_mute_all},
+    {"participant:unmute-request", on_unmute_request},
+    {"participant:remove", on_remove},
+    {"participant:role:update", on_role_update},
+    {"participant:add", on_participant_add},
+    {"participant:rename", on_rename},
+    {"participant:list", on_participant_list},
+    {"participant:pin", on_pin},
+    {"participant:spotlight", on_spotlight},
+    {"chat:send", on_chat_send},
+    {"chat:edit", on_chat_edit},
+    {"chat:delete", on_chat_delete},
+    {"chat:react", on_chat_react},
+    {"chat:history", on_chat_history},
+    {"chat:read", on_chat_read},
+    {"chat:typing", on_chat_typing},
+    {"hand:raise", on_hand_raise},
+    {"hand:lower", on_hand_lower},
+    {"hand:lower-all", on_hand_lower_all},
+    {"reaction:send", on_reaction},
+    {"poll:create", on_poll_create},
+    {"poll:vote", on_poll_vote},
+    {"poll:close", on_poll_close},
+    {"whiteboard:update", on_board_update},
+    {"whiteboard:clear", on_board_clear},
+    {"whiteboard:get", on_board_get},
+    {"caption:segment", on_caption},
+    {"stats:report", on_stats_report},
+    {"auth:refresh", on_auth_refresh},
+    {"breakout:create", on_breakout_create},
+    {"breakout:assign", on_breakout_assign},
+    {"breakout:open", on_breakout_open},
+    {"breakout:join", on_breakout_join},
+    {"breakout:broadcast", on_breakout_broadcast},
+    {"breakout:close", on_breakout_close},
+    {"transport:create", on_transport_create},
+    {"transport:connect", on_transport_connect},
+    {"transport:restart-ice", on_transport_restart_ice},
+    {"transport:close", on_transport_close},
+    {"produce", on_produce},
+    {"produce:close", on_produce_close},
+    {"produce:pause", on_produce_pause},
+    {"produce:resume", on_produce_resume},
+    {"consume", on_consume},
+    {"consumer:pause", on_consumer_pause},
+    {"consumer:resume", on_consumer_resume},
+    {"consumer:close", on_consumer_close},
+    {"consumer:layers", on_consumer_layers},
+    {"quality:change", on_quality_change},
+    {"consumer:priority", on_consumer_priority},
+    {"consumer:keyframe", on_consumer_keyframe},
+    {"view:set", on_view_set},
+    {"data:produce", on_data_produce},
+    {"data:consume", on_data_consume},
+    {"data:close", on_data_close},
+    {"screen:start", on_screen_start},
+    {"screen:stop", on_screen_stop},
 };
 
-static const struct event events[] = {
-    {"room:join", on_room_join, "room:joined", true},
-    {"room:leave", on_room_leave, NULL, false},
-    {"room:sync", on_room_sync, NULL, false},
-    {"room:create", on_room_create, "room:created", true},
-    {"room:close", on_room_close, NULL, false},
-    {"room:lock", on_room_lock, "room:updated", false},
-    {"room:unlock", on_room_unlock, "room:updated", false},
-    {"room:update", on_room_update, "room:updated", false},
-    {"layout:change", on_layout_change, NULL, false},
-    {"lobby:admit", on_lobby_admit, "lobby:updated", false},
-    {"lobby:deny", on_lobby_deny, "lobby:updated", false},
-    {"lobby:admit-all", on_lobby_admit_all, "lobby:updated", false},
-    {"media:toggle", on_media_toggle, "media:updated", false},
-    {"participant:mute", on_mute, NULL, false},
-    {"participant:mute-all", on_mute_all, NULL, false},
-    {"participant:unmute-request", on_unmute_request, NULL, false},
-    {"participant:remove", on_remove, NULL, false},
-    {"participant:role:update", on_role_update, NULL, false},
-    {"participant:add", on_participant_add, NULL, false},
-    {"participant:rename", on_rename, NULL, false},
-    {"participant:list", on_participant_list, NULL, false},
-    {"participant:pin", on_pin, "participant:pinned", false},
-    {"participant:spotlight", on_spotlight, NULL, false},
-    {"chat:send", on_chat_send, "chat:message", false},
-    {"chat:edit", on_chat_edit, "chat:edited", false},
-    {"chat:delete", on_chat_delete, "chat:deleted", false},
-    {"chat:react", on_chat_react, "chat:reaction", false},
-    {"chat:history", on_chat_history, NULL, false},
-    {"chat:read", on_chat_read, NULL, false},
-    {"chat:typing", on_chat_typing, NULL, false},
-    {"hand:raise", on_hand_raise, "hand:raised", false},
-    {"hand:lower", on_hand_lower, "hand:lowered", false},
-    {"hand:lower-all", on_hand_lower_all, NULL, false},
-    {"reaction:send", on_reaction, NULL, false},
-    {"poll:create", on_poll_create, NULL, false},
-    {"poll:vote", on_poll_vote, NULL, false},
-    {"poll:close", on_poll_close, NULL, false},
-    {"whiteboard:update", on_board_update, NULL, false},
-    {"whiteboard:clear", on_board_clear, NULL, false},
-    {"whiteboard:get", on_board_get, NULL, false},
-    {"caption:segment", on_caption, NULL, false},
-    {"stats:report", on_stats_report, NULL, false},
-    {"auth:refresh", on_auth_refresh, NULL, true},
-    {"breakout:create", on_breakout_create, NULL, false},
-    {"breakout:assign", on_breakout_assign, NULL, false},
-    {"breakout:open", on_breakout_open, NULL, false},
-    {"breakout:join", on_breakout_join, NULL, false},
-    {"breakout:broadcast", on_breakout_broadcast, NULL, false},
-    {"breakout:close", on_breakout_close, NULL, false},
-    {"transport:create", on_transport_create, "transport:created", false},
-    {"transport:connect", on_transport_connect, "transport:connected", false},
-    {"transport:restart-ice", on_transport_restart_ice, NULL, false},
-    {"transport:close", on_transport_close, NULL, false},
-    {"produce", on_produce, "producer:created", false},
-    {"producer:create", on_produce, "producer:created", false},
-    {"produce:close", on_produce_close, NULL, false},
-    {"produce:pause", on_produce_pause, NULL, false},
-    {"produce:resume", on_produce_resume, NULL, false},
-    {"consume", on_consume, "consumer:created", false},
-    {"consumer:create", on_consume, "consumer:created", false},
-    {"consumer:pause", on_consumer_pause, "consumer:paused", false},
-    {"consumer:resume", on_consumer_resume, "consumer:resumed", false},
-    {"consumer:close", on_consumer_close, NULL, false},
-    {"consumer:layers", on_consumer_layers, "consumer:layers-changed", false},
-    {"quality:change", on_quality_change, "consumer:layers-changed", false},
-    {"consumer:priority", on_consumer_priority, NULL, false},
-    {"consumer:keyframe", on_consumer_keyframe, NULL, false},
-    {"view:set", on_view_set, NULL, false},
-    {"data:produce", on_data_produce, "data:produced", false},
-    {"data:consume", on_data_consume, "data:consumed", false},
-    {"data:close", on_data_close, NULL, false},
-    {"screen:start", on_screen_start, "screen:started", false},
-    {"screen:stop", on_screen_stop, "screen:stopped", false},
-};
-
-/* Named by the API, not built yet: they say so rather than pretend. */
-static const char *const later[] = {
-    "transport:stats",  "hand:raise",      "hand:lower",         "chat:send",        "chat:edit",       "chat:delete",        "chat:history",     "chat:read",       "chat:typing",        "recording:start",  "recording:pause", "recording:resume",   "recording:stop",
-    "stream:start",     "stream:stop",     "breakout:create",    "breakout:open",    "breakout:join",   "breakout:broadcast", "breakout:close",
-    "poll:create",      "poll:vote",       "poll:close",         "whiteboard:clear", "caption:segment", "stats:report",   };
-
-static const struct event *find_event(const char *name)
+event_fn *events_handler(const char *name)
 {
-    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
-        if (strcmp(events[i].name, name) == 0) {
-            return &events[i];
-        }
-    }
-    return NULL;
-}
-
-static const char *find_later(const char *name)
-{
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        if (strcmp(later[i], name) == 0) {
-            return later[i];
+    for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        if (strcmp(handlers[i].name, name) == 0) {
+            return handlers[i].handler;
         }
     }
     return NULL;
@@ -509,14 +490,60 @@ static bool legacy_sound(struct reply *reply)
     return true;
 }
 
+/* Whether who asks may do so; answers if not. */
+static bool may(struct reply *reply, const struct schema_event *event)
+{
+    const struct client *client = reply->client;
+    const struct participant *p = client->participant;
+    enum auth_role role = p != NULL ? p->who.role : client->who.role;
+    char text[160];
+
+    if (p == NULL && (event->flags & SCHEMA_OUTSIDE) == 0) {
+        reply_fail(reply, "not_joined",
+                   client->legacy ? "join a meeting first (join-meeting)"
+                                  : "join a room first (room:join)");
+        return false;
+    }
+    if (p != NULL && p->waiting && (event->flags & SCHEMA_OUTSIDE) == 0 &&
+        events_handler(event->name) != on_room_leave) {
+        reply_fail(reply, "waiting", "a host has to let you in");
+        return false;
+    }
+    if (!auth_may(role, p != NULL ? &p->room->policy : NULL, event->who)) {
+        (void)snprintf(text, sizeof(text), "the role %s may not: it lacks %s",
+                       auth_role_name(role), auth_permission_name(event->who));
+        reply_fail(reply, "forbidden", text);
+        return false;
+    }
+    return true;
+}
+
+/* Ends 'reply' in every case, if need be later. */
+static void run(struct reply *reply, const struct schema_event *event,
+                const json_t *payload)
+{
+    struct schema_errors errors;
+    event_fn *handler = events_handler(event->name);
+
+    if (handler == NULL) {
+        reply_fail(reply, "not_implemented", "this node does not offer it yet");
+    } else if (!may(reply, event)) {
+        return;
+    } else if (!schema_check(payload, event->payload, &errors)) {
+        reply_invalid(reply, &errors);
+    } else if (reply->alias == NULL || legacy_sound(reply)) {
+        handler(reply, payload);
+    }
+}
+
 void events_dispatch(struct client *client, const char *name, const json_t *payload,
-                     bool has_id, uint64_t id)
+                     const char *fault, bool has_id, uint64_t id)
 {
     const struct legacy_alias *alias =
         client->legacy && name != NULL ? legacy_find(name) : NULL;
-    const struct event *event = NULL;
-    const char *known_later = NULL;
+    const struct schema_event *event = NULL;
     struct reply *reply = malloc(sizeof(*reply));
+    const char *known = "unknown";
     json_t *asked = NULL;
 
     if (reply == NULL) {
@@ -527,16 +554,17 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
         payload = asked;
     }
     if (name != NULL && (alias != NULL || !client->legacy)) {
-        event = find_event(name);
-        known_later = event == NULL ? find_later(name) : NULL;
+        event = schema_event_find(name);
+    }
+    if (alias != NULL) {
+        known = legacy_name(alias);
+    } else if (event != NULL) { /* by the name that the client has used */
+        known = strcmp(event->name, name) == 0 ? event->name : event->alias;
     }
     *reply = (struct reply){.client = client,
                             .has_id = has_id,
                             .id = id,
-                            .event = alias != NULL         ? legacy_name(alias)
-                                     : event != NULL       ? event->name
-                                     : known_later != NULL ? known_later
-                                                           : "unknown",
+                            .event = known,
                             .paired = alias != NULL   ? legacy_paired(alias)
                                       : event != NULL ? event->paired
                                                       : NULL,
@@ -548,20 +576,14 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
         reply->next->at = &reply->next;
     }
     client->replies = reply;
-    if (known_later != NULL) {
-        reply_fail(reply, "not_implemented", "this node does not offer it yet");
+    if (fault != NULL) {
+        struct schema_errors errors = {.n = 0};
+
+        schema_error_add(&errors, "", fault);
+        reply_invalid(reply, &errors);
     } else if (event == NULL) {
         reply_fail(reply, "unknown_event", "there is no such event");
-    } else if (fields_hide_text(payload)) { /* its depth was bounded when it was parsed */
-        reply_fail(reply, "invalid", "a string must not contain a null character");
-    } else if (!event->outside && client->participant != NULL &&
-               client->participant->waiting && event->handler != on_room_leave) {
-        reply_fail(reply, "waiting", "a host has to let you in");
-    } else if (!event->outside && client->participant == NULL) {
-        reply_fail(reply, "not_joined",
-                   client->legacy ? "join a meeting first (join-meeting)"
-                                  : "join a room first (room:join)");
-    } else if (alias == NULL || legacy_sound(reply)) {
-        event->handler(reply, payload);
+    } else {
+        run(reply, event, payload);
     }
 }

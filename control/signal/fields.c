@@ -15,30 +15,6 @@ struct fields fields_of(const json_t *payload)
     return f;
 }
 
-bool fields_hide_text(const json_t *value)
-{
-    const char *key;
-    json_t *each;
-    size_t i;
-
-    if (json_is_string(value)) {
-        return strlen(json_string_value(value)) != json_string_length(value);
-    }
-    json_array_foreach(value, i, each)
-    {
-        if (fields_hide_text(each)) {
-            return true;
-        }
-    }
-    json_object_foreach((json_t *)value, key, each)
-    {
-        if (fields_hide_text(each)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool fail(struct fields *f, const char *name, const char *reason)
 {
     if (f->error[0] == '\0') {

@@ -294,6 +294,21 @@ json_t *legacy_request(const struct legacy_alias *alias, const struct client *cl
     return out;
 }
 
+/* Only the first name of a path was changed by legacy_request(), and no name grows. */
+void legacy_path(char *path, size_t cap)
+{
+    char rest[256];
+    char key[KEY_MAX];
+    size_t len = path[0] == '/' ? strcspn(path + 1, "/") : 0;
+
+    if (len > 0 && len < KEY_MAX) {
+        (void)snprintf(rest, sizeof(rest), "%s", path + 1 + len);
+        path[1 + len] = '\0';
+        to_camel(path + 1, key);
+        (void)snprintf(path, cap, "/%s%s", key, rest);
+    }
+}
+
 /* ---- answers and events ---- */
 
 /* The value at a path of ours, such as "meeting.id". */

@@ -29,6 +29,9 @@ const char *legacy_paired(const struct legacy_alias *alias);
 json_t *legacy_request(const struct legacy_alias *alias, const struct client *client,
                        const json_t *payload, const char **event);
 
+/* Translates the JSON pointer to a field of a payload, in place. */
+void legacy_path(char *path, size_t cap);
+
 /* Translates an answer; new reference, NULL without memory.
  *
  * asked   what legacy_request() returned; some answers repeat of it

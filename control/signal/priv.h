@@ -16,6 +16,7 @@
 
 #include "meeting/meeting.h"
 #include "net/net.h"
+#include "schema/check.h"
 #include "signal/legacy.h"
 #include "signal/signal.h"
 #include "signal/sio_conn.h"
@@ -90,12 +91,23 @@ void reply_error(struct reply *reply, const struct meeting_error *err);
  * knows the order in which it was done. */
 void reply_seq(struct reply *reply, json_t *fields);
 
+/* The code is "invalid", the message the first of 'errors' (one at least; changed). */
+void reply_invalid(struct reply *reply, struct schema_errors *errors);
+
 /* ---- events.c ---- */
 
-/* Runs the handler of 'name' (NULL: no text, so no event that we know); 'payload' is
- * borrowed, NULL if the event had none. */
+typedef void event_fn(struct reply *reply, const json_t *payload);
+
+/* The handler of an event of schema/'s table; NULL if it is not built. */
+event_fn *events_handler(const char *name);
+
+/* Runs the handler of 'name' (NULL: no text, so no event that we know), if the table of
+ * schema/ has the event, its sender may send it and the payload is as it should be.
+ *
+ * payload  borrowed; NULL if the event had none
+ * fault    what was wrong with the packet's JSON, or NULL; see sio_packet */
 void events_dispatch(struct client *client, const char *name, const json_t *payload,
-                     bool has_id, uint64_t id);
+                     const char *fault, bool has_id, uint64_t id);
 
 /* ---- events_room.c: rooms; as the handlers of events.c ---- */
 
@@ -187,9 +199,6 @@ struct fields {
 
 struct fields fields_of(const json_t *payload);
 
-/* True if some string in it, at any depth, holds a null character: what comes behind that
- * would be invisible to everything that treats it as text. */
-bool fields_hide_text(const json_t *value);
 bool field_text(struct fields *f, const char *name, size_t max_bytes, bool required,
                 const char **out);
 bool field_bool(struct fields *f, const char *name, bool fallback, bool *out);

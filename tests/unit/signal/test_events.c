@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "signal/priv.h"
 #include "unit/signal/user.h"
 
 enum { PAYLOAD = 8192 };
@@ -419,10 +420,10 @@ static void payloads_are_refused_field_by_field(void **state)
         {"transport:connect",
          "{\"transport_id\":\"x\",\"dtls_parameters\":{\"role\":7,\"fingerprints\":["
          "{\"algorithm\":\"sha-256\",\"value\":\"AB\"}]}}",
-         "needs role"},
+         "/dtls_parameters/role: must be a string"},
         {"transport:connect",
          "{\"transport_id\":\"x\",\"dtls_parameters\":{\"fingerprints\":[7]}}",
-         "needs algorithm"},
+         "/dtls_parameters/fingerprints/0: must be an object"},
         {"transport:connect",
          "{\"transport_id\":\"x\",\"dtls_parameters\":{\"fingerprints\":["
          "{\"algorithm\":\"sha-256\",\"value\":\"AB\"}]}}",
@@ -474,6 +475,86 @@ static void payloads_are_refused_field_by_field(void **state)
     assert_int_equal(a->n_inbox, 0);
     assert_int_equal(world_n_open(&s.w), 0);
     assert_int_equal(meeting_n_participants(s.w.meeting), 1);
+    site_finish(&s);
+}
+
+/* The table of schema/ and the handlers name the same events. */
+static void what_is_built_is_what_the_table_says(void **state)
+{
+    const struct schema_event *event;
+    (void)state;
+
+    for (size_t i = 0; (event = schema_event_at(i)) != NULL; i++) {
+        bool built = events_handler(event->name) != NULL;
+
+        if (!event->told && built != ((event->flags & SCHEMA_LATER) == 0)) {
+            fail_msg("%s is %s", event->name, built ? "built" : "not built");
+        }
+    }
+}
+
+static void all_that_is_wrong_is_told_at_once_by_ack_and_by_event(void **state)
+{
+    static const struct {
+        const char *packet; /* behind the id */
+        const char *paths;
+    } cases[] = {
+        {"[\"produce\",{\"kind\":\"smell\",\"paused\":1,\"rtp_parameters\":[]}]",
+         "/transport_id /kind /source /paused /rtp_parameters "},
+        {"[\"view:set\",{\"visible\":[{\"producer_id\":\"x\",\"width\":-1,\"height\":7},7]}"
+         "]",
+         "/visible/0/width /visible/1 "},
+        {"[\"room:leave\",{\"meeting_id\":\"m\",\"meeting_id\":\"m\"}]", " "},
+        {"[\"view:set\",{\"visible\":[],\"last_n\":99999999999999999999}]", " "},
+        {"[\"view:set\",{\"visible\":[],\"last_n\":1e999}]", " "},
+    };
+    struct user *a;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    a = user_join(&s, false, "a");
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        bool ack = i % 2 == 0;
+        json_t *body, *error, *each;
+        char packet[256], paths[256] = "";
+        size_t at;
+
+        (void)snprintf(packet, sizeof(packet), "42/meeting,%s%s", ack ? "900" : "",
+                       cases[i / 2].packet);
+        user_send(&s, a, packet);
+        body = ack ? user_ack(&s, a, 900) : user_event(&s, a, "error");
+        error = ack ? json_object_get(body, "error") : body;
+        assert_string_equal(text_of(error, "code"), "invalid");
+        json_array_foreach(json_object_get(error, "errors"), at, each)
+        {
+            strcat(strcat(paths, text_of(each, "path")), " ");
+            assert_true(strlen(text_of(each, "reason")) > 0);
+        }
+        assert_string_equal(paths, cases[i / 2].paths);
+        json_decref(body);
+    }
+    assert_int_equal(meeting_n_participants(s.w.meeting), 1);
+    site_finish(&s);
+}
+
+static void a_role_that_may_not_is_told_so_before_its_payload_is_looked_at(void **state)
+{
+    struct user *a;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    a = user_open(&s, false);
+    user_connect(&s, a, "a", "guest");
+    user_refused(&s, a, "produce", "{}", "not_joined", "");
+    user_do(&s, a, "room:join", "{\"meeting_id\":\"m\",\"display_name\":\"N\"}");
+    user_refused(&s, a, "produce", "{}", "forbidden", "guest");
+    user_refused(&s, a, "producer:create", "{}", "forbidden", "produce_media");
+    user_refused(&s, a, "screen:start", "{}", "forbidden", "produce_screen");
+    user_refused(&s, a, "data:produce", "{}", "forbidden", "");
+    user_do(&s, a, "screen:stop", "{}");
+    user_refused(&s, a, "recording:start", "{}", "not_implemented", "");
     site_finish(&s);
 }
 
@@ -655,6 +736,9 @@ int main(void)
         cmocka_unit_test(a_transport_that_fails_is_told_to_its_owner),
         cmocka_unit_test(the_life_of_a_stream_is_told_to_both_ends),
         cmocka_unit_test(payloads_are_refused_field_by_field),
+        cmocka_unit_test(what_is_built_is_what_the_table_says),
+        cmocka_unit_test(all_that_is_wrong_is_told_at_once_by_ack_and_by_event),
+        cmocka_unit_test(a_role_that_may_not_is_told_so_before_its_payload_is_looked_at),
         cmocka_unit_test(joining_is_refused_field_by_field),
         cmocka_unit_test(what_the_router_does_not_know_is_named),
         cmocka_unit_test(answers_that_are_due_come_once_when_their_object_ends),

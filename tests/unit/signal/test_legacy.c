@@ -70,16 +70,16 @@ static void one_room_is_told_to_both_kinds_in_their_own_words(void **state)
 static void what_the_dialect_does_not_have_or_is_wrong_is_the_event_error(void **state)
 {
     static const struct {
-        const char *packet, *event, *code;
+        const char *packet, *event, *code, *path;
     } cases[] = {
-        {"42[\"join-meeting\"]", "join-meeting", "invalid"},
-        {"42[\"join-meeting\",[1]]", "join-meeting", "invalid"},
-        {"42[\"join-meeting\",{\"meetingId\":7}]", "join-meeting", "invalid"},
+        {"42[\"join-meeting\"]", "join-meeting", "invalid", "/meetingId"},
+        {"42[\"join-meeting\",[1]]", "join-meeting", "invalid", ""},
+        {"42[\"join-meeting\",{\"meetingId\":7}]", "join-meeting", "invalid", "/meetingId"},
         {"42[\"create-transport\",{\"direction\":\"send\"}]", "create-transport",
-         "not_joined"},
+         "not_joined", NULL},
         {"42[\"room:join\",{\"meeting_id\":\"m\",\"display_name\":\"N\"}]", "unknown",
-         "unknown_event"},
-        {"42[7,{}]", "unknown", "unknown_event"},
+         "unknown_event", NULL},
+        {"42[7,{}]", "unknown", "unknown_event", NULL},
     };
     struct user *u;
     struct site s;
@@ -94,6 +94,11 @@ static void what_the_dialect_does_not_have_or_is_wrong_is_the_event_error(void *
         error = legacy_take(&s, u, "error");
         assert_string_equal(text_of(error, "event"), cases[i].event);
         assert_string_equal(text_of(error, "code"), cases[i].code);
+        if (cases[i].path != NULL) {
+            assert_string_equal(
+                text_of(json_array_get(json_object_get(error, "errors"), 0), "path"),
+                cases[i].path);
+        }
         json_decref(error);
     }
     site_finish(&s);

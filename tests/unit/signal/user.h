@@ -3,6 +3,7 @@
 #ifndef UNIT_SIGNAL_USER_H
 #define UNIT_SIGNAL_USER_H
 
+#include "unit/signal/described.h"
 #include "unit/signal/site.h"
 
 /* ---- users: packets in ---- */
@@ -285,7 +286,10 @@ static inline json_t *user_event_in(struct site *s, struct user *u, const char *
 
 static inline json_t *user_event(struct site *s, struct user *u, const char *name)
 {
-    return user_event_in(s, u, "/meeting,", name);
+    json_t *payload = user_event_in(s, u, "/meeting,", name);
+
+    event_is_described(name, payload);
+    return payload;
 }
 
 /* Emits with an ack id; the id. 'payload' is text, NULL for none. */
@@ -327,6 +331,7 @@ static inline json_t *user_ask(struct site *s, struct user *u, const char *event
         char *text = json_dumps(body, 0);
         fail_msg("%s: %s", event, text);
     }
+    ack_is_described(event, body);
     return body;
 }
 
