@@ -1,5 +1,6 @@
 #include "rest/health.h"
 
+#include "rest/call.h"
 #include "rest/respond.h"
 #include "rest/rest.h"
 
@@ -19,32 +20,31 @@ const char *health_unfit(const struct rest_facts *facts)
 }
 
 /* Fills 'facts'; answers 503 and returns false if no call can be made. */
-static bool fit(const struct rest_conf *conf, struct net_req *req, struct rest_facts *facts)
+static bool fit(const struct rest_call *call, struct rest_facts *facts)
 {
     const char *reason;
 
     *facts = (struct rest_facts){0};
-    conf->facts(conf->user, facts);
+    call->conf->facts(call->conf->user, facts);
     reason = health_unfit(facts);
     if (reason != NULL) {
-        respond_problem(req, 503, facts->attached ? "no_address" : "media_unavailable",
-                        reason, NULL);
+        respond_problem(call->req, 503,
+                        facts->attached ? "no_address" : "media_unavailable", reason, NULL);
     }
     return reason == NULL;
 }
 
-void health_live(const struct rest_conf *conf, struct net_req *req)
+void health_live(const struct rest_call *call)
 {
-    (void)conf;
-    respond_data(req, json_pack("{s:s}", "status", "live"));
+    respond_data(call->req, json_pack("{s:s}", "status", "live"));
 }
 
-void health_ready(const struct rest_conf *conf, struct net_req *req)
+void health_ready(const struct rest_call *call)
 {
     struct rest_facts facts;
 
-    if (fit(conf, req, &facts)) {
-        respond_data(req, json_pack("{s:s}", "status", "ready"));
+    if (fit(call, &facts)) {
+        respond_data(call->req, json_pack("{s:s}", "status", "ready"));
     }
 }
 
@@ -62,32 +62,33 @@ static json_t *device_json(const struct rest_device *device)
                      "port", (int)device->port, "addresses", addrs);
 }
 
-void health_webrtc(const struct rest_conf *conf, struct net_req *req)
+void health_webrtc(const struct rest_call *call)
 {
     struct rest_facts facts;
     json_t *devices;
 
-    if (!fit(conf, req, &facts)) {
+    if (!fit(call, &facts)) {
         return;
     }
     devices = json_array();
     for (uint32_t i = 0; i < facts.n_devices; i++) {
         json_array_append_new(devices, device_json(&facts.devices[i]));
     }
-    respond_data(req, json_pack("{s:b, s:o, s:s, s:s}", "attached", 1, "devices", devices,
-                                "dtls_fingerprint_algorithm", facts.fingerprint_alg,
-                                "srtp_backend", facts.srtp_backend));
+    respond_data(call->req,
+                 json_pack("{s:b, s:o, s:s, s:s}", "attached", 1, "devices", devices,
+                           "dtls_fingerprint_algorithm", facts.fingerprint_alg,
+                           "srtp_backend", facts.srtp_backend));
 }
 
-void health_system(const struct rest_conf *conf, struct net_req *req)
+void health_system(const struct rest_call *call)
 {
     struct rest_facts facts = {0};
 
-    conf->facts(conf->user, &facts);
-    respond_data(req,
+    call->conf->facts(call->conf->user, &facts);
+    respond_data(call->req,
                  json_pack("{s:I, s:i, s:i, s:i, s:b, s:{s:s, s:i}}", "uptime_ms",
                            (json_int_t)(facts.uptime_us / 1000), "rooms", (int)facts.rooms,
                            "participants", (int)facts.participants, "clients",
                            (int)facts.clients, "attached", (int)facts.attached, "versions",
-                           "kcs", conf->version, "contract", (int)facts.contract));
+                           "kcs", call->conf->version, "contract", (int)facts.contract));
 }

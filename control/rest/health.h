@@ -4,14 +4,13 @@
 
 #include <stddef.h>
 
-struct net_req;
-struct rest_conf;
+struct rest_call;
 struct rest_facts;
 
-void health_live(const struct rest_conf *conf, struct net_req *req);
-void health_ready(const struct rest_conf *conf, struct net_req *req);
-void health_webrtc(const struct rest_conf *conf, struct net_req *req);
-void health_system(const struct rest_conf *conf, struct net_req *req);
+void health_live(const struct rest_call *call);
+void health_ready(const struct rest_call *call);
+void health_webrtc(const struct rest_call *call);
+void health_system(const struct rest_call *call);
 
 /* Why no call can be made now, in words; NULL if one can. Borrowed from 'facts'. Pure. */
 const char *health_unfit(const struct rest_facts *facts);

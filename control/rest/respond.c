@@ -1,9 +1,11 @@
 #include "rest/respond.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/net.h"
+#include "schema/check.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
 
@@ -85,8 +87,10 @@ void respond_problem(struct net_req *req, unsigned status, const char *code,
     respond_problem_with(req, status, code, message, &header, allow != NULL ? 1 : 0);
 }
 
-void respond_problem_with(struct net_req *req, unsigned status, const char *code,
-                          const char *message, const struct net_header *headers, size_t n)
+/* 'errors' is moved. */
+static void problem(struct net_req *req, unsigned status, const char *code,
+                    const char *message, json_t *errors, const struct net_header *headers,
+                    size_t n)
 {
     char id[REQUEST_ID + 1];
 
@@ -94,9 +98,25 @@ void respond_problem_with(struct net_req *req, unsigned status, const char *code
     log_debug("request_refused", LOG_STR("request_id", id), LOG_U64("status", status),
               LOG_STR("code", code), LOG_STR("path", net_req_path(req)));
     send_json(req, status, "application/problem+json",
-              json_pack("{s:s, s:s, s:i, s:s, s:b, s:s, s:s, s:[], s:s}", "type",
+              json_pack("{s:s, s:s, s:i, s:s, s:b, s:s, s:s, s:o, s:s}", "type",
                         "about:blank", "title", title_of(status), "status", (int)status,
                         "detail", message, "success", 0, "code", code, "message", message,
-                        "errors", "request_id", id),
+                        "errors", errors, "request_id", id),
               headers, n);
+}
+
+void respond_problem_with(struct net_req *req, unsigned status, const char *code,
+                          const char *message, const struct net_header *headers, size_t n)
+{
+    problem(req, status, code, message, json_array(), headers, n);
+}
+
+void respond_invalid(struct net_req *req, const struct schema_errors *errors)
+{
+    char message[SCHEMA_PATH_LEN + SCHEMA_REASON_LEN + 4];
+    const struct schema_error *first = &errors->at[0];
+
+    (void)snprintf(message, sizeof(message), "%s%s%s", first->path,
+                   first->path[0] != '\0' ? ": " : "", first->reason);
+    problem(req, 400, "invalid", message, schema_errors_json(errors), NULL, 0);
 }

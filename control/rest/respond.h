@@ -7,6 +7,7 @@
 
 struct net_header;
 struct net_req;
+struct schema_errors;
 
 /* 200 {"success": true, "data": data}. 'data' is moved; NULL (no memory) becomes a 500. */
 void respond_data(struct net_req *req, json_t *data);
@@ -22,5 +23,8 @@ void respond_problem(struct net_req *req, unsigned status, const char *code,
 /* The same with headers of the caller's (at most 8, borrowed). */
 void respond_problem_with(struct net_req *req, unsigned status, const char *code,
                           const char *message, const struct net_header *headers, size_t n);
+
+/* 400 invalid: 'errors' (one at least) are its errors[], the first its message. */
+void respond_invalid(struct net_req *req, const struct schema_errors *errors);
 
 #endif

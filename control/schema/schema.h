@@ -1,6 +1,7 @@
 /* What clients send and get, as data: every event of Socket.IO, every route of REST, and
  * the objects in them. One table (table_*.c), from which all else is made: the check of
- * what comes in (check.h), OpenAPI, AsyncAPI, the page /docs and the types of control/web.
+ * what comes in (check.h), OpenAPI, AsyncAPI, the page /docs and the types of control/web
+ * (document.h).
  *
  * Everything here is constant and lives as long as the program. Thread: any. */
 #ifndef SCHEMA_SCHEMA_H
@@ -58,6 +59,7 @@ struct schema_object {
     const struct schema_field *fields;
     size_t n_fields;
     enum schema_unknown unknown;
+    const char *foreign;     /* what it is in TypeScript, if it is not ours; or NULL */
     const char *any_of[2];   /* of these two fields at least one must be there; or NULL */
     const char *not_both[2]; /* of these at most one; or NULL */
     const char *doc;
@@ -70,6 +72,12 @@ enum {
     SCHEMA_LATER = 2,   /* named by the interface, its part is not built yet */
     SCHEMA_STAMPED = 4, /* from the server: has meeting_id and timestamp */
     SCHEMA_FACT = 8,    /* a lasting one: has epoch and seq too */
+    /* of routes */
+    SCHEMA_LIST = 16,    /* 'data' is an array of 'answer', beside count and next_cursor */
+    SCHEMA_CREATED = 32, /* 201 on success */
+    SCHEMA_EMPTY = 64,   /* 204 on success */
+    SCHEMA_ETAG = 128,   /* gives an ETag; a change takes If-Match */
+    SCHEMA_REPEAT = 256, /* takes Idempotency-Key */
 };
 
 struct schema_event {
@@ -94,5 +102,44 @@ const struct schema_event *schema_event_find(const char *name);
 
 /* What the server sends. A name can stand for both (caption:segment). */
 const struct schema_event *schema_told_find(const char *name);
+
+/* ---- REST ---- */
+
+struct schema_route {
+    const char *method;                /* "GET"; HEAD goes with it */
+    const char *path;                  /* "/api/meeting/{id}/chat" */
+    enum auth_permission who;          /* of a role in the meeting, if the path names one */
+    unsigned flags;                    /* SCHEMA_LATER, SCHEMA_LIST … */
+    const struct schema_object *query; /* all scalars; without fields: none */
+    const struct schema_object *body;  /* without fields: none */
+    const struct schema_object *answer; /* 'data' of a success */
+    const char *takes, *gives;          /* media types other than JSON; or NULL */
+    const char *doc;
+};
+
+/* The routes in the order of the interface; NULL behind the last. */
+const struct schema_route *schema_route_at(size_t i);
+
+/* Of success: 200, or 201 or 204 if the flags say so. */
+unsigned schema_route_status(const struct schema_route *route);
+
+enum { SCHEMA_PATH_PARAMS = 3, SCHEMA_PARAM_MAX = 64, SCHEMA_METHODS_LEN = 64 };
+
+/* What stood in the places of {…} of a path, in order. */
+struct schema_params {
+    size_t n;
+    char at[SCHEMA_PATH_PARAMS][SCHEMA_PARAM_MAX + 1];
+};
+
+/* The route of a method ("HEAD" is GET's) and a path, percent-decoded. What is empty or
+ * longer than SCHEMA_PARAM_MAX is no name: then no path fits.
+ *
+ * params   filled
+ * methods  filled with what the path takes, "GET, HEAD, POST"; empty: there is no such path
+ *
+ * Returns NULL if there is none. */
+const struct schema_route *schema_route_find(const char *method, const char *path,
+                                             struct schema_params *params,
+                                             char methods[SCHEMA_METHODS_LEN]);
 
 #endif

@@ -74,12 +74,15 @@ enum {
                                                .unknown = (unknown_),                      \
                                                .doc = (doc_),                              \
                                                MORE_##more_}
-#define MORE_NONE .any_of = {NULL, NULL}
+#define MORE_NONE        .foreign = NULL
+#define MORE_TYPE(type_) .foreign = (type_)
 
 /* Unknown members: ignored, refused, kept. */
 #define OBJECT(id_, doc_, ...) OBJECT_AS(id_, doc_, SCHEMA_IGNORE, NONE, __VA_ARGS__)
 #define BODY(id_, doc_, ...)   OBJECT_AS(id_, doc_, SCHEMA_REFUSE, NONE, __VA_ARGS__)
 #define OPEN(id_, doc_, ...)   OBJECT_AS(id_, doc_, SCHEMA_OPEN, NONE, __VA_ARGS__)
+#define FOREIGN(id_, type_, doc_, ...)                                                     \
+    OBJECT_AS(id_, doc_, SCHEMA_OPEN, TYPE(type_), __VA_ARGS__)
 
 /* ---- events ---- */
 
@@ -120,6 +123,38 @@ struct schema_events {
 
 extern const struct schema_events schema_events_media, schema_events_room,
     schema_events_talk, schema_events_more;
+
+/* ---- routes ---- */
+
+enum {
+    LIST_OF = SCHEMA_LIST,
+    CREATED = SCHEMA_CREATED,
+    EMPTY = SCHEMA_EMPTY,
+    ETAG = SCHEMA_ETAG,
+    REPEAT = SCHEMA_REPEAT
+};
+
+#define ROUTE(method_, path_, who_, flags_, query_, body_, answer_, doc_)                  \
+    {                                                                                      \
+        .method = (method_), .path = (path_), .who = AUTH_##who_, .flags = (flags_),       \
+        .query = &schema_##query_, .body = &schema_##body_, .answer = &schema_##answer_,   \
+        .doc = (doc_)                                                                      \
+    }
+
+/* Of other media types than ours; NULL: nothing. */
+#define ROUTE_OF(method_, path_, who_, flags_, query_, takes_, gives_, doc_)               \
+    {                                                                                      \
+        .method = (method_), .path = (path_), .who = AUTH_##who_, .flags = (flags_),       \
+        .query = &schema_##query_, .body = &schema_none, .answer = &schema_none,           \
+        .takes = (takes_), .gives = (gives_), .doc = (doc_)                                \
+    }
+
+struct schema_routes {
+    const struct schema_route *at;
+    size_t n;
+};
+
+extern const struct schema_routes schema_routes_all;
 
 /* ---- words and objects that several tables use (table_objects.c) ---- */
 

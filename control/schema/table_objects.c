@@ -24,38 +24,45 @@ OBJECT(consumer_ref, "A consumer of the client's.", ID("consumer_id", R, "the co
 
 /* ---- mediasoup-client's ---- */
 
-OPEN(rtp_parameters, "RTCRtpParameters as mediasoup-client has them.",
-     TEXT("mid", N, 0, 16, "media stream id"),
-     ITEMS("codecs", R, 1, 16, "codecs, with payloadType, mimeType, clockRate …",
-           ANY(NULL, 0, NULL)),
-     ITEMS("headerExtensions", N, 0, 14, "uri and id of each", ANY(NULL, 0, NULL)),
-     ITEMS("encodings", R, 1, 4, "ssrc or rid of each", ANY(NULL, 0, NULL)),
-     ANY("rtcp", 0, "cname, reducedSize"));
-OPEN(rtp_capabilities, "RTCRtpCapabilities as mediasoup-client has them.",
-     ITEMS("codecs", 0, 0, 64, "codecs, with preferredPayloadType, mimeType …",
-           ANY(NULL, 0, NULL)),
-     ITEMS("headerExtensions", 0, 0, 64, "kind, uri and preferredId of each",
-           ANY(NULL, 0, NULL)));
+FOREIGN(rtp_parameters, "types.RtpParameters",
+        "RTCRtpParameters as mediasoup-client has them.",
+        TEXT("mid", N, 0, 16, "media stream id"),
+        ITEMS("codecs", R, 1, 16, "codecs, with payloadType, mimeType, clockRate …",
+              ANY(NULL, 0, NULL)),
+        ITEMS("headerExtensions", N, 0, 14, "uri and id of each", ANY(NULL, 0, NULL)),
+        ITEMS("encodings", R, 1, 4, "ssrc or rid of each", ANY(NULL, 0, NULL)),
+        ANY("rtcp", 0, "cname, reducedSize"));
+FOREIGN(rtp_capabilities, "types.RtpCapabilities",
+        "RTCRtpCapabilities as mediasoup-client has them.",
+        ITEMS("codecs", 0, 0, 64, "codecs, with preferredPayloadType, mimeType …",
+              ANY(NULL, 0, NULL)),
+        ITEMS("headerExtensions", 0, 0, 64, "kind, uri and preferredId of each",
+              ANY(NULL, 0, NULL)));
 OPEN(dtls_fingerprint, "The hash of a certificate.",
      TEXT("algorithm", R, 1, 32, "name of the hash: sha-256"),
      TEXT("value", R, 1, 256, "hexadecimal, with colons"));
-OPEN(dtls_parameters, "One end of a DTLS connection.",
-     ENUM("role", 0, dtls_roles, "auto if it is left out"),
-     LIST("fingerprints", R, 1, 16, dtls_fingerprint,
-          "of its certificate; hashes that the node does not know are passed over"));
-OPEN(ice_parameters, "Credentials of ICE.", TEXT("usernameFragment", R, 1, 256, "ufrag"),
-     TEXT("password", R, 1, 256, "password"), BOOL("iceLite", 0, "the node is ICE-lite"));
-OPEN(ice_candidate, "An address of the node.", TEXT("foundation", R, 1, 32, "foundation"),
-     INT("priority", R, 0, UINT32_MAX, "priority"), TEXT("address", R, 1, 64, "IP address"),
-     TEXT("ip", R, 1, 64, "the same, for older clients"),
-     ENUM("protocol", R, protocols, "transport protocol"), INT("port", R, 1, 65535, "port"),
-     TEXT("type", R, 1, 16, "host"));
-OPEN(sctp_parameters, "The node's end of an SCTP association.",
-     INT("port", R, 1, 65535, "SCTP port"), INT("OS", R, 1, 65535, "outgoing streams"),
-     INT("MIS", R, 1, 65535, "incoming streams"),
-     INT("maxMessageSize", R, 0, UINT32_MAX, "bytes of a message"),
-     INT("maxSendMessageSize", R, 0, UINT32_MAX, "bytes of a message that the node sends"),
-     INT("maxReceiveMessageSize", R, 0, UINT32_MAX, "bytes of a message that it takes"));
+FOREIGN(dtls_parameters, "types.DtlsParameters", "One end of a DTLS connection.",
+        ENUM("role", 0, dtls_roles, "auto if it is left out"),
+        LIST("fingerprints", R, 1, 16, dtls_fingerprint,
+             "of its certificate; hashes that the node does not know are passed over"));
+FOREIGN(ice_parameters, "types.IceParameters", "Credentials of ICE.",
+        TEXT("usernameFragment", R, 1, 256, "ufrag"),
+        TEXT("password", R, 1, 256, "password"),
+        BOOL("iceLite", 0, "the node is ICE-lite"));
+FOREIGN(ice_candidate, "types.IceCandidate", "An address of the node.",
+        TEXT("foundation", R, 1, 32, "foundation"),
+        INT("priority", R, 0, UINT32_MAX, "priority"),
+        TEXT("address", R, 1, 64, "IP address"),
+        TEXT("ip", R, 1, 64, "the same, for older clients"),
+        ENUM("protocol", R, protocols, "transport protocol"),
+        INT("port", R, 1, 65535, "port"), TEXT("type", R, 1, 16, "host"));
+FOREIGN(sctp_parameters, "types.SctpParameters", "The node's end of an SCTP association.",
+        INT("port", R, 1, 65535, "SCTP port"), INT("OS", R, 1, 65535, "outgoing streams"),
+        INT("MIS", R, 1, 65535, "incoming streams"),
+        INT("maxMessageSize", R, 0, UINT32_MAX, "bytes of a message"),
+        INT("maxSendMessageSize", R, 0, UINT32_MAX,
+            "bytes of a message that the node sends"),
+        INT("maxReceiveMessageSize", R, 0, UINT32_MAX, "bytes of a message that it takes"));
 
 static const struct schema_field stream_fields[] = {
     INT("streamId", R, 0, 1023, "not in use on that transport"),
@@ -68,13 +75,14 @@ const struct schema_object schema_sctp_stream_parameters = {
     .fields = stream_fields,
     .n_fields = sizeof(stream_fields) / sizeof(stream_fields[0]),
     .unknown = SCHEMA_OPEN,
+    .foreign = "types.SctpStreamParameters",
     .not_both = {"maxPacketLifeTime", "maxRetransmits"},
     .doc = "A stream of a data channel as mediasoup-client has it."};
 
-OPEN(ice_server, "A STUN or TURN server, as RTCIceServer.",
-     ITEMS("urls", R, 1, 8, "stun: and turn: URLs", TEXT(NULL, 0, 1, 512, NULL)),
-     TEXT("username", 0, 0, 512, "for TURN"),
-     TEXT("credential", S, 0, 512, "for TURN, good for a limited time"));
+FOREIGN(ice_server, "RTCIceServer", "A STUN or TURN server, as RTCIceServer.",
+        ITEMS("urls", R, 1, 8, "stun: and turn: URLs", TEXT(NULL, 0, 1, 512, NULL)),
+        TEXT("username", 0, 0, 512, "for TURN"),
+        TEXT("credential", S, 0, 512, "for TURN, good for a limited time"));
 
 /* ---- people and what they send ---- */
 

@@ -9,6 +9,7 @@
 
 #include "metric/metric.h"
 #include "net/net.h"
+#include "rest/call.h"
 #include "rest/rest.h"
 #include "support/http_ask.h"
 #include "sys/log.h"
@@ -265,7 +266,70 @@ static void what_is_not_built_yet_says_so(void **state)
     expect_problem(&f, "GET", "/api/meeting/system/stats", 501, "not_implemented");
     expect_problem(&f, "PATCH", "/api/meeting/m/participants/u/role", 501,
                    "not_implemented");
-    expect_problem(&f, "GET", "/docs", 501, "not_implemented");
+    finish(&f);
+}
+
+/* What is built of the table has a handler, but for WHIP and WHEP, which are wish.c's. */
+static void each_route_that_is_built_has_a_handler(void **state)
+{
+    const struct schema_route *route;
+    (void)state;
+
+    for (size_t i = 0; (route = schema_route_at(i)) != NULL; i++) {
+        bool built = (route->flags & SCHEMA_LATER) == 0;
+        bool wish = strncmp(route->path, "/api/wh", 7) == 0;
+
+        if (!wish && built != (rest_handler(route) != NULL)) {
+            fail_msg("%s %s", route->method, route->path);
+        }
+    }
+}
+
+/* The request with 'headers', which end in a line break each; its answer. */
+static struct http_answer ask_with(struct fixture *f, const char *method, const char *path,
+                                   const char *headers)
+{
+    char target[256];
+
+    /* http_ask() writes the method first and the path behind it, and headers follow */
+    (void)snprintf(target, sizeof(target), "%s HTTP/1.1\r\n%sx-rest:", path, headers);
+    return http_ask(http_connect_port(net_server_port(f->server, 0)), method, target, turn,
+                    f->loop);
+}
+
+static void the_interface_is_there_as_documents(void **state)
+{
+    static const struct {
+        const char *path, *type, *begins;
+    } cases[] = {
+        {"/api/openapi.json", "content-type: application/json", "{\"openapi\":\"3.1.0\""},
+        {"/api/asyncapi.json", "content-type: application/json", "{\"asyncapi\":\"3.0.0\""},
+        {"/docs", "content-type: text/html", "<!doctype html>"},
+        {"/docs/style.css", "content-type: text/css", ":root"},
+    };
+    struct http_answer answer;
+    struct fixture f;
+    char match[64];
+    (void)state;
+
+    start(&f, false);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *etag;
+
+        answer = ask(&f, "GET", cases[i].path);
+        assert_int_equal(answer.status, 200);
+        assert_non_null(strstr(answer.head, cases[i].type));
+        assert_non_null(strstr(answer.head, "content-security-policy: default-src 'none'"));
+        assert_memory_equal(answer.body, cases[i].begins, strlen(cases[i].begins));
+        etag = strstr(answer.head, "etag: ");
+        assert_non_null(etag);
+        (void)snprintf(match, sizeof(match), "if-none-match: %.18s\r\n", etag + 6);
+        http_free(&answer);
+        answer = ask_with(&f, "GET", cases[i].path, match);
+        assert_int_equal(answer.status, 304);
+        http_free(&answer);
+    }
+    expect_problem(&f, "POST", "/docs", 405, "method_not_allowed");
     finish(&f);
 }
 
@@ -363,6 +427,8 @@ int main(void)
         cmocka_unit_test(system_tells_totals_also_without_a_dataplane),
         cmocka_unit_test(unknown_routes_are_not_found),
         cmocka_unit_test(what_is_not_built_yet_says_so),
+        cmocka_unit_test(each_route_that_is_built_has_a_handler),
+        cmocka_unit_test(the_interface_is_there_as_documents),
         cmocka_unit_test(wrong_methods_are_told_the_right_ones),
         cmocka_unit_test(page_comes_with_headers_that_keep_it_safe),
         cmocka_unit_test(without_a_page_the_reason_is_told),

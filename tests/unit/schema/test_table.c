@@ -151,25 +151,142 @@ static void aliases_are_events(void **state)
                          schema_told_find("caption:segment"));
 }
 
-/* Two objects of one name would be one type to who reads the documents. */
-static void objects_have_names_of_their_own(void **state)
-{
-    const struct schema_event *a, *b;
-    (void)state;
+/* ---- objects: each name once ---- */
 
-    for (size_t i = 0; (a = schema_event_at(i)) != NULL; i++) {
-        for (size_t j = 0; j <= i; j++) {
-            b = schema_event_at(j);
-            if (a->payload != b->payload &&
-                strcmp(a->payload->name, b->payload->name) == 0) {
-                fail_msg("%s and %s have different payloads of one name", a->name, b->name);
-            }
-            if (!b->told && a->payload != b->reply &&
-                strcmp(a->payload->name, b->reply->name) == 0) {
-                fail_msg("%s and %s have different objects of one name", a->name, b->name);
-            }
+struct seen {
+    const struct schema_object *at[512];
+    size_t n;
+};
+
+/* Two objects of one name would be one type to who reads the documents. */
+static void see(struct seen *seen, const struct schema_object *object)
+{
+    for (size_t i = 0; i < seen->n; i++) {
+        if (seen->at[i] == object) {
+            return;
+        }
+        if (strcmp(seen->at[i]->name, object->name) == 0) {
+            fail_msg("two objects are called %s", object->name);
         }
     }
+    assert_true(seen->n < sizeof(seen->at) / sizeof(seen->at[0]));
+    seen->at[seen->n++] = object;
+    for (size_t i = 0; i < object->n_fields; i++) {
+        const struct schema_field *f = &object->fields[i];
+
+        while (f->type == SCHEMA_ARRAY) {
+            f = f->item;
+        }
+        if (f->type == SCHEMA_OBJECT) {
+            see(seen, f->object);
+        }
+    }
+}
+
+static void objects_have_names_of_their_own(void **state)
+{
+    const struct schema_event *event;
+    const struct schema_route *route;
+    struct seen seen = {.n = 0};
+    (void)state;
+
+    for (size_t i = 0; (event = schema_event_at(i)) != NULL; i++) {
+        see(&seen, event->payload);
+        if (!event->told) {
+            see(&seen, event->reply);
+        }
+    }
+    for (size_t i = 0; (route = schema_route_at(i)) != NULL; i++) {
+        see(&seen, route->query);
+        see(&seen, route->body);
+        see(&seen, route->answer);
+    }
+}
+
+/* ---- routes ---- */
+
+static void every_route_is_complete(void **state)
+{
+    const struct schema_route *route;
+    (void)state;
+
+    for (size_t i = 0; (route = schema_route_at(i)) != NULL; i++) {
+        struct schema_params params;
+        char path[128], methods[SCHEMA_METHODS_LEN];
+        size_t n = 0;
+
+        if (route->doc == NULL || route->doc[0] == '\0') {
+            fail_msg("%s %s has no words", route->method, route->path);
+        }
+        object_is_sound(route->query, 0);
+        object_is_sound(route->body, 0);
+        object_is_sound(route->answer, 0);
+        for (size_t j = 0; j < route->query->n_fields; j++) {
+            enum schema_type type = route->query->fields[j].type;
+
+            assert_true(type != SCHEMA_OBJECT && type != SCHEMA_ARRAY &&
+                        type != SCHEMA_ANY && type != SCHEMA_NUMBER);
+        }
+        assert_true(strcmp(route->method, "GET") != 0 || route->body->n_fields == 0);
+        /* found under its own path, with names in the places of {…} */
+        for (const char *p = route->path; *p != '\0'; p++) {
+            if (*p == '{') {
+                p = strchr(p, '}');
+                path[n++] = 'x';
+            } else {
+                path[n++] = *p;
+            }
+        }
+        path[n] = '\0';
+        if (schema_route_find(route->method, path, &params, methods) != route) {
+            fail_msg("%s %s stands twice, or behind another", route->method, route->path);
+        }
+    }
+}
+
+static void routes_are_found_by_method_and_path(void **state)
+{
+    static const char longest[] =
+        "/api/meeting/0123456789012345678901234567890123456789012345678901234567890123";
+    static const struct {
+        const char *method, *path, *found, *methods;
+    } cases[] = {
+        {"GET", "/api/meeting", "/api/meeting", "GET, HEAD, POST"},
+        {"HEAD", "/api/meeting", "/api/meeting", "GET, HEAD, POST"},
+        {"DELETE", "/api/meeting", NULL, "GET, HEAD, POST"},
+        {"GET", "/api/meeting/system/stats", "/api/meeting/system/stats", "GET, HEAD"},
+        {"GET", "/api/meeting/x", "/api/meeting/{id}", "GET, HEAD, PUT, PATCH, DELETE"},
+        {"GET", longest, "/api/meeting/{id}", "GET, HEAD, PUT, PATCH, DELETE"},
+        {"GET", "/api/meeting/", NULL, ""},
+        {"GET", "/api/meeting/x/", NULL, ""},
+        {"GET", "/api/meeting//chat", NULL, ""},
+        {"GET", "/api", NULL, ""},
+        {"GET", "", NULL, ""},
+        {"", "/api/meeting/x", NULL, "GET, HEAD, PUT, PATCH, DELETE"},
+    };
+    struct schema_params params;
+    char methods[SCHEMA_METHODS_LEN], more[128];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct schema_route *route =
+            schema_route_find(cases[i].method, cases[i].path, &params, methods);
+
+        assert_string_equal(methods, cases[i].methods);
+        if (cases[i].found == NULL) {
+            assert_null(route);
+        } else {
+            assert_non_null(route);
+            assert_string_equal(route->path, cases[i].found);
+        }
+    }
+    assert_non_null(schema_route_find("PATCH", "/api/meeting/m-1/participants/u 2/role",
+                                      &params, methods));
+    assert_int_equal(params.n, 2);
+    assert_string_equal(params.at[0], "m-1");
+    assert_string_equal(params.at[1], "u 2");
+    (void)snprintf(more, sizeof(more), "%sx", longest);
+    assert_null(schema_route_find("GET", more, &params, methods));
 }
 
 int main(void)
@@ -178,6 +295,8 @@ int main(void)
         cmocka_unit_test(every_event_is_complete),
         cmocka_unit_test(aliases_are_events),
         cmocka_unit_test(objects_have_names_of_their_own),
+        cmocka_unit_test(every_route_is_complete),
+        cmocka_unit_test(routes_are_found_by_method_and_path),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

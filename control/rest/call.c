@@ -1,0 +1,165 @@
+/* See call.h. */
+#include "rest/call.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "net/net.h"
+#include "rest/respond.h"
+#include "rest/rest.h"
+#include "schema/check.h"
+#include "sys/clock.h"
+
+static const char *method_name(struct net_req *req)
+{
+    static const char *const names[] = {
+        [NET_GET] = "GET",         [NET_HEAD] = "HEAD",   [NET_POST] = "POST",
+        [NET_PUT] = "PUT",         [NET_PATCH] = "PATCH", [NET_DELETE] = "DELETE",
+        [NET_OPTIONS] = "OPTIONS",
+    };
+
+    return names[net_req_method(req)];
+}
+
+/* ---- who asks ---- */
+
+static bool authorize(struct rest_call *call)
+{
+    const char *header = net_req_header(call->req, "authorization");
+    const struct net_header ask = {"www-authenticate", "Bearer"};
+    const char *code = "token_missing";
+    const char *token = NULL;
+
+    if (header != NULL && strncasecmp(header, "Bearer ", 7) == 0) {
+        token = header + 7 + strspn(header + 7, " ");
+    }
+    if (token == NULL || call->conf->auth == NULL ||
+        auth_verify(call->conf->auth, token, strlen(token),
+                    (int64_t)(clock_wall_us() / 1000000), &call->who, &code) != 0) {
+        respond_problem_with(call->req, 401, code,
+                             token == NULL
+                                 ? "a token is needed: Authorization: Bearer TOKEN"
+                                 : "the token was refused",
+                             &ask, 1);
+        return false;
+    }
+    return true;
+}
+
+static bool may(struct rest_call *call)
+{
+    bool of_meeting = strncmp(call->route->path, "/api/meeting/{", 14) == 0;
+    char text[160];
+
+    if (of_meeting || auth_may(call->who.role, NULL, call->route->who)) {
+        return true;
+    }
+    (void)snprintf(text, sizeof(text), "the role %s may not: it lacks %s",
+                   auth_role_name(call->who.role), auth_permission_name(call->route->who));
+    respond_problem(call->req, 403, "forbidden", text, NULL);
+    return false;
+}
+
+/* ---- what is asked ---- */
+
+static const char *query_text(void *arg, const char *name)
+{
+    return net_req_query(arg, name);
+}
+
+static bool is_json(struct net_req *req)
+{
+    const char *type = net_req_header(req, "content-type");
+    size_t len = type != NULL ? strcspn(type, "; \t") : 0;
+
+    return len == strlen("application/json") &&
+           strncasecmp(type, "application/json", len) == 0;
+}
+
+/* A body that may be empty in all its fields may be left out. */
+static bool take_body(struct rest_call *call, struct schema_errors *errors)
+{
+    const struct schema_object *object = call->route->body;
+    size_t len = 0;
+    const char *text = net_req_body(call->req, &len);
+
+    if (object->n_fields == 0) {
+        return true;
+    }
+    if (len > 0 && !is_json(call->req)) {
+        respond_problem(call->req, 415, "unsupported_media_type",
+                        "the body must be application/json", NULL);
+        return false;
+    }
+    if (len > 0) {
+        json_t *body = schema_parse(text, len, errors);
+
+        if (body == NULL) {
+            respond_invalid(call->req, errors);
+            return false;
+        }
+        json_decref(call->body);
+        call->body = body;
+    }
+    if (!schema_check(call->body, object, errors)) {
+        respond_invalid(call->req, errors);
+        return false;
+    }
+    return true;
+}
+
+static bool take_query(struct rest_call *call, struct schema_errors *errors)
+{
+    call->query = schema_query(call->route->query, query_text, call->req, errors);
+    call->body = json_object();
+    if (call->query == NULL || call->body == NULL) {
+        respond_problem(call->req, 503, "no_memory", "the node is out of memory", NULL);
+        return false;
+    }
+    if (errors->n > 0) {
+        respond_invalid(call->req, errors);
+        return false;
+    }
+    return true;
+}
+
+bool rest_call_init(struct rest_call *call, struct rest *rest, const struct rest_conf *conf,
+                    struct net_req *req)
+{
+    char methods[SCHEMA_METHODS_LEN], message[128];
+    struct schema_errors errors;
+
+    *call = (struct rest_call){.rest = rest, .conf = conf, .req = req};
+    call->route =
+        schema_route_find(method_name(req), net_req_path(req), &call->params, methods);
+    if (call->route == NULL) {
+        if (methods[0] != '\0') {
+            (void)snprintf(message, sizeof(message), "this route takes %s", methods);
+            respond_problem(req, 405, "method_not_allowed", message, methods);
+            call->req = NULL;
+        }
+        return false;
+    }
+    if ((call->route->flags & SCHEMA_LATER) != 0) {
+        respond_problem(req, 501, "not_implemented",
+                        "this part of the node is not built yet", NULL);
+        call->req = NULL;
+        return false;
+    }
+    if ((call->route->who != AUTH_PUBLIC && (!authorize(call) || !may(call))) ||
+        !take_query(call, &errors) || !take_body(call, &errors)) {
+        rest_call_fini(call);
+        call->req = NULL;
+        return false;
+    }
+    return true;
+}
+
+void rest_call_fini(struct rest_call *call)
+{
+    json_decref(call->query);
+    json_decref(call->body);
+    call->query = NULL;
+    call->body = NULL;
+}

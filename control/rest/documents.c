@@ -1,0 +1,110 @@
+/* See documents.h. */
+#include "rest/documents.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/net.h"
+#include "rest/respond.h"
+#include "schema/document.h"
+
+enum { N_DOCUMENTS = 4 };
+
+static const char *const paths[N_DOCUMENTS] = {"/api/openapi.json", "/api/asyncapi.json",
+                                               "/docs", "/docs/style.css"};
+static const char *const types[N_DOCUMENTS] = {"application/json", "application/json",
+                                               "text/html; charset=utf-8",
+                                               "text/css; charset=utf-8"};
+
+struct documents {
+    struct {
+        char *text;
+        char etag[24];
+    } at[N_DOCUMENTS];
+};
+
+static char *json_text(json_t *value)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+
+    json_decref(value);
+    return text;
+}
+
+/* FNV-1a: tells versions apart, keeps nothing secret. */
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+int documents_create(struct documents **out, const char *version)
+{
+    struct documents *documents = calloc(1, sizeof(*documents));
+
+    if (documents == NULL) {
+        return -ENOMEM;
+    }
+    documents->at[0].text = json_text(schema_openapi(version));
+    documents->at[1].text = json_text(schema_asyncapi(version));
+    documents->at[2].text = schema_page(version);
+    documents->at[3].text = strdup(schema_style);
+    for (size_t i = 0; i < N_DOCUMENTS; i++) {
+        if (documents->at[i].text == NULL) {
+            documents_destroy(documents);
+            return -ENOMEM;
+        }
+        (void)snprintf(documents->at[i].etag, sizeof(documents->at[i].etag),
+                       "\"%016" PRIx64 "\"", hash_of(documents->at[i].text));
+    }
+    *out = documents;
+    return 0;
+}
+
+void documents_destroy(struct documents *documents)
+{
+    for (size_t i = 0; documents != NULL && i < N_DOCUMENTS; i++) {
+        free(documents->at[i].text);
+    }
+    free(documents);
+}
+
+static void answer(struct net_req *req, const char *type, const char *etag,
+                   const char *text)
+{
+    const char *have = net_req_header(req, "if-none-match");
+    const struct net_header headers[] = {
+        {"content-type", type},
+        {"etag", etag},
+        {"cache-control", "no-cache"},
+        {"x-content-type-options", "nosniff"},
+        {"content-security-policy",
+         "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+         "frame-ancestors 'none'"},
+        {"referrer-policy", "no-referrer"},
+    };
+    const size_t n = sizeof(headers) / sizeof(headers[0]);
+
+    if (have != NULL && strstr(have, etag) != NULL) {
+        net_respond(req, 304, headers, n, NULL, 0);
+    } else {
+        net_respond(req, 200, headers, n, text, strlen(text));
+    }
+}
+
+void documents_serve(const struct documents *documents, const struct rest_call *call)
+{
+    size_t i = 0;
+
+    while (i + 1 < N_DOCUMENTS && strcmp(paths[i], call->route->path) != 0) {
+        i++;
+    }
+    answer(call->req, types[i], documents->at[i].etag, documents->at[i].text);
+}

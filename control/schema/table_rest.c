@@ -1,0 +1,230 @@
+/* Routes of REST. */
+#include "schema/table.h"
+
+static const char *const kinds_of_meeting[] = {"scheduled", "instant", "recurring", NULL};
+static const char *const states_of_meeting[] = {"scheduled", "live", "ended", "cancelled",
+                                                NULL};
+static const char *const results[] = {"ok", "refused", "failed", NULL};
+
+/* ---- tokens ---- */
+
+BODY(login, "A login.", TEXT("login", R, 1, 128, "name of the account"),
+     TEXT("password", R | S, 1, 1024, "its password"),
+     KEY("tenant", 0, "left out: the default tenant"));
+BODY(refresh, "A refresh token, good for one use.",
+     TEXT("refresh_token", R | S, 1, 192, "of the last login or refresh"));
+BODY(logout, "What is to end beside the access token.",
+     TEXT("refresh_token", S, 1, 192, "its whole family ends"));
+OBJECT(tokens, "Tokens of a login.", TEXT("access_token", R | S, 1, 8192, "a JWT"),
+       TEXT("token_type", R, 1, 16, "Bearer"),
+       INT("expires_in_s", R, 0, MAX_SAFE, "of the access token"),
+       TEXT("refresh_token", R | S, 1, 192, "opaque, for one use"),
+       INT("refresh_expires_in_s", R, 0, MAX_SAFE, "of the refresh token"),
+       KEY("user_id", R, "who"), KEY("tenant", R, "of which tenant"),
+       TEXT("name", R, 0, 128, "the name that others see"),
+       TEXT("role", R, 1, 16, "role of the account"));
+OPEN(jwks, "Public keys (RFC 7517).",
+     ITEMS("keys", R, 0, 64, "one each", ANY(NULL, 0, NULL)));
+
+/* ---- meetings ---- */
+
+OBJECT(recording_config, "How a meeting is recorded.",
+       BOOL("auto_record", 0, "from the start"), BOOL("record_video", 0, "pictures"),
+       BOOL("record_audio", 0, "sound"), BOOL("record_chat", 0, "the chat"),
+       INT("retention_days", 0, 1, 3650, "how long it is kept"));
+BODY(invite, "Somebody to be invited.", KEY("user_id", R, "whom"),
+     ENUM("role", 0, schema_roles, "attendee if it is left out"),
+     TEXT("name", 0, 1, 128, "name in the list"));
+
+#define MEETING_FIELDS(must_, null_)                                                       \
+    TEXT("meeting_name", must_, 1, 200, "title"),                                          \
+        TEXT("meeting_description", null_, 0, 4000, "in words"),                           \
+        TIME("meeting_start_time", null_, "when it begins"),                               \
+        TIME("meeting_end_time", null_, "when it ends"),                                   \
+        ENUM("meeting_type", 0, kinds_of_meeting, "scheduled if it is left out"),          \
+        TEXT("recurrence", null_, 0, 512, "RRULE (RFC 5545), of a recurring one"),         \
+        INT("max_participants", 0, 1, 10000, "how many may be there at once"),             \
+        BOOL("waiting_room_enabled", 0, "who comes waits until let in"),                   \
+        BOOL("require_host_approval", 0, "the same while no host is there"),               \
+        BOOL("allow_guests", 0, "guests may enter"),                                       \
+        BOOL("allow_attendee_media", 0, "attendees may send audio and video"),             \
+        BOOL("allow_guest_chat", 0, "guests may write"),                                   \
+        BOOL("locked", 0, "nobody new may enter"),                                         \
+        OBJ("features", 0, features, "what it offers"),                                    \
+        OBJ("recording_config", 0, recording_config, "how it is recorded"),                \
+        LIST("participants", 0, 0, 1000, invite, "who is invited")
+
+BODY(meeting_new, "A meeting to be made, or to take a meeting's place.",
+     MEETING_FIELDS(R, N));
+BODY(meeting_change, "What is to be changed; what is left out stays.",
+     MEETING_FIELDS(0, N));
+OBJECT(meeting, "A meeting.", KEY("id", R, "the node's id"),
+       KEY("tenant", R, "of which tenant"), KEY("creator_id", R, "who made it"),
+       ENUM("meeting_status", R, states_of_meeting, "where it is in its life"),
+       MEETING_FIELDS(R, N), TIME("created_at", R, "when"), TIME("updated_at", R, "when"),
+       INT("version", R, 0, MAX_SAFE, "counts changes; the ETag"));
+OBJECT(meeting_list, "Which of one's meetings.",
+       ENUM("status", 0, states_of_meeting, "only these"),
+       TIME("from", 0, "only those that begin then or later"),
+       TIME("to", 0, "only those that begin before"),
+       TEXT("cursor", 0, 1, 256, "next_cursor of the last page"),
+       INT("limit", 0, 1, 200, "how many; 50 if it is left out"));
+OBJECT(list_query, "Which part of a list.",
+       TEXT("cursor", 0, 1, 256, "next_cursor of the last page"),
+       INT("limit", 0, 1, 200, "how many; 50 if it is left out"));
+BODY(meeting_enter, "Who joins.",
+     TEXT("display_name", 0, 1, 128, "the name that others see"));
+OBJECT(meeting_ticket, "All that a client needs to connect.",
+       KEY("meeting_id", R, "the meeting"), TEXT("token", R | S, 1, 8192, "meeting token"),
+       TIME("expires_at", R, "its end"),
+       ENUM("role", R, schema_roles, "role in the meeting"),
+       LIST("ice_servers", R, 0, 16, ice_server, "STUN and TURN servers"),
+       TEXT("socketio_url", R, 1, 2048, "where to connect to"),
+       TEXT("socketio_path", R, 1, 256, "/socket.io/"));
+OBJECT(invited, "Somebody who is invited, or was there.", KEY("user_id", R, "who"),
+       ENUM("role", R, schema_roles, "role in this meeting"),
+       TEXT("name", N, 0, 128, "the name that others see"),
+       BOOL("present", 0, "is there now"), TIME("joined_at", N, "last time"),
+       TIME("left_at", N, "last time"));
+OBJECT(whom, "Whom.", KEY("user_id", R, "the user"));
+BODY(new_role, "A role to be given.", ENUM("new_role", R, schema_roles, "which"));
+OBJECT(recording_file, "A recording.", ID("id", R, "which"), TIME("started_at", R, "when"),
+       INT("duration_ms", N, 0, MAX_SAFE, "its length"),
+       INT("size_bytes", N, 0, MAX_SAFE, "of the file"));
+OPEN(analytics, "Figures of a meeting that has been.",
+     INT("participants", 0, 0, MAX_SAFE, "how many there were"),
+     INT("peak_participants", 0, 0, MAX_SAFE, "at once"),
+     INT("duration_ms", 0, 0, MAX_SAFE, "how long"),
+     INT("messages", 0, 0, MAX_SAFE, "of the chat"));
+OPEN(live_stats, "Figures of a meeting that runs.",
+     INT("participants", R, 0, MAX_SAFE, "how many are there"),
+     INT("producers", 0, 0, MAX_SAFE, "streams that are sent"),
+     INT("consumers", 0, 0, MAX_SAFE, "streams that are received"));
+OBJECT(webrtc_config, "What a client needs before it joins.",
+       OBJ("rtp_capabilities", R, rtp_capabilities, "the router's"),
+       LIST("ice_servers", R, 0, 16, ice_server, "STUN and TURN servers"));
+OPEN(audit_entry, "A sensitive act.", ID("id", R, "which"), TIME("at", R, "when"),
+     TEXT("act", R, 1, 64, "what was done"), KEY("actor_id", N, "who did it"),
+     KEY("meeting_id", N, "in which meeting"), TEXT("target", N, 0, 256, "to whom or what"),
+     TEXT("address", N, 0, 64, "from where"),
+     ENUM("result", R, results, "what came of it"));
+OPEN(meeting_export, "All that is kept of a meeting.",
+     OBJ("meeting", R, meeting, "the meeting"));
+OPEN(erased, "What was erased.", KEY("user_id", R, "of whom"));
+
+/* ---- the node ---- */
+
+OBJECT(health_live, "That it runs.", TEXT("status", R, 1, 32, "live"));
+OBJECT(health_ready, "That it is fit for calls.", TEXT("status", R, 1, 32, "ready"));
+OPEN(device_address, "An address.", TEXT("ip", R, 1, 64, "of the device"),
+     TEXT("public_ip", R, 1, 64, "that clients are told"),
+     INT("public_port", R, 0, 65535, "that clients are told"));
+OPEN(device, "A device.", TEXT("kind", R, 1, 32, "veth, af_xdp, udp …"),
+     TEXT("name", R, 0, 64, "interface"), INT("port", R, 0, 65535, "UDP"),
+     LIST("addresses", R, 0, 64, device_address, "its addresses"));
+OPEN(health_webrtc, "What it has for calls.", BOOL("attached", R, "there is a dataplane"),
+     LIST("devices", R, 0, 64, device, "its devices"));
+OPEN(versions, "Of what.", TEXT("kcs", R, 0, 64, "the node"),
+     INT("contract", R, 0, MAX_SAFE, "between its processes"));
+OPEN(health_system, "Figures of the node.",
+     INT("uptime_ms", R, 0, MAX_SAFE, "since it began"),
+     INT("rooms", R, 0, MAX_SAFE, "now"), INT("participants", R, 0, MAX_SAFE, "now"),
+     INT("clients", R, 0, MAX_SAFE, "now"), BOOL("attached", R, "there is a dataplane"),
+     OBJ("versions", R, versions, "of what runs"));
+OPEN(node_stats, "Figures of the node.", INT("rooms", R, 0, MAX_SAFE, "now"),
+     INT("participants", R, 0, MAX_SAFE, "now"));
+OBJECT(wish_query, "Whom.", TEXT("name", 0, 1, 128, "the name that others see"),
+       ID("participant", 0, "whom to watch, of a viewer"));
+
+static const char sdp[] = "application/sdp";
+
+static const struct schema_route routes[] = {
+    ROUTE("POST", "/api/auth/login", PUBLIC, LATER, none, login, tokens,
+          "Begins a session."),
+    ROUTE("POST", "/api/auth/refresh", PUBLIC, LATER, none, refresh, tokens,
+          "Goes on with it; a refresh token that was used before ends all of it."),
+    ROUTE("POST", "/api/auth/logout", SIGNED_IN, LATER | EMPTY, none, logout, none,
+          "Ends it."),
+    ROUTE_OF("GET", "/api/auth/jwks.json", PUBLIC, LATER, none, NULL,
+             "application/jwk-set+json", "Public keys of the node's tokens."),
+
+    ROUTE("GET", "/api/meeting", SIGNED_IN, LATER | LIST_OF, meeting_list, none, meeting,
+          "One's meetings."),
+    ROUTE("POST", "/api/meeting", CREATE_MEETING, LATER | CREATED | REPEAT | ETAG, none,
+          meeting_new, meeting, "Makes a meeting."),
+    ROUTE("GET", "/api/meeting/system/stats", ADMINISTER, LATER, none, none, node_stats,
+          "Figures of the node."),
+    ROUTE("GET", "/api/meeting/{id}", VIEW, LATER | ETAG, none, none, meeting,
+          "A meeting."),
+    ROUTE("PUT", "/api/meeting/{id}", MODERATE, LATER | ETAG, none, meeting_new, meeting,
+          "Another in its place."),
+    ROUTE("PATCH", "/api/meeting/{id}", MODERATE, LATER | ETAG, none, meeting_change,
+          meeting, "Changes some of it."),
+    ROUTE("DELETE", "/api/meeting/{id}", END_MEETING, LATER | EMPTY | ETAG, none, none,
+          none, "Takes it away."),
+    ROUTE("POST", "/api/meeting/{id}/start", MODERATE, LATER, none, none, meeting,
+          "Begins it."),
+    ROUTE("POST", "/api/meeting/{id}/end", END_MEETING, LATER, none, none, meeting,
+          "Ends it for all."),
+    ROUTE("POST", "/api/meeting/{id}/join", SIGNED_IN, LATER, none, meeting_enter,
+          meeting_ticket, "A token for its room, and where to bring it."),
+    ROUTE("GET", "/api/meeting/{id}/participants", VIEW, LATER | LIST_OF, list_query, none,
+          invited, "Who is invited, or was there."),
+    ROUTE("POST", "/api/meeting/{id}/participants", MODERATE, LATER | CREATED | REPEAT,
+          none, invite, invited, "Invites somebody."),
+    ROUTE("DELETE", "/api/meeting/{id}/participants", MODERATE, LATER | EMPTY, whom, none,
+          none, "Takes an invitation back, and removes who is there."),
+    ROUTE("PATCH", "/api/meeting/{id}/participants/{user_id}/role", MODERATE, LATER, none,
+          new_role, invited, "Gives somebody another role; none above one's own."),
+    ROUTE("GET", "/api/meeting/{id}/chat", VIEW, LATER | LIST_OF, list_query, none,
+          chat_message, "What one may read, the newest first."),
+    ROUTE("GET", "/api/meeting/{id}/recordings", VIEW, LATER | LIST_OF, list_query, none,
+          recording_file, "Its recordings."),
+    ROUTE_OF("GET", "/api/meeting/{id}/recordings/{recording_id}/download", VIEW, LATER,
+             none, NULL, "video/mp4", "A recording; takes Range."),
+    ROUTE("GET", "/api/meeting/{id}/analytics", MODERATE, LATER, none, none, analytics,
+          "Figures of a meeting that has been."),
+    ROUTE("GET", "/api/meeting/{id}/live-stats", MODERATE, LATER, none, none, live_stats,
+          "Figures of a meeting that runs."),
+    ROUTE("GET", "/api/meeting/{id}/webrtc-config", VIEW, LATER, none, none, webrtc_config,
+          "What a client needs before it joins."),
+    ROUTE("GET", "/api/meeting/{id}/audit", MODERATE, LATER | LIST_OF, list_query, none,
+          audit_entry, "Who did what in it."),
+    ROUTE("GET", "/api/meeting/{id}/export", END_MEETING, LATER, none, none, meeting_export,
+          "All that is kept of it."),
+    ROUTE("GET", "/api/audit", ADMINISTER, LATER | LIST_OF, list_query, none, audit_entry,
+          "Who did what in the tenant."),
+    ROUTE("DELETE", "/api/user/{id}/data", ADMINISTER, LATER, none, none, erased,
+          "Erases what is kept of a user."),
+
+    ROUTE("GET", "/api/health/live", PUBLIC, 0, none, none, health_live, "It runs."),
+    ROUTE("GET", "/api/health/ready", PUBLIC, 0, none, none, health_ready,
+          "It is fit for calls; 503 says why not and what mends it."),
+    ROUTE("GET", "/api/health/webrtc", PUBLIC, 0, none, none, health_webrtc,
+          "What it has for calls."),
+    ROUTE("GET", "/api/health/system", PUBLIC, 0, none, none, health_system,
+          "Figures of the node."),
+    ROUTE_OF("GET", "/api/openapi.json", PUBLIC, ETAG, none, NULL, "application/json",
+             "This interface, as OpenAPI 3.1."),
+    ROUTE_OF("GET", "/api/asyncapi.json", PUBLIC, ETAG, none, NULL, "application/json",
+             "The events of Socket.IO, as AsyncAPI 3.0."),
+    ROUTE_OF("GET", "/docs", PUBLIC, ETAG, none, NULL, "text/html", "Both, for people."),
+    ROUTE_OF("GET", "/docs/style.css", PUBLIC, ETAG, none, NULL, "text/css",
+             "How that page looks."),
+
+    ROUTE_OF("POST", "/api/whip/{id}", PRODUCE_MEDIA, CREATED, wish_query, sdp, sdp,
+             "Publishes by WHIP (RFC 9725); Location is the session."),
+    ROUTE_OF("POST", "/api/whep/{id}", VIEW, CREATED, wish_query, sdp, sdp,
+             "Watches by WHEP; Location is the session."),
+    ROUTE_OF("DELETE", "/api/whip/{id}/{session_id}", PRODUCE_MEDIA, 0, none, NULL, NULL,
+             "Ends a session."),
+    ROUTE_OF("DELETE", "/api/whep/{id}/{session_id}", VIEW, 0, none, NULL, NULL,
+             "Ends a session."),
+    ROUTE_OF("PATCH", "/api/whip/{id}/{session_id}", PRODUCE_MEDIA, EMPTY, none,
+             "application/trickle-ice-sdpfrag", NULL, "Restarts ICE, with If-Match: *."),
+    ROUTE_OF("PATCH", "/api/whep/{id}/{session_id}", VIEW, EMPTY, none,
+             "application/trickle-ice-sdpfrag", NULL,
+             "Restarts ICE, with If-Match: *; or, as JSON, chooses whom to watch."),
+};
+
+const struct schema_routes schema_routes_all = {routes, sizeof(routes) / sizeof(routes[0])};
