@@ -147,4 +147,5 @@ OBJECT(chat_message, "A message of the chat.", ID("message_id", R, "the node's i
        KEY("to", N, "the one user who may read it; null: everybody"),
        TIME("timestamp", R, "when it came"), TIME("edited_at", N, "last change"),
        BOOL("deleted", 0, "its text was taken away"),
+       BOOL("duplicate", 0, "to who sent it: it was there already"),
        LIST("reactions", 0, 0, 64, chat_reaction_count, "reactions to it"));

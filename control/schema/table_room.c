@@ -36,6 +36,12 @@ OBJECT(room_joined, "All that one who comes needs to know.",
        LIST("data_producers", R, 0, 100000, data_producer, "data channels of the others"),
        OBJ("rtp_capabilities", R, rtp_capabilities, "the router's"),
        LIST("ice_servers", R, 0, 16, ice_server, "STUN and TURN servers"),
+       TEXT("next_cursor", R | N, 0, 256, "for participant:list; null: these are all"),
+       OBJ("settings", R, meeting_settings, "of the meeting"),
+       LIST("polls", R, 0, 200, poll, "as they stand"),
+       OBJ("breakouts", R | N, breakout_state, "breakout rooms; null: there are none"),
+       ID("breakout_id", N, "the breakout room that one is in; null: none"),
+       KEY("spotlight", R | N, "the user who is shown large to all"),
        INT("epoch", R, 0, MAX_SAFE, "see seq"),
        INT("seq", R, 0, MAX_SAFE, "number of the last fact that this answer knows of"),
        TEXT("resume_token", R | S, 1, 128, "a secret of this participant's"),
@@ -47,8 +53,9 @@ OBJECT(room_joined, "All that one who comes needs to know.",
        LIST("own_data_consumers", 0, 0, 2048, own_object, "one's data consumers"));
 OBJECT(room_update, "Settings to be changed.", KEY("meeting_id", 0, "the meeting"),
        OBJ("settings", R, meeting_settings, "what is left out stays"));
-OBJECT(room_updated, "Settings as they are now.",
-       OBJ("settings", R, meeting_settings, "all of them"));
+OBJECT(room_updated, "Settings as they are now.", KEY("meeting_id", 0, "of which meeting"),
+       OBJ("settings", R, meeting_settings, "all of them"),
+       KEY("by_user_id", N, "by whom"));
 OBJECT(room_sync, "What a client has seen.", KEY("meeting_id", 0, "the meeting"),
        INT("since_seq", R, 0, MAX_SAFE, "number of the last fact that it has"),
        INT("epoch", 0, 0, MAX_SAFE, "which that number is of"));
@@ -97,7 +104,7 @@ OBJECT(media_toggle, "What of one's own is switched.", ENUM("kind", R, media_kin
        BOOL("enabled", R, "on or off"));
 OBJECT(media_updated, "Somebody's switches.", ID("participant_id", R, "who"),
        KEY("user_id", R, "who"), ENUM("kind", R, media_kinds, "what"),
-       BOOL("enabled", R, "on or off"));
+       BOOL("enabled", R, "on or off"), KEY("by_user_id", N, "by whom, if by another"));
 OBJECT(mute, "Who is to be muted.", KEY("target_user_id", R, "whom"),
        ENUM("kind", R, media_kinds, "what"), TEXT("reason", N, 0, 256, "in words"));
 OBJECT(mute_all, "What of everybody but hosts is to be muted.",
@@ -127,6 +134,22 @@ OBJECT(role_changed, "A role that was given.", ID("participant_id", R, "to whom"
 OBJECT(participant_add, "Who is to be invited.", KEY("user_id", R, "whom"),
        TEXT_BYTES("display_name", N, 1, NAME_MAX_, "name in the list"),
        ENUM("role", 0, schema_roles, "attendee if it is left out"));
+OBJECT(invitation, "Who was invited.", KEY("user_id", R, "whom"),
+       TEXT_BYTES("display_name", R, 0, NAME_MAX_, "name in the list"),
+       ENUM("role", R, schema_roles, "role when he comes"));
+OBJECT(participant_updated, "Somebody as he is now.",
+       ID("participant_id", R, "new at each join"),
+       KEY("user_id", R, "the user, who may be there more than once"),
+       TEXT_BYTES("display_name", R, 0, NAME_MAX_, "the name that others see"),
+       ENUM("role", R, schema_roles, "role in this meeting"),
+       TIME("joined_at", R, "since when"),
+       ITEMS("off", 0, 0, 3, "what of audio, video and screen is switched off",
+             TEXT(NULL, 0, 1, 8, NULL)),
+       ITEMS("muted_by_host", 0, 0, 3, "of these what only a host can let on again",
+             TEXT(NULL, 0, 1, 8, NULL)),
+       INT("hand_order", N, 1, MAX_SAFE,
+           "hands with less went up before; null: it is down"),
+       KEY("by_user_id", N, "by whom"));
 OBJECT(participant_added, "Who was invited.", KEY("user_id", R, "whom"),
        TEXT_BYTES("display_name", R, 0, NAME_MAX_, "name in the list"),
        ENUM("role", R, schema_roles, "role when he comes"),
@@ -141,10 +164,12 @@ OBJECT(list_page, "A page of a list.", TEXT("cursor", N, 0, 256, "next_cursor of
        TEXT("query", N, 0, 128, "only names in which this stands"));
 OBJECT(participant_page, "Some of the participants.",
        LIST("participants", R, 0, 200, participant, "in order of joining"),
-       INT("count", R, 0, 10000, "how many there are"),
+       INT("count", R, 0, 10000, "how many fit"),
+       INT("participant_count", R, 0, 10000, "how many are there"),
        TEXT("next_cursor", R | N, 0, 256, "null: that was the last page"));
 OBJECT(pin, "Whom to show.", KEY("target_user_id", R, "whom"), BOOL("on", R, "or no more"));
-OBJECT(pinned, "Whom to show.", KEY("user_id", R, "whom"), BOOL("on", R, "or no more"));
+OBJECT(pinned, "Whom to show.", ID("participant_id", N, "whom"), KEY("user_id", R, "whom"),
+       BOOL("on", R, "or no more"), KEY("by_user_id", N, "by whom"));
 OBJECT(roster_delta, "Who came, went and changed, in large meetings.",
        LIST("joined", R, 0, 10000, participant, "who came"),
        LIST("left", R, 0, 10000, participant_left, "who went"),
@@ -206,6 +231,7 @@ EVENTS(
     TELL("participant:left", VIEW, FACT, participant_left, "To the others."),
     ASK("media:toggle", VIEW, 0, media_toggle, media_updated, "media:updated",
         "participant:media:updated", "Tells that one has switched something on or off."),
+    TELL("media:updated", VIEW, FACT, media_updated, "To the others, beside the next."),
     TELL("participant:media:updated", VIEW, FACT, media_updated, "To the others."),
     ASK("screen:start", PRODUCE_SCREEN, 0, meeting_ref, person, "screen:started",
         "screen:started", "Tells that one shares a screen."),
@@ -227,12 +253,12 @@ EVENTS(
     ASK("participant:role:update", MODERATE, 0, role_update, none, NULL,
         "participant:role:changed", "Gives somebody another role; none above one's own."),
     TELL("participant:role:changed", VIEW, FACT, role_changed, "To all."),
-    ASK("participant:add", MODERATE, 0, participant_add, none, NULL, "participant:added",
-        "Invites somebody."),
+    ASK("participant:add", MODERATE, 0, participant_add, invitation, NULL,
+        "participant:added", "Invites somebody."),
     TELL("participant:added", VIEW, FACT, participant_added, "To all."),
     ASK("participant:rename", VIEW, 0, rename, renamed, NULL, "participant:updated",
         "Changes one's name; of others if one may moderate."),
-    TELL("participant:updated", VIEW, FACT, participant, "To all."),
+    TELL("participant:updated", VIEW, FACT, participant_updated, "To all."),
     ASK("participant:list", VIEW, 0, list_page, participant_page, NULL, NULL,
         "A page of the participants."),
     ASK("participant:pin", VIEW, 0, pin, pinned, "participant:pinned", NULL,

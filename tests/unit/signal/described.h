@@ -74,10 +74,15 @@ static inline const char *described_wrong(const struct schema_object *object,
 static inline void ack_is_described(const char *event, const json_t *body)
 {
     const struct schema_event *asked = schema_event_find(event);
+    const struct schema_object *reply;
     const char *wrong;
 
     assert_non_null(asked);
-    wrong = described_wrong(asked->reply, body, " ok ");
+    reply = asked->reply;
+    if (json_is_true(json_object_get(body, "waiting"))) { /* for a host, instead of that */
+        reply = schema_told_find("lobby:waiting")->payload;
+    }
+    wrong = described_wrong(reply, body, " ok epoch seq ");
     if (wrong[0] != '\0') {
         fail_msg("the answer to %s: %s", event, wrong);
     }
@@ -101,7 +106,7 @@ static inline void event_is_described(const char *name, const json_t *payload)
     for (size_t i = 0; wrong[0] != '\0' && (event = schema_event_at(i)) != NULL; i++) {
         if (event->paired != NULL && strcmp(event->paired, name) == 0) {
             (void)snprintf(wrong, sizeof(wrong), "%s",
-                           described_wrong(event->reply, payload, ""));
+                           described_wrong(event->reply, payload, " epoch seq "));
         }
     }
     if (wrong[0] != '\0') {

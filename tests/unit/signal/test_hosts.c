@@ -78,7 +78,7 @@ static void settings_are_read_field_by_field(void **state)
                  "invalid", "/settings/max_participants");
     user_refused(&s, host, "room:update", "{\"settings\":{\"layout\":\"heap\"}}", "invalid",
                  "/settings/layout");
-    user_refused(&s, a, "room:update", "{\"settings\":{}}", "forbidden", "hosts");
+    user_refused(&s, a, "room:update", "{\"settings\":{}}", "forbidden", "moderate");
     answer = user_ask(&s, host, "room:update",
                       "{\"settings\":{\"meeting_name\":\"Board\",\"layout\":\"speaker\","
                       "\"allow_attendee_media\":true,"
