@@ -49,6 +49,8 @@ struct app {
     uint64_t started_us, started_wall_us;
     char node[NODE_PREFIX + 1];
     char ice_links[CONTROL_CONF_LINKS];
+    const char *origins[CONTROL_CONF_ORIGINS];
+    struct rest_ice_server ice_servers[CONTROL_CONF_ICE_SERVERS];
 };
 
 static int fail(char err[APP_ERR_MAX], int code, const char *what)
@@ -387,6 +389,13 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
     return 0;
 }
 
+static bool is_tls(void *user, size_t listener)
+{
+    const struct app *app = user;
+
+    return listener < app->conf->n_http && app->conf->http[listener].tls.cert[0] != '\0';
+}
+
 static int make_fronts(struct app *app, char err[APP_ERR_MAX])
 {
     const struct rest_conf rest = {.web_root = app->conf->web.root,
@@ -396,6 +405,18 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                    .loop = app->loop,
                                    .auth = app->auth,
                                    .meeting = app->meeting,
+                                   .store = app->keep.store,
+                                   .accounts = app->keep.accounts,
+                                   .audit_days = app->conf->store.audit_days,
+                                   .ice_servers = app->ice_servers,
+                                   .n_ice_servers = app->conf->n_ice_servers,
+                                   .is_tls = is_tls,
+                                   .origins = app->origins,
+                                   .n_origins = app->conf->n_cors,
+                                   .per_address_s = app->conf->limits.requests_per_address,
+                                   .per_user_s = app->conf->limits.requests_per_user,
+                                   .logins_per_address_min =
+                                       app->conf->limits.logins_per_address,
                                    .ice_links = app->ice_links};
     const struct admin_conf admin = {.media = app->media,
                                      .meeting = app->meeting,
@@ -408,6 +429,15 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
     int ret;
 
     control_conf_ice_links(app->conf, app->ice_links);
+    for (uint32_t i = 0; i < app->conf->n_cors; i++) {
+        app->origins[i] = app->conf->cors[i].origin;
+    }
+    for (uint32_t i = 0; i < app->conf->n_ice_servers; i++) {
+        const struct control_ice_server *server = &app->conf->ice_servers[i];
+
+        app->ice_servers[i] =
+            (struct rest_ice_server){server->url, server->username, server->credential};
+    }
     ret = rest_create(&app->rest, &rest);
 
     if (ret == 0) {

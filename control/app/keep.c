@@ -116,6 +116,9 @@ int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *l
     int ret;
 
     keep->conf = conf;
+    if (conf->meetings.require_stored) {
+        auth_require_stored(auth);
+    }
     if (conf->store.path[0] == '\0') {
         return 0;
     }

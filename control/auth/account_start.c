@@ -20,6 +20,9 @@ int64_t account_now_s(void)
 static void stuck(struct accounts *accounts, const char *step, int err)
 {
     accounts->starting = false;
+    if (err == -ECANCELED) {
+        return; /* the node stops */
+    }
     log_error("accounts_not_ready", LOG_STR("step", step),
               LOG_STR("error", strerror(-err)));
 }

@@ -40,6 +40,7 @@ struct auth {
     struct issuer *issuers[AUTH_ISSUERS];
     size_t n_issuers;
     struct revoked *revoked;
+    bool require_stored;
     struct jwt_key keys[1 + AUTH_KEYS + AUTH_ISSUERS * JWK_MAX]; /* all of them */
     size_t n_keys;
     size_t len;
@@ -163,6 +164,11 @@ int auth_add_issuer(struct auth *auth, const char *jwks, size_t len, const char 
     return 0;
 }
 
+void auth_require_stored(struct auth *auth)
+{
+    auth->require_stored = true;
+}
+
 static void forget_expired(struct auth *auth, int64_t now_s)
 {
     struct revoked *expired = NULL;
@@ -274,6 +280,11 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
     HASH_FIND_STR(auth->revoked, claims.jti, revoked);
     if (revoked != NULL) {
         *code = "token_revoked";
+        return -EPERM;
+    }
+    if (auth->require_stored && claims.meeting_id[0] != '\0' &&
+        (claims.key == 0 || claims.key > auth->n_own)) {
+        *code = "meeting_not_stored";
         return -EPERM;
     }
     memset(out, 0, sizeof(*out));

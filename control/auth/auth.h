@@ -56,6 +56,10 @@ int auth_add_issuer(struct auth *auth, const char *jwks, size_t len, const char 
 int auth_mint(const struct auth *auth, struct auth_identity *who, int64_t now_s,
               char out[AUTH_TOKEN_MAX]);
 
+/* From now on a token for a meeting must be of the node's own keys, which sign one only for
+ * a meeting that is stored. */
+void auth_require_stored(struct auth *auth);
+
 /* Refuses tokens with this id until they expire anyway. 0, or -ENOMEM; -ENOSPC with a
  * million of them. */
 int auth_revoke(struct auth *auth, const char *jti, int64_t expires_s, int64_t now_s);

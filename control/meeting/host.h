@@ -41,6 +41,11 @@ int meeting_ask(struct participant *p, enum meeting_rate rate, struct meeting_er
 int meeting_close(struct meeting *meeting, struct participant *by, const char *reason,
                   struct meeting_error *err);
 
+/* The same by whoever may without being there (rest/). Nobody may be there: then nothing is
+ * to be done. */
+void meeting_close_room(struct meeting *meeting, const char *tenant, const char *id,
+                        const char *reason);
+
 /* ---- people (people.c) ---- */
 
 /* Pauses what they send of a kind. Who may not lift it himself (attendees and guests,

@@ -353,3 +353,13 @@ int meeting_close(struct meeting *meeting, struct participant *by, const char *r
     meeting_end_room(meeting, by->room, reason);
     return 0;
 }
+
+void meeting_close_room(struct meeting *meeting, const char *tenant, const char *id,
+                        const char *reason)
+{
+    struct room *room = meeting_find_room(meeting, tenant, id);
+
+    if (room != NULL) {
+        meeting_end_room(meeting, room, reason);
+    }
+}

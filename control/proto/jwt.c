@@ -344,6 +344,7 @@ enum jwt_error jwt_verify_by(const char *token, size_t len, const struct jwt_key
         err = check_key_claims(&keys[at], json, &claims);
     }
     if (err == JWT_OK) {
+        claims.key = at;
         *out = claims;
     }
 out:

@@ -57,6 +57,7 @@ struct jwt_claims {
     int64_t exp;
     int64_t iat;
     int64_t nbf;
+    size_t key; /* verified: which of the keys has signed it */
 };
 
 enum jwt_alg { JWT_HS256, JWT_RS256, JWT_ES256 };

@@ -9,7 +9,7 @@
 #include "sys/entropy.h"
 #include "sys/log.h"
 
-enum { REQUEST_ID = 16, MORE_HEADERS = 8 };
+enum { REQUEST_ID = 16, REQUEST_ID_MAX = 64, MORE_HEADERS = 8, OWN_HEADERS = 7 };
 
 static const char *title_of(unsigned status)
 {
@@ -36,24 +36,87 @@ static const char *title_of(unsigned status)
         return "Unprocessable Content";
     case 428:
         return "Precondition Required";
+    case 429:
+        return "Too Many Requests";
     case 501:
         return "Not Implemented";
     case 503:
         return "Service Unavailable";
+    case 507:
+        return "Insufficient Storage";
     default:
         return "Internal Server Error";
     }
 }
 
+static const char *const *allowed;
+static size_t n_allowed;
+
+void respond_set_origins(const char *const *origins, size_t n)
+{
+    allowed = origins;
+    n_allowed = n;
+}
+
+/* The origin of the asking page, if it may. */
+static const char *origin_of(struct net_req *req)
+{
+    const char *origin = n_allowed > 0 ? net_req_header(req, "origin") : NULL;
+
+    for (size_t i = 0; origin != NULL && i < n_allowed; i++) {
+        if (strcmp(allowed[i], origin) == 0) {
+            return allowed[i];
+        }
+    }
+    return NULL;
+}
+
+bool respond_preflight(struct net_req *req, const char *methods)
+{
+    const char *origin = origin_of(req);
+    const struct net_header headers[] = {
+        {"access-control-allow-origin", origin},
+        {"vary", "origin"},
+        {"access-control-allow-methods", methods},
+        {"access-control-allow-headers",
+         "Authorization, Content-Type, If-Match, Idempotency-Key, X-Request-Id"},
+        {"access-control-max-age", "600"}};
+
+    if (origin == NULL || net_req_method(req) != NET_OPTIONS ||
+        net_req_header(req, "access-control-request-method") == NULL) {
+        return false;
+    }
+    net_respond(req, 204, headers, sizeof(headers) / sizeof(headers[0]), NULL, 0);
+    return true;
+}
+
+/* The client's own id of the request, if it is one; else a fresh one. */
+static void request_id(struct net_req *req, char out[REQUEST_ID_MAX + 1])
+{
+    const char *id = net_req_header(req, "x-request-id");
+
+    if (id != NULL && id[0] != '\0' && strlen(id) <= REQUEST_ID_MAX &&
+        id[strspn(id,
+                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] ==
+            '\0') {
+        strcpy(out, id);
+    } else {
+        entropy_id(out, REQUEST_ID);
+    }
+}
+
 /* Sends 'body', which is moved. */
 static void send_json(struct net_req *req, unsigned status, const char *type, json_t *body,
-                      const struct net_header *more, size_t n_more)
+                      const struct net_header *more, size_t n_more, const char *id)
 {
-    struct net_header headers[3 + MORE_HEADERS] = {
+    char fresh[REQUEST_ID_MAX + 1];
+    const char *origin = origin_of(req);
+    struct net_header headers[OWN_HEADERS + MORE_HEADERS] = {
         {"content-type", type},
         {"cache-control", "no-store"},
         {"x-content-type-options", "nosniff"},
     };
+    size_t n = 3;
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
 
     json_decref(body);
@@ -61,22 +124,46 @@ static void send_json(struct net_req *req, unsigned status, const char *type, js
         net_respond(req, 500, NULL, 0, NULL, 0);
         return;
     }
+    if (id == NULL) {
+        request_id(req, fresh);
+        id = fresh;
+    }
+    headers[n++] = (struct net_header){"x-request-id", id};
+    if (origin != NULL) {
+        headers[n++] = (struct net_header){"access-control-allow-origin", origin};
+        headers[n++] = (struct net_header){"vary", "origin"};
+        headers[n++] =
+            (struct net_header){"access-control-expose-headers",
+                                "ETag, Retry-After, X-Request-Id, RateLimit-Limit, "
+                                "RateLimit-Remaining, RateLimit-Reset"};
+    }
     n_more = n_more < MORE_HEADERS ? n_more : MORE_HEADERS;
     for (size_t i = 0; i < n_more; i++) {
-        headers[3 + i] = more[i];
+        headers[n++] = more[i];
     }
-    net_respond(req, status, headers, 3 + n_more, text, strlen(text));
+    net_respond(req, status, headers, n, text, strlen(text));
     free(text);
 }
 
 void respond_data(struct net_req *req, json_t *data)
 {
+    respond_data_with(req, 200, data, NULL, 0);
+}
+
+void respond_data_with(struct net_req *req, unsigned status, json_t *data,
+                       const struct net_header *headers, size_t n)
+{
     if (data == NULL) {
         respond_problem(req, 500, "no_memory", "the node is out of memory", NULL);
         return;
     }
-    send_json(req, 200, "application/json",
-              json_pack("{s:b, s:o}", "success", 1, "data", data), NULL, 0);
+    send_json(req, status, "application/json",
+              json_pack("{s:b, s:o}", "success", 1, "data", data), headers, n, NULL);
+}
+
+void respond_json(struct net_req *req, unsigned status, json_t *whole)
+{
+    send_json(req, status, "application/json", whole, NULL, 0, NULL);
 }
 
 void respond_problem(struct net_req *req, unsigned status, const char *code,
@@ -92,9 +179,9 @@ static void problem(struct net_req *req, unsigned status, const char *code,
                     const char *message, json_t *errors, const struct net_header *headers,
                     size_t n)
 {
-    char id[REQUEST_ID + 1];
+    char id[REQUEST_ID_MAX + 1];
 
-    entropy_id(id, REQUEST_ID);
+    request_id(req, id);
     log_debug("request_refused", LOG_STR("request_id", id), LOG_U64("status", status),
               LOG_STR("code", code), LOG_STR("path", net_req_path(req)));
     send_json(req, status, "application/problem+json",
@@ -102,7 +189,7 @@ static void problem(struct net_req *req, unsigned status, const char *code,
                         "about:blank", "title", title_of(status), "status", (int)status,
                         "detail", message, "success", 0, "code", code, "message", message,
                         "errors", errors, "request_id", id),
-              headers, n);
+              headers, n, id);
 }
 
 void respond_problem_with(struct net_req *req, unsigned status, const char *code,

@@ -10,14 +10,21 @@
 #include "net/net.h"
 #include "rest/documents.h"
 #include "rest/health.h"
+#include "rest/login.h"
+#include "rest/meetings.h"
+#include "rest/people.h"
+#include "rest/rate.h"
 #include "rest/respond.h"
+#include "rest/task.h"
 #include "rest/wish.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 
 struct rest {
     struct rest_conf conf;
     struct documents *documents;
-    struct wish *wish; /* NULL: not served */
+    struct rate *by_address, *by_user, *logins; /* NULL: no limit */
+    struct wish *wish;                          /* NULL: not served */
 };
 
 static void on_document(const struct rest_call *call);
@@ -33,6 +40,29 @@ static const struct {
     {"GET", "/api/health/ready", health_ready},
     {"GET", "/api/health/webrtc", health_webrtc},
     {"GET", "/api/health/system", health_system},
+    {"POST", "/api/auth/login", login_begin},
+    {"POST", "/api/auth/refresh", login_refresh},
+    {"POST", "/api/auth/logout", login_end},
+    {"GET", "/api/meeting", meetings_list},
+    {"POST", "/api/meeting", meetings_create},
+    {"GET", "/api/meeting/system/stats", people_stats},
+    {"GET", "/api/meeting/{id}", meetings_get},
+    {"PUT", "/api/meeting/{id}", meetings_replace},
+    {"PATCH", "/api/meeting/{id}", meetings_change},
+    {"DELETE", "/api/meeting/{id}", meetings_delete},
+    {"POST", "/api/meeting/{id}/start", meetings_start},
+    {"POST", "/api/meeting/{id}/end", meetings_finish},
+    {"POST", "/api/meeting/{id}/join", meetings_join},
+    {"GET", "/api/meeting/{id}/participants", people_list},
+    {"POST", "/api/meeting/{id}/participants", people_invite},
+    {"DELETE", "/api/meeting/{id}/participants", people_remove},
+    {"PATCH", "/api/meeting/{id}/participants/{user_id}/role", people_role},
+    {"GET", "/api/meeting/{id}/live-stats", meetings_live},
+    {"GET", "/api/meeting/{id}/webrtc-config", meetings_webrtc},
+    {"GET", "/api/meeting/{id}/audit", people_audit},
+    {"GET", "/api/meeting/{id}/export", meetings_export},
+    {"GET", "/api/audit", people_audit_all},
+    {"DELETE", "/api/user/{id}/data", people_erase},
     {"GET", "/api/openapi.json", on_document},
     {"GET", "/api/asyncapi.json", on_document},
     {"GET", "/docs", on_document},
@@ -70,6 +100,27 @@ static bool has_page(const char *root)
     return len > 0 && (size_t)len < sizeof(path) && access(path, R_OK) == 0;
 }
 
+static int limit(struct rate **out, uint32_t n, uint32_t per_s_milli, uint32_t burst)
+{
+    return n > 0 ? rate_create(out, per_s_milli, burst) : 0;
+}
+
+static int make_limits(struct rest *rest, const struct rest_conf *conf)
+{
+    uint32_t address = conf->per_address_s;
+    uint32_t user = conf->per_user_s;
+    uint32_t logins = conf->logins_per_address_min;
+    int err = limit(&rest->by_address, address, address * 1000, address * 4);
+
+    if (err == 0) {
+        err = limit(&rest->by_user, user, user * 1000, user * 4);
+    }
+    if (err == 0) {
+        err = limit(&rest->logins, logins, logins * 1000 / 60 + 1, logins);
+    }
+    return err;
+}
+
 int rest_create(struct rest **out, const struct rest_conf *conf)
 {
     struct rest *rest = calloc(1, sizeof(*rest));
@@ -82,10 +133,11 @@ int rest_create(struct rest **out, const struct rest_conf *conf)
         log_warn("no_page", LOG_STR("web.root", conf->web_root),
                  LOG_STR("cure", "build the page (target kcs-web) or set web.root to it"));
     }
-    if (documents_create(&rest->documents, conf->version) != 0 ||
+    respond_set_origins(conf->origins, conf->n_origins);
+    if (make_limits(rest, conf) != 0 ||
+        documents_create(&rest->documents, conf->version) != 0 ||
         (conf->meeting != NULL && wish_create(&rest->wish, &rest->conf) != 0)) {
-        documents_destroy(rest->documents);
-        free(rest);
+        rest_destroy(rest);
         return -ENOMEM;
     }
     *out = rest;
@@ -97,6 +149,10 @@ void rest_destroy(struct rest *rest)
     if (rest != NULL) {
         wish_destroy(rest->wish);
         documents_destroy(rest->documents);
+        rate_destroy(rest->by_address);
+        rate_destroy(rest->by_user);
+        rate_destroy(rest->logins);
+        respond_set_origins(NULL, 0);
     }
     free(rest);
 }
@@ -108,6 +164,7 @@ static void on_document(const struct rest_call *call)
 
 void rest_on_abort(struct rest *rest, struct net_req *req)
 {
+    task_on_abort(req);
     if (rest->wish != NULL) {
         wish_on_abort(rest->wish, req);
     }
@@ -151,6 +208,53 @@ static void serve_page(const struct rest_conf *conf, struct net_req *req, const 
                      sizeof(page_headers) / sizeof(page_headers[0]));
 }
 
+/* Takes one request of 'key' from what it may; false: answered 429. */
+static bool may_ask(struct rate *rate, const char *key, struct net_req *req)
+{
+    uint32_t wait_s = rate_take(rate, key, clock_mono_us());
+    char most[16];
+    char seconds[16];
+    const struct net_header headers[] = {{"retry-after", seconds},
+                                         {"ratelimit-limit", most},
+                                         {"ratelimit-remaining", "0"},
+                                         {"ratelimit-reset", seconds}};
+
+    if (wait_s == 0) {
+        return true;
+    }
+    (void)snprintf(seconds, sizeof(seconds), "%u", wait_s);
+    (void)snprintf(most, sizeof(most), "%u", rate_burst(rate));
+    respond_problem_with(req, 429, "too_many_requests", "too many requests: wait a little",
+                         headers, sizeof(headers) / sizeof(headers[0]));
+    return false;
+}
+
+/* By address: for what costs something, and for passwords. */
+static bool address_may_ask(struct rest *rest, const char *path, struct net_req *req)
+{
+    char address[NET_REMOTE_MAX];
+    char *port;
+
+    if (strncmp(path, "/api/", 5) != 0 || rest_is_health(path)) {
+        return true;
+    }
+    (void)snprintf(address, sizeof(address), "%s", net_req_remote(req));
+    port = strrchr(address, ':');
+    if (port != NULL) {
+        *port = '\0';
+    }
+    return may_ask(rest->by_address, address, req) &&
+           (strcmp(path, "/api/auth/login") != 0 || may_ask(rest->logins, address, req));
+}
+
+static bool user_may_ask(struct rest *rest, const struct rest_call *call)
+{
+    char key[2 * AUTH_ID_MAX + 2];
+
+    (void)snprintf(key, sizeof(key), "%s\n%s", call->who.tenant, call->who.user_id);
+    return call->who.user_id[0] == '\0' || may_ask(rest->by_user, key, call->req);
+}
+
 void rest_on_request(struct rest *rest, struct net_req *req)
 {
     const char *path = net_req_path(req);
@@ -159,10 +263,17 @@ void rest_on_request(struct rest *rest, struct net_req *req)
     if (rest->wish != NULL && wish_on_request(rest->wish, req)) {
         return;
     }
+    if (!address_may_ask(rest, path, req) ||
+        (strncmp(path, "/api/", 5) == 0 &&
+         respond_preflight(req, "GET, HEAD, POST, PUT, PATCH, DELETE"))) {
+        return;
+    }
     if (rest_call_init(&call, rest, &rest->conf, req)) {
         rest_fn *fn = rest_handler(call.route);
 
-        if (fn != NULL) {
+        if (!user_may_ask(rest, &call)) {
+            /* answered */
+        } else if (fn != NULL) {
             fn(&call);
         } else {
             respond_problem(req, 404, "not_found", "this node does not serve it", NULL);

@@ -10,14 +10,17 @@
 #define REST_REST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+struct accounts;
 struct auth;
 struct loop;
 struct meeting;
 struct net_req;
 struct participant;
 struct rest;
+struct store;
 
 enum { REST_MAX_DEVICES = 8, REST_MAX_ADDRS = 8, REST_IP_TEXT = 46 };
 
@@ -46,6 +49,10 @@ struct rest_facts {
     uint32_t contract; /* version of the contract with the dataplane */
 };
 
+struct rest_ice_server {
+    const char *url, *username, *credential;
+};
+
 struct rest_conf {
     const char *web_root; /* directory of the page; empty: none is served */
     const char *version;  /* of the program */
@@ -56,6 +63,16 @@ struct rest_conf {
     struct loop *loop;
     const struct auth *auth;
     struct meeting *meeting;
+    /* For accounts and meetings; store NULL: those routes answer 503. */
+    struct store *store;
+    struct accounts *accounts;
+    uint32_t audit_days; /* that audit entries are kept */
+    const struct rest_ice_server *ice_servers;
+    size_t n_ice_servers;
+    bool (*is_tls)(void *user, size_t listener); /* may be NULL: none is */
+    const char *const *origins; /* other sites' pages that may ask; or NULL */
+    size_t n_origins;
+    uint32_t per_address_s, per_user_s, logins_per_address_min; /* 0: no limit */
     const char *ice_links; /* value of the header Link: ICE servers for clients; or empty */
 };
 

@@ -49,7 +49,7 @@ CONTROL = {
     "meeting": "placement session auth event store media abi",
     "schema": "auth",
     "signal": "meeting schema auth proto net",
-    "rest": "meeting schema auth proto net",
+    "rest": "meeting schema auth store proto net",
     "egress": "wire abi",
     "": "app",  # main.c
 }

@@ -268,12 +268,39 @@ static void keys_of_our_own_are_changed_and_the_old_ones_verify(void **state)
     auth_destroy(auth);
 }
 
+static void a_meeting_must_be_stored_if_that_is_asked_for(void **state)
+{
+    struct auth_identity who = {.user_id = "u", .expires_s = 2000, .meeting_id = "m"};
+    uint8_t secret[AUTH_KEY_LEN] = {1};
+    struct auth *auth = make("", "", "");
+    char own[AUTH_TOKEN_MAX];
+    char configured[AUTH_TOKEN_MAX];
+    char theirs[4096];
+    (void)state;
+
+    assert_int_equal(auth_mint(auth, &who, NOW, configured), 0);
+    assert_int_equal(auth_add_key(auth, "k1", secret), 0);
+    assert_int_equal(auth_mint(auth, &who, NOW, own), 0);
+    sign(ec, "{\"alg\":\"ES256\",\"kid\":\"e1\"}",
+         "{\"sub\":\"u\",\"exp\":2000,\"meeting_id\":\"m\"}", theirs);
+    assert_string_equal(verdict(auth, configured), "ok");
+    assert_string_equal(verdict(auth, theirs), "ok");
+    auth_require_stored(auth);
+    assert_string_equal(verdict(auth, configured), "meeting_not_stored");
+    assert_string_equal(verdict(auth, theirs), "meeting_not_stored");
+    assert_string_equal(verdict(auth, own), "ok");
+    sign(ec, "{\"alg\":\"ES256\",\"kid\":\"e1\"}", CLAIMS, theirs);
+    assert_string_equal(verdict(auth, theirs), "ok"); /* for no meeting in particular */
+    auth_destroy(auth);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_of_confusions),
         cmocka_unit_test(an_issuer_speaks_for_whom_it_may),
         cmocka_unit_test(sets_that_are_none_are_refused),
+        cmocka_unit_test(a_meeting_must_be_stored_if_that_is_asked_for),
         cmocka_unit_test(keys_of_our_own_are_changed_and_the_old_ones_verify),
     };
 

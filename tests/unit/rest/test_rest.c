@@ -261,11 +261,22 @@ static void what_is_not_built_yet_says_so(void **state)
     (void)state;
 
     start(&f, true);
-    expect_problem(&f, "POST", "/api/auth/login", 501, "not_implemented");
-    expect_problem(&f, "GET", "/api/meeting/m1", 501, "not_implemented");
-    expect_problem(&f, "GET", "/api/meeting/system/stats", 501, "not_implemented");
-    expect_problem(&f, "PATCH", "/api/meeting/m/participants/u/role", 501,
-                   "not_implemented");
+    expect_problem(&f, "GET", "/api/meeting/m1/recordings", 501, "not_implemented");
+    expect_problem(&f, "GET", "/api/meeting/m1/analytics", 501, "not_implemented");
+    expect_problem(&f, "GET", "/api/auth/jwks.json", 501, "not_implemented");
+    finish(&f);
+}
+
+static void what_needs_a_token_says_so(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    start(&f, true);
+    expect_problem(&f, "GET", "/api/meeting", 401, "token_missing");
+    expect_problem(&f, "GET", "/api/meeting/m1", 401, "token_missing");
+    expect_problem(&f, "DELETE", "/api/user/u/data", 401, "token_missing");
+    expect_problem(&f, "POST", "/api/auth/login", 400, "invalid");
     finish(&f);
 }
 
@@ -427,6 +438,7 @@ int main(void)
         cmocka_unit_test(system_tells_totals_also_without_a_dataplane),
         cmocka_unit_test(unknown_routes_are_not_found),
         cmocka_unit_test(what_is_not_built_yet_says_so),
+        cmocka_unit_test(what_needs_a_token_says_so),
         cmocka_unit_test(each_route_that_is_built_has_a_handler),
         cmocka_unit_test(the_interface_is_there_as_documents),
         cmocka_unit_test(wrong_methods_are_told_the_right_ones),

@@ -1,0 +1,103 @@
+/* POST /api/auth/login, /refresh and /logout: auth/account.h over HTTP. */
+#include "rest/login.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "auth/account.h"
+#include "rest/rest.h"
+#include "rest/task.h"
+#include "sys/clock.h"
+
+static const char *text_of(const json_t *json, const char *name)
+{
+    return json_string_value(json_object_get(json, name));
+}
+
+/* -errno without an answer to come. */
+static void refuse(struct task *task, int err)
+{
+    if (err == -EINVAL) {
+        task_refuse(task, 401, "bad_credentials", "the token or the password was refused");
+    } else {
+        task_fail(task, err);
+    }
+}
+
+static void on_tokens(void *arg, int err, const char *code,
+                      const struct account_tokens *tokens)
+{
+    struct task *task = arg;
+
+    if (err == -EPERM) {
+        task_refuse(task, 401, code, "refused");
+    } else if (err == -EAGAIN) {
+        task_refuse(task, 503, code, "too many at once; try again in a second");
+    } else if (err != 0) {
+        task_fail(task, err);
+    } else if (tokens == NULL) { /* a logout */
+        task_answer(task, NULL, 0);
+    } else {
+        task_answer(task,
+                    json_pack("{s:s, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:s}",
+                              "access_token", tokens->access, "token_type", "Bearer",
+                              "expires_in_s", (json_int_t)tokens->access_s, "refresh_token",
+                              tokens->refresh, "refresh_expires_in_s",
+                              (json_int_t)tokens->refresh_s, "user_id", tokens->who.user_id,
+                              "tenant", tokens->who.tenant, "name", tokens->who.name,
+                              "role", auth_role_name(tokens->who.role)),
+                    0);
+    }
+}
+
+void login_begin(const struct rest_call *call)
+{
+    struct task *task = task_new(call);
+    const char *tenant = text_of(call->body, "tenant");
+    int err;
+
+    if (task == NULL) {
+        return;
+    }
+    err = accounts_login(call->conf->accounts, tenant != NULL ? tenant : "",
+                         text_of(call->body, "login"), text_of(call->body, "password"),
+                         on_tokens, task);
+    if (err != 0) {
+        refuse(task, err);
+    }
+}
+
+void login_refresh(const struct rest_call *call)
+{
+    struct task *task = task_new(call);
+    int err;
+
+    if (task == NULL) {
+        return;
+    }
+    err = accounts_refresh(call->conf->accounts, text_of(call->body, "refresh_token"),
+                           on_tokens, task);
+    if (err != 0) {
+        refuse(task, err);
+    }
+}
+
+void login_end(const struct rest_call *call)
+{
+    struct task *task = task_new(call);
+    int err;
+
+    if (task == NULL) {
+        return;
+    }
+    if (call->who.jti[0] == '\0') {
+        task_refuse(task, 409, "not_revocable",
+                    "the token has no id (jti): it ends when it expires");
+        return;
+    }
+    err = accounts_logout(call->conf->accounts, &call->who,
+                          text_of(call->body, "refresh_token"), on_tokens, task);
+    if (err != 0) {
+        refuse(task, err);
+    }
+}

@@ -1,0 +1,266 @@
+#include "rest/people.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "net/net.h"
+#include "rest/respond.h"
+#include "rest/rest.h"
+#include "rest/task.h"
+#include "sys/clock.h"
+
+static const char *text_of(const json_t *json, const char *name)
+{
+    return json_string_value(json_object_get(json, name));
+}
+
+static void with_meeting(const struct rest_call *call, task_fn *next)
+{
+    struct task *task = task_new(call);
+
+    if (task != NULL) {
+        task_with_meeting(task, next);
+    }
+}
+
+/* One page of documents of the meeting, or of the tenant, by 'make'. */
+static void find_page(struct task *task, enum store_kind kind, bool of_meeting,
+                      bool descending, store_done *done)
+{
+    struct store_query query = {.kind = kind, .descending = descending};
+    char after[STORE_ID_MAX + 1];
+    int err;
+
+    if (!task_page(task, &query, after)) {
+        return;
+    }
+    query.tenant = task->who.tenant;
+    query.group = of_meeting ? task->params.at[0] : NULL;
+    err = store_find(task->store, &query, done, task);
+    if (err != 0) {
+        task_fail(task, err);
+    }
+}
+
+/* ---- participants ---- */
+
+static json_t *invited_of(struct task *task, const struct store_doc *doc)
+{
+    json_t *body = json_loads(doc->json, 0, NULL);
+    json_t *out = json_pack("{s:s, s:s, s:s?}", "user_id", doc->ref, "role", doc->state,
+                            "name", text_of(body, "name"));
+
+    (void)task;
+    json_decref(body);
+    return out;
+}
+
+static void on_people(void *arg, const struct store_result *result)
+{
+    task_answer_page(arg, result, invited_of);
+}
+
+static void list(struct task *task)
+{
+    find_page(task, STORE_PARTICIPANT, true, false, on_people);
+}
+
+void people_list(const struct rest_call *call)
+{
+    with_meeting(call, list);
+}
+
+/* A role that is above one's own is not one's to give; the host's only with END_MEETING. */
+static bool may_give(const struct task *task, const char *name, enum auth_role *role)
+{
+    if (!auth_role_find(name, role) || *role == AUTH_ADMIN) {
+        return false;
+    }
+    return *role != AUTH_HOST || auth_may(task->role, NULL, AUTH_END_MEETING);
+}
+
+/* The participant's document with its event and audit entry. */
+static void put_person(struct task *task, const char *user_id, const char *role,
+                       const char *name, uint64_t expect, const char *type, const char *act)
+{
+    struct store_write *w = task_write(task);
+    json_t *body = json_pack("{s:s*}", "name", name);
+
+    (void)snprintf(task->ids[0], sizeof(task->ids[0]), "%s/%s", task->params.at[0],
+                   user_id);
+    w->what = role != NULL ? STORE_PUT : STORE_DELETE;
+    w->kind = STORE_PARTICIPANT;
+    w->expect = expect;
+    w->doc = (struct store_doc){.tenant = task->who.tenant,
+                                .id = task->ids[0],
+                                .group = task->params.at[0],
+                                .ref = user_id,
+                                .state = role,
+                                .at = (int64_t)(clock_wall_us() / 1000000)};
+    task->texts[0] = json_dumps(body, JSON_COMPACT);
+    w->doc.json = task->texts[0];
+    json_decref(body);
+    task_event(task, type,
+               json_pack("{s:s, s:s*, s:s}", "user_id", user_id, "role", role, "by",
+                         task->who.user_id));
+    task_audit(task, act, user_id);
+    task->answer = role != NULL ? json_pack("{s:s, s:s, s:s?}", "user_id", user_id, "role",
+                                            role, "name", name)
+                                : NULL;
+    task_commit(task);
+}
+
+static void invite(struct task *task)
+{
+    const char *role = text_of(task->body, "role");
+    enum auth_role wanted;
+
+    role = role != NULL ? role : auth_role_name(AUTH_ATTENDEE);
+    if (!may_give(task, role, &wanted)) {
+        task_refuse(task, 403, "forbidden", "this role is not yours to give");
+        return;
+    }
+    put_person(task, text_of(task->body, "user_id"), role, text_of(task->body, "name"), 0,
+               "kcs.participant.invited", "participant.invite");
+}
+
+void people_invite(const struct rest_call *call)
+{
+    with_meeting(call, invite);
+}
+
+static void take_out(struct task *task)
+{
+    put_person(task, text_of(task->query, "user_id"), NULL, NULL, STORE_ANY,
+               "kcs.participant.removed", "participant.remove");
+}
+
+void people_remove(const struct rest_call *call)
+{
+    with_meeting(call, take_out);
+}
+
+static void on_person(void *arg, const struct store_result *result)
+{
+    struct task *task = arg;
+    const char *role = text_of(task->body, "new_role");
+    enum auth_role old = AUTH_GUEST;
+    enum auth_role wanted;
+    json_t *body;
+
+    if (result->err != 0) {
+        task_fail(task, result->err);
+        return;
+    }
+    (void)auth_role_find(result->docs[0].state, &old);
+    if (!may_give(task, role, &wanted) ||
+        !may_give(task, auth_role_name(old), &wanted)) { /* nor to take away */
+        task_refuse(task, 403, "forbidden", "this role is not yours to give or take");
+        return;
+    }
+    body = json_loads(result->docs[0].json, 0, NULL);
+    put_person(task, task->params.at[1], role, text_of(body, "name"),
+               result->docs[0].version, "kcs.participant.role", "participant.role");
+    json_decref(body);
+}
+
+static void change_role(struct task *task)
+{
+    char id[STORE_ID_MAX + 1];
+    int err;
+
+    (void)snprintf(id, sizeof(id), "%s/%s", task->params.at[0], task->params.at[1]);
+    err = store_get(task->store, STORE_PARTICIPANT, task->who.tenant, id, on_person, task);
+    if (err != 0) {
+        task_fail(task, err);
+    }
+}
+
+void people_role(const struct rest_call *call)
+{
+    with_meeting(call, change_role);
+}
+
+/* ---- audit ---- */
+
+static json_t *entry_of(struct task *task, const struct store_doc *doc)
+{
+    json_t *out = json_loads(doc->json, 0, NULL);
+
+    (void)task;
+    (void)json_object_update_new(out, json_pack("{s:s, s:o, s:s, s:s}", "id", doc->id, "at",
+                                                task_time(doc->at / 1000000), "act",
+                                                doc->state, "actor_id", doc->ref));
+    if (doc->group[0] != '\0') {
+        (void)json_object_set_new(out, "meeting_id", json_string(doc->group));
+    }
+    return out;
+}
+
+static void on_entries(void *arg, const struct store_result *result)
+{
+    task_answer_page(arg, result, entry_of);
+}
+
+static void entries(struct task *task)
+{
+    find_page(task, STORE_AUDIT, true, true, on_entries);
+}
+
+void people_audit(const struct rest_call *call)
+{
+    with_meeting(call, entries);
+}
+
+void people_audit_all(const struct rest_call *call)
+{
+    struct task *task = task_new(call);
+
+    if (task != NULL) {
+        find_page(task, STORE_AUDIT, false, true, on_entries);
+    }
+}
+
+/* ---- erasure ---- */
+
+static void on_erased(void *arg, const struct store_result *result)
+{
+    struct task *task = arg;
+
+    if (result->err != 0) {
+        task_fail(task, result->err);
+        return;
+    }
+    task->answer = json_pack("{s:s, s:I}", "user_id", task->params.at[0], "erased",
+                             (json_int_t)result->n);
+    task_audit(task, "user.erase", task->params.at[0]);
+    task_commit(task);
+}
+
+void people_erase(const struct rest_call *call)
+{
+    struct task *task = task_new(call);
+    int err;
+
+    if (task == NULL) {
+        return;
+    }
+    err = store_erase(task->store, task->who.tenant, task->params.at[0], on_erased, task);
+    if (err != 0) {
+        task_fail(task, err);
+    }
+}
+
+/* ---- the node ---- */
+
+void people_stats(const struct rest_call *call)
+{
+    struct rest_facts facts = {0};
+
+    call->conf->facts(call->conf->user, &facts);
+    respond_data(call->req, json_pack("{s:i, s:i, s:i, s:I}", "rooms", (int)facts.rooms,
+                                      "participants", (int)facts.participants, "clients",
+                                      (int)facts.clients, "uptime_ms",
+                                      (json_int_t)(facts.uptime_us / 1000)));
+}

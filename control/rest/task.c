@@ -1,0 +1,419 @@
+#include "rest/task.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/net.h"
+#include "proto/base64.h"
+#include "rest/respond.h"
+#include "rest/rest.h"
+#include "schema/check.h"
+#include "sys/clock.h"
+#include "sys/entropy.h"
+
+struct task *task_new(const struct rest_call *call)
+{
+    struct task *task = call->conf->store != NULL ? calloc(1, sizeof(*task)) : NULL;
+
+    if (task == NULL) {
+        respond_problem(call->req, 503, "no_store",
+                        "this node keeps nothing (store.path), or is out of memory", NULL);
+        return NULL;
+    }
+    task->req = call->req;
+    task->store = call->conf->store;
+    task->conf = call->conf;
+    task->route = call->route;
+    task->params = call->params;
+    task->who = call->who;
+    task->query = json_incref(call->query);
+    task->body = json_incref(call->body);
+    (void)snprintf(task->remote, sizeof(task->remote), "%s", net_req_remote(call->req));
+    net_req_set_data(call->req, task);
+    return task;
+}
+
+void task_end(struct task *task)
+{
+    if (task == NULL) {
+        return;
+    }
+    if (task->req != NULL) {
+        net_req_set_data(task->req, NULL);
+    }
+    for (size_t i = 0; i < task->n_writes; i++) {
+        free(task->texts[i]);
+    }
+    json_decref(task->query);
+    json_decref(task->body);
+    json_decref(task->meeting);
+    json_decref(task->answer);
+    free(task);
+}
+
+void task_on_abort(struct net_req *req)
+{
+    struct task *task = net_req_data(req);
+
+    if (task != NULL) {
+        task->req = NULL;
+    }
+}
+
+void task_answer(struct task *task, json_t *data, uint64_t version)
+{
+    struct net_req *req = task->req;
+    unsigned status = schema_route_status(task->route);
+    char etag[32];
+    const struct net_header header = {"etag", etag};
+
+    (void)snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)version);
+    task_end(task);
+    if (req == NULL) {
+        json_decref(data);
+    } else if (status == 204) {
+        json_decref(data);
+        net_respond(req, 204, NULL, 0, NULL, 0);
+    } else {
+        respond_data_with(req, status, data, &header, version != 0 ? 1 : 0);
+    }
+}
+
+void task_refuse(struct task *task, unsigned status, const char *code, const char *message)
+{
+    struct net_req *req = task->req;
+    const struct net_header retry = {"retry-after", "1"};
+
+    task_end(task);
+    if (req != NULL) {
+        respond_problem_with(req, status, code, message, &retry,
+                             status == 503 || status == 429 ? 1 : 0);
+    }
+}
+
+void task_fail(struct task *task, int err)
+{
+    switch (err) {
+    case -ENOENT:
+        task_refuse(task, 404, "not_found", "there is no such thing, or not for you");
+        break;
+    case -EEXIST:
+        task_refuse(task, 409, "conflict", "there is one already");
+        break;
+    case -ESTALE:
+        task_refuse(task, 412, "precondition_failed",
+                    "somebody else has changed it meanwhile: read it again");
+        break;
+    case -ENOSPC:
+        task_refuse(task, 507, "store_full", "the node's disk is full");
+        break;
+    case -EAGAIN:
+    case -ECANCELED:
+        task_refuse(task, 503, "overloaded", "too much at once; try again in a second");
+        break;
+    default:
+        task_refuse(task, 500, "store_failed", "the node could not read or write it");
+    }
+}
+
+/* ---- the meeting, and who one is in it ---- */
+
+static void judge(struct task *task)
+{
+    const struct auth_policy policy = {
+        .allow_attendee_media =
+            json_is_true(json_object_get(task->meeting, "allow_attendee_media")),
+        .allow_guest_chat =
+            json_is_true(json_object_get(task->meeting, "allow_guest_chat")),
+    };
+    char text[160];
+
+    if (auth_may(task->role, &policy, task->route->who)) {
+        task->next(task);
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "the role %s may not: it lacks %s",
+                   auth_role_name(task->role), auth_permission_name(task->route->who));
+    task_refuse(task, 403, "forbidden", text);
+}
+
+static void on_participant(void *arg, const struct store_result *result)
+{
+    struct task *task = arg;
+
+    if (result->err == 0) {
+        task->invited = auth_role_find(result->docs[0].state, &task->role);
+    } else if (result->err == -ENOENT && task->open_to_all) {
+        task->role = task->who.role == AUTH_GUEST ? AUTH_GUEST : AUTH_ATTENDEE;
+    } else {
+        task_fail(task, result->err);
+        return;
+    }
+    judge(task);
+}
+
+static void on_meeting(void *arg, const struct store_result *result)
+{
+    struct task *task = arg;
+    const struct store_doc *doc = result->docs;
+    char id[STORE_ID_MAX + 1];
+    int err = result->err;
+
+    if (err == 0 && strcmp(doc->state, "deleted") == 0) {
+        err = -ENOENT;
+    }
+    if (err == 0) {
+        task->meeting = json_loads(doc->json, 0, NULL);
+        err = task->meeting != NULL ? 0 : -EIO;
+    }
+    if (err != 0) {
+        task_fail(task, err);
+        return;
+    }
+    task->doc.at = doc->at;
+    task->doc.version = doc->version;
+    (void)snprintf(task->creator, sizeof(task->creator), "%s", doc->group);
+    (void)snprintf(task->state, sizeof(task->state), "%s", doc->state);
+    task->invited = true;
+    if (task->who.meeting_id[0] != '\0') { /* the role that its token was given */
+        task->role = task->who.role;
+    } else if (strcmp(task->creator, task->who.user_id) == 0) {
+        task->role = AUTH_HOST;
+    } else if (task->who.role == AUTH_ADMIN) {
+        task->role = AUTH_ADMIN;
+    } else {
+        task->invited = false;
+        (void)snprintf(id, sizeof(id), "%s/%s", task->params.at[0], task->who.user_id);
+        err = store_get(task->store, STORE_PARTICIPANT, task->who.tenant, id,
+                        on_participant, task);
+        if (err != 0) {
+            task_fail(task, err);
+        }
+        return;
+    }
+    judge(task);
+}
+
+void task_with_meeting(struct task *task, task_fn *next)
+{
+    const char *id = task->params.at[0];
+    int err = -ENOENT;
+
+    task->next = next;
+    /* A token for another meeting learns nothing of this one. */
+    if (task->who.meeting_id[0] == '\0' || strcmp(task->who.meeting_id, id) == 0) {
+        err = store_get(task->store, STORE_MEETING, task->who.tenant, id, on_meeting, task);
+    }
+    if (err != 0) {
+        task_fail(task, err);
+    }
+}
+
+/* ---- writes ---- */
+
+struct store_write *task_write(struct task *task)
+{
+    struct store_write *w = &task->writes[task->n_writes++];
+
+    memset(w, 0, sizeof(*w));
+    return w;
+}
+
+/* JSON text that lives as long as the task; 'json' is moved. */
+static const char *keep_text(struct task *task, json_t *json)
+{
+    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    json_decref(json);
+    task->texts[task->n_writes - 1] = text;
+    return text != NULL ? text : "{}";
+}
+
+static const char *fresh_id(struct task *task)
+{
+    char *id = task->ids[task->n_writes - 1];
+
+    entropy_id(id, TASK_ID);
+    return id;
+}
+
+void task_put_meeting(struct task *task, uint64_t expect)
+{
+    struct store_write *w = task_write(task);
+
+    w->what = STORE_PUT;
+    w->kind = STORE_MEETING;
+    w->expect = expect;
+    w->doc = (struct store_doc){
+        .tenant = task->who.tenant,
+        .id = json_string_value(json_object_get(task->meeting, "id")),
+        .group = task->creator,
+        .state = task->state,
+        .at = task->doc.at,
+        .json = keep_text(task, json_incref(task->meeting)),
+    };
+}
+
+void task_event(struct task *task, const char *type, json_t *json)
+{
+    struct store_write *w = task_write(task);
+
+    w->what = STORE_EVENT;
+    w->event = (struct store_event){
+        .tenant = task->who.tenant,
+        .meeting = json_string_value(json_object_get(task->meeting, "id")),
+        .type = type,
+        .ref = task->who.user_id,
+        .json = keep_text(task, json),
+        .at_us = clock_wall_us()};
+}
+
+void task_audit(struct task *task, const char *act, const char *target)
+{
+    struct store_write *w = task_write(task);
+    const char *meeting = json_string_value(json_object_get(task->meeting, "id"));
+    int64_t now_s = (int64_t)(clock_wall_us() / 1000000);
+
+    w->what = STORE_PUT;
+    w->kind = STORE_AUDIT;
+    w->doc = (struct store_doc){
+        .tenant = task->who.tenant,
+        .id = fresh_id(task),
+        .group = meeting,
+        .ref = task->who.user_id,
+        .state = act,
+        .at = (int64_t)clock_wall_us(),
+        .expires_s = now_s + (int64_t)task->conf->audit_days * 86400,
+        .json = keep_text(task, json_pack("{s:s*, s:s, s:s}", "target", target, "address",
+                                          task->remote, "result", "ok"))};
+}
+
+static void on_committed(void *arg, const struct store_result *result)
+{
+    struct task *task = arg;
+    json_t *answer;
+
+    if (result->err != 0) {
+        task_fail(task, result->err);
+        return;
+    }
+    if (task->written != NULL) {
+        task->written(task);
+    }
+    answer = json_incref(task->answer);
+    if (task->new_version) {
+        /* The meeting is written first; it counts by one. */
+        uint64_t version = task->doc.version + 1;
+
+        (void)json_object_set_new(answer, "version", json_integer((json_int_t)version));
+        task_answer(task, answer, version);
+    } else {
+        task_answer(task, answer, 0);
+    }
+}
+
+void task_commit(struct task *task)
+{
+    int err = store_write(task->store, task->writes, task->n_writes, on_committed, task);
+
+    if (err != 0) {
+        task_fail(task, err);
+    }
+}
+
+/* ---- pages ---- */
+
+/* A cursor is where the last page ended, "AT:ID", in base64url: opaque to clients. */
+static bool read_cursor(const char *text, int64_t *at, char after[STORE_ID_MAX + 1])
+{
+    uint8_t raw[256];
+    char plain[257];
+    char *end;
+    size_t n = 0;
+
+    if (strlen(text) > 256 || base64url_decode(text, strlen(text), raw, &n) != 0) {
+        return false;
+    }
+    memcpy(plain, raw, n);
+    plain[n] = '\0';
+    errno = 0;
+    *at = strtoll(plain, &end, 10);
+    if (end == plain || *end != ':' || errno != 0 || strlen(end + 1) > STORE_ID_MAX ||
+        strlen(plain) != n) {
+        return false;
+    }
+    strcpy(after, end + 1);
+    return true;
+}
+
+bool task_page(struct task *task, struct store_query *query, char after[STORE_ID_MAX + 1])
+{
+    const char *cursor = json_string_value(json_object_get(task->query, "cursor"));
+    json_int_t limit = json_integer_value(json_object_get(task->query, "limit"));
+
+    query->limit = limit > 0 ? (uint32_t)limit : TASK_LIMIT;
+    if (cursor == NULL) {
+        return true;
+    }
+    query->after = true;
+    query->after_id = after;
+    if (!read_cursor(cursor, &query->after_at, after)) {
+        struct net_req *req = task->req;
+        struct schema_errors errors = {.n = 0};
+
+        schema_error_add(&errors, "/cursor", "must be the next_cursor of a page");
+        task_end(task);
+        respond_invalid(req, &errors);
+        return false;
+    }
+    return true;
+}
+
+void task_answer_page(struct task *task, const struct store_result *result,
+                      json_t *(*make)(struct task *task, const struct store_doc *doc))
+{
+    json_t *list = json_array();
+    json_t *next = json_null();
+    json_t *whole;
+    struct net_req *req = task->req;
+
+    if (result->err != 0) {
+        json_decref(list);
+        task_fail(task, result->err);
+        return;
+    }
+    for (size_t i = 0; i < result->n_docs; i++) {
+        json_t *one = make(task, &result->docs[i]);
+
+        if (one != NULL) {
+            (void)json_array_append_new(list, one);
+        }
+    }
+    if (result->more && result->n_docs > 0) {
+        const struct store_doc *last = &result->docs[result->n_docs - 1];
+        char plain[STORE_ID_MAX + 32];
+        char text[2 * sizeof(plain)];
+        int n = snprintf(plain, sizeof(plain), "%lld:%s", (long long)last->at, last->id);
+
+        text[base64url_encode((const uint8_t *)plain, (size_t)n, text)] = '\0';
+        next = json_string(text);
+    }
+    whole = json_pack("{s:b, s:I, s:o, s:o}", "success", 1, "count",
+                      (json_int_t)json_array_size(list), "next_cursor", next, "data", list);
+    task_end(task);
+    if (req != NULL) {
+        respond_json(req, 200, whole);
+    } else {
+        json_decref(whole);
+    }
+}
+
+json_t *task_time(int64_t seconds)
+{
+    char text[CLOCK_RFC3339_LEN];
+
+    clock_format((uint64_t)seconds * 1000000, text);
+    return json_string(text);
+}

@@ -1,0 +1,224 @@
+/* Accounts and meetings over REST, as a client of another site would use them. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { claimsFor, signToken } from './lib/jwt.mjs';
+import { withNode } from './lib/node.mjs';
+
+/* Asks; resolves with {status, headers, body}. */
+async function ask(node, method, path, { token, body, headers = {} } = {}) {
+    const response = await fetch(`${node.origin}/api${path}`, {
+        method,
+        headers: {
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...headers,
+        },
+        body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await response.text();
+
+    return {
+        status: response.status,
+        headers: response.headers,
+        body: text === '' ? undefined : JSON.parse(text),
+    };
+}
+
+/* A token of somebody who has logged in elsewhere: for no meeting in particular. */
+const user = (node, sub, claims = {}) =>
+    signToken({ ...claimsFor(undefined), sub, tenant: 'acme', ...claims }, node.secret);
+
+async function killControl(node) {
+    await node.crash('kcs-control');
+    await node.until('control is back', async () => {
+        const response = await fetch(`${node.origin}/api/health/ready`).catch(() => undefined);
+        return response?.status === 200;
+    });
+}
+
+/* It is told on standard output, which is in the log's file here. */
+async function firstPassword(node) {
+    let found;
+
+    await node.until('the first password is told', () => {
+        found = /password: (\S+)/.exec(readFileSync(join(node.dir, 'kcs-control.log'), 'utf8'));
+        return found !== null;
+    });
+    return found[1];
+}
+
+test('the first administrator logs in, refreshes and logs out', async () => {
+    await withNode({ name: 'rest-login', devices: ['udp:127.0.0.1'] }, async (node) => {
+        const password = await firstPassword(node);
+        const login = (pw) =>
+            ask(node, 'POST', '/auth/login', { body: { login: 'admin', password: pw } });
+
+        assert.equal((await login('wrong')).status, 401);
+        assert.equal((await login('wrong')).body.code, 'bad_credentials');
+        assert.equal((await ask(node, 'POST', '/auth/login', { body: {} })).status, 400);
+
+        const first = (await login(password)).body.data;
+        assert.equal(first.role, 'admin');
+        assert.equal((await ask(node, 'GET', '/audit', { token: first.access_token })).status, 200);
+
+        const refresh = (token) =>
+            ask(node, 'POST', '/auth/refresh', { body: { refresh_token: token } });
+        const second = (await refresh(first.refresh_token)).body.data;
+        const again = await refresh(first.refresh_token);
+        assert.equal(again.status, 401);
+        assert.equal(again.body.code, 'refresh_reused');
+        const after = await ask(node, 'GET', '/audit', { token: second.access_token });
+        assert.equal(after.status, 401);
+        assert.equal(after.body.code, 'token_revoked');
+
+        const third = (await login(password)).body.data;
+        assert.equal((await ask(node, 'POST', '/auth/logout', { token: third.access_token,
+            body: { refresh_token: third.refresh_token } })).status, 204);
+        assert.equal((await ask(node, 'GET', '/audit', { token: third.access_token })).status, 401);
+        assert.equal((await refresh(third.refresh_token)).status, 401);
+
+        /* What was revoked stays so when control is killed. */
+        await killControl(node);
+        assert.equal((await ask(node, 'GET', '/audit', { token: third.access_token })).status, 401);
+        assert.equal((await login(password)).status, 200);
+    });
+});
+
+test('a meeting from its making to its end', async () => {
+    await withNode({ name: 'rest-meeting', devices: ['udp:127.0.0.1'] }, async (node) => {
+        const [ada, bob, eve] = [user(node, 'ada'), user(node, 'bob'),
+            user(node, 'eve', { tenant: 'other', role: 'admin' })];
+        const body = { meeting_name: 'Review', meeting_start_time: '2030-01-01T10:00:00Z',
+            meeting_end_time: '2030-01-01T11:00:00Z' };
+        const made = await ask(node, 'POST', '/meeting', { token: ada, body,
+            headers: { 'idempotency-key': 'k1' } });
+        const meeting = made.body.data;
+        const at = `/meeting/${meeting.id}`;
+
+        assert.equal(made.status, 201);
+        assert.equal(made.headers.get('etag'), '"1"');
+        assert.equal(meeting.creator_id, 'ada');
+
+        /* A retry makes no second one; the same key for something else is refused. */
+        const retry = await ask(node, 'POST', '/meeting', { token: ada, body,
+            headers: { 'idempotency-key': 'k1' } });
+        assert.equal(retry.body.data.id, meeting.id);
+        const reused = await ask(node, 'POST', '/meeting', { token: ada,
+            body: { meeting_name: 'Other' }, headers: { 'idempotency-key': 'k1' } });
+        assert.equal(reused.status, 422);
+
+        /* What is wrong is told at once, with its place, and makes nothing. */
+        const bad = await ask(node, 'POST', '/meeting', { token: ada,
+            body: { meeting_name: '', max_participants: 0, nonsense: 1 } });
+        assert.equal(bad.status, 400);
+        assert.deepEqual(bad.body.errors.map((e) => e.path).sort(),
+            ['/max_participants', '/meeting_name', '/nonsense']);
+        const backwards = await ask(node, 'POST', '/meeting', { token: ada,
+            body: { ...body, meeting_end_time: '2029-01-01T00:00:00Z' } });
+        assert.equal(backwards.body.errors[0].path, '/meeting_end_time');
+
+        /* Another tenant's administrator sees nothing; one who is not invited neither. */
+        for (const [method, path] of [['GET', at], ['PATCH', at], ['DELETE', at],
+            ['POST', `${at}/join`], ['GET', `${at}/audit`], ['GET', `${at}/export`],
+            ['GET', `${at}/participants`]]) {
+            const answer = await ask(node, method, path, { token: eve,
+                ...(method === 'PATCH' ? { body: { locked: true } } : {}) });
+            assert.equal(answer.status, 404, `${method} ${path}`);
+        }
+        assert.equal((await ask(node, 'GET', at, { token: bob })).status, 404);
+
+        /* Two who change it: the second is told. */
+        const patch = (etag, change) => ask(node, 'PATCH', at, { token: ada, body: change,
+            headers: etag === undefined ? {} : { 'if-match': etag } });
+        const changed = await patch('"1"', { meeting_name: 'Retro' });
+        assert.equal(changed.status, 200);
+        assert.equal(changed.body.data.meeting_name, 'Retro');
+        assert.equal(changed.headers.get('etag'), '"2"');
+        assert.equal((await patch('"1"', { meeting_name: 'Late' })).status, 412);
+        assert.equal((await ask(node, 'PUT', at, { token: ada, body })).status, 428);
+
+        /* Invited, given a role, and then allowed what the role may. */
+        const invited = await ask(node, 'POST', `${at}/participants`, { token: ada,
+            body: { user_id: 'bob', name: 'Bob' } });
+        assert.equal(invited.status, 201);
+        assert.equal((await ask(node, 'GET', at, { token: bob })).status, 200);
+        assert.equal((await ask(node, 'PATCH', at, { token: bob, body: { locked: true } })).status, 403);
+        const role = (token, who, name) => ask(node, 'PATCH',
+            `${at}/participants/${who}/role`, { token, body: { new_role: name } });
+        assert.equal((await role(ada, 'bob', 'co_host')).status, 200);
+        assert.equal((await role(bob, 'bob', 'host')).status, 403);
+        assert.equal((await ask(node, 'POST', `${at}/end`, { token: bob })).status, 403);
+        assert.equal((await ask(node, 'POST', `${at}/start`, { token: bob })).body.data.meeting_status, 'live');
+
+        /* A token for the room: good there, and of the role. */
+        const ticket = (await ask(node, 'POST', `${at}/join`, { token: bob,
+            body: { display_name: 'Bobby' } })).body.data;
+        assert.equal(ticket.role, 'co_host');
+        assert.equal(ticket.socketio_url, node.origin);
+        assert.equal((await ask(node, 'GET', at, { token: ticket.token })).status, 200);
+
+        const mine = await ask(node, 'GET', '/meeting?limit=1', { token: bob });
+        assert.equal(mine.body.count, 1);
+        assert.equal((await ask(node, 'GET', '/meeting?cursor=x', { token: bob })).status, 400);
+
+        /* Killed: all of it is there. */
+        await killControl(node);
+        assert.equal((await ask(node, 'GET', at, { token: ada })).body.data.meeting_status, 'live');
+        assert.equal((await ask(node, 'POST', `${at}/end`, { token: ada })).body.data.meeting_status, 'ended');
+        assert.equal((await ask(node, 'POST', `${at}/join`, { token: bob })).status, 409);
+
+        const audit = await ask(node, 'GET', `${at}/audit`, { token: ada });
+        assert.deepEqual(audit.body.data.map((e) => e.act), ['meeting.end', 'meeting.start',
+            'participant.role', 'participant.invite', 'meeting.update', 'meeting.create']);
+        const events = (await ask(node, 'GET', `${at}/export`, { token: ada })).body.data.events;
+        assert.deepEqual(events.map((e) => e.seq), [1, 2, 3, 4, 5, 6]);
+
+        assert.equal((await ask(node, 'DELETE', at, { token: ada })).status, 204);
+        assert.equal((await ask(node, 'GET', at, { token: ada })).status, 404);
+
+        /* Erased: bob is invited nowhere any more. */
+        const admin = user(node, 'root', { role: 'admin' });
+        assert.equal((await ask(node, 'DELETE', '/user/bob/data', { token: ada })).status, 403);
+        const erased = await ask(node, 'DELETE', '/user/bob/data', { token: admin });
+        assert.equal(erased.body.data.user_id, 'bob');
+        assert.ok(erased.body.data.erased >= 1);
+    });
+});
+
+test('who asks too often waits; pages of other sites are let in by a list', async () => {
+    const control = `limits: {requests_per_user: 5, logins_per_address: 2}
+cors:
+  - origin: https://app.example.org
+meetings: {require_stored: true}
+`;
+    await withNode({ name: 'rest-limits', devices: ['udp:127.0.0.1'], control }, async (node) => {
+        const ada = user(node, 'ada');
+        const answers = await Promise.all(
+            Array.from({ length: 40 }, () => ask(node, 'GET', '/meeting', { token: ada })));
+        const refused = answers.filter((answer) => answer.status === 429);
+
+        assert.ok(refused.length >= 10 && refused.length < 40, `${refused.length} of 40`);
+        assert.ok(Number(refused[0].headers.get('retry-after')) >= 1);
+        assert.equal(refused[0].headers.get('ratelimit-limit'), '20');
+        const other = await ask(node, 'GET', '/meeting', { token: user(node, 'bob'),
+            headers: { origin: 'https://app.example.org', 'x-request-id': 'r-1' } });
+        assert.equal(other.status, 200);
+        assert.equal(other.headers.get('x-request-id'), 'r-1');
+        assert.equal(other.headers.get('access-control-allow-origin'), 'https://app.example.org');
+        const preflight = (origin) => fetch(`${node.origin}/api/meeting`, { method: 'OPTIONS',
+            headers: { origin, 'access-control-request-method': 'POST' } });
+        assert.equal((await preflight('https://app.example.org')).status, 204);
+        assert.equal((await preflight('https://evil.example')).headers.get('access-control-allow-origin'), null);
+
+        const login = () => ask(node, 'POST', '/auth/login', { body: { login: 'a', password: 'b' } });
+        await Promise.all([login(), login()]);
+        assert.equal((await login()).status, 429);
+
+        /* A meeting that nobody has made is nobody's to join. */
+        const made = user(node, 'eve', { meeting_id: 'made-up' });
+        assert.equal((await ask(node, 'GET', '/meeting/made-up', { token: made })).body.code, 'meeting_not_stored');
+    });
+});
