@@ -136,10 +136,10 @@ static inline void close_end(struct end *end)
     dtls_peer_fini(&end->peer);
 }
 
-/* Gives what the peer wants to send to the connection. */
+/* Gives what the peer wants to send to the connection; what comes after its end is lost. */
 static inline void deliver(struct end *end)
 {
-    for (size_t i = 0; i < end->peer.n_out; i++) {
+    for (size_t i = 0; end->conn != NULL && i < end->peer.n_out; i++) {
         (void)dtls_conn_feed(end->conn, end->peer.out[i].data, end->peer.out[i].len);
     }
     end->peer.n_out = 0;

@@ -281,6 +281,7 @@ static void a_peer_is_told_when_its_connection_ends(void **state)
         } else {
             dtls_conn_part(end.conn, &where, sizeof(where));
         }
+        end.conn = NULL;
         run_for(&f, &end, 30);
         assert_int_equal(end.n_farewells, i < 3);
         assert_int_equal(end.peer.parted, i < 3);
