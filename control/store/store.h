@@ -33,19 +33,20 @@ enum {
     STORE_ERR_MAX = 512
 };
 
-/* What there is. Columns that a kind does not use are empty or 0.
+/* What there is; each line tells what the columns id, name, group, ref, state and at hold of
+ * it. Columns that are not told are empty or 0.
  *
- *   kind         id                  name (unique)  group        ref       state     at
- *   USER         user id             login                                 active… created
- *   MEETING      meeting id                         creator                status    start
- *   PARTICIPANT  meeting id/user id                 meeting id   user id   role invited BAN
- * meeting id/user id                 meeting id   user id             since CHAT message id
- * client's id    meeting id   user id             seq POLL         poll id meeting id user
- * id   open…     created AUDIT        fresh                              meeting id   actor
- * action    when FAMILY       family id                                       user id
- * issued REVOKED      jti                                             user id until
- *   IDEMPOTENCY  hash of the key                                 user id             when
- *   KEY          kid                                                       alg       made
+ * - USER: id user's; name login; state active or not; at created
+ * - MEETING: id its own; group creator; state status; at start
+ * - PARTICIPANT: id meeting/user; group meeting; ref user; state role; at invited
+ * - BAN: id meeting/user; group meeting; ref user; at since
+ * - CHAT: id message's; name the client's id; group meeting; ref user; at seq
+ * - POLL: id its own; group meeting; ref user; state open or not; at created
+ * - AUDIT: id fresh; group meeting; ref actor; state action; at when
+ * - FAMILY: id its own; ref user; at issued
+ * - REVOKED: id jti; ref user; at until
+ * - IDEMPOTENCY: id hash of the key; group meeting that was made; ref user; at when
+ * - KEY: id kid; state alg; at made
  *
  * Audit entries are written once: neither changed nor deleted before they expire. */
 enum store_kind {
