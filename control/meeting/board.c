@@ -40,6 +40,7 @@ static void unlink_element(struct board *board, struct element *e)
         e->prev->next = e->next;
     }
     if (e->id[0] != '\0') {
+        assert(board->by_id != NULL); /* and in it */
         HASH_DELETE(hh, board->by_id, e);
     }
     board->n--;

@@ -58,7 +58,8 @@ fi
 # limited SECONDS COMMAND…: runs a test program with its output in $log; its status is the
 # command's.
 limited() {
-    ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 TSAN_OPTIONS=halt_on_error=1 \
+    ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
+        TSAN_OPTIONS=halt_on_error=1:suppressions=$PWD/tests/support/tsan.supp \
         timeout --kill-after=10 "$1" "${fixed_addresses[@]}" "${@:2}" >"$log" 2>&1
 }
 
