@@ -732,6 +732,23 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         await send('DELETE', (await publish()).path);
     });
 
+    check('whom the meeting does not let in is refused 403, with the reason', async () => {
+        const socket = await connect(node, await tokenOf('host'));
+        sockets.push(socket);
+        const told = (event, payload) =>
+            ask(socket, event, { meeting_id: meeting, ...payload });
+        assert.ok((await told('room:join', { display_name: 'Ada' })).ok);
+
+        assert.ok((await told('room:lock')).ok);
+        refused(await post(), 403, 'locked');
+        assert.ok((await told('room:unlock')).ok);
+        const settings = { waiting_room_enabled: true };
+        assert.ok((await told('room:update', { settings })).ok);
+        refused(await post(), 403, 'waiting_room');
+        assert.ok((await told('room:update', { settings: { waiting_room_enabled: false } })).ok);
+        await send('DELETE', (await publish()).path);
+    });
+
     check('503 with Retry-After while the dataplane is away', async () => {
         const dead = node.dataplane; /* it stays away: this is the last test */
         dead.asked = true;
