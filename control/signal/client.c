@@ -157,6 +157,17 @@ void reply_seq(struct reply *reply, json_t *fields)
     reply_ok(reply, fields);
 }
 
+void reply_done(struct reply *reply, int ret, const struct meeting_error *err,
+                json_t *fields)
+{
+    if (ret != 0) {
+        json_decref(fields);
+        reply_error(reply, err);
+    } else {
+        reply_seq(reply, fields);
+    }
+}
+
 /* ---- in and out of the room ---- */
 
 void client_leave(struct client *client, const char *reason)

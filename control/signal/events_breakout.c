@@ -9,19 +9,6 @@
 
 enum { USERS_MAX = 10000, DURATION_MAX_S = 86400 };
 
-static struct meeting *meeting_of(const struct reply *reply)
-{
-    return reply->client->signal->meeting;
-}
-
-static bool note(struct fields *f, const char *error)
-{
-    if (f->error[0] == '\0') {
-        (void)snprintf(f->error, sizeof(f->error), "%s", error);
-    }
-    return false;
-}
-
 /* What was read of the payload. */
 struct drafts {
     struct breakout_draft at[BREAKOUT_MAX];
@@ -36,14 +23,14 @@ static bool read_users(struct fields *f, const json_t *list, const char **users,
     size_t i;
 
     if (list != NULL && !json_is_null(list) && !json_is_array(list)) {
-        return note(f, "/user_ids: must be a list");
+        return field_note(f, "/user_ids: must be a list");
     }
     json_array_foreach(list, i, each)
     {
         size_t len = json_string_length(each);
 
         if (len == 0 || len > AUTH_ID_MAX) {
-            return note(f, "/user_ids: must be ids");
+            return field_note(f, "/user_ids: must be ids");
         }
         users[(*n)++] = json_string_value(each);
     }
@@ -74,11 +61,11 @@ static bool read_drafts(struct fields *f, const char *name, bool made, struct dr
 
     *out = (struct drafts){.n = json_array_size(list)};
     if (out->n == 0 || out->n > BREAKOUT_MAX || total > USERS_MAX) {
-        return note(f, "/rooms: must be 1 to 50, with at most 10000 people");
+        return field_note(f, "/rooms: must be 1 to 50, with at most 10000 people");
     }
     out->users = calloc(total + 1, sizeof(*out->users));
     if (out->users == NULL) {
-        return note(f, "no memory");
+        return field_note(f, "no memory");
     }
     json_array_foreach(list, i, each)
     {
@@ -138,10 +125,10 @@ void on_breakout_create(struct reply *reply, const json_t *payload)
     struct drafts drafts;
 
     if (!read_drafts(&f, "rooms", false, &drafts)) {
-        reply_fail(reply, "invalid", f.error);
+        reply_refuse(reply, &f);
     } else {
         answer(reply,
-               meeting_breakout_create(meeting_of(reply), reply->client->participant,
+               meeting_breakout_create(reply_meeting(reply), reply->client->participant,
                                        drafts.at, drafts.n, &err),
                &err);
     }
@@ -155,10 +142,10 @@ void on_breakout_assign(struct reply *reply, const json_t *payload)
     struct drafts drafts;
 
     if (!read_drafts(&f, "assignments", true, &drafts)) {
-        reply_fail(reply, "invalid", f.error);
+        reply_refuse(reply, &f);
     } else {
         answer(reply,
-               meeting_breakout_assign(meeting_of(reply), reply->client->participant,
+               meeting_breakout_assign(reply_meeting(reply), reply->client->participant,
                                        drafts.at, drafts.n, &err),
                &err);
     }
@@ -173,11 +160,11 @@ void on_breakout_open(struct reply *reply, const json_t *payload)
 
     if (f.error[0] != '\0' ||
         !field_int(&f, "duration_s", 1, DURATION_MAX_S, false, 0, &duration)) {
-        reply_fail(reply, "invalid", f.error);
+        reply_refuse(reply, &f);
         return;
     }
     answer(reply,
-           meeting_breakout_open(meeting_of(reply), reply->client->participant,
+           meeting_breakout_open(reply_meeting(reply), reply->client->participant,
                                  (uint32_t)duration, &err),
            &err);
 }
@@ -191,8 +178,8 @@ void on_breakout_join(struct reply *reply, const json_t *payload)
 
     if (f.error[0] != '\0' ||
         !field_text(&f, "breakout_id", MEETING_OBJECT_ID, false, &id)) {
-        reply_fail(reply, "invalid", f.error);
-    } else if (meeting_breakout_join(meeting_of(reply), p, id, &err) != 0) {
+        reply_refuse(reply, &f);
+    } else if (meeting_breakout_join(reply_meeting(reply), p, id, &err) != 0) {
         reply_error(reply, &err);
     } else {
         reply_seq(reply, encode_moved(p));
@@ -206,8 +193,8 @@ void on_breakout_broadcast(struct reply *reply, const json_t *payload)
     const char *text;
 
     if (!field_text(&f, "message", BREAKOUT_TEXT_MAX, true, &text)) {
-        reply_fail(reply, "invalid", f.error);
-    } else if (meeting_breakout_say(meeting_of(reply), reply->client->participant, text,
+        reply_refuse(reply, &f);
+    } else if (meeting_breakout_say(reply_meeting(reply), reply->client->participant, text,
                                     &err) != 0) {
         reply_error(reply, &err);
     } else {
@@ -221,7 +208,7 @@ void on_breakout_close(struct reply *reply, const json_t *payload)
 
     (void)payload;
     answer(reply,
-           meeting_breakout_close(meeting_of(reply), reply->client->participant, &err),
+           meeting_breakout_close(reply_meeting(reply), reply->client->participant, &err),
            &err);
 }
 

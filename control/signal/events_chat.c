@@ -6,27 +6,6 @@
 #include "meeting/host.h"
 #include "signal/priv.h"
 
-static struct meeting *meeting_of(const struct reply *reply)
-{
-    return reply->client->signal->meeting;
-}
-
-static void refuse(struct reply *reply, const struct fields *f)
-{
-    reply_fail(reply, "invalid", f->error);
-}
-
-static void answer(struct reply *reply, int ret, const struct meeting_error *err,
-                   json_t *fields)
-{
-    if (ret != 0) {
-        json_decref(fields);
-        reply_error(reply, err);
-    } else {
-        reply_seq(reply, fields);
-    }
-}
-
 /* ---- writing ---- */
 
 void on_chat_send(struct reply *reply, const json_t *payload)
@@ -42,10 +21,10 @@ void on_chat_send(struct reply *reply, const json_t *payload)
         !field_text(&f, "reply_to", MEETING_OBJECT_ID, false, &draft.reply_to) ||
         !field_text(&f, "to", AUTH_ID_MAX, false, &draft.to) ||
         !field_text(&f, "client_message_id", CHAT_CLIENT_ID_MAX, false, &draft.client_id)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    m = meeting_chat_send(meeting_of(reply), reply->client->participant, &draft, &again,
+    m = meeting_chat_send(reply_meeting(reply), reply->client->participant, &draft, &again,
                           &err);
     if (m == NULL) {
         reply_error(reply, &err);
@@ -68,11 +47,11 @@ void on_chat_edit(struct reply *reply, const json_t *payload)
 
     if (!field_text(&f, "message_id", MEETING_OBJECT_ID, true, &id) ||
         !field_text(&f, "message", CHAT_TEXT_MAX, true, &text)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    m = meeting_chat_edit(meeting_of(reply), reply->client->participant, id, text, &err);
-    answer(reply, m != NULL ? 0 : -1, &err, m != NULL ? encode_chat_edited(m) : NULL);
+    m = meeting_chat_edit(reply_meeting(reply), reply->client->participant, id, text, &err);
+    reply_done(reply, m != NULL ? 0 : -1, &err, m != NULL ? encode_chat_edited(m) : NULL);
 }
 
 void on_chat_delete(struct reply *reply, const json_t *payload)
@@ -84,12 +63,12 @@ void on_chat_delete(struct reply *reply, const json_t *payload)
     int ret;
 
     if (!field_text(&f, "message_id", MEETING_OBJECT_ID, true, &id)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    ret = meeting_chat_delete(meeting_of(reply), reply->client->participant, id, &err);
-    answer(reply, ret, &err,
-           json_pack("{s:s,s:s}", "message_id", id, "user_id", p->who.user_id));
+    ret = meeting_chat_delete(reply_meeting(reply), reply->client->participant, id, &err);
+    reply_done(reply, ret, &err,
+               json_pack("{s:s,s:s}", "message_id", id, "user_id", p->who.user_id));
 }
 
 void on_chat_react(struct reply *reply, const json_t *payload)
@@ -104,14 +83,14 @@ void on_chat_react(struct reply *reply, const json_t *payload)
     if (!field_text(&f, "message_id", MEETING_OBJECT_ID, true, &id) ||
         !field_text(&f, "emoji", CHAT_EMOJI_MAX, true, &emoji) ||
         !field_bool(&f, "on", true, &on)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    ret = meeting_chat_react(meeting_of(reply), reply->client->participant, id, emoji, on,
-                             &err);
-    answer(reply, ret, &err,
-           json_pack("{s:s,s:s,s:s,s:b}", "message_id", id, "user_id", p->who.user_id,
-                     "emoji", emoji, "on", (int)on));
+    ret = meeting_chat_react(reply_meeting(reply), reply->client->participant, id, emoji,
+                             on, &err);
+    reply_done(reply, ret, &err,
+               json_pack("{s:s,s:s,s:s,s:b}", "message_id", id, "user_id", p->who.user_id,
+                         "emoji", emoji, "on", (int)on));
 }
 
 /* ---- reading ---- */
@@ -131,7 +110,7 @@ void on_chat_history(struct reply *reply, const json_t *payload)
 
     if (f.error[0] != '\0' || !field_text(&f, "cursor", 64, false, &cursor) ||
         !field_int(&f, "limit", 1, CHAT_PAGE, false, 50, &limit)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
     if (cursor[0] != '\0') {
@@ -164,12 +143,13 @@ void on_chat_read(struct reply *reply, const json_t *payload)
     const char *id;
 
     if (!field_text(&f, "message_id", MEETING_OBJECT_ID, true, &id)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply,
-           meeting_chat_read(meeting_of(reply), reply->client->participant, id, &err), &err,
-           NULL);
+    reply_done(
+        reply,
+        meeting_chat_read(reply_meeting(reply), reply->client->participant, id, &err), &err,
+        NULL);
 }
 
 void on_chat_typing(struct reply *reply, const json_t *payload)
@@ -179,12 +159,13 @@ void on_chat_typing(struct reply *reply, const json_t *payload)
     bool on;
 
     if (f.error[0] != '\0' || !field_bool(&f, "is_typing", true, &on)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply,
-           meeting_chat_typing(meeting_of(reply), reply->client->participant, on, &err),
-           &err, NULL);
+    reply_done(
+        reply,
+        meeting_chat_typing(reply_meeting(reply), reply->client->participant, on, &err),
+        &err, NULL);
 }
 
 /* ---- hands and reactions ---- */
@@ -197,10 +178,10 @@ void on_hand_raise(struct reply *reply, const json_t *payload)
     int ret;
 
     (void)payload; /* a hand is raised by whose it is */
-    ret = meeting_hand_raise(meeting_of(reply), p, &position, &err);
-    answer(reply, ret, &err,
-           json_pack("{s:s,s:s,s:i}", "participant_id", p->id, "user_id", p->who.user_id,
-                     "position", (int)position));
+    ret = meeting_hand_raise(reply_meeting(reply), p, &position, &err);
+    reply_done(reply, ret, &err,
+               json_pack("{s:s,s:s,s:i}", "participant_id", p->id, "user_id",
+                         p->who.user_id, "position", (int)position));
 }
 
 void on_hand_lower(struct reply *reply, const json_t *payload)
@@ -213,12 +194,12 @@ void on_hand_lower(struct reply *reply, const json_t *payload)
 
     if (f.error[0] != '\0' ||
         !field_text(&f, "target_user_id", AUTH_ID_MAX, false, &target)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    ret = meeting_hand_lower(meeting_of(reply), p, target, &err);
-    answer(reply, ret, &err,
-           json_pack("{s:s}", "user_id", target[0] != '\0' ? target : p->who.user_id));
+    ret = meeting_hand_lower(reply_meeting(reply), p, target, &err);
+    reply_done(reply, ret, &err,
+               json_pack("{s:s}", "user_id", target[0] != '\0' ? target : p->who.user_id));
 }
 
 void on_hand_lower_all(struct reply *reply, const json_t *payload)
@@ -226,9 +207,10 @@ void on_hand_lower_all(struct reply *reply, const json_t *payload)
     struct meeting_error err;
 
     (void)payload;
-    answer(reply,
-           meeting_hand_lower_all(meeting_of(reply), reply->client->participant, &err),
-           &err, NULL);
+    reply_done(
+        reply,
+        meeting_hand_lower_all(reply_meeting(reply), reply->client->participant, &err),
+        &err, NULL);
 }
 
 void on_reaction(struct reply *reply, const json_t *payload)
@@ -238,9 +220,10 @@ void on_reaction(struct reply *reply, const json_t *payload)
     const char *emoji;
 
     if (!field_text(&f, "emoji", CHAT_EMOJI_MAX, true, &emoji)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply, meeting_react(meeting_of(reply), reply->client->participant, emoji, &err),
-           &err, NULL);
+    reply_done(reply,
+               meeting_react(reply_meeting(reply), reply->client->participant, emoji, &err),
+               &err, NULL);
 }

@@ -12,28 +12,6 @@ enum { ID_MAX = AUTH_ID_MAX };
 static const char *const roles[] = {"host",     "co_host", "presenter",
                                     "attendee", "guest",   NULL};
 
-static struct meeting *meeting_of(const struct reply *reply)
-{
-    return reply->client->signal->meeting;
-}
-
-static void refuse(struct reply *reply, const struct fields *f)
-{
-    reply_fail(reply, "invalid", f->error);
-}
-
-/* Answers a call that returned 'ret'. 'fields' is moved. */
-static void answer(struct reply *reply, int ret, const struct meeting_error *err,
-                   json_t *fields)
-{
-    if (ret != 0) {
-        json_decref(fields);
-        reply_error(reply, err);
-    } else {
-        reply_seq(reply, fields);
-    }
-}
-
 /* ---- muting ---- */
 
 /* 'kind', audio if it is not there. */
@@ -59,16 +37,16 @@ void on_media_toggle(struct reply *reply, const json_t *payload)
     bool on;
 
     if (!read_media(&f, true, &media) || !field_bool(&f, "enabled", true, &on)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply, meeting_toggle(meeting_of(reply), p, media, on, &err), &err,
-           json_pack("{s:s,s:s,s:s,s:b}", "participant_id", p->id, "user_id",
-                     p->who.user_id, "kind",
-                     encode_media_names[media == MEETING_AUDIO   ? 0
-                                        : media == MEETING_VIDEO ? 1
-                                                                 : 2],
-                     "enabled", (int)on));
+    reply_done(reply, meeting_toggle(reply_meeting(reply), p, media, on, &err), &err,
+               json_pack("{s:s,s:s,s:s,s:b}", "participant_id", p->id, "user_id",
+                         p->who.user_id, "kind",
+                         encode_media_names[media == MEETING_AUDIO   ? 0
+                                            : media == MEETING_VIDEO ? 1
+                                                                     : 2],
+                         "enabled", (int)on));
 }
 
 void on_mute(struct reply *reply, const json_t *payload)
@@ -81,13 +59,13 @@ void on_mute(struct reply *reply, const json_t *payload)
     if (!field_text(&f, "target_user_id", ID_MAX, true, &target) ||
         !read_media(&f, false, &media) ||
         !field_text(&f, "reason", MEETING_REASON_MAX, false, &reason)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply,
-           meeting_mute(meeting_of(reply), reply->client->participant, target, media,
-                        reason, &err),
-           &err, NULL);
+    reply_done(reply,
+               meeting_mute(reply_meeting(reply), reply->client->participant, target, media,
+                            reason, &err),
+               &err, NULL);
 }
 
 void on_mute_all(struct reply *reply, const json_t *payload)
@@ -101,12 +79,12 @@ void on_mute_all(struct reply *reply, const json_t *payload)
 
     if (f.error[0] != '\0' || !read_media(&f, false, &media) ||
         !field_text(&f, "reason", MEETING_REASON_MAX, false, &reason)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    ret = meeting_mute_all(meeting_of(reply), reply->client->participant, media, reason, &n,
-                           &err);
-    answer(reply, ret, &err, json_pack("{s:i}", "count", (int)n));
+    ret = meeting_mute_all(reply_meeting(reply), reply->client->participant, media, reason,
+                           &n, &err);
+    reply_done(reply, ret, &err, json_pack("{s:i}", "count", (int)n));
 }
 
 void on_unmute_request(struct reply *reply, const json_t *payload)
@@ -118,13 +96,13 @@ void on_unmute_request(struct reply *reply, const json_t *payload)
 
     if (f.error[0] != '\0' || !field_text(&f, "target_user_id", ID_MAX, false, &target) ||
         !read_media(&f, false, &media)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply,
-           meeting_ask_unmute(meeting_of(reply), reply->client->participant, target, media,
-                              &err),
-           &err, NULL);
+    reply_done(reply,
+               meeting_ask_unmute(reply_meeting(reply), reply->client->participant, target,
+                                  media, &err),
+               &err, NULL);
 }
 
 /* ---- who is here, and as what ---- */
@@ -139,13 +117,13 @@ void on_remove(struct reply *reply, const json_t *payload)
     if (!field_text(&f, "target_user_id", ID_MAX, true, &target) ||
         !field_text(&f, "reason", MEETING_REASON_MAX, false, &reason) ||
         !field_bool(&f, "ban", false, &ban)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply,
-           meeting_remove(meeting_of(reply), reply->client->participant, target, reason,
-                          ban, &err),
-           &err, NULL);
+    reply_done(reply,
+               meeting_remove(reply_meeting(reply), reply->client->participant, target,
+                              reason, ban, &err),
+               &err, NULL);
 }
 
 void on_role_update(struct reply *reply, const json_t *payload)
@@ -157,13 +135,13 @@ void on_role_update(struct reply *reply, const json_t *payload)
 
     if (!field_text(&f, "target_user_id", ID_MAX, true, &target) ||
         !field_enum(&f, "new_role", roles, &role)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply,
-           meeting_set_role(meeting_of(reply), reply->client->participant, target,
-                            (enum auth_role)role, &err),
-           &err, NULL);
+    reply_done(reply,
+               meeting_set_role(reply_meeting(reply), reply->client->participant, target,
+                                (enum auth_role)role, &err),
+               &err, NULL);
 }
 
 void on_participant_add(struct reply *reply, const json_t *payload)
@@ -177,15 +155,15 @@ void on_participant_add(struct reply *reply, const json_t *payload)
     if (!field_text(&f, "user_id", ID_MAX, true, &user) ||
         !field_text(&f, "display_name", MEETING_NAME_MAX, false, &name) ||
         !field_choice(&f, "role", roles, &role)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
     role = role >= 0 ? role : (int)AUTH_ATTENDEE;
-    ret = meeting_invite(meeting_of(reply), reply->client->participant, user, name,
+    ret = meeting_invite(reply_meeting(reply), reply->client->participant, user, name,
                          (enum auth_role)role, &err);
-    answer(reply, ret, &err,
-           json_pack("{s:s,s:s,s:s}", "user_id", user, "display_name", name, "role",
-                     roles[role]));
+    reply_done(reply, ret, &err,
+               json_pack("{s:s,s:s,s:s}", "user_id", user, "display_name", name, "role",
+                         roles[role]));
 }
 
 void on_rename(struct reply *reply, const json_t *payload)
@@ -197,12 +175,13 @@ void on_rename(struct reply *reply, const json_t *payload)
 
     if (!field_text(&f, "display_name", MEETING_NAME_MAX, true, &name) ||
         !field_text(&f, "target_user_id", ID_MAX, false, &target)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply, meeting_rename(meeting_of(reply), self, target, name, &err), &err,
-           json_pack("{s:s,s:s}", "user_id", target[0] != '\0' ? target : self->who.user_id,
-                     "display_name", name));
+    reply_done(reply, meeting_rename(reply_meeting(reply), self, target, name, &err), &err,
+               json_pack("{s:s,s:s}", "user_id",
+                         target[0] != '\0' ? target : self->who.user_id, "display_name",
+                         name));
 }
 
 void on_participant_list(struct reply *reply, const json_t *payload)
@@ -222,7 +201,7 @@ void on_participant_list(struct reply *reply, const json_t *payload)
     if (f.error[0] != '\0' || !field_text(&f, "cursor", 64, false, &cursor) ||
         !field_text(&f, "query", MEETING_NAME_MAX, false, &page.query) ||
         !field_int(&f, "limit", 1, MEETING_PAGE, false, 50, &limit)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
     if (cursor[0] != '\0' && sscanf(cursor, "%" SCNu64 ".%20s", &page.after_us, id) != 2) {
@@ -261,11 +240,12 @@ static void with_look(struct reply *reply, const json_t *payload, look_call *cal
 
     if (!field_text(&f, "target_user_id", ID_MAX, true, &target) ||
         !field_bool(&f, "on", true, &on)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    answer(reply, call(meeting_of(reply), reply->client->participant, target, on, &err),
-           &err, json_pack("{s:s,s:b}", "user_id", target, "on", (int)on));
+    reply_done(reply,
+               call(reply_meeting(reply), reply->client->participant, target, on, &err),
+               &err, json_pack("{s:s,s:b}", "user_id", target, "on", (int)on));
 }
 
 void on_pin(struct reply *reply, const json_t *payload)

@@ -14,24 +14,6 @@ enum {
     WARN_US = 10 * 1000000 /* between two warnings to one client */
 };
 
-static struct meeting *meeting_of(const struct reply *reply)
-{
-    return reply->client->signal->meeting;
-}
-
-static void refuse(struct reply *reply, const struct fields *f)
-{
-    reply_fail(reply, "invalid", f->error);
-}
-
-static bool note(struct fields *f, const char *error)
-{
-    if (f->error[0] == '\0') {
-        (void)snprintf(f->error, sizeof(f->error), "%s", error);
-    }
-    return false;
-}
-
 /* ---- polls ---- */
 
 static bool read_options(struct fields *f, struct poll_draft *draft)
@@ -42,13 +24,13 @@ static bool read_options(struct fields *f, struct poll_draft *draft)
     size_t i;
 
     if (n < 2 || n > POLL_OPTIONS) {
-        return note(f, "/options: must be 2 to 20 texts");
+        return field_note(f, "/options: must be 2 to 20 texts");
     }
     json_array_foreach(list, i, each)
     {
         if (!json_is_string(each) || json_string_length(each) == 0 ||
             json_string_length(each) > POLL_OPTION_MAX) {
-            return note(f, "/options: each must be a text of 1 to 800 bytes");
+            return field_note(f, "/options: each must be a text of 1 to 800 bytes");
         }
         draft->options[i] = json_string_value(each);
     }
@@ -66,10 +48,11 @@ void on_poll_create(struct reply *reply, const json_t *payload)
     if (!field_text(&f, "question", POLL_QUESTION_MAX, true, &draft.question) ||
         !read_options(&f, &draft) || !field_bool(&f, "multiple", false, &draft.multiple) ||
         !field_bool(&f, "anonymous", false, &draft.anonymous)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
-    poll = meeting_poll_create(meeting_of(reply), reply->client->participant, &draft, &err);
+    poll =
+        meeting_poll_create(reply_meeting(reply), reply->client->participant, &draft, &err);
     if (poll == NULL) {
         reply_error(reply, &err);
     } else {
@@ -94,11 +77,11 @@ static bool read_choice(struct fields *f, uint32_t *choice)
         json_int_t n = json_is_integer(each) ? json_integer_value(each) : -1;
 
         if (n < 0 || n >= POLL_OPTIONS) {
-            return note(f, "/choice: must be numbers of options");
+            return field_note(f, "/choice: must be numbers of options");
         }
         *choice |= UINT32_C(1) << n;
     }
-    return *choice != 0 || note(f, "/choice: must be numbers of options");
+    return *choice != 0 || field_note(f, "/choice: must be numbers of options");
 }
 
 void on_poll_vote(struct reply *reply, const json_t *payload)
@@ -110,9 +93,9 @@ void on_poll_vote(struct reply *reply, const json_t *payload)
 
     if (!field_text(&f, "poll_id", MEETING_OBJECT_ID, true, &id) ||
         !read_choice(&f, &choice)) {
-        refuse(reply, &f);
-    } else if (meeting_poll_vote(meeting_of(reply), reply->client->participant, id, choice,
-                                 &err) != 0) {
+        reply_refuse(reply, &f);
+    } else if (meeting_poll_vote(reply_meeting(reply), reply->client->participant, id,
+                                 choice, &err) != 0) {
         reply_error(reply, &err);
     } else {
         reply_ok(reply, json_pack("{s:s}", "poll_id", id));
@@ -126,8 +109,8 @@ void on_poll_close(struct reply *reply, const json_t *payload)
     const char *id;
 
     if (!field_text(&f, "poll_id", MEETING_OBJECT_ID, true, &id)) {
-        refuse(reply, &f);
-    } else if (meeting_poll_close(meeting_of(reply), reply->client->participant, id,
+        reply_refuse(reply, &f);
+    } else if (meeting_poll_close(reply_meeting(reply), reply->client->participant, id,
                                   &err) != 0) {
         reply_error(reply, &err);
     } else {
@@ -155,7 +138,7 @@ static bool read_ops(struct fields *f, struct board_op ops[BOARD_OPS], size_t *n
 
     *n = 0;
     if (json_array_size(list) == 0 || json_array_size(list) > BOARD_OPS) {
-        return note(f, "/ops: must be a list of 1 to 256");
+        return field_note(f, "/ops: must be a list of 1 to 256");
     }
     json_array_foreach(list, i, each)
     {
@@ -165,11 +148,11 @@ static bool read_ops(struct fields *f, struct board_op ops[BOARD_OPS], size_t *n
 
         if (op == NULL || op[0] == '\0' ||
             (id != NULL && !json_is_null(id) && !json_is_string(id))) {
-            return note(f, "/ops: each needs op, and an id that is a text");
+            return field_note(f, "/ops: each needs op, and an id that is a text");
         }
         words = json_dumps(each, JSON_COMPACT);
         if (words == NULL) {
-            return note(f, "/ops: no memory");
+            return field_note(f, "/ops: no memory");
         }
         ops[i] = (struct board_op){.id = json_is_string(id) ? json_string_value(id) : "",
                                    .remove = strcmp(op, "remove") == 0,
@@ -178,7 +161,7 @@ static bool read_ops(struct fields *f, struct board_op ops[BOARD_OPS], size_t *n
         *n = i + 1;
         bytes += ops[i].len;
         if (bytes > BOARD_UPDATE_MAX) {
-            return note(f, "/ops: more than 65536 bytes");
+            return field_note(f, "/ops: more than 65536 bytes");
         }
     }
     return true;
@@ -193,9 +176,9 @@ void on_board_update(struct reply *reply, const json_t *payload)
     size_t n;
 
     if (!read_ops(&f, ops, &n)) {
-        refuse(reply, &f);
-    } else if (meeting_board_update(meeting_of(reply), reply->client->participant, ops, n,
-                                    &version, &err) != 0) {
+        reply_refuse(reply, &f);
+    } else if (meeting_board_update(reply_meeting(reply), reply->client->participant, ops,
+                                    n, &version, &err) != 0) {
         reply_error(reply, &err);
     } else {
         reply_ok(reply, json_pack("{s:I}", "version", (json_int_t)version));
@@ -209,7 +192,7 @@ void on_board_clear(struct reply *reply, const json_t *payload)
     uint64_t version;
 
     (void)payload;
-    if (meeting_board_clear(meeting_of(reply), reply->client->participant, &version,
+    if (meeting_board_clear(reply_meeting(reply), reply->client->participant, &version,
                             &err) != 0) {
         reply_error(reply, &err);
     } else {
@@ -230,7 +213,7 @@ void on_board_get(struct reply *reply, const json_t *payload)
 
     if (f.error[0] != '\0' ||
         !field_int(&f, "after_version", 0, INT64_MAX, false, 0, &version)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
     if (meeting_ask(p, MEETING_RATE_LIST, &err) != 0) {
@@ -256,9 +239,9 @@ void on_caption(struct reply *reply, const json_t *payload)
         !field_int(&f, "start_ms", 0, INT64_MAX, true, 0, &c.start_ms) ||
         !field_int(&f, "end_ms", 0, INT64_MAX, true, 0, &c.end_ms) ||
         !field_bool(&f, "final", false, &c.final)) {
-        refuse(reply, &f);
-    } else if (meeting_caption(meeting_of(reply), reply->client->participant, &c, &err) !=
-               0) {
+        reply_refuse(reply, &f);
+    } else if (meeting_caption(reply_meeting(reply), reply->client->participant, &c,
+                               &err) != 0) {
         reply_error(reply, &err);
     } else {
         reply_ok(reply, NULL);
@@ -277,7 +260,7 @@ static bool read_number(struct fields *f, const char *name, double max, double *
         return true;
     }
     (void)snprintf(error, sizeof(error), "/%s: must be a number from 0 to %.0f", name, max);
-    return note(f, error);
+    return field_note(f, error);
 }
 
 void on_stats_report(struct reply *reply, const json_t *payload)
@@ -292,7 +275,7 @@ void on_stats_report(struct reply *reply, const json_t *payload)
         !read_number(&f, "jitter", 60000, &jitter) ||
         !read_number(&f, "packet_loss", 100, &loss) ||
         !read_number(&f, "bitrate", 9007199254740991.0, &bitrate)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
     issue = loss > 5      ? "packet_loss"
@@ -327,7 +310,7 @@ void on_auth_refresh(struct reply *reply, const json_t *payload)
     const char *token, *code;
 
     if (!field_text(&f, "token", 8192, true, &token)) {
-        refuse(reply, &f);
+        reply_refuse(reply, &f);
         return;
     }
     if (auth_verify(client->signal->conf.auth, token, strlen(token),

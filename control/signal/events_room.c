@@ -51,7 +51,7 @@ void on_room_sync(struct reply *reply, const json_t *payload)
 
     if (!field_int(&f, "since_seq", 0, INT64_MAX, true, 0, &since) ||
         !field_int(&f, "epoch", 0, INT64_MAX, false, (int64_t)p->room->epoch, &epoch)) {
-        reply_fail(reply, "invalid", f.error);
+        reply_refuse(reply, &f);
         return;
     }
     if (meeting_ask(reply->client->participant, MEETING_RATE_LIST, &err) != 0) {
@@ -153,7 +153,7 @@ void on_room_create(struct reply *reply, const json_t *payload)
 
     if (!field_text(&f, "meeting_id", MEETING_ID_MAX, true, &id) ||
         !read_change(&f, "options", false, &change)) {
-        reply_fail(reply, "invalid", f.error);
+        reply_refuse(reply, &f);
         return;
     }
     room = meeting_create_room(client->signal->meeting, &client->who, id, &change, &err);
@@ -209,7 +209,7 @@ void on_room_update(struct reply *reply, const json_t *payload)
         return;
     }
     if (!read_change(&f, "settings", true, &change)) {
-        reply_fail(reply, "invalid", f.error);
+        reply_refuse(reply, &f);
         return;
     }
     change_room(reply, &change);
@@ -223,7 +223,7 @@ void on_layout_change(struct reply *reply, const json_t *payload)
     int layout;
 
     if (!field_enum(&f, "layout", meeting_layout_names, &layout)) {
-        reply_fail(reply, "invalid", f.error);
+        reply_refuse(reply, &f);
     } else if (meeting_set_layout(client->signal->meeting, client->participant,
                                   (enum meeting_layout)layout, &err) != 0) {
         reply_error(reply, &err);
@@ -286,7 +286,7 @@ static void with_lobby(struct reply *reply, const json_t *payload, lobby_call *c
     size_t n = 0;
 
     if (f.error[0] != '\0' || (!all && !read_ids(&f, ids, &n))) {
-        reply_fail(reply, "invalid", f.error);
+        reply_refuse(reply, &f);
     } else if (call(client->signal->meeting, client->participant, ids, n, &err) != 0) {
         reply_error(reply, &err);
     } else {

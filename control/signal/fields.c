@@ -15,6 +15,19 @@ struct fields fields_of(const json_t *payload)
     return f;
 }
 
+bool field_note(struct fields *f, const char *words)
+{
+    if (f->error[0] == '\0') {
+        (void)snprintf(f->error, sizeof(f->error), "%s", words);
+    }
+    return false;
+}
+
+void reply_refuse(struct reply *reply, const struct fields *f)
+{
+    reply_fail(reply, "invalid", f->error);
+}
+
 static bool fail(struct fields *f, const char *name, const char *reason)
 {
     if (f->error[0] == '\0') {

@@ -62,6 +62,11 @@ struct reply {
     json_t *asked;                    /* legacy: the request; owned */
 };
 
+static inline struct meeting *reply_meeting(const struct reply *reply)
+{
+    return reply->client->signal->meeting;
+}
+
 /* ---- client.c ---- */
 
 extern const struct sio_conn_ops client_ops;
@@ -90,6 +95,10 @@ void reply_error(struct reply *reply, const struct meeting_error *err);
 /* reply_ok() of one who is in a room, with the number of its last fact: so that who asked
  * knows the order in which it was done. */
 void reply_seq(struct reply *reply, json_t *fields);
+
+/* Answers a call that returned 'ret': reply_error() or reply_seq(). 'fields' is moved. */
+void reply_done(struct reply *reply, int ret, const struct meeting_error *err,
+                json_t *fields);
 
 /* The code is "invalid", the message the first of 'errors' (one at least; changed). */
 void reply_invalid(struct reply *reply, struct schema_errors *errors);
@@ -198,6 +207,12 @@ struct fields {
 };
 
 struct fields fields_of(const json_t *payload);
+
+/* Notes that 'words' is wrong, if nothing was before. Returns false. */
+bool field_note(struct fields *f, const char *words);
+
+/* Answers with what was wrong. */
+void reply_refuse(struct reply *reply, const struct fields *f);
 
 bool field_text(struct fields *f, const char *name, size_t max_bytes, bool required,
                 const char **out);
