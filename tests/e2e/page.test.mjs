@@ -425,6 +425,10 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                 await ada.until('the reaction floats', () =>
                     document.querySelector('.reaction')?.textContent === '🎉Grace Hopper',
                 );
+                /* On its way out its name fades: not what a look at colours is about. */
+                await ada.until('it has floated away', () =>
+                    document.querySelector('.reaction') === null,
+                );
 
                 /* ---- what a host may ---- */
                 await ada.press('People');
