@@ -84,7 +84,7 @@ static inline const struct sub *sublist_ahead(const struct sublist *list,
     const struct sublist_chunk *chunk = it->chunk;
     uint32_t i = it->i + ahead;
 
-    if (chunk != NULL && i >= SUBLIST_CHUNK) {
+    while (chunk != NULL && i >= SUBLIST_CHUNK) { /* twice from the end of a full chunk */
         chunk = chunk->next;
         i -= SUBLIST_CHUNK;
     }
