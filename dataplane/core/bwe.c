@@ -77,7 +77,8 @@ static struct bwe_probe_view view_of(const struct bwe *bwe, uint64_t tx_bytes,
         .estimate_bps = bwe->target_bps,
         .wanted_bps = bwe->wanted_bps,
         .start_bps = (float)bwe->conf.start_bps,
-        .healthy = (bwe->delay.usage != BWE_OVERUSE || bwe_delay_usage(&bwe->delay) == BWE_NORMAL) &&
+        .healthy = (bwe->delay.usage != BWE_OVERUSE ||
+                    bwe_delay_usage(&bwe->delay) == BWE_NORMAL) &&
                    bwe->delay.queue_us < MAX_PROBE_QUEUE_US &&
                    (fell_us == 0 || now_us - fell_us > CALM_US),
         .tx_bytes = tx_bytes,
@@ -123,6 +124,7 @@ static void on_gap(struct bwe *bwe, struct reading *r, uint64_t to)
     if (to > r->next) {
         to = r->next;
     }
+    from = from > bwe->route_next ? from : bwe->route_next;
     if (r->next - from > BWE_HISTORY && from < r->next) {
         from = r->next - BWE_HISTORY;
     }
@@ -146,7 +148,7 @@ static void on_arrival(struct bwe *bwe, struct reading *r, uint64_t number)
         bwe->n_unknown++;
         return;
     }
-    if (sent->state == BWE_ARRIVED) {
+    if (sent->state == BWE_ARRIVED || number < bwe->route_next) {
         return;
     }
     if (sent->state == BWE_SENT) {
@@ -271,6 +273,8 @@ bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_
         return false;
     }
     bwe->feedback_us = now_us;
+    bwe->unanswered_us = 0;
+    bwe->seen_next = next;
     bwe->n_lost += r.n_lost;
     if (r.last_send_us >= 0) {
         int64_t rtt_us = (int64_t)now_us - r.last_send_us;
@@ -294,6 +298,20 @@ bool bwe_on_remb(struct bwe *bwe, uint64_t bps, uint64_t now_us)
     bwe->remb_bps = (float)bps;
     bwe->remb_us = now_us;
     return settle(bwe, now_us);
+}
+
+void bwe_on_route(struct bwe *bwe, uint64_t next, uint64_t now_us)
+{
+    const struct bwe_conf *conf = &bwe->conf;
+
+    bwe->route_next = next;
+    bwe->seen_next = next;
+    bwe->unanswered_us = 0;
+    bwe_delay_init(&bwe->delay);
+    bwe_acked_init(&bwe->acked);
+    bwe_loss_init(&bwe->loss, (float)conf->min_bps, (float)conf->max_bps);
+    bwe_rate_on_route(&bwe->rate);
+    bwe_probe_on_route(&bwe->probe, now_us);
 }
 
 /* ---- time ---- */
@@ -332,16 +350,22 @@ static void measure_sending(struct bwe *bwe, uint64_t tx_bytes, uint64_t now_us)
     bwe->window_bytes = tx_bytes;
 }
 
-/* What was sent is not answered: the path, or its way back, does not carry it. */
-static void on_silence(struct bwe *bwe, uint64_t now_us)
+/* What was sent is not answered: the path, or its way back, does not carry it. Only what
+ * has a number is ever answered: while video is held and audio has none, silence says
+ * nothing. */
+static void on_silence(struct bwe *bwe, uint64_t next, uint64_t now_us)
 {
-    uint64_t patience_us = SILENCE_US + 2 * bwe->rtt_us;
+    const uint64_t patience_us = SILENCE_US + 2 * bwe->rtt_us;
 
-    if (bwe->feedback_us == 0 || bwe->sent_bps <= 0 ||
-        now_us - bwe->feedback_us < patience_us || now_us - bwe->silence_us < patience_us) {
+    if (next != bwe->seen_next && bwe->unanswered_us == 0) {
+        bwe->unanswered_us = now_us;
+    }
+    bwe->seen_next = next;
+    if (bwe->feedback_us == 0 || bwe->unanswered_us == 0 ||
+        now_us - bwe->unanswered_us < patience_us) {
         return;
     }
-    bwe->silence_us = now_us;
+    bwe->unanswered_us = 0; /* until more is sent */
     bwe_probe_on_drop(&bwe->probe, bwe->rate.bps, SILENT * bwe->rate.bps, now_us);
     bwe_rate_set(&bwe->rate, SILENT * bwe->rate.bps, now_us);
 }
@@ -351,7 +375,7 @@ bool bwe_tick(struct bwe *bwe, uint64_t tx_bytes, uint64_t next, uint64_t now_us
     struct bwe_probe_view view;
 
     measure_sending(bwe, tx_bytes, now_us);
-    on_silence(bwe, now_us);
+    on_silence(bwe, next, now_us);
     view = view_of(bwe, tx_bytes, next, now_us);
     if (!bwe->probe.sending) {
         bwe_probe_tick(&bwe->probe, &view, now_us);

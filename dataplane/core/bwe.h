@@ -50,10 +50,12 @@ struct bwe {
     float wanted_bps; /* bwe_want() */
     float remb_bps;   /* 0 none */
     uint64_t remb_us;
-    uint64_t feedback_us; /* when the last came; 0 none yet */
-    uint64_t silence_us;  /* when the rate was last lowered because none came */
-    uint64_t rtt_us;      /* round trip, smoothed; feedback delay included */
-    int64_t ref_ticks;    /* reference time of feedback, extended */
+    uint64_t feedback_us;   /* when the last came; 0 none yet */
+    uint64_t seen_next;     /* number of the next packet, at the last tick or feedback */
+    uint64_t unanswered_us; /* since when something is sent that none tells of; 0 nothing */
+    uint64_t rtt_us;        /* round trip, smoothed; feedback delay included */
+    uint64_t route_next; /* numbers below went another way: they say nothing of this one */
+    int64_t ref_ticks;   /* reference time of feedback, extended */
     bool has_ref;
 
     /* how much is sent */
@@ -107,6 +109,11 @@ bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_
 
 /* The receiver's own estimate; any value. Returns true if the target has changed. */
 bool bwe_on_remb(struct bwe *bwe, uint64_t bps, uint64_t now_us);
+
+/* From number 'next' on, packets go another way: that those under way are lost is no
+ * congestion, and delays and loss begin anew. The rate stays until more is known, which a
+ * probe asks for at once. */
+void bwe_on_route(struct bwe *bwe, uint64_t next, uint64_t now_us);
 
 /* What the subscriber could make use of, all layers that it asks for: no probe goes beyond.
  */

@@ -216,3 +216,14 @@ void bwe_probe_on_drop(struct bwe_probe *probe, float before_bps, float after_bp
         probe->drop_us = now_us;
     }
 }
+
+void bwe_probe_on_route(struct bwe_probe *probe, uint64_t now_us)
+{
+    probe->sending = false;
+    probe->due_us = UINT64_MAX;
+    probe->cluster.end = probe->cluster.first;
+    probe->next_bps = 0;
+    probe->before_drop_bps = 0;
+    probe->interval_us = MIN_INTERVAL_US;
+    probe->next_us = now_us;
+}

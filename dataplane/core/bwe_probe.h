@@ -77,4 +77,7 @@ float bwe_probe_result(struct bwe_probe *probe, uint64_t told,
 void bwe_probe_on_drop(struct bwe_probe *probe, float before_bps, float after_bps,
                        uint64_t now_us);
 
+/* What was under way went another way; the next probe is due now. */
+void bwe_probe_on_route(struct bwe_probe *probe, uint64_t now_us);
+
 #endif

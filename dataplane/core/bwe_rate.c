@@ -145,3 +145,9 @@ void bwe_rate_set(struct bwe_rate *rate, float bps, uint64_t now_us)
         rate->link_bps = 0;
     }
 }
+
+void bwe_rate_on_route(struct bwe_rate *rate)
+{
+    rate->link_bps = 0;
+    rate->increasing = false;
+}

@@ -36,4 +36,7 @@ bool bwe_rate_update(struct bwe_rate *rate, enum bwe_usage usage, float acked_bp
 /* A probe has shown that 'bps' get through. */
 void bwe_rate_set(struct bwe_rate *rate, float bps, uint64_t now_us);
 
+/* What was learnt of the link's capacity is no longer true; the rate stays. */
+void bwe_rate_on_route(struct bwe_rate *rate);
+
 #endif

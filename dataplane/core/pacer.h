@@ -25,11 +25,14 @@ static inline bool pacer_is_ready(const struct pacer *pacer, uint64_t now_us)
 }
 
 /* A packet was sent again, which never waits: fresh video does so much longer, but for it
- * alone no longer than one step. */
+ * alone no longer than one step, and never beyond 'late_us', when what waits has waited for
+ * the whole window (UINT64_MAX: nothing waits). Else who asks for much again and again
+ * would be sent nothing new. */
 static inline void pacer_on_repair(struct pacer *pacer, uint32_t len, uint64_t rate_bps,
-                                   uint64_t now_us)
+                                   uint64_t late_us, uint64_t now_us)
 {
     uint64_t from_us = now_us > PACER_BURST_US ? now_us - PACER_BURST_US : 0;
+    uint64_t most_us = now_us + PACER_MAX_STEP_US;
     uint64_t ready_us;
 
     if (rate_bps == 0) {
@@ -37,9 +40,8 @@ static inline void pacer_on_repair(struct pacer *pacer, uint32_t len, uint64_t r
     }
     ready_us = pacer->ready_us > from_us ? pacer->ready_us : from_us;
     ready_us += (uint64_t)len * 8000000 / rate_bps;
-    if (ready_us > now_us + PACER_MAX_STEP_US) {
-        ready_us = now_us + PACER_MAX_STEP_US;
-    }
+    most_us = most_us < late_us ? most_us : late_us;
+    ready_us = ready_us < most_us ? ready_us : most_us;
     pacer->ready_us = ready_us > pacer->ready_us ? ready_us : pacer->ready_us;
 }
 

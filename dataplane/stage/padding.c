@@ -127,11 +127,13 @@ static bool make_one(struct lane *lane, struct peer *peer, struct sub *sub, uint
     return true;
 }
 
-/* Whose retransmissions can carry padding; NULL if none. */
+/* Whose retransmissions can carry padding; NULL if none. What is held may be all there is:
+ * it comes back only when a probe has shown that the link carries it. */
 static struct sub *carrier(const struct peer *peer)
 {
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
-        if (sub->rtx_ssrc != 0 && sub->twcc_at != 0 && sub->started && !sub->paused) {
+        if (sub->rtx_ssrc != 0 && sub->twcc_at != 0 && !sub->paused &&
+            (sub->started || sub->held)) {
             return sub;
         }
     }

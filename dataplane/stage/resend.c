@@ -6,6 +6,7 @@
 #include "sfu/wire/rtp_ext.h"
 #include "stage/layers.h"
 #include "stage/rewrite.h"
+#include "stage/route.h"
 
 /* Room for a whole slot behind the original number. */
 _Static_assert(PKT_ROOM > RTX_OSN_LEN + RING_EXT_MAX + PKT_MAX_DATAGRAM - RING_EXT_MAX,
@@ -75,10 +76,10 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
     store_be32(rtp + 8, sub->rtx_ssrc);
     pkt_hdr_write(&peer->hdr, pkt->data,
                   (uint16_t)(pkt->hdr_len + pkt->payload_len + peer->tag_len));
-    pkt->len =
-        (uint16_t)(peer->hdr.len + pkt->hdr_len + pkt->payload_len + peer->tag_len);
+    pkt->len = (uint16_t)(peer->hdr.len + pkt->hdr_len + pkt->payload_len + peer->tag_len);
     if (sub->stream->video) {
-        pacer_on_repair(&sub->peer->pacer, pkt->len, peer->pace_bps, lane->now_us);
+        pacer_on_repair(&sub->peer->pacer, pkt->len, peer->pace_bps,
+                        route_late_us(lane, peer), lane->now_us);
     }
     if (sub->twcc_at != 0) {
         bwe_note_sent(peer->bwe, peer->twcc_next - 1, (uint16_t)(pkt->len - peer->hdr.len),

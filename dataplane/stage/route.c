@@ -148,21 +148,43 @@ static bool waits(struct lane *lane, struct sub *sub, const struct glance *slot)
     return true;
 }
 
+/* Since when 'sub', which is behind, waits with this slot; another lane's clock may be a
+ * turn ahead of ours. */
+static uint64_t waits_since(const struct sub *sub, uint64_t arrival_us, uint64_t now_us)
+{
+    const uint64_t since_us = arrival_us < now_us ? arrival_us : now_us;
+
+    return since_us > sub->behind_us ? since_us : sub->behind_us;
+}
+
+uint64_t route_late_us(const struct lane *lane, const struct peer *peer)
+{
+    const struct sub *sub = peer->behind;
+    const struct stream_ring *ring;
+
+    if (sub == NULL) {
+        return UINT64_MAX;
+    }
+    ring = &sub->stream->ring;
+    return waits_since(
+               sub,
+               __atomic_load_n(&ring->slots[sub->cursor & ring->slot_mask].arrival_us,
+                               __ATOMIC_RELAXED),
+               lane->now_us) +
+           lane->pacer_window_us;
+}
+
 /* Counts a packet of video that goes out. One that waited is charged by how long it did:
  * those behind it wait less, so that none does longer than the window. */
 static void charge(const struct lane *lane, struct sub *sub, const struct glance *slot)
 {
     struct peer *peer = sub->peer;
     const uint64_t now_us = lane->now_us;
-    uint64_t since_us = now_us;
+    const uint64_t since_us =
+        sub->behind ? waits_since(sub, slot->arrival_us, now_us) : now_us;
 
     if (peer->pace_bps == 0) {
         return;
-    }
-    if (sub->behind) {
-        /* another lane's clock may be a turn ahead of ours */
-        since_us = slot->arrival_us < now_us ? slot->arrival_us : now_us;
-        since_us = since_us > sub->behind_us ? since_us : sub->behind_us;
     }
     pacer_on_video(&peer->pacer, slot->len + HEADERS, peer->pace_bps, now_us - since_us,
                    lane->pacer_window_us, now_us);

@@ -24,4 +24,8 @@ static inline bool route_is_due(const struct lane *lane)
     return lane->grown != NULL || paced_deadline(&lane->paced) <= lane->now_us;
 }
 
+/* When the video of 'peer' whose turn it is has waited as long as it may; UINT64_MAX if
+ * none waits. */
+uint64_t route_late_us(const struct lane *lane, const struct peer *peer);
+
 #endif

@@ -59,7 +59,8 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
                      const struct vault_peer_conf *conf)
 {
     struct pkt_hdr hdr = {.len = 0};
-    const struct path before = peer->to != NULL ? *peer->to : (struct path){0};
+    const bool had_path = peer->to != NULL;
+    const struct path before = had_path ? *peer->to : (struct path){0};
     struct path old[PEER_PATHS];
     uint8_t n_old = peer->n_paths;
     int err = 0;
@@ -86,6 +87,9 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
     if (peer->to != NULL && !path_same_tuple(peer->to, &before)) {
         *peer->last_check_us = lane->now_us; /* the check that selected it */
         peer->consent_lost = peer->loss_told = false;
+        if (had_path) {
+            bwe_on_route(peer->bwe, peer->twcc_next, lane->now_us);
+        }
     }
     return 0;
 }

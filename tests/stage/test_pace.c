@@ -259,6 +259,50 @@ static void what_is_missed_goes_before_what_is_new(void **state)
     call_stop(&call);
 }
 
+/* A subscriber that asks for something again all the time is sent what is new all the same:
+ * it waits no longer than the window. */
+static void endless_repair_holds_nothing_up(void **state)
+{
+    struct call call;
+    struct lane *lane;
+    struct wbytes w;
+    struct far_got got;
+    struct sub *sub;
+    uint64_t packets;
+    uint16_t first;
+    unsigned ms = 0;
+    (void)state;
+
+    begin(&call, BPS, 150);
+    lane = &call.rig->lane;
+    sub = call_sub(&call, &call.to_video);
+    come(&call, true, N_KEY);
+    for (; ms < 50; ms++) {
+        rig_egress(call.rig);
+        lane->now_us += 1000;
+    }
+    assert_true(far_take_rtp(&call.sub, &got));
+    first = got.hdr.seq;
+    packets = sub->packets;
+    assert_in_range(packets, 10, N_KEY - 10);
+    for (; sub->packets < 1 + N_KEY; ms++) {
+        const uint16_t seq = (uint16_t)(first + ms % 10);
+
+        assert_true(ms <= 150 + PACER_MAX_STEP_US / 1000);
+        w = wbytes_of(scratch, sizeof(scratch));
+        rtcp_nack_write(&w, 9, CALL_OUT_VIDEO_SSRC, &seq, 1);
+        far_send_rtcp(&call.sub, &w);
+        sub->rtx_budget =
+            100000; /* who asks for more than its share is refused elsewhere */
+        rig_ingress(call.rig);
+        rig_egress(call.rig);
+        call.rig->n_frames = call.sub.read_at = 0;
+        lane->now_us += 1000;
+    }
+    assert_in_range(sub->rtx_packets, 60, 130);
+    call_stop(&call);
+}
+
 /* The ring does not reach back for ever: then what comes next is a key frame, which is
  * asked for, under the next number. */
 static void who_is_overtaken_begins_again(void **state)
@@ -447,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_hope_paces_nobody),
         cmocka_unit_test(another_subscriber_does_not_wait),
         cmocka_unit_test(what_is_missed_goes_before_what_is_new),
+        cmocka_unit_test(endless_repair_holds_nothing_up),
         cmocka_unit_test(who_is_overtaken_begins_again),
         cmocka_unit_test(who_waits_may_pause_and_resume),
         cmocka_unit_test(a_room_at_random_loses_and_doubles_nothing),

@@ -384,6 +384,78 @@ static void silence_lowers_the_rate(void **state)
     free(bwe);
 }
 
+/* Video is held, so that only audio is sent, which has no numbers and is never told of: the
+ * rate stays, and a probe asks whether the link carries the video. */
+static void silence_about_what_has_no_number_says_nothing(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    int32_t ticks[10] = {0};
+    uint64_t now_us = 1000000, was, probes;
+    (void)state;
+
+    bwe_init(bwe, &CONF);
+    for (uint64_t i = 0; i < 10; i++) {
+        bwe_note_sent(bwe, i, 1000, now_us);
+    }
+    feed(bwe, 0, ticks, 10, 10, 10, now_us + 50000);
+    bwe->probe.begun = true; /* those of the start are over */
+    bwe->probe.next_us = now_us + 2000000;
+    bwe_want(bwe, 2 * bwe_target(bwe));
+    was = bwe_target(bwe);
+    probes = bwe->n_probes;
+    for (uint64_t i = 0; i < 500; i++) {
+        now_us += BWE_TICK_US;
+        (void)bwe_tick(bwe, i * 250, 10, now_us);
+        (void)bwe_take_padding(bwe, i * 250, 10, now_us);
+    }
+    assert_true(bwe_target(bwe) >= was);
+    assert_true(bwe->n_probes > probes);
+    free(bwe);
+}
+
+/* The client's address changes: what was sent to the old one is lost, which says nothing of
+ * the way to the new one, and a probe asks at once what that carries. */
+static void what_went_another_way_is_no_loss(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    int32_t ticks[200];
+    uint64_t now_us = 1000000, was, probes;
+    (void)state;
+
+    bwe_init(bwe, &CONF);
+    bwe->probe.begun = true;
+    for (uint64_t i = 0; i < 400; i++) {
+        bwe_note_sent(bwe, i, 1000, now_us + i * 10000);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        ticks[i] = 40;
+    }
+    feed(bwe, 0, ticks, 200, 10, 200, now_us += 2000000);
+    bwe_want(bwe, 3 * bwe_target(bwe));
+    was = bwe_target(bwe);
+    (void)bwe_tick(bwe, 200000, 200, now_us);
+    bwe->probe.next_us = now_us + 4000000;
+    bwe_on_route(bwe, 400, now_us += 2000000);
+    for (unsigned i = 0; i < 200; i++) {
+        ticks[i] = i < 180 ? -1 : 40; /* some come over the old way after all */
+    }
+    feed(bwe, 200, ticks, 200, 20, 401, now_us += 100000);
+    assert_int_equal(bwe->n_lost, 0);
+    assert_int_equal(bwe->n_unknown, 0);
+    probes = bwe->n_probes;
+    (void)bwe_tick(bwe, 400000, 401, now_us += BWE_TICK_US);
+    assert_int_equal(bwe_target(bwe), was);
+    assert_int_equal(bwe->n_probes, probes + 1);
+    /* and what goes the new way and is lost counts */
+    for (uint64_t i = 400; i < 600; i++) {
+        bwe_note_sent(bwe, i, 1000, now_us + i * 10000);
+    }
+    feed(bwe, 400, ticks, 200, 40, 600, now_us += 2000000);
+    assert_int_equal(bwe->n_lost, 180);
+    assert_true(bwe_target(bwe) < was);
+    free(bwe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +476,8 @@ int main(void)
         cmocka_unit_test(flood_of_reports_is_cut),
         cmocka_unit_test(late_is_not_lost),
         cmocka_unit_test(silence_lowers_the_rate),
+        cmocka_unit_test(silence_about_what_has_no_number_says_nothing),
+        cmocka_unit_test(what_went_another_way_is_no_loss),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

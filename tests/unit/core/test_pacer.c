@@ -77,15 +77,16 @@ static void repair_takes_the_place_of_video_but_not_for_long(void **state)
     const uint64_t now_us = 1000000;
     (void)state;
 
-    pacer_on_repair(&pacer, 1250, 1000000, now_us); /* 10 ms, of which 2 are forgiven */
+    pacer_on_repair(&pacer, 1250, 1000000, UINT64_MAX,
+                    now_us); /* 10 ms, of which 2 are forgiven */
     assert_false(pacer_is_ready(&pacer, now_us + 7000));
     assert_true(pacer_is_ready(&pacer, now_us + 8000));
     for (unsigned i = 0; i < 100; i++) {
-        pacer_on_repair(&pacer, 1250, 1000000, now_us);
+        pacer_on_repair(&pacer, 1250, 1000000, UINT64_MAX, now_us);
     }
     assert_true(pacer_is_ready(&pacer, now_us + PACER_MAX_STEP_US));
     pacer = (struct pacer){0};
-    pacer_on_repair(&pacer, 1250, 0, now_us);
+    pacer_on_repair(&pacer, 1250, 0, UINT64_MAX, now_us);
     assert_true(pacer_is_ready(&pacer, 0));
 }
 
