@@ -20,7 +20,7 @@ static struct chat_message *at(const struct chat *chat, uint32_t i)
     return chat->ring[(chat->first + i) % CHAT_MAX];
 }
 
-static void free_message(struct chat_message *m)
+void meeting_chat_message_free(struct chat_message *m)
 {
     if (m != NULL) {
         free(m->text);
@@ -36,7 +36,7 @@ static void drop_oldest(struct chat *chat)
     chat->bytes -= m->len;
     chat->first = (chat->first + 1) % CHAT_MAX;
     chat->n--;
-    free_message(m);
+    meeting_chat_message_free(m);
 }
 
 void meeting_chat_free(struct chat *chat)
@@ -316,6 +316,50 @@ int meeting_chat_react(struct meeting *meeting, struct participant *p, const cha
     tell(meeting, p, p, m,
          (struct meeting_event){.kind = MEETING_CHAT_REACTION, .text = emoji, .on = on});
     return 0;
+}
+
+/* ---- from and to where it is kept ---- */
+
+void meeting_chat_restore(struct room *room, struct chat_message *m)
+{
+    struct chat *chat = room->chat;
+
+    if (chat == NULL) {
+        chat = room->chat = calloc(1, sizeof(*chat));
+    }
+    if (chat == NULL || chat->n == CHAT_MAX || chat->bytes + m->len > CHAT_BYTES) {
+        meeting_chat_message_free(m);
+        return;
+    }
+    chat->first = (chat->first + CHAT_MAX - 1) % CHAT_MAX;
+    chat->ring[chat->first] = m;
+    chat->n++;
+    chat->bytes += m->len;
+}
+
+void meeting_chat_withdraw(struct meeting *meeting, struct room *room, const char *id)
+{
+    struct chat *chat = room->chat;
+    struct chat_message *m;
+    uint32_t i = 0;
+
+    while (chat != NULL && i < chat->n && strcmp(at(chat, i)->id, id) != 0) {
+        i++;
+    }
+    if (chat == NULL || i == chat->n) {
+        return;
+    }
+    m = at(chat, i);
+    for (; i + 1 < chat->n; i++) {
+        chat->ring[(chat->first + i) % CHAT_MAX] = at(chat, i + 1);
+    }
+    chat->n--;
+    chat->bytes -= m->len;
+    meeting_tell_fact(meeting, room, NULL,
+                      (struct meeting_event){.kind = MEETING_CHAT_DELETED,
+                                             .message = m,
+                                             .audience = m->audience});
+    meeting_chat_message_free(m);
 }
 
 /* ---- reading ---- */

@@ -68,6 +68,15 @@ int meeting_chat_read(struct meeting *meeting, struct participant *p, const char
 int meeting_chat_typing(struct meeting *meeting, struct participant *p, bool on,
                         struct meeting_error *err);
 
+/* A message of before the ones that there are, from where it was kept; moved, with its text
+ * and reactions (heap). The newest first. What does not fit is freed. */
+void meeting_chat_restore(struct room *room, struct chat_message *message);
+void meeting_chat_message_free(struct chat_message *message); /* NULL is a no-op */
+
+/* Takes a message back that was told but could not be kept: all are told that it is
+ * deleted. One that is not there any more is left alone. */
+void meeting_chat_withdraw(struct meeting *meeting, struct room *room, const char *id);
+
 /* Those that 'p' may read and that were told before the fact 'before' (0: all), the newest
  * first. 'more' is filled: there are older ones. Returns how many. */
 size_t meeting_chat_history(const struct participant *p, uint64_t before, size_t limit,

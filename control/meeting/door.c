@@ -51,8 +51,11 @@ static int full(const struct room *room, struct meeting_error *err)
 static int may_enter(const struct room *room, const char *user_id, enum auth_role role,
                      const struct known *known, struct meeting_error *err)
 {
-    if (room->closing) {
+    if (room->closing || room->over) {
         return meeting_fail(err, "not_found", "the meeting has ended");
+    }
+    if (room->loading) {
+        return meeting_fail(err, "overloaded", "the meeting is being opened; try again");
     }
     if (meeting_is_banned(room, user_id)) {
         return meeting_fail(err, "banned", "a host has removed you from this meeting");

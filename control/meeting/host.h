@@ -46,6 +46,25 @@ int meeting_close(struct meeting *meeting, struct participant *by, const char *r
 void meeting_close_room(struct meeting *meeting, const char *tenant, const char *id,
                         const char *reason);
 
+/* ---- what is stored, into the room (stored.c) ---- */
+
+/* Settings as they are stored; nobody is asked, and all who are there are told. 'over': it
+ * has ended. */
+void meeting_stored_settings(struct meeting *meeting, struct room *room,
+                             const struct meeting_change *change, bool over);
+
+/* Somebody who was invited, or has got another role; who is there gets it at once, and all
+ * are told. */
+void meeting_stored_person(struct meeting *meeting, struct room *room, const char *user_id,
+                           enum auth_role role);
+
+/* Somebody who may not come in (on), or is welcome again. */
+void meeting_stored_ban(struct room *room, const char *user_id, bool on);
+
+/* Who was invited is not any more, and has to leave. */
+void meeting_stored_removal(struct meeting *meeting, struct room *room,
+                            const char *user_id);
+
 /* ---- people (people.c) ---- */
 
 /* Pauses what they send of a kind. Who may not lift it himself (attendees and guests,

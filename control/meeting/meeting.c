@@ -144,6 +144,7 @@ int meeting_create(struct meeting **out, const struct meeting_conf *conf,
     m->user = user;
     (void)snprintf(m->id_prefix, sizeof(m->id_prefix), "%s", conf->id_prefix);
     m->conf.id_prefix = m->id_prefix;
+    m->closed_seq = conf->first_seq;
     m->conf.crowd = conf->crowd != 0 ? conf->crowd : MEETING_CROWD;
     m->conf.grace_ms = conf->grace_ms != 0 ? conf->grace_ms : MEETING_GRACE_MS;
     *out = m;
@@ -153,6 +154,7 @@ int meeting_create(struct meeting **out, const struct meeting_conf *conf,
 static void empty_room(void *arg, struct room *room)
 {
     room->keep_until_us = UINT64_MAX; /* it does not end with the last of them */
+    room->closing = true;             /* nobody is there to be told */
     while (room->participants != NULL) {
         meeting_leave(arg, room->participants, "node stopping");
     }
@@ -160,6 +162,8 @@ static void empty_room(void *arg, struct room *room)
         meeting_leave(arg, room->waiting, "node stopping");
     }
     room->keep_until_us = 0;
+    meeting_drop_waits(room);
+    room->loading = false;
     meeting_close_room_if_empty(arg, room);
 }
 
@@ -279,7 +283,8 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
 {
     struct room_entry *entry = room->index;
 
-    if (room->n_participants > 0 || room->n_waiting > 0 || room->keep_until_us != 0) {
+    if (room->n_participants > 0 || room->n_waiting > 0 || room->keep_until_us != 0 ||
+        room->loading) {
         return;
     }
     log_info("room_closed", LOG_STR("meeting_id", room->id));
@@ -294,6 +299,9 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
     meeting_polls_free(room);
     meeting_board_free(room->board);
     free(room->breakouts);
+    if (meeting->ops.unload != NULL) {
+        meeting->ops.unload(meeting->user, room);
+    }
     HASH_DELETE(hh, meeting->rooms, entry);
     meeting->n_rooms--;
     free(entry);
@@ -449,6 +457,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     struct room_entry *entry;
     struct room_entry *next;
 
+    meeting_load_tick(meeting, now_us);
     meeting_layers_tick(meeting, now_us);
     meeting_scores(meeting, now_us);
     HASH_ITER(hh, meeting->rooms, entry, next)

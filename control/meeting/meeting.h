@@ -73,7 +73,15 @@ struct room {
     char name[MEETING_TITLE_MAX + 1]; /* empty: its id */
     char creator[AUTH_ID_MAX + 1];    /* who made it before anybody was in it; or empty */
     uint64_t keep_until_us;           /* monotonic: so long it stays without anybody */
-    bool closing; /* it ends: nobody is told who leaves, nobody enters */
+    bool closing;              /* it ends: nobody is told who leaves, nobody enters */
+    bool over;                 /* as it is stored: it has ended, nobody enters */
+    bool stored;               /* it was made by REST, which has its settings */
+    bool restored;             /* its settings stood in the vault */
+    bool loading;              /* what is stored of it is being read: nobody enters yet */
+    bool fresh;                /* opened to be read; nobody has asked for more yet */
+    uint64_t loading_until_us; /* monotonic: not longer */
+    void *front;              /* of meeting_ops.load */
+    struct room_wait *waits;   /* who waits for that */
     char spotlight[MEETING_OBJECT_ID + 1];
     struct known *known;         /* hash: people who are remembered, by user id */
     struct participant *waiting; /* the lobby; list by 'next', who came last first */
@@ -323,6 +331,11 @@ struct meeting_ops {
     /* A socket's participant is gone, or will be at once, by no doing of its own: forget
      * it. What it has to know it was told. */
     void (*ended)(void *user, struct participant *who);
+    /* Fills the room with what is stored of it and calls meeting_loaded(), now or later.
+     * NULL: nothing is stored. */
+    void (*load)(void *user, struct room *room);
+    /* The room ends, and with it what 'load' has hung on it (its 'front'). May be NULL. */
+    void (*unload)(void *user, struct room *room);
 };
 
 struct meeting_conf {
@@ -333,10 +346,11 @@ struct meeting_conf {
     uint32_t crowd;            /* above so many a meeting is large; 0: MEETING_CROWD */
     uint32_t max_producers;    /* of a participant */
     uint32_t max_consumers;
-    uint32_t grace_ms; /* that a broken connection is waited for; 0: MEETING_GRACE_MS */
-    uint32_t loudest;  /* microphones of a room that are forwarded at once; 0: all */
-    bool keep_silence; /* forward audio in which there is nothing to hear, too */
-    uint64_t epoch;
+    uint32_t grace_ms;     /* that a broken connection is waited for; 0: MEETING_GRACE_MS */
+    uint32_t loudest;      /* microphones of a room that are forwarded at once; 0: all */
+    bool keep_silence;     /* forward audio in which there is nothing to hear, too */
+    uint64_t epoch;        /* of the rooms that this process opens: above all before it */
+    uint64_t first_seq;    /* their facts are numbered from behind it */
     const char *id_prefix; /* of the ids given out: the node's; copied, at most 4 */
 };
 
@@ -362,6 +376,27 @@ void meeting_each_room(struct meeting *meeting, void (*fn)(void *arg, struct roo
 
 /* The room of that name, NULL if nobody is in it. Borrowed until the loop goes on. */
 struct room *meeting_find_room(struct meeting *meeting, const char *tenant, const char *id);
+
+/* The next number of a meeting's facts, for what is told of it by others than its room
+ * (rest/): whether somebody is in it or not, no number is given twice. */
+void meeting_number(struct meeting *meeting, const char *tenant, const char *id,
+                    uint64_t *epoch, uint64_t *seq);
+
+/* Somebody else has numbered facts of this room in an epoch after its own: it goes on in
+ * this process's, and its clients will have to ask for all anew. */
+void meeting_renumber(struct meeting *meeting, struct room *room);
+
+/* Before meeting_enter(), meeting_join() and (make) meeting_create_room(): has a room that
+ * these would open filled with what is stored of it (struct meeting_ops, load).
+ *
+ * Returns true: call now. False: call when ready(arg) is called, once, later; it may be
+ * that nothing could be read. */
+bool meeting_prepare(struct meeting *meeting, const struct auth_identity *who,
+                     const char *meeting_id, bool make, void (*ready)(void *arg),
+                     void *arg);
+
+/* All that is stored of the room is in it; it may be gone afterwards. */
+void meeting_loaded(struct meeting *meeting, struct room *room);
 
 /* Enters a room. A token that is bound to this meeting opens the room if need be; any other
  * finds only rooms that exist. The others are told.

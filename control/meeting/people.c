@@ -220,8 +220,8 @@ int meeting_remove(struct meeting *meeting, struct participant *by, const char *
     return 0;
 }
 
-static void change_role(struct meeting *meeting, struct participant *by,
-                        struct participant *p, enum auth_role role)
+void meeting_change_role(struct meeting *meeting, struct participant *by,
+                         struct participant *p, enum auth_role role)
 {
     enum auth_role old = p->who.role;
 
@@ -265,7 +265,7 @@ int meeting_set_role(struct meeting *meeting, struct participant *by, const char
     known->role = role;
     for (struct participant *p = by->room->participants; p != NULL; p = p->next) {
         if (strcmp(p->who.user_id, known->user_id) == 0 && p->who.role != role) {
-            change_role(meeting, by, p, role);
+            meeting_change_role(meeting, by, p, role);
         }
     }
     return 0;

@@ -34,8 +34,9 @@ struct poll {
     uint32_t votes[POLL_OPTIONS];
     uint8_t n_options;
     bool multiple, anonymous, closed;
-    bool changed; /* since it was told */
-    uint64_t told_us;
+    bool changed;           /* since it was told */
+    uint64_t made_us;       /* wall clock */
+    uint64_t told_us;       /* monotonic */
     struct ballot *ballots; /* hash by user; empty once it is closed */
     struct poll *next;
 };
@@ -56,6 +57,17 @@ int meeting_poll_vote(struct meeting *meeting, struct participant *p, const char
                       uint32_t choice, struct meeting_error *err);
 int meeting_poll_close(struct meeting *meeting, struct participant *p, const char *id,
                        struct meeting_error *err);
+
+/* A poll from where it was kept, behind those that there are; moved, with its texts (heap).
+ * Then its ballots, which its votes have counted already. What does not fit is freed. */
+void meeting_poll_restore(struct room *room, struct poll *poll);
+void meeting_poll_ballot(struct poll *poll, const char *user_id, uint32_t choice);
+void meeting_poll_free(struct poll *poll);
+
+/* Calls fn for each who has voted in an open poll. */
+void meeting_poll_each(const struct poll *poll,
+                       void (*fn)(void *arg, const char *user_id, uint32_t choice),
+                       void *arg);
 
 /* ---- the whiteboard: elements by their clients' ids; the last word about each counts, so
  * that it is as long as what can be seen ---- */

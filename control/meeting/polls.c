@@ -24,7 +24,7 @@ static void forget_ballots(struct poll *poll)
     }
 }
 
-static void free_poll(struct poll *poll)
+void meeting_poll_free(struct poll *poll)
 {
     forget_ballots(poll);
     for (unsigned i = 0; i < POLL_OPTIONS; i++) {
@@ -40,7 +40,7 @@ void meeting_polls_free(struct room *room)
 
     for (struct poll *poll = room->polls; poll != NULL; poll = next) {
         next = poll->next;
-        free_poll(poll);
+        meeting_poll_free(poll);
     }
     room->polls = NULL;
 }
@@ -87,7 +87,7 @@ static int make_room(struct room *room, struct meeting_error *err)
         struct poll *gone = *oldest;
 
         *oldest = gone->next;
-        free_poll(gone);
+        meeting_poll_free(gone);
     }
     return 0;
 }
@@ -101,6 +101,7 @@ static struct poll *make(const struct meeting *meeting, const struct poll_draft 
         return NULL;
     }
     meeting_new_id(meeting, poll->id);
+    poll->made_us = clock_wall_us();
     poll->n_options = draft->n_options;
     poll->multiple = draft->multiple;
     poll->anonymous = draft->anonymous;
@@ -111,7 +112,7 @@ static struct poll *make(const struct meeting *meeting, const struct poll_draft 
         fine = fine && poll->options[i] != NULL;
     }
     if (!fine) {
-        free_poll(poll);
+        meeting_poll_free(poll);
         return NULL;
     }
     return poll;
@@ -227,6 +228,44 @@ void meeting_polls_tick(struct meeting *meeting, struct room *room, uint64_t now
     for (struct poll *poll = room->polls; poll != NULL; poll = poll->next) {
         if (poll->changed && now_us >= poll->told_us + POLL_CALM_MS * UINT64_C(1000)) {
             tell(meeting, room, poll);
+        }
+    }
+}
+
+/* ---- from and to where they are kept ---- */
+
+void meeting_poll_restore(struct room *room, struct poll *poll)
+{
+    struct poll **last = &room->polls;
+    unsigned n = 0;
+
+    for (; *last != NULL; last = &(*last)->next) {
+        n++;
+    }
+    if (n >= POLL_MAX) {
+        meeting_poll_free(poll);
+    } else {
+        *last = poll;
+    }
+}
+
+void meeting_poll_ballot(struct poll *poll, const char *user_id, uint32_t choice)
+{
+    struct ballot *ballot =
+        strlen(user_id) <= AUTH_ID_MAX ? ballot_of(poll, user_id) : NULL;
+
+    if (ballot != NULL) {
+        ballot->choice = choice;
+    }
+}
+
+void meeting_poll_each(const struct poll *poll,
+                       void (*fn)(void *arg, const char *user_id, uint32_t choice),
+                       void *arg)
+{
+    for (const struct ballot *b = poll->ballots; b != NULL; b = b->hh.next) {
+        if (b->choice != 0) {
+            fn(arg, b->user_id, b->choice);
         }
     }
 }

@@ -71,6 +71,13 @@ void meeting_set_flags(struct room *room, uint32_t flags);
 int meeting_need_host(struct participant *by, struct meeting_error *err);
 int meeting_spend(struct participant *p, enum meeting_rate rate, struct meeting_error *err);
 
+/* Changes settings, and tells that 'by' (NULL: nobody who is here) did it. */
+void meeting_apply(struct room *room, const struct meeting_change *change);
+void meeting_settings_changed(struct meeting *meeting, struct room *room,
+                              struct participant *by);
+void meeting_change_role(struct meeting *meeting, struct participant *by,
+                         struct participant *p, enum auth_role role); /* people.c */
+
 /* Ends what it sends and may not any more. */
 void meeting_enforce(struct meeting *meeting, struct participant *p);
 
@@ -85,6 +92,12 @@ bool meeting_is_banned(const struct room *room, const char *user_id);
 /* Out with it, by no doing of its own: it was told why. Who came by HTTP leaves soon. */
 void meeting_evict(struct meeting *meeting, struct participant *p, const char *reason);
 void meeting_end_room(struct meeting *meeting, struct room *room, const char *reason);
+
+/* load.c: has what is stored of a room read; rooms of which that takes too long are opened
+ * without; who waits has its turn. */
+void meeting_load_tick(struct meeting *meeting, uint64_t now_us);
+void meeting_drop_waits(struct room *room);
+void meeting_load(struct meeting *meeting, struct room *room);
 
 /* door.c */
 void meeting_stop_waiting(struct meeting *meeting, struct participant *p);

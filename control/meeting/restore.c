@@ -33,6 +33,7 @@ static struct room *restore_room(struct meeting *meeting, const struct meeting_r
         room = meeting_open_room(meeting, r->person.who.tenant, r->room_id, &err);
         if (room != NULL) {
             room->epoch = r->epoch;
+            room->restored = room->fresh = true;
         }
     }
     if (room != NULL && room->epoch == r->epoch && room->seq < r->seq) {
@@ -338,6 +339,14 @@ static void close_peer(struct restore *re, uint32_t i, uint64_t handle)
     }
 }
 
+/* What the vault does not have: the chat, polls, who was banned … */
+static void load_restored(void *arg, struct room *room)
+{
+    if (room->restored && room->fresh) {
+        meeting_load(arg, room);
+    }
+}
+
 void meeting_restore(struct meeting *meeting)
 {
     struct media *media = meeting->conf.media;
@@ -372,4 +381,5 @@ void meeting_restore(struct meeting *meeting)
     free(re.transports);
     free(re.producers);
     free(re.subs);
+    meeting_each_room(meeting, load_restored, meeting);
 }

@@ -175,7 +175,7 @@ void meeting_set_flags(struct room *room, uint32_t flags)
     };
 }
 
-static void apply(struct room *room, const struct meeting_change *change)
+void meeting_apply(struct room *room, const struct meeting_change *change)
 {
     meeting_set_flags(room, (room->flags & ~change->clear) | change->set);
     if (change->max_participants != 0) {
@@ -219,17 +219,11 @@ static int check_change(const struct meeting *meeting, const struct meeting_chan
     return 0;
 }
 
-int meeting_update(struct meeting *meeting, struct participant *by,
-                   const struct meeting_change *change, struct meeting_error *err)
+void meeting_settings_changed(struct meeting *meeting, struct room *room,
+                              struct participant *by)
 {
-    struct room *room = by->room;
-
-    if (meeting_need_host(by, err) != 0 || check_change(meeting, change, err) != 0) {
-        return -1;
-    }
-    apply(room, change);
-    log_info("room_updated", LOG_STR("meeting_id", room->id), LOG_STR("by", by->id),
-             LOG_U64("flags", room->flags));
+    log_info("room_updated", LOG_STR("meeting_id", room->id),
+             LOG_STR("by", by != NULL ? by->id : ""), LOG_U64("flags", room->flags));
     meeting_tell_fact(
         meeting, room, by,
         (struct meeting_event){.kind = MEETING_ROOM_UPDATED, .room = room, .by = by});
@@ -240,6 +234,16 @@ int meeting_update(struct meeting *meeting, struct participant *by,
     if (!meeting_has(room, MEETING_BIT(WAITING_ROOM) | MEETING_BIT(HOST_APPROVAL))) {
         meeting_admit_all(meeting, room);
     }
+}
+
+int meeting_update(struct meeting *meeting, struct participant *by,
+                   const struct meeting_change *change, struct meeting_error *err)
+{
+    if (meeting_need_host(by, err) != 0 || check_change(meeting, change, err) != 0) {
+        return -1;
+    }
+    meeting_apply(by->room, change);
+    meeting_settings_changed(meeting, by->room, by);
     return 0;
 }
 
@@ -291,8 +295,11 @@ struct room *meeting_create_room(struct meeting *meeting, const struct auth_iden
     if (check_change(meeting, change, err) != 0) {
         return NULL;
     }
-    if (meeting_find_room(meeting, who->tenant, id) != NULL) {
-        (void)meeting_fail(err, "already_exists", "the meeting has begun");
+    room = meeting_find_room(meeting, who->tenant, id);
+    if (room != NULL &&
+        (!room->fresh || room->over || room->n_participants > 0 || room->n_waiting > 0)) {
+        (void)meeting_fail(err, "already_exists",
+                           room->over ? "the meeting has ended" : "the meeting has begun");
         return NULL;
     }
     meeting_each_room(meeting, count_made, &made);
@@ -301,9 +308,12 @@ struct room *meeting_create_room(struct meeting *meeting, const struct auth_iden
                            made.n);
         return NULL;
     }
-    room = meeting_open_room(meeting, who->tenant, id, err);
+    if (room == NULL) {
+        room = meeting_open_room(meeting, who->tenant, id, err);
+    }
     if (room != NULL) {
-        apply(room, change);
+        room->fresh = false;
+        meeting_apply(room, change);
         (void)snprintf(room->creator, sizeof(room->creator), "%s", who->user_id);
         room->keep_until_us = clock_mono_us() + MEETING_KEEP_MS * UINT64_C(1000);
     }

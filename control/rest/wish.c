@@ -200,6 +200,11 @@ void wish_on_abort(struct wish *wish, struct net_req *req)
     struct wish_session *s = NULL;
     struct wish_session *next = NULL;
 
+    for (struct wish_wait *wait = wish->waits; wait != NULL; wait = wait->next) {
+        if (wait->req == req) {
+            wait->req = NULL;
+        }
+    }
     HASH_ITER(hh, wish->sessions, s, next)
     {
         if (s->req == req) {

@@ -153,7 +153,8 @@ static bool ready(struct wish *wish, struct net_req *req, struct auth_identity *
     return true;
 }
 
-void wish_post(struct wish *wish, const struct wish_target *target, struct net_req *req)
+/* What is stored of the meeting is known. */
+static void post(struct wish *wish, const struct wish_target *target, struct net_req *req)
 {
     struct sdp_error wrong = {.line = 0};
     struct auth_identity who;
@@ -206,4 +207,41 @@ void wish_post(struct wish *wish, const struct wish_target *target, struct net_r
     }
     s->req = req;
     wish_start(s);
+}
+
+static void on_ready(void *arg)
+{
+    struct wish_wait *wait = arg;
+    struct wish_wait **at = &wait->wish->waits;
+
+    while (*at != wait) {
+        at = &(*at)->next;
+    }
+    *at = wait->next;
+    if (wait->req != NULL) {
+        post(wait->wish, &wait->target, wait->req);
+    }
+    free(wait);
+}
+
+void wish_post(struct wish *wish, const struct wish_target *target, struct net_req *req)
+{
+    struct auth_identity who;
+    struct wish_wait *wait;
+
+    if (!ready(wish, req, &who)) {
+        return;
+    }
+    wait = calloc(1, sizeof(*wait));
+    if (wait == NULL) {
+        wish_problem(req, 503, "no_memory", "the node is out of memory");
+        return;
+    }
+    *wait = (struct wish_wait){
+        .wish = wish, .req = req, .target = *target, .next = wish->waits};
+    wish->waits = wait;
+    if (meeting_prepare(wish->conf->meeting, &who, target->meeting_id, false, on_ready,
+                        wait)) {
+        on_ready(wait);
+    }
 }

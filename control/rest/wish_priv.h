@@ -67,6 +67,7 @@ struct wish {
     struct loop_timer *tick;
     struct wish_session *sessions; /* by id */
     struct wish_user *users;       /* by key */
+    struct wish_wait *waits;       /* POSTs whose meeting is being read */
 };
 
 /* Where a request wants to. */
@@ -74,6 +75,14 @@ struct wish_target {
     bool viewer;
     char meeting_id[MEETING_ID_MAX + 1];
     char session_id[WISH_ID + 1]; /* empty: the endpoint */
+};
+
+/* A POST whose meeting is being read. */
+struct wish_wait {
+    struct wish *wish;
+    struct net_req *req; /* NULL: the client is gone */
+    struct wish_target target;
+    struct wish_wait *next;
 };
 
 /* ---- wish.c ---- */

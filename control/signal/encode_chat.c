@@ -97,7 +97,8 @@ json_t *encode_chat_event(const struct meeting_event *event, const char **name)
     case MEETING_CHAT_DELETED:
         *name = "chat:deleted";
         return json_pack("{s:s,s:s}", "message_id", event->message->id, "user_id",
-                         event->who->who.user_id);
+                         event->who != NULL ? event->who->who.user_id
+                                            : event->message->user_id);
     case MEETING_CHAT_REACTION:
         *name = "chat:reaction";
         return json_pack("{s:s,s:s,s:s,s:b}", "message_id", event->message->id, "user_id",

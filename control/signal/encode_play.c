@@ -4,7 +4,7 @@
 #include "meeting/play.h"
 #include "signal/priv.h"
 
-static json_t *encode_poll(const struct poll *poll)
+json_t *encode_poll(const struct poll *poll)
 {
     json_t *options = json_array();
     json_t *votes = json_array();

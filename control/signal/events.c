@@ -43,12 +43,56 @@ static void resume(struct reply *reply, const char *meeting_id, const char *toke
     reply_ok(reply, encode_room_resumed(client->signal, client->participant));
 }
 
+/* Enters, now that what is stored of the meeting is known. */
+static void enter(struct reply *reply, const char *meeting_id, const char *name)
+{
+    struct client *client = reply->client;
+    struct meeting_error err;
+
+    if (client->participant != NULL) {
+        reply_fail(reply, "already_joined", "leave the room before joining another");
+        return;
+    }
+    client->participant = meeting_enter(client->signal->meeting, &client->who, meeting_id,
+                                        name, client, &err);
+    if (client->participant == NULL) {
+        fail(reply, &err);
+        return;
+    }
+    if (client->participant->waiting) {
+        reply->paired = client->legacy ? "waiting-for-host" : "lobby:waiting";
+        reply_ok(reply, json_pack("{s:b,s:s,s:s}", "waiting", 1, "meeting_id",
+                                  client->participant->room->id, "participant_id",
+                                  client->participant->id));
+        return;
+    }
+    reply_ok(reply, encode_room_joined(client->signal, client->participant));
+}
+
+/* One who joins while the room is being read. */
+struct joining {
+    struct reply *reply;
+    char meeting_id[MEETING_ID_MAX + 1], name[NAME_MAX_BYTES + 1];
+};
+
+static void on_ready(void *arg)
+{
+    struct joining *j = arg;
+
+    if (j->reply->client != NULL) {
+        enter(j->reply, j->meeting_id, j->name);
+    } else {
+        reply_ok(j->reply, NULL); /* it is gone: frees the reply */
+    }
+    free(j);
+}
+
 static void on_room_join(struct reply *reply, const json_t *payload)
 {
     struct client *client = reply->client;
     struct fields f = fields_of(payload);
-    struct meeting_error err;
     const json_t *capabilities;
+    struct joining *joining;
     const char *resume_token;
     const char *meeting_id;
     const char *name;
@@ -69,20 +113,18 @@ static void on_room_join(struct reply *reply, const json_t *payload)
         resume(reply, meeting_id, resume_token);
         return;
     }
-    client->participant = meeting_enter(client->signal->meeting, &client->who, meeting_id,
-                                        name, client, &err);
-    if (client->participant == NULL) {
-        fail(reply, &err);
+    joining = calloc(1, sizeof(*joining));
+    if (joining == NULL) {
+        reply_fail(reply, "no_memory", "the node is out of memory");
         return;
     }
-    if (client->participant->waiting) {
-        reply->paired = client->legacy ? "waiting-for-host" : "lobby:waiting";
-        reply_ok(reply, json_pack("{s:b,s:s,s:s}", "waiting", 1, "meeting_id",
-                                  client->participant->room->id, "participant_id",
-                                  client->participant->id));
-        return;
+    joining->reply = reply;
+    (void)snprintf(joining->meeting_id, sizeof(joining->meeting_id), "%s", meeting_id);
+    (void)snprintf(joining->name, sizeof(joining->name), "%s", name);
+    if (meeting_prepare(client->signal->meeting, &client->who, meeting_id, false, on_ready,
+                        joining)) {
+        on_ready(joining);
     }
-    reply_ok(reply, encode_room_joined(client->signal, client->participant));
 }
 
 static void on_room_leave(struct reply *reply, const json_t *payload)

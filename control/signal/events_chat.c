@@ -11,6 +11,8 @@
 void on_chat_send(struct reply *reply, const json_t *payload)
 {
     struct fields f = fields_of(payload);
+    struct signal *signal = reply->client->signal;
+    struct saying *saying = NULL;
     const struct chat_message *m;
     struct chat_draft draft;
     struct meeting_error err;
@@ -24,10 +26,25 @@ void on_chat_send(struct reply *reply, const json_t *payload)
         reply_refuse(reply, &f);
         return;
     }
-    m = meeting_chat_send(reply_meeting(reply), reply->client->participant, &draft, &again,
+    if (!keep_works(reply)) {
+        return;
+    }
+    saying = keep_saying(signal, reply);
+    if (saying == NULL) {
+        reply_fail(reply, "no_memory", "the node is out of memory");
+        return;
+    }
+    m = meeting_chat_send(signal->meeting, reply->client->participant, &draft, &again,
                           &err);
+    if (m == NULL || again) {
+        keep_unsaid(signal, saying);
+    }
     if (m == NULL) {
         reply_error(reply, &err);
+        return;
+    }
+    if (again && !keep_is_said(signal, m->id)) {
+        reply_fail(reply, "overloaded", "it is being written; ask again");
         return;
     }
     body = encode_chat_message(m);
@@ -35,7 +52,11 @@ void on_chat_send(struct reply *reply, const json_t *payload)
     (void)json_object_set_new(body, "seq", json_integer((json_int_t)m->seq));
     (void)json_object_set_new(
         body, "epoch", json_integer((json_int_t)reply->client->participant->room->epoch));
-    reply_ok(reply, body);
+    if (again) {
+        reply_ok(reply, body);
+    } else {
+        keep_said(signal, saying, body);
+    }
 }
 
 void on_chat_edit(struct reply *reply, const json_t *payload)
@@ -48,6 +69,9 @@ void on_chat_edit(struct reply *reply, const json_t *payload)
     if (!field_text(&f, "message_id", MEETING_OBJECT_ID, true, &id) ||
         !field_text(&f, "message", CHAT_TEXT_MAX, true, &text)) {
         reply_refuse(reply, &f);
+        return;
+    }
+    if (!keep_works(reply)) {
         return;
     }
     m = meeting_chat_edit(reply_meeting(reply), reply->client->participant, id, text, &err);
@@ -84,6 +108,9 @@ void on_chat_react(struct reply *reply, const json_t *payload)
         !field_text(&f, "emoji", CHAT_EMOJI_MAX, true, &emoji) ||
         !field_bool(&f, "on", true, &on)) {
         reply_refuse(reply, &f);
+        return;
+    }
+    if (!keep_works(reply)) {
         return;
     }
     ret = meeting_chat_react(reply_meeting(reply), reply->client->participant, id, emoji,

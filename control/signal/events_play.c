@@ -51,6 +51,9 @@ void on_poll_create(struct reply *reply, const json_t *payload)
         reply_refuse(reply, &f);
         return;
     }
+    if (!keep_works(reply)) {
+        return;
+    }
     poll =
         meeting_poll_create(reply_meeting(reply), reply->client->participant, &draft, &err);
     if (poll == NULL) {

@@ -1,5 +1,6 @@
 /* The events about the room itself; see events.c. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "meeting/host.h"
@@ -142,7 +143,7 @@ static bool same_meeting(struct reply *reply, struct fields *f)
     return true;
 }
 
-void on_room_create(struct reply *reply, const json_t *payload)
+static void create(struct reply *reply, const json_t *payload)
 {
     struct client *client = reply->client;
     struct fields f = fields_of(payload);
@@ -163,6 +164,45 @@ void on_room_create(struct reply *reply, const json_t *payload)
     }
     reply_ok(reply, json_pack("{s:s,s:s,s:o}", "meeting_id", room->id, "room_id", room->id,
                               "config", encode_settings(room)));
+}
+
+/* One who makes a room of a meeting that is being read. */
+struct making {
+    struct reply *reply;
+    json_t *payload;
+};
+
+static void on_ready(void *arg)
+{
+    struct making *making = arg;
+
+    if (making->reply->client != NULL) {
+        create(making->reply, making->payload);
+    } else {
+        reply_ok(making->reply, NULL); /* it is gone: frees the reply */
+    }
+    json_decref(making->payload);
+    free(making);
+}
+
+void on_room_create(struct reply *reply, const json_t *payload)
+{
+    struct client *client = reply->client;
+    struct making *making = calloc(1, sizeof(*making));
+    struct fields f = fields_of(payload);
+    const char *id;
+
+    if (making == NULL) {
+        reply_fail(reply, "no_memory", "the node is out of memory");
+        return;
+    }
+    making->reply = reply;
+    making->payload = json_incref((json_t *)payload);
+    if (!field_text(&f, "meeting_id", MEETING_ID_MAX, true, &id) ||
+        meeting_prepare(client->signal->meeting, &client->who, id, true, on_ready,
+                        making)) {
+        on_ready(making);
+    }
 }
 
 static void change_room(struct reply *reply, const struct meeting_change *change)

@@ -7,6 +7,7 @@
  * legacy.c   the dialect of older clients, by a table of aliases
  * events.c   the events that clients send, one handler each
  * fields.c   payloads checked field by field
+ * keep.c     what is lasting, to the store   load.c     and back
  * encode.c   domain objects to JSON    tell.c   what meeting/ tells, to events
  * events_NAME.c  events of one concern each */
 #ifndef SIGNAL_PRIV_H
@@ -47,7 +48,10 @@ struct signal {
     struct sio_conf sio;
     struct loop_timer *tick;
     struct client *clients;
-    json_t *capabilities; /* the router's, made once */
+    json_t *capabilities;        /* the router's, made once */
+    struct store_writer *writer; /* NULL: nothing is kept */
+    struct saying *saying,
+        *sayings; /* keep.c: what is being said; that, and what is written */
 };
 
 /* Where the answer to an event goes. Owned by the handler until reply_ok or reply_fail. */
@@ -274,9 +278,45 @@ json_t *encode_moved(const struct participant *p);
 json_t *encode_breakout_event(const struct meeting_event *event, const char **name);
 
 struct board_op;
+struct poll;
+json_t *encode_poll(const struct poll *poll);
 json_t *encode_polls(const struct room *room);
 json_t *encode_board_ops(const struct board_op *ops, size_t n);
 json_t *encode_play_event(const struct meeting_event *event, const char **name);
+
+/* ---- keep.c ---- */
+
+/* Stores a fact: its event, with 'body' as it is told, and what it has changed. */
+void keep_event(struct signal *signal, const struct room *room,
+                const struct meeting_event *event, const char *name, json_t *body);
+
+/* Whether the store takes what is written; answers if not. */
+bool keep_works(struct reply *reply);
+
+/* Around meeting_chat_send(): begins; ends with the answer (moved), which is given when the
+ * message is written, or with an error and the message taken back; or ends without a
+ * message. NULL without memory. */
+struct saying *keep_saying(struct signal *signal, struct reply *reply);
+void keep_said(struct signal *signal, struct saying *saying, json_t *answer);
+void keep_unsaid(struct signal *signal, struct saying *saying);
+
+/* Whether a message is written, as far as it is to be. */
+bool keep_is_said(const struct signal *signal, const char *message);
+
+/* ---- load.c: meeting_ops.load ---- */
+
+void load_room(struct signal *signal, struct room *room);
+void load_forget(struct room *room); /* and meeting_ops.unload */
+
+/* The meeting of a room as it is stored: its 'front', if REST has made the meeting. */
+struct stored {
+    json_t *meeting;
+    uint64_t version;          /* that the store has, or will have when all is written */
+    uint32_t max_participants; /* that this has led to: the node may allow fewer */
+};
+
+/* 'meeting' with the settings that its room has now. */
+json_t *load_settings(const struct room *room, const json_t *meeting);
 
 /* ---- tell.c ---- */
 

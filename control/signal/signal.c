@@ -7,6 +7,7 @@
 
 #include "proto/ortc.h"
 #include "signal/priv.h"
+#include "store/writer.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
 
@@ -50,6 +51,9 @@ static void on_tick(void *arg)
 
     meeting_tick(signal->meeting, clock_mono_us());
     tokens_tick(signal);
+    if (signal->writer != NULL) {
+        store_writer_tick(signal->writer, clock_mono_us());
+    }
 }
 
 int signal_create(struct signal **out, const struct signal_conf *conf)
@@ -73,11 +77,15 @@ int signal_create(struct signal **out, const struct signal_conf *conf)
     e = signal->capabilities != NULL
             ? engine_create(&signal->engine, &engine, &engine_ops, &signal->sio)
             : -ENOMEM;
+    if (e == 0 && conf->store != NULL) {
+        e = store_writer_create(&signal->writer, conf->store);
+    }
     if (e == 0) {
         e = loop_timer_create(conf->loop, &signal->tick, on_tick, signal);
     }
     if (e != 0) {
         engine_destroy(signal->engine);
+        store_writer_destroy(signal->writer);
         json_decref(signal->capabilities);
         free(signal);
         return e;
@@ -106,6 +114,7 @@ void signal_destroy(struct signal *signal)
         client_leave(client, "node stopping");
     }
     engine_destroy(signal->engine);
+    store_writer_destroy(signal->writer); /* who waits for it is gone */
     loop_timer_destroy(signal->tick);
     json_decref(signal->capabilities);
     free(signal);

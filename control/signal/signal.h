@@ -17,6 +17,7 @@ struct meeting;
 struct net_req;
 struct net_ws;
 struct signal;
+struct store;
 
 #define SIGNAL_PATH "/socket.io/"
 
@@ -27,7 +28,14 @@ struct signal_conf {
     uint32_t ping_timeout_ms;
     uint32_t max_payload;
     uint32_t max_clients;
+    struct store *store; /* what is lasting is kept there; NULL: nowhere */
+    uint32_t keep_days;  /* what is kept of meetings that nobody made by REST */
 };
+
+/* A meeting was changed by REST: its room, if there is one, is as 'json' (the meeting as it
+ * is stored) says. */
+void signal_meeting_changed(struct signal *signal, const char *tenant, const char *id,
+                            const char *json, uint64_t version);
 
 /* All of conf is borrowed for the life of the object. Returns 0 or -ENOMEM. */
 int signal_create(struct signal **out, const struct signal_conf *conf);

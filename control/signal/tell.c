@@ -218,9 +218,9 @@ static void to_room(void *user, struct room *room, const struct participant *exc
     const char *name = NULL;
     json_t *body = encode_whole(room, event, &name);
 
-    (void)user;
     if (body != NULL && event->seq != 0) {
         keep_fact(room, event, name, body);
+        keep_event(user, room, event, name, body);
     }
     for (struct participant *p = event->kept_only || body == NULL ? NULL
                                                                   : room->participants;
@@ -303,5 +303,20 @@ static void ended(void *user, struct participant *who)
     }
 }
 
-const struct meeting_ops encode_ops = {
-    .to_room = to_room, .to_one = to_one, .media_lost = media_lost, .ended = ended};
+static void load(void *user, struct room *room)
+{
+    load_room(user, room);
+}
+
+static void unload(void *user, struct room *room)
+{
+    (void)user;
+    load_forget(room);
+}
+
+const struct meeting_ops encode_ops = {.to_room = to_room,
+                                       .to_one = to_one,
+                                       .media_lost = media_lost,
+                                       .ended = ended,
+                                       .load = load,
+                                       .unload = unload};

@@ -367,6 +367,11 @@ static bool sqlite_run(void *data, struct store_req *req)
     return true;
 }
 
+static int last_numbers(void *data, uint64_t *epoch, uint64_t *seq)
+{
+    return sqlite_last(data, epoch, seq);
+}
+
 static int sqlite_backup(const char *from, const char *to)
 {
     sqlite3 *db = NULL;
@@ -397,6 +402,7 @@ static int sqlite_backup(const char *from, const char *to)
 
 const struct store_backend store_sqlite = {.open = sqlite_open,
                                            .close = sqlite_close,
+                                           .last = last_numbers,
                                            .begin = sqlite_begin,
                                            .commit = sqlite_commit,
                                            .run = sqlite_run,

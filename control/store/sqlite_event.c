@@ -81,6 +81,27 @@ int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store
     return err;
 }
 
+int sqlite_last(struct sqlite *s, uint64_t *epoch, uint64_t *seq)
+{
+    struct sqlite_sql sql = {.n = 0};
+    sqlite3_stmt *stmt;
+    int err = 0;
+
+    sqlite_add(&sql, "SELECT COALESCE(MAX(epoch), 0), COALESCE(MAX(seq), 0) FROM head");
+    stmt = sqlite_use(s, &sql, &err);
+    if (stmt == NULL) {
+        return err;
+    }
+    if (sqlite3_step(stmt) == SQLITE_ROW) {
+        *epoch = (uint64_t)sqlite3_column_int64(stmt, 0);
+        *seq = (uint64_t)sqlite3_column_int64(stmt, 1);
+    } else {
+        err = sqlite_errno(s->db, sqlite3_extended_errcode(s->db));
+    }
+    (void)sqlite3_reset(stmt);
+    return err;
+}
+
 void sqlite_head(struct sqlite *s, struct store_req *req)
 {
     req->result.err =

@@ -52,6 +52,7 @@ void sqlite_write(struct sqlite *s, struct store_req *req);
 void sqlite_find(struct sqlite *s, struct store_req *req);
 void sqlite_events(struct sqlite *s, struct store_req *req);
 void sqlite_ack(struct sqlite *s, struct store_req *req);
+int sqlite_last(struct sqlite *s, uint64_t *epoch, uint64_t *seq);
 void sqlite_head(struct sqlite *s, struct store_req *req);
 /* The next number of a meeting, and the event with it. 0 or -errno. */
 int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store_event *e);

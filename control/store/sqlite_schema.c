@@ -16,6 +16,7 @@ static const char *const tables[STORE_N_KINDS] = {
     [STORE_REVOKED] = "revoked",
     [STORE_IDEMPOTENCY] = "idempotency",
     [STORE_KEY] = "key_",
+    [STORE_ATTENDANCE] = "attendance",
 };
 
 const char *sqlite_table(enum store_kind kind)
@@ -54,7 +55,7 @@ static int step_1(sqlite3 *db)
 {
     int err = 0;
 
-    for (int i = 0; err == 0 && i < STORE_N_KINDS; i++) {
+    for (int i = 0; err == 0 && i <= STORE_KEY; i++) {
         err = make_table(db, tables[i]);
     }
     if (err != 0) {
@@ -81,7 +82,13 @@ static int step_2(sqlite3 *db)
                    "CREATE INDEX event_ref ON event (tenant, ref) WHERE ref <> '';");
 }
 
-static int (*const steps[])(sqlite3 *db) = {step_1, step_2};
+/* Who was there, from when to when. */
+static int step_3(sqlite3 *db)
+{
+    return make_table(db, tables[STORE_ATTENDANCE]);
+}
+
+static int (*const steps[])(sqlite3 *db) = {step_1, step_2, step_3};
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 
 static int read_version(sqlite3 *db, int *out)

@@ -30,6 +30,7 @@ struct store {
     int (*post)(void *loop, void (*fn)(void *arg), void *arg);
     void *loop;
     char *path;
+    uint64_t last_epoch, last_seq; /* as they were at open */
 };
 
 static void list_init(struct list *list)
@@ -282,7 +283,10 @@ int store_create_on(struct store **out, const struct store_backend *backend,
         store_free(store);
         return ret;
     }
-    ret = start_threads(store);
+    ret = backend->last(store->data, &store->last_epoch, &store->last_seq);
+    if (ret == 0) {
+        ret = start_threads(store);
+    }
     if (ret != 0) {
         backend->close(store->data);
         store_free(store);
@@ -326,6 +330,12 @@ void store_destroy(struct store *store)
     if (!posted) {
         store_free(store);
     }
+}
+
+void store_last_numbers(const struct store *store, uint64_t *epoch, uint64_t *seq)
+{
+    *epoch = store->last_epoch;
+    *seq = store->last_seq;
 }
 
 uint32_t store_waiting(const struct store *store)

@@ -33,14 +33,15 @@ enum {
     STORE_ERR_MAX = 512
 };
 
-/* What there is; each line tells what the columns id, name, group, ref, state and at hold of
- * it. Columns that are not told are empty or 0.
+/* What there is; each line tells what the columns id, name, group, ref, state and at hold
+ * of it. Columns that are not told are empty or 0.
  *
  * - USER: id user's; name login; state active or not; at created
  * - MEETING: id its own; group creator; state status; at start
  * - PARTICIPANT: id meeting/user; group meeting; ref user; state role; at invited
  * - BAN: id meeting/user; group meeting; ref user; at since
- * - CHAT: id message's; name the client's id; group meeting; ref user; at seq
+ * - CHAT: id message's; group meeting; ref user; at seq
+ * - ATTENDANCE: id participant's; group meeting; ref user; state present or left; at joined
  * - POLL: id its own; group meeting; ref user; state open or not; at created
  * - AUDIT: id fresh; group meeting; ref actor; state action; at when
  * - FAMILY: id its own; ref user; at issued
@@ -61,6 +62,7 @@ enum store_kind {
     STORE_REVOKED,
     STORE_IDEMPOTENCY,
     STORE_KEY,
+    STORE_ATTENDANCE,
     STORE_N_KINDS
 };
 
@@ -212,6 +214,10 @@ int store_erase(struct store *store, const char *tenant, const char *user_id,
 
 /* Copies the whole store, as it is at one moment, to a new file. Writes go on meanwhile. */
 int store_backup(struct store *store, const char *path, store_done *done, void *arg);
+
+/* The highest epoch and the highest seq that any meeting's events had when it was opened; 0
+ * of an empty store. */
+void store_last_numbers(const struct store *store, uint64_t *epoch, uint64_t *seq);
 
 uint32_t store_waiting(const struct store *store); /* requests not yet done */
 

@@ -65,6 +65,9 @@ struct store_req {
 struct store_backend {
     int (*open)(void **out, const struct store_conf *conf, char err[STORE_ERR_MAX]);
     void (*close)(void *data);
+    /* The highest epoch and the highest seq that any event has. At open only. 0 or -errno.
+     */
+    int (*last)(void *data, uint64_t *epoch, uint64_t *seq);
     int (*begin)(void *data);
     /* What was done since begin is kept (0), or none of it (-errno). */
     int (*commit)(void *data);

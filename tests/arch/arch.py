@@ -45,10 +45,10 @@ CONTROL = {
     "sctp": "sys",
     "session": "media dtls sctp proto abi",
     "placement": "store media",
-    "admin": "meeting placement session media net",
+    "admin": "meeting placement session media auth store net",
     "meeting": "placement session auth event store media abi",
     "schema": "auth",
-    "signal": "meeting schema auth proto net",
+    "signal": "meeting schema auth store proto net",
     "rest": "meeting schema auth store proto net",
     "egress": "wire abi",
     "": "app",  # main.c

@@ -190,6 +190,7 @@ static inline const struct told *world_last(const struct world *w,
 
 /* Above so many people a meeting is large; 0: as it is for real. */
 static uint32_t world_crowd;
+static uint64_t world_epoch = 7, world_first_seq;
 
 static inline void world_on_media(void *user, bool attached)
 {
@@ -242,7 +243,8 @@ static inline void world_start_meeting(struct world *w, const struct meeting_ops
                                       .max_consumers = WORLD_CONSUMERS,
                                       .loudest = WORLD_LOUDEST,
                                       .crowd = world_crowd,
-                                      .epoch = 7,
+                                      .epoch = world_epoch,
+                                      .first_seq = world_first_seq,
                                       .id_prefix = "n1"};
 
     assert_int_equal(meeting_create(&w->meeting, &conf, ops, user), 0);
