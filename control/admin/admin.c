@@ -287,9 +287,20 @@ static void send_json(struct net_req *req, unsigned status, json_t *body, bool a
     free(text);
 }
 
+void admin_answer(struct net_req *req, json_t *data)
+{
+    send_json(req, 200, json_pack("{s:o}", "data", data), false);
+}
+
 static json_t *problem(const char *code, const char *message)
 {
     return json_pack("{s:b, s:s, s:s}", "success", 0, "code", code, "message", message);
+}
+
+void admin_refuse(struct net_req *req, unsigned status, const char *code,
+                  const char *message)
+{
+    send_json(req, status, problem(code, message), false);
 }
 
 static void send_metrics(struct admin *admin, struct net_req *req)
@@ -367,10 +378,10 @@ static void move(const struct admin *admin, struct net_req *req)
     }
     switch (admin_move(admin, transport, (uint32_t)lane)) {
     case 0:
-        send_json(
-            req, 200,
-            json_pack("{s:{s:s, s:I}}", "data", "moves", transport, "lane", (json_int_t)lane),
-            false);
+        send_json(req, 200,
+                  json_pack("{s:{s:s, s:I}}", "data", "moves", transport, "lane",
+                            (json_int_t)lane),
+                  false);
         return;
     case -ENOENT:
     case -ESTALE:
@@ -397,6 +408,14 @@ void admin_on_request(struct admin *admin, struct net_req *req)
 
     if (strcmp(net_req_path(req), "/lanes/move") == 0 && net_req_method(req) == NET_POST) {
         move(admin, req);
+    } else if (strcmp(net_req_path(req), "/backup") == 0 &&
+               net_req_method(req) == NET_POST) {
+        admin_backup(admin, req);
+    } else if (strcmp(net_req_path(req), "/users") == 0 &&
+               net_req_method(req) == NET_POST) {
+        admin_add_user(admin, req);
+    } else if (strcmp(net_req_path(req), "/audit") == 0 && net_req_method(req) == NET_GET) {
+        admin_audit(admin, req);
     } else if (list == NULL) {
         admin_on_metrics(admin, req);
     } else if (!refused(req, true)) {

@@ -1,13 +1,16 @@
 /* What operators see: the lists that kcsctl asks for on the admin socket, and the metrics
- * that Prometheus reads. Only the admin socket takes orders, and only this one:
+ * that Prometheus reads. Only the admin socket takes orders, and only these:
  *
  *   POST /lanes/move?transport=ID&lane=N   moves a transport while its media flows
+ *   POST /backup?path=PATH                 copies the store to a new file
+ *   POST /users?login=L&role=R…            makes an account; the password is the body
  *
  * Answers are {"data": …}; failures carry success:false, code and message.
  *
  *   /status   the node at a glance      /lanes    every counter of each lane
  *   /peers    transports of clients     /streams  producers and who receives them
  *   /drops    what was dropped and why  /metrics  Prometheus text
+ *   /audit    who did what, the newest first (limit=N)
  *
  * Thread: the loop's. */
 #ifndef ADMIN_ADMIN_H
@@ -16,11 +19,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct accounts;
 struct admin;
 struct media;
 struct meeting;
 struct metric_registry;
 struct net_req;
+struct store;
 
 struct admin_conf {
     struct media *media;
@@ -29,6 +34,8 @@ struct admin_conf {
     const char *version; /* of the program */
     const char *node;    /* prefix of the ids given out by this process */
     uint64_t started_wall_us;
+    struct store *store; /* NULL: nothing is kept; then accounts too */
+    struct accounts *accounts;
     uint32_t (*n_clients)(void *user); /* of Socket.IO */
     void *user;
 };
@@ -42,6 +49,9 @@ void admin_destroy(struct admin *admin);
 
 /* Answers 'req', whatever it is: one of the admin socket. */
 void admin_on_request(struct admin *admin, struct net_req *req);
+
+/* A request of the admin socket that waited was abandoned by its client. */
+void admin_on_abort(struct net_req *req);
 
 /* The same for a request of the admin address, which has only /metrics. */
 void admin_on_metrics(struct admin *admin, struct net_req *req);

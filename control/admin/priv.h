@@ -2,6 +2,7 @@
  *
  * admin.c    routes, /status, /lanes, /drops
  * lists.c    /peers and /streams, and a move
+ * kept.c     /audit, a backup, an account
  * metrics.c  /metrics */
 #ifndef ADMIN_PRIV_H
 #define ADMIN_PRIV_H
@@ -46,5 +47,13 @@ int admin_move(const struct admin *admin, const char *transport_id, uint32_t lan
 
 int admin_metrics_register(struct admin *admin);
 void admin_metrics_unregister(struct admin *admin);
+
+/* admin.c: each answers; 'data' is moved. kept.c: what waits for the store. */
+void admin_answer(struct net_req *req, json_t *data);
+void admin_refuse(struct net_req *req, unsigned status, const char *code,
+                  const char *message);
+void admin_backup(const struct admin *admin, struct net_req *req);
+void admin_audit(const struct admin *admin, struct net_req *req);
+void admin_add_user(const struct admin *admin, struct net_req *req);
 
 #endif

@@ -110,6 +110,14 @@ static void facts(void *user, struct rest_facts *out)
     out->uptime_us = clock_mono_us() - app->started_us;
 }
 
+static void changed(void *user, const char *tenant, const char *id, const char *json,
+                    uint64_t version)
+{
+    const struct app *app = user;
+
+    signal_meeting_changed(app->signal, tenant, id, json, version);
+}
+
 static void on_request(void *user, struct net_req *req)
 {
     struct app *app = user;
@@ -133,7 +141,9 @@ static void on_abort(void *user, struct net_req *req)
 {
     struct app *app = user;
 
-    if (strncmp(net_req_path(req), SIGNAL_PATH, strlen(SIGNAL_PATH)) == 0) {
+    if (net_req_listener(req) == app->admin_listener) {
+        admin_on_abort(req);
+    } else if (strncmp(net_req_path(req), SIGNAL_PATH, strlen(SIGNAL_PATH)) == 0) {
         signal_on_abort(app->signal, req);
     } else {
         rest_on_abort(app->rest, req);
@@ -355,9 +365,12 @@ static int make_sessions(struct app *app, char err[APP_ERR_MAX])
 static int make_meetings(struct app *app, char err[APP_ERR_MAX])
 {
     const struct control_conf *conf = app->conf;
+    const struct keep_numbers numbers =
+        keep_numbers(&app->keep, app->started_wall_us / 1000000);
     const struct signal_conf signaling = {.loop = app->loop,
                                           .auth = app->auth,
-
+                                          .store = app->keep.store,
+                                          .keep_days = conf->store.event_days,
                                           .ping_interval_ms =
                                               conf->socketio.ping_interval_ms,
                                           .ping_timeout_ms = conf->socketio.ping_timeout_ms,
@@ -372,7 +385,8 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
         .max_consumers = conf->limits.consumers_per_participant,
         .loudest = conf->audio.loudest,
         .keep_silence = conf->audio.keep_silence,
-        .epoch = app->started_wall_us / 1000000,
+        .epoch = numbers.epoch,
+        .first_seq = numbers.seq,
         .id_prefix = app->node};
     struct meeting_ops ops = *signal_meeting_ops();
     int ret = signal_create(&app->signal, &signaling);
@@ -401,6 +415,7 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
     const struct rest_conf rest = {.web_root = app->conf->web.root,
                                    .version = APP_VERSION,
                                    .facts = facts,
+                                   .changed = changed,
                                    .user = app,
                                    .loop = app->loop,
                                    .auth = app->auth,
@@ -423,6 +438,8 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                      .metrics = app->metrics,
                                      .version = APP_VERSION,
                                      .node = app->node,
+                                     .store = app->keep.store,
+                                     .accounts = app->keep.accounts,
                                      .started_wall_us = app->started_wall_us,
                                      .n_clients = n_clients,
                                      .user = app};

@@ -132,6 +132,17 @@ int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *l
     return ret;
 }
 
+struct keep_numbers keep_numbers(const struct keep *keep, uint64_t started_s)
+{
+    struct keep_numbers numbers = {0, 0};
+
+    if (keep->store != NULL) {
+        store_last_numbers(keep->store, &numbers.epoch, &numbers.seq);
+    }
+    numbers.epoch = numbers.epoch < started_s ? started_s : numbers.epoch + 1;
+    return numbers;
+}
+
 void keep_close(struct keep *keep)
 {
     loop_timer_destroy(keep->timer);

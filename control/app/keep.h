@@ -3,6 +3,7 @@
 #define APP_KEEP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct accounts;
 struct auth;
@@ -25,6 +26,13 @@ int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *l
 
 /* Tokens of others are taken as 'conf' says. 0, or -EINVAL with 'err'. */
 int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap);
+
+/* What facts are numbered with from now on: an epoch that no meeting has had, and not
+ * before 'started_s' (wall clock); and the highest seq that any has. */
+struct keep_numbers {
+    uint64_t epoch, seq;
+};
+struct keep_numbers keep_numbers(const struct keep *keep, uint64_t started_s);
 
 /* Nothing more is asked or answered; first. Then, at the end, all is freed. */
 void keep_close(struct keep *keep);

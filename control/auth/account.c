@@ -464,7 +464,11 @@ int accounts_logout(struct accounts *accounts, const struct auth_identity *who,
 
 static void on_added(void *arg, const struct store_result *result)
 {
-    op_end(arg, result->err, result->err == -EEXIST ? "login_taken" : "store_failed");
+    struct op *op = arg;
+
+    op->done(op->arg, result->err, result->err == -EEXIST ? "login_taken" : "store_failed",
+             result->err == 0 ? &op->tokens : NULL);
+    op_free(op);
 }
 
 static void on_hashed(void *arg, int err, const char *hash, bool good)

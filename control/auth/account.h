@@ -69,8 +69,8 @@ int accounts_refresh(struct accounts *accounts, const char *refresh, account_don
 int accounts_logout(struct accounts *accounts, const struct auth_identity *who,
                     const char *refresh, account_done *done, void *arg);
 
-/* A new user; role AUTH_ADMIN is an administrator of the tenant. 'done' gets -EEXIST if the
- * login is taken. */
+/* A new user; role AUTH_ADMIN is an administrator of the tenant. 'done' gets who it is in
+ * tokens->who (there are no tokens), or -EEXIST if the login is taken. */
 int accounts_add(struct accounts *accounts, const char *tenant, const char *login,
                  const char *name, enum auth_role role, const char *password,
                  account_done *done, void *arg);

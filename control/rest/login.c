@@ -2,6 +2,7 @@
 #include "rest/login.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "auth/account.h"
@@ -30,6 +31,9 @@ static void on_tokens(void *arg, int err, const char *code,
     struct task *task = arg;
 
     if (err == -EPERM) {
+        if (text_of(task->body, "login") != NULL) {
+            task_audit_refused(task, "login", text_of(task->body, "login"));
+        }
         task_refuse(task, 401, code, "refused");
     } else if (err == -EAGAIN) {
         task_refuse(task, 503, code, "too many at once; try again in a second");
@@ -59,6 +63,9 @@ void login_begin(const struct rest_call *call)
     if (task == NULL) {
         return;
     }
+    /* the entry is of the tenant that was asked for: it has no other */
+    (void)snprintf(task->who.tenant, sizeof(task->who.tenant), "%s",
+                   tenant != NULL ? tenant : "");
     err = accounts_login(call->conf->accounts, tenant != NULL ? tenant : "",
                          text_of(call->body, "login"), text_of(call->body, "password"),
                          on_tokens, task);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -9,7 +10,6 @@
 #include "meeting/host.h"
 #include "meeting/meeting.h"
 #include "net/net.h"
-#include "proto/ortc.h"
 #include "rest/respond.h"
 #include "rest/rest.h"
 #include "rest/task.h"
@@ -17,7 +17,7 @@
 #include "sys/clock.h"
 #include "sys/entropy.h"
 
-enum { HOUR_S = 3600, DAY_S = 86400 };
+enum { DAY_S = 86400 };
 
 static int64_t now_s(void)
 {
@@ -29,7 +29,7 @@ static const char *text_of(const json_t *json, const char *name)
     return json_string_value(json_object_get(json, name));
 }
 
-static int64_t seconds_of(const json_t *json, const char *name, int64_t otherwise)
+int64_t meetings_seconds(const json_t *json, const char *name, int64_t otherwise)
 {
     const char *text = text_of(json, name);
     int64_t ms;
@@ -37,7 +37,7 @@ static int64_t seconds_of(const json_t *json, const char *name, int64_t otherwis
     return text != NULL && schema_time_parse(text, &ms) == 0 ? ms / 1000 : otherwise;
 }
 
-static json_t *with_version(const json_t *meeting, uint64_t version)
+json_t *meetings_with_version(const json_t *meeting, uint64_t version)
 {
     json_t *copy = json_copy((json_t *)meeting);
 
@@ -79,8 +79,8 @@ static void merge(json_t *meeting, const json_t *change)
 static bool is_sensible(struct task *task)
 {
     const json_t *m = task->meeting;
-    int64_t start = seconds_of(m, "meeting_start_time", 0);
-    int64_t end = seconds_of(m, "meeting_end_time", INT64_MAX);
+    int64_t start = meetings_seconds(m, "meeting_start_time", 0);
+    int64_t end = meetings_seconds(m, "meeting_end_time", INT64_MAX);
     bool recurs = strcmp(text_of(m, "meeting_type"), "recurring") == 0;
     struct schema_errors errors = {.n = 0};
     struct net_req *req = task->req;
@@ -94,7 +94,7 @@ static bool is_sensible(struct task *task)
                                 : "is for meetings of the type recurring only");
     }
     if (errors.n == 0) {
-        task->doc.at = start != 0 ? start : seconds_of(m, "created_at", now_s());
+        task->doc.at = start != 0 ? start : meetings_seconds(m, "created_at", now_s());
         return true;
     }
     task_end(task);
@@ -110,16 +110,149 @@ static void stamp(struct task *task)
     (void)json_object_set_new(task->meeting, "meeting_status", json_string(task->state));
 }
 
+/* ---- answered, with who is invited ---- */
+
+static void on_people(void *arg, const struct store_result *result)
+{
+    struct task *task = arg;
+    json_t *people = json_array();
+    json_t *answer;
+
+    for (size_t i = 0; i < result->n_docs; i++) {
+        const struct store_doc *doc = &result->docs[i];
+        json_t *body = json_loads(doc->json, 0, NULL);
+
+        (void)json_array_append_new(people, json_pack("{s:s, s:s, s:s*}", "user_id",
+                                                      doc->ref, "role", doc->state, "name",
+                                                      text_of(body, "name")));
+        json_decref(body);
+    }
+    if (result->err != 0) {
+        json_decref(people);
+        task_fail(task, result->err);
+        return;
+    }
+    answer = meetings_with_version(task->meeting, task->doc.version);
+    (void)json_object_set_new(answer, "participants", people);
+    task_answer(task, answer, task->doc.version);
+}
+
+static void answer_meeting(struct task *task)
+{
+    const struct store_query query = {.kind = STORE_PARTICIPANT,
+                                      .tenant = task->who.tenant,
+                                      .group = text_of(task->meeting, "id"),
+                                      .limit = STORE_FIND_MAX};
+    int err = store_find(task->store, &query, on_people, task);
+
+    if (err != 0) {
+        task_fail(task, err);
+    }
+}
+
+/* It is written: that is one version more. */
+static void answer_written(struct task *task)
+{
+    task->doc.version++;
+    answer_meeting(task);
+}
+
+/* ---- who is invited with it ---- */
+
+static const char *role_of(const json_t *person)
+{
+    const char *role = text_of(person, "role");
+
+    return role != NULL ? role : auth_role_name(AUTH_ATTENDEE);
+}
+
+/* Nobody gives the host's role who has not got it. False: answered. */
+static bool may_invite(struct task *task)
+{
+    const json_t *person;
+    size_t i;
+
+    json_array_foreach(json_object_get(task->body, "participants"), i, person)
+    {
+        if (strcmp(role_of(person), auth_role_name(AUTH_HOST)) == 0 &&
+            !auth_may(task->role, NULL, AUTH_END_MEETING)) {
+            task_refuse(task, 403, "forbidden", "this role is not yours to give");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void put_people(struct task *task)
+{
+    const json_t *person;
+    size_t i;
+
+    json_array_foreach(json_object_get(task->body, "participants"), i, person)
+    {
+        struct store_write *w = task_write(task);
+        size_t at = task->n_writes - 1;
+        json_t *json = json_pack("{s:s*}", "name", text_of(person, "name"));
+
+        (void)snprintf(task->ids[at], sizeof(task->ids[at]), "%s/%s",
+                       text_of(task->meeting, "id"), text_of(person, "user_id"));
+        task->texts[at] = json_dumps(json, JSON_COMPACT);
+        json_decref(json);
+        w->what = STORE_PUT;
+        w->kind = STORE_PARTICIPANT;
+        w->expect = STORE_ANY;
+        w->doc = (struct store_doc){.tenant = task->who.tenant,
+                                    .id = task->ids[at],
+                                    .group = text_of(task->meeting, "id"),
+                                    .ref = text_of(person, "user_id"),
+                                    .state = role_of(person),
+                                    .at = now_s(),
+                                    .json = task->texts[at]};
+    }
+}
+
+/* Its room, if there is one, becomes so too. */
+static void tell_room(struct task *task)
+{
+    const char *id = text_of(task->meeting, "id");
+    struct meeting *meeting = task->conf->meeting;
+    struct room *room =
+        meeting != NULL ? meeting_find_room(meeting, task->who.tenant, id) : NULL;
+    const json_t *person;
+    enum auth_role role;
+    char *json;
+    size_t i;
+
+    if (room == NULL || task->conf->changed == NULL) {
+        return;
+    }
+    json_array_foreach(json_object_get(task->body, "participants"), i, person)
+    {
+        if (auth_role_find(role_of(person), &role)) {
+            meeting_stored_person(meeting, room, text_of(person, "user_id"), role);
+        }
+    }
+    json = json_dumps(task->meeting, JSON_COMPACT);
+    if (json != NULL) {
+        task->conf->changed(task->conf->user, task->who.tenant, id, json,
+                            task->doc.version + 1);
+    }
+    free(json);
+}
+
 /* The meeting as it now is, with an event and an audit entry, as one. */
 static void save(struct task *task, const char *type, const char *act)
 {
+    if (!may_invite(task)) {
+        return;
+    }
     stamp(task);
     task_put_meeting(task, task->doc.version);
-    task_event(task, type, with_version(task->meeting, task->doc.version + 1));
+    put_people(task);
+    task_event(task, type, meetings_with_version(task->meeting, task->doc.version + 1));
     task_audit(task, act, NULL);
-    json_decref(task->answer);
-    task->answer = json_copy(task->meeting);
-    task->new_version = true;
+    task->finish = answer_written;
+    task->written = task->written != NULL ? task->written : tell_room;
     task_commit(task);
 }
 
@@ -129,16 +262,15 @@ static void save(struct task *task, const char *type, const char *act)
 static void on_made_before(void *arg, const struct store_result *result)
 {
     struct task *task = arg;
-    json_t *meeting;
 
     if (result->err != 0) {
         task_fail(task, result->err);
         return;
     }
-    meeting = json_loads(result->docs[0].json, 0, NULL);
-    (void)json_object_set_new(meeting, "version",
-                              json_integer((json_int_t)result->docs[0].version));
-    task_answer(task, meeting, result->docs[0].version);
+    json_decref(task->meeting);
+    task->meeting = json_loads(result->docs[0].json, 0, NULL);
+    task->doc.version = result->docs[0].version;
+    answer_meeting(task);
 }
 
 /* The key is kept with the meeting it made: the write below refuses a second one. */
@@ -206,6 +338,7 @@ void meetings_create(const struct rest_call *call)
     entropy_id(id, TASK_ID);
     (void)snprintf(task->creator, sizeof(task->creator), "%s", task->who.user_id);
     strcpy(task->state, "scheduled");
+    task->role = AUTH_HOST;
     task->meeting = defaults();
     (void)json_object_update_new(task->meeting,
                                  json_pack("{s:s, s:s, s:s, s:o}", "id", id, "tenant",
@@ -255,19 +388,12 @@ void meetings_list(const struct rest_call *call)
     query.tenant = task->who.tenant;
     query.member = task->who.user_id;
     query.state = text_of(task->query, "status");
-    query.from = seconds_of(task->query, "from", 0);
-    query.to = seconds_of(task->query, "to", 0);
+    query.from = meetings_seconds(task->query, "from", 0);
+    query.to = meetings_seconds(task->query, "to", 0);
     err = store_find(task->store, &query, on_list, task);
     if (err != 0) {
         task_fail(task, err);
     }
-}
-
-static void answer_meeting(struct task *task)
-{
-    uint64_t version = task->doc.version;
-
-    task_answer(task, with_version(task->meeting, version), version);
 }
 
 void meetings_get(const struct rest_call *call)
@@ -376,14 +502,14 @@ void meetings_delete(const struct rest_call *call)
 
 /* ---- begun and ended ---- */
 
-static bool is_over(const struct task *task)
+bool meetings_is_over(const struct task *task)
 {
     return strcmp(task->state, "ended") == 0 || strcmp(task->state, "cancelled") == 0;
 }
 
 static void start(struct task *task)
 {
-    if (is_over(task)) {
+    if (meetings_is_over(task)) {
         task_refuse(task, 409, "meeting_over", "the meeting has ended");
     } else if (strcmp(task->state, "live") == 0) {
         answer_meeting(task); /* once more is no error, and not told */
@@ -395,7 +521,7 @@ static void start(struct task *task)
 
 static void finish(struct task *task)
 {
-    if (is_over(task)) {
+    if (meetings_is_over(task)) {
         answer_meeting(task);
     } else {
         strcpy(task->state, "ended");
@@ -412,170 +538,4 @@ void meetings_start(const struct rest_call *call)
 void meetings_finish(const struct rest_call *call)
 {
     with_meeting(call, finish);
-}
-
-/* ---- joined ---- */
-
-static json_t *ice_servers(const struct rest_conf *conf)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < conf->n_ice_servers; i++) {
-        const struct rest_ice_server *s = &conf->ice_servers[i];
-        json_t *one = json_pack("{s:[s]}", "urls", s->url);
-
-        if (s->username[0] != '\0') {
-            (void)json_object_set_new(one, "username", json_string(s->username));
-            (void)json_object_set_new(one, "credential", json_string(s->credential));
-        }
-        (void)json_array_append_new(list, one);
-    }
-    return list;
-}
-
-/* Why nobody may come in now; NULL: come in. */
-static const char *closed(const struct task *task)
-{
-    if (is_over(task)) {
-        return "the meeting has ended";
-    }
-    if (json_is_true(json_object_get(task->meeting, "locked")) &&
-        !auth_may(task->role, NULL, AUTH_MODERATE)) {
-        return "the meeting is locked";
-    }
-    if (task->role == AUTH_GUEST &&
-        !json_is_true(json_object_get(task->meeting, "allow_guests"))) {
-        return "the meeting takes no guests";
-    }
-    return NULL;
-}
-
-static void join(struct task *task)
-{
-    const char *name = text_of(task->body, "display_name");
-    const char *host = task->req != NULL ? net_req_header(task->req, "host") : NULL;
-    bool tls = task->req != NULL && task->conf->is_tls != NULL &&
-               task->conf->is_tls(task->conf->user, net_req_listener(task->req));
-    struct auth_identity who = task->who;
-    char token[AUTH_TOKEN_MAX];
-    char url[512];
-
-    if (closed(task) != NULL) {
-        task_refuse(task, 409, "meeting_closed", closed(task));
-        return;
-    }
-    /* Till the meeting's end plus an hour; without an end, for a day. */
-    who.expires_s = seconds_of(task->meeting, "meeting_end_time", now_s() + DAY_S) + HOUR_S;
-    if (who.expires_s < now_s() + HOUR_S) {
-        who.expires_s = now_s() + HOUR_S;
-    }
-    who.role = task->role == AUTH_ADMIN ? AUTH_HOST : task->role;
-    who.jti[0] = '\0';
-    (void)snprintf(who.meeting_id, sizeof(who.meeting_id), "%s", task->params.at[0]);
-    if (name != NULL) {
-        (void)snprintf(who.name, sizeof(who.name), "%s", name);
-    }
-    if (auth_mint(task->conf->auth, &who, now_s(), token) != 0) {
-        task_refuse(task, 400, "invalid", "the name is too long");
-        return;
-    }
-    (void)snprintf(url, sizeof(url), "%s://%s", tls ? "https" : "http",
-                   host != NULL ? host : "localhost");
-    task_answer(task,
-                json_pack("{s:s, s:s, s:o, s:s, s:o, s:s, s:s}", "meeting_id",
-                          who.meeting_id, "token", token, "expires_at",
-                          task_time(who.expires_s), "role", auth_role_name(who.role),
-                          "ice_servers", ice_servers(task->conf), "socketio_url", url,
-                          "socketio_path", "/socket.io/"),
-                0);
-}
-
-void meetings_join(const struct rest_call *call)
-{
-    struct task *task = task_new(call);
-
-    if (task != NULL) {
-        task->open_to_all = true; /* whoever of the tenant knows its id */
-        task_with_meeting(task, join);
-    }
-}
-
-static void webrtc(struct task *task)
-{
-    task_answer(task,
-                json_pack("{s:o, s:o}", "rtp_capabilities", ortc_router_capabilities(),
-                          "ice_servers", ice_servers(task->conf)),
-                0);
-}
-
-void meetings_webrtc(const struct rest_call *call)
-{
-    with_meeting(call, webrtc);
-}
-
-static void live(struct task *task)
-{
-    const struct room *room =
-        meeting_find_room(task->conf->meeting, task->who.tenant, task->params.at[0]);
-    json_int_t producers = 0;
-    json_int_t consumers = 0;
-
-    for (const struct participant *p = room != NULL ? room->participants : NULL; p != NULL;
-         p = p->next) {
-        producers += p->n_producers;
-        consumers += p->n_consumers;
-    }
-    task_answer(task,
-                json_pack("{s:I, s:I, s:I}", "participants",
-                          (json_int_t)(room != NULL ? room->n_participants : 0),
-                          "producers", producers, "consumers", consumers),
-                0);
-}
-
-void meetings_live(const struct rest_call *call)
-{
-    with_meeting(call, live);
-}
-
-/* ---- exported: the meeting and its events, the oldest first ---- */
-
-static void on_events(void *arg, const struct store_result *result)
-{
-    struct task *task = arg;
-    json_t *events = json_array();
-
-    for (size_t i = 0; i < result->n_events; i++) {
-        const struct store_event *e = &result->events[i];
-
-        (void)json_array_append_new(
-            events, json_pack("{s:I, s:I, s:s, s:o, s:o?}", "epoch", (json_int_t)e->epoch,
-                              "seq", (json_int_t)e->seq, "type", e->type, "at",
-                              task_time((int64_t)(e->at_us / 1000000)), "data",
-                              json_loads(e->json, 0, NULL)));
-    }
-    if (result->err != 0) {
-        json_decref(events);
-        task_fail(task, result->err);
-        return;
-    }
-    task_answer(task,
-                json_pack("{s:o, s:o, s:b}", "meeting",
-                          with_version(task->meeting, task->doc.version), "events", events,
-                          "more", (int)result->more),
-                0);
-}
-
-static void export_all(struct task *task)
-{
-    int err = store_events(task->store, task->who.tenant, task->params.at[0], 0, 0,
-                           STORE_FIND_MAX, on_events, task);
-
-    if (err != 0) {
-        task_fail(task, err);
-    }
-}
-
-void meetings_export(const struct rest_call *call)
-{
-    with_meeting(call, export_all);
 }

@@ -2,10 +2,20 @@
 #ifndef REST_MEETINGS_H
 #define REST_MEETINGS_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "rest/call.h"
 
 rest_fn meetings_create, meetings_list, meetings_get, meetings_replace, meetings_change,
     meetings_delete, meetings_start, meetings_finish, meetings_join, meetings_export,
     meetings_webrtc, meetings_live;
+
+/* What meetings.c and visits.c share. Seconds since 1970 of a member; 'otherwise' if it has
+ * none. A copy with its version: a new reference. */
+struct task;
+int64_t meetings_seconds(const json_t *json, const char *name, int64_t otherwise);
+json_t *meetings_with_version(const json_t *meeting, uint64_t version);
+bool meetings_is_over(const struct task *task);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "meeting/host.h"
 #include "net/net.h"
 #include "rest/respond.h"
 #include "rest/rest.h"
@@ -80,6 +81,25 @@ static bool may_give(const struct task *task, const char *name, enum auth_role *
     return *role != AUTH_HOST || auth_may(task->role, NULL, AUTH_END_MEETING);
 }
 
+/* Whoever is in the room with that, or is on the way there. */
+static void tell_room(struct task *task)
+{
+    struct meeting *meeting = task->conf->meeting;
+    struct room *room =
+        meeting != NULL ? meeting_find_room(meeting, task->who.tenant, task->params.at[0])
+                        : NULL;
+    enum auth_role role;
+
+    if (room == NULL) {
+        return;
+    }
+    if (task->answer == NULL) {
+        meeting_stored_removal(meeting, room, text_of(task->query, "user_id"));
+    } else if (auth_role_find(text_of(task->answer, "role"), &role)) {
+        meeting_stored_person(meeting, room, text_of(task->answer, "user_id"), role);
+    }
+}
+
 /* The participant's document with its event and audit entry. */
 static void put_person(struct task *task, const char *user_id, const char *role,
                        const char *name, uint64_t expect, const char *type, const char *act)
@@ -108,6 +128,7 @@ static void put_person(struct task *task, const char *user_id, const char *role,
     task->answer = role != NULL ? json_pack("{s:s, s:s, s:s?}", "user_id", user_id, "role",
                                             role, "name", name)
                                 : NULL;
+    task->written = tell_room;
     task_commit(task);
 }
 

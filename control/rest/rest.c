@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "net/net.h"
+#include "rest/chat.h"
 #include "rest/documents.h"
 #include "rest/health.h"
 #include "rest/login.h"
@@ -16,6 +17,7 @@
 #include "rest/rate.h"
 #include "rest/respond.h"
 #include "rest/task.h"
+#include "rest/users.h"
 #include "rest/wish.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -57,11 +59,13 @@ static const struct {
     {"POST", "/api/meeting/{id}/participants", people_invite},
     {"DELETE", "/api/meeting/{id}/participants", people_remove},
     {"PATCH", "/api/meeting/{id}/participants/{user_id}/role", people_role},
+    {"GET", "/api/meeting/{id}/chat", chat_list},
     {"GET", "/api/meeting/{id}/live-stats", meetings_live},
     {"GET", "/api/meeting/{id}/webrtc-config", meetings_webrtc},
     {"GET", "/api/meeting/{id}/audit", people_audit},
     {"GET", "/api/meeting/{id}/export", meetings_export},
     {"GET", "/api/audit", people_audit_all},
+    {"POST", "/api/user", users_create},
     {"DELETE", "/api/user/{id}/data", people_erase},
     {"GET", "/api/openapi.json", on_document},
     {"GET", "/api/asyncapi.json", on_document},

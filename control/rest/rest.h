@@ -57,6 +57,9 @@ struct rest_conf {
     const char *web_root; /* directory of the page; empty: none is served */
     const char *version;  /* of the program */
     void (*facts)(void *user, struct rest_facts *out);
+    /* A meeting was changed; 'json' is what is stored of it now. May be NULL. */
+    void (*changed)(void *user, const char *tenant, const char *id, const char *json,
+                    uint64_t version);
     void *user;
 
     /* For WHIP and WHEP; meeting NULL: they are not served. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "meeting/meeting.h"
 #include "net/net.h"
 #include "proto/base64.h"
 #include "rest/respond.h"
@@ -12,6 +13,7 @@
 #include "schema/check.h"
 #include "sys/clock.h"
 #include "sys/entropy.h"
+#include "sys/log.h"
 
 struct task *task_new(const struct rest_call *call)
 {
@@ -259,18 +261,26 @@ void task_put_meeting(struct task *task, uint64_t expect)
 void task_event(struct task *task, const char *type, json_t *json)
 {
     struct store_write *w = task_write(task);
+    const char *meeting = json_string_value(json_object_get(task->meeting, "id"));
+    uint64_t epoch = 0;
+    uint64_t seq = 0;
 
+    if (task->conf->meeting != NULL) {
+        meeting_number(task->conf->meeting, task->who.tenant, meeting, &epoch, &seq);
+    }
     w->what = STORE_EVENT;
-    w->event = (struct store_event){
-        .tenant = task->who.tenant,
-        .meeting = json_string_value(json_object_get(task->meeting, "id")),
-        .type = type,
-        .ref = task->who.user_id,
-        .json = keep_text(task, json),
-        .at_us = clock_wall_us()};
+    w->event = (struct store_event){.tenant = task->who.tenant,
+                                    .meeting = meeting,
+                                    .epoch = epoch,
+                                    .seq = seq,
+                                    .type = type,
+                                    .ref = task->who.user_id,
+                                    .json = keep_text(task, json),
+                                    .at_us = clock_wall_us()};
 }
 
-void task_audit(struct task *task, const char *act, const char *target)
+static void add_audit(struct task *task, const char *act, const char *target,
+                      const char *result)
 {
     struct store_write *w = task_write(task);
     const char *meeting = json_string_value(json_object_get(task->meeting, "id"));
@@ -287,13 +297,25 @@ void task_audit(struct task *task, const char *act, const char *target)
         .at = (int64_t)clock_wall_us(),
         .expires_s = now_s + (int64_t)task->conf->audit_days * 86400,
         .json = keep_text(task, json_pack("{s:s*, s:s, s:s}", "target", target, "address",
-                                          task->remote, "result", "ok"))};
+                                          task->remote, "result", result))};
+}
+
+void task_audit(struct task *task, const char *act, const char *target)
+{
+    add_audit(task, act, target, "ok");
+}
+
+void task_audit_refused(struct task *task, const char *act, const char *target)
+{
+    add_audit(task, act, target, "refused");
+    if (store_write(task->store, &task->writes[task->n_writes - 1], 1, NULL, NULL) != 0) {
+        log_warn("audit_not_written", LOG_STR("act", act));
+    }
 }
 
 static void on_committed(void *arg, const struct store_result *result)
 {
     struct task *task = arg;
-    json_t *answer;
 
     if (result->err != 0) {
         task_fail(task, result->err);
@@ -302,15 +324,10 @@ static void on_committed(void *arg, const struct store_result *result)
     if (task->written != NULL) {
         task->written(task);
     }
-    answer = json_incref(task->answer);
-    if (task->new_version) {
-        /* The meeting is written first; it counts by one. */
-        uint64_t version = task->doc.version + 1;
-
-        (void)json_object_set_new(answer, "version", json_integer((json_int_t)version));
-        task_answer(task, answer, version);
+    if (task->finish != NULL) {
+        task->finish(task);
     } else {
-        task_answer(task, answer, 0);
+        task_answer(task, json_incref(task->answer), 0);
     }
 }
 

@@ -32,13 +32,13 @@ struct task {
     char creator[AUTH_ID_MAX + 1], state[16];
     task_fn *next;
     /* what is to be written, by task_put() and the like */
-    struct store_write writes[8];
+    struct store_write writes[TASK_WRITES];
     size_t n_writes;
-    char ids[8][STORE_ID_MAX + 1];
-    char *texts[8];   /* heap */
-    json_t *answer;   /* data of a success, once it is written */
+    char ids[TASK_WRITES][STORE_ID_MAX + 1];
+    char *texts[TASK_WRITES]; /* heap */
+    json_t *answer;           /* data of a success, once it is written */
     task_fn *written; /* called before the answer, once it is written; may be NULL */
-    bool new_version; /* of 'answer': the meeting's, which the store tells */
+    task_fn *finish;  /* answers, in place of 'answer', once it is written; may be NULL */
     char key[STORE_ID_MAX + 1]; /* of Idempotency-Key; empty: none */
 };
 
@@ -64,6 +64,8 @@ void task_put_meeting(struct task *task, uint64_t expect); /* task->meeting */
 /* 'json' is moved. */
 void task_event(struct task *task, const char *type, json_t *json);
 void task_audit(struct task *task, const char *act, const char *target);
+/* An act that was refused, by itself; nobody waits for that. */
+void task_audit_refused(struct task *task, const char *act, const char *target);
 struct store_write *task_write(struct task *task); /* one more, zeroed */
 
 /* Writes all, then answers with task->answer. */

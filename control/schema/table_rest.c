@@ -4,6 +4,8 @@
 static const char *const kinds_of_meeting[] = {"scheduled", "instant", "recurring", NULL};
 static const char *const states_of_meeting[] = {"scheduled", "live", "ended", "cancelled",
                                                 NULL};
+static const char *const roles_of_accounts[] = {"admin", "host", "presenter", "attendee",
+                                                NULL};
 static const char *const results[] = {"ok", "refused", "failed", NULL};
 
 /* ---- tokens ---- */
@@ -15,6 +17,16 @@ BODY(refresh, "A refresh token, good for one use.",
      TEXT("refresh_token", R | S, 1, 192, "of the last login or refresh"));
 BODY(logout, "What is to end beside the access token.",
      TEXT("refresh_token", S, 1, 192, "its whole family ends"));
+BODY(user_new, "An account to be made.",
+     TEXT("login", R, 1, 128, "name of the account; no two of a tenant share it"),
+     TEXT("password", R | S, 8, 1024, "its password"),
+     TEXT("name", 0, 0, 128, "the name that others see"),
+     ENUM("role", 0, roles_of_accounts, "presenter if it is left out"));
+OBJECT(user, "An account.", KEY("user_id", R, "the node's id"),
+       TEXT("tenant", R, 0, 64, "of which tenant; empty: the default one"),
+       TEXT("login", R, 1, 128, "name of the account"),
+       TEXT("name", R, 0, 128, "the name that others see"),
+       ENUM("role", R, roles_of_accounts, "of the account"));
 OBJECT(tokens, "Tokens of a login.", TEXT("access_token", R | S, 1, 8192, "a JWT"),
        TEXT("token_type", R, 1, 16, "Bearer"),
        INT("expires_in_s", R, 0, MAX_SAFE, "of the access token"),
@@ -53,7 +65,8 @@ BODY(invite, "Somebody to be invited.", KEY("user_id", R, "whom"),
         BOOL("locked", 0, "nobody new may enter"),                                         \
         OBJ("features", 0, features, "what it offers"),                                    \
         OBJ("recording_config", 0, recording_config, "how it is recorded"),                \
-        LIST("participants", 0, 0, 1000, invite, "who is invited")
+        LIST("participants", 0, 0, 50, invite,                                             \
+             "who is invited; those not named stay, more by …/participants")
 
 BODY(meeting_new, "A meeting to be made, or to take a meeting's place.",
      MEETING_FIELDS(R, N));
@@ -175,8 +188,8 @@ static const struct schema_route routes[] = {
           "Takes an invitation back, and removes who is there."),
     ROUTE("PATCH", "/api/meeting/{id}/participants/{user_id}/role", MODERATE, 0, none,
           new_role, invited, "Gives somebody another role; none above one's own."),
-    ROUTE("GET", "/api/meeting/{id}/chat", VIEW, LATER | LIST_OF, list_query, none,
-          chat_message, "What one may read, the newest first."),
+    ROUTE("GET", "/api/meeting/{id}/chat", VIEW, LIST_OF, list_query, none, chat_message,
+          "What one may read, the newest first."),
     ROUTE("GET", "/api/meeting/{id}/recordings", VIEW, LATER | LIST_OF, list_query, none,
           recording_file, "Its recordings."),
     ROUTE_OF("GET", "/api/meeting/{id}/recordings/{recording_id}/download", VIEW, LATER,
@@ -193,6 +206,8 @@ static const struct schema_route routes[] = {
           "All that is kept of it."),
     ROUTE("GET", "/api/audit", ADMINISTER, LIST_OF, list_query, none, audit_entry,
           "Who did what in the tenant."),
+    ROUTE("POST", "/api/user", ADMINISTER, CREATED, none, user_new, user,
+          "Makes an account in one's own tenant."),
     ROUTE("DELETE", "/api/user/{id}/data", ADMINISTER, 0, none, none, erased,
           "Erases what is kept of a user."),
 

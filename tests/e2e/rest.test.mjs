@@ -4,40 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { claimsFor, signToken } from './lib/jwt.mjs';
 import { withNode } from './lib/node.mjs';
-
-/* Asks; resolves with {status, headers, body}. */
-async function ask(node, method, path, { token, body, headers = {} } = {}) {
-    const response = await fetch(`${node.origin}/api${path}`, {
-        method,
-        headers: {
-            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-            ...headers,
-        },
-        body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    const text = await response.text();
-
-    return {
-        status: response.status,
-        headers: response.headers,
-        body: text === '' ? undefined : JSON.parse(text),
-    };
-}
-
-/* A token of somebody who has logged in elsewhere: for no meeting in particular. */
-const user = (node, sub, claims = {}) =>
-    signToken({ ...claimsFor(undefined), sub, tenant: 'acme', ...claims }, node.secret);
-
-async function killControl(node) {
-    await node.crash('kcs-control');
-    await node.until('control is back', async () => {
-        const response = await fetch(`${node.origin}/api/health/ready`).catch(() => undefined);
-        return response?.status === 200;
-    });
-}
+import { killControl, rest as ask, user } from './lib/rest.mjs';
 
 /* It is told on standard output, which is in the log's file here. */
 async function firstPassword(node) {
@@ -83,7 +51,23 @@ test('the first administrator logs in, refreshes and logs out', async () => {
         /* What was revoked stays so when control is killed. */
         await killControl(node);
         assert.equal((await ask(node, 'GET', '/audit', { token: third.access_token })).status, 401);
-        assert.equal((await login(password)).status, 200);
+        const last = (await login(password)).body.data.access_token;
+
+        /* Who was refused is in the audit, and so is who makes accounts. */
+        const made = await ask(node, 'POST', '/user', { token: last,
+            body: { login: 'ann', password: 'correct horse', name: 'Ann' } });
+        assert.equal(made.status, 201);
+        assert.equal(made.body.data.role, 'presenter');
+        assert.equal((await ask(node, 'POST', '/user', { token: last,
+            body: { login: 'ann', password: 'another one' } })).status, 409);
+        const ann = await ask(node, 'POST', '/auth/login',
+            { body: { login: 'ann', password: 'correct horse' } });
+        assert.equal(ann.body.data.user_id, made.body.data.user_id);
+        assert.equal((await ask(node, 'POST', '/user', { token: ann.body.data.access_token,
+            body: { login: 'eve', password: 'not an admin' } })).status, 403);
+        const audit = (await ask(node, 'GET', '/audit', { token: last })).body.data;
+        assert.equal(audit.find((e) => e.act === 'user.create').target, made.body.data.user_id);
+        assert.equal(audit.filter((e) => e.act === 'login' && e.result === 'refused').length, 2);
     });
 });
 

@@ -7,7 +7,7 @@
 
 #include "kcsctl/kcsctl.h"
 
-enum { ADMIN_MAX = 64 << 20, ADMIN_TIMEOUT_S = 10 };
+enum { ADMIN_MAX = 64 << 20, ADMIN_TIMEOUT_S = 10, ADMIN_ORDER_S = 600 };
 
 struct answer {
     char *text;
@@ -58,8 +58,8 @@ static int judge(const struct answer *answer, const char *path, long status, jso
     return ret;
 }
 
-static int ask(const char *socket, const char *path, bool post, json_t **data, char *err,
-               size_t cap)
+static int ask(const char *socket, const char *path, const char *body, json_t **data,
+               char *err, size_t cap)
 {
     struct answer answer = {0};
     CURL *curl = curl_easy_init();
@@ -75,11 +75,12 @@ static int ask(const char *socket, const char *path, bool post, json_t **data, c
     snprintf(url, sizeof(url), "http://localhost%s", path);
     curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket);
     curl_easy_setopt(curl, CURLOPT_URL, url);
-    if (post) {
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
+    if (body != NULL) {
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
     }
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*"); /* a proxy has no way to this socket */
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ADMIN_TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT,
+                     (long)(body != NULL ? ADMIN_ORDER_S : ADMIN_TIMEOUT_S));
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
@@ -105,10 +106,11 @@ static int ask(const char *socket, const char *path, bool post, json_t **data, c
 
 int admin_get(const char *socket, const char *path, json_t **data, char *err, size_t cap)
 {
-    return ask(socket, path, false, data, err, cap);
+    return ask(socket, path, NULL, data, err, cap);
 }
 
-int admin_post(const char *socket, const char *path, json_t **data, char *err, size_t cap)
+int admin_post(const char *socket, const char *path, const char *body, json_t **data,
+               char *err, size_t cap)
 {
-    return ask(socket, path, true, data, err, cap);
+    return ask(socket, path, body, data, err, cap);
 }

@@ -15,7 +15,8 @@
  * is an error or none of ours. Blocks for 10 s at most. */
 int admin_get(const char *socket, const char *path, json_t **data, char *err, size_t cap);
 
-/* The same with a POST without a body. */
-int admin_post(const char *socket, const char *path, json_t **data, char *err, size_t cap);
+/* The same with a POST of 'body', which may be empty. Blocks for 10 minutes at most. */
+int admin_post(const char *socket, const char *path, const char *body, json_t **data,
+               char *err, size_t cap);
 
 #endif

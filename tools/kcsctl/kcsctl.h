@@ -49,6 +49,19 @@ int kcsctl_read(const struct command *command, const struct options *options,
 int kcsctl_lanes(const struct command *command, const struct options *options,
                  const char *argument);
 
+/* store.c: has the node copy its store to the new file 'argument'. */
+int kcsctl_backup(const struct command *command, const struct options *options,
+                  const char *argument);
+
+/* Puts the backup 'argument' in the place of a store that nobody has open, offline; what
+ * was there is kept beside it. */
+int kcsctl_restore(const struct command *command, const struct options *options,
+                   const char *argument);
+
+/* Makes an account; its password is a line of standard input. */
+int kcsctl_user(const struct command *command, const struct options *options,
+                const char *argument);
+
 /* Mints a meeting token with the secret of --secret-file or KCS_HS256_SECRET, offline. */
 int kcsctl_token(const struct command *command, const struct options *options,
                  const char *argument);

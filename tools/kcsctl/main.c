@@ -15,6 +15,13 @@ const struct command kcsctl_commands[] = {
     {"drops", "/drops", "js", "dropped packets by reason", kcsctl_read, NULL, false},
     {"lanes", "/lanes", "js", "counters of lanes; move TRANSPORT LANE moves a transport",
      kcsctl_lanes, NULL, true},
+    {"audit", "/audit", "js", "who did what, the newest first", kcsctl_read, NULL, false},
+    {"backup", NULL, "js", "copy the node's store to a new file", kcsctl_backup, "FILE",
+     false},
+    {"restore", NULL, "", "put a backup in a store's place: FILE STORE", kcsctl_restore,
+     "FILE", true},
+    {"user", NULL, "jsnrT", "make an account: add LOGIN, password on standard input",
+     kcsctl_user, "add", true},
     {"token", NULL, "jmnrtfuT", "mint a meeting token", kcsctl_token, NULL, false},
     {"doctor", NULL, "js", "look at this machine for what a node needs", kcsctl_doctor,
      NULL, false},
@@ -49,6 +56,8 @@ static void print_usage(FILE *out)
           "  --socket PATH       admin socket of the node (" KCSCTL_SOCKET ")\n"
           "  --help, --version\n"
           "\n"
+          "kcsctl restore FILE STORE\n"
+          "kcsctl user add LOGIN [--role R] [--name N] [--tenant T] < PASSWORD\n"
           "kcsctl token --meeting M [--name N] [--role R] [--ttl 1h] [--user U]\n"
           "             [--tenant T] [--secret-file F | KCS_HS256_SECRET in the "
           "environment]\n"

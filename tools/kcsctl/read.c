@@ -45,7 +45,8 @@ int kcsctl_read(const struct command *command, const struct options *options,
 static bool is_id(const char *text)
 {
     return text[0] != '\0' && strlen(text) <= 128 &&
-           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
+           strspn(text,
+                  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
                strlen(text);
 }
 
@@ -68,7 +69,7 @@ int kcsctl_lanes(const struct command *command, const struct options *options,
     }
     snprintf(path, sizeof(path), "/lanes/move?transport=%s&lane=%s", options->rest[1],
              options->rest[2]);
-    ret = admin_post(options->socket, path, &data, err, sizeof(err));
+    ret = admin_post(options->socket, path, "", &data, err, sizeof(err));
     if (ret != EXIT_OK) {
         fprintf(stderr, "kcsctl: %s\n", err);
         return ret;

@@ -48,7 +48,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  *
  * options: name (of the logs that are kept), devices, backend and repair (of
  * dataplane.yaml; the device 'tap' is net_tap with an interface of this node's own), lanes
- * (of KCS_E2E_LANES if not said) */
+ * (of KCS_E2E_LANES if not said), store (the path of its file) */
 export async function withNode(options, body) {
     const node = new Node(options);
     let failure;
@@ -80,6 +80,7 @@ export class Node {
         control = '',
         lanes = LANES,
         tls = false,
+        store = undefined,
     }) {
         const net = freeNet(); /* of the veth pair: several nodes may run at once */
 
@@ -90,6 +91,7 @@ export class Node {
         this.lanes = lanes;
         this.tls = tls;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
+        this.storePath = store ?? join(this.dir, 'kcs.db');
         this.secret = randomBytes(32).toString('hex');
         this.secretFile = join(this.dir, 'secret');
         this.adminSocket = join(this.dir, 'admin.sock');
@@ -216,7 +218,7 @@ web:
 auth:
   hs256_secret_file: ${this.secretFile}
 store:
-  path: ${join(this.dir, 'kcs.db')}
+  path: ${this.storePath}
 log:
   level: debug
 ${this.controlMore}`,
@@ -225,7 +227,7 @@ ${this.controlMore}`,
 
     /* kcsctl; what asks the node is given its admin socket. Resolves with standard output. */
     async kcsctl(command, ...rest) {
-        const offline = command === 'token';
+        const offline = command === 'token' || command === 'restore';
         const args = offline
             ? [command, ...rest]
             : ['--socket', this.adminSocket, command, ...rest];

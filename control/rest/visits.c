@@ -1,0 +1,201 @@
+/* What one asks of a meeting in order to be in it, or to know how it goes: a token,
+ * figures, all that is kept of it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "meeting/meeting.h"
+#include "net/net.h"
+#include "proto/ortc.h"
+#include "rest/meetings.h"
+#include "rest/rest.h"
+#include "rest/task.h"
+#include "schema/check.h"
+#include "sys/clock.h"
+
+enum { HOUR_S = 3600, DAY_S = 86400 };
+
+static int64_t now_s(void)
+{
+    return (int64_t)(clock_wall_us() / 1000000);
+}
+
+static const char *text_of(const json_t *json, const char *name)
+{
+    return json_string_value(json_object_get(json, name));
+}
+
+static void with_meeting(const struct rest_call *call, task_fn *next)
+{
+    struct task *task = task_new(call);
+
+    if (task != NULL) {
+        task_with_meeting(task, next);
+    }
+}
+
+/* ---- joined ---- */
+
+static json_t *ice_servers(const struct rest_conf *conf)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < conf->n_ice_servers; i++) {
+        const struct rest_ice_server *s = &conf->ice_servers[i];
+        json_t *one = json_pack("{s:[s]}", "urls", s->url);
+
+        if (s->username[0] != '\0') {
+            (void)json_object_set_new(one, "username", json_string(s->username));
+            (void)json_object_set_new(one, "credential", json_string(s->credential));
+        }
+        (void)json_array_append_new(list, one);
+    }
+    return list;
+}
+
+/* Why nobody may come in now; NULL: come in. */
+static const char *closed(const struct task *task)
+{
+    if (meetings_is_over(task)) {
+        return "the meeting has ended";
+    }
+    if (json_is_true(json_object_get(task->meeting, "locked")) &&
+        !auth_may(task->role, NULL, AUTH_MODERATE)) {
+        return "the meeting is locked";
+    }
+    if (task->role == AUTH_GUEST &&
+        !json_is_true(json_object_get(task->meeting, "allow_guests"))) {
+        return "the meeting takes no guests";
+    }
+    return NULL;
+}
+
+static void join(struct task *task)
+{
+    const char *name = text_of(task->body, "display_name");
+    const char *host = task->req != NULL ? net_req_header(task->req, "host") : NULL;
+    bool tls = task->req != NULL && task->conf->is_tls != NULL &&
+               task->conf->is_tls(task->conf->user, net_req_listener(task->req));
+    struct auth_identity who = task->who;
+    char token[AUTH_TOKEN_MAX];
+    char url[512];
+
+    if (closed(task) != NULL) {
+        task_refuse(task, 409, "meeting_closed", closed(task));
+        return;
+    }
+    /* Till the meeting's end plus an hour; without an end, for a day. */
+    who.expires_s =
+        meetings_seconds(task->meeting, "meeting_end_time", now_s() + DAY_S) + HOUR_S;
+    if (who.expires_s < now_s() + HOUR_S) {
+        who.expires_s = now_s() + HOUR_S;
+    }
+    who.role = task->role == AUTH_ADMIN ? AUTH_HOST : task->role;
+    who.jti[0] = '\0';
+    (void)snprintf(who.meeting_id, sizeof(who.meeting_id), "%s", task->params.at[0]);
+    if (name != NULL) {
+        (void)snprintf(who.name, sizeof(who.name), "%s", name);
+    }
+    if (auth_mint(task->conf->auth, &who, now_s(), token) != 0) {
+        task_refuse(task, 400, "invalid", "the name is too long");
+        return;
+    }
+    (void)snprintf(url, sizeof(url), "%s://%s", tls ? "https" : "http",
+                   host != NULL ? host : "localhost");
+    task_answer(task,
+                json_pack("{s:s, s:s, s:o, s:s, s:o, s:s, s:s}", "meeting_id",
+                          who.meeting_id, "token", token, "expires_at",
+                          task_time(who.expires_s), "role", auth_role_name(who.role),
+                          "ice_servers", ice_servers(task->conf), "socketio_url", url,
+                          "socketio_path", "/socket.io/"),
+                0);
+}
+
+void meetings_join(const struct rest_call *call)
+{
+    struct task *task = task_new(call);
+
+    if (task != NULL) {
+        task->open_to_all = true; /* whoever of the tenant knows its id */
+        task_with_meeting(task, join);
+    }
+}
+
+static void webrtc(struct task *task)
+{
+    task_answer(task,
+                json_pack("{s:o, s:o}", "rtp_capabilities", ortc_router_capabilities(),
+                          "ice_servers", ice_servers(task->conf)),
+                0);
+}
+
+void meetings_webrtc(const struct rest_call *call)
+{
+    with_meeting(call, webrtc);
+}
+
+static void live(struct task *task)
+{
+    const struct room *room =
+        meeting_find_room(task->conf->meeting, task->who.tenant, task->params.at[0]);
+    json_int_t producers = 0;
+    json_int_t consumers = 0;
+
+    for (const struct participant *p = room != NULL ? room->participants : NULL; p != NULL;
+         p = p->next) {
+        producers += p->n_producers;
+        consumers += p->n_consumers;
+    }
+    task_answer(task,
+                json_pack("{s:I, s:I, s:I}", "participants",
+                          (json_int_t)(room != NULL ? room->n_participants : 0),
+                          "producers", producers, "consumers", consumers),
+                0);
+}
+
+void meetings_live(const struct rest_call *call)
+{
+    with_meeting(call, live);
+}
+
+/* ---- exported: the meeting and its events, the oldest first ---- */
+
+static void on_events(void *arg, const struct store_result *result)
+{
+    struct task *task = arg;
+    json_t *events = json_array();
+
+    for (size_t i = 0; i < result->n_events; i++) {
+        const struct store_event *e = &result->events[i];
+
+        (void)json_array_append_new(
+            events, json_pack("{s:I, s:I, s:s, s:o, s:o?}", "epoch", (json_int_t)e->epoch,
+                              "seq", (json_int_t)e->seq, "type", e->type, "at",
+                              task_time((int64_t)(e->at_us / 1000000)), "data",
+                              json_loads(e->json, 0, NULL)));
+    }
+    if (result->err != 0) {
+        json_decref(events);
+        task_fail(task, result->err);
+        return;
+    }
+    task_answer(task,
+                json_pack("{s:o, s:o, s:b}", "meeting",
+                          meetings_with_version(task->meeting, task->doc.version), "events",
+                          events, "more", (int)result->more),
+                0);
+}
+
+static void export_all(struct task *task)
+{
+    int err = store_events(task->store, task->who.tenant, task->params.at[0], 0, 0,
+                           STORE_FIND_MAX, on_events, task);
+
+    if (err != 0) {
+        task_fail(task, err);
+    }
+}
+
+void meetings_export(const struct rest_call *call)
+{
+    with_meeting(call, export_all);
+}

@@ -1,0 +1,210 @@
+/* What meetings leave in the store: chat, settings, who was there; over restarts of control,
+ * and on a disk that is full. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ask, connect, next } from './lib/client.mjs';
+import { loadgen } from './lib/loadgen.mjs';
+import { BUILD, withNode } from './lib/node.mjs';
+import { killControl, rest, user } from './lib/rest.mjs';
+
+const noRoot = process.getuid() !== 0 ? 'a file system of its own needs root' : false;
+
+async function good(socket, event, payload = {}) {
+    const answer = await ask(socket, event, payload);
+
+    assert.equal(answer.ok, true, `${event}: ${JSON.stringify(answer.error)}`);
+    return answer;
+}
+
+/* Enters a meeting that REST has made, with the ticket that REST gives. */
+async function enter(node, id, token, name) {
+    const ticket = await rest(node, 'POST', `/meeting/${id}/join`,
+        { token, body: { display_name: name } });
+    const socket = await connect(node, ticket.body.data.token);
+    const answer = await good(socket, 'room:join', { meeting_id: id, display_name: name });
+
+    return { socket, answer };
+}
+
+test('a stored meeting is its room, and the room is stored', { timeout: 60_000 }, () =>
+    withNode({ name: 'keep', devices: ['udp:127.0.0.1'] }, async (node) => {
+        const [ada, bob, eve] = ['ada', 'bob', 'eve'].map((sub) => user(node, sub));
+        const made = await rest(node, 'POST', '/meeting', { token: ada, body: {
+            meeting_name: 'Board', waiting_room_enabled: true, participants: [
+                { user_id: 'bob', name: 'Bob', role: 'presenter' }, { user_id: 'eve' }] } });
+        const { id, participants } = made.body.data;
+        const at = `/meeting/${id}`;
+
+        assert.deepEqual(participants.map((p) => [p.user_id, p.role]),
+            [['bob', 'presenter'], ['eve', 'attendee']]);
+        assert.equal((await rest(node, 'GET', at, { token: bob })).body.data.participants.length, 2);
+
+        /* who was invited passes the waiting room, a stranger of the tenant does not */
+        const host = await enter(node, id, ada, 'Ada');
+        const guest = await enter(node, id, user(node, 'zoe'), 'Zoe');
+        assert.equal(guest.answer.waiting, true);
+        const bobs = await enter(node, id, bob, 'Bob');
+        assert.equal(bobs.answer.your_role, 'presenter');
+
+        /* a change of the meeting reaches the room, and the other way round */
+        const told = next(bobs.socket, 'room:updated');
+        const admitted = next(guest.socket, 'lobby:admitted');
+        await rest(node, 'PATCH', at, { token: ada, body: {
+            waiting_room_enabled: false, features: { whiteboard_enabled: false } } });
+        assert.equal((await told).settings.features.whiteboard_enabled, false);
+        await admitted;
+        await good(host.socket, 'room:lock');
+        await node.until('the lock is stored', async () =>
+            (await rest(node, 'GET', at, { token: ada })).body.data.locked);
+
+        /* roles by REST reach who is there; who is removed has to go */
+        const changed = next(bobs.socket, 'participant:role:changed');
+        await rest(node, 'PATCH', `${at}/participants/bob/role`,
+            { token: ada, body: { new_role: 'co_host' } });
+        assert.equal((await changed).new_role, 'co_host');
+
+        const said = await good(host.socket, 'chat:send', { message: 'to all' });
+        await good(bobs.socket, 'chat:send', { message: 'to ada', to: 'ada' });
+        await good(bobs.socket, 'chat:react', { message_id: said.message_id, emoji: '+' });
+        await good(host.socket, 'participant:remove', { target_user_id: 'zoe', ban: true });
+        await node.until('the ban is written', async () =>
+            (await rest(node, 'GET', `${at}/export`, { token: ada })).body.data.events
+                .some((event) => event.data.reason === 'banned'));
+
+        await killControl(node);
+        const read = (token, more = '') => rest(node, 'GET', `${at}/chat${more}`, { token });
+        const words = async (token) => (await read(token)).body.data.map((m) => m.message);
+        assert.deepEqual(await words(ada), ['to ada', 'to all']);
+        assert.deepEqual(await words(eve), ['to all']);
+        assert.equal((await read(user(node, 'zoe'))).status, 404);
+        const page = (await read(ada, '?limit=1')).body;
+        const second = (await read(ada, `?limit=1&cursor=${page.next_cursor}`)).body;
+        assert.deepEqual(second.data[0].reactions, [{ emoji: '+', count: 1 }]);
+        assert.equal(second.next_cursor, null);
+
+        const again = await enter(node, id, ada, 'Ada');
+        assert.equal(again.answer.settings.locked, true);
+        assert.equal(again.answer.settings.features.whiteboard_enabled, false);
+        const history = await good(again.socket, 'chat:history');
+        assert.deepEqual(history.messages.map((m) => m.message), ['to ada', 'to all']);
+        await good(again.socket, 'room:unlock');
+        await assert.rejects(enter(node, id, user(node, 'zoe'), 'Zoe'), /banned/);
+        const events = (await rest(node, 'GET', `${at}/export`, { token: ada })).body.data.events;
+        for (const type of ['kcs.meeting.created', 'kcs.participant.joined', 'kcs.chat.message',
+            'kcs.participant.role', 'kcs.chat.reaction', 'kcs.meeting.settings']) {
+            assert.ok(events.some((event) => event.type === type), type);
+        }
+        const order = events.map((e) => e.epoch * 2 ** 20 + e.seq);
+        assert.deepEqual(order, [...order].sort((x, y) => x - y));
+
+        const over = next(again.socket, 'room:closed');
+        await rest(node, 'POST', `${at}/end`, { token: ada });
+        await over;
+        for (const { socket } of [host, bobs, guest, again]) {
+            socket.close();
+        }
+    }));
+
+test('a full disk is told in words, and media goes on', { timeout: 90_000, skip: noRoot }, async () => {
+    const disk = mkdtempSync(join(tmpdir(), 'kcs-disk-'));
+    const mount = (...options) => execFileSync('mount', [...options, disk]);
+
+    mount('-t', 'tmpfs', '-o', 'size=2m', 'kcs-disk');
+    try {
+        await withNode({ name: 'keep-full', devices: ['udp'], store: join(disk, 'kcs.db') },
+            (node) => fillDisk(node, () => mount('-o', 'remount,size=32m')));
+    } finally {
+        execFileSync('umount', [disk]);
+        rmdirSync(disk);
+    }
+});
+
+async function fillDisk(node, grow) {
+    const people = [];
+
+    for (const name of ['Ann', 'Ben', 'Cem', 'Dan']) {
+        const token = await node.token({ meeting: 'full', name, role: 'host' });
+        const socket = await connect(node, token);
+        await good(socket, 'room:join', { meeting_id: 'full', display_name: name });
+        people.push(socket);
+    }
+    const admin = user(node, 'root', { role: 'admin', tenant: '' });
+    const media = loadgen(node, ['--publishers', '1', '--subscribers', '5', '--media', 'both',
+        '--seconds', '20'], { patience: 60 });
+    const message = '\u{1F4BE}'.repeat(4_000);
+    let refused;
+    let kept = 0;
+
+    await node.until('the disk is full', async () => {
+        const answers = await Promise.all(people.map((s) => ask(s, 'chat:send', { message })));
+
+        kept += answers.filter((answer) => answer.ok).length;
+        refused = answers.find((a) => !a.ok && a.error.code !== 'rate_limited');
+        return refused !== undefined;
+    });
+    assert.equal(refused.error.code, 'store_full');
+    assert.ok(kept >= 10, `${kept} messages were kept before`);
+
+    /* REST says it with its own status; all else of the meeting works */
+    const made = await rest(node, 'POST', '/meeting', { token: admin,
+        body: { meeting_name: 'x', meeting_description: 'y'.repeat(4_000) } });
+    assert.equal(made.status, 507);
+    assert.equal(made.body.code, 'store_full');
+    const raised = next(people[1], 'hand:raised');
+    await good(people[0], 'hand:raise');
+    await raised;
+    const { messages } = await good(people[0], 'chat:history', { limit: 200 });
+    assert.equal(messages.length, kept, 'what was acknowledged, and nothing else');
+
+    const { status, result, err } = await media;
+    assert.equal(status, 0, `kcs-loadgen: ${err}`);
+    assert.equal(result.streams_verified, 10);
+    assert.equal(result.lost, 0);
+
+    /* with room again it goes on by itself, and what happened meanwhile is written */
+    grow();
+    await node.until('the store works again', async () =>
+        (await ask(people[0], 'chat:send', { message: 'room again' })).ok);
+    for (const socket of people) {
+        socket.close();
+    }
+}
+
+test('operators copy the store, put it back, and make accounts', { timeout: 60_000 }, () =>
+    withNode({ name: 'keep-copy', devices: ['udp:127.0.0.1'] }, async (node) => {
+        const ada = user(node, 'ada');
+        const make = async (name) => (await rest(node, 'POST', '/meeting',
+            { token: ada, body: { meeting_name: name } })).body.data.id;
+        const before = await make('before');
+        const copy = join(node.dir, 'copy.db');
+
+        await node.kcsctl('backup', copy);
+        await assert.rejects(node.kcsctl('backup', copy), /already/);
+        const after = await make('after');
+        await assert.rejects(node.kcsctl('restore', copy, node.storePath), /stop kcs-control/);
+        const audit = await node.kcsctl('audit');
+        assert.match(audit, /meeting\.create/);
+
+        /* back to the copy, on a store that nobody has open */
+        const other = join(node.dir, 'other.db');
+        const kcsctl = (...args) => execFileSync(join(BUILD, 'kcsctl'), args);
+        kcsctl('backup', '--socket', node.adminSocket, other);
+        kcsctl('restore', copy, other);
+        assert.deepEqual(readFileSync(other), readFileSync(copy));
+        assert.ok(existsSync(`${other}.before`));
+        assert.throws(() => execFileSync(join(BUILD, 'kcsctl'),
+            ['restore', node.secretFile, other], { stdio: 'pipe' }), /is no store/);
+        for (const id of [before, after]) {
+            assert.equal((await rest(node, 'GET', `/meeting/${id}`, { token: ada })).status, 200);
+        }
+
+        execFileSync(join(BUILD, 'kcsctl'), ['user', '--socket', node.adminSocket, '--role',
+            'admin', 'add', 'ops'], { input: 'long enough\n' });
+        const login = await rest(node, 'POST', '/auth/login',
+            { body: { login: 'ops', password: 'long enough' } });
+        assert.equal(login.body.data.role, 'admin');
+    }));

@@ -1,0 +1,37 @@
+/* REST, as a client of another site would use it. */
+import { claimsFor, signToken } from './jwt.mjs';
+
+/* Asks; resolves with {status, headers, body}. */
+export async function rest(node, method, path, { token, body, headers = {} } = {}) {
+    const response = await fetch(`${node.origin}/api${path}`, {
+        method,
+        headers: {
+            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+            ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+            ...headers,
+        },
+        body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await response.text();
+
+    return {
+        status: response.status,
+        headers: response.headers,
+        body: text === '' ? undefined : JSON.parse(text),
+    };
+}
+
+/* A token of somebody who has logged in elsewhere: for no meeting in particular. */
+export function user(node, sub, claims = {}) {
+    const all = { ...claimsFor(undefined), sub, tenant: 'acme', ...claims };
+
+    return signToken(all, node.secret);
+}
+
+export async function killControl(node) {
+    await node.crash('kcs-control');
+    await node.until('control is back', async () => {
+        const response = await fetch(`${node.origin}/api/health/ready`).catch(() => undefined);
+        return response?.status === 200;
+    });
+}
