@@ -268,21 +268,22 @@ int media_sub_set_layers(struct media *media, uint64_t sub,
     return err;
 }
 
-int media_sub_set_streams(struct media *media, uint64_t sub, const uint64_t *streams,
-                          uint8_t n, media_done *done, void *arg)
+int media_sub_set_source(struct media *media, uint64_t sub, const struct media_source *to,
+                         media_done *done, void *arg)
 {
     int err = check_object(media, MEDIA_SUB, sub);
     struct vault_sub_conf conf = {.handle = HANDLE_NONE};
     struct vault_sub *rec;
     uint32_t lane;
 
-    if (err == 0 && (n == 0 || n > VAULT_SUB_HIGHER + 1)) {
+    if (err == 0 && (to->n == 0 || to->n > VAULT_SUB_HIGHER + 1)) {
         err = -EINVAL;
     }
-    for (uint8_t i = 0; err == 0 && i < n; i++) {
-        err = media_slots_find(&media->slots[MEDIA_STREAM], streams[i], SLOT_OPEN) != NULL
-                  ? 0
-                  : -ESTALE;
+    for (uint8_t i = 0; err == 0 && i < to->n; i++) {
+        err =
+            media_slots_find(&media->slots[MEDIA_STREAM], to->streams[i], SLOT_OPEN) != NULL
+                ? 0
+                : -ESTALE;
     }
     if (err != 0) {
         return err;
@@ -292,11 +293,14 @@ int media_sub_set_streams(struct media *media, uint64_t sub, const uint64_t *str
     if (err != 0) {
         return err;
     }
-    conf.stream = streams[0];
+    conf.stream = to->streams[0];
     for (uint8_t i = 0; i < VAULT_SUB_HIGHER; i++) {
-        conf.higher[i] = i + 1 < n ? streams[i + 1] : HANDLE_NONE;
+        conf.higher[i] = i + 1 < to->n ? to->streams[i + 1] : HANDLE_NONE;
     }
-    if (!media_lanes_switch(media, sub, &conf)) {
+    conf.pt = to->pt;
+    conf.rtx_pt = to->rtx_pt;
+    memcpy(conf.ext_id, to->ext_id, sizeof(conf.ext_id));
+    if (!media_lanes_switch(media, sub, &conf, to->urgent)) {
         return -EBUSY;
     }
     vault_sub_write(rec, &conf);

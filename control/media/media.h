@@ -147,12 +147,21 @@ struct media_layers {
 int media_sub_set_layers(struct media *media, uint64_t sub,
                          const struct media_layers *layers, media_done *done, void *arg);
 
-/* Sends a subscription that was opened 'layered' other streams of the same codec (n of 1 to
- * VAULT_SUB_HIGHER + 1, ascending layers), under the same SSRC and numbers that go on. It
- * begins with a key frame, which is asked for. The old ones may be closed at once. Also
- * -EBUSY until the answer to an earlier one. */
-int media_sub_set_streams(struct media *media, uint64_t sub, const uint64_t *streams,
-                          uint8_t n, media_done *done, void *arg);
+/* What a subscription that was opened 'layered' is sent from now on, under the same SSRC
+ * and numbers that go on. */
+struct media_source {
+    const uint64_t *streams; /* of its kind and of one codec, ascending layers; borrowed */
+    uint8_t n;               /* 1 to VAULT_SUB_HIGHER + 1 */
+    uint8_t pt, rtx_pt;      /* as its receiver knows the codec; rtx_pt 0: without RTX */
+    const uint8_t *ext_id;   /* N_ABI_EXTS ids; borrowed */
+    bool urgent; /* the old streams end: it does not wait for an earlier answer */
+};
+
+/* Begins with a key frame, which is asked for, if the streams are others. The old ones may
+ * be closed at once. Also -EBUSY until the answer to an earlier one; if it is urgent, to
+ * two earlier ones. */
+int media_sub_set_source(struct media *media, uint64_t sub, const struct media_source *to,
+                         media_done *done, void *arg);
 
 /* Moves a peer with all that is its to another lane, while media flows. A new peer is
  * placed on the lane that sends least; when it first publishes it moves to the lane that

@@ -159,7 +159,8 @@ void media_lanes_opened(struct media *media, enum media_kind kind, uint64_t hand
     struct vault_sub_conf sub;
 
     slot->n_due = 0;
-    slot->waiting = slot->switching = false;
+    slot->waiting = false;
+    slot->switching = 0;
     slot->closing = slot->left_count = 0;
     slot->peer = UINT32_MAX;
     no_streams(slot->stream);
@@ -259,6 +260,18 @@ static void note_left(struct media *media, const uint32_t slots[MEDIA_SUB_STREAM
     *counted = 0;
 }
 
+/* The first change of a subscription's streams was answered. */
+static void note_switched(struct media *media, struct media_slot *slot)
+{
+    uint8_t first = slot->left_count & ((1u << MEDIA_SUB_STREAMS) - 1);
+
+    note_left(media, slot->left, &first);
+    memmove(slot->left, slot->left + MEDIA_SUB_STREAMS,
+            sizeof(slot->left) - MEDIA_SUB_STREAMS * sizeof(slot->left[0]));
+    slot->left_count = (uint8_t)(slot->left_count >> MEDIA_SUB_STREAMS);
+    slot->switching--;
+}
+
 /* Notes what has to wait for this command's answer. */
 static void note_due(struct media *media, uint32_t op, uint64_t handle)
 {
@@ -313,7 +326,8 @@ int media_lanes_resume(struct media *media)
         for (uint32_t i = 0; i < media->slots[kind].n; i++) {
             struct media_slot *slot = &media->slots[kind].slot[i];
 
-            slot->waiting = slot->switching = false;
+            slot->waiting = false;
+            slot->switching = 0;
             slot->closing = slot->left_count = 0;
             slot->n_due = 0;
             if (kind == MEDIA_PEER && slot->state != SLOT_FREE) {
@@ -371,9 +385,8 @@ void media_lanes_answered(struct media *media, const struct media_cmd *cmd, int 
         slot->waiting = false;
         break;
     case ABI_OP_SUB_UPDATE:
-        if (slot->switching && cmd->op_arg != 0) {
-            slot->switching = false;
-            note_left(media, slot->left, &slot->left_count);
+        if (slot->switching > 0 && cmd->op_arg != 0) {
+            note_switched(media, slot);
         }
         break;
     case ABI_OP_SUB_OPEN:
@@ -390,17 +403,22 @@ void media_lanes_answered(struct media *media, const struct media_cmd *cmd, int 
     }
 }
 
-bool media_lanes_switch(struct media *media, uint64_t sub, const struct vault_sub_conf *to)
+bool media_lanes_switch(struct media *media, uint64_t sub, const struct vault_sub_conf *to,
+                        bool urgent)
 {
     struct media_slot *slot = slot_of(media, MEDIA_SUB, sub);
+    uint32_t *left;
+    uint8_t counted;
 
-    if (slot == NULL || slot->switching) {
+    if (slot == NULL || slot->switching >= (urgent ? MEDIA_SUB_MOVES : 1)) {
         return false;
     }
-    slot->switching = true;
-    memcpy(slot->left, slot->stream, sizeof(slot->left));
+    left = slot->left + slot->switching * (size_t)MEDIA_SUB_STREAMS;
+    memcpy(left, slot->stream, sizeof(slot->stream));
+    counted = note_leaving(media, left, media_lanes_of(media, MEDIA_SUB, sub));
     slot->left_count =
-        note_leaving(media, slot->left, media_lanes_of(media, MEDIA_SUB, sub));
+        (uint8_t)(slot->left_count | counted << slot->switching * MEDIA_SUB_STREAMS);
+    slot->switching++;
     streams_of(to, slot->stream);
     return true;
 }

@@ -72,8 +72,9 @@ void media_lanes_answered(struct media *media, const struct media_cmd *cmd, int 
 /* Sends a command to the lane of its object, or keeps it while there is none; there must be
  * room. */
 /* A subscription goes on to the streams of 'to'; the SUB_UPDATE that is pushed next has the
- * arg 1. False while an earlier change is not answered. */
-bool media_lanes_switch(struct media *media, uint64_t sub, const struct vault_sub_conf *to);
+ * arg 1. False while an earlier change is not answered; urgent: while two are not. */
+bool media_lanes_switch(struct media *media, uint64_t sub, const struct vault_sub_conf *to,
+                        bool urgent);
 void media_push(struct media *media, enum abi_op op, uint64_t handle, media_done *done,
                 void *arg);
 

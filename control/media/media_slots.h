@@ -15,7 +15,10 @@ enum media_slot_state { SLOT_FREE, SLOT_OPEN, SLOT_CLOSING };
 
 #define MEDIA_NO_LANE UINT32_MAX
 
-enum { MEDIA_SUB_STREAMS = 3 };
+enum {
+    MEDIA_SUB_STREAMS = 3,
+    MEDIA_SUB_MOVES = 2 /* from streams to streams, that are not answered yet */
+};
 
 struct media_slot {
     uint32_t gen;   /* of its present or next life */
@@ -27,13 +30,13 @@ struct media_slot {
     uint32_t arrival; /* peers: the lane that receives its packets; MEDIA_NO_LANE unknown */
     uint32_t peer;    /* streams, subscriptions: slot of their peer */
     uint32_t stream[MEDIA_SUB_STREAMS]; /* subscriptions: slots of their streams */
-    uint32_t left[MEDIA_SUB_STREAMS];   /* and of those they are about to leave */
+    uint32_t left[MEDIA_SUB_MOVES * MEDIA_SUB_STREAMS]; /* and of those they leave */
     uint32_t n_due;     /* streams: what waits before they are closed (below) */
     bool waiting;       /* peers: on the move; streams: the opening is not answered yet */
     uint8_t closing;    /* subscriptions: nor the closing; those of its streams (bits) that
                            are on other lanes count it as due … */
     uint8_t left_count; /* … or the change of streams; of 'left' those do */
-    bool switching;     /* that is not answered yet */
+    uint8_t switching;  /* so many of these are not answered yet; they are in order */
 };
 
 struct media_slots {

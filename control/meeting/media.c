@@ -288,7 +288,8 @@ static int consume(struct meeting *meeting, struct transport *t, struct room_pro
         .producer = rp->producer,
         .caps = caps,
         .mid = mid,
-        .cname = rp->transport->id,
+        /* a viewer's stays: both kinds are one person's at a time */
+        .cname = t->owner->viewer ? t->id : rp->transport->id,
         /* Counted up from a random start, so that no SSRC of a transport, hence no pair of
          * key and SSRC, is ever used twice. */
         .ssrc = t->next_ssrc,
@@ -315,13 +316,23 @@ int meeting_consume(struct meeting *meeting, struct participant *p,
 {
     struct transport *t = meeting_find_transport(p, transport_id);
     struct room_producer *rp = find_producer(p, producer_id);
-    struct room_consumer *rc;
-    int e;
 
     if (t == NULL || rp == NULL) {
         return meeting_fail(err, "not_found", "there is no such %s",
                             t == NULL ? "transport" : "producer");
     }
+    return meeting_consume_of(meeting, t, rp, mid, caps, done, arg, err);
+}
+
+int meeting_consume_of(struct meeting *meeting, struct transport *t,
+                       struct room_producer *rp, const char *mid,
+                       const struct ortc_caps *caps, meeting_done *done, void *arg,
+                       struct meeting_error *err)
+{
+    struct participant *p = t->owner;
+    struct room_consumer *rc;
+    int e;
+
     if (t->send) {
         return meeting_fail(err, "wrong_direction", "that transport only sends");
     }
@@ -345,6 +356,7 @@ int meeting_consume(struct meeting *meeting, struct participant *p,
     rc->wish_spatial = rc->wish_temporal = VAULT_LAYER_ANY;
     rc->view_spatial = rc->view_temporal = VAULT_LAYER_ANY;
     rc->priority = 1;
+    rc->parked = p->viewer; /* until meeting_view_begin() */
     rc->done = done;
     rc->arg = arg;
     rc->next = t->consumers;
@@ -371,9 +383,9 @@ static void leave_source(struct room_consumer *rc)
 }
 
 int meeting_move_consumer(struct meeting *meeting, struct room_consumer *rc,
-                          struct room_producer *to)
+                          struct room_producer *to, bool urgent)
 {
-    int e = consumer_move(rc->consumer, to->producer);
+    int e = consumer_move(rc->consumer, to->producer, urgent);
 
     if (e != 0) {
         return e;

@@ -171,6 +171,8 @@ void meeting_destroy(struct meeting *meeting)
 {
     if (meeting != NULL) { /* those who are away; the others have left with their clients */
         meeting_each_room(meeting, empty_room, meeting);
+        meeting_nobody_lost(meeting);
+        meeting_nobody_tick(meeting, 0);
         meeting_audio_fini(meeting);
         free(meeting->by_sub);
     }
@@ -218,6 +220,7 @@ static void room_media_lost(void *arg, struct room *room)
 void meeting_on_media_lost(struct meeting *meeting)
 {
     meeting_each_room(meeting, room_media_lost, meeting);
+    meeting_nobody_lost(meeting);
 }
 
 /* ---- rooms ---- */
@@ -456,6 +459,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
 {
     struct room_entry *entry;
     struct room_entry *next;
+    uint32_t n_viewers = 0;
 
     meeting_load_tick(meeting, now_us);
     meeting_layers_tick(meeting, now_us);
@@ -463,6 +467,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     HASH_ITER(hh, meeting->rooms, entry, next)
     {
         meeting_audio_tick(meeting, &entry->room, now_us);
+        n_viewers += entry->room.n_viewers;
         if (entry->room.n_viewers > 0) {
             meeting_viewers_tick(meeting, &entry->room);
         }
@@ -477,4 +482,5 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
             tick_room(meeting, &entry->room, now_us);
         }
     }
+    meeting_nobody_tick(meeting, n_viewers);
 }

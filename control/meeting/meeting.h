@@ -34,7 +34,7 @@ enum {
     MEETING_OBJECT_ID = 20,   /* characters of ids given out here */
     MEETING_LABEL_MAX = 128,  /* bytes of a data channel's label, or protocol */
     MEETING_TOKEN = 32,       /* characters of a resume token: 192 random bits */
-    MEETING_FRONT_DATA = 96,  /* bytes that a front may keep with a participant */
+    MEETING_FRONT_DATA = 88,  /* bytes that a front may keep with a participant */
     MEETING_VIEWS = 256,      /* producers that view:set may name */
     MEETING_SPATIAL = 4,      /* layers of a producer */
     MEETING_LAYER_ANY = 255,  /* as many as there are */
@@ -131,7 +131,9 @@ struct participant {
     uint8_t n_front_data;           /* meeting_keep() */
     uint8_t front_data[MEETING_FRONT_DATA];
     bool viewer;                         /* meeting_view_as() */
+    bool watching;                       /* meeting_view_begin() */
     char watched[MEETING_OBJECT_ID + 1]; /* its choice; empty: who speaks */
+    uint64_t watched_user; /* the hash of that one's user id: who returns is shown again */
     struct auth_identity who;
     char name[MEETING_NAME_MAX + 1];
     struct room *room;
@@ -203,7 +205,7 @@ struct room_consumer {
     uint8_t wish_spatial, wish_temporal; /* consumer:layers; MEETING_LAYER_ANY */
     uint8_t view_spatial, view_temporal; /* view:set; likewise */
     uint8_t priority;
-    bool parked;     /* a viewer's: its choice sends nothing of it */
+    bool parked;     /* a viewer's: there is nothing to show of it now */
     uint8_t counted; /* 1 + where in its producer's 'wanted'; 0 not */
     uint32_t layers; /* what it is sent: ABI_LAYERS; 0 not known */
     struct score score;
@@ -493,14 +495,31 @@ int meeting_consumer_pause(struct participant *p, const char *consumer_id, bool 
 /* ---- viewers (viewers.c) ----
  *
  * A viewer has one consumer a kind, made for good: it is moved from producer to producer,
- * so that nothing has to be negotiated again. It is shown the participant that it chose, or
- * else whoever speaks; as long as nobody speaks, or whoever does sends no video that fits,
- * the picture stays. Sound and picture are chosen apart. */
+ * of whatever codec the viewer has, so that nothing has to be negotiated again. While there
+ * is nothing to show it is parked. It is shown the participant that it chose (or, when that
+ * one has left, whoever of the same user sends), or else whoever speaks; as long as nobody
+ * speaks, or whoever does sends no video that fits, the picture stays. Sound and picture
+ * are chosen apart. */
 
 /* Makes 'p', who has joined and has nothing yet, a viewer.
  *
  * watched  the id of a participant in the room; empty: who speaks */
 void meeting_view_as(struct participant *p, const char *watched);
+
+/* Gives a viewer its consumer of a kind, of what it is to be shown first, if only of
+ * nothing; parked. Otherwise as meeting_consume(); also media_unavailable. */
+int meeting_view_open(struct meeting *meeting, struct participant *viewer,
+                      const char *transport_id, enum rtp_kind kind, const char *mid,
+                      const struct ortc_caps *caps, meeting_done *done, void *arg,
+                      struct meeting_error *err);
+
+/* Its client knows all of its consumers: from now on it is shown something. */
+void meeting_view_begin(struct meeting *meeting, struct participant *viewer);
+
+/* The client takes only 'caps' of what a consumer of its was told. False if that is
+ * nothing: then it is as it was. */
+bool meeting_view_narrow(struct participant *viewer, const char *consumer_id,
+                         const struct ortc_caps *caps);
 
 /* What a viewer is to be shown first. 'fits' (NULL: all do) tells which producers will do.
  * NULL: nothing. */
@@ -514,7 +533,7 @@ struct room_producer *meeting_view_first(const struct participant *viewer,
 struct participant *meeting_find_sender(struct room *room, const char *wanted);
 
 /* A viewer chooses anew, as in meeting_view_as(). 0, or -1 with 'err' and as it was:
- * not_found (there is nobody, or sends nothing), unsupported (another codec). */
+ * not_found (there is nobody, or sends nothing), unsupported (a codec that it has not). */
 int meeting_view_change(struct meeting *meeting, struct participant *p, const char *wanted,
                         struct meeting_error *err);
 

@@ -5,9 +5,10 @@
  * remembers people.c   what hosts do to people     roster.c     how large meetings are told
  * of theirs facts.c    the last facts media.c    producers and consumers   audio.c      who
  * speaks, who is heard data.c     data channels layers.c   which layers consumers want, and
- * senders need to send viewers.c  who is shown what he is given record.c   a participant
- * and its transport as bytes of the vault score.c    how well it all arrives restore.c  all
- * of it again, after this process was restarted */
+ * senders need to send viewers.c  who is shown what he is given nobody.c   what they hold
+ * on to while there is nothing   record.c   a participant and its transport as bytes of the
+ * vault score.c    how well it all arrives restore.c  all of it again, after this process
+ * was restarted */
 #ifndef MEETING_PRIV_H
 #define MEETING_PRIV_H
 
@@ -32,6 +33,16 @@ struct known {
     UT_hash_handle hh;
 };
 
+enum { MEETING_KINDS = 2 };
+
+/* Who sends nothing; see nobody.c. */
+struct nobody {
+    uint64_t peer;
+    struct room_producer of[MEETING_KINDS]; /* audio, video; they have no transport */
+    bool open;
+    bool lost; /* the dataplane has it no more: nothing new may hold on to it */
+};
+
 struct meeting {
     struct meeting_conf conf;
     struct meeting_ops ops;
@@ -51,6 +62,7 @@ struct meeting {
     struct room_consumer **by_sub;    /* by slot of their subscription */
     uint32_t n_by_sub;
     struct room_producer *lower; /* whose senders are to be told to send less */
+    struct nobody nobody;
 };
 
 /* Fills 'err' and returns -1. */
@@ -88,6 +100,9 @@ struct known *meeting_remember(struct room *room, const char *user_id,
 void meeting_forget_all(struct room *room);
 void meeting_note_ban(struct room *room, const char *user_id, bool banned);
 bool meeting_is_banned(const struct room *room, const char *user_id);
+
+/* What is kept of a user's id where there is no room for it. Never 0. */
+uint64_t meeting_user_hash(const char *user_id);
 
 /* Out with it, by no doing of its own: it was told why. Who came by HTTP leaves soon. */
 void meeting_evict(struct meeting *meeting, struct participant *p, const char *reason);
@@ -214,9 +229,31 @@ void meeting_audio_left(struct meeting *meeting, struct room_producer *producer)
 void meeting_audio_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 void meeting_audio_fini(struct meeting *meeting);
 
+/* Consumes a producer of anybody or nobody on a transport that receives; otherwise as
+ * meeting_consume(). */
+int meeting_consume_of(struct meeting *meeting, struct transport *t,
+                       struct room_producer *rp, const char *mid,
+                       const struct ortc_caps *caps, meeting_done *done, void *arg,
+                       struct meeting_error *err);
+
 /* Gives a consumer another producer; as consumer_move(). */
 int meeting_move_consumer(struct meeting *meeting, struct room_consumer *rc,
-                          struct room_producer *to);
+                          struct room_producer *to, bool urgent);
+
+/* nobody.c: its producer of a kind, opened if need be (NULL: it cannot be now); whether one
+ * is it; all is lost; once in a while, how many viewers there are. */
+struct room_producer *meeting_nobody(struct meeting *meeting, enum rtp_kind kind);
+bool meeting_is_nobody(const struct room_producer *rp);
+void meeting_nobody_lost(struct meeting *meeting);
+void meeting_nobody_tick(struct meeting *meeting, uint32_t n_viewers);
+
+/* After a restart: whether a peer's record is nobody's. It is (stream HANDLE_NONE), or one
+ * of its streams: takes it up. All that there was has been: what is but a part is closed.
+ */
+bool meeting_nobody_is_peer(const struct vault_blob *blob);
+struct room_producer *meeting_nobody_restore(struct meeting *meeting, uint64_t peer,
+                                             uint64_t stream);
+void meeting_nobody_restored(struct meeting *meeting);
 
 /* viewers.c: before a producer ends; and once in a while. */
 void meeting_viewers_leave(struct meeting *meeting, struct room_producer *rp);

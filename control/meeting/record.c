@@ -9,14 +9,14 @@
 
 enum {
     MAGIC = 'P',
-    VERSION = 3, /* 1 had no fronts, 2 nothing of what hosts do */
+    VERSION = 4, /* 1 had no fronts, 2 nothing of what hosts do, 3 no watched user */
     FLAG_SEND = 1,
     FLAG_BOUND = 2,
     FLAG_HTTP = 4, /* what follows the name is there */
     FLAG_VIEWER = 8
 };
 
-_Static_assert(4 + 5 * 8 + 2 * 4 + 9 + 3 * MEETING_OBJECT_ID + MEETING_TOKEN +
+_Static_assert(4 + 6 * 8 + 2 * 4 + 9 + 3 * MEETING_OBJECT_ID + MEETING_TOKEN +
                        MEETING_ID_MAX + 2 * AUTH_ID_MAX + MEETING_NAME_MAX +
                        MEETING_FRONT_DATA + 25 + MEETING_BANS_KEPT * 8 <=
                    VAULT_BLOB_MAX,
@@ -51,6 +51,7 @@ void meeting_save(const struct transport *t)
     wbytes_text(&w, p->name);
     if (p->front == MEETING_HTTP) {
         wbytes_text(&w, p->watched);
+        wbytes_be64(&w, p->watched_user);
         wbytes_u8(&w, p->n_front_data);
         wbytes_put(&w, p->front_data, p->n_front_data);
     }
@@ -111,12 +112,13 @@ static void read_hosts(struct rbytes *r, struct meeting_record *out)
     }
 }
 
-static void read_front(struct rbytes *r, struct participant *p)
+static void read_front(struct rbytes *r, uint8_t version, struct participant *p)
 {
     const uint8_t *data;
 
     p->front = MEETING_HTTP;
     rbytes_text(r, p->watched, sizeof(p->watched));
+    p->watched_user = version >= 4 ? rbytes_be64(r) : 0;
     p->n_front_data = rbytes_u8(r);
     data = rbytes_take(r, p->n_front_data);
     if (data == NULL || p->n_front_data > sizeof(p->front_data)) {
@@ -158,7 +160,7 @@ int meeting_record_read(const struct vault_blob *blob, struct meeting_record *ou
     rbytes_text(&r, p->who.user_id, sizeof(p->who.user_id));
     rbytes_text(&r, p->name, sizeof(p->name));
     if ((flags & FLAG_HTTP) != 0) {
-        read_front(&r, p);
+        read_front(&r, version, p);
     }
     p->viewer = (flags & FLAG_VIEWER) != 0;
     out->flags = MEETING_FLAGS_FIRST;

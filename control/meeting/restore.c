@@ -92,6 +92,8 @@ static struct participant *restore_person(struct restore *re,
     memcpy(p->front_data, r->person.front_data, sizeof(p->front_data));
     if (r->person.viewer) {
         meeting_view_as(p, r->person.watched);
+        p->watched_user = r->person.watched_user;
+        p->watching = p->n_front_data > 0; /* it was answered */
     }
     p->away_until_us = re->away_until_us;
     p->away_reason = "not resumed";
@@ -107,9 +109,12 @@ static void restore_transport(struct restore *re, uint32_t i, uint64_t peer)
     struct participant *p = NULL;
     struct transport *t = NULL;
 
-    if (media_peer_conf(re->media, peer, &conf) == 0 &&
-        meeting_record_read(&conf.blob, &record) == 0) {
-        p = restore_person(re, &record);
+    if (media_peer_conf(re->media, peer, &conf) == 0) {
+        if (meeting_nobody_is_peer(&conf.blob)) {
+            (void)meeting_nobody_restore(re->meeting, peer, HANDLE_NONE);
+        } else if (meeting_record_read(&conf.blob, &record) == 0) {
+            p = restore_person(re, &record);
+        }
     }
     explicit_bzero(&conf, sizeof(conf));
     if (p != NULL) {
@@ -183,8 +188,14 @@ static void restore_producer(struct restore *re, uint32_t i, uint64_t stream)
     uint8_t encoding;
     uint8_t n;
 
-    if (media_stream_conf(re->media, stream, &conf) != 0 ||
-        producer_tag(&conf, &tag, &tag_len, &encoding, &n) != 0 || encoding != 0 ||
+    if (media_stream_conf(re->media, stream, &conf) != 0) {
+        return;
+    }
+    if (conf.peer == re->meeting->nobody.peer) {
+        re->producers[i] = meeting_nobody_restore(re->meeting, conf.peer, stream);
+        return;
+    }
+    if (producer_tag(&conf, &tag, &tag_len, &encoding, &n) != 0 || encoding != 0 ||
         tag_len != 1 + MEETING_OBJECT_ID || tag[0] > SOURCE_SCREEN_AUDIO ||
         handle_index(conf.peer) >= media_slots_of(re->media, MEDIA_PEER)) {
         return;
@@ -245,6 +256,15 @@ static void note_numbers(struct transport *t, const struct vault_sub_conf *conf)
     }
 }
 
+static bool may_consume(const struct meeting *meeting, const struct participant *p,
+                        const struct room_producer *rp)
+{
+    if (meeting_is_nobody(rp)) {
+        return p->viewer && meeting->nobody.open;
+    }
+    return p->room == rp->transport->owner->room && p->group == rp->transport->owner->group;
+}
+
 static void restore_consumer(struct restore *re, uint32_t i, uint64_t sub)
 {
     struct vault_sub_conf conf;
@@ -263,8 +283,7 @@ static void restore_consumer(struct restore *re, uint32_t i, uint64_t sub)
     t = re->transports[handle_index(conf.peer)];
     rp = re->producers[handle_index(conf.stream)];
     if (t == NULL || rp == NULL || t->send || session_peer(t->session) != conf.peer ||
-        t->owner->room != rp->transport->owner->room ||
-        t->owner->group != rp->transport->owner->group) {
+        !may_consume(re->meeting, t->owner, rp)) {
         return;
     }
     rc = calloc(1, sizeof(*rc));
@@ -334,7 +353,7 @@ static void close_stream(struct restore *re, uint32_t i, uint64_t handle)
 
 static void close_peer(struct restore *re, uint32_t i, uint64_t handle)
 {
-    if (re->transports[i] == NULL) {
+    if (re->transports[i] == NULL && handle != re->meeting->nobody.peer) {
         close_one(re, MEDIA_PEER, handle);
     }
 }
@@ -368,6 +387,7 @@ void meeting_restore(struct meeting *meeting)
         each(&re, MEDIA_STREAM, restore_producer);
         each(&re, MEDIA_SUB, restore_consumer);
         each(&re, MEDIA_SUB, close_sub);
+        meeting_nobody_restored(meeting);
         each(&re, MEDIA_STREAM, close_stream);
         each(&re, MEDIA_PEER, close_peer);
         if (re.n_participants + re.n_closed > 0) {

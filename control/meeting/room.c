@@ -106,8 +106,8 @@ struct known *meeting_remember(struct room *room, const char *user_id,
     return NULL;
 }
 
-/* FNV-1a: what is kept of a user's id where there is no room for it. Never 0. */
-static uint64_t hash_of(const char *user_id)
+/* FNV-1a */
+uint64_t meeting_user_hash(const char *user_id)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
@@ -119,7 +119,7 @@ static uint64_t hash_of(const char *user_id)
 
 void meeting_note_ban(struct room *room, const char *user_id, bool banned)
 {
-    uint64_t hash = hash_of(user_id);
+    uint64_t hash = meeting_user_hash(user_id);
     unsigned at = 0;
 
     while (at < MEETING_BANS_KEPT && room->bans[at] != hash) {
@@ -143,7 +143,7 @@ void meeting_note_ban(struct room *room, const char *user_id, bool banned)
 bool meeting_is_banned(const struct room *room, const char *user_id)
 {
     const struct known *known = meeting_known(room, user_id);
-    uint64_t hash = hash_of(user_id);
+    uint64_t hash = meeting_user_hash(user_id);
     bool found = known != NULL && known->banned;
 
     for (unsigned i = 0; i < MEETING_BANS_KEPT && !found; i++) {

@@ -58,7 +58,37 @@ static struct participant *find_participant(const struct room *room, const char 
     return p;
 }
 
+/* Whom a viewer has chosen, or who has come back as the same user; NULL: it has not, or
+ * that one is not here. */
+static const struct participant *find_watched(struct participant *viewer)
+{
+    const struct participant *p = NULL;
+
+    if (viewer->watched[0] == '\0') {
+        return NULL;
+    }
+    p = find_participant(viewer->room, viewer->watched);
+    if (p != NULL || viewer->watched_user == 0) {
+        return p;
+    }
+    for (p = viewer->room->participants; p != NULL; p = p->next) {
+        if (!p->viewer && meeting_user_hash(p->who.user_id) == viewer->watched_user &&
+            (producer_of(p, RTP_KIND_AUDIO) != NULL ||
+             producer_of(p, RTP_KIND_VIDEO) != NULL)) {
+            (void)snprintf(viewer->watched, sizeof(viewer->watched), "%s", p->id);
+            meeting_save_person(viewer);
+            return p;
+        }
+    }
+    return NULL;
+}
+
 /* ---- what to show ---- */
+
+static bool producer_is_taken(void *arg, struct room_producer *rp)
+{
+    return ortc_can_consume(producer_params(rp->producer), arg);
+}
 
 static bool consumer_takes(void *arg, struct room_producer *rp)
 {
@@ -133,36 +163,52 @@ static void park(struct meeting *meeting, struct room_consumer *rc, bool parked)
     }
 }
 
+/* What a consumer is to show now; NULL: nothing. */
+static struct room_producer *best_for(struct room_consumer *rc,
+                                      const struct participant *watched,
+                                      const struct room_producer *but)
+{
+    const struct participant *viewer = rc->transport->owner;
+    enum rtp_kind kind = consumer_kind(rc->consumer);
+    struct room_producer *to;
+
+    if (viewer->watched[0] != '\0') {
+        to = watched != NULL ? producer_of(watched, kind) : NULL;
+        return to != NULL && to != but && consumer_takes(rc, to) ? to : NULL;
+    }
+    to = of_speaker(viewer->room, kind, consumer_takes, rc);
+    if (to != NULL && to != but) {
+        return to;
+    }
+    to = rc->source;
+    if (to == but || meeting_is_nobody(to) || !consumer_takes(rc, to)) {
+        to = of_anybody(viewer->room, kind, but, consumer_takes, rc);
+    }
+    return to;
+}
+
 /* Brings a consumer to what its viewer is to be shown now. What cannot be done at once is
  * done at a later turn. */
 static void look(struct meeting *meeting, const struct participant *watched,
                  struct room_consumer *rc)
 {
-    const struct participant *viewer = rc->transport->owner;
-    enum rtp_kind kind = producer_params(rc->source->producer)->kind;
     struct room_producer *to;
 
-    if (rc->done != NULL) {
+    if (rc->done != NULL || !rc->transport->owner->watching) {
         return; /* it is not there yet */
     }
-    if (viewer->watched[0] != '\0') {
-        to = watched != NULL ? producer_of(watched, kind) : NULL;
-        to = to != NULL && consumer_fits(rc->consumer, to->producer) ? to : NULL;
-    } else {
-        to = of_speaker(viewer->room, kind, consumer_takes, rc);
-        to = to != NULL ? to : rc->source;
-    }
+    to = best_for(rc, watched, NULL);
     if (to == NULL) {
         park(meeting, rc, true);
-    } else if (to == rc->source || meeting_move_consumer(meeting, rc, to) == 0) {
+    } else if ((to == rc->source && !consumer_is_stale(rc->consumer)) ||
+               meeting_move_consumer(meeting, rc, to, false) == 0) {
         park(meeting, rc, false);
     }
 }
 
-static void look_at_all(struct meeting *meeting, const struct participant *viewer)
+static void look_at_all(struct meeting *meeting, struct participant *viewer)
 {
-    const struct participant *watched =
-        viewer->watched[0] != '\0' ? find_participant(viewer->room, viewer->watched) : NULL;
+    const struct participant *watched = find_watched(viewer);
 
     for (const struct transport *t = viewer->transports; t != NULL; t = t->next) {
         for (struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
@@ -173,35 +219,35 @@ static void look_at_all(struct meeting *meeting, const struct participant *viewe
 
 void meeting_viewers_tick(struct meeting *meeting, struct room *room)
 {
-    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
+    for (struct participant *p = room->participants; p != NULL; p = p->next) {
         if (p->viewer) {
             look_at_all(meeting, p);
         }
     }
 }
 
-/* Who is watched by choice ends with its producer; all others go on with another. */
+/* They go on with another, or wait for one with nobody. */
 void meeting_viewers_leave(struct meeting *meeting, struct room_producer *rp)
 {
-    const struct room *room = rp->transport->owner->room;
-    enum rtp_kind kind = producer_params(rp->producer)->kind;
+    struct room_producer *nobody = NULL;
     struct room_consumer *next;
 
     for (struct room_consumer *rc = rp->consumers; rc != NULL; rc = next) {
-        const struct participant *viewer = rc->transport->owner;
-        struct room_producer *to = NULL;
+        struct participant *viewer = rc->transport->owner;
+        struct room_producer *to;
 
         next = rc->next_of_source;
-        if (!viewer->viewer || rc->done != NULL ||
-            (viewer->watched[0] != '\0' && !rc->parked)) {
+        if (!viewer->viewer || rc->done != NULL) {
             continue;
         }
-        to = of_speaker(room, kind, consumer_takes, rc);
-        if (to == NULL || to == rp) {
-            to = of_anybody(room, kind, rp, consumer_takes, rc);
+        to = best_for(rc, find_watched(viewer), rp);
+        if (to != NULL && meeting_move_consumer(meeting, rc, to, true) == 0) {
+            continue;
         }
-        if (to != NULL) {
-            (void)meeting_move_consumer(meeting, rc, to);
+        park(meeting, rc, true);
+        nobody = meeting_nobody(meeting, consumer_kind(rc->consumer));
+        if (nobody != NULL) {
+            (void)meeting_move_consumer(meeting, rc, nobody, true);
         }
     }
 }
@@ -210,11 +256,49 @@ void meeting_viewers_leave(struct meeting *meeting, struct room_producer *rp)
 
 void meeting_view_as(struct participant *p, const char *watched)
 {
+    const struct participant *to;
+
     if (!p->viewer) {
         p->viewer = true;
         p->room->n_viewers++;
     }
     (void)snprintf(p->watched, sizeof(p->watched), "%s", watched);
+    to = watched[0] != '\0' ? find_participant(p->room, watched) : NULL;
+    p->watched_user = to != NULL ? meeting_user_hash(to->who.user_id) : 0;
+}
+
+int meeting_view_open(struct meeting *meeting, struct participant *viewer,
+                      const char *transport_id, enum rtp_kind kind, const char *mid,
+                      const struct ortc_caps *caps, meeting_done *done, void *arg,
+                      struct meeting_error *err)
+{
+    struct transport *t = meeting_find_transport(viewer, transport_id);
+    struct ortc_caps all = *caps;
+    struct room_producer *rp = meeting_view_first(viewer, kind, producer_is_taken, &all);
+    /* also if it is not needed now: who leaves later must find it */
+    struct room_producer *nobody = meeting_nobody(meeting, kind);
+
+    rp = rp != NULL ? rp : nobody;
+    if (t == NULL || rp == NULL) {
+        return meeting_fail(err, t == NULL ? "not_found" : "media_unavailable",
+                            t == NULL ? "there is no such transport"
+                                      : "the dataplane takes nothing now");
+    }
+    return meeting_consume_of(meeting, t, rp, mid, caps, done, arg, err);
+}
+
+void meeting_view_begin(struct meeting *meeting, struct participant *viewer)
+{
+    viewer->watching = true;
+    look_at_all(meeting, viewer);
+}
+
+bool meeting_view_narrow(struct participant *viewer, const char *consumer_id,
+                         const struct ortc_caps *caps)
+{
+    struct room_consumer *rc = meeting_find_consumer(viewer, consumer_id);
+
+    return rc != NULL && consumer_narrow(rc->consumer, caps);
 }
 
 int meeting_view_change(struct meeting *meeting, struct participant *p, const char *wanted,
@@ -229,12 +313,11 @@ int meeting_view_change(struct meeting *meeting, struct participant *p, const ch
     }
     for (const struct transport *t = p->transports; t != NULL && to != NULL; t = t->next) {
         for (struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
-            struct room_producer *rp =
-                producer_of(to, producer_params(rc->source->producer)->kind);
+            struct room_producer *rp = producer_of(to, consumer_kind(rc->consumer));
 
             if (rp != NULL && !consumer_fits(rc->consumer, rp->producer)) {
                 return meeting_fail(err, "unsupported",
-                                    "it sends another codec than was negotiated");
+                                    "it sends a codec that was not negotiated");
             }
             any = any || rp != NULL;
         }
@@ -245,8 +328,6 @@ int meeting_view_change(struct meeting *meeting, struct participant *p, const ch
     }
     meeting_view_as(p, to != NULL ? to->id : "");
     look_at_all(meeting, p);
-    for (const struct transport *t = p->transports; t != NULL; t = t->next) {
-        meeting_save(t);
-    }
+    meeting_save_person(p);
     return 0;
 }

@@ -250,6 +250,38 @@ int ortc_parse_caps(const json_t *json, struct ortc_caps *out, struct rtp_error 
     return exts != NULL ? parse_caps_exts(exts, out, err) : -EINVAL;
 }
 
+void ortc_any_params(enum rtp_kind kind, struct rtp_params *out)
+{
+    memset(out, 0, sizeof(*out));
+    for (int i = 0; i < ORTC_N_ENTRIES; i++) {
+        if (ortc_entries[i].rtp.kind == kind) {
+            out->codecs[out->n_codecs++] = ortc_entries[i].rtp;
+        }
+    }
+    out->n_encodings = 1;
+    out->encodings[0].ssrc = kind;
+}
+
+void ortc_any_producer(enum rtp_kind kind, struct ortc_producer *out)
+{
+    struct rtp_params params;
+    struct rtp_error wrong;
+
+    ortc_any_params(kind, &params);
+    (void)ortc_map_producer(kind, &params, out, &wrong); /* it has them all */
+}
+
+void ortc_narrow_caps(struct ortc_caps *caps, const struct ortc_caps *of)
+{
+    struct ortc_caps both = *of;
+
+    both.codecs &= caps->codecs;
+    both.rtx &= caps->rtx;
+    both.audio_exts &= caps->audio_exts;
+    both.video_exts &= caps->video_exts;
+    *caps = both;
+}
+
 bool ortc_can_consume(const struct ortc_producer *producer, const struct ortc_caps *caps)
 {
     for (uint8_t i = 0; i < producer->n_codecs; i++) {
@@ -305,6 +337,7 @@ int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *c
     bool audio = producer->kind == RTP_KIND_AUDIO;
     uint16_t exts = audio ? caps->audio_exts : caps->video_exts;
     const uint8_t *ids = audio ? caps->audio_ext_id : caps->video_ext_id;
+    bool dependency = false;
 
     if (!text_fits(conf->mid, RTP_MID_MAX) || !text_fits(conf->cname, RTP_CNAME_MAX) ||
         conf->ssrc == 0 || conf->rtx_ssrc == 0 || conf->ssrc == conf->rtx_ssrc) {
@@ -329,10 +362,6 @@ int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *c
             out->ext_id[i] = ids[i] != 0 ? ids[i] : i;
         }
     }
-    if (producer->codecs[0].codec != ORTC_AV1) {
-        /* the others say what there is to say in their payload, which is rewritten */
-        out->ext_id[ORTC_EXT_DEPENDENCY] = 0;
-    }
     for (uint8_t i = 0; i < producer->n_codecs; i++) {
         const struct ortc_codec_map *map = &producer->codecs[i];
         uint8_t n = out->n_codecs;
@@ -340,6 +369,7 @@ int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *c
         if ((caps->codecs >> map->entry & 1) == 0) {
             continue;
         }
+        dependency = dependency || map->codec == ORTC_AV1;
         out->codecs[n].map = i;
         out->codecs[n].pt =
             caps->pt[map->entry] != 0 ? caps->pt[map->entry] : map->router_pt;
@@ -352,6 +382,10 @@ int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *c
         out->codecs[n].feedback =
             feedback_for_exts(caps->feedback[map->entry], out->ext_id);
         out->n_codecs++;
+    }
+    if (!dependency) {
+        /* the others say what there is to say in their payload, which is rewritten */
+        out->ext_id[ORTC_EXT_DEPENDENCY] = 0;
     }
     return 0;
 }

@@ -16,7 +16,7 @@
 
 enum {
     ORTC_N_ENTRIES = 6,  /* media codecs that the router offers */
-    ORTC_MAX_CODECS = 4, /* media codecs of one producer */
+    ORTC_MAX_CODECS = 6, /* media codecs of one producer: as many as there are */
     ORTC_N_EXTS = 12,    /* one more than the greatest extension id of the router */
     ORTC_NO_PT = 255     /* in place of a payload type: there is no RTX */
 };
@@ -83,6 +83,10 @@ struct ortc_producer {
 int ortc_map_producer(enum rtp_kind kind, const struct rtp_params *params,
                       struct ortc_producer *out, struct rtp_error *err);
 
+/* The parameters of one that sends, by the router's numbers, any codec of the kind. */
+void ortc_any_params(enum rtp_kind kind, struct rtp_params *out);
+void ortc_any_producer(enum rtp_kind kind, struct ortc_producer *out);
+
 /* ---- consumers ---- */
 
 /* What a browser can receive, reduced to what the router has. */
@@ -103,6 +107,10 @@ struct ortc_caps {
  *
  * Returns 0, or -EINVAL with 'err' filled; 'out' is then undefined. */
 int ortc_parse_caps(const json_t *json, struct ortc_caps *out, struct rtp_error *err);
+
+/* Takes from 'caps' what is not in 'of' too, whose payload types, ids and feedback it gets:
+ * a receiver has chosen among what it was offered. */
+void ortc_narrow_caps(struct ortc_caps *caps, const struct ortc_caps *of);
 
 /* True if a browser with 'caps' can receive one of the producer's codecs. */
 bool ortc_can_consume(const struct ortc_producer *producer, const struct ortc_caps *caps);

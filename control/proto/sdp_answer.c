@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proto/sdp_priv.h"
 
@@ -141,12 +142,31 @@ struct sdp *sdp_answer_create(const struct sdp *offer, const struct sdp_local *l
     return sdp;
 }
 
-void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct rtp_params *params,
-                       const char *stream_id, const struct sdp_local *local)
+/* Puts the codecs into the order in which they were offered, as order_bundle() does. */
+static void order_codecs(struct sdp_media *m, const struct sdp_media *offered)
+{
+    uint8_t sorted = 0;
+
+    for (uint8_t i = 0; i < offered->n_codecs; i++) {
+        for (uint8_t j = sorted; j < m->n_codecs; j++) {
+            if (m->codecs[j].pt == offered->codecs[i].pt) {
+                const struct rtp_codec codec = m->codecs[j];
+
+                m->codecs[j] = m->codecs[sorted];
+                m->codecs[sorted++] = codec;
+            }
+        }
+    }
+}
+
+void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct sdp_media *offered,
+                       const struct rtp_params *params, const char *stream_id,
+                       const struct sdp_local *local)
 {
     struct sdp_media *m = answer->media[i];
 
     put_params(m, params, stream_id);
+    order_codecs(m, offered);
     put_local(m, local);
     add_to_bundle(answer, m->mid);
 }
@@ -226,8 +246,12 @@ int sdp_offer_add(struct sdp *offer, enum rtp_kind kind, const struct rtp_params
 static bool has_codec(const struct sdp_media *offered, const struct sdp_media *answered)
 {
     for (uint8_t i = 0; i < answered->n_codecs; i++) {
-        if (answered->codecs[i].pt == offered->codecs[0].pt) {
-            return true;
+        for (uint8_t k = 0; k < offered->n_codecs; k++) {
+            if (answered->codecs[i].pt == offered->codecs[k].pt &&
+                strcasecmp(answered->codecs[i].mime, offered->codecs[k].mime) == 0 &&
+                !rtp_codec_is_rtx(&offered->codecs[k])) {
+                return true;
+            }
         }
     }
     return false;

@@ -62,9 +62,11 @@ struct sdp_local {
 struct sdp *sdp_answer_create(const struct sdp *offer, const struct sdp_local *local);
 
 /* Accepts section 'i': as a receiver of what 'params' say (a publisher's), or, with
- * 'stream_id', as a sender of it (a consumer's). */
-void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct rtp_params *params,
-                       const char *stream_id, const struct sdp_local *local);
+ * 'stream_id', as a sender of it (a consumer's). Codecs come in the order of 'offered', the
+ * section that it answers (RFC 3264, section 6.1). */
+void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct sdp_media *offered,
+                       const struct rtp_params *params, const char *stream_id,
+                       const struct sdp_local *local);
 
 /* Ends a description of ours when its sections stand: the BUNDLE group of an answer gets
  * the order of the offer's, so that the tagged section is the offer's if that was accepted

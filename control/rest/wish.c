@@ -138,7 +138,7 @@ void wish_session_end(struct wish_session *s)
     free(s);
 }
 
-/* True if a viewer gets nothing, and will not: what it was given has ended. */
+/* True if a viewer gets nothing now. */
 static bool unserved(const struct transport *t)
 {
     const struct room_consumer *rc = t->consumers;
@@ -163,7 +163,11 @@ static const char *ended(struct wish_session *s, uint64_t now_us)
     if (t == NULL) {
         return "transport close";
     }
-    if (s->viewer && unserved(t)) {
+    if (!s->viewer || !unserved(t)) {
+        s->idle_us = 0;
+    } else if (s->idle_us == 0) {
+        s->idle_us = now_us;
+    } else if (now_us - s->idle_us > WISH_IDLE_S * UINT64_C(1000000)) {
         return "publisher left";
     }
     if (session_state(t->session) == SESSION_CONNECTED) {

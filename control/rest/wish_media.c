@@ -84,10 +84,11 @@ static struct sdp *describe(struct wish_session *s, const struct sdp_local *loca
         struct wish_section *section = &s->sections[i];
 
         if (section->params->n_codecs == 0) {
-            continue; /* the one who is watched has nothing of the kind */
+            continue; /* no codec of it is the node's */
         }
         if (!s->counter) {
-            sdp_answer_accept(sdp, section->index, section->params, stream, local);
+            sdp_answer_accept(sdp, section->index, s->offer->media[section->index],
+                              section->params, stream, local);
         } else if (sdp_offer_add(sdp, section->kind, section->params, stream, local) != 0) {
             sdp_destroy(sdp);
             sdp = NULL;
@@ -103,18 +104,6 @@ static struct sdp *describe(struct wish_session *s, const struct sdp_local *loca
         }
     }
     return sdp;
-}
-
-/* Starts what a viewer was promised. */
-static void resume_all(struct wish_session *s)
-{
-    struct meeting_error err;
-
-    for (uint8_t i = 0; i < s->n_sections; i++) {
-        if (s->sections[i].object[0] != '\0') {
-            (void)meeting_consumer_pause(s->p, s->sections[i].object, false, &err);
-        }
-    }
 }
 
 /* All is open: answers the POST. */
@@ -153,7 +142,7 @@ static void answer(struct wish_session *s)
     wish_respond_session(s, s->counter ? 406 : 201, text);
     free(text);
     if (s->viewer && !s->counter) {
-        resume_all(s);
+        meeting_view_begin(s->wish->conf->meeting, s->p);
     }
 }
 
@@ -224,7 +213,7 @@ static void on_consumed(void *arg, const struct meeting_error *err, void *object
         return;
     }
     for (uint8_t i = 0; i < s->n_sections; i++) {
-        if (s->sections[i].kind == producer_params(rc->source->producer)->kind) {
+        if (s->sections[i].kind == consumer_kind(rc->consumer)) {
             section = &s->sections[i];
         }
     }
@@ -276,7 +265,7 @@ static bool take_caps(struct wish_session *s, struct ortc_caps *caps)
     return true;
 }
 
-/* Our own offer: all that the source sends, with the router's payload types. */
+/* Our own offer: all that there is, with the router's payload types. */
 static int make_counter(struct wish_session *s, struct ortc_caps *caps)
 {
     static const enum rtp_kind kinds[WISH_SECTIONS] = {RTP_KIND_AUDIO, RTP_KIND_VIDEO};
@@ -298,35 +287,46 @@ static int make_counter(struct wish_session *s, struct ortc_caps *caps)
     return e;
 }
 
+/* Whether something is sent now that one of its sections is for. */
+static bool shows_any(const struct wish_session *s, struct ortc_caps *caps)
+{
+    bool any = false;
+
+    for (uint8_t i = 0; i < s->n_sections; i++) {
+        any = any || meeting_view_first(s->p, s->sections[i].kind, takes, caps) != NULL;
+    }
+    return any;
+}
+
+/* Every section gets a consumer, also one that nobody sends anything for yet: it need not
+ * be negotiated then. */
 static void watch(struct wish_session *s)
 {
     struct meeting_error err;
     struct ortc_caps caps;
-    uint8_t n = 0;
 
     if (!take_caps(s, &caps) && make_counter(s, &caps) != 0) {
         fail_with(s, "no_memory", "the node is out of memory");
         return;
     }
+    if (!shows_any(s, &caps)) {
+        fail_with(s, "invalid", "the offer has no section for what is sent");
+        return;
+    }
     for (uint8_t i = 0; i < s->n_sections; i++) {
         const struct wish_section *section = &s->sections[i];
-        const struct room_producer *rp =
-            meeting_view_first(s->p, section->kind, takes, &caps);
+        struct ortc_producer any;
 
-        if (rp == NULL) {
+        ortc_any_producer(section->kind, &any);
+        if (!ortc_can_consume(&any, &caps)) {
             s->n_ready++;
-            continue;
-        }
-        n++;
-        if (meeting_consume(s->wish->conf->meeting, s->p, s->transport_id, rp->id,
-                            s->counter ? NULL : s->offer->media[section->index]->mid, &caps,
-                            on_consumed, s, &err) != 0) {
+        } else if (meeting_view_open(
+                       s->wish->conf->meeting, s->p, s->transport_id, section->kind,
+                       s->counter ? NULL : s->offer->media[section->index]->mid, &caps,
+                       on_consumed, s, &err) != 0) {
             fail(s, &err);
             return;
         }
-    }
-    if (n == 0) {
-        fail_with(s, "invalid", "the offer has no section for what is sent");
     }
 }
 
@@ -365,6 +365,28 @@ void wish_start(struct wish_session *s)
     }
 }
 
+/* Ends what the answer refuses, and keeps to its codecs and header extensions. */
+static void take_choices(struct wish_session *s, const struct sdp *sdp_answer)
+{
+    for (uint8_t i = 0, k = 0; i < s->n_sections; i++) {
+        struct wish_section *section = &s->sections[i];
+        struct meeting_error gone;
+        struct ortc_caps caps;
+
+        if (section->object[0] == '\0') {
+            continue; /* nothing of the kind was offered */
+        }
+        memset(&caps, 0, sizeof(caps));
+        sdp_section_caps(sdp_answer->media[k], &caps);
+        if (!sdp_answer_takes(sdp_answer, k++) ||
+            !meeting_view_narrow(s->p, section->object, &caps)) {
+            (void)meeting_consumer_close(s->wish->conf->meeting, s->p, section->object,
+                                         &gone);
+            section->object[0] = '\0';
+        }
+    }
+}
+
 int wish_take_answer(struct wish_session *s, const struct sdp *sdp_answer,
                      struct meeting_error *err)
 {
@@ -381,19 +403,7 @@ int wish_take_answer(struct wish_session *s, const struct sdp *sdp_answer,
     if (meeting_transport_connect(s->p, s->transport_id, &s->dtls, err) != 0) {
         return -1;
     }
-    for (uint8_t i = 0, k = 0; i < s->n_sections; i++) {
-        struct wish_section *section = &s->sections[i];
-        struct meeting_error gone;
-
-        if (section->object[0] == '\0') {
-            continue; /* nothing of the kind was offered */
-        }
-        if (!sdp_answer_takes(sdp_answer, k++)) {
-            (void)meeting_consumer_close(s->wish->conf->meeting, s->p, section->object,
-                                         &gone);
-            section->object[0] = '\0';
-        }
-    }
+    take_choices(s, sdp_answer);
     sdp_transport_of(sdp_answer, &t);
     s->remote_ufrag = wish_ufrag(t.ufrag);
     tagged = sdp_tagged(sdp_answer);
@@ -405,6 +415,6 @@ int wish_take_answer(struct wish_session *s, const struct sdp *sdp_answer,
     s->counter = false;
     s->since_us = clock_mono_us(); /* it has its time to connect from now on */
     wish_save(s);
-    resume_all(s);
+    meeting_view_begin(s->wish->conf->meeting, s->p);
     return 0;
 }

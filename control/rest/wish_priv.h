@@ -17,8 +17,9 @@ enum {
     WISH_SECTIONS = 2,   /* one a kind */
     WISH_TICK_MS = 500,  /* how often sessions are looked at */
     WISH_CONNECT_S = 30, /* that a client may take until ICE and DTLS are done */
-    WISH_RETRY_S = 2,    /* what Retry-After says */
-    WISH_PENDING = 256   /* sessions of one user that are not connected */
+    WISH_IDLE_S = 30,  /* that a viewer waits for whom it watches, or anybody, to return */
+    WISH_RETRY_S = 2,  /* what Retry-After says */
+    WISH_PENDING = 256 /* sessions of one user that are not connected */
 };
 
 #define WISH_SDP "application/sdp"
@@ -51,6 +52,7 @@ struct wish_session {
     uint8_t n_sections, n_ready;
     struct wish_section sections[WISH_SECTIONS];
     uint64_t since_us;
+    uint64_t idle_us; /* a viewer's: it gets nothing since then; 0: it gets something */
     struct wish_user *pending; /* who is counted for it until it is connected; or NULL */
     UT_hash_handle hh;
 };

@@ -13,10 +13,13 @@ struct consumer {
     struct media *media;
     struct ortc_producer producer; /* its parameters; the producer itself may end first */
     struct ortc_consumer params;
+    struct ortc_caps caps; /* of a movable one */
+    uint32_t rtx_ssrc;     /* whether what it is sent now has RTX or not */
     uint64_t sub;
     bool waiting; /* for the answer */
     bool paused;
     bool movable;
+    bool stale; /* the dataplane does not know yet what the receiver has chosen */
     bool closed;
     consumer_done *done;
     void *arg;
@@ -45,6 +48,11 @@ enum consumer_type consumer_type(const struct producer_layers *layers)
     return layers->n_spatial > 1 || layers->n_temporal > 1 ? CONSUMER_SVC : CONSUMER_SIMPLE;
 }
 
+static uint8_t rtx_pt(const struct ortc_consumer *params)
+{
+    return params->codecs[0].rtx_pt == ORTC_NO_PT ? 0 : params->codecs[0].rtx_pt;
+}
+
 static void fill_conf(const struct consumer *c, const struct consumer_conf *conf,
                       struct vault_sub_conf *out)
 {
@@ -63,9 +71,9 @@ static void fill_conf(const struct consumer *c, const struct consumer_conf *conf
         .screen = conf->screen,
         .peer = conf->peer,
         .ssrc = c->params.ssrc,
-        .rtx_ssrc = c->params.rtx_ssrc,
+        .rtx_ssrc = conf->movable ? conf->rtx_ssrc : c->params.rtx_ssrc,
         .pt = c->params.codecs[0].pt,
-        .rtx_pt = c->params.codecs[0].rtx_pt == ORTC_NO_PT ? 0 : c->params.codecs[0].rtx_pt,
+        .rtx_pt = rtx_pt(&c->params),
         .paused = 1,
         .mid_len = (uint8_t)strlen(c->params.mid),
         .cname_len = (uint8_t)(cname_len < VAULT_CNAME_MAX ? cname_len : VAULT_CNAME_MAX),
@@ -105,6 +113,8 @@ int consumer_create(struct consumer **out, const struct consumer_conf *conf,
     c->producer = *producer_params(conf->producer);
     c->paused = true;
     c->movable = conf->movable;
+    c->caps = *conf->caps;
+    c->rtx_ssrc = conf->rtx_ssrc;
     c->done = done;
     c->arg = arg;
     e = ortc_consume(&c->producer, conf->caps, &told, &c->params);
@@ -124,15 +134,17 @@ int consumer_create(struct consumer **out, const struct consumer_conf *conf,
 int consumer_save(const struct consumer *c, const void *tag, size_t tag_len)
 {
     uint8_t bytes[VAULT_BLOB_MAX];
-    size_t len =
-        tag_len <= CONSUMER_TAG_MAX ? record_write_sub(bytes, tag, tag_len, &c->params) : 0;
+    size_t len = tag_len <= CONSUMER_TAG_MAX
+                     ? record_write_sub(bytes, tag, tag_len, &c->params,
+                                        c->movable ? &c->caps : NULL)
+                     : 0;
 
     return len > 0 ? media_set_blob(c->media, MEDIA_SUB, c->sub, bytes, len) : -EMSGSIZE;
 }
 
 int consumer_tag(const struct vault_sub_conf *conf, const uint8_t **tag, size_t *tag_len)
 {
-    return record_read_sub(conf, tag, tag_len, NULL);
+    return record_read_sub(conf, tag, tag_len, NULL, NULL);
 }
 
 int consumer_restore(struct consumer **out, struct media *media, uint64_t sub,
@@ -150,14 +162,15 @@ int consumer_restore(struct consumer **out, struct media *media, uint64_t sub,
     c->producer = *producer_params(producer);
     err = media_sub_conf(media, sub, &conf);
     if (err == 0) {
-        err = record_read_sub(&conf, NULL, NULL, &c->params);
+        err = record_read_sub(&conf, NULL, NULL, &c->params, &c->caps);
     }
     for (uint8_t i = 0; err == 0 && i < c->params.n_codecs; i++) {
         err = c->params.codecs[i].map < c->producer.n_codecs ? 0 : -EBADMSG;
     }
     if (err == 0) {
         c->paused = conf.paused != 0;
-        c->movable = conf.layered != 0;
+        c->movable = c->caps.codecs != 0;
+        c->rtx_ssrc = conf.rtx_ssrc;
         err = media_check(media, MEDIA_SUB, sub, on_answer, c);
     }
     if (err != 0) {
@@ -199,33 +212,105 @@ bool consumer_fits(const struct consumer *c, const struct producer *to)
 {
     const struct ortc_producer *other = producer_params(to);
 
-    return c->movable && other->kind == c->producer.kind &&
-           other->codecs[0].entry == c->producer.codecs[c->params.codecs[0].map].entry;
+    return c->movable && other->kind == c->params.kind && ortc_can_consume(other, &c->caps);
 }
 
-int consumer_move(struct consumer *c, const struct producer *to)
+/* What its receiver is sent of 'from', under the numbers that it has. */
+static int negotiate(const struct consumer *c, const struct ortc_producer *from,
+                     struct ortc_consumer *out)
+{
+    const struct ortc_consumer_conf told = {.mid = c->params.mid,
+                                            .cname = c->params.cname,
+                                            .ssrc = c->params.ssrc,
+                                            .rtx_ssrc = c->rtx_ssrc};
+
+    return ortc_consume(from, &c->caps, &told, out);
+}
+
+int consumer_move(struct consumer *c, const struct producer *to, bool urgent)
 {
     uint64_t streams[RTP_PARAMS_MAX_ENCODINGS] = {0};
+    uint8_t ext_id[N_ABI_EXTS] = {0};
     struct producer_layers layers;
+    struct ortc_consumer params;
+    struct media_source source;
     int e;
 
     if (!consumer_fits(c, to)) {
         return -ENOTSUP;
     }
+    e = negotiate(c, producer_params(to), &params);
+    if (e != 0) {
+        return e;
+    }
     (void)producer_streams(to, streams);
     producer_layers(to, &layers);
-    e = media_sub_set_streams(c->media, c->sub, streams, layers.n_streams, NULL, NULL);
+    memcpy(ext_id, params.ext_id, sizeof(params.ext_id));
+    source = (struct media_source){.streams = streams,
+                                   .n = layers.n_streams,
+                                   .pt = params.codecs[0].pt,
+                                   .rtx_pt = rtx_pt(&params),
+                                   .ext_id = ext_id,
+                                   .urgent = urgent};
+    e = media_sub_set_source(c->media, c->sub, &source, NULL, NULL);
     if (e == 0) {
         c->producer = *producer_params(to);
-        c->params.codecs[0].map = 0;
-        c->params.n_codecs = 1;
+        c->params = params;
+        c->stale = false;
     }
     return e;
+}
+
+bool consumer_narrow(struct consumer *c, const struct ortc_caps *caps)
+{
+    struct ortc_caps left = c->caps;
+    struct ortc_producer any;
+
+    ortc_narrow_caps(&left, caps);
+    ortc_any_producer(c->params.kind, &any);
+    if (!ortc_can_consume(&any, &left)) {
+        return false;
+    }
+    c->caps = left;
+    c->stale = true;
+    return true;
+}
+
+bool consumer_is_stale(const struct consumer *c)
+{
+    return c->stale;
+}
+
+enum rtp_kind consumer_kind(const struct consumer *c)
+{
+    return c->params.kind;
+}
+
+/* A codec that is sent now is told as the stream is, any other as the router takes it. */
+static void any_params(const struct consumer *c, struct rtp_params *out)
+{
+    struct ortc_producer any;
+    struct ortc_consumer all;
+
+    ortc_any_producer(c->params.kind, &any);
+    for (uint8_t i = 0; i < any.n_codecs; i++) {
+        for (uint8_t k = 0; k < c->producer.n_codecs; k++) {
+            if (any.codecs[i].entry == c->producer.codecs[k].entry) {
+                any.codecs[i] = c->producer.codecs[k];
+            }
+        }
+    }
+    if (negotiate(c, &any, &all) == 0) {
+        ortc_consumer_params(&any, &all, out);
+    }
 }
 
 void consumer_params(const struct consumer *c, struct rtp_params *out)
 {
     ortc_consumer_params(&c->producer, &c->params, out);
+    if (c->movable) {
+        any_params(c, out);
+    }
 }
 
 uint64_t consumer_sub(const struct consumer *c)

@@ -26,7 +26,7 @@ struct consumer_conf {
     const char *cname;               /* of the producing transport; copied */
     uint32_t ssrc, rtx_ssrc;         /* fresh in the transport */
     bool screen;                     /* detail over motion */
-    bool movable;                    /* for consumer_move() */
+    bool movable; /* for consumer_move(): its receiver is told all codecs that it has */
 };
 
 /* What mediasoup calls its type. Simple ones have no layers to choose from. */
@@ -62,21 +62,31 @@ bool consumer_is_paused(const struct consumer *consumer);
 int consumer_set_layers(struct consumer *consumer, uint8_t spatial, uint8_t temporal,
                         uint8_t priority);
 
-/* Whether it may be moved to what 'to' sends: it is movable, and the codec is the one that
- * its receiver was told. */
+/* Whether it may be moved to what 'to' sends: it is movable, and its receiver has the
+ * codec.
+ */
 bool consumer_fits(const struct consumer *consumer, const struct producer *to);
 
-/* Gives it what another producer sends: under the same SSRC, with numbers that go on, from a
- * key frame that is asked for. The producer before may end at once. Follow with
- * consumer_save().
+/* Gives it what another producer sends: under the same SSRC, by the receiver's payload type
+ * of that one's codec, with numbers that go on, from a key frame that is asked for. The
+ * producer before may end at once. Follow with consumer_save().
  *
- * to  borrowed during the call
+ * to      borrowed during the call
+ * urgent  the producer before ends
  *
- * Returns 0; -ENOTSUP if it does not fit; -EBUSY until the answer to an earlier move, or an
- * error of media.h: then it goes on as it was. */
-int consumer_move(struct consumer *consumer, const struct producer *to);
+ * Returns 0; -ENOTSUP if it does not fit; -EBUSY until the answer to an earlier move (two,
+ * if it is urgent), or an error of media.h: then it goes on as it was. */
+int consumer_move(struct consumer *consumer, const struct producer *to, bool urgent);
 
-/* What the browser is told. */
+/* Its receiver has answered: of what it was told it takes this. It counts from the next
+ * consumer_move() on, until which it is 'stale'. Of a movable one. False, and as it was, if
+ * nothing is left. */
+bool consumer_narrow(struct consumer *consumer, const struct ortc_caps *caps);
+bool consumer_is_stale(const struct consumer *consumer);
+
+enum rtp_kind consumer_kind(const struct consumer *consumer);
+
+/* What the browser is told; of a movable one with every codec that it may be sent. */
 void consumer_params(const struct consumer *consumer, struct rtp_params *out);
 
 uint64_t consumer_sub(const struct consumer *consumer); /* its handle, for listings */

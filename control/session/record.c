@@ -193,8 +193,51 @@ int record_read_stream(const struct vault_blob *blob, const uint8_t **tag, size_
 
 /* ---- subscriptions ---- */
 
+static void put_caps(struct wbytes *w, const struct ortc_caps *caps)
+{
+    wbytes_u8(w, caps->codecs);
+    wbytes_u8(w, caps->rtx);
+    wbytes_be16(w, caps->audio_exts);
+    wbytes_be16(w, caps->video_exts);
+    wbytes_put(w, caps->feedback, sizeof(caps->feedback));
+    wbytes_put(w, caps->audio_ext_id, sizeof(caps->audio_ext_id));
+    wbytes_put(w, caps->video_ext_id, sizeof(caps->video_ext_id));
+    wbytes_put(w, caps->pt, sizeof(caps->pt));
+    wbytes_put(w, caps->rtx_pt, sizeof(caps->rtx_pt));
+}
+
+static void get_bytes(struct rbytes *r, uint8_t *out, size_t len)
+{
+    const uint8_t *bytes = rbytes_take(r, len);
+
+    if (bytes != NULL) {
+        memcpy(out, bytes, len);
+    }
+}
+
+static void get_caps(struct rbytes *r, struct ortc_caps *caps)
+{
+    caps->codecs = rbytes_u8(r);
+    caps->rtx = rbytes_u8(r);
+    caps->audio_exts = rbytes_be16(r);
+    caps->video_exts = rbytes_be16(r);
+    get_bytes(r, caps->feedback, sizeof(caps->feedback));
+    get_bytes(r, caps->audio_ext_id, sizeof(caps->audio_ext_id));
+    get_bytes(r, caps->video_ext_id, sizeof(caps->video_ext_id));
+    get_bytes(r, caps->pt, sizeof(caps->pt));
+    get_bytes(r, caps->rtx_pt, sizeof(caps->rtx_pt));
+    r->bad = r->bad || caps->codecs == 0 || caps->codecs >= 1u << ORTC_N_ENTRIES;
+    for (unsigned i = 0; i < ORTC_N_ENTRIES; i++) {
+        r->bad = r->bad || caps->pt[i] > 127 || caps->rtx_pt[i] > 127;
+    }
+    for (unsigned i = 0; i < ORTC_N_EXTS; i++) {
+        r->bad = r->bad || caps->audio_ext_id[i] > RTP_EXT_ID_MAX ||
+                 caps->video_ext_id[i] > RTP_EXT_ID_MAX;
+    }
+}
+
 size_t record_write_sub(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t tag_len,
-                        const struct ortc_consumer *params)
+                        const struct ortc_consumer *params, const struct ortc_caps *caps)
 {
     struct wbytes w = wbytes_of(out, VAULT_BLOB_MAX);
 
@@ -210,11 +253,14 @@ size_t record_write_sub(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t tag
         wbytes_u8(&w, params->codecs[i].rtx_pt);
         wbytes_u8(&w, params->codecs[i].feedback);
     }
+    if (caps != NULL) {
+        put_caps(&w, caps);
+    }
     return w.bad ? 0 : wbytes_len(&w);
 }
 
 int record_read_sub(const struct vault_sub_conf *conf, const uint8_t **tag, size_t *tag_len,
-                    struct ortc_consumer *params)
+                    struct ortc_consumer *params, struct ortc_caps *caps)
 {
     struct rbytes r = blob_bytes(&conf->blob);
     uint8_t kind;
@@ -241,6 +287,12 @@ int record_read_sub(const struct vault_sub_conf *conf, const uint8_t **tag, size
         params->codecs[i].pt = rbytes_u8(&r);
         params->codecs[i].rtx_pt = rbytes_u8(&r);
         params->codecs[i].feedback = rbytes_u8(&r);
+    }
+    if (caps != NULL) {
+        memset(caps, 0, sizeof(*caps));
+        if (rbytes_left(&r) > 0) {
+            get_caps(&r, caps);
+        }
     }
     memcpy(params->mid, conf->mid, conf->mid_len);
     memcpy(params->ext_id, conf->ext_id, sizeof(params->ext_id));

@@ -23,11 +23,13 @@ int record_read_stream(const struct vault_blob *blob, const uint8_t **tag, size_
                        uint8_t *encoding, uint8_t *n_encodings,
                        struct ortc_producer *params);
 
+/* 'caps': all that the receiver of a movable one can take; they are kept too. Or NULL. */
 size_t record_write_sub(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t tag_len,
-                        const struct ortc_consumer *params);
+                        const struct ortc_consumer *params, const struct ortc_caps *caps);
 
-/* 'conf' gives what the blob leaves out. params may be NULL. */
+/* 'conf' gives what the blob leaves out. params may be NULL, and caps, which are zeros if
+ * there are none. */
 int record_read_sub(const struct vault_sub_conf *conf, const uint8_t **tag, size_t *tag_len,
-                    struct ortc_consumer *params);
+                    struct ortc_consumer *params, struct ortc_caps *caps);
 
 #endif

@@ -175,7 +175,7 @@ static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
     rtt_us = rtt_us < RTX_RTT_MIN_US ? RTX_RTT_MIN_US : rtt_us;
     rtt_us = rtt_us > RTX_RTT_MAX_US ? RTX_RTT_MAX_US : rtt_us;
 
-    if (sub->rtx_ssrc == 0 || lane->no_repair || sub->rtx_budget < RTX_COST ||
+    if (!sub_repairs(sub) || lane->no_repair || sub->rtx_budget < RTX_COST ||
         lane->resend_head - lane->resend_tail == LANE_RESENDS ||
         !rtxindex_find(&sub->sent, seq, *sub->next_index, &hit) ||
         !answered_take(&sub->answered, seq, lane->now_us, rtt_us)) {

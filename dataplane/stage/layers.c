@@ -407,6 +407,7 @@ int layers_streams(struct lane *lane, struct sub *sub, const uint64_t *handles, 
     sub->wait_keyframe = false; /* it waits in its own way */
     sub->started = false;
     sub->layers->at = SUB_STREAMS;
+    sub->layers->source++; /* what was sent before is not in these: never sent again */
     for (uint8_t i = 0; i < LAYER_MAX; i++) {
         sub->layers->lag_us[i] = sub->layers->shunned_until_us[i] = 0;
     }

@@ -132,7 +132,7 @@ static bool make_one(struct lane *lane, struct peer *peer, struct sub *sub, uint
 static struct sub *carrier(const struct peer *peer)
 {
     for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
-        if (sub->rtx_ssrc != 0 && sub->twcc_at != 0 && !sub->paused &&
+        if (sub_repairs(sub) && sub->twcc_at != 0 && !sub->paused &&
             (sub->started || sub->held)) {
             return sub;
         }

@@ -97,7 +97,7 @@ static struct sub *recipient(const struct lane *lane, uint64_t handle)
 {
     struct sub *sub = tables_sub(lane->tables, handle);
 
-    return sub != NULL && !sub->paused && sub->rtx_ssrc != 0 && sub->peer->to != NULL &&
+    return sub != NULL && !sub->paused && sub_repairs(sub) && sub->peer->to != NULL &&
                    sub->peer->tx_key != NULL && !sub->peer->consent_lost
                ? sub
                : NULL;

@@ -117,7 +117,7 @@ int tables_sub_layers(struct tables *t, struct sub *sub, const uint64_t *handles
     struct stream *before = sub->stream;
     int err = hold_all(t, handles, n, streams);
 
-    if (err == 0 && streams[0]->codec != sub->stream->codec) {
+    if (err == 0 && streams[0]->video != sub->stream->video) {
         for (uint8_t i = 0; i < n; i++) {
             (void)atomic_fetch_sub(&streams[i]->n_subs, 1);
         }

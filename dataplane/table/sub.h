@@ -97,10 +97,10 @@ struct sub {
     uint64_t rtx_counted_bytes;      /* 'bytes' when the budget was last filled up */
     uint32_t rtx_budget;             /* bytes that may be sent again */
     uint32_t rtx_ssrc;               /* 0: it gets no retransmissions */
-    uint8_t rtx_pt;
-    struct gaps gaps;         /* indexes below *next_index that are free */
-    struct rtxindex sent;     /* what our numbers were */
-    struct answered answered; /* lately */
+    uint8_t rtx_pt;                  /* 0: nor of what it is sent now */
+    struct gaps gaps;                /* indexes below *next_index that are free */
+    struct rtxindex sent;            /* what our numbers were */
+    struct answered answered;        /* lately */
     uint32_t lost, jitter, rtt_us, fraction_lost;
     uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */
     uint64_t last_sr_us;
@@ -109,6 +109,12 @@ struct sub {
     uint8_t cname_len;
     char cname[SUB_CNAME];
 };
+
+/* Whether what is lost may be sent again. */
+static inline bool sub_repairs(const struct sub *sub)
+{
+    return sub->rtx_ssrc != 0 && sub->rtx_pt != 0;
+}
 
 /* Source minus outgoing timestamp of what is sent now, for sender reports. */
 static inline uint32_t sub_ts_offset(const struct sub *sub)

@@ -250,6 +250,8 @@ static void make_template(struct sub *sub, const struct vault_sub_conf *conf)
 {
     const uint8_t *ids = conf->ext_id;
 
+    sub->ext_len = sub->send_time_at = sub->twcc_at = 0;
+    sub->ext_mask = 0;
     if (ids[ABI_EXT_MID] != 0 && conf->mid_len > 0) {
         (void)add_ext(sub, ids[ABI_EXT_MID], conf->mid, conf->mid_len);
     }
@@ -266,6 +268,15 @@ static void make_template(struct sub *sub, const struct vault_sub_conf *conf)
                                        (ids[ext] != ext ? 1u << SUB_EXT_RENAMED : 0));
         }
     }
+}
+
+/* How its packets are written: what its receiver has agreed to for the codec. */
+static void set_form(struct sub *sub, const struct vault_sub_conf *conf)
+{
+    sub->pt = conf->pt;
+    sub->rtx_pt = conf->rtx_pt;
+    make_template(sub, conf);
+    sub->peer->has_twcc |= sub->twcc_at != 0;
 }
 
 /* The streams of a record, ascending. Returns how many. */
@@ -310,6 +321,12 @@ static bool ids_fit(const uint8_t *ext_id)
     return fit;
 }
 
+static bool form_ok(const struct vault_sub_conf *conf)
+{
+    return conf->pt <= 127 && conf->rtx_pt <= 127 && conf->mid_len <= VAULT_MID_MAX &&
+           ids_fit(conf->ext_id);
+}
+
 int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t handle,
                      bool resume)
 {
@@ -332,13 +349,12 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
     if (stream == NULL || peer == NULL) {
         return -ENOENT;
     }
-    if (conf.ssrc == 0 || conf.pt > 127 || conf.mid_len > VAULT_MID_MAX ||
-        conf.cname_len > SUB_CNAME || conf.rtx_pt > 127 || conf.rtx_ssrc == conf.ssrc ||
-        (conf.layered == 0 && n_streams > 1) || !ids_fit(conf.ext_id)) {
+    if (conf.ssrc == 0 || conf.cname_len > SUB_CNAME || conf.rtx_ssrc == conf.ssrc ||
+        (conf.layered == 0 && n_streams > 1) || !form_ok(&conf)) {
         return -EINVAL;
     }
-    sub = tables_sub_open(t, handle, stream, peer, conf.stream, conf.ssrc,
-                          conf.rtx_pt != 0 ? conf.rtx_ssrc : 0, &err);
+    sub = tables_sub_open(t, handle, stream, peer, conf.stream, conf.ssrc, conf.rtx_ssrc,
+                          &err);
     if (sub == NULL) {
         return err;
     }
@@ -353,13 +369,10 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
     sub->next_index = &live->next_index;
     sub->seq_offset_live = &live->seq_offset;
     sub->rtx_next_index = &live->rtx_next_index;
-    sub->rtx_pt = conf.rtx_pt;
-    sub->pt = conf.pt;
+    set_form(sub, &conf);
     sub->paused = conf.paused != 0;
     sub->cname_len = conf.cname_len;
     memcpy(sub->cname, conf.cname, sizeof(sub->cname));
-    make_template(sub, &conf);
-    peer->has_twcc |= sub->twcc_at != 0;
     /* Its publisher's lane may have written before it could know of us: what has come since
      * is looked for at once. */
     sub->cursor = stream_ring_head(&stream->ring);
@@ -399,6 +412,7 @@ static int update_layers(struct lane *lane, struct sub *sub,
             layers_begin(lane, sub);
         }
     }
+    set_form(sub, conf);
     if (conf->paused != 0 && !sub->paused) {
         layers_pause(lane, sub);
     }
@@ -414,6 +428,9 @@ int command_sub_update(struct lane *lane, const struct vault *vault, uint64_t ha
 
     if (err != 0 || sub == NULL) {
         return err != 0 ? err : -ENOENT;
+    }
+    if (sub->layers != NULL && !form_ok(&conf)) {
+        return -EINVAL;
     }
     if (sub->layers != NULL) {
         err = update_layers(lane, sub, &conf);

@@ -126,7 +126,10 @@ test('a viewer follows who speaks, or whom it chose', {
     });
 });
 
-test('a viewer that chose ends with whom it watches', { skip: noPion, timeout: 60_000 }, async () => {
+test('a viewer that chose waits for whom it watches, but not for ever', {
+    skip: noPion,
+    timeout: 120_000,
+}, async () => {
     await withNode({ name: 'viewers-choice', devices: ['udp'] }, async (node) => {
         const room = await open(node, 'viewers-choice');
         const a = await room.publish('A');
@@ -139,12 +142,15 @@ test('a viewer that chose ends with whom it watches', { skip: noPion, timeout: 6
             await sleep(CALM_MS);
             assert.equal(viewer.from('video'), 'B');
             await b.end();
+            await sleep(CALM_MS);
+            assert.equal((await fetch(viewer.session)).status, 204, 'it is waited for');
+            assert.equal(viewer.from('video'), 'B', 'another was not chosen');
             let status = 0;
-            for (let i = 0; i < 100 && status !== 404; i++) {
-                await sleep(50);
+            for (let i = 0; i < 200 && status !== 404; i++) {
+                await sleep(200);
                 status = (await fetch(viewer.session)).status;
             }
-            assert.equal(status, 404, 'the session is gone');
+            assert.equal(status, 404, 'after half a minute the session is gone');
             await viewer.end();
             await a.end();
         } finally {

@@ -47,16 +47,18 @@ static void on_sub(const uint8_t *data, size_t size)
     const uint8_t *tag;
     size_t len[2];
     size_t tag_len;
+    struct ortc_caps caps;
 
-    if (record_read_sub(&conf, &tag, &tag_len, &params) != 0) {
+    if (record_read_sub(&conf, &tag, &tag_len, &params, &caps) != 0) {
         return;
     }
     memcpy(tag_copy, tag, tag_len);
     for (unsigned i = 0; i < 2; i++) {
-        len[i] = record_write_sub(out[i], tag_copy, tag_len, &params);
+        len[i] = record_write_sub(out[i], tag_copy, tag_len, &params,
+                                  caps.codecs != 0 ? &caps : NULL);
         FUZZ_CHECK(len[i] > 0 && len[i] <= size);
         conf.blob = blob_of(out[i], len[i]);
-        FUZZ_CHECK(record_read_sub(&conf, &tag, &tag_len, &params) == 0);
+        FUZZ_CHECK(record_read_sub(&conf, &tag, &tag_len, &params, &caps) == 0);
     }
     FUZZ_CHECK(len[0] == len[1] && memcmp(out[0], out[1], len[0]) == 0);
 }

@@ -76,7 +76,8 @@ static void answer(const struct sdp *offer)
             params.encodings[0].ssrc = 5;
             params.encodings[0].rtx_ssrc = params.n_codecs > 1 ? 6 : 0;
         }
-        sdp_answer_accept(sdp, i, &params, i % 2 == 0 ? "stream" : NULL, &LOCAL);
+        sdp_answer_accept(sdp, i, offer->media[i], &params, i % 2 == 0 ? "stream" : NULL,
+                          &LOCAL);
     }
     sdp_bundle_finish(sdp, offer, &LOCAL);
     FUZZ_CHECK(sdp->n_bundle == 0 || sdp_tagged(sdp)->n_candidates == 1);
@@ -100,7 +101,9 @@ static void ask_back(const struct sdp *sdp)
         memset(&params, 0, sizeof(params));
         /* ours always have one */
         (void)snprintf(params.mid, sizeof(params.mid), "%s",
-                       m->mid[0] != '\0' ? m->mid : i == 0 ? "ours0" : "ours1");
+                       m->mid[0] != '\0' ? m->mid
+                       : i == 0          ? "ours0"
+                                         : "ours1");
         params.n_codecs = params.n_encodings = 1;
         params.codecs[0] = m->codecs[0];
         params.encodings[0].ssrc = i + 1u;

@@ -309,10 +309,82 @@ static void viewers_and_what_a_front_kept_stand_as_they_were(void **state)
     end(&next, &w);
 }
 
+/* The transport by which somebody of the room sends. */
+static struct transport *room_sender(const struct room *room)
+{
+    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
+        if (p->transports != NULL && p->transports->send) {
+            return p->transports;
+        }
+    }
+    fail_msg("nobody sends");
+    return NULL;
+}
+
+static void on_opened(void *arg, const struct meeting_error *err, void *object)
+{
+    assert_null(err);
+    *(struct room_consumer **)arg = object;
+}
+
+static void what_a_viewer_waits_for_is_waited_for_still(void **state)
+{
+    const struct ortc_caps caps = {.codecs = 3, .pt = {111, 96}};
+    struct room_consumer *seen = NULL;
+    struct world w, next;
+    struct meeting_error err;
+    const struct room_consumer *rc;
+    struct room_producer *camera;
+    const struct room *room;
+    struct participant *b;
+    struct pair p;
+    uint32_t ssrc;
+    struct rtp_params params;
+    (void)state;
+
+    world_start(&w);
+    p = (struct pair){.a = enter(&w, "a"), .b = enter(&w, "b")};
+    p.b->front = MEETING_HTTP;
+    meeting_view_as(p.b, p.a->id);
+    p.send = open_transport(&w, p.a, true);
+    p.recv = open_transport(&w, p.b, false);
+    connect(&w, p.send, 1000);
+    connect(&w, p.recv, 1001);
+    assert_int_equal(meeting_view_open(w.meeting, p.b, p.recv->id, RTP_KIND_VIDEO, "1",
+                                       &caps, on_opened, &seen, &err),
+                     0);
+    WAIT(&w, seen != NULL);
+    consumer_params(seen->consumer, &params);
+    ssrc = params.encodings[0].ssrc;
+    meeting_view_begin(w.meeting, p.b);
+    meeting_keep(p.b, "words", 5);
+    settle(&w, 5);
+
+    succeed(&next, &w);
+    room = meeting_find_room(next.meeting, "default", "m");
+    assert_non_null(room);
+    b = room->participants;
+    while (strcmp(b->id, p.b->id) != 0) {
+        b = b->next;
+    }
+    rc = b->transports->consumers;
+    assert_non_null(rc);
+    assert_true(rc->parked);
+    settle(&next, 5);
+    camera = produce(&next, room_sender(room), world_vp8, 12);
+    WAIT(&next, (meeting_tick(next.meeting, now_ms() * 1000),
+                 rc->source == camera && !rc->parked));
+    consumer_params(rc->consumer, &params);
+    assert_int_equal(params.encodings[0].ssrc, ssrc);
+    assert_int_equal(params.codecs[0].pt, 96);
+    end(&next, &w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(viewers_and_what_a_front_kept_stand_as_they_were),
+        cmocka_unit_test(what_a_viewer_waits_for_is_waited_for_still),
         cmocka_unit_test(rooms_stand_as_they_were),
         cmocka_unit_test(what_hosts_have_done_holds),
         cmocka_unit_test(what_belongs_to_nobody_is_closed),

@@ -232,7 +232,7 @@ static void simulcast_of_chromium_keeps_the_order_of_its_layers(void **state)
     assert_int_equal(params.encodings[0].ssrc, 0);
     assert_int_equal(params.n_exts, 9); /* what the router has, with Chromium's ids */
 
-    sdp_answer_accept(answer, 1, &params, NULL, &LOCAL);
+    sdp_answer_accept(answer, 1, offer->media[1], &params, NULL, &LOCAL);
     sdp_bundle_finish(answer, offer, &LOCAL);
     text = sdp_write(answer, false);
     assert_non_null(strstr(text, "a=group:BUNDLE 1\r\n"));
@@ -280,7 +280,7 @@ static void viewers_get_their_own_payload_types(void **state)
     assert_int_equal(params.codecs[1].pt, 97);
     assert_int_equal(params.codecs[1].fmtp[0].number, 96);
 
-    sdp_answer_accept(answer, 1, &params, "viewer", &LOCAL);
+    sdp_answer_accept(answer, 1, offer->media[1], &params, "viewer", &LOCAL);
     sdp_bundle_finish(answer, offer, &LOCAL);
     text = sdp_write(answer, false);
     assert_non_null(strstr(text, "a=sendonly\r\n"));
@@ -447,8 +447,8 @@ static int judge_answer(const struct sdp *offer, const char *group, const char *
 
 #define TLS      "a=fingerprint:sha-256 AA\na=setup:active\n"
 #define BUNDLE   "a=group:BUNDLE 3 4\n"
-#define AUDIO    "m=audio 9 UDP/TLS/RTP/SAVPF 100\na=mid:3\n"
-#define VIDEO    "m=video 9 UDP/TLS/RTP/SAVPF 101\na=mid:4\n"
+#define AUDIO    "m=audio 9 UDP/TLS/RTP/SAVPF 100\na=rtpmap:100 opus/48000/2\na=mid:3\n"
+#define VIDEO    "m=video 9 UDP/TLS/RTP/SAVPF 101\na=rtpmap:101 VP8/90000\na=mid:4\n"
 #define NO_VIDEO "m=video 0 UDP/TLS/RTP/SAVPF 101\na=mid:4\n"
 
 static void own_offers_and_their_answers(void **state)
@@ -539,7 +539,7 @@ static void the_tagged_section_is_the_first_of_the_offers_group(void **state)
         answer = sdp_answer_create(offer, &LOCAL);
         for (uint8_t i = 0; i < 2 - refused; i++) {
             assert_int_equal(sdp_section_params(offer->media[i], &params, &err), 0);
-            sdp_answer_accept(answer, i, &params, NULL, &LOCAL);
+            sdp_answer_accept(answer, i, offer->media[i], &params, NULL, &LOCAL);
         }
         sdp_bundle_finish(answer, offer, &LOCAL);
         text = sdp_write(answer, false);
@@ -604,7 +604,7 @@ static void the_example_of_rfc9725_is_answered_as_there(void **state)
         if (sdp_section_params(offer->media[i], &params, &err) != 0) {
             fail_msg("%s", err.reason);
         }
-        sdp_answer_accept(answer, i, &params, NULL, &LOCAL);
+        sdp_answer_accept(answer, i, offer->media[i], &params, NULL, &LOCAL);
     }
     sdp_bundle_finish(answer, offer, &LOCAL);
     text = sdp_write(answer, false);

@@ -82,7 +82,17 @@ static void a_consumer_is_read_as_it_was_written(void **state)
                                    .ext_id = {[ORTC_EXT_MID] = 1}};
     struct vault_sub_conf conf = {
         .ssrc = 70001, .rtx_ssrc = 70002, .mid = "7", .mid_len = 1, .ext_id = {0, 1}};
+    struct ortc_caps takes = {.codecs = 3,
+                              .rtx = 2,
+                              .feedback = {1, 31},
+                              .audio_exts = 0x42,
+                              .video_exts = 0x812,
+                              .audio_ext_id = {[ORTC_EXT_MID] = 4},
+                              .video_ext_id = {[ORTC_EXT_PLAYOUT_DELAY] = 14},
+                              .pt = {111, 96},
+                              .rtx_pt = {0, 97}};
     struct ortc_consumer after;
+    struct ortc_caps caps;
     const uint8_t *got;
     size_t len;
     (void)state;
@@ -91,9 +101,21 @@ static void a_consumer_is_read_as_it_was_written(void **state)
     before.codecs[0].rtx_pt = ORTC_NO_PT;
     before.codecs[0].feedback = ORTC_FB_NACK;
     conf.blob.len =
-        (uint32_t)record_write_sub(conf.blob.data, tag, sizeof(tag) - 1, &before);
-    assert_int_equal(record_read_sub(&conf, &got, &len, &after), 0);
+        (uint32_t)record_write_sub(conf.blob.data, tag, sizeof(tag) - 1, &before, NULL);
+    assert_int_equal(record_read_sub(&conf, &got, &len, &after, &caps), 0);
     assert_memory_equal(&after, &before, sizeof(after));
+    assert_int_equal(caps.codecs, 0); /* not movable */
+    conf.blob.len =
+        (uint32_t)record_write_sub(conf.blob.data, tag, sizeof(tag) - 1, &before, &takes);
+    assert_int_equal(record_read_sub(&conf, &got, &len, &after, &caps), 0);
+    assert_memory_equal(&after, &before, sizeof(after));
+    assert_memory_equal(&caps, &takes, sizeof(caps));
+    conf.blob.len--;
+    assert_int_equal(record_read_sub(&conf, &got, &len, &after, &caps), -EBADMSG);
+    conf.blob.len++;
+    takes.pt[1] = 128;
+    (void)record_write_sub(conf.blob.data, tag, sizeof(tag) - 1, &before, &takes);
+    assert_int_equal(record_read_sub(&conf, &got, &len, &after, &caps), -EBADMSG);
     assert_memory_equal(got, tag, sizeof(tag) - 1);
 }
 
