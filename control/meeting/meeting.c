@@ -154,7 +154,6 @@ int meeting_create(struct meeting **out, const struct meeting_conf *conf,
 static void empty_room(void *arg, struct room *room)
 {
     room->keep_until_us = UINT64_MAX; /* it does not end with the last of them */
-    room->closing = true;             /* nobody is there to be told */
     while (room->participants != NULL) {
         meeting_leave(arg, room->participants, "node stopping");
     }
@@ -177,6 +176,40 @@ void meeting_destroy(struct meeting *meeting)
         free(meeting->by_sub);
     }
     free(meeting);
+}
+
+static void tell_no_room(void *user, struct room *room, const struct participant *except,
+                         const struct meeting_event *event)
+{
+    (void)user;
+    (void)room;
+    (void)except;
+    (void)event;
+}
+
+static void tell_no_one(void *user, struct participant *to,
+                        const struct meeting_event *event)
+{
+    (void)user;
+    (void)to;
+    (void)event;
+}
+
+static void no_one(void *user, struct participant *who)
+{
+    (void)user;
+    (void)who;
+}
+
+void meeting_silence(struct meeting *meeting)
+{
+    void (*unload)(void *user, struct room *room) = meeting->ops.unload;
+
+    meeting->ops = (struct meeting_ops){.to_room = tell_no_room,
+                                        .to_one = tell_no_one,
+                                        .media_lost = no_one,
+                                        .ended = no_one,
+                                        .unload = unload};
 }
 
 uint32_t meeting_n_rooms(const struct meeting *meeting)

@@ -80,7 +80,7 @@ struct room {
     bool loading;              /* what is stored of it is being read: nobody enters yet */
     bool fresh;                /* opened to be read; nobody has asked for more yet */
     uint64_t loading_until_us; /* monotonic: not longer */
-    void *front;              /* of meeting_ops.load */
+    void *front;               /* of meeting_ops.load */
     struct room_wait *waits;   /* who waits for that */
     char spotlight[MEETING_OBJECT_ID + 1];
     struct known *known;         /* hash: people who are remembered, by user id */
@@ -360,6 +360,9 @@ int meeting_create(struct meeting **out, const struct meeting_conf *conf,
                    const struct meeting_ops *ops, void *user);
 /* Every participant that has a client must have left. NULL is a no-op. */
 void meeting_destroy(struct meeting *meeting);
+
+/* The front is gone: nothing is told any more, to nobody. */
+void meeting_silence(struct meeting *meeting);
 
 uint32_t meeting_n_rooms(const struct meeting *meeting);
 uint32_t meeting_n_participants(const struct meeting *meeting);

@@ -117,6 +117,9 @@ void signal_destroy(struct signal *signal)
     store_writer_destroy(signal->writer); /* who waits for it is gone */
     loop_timer_destroy(signal->tick);
     json_decref(signal->capabilities);
+    if (signal->meeting != NULL) {
+        meeting_silence(signal->meeting);
+    }
     free(signal);
 }
 

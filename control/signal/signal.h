@@ -47,7 +47,8 @@ void signal_set_meeting(struct signal *signal, struct meeting *meeting);
 struct meeting_ops;
 const struct meeting_ops *signal_meeting_ops(void);
 
-/* Ends every session. NULL is a no-op. */
+/* Ends every session; the meeting service, which must still be there, is silent from then
+ * on. NULL is a no-op. */
 void signal_destroy(struct signal *signal);
 
 /* True if the request's path is ours: it is then ours to answer. */

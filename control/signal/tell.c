@@ -310,7 +310,7 @@ static void load(void *user, struct room *room)
 
 static void unload(void *user, struct room *room)
 {
-    (void)user;
+    (void)user; /* may be gone already */
     load_forget(room);
 }
 
