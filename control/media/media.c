@@ -122,6 +122,33 @@ int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *
     return err;
 }
 
+int media_peer_expect_ice(struct media *media, uint64_t peer, const char *ufrag,
+                          media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_PEER, peer);
+    struct vault_peer_conf conf = {.handle = HANDLE_NONE};
+    size_t len = strlen(ufrag);
+    struct vault_peer *rec;
+
+    if (err != 0) {
+        return err;
+    }
+    if (len == 0 || len > VAULT_UFRAG_MAX) {
+        return -EINVAL;
+    }
+    rec = &media->map.vault.peers[handle_index(peer)];
+    err = vault_peer_read(rec, &conf);
+    if (err == 0) {
+        memset(conf.next_ufrag, 0, sizeof(conf.next_ufrag));
+        memcpy(conf.next_ufrag, ufrag, len);
+        conf.next_ufrag_len = (uint8_t)len;
+        vault_peer_write(rec, &conf);
+        media_push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
+    }
+    explicit_bzero(&conf, sizeof(conf));
+    return err;
+}
+
 int media_peer_set_ice(struct media *media, uint64_t peer, const char *ufrag,
                        const char *pwd, media_done *done, void *arg)
 {
@@ -147,6 +174,8 @@ int media_peer_set_ice(struct media *media, uint64_t peer, const char *ufrag,
         memcpy(conf.pwd, pwd, pwd_len);
         conf.ufrag_len = (uint8_t)ufrag_len;
         conf.pwd_len = (uint8_t)pwd_len;
+        memset(conf.next_ufrag, 0, sizeof(conf.next_ufrag));
+        conf.next_ufrag_len = 0;
         vault_peer_write(rec, &conf);
         media_push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
     }

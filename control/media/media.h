@@ -126,6 +126,9 @@ int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *
                          uint8_t n_paths, uint8_t selected, media_done *done, void *arg);
 int media_peer_set_ice(struct media *media, uint64_t peer, const char *ufrag,
                        const char *pwd, media_done *done, void *arg);
+/* An ICE restart has begun: checks may name it so too, until _set_ice ends it. */
+int media_peer_expect_ice(struct media *media, uint64_t peer, const char *ufrag,
+                          media_done *done, void *arg);
 int media_peer_set_keys(struct media *media, uint64_t peer, const struct media_keys *keys,
                         media_done *done, void *arg);
 

@@ -254,6 +254,9 @@ int session_restart_ice(struct session *s)
     if (err != 0) {
         session_fail(s, "no_memory");
         err = -ENOTCONN;
+    } else {
+        /* so that its checks are not limited as strangers' are; they would do without */
+        (void)media_peer_expect_ice(s->reg->conf.media, s->peer, ufrag, NULL, NULL);
     }
     explicit_bzero(pwd, sizeof(pwd));
     return err;

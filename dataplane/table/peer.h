@@ -70,11 +70,12 @@ struct peer {
     struct path paths[PEER_PATHS];
     uint8_t ufrag[PEER_UFRAG];
     uint8_t pwd[PEER_PWD];
+    uint32_t next_name; /* place of its name after the ICE restart under way; 0: none is */
 
-    uint64_t *last_check_us; /* in the vault: last valid consent check */
+    uint64_t *last_check_us;      /* in the vault: last valid consent check */
     uint64_t *last_nomination_us; /* in the vault: the last of them that nominated */
-    uint64_t *lane;          /* in the vault: whose it is */
-    bool loss_told;          /* control knows that consent is lost */
+    uint64_t *lane;               /* in the vault: whose it is */
+    bool loss_told;               /* control knows that consent is lost */
 
     /* RTCP */
     struct replay *rx_rtcp; /* PEER_SSRCS of them, in the vault */

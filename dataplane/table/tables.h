@@ -131,13 +131,14 @@ struct sub *tables_sub(const struct tables *t, uint64_t handle);
 int tables_peer_set_paths(struct tables *t, struct peer *peer, const struct path *paths,
                           uint8_t n, uint8_t selected);
 
-/* Makes 'ufrag' (len <= PEER_UFRAG) the name of the peer, in checks to it. */
+/* Makes 'ufrag' (len <= PEER_UFRAG) the name of the peer, in checks to it. During an ICE
+ * restart 'next' is its name as well (next_len 0: there is none). */
 void tables_peer_name(struct tables *t, struct peer *peer, const uint8_t *ufrag,
-                      uint8_t len);
+                      uint8_t len, const uint8_t *next, uint8_t next_len);
 
 /* Whether a peer of any lane has this name: 0 if none has. Else, and for a few names that
- * nobody has, the place of it, which is all that an attacker can choose: one that stands for
- * a name that he knows. */
+ * nobody has, the place of it, which is all that an attacker can choose: one that stands
+ * for a name that he knows. */
 uint32_t tables_named(const struct tables *t, const uint8_t *ufrag, size_t len);
 
 /* What another lane says of its peers: a path of peer 'index' came or went, and where its

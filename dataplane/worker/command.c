@@ -97,7 +97,7 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
 static bool good_credentials(const struct vault_peer_conf *conf)
 {
     return conf->ufrag_len > 0 && conf->ufrag_len <= PEER_UFRAG && conf->pwd_len > 0 &&
-           conf->pwd_len <= PEER_PWD;
+           conf->pwd_len <= PEER_PWD && conf->next_ufrag_len <= PEER_UFRAG;
 }
 
 /* New ones come when the peer has nominated by them after an ICE restart, maybe the path
@@ -113,7 +113,8 @@ static void set_credentials(struct lane *lane, struct peer *peer,
         *peer->last_check_us = lane->now_us;
         peer->consent_lost = peer->loss_told = false;
     }
-    tables_peer_name(lane->tables, peer, conf->ufrag, conf->ufrag_len);
+    tables_peer_name(lane->tables, peer, conf->ufrag, conf->ufrag_len, conf->next_ufrag,
+                     conf->next_ufrag_len);
     peer->pwd_len = conf->pwd_len;
     memcpy(peer->pwd, conf->pwd, conf->pwd_len);
 }

@@ -239,6 +239,36 @@ static void a_flood_of_names_keeps_nobody_out(void **state)
     call_stop(&call);
 }
 
+static void during_an_ice_restart_a_peer_has_both_names(void **state)
+{
+    struct call call;
+    struct path from = far_path(91, 0, 4);
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    inject_checks(&call, &from, "nobody:here", LANE_STRANGER_BURST + 50);
+    call.rig->n_punted = 0;
+    inject_checks(&call, &from, "new1:theirs", 10);
+    assert_int_equal(call.rig->n_punted, 0);
+
+    memcpy(call.sub.conf.next_ufrag, "new1", 4);
+    call.sub.conf.next_ufrag_len = 4;
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.sub.conf), 0);
+    inject_checks(&call, &from, "new1:theirs", 10);
+    assert_int_equal(call.rig->n_punted, 10);
+    inject_checks(&call, &from, "uf0002:theirs", 10);
+    assert_int_equal(call.rig->n_punted, 20);
+
+    call.sub.conf.next_ufrag_len = 0; /* given up */
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.sub.conf), 0);
+    inject_checks(&call, &from, "new1:theirs", 10);
+    assert_int_equal(call.rig->n_punted, 20);
+
+    call.sub.conf.next_ufrag_len = PEER_UFRAG + 1;
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.sub.conf), -EINVAL);
+    call_stop(&call);
+}
+
 static void a_path_belongs_to_whom_it_was_proven_for_last(void **state)
 {
     struct call call;
@@ -280,6 +310,7 @@ int main(void)
         cmocka_unit_test(control_sees_only_stun_that_could_be_a_check),
         cmocka_unit_test(stun_of_strangers_is_limited),
         cmocka_unit_test(a_flood_of_names_keeps_nobody_out),
+        cmocka_unit_test(during_an_ice_restart_a_peer_has_both_names),
         cmocka_unit_test(a_path_belongs_to_whom_it_was_proven_for_last),
     };
 

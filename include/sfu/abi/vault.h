@@ -28,7 +28,7 @@
 #define VAULT_MAGIC 0x31544c56u /* "VLT1" */
 
 enum {
-    VAULT_VERSION = 5,
+    VAULT_VERSION = 6,
     VAULT_PATHS = 4,
     VAULT_RX_SSRCS = 32, /* SSRCs that one peer may send */
     VAULT_UFRAG_MAX = 32,
@@ -61,9 +61,11 @@ struct vault_peer_conf {
     uint8_t pwd[VAULT_PWD_MAX];     /* ours; keys MESSAGE-INTEGRITY of checks to us */
     uint8_t rx_key[VAULT_KEY_MAX], tx_key[VAULT_KEY_MAX];
     uint8_t rx_salt[VAULT_SALT_MAX], tx_salt[VAULT_SALT_MAX];
-    uint8_t probator; /* 1: it takes probes under an SSRC of their own */
-    uint8_t _pad[7];
-    struct path paths[VAULT_PATHS]; /* validated by an authenticated check */
+    uint8_t probator;       /* 1: it takes probes under an SSRC of their own */
+    uint8_t next_ufrag_len; /* 0: no ICE restart is under way */
+    uint8_t _pad[6];
+    uint8_t next_ufrag[VAULT_UFRAG_MAX]; /* ours when the restart is done */
+    struct path paths[VAULT_PATHS];      /* validated by an authenticated check */
     struct vault_blob blob;
 };
 
@@ -253,7 +255,7 @@ VAULT_ACCESS(peer)
 VAULT_ACCESS(stream)
 VAULT_ACCESS(sub)
 
-_Static_assert(sizeof(struct vault_peer_conf) == 1040, "vault_peer_conf layout");
+_Static_assert(sizeof(struct vault_peer_conf) == 1072, "vault_peer_conf layout");
 _Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layout");
 _Static_assert(sizeof(struct vault_sub_conf) == 784, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");

@@ -250,6 +250,8 @@ an_ice_restart_is_done_when_the_peer_nominates_by_the_new_credentials(void **sta
     settle(&f, 5);
     conf = vault_of(&f, session_peer(b->session)); /* the dataplane goes on with the old */
     assert_memory_equal(conf.ufrag, old.ufrag, conf.ufrag_len);
+    assert_int_equal(conf.next_ufrag_len, strlen(new.ufrag)); /* and knows the new name */
+    assert_memory_equal(conf.next_ufrag, new.ufrag, conf.next_ufrag_len);
 
     b->n_stun = 0;
     send_check_by(&f, b, &b->path, &old, false);
@@ -261,6 +263,7 @@ an_ice_restart_is_done_when_the_peer_nominates_by_the_new_credentials(void **sta
     assert_int_equal(conf.ufrag_len, strlen(new.ufrag));
     assert_memory_equal(conf.ufrag, new.ufrag, conf.ufrag_len);
     assert_memory_equal(conf.pwd, new.pwd, conf.pwd_len);
+    assert_int_equal(conf.next_ufrag_len, 0);
     assert_int_equal(conf.paths[conf.selected].remote_port, 6000);
     assert_int_equal(conf.profile, ABI_SRTP_AEAD_AES_128_GCM); /* no DTLS */
     assert_int_equal(b->state, SESSION_CONNECTED);
