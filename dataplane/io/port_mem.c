@@ -17,7 +17,7 @@ struct mem_queue {
     _Atomic size_t next;
     port_mem_tx_fn *on_tx;
     void *arg;
-    uint64_t room;
+    _Atomic uint64_t room;
 } __attribute__((aligned(64))); /* a queue is one lane's */
 
 struct port_mem {
@@ -58,9 +58,10 @@ static uint16_t mem_rx(struct port *port, unsigned queue, struct pkt **pkts, uin
 static uint16_t mem_tx(struct port *port, unsigned queue, struct pkt **pkts, uint16_t n)
 {
     struct mem_queue *q = &((struct port_mem *)port)->queues[queue];
+    uint64_t room = atomic_load_explicit(&q->room, memory_order_relaxed);
     struct rte_mbuf *mbufs[PKT_BURST];
 
-    n = q->room < n ? (uint16_t)q->room : n;
+    n = room < n ? (uint16_t)room : n;
     for (uint16_t i = 0; i < n; i++) {
         if (port->dev.needs_headers && ether_udp6_sum(pkts[i]->data)) {
             port->tx[queue].udp6_sums++;
@@ -73,8 +74,8 @@ static uint16_t mem_tx(struct port *port, unsigned queue, struct pkt **pkts, uin
     if (n > 0) {
         rte_pktmbuf_free_bulk(mbufs, n);
     }
-    if (q->room != UINT64_MAX) {
-        q->room -= n;
+    if (room != UINT64_MAX) { /* unless it has just been given another */
+        (void)atomic_compare_exchange_strong(&q->room, &room, room - n);
     }
     port->tx[queue].packets += n;
     return n;
@@ -160,5 +161,5 @@ void port_mem_on_tx(struct io *io, unsigned device, unsigned queue, port_mem_tx_
 
 void port_mem_limit(struct io *io, unsigned device, unsigned queue, uint64_t n)
 {
-    mem_queue(io, device, queue)->room = n;
+    atomic_store(&mem_queue(io, device, queue)->room, n);
 }

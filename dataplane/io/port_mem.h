@@ -34,7 +34,7 @@ void port_mem_on_tx(struct io *io, unsigned device, unsigned queue, port_mem_tx_
                     void *arg);
 
 /* The queue takes at most 'n' packets more, then it is full (UINT64_MAX, the start: never).
- */
+ * Any thread. */
 void port_mem_limit(struct io *io, unsigned device, unsigned queue, uint64_t n);
 
 #endif

@@ -64,7 +64,10 @@ struct pkt {
     uint64_t pos;   /* egress: position in the stream's ring that it was read from */
 
     const struct path *to; /* egress: borrowed until tx (udp devices send to it) */
-    struct path path;      /* ingress: where it came from */
+    /* egress, of a frame that waits for its device or goes to the lane that serves it:
+     * whose it is, or HANDLE_NONE; 'peer' and 'sub' may have ended */
+    uint64_t peer_handle, sub_handle;
+    struct path path; /* ingress: where it came from */
 };
 
 /* Outer headers of an egress path, made once by io_hdr_build() and copied for each packet.

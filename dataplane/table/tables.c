@@ -67,11 +67,13 @@ size_t tables_bytes(const struct tables_conf *conf)
            aligned(conf->n_peers * sizeof(struct twcc)) +
            aligned(conf->n_peers * sizeof(struct bwe)) +
            2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
+           aligned(conf->n_peers * sizeof(struct refused)) +
+           aligned(conf->n_subs * sizeof(struct refused)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
            aligned(conf->ring_bytes / STORE_UNIT * sizeof(uint32_t)) +
-           aligned(n_names(conf) * sizeof(uint16_t)) +
-           aligned(conf->ring_bytes) + conf->n_lanes * lane_bytes(conf);
+           aligned(n_names(conf) * sizeof(uint16_t)) + aligned(conf->ring_bytes) +
+           conf->n_lanes * lane_bytes(conf);
 }
 
 static void *carve(uint8_t **at, size_t bytes)
@@ -147,6 +149,8 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     t->bwes = carve(at, conf->n_peers * sizeof(struct bwe));
     t->tx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->rx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
+    t->refused_peers = carve(at, conf->n_peers * sizeof(struct refused));
+    t->refused_subs = carve(at, conf->n_subs * sizeof(struct refused));
     t->readers =
         carve(at, (size_t)conf->n_streams * conf->n_lanes * sizeof(struct stream_readers));
     for (size_t i = 0; i < (size_t)conf->n_streams * conf->n_lanes; i++) {
@@ -179,6 +183,8 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
             lane->bwes = t->bwes;
             lane->tx_keys = t->tx_keys;
             lane->rx_keys = t->rx_keys;
+            lane->refused_peers = t->refused_peers;
+            lane->refused_subs = t->refused_subs;
             lane->readers = t->readers;
             lane->names = t->names;
             lane->n_names = t->n_names;
@@ -262,6 +268,7 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     peer->bwe = &t->bwes[i];
     peer->handle = handle;
     peer->index = i;
+    refused_open(&t->refused_peers[i], handle);
     list_open(t, peer);
     t->lane_of[i] = (uint8_t)t->lane;
     t->mine[i] = true;
@@ -313,6 +320,7 @@ int tables_peer_close(struct tables *t, struct peer *peer)
     unlist_open(t, peer);
     t->mine[peer->index] = false;
     tables_name_forget(t, peer);
+    refused_close(&t->refused_peers[peer->index]);
     explicit_bzero(peer->pwd, sizeof(peer->pwd));
     peer->handle = HANDLE_NONE;
     return 0;
@@ -445,8 +453,8 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     struct sub *sub = i < t->conf.n_subs ? &t->subs[i] : NULL;
 
     *err = tables_slot_err(handle, t->conf.n_subs, sub != NULL ? sub->handle : 0);
-    if (*err == 0 && (ssrc_taken(t, peer, ssrc) ||
-                      (rtx_ssrc != 0 && ssrc_taken(t, peer, rtx_ssrc)))) {
+    if (*err == 0 &&
+        (ssrc_taken(t, peer, ssrc) || (rtx_ssrc != 0 && ssrc_taken(t, peer, rtx_ssrc)))) {
         *err = -EEXIST;
     }
     if (*err == 0 && !tables_hold(stream, stream_handle)) {
@@ -471,6 +479,7 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
         goto release;
     }
     sub->handle = handle;
+    refused_open(&t->refused_subs[i], handle);
     sub->next_of_peer = peer->subs;
     peer->subs = sub;
     t->n_open_subs++;
@@ -491,8 +500,20 @@ void tables_sub_close(struct tables *t, struct sub *sub)
     feedback_del(t, sub);
     tables_delist(t, sub);
     t->n_open_subs--;
+    refused_close(&t->refused_subs[sub->index]);
     sub->handle = HANDLE_NONE;
     tables_let_go(sub); /* from here on its streams may be gone */
+}
+
+void tables_refused(struct tables *t, uint64_t peer, uint64_t sub, uint16_t len,
+                    uint16_t payload_len)
+{
+    if (peer != HANDLE_NONE) {
+        refused_add(&t->refused_peers[handle_index(peer)], peer, len);
+    }
+    if (sub != HANDLE_NONE) {
+        refused_add(&t->refused_subs[handle_index(sub)], sub, payload_len);
+    }
 }
 
 /* ---- moving ---- */

@@ -370,6 +370,8 @@ void across_reset(struct lane *lane)
                 lane->counts.handed_in++;
                 lane_drop(lane, msg.pkt, DROP_HANDOVER);
             } else if (msg.kind == HUB_PKT_OUT) {
+                tables_refused(lane->tables, msg.pkt->peer_handle, msg.pkt->sub_handle,
+                               msg.pkt->len, msg.pkt->payload_len);
                 lane_drop_out(lane, msg.pkt, DROP_TX_FULL);
             } else if (msg.kind == HUB_PATH_ADD) {
                 tables_path_add(lane->tables, &msg.key, msg.peer, msg.lane);

@@ -29,35 +29,48 @@ enum {
 };
 
 /* What a device takes is the lane's that serves it. */
-static void account_device(struct lane *lane, const struct pkt *pkt, uint64_t one)
-{
-    lane->counts.tx_packets += one;
-    lane->counts.tx_bytes += one * pkt->len;
-}
-
-/* What is sent is its peer's and its subscription's; either may be NULL. */
-static void account_owners(const struct pkt *pkt, struct peer *peer, struct sub *sub,
-                           uint64_t one)
-{
-    if (peer != NULL) {
-        peer->tx_packets += one;
-        peer->tx_bytes += one * pkt->len;
-    }
-    if (sub != NULL) {
-        sub->packets += one;
-        sub->bytes += one * pkt->payload_len;
-    }
-}
-
-/* Counts what leaves as sent; 'sign' -1 takes it back for what the device refused. */
-static void account(struct lane *lane, const struct pkt *pkt, int sign)
+static void account_device(struct lane *lane, const struct pkt *pkt, int sign)
 {
     uint64_t one = (uint64_t)(int64_t)sign;
 
-    account_owners(pkt, pkt->peer, pkt->sub, one);
-    if (pkt->sub != NULL) {
-        lane->counts.forwards += one;
+    lane->counts.tx_packets += one;
+    lane->counts.tx_bytes += one * pkt->len;
+    lane->counts.forwards += pkt->sub != NULL ? one : 0;
+}
+
+/* Counts what leaves as sent by its peer and its subscription; 'sign' -1 takes it back for
+ * what the device refuses at once. */
+static void account_owners(const struct pkt *pkt, int sign)
+{
+    uint64_t one = (uint64_t)(int64_t)sign;
+
+    if (pkt->peer != NULL) {
+        pkt->peer->tx_packets += one;
+        pkt->peer->tx_bytes += one * pkt->len;
     }
+    if (pkt->sub != NULL) {
+        pkt->sub->packets += one;
+        pkt->sub->bytes += one * pkt->payload_len;
+    }
+}
+
+/* From here on the frame does without what it points to, which may end or move. */
+static void detach(struct pkt *pkt)
+{
+    if (pkt->to != &pkt->path) {
+        pkt->path = *pkt->to;
+        pkt->to = &pkt->path;
+    }
+    pkt->peer_handle = pkt->peer != NULL ? pkt->peer->handle : HANDLE_NONE;
+    pkt->sub_handle = pkt->sub != NULL ? pkt->sub->handle : HANDLE_NONE;
+}
+
+/* Drops a detached frame. */
+static void drop_refused(struct lane *lane, struct pkt *pkt)
+{
+    tables_refused(lane->tables, pkt->peer_handle, pkt->sub_handle, pkt->len,
+                   pkt->payload_len);
+    lane_drop_out(lane, pkt, DROP_TX_FULL);
 }
 
 static uint16_t push(struct pipeline *p, unsigned device, struct pkt **pkts, uint16_t n)
@@ -82,36 +95,18 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* They were counted as sent. */
 static void drop_held(struct pipeline *p, struct pipeline_held *held)
 {
-    struct lane *lane = p->lane;
-
     for (uint16_t i = 0; i < held->frames.n; i++) {
-        struct pkt *pkt = held->frames.pkts[i];
-        struct peer *peer = tables_peer(lane->tables, held->peers[i]);
-        struct sub *sub = tables_sub(lane->tables, held->subs[i]);
-
-        account_device(lane, pkt, UINT64_MAX);
-        account_owners(pkt, peer, sub, UINT64_MAX);
-        lane->counts.forwards -= held->media[i] ? 1 : 0;
-        if (sub != NULL) {
-            sub->skipped++;
-        }
-        lane_drop_out(lane, pkt, DROP_TX_FULL);
+        account_device(p->lane, held->frames.pkts[i], -1);
+        drop_refused(p->lane, held->frames.pkts[i]);
     }
     held->frames.n = 0;
 }
 
 /* Takes the first 'n' away. */
-static void forget_first(struct pipeline_held *held, uint16_t n)
+static void forget_first(struct burst *frames, uint16_t n)
 {
-    uint16_t left = (uint16_t)(held->frames.n - n);
-
-    for (uint16_t i = 0; i < left; i++) {
-        held->frames.pkts[i] = held->frames.pkts[n + i];
-        held->peers[i] = held->peers[n + i];
-        held->subs[i] = held->subs[n + i];
-        held->media[i] = held->media[n + i];
-    }
-    held->frames.n = left;
+    frames->n = (uint16_t)(frames->n - n);
+    memmove(frames->pkts, frames->pkts + n, frames->n * sizeof(struct pkt *));
 }
 
 /* Tries again. Returns whether the device has taken all. Waiting uses patience up, other
@@ -131,7 +126,7 @@ static bool flush(struct pipeline *p, unsigned device)
         return true;
     }
     sent = push(p, device, frames->pkts, frames->n);
-    forget_first(held, sent);
+    forget_first(frames, sent);
     if (sent == 0 || io_n_devices(p->io) > 1) {
         held->patience_us -=
             least(held->patience_us, least(passed_us, TX_LOOK_US) * TX_PATIENCE_SHARE);
@@ -151,15 +146,10 @@ static uint16_t keep(struct pipeline *p, unsigned device, struct pkt **pkts, uin
 
     while (kept < n && held->patience_us > 0 && held->frames.n < PKT_BURST) {
         struct pkt *pkt = pkts[kept++];
-        uint16_t i = held->frames.n;
 
-        if (pkt->to != &pkt->path) {
-            pkt->path = *pkt->to;
-            pkt->to = &pkt->path;
+        if (ours) {
+            detach(pkt);
         }
-        held->peers[i] = ours && pkt->peer != NULL ? pkt->peer->handle : HANDLE_NONE;
-        held->subs[i] = ours && pkt->sub != NULL ? pkt->sub->handle : HANDLE_NONE;
-        held->media[i] = ours && pkt->sub != NULL;
         burst_push(&held->frames, pkt);
     }
     return kept;
@@ -185,11 +175,8 @@ static uint16_t give(struct pipeline *p, uint32_t to, struct pkt **pkts, uint16_
     uint16_t sent = 0;
 
     for (; sent < n; sent++) {
-        struct pkt *pkt = pkts[sent];
-
-        pkt->path = *pkt->to;
-        pkt->to = &pkt->path;
-        if (!lane_send_pkt(p->lane, to, HUB_PKT_OUT, pkt)) {
+        detach(pkts[sent]);
+        if (!lane_send_pkt(p->lane, to, HUB_PKT_OUT, pkts[sent])) {
             break;
         }
     }
@@ -204,16 +191,16 @@ static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, 
     uint16_t sent;
 
     for (uint16_t i = 0; i < n; i++) {
-        account(p->lane, pkts[i], 1);
+        account_owners(pkts[i], 1);
         if (ours) {
             account_device(p->lane, pkts[i], 1);
         }
     }
     sent = ours ? push_or_keep(p, device, pkts, n, true) : give(p, to, pkts, n);
     for (; sent < n; sent++) {
-        account(p->lane, pkts[sent], -1);
+        account_owners(pkts[sent], -1);
         if (ours) {
-            account_device(p->lane, pkts[sent], UINT64_MAX);
+            account_device(p->lane, pkts[sent], -1);
         }
         if (pkts[sent]->sub != NULL) {
             pkts[sent]->sub->skipped++;
@@ -253,8 +240,8 @@ void pipeline_send_for_others(struct pipeline *p, const struct burst *burst)
         }
         sent = push_or_keep(p, same.pkts[0]->device, same.pkts, same.n, false);
         for (; sent < same.n; sent++) {
-            account_device(p->lane, same.pkts[sent], UINT64_MAX);
-            lane_drop_out(p->lane, same.pkts[sent], DROP_TX_FULL);
+            account_device(p->lane, same.pkts[sent], -1);
+            drop_refused(p->lane, same.pkts[sent]);
         }
     }
 }

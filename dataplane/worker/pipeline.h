@@ -14,13 +14,9 @@
 #include "io/io.h"
 #include "lane/lane.h"
 
-/* Finished frames that a device has not taken yet. Peers and subscriptions may end or move
- * meanwhile, so whose they are is kept by handle; 0: nobody's, or another lane's. */
+/* Finished frames that a device has not taken yet, of this lane and of others. */
 struct pipeline_held {
     struct burst frames;
-    uint64_t peers[PKT_BURST];
-    uint64_t subs[PKT_BURST];
-    bool media[PKT_BURST]; /* of this lane */
     uint64_t looked_us;
     uint64_t patience_us; /* that they may still hold up the lane */
 };
@@ -62,7 +58,8 @@ uint32_t pipeline_rtcp(struct pipeline *p);
 /* Takes packets as far as the rings that another lane has received. */
 void pipeline_handed(struct pipeline *p, const struct burst *in);
 
-/* Sends frames of another lane on this lane's devices. */
+/* Sends frames of another lane on this lane's devices. What a device does not take is
+ * dropped here, as tx_full, and taken off what their owner had counted as sent. */
 void pipeline_send_for_others(struct pipeline *p, const struct burst *burst);
 
 /* Sends finished frames, each on its device. What a device does not take now waits for it,

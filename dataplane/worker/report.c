@@ -105,14 +105,16 @@ static void report_streams(const struct peer *peer, struct shared *s)
     }
 }
 
-static void report_subs(const struct peer *peer, struct shared *s)
+static void report_subs(const struct tables *t, const struct peer *peer, struct shared *s)
 {
     for (const struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+        const struct refused *refused = &t->refused_subs[sub->index];
+        const uint64_t n_refused = refused_packets(refused);
         const struct abi_sub_stats stats = {
             .handle = sub->handle,
-            .packets = sub->packets,
-            .bytes = sub->bytes,
-            .skipped = sub->skipped,
+            .packets = sub->packets - n_refused,
+            .bytes = sub->bytes - refused_bytes(refused),
+            .skipped = sub->skipped + n_refused,
             .nacks = sub->nacks,
             .nacks_ignored = sub->nacks_ignored,
             .rtx_packets = sub->rtx_packets,
@@ -133,13 +135,14 @@ void report_objects(const struct lane *lane, struct shared *s)
 
     for (uint32_t i = 0; i < t->n_open; i++) {
         const struct peer *peer = &t->peers[t->open_peers[i]];
+        const struct refused *refused = &t->refused_peers[peer->index];
         const struct bwe *bwe = peer->bwe;
         const struct abi_peer_stats stats = {
             .handle = peer->handle,
             .rx_packets = peer->rx_packets,
             .rx_bytes = peer->rx_bytes,
-            .tx_packets = peer->tx_packets,
-            .tx_bytes = peer->tx_bytes,
+            .tx_packets = peer->tx_packets - refused_packets(refused),
+            .tx_bytes = peer->tx_bytes - refused_bytes(refused),
             .last_check_us = *peer->last_check_us,
             .remb_bps = peer->remb_bps,
             .twcc_reports = peer->twcc_reports,
@@ -157,6 +160,6 @@ void report_objects(const struct lane *lane, struct shared *s)
 
         abi_words_copy(&s->peer_stats[peer->index], &stats, sizeof(stats));
         report_streams(peer, s);
-        report_subs(peer, s);
+        report_subs(t, peer, s);
     }
 }

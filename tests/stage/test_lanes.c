@@ -74,6 +74,86 @@ static void who_sends_by_a_slow_lane_waits_for_it(void **state)
     fan_out_over(lanes_start_on(4, "mem:one"));
 }
 
+/* What control reads of all lanes. */
+struct told {
+    uint64_t forwards, refused;
+};
+
+static struct told told(const struct lanes *l)
+{
+    struct told sum = {.forwards = 0};
+
+    for (uint32_t i = 0; i < l->n; i++) {
+        struct abi_lane_counts counts;
+
+        assert_int_equal(abi_lane_stats_read(l->rig.shared.lanes[i].stats, 1000, &counts),
+                         0);
+        sum.forwards += counts.forwards;
+        sum.refused += counts.drops_out[DROP_TX_FULL];
+    }
+    return sum;
+}
+
+/* Whether it is told exactly of each listener what it heard, and of all. */
+static bool told_exactly(const struct lanes *l, uint64_t skipped[LANES_MAX])
+{
+    uint64_t heard = 0;
+
+    memset(skipped, 0, LANES_MAX * sizeof(skipped[0]));
+    for (uint32_t i = 0; i < l->n_listeners; i++) {
+        const struct listener *to = &l->listeners[i];
+        struct abi_sub_stats stats;
+
+        abi_words_copy(&stats, &l->rig.shared.sub_stats[i], sizeof(stats));
+        if (stats.packets != atomic_load(&to->heard) ||
+            stats.packets + stats.skipped != l->n_packets) {
+            return false;
+        }
+        skipped[l->lane_of[i + 1]] += stats.skipped;
+        heard += stats.packets;
+    }
+    return told(l).forwards == heard;
+}
+
+/* The device of the first lane is full again and again. Whatever lane a frame is of, it is
+ * counted as sent or as dropped, by the lane, its subscription and its peer; whoever moves
+ * meanwhile. */
+static void what_a_full_device_refuses_is_nowhere_counted_as_sent(void **state)
+{
+    enum { N = 20, PACKETS = 400, STEP = 8 };
+    const struct timespec moment = {.tv_nsec = 10000000};
+    struct lanes *l = lanes_start_on(2, "mem:one");
+    uint64_t skipped[LANES_MAX] = {0};
+    bool exactly = false;
+    (void)state;
+
+    for (uint32_t i = 0; i < N; i++) {
+        lanes_listen(l, i, i % 2);
+    }
+    lanes_prepare(l, PACKETS);
+    for (uint32_t n = STEP; n < PACKETS; n += STEP) {
+        port_mem_limit(l->rig.io, 0, 0, n / STEP % 4 == 0 ? UINT64_MAX : n / STEP % 4 * 20);
+        lanes_push(l, n);
+        (void)nanosleep(&moment, NULL);
+        if (n % 64 == 0) {
+            uint32_t who = 1 + n / 64 % N;
+
+            assert_int_equal(lanes_move(l, who, 1 - l->lane_of[who]), 0);
+        }
+    }
+    port_mem_limit(l->rig.io, 0, 0, UINT64_MAX);
+    lanes_push(l, PACKETS);
+    assert_true(lanes_finish(l));
+    for (unsigned i = 0; i < 1000 && !exactly; i++) {
+        (void)nanosleep(&moment, NULL);
+        exactly = told_exactly(l, skipped);
+    }
+    assert_true(exactly);
+    assert_true(told(l).refused > 100);
+    assert_true(skipped[0] > 0 && skipped[1] > 0);
+    lanes_stop(l);
+}
+
 /* What arrives on another lane than its peer's: the publisher is on the last lane, its
  * packets come by the first. */
 static void a_publisher_may_be_on_another_lane_than_its_packets(void **state)
@@ -308,6 +388,7 @@ int main(void)
         cmocka_unit_test(two_lanes_serve_everybody),
         cmocka_unit_test(four_lanes_serve_everybody),
         cmocka_unit_test(who_sends_by_a_slow_lane_waits_for_it),
+        cmocka_unit_test(what_a_full_device_refuses_is_nowhere_counted_as_sent),
         cmocka_unit_test(a_publisher_may_be_on_another_lane_than_its_packets),
         cmocka_unit_test(moves_between_two_lanes),
         cmocka_unit_test(moves_between_four_lanes),

@@ -54,6 +54,7 @@ static void hear(struct listener *to, const struct pkt *pkt)
     if (next != 0 && number != next) {
         (void)atomic_fetch_add(&to->wrong, 1);
     }
+    (void)atomic_fetch_add(&to->heard, 1);
     atomic_store(&to->next, number + 1);
 }
 
@@ -189,6 +190,15 @@ void lanes_feed(struct lanes *l)
         const struct timespec moment = {.tv_nsec = 20000};
 
         (void)nanosleep(&moment, NULL);
+    }
+}
+
+void lanes_push(struct lanes *l, uint32_t n)
+{
+    if (n > l->n_allowed) {
+        l->n_allowed = n;
+        port_mem_allow(l->rig.io, 0, 0, n);
+        loop_wake(l->loops[0]);
     }
 }
 

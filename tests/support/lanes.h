@@ -21,6 +21,7 @@ struct listener {
     struct vault_sub_conf sub;
     _Atomic uint32_t next;  /* number that comes next; 0 none came */
     _Atomic uint32_t wrong; /* not that number, or not decrypted */
+    _Atomic uint32_t heard; /* decrypted */
     uint32_t joined;        /* number that came next when it was opened */
     bool open;
 };
@@ -73,6 +74,9 @@ int lanes_move(struct lanes *l, uint32_t peer, uint32_t to);
 
 /* Lets more of the stream in, as far as the slowest listener is not left behind. */
 void lanes_feed(struct lanes *l);
+
+/* Lets all of the stream in up to number 'n', whoever is left behind. */
+void lanes_push(struct lanes *l, uint32_t n);
 
 /* Waits until all that was let in is heard; then the lanes hold and are brought in line
  * with the vault, as for a new control. died: the dataplane is another one, and knows
