@@ -24,11 +24,14 @@ struct exception {
     bool probed;
     bool configured;
     uint16_t port_id;
+    uint16_t n_queues;
     int reserve_fds[2];
     unsigned n_reserved;
 };
 
-/* Makes the tap of a device whose 'mac', 'n_queues' and addresses are set; a queue each.
+/* Makes the tap of a device whose 'mac', 'n_queues' and addresses are set. It has a queue
+ * for each of the device's, so that the kernel answers a flow on the queue by which it
+ * heard it and its order is kept; but no more than taps may have.
  *
  * v4, v6  what the host gets; at least one is present
  *

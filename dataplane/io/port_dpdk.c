@@ -179,6 +179,11 @@ static int pci_check(const struct port_env *env, const char *address)
                      address, driver, address);
 }
 
+static bool is_tap(const struct port_dpdk *dpdk)
+{
+    return strncmp(dpdk->name, "net_tap", 7) == 0;
+}
+
 static bool may_make_interfaces(void)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -222,7 +227,7 @@ static int driver_probe(struct port_dpdk *dpdk, const struct port_env *env,
     if (code == 0) {
         return 0;
     }
-    if (strncmp(dpdk->name, "net_tap", 7) == 0 && !may_make_interfaces()) {
+    if (is_tap(dpdk) && !may_make_interfaces()) {
         return port_fail(env, -EPERM,
                          "%s: no right to make a tap: run as root, or with CAP_NET_ADMIN",
                          spec);
@@ -248,6 +253,9 @@ static int choose_queues(struct port_dpdk *dpdk, const struct port_env *env,
     most =
         info.max_rx_queues < info.max_tx_queues ? info.max_rx_queues : info.max_tx_queues;
     most = most < IO_MAX_LANES ? most : IO_MAX_LANES;
+    if (is_tap(dpdk) && most > PORT_TAP_QUEUES) {
+        most = PORT_TAP_QUEUES;
+    }
     if (asked > most) {
         return port_fail(env, -EINVAL, "%s: it has %u queues, not %u", spec, most, asked);
     }
@@ -262,7 +270,6 @@ static int choose_queues(struct port_dpdk *dpdk, const struct port_env *env,
 static int driver_start(struct port_dpdk *dpdk, const struct port_env *env,
                         const char *spec, unsigned n_queues)
 {
-    bool tap = strncmp(dpdk->name, "net_tap", 7) == 0;
     int code = choose_queues(dpdk, env, spec, n_queues);
 
     if (code != 0) {
@@ -271,7 +278,7 @@ static int driver_start(struct port_dpdk *dpdk, const struct port_env *env,
     eal_log_clear();
     dpdk->configured = true;
     code = port_eth_start(dpdk->port_id, dpdk->eth.base.pool, dpdk->eth.n_hw,
-                          tap ? DPDK_TAP_DESC : DPDK_DESC);
+                          is_tap(dpdk) ? DPDK_TAP_DESC : DPDK_DESC);
     if (code != 0) {
         return port_fail(
             env, code < 0 ? code : -EIO, "%s: DPDK does not start it: %s", spec,
@@ -316,7 +323,8 @@ static int dpdk_open(struct port_dpdk *dpdk, const struct port_env *env, const c
     code = code == 0 ? driver_start(dpdk, env, spec, options->n_queues) : code;
     if (code == 0 && eth->has_tap) {
         code = exception_open(&dpdk->exception, env, &eth->base, &nets[0], &nets[1]);
-        eth->tap.port_id = dpdk->exception.port_id;
+        eth->tap_id = dpdk->exception.port_id;
+        eth->n_tap = dpdk->exception.n_queues;
     }
     if (code == 0) {
         port_eth_interrupts(eth);

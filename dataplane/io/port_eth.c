@@ -103,8 +103,17 @@ static uint16_t receive(struct port_eth *eth, unsigned queue, struct rte_mbuf **
 static void to_host(struct port_eth *eth, unsigned queue, struct rte_mbuf **mbufs,
                     uint16_t n, struct io_rx_count *count)
 {
-    uint16_t sent = rte_eth_tx_burst(eth->tap.port_id, (uint16_t)queue, mbufs, n);
+    const bool shared = eth->n_tap < eth->base.dev.n_queues;
+    const uint16_t tap = (uint16_t)(queue % eth->n_tap);
+    uint16_t sent;
 
+    if (shared) {
+        rte_spinlock_lock(&eth->queues[tap].tap_lock);
+    }
+    sent = rte_eth_tx_burst(eth->tap_id, tap, mbufs, n);
+    if (shared) {
+        rte_spinlock_unlock(&eth->queues[tap].tap_lock);
+    }
     count->passed += n;
     count->passed_lost += (uint64_t)(n - sent);
     rte_pktmbuf_free_bulk(mbufs + sent, (unsigned)(n - sent));
@@ -114,7 +123,7 @@ static void to_host(struct port_eth *eth, unsigned queue, struct rte_mbuf **mbuf
 static void from_host(struct port_eth *eth, unsigned queue)
 {
     struct rte_mbuf *mbufs[PKT_BURST];
-    uint16_t n = rte_eth_rx_burst(eth->tap.port_id, (uint16_t)queue, mbufs, PKT_BURST);
+    uint16_t n = rte_eth_rx_burst(eth->tap_id, (uint16_t)queue, mbufs, PKT_BURST);
     uint16_t sent = n > 0 ? send_frames(eth, queue, mbufs, n) : 0;
 
     if (n > 0) {
@@ -171,7 +180,9 @@ uint16_t port_eth_rx(struct port *port, unsigned queue, struct pkt **pkts, uint1
         if (n_others > 0) {
             to_host(eth, queue, others, n_others, count);
         }
-        from_host(eth, queue);
+        if (queue < eth->n_tap) {
+            from_host(eth, queue);
+        }
     }
     count->frames += got;
     count->packets += taken;
@@ -243,6 +254,7 @@ void port_eth_queues(struct port_eth *eth, const struct port_env *env, unsigned 
     eth->tx_shared = env->conf->n_lanes > n;
     for (unsigned i = 0; i < IO_MAX_LANES; i++) {
         rte_spinlock_init(&eth->queues[i].tx_lock);
+        rte_spinlock_init(&eth->queues[i].tap_lock);
         eth->queues[i].wait_fd = -1;
     }
 }
@@ -294,8 +306,8 @@ void port_eth_interrupts(struct port_eth *eth)
     for (unsigned i = 0; i < eth->n_hw && code == 0; i++) {
         code = interrupt_add(eth, i, &eth->hw[i]);
     }
-    for (unsigned i = 0; i < eth->base.dev.n_queues && code == 0 && eth->has_tap; i++) {
-        const struct eth_hw tap = {eth->tap.port_id, (uint16_t)i};
+    for (unsigned i = 0; i < eth->n_tap && code == 0; i++) {
+        const struct eth_hw tap = {eth->tap_id, (uint16_t)i};
 
         code = interrupt_add(eth, i, &tap);
     }

@@ -9,10 +9,16 @@
 #ifndef KCS_IO_PORT_ETH_H
 #define KCS_IO_PORT_ETH_H
 
+#include <rte_eal.h>
 #include <rte_spinlock.h>
 
 #include "io/neigh.h"
 #include "io/port.h"
+
+/* Queues of a tap at most. Its driver says 16, but when it starts it writes the descriptors
+ * of all, both ways, into a message that has room for RTE_MP_MAX_FD_NUM (DPDK 22.11: 8), on
+ * its stack. */
+enum { PORT_TAP_QUEUES = RTE_MP_MAX_FD_NUM / 2 };
 
 /* One queue of the device: the AF_XDP driver is opened once for each. */
 struct eth_hw {
@@ -22,10 +28,11 @@ struct eth_hw {
 
 /* What belongs to the thread of one queue. */
 struct eth_queue {
-    rte_spinlock_t tx_lock; /* taken only if tx_shared */
-    uint16_t next;          /* which of its own queues has the first turn */
-    bool armed;             /* interrupts are on */
-    int wait_fd;            /* an epoll descriptor; -1: nothing tells that a packet came */
+    rte_spinlock_t tx_lock;  /* taken only if tx_shared */
+    rte_spinlock_t tap_lock; /* of the tap's queue; taken only if it has fewer than we */
+    uint16_t next;           /* which of its own queues has the first turn */
+    bool armed;              /* interrupts are on */
+    int wait_fd;             /* an epoll descriptor; -1: nothing tells that a packet came */
 } __attribute__((aligned(64)));
 
 struct port_eth {
@@ -36,7 +43,9 @@ struct port_eth {
     bool tx_shared;     /* there are more lanes than queues */
     uint16_t n_hw;      /* 1..IO_MAX_LANES */
     struct neigh neigh; /* who we are */
-    struct eth_hw tap;  /* its queue q belongs to ours */
+    uint16_t
+        tap_id; /* DPDK's. Its queue q is read by ours, and written by q, q + n_tap … */
+    uint16_t n_tap;
     struct eth_hw hw[IO_MAX_LANES];
     struct eth_queue queues[IO_MAX_LANES];
 };

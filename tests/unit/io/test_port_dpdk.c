@@ -460,6 +460,57 @@ static void host_keeps_arp_ping_and_tcp_behind_a_nic_of_ours(void **state)
     live_run(host_goes_on, true);
 }
 
+/* A device of more queues than a tap has: each passes on what it hears, those that have no
+ * queue of their own by another's. This device hears frames of zeros without end. */
+static void wide(void)
+{
+    enum { N = 20, TAP_QUEUES = 4 };
+    const char *device = "vdev:net_null0";
+    struct io_options options = {.device = device,
+                                 .ipv4 = "10.98.0.2/24",
+                                 .exception = IO_EXCEPTION_TAP,
+                                 .n_queues = N};
+    struct io_conf conf = live_conf(device);
+    struct sockaddr_in nobody = {.sin_family = AF_INET, .sin_port = htons(9)};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    uint64_t from_host = 0;
+    struct io *io;
+
+    conf.options = &options;
+    conf.n_options = 1;
+    conf.n_lanes = N;
+    io = live_create(&conf);
+    CHECK(io_device(io, 0)->n_queues == N);
+    CHECK(io_thread_enter() == 0);
+    for (unsigned i = 0; i < 20; i++) {
+        nobody.sin_addr.s_addr =
+            htonl(0x0a620064 + i); /* the host asks for 10.98.0.100 … */
+        (void)sendto(fd, "x", 1, 0, (struct sockaddr *)&nobody, sizeof(nobody));
+        for (unsigned queue = 0; queue < N; queue++) {
+            struct io_rx_count count = {.frames = 0};
+            struct pkt *pkts[PKT_BURST];
+
+            CHECK(io_rx_burst(io, 0, queue, pkts, PKT_BURST, &count) == 0);
+            CHECK(count.frames == PKT_BURST && count.passed == PKT_BURST);
+            CHECK(count.passed_lost == 0);
+        }
+    }
+    for (unsigned queue = 0; queue < N; queue++) {
+        CHECK(queue < TAP_QUEUES || io_tx_count(io, 0, queue)->host_frames == 0);
+        from_host += io_tx_count(io, 0, queue)->host_frames;
+    }
+    CHECK(from_host >= 20);
+    close(fd);
+    io_thread_leave();
+    io_destroy(io);
+}
+
+static void a_device_of_more_queues_than_its_tap_shares_them(void **state)
+{
+    (void)state;
+    live_run(wide, true);
+}
+
 /* ---- refusals ---------------------------------------------------------------- */
 
 static int refused(struct io_options options, const char *word)
@@ -496,6 +547,9 @@ static void refusals(void)
     CHECK(
         refused((struct io_options){.device = TAP, .ipv4 = "10.98.0.2/24", .n_queues = 60},
                 "queues, not 60") == -EINVAL);
+    /* more than its driver can start */
+    CHECK(refused((struct io_options){.device = TAP, .ipv4 = "10.98.0.2/24", .n_queues = 5},
+                  "it has 4 queues, not 5") == -EINVAL);
     CHECK(refused((struct io_options){.device = "vdev:net_nothing0", .ipv4 = "10.98.0.2"},
                   "net_nothing0") < 0);
     CHECK(refused((struct io_options){.device = "pci:0000:ff:1f.7", .ipv4 = "10.98.0.2"},
@@ -538,6 +592,7 @@ int main(void)
         cmocka_unit_test(two_processes_talk_over_memif),
         cmocka_unit_test(frames_of_a_file_are_answered_into_a_file),
         cmocka_unit_test(host_keeps_arp_ping_and_tcp_behind_a_nic_of_ours),
+        cmocka_unit_test(a_device_of_more_queues_than_its_tap_shares_them),
         cmocka_unit_test(what_cannot_be_opened_is_refused_with_the_cure),
         cmocka_unit_test(without_rights_a_tap_is_refused_with_the_cure),
     };
