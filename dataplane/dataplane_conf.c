@@ -11,7 +11,7 @@ static const struct dataplane_conf defaults = {
               .n_devices = 1,
               .port = 40000,
               .repair = true,
-              .pacer_window_ms = 0},
+              .pacer_window_ms = 150},
     .veth = {.name = "kcs0", .ipv4 = "10.75.67.0/30", .ipv6 = "fd4b:4353:6b63::/64"},
     .lanes = {.count = 1, .idle = DATAPLANE_IDLE_ADAPTIVE},
     .memory = {.hugepages = DATAPLANE_HUGE_AUTO,
