@@ -209,6 +209,10 @@ static json_t *list_lanes(const struct admin *admin)
         put(row, "forwards", c->forwards);
         put(row, "rtcp_out", c->rtcp_out);
         put(row, "datagrams_out", c->datagrams_out);
+        put(row, "padding_packets", c->padding_packets);
+        put(row, "padding_bytes", c->padding_bytes);
+        put(row, "resent", c->resent);
+        put(row, "paced", c->paced);
         put(row, "loops", c->loops);
         put(row, "busy_loops", c->busy_loops);
         put(row, "sleeps", c->sleeps);

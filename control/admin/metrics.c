@@ -129,6 +129,8 @@ COLLECT_LANE(handed_out)
 COLLECT_LANE(handed_tx)
 COLLECT_LANE(padding_packets)
 COLLECT_LANE(padding_bytes)
+COLLECT_LANE(resent)
+COLLECT_LANE(paced)
 
 static void collect_lane_done(struct metric_sink *sink, void *arg)
 {
@@ -232,6 +234,10 @@ static const struct family families[] = {
      collect_lane_padding_packets},
     {METRIC_COUNTER, "lane_padding_bytes_total", "Their bytes.",
      collect_lane_padding_bytes},
+    {METRIC_COUNTER, "lane_resent_total",
+     "Packets sent to subscribers again that had missed them.", collect_lane_resent},
+    {METRIC_COUNTER, "lane_paced_total", "Times that video had to wait for the pacer.",
+     collect_lane_paced},
     {METRIC_GAUGE, "lane_peers", "Transports open in the lane.", collect_lane_peers},
     {METRIC_GAUGE, "lane_streams", "Published streams open in the lane.",
      collect_lane_streams},

@@ -142,6 +142,7 @@ function print(name, repair, results) {
 for (const { name, link, most, least } of LINKS) {
     test(`a call over a bad link: ${name}`, TIMEOUT, async () => {
         const results = {};
+        const resent = {};
 
         for (const repair of [false, true]) {
             await withNode(
@@ -149,6 +150,7 @@ for (const { name, link, most, least } of LINKS) {
                 async (node) => {
                     results[repair] = await run(node, link);
                     print(name, repair, results[repair]);
+                    resent[repair] = await node.metric('kcs_lane_resent_total');
                 },
             );
         }
@@ -165,6 +167,8 @@ for (const { name, link, most, least } of LINKS) {
             const sum = (all, key) => all.reduce((total, r) => total + r[key], 0);
             assert.ok(sum(results[true], 'repaired') > 0, 'packets are sent again');
             assert.equal(sum(results[false], 'repaired'), 0, 'the switch works');
+            assert.ok(resent[true] >= sum(results[true], 'repaired'), 'and counted');
+            assert.equal(resent[false], 0);
             assert.ok(
                 sum(results[true], 'framesDecoded') > sum(results[false], 'framesDecoded'),
                 'repair shows more of the picture',
