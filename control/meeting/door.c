@@ -187,6 +187,9 @@ static struct participant *enter(struct meeting *meeting, const struct auth_iden
     p->who = *who;
     /* an administrator is of the tenant: in a room it may what a host may */
     p->who.role = role == AUTH_ADMIN ? AUTH_HOST : role;
+    if (known != NULL && meeting_rank(p->who.role) > meeting_rank(AUTH_PRESENTER)) {
+        p->muted = known->muted;
+    }
     (void)snprintf(p->name, sizeof(p->name), "%s",
                    name[0] != '\0'        ? name
                    : who->name[0] != '\0' ? who->name

@@ -64,6 +64,19 @@ static void pause_media(struct meeting *meeting, struct participant *p,
     }
 }
 
+/* Whoever leaves and comes again is as muted as before, unless the room remembers too many.
+ */
+static void note_muted(struct participant *p)
+{
+    struct meeting_error err;
+    struct known *known = p->muted != 0 ? meeting_remember(p->room, p->who.user_id, &err)
+                                        : meeting_known(p->room, p->who.user_id);
+
+    if (known != NULL) {
+        known->muted = p->muted;
+    }
+}
+
 static void mute_one(struct meeting *meeting, struct participant *by, struct participant *p,
                      enum meeting_media media, const char *reason)
 {
@@ -78,6 +91,7 @@ static void mute_one(struct meeting *meeting, struct participant *by, struct par
 
     if (locked) {
         p->muted |= (uint8_t)media;
+        note_muted(p);
     }
     p->off |= (uint8_t)media;
     pause_media(meeting, p, media, true, true);
@@ -147,6 +161,7 @@ int meeting_ask_unmute(struct meeting *meeting, struct participant *by, const ch
     for (struct participant *p = by->room->participants; p != NULL; p = p->next) {
         if (meeting_is_meant(p, target)) {
             p->muted &= (uint8_t)~media;
+            note_muted(p);
             meeting_save_person(p);
             event.who = p;
             meeting->ops.to_one(meeting->user, p, &event);
@@ -228,6 +243,7 @@ void meeting_change_role(struct meeting *meeting, struct participant *by,
     p->who.role = role;
     if (meeting_rank(role) <= meeting_rank(AUTH_PRESENTER)) {
         p->muted = 0;
+        note_muted(p);
     }
     meeting_save_person(p);
     p->room->lobby_changed |= p->room->n_waiting > 0; /* it may be a host's to know now */

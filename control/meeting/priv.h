@@ -29,6 +29,7 @@ struct known {
     bool has_role, banned;
     bool invited;  /* passes the lock and the waiting room */
     bool admitted; /* was let in from the lobby */
+    uint8_t muted; /* by a host, until asked to speak: who comes again is so still */
     uint8_t group; /* the breakout where he belongs; 0: none */
     UT_hash_handle hh;
 };

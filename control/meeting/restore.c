@@ -81,9 +81,11 @@ static struct participant *restore_person(struct restore *re,
     if (room->breakouts == NULL) {
         p->group = 0;
     }
-    known = p->group != 0 ? meeting_remember(room, p->who.user_id, &err) : NULL;
+    known = p->group != 0 || p->muted != 0 ? meeting_remember(room, p->who.user_id, &err)
+                                           : NULL;
     if (known != NULL) {
         known->group = p->group;
+        known->muted = p->muted;
     }
     if (room->last_hand < p->hand) {
         room->last_hand = p->hand;

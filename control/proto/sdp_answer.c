@@ -316,6 +316,10 @@ int sdp_answer_check(const struct sdp *offer, const struct sdp *answer,
         return sdp_fail(err, -EINVAL, 0,
                         "the BUNDLE group begins with no accepted section");
     }
+    if (answer->ice_lite) {
+        return sdp_fail(err, -EINVAL, 0,
+                        "the answer is ice-lite, as the node is: nobody would check");
+    }
     sdp_transport_of(answer, &t);
     if (n == 0 || t.n_fps == 0 || (t.setup != SDP_ACTIVE && t.setup != SDP_PASSIVE)) {
         return sdp_fail(err, -EINVAL, 0, "the answer %s",

@@ -23,7 +23,7 @@ bool sdp_is_offered(const struct sdp_media *media);
  * DTLS-SRTP in one BUNDLE group with rtcp-mux, ICE credentials, a fingerprint, a direction
  * that fits, at most one section a kind, one MediaStream.
  *
- * Returns 0, or -EINVAL with 'err' filled. */
+ * Returns 0, or with 'err' filled -EINVAL; -ENOTSUP if both ends were ICE-lite. */
 int sdp_offer_check(const struct sdp *offer, enum sdp_role role, struct sdp_error *err);
 
 /* ICE and DTLS of the client: those of its first bundled section, filled up from the

@@ -60,6 +60,21 @@ enum sdp_direction sdp_direction_of(const struct sdp *sdp, const struct sdp_medi
     return direction != SDP_DIR_NONE ? direction : SDP_SENDRECV;
 }
 
+/* RTP/SAVPF with a fingerprint is DTLS-SRTP too; what it is carried by is ICE's to say (RFC
+ * 9429, section 5.1.2). */
+static bool is_dtls_srtp(const char *proto)
+{
+    static const char *const protos[] = {"UDP/TLS/RTP/SAVPF",  "UDP/TLS/RTP/SAVP",
+                                         "TCP/DTLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVP",
+                                         "RTP/SAVPF",          "RTP/SAVP"};
+    bool found = false;
+
+    for (size_t i = 0; i < sizeof(protos) / sizeof(protos[0]); i++) {
+        found = found || strcmp(proto, protos[i]) == 0;
+    }
+    return found;
+}
+
 static int check_section(const struct sdp *sdp, uint8_t i, enum sdp_role role,
                          struct sdp_error *err)
 {
@@ -70,8 +85,7 @@ static int check_section(const struct sdp *sdp, uint8_t i, enum sdp_role role,
         return sdp_fail(err, -EINVAL, 0, "section %u is %s: only audio and video are taken",
                         i, m->name);
     }
-    /* RTP/SAVPF with a fingerprint is DTLS-SRTP too (RFC 9429, section 5.1.2) */
-    if (strstr(m->proto, "RTP/SAVP") == NULL) {
+    if (!is_dtls_srtp(m->proto)) {
         return sdp_fail(err, -EINVAL, 0,
                         "section %u is %s: only DTLS-SRTP (UDP/TLS/RTP/SAVPF) is taken", i,
                         m->proto);
@@ -79,8 +93,9 @@ static int check_section(const struct sdp *sdp, uint8_t i, enum sdp_role role,
     if (m->mid[0] == '\0' || !sdp_in_bundle(sdp, m->mid)) {
         return sdp_fail(err, -EINVAL, 0, "section %u is in no BUNDLE group", i);
     }
-    /* a bundle-only section does not repeat it (RFC 9429, section 5.2.1) */
-    if (!m->rtcp_mux && !m->bundle_only) {
+    /* a bundle-only section does not repeat it (RFC 9429, section 5.2.1); who cannot do
+     * without may say only that (RFC 8858) */
+    if (!m->rtcp_mux && !m->rtcp_mux_only && !m->bundle_only) {
         return sdp_fail(err, -EINVAL, 0, "section %u has no rtcp-mux", i);
     }
     if (((unsigned)sdp_direction_of(sdp, m) & (unsigned)need) == 0) {
@@ -128,6 +143,12 @@ int sdp_offer_check(const struct sdp *offer, enum sdp_role role, struct sdp_erro
     tagged = sdp_tagged(offer);
     if (tagged == NULL || !sdp_is_offered(tagged)) {
         return sdp_fail(err, -EINVAL, 0, "the BUNDLE group begins with no section");
+    }
+    /* somebody has to check, and a lite agent does not (RFC 8445, section 2.5) */
+    if (offer->ice_lite) {
+        return sdp_fail(err, -ENOTSUP, 0,
+                        "ice-lite: the node is ICE-lite itself and checks nothing; a full "
+                        "ICE agent is needed");
     }
     sdp_transport_of(offer, &t);
     if (t.ufrag[0] == '\0' || t.pwd[0] == '\0') {

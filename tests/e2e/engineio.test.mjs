@@ -70,6 +70,12 @@ async function message(ws) {
     }
 }
 
+test('what there is not is told to pages of any origin', async () => {
+    const { status, headers } = await ask('/none', '');
+    assert.equal(status, 404);
+    assert.equal(headers.get('access-control-allow-origin'), '*');
+});
+
 for (const path of ['/engine.io/', '/socket.io/']) {
     const poll = 'EIO=4&transport=polling';
     const stream = 'EIO=4&transport=websocket';

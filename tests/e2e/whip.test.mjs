@@ -448,6 +448,8 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         ['an unknown hash', 422, 'invalid', /hash/, [/sha-256/, 'md5']],
         ['a bad fingerprint', 422, 'invalid', /fingerprint/, [/sha-256 10:/, 'sha-256 1:']],
         ['plain RTP', 422, 'invalid', /DTLS-SRTP/, [/UDP\/TLS\/RTP\/SAVPF/g, 'RTP/AVP']],
+        ['a profile that only looks so', 422, 'invalid', /DTLS-SRTP/, [/UDP\/TLS\/RTP\/SAVPF/g, 'UDP/TLS/RTP/SAVPFX']],
+        ['a client that is ICE-lite, as the node', 422, 'unsupported', /ice-lite/, [/t=0 0\r\n/, 't=0 0\r\na=ice-lite\r\n']],
         ['no rtcp-mux', 422, 'invalid', /rtcp-mux/, [/a=rtcp-mux\r\n/, '']],
         ['no codec in common', 422, 'unsupported', /audio\/speex/, [/opus/, 'speex']],
         ['only receiving', 422, 'invalid', /sendonly/, [/a=sendonly/, 'a=recvonly']],
@@ -735,6 +737,65 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
             assert.equal((await send('GET', path)).status, 404, 'it has expired');
         }
         await send('DELETE', (await publish()).path);
+    });
+
+    check('rtcp-mux-only says as much as rtcp-mux', async () => {
+        const { path, answer } = await publish({
+            body: OFFER.replaceAll('a=rtcp-mux\r\n', 'a=rtcp-mux-only\r\n'),
+        });
+
+        assert.match(answer, /a=rtcp-mux\r\na=rtcp-mux-only\r\n/);
+        await send('DELETE', path);
+    });
+
+    check('WHEP: conditions and ICE restart are those of WHIP', async () => {
+        const { path } = await publish();
+        const response = await post({ kind: 'whep', body: RECEIVES });
+        const watching = response.headers.get('location');
+        const etag = response.headers.get('etag');
+        /* without credentials: of the ICE session that is */
+        const later = 'm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=end-of-candidates\r\n';
+        const fragment = (match, body) =>
+            send('PATCH', watching, { type: FRAGMENT, match, body });
+
+        assert.equal(response.status, 201, response.body_text);
+        refused(await fragment(undefined, later), 428, 'precondition_required');
+        refused(await fragment('"other"', later), 412, 'precondition_failed');
+        assert.equal((await fragment(etag, later)).status, 204);
+        const restarted = await fragment('"*"', RESTART);
+        assert.equal(restarted.status, 200, restarted.body_text);
+        assert.match(restarted.body_text, /a=ice-ufrag:\S+\r\na=ice-pwd:\S{22,}/);
+        assert.notEqual(restarted.headers.get('etag'), etag);
+        refused(await fragment(etag, later), 412, 'precondition_failed');
+        assert.equal((await fragment(restarted.headers.get('etag'), later)).status, 204);
+        refused(await fragment('"*"', RESTART), 422, 'invalid');
+        assert.equal((await send('DELETE', watching)).status, 200);
+        await send('DELETE', path);
+    });
+
+    check('who was muted or removed by a host does not come back by another POST', async () => {
+        const socket = await connect(node, await tokenOf('host'));
+        sockets.push(socket);
+        const told = (event, payload) =>
+            ask(socket, event, { meeting_id: meeting, ...payload });
+        const { sub } = JSON.parse(
+            Buffer.from((await tokenOf('attendee')).split('.')[1], 'base64url'),
+        );
+        assert.ok((await told('room:join', { display_name: 'Ada' })).ok);
+        const settings = { allow_attendee_media: true };
+        assert.ok((await told('room:update', { settings })).ok);
+
+        const { path } = await publish({ role: 'attendee' });
+        const muted = await told('participant:mute', { target_user_id: sub, kind: 'audio' });
+        assert.ok(muted.ok, JSON.stringify(muted));
+        await send('DELETE', path, { role: 'attendee' });
+        refused(await post({ role: 'attendee' }), 403, 'muted_by_host');
+        const video = OFFER.replace(/m=audio 9/, 'm=audio 0').replace('BUNDLE 0 1', 'BUNDLE 1');
+        const seen = await publish({ role: 'attendee', body: video }); /* but only that */
+        const removed = await told('participant:remove', { target_user_id: sub, ban: true });
+        assert.ok(removed.ok, JSON.stringify(removed));
+        assert.equal((await send('GET', seen.path, { token: null })).status, 404);
+        refused(await post({ role: 'attendee' }), 403, 'banned');
     });
 
     check('whom the meeting does not let in is refused 403, with the reason', async () => {

@@ -155,7 +155,9 @@ static void on_request(void *user, struct net_req *req)
     struct echo *echo = user;
 
     if (!engine_on_request(echo->engine, req) && !engine_on_request(echo->sio, req)) {
-        net_respond(req, 404, NULL, 0, NULL, 0);
+        static const struct net_header cors = {"access-control-allow-origin", "*"};
+
+        net_respond(req, 404, &cors, 1, NULL, 0);
     }
 }
 

@@ -78,6 +78,34 @@ static void an_attendee_muted_by_a_host_stays_so_until_asked_to_speak(void **sta
     world_finish(&w);
 }
 
+static void who_leaves_muted_comes_back_muted(void **state)
+{
+    struct rtp_params params = world_params(world_opus, 12);
+    struct participant *host, *a;
+    struct transport *t;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    host = enter_as(&w, "h", AUTH_HOST);
+    a = enter_as(&w, "a", AUTH_ATTENDEE);
+    set_flags(&w, host, MEETING_BIT(ATTENDEE_MEDIA), 0);
+    DONE(meeting_mute(w.meeting, host, "a", MEETING_AUDIO, "noise", &err));
+    meeting_leave(w.meeting, a, "left");
+    a = enter_as(&w, "a", AUTH_ATTENDEE);
+    t = open_transport(&w, a, true);
+    REFUSED(meeting_produce(w.meeting, a, t->id, RTP_KIND_AUDIO, &params, SOURCE_MIC, false,
+                            NULL, NULL, &err),
+            "muted_by_host");
+    DONE(meeting_ask_unmute(w.meeting, host, "a", MEETING_AUDIO, &err));
+    meeting_leave(w.meeting, a, "left");
+    a = enter_as(&w, "a", AUTH_ATTENDEE);
+    assert_int_equal(a->muted, 0);
+    meeting_leave(w.meeting, a, "left");
+    meeting_leave(w.meeting, host, "left");
+    world_finish(&w);
+}
+
 static void all_below_are_muted_and_nobody_above(void **state)
 {
     struct participant *host, *co, *p;
@@ -322,6 +350,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_attendee_muted_by_a_host_stays_so_until_asked_to_speak),
+        cmocka_unit_test(who_leaves_muted_comes_back_muted),
         cmocka_unit_test(all_below_are_muted_and_nobody_above),
         cmocka_unit_test(who_is_banned_does_not_come_back_until_invited),
         cmocka_unit_test(a_role_holds_ends_what_it_forbids_and_goes_no_higher),

@@ -393,6 +393,12 @@ static void a_bundle_only_section_need_not_say_rtcp_mux(void **state)
     (void)snprintf(whole, sizeof(whole), text, tail, tail);
     sdp = parse(whole);
     assert_int_equal(sdp_offer_check(sdp, SDP_PUBLISHER, &err), 0);
+    sdp->media[0]->rtcp_mux = false;
+    sdp->media[0]->rtcp_mux_only = true; /* says it alone (RFC 8858) */
+    assert_int_equal(sdp_offer_check(sdp, SDP_PUBLISHER, &err), 0);
+    sdp->ice_lite = true; /* nobody would check */
+    assert_int_equal(sdp_offer_check(sdp, SDP_PUBLISHER, &err), -ENOTSUP);
+    assert_non_null(strstr(err.reason, "ice-lite"));
     sdp_destroy(sdp);
 }
 
@@ -405,6 +411,9 @@ static void offers_that_will_not_do_are_refused_by_reason(void **state)
     refuse("a=group:BUNDLE 0 1\r\n", "a=group:BUNDLE 7 0 1\r\n", "begins with no");
     refuse("a=fingerprint", "a=xfingerprint", "fingerprint");
     refuse("UDP/TLS/RTP/SAVPF", "RTP/AVP", "DTLS-SRTP");
+    refuse("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVPFX", "DTLS-SRTP");
+    refuse("UDP/TLS/RTP/SAVPF", "X/RTP/SAVPF", "DTLS-SRTP");
+    refuse("UDP/TLS/RTP/SAVPF", "udp/tls/rtp/savpf", "DTLS-SRTP");
     refuse("a=rtcp-mux\r\n", "", "rtcp-mux");
     refuse("a=ice-ufrag", "a=x", "ice-ufrag");
     refuse("a=sendonly", "a=recvonly", "sendonly");
@@ -472,6 +481,7 @@ static void own_offers_and_their_answers(void **state)
         {BUNDLE TLS, "m=audio 0 UDP/TLS/RTP/SAVPF 100\na=mid:3\n", NO_VIDEO,
          "receives none"},
         {BUNDLE "a=setup:active\n", AUDIO "a=recvonly\n", NO_VIDEO, "no fingerprint"},
+        {BUNDLE TLS "a=ice-lite\n", AUDIO "a=recvonly\n", NO_VIDEO, "ice-lite"},
         {BUNDLE "a=fingerprint:sha-256 AA\na=setup:actpass\n", AUDIO "a=recvonly\n",
          NO_VIDEO, "setup:active or"},
         {BUNDLE TLS, "m=audio 9 UDP/TLS/RTP/SAVPF 99\na=mid:3\na=recvonly\n", NO_VIDEO,
