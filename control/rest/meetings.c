@@ -284,8 +284,8 @@ static bool take_key(struct task *task)
     if (key == NULL) {
         return false;
     }
-    (void)snprintf(text, sizeof(text), "%s\n%s\n%.300s", task->who.user_id,
-                   task->route->path, key);
+    (void)snprintf(text, sizeof(text), "%s\n%s\n%s", task->who.user_id, task->route->path,
+                   key);
     hasher_digest(text, task->key);
     w = task_write(task);
     body = json_dumps(task->body, JSON_COMPACT | JSON_SORT_KEYS);
@@ -326,9 +326,23 @@ static void on_same_key(void *arg, const struct store_result *result)
     }
 }
 
+/* A longer one would be cut, and then be another's. False: answered. */
+static bool key_fits(const struct rest_call *call)
+{
+    const char *key = net_req_header(call->req, "idempotency-key");
+    struct schema_errors errors = {.n = 0};
+
+    if (key == NULL || (key[0] != '\0' && strlen(key) <= SCHEMA_REPEAT_MAX)) {
+        return true;
+    }
+    schema_error_add(&errors, "/Idempotency-Key", "must be 1 to 200 characters");
+    respond_invalid(call->req, &errors);
+    return false;
+}
+
 void meetings_create(const struct rest_call *call)
 {
-    struct task *task = task_new(call);
+    struct task *task = key_fits(call) ? task_new(call) : NULL;
     char id[TASK_ID + 1];
     int err;
 

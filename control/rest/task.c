@@ -72,9 +72,17 @@ void task_answer(struct task *task, json_t *data, uint64_t version)
     const struct net_header header = {"etag", etag};
 
     (void)snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)version);
+    if (req != NULL && version != 0 && net_req_method(req) == NET_GET) {
+        const char *known = net_req_header(req, "if-none-match");
+
+        status = known != NULL && strcmp(known, etag) == 0 ? 304 : status;
+    }
     task_end(task);
     if (req == NULL) {
         json_decref(data);
+    } else if (status == 304) {
+        json_decref(data);
+        net_respond(req, 304, &header, 1, NULL, 0);
     } else if (status == 204) {
         json_decref(data);
         net_respond(req, 204, NULL, 0, NULL, 0);

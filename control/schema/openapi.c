@@ -38,12 +38,19 @@ static void add_query(json_t *list, const struct schema_object *query, json_t *c
     }
 }
 
-static void add_header(json_t *list, const char *name, const char *doc)
+/* longest  characters that are taken; 0: what HTTP takes */
+static void add_header(json_t *list, const char *name, bool required, int longest,
+                       const char *doc)
 {
-    (void)json_array_append_new(list,
-                                json_pack("{s:s,s:s,s:b,s:s,s:{s:s,s:i}}", "name", name,
-                                          "in", "header", "required", 0, "description", doc,
-                                          "schema", "type", "string", "maxLength", 256));
+    json_t *schema = json_pack("{s:s}", "type", "string");
+
+    if (longest > 0) {
+        set(schema, "minLength", json_integer(1));
+        set(schema, "maxLength", json_integer(longest));
+    }
+    (void)json_array_append_new(list, json_pack("{s:s,s:s,s:b,s:s,s:o}", "name", name, "in",
+                                                "header", "required", (int)required,
+                                                "description", doc, "schema", schema));
 }
 
 static json_t *parameters(const struct schema_route *route, json_t *components)
@@ -54,12 +61,12 @@ static json_t *parameters(const struct schema_route *route, json_t *components)
     add_path_params(list, route->path);
     add_query(list, route->query, components);
     if ((route->flags & SCHEMA_ETAG) != 0 && strcmp(route->method, "POST") != 0) {
-        add_header(list, get ? "If-None-Match" : "If-Match",
-                   get ? "an ETag: 304 if it still is so"
-                       : "an ETag: 412 if it is another now");
+        add_header(
+            list, get ? "If-None-Match" : "If-Match", strcmp(route->method, "PUT") == 0, 0,
+            get ? "an ETag: 304 if it still is so" : "an ETag: 412 if it is another now");
     }
     if ((route->flags & SCHEMA_REPEAT) != 0) {
-        add_header(list, "Idempotency-Key",
+        add_header(list, "Idempotency-Key", false, SCHEMA_REPEAT_MAX,
                    "the same for a repetition, which is then not done twice");
     }
     return list;

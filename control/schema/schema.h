@@ -123,7 +123,12 @@ const struct schema_route *schema_route_at(size_t i);
 /* Of success: 200, or 201 or 204 if the flags say so. */
 unsigned schema_route_status(const struct schema_route *route);
 
-enum { SCHEMA_PATH_PARAMS = 3, SCHEMA_PARAM_MAX = 64, SCHEMA_METHODS_LEN = 64 };
+enum {
+    SCHEMA_PATH_PARAMS = 3,
+    SCHEMA_PARAM_MAX = 64,
+    SCHEMA_METHODS_LEN = 64,
+    SCHEMA_REPEAT_MAX = 200 /* characters of an Idempotency-Key */
+};
 
 /* What stood in the places of {…} of a path, in order. */
 struct schema_params {

@@ -85,6 +85,12 @@ test('a meeting from its making to its end', async () => {
         assert.equal(made.status, 201);
         assert.equal(made.headers.get('etag'), '"1"');
         assert.equal(meeting.creator_id, 'ada');
+        const known = await fetch(`${node.origin}/api${at}`, { headers: {
+            authorization: `Bearer ${ada}`, 'if-none-match': '"1"' } });
+        assert.equal(known.status, 304);
+        const long = await ask(node, 'POST', '/meeting', { token: ada, body,
+            headers: { 'idempotency-key': 'k'.repeat(201) } });
+        assert.equal(long.status, 400);
 
         /* A retry makes no second one; the same key for something else is refused. */
         const retry = await ask(node, 'POST', '/meeting', { token: ada, body,

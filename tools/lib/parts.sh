@@ -319,6 +319,7 @@ part_fuzz() {
 # Clients of others for e2e: Pion (Go) and aiortc (Python). Debian's Go is too old for Pion;
 # PyPI has a newer one.
 FOREIGN_GO=1.24.3 FOREIGN_PYTHON="aiortc==1.16.0 aiohttp==3.14.5"
+API_PYTHON="schemathesis==4.32.5 python-socketio[client]==5.18.1"
 
 need_foreign() {
     local log=build/foreign.log pip=build/foreign/bin/pip go=go minor
@@ -350,6 +351,41 @@ e2e_file() {
     say "$1 on $2 lanes took $((SECONDS - begun)) s"
 }
 
+# need_packages_of DIR: what npm installs there, as its lock file says. Writes to $log.
+need_packages_of() {
+    if ! cmp -s "$1/package-lock.json" "$1/node_modules/.kcs-lock"; then
+        say "npm ci in $1"
+        (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) \
+            >"$log" 2>&1 || return
+        cp "$1/package-lock.json" "$1/node_modules/.kcs-lock"
+    fi
+}
+
+# The interface held against its own description: public linters, a typed client, each role at
+# each route and event, schemathesis, python-socketio.
+part_api() {
+    local log=build/api.log good bad
+
+    need_release || return 0
+    need_node
+    # shellcheck disable=SC2086
+    if ! need_packages_of tests/e2e || ! need_packages_of tests/api ||
+        ! { [ -x build/foreign/bin/pip ] || python3 -m venv build/foreign; } >>"$log" 2>&1 ||
+        ! build/foreign/bin/pip install --quiet $API_PYTHON >>"$log" 2>&1; then
+        result api 0 1 "its packages could not be installed"
+        show_log "$log"
+        return
+    fi
+    (cd tests/api && KCS_BUILD=$OLDPWD/build timeout --kill-after=10 1200 \
+        node --test --test-reporter=tap ./*.test.mjs) >"$log" 2>&1
+    good=$(awk '/^# pass / {n += $3} END {print n + 0}' "$log")
+    bad=$(awk '/^# (fail|cancelled) / {n += $3} END {print n + 0}' "$log")
+    grep -E '^ *(not )?ok ' "$log"
+    [ "$((good + bad))" -gt 0 ] || bad=1
+    result api "$good" "$bad"
+    [ "$bad" -eq 0 ] || show_log "$log" 80
+}
+
 # The whole node with foreign clients; browsers and packages of tests/e2e.
 part_e2e() {
     local log=build/e2e.log good bad file lanes wrong=()
@@ -357,15 +393,10 @@ part_e2e() {
     [ -e tests/e2e/package.json ] || return 0
     need_release || return 0
     need_asan || return 0
-    if ! cmp -s tests/e2e/package-lock.json tests/e2e/node_modules/.kcs-lock; then
-        say "npm ci in tests/e2e"
-        if ! (cd tests/e2e && npm ci --ignore-scripts --no-audit --no-fund \
-            --loglevel=error) >"$log" 2>&1; then
-            result e2e 0 1 "npm ci failed"
-            show_log "$log"
-            return
-        fi
-        cp tests/e2e/package-lock.json tests/e2e/node_modules/.kcs-lock
+    if ! need_packages_of tests/e2e; then
+        result e2e 0 1 "npm ci failed"
+        show_log "$log"
+        return
     fi
     ln -sfn "$PWD/build/web" build-asan/web # the page is bundled once
     say "foreign clients: Pion, aiortc"
