@@ -317,6 +317,59 @@ static void other_streams_go_on_under_the_same_numbers(void **state)
     cast_close(&c);
 }
 
+/* Another codec: by the receiver's payload type and extension ids of it, numbers go on. */
+static void the_payload_type_changes_with_the_codec(void **state)
+{
+    enum { PT = 105, BEGIN = 2 };
+    struct vault_stream_conf other;
+    struct far_got got;
+    struct far speaker;
+    struct cast c;
+    unsigned n = 0;
+    (void)state;
+
+    cast_open(&c, 0, VAULT_LAYER_ANY);
+    settle(&c);
+    far_open(&speaker, c.rig, 3, FAR_GCM, 4);
+    other = far_video(&speaker, 5, 77);
+    other.codec = ABI_CODEC_H264;
+    assert_int_equal(rig_stream(c.rig, ABI_OP_STREAM_OPEN, &other), 0);
+    c.conf.stream = other.handle;
+    c.conf.higher[0] = c.conf.higher[1] = 0;
+    c.conf.pt = PT;
+    c.conf.rtx_pt = 0; /* the receiver has none for it */
+    memset(c.conf.ext_id, 0, sizeof(c.conf.ext_id));
+    assert_int_equal(rig_sub(c.rig, ABI_OP_SUB_UPDATE, &c.conf), 0);
+    for (uint16_t i = 0; i < 6; i++) {
+        uint8_t payload[8] = {i == BEGIN ? 0x65 : 0x41, 0x88, (uint8_t)i};
+        const struct far_rtp rtp = {.ssrc = 77,
+                                    .pt = FAR_VIDEO_PT,
+                                    .seq = (uint16_t)(5000 + i),
+                                    .ts = 5000u + i * 3000u,
+                                    .marker = true,
+                                    .payload = payload,
+                                    .len = sizeof(payload)};
+
+        far_send_rtp(&speaker, &rtp);
+        rig_run(c.rig);
+        rig_pass(c.rig, FRAME_US);
+        while (far_take_rtp(&c.sub, &got)) {
+            assert_int_equal(got.hdr.ssrc, OUT);
+            assert_int_equal(got.hdr.pt, PT);
+            assert_int_equal(got.hdr.seq, (uint16_t)(c.out_seq + 1));
+            assert_true((int32_t)(got.hdr.ts - c.out_ts) > 0);
+            assert_int_equal(got.hdr.ext_len, 0);
+            assert_int_equal(got.payload[2], BEGIN + n);
+            c.out_seq = got.hdr.seq;
+            c.out_ts = got.hdr.ts;
+            n++;
+        }
+    }
+    assert_int_equal(n, 6 - BEGIN);
+    far_end(&speaker);
+    cast_close(&c);
+}
+
 /* Sound is moved, too: at any packet, whatever numbers the other sender has. */
 static void sound_goes_on_with_another_sender(void **state)
 {
@@ -484,6 +537,7 @@ int main(void)
         cmocka_unit_test(other_streams_go_on_under_the_same_numbers),
         cmocka_unit_test(sound_goes_on_with_another_sender),
         cmocka_unit_test(streams_of_two_codecs_are_refused),
+        cmocka_unit_test(the_payload_type_changes_with_the_codec),
         cmocka_unit_test(a_pause_ends_with_a_key_frame),
         cmocka_unit_test(what_is_missed_comes_again_as_it_was),
     };
