@@ -1,23 +1,28 @@
-/* Either process is killed while two people talk: the media of those who are in the call
- * does not notice control's death, survives the dataplane's within seconds, and nobody makes
- * a new handshake. KCS_LONG=1 kills more often. */
+/* Either process is killed (-9) while two people talk and fifty subscribers of kcs-loadgen
+ * check every number that one publisher sends: the death of control costs no packet of media,
+ * that of the dataplane only those of the moment; everybody resumes, nobody shakes hands
+ * again, and no index of a key stands over two packets. KCS_LONG=1 kills more often. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Person, withBrowser } from './lib/browser.mjs';
 import { assertIndexesUnique, capture, noCapture } from './lib/capture.mjs';
 import { assertBalanced, settledCounters } from './lib/counters.mjs';
+import { loadgen } from './lib/loadgen.mjs';
 import { withNode } from './lib/node.mjs';
 
 const LONG = Boolean(process.env.KCS_LONG); /* the gate sets it to nothing */
-const CONTROL_KILLS = LONG ? 20 : 2;
-const DATAPLANE_KILLS = LONG ? 20 : 2;
+const KILLS = LONG ? 20 : 2;
+const SUBSCRIBERS = 50;
+const CLIENTS = SUBSCRIBERS + 1;
+const PEOPLE = 2;
+const PASSING = 6; /* clients that join while control is killed, and shake hands */
 const RESUME_MS = 5_000;
 const MEDIA_MS = 3_000;
 const STALL_MS = 2_000; /* what the counters say is exact; this is only seen by people */
 const MOST_GAP = 64; /* indexes that were stored, but the kill came before their packets */
 const HANDSHAKES = 'kcs_dtls_handshakes_total';
-const TIMEOUT = { timeout: LONG ? 600_000 : 150_000 };
+const TIMEOUT = { timeout: LONG ? 600_000 : 180_000 };
 const DEVICE = process.env.KCS_TEST_DEVICE ?? (process.getuid() === 0 ? 'veth' : 'udp');
 
 async function person(browser, node, meeting, name) {
@@ -97,56 +102,131 @@ async function explain(people, body) {
     }
 }
 
-test('control is killed, or updated: media goes on, people resume, nobody shakes hands again', TIMEOUT, () =>
+/* ---- kcs-loadgen beside them ---- */
+
+async function allConnected(node) {
+    await node.until(`${CLIENTS} clients are connected`, async () => {
+        const peers = JSON.parse(await node.kcsctl('peers', '--json'));
+        return (
+            peers.filter(
+                ({ meeting_id, state }) => meeting_id === 'load' && state === 'connected',
+            ).length === CLIENTS
+        );
+    });
+}
+
+/* All have a Socket.IO connection to the control that runs now. */
+async function allReturned(node) {
+    await node.until(
+        `${CLIENTS} clients and ${PEOPLE} pages have returned`,
+        async () => (await node.metric('kcs_websocket_open')) >= CLIENTS + PEOPLE,
+    );
+}
+
+/* Sends until it is told to stop. Resolves with its account. */
+function load(node) {
+    const stop = new AbortController();
+    const most = LONG ? 400 : 120;
+    const done = loadgen(
+        node,
+        [
+            ...['--publishers', '1', '--subscribers', `${SUBSCRIBERS}`, '--resume'],
+            ...['--media', 'both', '--rate', '60', '--seconds', `${most}`, '--hold', '1'],
+            '--no-feedback', /* else the node may hold video back for a link that is slow */
+        ],
+        { patience: most + 60, signal: stop.signal },
+    );
+
+    return () => {
+        stop.abort();
+        return done;
+    };
+}
+
+async function newcomersAreServed(browser, node, people) {
+    const { status, result, err } = await loadgen(
+        node,
+        ['--publishers', '1', '--subscribers', '2', '--seconds', '1'],
+        { meeting: 'newcomers' },
+    );
+    assert.equal(status, 0, err);
+    assert.equal(result.streams_verified, 2);
+
+    const third = await person(browser, node, 'e2e-crash', 'Mary Shelley');
+    for (const who of people) {
+        await third.receives(who.name);
+        await who.receives(third.name);
+    }
+    await third.page.close();
+}
+
+async function standsStill(who, most) {
+    const longest = await stall(who);
+
+    assert.ok(longest < most, `${who.name}: the picture stood still for ${longest} ms`);
+    return longest;
+}
+
+test('control is killed: not one packet is missing, all resume, nobody shakes hands again', TIMEOUT, (t) =>
     withNode({ name: 'crash-control', devices: [DEVICE] }, (node) =>
         withBrowser(async (browser) => {
             const people = await twoPeople(browser, node);
 
             await explain(people, async () => {
                 const before = await Promise.all(people.map(fingerprint));
-                for (const who of people) {
-                    await who.hold();
-                }
+                await Promise.all(people.map((who) => who.hold()));
                 const counted = await settledCounters(node);
-                for (const who of people) {
-                    await who.release();
-                }
-                await sleep(1_000);
+                await Promise.all(people.map((who) => who.release()));
+                const ended = load(node);
+
+                await allConnected(node);
                 await Promise.all(people.map(watch));
                 /* and after all that an update: control ends as it is asked to */
-                for (let i = 0; i <= CONTROL_KILLS; i++) {
+                for (let i = 0; i <= KILLS; i++) {
                     await sleep(500 + Math.random() * 1_500);
                     await Promise.all(
                         people.map((who) =>
                             who.page.evaluate(() => window.kcsTest.expectReconnect()),
                         ),
                     );
+                    /* in the middle of commands: somebody is joining just now */
+                    const joining = loadgen(
+                        node,
+                        ['--publishers', '1', '--subscribers', `${PASSING - 1}`, '--seconds', '0.2'],
+                        { meeting: 'passing', patience: 20 },
+                    );
+                    await sleep(Math.random() * 300);
                     const killed = Date.now();
-                    await (i < CONTROL_KILLS ? node.crash('kcs-control') : node.restartControl());
+                    await (i < KILLS ? node.crash('kcs-control') : node.restartControl());
                     for (const who of people) {
                         await resumes(who, RESUME_MS - (Date.now() - killed));
                     }
-                    assert.equal(
-                        await node.metric(HANDSHAKES),
-                        0,
-                        'the new control has made no DTLS handshake',
-                    );
+                    await allReturned(node);
+                    await allConnected(node);
+                    const shaken = await node.metric(HANDSHAKES);
+                    assert.ok(shaken <= PASSING, `${shaken} DTLS handshakes`);
+                    await joining; /* may well have failed */
                     for (const who of people) {
-                        const longest = await stall(who);
-                        assert.ok(
-                            longest < STALL_MS,
-                            `${who.name}: the picture stood still for ${longest} ms`,
-                        );
+                        await standsStill(who, STALL_MS);
                     }
                 }
-                for (const who of people) {
-                    await who.hold();
-                }
-                const after = await settledCounters(node);
-                assertBalanced(counted, after, { streams: 4, least: 40 });
-                for (const who of people) {
-                    await who.release();
-                }
+                const { status, result, err } = await ended();
+                const drops = await node.kcsctl('drops');
+                assert.equal(status, 0, `${err}\nthe node's drops:\n${drops}`);
+                assert.equal(result.lost + result.duplicates + result.misordered, 0);
+                assert.equal(result.resumed, (KILLS + 1) * CLIENTS, err);
+                assert.equal(result.rejoined, 0);
+                t.diagnostic(`resumed in ${result.return_us.max} µs at most`);
+                assert.ok(result.return_us.max < RESUME_MS * 1_000);
+                t.diagnostic(`${result.verified} packets verified, none missing`);
+
+                await Promise.all(people.map((who) => who.hold()));
+                const after = [...(await settledCounters(node))];
+                assertBalanced(counted, new Map(after.filter(([id]) => counted.has(id))), {
+                    streams: 2 * PEOPLE,
+                    least: 40,
+                });
+                await Promise.all(people.map((who) => who.release()));
                 assert.deepEqual(
                     await Promise.all(people.map(fingerprint)),
                     before,
@@ -156,36 +236,29 @@ test('control is killed, or updated: media goes on, people resume, nobody shakes
                     const problems = await who.page.evaluate(() => window.kcs.problems);
                     assert.deepEqual(problems, [], `${who.name} was told of no problem`);
                 }
-
-                const third = await person(browser, node, 'e2e-crash', 'Mary Shelley');
-                await third.receives('Ada Lovelace');
-                await third.receives('Grace Hopper');
-                for (const who of people) {
-                    await who.receives('Mary Shelley');
-                }
-                await third.page.close();
-                for (const who of people) {
-                    await who.until('Mary is gone', () => window.kcs.people.length === 1);
-                }
+                await newcomersAreServed(browser, node, people);
             });
         }),
     ),
 );
 
-test('the dataplane is killed: media is back, without a handshake or a reload', TIMEOUT, (t) =>
+test('the dataplane is killed: media is back, without a handshake, a reload or an index twice', TIMEOUT, (t) =>
     withNode({ name: 'crash-dataplane', devices: [DEVICE] }, (node) =>
         withBrowser(async (browser) => {
             const people = await twoPeople(browser, node);
 
             await explain(people, async () => {
                 const before = await Promise.all(people.map(fingerprint));
-                const shaken = await node.metric(HANDSHAKES);
+                const ended = load(node);
                 const missing = noCapture();
+
+                await allConnected(node);
+                const shaken = await node.metric(HANDSHAKES);
                 const stop = missing === false ? await capture(node) : undefined;
 
                 await Promise.all(people.map(watch));
-                for (let i = 0; i < DATAPLANE_KILLS; i++) {
-                    await sleep(1_000 + Math.random() * 1_500);
+                for (let i = 0; i < KILLS; i++) {
+                    await sleep(500 + Math.random() * 1_500);
                     await Promise.all(people.map(stall));
                     await node.crash('kcs-dataplane');
                     await sleep(MEDIA_MS);
@@ -193,13 +266,10 @@ test('the dataplane is killed: media is back, without a handshake or a reload', 
                         const still = await who.page.evaluate(
                             () => performance.now() - window.kcsWatched.since,
                         );
-                        const longest = await stall(who);
+                        const longest = await standsStill(who, MEDIA_MS);
 
-                        assert.ok(
-                            longest < MEDIA_MS && still < STALL_MS,
-                            `${who.name}: no picture for ${longest} ms, ${still} till now`,
-                        );
                         t.diagnostic(`${who.name}: no picture for ${Math.round(longest)} ms`);
+                        assert.ok(still < STALL_MS, `${who.name}: none for ${still} ms till now`);
                         assert.equal(
                             await who.page.evaluate(() => window.kcs.state),
                             'joined',
@@ -207,6 +277,18 @@ test('the dataplane is killed: media is back, without a handshake or a reload', 
                     }
                 }
                 assert.equal(await node.metric(HANDSHAKES), shaken, 'no DTLS handshake');
+                const { result, err } = await ended();
+                assert.equal(result.joined, CLIENTS);
+                assert.equal(result.rejoined, 0, err);
+                for (const fault of ['duplicates', 'replayed', 'misordered', 'corrupt', 'forged']) {
+                    assert.equal(result[fault], 0, `${fault}: ${err}`);
+                }
+                assert.equal(result.streams_silent, 0);
+                t.diagnostic(`no media for ${result.max_silence_us} µs at most`);
+                assert.ok(result.max_silence_us < MEDIA_MS * 1_000, err);
+                for (const { consumer_id, missing: n, packets } of result.consumers) {
+                    assert.ok(packets > n, `consumer ${consumer_id}: ${packets} came, ${n} did not`);
+                }
                 assert.deepEqual(
                     await Promise.all(people.map(fingerprint)),
                     before,
@@ -214,26 +296,26 @@ test('the dataplane is killed: media is back, without a handshake or a reload', 
                 );
                 if (stop !== undefined) {
                     const n = assertIndexesUnique(await stop(), MOST_GAP);
-                    assert.ok(n > 500, `${n} packets of media were captured`);
+                    assert.ok(n > 1000, `${n} packets of media were captured`);
                     t.diagnostic(`${n} packets of media, no index twice`);
                 } else {
                     t.diagnostic(`indexes not looked at: ${missing}`);
                 }
-                const [ada] = people;
-                const third = await person(browser, node, 'e2e-crash', 'Mary Shelley');
-                await third.receives('Ada Lovelace');
-                await ada.receives('Mary Shelley');
+                await newcomersAreServed(browser, node, people);
             });
         }),
     ),
 );
 
-test('both are killed: the pages are told, and rejoin', TIMEOUT, () =>
+test('both are killed: pages and clients are told, and rejoin', TIMEOUT, () =>
     withNode({ name: 'crash-both', devices: [DEVICE] }, (node) =>
         withBrowser(async (browser) => {
             const people = await twoPeople(browser, node);
 
             await explain(people, async () => {
+                const ended = load(node);
+
+                await allConnected(node);
                 for (const who of people) {
                     await who.page.evaluate(() => window.kcsTest.expectReconnect());
                 }
@@ -241,13 +323,20 @@ test('both are killed: the pages are told, and rejoin', TIMEOUT, () =>
                 for (const who of people) {
                     await resumes(who, 20_000);
                 }
+                await allConnected(node);
                 const [one, two] = people;
                 await Promise.all([one.receives(two.name), two.receives(one.name)]);
                 assert.equal(
                     await node.metric(HANDSHAKES),
-                    4,
-                    'two people, two transports each',
+                    2 * PEOPLE + CLIENTS,
+                    'everybody, each transport once',
                 );
+                const { result, err } = await ended();
+                assert.equal(result.resumed, 0, err);
+                assert.equal(result.rejoined, CLIENTS, err);
+                for (const fault of ['duplicates', 'replayed', 'corrupt', 'forged']) {
+                    assert.equal(result[fault], 0, `${fault}: ${err}`);
+                }
             });
         }),
     ),
