@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { BUILD } from './node.mjs';
 
 /* Runs it in a meeting of the node. Resolves with its exit status, the JSON of its standard
- * output and its standard error. options: seconds it may take in all, meeting, and an AbortSignal by which
- * it ends early, as if its time were up */
+ * output and its standard error. options: seconds it may take in all, meeting, and an
+ * AbortSignal by which it ends early, as if its time were up */
 export function loadgen(node, args, { patience = 40, meeting = 'load', signal } = {}) {
     const child = spawn(
         join(BUILD, 'kcs-loadgen'),
@@ -22,6 +22,7 @@ export function loadgen(node, args, { patience = 40, meeting = 'load', signal } 
     let out = '';
     let err = '';
 
+    node.witnesses.push(child); /* a test that fails does not wait for it */
     signal?.addEventListener('abort', () => child.kill('SIGINT'));
     child.stdout.setEncoding('utf8').on('data', (text) => (out += text));
     child.stderr.setEncoding('utf8').on('data', (text) => (err += text));
