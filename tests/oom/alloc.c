@@ -124,6 +124,11 @@ static void *websockets_realloc(void *p, size_t len, const char *reason)
     return __real_realloc(p, len);
 }
 
+void *oom_sctp_malloc(size_t len)
+{
+    return fails(OOM_SCTP) ? NULL : __real_malloc(len);
+}
+
 void oom_hook(void)
 {
     if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1 ||

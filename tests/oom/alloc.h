@@ -1,5 +1,6 @@
 /* Makes the n-th allocation fail, once: either of our own code (linked with --wrap),
- * jansson and libuv, or of OpenSSL or libwebsockets, by the hooks that they have. Counted
+ * jansson and libuv, or of OpenSSL or libwebsockets, by the hooks that they have, or of
+ * usrsctp, which is linked with another name for it. Counted
  * over all threads, but for what stands between oom_pause() and oom_go_on(): the far ends
  * of a test. */
 #ifndef TESTS_OOM_ALLOC_H
@@ -13,7 +14,7 @@
 void oom_hook(void);
 
 /* Whose allocations are counted and fail. */
-enum oom_of { OOM_OURS, OOM_OPENSSL, OOM_WEBSOCKETS };
+enum oom_of { OOM_OURS, OOM_OPENSSL, OOM_WEBSOCKETS, OOM_SCTP };
 
 /* For the calling thread. */
 void oom_pause(void);
@@ -24,6 +25,9 @@ void oom_start_or_stop(bool on);
 
 /* malloc() for test code among what is counted. */
 void *oom_exempt_malloc(size_t len);
+
+/* What usrsctp has in its place. */
+void *oom_sctp_malloc(size_t len);
 
 /* Runs 'life' again and again, another n-th allocation failing each time: about 'n_lives'
  * of them spread over all, with KCS_LONG every single one, with KCS_OOM_AT=n only that.
