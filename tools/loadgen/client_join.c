@@ -356,6 +356,11 @@ static void on_refused(struct client *client, enum question question, uint32_t a
         about < client->n_receivers && client->receivers[about].closed) {
         return; /* it ended in the meantime */
     }
+    /* a node that has just started may not know yet who was there */
+    if (question == ASK_JOIN && client->resume_token[0] != '\0' && code != NULL &&
+        strcmp(code, "media_unavailable") == 0 && client_retry(client)) {
+        return;
+    }
     if (question == ASK_JOIN && client->resume_token[0] != '\0') {
         client->resume_token[0] = '\0'; /* too old: as a new one, then */
         ask(client, ASK_JOIN, 0,
