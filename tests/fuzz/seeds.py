@@ -314,6 +314,10 @@ def dataplane():
         b"".join(b"\0\3" + block(d) for _, d in vectors()) + RUN)
     put("ingress", "full", b"\0\x83" + b"\x87" + sealed_rtp(audio, 0, b"x") + RUN +
         b"\6\xff\xff" + sealed_rtp(video, 1, KEY) + RUN)
+    put("rtx", "mended", b"\0\2\0\7\5\x0b\7\5\0\x0b\7\5")
+    put("rtx", "late-and-twice", b"\x22\0\0\x13\x13\x1b\7\xff\2\0\x0c\0\7\xff\x14\5\0\0\5\xff\xff\7\1")
+    put("rtx", "forged", b"\2\0\6\1" + block(KEY) + b"\x0b\7\1\2\0\6\x41" + block(KEY) + b"\x20\7\1"
+        b"\6\x81" + block(b"\xff" * 90) + b"\6\1\0\0\6\2\0\0\7\1")
     same = b"\0"
     put("contract", "open", b"\0\x83" + same + b"\2\x82\x03" + same + b"\5\x82\x23" + same +
         b"\x0b" + b"\x08\7\x08" + b"\x08\4\x03" + b"\x08\x0a\x0e" + b"\x0b")
