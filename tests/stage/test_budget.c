@@ -131,6 +131,47 @@ static void probes_have_numbers_and_indexes_of_their_own(void **state)
     call_stop(&call);
 }
 
+/* Video that is held may be all that has numbers: its retransmissions carry the probe that
+ * shows that the link would carry it. */
+static void what_is_held_carries_probes(void **state)
+{
+    struct burst out = {.n = 0};
+    struct call call;
+    struct lane *lane;
+    struct peer *peer;
+    struct sub *sub;
+    uint64_t sent = 0;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_show(&call, true);
+    lane = &call.rig->lane;
+    peer = call_peer(&call, &call.sub);
+    sub = call_sub(&call, &call.to_video);
+    sub->held = true;
+    sub->started = false;
+    sub->held = true;
+    sub->started = false;
+    peer->allot_due_us = UINT64_MAX; /* or it would not be held */
+    bwe_want(peer->bwe, 3000000);
+    for (unsigned i = 0; i < 60; i++) {
+        lane->now_us += 1000;
+        budget_sweep(lane);
+        out.n = 0;
+        (void)padding_burst(lane, NULL, &out);
+        for (uint16_t k = 0; k < out.n; k++) {
+            const uint8_t *rtp = out.pkts[k]->data + peer->hdr.len;
+
+            assert_int_equal(load_be32(rtp + 8), CALL_OUT_VIDEO_SSRC ^ FAR_OUT_RTX_BIT);
+            sent++;
+            peer->tx_bytes += out.pkts[k]->len;
+            lane_free(lane, out.pkts[k]);
+        }
+    }
+    assert_true(sent >= BWE_PROBE_PACKETS);
+    call_stop(&call);
+}
+
 static void control_is_told_once_and_of_changes(void **state)
 {
     struct call call;
@@ -284,6 +325,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_is_remembered_and_acknowledged),
         cmocka_unit_test(lies_are_counted_and_change_nothing),
         cmocka_unit_test(probes_have_numbers_and_indexes_of_their_own),
+        cmocka_unit_test(what_is_held_carries_probes),
         cmocka_unit_test(control_is_told_once_and_of_changes),
         cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),
         cmocka_unit_test(a_screen_keeps_its_detail),
