@@ -19,7 +19,8 @@ const LONG = Boolean(process.env.KCS_LONG);
 const MALFORMED = LONG ? 1_000_000 : 100_000;
 const ADDRESSES = 10_000;
 const RATE = 20_000; /* a second: what a shared core can send, and the node read, beside media */
-const MOST_LOST = 0.001;
+/* of the stream beside a flood; on a device of DPDK's nothing is expected */
+const MOST_LOST = { veth: 0.001, udp: 0.001, tap: 0 };
 const MOST_REPLY = 1.5; /* of the request */
 const TEMPLATES = 1_000;
 const TIMEOUT = { timeout: LONG ? 300_000 : 120_000 };
@@ -302,7 +303,7 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1', 'tap'] : ['veth']) {
             );
             assert.equal(result.joined, 11, err);
             t.diagnostic(`${result.lost} of ${result.verified} lost beside ${sent}`);
-            assert.ok(result.lost <= MOST_LOST * result.verified, err);
+            assert.ok(result.lost <= MOST_LOST[name] * result.verified, err);
             for (const fault of ['duplicates', 'misordered', 'corrupt', 'forged', 'replayed']) {
                 assert.equal(result[fault], 0, fault);
             }
