@@ -11,7 +11,7 @@ const LONG = (process.env.KCS_LONG ?? '') !== '';
 const SETTLE_MS = 60_000; /* until the sender's estimate lets all layers out */
 const DOWN_MS = 3_000;
 const UP_MS = 10_000;
-const CODECS = ['vp8', 'h264'];
+const CODECS = ['vp8', 'h264', 'vp9', 'av1']; /* three sizes, or three layers of one stream */
 
 function heights(person) {
     return person.page.evaluate(async () => {
@@ -77,8 +77,17 @@ for (const codec of CODECS) {
                         (h) => h > 0 && h < 720,
                         DOWN_MS + 2_000,
                     );
-                    await sleep(10_000);
+                    const seen = [];
+                    for (let i = 0; i < 10; i++) {
+                        await sleep(1_000);
+                        seen.push(await heights(slow));
+                    }
                     const low = await heights(slow);
+                    const { down: through } = await relay.stats();
+                    t.diagnostic(
+                        `each second at 500 kb/s: ${seen.join(' ')} lines; ` +
+                            `${through.delay_max_ms} ms in the link at most`,
+                    );
                     assert.equal(await heights(clean), 720, 'the clean link keeps the top');
                     relay.set('down rate=2000000 queue=60000');
                     const up = await until(

@@ -133,6 +133,16 @@ function prepare({ ip, camera, relay, minKbps }) {
                 .find((found) => found.track?.kind === 'video');
             return sender?.getParameters().encodings.map((each) => each.active) ?? [];
         },
+        /* the camera's size stays, however busy the machine is: fewer frames instead */
+        async keepSize() {
+            for (const sender of peers.flatMap((peer) => peer.getSenders())) {
+                if (sender.track?.kind === 'video') {
+                    const parameters = sender.getParameters();
+                    parameters.degradationPreference = 'maintain-resolution';
+                    await sender.setParameters(parameters);
+                }
+            }
+        },
         async hold() {
             for (const peer of peers) {
                 for (const sender of peer.connectionState === 'closed'
