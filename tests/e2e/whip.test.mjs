@@ -576,7 +576,9 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
     check('nobody hears of an offer that was refused', async () => {
         const socket = await connect(node, await node.token({ meeting }));
         sockets.push(socket);
+        const joined = next(socket, 'room:joined'); /* the answer once more: after the ack */
         await ask(socket, 'room:join', { meeting_id: meeting, display_name: 'Ada' });
+        await joined;
         const heard = [];
         socket.onAny((event) => heard.push(event));
         await post({ body: OFFER.replace(/opus/, 'speex') });
