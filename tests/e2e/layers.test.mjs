@@ -13,7 +13,8 @@ const SWITCH_MS = 15_000; /* for one change of picture, on a machine that is bus
 const START_MS = 60_000; /* until the sender's estimate lets all layers out */
 const FROZEN_S = LONG ? 4 : 2; /* in all, of a run: key frames take their time here */
 const MAX_PLIS = LONG ? 5 : 1; /* of what the machine, not the switch, may have spoilt */
-const MAX_DROPPED = 0.03; /* of the frames; by a machine that is busy */
+/* Of the frames, by a machine that is busy; in a short run some are many. */
+const MAX_DROPPED = LONG ? 0.03 : 0.2;
 const CODECS = LONG ? ['vp8', 'h264', 'vp9', 'av1'] : ['vp8', 'vp9'];
 const TIMEOUT = { timeout: LONG ? 900_000 : 240_000 };
 
