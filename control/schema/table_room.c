@@ -106,9 +106,11 @@ OBJECT(media_updated, "Somebody's switches.", ID("participant_id", R, "who"),
        KEY("user_id", R, "who"), ENUM("kind", R, media_kinds, "what"),
        BOOL("enabled", R, "on or off"), KEY("by_user_id", N, "by whom, if by another"));
 OBJECT(mute, "Who is to be muted.", KEY("target_user_id", R, "whom"),
-       ENUM("kind", R, media_kinds, "what"), TEXT("reason", N, 0, 256, "in words"));
+       ENUM("kind", N, media_kinds, "what; audio if it is left out"),
+       TEXT("reason", N, 0, 256, "in words"));
 OBJECT(mute_all, "What of everybody but hosts is to be muted.",
-       ENUM("kind", R, media_kinds, "what"), TEXT("reason", N, 0, 256, "in words"));
+       ENUM("kind", N, media_kinds, "what; audio if it is left out"),
+       TEXT("reason", N, 0, 256, "in words"));
 OBJECT(muted, "For one who was muted.", ID("participant_id", R, "oneself"),
        KEY("user_id", R, "oneself"), ENUM("kind", R, media_kinds, "what"),
        BOOL("may_unmute", R, "without being asked by a host"),

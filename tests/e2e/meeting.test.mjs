@@ -59,10 +59,7 @@ test('a meeting from its lobby to its end', { timeout: 60_000 }, async () => {
 
         /* hosts */
         const muted = next(ann.socket, 'muted:by-host');
-        await good(host.socket, 'participant:mute', {
-            target_user_id: waiting.user_id,
-            kind: 'audio',
-        });
+        await good(host.socket, 'participant:mute', { target_user_id: waiting.user_id });
         assert.equal((await muted).may_unmute, false);
         const toggle = { kind: 'audio', enabled: true };
         assert.equal(await code(ann.socket, 'media:toggle', toggle), 'muted_by_host');
