@@ -77,7 +77,7 @@ int main(int argc, char **argv)
         return control_conf_check(path, stdout);
     }
     if (control_conf_load(path, &conf, err, sizeof(err)) != 0 ||
-        control_conf_secret(&conf, err, sizeof(err)) != 0) {
+        control_conf_secrets(&conf, err, sizeof(err)) != 0) {
         (void)fprintf(stderr, "kcs-control: %s\n", err);
         return EXIT_BAD_CONF;
     }

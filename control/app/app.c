@@ -48,15 +48,25 @@ struct app {
         metrics_listener; /* indexes of the listeners that are not http */
     uint64_t started_us, started_wall_us;
     char node[NODE_PREFIX + 1];
-    char ice_links[CONTROL_CONF_LINKS];
     const char *origins[CONTROL_CONF_ORIGINS];
-    struct rest_ice_server ice_servers[CONTROL_CONF_ICE_SERVERS];
+    struct turn_server ice_servers[CONTROL_CONF_ICE_SERVERS];
 };
 
 static int fail(char err[APP_ERR_MAX], int code, const char *what)
 {
     (void)snprintf(err, APP_ERR_MAX, "%s: %s", what, strerror(-code));
     return code;
+}
+
+static struct turn_servers ice_servers(struct app *app)
+{
+    for (uint32_t i = 0; i < app->conf->n_ice_servers; i++) {
+        const struct control_ice_server *server = &app->conf->ice_servers[i];
+
+        app->ice_servers[i] = (struct turn_server){server->url, server->username,
+                                                   server->credential, server->secret};
+    }
+    return (struct turn_servers){app->ice_servers, app->conf->n_ice_servers};
 }
 
 /* ---- what passes between modules ---- */
@@ -368,6 +378,7 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
     const struct keep_numbers numbers =
         keep_numbers(&app->keep, app->started_wall_us / 1000000);
     const struct signal_conf signaling = {.loop = app->loop,
+                                          .ice_servers = ice_servers(app),
                                           .auth = app->auth,
                                           .store = app->keep.store,
                                           .keep_days = conf->store.event_days,
@@ -423,16 +434,14 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                    .store = app->keep.store,
                                    .accounts = app->keep.accounts,
                                    .audit_days = app->conf->store.audit_days,
-                                   .ice_servers = app->ice_servers,
-                                   .n_ice_servers = app->conf->n_ice_servers,
+                                   .ice_servers = ice_servers(app),
                                    .is_tls = is_tls,
                                    .origins = app->origins,
                                    .n_origins = app->conf->n_cors,
                                    .per_address_s = app->conf->limits.requests_per_address,
                                    .per_user_s = app->conf->limits.requests_per_user,
                                    .logins_per_address_min =
-                                       app->conf->limits.logins_per_address,
-                                   .ice_links = app->ice_links};
+                                       app->conf->limits.logins_per_address};
     const struct admin_conf admin = {.media = app->media,
                                      .meeting = app->meeting,
                                      .metrics = app->metrics,
@@ -445,15 +454,8 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                      .user = app};
     int ret;
 
-    control_conf_ice_links(app->conf, app->ice_links);
     for (uint32_t i = 0; i < app->conf->n_cors; i++) {
         app->origins[i] = app->conf->cors[i].origin;
-    }
-    for (uint32_t i = 0; i < app->conf->n_ice_servers; i++) {
-        const struct control_ice_server *server = &app->conf->ice_servers[i];
-
-        app->ice_servers[i] =
-            (struct rest_ice_server){server->url, server->username, server->credential};
     }
     ret = rest_create(&app->rest, &rest);
 

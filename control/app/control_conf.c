@@ -72,6 +72,8 @@ static const cyaml_schema_field_t ice_server_fields[] = {
     CONF_STRING("url", struct control_ice_server, url),
     CONF_STRING("username", struct control_ice_server, username),
     CONF_STRING("credential", struct control_ice_server, credential),
+    CONF_STRING("secret", struct control_ice_server, secret),
+    CONF_STRING("secret_file", struct control_ice_server, secret_file),
     CONF_END,
 };
 
@@ -246,6 +248,18 @@ static int check_whole(const char *path, struct control_conf *conf, char *err, s
         snprintf(err, cap, "%s: http is empty: nobody could connect", path);
         return -EINVAL;
     }
+    for (uint32_t i = 0; i < conf->n_ice_servers; i++) {
+        const struct control_ice_server *server = &conf->ice_servers[i];
+
+        if (server->username[0] != '\0' &&
+            (server->secret[0] != '\0' || server->secret_file[0] != '\0')) {
+            snprintf(err, cap,
+                     "%s: ice_servers[%u] has both a username and a secret, with "
+                     "which usernames are made",
+                     path, i);
+            return -EINVAL;
+        }
+    }
     for (uint32_t i = 0; i < conf->n_http; i++) {
         struct control_http *http = &conf->http[i];
 
@@ -293,20 +307,50 @@ static int take_secret(struct control_conf *conf, const char *secret, size_t len
     return 0;
 }
 
-int control_conf_secret(struct control_conf *conf, char *err, size_t cap)
+/* The first line of a file of a secret, whose key is named in the error; the caller's to
+ * wipe
+ * ('size') and free. */
+static int read_secret(const char *key, const char *path, const char *how_to_make_one,
+                       char **text, size_t *len, size_t *size, char *err, size_t cap)
+{
+    int ret = conf_slurp(path, text, size);
+
+    *len = 0;
+    if (*text == NULL) {
+        snprintf(err, cap, "%s %s: %s; %s%s'", key, path, strerror(-ret),
+                 ret == -ENOENT
+                     ? how_to_make_one
+                     : "the user of kcs-control must be able to read it: 'ls -l ",
+                 path);
+        return ret;
+    }
+    while (*len < *size && strchr("\n\r", (*text)[*len]) == NULL) { /* NUL too */
+        (*len)++;
+    }
+    return 0;
+}
+
+static void wipe(char *text, size_t size)
+{
+    if (text != NULL) {
+        explicit_bzero(text, size);
+        free(text);
+    }
+}
+
+static int signing_secret(struct control_conf *conf, char *err, size_t cap)
 {
     const char *env = getenv("KCS_HS256_SECRET");
     const char *path = conf->auth.hs256_secret_file;
+    const char *secret = conf->auth.hs256_secret;
     char *text = NULL;
-    size_t len = 0;
+    size_t len, size = 0;
     int ret;
 
     if (env != NULL && env[0] != '\0') {
         return take_secret(conf, env, strlen(env), "KCS_HS256_SECRET", err, cap);
     }
     if (path[0] == '\0') {
-        const char *secret = conf->auth.hs256_secret;
-
         if (secret[0] != '\0') {
             return take_secret(conf, secret, strlen(secret), "auth.hs256_secret", err, cap);
         }
@@ -315,44 +359,61 @@ int control_conf_secret(struct control_conf *conf, char *err, size_t cap)
                  "auth.hs256_secret_file: FILE (or set KCS_HS256_SECRET)");
         return -ENOENT;
     }
-    ret = conf_slurp(path, &text, &len);
-    if (text == NULL) {
-        snprintf(err, cap, "auth.hs256_secret_file %s: %s; %s%s%s", path, strerror(-ret),
-                 ret == -ENOENT
-                     ? "make it with 'openssl rand -hex 32 > "
-                     : "the user of kcs-control must be able to read it: 'ls -l ",
-                 path, "'");
-        return ret;
+    ret =
+        read_secret("auth.hs256_secret_file", path, "make it with 'openssl rand -hex 32 > ",
+                    &text, &len, &size, err, cap);
+    if (ret == 0) {
+        ret = take_secret(conf, text, len, path, err, cap);
     }
-    size_t line = 0;
-
-    while (line < len && text[line] != '\n' && text[line] != '\r' && text[line] != '\0') {
-        line++;
-    }
-    ret = take_secret(conf, text, line, path, err, cap);
-    explicit_bzero(text, len);
-    free(text);
+    wipe(text, size);
     return ret;
 }
 
-void control_conf_ice_links(const struct control_conf *conf, char out[CONTROL_CONF_LINKS])
+/* What a TURN server and the node share. */
+static int turn_secret(struct control_ice_server *server, char *err, size_t cap)
 {
-    size_t at = 0;
+    const char *path = server->secret_file;
+    char *text = NULL;
+    size_t len, size = 0;
+    int ret = 0;
 
-    out[0] = '\0';
-    for (uint32_t i = 0; i < conf->n_ice_servers; i++) {
-        const struct control_ice_server *server = &conf->ice_servers[i];
-
-        at +=
-            (size_t)snprintf(out + at, CONTROL_CONF_LINKS - at,
-                             "%s<%s>; rel=\"ice-server\"", i > 0 ? ", " : "", server->url);
-        if (server->username[0] != '\0') {
-            at += (size_t)snprintf(out + at, CONTROL_CONF_LINKS - at,
-                                   "; username=\"%s\"; credential=\"%s\"; "
-                                   "credential-type=\"password\"",
-                                   server->username, server->credential);
-        }
+    if (path[0] == '\0') {
+        return 0;
     }
+    ret = read_secret("ice_servers.secret_file", path,
+                      "write static-auth-secret of the TURN server into '", &text, &len,
+                      &size, err, cap);
+    if (ret == 0 && (len == 0 || len >= sizeof(server->secret))) {
+        snprintf(err, cap,
+                 "ice_servers.secret_file %s: its first line has %zu bytes and must "
+                 "have 1 to %zu",
+                 path, len, sizeof(server->secret) - 1);
+        ret = -EINVAL;
+    }
+    if (ret == 0) {
+        memcpy(server->secret, text, len);
+        server->secret[len] = '\0';
+    }
+    wipe(text, size);
+    return ret;
+}
+
+int control_conf_secrets(struct control_conf *conf, char *err, size_t cap)
+{
+    int ret = signing_secret(conf, err, cap);
+
+    for (uint32_t i = 0; ret == 0 && i < conf->n_ice_servers; i++) {
+        ret = turn_secret(&conf->ice_servers[i], err, cap);
+    }
+    return ret;
+}
+
+static void mask(char *secret, size_t size)
+{
+    bool is_set = secret[0] != '\0';
+
+    explicit_bzero(secret, size);
+    snprintf(secret, size, "%s", is_set ? "********" : "");
 }
 
 int control_conf_check(const char *path, FILE *file)
@@ -360,17 +421,15 @@ int control_conf_check(const char *path, FILE *file)
     struct control_conf conf = {0};
     char err[512];
     int ret = control_conf_load(path, &conf, err, sizeof(err));
-    int secret_ret = ret == 0 ? control_conf_secret(&conf, err, sizeof(err)) : 0;
+    int secret_ret = ret == 0 ? control_conf_secrets(&conf, err, sizeof(err)) : 0;
 
     if (ret == 0) {
         explicit_bzero(conf.auth.hs256_secret, sizeof(conf.auth.hs256_secret));
         snprintf(conf.auth.hs256_secret, sizeof(conf.auth.hs256_secret), "%s",
                  secret_ret == 0 ? "********" : "");
         for (uint32_t i = 0; i < conf.n_ice_servers; i++) {
-            char *credential = conf.ice_servers[i].credential;
-
-            snprintf(credential, sizeof(conf.ice_servers[i].credential), "%s",
-                     credential[0] != '\0' ? "********" : "");
+            mask(conf.ice_servers[i].credential, sizeof(conf.ice_servers[i].credential));
+            mask(conf.ice_servers[i].secret, sizeof(conf.ice_servers[i].secret));
         }
         ret = conf_print(&spec, &conf, file);
         if (ret != 0) {

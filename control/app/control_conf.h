@@ -12,7 +12,6 @@ enum {
     CONTROL_CONF_HTTP = 8,
     CONTROL_CONF_SECRET_MIN = 32, /* RFC 7518, section 3.2 */
     CONTROL_CONF_ICE_SERVERS = 4,
-    CONTROL_CONF_LINKS = CONTROL_CONF_ICE_SERVERS * 512,
     CONTROL_CONF_ISSUERS = 4,
     CONTROL_CONF_ORIGINS = 16
 };
@@ -46,6 +45,8 @@ struct control_ice_server {
     char url[128];
     char username[128];
     char credential[128];
+    char secret[256];      /* shared with a TURN server; instead of the two above */
+    char secret_file[256]; /* whose first line it is */
 };
 
 struct control_admin {
@@ -155,16 +156,14 @@ struct control_conf {
 int control_conf_load(const char *path, struct control_conf *out, char *err, size_t cap);
 
 /* Puts the secret into conf->auth.hs256_secret: that of the environment (KCS_HS256_SECRET),
- * else the first line of hs256_secret_file, else the one written in the configuration.
+ * else the first line of hs256_secret_file, else the one written in the configuration; and
+ * those of secret_file into conf->ice_servers[].secret.
  *
  * err  filled on failure with one line that says how to make one
  *
  * Returns 0, -ENOENT if there is none, -EINVAL if it is too short or too long, or the errno
- * of reading the file. The caller wipes the secret with explicit_bzero(). */
-int control_conf_secret(struct control_conf *conf, char *err, size_t cap);
-
-/* The ICE servers as the value of the header Link (RFC 9725, section 4.6). */
-void control_conf_ice_links(const struct control_conf *conf, char out[CONTROL_CONF_LINKS]);
+ * of reading the file. The caller wipes hs256_secret with explicit_bzero(). */
+int control_conf_secrets(struct control_conf *conf, char *err, size_t cap);
 
 /* What --check-config does: reads 'path' and the secret as above and prints the effective
  * configuration as YAML to 'file', the secret masked, or the error to stderr. Returns the

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/turn.h"
+
 struct accounts;
 struct auth;
 struct loop;
@@ -49,10 +51,6 @@ struct rest_facts {
     uint32_t contract; /* version of the contract with the dataplane */
 };
 
-struct rest_ice_server {
-    const char *url, *username, *credential;
-};
-
 struct rest_conf {
     const char *web_root; /* directory of the page; empty: none is served */
     const char *version;  /* of the program */
@@ -70,13 +68,11 @@ struct rest_conf {
     struct store *store;
     struct accounts *accounts;
     uint32_t audit_days; /* that audit entries are kept */
-    const struct rest_ice_server *ice_servers;
-    size_t n_ice_servers;
+    struct turn_servers ice_servers; /* that clients are told of */
     bool (*is_tls)(void *user, size_t listener); /* may be NULL: none is */
     const char *const *origins; /* other sites' pages that may ask; or NULL */
     size_t n_origins;
     uint32_t per_address_s, per_user_s, logins_per_address_min; /* 0: no limit */
-    const char *ice_links; /* value of the header Link: ICE servers for clients; or empty */
 };
 
 /* Strings of conf are borrowed for the life of the object. Returns 0 or -ENOMEM. A

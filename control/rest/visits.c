@@ -35,23 +35,6 @@ static void with_meeting(const struct rest_call *call, task_fn *next)
 
 /* ---- joined ---- */
 
-static json_t *ice_servers(const struct rest_conf *conf)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < conf->n_ice_servers; i++) {
-        const struct rest_ice_server *s = &conf->ice_servers[i];
-        json_t *one = json_pack("{s:[s]}", "urls", s->url);
-
-        if (s->username[0] != '\0') {
-            (void)json_object_set_new(one, "username", json_string(s->username));
-            (void)json_object_set_new(one, "credential", json_string(s->credential));
-        }
-        (void)json_array_append_new(list, one);
-    }
-    return list;
-}
-
 /* Why nobody may come in now; NULL: come in. */
 static const char *closed(const struct task *task)
 {
@@ -105,8 +88,9 @@ static void join(struct task *task)
                 json_pack("{s:s, s:s, s:o, s:s, s:o, s:s, s:s}", "meeting_id",
                           who.meeting_id, "token", token, "expires_at",
                           task_time(who.expires_s), "role", auth_role_name(who.role),
-                          "ice_servers", ice_servers(task->conf), "socketio_url", url,
-                          "socketio_path", "/socket.io/"),
+                          "ice_servers",
+                          turn_json(&task->conf->ice_servers, who.user_id, now_s()),
+                          "socketio_url", url, "socketio_path", "/socket.io/"),
                 0);
 }
 
@@ -124,7 +108,8 @@ static void webrtc(struct task *task)
 {
     task_answer(task,
                 json_pack("{s:o, s:o}", "rtp_capabilities", ortc_router_capabilities(),
-                          "ice_servers", ice_servers(task->conf)),
+                          "ice_servers",
+                          turn_json(&task->conf->ice_servers, task->who.user_id, now_s())),
                 0);
 }
 

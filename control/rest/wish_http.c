@@ -107,7 +107,7 @@ static void write_location(char out[LOCATION_MAX], bool viewer, const char *meet
 void wish_respond_session(struct wish_session *s, unsigned status, const char *sdp)
 {
     struct net_req *req = s->req;
-    const char *links = s->wish->conf->ice_links;
+    char links[TURN_LINKS_MAX];
     char location[LOCATION_MAX];
     const struct net_header headers[] = {
         {"content-type", WISH_SDP},
@@ -122,9 +122,11 @@ void wish_respond_session(struct wish_session *s, unsigned status, const char *s
     size_t n = sizeof(headers) / sizeof(headers[0]);
 
     write_location(location, s->viewer, s->p->room->id, s->id);
+    /* Without memory it is told of none: this node is reached without them. */
+    (void)turn_links(&s->wish->conf->ice_servers, s->p->who.user_id,
+                     (int64_t)(clock_wall_us() / 1000000), links);
     s->req = NULL;
-    net_respond(req, status, headers, links != NULL && links[0] != '\0' ? n : n - 1, sdp,
-                strlen(sdp));
+    net_respond(req, status, headers, links[0] != '\0' ? n : n - 1, sdp, strlen(sdp));
 }
 
 /* An answer without a body; etag and type may be NULL. */

@@ -112,12 +112,14 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
         (void)json_array_append_new(participants, encode_participant(page[i]));
     }
     joined = json_pack(
-        "{s:{s:s,s:s},s:s,s:s,s:s,s:o,s:o,s:i,s:o,s:O,s:[],s:I,s:I,s:s,s:b}", "meeting",
+        "{s:{s:s,s:s},s:s,s:s,s:s,s:o,s:o,s:i,s:o,s:O,s:o,s:I,s:I,s:s,s:b}", "meeting",
         "id", room->id, "meeting_name", room->name[0] != '\0' ? room->name : room->id,
         "participant_id", self->id, "user_id", self->who.user_id, "your_role",
         auth_role_name(self->who.role), "permissions", encode_permissions(self),
         "participants", participants, "participant_count", (int)room->n_participants,
         "producers", producers, "rtp_capabilities", signal->capabilities, "ice_servers",
+        turn_json(&signal->conf.ice_servers, self->who.user_id,
+                  (int64_t)(clock_wall_us() / 1000000)),
         "epoch", (json_int_t)room->epoch, "seq", (json_int_t)room->seq, "resume_token",
         self->resume_token, "resumed", 0);
     (void)json_object_set_new(joined, "data_producers", data);

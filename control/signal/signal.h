@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/turn.h"
+
 struct auth;
 struct loop;
 struct meeting;
@@ -24,6 +26,7 @@ struct store;
 struct signal_conf {
     struct loop *loop;
     const struct auth *auth;
+    struct turn_servers ice_servers; /* that clients are told of */
     uint32_t ping_interval_ms;
     uint32_t ping_timeout_ms;
     uint32_t max_payload;

@@ -1,6 +1,7 @@
 /* WHIP and WHEP by their rules (RFC 9725, draft-ietf-wish-whep): each by status code and
  * headers, asked with fetch. What media does is in foreign.test.mjs. */
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +18,7 @@ const SDP = 'application/sdp';
 const FRAGMENT = 'application/trickle-ice-sdpfrag';
 const STUN = 'stun:stun.example.org:3478';
 const TURN = 'turn:turn.example.org:3478?transport=udp';
+const TURNS = 'turns:turn.example.org:5349'; /* shares a secret */
 /* of the ICE session that OFFER begins */
 const TRICKLE = [
     'a=ice-ufrag:NWNiOTxliPhQLZSY',
@@ -51,6 +53,8 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
   - url: ${TURN}
     username: kcs
     credential: pass
+  - url: ${TURNS}
+    secret: north
 `,
                 },
                 (started) => {
@@ -153,10 +157,20 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         assert.match(path, new RegExp(`^/api/whip/${meeting}/[\\w-]{32}$`));
         assert.match(etag, /^"[\w-]+"$/);
         assert.equal(response.headers.get('accept-patch'), FRAGMENT);
+        const [stun, turn, turns] = response.headers.get('link').split(', ');
+        assert.equal(stun, `<${STUN}>; rel="ice-server"`);
+        const tail = '; credential-type="password"';
         assert.equal(
-            response.headers.get('link'),
-            `<${STUN}>; rel="ice-server", <${TURN}>; rel="ice-server"; username="kcs"; ` +
-                'credential="pass"; credential-type="password"',
+            turn,
+            `<${TURN}>; rel="ice-server"; username="kcs"; credential="pass"${tail}`,
+        );
+        const [, until, user] = /; username="(\d+):([\w-]+)"/.exec(turns);
+        assert.ok(Math.abs(until - Date.now() / 1000 - 86_400) < 60, turns);
+        const password = createHmac('sha1', 'north').update(`${until}:${user}`).digest('base64');
+        assert.equal(
+            turns,
+            `<${TURNS}>; rel="ice-server"; username="${until}:${user}"; ` +
+                `credential="${password}"${tail}`,
         );
         assert.equal(response.headers.get('access-control-allow-origin'), '*');
         assert.match(
@@ -201,6 +215,16 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
             display_name: 'Ada',
         });
         assert.equal(room.ok, true);
+        assert.deepEqual(
+            room.ice_servers.map(({ urls }) => urls),
+            [[STUN], [TURN], [TURNS]],
+        );
+        const { username, credential } = room.ice_servers[2];
+        assert.match(username, new RegExp(`^\\d+:${room.user_id}$`));
+        assert.equal(
+            credential,
+            createHmac('sha1', 'north').update(username).digest('base64'),
+        );
         const came = next(socket, 'participant:joined');
         const heard = [];
         socket.on('new-producer', (producer) => heard.push(producer));

@@ -90,17 +90,44 @@ static void secret_of_the_environment_comes_before_the_file(void **state)
     assert_int_equal(control_conf_load("c.yaml", &conf, err, sizeof(err)), 0);
 
     assert_int_equal(setenv("KCS_HS256_SECRET", SECRET "-env", 1), 0);
-    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), 0);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), 0);
     assert_string_equal(conf.auth.hs256_secret, SECRET "-env");
 
     assert_int_equal(unsetenv("KCS_HS256_SECRET"), 0);
-    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), 0);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), 0);
     assert_string_equal(conf.auth.hs256_secret, SECRET "-file");
 
     put("c.yaml", "auth: {hs256_secret: " SECRET "-yaml}\n");
     assert_int_equal(control_conf_load("c.yaml", &conf, err, sizeof(err)), 0);
-    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), 0);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), 0);
     assert_string_equal(conf.auth.hs256_secret, SECRET "-yaml");
+}
+
+static void a_turn_secret_is_the_first_line_of_its_file(void **state)
+{
+    struct control_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    put("t", "north\nsouth\n");
+    put("c.yaml", "auth: {hs256_secret: " SECRET "}\n"
+                  "ice_servers: [{url: 'turn:a', secret_file: t}, {url: 'stun:b'}]\n");
+    assert_int_equal(control_conf_load("c.yaml", &conf, err, sizeof(err)), 0);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), 0);
+    assert_string_equal(conf.ice_servers[0].secret, "north");
+    assert_string_equal(conf.ice_servers[1].secret, "");
+
+    put("t", "\n");
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), -EINVAL);
+    assert_non_null(strstr(err, "ice_servers.secret_file t: its first line has 0 bytes"));
+    snprintf(conf.ice_servers[0].secret_file, sizeof(conf.ice_servers[0].secret_file),
+             "no");
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), -ENOENT);
+    assert_non_null(strstr(err, "ice_servers.secret_file no: No such file"));
+
+    expect_error("ice_servers: [{url: 'turn:a', username: u, secret: s}]\n",
+                 "c.yaml: ice_servers[0] has both a username and a secret, with which "
+                 "usernames are made");
 }
 
 static void secret_missing_or_too_short_says_how_to_make_one(void **state)
@@ -110,23 +137,23 @@ static void secret_missing_or_too_short_says_how_to_make_one(void **state)
     (void)state;
 
     assert_int_equal(control_conf_load(NULL, &conf, err, sizeof(err)), 0);
-    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), -ENOENT);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), -ENOENT);
     assert_non_null(strstr(err, "openssl rand -hex 32 > FILE"));
 
     put("s", "short\n");
     snprintf(conf.auth.hs256_secret_file, sizeof(conf.auth.hs256_secret_file), "s");
-    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), -EINVAL);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), -EINVAL);
     assert_non_null(strstr(err, "s: the HS256 secret has 5 bytes"));
     assert_null(strstr(err, "short"));
 
     snprintf(conf.auth.hs256_secret_file, sizeof(conf.auth.hs256_secret_file), "none");
-    assert_int_equal(control_conf_secret(&conf, err, sizeof(err)), -ENOENT);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), -ENOENT);
     assert_non_null(strstr(err, "auth.hs256_secret_file none: No such file"));
     assert_non_null(strstr(err, "openssl rand -hex 32 > none"));
 
     /* one that is there is not to be made anew: that would end every token */
     snprintf(conf.auth.hs256_secret_file, sizeof(conf.auth.hs256_secret_file), "/proc");
-    assert_true(control_conf_secret(&conf, err, sizeof(err)) < 0);
+    assert_true(control_conf_secrets(&conf, err, sizeof(err)) < 0);
     assert_null(strstr(err, "openssl"));
     assert_non_null(strstr(err, "ls -l /proc"));
 
@@ -189,6 +216,7 @@ int main(void)
         cmocka_unit_test(listeners_replace_the_default_one),
         cmocka_unit_test(listener_that_cannot_work_is_refused),
         cmocka_unit_test(secret_of_the_environment_comes_before_the_file),
+        cmocka_unit_test(a_turn_secret_is_the_first_line_of_its_file),
         cmocka_unit_test(secret_missing_or_too_short_says_how_to_make_one),
         cmocka_unit_test(check_masks_the_secret),
         cmocka_unit_test(check_of_a_configuration_that_cannot_start_is_4),
