@@ -493,12 +493,14 @@ bool keep_works(struct reply *reply)
 
 static void give(struct keep *k, const struct meeting_event *event)
 {
-    struct saying *s = event->kind == MEETING_CHAT ? k->signal->saying : NULL;
+    const struct chat_message *message =
+        event->kind == MEETING_CHAT ? event->message : NULL;
+    struct saying *s = message != NULL ? k->signal->saying : NULL;
     struct origin *origin;
     int err;
 
     if (s != NULL) {
-        memcpy(s->message, event->message->id, sizeof(s->message));
+        memcpy(s->message, message->id, sizeof(s->message));
         s->given = true;
         err = store_writer_put(k->signal->writer, k->writes, k->n, true, on_said, s);
         if (err != 0) {

@@ -290,15 +290,10 @@ static void take_poll(struct signal *signal, struct room *room, const struct sto
 typedef void take_fn(struct signal *signal, struct room *room, const struct store_doc *doc,
                      json_t *json);
 
-static void end_one(struct load *load, int err)
+static void finish(struct load *load)
 {
-    struct room *room;
+    struct room *room = room_of(load);
 
-    load->err = err != 0 && err != -ENOENT ? err : load->err;
-    if (--load->n > 0) {
-        return;
-    }
-    room = room_of(load);
     if (load->err != 0) {
         log_error("room_not_read", LOG_STR("meeting_id", load->meeting),
                   LOG_STR("error", strerror(-load->err)));
@@ -307,6 +302,21 @@ static void end_one(struct load *load, int err)
         meeting_loaded(load->signal->meeting, room);
     }
     free(load);
+}
+
+static void end_one(struct load *load, int err)
+{
+    load->err = err != 0 && err != -ENOENT ? err : load->err;
+    if (--load->n == 0) {
+        finish(load);
+    }
+}
+
+/* Counts one that was asked for; its answer comes from the loop, later. */
+static void begin_one(struct load *load, int err)
+{
+    load->err = err != 0 ? err : load->err;
+    load->n += err == 0;
 }
 
 static void take_all(struct load *load, const struct store_result *result, take_fn *take)
@@ -365,7 +375,6 @@ void load_room(struct signal *signal, struct room *room)
                  {STORE_CHAT, CHAT_MAX, on_messages},
                  {STORE_POLL, POLL_MAX, on_polls}};
     struct load *load = signal->conf.store != NULL ? calloc(1, sizeof(*load)) : NULL;
-    int err;
 
     if (load == NULL) {
         meeting_loaded(signal->meeting, room);
@@ -374,12 +383,8 @@ void load_room(struct signal *signal, struct room *room)
     load->signal = signal;
     memcpy(load->tenant, room->tenant, sizeof(room->tenant));
     memcpy(load->meeting, room->id, sizeof(room->id));
-    load->n = 1 + sizeof(parts) / sizeof(parts[0]);
-    err = store_get(signal->conf.store, STORE_MEETING, load->tenant, load->meeting,
-                    on_meeting, load);
-    if (err != 0) {
-        end_one(load, err);
-    }
+    begin_one(load, store_get(signal->conf.store, STORE_MEETING, load->tenant,
+                              load->meeting, on_meeting, load));
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         const struct store_query query = {.kind = parts[i].kind,
                                           .tenant = room->tenant,
@@ -388,9 +393,9 @@ void load_room(struct signal *signal, struct room *room)
                                           .descending = true,
                                           .alive_s = (int64_t)(clock_wall_us() / 1000000)};
 
-        err = store_find(signal->conf.store, &query, parts[i].done, load);
-        if (err != 0) {
-            end_one(load, err);
-        }
+        begin_one(load, store_find(signal->conf.store, &query, parts[i].done, load));
+    }
+    if (load->n == 0) {
+        finish(load);
     }
 }
