@@ -43,13 +43,14 @@ struct app {
     struct rest *rest;
     struct admin *admin;
     struct net_server *server;
-    struct loop_signal *on_int, *on_term;
+    struct loop_signal *on_int, *on_term, *on_hup;
     size_t admin_listener,
         metrics_listener; /* indexes of the listeners that are not http */
     uint64_t started_us, started_wall_us;
     char node[NODE_PREFIX + 1];
     const char *origins[CONTROL_CONF_ORIGINS];
     struct turn_server ice_servers[CONTROL_CONF_ICE_SERVERS];
+    const struct control_tls *tls; /* of the listeners that have it; NULL: none */
 };
 
 static int fail(char err[APP_ERR_MAX], int code, const char *what)
@@ -193,6 +194,23 @@ static void on_stop(void *arg)
     loop_stop(app->loop);
 }
 
+/* Whoever has renewed a certificate says so by SIGHUP. */
+static void on_renew(void *arg)
+{
+    struct app *app = arg;
+    char err[NET_ERR_MAX] = "";
+
+    if (app->tls == NULL) {
+        log_info("hangup_ignored", LOG_STR("reason", "no listener has TLS"));
+    } else if (net_server_renew_cert(app->server, app->tls->cert, app->tls->key, err) !=
+               0) {
+        log_error("certificate_refused", LOG_STR("error", err),
+                  LOG_STR("stays", "the one that was read before"));
+    } else {
+        log_info("certificate_renewed", LOG_STR("cert", app->tls->cert));
+    }
+}
+
 /* ---- listeners ---- */
 
 static bool is_any(const char *address)
@@ -216,13 +234,12 @@ static void make_directory(const char *socket)
 }
 
 /* All TLS listeners share one certificate; another one is refused, not ignored. */
-static int choose_certificate(const struct control_conf *conf, struct net_conf *net,
-                              char err[APP_ERR_MAX])
+static int choose_certificate(struct app *app, struct net_conf *net, char err[APP_ERR_MAX])
 {
     const struct control_tls *chosen = NULL;
 
-    for (uint32_t i = 0; i < conf->n_http; i++) {
-        const struct control_tls *tls = &conf->http[i].tls;
+    for (uint32_t i = 0; i < app->conf->n_http; i++) {
+        const struct control_tls *tls = &app->conf->http[i].tls;
 
         if (tls->cert[0] == '\0') {
             continue;
@@ -238,6 +255,7 @@ static int choose_certificate(const struct control_conf *conf, struct net_conf *
         }
         chosen = tls;
     }
+    app->tls = chosen;
     net->tls_cert = chosen != NULL ? chosen->cert : NULL;
     net->tls_key = chosen != NULL ? chosen->key : NULL;
     return 0;
@@ -273,7 +291,7 @@ static int open_listeners(struct app *app, char err[APP_ERR_MAX])
     struct net_conf net = net_conf_default();
     char net_err[NET_ERR_MAX];
     uint32_t n = conf->n_http;
-    int ret = choose_certificate(conf, &net, err);
+    int ret = choose_certificate(app, &net, err);
 
     if (ret != 0) {
         return ret;
@@ -343,6 +361,9 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
     }
     if (ret == 0) {
         ret = loop_signal_create(app->loop, &app->on_term, SIGTERM, on_stop, app);
+    }
+    if (ret == 0) {
+        ret = loop_signal_create(app->loop, &app->on_hup, SIGHUP, on_renew, app);
     }
     if (ret != 0) {
         return fail(err, ret, "cannot make the event loop");
@@ -555,6 +576,7 @@ void app_destroy(struct app *app)
     admin_destroy(app->admin);
     loop_signal_destroy(app->on_int);
     loop_signal_destroy(app->on_term);
+    loop_signal_destroy(app->on_hup);
     keep_free(&app->keep);
     auth_destroy(app->auth);
     loop_destroy(app->loop);

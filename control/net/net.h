@@ -105,6 +105,12 @@ int net_server_create(struct net_server **out, struct loop *loop,
                       const struct net_handlers *handlers, void *user,
                       char err[NET_ERR_MAX]);
 
+/* Takes certificate and key (PEM files) of the TLS listeners anew: for the handshakes from
+ * now on; connections that are open stay. If they cannot be used, 'err' says why and the
+ * old ones stay. Returns 0, -EINVAL, -ENOENT if no listener has TLS, or -ENOMEM. */
+int net_server_renew_cert(struct net_server *server, const char *cert, const char *key,
+                          char err[NET_ERR_MAX]);
+
 /* Closes all: each open request gets on_abort, each WebSocket on_ws_close(1006). Runs the
  * loop for a few rounds, so not from a callback. NULL is a no-op. */
 void net_server_destroy(struct net_server *server);

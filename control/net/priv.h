@@ -53,8 +53,10 @@ struct net_server {
     struct loop *loop;
     struct metric_registry *registry;
     struct lws_context *ctx;
-    struct lws_vhost *vhost;     /* plain */
-    struct lws_vhost *vhost_tls; /* or NULL */
+    struct lws_vhost *vhost;        /* plain */
+    struct lws_vhost *vhost_tls;    /* or NULL */
+    struct ssl_ctx_st *tls_ctx;     /* the library's; NULL without vhost_tls */
+    struct ssl_ctx_st *newest_cert; /* ours, which holds the certificate; NULL: the first */
     struct net_handlers handlers;
     void *user;
     struct net_conf conf; /* its pointers are NULL after create */

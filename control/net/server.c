@@ -111,11 +111,15 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *ses
     struct net_server *server;
     struct net_conn *conn;
 
-    (void)session;
     switch (reason) {
     case LWS_CALLBACK_WSI_CREATE: /* the connection is not attached yet */
         server = lws_context_user(lws_get_context(wsi));
         server->adopted = true;
+        return 0;
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS: /* once, as the vhost is made
+                                                               */
+        server = lws_context_user(lws_get_context(wsi));
+        server->tls_ctx = session;
         return 0;
     case LWS_CALLBACK_HTTP:
     case LWS_CALLBACK_HTTP_BODY:
@@ -447,6 +451,7 @@ void net_server_destroy(struct net_server *server)
         }
         lws_context_destroy(server->ctx);
     }
+    SSL_CTX_free(server->newest_cert);
     loop_turn(server->loop);
     if (server->has_metrics) {
         drop_metrics(server);

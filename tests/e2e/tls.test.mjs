@@ -1,5 +1,7 @@
 /* Signaling and page over TLS: 1.2 and 1.3 are spoken, 1.1 is refused. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, get } from 'node:https';
 import { test } from 'node:test';
 import { connect as tlsConnect } from 'node:tls';
@@ -68,5 +70,41 @@ test('page and signaling over TLS 1.2 and 1.3, not 1.1', { timeout: 60_000 }, ()
             socket.once('error', done);
         });
         assert.match(refused.code, /PROTOCOL_VERSION|ECONNRESET/, 'by the server');
+    }),
+);
+
+/* The fingerprint of the certificate that a new connection is shown. */
+function shown(port) {
+    return new Promise((done, failed) => {
+        const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+        socket.once('secureConnect', () => {
+            done(socket.getPeerX509Certificate().fingerprint256);
+            socket.destroy();
+        });
+        socket.once('error', failed);
+    });
+}
+
+test('SIGHUP has a renewed certificate shown, and a bad one refused', { timeout: 60_000 }, () =>
+    withNode({ name: 'tls-renewed', devices: ['udp'], tls: true }, async (node) => {
+        const before = await shown(node.httpsPort);
+        const origin = `https://127.0.0.1:${node.httpsPort}`;
+        const token = await node.token({ meeting: 'e2e-renewed' });
+        const socket = await connect({ origin }, token, { rejectUnauthorized: false });
+        const says = (event) => readFileSync(node.control.log, 'utf8').includes(event);
+
+        const { cert } = node.makeCertificate();
+        const { fingerprint256: renewed } = new X509Certificate(readFileSync(cert));
+        node.control.kill('SIGHUP');
+        await node.until('it is read', () => says('certificate_renewed'));
+        assert.notEqual(renewed, before);
+        assert.equal(await shown(node.httpsPort), renewed);
+
+        writeFileSync(cert, 'half a certi');
+        node.control.kill('SIGHUP');
+        await node.until('it is refused', () => says('certificate_refused'));
+        assert.equal(await shown(node.httpsPort), renewed);
+        assert.ok(socket.connected, 'who was there stays');
+        socket.close();
     }),
 );

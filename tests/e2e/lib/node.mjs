@@ -167,14 +167,21 @@ export class Node {
             : '';
     }
 
-    /* Beside the plain one, with a certificate made for it. */
-    secureListener() {
+    /* Returns the paths of its key and itself, the same each time. */
+    makeCertificate() {
         const [key, cert] = [join(this.dir, 'key.pem'), join(this.dir, 'cert.pem')];
 
         execFileSync('openssl', [
             ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
             ...['-nodes', '-days', '1', '-subj', '/CN=localhost', '-keyout', key, '-out', cert],
         ], { stdio: 'ignore' });
+        return { key, cert };
+    }
+
+    /* Beside the plain one, with a certificate made for it. */
+    secureListener() {
+        const { key, cert } = this.makeCertificate();
+
         return `  - address: 127.0.0.1
     port: ${this.httpsPort}
     tls:

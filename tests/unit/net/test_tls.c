@@ -14,13 +14,16 @@ static void run(const char *fmt, const char *dir)
     assert_int_equal(system(cmd), 0);
 }
 
+#define MAKE_CERT(name, kind)                                                              \
+    "openssl req -x509 -newkey " kind " -nodes -days 2 -subj /CN=" name                    \
+    " -keyout %s/key.pem -out %s/cert.pem 2>/dev/null"
+#define EC "ec -pkeyopt ec_paramgen_curve:P-256"
+
 static struct fx *fixture(void **state)
 {
     struct fx *fx = fx_new();
 
-    run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-        "-subj /CN=t -keyout %s/key.pem -out %s/cert.pem 2>/dev/null",
-        fx->dir);
+    run(MAKE_CERT("t", EC), fx->dir);
     snprintf(cert, sizeof(cert), "%s/cert.pem", fx->dir);
     snprintf(key, sizeof(key), "%s/key.pem", fx->dir);
     fx->listen[0].tls = true;
@@ -221,6 +224,81 @@ static void destroy_in_the_middle_of_handshakes_and_answers(void **state)
     close(fd);
 }
 
+struct renewal {
+    struct fx *fx;
+    char err[NET_ERR_MAX];
+    int ret;
+    atomic_int done;
+};
+
+static void renew_on_loop(void *arg)
+{
+    struct renewal *r = arg;
+
+    r->ret = net_server_renew_cert(r->fx->server, cert, key, r->err);
+    atomic_store(&r->done, 1);
+}
+
+static struct renewal renew(struct fx *fx)
+{
+    struct renewal r = {.fx = fx};
+
+    assert_int_equal(loop_post(fx->loop, renew_on_loop, &r), 0);
+    fx_wait(&r.done, 1);
+    return r;
+}
+
+static bool serves(const struct fx *fx, const char *options, const char *name)
+{
+    char report[16384];
+
+    handshake_report(fx, options, report, sizeof(report));
+    return strstr(report, name) != NULL;
+}
+
+static void a_certificate_is_renewed_while_it_serves(void **state)
+{
+    static const char *const kinds[] = {
+        MAKE_CERT("second", EC), MAKE_CERT("third", "rsa:2048"), MAKE_CERT("fourth", EC)};
+    static const char *const names[] = {"CN = second", "CN = third", "CN = fourth"};
+    static const char *const versions[] = {"-tls1_2", "-tls1_3"};
+    struct fx *fx = fixture(state);
+    struct client before;
+    struct renewal r;
+
+    fx_start(fx);
+    before = tls_connect(fx, NULL);
+    cl_say(before.fd, "GET /release HTTP/1.1\r\nHost: t\r\n\r\n");
+    cl_expect(before.fd, 200, "ok");
+    assert_true(serves(fx, "", "CN = t\n"));
+    for (size_t i = 0; i < 3; i++) {
+        run(kinds[i], fx->dir);
+        r = renew(fx);
+        assert_int_equal(r.ret, 0);
+        for (size_t k = 0; k < 2; k++) {
+            assert_true(serves(fx, versions[k], names[i]));
+        }
+    }
+    /* half written, of two kinds, missing: each refused with its name */
+    run("echo rubbish > %s/cert.pem; : %s", fx->dir);
+    r = renew(fx);
+    assert_int_equal(r.ret, -EINVAL);
+    assert_non_null(strstr(r.err, cert));
+    run(MAKE_CERT("fifth", EC), fx->dir);
+    run("openssl genrsa -out %s/key.pem 2048 2>/dev/null; : %s", fx->dir);
+    r = renew(fx);
+    assert_int_equal(r.ret, -EINVAL);
+    assert_non_null(strstr(r.err, key));
+    assert_int_equal(unlink(key), 0);
+    r = renew(fx);
+    assert_int_equal(r.ret, -EINVAL);
+    assert_true(serves(fx, "", "CN = fourth"));
+
+    cl_say(before.fd, "GET /release HTTP/1.1\r\nHost: t\r\n\r\n");
+    cl_expect(before.fd, 200, "ok"); /* who was there stays */
+    tls_close(&before);
+}
+
 static void unusable_certificates_are_named(void **state)
 {
     struct fx *fx = fixture(state);
@@ -254,6 +332,7 @@ int main(void)
         T(held_request_is_answered_or_aborted),
         T(plain_text_on_the_tls_port_is_dropped),
         T(destroy_in_the_middle_of_handshakes_and_answers),
+        T(a_certificate_is_renewed_while_it_serves),
         T(unusable_certificates_are_named),
     };
 
