@@ -5,10 +5,13 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { Person, withBrowser } from './lib/browser.mjs';
+import { claimsFor, signToken } from './lib/jwt.mjs';
 import { withNode } from './lib/node.mjs';
+import { rest, user } from './lib/rest.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const AXE = readFileSync(join(here, 'node_modules/axe-core/axe.min.js'), 'utf8');
@@ -543,6 +546,48 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
             assert.deepEqual(
                 [...ada.console, ...grace.console].filter((line) => /uncaught/.test(line)),
                 [],
+            );
+        }),
+    ),
+);
+
+test('a token that ends is renewed where the meeting is stored, and told of where not', TIMEOUT, () =>
+    withNode({ name: 'page-token', devices: ['udp'] }, (node) =>
+        withBrowser(async (browser) => {
+            const made = await rest(node, 'POST', '/meeting', {
+                token: user(node, 'ada', { tenant: 'default', role: 'host' }),
+                body: { meeting_name: 'Long' },
+            });
+            assert.equal(made.status, 201);
+            const { meeting_id: stored } = made.body.data;
+            const endsAt = Date.now() + 15_000;
+            const open = async (name, meeting, sub) => {
+                const claims = { ...claimsFor(meeting), sub, name, role: 'host' };
+                claims.exp = Math.floor(endsAt / 1000);
+                const token = signToken(claims, node.secret);
+                const person = await Person.open(browser, node, { name, meeting, token });
+                await person.joined();
+                return person;
+            };
+            const ada = await open('Ada Lovelace', stored, 'ada');
+            const grace = await open('Grace Hopper', 'page-ends', 'grace');
+
+            await grace.until('she is told', () =>
+                /Your invitation ends at/.test(document.querySelector('.notices').textContent),
+            );
+            await sleep(Math.max(0, endsAt + 2_000 - Date.now()));
+            for (const who of [ada, grace]) {
+                assert.equal(await who.page.evaluate(() => window.kcs.state), 'joined');
+                await who.page.evaluate(() => {
+                    window.kcsTest.expectReconnect();
+                    window.kcsTest.cutSockets();
+                });
+            }
+            await ada.until('she is back', () =>
+                window.kcs.state === 'joined' && window.kcsTest.reconnected(),
+            );
+            await grace.until('she is told why not', () =>
+                window.kcs.state === 'failed' && /has expired/.test(window.kcs.reason),
             );
         }),
     ),

@@ -22,6 +22,21 @@ function showForm(options: Options): void {
     show(joinScreen(options, (complete, chosen) => void start(complete, chosen)));
 }
 
+/* For a meeting that the node has stored, as often as one may enter it. */
+async function freshToken({ meeting, name }: Options, token: string): Promise<string> {
+    const response = await fetch(`/api/meeting/${encodeURIComponent(meeting)}/join`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ display_name: name }),
+    });
+    const { data } = (await response.json()) as { data?: { token?: string } };
+
+    if (!response.ok || data?.token === undefined) {
+        throw new Error(`the node gives no token (${response.status})`);
+    }
+    return data.token;
+}
+
 /* chosen: what the form has opened; else it is opened here. */
 async function start(options: Options, chosen?: Chosen): Promise<void> {
     const view = new CallView(chosen?.speaker);
@@ -39,6 +54,7 @@ async function start(options: Options, chosen?: Chosen): Promise<void> {
             name: options.name,
             codec: options.codec,
             layers: options.layers,
+            freshToken: (token) => freshToken(options, token),
         },
         { audio: devices.audio, video: devices.video },
         {

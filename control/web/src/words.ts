@@ -295,6 +295,12 @@ export function inWords(notice: Notice): string {
             return `This browser and the node have no ${detail || 'codec'} in common.`;
         case 'not_sent':
             return `Your ${thing} is not being sent: ${detail}`;
+        /* the invitation */
+        case 'token_ends':
+            return (
+                `Your invitation ends at ${new Date(detail).toLocaleTimeString()}. This call goes on, but if its ` +
+                'connection breaks you need a new link to come back.'
+            );
         /* others */
         case 'not_received':
             return `The ${kinds[notice.kind ?? 'video']} of ${name} cannot be received: ${detail}`;

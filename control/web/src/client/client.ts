@@ -37,6 +37,7 @@ export class KcsClient extends Emitter<ClientEvents> {
     private readonly paths: PathKeeper;
     private readonly door: Door;
     private current: Media | undefined;
+    private token: string;
     private stay = 0; /* counts (re)joins: answers to an earlier one are stale */
     private retries = 0;
     private retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -48,6 +49,7 @@ export class KcsClient extends Emitter<ClientEvents> {
         ownOptions: OwnOptions = { height: 720 },
     ) {
         super();
+        this.token = options.token;
         this.room = new Observable(emptyRoom(options.meeting, options.name));
         this.signaling = new Signaling(options.url, options.token, {
             onConnect: () => void this.enter(),
@@ -325,6 +327,7 @@ export class KcsClient extends Emitter<ClientEvents> {
 
         signaling.on('lobby:admitted', (joined) => void this.admitted(joined));
         signaling.on('lobby:denied', () => this.fail({ code: 'lobby_denied' }));
+        signaling.on('auth:expiring', ({ expires_at }) => void this.renewToken(expires_at));
         signaling.on('room:closed', () => this.fail({ code: 'room_closed' }));
         signaling.on('removed:from-meeting', ({ reason }) =>
             this.fail({ code: 'removed', detail: reason ?? undefined }),
@@ -335,6 +338,22 @@ export class KcsClient extends Emitter<ClientEvents> {
                 detail: `${message ?? code ?? ''}${event === undefined ? '' : ` (${event})`}`,
             }),
         );
+    }
+
+    private async renewToken(end: string): Promise<void> {
+        try {
+            if (this.options.freshToken === undefined) {
+                throw new Error('there is none');
+            }
+            const token = await this.options.freshToken(this.token);
+            await this.signaling.request('auth:refresh', { token });
+            this.token = token;
+            this.signaling.setToken(token);
+        } catch {
+            if (!this.ctx.over) {
+                this.notice({ code: 'token_ends', detail: end });
+            }
+        }
     }
 
     private dropMedia(): void {

@@ -11,6 +11,9 @@ export interface ClientOptions {
     name: string; /* that the others see */
     codec?: CodecName; /* to send video in; else the first the node offers */
     layers?: number; /* sizes to send the camera in, 1 to 3 (1) */
+    /* Asked a minute before the token ends, for one that is good for longer. Without it, or if
+     * it rejects, the call goes on, but does not come back if its connection breaks. */
+    freshToken?: (token: string) => Promise<string>;
 }
 
 /* What passes and is not kept in Room. */

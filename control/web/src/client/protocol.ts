@@ -134,6 +134,7 @@ export interface Requests extends TalkRequests {
         reply: RoomJoined;
     };
     'room:leave': { payload: { meeting_id: string }; reply: object };
+    'auth:refresh': { payload: { token: string }; reply: { expires_at: string } };
     'transport:create': { payload: { direction: Direction }; reply: TransportCreated };
     'transport:connect': {
         payload: { transport_id: string; dtls_parameters: types.DtlsParameters };
@@ -209,6 +210,7 @@ export interface Events extends TalkEvents {
     'lobby:denied': { reason?: string | null };
     'room:updated': { settings: MeetingSettings };
     'room:closed': { reason?: string };
+    'auth:expiring': { expires_at: string };
     error: { code?: string; message?: string; event?: string };
 }
 

@@ -140,6 +140,11 @@ export class Signaling {
         return ack as Requests[E]['reply'];
     }
 
+    /* For the next time that it connects. */
+    setToken(token: string): void {
+        this.socket.auth = { token };
+    }
+
     open(): void {
         this.socket.connect();
     }
