@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { Person, withBrowser } from './lib/browser.mjs';
 import { claimsFor, signToken } from './lib/jwt.mjs';
+import { ask, connect } from './lib/client.mjs';
 import { withNode } from './lib/node.mjs';
 import { rest, user } from './lib/rest.mjs';
 
@@ -517,6 +518,48 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                 );
                 await ada.press('Close');
 
+                /* ---- captions, from whoever has the right to send them ---- */
+                const source = await connect(
+                    node,
+                    signToken({ ...claimsFor(meeting), scope: 'caption' }, node.secret),
+                );
+                try {
+                    const segment = { lang: 'en', start_ms: 0, end_ms: 900, final: true };
+                    const entered = await ask(source, 'room:join', {
+                        meeting_id: meeting,
+                        display_name: 'Captions',
+                    });
+                    assert.ok(entered.ok, JSON.stringify(entered));
+                    await choose(grace, 'Captions');
+                    const told = await ask(source, 'caption:segment', { ...segment, text: EVIL });
+                    assert.ok(told.ok, JSON.stringify(told));
+                    await grace.until(
+                        'she reads what is said',
+                        (text) => document.querySelector('.captions p')?.textContent === text,
+                        EVIL,
+                    );
+                    await assertAccessible(grace, 'captions');
+                    await pictures(grace, 'captions');
+                    assert.equal(
+                        await ada.page.$eval('.captions', (captions) => captions.hidden),
+                        true,
+                        'who did not ask is not shown them',
+                    );
+                } finally {
+                    source.close();
+                }
+
+                /* ---- a locked meeting ---- */
+                await ada.press('People');
+                await click(ada, 'Lock the meeting');
+                const locked = await open('Shut Out', 'attendee');
+                await locked.until('he is told', () =>
+                    window.kcs.state === 'failed' &&
+                    /The meeting is locked/.test(document.querySelector('.card').textContent),
+                );
+                await click(ada, 'Unlock the meeting');
+                await ada.press('Close');
+
                 /* ---- the waiting room, and out ---- */
                 await ada.press('People');
                 await click(ada, 'Turn the waiting room on');
@@ -531,6 +574,34 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                 await pictures(ada, 'lobby');
                 await click(ada, 'Admit');
                 await late.joined();
+                await ada.press('Close');
+
+                /* ---- a word in private ---- */
+                await ada.press('Chat');
+                await ada.page.select(
+                    'select[name=to]',
+                    await ada.page.$$eval(
+                        'select[name=to] option',
+                        (all) => all.find((option) => option.text === 'Late Comer').value,
+                    ),
+                );
+                await write(ada, 'Only for you');
+                await late.until('he sees that somebody wrote', () => {
+                    const button = document.querySelector('button[aria-label^="Chat, "]');
+                    button?.click();
+                    return button !== null;
+                });
+                await late.until('he reads it', () =>
+                    [...document.querySelectorAll('.message .text')].some(
+                        ({ textContent }) => textContent === 'Only for you',
+                    ),
+                );
+                assert.ok(
+                    !(await grace.page.content()).includes('Only for you'),
+                    'nobody else is sent it',
+                );
+                await ada.press('Close');
+                await ada.press('People');
                 await act(ada, late.name, 'Remove');
                 await late.until('he is out', () =>
                     window.kcs.state === 'failed' && document.querySelector('.card') !== null,
