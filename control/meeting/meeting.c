@@ -2,14 +2,12 @@
 #include "meeting/meeting.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "meeting/priv.h"
 #include "sys/clock.h"
-#include "sys/entropy.h"
 #include "sys/log.h"
 
 /* A room in the service's table; tenants do not see each other's rooms, also not by name.
@@ -25,111 +23,6 @@ struct participant_entry {
     struct participant *p;
     UT_hash_handle hh;
 };
-
-int meeting_fail(struct meeting_error *err, const char *code, const char *format, ...)
-{
-    va_list args;
-
-    err->code = code;
-    va_start(args, format);
-    (void)vsnprintf(err->message, sizeof(err->message), format, args);
-    va_end(args);
-    return -1;
-}
-
-int meeting_fail_errno(struct meeting_error *err, int e)
-{
-    switch (-e) {
-    case ENOTCONN:
-    case ECONNRESET:
-        return meeting_fail(err, "media_unavailable",
-                            "the media process is away; try again in a second");
-    case ENOSPC:
-    case EAGAIN:
-        return meeting_fail(err, "overloaded", "the node has no room for more");
-    case ENOMEM:
-        return meeting_fail(err, "no_memory", "the node is out of memory");
-    case EEXIST:
-        return meeting_fail(err, "invalid",
-                            "an SSRC, MID or extension id is already used otherwise");
-    case ENOTSUP:
-        return meeting_fail(err, "unsupported", "no codec in common");
-    case EINVAL:
-        return meeting_fail(err, "invalid", "a parameter is out of range");
-    default:
-        return meeting_fail(err, "internal_error", "the media process refused (%s)",
-                            strerror(-e));
-    }
-}
-
-void meeting_new_id(const struct meeting *meeting, char out[MEETING_OBJECT_ID + 1])
-{
-    size_t n = strlen(meeting->id_prefix);
-
-    memcpy(out, meeting->id_prefix, n);
-    entropy_id(out + n, MEETING_OBJECT_ID - n);
-}
-
-void meeting_answer(meeting_done **done, void *arg, const struct meeting_error *err,
-                    void *object)
-{
-    meeting_done *fn = *done;
-
-    if (fn != NULL) {
-        *done = NULL;
-        fn(arg, err, object);
-    }
-}
-
-/* What only those hear of who are in the same breakout, or like it in none. */
-static bool is_of_group(enum meeting_event_kind kind)
-{
-    switch ((int)kind) {
-    case MEETING_NEW_PRODUCER:
-    case MEETING_PRODUCER_CLOSED:
-    case MEETING_PRODUCER_PAUSED:
-    case MEETING_PRODUCER_RESUMED:
-    case MEETING_SCREEN_STARTED:
-    case MEETING_SCREEN_STOPPED:
-    case MEETING_NEW_DATA:
-    case MEETING_DATA_CLOSED:
-        return true;
-    default:
-        return false;
-    }
-}
-
-void meeting_tell_fact(struct meeting *meeting, struct room *room,
-                       const struct participant *except, struct meeting_event event)
-{
-    if (room->closing) {
-        return; /* all know that it ends */
-    }
-    if (is_of_group(event.kind) && event.audience.reach == FACT_ALL) {
-        event.audience =
-            (struct fact_audience){.reach = FACT_GROUP, .group = event.who->group};
-    }
-    event.seq = ++room->seq;
-    meeting_save_room(room);
-    meeting->ops.to_room(meeting->user, room, except, &event);
-}
-
-bool meeting_sees(const struct participant *p, const struct fact_audience *audience)
-{
-    switch (audience->reach) {
-    case FACT_ALL:
-        return true;
-    case FACT_GROUP:
-        return p->group == audience->group;
-    case FACT_HOSTS:
-    case FACT_OTHERS:
-        return meeting_may(p, AUTH_MODERATE) == (audience->reach == FACT_HOSTS);
-    case FACT_PEOPLE:
-        return strcmp(p->who.user_id, audience->from) == 0 ||
-               strcmp(p->who.user_id, audience->to) == 0;
-    }
-    return false;
-}
 
 int meeting_create(struct meeting **out, const struct meeting_conf *conf,
                    const struct meeting_ops *ops, void *user)

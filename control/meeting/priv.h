@@ -1,14 +1,20 @@
-/* What the files of control/meeting share.
+/* What the files of control/meeting share:
  *
- * meeting.c  rooms and participants      transport.c  transports
- * door.c     who comes in, the lobby     room.c       settings, rights, whom a room
- * remembers people.c   what hosts do to people     roster.c     how large meetings are told
- * of theirs facts.c    the last facts media.c    producers and consumers   audio.c      who
- * speaks, who is heard data.c     data channels layers.c   which layers consumers want, and
- * senders need to send viewers.c  who is shown what he is given nobody.c   what they hold
- * on to while there is nothing   record.c   a participant and its transport as bytes of the
- * vault score.c    how well it all arrives restore.c  all of it again, after this process
- * was restarted */
+ * - meeting.c: rooms and participants
+ * - tell.c: errors, ids, facts and who hears of them; facts.c: the last facts
+ * - load.c, stored.c: what the store knows of a room
+ * - door.c: who comes in, the lobby
+ * - room.c: settings, rights, whom a room remembers
+ * - people.c: what hosts do to people of theirs
+ * - roster.c: how large meetings are told
+ * - transport.c: transports; media.c: producers and consumers; data.c: data channels
+ * - audio.c: who speaks, who is heard; floor.c: who has the floor
+ * - layers.c: which layers consumers want and senders need to send
+ * - score.c: how well it all arrives
+ * - viewers.c: who is shown what he is given; nobody.c: what, when there is nothing
+ * - chat.c, hands.c, polls.c, board.c, breakout.c: what people do there
+ * - record.c: a participant and its transport as bytes of the vault
+ * - restore.c: all of it again, after this process was restarted */
 #ifndef MEETING_PRIV_H
 #define MEETING_PRIV_H
 
