@@ -26,8 +26,10 @@ static int read_both(SSL_CTX *ctx, const char *cert, const char *key, char *err)
     if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1) {
         return refuse("certificate", cert, err);
     }
-    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
-        return refuse("private key", key, err); /* also if they do not belong together */
+    /* One of another kind than the certificate's is told by the check alone. */
+    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(ctx) != 1) {
+        return refuse("private key", key, err);
     }
     return 0;
 }
