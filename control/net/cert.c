@@ -47,6 +47,11 @@ static int give_newest(SSL *ssl, void *arg)
     return SSL_use_cert_and_key(ssl, cert, key, chain, 1);
 }
 
+void cert_free(struct net_server *server)
+{
+    SSL_CTX_free(server->newest_cert);
+}
+
 int net_server_renew_cert(struct net_server *server, const char *cert, const char *key,
                           char err[NET_ERR_MAX])
 {

@@ -137,6 +137,9 @@ int origin_enter(struct net_server *server, const struct sockaddr_storage *ss,
                  struct net_origin **out);
 void origin_leave(struct net_server *server, struct net_origin *origin);
 
+/* cert.c: gives back what net_server_renew_cert() has read last. */
+void cert_free(struct net_server *server);
+
 /* http.c and req.c */
 int http_on_request(struct net_conn *conn);
 int http_on_body(struct net_conn *conn, const void *data, size_t len);

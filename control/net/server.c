@@ -451,7 +451,7 @@ void net_server_destroy(struct net_server *server)
         }
         lws_context_destroy(server->ctx);
     }
-    SSL_CTX_free(server->newest_cert);
+    cert_free(server);
     loop_turn(server->loop);
     if (server->has_metrics) {
         drop_metrics(server);

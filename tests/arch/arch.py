@@ -81,7 +81,8 @@ LIBRARIES = [
     (r"zlib\.h", "control/net"),
     (r"librdkafka/.*", "control/event"),
     # kcs-loadgen is a peer that shares no media code with what it tests.
-    (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls tools/loadgen"),
+    # net/ renews the certificate, which libwebsockets cannot (decision 0015).
+    (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls control/net tools/loadgen"),
     (r"usrsctp\.h", "control/sctp"),
     (r"sqlite3\.h", "control/store"),
     (r"sodium\.h", "control/auth"),
@@ -101,7 +102,7 @@ NAMES = [
                     "control/store control/auth control/schema control/admin "
                     "tools/kcsctl tools/loadgen"),
     # libwebsockets takes OpenSSL's option bits for its listeners.
-    (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls tools/loadgen"),
+    (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls control/net tools/loadgen"),
     (r"\busrsctp_\w+", "control/sctp"),
     (r"\bsqlite3_\w+", "control/store"),
 ]
