@@ -130,6 +130,7 @@ struct participant {
     enum meeting_front front;       /* set by whoever joined it */
     uint8_t n_front_data;           /* meeting_keep() */
     uint8_t front_data[MEETING_FRONT_DATA];
+    char evicted[32];                    /* why, if it came by HTTP and is about to leave */
     bool viewer;                         /* meeting_view_as() */
     bool watching;                       /* meeting_view_begin() */
     char watched[MEETING_OBJECT_ID + 1]; /* its choice; empty: who speaks */

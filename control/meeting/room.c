@@ -323,6 +323,7 @@ struct room *meeting_create_room(struct meeting *meeting, const struct auth_iden
 void meeting_evict(struct meeting *meeting, struct participant *p, const char *reason)
 {
     if (p->front == MEETING_HTTP && p->client != NULL) {
+        (void)snprintf(p->evicted, sizeof(p->evicted), "%s", reason);
         while (p->transports != NULL) {
             meeting_end_transport(meeting, p->transports);
         }

@@ -221,7 +221,10 @@ static bool may_ask(struct rate *rate, const char *key, struct net_req *req)
     const struct net_header headers[] = {{"retry-after", seconds},
                                          {"ratelimit-limit", most},
                                          {"ratelimit-remaining", "0"},
-                                         {"ratelimit-reset", seconds}};
+                                         {"ratelimit-reset", seconds},
+                                         /* WHIP and WHEP are for pages of every site */
+                                         {"access-control-allow-origin", "*"}};
+    size_t n = sizeof(headers) / sizeof(headers[0]);
 
     if (wait_s == 0) {
         return true;
@@ -229,7 +232,7 @@ static bool may_ask(struct rate *rate, const char *key, struct net_req *req)
     (void)snprintf(seconds, sizeof(seconds), "%u", wait_s);
     (void)snprintf(most, sizeof(most), "%u", rate_burst(rate));
     respond_problem_with(req, 429, "too_many_requests", "too many requests: wait a little",
-                         headers, sizeof(headers) / sizeof(headers[0]));
+                         headers, wish_is_path(net_req_path(req)) ? n : n - 1);
     return false;
 }
 
@@ -264,10 +267,8 @@ void rest_on_request(struct rest *rest, struct net_req *req)
     const char *path = net_req_path(req);
     struct rest_call call;
 
-    if (rest->wish != NULL && wish_on_request(rest->wish, req)) {
-        return;
-    }
     if (!address_may_ask(rest, path, req) ||
+        (rest->wish != NULL && wish_on_request(rest->wish, req)) ||
         (strncmp(path, "/api/", 5) == 0 &&
          respond_preflight(req, "GET, HEAD, POST, PUT, PATCH, DELETE"))) {
         return;

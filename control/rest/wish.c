@@ -196,7 +196,7 @@ static void tick(void *arg)
 
 void wish_media_lost(struct participant *p)
 {
-    wish_session_kill(p->client, "media lost");
+    wish_session_kill(p->client, p->evicted[0] != '\0' ? p->evicted : "media lost");
 }
 
 void wish_on_abort(struct wish *wish, struct net_req *req)

@@ -27,6 +27,9 @@ void wish_destroy(struct wish *wish);
 /* True if the path is one of ours: the request is then ours to answer. */
 bool wish_on_request(struct wish *wish, struct net_req *req);
 
+/* Whether a path is of WHIP or WHEP, which pages of every site may ask. */
+bool wish_is_path(const char *path);
+
 /* What an earlier control has left is known: takes up its sessions. */
 void wish_restore(struct wish *wish);
 

@@ -392,7 +392,7 @@ static void on_session(struct wish *wish, const struct wish_target *target,
     }
 }
 
-static bool is_ours(const char *path)
+bool wish_is_path(const char *path)
 {
     return strncmp(path, PREFIX "ep/", strlen(PREFIX "ep/")) == 0 ||
            strncmp(path, PREFIX "ip/", strlen(PREFIX "ip/")) == 0;
@@ -455,7 +455,7 @@ bool wish_on_request(struct wish *wish, struct net_req *req)
     bool endpoint;
     bool slash;
 
-    if (!is_ours(net_req_path(req))) {
+    if (!wish_is_path(net_req_path(req))) {
         return false;
     }
     if (!read_target(net_req_path(req), &target, &slash)) {

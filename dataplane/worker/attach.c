@@ -96,7 +96,8 @@ static ssize_t receive(int fd, struct abi_hello *hello, int *vault_fd)
     struct msghdr msg = {.msg_iov = &iov,
                          .msg_iovlen = 1,
                          .msg_control = &ancillary,
-                         .msg_controllen = sizeof(ancillary)};
+                         /* no room for a second one, which nobody would close */
+                         .msg_controllen = CMSG_LEN(sizeof(int))};
     ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
     struct cmsghdr *cmsg = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 

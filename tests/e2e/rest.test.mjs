@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { withNode } from './lib/node.mjs';
 import { killControl, rest as ask, user } from './lib/rest.mjs';
@@ -179,7 +180,7 @@ test('a meeting from its making to its end', async () => {
 });
 
 test('who asks too often waits; pages of other sites are let in by a list', async () => {
-    const control = `limits: {requests_per_user: 5, logins_per_address: 2}
+    const control = `limits: {requests_per_user: 5, requests_per_address: 50, logins_per_address: 2}
 cors:
   - origin: https://app.example.org
 meetings: {require_stored: true}
@@ -206,6 +207,17 @@ meetings: {require_stored: true}
         const login = () => ask(node, 'POST', '/auth/login', { body: { login: 'a', password: 'b' } });
         await Promise.all([login(), login()]);
         assert.equal((await login()).status, 429);
+
+        /* WHIP and WHEP ask from the same share, and tell pages of every site. */
+        const posts = await Promise.all(Array.from({ length: 300 }, () =>
+            fetch(`${node.origin}/api/whip/some`, { method: 'POST',
+                headers: { authorization: 'Bearer none', 'content-type': 'application/sdp' } })));
+        const late = posts.filter(({ status }) => status === 429);
+        assert.ok(late.length >= 10 && late.length < 300, `${late.length} of 300`);
+        assert.ok(posts.every(({ status }) => [401, 429].includes(status)));
+        assert.equal(late[0].headers.get('access-control-allow-origin'), '*');
+        assert.ok(Number(late[0].headers.get('retry-after')) >= 1);
+        await sleep(2_000);
 
         /* A meeting that nobody has made is nobody's to join. */
         const made = user(node, 'eve', { meeting_id: 'made-up' });

@@ -818,8 +818,10 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         refused(await post({ role: 'attendee' }), 403, 'muted_by_host');
         const video = OFFER.replace(/m=audio 9/, 'm=audio 0').replace('BUNDLE 0 1', 'BUNDLE 1');
         const seen = await publish({ role: 'attendee', body: video }); /* but only that */
+        const left = next(socket, 'participant:left');
         const removed = await told('participant:remove', { target_user_id: sub, ban: true });
         assert.ok(removed.ok, JSON.stringify(removed));
+        assert.equal((await left).reason, 'banned');
         assert.equal((await send('GET', seen.path, { token: null })).status, 404);
         refused(await post({ role: 'attendee' }), 403, 'banned');
     });

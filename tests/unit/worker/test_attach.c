@@ -1,4 +1,5 @@
 /* attach: who may attach, and what comes over with the welcome. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -106,6 +107,60 @@ static void only_who_fits_is_let_in(void **state)
     teardown(&f);
 }
 
+static unsigned open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir) != NULL) {
+        n++;
+    }
+    (void)closedir(dir);
+    return n;
+}
+
+static void descriptors_beyond_the_one_are_not_kept(void **state)
+{
+    enum { MANY = 50 };
+    struct fixture f;
+    struct abi_hello h = hello();
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(MANY * sizeof(int))];
+    } control;
+    struct iovec iov = {.iov_base = &h, .iov_len = sizeof(h)};
+    unsigned before;
+    int fd, got, vault_fd;
+    (void)state;
+
+    setup(&f);
+    before = open_files();
+    for (unsigned n = 1; n <= MANY; n += 7) {
+        struct msghdr msg = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+
+        memset(&control, 0, sizeof(control));
+        control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(n * sizeof(int)),
+                                        .cmsg_level = SOL_SOCKET,
+                                        .cmsg_type = SCM_RIGHTS};
+        for (unsigned i = 0; i < n; i++) {
+            memcpy(CMSG_DATA(&control.head) + i * sizeof(int), &f.listen_fd, sizeof(int));
+        }
+        fd = dial(&f);
+        assert_int_equal(sendmsg(fd, &msg, 0), sizeof(h));
+        got = attach_accept(f.listen_fd, false, &vault_fd);
+        assert_true(got >= 0 && vault_fd >= 0);
+        (void)close(got);
+        (void)close(vault_fd);
+        (void)close(fd);
+    }
+    assert_int_equal(open_files(), before);
+    teardown(&f);
+}
+
 static void the_welcome_brings_every_descriptor(void **state)
 {
     struct fixture f;
@@ -174,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_who_fits_is_let_in),
+        cmocka_unit_test(descriptors_beyond_the_one_are_not_kept),
         cmocka_unit_test(the_welcome_brings_every_descriptor),
         cmocka_unit_test(a_served_socket_is_not_taken_and_a_dead_one_is),
     };
