@@ -159,6 +159,21 @@ static void order_codecs(struct sdp_media *m, const struct sdp_media *offered)
     }
 }
 
+/* An extension that is offered one way is answered the other way (RFC 8285, section 6). */
+static void turn_exts(struct sdp_media *m, const struct sdp_media *offered)
+{
+    for (uint8_t i = 0; i < m->n_exts; i++) {
+        for (uint8_t k = 0; k < offered->n_exts; k++) {
+            if (offered->exts[k].id == m->exts[i].id) {
+                m->exts[i].direction =
+                    offered->exts[k].direction == SDP_SENDONLY   ? SDP_RECVONLY
+                    : offered->exts[k].direction == SDP_RECVONLY ? SDP_SENDONLY
+                                                                 : SDP_DIR_NONE;
+            }
+        }
+    }
+}
+
 void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct sdp_media *offered,
                        const struct rtp_params *params, const char *stream_id,
                        const struct sdp_local *local)
@@ -167,6 +182,7 @@ void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct sdp_media *of
 
     put_params(m, params, stream_id);
     order_codecs(m, offered);
+    turn_exts(m, offered);
     put_local(m, local);
     add_to_bundle(answer, m->mid);
 }

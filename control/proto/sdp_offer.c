@@ -18,10 +18,27 @@ bool sdp_in_bundle(const struct sdp *sdp, const char *mid)
     return false;
 }
 
+/* The first section of the bundle that has credentials; NULL: none has. */
+static const struct sdp_media *with_credentials(const struct sdp *sdp)
+{
+    for (uint8_t i = 0; i < sdp->n_media; i++) {
+        const struct sdp_media *m = sdp->media[i];
+
+        if (m->transport.ufrag[0] != '\0' && m->transport.pwd[0] != '\0' &&
+            sdp_in_bundle(sdp, m->mid)) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
 void sdp_transport_of(const struct sdp *sdp, struct sdp_transport *out)
 {
     const struct sdp_media *tagged = sdp_tagged(sdp);
 
+    if (tagged == NULL && sdp->transport.ufrag[0] == '\0') {
+        tagged = with_credentials(sdp); /* a fragment may have left out the tagged one */
+    }
     if (tagged == NULL) {
         *out = sdp->transport;
         return;
@@ -240,7 +257,8 @@ static unsigned choose_exts(const struct sdp_media *m, struct rtp_params *out)
     for (uint8_t i = 0; i < m->n_exts && out->n_exts < RTP_PARAMS_MAX_EXTS; i++) {
         uint8_t ext = known_ext(&m->exts[i], kind, bits);
 
-        if (ext == 0) {
+        if (ext == 0 || m->exts[i].direction == SDP_RECVONLY ||
+            m->exts[i].direction == SDP_INACTIVE) {
             continue;
         }
         bits |= 1U << ext;

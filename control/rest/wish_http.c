@@ -477,6 +477,11 @@ bool wish_on_request(struct wish *wish, struct net_req *req)
         on_session(wish, &target, req);
     } else if (method == NET_POST) {
         wish_post(wish, &target, req);
+    } else if (target.viewer && method == NET_HEAD) {
+        const struct net_header type[] = {{"access-control-allow-origin", "*"},
+                                          {"content-type", WISH_SDP}};
+
+        net_respond(req, 200, type, sizeof(type) / sizeof(type[0]), NULL, 0); /* WHEP */
     } else {
         respond_plain(req, 204, NULL, NULL); /* RFC 9725, section 4.1 */
     }

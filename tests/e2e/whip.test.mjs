@@ -259,6 +259,9 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
                 assert.equal(response.body_text, '');
             }
         }
+        const whep = await send('HEAD', `/api/whep/${meeting}`, { token: null });
+        assert.equal(whep.status, 200);
+        assert.equal(whep.headers.get('content-type'), SDP);
         await send('DELETE', path);
     });
 

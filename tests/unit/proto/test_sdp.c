@@ -167,6 +167,23 @@ static void fragments_need_no_session(void **state)
     sdp_destroy(sdp);
 }
 
+static void a_fragment_may_tell_its_credentials_in_any_section_of_the_bundle(void **state)
+{
+    const char text[] =
+        "a=group:BUNDLE 0 1\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\n"
+        "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n";
+    struct sdp_error err = {.line = 0};
+    struct sdp_transport t;
+    struct sdp *sdp = NULL;
+    (void)state;
+
+    assert_int_equal(sdp_parse_fragment(text, sizeof(text) - 1, &sdp, &err), 0);
+    sdp_transport_of(sdp, &t);
+    assert_string_equal(t.ufrag, "EsAw");
+    assert_string_equal(t.pwd, "P2uYro0UCOQ4zxjKXaWCBui1");
+    sdp_destroy(sdp);
+}
+
 /* ---- what clients offer ---- */
 
 static void pion_sends_opus_and_vp8_with_rtx(void **state)
@@ -212,6 +229,36 @@ static void aiortc_is_taken_and_its_candidates_are_read(void **state)
     assert_int_equal(sdp_section_params(offer->media[1], &params, &err), 0);
     assert_int_equal(params.codecs[0].pt, 97);
     assert_int_equal(params.encodings[0].rtx_ssrc, 1289373990);
+    sdp_destroy(offer);
+}
+
+/* RFC 8285, section 6. */
+static void extensions_that_are_offered_one_way_are_answered_the_other(void **state)
+{
+    struct sdp *offer = load("pion.sdp");
+    struct sdp_media *m = offer->media[1];
+    struct sdp_error err = {.line = 0};
+    struct rtp_params params;
+    struct sdp *answer = sdp_answer_create(offer, &LOCAL);
+    char *text;
+    (void)state;
+
+    for (uint8_t i = 0; i < m->n_exts; i++) {
+        m->exts[i].direction = m->exts[i].id == 1   ? SDP_SENDONLY
+                               : m->exts[i].id == 2 ? SDP_RECVONLY
+                               : m->exts[i].id == 3 ? SDP_INACTIVE
+                                                    : SDP_SENDRECV;
+    }
+    assert_int_equal(sdp_section_params(m, &params, &err), 0);
+    sdp_answer_accept(answer, 1, m, &params, NULL, &LOCAL);
+    text = sdp_write(answer, false);
+    assert_non_null(
+        strstr(text, "a=extmap:1/recvonly urn:ietf:params:rtp-hdrext:sdes:mid"));
+    assert_null(strstr(text, "a=extmap:2"));
+    assert_null(strstr(text, "a=extmap:3"));
+    assert_non_null(strstr(text, "a=extmap:4 http"));
+    free(text);
+    sdp_destroy(answer);
     sdp_destroy(offer);
 }
 
@@ -680,8 +727,10 @@ int main(void)
         cmocka_unit_test(bad_lines_are_named_by_number_and_reason),
         cmocka_unit_test(null_characters_and_endless_texts_are_refused),
         cmocka_unit_test(fragments_need_no_session),
+        cmocka_unit_test(a_fragment_may_tell_its_credentials_in_any_section_of_the_bundle),
         cmocka_unit_test(pion_sends_opus_and_vp8_with_rtx),
         cmocka_unit_test(aiortc_is_taken_and_its_candidates_are_read),
+        cmocka_unit_test(extensions_that_are_offered_one_way_are_answered_the_other),
         cmocka_unit_test(simulcast_of_chromium_keeps_the_order_of_its_layers),
         cmocka_unit_test(viewers_get_their_own_payload_types),
         cmocka_unit_test(profiles_decide_about_codecs),
