@@ -8,6 +8,7 @@
 
 #include "auth/account_priv.h"
 #include "proto/base64.h"
+#include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
 
@@ -144,7 +145,7 @@ static void issue(struct op *op)
 {
     struct accounts *accounts = op->accounts;
     struct account_tokens *t = &op->tokens;
-    int64_t now_s = account_now_s();
+    int64_t now_s = clock_wall_s();
     char secret[ACCOUNT_SECRET + 1];
     char digest[HASHER_DIGEST + 1];
     char json[HASHER_DIGEST + AUTH_ID_MAX + 96];
@@ -318,7 +319,7 @@ static void revoke_family(struct op *op)
     int err;
 
     log_warn("refresh_token_reused", LOG_STR("user_id", op->tokens.who.user_id));
-    (void)auth_revoke(conf->auth, op->last_jti, op->last_expires_s, account_now_s());
+    (void)auth_revoke(conf->auth, op->last_jti, op->last_expires_s, clock_wall_s());
     err = store_write(conf->store, writes, op->last_jti[0] != '\0' ? 2 : 1,
                       on_family_revoked, op);
     if (err != 0) {
@@ -355,7 +356,7 @@ static void on_family(void *arg, const struct store_result *result)
     bool same;
     int err;
 
-    if (doc == NULL || doc->expires_s <= account_now_s()) {
+    if (doc == NULL || doc->expires_s <= clock_wall_s()) {
         bool gone = result->err == -ENOENT || doc != NULL;
 
         op_end(op, gone ? -EPERM : result->err, gone ? "refresh_unknown" : "store_failed");
@@ -456,7 +457,7 @@ int accounts_logout(struct accounts *accounts, const struct auth_identity *who,
         op_free(op);
         return -EINVAL;
     }
-    (void)auth_revoke(accounts->conf.auth, who->jti, who->expires_s, account_now_s());
+    (void)auth_revoke(accounts->conf.auth, who->jti, who->expires_s, clock_wall_s());
     return op_taken(op, store_write(accounts->conf.store, &write, 1, on_revoked, op));
 }
 
@@ -482,7 +483,7 @@ static void on_hashed(void *arg, int err, const char *hash, bool good)
                                         .id = who->user_id,
                                         .name = op->login,
                                         .state = auth_role_name(who->role),
-                                        .at = account_now_s(),
+                                        .at = clock_wall_s(),
                                         .json = json}};
 
     (void)good;

@@ -23,8 +23,6 @@ enum { ACCOUNT_ID = 22, ACCOUNT_SECRET = 43 };
 /* Loads what is not loaded yet. */
 void account_start(struct accounts *accounts);
 
-int64_t account_now_s(void);
-
 /* The document of a new user. json: a new reference; NULL without memory. */
 char *account_user_json(const char *name, const char *hash);
 

@@ -12,11 +12,6 @@
 
 enum { DAY_S = 86400, PAGE = STORE_FIND_MAX };
 
-int64_t account_now_s(void)
-{
-    return (int64_t)(clock_wall_us() / 1000000);
-}
-
 static void stuck(struct accounts *accounts, const char *step, int err)
 {
     accounts->starting = false;
@@ -67,7 +62,7 @@ static void make_key(struct accounts *accounts)
         return;
     }
     key->accounts = accounts;
-    key->made_s = account_now_s();
+    key->made_s = clock_wall_s();
     entropy_id(key->kid, 12);
     entropy_fill(key->secret, sizeof(key->secret));
     (void)sodium_bin2hex(json + strlen(json), 2 * AUTH_KEY_LEN + 1, key->secret,
@@ -130,7 +125,7 @@ static void on_keys(void *arg, const struct store_result *result)
 static void on_revoked(void *arg, const struct store_result *result)
 {
     struct accounts *accounts = arg;
-    int64_t now_s = account_now_s();
+    int64_t now_s = clock_wall_s();
 
     if (result->err != 0) {
         stuck(accounts, "revoked", result->err);
@@ -180,7 +175,7 @@ static void on_first_hashed(void *arg, int err, const char *hash, bool good)
     write.doc.id = id;
     write.doc.name = "admin";
     write.doc.state = auth_role_name(AUTH_ADMIN);
-    write.doc.at = account_now_s();
+    write.doc.at = clock_wall_s();
     write.doc.json = json;
     if (err == 0) {
         err = json != NULL
@@ -231,7 +226,7 @@ void account_start(struct accounts *accounts)
         query.after = accounts->after_id[0] != '\0';
         query.after_at = accounts->after_at;
         query.after_id = accounts->after_id;
-        query.alive_s = account_now_s();
+        query.alive_s = clock_wall_s();
         next = on_revoked;
     } else {
         query.kind = STORE_USER;

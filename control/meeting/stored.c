@@ -18,14 +18,20 @@ void meeting_stored_settings(struct meeting *meeting, struct room *room,
     }
 }
 
+/* NULL: more than a room remembers. */
+static struct known *remember(struct room *room, const char *user_id)
+{
+    struct meeting_error err;
+
+    return strlen(user_id) <= AUTH_ID_MAX ? meeting_remember(room, user_id, &err) : NULL;
+}
+
 void meeting_stored_person(struct meeting *meeting, struct room *room, const char *user_id,
                            enum auth_role role)
 {
-    struct meeting_error err;
-    struct known *known =
-        strlen(user_id) <= AUTH_ID_MAX ? meeting_remember(room, user_id, &err) : NULL;
+    struct known *known = remember(room, user_id);
 
-    if (known == NULL) { /* more than a room remembers: the token's role counts */
+    if (known == NULL) { /* the token's role counts */
         return;
     }
     known->invited = known->has_role = true;
@@ -39,9 +45,7 @@ void meeting_stored_person(struct meeting *meeting, struct room *room, const cha
 
 void meeting_stored_ban(struct room *room, const char *user_id, bool on)
 {
-    struct meeting_error err;
-    struct known *known =
-        strlen(user_id) <= AUTH_ID_MAX ? meeting_remember(room, user_id, &err) : NULL;
+    struct known *known = remember(room, user_id);
 
     if (known != NULL) {
         known->banned = on;

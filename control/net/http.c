@@ -148,7 +148,7 @@ static void date_text(char out[32])
 {
     static time_t last;
     static char text[32];
-    time_t now = (time_t)(clock_wall_us() / 1000000u);
+    time_t now = clock_wall_s();
     struct tm tm;
 
     if (now != last) {

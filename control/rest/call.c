@@ -35,8 +35,8 @@ static bool authorize(struct rest_call *call)
         token = header + 7 + strspn(header + 7, " ");
     }
     if (token == NULL || call->conf->auth == NULL ||
-        auth_verify(call->conf->auth, token, strlen(token),
-                    (int64_t)(clock_wall_us() / 1000000), &call->who, &code) != 0) {
+        auth_verify(call->conf->auth, token, strlen(token), clock_wall_s(), &call->who,
+                    &code) != 0) {
         respond_problem_with(call->req, 401, code,
                              token == NULL
                                  ? "a token is needed: Authorization: Bearer TOKEN"

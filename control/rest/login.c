@@ -10,11 +10,6 @@
 #include "rest/task.h"
 #include "sys/clock.h"
 
-static const char *text_of(const json_t *json, const char *name)
-{
-    return json_string_value(json_object_get(json, name));
-}
-
 /* -errno without an answer to come. */
 static void refuse(struct task *task, int err)
 {
@@ -31,8 +26,8 @@ static void on_tokens(void *arg, int err, const char *code,
     struct task *task = arg;
 
     if (err == -EPERM) {
-        if (text_of(task->body, "login") != NULL) {
-            task_audit_refused(task, "login", text_of(task->body, "login"));
+        if (task_text(task->body, "login") != NULL) {
+            task_audit_refused(task, "login", task_text(task->body, "login"));
         }
         task_refuse(task, 401, code, "refused");
     } else if (err == -EAGAIN) {
@@ -57,7 +52,7 @@ static void on_tokens(void *arg, int err, const char *code,
 void login_begin(const struct rest_call *call)
 {
     struct task *task = task_new(call);
-    const char *tenant = text_of(call->body, "tenant");
+    const char *tenant = task_text(call->body, "tenant");
     int err;
 
     if (task == NULL) {
@@ -67,7 +62,7 @@ void login_begin(const struct rest_call *call)
     (void)snprintf(task->who.tenant, sizeof(task->who.tenant), "%s",
                    tenant != NULL ? tenant : "");
     err = accounts_login(call->conf->accounts, tenant != NULL ? tenant : "",
-                         text_of(call->body, "login"), text_of(call->body, "password"),
+                         task_text(call->body, "login"), task_text(call->body, "password"),
                          on_tokens, task);
     if (err != 0) {
         refuse(task, err);
@@ -82,7 +77,7 @@ void login_refresh(const struct rest_call *call)
     if (task == NULL) {
         return;
     }
-    err = accounts_refresh(call->conf->accounts, text_of(call->body, "refresh_token"),
+    err = accounts_refresh(call->conf->accounts, task_text(call->body, "refresh_token"),
                            on_tokens, task);
     if (err != 0) {
         refuse(task, err);
@@ -103,7 +98,7 @@ void login_end(const struct rest_call *call)
         return;
     }
     err = accounts_logout(call->conf->accounts, &call->who,
-                          text_of(call->body, "refresh_token"), on_tokens, task);
+                          task_text(call->body, "refresh_token"), on_tokens, task);
     if (err != 0) {
         refuse(task, err);
     }

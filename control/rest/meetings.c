@@ -19,19 +19,9 @@
 
 enum { DAY_S = 86400 };
 
-static int64_t now_s(void)
-{
-    return (int64_t)(clock_wall_us() / 1000000);
-}
-
-static const char *text_of(const json_t *json, const char *name)
-{
-    return json_string_value(json_object_get(json, name));
-}
-
 int64_t meetings_seconds(const json_t *json, const char *name, int64_t otherwise)
 {
-    const char *text = text_of(json, name);
+    const char *text = task_text(json, name);
     int64_t ms;
 
     return text != NULL && schema_time_parse(text, &ms) == 0 ? ms / 1000 : otherwise;
@@ -81,20 +71,21 @@ static bool is_sensible(struct task *task)
     const json_t *m = task->meeting;
     int64_t start = meetings_seconds(m, "meeting_start_time", 0);
     int64_t end = meetings_seconds(m, "meeting_end_time", INT64_MAX);
-    bool recurs = strcmp(text_of(m, "meeting_type"), "recurring") == 0;
+    bool recurs = strcmp(task_text(m, "meeting_type"), "recurring") == 0;
     struct schema_errors errors = {.n = 0};
     struct net_req *req = task->req;
 
     if (end < start) {
         schema_error_add(&errors, "/meeting_end_time", "must not be before the start");
     }
-    if (recurs != (text_of(m, "recurrence") != NULL)) {
+    if (recurs != (task_text(m, "recurrence") != NULL)) {
         schema_error_add(&errors, "/recurrence",
                          recurs ? "a recurring meeting needs one"
                                 : "is for meetings of the type recurring only");
     }
     if (errors.n == 0) {
-        task->doc.at = start != 0 ? start : meetings_seconds(m, "created_at", now_s());
+        task->doc.at =
+            start != 0 ? start : meetings_seconds(m, "created_at", clock_wall_s());
         return true;
     }
     task_end(task);
@@ -106,7 +97,7 @@ static bool is_sensible(struct task *task)
 
 static void stamp(struct task *task)
 {
-    (void)json_object_set_new(task->meeting, "updated_at", task_time(now_s()));
+    (void)json_object_set_new(task->meeting, "updated_at", task_time(clock_wall_s()));
     (void)json_object_set_new(task->meeting, "meeting_status", json_string(task->state));
 }
 
@@ -124,7 +115,7 @@ static void on_people(void *arg, const struct store_result *result)
 
         (void)json_array_append_new(people, json_pack("{s:s, s:s, s:s*}", "user_id",
                                                       doc->ref, "role", doc->state, "name",
-                                                      text_of(body, "name")));
+                                                      task_text(body, "name")));
         json_decref(body);
     }
     if (result->err != 0) {
@@ -141,7 +132,7 @@ static void answer_meeting(struct task *task)
 {
     const struct store_query query = {.kind = STORE_PARTICIPANT,
                                       .tenant = task->who.tenant,
-                                      .group = text_of(task->meeting, "id"),
+                                      .group = task_text(task->meeting, "id"),
                                       .limit = STORE_FIND_MAX};
     int err = store_find(task->store, &query, on_people, task);
 
@@ -161,7 +152,7 @@ static void answer_written(struct task *task)
 
 static const char *role_of(const json_t *person)
 {
-    const char *role = text_of(person, "role");
+    const char *role = task_text(person, "role");
 
     return role != NULL ? role : auth_role_name(AUTH_ATTENDEE);
 }
@@ -192,10 +183,10 @@ static void put_people(struct task *task)
     {
         struct store_write *w = task_write(task);
         size_t at = task->n_writes - 1;
-        json_t *json = json_pack("{s:s*}", "name", text_of(person, "name"));
+        json_t *json = json_pack("{s:s*}", "name", task_text(person, "name"));
 
         (void)snprintf(task->ids[at], sizeof(task->ids[at]), "%s/%s",
-                       text_of(task->meeting, "id"), text_of(person, "user_id"));
+                       task_text(task->meeting, "id"), task_text(person, "user_id"));
         task->texts[at] = json_dumps(json, JSON_COMPACT);
         json_decref(json);
         w->what = STORE_PUT;
@@ -203,10 +194,10 @@ static void put_people(struct task *task)
         w->expect = STORE_ANY;
         w->doc = (struct store_doc){.tenant = task->who.tenant,
                                     .id = task->ids[at],
-                                    .group = text_of(task->meeting, "id"),
-                                    .ref = text_of(person, "user_id"),
+                                    .group = task_text(task->meeting, "id"),
+                                    .ref = task_text(person, "user_id"),
                                     .state = role_of(person),
-                                    .at = now_s(),
+                                    .at = clock_wall_s(),
                                     .json = task->texts[at]};
     }
 }
@@ -214,7 +205,7 @@ static void put_people(struct task *task)
 /* Its room, if there is one, becomes so too. */
 static void tell_room(struct task *task)
 {
-    const char *id = text_of(task->meeting, "id");
+    const char *id = task_text(task->meeting, "id");
     struct meeting *meeting = task->conf->meeting;
     struct room *room =
         meeting != NULL ? meeting_find_room(meeting, task->who.tenant, id) : NULL;
@@ -229,7 +220,7 @@ static void tell_room(struct task *task)
     json_array_foreach(json_object_get(task->body, "participants"), i, person)
     {
         if (auth_role_find(role_of(person), &role)) {
-            meeting_stored_person(meeting, room, text_of(person, "user_id"), role);
+            meeting_stored_person(meeting, room, task_text(person, "user_id"), role);
         }
     }
     json = json_dumps(task->meeting, JSON_COMPACT);
@@ -295,11 +286,11 @@ static bool take_key(struct task *task)
     w->kind = STORE_IDEMPOTENCY;
     w->doc = (struct store_doc){.tenant = task->who.tenant,
                                 .id = task->key,
-                                .group = text_of(task->meeting, "id"),
+                                .group = task_text(task->meeting, "id"),
                                 .ref = task->who.user_id,
                                 .state = task->ids[0],
-                                .at = now_s(),
-                                .expires_s = now_s() + DAY_S};
+                                .at = clock_wall_s(),
+                                .expires_s = clock_wall_s() + DAY_S};
     return true;
 }
 
@@ -357,7 +348,7 @@ void meetings_create(const struct rest_call *call)
     (void)json_object_update_new(task->meeting,
                                  json_pack("{s:s, s:s, s:s, s:o}", "id", id, "tenant",
                                            task->who.tenant, "creator_id", task->creator,
-                                           "created_at", task_time(now_s())));
+                                           "created_at", task_time(clock_wall_s())));
     merge(task->meeting, task->body);
     if (!is_sensible(task)) {
         return;
@@ -401,7 +392,7 @@ void meetings_list(const struct rest_call *call)
     }
     query.tenant = task->who.tenant;
     query.member = task->who.user_id;
-    query.state = text_of(task->query, "status");
+    query.state = task_text(task->query, "status");
     query.from = meetings_seconds(task->query, "from", 0);
     query.to = meetings_seconds(task->query, "to", 0);
     err = store_find(task->store, &query, on_list, task);
@@ -490,28 +481,19 @@ static void take_away(struct task *task)
     }
 }
 
-static void with_meeting(const struct rest_call *call, task_fn *next)
-{
-    struct task *task = task_new(call);
-
-    if (task != NULL) {
-        task_with_meeting(task, next);
-    }
-}
-
 void meetings_replace(const struct rest_call *call)
 {
-    with_meeting(call, replace);
+    task_begin_with_meeting(call, replace);
 }
 
 void meetings_change(const struct rest_call *call)
 {
-    with_meeting(call, change);
+    task_begin_with_meeting(call, change);
 }
 
 void meetings_delete(const struct rest_call *call)
 {
-    with_meeting(call, take_away);
+    task_begin_with_meeting(call, take_away);
 }
 
 /* ---- begun and ended ---- */
@@ -546,10 +528,10 @@ static void finish(struct task *task)
 
 void meetings_start(const struct rest_call *call)
 {
-    with_meeting(call, start);
+    task_begin_with_meeting(call, start);
 }
 
 void meetings_finish(const struct rest_call *call)
 {
-    with_meeting(call, finish);
+    task_begin_with_meeting(call, finish);
 }

@@ -11,20 +11,6 @@
 #include "rest/task.h"
 #include "sys/clock.h"
 
-static const char *text_of(const json_t *json, const char *name)
-{
-    return json_string_value(json_object_get(json, name));
-}
-
-static void with_meeting(const struct rest_call *call, task_fn *next)
-{
-    struct task *task = task_new(call);
-
-    if (task != NULL) {
-        task_with_meeting(task, next);
-    }
-}
-
 /* One page of documents of the meeting, or of the tenant, by 'make'. */
 static void find_page(struct task *task, enum store_kind kind, bool of_meeting,
                       bool descending, store_done *done)
@@ -50,7 +36,7 @@ static json_t *invited_of(struct task *task, const struct store_doc *doc)
 {
     json_t *body = json_loads(doc->json, 0, NULL);
     json_t *out = json_pack("{s:s, s:s, s:s?}", "user_id", doc->ref, "role", doc->state,
-                            "name", text_of(body, "name"));
+                            "name", task_text(body, "name"));
 
     (void)task;
     json_decref(body);
@@ -69,7 +55,7 @@ static void list(struct task *task)
 
 void people_list(const struct rest_call *call)
 {
-    with_meeting(call, list);
+    task_begin_with_meeting(call, list);
 }
 
 /* A role that is above one's own is not one's to give; the host's only with END_MEETING. */
@@ -94,9 +80,9 @@ static void tell_room(struct task *task)
         return;
     }
     if (task->answer == NULL) {
-        meeting_stored_removal(meeting, room, text_of(task->query, "user_id"));
-    } else if (auth_role_find(text_of(task->answer, "role"), &role)) {
-        meeting_stored_person(meeting, room, text_of(task->answer, "user_id"), role);
+        meeting_stored_removal(meeting, room, task_text(task->query, "user_id"));
+    } else if (auth_role_find(task_text(task->answer, "role"), &role)) {
+        meeting_stored_person(meeting, room, task_text(task->answer, "user_id"), role);
     }
 }
 
@@ -117,7 +103,7 @@ static void put_person(struct task *task, const char *user_id, const char *role,
                                 .group = task->params.at[0],
                                 .ref = user_id,
                                 .state = role,
-                                .at = (int64_t)(clock_wall_us() / 1000000)};
+                                .at = clock_wall_s()};
     task->texts[0] = json_dumps(body, JSON_COMPACT);
     w->doc.json = task->texts[0];
     json_decref(body);
@@ -134,7 +120,7 @@ static void put_person(struct task *task, const char *user_id, const char *role,
 
 static void invite(struct task *task)
 {
-    const char *role = text_of(task->body, "role");
+    const char *role = task_text(task->body, "role");
     enum auth_role wanted;
 
     role = role != NULL ? role : auth_role_name(AUTH_ATTENDEE);
@@ -142,30 +128,30 @@ static void invite(struct task *task)
         task_refuse(task, 403, "forbidden", "this role is not yours to give");
         return;
     }
-    put_person(task, text_of(task->body, "user_id"), role, text_of(task->body, "name"), 0,
-               "kcs.participant.invited", "participant.invite");
+    put_person(task, task_text(task->body, "user_id"), role, task_text(task->body, "name"),
+               0, "kcs.participant.invited", "participant.invite");
 }
 
 void people_invite(const struct rest_call *call)
 {
-    with_meeting(call, invite);
+    task_begin_with_meeting(call, invite);
 }
 
 static void take_out(struct task *task)
 {
-    put_person(task, text_of(task->query, "user_id"), NULL, NULL, STORE_ANY,
+    put_person(task, task_text(task->query, "user_id"), NULL, NULL, STORE_ANY,
                "kcs.participant.removed", "participant.remove");
 }
 
 void people_remove(const struct rest_call *call)
 {
-    with_meeting(call, take_out);
+    task_begin_with_meeting(call, take_out);
 }
 
 static void on_person(void *arg, const struct store_result *result)
 {
     struct task *task = arg;
-    const char *role = text_of(task->body, "new_role");
+    const char *role = task_text(task->body, "new_role");
     enum auth_role old = AUTH_GUEST;
     enum auth_role wanted;
     json_t *body;
@@ -181,7 +167,7 @@ static void on_person(void *arg, const struct store_result *result)
         return;
     }
     body = json_loads(result->docs[0].json, 0, NULL);
-    put_person(task, task->params.at[1], role, text_of(body, "name"),
+    put_person(task, task->params.at[1], role, task_text(body, "name"),
                result->docs[0].version, "kcs.participant.role", "participant.role");
     json_decref(body);
 }
@@ -200,7 +186,7 @@ static void change_role(struct task *task)
 
 void people_role(const struct rest_call *call)
 {
-    with_meeting(call, change_role);
+    task_begin_with_meeting(call, change_role);
 }
 
 /* ---- audit ---- */
@@ -231,7 +217,7 @@ static void entries(struct task *task)
 
 void people_audit(const struct rest_call *call)
 {
-    with_meeting(call, entries);
+    task_begin_with_meeting(call, entries);
 }
 
 void people_audit_all(const struct rest_call *call)

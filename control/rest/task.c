@@ -221,6 +221,15 @@ void task_with_meeting(struct task *task, task_fn *next)
     }
 }
 
+void task_begin_with_meeting(const struct rest_call *call, task_fn *next)
+{
+    struct task *task = task_new(call);
+
+    if (task != NULL) {
+        task_with_meeting(task, next);
+    }
+}
+
 /* ---- writes ---- */
 
 struct store_write *task_write(struct task *task)
@@ -292,7 +301,7 @@ static void add_audit(struct task *task, const char *act, const char *target,
 {
     struct store_write *w = task_write(task);
     const char *meeting = json_string_value(json_object_get(task->meeting, "id"));
-    int64_t now_s = (int64_t)(clock_wall_us() / 1000000);
+    int64_t now_s = clock_wall_s();
 
     w->what = STORE_PUT;
     w->kind = STORE_AUDIT;
@@ -433,6 +442,11 @@ void task_answer_page(struct task *task, const struct store_result *result,
     } else {
         json_decref(whole);
     }
+}
+
+const char *task_text(const json_t *json, const char *name)
+{
+    return json_string_value(json_object_get(json, name));
 }
 
 json_t *task_time(int64_t seconds)

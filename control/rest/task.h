@@ -58,6 +58,9 @@ void task_on_abort(struct net_req *req);
  * auth_may() for the route. 404 if it is not for the asker to see. */
 void task_with_meeting(struct task *task, task_fn *next);
 
+/* task_new() and that: all that most routes of a meeting begin with. */
+void task_begin_with_meeting(const struct rest_call *call, task_fn *next);
+
 /* ---- writes: collected, then done as one ---- */
 
 void task_put_meeting(struct task *task, uint64_t expect); /* task->meeting */
@@ -80,6 +83,9 @@ bool task_page(struct task *task, struct store_query *query, char after[STORE_ID
  * make() gives a new reference, or NULL to leave one out. */
 void task_answer_page(struct task *task, const struct store_result *result,
                       json_t *(*make)(struct task *task, const struct store_doc *doc));
+
+/* A string of 'json' (borrowed), or NULL. */
+const char *task_text(const json_t *json, const char *name);
 
 /* RFC 3339 of microseconds or seconds since 1970: a new reference. */
 json_t *task_time(int64_t seconds);

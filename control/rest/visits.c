@@ -14,25 +14,6 @@
 
 enum { HOUR_S = 3600, DAY_S = 86400 };
 
-static int64_t now_s(void)
-{
-    return (int64_t)(clock_wall_us() / 1000000);
-}
-
-static const char *text_of(const json_t *json, const char *name)
-{
-    return json_string_value(json_object_get(json, name));
-}
-
-static void with_meeting(const struct rest_call *call, task_fn *next)
-{
-    struct task *task = task_new(call);
-
-    if (task != NULL) {
-        task_with_meeting(task, next);
-    }
-}
-
 /* ---- joined ---- */
 
 /* Why nobody may come in now; NULL: come in. */
@@ -54,7 +35,7 @@ static const char *closed(const struct task *task)
 
 static void join(struct task *task)
 {
-    const char *name = text_of(task->body, "display_name");
+    const char *name = task_text(task->body, "display_name");
     const char *host = task->req != NULL ? net_req_header(task->req, "host") : NULL;
     bool tls = task->req != NULL && task->conf->is_tls != NULL &&
                task->conf->is_tls(task->conf->user, net_req_listener(task->req));
@@ -68,9 +49,10 @@ static void join(struct task *task)
     }
     /* Till the meeting's end plus an hour; without an end, for a day. */
     who.expires_s =
-        meetings_seconds(task->meeting, "meeting_end_time", now_s() + DAY_S) + HOUR_S;
-    if (who.expires_s < now_s() + HOUR_S) {
-        who.expires_s = now_s() + HOUR_S;
+        meetings_seconds(task->meeting, "meeting_end_time", clock_wall_s() + DAY_S) +
+        HOUR_S;
+    if (who.expires_s < clock_wall_s() + HOUR_S) {
+        who.expires_s = clock_wall_s() + HOUR_S;
     }
     who.role = task->role == AUTH_ADMIN ? AUTH_HOST : task->role;
     who.jti[0] = '\0';
@@ -78,7 +60,7 @@ static void join(struct task *task)
     if (name != NULL) {
         (void)snprintf(who.name, sizeof(who.name), "%s", name);
     }
-    if (auth_mint(task->conf->auth, &who, now_s(), token) != 0) {
+    if (auth_mint(task->conf->auth, &who, clock_wall_s(), token) != 0) {
         task_refuse(task, 400, "invalid", "the name is too long");
         return;
     }
@@ -89,7 +71,7 @@ static void join(struct task *task)
                           who.meeting_id, "token", token, "expires_at",
                           task_time(who.expires_s), "role", auth_role_name(who.role),
                           "ice_servers",
-                          turn_json(&task->conf->ice_servers, who.user_id, now_s()),
+                          turn_json(&task->conf->ice_servers, who.user_id, clock_wall_s()),
                           "socketio_url", url, "socketio_path", "/socket.io/"),
                 0);
 }
@@ -106,16 +88,17 @@ void meetings_join(const struct rest_call *call)
 
 static void webrtc(struct task *task)
 {
-    task_answer(task,
-                json_pack("{s:o, s:o}", "rtp_capabilities", ortc_router_capabilities(),
-                          "ice_servers",
-                          turn_json(&task->conf->ice_servers, task->who.user_id, now_s())),
-                0);
+    task_answer(
+        task,
+        json_pack("{s:o, s:o}", "rtp_capabilities", ortc_router_capabilities(),
+                  "ice_servers",
+                  turn_json(&task->conf->ice_servers, task->who.user_id, clock_wall_s())),
+        0);
 }
 
 void meetings_webrtc(const struct rest_call *call)
 {
-    with_meeting(call, webrtc);
+    task_begin_with_meeting(call, webrtc);
 }
 
 static void live(struct task *task)
@@ -139,7 +122,7 @@ static void live(struct task *task)
 
 void meetings_live(const struct rest_call *call)
 {
-    with_meeting(call, live);
+    task_begin_with_meeting(call, live);
 }
 
 /* ---- exported: the meeting and its events, the oldest first ---- */
@@ -182,5 +165,5 @@ static void export_all(struct task *task)
 
 void meetings_export(const struct rest_call *call)
 {
-    with_meeting(call, export_all);
+    task_begin_with_meeting(call, export_all);
 }

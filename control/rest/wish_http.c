@@ -123,8 +123,7 @@ void wish_respond_session(struct wish_session *s, unsigned status, const char *s
 
     write_location(location, s->viewer, s->p->room->id, s->id);
     /* Without memory it is told of none: this node is reached without them. */
-    (void)turn_links(&s->wish->conf->ice_servers, s->p->who.user_id,
-                     (int64_t)(clock_wall_us() / 1000000), links);
+    (void)turn_links(&s->wish->conf->ice_servers, s->p->who.user_id, clock_wall_s(), links);
     s->req = NULL;
     net_respond(req, status, headers, links[0] != '\0' ? n : n - 1, sdp, strlen(sdp));
 }
@@ -189,9 +188,8 @@ bool wish_authorize(struct wish *wish, struct net_req *req, struct auth_identity
     if (header != NULL && strncasecmp(header, "Bearer ", 7) == 0) {
         token = header + 7 + strspn(header + 7, " ");
     }
-    if (token == NULL ||
-        auth_verify(wish->conf->auth, token, strlen(token),
-                    (int64_t)(clock_wall_us() / 1000000), who, &code) != 0) {
+    if (token == NULL || auth_verify(wish->conf->auth, token, strlen(token), clock_wall_s(),
+                                     who, &code) != 0) {
         wish_problem(req, 401, code,
                      token == NULL ? "a token is needed: Authorization: Bearer TOKEN"
                                    : "the token was refused");

@@ -228,8 +228,8 @@ static bool on_connect(void *user, struct sio_socket *socket, const json_t *auth
         return false;
     }
     why->message = "the token was refused";
-    if (auth_verify(signal->conf.auth, token, strlen(token),
-                    (int64_t)(clock_wall_us() / 1000000), &who, &why->code) != 0) {
+    if (auth_verify(signal->conf.auth, token, strlen(token), clock_wall_s(), &who,
+                    &why->code) != 0) {
         return false;
     }
     client = client_create(signal, socket);

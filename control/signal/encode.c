@@ -118,9 +118,8 @@ json_t *encode_room_joined(struct signal *signal, const struct participant *self
         auth_role_name(self->who.role), "permissions", encode_permissions(self),
         "participants", participants, "participant_count", (int)room->n_participants,
         "producers", producers, "rtp_capabilities", signal->capabilities, "ice_servers",
-        turn_json(&signal->conf.ice_servers, self->who.user_id,
-                  (int64_t)(clock_wall_us() / 1000000)),
-        "epoch", (json_int_t)room->epoch, "seq", (json_int_t)room->seq, "resume_token",
+        turn_json(&signal->conf.ice_servers, self->who.user_id, clock_wall_s()), "epoch",
+        (json_int_t)room->epoch, "seq", (json_int_t)room->seq, "resume_token",
         self->resume_token, "resumed", 0);
     (void)json_object_set_new(joined, "data_producers", data);
     (void)json_object_set_new(joined, "next_cursor",

@@ -316,8 +316,8 @@ void on_auth_refresh(struct reply *reply, const json_t *payload)
         reply_refuse(reply, &f);
         return;
     }
-    if (auth_verify(client->signal->conf.auth, token, strlen(token),
-                    (int64_t)(clock_wall_us() / 1000000), &who, &code) != 0) {
+    if (auth_verify(client->signal->conf.auth, token, strlen(token), clock_wall_s(), &who,
+                    &code) != 0) {
         reply_fail(reply, code, "the token was refused");
         return;
     }
@@ -340,7 +340,7 @@ void on_auth_refresh(struct reply *reply, const json_t *payload)
 
 void tokens_tick(struct signal *signal)
 {
-    int64_t now_s = (int64_t)(clock_wall_us() / 1000000);
+    int64_t now_s = clock_wall_s();
 
     for (struct client *client = signal->clients; client != NULL; client = client->next) {
         if (!client->legacy && !client->told_expiring &&

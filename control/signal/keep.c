@@ -93,10 +93,8 @@ static struct store_doc *put(struct keep *k, enum store_kind kind, const char *r
     struct store_write *w = &k->writes[k->n++];
 
     *w = (struct store_write){.what = STORE_PUT, .kind = kind, .expect = STORE_ANY};
-    w->doc = (struct store_doc){.tenant = k->room->tenant,
-                                .group = k->room->id,
-                                .ref = ref,
-                                .at = (int64_t)(clock_wall_us() / 1000000)};
+    w->doc = (struct store_doc){
+        .tenant = k->room->tenant, .group = k->room->id, .ref = ref, .at = clock_wall_s()};
     w->doc.json = keep_text(k, json);
     if (!k->room->stored) { /* a meeting that nobody has made by REST ends some day */
         w->doc.expires_s = w->doc.at + (int64_t)k->signal->conf.keep_days * DAY_S;

@@ -391,7 +391,7 @@ void load_room(struct signal *signal, struct room *room)
                                           .group = room->id,
                                           .limit = parts[i].limit,
                                           .descending = true,
-                                          .alive_s = (int64_t)(clock_wall_us() / 1000000)};
+                                          .alive_s = clock_wall_s()};
 
         begin_one(load, store_find(signal->conf.store, &query, parts[i].done, load));
     }

@@ -91,6 +91,14 @@ static bool may_pass(int err)
            err == -ENOMEM;
 }
 
+static int lose(struct store_writer *writer, int err)
+{
+    writer->lost++;
+    log_error("store_fact_lost", LOG_STR("error", strerror(-err)),
+              LOG_U64("lost", writer->lost));
+    return err;
+}
+
 /* It is over with one; whoever waits is told. */
 static void finish(struct entry *entry, const struct store_result *result)
 {
@@ -99,9 +107,7 @@ static void finish(struct entry *entry, const struct store_result *result)
     writer->n--;
     writer->bytes -= entry->bytes;
     if (result->err != 0 && !writer->closed && !entry->once) {
-        writer->lost++;
-        log_error("store_fact_lost", LOG_STR("error", strerror(-result->err)),
-                  LOG_U64("lost", writer->lost));
+        (void)lose(writer, result->err);
     }
     if (entry->done != NULL) {
         entry->done(entry->arg, result);
@@ -254,14 +260,6 @@ static struct entry *copy(struct store_writer *writer, const struct store_write 
         return NULL;
     }
     return entry;
-}
-
-static int lose(struct store_writer *writer, int err)
-{
-    writer->lost++;
-    log_error("store_fact_lost", LOG_STR("error", strerror(-err)),
-              LOG_U64("lost", writer->lost));
-    return err;
 }
 
 int store_writer_put(struct store_writer *writer, const struct store_write *writes,

@@ -21,6 +21,11 @@ uint64_t clock_wall_us(void)
     return read_us(CLOCK_REALTIME);
 }
 
+int64_t clock_wall_s(void)
+{
+    return (int64_t)(clock_wall_us() / 1000000);
+}
+
 void clock_format(uint64_t wall_us, char out[CLOCK_RFC3339_LEN])
 {
     /* Past the year 9999 RFC 3339 has no form: the last instant that has one stands in. */

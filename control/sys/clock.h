@@ -15,6 +15,9 @@ uint64_t clock_mono_us(void);
 /* Microseconds since 1970-01-01T00:00:00Z; steps when the operator's clock does. */
 uint64_t clock_wall_us(void);
 
+/* The same in whole seconds, as tokens and what is stored have it. */
+int64_t clock_wall_s(void);
+
 /* Fills 'out' with RFC 3339 in UTC, microseconds, and a NUL. */
 void clock_format(uint64_t wall_us, char out[CLOCK_RFC3339_LEN]);
 

@@ -24,14 +24,10 @@ int kcsctl_show(const json_t *data, const struct options *options)
     return EXIT_OK;
 }
 
-int kcsctl_read(const struct command *command, const struct options *options,
-                const char *argument)
+/* What the node has answered with 'ret': its data (moved), or what is wrong. */
+static int show_answer(int ret, json_t *data, const char *err,
+                       const struct options *options)
 {
-    json_t *data = NULL;
-    char err[512];
-    int ret = admin_get(options->socket, command->path, &data, err, sizeof(err));
-    (void)argument;
-
     if (ret != EXIT_OK) {
         fprintf(stderr, "kcsctl: %s\n", err);
         return ret;
@@ -39,6 +35,26 @@ int kcsctl_read(const struct command *command, const struct options *options,
     ret = kcsctl_show(data, options);
     json_decref(data);
     return ret;
+}
+
+int kcsctl_order(const struct options *options, const char *path, const char *body)
+{
+    json_t *data = NULL;
+    char err[512] = "";
+    int ret = admin_post(options->socket, path, body, &data, err, sizeof(err));
+
+    return show_answer(ret, data, err, options);
+}
+
+int kcsctl_read(const struct command *command, const struct options *options,
+                const char *argument)
+{
+    json_t *data = NULL;
+    char err[512] = "";
+    int ret = admin_get(options->socket, command->path, &data, err, sizeof(err));
+    (void)argument;
+
+    return show_answer(ret, data, err, options);
 }
 
 /* An id that can stand in an address as it is. */
@@ -53,9 +69,7 @@ static bool is_id(const char *text)
 int kcsctl_lanes(const struct command *command, const struct options *options,
                  const char *argument)
 {
-    json_t *data = NULL;
-    char path[256], err[512];
-    int ret;
+    char path[256];
 
     if (options->n_rest == 0) {
         return kcsctl_read(command, options, argument);
@@ -69,12 +83,5 @@ int kcsctl_lanes(const struct command *command, const struct options *options,
     }
     snprintf(path, sizeof(path), "/lanes/move?transport=%s&lane=%s", options->rest[1],
              options->rest[2]);
-    ret = admin_post(options->socket, path, "", &data, err, sizeof(err));
-    if (ret != EXIT_OK) {
-        fprintf(stderr, "kcsctl: %s\n", err);
-        return ret;
-    }
-    ret = kcsctl_show(data, options);
-    json_decref(data);
-    return ret;
+    return kcsctl_order(options, path, "");
 }

@@ -21,22 +21,6 @@ static int complain(int code, const char *what, const char *which, const char *w
     return code;
 }
 
-/* Gives an order and prints what came of it. */
-static int give_order(const struct options *options, const char *path, const char *body)
-{
-    json_t *data = NULL;
-    char err[512];
-    int ret = admin_post(options->socket, path, body, &data, err, sizeof(err));
-
-    if (ret != EXIT_OK) {
-        fprintf(stderr, "kcsctl: %s\n", err);
-        return ret;
-    }
-    ret = kcsctl_show(data, options);
-    json_decref(data);
-    return ret;
-}
-
 /* Appends "NAME=VALUE" to an address; nothing for NULL. */
 static void add(char *path, size_t cap, const char *name, const char *value)
 {
@@ -69,7 +53,7 @@ int kcsctl_backup(const struct command *command, const struct options *options,
         return complain(EXIT_USAGE, argument, "", "the path is too long");
     }
     add(path, sizeof(path), "path", whole);
-    return give_order(options, path, "");
+    return kcsctl_order(options, path, "");
 }
 
 /* ---- restore ---- */
@@ -209,7 +193,7 @@ int kcsctl_user(const struct command *command, const struct options *options,
     add(path, sizeof(path), "role", options->role);
     add(path, sizeof(path), "name", options->name);
     add(path, sizeof(path), "tenant", options->tenant);
-    ret = give_order(options, path, password);
+    ret = kcsctl_order(options, path, password);
     explicit_bzero(password, sizeof(password));
     return ret;
 }
