@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { withBrowser } from './lib/browser.mjs';
 import { ask, connect } from './lib/client.mjs';
 import { withNode } from './lib/node.mjs';
+import { openWishPage, watchInPage } from './lib/wish.mjs';
 
 /* In the page: publishes these kinds by WHIP, video in this codec alone. */
 async function publishInPage({ meeting, token, kinds, codec }) {
@@ -25,18 +26,8 @@ async function publishInPage({ meeting, token, kinds, codec }) {
             sender.setCodecPreferences([...own, ...codecs.filter(({ mimeType }) => mimeType === 'video/rtx')]);
         }
     }
-    await pc.setLocalDescription();
-    const response = await fetch(`/api/whip/${meeting}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/sdp' },
-        body: pc.localDescription.sdp,
-    });
-    const sdp = await response.text();
-    if (response.status !== 201) {
-        throw new Error(`${response.status} ${sdp}`);
-    }
-    await pc.setRemoteDescription({ type: 'answer', sdp });
-    window.publisher = { pc, session: response.headers.get('location'), token };
+    const { session } = await window.negotiate(pc, `/api/whip/${meeting}`, token);
+    window.publisher = { pc, session, token };
 }
 
 /* In the page: ends what it publishes. */
@@ -45,34 +36,6 @@ async function leaveInPage() {
 
     await fetch(session, { method: 'DELETE', headers: { authorization: `Bearer ${token}` } });
     pc.close();
-}
-
-/* In the page: watches; resolves with the node's answer. */
-async function watchInPage({ meeting, token, participant }) {
-    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-
-    pc.addTransceiver('audio', { direction: 'recvonly' });
-    pc.addTransceiver('video', { direction: 'recvonly' });
-    pc.ontrack = ({ track }) => {
-        const element = document.createElement(track.kind);
-        element.srcObject = new MediaStream([track]);
-        element.autoplay = element.muted = true;
-        document.body.append(element);
-    };
-    await pc.setLocalDescription();
-    const chosen = participant === undefined ? '' : `?participant=${participant}`;
-    const response = await fetch(`/api/whep/${meeting}${chosen}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/sdp' },
-        body: pc.localDescription.sdp,
-    });
-    const sdp = await response.text();
-    if (response.status !== 201) {
-        throw new Error(`${response.status} ${sdp}`);
-    }
-    await pc.setRemoteDescription({ type: 'answer', sdp });
-    window.viewer = { pc, session: response.headers.get('location'), token };
-    return sdp;
 }
 
 /* In the page: chooses whom to watch; resolves with the status. */
@@ -134,11 +97,8 @@ async function open(node, browser, meeting) {
     socket.on('participant:joined', (event) => ids.set(event.user_id, event.participant_id));
     assert.equal((await ask(socket, 'room:join', { meeting_id: meeting, display_name: 'Host' })).ok, true);
     const userOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).sub;
-    const page = async () => {
-        const made = await browser.newPage();
-        await made.goto(`${node.origin}/api/health/live`);
-        return made;
-    };
+    const page = () => openWishPage(browser, node);
+
     return {
         socket,
         page,

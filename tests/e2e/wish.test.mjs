@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { withBrowser } from './lib/browser.mjs';
 import { openLegacy } from './lib/legacy.mjs';
 import { withNode } from './lib/node.mjs';
+import { openWishPage, watchInPage } from './lib/wish.mjs';
 
 const MEDIA_MS = 40_000;
 
@@ -25,51 +26,16 @@ async function publishInPage({ meeting, token }) {
                 track.kind === 'video' ? [{ rid: 'l', scaleResolutionDownBy: 2 }, { rid: 'h' }] : [{}],
         });
     }
-    await pc.setLocalDescription();
-    const response = await fetch(`/api/whip/${meeting}?name=Studio`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/sdp' },
-        body: pc.localDescription.sdp,
-    });
-    const sdp = await response.text();
-    if (response.status !== 201) {
-        throw new Error(`${response.status} ${sdp}`);
-    }
     /* layers, not estimates on a busy machine, are what is looked at */
-    const [, pt] = /a=rtpmap:(\d+) VP8/.exec(sdp);
-    const least = `a=fmtp:${pt} x-google-min-bitrate=2000;x-google-start-bitrate=2000\r\n`;
-    await pc.setRemoteDescription({
-        type: 'answer',
-        sdp: sdp.replace(/a=rtpmap:\d+ VP8.*\r\n/, (line) => line + least),
-    });
+    const insist = (sdp) => {
+        const [, pt] = /a=rtpmap:(\d+) VP8/.exec(sdp);
+        const least = `a=fmtp:${pt} x-google-min-bitrate=2000;x-google-start-bitrate=2000\r\n`;
+        return sdp.replace(/a=rtpmap:\d+ VP8.*\r\n/, (line) => line + least);
+    };
+    const path = `/api/whip/${meeting}?name=Studio`;
+    const { sdp } = await window.negotiate(pc, path, token, insist);
     window.pc = pc;
     return sdp;
-}
-
-/* In the page: watches whoever it is told to; resolves when the node has answered. */
-async function watchInPage({ meeting, token, participant }) {
-    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-
-    pc.addTransceiver('audio', { direction: 'recvonly' });
-    pc.addTransceiver('video', { direction: 'recvonly' });
-    pc.ontrack = ({ track }) => {
-        const element = document.createElement(track.kind);
-        element.srcObject = new MediaStream([track]);
-        element.autoplay = element.muted = true;
-        document.body.append(element);
-    };
-    await pc.setLocalDescription();
-    const response = await fetch(`/api/whep/${meeting}?participant=${participant}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/sdp' },
-        body: pc.localDescription.sdp,
-    });
-    const sdp = await response.text();
-    if (response.status !== 201) {
-        throw new Error(`${response.status} ${sdp}`);
-    }
-    await pc.setRemoteDescription({ type: 'answer', sdp });
-    window.pc = pc;
 }
 
 /* Waits until the page decodes pictures of at least this height, and hears. */
@@ -77,7 +43,7 @@ async function sees(page, height) {
     await page.waitForFunction(
         async (least) => {
             const found = {};
-            for (const entry of (await window.pc.getStats()).values()) {
+            for (const entry of (await window.viewer.pc.getStats()).values()) {
                 if (entry.type === 'inbound-rtp') {
                     found[entry.kind] = entry;
                 }
@@ -100,11 +66,7 @@ test('simulcast by WHIP, a legacy client and WHEP viewers in one room', { timeou
     withNode({ name: 'wish', devices: ['udp'] }, (node) =>
         withBrowser(async (browser) => {
             const meeting = 'e2e-wish';
-            const open = async () => {
-                const page = await browser.newPage();
-                await page.goto(`${node.origin}/api/health/live`);
-                return page;
-            };
+            const open = () => openWishPage(browser, node);
             const studio = await open();
             const token = await node.token({ meeting, name: 'Studio' });
             const answer = await studio.evaluate(publishInPage, { meeting, token });
