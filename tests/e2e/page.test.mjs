@@ -128,6 +128,29 @@ async function reads(who, wanted) {
     );
 }
 
+/* What moved with the form's button in it, since the page came, without the person's doing. */
+function shifts(who) {
+    return who.page.evaluate(
+        () =>
+            new Promise((resolve) => {
+                new PerformanceObserver((list) =>
+                    resolve(
+                        list
+                            .getEntries()
+                            .flatMap((entry) => entry.sources)
+                            .filter(({ node }) =>
+                                node?.contains(document.querySelector('#join-form [type=submit]')),
+                            )
+                            .map(({ node, previousRect: a, currentRect: b }) =>
+                                [node.nodeName, a.y, b.y].join(' '),
+                            ),
+                    ),
+                ).observe({ type: 'layout-shift', buffered: true });
+                setTimeout(() => resolve([]), 500);
+            }),
+    );
+}
+
 async function withBoth(node, browser, body) {
     const meeting = 'page';
     const open = async (name, more) =>
@@ -199,11 +222,16 @@ test('before the call: devices, level, network; keys; a shared screen; layouts; 
                 );
                 for (const name of ['microphone', 'camera']) {
                     const n = await ada.page.$$eval(
-                        `select[name=${name}] option`,
+                        `select[name=${name}] option:not([value=''])`,
                         (all) => all.length,
                     );
                     assert.ok(n >= 1, `there is a choice of ${name}s`);
                 }
+                assert.deepEqual(
+                    await shifts(ada),
+                    [],
+                    'the form does not move under the pointer when devices are found',
+                );
                 await ada.press('Turn the camera off');
                 await ada.until('there is no preview', () =>
                     document.querySelector('.preview video').srcObject === null,

@@ -38,6 +38,8 @@ export const words = {
         microphone: 'Microphone',
         camera: 'Camera',
         speaker: 'Speaker',
+        looking: 'Looking…',
+        none: 'None found',
         device: (kind: string, n: number) => `${kind} ${n}`,
         level: 'Loudness of your microphone',
         levelLabel: 'Speak to see it move',

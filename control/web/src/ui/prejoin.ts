@@ -67,6 +67,12 @@ class Preview {
             el('div', { class: 'meter-row' }, this.meter),
             this.problems,
         );
+        for (const name of ['microphone', 'camera', 'speaker'] as const) {
+            if (name !== 'speaker' || 'setSinkId' in HTMLMediaElement.prototype) {
+                this.pickers.append(field(words.join[name], this.selects[name]));
+            }
+            this.offer(name, [], words.join.looking);
+        }
         this.selects.microphone.addEventListener('change', () => void this.open('audio'));
         this.selects.camera.addEventListener('change', () => void this.open('video'));
         this.ready = this.start();
@@ -100,32 +106,43 @@ class Preview {
 
     private async list(): Promise<void> {
         const devices = await listDevices();
-        const speakers = 'setSinkId' in HTMLMediaElement.prototype;
         const kinds = [
             ['microphone', 'audioinput'],
             ['camera', 'videoinput'],
             ['speaker', 'audiooutput'],
         ] as const;
 
-        this.pickers.replaceChildren();
         for (const [name, kind] of kinds) {
             const found = devices.filter((each) => each.kind === kind && each.deviceId !== '');
-            const select = this.selects[name];
             const track = this.opened[name === 'camera' ? 'video' : 'audio'];
             const current = name === 'speaker' ? '' : track?.getSettings().deviceId;
-            select.replaceChildren(
-                ...found.map((each, i) =>
+            this.offer(
+                name,
+                found.map((each, i) =>
                     el(
                         'option',
                         { value: each.deviceId, selected: each.deviceId === current },
                         each.label || words.join.device(words.join[name], i + 1),
                     ),
                 ),
+                words.join.none,
             );
-            if (found.length > 0 && (name !== 'speaker' || speakers)) {
-                this.pickers.append(field(words.join[name], select));
-            }
         }
+    }
+
+    /* A picker keeps its place with nothing to pick: what stands below must not move away
+     * from under the pointer. */
+    private offer(
+        name: keyof typeof this.selects,
+        found: HTMLOptionElement[],
+        otherwise: string,
+    ): void {
+        const select = this.selects[name];
+
+        select.disabled = found.length === 0;
+        select.replaceChildren(
+            ...(found.length > 0 ? found : [el('option', { value: '' }, otherwise)]),
+        );
     }
 
     private async toggle(kind: Kind): Promise<void> {
@@ -253,7 +270,7 @@ export function joinScreen(
     if (options.meeting === '' || options.token === '') {
         form.append(field(words.join.meeting, meeting));
     }
-    form.append(field(words.join.name, name), preview.pickers, network, submit);
+    form.append(field(words.join.name, name), preview.pickers, submit, network);
     form.addEventListener('submit', (event) => {
         event.preventDefault();
         submit.disabled = true;
