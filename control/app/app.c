@@ -12,6 +12,7 @@
 #include "app/facts.h"
 #include "app/keep.h"
 #include "auth/auth.h"
+#include "event/event.h"
 #include "media/media.h"
 #include "meeting/meeting.h"
 #include "metric/metric.h"
@@ -29,6 +30,9 @@ enum {
     MAX_LISTEN = CONTROL_CONF_HTTP + 2,
     SPARE_CONNECTIONS = 1024 /* besides Socket.IO's: the page, REST, operators */
 };
+
+_Static_assert(sizeof(((struct rest_facts *)0)->outlet_reason) >= EVENT_STATE_MAX,
+               "a reason fits");
 
 struct app {
     const struct control_conf *conf;
@@ -119,6 +123,10 @@ static void facts(void *user, struct rest_facts *out)
     out->participants = meeting_n_participants(app->meeting);
     out->clients = signal_n_clients(app->signal);
     out->uptime_us = clock_mono_us() - app->started_us;
+    if (app->keep.relay != NULL) {
+        out->outlets = event_relay_n_sinks(app->keep.relay);
+        out->outlets_failing = event_relay_state(app->keep.relay, out->outlet_reason);
+    }
 }
 
 static void changed(void *user, const char *tenant, const char *id, const char *json,
@@ -370,7 +378,8 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
     }
     ret = keep_issuers(conf, app->auth, err, APP_ERR_MAX);
     return ret != 0 ? ret
-                    : keep_open(&app->keep, conf, app->loop, app->auth, err, APP_ERR_MAX);
+                    : keep_open(&app->keep, conf, app->loop, app->metrics, app->auth, err,
+                                APP_ERR_MAX);
 }
 
 static int make_sessions(struct app *app, char err[APP_ERR_MAX])

@@ -19,6 +19,8 @@ static const struct control_conf defaults = {
              .hash_threads = 1,
              .hash_queue = 64},
     .store = {.path = "/var/lib/kcs/kcs.db", .event_days = 30, .audit_days = 365},
+    .events = {.kafka = {.create_topics = true, .partitions = 6},
+               .file = {.max_mb = 100, .keep = 10}},
     .socketio = {.ping_interval_ms = 25000,
                  .ping_timeout_ms = 20000,
                  .max_payload = 1000000},
@@ -124,6 +126,52 @@ static const cyaml_schema_field_t store_fields[] = {
     CONF_END,
 };
 
+static const cyaml_schema_field_t setting_fields[] = {
+    CONF_STRING("name", struct control_setting, name),
+    CONF_STRING("value", struct control_setting, value),
+    CONF_STRING("value_file", struct control_setting, value_file),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t setting_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_setting, setting_fields)};
+
+static const cyaml_schema_field_t kafka_fields[] = {
+    CONF_STRING("brokers", struct control_kafka, brokers),
+    CONF_BOOL("create_topics", struct control_kafka, create_topics),
+    CONF_UINT("partitions", struct control_kafka, partitions, 1, 10000),
+    CONF_UINT("replication", struct control_kafka, replication, 0, 100),
+    CONF_LIST("settings", struct control_kafka, settings, n_settings, &setting_value),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t event_file_fields[] = {
+    CONF_STRING("path", struct control_event_file, path),
+    CONF_UINT("max_mb", struct control_event_file, max_mb, 0, 1000000),
+    CONF_UINT("keep", struct control_event_file, keep, 0, 1000),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t webhook_fields[] = {
+    CONF_STRING("url", struct control_webhook, url),
+    CONF_STRING("secret", struct control_webhook, secret),
+    CONF_STRING("secret_file", struct control_webhook, secret_file),
+    CONF_STRING("types", struct control_webhook, types),
+    CONF_UINT("give_up_hours", struct control_webhook, give_up_hours, 0, 8760),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t webhook_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_webhook, webhook_fields)};
+
+static const cyaml_schema_field_t events_fields[] = {
+    CONF_BOOL("chat_text", struct control_events, chat_text),
+    CONF_MAPPING("kafka", struct control_events, kafka, kafka_fields),
+    CONF_MAPPING("file", struct control_events, file, event_file_fields),
+    CONF_LIST("webhooks", struct control_events, webhooks, n_webhooks, &webhook_value),
+    CONF_END,
+};
+
 static const cyaml_schema_field_t meetings_fields[] = {
     CONF_BOOL("require_stored", struct control_meetings, require_stored),
     CONF_END,
@@ -188,6 +236,7 @@ static const cyaml_schema_field_t fields[] = {
     CONF_MAPPING("web", struct control_conf, web, web_fields),
     CONF_MAPPING("auth", struct control_conf, auth, auth_fields),
     CONF_MAPPING("store", struct control_conf, store, store_fields),
+    CONF_MAPPING("events", struct control_conf, events, events_fields),
     CONF_MAPPING("meetings", struct control_conf, meetings, meetings_fields),
     CONF_LIST("cors", struct control_conf, cors, n_cors, &origin_value),
     CONF_MAPPING("socketio", struct control_conf, socketio, socketio_fields),
@@ -231,6 +280,10 @@ static const char *check(const char *key, const char *text)
     if (strcmp(key, "ice_servers.url") == 0 && !is_ice_url(text)) {
         return "a URL like stun:HOST:PORT or turn:HOST:PORT?transport=udp";
     }
+    if (strcmp(key, "events.webhooks.url") == 0 && strncmp(text, "https://", 8) != 0 &&
+        strncmp(text, "http://", 7) != 0) {
+        return "a URL like https://HOST/PATH";
+    }
     if (strncmp(key, "ice_servers.", strlen("ice_servers.")) == 0 &&
         strpbrk(text, "\"\\\r\n") != NULL) {
         return "without quotes, backslashes and line breaks";
@@ -256,6 +309,17 @@ static int check_whole(const char *path, struct control_conf *conf, char *err, s
             snprintf(err, cap,
                      "%s: ice_servers[%u] has both a username and a secret, with "
                      "which usernames are made",
+                     path, i);
+            return -EINVAL;
+        }
+    }
+    for (uint32_t i = 0; i < conf->events.n_webhooks; i++) {
+        const struct control_webhook *hook = &conf->events.webhooks[i];
+
+        if (hook->url[0] == '\0' || (hook->secret[0] == '\0') == (hook->secret_file[0] == '\0')) {
+            snprintf(err, cap,
+                     "%s: events.webhooks[%u] needs a 'url' and one of 'secret' and "
+                     "'secret_file'",
                      path, i);
             return -EINVAL;
         }
@@ -369,41 +433,56 @@ static int signing_secret(struct control_conf *conf, char *err, size_t cap)
     return ret;
 }
 
-/* What a TURN server and the node share. */
-static int turn_secret(struct control_ice_server *server, char *err, size_t cap)
+/* Fills 'secret' (of 'size' bytes) with the first line of 'path', if there is one. */
+static int fill_secret(const char *key, const char *path, const char *how_to_make_one,
+                       char *secret, size_t size, char *err, size_t cap)
 {
-    const char *path = server->secret_file;
     char *text = NULL;
-    size_t len, size = 0;
+    size_t len, text_size = 0;
     int ret = 0;
 
     if (path[0] == '\0') {
         return 0;
     }
-    ret = read_secret("ice_servers.secret_file", path,
-                      "write static-auth-secret of the TURN server into '", &text, &len,
-                      &size, err, cap);
-    if (ret == 0 && (len == 0 || len >= sizeof(server->secret))) {
-        snprintf(err, cap,
-                 "ice_servers.secret_file %s: its first line has %zu bytes and must "
-                 "have 1 to %zu",
-                 path, len, sizeof(server->secret) - 1);
+    ret = read_secret(key, path, how_to_make_one, &text, &len, &text_size, err, cap);
+    if (ret == 0 && (len == 0 || len >= size)) {
+        snprintf(err, cap, "%s %s: its first line has %zu bytes and must have 1 to %zu",
+                 key, path, len, size - 1);
         ret = -EINVAL;
     }
     if (ret == 0) {
-        memcpy(server->secret, text, len);
-        server->secret[len] = '\0';
+        memcpy(secret, text, len);
+        secret[len] = '\0';
     }
-    wipe(text, size);
+    wipe(text, text_size);
     return ret;
 }
 
 int control_conf_secrets(struct control_conf *conf, char *err, size_t cap)
 {
+    struct control_events *events = &conf->events;
     int ret = signing_secret(conf, err, cap);
 
     for (uint32_t i = 0; ret == 0 && i < conf->n_ice_servers; i++) {
-        ret = turn_secret(&conf->ice_servers[i], err, cap);
+        struct control_ice_server *server = &conf->ice_servers[i];
+
+        ret = fill_secret("ice_servers.secret_file", server->secret_file,
+                          "write static-auth-secret of the TURN server into '",
+                          server->secret, sizeof(server->secret), err, cap);
+    }
+    for (uint32_t i = 0; ret == 0 && i < events->kafka.n_settings; i++) {
+        struct control_setting *setting = &events->kafka.settings[i];
+
+        ret = fill_secret("events.kafka.settings.value_file", setting->value_file,
+                          "write the value into '", setting->value, sizeof(setting->value),
+                          err, cap);
+    }
+    for (uint32_t i = 0; ret == 0 && i < events->n_webhooks; i++) {
+        struct control_webhook *hook = &events->webhooks[i];
+
+        ret = fill_secret("events.webhooks.secret_file", hook->secret_file,
+                          "make it with 'openssl rand -hex 32 > ", hook->secret,
+                          sizeof(hook->secret), err, cap);
     }
     return ret;
 }
@@ -430,6 +509,13 @@ int control_conf_check(const char *path, FILE *file)
         for (uint32_t i = 0; i < conf.n_ice_servers; i++) {
             mask(conf.ice_servers[i].credential, sizeof(conf.ice_servers[i].credential));
             mask(conf.ice_servers[i].secret, sizeof(conf.ice_servers[i].secret));
+        }
+        for (uint32_t i = 0; i < conf.events.kafka.n_settings; i++) {
+            mask(conf.events.kafka.settings[i].value,
+                 sizeof(conf.events.kafka.settings[i].value));
+        }
+        for (uint32_t i = 0; i < conf.events.n_webhooks; i++) {
+            mask(conf.events.webhooks[i].secret, sizeof(conf.events.webhooks[i].secret));
         }
         ret = conf_print(&spec, &conf, file);
         if (ret != 0) {

@@ -13,7 +13,9 @@ enum {
     CONTROL_CONF_SECRET_MIN = 32, /* RFC 7518, section 3.2 */
     CONTROL_CONF_ICE_SERVERS = 4,
     CONTROL_CONF_ISSUERS = 4,
-    CONTROL_CONF_ORIGINS = 16
+    CONTROL_CONF_ORIGINS = 16,
+    CONTROL_CONF_SETTINGS = 32,
+    CONTROL_CONF_WEBHOOKS = 4
 };
 
 enum control_synchronous { CONTROL_SYNC_FULL, CONTROL_SYNC_NORMAL };
@@ -87,6 +89,44 @@ struct control_store {
     uint32_t audit_days;
 };
 
+/* One of librdkafka's own. */
+struct control_setting {
+    char name[64];
+    char value[1024];
+    char value_file[256]; /* whose first line it is */
+};
+
+struct control_kafka {
+    char brokers[512]; /* empty: none */
+    bool create_topics;
+    uint32_t partitions;
+    uint32_t replication;
+    struct control_setting settings[CONTROL_CONF_SETTINGS];
+    uint32_t n_settings;
+};
+
+struct control_event_file {
+    char path[256]; /* empty: beside the store, if there is no broker */
+    uint32_t max_mb; /* 0: none */
+    uint32_t keep;
+};
+
+struct control_webhook {
+    char url[512];
+    char secret[256];
+    char secret_file[256];
+    char types[512];
+    uint32_t give_up_hours;
+};
+
+struct control_events {
+    bool chat_text;
+    struct control_kafka kafka;
+    struct control_event_file file;
+    struct control_webhook webhooks[CONTROL_CONF_WEBHOOKS];
+    uint32_t n_webhooks;
+};
+
 struct control_meetings {
     bool require_stored;
 };
@@ -137,6 +177,7 @@ struct control_conf {
     struct control_web web;
     struct control_auth auth;
     struct control_store store;
+    struct control_events events;
     struct control_meetings meetings;
     struct control_origin cors[CONTROL_CONF_ORIGINS];
     uint32_t n_cors;
@@ -157,7 +198,7 @@ int control_conf_load(const char *path, struct control_conf *out, char *err, siz
 
 /* Puts the secret into conf->auth.hs256_secret: that of the environment (KCS_HS256_SECRET),
  * else the first line of hs256_secret_file, else the one written in the configuration; and
- * those of secret_file into conf->ice_servers[].secret.
+ * those of the other *_file keys (TURN, webhooks, Kafka) beside them.
  *
  * err  filled on failure with one line that says how to make one
  *

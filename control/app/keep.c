@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "app/control_conf.h"
+#include "app/outlet.h"
 #include "auth/account.h"
+#include "event/event.h"
 #include "sfu/conf/conf.h"
 #include "store/store.h"
 #include "sys/clock.h"
@@ -47,9 +49,9 @@ static void on_tick(void *arg)
     uint64_t age_us = keep->conf->store.event_days * day_us;
 
     accounts_tick(keep->accounts, (int64_t)(now_us / 1000000));
-    /* Nobody reads the outbox yet: events are kept for their days and no longer. */
     (void)store_sweep(keep->store, (int64_t)(now_us / 1000000),
-                      now_us > age_us ? now_us - age_us : 0, true, on_swept, NULL);
+                      now_us > age_us ? now_us - age_us : 0,
+                      event_relay_n_sinks(keep->relay) == 0, on_swept, NULL);
 }
 
 int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap)
@@ -103,7 +105,7 @@ static int open_accounts(struct keep *keep, struct loop *loop, struct auth *auth
 }
 
 int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *loop,
-              struct auth *auth, char *err, size_t cap)
+              struct metric_registry *metrics, struct auth *auth, char *err, size_t cap)
 {
     const struct store_conf store = {
         .path = conf->store.path,
@@ -128,8 +130,9 @@ int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *l
     }
     if (ret != 0) {
         (void)snprintf(err, cap, "store.path: %s", why[0] != '\0' ? why : strerror(-ret));
+        return ret;
     }
-    return ret;
+    return outlet_open(&keep->relay, conf, keep->store, loop, metrics, err, cap);
 }
 
 struct keep_numbers keep_numbers(const struct keep *keep, uint64_t started_s)
@@ -147,12 +150,14 @@ void keep_close(struct keep *keep)
 {
     loop_timer_destroy(keep->timer);
     keep->timer = NULL;
+    event_relay_stop(keep->relay);
     store_close(keep->store);
 }
 
 void keep_free(struct keep *keep)
 {
     keep_close(keep);
+    event_relay_destroy(keep->relay);
     accounts_destroy(keep->accounts);
     store_destroy(keep->store);
 }

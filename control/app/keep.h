@@ -1,4 +1,5 @@
-/* What control keeps from one run to the next: the store, and the accounts on it. */
+/* What control keeps from one run to the next: the store, the accounts on it, and what is
+ * told of it to others. */
 #ifndef APP_KEEP_H
 #define APP_KEEP_H
 
@@ -8,13 +9,16 @@
 struct accounts;
 struct auth;
 struct control_conf;
+struct event_relay;
 struct loop;
 struct loop_timer;
+struct metric_registry;
 struct store;
 
 struct keep {
     struct store *store; /* NULL: nothing is kept */
     struct accounts *accounts;
+    struct event_relay *relay;
     struct loop_timer *timer; /* housekeeping */
     const struct control_conf *conf;
 };
@@ -22,7 +26,7 @@ struct keep {
 /* Opens the store that 'conf' (borrowed) names, if it names one. Returns 0, or -errno with
  * 'err' (of 'cap' bytes) filled with one line. */
 int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *loop,
-              struct auth *auth, char *err, size_t cap);
+              struct metric_registry *metrics, struct auth *auth, char *err, size_t cap);
 
 /* Tokens of others are taken as 'conf' says. 0, or -EINVAL with 'err'. */
 int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap);

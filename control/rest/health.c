@@ -80,15 +80,26 @@ void health_webrtc(const struct rest_call *call)
                            "srtp_backend", facts.srtp_backend));
 }
 
+static json_t *outlets_json(const struct rest_facts *facts)
+{
+    if (facts->outlets == 0) {
+        return json_pack("{s:s}", "state", "off");
+    }
+    if (facts->outlets_failing == 0) {
+        return json_pack("{s:s}", "state", "ok");
+    }
+    return json_pack("{s:s, s:s}", "state", "degraded", "reason", facts->outlet_reason);
+}
+
 void health_system(const struct rest_call *call)
 {
     struct rest_facts facts = {0};
 
     call->conf->facts(call->conf->user, &facts);
     respond_data(call->req,
-                 json_pack("{s:I, s:i, s:i, s:i, s:b, s:{s:s, s:i}}", "uptime_ms",
+                 json_pack("{s:I, s:i, s:i, s:i, s:b, s:o, s:{s:s, s:i}}", "uptime_ms",
                            (json_int_t)(facts.uptime_us / 1000), "rooms", (int)facts.rooms,
                            "participants", (int)facts.participants, "clients",
-                           (int)facts.clients, "attached", (int)facts.attached, "versions",
-                           "kcs", call->conf->version, "contract", (int)facts.contract));
+                           (int)facts.clients, "attached", (int)facts.attached, "events",
+                           outlets_json(&facts), "versions", "kcs", call->conf->version, "contract", (int)facts.contract));
 }

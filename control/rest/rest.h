@@ -49,6 +49,10 @@ struct rest_facts {
     uint32_t rooms, participants, clients;
     uint64_t uptime_us;
     uint32_t contract; /* version of the contract with the dataplane */
+    /* Where events go: how many ways out there are, and how many of them fail just now, with
+     * the reason of the first. */
+    uint32_t outlets, outlets_failing;
+    char outlet_reason[256];
 };
 
 struct rest_conf {

@@ -141,10 +141,15 @@ OPEN(health_webrtc, "What it has for calls.", BOOL("attached", R, "there is a da
      LIST("devices", R, 0, 64, device, "its devices"));
 OPEN(versions, "Of what.", TEXT("kcs", R, 0, 64, "the node"),
      INT("contract", R, 0, MAX_SAFE, "between its processes"));
+static const char *const outlet_states[] = {"off", "ok", "degraded", NULL};
+OPEN(outlets, "How events leave the node.",
+     ENUM("state", R, outlet_states, "degraded: they wait in the store"),
+     TEXT("reason", 0, 0, 256, "why, if degraded"));
 OPEN(health_system, "Figures of the node.",
      INT("uptime_ms", R, 0, MAX_SAFE, "since it began"),
      INT("rooms", R, 0, MAX_SAFE, "now"), INT("participants", R, 0, MAX_SAFE, "now"),
      INT("clients", R, 0, MAX_SAFE, "now"), BOOL("attached", R, "there is a dataplane"),
+     OBJ("events", R, outlets, "how they leave the node"),
      OBJ("versions", R, versions, "of what runs"));
 OPEN(node_stats, "Figures of the node.", INT("rooms", R, 0, MAX_SAFE, "now"),
      INT("participants", R, 0, MAX_SAFE, "now"));

@@ -38,7 +38,7 @@ CONTROL = {
     "proto": "wire",
     "net": "sys",
     "store": "sys",
-    "event": "sys",
+    "event": "store sys",
     "media": "abi",
     "auth": "store proto",
     "dtls": "sys",
@@ -120,7 +120,7 @@ FAST_PATH = ("dp_core", "dp_table", "dp_lane", "dp_stage", "dp_rtcp")
 # What the fast path may call in the dataplane besides itself.
 FAST_PATH_NEIGHBOURS = ("dp_pkt", "dp_stream", "dp_crypt")
 
-PACKAGES = ("libdpdk usrsctp libsrtp2 openssl jansson libuv libwebsockets libcyaml yaml-0.1 libbpf "
+PACKAGES = ("libdpdk usrsctp libsrtp2 openssl rdkafka libcurl jansson libuv libwebsockets libcyaml yaml-0.1 libbpf "
             "libxdp sqlite3 libsodium").split()
 WARNINGS = ("-Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wvla -Werror").split()
 

@@ -4,7 +4,7 @@
 KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev
     chromium firefox-esr nftables python3 python3-venv tcpdump python3-gi gstreamer1.0-nice
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    gstreamer1.0-plugins-ugly gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
+    kcat maven openjdk-17-jdk-headless gstreamer1.0-plugins-ugly gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
     $KCS_BENCH_PACKAGES"
 
 passed=0 failed=0
@@ -155,7 +155,7 @@ part_abi() { run_folder abi; }
 part_tsan() {
     local sources source targets=()
 
-    sources=$(find tests/abi tests/unit/{sys,dtls,media,session,app,store,auth} tests/stage/test_lanes.c \
+    sources=$(find tests/abi tests/unit/{sys,dtls,media,session,app,store,auth,event} tests/stage/test_lanes.c \
         -name 'test_*.c' 2>/dev/null | sort)
     [ -n "$sources" ] || return 0
     for source in $sources; do # tests/unit/sys/test_x.c is the target unit_sys_test_x
@@ -378,7 +378,7 @@ need_packages_of() {
 # The interface held against its own description: public linters, a typed client, each role at
 # each route and event, schemathesis, python-socketio.
 part_api() {
-    local log=build/api.log good bad
+    local log=build/api.log
 
     need_release || return 0
     need_node
@@ -392,12 +392,42 @@ part_api() {
     fi
     (cd tests/api && KCS_BUILD=$OLDPWD/build timeout --kill-after=10 1200 \
         node --test --test-reporter=tap ./*.test.mjs) >"$log" 2>&1
-    good=$(awk '/^# pass / {n += $3} END {print n + 0}' "$log")
-    bad=$(awk '/^# (fail|cancelled) / {n += $3} END {print n + 0}' "$log")
-    grep -E '^ *(not )?ok ' "$log"
+    node_result api "$log"
+}
+
+# Events read from a real Kafka, whose jars Maven brings.
+part_kafka() {
+    local log=build/kafka.log
+
+    need_release || return 0
+    need_node
+    if ! need_packages_of tests/e2e || ! need_kafka >"$log" 2>&1; then
+        result kafka 0 1 "its packages could not be installed"
+        show_log "$log"
+        return
+    fi
+    (cd tests/kafka && KCS_BUILD=$OLDPWD/build KCS_KAFKA_LIB=$OLDPWD/build/kafka-lib \
+        timeout --kill-after=10 1200 node --test --test-reporter=tap ./*.test.mjs) >"$log" 2>&1
+    node_result kafka "$log"
+}
+
+need_kafka() {
+    cmp -s tests/kafka/pom.xml build/kafka-lib/.pom ||
+        { (cd tests/kafka && mvn -q -B dependency:copy-dependencies \
+            -DoutputDirectory="$OLDPWD/build/kafka-lib") &&
+            cp tests/kafka/pom.xml build/kafka-lib/.pom; }
+}
+
+# node_result PART LOG: what node's own test runner has written there.
+node_result() {
+    local good bad
+
+    good=$(awk '/^# pass / {n += $3} END {print n + 0}' "$2")
+    bad=$(awk '/^# (fail|cancelled) / {n += $3} END {print n + 0}' "$2")
+    grep -E '^ *(not )?ok ' "$2"
     [ "$((good + bad))" -gt 0 ] || bad=1
-    result api "$good" "$bad"
-    [ "$bad" -eq 0 ] || show_log "$log" 80
+    result "$1" "$good" "$bad"
+    [ "$bad" -eq 0 ] || show_log "$2" 80
 }
 
 # The whole node with foreign clients; browsers and packages of tests/e2e.

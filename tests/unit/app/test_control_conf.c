@@ -162,6 +162,32 @@ static void secret_missing_or_too_short_says_how_to_make_one(void **state)
                  "(openssl rand -hex 32)");
 }
 
+static void secrets_of_events_come_from_files_too(void **state)
+{
+    static const char text[] = "events:\n  kafka:\n    brokers: k:9092\n    settings:\n"
+                               "    - {name: sasl.password, value_file: t}\n  webhooks:\n"
+                               "  - {url: 'https://h/x', secret_file: t}\n";
+    struct control_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    put("s", SECRET "\n");
+    put("t", "north\nsouth\n");
+    put("c.yaml", text);
+    assert_int_equal(control_conf_load("c.yaml", &conf, err, sizeof(err)), 0);
+    (void)setenv("KCS_HS256_SECRET", SECRET, 1);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), 0);
+    (void)unsetenv("KCS_HS256_SECRET");
+    assert_string_equal(conf.events.kafka.settings[0].value, "north");
+    assert_string_equal(conf.events.webhooks[0].secret, "north");
+
+    expect_error("events:\n  webhooks:\n  - url: 'https://h/x'\n",
+                 "c.yaml: events.webhooks[0] needs a 'url' and one of 'secret' and "
+                 "'secret_file'");
+    expect_error("events:\n  webhooks:\n  - {url: 'ftp://h/x', secret: x}\n",
+                 "c.yaml:3: 'events.webhooks.url' must be a URL like https://HOST/PATH");
+}
+
 static void check_masks_the_secret(void **state)
 {
     char text[4096] = "";
@@ -206,6 +232,7 @@ static int leave_directory(void **state)
     (void)state;
     (void)unlink("c.yaml");
     (void)unlink("s");
+    (void)unlink("t");
     return chdir("/") == 0 && rmdir(dir) == 0 ? 0 : -1;
 }
 
@@ -218,6 +245,7 @@ int main(void)
         cmocka_unit_test(secret_of_the_environment_comes_before_the_file),
         cmocka_unit_test(a_turn_secret_is_the_first_line_of_its_file),
         cmocka_unit_test(secret_missing_or_too_short_says_how_to_make_one),
+        cmocka_unit_test(secrets_of_events_come_from_files_too),
         cmocka_unit_test(check_masks_the_secret),
         cmocka_unit_test(check_of_a_configuration_that_cannot_start_is_4),
     };

@@ -211,6 +211,19 @@ static void webrtc_tells_devices_fingerprint_and_backend(void **state)
     finish(&f);
 }
 
+static void expect_events(json_t *data, const char *state, const char *reason)
+{
+    const json_t *events = json_object_get(data, "events");
+    const char *why = json_string_value(json_object_get(events, "reason"));
+
+    assert_string_equal(json_string_value(json_object_get(events, "state")), state);
+    if (reason == NULL) {
+        assert_null(why);
+    } else {
+        assert_string_equal(why, reason);
+    }
+}
+
 static void system_tells_totals_also_without_a_dataplane(void **state)
 {
     int uptime, rooms, participants, clients, attached;
@@ -234,6 +247,18 @@ static void system_tells_totals_also_without_a_dataplane(void **state)
     assert_int_equal(clients, 4);
     assert_int_equal(attached, 0);
     assert_string_equal(version, "1.2.3");
+    expect_events(data, "off", NULL);
+    json_decref(data);
+
+    f.facts.outlets = 2;
+    data = expect_data(&f, "/api/health/system");
+    expect_events(data, "ok", NULL);
+    json_decref(data);
+
+    f.facts.outlets_failing = 1;
+    (void)strcpy(f.facts.outlet_reason, "kafka: no broker answers");
+    data = expect_data(&f, "/api/health/system");
+    expect_events(data, "degraded", "kafka: no broker answers");
     json_decref(data);
     finish(&f);
 }

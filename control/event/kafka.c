@@ -1,0 +1,578 @@
+/* Kafka. One thread owns the producer: it makes it, sees to the topics, serves its reports,
+ * and, when something failed that is not one message's fault, throws it away and makes
+ * another; what was on its way comes again from the outbox. librdkafka's own queue is only
+ * what is on its way: nothing is trusted to it. */
+#include <errno.h>
+#include <jansson.h>
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "event/sink.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+
+enum {
+    POLL_MS = 100,
+    TOPICS_MS = 10000, /* how long the brokers may take to make them */
+    RETRY_MIN_MS = 500,
+    RETRY_MAX_MS = 15000,
+    CAUTIOUS_US = 5000000,
+    DEAD_FIELD = 512
+};
+
+struct kafka {
+    struct event_sink sink;
+    struct event_port *port;
+    rd_kafka_conf_t *conf; /* copied for each producer */
+    int partitions, replication;
+    bool create_topics;
+    pthread_t thread;
+    /* The thread's: this producer's messages go one by one; the next one's shall. */
+    bool cautious, doubt;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    rd_kafka_t *producer; /* NULL: takes nothing just now */
+    bool broken;
+    bool stop;
+    uint32_t patience_ms;
+    bool away; /* and why: */
+    char why[EVENT_STATE_MAX];
+    bool joined;
+};
+
+/* Nobody may set these: on them rests that nothing is lost or out of order. */
+static const char *const ours[][2] = {{"enable.idempotence", "true"},
+                                      {"acks", "all"},
+                                      {"message.timeout.ms", "0"},
+                                      {"max.in.flight.requests.per.connection", "5"}};
+
+static struct kafka *kafka_of(struct event_sink *sink)
+{
+    return (struct kafka *)sink;
+}
+
+/* ---- how it is ---- */
+
+static void note_away(struct kafka *kafka, const char *why)
+{
+    bool news;
+
+    (void)pthread_mutex_lock(&kafka->lock);
+    news = !kafka->away;
+    kafka->away = true;
+    (void)snprintf(kafka->why, sizeof(kafka->why), "%s", why);
+    (void)pthread_mutex_unlock(&kafka->lock);
+    if (news) {
+        log_error("kafka_away", LOG_STR("reason", why),
+                  LOG_STR("cure", "events wait in the store and it is tried again; see "
+                                  "events.kafka in the configuration"));
+    }
+}
+
+static void note_works(struct kafka *kafka)
+{
+    bool news;
+
+    (void)pthread_mutex_lock(&kafka->lock);
+    news = kafka->away;
+    kafka->away = false;
+    (void)pthread_mutex_unlock(&kafka->lock);
+    if (news) {
+        log_info("kafka_works");
+    }
+}
+
+static void set_broken(struct kafka *kafka)
+{
+    (void)pthread_mutex_lock(&kafka->lock);
+    kafka->broken = true;
+    (void)pthread_mutex_unlock(&kafka->lock);
+}
+
+/* ---- messages ---- */
+
+static const char *number(uint64_t value, char out[24])
+{
+    (void)snprintf(out, 24, "%llu", (unsigned long long)value);
+    return out;
+}
+
+/* Binary mode: attributes are headers (CloudEvents, Kafka protocol binding 1.0.2, section
+ * 3.2); the body is the event's own. 0, or librdkafka's error. */
+static rd_kafka_resp_err_t produce(rd_kafka_t *producer, const char *topic,
+                                   const struct event *event, const void *body, size_t len,
+                                   const char *reason, int flags, void *opaque)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(16);
+    char epoch[24];
+    char seq[24];
+    const char *const list[][2] = {
+        {"ce_specversion", "1.0"},
+        {"ce_id", event->id},
+        {"ce_source", event->source},
+        {"ce_type", event->type},
+        {"ce_time", event->time},
+        {"ce_subject", event->meeting},
+        {"ce_tenant", event->tenant},
+        {"content-type", "application/json"},
+        {"ce_epoch", event->seq != 0 ? number(event->epoch, epoch) : NULL},
+        {"ce_seq", event->seq != 0 ? number(event->seq, seq) : NULL},
+        {"kcs_reason", reason}};
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]) && err == 0; i++) {
+        if (list[i][1] != NULL) {
+            err = rd_kafka_header_add(headers, list[i][0], -1, list[i][1], -1);
+        }
+    }
+    if (err == 0) {
+        const char *key = event->meeting;
+
+        err = rd_kafka_producev(
+            producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(flags),
+            RD_KAFKA_V_KEY((void *)(uintptr_t)key, strlen(key)),
+            RD_KAFKA_V_VALUE((void *)(uintptr_t)body, len), RD_KAFKA_V_HEADERS(headers),
+            RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+    }
+    if (err != 0) {
+        rd_kafka_headers_destroy(headers);
+    }
+    return err;
+}
+
+/* Whether it is the message that is wrong, so that no second try can help. */
+static bool is_fault_of_message(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+           err == RD_KAFKA_RESP_ERR_INVALID_MSG || err == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
+           err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+}
+
+/* Tells of an event that can never be delivered: without its body, which may be why. */
+static void bury(struct kafka *kafka, rd_kafka_t *producer, const struct event *event,
+                 rd_kafka_resp_err_t err)
+{
+    const char *reason = rd_kafka_err2name(err);
+    char body[DEAD_FIELD];
+    int n = snprintf(body, sizeof(body), "{\"reason\":\"%s\",\"bytes\":%zu}", reason,
+                     event->data_len);
+
+    log_error("event_dead", LOG_STR("id", event->id), LOG_STR("type", event->type),
+              LOG_STR("reason", rd_kafka_err2str(err)),
+              LOG_U64("bytes", event->data_len));
+    err = produce(producer, EVENT_TOPIC_DEAD, event, body, (size_t)n, reason,
+                  RD_KAFKA_MSG_F_COPY, NULL);
+    if (err != 0) {
+        log_error("event_dead_untold", LOG_STR("id", event->id),
+                  LOG_STR("reason", rd_kafka_err2str(err)));
+    }
+    event_port_report(kafka->port, event->position, EVENT_DEAD);
+}
+
+static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+{
+    struct kafka *kafka = opaque;
+    struct event *event = message->_private;
+
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        note_works(kafka);
+    }
+    if (event == NULL) { /* of the dead */
+        if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            log_error("event_dead_untold",
+                      LOG_STR("reason", rd_kafka_err2str(message->err)));
+        }
+        return;
+    }
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        event_port_report(kafka->port, event->position, EVENT_DELIVERED);
+    } else if (is_fault_of_message(message->err) && kafka->cautious) {
+        bury(kafka, producer, event, message->err);
+    } else if (is_fault_of_message(message->err)) {
+        kafka->doubt = true; /* brokers refuse a whole batch for one of its messages */
+        set_broken(kafka);
+    } else if (event->position != 0 && message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
+               message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
+        note_away(kafka, rd_kafka_err2str(message->err));
+        set_broken(kafka);
+    }
+    free(event);
+}
+
+static int kafka_send(struct event_sink *sink, struct event *event)
+{
+    struct kafka *kafka = kafka_of(sink);
+    rd_kafka_resp_err_t err;
+    int ret = -EAGAIN;
+
+    (void)pthread_mutex_lock(&kafka->lock);
+    if (kafka->producer != NULL && !kafka->broken) {
+        err = produce(kafka->producer,
+                      event->position != 0 ? EVENT_TOPIC_FACTS : EVENT_TOPIC_QUALITY, event,
+                      event->data, event->data_len, NULL, 0, event);
+        if (err == 0) {
+            ret = 0;
+        } else if (is_fault_of_message(err)) {
+            bury(kafka, kafka->producer, event, err);
+            free(event);
+            ret = 0;
+        } else if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+            kafka->broken = true;
+        }
+    }
+    (void)pthread_mutex_unlock(&kafka->lock);
+    return ret;
+}
+
+static bool kafka_works(struct event_sink *sink, char state[EVENT_STATE_MAX])
+{
+    struct kafka *kafka = kafka_of(sink);
+    bool works;
+
+    (void)pthread_mutex_lock(&kafka->lock);
+    works = !kafka->away;
+    (void)snprintf(state, EVENT_STATE_MAX, "%s", works ? "" : kafka->why);
+    (void)pthread_mutex_unlock(&kafka->lock);
+    return works;
+}
+
+/* ---- the thread ---- */
+
+static void on_error(rd_kafka_t *producer, int err, const char *reason, void *opaque)
+{
+    struct kafka *kafka = opaque;
+    char text[EVENT_STATE_MAX];
+
+    if (err == RD_KAFKA_RESP_ERR__FATAL) {
+        (void)rd_kafka_fatal_error(producer, text, sizeof(text));
+        note_away(kafka, text);
+        set_broken(kafka);
+    } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+               err == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
+               err == RD_KAFKA_RESP_ERR__SSL || err == RD_KAFKA_RESP_ERR__RESOLVE) {
+        note_away(kafka, reason);
+    }
+}
+
+static void on_log(const rd_kafka_t *producer, int level, const char *facility,
+                   const char *text)
+{
+    (void)producer;
+    if (level <= LOG_ERR) {
+        log_warn("kafka_says", LOG_STR("facility", facility), LOG_STR("text", text));
+    } else {
+        log_debug("kafka_says", LOG_STR("facility", facility), LOG_STR("text", text));
+    }
+}
+
+/* Sleeps, unless it is to stop. */
+static void pause_for(struct kafka *kafka, uint32_t ms)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    (void)pthread_mutex_lock(&kafka->lock);
+    while (!kafka->stop &&
+           pthread_cond_timedwait(&kafka->changed, &kafka->lock, &until) == 0) {
+    }
+    (void)pthread_mutex_unlock(&kafka->lock);
+}
+
+static bool is_over(struct kafka *kafka)
+{
+    bool over;
+
+    (void)pthread_mutex_lock(&kafka->lock);
+    over = kafka->stop || kafka->broken;
+    (void)pthread_mutex_unlock(&kafka->lock);
+    return over;
+}
+
+static rd_kafka_t *make_producer(struct kafka *kafka)
+{
+    char text[EVENT_STATE_MAX];
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(kafka->conf);
+    rd_kafka_t *producer;
+
+    kafka->cautious = kafka->doubt;
+    if (kafka->cautious) {
+        (void)rd_kafka_conf_set(conf, "batch.num.messages", "1", text, sizeof(text));
+    }
+    producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+
+    if (producer == NULL) {
+        rd_kafka_conf_destroy(conf);
+        note_away(kafka, text);
+    }
+    return producer;
+}
+
+/* What the brokers answered to the wish for topics: 0, or one that a later try may mend. */
+static rd_kafka_resp_err_t look_at_topics(struct kafka *kafka, rd_kafka_event_t *answer)
+{
+    const rd_kafka_CreateTopics_result_t *result =
+        rd_kafka_event_CreateTopics_result(answer);
+    rd_kafka_resp_err_t err = rd_kafka_event_error(answer);
+    const rd_kafka_topic_result_t **topics;
+    size_t n = 0;
+
+    if (err != 0) {
+        note_away(kafka, rd_kafka_event_error_string(answer));
+        return err;
+    }
+    topics = rd_kafka_CreateTopics_result_topics(result, &n);
+    for (size_t i = 0; i < n; i++) {
+        rd_kafka_resp_err_t one = rd_kafka_topic_result_error(topics[i]);
+
+        if (one == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            log_info("kafka_topic_made",
+                     LOG_STR("topic", rd_kafka_topic_result_name(topics[i])));
+        } else if (one != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+            log_warn("kafka_topic_not_made",
+                     LOG_STR("topic", rd_kafka_topic_result_name(topics[i])),
+                     LOG_STR("error", rd_kafka_topic_result_error_string(topics[i])));
+        }
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* Asks for the topics and waits for the answer. */
+static rd_kafka_resp_err_t make_topics(struct kafka *kafka, rd_kafka_t *producer)
+{
+    static const char *const names[EVENT_TOPICS] = {EVENT_TOPIC_FACTS, EVENT_TOPIC_QUALITY,
+                                                    EVENT_TOPIC_DEAD};
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(producer);
+    rd_kafka_NewTopic_t *topics[EVENT_TOPICS];
+    rd_kafka_event_t *answer = NULL;
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+
+    for (size_t i = 0; i < EVENT_TOPICS; i++) {
+        topics[i] = rd_kafka_NewTopic_new(names[i], kafka->partitions,
+                                          kafka->replication > 0 ? kafka->replication : -1,
+                                          NULL, 0);
+    }
+    rd_kafka_CreateTopics(producer, topics, EVENT_TOPICS, NULL, queue);
+    for (int ms = 0; answer == NULL && ms < TOPICS_MS && !is_over(kafka); ms += POLL_MS) {
+        answer = rd_kafka_queue_poll(queue, POLL_MS);
+        (void)rd_kafka_poll(producer, 0);
+    }
+    if (answer != NULL) {
+        err = look_at_topics(kafka, answer);
+        rd_kafka_event_destroy(answer);
+    } else {
+        note_away(kafka, "no broker answers");
+    }
+    rd_kafka_NewTopic_destroy_array(topics, EVENT_TOPICS);
+    rd_kafka_queue_destroy(queue);
+    return err;
+}
+
+/* When nothing is on its way, so that nothing comes twice. */
+static bool may_be_bold(struct kafka *kafka, rd_kafka_t *producer, uint64_t since_us)
+{
+    bool may;
+
+    if (!kafka->cautious || clock_mono_us() - since_us < CAUTIOUS_US) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&kafka->lock);
+    may = rd_kafka_outq_len(producer) == 0;
+    if (may) {
+        kafka->producer = NULL;
+        kafka->doubt = false;
+    }
+    (void)pthread_mutex_unlock(&kafka->lock);
+    return may;
+}
+
+/* Lends the producer to send() until it breaks, or all is over. */
+static void serve(struct kafka *kafka, rd_kafka_t *producer)
+{
+    uint64_t since_us = clock_mono_us();
+    uint32_t patience_ms;
+
+    (void)pthread_mutex_lock(&kafka->lock);
+    kafka->producer = producer;
+    (void)pthread_mutex_unlock(&kafka->lock);
+    while (!is_over(kafka) && !may_be_bold(kafka, producer, since_us)) {
+        (void)rd_kafka_poll(producer, POLL_MS);
+    }
+    (void)pthread_mutex_lock(&kafka->lock);
+    kafka->producer = NULL;
+    patience_ms = kafka->broken ? 0 : kafka->patience_ms;
+    (void)pthread_mutex_unlock(&kafka->lock);
+    (void)rd_kafka_flush(producer, (int)patience_ms);
+}
+
+static void unmake(rd_kafka_t *producer)
+{
+    /* Each message is given back by a report: its event is freed there. */
+    (void)rd_kafka_purge(producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    while (rd_kafka_outq_len(producer) > 0) {
+        (void)rd_kafka_poll(producer, POLL_MS);
+    }
+    rd_kafka_destroy(producer);
+}
+
+static void *run(void *arg)
+{
+    struct kafka *kafka = arg;
+    uint32_t wait_ms = RETRY_MIN_MS;
+    bool stop = false;
+
+    while (!stop) {
+        rd_kafka_t *producer = make_producer(kafka);
+        bool ready = producer != NULL &&
+                     (!kafka->create_topics || make_topics(kafka, producer) == 0);
+
+        if (ready) {
+            serve(kafka, producer);
+        }
+        if (producer != NULL) {
+            unmake(producer);
+        }
+        (void)pthread_mutex_lock(&kafka->lock);
+        stop = kafka->stop;
+        kafka->broken = false;
+        (void)pthread_mutex_unlock(&kafka->lock);
+        if (!stop) {
+            event_port_broken(kafka->port);
+            pause_for(kafka, wait_ms);
+            wait_ms = ready ? RETRY_MIN_MS : 2 * wait_ms;
+            wait_ms = wait_ms < RETRY_MAX_MS ? wait_ms : RETRY_MAX_MS;
+        }
+    }
+    return NULL;
+}
+
+static void kafka_stop(struct event_sink *sink, uint32_t patience_ms)
+{
+    struct kafka *kafka = kafka_of(sink);
+
+    if (kafka->joined) {
+        return;
+    }
+    (void)pthread_mutex_lock(&kafka->lock);
+    kafka->stop = true;
+    kafka->patience_ms = patience_ms;
+    (void)pthread_cond_broadcast(&kafka->changed);
+    (void)pthread_mutex_unlock(&kafka->lock);
+    (void)pthread_join(kafka->thread, NULL);
+    kafka->joined = true;
+}
+
+static void kafka_free(struct kafka *kafka)
+{
+    if (kafka->conf != NULL) {
+        rd_kafka_conf_destroy(kafka->conf);
+    }
+    (void)pthread_cond_destroy(&kafka->changed);
+    (void)pthread_mutex_destroy(&kafka->lock);
+    free(kafka);
+}
+
+static void kafka_destroy(struct event_sink *sink)
+{
+    kafka_stop(sink, 0);
+    kafka_free(kafka_of(sink));
+}
+
+/* ---- made ---- */
+
+static int set(struct kafka *kafka, const char *name, const char *value,
+               char err[EVENT_ERR_MAX])
+{
+    char text[EVENT_ERR_MAX / 2];
+
+    if (rd_kafka_conf_set(kafka->conf, name, value, text, sizeof(text)) ==
+        RD_KAFKA_CONF_OK) {
+        return 0;
+    }
+    (void)snprintf(err, EVENT_ERR_MAX, "events.kafka.settings: %s", text);
+    return -EINVAL;
+}
+
+static int configure(struct kafka *kafka, const struct event_kafka_conf *conf,
+                     char err[EVENT_ERR_MAX])
+{
+    int ret = set(kafka, "bootstrap.servers", conf->brokers, err);
+
+    if (ret == 0) {
+        ret = set(kafka, "client.id", "kcs-control", err);
+    }
+    for (size_t i = 0; ret == 0 && i < conf->n_settings; i++) {
+        for (size_t j = 0; j < sizeof(ours) / sizeof(ours[0]); j++) {
+            if (strcmp(conf->settings[i].name, ours[j][0]) == 0) {
+                (void)snprintf(err, EVENT_ERR_MAX,
+                               "events.kafka.settings: %s is always %s: without it events "
+                               "could be lost",
+                               ours[j][0], ours[j][1]);
+                return -EINVAL;
+            }
+        }
+        ret = set(kafka, conf->settings[i].name, conf->settings[i].value, err);
+    }
+    for (size_t i = 0; ret == 0 && i < sizeof(ours) / sizeof(ours[0]); i++) {
+        ret = set(kafka, ours[i][0], ours[i][1], err);
+    }
+    return ret;
+}
+
+int event_kafka_create(struct event_sink **out, struct event_port *port,
+                       const struct event_kafka_conf *conf, char err[EVENT_ERR_MAX])
+{
+    static const struct event_sink_ops ops = {kafka_send, kafka_works, kafka_stop,
+                                              kafka_destroy};
+    struct kafka *kafka = calloc(1, sizeof(*kafka));
+    rd_kafka_t *probe;
+    int ret;
+
+    if (kafka == NULL) {
+        (void)snprintf(err, EVENT_ERR_MAX, "events.kafka: %s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
+    kafka->sink = (struct event_sink){&ops, "kafka", true};
+    kafka->port = port;
+    kafka->partitions = conf->partitions;
+    kafka->replication = conf->replication;
+    kafka->create_topics = conf->create_topics;
+    (void)pthread_mutex_init(&kafka->lock, NULL);
+    (void)pthread_cond_init(&kafka->changed, NULL);
+    kafka->conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_opaque(kafka->conf, kafka);
+    rd_kafka_conf_set_dr_msg_cb(kafka->conf, on_report);
+    rd_kafka_conf_set_error_cb(kafka->conf, on_error);
+    rd_kafka_conf_set_log_cb(kafka->conf, on_log);
+    ret = configure(kafka, conf, err);
+    if (ret == 0) {
+        /* What does not fit together is said now, not by a thread. */
+        probe = make_producer(kafka);
+        if (probe == NULL) {
+            (void)snprintf(err, EVENT_ERR_MAX, "events.kafka: %s", kafka->why);
+            ret = -EINVAL;
+        } else {
+            rd_kafka_destroy(probe);
+            ret = -pthread_create(&kafka->thread, NULL, run, kafka);
+            (void)snprintf(err, EVENT_ERR_MAX, "events.kafka: %s", strerror(-ret));
+        }
+    }
+    if (ret != 0) {
+        kafka_free(kafka);
+        return ret;
+    }
+    err[0] = '\0';
+    *out = &kafka->sink;
+    return 0;
+}

@@ -1,0 +1,523 @@
+/* Each sink's place in the outbox. A port asks the store for what lies behind its place,
+ * hands it to its sink one after the other, and remembers what it has handed over until that
+ * is reported; 'done' is the position up to which all has been. What all ports are done with
+ * is acknowledged: by the last of them to pass it. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "event/sink.h"
+#include "metric/metric.h"
+#include "store/store.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include "sys/loop.h"
+
+enum {
+    TICK_MS = 100,
+    WINDOW = 4096, /* handed over and not reported, of a sink */
+    PAGE = 500,    /* asked for at once */
+    ACKS = 4 * WINDOW,
+    STOP_MS = 2000,
+    NODE = 64
+};
+
+struct flying {
+    uint64_t position, at_us;
+    bool over;
+};
+
+struct report {
+    uint64_t position;
+    enum event_outcome outcome;
+};
+
+struct event_port {
+    struct event_relay *relay;
+    struct event_sink *sink;
+    struct flying ring[WINDOW];
+    uint32_t first, n;
+    uint64_t read; /* the last position that was asked for and came */
+    uint64_t done;
+    struct event *page; /* came, and not handed over yet */
+    bool asking;
+    bool at_end; /* nothing lay behind 'read' */
+    struct metric *delivered, *dead, *oldest;
+
+    /* ---- any thread's ---- */
+    pthread_mutex_t lock;
+    struct report reports[WINDOW];
+    uint32_t n_reports;
+    bool broken;
+    bool posted;
+};
+
+struct event_relay {
+    struct event_conf conf;
+    struct event_words words;
+    char node[NODE];
+    struct event_port *ports[EVENT_SINKS];
+    size_t n_ports;
+    struct loop_timer *timer;
+    uint64_t acks[ACKS]; /* to be acknowledged, or on their way to it */
+    uint32_t n_acks, n_acking;
+    bool stopped;
+    struct metric *lost;
+};
+
+static void pump(struct event_port *port);
+
+/* ---- acknowledged ---- */
+
+static void on_acked(void *arg, const struct store_result *result)
+{
+    struct event_relay *relay = arg;
+
+    if (result->err == 0) {
+        relay->n_acks -= relay->n_acking;
+        memmove(relay->acks, relay->acks + relay->n_acking,
+                relay->n_acks * sizeof(relay->acks[0]));
+    } else if (result->err != -ECANCELED) {
+        log_warn("event_ack_failed", LOG_STR("error", strerror(-result->err)));
+    }
+    relay->n_acking = 0;
+}
+
+static void acknowledge(struct event_relay *relay)
+{
+    if (relay->n_acks > 0 && relay->n_acking == 0) {
+        uint32_t n = relay->n_acks < WINDOW ? relay->n_acks : WINDOW;
+
+        if (store_ack(relay->conf.store, relay->acks, n, on_acked, relay) == 0) {
+            relay->n_acking = n;
+        }
+    }
+}
+
+/* Whether every other sink has passed 'position', too. */
+static bool is_last(const struct event_port *port, uint64_t position)
+{
+    const struct event_relay *relay = port->relay;
+
+    for (size_t i = 0; i < relay->n_ports; i++) {
+        if (relay->ports[i] != port && relay->ports[i]->done < position) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool has_room(const struct event_relay *relay)
+{
+    return relay->n_acks + WINDOW <= ACKS;
+}
+
+/* ---- reported ---- */
+
+static void mark(struct event_port *port, const struct report *report)
+{
+    uint32_t low = 0;
+    uint32_t high = port->n;
+
+    metric_inc(report->outcome == EVENT_DELIVERED ? port->delivered : port->dead);
+    while (low < high) { /* positions ascend */
+        uint32_t mid = (low + high) / 2;
+
+        if (port->ring[(port->first + mid) % WINDOW].position < report->position) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    if (low < port->n) {
+        struct flying *f = &port->ring[(port->first + low) % WINDOW];
+
+        f->over = f->over || f->position == report->position;
+    }
+}
+
+static void advance(struct event_port *port)
+{
+    struct event_relay *relay = port->relay;
+
+    while (port->n > 0 && port->ring[port->first].over) {
+        port->done = port->ring[port->first].position;
+        port->first = (port->first + 1) % WINDOW;
+        port->n--;
+        if (is_last(port, port->done)) {
+            relay->acks[relay->n_acks++] = port->done;
+        }
+    }
+}
+
+static void forget_page(struct event_port *port)
+{
+    struct event *event;
+
+    while ((event = port->page) != NULL) {
+        port->page = event->next;
+        free(event);
+    }
+}
+
+/* Takes what other threads have reported. */
+static void collect(struct event_port *port)
+{
+    bool broken;
+
+    (void)pthread_mutex_lock(&port->lock);
+    for (uint32_t i = 0; i < port->n_reports; i++) {
+        mark(port, &port->reports[i]);
+    }
+    port->n_reports = 0;
+    broken = port->broken;
+    port->broken = false;
+    (void)pthread_mutex_unlock(&port->lock);
+    advance(port);
+    if (broken) {
+        forget_page(port);
+        port->n = 0;
+        port->read = port->done;
+        port->at_end = false;
+    }
+}
+
+static void port_free(struct event_port *port)
+{
+    (void)pthread_mutex_destroy(&port->lock);
+    free(port);
+}
+
+static void on_news(void *arg)
+{
+    struct event_port *port = arg;
+
+    (void)pthread_mutex_lock(&port->lock);
+    port->posted = false;
+    (void)pthread_mutex_unlock(&port->lock);
+    if (port->relay == NULL) {
+        port_free(port); /* it was destroyed while this was on its way */
+    } else if (!port->relay->stopped) {
+        pump(port);
+    }
+}
+
+/* With the lock held. What cannot be posted is seen at the next tick. */
+static void tell_loop(struct event_port *port)
+{
+    if (!port->posted) {
+        port->posted = loop_post(port->relay->conf.loop, on_news, port) == 0;
+    }
+}
+
+void event_port_report(struct event_port *port, uint64_t position,
+                       enum event_outcome outcome)
+{
+    if (position == 0) {
+        return;
+    }
+    (void)pthread_mutex_lock(&port->lock);
+    /* There is room for all that is on its way; each is reported once. */
+    if (port->n_reports < WINDOW) {
+        port->reports[port->n_reports++] = (struct report){position, outcome};
+    }
+    tell_loop(port);
+    (void)pthread_mutex_unlock(&port->lock);
+}
+
+void event_port_broken(struct event_port *port)
+{
+    (void)pthread_mutex_lock(&port->lock);
+    port->broken = true;
+    tell_loop(port);
+    (void)pthread_mutex_unlock(&port->lock);
+}
+
+/* ---- read and handed over ---- */
+
+static void on_page(void *arg, const struct store_result *result)
+{
+    struct event_port *port = arg;
+    struct event **tail = &port->page;
+
+    port->asking = false;
+    if (result->err != 0) {
+        if (result->err != -ECANCELED) {
+            log_warn("event_outbox_unreadable", LOG_STR("error", strerror(-result->err)));
+        }
+        return;
+    }
+    if (port->relay->stopped) {
+        return;
+    }
+    for (size_t i = 0; i < result->n_events; i++) {
+        const struct store_event *fact = &result->events[i];
+        struct event *event;
+
+        if (fact->position <= port->read) {
+            continue; /* asked for before the sink broke */
+        }
+        event = event_of(fact, &port->relay->words);
+        if (event == NULL) {
+            break; /* it is asked for again */
+        }
+        port->read = fact->position;
+        *tail = event;
+        tail = &event->next;
+    }
+    port->at_end = !result->more;
+    pump(port);
+}
+
+static void ask(struct event_port *port)
+{
+    if (!port->asking && !port->relay->stopped && has_room(port->relay) &&
+        store_outbox(port->relay->conf.store, port->read, PAGE, on_page, port) == 0) {
+        port->asking = true;
+    }
+}
+
+static void pump(struct event_port *port)
+{
+    struct event_relay *relay = port->relay;
+
+    collect(port);
+    while (port->page != NULL && port->n < WINDOW && !relay->stopped) {
+        struct event *event = port->page;
+        const struct flying flying = {event->position, event->at_us, false};
+
+        /* Before it is sent: it may be reported at once. */
+        port->ring[(port->first + port->n++) % WINDOW] = flying;
+        port->page = event->next;
+        if (port->sink->ops->send(port->sink, event) != 0) {
+            port->n--;
+            event->next = port->page;
+            port->page = event;
+            break;
+        }
+    }
+    if (port->page == NULL && !port->at_end) {
+        ask(port);
+    }
+    acknowledge(relay);
+}
+
+static void on_tick(void *arg)
+{
+    struct event_relay *relay = arg;
+    uint64_t now_us = clock_wall_us();
+
+    for (size_t i = 0; i < relay->n_ports; i++) {
+        struct event_port *port = relay->ports[i];
+        uint64_t at_us = port->n > 0          ? port->ring[port->first].at_us
+                         : port->page != NULL ? port->page->at_us
+                                              : now_us;
+
+        metric_set(port->oldest, at_us < now_us ? (int64_t)((now_us - at_us) / 1000000) : 0);
+        port->at_end = false;
+        pump(port);
+    }
+}
+
+/* ---- made ---- */
+
+int event_relay_create(struct event_relay **out, const struct event_conf *conf)
+{
+    struct event_relay *relay = calloc(1, sizeof(*relay));
+    int ret = relay != NULL ? loop_timer_create(conf->loop, &relay->timer, on_tick, relay)
+                            : -ENOMEM;
+
+    if (ret == 0) {
+        ret = metric_register(conf->metrics, METRIC_COUNTER, "event_quality_lost_total",
+                              "Events of quality that no sink had room for.", NULL, 0,
+                              &relay->lost);
+    }
+    if (ret != 0) {
+        if (relay != NULL) {
+            loop_timer_destroy(relay->timer);
+        }
+        free(relay);
+        return ret;
+    }
+    relay->conf = *conf;
+    (void)snprintf(relay->node, sizeof(relay->node), "%s", conf->node);
+    relay->words = (struct event_words){relay->node, conf->chat_text};
+    loop_timer_start(relay->timer, TICK_MS, TICK_MS);
+    *out = relay;
+    return 0;
+}
+
+static int register_metrics(struct event_port *port, const char *name, size_t i)
+{
+    struct metric_registry *metrics = port->relay->conf.metrics;
+    char number[8];
+    const struct metric_label labels[] = {{"sink", name}, {"index", number}};
+    int ret;
+
+    (void)snprintf(number, sizeof(number), "%zu", i);
+    ret = metric_register(metrics, METRIC_COUNTER, "event_delivered_total",
+                          "Lasting events that a sink has taken.", labels, 2,
+                          &port->delivered);
+    if (ret == 0) {
+        ret = metric_register(metrics, METRIC_COUNTER, "event_dead_total",
+                              "Lasting events that a sink will never take.", labels, 2,
+                              &port->dead);
+    }
+    if (ret == 0) {
+        ret = metric_register(metrics, METRIC_GAUGE, "event_oldest_seconds",
+                              "Age of the oldest lasting event that waits for a sink.",
+                              labels, 2, &port->oldest);
+    }
+    return ret;
+}
+
+int event_relay_add(struct event_relay *relay,
+                    int (*make)(struct event_sink **out, struct event_port *port,
+                                const void *conf, char err[EVENT_ERR_MAX]),
+                    const void *conf, char err[EVENT_ERR_MAX])
+{
+    struct event_port *port = calloc(1, sizeof(*port));
+    int ret = -ENOMEM;
+
+    if (port == NULL || relay->n_ports == EVENT_SINKS) {
+        free(port);
+        (void)snprintf(err, EVENT_ERR_MAX, "events: no memory, or more than %d sinks",
+                       EVENT_SINKS);
+        return ret;
+    }
+    port->relay = relay;
+    (void)pthread_mutex_init(&port->lock, NULL);
+    ret = make(&port->sink, port, conf, err);
+    if (ret == 0) {
+        ret = register_metrics(port, port->sink->name, relay->n_ports);
+        if (ret != 0) {
+            (void)snprintf(err, EVENT_ERR_MAX, "events: %s", strerror(-ret));
+            port->sink->ops->destroy(port->sink);
+        }
+    }
+    if (ret != 0) {
+        port_free(port);
+        return ret;
+    }
+    relay->ports[relay->n_ports++] = port;
+    return 0;
+}
+
+static int make_kafka(struct event_sink **out, struct event_port *port, const void *conf,
+                      char err[EVENT_ERR_MAX])
+{
+    return event_kafka_create(out, port, conf, err);
+}
+
+static int make_file(struct event_sink **out, struct event_port *port, const void *conf,
+                     char err[EVENT_ERR_MAX])
+{
+    return event_file_create(out, port, conf, err);
+}
+
+static int make_webhook(struct event_sink **out, struct event_port *port, const void *conf,
+                        char err[EVENT_ERR_MAX])
+{
+    return event_webhook_create(out, port, conf, err);
+}
+
+int event_relay_add_kafka(struct event_relay *relay, const struct event_kafka_conf *conf,
+                          char err[EVENT_ERR_MAX])
+{
+    return event_relay_add(relay, make_kafka, conf, err);
+}
+
+int event_relay_add_file(struct event_relay *relay, const struct event_file_conf *conf,
+                         char err[EVENT_ERR_MAX])
+{
+    return event_relay_add(relay, make_file, conf, err);
+}
+
+int event_relay_add_webhook(struct event_relay *relay,
+                            const struct event_webhook_conf *conf, char err[EVENT_ERR_MAX])
+{
+    return event_relay_add(relay, make_webhook, conf, err);
+}
+
+/* ---- used ---- */
+
+uint32_t event_relay_n_sinks(const struct event_relay *relay)
+{
+    return (uint32_t)relay->n_ports;
+}
+
+void event_relay_quality(struct event_relay *relay, const char *type, const char *tenant,
+                         const char *meeting, const char *json)
+{
+    const struct store_event fact = {.tenant = tenant,
+                                     .meeting = meeting,
+                                     .type = type,
+                                     .json = json,
+                                     .at_us = clock_wall_us()};
+
+    for (size_t i = 0; i < relay->n_ports && !relay->stopped; i++) {
+        struct event_sink *sink = relay->ports[i]->sink;
+        struct event *event = sink->quality ? event_of(&fact, &relay->words) : NULL;
+
+        if (sink->quality && (event == NULL || sink->ops->send(sink, event) != 0)) {
+            free(event);
+            metric_inc(relay->lost);
+        }
+    }
+}
+
+uint32_t event_relay_state(const struct event_relay *relay, char state[EVENT_STATE_MAX])
+{
+    char why[EVENT_STATE_MAX] = "";
+    uint32_t n = 0;
+
+    state[0] = '\0';
+    for (size_t i = 0; i < relay->n_ports; i++) {
+        struct event_sink *sink = relay->ports[i]->sink;
+
+        if (!sink->ops->works(sink, why)) {
+            if (n++ == 0) {
+                (void)snprintf(state, EVENT_STATE_MAX, "%s: %.200s", sink->name, why);
+            }
+        }
+    }
+    return n;
+}
+
+void event_relay_stop(struct event_relay *relay)
+{
+    if (relay == NULL || relay->stopped) {
+        return;
+    }
+    relay->stopped = true;
+    loop_timer_stop(relay->timer);
+    for (size_t i = 0; i < relay->n_ports; i++) {
+        struct event_port *port = relay->ports[i];
+
+        port->sink->ops->stop(port->sink, STOP_MS);
+        collect(port);
+    }
+    acknowledge(relay);
+}
+
+void event_relay_destroy(struct event_relay *relay)
+{
+    if (relay == NULL) {
+        return;
+    }
+    event_relay_stop(relay);
+    for (size_t i = 0; i < relay->n_ports; i++) {
+        struct event_port *port = relay->ports[i];
+
+        port->sink->ops->destroy(port->sink);
+        forget_page(port);
+        port->relay = NULL;
+        if (!port->posted) {
+            port_free(port);
+        }
+    }
+    loop_timer_destroy(relay->timer);
+    free(relay);
+}

@@ -1,0 +1,125 @@
+/* A real Kafka broker of one node (KRaft) for a test: started, killed, asked with kcat.
+ * KCS_KAFKA_LIB is the directory of its jars (see pom.xml). */
+import assert from 'node:assert/strict';
+import { execFile, spawn, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { BUILD, freeTcp } from '../e2e/lib/node.mjs';
+
+const LIB = process.env.KCS_KAFKA_LIB ?? join(BUILD, 'kafka-lib');
+const START_MS = 60_000;
+const BUFFER = 1 << 30; /* bytes of what kcat prints */
+
+export class Broker {
+    constructor() {
+        this.dir = mkdtempSync(join(tmpdir(), 'kcs-kafka-'));
+        process.on('exit', () => this.child?.kill('SIGKILL'));
+    }
+
+    get address() {
+        return `127.0.0.1:${this.port}`;
+    }
+
+    /* more: further lines of server.properties */
+    async create(more = []) {
+        const controller = await freeTcp();
+
+        this.port = await freeTcp();
+        writeFileSync(join(this.dir, 'server.properties'), [
+            'process.roles=broker,controller',
+            'node.id=1',
+            `listeners=PLAINTEXT://${this.address},CONTROLLER://127.0.0.1:${controller}`,
+            `advertised.listeners=PLAINTEXT://${this.address}`,
+            'controller.listener.names=CONTROLLER',
+            `controller.quorum.bootstrap.servers=127.0.0.1:${controller}`,
+            'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+            'inter.broker.listener.name=PLAINTEXT',
+            `log.dirs=${join(this.dir, 'log')}`,
+            'num.partitions=3',
+            'auto.create.topics.enable=false',
+            'offsets.topic.replication.factor=1',
+            'transaction.state.log.replication.factor=1',
+            'transaction.state.log.min.isr=1',
+            'share.coordinator.state.topic.replication.factor=1',
+            'share.coordinator.state.topic.min.isr=1',
+            'group.initial.rebalance.delay.ms=0',
+            ...more,
+            '',
+        ].join('\n'));
+        execFileSync('java', [
+            ...['-cp', `${LIB}/*`, 'kafka.tools.StorageTool', 'format', '--standalone'],
+            ...['-t', 'MkU3OEVBNTcwNTJENDM2Qk', '-c', join(this.dir, 'server.properties')],
+        ], { stdio: ['ignore', 'ignore', 'inherit'] });
+    }
+
+    async start() {
+        const log = openSync(join(this.dir, 'broker.log'), 'a');
+
+        this.child = spawn('java', [
+            ...['-Xms128m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'],
+            ...['-cp', `${LIB}/*`, 'kafka.Kafka', join(this.dir, 'server.properties')],
+        ], { stdio: ['ignore', log, log] });
+        closeSync(log);
+        const until = Date.now() + START_MS;
+        while (!(await this.answers())) {
+            assert.ok(Date.now() < until && this.child.exitCode === null,
+                `the broker starts: ${readFileSync(join(this.dir, 'broker.log'), 'utf8').slice(-2000)}`);
+            await sleep(200);
+        }
+    }
+
+    async answers() {
+        return promisify(execFile)('kcat', ['-b', this.address, '-L', '-J', '-m', '2'])
+            .then(({ stdout }) => JSON.parse(stdout).brokers.length > 0, () => false);
+    }
+
+    /* SIGKILL: as if the power had gone. */
+    async kill() {
+        if (this.child?.exitCode === null && this.child.signalCode === null) {
+            const gone = once(this.child, 'exit');
+            this.child.kill('SIGKILL');
+            await gone;
+        }
+    }
+
+    async close() {
+        await this.kill();
+        rmSync(this.dir, { recursive: true, force: true });
+    }
+
+    /* All that a topic holds: [{key, headers, body, partition, offset}], by partition. */
+    async read(topic) {
+        const { stdout } = await promisify(execFile)('kcat', [
+            ...['-b', this.address, '-C', '-t', topic, '-o', 'beginning', '-e', '-q', '-J'],
+            ...['-X', 'isolation.level=read_committed'],
+        ], { maxBuffer: BUFFER });
+
+        return stdout.split('\n').filter((line) => line !== '').map((line) => {
+            const { key, headers, payload, partition, offset } = JSON.parse(line);
+            const pairs = [];
+
+            for (let i = 0; i < headers.length; i += 2) {
+                pairs.push([headers[i], headers[i + 1]]);
+            }
+            return { key, headers: Object.fromEntries(pairs), body: JSON.parse(payload),
+                partition, offset };
+        });
+    }
+}
+
+/* Runs `body` with a broker that is there. */
+export async function withBroker(body, more) {
+    const broker = new Broker();
+
+    try {
+        await broker.create(more);
+        await broker.start();
+        return await body(broker);
+    } finally {
+        await broker.close();
+    }
+}

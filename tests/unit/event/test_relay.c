@@ -1,0 +1,327 @@
+/* The outbox, carried away by sinks of the test's own: in order, each its own pace, again
+ * after a failure, acknowledged when the last one has it. */
+#include "event/sink.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "desk.h"
+#include "metric/metric.h"
+#include "sys/clock.h"
+#include "sys/loop.h"
+
+enum { MAX = 30000 };
+
+struct fake {
+    struct event_sink sink;
+    struct event_port *port;
+    bool away;               /* takes nothing */
+    bool lazy;               /* reports when it is told to */
+    uint64_t taken[MAX];     /* positions, in order */
+    char ids[MAX][64];
+    uint32_t n, n_reported;
+};
+
+struct world {
+    struct desk desk;
+    struct metric_registry *metrics;
+    struct event_relay *relay;
+    struct fake *fakes[2];
+};
+
+static int fake_send(struct event_sink *sink, struct event *event)
+{
+    struct fake *fake = (struct fake *)sink;
+
+    if (fake->away) {
+        return -EAGAIN;
+    }
+    assert_true(fake->n < MAX);
+    fake->taken[fake->n] = event->position;
+    (void)snprintf(fake->ids[fake->n], sizeof(fake->ids[0]), "%s", event->id);
+    fake->n++;
+    if (!fake->lazy) {
+        event_port_report(fake->port, event->position, EVENT_DELIVERED);
+        fake->n_reported = fake->n;
+    }
+    free(event);
+    return 0;
+}
+
+static bool fake_works(struct event_sink *sink, char state[EVENT_STATE_MAX])
+{
+    const struct fake *fake = (struct fake *)sink;
+
+    (void)snprintf(state, EVENT_STATE_MAX, "%s", fake->away ? "it is away" : "");
+    return !fake->away;
+}
+
+static void fake_stop(struct event_sink *sink, uint32_t patience_ms)
+{
+    (void)sink;
+    (void)patience_ms;
+}
+
+static void fake_destroy(struct event_sink *sink)
+{
+    free(sink);
+}
+
+static int make_fake(struct event_sink **out, struct event_port *port, const void *conf,
+                     char err[EVENT_ERR_MAX])
+{
+    static const struct event_sink_ops ops = {fake_send, fake_works, fake_stop,
+                                              fake_destroy};
+    struct fake *fake = calloc(1, sizeof(*fake));
+
+    (void)err;
+    assert_non_null(fake);
+    fake->sink = (struct event_sink){&ops, "fake", true};
+    fake->port = port;
+    *(struct fake **)(uintptr_t)conf = fake;
+    *out = &fake->sink;
+    return 0;
+}
+
+static void open_relay(struct world *w, uint32_t n_fakes)
+{
+    char err[EVENT_ERR_MAX];
+    struct event_conf conf = {.loop = w->desk.loop, .store = w->desk.store, .node = "n1"};
+
+    assert_int_equal(metric_registry_create(&w->metrics), 0);
+    conf.metrics = w->metrics;
+    assert_int_equal(event_relay_create(&w->relay, &conf), 0);
+    for (uint32_t i = 0; i < n_fakes; i++) {
+        assert_int_equal(event_relay_add(w->relay, make_fake, &w->fakes[i], err), 0);
+    }
+    assert_int_equal(event_relay_n_sinks(w->relay), n_fakes);
+}
+
+static void close_relay(struct world *w)
+{
+    event_relay_stop(w->relay);
+    store_close(w->desk.store);
+    event_relay_destroy(w->relay);
+    metric_registry_destroy(w->metrics);
+}
+
+static void start(struct world *w, uint32_t n_fakes)
+{
+    memset(w, 0, sizeof(*w));
+    desk_setup(&w->desk);
+    desk_open(&w->desk, &store_sqlite, NULL);
+    open_relay(w, n_fakes);
+}
+
+static void finish(struct world *w)
+{
+    close_relay(w);
+    desk_teardown(&w->desk);
+}
+
+/* 'n' more facts, of three meetings in turn. */
+static void tell(struct world *w, uint32_t n)
+{
+    static const char *const meetings[] = {"m0", "m1", "m2"};
+    struct store_write writes[STORE_WRITES_MAX];
+
+    for (uint32_t i = 0; i < n;) {
+        const char *meeting = meetings[i / STORE_WRITES_MAX % 3];
+        size_t k = 0;
+
+        for (; k < STORE_WRITES_MAX && i < n; k++, i++) {
+            writes[k] = (struct store_write){.what = STORE_EVENT};
+            writes[k].event = (struct store_event){.tenant = "t",
+                                                   .meeting = meeting,
+                                                   .type = "kcs.meeting.other",
+                                                   .json = "{\"a\":1}",
+                                                   .at_us = clock_wall_us()};
+        }
+        assert_int_equal(
+            desk_wait(&w->desk, store_write(w->desk.store, writes, k, desk_done, &w->desk)),
+            0);
+    }
+}
+
+static uint32_t n_waiting(struct world *w)
+{
+    assert_int_equal(desk_wait(&w->desk, store_outbox(w->desk.store, 0, STORE_FIND_MAX,
+                                                      desk_done, &w->desk)),
+                     0);
+    return (uint32_t)w->desk.n_events;
+}
+
+/* Turns the loop until a sink has taken 'n'. */
+static void until_taken(struct world *w, const struct fake *fake, uint32_t n)
+{
+    uint64_t until_us = clock_mono_us() + 20000000;
+
+    while (fake->n < n && clock_mono_us() < until_us) {
+        loop_turn(w->desk.loop);
+    }
+    assert_int_equal(fake->n, n);
+}
+
+static void until_waiting(struct world *w, uint32_t n)
+{
+    uint64_t until_us = clock_mono_us() + 20000000;
+
+    while (n_waiting(w) != n && clock_mono_us() < until_us) {
+        loop_turn(w->desk.loop);
+    }
+    assert_int_equal(n_waiting(w), n);
+}
+
+static void assert_ascending(const struct fake *fake, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from + 1; i < to; i++) {
+        assert_true(fake->taken[i] > fake->taken[i - 1]);
+    }
+}
+
+static void facts_leave_in_order_and_are_acknowledged(void **state)
+{
+    struct world w;
+    (void)state;
+
+    start(&w, 1);
+    tell(&w, 20000); /* many windows */
+    until_taken(&w, w.fakes[0], 20000);
+    assert_ascending(w.fakes[0], 0, 20000);
+    assert_string_equal(w.fakes[0]->ids[0], "t/m0/1/1");
+    until_waiting(&w, 0);
+    finish(&w);
+}
+
+static void what_is_not_reported_is_not_acknowledged(void **state)
+{
+    struct world w;
+    (void)state;
+
+    start(&w, 1);
+    w.fakes[0]->lazy = true;
+    tell(&w, 10);
+    until_taken(&w, w.fakes[0], 10);
+    /* the second to the last: nothing may pass the first */
+    for (uint32_t i = 1; i < 10; i++) {
+        event_port_report(w.fakes[0]->port, w.fakes[0]->taken[i], EVENT_DELIVERED);
+    }
+    for (int i = 0; i < 20; i++) {
+        loop_turn(w.desk.loop);
+    }
+    assert_int_equal(n_waiting(&w), 10);
+    event_port_report(w.fakes[0]->port, w.fakes[0]->taken[0], EVENT_DEAD);
+    until_waiting(&w, 0);
+
+    /* after a restart nothing comes again but what was not acknowledged */
+    tell(&w, 3);
+    until_taken(&w, w.fakes[0], 13);
+    close_relay(&w);
+    desk_close(&w.desk);
+    desk_open(&w.desk, &store_sqlite, NULL);
+    open_relay(&w, 1);
+    until_taken(&w, w.fakes[0], 3);
+    until_waiting(&w, 0);
+    finish(&w);
+}
+
+static void a_sink_that_is_away_holds_up_no_other(void **state)
+{
+    struct world w;
+    char text[EVENT_STATE_MAX];
+    (void)state;
+
+    start(&w, 2);
+    w.fakes[1]->away = true;
+    tell(&w, 6000); /* more than a window */
+    until_taken(&w, w.fakes[0], 6000);
+    assert_int_equal(n_waiting(&w), STORE_FIND_MAX);
+    assert_int_equal(event_relay_state(w.relay, text), 1);
+    assert_string_equal(text, "fake: it is away");
+    w.fakes[1]->away = false;
+    assert_int_equal(event_relay_state(w.relay, text), 0);
+    until_taken(&w, w.fakes[1], 6000);
+    assert_ascending(w.fakes[1], 0, 6000);
+    until_waiting(&w, 0);
+    finish(&w);
+}
+
+static void what_a_broken_sink_has_lost_comes_again(void **state)
+{
+    struct world w;
+    struct fake *fake;
+    uint64_t third;
+    (void)state;
+
+    start(&w, 2);
+    fake = w.fakes[0];
+    fake->lazy = true;
+    tell(&w, 100);
+    until_taken(&w, fake, 100);
+    third = fake->taken[2];
+    event_port_report(fake->port, fake->taken[0], EVENT_DELIVERED);
+    event_port_report(fake->port, fake->taken[1], EVENT_DELIVERED);
+    event_port_report(fake->port, fake->taken[50], EVENT_DELIVERED);
+    event_port_broken(fake->port);
+    fake->lazy = false;
+    until_taken(&w, fake, 198); /* the third and all behind it */
+    assert_int_equal(fake->taken[100], third);
+    assert_ascending(fake, 100, 198);
+    until_waiting(&w, 0);
+    finish(&w);
+}
+
+static void quality_goes_beside_the_outbox_and_is_counted_when_lost(void **state)
+{
+    struct world w;
+    char *text;
+    size_t len;
+    (void)state;
+
+    start(&w, 1);
+    event_relay_quality(w.relay, "kcs.quality.stream", "t", "m", "{}");
+    assert_int_equal(w.fakes[0]->n, 1);
+    assert_int_equal(w.fakes[0]->taken[0], 0);
+    w.fakes[0]->away = true;
+    event_relay_quality(w.relay, "kcs.quality.stream", "t", "m", "{}");
+    assert_int_equal(metric_render(w.metrics, &text, &len), 0);
+    assert_non_null(strstr(text, "\nkcs_event_quality_lost_total 1\n"));
+    assert_non_null(strstr(text, "kcs_event_delivered_total{sink=\"fake\",index=\"0\"} 0\n"));
+    free(text);
+    finish(&w);
+}
+
+static void news_on_its_way_outlives_the_relay(void **state)
+{
+    struct world w;
+    (void)state;
+
+    start(&w, 1);
+    w.fakes[0]->lazy = true;
+    tell(&w, 1);
+    until_taken(&w, w.fakes[0], 1);
+    event_port_report(w.fakes[0]->port, w.fakes[0]->taken[0], EVENT_DELIVERED);
+    finish(&w); /* the loop has not come to it */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(facts_leave_in_order_and_are_acknowledged),
+        cmocka_unit_test(what_is_not_reported_is_not_acknowledged),
+        cmocka_unit_test(a_sink_that_is_away_holds_up_no_other),
+        cmocka_unit_test(what_a_broken_sink_has_lost_comes_again),
+        cmocka_unit_test(quality_goes_beside_the_outbox_and_is_counted_when_lost),
+        cmocka_unit_test(news_on_its_way_outlives_the_relay),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
