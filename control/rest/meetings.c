@@ -10,8 +10,10 @@
 #include "meeting/host.h"
 #include "meeting/meeting.h"
 #include "net/net.h"
+#include "proto/rrule.h"
 #include "rest/respond.h"
 #include "rest/rest.h"
+#include "rest/series.h"
 #include "rest/task.h"
 #include "schema/check.h"
 #include "sys/clock.h"
@@ -82,10 +84,13 @@ static bool is_sensible(struct task *task)
         schema_error_add(&errors, "/recurrence",
                          recurs ? "a recurring meeting needs one"
                                 : "is for meetings of the type recurring only");
+    } else if (recurs) {
+        series_check(m, &errors);
     }
     if (errors.n == 0) {
         task->doc.at =
             start != 0 ? start : meetings_seconds(m, "created_at", clock_wall_s());
+        task->doc.until = rrule_until(task_text(m, "recurrence"), task->doc.at);
         return true;
     }
     task_end(task);
@@ -125,6 +130,7 @@ static void on_people(void *arg, const struct store_result *result)
     }
     answer = meetings_with_version(task->meeting, task->doc.version);
     (void)json_object_set_new(answer, "participants", people);
+    (void)series_add(answer, clock_wall_s(), INT64_MAX);
     task_answer(task, answer, task->doc.version);
 }
 
@@ -369,10 +375,15 @@ void meetings_create(const struct rest_call *call)
 static json_t *meeting_of(struct task *task, const struct store_doc *doc)
 {
     json_t *meeting = json_loads(doc->json, 0, NULL);
+    int64_t from = meetings_seconds(task->query, "from", 0);
+    bool there;
 
-    (void)task;
     (void)json_object_set_new(meeting, "version", json_integer((json_int_t)doc->version));
-    return strcmp(doc->state, "deleted") != 0 ? meeting : (json_decref(meeting), NULL);
+    there = series_add(meeting, from != 0 ? from : clock_wall_s(),
+                       meetings_seconds(task->query, "to", INT64_MAX)) ||
+            from == 0 || doc->at >= from;
+    return there && strcmp(doc->state, "deleted") != 0 ? meeting
+                                                       : (json_decref(meeting), NULL);
 }
 
 static void on_list(void *arg, const struct store_result *result)
@@ -515,12 +526,13 @@ static void start(struct task *task)
     }
 }
 
+/* A recurring one is over only with its last time. */
 static void finish(struct task *task)
 {
     if (meetings_is_over(task)) {
         answer_meeting(task);
     } else {
-        strcpy(task->state, "ended");
+        strcpy(task->state, series_goes_on(task->meeting) ? "scheduled" : "ended");
         task->written = close_room;
         save(task, "kcs.meeting.ended", "meeting.end");
     }

@@ -183,6 +183,7 @@ static void on_meeting(void *arg, const struct store_result *result)
         return;
     }
     task->doc.at = doc->at;
+    task->doc.until = doc->until;
     task->doc.version = doc->version;
     (void)snprintf(task->creator, sizeof(task->creator), "%s", doc->group);
     (void)snprintf(task->state, sizeof(task->state), "%s", doc->state);
@@ -271,6 +272,7 @@ void task_put_meeting(struct task *task, uint64_t expect)
         .group = task->creator,
         .state = task->state,
         .at = task->doc.at,
+        .until = task->doc.until,
         .json = keep_text(task, json_incref(task->meeting)),
     };
 }

@@ -8,6 +8,7 @@
 #include "proto/ortc.h"
 #include "rest/meetings.h"
 #include "rest/rest.h"
+#include "rest/series.h"
 #include "rest/task.h"
 #include "schema/check.h"
 #include "sys/clock.h"
@@ -48,9 +49,7 @@ static void join(struct task *task)
         return;
     }
     /* Till the meeting's end plus an hour; without an end, for a day. */
-    who.expires_s =
-        meetings_seconds(task->meeting, "meeting_end_time", clock_wall_s() + DAY_S) +
-        HOUR_S;
+    who.expires_s = series_end(task->meeting, clock_wall_s() + DAY_S) + HOUR_S;
     if (who.expires_s < clock_wall_s() + HOUR_S) {
         who.expires_s = clock_wall_s() + HOUR_S;
     }

@@ -55,7 +55,7 @@ BODY(invite, "Somebody to be invited.", KEY("user_id", R, "whom"),
         TIME("meeting_start_time", null_, "when it begins"),                               \
         TIME("meeting_end_time", null_, "when it ends"),                                   \
         ENUM("meeting_type", 0, kinds_of_meeting, "scheduled if it is left out"),          \
-        TEXT("recurrence", null_, 0, 512, "RRULE (RFC 5545), of a recurring one"),         \
+        TEXT("recurrence", null_, 0, 512, "RRULE (RFC 5545) of a recurring one, in UTC"),  \
         INT("max_participants", 0, 1, 10000, "how many may be there at once"),             \
         BOOL("waiting_room_enabled", 0, "who comes waits until let in"),                   \
         BOOL("require_host_approval", 0, "the same while no host is there"),               \
@@ -76,11 +76,14 @@ OBJECT(meeting, "A meeting.", KEY("id", R, "the node's id"),
        TEXT("tenant", R, 0, 64, "of which tenant; empty: the default one"),
        KEY("creator_id", R, "who made it"),
        ENUM("meeting_status", R, states_of_meeting, "where it is in its life"),
-       MEETING_FIELDS(R, N), TIME("created_at", R, "when"), TIME("updated_at", R, "when"),
+       MEETING_FIELDS(R, N),
+       ITEMS("occurrences", 0, 0, 50,
+             "when a recurring one begins next, or in what is listed", TIME(NULL, 0, NULL)),
+       TIME("created_at", R, "when"), TIME("updated_at", R, "when"),
        INT("version", R, 0, MAX_SAFE, "counts changes; the ETag"));
 OBJECT(meeting_list, "Which of one's meetings.",
        ENUM("status", 0, states_of_meeting, "only these"),
-       TIME("from", 0, "only those that begin then or later"),
+       TIME("from", 0, "only those that begin then or later, once at least"),
        TIME("to", 0, "only those that begin before"),
        TEXT("cursor", 0, 1, 256, "next_cursor of the last page"),
        INT("limit", 0, 1, 200, "how many; 50 if it is left out"));

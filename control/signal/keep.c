@@ -11,6 +11,7 @@
 
 #include "meeting/chat.h"
 #include "meeting/play.h"
+#include "proto/rrule.h"
 #include "signal/priv.h"
 #include "store/writer.h"
 #include "sys/clock.h"
@@ -208,6 +209,8 @@ static void put_settings(struct keep *k, struct stored *stored)
     doc->group = creator;
     doc->state = state;
     doc->at = start != NULL && schema_time_parse(start, &ms) == 0 ? ms / 1000 : doc->at;
+    doc->until =
+        rrule_until(json_string_value(json_object_get(json, "recurrence")), doc->at);
     k->writes[k->n - 1].expect = stored->version;
     json_decref(stored->meeting);
     stored->meeting = json;

@@ -29,6 +29,7 @@ static void add_columns(struct sqlite_sql *sql, const struct store_doc *doc)
     sqlite_text(sql, doc->ref);
     sqlite_text(sql, doc->state);
     sqlite_number(sql, doc->at);
+    sqlite_number(sql, doc->until);
     sqlite_number(sql, doc->expires_s);
     sqlite_text(sql, doc->json);
 }
@@ -64,17 +65,18 @@ static int put_doc(struct sqlite *s, const struct store_write *w, uint64_t *vers
     int err;
 
     if (w->expect == 0 || w->expect == STORE_ANY) {
-        sqlite_add(&sql,
-                   "INSERT INTO %s (tenant, id, name, grp, ref, state, at, expires, doc,"
-                   " version) VALUES (?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, ?, 1)%s"
-                   " RETURNING version",
-                   table,
-                   w->expect == 0
-                       ? ""
-                       : " ON CONFLICT (tenant, id) DO UPDATE SET name = excluded.name,"
-                         " grp = excluded.grp, ref = excluded.ref, state = excluded.state,"
-                         " at = excluded.at, expires = excluded.expires,"
-                         " doc = excluded.doc, version = version + 1");
+        sqlite_add(
+            &sql,
+            "INSERT INTO %s (tenant, id, name, grp, ref, state, at, until, expires,"
+            " doc, version) VALUES (?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, ?, ?, 1)%s"
+            " RETURNING version",
+            table,
+            w->expect == 0
+                ? ""
+                : " ON CONFLICT (tenant, id) DO UPDATE SET name = excluded.name,"
+                  " grp = excluded.grp, ref = excluded.ref, state = excluded.state,"
+                  " at = excluded.at, until = excluded.until, expires = excluded.expires,"
+                  " doc = excluded.doc, version = version + 1");
         sqlite_text(&sql, w->doc.tenant);
         sqlite_text(&sql, w->doc.id);
         add_columns(&sql, &w->doc);
@@ -82,7 +84,7 @@ static int put_doc(struct sqlite *s, const struct store_write *w, uint64_t *vers
     }
     sqlite_add(&sql,
                "UPDATE %s SET name = NULLIF(?, ''), grp = ?, ref = ?, state = ?, at = ?,"
-               " expires = ?, doc = ?, version = version + 1"
+               " until = ?, expires = ?, doc = ?, version = version + 1"
                " WHERE tenant = ? AND id = ? AND version = ? RETURNING version",
                table);
     add_columns(&sql, &w->doc);
@@ -167,7 +169,8 @@ static void add_where(struct sqlite_sql *sql, const struct store_query *q)
         sqlite_text(sql, q->member);
     }
     if (q->from != 0) {
-        sqlite_add(sql, " AND at >= ?");
+        sqlite_add(sql, " AND (at >= ? OR until >= ?)");
+        sqlite_number(sql, q->from);
         sqlite_number(sql, q->from);
     }
     if (q->to != 0) {
@@ -201,9 +204,10 @@ static void take_row(struct store_req *req, sqlite3_stmt *stmt, struct store_doc
     out->ref = column(req, stmt, 4);
     out->state = column(req, stmt, 5);
     out->at = sqlite3_column_int64(stmt, 6);
-    out->expires_s = sqlite3_column_int64(stmt, 7);
-    out->version = (uint64_t)sqlite3_column_int64(stmt, 8);
-    out->json = column(req, stmt, 9);
+    out->until = sqlite3_column_int64(stmt, 7);
+    out->expires_s = sqlite3_column_int64(stmt, 8);
+    out->version = (uint64_t)sqlite3_column_int64(stmt, 9);
+    out->json = column(req, stmt, 10);
 }
 
 /* Steps through the rows: at most 'limit', of a bounded size. */
@@ -218,7 +222,7 @@ static void take_rows(struct sqlite *s, struct store_req *req, sqlite3_stmt *stm
             result->more = true;
             break;
         }
-        bytes += (size_t)sqlite3_column_bytes(stmt, 9);
+        bytes += (size_t)sqlite3_column_bytes(stmt, 10);
         take_row(req, stmt, &req->docs[result->n_docs++]);
     }
     if (code != SQLITE_ROW && code != SQLITE_DONE) {
@@ -237,7 +241,7 @@ void sqlite_find(struct sqlite *s, struct store_req *req)
         return;
     }
     sqlite_add(&sql,
-               "SELECT tenant, id, name, grp, ref, state, at, expires, version, doc"
+               "SELECT tenant, id, name, grp, ref, state, at, until, expires, version, doc"
                " FROM %s",
                sqlite_table(q->kind));
     add_where(&sql, q);

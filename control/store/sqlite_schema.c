@@ -88,7 +88,25 @@ static int step_3(sqlite3 *db)
     return make_table(db, tables[STORE_ATTENDANCE]);
 }
 
-static int (*const steps[])(sqlite3 *db) = {step_1, step_2, step_3};
+/* How long it lasts, or recurs: of meetings that were made before as long as may be. */
+static int step_4(sqlite3 *db)
+{
+    char sql[128];
+    int err = 0;
+
+    for (int i = 0; err == 0 && i < STORE_N_KINDS; i++) {
+        (void)snprintf(sql, sizeof(sql),
+                       "ALTER TABLE %s ADD COLUMN until INTEGER NOT NULL DEFAULT 0",
+                       tables[i]);
+        err = run(db, sql);
+    }
+    return err != 0 ? err
+                    : run(db, "UPDATE meeting SET until = 9223372036854775807"
+                              " WHERE json_valid(doc)"
+                              " AND doc ->> '$.meeting_type' = 'recurring'");
+}
+
+static int (*const steps[])(sqlite3 *db) = {step_1, step_2, step_3, step_4};
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 
 static int read_version(sqlite3 *db, int *out)

@@ -37,7 +37,7 @@ enum {
  * of it. Columns that are not told are empty or 0.
  *
  * - USER: id user's; name login; state active or not; at created
- * - MEETING: id its own; group creator; state status; at start
+ * - MEETING: id its own; group creator; state status; at start; until as long as it recurs
  * - PARTICIPANT: id meeting/user; group meeting; ref user; state role; at invited
  * - BAN: id meeting/user; group meeting; ref user; at since
  * - CHAT: id message's; group meeting; ref user; at seq
@@ -75,6 +75,7 @@ struct store_doc {
     const char *ref;   /* the user that it is about: found, and erased, with the user */
     const char *state;
     int64_t at;        /* what lists are ordered by */
+    int64_t until;     /* it lasts, or comes again, till then; 0: no longer than 'at' */
     int64_t expires_s; /* seconds since 1970; 0: never. Then store_sweep() takes it */
     uint64_t version;  /* 1, 2 … counted by the store; not read in writes */
     const char *json;  /* NULL: "{}" */
@@ -115,7 +116,7 @@ struct store_query {
     const char *ref;
     const char *state;
     const char *member; /* MEETING only: created by this user, or has it as participant */
-    int64_t from, to;   /* at: from <= at < to; to 0: no end */
+    int64_t from, to;   /* at < to (0: no end), and from <= at or until */
     bool descending;    /* by at, then id */
     bool after;         /* go on behind (after_at, after_id) */
     int64_t after_at;

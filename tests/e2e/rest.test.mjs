@@ -224,3 +224,61 @@ meetings: {require_stored: true}
         assert.equal((await ask(node, 'GET', '/meeting/made-up', { token: made })).body.code, 'meeting_not_stored');
     });
 });
+
+test('a recurring meeting comes again until its rule ends', async () => {
+    await withNode({ name: 'rest-series', devices: ['udp:127.0.0.1'] }, async (node) => {
+        const ada = user(node, 'ada');
+        const make = (recurrence, more = {}) => ask(node, 'POST', '/meeting', { token: ada, body: {
+            meeting_name: 'Weekly', meeting_type: 'recurring', recurrence,
+            meeting_start_time: '2030-01-07T09:00:00Z', meeting_end_time: '2030-01-07T10:00:00Z',
+            ...more } });
+        const wrong = async (recurrence, path, reason, more) => {
+            const got = await make(recurrence, more);
+
+            assert.equal(got.status, 400, recurrence);
+            assert.ok(got.body.errors.some((e) => e.path === path && reason.test(e.reason)),
+                JSON.stringify(got.body.errors));
+        };
+
+        await wrong('FREQ=SECONDLY', '/recurrence', /FREQ must be/);
+        await wrong('FREQ=DAILY;COUNT=1000000000', '/recurrence', /COUNT must be/);
+        await wrong('FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30', '/recurrence', /never/);
+        await wrong(null, '/recurrence', /needs one/);
+        await wrong('FREQ=DAILY', '/meeting_start_time', /needs one/,
+            { meeting_start_time: null, meeting_end_time: null });
+
+        const made = await make('FREQ=WEEKLY;BYDAY=MO,WE;COUNT=5');
+        assert.equal(made.status, 201);
+        const { id } = made.body.data;
+        const all = ['2030-01-07T09:00:00', '2030-01-09T09:00:00', '2030-01-14T09:00:00',
+            '2030-01-16T09:00:00', '2030-01-21T09:00:00'];
+        const short = (list) => list.map((t) => t.slice(0, 19));
+        assert.deepEqual(short(made.body.data.occurrences), all);
+
+        const list = async (query) =>
+            (await ask(node, 'GET', `/meeting?${query}`, { token: ada })).body.data;
+        const seen = await list('from=2030-01-10T00:00:00Z&to=2030-01-17T00:00:00Z');
+        assert.deepEqual(short(seen[0].occurrences), all.slice(2, 4));
+        assert.equal((await list('from=2030-01-17T00:00:00Z')).length, 1);
+        assert.deepEqual(await list('from=2030-01-10T00:00:00Z&to=2030-01-14T00:00:00Z'), []);
+        assert.deepEqual(await list('from=2030-01-22T00:00:00Z'), []);
+
+        /* What has been is over, and the next time comes; the last one ends it. */
+        const ended = await ask(node, 'POST', `/meeting/${id}/end`, { token: ada });
+        assert.equal(ended.body.data.meeting_status, 'scheduled');
+        const past = await make('FREQ=DAILY;COUNT=3', { meeting_start_time: '2020-01-01T09:00:00Z',
+            meeting_end_time: '2020-01-01T10:00:00Z' });
+        assert.deepEqual(past.body.data.occurrences, []);
+        assert.equal((await ask(node, 'POST', `/meeting/${past.body.data.id}/end`,
+            { token: ada })).body.data.meeting_status, 'ended');
+
+        /* A token is good for the time that comes next, and an hour. */
+        const daily = await make('FREQ=DAILY', { meeting_start_time: '2020-01-01T00:00:00Z',
+            meeting_end_time: '2020-01-01T12:00:00Z' });
+        const ticket = await ask(node, 'POST', `/meeting/${daily.body.data.id}/join`,
+            { token: ada });
+        const end = new Date(ticket.body.data.expires_at).getTime();
+        assert.ok(end > Date.now() && end < Date.now() + 38 * 3600e3);
+        assert.equal(new Date(end).getUTCHours(), 13);
+    });
+});

@@ -227,6 +227,37 @@ static void pages_go_on_where_the_last_ended(void **state)
     assert_string_equal(desk->docs[1].id, "c");
 }
 
+static void what_comes_again_is_found_until_it_ends(void **state)
+{
+    struct desk *desk = *state;
+    struct store_write once = put(STORE_MEETING, "t", "once", 0);
+    struct store_write weekly = put(STORE_MEETING, "t", "weekly", 0);
+    struct store_query q = {.kind = STORE_MEETING, .tenant = "t", .from = 50, .limit = 9};
+
+    once.doc.at = weekly.doc.at = 10;
+    weekly.doc.until = 50;
+    assert_int_equal(write_one(desk, once), 0);
+    assert_int_equal(write_one(desk, weekly), 0);
+    assert_int_equal(find(desk, q), 0);
+    assert_int_equal(desk->n_docs, 1);
+    assert_string_equal(desk->docs[0].id, "weekly");
+    assert_int_equal(desk->docs[0].until, 50);
+    q.from = 51;
+    assert_int_equal(find(desk, q), 0);
+    assert_int_equal(desk->n_docs, 0);
+    q.from = 1;
+    q.to = 10; /* neither has begun by then */
+    assert_int_equal(find(desk, q), 0);
+    assert_int_equal(desk->n_docs, 0);
+    weekly.expect = 1;
+    weekly.doc.until = 20; /* it ends sooner */
+    assert_int_equal(write_one(desk, weekly), 0);
+    q.from = 21;
+    q.to = 0;
+    assert_int_equal(find(desk, q), 0);
+    assert_int_equal(desk->n_docs, 0);
+}
+
 static void filters_narrow_a_list(void **state)
 {
     struct desk *desk = *state;
@@ -501,6 +532,7 @@ int conformance_run(const struct store_backend *which)
         CASE(names_are_unique_in_a_tenant),
         CASE(a_list_of_writes_happens_whole_or_not),
         CASE(pages_go_on_where_the_last_ended),
+        CASE(what_comes_again_is_found_until_it_ends),
         CASE(filters_narrow_a_list),
         CASE(events_of_a_meeting_are_numbered),
         CASE(the_outbox_is_read_in_order_and_acknowledged),

@@ -97,6 +97,8 @@ static void make_version_1(const char *path)
         " epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
         " PRIMARY KEY (tenant, meeting)) WITHOUT ROWID;"
         "INSERT INTO meeting VALUES ('t','m',NULL,'ada','','live',3,0,4,'{\"a\":1}');"
+        "INSERT INTO meeting VALUES ('t','weekly',NULL,'ada','','scheduled',3,0,1,"
+        "'{\"meeting_type\":\"recurring\"}');"
         "INSERT INTO head VALUES ('t','m',1,8);"
         "INSERT INTO event (tenant,meeting,epoch,seq,type,at_us,doc)"
         " VALUES ('t','m',1,8,'kcs.x',0,'{}');");
@@ -105,6 +107,8 @@ static void make_version_1(const char *path)
 static void an_older_file_opens_with_all_it_has(void **state)
 {
     struct desk *desk = *state;
+    const struct store_query later = {
+        .kind = STORE_MEETING, .tenant = "t", .from = 1000, .limit = 9};
 
     make_version_1(desk->path);
     desk_open(desk, &store_sqlite, NULL);
@@ -112,6 +116,9 @@ static void an_older_file_opens_with_all_it_has(void **state)
         desk_wait(desk, store_get(desk->store, STORE_MEETING, "t", "m", desk_done, desk)),
         0);
     assert_int_equal(desk->docs[0].version, 4);
+    assert_int_equal(desk_wait(desk, store_find(desk->store, &later, desk_done, desk)), 0);
+    assert_int_equal(desk->n_docs, 1);
+    assert_string_equal(desk->docs[0].id, "weekly");
     assert_int_equal(
         desk_wait(desk, store_fact(desk->store, "t", "m", "kcs.y", "{}", desk_done, desk)),
         0);
