@@ -34,6 +34,7 @@ struct engine_peer {
     uint64_t armed_us;  /* when the timer fires */
     uint64_t expect_us; /* see engine_expect() */
     bool drop;
+    bool held;                /* see engine_hold() */
     const char *reason;       /* of the end, once there is one */
     struct engine_peer *next; /* list of all */
     struct engine_peer **at;
@@ -266,8 +267,16 @@ static void flush_ws(struct engine_peer *peer)
 
 void engine_push(struct engine_peer *peer)
 {
-    flush_poll(peer);
-    flush_ws(peer);
+    if (!peer->held) {
+        flush_poll(peer);
+        flush_ws(peer);
+    }
+}
+
+void engine_hold(struct engine_peer *peer, bool on)
+{
+    peer->held = on;
+    engine_push(peer);
 }
 
 /* Sends what waits and ends the session if it is done, so 'peer' may be gone. */

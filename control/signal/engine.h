@@ -75,6 +75,9 @@ void engine_send(struct engine_peer *peer, struct eio_msg *msg);
 /* Sends what waits. Ends nothing, so it may be called while others are iterated. */
 void engine_push(struct engine_peer *peer);
 
+/* Holds back what is sent, for a moment; then it goes out, in its order. Ends nothing. */
+void engine_hold(struct engine_peer *peer, bool on);
+
 /* Ends the session in good order, after what waits. */
 void engine_close(struct engine_peer *peer);
 

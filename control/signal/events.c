@@ -512,6 +512,21 @@ event_fn *events_handler(const char *name)
     return NULL;
 }
 
+/* What a host decides is told when it is written. */
+static bool decides(event_fn *handler)
+{
+    static event_fn *const all[] = {on_room_close,     on_room_lock, on_room_unlock,
+                                    on_room_update,    on_remove,    on_role_update,
+                                    on_participant_add};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i] == handler) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whether a legacy request is sound in what its dialect has beyond ours. */
 static bool legacy_sound(struct reply *reply)
 {
@@ -564,8 +579,10 @@ static bool may(struct reply *reply, const struct schema_event *event)
 static void run(struct reply *reply, const struct schema_event *event,
                 const json_t *payload)
 {
-    struct schema_errors errors;
+    struct signal *signal = reply->client->signal;
+    const struct participant *p = reply->client->participant;
     event_fn *handler = events_handler(event->name);
+    struct schema_errors errors;
 
     if (handler == NULL) {
         reply_fail(reply, "not_implemented", "this node does not offer it yet");
@@ -574,7 +591,11 @@ static void run(struct reply *reply, const struct schema_event *event,
     } else if (!schema_check(payload, event->payload, &errors)) {
         reply_invalid(reply, &errors);
     } else if (reply->alias == NULL || legacy_sound(reply)) {
+        if (p != NULL && decides(handler)) {
+            hold_begin(signal, p->room);
+        }
         handler(reply, payload);
+        hold_end(signal);
     }
 }
 

@@ -1,9 +1,10 @@
 /* What is lasting, to the store: each fact of a room is written as an event of its meeting,
  * in one step with the document that it has changed. See priv.h; load.c reads it back.
  *
- * People do not wait for it: it is told at once and written behind, in order. Only who
+ * People do not wait for it: it is told at once and written behind, in order. But who
  * writes into the chat is answered when it is written, so that what was acknowledged is
- * never lost; what cannot be written is taken back. */
+ * never lost (what cannot be written is taken back), and what hosts decide is told then
+ * (hold.c). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -312,6 +313,7 @@ struct origin {
     struct signal *signal;
     char tenant[AUTH_ID_MAX + 1], meeting[MEETING_ID_MAX + 1];
     bool settings; /* the meeting's document is among what is written */
+    uint64_t hold; /* who waits for it; 0: nobody */
 };
 
 static void keep_settings(struct signal *signal, const struct room *room);
@@ -347,6 +349,7 @@ static void on_written(void *arg, const struct store_result *result)
             : NULL;
     bool settings = origin->settings && result->failed == 0;
 
+    hold_written(signal, origin->hold);
     if (room != NULL && !settings) {
         meeting_renumber(signal->meeting, room);
     }
@@ -513,9 +516,13 @@ static void give(struct keep *k, const struct meeting_event *event)
     origin = origin_of(k->signal, k->room);
     if (origin != NULL) {
         origin->settings = k->writes[0].kind == STORE_MEETING && k->n > 1;
+        origin->hold = hold_add(k->signal);
     }
     if (store_writer_put(k->signal->writer, k->writes, k->n, false,
                          origin != NULL ? on_written : NULL, origin) != 0) {
+        if (origin != NULL) {
+            hold_written(k->signal, origin->hold);
+        }
         free(origin);
     }
 }

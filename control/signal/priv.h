@@ -8,6 +8,7 @@
  * events.c   the events that clients send, one handler each
  * fields.c   payloads checked field by field
  * keep.c     what is lasting, to the store   load.c     and back
+ * hold.c     what hosts decide is told when it is written
  * encode.c   domain objects to JSON    tell.c   what meeting/ tells, to events
  * events_NAME.c  events of one concern each */
 #ifndef SIGNAL_PRIV_H
@@ -34,6 +35,7 @@ struct client {
     bool legacy;        /* it speaks the dialect of legacy.h */
     bool told_expiring; /* that its token ends soon */
     uint64_t warned_us; /* monotonic: when of bad quality; 0 never */
+    uint64_t hold;      /* the number of the last that it waits for; 0: none */
     json_t *app_data;   /* legacy: of its producers, by their id; may be NULL */
     struct participant *participant; /* NULL outside of a room */
     struct reply *replies;           /* that are due */
@@ -52,6 +54,9 @@ struct signal {
     struct store_writer *writer; /* NULL: nothing is kept */
     struct saying *saying,
         *sayings; /* keep.c: what is being said; that, and what is written */
+    struct hold *hold,
+        *holds; /* hold.c: what is being decided; that, and what is written */
+    uint64_t n_holds;
 };
 
 /* Where the answer to an event goes. Owned by the handler until reply_ok or reply_fail. */
@@ -302,6 +307,25 @@ void keep_unsaid(struct signal *signal, struct saying *saying);
 
 /* Whether a message is written, as far as it is to be. */
 bool keep_is_said(const struct signal *signal, const char *message);
+
+/* ---- hold.c ---- */
+
+/* Around the handler of what a host decides (a ban, a role, a lock, the end). Until all
+ * that is lasting of it is written, nobody of the room is told anything: so whoever kills
+ * the node takes nothing with it that was told. As long as the store fails nobody waits. */
+void hold_begin(struct signal *signal, struct room *room);
+void hold_end(struct signal *signal);
+
+/* A write of what is just being decided: the number that hold_written() is given when it is
+ * done; 0: nobody waits. */
+uint64_t hold_add(struct signal *signal);
+void hold_written(struct signal *signal, uint64_t no);
+
+/* Who comes into a room meanwhile waits too. */
+void hold_newcomer(struct signal *signal, const struct room *room, struct client *client);
+
+void hold_tick(struct signal *signal, uint64_t now_us);
+void hold_drop(struct signal *signal); /* all of them, at the end */
 
 /* ---- load.c: meeting_ops.load ---- */
 

@@ -53,6 +53,7 @@ static void on_tick(void *arg)
     tokens_tick(signal);
     if (signal->writer != NULL) {
         store_writer_tick(signal->writer, clock_mono_us());
+        hold_tick(signal, clock_mono_us());
     }
 }
 
@@ -113,6 +114,7 @@ void signal_destroy(struct signal *signal)
     for (struct client *client = signal->clients; client != NULL; client = client->next) {
         client_leave(client, "node stopping");
     }
+    hold_drop(signal);
     engine_destroy(signal->engine);
     store_writer_destroy(signal->writer); /* who waits for it is gone */
     loop_timer_destroy(signal->tick);

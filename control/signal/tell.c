@@ -222,6 +222,9 @@ static void to_room(void *user, struct room *room, const struct participant *exc
         keep_fact(room, event, name, body);
         keep_event(user, room, event, name, body);
     }
+    if (event->kind == MEETING_JOINED && client_of(event->who) != NULL) {
+        hold_newcomer(user, room, client_of(event->who));
+    }
     for (struct participant *p = event->kept_only || body == NULL ? NULL
                                                                   : room->participants;
          p != NULL; p = p->next) {

@@ -1,6 +1,7 @@
 /* What rooms write to the store and read back from it, over the wire. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "store/store.h"
+#include "store/store_priv.h"
 #include "unit/signal/user.h"
 
 struct kept {
@@ -24,6 +25,18 @@ struct kept {
     uint64_t epochs[64], seqs[64];
     char types[64][48];
 };
+
+/* SQLite on a disk that takes its time. */
+static struct store_backend backend;
+static atomic_bool disk_hangs;
+
+static int slow_commit(void *data)
+{
+    while (atomic_load(&disk_hangs)) {
+        (void)usleep(1000);
+    }
+    return store_sqlite.commit(data);
+}
 
 static int post(void *loop, void (*fn)(void *arg), void *arg)
 {
@@ -64,7 +77,9 @@ static void start(struct kept *k, uint32_t max_mb)
     char err[STORE_ERR_MAX] = "";
     uint64_t epoch;
 
-    if (store_create(&k->store, &store, err) != 0) {
+    backend = store_sqlite;
+    backend.commit = slow_commit;
+    if (store_create_on(&k->store, &backend, &store, err) != 0) {
         fail_msg("%s", err);
     }
     store_last_numbers(k->store, &epoch, &world_first_seq);
@@ -242,6 +257,75 @@ static void who_was_banned_stays_out_and_roles_hold(void **state)
 
     start(&k, 0);
     (void)join_as(&k, "b", "attendee");
+    stop(&k);
+    teardown(&k);
+}
+
+static void what_a_host_decides_is_told_when_it_is_written(void **state)
+{
+    static const struct {
+        const char *event, *payload, *told;
+    } acts[] = {{"participant:role:update",
+                 "{\"target_user_id\":\"c\",\"new_role\":\"presenter\"}",
+                 "participant:role:changed"},
+                {"room:lock", "{\"meeting_id\":\"m\"}", "room:updated"},
+                {"participant:remove", "{\"target_user_id\":\"b\",\"ban\":true}",
+                 "participant:left"},
+                {"room:close", "{\"meeting_id\":\"m\"}", "room:closed"}};
+    struct user *a, *b, *c, *other;
+    struct kept k;
+    (void)state;
+
+    setup(&k);
+    start(&k, 0);
+    a = join_as(&k, "a", "host");
+    b = join_as(&k, "b", "presenter");
+    c = join_as(&k, "c", "attendee");
+    other = user_open(&k.s, false);
+    user_connect(&k.s, other, "d", "host");
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        atomic_store(&disk_hangs, true);
+        inbox_clear(a);
+        inbox_clear(b);
+        inbox_clear(c);
+        (void)user_emit(&k.s, a, acts[i].event, acts[i].payload);
+        site_settle(&k.s, 300);
+        assert_int_equal(a->n_inbox, 0); /* neither who did it */
+        assert_int_equal(b->n_inbox, 0); /* nor whom it was done to */
+        assert_int_equal(c->n_inbox, 0); /* nor anybody else knows of it */
+        user_refused(&k.s, other, "hand:raise", "{}", "not_joined",
+                     ""); /* others do not wait */
+        atomic_store(&disk_hangs, false);
+        json_decref(user_event(&k.s, c, acts[i].told));
+    }
+    json_decref(user_event(&k.s, a, "room:closed"));
+    stop(&k);
+
+    start(&k, 0);
+    b = user_open(&k.s, false);
+    user_connect(&k.s, b, "b", "presenter");
+    user_refused(&k.s, b, "room:join", "{\"meeting_id\":\"m\",\"display_name\":\"N\"}",
+                 "banned", "");
+    stop(&k);
+    teardown(&k);
+}
+
+/* A disk that hangs does not mute a room: after two seconds it is told as it is. */
+static void nobody_waits_for_a_disk_that_hangs(void **state)
+{
+    struct kept k;
+    struct user *a;
+    uint64_t begun_us;
+    (void)state;
+
+    setup(&k);
+    start(&k, 0);
+    a = join_as(&k, "a", "host");
+    atomic_store(&disk_hangs, true);
+    begun_us = clock_mono_us();
+    user_do(&k.s, a, "room:lock", "{\"meeting_id\":\"m\"}");
+    assert_in_range(clock_mono_us() - begun_us, 1900000, 4500000);
+    atomic_store(&disk_hangs, false);
     stop(&k);
     teardown(&k);
 }
@@ -467,6 +551,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_said_is_there_after_a_restart),
         cmocka_unit_test(who_was_banned_stays_out_and_roles_hold),
+        cmocka_unit_test(what_a_host_decides_is_told_when_it_is_written),
+        cmocka_unit_test(nobody_waits_for_a_disk_that_hangs),
         cmocka_unit_test(polls_go_on_after_a_restart_one_ballot_each),
         cmocka_unit_test(facts_and_events_have_the_same_numbers_over_restarts),
         cmocka_unit_test(settings_of_a_stored_meeting_reach_its_room_and_back),
