@@ -412,6 +412,7 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
                                           .auth = app->auth,
                                           .store = app->keep.store,
                                           .keep_days = conf->store.event_days,
+                                          .audit_days = conf->store.audit_days,
                                           .ping_interval_ms =
                                               conf->socketio.ping_interval_ms,
                                           .ping_timeout_ms = conf->socketio.ping_timeout_ms,

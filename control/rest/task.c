@@ -280,7 +280,8 @@ void task_put_meeting(struct task *task, uint64_t expect)
 void task_event(struct task *task, const char *type, json_t *json)
 {
     struct store_write *w = task_write(task);
-    const char *meeting = json_string_value(json_object_get(task->meeting, "id"));
+    const char *id = json_string_value(json_object_get(task->meeting, "id"));
+    const char *meeting = id != NULL ? id : TASK_NO_MEETING;
     uint64_t epoch = 0;
     uint64_t seq = 0;
 
@@ -298,25 +299,30 @@ void task_event(struct task *task, const char *type, json_t *json)
                                     .at_us = clock_wall_us()};
 }
 
+/* The entry, and the event that tells of it. */
 static void add_audit(struct task *task, const char *act, const char *target,
                       const char *result)
 {
     struct store_write *w = task_write(task);
-    const char *meeting = json_string_value(json_object_get(task->meeting, "id"));
     int64_t now_s = clock_wall_s();
+    json_t *entry = json_pack("{s:s*, s:s, s:s}", "target", target, "address", task->remote,
+                              "result", result);
+    json_t *told = json_copy(entry);
 
+    (void)json_object_update_new(
+        told, json_pack("{s:s, s:s}", "act", act, "actor", task->who.user_id));
     w->what = STORE_PUT;
     w->kind = STORE_AUDIT;
     w->doc = (struct store_doc){
         .tenant = task->who.tenant,
         .id = fresh_id(task),
-        .group = meeting,
+        .group = json_string_value(json_object_get(task->meeting, "id")),
         .ref = task->who.user_id,
         .state = act,
         .at = (int64_t)clock_wall_us(),
         .expires_s = now_s + (int64_t)task->conf->audit_days * 86400,
-        .json = keep_text(task, json_pack("{s:s*, s:s, s:s}", "target", target, "address",
-                                          task->remote, "result", result))};
+        .json = keep_text(task, entry)};
+    task_event(task, "kcs.audit.act", told);
 }
 
 void task_audit(struct task *task, const char *act, const char *target)
@@ -327,7 +333,7 @@ void task_audit(struct task *task, const char *act, const char *target)
 void task_audit_refused(struct task *task, const char *act, const char *target)
 {
     add_audit(task, act, target, "refused");
-    if (store_write(task->store, &task->writes[task->n_writes - 1], 1, NULL, NULL) != 0) {
+    if (store_write(task->store, &task->writes[task->n_writes - 2], 2, NULL, NULL) != 0) {
         log_warn("audit_not_written", LOG_STR("act", act));
     }
 }

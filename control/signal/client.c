@@ -35,9 +35,16 @@ void client_emit(struct client *client, const char *event, json_t *payload)
 
 /* ---- answers ---- */
 
+static void end_audit(struct reply *reply, const char *code)
+{
+    audit_end(reply->audit, reply->client->signal, code);
+    reply->audit = NULL;
+}
+
 /* The end of a reply. */
 static void drop_reply(struct reply *reply)
 {
+    audit_end(reply->audit, NULL, NULL);
     if (reply->client != NULL) {
         *reply->at = reply->next;
         if (reply->next != NULL) {
@@ -63,6 +70,7 @@ void reply_ok(struct reply *reply, json_t *fields)
         drop_reply(reply);
         return;
     }
+    end_audit(reply, NULL);
     if (fields == NULL) {
         fields = json_object();
     }
@@ -97,6 +105,7 @@ static void fail(struct reply *reply, const char *code, const char *message, jso
         drop_reply(reply);
         return;
     }
+    end_audit(reply, code);
     error = json_pack("{s:s,s:s}", "code", code, "message", message);
     (void)json_object_update(error, more);
     json_decref(more);

@@ -3,6 +3,7 @@
 #include "signal/engine.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,6 +41,7 @@ struct engine_peer {
     struct engine_peer **at;
     UT_hash_handle hh; /* by sid */
     char sid[SID + 1];
+    char remote[ENGINE_REMOTE];
 };
 
 struct engine {
@@ -129,7 +131,8 @@ static void peer_free(struct engine_peer *peer)
     free(peer);
 }
 
-static struct engine_peer *peer_create(struct engine *engine, bool websocket)
+static struct engine_peer *peer_create(struct engine *engine, const struct net_req *req,
+                                       bool websocket)
 {
     struct engine_peer *peer = calloc(1, sizeof(*peer));
 
@@ -140,6 +143,7 @@ static struct engine_peer *peer_create(struct engine *engine, bool websocket)
     peer->armed_us = NEVER;
     peer->expect_us = NEVER;
     entropy_id(peer->sid, SID);
+    (void)snprintf(peer->remote, sizeof(peer->remote), "%s", net_req_remote(req));
     if (loop_timer_create(engine->conf.loop, &peer->timer, on_timer, peer) != 0 ||
         eio_create(&peer->eio, &engine->eio_conf, &eio_callbacks, peer, peer->sid,
                    websocket, clock_mono_us()) != 0) {
@@ -343,7 +347,7 @@ static void on_get(struct engine *engine, struct engine_peer *peer, struct net_r
     enum eio_error error = EIO_OK;
 
     if (peer == NULL) {
-        peer = peer_create(engine, false);
+        peer = peer_create(engine, req, false);
         if (peer == NULL) {
             net_respond(req, 503, text_headers, N_HEADERS, "", 0);
             return;
@@ -434,7 +438,7 @@ int engine_on_ws_open(struct engine *engine, struct net_ws *ws, struct net_req *
         return eio_error_status(error);
     }
     if (peer == NULL) {
-        peer = engine->n_peers < engine->conf.max_peers ? peer_create(engine, true) : NULL;
+        peer = engine->n_peers < engine->conf.max_peers ? peer_create(engine, req, true) : NULL;
         if (peer == NULL) {
             return 503;
         }
@@ -530,6 +534,11 @@ void engine_destroy(struct engine *engine)
     net_buf_unref(engine->last_buf);
     eio_msg_unref(engine->last_msg);
     free(engine);
+}
+
+const char *engine_remote(const struct engine_peer *peer)
+{
+    return peer->remote;
 }
 
 uint32_t engine_n_peers(const struct engine *engine)

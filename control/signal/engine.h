@@ -19,6 +19,8 @@ struct loop;
 struct net_req;
 struct net_ws;
 
+enum { ENGINE_REMOTE = 64 }; /* bytes of an address and port */
+
 struct engine_conf {
     struct loop *loop;
     const char *path; /* "/socket.io/" */
@@ -67,6 +69,9 @@ void engine_on_ws_message(struct net_ws *ws, const void *data, size_t len, bool 
 void engine_on_ws_close(struct net_ws *ws);
 
 /* ---- to a session ---- */
+
+/* Where it was opened from: "192.0.2.1:5000". */
+const char *engine_remote(const struct engine_peer *peer);
 
 /* Queues a message (borrowed). A full queue ends the session, later. It goes out at the end
  * of the turn that a message of this session began, else with engine_push(). */

@@ -584,6 +584,7 @@ static void run(struct reply *reply, const struct schema_event *event,
     event_fn *handler = events_handler(event->name);
     struct schema_errors errors;
 
+    reply->audit = audit_begin(reply->client, event, payload);
     if (handler == NULL) {
         reply_fail(reply, "not_implemented", "this node does not offer it yet");
     } else if (!may(reply, event)) {

@@ -9,6 +9,7 @@
  * fields.c   payloads checked field by field
  * keep.c     what is lasting, to the store   load.c     and back
  * hold.c     what hosts decide is told when it is written
+ * audit.c    what hosts do, to the store
  * encode.c   domain objects to JSON    tell.c   what meeting/ tells, to events
  * events_NAME.c  events of one concern each */
 #ifndef SIGNAL_PRIV_H
@@ -69,6 +70,7 @@ struct reply {
     const char *paired;               /* constant: what is emitted on success, or NULL */
     const struct legacy_alias *alias; /* NULL: it was not asked in the legacy dialect */
     json_t *asked;                    /* legacy: the request; owned */
+    struct audit *audit; /* NULL: it is no act that others may ask about; owned */
 };
 
 static inline struct meeting *reply_meeting(const struct reply *reply)
@@ -111,6 +113,17 @@ void reply_done(struct reply *reply, int ret, const struct meeting_error *err,
 
 /* The code is "invalid", the message the first of 'errors' (one at least; changed). */
 void reply_invalid(struct reply *reply, struct schema_errors *errors);
+
+/* ---- audit.c ---- */
+
+/* What is to be written when an act of this permission has an answer; NULL: nothing, or
+ * without memory. Freed by audit_end(). */
+struct audit *audit_begin(const struct client *client, const struct schema_event *event,
+                          const json_t *payload);
+
+/* It was done, or refused for want of rights ('code' forbidden), or came to nothing. NULL is
+ * a no-op. */
+void audit_end(struct audit *audit, struct signal *signal, const char *code);
 
 /* ---- events.c ---- */
 

@@ -33,6 +33,7 @@ struct signal_conf {
     uint32_t max_clients;
     struct store *store; /* what is lasting is kept there; NULL: nowhere */
     uint32_t keep_days;  /* what is kept of meetings that nobody made by REST */
+    uint32_t audit_days; /* that audit entries are kept */
 };
 
 /* A meeting was changed by REST: its room, if there is one, is as 'json' (the meeting as it
