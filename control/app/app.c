@@ -129,6 +129,16 @@ static void facts(void *user, struct rest_facts *out)
     }
 }
 
+static void quality(void *user, const char *tenant, const char *meeting, const char *json)
+{
+    const struct app *app = user;
+
+    if (app->keep.relay != NULL) {
+        event_relay_quality(app->keep.relay, "kcs.quality.participant", tenant, meeting,
+                            json);
+    }
+}
+
 static void changed(void *user, const char *tenant, const char *id, const char *json,
                     uint64_t version)
 {
@@ -413,6 +423,8 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
                                           .store = app->keep.store,
                                           .keep_days = conf->store.event_days,
                                           .audit_days = conf->store.audit_days,
+                                          .quality = quality,
+                                          .quality_user = app,
                                           .ping_interval_ms =
                                               conf->socketio.ping_interval_ms,
                                           .ping_timeout_ms = conf->socketio.ping_timeout_ms,

@@ -56,6 +56,7 @@ bool score_update(struct score *score, const struct score_counters *now)
     if (first || now->paused) {
         score->detail = (struct score_detail){.bps = 0};
     }
+    score->freezes += score->detail.freeze ? 1 : 0;
     score->last = *now;
     score->started = true;
     if (first || now->paused) {

@@ -39,6 +39,7 @@ struct score {
     bool started;
     bool rtt_bad; /* of the last second: it was the delay */
     bool silent;  /* nothing came */
+    uint32_t freezes; /* seconds of detail.freeze, since the stream began */
     struct score_detail detail;
 };
 

@@ -10,6 +10,7 @@
  * keep.c     what is lasting, to the store   load.c     and back
  * hold.c     what hosts decide is told when it is written
  * audit.c    what hosts do, to the store
+ * quality.c  how streams do, every ten seconds
  * encode.c   domain objects to JSON    tell.c   what meeting/ tells, to events
  * events_NAME.c  events of one concern each */
 #ifndef SIGNAL_PRIV_H
@@ -26,7 +27,7 @@
 
 #define SIGNAL_NSP "/meeting"
 
-enum { SIGNAL_TICK_MS = 250 };
+enum { SIGNAL_TICK_MS = 250, QUALITY_EVERY_MS = 10000 };
 
 /* A socket in the namespace, from its CONNECT to its end. */
 struct client {
@@ -55,6 +56,7 @@ struct signal {
     struct store_writer *writer; /* NULL: nothing is kept */
     struct saying *saying,
         *sayings; /* keep.c: what is being said; that, and what is written */
+    uint32_t turn; /* quality.c: whose it is */
     struct hold *hold,
         *holds; /* hold.c: what is being decided; that, and what is written */
     uint64_t n_holds;
@@ -124,6 +126,10 @@ struct audit *audit_begin(const struct client *client, const struct schema_event
 /* It was done, or refused for want of rights ('code' forbidden), or came to nothing. NULL is
  * a no-op. */
 void audit_end(struct audit *audit, struct signal *signal, const char *code);
+
+/* ---- quality.c ---- */
+
+void quality_tick(struct signal *signal); /* each SIGNAL_TICK_MS */
 
 /* ---- events.c ---- */
 

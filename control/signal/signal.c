@@ -51,6 +51,7 @@ static void on_tick(void *arg)
 
     meeting_tick(signal->meeting, clock_mono_us());
     tokens_tick(signal);
+    quality_tick(signal);
     if (signal->writer != NULL) {
         store_writer_tick(signal->writer, clock_mono_us());
         hold_tick(signal, clock_mono_us());

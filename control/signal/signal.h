@@ -34,6 +34,9 @@ struct signal_conf {
     struct store *store; /* what is lasting is kept there; NULL: nowhere */
     uint32_t keep_days;  /* what is kept of meetings that nobody made by REST */
     uint32_t audit_days; /* that audit entries are kept */
+    /* How a participant's streams do, every ten seconds; 'json' is borrowed. May be NULL. */
+    void (*quality)(void *user, const char *tenant, const char *meeting, const char *json);
+    void *quality_user;
 };
 
 /* A meeting was changed by REST: its room, if there is one, is as 'json' (the meeting as it

@@ -1,6 +1,7 @@
 /* One publisher and fifty subscribers of kcs-loadgen: every numbered payload arrives at
  * everybody, once and in order, and the node counted the same packets. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readCounters, settledCounters } from './lib/counters.mjs';
@@ -47,6 +48,26 @@ function assertSameCounts(counters, { producers, consumers, early }) {
     assert.equal(unread, early, 'what the node sent was received');
 }
 
+/* What the node has told of how its streams do: each participant within ten seconds. */
+function assertQualityTold(node) {
+    const told = readFileSync(join(node.dir, 'events.jsonl'), 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line))
+        .filter(({ type }) => type === 'kcs.quality.participant')
+        .map(({ data }) => data);
+    const all = told.flatMap((data) => data.received);
+    const received = all.filter(({ packets }) => packets > 0); /* not those before the media */
+
+    assert.ok(received.length >= SUBSCRIBERS / 2, `${received.length} streams were told of`);
+    for (const stream of received) {
+        assert.ok(['audio', 'video'].includes(stream.kind));
+        assert.equal(stream.lost, 0, JSON.stringify(stream));
+        assert.ok(stream.score >= 0 && stream.score <= 10);
+        assert.equal(typeof stream.rtt_ms, 'number');
+    }
+}
+
 for (const device of ['udp', 'veth']) {
     const skip =
         device === 'veth' && process.getuid() !== 0 ? 'the device veth needs root' : false;
@@ -78,6 +99,7 @@ for (const device of ['udp', 'veth']) {
             assert.ok(result.report_blocks_received >= SECONDS, 'receiver reports');
             assert.ok(result.transport_cc_received >= SECONDS, 'transport-cc');
             assert.ok(result.key_requests >= 1, 'the publisher was asked for a key frame');
+            assertQualityTold(node);
             assertSameCounts(counters, result);
         }),
     );
