@@ -261,7 +261,6 @@ static void who_was_banned_stays_out_and_roles_hold(void **state)
     teardown(&k);
 }
 
-<<<<<<< HEAD
 static void what_a_host_decides_is_told_when_it_is_written(void **state)
 {
     static const struct {
@@ -274,12 +273,6 @@ static void what_a_host_decides_is_told_when_it_is_written(void **state)
                  "participant:left"},
                 {"room:close", "{\"meeting_id\":\"m\"}", "room:closed"}};
     struct user *a, *b, *c, *other;
-=======
-/* Who did what to whom, from where, and what came of it: in one step with its event. */
-static void what_hosts_do_can_be_answered_for(void **state)
-{
-    struct user *a, *b;
->>>>>>> 8500706 (signal: what hosts do in a room is in the audit, done or refused; audit entries are told as events, too)
     struct kept k;
     (void)state;
 
@@ -287,7 +280,6 @@ static void what_hosts_do_can_be_answered_for(void **state)
     start(&k, 0);
     a = join_as(&k, "a", "host");
     b = join_as(&k, "b", "presenter");
-<<<<<<< HEAD
     c = join_as(&k, "c", "attendee");
     other = user_open(&k.s, false);
     user_connect(&k.s, other, "d", "host");
@@ -334,7 +326,21 @@ static void nobody_waits_for_a_disk_that_hangs(void **state)
     user_do(&k.s, a, "room:lock", "{\"meeting_id\":\"m\"}");
     assert_in_range(clock_mono_us() - begun_us, 1900000, 4500000);
     atomic_store(&disk_hangs, false);
-=======
+    stop(&k);
+    teardown(&k);
+}
+
+/* Who did what to whom, from where, and what came of it: in one step with its event. */
+static void what_hosts_do_can_be_answered_for(void **state)
+{
+    struct user *a, *b;
+    struct kept k;
+    (void)state;
+
+    setup(&k);
+    start(&k, 0);
+    a = join_as(&k, "a", "host");
+    b = join_as(&k, "b", "presenter");
     user_do(&k.s, a, "participant:mute", "{\"target_user_id\":\"b\"}");
     assert_int_equal(find(&k, STORE_AUDIT, "participant:mute"), 1);
     assert_non_null(strstr(k.text, "{\"target\":\"b\",\"address\":\"127.0.0.1:"));
@@ -352,7 +358,6 @@ static void nobody_waits_for_a_disk_that_hangs(void **state)
                  "");
     user_do(&k.s, b, "hand:raise", "{}");
     assert_int_equal(find(&k, STORE_AUDIT, NULL), 2);
->>>>>>> 8500706 (signal: what hosts do in a room is in the audit, done or refused; audit entries are told as events, too)
     stop(&k);
     teardown(&k);
 }
@@ -578,12 +583,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_said_is_there_after_a_restart),
         cmocka_unit_test(who_was_banned_stays_out_and_roles_hold),
-<<<<<<< HEAD
         cmocka_unit_test(what_a_host_decides_is_told_when_it_is_written),
         cmocka_unit_test(nobody_waits_for_a_disk_that_hangs),
-=======
         cmocka_unit_test(what_hosts_do_can_be_answered_for),
->>>>>>> 8500706 (signal: what hosts do in a room is in the audit, done or refused; audit entries are told as events, too)
         cmocka_unit_test(polls_go_on_after_a_restart_one_ballot_each),
         cmocka_unit_test(facts_and_events_have_the_same_numbers_over_restarts),
         cmocka_unit_test(settings_of_a_stored_meeting_reach_its_room_and_back),
