@@ -265,7 +265,8 @@ static void on_message(struct pipeline *p, uint32_t from, const struct hub_msg *
 }
 
 /* Reads what lane 'from' has sent, in order: packets before a message are worked off before
- * it. */
+ * it. A frame whose device has no room stays, and what is behind it; so does, in the end,
+ * the fan-out of its sender. */
 static uint32_t drain_lane(struct pipeline *p, uint32_t from)
 {
     const struct ring_view *ring = hub_ring(p->lane->hub, from, p->lane->index);
@@ -276,6 +277,9 @@ static uint32_t drain_lane(struct pipeline *p, uint32_t from)
     while (n < MAX_MESSAGES && (slot = ring_peek(ring)) != NULL) {
         struct hub_msg msg = *slot;
 
+        if (msg.kind == HUB_PKT_OUT && pipeline_is_full(p, msg.pkt->device)) {
+            break;
+        }
         ring_release(ring);
         n++;
         if (msg.kind == HUB_PKT_IN) {
@@ -337,56 +341,8 @@ uint32_t across_drain(struct pipeline *p)
     return n;
 }
 
-void across_cancel(struct lane *const *lanes, uint32_t i)
+bool across_rests(const struct lane *lane)
 {
-    const struct lane_pending *pending = &lanes[i]->pending;
-    struct peer *peer = &lanes[i]->tables->peers[pending->peer];
-    struct tables *to = lanes[pending->to]->tables;
-
-    if (pending->stage == MOVE_DRAINED) {
-        tables_peer_leave(lanes[i]->tables, peer);
-        (void)tables_peer_join(lanes[i]->tables, peer);
-    } else if (pending->stage == MOVE_TAKEN && !to->mine[pending->peer]) {
-        (void)tables_peer_join(to, peer);
-    }
-    lanes[i]->pending.stage = 0;
-}
-
-void across_reset(struct lane *lane)
-{
-    struct hub_msg msg;
-
-    if (lane->hub == NULL) {
-        return;
-    }
-    for (uint32_t from = 0; from < lane->hub->n_lanes; from++) {
-        const struct ring_view *ring = hub_ring(lane->hub, from, lane->index);
-        const struct hub_msg *slot;
-
-        while ((slot = ring_peek(ring)) != NULL) {
-            msg = *slot;
-            ring_release(ring);
-            if (msg.kind == HUB_PKT_IN) {
-                lane->counts.handed_in++;
-                lane_drop(lane, msg.pkt, DROP_HANDOVER);
-            } else if (msg.kind == HUB_PKT_OUT) {
-                tables_refused(lane->tables, msg.pkt->peer_handle, msg.pkt->sub_handle,
-                               msg.pkt->len, msg.pkt->payload_len);
-                lane_drop_out(lane, msg.pkt, DROP_TX_FULL);
-            } else if (msg.kind == HUB_PATH_ADD) {
-                tables_path_add(lane->tables, &msg.key, msg.peer, msg.lane);
-            } else if (msg.kind == HUB_PATH_DEL) {
-                tables_path_del(lane->tables, &msg.key, msg.peer);
-            }
-        }
-    }
-    for (struct stream_readers *readers = hub_take_grown(lane->hub, lane->index);
-         readers != NULL; readers = readers->next) {
-        atomic_store(&readers->told, false);
-    }
-    while (lane->n_parked > 0) {
-        lane_drop(lane, lane->parked[--lane->n_parked], DROP_HANDOVER);
-    }
-    lane->pending = (struct lane_pending){.stage = 0};
-    lane->ack_due = 0;
+    return lane->hub == NULL || (hub_quiet(lane->hub, lane->index) && lane->ack_due == 0 &&
+                                 lane->pending.stage == 0);
 }

@@ -45,13 +45,7 @@ int across_move(struct lane *lane, struct peer *peer, uint32_t to);
 /* Goes on with what is pending. Returns ACROSS_LATER, or the status to answer. */
 int across_resume(struct lane *lane);
 
-/* Ends a move that lane 'i' is at, wherever it stands: the peer is one lane's afterwards.
- * While all lanes rest; any thread. */
-void across_cancel(struct lane *const *lanes, uint32_t i);
-
-/* Ends what is pending, and empties this lane's rings and parking: packets are dropped and
- * counted (handover, tx_full), news of paths taken in, other messages forgotten. While all
- * lanes rest. Any thread. */
-void across_reset(struct lane *lane);
+/* True if nothing is on its way to this lane, and it waits for no other. */
+bool across_rests(const struct lane *lane);
 
 #endif

@@ -335,10 +335,6 @@ static void close_peers(struct tables *t)
 void command_close_lanes(struct lane *const *lanes, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        across_cancel(lanes, i);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        across_reset(lanes[i]);
         close_subs(lanes[i]);
         lanes[i]->n_news = 0;
     }

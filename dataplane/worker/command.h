@@ -24,8 +24,8 @@ int command_apply(struct lane *lane, const struct io *io, const struct vault *va
 int command_resume(struct lane *lane, const struct io *io, const struct vault *vault,
                    enum abi_op op, uint64_t handle);
 
-/* Closes everything that is open on all lanes. While they rest; any thread. _all: where
- * there is one lane. */
+/* Closes everything that is open on all lanes. While they rest and nothing is on its way
+ * between them (loop_settle); any thread. _all: where there is one lane. */
 void command_close_lanes(struct lane *const *lanes, uint32_t n);
 void command_close_all(struct lane *lane);
 

@@ -1,6 +1,7 @@
 /* See loop.h. */
 #include "worker/loop.h"
 
+#include <assert.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -285,10 +286,14 @@ uint32_t loop_turn(struct loop *loop)
 }
 
 /* True if no other lane has left something for us, or has to be answered. */
-static bool quiet(const struct lane *lane)
+static bool quiet(const struct loop *loop)
 {
-    return lane->hub == NULL || (hub_quiet(lane->hub, lane->index) && lane->ack_due == 0 &&
-                                 (lane->pending.stage == 0 || lane->pending.acks != 0));
+    const struct lane *lane = &loop->lane;
+
+    return lane->hub == NULL ||
+           /* frames may lie there that wait for a device, as those do that hold us up */
+           ((hub_quiet(lane->hub, lane->index) || pipeline_held_up(&loop->pipe)) &&
+            lane->ack_due == 0 && (lane->pending.stage == 0 || lane->pending.acks != 0));
 }
 
 static void sleep_until_work(struct loop *loop)
@@ -312,7 +317,7 @@ static void sleep_until_work(struct loop *loop)
     atomic_store_explicit(&loop->mine->flags->dp_sleeping, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
     if ((ring_empty(&loop->mine->cmd) || loop->lane.pending.stage != 0) &&
-        ring_empty(&loop->mine->punt_out) && quiet(&loop->lane) &&
+        ring_empty(&loop->mine->punt_out) && quiet(loop) &&
         atomic_load(&loop->state) == LOOP_RUN) {
         uint64_t rung;
         ssize_t n;
@@ -359,6 +364,32 @@ void loop_run(struct loop *loop)
                    rests(loop)) {
             sleep_until_work(loop);
         }
+    }
+}
+
+static void settle_one(struct loop *loop)
+{
+    loop->lane.now_us = monotonic_us();
+    (void)pipeline_egress(&loop->pipe, 0); /* only what waits for a device */
+    (void)across_drain(&loop->pipe);
+    if (loop->lane.pending.stage != 0) {
+        (void)across_resume(&loop->lane);
+    }
+}
+
+void loop_settle(struct loop *const *loops, uint32_t n)
+{
+    uint32_t at_rest = 0;
+
+    while (at_rest < n) {
+        for (uint32_t i = 0; i < n; i++) {
+            settle_one(loops[i]);
+        }
+        for (at_rest = 0; at_rest < n && across_rests(&loops[at_rest]->lane); at_rest++) {
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        assert(loops[i]->lane.n_parked == 0); /* they waited for who has come */
     }
 }
 

@@ -41,6 +41,11 @@ uint32_t loop_turn(struct loop *loop);
 /* Turns until LOOP_STOP. The lane's thread calls it. */
 void loop_run(struct loop *loop);
 
+/* Works off what lanes have for each other, and ends the moves that they are at: what was
+ * received before is lost to nobody. Answers to commands are not given. While all lanes rest;
+ * any thread. */
+void loop_settle(struct loop *const *loops, uint32_t n);
+
 /* Wakes a lane that may sleep. Any thread. */
 void loop_wake(const struct loop *loop);
 

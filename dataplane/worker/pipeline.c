@@ -371,7 +371,8 @@ uint32_t pipeline_ingress(struct pipeline *p)
     return total;
 }
 
-/* Whether a burst finds a place on its way to any device, this lane's or another's. */
+/* Whether a burst finds a place on its way to any device, this lane's or another's. Frames
+ * leave half of the way free for packets that come in: those cannot wait. */
 static bool has_way(const struct pipeline *p)
 {
     const struct lane *lane = p->lane;
@@ -379,21 +380,26 @@ static bool has_way(const struct pipeline *p)
     for (unsigned device = 0; device < io_n_devices(p->io); device++) {
         uint32_t to = io_tx_lane(p->io, device, lane->index);
 
-        if (p->held[device].frames.n > 0) {
+        if (pipeline_is_full(p, device)) {
             return false;
         }
         if (to != lane->index &&
-            hub_room(lane->hub, lane->index, to) < HUB_RESERVED + PKT_BURST) {
+            hub_room(lane->hub, lane->index, to) < HUB_SLOTS / 2 + PKT_BURST) {
             return false;
         }
     }
     return true;
 }
 
+bool pipeline_is_full(const struct pipeline *p, unsigned device)
+{
+    return p->held[device].frames.n > 0;
+}
+
 static bool holds(const struct pipeline *p)
 {
     for (unsigned device = 0; device < io_n_devices(p->io); device++) {
-        if (p->held[device].frames.n > 0) {
+        if (pipeline_is_full(p, device)) {
             return true;
         }
     }

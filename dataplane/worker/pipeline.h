@@ -41,6 +41,9 @@ uint32_t pipeline_ingress(struct pipeline *p);
  * dropped. */
 uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts);
 
+/* Whether frames wait until 'device' has room. */
+bool pipeline_is_full(const struct pipeline *p, unsigned device);
+
 /* Whether there is something to serve that has to wait for a device or another lane. */
 bool pipeline_held_up(const struct pipeline *p);
 

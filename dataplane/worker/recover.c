@@ -7,7 +7,6 @@
 
 #include "sfu/abi/cmd.h"
 #include "sfu/base/handle.h"
-#include "worker/across.h"
 #include "worker/command.h"
 
 /* The handle in a record, HANDLE_NONE if it is free. Control is not attached yet, so it
@@ -232,27 +231,6 @@ static void open_missing(const struct lanes *all, const struct io *io,
     }
 }
 
-/* What lanes have told each other is settled: moves are ended, every lane hands a peer's
- * packets to its lane, and what has grown unheard is looked for. */
-static void settle(const struct lanes *all)
-{
-    for (uint32_t i = 0; i < all->n; i++) {
-        struct lane *lane = all->lane[i];
-        struct tables *t = lane->tables;
-
-        for (uint32_t k = 0; k < t->n_open; k++) {
-            struct peer *peer = &t->peers[t->open_peers[k]];
-
-            for (uint32_t to = 0; to < all->n; to++) {
-                all->lane[to]->tables->lane_of[peer->index] = (uint8_t)lane->index;
-            }
-            for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
-                lane_grown(lane, &sub->stream->readers[lane->index]);
-            }
-        }
-    }
-}
-
 void recover_lanes(struct lane *const *lanes, uint32_t n, const struct io *io,
                    const struct vault *vault, int vault_fd, uint64_t now_us)
 {
@@ -268,10 +246,6 @@ void recover_lanes(struct lane *const *lanes, uint32_t n, const struct io *io,
     struct hub *hub = lanes[0]->hub;
 
     for (uint32_t i = 0; i < n; i++) {
-        across_cancel(lanes, i);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        across_reset(lanes[i]);
         lanes[i]->n_news = 0;
         lanes[i]->now_us = now_us;
         lanes[i]->hub = NULL; /* nobody listens: what others have to know is done here */
@@ -282,8 +256,5 @@ void recover_lanes(struct lane *const *lanes, uint32_t n, const struct io *io,
     }
     for (uint32_t i = 0; i < n; i++) {
         lanes[i]->hub = hub;
-    }
-    if (n > 1) {
-        settle(&all);
     }
 }

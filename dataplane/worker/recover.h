@@ -12,10 +12,9 @@
  * on with its live words. A record that cannot be opened is left to control, which learns
  * it when it updates the object.
  *
- * Each peer is opened on the lane that it was on last, modulo how many there are; a move
- * that was under way ends on one side. Packets on their way between lanes are lost.
+ * Each peer is opened on the lane that it was on last, modulo how many there are.
  *
- * lanes     all of them
+ * lanes     all of them; nothing is on its way between them (loop_settle)
  * vault_fd  the memory of 'vault': what was never written is left unread
  *
  * Thread: any, while all lanes rest. Cost: O(objects and records). */

@@ -257,12 +257,17 @@ static void set_lanes(struct worker *w, int state)
     }
 }
 
-/* Returns how many there are. */
-static uint32_t all_lanes(struct worker *w, struct lane *lanes[WORKER_MAX_LANES])
+/* Has all lanes, which rest, end what they have for each other. Returns how many there are.
+ */
+static uint32_t settled_lanes(struct worker *w, struct lane *lanes[WORKER_MAX_LANES])
 {
+    struct loop *loops[WORKER_MAX_LANES];
+
     for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
-        lanes[i] = &w->lanes[i].loop.lane;
+        loops[i] = &w->lanes[i].loop;
+        lanes[i] = &loops[i]->lane;
     }
+    loop_settle(loops, w->conf.n_lanes);
     return w->conf.n_lanes;
 }
 
@@ -279,6 +284,7 @@ static uint64_t monotonic_us(void)
 static void accept_control(struct worker *w)
 {
     struct lane *lanes[WORKER_MAX_LANES];
+    uint32_t n_lanes;
     int vault_fd = -1;
     int fd = attach_accept(w->listen_fd, w->control_fd >= 0, &vault_fd);
 
@@ -292,6 +298,7 @@ static void accept_control(struct worker *w)
     }
     w->refusal = 0;
     set_lanes(w, LOOP_HOLD);
+    n_lanes = settled_lanes(w, lanes);
     if (vault_fd >= 0 && w->had_control) {
         (void)close(vault_fd); /* ours is in use; control compares and sees it */
     } else if (vault_fd >= 0 && shared_take_vault(&w->shared, vault_fd) != 0) {
@@ -299,7 +306,7 @@ static void accept_control(struct worker *w)
                               "differ; calls start anew\n");
     }
     shared_reset_rings(&w->shared);
-    recover_lanes(lanes, all_lanes(w, lanes), w->io, &w->shared.vault, w->shared.vault_fd,
+    recover_lanes(lanes, n_lanes, w->io, &w->shared.vault, w->shared.vault_fd,
                   monotonic_us());
     w->had_control = true;
     set_lanes(w, LOOP_RUN);
@@ -361,7 +368,7 @@ void worker_destroy(struct worker *w)
         }
     }
     if (n_ran > 0) {
-        command_close_lanes(lanes, all_lanes(w, lanes));
+        command_close_lanes(lanes, settled_lanes(w, lanes));
     }
     for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
         crypt_ctx_destroy(w->lanes[i].loop.lane.crypt);

@@ -12,6 +12,7 @@ import { withNode } from './lib/node.mjs';
 const LONG = Boolean(process.env.KCS_LONG);
 const SUBSCRIBERS = 20;
 const SECONDS = LONG ? 20 : 5;
+const KILLS = LONG ? 20 : 4;
 const FAULTS = ['lost', 'duplicates', 'misordered', 'corrupt', 'replayed', 'forged'];
 const TIMEOUT = { timeout: LONG ? 120_000 : 60_000 };
 const ROOT = process.getuid() === 0;
@@ -20,14 +21,18 @@ function peersOf(node) {
     return node.kcsctl('peers', '--json').then((text) => JSON.parse(text));
 }
 
-/* Moves transports to and fro until `running` is done. Resolves with how many moved. */
-async function moveAbout(node, lanes, running) {
+/* Moves transports to and fro until `running` is done; control may be `away` meanwhile. Resolves
+ * with how many moved. */
+async function moveAbout(node, lanes, running, away = false) {
     let done = false;
     let moves = 0;
 
     running.finally(() => (done = true));
     while (!done) {
-        const peers = await peersOf(node);
+        const peers = await peersOf(node).catch((error) => {
+            assert.ok(away, error.message);
+            return [];
+        });
         const senders = peers.filter(({ direction }) => direction === 'send');
 
         for (let i = 0; i < 6 && !done && peers.length > 0; i++) {
@@ -40,7 +45,7 @@ async function moveAbout(node, lanes, running) {
                 moves++;
             } catch (error) {
                 /* gone meanwhile, or still on its way */
-                assert.match(error.message, /no such transport|on the move/);
+                assert.match(error.message, away ? /./ : /no such transport|on the move/);
             }
         }
         await sleep(20);
@@ -91,6 +96,51 @@ for (const lanes of [2, 4]) {
             }),
         );
     }
+}
+
+for (const lanes of LONG ? [2, 4] : [4]) {
+    const title = `${lanes} lanes, peers move all the time, control is killed: nothing is lost`;
+
+    test(title, TIMEOUT, (t) =>
+        withNode(
+            { name: `lanes-crash-${lanes}`, devices: [ROOT ? 'veth' : 'udp'], lanes },
+            async (node) => {
+                const stop = new AbortController();
+                const running = loadgen(
+                    node,
+                    [
+                        ...['--publishers', '2', '--subscribers', `${SUBSCRIBERS}`, '--resume'],
+                        ...['--media', 'both', '--rate', '90', '--seconds', '100', '--hold', '1'],
+                        '--no-feedback', /* else video may be held back */
+                    ],
+                    { patience: 110, signal: stop.signal },
+                );
+                const clients = SUBSCRIBERS + 2;
+
+                await node.until('media flows', async () => (await readCounters(node)).size === 4);
+                const moving = moveAbout(node, lanes, running, true);
+                for (let i = 0; i < KILLS; i++) {
+                    await sleep(300 + Math.random() * 700);
+                    await node.crash('kcs-control');
+                    await node.until(
+                        'all have returned',
+                        async () => (await node.metric('kcs_websocket_open')) >= clients,
+                    );
+                }
+                stop.abort();
+                const { status, result, err } = await running;
+                const drops = await node.kcsctl('drops');
+
+                t.diagnostic(`${await moving} moves, ${result?.verified} packets verified`);
+                assert.equal(status, 0, `kcs-loadgen: ${err}\nthe node's drops:\n${drops}`);
+                for (const fault of FAULTS) {
+                    assert.equal(result[fault], 0, `${fault}: ${drops}`);
+                }
+                assert.equal(result.streams_verified, 4 * SUBSCRIBERS);
+                assert.equal(result.resumed, KILLS * clients, err);
+            },
+        ),
+    );
 }
 
 test('two people on 4 lanes see and hear each other, moved or not', TIMEOUT, () =>

@@ -357,6 +357,49 @@ static void a_successor_goes_on_on_all_lanes(void **state)
     lanes_stop(l);
 }
 
+/* Control dies while packets of the publisher and frames of the device lie between lanes and
+ * everybody is on the move: nobody misses, or gets twice, any of it. */
+static void a_control_that_dies_costs_nothing(uint32_t n)
+{
+    enum { LIVES = 200 / LESS, STEP = 30, PACKETS = LIVES * STEP };
+    struct lanes *l = lanes_start_on(n, "mem:one");
+    unsigned seed = 11;
+    uint64_t handed_in = 0, handed_tx = 0;
+
+    for (uint32_t i = 0; i < 16; i++) {
+        lanes_listen(l, i, i % n);
+    }
+    assert_int_equal(lanes_move(l, 0, n - 1), 0);
+    lanes_prepare(l, PACKETS);
+    for (uint32_t life = 0; life < LIVES; life++) {
+        l->n_packets = STEP * (life + 1);
+        lanes_push(l, l->n_packets);
+        for (uint32_t lane = 0; lane < n; lane++) {
+            lanes_move_soon(l, (uint32_t)rand_r(&seed) % 17, (uint32_t)rand_r(&seed) % n);
+        }
+        lanes_recover(l, false);
+        hear_everything(l);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        handed_in += l->loops[i]->lane.counts.handed_in;
+        handed_tx += l->loops[i]->lane.counts.handed_tx;
+    }
+    assert_true(handed_in > PACKETS / 4 && handed_tx > PACKETS);
+    lanes_stop(l);
+}
+
+static void a_control_that_dies_costs_nothing_on_two_lanes(void **state)
+{
+    (void)state;
+    a_control_that_dies_costs_nothing(2);
+}
+
+static void a_control_that_dies_costs_nothing_on_four_lanes(void **state)
+{
+    (void)state;
+    a_control_that_dies_costs_nothing(4);
+}
+
 /* A subscription without a record goes, whichever lane it is on; so does a stream with all
  * that reads it. */
 static void what_has_no_record_goes_on_all_lanes(void **state)
@@ -398,6 +441,8 @@ int main(void)
         cmocka_unit_test(coming_and_going_disturbs_nobody),
         cmocka_unit_test(streams_come_and_go_on_all_lanes),
         cmocka_unit_test(a_successor_goes_on_on_all_lanes),
+        cmocka_unit_test(a_control_that_dies_costs_nothing_on_two_lanes),
+        cmocka_unit_test(a_control_that_dies_costs_nothing_on_four_lanes),
         cmocka_unit_test(what_has_no_record_goes_on_all_lanes),
     };
 

@@ -70,18 +70,28 @@ static void on_tx(void *arg, const struct pkt *pkt)
 
 /* ---- control ---- */
 
+/* Returns the cookie of the answer. */
+static uint64_t put_command(struct lanes *l, uint32_t lane, uint32_t op, uint64_t handle,
+                            uint32_t arg)
+{
+    struct shared_lane *shared = &l->rig.shared.lanes[lane];
+    struct abi_cmd *cmd = ring_reserve(&shared->cmd);
+
+    assert_non_null(cmd);
+    *cmd = (struct abi_cmd){
+        .cookie = ++l->next_cookie, .op = op, .handle = handle, .arg = arg};
+    ring_commit(&shared->cmd);
+    loop_wake(l->loops[lane]);
+    return l->next_cookie;
+}
+
 int lanes_command(struct lanes *l, uint32_t lane, uint32_t op, uint64_t handle,
                   uint32_t arg)
 {
     struct shared_lane *shared = &l->rig.shared.lanes[lane];
-    struct abi_cmd *cmd = ring_reserve(&shared->cmd);
     uint64_t until_us = now_us() + PATIENCE_S * 1000000ull;
-    uint64_t cookie = ++l->next_cookie;
+    uint64_t cookie = put_command(l, lane, op, handle, arg);
 
-    assert_non_null(cmd);
-    *cmd = (struct abi_cmd){.cookie = cookie, .op = op, .handle = handle, .arg = arg};
-    ring_commit(&shared->cmd);
-    loop_wake(l->loops[lane]);
     while (now_us() < until_us) {
         const struct abi_evt *slot = ring_peek(&shared->evt);
 
@@ -123,16 +133,25 @@ static int command(struct rig *rig, uint32_t op, uint64_t handle)
     return lanes_command(l, l->lane_of[handle_index(peer)], op, handle, 0);
 }
 
+static uint64_t handle_of(const struct lanes *l, uint32_t peer)
+{
+    return peer == 0 ? l->pub.conf.handle : l->listeners[peer - 1].far.conf.handle;
+}
+
 int lanes_move(struct lanes *l, uint32_t peer, uint32_t to)
 {
-    uint64_t handle =
-        peer == 0 ? l->pub.conf.handle : l->listeners[peer - 1].far.conf.handle;
-    int status = lanes_command(l, l->lane_of[peer], ABI_OP_PEER_MOVE, handle, to);
+    int status =
+        lanes_command(l, l->lane_of[peer], ABI_OP_PEER_MOVE, handle_of(l, peer), to);
 
     if (status == 0) {
         l->lane_of[peer] = to;
     }
     return status;
+}
+
+void lanes_move_soon(struct lanes *l, uint32_t peer, uint32_t to)
+{
+    (void)put_command(l, l->lane_of[peer], ABI_OP_PEER_MOVE, handle_of(l, peer), to);
 }
 
 /* ---- the stream ---- */
@@ -241,7 +260,7 @@ void lanes_recover(struct lanes *l, bool died)
     uint64_t until_us = now_us() + PATIENCE_S * 1000000ull;
     struct lane *all[LANES_MAX];
 
-    while (!all_heard(l)) {
+    while (died && !all_heard(l)) {
         assert_true(now_us() < until_us);
         (void)nanosleep(&moment, NULL);
     }
@@ -253,13 +272,18 @@ void lanes_recover(struct lanes *l, bool died)
             (void)nanosleep(&moment, NULL);
         }
     }
+    loop_settle(l->loops, l->n);
     if (died) {
         command_close_lanes(all, l->n);
     }
+    shared_reset_rings(&l->rig.shared);
     recover_lanes(all, l->n, l->rig.io, &l->rig.shared.vault, l->rig.shared.vault_fd,
                   now_us());
     for (uint32_t i = 0; i < l->n; i++) {
         atomic_store(&l->loops[i]->state, LOOP_RUN);
+    }
+    for (uint32_t i = 0; i <= l->n_listeners; i++) {
+        l->lane_of[i] = (uint32_t)l->rig.shared.vault.peers[i].live.lane;
     }
 }
 
@@ -428,6 +452,7 @@ void lanes_stop(struct lanes *l)
         assert_int_equal(pthread_join(l->threads[i], NULL), 0);
         all[i] = &l->loops[i]->lane;
     }
+    loop_settle(l->loops, l->n);
     command_close_lanes(all, l->n);
     check(l);
     lane_buffers(all[0], &n_free, &n_total);

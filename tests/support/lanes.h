@@ -72,15 +72,17 @@ int lanes_command(struct lanes *l, uint32_t lane, uint32_t op, uint64_t handle,
                   uint32_t arg);
 int lanes_move(struct lanes *l, uint32_t peer, uint32_t to);
 
+/* The same without waiting: lanes_recover() comes next. */
+void lanes_move_soon(struct lanes *l, uint32_t peer, uint32_t to);
+
 /* Lets more of the stream in, as far as the slowest listener is not left behind. */
 void lanes_feed(struct lanes *l);
 
 /* Lets all of the stream in up to number 'n', whoever is left behind. */
 void lanes_push(struct lanes *l, uint32_t n);
 
-/* Waits until all that was let in is heard; then the lanes hold and are brought in line
- * with the vault, as for a new control. died: the dataplane is another one, and knows
- * nothing. */
+/* The lanes hold and are brought in line with the vault, as for a new control. died: the
+ * dataplane is another one, and knows nothing; all that was let in is heard before. */
 void lanes_recover(struct lanes *l, bool died);
 
 /* Until everybody who listens has heard the last packet; false after 60 s without news. */
