@@ -34,11 +34,20 @@ static void forget_pid(struct media *media)
     media->pidfd = -1;
 }
 
+/* True if the dataplane that we were attached to is known to be dead. */
+static bool is_dead(const struct media *media)
+{
+    struct pollfd pfd = {.fd = media->pidfd, .events = POLLIN};
+
+    return media->pidfd >= 0 && poll(&pfd, 1, 0) == 1;
+}
+
 /* Nobody comes for the vault: all is lost. */
 static void give_up(struct media *media, const char *why)
 {
     log_warn("media_lost", LOG_STR("reason", why));
     media_recover_abandon(media);
+    media->alone = media->alone && is_dead(media);
     media_recover_fini(media);
     forget_pid(media);
     if (media->ops->on_detached != NULL) {
@@ -154,6 +163,7 @@ static void link_attached(struct media *media, bool fresh)
 {
     loop_timer_stop(media->timer);
     media->link = LINK_ATTACHED;
+    media->alone = false;
     forget_pid(media);
     media->pidfd = pidfd_of(media->sock);
     media->retry_ms = MEDIA_RETRY_MIN_MS;
@@ -221,6 +231,7 @@ static int link_take(struct media *media, const struct abi_welcome *welcome, con
         return link_resume(media, &map);
     }
     if (media->alive) {
+        media->alone = true;
         give_up(media, "the dataplane has another vault");
     }
     media->map = map;
@@ -272,6 +283,7 @@ static void on_welcome(struct media *media)
     n_fds = take_fds(&msg, fds);
     err = check_welcome(&welcome, len, msg.msg_flags, reason);
     if (err != 0) {
+        media->alone = media->alive; /* who refuses has not kept it */
         for (size_t i = 0; i < n_fds; i++) {
             (void)close(fds[i]);
         }
@@ -301,12 +313,13 @@ static void on_socket(void *arg, unsigned events)
     if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
+    media->alone = len <= 0; /* it hangs up when it is done with the vault, or dead */
     link_leave(media, len > 0 ? -EPROTO : -ECONNRESET,
                len > 0 ? "the dataplane spoke out of turn" : "the dataplane is gone");
 }
 
 /* Sends the hello, with the vault if we have kept one. */
-static int send_hello(const struct media *media)
+static int send_hello(struct media *media)
 {
     struct abi_hello hello = {.magic = ABI_MAGIC,
                               .version = ABI_VERSION,
@@ -331,7 +344,11 @@ static int send_hello(const struct media *media)
         c->cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(c), &media->map.vault_fd, sizeof(int));
     }
-    return sendmsg(media->sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+    if (sendmsg(media->sock, &msg, MSG_NOSIGNAL) < 0) {
+        return -errno;
+    }
+    media->alone = false;
+    return 0;
 }
 
 static int link_greet(struct media *media)
@@ -354,14 +371,6 @@ static int link_greet(struct media *media)
     }
     return loop_watch_create(media->loop, &media->sock_watch, media->sock, LOOP_READ,
                              on_socket, media);
-}
-
-/* True if the dataplane that we were attached to is known to be dead. */
-static bool is_dead(const struct media *media)
-{
-    struct pollfd pfd = {.fd = media->pidfd, .events = POLLIN};
-
-    return media->pidfd >= 0 && poll(&pfd, 1, 0) == 1;
 }
 
 static void link_try(struct media *media)
@@ -433,8 +442,21 @@ void media_start(struct media *media, const struct media_ops *ops, void *user)
     link_try(media);
 }
 
+/* Says that we are done with the vault. Then whether the dataplane has said so before: of two
+ * that end at once at least one hears the other. */
+static bool is_last(const struct media *media)
+{
+    char byte;
+
+    (void)shutdown(media->sock, SHUT_WR);
+    return recv(media->sock, &byte, sizeof(byte), MSG_DONTWAIT) == 0;
+}
+
 void media_let_go(struct media *media)
 {
+    if (media->link == LINK_ATTACHED) {
+        media->alone = is_last(media);
+    }
     link_close_socket(media);
     media->link = LINK_AWAY;
     media->status.attached = false;

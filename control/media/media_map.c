@@ -215,6 +215,15 @@ int media_map_open(struct media_map *map, const struct abi_welcome *welcome, con
     return err;
 }
 
+void media_map_wipe(struct media_map *map)
+{
+    size_t from, to = 0;
+
+    while (to < map->vault_len && media_map_written(map, to, &from, &to)) {
+        explicit_bzero((uint8_t *)map->vault_mem + from, to - from);
+    }
+}
+
 void media_map_close_rings(struct media_map *map)
 {
     if (map->shm != NULL) {

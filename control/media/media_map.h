@@ -44,6 +44,9 @@ int media_map_open(struct media_map *map, const struct abi_welcome *welcome, con
  * take memory. */
 bool media_map_written(const struct media_map *map, size_t at, size_t *from, size_t *to);
 
+/* Leaves nothing of what was written to the vault, the header included. */
+void media_map_wipe(struct media_map *map);
+
 /* Unmaps the contract and closes its doorbells: the vault and 'info' stay. */
 void media_map_close_rings(struct media_map *map);
 

@@ -30,7 +30,8 @@ struct media {
     uint32_t patience_ms;
     struct media_status status;
     struct media_counts counts;
-    bool alive; /* the next three are valid: attached, or waiting for a successor */
+    bool alive; /* the next four are valid: attached, or waiting for a successor */
+    bool alone;           /* of them, the vault: nobody else holds it */
     uint64_t patience_us; /* until when we wait for one */
     int pidfd;            /* of the dataplane that we are or were attached to; -1 unknown */
     struct media_map map; /* while waiting: the vault and 'info' alone */

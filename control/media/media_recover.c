@@ -186,6 +186,9 @@ void media_recover_fini(struct media *media)
     uint32_t cursor = 0;
 
     media->alive = false;
+    if (media->alone) {
+        media_map_wipe(&media->map);
+    }
     media_map_close(&media->map);
     while (media_cmds_take_next(&media->cmds, &cursor, &cmd)) {
         if (cmd.done != NULL) {

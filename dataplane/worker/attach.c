@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { HELLO_TIMEOUT_S = 1 };
+enum { HELLO_TIMEOUT_US = 1000000 };
+
+static const char NO_HELLO[] = "no hello came";
 
 static int fill_addr(const char *path, struct sockaddr_un *addr)
 {
@@ -33,12 +34,13 @@ static bool is_served(const struct sockaddr_un *addr)
     return served;
 }
 
-int attach_listen(const char *path, char *err, size_t err_cap)
+int attach_listen(struct attach *attach, const char *path, char *err, size_t err_cap)
 {
     struct sockaddr_un addr;
     int fd;
     int e = fill_addr(path, &addr);
 
+    *attach = (struct attach){.listen_fd = -1};
     if (e != 0) {
         (void)snprintf(err, err_cap, "socket path is longer than %zu characters: %s",
                        sizeof(addr.sun_path) - 1, path);
@@ -59,12 +61,13 @@ int attach_listen(const char *path, char *err, size_t err_cap)
     (void)unlink(path);
     /* 0660: the group decides who may be control */
     if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0 ||
-        chmod(path, 0660) != 0 || listen(fd, 4) != 0) {
+        chmod(path, 0660) != 0 || listen(fd, ATTACH_GUESTS) != 0) {
         e = -errno;
         (void)close(fd);
         goto fail;
     }
-    return fd;
+    attach->listen_fd = fd;
+    return 0;
 fail:
     (void)snprintf(err, err_cap,
                    "cannot listen on %s: %s (mkdir -p its directory, or run "
@@ -81,7 +84,7 @@ static void refuse(int fd, int status, const char *reason)
                                   .pid = (uint32_t)getpid()};
 
     (void)snprintf(welcome.reason, sizeof(welcome.reason), "%s", reason);
-    (void)send(fd, &welcome, sizeof(welcome), MSG_NOSIGNAL);
+    (void)send(fd, &welcome, sizeof(welcome), MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)close(fd);
 }
 
@@ -98,7 +101,7 @@ static ssize_t receive(int fd, struct abi_hello *hello, int *vault_fd)
                          .msg_control = &ancillary,
                          /* no room for a second one, which nobody would close */
                          .msg_controllen = CMSG_LEN(sizeof(int))};
-    ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+    ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     struct cmsghdr *cmsg = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL;
 
     *vault_fd = -1;
@@ -132,37 +135,101 @@ static int judge(const struct abi_hello *hello, ssize_t n, bool attached,
     return 0;
 }
 
-int attach_accept(int listen_fd, bool attached, int *vault_fd)
+static void forget(struct attach *attach, unsigned i)
 {
-    struct timeval patience = {.tv_sec = HELLO_TIMEOUT_S};
-    struct abi_hello hello = {.magic = 0};
-    const char *reason = "no hello came";
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    ssize_t n;
-    int err;
+    attach->n--;
+    memmove(&attach->guests[i], &attach->guests[i + 1],
+            (attach->n - i) * sizeof(attach->guests[0]));
+}
 
-    *vault_fd = -1;
-    if (fd < 0) {
-        return -errno;
+/* Whoever waits to be let in becomes a guest, in the place of the one who has said nothing
+ * for longest if need be. */
+static void receive_guests(struct attach *attach, uint64_t now_us)
+{
+    for (unsigned i = 0; i < ATTACH_GUESTS; i++) {
+        int fd = accept4(attach->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            return;
+        }
+        if (attach->n == ATTACH_GUESTS) {
+            refuse(attach->guests[0].fd, -ETIMEDOUT, NO_HELLO);
+            forget(attach, 0);
+        }
+        attach->guests[attach->n++] =
+            (struct attach_guest){.fd = fd, .until_us = now_us + HELLO_TIMEOUT_US};
     }
+}
+
+/* Returns -EAGAIN while the guest may still say something; else it is none any more. */
+static int hear(struct attach *attach, unsigned i, bool attached, uint64_t now_us,
+                int *vault_fd)
+{
+    const struct attach_guest guest = attach->guests[i];
+    struct abi_hello hello = {.magic = 0};
+    const char *reason = NO_HELLO;
     /* Its hello is read in any case: to close with bytes unread would reset the connection,
      * and the reason of a refusal would not be heard. */
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    n = receive(fd, &hello, vault_fd);
-    if (n < 0) {
-        err = errno == EAGAIN ? -ETIMEDOUT : -errno;
-    } else {
-        err = judge(&hello, n, attached, &reason);
+    ssize_t n = receive(guest.fd, &hello, vault_fd);
+    int err = n < 0 ? -errno : judge(&hello, n, attached, &reason);
+
+    if (err == -EAGAIN && now_us < guest.until_us) {
+        return -EAGAIN;
     }
+    forget(attach, i);
     if (err == 0) {
-        return fd;
+        return guest.fd;
     }
+    err = err == -EAGAIN ? -ETIMEDOUT : err;
     if (*vault_fd >= 0) {
         (void)close(*vault_fd);
         *vault_fd = -1;
     }
-    refuse(fd, err, reason);
+    refuse(guest.fd, err, reason);
     return err;
+}
+
+int attach_accept(struct attach *attach, bool attached, uint64_t now_us, int *vault_fd)
+{
+    *vault_fd = -1;
+    receive_guests(attach, now_us);
+    for (unsigned i = 0; i < attach->n; i++) {
+        int fd = hear(attach, i, attached, now_us, vault_fd);
+
+        if (fd != -EAGAIN) {
+            return fd;
+        }
+    }
+    return -EAGAIN;
+}
+
+unsigned attach_fds(const struct attach *attach, struct pollfd fds[ATTACH_FDS])
+{
+    fds[0] = (struct pollfd){.fd = attach->listen_fd, .events = POLLIN};
+    for (unsigned i = 0; i < attach->n; i++) {
+        fds[1 + i] = (struct pollfd){.fd = attach->guests[i].fd, .events = POLLIN};
+    }
+    return 1 + attach->n;
+}
+
+int attach_timeout_ms(const struct attach *attach, uint64_t now_us)
+{
+    if (attach->n == 0) {
+        return -1;
+    }
+    if (attach->guests[0].until_us <= now_us) {
+        return 0;
+    }
+    return (int)((attach->guests[0].until_us - now_us + 999) / 1000);
+}
+
+void attach_close(struct attach *attach)
+{
+    for (unsigned i = 0; i < attach->n; i++) {
+        (void)close(attach->guests[i].fd);
+    }
+    (void)close(attach->listen_fd);
+    *attach = (struct attach){.listen_fd = -1};
 }
 
 int attach_welcome(int fd, const struct shared *s)
@@ -191,5 +258,13 @@ int attach_welcome(int fd, const struct shared *s)
     cmsg->cmsg_type = SCM_RIGHTS;
     cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
     memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
-    return sendmsg(fd, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(welcome) ? 0 : -errno;
+    return sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(welcome) ? 0 : -errno;
+}
+
+bool attach_stays(int fd)
+{
+    char byte;
+
+    (void)shutdown(fd, SHUT_WR);
+    return recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }

@@ -156,20 +156,18 @@ int shared_take_vault(struct shared *s, int fd)
 
 void shared_wipe(struct shared *s)
 {
-    for (uint32_t i = 0; i < s->vault.n_peers; i++) {
-        if (atomic_load_explicit(&s->vault.peers[i].commit, memory_order_relaxed) != 0) {
-            vault_peer_wipe(&s->vault.peers[i]);
+    const size_t records =
+        vault_layout(s->vault.n_peers, s->vault.n_streams, s->vault.n_subs).peers;
+    off_t from, to = (off_t)records;
+
+    /* not by record: a control that dies while it writes a first one leaves keys in what
+     * counts as free */
+    while ((from = lseek(s->vault_fd, to, SEEK_DATA)) >= 0) {
+        to = lseek(s->vault_fd, from, SEEK_HOLE);
+        if (to < 0) {
+            break;
         }
-    }
-    for (uint32_t i = 0; i < s->vault.n_streams; i++) {
-        if (atomic_load_explicit(&s->vault.streams[i].commit, memory_order_relaxed) != 0) {
-            vault_stream_wipe(&s->vault.streams[i]);
-        }
-    }
-    for (uint32_t i = 0; i < s->vault.n_subs; i++) {
-        if (atomic_load_explicit(&s->vault.subs[i].commit, memory_order_relaxed) != 0) {
-            vault_sub_wipe(&s->vault.subs[i]);
-        }
+        explicit_bzero((uint8_t *)s->vault.header + from, (size_t)(to - from));
     }
 }
 

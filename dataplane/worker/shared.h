@@ -46,7 +46,7 @@ void shared_reset_rings(struct shared *s);
  * stays. No lane may use it meanwhile. */
 int shared_take_vault(struct shared *s, int fd);
 
-/* Frees every record of the vault and wipes it. */
+/* Frees every record of the vault and leaves nothing of it. */
 void shared_wipe(struct shared *s);
 
 #endif

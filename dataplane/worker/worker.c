@@ -33,7 +33,7 @@ struct worker {
     void *memory;          /* of tables and hub */
     size_t memory_bytes;
     struct worker_lane *lanes;
-    int listen_fd;
+    struct attach attach;
     int control_fd;   /* -1: no control is attached */
     bool had_control; /* since we started: the vault may be in use */
     int refusal;      /* why the last control was refused; 0 since one was taken */
@@ -174,7 +174,7 @@ int worker_create(struct worker **out, const struct worker_conf *conf, struct io
     memset(w->lanes, 0, conf->n_lanes * sizeof(*w->lanes));
     w->conf = *conf;
     w->io = io;
-    w->listen_fd = w->control_fd = -1;
+    w->attach.listen_fd = w->control_fd = -1;
     (void)snprintf(w->socket, sizeof(w->socket), "%s", conf->socket);
     e = shared_init(&w->shared, conf->n_lanes, conf->n_peers, conf->n_streams,
                     conf->n_subs);
@@ -191,11 +191,10 @@ int worker_create(struct worker **out, const struct worker_conf *conf, struct io
         goto fail;
     }
     publish_devices(w);
-    e = attach_listen(conf->socket, err, err_cap);
-    if (e < 0) {
+    e = attach_listen(&w->attach, conf->socket, err, err_cap);
+    if (e != 0) {
         goto fail;
     }
-    w->listen_fd = e;
     *out = w;
     return 0;
 fail:
@@ -279,15 +278,18 @@ static uint64_t monotonic_us(void)
     return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* A new control: media goes on but for the moment in which rings are emptied and objects
+/* If a new control is there: media goes on but for the moment in which rings are emptied and objects
  * are brought in line with the vault (recover.h). */
 static void accept_control(struct worker *w)
 {
     struct lane *lanes[WORKER_MAX_LANES];
     uint32_t n_lanes;
     int vault_fd = -1;
-    int fd = attach_accept(w->listen_fd, w->control_fd >= 0, &vault_fd);
+    int fd = attach_accept(&w->attach, w->control_fd >= 0, monotonic_us(), &vault_fd);
 
+    if (fd == -EAGAIN) {
+        return;
+    }
     if (fd < 0) {
         if (w->refusal != fd) { /* it asks again and again: said once */
             (void)fprintf(stderr, "refused a control: %s\n",
@@ -326,25 +328,24 @@ int worker_run(struct worker *w, int stop_fd)
         e = start_lane(w, i);
     }
     while (e == 0) {
-        struct pollfd fds[3] = {{.fd = stop_fd, .events = POLLIN},
-                                {.fd = w->listen_fd, .events = POLLIN},
-                                {.fd = w->control_fd, .events = POLLIN | POLLRDHUP}};
+        struct pollfd fds[2 + ATTACH_FDS] = {
+            {.fd = stop_fd, .events = POLLIN},
+            {.fd = w->control_fd, .events = POLLIN | POLLRDHUP}};
+        unsigned n = 2 + attach_fds(&w->attach, fds + 2);
 
-        if (poll(fds, 3, -1) < 0) {
+        if (poll(fds, n, attach_timeout_ms(&w->attach, monotonic_us())) < 0) {
             e = errno == EINTR ? 0 : -errno;
             continue;
         }
         if (fds[0].revents != 0) {
             break;
         }
-        if (w->control_fd >= 0 && fds[2].revents != 0) {
+        if (w->control_fd >= 0 && fds[1].revents != 0) {
             (void)close(w->control_fd);
             w->control_fd = -1;
             (void)fprintf(stderr, "control went away; media goes on\n");
         }
-        if (fds[1].revents != 0) {
-            accept_control(w);
-        }
+        accept_control(w);
     }
     return e;
 }
@@ -373,8 +374,8 @@ void worker_destroy(struct worker *w)
     for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
         crypt_ctx_destroy(w->lanes[i].loop.lane.crypt);
     }
-    if (w->listen_fd >= 0) {
-        (void)close(w->listen_fd);
+    if (w->attach.listen_fd >= 0) {
+        attach_close(&w->attach);
         (void)unlink(w->socket);
     }
     if (w->tables != NULL) {
@@ -385,7 +386,7 @@ void worker_destroy(struct worker *w)
         (void)munmap(w->memory, w->memory_bytes);
     }
     /* a control that stays keeps the vault for our successor */
-    shared_fini(&w->shared, w->control_fd >= 0);
+    shared_fini(&w->shared, w->control_fd >= 0 && attach_stays(w->control_fd));
     if (w->control_fd >= 0) {
         (void)close(w->control_fd);
     }

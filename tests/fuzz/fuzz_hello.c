@@ -20,18 +20,17 @@ static void clean_up(void)
     (void)rmdir(folder);
 }
 
-static int listener(void)
+static struct attach *listener(void)
 {
-    static int fd = -1;
+    static struct attach attach = {.listen_fd = -1};
     char err[256] = "";
 
-    if (fd < 0) {
+    if (attach.listen_fd < 0) {
         FUZZ_CHECK(mkdtemp(folder) != NULL && atexit(clean_up) == 0);
         (void)snprintf(path, sizeof(path), "%s/dp.sock", folder);
-        fd = attach_listen(path, err, sizeof(err));
-        FUZZ_CHECK(fd >= 0);
+        FUZZ_CHECK(attach_listen(&attach, path, err, sizeof(err)) == 0);
     }
-    return fd;
+    return &attach;
 }
 
 /* Input: a byte of how, then the message: raw, or a true hello with changed bytes. */
@@ -154,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     struct rbytes in = fuzz_in(data, size);
     uint8_t how = rbytes_u8(&in);
-    int listening = listener();
+    struct attach *listening = listener();
     struct abi_welcome welcome;
     uint8_t out[2048];
     bool attached = (how & 2) != 0;
@@ -179,7 +178,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0);
     send_all(fd, out, len, sent);
     (void)shutdown(fd, SHUT_WR); /* an empty message is then the end, not waiting */
-    accepted = attach_accept(listening, attached, &vault_fd);
+    accepted = attach_accept(listening, attached, 0, &vault_fd);
     FUZZ_CHECK((accepted >= 0) == (is_true(out, len) && !attached));
     if (accepted >= 0) {
         FUZZ_CHECK((vault_fd >= 0) == (sent >= 0));

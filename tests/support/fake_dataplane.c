@@ -512,6 +512,14 @@ struct vault *fake_dp_vault(struct fake_dp *dp)
     return &dp->vault;
 }
 
+int fake_dp_vault_fd(struct fake_dp *dp)
+{
+    int fd = fcntl(dp->vault_fd, F_DUPFD_CLOEXEC, 0);
+
+    must(fd >= 0, "dup");
+    return fd;
+}
+
 struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp)
 {
     return (struct abi_lane_stats *)(void *)(dp->shm + dp->layout.lane_stats[0]);

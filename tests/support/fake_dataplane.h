@@ -72,6 +72,7 @@ bool fake_dp_take_sent(struct fake_dp *dp, struct abi_datagram *out);
 
 /* The vault and the statistics as the dataplane sees them; mind the thread. */
 struct vault *fake_dp_vault(struct fake_dp *dp);
+int fake_dp_vault_fd(struct fake_dp *dp); /* of its memory: for the caller to close */
 struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp);
 struct abi_peer_stats *fake_dp_peer_stats(struct fake_dp *dp);
 struct abi_stream_stats *fake_dp_stream_stats(struct fake_dp *dp);

@@ -1,8 +1,13 @@
 /* Attaching to the dataplane, and being left by it. */
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -265,6 +270,125 @@ static void destroying_answers_what_is_due(void **state)
     finish(&f);
 }
 
+/* ---- keys ---- */
+
+static const char KEY[] = "a key that is 32 bytes in length";
+
+static void open_peer_with_key(struct fixture *f)
+{
+    struct vault_peer_conf conf = {.ufrag_len = 4};
+    struct answer answer = {.n = 0};
+    uint64_t handle;
+
+    memcpy(conf.tx_key, KEY, sizeof(conf.tx_key));
+    assert_int_equal(media_peer_open(f->media, &conf, on_answer, &answer, &handle), 0);
+    WAIT(f, answer.n == 1);
+}
+
+/* Whether anything stands in the memory of the vault, and the key. Closes 'fd'. */
+static void look_into(int fd, bool *anything, bool *key)
+{
+    struct stat st;
+    uint8_t *mem;
+
+    assert_int_equal(fstat(fd, &st), 0);
+    mem = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(mem != MAP_FAILED);
+    *anything = false;
+    for (off_t i = 0; i < st.st_size && !*anything; i++) {
+        *anything = mem[i] != 0;
+    }
+    *key = memory_holds(mem, (size_t)st.st_size, KEY);
+    (void)munmap(mem, (size_t)st.st_size);
+    (void)close(fd);
+}
+
+static void the_last_to_end_leaves_nothing_in_the_vault(void **state)
+{
+    bool anything, key;
+    (void)state;
+
+    for (unsigned noticed = 0; noticed < 2; noticed++) {
+        struct fixture f;
+        int fd;
+
+        start_all(&f);
+        open_peer_with_key(&f);
+        fd = fake_dp_vault_fd(f.dp);
+        fake_dp_kill(f.dp);
+        f.dp = NULL;
+        settle(&f, noticed * 10);
+        finish(&f);
+        look_into(fd, &anything, &key);
+        assert_false(anything);
+    }
+}
+
+static void who_leaves_a_dataplane_behind_leaves_it_the_vault(void **state)
+{
+    struct fixture f;
+    bool anything, key;
+    (void)state;
+
+    start_all(&f);
+    open_peer_with_key(&f);
+    media_destroy(f.media);
+    f.media = NULL;
+    look_into(fake_dp_vault_fd(f.dp), &anything, &key);
+    assert_true(key);
+    finish(&f);
+}
+
+/* Finds the vault among the files of another process. */
+static int vault_of(pid_t pid)
+{
+    char path[64], name[64];
+
+    for (unsigned i = 0; i < 64; i++) {
+        ssize_t n;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/fd/%u", pid, i);
+        n = readlink(path, name, sizeof(name) - 1);
+        if (n > 0) {
+            name[n] = '\0';
+            if (strncmp(name, "/memfd:vault", 12) == 0) {
+                return open(path, O_RDWR | O_CLOEXEC);
+            }
+        }
+    }
+    return -1;
+}
+
+static void a_vault_that_nobody_came_for_is_wiped(void **state)
+{
+    struct fixture f;
+    bool anything, key;
+    pid_t pid;
+    int fd;
+    (void)state;
+
+    start(&f);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        start_dp(&f, (struct fake_dp_conf){.flaw = FAKE_DP_FINE});
+        (void)pause();
+        _exit(0);
+    }
+    start_control(&f);
+    WAIT(&f, f.n_attached == 1);
+    open_peer_with_key(&f);
+    fd = vault_of(pid);
+    assert_true(fd >= 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    WAIT(&f, f.n_detached == 1);
+    look_into(fd, &anything, &key);
+    assert_false(anything);
+    (void)unlink(f.socket);
+    finish(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,6 +404,9 @@ int main(void)
         cmocka_unit_test(leftovers_are_found_wherever_they_lie_in_a_large_vault),
         cmocka_unit_test(after_a_hang_up_it_attaches_again),
         cmocka_unit_test(destroying_answers_what_is_due),
+        cmocka_unit_test(the_last_to_end_leaves_nothing_in_the_vault),
+        cmocka_unit_test(who_leaves_a_dataplane_behind_leaves_it_the_vault),
+        cmocka_unit_test(a_vault_that_nobody_came_for_is_wiped),
     };
 
     log_set_level(LOG_LEVEL_ERROR);

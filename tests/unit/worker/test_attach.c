@@ -17,12 +17,14 @@
 
 #include "worker/attach.h"
 
+enum { NOW_US = 1000 };
+
 struct fixture {
     char dir[32];
     char path[64];
     char err[256];
     struct shared shared;
-    int listen_fd;
+    struct attach attach;
 };
 
 static void setup(struct fixture *f)
@@ -31,13 +33,12 @@ static void setup(struct fixture *f)
     assert_non_null(mkdtemp(f->dir));
     (void)snprintf(f->path, sizeof(f->path), "%s/dp.sock", f->dir);
     assert_int_equal(shared_init(&f->shared, 1, 4, 4, 4), 0);
-    f->listen_fd = attach_listen(f->path, f->err, sizeof(f->err));
-    assert_true(f->listen_fd >= 0);
+    assert_int_equal(attach_listen(&f->attach, f->path, f->err, sizeof(f->err)), 0);
 }
 
 static void teardown(struct fixture *f)
 {
-    (void)close(f->listen_fd);
+    attach_close(&f->attach);
     (void)unlink(f->path);
     assert_int_equal(rmdir(f->dir), 0);
     shared_fini(&f->shared, false);
@@ -70,7 +71,7 @@ static int try_hello(struct fixture *f, const struct abi_hello *h, size_t len,
     int got;
 
     assert_int_equal(send(fd, h, len, 0), len);
-    got = attach_accept(f->listen_fd, attached, &vault_fd);
+    got = attach_accept(&f->attach, attached, NOW_US, &vault_fd);
     memset(answer, 0, sizeof(*answer));
     if (got < 0) {
         assert_int_equal(recv(fd, answer, sizeof(*answer), 0), sizeof(*answer));
@@ -147,11 +148,11 @@ static void descriptors_beyond_the_one_are_not_kept(void **state)
                                         .cmsg_level = SOL_SOCKET,
                                         .cmsg_type = SCM_RIGHTS};
         for (unsigned i = 0; i < n; i++) {
-            memcpy(CMSG_DATA(&control.head) + i * sizeof(int), &f.listen_fd, sizeof(int));
+            memcpy(CMSG_DATA(&control.head) + i * sizeof(int), &f.attach.listen_fd, sizeof(int));
         }
         fd = dial(&f);
         assert_int_equal(sendmsg(fd, &msg, 0), sizeof(h));
-        got = attach_accept(f.listen_fd, false, &vault_fd);
+        got = attach_accept(&f.attach, false, NOW_US, &vault_fd);
         assert_true(got >= 0 && vault_fd >= 0);
         (void)close(got);
         (void)close(vault_fd);
@@ -185,7 +186,7 @@ static void the_welcome_brings_every_descriptor(void **state)
     setup(&f);
     ours = dial(&f);
     assert_int_equal(send(ours, &h, sizeof(h), 0), sizeof(h));
-    theirs = attach_accept(f.listen_fd, false, &vault_fd);
+    theirs = attach_accept(&f.attach, false, NOW_US, &vault_fd);
     assert_true(theirs >= 0);
     assert_int_equal(attach_welcome(theirs, &f.shared), 0);
     assert_int_equal(recvmsg(ours, &msg, 0), sizeof(welcome));
@@ -211,17 +212,65 @@ static void a_served_socket_is_not_taken_and_a_dead_one_is(void **state)
 {
     struct fixture f;
     char err[256] = "";
-    int fd;
+    struct attach other;
     (void)state;
 
     setup(&f);
-    assert_int_equal(attach_listen(f.path, err, sizeof(err)), -EADDRINUSE);
+    assert_int_equal(attach_listen(&other, f.path, err, sizeof(err)), -EADDRINUSE);
     assert_true(err[0] != '\0');
-    (void)close(f.listen_fd); /* the file stays, as after a crash */
-    fd = attach_listen(f.path, err, sizeof(err));
-    assert_true(fd >= 0);
-    f.listen_fd = fd;
-    assert_true(attach_listen("/nowhere/at/all.sock", err, sizeof(err)) < 0);
+    attach_close(&f.attach); /* the file stays, as after a crash */
+    assert_int_equal(attach_listen(&f.attach, f.path, err, sizeof(err)), 0);
+    assert_true(attach_listen(&other, "/nowhere/at/all.sock", err, sizeof(err)) < 0);
+    teardown(&f);
+}
+
+/* Whoever connects and says nothing costs nobody any time: it may stay for its second, or
+ * until there are too many. */
+static void who_says_nothing_is_not_waited_for(void **state)
+{
+    enum { SECOND_US = 1000000 };
+    struct fixture f;
+    struct abi_hello h = hello();
+    struct abi_welcome answer;
+    struct pollfd fds[ATTACH_FDS];
+    int silent[ATTACH_GUESTS + 4];
+    unsigned before;
+    int vault_fd;
+    (void)state;
+
+    setup(&f);
+    before = open_files();
+    assert_int_equal(attach_timeout_ms(&f.attach, NOW_US), -1);
+    for (unsigned i = 0; i < ATTACH_GUESTS + 4; i++) {
+        silent[i] = dial(&f);
+        assert_int_equal(attach_accept(&f.attach, false, NOW_US + i, &vault_fd), -EAGAIN);
+    }
+    assert_int_equal(attach_fds(&f.attach, fds), ATTACH_FDS);
+    for (unsigned i = 0; i < 4; i++) { /* the first ones had to go */
+        assert_int_equal(recv(silent[i], &answer, sizeof(answer), 0), sizeof(answer));
+        assert_int_equal(answer.status, -ETIMEDOUT);
+    }
+    assert_true(try_hello(&f, &h, sizeof(h), false, &answer) >= 0);
+    assert_int_equal(try_hello(&f, &h, sizeof(h), true, &answer), -EBUSY);
+    h.version++;
+    assert_int_equal(try_hello(&f, &h, sizeof(h), false, &answer), -EPROTO);
+    h.version--;
+
+    /* who was slow is let in, others have their second */
+    assert_int_equal(send(silent[10], &h, sizeof(h), 0), sizeof(h));
+    assert_int_equal(attach_timeout_ms(&f.attach, NOW_US), 1001);
+    silent[0] = attach_accept(&f.attach, false, NOW_US + SECOND_US, &vault_fd);
+    assert_true(silent[0] >= 0);
+    assert_int_equal(attach_accept(&f.attach, false, NOW_US + SECOND_US, &vault_fd),
+                     -EAGAIN);
+    while (f.attach.n > 0) {
+        assert_int_equal(
+            attach_accept(&f.attach, false, NOW_US + 2 * SECOND_US, &vault_fd), -ETIMEDOUT);
+    }
+    for (unsigned i = 0; i < ATTACH_GUESTS + 4; i++) {
+        (void)close(silent[i]);
+    }
+    assert_int_equal(open_files(), before + 1); /* silent[0] was one of ours */
     teardown(&f);
 }
 
@@ -231,6 +280,7 @@ int main(void)
         cmocka_unit_test(only_who_fits_is_let_in),
         cmocka_unit_test(descriptors_beyond_the_one_are_not_kept),
         cmocka_unit_test(the_welcome_brings_every_descriptor),
+        cmocka_unit_test(who_says_nothing_is_not_waited_for),
         cmocka_unit_test(a_served_socket_is_not_taken_and_a_dead_one_is),
     };
 

@@ -86,6 +86,8 @@ static void the_end_wipes_the_vault(void **state)
 
     assert_int_equal(shared_init(&s, 1, 4, 4, 4), 0);
     vault_peer_write(&s.vault.peers[0], &conf);
+    /* and of a control that was killed before it committed */
+    memcpy(&s.vault.peers[3].conf[1], &conf, sizeof(conf));
     bytes = s.vault_bytes;
     seen = mmap(NULL, bytes, PROT_READ, MAP_SHARED, s.vault_fd, 0);
     assert_true(seen != MAP_FAILED);
