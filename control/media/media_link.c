@@ -313,9 +313,8 @@ static void on_socket(void *arg, unsigned events)
     if (len < 0 && (errno == EAGAIN || errno == EINTR)) {
         return;
     }
-    media->alone = len <= 0; /* it hangs up when it is done with the vault, or dead */
-    link_leave(media, len > 0 ? -EPROTO : -ECONNRESET,
-               len > 0 ? "the dataplane spoke out of turn" : "the dataplane is gone");
+    media->alone = true; /* it is dead, or done with the vault */
+    link_leave(media, -ECONNRESET, "the dataplane is gone");
 }
 
 /* Sends the hello, with the vault if we have kept one. */
@@ -442,14 +441,18 @@ void media_start(struct media *media, const struct media_ops *ops, void *user)
     link_try(media);
 }
 
-/* Says that we are done with the vault. Then whether the dataplane has said so before: of two
- * that end at once at least one hears the other. */
+/* Whether the dataplane is gone, or has said good-bye; else we say it. Of two that end at once
+ * at least one hears the other. That it hangs up afterwards is only its answer. */
 static bool is_last(const struct media *media)
 {
-    char byte;
+    char bye = 0;
+    ssize_t n = recv(media->sock, &bye, sizeof(bye), MSG_DONTWAIT);
 
-    (void)shutdown(media->sock, SHUT_WR);
-    return recv(media->sock, &byte, sizeof(byte), MSG_DONTWAIT) == 0;
+    if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
+        return true;
+    }
+    (void)send(media->sock, &bye, sizeof(bye), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return recv(media->sock, &bye, sizeof(bye), MSG_DONTWAIT) > 0;
 }
 
 void media_let_go(struct media *media)

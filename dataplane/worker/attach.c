@@ -263,8 +263,11 @@ int attach_welcome(int fd, const struct shared *s)
 
 bool attach_stays(int fd)
 {
-    char byte;
+    char bye = 0;
 
-    (void)shutdown(fd, SHUT_WR);
-    return recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    if (recv(fd, &bye, sizeof(bye), MSG_DONTWAIT) >= 0 || errno != EAGAIN) {
+        return false;
+    }
+    (void)send(fd, &bye, sizeof(bye), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return recv(fd, &bye, sizeof(bye), MSG_DONTWAIT) <= 0;
 }

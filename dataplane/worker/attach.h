@@ -43,8 +43,9 @@ int attach_accept(struct attach *attach, bool attached, uint64_t now_us, int *va
 /* Sends the welcome with all descriptors. Returns 0 or -errno. */
 int attach_welcome(int fd, const struct shared *s);
 
-/* Says that we are done with the vault. Returns false if control has said so before: of two
- * that end at once at least one hears the other. */
+/* Says good-bye: we are done with the vault. Returns false if control is gone or has said so
+ * too: of two that end at once at least one hears the other. That it hangs up afterwards is
+ * only its answer. */
 bool attach_stays(int fd);
 
 #endif

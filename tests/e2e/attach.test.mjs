@@ -97,6 +97,33 @@ function written(fd) {
     return n;
 }
 
+test('who restarts in order finds the vault as it was, again and again', TIMEOUT, () =>
+    withNode({ name: 'attach-keep', devices: DEVICES }, async (node) => {
+        const fd = openVault(node.dataplane);
+
+        try {
+            void loadgen(node, ['--subscribers', '4', '--seconds', '50', '--resume']);
+            await node.until('keys are in the vault', async () => {
+                const peers = JSON.parse(await node.kcsctl('peers', '--json'));
+                return peers.filter(({ state }) => state === 'connected').length >= 4;
+            });
+            await sleep(200);
+            for (let i = 0; i < 12; i++) {
+                const before = written(fd);
+
+                await (i % 2 === 0 ? node.restartControl() : node.restartDataplane());
+                await node.until('it is ready', async () => {
+                    const response = await fetch(`${node.origin}/api/health/ready`);
+                    return response.status === 200;
+                });
+                assert.ok(written(fd) > before / 2, `${written(fd)} bytes of ${before}`);
+            }
+        } finally {
+            closeSync(fd);
+        }
+    }),
+);
+
 const ORDERS = {
     'control first': async (node) => {
         assert.deepEqual(await node.terminate(node.control), []);

@@ -289,6 +289,16 @@ ${this.controlMore}`,
         this.control = this.spawn('kcs-control', 'control.yaml');
     }
 
+    /* The same with the dataplane. */
+    async restartDataplane() {
+        const wrong = await this.terminate(this.dataplane);
+
+        assert.deepEqual(wrong, [], 'the dataplane stops cleanly');
+        this.processes.splice(this.processes.indexOf(this.dataplane), 1);
+        this.dataplane = this.spawn('kcs-dataplane', 'dataplane.yaml');
+        this.processes.unshift(this.processes.pop()); /* it is stopped last */
+    }
+
     /* Kills a process in the midst of whatever it does (SIGKILL) and, as a supervisor would,
      * starts it again at once; with 'both', both. Resolves when the killed are dead. */
     async crash(...programs) {

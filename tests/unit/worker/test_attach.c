@@ -274,12 +274,32 @@ static void who_says_nothing_is_not_waited_for(void **state)
     teardown(&f);
 }
 
+static void who_ends_hears_whether_the_other_has_ended(void **state)
+{
+    int fds[2];
+    char byte;
+    (void)state;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+    assert_true(attach_stays(fds[0])); /* and the other hears it */
+    assert_false(attach_stays(fds[1]));
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+    assert_true(attach_stays(fds[0]));
+    assert_int_equal(recv(fds[1], &byte, 1, MSG_DONTWAIT), 1);
+    (void)close(fds[1]); /* only its answer */
+    assert_false(attach_stays(fds[0]));
+    (void)close(fds[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_who_fits_is_let_in),
         cmocka_unit_test(descriptors_beyond_the_one_are_not_kept),
         cmocka_unit_test(the_welcome_brings_every_descriptor),
+        cmocka_unit_test(who_ends_hears_whether_the_other_has_ended),
         cmocka_unit_test(who_says_nothing_is_not_waited_for),
         cmocka_unit_test(a_served_socket_is_not_taken_and_a_dead_one_is),
     };
