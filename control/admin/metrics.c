@@ -7,6 +7,7 @@
 #include "admin/priv.h"
 #include "meeting/meeting.h"
 #include "metric/metric.h"
+#include "sys/process.h"
 
 struct family {
     enum metric_kind kind;
@@ -52,6 +53,24 @@ static void collect_clients(struct metric_sink *sink, void *arg)
 
     metric_emit(sink, NULL, 0, admin->conf.n_clients(admin->conf.user));
 }
+
+/* ---- the process ---- */
+
+#define COLLECT_PROCESS(field)                                                             \
+    static void collect_process_##field(struct metric_sink *sink, void *arg)               \
+    {                                                                                      \
+        struct process_usage usage;                                                        \
+                                                                                           \
+        (void)arg;                                                                         \
+        process_usage(&usage);                                                             \
+        metric_emit(sink, NULL, 0, (double)usage.field);                                   \
+    }
+
+COLLECT_PROCESS(cpu_s)
+COLLECT_PROCESS(resident_bytes)
+COLLECT_PROCESS(open_files)
+COLLECT_PROCESS(max_files)
+COLLECT_PROCESS(threads)
 
 /* ---- the dataplane ---- */
 
@@ -173,6 +192,15 @@ static const struct family families[] = {
     {METRIC_GAUGE, "build_info", "Always 1; the label tells the version.", collect_build},
     {METRIC_GAUGE, "start_time_seconds", "When the process started, since 1970.",
      collect_start},
+    {METRIC_COUNTER, "process_cpu_seconds_total", "CPU of kcs-control, all threads.",
+     collect_process_cpu_s},
+    {METRIC_GAUGE, "process_resident_memory_bytes", "Memory of kcs-control.",
+     collect_process_resident_bytes},
+    {METRIC_GAUGE, "process_open_fds", "Files that kcs-control has open.",
+     collect_process_open_files},
+    {METRIC_GAUGE, "process_max_fds", "Files that it may have open.",
+     collect_process_max_files},
+    {METRIC_GAUGE, "process_threads", "Threads of kcs-control.", collect_process_threads},
     {METRIC_GAUGE, "rooms", "Meetings with somebody in them.", collect_rooms},
     {METRIC_GAUGE, "participants", "People in meetings.", collect_participants},
     {METRIC_GAUGE, "clients", "Socket.IO clients.", collect_clients},

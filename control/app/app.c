@@ -418,6 +418,7 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
     const struct keep_numbers numbers =
         keep_numbers(&app->keep, app->started_wall_us / 1000000);
     const struct signal_conf signaling = {.loop = app->loop,
+                                          .metrics = app->metrics,
                                           .ice_servers = ice_servers(app),
                                           .auth = app->auth,
                                           .store = app->keep.store,

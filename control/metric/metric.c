@@ -14,6 +14,15 @@ struct metric {
     _Atomic int64_t value;
 };
 
+struct metric_histogram {
+    struct metric_histogram *next;
+    char *labels; /* rendered, without braces: a="b" or "" */
+    size_t n_bounds;
+    double bounds[METRIC_MAX_BUCKETS];
+    uint64_t counts[METRIC_MAX_BUCKETS + 1]; /* between the bounds; the last above all */
+    double sum;
+};
+
 struct family {
     struct family *next;
     char *name;
@@ -21,6 +30,7 @@ struct family {
     enum metric_kind kind;
     struct metric *first;
     struct metric **last;
+    struct metric_histogram *histograms; /* of that kind; the newest first */
     void (*collect)(struct metric_sink *sink, void *arg);
     void *arg;
 };
@@ -144,10 +154,24 @@ static void metric_free(struct metric *metric)
     }
 }
 
+static void histogram_free(struct metric_histogram *histogram)
+{
+    if (histogram != NULL) {
+        free(histogram->labels);
+        free(histogram);
+    }
+}
+
 static void family_free(struct family *family)
 {
     if (family == NULL) {
         return;
+    }
+    while (family->histograms != NULL) {
+        struct metric_histogram *histogram = family->histograms;
+
+        family->histograms = histogram->next;
+        histogram_free(histogram);
     }
     while (family->first != NULL) {
         struct metric *metric = family->first;
@@ -262,7 +286,7 @@ int metric_register(struct metric_registry *reg, enum metric_kind kind, const ch
     bool made = false;
     int err;
 
-    if (!labels_ok(labels, n_labels) || help == NULL) {
+    if (!labels_ok(labels, n_labels) || help == NULL || kind == METRIC_HISTOGRAM) {
         return -EINVAL;
     }
     err = family_get(reg, kind, name, help, &family, &made);
@@ -317,6 +341,98 @@ int metric_register_collector(struct metric_registry *reg, enum metric_kind kind
     return 0;
 }
 
+/* Without the braces, so that "le" can stand beside them. */
+static char *bare_labels(const struct metric_label *labels, size_t n)
+{
+    char *text = labels_text(labels, n);
+    size_t len = text != NULL ? strlen(text) : 0;
+
+    if (len > 0) {
+        memmove(text, text + 1, len - 2);
+        text[len - 2] = '\0';
+    }
+    return text;
+}
+
+static bool bounds_ok(const double *bounds, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(bounds[i]) || (i > 0 && bounds[i] <= bounds[i - 1])) {
+            return false;
+        }
+    }
+    return n > 0 && n <= METRIC_MAX_BUCKETS;
+}
+
+static bool has_le(const struct metric_label *labels, size_t n)
+{
+    bool has = false;
+
+    for (size_t i = 0; i < n; i++) {
+        has = has || strcmp(labels[i].name, "le") == 0;
+    }
+    return has;
+}
+
+int metric_register_histogram(struct metric_registry *reg, const char *name,
+                              const char *help, const struct metric_label *labels,
+                              size_t n_labels, const double *bounds, size_t n_bounds,
+                              struct metric_histogram **out)
+{
+    struct metric_histogram *histogram = NULL;
+    struct family *family = NULL;
+    bool made = false;
+    int err;
+
+    if (!labels_ok(labels, n_labels) || has_le(labels, n_labels) || help == NULL ||
+        !bounds_ok(bounds, n_bounds)) {
+        return -EINVAL;
+    }
+    err = family_get(reg, METRIC_HISTOGRAM, name, help, &family, &made);
+    if (err != 0) {
+        return err;
+    }
+    histogram = calloc(1, sizeof(*histogram));
+    if (histogram == NULL ||
+        (histogram->labels = bare_labels(labels, n_labels)) == NULL) {
+        err = -ENOMEM;
+        goto out;
+    }
+    for (const struct metric_histogram *h = family->histograms; h != NULL; h = h->next) {
+        if (strcmp(h->labels, histogram->labels) == 0) {
+            err = -EEXIST;
+            goto out;
+        }
+    }
+    histogram->n_bounds = n_bounds;
+    memcpy(histogram->bounds, bounds, n_bounds * sizeof(*bounds));
+    histogram->next = family->histograms;
+    family->histograms = histogram;
+    *out = histogram;
+    histogram = NULL;
+    if (made) {
+        family_link(reg, family);
+        made = false;
+    }
+out:
+    histogram_free(histogram);
+    if (made) {
+        family_free(family);
+    }
+    return err;
+}
+
+void metric_observe(struct metric_histogram *histogram, double value)
+{
+    size_t i = 0;
+
+    while (i < histogram->n_bounds && value > histogram->bounds[i]) {
+        i++;
+    }
+    histogram->counts[i]++;
+    histogram->sum += value;
+}
+
 void metric_unregister(struct metric_registry *reg, const char *name)
 {
     struct family **at = &reg->first;
@@ -349,6 +465,27 @@ static void put_value(FILE *file, double value)
     }
 }
 
+static void put_histogram(FILE *file, const char *name, const struct metric_histogram *h)
+{
+    const char *comma = h->labels[0] != '\0' ? "," : "";
+    const char *open = h->labels[0] != '\0' ? "{" : "";
+    const char *close = h->labels[0] != '\0' ? "}" : "";
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < h->n_bounds; i++) {
+        n += h->counts[i];
+        fprintf(file, "kcs_%s_bucket{%s%sle=\"%g\"} %llu\n", name, h->labels, comma,
+                h->bounds[i], (unsigned long long)n);
+    }
+    n += h->counts[h->n_bounds];
+    fprintf(file, "kcs_%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, h->labels, comma,
+            (unsigned long long)n);
+    fprintf(file, "kcs_%s_sum%s%s%s ", name, open, h->labels, close);
+    put_value(file, h->sum);
+    fprintf(file, "kcs_%s_count%s%s%s %llu\n", name, open, h->labels, close,
+            (unsigned long long)n);
+}
+
 void metric_emit(struct metric_sink *sink, const struct metric_label *labels,
                  size_t n_labels, double value)
 {
@@ -363,6 +500,9 @@ void metric_emit(struct metric_sink *sink, const struct metric_label *labels,
 
 int metric_render(struct metric_registry *reg, char **out, size_t *len)
 {
+    static const char *const kinds[] = {[METRIC_COUNTER] = "counter",
+                                        [METRIC_GAUGE] = "gauge",
+                                        [METRIC_HISTOGRAM] = "histogram"};
     char *text = NULL;
     size_t n = 0;
     FILE *file = open_memstream(&text, &n);
@@ -374,9 +514,12 @@ int metric_render(struct metric_registry *reg, char **out, size_t *len)
         struct metric_sink sink = {.file = file, .family = f};
 
         fprintf(file, "# HELP kcs_%s %s\n# TYPE kcs_%s %s\n", f->name, f->help, f->name,
-                f->kind == METRIC_COUNTER ? "counter" : "gauge");
+                kinds[f->kind]);
         for (const struct metric *m = f->first; m != NULL; m = m->next) {
             fprintf(file, "kcs_%s%s %lld\n", f->name, m->labels, (long long)metric_get(m));
+        }
+        for (const struct metric_histogram *h = f->histograms; h != NULL; h = h->next) {
+            put_histogram(file, f->name, h);
         }
         if (f->collect != NULL) {
             f->collect(&sink, f->arg);

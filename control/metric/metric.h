@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
-enum { METRIC_MAX_LABELS = 8 };
+enum { METRIC_MAX_LABELS = 8, METRIC_MAX_BUCKETS = 16 };
 
 struct metric_label {
     const char *name;
@@ -22,6 +22,7 @@ struct metric_label {
 
 struct metric_registry;
 struct metric; /* one series: a family's name and a set of label values */
+struct metric_histogram;
 struct metric_sink;
 
 int metric_registry_create(struct metric_registry **out);
@@ -50,6 +51,17 @@ int metric_register_collector(struct metric_registry *reg, enum metric_kind kind
 /* From a collector only: one sample. A label name that Prometheus would refuse drops it. */
 void metric_emit(struct metric_sink *sink, const struct metric_label *labels,
                  size_t n_labels, double value);
+
+/* Registers a histogram: how many observations were at most each of 'bounds' (ascending, at
+ * most METRIC_MAX_BUCKETS), how many in all, and their sum. No label may be "le". The same
+ * errors as metric_register(). The registry owns it; 'bounds' is copied. */
+int metric_register_histogram(struct metric_registry *reg, const char *name,
+                              const char *help, const struct metric_label *labels,
+                              size_t n_labels, const double *bounds, size_t n_bounds,
+                              struct metric_histogram **out);
+
+/* The loop's thread. */
+void metric_observe(struct metric_histogram *histogram, double value);
 
 /* Forgets the family 'name' and frees its series: its owner goes away. */
 void metric_unregister(struct metric_registry *reg, const char *name);

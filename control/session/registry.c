@@ -242,6 +242,8 @@ static const char metric_sessions[] = "sessions";
 static const char metric_sctp[] = "sctp_associations";
 static const char metric_packets[] = "sctp_packets_total";
 static const char metric_data[] = "data_messages_total";
+static const char metric_establish[] = "establish_seconds";
+static const char metric_unestablished[] = "establish_failed_total";
 
 static void emit(struct metric_sink *sink, const char *label, const char *value, double n)
 {
@@ -335,6 +337,31 @@ static int register_results(struct metric_registry *metrics, const char *family,
     return err;
 }
 
+static int register_establish(struct session_registry *reg)
+{
+    static const double bounds[] = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+    static const size_t n = sizeof(bounds) / sizeof(bounds[0]);
+    static const char help[] =
+        "Until a transport was connected: from its making to the first check (ice), from "
+        "there to the keys (dtls).";
+    static const struct metric_label ice = {"step", "ice"};
+    static const struct metric_label dtls = {"step", "dtls"};
+    struct metric_registry *metrics = reg->conf.metrics;
+    int err = metric_register_histogram(metrics, metric_establish, help, &ice, 1, bounds, n,
+                                        &reg->ice_s);
+
+    if (err == 0) {
+        err = metric_register_histogram(metrics, metric_establish, help, &dtls, 1, bounds,
+                                        n, &reg->dtls_s);
+    }
+    if (err == 0) {
+        err = metric_register(metrics, METRIC_COUNTER, metric_unestablished,
+                              "Transports that failed before they were connected.", NULL, 0,
+                              &reg->unestablished);
+    }
+    return err;
+}
+
 static int register_metrics(struct session_registry *reg)
 {
 #define X(constant, name) name,
@@ -362,6 +389,9 @@ static int register_metrics(struct session_registry *reg)
     }
     if (err == 0) {
         err = register_data_metrics(reg);
+    }
+    if (err == 0) {
+        err = register_establish(reg);
     }
     return err;
 }
@@ -414,6 +444,8 @@ void session_registry_destroy(struct session_registry *reg)
     metric_unregister(reg->conf.metrics, metric_sctp);
     metric_unregister(reg->conf.metrics, metric_packets);
     metric_unregister(reg->conf.metrics, metric_data);
+    metric_unregister(reg->conf.metrics, metric_establish);
+    metric_unregister(reg->conf.metrics, metric_unestablished);
     session_data_fini(reg);
     dtls_destroy(reg->dtls);
     free(reg);

@@ -8,6 +8,7 @@
 
 #include "session/session_priv.h"
 #include "sys/entropy.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 
 _Static_assert((int)ICE_MAX_PATHS == (int)VAULT_PATHS, "one limit");
@@ -17,8 +18,29 @@ _Static_assert((int)ICE_UFRAG_MAX == (int)VAULT_UFRAG_MAX &&
 
 /* ---- state ---- */
 
+/* How long the steps of becoming connected took; a session that was restored took none. */
+static void measure(const struct session *s, enum session_state state, uint64_t now_us)
+{
+    double seconds = (double)(now_us - s->since_us) / 1e6;
+
+    if (s->since_us == 0) {
+        return;
+    }
+    if (s->state == SESSION_NEW && state == SESSION_CONNECTING) {
+        metric_observe(s->reg->ice_s, seconds);
+    } else if (s->state == SESSION_CONNECTING && state == SESSION_CONNECTED) {
+        metric_observe(s->reg->dtls_s, seconds);
+    } else if (state == SESSION_FAILED && s->state != SESSION_CONNECTED) {
+        metric_inc(s->reg->unestablished);
+    }
+}
+
 void session_set_state(struct session *s, enum session_state state)
 {
+    uint64_t now_us = clock_mono_us();
+
+    measure(s, state, now_us);
+    s->since_us = now_us;
     s->reg->n_state[s->state]--;
     s->reg->n_state[state]++;
     s->state = state;
@@ -297,6 +319,7 @@ int session_create(struct session **out, struct session_registry *reg,
     s->user = user;
     s->selected_told = -1;
     LIST_INIT(&s->calls);
+    s->since_us = clock_mono_us();
     reg->n_state[SESSION_NEW]++;
     err = init_ice(s);
     if (err == 0) {

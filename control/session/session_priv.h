@@ -60,6 +60,7 @@ struct session {
     const struct session_ops *ops;
     void *user;
     enum session_state state;
+    uint64_t since_us; /* monotonic: in this state */
     uint64_t peer;
     struct ice_lite ice;
     struct path told[ICE_MAX_PATHS]; /* what the vault has */
@@ -98,6 +99,8 @@ struct session_registry {
     uint64_t n_data_sent, n_data_dropped; /* messages, a subscriber each */
     struct metric *stun[N_SESSION_STUN_RESULTS];
     struct metric *dtls_in[N_SESSION_DTLS_RESULTS];
+    struct metric_histogram *ice_s, *dtls_s; /* seconds of a step */
+    struct metric *unestablished;
 };
 
 /* session.c */

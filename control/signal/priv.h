@@ -56,7 +56,9 @@ struct signal {
     struct store_writer *writer; /* NULL: nothing is kept */
     struct saying *saying,
         *sayings; /* keep.c: what is being said; that, and what is written */
-    uint32_t turn; /* quality.c: whose it is */
+    uint32_t turn; /* quality.c: whose it is; and what was seen, by sent or received and
+                    * by audio or video */
+    struct metric_histogram *loss[2][2], *jitter_s[2][2], *rtt_s[2][2];
     struct hold *hold,
         *holds; /* hold.c: what is being decided; that, and what is written */
     uint64_t n_holds;
@@ -128,6 +130,9 @@ struct audit *audit_begin(const struct client *client, const struct schema_event
 void audit_end(struct audit *audit, struct signal *signal, const char *code);
 
 /* ---- quality.c ---- */
+
+/* With conf.metrics. 0, -ENOMEM, or -EINVAL and -EEXIST if they are there already. */
+int quality_register(struct signal *signal);
 
 void quality_tick(struct signal *signal); /* each SIGNAL_TICK_MS */
 

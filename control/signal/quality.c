@@ -2,9 +2,59 @@
  * that may be lost. Participants take turns, so that a large room is no heavy moment. */
 #include <stdlib.h>
 
+#include "metric/metric.h"
 #include "signal/priv.h"
 
 enum { EVERY_TICKS = QUALITY_EVERY_MS / SIGNAL_TICK_MS };
+
+int quality_register(struct signal *signal)
+{
+    static const char *const directions[] = {"received", "sent"};
+    static const char *const kinds[] = {"audio", "video"};
+    static const double ratios[] = {0, 0.001, 0.005, 0.01, 0.03, 0.05, 0.1, 0.2, 0.5};
+    static const double seconds[] = {0.005, 0.01, 0.02, 0.03, 0.05, 0.1,
+                                     0.15,  0.2,  0.3,  0.5,  1};
+    struct metric_registry *reg = signal->conf.metrics;
+    int err = 0;
+
+    for (size_t i = 0; err == 0 && i < 4; i++) {
+        size_t sent = i / 2;
+        size_t video = i % 2;
+        const struct metric_label labels[] = {{"direction", directions[sent]},
+                                              {"kind", kinds[video]}};
+
+        err = metric_register_histogram(
+            reg, "stream_loss_ratio", "Loss of a stream in a second, before repair.", labels,
+            2, ratios, sizeof(ratios) / sizeof(ratios[0]), &signal->loss[sent][video]);
+        if (err == 0) {
+            err = metric_register_histogram(
+                reg, "stream_jitter_seconds", "Jitter of a stream (RFC 3550).", labels, 2,
+                seconds, sizeof(seconds) / sizeof(seconds[0]),
+                &signal->jitter_s[sent][video]);
+        }
+        if (err == 0) {
+            err = metric_register_histogram(
+                reg, "stream_rtt_seconds", "Round trip between the node and a client.",
+                labels, 2, seconds, sizeof(seconds) / sizeof(seconds[0]),
+                &signal->rtt_s[sent][video]);
+        }
+    }
+    return err;
+}
+
+static void observe(const struct signal *signal, const struct score *score, bool sent)
+{
+    const struct score_counters *c = &score->last;
+
+    if (signal->conf.metrics == NULL || c->paused) {
+        return;
+    }
+    metric_observe(signal->loss[sent][c->video], (double)score->detail.loss);
+    metric_observe(signal->jitter_s[sent][c->video], (double)c->jitter_us / 1e6);
+    if (c->rtt_us != 0) {
+        metric_observe(signal->rtt_s[sent][c->video], (double)c->rtt_us / 1e6);
+    }
+}
 
 /* A tick of its own for each, the same all its life. */
 static uint32_t turn_of(const struct participant *p)
@@ -53,11 +103,13 @@ static void tell(const struct signal *signal, const struct room *room,
     for (const struct transport *t = p->transports; t != NULL; t = t->next) {
         for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
             if (rp->score.started) {
+                observe(signal, &rp->score, true);
                 (void)json_array_append_new(sent, encode_sent(rp));
             }
         }
         for (const struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
             if (rc->score.started) {
+                observe(signal, &rc->score, false);
                 (void)json_array_append_new(received, encode_received(rc));
             }
         }
@@ -69,7 +121,7 @@ static void tell(const struct signal *signal, const struct room *room,
         text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
     }
     json_decref(json);
-    if (text != NULL) {
+    if (text != NULL && signal->conf.quality != NULL) {
         signal->conf.quality(signal->conf.quality_user, room->tenant, room->id, text);
     }
     free(text);
@@ -89,7 +141,7 @@ static void tell_room(void *arg, struct room *room)
 void quality_tick(struct signal *signal)
 {
     signal->turn = (signal->turn + 1) % EVERY_TICKS;
-    if (signal->conf.quality != NULL) {
+    if (signal->conf.quality != NULL || signal->conf.metrics != NULL) {
         meeting_each_room(signal->meeting, tell_room, signal);
     }
 }

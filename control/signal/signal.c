@@ -85,6 +85,12 @@ int signal_create(struct signal **out, const struct signal_conf *conf)
     if (e == 0) {
         e = loop_timer_create(conf->loop, &signal->tick, on_tick, signal);
     }
+    if (e == 0 && conf->metrics != NULL) {
+        e = quality_register(signal);
+        if (e != 0) {
+            loop_timer_destroy(signal->tick);
+        }
+    }
     if (e != 0) {
         engine_destroy(signal->engine);
         store_writer_destroy(signal->writer);

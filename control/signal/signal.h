@@ -15,6 +15,7 @@
 
 struct auth;
 struct loop;
+struct metric_registry;
 struct meeting;
 struct net_req;
 struct net_ws;
@@ -25,6 +26,7 @@ struct store;
 
 struct signal_conf {
     struct loop *loop;
+    struct metric_registry *metrics; /* outlives the object; NULL: nothing is counted */
     const struct auth *auth;
     struct turn_servers ice_servers; /* that clients are told of */
     uint32_t ping_interval_ms;

@@ -171,6 +171,46 @@ static void threads_count_without_loss(void **state)
     assert_int_equal(metric_get(m), 400000);
 }
 
+static void histograms_count_what_is_at_most_each_bound(void **state)
+{
+    static const double bounds[] = {0.1, 1, 2.5};
+    static const double falling[] = {1, 0.5};
+    const struct metric_label step = {"step", "ice"};
+    const struct metric_label le = {"le", "1"};
+    struct metric_registry *reg = *state;
+    struct metric_histogram *a, *b, *c;
+
+    assert_int_equal(
+        metric_register_histogram(reg, "x_seconds", "X.", &step, 1, bounds, 3, &a), 0);
+    assert_int_equal(metric_register_histogram(reg, "y", "Y.", NULL, 0, bounds, 1, &b), 0);
+    metric_observe(a, 0.1);
+    metric_observe(a, 0.25);
+    metric_observe(a, 7);
+    expect_text(reg, "# HELP kcs_x_seconds X.\n"
+                     "# TYPE kcs_x_seconds histogram\n"
+                     "kcs_x_seconds_bucket{step=\"ice\",le=\"0.1\"} 1\n"
+                     "kcs_x_seconds_bucket{step=\"ice\",le=\"1\"} 2\n"
+                     "kcs_x_seconds_bucket{step=\"ice\",le=\"2.5\"} 2\n"
+                     "kcs_x_seconds_bucket{step=\"ice\",le=\"+Inf\"} 3\n"
+                     "kcs_x_seconds_sum{step=\"ice\"} 7.3499999999999996\n"
+                     "kcs_x_seconds_count{step=\"ice\"} 3\n"
+                     "# HELP kcs_y Y.\n"
+                     "# TYPE kcs_y histogram\n"
+                     "kcs_y_bucket{le=\"0.1\"} 0\n"
+                     "kcs_y_bucket{le=\"+Inf\"} 0\n"
+                     "kcs_y_sum 0\n"
+                     "kcs_y_count 0\n");
+    assert_int_equal(metric_register_histogram(reg, "y", "Y.", NULL, 0, bounds, 1, &c),
+                     -EEXIST);
+    assert_int_equal(metric_register_histogram(reg, "z", "Z.", NULL, 0, falling, 2, &c),
+                     -EINVAL);
+    assert_int_equal(metric_register_histogram(reg, "z", "Z.", &le, 1, bounds, 2, &c),
+                     -EINVAL);
+    assert_int_equal(metric_register_histogram(reg, "z_total", "Z.", NULL, 0, bounds, 2, &c),
+                     -EINVAL);
+    metric_unregister(reg, "x_seconds");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -180,6 +220,7 @@ int main(void)
         T(what_prometheus_would_refuse_is_refused),
         T(collectors_are_asked_at_each_rendering),
         T(threads_count_without_loss),
+        T(histograms_count_what_is_at_most_each_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
