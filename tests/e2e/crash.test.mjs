@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Person, withBrowser } from './lib/browser.mjs';
-import { assertIndexesUnique, capture, noCapture } from './lib/capture.mjs';
+import { assertIndexesUnique, capture, GCM, HMAC_SHA1, noCapture } from './lib/capture.mjs';
 import { assertBalanced, settledCounters } from './lib/counters.mjs';
 import { loadgen } from './lib/loadgen.mjs';
 import { withNode } from './lib/node.mjs';
@@ -140,7 +140,7 @@ async function allReturned(node) {
 }
 
 /* Sends until it is told to stop. Resolves with its account. */
-function load(node) {
+function load(node, more = []) {
     const stop = new AbortController();
     const most = LONG ? 400 : 120;
     const done = loadgen(
@@ -149,6 +149,7 @@ function load(node) {
             ...['--publishers', '1', '--subscribers', `${SUBSCRIBERS}`, '--resume'],
             ...['--media', 'both', '--rate', '60', '--seconds', `${most}`, '--hold', '1'],
             '--no-feedback', /* else the node may hold video back for a link that is slow */
+            ...more,
         ],
         { patience: most + 60, signal: stop.signal },
     );
@@ -159,7 +160,19 @@ function load(node) {
     };
 }
 
-async function newcomersAreServed(browser, node, people) {
+/* Kills control; if `unanswered`, with commands on their way that the dataplane, which stands
+ * still for a moment, has not seen. */
+async function killControl(node, unanswered) {
+    if (unanswered) {
+        node.dataplane.kill('SIGSTOP');
+        await sleep(40);
+    }
+    const dead = node.crash('kcs-control');
+    node.dataplane.kill('SIGCONT');
+    await dead;
+}
+
+async function newClientsAreServed(node) {
     const { status, result, err } = await loadgen(
         node,
         ['--publishers', '1', '--subscribers', '2', '--seconds', '1'],
@@ -167,7 +180,10 @@ async function newcomersAreServed(browser, node, people) {
     );
     assert.equal(status, 0, err);
     assert.equal(result.streams_verified, 2);
+}
 
+async function newcomersAreServed(browser, node, people) {
+    await newClientsAreServed(node);
     const third = await person(browser, node, 'e2e-crash', 'Mary Shelley');
     for (const who of people) {
         await third.receives(who.name);
@@ -213,7 +229,7 @@ test('control is killed: not one packet is missing, all resume, nobody shakes ha
                     );
                     await sleep(Math.random() * 300);
                     const killed = Date.now();
-                    await (i < KILLS ? node.crash('kcs-control') : node.restartControl());
+                    await (i < KILLS ? killControl(node, i % 2 === 1) : node.restartControl());
                     for (const who of people) {
                         await resumes(who, RESUME_MS - (Date.now() - killed));
                     }
@@ -225,6 +241,7 @@ test('control is killed: not one packet is missing, all resume, nobody shakes ha
                     for (const who of people) {
                         await standsStill(who, STALL_MS);
                     }
+                    await newClientsAreServed(node);
                 }
                 const { status, result, err } = await ended();
                 const drops = await node.kcsctl('drops');
@@ -257,6 +274,15 @@ test('control is killed: not one packet is missing, all resume, nobody shakes ha
         }),
     ),
 );
+
+/* What was captured of `clients` over all lives. */
+function lookAtIndexes(t, packets, tag, clients) {
+    const { media, rtcp } = assertIndexesUnique(packets, MOST_GAP, tag);
+
+    assert.ok(media > 1000, `${media} packets of media were captured`);
+    assert.ok(rtcp > 5 * clients, `${rtcp} packets of SRTCP were captured`);
+    t.diagnostic(`${media} packets of media, ${rtcp} of SRTCP, no index twice`);
+}
 
 test('the dataplane is killed: media is back, without a handshake, a reload or an index twice', TIMEOUT, (t) =>
     withNode({ name: 'crash-dataplane', devices: [DEVICE] }, (node) =>
@@ -308,9 +334,7 @@ test('the dataplane is killed: media is back, without a handshake, a reload or a
                     'the transports are the same',
                 );
                 if (stop !== undefined) {
-                    const n = assertIndexesUnique(await stop(), MOST_GAP);
-                    assert.ok(n > 1000, `${n} packets of media were captured`);
-                    t.diagnostic(`${n} packets of media, no index twice`);
+                    lookAtIndexes(t, await stop(), GCM, CLIENTS);
                 } else {
                     t.diagnostic(`indexes not looked at: ${missing}`);
                 }
@@ -319,6 +343,32 @@ test('the dataplane is killed: media is back, without a handshake, a reload or a
         }),
     ),
 );
+
+/* The other cipher, with either tag. */
+for (const bits of LONG ? [80, 32] : [80]) {
+    const profile = `SRTP_AES128_CM_SHA1_${bits}`;
+    const title = `the dataplane is killed: no index of ${profile} is used twice`;
+
+    test(title, { ...TIMEOUT, skip: noCapture() }, (t) =>
+        withNode({ name: `crash-${profile}`, devices: [DEVICE] }, async (node) => {
+            const ended = load(node, ['--srtp', profile]);
+
+            await allConnected(node);
+            const stop = await capture(node);
+            for (let i = 0; i < KILLS; i++) {
+                await sleep(1_500 + Math.random() * 1_500);
+                await node.crash('kcs-dataplane');
+            }
+            await sleep(3_000);
+            const { result, err } = await ended();
+            assert.equal(result.rejoined, 0, err);
+            for (const fault of ['duplicates', 'replayed', 'misordered', 'corrupt', 'forged']) {
+                assert.equal(result[fault], 0, `${fault}: ${err}`);
+            }
+            lookAtIndexes(t, await stop(), HMAC_SHA1, CLIENTS);
+        }),
+    );
+}
 
 test('both are killed: pages and clients are told, and rejoin', TIMEOUT, () =>
     withNode({ name: 'crash-both', devices: [DEVICE] }, (node) =>

@@ -45,9 +45,11 @@ export async function capture(node, filter = `src port ${node.mediaPort}`) {
     }
     return async () => {
         await sleep(500);
-        const ended = new Promise((done) => child.once('exit', done));
+        const ended = new Promise((done) => child.once('close', done));
         child.kill('SIGINT');
         await ended;
+        /* a witness that looked away is none */
+        assert.match(said, /^0 packets dropped by kernel$/m, `tcpdump: ${said}`);
         return datagrams(readFileSync(file));
     };
 }
@@ -86,36 +88,12 @@ function isRtcp(data) {
     return data[1] >= 192 && data[1] <= 223;
 }
 
-/* Asserts that no index of a stream stands over two different packets, and that the media
- * streams' sequence numbers go on without a jump of more than `most`. SRTCP's index is its
- * last word under AES-GCM (RFC 7714, 17). The captures are short: no number wraps. Returns
- * how many packets of media were looked at. */
-export function assertIndexesUnique(packets, most) {
-    const seen = new Map();
-    const numbers = new Map();
-    let media = 0;
+/* How long the tag behind SRTCP's index is: none under AES-GCM, where the index is the last
+ * word (RFC 7714, 17); of HMAC-SHA1, whichever the tag of SRTP is, 80 bits (RFC 5764, 4.1.2). */
+export const GCM = 0;
+export const HMAC_SHA1 = 10;
 
-    for (const { to, data } of packets) {
-        if (data.length < 12 || data[0] >> 6 !== 2) {
-            continue; /* STUN, DTLS */
-        }
-        const rtcp = isRtcp(data);
-        const ssrc = data.readUInt32BE(rtcp ? 4 : 8);
-        const number = rtcp
-            ? data.readUInt32BE(data.length - 4) & 0x7fffffff
-            : data.readUInt16BE(2);
-        /* all SSRCs of a peer share one SRTCP index */
-        const key = rtcp ? `${to} rtcp ${number}` : `${to} ${ssrc} ${number}`;
-        const hash = createHash('sha256').update(data).digest('base64');
-
-        assert.equal(seen.get(key) ?? hash, hash, `two packets of one index: ${key}`);
-        seen.set(key, hash);
-        if (!rtcp) {
-            const stream = `${to} ${ssrc}`;
-            numbers.set(stream, (numbers.get(stream) ?? new Set()).add(number));
-            media++;
-        }
-    }
+function assertNoJumps(numbers, most) {
     for (const [stream, set] of numbers) {
         const sorted = [...set].sort((a, b) => a - b);
         for (let i = 1; i < sorted.length; i++) {
@@ -123,5 +101,35 @@ export function assertIndexesUnique(packets, most) {
             assert.ok(gap <= most, `${stream} jumps by ${gap} behind ${sorted[i - 1]}`);
         }
     }
-    return media;
+}
+
+/* Asserts that no index of a stream stands over two different packets, and that numbers go on
+ * without a jump of more than `most`: so those that are read are really the indexes. `tag` is
+ * that of the profile, of all peers. The captures are short: no number wraps. Returns how many
+ * packets of media and of SRTCP were looked at. */
+export function assertIndexesUnique(packets, most, tag = GCM) {
+    const seen = new Map();
+    const numbers = new Map();
+    const looked = { media: 0, rtcp: 0 };
+
+    for (const { to, data } of packets) {
+        if (data.length < 12 || data[0] >> 6 !== 2) {
+            continue; /* STUN, DTLS */
+        }
+        const rtcp = isRtcp(data);
+        const word = rtcp ? data.readUInt32BE(data.length - 4 - tag) : 0;
+        const number = rtcp ? word & 0x7fffffff : data.readUInt16BE(2);
+        /* all SSRCs of a peer share one SRTCP index */
+        const stream = `${to} ${rtcp ? 'rtcp' : data.readUInt32BE(8)}`;
+        const key = `${stream} ${number}`;
+        const hash = createHash('sha256').update(data).digest('base64');
+
+        assert.ok(!rtcp || word >>> 31 === 1, `SRTCP to ${to} is not encrypted`);
+        assert.equal(seen.get(key) ?? hash, hash, `two packets of one index: ${key}`);
+        seen.set(key, hash);
+        numbers.set(stream, (numbers.get(stream) ?? new Set()).add(number));
+        looked[rtcp ? 'rtcp' : 'media']++;
+    }
+    assertNoJumps(numbers, most);
+    return looked;
 }
