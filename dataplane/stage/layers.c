@@ -208,32 +208,40 @@ static void arrive(struct lane *lane, const struct sub *sub)
     lane_grown(lane, &sub->stream->readers[lane->index]);
 }
 
-/* The timestamp at which a packet of 'stream' goes out. Streams of one publisher are
- * compared by its clock; others by when they came. Time never goes back. */
-static uint32_t outgoing_ts(struct sub_layers *l, const struct stream *stream, uint32_t ts,
-                            uint64_t now_us)
+/* Source minus outgoing timestamp for packets of 'stream' from 'ts' on, which came at
+ * 'at_us'. Streams of one publisher are compared by its clock; others by that. */
+static uint32_t offset_to(const struct sub_layers *l, const struct stream *stream,
+                          uint32_t ts, uint64_t at_us)
 {
     const struct stream *before = l->at < l->n_streams ? l->streams[l->at] : NULL;
     const struct switcher *sw = &l->switcher;
     struct switcher_clock from, to;
     uint64_t arrival_us;
-    uint32_t offset = l->ts_offset;
-    uint32_t out;
 
     if (l->sent_us == 0) {
-        offset = 0; /* the first there is */
-    } else if (before == NULL ||
-               (before != stream &&
-                (!stream_clock_read(&before->clock, &from.ntp, &from.ts, &arrival_us) ||
-                 !stream_clock_read(&stream->clock, &to.ntp, &to.ts, &arrival_us)))) {
-        uint64_t since_us = now_us - l->sent_us;
-
-        offset = ts - (sw->out_ts + (uint32_t)(since_us * stream->clock_hz / 1000000));
-    } else if (before != stream) {
-        offset = switcher_map(&from, &to, stream->clock_hz, offset);
+        return 0; /* the first there is */
     }
-    l->ts_offset = offset;
-    out = ts - offset;
+    if (before == stream) {
+        return l->ts_offset;
+    }
+    if (before != NULL &&
+        stream_clock_read(&before->clock, &from.ntp, &from.ts, &arrival_us) &&
+        stream_clock_read(&stream->clock, &to.ntp, &to.ts, &arrival_us)) {
+        return switcher_map(&from, &to, stream->clock_hz, l->ts_offset);
+    }
+    return ts - sw->out_ts -
+           (uint32_t)((int64_t)(at_us - l->sent_us) * stream->clock_hz / 1000000);
+}
+
+/* The timestamp at which a packet of 'stream' goes out. Time never goes back. */
+static uint32_t outgoing_ts(struct sub_layers *l, const struct stream *stream, uint32_t ts,
+                            uint64_t at_us)
+{
+    const struct switcher *sw = &l->switcher;
+    uint32_t out;
+
+    l->ts_offset = offset_to(l, stream, ts, at_us);
+    out = ts - l->ts_offset;
     if (l->sent_us != 0 && (int32_t)(out - sw->out_ts) <= 0) {
         out = sw->out_ts + 1;
     }
@@ -253,7 +261,7 @@ static bool change_over(struct lane *lane, struct sub_layers *l, uint64_t pos)
         return false;
     }
     in = (struct switcher_in){.seq = slot.seq, .ts = slot.ts, .layer = slot.layer};
-    switcher_begin(&l->switcher, &in, outgoing_ts(l, stream, slot.ts, lane->now_us));
+    switcher_begin(&l->switcher, &in, outgoing_ts(l, stream, slot.ts, slot.arrival_us));
     leave(lane, sub);
     tables_sub_read(lane->tables, sub, stream, pos);
     arrive(lane, sub);
@@ -268,6 +276,24 @@ static bool change_over(struct lane *lane, struct sub_layers *l, uint64_t pos)
     return true;
 }
 
+/* Whether a key frame that came before it was waited for may be begun with. Not if a later
+ * picture was shown already: all that follows would be shown as much too late. */
+static bool is_fresh(const struct sub_layers *l, uint64_t pos, uint64_t now_us)
+{
+    const struct stream *stream = l->streams[l->target];
+    const struct ring_slot *slot = &stream->ring.slots[pos & stream->ring.slot_mask];
+    const uint64_t arrival_us = __atomic_load_n(&slot->arrival_us, __ATOMIC_RELAXED);
+    const uint32_t ts = __atomic_load_n(&slot->ts, __ATOMIC_RELAXED);
+    int32_t ahead;
+
+    if (!stream_ring_alive(&stream->ring, pos) || now_us - arrival_us > LAYERS_FRESH_US) {
+        return false;
+    }
+    ahead = (int32_t)(ts - offset_to(l, stream, ts, arrival_us) - l->switcher.out_ts);
+    return !l->switcher.running ||
+           ahead >= -(int32_t)(stream->clock_hz / 1000 * LAYERS_SAME_MS);
+}
+
 /* Where a subscription may begin in the stream that it waits for; UINT64_MAX nowhere yet.
  */
 static uint64_t place(const struct sub_layers *l, uint64_t now_us)
@@ -275,7 +301,6 @@ static uint64_t place(const struct sub_layers *l, uint64_t now_us)
     const struct stream *stream = l->streams[l->target];
     uint64_t head = stream_ring_head(&stream->ring);
     uint64_t pos;
-    uint64_t arrival_us;
 
     if (!stream->video) {
         return head > l->from_pos ? head - 1 : UINT64_MAX; /* any packet will do */
@@ -285,14 +310,7 @@ static uint64_t place(const struct sub_layers *l, uint64_t now_us)
         return UINT64_MAX;
     }
     pos--;
-    if (pos >= l->from_pos) {
-        return pos;
-    }
-    arrival_us = __atomic_load_n(
-        &stream->ring.slots[pos & stream->ring.slot_mask].arrival_us, __ATOMIC_RELAXED);
-    return stream_ring_alive(&stream->ring, pos) && now_us - arrival_us <= LAYERS_FRESH_US
-               ? pos
-               : UINT64_MAX;
+    return pos >= l->from_pos || is_fresh(l, pos, now_us) ? pos : UINT64_MAX;
 }
 
 /* Whether what is sent now may stop here: between pictures, or if the rest of one does not

@@ -18,7 +18,8 @@ enum {
     LAYERS_WAIT_US = 2000,     /* between two looks for a key frame that is waited for */
     LAYERS_SILENT_US = 500000, /* a layer that is behind the others by so much … */
     LAYERS_SURE_US = 150000,   /* … for so long does not come any more */
-    LAYERS_FRESH_US = 200000,  /* a key frame so old is still begun with */
+    LAYERS_FRESH_US = 200000,  /* a key frame so old is still begun with … */
+    LAYERS_SAME_MS = 10,       /* … if it is of the picture shown last, within this */
     LAYERS_MEND_US = 30000,    /* a picture that was begun is waited for */
     LAYERS_DOWN_US = 300000,   /* a way down within a stream needs a key frame after all */
     LAYERS_ASK_US = 1000000,   /* key frames are asked for again */

@@ -198,6 +198,34 @@ static void a_wish_changes_the_stream_and_no_number_shows_it(void **state)
     cast_close(&c);
 }
 
+/* A key frame of the picture shown last will do; one that is older would have all that
+ * follows shown as much too late. */
+static void a_key_frame_older_than_what_was_shown_is_not_begun_with(void **state)
+{
+    struct cast c;
+    uint32_t lead;
+    (void)state;
+
+    cast_open(&c, 2, VAULT_LAYER_ANY);
+    settle(&c);
+    lead = c.out_ts - c.time * 2970;
+    picture(&c, 7, 7, 0);
+    wish(&c, 0, VAULT_LAYER_ANY);
+    picture(&c, 7, 0, 0);
+    assert_int_equal(c.from, 0); /* without another */
+    picture(&c, 7, 7, 0);
+    picture(&c, 7, 0, 0);
+    picture(&c, 7, 0, 0);
+    wish(&c, 2, VAULT_LAYER_ANY);
+    picture(&c, 7, 0, 0);
+    picture(&c, 7, 0, 0);
+    assert_int_equal(c.from, 0);
+    picture(&c, 7, 4, 0);
+    assert_int_equal(c.from, 2);
+    assert_in_range(c.out_ts - c.time * 2970 - lead + 900, 0, 1800); /* 10 ms */
+    cast_close(&c);
+}
+
 static void temporal_layers_go_at_once_and_leave_no_gap(void **state)
 {
     static const uint8_t pattern[] = {0, 2, 1, 2};
@@ -530,6 +558,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_highest_layer_that_comes_is_sent),
         cmocka_unit_test(a_wish_changes_the_stream_and_no_number_shows_it),
+        cmocka_unit_test(a_key_frame_older_than_what_was_shown_is_not_begun_with),
         cmocka_unit_test(temporal_layers_go_at_once_and_leave_no_gap),
         cmocka_unit_test(without_a_key_frame_it_stays_where_it_is),
         cmocka_unit_test(a_layer_that_ends_is_left),
