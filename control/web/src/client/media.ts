@@ -189,8 +189,8 @@ export class Media {
             codecOptions:
                 kind === 'audio'
                     ? source === 'screen_audio'
-                        ? { opusStereo: true, opusFec: true }
-                        : { opusDtx: true, opusFec: true }
+                        ? { opusStereo: true, opusFec: true, opusNack: true }
+                        : { opusDtx: true, opusFec: true, opusNack: true }
                     : { videoGoogleStartBitrate: START_KBPS },
             stopTracks: false,
             disableTrackOnPause: false,
