@@ -1,5 +1,7 @@
 /* A subscriber behind a link whose capacity changes, and one on a clean link, watch the same
- * three layers: the first follows its link, the second keeps the top. */
+ * three layers: the first follows its link, the second keeps the top. In virtual time the
+ * same is held to the bounds exactly (tests/sim/test_bwe.c); here there is room for a machine
+ * that is busy, whose receivers are late and whose encoders make less of the picture. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,31 +11,53 @@ import { Relay } from './lib/relay.mjs';
 
 const LONG = (process.env.KCS_LONG ?? '') !== '';
 const SETTLE_MS = 60_000; /* until the sender's estimate lets all layers out */
-const DOWN_MS = 3_000;
-const UP_MS = 10_000;
+const DOWN_MS = 3_000 + 3_000;
+const UP_MS = 10_000 + 10_000;
+const SHOWN_MS = 3_000; /* what was told, behind what the link's queue holds */
+const QUEUE_MS = 1_000; /* what the link holds at its lowest rate; it is shown first */
+const MAX_QUEUE_P95_MS = 200; /* after it has converged */
+const LOW_BPS = 500_000;
 const CODECS = ['vp8', 'h264', 'vp9', 'av1']; /* three sizes, or three layers of one stream */
 
-function heights(person) {
+/* The height of the picture, and the spatial layer that the node says it sends. */
+function look(person) {
     return person.page.evaluate(async () => {
         const { received } = await window.kcs.stats();
-        return received.find((entry) => entry.kind === 'video')?.height ?? 0;
+        const media = window.kcs.people
+            .flatMap((one) => one.media)
+            .find((one) => one.kind === 'video');
+
+        return {
+            height: received.find((entry) => entry.kind === 'video')?.height ?? 0,
+            spatial: media?.layer?.spatial ?? -1,
+        };
     });
 }
 
-/* How long until the picture's height is as asked; fails after 'limit'. */
+/* How long until what is seen is as asked; fails after 'limit'. */
 async function until(person, what, good, limit) {
     const since = Date.now();
 
     for (;;) {
-        const height = await heights(person);
+        const seen = await look(person);
 
-        if (good(height)) {
+        if (good(seen)) {
             return Date.now() - since;
         }
-        assert.ok(Date.now() - since < limit, `${what}; it is ${height} lines`);
+        assert.ok(Date.now() - since < limit, `${what}; it is ${JSON.stringify(seen)}`);
         await sleep(100);
     }
 }
+
+/* What goes through the link in so many seconds. */
+async function through(relay, seconds) {
+    const before = (await relay.stats()).down;
+    await sleep(seconds * 1_000);
+    const after = (await relay.stats()).down;
+    return { ...after, bps: ((after.bytes - before.bytes) * 8) / seconds };
+}
+
+const isTop = ({ height, spatial }) => height === 720 && spatial === 2;
 
 async function join(browser, node, name, meeting, codec, more) {
     const token = await node.token({ meeting, name });
@@ -68,38 +92,64 @@ for (const codec of CODECS) {
                         relay: relay.port,
                     });
 
-                    await until(clean, 'the top layer', (h) => h === 720, SETTLE_MS);
-                    await until(slow, 'the top layer', (h) => h === 720, SETTLE_MS);
-                    relay.set('down rate=500000 queue=60000');
-                    const down = await until(
+                    await until(clean, 'the top layer', isTop, SETTLE_MS);
+                    await until(slow, 'the top layer', isTop, SETTLE_MS);
+                    /* what an encoder makes of a test picture may be little */
+                    const { bps } = await through(relay, 5);
+                    const low = Math.round(Math.min(LOW_BPS, 0.75 * bps));
+                    relay.set(`down rate=${low} queue=${Math.round((low * QUEUE_MS) / 8_000)}`);
+                    const told = await until(
                         slow,
                         'a lower layer',
-                        (h) => h > 0 && h < 720,
-                        DOWN_MS + 2_000,
-                    );
+                        ({ spatial }) => spatial < 2,
+                        DOWN_MS,
+                    ).catch(async (error) => {
+                        const link = await through(relay, 2);
+                        if (link.delay_p95_ms < MAX_QUEUE_P95_MS) {
+                            return 'never'; /* it carries what the encoder makes now */
+                        }
+                        throw error;
+                    });
+                    const shown =
+                        told === 'never'
+                            ? told
+                            : await until(
+                                  slow,
+                                  'a smaller picture',
+                                  ({ height }) => height > 0 && height < 720,
+                                  SHOWN_MS,
+                              );
+                    await sleep(2_000);
                     const seen = [];
-                    for (let i = 0; i < 10; i++) {
-                        await sleep(1_000);
-                        seen.push(await heights(slow));
+                    const queues = [];
+                    for (let i = 0; i < 5; i++) {
+                        const link = await through(relay, 2);
+                        seen.push(`${(await look(slow)).height} lines`);
+                        queues.push(link.delay_p95_ms);
                     }
-                    const low = await heights(slow);
-                    const { down: through } = await relay.stats();
                     t.diagnostic(
-                        `each second at 500 kb/s: ${seen.join(' ')} lines; ` +
-                            `${through.delay_max_ms} ms in the link at most`,
+                        `${Math.round(bps / 1000)} kb/s through 3 Mb/s; at ` +
+                            `${low / 1000} kb/s told after ${told} ms, shown ${shown} ms ` +
+                            `later, then each 2 s ${seen.join(' ')}, ` +
+                            `p95 of the link's queue ${queues.join(' ')} ms`,
                     );
-                    assert.equal(await heights(clean), 720, 'the clean link keeps the top');
+                    /* in one of them a layer may have been tried that is too large */
+                    queues.sort((a, b) => a - b);
+                    assert.ok(queues.at(-2) < MAX_QUEUE_P95_MS, `queues of ${queues} ms`);
+                    assert.ok(isTop(await look(clean)), 'the clean link keeps the top');
+                    const was = Math.min((await look(slow)).height, 360);
                     relay.set('down rate=2000000 queue=60000');
                     const up = await until(
                         slow,
                         'a higher layer',
-                        (h) => h >= 360,
-                        UP_MS + 2_000,
+                        ({ height }) => height > was,
+                        UP_MS,
                     );
-                    assert.equal(await heights(clean), 720, 'the clean link keeps the top');
-                    t.diagnostic(`down to ${low} lines after ${down} ms, up after ${up} ms`);
+                    assert.ok(isTop(await look(clean)), 'the clean link keeps the top');
                     await sleep(10_000);
-                    t.diagnostic(`in the end ${await heights(slow)} lines`);
+                    t.diagnostic(
+                        `up after ${up} ms, in the end ${(await look(slow)).height} lines`,
+                    );
                     await relay.stop();
                 });
             });

@@ -35,6 +35,7 @@ enum {
     MAX_DATAGRAM = 1600,
     SLOTS = 4 * VNET_MAX_FLIGHT, /* a copy may come long after its packet */
     MAX_LINE = 512,
+    MAX_DELAY_MS = 2000, /* longer ones count as this */
     READS = 64 /* of one socket before the others have their turn */
 };
 
@@ -51,7 +52,10 @@ struct link {
     struct slot *slots;
     uint64_t next_id;
     uint64_t n_in, n_lost, n_out, bytes_out, full;
-    uint64_t delay_max_us; /* since the last "stats" */
+    /* of what has arrived since the last "stats" */
+    uint64_t delay_max_us;
+    uint64_t n_delays;
+    uint64_t delays[MAX_DELAY_MS + 1]; /* so many took so many ms */
     uint64_t sent_us[SLOTS];
 };
 
@@ -188,20 +192,38 @@ static const struct slot *link_take(struct link *link, uint64_t now_us)
         link->n_out++;
         link->bytes_out += slot->len;
         link->delay_max_us = delay_us > link->delay_max_us ? delay_us : link->delay_max_us;
+        link->n_delays++;
+        link->delays[delay_us / 1000 < MAX_DELAY_MS ? delay_us / 1000 : MAX_DELAY_MS]++;
         return slot;
     }
     return NULL;
 }
 
+/* How many ms at most so many percent of the packets took. */
+static unsigned percentile(const struct link *link, unsigned percent)
+{
+    uint64_t n = 0;
+    unsigned ms = 0;
+
+    for (; ms < MAX_DELAY_MS; ms++) {
+        n += link->delays[ms];
+        if (n * 100 >= link->n_delays * percent) {
+            break;
+        }
+    }
+    return ms;
+}
+
 static void link_print(struct link *link, const char *name, const char *end)
 {
     printf("\"%s\":{\"in\":%llu,\"lost\":%llu,\"full\":%llu,\"out\":%llu,\"bytes\":%llu,"
-           "\"delay_max_ms\":%llu}%s",
+           "\"delay_p95_ms\":%u,\"delay_max_ms\":%llu}%s",
            name, (unsigned long long)link->n_in, (unsigned long long)link->n_lost,
            (unsigned long long)link->full, (unsigned long long)link->n_out,
-           (unsigned long long)link->bytes_out,
+           (unsigned long long)link->bytes_out, percentile(link, 95),
            (unsigned long long)link->delay_max_us / 1000, end);
-    link->delay_max_us = 0;
+    link->delay_max_us = link->n_delays = 0;
+    memset(link->delays, 0, sizeof(link->delays));
 }
 
 static int upstream(const struct relay *relay);

@@ -155,12 +155,13 @@ function prepare({ ip, camera, relay, minKbps }) {
                 }
             }
         },
-        /* getStats() of what is received or sent ('inbound-rtp', 'outbound-rtp'), by kind */
+        /* getStats() of what is received or sent ('inbound-rtp', 'outbound-rtp'), by kind;
+         * 1234 is the padding of probes (mediasoup-client's) */
         async rtp(type) {
             const found = {};
             for (const peer of peers.filter((entry) => entry.connectionState !== 'closed')) {
                 for (const stats of (await peer.getStats()).values()) {
-                    if (stats.type === type) {
+                    if (stats.type === type && stats.ssrc !== 1234) {
                         found[stats.kind] = stats;
                     }
                 }
