@@ -42,6 +42,12 @@ enum net_method net_req_method(const struct net_req *req)
     return req->method;
 }
 
+const char *net_req_remote(const struct net_req *req)
+{
+    (void)req;
+    return "unix";
+}
+
 const char *net_req_path(const struct net_req *req)
 {
     (void)req;
