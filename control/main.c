@@ -8,6 +8,12 @@
 #include <sys/prctl.h>
 
 #include "app/app.h"
+#ifdef KCS_MONGO
+#include "mongo/mongo.h"
+#define DATABASE &store_mongo
+#else
+#define DATABASE NULL
+#endif
 #include "app/control_conf.h"
 
 enum { EXIT_USAGE = 2, EXIT_BAD_CONF = 4 };
@@ -28,7 +34,7 @@ static int run(struct control_conf *conf)
 {
     char err[APP_ERR_MAX] = "";
     struct app *app;
-    int ret = app_create(&app, conf, err);
+    int ret = app_create(&app, conf, DATABASE, err);
 
     if (ret != 0) {
         (void)fprintf(stderr, "kcs-control: %s\n", err);

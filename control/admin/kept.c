@@ -87,6 +87,13 @@ static void fail(struct asked *asked, int err)
     case -EINVAL:
         admin_refuse(req, 400, "invalid", "something is missing, or too long");
         break;
+    case -ENOTSUP:
+        admin_refuse(req, 501, "not_supported",
+                     "the store is a MongoDB: use its own tools (mongodump)");
+        break;
+    case -EHOSTDOWN:
+        admin_refuse(req, 503, "store_away", "the node's database does not answer");
+        break;
     default:
         admin_refuse(req, 500, "store_failed", strerror(-err));
     }

@@ -509,7 +509,8 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
     return ret != 0 ? fail(err, ret, "cannot start the REST and admin interfaces") : 0;
 }
 
-int app_create(struct app **out, struct control_conf *conf, char err[APP_ERR_MAX])
+int app_create(struct app **out, struct control_conf *conf,
+               const struct store_backend *database, char err[APP_ERR_MAX])
 {
     struct app *app = calloc(1, sizeof(*app));
     int ret;
@@ -521,6 +522,7 @@ int app_create(struct app **out, struct control_conf *conf, char err[APP_ERR_MAX
         return fail(err, -ENOMEM, "cannot start");
     }
     app->conf = conf;
+    app->keep.database = database;
     app->started_us = clock_mono_us();
     app->started_wall_us = clock_wall_us();
     entropy_id(app->node, NODE_PREFIX);

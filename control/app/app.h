@@ -6,6 +6,7 @@
 #include "app/control_conf.h"
 
 struct app;
+struct store_backend;
 
 #define APP_VERSION "0.1.0"
 
@@ -14,10 +15,12 @@ enum { APP_ERR_MAX = 640 };
 /* Makes the node; it serves from app_run() on.
  *
  * conf  borrowed for the life of the node; with its secret, which is wiped in any case
+ * database  what store.url is opened with; NULL: this program has none
  * err   filled on failure with one line: what is missing and what mends it
  *
  * Returns 0; -EINVAL if the configuration is at fault; else another -errno. */
-int app_create(struct app **out, struct control_conf *conf, char err[APP_ERR_MAX]);
+int app_create(struct app **out, struct control_conf *conf,
+               const struct store_backend *database, char err[APP_ERR_MAX]);
 
 /* Serves until SIGINT or SIGTERM. */
 void app_run(struct app *app);

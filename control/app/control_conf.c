@@ -119,6 +119,8 @@ static const cyaml_schema_field_t auth_fields[] = {
 
 static const cyaml_schema_field_t store_fields[] = {
     CONF_STRING("path", struct control_store, path),
+    CONF_STRING("url", struct control_store, url),
+    CONF_STRING("url_file", struct control_store, url_file),
     CONF_ENUM("synchronous", struct control_store, synchronous, synchronous_names),
     CONF_UINT("max_mb", struct control_store, max_mb, 0, 1000000),
     CONF_UINT("event_days", struct control_store, event_days, 1, 3650),
@@ -316,7 +318,8 @@ static int check_whole(const char *path, struct control_conf *conf, char *err, s
     for (uint32_t i = 0; i < conf->events.n_webhooks; i++) {
         const struct control_webhook *hook = &conf->events.webhooks[i];
 
-        if (hook->url[0] == '\0' || (hook->secret[0] == '\0') == (hook->secret_file[0] == '\0')) {
+        if (hook->url[0] == '\0' ||
+            (hook->secret[0] == '\0') == (hook->secret_file[0] == '\0')) {
             snprintf(err, cap,
                      "%s: events.webhooks[%u] needs a 'url' and one of 'secret' and "
                      "'secret_file'",
@@ -463,6 +466,11 @@ int control_conf_secrets(struct control_conf *conf, char *err, size_t cap)
     struct control_events *events = &conf->events;
     int ret = signing_secret(conf, err, cap);
 
+    if (ret == 0) {
+        ret = fill_secret("store.url_file", conf->store.url_file,
+                          "write mongodb://USER:PASSWORD@HOST/DATABASE into '",
+                          conf->store.url, sizeof(conf->store.url), err, cap);
+    }
     for (uint32_t i = 0; ret == 0 && i < conf->n_ice_servers; i++) {
         struct control_ice_server *server = &conf->ice_servers[i];
 
@@ -506,6 +514,7 @@ int control_conf_check(const char *path, FILE *file)
         explicit_bzero(conf.auth.hs256_secret, sizeof(conf.auth.hs256_secret));
         snprintf(conf.auth.hs256_secret, sizeof(conf.auth.hs256_secret), "%s",
                  secret_ret == 0 ? "********" : "");
+        mask(conf.store.url, sizeof(conf.store.url));
         for (uint32_t i = 0; i < conf.n_ice_servers; i++) {
             mask(conf.ice_servers[i].credential, sizeof(conf.ice_servers[i].credential));
             mask(conf.ice_servers[i].secret, sizeof(conf.ice_servers[i].secret));

@@ -83,6 +83,8 @@ struct control_auth {
 
 struct control_store {
     char path[256]; /* empty: nothing is kept */
+    char url[512];  /* mongodb://…, in place of the path; may have a password in it */
+    char url_file[256];
     enum control_synchronous synchronous;
     uint32_t max_mb;
     uint32_t event_days;
@@ -106,7 +108,7 @@ struct control_kafka {
 };
 
 struct control_event_file {
-    char path[256]; /* empty: beside the store, if there is no broker */
+    char path[256];  /* empty: beside the store, if there is no broker */
     uint32_t max_mb; /* 0: none */
     uint32_t keep;
 };

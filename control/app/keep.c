@@ -10,7 +10,7 @@
 #include "auth/account.h"
 #include "event/event.h"
 #include "sfu/conf/conf.h"
-#include "store/store.h"
+#include "store/store_priv.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/loop.h"
@@ -104,11 +104,26 @@ static int open_accounts(struct keep *keep, struct loop *loop, struct auth *auth
     return ret;
 }
 
+static int open_database(struct keep *keep, const struct store_conf *conf,
+                         char err[STORE_ERR_MAX])
+{
+    if (keep->database == NULL) {
+        (void)snprintf(
+            err, STORE_ERR_MAX,
+            "this kcs-control was built without libmongoc: install libmongoc-dev "
+            "and build it again");
+        return -ENOTSUP;
+    }
+    return store_create_on(&keep->store, keep->database, conf, err);
+}
+
 int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *loop,
               struct metric_registry *metrics, struct auth *auth, char *err, size_t cap)
 {
+    bool in_database = conf->store.url[0] != '\0';
+    const char *where = in_database ? conf->store.url : conf->store.path;
     const struct store_conf store = {
-        .path = conf->store.path,
+        .path = where,
         .synchronous = conf->store.synchronous == CONTROL_SYNC_FULL ? STORE_SYNC_FULL
                                                                     : STORE_SYNC_NORMAL,
         .max_mb = conf->store.max_mb,
@@ -121,15 +136,17 @@ int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *l
     if (conf->meetings.require_stored) {
         auth_require_stored(auth);
     }
-    if (conf->store.path[0] == '\0') {
+    if (where[0] == '\0') {
         return 0;
     }
-    ret = store_create(&keep->store, &store, why);
+    ret = in_database ? open_database(keep, &store, why)
+                      : store_create(&keep->store, &store, why);
     if (ret == 0) {
         ret = open_accounts(keep, loop, auth);
     }
     if (ret != 0) {
-        (void)snprintf(err, cap, "store.path: %s", why[0] != '\0' ? why : strerror(-ret));
+        (void)snprintf(err, cap, "%s: %s", in_database ? "store.url" : "store.path",
+                       why[0] != '\0' ? why : strerror(-ret));
         return ret;
     }
     return outlet_open(&keep->relay, conf, keep->store, loop, metrics, err, cap);

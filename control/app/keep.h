@@ -14,9 +14,11 @@ struct loop;
 struct loop_timer;
 struct metric_registry;
 struct store;
+struct store_backend;
 
 struct keep {
-    struct store *store; /* NULL: nothing is kept */
+    const struct store_backend *database; /* of store.url; NULL: there is none */
+    struct store *store;                  /* NULL: nothing is kept */
     struct accounts *accounts;
     struct event_relay *relay;
     struct loop_timer *timer; /* housekeeping */

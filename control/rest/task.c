@@ -123,6 +123,10 @@ void task_fail(struct task *task, int err)
     case -ECANCELED:
         task_refuse(task, 503, "overloaded", "too much at once; try again in a second");
         break;
+    case -EHOSTDOWN:
+        task_refuse(task, 503, "store_away",
+                    "the node's database does not answer; try again in a second");
+        break;
     default:
         task_refuse(task, 500, "store_failed", "the node could not read or write it");
     }

@@ -389,6 +389,8 @@ static void refuse(struct reply *reply, int err)
 {
     if (err == -ENOSPC) {
         reply_fail(reply, "store_full", "the node's disk is full");
+    } else if (err == -EHOSTDOWN) {
+        reply_fail(reply, "store_away", "the node's database does not answer");
     } else if (err == -EAGAIN) {
         reply_fail(reply, "overloaded", "too much at once; try again in a second");
     } else {

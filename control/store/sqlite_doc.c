@@ -4,8 +4,6 @@
 
 #include "store/sqlite_priv.h"
 
-enum { ANSWER_BYTES = 8 << 20 }; /* of documents in one answer */
-
 static bool exists(struct sqlite *s, const char *table, const struct store_doc *doc)
 {
     struct sqlite_sql sql = {.n = 0};
@@ -218,7 +216,7 @@ static void take_rows(struct sqlite *s, struct store_req *req, sqlite3_stmt *stm
     int code;
 
     while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
-        if (result->n_docs == req->query.limit || bytes > ANSWER_BYTES) {
+        if (result->n_docs == req->query.limit || bytes > STORE_ANSWER_BYTES) {
             result->more = true;
             break;
         }

@@ -130,7 +130,8 @@ struct store_query {
 struct store_result {
     /* 0; -ENOENT, -EEXIST (there is one, or 'name' is taken), -ESTALE (another version, or
      * an event's number is not after the last), -ENOSPC (disk full), -EPERM (an audit entry
-     * would change), -EINVAL, -EIO, -ENOMEM, -ECANCELED (the store was closed) */
+     * would change), -EHOSTDOWN (the database is away), -EINVAL, -EIO, -ENOMEM, -ECANCELED
+     * (the store was closed) */
     int err;
     size_t failed; /* the write that was refused, if err is of one */
     const struct store_doc *docs;

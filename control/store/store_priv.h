@@ -13,6 +13,8 @@
 
 #include "store/store.h"
 
+enum { STORE_ANSWER_BYTES = 8 << 20 }; /* of documents in one answer */
+
 enum store_op {
     OP_WRITE,
     OP_FIND,

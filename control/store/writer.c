@@ -88,7 +88,7 @@ static void entry_free(struct entry *entry)
 static bool may_pass(int err)
 {
     return err == -ENOSPC || err == -EIO || err == -EACCES || err == -EAGAIN ||
-           err == -ENOMEM;
+           err == -EHOSTDOWN || err == -ENOMEM;
 }
 
 static int lose(struct store_writer *writer, int err)

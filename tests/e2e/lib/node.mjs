@@ -48,7 +48,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  *
  * options: name (of the logs that are kept), devices, backend and repair (of
  * dataplane.yaml; the device 'tap' is net_tap with an interface of this node's own), lanes
- * (of KCS_E2E_LANES if not said), store (the path of its file) */
+ * (of KCS_E2E_LANES if not said), store (the path of its file, or a URL) */
 export async function withNode(options, body) {
     const node = new Node(options);
     let failure;
@@ -225,7 +225,7 @@ web:
 auth:
   hs256_secret_file: ${this.secretFile}
 store:
-  path: ${this.storePath}
+  ${this.storePath.includes('://') ? 'url' : 'path'}: ${this.storePath}
 log:
   level: debug
 ${this.controlMore}`,

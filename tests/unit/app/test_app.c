@@ -76,7 +76,7 @@ static void *run(void *arg)
 
 static void start(struct fixture *f)
 {
-    if (app_create(&f->app, &f->conf, f->err) != 0) {
+    if (app_create(&f->app, &f->conf, NULL, f->err) != 0) {
         fail_msg("%s", f->err);
     }
     assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);
@@ -95,7 +95,7 @@ static void expect_refusal(struct fixture *f, int code, const char *words)
 {
     struct app *app = NULL;
 
-    assert_int_equal(app_create(&app, &f->conf, f->err), code);
+    assert_int_equal(app_create(&app, &f->conf, NULL, f->err), code);
     assert_null(app);
     if (strstr(f->err, words) == NULL) {
         fail_msg("'%s' is not in: %s", words, f->err);
@@ -289,6 +289,17 @@ static void certificates_must_be_one_and_readable(void **state)
     clean(&f);
 }
 
+static void a_program_without_a_database_says_how_to_get_one(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    prepare(&f);
+    (void)snprintf(f.conf.store.url, sizeof(f.conf.store.url), "mongodb://127.0.0.1/kcs");
+    expect_refusal(&f, -ENOTSUP, "store.url: this kcs-control was built without libmongoc");
+    clean(&f);
+}
+
 static void directory_of_the_admin_socket_must_be_there_but_one(void **state)
 {
     struct fixture f;
@@ -323,6 +334,7 @@ int main(void)
         cmocka_unit_test(port_in_use_is_named_with_its_setting),
         cmocka_unit_test(second_control_on_the_admin_socket_is_refused),
         cmocka_unit_test(certificates_must_be_one_and_readable),
+        cmocka_unit_test(a_program_without_a_database_says_how_to_get_one),
         cmocka_unit_test(directory_of_the_admin_socket_must_be_there_but_one),
         cmocka_unit_test(secret_is_wiped_after_a_good_start_too),
     };

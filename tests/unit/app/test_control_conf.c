@@ -236,6 +236,26 @@ static int leave_directory(void **state)
     return chdir("/") == 0 && rmdir(dir) == 0 ? 0 : -1;
 }
 
+static void the_url_of_a_database_comes_from_its_file_and_is_not_shown(void **state)
+{
+    struct control_conf conf = {.auth.hs256_secret = "0123456789abcdef0123456789abcdef"};
+    char path[] = "/tmp/kcs-url-XXXXXX";
+    char err[512];
+    int fd = mkstemp(path);
+    (void)state;
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "mongodb://u:p@h/d\nmore", 22), 22);
+    (void)close(fd);
+    (void)snprintf(conf.store.url_file, sizeof(conf.store.url_file), "%s", path);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), 0);
+    assert_string_equal(conf.store.url, "mongodb://u:p@h/d");
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(control_conf_secrets(&conf, err, sizeof(err)), -EINVAL);
+    assert_non_null(strstr(err, "store.url_file"));
+    (void)unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +267,7 @@ int main(void)
         cmocka_unit_test(secret_missing_or_too_short_says_how_to_make_one),
         cmocka_unit_test(secrets_of_events_come_from_files_too),
         cmocka_unit_test(check_masks_the_secret),
+        cmocka_unit_test(the_url_of_a_database_comes_from_its_file_and_is_not_shown),
         cmocka_unit_test(check_of_a_configuration_that_cannot_start_is_4),
     };
 

@@ -58,12 +58,26 @@ static int post(void *loop, void (*fn)(void *arg), void *arg)
     return loop_post(loop, fn, arg);
 }
 
+const char *desk_url;
+
+void desk_elsewhere(struct desk *desk)
+{
+    static unsigned n;
+
+    if (desk_url != NULL) {
+        (void)snprintf(desk->path, sizeof(desk->path), "%skcs_%d_%u", desk_url,
+                       (int)getpid(), ++n);
+    } else {
+        (void)snprintf(desk->path, sizeof(desk->path), "%s/kcs%u.db", desk->dir, ++n);
+    }
+}
+
 void desk_setup(struct desk *desk)
 {
     memset(desk, 0, sizeof(*desk));
     (void)snprintf(desk->dir, sizeof(desk->dir), "/tmp/kcs-store-XXXXXX");
     assert_non_null(mkdtemp(desk->dir));
-    (void)snprintf(desk->path, sizeof(desk->path), "%s/kcs.db", desk->dir);
+    desk_elsewhere(desk);
     assert_int_equal(loop_create(&desk->loop), 0);
 }
 

@@ -26,7 +26,11 @@ struct desk {
 /* What is done is noted here: the 'done' of every request of the tests. arg: the desk. */
 void desk_done(void *arg, const struct store_result *result);
 
-void desk_setup(struct desk *desk); /* loop and directory */
+/* "mongodb://…/": each desk has a database of its own there; NULL: files. */
+extern const char *desk_url;
+
+void desk_setup(struct desk *desk);     /* loop and directory */
+void desk_elsewhere(struct desk *desk); /* another path, with nothing there yet */
 void desk_open(struct desk *desk, const struct store_backend *backend,
                const struct store_conf *more);
 void desk_close(struct desk *desk); /* the store alone */

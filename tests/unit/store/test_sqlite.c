@@ -1,19 +1,18 @@
-/* What is SQLite's own: older files, a full disk, a process that is killed. */
+/* What is SQLite's own: older files, a full disk. */
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "desk.h"
+#include "sqlite_ask.h"
 #include "sys/loop.h"
 
 static int setup(void **state)
@@ -43,28 +42,6 @@ static void run_sql(const char *path, const char *sql)
         fail_msg("%s", err);
     }
     sqlite3_close(db);
-}
-
-static int64_t ask_sql(const char *path, const char *sql)
-{
-    sqlite3 *db;
-    sqlite3_stmt *stmt;
-    int64_t answer;
-
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-    answer = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
-    sqlite3_close(db);
-    return answer;
-}
-
-static void assert_whole(const char *path)
-{
-    assert_int_equal(ask_sql(path, "SELECT COUNT(*) FROM pragma_integrity_check"
-                                   " WHERE integrity_check = 'ok'"),
-                     1);
 }
 
 /* Version 1 as it was: the words are kept here, not taken from the program. */
@@ -235,124 +212,6 @@ static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
     free(json);
 }
 
-/* ---- killed ---- */
-
-struct count {
-    int pipe;
-    uint32_t n;
-};
-
-static void note(void *arg, const struct store_result *result)
-{
-    struct count *count = arg;
-
-    if (result->err == 0) {
-        uint64_t seq = result->seq;
-
-        (void)!write(count->pipe, &seq, sizeof(seq)); /* acknowledged */
-    }
-    count->n++;
-}
-
-static int post(void *loop, void (*fn)(void *arg), void *arg)
-{
-    return loop_post(loop, fn, arg);
-}
-
-/* Writes a chat message with its event, many at once, and says which are done. */
-static void child(const char *path, int out)
-{
-    struct count count = {.pipe = out};
-    struct loop *loop;
-    struct store *store;
-    char err[STORE_ERR_MAX];
-    struct store_conf conf = {.path = path, .post = post};
-
-    if (loop_create(&loop) != 0) {
-        _exit(2);
-    }
-    conf.loop = loop;
-    if (store_create(&store, &conf, err) != 0) {
-        _exit(3);
-    }
-    for (uint32_t n = 0; n < 10000;) {
-        char id[32];
-        struct store_write w[2] = {
-            {.what = STORE_PUT,
-             .kind = STORE_CHAT,
-             .doc = {.tenant = "t", .id = id, .group = "m", .at = n + 1, .json = "{}"}},
-            {.what = STORE_EVENT,
-             .event = {
-                 .tenant = "t", .meeting = "m", .type = "kcs.chat.message", .ref = id}}};
-
-        (void)snprintf(id, sizeof(id), "%u", n + 1);
-        if (n - count.n < 64 && store_write(store, w, 2, note, &count) == 0) {
-            n++;
-        } else {
-            loop_turn(loop);
-        }
-    }
-    store_destroy(store);
-    _exit(0);
-}
-
-/* Kills the writer once it has acknowledged 'after' writes. Returns how many were. */
-static uint64_t kill_after(const char *path, uint64_t after)
-{
-    int ends[2];
-    uint64_t seq;
-    uint64_t last = 0;
-    int status;
-    pid_t pid;
-
-    assert_int_equal(pipe(ends), 0);
-    pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        (void)close(ends[0]);
-        child(path, ends[1]);
-    }
-    (void)close(ends[1]);
-    while (read(ends[0], &seq, sizeof(seq)) == sizeof(seq)) {
-        assert_true(seq > last);
-        last = seq;
-        if (last == after) {
-            assert_int_equal(kill(pid, SIGKILL), 0);
-        }
-    }
-    (void)close(ends[0]);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status));
-    return last;
-}
-
-static void a_killed_writer_loses_nothing_that_it_acknowledged(void **state)
-{
-    struct desk *desk = *state;
-    static const uint64_t moments[] = {1, 137, 1900, 6000};
-
-    for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
-        uint64_t acked = kill_after(desk->path, moments[i]);
-        int64_t n = ask_sql(desk->path, "SELECT COUNT(*) FROM chat");
-
-        assert_true(acked >= moments[i]);
-        assert_true(n >= (int64_t)acked);
-        assert_true(n < 10000);
-        assert_whole(desk->path);
-        /* each message has its event, each event its message, the numbers no gap */
-        assert_int_equal(ask_sql(desk->path, "SELECT COUNT(*) FROM event"), n);
-        assert_int_equal(ask_sql(desk->path, "SELECT COUNT(*) FROM event JOIN chat"
-                                             " ON chat.id = event.ref"
-                                             " AND chat.at = event.seq"),
-                         n);
-        assert_int_equal(ask_sql(desk->path, "SELECT MAX(seq) FROM event"), n);
-        assert_int_equal(ask_sql(desk->path, "SELECT seq FROM head"), n);
-        desk_open(desk, &store_sqlite, NULL); /* and it opens */
-        desk_close(desk);
-        run_sql(desk->path, "DELETE FROM chat; DELETE FROM event; DELETE FROM head");
-    }
-}
-
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -362,7 +221,6 @@ int main(void)
         CASE(what_is_no_store_is_not_touched),
         CASE(the_file_is_nobody_elses),
         CASE(a_full_disk_refuses_writes_and_keeps_reading),
-        CASE(a_killed_writer_loses_nothing_that_it_acknowledged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,472 @@
+/* The connection, what it holds, and the housekeeping. */
+#include "mongo/mongo.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mongo/mongo_priv.h"
+#include "sys/log.h"
+
+enum { SCHEMA_VERSION = 1, SWEEP_MOST = 10000 };
+
+static const char *const names[STORE_N_KINDS] = {
+    [STORE_USER] = "user",
+    [STORE_MEETING] = "meeting",
+    [STORE_PARTICIPANT] = "participant",
+    [STORE_BAN] = "ban",
+    [STORE_CHAT] = "chat",
+    [STORE_POLL] = "poll",
+    [STORE_AUDIT] = "audit",
+    [STORE_FAMILY] = "family",
+    [STORE_REVOKED] = "revoked",
+    [STORE_IDEMPOTENCY] = "idempotency",
+    [STORE_KEY] = "key",
+    [STORE_ATTENDANCE] = "attendance",
+};
+
+int mongo_errno(struct mongo *m, const bson_error_t *error)
+{
+    if (error->domain == MONGOC_ERROR_SERVER_SELECTION ||
+        error->domain == MONGOC_ERROR_STREAM) {
+        m->unsure = true;
+        log_error("store_away", LOG_STR("error", error->message));
+        return -EHOSTDOWN;
+    }
+    switch (error->code) {
+    case 11000: /* DuplicateKey */
+        return -EEXIST;
+    case 14031: /* OutOfDiskSpace */
+        return -ENOSPC;
+    case 13: /* Unauthorized, AuthenticationFailed */
+    case 18:
+        return -EACCES;
+    default:
+        log_error("store_failed", LOG_STR("error", error->message));
+        return strstr(error->message, "disk is full") != NULL ? -ENOSPC : -EIO;
+    }
+}
+
+/* ---- life ---- */
+
+static void library_begin(void)
+{
+    mongoc_init();
+    mongoc_log_set_handler(NULL, NULL); /* errors come back to us */
+}
+
+static int make_indexes(struct mongo *m, mongoc_database_t *db, const char *name,
+                        bson_t *indexes)
+{
+    bson_t *command =
+        BCON_NEW("createIndexes", BCON_UTF8(name), "indexes", BCON_ARRAY(indexes));
+    bson_error_t error;
+    int err = 0;
+
+    if (!mongoc_database_command_simple(db, command, NULL, NULL, &error)) {
+        err = mongo_errno(m, &error);
+    }
+    bson_destroy(command);
+    bson_destroy(indexes);
+    return err;
+}
+
+static bson_t *kind_indexes(void)
+{
+    return BCON_NEW("0", "{", "name", "unique_1", "key", "{", "unique", BCON_INT32(1), "}",
+                    "unique", BCON_BOOL(true), "}", "1", "{", "name", "name_1", "key", "{",
+                    "tenant", BCON_INT32(1), "name", BCON_INT32(1), "}", "}", "2", "{",
+                    "name", "at_1", "key", "{", "tenant", BCON_INT32(1), "at",
+                    BCON_INT32(1), "id", BCON_INT32(1), "}", "}", "3", "{", "name", "grp_1",
+                    "key", "{", "tenant", BCON_INT32(1), "grp", BCON_INT32(1), "at",
+                    BCON_INT32(1), "id", BCON_INT32(1), "}", "}", "4", "{", "name", "ref_1",
+                    "key", "{", "tenant", BCON_INT32(1), "ref", BCON_INT32(1), "at",
+                    BCON_INT32(1), "id", BCON_INT32(1), "}", "}", "5", "{", "name",
+                    "expires_1", "key", "{", "expires", BCON_INT32(1), "}", "}");
+}
+
+static bson_t *event_indexes(void)
+{
+    return BCON_NEW("0", "{", "name", "position_1", "key", "{", "position", BCON_INT32(1),
+                    "}", "unique", BCON_BOOL(true), "}", "1", "{", "name", "meeting_1",
+                    "key", "{", "tenant", BCON_INT32(1), "meeting", BCON_INT32(1), "epoch",
+                    BCON_INT32(1), "seq", BCON_INT32(1), "}", "}", "2", "{", "name",
+                    "ref_1", "key", "{", "tenant", BCON_INT32(1), "ref", BCON_INT32(1), "}",
+                    "}");
+}
+
+static bson_t *head_indexes(void)
+{
+    return BCON_NEW("0", "{", "name", "busy_1", "key", "{", "busy", BCON_INT32(1), "}",
+                    "}");
+}
+
+/* The version of the schema in the database; 0: there is none yet. */
+static int read_version(struct mongo *m, int64_t *version, char err[STORE_ERR_MAX])
+{
+    bson_t *query = BCON_NEW("_id", BCON_UTF8("schema"));
+    int ret = 0;
+    bson_t *found = mongo_first(m, m->meta, query, NULL, &ret);
+
+    *version = found != NULL ? mongo_number(found, "version") : 0;
+    if (*version > SCHEMA_VERSION) { /* a database of a newer program is left alone */
+        (void)snprintf(
+            err, STORE_ERR_MAX,
+            "the store is of version %lld, this program knows versions up to %d: "
+            "run the newer kcs-control",
+            (long long)*version, SCHEMA_VERSION);
+        ret = -ENOTSUP;
+    }
+    bson_destroy(found);
+    bson_destroy(query);
+    return ret;
+}
+
+/* Version 1: the indexes. */
+static int step_1(struct mongo *m, mongoc_database_t *db)
+{
+    bson_t *mark = BCON_NEW("_id", BCON_UTF8("schema"), "version", BCON_INT32(1));
+    bson_error_t error;
+    int err = make_indexes(m, db, "event", event_indexes());
+
+    for (int i = 0; err == 0 && i < STORE_N_KINDS; i++) {
+        err = make_indexes(m, db, names[i], kind_indexes());
+    }
+    if (err == 0) {
+        err = make_indexes(m, db, "head", head_indexes());
+    }
+    if (err == 0 && !mongoc_collection_insert_one(m->meta, mark, NULL, NULL, &error)) {
+        err = mongo_errno(m, &error);
+    }
+    bson_destroy(mark);
+    return err;
+}
+
+static int last_position(struct mongo *m)
+{
+    bson_t *query = bson_new();
+    bson_t *opts =
+        BCON_NEW("sort", "{", "position", BCON_INT32(-1), "}", "limit", BCON_INT64(1));
+    int err = 0;
+    bson_t *found = mongo_first(m, m->events, query, opts, &err);
+
+    m->position = found != NULL ? (uint64_t)mongo_number(found, "position") : 0;
+    bson_destroy(found);
+    bson_destroy(opts);
+    bson_destroy(query);
+    return err;
+}
+
+static int prepare(struct mongo *m, mongoc_database_t *db, char err[STORE_ERR_MAX])
+{
+    int64_t version;
+    int ret = read_version(m, &version, err);
+
+    if (ret == 0 && version < 1) {
+        ret = step_1(m, db);
+    }
+    if (ret == 0) {
+        ret = mongo_recover(m);
+    }
+    return ret != 0 ? ret : last_position(m);
+}
+
+static void mongo_close(void *data)
+{
+    struct mongo *m = data;
+
+    for (int i = 0; i < STORE_N_KINDS; i++) {
+        if (m->kinds[i] != NULL) {
+            mongoc_collection_destroy(m->kinds[i]);
+        }
+    }
+    if (m->heads != NULL) {
+        mongoc_collection_destroy(m->heads);
+        mongoc_collection_destroy(m->events);
+        mongoc_collection_destroy(m->meta);
+    }
+    if (m->client != NULL) {
+        mongoc_client_destroy(m->client);
+    }
+    free(m);
+}
+
+/* 'full': acknowledged by the journals of most of its servers. */
+static void set_concern(struct mongo *m, enum store_synchronous synchronous)
+{
+    mongoc_write_concern_t *concern = mongoc_write_concern_new();
+
+    if (synchronous == STORE_SYNC_FULL) {
+        mongoc_write_concern_set_wmajority(concern, 0);
+        mongoc_write_concern_set_journal(concern, true);
+    }
+    mongoc_client_set_write_concern(m->client, concern);
+    mongoc_write_concern_destroy(concern);
+}
+
+static void limit_wait(mongoc_uri_t *uri, const char *option)
+{
+    if (!mongoc_uri_has_option(uri, option)) {
+        (void)mongoc_uri_set_option_as_int32(uri, option, MONGO_WAIT_MS);
+    }
+}
+
+/* Says that nobody answers, without the password that may be in the URL. */
+static int ping(struct mongo *m, mongoc_database_t *db, const mongoc_uri_t *uri,
+                char err[STORE_ERR_MAX])
+{
+    const mongoc_host_list_t *host = mongoc_uri_get_hosts(uri);
+    bson_t *command = BCON_NEW("ping", BCON_INT32(1));
+    bson_error_t error;
+    int ret = 0;
+
+    if (!mongoc_database_command_simple(db, command, NULL, NULL, &error)) {
+        (void)snprintf(err, STORE_ERR_MAX, "no MongoDB takes us at %.80s: %.300s",
+                       host != NULL ? host->host_and_port : "(no host)", error.message);
+        ret = mongo_errno(m, &error);
+    }
+    bson_destroy(command);
+    return ret;
+}
+
+static int connect_to(struct mongo *m, mongoc_uri_t *uri, const struct store_conf *conf,
+                      char err[STORE_ERR_MAX])
+{
+    const char *name = mongoc_uri_get_database(uri);
+    mongoc_database_t *db;
+    int ret;
+
+    name = name != NULL ? name : "kcs";
+    limit_wait(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS);
+    limit_wait(uri, MONGOC_URI_CONNECTTIMEOUTMS);
+    limit_wait(uri, MONGOC_URI_SOCKETTIMEOUTMS);
+    m->client = mongoc_client_new_from_uri(uri);
+    if (m->client == NULL) {
+        (void)snprintf(err, STORE_ERR_MAX, "the URL asks for what libmongoc cannot do");
+        return -EINVAL;
+    }
+    (void)mongoc_client_set_error_api(m->client, MONGOC_ERROR_API_VERSION_2);
+    set_concern(m, conf->synchronous);
+    for (int i = 0; i < STORE_N_KINDS; i++) {
+        m->kinds[i] = mongoc_client_get_collection(m->client, name, names[i]);
+    }
+    m->heads = mongoc_client_get_collection(m->client, name, "head");
+    m->events = mongoc_client_get_collection(m->client, name, "event");
+    m->meta = mongoc_client_get_collection(m->client, name, "meta");
+    db = mongoc_client_get_database(m->client, name);
+    ret = ping(m, db, uri, err);
+    if (ret == 0) {
+        ret = prepare(m, db, err);
+    }
+    mongoc_database_destroy(db);
+    return ret;
+}
+
+static int mongo_open(void **out, const struct store_conf *conf, char err[STORE_ERR_MAX])
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct mongo *m = calloc(1, sizeof(*m));
+    bson_error_t error;
+    mongoc_uri_t *uri;
+    int ret;
+
+    if (m == NULL) {
+        return -ENOMEM;
+    }
+    (void)pthread_once(&once, library_begin);
+    uri = mongoc_uri_new_with_error(conf->path, &error);
+    if (uri == NULL) {
+        (void)snprintf(err, STORE_ERR_MAX, "not a MongoDB URL: %.300s", error.message);
+        free(m);
+        return -EINVAL;
+    }
+    ret = connect_to(m, uri, conf, err);
+    mongoc_uri_destroy(uri);
+    if (ret != 0) {
+        if (err[0] == '\0') {
+            (void)snprintf(err, STORE_ERR_MAX, "the database cannot be prepared: %s",
+                           strerror(-ret));
+        }
+        mongo_close(m);
+        return ret;
+    }
+    *out = m;
+    return 0;
+}
+
+static int highest(struct mongo *m, const char *field, uint64_t *out)
+{
+    bson_t *query = bson_new();
+    bson_t *opts =
+        BCON_NEW("sort", "{", field, BCON_INT32(-1), "}", "limit", BCON_INT64(1));
+    int err = 0;
+    bson_t *found = mongo_first(m, m->heads, query, opts, &err);
+
+    *out = found != NULL ? (uint64_t)mongo_number(found, field) : 0;
+    bson_destroy(found);
+    bson_destroy(opts);
+    bson_destroy(query);
+    return err;
+}
+
+static int mongo_last(void *data, uint64_t *epoch, uint64_t *seq)
+{
+    int err = highest(data, "epoch", epoch);
+
+    return err != 0 ? err : highest(data, "seq", seq);
+}
+
+/* ---- housekeeping ---- */
+
+/* Deletes what a query finds, SWEEP_MOST at most. */
+static int delete_some(struct mongo *m, mongoc_collection_t *from, const bson_t *query,
+                       uint64_t *n)
+{
+    bson_t *opts = BCON_NEW("projection", "{", "_id", BCON_INT32(1), "}", "limit",
+                            BCON_INT64(SWEEP_MOST));
+    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(from, query, opts, NULL);
+    const bson_t *doc;
+    bson_error_t error;
+    int err = 0;
+
+    while (err == 0 && mongoc_cursor_next(cursor, &doc)) {
+        if (mongoc_collection_delete_one(from, doc, NULL, NULL, &error)) {
+            ++*n;
+        } else {
+            err = mongo_errno(m, &error);
+        }
+    }
+    if (err == 0 && mongoc_cursor_error(cursor, &error)) {
+        err = mongo_errno(m, &error);
+    }
+    mongoc_cursor_destroy(cursor);
+    bson_destroy(opts);
+    return err;
+}
+
+static void sweep(struct mongo *m, struct store_req *req)
+{
+    bson_t *old =
+        BCON_NEW("expires", "{", "$gt", BCON_INT64(0), "$lte", BCON_INT64(req->now_s), "}");
+    bson_t *events = BCON_NEW("at_us", "{", "$lt", BCON_INT64((int64_t)req->a), "}");
+    struct store_result *result = &req->result;
+
+    if (!req->flag) {
+        (void)BSON_APPEND_BOOL(events, "acked", true);
+    }
+    for (int i = 0; result->err == 0 && i < STORE_N_KINDS; i++) {
+        result->err = delete_some(m, m->kinds[i], old, &result->n);
+    }
+    if (result->err == 0) {
+        result->err = delete_some(m, m->events, events, &result->n);
+    }
+    bson_destroy(old);
+    bson_destroy(events);
+}
+
+static uint64_t count_of(const bson_t *reply, const char *field)
+{
+    return (uint64_t)mongo_number(reply, field);
+}
+
+static void erase(struct mongo *m, struct store_req *req)
+{
+    bson_t *of = BCON_NEW("tenant", BCON_UTF8(req->text), "ref", BCON_UTF8(req->name));
+    bson_t *user = BCON_NEW("tenant", BCON_UTF8(req->text), "id", BCON_UTF8(req->name));
+    bson_t *blank = BCON_NEW("$set", "{", "doc", BCON_UTF8("{\"erased\":true}"), "ref",
+                             BCON_UTF8(""), "}");
+    struct store_result *result = &req->result;
+    bson_error_t error;
+    bson_t reply;
+
+    for (int i = 0; result->err == 0 && i <= STORE_N_KINDS; i++) {
+        bool ok = true;
+
+        if (i == STORE_AUDIT) {
+            continue;
+        }
+        if (i == STORE_N_KINDS) {
+            ok = mongoc_collection_update_many(m->events, of, blank, NULL, &reply, &error);
+            result->n += count_of(&reply, "modifiedCount");
+        } else {
+            ok = mongoc_collection_delete_many(m->kinds[i], i == STORE_USER ? user : of,
+                                               NULL, &reply, &error);
+            result->n += count_of(&reply, "deletedCount");
+        }
+        bson_destroy(&reply);
+        result->err = ok ? 0 : mongo_errno(m, &error);
+    }
+    bson_destroy(of);
+    bson_destroy(user);
+    bson_destroy(blank);
+}
+
+/* ---- requests ---- */
+
+/* Each is done by itself: there is nothing to frame. */
+static int mongo_begin(void *data)
+{
+    (void)data;
+    return 0;
+}
+
+static void dispatch(struct mongo *m, struct store_req *req)
+{
+    switch (req->op) {
+    case OP_WRITE:
+        mongo_write(m, req);
+        break;
+    case OP_FIND:
+        mongo_find(m, req);
+        break;
+    case OP_EVENTS:
+    case OP_OUTBOX:
+        mongo_events(m, req);
+        break;
+    case OP_HEAD:
+        mongo_head(m, req);
+        break;
+    case OP_ACK:
+        mongo_ack(m, req);
+        break;
+    case OP_SWEEP:
+        sweep(m, req);
+        break;
+    case OP_ERASE:
+        erase(m, req);
+        break;
+    case OP_BACKUP:
+        break; /* not for this thread */
+    }
+}
+
+static bool mongo_run(void *data, struct store_req *req)
+{
+    struct mongo *m = data;
+
+    req->result.err = m->unsure ? mongo_recover(m) : 0;
+    if (req->result.err == 0) {
+        dispatch(m, req);
+    }
+    if (req->arena.failed && req->result.err == 0) {
+        req->result.err = -ENOMEM;
+    }
+    return true;
+}
+
+static int mongo_backup(const char *from, const char *to)
+{
+    (void)from;
+    (void)to;
+    return -ENOTSUP;
+}
+
+const struct store_backend store_mongo = {.open = mongo_open,
+                                          .close = mongo_close,
+                                          .last = mongo_last,
+                                          .begin = mongo_begin,
+                                          .commit = mongo_begin,
+                                          .run = mongo_run,
+                                          .backup = mongo_backup};
