@@ -475,13 +475,23 @@ uint8_t media_stream_loudness(const struct media *media, uint64_t stream, uint64
                : abi_audio_loudness(audio);
 }
 
-uint64_t media_peer_nominated_us(const struct media *media, uint64_t peer)
+int media_peer_heard(struct media *media, uint64_t peer, struct media_heard *out)
 {
-    return check_open(media, MEDIA_PEER, peer) != 0
-               ? 0
-               : __atomic_load_n(
-                     &media->map.vault.peers[handle_index(peer)].live.last_nomination_us,
-                     __ATOMIC_RELAXED);
+    int err = check_open(media, MEDIA_PEER, peer);
+    struct vault_peer_live *live;
+
+    if (err != 0) {
+        return err;
+    }
+    live = &media->map.vault.peers[handle_index(peer)].live;
+    for (unsigned i = 0; i < VAULT_PATHS; i++) {
+        out->media_us[i] = __atomic_load_n(&live->heard_us[i], __ATOMIC_RELAXED);
+    }
+    out->checked_us = __atomic_load_n(&live->last_check_us, __ATOMIC_RELAXED);
+    out->nominated_us = __atomic_load_n(&live->last_nomination_us, __ATOMIC_RELAXED);
+    out->answered = live->answered;
+    out->judged = live->judged;
+    return 0;
 }
 
 int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done, void *arg)

@@ -195,9 +195,18 @@ int media_check(struct media *media, enum media_kind kind, uint64_t handle,
 /* How many slots there are of a kind, for iterations with media_handle_at(). */
 uint32_t media_slots_of(const struct media *media, enum media_kind kind);
 
-/* When the peer nominated its selected path last (CLOCK_MONOTONIC), by checks that the
- * dataplane answered; 0 not yet. */
-uint64_t media_peer_nominated_us(const struct media *media, uint64_t peer);
+/* What the dataplane has noticed of a peer's paths, in the order of set_paths(); times are
+ * of CLOCK_MONOTONIC, 0 never. */
+struct media_heard {
+    uint64_t media_us[VAULT_PATHS];    /* SRTP or SRTCP that only the peer can have sent */
+    uint64_t checked_us, nominated_us; /* by checks of the selected path */
+    const uint64_t *answered;          /* base/txids of checks, VAULT_ANSWERED words */
+    uint64_t *judged; /* the caller's own, VAULT_JUDGED words, for its next life */
+};
+
+/* Fills 'out', whose pointers are good until the next return to the loop. Returns 0,
+ * -ENOTCONN or -ESTALE. */
+int media_peer_heard(struct media *media, uint64_t peer, struct media_heard *out);
 
 /* How loud an audio stream is now, 0..127; 0 if it does not say, or nothing comes. */
 uint8_t media_stream_loudness(const struct media *media, uint64_t stream, uint64_t now_us);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/base64.h"
+#include "sfu/base/txids.h"
 #include "sfu/wire/stun.h"
 
 static bool ice_chars(const char *text, size_t min, size_t max)
@@ -26,7 +27,7 @@ int ice_lite_init(struct ice_lite *ice, const char *ufrag, const char *pwd)
     memset(ice, 0, sizeof(*ice));
     strcpy(ice->ufrag, ufrag);
     strcpy(ice->pwd, pwd);
-    ice->selected = -1;
+    ice->selected = ice->rival = -1;
     return 0;
 }
 
@@ -61,19 +62,20 @@ int ice_lite_restart(struct ice_lite *ice, const char *ufrag, const char *pwd)
     return 0;
 }
 
-void ice_lite_on_nominated(struct ice_lite *ice, uint64_t now_us)
+void ice_lite_note(struct ice_lite *ice, const struct ice_notes *notes)
 {
     struct ice_path *path = ice->selected >= 0 ? &ice->paths[ice->selected] : NULL;
 
-    if (path != NULL && now_us > path->nominated_us) {
-        path->nominated_us = now_us;
+    ice->notes = *notes;
+    if (path != NULL && notes->nominated_us > path->nominated_us) {
+        path->nominated_us = notes->nominated_us;
     }
 }
 
 void ice_lite_fini(struct ice_lite *ice)
 {
     explicit_bzero(ice, sizeof(*ice));
-    ice->selected = -1;
+    ice->selected = ice->rival = -1;
 }
 
 const struct path *ice_lite_selected(const struct ice_lite *ice)
@@ -111,28 +113,21 @@ static int path_slot(struct ice_lite *ice)
             oldest = i;
         }
     }
+    if (oldest == ice->rival) {
+        ice->rival = -1;
+    }
     return oldest;
 }
 
-static bool txid_known(const struct ice_lite *ice, const uint8_t *txid)
+static bool was_answered(const struct ice_notes *notes, const uint8_t *txid)
 {
-    uint32_t n = ice->n_txids < ICE_TXIDS ? ice->n_txids : ICE_TXIDS;
-
-    for (uint32_t i = 0; i < n; i++) {
-        if (memcmp(ice->txids[i], txid, STUN_TXID_LEN) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return notes->answered != NULL && txids_has(notes->answered, notes->n_answered, txid);
 }
 
-static void txid_remember(struct ice_lite *ice, const uint8_t *txid)
+static bool txid_known(const struct ice_notes *notes, const uint8_t *txid)
 {
-    memcpy(ice->txids[ice->n_txids % ICE_TXIDS], txid, STUN_TXID_LEN);
-    ice->n_txids++;
-    if (ice->n_txids == 2 * ICE_TXIDS) {
-        ice->n_txids = ICE_TXIDS; /* full stays full, and the number never wraps */
-    }
+    return was_answered(notes, txid) ||
+           (notes->judged != NULL && txids_has(notes->judged, notes->n_judged, txid));
 }
 
 /* The key of one HMAC, and whether the library was able to compute it: without memory the
@@ -208,39 +203,113 @@ static bool wins(const struct ice_path *from, const struct ice_path *to, uint64_
     return !rivals || (!late && to->priority > from->priority);
 }
 
-/* Whether a new authentic check of the path 'i' moves the selection to it. */
+/* Whether a new authentic check of the path 'i' moves the selection to it, or does so once
+ * that is proven. The same number by two paths is a copy's: proof will tell which. */
 static bool nominates(struct ice_lite *ice, const struct stun_msg *msg, int i,
                       uint64_t now_us)
 {
-    bool wanted = false;
+    const bool waits = i == ice->rival && ice->rival_wins;
+    bool wins_now;
 
     if (msg->has_nomination) {
-        wanted = !ice->has_nomination || msg->nomination > ice->nomination;
-        if (wanted) {
-            ice->has_nomination = true;
-            ice->nomination = msg->nomination;
+        if (ice->has_nomination && msg->nomination < ice->nomination) {
+            return false;
         }
-        return wanted;
-    }
-    if (msg->use_candidate && !ice->has_nomination) {
-        wanted = ice->selected < 0 || ice->selected == i ||
-                 wins(&ice->paths[ice->selected], &ice->paths[i], now_us);
+        wins_now = !ice->has_nomination || msg->nomination > ice->nomination;
+        ice->has_nomination = true;
+        ice->nomination = msg->nomination;
+    } else if (msg->use_candidate && !ice->has_nomination) {
+        wins_now = ice->selected < 0 || ice->selected == i ||
+                   wins(&ice->paths[ice->selected], &ice->paths[i], now_us);
         ice->paths[i].nominated_us = now_us;
+    } else {
+        return false;
     }
-    return wanted;
+    ice->rival_wins = wins_now || waits;
+    return wins_now || ice->notes.guarded;
 }
 
-static void select_path(struct ice_lite *ice, int i, uint64_t now_us,
-                        struct ice_result *res)
+/* Returns whether that is another path than before. */
+static bool select_path(struct ice_lite *ice, int i, uint64_t now_us)
 {
+    ice->rival = -1;
     if (ice->selected == i) {
-        return;
+        return false;
     }
     if (ice->selected >= 0) {
         ice->paths[ice->selected].left_us = now_us;
     }
     ice->selected = (int8_t)i;
-    res->path_selected = true;
+    ice->selected_us = now_us;
+    return true;
+}
+
+/* ---- nominations that wait for proof ---- */
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* When media came by a path last. What is told of a time before the path was known is of
+ * another that had its place. */
+static uint64_t heard_us(const struct ice_lite *ice, int i)
+{
+    uint64_t us = ice->notes.heard_us[i];
+
+    return us >= ice->paths[i].since_us ? us : 0;
+}
+
+/* Its check came by the selected path too, or the peer has nominated that one since. */
+static bool rival_is_void(const struct ice_lite *ice)
+{
+    const struct ice_path *old = &ice->paths[ice->selected];
+
+    return was_answered(&ice->notes, ice->rival_txid) ||
+           (!ice->has_nomination &&
+            old->nominated_us > ice->rival_us + ICE_LATE_MS * UINT64_C(1000));
+}
+
+static bool rival_is_proven(const struct ice_lite *ice, uint64_t now_us)
+{
+    uint64_t media_us = later(heard_us(ice, ice->selected), ice->selected_us);
+    uint64_t alive_us = later(media_us, ice->notes.checked_us);
+
+    return heard_us(ice, ice->rival) >= media_us + ICE_PROOF_MS * UINT64_C(1000) ||
+           (ice->rival_wins && now_us >= alive_us + ICE_SILENT_MS * UINT64_C(1000) &&
+            now_us >= ice->rival_since_us + ICE_COPY_MS * UINT64_C(1000));
+}
+
+bool ice_lite_is_settling(const struct ice_lite *ice)
+{
+    return ice->rival >= 0;
+}
+
+bool ice_lite_settle(struct ice_lite *ice, uint64_t now_us)
+{
+    if (ice->rival < 0) {
+        return false;
+    }
+    if (rival_is_void(ice)) {
+        ice->rival = -1;
+        return false;
+    }
+    return rival_is_proven(ice, now_us) && select_path(ice, ice->rival, now_us);
+}
+
+/* The peer nominates the path 'i'. */
+static bool follow(struct ice_lite *ice, const struct stun_msg *msg, int i, uint64_t now_us)
+{
+    if (!ice->notes.guarded || ice->selected < 0 || ice->selected == i) {
+        return select_path(ice, i, now_us);
+    }
+    if (ice->rival != i) {
+        ice->rival_since_us = now_us;
+    }
+    ice->rival = (int8_t)i;
+    ice->rival_us = now_us;
+    memcpy(ice->rival_txid, msg->txid, sizeof(ice->rival_txid));
+    return ice_lite_settle(ice, now_us);
 }
 
 /* The peer has nominated by the new credentials: it begins anew. */
@@ -253,6 +322,7 @@ static void finish_restart(struct ice_lite *ice, struct ice_result *res)
     for (uint8_t i = 0; i < ice->n_paths; i++) {
         ice->paths[i].nominated_us = ice->paths[i].left_us = 0;
     }
+    ice->notes.guarded = false; /* nobody had these credentials before */
     res->restarted = true;
 }
 
@@ -261,32 +331,28 @@ static enum ice_verdict accept_check(struct ice_lite *ice, const struct stun_msg
                                      const struct path *path, uint64_t now_us,
                                      struct ice_result *res)
 {
-    bool fresh = !txid_known(ice, msg->txid);
     int i = find_path(ice, path);
 
-    if (i < 0) {
-        if (!fresh) {
-            return ICE_REPLAYED;
-        }
-        i = path_slot(ice);
-        res->path_validated = true;
+    if (txid_known(&ice->notes, msg->txid)) {
+        return i >= 0 ? ICE_ACCEPTED : ICE_REPLAYED;
     }
-    if (res->path_validated) {
-        ice->paths[i] = (struct ice_path){.path = *path};
+    if (ice->notes.judged != NULL) {
+        txids_add(ice->notes.judged, ice->notes.n_judged, msg->txid);
+    }
+    if (i < 0) {
+        i = path_slot(ice);
+        ice->paths[i] = (struct ice_path){.since_us = now_us};
+        res->path_validated = true;
     }
     ice->paths[i].path = *path; /* the link address may be another */
     ice->paths[i].seen_us = now_us;
     ice->paths[i].priority = msg->priority;
-    if (!fresh) {
-        return ICE_ACCEPTED;
-    }
-    txid_remember(ice, msg->txid);
     if (ice->old_ufrag[0] != '\0' && names(ice->ufrag, msg) &&
         (msg->use_candidate || msg->has_nomination)) {
         finish_restart(ice, res);
     }
     if (nominates(ice, msg, i, now_us)) {
-        select_path(ice, i, now_us, res);
+        res->path_selected = follow(ice, msg, i, now_us);
     }
     return ICE_ACCEPTED;
 }

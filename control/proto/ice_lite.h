@@ -20,14 +20,17 @@ enum {
     ICE_PWD_MIN = 22,
     ICE_PWD_MAX = 64,
     ICE_MAX_PATHS = 4,
-    ICE_TXIDS = 32,      /* remembered against replay */
     ICE_RANDOM_LEN = 24, /* what ice_lite_make_credentials() consumes */
     ICE_MADE_UFRAG = 8,  /* characters it makes: 48 random bits */
     ICE_MADE_PWD = 24,   /* 144 random bits */
     ICE_FOUNDATION_MAX = 10,
     ICE_MAX_RESPONSE = 96, /* bytes that any answer fits in */
     ICE_RIVAL_MS = 7000,   /* a nomination is of now so long: consent comes each 4 to 6 s */
-    ICE_LATE_MS = 1000     /* a check that was overtaken comes within it */
+    ICE_LATE_MS = 1000,    /* a check that was overtaken comes within it */
+    ICE_PROOF_MS = 200,    /* media has left the old path if none came by it for so long */
+    ICE_SILENT_MS = 1000,  /* so has the peer, if nothing came by it */
+    ICE_COPY_MS = 200,     /* the original of a copy that was faster comes within it */
+    ICE_SETTLE_MS = 50     /* how often to look, while a nomination waits */
 };
 
 enum ice_verdict {
@@ -41,9 +44,22 @@ enum ice_verdict {
     ICE_REPLAYED         /* a known transaction from another address; no answer */
 };
 
+/* What the dataplane has noticed, and what of the agent outlives this process: the
+ * transactions (base/txids) that were seen. Zeroed: nothing, and nobody remembers. */
+struct ice_notes {
+    bool guarded; /* the peer is sent media: what could move it has to be proven */
+    uint64_t heard_us[ICE_MAX_PATHS]; /* by path: when its media came last; 0 never */
+    uint64_t checked_us;              /* last check of the selected path; 0 never */
+    uint64_t nominated_us;            /* the last of them that nominated it; 0 never */
+    const uint64_t *answered; /* checks that the dataplane has answered; NULL: none */
+    uint64_t *judged;         /* those of ice_lite_on_check(), written by it; NULL: none */
+    uint32_t n_answered, n_judged; /* words */
+};
+
 /* A path from which an authentic check came. */
 struct ice_path {
     struct path path;
+    uint64_t since_us;     /* it is known */
     uint64_t seen_us;      /* last check */
     uint64_t nominated_us; /* last nomination without a number; 0 never */
     uint64_t left_us;      /* when another was selected instead of it; 0 never */
@@ -59,10 +75,15 @@ struct ice_lite {
     struct ice_path paths[ICE_MAX_PATHS];
     uint8_t n_paths;
     int8_t selected; /* index in 'paths', -1 none */
+    int8_t rival;    /* the path whose nomination waits for proof, -1 none */
+    bool rival_wins; /* by its number or priority; else only media speaks for it */
+    uint8_t rival_txid[12];
+    uint64_t rival_us;       /* when it was nominated last */
+    uint64_t rival_since_us; /* and at first */
+    uint64_t selected_us;    /* when 'selected' was; 0: in an earlier life */
     bool has_nomination;
     uint32_t nomination; /* the largest seen */
-    uint8_t txids[ICE_TXIDS][12];
-    uint32_t n_txids; /* ever remembered; the ring's next slot is this modulo its size */
+    struct ice_notes notes;
 };
 
 struct ice_result {
@@ -90,9 +111,9 @@ int ice_lite_restore(struct ice_lite *ice, const struct path *paths, uint8_t n,
  * Returns 0, or -EINVAL as ice_lite_init(); then nothing has changed. */
 int ice_lite_restart(struct ice_lite *ice, const char *ufrag, const char *pwd);
 
-/* Says that the peer has nominated the selected path at 'now_us': checks on it are answered
- * by the dataplane and do not come here. Call before ice_lite_on_check(). */
-void ice_lite_on_nominated(struct ice_lite *ice, uint64_t now_us);
+/* Says what is known of now. Call before ice_lite_on_check() and ice_lite_settle(); what
+ * 'notes' points to is borrowed until the next call. */
+void ice_lite_note(struct ice_lite *ice, const struct ice_notes *notes);
 
 /* Wipes the password. */
 void ice_lite_fini(struct ice_lite *ice);
@@ -109,10 +130,25 @@ void ice_lite_fini(struct ice_lite *ice);
  * A nomination moves the selection. A peer that numbers its nominations means the largest.
  * One that does not means the last, unless it nominates two paths all the time (aggressive
  * nomination): then the one of higher priority is kept (RFC 5245, 8.1.1.2), so that the
- * selection does not go to and fro with each check. */
+ * selection does not go to and fro with each check.
+ *
+ * Once the peer is guarded (ice_notes), a nomination of another path waits until that path
+ * is proven: see ice_lite_settle(). Anybody on the way can copy a check, and nothing in it
+ * says where it was sent from. */
 struct ice_result ice_lite_on_check(struct ice_lite *ice, const uint8_t *data, size_t len,
                                     const struct path *path, uint64_t now_us,
                                     uint8_t out[ICE_MAX_RESPONSE]);
+
+/* Whether a nomination waits; then ice_lite_settle() is due each ICE_SETTLE_MS. */
+bool ice_lite_is_settling(const struct ice_lite *ice);
+
+/* Decides on a nomination that waits. It is followed when media that only the peer can make
+ * came by the new path, and by the old one none for ICE_PROOF_MS before; or, if it would be
+ * followed without a guard, when nothing at all came by the old one for ICE_SILENT_MS, the
+ * last ICE_COPY_MS since the nomination. It is void when the transaction has come by the
+ * old path as well, so was a copy; or when the peer goes on nominating the old one.
+ * Returns true if the selection has moved. */
+bool ice_lite_settle(struct ice_lite *ice, uint64_t now_us);
 
 /* The path that the peer chose, or NULL; borrowed until the next check. */
 const struct path *ice_lite_selected(const struct ice_lite *ice);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "session/session_priv.h"
+#include "sys/clock.h"
 #include "sys/loop.h"
 
 static int post(void *loop, void (*fn)(void *arg), void *arg)
@@ -100,8 +101,46 @@ void session_registry_forget_old(struct session *s)
     }
 }
 
+void session_registry_settling(struct session *s, bool settling)
+{
+    struct session_registry *reg = s->reg;
+
+    if (settling == s->settling) {
+        return;
+    }
+    s->settling = settling;
+    if (!settling) {
+        TAILQ_REMOVE(&reg->settling, s, settling_link);
+        reg->n_settling--;
+        return;
+    }
+    TAILQ_INSERT_TAIL(&reg->settling, s, settling_link);
+    if (reg->n_settling++ == 0) {
+        loop_timer_start(reg->settle, ICE_SETTLE_MS, 0);
+    }
+}
+
+/* Each that was listed has its turn; their owners may close others meanwhile. */
+static void settle(void *arg)
+{
+    struct session_registry *reg = arg;
+    uint64_t now_us = clock_mono_us();
+
+    for (uint32_t n = reg->n_settling; n > 0 && !TAILQ_EMPTY(&reg->settling); n--) {
+        struct session *s = TAILQ_FIRST(&reg->settling);
+
+        TAILQ_REMOVE(&reg->settling, s, settling_link);
+        TAILQ_INSERT_TAIL(&reg->settling, s, settling_link);
+        session_settle(s, now_us);
+    }
+    if (reg->n_settling > 0) {
+        loop_timer_start(reg->settle, ICE_SETTLE_MS, 0);
+    }
+}
+
 void session_registry_remove(struct session *s)
 {
+    session_registry_settling(s, false);
     session_registry_forget_paths(s);
     session_registry_forget_old(s);
     if (s->by_ufrag.tbl != NULL) {
@@ -216,6 +255,7 @@ static void on_detached(void *user)
         if (s->state != SESSION_FAILED) {
             session_set_state(s, SESSION_FAILED);
             session_registry_forget_paths(s);
+            session_registry_settling(s, false);
             session_data_end(s);
             dtls_conn_close(s->dtls);
             s->dtls = NULL;
@@ -416,7 +456,11 @@ int session_registry_create(struct session_registry **out,
         return -ENOMEM;
     }
     reg->conf = *conf;
-    err = dtls_create(&reg->dtls, &dtls_conf);
+    TAILQ_INIT(&reg->settling);
+    err = loop_timer_create(conf->loop, &reg->settle, settle, reg);
+    if (err == 0) {
+        err = dtls_create(&reg->dtls, &dtls_conf);
+    }
     if (err == 0) {
         err = session_data_init(reg);
     }
@@ -447,6 +491,7 @@ void session_registry_destroy(struct session_registry *reg)
     metric_unregister(reg->conf.metrics, metric_establish);
     metric_unregister(reg->conf.metrics, metric_unestablished);
     session_data_fini(reg);
+    loop_timer_destroy(reg->settle);
     dtls_destroy(reg->dtls);
     free(reg);
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "session/session_priv.h"
-#include "sys/entropy.h"
 #include "sys/clock.h"
+#include "sys/entropy.h"
 #include "sys/log.h"
 
 _Static_assert((int)ICE_MAX_PATHS == (int)VAULT_PATHS, "one limit");
@@ -65,6 +65,7 @@ void session_fail(struct session *s, const char *reason)
     s->dtls = NULL;
     session_drop_held(s);
     session_registry_forget_paths(s);
+    session_registry_settling(s, false);
     log_info("session_failed", LOG_U64("peer", s->peer), LOG_STR("reason", reason));
     tell_state(s, reason);
 }
@@ -207,6 +208,38 @@ static int tell_credentials(struct session *s)
     return err;
 }
 
+/* Has the ICE agent know what the dataplane does. */
+static void note(struct session *s)
+{
+    struct ice_notes notes = {.guarded = s->has_keys};
+    struct media_heard heard;
+
+    if (media_peer_heard(s->reg->conf.media, s->peer, &heard) == 0) {
+        memcpy(notes.heard_us, heard.media_us, sizeof(notes.heard_us));
+        notes.checked_us = heard.checked_us;
+        notes.nominated_us = heard.nominated_us;
+        notes.answered = heard.answered;
+        notes.n_answered = VAULT_ANSWERED;
+        notes.judged = heard.judged;
+        notes.n_judged = VAULT_JUDGED;
+    }
+    ice_lite_note(&s->ice, &notes);
+}
+
+void session_settle(struct session *s, uint64_t now_us)
+{
+    int err = 0;
+
+    note(s);
+    if (ice_lite_settle(&s->ice, now_us)) {
+        err = sync_paths(s);
+    }
+    session_registry_settling(s, ice_lite_is_settling(&s->ice));
+    if (err != 0) {
+        session_fail(s, "media_refused");
+    }
+}
+
 enum session_stun_result session_on_stun(struct session *s,
                                          const struct abi_datagram *datagram)
 {
@@ -214,9 +247,10 @@ enum session_stun_result session_on_stun(struct session *s,
     struct ice_result res;
     int err = 0;
 
-    ice_lite_on_nominated(&s->ice, media_peer_nominated_us(s->reg->conf.media, s->peer));
+    note(s);
     res = ice_lite_on_check(&s->ice, datagram->data, datagram->len, &datagram->path,
                             datagram->time_us, answer);
+    session_registry_settling(s, ice_lite_is_settling(&s->ice));
 
     /* The dataplane knows the path before the peer knows that it is good: what the peer
      * sends upon the answer (its ClientHello) would be dropped else. */

@@ -82,6 +82,8 @@ struct session {
     bool shaken;              /* DTLS is done, and kept */
     struct dsctp_assoc *sctp; /* NULL: not yet, or ended */
     LIST_HEAD(session_call_list, session_call) calls;
+    bool settling; /* it is in the registry's list: a nomination waits */
+    TAILQ_ENTRY(session) settling_link;
     UT_hash_handle by_ufrag, by_peer;
     UT_hash_handle by_old; /* by the ufrag before an ICE restart, until that is done */
 };
@@ -94,6 +96,9 @@ struct session_registry {
     uint32_t n_state[N_SESSION_STATES];
     struct dsctp *sctp;
     struct loop_timer *tick; /* of 'sctp' */
+    struct loop_timer *settle;
+    TAILQ_HEAD(session_settling, session) settling;
+    uint32_t n_settling;
     uint64_t ticked_us;
     bool ticking;
     uint64_t n_data_sent, n_data_dropped; /* messages, a subscriber each */
@@ -114,6 +119,9 @@ void session_set_state(struct session *session, enum session_state state);
 struct session_call *session_call_new(struct session *session, enum session_call_kind kind);
 void session_call_free(struct session_call *call);
 void session_on_answer(void *call, int status);
+
+/* Looks at the nomination that waits; once, or each ICE_SETTLE_MS while it is listed. */
+void session_settle(struct session *session, uint64_t now_us);
 
 /* handshake.c */
 enum session_dtls_result session_on_dtls(struct session *session,
@@ -146,6 +154,9 @@ void session_registry_remove(struct session *session);
 /* Restarts its ICE agent and gives it the other ufrag in the tables, beside the old one.
  * Returns 0, -EEXIST or -ENOMEM: it may then be in no table, so failed. */
 int session_registry_rename(struct session *session, const char *ufrag, const char *pwd);
+
+/* Lists a session whose nomination waits, or takes it out. */
+void session_registry_settling(struct session *session, bool settling);
 
 /* Its old ufrag is not good any more. */
 void session_registry_forget_old(struct session *session);

@@ -325,6 +325,7 @@ static enum drop_reason unprotect(struct lane *lane, const struct pkt *pkt, uint
         return DROP_REPLAY;
     }
     replay_commit(replay, index);
+    peer_heard(peer, &pkt->path, lane->now_us);
     return rtcp_valid(out, *out_len) ? N_DROP_REASONS : DROP_RTCP_MALFORMED;
 }
 

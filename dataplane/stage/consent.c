@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypt/mac.h"
+#include "sfu/base/txids.h"
 #include "sfu/wire/stun.h"
 
 static void mac_of_peer(void *ctx, const uint8_t *data, size_t len,
@@ -69,11 +70,16 @@ static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply,
         lane_drop(lane, pkt, DROP_STUN_MALFORMED);
         return -1;
     }
-    *peer->last_check_us = lane->now_us;
-    if (msg.use_candidate || msg.has_nomination) {
-        *peer->last_nomination_us = lane->now_us;
+    /* One that was answered before says nothing of now: the answer was lost, or somebody
+     * else sends it again. */
+    if (!txids_has(peer->answered, PEER_ANSWERED, msg.txid)) {
+        txids_add(peer->answered, PEER_ANSWERED, msg.txid);
+        *peer->last_check_us = lane->now_us;
+        if (msg.use_candidate || msg.has_nomination) {
+            *peer->last_nomination_us = lane->now_us;
+        }
+        peer->consent_lost = peer->loss_told = false;
     }
-    peer->consent_lost = peer->loss_told = false;
     reply->peer = peer;
     reply->sub = NULL;
     reply->device = peer->to->device;

@@ -1,6 +1,7 @@
 /* Answers ICE checks on a peer's selected path in the lane, so that consent (RFC 7675) goes
  * on while control is away. Anything that could move the peer is left to control: checks on
- * other paths are punted by classify. */
+ * other paths are punted by classify. A check that was answered before is answered again,
+ * as its answer may have been lost, but is no consent: anybody may have sent it. */
 #ifndef KCS_STAGE_CONSENT_H
 #define KCS_STAGE_CONSENT_H
 

@@ -58,6 +58,7 @@ static bool accept(struct lane *lane, struct pkt *pkt)
         return false;
     }
     replay_commit(&peer->rx[slot], pkt->index);
+    peer_heard(peer, &pkt->path, lane->now_us);
     if (peer->ssrc_of[slot].stream == NULL) {
         bind_ssrc(lane, pkt, slot);
     }

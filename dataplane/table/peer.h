@@ -23,6 +23,7 @@ enum {
     PEER_PATHS = 4,  /* validated 5-tuples */
     PEER_UFRAG = 32,
     PEER_PWD = 64,
+    PEER_ANSWERED = 256,
     PEER_EXT_IDS = 256,  /* a two-byte header extension id is a byte */
     PEER_TWCC_BLOCK = 64 /* transport-wide numbers are taken from the vault in blocks */
 };
@@ -74,8 +75,10 @@ struct peer {
 
     uint64_t *last_check_us;      /* in the vault: last valid consent check */
     uint64_t *last_nomination_us; /* in the vault: the last of them that nominated */
-    uint64_t *lane;               /* in the vault: whose it is */
-    bool loss_told;               /* control knows that consent is lost */
+    uint64_t *heard_us; /* in the vault, by path: when media that is its own came last */
+    uint64_t *answered; /* in the vault: checks of before (base/txids) */
+    uint64_t *lane;     /* in the vault: whose it is */
+    bool loss_told;     /* control knows that consent is lost */
 
     /* RTCP */
     struct replay *rx_rtcp; /* PEER_SSRCS of them, in the vault */
@@ -114,5 +117,16 @@ struct peer {
     struct remb remb; /* for those that number no packets; made with the first stream */
     uint64_t rembs;   /* sent */
 };
+
+/* Notes that SRTP or SRTCP of 'peer', authentic and no replay, came from 'path'. */
+static inline void peer_heard(struct peer *peer, const struct path *path, uint64_t now_us)
+{
+    for (uint8_t i = 0; i < peer->n_paths; i++) {
+        if (path_same_tuple(&peer->paths[i], path)) {
+            __atomic_store_n(&peer->heard_us[i], now_us, __ATOMIC_RELAXED);
+            return;
+        }
+    }
+}
 
 #endif

@@ -15,6 +15,7 @@ _Static_assert(offsetof(struct vault_rx, started) == offsetof(struct replay, sta
 _Static_assert(offsetof(struct vault_rx, window) == offsetof(struct replay, window), "");
 _Static_assert((int)VAULT_RX_SSRCS == (int)PEER_SSRCS, "one limit");
 _Static_assert((int)VAULT_PATHS == (int)PEER_PATHS, "one limit");
+_Static_assert((int)VAULT_ANSWERED == (int)PEER_ANSWERED, "one limit");
 _Static_assert((int)ABI_SRTP_AEAD_AES_128_GCM == (int)CRYPT_AEAD_AES_128_GCM &&
                    (int)ABI_SRTP_AEAD_AES_256_GCM == (int)CRYPT_AEAD_AES_256_GCM &&
                    (int)ABI_SRTP_AES128_CM_SHA1_80 == (int)CRYPT_AES128_CM_SHA1_80 &&
@@ -82,6 +83,11 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
     }
     if (err != 0) {
         return err;
+    }
+    for (uint8_t i = 0; i < peer->n_paths; i++) {
+        if (n_old > i && !path_same_tuple(&old[i], &peer->paths[i])) {
+            __atomic_store_n(&peer->heard_us[i], 0, __ATOMIC_RELAXED);
+        }
     }
     peer->hdr = hdr;
     if (peer->to != NULL && !path_same_tuple(peer->to, &before)) {
@@ -201,7 +207,7 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     }
     live = &vault->peers[peer->index].live;
     if (!resume) {
-        memset(live, 0, sizeof(*live));
+        memset(live, 0, offsetof(struct vault_peer_live, judged));
     }
     last_check_us = live->last_check_us;
     peer->rx = (struct replay *)live->rx;
@@ -214,6 +220,8 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
     alloc_init(&peer->alloc, &ALLOC);
     peer->last_check_us = &live->last_check_us;
     peer->last_nomination_us = &live->last_nomination_us;
+    peer->heard_us = live->heard_us;
+    peer->answered = live->answered;
     peer->lane = &live->lane;
     live->lane = lane->index;
     /* reports of many peers are spread over the interval */

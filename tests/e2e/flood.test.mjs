@@ -263,6 +263,58 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1', 'tap'] : ['veth']) {
         }),
     );
 
+    /* Who was on the way has seen checks, and media: sent again from his own address they get
+     * him nothing and hurt nobody. */
+    test(`what was captured, sent again from elsewhere: ${name}`, { ...TIMEOUT, skip: SKIP }, (t) =>
+        withNode(options('replay'), async (node) => {
+            findAddress(node, name);
+            const running = loadgen(
+                node,
+                [
+                    ...['--publishers', '1', '--subscribers', '3', '--media', 'both'],
+                    ...['--seconds', '15', '--resume'],
+                ],
+                { patience: 90 },
+            );
+            await node.until('media flows', async () => {
+                const streams = JSON.parse(await node.kcsctl('streams', '--json'));
+                return streams.length === 2 && streams.every(({ packets }) => packets > 10);
+            });
+            const stopChecks = await capture(node, `dst port ${node.mediaPort}`);
+            await sleep(7_000); /* each has sent a check, which the lane has answered */
+            const seen = (await stopChecks()).filter(({ data }) => data.length <= 1450);
+            const checks = seen.filter(({ data }) => data[0] === 0 && data[1] === 1);
+            const clients = new Set(checks.map(({ from }) => from));
+            assert.ok(clients.size >= 4, `checks of ${clients.size} transports`);
+            const media = seen.filter(({ data }) => data[0] >= 128).slice(-200);
+            const attacker = SPOOFED[name].replace(/0$/, '66');
+            const again = [...checks, ...media, ...checks].map(({ data }, i) => ({
+                from: `${attacker}:${6000 + (i % clients.size)}`,
+                data,
+            }));
+            const attack = async (when) => {
+                const stop = await capture(
+                    node, `src port ${node.mediaPort} and dst host ${attacker}`);
+
+                await flood(node, again, 750, { rate: 500 });
+                await sleep(2_500); /* longer than a peer may be silent */
+                const got = await stop();
+                const bytes = got.reduce((sum, { data }) => sum + data.length, 0);
+                t.diagnostic(`${when}: ${got.length} datagrams, ${bytes} bytes in reply`);
+                assert.equal(got.length, 0, when);
+            };
+
+            await attack('at once');
+            await node.crash('kcs-control');
+            await attack('at a control that was not there');
+            const { status, result, err } = await running;
+            assert.equal(status, 0, err);
+            assert.equal(result.joined, 4);
+            assert.equal(result.lost, 0, err);
+            assertExact(await balance(node));
+        }),
+    );
+
     test(`${MALFORMED} malformed packets beside a stream: ${name}`, { ...TIMEOUT, skip: SKIP }, (t) =>
         withNode(options('malformed'), async (node) => {
             findAddress(node, name);

@@ -92,6 +92,7 @@ static void check_response(const uint8_t *data, size_t len, const struct ice_res
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct rbytes in = fuzz_in(data, size);
+    uint64_t answered[2] = {0}, judged[2] = {0};
     struct ice_lite ice;
     uint64_t now_us = 1;
 
@@ -116,6 +117,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (ice_lite_peek_ufrag(tight, len, ufrag) == 0) {
             FUZZ_CHECK(strlen(ufrag) <= ICE_UFRAG_MAX);
         }
+        ice_lite_note(&ice, &(struct ice_notes){.guarded = (op & 2) != 0,
+                                                .heard_us = {op, now_us},
+                                                .checked_us = now_us / 2,
+                                                .answered = answered,
+                                                .judged = judged,
+                                                .n_answered = 2,
+                                                .n_judged = 2});
+        if (ice_lite_settle(&ice, now_us << (op & 31))) {
+            FUZZ_CHECK(!ice_lite_is_settling(&ice) && ice_lite_selected(&ice) != NULL);
+        }
         result = ice_lite_on_check(&ice, tight, len, &path, now_us++, response);
         check_response(tight, len, &result, response);
         free(tight);
@@ -125,7 +136,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (result.path_selected) {
             FUZZ_CHECK(path_same_tuple(ice_lite_selected(&ice), &path));
         }
-        FUZZ_CHECK(ice.n_paths <= ICE_MAX_PATHS && ice.selected < (int8_t)ice.n_paths);
+        FUZZ_CHECK(ice.n_paths <= ICE_MAX_PATHS && ice.selected < (int8_t)ice.n_paths &&
+                   ice.rival < (int8_t)ice.n_paths);
     }
     ice_lite_fini(&ice);
     return 0;

@@ -160,6 +160,90 @@ static void a_check_that_nominates_is_noted(void **state)
     call_stop(&call);
 }
 
+/* Whoever has seen a check can send it again, from the peer's own address too: that must
+ * not keep alive what the peer has left. */
+static void a_check_sent_again_is_answered_and_no_consent(void **state)
+{
+    struct call call;
+    const struct peer *peer;
+    uint64_t at_us;
+    uint8_t buf[256];
+    size_t n;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    peer = call_peer(&call, &call.pub);
+    n = far_make_check(&call.pub, &(struct far_check){.nominate = true}, buf);
+    rig_inject(call.rig, &call.pub.path, buf, n);
+    rig_run(call.rig);
+    at_us = *peer->last_check_us;
+    assert_int_equal(at_us, call.rig->lane.now_us);
+    for (unsigned i = 0; i < 100; i++) {
+        call.rig->lane.now_us += 7;
+        send_forged(&call, &(struct far_check){.nominate = true});
+    }
+    at_us = call.rig->lane.now_us;
+    call.rig->lane.now_us += 7;
+    rig_inject(call.rig, &call.pub.path, buf, n);
+    rig_run(call.rig);
+    assert_int_equal(rig_done(call.rig, DONE_CONSENT), 102);
+    assert_int_equal(*peer->last_check_us, at_us);
+    assert_int_equal(*peer->last_nomination_us, at_us);
+    call_stop(&call);
+}
+
+/* From where the peer's own packets come, control reads; copies of them are no news. */
+static void the_path_that_media_comes_by_is_noted(void **state)
+{
+    struct call call;
+    const struct peer *peer;
+    static const uint8_t report[8] = {0x80, 201, [3] = 1, [7] = 5};
+    uint8_t plain[sizeof(report)], buf[PKT_ROOM];
+    struct wbytes w = wbytes_of(plain, sizeof(plain));
+    struct far_rtp audio;
+    struct path second;
+    uint64_t at_us;
+    size_t n;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    audio = call_audio(&call, "hello", 5);
+    peer = call_peer(&call, &call.pub);
+    second = far_path(1, 5, 4);
+    call.pub.conf.paths[1] = second;
+    call.pub.conf.n_paths = 2;
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.pub.conf), 0);
+
+    at_us = call.rig->lane.now_us += 7;
+    n = far_make_rtp(&call.pub, &audio, buf);
+    rig_inject(call.rig, &call.pub.path, buf, n);
+    rig_run(call.rig);
+    assert_int_equal(peer->heard_us[0], at_us);
+    assert_int_equal(peer->heard_us[1], 0);
+    call.rig->lane.now_us += 7;
+    rig_inject(call.rig, &second, buf, n); /* a replay from elsewhere */
+    buf[n - 1] ^= 1;
+    buf[3] ^= 2; /* or forged */
+    rig_inject(call.rig, &second, buf, n);
+    rig_run(call.rig);
+    assert_int_equal(peer->heard_us[1], 0);
+    assert_int_equal(peer->heard_us[0], at_us);
+
+    at_us = call.rig->lane.now_us += 7;
+    wbytes_put(&w, report, sizeof(report));
+    n = far_make_rtcp(&call.pub, &w, buf);
+    rig_inject(call.rig, &second, buf, n);
+    rig_run(call.rig);
+    assert_int_equal(peer->heard_us[1], at_us);
+
+    /* another path in its place has not been heard */
+    call.pub.conf.paths[1].remote_port++;
+    assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.pub.conf), 0);
+    assert_int_equal(peer->heard_us[1], 0);
+    assert_int_not_equal(peer->heard_us[0], 0);
+    call_stop(&call);
+}
+
 /* Control changes them when the peer has nominated by the new ones. */
 static void new_credentials_are_a_consent_on_the_same_path(void **state)
 {
@@ -303,6 +387,8 @@ int main(void)
         cmocka_unit_test(forged_checks_are_dropped_and_move_nothing),
         cmocka_unit_test(checks_by_other_credentials_go_to_control_at_a_bounded_rate),
         cmocka_unit_test(a_check_that_nominates_is_noted),
+        cmocka_unit_test(a_check_sent_again_is_answered_and_no_consent),
+        cmocka_unit_test(the_path_that_media_comes_by_is_noted),
         cmocka_unit_test(new_credentials_are_a_consent_on_the_same_path),
         cmocka_unit_test(checks_on_other_paths_go_to_control),
         cmocka_unit_test(silence_of_thirty_seconds_ends_consent),

@@ -153,6 +153,12 @@ static void look(const struct vault *vault)
         old_or_new(p->lane, was->lane, will->lane);
         old_or_new(p->last_nomination_us, was->last_nomination_us,
                    will->last_nomination_us);
+        for (unsigned k = 0; k < VAULT_PATHS; k++) {
+            old_or_new(p->heard_us[k], was->heard_us[k], will->heard_us[k]);
+        }
+        for (unsigned k = 0; k < VAULT_ANSWERED; k++) {
+            old_or_new(p->answered[k], was->answered[k], will->answered[k]);
+        }
         assert_in_range(p->twcc_next, was->twcc_next, will->twcc_next);
         assert_in_range(p->probe_next_index, was->probe_next_index + sent->n_probes[i],
                         will->probe_next_index);

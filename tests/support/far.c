@@ -1,6 +1,7 @@
 /* See far.h. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -369,7 +370,8 @@ static void hmac(void *ctx, const uint8_t *data, size_t len, uint8_t out[STUN_MA
 
 size_t far_make_check(const struct far *far, const struct far_check *check, uint8_t *out)
 {
-    static const uint8_t txid[STUN_TXID_LEN] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    static _Atomic uint32_t n_made;
+    uint8_t txid[STUN_TXID_LEN] = {1, 2, 3, 4, 5, 6, 7, 8};
     struct stun_writer w;
     char user[64];
     char pwd[65];
@@ -381,6 +383,7 @@ size_t far_make_check(const struct far *far, const struct far_check *check, uint
     if (check->username != NULL) {
         (void)snprintf(user, sizeof(user), "%s", check->username);
     }
+    store_be32(txid + 8, atomic_fetch_add(&n_made, 1));
     stun_write_begin(&w, out, 256, STUN_BINDING_REQUEST, txid);
     if (!check->no_username) {
         stun_write_attr(&w, STUN_USERNAME, user, (uint16_t)strlen(user));

@@ -28,7 +28,7 @@
 #define VAULT_MAGIC 0x31544c56u /* "VLT1" */
 
 enum {
-    VAULT_VERSION = 6,
+    VAULT_VERSION = 7,
     VAULT_PATHS = 4,
     VAULT_RX_SSRCS = 32, /* SSRCs that one peer may send */
     VAULT_UFRAG_MAX = 32,
@@ -39,6 +39,8 @@ enum {
     VAULT_KEY_MAX = 32,
     VAULT_SALT_MAX = 16,
     VAULT_BLOB_MAX = 640,
+    VAULT_ANSWERED = 256, /* words of base/txids: 1,024 checks, 40 min of a browser's */
+    VAULT_JUDGED = 64,    /* 256 checks: those of new paths, and of paths kept in reserve */
     VAULT_SUB_HIGHER = 2, /* streams of a subscription beside its first */
     VAULT_LAYER_ANY = 255 /* as many layers as there are */
 };
@@ -86,6 +88,10 @@ struct vault_peer_live {
     struct vault_rx rx_rtcp[VAULT_RX_SSRCS];
     uint64_t probe_next_index;   /* of the probes' SSRC, stored before use */
     uint64_t last_nomination_us; /* the last check that nominated the selected path */
+    /* by path: when SRTP or SRTCP that is authentic, and no replay, came by it last */
+    uint64_t heard_us[VAULT_PATHS];
+    uint64_t answered[VAULT_ANSWERED]; /* checks that the dataplane has answered */
+    uint64_t judged[VAULT_JUDGED];     /* those that control has: its own words */
 };
 
 struct vault_stream_conf {

@@ -13,6 +13,7 @@
 #include <openssl/hmac.h>
 
 #include "proto/ice_lite.h"
+#include "sfu/base/txids.h"
 #include "sfu/wire/stun.h"
 
 #define UFRAG "abcdefgh"
@@ -88,8 +89,12 @@ static struct path path_of(uint8_t last, uint16_t port)
     return path;
 }
 
+enum { WORDS = 4 }; /* of each memory: 16 transactions */
+
 struct fixture {
     struct ice_lite ice;
+    struct ice_notes notes; /* changed by tests; given with each check */
+    uint64_t answered[WORDS], judged[WORDS];
     uint8_t out[ICE_MAX_RESPONSE];
     uint8_t req[STUN_MAX_LEN];
     size_t req_len;
@@ -97,6 +102,10 @@ struct fixture {
 
 static void start(struct fixture *f)
 {
+    memset(f, 0, sizeof(*f));
+    f->notes.answered = f->answered;
+    f->notes.judged = f->judged;
+    f->notes.n_answered = f->notes.n_judged = WORDS;
     assert_int_equal(ice_lite_init(&f->ice, UFRAG, PWD), 0);
 }
 
@@ -104,6 +113,7 @@ static struct ice_result feed(struct fixture *f, const struct check *c,
                               const struct path *path, uint64_t now_us)
 {
     f->req_len = write_check(c, f->req);
+    ice_lite_note(&f->ice, &f->notes);
     return ice_lite_on_check(&f->ice, f->req, f->req_len, path, now_us, f->out);
 }
 
@@ -239,7 +249,7 @@ static void two_interfaces_that_both_nominate_do_not_flap(void **state)
         c.priority = 100;
         n_moves += feed(&f, &c, &mobile, t * S).path_selected;
         if (t > 2) {
-            ice_lite_on_nominated(&f.ice, t * S); /* as the dataplane would say */
+            f.notes.nominated_us = t * S; /* as the dataplane would say */
         }
         c.txid++;
         c.priority = 200;
@@ -266,7 +276,7 @@ static void an_overtaken_check_does_not_move_it_back(void **state)
 
     start(&f);
     assert_true(feed(&f, &c, &wifi, 1 * S).path_selected);
-    ice_lite_on_nominated(&f.ice, 20 * S);
+    f.notes.nominated_us = 20 * S;
     c = (struct check){.txid = 2, .use_candidate = true, .priority = 100};
     assert_true(feed(&f, &c, &mobile, 20 * S).path_selected); /* at once, though worse */
     c = (struct check){.txid = 3, .use_candidate = true, .priority = 200};
@@ -361,23 +371,280 @@ static void a_replay_moves_nothing(void **state)
     assert_int_equal(res.response_len, 0);
     assert_false(ice_lite_is_validated(&f.ice, &attacker));
     assert_true(path_same_tuple(ice_lite_selected(&f.ice), &b));
+    assert_memory_equal(f.ice.paths[0].path.remote_mac, a.remote_mac, 6);
+
+    a.remote_mac[5] = 66; /* from the peer's address, but another machine of the link */
+    res = feed(&f, &first, &a, 3);
+    assert_false(res.path_selected);
+    assert_int_equal(f.ice.paths[0].path.remote_mac[5], 0);
 }
 
-static void the_memory_of_transactions_is_a_ring(void **state)
+/* Checks on the selected path are answered by the dataplane, for hours; and whoever comes
+ * after a crash knows what was judged before. */
+static void a_replay_of_what_others_have_seen_moves_nothing(void **state)
+{
+    struct path a = path_of(1, 1000);
+    struct path attacker = path_of(66, 6666);
+    struct check judged = {.txid = 1, .use_candidate = true};
+    struct check answered = {.txid = 2, .use_candidate = true};
+    const uint8_t txid[STUN_TXID_LEN] = {0, 0, 0, 2};
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    assert_true(feed(&f, &judged, &a, 1 * S).path_selected);
+    txids_add(f.answered, WORDS, txid);
+    for (int life = 0; life < 2; life++) {
+        assert_int_equal(feed(&f, &answered, &attacker, 60 * S).verdict, ICE_REPLAYED);
+        assert_int_equal(feed(&f, &judged, &attacker, 60 * S).verdict, ICE_REPLAYED);
+        assert_int_equal(f.ice.n_paths, 1);
+        assert_false(ice_lite_is_settling(&f.ice));
+        assert_int_equal(ice_lite_init(&f.ice, UFRAG, PWD), 0);
+        assert_int_equal(ice_lite_restore(&f.ice, &a, 1, 0), 0);
+    }
+}
+
+static void the_memory_of_transactions_forgets_the_oldest(void **state)
 {
     struct path a = path_of(1, 1000);
     struct path b = path_of(2, 2000);
+    unsigned n_known = 0;
     struct check c = {0};
     struct fixture f;
     (void)state;
 
     start(&f);
-    for (c.txid = 1; c.txid <= 5 * ICE_TXIDS; c.txid++) {
+    for (c.txid = 1; c.txid <= 100; c.txid++) {
         assert_int_equal(feed(&f, &c, &a, 0).verdict, ICE_ACCEPTED);
     }
-    for (c.txid = 4 * ICE_TXIDS + 1; c.txid <= 5 * ICE_TXIDS; c.txid++) {
+    for (c.txid = 100; c.txid > 97; c.txid--) {
         assert_int_equal(feed(&f, &c, &b, 0).verdict, ICE_REPLAYED);
     }
+    for (uint32_t id = 1; id <= 100; id++) {
+        uint8_t txid[STUN_TXID_LEN] = {0};
+
+        store_be32(txid, id);
+        n_known += txids_has(f.judged, WORDS, txid);
+    }
+    assert_int_equal(n_known, WORDS * TXIDS_PER_WORD);
+}
+
+/* ---- a peer that is sent media ---- */
+
+/* Connected by the path 0, at 1 s; media comes by it until 20 s. */
+static void connect_at(struct fixture *f, const struct path *path)
+{
+    start(f);
+    assert_true(
+        feed(f, &(struct check){.txid = 1, .use_candidate = true}, path, S).path_selected);
+    f->notes.guarded = true;
+    f->notes.heard_us[0] = f->notes.checked_us = f->notes.nominated_us = 20 * S;
+}
+
+static bool settles(struct fixture *f, uint64_t now_us)
+{
+    ice_lite_note(&f->ice, &f->notes);
+    return ice_lite_settle(&f->ice, now_us);
+}
+
+static void it_moves_when_its_media_does(void **state)
+{
+    struct path a = path_of(1, 1000);
+    struct path b = path_of(2, 2000);
+    struct ice_result res;
+    struct fixture f;
+    (void)state;
+
+    connect_at(&f, &a);
+    res = feed(&f, &(struct check){.txid = 2, .use_candidate = true}, &b, 20 * S + S / 10);
+    assert_true(res.path_validated && res.response_len > 0); /* so that media can come */
+    assert_false(res.path_selected);
+    assert_true(ice_lite_is_settling(&f.ice));
+    f.notes.heard_us[1] = 20 * S + 199999; /* it may still come by both */
+    assert_false(settles(&f, 20 * S + S / 4));
+    f.notes.heard_us[1] = 20 * S + 200000;
+    assert_true(settles(&f, 20 * S + S / 4));
+    assert_true(path_same_tuple(ice_lite_selected(&f.ice), &b));
+    assert_false(ice_lite_is_settling(&f.ice));
+
+    /* and back: what it had sent by the old path before is no proof */
+    f.notes.heard_us[0] = 20 * S + 240000;
+    f.notes.checked_us = 20 * S + S / 4;
+    feed(&f, &(struct check){.txid = 3, .use_candidate = true}, &a, 21 * S);
+    f.notes.heard_us[1] = 21 * S;
+    assert_false(settles(&f, 21 * S));
+    f.notes.heard_us[0] = 22 * S;
+    assert_true(settles(&f, 22 * S));
+
+    /* media was first, then the nomination: at once */
+    f.notes.heard_us[1] = 30 * S;
+    assert_true(feed(&f, &(struct check){.txid = 4, .use_candidate = true}, &b, 30 * S)
+                    .path_selected);
+}
+
+/* It sends no media: only that nothing comes any more tells that it has left. */
+static void a_silent_one_moves_when_the_old_path_is_dead(void **state)
+{
+    struct path a = path_of(1, 1000);
+    struct path b = path_of(2, 2000);
+    struct fixture f;
+    (void)state;
+
+    connect_at(&f, &a);
+    f.notes.heard_us[0] = 0;
+    feed(&f, &(struct check){.txid = 2, .use_candidate = true}, &b, 20 * S + S / 5);
+    feed(&f, &(struct check){.txid = 3, .use_candidate = true}, &b, 20 * S + S / 2);
+    assert_false(settles(&f, 21 * S - 1));
+    assert_true(settles(&f, 21 * S));
+
+    connect_at(&f, &a); /* it was silent before: as soon as that can be no copy */
+    feed(&f, &(struct check){.txid = 2, .use_candidate = true}, &b, 24 * S);
+    feed(&f, &(struct check){.txid = 3, .use_candidate = true}, &b, 24 * S + S / 10);
+    assert_false(settles(&f, 24 * S + S / 5 - 1));
+    assert_true(settles(&f, 24 * S + S / 5));
+}
+
+/* Somebody on the way copies each check and is faster than the original. */
+static void a_copy_that_comes_first_moves_nothing(void **state)
+{
+    const uint8_t second[STUN_TXID_LEN] = {0, 0, 0, 2};
+    struct path a = path_of(1, 1000);
+    struct path attacker = path_of(66, 6666);
+    struct fixture f;
+    (void)state;
+
+    connect_at(&f, &a);
+    f.notes.heard_us[0] = 0; /* a listener, who sends a check each 5 s */
+    feed(&f, &(struct check){.txid = 2, .use_candidate = true}, &attacker, 25 * S);
+    assert_false(settles(&f, 25 * S));
+    txids_add(f.answered, WORDS, second); /* the original, in the lane */
+    f.notes.checked_us = f.notes.nominated_us = 25 * S;
+    for (uint64_t t = 25; t < 30; t++) {
+        assert_false(settles(&f, t * S));
+    }
+    assert_true(path_same_tuple(ice_lite_selected(&f.ice), &a));
+    assert_false(ice_lite_is_settling(&f.ice));
+
+    /* a copy of a number is no larger than it */
+    feed(&f, &(struct check){.txid = 3, .nomination = 1}, &a, 30 * S);
+    feed(&f, &(struct check){.txid = 4, .nomination = 1}, &attacker, 30 * S);
+    f.notes.checked_us = 31 * S;
+    f.notes.heard_us[0] = 31 * S;
+    f.notes.heard_us[1] = 31 * S; /* and of a packet of media */
+    assert_false(settles(&f, 31 * S));
+}
+
+/* An old check that is not remembered any more: the peer's next ends it. */
+static void who_nominates_the_old_path_has_not_left_it(void **state)
+{
+    struct path a = path_of(1, 1000);
+    struct path attacker = path_of(66, 6666);
+    struct fixture f;
+    (void)state;
+
+    connect_at(&f, &a);
+    feed(&f, &(struct check){.txid = 2, .use_candidate = true}, &attacker, 20 * S + S / 2);
+    f.notes.checked_us = f.notes.nominated_us = 21 * S; /* it may be late */
+    assert_false(settles(&f, 21 * S + S / 2));
+    assert_true(ice_lite_is_settling(&f.ice));
+    f.notes.checked_us = f.notes.nominated_us = 21 * S + S / 2 + 1;
+    assert_false(settles(&f, 22 * S));
+    assert_false(ice_lite_is_settling(&f.ice));
+    assert_false(settles(&f, 60 * S));
+    assert_true(path_same_tuple(ice_lite_selected(&f.ice), &a));
+}
+
+/* Stolen by who is on the way and had the first word; the peer's media takes it back. */
+static void the_peers_own_media_takes_it_back(void **state)
+{
+    struct path a = path_of(1, 1000);
+    struct path attacker = path_of(66, 6666);
+    struct fixture f;
+    (void)state;
+
+    connect_at(&f, &a);
+    f.notes.heard_us[1] = 21 * S; /* of a path that is not known yet: of another's place */
+    feed(&f, &(struct check){.txid = 2, .nomination = 1}, &attacker, 21 * S + S / 10);
+    assert_false(settles(&f, 21 * S + S / 10));
+    f.notes.heard_us[1] = 21 * S + S / 5;
+    assert_true(settles(&f, 21 * S + S / 5));
+    f.notes.heard_us[0] = 22 * S;
+    assert_true(
+        feed(&f, &(struct check){.txid = 3, .nomination = 1}, &a, 22 * S).path_selected);
+}
+
+/* Aggressive nomination again: the media tells which path is meant, and without media none
+ * is left for the other while both are nominated. */
+static void two_interfaces_of_a_guarded_peer_do_not_flap(void **state)
+{
+    struct path wifi = path_of(1, 1000);
+    struct path mobile = path_of(2, 2000);
+    struct check c = {.txid = 9, .use_candidate = true};
+    unsigned n_moves = 0;
+    struct fixture f;
+    (void)state;
+
+    connect_at(&f, &wifi);
+    for (uint64_t t = 21; t < 81; t++) {
+        c.txid++;
+        n_moves +=
+            feed(&f, &c, ice_lite_selected(&f.ice)->remote_port == 1000 ? &mobile : &wifi,
+                 t * S)
+                .path_selected;
+        if (t % 4 == 0) { /* less often than silence lasts */
+            f.notes.checked_us = f.notes.nominated_us = t * S + S / 2;
+        }
+        n_moves += settles(&f, t * S + S / 4);
+        n_moves += settles(&f, t * S + S / 2);
+    }
+    assert_true(n_moves <= 1);
+    f.notes.heard_us[0] = f.notes.heard_us[1] = 0;
+    f.notes.heard_us[ice_lite_selected(&f.ice)->remote_port == 1000] = 81 * S;
+    c.txid++;
+    assert_true(feed(&f, &c,
+                     ice_lite_selected(&f.ice)->remote_port == 1000 ? &mobile : &wifi,
+                     81 * S)
+                    .path_selected);
+}
+
+static void the_path_of_a_nomination_may_be_displaced(void **state)
+{
+    struct path a = path_of(1, 1000);
+    struct path b = path_of(2, 2000);
+    struct fixture f;
+    (void)state;
+
+    connect_at(&f, &a);
+    feed(&f, &(struct check){.txid = 2, .use_candidate = true}, &b, 20 * S);
+    assert_true(ice_lite_is_settling(&f.ice));
+    for (uint8_t i = 3; i < 3 + ICE_MAX_PATHS; i++) {
+        struct path other = path_of(i, 3000);
+
+        f.notes.checked_us = 20 * S + i;
+        feed(&f, &(struct check){.txid = i}, &other, 20 * S + i);
+    }
+    assert_false(ice_lite_is_validated(&f.ice, &b));
+    assert_false(ice_lite_is_settling(&f.ice));
+    assert_true(path_same_tuple(ice_lite_selected(&f.ice), &a));
+}
+
+/* Nobody but the peer has the new credentials: its first nomination by them is followed. */
+static void a_restart_is_followed_at_once(void **state)
+{
+    static const char new_pwd[] = "abcdefghijklmnopqrstuvwx";
+    struct path a = path_of(1, 1000);
+    struct path b = path_of(2, 2000);
+    struct fixture f;
+    (void)state;
+
+    connect_at(&f, &a);
+    assert_int_equal(ice_lite_restart(&f.ice, "newu", new_pwd), 0);
+    assert_true(
+        feed(&f,
+             &(struct check){
+                 .txid = 2, .username = "newu:peer", .pwd = new_pwd, .use_candidate = true},
+             &b, 20 * S)
+            .path_selected);
 }
 
 static void bad_checks_change_nothing_and_are_never_amplified(void **state)
@@ -615,7 +882,16 @@ int main(void)
         cmocka_unit_test(an_overtaken_check_does_not_move_it_back),
         cmocka_unit_test(a_restart_keeps_the_old_credentials_until_the_new_nominate),
         cmocka_unit_test(a_replay_moves_nothing),
-        cmocka_unit_test(the_memory_of_transactions_is_a_ring),
+        cmocka_unit_test(a_replay_of_what_others_have_seen_moves_nothing),
+        cmocka_unit_test(the_memory_of_transactions_forgets_the_oldest),
+        cmocka_unit_test(it_moves_when_its_media_does),
+        cmocka_unit_test(a_silent_one_moves_when_the_old_path_is_dead),
+        cmocka_unit_test(a_copy_that_comes_first_moves_nothing),
+        cmocka_unit_test(who_nominates_the_old_path_has_not_left_it),
+        cmocka_unit_test(the_peers_own_media_takes_it_back),
+        cmocka_unit_test(two_interfaces_of_a_guarded_peer_do_not_flap),
+        cmocka_unit_test(the_path_of_a_nomination_may_be_displaced),
+        cmocka_unit_test(a_restart_is_followed_at_once),
         cmocka_unit_test(bad_checks_change_nothing_and_are_never_amplified),
         cmocka_unit_test(a_short_request_gets_no_longer_answer),
         cmocka_unit_test(what_is_no_check_gets_no_answer),

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "sfu/base/txids.h"
 #include "unit/session/browser.h"
 
 /* ---- the good case ---- */
@@ -219,6 +220,71 @@ static void nomination_moves_the_selected_path(void **state)
     finish(&f);
 }
 
+/* What the dataplane writes of a peer. */
+static struct vault_peer_live *live_of(struct fixture *f, const struct browser *b)
+{
+    return &fake_dp_vault(f->dp)->peers[handle_index(session_peer(b->session))].live;
+}
+
+/* Anybody on the way can send a check again, or be faster than it. */
+static void who_is_sent_media_moves_only_with_proof(void **state)
+{
+    struct abi_datagram first = {.kind = ABI_DATAGRAM_STUN};
+    struct path attacker, lte;
+    struct browser *b;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    b = open_browser(&f, 0);
+    attacker = b->path;
+    attacker.remote_ip[15] ^= 64;
+    lte = b->path;
+    lte.remote_port = 6000;
+    run_to_connected(&f, b);
+    __atomic_store_n(&live_of(&f, b)->heard_us[0], now_ms() * 1000, __ATOMIC_RELAXED);
+    first.path = attacker;
+    first.len = write_check(&f, b, (struct check){.nominate = true}, first.data);
+    txids_add(live_of(&f, b)->answered, VAULT_ANSWERED, first.data + 8);
+    first.time_us = now_ms() * 1000 + 10000000; /* the peer has been silent since */
+    punt(&f, &first);
+    settle(&f, 5);
+    assert_int_equal(metric(&f, "kcs_ice_checks_total{result=\"replayed\"}"), 1);
+    assert_int_equal(vault_of(&f, session_peer(b->session)).n_paths, 1);
+
+    /* it has moved itself: when its media comes by the new path */
+    __atomic_store_n(&live_of(&f, b)->heard_us[0], now_ms() * 1000, __ATOMIC_RELAXED);
+    send_check(&f, b, &lte, (struct check){.nominate = true});
+    settle(&f, 150);
+    assert_int_equal(vault_of(&f, session_peer(b->session)).n_paths, 2);
+    assert_int_equal(vault_of(&f, session_peer(b->session)).selected, 0);
+    settle(&f, 100);
+    __atomic_store_n(&live_of(&f, b)->heard_us[1], now_ms() * 1000, __ATOMIC_RELAXED);
+    WAIT(&f, vault_of(&f, session_peer(b->session)).selected == 1);
+
+    /* what it had nominated by when it is closed does not matter any more */
+    send_check(&f, b, &b->path, (struct check){.nominate = true});
+    finish(&f);
+}
+
+static void who_falls_silent_on_the_old_path_is_followed(void **state)
+{
+    struct path lte;
+    struct browser *b;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    b = open_browser(&f, 0);
+    lte = b->path;
+    lte.remote_port = 6000;
+    run_to_connected(&f, b);
+    send_check(&f, b, &lte, (struct check){.nominate = true});
+    assert_int_equal(vault_of(&f, session_peer(b->session)).selected, 0);
+    WAIT(&f, vault_of(&f, session_peer(b->session)).selected == 1);
+    finish(&f);
+}
+
 static void send_check_by(struct fixture *f, struct browser *b, const struct path *path,
                           const struct session_local *local, bool nominate)
 {
@@ -369,6 +435,8 @@ int main(void)
         cmocka_unit_test(
             an_ice_restart_is_done_when_the_peer_nominates_by_the_new_credentials),
         cmocka_unit_test(two_paths_that_nominate_all_the_time_do_not_flap),
+        cmocka_unit_test(who_is_sent_media_moves_only_with_proof),
+        cmocka_unit_test(who_falls_silent_on_the_old_path_is_followed),
         cmocka_unit_test(keys_without_a_selected_path_are_not_yet_connected),
         cmocka_unit_test(two_browsers_do_not_disturb_each_other),
     };
