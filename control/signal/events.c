@@ -7,6 +7,7 @@
 
 #include "meeting/host.h"
 #include "signal/priv.h"
+#include "sys/clock.h"
 
 enum { ID_MAX = 128, NAME_MAX_BYTES = MEETING_NAME_MAX, APP_DATA_MAX_BYTES = 4096 };
 
@@ -575,6 +576,31 @@ static bool may(struct reply *reply, const struct schema_event *event)
     return true;
 }
 
+/* Events that make something in the dataplane, or have it made anew. */
+static bool makes(event_fn *handler)
+{
+    return handler == on_transport_create || handler == on_transport_restart_ice ||
+           handler == on_produce || handler == on_consume || handler == on_data_produce ||
+           handler == on_data_consume;
+}
+
+/* Whether the socket has not asked too often; answers if it has. Who comes into a large
+ * meeting consumes hundreds at once. */
+static bool not_too_often(struct reply *reply)
+{
+    static const struct rate_conf conf = {.per_s = 50, .burst = 1000};
+    struct meeting_error err = {.code = "rate_limited"};
+
+    err.retry_after_ms = rate_take(&reply->client->made, &conf, clock_mono_us());
+    if (err.retry_after_ms == 0) {
+        return true;
+    }
+    (void)snprintf(err.message, sizeof(err.message), "too often; wait %u ms",
+                   err.retry_after_ms);
+    reply_error(reply, &err);
+    return false;
+}
+
 /* Ends 'reply' in every case, if need be later. */
 static void run(struct reply *reply, const struct schema_event *event,
                 const json_t *payload)
@@ -587,7 +613,7 @@ static void run(struct reply *reply, const struct schema_event *event,
     reply->audit = audit_begin(reply->client, event, payload);
     if (handler == NULL) {
         reply_fail(reply, "not_implemented", "this node does not offer it yet");
-    } else if (!may(reply, event)) {
+    } else if (!may(reply, event) || (makes(handler) && !not_too_often(reply))) {
         return;
     } else if (!schema_check(payload, event->payload, &errors)) {
         reply_invalid(reply, &errors);

@@ -19,6 +19,7 @@
 #include <jansson.h>
 
 #include "meeting/meeting.h"
+#include "meeting/rate.h"
 #include "net/net.h"
 #include "schema/check.h"
 #include "signal/legacy.h"
@@ -39,6 +40,7 @@ struct client {
     uint64_t warned_us; /* monotonic: when of bad quality; 0 never */
     uint64_t hold;      /* the number of the last that it waits for; 0: none */
     json_t *app_data;   /* legacy: of its producers, by their id; may be NULL */
+    struct rate made;   /* transports, producers, consumers */
     struct participant *participant; /* NULL outside of a room */
     struct reply *replies;           /* that are due */
     struct client *next;             /* list of all */

@@ -478,6 +478,50 @@ static void payloads_are_refused_field_by_field(void **state)
     site_finish(&s);
 }
 
+/* What makes something in the dataplane, well said or not, has a bound for each socket; all
+ * else goes on. */
+static void transports_producers_and_consumers_are_not_made_without_end(void **state)
+{
+    static const char *const events[] = {"transport:create", "produce",
+                                         "consume",          "data:produce",
+                                         "data:consume",     "transport:restart-ice"};
+    enum { AT_ONCE = 60, ROUNDS = 100 };
+    unsigned n_taken = 0, n_refused = 0;
+    struct user *a, *b;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    a = user_join(&s, false, "a");
+    b = user_join(&s, false, "b");
+    for (unsigned i = 0; i < ROUNDS && n_refused == 0; i++) {
+        uint64_t ids[AT_ONCE];
+
+        for (unsigned k = 0; k < AT_ONCE; k++) {
+            ids[k] = user_emit(&s, a, events[k % 6], "{}");
+        }
+        for (unsigned k = 0; k < AT_ONCE; k++) {
+            json_t *body = user_ack(&s, a, ids[k]);
+            const json_t *error = json_object_get(body, "error");
+            const json_t *again = json_object_get(error, "retry_after_ms");
+
+            if (strcmp(text_of(error, "code"), "invalid") == 0) {
+                n_taken++;
+            } else {
+                assert_string_equal(text_of(error, "code"), "rate_limited");
+                assert_in_range(json_integer_value(again), 1, 20);
+                n_refused++;
+            }
+            json_decref(body);
+        }
+    }
+    assert_true(n_taken >= 1000 && n_refused > 0);
+    user_do(&s, a, "hand:raise", NULL);
+    json_decref(user_event(&s, b, "hand:raised"));
+    user_refused(&s, b, "consume", "{}", "invalid", "");
+    site_finish(&s);
+}
+
 /* The table of schema/ and the handlers name the same events. */
 static void what_is_built_is_what_the_table_says(void **state)
 {
@@ -736,6 +780,7 @@ int main(void)
         cmocka_unit_test(a_transport_that_fails_is_told_to_its_owner),
         cmocka_unit_test(the_life_of_a_stream_is_told_to_both_ends),
         cmocka_unit_test(payloads_are_refused_field_by_field),
+        cmocka_unit_test(transports_producers_and_consumers_are_not_made_without_end),
         cmocka_unit_test(what_is_built_is_what_the_table_says),
         cmocka_unit_test(all_that_is_wrong_is_told_at_once_by_ack_and_by_event),
         cmocka_unit_test(a_role_that_may_not_is_told_so_before_its_payload_is_looked_at),
