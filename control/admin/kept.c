@@ -226,7 +226,9 @@ void admin_add_user(const struct admin *admin, struct net_req *req)
     if (asked == NULL) {
         return;
     }
-    memcpy(password, body, len);
+    if (len > 0) { /* else there may be no body to copy from */
+        memcpy(password, body, len);
+    }
     password[len] = '\0';
     err =
         accounts_add(admin->conf.accounts, query_of(req, "tenant"), query_of(req, "login"),

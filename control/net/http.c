@@ -396,9 +396,11 @@ static int read_line(struct net_req *req)
     /* Not copied: the header table outlives the request. The library ends it with a NUL. */
     req->path = path;
     version = req_token(req, WSI_TOKEN_HTTP);
+    if (version == NULL) { /* the library takes "%0d" in the path for the line's end */
+        return -EBADMSG;
+    }
     connection = req_token(req, WSI_TOKEN_CONNECTION);
-    req->close = version == NULL || strcmp(version, "HTTP/1.1") != 0 ||
-                 req_has_word(connection, "close");
+    req->close = strcmp(version, "HTTP/1.1") != 0 || req_has_word(connection, "close");
     return 0;
 }
 

@@ -98,7 +98,7 @@ static const struct {
                              "#dependency-descriptor-rtp-header-extension",
                              0, ORTC_RECV | ORTC_SEND},
     [ORTC_EXT_VIDEO_ORIENTATION] = {"urn:3gpp:video-orientation", 0, ORTC_RECV | ORTC_SEND},
-    [ORTC_EXT_TOFFSET] = {"urn:ietf:params:rtp-hdrext:toffset", 0, ORTC_RECV | ORTC_SEND},
+    [ORTC_EXT_TOFFSET] = {"urn:ietf:params:rtp-hdrext:toffset", 0, ORTC_RECV},
     [ORTC_EXT_ABS_CAPTURE_TIME] =
         {"http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
          ORTC_RECV | ORTC_SEND, ORTC_RECV | ORTC_SEND},

@@ -156,7 +156,7 @@ struct sdp_error {
  * error: what would change the meaning if it were dropped (media, codecs, MIDs, RIDs,
  * SSRCs, fingerprints).
  *
- * Returns 0, -EBADMSG or -ENOMEM. */
+ * Returns 0, -EBADMSG, -EINVAL (well formed, but beyond what is taken) or -ENOMEM. */
 int sdp_parse(const char *text, size_t len, struct sdp **out, struct sdp_error *err);
 int sdp_parse_fragment(const char *text, size_t len, struct sdp **out,
                        struct sdp_error *err);

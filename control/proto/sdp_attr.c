@@ -10,6 +10,12 @@ static int bad(struct sdp_cursor *at, const char *what)
     return sdp_fail(at->err, -EBADMSG, at->line, "%s", what);
 }
 
+/* Well formed, but beyond what we take. */
+static int beyond(struct sdp_cursor *at, const char *what)
+{
+    return sdp_fail(at->err, -EINVAL, at->line, "%s", what);
+}
+
 static struct sdp_transport *transport_of(struct sdp_cursor *at)
 {
     return at->media != NULL ? &at->media->transport : &at->sdp->transport;
@@ -55,7 +61,7 @@ static int parse_fingerprint(struct sdp_cursor *at, char *value)
     struct sdp_fp *fp;
 
     if (t->n_fps == SDP_MAX_FPS) {
-        return bad(at, "fingerprint: too many");
+        return beyond(at, "fingerprint: four are taken at most");
     }
     fp = &t->fps[t->n_fps];
     if (!sdp_copy(fp->algorithm, sizeof(fp->algorithm), algorithm) ||
@@ -158,7 +164,8 @@ static int parse_group(struct sdp_cursor *at, char *value)
         }
         if (sdp->n_bundle == SDP_MAX_MEDIA ||
             !sdp_copy(sdp->bundle[sdp->n_bundle], RTP_MID_MAX + 1, mid)) {
-            return bad(at, "group: too many members, or a MID of more than 16 characters");
+            return beyond(at,
+                          "group: too many members, or a MID of more than 16 characters");
         }
         sdp->n_bundle++;
     }
@@ -175,6 +182,9 @@ static int parse_ice_lite(struct sdp_cursor *at, char *value)
 
 static int parse_mid(struct sdp_cursor *at, char *value)
 {
+    if (strlen(value) > RTP_MID_MAX) {
+        return beyond(at, "mid: 1 to 16 characters");
+    }
     return sdp_copy(at->media->mid, RTP_MID_MAX + 1, value)
                ? 0
                : bad(at, "mid: 1 to 16 characters");

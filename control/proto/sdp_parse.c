@@ -40,7 +40,13 @@ static int parse_codecs(struct sdp_cursor *at, char *formats)
             return m->n_codecs > 0 ? 0 : bad(at, "m=: it has no format");
         }
         if (!sdp_pt(word, &pt)) {
-            return bad(at, "m=: a payload type is no number of 0 to 63 or 96 to 127");
+            uint64_t number;
+
+            return sdp_number(word, 127, &number)
+                       ? sdp_fail(
+                             at->err, -EINVAL, at->line,
+                             "m=: the payload types 64 to 95 are RTCP's here (rtcp-mux)")
+                       : bad(at, "m=: a payload type is no number of 0 to 127");
         }
         if (sdp_codec_of(m, pt) != NULL) {
             return bad(at, "m=: a payload type stands twice");

@@ -34,7 +34,7 @@ struct rtp_codec *sdp_codec_of(struct sdp_media *media, uint8_t pt);
 
 /* ---- sdp_attr.c ---- */
 
-/* One attribute: "name" or "name:value", written to. Returns 0 or -EBADMSG. */
+/* One attribute: "name" or "name:value", written to. Returns 0, -EBADMSG or -EINVAL. */
 int sdp_parse_attribute(struct sdp_cursor *at, char *text);
 
 /* ---- sdp_offer.c ---- */

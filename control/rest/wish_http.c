@@ -1,5 +1,6 @@
 /* Methods, headers and conditions of WHIP and WHEP; see wish.h. RFC 9725, section 4. */
 #include <ctype.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "rest/respond.h"
 #include "rest/wish_priv.h"
+#include "schema/schema.h"
 #include "sys/clock.h"
 
 #define TYPE_FRAGMENT "application/trickle-ice-sdpfrag"
@@ -293,6 +295,7 @@ static void patch_answer(struct wish_session *s, struct net_req *req)
     struct sdp *answer = NULL;
     const void *body;
     size_t len;
+    int e;
 
     if (match != NULL && strcmp(match, "*") != 0 && !lists_etag(match, s->etag)) {
         wish_problem(req, 412, "precondition_failed",
@@ -300,7 +303,10 @@ static void patch_answer(struct wish_session *s, struct net_req *req)
         return;
     }
     body = net_req_body(req, &len);
-    if (sdp_parse(body != NULL ? body : "", body != NULL ? len : 0, &answer, &err) != 0) {
+    e = sdp_parse(body != NULL ? body : "", body != NULL ? len : 0, &answer, &err);
+    if (e == -EINVAL) {
+        wish_problem(req, 422, "invalid", err.reason);
+    } else if (e != 0) {
         wish_problem(req, 400, "malformed", err.reason);
     } else if (wish_take_answer(s, answer, &refused) != 0) {
         wish_problem_of(req, &refused);
@@ -409,7 +415,7 @@ static bool read_target(const char *path, struct wish_target *out, bool *slash)
     path += strlen(PREFIX "ep/");
     len = strcspn(path, "/");
     rest = path + len;
-    if (len == 0 || len > MEETING_ID_MAX) {
+    if (len == 0 || len > MEETING_ID_MAX || schema_has_control(path, len)) {
         return false;
     }
     memcpy(out->meeting_id, path, len);

@@ -16,6 +16,16 @@ unsigned schema_route_status(const struct schema_route *route)
                                                 : 200;
 }
 
+bool schema_has_control(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whether the path is one of the pattern's; fills 'params' with what its {…} stand for. */
 static bool fits(const char *pattern, const char *path, struct schema_params *params)
 {
@@ -25,7 +35,7 @@ static bool fits(const char *pattern, const char *path, struct schema_params *pa
         size_t have = strcspn(path, "/");
 
         if (pattern[0] == '{' && have > 0 && have <= SCHEMA_PARAM_MAX &&
-            params->n < SCHEMA_PATH_PARAMS) {
+            params->n < SCHEMA_PATH_PARAMS && !schema_has_control(path, have)) {
             memcpy(params->at[params->n], path, have);
             params->at[params->n++][have] = '\0';
         } else if (want != have || memcmp(pattern, path, want) != 0) {

@@ -136,8 +136,11 @@ struct schema_params {
     char at[SCHEMA_PATH_PARAMS][SCHEMA_PARAM_MAX + 1];
 };
 
-/* The route of a method ("HEAD" is GET's) and a path, percent-decoded. What is empty or
- * longer than SCHEMA_PARAM_MAX is no name: then no path fits.
+/* Whether a control character is in it, as "%0d" of a path may bring: no name has one. */
+bool schema_has_control(const char *text, size_t len);
+
+/* The route of a method ("HEAD" is GET's) and a path, percent-decoded. What is empty,
+ * longer than SCHEMA_PARAM_MAX or holds a control character is no name: then no path fits.
  *
  * params   filled
  * methods  filled with what the path takes, "GET, HEAD, POST"; empty: there is no such path

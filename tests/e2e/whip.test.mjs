@@ -447,11 +447,14 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
     check('what is no path of ours, or a body without length, is refused readably too', async () => {
         for (const path of [
             `/api/whip/${'m'.repeat(300)}`,
+            `/api/whip/${meeting}%01`,
             `/api/whip/${meeting}/${'s'.repeat(33)}`,
             `/api/whep/${meeting}/${'s'.repeat(32)}/more`,
         ]) {
             refused(await send('POST', path, { type: SDP, body: OFFER }), 404, 'not_found');
         }
+        const cut = await send('POST', `/api/whip/${meeting}%0d`, { type: SDP, body: OFFER });
+        assert.equal(cut.status, 400, cut.body_text);
         const chunked = await fetch(`${node.origin}/api/whip/${meeting}`, {
             method: 'POST',
             headers: { authorization: 'Bearer x', 'content-type': SDP },
@@ -474,6 +477,9 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         ['no fingerprint', 422, 'invalid', /fingerprint/, [/a=fingerprint/, 'a=x']],
         ['an unknown hash', 422, 'invalid', /hash/, [/sha-256/, 'md5']],
         ['a bad fingerprint', 422, 'invalid', /fingerprint/, [/sha-256 10:/, 'sha-256 1:']],
+        ['a long MID', 422, 'invalid', /16 characters/, [/a=mid:0/, `a=mid:${'0'.repeat(17)}`]],
+        ['five fingerprints', 422, 'invalid', /four/, [/t=0 0\r\n/, `t=0 0\r\n${'a=fingerprint:sha-256 10:20\r\n'.repeat(5)}`]],
+        ['a payload type of RTCP', 422, 'invalid', /rtcp-mux/, [/SAVPF 111/, 'SAVPF 95 111']],
         ['plain RTP', 422, 'invalid', /DTLS-SRTP/, [/UDP\/TLS\/RTP\/SAVPF/g, 'RTP/AVP']],
         ['a profile that only looks so', 422, 'invalid', /DTLS-SRTP/, [/UDP\/TLS\/RTP\/SAVPF/g, 'UDP/TLS/RTP/SAVPFX']],
         ['a client that is ICE-lite, as the node', 422, 'unsupported', /ice-lite/, [/t=0 0\r\n/, 't=0 0\r\na=ice-lite\r\n']],
@@ -518,7 +524,7 @@ describe('WHIP and WHEP', { timeout: 120_000 }, () => {
         ['a thousand fingerprints', [400], OFFER + lines(1_000, () => `${/a=fingerprint:.*/.exec(OFFER)[0]}\r\n`)],
         ['a NUL in the midst', [400], OFFER.replace('a=mid:1', 'a=mid:\0')],
         ['no end of line', [400], OFFER.replaceAll('\r\n', ' ')],
-        ['an endless MID', [400], OFFER.replaceAll('a=mid:1', `a=mid:${'1'.repeat(5_000)}`)],
+        ['an endless MID', [422], OFFER.replaceAll('a=mid:1', `a=mid:${'1'.repeat(5_000)}`)],
         ['an endless ufrag', [400, 422], OFFER.replaceAll(/a=ice-ufrag:.*/g, `a=ice-ufrag:${'u'.repeat(5_000)}`)],
     ]) {
         check(`hostile: ${title}`, async () => {

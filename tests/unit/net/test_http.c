@@ -198,6 +198,23 @@ static void http_1_0_and_connection_close_end_the_connection(void **state)
     close(fd);
 }
 
+/* It would be the request for what stands before it. */
+static void a_line_break_in_the_path_is_refused(void **state)
+{
+    static const char *const paths[] = {"/x%0d", "/x%0dy", "/x%0d%0aHost:%20evil"};
+
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        int fd = cl_connect(*state);
+
+        cl_say(fd, "GET ");
+        cl_say(fd, paths[i]);
+        cl_say(fd, " HTTP/1.1\r\nHost: t\r\n\r\n");
+        cl_expect(fd, 400, "");
+        cl_expect_closed(fd);
+        close(fd);
+    }
+}
+
 static void held_requests_are_answered_later(void **state)
 {
     struct fx *fx = *state;
@@ -616,6 +633,7 @@ int main(void)
         T(head_tells_the_length_and_sends_no_body),
         T(headers_and_query_are_decoded),
         T(http_1_0_and_connection_close_end_the_connection),
+        T(a_line_break_in_the_path_is_refused),
         T(held_requests_are_answered_later),
         T(input_during_a_held_request_waits_and_costs_nothing),
         T(client_that_leaves_a_held_request_is_told),

@@ -104,11 +104,11 @@ static void bad_lines_are_named_by_number_and_reason(void **state)
         {"v=0\n\ns=-\n", 2, "expected a line"},
         {"v=0\nm=audio x UDP/TLS/RTP/SAVPF 0\n", 2, "expected 'KIND PORT"},
         {"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF\n", 2, "no format"},
-        {"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 80\n", 2, "payload type"},
+        {"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 128\n", 2, "payload type"},
         {"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 96 96\n", 2, "twice"},
         {"v=0\nm=audio 9 X 96\na=rtpmap:96 opus\n", 3, "rtpmap"},
         {"v=0\nm=audio 9 X 96\na=extmap:0 urn:x\n", 3, "extmap"},
-        {"v=0\nm=audio 9 X 96\na=mid:12345678901234567\n", 3, "mid"},
+        {"v=0\nm=audio 9 X 96\na=mid:\n", 3, "mid"},
         {"v=0\nm=audio 9 X 96\na=candidate:1 1 udp\n", 3, "candidate"},
         {"v=0\nm=audio 9 X 96\na=setup:maybe\n", 3, "setup"},
         {"v=0\nm=audio 9 X 96\na=fingerprint:sha-256\n", 3, "fingerprint"},
@@ -130,6 +130,35 @@ static void bad_lines_are_named_by_number_and_reason(void **state)
         if (err.line != cases[i].line || strstr(err.reason, cases[i].reason) == NULL) {
             fail_msg("case %zu: line %u: %s", i, err.line, err.reason);
         }
+    }
+}
+
+/* Well formed; it is for the sender to offer less. */
+static void what_is_beyond_our_bounds_is_told_from_what_is_malformed(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned line;
+        const char *reason;
+    } cases[] = {
+        {"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 64\n", 2, "rtcp-mux"},
+        {"v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 95\n", 2, "rtcp-mux"},
+        {"v=0\nm=audio 9 X 96\na=mid:12345678901234567\n", 3, "mid"},
+        {"v=0\na=group:BUNDLE 12345678901234567\n", 2, "MID"},
+        {"v=0\na=fingerprint:a A\na=fingerprint:a A\na=fingerprint:a A\n"
+         "a=fingerprint:a A\na=fingerprint:a A\n",
+         6, "four"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sdp_error err = {.line = 99};
+        struct sdp *sdp = NULL;
+
+        assert_int_equal(sdp_parse(cases[i].text, strlen(cases[i].text), &sdp, &err),
+                         -EINVAL);
+        assert_int_equal(err.line, cases[i].line);
+        assert_non_null(strstr(err.reason, cases[i].reason));
     }
 }
 
@@ -725,6 +754,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_reads_the_same),
         cmocka_unit_test(bad_lines_are_named_by_number_and_reason),
+        cmocka_unit_test(what_is_beyond_our_bounds_is_told_from_what_is_malformed),
         cmocka_unit_test(null_characters_and_endless_texts_are_refused),
         cmocka_unit_test(fragments_need_no_session),
         cmocka_unit_test(a_fragment_may_tell_its_credentials_in_any_section_of_the_bundle),

@@ -285,6 +285,8 @@ static void routes_are_found_by_method_and_path(void **state)
     assert_int_equal(params.n, 2);
     assert_string_equal(params.at[0], "m-1");
     assert_string_equal(params.at[1], "u 2");
+    assert_null(schema_route_find("GET", "/api/meeting/a\rb/chat", &params, methods));
+    assert_null(schema_route_find("GET", "/api/meeting/a\x7f", &params, methods));
     (void)snprintf(more, sizeof(more), "%sx", longest);
     assert_null(schema_route_find("GET", more, &params, methods));
 }
