@@ -2,8 +2,8 @@
  * garbage, replays and spoilt packets, from valid addresses too, beside a live stream. Nobody
  * is lost, nothing is amplified, all is counted. KCS_LONG=1 sends a million. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { execFile, spawn } from 'node:child_process';
+import { X509Certificate, randomBytes, randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -145,6 +145,36 @@ async function floodWithStrangers(node, datagrams, { six = false, count = ADDRES
     return replies.length;
 }
 
+/* A handshake that ends well amidst strangers who name the session, and the session after
+ * it. Resolves with its states. */
+async function throughDtls(node, t, socket, hello) {
+    const made = await ask(socket, 'transport:create', { direction: 'recv' });
+    const { usernameFragment, password } = made.ice_parameters;
+    const username = `${usernameFragment}:xyz`;
+    const checker = await Checker.open(node.address, node.mediaPort);
+    const identity = node.makeCertificate();
+    const value = new X509Certificate(readFileSync(identity.cert)).fingerprint256;
+    const datagrams = strangers(hello, username);
+    const states = {};
+
+    assert.equal(await checker.succeeds({ username, password }), true, 'ICE');
+    const connected = await ask(socket, 'transport:connect', {
+        transport_id: made.transport_id,
+        dtls_parameters: { role: 'client', fingerprints: [{ algorithm: 'sha-256', value }] },
+    });
+    assert.equal(connected.ok, true, JSON.stringify(connected));
+    const flooded = floodWithStrangers(node, datagrams);
+    shakeHands(node, checker, identity);
+    await flooded;
+    await node.until('the handshake ends', async () =>
+        (await stateOf(node, made.transport_id)) === 'connected');
+    const replies = await floodWithStrangers(node, datagrams);
+    states['connected, named by its ufrag'] = await stateOf(node, made.transport_id);
+    t.diagnostic(`connected: ${replies} replies`);
+    assert.equal(states['connected, named by its ufrag'], 'connected');
+    return states;
+}
+
 /* Where the node is reached by the device. */
 function findAddress(node, kind) {
     node.kind = kind;
@@ -156,6 +186,24 @@ async function stateOf(node, transportId) {
     const peers = JSON.parse(await node.kcsctl('peers', '--json'));
 
     return peers.find(({ transport_id }) => transport_id === transportId)?.state;
+}
+
+/* A client of OpenSSL that shakes hands from where `checker` has checked, and takes its
+ * place. */
+function shakeHands(node, checker, { key, cert }) {
+    const { address, port } = checker.socket.address();
+
+    checker.close();
+    const child = spawn(
+        'openssl',
+        [
+            ...['s_client', '-dtls1_2', '-connect', `${node.address}:${node.mediaPort}`],
+            ...['-bind', `${address}:${port}`, '-cert', cert, '-key', key, '-quiet'],
+            ...['-use_srtp', 'SRTP_AES128_CM_SHA1_80'],
+        ],
+        { stdio: ['pipe', 'ignore', 'ignore'] },
+    );
+    node.witnesses.push(child); /* it stays until the node ends */
 }
 
 for (const device of LONG ? ['veth', 'udp:127.0.0.1', 'tap'] : ['veth']) {
@@ -230,6 +278,7 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1', 'tap'] : ['veth']) {
                 );
                 await after('during DTLS');
                 assert.equal(await checker.succeeds(right), true, 'ICE goes on');
+                Object.assign(states, await throughDtls(node, t, socket, hello));
                 assert.ok(
                     Object.values(states).every((state) => state !== 'failed' && state),
                     JSON.stringify(states),
