@@ -119,8 +119,9 @@ static void pause_egress(struct lane *lane, struct peer *peer)
     }
 }
 
-int across_resume(struct lane *lane)
+int across_resume(const struct pipeline *p)
 {
+    struct lane *lane = p->lane;
     struct lane_pending *pending = &lane->pending;
     struct peer *peer = &lane->tables->peers[pending->peer];
     struct hub_msg msg = {.lane = (uint8_t)pending->to, .peer = pending->peer};
@@ -138,6 +139,9 @@ int across_resume(struct lane *lane)
         sync_with(lane, others(lane), MOVE_DRAINED);
         return ACROSS_LATER;
     case MOVE_DRAINED:
+        if (pipeline_holds(p)) {
+            return ACROSS_LATER; /* else the peer's next frames overtake them */
+        }
         tables_peer_leave(lane->tables, peer);
         msg = (struct hub_msg){
             .kind = HUB_TAKE, .peer = pending->peer, .handle = lane->now_us};

@@ -7,8 +7,8 @@
  *   2. When B has heard: A sends nothing more to the peer (cursors stay where they are),
  *      and tells all lanes to hand its packets to B. A still works off what others had
  *      handed over before.
- *   3. When all have heard, and so nothing is left on the way to A, or from A to a device:
- *      A lets go, B takes it and works off what it has parked.
+ *   3. When all have heard, and so nothing is left on the way to A, or from A to a device,
+ *      nor waits for one that is full: A lets go, B takes it and works off what it has parked.
  *   4. When B has said so the command is answered.
  *
  * "Has heard" is a message and its answer in the same rings as the packets (HUB_SYNC,
@@ -43,7 +43,7 @@ int across_settle(struct lane *lane);
 int across_move(struct lane *lane, struct peer *peer, uint32_t to);
 
 /* Goes on with what is pending. Returns ACROSS_LATER, or the status to answer. */
-int across_resume(struct lane *lane);
+int across_resume(const struct pipeline *p);
 
 /* True if nothing is on its way to this lane, and it waits for no other. */
 bool across_rests(const struct lane *lane);

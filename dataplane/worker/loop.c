@@ -89,7 +89,7 @@ static void answer(struct loop *loop, uint64_t cookie, uint64_t handle, int stat
 /* Answers what had to wait for other lanes. Returns false while it still has to. */
 static bool resume(struct loop *loop)
 {
-    int status = across_resume(&loop->lane);
+    int status = across_resume(&loop->pipe);
 
     if (status == ACROSS_LATER) {
         return false;
@@ -373,7 +373,7 @@ static void settle_one(struct loop *loop)
     (void)pipeline_egress(&loop->pipe, 0); /* only what waits for a device */
     (void)across_drain(&loop->pipe);
     if (loop->lane.pending.stage != 0) {
-        (void)across_resume(&loop->lane);
+        (void)across_resume(&loop->pipe);
     }
 }
 

@@ -396,7 +396,7 @@ bool pipeline_is_full(const struct pipeline *p, unsigned device)
     return p->held[device].frames.n > 0;
 }
 
-static bool holds(const struct pipeline *p)
+bool pipeline_holds(const struct pipeline *p)
 {
     for (unsigned device = 0; device < io_n_devices(p->io); device++) {
         if (pipeline_is_full(p, device)) {
@@ -437,7 +437,7 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
 
 bool pipeline_held_up(const struct pipeline *p)
 {
-    return holds(p) || ((route_is_due(p->lane) || lane_resends(p->lane)) && !has_way(p));
+    return pipeline_holds(p) || ((route_is_due(p->lane) || lane_resends(p->lane)) && !has_way(p));
 }
 
 uint32_t pipeline_layers(struct pipeline *p)

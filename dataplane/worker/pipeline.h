@@ -41,8 +41,9 @@ uint32_t pipeline_ingress(struct pipeline *p);
  * dropped. */
 uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts);
 
-/* Whether frames wait until 'device' has room. */
+/* Whether frames wait until 'device' has room; _holds: until any has. */
 bool pipeline_is_full(const struct pipeline *p, unsigned device);
+bool pipeline_holds(const struct pipeline *p);
 
 /* Whether there is something to serve that has to wait for a device or another lane. */
 bool pipeline_held_up(const struct pipeline *p);

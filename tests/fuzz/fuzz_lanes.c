@@ -17,7 +17,9 @@ enum {
     PEERS = 5, /* the publisher is 0 */
     MAX_OPS = 96,
     QUEUE = 64,    /* packets that wait at a lane's device */
-    PATIENCE = 400 /* turns of all lanes until everything has settled */
+    /* turns of all lanes until everything has settled: a lane waits for a full device by time,
+     * and a turn takes some microseconds */
+    PATIENCE = 400000
 };
 
 static const struct tables_conf TABLES = {
@@ -197,7 +199,9 @@ static void settle(void)
         for (uint32_t lane = 0; lane < LANES; lane++) {
             moving = moving || w.queues[lane].n > 0 ||
                      port_mem_waiting(w.rig.io, 0, lane) > 0 ||
-                     route_is_due(&w.loops[lane]->lane) || !hub_quiet(&w.hub, lane);
+                     route_is_due(&w.loops[lane]->lane) || !hub_quiet(&w.hub, lane) ||
+                     /* who comes next may have the address of who has gone */
+                     pipeline_held_up(&w.loops[lane]->pipe);
         }
     }
 }
