@@ -17,12 +17,15 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "sys/entropy.h"
+
 enum {
     SWEEP_MS = 250,
     SLICE = 16384,            /* one write; what does not go out of it the library copies */
     SEND_BURST = 16 * SLICE,  /* then others have their turn */
     SEND_STALL_US = 60000000, /* without any progress of an answer */
     LINGER_US = 1000000,
+    REQUEST_ID = 12, /* characters */
     BODY_STEP = 4096,
 };
 
@@ -316,11 +319,16 @@ static void build_problem(struct net_req *req, unsigned status, const char *code
         {"upgrade", "websocket"},
         {"connection", "upgrade"},
         {"sec-websocket-version", "13"}};
-    char body[256];
-    int len = snprintf(body, sizeof(body),
-                       "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
-                       "\"success\":false,\"code\":\"%s\",\"message\":\"%s\"}",
-                       reason_phrase(status), status, code, reason_phrase(status));
+    char id[REQUEST_ID + 1];
+    char body[384];
+    int len;
+
+    entropy_id(id, REQUEST_ID);
+    len = snprintf(body, sizeof(body),
+                   "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
+                   "\"success\":false,\"code\":\"%s\",\"message\":\"%s\",\"errors\":[],"
+                   "\"request_id\":\"%s\"}",
+                   reason_phrase(status), status, code, reason_phrase(status), id);
 
     req->close = true;
     build(req, status, headers, status == 426 ? 5 : 2, body, (size_t)len);
