@@ -12,21 +12,6 @@
 
 enum { SCHEMA_VERSION = 1, SWEEP_MOST = 10000 };
 
-static const char *const names[STORE_N_KINDS] = {
-    [STORE_USER] = "user",
-    [STORE_MEETING] = "meeting",
-    [STORE_PARTICIPANT] = "participant",
-    [STORE_BAN] = "ban",
-    [STORE_CHAT] = "chat",
-    [STORE_POLL] = "poll",
-    [STORE_AUDIT] = "audit",
-    [STORE_FAMILY] = "family",
-    [STORE_REVOKED] = "revoked",
-    [STORE_IDEMPOTENCY] = "idempotency",
-    [STORE_KEY] = "key",
-    [STORE_ATTENDANCE] = "attendance",
-};
-
 int mongo_errno(struct mongo *m, const bson_error_t *error)
 {
     if (error->domain == MONGOC_ERROR_SERVER_SELECTION ||
@@ -132,7 +117,7 @@ static int step_1(struct mongo *m, mongoc_database_t *db)
     int err = make_indexes(m, db, "event", event_indexes());
 
     for (int i = 0; err == 0 && i < STORE_N_KINDS; i++) {
-        err = make_indexes(m, db, names[i], kind_indexes());
+        err = make_indexes(m, db, store_kind_name((enum store_kind)i), kind_indexes());
     }
     if (err == 0) {
         err = make_indexes(m, db, "head", head_indexes());
@@ -250,7 +235,7 @@ static int connect_to(struct mongo *m, mongoc_uri_t *uri, const struct store_con
     (void)mongoc_client_set_error_api(m->client, MONGOC_ERROR_API_VERSION_2);
     set_concern(m, conf->synchronous);
     for (int i = 0; i < STORE_N_KINDS; i++) {
-        m->kinds[i] = mongoc_client_get_collection(m->client, name, names[i]);
+        m->kinds[i] = mongoc_client_get_collection(m->client, name, store_kind_name((enum store_kind)i));
     }
     m->heads = mongoc_client_get_collection(m->client, name, "head");
     m->events = mongoc_client_get_collection(m->client, name, "event");

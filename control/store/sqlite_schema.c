@@ -4,24 +4,9 @@
 
 #include "store/sqlite_priv.h"
 
-static const char *const tables[STORE_N_KINDS] = {
-    [STORE_USER] = "user",
-    [STORE_MEETING] = "meeting",
-    [STORE_PARTICIPANT] = "participant",
-    [STORE_BAN] = "ban",
-    [STORE_CHAT] = "chat",
-    [STORE_POLL] = "poll",
-    [STORE_AUDIT] = "audit",
-    [STORE_FAMILY] = "family",
-    [STORE_REVOKED] = "revoked",
-    [STORE_IDEMPOTENCY] = "idempotency",
-    [STORE_KEY] = "key_",
-    [STORE_ATTENDANCE] = "attendance",
-};
-
 const char *sqlite_table(enum store_kind kind)
 {
-    return tables[kind];
+    return kind == STORE_KEY ? "key_" : store_kind_name(kind); /* KEY is a word of SQL */
 }
 
 static int run(sqlite3 *db, const char *sql)
@@ -56,7 +41,7 @@ static int step_1(sqlite3 *db)
     int err = 0;
 
     for (int i = 0; err == 0 && i <= STORE_KEY; i++) {
-        err = make_table(db, tables[i]);
+        err = make_table(db, sqlite_table((enum store_kind)i));
     }
     if (err != 0) {
         return err;
@@ -85,7 +70,7 @@ static int step_2(sqlite3 *db)
 /* Who was there, from when to when. */
 static int step_3(sqlite3 *db)
 {
-    return make_table(db, tables[STORE_ATTENDANCE]);
+    return make_table(db, sqlite_table(STORE_ATTENDANCE));
 }
 
 /* How long it lasts, or recurs: of meetings that were made before as long as may be. */
@@ -97,7 +82,7 @@ static int step_4(sqlite3 *db)
     for (int i = 0; err == 0 && i < STORE_N_KINDS; i++) {
         (void)snprintf(sql, sizeof(sql),
                        "ALTER TABLE %s ADD COLUMN until INTEGER NOT NULL DEFAULT 0",
-                       tables[i]);
+                       sqlite_table((enum store_kind)i));
         err = run(db, sql);
     }
     return err != 0 ? err

@@ -64,6 +64,9 @@ struct store_req {
     struct store_event *events;
 };
 
+/* "meeting": what a backend calls the documents of that kind. */
+const char *store_kind_name(enum store_kind kind);
+
 struct store_backend {
     int (*open)(void **out, const struct store_conf *conf, char err[STORE_ERR_MAX]);
     void (*close)(void *data);
