@@ -228,7 +228,8 @@ TIDY_CHECKS="-*,bugprone-*,cert-*,clang-analyzer-*,misc-*,\
 need_promtool() {
     PATH=$PATH:$PWD/build/prometheus/usr/bin
     command -v promtool >/dev/null ||
-        (mkdir -p build/prometheus && cd build/prometheus && apt-get download -qq prometheus &&
+        (mkdir -p build/prometheus && cd build/prometheus &&
+            { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } &&
             dpkg -x prometheus_*.deb . && rm prometheus_*.deb)
 }
 
