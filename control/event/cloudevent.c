@@ -9,8 +9,9 @@
 
 #include "event/sink.h"
 #include "store/store.h"
+#include "sys/entropy.h"
 
-enum { TIME_TEXT = 32, ID_TEXT = 2 * STORE_ID_MAX + 48, SOURCE_TEXT = 64 };
+enum { TIME_TEXT = 32, ID_TEXT = 2 * STORE_ID_MAX + 48, SOURCE_TEXT = 64, FRESH_ID = 20 };
 
 static void write_time(uint64_t at_us, char out[TIME_TEXT])
 {
@@ -62,8 +63,12 @@ struct event *event_of(const struct store_event *fact, const struct event_words 
     if (chat && !words->chat_text && stripped == NULL) {
         return NULL; /* rather later than with what was said */
     }
-    (void)snprintf(id, sizeof(id), "%s/%s/%" PRIu64 "/%" PRIu64, fact->tenant,
-                   fact->meeting, fact->epoch, fact->seq);
+    if (fact->seq != 0) {
+        (void)snprintf(id, sizeof(id), "%s/%s/%" PRIu64 "/%" PRIu64, fact->tenant,
+                       fact->meeting, fact->epoch, fact->seq);
+    } else { /* of quality: it has no number */
+        entropy_id(id, FRESH_ID);
+    }
     (void)snprintf(source, sizeof(source), "/kcs/%s", words->node);
     write_time(fact->at_us, time_text);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -290,6 +290,8 @@ static void quality_goes_beside_the_outbox_and_is_counted_when_lost(void **state
     event_relay_quality(w.relay, "kcs.quality.stream", "t", "m", "{}");
     assert_int_equal(w.fakes[0]->n, 1);
     assert_int_equal(w.fakes[0]->taken[0], 0);
+    event_relay_quality(w.relay, "kcs.quality.stream", "t", "m", "{}");
+    assert_string_not_equal(w.fakes[0]->ids[0], w.fakes[0]->ids[1]);
     w.fakes[0]->away = true;
     event_relay_quality(w.relay, "kcs.quality.stream", "t", "m", "{}");
     assert_int_equal(metric_render(w.metrics, &text, &len), 0);
