@@ -314,6 +314,7 @@ static void send_metrics(struct admin *admin, struct net_req *req)
     size_t len = 0;
 
     admin_read_lanes(admin->conf.media, &admin->scrape);
+    process_usage(&admin->usage);
     if (metric_render(admin->conf.metrics, &text, &len) != 0) {
         net_respond(req, 500, NULL, 0, NULL, 0);
         return;

@@ -7,7 +7,6 @@
 #include "admin/priv.h"
 #include "meeting/meeting.h"
 #include "metric/metric.h"
-#include "sys/process.h"
 
 struct family {
     enum metric_kind kind;
@@ -59,11 +58,9 @@ static void collect_clients(struct metric_sink *sink, void *arg)
 #define COLLECT_PROCESS(field)                                                             \
     static void collect_process_##field(struct metric_sink *sink, void *arg)               \
     {                                                                                      \
-        struct process_usage usage;                                                        \
+        const struct admin *admin = arg;                                                   \
                                                                                            \
-        (void)arg;                                                                         \
-        process_usage(&usage);                                                             \
-        metric_emit(sink, NULL, 0, (double)usage.field);                                   \
+        metric_emit(sink, NULL, 0, (double)admin->usage.field);                            \
     }
 
 COLLECT_PROCESS(cpu_s)

@@ -11,6 +11,7 @@
 
 #include "admin/admin.h"
 #include "media/media.h"
+#include "sys/process.h"
 
 enum { ADMIN_IP_TEXT = 46 };
 
@@ -26,7 +27,9 @@ struct admin_lanes {
 
 struct admin {
     struct admin_conf conf;
-    struct admin_lanes scrape; /* what the collectors of one rendering read */
+    /* what the collectors of one rendering read */
+    struct admin_lanes scrape;
+    struct process_usage usage;
     unsigned n_families;       /* registered so far */
 };
 
