@@ -120,15 +120,28 @@ static void write(const struct audit *audit, struct signal *signal, const char *
     free(event);
 }
 
-void audit_end(struct audit *audit, struct signal *signal, const char *code)
+/* What one may not is written, too, but not as often as one likes to try. */
+static bool may_write_refusal(struct client *client)
+{
+    static const struct rate_conf conf = {.per_s = 1, .burst = 20};
+
+    if (rate_take(&client->refused, &conf, clock_mono_us()) == 0) {
+        return true;
+    }
+    log_warn("audit_refusals_left_out", LOG_STR("user_id", client->who.user_id));
+    return false;
+}
+
+void audit_end(struct audit *audit, struct client *client, const char *code)
 {
     if (audit == NULL) {
         return;
     }
-    if (signal != NULL && code == NULL) {
-        write(audit, signal, "ok");
-    } else if (signal != NULL && strcmp(code, "forbidden") == 0) {
-        write(audit, signal, "refused");
+    if (client != NULL && code == NULL) {
+        write(audit, client->signal, "ok");
+    } else if (client != NULL && strcmp(code, "forbidden") == 0 &&
+               may_write_refusal(client)) {
+        write(audit, client->signal, "refused");
     }
     free(audit);
 }

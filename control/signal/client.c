@@ -37,7 +37,7 @@ void client_emit(struct client *client, const char *event, json_t *payload)
 
 static void end_audit(struct reply *reply, const char *code)
 {
-    audit_end(reply->audit, reply->client->signal, code);
+    audit_end(reply->audit, reply->client, code);
     reply->audit = NULL;
 }
 

@@ -35,12 +35,13 @@ struct client {
     struct signal *signal;
     struct sio_socket *socket;
     struct auth_identity who;
-    bool legacy;        /* it speaks the dialect of legacy.h */
-    bool told_expiring; /* that its token ends soon */
-    uint64_t warned_us; /* monotonic: when of bad quality; 0 never */
-    uint64_t hold;      /* the number of the last that it waits for; 0: none */
-    json_t *app_data;   /* legacy: of its producers, by their id; may be NULL */
-    struct rate made;   /* transports, producers, consumers */
+    bool legacy;         /* it speaks the dialect of legacy.h */
+    bool told_expiring;  /* that its token ends soon */
+    uint64_t warned_us;  /* monotonic: when of bad quality; 0 never */
+    uint64_t hold;       /* the number of the last that it waits for; 0: none */
+    json_t *app_data;    /* legacy: of its producers, by their id; may be NULL */
+    struct rate made;    /* transports, producers, consumers */
+    struct rate refused; /* entries of the audit */
     struct participant *participant; /* NULL outside of a room */
     struct reply *replies;           /* that are due */
     struct client *next;             /* list of all */
@@ -57,7 +58,7 @@ struct signal {
     json_t *capabilities;        /* the router's, made once */
     struct store_writer *writer; /* NULL: nothing is kept */
     struct saying *saying,
-        *sayings; /* keep.c: what is being said; that, and what is written */
+        *sayings;  /* keep.c: what is being said; that, and what is written */
     uint32_t turn; /* quality.c: whose it is; and what was seen, by sent or received and
                     * by audio or video */
     struct metric_histogram *loss[2][2], *jitter_s[2][2], *rtt_s[2][2];
@@ -127,9 +128,10 @@ void reply_invalid(struct reply *reply, struct schema_errors *errors);
 struct audit *audit_begin(const struct client *client, const struct schema_event *event,
                           const json_t *payload);
 
-/* It was done, or refused for want of rights ('code' forbidden), or came to nothing. NULL is
- * a no-op. */
-void audit_end(struct audit *audit, struct signal *signal, const char *code);
+/* It was done ('code' NULL), or refused for want of rights (forbidden: written once a
+ * second in the long run), or came to nothing. client NULL: it is gone, nothing is written.
+ * audit NULL is a no-op. */
+void audit_end(struct audit *audit, struct client *client, const char *code);
 
 /* ---- quality.c ---- */
 

@@ -358,6 +358,12 @@ static void what_hosts_do_can_be_answered_for(void **state)
                  "");
     user_do(&k.s, b, "hand:raise", "{}");
     assert_int_equal(find(&k, STORE_AUDIT, NULL), 2);
+
+    /* nor does it grow with each try of who may not */
+    for (int i = 0; i < 60; i++) {
+        user_refused(&k.s, b, "room:lock", "{}", "forbidden", "");
+    }
+    assert_in_range(find(&k, STORE_AUDIT, "room:lock"), 10, 40);
     stop(&k);
     teardown(&k);
 }
