@@ -441,7 +441,7 @@ need_packages_of() {
 }
 
 # The interface held against its own description: public linters, a typed client, each role at
-# each route and event, schemathesis, python-socketio.
+# each route and event, schemathesis, clients of Socket.IO in Python and Java.
 part_api() {
     local log=build/api.log
 
@@ -449,6 +449,7 @@ part_api() {
     need_node
     # shellcheck disable=SC2086
     if ! need_packages_of tests/e2e || ! need_packages_of tests/api ||
+        ! need_jars tests/api/java build/java-lib >>"$log" 2>&1 ||
         ! { [ -x build/foreign/bin/pip ] || python3 -m venv build/foreign; } >>"$log" 2>&1 ||
         ! build/foreign/bin/pip install --quiet $API_PYTHON >>"$log" 2>&1; then
         result api 0 1 "its packages could not be installed"
@@ -492,7 +493,7 @@ part_kafka() {
 
     need_release || return 0
     need_node
-    if ! need_packages_of tests/e2e || ! need_kafka >"$log" 2>&1; then
+    if ! need_packages_of tests/e2e || ! need_jars tests/kafka build/kafka-lib >"$log" 2>&1; then
         result kafka 0 1 "its packages could not be installed"
         show_log "$log"
         return
@@ -502,11 +503,11 @@ part_kafka() {
     node_result kafka "$log"
 }
 
-need_kafka() {
-    cmp -s tests/kafka/pom.xml build/kafka-lib/.pom ||
-        { (cd tests/kafka && mvn -q -B dependency:copy-dependencies \
-            -DoutputDirectory="$OLDPWD/build/kafka-lib") &&
-            cp tests/kafka/pom.xml build/kafka-lib/.pom; }
+# need_jars DIR TO: what Maven brings for the pom.xml there.
+need_jars() {
+    cmp -s "$1/pom.xml" "$2/.pom" ||
+        { (cd "$1" && mvn -q -B dependency:copy-dependencies -DoutputDirectory="$OLDPWD/$2") &&
+            cp "$1/pom.xml" "$2/.pom"; }
 }
 
 # node_result PART LOG: what node's own test runner has written there.

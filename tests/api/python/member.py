@@ -23,5 +23,17 @@ event = client.receive(timeout=8)
 while event[0] != "chat:message" or event[1]["message"] != "to Python":
     event = client.receive(timeout=8)
 left = client.call("room:leave", {"meeting_id": meeting}, timeout=8)
+carrier = client.client.transport()
 client.disconnect()
-print(json.dumps({"joined": joined, "sent": sent, "refused": refused, "heard": event[1], "left": left}))
+print(
+    json.dumps(
+        {
+            "joined": joined,
+            "sent": sent,
+            "refused": refused,
+            "heard": event[1],
+            "left": left,
+            "carrier": carrier,
+        }
+    )
+)
