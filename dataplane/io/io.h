@@ -123,9 +123,9 @@ struct io_device {
     uint8_t mac[6];
     uint16_t media_port;
     uint16_t preference;  /* ICE local preference: higher is better */
-    uint16_t n_queues;    /* queues 0..n_queues-1 may be read; 1 but for mem */
-    uint16_t n_tx_queues; /* that may be written, each by one thread: 1 on AF_XDP, else one
-                             a lane */
+    uint16_t n_queues;    /* queues 0..n_queues-1 may be read */
+    uint16_t n_tx_queues; /* that may be written, each by one thread: of udp and mem one a
+                             lane, of others as many as may be read */
     bool needs_headers;   /* egress starts with the Ethernet header (io_hdr_build) */
     uint8_t n_addrs;
     struct io_addr addrs[IO_MAX_ADDRS];

@@ -251,6 +251,7 @@ void port_eth_queues(struct port_eth *eth, const struct port_env *env, unsigned 
     n = n_tx < n ? n_tx : n;
     eth->n_hw = (uint16_t)n_hw;
     eth->base.dev.n_queues = (uint16_t)n;
+    eth->base.dev.n_tx_queues = (uint16_t)n;
     eth->tx_shared = env->conf->n_lanes > n;
     for (unsigned i = 0; i < IO_MAX_LANES; i++) {
         rte_spinlock_init(&eth->queues[i].tx_lock);

@@ -7,17 +7,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import puppeteer from 'puppeteer-core';
 import { KEPT } from './node.mjs';
 
-const CHROMIUM = process.env.KCS_CHROMIUM ?? '/usr/bin/chromium';
+export const CHROMIUM = process.env.KCS_CHROMIUM ?? '/usr/bin/chromium';
 const JOIN_MS = 20_000;
 const MEDIA_MS = 30_000;
 const PICTURES = 6;
 const PICTURE_STEP_MS = 170;
 
-/* Runs `body` with a browser of its own and closes it, whatever happens. */
-export async function withBrowser(body) {
+/* Runs `body` with a browser of its own and closes it, whatever happens. `wrapper`: a program
+ * that starts it elsewhere (wire.mjs). */
+export async function withBrowser(body, wrapper = CHROMIUM) {
     assert.ok(existsSync(CHROMIUM), `${CHROMIUM} is missing: apt-get install chromium`);
     const browser = await puppeteer.launch({
-        executablePath: CHROMIUM,
+        executablePath: wrapper,
         headless: true,
         pipe: true,
         args: [

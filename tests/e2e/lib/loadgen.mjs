@@ -5,22 +5,23 @@ import { BUILD } from './node.mjs';
 
 /* Runs it in a meeting of the node. Resolves with its exit status, the JSON of its standard
  * output and its standard error. options: seconds it may take in all, meeting, and an
- * AbortSignal by which it ends early, as if its time were up */
-export function loadgen(node, args, { patience = 40, meeting = 'load', signal } = {}) {
-    const child = spawn(
-        join(BUILD, 'kcs-loadgen'),
-        [
-            ...['--url', node.origin, '--secret-file', node.secretFile],
-            ...['--meeting', meeting, '--json', ...args],
-            /* an address behind our own tap: loadgen does not see that it is of this machine */
-            ...(node.devices.includes(node.tap.device) ? ['--allow-remote'] : []),
-        ],
-        {
-            stdio: ['ignore', 'pipe', 'pipe'],
-            timeout: patience * 1_000,
-            killSignal: 'SIGKILL',
-        },
-    );
+ * AbortSignal by which it ends early, as if its time were up; a Wire (wire.mjs) that it is
+ * to be a host behind */
+export function loadgen(node, args, options = {}) {
+    const { patience = 40, meeting = 'load', signal, behind } = options;
+    const program = join(BUILD, 'kcs-loadgen');
+    const all = [
+        ...['--url', node.origin, '--secret-file', node.secretFile],
+        ...['--meeting', meeting, '--json', ...args],
+        /* an address behind our own tap: loadgen does not see that it is of this machine */
+        ...(behind || node.devices.includes(node.tap.device) ? ['--allow-remote'] : []),
+    ];
+    const [command, given] = behind ? behind.entered(program, ...all) : [program, all];
+    const child = spawn(command, given, {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        timeout: patience * 1_000,
+        killSignal: 'SIGKILL',
+    });
     let out = '';
     let err = '';
 

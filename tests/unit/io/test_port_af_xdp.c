@@ -235,6 +235,9 @@ static unsigned serve_wide(unsigned n_lanes, unsigned n_queues)
     live_client_start(&client, client_of_many_flows, make_wide_link);
     io = live_create(&conf);
     CHECK(io_device(io, 0)->n_queues == n_queues);
+    for (unsigned i = 0; i < n_lanes; i++) { /* who has a queue sends by it */
+        CHECK(io_tx_lane(io, 0, i) == i % n_queues);
+    }
     for (unsigned i = 0; i < n_lanes; i++) {
         live_echo_start_lane(&echo[i], io, i);
     }
