@@ -55,7 +55,7 @@ struct lane_counts {
     uint64_t handed_out, handed_in; /* packets of peers, to and from other lanes */
     uint64_t handed_tx;             /* frames given to the lane of their device */
     uint64_t padding_packets, padding_bytes;
-    uint64_t resent; /* retransmissions made for subscribers */
+    uint64_t resent; /* retransmissions to subscribers */
     uint64_t paced;  /* times that the pacer made a cursor wait */
     uint64_t drops_in[N_DROP_REASONS];
     uint64_t drops_out[N_DROP_REASONS];

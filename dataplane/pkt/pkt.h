@@ -41,7 +41,7 @@ struct pkt {
     uint8_t pt;
     bool marker;
     bool padding;    /* the RTP padding bit */
-    bool rtx;        /* it repairs 'stream' (unprotect) */
+    bool rtx;        /* it repairs 'stream' (unprotect); egress: 'sub' (resend) */
     bool handed;     /* another lane received it; set only if there are several */
     uint8_t rx_lane; /* which */
     uint16_t ext_at; /* where the extension block's elements begin, from 'data' on */

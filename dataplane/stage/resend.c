@@ -86,7 +86,7 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
                       lane->now_us);
     }
     pkt->peer = sub->peer;
-    pkt->sub = NULL; /* counted apart from the subscription's own packets */
+    pkt->rtx = true; /* counted apart from the subscription's own packets */
     pkt->device = peer->device;
     pkt->to = peer->to;
     return true;
@@ -107,7 +107,6 @@ uint16_t resend_burst(struct lane *lane, const struct burst *in, struct burst *o
 {
     struct crypt_op ops[PKT_BURST];
     struct pkt *pkts[PKT_BURST];
-    struct sub *subs[PKT_BURST];
     uint16_t n = 0;
 
     (void)in;
@@ -136,7 +135,7 @@ uint16_t resend_burst(struct lane *lane, const struct burst *in, struct burst *o
                               .ssrc = sub->rtx_ssrc,
                               .hdr_len = pkts[n]->hdr_len,
                               .len = pkts[n]->payload_len};
-        subs[n++] = sub;
+        n++;
     }
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     (void)crypt_protect_burst(lane->crypt, ops, n);
@@ -145,9 +144,6 @@ uint16_t resend_burst(struct lane *lane, const struct burst *in, struct burst *o
             lane_drop_out(lane, pkts[i], DROP_PROTECT);
             continue;
         }
-        subs[i]->rtx_packets++;
-        subs[i]->rtx_bytes += pkts[i]->payload_len;
-        lane->counts.resent++;
         burst_push(out, pkts[i]);
     }
     return out->n;

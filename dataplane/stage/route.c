@@ -307,6 +307,7 @@ static void fill(const struct routed *routed, struct burst *out)
         pkt->sub = routed->subs[i];
         pkt->peer = routed->subs[i]->peer;
         pkt->pos = routed->pos[i];
+        pkt->rtx = false;
         pkt->layered = routed->subs[i]->layers != NULL;
         if (pkt->layered) {
             pkt->index = layer->index;

@@ -68,7 +68,7 @@ size_t tables_bytes(const struct tables_conf *conf)
            aligned(conf->n_peers * sizeof(struct bwe)) +
            2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
            aligned(conf->n_peers * sizeof(struct refused)) +
-           aligned(conf->n_subs * sizeof(struct refused)) +
+           2 * aligned(conf->n_subs * sizeof(struct refused)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
            aligned(conf->ring_bytes / STORE_UNIT * sizeof(uint32_t)) +
@@ -151,6 +151,7 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     t->rx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->refused_peers = carve(at, conf->n_peers * sizeof(struct refused));
     t->refused_subs = carve(at, conf->n_subs * sizeof(struct refused));
+    t->refused_rtx = carve(at, conf->n_subs * sizeof(struct refused));
     t->readers =
         carve(at, (size_t)conf->n_streams * conf->n_lanes * sizeof(struct stream_readers));
     for (size_t i = 0; i < (size_t)conf->n_streams * conf->n_lanes; i++) {
@@ -185,6 +186,7 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
             lane->rx_keys = t->rx_keys;
             lane->refused_peers = t->refused_peers;
             lane->refused_subs = t->refused_subs;
+            lane->refused_rtx = t->refused_rtx;
             lane->readers = t->readers;
             lane->names = t->names;
             lane->n_names = t->n_names;
@@ -480,6 +482,7 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     }
     sub->handle = handle;
     refused_open(&t->refused_subs[i], handle);
+    refused_open(&t->refused_rtx[i], handle);
     sub->next_of_peer = peer->subs;
     peer->subs = sub;
     t->n_open_subs++;
@@ -501,18 +504,22 @@ void tables_sub_close(struct tables *t, struct sub *sub)
     tables_delist(t, sub);
     t->n_open_subs--;
     refused_close(&t->refused_subs[sub->index]);
+    refused_close(&t->refused_rtx[sub->index]);
     sub->handle = HANDLE_NONE;
     tables_let_go(sub); /* from here on its streams may be gone */
 }
 
-void tables_refused(struct tables *t, uint64_t peer, uint64_t sub, uint16_t len,
-                    uint16_t payload_len)
+void tables_refused(struct tables *t, const struct pkt *pkt)
 {
-    if (peer != HANDLE_NONE) {
-        refused_add(&t->refused_peers[handle_index(peer)], peer, len);
+    if (pkt->peer_handle != HANDLE_NONE) {
+        refused_add(&t->refused_peers[handle_index(pkt->peer_handle)], pkt->peer_handle,
+                    pkt->len);
     }
-    if (sub != HANDLE_NONE) {
-        refused_add(&t->refused_subs[handle_index(sub)], sub, payload_len);
+    if (pkt->sub_handle != HANDLE_NONE) {
+        struct refused *refused = pkt->rtx ? t->refused_rtx : t->refused_subs;
+
+        refused_add(&refused[handle_index(pkt->sub_handle)], pkt->sub_handle,
+                    pkt->payload_len);
     }
 }
 

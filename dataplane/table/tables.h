@@ -54,6 +54,7 @@ struct tables {
     struct crypt_key *tx_keys; /* by peer; apart from the others, as fan-out reads these */
     struct crypt_key *rx_keys; /* by peer */
     struct refused *refused_peers, *refused_subs; /* by slot */
+    struct refused *refused_rtx; /* by subscription: retransmissions */
     struct stream_readers *readers;
     struct sublist_pool chunks;
     struct ring_store *rings;  /* of all lanes */
@@ -162,10 +163,9 @@ void tables_peer_pause(struct tables *t, struct peer *peer);
 void tables_peer_leave(struct tables *t, struct peer *peer);
 int tables_peer_join(struct tables *t, struct peer *peer);
 
-/* A frame of 'len' bytes for a peer, 'payload_len' of them a subscription's (handles, or
- * HANDLE_NONE), was counted as sent and is not. Any lane, of any peer. */
-void tables_refused(struct tables *t, uint64_t peer, uint64_t sub, uint16_t len,
-                    uint16_t payload_len);
+/* A frame for 'peer_handle' and 'sub_handle', each of them or HANDLE_NONE, was counted as sent
+ * and is not. Any lane, of any peer. */
+void tables_refused(struct tables *t, const struct pkt *pkt);
 
 /* Looks up the peers of 'n' (<= PKT_BURST) paths; NULL where none. */
 void tables_find_paths(const struct tables *t, const struct path *const *paths, uint16_t n,

@@ -35,7 +35,8 @@ static void account_device(struct lane *lane, const struct pkt *pkt, int sign)
 
     lane->counts.tx_packets += one;
     lane->counts.tx_bytes += one * pkt->len;
-    lane->counts.forwards += pkt->sub != NULL ? one : 0;
+    lane->counts.forwards += pkt->sub != NULL && !pkt->rtx ? one : 0;
+    lane->counts.resent += pkt->sub != NULL && pkt->rtx ? one : 0;
 }
 
 /* Counts what leaves as sent by its peer and its subscription; 'sign' -1 takes it back for
@@ -48,7 +49,10 @@ static void account_owners(const struct pkt *pkt, int sign)
         pkt->peer->tx_packets += one;
         pkt->peer->tx_bytes += one * pkt->len;
     }
-    if (pkt->sub != NULL) {
+    if (pkt->sub != NULL && pkt->rtx) {
+        pkt->sub->rtx_packets += one;
+        pkt->sub->rtx_bytes += one * pkt->payload_len;
+    } else if (pkt->sub != NULL) {
         pkt->sub->packets += one;
         pkt->sub->bytes += one * pkt->payload_len;
     }
@@ -68,8 +72,7 @@ static void detach(struct pkt *pkt)
 /* Drops a detached frame. */
 static void drop_refused(struct lane *lane, struct pkt *pkt)
 {
-    tables_refused(lane->tables, pkt->peer_handle, pkt->sub_handle, pkt->len,
-                   pkt->payload_len);
+    tables_refused(lane->tables, pkt);
     lane_drop_out(lane, pkt, DROP_TX_FULL);
 }
 
@@ -202,7 +205,7 @@ static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, 
         if (ours) {
             account_device(p->lane, pkts[sent], -1);
         }
-        if (pkts[sent]->sub != NULL) {
+        if (pkts[sent]->sub != NULL && !pkts[sent]->rtx) {
             pkts[sent]->sub->skipped++;
         }
         lane_drop_out(p->lane, pkts[sent], DROP_TX_FULL);

@@ -109,6 +109,7 @@ static void report_subs(const struct tables *t, const struct peer *peer, struct 
 {
     for (const struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
         const struct refused *refused = &t->refused_subs[sub->index];
+        const struct refused *rtx = &t->refused_rtx[sub->index];
         const uint64_t n_refused = refused_packets(refused);
         const struct abi_sub_stats stats = {
             .handle = sub->handle,
@@ -117,8 +118,8 @@ static void report_subs(const struct tables *t, const struct peer *peer, struct 
             .skipped = sub->skipped + n_refused,
             .nacks = sub->nacks,
             .nacks_ignored = sub->nacks_ignored,
-            .rtx_packets = sub->rtx_packets,
-            .rtx_bytes = sub->rtx_bytes,
+            .rtx_packets = sub->rtx_packets - refused_packets(rtx),
+            .rtx_bytes = sub->rtx_bytes - refused_bytes(rtx),
             .lost = sub->lost,
             .jitter_us = ts_to_us(sub->jitter, sub->stream->clock_hz),
             .rtt_us = sub->rtt_us,

@@ -201,15 +201,13 @@ static void on_tx(void *arg, const struct pkt *pkt)
     (void)arg;
     if (pkt->sub == NULL) {
         const bool probe = pkt->data[1] == PADDING_PT;
-        const bool repeat = (pkt->data[1] & 0x7f) == FAR_OUT_RTX_PT;
 
         /* the others are answers to checks */
         sent->n_probes[pkt->peer->index] += probe;
-        sent->n_repeats[1] += repeat; /* the only one that has any */
-        sent->n_rtcp[pkt->peer->index] += !probe && !repeat && pkt->data[0] >= 128;
-        return;
-    }
-    if (sent->n < MAX_SENT) {
+        sent->n_rtcp[pkt->peer->index] += !probe && pkt->data[0] >= 128;
+    } else if (pkt->rtx) {
+        sent->n_repeats[pkt->sub->index]++;
+    } else if (sent->n < MAX_SENT) {
         sent->rtp[sent->n].peer = pkt->peer->index;
         sent->rtp[sent->n].sub = pkt->sub->index;
         sent->rtp[sent->n].index = pkt->index;

@@ -13,6 +13,7 @@
 #include "sfu/wire/rtcp_xr.h"
 #include "support/call.h"
 #include "worker/recover.h"
+#include "worker/report.h"
 
 enum { RTX_OUT_SSRC = CALL_OUT_VIDEO_SSRC ^ FAR_OUT_RTX_BIT };
 
@@ -416,6 +417,64 @@ static void huge_lists_are_capped(void **state)
     call_stop(&call);
 }
 
+/* What control is told of the subscription. */
+static struct abi_sub_stats told(const struct call *call)
+{
+    struct abi_sub_stats stats;
+    const struct rig *rig = call->rig;
+
+    report_objects(&rig->lane, (struct shared *)&rig->shared);
+    abi_words_copy(&stats, &rig->shared.sub_stats[call_sub(call, &call->to_video)->index],
+                   sizeof(stats));
+    return stats;
+}
+
+/* A device that is full keeps what it is given for a while, then it is dropped, and what comes
+ * after that at once: neither was sent. */
+static void what_a_full_device_refuses_was_not_sent_again(void **state)
+{
+    struct call call;
+    struct far_got got;
+    struct abi_sub_stats before, after;
+    uint16_t first, seqs[2];
+    uint64_t dropped;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    first = show_many(&call, 6);
+    before = told(&call);
+    port_mem_limit(call.rig->io, 0, 0, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        seqs[0] = (uint16_t)(first + 2 * i);
+        seqs[1] = (uint16_t)(first + 2 * i + 1);
+        ask(&call, CALL_OUT_VIDEO_SSRC, seqs, 2);
+        rig_pass(call.rig, 100000);
+    }
+    assert_false(far_take_rtp(&call.sub, &got));
+    dropped = call.rig->lane.counts.drops_out[DROP_TX_FULL];
+    assert_true(dropped >= 4); /* and RTCP that was due */
+    after = told(&call);
+    assert_int_equal(after.rtx_packets, 0);
+    assert_int_equal(after.rtx_bytes, 0);
+    assert_int_equal(after.packets, before.packets);
+    assert_int_equal(after.bytes, before.bytes);
+    assert_int_equal(after.skipped, before.skipped); /* it was sent the packet itself */
+    assert_int_equal(call.rig->lane.counts.resent, 0);
+
+    port_mem_limit(call.rig->io, 0, 0, UINT64_MAX);
+    rig_pass(call.rig, 100000);
+    seqs[0] = (uint16_t)(first + 4);
+    ask(&call, CALL_OUT_VIDEO_SSRC, seqs, 1);
+    assert_true(far_take_rtp(&call.sub, &got));
+    assert_int_equal(got.hdr.ssrc, RTX_OUT_SSRC);
+    after = told(&call);
+    assert_int_equal(after.rtx_packets, 1);
+    assert_int_equal(after.rtx_bytes, got.payload_len);
+    assert_int_equal(call.rig->lane.counts.resent, 1);
+    assert_int_equal(call.rig->lane.counts.forwards, after.packets);
+    call_stop(&call);
+}
+
 /* After a resume the numbers go on, and what they were before is still known. */
 static void numbers_before_a_pause_are_found(void **state)
 {
@@ -672,6 +731,7 @@ int main(void)
         cmocka_unit_test(stream_without_rtx_answers_nothing),
         cmocka_unit_test(endless_nacks_cost_a_share_of_the_rate),
         cmocka_unit_test(huge_lists_are_capped),
+        cmocka_unit_test(what_a_full_device_refuses_was_not_sent_again),
         cmocka_unit_test(numbers_before_a_pause_are_found),
         cmocka_unit_test(publisher_answers_our_reference_time),
         cmocka_unit_test(receiver_is_answered_once),
