@@ -74,8 +74,9 @@ struct lane_pending {
 struct lane_resend {
     uint64_t sub;   /* handle */
     uint64_t seq;   /* the publisher's, extended */
-    uint32_t index; /* low bits of the outgoing index that it was sent under */
+    uint64_t index; /* the outgoing one that it was sent under */
     uint32_t source;
+    uint32_t _pad;
 };
 
 struct lane {
@@ -95,7 +96,7 @@ struct lane {
 
     struct stream_readers *grown; /* rings that grew, in order; route empties it */
     struct stream_readers **grown_end;
-    struct paced paced;      /* and video that waits for its time */
+    struct paced paced;       /* and video that waits for its time */
     uint32_t pacer_window_us; /* it waits no longer; 0: nothing waits */
 
     /* stage/punt: until when each share is spent, if before now less its burst */

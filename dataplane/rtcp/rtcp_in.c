@@ -14,9 +14,11 @@ enum {
     XR_RTT_MAX_US = 10000000, /* a longer one is a mistake */
 
     /* Retransmissions take at most a third of what a subscription is sent, after a first
-     * allowance. Each is charged as a full packet, since its length is not known yet. */
+     * allowance. Each is charged as a full packet, since its length is not known yet;
+     * audio, whose packets are all much alike, as the mean of them with its headers. */
     RTX_SHARE = 2,
     RTX_COST = 1200,
+    REPEAT_HEADERS = 60,
     RTX_BUDGET_MAX = 96 * 1024,
     RTX_RTT_MIN_US = 10000, /* how long an answer may be under way */
     RTX_RTT_MAX_US = 500000
@@ -166,27 +168,33 @@ static void refill(struct sub *sub)
     sub->rtx_budget = (uint32_t)(more < RTX_BUDGET_MAX ? more : RTX_BUDGET_MAX);
 }
 
+/* What a packet that is sent again takes of the budget. */
+static uint32_t cost_of(const struct sub *sub)
+{
+    return sub->repeats && sub->packets > 0
+               ? (uint32_t)(sub->bytes / sub->packets) + REPEAT_HEADERS
+               : RTX_COST;
+}
+
 /* Puts one missed packet on the list. Returns false if it is not sent again. */
 static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
 {
+    const uint32_t cost = cost_of(sub);
     uint64_t rtt_us = sub->rtt_us != 0 ? sub->rtt_us : sub->peer->rtt_us;
     struct rtxindex_hit hit;
 
     rtt_us = rtt_us < RTX_RTT_MIN_US ? RTX_RTT_MIN_US : rtt_us;
     rtt_us = rtt_us > RTX_RTT_MAX_US ? RTX_RTT_MAX_US : rtt_us;
 
-    if (!sub_repairs(sub) || lane->no_repair || sub->rtx_budget < RTX_COST ||
+    if ((!sub->repeats && !sub_repairs(sub)) || lane->no_repair || sub->rtx_budget < cost ||
         lane->resend_head - lane->resend_tail == LANE_RESENDS ||
         !rtxindex_find(&sub->sent, seq, *sub->next_index, &hit) ||
         !answered_take(&sub->answered, seq, lane->now_us, rtt_us)) {
         return false;
     }
-    sub->rtx_budget -= RTX_COST;
-    lane->resends[lane->resend_head++ % LANE_RESENDS] =
-        (struct lane_resend){.sub = sub->handle,
-                             .seq = hit.seq,
-                             .index = (uint32_t)hit.out,
-                             .source = hit.source};
+    sub->rtx_budget -= cost;
+    lane->resends[lane->resend_head++ % LANE_RESENDS] = (struct lane_resend){
+        .sub = sub->handle, .seq = hit.seq, .index = hit.out, .source = hit.source};
     return true;
 }
 

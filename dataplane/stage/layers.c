@@ -521,7 +521,7 @@ bool layers_again(const struct sub *sub, const struct lane_resend *resend,
                                    .layer = slot->layer};
 
     return resend->source == l->source && switcher_again(&l->switcher, &in, out) &&
-           (uint32_t)out->index == resend->index;
+           out->index == resend->index;
 }
 
 bool layers_take(struct sub *sub, const struct switcher_in *in, uint64_t now_us,

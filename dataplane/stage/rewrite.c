@@ -127,6 +127,10 @@ uint8_t *rewrite_exts(uint32_t send_time, const struct pkt *pkt,
     uint8_t *start = p + RTP_EXT_HEADER_LEN;
     uint8_t *end;
 
+    if (sub->twcc_at == 0 && !sub->stream->video) {
+        /* It leaves as it comes. So it can be written once more, bit by bit. */
+        send_time = rtp_ext_abs_send_time(slot->arrival_us);
+    }
     end =
         two_byte ? put_own_two_byte(send_time, sub, start) : put_own(send_time, sub, start);
     if (slot->ext_len > 0) {

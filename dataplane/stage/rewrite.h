@@ -14,8 +14,9 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
 
 /* Writes the extension block of a packet ('sub', 'layered' and what goes with it are set)
  * at 'p': the subscription's own elements with a transport-wide number of its own, and of
- * the slot's ('ext') those that were negotiated. Returns its end, 'p' itself if there is
- * nothing. */
+ * the slot's ('ext') those that were negotiated. Audio without such a number was sent when
+ * it came, whatever 'send_time' says: nothing that is written depends on when. Returns its
+ * end, 'p' itself if there is nothing. */
 uint8_t *rewrite_exts(uint32_t send_time, const struct pkt *pkt,
                       const struct ring_slot *slot, const uint8_t *ext, uint8_t *p);
 

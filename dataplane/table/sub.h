@@ -98,9 +98,11 @@ struct sub {
     uint32_t rtx_budget;             /* bytes that may be sent again */
     uint32_t rtx_ssrc;               /* 0: it gets no retransmissions */
     uint8_t rtx_pt;                  /* 0: nor of what it is sent now */
-    struct gaps gaps;                /* indexes below *next_index that are free */
-    struct rtxindex sent;            /* what our numbers were */
-    struct answered answered;        /* lately */
+    bool
+        repeats; /* what is lost may be sent again as it was, bit by bit (stage/resend.h) */
+    struct gaps gaps;         /* indexes below *next_index that are free */
+    struct rtxindex sent;     /* what our numbers were */
+    struct answered answered; /* lately */
     uint32_t lost, jitter, rtt_us, fraction_lost;
     uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */
     uint64_t last_sr_us;
@@ -110,7 +112,7 @@ struct sub {
     char cname[SUB_CNAME];
 };
 
-/* Whether what is lost may be sent again. */
+/* Whether what is lost may be sent again as a retransmission (RFC 4588). */
 static inline bool sub_repairs(const struct sub *sub)
 {
     return sub->rtx_ssrc != 0 && sub->rtx_pt != 0;

@@ -277,6 +277,10 @@ static void set_form(struct sub *sub, const struct vault_sub_conf *conf)
     sub->rtx_pt = conf->rtx_pt;
     make_template(sub, conf);
     sub->peer->has_twcc |= sub->twcc_at != 0;
+    /* All that is written in audio without a transport-wide number follows from the ring's
+     * slot and from this form, which only what has layers ever changes. */
+    sub->repeats =
+        !sub->stream->video && conf->layered == 0 && sub->twcc_at == 0 && !sub_repairs(sub);
 }
 
 /* The streams of a record, ascending. Returns how many. */

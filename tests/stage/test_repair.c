@@ -335,24 +335,6 @@ static void numbers_that_were_never_sent_are_ignored_and_counted(void **state)
     call_stop(&call);
 }
 
-/* A packet of audio has no other index than its first: it is not sent again. */
-static void stream_without_rtx_answers_nothing(void **state)
-{
-    struct call call;
-    struct far_got got;
-    uint16_t seq;
-    (void)state;
-
-    call_start(&call, "mem", FAR_GCM, 4);
-    call_say(&call);
-    assert_true(far_take_rtp(&call.sub, &got));
-    seq = got.hdr.seq;
-    ask(&call, CALL_OUT_AUDIO_SSRC, &seq, 1);
-    assert_false(far_take_rtp(&call.sub, &got));
-    assert_int_equal(call_sub(&call, &call.to_audio)->nacks_ignored, 1);
-    call_stop(&call);
-}
-
 /* A liar asks for everything all the time: it gets its share, the publisher is not asked,
  * and the other stream goes on. */
 static void endless_nacks_cost_a_share_of_the_rate(void **state)
@@ -728,7 +710,6 @@ int main(void)
         cmocka_unit_test(missed_packet_is_sent_again_under_its_own_ssrc),
         cmocka_unit_test(same_number_is_answered_once_a_round_trip),
         cmocka_unit_test(numbers_that_were_never_sent_are_ignored_and_counted),
-        cmocka_unit_test(stream_without_rtx_answers_nothing),
         cmocka_unit_test(endless_nacks_cost_a_share_of_the_rate),
         cmocka_unit_test(huge_lists_are_capped),
         cmocka_unit_test(what_a_full_device_refuses_was_not_sent_again),
