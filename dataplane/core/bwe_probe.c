@@ -5,6 +5,7 @@
 enum {
     MIN_INTERVAL_US = 2000000, /* between periodic probes; doubled while they fail */
     MAX_INTERVAL_US = 4000000,
+    RETRY_US = 500000, /* after one that said nothing */
     AFTER_DROP_US = 1500000,
     FORGET_DROP_US = 20000000,
     BUNCH_US = 500,
@@ -18,6 +19,7 @@ static const float SPARE = 1.5f;          /* of what is wanted: more need not be
 static const float SHOWN = 0.7f;          /* of its rate: the cluster got through */
 static const float SATURATED = 0.9f;      /* arrived slower than sent by this: the limit */
 static const float MAX_RATIO = 2;         /* arrived faster than sent: bunched, no result */
+static const float GAP = 0.5f; /* of its time: a processor stood still, it is no rate */
 static const float DROP = 0.66f;
 static const float BACK = 0.85f; /* of what it was before a drop */
 
@@ -26,6 +28,7 @@ void bwe_probe_init(struct bwe_probe *probe)
     memset(probe, 0, sizeof(*probe));
     probe->due_us = UINT64_MAX;
     probe->interval_us = MIN_INTERVAL_US;
+    probe->span_us = BWE_PROBE_US;
 }
 
 static void begin(struct bwe_probe *probe, float bps, const struct bwe_probe_view *view,
@@ -99,7 +102,7 @@ uint32_t bwe_probe_take(struct bwe_probe *probe, uint64_t tx_bytes, uint64_t nex
     if (!probe->sending || now_us < probe->due_us) {
         return 0;
     }
-    if ((since_us >= BWE_PROBE_US &&
+    if ((since_us >= probe->span_us &&
          next_number - probe->cluster.first >= BWE_PROBE_PACKETS) ||
         since_us > MAX_PROBE_US) {
         probe->sending = false;
@@ -146,6 +149,9 @@ void bwe_probe_on_packet(struct bwe_probe *probe, uint64_t number, int64_t send_
         c->last_len = len;
     }
     note_bunch(c, arrival_us, len);
+    if (c->n > 0 && arrival_us - c->last_arrival_us > c->gap_us) {
+        c->gap_us = (uint32_t)(arrival_us - c->last_arrival_us);
+    }
     if (c->n == 0 || arrival_us > c->last_arrival_us) {
         c->last_arrival_us = arrival_us;
     }
@@ -175,6 +181,15 @@ static float measure(const struct bwe_cluster *c)
                                              : send_bps;
 }
 
+/* Whether the cluster says nothing of the link: too little of it is known, or its packets
+ * came together, for whoever noted them stood still meanwhile. */
+static bool is_void(const struct bwe_cluster *c, float bps)
+{
+    return bps <= 0 ||
+           (bps < SHOWN * c->bps &&
+            (float)c->gap_us > GAP * (float)(c->last_arrival_us - c->first_arrival_us));
+}
+
 float bwe_probe_result(struct bwe_probe *probe, uint64_t told,
                        const struct bwe_probe_view *view, uint64_t now_us)
 {
@@ -187,9 +202,18 @@ float bwe_probe_result(struct bwe_probe *probe, uint64_t told,
     }
     bps = measure(c);
     c->end = c->first;
+    if (is_void(c, bps)) {
+        /* a longer one outlasts that */
+        probe->span_us =
+            probe->span_us < BWE_PROBE_MAX_US / 2 ? 2 * probe->span_us : BWE_PROBE_MAX_US;
+        probe->next_us = now_us + RETRY_US;
+        probe->next_bps = 0;
+        return bps;
+    }
     if (bps >= SHOWN * c->bps) {
         float next_bps = STEP * bps < most ? STEP * bps : most;
 
+        probe->span_us = BWE_PROBE_US;
         probe->interval_us = MIN_INTERVAL_US;
         if (probe->next_bps < next_bps) {
             probe->next_bps =

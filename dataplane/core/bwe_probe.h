@@ -12,9 +12,10 @@
 #include <stdint.h>
 
 enum {
-    BWE_PROBE_US = 25000,     /* a cluster's length */
-    BWE_PROBE_PACKETS = 5,    /* and the least number of its packets */
-    BWE_PROBE_SLICE_US = 2000 /* a cluster's padding is asked for this often */
+    BWE_PROBE_US = 25000, /* a cluster's length, and after one that said nothing, … */
+    BWE_PROBE_MAX_US = 100000, /* … doubled, up to this */
+    BWE_PROBE_PACKETS = 5,     /* and the least number of its packets */
+    BWE_PROBE_SLICE_US = 2000  /* a cluster's padding is asked for this often */
 };
 
 struct bwe_cluster {
@@ -24,6 +25,7 @@ struct bwe_cluster {
     int64_t first_arrival_us, last_arrival_us;
     int64_t bunch_us; /* the last arrival of those that came with the first */
     float bps;
+    uint32_t gap_us;      /* the longest time in which none arrived */
     uint32_t bytes;       /* that arrived */
     uint32_t bunch_bytes; /* that came with the first: they say nothing about the rate */
     uint16_t last_len;    /* of the last sent */
@@ -34,6 +36,7 @@ struct bwe_probe {
     struct bwe_cluster cluster; /* the one under way or waited for */
     bool sending;
     bool begun;        /* the first probes were made */
+    uint32_t span_us;  /* how long a cluster is to be */
     uint64_t start_us; /* of the cluster being sent */
     uint64_t due_us;   /* its next padding */
     uint64_t start_bytes;

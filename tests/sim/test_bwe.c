@@ -133,6 +133,41 @@ static void layers_follow_the_link(void **state)
     }
 }
 
+/* How long after a step of the capacity the layer is first below, or above, the one before;
+ * -1 never. */
+static int32_t moves_ms(const struct world_phase *p, bool down)
+{
+    const size_t first = p->begin_ms / 100;
+
+    for (size_t i = first; i < p->end_ms / 100; i++) {
+        const int off = trace.samples[i].level - trace.samples[first - 1].level;
+
+        if (down ? off < 0 : off > 0) {
+            return (int32_t)(i - first) * 100;
+        }
+    }
+    return -1;
+}
+
+/* Probes that a receiver has read all at once say nothing: they are made again, and longer,
+ * until one does. */
+static void layers_follow_though_the_receiver_stalls(void **state)
+{
+    const struct world_scenario *s = scenario("layers-stalls");
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        world_run(s, seed, &trace);
+        CHECK(s, seed, trace.samples[249].level == 2);
+        CHECK(s, seed, moves_ms(&trace.phases[1], true) >= 0);
+        CHECK(s, seed, moves_ms(&trace.phases[1], true) <= 3000);
+        CHECK(s, seed, moves_ms(&trace.phases[2], false) >= 0);
+        CHECK(s, seed, moves_ms(&trace.phases[2], false) <= 10000);
+        CHECK(s, seed, trace.phases[1].queue_p95_ms < MAX_QUEUE_P95_MS);
+        CHECK(s, seed, trace.phases[2].queue_p95_ms < MAX_QUEUE_P95_MS);
+    }
+}
+
 /* Ends whose processor is busy elsewhere for 5 to 50 ms at a time are no congestion: a link
  * that is full stays full, and on a free one nothing is withheld. */
 static void stalls_are_no_congestion(void **state)
@@ -196,6 +231,7 @@ int main(void)
         cmocka_unit_test(long_round_trip_is_borne),
         cmocka_unit_test(tcp_is_a_neighbour),
         cmocka_unit_test(layers_follow_the_link),
+        cmocka_unit_test(layers_follow_though_the_receiver_stalls),
         cmocka_unit_test(stalls_are_no_congestion),
         cmocka_unit_test(key_frames_are_spread),
         cmocka_unit_test(runs_can_be_repeated),

@@ -270,6 +270,57 @@ static void bunch_at_the_start_of_a_probe_says_nothing(void **state)
     assert_in_range((int)bps, 850000, 1050000);
 }
 
+/* One cluster, of which each packet is noted at the end of the 40 ms in which it comes.
+ * Returns how long it was; 'next_us' is when the next is made. */
+static uint64_t probe_of_a_staller(struct bwe_probe *probe, uint64_t now_us,
+                                   uint64_t *next_us)
+{
+    struct bwe_probe_view view = {.estimate_bps = 600000,
+                                  .wanted_bps = 8000000,
+                                  .start_bps = 600000,
+                                  .healthy = true,
+                                  .next_number = now_us};
+    uint64_t start_us;
+
+    while (!probe->sending) {
+        bwe_probe_tick(probe, &view, now_us += 1000);
+    }
+    start_us = now_us;
+    *next_us = start_us;
+    for (; probe->sending; now_us += 1000) {
+        uint32_t owed =
+            bwe_probe_take(probe, view.tx_bytes, view.next_number, 1000, now_us);
+
+        for (; owed > 0; owed -= owed < 250 ? owed : 250) {
+            const int64_t noted_us =
+                (int64_t)(start_us + 40000 + (now_us - start_us) / 40000 * 40000);
+
+            bwe_probe_on_packet(probe, view.next_number++, (int64_t)now_us, noted_us, 250);
+            view.tx_bytes += 250;
+        }
+    }
+    (void)bwe_probe_result(probe, view.next_number, &view, now_us);
+    return now_us - start_us;
+}
+
+static void probe_that_says_nothing_is_made_again_soon_and_longer(void **state)
+{
+    struct bwe_probe probe;
+    uint64_t at_us, again_us, len_us;
+    (void)state;
+
+    bwe_probe_init(&probe);
+    len_us = probe_of_a_staller(&probe, 1000000, &at_us);
+    assert_in_range(len_us, BWE_PROBE_US, BWE_PROBE_US + 5000);
+    len_us = probe_of_a_staller(&probe, at_us + len_us, &again_us);
+    assert_in_range(again_us - at_us, 400000, 700000);
+    assert_in_range(len_us, 2 * BWE_PROBE_US, 2 * BWE_PROBE_US + 5000);
+    for (unsigned i = 0; i < 4; i++) { /* but there is an end to that */
+        len_us = probe_of_a_staller(&probe, again_us + len_us, &again_us);
+    }
+    assert_true(len_us <= BWE_PROBE_MAX_US + 5000);
+}
+
 static void feedback_for_what_was_never_sent_is_counted(void **state)
 {
     struct bwe *bwe = calloc(1, sizeof(*bwe));
@@ -464,6 +515,7 @@ int main(void)
         cmocka_unit_test(standing_queue_is_told_from_the_least_delay),
         cmocka_unit_test(late_reading_is_no_queue),
         cmocka_unit_test(bunch_at_the_start_of_a_probe_says_nothing),
+        cmocka_unit_test(probe_that_says_nothing_is_made_again_soon_and_longer),
         cmocka_unit_test(acknowledged_rate_follows_what_arrives),
         cmocka_unit_test(rate_falls_below_what_arrives_and_rises_again),
         cmocka_unit_test(little_sending_proves_nothing),
