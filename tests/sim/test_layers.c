@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "av1_dd.h"
 #include "core/layer_write.h"
 #include "core/switcher.h"
 #include "sfu/base/bytes.h"
@@ -27,7 +28,18 @@ enum {
     NONE = -1
 };
 
-enum kind { VP8_L1T1, VP8_L1T3, VP9_L3T3, VP9_L3T3_KEY, VP9_FLEXIBLE, H264_L1T1, N_KINDS };
+enum kind {
+    VP8_L1T1,
+    VP8_L1T3,
+    VP9_L3T3,
+    VP9_L3T3_KEY,
+    VP9_FLEXIBLE,
+    H264_L1T1,
+    AV1_L1T3,
+    AV1_L3T3,
+    AV1_L3T3_KEY,
+    N_KINDS
+};
 
 /* A frame: of one spatial layer of one picture. */
 struct frame {
@@ -45,8 +57,9 @@ struct packet {
     uint64_t seq;
     uint32_t ts;
     bool marker, lost;
-    size_t len;
+    size_t len, dd_len;
     uint8_t payload[32];
+    uint8_t dd[255]; /* AV1's descriptor */
 };
 
 struct world {
@@ -73,7 +86,28 @@ static unsigned chance(struct world *w, unsigned below)
 
 static enum codec_kind codec_of(enum kind kind)
 {
+    if (kind >= AV1_L1T3) {
+        return CODEC_AV1;
+    }
     return kind <= VP8_L1T3 ? CODEC_VP8 : kind == H264_L1T1 ? CODEC_H264 : CODEC_VP9;
+}
+
+static int n_spatial_of(enum kind kind)
+{
+    return codec_of(kind) == CODEC_VP9 || kind > AV1_L1T3 ? MAX_SPATIAL : 1;
+}
+
+/* Whether spatial layers stand apart between key pictures (K-SVC). */
+static bool is_apart(enum kind kind)
+{
+    return kind == VP9_L3T3_KEY || kind == AV1_L3T3_KEY;
+}
+
+/* Of AV1 each frame has a number. */
+static uint16_t av1_number(enum kind kind, const struct frame *f)
+{
+    return (uint16_t)(f->stream * 7000 + 65000 + f->picture * n_spatial_of(kind) +
+                      f->spatial);
 }
 
 /* ---- the encoder ---- */
@@ -154,6 +188,30 @@ static size_t write_h264(const struct frame *f, int packet, uint8_t *out)
     return 8;
 }
 
+static void write_av1(const struct world *w, const struct frame *f, int packet,
+                      struct packet *out)
+{
+    struct av1_packet p = {.n_spatial = n_spatial_of(w->kind),
+                           .apart = is_apart(w->kind),
+                           .key = f->key,
+                           .first = packet == 0,
+                           .last = packet == f->n_packets - 1,
+                           .spatial = f->spatial,
+                           .temporal = f->temporal,
+                           .number = av1_number(w->kind, f)};
+
+    for (int r = 0; r < MAX_REFS; r++) {
+        if (f->refs[r] != NONE) {
+            p.fdiffs[p.n_fdiffs++] =
+                (uint16_t)(p.number - av1_number(w->kind, &w->frames[f->refs[r]]));
+        }
+    }
+    out->dd_len = av1_write_dd(&p, out->dd);
+    memset(out->payload, 0, 8);
+    out->payload[0] = f->key && f->spatial == 0 && packet == 0 ? 0x18 : 0x10;
+    out->len = 8;
+}
+
 static int find(const struct world *w, int stream, int picture, int spatial)
 {
     for (int i = w->n_frames; i-- > 0;) {
@@ -184,6 +242,9 @@ static void add_packets(struct world *w, int frame, uint64_t *seq, uint32_t ts, 
         case CODEC_VP9:
             p->len = write_vp9(w, f, picture, i, since_key % 4 != 3, p->payload);
             break;
+        case CODEC_AV1:
+            write_av1(w, f, i, p);
+            break;
         default:
             p->len = write_h264(f, i, p->payload);
             break;
@@ -194,7 +255,7 @@ static void add_packets(struct world *w, int frame, uint64_t *seq, uint32_t ts, 
 /* One picture of a stream, all its spatial layers. */
 static void encode(struct world *w, int stream, int picture, int key_picture, uint64_t *seq)
 {
-    int n = codec_of(w->kind) == CODEC_VP9 ? MAX_SPATIAL : 1;
+    int n = n_spatial_of(w->kind);
     int since_key = picture - key_picture;
     uint32_t ts = (uint32_t)(stream * 123456789 + picture * 3000);
 
@@ -218,7 +279,7 @@ static void encode(struct world *w, int stream, int picture, int key_picture, ui
                 f->refs[r++] = find(w, stream, key_picture + second, s);
             }
         }
-        if (s > 0 && (w->kind != VP9_L3T3_KEY || since_key == 0)) {
+        if (s > 0 && (!is_apart(w->kind) || since_key == 0)) {
             f->refs[r++] = i - 1;
         }
         w->n_frames++;
@@ -248,6 +309,8 @@ static struct received read_out(enum kind kind, const uint8_t *p,
         r.tl0 = p[4];
     } else if (codec_of(kind) == CODEC_VP9) {
         r.picture = (uint16_t)((p[1] & 0x7f) << 8 | p[2]);
+    } else if (codec_of(kind) == CODEC_AV1) {
+        r.picture = out->picture; /* read_av1_out() */
     }
     return r;
 }
@@ -294,6 +357,12 @@ static void check_references(const struct world *w)
             if (ref != NULL) {
                 assert_int_equal(ref->n_sent, ref->n_seen);
             }
+            if (ref != NULL && codec_of(w->kind) == CODEC_AV1 && ref->n_sent > 0) {
+                /* what the descriptor says that it leans on is that frame still */
+                assert_int_equal(
+                    (uint16_t)(f->out_picture - ref->out_picture),
+                    (uint16_t)(av1_number(w->kind, f) - av1_number(w->kind, ref)));
+            }
         }
     }
 }
@@ -314,7 +383,8 @@ static void check_order(const struct world *w, const int *order, int n)
             before->picture == f->picture) {
             assert_int_equal(f->out_ts, before->out_ts);
         } else if (before != NULL) {
-            uint16_t up = (f->out_picture - before->out_picture) & 0x7fff;
+            const unsigned bits = codec_of(w->kind) == CODEC_AV1 ? 0xffff : 0x7fff;
+            uint16_t up = (uint16_t)((f->out_picture - before->out_picture) & (int)bits);
 
             assert_true((int32_t)(f->out_ts - before->out_ts) > 0);
             if (w->kind != H264_L1T1) {
@@ -343,10 +413,36 @@ static struct switcher_in show_of(struct world *w, const struct packet *p)
 {
     struct switcher_in in = {.seq = p->seq, .ts = p->ts, .marker = p->marker};
 
-    assert_int_equal(
-        layer_parse(&w->layers, codec_of(w->kind), p->payload, p->len, NULL, 0, &in.layer),
-        0);
+    assert_int_equal(layer_parse(&w->layers, codec_of(w->kind), p->payload, p->len,
+                                 p->dd_len > 0 ? p->dd : NULL, p->dd_len, &in.layer),
+                     0);
     return in;
+}
+
+/* The descriptor as stage/rewrite would send it, read in its own way. */
+static void read_av1_out(const struct world *w, const struct packet *p,
+                         const struct switcher_out *out)
+{
+    const int n_spatial = n_spatial_of(w->kind);
+    uint8_t dd[255];
+    uint16_t mask = 0;
+    unsigned active;
+    size_t len;
+
+    for (unsigned s = 0; s <= out->spatial; s++) {
+        for (unsigned t = 0; t <= out->temporal; t++) {
+            mask |= LAYER_BIT(s, t);
+        }
+    }
+    len = layer_dd_write(p->dd, p->dd_len, out->picture, mask, dd, sizeof(dd));
+    assert_true(len >= 3);
+    assert_int_equal(av1_read_dd(dd, len, n_spatial, &active), out->picture);
+    for (int k = 0; active != 0 && k < n_spatial * AV1_TEMPORAL; k++) {
+        const bool is = (active >> (n_spatial * AV1_TEMPORAL - 1 - k) & 1) != 0;
+
+        assert_int_equal(is, k / AV1_TEMPORAL <= out->spatial &&
+                                 k % AV1_TEMPORAL <= out->temporal);
+    }
 }
 
 static void show(struct run *run, const struct packet *p)
@@ -361,8 +457,12 @@ static void show(struct run *run, const struct packet *p)
     if (!switcher_packet(&w->sw, &in, &out)) {
         return;
     }
+    /* nothing is sent that who watches this layer does not need */
+    assert_true(f->spatial <= out.spatial && f->temporal <= out.temporal);
     memcpy(payload, p->payload, p->len);
-    if (codec_of(w->kind) != CODEC_H264) {
+    if (codec_of(w->kind) == CODEC_AV1) {
+        read_av1_out(w, p, &out);
+    } else if (codec_of(w->kind) != CODEC_H264) {
         const struct layer_numbers numbers = {
             .picture = out.picture, .tl0 = out.tl0, .keyidx = out.keyidx};
 
