@@ -22,6 +22,8 @@ const FROZEN_S = 4;
 const LOST_A_SWITCH = 2;
 const HELD_UP = 12; /* frames from one page's answer to the other's */
 const SIMULCAST = ['vp8', 'h264'];
+const SVC = LONG ? ['vp9', 'av1'] : ['vp9'];
+const FEWER = LONG ? 5 : 1; /* times */
 const CODECS = LONG ? ['vp8', 'h264', 'vp9', 'av1'] : ['vp8', 'vp9'];
 const TIMEOUT = { timeout: LONG ? 900_000 : 240_000 };
 
@@ -222,3 +224,45 @@ test('what nobody needs is not sent, and comes again when it is', TIMEOUT, () =>
         }),
     ),
 );
+
+/* Of one stream with layers the sender is told to make fewer. */
+for (const codec of SVC) {
+    test(`layers that nobody needs are not made: ${codec}`, TIMEOUT, () =>
+        withNode({ name: `layers-fewer-${codec}`, devices: ['udp'] }, (node) =>
+            withBrowser(async (browser) => {
+                const [ada, grace] = await pair(browser, node, codec);
+                const turns = async (mode) =>
+                    ada.until(
+                        `the sender makes ${mode}`,
+                        (wanted) => window.kcsTest.mode() === wanted,
+                        mode,
+                        START_MS,
+                    );
+
+                try {
+                    await shows(grace, 2, 720, START_MS);
+                    await turns('L3T3_KEY');
+                    for (let i = 0; i < FEWER; i++) {
+                        await wish(grace, 0);
+                        await turns('L1T3');
+                        const before = await inbound(grace);
+                        await sleep(2_000);
+                        const after = await inbound(grace);
+                        assert.ok(
+                            after.framesDecoded - before.framesDecoded > 10,
+                            'the picture goes on',
+                        );
+                        await wish(grace, 2);
+                        await turns('L3T3_KEY');
+                        await shows(grace, 2, 720, START_MS);
+                    }
+                } catch (error) {
+                    error.message += `\nlayer ${JSON.stringify(await layer(grace))} ${JSON.stringify(
+                        await inbound(grace),
+                    )}\n${await ada.describe()}\n${await grace.describe()}`;
+                    throw error;
+                }
+            }),
+        ),
+    );
+}

@@ -28,7 +28,7 @@ const LINKS = [
     {
         name: '10 % loss',
         link: 'both loss=0.05 delay=10',
-        most: { freezes: 20, concealed: LONG ? 0.1 : 0.15, gap: 200, plis: 60 },
+        most: { freezes: 20, concealed: LONG ? 0.05 : 0.1, gap: 200, plis: 60 },
         least: 14,
     },
     {

@@ -127,6 +127,14 @@ function prepare({ ip, camera, relay, minKbps }) {
                 .filter((track) => track !== null);
         },
         peers: () => peers,
+        /* the layers of the camera's only encoding */
+        mode() {
+            const sender = peers
+                .flatMap((peer) => (peer.connectionState === 'closed' ? [] : peer.getSenders()))
+                .find((found) => found.track?.kind === 'video');
+            return sender?.getParameters().encodings[0]?.scalabilityMode ?? '';
+        },
+
         /* the encodings of the camera: which are active */
         encodings() {
             const sender = peers
