@@ -30,7 +30,7 @@ static const char usage[] =
     "\n"
     "Exit status: 0 stopped, 1 could not start, 2 usage, 4 bad configuration.\n";
 
-static int run(struct control_conf *conf)
+static int run(struct control_conf *conf, const char *path)
 {
     char err[APP_ERR_MAX] = "";
     struct app *app;
@@ -40,6 +40,7 @@ static int run(struct control_conf *conf)
         (void)fprintf(stderr, "kcs-control: %s\n", err);
         return ret == -EINVAL ? EXIT_BAD_CONF : EXIT_FAILURE;
     }
+    app_reload_from(app, path);
     app_run(app);
     app_destroy(app);
     return EXIT_SUCCESS;
@@ -87,5 +88,5 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "kcs-control: %s\n", err);
         return EXIT_BAD_CONF;
     }
-    return run(&conf);
+    return run(&conf, path);
 }

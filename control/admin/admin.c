@@ -137,6 +137,7 @@ static json_t *list_status(const struct admin *admin)
     struct admin_lanes lanes;
     char started[CLOCK_RFC3339_LEN];
     json_t *data = json_object();
+    uint32_t left_s = 0;
 
     media_status(conf->media, &status);
     admin_read_lanes(conf->media, &lanes);
@@ -148,6 +149,9 @@ static json_t *list_status(const struct admin *admin)
     put(data, "rooms", meeting_n_rooms(conf->meeting));
     put(data, "participants", meeting_n_participants(conf->meeting));
     put(data, "clients", conf->n_clients(conf->user));
+    if (conf->draining(conf->user, &left_s)) {
+        put(data, "drains_within_s", left_s);
+    }
     json_object_set_new(data, "attached", json_boolean(status.attached));
     if (lanes.info != NULL) {
         put(data, "dataplane_pid", lanes.info->pid);
@@ -368,57 +372,13 @@ void admin_on_metrics(struct admin *admin, struct net_req *req)
     }
 }
 
-/* POST /lanes/move?transport=ID&lane=N */
-static void move(const struct admin *admin, struct net_req *req)
-{
-    const char *transport = net_req_query(req, "transport");
-    const char *text = net_req_query(req, "lane");
-    char *end = NULL;
-    unsigned long lane =
-        text != NULL && *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
-
-    if (transport == NULL || end == NULL || *end != '\0' || lane > UINT32_MAX) {
-        send_json(req, 400, problem("invalid", "give transport=ID and lane=NUMBER"), false);
-        return;
-    }
-    switch (admin_move(admin, transport, (uint32_t)lane)) {
-    case 0:
-        send_json(req, 200,
-                  json_pack("{s:{s:s, s:I}}", "data", "moves", transport, "lane",
-                            (json_int_t)lane),
-                  false);
-        return;
-    case -ENOENT:
-    case -ESTALE:
-        send_json(req, 404, problem("not_found", "no such transport: see kcsctl peers"),
-                  false);
-        return;
-    case -EINVAL:
-        send_json(req, 400, problem("invalid", "no such lane: see kcsctl lanes"), false);
-        return;
-    case -ENOTCONN:
-        send_json(req, 503, problem("media_unavailable", "no dataplane is attached"),
-                  false);
-        return;
-    default:
-        send_json(req, 409, problem("busy", "it is on the move: try again"), false);
-        return;
-    }
-}
-
 void admin_on_request(struct admin *admin, struct net_req *req)
 {
     list_fn *list = find_list(net_req_path(req));
     json_t *data;
 
-    if (strcmp(net_req_path(req), "/lanes/move") == 0 && net_req_method(req) == NET_POST) {
-        move(admin, req);
-    } else if (strcmp(net_req_path(req), "/backup") == 0 &&
-               net_req_method(req) == NET_POST) {
-        admin_backup(admin, req);
-    } else if (strcmp(net_req_path(req), "/users") == 0 &&
-               net_req_method(req) == NET_POST) {
-        admin_add_user(admin, req);
+    if (net_req_method(req) == NET_POST && admin_order(admin, req)) {
+        /* answered, or it will be */
     } else if (strcmp(net_req_path(req), "/audit") == 0 && net_req_method(req) == NET_GET) {
         admin_audit(admin, req);
     } else if (list == NULL) {

@@ -4,6 +4,9 @@
  *   POST /lanes/move?transport=ID&lane=N   moves a transport while its media flows
  *   POST /backup?path=PATH                 copies the store to a new file
  *   POST /users?login=L&role=R…            makes an account; the password is the body
+ *   POST /drain?seconds=N                  no more meetings; stops when empty, or then
+ *   POST /undrain                          back into service
+ *   POST /loglevel?level=L                 until the next start or reload
  *
  * Answers are {"data": …}; failures carry success:false, code and message.
  *
@@ -37,6 +40,9 @@ struct admin_conf {
     struct store *store; /* NULL: nothing is kept; then accounts too */
     struct accounts *accounts;
     uint32_t (*n_clients)(void *user); /* of Socket.IO */
+    /* Has the node go out of service in so many seconds at most; 0: it stays. */
+    void (*drain)(void *user, uint32_t seconds);
+    bool (*draining)(void *user, uint32_t *left_s); /* whether it does */
     void *user;
 };
 

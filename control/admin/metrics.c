@@ -53,6 +53,13 @@ static void collect_clients(struct metric_sink *sink, void *arg)
     metric_emit(sink, NULL, 0, admin->conf.n_clients(admin->conf.user));
 }
 
+static void collect_draining(struct metric_sink *sink, void *arg)
+{
+    const struct admin *admin = arg;
+
+    metric_emit(sink, NULL, 0, admin->conf.draining(admin->conf.user, NULL));
+}
+
 /* ---- the process ---- */
 
 #define COLLECT_PROCESS(field)                                                             \
@@ -189,6 +196,7 @@ static const struct family families[] = {
     {METRIC_GAUGE, "build_info", "Always 1; the label tells the version.", collect_build},
     {METRIC_GAUGE, "start_time_seconds", "When the process started, since 1970.",
      collect_start},
+    {METRIC_GAUGE, "draining", "1 while the node goes out of service.", collect_draining},
     {METRIC_COUNTER, "process_cpu_seconds_total", "CPU of kcs-control, all threads.",
      collect_process_cpu_s},
     {METRIC_GAUGE, "process_resident_memory_bytes", "Memory of kcs-control.",

@@ -2,6 +2,7 @@
  *
  * admin.c    routes, /status, /lanes, /drops
  * lists.c    /peers and /streams, and a move
+ * orders.c   what is asked by POST
  * kept.c     /audit, a backup, an account
  * metrics.c  /metrics */
 #ifndef ADMIN_PRIV_H
@@ -30,7 +31,7 @@ struct admin {
     /* what the collectors of one rendering read */
     struct admin_lanes scrape;
     struct process_usage usage;
-    unsigned n_families;       /* registered so far */
+    unsigned n_families; /* registered so far */
 };
 
 void admin_read_lanes(const struct media *media, struct admin_lanes *out);
@@ -50,6 +51,9 @@ int admin_move(const struct admin *admin, const char *transport_id, uint32_t lan
 
 int admin_metrics_register(struct admin *admin);
 void admin_metrics_unregister(struct admin *admin);
+
+/* Obeys a POST: true if it is one of ours; it is answered then, or will be. */
+bool admin_order(const struct admin *admin, struct net_req *req);
 
 /* admin.c: each answers; 'data' is moved. kept.c: what waits for the store. */
 void admin_answer(struct net_req *req, json_t *data);

@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "admin/admin.h"
+#include "app/doors.h"
+#include "app/drain.h"
 #include "app/facts.h"
 #include "app/keep.h"
+#include "app/reload.h"
 #include "auth/auth.h"
 #include "event/event.h"
 #include "media/media.h"
@@ -35,7 +36,8 @@ _Static_assert(sizeof(((struct rest_facts *)0)->outlet_reason) >= EVENT_STATE_MA
                "a reason fits");
 
 struct app {
-    const struct control_conf *conf;
+    struct control_conf *conf;
+    const char *path; /* of the file that it was read from; NULL: none */
     struct loop *loop;
     struct metric_registry *metrics;
     struct auth *auth;
@@ -47,6 +49,7 @@ struct app {
     struct rest *rest;
     struct admin *admin;
     struct net_server *server;
+    struct drain *drain;
     struct loop_signal *on_int, *on_term, *on_hup;
     size_t admin_listener,
         metrics_listener; /* indexes of the listeners that are not http */
@@ -112,6 +115,25 @@ static uint32_t n_clients(void *user)
     return signal_n_clients(app->signal);
 }
 
+/* seconds 0: back into service */
+static void drain(void *user, uint32_t seconds)
+{
+    struct app *app = user;
+
+    if (seconds > 0) {
+        drain_begin(app->drain, seconds);
+    } else {
+        drain_cancel(app->drain);
+    }
+}
+
+static bool draining(void *user, uint32_t *left_s)
+{
+    const struct app *app = user;
+
+    return drain_is_on(app->drain, left_s);
+}
+
 static void facts(void *user, struct rest_facts *out)
 {
     const struct app *app = user;
@@ -119,6 +141,7 @@ static void facts(void *user, struct rest_facts *out)
     facts_of_media(app->media, app->conf->dataplane.socket, out);
     (void)snprintf(out->fingerprint_alg, sizeof(out->fingerprint_alg), "%s",
                    dtls_hash_name(DTLS_SHA256));
+    out->draining = drain_is_on(app->drain, NULL);
     out->rooms = meeting_n_rooms(app->meeting);
     out->participants = meeting_n_participants(app->meeting);
     out->clients = signal_n_clients(app->signal);
@@ -212,83 +235,23 @@ static void on_stop(void *arg)
     loop_stop(app->loop);
 }
 
-/* Whoever has renewed a certificate says so by SIGHUP. */
-static void on_renew(void *arg)
+/* Those who call may be given time to end; who asks twice has none. */
+static void on_term(void *arg)
 {
     struct app *app = arg;
-    char err[NET_ERR_MAX] = "";
 
-    if (app->tls == NULL) {
-        log_info("hangup_ignored", LOG_STR("reason", "no listener has TLS"));
-    } else if (net_server_renew_cert(app->server, app->tls->cert, app->tls->key, err) !=
-               0) {
-        log_error("certificate_refused", LOG_STR("error", err),
-                  LOG_STR("stays", "the one that was read before"));
+    if (app->conf->shutdown.drain_s > 0 && !drain_is_on(app->drain, NULL)) {
+        drain_begin(app->drain, app->conf->shutdown.drain_s);
     } else {
-        log_info("certificate_renewed", LOG_STR("cert", app->tls->cert));
+        loop_stop(app->loop);
     }
 }
 
 /* ---- listeners ---- */
 
-static bool is_any(const char *address)
+static uint32_t max_connections(const struct control_conf *conf)
 {
-    return strcmp(address, "::") == 0 || strcmp(address, "0.0.0.0") == 0;
-}
-
-/* The directory of the admin socket, if only its last name is missing. What else is wrong
- * with it, the listener says. */
-static void make_directory(const char *socket)
-{
-    char path[sizeof(((struct control_admin *)0)->socket)];
-    char *slash;
-
-    (void)snprintf(path, sizeof(path), "%s", socket);
-    slash = strrchr(path, '/');
-    if (slash != NULL && slash != path) {
-        *slash = '\0';
-        (void)mkdir(path, 0755);
-    }
-}
-
-/* All TLS listeners share one certificate; another one is refused, not ignored. */
-static int choose_certificate(struct app *app, struct net_conf *net, char err[APP_ERR_MAX])
-{
-    const struct control_tls *chosen = NULL;
-
-    for (uint32_t i = 0; i < app->conf->n_http; i++) {
-        const struct control_tls *tls = &app->conf->http[i].tls;
-
-        if (tls->cert[0] == '\0') {
-            continue;
-        }
-        if (chosen != NULL &&
-            (strcmp(tls->cert, chosen->cert) != 0 || strcmp(tls->key, chosen->key) != 0)) {
-            (void)snprintf(err, APP_ERR_MAX,
-                           "http[%u].tls names another certificate than the listener "
-                           "before it: give all of them the same 'cert' and 'key' (one "
-                           "certificate may hold several names)",
-                           i);
-            return -EINVAL;
-        }
-        chosen = tls;
-    }
-    app->tls = chosen;
-    net->tls_cert = chosen != NULL ? chosen->cert : NULL;
-    net->tls_key = chosen != NULL ? chosen->key : NULL;
-    return 0;
-}
-
-/* A connection is a file: the soft limit of most systems (1,024) is for programs that use
- * select(2). What the hard limit does not give, net/ refuses by count. */
-static void raise_files(uint32_t wanted)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
-        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    return 2 * conf->limits.connections + SPARE_CONNECTIONS;
 }
 
 static int open_listeners(struct app *app, char err[APP_ERR_MAX])
@@ -309,7 +272,7 @@ static int open_listeners(struct app *app, char err[APP_ERR_MAX])
     struct net_conf net = net_conf_default();
     char net_err[NET_ERR_MAX];
     uint32_t n = conf->n_http;
-    int ret = choose_certificate(app, &net, err);
+    int ret = doors_certificate(conf, &app->tls, err, APP_ERR_MAX);
 
     if (ret != 0) {
         return ret;
@@ -330,16 +293,20 @@ static int open_listeners(struct app *app, char err[APP_ERR_MAX])
     listen[n + 1] = (struct net_listen){.name = "admin.metrics_port",
                                         .address = conf->admin.metrics_address,
                                         .port = conf->admin.metrics_port};
-    make_directory(conf->admin.socket);
+    doors_make_directory(conf->admin.socket);
+    if (app->tls != NULL) {
+        net.tls_cert = app->tls->cert;
+        net.tls_key = app->tls->key;
+    }
     net.listen = listen;
     net.n_listen = n + 2;
     /* Long-polling takes two connections a client. */
-    net.max_connections = 2 * conf->limits.connections + SPARE_CONNECTIONS;
+    net.max_connections = max_connections(conf);
     net.max_per_address = conf->limits.connections_per_address;
     net.body_max = conf->socketio.max_payload;
     net.ws_message_max = conf->socketio.max_payload;
     net.ws_deflate = conf->socketio.compression;
-    raise_files(net.max_connections + SPARE_CONNECTIONS);
+    doors_raise_files(net.max_connections + SPARE_CONNECTIONS);
     ret = net_server_create(&app->server, app->loop, app->metrics, &net, &handlers, app,
                             net_err);
     if (ret != 0) {
@@ -348,7 +315,7 @@ static int open_listeners(struct app *app, char err[APP_ERR_MAX])
     return ret;
 }
 
-/* ---- start and stop ---- */
+/* ---- SIGHUP ---- */
 
 static void set_log_level(enum control_log_level level)
 {
@@ -359,6 +326,76 @@ static void set_log_level(enum control_log_level level)
 
     log_set_level(levels[level]);
 }
+
+static void renew_certificate(struct app *app)
+{
+    char err[NET_ERR_MAX] = "";
+
+    if (app->tls == NULL) {
+        return;
+    }
+    if (net_server_renew_cert(app->server, app->tls->cert, app->tls->key, err) != 0) {
+        log_error("certificate_refused", LOG_STR("error", err),
+                  LOG_STR("stays", "the one that was read before"));
+    } else {
+        log_info("certificate_renewed", LOG_STR("cert", app->tls->cert));
+    }
+}
+
+/* Hands what has changed to those who have a copy. */
+static void apply(struct app *app)
+{
+    const struct control_limits *limits = &app->conf->limits;
+    const struct meeting_limits meeting = {limits->rooms, limits->participants_per_room,
+                                           limits->producers_per_participant,
+                                           limits->consumers_per_participant};
+    const struct rest_limits rest = {limits->requests_per_address,
+                                     limits->requests_per_user, limits->logins_per_address};
+
+    set_log_level(app->conf->log.level);
+    net_server_set_limits(app->server, max_connections(app->conf),
+                          limits->connections_per_address);
+    signal_set_max_clients(app->signal, limits->connections);
+    meeting_set_limits(app->meeting, &meeting);
+    if (rest_set_limits(app->rest, &rest) != 0) {
+        log_error("limits_not_set", LOG_STR("error", strerror(ENOMEM)));
+    }
+    for (uint32_t i = 0; i < app->conf->n_cors; i++) {
+        app->origins[i] = app->conf->cors[i].origin;
+    }
+    rest_set_origins(app->rest, app->origins, app->conf->n_cors);
+}
+
+static void on_hangup(void *arg)
+{
+    static struct control_conf fresh; /* some 60 KB */
+    struct app *app = arg;
+    struct reload_diff diff;
+    char err[APP_ERR_MAX] = "";
+    int ret = 0;
+
+    if (app->path != NULL) {
+        ret = control_conf_load(app->path, &fresh, err, sizeof(err));
+        if (ret == 0) {
+            ret = control_conf_secrets(&fresh, err, sizeof(err));
+        }
+        explicit_bzero(fresh.auth.hs256_secret, sizeof(fresh.auth.hs256_secret));
+    }
+    if (ret != 0) {
+        log_error("reload_refused", LOG_STR("error", err),
+                  LOG_STR("stays", "the configuration as it was"));
+        return;
+    }
+    if (app->path != NULL) {
+        reload_take(app->conf, &fresh, &diff);
+        apply(app);
+        log_info("reloaded", LOG_STR("changed", diff.live),
+                 LOG_STR("needs_restart", diff.start));
+    }
+    renew_certificate(app);
+}
+
+/* ---- start and stop ---- */
 
 /* Loop, clocks, tokens: what needs nobody else. */
 static int make_base(struct app *app, struct control_conf *conf, char err[APP_ERR_MAX])
@@ -378,10 +415,10 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
         ret = loop_signal_create(app->loop, &app->on_int, SIGINT, on_stop, app);
     }
     if (ret == 0) {
-        ret = loop_signal_create(app->loop, &app->on_term, SIGTERM, on_stop, app);
+        ret = loop_signal_create(app->loop, &app->on_term, SIGTERM, on_term, app);
     }
     if (ret == 0) {
-        ret = loop_signal_create(app->loop, &app->on_hup, SIGHUP, on_renew, app);
+        ret = loop_signal_create(app->loop, &app->on_hup, SIGHUP, on_hangup, app);
     }
     if (ret != 0) {
         return fail(err, ret, "cannot make the event loop");
@@ -443,6 +480,7 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
         .epoch = numbers.epoch,
         .first_seq = numbers.seq,
         .id_prefix = app->node};
+    struct drain_conf draining = {.loop = app->loop, .over = on_stop, .user = app};
     struct meeting_ops ops = *signal_meeting_ops();
     int ret = signal_create(&app->signal, &signaling);
 
@@ -455,7 +493,10 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
         return fail(err, ret, "cannot start the meeting service");
     }
     signal_set_meeting(app->signal, app->meeting);
-    return 0;
+    draining.meeting = app->meeting;
+    draining.signal = app->signal;
+    ret = drain_create(&app->drain, &draining);
+    return ret != 0 ? fail(err, ret, "cannot start the meeting service") : 0;
 }
 
 static bool is_tls(void *user, size_t listener)
@@ -482,10 +523,9 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                    .is_tls = is_tls,
                                    .origins = app->origins,
                                    .n_origins = app->conf->n_cors,
-                                   .per_address_s = app->conf->limits.requests_per_address,
-                                   .per_user_s = app->conf->limits.requests_per_user,
-                                   .logins_per_address_min =
-                                       app->conf->limits.logins_per_address};
+                                   .limits = {app->conf->limits.requests_per_address,
+                                              app->conf->limits.requests_per_user,
+                                              app->conf->limits.logins_per_address}};
     const struct admin_conf admin = {.media = app->media,
                                      .meeting = app->meeting,
                                      .metrics = app->metrics,
@@ -495,6 +535,8 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                      .accounts = app->keep.accounts,
                                      .started_wall_us = app->started_wall_us,
                                      .n_clients = n_clients,
+                                     .drain = drain,
+                                     .draining = draining,
                                      .user = app};
     int ret;
 
@@ -549,16 +591,9 @@ int app_create(struct app **out, struct control_conf *conf,
     return 0;
 }
 
-/* Appends the URL of one listener to a list. */
-static void add_url(char *text, size_t cap, const char *address, uint16_t port, bool tls,
-                    const char *path)
+void app_reload_from(struct app *app, const char *path)
 {
-    size_t at = strlen(text);
-    bool v6 = strchr(address, ':') != NULL && !is_any(address);
-
-    (void)snprintf(text + at, cap - at, "%s%s://%s%s%s:%u%s", at > 0 ? " " : "",
-                   tls ? "https" : "http", v6 ? "[" : "",
-                   is_any(address) ? "localhost" : address, v6 ? "]" : "", port, path);
+    app->path = path;
 }
 
 void app_run(struct app *app)
@@ -567,12 +602,8 @@ void app_run(struct app *app)
     char urls[CONTROL_CONF_HTTP * 96] = "";
     char metrics[128] = "";
 
-    for (uint32_t i = 0; i < conf->n_http; i++) {
-        add_url(urls, sizeof(urls), conf->http[i].address, conf->http[i].port,
-                conf->http[i].tls.cert[0] != '\0', "/");
-    }
-    add_url(metrics, sizeof(metrics), conf->admin.metrics_address, conf->admin.metrics_port,
-            false, "/metrics");
+    doors_urls(conf, urls, sizeof(urls));
+    doors_metrics_url(conf, metrics, sizeof(metrics));
     log_info("ready", LOG_STR("version", APP_VERSION), LOG_STR("node", app->node),
              LOG_STR("urls", urls), LOG_STR("admin", conf->admin.socket),
              LOG_STR("metrics", metrics));
@@ -593,6 +624,7 @@ void app_destroy(struct app *app)
     /* Then listeners: nothing new comes in, and every client looks for our successor. */
     net_server_destroy(app->server);
     keep_close(&app->keep);
+    drain_destroy(app->drain);
     rest_destroy(app->rest);
     signal_destroy(app->signal);
     meeting_destroy(app->meeting);

@@ -22,7 +22,12 @@ enum { APP_ERR_MAX = 640 };
 int app_create(struct app **out, struct control_conf *conf,
                const struct store_backend *database, char err[APP_ERR_MAX]);
 
-/* Serves until SIGINT or SIGTERM. */
+/* The file that SIGHUP reads anew (borrowed; the one that 'conf' was read from). Without it
+ * SIGHUP only reads the certificate anew. */
+void app_reload_from(struct app *app, const char *path);
+
+/* Serves until SIGINT, SIGTERM (with shutdown.drain_s: until nobody is left, or so long) or
+ * the end of a drain. */
 void app_run(struct app *app);
 
 /* NULL is a no-op. */

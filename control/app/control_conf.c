@@ -224,6 +224,11 @@ static const cyaml_schema_field_t limits_fields[] = {
     CONF_END,
 };
 
+static const cyaml_schema_field_t shutdown_fields[] = {
+    CONF_UINT("drain_s", struct control_shutdown, drain_s, 0, 86400),
+    CONF_END,
+};
+
 static const cyaml_schema_field_t log_fields[] = {
     CONF_ENUM("level", struct control_log, level, level_names),
     CONF_END,
@@ -245,6 +250,7 @@ static const cyaml_schema_field_t fields[] = {
     CONF_MAPPING("dtls", struct control_conf, dtls, dtls_fields),
     CONF_MAPPING("audio", struct control_conf, audio, audio_fields),
     CONF_MAPPING("limits", struct control_conf, limits, limits_fields),
+    CONF_MAPPING("shutdown", struct control_conf, shutdown, shutdown_fields),
     CONF_MAPPING("log", struct control_conf, log, log_fields),
     CONF_END,
 };

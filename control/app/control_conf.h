@@ -1,5 +1,5 @@
 /* The configuration of kcs-control: what conf/control.yaml may say, its defaults and its
- * limits. Read once at start; each module is handed its own section. */
+ * limits. Read at start, and by SIGHUP anew; each module is handed its own section. */
 #ifndef APP_CONTROL_CONF_H
 #define APP_CONTROL_CONF_H
 
@@ -165,6 +165,10 @@ struct control_limits {
     uint32_t logins_per_address; /* a minute */
 };
 
+struct control_shutdown {
+    uint32_t drain_s; /* on SIGTERM; 0: it stops at once */
+};
+
 struct control_log {
     enum control_log_level level;
 };
@@ -187,6 +191,7 @@ struct control_conf {
     struct control_dtls dtls;
     struct control_audio audio;
     struct control_limits limits;
+    struct control_shutdown shutdown;
     struct control_log log;
 };
 

@@ -115,6 +115,29 @@ uint32_t meeting_n_participants(const struct meeting *meeting)
     return meeting->n_participants;
 }
 
+bool meeting_is_empty(const struct meeting *meeting)
+{
+    const struct room_entry *entry = meeting->rooms;
+
+    while (entry != NULL && entry->room.n_waiting == 0) {
+        entry = entry->hh.next;
+    }
+    return meeting->n_participants == 0 && entry == NULL;
+}
+
+void meeting_drain(struct meeting *meeting, bool on)
+{
+    meeting->draining = on;
+}
+
+void meeting_set_limits(struct meeting *meeting, const struct meeting_limits *limits)
+{
+    meeting->conf.max_rooms = limits->rooms;
+    meeting->conf.max_participants = limits->participants;
+    meeting->conf.max_producers = limits->producers;
+    meeting->conf.max_consumers = limits->consumers;
+}
+
 void meeting_each_room(struct meeting *meeting, void (*fn)(void *arg, struct room *room),
                        void *arg)
 {
@@ -173,6 +196,17 @@ struct room *meeting_find_room(struct meeting *meeting, const char *tenant, cons
 
 struct room *meeting_open_room(struct meeting *meeting, const char *tenant, const char *id,
                                struct meeting_error *err)
+{
+    if (meeting->draining) {
+        (void)meeting_fail(err, "draining",
+                           "the node is going to stop and begins no more meetings");
+        return NULL;
+    }
+    return meeting_reopen_room(meeting, tenant, id, err);
+}
+
+struct room *meeting_reopen_room(struct meeting *meeting, const char *tenant,
+                                 const char *id, struct meeting_error *err)
 {
     struct room_entry *entry;
     size_t len;

@@ -368,6 +368,23 @@ void meeting_silence(struct meeting *meeting);
 uint32_t meeting_n_rooms(const struct meeting *meeting);
 uint32_t meeting_n_participants(const struct meeting *meeting);
 
+/* Whether nobody is in a meeting, nor waits in a lobby, nor may come back. */
+bool meeting_is_empty(const struct meeting *meeting);
+
+/* While on, no meeting begins ("draining"); those that there are take in whom they please.
+ */
+void meeting_drain(struct meeting *meeting, bool on);
+
+struct meeting_limits {
+    uint32_t rooms;
+    uint32_t participants; /* of a room: of those that open from now on */
+    uint32_t producers;    /* of a participant */
+    uint32_t consumers;
+};
+
+/* In place of those of meeting_conf; what is above them already stays. */
+void meeting_set_limits(struct meeting *meeting, const struct meeting_limits *limits);
+
 /* The dataplane went away: calls media_lost for everybody who has transports. */
 void meeting_on_media_lost(struct meeting *meeting);
 
@@ -410,7 +427,7 @@ void meeting_loaded(struct meeting *meeting, struct room *room);
  * name  of the person; copied; empty: the token's, or "Guest"
  *
  * Returns the participant or NULL with 'err': not_found, room_full, too_many_rooms,
- * no_memory. */
+ * draining, no_memory. */
 struct participant *meeting_join(struct meeting *meeting, const struct auth_identity *who,
                                  const char *meeting_id, const char *name, void *client,
                                  struct meeting_error *err);

@@ -64,6 +64,7 @@ struct meeting {
     struct room_producer **voice_owners;
     uint32_t cap_voices;
     uint64_t scored_us;               /* when all was scored last */
+    bool draining;                    /* no room opens */
     bool seen_media;                  /* what was left by an earlier control is known */
     struct participant_entry *tokens; /* hash by resume token */
     struct room_consumer **by_sub;    /* by slot of their subscription */
@@ -175,6 +176,9 @@ void meeting_tell_fact(struct meeting *meeting, struct room *room,
  */
 struct room *meeting_open_room(struct meeting *meeting, const char *tenant, const char *id,
                                struct meeting_error *err);
+/* One that has been open before: a node that drains, too, goes on with it. */
+struct room *meeting_reopen_room(struct meeting *meeting, const char *tenant,
+                                 const char *id, struct meeting_error *err);
 void meeting_close_room_if_empty(struct meeting *meeting, struct room *room);
 struct participant *meeting_add_participant(struct meeting *meeting, struct room *room,
                                             const char *token);

@@ -30,7 +30,7 @@ static struct room *restore_room(struct meeting *meeting, const struct meeting_r
     struct room *room = meeting_find_room(meeting, r->person.who.tenant, r->room_id);
 
     if (room == NULL) {
-        room = meeting_open_room(meeting, r->person.who.tenant, r->room_id, &err);
+        room = meeting_reopen_room(meeting, r->person.who.tenant, r->room_id, &err);
         if (room != NULL) {
             room->epoch = r->epoch;
             room->restored = room->fresh = true;

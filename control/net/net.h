@@ -111,6 +111,10 @@ int net_server_create(struct net_server **out, struct loop *loop,
 int net_server_renew_cert(struct net_server *server, const char *cert, const char *key,
                           char err[NET_ERR_MAX]);
 
+/* In place of those of net_conf, for connections that come from now on. */
+void net_server_set_limits(struct net_server *server, uint32_t max_connections,
+                           uint32_t max_per_address);
+
 /* Closes all: each open request gets on_abort, each WebSocket on_ws_close(1006). Runs the
  * loop for a few rounds, so not from a callback. NULL is a no-op. */
 void net_server_destroy(struct net_server *server);

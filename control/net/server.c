@@ -461,6 +461,13 @@ void net_server_destroy(struct net_server *server)
     free(server);
 }
 
+void net_server_set_limits(struct net_server *server, uint32_t max_connections,
+                           uint32_t max_per_address)
+{
+    server->conf.max_connections = max_connections;
+    server->conf.max_per_address = max_per_address;
+}
+
 uint16_t net_server_port(const struct net_server *server, size_t index)
 {
     return index < server->n_listeners ? server->listeners[index].port : 0;

@@ -43,9 +43,17 @@ void health_ready(const struct rest_call *call)
 {
     struct rest_facts facts;
 
-    if (fit(call, &facts)) {
-        respond_data(call->req, json_pack("{s:s}", "status", "ready"));
+    if (!fit(call, &facts)) {
+        return;
     }
+    if (facts.draining) {
+        respond_problem(call->req, 503, "draining",
+                        "the node is going to stop and begins no more meetings (kcsctl "
+                        "undrain)",
+                        NULL);
+        return;
+    }
+    respond_data(call->req, json_pack("{s:s}", "status", "ready"));
 }
 
 static json_t *device_json(const struct rest_device *device)
@@ -97,9 +105,10 @@ void health_system(const struct rest_call *call)
 
     call->conf->facts(call->conf->user, &facts);
     respond_data(call->req,
-                 json_pack("{s:I, s:i, s:i, s:i, s:b, s:o, s:{s:s, s:i}}", "uptime_ms",
+                 json_pack("{s:I, s:i, s:i, s:i, s:b, s:b, s:o, s:{s:s, s:i}}", "uptime_ms",
                            (json_int_t)(facts.uptime_us / 1000), "rooms", (int)facts.rooms,
                            "participants", (int)facts.participants, "clients",
-                           (int)facts.clients, "attached", (int)facts.attached, "events",
-                           outlets_json(&facts), "versions", "kcs", call->conf->version, "contract", (int)facts.contract));
+                           (int)facts.clients, "attached", (int)facts.attached, "draining",
+                           (int)facts.draining, "events", outlets_json(&facts), "versions",
+                           "kcs", call->conf->version, "contract", (int)facts.contract));
 }

@@ -109,20 +109,36 @@ static int limit(struct rate **out, uint32_t n, uint32_t per_s_milli, uint32_t b
     return n > 0 ? rate_create(out, per_s_milli, burst) : 0;
 }
 
-static int make_limits(struct rest *rest, const struct rest_conf *conf)
+int rest_set_limits(struct rest *rest, const struct rest_limits *limits)
 {
-    uint32_t address = conf->per_address_s;
-    uint32_t user = conf->per_user_s;
-    uint32_t logins = conf->logins_per_address_min;
-    int err = limit(&rest->by_address, address, address * 1000, address * 4);
+    struct rate *by_address = NULL, *by_user = NULL, *logins = NULL;
+    uint32_t address = limits->per_address_s;
+    uint32_t user = limits->per_user_s;
+    uint32_t login = limits->logins_per_address_min;
+    int err = limit(&by_address, address, address * 1000, address * 4);
 
     if (err == 0) {
-        err = limit(&rest->by_user, user, user * 1000, user * 4);
+        err = limit(&by_user, user, user * 1000, user * 4);
     }
     if (err == 0) {
-        err = limit(&rest->logins, logins, logins * 1000 / 60 + 1, logins);
+        err = limit(&logins, login, login * 1000 / 60 + 1, login);
+    }
+    rate_destroy(err == 0 ? rest->by_address : by_address);
+    rate_destroy(err == 0 ? rest->by_user : by_user);
+    rate_destroy(err == 0 ? rest->logins : logins);
+    if (err == 0) {
+        rest->by_address = by_address;
+        rest->by_user = by_user;
+        rest->logins = logins;
     }
     return err;
+}
+
+void rest_set_origins(struct rest *rest, const char *const *origins, size_t n_origins)
+{
+    rest->conf.origins = origins;
+    rest->conf.n_origins = n_origins;
+    respond_set_origins(origins, n_origins);
 }
 
 int rest_create(struct rest **out, const struct rest_conf *conf)
@@ -138,7 +154,7 @@ int rest_create(struct rest **out, const struct rest_conf *conf)
                  LOG_STR("cure", "build the page (target kcs-web) or set web.root to it"));
     }
     respond_set_origins(conf->origins, conf->n_origins);
-    if (make_limits(rest, conf) != 0 ||
+    if (rest_set_limits(rest, &conf->limits) != 0 ||
         documents_create(&rest->documents, conf->version) != 0 ||
         (conf->meeting != NULL && wish_create(&rest->wish, &rest->conf) != 0)) {
         rest_destroy(rest);

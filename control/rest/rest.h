@@ -41,6 +41,7 @@ struct rest_device {
 /* How the node is, at this moment. */
 struct rest_facts {
     bool attached;           /* to the dataplane */
+    bool draining;           /* it is going to stop */
     char reason[320];        /* in words why not, and what mends it */
     char srtp_backend[16];   /* if attached */
     char fingerprint_alg[8]; /* "sha-256" */
@@ -49,10 +50,14 @@ struct rest_facts {
     uint32_t rooms, participants, clients;
     uint64_t uptime_us;
     uint32_t contract; /* version of the contract with the dataplane */
-    /* Where events go: how many ways out there are, and how many of them fail just now, with
-     * the reason of the first. */
+    /* Where events go: how many ways out there are, and how many of them fail just now,
+     * with the reason of the first. */
     uint32_t outlets, outlets_failing;
     char outlet_reason[256];
+};
+
+struct rest_limits {
+    uint32_t per_address_s, per_user_s, logins_per_address_min; /* 0: no limit */
 };
 
 struct rest_conf {
@@ -71,12 +76,12 @@ struct rest_conf {
     /* For accounts and meetings; store NULL: those routes answer 503. */
     struct store *store;
     struct accounts *accounts;
-    uint32_t audit_days; /* that audit entries are kept */
-    struct turn_servers ice_servers; /* that clients are told of */
+    uint32_t audit_days;                         /* that audit entries are kept */
+    struct turn_servers ice_servers;             /* that clients are told of */
     bool (*is_tls)(void *user, size_t listener); /* may be NULL: none is */
     const char *const *origins; /* other sites' pages that may ask; or NULL */
     size_t n_origins;
-    uint32_t per_address_s, per_user_s, logins_per_address_min; /* 0: no limit */
+    struct rest_limits limits;
 };
 
 /* Strings of conf are borrowed for the life of the object. Returns 0 or -ENOMEM. A
@@ -84,6 +89,13 @@ struct rest_conf {
 int rest_create(struct rest **out, const struct rest_conf *conf);
 /* Ends the sessions of WHIP and WHEP: before the meeting service. NULL is a no-op. */
 void rest_destroy(struct rest *rest);
+
+/* In place of those of rest_conf; what was counted begins anew. 0, or -ENOMEM: the old ones
+ * stay. */
+int rest_set_limits(struct rest *rest, const struct rest_limits *limits);
+
+/* In place of rest_conf's 'origins' (borrowed as those). */
+void rest_set_origins(struct rest *rest, const char *const *origins, size_t n_origins);
 
 /* Answers 'req', whatever it is. */
 void rest_on_request(struct rest *rest, struct net_req *req);

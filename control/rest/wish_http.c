@@ -73,13 +73,13 @@ void wish_problem_of(struct net_req *req, const struct meeting_error *err)
     static const struct {
         const char *code;
         unsigned status;
-    } known[] = {{"not_found", 404},     {"forbidden", 403},  {"invalid", 422},
-                 {"unsupported", 422},   {"room_full", 503},  {"too_many_rooms", 503},
-                 {"too_many", 503},      {"overloaded", 503}, {"media_unavailable", 503},
-                 {"no_memory", 503},     {"gone", 503},       {"already_connected", 409},
-                 {"locked", 403},        {"banned", 403},     {"waiting_room", 403},
-                 {"muted_by_host", 403}, {"closed", 403},     {"rate_limited", 429},
-                 {"already_exists", 409}};
+    } known[] = {{"not_found", 404},      {"forbidden", 403},  {"invalid", 422},
+                 {"unsupported", 422},    {"room_full", 503},  {"too_many_rooms", 503},
+                 {"too_many", 503},       {"overloaded", 503}, {"media_unavailable", 503},
+                 {"no_memory", 503},      {"gone", 503},       {"already_connected", 409},
+                 {"locked", 403},         {"banned", 403},     {"waiting_room", 403},
+                 {"muted_by_host", 403},  {"closed", 403},     {"rate_limited", 429},
+                 {"already_exists", 409}, {"draining", 503}};
     unsigned status = 500;
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {

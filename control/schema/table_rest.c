@@ -152,6 +152,7 @@ OPEN(health_system, "Figures of the node.",
      INT("uptime_ms", R, 0, MAX_SAFE, "since it began"),
      INT("rooms", R, 0, MAX_SAFE, "now"), INT("participants", R, 0, MAX_SAFE, "now"),
      INT("clients", R, 0, MAX_SAFE, "now"), BOOL("attached", R, "there is a dataplane"),
+     BOOL("draining", R, "it is going to stop: no meeting begins"),
      OBJ("events", R, outlets, "how they leave the node"),
      OBJ("versions", R, versions, "of what runs"));
 OPEN(node_stats, "Figures of the node.", INT("rooms", R, 0, MAX_SAFE, "now"),

@@ -77,7 +77,8 @@ OBJECT(room_migrating, "The meeting goes to another node.",
        TEXT("resume_token", R | S, 1, 128, "for room:join there"),
        INT("deadline_ms", R, 0, MAX_SAFE, "how long this node goes on"));
 OBJECT(draining, "The node is going to stop.",
-       INT("deadline_ms", 0, 0, MAX_SAFE, "how long it goes on"));
+       INT("deadline_ms", 0, 0, MAX_SAFE, "how long it goes on, at most"),
+       BOOL("cancelled", 0, "it does not stop after all"));
 
 /* ---- lobby ---- */
 

@@ -438,7 +438,8 @@ int engine_on_ws_open(struct engine *engine, struct net_ws *ws, struct net_req *
         return eio_error_status(error);
     }
     if (peer == NULL) {
-        peer = engine->n_peers < engine->conf.max_peers ? peer_create(engine, req, true) : NULL;
+        peer = engine->n_peers < engine->conf.max_peers ? peer_create(engine, req, true)
+                                                        : NULL;
         if (peer == NULL) {
             return 503;
         }
@@ -544,4 +545,9 @@ const char *engine_remote(const struct engine_peer *peer)
 uint32_t engine_n_peers(const struct engine *engine)
 {
     return engine->n_peers;
+}
+
+void engine_set_max_peers(struct engine *engine, uint32_t max_peers)
+{
+    engine->conf.max_peers = max_peers;
 }

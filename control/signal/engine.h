@@ -52,6 +52,7 @@ int engine_create(struct engine **out, const struct engine_conf *conf,
 void engine_destroy(struct engine *engine);
 
 uint32_t engine_n_peers(const struct engine *engine);
+void engine_set_max_peers(struct engine *engine, uint32_t max_peers);
 
 /* ---- from the listener; see net.h ---- */
 

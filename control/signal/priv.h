@@ -37,6 +37,7 @@ struct client {
     struct auth_identity who;
     bool legacy;         /* it speaks the dialect of legacy.h */
     bool told_expiring;  /* that its token ends soon */
+    bool told_draining;  /* that the node is going to stop */
     uint64_t warned_us;  /* monotonic: when of bad quality; 0 never */
     uint64_t hold;       /* the number of the last that it waits for; 0: none */
     json_t *app_data;    /* legacy: of its producers, by their id; may be NULL */
@@ -55,6 +56,7 @@ struct signal {
     struct sio_conf sio;
     struct loop_timer *tick;
     struct client *clients;
+    uint64_t drains_us;          /* monotonic: until when the node goes on; 0: it stays */
     json_t *capabilities;        /* the router's, made once */
     struct store_writer *writer; /* NULL: nothing is kept */
     struct saying *saying,

@@ -45,12 +45,49 @@ void signal_on_ws_close(struct signal *signal, struct net_ws *ws, unsigned code)
     engine_on_ws_close(ws);
 }
 
+/* Those who do not know yet that the node is going to stop, or that it is not. */
+static void draining_tick(struct signal *signal)
+{
+    uint64_t now_us = clock_mono_us();
+    uint64_t left_us = signal->drains_us > now_us ? signal->drains_us - now_us : 0;
+    bool on = signal->drains_us != 0;
+
+    for (struct client *client = signal->clients; client != NULL; client = client->next) {
+        if (client->told_draining == on || client->legacy) {
+            continue;
+        }
+        client->told_draining = on;
+        client_emit(client, "server:draining",
+                    on ? json_pack("{s:I}", "deadline_ms", (json_int_t)(left_us / 1000))
+                       : json_pack("{s:b}", "cancelled", 1));
+        client_push(client);
+    }
+}
+
+void signal_draining(struct signal *signal, uint64_t until_us)
+{
+    bool later = signal->drains_us != 0 && until_us != 0;
+
+    for (struct client *client = later ? signal->clients : NULL; client != NULL;
+         client = client->next) {
+        client->told_draining = false; /* the deadline is another one */
+    }
+    signal->drains_us = until_us;
+    draining_tick(signal);
+}
+
+void signal_set_max_clients(struct signal *signal, uint32_t max_clients)
+{
+    engine_set_max_peers(signal->engine, max_clients);
+}
+
 static void on_tick(void *arg)
 {
     struct signal *signal = arg;
 
     meeting_tick(signal->meeting, clock_mono_us());
     tokens_tick(signal);
+    draining_tick(signal);
     quality_tick(signal);
     if (signal->writer != NULL) {
         store_writer_tick(signal->writer, clock_mono_us());

@@ -36,7 +36,8 @@ struct signal_conf {
     struct store *store; /* what is lasting is kept there; NULL: nowhere */
     uint32_t keep_days;  /* what is kept of meetings that nobody made by REST */
     uint32_t audit_days; /* that audit entries are kept */
-    /* How a participant's streams do, every ten seconds; 'json' is borrowed. May be NULL. */
+    /* How a participant's streams do, every ten seconds; 'json' is borrowed. May be NULL.
+     */
     void (*quality)(void *user, const char *tenant, const char *meeting, const char *json);
     void *quality_user;
 };
@@ -73,5 +74,12 @@ void signal_on_ws_message(struct signal *signal, struct net_ws *ws, const void *
 void signal_on_ws_close(struct signal *signal, struct net_ws *ws, unsigned code);
 
 uint32_t signal_n_clients(const struct signal *signal);
+
+/* In place of signal_conf's max_clients; who is there stays. */
+void signal_set_max_clients(struct signal *signal, uint32_t max_clients);
+
+/* The node stops at 'until_us' (monotonic) at the latest: tells it to all who are there and
+ * who come. 0: it does not stop after all. */
+void signal_draining(struct signal *signal, uint64_t until_us);
 
 #endif

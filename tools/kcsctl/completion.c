@@ -26,7 +26,7 @@ int kcsctl_completion(const struct command *command, const struct options *optio
           "    if [[ $cur == -* ]]; then\n"
           "        COMPREPLY=($(compgen -W '--help --version --json --socket --meeting "
           "--name "
-          "--role --ttl --secret-file --user --tenant' -- \"$cur\"))\n"
+          "--role --ttl --secret-file --user --tenant --deadline' -- \"$cur\"))\n"
           "    else\n"
           "        COMPREPLY=($(compgen -W '",
           stdout);

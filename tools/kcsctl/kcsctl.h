@@ -24,6 +24,7 @@ struct options {
     const char *secret_file;
     const char *user;
     const char *tenant;
+    const char *deadline;
     char **rest; /* what follows a command with takes_rest */
     int n_rest;
 };
@@ -49,6 +50,14 @@ int kcsctl_read(const struct command *command, const struct options *options,
 int kcsctl_lanes(const struct command *command, const struct options *options,
                  const char *argument);
 
+/* orders.c: takes the node out of service and back; sets its level of log. */
+int kcsctl_drain(const struct command *command, const struct options *options,
+                 const char *argument);
+int kcsctl_undrain(const struct command *command, const struct options *options,
+                   const char *argument);
+int kcsctl_loglevel(const struct command *command, const struct options *options,
+                    const char *argument);
+
 /* store.c: has the node copy its store to the new file 'argument'. */
 int kcsctl_backup(const struct command *command, const struct options *options,
                   const char *argument);
@@ -61,6 +70,9 @@ int kcsctl_restore(const struct command *command, const struct options *options,
 /* Makes an account; its password is a line of standard input. */
 int kcsctl_user(const struct command *command, const struct options *options,
                 const char *argument);
+
+/* "90", "90s", "15m", "24h", "7d" in seconds, a year at most; else -1. */
+int64_t kcsctl_seconds(const char *text);
 
 /* Mints a meeting token with the secret of --secret-file or KCS_HS256_SECRET, offline. */
 int kcsctl_token(const struct command *command, const struct options *options,

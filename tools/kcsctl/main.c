@@ -16,6 +16,11 @@ const struct command kcsctl_commands[] = {
     {"lanes", "/lanes", "js", "counters of lanes; move TRANSPORT LANE moves a transport",
      kcsctl_lanes, NULL, true},
     {"audit", "/audit", "js", "who did what, the newest first", kcsctl_read, NULL, false},
+    {"drain", NULL, "jsd", "no more meetings; the node stops when nobody is left",
+     kcsctl_drain, NULL, false},
+    {"undrain", NULL, "js", "back into service", kcsctl_undrain, NULL, false},
+    {"loglevel", NULL, "js", "how much control logs: error, warn, info, debug",
+     kcsctl_loglevel, "LEVEL", false},
     {"backup", NULL, "js", "copy the node's store to a new file", kcsctl_backup, "FILE",
      false},
     {"restore", NULL, "", "put a backup in a store's place: FILE STORE", kcsctl_restore,
@@ -41,6 +46,7 @@ static const struct option long_options[] = {
     {"secret-file", required_argument, NULL, 'f'},
     {"user", required_argument, NULL, 'u'},
     {"tenant", required_argument, NULL, 'T'},
+    {"deadline", required_argument, NULL, 'd'},
     {NULL, 0, NULL, 0},
 };
 
@@ -56,6 +62,7 @@ static void print_usage(FILE *out)
           "  --socket PATH       admin socket of the node (" KCSCTL_SOCKET ")\n"
           "  --help, --version\n"
           "\n"
+          "kcsctl drain [--deadline 1h]\n"
           "kcsctl restore FILE STORE\n"
           "kcsctl user add LOGIN [--role R] [--name N] [--tenant T] < PASSWORD\n"
           "kcsctl token --meeting M [--name N] [--role R] [--ttl 1h] [--user U]\n"
@@ -97,6 +104,9 @@ static bool take(struct options *o, int letter)
         return true;
     case 'T':
         o->tenant = optarg;
+        return true;
+    case 'd':
+        o->deadline = optarg;
         return true;
     default:
         return false;

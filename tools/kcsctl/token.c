@@ -48,8 +48,7 @@ static int read_secret(const struct options *options, char secret[TOKEN_SECRET_M
     return EXIT_OK;
 }
 
-/* "90", "90s", "15m", "24h", "7d" in seconds, or -1. */
-static int64_t parse_ttl(const char *text)
+int64_t kcsctl_seconds(const char *text)
 {
     static const struct {
         char unit;
@@ -108,7 +107,7 @@ static int random_id(char *out, size_t cap)
 static int fill_claims(const struct options *options, struct jwt_claims *claims)
 {
     const char *role = options->role != NULL ? options->role : "presenter";
-    int64_t ttl = parse_ttl(options->ttl != NULL ? options->ttl : "1h");
+    int64_t ttl = kcsctl_seconds(options->ttl != NULL ? options->ttl : "1h");
     char id[2][32];
 
     if (options->meeting == NULL || options->meeting[0] == '\0') {

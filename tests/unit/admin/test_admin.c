@@ -35,6 +35,23 @@ static uint32_t five_clients(void *user)
     return 5;
 }
 
+static uint32_t drain_s; /* as it was asked for; 0: in service */
+
+static void take_drain(void *user, uint32_t seconds)
+{
+    (void)user;
+    drain_s = seconds;
+}
+
+static bool is_draining(void *user, uint32_t *left_s)
+{
+    (void)user;
+    if (left_s != NULL) {
+        *left_s = drain_s;
+    }
+    return drain_s > 0;
+}
+
 static void turn(void *arg)
 {
     loop_turn(arg);
@@ -48,7 +65,9 @@ static void start(struct fixture *f)
     struct admin_conf conf = {.version = "1.2.3",
                               .node = "n1",
                               .started_wall_us = 1000000,
-                              .n_clients = five_clients};
+                              .n_clients = five_clients,
+                              .drain = take_drain,
+                              .draining = is_draining};
     char err[NET_ERR_MAX];
 
     log_set_level(LOG_LEVEL_ERROR);
@@ -462,6 +481,64 @@ static void a_move_wants_a_transport_and_a_lane(void **state)
     finish(&f);
 }
 
+static void expect_order(struct fixture *f, const char *path, unsigned status)
+{
+    struct http_answer answer = ask(f, "POST", path);
+
+    if (answer.status != status) {
+        fail_msg("%s: %u, not %u", path, answer.status, status);
+    }
+    http_free(&answer);
+}
+
+static void a_drain_is_begun_told_and_taken_back(void **state)
+{
+    struct http_answer answer;
+    struct fixture f;
+    json_t *data;
+    (void)state;
+
+    start(&f);
+    expect_order(&f, "/drain", 400);
+    expect_order(&f, "/drain?seconds=0", 400);
+    expect_order(&f, "/drain?seconds=86401", 400);
+    expect_order(&f, "/drain?seconds=1m", 400);
+    assert_int_equal(drain_s, 0);
+    expect_order(&f, "/drain?seconds=90", 200);
+    assert_int_equal(drain_s, 90);
+    data = expect_data(&f, "/status");
+    assert_int_equal(number(data, "drains_within_s"), 90);
+    json_decref(data);
+    f.metrics_only = true;
+    answer = ask(&f, "GET", "/metrics");
+    assert_int_equal(series(&answer, "\nkcs_draining"), 1);
+    http_free(&answer);
+    f.metrics_only = false;
+    expect_order(&f, "/undrain", 200);
+    assert_int_equal(drain_s, 0);
+    data = expect_data(&f, "/status");
+    assert_null(json_object_get(data, "drains_within_s"));
+    json_decref(data);
+    finish(&f);
+}
+
+static void the_level_of_the_log_is_set(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    expect_order(&f, "/loglevel", 400);
+    expect_order(&f, "/loglevel?level=loud", 400);
+    assert_false(log_enabled(LOG_LEVEL_WARN));
+    expect_order(&f, "/loglevel?level=warn", 200);
+    assert_true(log_enabled(LOG_LEVEL_WARN));
+    assert_false(log_enabled(LOG_LEVEL_INFO));
+    expect_order(&f, "/loglevel?level=error", 200);
+    assert_false(log_enabled(LOG_LEVEL_WARN));
+    finish(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +552,8 @@ int main(void)
         cmocka_unit_test(metrics_add_up_like_the_lanes),
         cmocka_unit_test(other_paths_and_methods_are_refused),
         cmocka_unit_test(a_move_wants_a_transport_and_a_lane),
+        cmocka_unit_test(a_drain_is_begun_told_and_taken_back),
+        cmocka_unit_test(the_level_of_the_log_is_set),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

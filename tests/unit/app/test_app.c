@@ -325,6 +325,126 @@ static void secret_is_wiped_after_a_good_start_too(void **state)
     stop(&f, SIGTERM);
 }
 
+/* ---- it is changed and ended while it serves ---- */
+
+static void write_conf(const struct fixture *f, const char *text)
+{
+    char path[64];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/c.yaml", f->dir);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    (void)fprintf(file,
+                  "dataplane: {socket: %s}\nhttp:\n- {address: '::', port: %u}\n"
+                  "admin: {socket: %s, metrics_port: %u}\nweb: {root: ''}\n"
+                  "store: {path: ''}\nauth: {hs256_secret: %s}\n%s",
+                  f->dataplane, f->conf.http[0].port, f->conf.admin.socket,
+                  f->conf.admin.metrics_port, SECRET, text);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* The lines that the node logs from now on. */
+static int log_pipe[2];
+
+static void expect_logged(const char *event, char line[LOG_LINE_MAX])
+{
+    size_t n = 0;
+
+    for (;;) {
+        assert_true(n < LOG_LINE_MAX - 1 && read(log_pipe[0], line + n, 1) == 1);
+        n++;
+        if (line[n - 1] == '\n') {
+            line[n - 1] = '\0';
+            if (strstr(line, event) != NULL) {
+                return;
+            }
+            n = 0;
+        }
+    }
+}
+
+static void hangup_changes_what_can_change_and_refuses_a_bad_file(void **state)
+{
+    static const char origin[] = "OPTIONS /api/auth/login HTTP/1.1\r\nHost: x\r\n"
+                                 "Origin: https://other.example\r\n"
+                                 "Access-Control-Request-Method: POST\r\n\r\n";
+    char line[LOG_LINE_MAX], path[64], answer[1024] = "";
+    struct fixture f;
+    uint16_t http;
+    int fd;
+    (void)state;
+
+    prepare(&f);
+    http = f.conf.http[0].port;
+    (void)snprintf(path, sizeof(path), "%s/c.yaml", f.dir);
+    write_conf(&f, "log: {level: error}\n");
+    assert_int_equal(control_conf_load(path, &f.conf, f.err, sizeof(f.err)), 0);
+    assert_int_equal(pipe(log_pipe), 0);
+    log_set_fd(log_pipe[1]);
+    assert_int_equal(app_create(&f.app, &f.conf, NULL, f.err), 0);
+    app_reload_from(f.app, path);
+    assert_int_equal(pthread_create(&f.thread, NULL, run, &f), 0);
+    expect_status(http, "/api/health/live", 200);
+
+    write_conf(&f, "log: {level: info}\nlimits: {rooms: 7, requests_per_address: 1}\n"
+                   "cors: [{origin: 'https://other.example'}]\ndtls: {threads: 2}\n");
+    assert_int_equal(kill(getpid(), SIGHUP), 0);
+    expect_logged("\"reloaded\"", line);
+    assert_non_null(strstr(line, "\"changed\":\"cors limits log\""));
+    assert_non_null(strstr(line, "\"needs_restart\":\"dtls\""));
+    fd = http_connect_port(http);
+    assert_int_equal(write(fd, origin, sizeof(origin) - 1), sizeof(origin) - 1);
+    assert_true(read(fd, answer, sizeof(answer) - 1) > 0);
+    assert_non_null(strstr(answer, "access-control-allow-origin: https://other.example"));
+    (void)close(fd);
+    for (int i = 0; i < 4; i++) { /* of 1 a second, 4 at once */
+        expect_status(http, "/api/nothing", i < 3 ? 404 : 429);
+    }
+
+    write_conf(&f, "limits: {roms: 8}\n");
+    assert_int_equal(kill(getpid(), SIGHUP), 0);
+    expect_logged("\"reload_refused\"", line);
+    assert_non_null(strstr(line, "c.yaml:8:"));
+    assert_non_null(strstr(line, "roms"));
+    assert_int_equal(f.conf.limits.rooms, 7);
+    assert_int_equal(f.conf.auth.hs256_secret[0], 0);
+
+    assert_int_equal(unlink(path), 0);
+    stop(&f, SIGTERM);
+    log_set_fd(STDERR_FILENO);
+    (void)close(log_pipe[0]);
+    (void)close(log_pipe[1]);
+}
+
+static void post(const struct fixture *f, const char *path, unsigned status)
+{
+    struct http_answer answer =
+        http_ask(http_connect_unix(f->conf.admin.socket), "POST", path, nap, NULL);
+
+    assert_int_equal(answer.status, status);
+    http_free(&answer);
+}
+
+static void a_drain_ends_the_node_when_nobody_is_left(void **state)
+{
+    struct fake_dp_conf dp_conf = {.n_lanes = 1};
+    struct fake_dp *dp;
+    struct fixture f;
+    (void)state;
+
+    prepare(&f);
+    dp_conf.socket = f.dataplane;
+    dp = fake_dp_start(&dp_conf);
+    start(&f);
+    wait_ready(f.conf.http[0].port, 200);
+    post(&f, "/drain?seconds=600", 200);
+    assert_int_equal(pthread_join(f.thread, NULL), 0); /* by itself */
+    app_destroy(f.app);
+    fake_dp_kill(dp);
+    clean(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +457,8 @@ int main(void)
         cmocka_unit_test(a_program_without_a_database_says_how_to_get_one),
         cmocka_unit_test(directory_of_the_admin_socket_must_be_there_but_one),
         cmocka_unit_test(secret_is_wiped_after_a_good_start_too),
+        cmocka_unit_test(hangup_changes_what_can_change_and_refuses_a_bad_file),
+        cmocka_unit_test(a_drain_ends_the_node_when_nobody_is_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

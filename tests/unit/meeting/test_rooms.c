@@ -235,6 +235,58 @@ static void one_person_may_be_in_a_room_twice(void **state)
     world_finish(&w);
 }
 
+static void a_node_that_drains_begins_no_meeting_and_goes_on_with_those_it_has(void **state)
+{
+    struct auth_identity more = identity("more", "other", AUTH_HOST);
+    struct meeting_change change = {.layout = -1};
+    struct participant *a, *b;
+    struct meeting_error err;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    assert_true(meeting_is_empty(w.meeting));
+    a = enter(&w, "a");
+    meeting_drain(w.meeting, true);
+    expect_refused(&w, &more, "other", "draining");
+    assert_null(meeting_create_room(w.meeting, &more, "other", &change, &err));
+    assert_string_equal(err.code, "draining");
+    b = enter(&w, "b"); /* into the meeting that there is */
+    meeting_leave(w.meeting, a, "left");
+    assert_false(meeting_is_empty(w.meeting));
+    meeting_leave(w.meeting, b, "left");
+    assert_true(meeting_is_empty(w.meeting));
+    more = identity("a", "m", AUTH_HOST);
+    expect_refused(&w, &more, "m", "draining"); /* it has ended */
+    meeting_drain(w.meeting, false);
+    a = enter(&w, "a");
+    meeting_leave(w.meeting, a, "left");
+    world_finish(&w);
+}
+
+static void limits_that_are_set_hold_for_what_comes(void **state)
+{
+    struct meeting_limits limits = {.rooms = 1, .participants = 1, .producers = 1};
+    struct auth_identity who = identity("b", "m", AUTH_HOST);
+    struct participant *a, *b;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    a = enter(&w, "a");
+    meeting_set_limits(w.meeting, &limits);
+    b = enter(&w, "b"); /* the room was opened for more */
+    who = identity("c", "other", AUTH_HOST);
+    expect_refused(&w, &who, "other", "too_many_rooms");
+    meeting_leave(w.meeting, a, "left");
+    meeting_leave(w.meeting, b, "left");
+    a = enter(&w, "a");
+    who = identity("b", "m", AUTH_HOST);
+    expect_refused(&w, &who, "m", "room_full");
+    meeting_leave(w.meeting, a, "left");
+    world_finish(&w);
+}
+
 static void a_name_is_the_given_one_or_the_tokens_or_guest(void **state)
 {
     struct auth_identity who = identity("a", "m", AUTH_GUEST);
@@ -298,6 +350,9 @@ int main(void)
         cmocka_unit_test(tenant_and_id_are_not_run_together),
         cmocka_unit_test(a_full_room_and_a_full_node_refuse),
         cmocka_unit_test(one_person_may_be_in_a_room_twice),
+        cmocka_unit_test(
+            a_node_that_drains_begins_no_meeting_and_goes_on_with_those_it_has),
+        cmocka_unit_test(limits_that_are_set_hold_for_what_comes),
         cmocka_unit_test(a_name_is_the_given_one_or_the_tokens_or_guest),
         cmocka_unit_test(rooms_can_be_listed),
     };

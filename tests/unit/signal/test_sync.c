@@ -113,12 +113,46 @@ static void a_room_that_opens_again_does_not_count_twice(void **state)
     site_finish(&s);
 }
 
+static void the_end_of_the_node_is_told_to_all_and_to_who_comes(void **state)
+{
+    struct user *a, *b;
+    json_t *told;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    a = user_join(&s, false, "a");
+    signal_draining(s.signal, clock_mono_us() + 60000000);
+    told = user_event(&s, a, "server:draining");
+    assert_in_range(int_of(told, "deadline_ms"), 50000, 60000);
+    json_decref(told);
+    b = user_open(&s, true);
+    user_connect(&s, b, "b", "presenter");
+    json_decref(user_event(&s, b, "server:draining"));
+    signal_draining(s.signal, clock_mono_us() + 600000000); /* another deadline */
+    told = user_event(&s, a, "server:draining");
+    assert_in_range(int_of(told, "deadline_ms"), 590000, 600000);
+    json_decref(told);
+    signal_draining(s.signal, 0);
+    for (int i = 0; i < 2; i++) {
+        told = user_event(&s, i == 0 ? a : b, "server:draining");
+        while (json_object_get(told, "cancelled") == NULL) { /* b's of the other deadline */
+            json_decref(told);
+            told = user_event(&s, b, "server:draining");
+        }
+        assert_true(json_is_true(json_object_get(told, "cancelled")));
+        json_decref(told);
+    }
+    site_finish(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_missed_comes_again_in_the_words_it_was_told_in),
         cmocka_unit_test(what_is_too_old_or_of_another_epoch_brings_all_there_is),
         cmocka_unit_test(a_room_that_opens_again_does_not_count_twice),
+        cmocka_unit_test(the_end_of_the_node_is_told_to_all_and_to_who_comes),
     };
 
     log_set_level(LOG_LEVEL_ERROR);
