@@ -482,6 +482,17 @@ struct transport *meeting_transport_restart_ice(struct participant *p,
                                                 const char *transport_id,
                                                 struct meeting_error *err);
 
+/* What it has carried, as the dataplane last told: all 0 before that. The same. */
+struct transport_figures {
+    const char *state; /* constant */
+    uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+    uint64_t available_bps; /* what the client's link carries; 0: not known */
+    uint32_t rtt_us;        /* 0: not known */
+};
+int meeting_transport_stats(const struct meeting *meeting, const struct participant *p,
+                            const char *transport_id, struct transport_figures *out,
+                            struct meeting_error *err);
+
 int meeting_transport_close(struct meeting *meeting, struct participant *p,
                             const char *transport_id, struct meeting_error *err);
 

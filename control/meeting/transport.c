@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "media/media.h"
 #include "meeting/priv.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
@@ -177,6 +178,30 @@ struct transport *meeting_transport_restart_ice(struct participant *p,
         return NULL;
     }
     return t;
+}
+
+int meeting_transport_stats(const struct meeting *meeting, const struct participant *p,
+                            const char *transport_id, struct transport_figures *out,
+                            struct meeting_error *err)
+{
+    const struct transport *t = meeting_find_transport(p, transport_id);
+    struct abi_peer_stats stats;
+
+    if (t == NULL) {
+        return meeting_fail(err, "not_found", "there is no such transport");
+    }
+    if (media_peer_stats(meeting->conf.media, session_peer(t->session), &stats) != 0) {
+        stats = (struct abi_peer_stats){0};
+    }
+    *out = (struct transport_figures){.state =
+                                          session_state_name(session_state(t->session)),
+                                      .rx_packets = stats.rx_packets,
+                                      .rx_bytes = stats.rx_bytes,
+                                      .tx_packets = stats.tx_packets,
+                                      .tx_bytes = stats.tx_bytes,
+                                      .available_bps = stats.available_bps,
+                                      .rtt_us = stats.rtt_us};
+    return 0;
 }
 
 void meeting_end_transport(struct meeting *meeting, struct transport *t)

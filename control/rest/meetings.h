@@ -9,7 +9,7 @@
 
 rest_fn meetings_create, meetings_list, meetings_get, meetings_replace, meetings_change,
     meetings_delete, meetings_start, meetings_finish, meetings_join, meetings_export,
-    meetings_webrtc, meetings_live;
+    meetings_webrtc, meetings_live, meetings_analytics;
 
 /* What meetings.c and visits.c share. Seconds since 1970 of a member; 'otherwise' if it has
  * none. A copy with its version: a new reference. */

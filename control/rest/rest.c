@@ -60,6 +60,7 @@ static const struct {
     {"DELETE", "/api/meeting/{id}/participants", people_remove},
     {"PATCH", "/api/meeting/{id}/participants/{user_id}/role", people_role},
     {"GET", "/api/meeting/{id}/chat", chat_list},
+    {"GET", "/api/meeting/{id}/analytics", meetings_analytics},
     {"GET", "/api/meeting/{id}/live-stats", meetings_live},
     {"GET", "/api/meeting/{id}/webrtc-config", meetings_webrtc},
     {"GET", "/api/meeting/{id}/audit", people_audit},

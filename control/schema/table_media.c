@@ -5,6 +5,8 @@ static const char *const qualities[] = {"low", "medium", "high", NULL};
 static const char *const consumer_types[] = {"simple", "simulcast", "svc", NULL};
 static const char *const layer_reasons[] = {
     "", "started", "requested", "bandwidth", "source", "no_keyframe", NULL};
+static const char *const transport_states[] = {"new", "connecting", "connected", "failed",
+                                               NULL};
 static const char *const issues[] = {"packet_loss", "high_rtt", "no_media", NULL};
 
 /* ---- transports ---- */
@@ -27,10 +29,15 @@ OBJECT(transport_ice, "New credentials of a transport.",
            "the old ones stay good until a path of "
            "the new ones is nominated"));
 OBJECT(transport_figures, "What a transport has carried.",
-       ID("transport_id", R, "the transport"), INT("rx_packets", 0, 0, MAX_SAFE, "came in"),
-       INT("rx_bytes", 0, 0, MAX_SAFE, "came in"),
-       INT("tx_packets", 0, 0, MAX_SAFE, "went out"),
-       INT("tx_bytes", 0, 0, MAX_SAFE, "went out"));
+       ENUM("state", R, transport_states, "of ICE and DTLS"),
+       INT("rx_packets", R, 0, MAX_SAFE, "came in"),
+       INT("rx_bytes", R, 0, MAX_SAFE, "came in"),
+       INT("tx_packets", R, 0, MAX_SAFE, "went out"),
+       INT("tx_bytes", R, 0, MAX_SAFE, "went out"),
+       INT("available_bps", R, 0, MAX_SAFE, "what the link carries; 0: not known"),
+       NUM("rtt_ms", R, 0, MAX_SAFE, "round trip; 0: not known"));
+OBJECT(transport_stats, "Figures of a transport.", ID("transport_id", R, "the transport"),
+       OBJ("stats", R, transport_figures, "what it has carried"));
 OBJECT(transport_closed, "A transport that failed.", ID("transport_id", R, "the transport"),
        TEXT("reason", R, 1, 64, "consent_lost, dtls_timeout …"));
 OBJECT(downlink, "What a client's link carries.", ID("transport_id", R, "the transport"),
@@ -175,7 +182,7 @@ EVENTS(media,
            "Makes new ICE credentials; media goes on meanwhile."),
        ASK("transport:close", VIEW, 0, transport_ref, none, NULL, NULL,
            "Ends a transport and what it carries."),
-       ASK("transport:stats", VIEW, LATER, transport_ref, transport_figures, NULL, NULL,
+       ASK("transport:stats", VIEW, 0, transport_ref, transport_stats, NULL, NULL,
            "What it has carried."),
        TELL("transport:closed", VIEW, STAMPED, transport_closed,
             "To its owner: it failed, and why."),

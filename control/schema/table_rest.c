@@ -36,8 +36,6 @@ OBJECT(tokens, "Tokens of a login.", TEXT("access_token", R | S, 1, 8192, "a JWT
        TEXT("tenant", R, 0, 64, "of which tenant; empty: the default one"),
        TEXT("name", R, 0, 128, "the name that others see"),
        TEXT("role", R, 1, 16, "role of the account"));
-OPEN(jwks, "Public keys (RFC 7517).",
-     ITEMS("keys", R, 0, 64, "one each", ANY(NULL, 0, NULL)));
 
 /* ---- meetings ---- */
 
@@ -109,11 +107,19 @@ BODY(new_role, "A role to be given.", ENUM("new_role", R, schema_roles, "which")
 OBJECT(recording_file, "A recording.", ID("id", R, "which"), TIME("started_at", R, "when"),
        INT("duration_ms", N, 0, MAX_SAFE, "its length"),
        INT("size_bytes", N, 0, MAX_SAFE, "of the file"));
-OPEN(analytics, "Figures of a meeting that has been.",
-     INT("participants", 0, 0, MAX_SAFE, "how many there were"),
-     INT("peak_participants", 0, 0, MAX_SAFE, "at once"),
-     INT("duration_ms", 0, 0, MAX_SAFE, "how long"),
-     INT("messages", 0, 0, MAX_SAFE, "of the chat"));
+OPEN(analytics, "Figures of a meeting, counted from its facts.",
+     INT("participants", R, 0, MAX_SAFE, "users who were there"),
+     INT("joins", R, 0, MAX_SAFE, "times that somebody came"),
+     INT("peak_participants", R, 0, MAX_SAFE, "at once"),
+     INT("duration_ms", R, 0, MAX_SAFE, "how long somebody was there"),
+     INT("attended_ms", R, 0, MAX_SAFE, "how long each was there, added up"),
+     INT("messages", R, 0, MAX_SAFE, "of the chat"),
+     INT("reactions", R, 0, MAX_SAFE, "to messages"),
+     INT("screens_shared", R, 0, MAX_SAFE, "times"),
+     INT("hands_raised", R, 0, MAX_SAFE, "times"),
+     TIME("first_fact_at", R | N, "of those that are kept"),
+     TIME("last_fact_at", R | N, "of those that are kept"),
+     BOOL("complete", R, "all facts that are kept were counted"));
 OPEN(live_stats, "Figures of a meeting that runs.",
      INT("participants", R, 0, MAX_SAFE, "how many are there"),
      INT("producers", 0, 0, MAX_SAFE, "streams that are sent"),
@@ -167,8 +173,6 @@ static const struct schema_route routes[] = {
     ROUTE("POST", "/api/auth/refresh", PUBLIC, 0, none, refresh, tokens,
           "Goes on with it; a refresh token that was used before ends all of it."),
     ROUTE("POST", "/api/auth/logout", SIGNED_IN, EMPTY, none, logout, none, "Ends it."),
-    ROUTE_OF("GET", "/api/auth/jwks.json", PUBLIC, LATER, none, NULL,
-             "application/jwk-set+json", "Public keys of the node's tokens."),
 
     ROUTE("GET", "/api/meeting", SIGNED_IN, LIST_OF, meeting_list, none, meeting,
           "One's meetings."),
@@ -203,8 +207,8 @@ static const struct schema_route routes[] = {
           recording_file, "Its recordings."),
     ROUTE_OF("GET", "/api/meeting/{id}/recordings/{recording_id}/download", VIEW, LATER,
              none, NULL, "video/mp4", "A recording; takes Range."),
-    ROUTE("GET", "/api/meeting/{id}/analytics", MODERATE, LATER, none, none, analytics,
-          "Figures of a meeting that has been."),
+    ROUTE("GET", "/api/meeting/{id}/analytics", MODERATE, 0, none, none, analytics,
+          "Figures of a meeting, counted from its facts."),
     ROUTE("GET", "/api/meeting/{id}/live-stats", MODERATE, 0, none, none, live_stats,
           "Figures of a meeting that runs."),
     ROUTE("GET", "/api/meeting/{id}/webrtc-config", VIEW, 0, none, none, webrtc_config,

@@ -354,6 +354,28 @@ static void on_transport_close(struct reply *reply, const json_t *payload)
     with_id(reply, payload, "transport_id", do_transport_close, false);
 }
 
+static void on_transport_stats(struct reply *reply, const json_t *payload)
+{
+    struct client *client = reply->client;
+    const char *id = json_string_value(json_object_get(payload, "transport_id"));
+    struct transport_figures figures;
+    struct meeting_error err;
+
+    if (meeting_ask(client->participant, MEETING_RATE_LIST, &err) != 0 ||
+        meeting_transport_stats(client->signal->meeting, client->participant, id, &figures,
+                                &err) != 0) {
+        reply_error(reply, &err);
+        return;
+    }
+    reply_ok(reply,
+             json_pack("{s:s,s:{s:s,s:I,s:I,s:I,s:I,s:I,s:f}}", "transport_id", id, "stats",
+                       "state", figures.state, "rx_packets", (json_int_t)figures.rx_packets,
+                       "rx_bytes", (json_int_t)figures.rx_bytes, "tx_packets",
+                       (json_int_t)figures.tx_packets, "tx_bytes",
+                       (json_int_t)figures.tx_bytes, "available_bps",
+                       (json_int_t)figures.available_bps, "rtt_ms", figures.rtt_us / 1e3));
+}
+
 static int do_produce_close(struct client *client, const char *id,
                             struct meeting_error *err)
 {
@@ -483,6 +505,7 @@ static const struct {
     {"transport:connect", on_transport_connect},
     {"transport:restart-ice", on_transport_restart_ice},
     {"transport:close", on_transport_close},
+    {"transport:stats", on_transport_stats},
     {"produce", on_produce},
     {"produce:close", on_produce_close},
     {"produce:pause", on_produce_pause},

@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, connect, next } from './lib/client.mjs';
 import { loadgen } from './lib/loadgen.mjs';
 import { BUILD, withNode } from './lib/node.mjs';
@@ -102,6 +103,53 @@ test('a stored meeting is its room, and the room is stored', { timeout: 60_000 }
         for (const { socket } of [host, bobs, guest, again]) {
             socket.close();
         }
+    }));
+
+test('figures of a meeting are those of its facts', { timeout: 60_000 }, () =>
+    withNode({ name: 'keep-figures', devices: ['udp:127.0.0.1'] }, async (node) => {
+        const ada = user(node, 'ada');
+        const { id } = (await rest(node, 'POST', '/meeting',
+            { token: ada, body: { meeting_name: 'Board' } })).body.data;
+        const figures = async (token = ada) =>
+            (await rest(node, 'GET', `/meeting/${id}/analytics`, { token })).body;
+
+        assert.equal((await figures()).data.peak_participants, 0);
+        assert.equal((await figures(user(node, 'eve'))).code, 'not_found');
+        const host = await enter(node, id, ada, 'Ada');
+        const bob = await enter(node, id, user(node, 'bob'), 'Bob');
+        const { message_id } = await good(bob.socket, 'chat:send', { message: 'one' });
+        await good(host.socket, 'chat:send', { message: 'two' });
+        await good(host.socket, 'chat:react', { message_id, emoji: '+' });
+        await good(host.socket, 'hand:raise');
+        await sleep(300);
+        await good(bob.socket, 'room:leave');
+        const again = await enter(node, id, user(node, 'bob'), 'Bob');
+        await sleep(300);
+        const going = (await figures()).data; /* two are there, and their time runs */
+        await sleep(200);
+        assert.ok((await figures()).data.attended_ms >= going.attended_ms + 400);
+
+        /* both die with the node, whose next one does not know of them; one comes again */
+        await killControl(node);
+        again.socket.close();
+        host.socket.close();
+        const third = await enter(node, id, user(node, 'zoe'), 'Zoe');
+        await good(third.socket, 'room:leave');
+        const { data } = await figures();
+        const events = (await rest(node, 'GET', `/meeting/${id}/export`, { token: ada }))
+            .body.data.events;
+        const of = (type) => events.filter((e) => e.type === type).length;
+
+        assert.equal(data.joins, of('kcs.participant.joined'));
+        assert.equal(data.messages, of('kcs.chat.message'));
+        assert.deepEqual([data.participants, data.joins, data.peak_participants, data.messages,
+            data.reactions, data.hands_raised, data.screens_shared],
+        [3, 4, 2, 2, 1, 1, 0]);
+        assert.ok(data.duration_ms >= 600 && data.duration_ms < 30_000, `${data.duration_ms}`);
+        assert.ok(data.attended_ms > data.duration_ms, `${data.attended_ms}`);
+        assert.equal(data.first_fact_at, events[0].at);
+        assert.equal(data.complete, true);
+        third.socket.close();
     }));
 
 /* Without transports nothing of the room is in the vault: only the store has it. */

@@ -287,8 +287,8 @@ static void what_is_not_built_yet_says_so(void **state)
 
     start(&f, true);
     expect_problem(&f, "GET", "/api/meeting/m1/recordings", 501, "not_implemented");
-    expect_problem(&f, "GET", "/api/meeting/m1/analytics", 501, "not_implemented");
-    expect_problem(&f, "GET", "/api/auth/jwks.json", 501, "not_implemented");
+    expect_problem(&f, "GET", "/api/meeting/m1/recordings/r/download", 501,
+                   "not_implemented");
     finish(&f);
 }
 

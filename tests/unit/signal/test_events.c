@@ -181,6 +181,14 @@ static void a_transport_is_told_as_mediasoup_client_wants_it(void **state)
     json_decref(value);
     json_decref(user_event(&s, a, "transport:connected"));
     user_refused(&s, a, "transport:connect", connect, "already_connected", "");
+    value = user_ask(&s, a, "transport:stats",
+                     one("transport_id", text_of(t, "transport_id")));
+    assert_string_equal(text_of(json_object_get(value, "stats"), "state"), "new");
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(value, "stats"), "rx_packets")),
+        0);
+    json_decref(value);
+    user_refused(&s, a, "transport:stats", one("transport_id", "x"), "not_found", "");
     user_do(&s, a, "transport:close", one("transport_id", text_of(t, "transport_id")));
     user_refused(&s, a, "transport:close", one("transport_id", "x"), "not_found", "");
     json_decref(t);
