@@ -82,6 +82,7 @@ struct net_conn {
     struct net_origin *origin; /* or NULL */
     struct net_req *req;
     struct net_ws *ws;
+    bool stranger;  /* it was answered by stranger.c */
     bool pipelined; /* the next request was read together with the last */
     char ws_accept[NET_WS_ACCEPT_MAX];
     char remote[NET_REMOTE_MAX];
@@ -155,6 +156,9 @@ const char *req_token(struct net_req *req, enum lws_token_indexes token);
 /* True if 'word' is among the comma-separated words of 'list', which may be NULL (RFC 9110,
  * section 5.6.1). */
 bool req_has_word(const char *list, const char *word);
+
+/* stranger.c: of a raw connection that is no WebSocket */
+int stranger_on_receive(struct net_conn *conn, const void *data, size_t len);
 
 /* ws.c; 'upgrade' is the header's value, marked if it is ours */
 int ws_on_upgrade(struct net_conn *conn, char *upgrade);

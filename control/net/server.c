@@ -86,9 +86,10 @@ static int on_conn_event(struct net_conn *conn, enum lws_callback_reasons reason
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return ws_on_upgrade(conn, in);
     case LWS_CALLBACK_RAW_ADOPT:
-        return ws_on_raw(conn);
+        return conn->ws != NULL ? ws_on_raw(conn) : 0;
     case LWS_CALLBACK_RAW_RX:
-        return ws_on_receive(conn, in, len);
+        return conn->ws != NULL ? ws_on_receive(conn, in, len)
+                                : stranger_on_receive(conn, in, len);
     case LWS_CALLBACK_RAW_WRITEABLE:
         return ws_on_writable(conn);
     case LWS_CALLBACK_TIMER:

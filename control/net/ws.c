@@ -533,9 +533,6 @@ int ws_on_raw(struct net_conn *conn)
 {
     struct net_ws *ws = conn->ws;
 
-    if (ws == NULL) {
-        return -1; /* CONNECT would make it a raw pipe */
-    }
     ws->raw = true;
     if (ws->state == WS_OVER) {
         conn_kill(conn); /* the library has forgotten its timer */
@@ -549,9 +546,6 @@ int ws_on_receive(struct net_conn *conn, uint8_t *data, size_t len)
 {
     struct net_ws *ws = conn->ws;
 
-    if (ws == NULL) {
-        return -1;
-    }
     ws->receiving = true;
     receive(ws, data, len);
     ws->receiving = false;

@@ -101,6 +101,11 @@ static bool take_body(struct rest_call *call, struct schema_errors *errors)
         }
         json_decref(call->body);
         call->body = body;
+        if (json_is_null(body)) { /* as the payload of an event it would be an empty one */
+            schema_error_add(errors, "", "must be an object");
+            respond_invalid(call->req, errors);
+            return false;
+        }
     }
     if (!schema_check(call->body, object, errors)) {
         respond_invalid(call->req, errors);

@@ -159,6 +159,17 @@ static json_t *tag(const struct schema_route *route)
     return json_stringn(part, strcspn(part, "/."));
 }
 
+/* One of which no field is needed may be left out. */
+static bool needs_body(const struct schema_route *route)
+{
+    bool needs = route->takes != NULL;
+
+    for (size_t i = 0; i < route->body->n_fields; i++) {
+        needs |= (route->body->fields[i].flags & SCHEMA_REQUIRED) != 0;
+    }
+    return needs;
+}
+
 static json_t *operation(const struct schema_route *route, json_t *components)
 {
     char roles[256], text[512];
@@ -181,7 +192,8 @@ static json_t *operation(const struct schema_route *route, json_t *components)
                                               : json_schema_ref(route->body, components);
 
         set(out, "requestBody",
-            json_pack("{s:b,s:o}", "required", 1, "content", content(type, schema)));
+            json_pack("{s:b,s:o}", "required", (int)needs_body(route), "content",
+                      content(type, schema)));
     }
     set(out, "security",
         route->who == AUTH_PUBLIC ? json_array() : json_pack("[{s:[]}]", "bearer"));

@@ -17,7 +17,7 @@ const UDP = { devices: ['udp:127.0.0.1'] };
 
 const document = async (node, name) => (await fetch(`${node.origin}/api/${name}`)).json();
 
-test('OpenAPI and AsyncAPI are sound', { timeout: 60_000 }, () =>
+test('OpenAPI and AsyncAPI are sound', { timeout: 180_000 }, () =>
     withNode({ name: 'api-documents', ...UDP }, async (node) => {
         const openapi = await document(node, 'openapi.json');
         assert.equal(openapi.openapi.slice(0, 3), '3.1');
@@ -52,7 +52,7 @@ export async function make(origin: string, token: string): Promise<[string, stri
 }
 `;
 
-test('a client of types made by openapi-typescript makes a meeting', { timeout: 60_000 }, () =>
+test('a client of types made by openapi-typescript makes a meeting', { timeout: 180_000 }, () =>
     withNode({ name: 'api-client', ...UDP }, async (node) => {
         const dir = mkdtempSync(join(here, '.client-'));
         const tsc = join(here, 'node_modules/typescript/bin/tsc');

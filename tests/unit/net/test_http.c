@@ -391,12 +391,40 @@ static void expect_continue_is_invited(void **state)
     close(fd);
 }
 
+static void methods_that_nothing_takes_are_told_so(void **state)
+{
+    static const struct {
+        const char *request;
+        unsigned status;
+    } cases[] = {{"TRACE /x HTTP/1.1\r\nHost: t\r\n\r\n", 405},
+                 {"QUERY /x HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n{}", 405},
+                 {"CONNECT t:1 HTTP/1.1\r\nHost: t\r\n\r\nmore", 405},
+                 {"BREW /pot HTTP/1.1\r\nHost: t\r\n\r\n", 501}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int fd = cl_connect(*state);
+        struct answer ans;
+
+        if (i > 0) { /* on a connection that was good before, too */
+            cl_say(fd, GET("/alive"));
+            cl_expect(fd, 200, "");
+        }
+        cl_say(fd, cases[i].request);
+        ans = cl_answer(fd, false);
+        assert_int_equal(ans.status, cases[i].status);
+        assert_non_null(strstr(ans.body, "\"success\":false"));
+        ans_free(&ans);
+        cl_expect_closed(fd);
+        close(fd);
+    }
+}
+
 static void garbage_is_dropped_and_the_server_lives(void **state)
 {
     static const char *const lines[] = {
         "\r\n\r\n\r\n",
-        "BREW /pot HTTP/1.1\r\n\r\n",
-        "CONNECT t:1 HTTP/1.1\r\nHost: t\r\n\r\nmore",
+        "BREW /pot\r\n\r\n",
+        "BREW HTTP/1.1\r\n\r\n",
         "GET /%zz HTTP/1.1\r\nHost: t\r\n\r\n",
         "GET /a%00b HTTP/1.1\r\nHost: t\r\n\r\n",
         "GET /a?b=%00 HTTP/1.1\r\nHost: t\r\n\r\n",
@@ -641,6 +669,7 @@ int main(void)
         T(bodies_up_to_the_cap_arrive_larger_ones_are_refused),
         T(chunked_and_malformed_lengths_are_refused),
         T(expect_continue_is_invited),
+        T(methods_that_nothing_takes_are_told_so),
         T(garbage_is_dropped_and_the_server_lives),
         T(slow_headers_and_bodies_are_cut_off),
         T(header_with_a_line_break_becomes_a_500),
