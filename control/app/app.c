@@ -25,6 +25,7 @@
 #include "sys/entropy.h"
 #include "sys/log.h"
 #include "sys/loop.h"
+#include "sys/place.h"
 
 enum {
     NODE_PREFIX = 3, /* characters that this process's ids begin with */
@@ -293,7 +294,7 @@ static int open_listeners(struct app *app, char err[APP_ERR_MAX])
     listen[n + 1] = (struct net_listen){.name = "admin.metrics_port",
                                         .address = conf->admin.metrics_address,
                                         .port = conf->admin.metrics_port};
-    doors_make_directory(conf->admin.socket);
+    place_make(conf->admin.socket, 0755);
     if (app->tls != NULL) {
         net.tls_cert = app->tls->cert;
         net.tls_key = app->tls->key;

@@ -6,19 +6,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-void doors_make_directory(const char *socket)
-{
-    char path[sizeof(((struct control_admin *)0)->socket)];
-    char *slash;
-
-    (void)snprintf(path, sizeof(path), "%s", socket);
-    slash = strrchr(path, '/');
-    if (slash != NULL && slash != path) {
-        *slash = '\0';
-        (void)mkdir(path, 0755);
-    }
-}
-
 int doors_certificate(const struct control_conf *conf, const struct control_tls **out,
                       char *err, size_t cap)
 {

@@ -13,10 +13,6 @@
 int doors_certificate(const struct control_conf *conf, const struct control_tls **out,
                       char *err, size_t cap);
 
-/* Makes the directory of the admin socket, if only its last name is missing. What else is
- * wrong with it, the listener says. */
-void doors_make_directory(const char *socket);
-
 /* A connection is a file: the soft limit of most systems (1,024) is for programs that use
  * select(2). What the hard limit does not give, net/ refuses by count. */
 void doors_raise_files(uint32_t wanted);

@@ -10,6 +10,7 @@
 
 #include "event/sink.h"
 #include "sys/log.h"
+#include "sys/place.h"
 
 enum { QUEUE = 8192, BATCH = 256, RETRY_MS = 1000, PATH = 512 };
 
@@ -202,19 +203,6 @@ static void file_destroy(struct event_sink *sink)
     free(file);
 }
 
-static void make_directory(const char *path)
-{
-    char copy[PATH];
-    char *slash;
-
-    (void)snprintf(copy, sizeof(copy), "%s", path);
-    slash = strrchr(copy, '/');
-    if (slash != NULL && slash != copy) {
-        *slash = '\0';
-        (void)mkdir(copy, 0755);
-    }
-}
-
 int event_file_create(struct event_sink **out, struct event_port *port,
                       const struct event_file_conf *conf, char err[EVENT_ERR_MAX])
 {
@@ -235,7 +223,7 @@ int event_file_create(struct event_sink **out, struct event_port *port,
     file->max = (uint64_t)conf->max_mb << 20;
     file->keep = conf->keep;
     (void)pthread_mutex_init(&file->lock, NULL);
-    make_directory(file->path);
+    place_make(file->path, 0755);
     ret = open_file(file);
     if (ret == 0) {
         ret = event_queue_create(&file->queue, QUEUE, BATCH, work, file);

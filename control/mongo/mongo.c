@@ -235,7 +235,8 @@ static int connect_to(struct mongo *m, mongoc_uri_t *uri, const struct store_con
     (void)mongoc_client_set_error_api(m->client, MONGOC_ERROR_API_VERSION_2);
     set_concern(m, conf->synchronous);
     for (int i = 0; i < STORE_N_KINDS; i++) {
-        m->kinds[i] = mongoc_client_get_collection(m->client, name, store_kind_name((enum store_kind)i));
+        m->kinds[i] = mongoc_client_get_collection(m->client, name,
+                                                   store_kind_name((enum store_kind)i));
     }
     m->heads = mongoc_client_get_collection(m->client, name, "head");
     m->events = mongoc_client_get_collection(m->client, name, "event");
@@ -331,8 +332,9 @@ static int delete_some(struct mongo *m, mongoc_collection_t *from, const bson_t 
     return err;
 }
 
-static void sweep(struct mongo *m, struct store_req *req)
+static void sweep(void *data, struct store_req *req)
 {
+    struct mongo *m = data;
     bson_t *old =
         BCON_NEW("expires", "{", "$gt", BCON_INT64(0), "$lte", BCON_INT64(req->now_s), "}");
     bson_t *events = BCON_NEW("at_us", "{", "$lt", BCON_INT64((int64_t)req->a), "}");
@@ -356,8 +358,9 @@ static uint64_t count_of(const bson_t *reply, const char *field)
     return (uint64_t)mongo_number(reply, field);
 }
 
-static void erase(struct mongo *m, struct store_req *req)
+static void erase(void *data, struct store_req *req)
 {
+    struct mongo *m = data;
     bson_t *of = BCON_NEW("tenant", BCON_UTF8(req->text), "ref", BCON_UTF8(req->name));
     bson_t *user = BCON_NEW("tenant", BCON_UTF8(req->text), "id", BCON_UTF8(req->name));
     bson_t *blank = BCON_NEW("$set", "{", "doc", BCON_UTF8("{\"erased\":true}"), "ref",
@@ -397,43 +400,13 @@ static int mongo_begin(void *data)
     return 0;
 }
 
-static void dispatch(struct mongo *m, struct store_req *req)
-{
-    switch (req->op) {
-    case OP_WRITE:
-        mongo_write(m, req);
-        break;
-    case OP_FIND:
-        mongo_find(m, req);
-        break;
-    case OP_EVENTS:
-    case OP_OUTBOX:
-        mongo_events(m, req);
-        break;
-    case OP_HEAD:
-        mongo_head(m, req);
-        break;
-    case OP_ACK:
-        mongo_ack(m, req);
-        break;
-    case OP_SWEEP:
-        sweep(m, req);
-        break;
-    case OP_ERASE:
-        erase(m, req);
-        break;
-    case OP_BACKUP:
-        break; /* not for this thread */
-    }
-}
-
 static bool mongo_run(void *data, struct store_req *req)
 {
     struct mongo *m = data;
 
     req->result.err = m->unsure ? mongo_recover(m) : 0;
     if (req->result.err == 0) {
-        dispatch(m, req);
+        store_mongo.ops[req->op](m, req);
     }
     if (req->arena.failed && req->result.err == 0) {
         req->result.err = -ENOMEM;
@@ -454,4 +427,12 @@ const struct store_backend store_mongo = {.open = mongo_open,
                                           .begin = mongo_begin,
                                           .commit = mongo_begin,
                                           .run = mongo_run,
+                                          .ops = {[OP_WRITE] = mongo_write,
+                                                  [OP_FIND] = mongo_find,
+                                                  [OP_EVENTS] = mongo_events,
+                                                  [OP_OUTBOX] = mongo_events,
+                                                  [OP_HEAD] = mongo_head,
+                                                  [OP_ACK] = mongo_ack,
+                                                  [OP_SWEEP] = sweep,
+                                                  [OP_ERASE] = erase},
                                           .backup = mongo_backup};

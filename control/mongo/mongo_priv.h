@@ -37,11 +37,11 @@ void mongo_columns(bson_t *out, const struct store_doc *doc, const char *key,
 bson_t *mongo_first(struct mongo *m, mongoc_collection_t *from, const bson_t *query,
                     const bson_t *opts, int *err);
 
-void mongo_write(struct mongo *m, struct store_req *req);
-void mongo_find(struct mongo *m, struct store_req *req);
-void mongo_events(struct mongo *m, struct store_req *req);
-void mongo_ack(struct mongo *m, struct store_req *req);
-void mongo_head(struct mongo *m, struct store_req *req);
+void mongo_write(void *data, struct store_req *req);
+void mongo_find(void *data, struct store_req *req);
+void mongo_events(void *data, struct store_req *req);
+void mongo_ack(void *data, struct store_req *req);
+void mongo_head(void *data, struct store_req *req);
 
 /* Brings what is on its way in heads to its end. 0 or -errno. */
 int mongo_recover(struct mongo *m);

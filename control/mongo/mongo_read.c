@@ -162,8 +162,9 @@ static void take_doc(struct store_arena *arena, const bson_t *from, struct store
     out->json = mongo_text(arena, from, "doc");
 }
 
-void mongo_find(struct mongo *m, struct store_req *req)
+void mongo_find(void *data, struct store_req *req)
 {
+    struct mongo *m = data;
     const struct store_query *q = &req->query;
     struct store_result *result = &req->result;
     int32_t way = q->descending ? -1 : 1;
@@ -213,8 +214,9 @@ static void take_event(struct store_arena *arena, const bson_t *from,
     out->position = (uint64_t)mongo_number(from, "position");
 }
 
-void mongo_events(struct mongo *m, struct store_req *req)
+void mongo_events(void *data, struct store_req *req)
 {
+    struct mongo *m = data;
     struct store_result *result = &req->result;
     int64_t limit = (int64_t)req->limit + 1;
     int64_t a = (int64_t)req->a;
@@ -252,8 +254,9 @@ void mongo_events(struct mongo *m, struct store_req *req)
     result->events = req->events;
 }
 
-void mongo_head(struct mongo *m, struct store_req *req)
+void mongo_head(void *data, struct store_req *req)
 {
+    struct mongo *m = data;
     bson_t *query =
         BCON_NEW("_id", BCON_UTF8(mongo_key(&req->arena, req->text, req->name)));
     bson_t *head = mongo_first(m, m->heads, query, NULL, &req->result.err);
@@ -266,8 +269,9 @@ void mongo_head(struct mongo *m, struct store_req *req)
     bson_destroy(query);
 }
 
-void mongo_ack(struct mongo *m, struct store_req *req)
+void mongo_ack(void *data, struct store_req *req)
 {
+    struct mongo *m = data;
     bson_t *update = BCON_NEW("$set", "{", "acked", BCON_BOOL(true), "}");
 
     for (size_t i = 0; req->result.err == 0 && i < req->n; i++) {

@@ -526,8 +526,9 @@ static void write_list(struct mongo *m, struct store_req *req)
     bson_destroy(&plan.pending);
 }
 
-void mongo_write(struct mongo *m, struct store_req *req)
+void mongo_write(void *data, struct store_req *req)
 {
+    struct mongo *m = data;
     if (req->n == 1 && req->writes[0].what != STORE_EVENT) {
         write_one(m, req);
     } else {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/audit.h"
 #include "meeting/meeting.h"
 #include "net/net.h"
 #include "proto/base64.h"
@@ -255,14 +256,6 @@ static const char *keep_text(struct task *task, json_t *json)
     return text != NULL ? text : "{}";
 }
 
-static const char *fresh_id(struct task *task)
-{
-    char *id = task->ids[task->n_writes - 1];
-
-    entropy_id(id, TASK_ID);
-    return id;
-}
-
 void task_put_meeting(struct task *task, uint64_t expect)
 {
     struct store_write *w = task_write(task);
@@ -281,17 +274,27 @@ void task_put_meeting(struct task *task, uint64_t expect)
     };
 }
 
+/* The next number of the meeting's facts. */
+static const char *number(const struct task *task, uint64_t *epoch, uint64_t *seq)
+{
+    const char *id = json_string_value(json_object_get(task->meeting, "id"));
+    const char *meeting = id != NULL ? id : AUDIT_NO_MEETING;
+
+    *epoch = 0;
+    *seq = 0;
+    if (task->conf->meeting != NULL) {
+        meeting_number(task->conf->meeting, task->who.tenant, meeting, epoch, seq);
+    }
+    return meeting;
+}
+
 void task_event(struct task *task, const char *type, json_t *json)
 {
     struct store_write *w = task_write(task);
-    const char *id = json_string_value(json_object_get(task->meeting, "id"));
-    const char *meeting = id != NULL ? id : TASK_NO_MEETING;
-    uint64_t epoch = 0;
-    uint64_t seq = 0;
+    uint64_t epoch;
+    uint64_t seq;
+    const char *meeting = number(task, &epoch, &seq);
 
-    if (task->conf->meeting != NULL) {
-        meeting_number(task->conf->meeting, task->who.tenant, meeting, &epoch, &seq);
-    }
     w->what = STORE_EVENT;
     w->event = (struct store_event){.tenant = task->who.tenant,
                                     .meeting = meeting,
@@ -303,30 +306,23 @@ void task_event(struct task *task, const char *type, json_t *json)
                                     .at_us = clock_wall_us()};
 }
 
-/* The entry, and the event that tells of it. */
 static void add_audit(struct task *task, const char *act, const char *target,
                       const char *result)
 {
-    struct store_write *w = task_write(task);
-    int64_t now_s = clock_wall_s();
-    json_t *entry = json_pack("{s:s*, s:s, s:s}", "target", target, "address", task->remote,
-                              "result", result);
-    json_t *told = json_copy(entry);
+    const char *id = json_string_value(json_object_get(task->meeting, "id"));
+    struct audit_act entry = {.tenant = task->who.tenant,
+                              .actor = task->who.user_id,
+                              .meeting = id,
+                              .act = act,
+                              .target = target,
+                              .address = task->remote,
+                              .result = result,
+                              .days = task->conf->audit_days};
+    size_t at = task->n_writes;
 
-    (void)json_object_update_new(
-        told, json_pack("{s:s, s:s}", "act", act, "actor", task->who.user_id));
-    w->what = STORE_PUT;
-    w->kind = STORE_AUDIT;
-    w->doc = (struct store_doc){
-        .tenant = task->who.tenant,
-        .id = fresh_id(task),
-        .group = json_string_value(json_object_get(task->meeting, "id")),
-        .ref = task->who.user_id,
-        .state = act,
-        .at = (int64_t)clock_wall_us(),
-        .expires_s = now_s + (int64_t)task->conf->audit_days * 86400,
-        .json = keep_text(task, entry)};
-    task_event(task, "kcs.audit.act", told);
+    number(task, &entry.epoch, &entry.seq);
+    task->n_writes += AUDIT_WRITES;
+    (void)audit_fill(&entry, &task->writes[at], task->ids[at], &task->texts[at]);
 }
 
 void task_audit(struct task *task, const char *act, const char *target)
@@ -337,7 +333,8 @@ void task_audit(struct task *task, const char *act, const char *target)
 void task_audit_refused(struct task *task, const char *act, const char *target)
 {
     add_audit(task, act, target, "refused");
-    if (store_write(task->store, &task->writes[task->n_writes - 2], 2, NULL, NULL) != 0) {
+    if (store_write(task->store, &task->writes[task->n_writes - AUDIT_WRITES], AUDIT_WRITES,
+                    NULL, NULL) != 0) {
         log_warn("audit_not_written", LOG_STR("act", act));
     }
 }

@@ -9,9 +9,6 @@
 #include "rest/call.h"
 #include "store/store.h"
 
-/* Stands for the meeting in events that are about none: no meeting can have this id. */
-#define TASK_NO_MEETING "no meeting"
-
 enum { TASK_ID = 22, TASK_WRITES = STORE_WRITES_MAX, TASK_LIMIT = 50 };
 
 struct task;

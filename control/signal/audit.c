@@ -1,17 +1,16 @@
 /* What hosts do to others, so that it can be answered for: who did what to whom, from which
- * address, and whether it was allowed. One entry an act, and the event kcs.audit.act that
- * tells of it, in one step. REST has the same for its own (rest/task.c). */
+ * address, and whether it was allowed (auth/audit.h). REST has its own acts. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/audit.h"
 #include "signal/engine.h"
 #include "signal/priv.h"
 #include "store/writer.h"
 #include "sys/clock.h"
-#include "sys/entropy.h"
 #include "sys/log.h"
 
-enum { AUDIT_ID = 20, AUDIT_TARGET = 256, DAY_S = 86400 };
+enum { AUDIT_TARGET = 256 };
 
 struct audit {
     char tenant[AUTH_ID_MAX + 1], user[AUTH_ID_MAX + 1], meeting[MEETING_ID_MAX + 1];
@@ -79,45 +78,25 @@ struct audit *audit_begin(const struct client *client, const struct schema_event
 
 static void write(const struct audit *audit, struct signal *signal, const char *result)
 {
+    struct audit_act act = {.tenant = audit->tenant,
+                            .actor = audit->user,
+                            .meeting = audit->meeting,
+                            .act = audit->act,
+                            .target = audit->target[0] != '\0' ? audit->target : NULL,
+                            .address = audit->remote,
+                            .result = result,
+                            .days = signal->conf.audit_days};
+    struct store_write writes[AUDIT_WRITES];
     char id[AUDIT_ID + 1];
-    struct store_write writes[2] = {{.what = STORE_PUT, .kind = STORE_AUDIT},
-                                    {.what = STORE_EVENT}};
-    json_t *entry = json_pack("{s:s*, s:s, s:s}", "target",
-                              audit->target[0] != '\0' ? audit->target : NULL, "address",
-                              audit->remote, "result", result);
-    json_t *told = json_copy(entry);
-    char *text = json_dumps(entry, JSON_COMPACT);
-    char *event;
+    char *texts[AUDIT_WRITES];
 
-    (void)json_object_update_new(
-        told, json_pack("{s:s, s:s}", "act", audit->act, "actor", audit->user));
-    event = json_dumps(told, JSON_COMPACT);
-    json_decref(entry);
-    json_decref(told);
-    entropy_id(id, AUDIT_ID);
-    writes[0].doc = (struct store_doc){
-        .tenant = audit->tenant,
-        .id = id,
-        .group = audit->meeting,
-        .ref = audit->user,
-        .state = audit->act,
-        .at = (int64_t)clock_wall_us(),
-        .expires_s = clock_wall_s() + (int64_t)signal->conf.audit_days * DAY_S,
-        .json = text};
-    writes[1].event = (struct store_event){.tenant = audit->tenant,
-                                           .meeting = audit->meeting,
-                                           .type = "kcs.audit.act",
-                                           .ref = audit->user,
-                                           .json = event,
-                                           .at_us = clock_wall_us()};
-    meeting_number(signal->meeting, audit->tenant, audit->meeting, &writes[1].event.epoch,
-                   &writes[1].event.seq);
-    if (text == NULL || event == NULL ||
-        store_writer_put(signal->writer, writes, 2, false, NULL, NULL) != 0) {
+    meeting_number(signal->meeting, audit->tenant, audit->meeting, &act.epoch, &act.seq);
+    if (audit_fill(&act, writes, id, texts) != 0 ||
+        store_writer_put(signal->writer, writes, AUDIT_WRITES, false, NULL, NULL) != 0) {
         log_error("audit_not_written", LOG_STR("act", audit->act));
     }
-    free(text);
-    free(event);
+    free(texts[0]);
+    free(texts[1]);
 }
 
 /* What one may not is written, too, but not as often as one likes to try. */

@@ -4,11 +4,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/sqlite_priv.h"
 #include "sys/log.h"
+#include "sys/place.h"
 
 int sqlite_errno(sqlite3 *db, int code)
 {
@@ -167,23 +167,6 @@ static int make_file(const char *path, int more)
     return 0;
 }
 
-static int make_place(const char *path)
-{
-    char *copy = strdup(path);
-    char *slash;
-
-    if (copy == NULL) {
-        return -ENOMEM;
-    }
-    slash = strrchr(copy, '/');
-    if (slash != NULL && slash != copy) {
-        *slash = '\0';
-        (void)mkdir(copy, 0700); /* what else is wrong with it, the next step says */
-    }
-    free(copy);
-    return make_file(path, 0);
-}
-
 static int configure(struct sqlite *s, const struct store_conf *conf)
 {
     char sql[256];
@@ -203,8 +186,11 @@ static int configure(struct sqlite *s, const struct store_conf *conf)
 static int sqlite_open(void **out, const struct store_conf *conf, char err[STORE_ERR_MAX])
 {
     struct sqlite *s = calloc(1, sizeof(*s));
-    int ret = s != NULL ? make_place(conf->path) : -ENOMEM;
+    int ret;
     int code;
+
+    place_make(conf->path, 0700);
+    ret = s != NULL ? make_file(conf->path, 0) : -ENOMEM;
 
     if (ret != 0) {
         (void)snprintf(err, STORE_ERR_MAX, "%s: %s", conf->path, strerror(-ret));
@@ -255,8 +241,9 @@ static int sqlite_commit(void *data)
     return err;
 }
 
-static void sweep(struct sqlite *s, struct store_req *req)
+static void sweep(void *data, struct store_req *req)
 {
+    struct sqlite *s = data;
     struct store_result *result = &req->result;
     int64_t n = 0;
 
@@ -285,8 +272,9 @@ static void sweep(struct sqlite *s, struct store_req *req)
     }
 }
 
-static void erase(struct sqlite *s, struct store_req *req)
+static void erase(void *data, struct store_req *req)
 {
+    struct sqlite *s = data;
     struct store_result *result = &req->result;
     int64_t n = 0;
 
@@ -310,43 +298,13 @@ static void erase(struct sqlite *s, struct store_req *req)
     }
 }
 
-static void dispatch(struct sqlite *s, struct store_req *req)
-{
-    switch (req->op) {
-    case OP_WRITE:
-        sqlite_write(s, req);
-        break;
-    case OP_FIND:
-        sqlite_find(s, req);
-        break;
-    case OP_EVENTS:
-    case OP_OUTBOX:
-        sqlite_events(s, req);
-        break;
-    case OP_HEAD:
-        sqlite_head(s, req);
-        break;
-    case OP_ACK:
-        sqlite_ack(s, req);
-        break;
-    case OP_SWEEP:
-        sweep(s, req);
-        break;
-    case OP_ERASE:
-        erase(s, req);
-        break;
-    case OP_BACKUP:
-        break; /* not for this thread */
-    }
-}
-
 static bool sqlite_run(void *data, struct store_req *req)
 {
     struct sqlite *s = data;
     int err = execute(s, "SAVEPOINT request");
 
     if (err == 0) {
-        dispatch(s, req);
+        store_sqlite.ops[req->op](s, req);
         if (req->arena.failed && req->result.err == 0) {
             req->result.err = -ENOMEM;
         }
@@ -406,4 +364,12 @@ const struct store_backend store_sqlite = {.open = sqlite_open,
                                            .begin = sqlite_begin,
                                            .commit = sqlite_commit,
                                            .run = sqlite_run,
+                                           .ops = {[OP_WRITE] = sqlite_write,
+                                                   [OP_FIND] = sqlite_find,
+                                                   [OP_EVENTS] = sqlite_events,
+                                                   [OP_OUTBOX] = sqlite_events,
+                                                   [OP_HEAD] = sqlite_head,
+                                                   [OP_ACK] = sqlite_ack,
+                                                   [OP_SWEEP] = sweep,
+                                                   [OP_ERASE] = erase},
                                            .backup = sqlite_backup};

@@ -125,8 +125,9 @@ static int write_one(struct sqlite *s, struct store_req *req, const struct store
     return w->what == STORE_DELETE ? delete_doc(s, w) : put_doc(s, w, &req->result.version);
 }
 
-void sqlite_write(struct sqlite *s, struct store_req *req)
+void sqlite_write(void *data, struct store_req *req)
 {
+    struct sqlite *s = data;
     for (size_t i = 0; i < req->n; i++) {
         req->result.err = write_one(s, req, &req->writes[i]);
         if (req->result.err != 0) {
@@ -228,8 +229,9 @@ static void take_rows(struct sqlite *s, struct store_req *req, sqlite3_stmt *stm
     }
 }
 
-void sqlite_find(struct sqlite *s, struct store_req *req)
+void sqlite_find(void *data, struct store_req *req)
 {
+    struct sqlite *s = data;
     const struct store_query *q = &req->query;
     struct sqlite_sql sql = {.n = 0};
     sqlite3_stmt *stmt;

@@ -102,8 +102,9 @@ int sqlite_last(struct sqlite *s, uint64_t *epoch, uint64_t *seq)
     return err;
 }
 
-void sqlite_head(struct sqlite *s, struct store_req *req)
+void sqlite_head(void *data, struct store_req *req)
 {
+    struct sqlite *s = data;
     req->result.err =
         read_head(s, req->text, req->name, &req->result.epoch, &req->result.seq);
 }
@@ -129,8 +130,9 @@ static void take_row(struct store_req *req, sqlite3_stmt *stmt, struct store_eve
 }
 
 /* Of one meeting, or the outbox. */
-void sqlite_events(struct sqlite *s, struct store_req *req)
+void sqlite_events(void *data, struct store_req *req)
 {
+    struct sqlite *s = data;
     struct store_result *result = &req->result;
     struct sqlite_sql sql = {.n = 0};
     sqlite3_stmt *stmt;
@@ -169,8 +171,9 @@ void sqlite_events(struct sqlite *s, struct store_req *req)
     result->events = req->events;
 }
 
-void sqlite_ack(struct sqlite *s, struct store_req *req)
+void sqlite_ack(void *data, struct store_req *req)
 {
+    struct sqlite *s = data;
     for (size_t i = 0; req->result.err == 0 && i < req->n; i++) {
         struct sqlite_sql sql = {.n = 0};
 

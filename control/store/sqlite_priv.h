@@ -48,12 +48,12 @@ int sqlite_errno(sqlite3 *db, int code);
 /* Brings the schema to the present version. */
 int sqlite_migrate(sqlite3 *db, char err[STORE_ERR_MAX]);
 
-void sqlite_write(struct sqlite *s, struct store_req *req);
-void sqlite_find(struct sqlite *s, struct store_req *req);
-void sqlite_events(struct sqlite *s, struct store_req *req);
-void sqlite_ack(struct sqlite *s, struct store_req *req);
+void sqlite_write(void *data, struct store_req *req);
+void sqlite_find(void *data, struct store_req *req);
+void sqlite_events(void *data, struct store_req *req);
+void sqlite_ack(void *data, struct store_req *req);
 int sqlite_last(struct sqlite *s, uint64_t *epoch, uint64_t *seq);
-void sqlite_head(struct sqlite *s, struct store_req *req);
+void sqlite_head(void *data, struct store_req *req);
 /* The next number of a meeting, and the event with it. 0 or -errno. */
 int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store_event *e);
 

@@ -519,16 +519,6 @@ int store_get(struct store *store, enum store_kind kind, const char *tenant, con
     return find(store, &query, true, done, arg);
 }
 
-int store_fact(struct store *store, const char *tenant, const char *meeting,
-               const char *type, const char *json, store_done *done, void *arg)
-{
-    const struct store_write write = {
-        .what = STORE_EVENT,
-        .event = {.tenant = tenant, .meeting = meeting, .type = type, .json = json}};
-
-    return store_write(store, &write, 1, done, arg);
-}
-
 /* The requests that are a name or two and numbers. */
 static int ask(struct store *store, enum store_op op, const char *text, const char *name,
                const struct store_req *rest, store_done *done, void *arg)

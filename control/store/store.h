@@ -184,10 +184,6 @@ int store_find(struct store *store, const struct store_query *query, store_done 
 int store_get(struct store *store, enum store_kind kind, const char *tenant, const char *id,
               store_done *done, void *arg);
 
-/* One event by itself, with the meeting's next number. */
-int store_fact(struct store *store, const char *tenant, const char *meeting,
-               const char *type, const char *json, store_done *done, void *arg);
-
 /* The events of a meeting after (epoch, seq), in order; what has been swept is missing. */
 int store_events(struct store *store, const char *tenant, const char *meeting,
                  uint64_t epoch, uint64_t seq, uint32_t limit, store_done *done, void *arg);

@@ -24,7 +24,8 @@ enum store_op {
     OP_ACK,
     OP_SWEEP,
     OP_ERASE,
-    OP_BACKUP
+    OP_BACKUP, /* not for the thread of the others */
+    N_OPS = OP_BACKUP
 };
 
 /* Memory that is freed at once. */
@@ -76,8 +77,10 @@ struct store_backend {
     int (*begin)(void *data);
     /* What was done since begin is kept (0), or none of it (-errno). */
     int (*commit)(void *data);
-    /* Fills req->result. False: begin must be called anew, nothing since it was kept. */
+    /* Fills req->result, by one of 'ops'. False: begin must be called anew, nothing since
+     * it was kept. */
     bool (*run)(void *data, struct store_req *req);
+    void (*ops[N_OPS])(void *data, struct store_req *req);
     /* Any thread, beside the others. */
     int (*backup)(const char *from, const char *to);
 };

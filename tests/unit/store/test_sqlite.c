@@ -86,6 +86,8 @@ static void an_older_file_opens_with_all_it_has(void **state)
     struct desk *desk = *state;
     const struct store_query later = {
         .kind = STORE_MEETING, .tenant = "t", .from = 1000, .limit = 9};
+    const struct store_write fact = {
+        .what = STORE_EVENT, .event = {.tenant = "t", .meeting = "m", .type = "kcs.y"}};
 
     make_version_1(desk->path);
     desk_open(desk, &store_sqlite, NULL);
@@ -97,8 +99,7 @@ static void an_older_file_opens_with_all_it_has(void **state)
     assert_int_equal(desk->n_docs, 1);
     assert_string_equal(desk->docs[0].id, "weekly");
     assert_int_equal(
-        desk_wait(desk, store_fact(desk->store, "t", "m", "kcs.y", "{}", desk_done, desk)),
-        0);
+        desk_wait(desk, store_write(desk->store, &fact, 1, desk_done, desk)), 0);
     assert_int_equal(desk->seq, 9);
     assert_int_equal(
         desk_wait(desk, store_events(desk->store, "t", "m", 0, 0, 9, desk_done, desk)), 0);
