@@ -110,6 +110,8 @@ test('a meeting from its making to its end', async () => {
         const backwards = await ask(node, 'POST', '/meeting', { token: ada,
             body: { ...body, meeting_end_time: '2029-01-01T00:00:00Z' } });
         assert.equal(backwards.body.errors[0].path, '/meeting_end_time');
+        const nothing = await ask(node, 'PATCH', at, { token: ada, body: null });
+        assert.equal(nothing.status, 400);
 
         /* Another tenant's administrator sees nothing; one who is not invited neither. */
         for (const [method, path] of [['GET', at], ['PATCH', at], ['DELETE', at],
