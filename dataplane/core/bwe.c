@@ -10,6 +10,7 @@ enum {
     WINDOW_US = 300000,      /* over which the rate of sending is taken */
     SILENCE_US = 1500000,    /* sending without feedback: the rate is lowered */
     DRAIN_US = 4000000,      /* after a decrease queues are emptied for this long at most */
+    REST_US = 1000000, /* nothing sent that feedback could be about: queues are empty */
     QUEUE_OK_US = 50000,
     QUEUE_SPAN_US = 400000,
     REAL_QUEUE_US = 100000, /* what arrives meanwhile is what the link carries */
@@ -234,14 +235,16 @@ static void update_rate(struct bwe *bwe, const struct reading *r)
 {
     const float was = bwe->rate.bps;
     const enum bwe_usage usage = bwe_delay_usage(&bwe->delay);
-    const bool limited = usage == BWE_OVERUSE ? was_limited(bwe, r->now_us) &&
-                                                    bwe->delay.queue_us < REAL_QUEUE_US
-                                              : bwe->limited;
+    const bool stepped = usage == BWE_OVERUSE && was_limited(bwe, r->now_us);
+    const bool limited = usage == BWE_OVERUSE
+                             ? stepped && bwe->delay.queue_us < REAL_QUEUE_US
+                             : bwe->limited;
+    /* the mean may still be that of the little that was sent before the queue grew */
+    const float acked_bps = stepped ? bwe_acked_most(&bwe->acked) : bwe->acked.bps;
     struct bwe_probe_view view = view_of(bwe, 0, r->next, r->now_us);
     float shown = bwe_probe_result(&bwe->probe, r->expected, &view, r->now_us);
 
-    if (bwe_rate_update(&bwe->rate, usage, bwe->acked.bps, bwe->rtt_us, limited,
-                        r->now_us)) {
+    if (bwe_rate_update(&bwe->rate, usage, acked_bps, bwe->rtt_us, limited, r->now_us)) {
         bwe_probe_on_drop(&bwe->probe, was, bwe->rate.bps, r->now_us);
     } else if (shown > bwe->rate.bps && usage != BWE_OVERUSE) {
         bwe_rate_set(&bwe->rate, shown, r->now_us);
@@ -361,6 +364,9 @@ static void on_silence(struct bwe *bwe, uint64_t next, uint64_t now_us)
         bwe->unanswered_us = now_us;
     }
     bwe->seen_next = next;
+    if (bwe->unanswered_us == 0 && now_us - bwe->feedback_us > REST_US) {
+        bwe_delay_rest(&bwe->delay);
+    }
     if (bwe->feedback_us == 0 || bwe->unanswered_us == 0 ||
         now_us - bwe->unanswered_us < patience_us) {
         return;

@@ -2,7 +2,13 @@
 
 #include <string.h>
 
-enum { FIRST_WINDOW_US = 500000, WINDOW_US = 150000, MAX_WINDOW_US = 1000000, NOISES = 10 };
+enum {
+    FIRST_WINDOW_US = 500000,
+    WINDOW_US = 150000,
+    MAX_WINDOW_US = 1000000,
+    LEAST_US = 50000, /* less of a window says too little */
+    NOISES = 10
+};
 
 void bwe_acked_init(struct bwe_acked *acked)
 {
@@ -44,13 +50,25 @@ void bwe_acked_on_packet(struct bwe_acked *acked, int64_t arrival_us, uint32_t l
         /* the beginning, or after a silence: a rate over that would say nothing */
         acked->started = true;
         acked->window_at_us = arrival_us;
-        acked->bytes = 0;
+        acked->bytes = acked->span_us = 0;
         return;
     }
     acked->bytes += len;
+    acked->span_us = (uint32_t)since_us;
     if (since_us >= window_of(acked)) {
         take_sample(acked, (float)acked->bytes * 8e6f / (float)since_us);
         acked->window_at_us = arrival_us;
-        acked->bytes = 0;
+        acked->bytes = acked->span_us = 0;
     }
+}
+
+float bwe_acked_most(const struct bwe_acked *acked)
+{
+    float bps;
+
+    if (acked->bps <= 0 || acked->span_us < LEAST_US) {
+        return acked->bps;
+    }
+    bps = (float)acked->bytes * 8e6f / (float)acked->span_us;
+    return bps > acked->bps ? bps : acked->bps;
 }

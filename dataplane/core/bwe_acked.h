@@ -15,12 +15,17 @@ struct bwe_acked {
     float variance;
     uint32_t noise_us; /* of arrival times: the noisier, the longer the window has to be */
     bool started;
-    bool jumpy; /* what is sent changes by itself: a new value is believed at once */
+    bool jumpy;       /* what is sent changes by itself: a new value is believed at once */
+    uint32_t span_us; /* of the window, until its last arrival */
 };
 
 void bwe_acked_init(struct bwe_acked *acked);
 
 /* Notes 'len' bytes that arrived. In about the order of arrival. */
 void bwe_acked_on_packet(struct bwe_acked *acked, int64_t arrival_us, uint32_t len);
+
+/* The rate, or that of the window that has only begun if it is more: after a step up of
+ * what is sent the mean still tells of before. 0 unknown. */
+float bwe_acked_most(const struct bwe_acked *acked);
 
 #endif

@@ -209,6 +209,18 @@ void bwe_delay_on_least(struct bwe_delay *delay, int64_t way_us, int64_t arrival
     delay->noise_us += NOISE_GAIN * (magnitude(off_us) - delay->noise_us);
 }
 
+void bwe_delay_rest(struct bwe_delay *delay)
+{
+    delay->has_group = delay->has_before = false;
+    delay->usage = BWE_NORMAL;
+    delay->over_ms = 0;
+    delay->n_over = 0;
+    delay->n_points = 0;
+    delay->slope = 0;
+    delay->queue_us = delay->standing_us = 0;
+    delay->n_least = 0;
+}
+
 bool bwe_delay_is_queued(const struct bwe_delay *delay)
 {
     const float most_us = QUEUED_US + NOISE_SHARE * delay->noise_us;

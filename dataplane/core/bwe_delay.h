@@ -69,6 +69,10 @@ void bwe_delay_on_packet(struct bwe_delay *delay, int64_t send_us, int64_t arriv
  * 'standing_us', the least of that of late. */
 void bwe_delay_on_least(struct bwe_delay *delay, int64_t way_us, int64_t arrival_us);
 
+/* Nothing was sent for so long that whatever had queued has drained: what was found of that
+ * is no longer true. What was learnt of the path stays. */
+void bwe_delay_rest(struct bwe_delay *delay);
+
 /* Whether so much waits in queues that it cannot be the path's noise: only then is overuse
  * a reason to send less. */
 bool bwe_delay_is_queued(const struct bwe_delay *delay);
@@ -77,11 +81,12 @@ bool bwe_delay_is_queued(const struct bwe_delay *delay);
 bool bwe_delay_is_free(const struct bwe_delay *delay);
 
 /* What the rate is to follow. Overuse within the path's noise only ends the increase;
- * without a queue it is none: a receiver, or a sender, whose processor was busy elsewhere. */
+ * without a queue it is none: a receiver, or a sender, whose processor was busy elsewhere.
+ */
 enum bwe_usage bwe_delay_usage(const struct bwe_delay *delay);
 
-/* The noise of arrival times, in microseconds. What queues grow by is none; and arrivals may
- * be any nonsense. */
+/* The noise of arrival times, in microseconds. What queues grow by is none; and arrivals
+ * may be any nonsense. */
 uint32_t bwe_delay_noise(const struct bwe_delay *delay);
 
 #endif

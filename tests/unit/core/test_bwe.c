@@ -123,6 +123,28 @@ static void acknowledged_rate_follows_what_arrives(void **state)
     assert_in_range((int)a.bps, 450000, 560000);
 }
 
+/* A layer more is sent and fills the link: how little arrived before is no measure of it.
+ */
+static void acknowledged_rate_of_a_step_up_is_not_that_of_before(void **state)
+{
+    struct bwe_acked a;
+    int64_t at_us = 0;
+    (void)state;
+
+    bwe_acked_init(&a);
+    a.jumpy = true;
+    a.noise_us = 40000; /* so that windows are long */
+    for (int i = 0; i < 101; i++) {
+        bwe_acked_on_packet(&a, at_us += 20000, 150);
+    }
+    assert_in_range((int)bwe_acked_most(&a), 55000, 65000);
+    for (int i = 0; i < 9; i++) {
+        bwe_acked_on_packet(&a, at_us += 20000, 1000);
+    }
+    assert_in_range((int)a.bps, 55000, 65000);
+    assert_in_range((int)bwe_acked_most(&a), 200000, 410000);
+}
+
 static void rate_falls_below_what_arrives_and_rises_again(void **state)
 {
     struct bwe_rate r;
@@ -464,6 +486,54 @@ static void silence_about_what_has_no_number_says_nothing(void **state)
     free(bwe);
 }
 
+/* Sends five packets, 10 ms apart, each under way for 4 ms longer than the one before; they
+ * are told of at once. */
+static void send_into_a_queue(struct bwe *bwe, uint64_t *next, uint64_t *now_us,
+                              uint64_t *way_us)
+{
+    int32_t ticks[5];
+    const uint64_t base = *next;
+    uint64_t last = 0;
+    uint32_t ref = 0;
+
+    for (unsigned i = 0; i < 5; i++) {
+        const uint64_t at = (*now_us + (*way_us += 4000)) / TWCC_TICK_US;
+
+        bwe_note_sent(bwe, (*next)++, 1000, *now_us);
+        ref = i == 0 ? (uint32_t)(at / TWCC_REF_TICKS) : ref;
+        ticks[i] = (int32_t)(at - (i == 0 ? (uint64_t)ref * TWCC_REF_TICKS : last));
+        last = at;
+        *now_us += 10000;
+    }
+    feed(bwe, (uint16_t)base, ticks, 5, ref, *next, *now_us);
+}
+
+/* The same in the midst of congestion: nothing tells that the queue has drained, for
+ * nothing is sent that could. It has all the same: the video must not be held for good. */
+static void queue_that_nothing_is_sent_into_is_no_reason_not_to_probe(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    uint64_t now_us = 1000000, next = 0, way_us = 1000, probes;
+    (void)state;
+
+    bwe_init(bwe, &CONF);
+    bwe->probe.begun = true; /* those of the start are over */
+    for (unsigned i = 0; i < 40; i++) {
+        send_into_a_queue(bwe, &next, &now_us, &way_us);
+        (void)bwe_tick(bwe, next * 1000, next, now_us);
+    }
+    assert_int_equal(bwe_delay_usage(&bwe->delay), BWE_OVERUSE);
+    bwe_want(bwe, 20 * bwe_target(bwe));
+    probes = bwe->n_probes;
+    for (unsigned i = 0; i < 250 && bwe->n_probes == probes; i++) {
+        now_us += BWE_TICK_US;
+        (void)bwe_tick(bwe, next * 1000, next, now_us);
+    }
+    assert_true(bwe->n_probes > probes);
+    assert_int_equal(bwe_queue_us(bwe), 0);
+    free(bwe);
+}
+
 /* The client's address changes: what was sent to the old one is lost, which says nothing of
  * the way to the new one, and a probe asks at once what that carries. */
 static void what_went_another_way_is_no_loss(void **state)
@@ -517,6 +587,8 @@ int main(void)
         cmocka_unit_test(bunch_at_the_start_of_a_probe_says_nothing),
         cmocka_unit_test(probe_that_says_nothing_is_made_again_soon_and_longer),
         cmocka_unit_test(acknowledged_rate_follows_what_arrives),
+        cmocka_unit_test(acknowledged_rate_of_a_step_up_is_not_that_of_before),
+        cmocka_unit_test(queue_that_nothing_is_sent_into_is_no_reason_not_to_probe),
         cmocka_unit_test(rate_falls_below_what_arrives_and_rises_again),
         cmocka_unit_test(little_sending_proves_nothing),
         cmocka_unit_test(loss_of_a_full_link_lowers_the_rate),
