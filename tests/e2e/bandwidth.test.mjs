@@ -30,6 +30,7 @@ function look(person) {
         return {
             height: received.find((entry) => entry.kind === 'video')?.height ?? 0,
             spatial: media?.layer?.spatial ?? -1,
+            decoded: (await window.kcsTest.rtp('inbound-rtp')).video?.framesDecoded ?? 0,
         };
     });
 }
@@ -122,10 +123,15 @@ for (const codec of CODECS) {
                     await sleep(2_000);
                     const seen = [];
                     const queues = [];
+                    let frames = (await look(slow)).decoded;
+                    let still = 0; /* times that nothing new was shown for 2 s */
                     for (let i = 0; i < 5; i++) {
                         const link = await through(relay, 2);
-                        seen.push(`${(await look(slow)).height} lines`);
+                        const { height, decoded } = await look(slow);
+                        seen.push(`${height} lines (${decoded - frames} frames)`);
                         queues.push(link.delay_p95_ms);
+                        still += decoded === frames;
+                        frames = decoded;
                     }
                     t.diagnostic(
                         `${Math.round(bps / 1000)} kb/s through 3 Mb/s; at ` +
@@ -135,6 +141,7 @@ for (const codec of CODECS) {
                     );
                     /* in one of them a layer may have been tried that is too large */
                     queues.sort((a, b) => a - b);
+                    assert.ok(still < 2, 'the picture moves');
                     assert.ok(queues.at(-2) < MAX_QUEUE_P95_MS, `queues of ${queues} ms`);
                     assert.ok(isTop(await look(clean)), 'the clean link keeps the top');
                     const was = Math.min((await look(slow)).height, 360);

@@ -87,6 +87,86 @@ static void video_goes_on_with_a_key_frame(void **state)
     call_stop(&call);
 }
 
+/* ---- what has layers ---- */
+
+enum { LAYERED_SSRC = 0x0c0c0001, LAYERED_INDEX = 2, FRAME_US = 33000 };
+
+struct shown {
+    uint16_t seq, picture;
+    uint8_t tl0;
+    uint32_t ts;
+};
+
+/* A frame of VP8 with picture id and TL0PICIDX. Returns whether it came to the subscription
+ * with layers; then 'out' is what its receiver saw. */
+static bool show_layered(struct call *call, uint16_t picture, bool key, struct shown *out)
+{
+    const uint8_t payload[12] = {0x90,
+                                 0xe0,
+                                 (uint8_t)(0x80 | picture >> 8),
+                                 (uint8_t)picture,
+                                 (uint8_t)picture,
+                                 0,
+                                 key ? 0x10 : 0x11,
+                                 0x9d,
+                                 1};
+    struct far_rtp rtp = call_video(call, key);
+    struct far_got got;
+    bool came = false;
+
+    rtp.payload = payload;
+    rtp.len = sizeof(payload);
+    far_send_rtp(&call->pub, &rtp);
+    rig_run(call->rig);
+    rig_pass(call->rig, FRAME_US);
+    while (far_take_rtp(&call->sub, &got)) {
+        if (got.hdr.ssrc == LAYERED_SSRC) {
+            assert_false(came);
+            came = true;
+            *out = (struct shown){.seq = got.hdr.seq,
+                                  .ts = got.hdr.ts,
+                                  .picture = load_be16(got.payload + 2) & 0x7fff,
+                                  .tl0 = got.payload[4]};
+        }
+    }
+    return came;
+}
+
+/* No number shows that another process chooses what is sent. */
+static void layers_go_on_where_they_were(void **state)
+{
+    struct vault_sub_conf conf;
+    struct call call;
+    struct shown last, now;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    conf = far_sub(&call.sub, LAYERED_INDEX, &call.video, LAYERED_SSRC);
+    conf.layered = 1;
+    conf.spatial = conf.temporal = SUB_LAYER_ANY;
+    assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_OPEN, &conf), 0);
+    for (unsigned life = 0; life < 3; life++) {
+        const uint16_t first = (uint16_t)(100 + 1000 * life); /* its encoder began anew */
+
+        assert_int_equal(show_layered(&call, first - 1, false, &now), false);
+        assert_true(call_stream(&call, &call.video)->pli_asked > 0);
+        assert_true(show_layered(&call, first, true, &now));
+        for (uint16_t i = 1; i < 5; i++) {
+            if (life > 0 || i > 1) {
+                assert_int_equal(now.seq, (uint16_t)(last.seq + 1));
+                assert_int_equal(now.picture, (last.picture + 1) & 0x7fff);
+                assert_int_equal(now.tl0, (uint8_t)(last.tl0 + 1));
+                assert_true((int32_t)(now.ts - last.ts) > 0);
+            }
+            last = now;
+            assert_true(show_layered(&call, (uint16_t)(first + i), false, &now));
+        }
+        last = now;
+        die_and_return(&call);
+    }
+    call_stop(&call);
+}
+
 static void replay_windows_are_kept(void **state)
 {
     struct call call;
@@ -161,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(audio_goes_on_with_the_next_index),
         cmocka_unit_test(video_goes_on_with_a_key_frame),
+        cmocka_unit_test(layers_go_on_where_they_were),
         cmocka_unit_test(replay_windows_are_kept),
         cmocka_unit_test(what_has_no_record_is_closed_and_the_rest_stays),
         cmocka_unit_test(consent_that_is_too_old_is_not_resumed),

@@ -79,9 +79,9 @@ static void refuse_consume(struct world *w, struct participant *p, const char *t
     struct asked asked = {.n = 0};
     uint32_t n = p->n_consumers;
 
-    assert_int_equal(
-        meeting_consume(w->meeting, p, transport, producer, NULL, caps, on_done, &asked, &err),
-        -1);
+    assert_int_equal(meeting_consume(w->meeting, p, transport, producer, NULL, caps,
+                                     on_done, &asked, &err),
+                     -1);
     assert_string_equal(err.code, code);
     assert_int_equal(asked.n, 0);
     assert_int_equal(p->n_consumers, n);
@@ -122,6 +122,45 @@ static void consume_is_refused_for_what_is_wrong(void **state)
     world_finish(&w);
 }
 
+/* Layers that there are not, of consumers that there are not or that are another's: an
+ * error that says which there are, and all wishes stay. */
+static void impossible_layers_are_refused_and_change_nothing(void **state)
+{
+    static const uint8_t wrong[][2] = {{3, 0}, {14, MEETING_LAYER_ANY}, {254, 0}, {0, 14}};
+    struct room_consumer *rc, *other;
+    struct room_producer *rp;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_simulcast, 1);
+    rc = consume(&w, p.recv, rp->id);
+    other = consume(&w, p.recv, rp->id);
+    assert_ptr_equal(
+        meeting_consumer_layers(w.meeting, p.b, rc->id, 1, MEETING_LAYER_ANY, &err), rc);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        err.code = "none";
+        assert_null(meeting_consumer_layers(w.meeting, p.b, rc->id, wrong[i][0],
+                                            wrong[i][1], &err));
+        assert_string_equal(err.code, "invalid");
+        assert_int_equal(rc->wish_spatial, 1);
+        assert_int_equal(rc->wish_temporal, MEETING_LAYER_ANY);
+    }
+    assert_non_null(strstr(err.message, "its layers are 0 to"));
+    assert_null(meeting_consumer_layers(w.meeting, p.b, "nobody's", 0, 0, &err));
+    assert_string_equal(err.code, "not_found");
+    assert_null(meeting_consumer_layers(w.meeting, p.a, rc->id, 0, 0, &err));
+    assert_string_equal(err.code, "not_found");
+    assert_null(meeting_consumer_quality(w.meeting, p.a, rc->id, 0, &err));
+    assert_int_equal(rc->wish_spatial, 1);
+    assert_int_equal(other->wish_spatial, MEETING_LAYER_ANY);
+    part(&w, &p);
+    world_finish(&w);
+}
+
 static void a_consumer_that_the_dataplane_refuses_was_never_there(void **state)
 {
     struct ortc_caps caps = all_caps();
@@ -137,9 +176,9 @@ static void a_consumer_that_the_dataplane_refuses_was_never_there(void **state)
     rp = produce(&w, p.send, world_opus, 1000);
     w.n_told = 0;
     fake_dp_fail(w.dp, ABI_OP_SUB_OPEN, -ENOSPC);
-    assert_int_equal(
-        meeting_consume(w.meeting, p.b, p.recv->id, rp->id, NULL, &caps, on_done, &asked, &err),
-        0);
+    assert_int_equal(meeting_consume(w.meeting, p.b, p.recv->id, rp->id, NULL, &caps,
+                                     on_done, &asked, &err),
+                     0);
     WAIT(&w, asked.n == 1);
     assert_string_equal(asked.code, "overloaded");
     assert_int_equal(p.b->n_consumers, 0);
@@ -174,8 +213,8 @@ static void what_ends_before_its_answer_is_told_gone_once(void **state)
                                      SOURCE_CAMERA, false, on_done, &producer, &err),
                      0);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(meeting_consume(w.meeting, p.b, p.recv->id, rp->id, NULL, &caps, on_done,
-                                         &consumer[i], &err),
+        assert_int_equal(meeting_consume(w.meeting, p.b, p.recv->id, rp->id, NULL, &caps,
+                                         on_done, &consumer[i], &err),
                          0);
     }
     settle(&w, 10);
@@ -355,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_consumer_starts_paused_and_ends_with_its_producer),
         cmocka_unit_test(consume_is_refused_for_what_is_wrong),
+        cmocka_unit_test(impossible_layers_are_refused_and_change_nothing),
         cmocka_unit_test(a_consumer_that_the_dataplane_refuses_was_never_there),
         cmocka_unit_test(what_ends_before_its_answer_is_told_gone_once),
         cmocka_unit_test(closing_a_transport_ends_all_that_hangs_on_it),
