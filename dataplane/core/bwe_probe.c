@@ -15,6 +15,7 @@ enum {
 
 static const float FIRST = 3, SECOND = 2; /* times the start, times the first result */
 static const float STEP = 2;              /* times the estimate */
+static const float LEAST = 0.5f;          /* times the start */
 static const float SPARE = 1.5f;          /* of what is wanted: more need not be shown */
 static const float SHOWN = 0.7f;          /* of its rate: the cluster got through */
 static const float SATURATED = 0.9f;      /* arrived slower than sent by this: the limit */
@@ -71,7 +72,11 @@ static float choose(struct bwe_probe *probe, const struct bwe_probe_view *view,
         bps = now_us - probe->drop_us < FORGET_DROP_US ? BACK * probe->before_drop_bps : 0;
         probe->before_drop_bps = 0;
     } else if (now_us >= probe->next_us) {
-        bps = STEP * view->estimate_bps;
+        /* not less than a picture may need, or one that is held never comes back: 25 ms of
+         * it are a kilobyte */
+        bps = STEP * view->estimate_bps > LEAST * view->start_bps
+                  ? STEP * view->estimate_bps
+                  : LEAST * view->start_bps;
     }
     bps = bps < most ? bps : most;
     return bps > view->estimate_bps ? bps : 0;

@@ -259,6 +259,21 @@ static void probe_finds_the_link_or_its_own_rate(void **state)
     assert_true(probe_through(50000000, 400000) < 0);
 }
 
+/* Twice the estimate may be less than the lowest layer needs: it would never come back. */
+static void probe_of_a_low_estimate_asks_for_a_picture(void **state)
+{
+    const struct bwe_probe_view view = {
+        .estimate_bps = 60000, .wanted_bps = 2000000, .start_bps = 600000, .healthy = true};
+    struct bwe_probe p;
+    (void)state;
+
+    bwe_probe_init(&p);
+    p.begun = true; /* those of the start are over */
+    bwe_probe_tick(&p, &view, 10000000);
+    assert_true(p.sending);
+    assert_in_range((int)p.cluster.bps, 299000, 301000);
+}
+
 /* ---- a lying receiver ---- */
 
 /* A receiver that reads the first half of a probe at once, and the rest as it comes. */
@@ -586,6 +601,7 @@ int main(void)
         cmocka_unit_test(late_reading_is_no_queue),
         cmocka_unit_test(bunch_at_the_start_of_a_probe_says_nothing),
         cmocka_unit_test(probe_that_says_nothing_is_made_again_soon_and_longer),
+        cmocka_unit_test(probe_of_a_low_estimate_asks_for_a_picture),
         cmocka_unit_test(acknowledged_rate_follows_what_arrives),
         cmocka_unit_test(acknowledged_rate_of_a_step_up_is_not_that_of_before),
         cmocka_unit_test(queue_that_nothing_is_sent_into_is_no_reason_not_to_probe),
