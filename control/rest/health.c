@@ -1,8 +1,11 @@
 #include "rest/health.h"
 
+#include <errno.h>
+
 #include "rest/call.h"
 #include "rest/respond.h"
 #include "rest/rest.h"
+#include "store/store.h"
 
 const char *health_unfit(const struct rest_facts *facts)
 {
@@ -99,16 +102,34 @@ static json_t *outlets_json(const struct rest_facts *facts)
     return json_pack("{s:s, s:s}", "state", "degraded", "reason", facts->outlet_reason);
 }
 
+/* What it reads and writes goes on as far as it can: that is no reason to send nobody here.
+ */
+static json_t *store_json(const struct store *store)
+{
+    int err = store != NULL ? store_failing(store) : 0;
+
+    if (err == 0) {
+        return json_pack("{s:s}", "state", store != NULL ? "ok" : "off");
+    }
+    return json_pack("{s:s, s:s}", "state", "degraded", "reason",
+                     err == -ENOSPC
+                         ? "the disk is full, or the store has store.max_mb: make room"
+                     : err == -EHOSTDOWN ? "the database does not answer: see store.url"
+                     : err == -EAGAIN    ? "another process holds the store's file: end it"
+                                         : "it cannot be read or written: see the log");
+}
+
 void health_system(const struct rest_call *call)
 {
     struct rest_facts facts = {0};
 
     call->conf->facts(call->conf->user, &facts);
     respond_data(call->req,
-                 json_pack("{s:I, s:i, s:i, s:i, s:b, s:b, s:o, s:{s:s, s:i}}", "uptime_ms",
-                           (json_int_t)(facts.uptime_us / 1000), "rooms", (int)facts.rooms,
-                           "participants", (int)facts.participants, "clients",
-                           (int)facts.clients, "attached", (int)facts.attached, "draining",
-                           (int)facts.draining, "events", outlets_json(&facts), "versions",
-                           "kcs", call->conf->version, "contract", (int)facts.contract));
+                 json_pack("{s:I, s:i, s:i, s:i, s:b, s:b, s:o, s:o, s:{s:s, s:i}}",
+                           "uptime_ms", (json_int_t)(facts.uptime_us / 1000), "rooms",
+                           (int)facts.rooms, "participants", (int)facts.participants,
+                           "clients", (int)facts.clients, "attached", (int)facts.attached,
+                           "draining", (int)facts.draining, "events", outlets_json(&facts),
+                           "store", store_json(call->conf->store), "versions", "kcs",
+                           call->conf->version, "contract", (int)facts.contract));
 }

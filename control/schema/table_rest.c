@@ -154,12 +154,16 @@ static const char *const outlet_states[] = {"off", "ok", "degraded", NULL};
 OPEN(outlets, "How events leave the node.",
      ENUM("state", R, outlet_states, "degraded: they wait in the store"),
      TEXT("reason", 0, 0, 256, "why, if degraded"));
+OPEN(store_state, "How the store is.",
+     ENUM("state", R, outlet_states, "off: nothing is kept"),
+     TEXT("reason", 0, 0, 256, "why, if degraded"));
 OPEN(health_system, "Figures of the node.",
      INT("uptime_ms", R, 0, MAX_SAFE, "since it began"),
      INT("rooms", R, 0, MAX_SAFE, "now"), INT("participants", R, 0, MAX_SAFE, "now"),
      INT("clients", R, 0, MAX_SAFE, "now"), BOOL("attached", R, "there is a dataplane"),
      BOOL("draining", R, "it is going to stop: no meeting begins"),
      OBJ("events", R, outlets, "how they leave the node"),
+     OBJ("store", R, store_state, "how it is"),
      OBJ("versions", R, versions, "of what runs"));
 OPEN(node_stats, "Figures of the node.", INT("rooms", R, 0, MAX_SAFE, "now"),
      INT("participants", R, 0, MAX_SAFE, "now"));

@@ -31,6 +31,7 @@ struct store {
     void *loop;
     char *path;
     uint64_t last_epoch, last_seq; /* as they were at open */
+    int failing;                   /* the loop's: see store_failing() */
 };
 
 static void list_init(struct list *list)
@@ -75,8 +76,30 @@ static void store_free(struct store *store)
     free(store);
 }
 
+/* A full disk still reads, and lets what is not there be deleted. */
+static void note_state(struct store *store, const struct store_req *req)
+{
+    int err = req->result.err;
+
+    if (err == -ENOSPC || err == -EHOSTDOWN || err == -EAGAIN || err == -EACCES ||
+        err == -EIO) {
+        store->failing = err;
+    } else if (err != -ECANCELED && err != -ENOMEM &&
+               (store->failing == -EHOSTDOWN || (err == 0 && req->op == OP_WRITE))) {
+        store->failing = 0;
+    }
+}
+
+int store_failing(const struct store *store)
+{
+    return store->failing;
+}
+
 static void answer(struct store *store, struct store_req *req)
 {
+    if (req->op != OP_BACKUP) {
+        note_state(store, req);
+    }
     (void)pthread_mutex_lock(&store->lock);
     store->n_waiting--;
     store->n_bytes -= req->bytes;
@@ -148,21 +171,45 @@ static void run_alone(struct store *store, struct store_req *req)
     }
 }
 
+static bool changes(const struct store_req *req)
+{
+    return req->op == OP_WRITE || req->op == OP_ACK || req->op == OP_SWEEP ||
+           req->op == OP_ERASE;
+}
+
+/* When another process has held the file for as long as one waits, nobody else of the batch
+ * waits for that: which would be as long again for each. */
+static bool is_locked(struct store_req *req, bool locked)
+{
+    if (locked && changes(req)) {
+        refuse(req, -EAGAIN);
+        return true;
+    }
+    return false;
+}
+
 /* One transaction for all. If it breaks, each has one of its own: so that a write that the
  * disk has no room for does not take reads with it. */
 static void run_batch(struct store *store, struct store_req *batch)
 {
     bool whole = store->backend->begin(store->data) == 0;
+    bool locked = false;
 
     for (struct store_req *req = batch; whole && req != NULL; req = req->next) {
-        whole = store->backend->run(store->data, req);
+        if (!is_locked(req, locked)) {
+            whole = store->backend->run(store->data, req);
+            locked = locked || req->result.err == -EAGAIN;
+        }
     }
     if (whole && store->backend->commit(store->data) == 0) {
         return;
     }
     for (struct store_req *req = batch; req != NULL; req = req->next) {
         memset(&req->result, 0, sizeof(req->result));
-        run_alone(store, req);
+        if (!is_locked(req, locked)) {
+            run_alone(store, req);
+            locked = locked || req->result.err == -EAGAIN;
+        }
     }
 }
 

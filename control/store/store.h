@@ -217,6 +217,11 @@ int store_backup(struct store *store, const char *path, store_done *done, void *
  * of an empty store. */
 void store_last_numbers(const struct store *store, uint64_t *epoch, uint64_t *seq);
 
+/* What ails it: 0, or -ENOSPC since a write had no room, -EHOSTDOWN since the database did
+ * not answer, -EAGAIN since another process held the file for longer than is waited for,
+ * -EACCES or -EIO; until that is known to be over. */
+int store_failing(const struct store *store);
+
 uint32_t store_waiting(const struct store *store); /* requests not yet done */
 
 #endif

@@ -237,6 +237,9 @@ async function fillDisk(node, grow) {
         body: { meeting_name: 'x', meeting_description: 'y'.repeat(4_000) } });
     assert.equal(made.status, 507);
     assert.equal(made.body.code, 'store_full');
+    const health = await rest(node, 'GET', '/health/system');
+    assert.equal(health.body.data.store.state, 'degraded');
+    assert.match(health.body.data.store.reason, /full/);
     const raised = next(people[1], 'hand:raised');
     await good(people[0], 'hand:raise');
     await raised;

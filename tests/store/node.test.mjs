@@ -101,6 +101,9 @@ async function live(node, db) {
     const away = await rest(node, 'GET', `/meeting/${id}`, { token: ada });
     assert.equal(away.status, 503);
     assert.equal(away.body.code, 'store_away');
+    const health = await rest(node, 'GET', '/health/system');
+    assert.equal(health.body.data.store.state, 'degraded');
+    assert.match(health.body.data.store.reason, /does not answer/);
     const said = await ask(host.socket, 'chat:send', { message: 'nobody keeps this' });
     assert.equal(said.error?.code, 'store_away');
     const raised = next(host.socket, 'hand:raised');

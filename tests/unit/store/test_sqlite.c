@@ -181,6 +181,7 @@ static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
         assert_true(n < 100);
     } while (err == 0);
     assert_int_equal(err, -ENOSPC);
+    assert_int_equal(store_failing(desk->store), -ENOSPC);
     assert_true(n > 5);
 
     /* One that is too large, between two reads that wait with it. */
@@ -208,9 +209,62 @@ static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
     }
     w.what = STORE_PUT;
     assert_int_equal(desk_wait(desk, store_write(desk->store, &w, 1, desk_done, desk)), 0);
+    assert_int_equal(store_failing(desk->store), 0);
     desk_close(desk);
     assert_whole(desk->path);
     free(json);
+}
+
+static void wait_all(struct desk *desk, unsigned n)
+{
+    while (desk->n_answers < n) {
+        loop_turn(desk->loop);
+        (void)usleep(50);
+    }
+}
+
+/* Another process, as a copy or an upgrade by hand would be. */
+static void who_holds_the_file_is_waited_for(void **state)
+{
+    const struct store_write w = {.what = STORE_PUT,
+                                  .kind = STORE_USER,
+                                  .expect = STORE_ANY,
+                                  .doc = {.tenant = "t", .id = "u"}};
+    bool is_long = getenv("KCS_LONG") != NULL && getenv("KCS_LONG")[0] != '\0';
+    struct desk *desk = *state;
+    sqlite3 *other;
+
+    desk_open(desk, &store_sqlite, NULL);
+    assert_int_equal(sqlite3_open(desk->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    desk->n_answers = 0;
+    assert_int_equal(store_write(desk->store, &w, 1, desk_done, desk), 0);
+    (void)usleep(200000);
+    assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    wait_all(desk, 1);
+    assert_int_equal(desk->err, 0);
+    assert_int_equal(store_failing(desk->store), 0);
+
+    /* not for ever, and not for each that waits anew; who reads does not wait */
+    for (int i = 0; is_long && i < 3; i++) {
+        assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+                         SQLITE_OK);
+        desk->n_answers = 0;
+        for (int j = 0; j < 20; j++) {
+            assert_int_equal(store_write(desk->store, &w, 1, desk_done, desk), 0);
+        }
+        wait_all(desk, 20);
+        assert_int_equal(desk->err, -EAGAIN);
+        assert_int_equal(store_failing(desk->store), -EAGAIN);
+        assert_int_equal(
+            desk_wait(desk, store_get(desk->store, STORE_USER, "t", "u", desk_done, desk)),
+            0);
+        assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(
+            desk_wait(desk, store_write(desk->store, &w, 1, desk_done, desk)), 0);
+        assert_int_equal(store_failing(desk->store), 0);
+    }
+    (void)sqlite3_close(other);
 }
 
 int main(void)
@@ -222,6 +276,7 @@ int main(void)
         CASE(what_is_no_store_is_not_touched),
         CASE(the_file_is_nobody_elses),
         CASE(a_full_disk_refuses_writes_and_keeps_reading),
+        CASE(who_holds_the_file_is_waited_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
