@@ -15,6 +15,7 @@
 
 #include "dataplane_conf.h"
 #include "sfu/base/path.h"
+#include "sfu/conf/service.h"
 #include "worker/worker.h"
 
 enum { EXIT_BAD_CONF = 4 };
@@ -143,6 +144,11 @@ static int stop_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+static void beat(void)
+{
+    service_notify("WATCHDOG=1");
+}
+
 static int run(const struct dataplane_conf *conf)
 {
     char xdp[PATH_MAX];
@@ -158,6 +164,8 @@ static int run(const struct dataplane_conf *conf)
     if (map_worker(conf, &worker_conf) != 0) {
         return EXIT_BAD_CONF;
     }
+    worker_conf.beat_ms = service_watchdog_ms();
+    worker_conf.beat = beat;
     xdp_path(xdp, sizeof(xdp));
     map_options(&conf->media, options);
     map_io(conf, xdp, options, &io_conf);
@@ -168,7 +176,9 @@ static int run(const struct dataplane_conf *conf)
     }
     if (e == 0) {
         (void)fprintf(stderr, "ready: control may attach at %s\n", conf->socket);
+        service_notify("READY=1");
         e = worker_run(worker, stop_fd);
+        service_notify("STOPPING=1");
         (void)snprintf(err, sizeof(err), "stopped: %s", strerror(-e));
     }
     if (e != 0) {

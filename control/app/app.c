@@ -20,6 +20,7 @@
 #include "net/net.h"
 #include "rest/rest.h"
 #include "session/session.h"
+#include "sfu/conf/service.h"
 #include "signal/signal.h"
 #include "sys/clock.h"
 #include "sys/entropy.h"
@@ -52,6 +53,7 @@ struct app {
     struct net_server *server;
     struct drain *drain;
     struct loop_signal *on_int, *on_term, *on_hup;
+    struct loop_timer *beat;
     size_t admin_listener,
         metrics_listener; /* indexes of the listeners that are not http */
     uint64_t started_us, started_wall_us;
@@ -227,6 +229,12 @@ static void on_ws_close(void *user, struct net_ws *ws, unsigned code)
     struct app *app = user;
 
     signal_on_ws_close(app->signal, ws, code);
+}
+
+static void on_beat(void *arg)
+{
+    (void)arg;
+    service_notify("WATCHDOG=1");
 }
 
 static void on_stop(void *arg)
@@ -421,6 +429,9 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
     if (ret == 0) {
         ret = loop_signal_create(app->loop, &app->on_hup, SIGHUP, on_hangup, app);
     }
+    if (ret == 0) {
+        ret = loop_timer_create(app->loop, &app->beat, on_beat, NULL);
+    }
     if (ret != 0) {
         return fail(err, ret, "cannot make the event loop");
     }
@@ -608,7 +619,12 @@ void app_run(struct app *app)
     log_info("ready", LOG_STR("version", APP_VERSION), LOG_STR("node", app->node),
              LOG_STR("urls", urls), LOG_STR("admin", conf->admin.socket),
              LOG_STR("metrics", metrics));
+    if (service_watchdog_ms() > 0) {
+        loop_timer_start(app->beat, 0, service_watchdog_ms());
+    }
+    service_notify("READY=1");
     loop_run(app->loop);
+    service_notify("STOPPING=1");
     log_info("stopping", LOG_U64("participants", meeting_n_participants(app->meeting)));
 }
 
@@ -635,6 +651,7 @@ void app_destroy(struct app *app)
     loop_signal_destroy(app->on_int);
     loop_signal_destroy(app->on_term);
     loop_signal_destroy(app->on_hup);
+    loop_timer_destroy(app->beat);
     keep_free(&app->keep);
     auth_destroy(app->auth);
     loop_destroy(app->loop);

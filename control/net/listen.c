@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "sys/inherit.h"
+
 enum { BACKLOG = 1024, ACCEPT_BURST = 64, REST_MS = 100 };
 
 static int set_int(int fd, int level, int option, int value)
@@ -81,6 +83,13 @@ static int open_tcp(const struct net_listen *conf, char *err)
                  conf->name, conf->address);
         return -EINVAL;
     }
+    fd = conf->port != 0
+             ? inherit_socket(use_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4)
+             : -1;
+    if (fd >= 0) {
+        tcp_options(fd);
+        return fd;
+    }
     fd = socket(use_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 && errno == EAFNOSUPPORT && conf->address == NULL) {
         use_v6 = false; /* "any" on a host without IPv6 */
@@ -132,7 +141,8 @@ static int remove_stale(const struct sockaddr_un *sun)
     return unlink(sun->sun_path) == 0 ? 0 : -errno;
 }
 
-static int open_unix(const struct net_listen *conf, char *err)
+/* 'inherited' is filled: whether the socket, and its file, are our supervisor's. */
+static int open_unix(const struct net_listen *conf, bool *inherited, char *err)
 {
     struct sockaddr_un sun = {.sun_family = AF_UNIX};
     size_t len = strlen(conf->path);
@@ -145,6 +155,11 @@ static int open_unix(const struct net_listen *conf, char *err)
         return -EINVAL;
     }
     memcpy(sun.sun_path, conf->path, len);
+    fd = inherit_socket((struct sockaddr *)&sun);
+    if (fd >= 0) {
+        *inherited = true;
+        return fd;
+    }
     rc = remove_stale(&sun);
     if (rc == -EADDRINUSE) {
         snprintf(
@@ -182,13 +197,17 @@ int listener_open(struct listener *listener, const struct net_listen *conf, char
 {
     struct sockaddr_in6 bound = {0};
     socklen_t len = sizeof(bound);
-    int fd = conf->path != NULL ? open_unix(conf, err) : open_tcp(conf, err);
+    bool inherited = false;
+    int fd = conf->path != NULL ? open_unix(conf, &inherited, err) : open_tcp(conf, err);
 
     if (fd < 0) {
         return fd;
     }
     listener->fd = fd;
     listener->tls = conf->tls;
+    if (inherited) {
+        return 0; /* its file stays */
+    }
     if (conf->path != NULL) {
         listener->path = strdup(conf->path);
         if (listener->path == NULL) {

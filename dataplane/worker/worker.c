@@ -18,6 +18,8 @@
 #include "worker/loop.h"
 #include "worker/recover.h"
 
+enum { LANE_PATIENCE_US = 2000000 }; /* without news a lane hangs */
+
 struct worker_lane {
     struct loop loop;
     pthread_t thread;
@@ -278,8 +280,8 @@ static uint64_t monotonic_us(void)
     return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* If a new control is there: media goes on but for the moment in which rings are emptied and objects
- * are brought in line with the vault (recover.h). */
+/* If a new control is there: media goes on but for the moment in which rings are emptied
+ * and objects are brought in line with the vault (recover.h). */
 static void accept_control(struct worker *w)
 {
     struct lane *lanes[WORKER_MAX_LANES];
@@ -320,8 +322,43 @@ static void accept_control(struct worker *w)
     (void)fprintf(stderr, "control attached\n");
 }
 
+/* A lane that turns has told its counters lately: it does so ten times a second, asleep or
+ * not. */
+static bool all_turn(const struct worker *w, uint64_t now_us)
+{
+    for (uint32_t i = 0; i < w->conf.n_lanes; i++) {
+        uint64_t told_us =
+            __atomic_load_n(&w->lanes[i].loop.mine->stats->updated_us, __ATOMIC_RELAXED);
+
+        if (now_us > told_us && now_us - told_us > LANE_PATIENCE_US) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Tells that all is well, when it is time; 'timeout_ms' (-1: none) is cut to the next. */
+static int beat(const struct worker *w, uint64_t *due_us, int timeout_ms)
+{
+    uint64_t now_us = monotonic_us();
+    int left_ms;
+
+    if (w->conf.beat_ms == 0) {
+        return timeout_ms;
+    }
+    if (now_us >= *due_us) {
+        if (all_turn(w, now_us)) {
+            w->conf.beat();
+        }
+        *due_us = now_us + w->conf.beat_ms * UINT64_C(1000);
+    }
+    left_ms = (int)((*due_us - now_us) / 1000) + 1;
+    return timeout_ms < 0 || left_ms < timeout_ms ? left_ms : timeout_ms;
+}
+
 int worker_run(struct worker *w, int stop_fd)
 {
+    uint64_t beat_us = 0;
     int e = 0;
 
     for (uint32_t i = 0; i < w->conf.n_lanes && e == 0; i++) {
@@ -333,7 +370,8 @@ int worker_run(struct worker *w, int stop_fd)
             {.fd = w->control_fd, .events = POLLIN | POLLRDHUP}};
         unsigned n = 2 + attach_fds(&w->attach, fds + 2);
 
-        if (poll(fds, n, attach_timeout_ms(&w->attach, monotonic_us())) < 0) {
+        if (poll(fds, n, beat(w, &beat_us, attach_timeout_ms(&w->attach, monotonic_us()))) <
+            0) {
             e = errno == EINTR ? 0 : -errno;
             continue;
         }

@@ -25,14 +25,17 @@ struct worker_conf {
     uint32_t n_lanes;
     const uint16_t *cpus; /* one a lane, or NULL */
     uint32_t n_cpus;
-    bool busy;      /* never sleep */
-    bool no_repair; /* neither NACKs nor retransmissions */
+    bool busy;                /* never sleep */
+    bool no_repair;           /* neither NACKs nor retransmissions */
     uint32_t pacer_window_us; /* 0: video is not paced */
     enum crypt_backend backend;
     uint32_t n_peers, n_streams, n_subs;
     size_t ring_bytes;
     uint32_t n_announce;
     struct worker_announce announce[WORKER_ANNOUNCE];
+    /* Called about this often for as long as every lane turns; 0: never. */
+    uint32_t beat_ms;
+    void (*beat)(void);
 };
 
 struct worker;

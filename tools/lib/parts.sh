@@ -4,7 +4,7 @@
 KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev
     chromium firefox-esr nftables python3 python3-venv tcpdump python3-gi gstreamer1.0-nice
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    kcat maven openjdk-17-jdk-headless gstreamer1.0-plugins-ugly gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
+    systemd python3-seccomp kcat maven openjdk-17-jdk-headless gstreamer1.0-plugins-ugly gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
     $KCS_BENCH_PACKAGES"
 
 passed=0 failed=0
@@ -259,6 +259,27 @@ need_promtool() {
         (mkdir -p build/prometheus && cd build/prometheus &&
             { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } &&
             dpkg -x prometheus_*.deb . && rm prometheus_*.deb)
+}
+
+# What systemd thinks of the units: nothing unknown in them (but for programs that are not
+# installed), and their exposure, times ten.
+run_units() {
+    local units=conf/systemd
+
+    ! systemd-analyze verify --man=no $units/kcs-{control.service,control.socket,dataplane.service} \
+        2>&1 | grep -v 'Command /usr/bin/kcs-.* is not executable' &&
+        systemd-analyze security --offline=yes --no-pager --threshold=15 $units/kcs-control.service &&
+        systemd-analyze security --offline=yes --no-pager --threshold=30 $units/kcs-dataplane.service
+}
+
+part_units() {
+    mkdir -p build
+    if run_units >build/units.log 2>&1; then
+        result "units: systemd" 1 0
+    else
+        result "units: systemd" 0 1
+        show_log build/units.log
+    fi
 }
 
 part_rules() {

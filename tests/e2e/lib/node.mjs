@@ -31,6 +31,8 @@ const LOG_LINES = 60; /* of each process, shown when a test fails */
 const here = dirname(fileURLToPath(import.meta.url));
 export const BUILD = resolve(process.env.KCS_BUILD ?? join(here, '../../../build'));
 export const KEPT = join(BUILD, 'e2e');
+export const CONFINED = join(here, '../../units/confined.py');
+const SUPERVISOR = join(here, '../../units/supervisor.py');
 
 const running = new Set(); /* processes of ours that must not outlive us */
 process.on('exit', () => {
@@ -48,7 +50,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  *
  * options: name (of the logs that are kept), devices, backend and repair (of
  * dataplane.yaml; the device 'tap' is net_tap with an interface of this node's own), lanes
- * (of KCS_E2E_LANES if not said), store (the path of its file, or a URL) */
+ * (of KCS_E2E_LANES if not said), store (the path of its file, or a URL), confined (as the units
+ * of conf/systemd say), supervised (by tests/units/supervisor.py, which holds the port of http) */
 export async function withNode(options, body) {
     const node = new Node(options);
     let failure;
@@ -81,6 +84,8 @@ export class Node {
         lanes = LANES,
         tls = false,
         store = undefined,
+        confined = false,
+        supervised = false,
     }) {
         const net = freeNet(); /* of the veth pair: several nodes may run at once */
 
@@ -90,6 +95,8 @@ export class Node {
         this.repair = repair;
         this.lanes = lanes;
         this.tls = tls;
+        this.confined = confined;
+        this.supervised = supervised;
         this.dir = mkdtempSync(join(tmpdir(), 'kcs-e2e-'));
         this.storePath = store ?? join(this.dir, 'kcs.db');
         this.secret = randomBytes(32).toString('hex');
@@ -379,11 +386,14 @@ ${this.controlMore}`,
     spawn(program, configuration) {
         const log = join(this.dir, `${program}.log`);
         const out = openSync(log, 'a');
-        const child = spawn(
-            join(BUILD, program),
-            ['--config', join(this.dir, configuration)],
-            { cwd: this.dir, stdio: ['ignore', out, out] },
-        );
+        const unit = join(here, '../../../conf/systemd', `${program}.service`);
+        const port = `${program === 'kcs-control' ? this.httpPort : 0}`;
+        const [first, ...rest] = [
+            ...(this.supervised ? ['/usr/bin/python3', SUPERVISOR, port] : []),
+            ...(this.confined ? ['/usr/bin/python3', CONFINED, unit] : []),
+            ...[join(BUILD, program), '--config', join(this.dir, configuration)],
+        ];
+        const child = spawn(first, rest, { cwd: this.dir, stdio: ['ignore', out, out] });
 
         closeSync(out);
         child.program = program;

@@ -1,0 +1,86 @@
+/* The filters and capabilities of the units of conf/systemd, applied without systemd, leave what
+ * a call needs; and nobody is refused while a supervisor that holds the sockets restarts
+ * control. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadgen } from './lib/loadgen.mjs';
+import { CONFINED, withNode } from './lib/node.mjs';
+
+const TIMEOUT = { timeout: 90_000 };
+const unit = (name) => join(CONFINED, '../../../conf/systemd', `${name}.service`);
+
+function confined(name, ...command) {
+    return spawnSync('/usr/bin/python3', [CONFINED, unit(name), ...command], { encoding: 'utf8' });
+}
+
+test('what is not allowed is refused', TIMEOUT, () => {
+    assert.equal(confined('kcs-control', 'true').status, 0);
+    for (const name of ['kcs-control', 'kcs-dataplane']) {
+        const { status, stderr } = confined(name, 'unshare', '--net', 'true');
+        assert.notEqual(status, 0, name);
+        assert.match(stderr, /not permitted/);
+    }
+    const packet = 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)';
+    assert.match(confined('kcs-control', 'python3', '-c', packet).stderr, /not supported/);
+    assert.equal(confined('kcs-dataplane', 'python3', '-c', packet).status, 0);
+    const caps = (name) => /CapEff:\s*(\w+)/.exec(confined(name, 'cat', '/proc/self/status').stdout)[1];
+    assert.equal(BigInt(`0x${caps('kcs-control')}`), 0n);
+    assert.equal(BigInt(`0x${caps('kcs-dataplane')}`), (1n << 12n) | (1n << 13n) | (1n << 14n) | (1n << 39n));
+    const status = execFileSync('cat', ['/proc/self/status'], { encoding: 'utf8' });
+    assert.notEqual(/CapEff:\s*(\w+)/.exec(status)[1], caps('kcs-dataplane'), 'it was dropped');
+});
+
+for (const device of ['udp:127.0.0.1', 'veth']) {
+    test(`a call as the units confine both processes, on ${device}`, TIMEOUT, () =>
+        withNode({ name: `units-${device.slice(0, 4)}`, devices: [device], confined: true }, async (node) => {
+            const { status, err } = await loadgen(node, [
+                ...['--publishers', '1', '--subscribers', '2', '--seconds', '3'],
+            ]);
+            assert.equal(status, 0, err);
+            for (const { pid } of [node.control, node.dataplane]) {
+                assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), /Seccomp:\s*2/);
+            }
+        }),
+    );
+}
+
+test('both tell a supervisor that they are ready and alive; its sockets refuse nobody', TIMEOUT, () =>
+    withNode({ name: 'units-held', devices: ['udp:127.0.0.1'], supervised: true }, async (node) => {
+        const told = (child, line) =>
+            readFileSync(child.log, 'utf8').split('\n').filter((text) => text === line).length;
+        const answers = { ok: 0, cut: 0, refused: 0 };
+        let over = false;
+        const asking = (async () => {
+            while (!over) {
+                try {
+                    const answer = await fetch(`${node.origin}/api/health/live`, {
+                        headers: { connection: 'close' },
+                    });
+                    await answer.arrayBuffer();
+                    answers.ok += answer.status === 200;
+                } catch (error) {
+                    answers[error.cause?.code === 'ECONNREFUSED' ? 'refused' : 'cut'] += 1;
+                }
+            }
+        })();
+
+        for (const child of [node.dataplane, node.control]) {
+            assert.equal(told(child, 'READY=1'), 1);
+            await node.until('it is alive', () => told(child, 'WATCHDOG=1') >= 3);
+        }
+        for (let starts = 2; starts <= 4; starts++) {
+            node.control.kill('SIGHUP'); /* to the supervisor */
+            await node.until('it is there again', () => told(node.control, 'READY=1') === starts);
+            const before = answers.ok;
+            await node.until('it answers', () => answers.ok > before);
+        }
+        over = true;
+        await asking;
+        assert.equal(told(node.control, 'STOPPING=1'), 3);
+        assert.equal(answers.refused, 0);
+        assert.equal((await loadgen(node, ['--publishers', '1', '--subscribers', '1', '--seconds', '1'])).status, 0);
+    }),
+);
