@@ -234,10 +234,28 @@ bool bwe_delay_is_free(const struct bwe_delay *delay)
     return delay->standing_us < FREE_US;
 }
 
+/* Whether the queue is much shorter than a moment ago: few packets tell so sooner than the
+ * slope over twenty groups does. */
+static bool is_draining(const struct bwe_delay *delay)
+{
+    const unsigned last = (delay->least_at + BWE_STANDING - 1u) % BWE_STANDING;
+
+    for (unsigned i = 0; i < delay->n_least; i++) {
+        if (delay->least_at_us[last] - delay->least_at_us[i] < BWE_DRAIN_US &&
+            delay->queue_us < delay->least_us[i] / 4 * 3) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum bwe_usage bwe_delay_usage(const struct bwe_delay *delay)
 {
     if (delay->usage == BWE_OVERUSE && !bwe_delay_is_queued(delay)) {
         return bwe_delay_is_free(delay) ? BWE_NORMAL : BWE_UNDERUSE;
+    }
+    if (delay->usage == BWE_OVERUSE && is_draining(delay)) {
+        return BWE_UNDERUSE;
     }
     return (enum bwe_usage)delay->usage;
 }

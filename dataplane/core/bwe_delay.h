@@ -18,6 +18,7 @@ enum {
     BWE_TREND_GROUPS = 20,       /* groups that the slope is taken over */
     BWE_BASE_SPAN_US = 15000000, /* the least delay of one to two of these is "no queue" */
     BWE_STANDING_US = 200000,    /* a queue that is never short for this long is one */
+    BWE_DRAIN_US = 400000,       /* a queue that was longer within this drains */
     BWE_STANDING = 8             /* feedbacks in that time that are remembered */
 };
 

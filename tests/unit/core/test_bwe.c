@@ -93,6 +93,31 @@ static void standing_queue_is_told_from_the_least_delay(void **state)
     assert_int_equal(d.queue_us, 0);
 }
 
+/* The slope over twenty groups tells of a queue long after it has begun to drain, if little
+ * is sent: that is no reason to send still less. */
+static void queue_that_drains_is_no_overuse(void **state)
+{
+    struct bwe_delay d;
+    int64_t at_us = 1000000;
+    (void)state;
+
+    bwe_delay_init(&d);
+    bwe_delay_on_least(&d, 1000, at_us);
+    for (int64_t way_us = 300000; way_us <= 600000; way_us += 50000) {
+        bwe_delay_on_least(&d, way_us, at_us += 100000);
+        d.usage = BWE_OVERUSE; /* of the slope */
+    }
+    assert_int_equal(bwe_delay_usage(&d), BWE_OVERUSE);
+    bwe_delay_on_least(&d, 590000, at_us += 100000);
+    assert_int_equal(bwe_delay_usage(&d), BWE_OVERUSE);
+    bwe_delay_on_least(&d, 400000, at_us += 100000);
+    assert_int_equal(bwe_delay_usage(&d), BWE_UNDERUSE);
+    for (int i = 0; i < 5; i++) { /* somebody else's, that stays */
+        bwe_delay_on_least(&d, 400000, at_us += 100000);
+    }
+    assert_int_equal(bwe_delay_usage(&d), BWE_OVERUSE);
+}
+
 static void late_reading_is_no_queue(void **state)
 {
     struct bwe_delay d;
@@ -598,6 +623,7 @@ int main(void)
         cmocka_unit_test(overuse_is_a_slope_that_lasts),
         cmocka_unit_test(noise_raises_the_threshold_not_the_alarm),
         cmocka_unit_test(standing_queue_is_told_from_the_least_delay),
+        cmocka_unit_test(queue_that_drains_is_no_overuse),
         cmocka_unit_test(late_reading_is_no_queue),
         cmocka_unit_test(bunch_at_the_start_of_a_probe_says_nothing),
         cmocka_unit_test(probe_that_says_nothing_is_made_again_soon_and_longer),
