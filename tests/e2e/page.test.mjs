@@ -206,6 +206,24 @@ test('tiles: large ones first, pages when they become too small', async () => {
     assert.ok(large.get('a').width > 3 * large.get('b').width);
 });
 
+test('the button to join is in sight, also for who has yet to paste an invitation', TIMEOUT, () =>
+    withNode({ name: 'page-door', devices: ['udp'] }, (node) =>
+        withBrowser(async (browser) => {
+            const page = await browser.newPage();
+
+            for (const size of [{ width: 1280, height: 700 }, PHONE]) {
+                await page.setViewport(size);
+                await page.goto(`${node.origin}/?meeting=demo`);
+                await page.waitForFunction(
+                    () => /ms to the server/.test(document.querySelector('.network').textContent),
+                );
+                const bottom = await page.$eval('#join-form button.primary',
+                    (button) => button.getBoundingClientRect().bottom);
+                assert.ok(bottom <= size.height, `${bottom} of ${size.height}`);
+            }
+        }),
+    ));
+
 test('before the call: devices, level, network; keys; a shared screen; layouts; coming back', TIMEOUT, () =>
     withNode({ name: 'page', devices: ['udp'] }, (node) =>
         withBrowser((browser) =>

@@ -270,7 +270,7 @@ export function joinScreen(
     if (options.meeting === '' || options.token === '') {
         form.append(field(words.join.meeting, meeting));
     }
-    form.append(field(words.join.name, name), preview.pickers, submit, network);
+    form.append(field(words.join.name, name), submit, network);
     form.addEventListener('submit', (event) => {
         event.preventDefault();
         submit.disabled = true;
@@ -303,7 +303,7 @@ export function joinScreen(
             { class: 'card wide' },
             el('h1', {}, words.join.title(options.meeting)),
             el('p', { class: 'lead' }, words.join.lead),
-            el('div', { class: 'join' }, preview.element, form),
+            el('div', { class: 'join' }, preview.element, form, preview.pickers),
         ),
     );
 }
