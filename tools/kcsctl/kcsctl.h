@@ -4,6 +4,7 @@
 #ifndef KCSCTL_KCSCTL_H
 #define KCSCTL_KCSCTL_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ struct command {
 };
 
 extern const struct command kcsctl_commands[]; /* ends with a NULL name */
+extern const struct option kcsctl_options[];   /* the same, for getopt_long() */
 
 /* GETs command->path from the node and prints it. */
 int kcsctl_read(const struct command *command, const struct options *options,

@@ -30,11 +30,12 @@ const struct command kcsctl_commands[] = {
     {"token", NULL, "jmnrtfuT", "mint a meeting token", kcsctl_token, NULL, false},
     {"doctor", NULL, "js", "look at this machine for what a node needs", kcsctl_doctor,
      NULL, false},
-    {"completion", NULL, "", "print a completion script", kcsctl_completion, "bash", false},
+    {"completion", NULL, "", "print a completion script: bash or zsh", kcsctl_completion,
+     "SHELL", false},
     {NULL, NULL, NULL, NULL, NULL, NULL, false},
 };
 
-static const struct option long_options[] = {
+const struct option kcsctl_options[] = {
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {"json", no_argument, NULL, 'j'},
@@ -115,7 +116,7 @@ static bool take(struct options *o, int letter)
 
 static const char *option_name(char letter)
 {
-    const struct option *o = long_options;
+    const struct option *o = kcsctl_options;
 
     while (o->val != letter) {
         o++;
@@ -174,7 +175,7 @@ int main(int argc, char **argv)
     size_t n = 0;
     int letter, ret;
 
-    while ((letter = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, "h", kcsctl_options, NULL)) != -1) {
         if (letter == 'h') {
             print_usage(stdout);
             return EXIT_OK;
