@@ -51,10 +51,15 @@ static void read_mail(struct dtls_mail *mail)
         explicit_bzero(&keys, sizeof(keys));
         break;
     }
+    case DTLS_MAIL_PARTED:
+        if (!conn->closed && conn->shared->on_parted != NULL) {
+            conn->shared->on_parted(conn->user);
+        }
+        break;
     case DTLS_MAIL_CLOSED:
-        if (conn->parting && conn->bye_len > 0 && conn->shared->on_farewell != NULL) {
-            conn->shared->on_farewell(conn->shared->farewell_user, conn->where, conn->bye,
-                                      conn->bye_len);
+        if (conn->parting && conn->farewell_len > 0 && conn->shared->on_farewell != NULL) {
+            conn->shared->on_farewell(conn->shared->farewell_user, conn->where,
+                                      conn->farewell, conn->farewell_len);
         }
         LIST_REMOVE(conn, link);
         atomic_fetch_sub_explicit(&conn->shared->n_open, 1, memory_order_relaxed);
@@ -89,6 +94,7 @@ int dtls_create(struct dtls **out, const struct dtls_conf *conf)
     dtls->shared.on_send = conf->on_send;
     dtls->shared.on_done = conf->on_done;
     dtls->shared.on_data = conf->on_data;
+    dtls->shared.on_parted = conf->on_parted;
     dtls->shared.on_farewell = conf->on_farewell;
     dtls->shared.farewell_user = conf->farewell_user;
     dtls->shared.box = dtls_mailbox_create(conf, read_mail);
@@ -203,6 +209,7 @@ int dtls_conn_open(struct dtls_conn **out, struct dtls *dtls, enum dtls_role rol
     conn->open_job = (struct dtls_job){.conn = conn, .kind = DTLS_JOB_OPEN};
     conn->close_job = (struct dtls_job){.conn = conn, .kind = DTLS_JOB_CLOSE};
     conn->done = (struct dtls_mail){.conn = conn, .kind = DTLS_MAIL_DONE};
+    conn->parting_mail = (struct dtls_mail){.conn = conn, .kind = DTLS_MAIL_PARTED};
     conn->gone = (struct dtls_mail){.conn = conn, .kind = DTLS_MAIL_CLOSED};
     LIST_INSERT_HEAD(&dtls->conns, conn, link);
     atomic_fetch_add_explicit(&dtls->shared.n_open, 1, memory_order_relaxed);

@@ -78,6 +78,10 @@ struct dtls_conf {
      * borrowed for the call. May be NULL. */
     void (*on_data)(void *user, const void *data, size_t len);
 
+    /* The peer has ended it (close_notify or a fatal alert, authentic), after on_done():
+     * nothing will come any more. At most once; close it. May be NULL. */
+    void (*on_parted)(void *user);
+
     /* What tells the peer of a connection that dtls_conn_part() has ended: a datagram with
      * an alert, close_notify, for 'where'. 'where' is what was given there; the connection
      * and its user are gone. Both are borrowed for the call. May be NULL. */

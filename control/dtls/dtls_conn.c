@@ -49,9 +49,9 @@ static void conn_send(void *arg, const void *data, size_t len)
     struct dtls_mail *mail;
 
     if (conn->catching) {
-        if (len <= sizeof(conn->bye)) {
-            memcpy(conn->bye, data, len);
-            conn->bye_len = (uint8_t)len;
+        if (len <= sizeof(conn->farewell)) {
+            memcpy(conn->farewell, data, len);
+            conn->farewell_len = (uint8_t)len;
         }
         return;
     }
@@ -275,6 +275,14 @@ static bool kept(const struct dtls_conn *conn)
     return atomic_load_explicit(&conn->keep, memory_order_relaxed);
 }
 
+static void conn_parted(struct dtls_conn *conn)
+{
+    if (!conn->parted) {
+        conn->parted = true;
+        dtls_mailbox_put(conn->shared->box, &conn->parting_mail);
+    }
+}
+
 /* Reads the records of the datagram. It is also what makes OpenSSL see a retransmission and
  * repeat its last flight. */
 static void conn_read(struct dtls_conn *conn)
@@ -298,6 +306,9 @@ static void conn_read(struct dtls_conn *conn)
         }
     }
     ERR_clear_error();
+    if ((SSL_get_shutdown(conn->ssl) & SSL_RECEIVED_SHUTDOWN) != 0) {
+        conn_parted(conn);
+    }
 }
 
 void dtls_conn_on_send(struct dtls_conn *conn, const uint8_t *data, size_t len)
@@ -313,6 +324,9 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t l
                            uint64_t now_us)
 {
     if (conn->phase == DTLS_PHASE_OVER) {
+        if (dtls_bye_said(&conn->bye, data, len)) {
+            conn_parted(conn);
+        }
         return;
     }
     if (!dtls_record_sane(data, len, conn->role == DTLS_SERVER)) {
@@ -352,6 +366,7 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
             return;
         }
         conn->deadline_us = UINT64_MAX;
+        (void)dtls_bye_init(&conn->bye, conn->ssl);
         dtls_conn_stop(conn);
         return;
     case DTLS_PHASE_OVER:

@@ -10,11 +10,12 @@
 
 #include "dtls/dtls.h"
 #include "dtls/dtls_bio.h"
+#include "dtls/dtls_bye.h"
 #include "dtls/dtls_mail.h"
 
 struct dtls_worker;
 
-enum { DTLS_BYE_MAX = 64 }; /* a record with an alert, of any cipher */
+enum { DTLS_FAREWELL_MAX = 64 }; /* a record with an alert, of any cipher */
 
 enum dtls_job_kind { DTLS_JOB_OPEN, DTLS_JOB_FEED, DTLS_JOB_SEND, DTLS_JOB_CLOSE };
 
@@ -36,6 +37,7 @@ struct dtls_shared {
     void (*on_send)(void *user, const void *data, size_t len);
     void (*on_done)(void *user, int err, const struct dtls_keys *keys);
     void (*on_data)(void *user, const void *data, size_t len); /* may be NULL */
+    void (*on_parted)(void *user);                             /* may be NULL */
     void (*on_farewell)(void *user, const void *where, const void *data, size_t len);
     void *farewell_user;
     _Atomic uint64_t n_done, n_failed, n_wrong, n_ignored, n_refused, n_open;
@@ -66,8 +68,10 @@ struct dtls_conn {
     /* close_notify: made when OpenSSL's part ends, and all that is kept of it; the loop's
      * with 'gone' */
     bool catching; /* what OpenSSL sends is that */
-    uint8_t bye[DTLS_BYE_MAX];
-    uint8_t bye_len;
+    uint8_t farewell[DTLS_FAREWELL_MAX];
+    uint8_t farewell_len;
+    struct dtls_bye bye; /* the peer's, once OpenSSL's part has ended */
+    bool parted;         /* it was said; once */
     unsigned restarts;
     uint64_t give_up_us;  /* when the handshake has failed */
     uint64_t deadline_us; /* when dtls_conn_on_time() wants to be called */
@@ -76,7 +80,7 @@ struct dtls_conn {
     int err;
     struct dtls_keys keys;
     struct dtls_job open_job, close_job;
-    struct dtls_mail done, gone;
+    struct dtls_mail done, parting_mail, gone;
 };
 
 /* Begins the handshake with a context of the connection's own thread. */
@@ -86,8 +90,8 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t l
 void dtls_conn_on_send(struct dtls_conn *conn, const uint8_t *data, size_t len);
 void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us);
 
-/* Frees what OpenSSL holds; the connection itself stays, and so does 'bye' if there was
- * something to part from. */
+/* Frees what OpenSSL holds; the connection itself stays, and so does 'farewell' if there
+ * was something to part from. */
 void dtls_conn_stop(struct dtls_conn *conn);
 
 /* SSL_CTX_set_cert_verify_callback() of every context. */

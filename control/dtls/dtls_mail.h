@@ -11,7 +11,13 @@
 struct dtls_conf;
 struct dtls_conn;
 
-enum dtls_mail_kind { DTLS_MAIL_SEND, DTLS_MAIL_DATA, DTLS_MAIL_DONE, DTLS_MAIL_CLOSED };
+enum dtls_mail_kind {
+    DTLS_MAIL_SEND,
+    DTLS_MAIL_DATA,
+    DTLS_MAIL_DONE,
+    DTLS_MAIL_PARTED,
+    DTLS_MAIL_CLOSED
+};
 
 struct dtls_mail {
     struct dtls_mail *next;

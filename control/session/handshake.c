@@ -132,6 +132,13 @@ void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys)
     }
 }
 
+/* The peer has ended its transport and does not come back: nobody need wait until its
+ * consent has expired. */
+void session_on_dtls_parted(void *user)
+{
+    session_fail(user, "peer_closed");
+}
+
 static enum session_dtls_result hold(struct session *s, const struct abi_datagram *datagram)
 {
     enum session_dtls_result result = DTLS_HELD;

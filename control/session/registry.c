@@ -447,6 +447,7 @@ int session_registry_create(struct session_registry **out,
                                         .loop = conf->loop,
                                         .on_send = session_on_dtls_send,
                                         .on_done = session_on_dtls_done,
+                                        .on_parted = session_on_dtls_parted,
                                         .on_data = session_on_dtls_data,
                                         .on_farewell = session_on_farewell,
                                         .farewell_user = reg};

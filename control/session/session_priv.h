@@ -129,6 +129,7 @@ enum session_dtls_result session_on_dtls(struct session *session,
 void session_on_dtls_send(void *user, const void *data, size_t len);
 void session_on_farewell(void *registry, const void *where, const void *data, size_t len);
 void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys);
+void session_on_dtls_parted(void *user);
 /* Starts DTLS when both the peer's fingerprints and a path of it are known. Returns 0 or
  * -ENOMEM. */
 int session_start_dtls(struct session *session);

@@ -187,6 +187,28 @@ describe('foreign clients', { timeout: 900_000 }, () => {
         });
     });
 
+    test('who closes its connection without a word to HTTP is gone at once', { skip }, async () => {
+        await withNode({ name: 'foreign-closing', devices: ['udp'] }, async (node) => {
+            const meeting = 'pion-closing';
+            const token = await node.token({ meeting });
+            const publisher = await Pion.start(node, 'publish', token, meeting);
+            const guest = await node.token({ meeting, role: 'guest', name: 'Viewer' });
+            const viewer = await Pion.start(node, 'watch', guest, meeting, '--keep');
+            const peers = async () => JSON.parse(await node.kcsctl('peers', '--json')).length;
+
+            await viewer.sees('video', 'A');
+            assert.equal(await peers(), 2);
+            /* all that is kept of its DTLS by then is what tells that it ends */
+            await new Promise((done) => setTimeout(done, 9_000));
+            await viewer.end();
+            const ended = Date.now();
+            await node.until('the viewer has left', async () => (await peers()) === 1);
+            const took = Date.now() - ended;
+            assert.ok(took < 5_000, `${took} ms`);
+            await publisher.end();
+        });
+    });
+
     test('aiortc publishes by WHIP, Pion watches by WHEP and Socket.IO', { skip: skipPython }, async () => {
         await withNode({ name: 'foreign-aiortc', devices: ['udp'] }, async (node) => {
             for (const srtp of ['gcm', 'cm80']) {

@@ -26,7 +26,7 @@ static struct world {
     struct dtls_shared shared;
     struct dtls_conn conn;
     struct dtls_peer *peer; /* NULL: only the input talks */
-    unsigned n_done;
+    unsigned n_done, n_parted;
     struct datagram sent[QUEUE]; /* by our side, on their way */
     size_t n_sent;
     struct datagram held; /* held back; len 0: none */
@@ -58,6 +58,9 @@ static void read_mail(struct dtls_mail *mail)
         break;
     case DTLS_MAIL_DONE:
         FUZZ_CHECK(++w.n_done == 1);
+        break;
+    case DTLS_MAIL_PARTED: /* likewise */
+        FUZZ_CHECK(w.n_done == 1 && w.peer != NULL && ++w.n_parted == 1);
         break;
     case DTLS_MAIL_CLOSED:
         abort(); /* nobody closes here */
@@ -150,7 +153,7 @@ static void deliver_to_peer(void)
     w.n_sent = 0;
 }
 
-static void shake(void)
+static void shake(uint8_t how)
 {
     uint64_t now_us = 1;
 
@@ -162,6 +165,9 @@ static void shake(void)
                 dtls_conn_on_time(&w.conn, now_us);
             }
             run_posted();
+            if ((how & 8) != 0 && w.peer->done && now_us > 2000000) {
+                dtls_peer_part(w.peer);
+            }
             if (!fuzz_more(&w.in) && w.n_sent == 0) {
                 break;
             }
@@ -248,6 +254,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .deadline_us = UINT64_MAX,
                                 .heap_index = DTLS_HEAP_NONE};
     w.conn.done = (struct dtls_mail){.conn = &w.conn, .kind = DTLS_MAIL_DONE};
+    w.conn.parting_mail = (struct dtls_mail){.conn = &w.conn, .kind = DTLS_MAIL_PARTED};
     dtls_peer_fingerprint(&peers[how & 1], "sha-256", fingerprint);
     FUZZ_CHECK(dtls_fp_parse("sha-256", fingerprint, &w.conn.fps[0]) == 0);
     dtls_conn_start(&w.conn, ctx, 1);
@@ -255,7 +262,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if ((how & 2) == 0) {
         w.peer = &peers[how & 1];
         dtls_peer_restart(w.peer, &peer_confs[how & 1]);
-        shake();
+        shake(how);
     } else {
         while (fuzz_more(&w.in)) {
             struct datagram d;

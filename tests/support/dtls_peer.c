@@ -194,6 +194,11 @@ void dtls_peer_send(struct dtls_peer *peer, const void *data, size_t len)
     must(SSL_write(peer->ssl, data, (int)len) == (int)len, "SSL_write");
 }
 
+void dtls_peer_part(struct dtls_peer *peer)
+{
+    must(SSL_shutdown(peer->ssl) >= 0, "SSL_shutdown");
+}
+
 static void spell(const X509 *x509, const EVP_MD *md, char out[200])
 {
     uint8_t value[64];

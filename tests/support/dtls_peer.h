@@ -53,6 +53,9 @@ void dtls_peer_step(struct dtls_peer *peer, const void *data, size_t len);
 /* Sends application data, once it is done. */
 void dtls_peer_send(struct dtls_peer *peer, const void *data, size_t len);
 
+/* Says close_notify. */
+void dtls_peer_part(struct dtls_peer *peer);
+
 /* The value of our certificate's fingerprint for "sha-256" and so on. */
 void dtls_peer_fingerprint(const struct dtls_peer *peer, const char *hash, char out[200]);
 

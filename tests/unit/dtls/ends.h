@@ -25,7 +25,7 @@ struct end {
     unsigned n_sent;     /* datagrams that our side has sent */
     unsigned drop_first; /* of these, how many the network loses */
     size_t longest;
-    unsigned n_done, n_farewells;
+    unsigned n_done, n_farewells, n_parted;
     int err;
     struct dtls_keys keys;
     unsigned n_data; /* application data that has come, and the last of it */
@@ -71,6 +71,14 @@ static inline void on_data(void *user, const void *data, size_t len)
     memcpy(end->data, data, len);
 }
 
+static inline void on_parted(void *user)
+{
+    struct end *end = user;
+
+    assert_int_equal(end->n_done, 1);
+    end->n_parted++;
+}
+
 /* 'where' is where the end stands. */
 static inline void on_farewell(void *user, const void *where, const void *data, size_t len)
 {
@@ -92,6 +100,7 @@ static const struct dtls_conf base_conf = {.threads = 1,
                                            .on_send = on_send,
                                            .on_done = on_done,
                                            .on_data = on_data,
+                                           .on_parted = on_parted,
                                            .on_farewell = on_farewell};
 
 static inline void start(struct fixture *f, struct dtls_conf conf)

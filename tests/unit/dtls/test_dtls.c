@@ -290,6 +290,100 @@ static void a_peer_is_told_when_its_connection_ends(void **state)
     finish(&f);
 }
 
+/* Runs a handshake; then what was kept of it has been given back, unless 'kept'. */
+static void shake(struct fixture *f, struct end *end, const struct dtls_peer_conf *peer,
+                  bool kept)
+{
+    open_end(f, end, peer);
+    if (kept) {
+        dtls_conn_keep(end->conn);
+    }
+    run(f, end, 5000);
+    run_for(f, end, 60);
+    assert_same_keys(end);
+    assert_int_equal(end->n_parted, 0);
+}
+
+/* Whatever is kept of the handshake, of any cipher and in either role. */
+static void a_peer_that_ends_its_connection_is_heard(void **state)
+{
+    static const struct {
+        const char *ciphers;
+        bool server, kept, heard;
+    } cases[] = {{"ECDHE-ECDSA-AES128-GCM-SHA256", false, false, true},
+                 {"ECDHE-ECDSA-AES128-GCM-SHA256", true, false, true},
+                 {"ECDHE-ECDSA-AES256-GCM-SHA384", false, false, true},
+                 {"ECDHE-ECDSA-AES256-GCM-SHA384", true, false, true},
+                 {"ECDHE-ECDSA-CHACHA20-POLY1305", false, false, true},
+                 {"ECDHE-ECDSA-CHACHA20-POLY1305", true, false, true},
+                 {"ECDHE-ECDSA-AES128-SHA", false, false, false},
+                 {"ECDHE-ECDSA-AES128-SHA", false, true, true},
+                 {NULL, false, true, true}};
+    struct dtls_conf conf = base_conf;
+    static struct end end;
+    struct fixture f;
+    (void)state;
+
+    conf.linger_ms = 20;
+    start(&f, conf);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct dtls_peer_conf peer = {.server = cases[i].server,
+                                            .profiles = both_profiles,
+                                            .ciphers = cases[i].ciphers};
+
+        shake(&f, &end, &peer, cases[i].kept);
+        dtls_peer_send(&end.peer, "hello", 5); /* before it: its number is not the first */
+        dtls_peer_part(&end.peer);
+        for (int again = 0; again < 2; again++) {
+            for (size_t k = 0; k < end.peer.n_out; k++) {
+                (void)dtls_conn_feed(end.conn, end.peer.out[k].data, end.peer.out[k].len);
+            }
+            (void)usleep(5000);
+            loop_turn(f.loop);
+        }
+        assert_int_equal(end.n_parted, cases[i].heard);
+        close_end(&end);
+    }
+    finish(&f);
+}
+
+/* Who merely knows the path can say nothing in the peer's name. */
+static void an_end_that_is_forged_is_not_believed(void **state)
+{
+    static const uint8_t plain[] = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0};
+    const struct dtls_peer_conf peer = {.profiles = both_profiles};
+    struct dtls_conf conf = base_conf;
+    struct dtls_peer_datagram last, forged;
+    static struct end end;
+    struct fixture f;
+    (void)state;
+
+    conf.linger_ms = 20;
+    start(&f, conf);
+    for (int kept = 0; kept < 2; kept++) {
+        shake(&f, &end, &peer, kept == 1);
+        dtls_peer_part(&end.peer);
+        assert_int_equal(end.peer.n_out, 1);
+        last = end.peer.out[0];
+        end.peer.n_out = 0;
+        assert_int_equal(dtls_conn_feed(end.conn, plain, sizeof(plain)), 0);
+        for (size_t i = 0; i < last.len; i++) {
+            forged = last;
+            forged.data[i] ^= 1;
+            assert_int_equal(dtls_conn_feed(end.conn, forged.data, forged.len), 0);
+            assert_int_equal(
+                dtls_conn_feed(end.conn, last.data, i + 1 < last.len ? i + 1 : 1), 0);
+        }
+        run_for(&f, &end, 30);
+        assert_int_equal(end.n_parted, 0);
+        assert_int_equal(dtls_conn_feed(end.conn, last.data, last.len), 0);
+        run_for(&f, &end, 30);
+        assert_int_equal(end.n_parted, 1);
+        close_end(&end);
+    }
+    finish(&f);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
     struct dtls_conf conf = base_conf;
@@ -326,6 +420,8 @@ int main(void)
         cmocka_unit_test(a_kept_connection_carries_data_both_ways),
         cmocka_unit_test(a_connection_that_is_not_kept_is_forgotten),
         cmocka_unit_test(a_peer_is_told_when_its_connection_ends),
+        cmocka_unit_test(a_peer_that_ends_its_connection_is_heard),
+        cmocka_unit_test(an_end_that_is_forged_is_not_believed),
         cmocka_unit_test(bad_arguments_are_refused),
     };
 

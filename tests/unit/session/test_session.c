@@ -75,6 +75,27 @@ static void a_peer_is_told_that_its_session_was_closed(void **state)
     finish(&f);
 }
 
+/* And the other way: who closes its own is not waited for. */
+static void a_session_whose_peer_has_closed_it_fails_at_once(void **state)
+{
+    struct browser *b;
+    struct browser *other;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    b = open_browser(&f, 0);
+    run_to_connected(&f, b);
+    other = open_browser(&f, 1);
+    run_to_connected(&f, other);
+    dtls_peer_part(&b->dtls);
+    shake(&f, b, session_peer(b->session), 1);
+    WAIT(&f, b->state == SESSION_FAILED);
+    assert_string_equal(b->reason, "peer_closed");
+    assert_int_equal(other->state, SESSION_CONNECTED);
+    finish(&f);
+}
+
 static void candidates_are_the_devices_public_addresses(void **state)
 {
     struct browser *b;
@@ -426,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_browser_connects_and_its_keys_stand_in_the_vault),
         cmocka_unit_test(a_peer_is_told_that_its_session_was_closed),
+        cmocka_unit_test(a_session_whose_peer_has_closed_it_fails_at_once),
         cmocka_unit_test(candidates_are_the_devices_public_addresses),
         cmocka_unit_test(we_can_be_the_dtls_client),
         cmocka_unit_test(keys_of_every_profile_stand_in_the_vault_whole),
