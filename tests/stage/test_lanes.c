@@ -76,7 +76,7 @@ static void who_sends_by_a_slow_lane_waits_for_it(void **state)
 
 /* What control reads of all lanes. */
 struct told {
-    uint64_t forwards, refused, handed_in, handed_tx;
+    uint64_t forwards, refused, handed_in, handed_out, handed_tx, handover, ingested;
 };
 
 static struct told told(const struct lanes *l)
@@ -91,7 +91,10 @@ static struct told told(const struct lanes *l)
         sum.forwards += counts.forwards;
         sum.refused += counts.drops_out[DROP_TX_FULL];
         sum.handed_in += counts.handed_in;
+        sum.handed_out += counts.handed_out;
         sum.handed_tx += counts.handed_tx;
+        sum.handover += counts.drops_in[DROP_HANDOVER];
+        sum.ingested += counts.done[DONE_INGESTED];
     }
     return sum;
 }
@@ -170,6 +173,55 @@ static void a_publisher_may_be_on_another_lane_than_its_packets(void **state)
     lanes_prepare(l, N_PACKETS);
     hear_everything(l);
     assert_int_equal(l->loops[0]->lane.counts.handed_out, N_PACKETS);
+    lanes_stop(l);
+}
+
+/* Waits until 'n' packets of the device were handed over or dropped, and 'in' of them
+ * arrived. */
+static struct told told_of(const struct lanes *l, uint64_t n, uint64_t in)
+{
+    const struct timespec moment = {.tv_nsec = 10000000};
+    struct told now = told(l);
+
+    for (unsigned i = 0;
+         i < 1000 && (now.handed_out + now.handover < n || now.handed_in < in); i++) {
+        (void)nanosleep(&moment, NULL);
+        now = told(l);
+    }
+    return now;
+}
+
+/* docs/decisions/0020. A lane that stands still is not waited for by the one whose queue
+ * its peers' packets come by: that goes on for everybody else. What finds no room is
+ * dropped, and each packet is counted once. */
+static void what_comes_in_for_a_lane_that_stands_still_is_dropped_and_counted(void **state)
+{
+    enum { ROOM = HUB_SLOTS - HUB_RESERVED };
+    const struct timespec moment = {.tv_nsec = 10000000};
+    struct lanes *l = lanes_start(2);
+    struct told still, after;
+    (void)state;
+
+    assert_int_equal(lanes_move(l, 0, 1), 0);
+    lanes_prepare(l, N_PACKETS);
+    atomic_store(&l->loops[1]->state, LOOP_HOLD);
+    loop_wake(l->loops[1]);
+    while (!atomic_load(&l->loops[1]->held)) {
+    }
+    lanes_push(l, N_PACKETS);
+    still = told_of(l, N_PACKETS, 0);
+    assert_int_equal(still.handed_out + still.handover, N_PACKETS);
+    assert_in_range(still.handed_out, ROOM - 8, ROOM); /* commands may stand there, too */
+    assert_int_equal(still.handed_in, 0);
+
+    atomic_store(&l->loops[1]->state, LOOP_RUN);
+    after = told_of(l, N_PACKETS, still.handed_out);
+    assert_int_equal(after.handed_in, still.handed_out);
+    assert_int_equal(after.handover, still.handover);
+    for (unsigned i = 0; i < 100 && told(l).ingested < after.handed_in; i++) {
+        (void)nanosleep(&moment, NULL);
+    }
+    assert_int_equal(told(l).ingested, after.handed_in);
     lanes_stop(l);
 }
 
@@ -441,6 +493,7 @@ int main(void)
         cmocka_unit_test(moves_between_two_lanes),
         cmocka_unit_test(moves_between_four_lanes),
         cmocka_unit_test(who_waits_for_the_pacer_may_move),
+        cmocka_unit_test(what_comes_in_for_a_lane_that_stands_still_is_dropped_and_counted),
         cmocka_unit_test(a_move_that_makes_no_sense_is_refused),
         cmocka_unit_test(a_stream_that_is_read_elsewhere_is_busy),
         cmocka_unit_test(coming_and_going_disturbs_nobody),
