@@ -358,13 +358,15 @@ static void apply(struct app *app)
     const struct meeting_limits meeting = {limits->rooms, limits->participants_per_room,
                                            limits->producers_per_participant,
                                            limits->consumers_per_participant};
+    const struct callers_conf callers = {.most = limits->connections_per_address,
+                                         .per_s = limits->handshakes_per_address};
     const struct rest_limits rest = {limits->requests_per_address,
                                      limits->requests_per_user, limits->logins_per_address};
 
     set_log_level(app->conf->log.level);
     net_server_set_limits(app->server, max_connections(app->conf),
                           limits->connections_per_address);
-    signal_set_max_clients(app->signal, limits->connections);
+    signal_set_limits(app->signal, limits->connections, &callers);
     meeting_set_limits(app->meeting, &meeting);
     if (rest_set_limits(app->rest, &rest) != 0) {
         log_error("limits_not_set", LOG_STR("error", strerror(ENOMEM)));
@@ -466,6 +468,8 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
     const struct control_conf *conf = app->conf;
     const struct keep_numbers numbers =
         keep_numbers(&app->keep, app->started_wall_us / 1000000);
+    const struct callers_conf callers = {.most = conf->limits.connections_per_address,
+                                         .per_s = conf->limits.handshakes_per_address};
     const struct signal_conf signaling = {.loop = app->loop,
                                           .metrics = app->metrics,
                                           .ice_servers = ice_servers(app),
@@ -479,7 +483,8 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
                                               conf->socketio.ping_interval_ms,
                                           .ping_timeout_ms = conf->socketio.ping_timeout_ms,
                                           .max_payload = conf->socketio.max_payload,
-                                          .max_clients = conf->limits.connections};
+                                          .max_clients = conf->limits.connections,
+                                          .callers = callers};
     const struct meeting_conf meeting = {
         .sessions = app->sessions,
         .media = app->media,

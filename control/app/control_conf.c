@@ -31,6 +31,7 @@ static const struct control_conf defaults = {
                .participants_per_room = 10000,
                .producers_per_participant = 16,
                .consumers_per_participant = 256,
+               .handshakes_per_address = 1000,
                .requests_per_address = 100,
                .requests_per_user = 50,
                .logins_per_address = 30},
@@ -209,6 +210,8 @@ static const cyaml_schema_field_t audio_fields[] = {
 static const cyaml_schema_field_t limits_fields[] = {
     CONF_UINT("connections", struct control_limits, connections, 1, 1000000),
     CONF_UINT("connections_per_address", struct control_limits, connections_per_address, 0,
+              1000000),
+    CONF_UINT("handshakes_per_address", struct control_limits, handshakes_per_address, 0,
               1000000),
     CONF_UINT("rooms", struct control_limits, rooms, 1, 1000000),
     CONF_UINT("participants_per_room", struct control_limits, participants_per_room, 1,

@@ -155,7 +155,8 @@ struct control_audio {
 
 struct control_limits {
     uint32_t connections;             /* Socket.IO clients */
-    uint32_t connections_per_address; /* of TCP; 0: no limit */
+    uint32_t connections_per_address; /* of TCP, and sessions of Socket.IO; 0: no limit */
+    uint32_t handshakes_per_address;  /* of Socket.IO, a second; 0: no limit */
     uint32_t rooms;
     uint32_t participants_per_room;
     uint32_t producers_per_participant;

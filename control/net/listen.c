@@ -266,6 +266,7 @@ static void adopt(const struct listener *listener, int fd,
     }
     conn->server = server;
     conn->origin = origin;
+    conn->has_address = origin_address(ss, conn->address);
     conn->listener = listener;
     remote_text(ss, conn->remote);
     server->n_conns++;

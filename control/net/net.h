@@ -28,6 +28,7 @@ struct net_buf; /* one outgoing message, shared by all it goes to */
 
 enum {
     NET_ERR_MAX = 512,    /* room for any error text */
+    NET_ORIGIN = 8,       /* bytes; see net_req_origin() */
     NET_REMOTE_MAX = 64,  /* "[2001:db8::1]:65535" and its NUL, and more */
     NET_HEADER_MAX = 8192 /* request line and headers; longer ones end the connection */
 };
@@ -127,6 +128,10 @@ uint16_t net_server_port(const struct net_server *server, size_t index);
 size_t net_req_listener(const struct net_req *req); /* index in net_conf.listen */
 enum net_method net_req_method(const struct net_req *req);
 const char *net_req_remote(const struct net_req *req); /* "192.0.2.1:5000", "unix" */
+
+/* What counts as one address: one of IPv4, or a network of 64 bits of IPv6. False for who
+ * is not counted: 127.0.0.1, ::1 (a proxy in front of us) and Unix sockets. */
+bool net_req_origin(const struct net_req *req, uint8_t out[NET_ORIGIN]);
 
 /* URL-decoded, without dot segments, starts with '/', no query. */
 const char *net_req_path(const struct net_req *req);

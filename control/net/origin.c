@@ -14,23 +14,22 @@
 #include <uthash.h>
 
 struct net_origin {
-    uint8_t
-        address[8]; /* IPv4, mapped to 2002::/16 (RFC 3056), or the upper half of IPv6 */
+    uint8_t address[NET_ORIGIN]; /* IPv4, mapped to 2002::/16 (RFC 3056), or the upper half
+                                    of IPv6 */
     uint32_t n;
     UT_hash_handle hh;
 };
 
-static void of_v4(uint8_t address[8], const void *v4)
+static void of_v4(uint8_t address[NET_ORIGIN], const void *v4)
 {
     static const uint8_t prefix[2] = {0x20, 0x02};
 
-    memset(address, 0, 8);
+    memset(address, 0, NET_ORIGIN);
     memcpy(address, prefix, 2);
     memcpy(address + 2, v4, 4);
 }
 
-/* Returns false if it is not to be counted. */
-static bool address_of(const struct sockaddr_storage *ss, uint8_t address[8])
+bool origin_address(const struct sockaddr_storage *ss, uint8_t address[NET_ORIGIN])
 {
     if (ss->ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
@@ -46,7 +45,7 @@ static bool address_of(const struct sockaddr_storage *ss, uint8_t address[8])
             of_v4(address, ip->s6_addr + 12);
             return memcmp(ip->s6_addr + 12, here, 4) != 0;
         }
-        memcpy(address, ip->s6_addr, 8);
+        memcpy(address, ip->s6_addr, NET_ORIGIN);
         return !IN6_IS_ADDR_LOOPBACK(ip);
     }
     return false;
@@ -56,10 +55,10 @@ int origin_enter(struct net_server *server, const struct sockaddr_storage *ss,
                  struct net_origin **out)
 {
     struct net_origin *origin = NULL;
-    uint8_t address[8];
+    uint8_t address[NET_ORIGIN];
 
     *out = NULL;
-    if (server->conf.max_per_address == 0 || !address_of(ss, address)) {
+    if (server->conf.max_per_address == 0 || !origin_address(ss, address)) {
         return 0;
     }
     HASH_FIND(hh, server->origins, address, sizeof(address), origin);

@@ -80,6 +80,8 @@ struct net_conn {
     struct lws *wsi;
     const struct listener *listener;
     struct net_origin *origin; /* or NULL */
+    bool has_address;          /* else it is not counted */
+    uint8_t address[NET_ORIGIN];
     struct net_req *req;
     struct net_ws *ws;
     bool stranger;  /* it was answered by stranger.c */
@@ -132,7 +134,10 @@ int listener_start(struct listener *listener);
 void listener_close(struct listener *listener);
 void listeners_rest_over(void *server);
 
-/* origin.c: one more connection from 'ss'. Fills 'out', NULL for who is not counted. 0;
+/* origin.c: what counts as one address of 'ss'. False if it is not to be counted. */
+bool origin_address(const struct sockaddr_storage *ss, uint8_t address[NET_ORIGIN]);
+
+/* One more connection from 'ss'. Fills 'out', NULL for who is not counted. 0;
  * -ENOSPC if that address has as many as it may; -ENOMEM. */
 int origin_enter(struct net_server *server, const struct sockaddr_storage *ss,
                  struct net_origin **out);

@@ -211,6 +211,12 @@ const char *net_req_remote(const struct net_req *req)
     return req->conn->remote;
 }
 
+bool net_req_origin(const struct net_req *req, uint8_t out[NET_ORIGIN])
+{
+    memcpy(out, req->conn->address, NET_ORIGIN);
+    return req->conn->has_address;
+}
+
 const char *net_req_path(const struct net_req *req)
 {
     return req->path;

@@ -37,6 +37,7 @@ struct engine_peer {
     bool drop;
     bool held;                /* see engine_hold() */
     const char *reason;       /* of the end, once there is one */
+    struct caller *caller;    /* NULL: of an address that is not counted */
     struct engine_peer *next; /* list of all */
     struct engine_peer **at;
     UT_hash_handle hh; /* by sid */
@@ -52,6 +53,7 @@ struct engine {
     struct engine_peer *by_sid;
     struct engine_peer *peers;
     uint32_t n_peers;
+    struct callers *callers;
     /* the message that was sent last, as the listener wants it: a broadcast is encoded and
      * copied once for all */
     struct eio_msg *last_msg;
@@ -126,20 +128,38 @@ static void on_timer(void *arg);
 
 static void peer_free(struct engine_peer *peer)
 {
+    callers_leave(peer->caller);
     loop_timer_destroy(peer->timer);
     eio_destroy(peer->eio);
     free(peer);
 }
 
-static struct engine_peer *peer_create(struct engine *engine, const struct net_req *req,
-                                       bool websocket)
+/* Returns 0, or the HTTP status of the refusal: 503, if there is no room for it, or 429, if
+ * its address has or wants too many. */
+static int peer_create(struct engine_peer **out, struct engine *engine,
+                       const struct net_req *req, bool websocket)
 {
-    struct engine_peer *peer = calloc(1, sizeof(*peer));
+    struct engine_peer *peer;
+    struct caller *caller = NULL;
+    uint8_t origin[NET_ORIGIN];
+    int err;
 
+    if (engine->n_peers >= engine->conf.max_peers) {
+        return 503;
+    }
+    err = net_req_origin(req, origin)
+              ? callers_enter(engine->callers, origin, clock_mono_us(), &caller)
+              : 0;
+    if (err != 0) {
+        return err == -ENOMEM ? 503 : 429;
+    }
+    peer = calloc(1, sizeof(*peer));
     if (peer == NULL) {
-        return NULL;
+        callers_leave(caller);
+        return 503;
     }
     peer->engine = engine;
+    peer->caller = caller;
     peer->armed_us = NEVER;
     peer->expect_us = NEVER;
     entropy_id(peer->sid, SID);
@@ -148,18 +168,18 @@ static struct engine_peer *peer_create(struct engine *engine, const struct net_r
         eio_create(&peer->eio, &engine->eio_conf, &eio_callbacks, peer, peer->sid,
                    websocket, clock_mono_us()) != 0) {
         peer_free(peer);
-        return NULL;
+        return 503;
     }
     HASH_ADD_STR(engine->by_sid, sid, peer);
     if (peer->hh.tbl == NULL) {
         peer_free(peer);
-        return NULL;
+        return 503;
     }
     peer->ctx = engine->ops->on_open(engine->user, peer);
     if (peer->ctx == NULL) {
         HASH_DEL(engine->by_sid, peer);
         peer_free(peer);
-        return NULL;
+        return 503;
     }
     peer->next = engine->peers;
     peer->at = &engine->peers;
@@ -168,7 +188,8 @@ static struct engine_peer *peer_create(struct engine *engine, const struct net_r
     }
     engine->peers = peer;
     engine->n_peers++;
-    return peer;
+    *out = peer;
+    return 0;
 }
 
 static void tell_close(struct engine_peer *peer)
@@ -347,9 +368,10 @@ static void on_get(struct engine *engine, struct engine_peer *peer, struct net_r
     enum eio_error error = EIO_OK;
 
     if (peer == NULL) {
-        peer = peer_create(engine, req, false);
-        if (peer == NULL) {
-            net_respond(req, 503, text_headers, N_HEADERS, "", 0);
+        const int status = peer_create(&peer, engine, req, false);
+
+        if (status != 0) {
+            net_respond(req, (unsigned)status, text_headers, N_HEADERS, "full", 4);
             return;
         }
     } else {
@@ -398,9 +420,7 @@ bool engine_on_request(struct engine *engine, struct net_req *req)
     asked = request_of(req, false);
     peer = find_peer(engine, asked.sid);
     error = eio_vet(&asked, peer != NULL ? peer->eio : NULL);
-    if (error == EIO_OK && peer == NULL && engine->n_peers >= engine->conf.max_peers) {
-        net_respond(req, 503, text_headers, N_HEADERS, "full", 4);
-    } else if (error != EIO_OK) {
+    if (error != EIO_OK) {
         refuse(req, error);
     } else if (asked.get || peer == NULL) { /* a POST has a session, eio_vet() says */
         on_get(engine, peer, req);
@@ -438,10 +458,10 @@ int engine_on_ws_open(struct engine *engine, struct net_ws *ws, struct net_req *
         return eio_error_status(error);
     }
     if (peer == NULL) {
-        peer = engine->n_peers < engine->conf.max_peers ? peer_create(engine, req, true)
-                                                        : NULL;
-        if (peer == NULL) {
-            return 503;
+        const int status = peer_create(&peer, engine, req, true);
+
+        if (status != 0) {
+            return status;
         }
     } else if (eio_on_ws_open(peer->eio, clock_mono_us()) != 0) {
         /* The session has one already. Closed rather than refused: so do other servers, and
@@ -519,6 +539,10 @@ int engine_create(struct engine **out, const struct engine_conf *conf,
                                          .max_payload = conf->max_payload,
                                          .max_queue_msgs = MAX_QUEUE_MSGS,
                                          .max_queue_bytes = MAX_QUEUE_BYTES};
+    if (callers_create(&engine->callers, &conf->callers) != 0) {
+        free(engine);
+        return -ENOMEM;
+    }
     *out = engine;
     return 0;
 }
@@ -532,6 +556,7 @@ void engine_destroy(struct engine *engine)
         next = peer->next; /* only this one ends in its turn */
         peer_destroy(peer);
     }
+    callers_destroy(engine->callers);
     net_buf_unref(engine->last_buf);
     eio_msg_unref(engine->last_msg);
     free(engine);
@@ -547,7 +572,9 @@ uint32_t engine_n_peers(const struct engine *engine)
     return engine->n_peers;
 }
 
-void engine_set_max_peers(struct engine *engine, uint32_t max_peers)
+void engine_set_limits(struct engine *engine, uint32_t max_peers,
+                       const struct callers_conf *callers)
 {
     engine->conf.max_peers = max_peers;
+    callers_set(engine->callers, callers);
 }

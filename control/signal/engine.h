@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "proto/eio_msg.h"
+#include "signal/callers.h"
 
 struct engine;
 struct engine_peer; /* one session */
@@ -28,6 +29,7 @@ struct engine_conf {
     uint32_t ping_timeout_ms;
     uint32_t max_payload;
     uint32_t max_peers;
+    struct callers_conf callers; /* of each address */
 };
 
 struct engine_ops {
@@ -52,7 +54,8 @@ int engine_create(struct engine **out, const struct engine_conf *conf,
 void engine_destroy(struct engine *engine);
 
 uint32_t engine_n_peers(const struct engine *engine);
-void engine_set_max_peers(struct engine *engine, uint32_t max_peers);
+void engine_set_limits(struct engine *engine, uint32_t max_peers,
+                       const struct callers_conf *callers);
 
 /* ---- from the listener; see net.h ---- */
 

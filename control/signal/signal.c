@@ -76,9 +76,10 @@ void signal_draining(struct signal *signal, uint64_t until_us)
     draining_tick(signal);
 }
 
-void signal_set_max_clients(struct signal *signal, uint32_t max_clients)
+void signal_set_limits(struct signal *signal, uint32_t max_clients,
+                       const struct callers_conf *callers)
 {
-    engine_set_max_peers(signal->engine, max_clients);
+    engine_set_limits(signal->engine, max_clients, callers);
 }
 
 static void on_tick(void *arg)
@@ -103,7 +104,8 @@ int signal_create(struct signal **out, const struct signal_conf *conf)
                                        .ping_interval_ms = conf->ping_interval_ms,
                                        .ping_timeout_ms = conf->ping_timeout_ms,
                                        .max_payload = conf->max_payload,
-                                       .max_peers = conf->max_clients};
+                                       .max_peers = conf->max_clients,
+                                       .callers = conf->callers};
     int e;
 
     if (signal == NULL) {

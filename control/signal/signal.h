@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "proto/turn.h"
+#include "signal/callers.h"
 
 struct auth;
 struct loop;
@@ -33,6 +34,7 @@ struct signal_conf {
     uint32_t ping_timeout_ms;
     uint32_t max_payload;
     uint32_t max_clients;
+    struct callers_conf callers; /* of one address; all zeros: no limit */
     struct store *store; /* what is lasting is kept there; NULL: nowhere */
     uint32_t keep_days;  /* what is kept of meetings that nobody made by REST */
     uint32_t audit_days; /* that audit entries are kept */
@@ -75,8 +77,9 @@ void signal_on_ws_close(struct signal *signal, struct net_ws *ws, unsigned code)
 
 uint32_t signal_n_clients(const struct signal *signal);
 
-/* In place of signal_conf's max_clients; who is there stays. */
-void signal_set_max_clients(struct signal *signal, uint32_t max_clients);
+/* In place of signal_conf's max_clients and callers; who is there stays. */
+void signal_set_limits(struct signal *signal, uint32_t max_clients,
+                       const struct callers_conf *callers);
 
 /* The node stops at 'until_us' (monotonic) at the latest: tells it to all who are there and
  * who come. 0: it does not stop after all. */

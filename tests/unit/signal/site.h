@@ -146,8 +146,11 @@ static inline void site_start(struct site *s)
 
 /* ---- connections ---- */
 
-static inline void conn_open(const struct site *s, struct conn *c, int rcvbuf)
+/* from  the address of this host that it comes from, in host order */
+static inline void conn_open_from(const struct site *s, struct conn *c, int rcvbuf,
+                                  uint32_t from)
 {
+    const struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(from)};
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons(s->port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -158,7 +161,13 @@ static inline void conn_open(const struct site *s, struct conn *c, int rcvbuf)
     if (rcvbuf > 0) {
         (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
     }
+    assert_int_equal(bind(c->fd, (const struct sockaddr *)&own, sizeof(own)), 0);
     assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof(to)), 0);
+}
+
+static inline void conn_open(const struct site *s, struct conn *c, int rcvbuf)
+{
+    conn_open_from(s, c, rcvbuf, INADDR_LOOPBACK);
 }
 
 static inline void conn_close(struct conn *c)

@@ -306,6 +306,53 @@ static void attachments_too_large_together_end_the_session(void **state)
     site_finish(&s);
 }
 
+/* The status of a handshake by polling; further ones go over the same connection. */
+static unsigned handshake_by_polling(struct site *s, struct conn *c)
+{
+    struct http http;
+    unsigned status;
+
+    http_say(s, c, "GET", "EIO=4&transport=polling", NULL);
+    AWAIT(s, (conn_read(c), http_take(c, &http)));
+    status = http.status;
+    http_free(&http);
+    return status;
+}
+
+/* Sessions of one address are not all that there are, though by polling they need but one
+ * connection. This host itself, maybe a proxy, is not counted. */
+static void an_address_has_so_many_sessions_and_no_more(void **state)
+{
+    enum { FIRST = 0x7f000002, SECOND = 0x7f000003 };
+    struct signal_conf conf = site_conf();
+    struct conn greedy, other;
+    struct user upgrading = {.polling = false};
+    struct user *u;
+    struct site s;
+    (void)state;
+
+    conf.callers.most = 3;
+    site_start_with(&s, conf);
+    conn_open_from(&s, &greedy, 0, FIRST);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(handshake_by_polling(&s, &greedy), 200);
+    }
+    assert_int_equal(handshake_by_polling(&s, &greedy), 429);
+    conn_open_from(&s, &upgrading.main, 0, FIRST);
+    ws_handshake(&s, &upgrading, "EIO=4&transport=websocket");
+    assert_false(ws_accepted(&s, &upgrading));
+    assert_int_equal(upgrading.code, 429);
+    assert_int_equal(signal_n_clients(s.signal), 3);
+    conn_open_from(&s, &other, 0, SECOND);
+    assert_int_equal(handshake_by_polling(&s, &other), 200);
+    u = user_join(&s, true, "a");
+    user_vanish(u);
+    conn_close(&greedy);
+    conn_close(&other);
+    conn_close(&upgrading.main);
+    site_finish(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +368,7 @@ int main(void)
         cmocka_unit_test(attachments_are_collected_and_a_placeholder_is_no_text),
         cmocka_unit_test(binary_that_was_not_announced_ends_the_session),
         cmocka_unit_test(attachments_too_large_together_end_the_session),
+        cmocka_unit_test(an_address_has_so_many_sessions_and_no_more),
     };
 
     log_set_level(LOG_LEVEL_ERROR);
