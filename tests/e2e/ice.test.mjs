@@ -10,6 +10,7 @@ import { openRoom, toldOf } from './lib/room.mjs';
 
 const TIMEOUT = { timeout: 150_000 };
 const MEDIA_MS = 30_000;
+const RACE_MS = 8_000; /* a client checks each 2.5 s at most */
 const CONSENT_MS = 30_000; /* RFC 7675 */
 const FOLLOWED_MS = 7_000; /* by a node that has CPUs to share */
 const HANDSHAKES = 'kcs_dtls_handshakes_total';
@@ -125,6 +126,49 @@ test('ICE restarts, addresses change, consent ends', TIMEOUT, () =>
             const gone = await toldOf(bob.page, 'producer:closed');
             assert.equal(gone.length, 2);
             await sleep(100);
+            for (const relay of relays) {
+                await relay.stop();
+            }
+        }),
+    ),
+);
+
+/* docs/decisions/0017. Whoever is on the way sends a copy of each check from an address of his
+ * own, and it comes first. He is answered as the client would be; of the call he gets nothing, and
+ * the call does not notice. */
+test('who outruns each check on its way gets nothing of a call', TIMEOUT, (t) =>
+    withNode({ name: 'ice-race', devices: ['udp'] }, (node) =>
+        withBrowser(async (browser) => {
+            const { ada, bob, relays } = await call(browser, node);
+            const shaken = await node.metric(HANDSHAKES, 'done');
+            const before = new Map((await peers(node)).map((p) => [p.transport_id, p.remote]));
+            const first = await received(bob);
+
+            for (const relay of relays) {
+                relay.set('up delay=40');
+                relay.set('race');
+            }
+            await sleep(RACE_MS);
+            for (const [i, who] of [ada, bob].entries()) {
+                const { racer } = await relays[i].stats();
+                const told = await who.page.evaluate(() =>
+                    window.room.told.filter(({ event }) => event === 'transport:closed'),
+                );
+
+                t.diagnostic(`${['Ada', 'Bob'][i]}: ${JSON.stringify(racer)}`);
+                assert.ok(racer.sent >= 2, 'he has raced');
+                assert.ok(racer.stun >= 1, 'and was heard');
+                assert.equal(racer.others, 0, 'neither media nor RTCP nor DTLS came to him');
+                assert.ok(racer.bytes <= 1.5 * racer.sent_bytes);
+                assert.deepEqual(told, []);
+            }
+            const now = new Map((await peers(node)).map((p) => [p.transport_id, p.remote]));
+            assert.deepEqual(now, before, 'nobody has moved');
+            const last = await received(bob);
+            t.diagnostic(`${last.video - first.video} pictures, ${last.audio - first.audio} packets of sound`);
+            assert.ok(last.audio - first.audio >= (RACE_MS / 20) * 0.8, 'the sound went on');
+            await goesOn(bob);
+            assert.equal(await node.metric(HANDSHAKES, 'done'), shaken);
             for (const relay of relays) {
                 await relay.stop();
             }

@@ -8,7 +8,9 @@
  * source that sends to it has an upstream socket of its own, as behind a NAT. "up" is from
  * the client to the node. Lines on standard input change the link while it runs
  * ("down loss=0.05 rate=500000"); "move" gives each source another upstream port, as a NAT
- * that forgot it would; "stats" prints one line of JSON; its end ends the relay.
+ * that forgot it would; "race" has somebody on the way send a copy of each ICE check from
+ * an address of his own, which comes first if the link has a delay; "stats" prints one line
+ * of JSON; its end ends the relay.
  *
  *   loss=P burst=P,END reorder=P,MS duplicate=P   chances, 0..1
  *   delay=MS jitter=MS wander=MS                  see vnet.h
@@ -64,8 +66,16 @@ struct session {
     int fd; /* connected to the node */
 };
 
+/* Who races, and what the node has sent to him. */
+struct racer {
+    int fd; /* 0: nobody does */
+    uint64_t sent, sent_bytes;
+    uint64_t checks, others, bytes; /* STUN, anything else; of both */
+};
+
 struct relay {
     struct link up, down;
+    struct racer racer;
     struct sockaddr_in node;
     int listener;
     uint32_t n_sessions;
@@ -243,7 +253,14 @@ static bool command(struct relay *relay, char *line)
     if (strcmp(which, "stats") == 0) {
         printf("{");
         link_print(&relay->up, "up", ",");
-        link_print(&relay->down, "down", "}\n");
+        link_print(&relay->down, "down", ",");
+        printf("\"racer\":{\"sent\":%llu,\"sent_bytes\":%llu,\"stun\":%llu,"
+               "\"others\":%llu,\"bytes\":%llu}}\n",
+               (unsigned long long)relay->racer.sent,
+               (unsigned long long)relay->racer.sent_bytes,
+               (unsigned long long)relay->racer.checks,
+               (unsigned long long)relay->racer.others,
+               (unsigned long long)relay->racer.bytes);
         fflush(stdout);
         return true;
     }
@@ -254,6 +271,10 @@ static bool command(struct relay *relay, char *line)
             relay->sessions[i].fd = upstream(relay); /* before: never the same port */
             close(old);
         }
+        return true;
+    }
+    if (strcmp(which, "race") == 0) {
+        relay->racer.fd = upstream(relay);
         return true;
     }
     up = strcmp(which, "up") == 0 || strcmp(which, "both") == 0;
@@ -339,6 +360,12 @@ static int session_of(struct relay *relay, const struct sockaddr_in *client)
     return (int)relay->n_sessions++;
 }
 
+/* A binding request (RFC 8489, section 5). */
+static bool is_check(const uint8_t *data, size_t len)
+{
+    return len >= 20 && data[0] == 0 && data[1] == 1;
+}
+
 static void from_clients(struct relay *relay)
 {
     uint8_t data[MAX_DATAGRAM];
@@ -354,6 +381,10 @@ static void from_clients(struct relay *relay)
             return;
         }
         session = session_of(relay, &client);
+        if (relay->racer.fd > 0 && is_check(data, (size_t)n)) {
+            relay->racer.sent += send(relay->racer.fd, data, (size_t)n, 0) == n;
+            relay->racer.sent_bytes += (size_t)n;
+        }
         if (session >= 0) {
             link_send(&relay->up, clock_us(), (uint32_t)session, data, (size_t)n);
         }
@@ -371,6 +402,18 @@ static void from_node(struct relay *relay, uint32_t session)
             return; /* also ECONNREFUSED, while the node is away */
         }
         link_send(&relay->down, clock_us(), session, data, (size_t)n);
+    }
+}
+
+static void to_racer(struct racer *racer)
+{
+    uint8_t data[MAX_DATAGRAM];
+    ssize_t n;
+
+    while (racer->fd > 0 && (n = recv(racer->fd, data, sizeof(data), 0)) > 0) {
+        racer->checks += data[0] < 4;
+        racer->others += data[0] >= 4;
+        racer->bytes += (size_t)n;
     }
 }
 
@@ -425,6 +468,7 @@ static void run(struct relay *relay)
                 from_node(relay, i);
             }
         }
+        to_racer(&relay->racer);
         deliver(relay);
     }
 }
