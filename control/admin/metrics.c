@@ -87,6 +87,13 @@ static void collect_attached(struct metric_sink *sink, void *arg)
     metric_emit(sink, NULL, 0, status.attached);
 }
 
+static void collect_media_waiting(struct metric_sink *sink, void *arg)
+{
+    const struct admin *admin = arg;
+
+    metric_emit(sink, NULL, 0, media_n_waiting(admin->conf.media));
+}
+
 #define COLLECT_MEDIA(field)                                                               \
     static void collect_media_##field(struct metric_sink *sink, void *arg)                 \
     {                                                                                      \
@@ -215,6 +222,8 @@ static const struct family families[] = {
      collect_media_attaches},
     {METRIC_COUNTER, "media_commands_total", "Commands to the dataplane.",
      collect_media_commands},
+    {METRIC_GAUGE, "media_commands_waiting", "Commands that have no answer yet.",
+     collect_media_waiting},
     {METRIC_COUNTER, "media_datagrams_out_total",
      "STUN and DTLS datagrams sent by control.", collect_media_sent},
     {METRIC_COUNTER, "media_datagrams_full_total",

@@ -586,6 +586,11 @@ void media_status(const struct media *media, struct media_status *out)
     *out = media->status;
 }
 
+uint32_t media_n_waiting(const struct media *media)
+{
+    return media->alive ? media->cmds.n_used : 0;
+}
+
 void media_counts(const struct media *media, struct media_counts *out)
 {
     *out = media->counts;

@@ -106,6 +106,9 @@ void media_destroy(struct media *media);
 void media_status(const struct media *media, struct media_status *out);
 void media_counts(const struct media *media, struct media_counts *out);
 
+/* Commands that have no answer yet. */
+uint32_t media_n_waiting(const struct media *media);
+
 /* The header of the contract, checked and copied when it was attached: devices and their
  * addresses, capacities, names of the counters. NULL if all is lost. Borrowed until the
  * dataplane goes away. */

@@ -111,6 +111,32 @@ fail : {
 }
 }
 
+static uint32_t unread(const struct ring_view *ring)
+{
+    uint32_t n = atomic_load(&ring->ring->head) - atomic_load(&ring->ring->tail);
+
+    return n <= ring->mask + 1 ? n : 0; /* control's part of it is only what it wrote */
+}
+
+uint32_t shared_unanswered(const struct shared *s)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->n_lanes; i++) {
+        const struct ring_view *evt = &s->lanes[i].evt;
+        uint32_t tail = atomic_load(&evt->ring->tail);
+
+        n += unread(&s->lanes[i].cmd);
+        for (uint32_t k = unread(evt); k > 0; k--, tail++) {
+            const struct abi_evt *slot =
+                (const void *)(evt->slots + (size_t)(tail & evt->mask) * evt->slot_size);
+
+            n += slot->kind == ABI_EVT_ANSWER;
+        }
+    }
+    return n;
+}
+
 void shared_reset_rings(struct shared *s)
 {
     for (uint32_t i = 0; i < s->n_lanes; i++) {

@@ -35,6 +35,10 @@ int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n
 /* keep_vault: a control holds the vault for our successor, so it is not wiped. */
 void shared_fini(struct shared *s, bool keep_vault);
 
+/* How many commands of a control that is gone have no answer that it has read. No lane may
+ * use the rings meanwhile. */
+uint32_t shared_unanswered(const struct shared *s);
+
 /* Empties the rings, for a new control. No lane may use them meanwhile. */
 void shared_reset_rings(struct shared *s);
 

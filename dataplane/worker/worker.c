@@ -286,6 +286,7 @@ static void accept_control(struct worker *w)
 {
     struct lane *lanes[WORKER_MAX_LANES];
     uint32_t n_lanes;
+    uint32_t n_unanswered;
     int vault_fd = -1;
     int fd = attach_accept(&w->attach, w->control_fd >= 0, monotonic_us(), &vault_fd);
 
@@ -309,6 +310,7 @@ static void accept_control(struct worker *w)
         (void)fprintf(stderr, "the vault that control has kept does not fit: limits "
                               "differ; calls start anew\n");
     }
+    n_unanswered = shared_unanswered(&w->shared);
     shared_reset_rings(&w->shared);
     recover_lanes(lanes, n_lanes, w->io, &w->shared.vault, w->shared.vault_fd,
                   monotonic_us());
@@ -319,7 +321,8 @@ static void accept_control(struct worker *w)
         return;
     }
     w->control_fd = fd;
-    (void)fprintf(stderr, "control attached\n");
+    (void)fprintf(stderr, "control attached; %u commands of the last had no answer\n",
+                  n_unanswered);
 }
 
 /* A lane that turns has told its counters lately: it does so ten times a second, asleep or

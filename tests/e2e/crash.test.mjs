@@ -3,6 +3,7 @@
  * that of the dataplane only those of the moment; everybody resumes, nobody shakes hands
  * again, and no index of a key stands over two packets. KCS_LONG=1 kills more often. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Person, withBrowser } from './lib/browser.mjs';
@@ -160,16 +161,48 @@ function load(node, more = []) {
     };
 }
 
-/* Kills control; if `unanswered`, with commands on their way that the dataplane, which stands
- * still for a moment, has not seen. */
+/* Kills control while somebody is joining; if `unanswered`, with commands on their way that the
+ * dataplane, which stands still for a moment, has not seen. Resolves with the time and with who was joining. */
 async function killControl(node, unanswered) {
-    if (unanswered) {
-        node.dataplane.kill('SIGSTOP');
-        await sleep(40);
+    const join = () =>
+        loadgen(
+            node,
+            ['--publishers', '1', '--subscribers', `${PASSING - 1}`, '--seconds', '0.2'],
+            { meeting: 'passing', patience: 20 },
+        );
+
+    if (!unanswered) {
+        const joining = join();
+
+        await sleep(Math.random() * 300);
+        const killed = Date.now();
+        await node.crash('kcs-control');
+        return { killed, joining };
     }
+    /* it stands still only while the first of them asks for a transport */
+    const open = await node.metric('kcs_websocket_open');
+    const joining = join();
+    const shows = async (metric, least) => {
+        for (let i = 0; i < 200 && (await node.metric(metric)) < least; i++) {
+            await sleep(5);
+        }
+    };
+    await shows('kcs_websocket_open', open + 1);
+    node.dataplane.kill('SIGSTOP');
+    await shows('kcs_media_commands_waiting', 1);
+    const killed = Date.now();
     const dead = node.crash('kcs-control');
     node.dataplane.kill('SIGCONT');
     await dead;
+    return { killed, joining };
+}
+
+/* Of each control that came, how many commands of the one before it had no answer: told by the
+ * dataplane. */
+function unanswered(node) {
+    const log = readFileSync(node.dataplane.log, 'utf8');
+
+    return [...log.matchAll(/control attached; (\d+) commands/g)].map((found) => Number(found[1]));
 }
 
 async function newClientsAreServed(node) {
@@ -221,15 +254,12 @@ test('control is killed: not one packet is missing, all resume, nobody shakes ha
                             who.page.evaluate(() => window.kcsTest.expectReconnect()),
                         ),
                     );
-                    /* in the middle of commands: somebody is joining just now */
-                    const joining = loadgen(
-                        node,
-                        ['--publishers', '1', '--subscribers', `${PASSING - 1}`, '--seconds', '0.2'],
-                        { meeting: 'passing', patience: 20 },
-                    );
-                    await sleep(Math.random() * 300);
-                    const killed = Date.now();
-                    await (i < KILLS ? killControl(node, i % 2 === 1) : node.restartControl());
+                    let [killed, joining] = [Date.now(), undefined];
+                    if (i < KILLS) {
+                        ({ killed, joining } = await killControl(node, i % 2 === 1));
+                    } else {
+                        await node.restartControl();
+                    }
                     for (const who of people) {
                         await resumes(who, RESUME_MS - (Date.now() - killed));
                     }
@@ -243,6 +273,13 @@ test('control is killed: not one packet is missing, all resume, nobody shakes ha
                     }
                     await newClientsAreServed(node);
                 }
+                const midst = unanswered(node);
+                t.diagnostic(`commands without an answer at each kill: ${midst.slice(1)}`);
+                assert.equal(midst.length, KILLS + 2, 'each control was told of');
+                assert.ok(
+                    midst.filter((n) => n > 0).length >= Math.floor(KILLS / 2),
+                    `killed in the midst of commands: ${midst}`,
+                );
                 const { status, result, err } = await ended();
                 const drops = await node.kcsctl('drops');
                 assert.equal(status, 0, `${err}\nthe node's drops:\n${drops}`);

@@ -414,6 +414,7 @@ static void metrics_add_up_like_the_lanes(void **state)
     assert_int_equal(series(&answer, "kcs_build_info{version=\"1.2.3\"}"), 1);
     assert_int_equal(series(&answer, "\nkcs_clients"), 5);
     assert_int_equal(series(&answer, "\nkcs_media_attached"), 1);
+    assert_int_equal(series(&answer, "\nkcs_media_commands_waiting"), 0);
     assert_int_equal(series(&answer, "kcs_lane_frames_in_total{lane=\"0\"}"), 1000);
     assert_int_equal(
         series(&answer, "kcs_lane_answered_total{lane=\"0\"}") +

@@ -64,7 +64,19 @@ static void new_rings_and_a_wiped_vault_hold_nothing_of_the_old_control(void **s
     s.vault.peers[2].live.rtcp_next_index = 7;
     ring_commit(&s.lanes[0].cmd);
     ring_commit(&s.lanes[0].punt_out);
+    for (uint32_t kind = ABI_EVT_ANSWER; kind <= ABI_EVT_BYE; kind++) {
+        struct abi_evt *evt = ring_reserve(&s.lanes[0].evt);
+
+        evt->kind = kind;
+        ring_commit(&s.lanes[0].evt);
+    }
+    assert_int_equal(shared_unanswered(&s), 2); /* a command, an answer; no news */
+    ring_release(&s.lanes[0].evt);
+    assert_int_equal(shared_unanswered(&s), 1);
+    s.lanes[0].cmd.ring->tail = 77; /* what no reader writes */
+    assert_int_equal(shared_unanswered(&s), 0);
     shared_reset_rings(&s);
+    assert_int_equal(shared_unanswered(&s), 0);
     shared_wipe(&s);
     assert_true(ring_empty(&s.lanes[0].cmd));
     assert_true(ring_empty(&s.lanes[0].punt_out));
