@@ -137,7 +137,7 @@ static void layers_go_on_where_they_were(void **state)
 {
     struct vault_sub_conf conf;
     struct call call;
-    struct shown last, now;
+    struct shown last = {.seq = 0}, now;
     (void)state;
 
     call_start(&call, "mem", FAR_GCM, 4);
