@@ -302,6 +302,7 @@ static void what_a_host_decides_is_told_when_it_is_written(void **state)
     stop(&k);
 
     start(&k, 0);
+    assert_int_equal(find(&k, STORE_ATTENDANCE, "left"), 3); /* whom it ended for, too */
     b = user_open(&k.s, false);
     user_connect(&k.s, b, "b", "presenter");
     user_refused(&k.s, b, "room:join", "{\"meeting_id\":\"m\",\"display_name\":\"N\"}",
