@@ -8,9 +8,65 @@
 
 enum {
     KEYS_FIRST = 2,
-    SENT_AHEAD = 6,
+    ELEMENTS_AT = RTP_FIXED_LEN + RTP_EXT_HEADER_LEN,
     DEPENDENCY_GROWTH = 5 /* bytes: a mask of decode targets */
 };
+
+/* ---- the template ---- */
+
+/* Appends one one-byte element of the template. Returns the offset of its data. */
+static uint8_t add_ext(struct sub *sub, uint8_t id, const uint8_t *data, uint8_t len)
+{
+    uint8_t *elements = sub->hdr + ELEMENTS_AT;
+    uint8_t at = (uint8_t)(sub->ext_len + 1);
+
+    elements[sub->ext_len] = (uint8_t)(id << 4 | (len - 1));
+    if (data != NULL) {
+        memcpy(elements + at, data, len);
+    }
+    sub->ext_len = (uint8_t)(at + len);
+    return at;
+}
+
+/* The fixed header, and the length of the extensions. */
+static void head_template(struct sub *sub)
+{
+    const uint8_t words = (uint8_t)((sub->ext_len + 3) / 4);
+
+    sub->hdr[0] = words > 0 ? 0x90 : 0x80;
+    store_be32(sub->hdr + 8, sub->ssrc);
+    store_be16(sub->hdr + RTP_FIXED_LEN, RTP_EXT_ONE_BYTE);
+    store_be16(sub->hdr + RTP_FIXED_LEN + 2, words);
+    sub->hdr_len =
+        (uint8_t)(words > 0 ? ELEMENTS_AT + 4 * words : RTP_FIXED_LEN);
+}
+
+void rewrite_prepare(struct sub *sub, const uint8_t ids[SUB_EXTS], const uint8_t *mid,
+                     uint8_t mid_len)
+{
+    memset(sub->hdr, 0, sizeof(sub->hdr));
+    sub->ext_len = sub->send_time_at = sub->twcc_at = 0;
+    sub->ext_mask = 0;
+    if (ids[EXT_MID] != 0 && mid_len > 0) {
+        (void)add_ext(sub, ids[EXT_MID], mid, mid_len);
+    }
+    if (ids[EXT_ABS_SEND_TIME] != 0) {
+        sub->send_time_at = add_ext(sub, ids[EXT_ABS_SEND_TIME], NULL, 3);
+    }
+    if (ids[EXT_TRANSPORT_CC] != 0) {
+        sub->twcc_at = add_ext(sub, ids[EXT_TRANSPORT_CC], NULL, 2);
+    }
+    head_template(sub);
+    memcpy(sub->ext_id, ids, sizeof(sub->ext_id));
+    for (unsigned ext = 1; ext < N_EXTS; ext++) {
+        if (ids[ext] != 0 && (EXT_FORWARDED >> ext & 1) != 0) {
+            sub->ext_mask = (uint16_t)(sub->ext_mask | 1u << ext |
+                                       (ids[ext] != ext ? 1u << SUB_EXT_RENAMED : 0));
+        }
+    }
+}
+
+/* ---- a packet ---- */
 
 /* The peer's next transport-wide number. The vault is told once a block: it is a line and a
  * page more, and a successor may leave out numbers. */
@@ -24,17 +80,32 @@ static uint16_t take_twcc(struct peer *peer)
     return (uint16_t)number;
 }
 
-/* Copies the subscription's own elements (one-byte form) with this packet's send time and
- * transport-wide number. */
-static uint8_t *put_own(uint32_t send_time, struct sub *sub, uint8_t *p)
+/* Audio without a transport-wide number leaves as it comes. So it can be written once more,
+ * bit by bit. */
+static inline uint32_t sent_at(uint32_t send_time, const struct sub *sub,
+                               const struct ring_slot *slot)
 {
-    memcpy(p, sub->ext, SUB_EXT_TMPL);
+    return sub->twcc_at == 0 && !sub->stream->video
+               ? rtp_ext_abs_send_time(slot->arrival_us)
+               : send_time;
+}
+
+/* Puts this packet's send time and transport-wide number into a copy of the elements. */
+static inline void fill_own(uint32_t send_time, struct sub *sub, uint8_t *elements)
+{
     if (sub->send_time_at != 0) {
-        store_be24(p + sub->send_time_at, send_time);
+        store_be24(elements + sub->send_time_at, send_time);
     }
     if (sub->twcc_at != 0) {
-        store_be16(p + sub->twcc_at, take_twcc(sub->peer));
+        store_be16(elements + sub->twcc_at, take_twcc(sub->peer));
     }
+}
+
+/* Writes the subscription's own elements (one-byte form). */
+static uint8_t *put_own(uint32_t send_time, struct sub *sub, uint8_t *p)
+{
+    memcpy(p, sub->hdr + ELEMENTS_AT, SUB_EXT_TMPL);
+    fill_own(send_time, sub, p);
     return p + sub->ext_len;
 }
 
@@ -127,10 +198,7 @@ uint8_t *rewrite_exts(uint32_t send_time, const struct pkt *pkt,
     uint8_t *start = p + RTP_EXT_HEADER_LEN;
     uint8_t *end;
 
-    if (sub->twcc_at == 0 && !sub->stream->video) {
-        /* It leaves as it comes. So it can be written once more, bit by bit. */
-        send_time = rtp_ext_abs_send_time(slot->arrival_us);
-    }
+    send_time = sent_at(send_time, sub, slot);
     end =
         two_byte ? put_own_two_byte(send_time, sub, start) : put_own(send_time, sub, start);
     if (slot->ext_len > 0) {
@@ -144,6 +212,25 @@ uint8_t *rewrite_exts(uint32_t send_time, const struct pkt *pkt,
     }
     store_be16(p, two_byte ? RTP_EXT_TWO_BYTE : RTP_EXT_ONE_BYTE);
     store_be16(p + 2, (uint16_t)((end - start) / 4));
+    return end;
+}
+
+/* Writes the RTP header but for number, time and marker. Returns its end. Most packets have
+ * nothing to forward: theirs is the template. */
+static inline uint8_t *put_header(uint32_t send_time, const struct pkt *pkt,
+                                  const struct ring_slot *slot, const uint8_t *ext,
+                                  uint8_t *rtp)
+{
+    struct sub *sub = pkt->sub;
+    uint8_t *end;
+
+    memcpy(rtp, sub->hdr, sizeof(sub->hdr));
+    if ((slot->ext_mask & sub->ext_mask) == 0) {
+        fill_own(sent_at(send_time, sub, slot), sub, rtp + ELEMENTS_AT);
+        return rtp + sub->hdr_len;
+    }
+    end = rewrite_exts(send_time, pkt, slot, ext, rtp + RTP_FIXED_LEN);
+    rtp[0] = 0x90;
     return end;
 }
 
@@ -163,30 +250,42 @@ static void renumber(struct pkt *pkt, uint8_t *room)
     pkt->payload = room;
 }
 
-/* Returns false if the slot was overtaken. */
-static bool rewrite_one(bool shared, uint32_t send_time, uint64_t now_us, struct pkt *pkt,
-                        uint8_t *room)
+/* What packets are made from. Those of a burst come mostly from one slot of one ring. */
+struct source {
+    const struct stream_ring *ring;
+    uint64_t pos;
+    const struct ring_slot *slot; /* NULL: it was overtaken */
+    const uint8_t *ext;
+    /* of a ring whose writer is another lane: what is looked at must not change meanwhile */
+    struct ring_slot copy;
+    uint8_t copied_ext[RING_EXT_MAX];
+};
+
+static void look_at(struct source *from, const struct stream_ring *ring, uint64_t pos,
+                    bool shared)
+{
+    from->ring = ring;
+    from->pos = pos;
+    if (shared) {
+        from->slot = stream_ring_copy(ring, pos, &from->copy, from->copied_ext) ? &from->copy
+                                                                                 : NULL;
+        from->ext = from->copied_ext;
+    } else {
+        from->slot = stream_ring_at(ring, pos);
+        from->ext = from->slot != NULL ? stream_ring_bytes(ring, from->slot) : NULL;
+    }
+}
+
+static void rewrite_one(const struct source *from, uint32_t send_time, uint64_t now_us,
+                        struct pkt *pkt, uint8_t *room)
 {
     struct sub *sub = pkt->sub;
     struct peer *peer = pkt->peer;
-    const struct stream_ring *ring = &sub->stream->ring;
-    const struct ring_slot *slot;
-    struct ring_slot copy;
-    uint8_t copied_ext[RING_EXT_MAX];
-    const uint8_t *ext = copied_ext;
+    const struct ring_slot *slot = from->slot;
     uint8_t *rtp = pkt->data + peer->hdr.len;
     uint8_t *end;
 
-    if (shared) {
-        slot = stream_ring_copy(ring, pkt->pos, &copy, copied_ext) ? &copy : NULL;
-    } else {
-        slot = stream_ring_at(ring, pkt->pos);
-        ext = slot != NULL ? stream_ring_bytes(ring, slot) : NULL;
-    }
-    if (slot == NULL) {
-        return false;
-    }
-    pkt->payload = stream_ring_bytes(ring, slot) + slot->ext_len;
+    pkt->payload = stream_ring_bytes(from->ring, slot) + slot->ext_len;
     pkt->payload_len = slot->len;
     if (pkt->layered) {
         renumber(pkt, room);
@@ -195,46 +294,45 @@ static bool rewrite_one(bool shared, uint32_t send_time, uint64_t now_us, struct
         pkt->ts = slot->ts;
         pkt->marker = (slot->flags & RING_SLOT_MARKER) != 0;
     }
-    end = rewrite_exts(send_time, pkt, slot, ext, rtp + RTP_FIXED_LEN);
+    end = put_header(send_time, pkt, slot, from->ext, rtp);
     pkt->hdr_len = (uint16_t)(end - rtp);
-    rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
     rtp[1] = (uint8_t)((pkt->marker ? 0x80 : 0) | sub->pt);
     store_be16(rtp + 2, (uint16_t)pkt->index);
     store_be32(rtp + 4, pkt->ts);
-    store_be32(rtp + 8, sub->ssrc);
-    pkt_hdr_write(&peer->hdr, pkt->data,
-                  (uint16_t)(pkt->hdr_len + slot->len + peer->tag_len));
-    pkt->len = (uint16_t)(peer->hdr.len + pkt->hdr_len + slot->len + peer->tag_len);
+    pkt->len = (uint16_t)(pkt->hdr_len + slot->len + peer->tag_len);
+    pkt_hdr_write(&peer->hdr, pkt->data, pkt->len);
     if (sub->twcc_at != 0) {
-        bwe_note_sent(peer->bwe, peer->twcc_next - 1, (uint16_t)(pkt->len - peer->hdr.len),
-                      now_us);
+        bwe_note_sent(peer->bwe, peer->twcc_next - 1, pkt->len, now_us);
     }
+    pkt->len = (uint16_t)(pkt->len + peer->hdr.len);
     pkt->device = peer->device;
     pkt->to = peer->to;
-    return true;
 }
 
 uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *out)
 {
     const uint32_t send_time = rtp_ext_abs_send_time(lane->now_us);
+    struct source from;
 
+    from.ring = NULL;
+    from.pos = 0;
     for (uint16_t i = 0; i < in->n; i++) {
-        /* protect sees to the rest of the keys, but begins with the first at once */
-        __builtin_prefetch(in->pkts[i]->peer->tx_key);
-        if (i + SENT_AHEAD < in->n && in->pkts[i + SENT_AHEAD]->sub->twcc_at != 0) {
-            bwe_prefetch_sent(in->pkts[i + SENT_AHEAD]->peer->bwe,
-                              in->pkts[i + SENT_AHEAD]->peer->twcc_next);
-        }
+        struct pkt *pkt = in->pkts[i];
+        const struct stream_ring *ring = &pkt->sub->stream->ring;
+
         if (in->n >= KEYS_FIRST && i + KEYS_FIRST >= in->n) {
             crypt_key_prefetch(in->pkts[i + KEYS_FIRST - in->n]->peer->tx_key);
         }
-        if (rewrite_one(lane->hub != NULL, send_time, lane->now_us, in->pkts[i],
-                        lane->plain[i])) {
-            burst_push(out, in->pkts[i]);
-        } else {
-            in->pkts[i]->sub->skipped++;
-            lane_drop_out(lane, in->pkts[i], DROP_OVERRUN);
+        if (ring != from.ring || pkt->pos != from.pos) {
+            look_at(&from, ring, pkt->pos, lane->hub != NULL);
         }
+        if (from.slot == NULL) {
+            pkt->sub->skipped++;
+            lane_drop_out(lane, pkt, DROP_OVERRUN);
+            continue;
+        }
+        rewrite_one(&from, send_time, lane->now_us, pkt, lane->plain[i]);
+        burst_push(out, pkt);
     }
     return out->n;
 }

@@ -12,6 +12,12 @@
  * Returns how many were moved. RFC 3550, 5.1; RFC 8285. */
 uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *out);
 
+/* Makes the template of a subscription's RTP headers, and what is forwarded to it. Its SSRC is
+ * set. 'ids' are the subscriber's of each extension (pkt/ext.h), 0 not negotiated; 'mid' has at
+ * most 16 bytes. Thread: the lane of the subscriber. */
+void rewrite_prepare(struct sub *sub, const uint8_t ids[SUB_EXTS], const uint8_t *mid,
+                     uint8_t mid_len);
+
 /* Writes the extension block of a packet ('sub', 'layered' and what goes with it are set)
  * at 'p': the subscription's own elements with a transport-wide number of its own, and of
  * the slot's ('ext') those that were negotiated. Audio without such a number was sent when

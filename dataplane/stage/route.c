@@ -93,10 +93,10 @@ static void next_ring(struct lane *lane, bool again)
 
 /* Loads what the next visits will touch: first a subscription, later, when it is there, its
  * peer and the word of the vault that protect writes. */
-static void prefetch_ahead(const struct stream_readers *readers)
+static inline void prefetch_ahead(const struct sublist_iter *at)
 {
-    const struct sub *far = sublist_ahead(&readers->subs, &readers->at, SUB_AHEAD);
-    const struct sub *near = sublist_ahead(&readers->subs, &readers->at, PEER_AHEAD);
+    const struct sub *far = sublist_ahead(at, SUB_AHEAD);
+    const struct sub *near = sublist_ahead(at, PEER_AHEAD);
 
     if (far != NULL) {
         __builtin_prefetch(far, 1);
@@ -269,12 +269,12 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
     const bool video = readers->stream->video;
 
     while (routed->n < PKT_BURST && routed->visits < MAX_VISITS) {
-        struct sub *sub = sublist_next(&readers->subs, &readers->at);
+        struct sub *sub = sublist_next(&readers->at);
 
-        prefetch_ahead(readers);
         if (sub == NULL) {
             return true;
         }
+        prefetch_ahead(&readers->at);
         routed->visits++;
         if (video && waits(lane, sub, slot)) {
             continue;
@@ -297,6 +297,17 @@ static void skip_overrun(struct lane *lane, struct stream_readers *readers, uint
     readers->at = sublist_start(&readers->subs);
 }
 
+/* What rewrite and protect touch first, of an object that is here by now. */
+static inline void prefetch_later(const struct sub *sub)
+{
+    const struct peer *peer = sub->peer;
+
+    __builtin_prefetch(peer->tx_key);
+    if (sub->twcc_at != 0) {
+        bwe_prefetch_sent(peer->bwe, peer->twcc_next);
+    }
+}
+
 /* Makes an egress packet of each. */
 static void fill(const struct routed *routed, struct burst *out)
 {
@@ -304,6 +315,7 @@ static void fill(const struct routed *routed, struct burst *out)
         const struct switcher_out *layer = &routed->outs[i];
         struct pkt *pkt = out->pkts[i];
 
+        prefetch_later(routed->subs[i]);
         pkt->sub = routed->subs[i];
         pkt->peer = routed->subs[i]->peer;
         pkt->pos = routed->pos[i];

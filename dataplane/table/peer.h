@@ -7,6 +7,7 @@
 #define KCS_TABLE_PEER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/alloc.h"
@@ -37,19 +38,20 @@ struct peer_ssrc {
 struct peer {
     /* egress, every packet */
     _Alignas(64) struct pkt_hdr hdr; /* outer headers towards 'paths[selected]' */
+    uint8_t tag_len;                 /* of an SRTP packet under tx_key and rx_key */
+    bool consent_lost;               /* nothing may be sent (RFC 7675, 5.1) */
+    uint8_t device;                  /* of 'to' */
+    uint8_t profile;                 /* enum crypt_profile */
     struct crypt_key *tx_key;        /* NULL before DTLS; borrowed from the tables */
     uint64_t twcc_next;              /* transport-wide number of the next packet */
-    uint64_t *twcc_taken;            /* in the vault: those below may have been used */
     struct bwe *bwe;                 /* what its link carries; apart, as it is large */
     const struct path *to;           /* the selected path; NULL before ICE selects */
     uint64_t tx_packets;
     uint64_t tx_bytes;
-    uint8_t tag_len;   /* of an SRTP packet under tx_key and rx_key */
-    bool consent_lost; /* nothing may be sent (RFC 7675, 5.1) */
-    uint8_t device;    /* of 'to' */
-    uint8_t profile;   /* enum crypt_profile */
     uint32_t pace_bps; /* at which video may leave; 0: it is not paced */
-    struct pacer pacer;
+
+    _Alignas(64) struct pacer pacer; /* of those that are */
+    uint64_t *twcc_taken;            /* in the vault: numbers below may have been used */
 
     /* ingress, every packet */
     _Alignas(64) struct crypt_key *rx_key;
@@ -117,6 +119,8 @@ struct peer {
     struct remb remb; /* for those that number no packets; made with the first stream */
     uint64_t rembs;   /* sent */
 };
+
+_Static_assert(offsetof(struct peer, pacer) == 128, "two lines a send");
 
 /* Notes that SRTP or SRTCP of 'peer', authentic and no replay, came from 'path'. */
 static inline void peer_heard(struct peer *peer, const struct path *path, uint64_t now_us)

@@ -8,6 +8,7 @@
 #define KCS_TABLE_SUB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/answered.h"
@@ -18,7 +19,8 @@
 
 enum {
     SUB_CNAME = 40,
-    SUB_EXT_TMPL = 32,
+    SUB_EXT_TMPL = 28, /* MID of 16, abs-send-time, transport-cc */
+    SUB_HDR_TMPL = 16 + SUB_EXT_TMPL,
     SUB_EXTS = 16,       /* as N_EXTS (worker/ asserts it) */
     SUB_EXT_RENAMED = 0, /* the bit of 'ext_mask' (there is no id 0): some have other ids */
     SUB_STREAMS = 3,
@@ -64,23 +66,23 @@ struct sub {
     uint64_t seq_base;         /* packets of the publisher before this one are not sent */
     uint64_t seq_offset;       /* outgoing = publisher's - offset, modulo 2^64 */
     uint64_t *next_index;      /* in the vault: stored before each encryption */
-    uint32_t ssrc;
     uint16_t ext_mask; /* extensions that are forwarded to this subscriber */
     uint8_t pt;
-    bool paused;
+    uint8_t hdr_len;      /* of the template, padding of the extensions included */
+    uint8_t ext_len;      /* of its elements */
+    uint8_t send_time_at; /* of the 3 bytes, from the first element; 0 not negotiated */
+    uint8_t twcc_at;      /* of the 2 bytes; 0 not negotiated */
+    bool paused : 1;
+    bool started : 1;       /* packets go out; false after open and resume */
+    bool wait_keyframe : 1; /* video starts and resumes on a key frame */
+    bool held : 1;          /* its link does not carry it now (stage/allot) */
+    bool behind : 1;        /* its cursor waits for the pacer (lane/paced.h) */
 
     _Alignas(64) uint64_t packets;
-    uint64_t bytes;            /* RTP payload, as sender reports count */
-    uint8_t ext[SUB_EXT_TMPL]; /* one-byte elements: MID, abs-send-time, transport-cc */
-    uint8_t ext_len;
-    uint8_t send_time_at;      /* offset of the 3 bytes in 'ext', 0 not negotiated */
-    uint8_t twcc_at;           /* offset of the 2 bytes, 0 not negotiated */
-    bool started;              /* packets go out; false after open and resume */
-    bool wait_keyframe;        /* video starts and resumes on a key frame */
-    bool held;                 /* its link does not carry it now (stage/allot) */
-    int8_t level;              /* what it was allotted: core/alloc.h */
-    bool behind;               /* its cursor waits for the pacer (lane/paced.h) */
-    uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
+    uint64_t bytes; /* RTP payload, as sender reports count */
+    uint32_t ssrc;
+    /* RTP header with one-byte elements: MID, abs-send-time, transport-cc */
+    uint8_t hdr[SUB_HDR_TMPL];
 
     /* cold */
     _Alignas(64) uint64_t handle; /* 0: the slot is free */
@@ -89,6 +91,8 @@ struct sub {
     struct sub *next_of_peer;
     struct sub *next_behind; /* of its peer's that wait */
     uint64_t behind_us;      /* since when it waits */
+    int8_t level;              /* what it was allotted: core/alloc.h */
+    uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
     uint64_t skipped;
     uint64_t nacks;                  /* numbers asked for again */
     uint64_t nacks_ignored;          /* of these: never sent, forgotten, or too many */
@@ -98,8 +102,7 @@ struct sub {
     uint32_t rtx_budget;             /* bytes that may be sent again */
     uint32_t rtx_ssrc;               /* 0: it gets no retransmissions */
     uint8_t rtx_pt;                  /* 0: nor of what it is sent now */
-    bool
-        repeats; /* what is lost may be sent again as it was, bit by bit (stage/resend.h) */
+    bool repeats; /* what is lost may be sent again, bit by bit as it was (stage/resend.h) */
     struct gaps gaps;         /* indexes below *next_index that are free */
     struct rtxindex sent;     /* what our numbers were */
     struct answered answered; /* lately */
@@ -111,6 +114,9 @@ struct sub {
     uint8_t cname_len;
     char cname[SUB_CNAME];
 };
+
+_Static_assert(offsetof(struct sub, packets) == 64 && offsetof(struct sub, handle) == 128,
+               "two lines a send");
 
 /* Whether what is lost may be sent again as a retransmission (RFC 4588). */
 static inline bool sub_repairs(const struct sub *sub)

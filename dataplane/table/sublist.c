@@ -55,7 +55,7 @@ struct sub *sublist_remove(struct sublist *list, struct sublist_pool *pool,
     struct sub *gone = at.chunk->subs[at.i];
 
     at.chunk->subs[at.i] = moved;
-    list->n_last--;
+    last->subs[--list->n_last] = NULL;
     list->n--;
     if (list->n_last == 0) {
         list->last = last->prev;

@@ -16,7 +16,7 @@ struct sub;
 struct sublist_chunk {
     _Alignas(64) struct sublist_chunk *next;
     struct sublist_chunk *prev;
-    struct sub *subs[SUBLIST_CHUNK];
+    struct sub *subs[SUBLIST_CHUNK]; /* unused places: NULL */
 };
 
 struct sublist_pool {
@@ -45,7 +45,7 @@ struct sublist_iter {
     uint32_t i;
 };
 
-/* chunks  borrowed for the pool's life */
+/* chunks  all zero; borrowed for the pool's life */
 void sublist_pool_init(struct sublist_pool *pool, struct sublist_chunk *chunks, size_t n);
 
 /* Returns 0 and says where 'sub' stands, or -ENOSPC. */
@@ -63,13 +63,14 @@ static inline struct sublist_iter sublist_start(const struct sublist *list)
 }
 
 /* The next entry, or NULL at the end. */
-static inline struct sub *sublist_next(const struct sublist *list, struct sublist_iter *it)
+static inline struct sub *sublist_next(struct sublist_iter *it)
 {
     while (it->chunk != NULL) {
-        uint32_t n = it->chunk == list->last ? list->n_last : SUBLIST_CHUNK;
+        if (it->i < SUBLIST_CHUNK) {
+            struct sub *sub = it->chunk->subs[it->i];
 
-        if (it->i < n) {
-            return it->chunk->subs[it->i++];
+            it->i += sub != NULL;
+            return sub;
         }
         it->chunk = it->chunk->next;
         it->i = 0;
@@ -77,21 +78,18 @@ static inline struct sub *sublist_next(const struct sublist *list, struct sublis
     return NULL;
 }
 
-/* The entry 'ahead' (<= SUBLIST_CHUNK) places further, to prefetch, or NULL. */
-static inline const struct sub *sublist_ahead(const struct sublist *list,
-                                              const struct sublist_iter *it, uint32_t ahead)
+/* The entry 'ahead' (<= SUBLIST_CHUNK) places further, to prefetch, or NULL. 'it' is not at
+ * its end. */
+static inline const struct sub *sublist_ahead(const struct sublist_iter *it, uint32_t ahead)
 {
     const struct sublist_chunk *chunk = it->chunk;
     uint32_t i = it->i + ahead;
 
-    while (chunk != NULL && i >= SUBLIST_CHUNK) { /* twice from the end of a full chunk */
+    while (chunk != NULL && i >= SUBLIST_CHUNK) { /* twice from the end of a chunk */
         chunk = chunk->next;
         i -= SUBLIST_CHUNK;
     }
-    if (chunk == NULL || (chunk == list->last && i >= list->n_last)) {
-        return NULL;
-    }
-    return chunk->subs[i];
+    return chunk != NULL ? chunk->subs[i] : NULL;
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* Commands for streams and subscriptions; see command.h. */
 #include "stage/begin.h"
 #include "stage/layers.h"
+#include "stage/rewrite.h"
 #include "worker/command_priv.h"
 
 _Static_assert((int)VAULT_CNAME_MAX == (int)SUB_CNAME, "one limit");
@@ -233,49 +234,12 @@ int command_stream_close(struct lane *lane, uint64_t handle)
 
 /* ---- subscriptions ---- */
 
-/* Appends one one-byte element of the template. Returns the offset of its data. */
-static uint8_t add_ext(struct sub *sub, uint8_t id, const uint8_t *data, uint8_t len)
-{
-    uint8_t at = (uint8_t)(sub->ext_len + 1);
-
-    sub->ext[sub->ext_len] = (uint8_t)(id << 4 | (len - 1));
-    if (data != NULL) {
-        memcpy(sub->ext + at, data, len);
-    }
-    sub->ext_len = (uint8_t)(at + len);
-    return at;
-}
-
-static void make_template(struct sub *sub, const struct vault_sub_conf *conf)
-{
-    const uint8_t *ids = conf->ext_id;
-
-    sub->ext_len = sub->send_time_at = sub->twcc_at = 0;
-    sub->ext_mask = 0;
-    if (ids[ABI_EXT_MID] != 0 && conf->mid_len > 0) {
-        (void)add_ext(sub, ids[ABI_EXT_MID], conf->mid, conf->mid_len);
-    }
-    if (ids[ABI_EXT_ABS_SEND_TIME] != 0) {
-        sub->send_time_at = add_ext(sub, ids[ABI_EXT_ABS_SEND_TIME], NULL, 3);
-    }
-    if (ids[ABI_EXT_TRANSPORT_CC] != 0) {
-        sub->twcc_at = add_ext(sub, ids[ABI_EXT_TRANSPORT_CC], NULL, 2);
-    }
-    memcpy(sub->ext_id, ids, sizeof(sub->ext_id));
-    for (unsigned ext = 1; ext < N_EXTS; ext++) {
-        if (ids[ext] != 0 && (EXT_FORWARDED >> ext & 1) != 0) {
-            sub->ext_mask = (uint16_t)(sub->ext_mask | 1u << ext |
-                                       (ids[ext] != ext ? 1u << SUB_EXT_RENAMED : 0));
-        }
-    }
-}
-
 /* How its packets are written: what its receiver has agreed to for the codec. */
 static void set_form(struct sub *sub, const struct vault_sub_conf *conf)
 {
     sub->pt = conf->pt;
     sub->rtx_pt = conf->rtx_pt;
-    make_template(sub, conf);
+    rewrite_prepare(sub, conf->ext_id, conf->mid, conf->mid_len);
     sub->peer->has_twcc |= sub->twcc_at != 0;
     /* All that is written in audio without a transport-wide number follows from the ring's
      * slot and from this form, which only what has layers ever changes. */

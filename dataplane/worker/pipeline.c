@@ -28,20 +28,29 @@ enum {
     TX_LOOK_US = 1000 /* between two looks; more is not the device's fault */
 };
 
-/* What a device takes is the lane's that serves it. */
-static void account_device(struct lane *lane, const struct pkt *pkt, int sign)
+/* What a device takes is the lane's that serves it; 'sign' -1 takes it back for what the
+ * device refuses. */
+static void account_device(struct lane *lane, struct pkt *const *pkts, uint16_t n, int sign)
 {
-    uint64_t one = (uint64_t)(int64_t)sign;
+    const uint64_t one = (uint64_t)(int64_t)sign;
+    uint64_t bytes = 0, forwards = 0, resent = 0;
 
-    lane->counts.tx_packets += one;
-    lane->counts.tx_bytes += one * pkt->len;
-    lane->counts.forwards += pkt->sub != NULL && !pkt->rtx ? one : 0;
-    lane->counts.resent += pkt->sub != NULL && pkt->rtx ? one : 0;
+    for (uint16_t i = 0; i < n; i++) {
+        const bool media = pkts[i]->sub != NULL;
+
+        bytes += pkts[i]->len;
+        forwards += media && !pkts[i]->rtx;
+        resent += media && pkts[i]->rtx;
+    }
+    lane->counts.tx_packets += one * n;
+    lane->counts.tx_bytes += one * bytes;
+    lane->counts.forwards += one * forwards;
+    lane->counts.resent += one * resent;
 }
 
 /* Counts what leaves as sent by its peer and its subscription; 'sign' -1 takes it back for
  * what the device refuses at once. */
-static void account_owners(const struct pkt *pkt, int sign)
+static inline void account_owners(const struct pkt *pkt, int sign)
 {
     uint64_t one = (uint64_t)(int64_t)sign;
 
@@ -98,8 +107,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* They were counted as sent. */
 static void drop_held(struct pipeline *p, struct pipeline_held *held)
 {
+    account_device(p->lane, held->frames.pkts, held->frames.n, -1);
     for (uint16_t i = 0; i < held->frames.n; i++) {
-        account_device(p->lane, held->frames.pkts[i], -1);
         drop_refused(p->lane, held->frames.pkts[i]);
     }
     held->frames.n = 0;
@@ -195,21 +204,31 @@ static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, 
 
     for (uint16_t i = 0; i < n; i++) {
         account_owners(pkts[i], 1);
-        if (ours) {
-            account_device(p->lane, pkts[i], 1);
-        }
     }
-    sent = ours ? push_or_keep(p, device, pkts, n, true) : give(p, to, pkts, n);
+    if (ours) {
+        account_device(p->lane, pkts, n, 1);
+        sent = push_or_keep(p, device, pkts, n, true);
+        account_device(p->lane, pkts + sent, (uint16_t)(n - sent), -1);
+    } else {
+        sent = give(p, to, pkts, n);
+    }
     for (; sent < n; sent++) {
         account_owners(pkts[sent], -1);
-        if (ours) {
-            account_device(p->lane, pkts[sent], -1);
-        }
         if (pkts[sent]->sub != NULL && !pkts[sent]->rtx) {
             pkts[sent]->sub->skipped++;
         }
         lane_drop_out(p->lane, pkts[sent], DROP_TX_FULL);
     }
+}
+
+static bool is_one_device(const struct burst *burst)
+{
+    unsigned other = 0;
+
+    for (uint16_t i = 1; i < burst->n; i++) {
+        other |= burst->pkts[i]->device ^ burst->pkts[0]->device;
+    }
+    return other == 0;
 }
 
 /* The frames of a burst that leave by the same device as its first; the others stay. */
@@ -238,22 +257,25 @@ void pipeline_send_for_others(struct pipeline *p, const struct burst *burst)
         uint16_t sent;
 
         take_device(&left, &same);
-        for (uint16_t i = 0; i < same.n; i++) {
-            account_device(p->lane, same.pkts[i], 1);
-        }
+        account_device(p->lane, same.pkts, same.n, 1);
         sent = push_or_keep(p, same.pkts[0]->device, same.pkts, same.n, false);
+        account_device(p->lane, same.pkts + sent, (uint16_t)(same.n - sent), -1);
         for (; sent < same.n; sent++) {
-            account_device(p->lane, same.pkts[sent], -1);
             drop_refused(p->lane, same.pkts[sent]);
         }
     }
 }
 
-void pipeline_transmit(struct pipeline *p, const struct burst *burst)
+void pipeline_transmit(struct pipeline *p, struct burst *burst)
 {
-    struct burst left = *burst;
+    struct burst left;
     struct burst same;
 
+    if (burst->n > 0 && is_one_device(burst)) { /* as a rule */
+        transmit_on(p, burst->pkts[0]->device, burst->pkts, burst->n);
+        return;
+    }
+    left = *burst;
     while (left.n > 0) {
         take_device(&left, &same);
         transmit_on(p, same.pkts[0]->device, same.pkts, same.n);

@@ -69,6 +69,6 @@ void pipeline_send_for_others(struct pipeline *p, const struct burst *burst);
 /* Sends finished frames, each on its device. What a device does not take now waits for it,
  * a burst at most and for a part of the lane's time only: fan-out stands still meanwhile.
  * What cannot wait is dropped as tx_full. */
-void pipeline_transmit(struct pipeline *p, const struct burst *burst);
+void pipeline_transmit(struct pipeline *p, struct burst *burst);
 
 #endif

@@ -45,19 +45,20 @@ static uint8_t *slot_exts(struct rbytes *in, struct ring_slot *slot)
 static void own_template(struct rbytes *in, struct sub *sub)
 {
     const uint8_t shape = rbytes_u8(in);
+    uint8_t *own = sub->hdr + RTP_FIXED_LEN + RTP_EXT_HEADER_LEN;
     uint8_t mid = (uint8_t)(shape % 9);
 
     if (mid > 0) {
-        sub->ext[0] = (uint8_t)(EXT_MID << 4 | (mid - 1));
+        own[0] = (uint8_t)(EXT_MID << 4 | (mid - 1));
         sub->ext_len = (uint8_t)(1 + mid);
     }
     if ((shape & 32) != 0) {
-        sub->ext[sub->ext_len] = EXT_ABS_SEND_TIME << 4 | 2;
+        own[sub->ext_len] = EXT_ABS_SEND_TIME << 4 | 2;
         sub->send_time_at = (uint8_t)(sub->ext_len + 1);
         sub->ext_len = (uint8_t)(sub->ext_len + 4);
     }
     if ((shape & 64) != 0) {
-        sub->ext[sub->ext_len] = EXT_TRANSPORT_CC << 4 | 1;
+        own[sub->ext_len] = EXT_TRANSPORT_CC << 4 | 1;
         sub->twcc_at = (uint8_t)(sub->ext_len + 1);
         sub->ext_len = (uint8_t)(sub->ext_len + 3);
     }

@@ -62,15 +62,15 @@ static void what_is_added_is_visited_once_in_order(void **state)
     (void)state;
 
     it = sublist_start(&f->list);
-    assert_null(sublist_next(&f->list, &it));
+    assert_null(sublist_next(&it));
     for (uint32_t i = 0; i < N_SUBS; i++) {
         add(f, i);
     }
     it = sublist_start(&f->list);
     for (uint32_t i = 0; i < N_SUBS; i++) {
-        assert_ptr_equal(sublist_next(&f->list, &it), &f->subs[i]);
+        assert_ptr_equal(sublist_next(&it), &f->subs[i]);
     }
-    assert_null(sublist_next(&f->list, &it));
+    assert_null(sublist_next(&it));
     free(f);
 }
 
@@ -97,7 +97,7 @@ static void random_changes_keep_the_list_dense(void **state)
             continue;
         }
         it = sublist_start(&f->list);
-        while ((sub = sublist_next(&f->list, &it)) != NULL) {
+        while ((sub = sublist_next(&it)) != NULL) {
             assert_true(in[sub - f->subs]);
             assert_ptr_equal(sub->at.chunk->subs[sub->at.i], sub);
             n++;
@@ -126,11 +126,11 @@ static void an_iteration_meets_what_is_added_behind_it(void **state)
     }
     it = sublist_start(&f->list);
     for (uint32_t i = 0; i < SUBLIST_CHUNK; i++) {
-        (void)sublist_next(&f->list, &it);
+        (void)sublist_next(&it);
     }
     add(f, SUBLIST_CHUNK); /* a chunk of its own */
-    assert_ptr_equal(sublist_next(&f->list, &it), &f->subs[SUBLIST_CHUNK]);
-    assert_null(sublist_next(&f->list, &it));
+    assert_ptr_equal(sublist_next(&it), &f->subs[SUBLIST_CHUNK]);
+    assert_null(sublist_next(&it));
     free(f);
 }
 
