@@ -156,9 +156,9 @@ part_tsan() {
     local sources source targets=()
 
     # not event/test_kafka: librdkafka is not instrumented, and crashes beside TSan
-    sources=$(find tests/abi tests/unit/{sys,dtls,media,session,app,store,auth} \
-        tests/unit/event/test_{relay,sinks}.c tests/stage/test_lanes.c \
-        -name 'test_*.c' 2>/dev/null | sort)
+    sources=$(find tests/abi tests/unit/{sys,dtls,media,session,app,store,auth,net,sctp,worker,meeting} \
+        ${KCS_LONG:+tests/unit/signal tests/unit/rest} tests/unit/event/test_{relay,sinks}.c \
+        tests/stage/test_lanes.c -name 'test_*.c' 2>/dev/null | sort)
     [ -n "$sources" ] || return 0
     for source in $sources; do # tests/unit/sys/test_x.c is the target unit_sys_test_x
         source=${source#tests/}
