@@ -603,8 +603,10 @@ int ws_on_upgrade(struct net_conn *conn, char *upgrade)
     unsigned status;
     int rc = 0;
 
-    /* An upgrade it does not know the library has answered already, and forgotten. */
-    if (strcasecmp(upgrade, "websocket") != 0 || conn->req != NULL || conn->ws != NULL ||
+    /* An upgrade it does not know the library has answered already, and has forgotten the
+     * request: then 'upgrade' points to what is no longer there. */
+    if (lws_hdr_total_length(conn->wsi, WSI_TOKEN_UPGRADE) == 0 ||
+        strcasecmp(upgrade, "websocket") != 0 || conn->req != NULL || conn->ws != NULL ||
         lws_http_get_uri_and_method(conn->wsi, &path, &path_len) < 0) {
         return -1;
     }

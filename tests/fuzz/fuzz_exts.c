@@ -94,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rbytes in = fuzz_in(data, size);
     static struct peer peer;
     static struct sub sub;
+    static struct stream stream;
     uint64_t taken = 0;
     const uint8_t shape = rbytes_u8(&in);
     struct ring_slot slot = {.flags = (shape & 1) != 0 ? RING_SLOT_TWO_BYTE : 0};
@@ -111,6 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&sub, 0, sizeof(sub));
     peer.twcc_taken = &taken;
     sub.peer = &peer;
+    sub.stream = &stream;
+    stream.video = (shape & 4) != 0;
     own_template(&in, &sub);
     /* as stage/resend reckons */
     cap = RTP_EXT_HEADER_LEN + slot.ext_len + 2u * SUB_EXT_TMPL + 4;

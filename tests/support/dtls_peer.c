@@ -196,7 +196,8 @@ void dtls_peer_send(struct dtls_peer *peer, const void *data, size_t len)
 
 void dtls_peer_part(struct dtls_peer *peer)
 {
-    must(SSL_shutdown(peer->ssl) >= 0, "SSL_shutdown");
+    must(SSL_shutdown(peer->ssl) >= 0 || (SSL_get_shutdown(peer->ssl) & SSL_SENT_SHUTDOWN) != 0,
+         "SSL_shutdown");
 }
 
 static void spell(const X509 *x509, const EVP_MD *md, char out[200])
