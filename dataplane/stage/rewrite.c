@@ -37,8 +37,7 @@ static void head_template(struct sub *sub)
     store_be32(sub->hdr + 8, sub->ssrc);
     store_be16(sub->hdr + RTP_FIXED_LEN, RTP_EXT_ONE_BYTE);
     store_be16(sub->hdr + RTP_FIXED_LEN + 2, words);
-    sub->hdr_len =
-        (uint8_t)(words > 0 ? ELEMENTS_AT + 4 * words : RTP_FIXED_LEN);
+    sub->hdr_len = (uint8_t)(words > 0 ? ELEMENTS_AT + 4 * words : RTP_FIXED_LEN);
 }
 
 void rewrite_prepare(struct sub *sub, const uint8_t ids[SUB_EXTS], const uint8_t *mid,
@@ -216,7 +215,8 @@ uint8_t *rewrite_exts(uint32_t send_time, const struct pkt *pkt,
 }
 
 /* Writes the RTP header but for number, time and marker. Returns its end. Most packets have
- * nothing to forward: theirs is the template. */
+ * nothing to forward: theirs is the template, which is what rewrite_exts() would write (a
+ * packet that is repeated has to be the same). */
 static inline uint8_t *put_header(uint32_t send_time, const struct pkt *pkt,
                                   const struct ring_slot *slot, const uint8_t *ext,
                                   uint8_t *rtp)
@@ -225,12 +225,12 @@ static inline uint8_t *put_header(uint32_t send_time, const struct pkt *pkt,
     uint8_t *end;
 
     memcpy(rtp, sub->hdr, sizeof(sub->hdr));
-    if ((slot->ext_mask & sub->ext_mask) == 0) {
+    if ((slot->ext_mask & sub->ext_mask) == 0 && (slot->flags & RING_SLOT_TWO_BYTE) == 0) {
         fill_own(sent_at(send_time, sub, slot), sub, rtp + ELEMENTS_AT);
         return rtp + sub->hdr_len;
     }
     end = rewrite_exts(send_time, pkt, slot, ext, rtp + RTP_FIXED_LEN);
-    rtp[0] = 0x90;
+    rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
     return end;
 }
 

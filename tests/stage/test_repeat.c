@@ -24,14 +24,17 @@ static void ask(struct call *call, uint32_t ssrc, const uint16_t *seqs, size_t n
     rig_run(call->rig);
 }
 
-/* A second subscription to the audio, as browsers have it: without transport-wide numbers.
- */
-static struct vault_sub_conf hear_repeated(struct call *call)
+/* A second subscription to the audio, as browsers have it: without transport-wide numbers,
+ * and with or without what the publisher's extensions tell. */
+static struct vault_sub_conf hear_repeated(struct call *call, bool forwarded)
 {
     struct vault_sub_conf conf =
         far_sub(&call->sub, REPEATED_INDEX, &call->audio, REPEATED_SSRC);
 
     conf.ext_id[ABI_EXT_TRANSPORT_CC] = 0;
+    if (!forwarded) {
+        conf.ext_id[ABI_EXT_AUDIO_LEVEL] = conf.ext_id[ABI_EXT_DEPENDENCY] = 0;
+    }
     assert_int_equal(rig_sub(call->rig, ABI_OP_SUB_OPEN, &conf), 0);
     return conf;
 }
@@ -79,7 +82,7 @@ static void audio_is_sent_again_as_it_was(void **state)
         size_t len;
 
         call_start(&call, "mem", profiles[i], 4);
-        conf = hear_repeated(&call);
+        conf = hear_repeated(&call, true);
         call_say(&call);
         while (far_take_rtp(&call.sub, &got)) {
         }
@@ -110,8 +113,10 @@ static void audio_is_sent_again_as_it_was(void **state)
 
 /* Whatever the publisher loses, doubles and sends late, whenever the subscription pauses
  * and whatever it asks for: under one index it is sent one packet, bit by bit. */
-static void audio_has_one_packet_an_index(void **state)
+static void one_packet_an_index(bool forwarded)
 {
+    /* too long for the one-byte form */
+    static const uint8_t ext[28] = {FAR_EXT_DEPENDENCY, 20, [22] = FAR_EXT_LEVEL, 1, 0x12};
     enum { STEPS = 4000, MAX = 200 };
     static uint8_t sent[1 << 16][MAX];
     static size_t lens[1 << 16];
@@ -122,11 +127,10 @@ static void audio_has_one_packet_an_index(void **state)
     uint16_t last = 0;
     unsigned n_again = 0;
     uint8_t text[8];
-    (void)state;
 
     memset(lens, 0, sizeof(lens));
     call_start(&call, "mem", FAR_GCM, 4);
-    conf = hear_repeated(&call);
+    conf = hear_repeated(&call, forwarded);
     for (unsigned i = 0; i < STEPS; i++) {
         struct far_rtp rtp;
         uint32_t what;
@@ -135,6 +139,11 @@ static void audio_has_one_packet_an_index(void **state)
         what = (uint32_t)(random >> 33) % 100;
         store_be64(text, random);
         rtp = call_audio(&call, text, sizeof(text));
+        if (what % 3 == 0) {
+            rtp.ext = ext;
+            rtp.ext_len = sizeof(ext);
+            rtp.ext_profile = RTP_EXT_TWO_BYTE;
+        }
         if (what < 10) {
             late = rtp;
             late.payload = "late one";
@@ -189,6 +198,13 @@ static void audio_has_one_packet_an_index(void **state)
     }
     assert_true(n_again > 100);
     call_stop(&call);
+}
+
+static void audio_has_one_packet_an_index(void **state)
+{
+    (void)state;
+    one_packet_an_index(true);
+    one_packet_an_index(false);
 }
 
 /* A packet with a transport-wide number cannot be sent again as it was: the number would
