@@ -27,22 +27,23 @@ static void prefetch_heads(const struct crypt_op *ops, uint16_t n)
     }
 }
 
-/* Reads the key's first line, which prefetch_heads() has brought. Two loops with an end that
- * the compiler knows: a packet has time for little more than the prefetches. */
+/* A loop with an end that the compiler knows: a packet has time for little more than this. */
+static inline __attribute__((always_inline)) void prefetch_to(const struct imb_key *key,
+                                                              unsigned end)
+{
+#pragma GCC unroll 32
+    for (unsigned i = 64; i < end; i += 64) {
+        __builtin_prefetch((const uint8_t *)key + i);
+    }
+}
+
+/* Reads the key's first line, which prefetch_heads() has brought. */
 static inline void prefetch_sched(const struct imb_key *key)
 {
-    const uint8_t *bytes = (const uint8_t *)key;
-
     if (key->head.profile >= CRYPT_AEAD_AES_128_GCM) {
-#pragma GCC unroll 32
-        for (unsigned i = 64; i < CRYPT_KEY_HOT_BYTES; i += 64) {
-            __builtin_prefetch(bytes + i);
-        }
+        prefetch_to(key, CRYPT_KEY_HOT_BYTES);
     } else {
-#pragma GCC unroll 32
-        for (unsigned i = 64; i < (unsigned)CM_HOT_BYTES; i += 64) {
-            __builtin_prefetch(bytes + i);
-        }
+        prefetch_to(key, (unsigned)CM_HOT_BYTES);
     }
 }
 

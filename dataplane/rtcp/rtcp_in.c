@@ -186,7 +186,7 @@ static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
     rtt_us = rtt_us < RTX_RTT_MIN_US ? RTX_RTT_MIN_US : rtt_us;
     rtt_us = rtt_us > RTX_RTT_MAX_US ? RTX_RTT_MAX_US : rtt_us;
 
-    if ((!sub->repeats && !sub_repairs(sub)) || lane->no_repair || sub->rtx_budget < cost ||
+    if (!sub_resends(sub) || lane->no_repair || sub->rtx_budget < cost ||
         lane->resend_head - lane->resend_tail == LANE_RESENDS ||
         !rtxindex_find(&sub->sent, seq, *sub->next_index, &hit) ||
         !answered_take(&sub->answered, seq, lane->now_us, rtt_us)) {

@@ -40,21 +40,19 @@ static bool as_it_was(const struct lane_resend *resend, struct sub *sub,
     return layer_write(sub->stream->codec, payload, slot->len, &numbers) == 0;
 }
 
-/* Gives 'pkt' its index, and says what else tells a retransmission from a packet that is
- * repeated as it was. */
-static void number(const struct lane_resend *resend, struct sub *sub, struct pkt *pkt,
-                   uint32_t *ssrc, uint8_t *pt)
+/* Gives 'pkt' what tells a retransmission from a packet that is repeated as it was. */
+static void number(const struct lane_resend *resend, struct sub *sub, struct pkt *pkt)
 {
     if (sub->repeats) {
         pkt->index = resend->index;
-        *ssrc = sub->ssrc;
-        *pt = sub->pt;
+        pkt->ssrc = sub->ssrc;
+        pkt->pt = sub->pt;
         return;
     }
     /* Stored before it is used, so that a successor uses it for nothing else. */
     pkt->index = (*sub->rtx_next_index)++;
-    *ssrc = sub->rtx_ssrc;
-    *pt = sub->rtx_pt;
+    pkt->ssrc = sub->rtx_ssrc;
+    pkt->pt = sub->rtx_pt;
 }
 
 /* Writes headers into 'pkt' and the plaintext payload to 'plain'. Returns false if the
@@ -68,8 +66,6 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
     struct ring_slot slot;
     uint8_t *rtp = pkt->data + peer->hdr.len;
     const uint8_t *end;
-    uint32_t ssrc;
-    uint8_t pt;
 
     if (!stream_ring_recall(&sub->stream->ring, resend->seq, &slot, bytes, sizeof(bytes)) ||
         slot.len + RTX_OSN_LEN + RTP_FIXED_LEN + RTP_EXT_HEADER_LEN + slot.ext_len +
@@ -84,15 +80,15 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
     }
     end = rewrite_exts(rtp_ext_abs_send_time(lane->now_us), pkt, &slot, bytes,
                        rtp + RTP_FIXED_LEN);
-    number(resend, sub, pkt, &ssrc, &pt);
+    number(resend, sub, pkt);
     pkt->hdr_len = (uint16_t)(end - rtp);
     pkt->payload = plain;
     pkt->payload_len = (uint16_t)(slot.len + osn_len);
     rtp[0] = end - rtp > RTP_FIXED_LEN ? 0x90 : 0x80;
-    rtp[1] = (uint8_t)((pkt->marker ? 0x80 : 0) | pt);
+    rtp[1] = (uint8_t)((pkt->marker ? 0x80 : 0) | pkt->pt);
     store_be16(rtp + 2, (uint16_t)pkt->index);
     store_be32(rtp + 4, pkt->ts);
-    store_be32(rtp + 8, ssrc);
+    store_be32(rtp + 8, pkt->ssrc);
     pkt_hdr_write(&peer->hdr, pkt->data,
                   (uint16_t)(pkt->hdr_len + pkt->payload_len + peer->tag_len));
     pkt->len = (uint16_t)(peer->hdr.len + pkt->hdr_len + pkt->payload_len + peer->tag_len);
@@ -116,7 +112,7 @@ static struct sub *recipient(const struct lane *lane, uint64_t handle)
 {
     struct sub *sub = tables_sub(lane->tables, handle);
 
-    return sub != NULL && !sub->paused && (sub->repeats || sub_repairs(sub)) &&
+    return sub != NULL && !sub->paused && sub_resends(sub) &&
                    sub->peer->to != NULL && sub->peer->tx_key != NULL &&
                    !sub->peer->consent_lost
                ? sub
@@ -152,7 +148,7 @@ uint16_t resend_burst(struct lane *lane, const struct burst *in, struct burst *o
                               .src = pkts[n]->payload,
                               .dst = pkts[n]->data + sub->peer->hdr.len + pkts[n]->hdr_len,
                               .index = pkts[n]->index,
-                              .ssrc = sub->repeats ? sub->ssrc : sub->rtx_ssrc,
+                              .ssrc = pkts[n]->ssrc,
                               .hdr_len = pkts[n]->hdr_len,
                               .len = pkts[n]->payload_len};
         n++;

@@ -124,6 +124,12 @@ static inline bool sub_repairs(const struct sub *sub)
     return sub->rtx_ssrc != 0 && sub->rtx_pt != 0;
 }
 
+/* Whether what is lost may be sent again at all. */
+static inline bool sub_resends(const struct sub *sub)
+{
+    return sub->repeats || sub_repairs(sub);
+}
+
 /* Source minus outgoing timestamp of what is sent now, for sender reports. */
 static inline uint32_t sub_ts_offset(const struct sub *sub)
 {
