@@ -342,11 +342,11 @@ void meeting_end_room(struct meeting *meeting, struct room *room, const char *re
 
     /* each was there until now; nobody is sent that, for all hear that it ends */
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        meeting_tell_fact(meeting, room, NULL,
-                          (struct meeting_event){.kind = MEETING_LEFT,
-                                                 .who = p,
-                                                 .reason = reason,
-                                                 .kept_only = true});
+        meeting_tell_person(meeting, p, NULL,
+                            (struct meeting_event){.kind = MEETING_LEFT,
+                                                   .who = p,
+                                                   .reason = reason,
+                                                   .kept_only = true});
     }
     meeting_tell_fact(meeting, room, NULL,
                       (struct meeting_event){
