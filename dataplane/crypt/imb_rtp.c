@@ -27,23 +27,15 @@ static void prefetch_heads(const struct crypt_op *ops, uint16_t n)
     }
 }
 
-/* A loop with an end that the compiler knows: a packet has time for little more than this. */
-static inline __attribute__((always_inline)) void prefetch_to(const struct imb_key *key,
-                                                              unsigned end)
-{
-#pragma GCC unroll 32
-    for (unsigned i = 64; i < end; i += 64) {
-        __builtin_prefetch((const uint8_t *)key + i);
-    }
-}
-
 /* Reads the key's first line, which prefetch_heads() has brought. */
 static inline void prefetch_sched(const struct imb_key *key)
 {
-    if (key->head.profile >= CRYPT_AEAD_AES_128_GCM) {
-        prefetch_to(key, CRYPT_KEY_HOT_BYTES);
-    } else {
-        prefetch_to(key, (unsigned)CM_HOT_BYTES);
+    const unsigned end = key->head.profile >= CRYPT_AEAD_AES_128_GCM
+                             ? CRYPT_KEY_HOT_BYTES
+                             : (unsigned)CM_HOT_BYTES;
+
+    for (unsigned i = 64; i < end; i += 64) {
+        __builtin_prefetch((const uint8_t *)key + i);
     }
 }
 
