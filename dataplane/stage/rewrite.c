@@ -314,8 +314,6 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
     const uint32_t send_time = rtp_ext_abs_send_time(lane->now_us);
     struct source from;
 
-    from.ring = NULL;
-    from.pos = 0;
     for (uint16_t i = 0; i < in->n; i++) {
         struct pkt *pkt = in->pkts[i];
         const struct stream_ring *ring = &pkt->sub->stream->ring;
@@ -323,7 +321,7 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
         if (in->n >= KEYS_FIRST && i + KEYS_FIRST >= in->n) {
             crypt_key_prefetch(in->pkts[i + KEYS_FIRST - in->n]->peer->tx_key);
         }
-        if (ring != from.ring || pkt->pos != from.pos) {
+        if (i == 0 || ring != from.ring || pkt->pos != from.pos) {
             look_at(&from, ring, pkt->pos, lane->hub != NULL);
         }
         if (from.slot == NULL) {
