@@ -65,7 +65,7 @@ OPEN(own_state, "All that there is, as room:join answers.",
      ID("participant_id", R, "oneself"));
 OBJECT(room_synced, "What it has missed.", INT("epoch", R, 0, MAX_SAFE, "see seq"),
        INT("seq", R, 0, MAX_SAFE, "number of the last fact"),
-       BOOL("complete", R, "false: too much was missed, see snapshot"),
+       BOOL("complete", R, "false: something may be missing, see snapshot"),
        BOOL("more", R, "there is more behind seq: ask again"),
        LIST("facts", R, 0, 256, missed_fact, "in order"),
        OBJ("snapshot", N, own_state, "as room:join answers, if it is not complete"));

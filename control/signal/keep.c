@@ -269,22 +269,48 @@ static const char *about(const struct meeting_event *event)
     return event->who != NULL ? event->who->who.user_id : NULL;
 }
 
+static const char *const reach_names[] = {[FACT_ALL] = "all",
+                                          [FACT_GROUP] = "group",
+                                          [FACT_HOSTS] = "hosts",
+                                          [FACT_OTHERS] = "others",
+                                          [FACT_PEOPLE] = "people"};
+
 static json_t *encode_audience(const struct fact_audience *audience)
 {
-    switch (audience->reach) {
+    const char *reach = reach_names[audience->reach];
+
+    switch ((int)audience->reach) {
     case FACT_GROUP:
-        return json_pack("{s:s, s:i}", "reach", "group", "group", (int)audience->group);
-    case FACT_HOSTS:
-        return json_pack("{s:s}", "reach", "hosts");
-    case FACT_OTHERS:
-        return json_pack("{s:s}", "reach", "others");
+        return json_pack("{s:s, s:i}", "reach", reach, "group", (int)audience->group);
     case FACT_PEOPLE:
-        return json_pack("{s:s, s:s, s:s}", "reach", "people", "from", audience->from, "to",
+        return json_pack("{s:s, s:s, s:s}", "reach", reach, "from", audience->from, "to",
                          audience->to);
-    case FACT_ALL:
-        break;
+    default:
+        return json_pack("{s:s}", "reach", reach);
     }
-    return json_pack("{s:s}", "reach", "all");
+}
+
+bool keep_audience(const json_t *event, struct fact_audience *out)
+{
+    const json_t *json = json_object_get(event, "audience");
+    const char *reach = json_string_value(json_object_get(json, "reach"));
+    const char *from = json_string_value(json_object_get(json, "from"));
+    const char *to = json_string_value(json_object_get(json, "to"));
+    unsigned i = 0;
+
+    while (i < sizeof(reach_names) / sizeof(reach_names[0]) &&
+           (reach == NULL || strcmp(reach, reach_names[i]) != 0)) {
+        i++;
+    }
+    if (i == sizeof(reach_names) / sizeof(reach_names[0])) {
+        return false;
+    }
+    *out = (struct fact_audience){
+        .reach = (enum fact_reach)i,
+        .group = (uint8_t)json_integer_value(json_object_get(json, "group"))};
+    (void)snprintf(out->from, sizeof(out->from), "%s", from != NULL ? from : "");
+    (void)snprintf(out->to, sizeof(out->to), "%s", to != NULL ? to : "");
+    return true;
 }
 
 static void put_event(struct keep *k, const struct meeting_event *event, const char *name,

@@ -164,11 +164,14 @@ void on_room_close(struct reply *reply, const json_t *payload);
 void on_room_lock(struct reply *reply, const json_t *payload);
 void on_room_unlock(struct reply *reply, const json_t *payload);
 void on_room_update(struct reply *reply, const json_t *payload);
-void on_room_sync(struct reply *reply, const json_t *payload);
 void on_layout_change(struct reply *reply, const json_t *payload);
 void on_lobby_admit(struct reply *reply, const json_t *payload);
 void on_lobby_deny(struct reply *reply, const json_t *payload);
 void on_lobby_admit_all(struct reply *reply, const json_t *payload);
+
+/* ---- events_sync.c ---- */
+
+void on_room_sync(struct reply *reply, const json_t *payload);
 
 /* ---- events_chat.c: the chat, hands, reactions ---- */
 
@@ -324,6 +327,9 @@ json_t *encode_play_event(const struct meeting_event *event, const char **name);
 /* Stores a fact: its event, with 'body' as it is told, and what it has changed. */
 void keep_event(struct signal *signal, const struct room *room,
                 const struct meeting_event *event, const char *name, json_t *body);
+
+/* Who may see a fact, of its stored event; false if that does not say it. */
+bool keep_audience(const json_t *event, struct fact_audience *out);
 
 /* Whether the store takes what is written; answers if not. */
 bool keep_works(struct reply *reply);

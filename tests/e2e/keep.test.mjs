@@ -152,6 +152,79 @@ test('figures of a meeting are those of its facts', { timeout: 60_000 }, () =>
         third.socket.close();
     }));
 
+/* Of a room that stands in the vault, and of one that only the store knows. */
+test('who lost the socket misses nothing, though control was killed meanwhile',
+    { timeout: 90_000 }, () =>
+        withNode({ name: 'keep-missed', devices: ['udp:127.0.0.1'] }, async (node) => {
+            const make = async () => (await rest(node, 'POST', '/meeting', {
+                token: user(node, 'ada'), body: { meeting_name: 'Board' } })).body.data.id;
+            const back = async (id, name, resume_token) => {
+                const ticket = await rest(node, 'POST', `/meeting/${id}/join`,
+                    { token: user(node, name), body: { display_name: name } });
+                const socket = await connect(node, ticket.body.data.token);
+
+                return { socket, answer: await good(socket, 'room:join',
+                    { meeting_id: id, display_name: name, resume_token }) };
+            };
+            const kept = await make();
+            const opened = await make();
+            const rooms = [];
+
+            for (const id of [kept, opened]) {
+                const [ada, bob, eve] = [await back(id, 'ada'), await back(id, 'bob'),
+                    await back(id, 'eve')];
+                if (id === kept) {
+                    for (const { socket } of [ada, bob, eve]) {
+                        await good(socket, 'transport:create', { direction: 'recv' });
+                    }
+                }
+                const { epoch, seq } = await good(ada.socket, 'layout:change',
+                    { layout: 'speaker' });
+                bob.socket.io.engine.close();
+                await good(ada.socket, 'chat:send', { message: 'for eve', to: 'eve' });
+                await good(eve.socket, 'hand:raise');
+                await good(ada.socket, 'chat:send', { message: 'before' }); // is written
+                rooms.push({ ada, bob, eve, epoch, seq });
+            }
+            await killControl(node);
+
+            const sync = async (socket, since_seq, epoch) => {
+                const page = await good(socket, 'room:sync', { since_seq, epoch });
+                const behind = page.more ? await sync(socket, page.seq, page.epoch) : {
+                    words: [], complete: true };
+
+                return { words: [...page.facts.map(({ event, payload }) =>
+                    payload.message ?? event), ...behind.words],
+                complete: page.complete && behind.complete, snapshot: page.snapshot };
+            };
+            const [first, second] = rooms;
+            const ada = await back(kept, 'ada', first.ada.answer.resume_token);
+            await good(ada.socket, 'chat:send', { message: 'after' });
+            const bob = await back(kept, 'bob', first.bob.answer.resume_token);
+            assert.equal(bob.answer.resumed, true);
+            const missed = await sync(bob.socket, first.seq, first.epoch);
+            assert.deepEqual(missed.words, ['hand:raised', 'before', 'after']);
+            assert.equal(missed.complete, true);
+
+            /* too late to be the same participant, and still the same ears */
+            await good(ada.socket, 'participant:remove', { target_user_id: 'eve' });
+            const eve = await back(kept, 'eve');
+            assert.equal(eve.answer.resumed, false);
+            const { words } = await sync(eve.socket, first.seq, first.epoch);
+            assert.deepEqual(words.slice(0, 4), ['for eve', 'hand:raised', 'before', 'after']);
+
+            /* nobody had a transport there: another epoch, which begins with nobody */
+            const alone = await back(opened, 'bob');
+            assert.notEqual(alone.answer.epoch, second.epoch);
+            const all = await sync(alone.socket, second.seq, second.epoch);
+            assert.deepEqual(all.words.slice(0, 2), ['hand:raised', 'before']);
+            assert.equal(all.complete, false);
+            assert.deepEqual(all.snapshot.participants.map((p) => p.user_id), ['bob']);
+            for (const { socket } of [ada, bob, eve, alone]) {
+                socket.close();
+            }
+        }));
+
 /* Without transports nothing of the room is in the vault: only the store has it. */
 test('what anybody was told that a host decided outlives kill -9 at that moment',
     { timeout: 90_000 }, () =>

@@ -221,6 +221,126 @@ static void what_was_said_is_there_after_a_restart(void **state)
     teardown(&k);
 }
 
+static json_t *sync_since(struct kept *k, struct user *u, uint64_t epoch, uint64_t seq)
+{
+    char payload[96];
+
+    (void)snprintf(payload, sizeof(payload), "{\"since_seq\":%llu,\"epoch\":%llu}",
+                   (unsigned long long)seq, (unsigned long long)epoch);
+    return user_ask(&k->s, u, "room:sync", payload);
+}
+
+static const char *nth_event(const json_t *answer, size_t i)
+{
+    return text_of(json_array_get(json_object_get(answer, "facts"), i), "event");
+}
+
+/* The room was in no vault, so it has opened in another epoch. */
+static void what_was_missed_over_a_restart_is_told_to_whom_it_was_for(void **state)
+{
+    struct user *a, *b, *c;
+    uint64_t epoch;
+    json_t *sent, *got;
+    struct kept k;
+    (void)state;
+
+    setup(&k);
+    start(&k, 0);
+    epoch = world_epoch;
+    a = join_as(&k, "a", "host");
+    b = join_as(&k, "b", "presenter");
+    (void)join_as(&k, "c", "presenter");
+    user_do(&k.s, a, "chat:send", "{\"message\":\"secret\",\"to\":\"b\"}");
+    user_do(&k.s, b, "hand:raise", "{}");
+    sent = user_ask(&k.s, a, "chat:send", "{\"message\":\"one\"}");
+    stop(&k);
+
+    start(&k, 0);
+    b = join_as(&k, "b", "presenter");
+    c = join_as(&k, "c", "presenter");
+    got = sync_since(&k, b, epoch, 3);
+    assert_int_equal(json_array_size(json_object_get(got, "facts")), 5);
+    assert_string_equal(nth_event(got, 0), "chat:message");
+    assert_string_equal(nth_event(got, 1), "hand:raised");
+    assert_string_equal(
+        text_of(
+            json_object_get(json_array_get(json_object_get(got, "facts"), 2), "payload"),
+            "message_id"),
+        text_of(sent, "message_id"));
+    assert_string_equal(nth_event(got, 4), "participant:joined");
+    assert_null(
+        json_object_get(json_array_get(json_object_get(got, "facts"), 0), "audience"));
+    /* nobody has told who is not there any more */
+    assert_true(json_is_false(json_object_get(got, "complete")));
+    assert_int_equal(
+        json_array_size(json_object_get(json_object_get(got, "snapshot"), "participants")),
+        2);
+    assert_int_equal(json_integer_value(json_object_get(got, "epoch")), world_epoch);
+    json_decref(got);
+    got = sync_since(&k, c, epoch, 3); /* not what was said in secret to another */
+    assert_string_equal(nth_event(got, 0), "hand:raised");
+    json_decref(got);
+    json_decref(sent);
+    stop(&k);
+    teardown(&k);
+}
+
+/* Writes an event of the meeting, as the room's next. */
+static void put_old(struct kept *k, uint64_t seq, uint64_t at_us)
+{
+    const struct store_write w = {.what = STORE_EVENT,
+                                  .event = {.tenant = "default",
+                                            .meeting = "m",
+                                            .type = "kcs.chat.message",
+                                            .json = "{}",
+                                            .epoch = 1,
+                                            .seq = seq,
+                                            .at_us = at_us}};
+
+    k->answered = false;
+    assert_int_equal(store_write(k->store, &w, 1, on_answer, k), 0);
+    AWAIT(&k->s, k->answered);
+    assert_int_equal(k->err, 0);
+}
+
+static void what_the_room_has_forgotten_comes_from_the_store(void **state)
+{
+    struct kept k;
+    struct user *a;
+    json_t *got;
+    uint64_t at = 1; /* its own coming in */
+    size_t n = 0;
+    (void)state;
+
+    setup(&k);
+    start(&k, 0);
+    put_old(&k, 1, clock_wall_us() - 3600 * UINT64_C(1000000));
+    a = join_as(&k, "a", "host");
+    for (int i = 0; i < FACTS_MAX / 2 + 40; i++) {
+        user_do(&k.s, a, "screen:start", "{}");
+        user_do(&k.s, a, "screen:stop", "{}");
+        inbox_clear(a);
+    }
+    (void)events(&k); /* behind all that is to be written */
+    for (bool more = true; more;) {
+        got = sync_since(&k, a, world_epoch, at);
+        assert_true(json_is_true(json_object_get(got, "complete")));
+        assert_true(json_is_null(json_object_get(got, "snapshot")));
+        n += json_array_size(json_object_get(got, "facts"));
+        at = (uint64_t)json_integer_value(json_object_get(got, "seq"));
+        more = json_is_true(json_object_get(got, "more"));
+        json_decref(got);
+    }
+    assert_int_equal(at, 1 + FACTS_MAX + 80);
+    assert_int_equal(n, FACTS_MAX + 80);
+    got = sync_since(&k, a, 1, 0); /* an hour ago */
+    assert_true(json_is_false(json_object_get(got, "complete")));
+    assert_int_equal(json_array_size(json_object_get(got, "facts")), 0);
+    json_decref(got);
+    stop(&k);
+    teardown(&k);
+}
+
 static void who_was_banned_stays_out_and_roles_hold(void **state)
 {
     struct user *a, *b;
@@ -589,6 +709,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_said_is_there_after_a_restart),
+        cmocka_unit_test(what_was_missed_over_a_restart_is_told_to_whom_it_was_for),
+        cmocka_unit_test(what_the_room_has_forgotten_comes_from_the_store),
         cmocka_unit_test(who_was_banned_stays_out_and_roles_hold),
         cmocka_unit_test(what_a_host_decides_is_told_when_it_is_written),
         cmocka_unit_test(nobody_waits_for_a_disk_that_hangs),

@@ -85,7 +85,7 @@ type ChatRef = { message_id: string };
 export interface TalkRequests {
     'room:sync': Ask<
         { since_seq: number; epoch?: number },
-        { complete: boolean; more?: boolean; seq: number; facts?: MissedFact[] }
+        { complete: boolean; more: boolean; epoch: number; seq: number; facts: MissedFact[] }
     >;
     'room:lock': Ask<object>;
     'room:unlock': Ask<object>;

@@ -6,8 +6,7 @@ import type { BoardOp, BreakoutRoom, ChatEntry, Layout } from './protocol_talk';
 import { personOf } from './protocol';
 import { nameOf } from './room';
 
-/* Facts that the answer to a join does not hold. */
-const REPEATED = /^(chat|hand|poll|whiteboard|breakout|layout|room):/;
+const REPEATED = /^chat:/; /* all else is in the answer to a join */
 const CAPTIONS = 3; /* shown at once */
 const MAX_CHAT = 2_000; /* kept here; older ones can be asked for again */
 const MAX_OPS = 20_000;
@@ -27,29 +26,34 @@ export class Talk {
         if (resumed && since !== undefined) {
             this.sync(since).catch(() => undefined);
         } else if (room.settings !== undefined) {
-            this.history().catch(() => this.ctx.changed());
+            this.newest().catch(() => this.ctx.changed());
+        }
+        if (room.board.version > 0) {
+            this.loadBoard().catch(() => undefined); /* its operations are no facts */
         }
     }
 
     private async sync(since: { epoch?: number; seq: number }): Promise<void> {
         const { signaling } = this.ctx;
-        let from = since.seq;
+        let from = since;
+        let complete = true;
 
         for (let more = true; more; ) {
             const page = await signaling.request('room:sync', {
-                since_seq: from,
-                ...(since.epoch === undefined ? {} : { epoch: since.epoch }),
+                since_seq: from.seq,
+                ...(from.epoch === undefined ? {} : { epoch: from.epoch }),
             });
-            if (!page.complete) {
-                return this.history();
-            }
-            for (const { event, payload } of page.facts ?? []) {
+            for (const { event, payload } of page.facts) {
                 if (REPEATED.test(event)) {
                     signaling.dispatch(event, payload);
                 }
             }
-            more = page.more === true && page.seq > from;
-            from = page.seq;
+            complete = complete && page.complete;
+            more = page.more;
+            from = page;
+        }
+        if (!complete) {
+            await this.newest();
         }
     }
 
@@ -81,6 +85,11 @@ export class Talk {
 
     async react(id: string, emoji: string, on = true): Promise<void> {
         await this.ctx.signaling.request('chat:react', { message_id: id, emoji, on });
+    }
+
+    private async newest(): Promise<void> {
+        this.ctx.room.chatMore = null;
+        await this.history();
     }
 
     /* Brings messages older than those that are known. */
