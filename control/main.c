@@ -1,7 +1,6 @@
 /* kcs-control: reads the configuration, makes the node, runs it until SIGINT or SIGTERM.
  * Everything it does is in app/. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,20 +14,24 @@
 #define DATABASE NULL
 #endif
 #include "app/control_conf.h"
+#include "sfu/conf/program.h"
 
-enum { EXIT_USAGE = 2, EXIT_BAD_CONF = 4 };
+enum { EXIT_BAD_CONF = 4 };
 
-static const char usage[] =
-    "usage: kcs-control [--config FILE] [--check-config]\n"
-    "\n"
-    "Decides for a KCS node: signaling, meetings, ICE and DTLS; kcs-dataplane moves the\n"
-    "media.\n"
-    "\n"
-    "  --config FILE    configuration; without it, the defaults of conf/control.yaml\n"
-    "  --check-config   print the effective configuration and exit\n"
-    "  --help           this text\n"
-    "\n"
-    "Exit status: 0 stopped, 1 could not start, 2 usage, 4 bad configuration.\n";
+static const struct program program = {
+    .name = "kcs-control",
+    .does = "decides for a KCS media node: signaling, meetings, ICE and DTLS",
+    .more = "It serves the page, REST and Socket.IO, keeps meetings and accounts, and tells\n"
+            "\\fBkcs\\-dataplane\\fR(8) which media go where. Either may be restarted while "
+            "people\ntalk: its successor takes up where it was.\n"
+            ".PP\n"
+            "It logs JSON lines to standard error. Under systemd it tells when it is ready, and\n"
+            "from its loop that it is alive.\n",
+    .signals = ".TP\nSIGHUP\nReads the configuration file, its files of secrets and the\n"
+               "certificate again. A file with an error is refused as a whole.\n"
+               ".TP\nSIGTERM\nStops; with \\fBshutdown.drain_s\\fR when nobody is left, after\n"
+               "so many seconds at the latest. The second one, and SIGINT, stop at once.\n",
+};
 
 static int run(struct control_conf *conf, const char *path)
 {
@@ -48,45 +51,27 @@ static int run(struct control_conf *conf, const char *path)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check-config", no_argument, NULL, 'k'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     static struct control_conf conf;
-    const char *path = NULL;
-    bool check = false;
+    struct program_asked asked;
     char err[512];
-    int opt;
+    int status = program_read(&program, argc, argv, &asked);
 
-    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (opt) {
-        case 'c':
-            path = optarg;
-            break;
-        case 'k':
-            check = true;
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            return EXIT_SUCCESS;
-        default:
-            (void)fputs(usage, stderr);
-            return EXIT_USAGE;
-        }
+    if (status != PROGRAM_GO_ON) {
+        return status;
     }
-    if (optind < argc) {
-        (void)fputs(usage, stderr);
-        return EXIT_USAGE;
+    if (asked.describe) {
+        control_conf_describe(stdout);
+        return EXIT_SUCCESS;
     }
     /* Keys lie in memory: no core dump, no ptrace by others. */
     (void)prctl(PR_SET_DUMPABLE, 0);
-    if (check) {
-        return control_conf_check(path, stdout);
+    if (asked.check) {
+        return control_conf_check(asked.config, stdout);
     }
-    if (control_conf_load(path, &conf, err, sizeof(err)) != 0 ||
+    if (control_conf_load(asked.config, &conf, err, sizeof(err)) != 0 ||
         control_conf_secrets(&conf, err, sizeof(err)) != 0) {
         (void)fprintf(stderr, "kcs-control: %s\n", err);
         return EXIT_BAD_CONF;
     }
-    return run(&conf, path);
+    return run(&conf, asked.config);
 }

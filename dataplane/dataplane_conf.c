@@ -358,3 +358,8 @@ int dataplane_conf_check(const char *path, FILE *file)
     }
     return conf_print(&spec, &conf, file) == 0 ? 0 : 1;
 }
+
+void dataplane_conf_describe(FILE *file)
+{
+    conf_describe(&spec, file);
+}

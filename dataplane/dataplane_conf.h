@@ -108,4 +108,7 @@ int dataplane_conf_load(const char *path, struct dataplane_conf *out, char *err,
  * YAML to 'file', or the error to stderr. Returns the program's exit status: 0, 1 or 4. */
 int dataplane_conf_check(const char *path, FILE *file);
 
+/* What --describe-config does: prints a line a key (conf_describe()). */
+void dataplane_conf_describe(FILE *file);
+
 #endif

@@ -2,7 +2,6 @@
  * SIGTERM. Everything it does is in worker/ and io/. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
@@ -15,30 +14,38 @@
 
 #include "dataplane_conf.h"
 #include "sfu/base/path.h"
+#include "sfu/conf/program.h"
 #include "sfu/conf/service.h"
 #include "worker/worker.h"
 
 enum { EXIT_BAD_CONF = 4 };
 
-static const char usage[] =
-    "usage: kcs-dataplane [--config FILE] [--check-config]\n"
-    "\n"
-    "Moves the media of a KCS node: receives, decrypts, re-encrypts and sends SRTP.\n"
-    "\n"
-    "  --config FILE    configuration; without it, the defaults of conf/dataplane.yaml\n"
-    "  --check-config   print the effective configuration and exit\n"
-    "  --help           this text\n"
-    "\n"
-    "Exit status: 0 stopped, 1 could not start, 2 usage, 4 bad configuration.\n";
+static const struct program program = {
+    .name = "kcs-dataplane",
+    .does = "moves the media of a KCS media node: receives, decrypts, re-encrypts and sends SRTP",
+    .more = "It opens the devices of its configuration, lays out all memory and then polls, a\n"
+            "thread a lane. \\fBkcs\\-control\\fR(8) attaches by a Unix socket and tells it "
+            "what to\nforward. Either may be restarted while people talk.\n"
+            ".PP\n"
+            "It writes a few plain lines to standard error: what each device is, that it is\n"
+            "ready, who attached, why it stopped. Packets are counted, never logged.\n",
+    .signals = ".TP\nSIGTERM, SIGINT\nStops. Nothing of its configuration can change while it\n"
+               "runs: SIGHUP is ignored.\n",
+};
 
-/* The XDP program lies beside the executable. */
+/* The XDP program lies beside the executable, or where a package has it. */
 static void xdp_path(char *out, size_t cap)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    const char *dir;
 
     self[n > 0 ? n : 0] = '\0';
-    (void)snprintf(out, cap, "%.*s/kcs-xdp.o", (int)cap - 16, dirname(self));
+    dir = dirname(self);
+    (void)snprintf(out, cap, "%.*s/kcs-xdp.o", (int)cap - 32, dir);
+    if (access(out, R_OK) != 0) {
+        (void)snprintf(out, cap, "%.*s/../lib/kcs/kcs-xdp.o", (int)cap - 32, dir);
+    }
 }
 
 static int parse_ip(const char *text, uint8_t ip[16])
@@ -141,6 +148,7 @@ static int stop_signals(void)
     (void)sigaddset(&set, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN); /* memory and devices are laid out at start */
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
@@ -194,42 +202,24 @@ static int run(const struct dataplane_conf *conf)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check-config", no_argument, NULL, 'k'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
     static struct dataplane_conf conf;
-    const char *path = NULL;
-    bool check = false;
+    struct program_asked asked;
     char err[512];
-    int opt;
+    int status = program_read(&program, argc, argv, &asked);
 
-    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (opt) {
-        case 'c':
-            path = optarg;
-            break;
-        case 'k':
-            check = true;
-            break;
-        case 'h':
-            (void)fputs(usage, stdout);
-            return EXIT_SUCCESS;
-        default:
-            (void)fputs(usage, stderr);
-            return 2;
-        }
+    if (status != PROGRAM_GO_ON) {
+        return status;
     }
-    if (optind < argc) {
-        (void)fputs(usage, stderr);
-        return 2;
+    if (asked.describe) {
+        dataplane_conf_describe(stdout);
+        return EXIT_SUCCESS;
     }
-    if (check) {
-        return dataplane_conf_check(path, stdout);
+    if (asked.check) {
+        return dataplane_conf_check(asked.config, stdout);
     }
     /* Keys lie in memory: no core dump, no ptrace by others. */
     (void)prctl(PR_SET_DUMPABLE, 0);
-    if (dataplane_conf_load(path, &conf, err, sizeof(err)) != 0) {
+    if (dataplane_conf_load(asked.config, &conf, err, sizeof(err)) != 0) {
         (void)fprintf(stderr, "kcs-dataplane: %s\n", err);
         return EXIT_BAD_CONF;
     }

@@ -334,7 +334,7 @@ static list_fn *find_list(const char *path)
         list_fn *fn;
     } lists[] = {
         {"/status", list_status}, {"/lanes", list_lanes},      {"/drops", list_drops},
-        {"/peers", admin_peers},  {"/streams", admin_streams},
+        {"/peers", admin_peers},  {"/streams", admin_streams}, {"/rooms", admin_rooms},
     };
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
@@ -372,16 +372,36 @@ void admin_on_metrics(struct admin *admin, struct net_req *req)
     }
 }
 
+/* What has arguments: true if it is one of these; it is answered then, or will be. */
+static bool answer_query(const struct admin *admin, struct net_req *req)
+{
+    static const struct {
+        const char *path;
+        void (*fn)(const struct admin *admin, struct net_req *req);
+    } queries[] = {{"/audit", admin_audit},
+                   {"/participants", admin_participants},
+                   {"/peer", admin_peer},
+                   {"/room", admin_room}};
+
+    for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+        if (strcmp(queries[i].path, net_req_path(req)) == 0) {
+            queries[i].fn(admin, req);
+            return true;
+        }
+    }
+    return false;
+}
+
 void admin_on_request(struct admin *admin, struct net_req *req)
 {
     list_fn *list = find_list(net_req_path(req));
     json_t *data;
 
-    if (net_req_method(req) == NET_POST && admin_order(admin, req)) {
-        /* answered, or it will be */
-    } else if (strcmp(net_req_path(req), "/audit") == 0 && net_req_method(req) == NET_GET) {
-        admin_audit(admin, req);
-    } else if (list == NULL) {
+    if ((net_req_method(req) == NET_POST && admin_order(admin, req)) ||
+        (net_req_method(req) == NET_GET && answer_query(admin, req))) {
+        return; /* answered, or it will be */
+    }
+    if (list == NULL) {
         admin_on_metrics(admin, req);
     } else if (!refused(req, true)) {
         data = list(admin);

@@ -7,10 +7,18 @@
  *   POST /drain?seconds=N                  no more meetings; stops when empty, or then
  *   POST /undrain                          back into service
  *   POST /loglevel?level=L                 until the next start or reload
+ *   POST /rooms/close?meeting=M            ends a meeting for everybody
+ *   POST /rooms/kick?meeting=M&who=W       removes somebody (ban=1: for good; reason=R)
+ *   POST /rooms/mute?meeting=M&who=W&kind=audio|video|screen
+ *
+ * tenant=T belongs to each meeting=M if several tenants have one of that name. What was done
+ * stands in the audit, with the user of this machine who asked for it.
  *
  * Answers are {"data": …}; failures carry success:false, code and message.
  *
  *   /status   the node at a glance      /lanes    every counter of each lane
+ *   /rooms    meetings with somebody    /room?meeting=M          one, with its people
+ *   /participants (meeting=M)           /peer?id=ID   transports of one, with all details
  *   /peers    transports of clients     /streams  producers and who receives them
  *   /drops    what was dropped and why  /metrics  Prometheus text
  *   /audit    who did what, the newest first (limit=N)
@@ -39,6 +47,7 @@ struct admin_conf {
     uint64_t started_wall_us;
     struct store *store; /* NULL: nothing is kept; then accounts too */
     struct accounts *accounts;
+    uint32_t audit_days; /* that entries of the audit are kept */
     uint32_t (*n_clients)(void *user); /* of Socket.IO */
     /* Has the node go out of service in so many seconds at most; 0: it stays. */
     void (*drain)(void *user, uint32_t seconds);

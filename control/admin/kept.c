@@ -13,6 +13,7 @@ enum { AUDIT_LINES = 100 };
 
 /* A request that waits for the store. */
 struct asked {
+    const struct admin *admin;
     struct net_req *req; /* NULL: the client is gone */
     char *text;          /* path, or login; heap */
 };
@@ -30,6 +31,7 @@ static struct asked *asked_new(const struct admin *admin, struct net_req *req,
         admin_refuse(req, 503, "no_store", "this node keeps nothing (store.path)");
         return NULL;
     }
+    asked->admin = admin;
     asked->req = req;
     net_req_set_data(req, asked);
     return asked;
@@ -108,6 +110,7 @@ static void on_copied(void *arg, const struct store_result *result)
     if (result->err != 0) {
         fail(asked, result->err);
     } else {
+        admin_note(asked->admin, asked->req, "operator.backup", NULL, asked->text);
         answer(asked, json_pack("{s:s}", "backup", asked->text));
     }
 }
@@ -194,6 +197,7 @@ static void on_added(void *arg, int err, const char *code,
     if (err != 0) {
         fail(asked, err);
     } else {
+        admin_note(asked->admin, asked->req, "operator.user_add", NULL, asked->text);
         answer(asked,
                json_pack("{s:s, s:s, s:s, s:s}", "user_id", tokens->who.user_id, "login",
                          asked->text, "role", auth_role_name(tokens->who.role), "tenant",

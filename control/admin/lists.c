@@ -4,6 +4,7 @@
 
 #include "admin/priv.h"
 #include "meeting/meeting.h"
+#include "net/net.h"
 #include "sfu/base/handle.h"
 #include "sys/clock.h"
 
@@ -39,10 +40,10 @@ static void put_ip_port(json_t *row, const char *key, const uint8_t ip[16], uint
 
 /* ---- /peers ---- */
 
-static void add_path(const struct admin *admin, const struct session *session, json_t *row)
+/* path  NULL: none yet */
+static void add_path(const struct admin *admin, const struct path *path, json_t *row)
 {
     const struct abi_shm *info = media_info(admin->conf.media);
-    const struct path *path = session_path(session);
 
     if (path == NULL) {
         json_object_set_new(row, "device", json_null());
@@ -73,6 +74,7 @@ static void add_peer_counters(const struct admin *admin, uint64_t peer, json_t *
     if (stats.last_check_us != 0 && stats.last_check_us <= now_us) {
         put(row, "last_check_ms_ago", (now_us - stats.last_check_us) / 1000);
     }
+    put_ms(row, "rtt_ms", stats.rtt_us);
     put(row, "remb_bps", stats.remb_bps);
     put(row, "twcc_lost", stats.twcc_lost);
     put(row, "available_bps", stats.available_bps);
@@ -122,7 +124,7 @@ static json_t *peer_row(const struct admin *admin, const struct transport *t)
     put_text(row, "state", session_state_name(session_state(t->session)));
     json_object_set_new(row, "cipher", cipher != NULL ? json_string(cipher) : json_null());
     put_lane(admin, t, row);
-    add_path(admin, t->session, row);
+    add_path(admin, session_path(t->session), row);
     add_peer_counters(admin, session_peer(t->session), row);
     return row;
 }
@@ -197,6 +199,17 @@ static const char *codec_name(const struct ortc_producer *params)
     return params->n_codecs > 0 ? names[params->codecs[0].codec] : "?";
 }
 
+/* How well the last second of it was. */
+static void put_score(json_t *row, const struct score *score)
+{
+    if (score->started) {
+        put(row, "score", score->value);
+        put(row, "bitrate_bps", score->detail.bps);
+        json_object_set_new(row, "loss", json_real(score->detail.loss));
+        put(row, "freezes", score->freezes);
+    }
+}
+
 /* The producer's streams as one: counters are sums, the rest is that of the stream which
  * consumers get. */
 static void add_stream_counters(const struct admin *admin, const struct producer *producer,
@@ -232,14 +245,11 @@ static void add_stream_counters(const struct admin *admin, const struct producer
     put(row, "pli", sum.pli_sent);
 }
 
-static json_t *subscriber_row(const struct admin *admin, const struct room_consumer *rc)
+static void add_sub_counters(const struct admin *admin, const struct room_consumer *rc,
+                             json_t *row)
 {
     struct abi_sub_stats stats;
-    json_t *row = json_object();
 
-    put_text(row, "consumer_id", rc->id);
-    put_text(row, "participant_id", rc->transport->owner->id);
-    json_object_set_new(row, "paused", json_boolean(consumer_is_paused(rc->consumer)));
     if (media_sub_stats(admin->conf.media, consumer_sub(rc->consumer), &stats) != 0) {
         stats = (struct abi_sub_stats){0};
     }
@@ -250,14 +260,23 @@ static json_t *subscriber_row(const struct admin *admin, const struct room_consu
     put_ms(row, "rtt_ms", stats.rtt_us);
     put_ms(row, "jitter_ms", stats.jitter_us);
     put(row, "nacks", stats.nacks);
+}
+
+static json_t *subscriber_row(const struct admin *admin, const struct room_consumer *rc)
+{
+    json_t *row = json_object();
+
+    put_text(row, "consumer_id", rc->id);
+    put_text(row, "participant_id", rc->transport->owner->id);
+    json_object_set_new(row, "paused", json_boolean(consumer_is_paused(rc->consumer)));
+    add_sub_counters(admin, rc, row);
     return row;
 }
 
-static json_t *stream_row(const struct admin *admin, const struct room_producer *rp)
+static json_t *producer_row(const struct admin *admin, const struct room_producer *rp)
 {
     const struct participant *owner = rp->transport->owner;
     const struct ortc_producer *params = producer_params(rp->producer);
-    json_t *subscribers = json_array();
     json_t *row = json_object();
 
     put_text(row, "producer_id", rp->id);
@@ -268,6 +287,14 @@ static json_t *stream_row(const struct admin *admin, const struct room_producer 
     put_text(row, "source", source_name(rp->source));
     json_object_set_new(row, "paused", json_boolean(producer_is_paused(rp->producer)));
     add_stream_counters(admin, rp->producer, row);
+    return row;
+}
+
+static json_t *stream_row(const struct admin *admin, const struct room_producer *rp)
+{
+    json_t *subscribers = json_array();
+    json_t *row = producer_row(admin, rp);
+
     for (const struct room_consumer *rc = rp->consumers; rc != NULL;
          rc = rc->next_of_source) {
         json_array_append_new(subscribers, subscriber_row(admin, rc));
@@ -295,4 +322,128 @@ json_t *admin_streams(const struct admin *admin)
 
     meeting_each_room(admin->conf.meeting, add_streams, &listing);
     return listing.rows;
+}
+
+/* ---- /peer ---- */
+
+/* "S2T1"; "-" if nothing is sent. */
+static json_t *layer_text(uint32_t spatial, uint32_t temporal)
+{
+    return spatial == ABI_LAYERS_NONE ? json_string("-")
+                                      : json_sprintf("S%uT%u", spatial, temporal);
+}
+
+static json_t *published_row(const struct admin *admin, const struct room_producer *rp)
+{
+    json_t *row = producer_row(admin, rp);
+
+    put_score(row, &rp->score);
+    put(row, "layers_needed", rp->needed + 1U);
+    return row;
+}
+
+static json_t *received_row(const struct admin *admin, const struct room_consumer *rc)
+{
+    uint32_t at = rc->layers;
+    json_t *row = json_object();
+
+    put_text(row, "consumer_id", rc->id);
+    put_text(row, "producer_id", rc->source->id);
+    put_text(row, "kind", rtp_kind_name(consumer_kind(rc->consumer)));
+    json_object_set_new(row, "paused", json_boolean(consumer_is_paused(rc->consumer)));
+    if (at != 0) {
+        json_object_set_new(row, "layer", layer_text(at >> 12 & 15, at >> 8 & 15));
+        json_object_set_new(row, "wanted_layer", layer_text(at >> 4 & 15, at & 15));
+        put_text(row, "reason", meeting_layers_reason(at));
+    }
+    put(row, "priority", rc->priority);
+    put_score(row, &rc->score);
+    add_sub_counters(admin, rc, row);
+    return row;
+}
+
+/* The pairs of addresses that ICE has validated. */
+static json_t *pairs_of(const struct admin *admin, uint64_t peer)
+{
+    struct vault_peer_conf conf;
+    json_t *rows = json_array();
+
+    if (media_peer_conf(admin->conf.media, peer, &conf) != 0) {
+        return rows;
+    }
+    for (uint8_t i = 0; i < conf.n_paths; i++) {
+        json_t *row = json_object();
+
+        add_path(admin, &conf.paths[i], row);
+        json_object_set_new(row, "selected", json_boolean(i == conf.selected));
+        json_array_append_new(rows, row);
+    }
+    explicit_bzero(&conf, sizeof(conf)); /* it has keys */
+    return rows;
+}
+
+static json_t *peer_details(const struct admin *admin, const struct transport *t)
+{
+    json_t *publishes = json_array();
+    json_t *receives = json_array();
+    json_t *row = peer_row(admin, t);
+
+    for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+        json_array_append_new(publishes, published_row(admin, rp));
+    }
+    for (const struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
+        json_array_append_new(receives, received_row(admin, rc));
+    }
+    put_text(row, "user_id", t->owner->who.user_id);
+    put_text(row, "tenant", t->owner->room->tenant);
+    put_text(row, "dtls",
+             session_state(t->session) == SESSION_FAILED ? "failed"
+             : session_profile(t->session) != 0          ? "done"
+                                                         : "not yet");
+    put(row, "data_channels", t->n_data_producers + t->n_data_consumers);
+    json_object_set_new(row, "ice_pairs", pairs_of(admin, session_peer(t->session)));
+    json_object_set_new(row, "publishes", publishes);
+    json_object_set_new(row, "receives", receives);
+    return row;
+}
+
+struct details {
+    const struct admin *admin;
+    const char *id;
+    json_t *rows;
+};
+
+static void add_details(void *arg, struct room *room)
+{
+    struct details *details = arg;
+
+    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
+        bool all = strcmp(p->id, details->id) == 0;
+
+        for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+            if (all || strcmp(t->id, details->id) == 0) {
+                json_array_append_new(details->rows, peer_details(details->admin, t));
+            }
+        }
+    }
+}
+
+/* GET /peer?id=ID: of a transport, or of a participant, which has several. */
+void admin_peer(const struct admin *admin, struct net_req *req)
+{
+    struct details details = {.admin = admin, .id = net_req_query(req, "id")};
+
+    if (details.id == NULL) {
+        admin_refuse(req, 400, "invalid", "give id=ID, of a transport or a participant");
+        return;
+    }
+    details.rows = json_array();
+    meeting_each_room(admin->conf.meeting, add_details, &details);
+    if (json_array_size(details.rows) == 0) {
+        json_decref(details.rows);
+        admin_refuse(req, 404, "not_found",
+                     "no such transport or participant: see kcsctl peers");
+        return;
+    }
+    admin_answer(req, details.rows);
 }

@@ -33,6 +33,7 @@ static void move(const struct admin *admin, struct net_req *req)
     }
     switch (admin_move(admin, transport, lane)) {
     case 0:
+        admin_note(admin, req, "operator.move", NULL, transport);
         admin_answer(req,
                      json_pack("{s:s, s:I}", "moves", transport, "lane", (json_int_t)lane));
         return;
@@ -62,6 +63,7 @@ static void begin_drain(const struct admin *admin, struct net_req *req)
         return;
     }
     admin->conf.drain(admin->conf.user, seconds);
+    admin_note(admin, req, "operator.drain", NULL, NULL);
     admin_answer(req, json_pack("{s:i}", "drains_within_s", (int)seconds));
 }
 
@@ -71,6 +73,7 @@ static void end_drain(const struct admin *admin, struct net_req *req)
     bool was = admin->conf.draining(admin->conf.user, NULL);
 
     admin->conf.drain(admin->conf.user, 0);
+    admin_note(admin, req, "operator.undrain", NULL, NULL);
     admin_answer(req, json_pack("{s:s, s:b}", "state", "in service", "was_draining", was));
 }
 
@@ -79,7 +82,6 @@ static void set_level(const struct admin *admin, struct net_req *req)
 {
     const char *name = net_req_query(req, "level");
     enum log_level level;
-    (void)admin;
 
     if (name == NULL || log_level_parse(name, &level) != 0) {
         admin_refuse(req, 400, "invalid", "a level is error, warn, info or debug");
@@ -87,6 +89,7 @@ static void set_level(const struct admin *admin, struct net_req *req)
     }
     log_set_level(level);
     log_info("log_level_set", LOG_STR("to", name));
+    admin_note(admin, req, "operator.loglevel", NULL, name);
     admin_answer(req, json_pack("{s:s}", "level", name));
 }
 
@@ -96,8 +99,11 @@ bool admin_order(const struct admin *admin, struct net_req *req)
         const char *path;
         void (*fn)(const struct admin *admin, struct net_req *req);
     } orders[] = {
-        {"/lanes/move", move},   {"/backup", admin_backup}, {"/users", admin_add_user},
-        {"/drain", begin_drain}, {"/undrain", end_drain},   {"/loglevel", set_level},
+        {"/lanes/move", move},        {"/backup", admin_backup},
+        {"/users", admin_add_user},   {"/drain", begin_drain},
+        {"/undrain", end_drain},      {"/loglevel", set_level},
+        {"/rooms/kick", admin_kick},  {"/rooms/close", admin_close_room},
+        {"/rooms/mute", admin_mute},
     };
 
     for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {

@@ -1,7 +1,8 @@
 /* What the files of control/admin share.
  *
  * admin.c    routes, /status, /lanes, /drops
- * lists.c    /peers and /streams, and a move
+ * lists.c    /peers, /peer and /streams, and a move
+ * rooms.c    /rooms, /room and /participants, and what is done to them
  * orders.c   what is asked by POST
  * kept.c     /audit, a backup, an account
  * metrics.c  /metrics */
@@ -12,6 +13,7 @@
 
 #include "admin/admin.h"
 #include "media/media.h"
+#include "meeting/meeting.h"
 #include "sys/process.h"
 
 enum { ADMIN_IP_TEXT = 46 };
@@ -42,6 +44,7 @@ uint64_t admin_sum(const uint64_t *counters, uint32_t n);
 void admin_ip_text(const uint8_t ip[16], char out[ADMIN_IP_TEXT]);
 
 /* New references, NULL without memory. */
+json_t *admin_rooms(const struct admin *admin);
 json_t *admin_peers(const struct admin *admin);
 json_t *admin_streams(const struct admin *admin);
 
@@ -62,5 +65,23 @@ void admin_refuse(struct net_req *req, unsigned status, const char *code,
 void admin_backup(const struct admin *admin, struct net_req *req);
 void admin_audit(const struct admin *admin, struct net_req *req);
 void admin_add_user(const struct admin *admin, struct net_req *req);
+
+/* lists.c, rooms.c: these answer too. */
+void admin_peer(const struct admin *admin, struct net_req *req);
+void admin_room(const struct admin *admin, struct net_req *req);
+void admin_participants(const struct admin *admin, struct net_req *req);
+void admin_close_room(const struct admin *admin, struct net_req *req);
+void admin_kick(const struct admin *admin, struct net_req *req);
+void admin_mute(const struct admin *admin, struct net_req *req);
+
+/* The meeting that an order was about. */
+struct admin_place {
+    char tenant[AUTH_ID_MAX + 1], meeting[MEETING_ID_MAX + 1];
+};
+
+/* rooms.c: an entry of the audit for what the operator had done. NULL may be 'req' (he did
+ * not wait for it), 'place' and 'target'. */
+void admin_note(const struct admin *admin, struct net_req *req, const char *act,
+                const struct admin_place *place, const char *target);
 
 #endif

@@ -550,6 +550,7 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                      .node = app->node,
                                      .store = app->keep.store,
                                      .accounts = app->keep.accounts,
+                                     .audit_days = app->conf->store.audit_days,
                                      .started_wall_us = app->started_wall_us,
                                      .n_clients = n_clients,
                                      .drain = drain,

@@ -547,3 +547,8 @@ int control_conf_check(const char *path, FILE *file)
     }
     return 0;
 }
+
+void control_conf_describe(FILE *file)
+{
+    conf_describe(&spec, file);
+}

@@ -219,4 +219,7 @@ int control_conf_secrets(struct control_conf *conf, char *err, size_t cap);
  * program's exit status: 0, 1 or 4. */
 int control_conf_check(const char *path, FILE *file);
 
+/* What --describe-config does: prints a line a key (conf_describe()). */
+void control_conf_describe(FILE *file);
+
 #endif

@@ -46,6 +46,16 @@ int meeting_close(struct meeting *meeting, struct participant *by, const char *r
 void meeting_close_room(struct meeting *meeting, const char *tenant, const char *id,
                         const char *reason);
 
+/* ---- by the node's operator, who is nobody in the room (people.c) ---- */
+
+/* As meeting_mute() and meeting_remove(), of whatever role. -1 with 'err': not_found,
+ * too_many. The room may be gone afterwards. */
+int meeting_order_mute(struct meeting *meeting, const struct room *room, const char *target,
+                       enum meeting_media media, const char *reason,
+                       struct meeting_error *err);
+int meeting_order_remove(struct meeting *meeting, struct room *room, const char *target,
+                         const char *reason, bool ban, struct meeting_error *err);
+
 /* ---- what is stored, into the room (stored.c) ---- */
 
 /* Settings as they are stored; nobody is asked, and all who are there are told. 'over': it

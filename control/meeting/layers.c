@@ -30,6 +30,17 @@ static struct producer_layers layers_of(const struct room_producer *rp)
     return layers;
 }
 
+const char *meeting_layers_reason(uint32_t layers)
+{
+    static const char *const names[N_ABI_LAYERS_REASONS] = {
+        [ABI_LAYERS_STARTED] = "started",     [ABI_LAYERS_REQUESTED] = "requested",
+        [ABI_LAYERS_BANDWIDTH] = "bandwidth", [ABI_LAYERS_SOURCE] = "source",
+        [ABI_LAYERS_NO_KEYFRAME] = "no_keyframe"};
+    uint32_t reason = layers >> 16;
+
+    return reason < N_ABI_LAYERS_REASONS && names[reason] != NULL ? names[reason] : "";
+}
+
 /* ---- what senders need to send ---- */
 
 static void tell_sender(struct meeting *meeting, struct room_producer *rp, uint8_t needed)

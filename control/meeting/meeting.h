@@ -626,6 +626,9 @@ void meeting_view(struct meeting *meeting, struct participant *p,
 /* The dataplane says what a subscription is sent (ABI_EVT_LAYERS). */
 void meeting_on_layers(struct meeting *meeting, uint64_t sub, uint32_t layers);
 
+/* Why it is so (room_consumer's 'layers'), as a constant word; "" if it was not said. */
+const char *meeting_layers_reason(uint32_t layers);
+
 /* Says to the others that a screen is shared, or is not any more. Refused: forbidden. Once
  * more is no error, and not told. */
 int meeting_screen(struct meeting *meeting, struct participant *p, bool on,

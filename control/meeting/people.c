@@ -105,17 +105,35 @@ static void mute_one(struct meeting *meeting, struct participant *by, struct par
                                                .on = false});
 }
 
+static void mute_meant(struct meeting *meeting, struct participant *by,
+                       const struct room *room, const char *target,
+                       enum meeting_media media, const char *reason)
+{
+    for (struct participant *p = room->participants; p != NULL; p = p->next) {
+        if (meeting_is_meant(p, target)) {
+            mute_one(meeting, by, p, media, reason);
+        }
+    }
+}
+
 int meeting_mute(struct meeting *meeting, struct participant *by, const char *target,
                  enum meeting_media media, const char *reason, struct meeting_error *err)
 {
     if (meeting_need_host(by, err) != 0 || find_below(by, target, err) == NULL) {
         return -1;
     }
-    for (struct participant *p = by->room->participants; p != NULL; p = p->next) {
-        if (meeting_is_meant(p, target)) {
-            mute_one(meeting, by, p, media, reason);
-        }
+    mute_meant(meeting, by, by->room, target, media, reason);
+    return 0;
+}
+
+int meeting_order_mute(struct meeting *meeting, const struct room *room, const char *target,
+                       enum meeting_media media, const char *reason,
+                       struct meeting_error *err)
+{
+    if (meeting_find_meant(room, target) == NULL) {
+        return meeting_fail(err, "not_found", "there is nobody with that id");
     }
+    mute_meant(meeting, NULL, room, target, media, reason);
     return 0;
 }
 
@@ -190,14 +208,45 @@ int meeting_toggle(struct meeting *meeting, struct participant *p, enum meeting_
 
 /* ---- removing, roles, names ---- */
 
-int meeting_remove(struct meeting *meeting, struct participant *by, const char *target,
-                   const char *reason, bool ban, struct meeting_error *err)
+/* 'found' is one who is meant by 'target'; 'by' is the id of who wants it. */
+static int remove_meant(struct meeting *meeting, struct room *room,
+                        const struct participant *found, const char *target, const char *by,
+                        const char *reason, bool ban, struct meeting_error *err)
 {
     struct meeting_event event = {.kind = MEETING_REMOVED, .reason = reason, .on = ban};
     char user_id[AUTH_ID_MAX + 1];
-    const struct participant *found;
     struct participant *next;
     struct known *known;
+
+    memcpy(user_id, found->who.user_id, sizeof(user_id));
+    known = ban ? meeting_remember(room, user_id, err) : meeting_known(room, user_id);
+    if (ban && known == NULL) {
+        return -1;
+    }
+    if (known != NULL) {
+        known->banned |= ban;
+        meeting_note_ban(room, user_id, known->banned);
+        known->admitted = known->invited = false;
+    }
+    log_info("participant_removed", LOG_STR("meeting_id", room->id),
+             LOG_STR("participant_id", found->id), LOG_STR("by", by));
+    for (struct participant *p = room->participants; p != NULL; p = next) {
+        next = p->next;
+        /* who is banned is so as a person, in whatever number he is here */
+        if (ban ? strcmp(p->who.user_id, user_id) == 0 : meeting_is_meant(p, target)) {
+            event.who = p;
+            meeting->ops.to_one(meeting->user, p, &event);
+            meeting_evict(meeting, p, ban ? "banned" : "removed");
+        }
+    }
+    meeting_save_room(room);
+    return 0;
+}
+
+int meeting_remove(struct meeting *meeting, struct participant *by, const char *target,
+                   const char *reason, bool ban, struct meeting_error *err)
+{
+    const struct participant *found;
 
     if (meeting_need_host(by, err) != 0) {
         return -1;
@@ -209,30 +258,24 @@ int meeting_remove(struct meeting *meeting, struct participant *by, const char *
     if (strcmp(found->who.user_id, by->who.user_id) == 0) {
         return meeting_fail(err, "invalid", "/target_user_id: that is you; leave instead");
     }
-    memcpy(user_id, found->who.user_id, sizeof(user_id));
-    known =
-        ban ? meeting_remember(by->room, user_id, err) : meeting_known(by->room, user_id);
-    if (ban && known == NULL) {
-        return -1;
+    return remove_meant(meeting, by->room, found, target, by->id, reason, ban, err);
+}
+
+int meeting_order_remove(struct meeting *meeting, struct room *room, const char *target,
+                         const char *reason, bool ban, struct meeting_error *err)
+{
+    const struct participant *found = meeting_find_meant(room, target);
+    uint64_t keep_until_us = room->keep_until_us;
+    int ret;
+
+    if (found == NULL) {
+        return meeting_fail(err, "not_found", "there is nobody with that id");
     }
-    if (known != NULL) {
-        known->banned |= ban;
-        meeting_note_ban(by->room, user_id, known->banned);
-        known->admitted = known->invited = false;
-    }
-    log_info("participant_removed", LOG_STR("meeting_id", by->room->id),
-             LOG_STR("participant_id", found->id), LOG_STR("by", by->id));
-    for (struct participant *p = by->room->participants; p != NULL; p = next) {
-        next = p->next;
-        /* who is banned is so as a person, in whatever number he is here */
-        if (ban ? strcmp(p->who.user_id, user_id) == 0 : meeting_is_meant(p, target)) {
-            event.who = p;
-            meeting->ops.to_one(meeting->user, p, &event);
-            meeting_evict(meeting, p, ban ? "banned" : "removed");
-        }
-    }
-    meeting_save_room(by->room);
-    return 0;
+    room->keep_until_us = UINT64_MAX; /* it does not end with the last of them */
+    ret = remove_meant(meeting, room, found, target, "operator", reason, ban, err);
+    room->keep_until_us = keep_until_us;
+    meeting_close_room_if_empty(meeting, room);
+    return ret;
 }
 
 void meeting_change_role(struct meeting *meeting, struct participant *by,

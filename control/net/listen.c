@@ -221,9 +221,12 @@ int listener_open(struct listener *listener, const struct net_listen *conf, char
     return 0;
 }
 
-static void remote_text(const struct sockaddr_storage *ss, char out[NET_REMOTE_MAX])
+static void remote_text(int fd, const struct sockaddr_storage *ss,
+                        char out[NET_REMOTE_MAX])
 {
     char ip[INET6_ADDRSTRLEN] = "";
+    struct ucred who = {.uid = (uid_t)-1};
+    socklen_t len = sizeof(who);
 
     if (ss->ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
@@ -241,7 +244,8 @@ static void remote_text(const struct sockaddr_storage *ss, char out[NET_REMOTE_M
             snprintf(out, NET_REMOTE_MAX, "[%s]:%u", ip, ntohs(in6->sin6_port));
         }
     } else {
-        snprintf(out, NET_REMOTE_MAX, "unix");
+        (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
+        snprintf(out, NET_REMOTE_MAX, "unix:%u", who.uid);
     }
 }
 
@@ -268,7 +272,7 @@ static void adopt(const struct listener *listener, int fd,
     conn->origin = origin;
     conn->has_address = origin_address(ss, conn->address);
     conn->listener = listener;
-    remote_text(ss, conn->remote);
+    remote_text(fd, ss, conn->remote);
     server->n_conns++;
     server->adopted = false;
     if (lws_adopt_descriptor_vhost_via_info(&desc) == NULL && !server->adopted) {

@@ -127,7 +127,7 @@ uint16_t net_server_port(const struct net_server *server, size_t index);
 
 size_t net_req_listener(const struct net_req *req); /* index in net_conf.listen */
 enum net_method net_req_method(const struct net_req *req);
-const char *net_req_remote(const struct net_req *req); /* "192.0.2.1:5000", "unix" */
+const char *net_req_remote(const struct net_req *req); /* "192.0.2.1:5000", "unix:UID" */
 
 /* What counts as one address: one of IPv4, or a network of 64 bits of IPv6. False for who
  * is not counted: 127.0.0.1, ::1 (a proxy in front of us) and Unix sockets. */

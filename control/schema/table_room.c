@@ -115,7 +115,8 @@ OBJECT(mute_all, "What of everybody but hosts is to be muted.",
 OBJECT(muted, "For one who was muted.", ID("participant_id", R, "oneself"),
        KEY("user_id", R, "oneself"), ENUM("kind", R, media_kinds, "what"),
        BOOL("may_unmute", R, "without being asked by a host"),
-       KEY("by_user_id", R, "by whom"), TEXT("reason", N, 0, 256, "in words"));
+       KEY("by_user_id", N, "by whom, unless by the node's operator"),
+       TEXT("reason", N, 0, 256, "in words"));
 OBJECT(unmute_ask, "Who should unmute.",
        KEY("target_user_id", N, "whom; left out: one asks the hosts for oneself"),
        ENUM("kind", N, media_kinds, "what; audio if it is left out"));

@@ -294,18 +294,14 @@ static json_t *encode_layer(uint32_t spatial, uint32_t temporal)
                : json_pack("{s:i,s:i}", "spatial", (int)spatial, "temporal", (int)temporal);
 }
 
-/* The dataplane's reasons (enum abi_layers_reason). */
 json_t *encode_consumer_layers(const struct room_consumer *rc)
 {
-    static const char *const reasons[] = {"",          "started", "requested",
-                                          "bandwidth", "source",  "no_keyframe"};
-    uint32_t reason = rc->layers >> 16;
     uint32_t at = rc->layers != 0 ? rc->layers : 0xff00; /* nothing is sent yet */
 
     return json_pack("{s:s,s:s,s:o,s:o,s:s}", "consumer_id", rc->id, "producer_id",
                      rc->source->id, "current", encode_layer(at >> 12 & 15, at >> 8 & 15),
                      "target", encode_layer(at >> 4 & 15, at & 15), "reason",
-                     reasons[reason < sizeof(reasons) / sizeof(reasons[0]) ? reason : 0]);
+                     meeting_layers_reason(rc->layers));
 }
 
 json_t *encode_consumer(const struct room_consumer *rc)

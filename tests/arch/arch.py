@@ -60,6 +60,7 @@ for _name in CONTROL:
     if _name not in ("sys", "metric", "proto", "egress"):
         CONTROL[_name] += " sys metric"
 CONTROL["app"] = " ".join(n for n in CONTROL if n) + " conf abi wire"
+CONTROL[""] += " conf"
 
 SFU = {"base": "", "wire": "base", "abi": "base", "conf": ""}
 

@@ -1,17 +1,25 @@
-/* kcsctl without a node: it says so, and shells complete what it takes. */
+/* kcsctl without a node: it says so, and shells complete what it takes; and with one, in which
+ * two browsers have a call. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BUILD } from './lib/node.mjs';
+import { Person, withBrowser } from './lib/browser.mjs';
+import { ask, connect, next } from './lib/client.mjs';
+import { BUILD, withNode } from './lib/node.mjs';
 
 const KCSCTL = join(BUILD, 'kcsctl');
+const MEETING = 'e2e-kcsctl';
 const run = (program, ...args) => spawnSync(program, args, { encoding: 'utf8' });
 
 test('what needs a node fails with 3 and the reason, without one', () => {
-    const asked = ['status', 'peers', 'drain', 'undrain', 'loglevel info', 'audit', 'backup x'];
+    const asked = [
+        ...['node', 'rooms', 'room m', 'participants', 'peers', 'peer x', 'streams', 'drops'],
+        ...['lanes', 'top --count 1', 'drain', 'undrain', 'loglevel info', 'audit', 'backup x'],
+        ...['close m', 'kick m x', 'mute m x'],
+    ];
     for (const command of asked) {
         const { status, stderr } = run(KCSCTL, '--socket', '/nowhere/admin.sock', ...command.split(' '));
         assert.equal(status, 3, command);
@@ -19,11 +27,34 @@ test('what needs a node fails with 3 and the reason, without one', () => {
     }
     assert.equal(run(KCSCTL, 'drain', '--deadline', '2d').status, 2);
     assert.equal(run(KCSCTL, 'loglevel', 'loud').status, 2);
+    assert.equal(run(KCSCTL, 'kick', 'm').status, 2);
+    assert.equal(run(KCSCTL, 'top', '--interval', '2h').status, 2);
+    assert.match(run(KCSCTL, 'token').stderr, /needs --meeting/);
+    assert.match(run(KCSCTL, 'peers', '--ban').stderr, /takes no --ban/);
+});
+
+test('a configuration file is checked by the program that it is for', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'kcs-check-'));
+    const file = join(dir, 'control.yaml');
+    const check = (...more) => run(KCSCTL, 'check', 'control', file, ...more);
+
+    writeFileSync(file, 'auth: {hs256_secret: 0123456789012345678901234567890123456789}\n');
+    assert.equal(check().status, 0);
+    assert.match(check().stdout, /hs256_secret: '?\*+/);
+    assert.equal(JSON.parse(check('--json').stdout).ok, true);
+    writeFileSync(file, 'limits:\n  roms: 3\n');
+    assert.equal(check().status, 4);
+    assert.match(check().stderr, /control\.yaml:2: unknown key 'roms' \(did you mean 'rooms'/);
+    assert.equal(check('--json').status, 4);
+    assert.match(JSON.parse(check('--json').stdout).error, /unknown key/);
+    assert.equal(run(KCSCTL, 'check', 'dataplane', file).status, 4);
+    assert.equal(run(KCSCTL, 'check', 'nothing', file).status, 2);
+    rmSync(dir, { recursive: true });
 });
 
 test('bash and zsh complete every command and option', () => {
     const { stdout: help } = run(KCSCTL, '--help');
-    const commands = [...help.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
+    const commands = [...help.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, name]) => name);
     const complete = (words) =>
         run('bash', '-c', `source <(${KCSCTL} completion bash); COMP_WORDS=(kcsctl ${words}); ` +
             'COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _kcsctl; echo ${COMPREPLY[@]}').stdout.trim();
@@ -33,8 +64,10 @@ test('bash and zsh complete every command and option', () => {
         assert.ok(complete(name).split(' ').includes(name), name);
     }
     for (const [option] of help.matchAll(/--[a-z-]+/g)) {
-        assert.ok(complete(`status ${option}`).split(' ').includes(option), option);
+        assert.ok(complete(`${option}`).split(' ').includes(option), option);
     }
+    assert.ok(complete('kick m x --').split(' ').includes('--ban'));
+    assert.ok(!complete('peers --').split(' ').includes('--ban'), 'only what it takes');
     assert.equal(complete('loglevel w'), 'warn');
     assert.equal(complete('token --role pres'), 'presenter');
     const dir = mkdtempSync(join(tmpdir(), 'kcs-zsh-')); /* what it remembers */
@@ -47,3 +80,83 @@ test('bash and zsh complete every command and option', () => {
     assert.equal(zsh.stderr, '');
     assert.match(zsh.stdout, /_bash_complete/);
 });
+
+test('an operator looks at a call, mutes, removes and closes', { timeout: 120_000 }, () =>
+    withNode({ name: 'kcsctl', devices: ['udp:127.0.0.1'] }, async (node) => {
+        const json = async (...args) => JSON.parse(await node.kcsctl(...args, '--json'));
+        const host = await connect(node, await node.token({ meeting: MEETING, role: 'host' }));
+        const joined = await ask(host, 'room:join', { meeting_id: MEETING, display_name: 'Host' });
+        assert.equal(joined.ok, true);
+        await withBrowser(async (browser) => {
+            const people = [];
+            for (const name of ['Ada', 'Grace']) {
+                const token = await node.token({ meeting: MEETING, name });
+                const options = { name, meeting: MEETING, token };
+                people.push(await Person.open(browser, node, options));
+            }
+            const [ada, grace] = people;
+            await Promise.all([ada.receives('Grace'), grace.receives('Ada')]);
+
+            const status = await json('node');
+            assert.equal(status.attached, true);
+            assert.equal(status.participants, 3);
+            const [room] = await json('rooms');
+            assert.deepEqual([room.meeting_id, room.participants, room.producers],
+                [MEETING, 3, 4]);
+            assert.match(await node.kcsctl('rooms'), /^meeting_id .*\ne2e-kcsctl /);
+            const { people: listed } = await json('room', MEETING);
+            assert.deepEqual(listed.map(({ name }) => name).sort(), ['Ada', 'Grace', 'Host']);
+            const all = await json('participants');
+            assert.equal(all.length, 3);
+            const { participant_id: id } = all.find(({ name }) => name === 'Ada');
+
+            /* once a lane has published counters, which it does each second */
+            await node.until('the round trip is known', async () =>
+                (await json('peer', id)).some(({ receives }) =>
+                    receives.some(({ rtt_ms, score }) => rtt_ms > 0 && score === 10)));
+            const transports = await json('peer', id);
+            const [send] = transports.filter(({ direction }) => direction === 'send');
+            const [recv] = transports.filter(({ direction }) => direction === 'recv');
+            assert.equal(transports.length, 2);
+            for (const { state, dtls, cipher, ice_pairs, remote, lane } of transports) {
+                assert.deepEqual([state, dtls, cipher, lane],
+                    ['connected', 'done', 'AEAD_AES_128_GCM', 0]);
+                assert.equal(ice_pairs.filter(({ selected }) => selected)[0].remote, remote);
+            }
+            assert.deepEqual(send.publishes.map(({ source }) => source).sort(), ['camera', 'mic']);
+            assert.ok(send.publishes.every(({ packets, lost }) => packets > 0 && lost === 0));
+            const video = recv.receives.find(({ kind }) => kind === 'video');
+            assert.ok(video.packets > 0 && video.loss === 0);
+            assert.match(await node.kcsctl('peer', send.transport_id), /\nice_pairs\n/);
+
+            const frames = (await node.kcsctl('top', '--count', '2', '--json')).trim().split('\n');
+            const [, { lanes, transports: busiest, meetings }] = frames.map((f) => JSON.parse(f));
+            assert.ok(lanes[0].in_packets_per_s > 10 && lanes[0].out_kbps > 10);
+            assert.equal(busiest.length, 4);
+            assert.equal(meetings[0].meeting_id, MEETING);
+            assert.match(await node.kcsctl('top', '--count', '1'), /busy_percent[^]*Grace/);
+
+            let told = next(host, 'participant:media:updated');
+            await node.kcsctl('mute', MEETING, id, '--reason', 'echo');
+            assert.deepEqual([(await told).participant_id, (await told).enabled], [id, false]);
+            const paused = (await json('peer', id)).flatMap(({ publishes }) => publishes);
+            assert.deepEqual(paused.filter((p) => p.paused).map((p) => p.source), ['mic']);
+            await assert.rejects(node.kcsctl('mute', MEETING, 'nobody'), /nobody with that id/);
+
+            told = next(host, 'participant:left');
+            await node.kcsctl('kick', MEETING, id, '--ban');
+            assert.equal((await told).participant_id, id);
+            assert.equal((await json('rooms'))[0].participants, 2);
+            await assert.rejects(node.kcsctl('peer', id), /no such transport or participant/);
+
+            told = next(host, 'room:closed');
+            await node.kcsctl('close', MEETING);
+            assert.equal((await told).reason, 'closed_by_operator');
+            assert.deepEqual(await json('rooms'), []);
+        });
+        const mine = (await json('audit')).filter(({ actor }) => actor === 'operator');
+        assert.deepEqual(mine.map(({ act, meeting }) => [act, meeting]).sort(),
+            ['ban', 'close', 'mute'].map((act) => [`operator.${act}`, MEETING]));
+        assert.ok(mine.every(({ address }) => address === `unix:${process.getuid()}`));
+        host.close();
+    }));

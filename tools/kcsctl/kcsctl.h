@@ -4,7 +4,6 @@
 #ifndef KCSCTL_KCSCTL_H
 #define KCSCTL_KCSCTL_H
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +11,8 @@
 enum { EXIT_OK = 0, EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_BAD_CONFIG };
 
 #define KCSCTL_SOCKET "/run/kcs/admin.sock"
+#define KCSCTL_VERSION "0.1.0"
+#define WORDS_FILES "<files>" /* shells complete names of files */
 
 /* All options of all subcommands; main.c refuses those that a subcommand does not take.
  * Strings are borrowed from argv, NULL if not given. */
@@ -26,6 +27,11 @@ struct options {
     const char *user;
     const char *tenant;
     const char *deadline;
+    const char *reason;
+    const char *kind;
+    const char *interval;
+    const char *count;
+    bool ban;
     char **rest; /* what follows a command with takes_rest */
     int n_rest;
 };
@@ -33,20 +39,54 @@ struct options {
 struct command {
     const char *name;
     const char *path;    /* admin resource of a plain read, else NULL */
-    const char *takes;   /* letters of the options it takes, as in getopt */
-    const char *summary; /* one line */
+    const char *takes;   /* letters of the options it takes */
+    const char *needs;   /* of these: what must be given; may be NULL */
+    const char *summary; /* one line, which begins in lower case */
     int (*run)(const struct command *command, const struct options *options,
                const char *argument);
     const char *argument; /* its one positional argument, or NULL */
     bool takes_rest;      /* and any more, to be had in options */
+    const char *rest;     /* what these are, for people */
+    const char *words;    /* that the argument may be, for shells; or WORDS_FILES, or NULL */
+    const char *more;     /* for the manual page; may be NULL */
 };
 
-extern const struct command kcsctl_commands[]; /* ends with a NULL name */
-extern const struct option kcsctl_options[];   /* the same, for getopt_long() */
+struct option_text {
+    const char *name;
+    char letter;
+    const char *value; /* what follows it; NULL: nothing */
+    const char *help;  /* in sentences */
+    const char *words; /* as of a command */
+};
+
+/* commands.c */
+extern const struct command kcsctl_commands[];    /* ends with a NULL name */
+extern const struct option_text kcsctl_options[]; /* likewise */
+
+/* One of these, which must exist. */
+const struct option_text *kcsctl_option(char letter);
+
+/* Prints what a command takes behind its name; before_option: "--". */
+void kcsctl_synopsis(FILE *out, const struct command *command, const char *before_option);
 
 /* GETs command->path from the node and prints it. */
 int kcsctl_read(const struct command *command, const struct options *options,
                 const char *argument);
+
+/* rooms.c: the same of what 'argument' or the options name; what is done to meetings and the
+ * people in them. */
+int kcsctl_read_about(const struct command *command, const struct options *options,
+                      const char *argument);
+int kcsctl_close(const struct command *command, const struct options *options,
+                 const char *argument);
+int kcsctl_kick(const struct command *command, const struct options *options,
+                const char *argument);
+int kcsctl_mute(const struct command *command, const struct options *options,
+                const char *argument);
+
+/* top.c: a live screen. */
+int kcsctl_top(const struct command *command, const struct options *options,
+               const char *argument);
 
 /* Counters of lanes; or, with "move TRANSPORT LANE" behind it, moves a transport. */
 int kcsctl_lanes(const struct command *command, const struct options *options,
@@ -82,6 +122,14 @@ int kcsctl_token(const struct command *command, const struct options *options,
 
 /* Looks at this machine for what a node needs; fails if something makes it impossible. */
 int kcsctl_doctor(const struct command *command, const struct options *options,
+                  const char *argument);
+
+/* Has kcs-control or kcs-dataplane check a configuration file. */
+int kcsctl_check(const struct command *command, const struct options *options,
+                 const char *argument);
+
+/* Prints the manual page, for man. */
+int kcsctl_manual(const struct command *command, const struct options *options,
                   const char *argument);
 
 /* Prints the completion script of the shell 'argument'. */

@@ -6,71 +6,22 @@
 
 #include "kcsctl/kcsctl.h"
 
-#define VERSION "0.1.0"
-
-const struct command kcsctl_commands[] = {
-    {"status", "/status", "js", "the node at a glance", kcsctl_read, NULL, false},
-    {"peers", "/peers", "js", "transports of clients", kcsctl_read, NULL, false},
-    {"streams", "/streams", "js", "published streams", kcsctl_read, NULL, false},
-    {"drops", "/drops", "js", "dropped packets by reason", kcsctl_read, NULL, false},
-    {"lanes", "/lanes", "js", "counters of lanes; move TRANSPORT LANE moves a transport",
-     kcsctl_lanes, NULL, true},
-    {"audit", "/audit", "js", "who did what, the newest first", kcsctl_read, NULL, false},
-    {"drain", NULL, "jsd", "no more meetings; the node stops when nobody is left",
-     kcsctl_drain, NULL, false},
-    {"undrain", NULL, "js", "back into service", kcsctl_undrain, NULL, false},
-    {"loglevel", NULL, "js", "how much control logs: error, warn, info, debug",
-     kcsctl_loglevel, "LEVEL", false},
-    {"backup", NULL, "js", "copy the node's store to a new file", kcsctl_backup, "FILE",
-     false},
-    {"restore", NULL, "", "put a backup in a store's place: FILE STORE", kcsctl_restore,
-     "FILE", true},
-    {"user", NULL, "jsnrT", "make an account: add LOGIN, password on standard input",
-     kcsctl_user, "add", true},
-    {"token", NULL, "jmnrtfuT", "mint a meeting token", kcsctl_token, NULL, false},
-    {"doctor", NULL, "js", "look at this machine for what a node needs", kcsctl_doctor,
-     NULL, false},
-    {"completion", NULL, "", "print a completion script: bash or zsh", kcsctl_completion,
-     "SHELL", false},
-    {NULL, NULL, NULL, NULL, NULL, NULL, false},
-};
-
-const struct option kcsctl_options[] = {
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {"json", no_argument, NULL, 'j'},
-    {"socket", required_argument, NULL, 's'},
-    {"meeting", required_argument, NULL, 'm'},
-    {"name", required_argument, NULL, 'n'},
-    {"role", required_argument, NULL, 'r'},
-    {"ttl", required_argument, NULL, 't'},
-    {"secret-file", required_argument, NULL, 'f'},
-    {"user", required_argument, NULL, 'u'},
-    {"tenant", required_argument, NULL, 'T'},
-    {"deadline", required_argument, NULL, 'd'},
-    {NULL, 0, NULL, 0},
-};
+enum { MAX_OPTIONS = 32 };
 
 static void print_usage(FILE *out)
 {
     fputs("usage: kcsctl COMMAND [options]\n\n", out);
     for (const struct command *c = kcsctl_commands; c->name != NULL; c++) {
-        fprintf(out, "  %-10s %-5s %s\n", c->name, c->argument != NULL ? c->argument : "",
-                c->summary);
+        fprintf(out, "  %s", c->name);
+        kcsctl_synopsis(out, c, "--");
+        fprintf(out, "\n      %s\n", c->summary);
     }
-    fputs("\n"
-          "  --json              machine-readable output\n"
-          "  --socket PATH       admin socket of the node (" KCSCTL_SOCKET ")\n"
-          "  --help, --version\n"
-          "\n"
-          "kcsctl drain [--deadline 1h]\n"
-          "kcsctl restore FILE STORE\n"
-          "kcsctl user add LOGIN [--role R] [--name N] [--tenant T] < PASSWORD\n"
-          "kcsctl token --meeting M [--name N] [--role R] [--ttl 1h] [--user U]\n"
-          "             [--tenant T] [--secret-file F | KCS_HS256_SECRET in the "
-          "environment]\n"
-          "\n"
-          "Exit status: 0 ok, 1 failure, 2 usage, 3 node not reachable, 4 bad "
+    fputc('\n', out);
+    for (const struct option_text *o = kcsctl_options; o->name != NULL; o++) {
+        fprintf(out, "  --%s%s%s\n      %s\n", o->name, o->value != NULL ? " " : "",
+                o->value != NULL ? o->value : "", o->help);
+    }
+    fputs("\nExit status: 0 ok, 1 failure, 2 usage, 3 node not reachable, 4 bad "
           "configuration.\n",
           out);
 }
@@ -109,19 +60,24 @@ static bool take(struct options *o, int letter)
     case 'd':
         o->deadline = optarg;
         return true;
+    case 'R':
+        o->reason = optarg;
+        return true;
+    case 'b':
+        o->ban = true;
+        return true;
+    case 'k':
+        o->kind = optarg;
+        return true;
+    case 'i':
+        o->interval = optarg;
+        return true;
+    case 'c':
+        o->count = optarg;
+        return true;
     default:
         return false;
     }
-}
-
-static const char *option_name(char letter)
-{
-    const struct option *o = kcsctl_options;
-
-    while (o->val != letter) {
-        o++;
-    }
-    return o->name;
 }
 
 static int usage_error(const char *what, const char *which)
@@ -148,7 +104,14 @@ static int dispatch(int argc, char **argv, struct options *options, const char *
     for (const char *letter = given; *letter != '\0'; letter++) {
         if (strchr(command->takes, *letter) == NULL) {
             fprintf(stderr, "kcsctl: '%s' takes no --%s; see 'kcsctl --help'\n",
-                    command->name, option_name(*letter));
+                    command->name, kcsctl_option(*letter)->name);
+            return EXIT_USAGE;
+        }
+    }
+    for (const char *letter = command->needs; letter != NULL && *letter != '\0'; letter++) {
+        if (strchr(given, *letter) == NULL) {
+            fprintf(stderr, "kcsctl: '%s' needs --%s; see 'kcsctl --help'\n",
+                    command->name, kcsctl_option(*letter)->name);
             return EXIT_USAGE;
         }
     }
@@ -171,17 +134,23 @@ static int dispatch(int argc, char **argv, struct options *options, const char *
 int main(int argc, char **argv)
 {
     struct options options = {.socket = KCSCTL_SOCKET};
-    char given[32] = ""; /* letters of the options seen, once each */
+    struct option known[MAX_OPTIONS] = {0};    /* ends with a NULL name */
+    char given[MAX_OPTIONS] = "";              /* letters of the options seen, once each */
     size_t n = 0;
     int letter, ret;
 
-    while ((letter = getopt_long(argc, argv, "h", kcsctl_options, NULL)) != -1) {
+    for (size_t i = 0; i + 1 < MAX_OPTIONS && kcsctl_options[i].name != NULL; i++) {
+        known[i] = (struct option){.name = kcsctl_options[i].name,
+                                   .has_arg = kcsctl_options[i].value != NULL,
+                                   .val = kcsctl_options[i].letter};
+    }
+    while ((letter = getopt_long(argc, argv, "h", known, NULL)) != -1) {
         if (letter == 'h') {
             print_usage(stdout);
             return EXIT_OK;
         }
         if (letter == 'V') {
-            puts("kcsctl " VERSION);
+            puts("kcsctl " KCSCTL_VERSION);
             return EXIT_OK;
         }
         if (!take(&options, letter)) {

@@ -1,3 +1,4 @@
+#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,15 +47,32 @@ int kcsctl_order(const struct options *options, const char *path, const char *bo
     return show_answer(ret, data, err, options);
 }
 
-int kcsctl_read(const struct command *command, const struct options *options,
-                const char *argument)
+void kcsctl_add_query(char *path, size_t cap, const char *name, const char *value)
+{
+    char *escaped = value != NULL ? curl_easy_escape(NULL, value, 0) : NULL;
+    size_t len = strlen(path);
+
+    if (escaped != NULL) {
+        snprintf(path + len, cap - len, "%s%s=%s", strchr(path, '?') != NULL ? "&" : "?",
+                 name, escaped);
+    }
+    curl_free(escaped);
+}
+
+int kcsctl_get(const struct options *options, const char *path)
 {
     json_t *data = NULL;
     char err[512] = "";
-    int ret = admin_get(options->socket, command->path, &data, err, sizeof(err));
-    (void)argument;
+    int ret = admin_get(options->socket, path, &data, err, sizeof(err));
 
     return show_answer(ret, data, err, options);
+}
+
+int kcsctl_read(const struct command *command, const struct options *options,
+                const char *argument)
+{
+    (void)argument;
+    return kcsctl_get(options, command->path);
 }
 
 /* An id that can stand in an address as it is. */

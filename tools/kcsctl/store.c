@@ -1,5 +1,4 @@
 /* kcsctl backup, restore and user: what an operator does to the node's store. */
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,19 +20,6 @@ static int complain(int code, const char *what, const char *which, const char *w
     return code;
 }
 
-/* Appends "NAME=VALUE" to an address; nothing for NULL. */
-static void add(char *path, size_t cap, const char *name, const char *value)
-{
-    char *escaped = value != NULL ? curl_easy_escape(NULL, value, 0) : NULL;
-    size_t len = strlen(path);
-
-    if (escaped != NULL) {
-        snprintf(path + len, cap - len, "%s%s=%s", strchr(path, '?') != NULL ? "&" : "?",
-                 name, escaped);
-    }
-    curl_free(escaped);
-}
-
 /* ---- backup ---- */
 
 int kcsctl_backup(const struct command *command, const struct options *options,
@@ -52,7 +38,7 @@ int kcsctl_backup(const struct command *command, const struct options *options,
                  argument) >= (int)sizeof(whole)) {
         return complain(EXIT_USAGE, argument, "", "the path is too long");
     }
-    add(path, sizeof(path), "path", whole);
+    kcsctl_add_query(path, sizeof(path), "path", whole);
     return kcsctl_order(options, path, "");
 }
 
@@ -189,10 +175,10 @@ int kcsctl_user(const struct command *command, const struct options *options,
         password[0] = '\0';
     }
     password[strcspn(password, "\r\n")] = '\0';
-    add(path, sizeof(path), "login", options->rest[0]);
-    add(path, sizeof(path), "role", options->role);
-    add(path, sizeof(path), "name", options->name);
-    add(path, sizeof(path), "tenant", options->tenant);
+    kcsctl_add_query(path, sizeof(path), "login", options->rest[0]);
+    kcsctl_add_query(path, sizeof(path), "role", options->role);
+    kcsctl_add_query(path, sizeof(path), "name", options->name);
+    kcsctl_add_query(path, sizeof(path), "tenant", options->tenant);
     ret = kcsctl_order(options, path, password);
     explicit_bzero(password, sizeof(password));
     return ret;

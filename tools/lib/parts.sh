@@ -282,6 +282,30 @@ part_units() {
     fi
 }
 
+# What is written for people: made of the programs' tables where it can be, and its links lead
+# somewhere.
+part_docs() {
+    local log=build/docs.log
+
+    need_release || return 0
+    rm -rf build/docs
+    if tools/lib/manuals.py build build/docs >"$log" 2>&1 &&
+        diff -r build/docs/man docs/man >>"$log" 2>&1 &&
+        diff build/docs/configuration.md docs/configuration.md >>"$log" 2>&1; then
+        result "docs: manual pages and the reference of the configuration" 1 0
+    else
+        result "docs: manual pages and the reference of the configuration" 0 1 \
+            "tools/lib/manuals.py build docs"
+        show_log "$log"
+    fi
+    if python3 tests/docs/links.py README.md docs/*.md docs/decisions/*.md >"$log" 2>&1; then
+        result "docs: links" 1 0
+    else
+        result "docs: links" 0 1
+        show_log "$log"
+    fi
+}
+
 part_rules() {
     local log=$PWD/build/rules.log
 

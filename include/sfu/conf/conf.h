@@ -477,4 +477,107 @@ static inline int conf_print(const struct conf_spec *spec, const void *data, FIL
     return done == len && fflush(file) == 0 ? 0 : -EIO;
 }
 
+/* Internal: the default of a scalar, as a file would say it; "" where it is none of its own
+ * ('at' NULL: of an entry of a list). */
+static inline void conf_default(const cyaml_schema_value_t *schema, const char *at,
+                                FILE *file)
+{
+    uint64_t number = 0;
+
+    if (at == NULL) {
+        return;
+    }
+    if (schema->type == CYAML_STRING) {
+        fprintf(file, "\"%s\"", at);
+        return;
+    }
+    memcpy(&number, at, schema->data_size); /* little-endian, as all of ours is */
+    if (schema->type == CYAML_BOOL) {
+        fputs(number != 0 ? "true" : "false", file);
+    } else if (schema->type == CYAML_ENUM) {
+        for (uint32_t i = 0; i < schema->enumeration.count; i++) {
+            if (schema->enumeration.strings[i].val == (int64_t)number) {
+                fputs(schema->enumeration.strings[i].str, file);
+            }
+        }
+    } else {
+        fprintf(file, "%llu", (unsigned long long)number);
+    }
+}
+
+/* Internal: a key that grows and shrinks again; too long a one is cut off. */
+struct conf_key {
+    char text[CONF_KEY_MAX];
+    size_t len;
+};
+
+static inline void conf_key_add(struct conf_key *key, const char *text)
+{
+    while (*text != '\0' && key->len + 1 < sizeof(key->text)) {
+        key->text[key->len++] = *text++;
+    }
+    key->text[key->len] = '\0';
+}
+
+static inline void conf_key_cut(struct conf_key *key, size_t len)
+{
+    key->len = len;
+    key->text[len] = '\0';
+}
+
+/* Internal: a line for 'schema', then those of what is in it. */
+static inline void conf_describe_value(const cyaml_schema_value_t *schema,
+                                       struct conf_key *key, const char *at, FILE *file)
+{
+    size_t len = key->len;
+
+    if (schema->type == CYAML_MAPPING) {
+        for (const cyaml_schema_field_t *f = schema->mapping.fields; f->key != NULL; f++) {
+            conf_key_add(key, len > 0 ? "." : "");
+            conf_key_add(key, f->key);
+            conf_describe_value(&f->value, key, at != NULL ? at + f->data_offset : NULL,
+                                file);
+            conf_key_cut(key, len);
+        }
+        return;
+    }
+    if (schema->type == CYAML_SEQUENCE) {
+        fprintf(file, "%s\tlist\tat most %u\t\n", key->text, schema->sequence.max);
+        conf_key_add(key, "[]");
+        conf_describe_value(schema->sequence.entry, key, NULL, file);
+        conf_key_cut(key, len);
+        return;
+    }
+    switch (schema->type) {
+    case CYAML_UINT:
+        fprintf(file, "%s\tnumber\t%u to %u\t", key->text, schema->string.min,
+                schema->string.max);
+        break;
+    case CYAML_BOOL:
+        fprintf(file, "%s\tboolean\ttrue or false\t", key->text);
+        break;
+    case CYAML_ENUM:
+        fprintf(file, "%s\tword\t", key->text);
+        for (uint32_t i = 0; i < schema->enumeration.count; i++) {
+            fprintf(file, "%s%s", i > 0 ? ", " : "", schema->enumeration.strings[i].str);
+        }
+        fputc('\t', file);
+        break;
+    default:
+        fprintf(file, "%s\ttext\tat most %u bytes\t", key->text, schema->string.max);
+        break;
+    }
+    conf_default(schema, at, file);
+    fputc('\n', file);
+}
+
+/* Prints a line for each key that a file may have: its name (entries of lists with "[]"),
+ * type, what it may be, and its default, with tabs between. */
+static inline void conf_describe(const struct conf_spec *spec, FILE *file)
+{
+    struct conf_key key = {.len = 0};
+
+    conf_describe_value(spec->schema, &key, (const char *)spec->defaults, file);
+}
+
 #endif

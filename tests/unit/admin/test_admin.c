@@ -492,6 +492,158 @@ static void expect_order(struct fixture *f, const char *path, unsigned status)
     http_free(&answer);
 }
 
+static void expect_refusal(struct fixture *f, const char *path, unsigned status)
+{
+    struct http_answer answer = ask(f, "GET", path);
+
+    if (answer.status != status) {
+        fail_msg("%s: %u, not %u", path, answer.status, status);
+    }
+    http_free(&answer);
+}
+
+static void rooms_and_their_people_are_listed(void **state)
+{
+    struct participant *ada;
+    struct fixture f;
+    json_t *data, *row;
+    (void)state;
+
+    start(&f);
+    data = expect_data(&f, "/rooms");
+    assert_int_equal(json_array_size(data), 0);
+    json_decref(data);
+    ada = enter(&f.w, "ada");
+    (void)produce(&f.w, open_transport(&f.w, ada, true), world_opus, 11);
+    data = expect_data(&f, "/rooms");
+    row = json_array_get(data, 0);
+    assert_string_equal(text(row, "meeting_id"), "m");
+    assert_int_equal(number(row, "participants"), 1);
+    assert_int_equal(number(row, "producers"), 1);
+    json_decref(data);
+    data = expect_data(&f, "/room?meeting=m");
+    assert_true(json_is_false(json_object_get(data, "locked")));
+    row = json_array_get(json_object_get(data, "people"), 0);
+    assert_string_equal(text(row, "participant_id"), ada->id);
+    assert_string_equal(text(row, "state"), "here");
+    json_decref(data);
+    data = expect_data(&f, "/participants");
+    assert_int_equal(json_array_size(data), 1);
+    json_decref(data);
+    data = expect_data(&f, "/participants?meeting=m");
+    assert_int_equal(json_array_size(data), 1);
+    json_decref(data);
+    expect_refusal(&f, "/room", 400);
+    expect_refusal(&f, "/room?meeting=x", 404);
+    expect_refusal(&f, "/room?meeting=m&tenant=other", 404);
+    expect_refusal(&f, "/participants?meeting=x", 404);
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+}
+
+static void a_meeting_of_two_tenants_has_to_be_named_whole(void **state)
+{
+    struct auth_identity who = {.user_id = "b", .tenant = "other", .meeting_id = "m"};
+    struct meeting_error err;
+    struct participant *ada, *bob;
+    struct fixture f;
+    json_t *data;
+    (void)state;
+
+    start(&f);
+    ada = enter(&f.w, "ada");
+    bob = meeting_join(f.w.meeting, &who, "m", "Bob", &f.w, &err);
+    assert_non_null(bob);
+    expect_refusal(&f, "/room?meeting=m", 409);
+    data = expect_data(&f, "/room?meeting=m&tenant=other");
+    assert_string_equal(text(data, "tenant"), "other");
+    json_decref(data);
+    meeting_leave(f.w.meeting, ada, "left");
+    meeting_leave(f.w.meeting, bob, "left");
+    finish(&f);
+}
+
+static void a_peer_is_told_with_what_it_sends_and_gets(void **state)
+{
+    struct participant *ada, *bob;
+    struct room_producer *rp;
+    struct room_consumer *rc;
+    char path[64];
+    struct fixture f;
+    json_t *data, *row;
+    (void)state;
+
+    start(&f);
+    ada = enter(&f.w, "ada");
+    bob = enter(&f.w, "bob");
+    rp = produce(&f.w, open_transport(&f.w, ada, true), world_vp8, 4711);
+    rc = consume(&f.w, open_transport(&f.w, bob, false), rp->id);
+    rc->layers = ABI_LAYERS(ABI_LAYERS_BANDWIDTH, 1, 2, 2, 2);
+    (void)snprintf(path, sizeof(path), "/peer?id=%s", bob->id);
+    data = expect_data(&f, path); /* of a participant: all that it has */
+    assert_int_equal(json_array_size(data), 1);
+    row = json_array_get(data, 0);
+    assert_string_equal(text(row, "participant_id"), bob->id);
+    assert_string_equal(text(row, "dtls"), "not yet");
+    assert_int_equal(json_array_size(json_object_get(row, "publishes")), 0);
+    row = json_array_get(json_object_get(row, "receives"), 0);
+    assert_string_equal(text(row, "producer_id"), rp->id);
+    assert_string_equal(text(row, "layer"), "S1T2");
+    assert_string_equal(text(row, "wanted_layer"), "S2T2");
+    assert_string_equal(text(row, "reason"), "bandwidth");
+    json_decref(data);
+    (void)snprintf(path, sizeof(path), "/peer?id=%s", ada->transports->id);
+    data = expect_data(&f, path);
+    row = json_array_get(json_object_get(json_array_get(data, 0), "publishes"), 0);
+    assert_string_equal(text(row, "codec"), "VP8");
+    json_decref(data);
+    expect_refusal(&f, "/peer", 400);
+    expect_refusal(&f, "/peer?id=nobody", 404);
+    meeting_leave(f.w.meeting, ada, "left");
+    meeting_leave(f.w.meeting, bob, "left");
+    finish(&f);
+}
+
+static void the_operator_mutes_removes_and_closes(void **state)
+{
+    struct room_producer *mic;
+    struct participant *ada;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    ada = enter(&f.w, "ada");
+    mic = produce(&f.w, open_transport(&f.w, ada, true), world_opus, 11);
+    expect_order(&f, "/rooms/mute?meeting=m&who=ada", 400);
+    expect_order(&f, "/rooms/mute?meeting=m&who=ada&kind=smell", 400);
+    expect_order(&f, "/rooms/mute?meeting=m&kind=audio", 400);
+    expect_order(&f, "/rooms/mute?meeting=m&who=bob&kind=audio", 404);
+    assert_false(producer_is_paused(mic->producer));
+    expect_order(&f, "/rooms/mute?meeting=m&who=ada&kind=audio&reason=noise", 200);
+    assert_true(producer_is_paused(mic->producer));
+    assert_string_equal(world_last(&f.w, MEETING_MUTED)->reason, "noise");
+
+    expect_order(&f, "/rooms/kick?meeting=m", 400);
+    expect_order(&f, "/rooms/kick?who=ada", 400);
+    expect_order(&f, "/rooms/kick?meeting=m&who=bob", 404);
+    expect_order(&f, "/rooms/kick?meeting=m&who=ada", 200); /* the last one: the room ends */
+    assert_int_equal(f.w.n_ended, 1);
+    assert_string_equal(world_last(&f.w, MEETING_LEFT)->reason, "removed");
+    assert_int_equal(meeting_n_rooms(f.w.meeting), 0);
+
+    (void)enter(&f.w, "ada");
+    (void)enter(&f.w, "bob");
+    expect_order(&f, "/rooms/kick?meeting=m&who=ada&ban=1", 200);
+    assert_true(world_last(&f.w, MEETING_REMOVED)->on);
+    expect_order(&f, "/rooms/close", 400);
+    expect_order(&f, "/rooms/close?meeting=x", 404);
+    expect_order(&f, "/rooms/close?meeting=m", 200);
+    assert_string_equal(world_last(&f.w, MEETING_ROOM_CLOSED)->reason,
+                        "closed_by_operator");
+    assert_int_equal(meeting_n_participants(f.w.meeting), 0);
+    finish(&f);
+}
+
 static void a_drain_is_begun_told_and_taken_back(void **state)
 {
     struct http_answer answer;
@@ -553,6 +705,10 @@ int main(void)
         cmocka_unit_test(metrics_add_up_like_the_lanes),
         cmocka_unit_test(other_paths_and_methods_are_refused),
         cmocka_unit_test(a_move_wants_a_transport_and_a_lane),
+        cmocka_unit_test(rooms_and_their_people_are_listed),
+        cmocka_unit_test(a_meeting_of_two_tenants_has_to_be_named_whole),
+        cmocka_unit_test(a_peer_is_told_with_what_it_sends_and_gets),
+        cmocka_unit_test(the_operator_mutes_removes_and_closes),
         cmocka_unit_test(a_drain_is_begun_told_and_taken_back),
         cmocka_unit_test(the_level_of_the_log_is_set),
     };

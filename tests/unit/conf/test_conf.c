@@ -310,6 +310,26 @@ static void print_gives_what_load_takes(void **state)
     assert_memory_equal(&conf, &again, sizeof(conf));
 }
 
+static void every_key_is_described(void **state)
+{
+    char text[1024] = "";
+    FILE *file = fmemopen(text, sizeof(text), "w");
+    (void)state;
+
+    assert_non_null(file);
+    conf_describe(&spec, file);
+    assert_int_equal(fclose(file), 0);
+    assert_string_equal(text, "name\ttext\tat most 7 bytes\t\"anna\"\n"
+                              "server.port\tnumber\t1 to 65535\t80\n"
+                              "server.open\tboolean\ttrue or false\ttrue\n"
+                              "server.mode\tword\tslow, fast\tfast\n"
+                              "listeners\tlist\tat most 2\t\n"
+                              "listeners[].address\ttext\tat most 15 bytes\t\n"
+                              "listeners[].port\tnumber\t1 to 65535\t\n"
+                              "cpus\tlist\tat most 4\t\n"
+                              "cpus[]\tnumber\t0 to 3\t\n");
+}
+
 static void distance_counts_a_swap_as_one(void **state)
 {
     char lengthy[CONF_NAME_MAX + 2];
@@ -361,6 +381,7 @@ int main(void)
         cmocka_unit_test(file_that_cannot_be_read_is_an_error),
         cmocka_unit_test(short_error_buffer_is_not_overrun),
         cmocka_unit_test(print_gives_what_load_takes),
+        cmocka_unit_test(every_key_is_described),
         cmocka_unit_test(distance_counts_a_swap_as_one),
     };
 
