@@ -166,8 +166,7 @@ extern const struct schema_object schema_none, schema_meeting_ref, schema_transp
     schema_rtp_capabilities, schema_dtls_parameters, schema_ice_parameters,
     schema_ice_candidate, schema_sctp_parameters, schema_sctp_stream_parameters,
     schema_ice_server, schema_participant, schema_person, schema_producer,
-    schema_data_producer, schema_layer, schema_meeting_settings, schema_features,
-    schema_chat_message, schema_poll,
-    schema_breakout_state;
+    schema_data_producer, schema_layer, schema_layer_need, schema_meeting_settings,
+    schema_features, schema_chat_message, schema_poll, schema_breakout_state;
 
 #endif

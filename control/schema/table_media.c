@@ -107,9 +107,6 @@ OBJECT(view, "How large a picture is shown.", ID("producer_id", R, "of whom"),
 OBJECT(view_set, "What is visible.",
        INT("last_n", N, 0, 65535, "of visible, only the first so many; 0: all"),
        LIST("visible", R, 0, 256, view, "in order of importance"));
-OBJECT(layer_need, "Whether somebody needs a layer.",
-       INT("spatial", R, 0, 15, "0 is the smallest"),
-       BOOL("needed", R, "the sender may stop sending others"));
 OBJECT(producer_layers, "What of its layers a sender need send.",
        ID("producer_id", R, "the producer"),
        LIST("layers", R, 0, 4, layer_need, "its spatial layers"));

@@ -110,6 +110,9 @@ OBJECT(data_producer, "A data channel that somebody sends on.",
        TEXT_BYTES("protocol", R, 0, 128, "what is spoken in it"));
 OBJECT(layer, "A layer of a stream.", INT("spatial", R, 0, 15, "0 is the smallest"),
        INT("temporal", R, 0, 15, "0 is the slowest"));
+OBJECT(layer_need, "Whether somebody needs a layer.",
+       INT("spatial", R, 0, 15, "0 is the smallest"),
+       BOOL("needed", R, "the sender may stop sending others"));
 
 /* ---- meetings ---- */
 

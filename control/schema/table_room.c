@@ -23,6 +23,12 @@ OBJECT(own_transport, "A transport that one who resumes still has.",
 OBJECT(own_consumer, "A consumer that one who resumes still has.",
        ID("consumer_id", R, "the consumer"), ID("producer_id", R, "what it receives"),
        BOOL("paused", R, "by its owner"));
+OBJECT(own_producer, "A stream that one who resumes still sends.",
+       ID("producer_id", R, "the producer"), ID("participant_id", R, "oneself"),
+       KEY("user_id", R, "oneself"), ENUM("kind", R, schema_kinds, "sound or picture"),
+       ENUM("source", R, schema_sources, "what it shows"),
+       BOOL("paused", R, "nothing is sent at present"),
+       LIST("layers", R, 0, 4, layer_need, "its spatial layers"));
 OPEN(own_object, "As in the lists of the others, with what its owner may know.",
      ID("participant_id", R, "oneself"));
 OBJECT(room_joined, "All that one who comes needs to know.",
@@ -41,13 +47,13 @@ OBJECT(room_joined, "All that one who comes needs to know.",
        LIST("polls", R, 0, 200, poll, "as they stand"),
        OBJ("breakouts", R | N, breakout_state, "breakout rooms; null: there are none"),
        ID("breakout_id", N, "the breakout room that one is in; null: none"),
-       KEY("spotlight", R | N, "the user who is shown large to all"),
+       ID("spotlight", R | N, "the participant who is shown large to all"),
        INT("epoch", R, 0, MAX_SAFE, "see seq"),
        INT("seq", R, 0, MAX_SAFE, "number of the last fact that this answer knows of"),
        TEXT("resume_token", R | S, 1, 128, "a secret of this participant's"),
        BOOL("resumed", R, "the same participant as before, who has what follows"),
        LIST("own_transports", 0, 0, 4, own_transport, "one's transports"),
-       LIST("own_producers", 0, 0, 64, own_object, "one's producers"),
+       LIST("own_producers", 0, 0, 64, own_producer, "one's producers"),
        LIST("own_consumers", 0, 0, 4096, own_consumer, "one's consumers"),
        LIST("own_data_producers", 0, 0, 128, own_object, "one's data producers"),
        LIST("own_data_consumers", 0, 0, 2048, own_object, "one's data consumers"));
@@ -92,7 +98,6 @@ OBJECT(lobby_list, "Who waits.",
        LIST("waiting", R, 0, 200, lobby_entry, "the first of them, in order"),
        INT("count", R, 0, 10000, "how many there are"));
 OBJECT(lobby_told, "For one who waits.", TEXT("reason", N, 0, 256, "why"));
-OPEN(lobby_in, "What room:join answers.", ID("participant_id", R, "oneself"));
 OBJECT(lobby_wait, "What room:join answers to one who has to wait, instead.",
        BOOL("waiting", R, "true"), KEY("meeting_id", R, "the meeting"),
        ID("participant_id", R, "oneself"));
@@ -228,7 +233,7 @@ EVENTS(
         "lobby:admitted lobby:updated", "Lets in all who wait."),
     TELL("lobby:updated", MODERATE, STAMPED, lobby_list, "To the hosts: who waits."),
     TELL("lobby:waiting", SIGNED_IN, 0, lobby_wait, "To one who has to wait."),
-    TELL("lobby:admitted", SIGNED_IN, STAMPED, lobby_in, "To one who waited: is in."),
+    TELL("lobby:admitted", SIGNED_IN, STAMPED, room_joined, "To one who waited: is in."),
     TELL("lobby:denied", SIGNED_IN, STAMPED, lobby_told, "To one who waits: not now."),
 
     TELL("participant:joined", VIEW, FACT, participant, "To the others."),

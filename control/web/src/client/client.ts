@@ -17,7 +17,7 @@ import { Host } from './host';
 import { Media } from './media';
 import { OwnMedia, type OwnOptions, type OwnTracks } from './own';
 import { PathKeeper } from './paths';
-import { personOf, type RoomJoined } from './protocol';
+import type { RoomJoined } from '../api.gen';
 import { emptyRoom, type Notice, type Room } from './room';
 import { Roster, type Shown } from './roster';
 import { Signaling } from './signaling';
@@ -184,7 +184,7 @@ export class KcsClient extends Emitter<ClientEvents> {
             if (stay !== this.stay) {
                 return;
             }
-            if (joined.waiting === true) {
+            if ('waiting' in joined) {
                 state.status = 'waiting';
                 state.reason = undefined;
                 this.room.changed();
@@ -195,20 +195,12 @@ export class KcsClient extends Emitter<ClientEvents> {
     }
 
     /* Out of the lobby. */
-    private async admitted(joined: Partial<RoomJoined>): Promise<void> {
+    private async admitted(joined: RoomJoined): Promise<void> {
         const stay = ++this.stay;
 
         this.state.status = 'joining';
         this.room.changed();
-        await this.attempt(stay, async () => {
-            const whole =
-                joined.rtp_capabilities === undefined
-                    ? await this.door.enter()
-                    : (joined as RoomJoined);
-            if (stay === this.stay) {
-                await this.settle(whole, stay);
-            }
-        });
+        await this.attempt(stay, () => this.settle(joined, stay));
     }
 
     private async attempt(stay: number, body: () => Promise<void>): Promise<void> {
@@ -223,7 +215,7 @@ export class KcsClient extends Emitter<ClientEvents> {
 
     /* Makes a stay of what room:join has answered. */
     private async settle(joined: RoomJoined, stay: number): Promise<void> {
-        if (joined.resumed !== true || !(await this.resumeMedia(joined))) {
+        if (!joined.resumed || !(await this.resumeMedia(joined))) {
             if (stay !== this.stay) {
                 return;
             }
@@ -237,7 +229,7 @@ export class KcsClient extends Emitter<ClientEvents> {
         this.room.changed();
         this.roster.consumeAll();
         this.paths.mendIfBroken();
-        this.talk.catchUp(joined.resumed === true);
+        this.talk.catchUp(joined.resumed);
     }
 
     /* Goes on with the media that there is. Resolves with false if it cannot. */
@@ -280,29 +272,22 @@ export class KcsClient extends Emitter<ClientEvents> {
 
     private takeRoom(joined: RoomJoined): void {
         const { state } = this;
-        const settings = joined.settings ?? joined.meeting?.settings;
 
-        state.self.id = personOf(joined);
-        state.self.userId = joined.user_id ?? '';
+        state.self.id = joined.participant_id;
+        state.self.userId = joined.user_id;
         state.role = joined.your_role;
-        state.permissions = new Set(
-            Array.isArray(joined.permissions)
-                ? joined.permissions
-                : Object.entries(joined.permissions ?? {}).flatMap(([name, on]) =>
-                      on ? [name] : [],
-                  ),
-        );
-        state.title = joined.meeting?.meeting_name || this.options.meeting;
-        state.settings = settings ?? state.settings;
-        state.layout = settings?.layout ?? state.layout;
+        state.permissions = new Set(joined.permissions);
+        state.title = joined.meeting.meeting_name || this.options.meeting;
+        state.settings = joined.settings;
+        state.layout = joined.settings.layout;
         state.spotlight = joined.spotlight ?? undefined;
-        state.polls = new Map((joined.polls ?? []).map((poll) => [poll.poll_id, poll]));
+        state.polls = new Map(joined.polls.map((poll) => [poll.poll_id, poll]));
         state.breakouts = joined.breakouts ?? undefined;
         state.breakoutId = joined.breakout_id ?? null;
-        state.hands = (joined.participants ?? [])
+        state.hands = joined.participants
             .filter(({ hand_order }) => hand_order != null)
             .sort((a, b) => (a.hand_order ?? 0) - (b.hand_order ?? 0))
-            .map(personOf);
+            .map(({ participant_id }) => participant_id);
         this.door.resumeToken = joined.resume_token;
         this.roster.take(joined);
     }

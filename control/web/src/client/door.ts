@@ -1,7 +1,7 @@
 /* Enters the room: as the participant that one was, as long as the node knows it, else as a
  * new one. */
 import { codeOf, isOffline, type Context } from './context';
-import type { RoomJoined } from './protocol';
+import type { LobbyWait, RoomJoined } from '../api.gen';
 
 const RESUME_WAIT_MS = 250; /* a node that restarts does not know yet who was here */
 const RESUME_TRIES = 40;
@@ -12,7 +12,7 @@ export class Door {
     constructor(private readonly ctx: Context) {}
 
     /* Rejects with SignalError. */
-    async enter(): Promise<RoomJoined> {
+    async enter(): Promise<RoomJoined | LobbyWait> {
         const { options, signaling } = this.ctx;
         const payload = { meeting_id: options.meeting, display_name: options.name };
 

@@ -2,7 +2,7 @@
  * not.  And what a host does to oneself. */
 import type { Context } from './context';
 import type { OwnMedia } from './own';
-import type { Media } from './protocol_talk';
+import type { Media, Role } from './protocol';
 import { nameOf } from './room';
 
 export class Host {
@@ -23,7 +23,7 @@ export class Host {
             ctx.tell('muted', { kind, name: name(by_user_id) });
         });
         signaling.on('unmute:requested', ({ kind, by_user_id, participant_id }) => {
-            if (participant_id === undefined || participant_id === room.self.id) {
+            if (participant_id === room.self.id) {
                 ctx.tell('unmuteRequested', { kind, name: name(by_user_id) });
             }
         });
@@ -63,7 +63,7 @@ export class Host {
         });
     }
 
-    async setRole(userId: string, role: string): Promise<void> {
+    async setRole(userId: string, role: Role): Promise<void> {
         await this.ctx.signaling.request('participant:role:update', {
             target_user_id: userId,
             new_role: role,

@@ -8,15 +8,8 @@
 import { Device, type types } from 'mediasoup-client';
 import { DeviceError } from './devices';
 import { encodingsFor, type CodecName } from './encodings';
-import type {
-    Direction,
-    Kind,
-    LayerNeed,
-    ProducerInfo,
-    RoomJoined,
-    Source,
-} from './protocol';
-import { personOf } from './protocol';
+import type { LayerNeed, Producer, RoomJoined } from '../api.gen';
+import type { Direction, Kind, Source } from './protocol';
 import type { Signaling } from './signaling';
 
 const START_KBPS = 1_000; /* before the first estimate; Chrome's own start is 300 */
@@ -235,7 +228,7 @@ export class Media {
     }
 
     /* Receives a remote producer.  Resolves with null when the room closed meanwhile. */
-    async consume(info: ProducerInfo): Promise<Remote | null> {
+    async consume(info: Producer): Promise<Remote | null> {
         if (this.recv === undefined || this.consumers.has(info.producer_id)) {
             return null;
         }
@@ -249,7 +242,7 @@ export class Media {
             producerId: reply.producer_id,
             kind: reply.kind,
             rtpParameters: reply.rtp_parameters,
-            streamId: personOf(info) || undefined /* one stream a person: lips in step */,
+            streamId: info.participant_id /* one stream a person: lips in step */,
         });
         if (this.closed) {
             consumer.close();

@@ -1,7 +1,16 @@
 /* What is known of the room one is in.  The client changes it in place and tells after each
  * change (KcsClient.room); everybody else only reads. */
-import type { Kind, Layer, MeetingSettings, Source } from './protocol';
-import type { Board, Breakouts, Caption, ChatEntry, LobbyEntry, Poll } from './protocol_talk';
+import type {
+    BreakoutState,
+    Caption,
+    ChatMessage,
+    Layer,
+    LobbyEntry,
+    MeetingSettings,
+    Poll,
+    WhiteboardOp,
+} from '../api.gen';
+import type { Kind, Layout, Source } from './protocol';
 
 export type Status =
     | 'idle' /* join() was not called yet */
@@ -35,7 +44,7 @@ export interface Quality {
 export interface RemoteMedia {
     producerId: string;
     kind: Kind;
-    source: Source | undefined;
+    source: Source;
     paused: boolean;
     track: MediaStreamTrack | undefined; /* undefined until it is consumed */
     layer: Layer | undefined; /* what the node sends of it, if it has layers */
@@ -63,17 +72,17 @@ export interface Room {
     notices: Notice[]; /* oldest first */
     speaker: string | undefined; /* participant id of who speaks, oneself too */
     spotlight: string | undefined; /* participant id, for all */
-    layout: string | undefined; /* that a host wishes for */
+    layout: Layout | undefined; /* that a host wishes for */
     lobby: LobbyEntry[];
     hands: string[]; /* participant ids, in order */
-    chat: ChatEntry[]; /* oldest first */
+    chat: ChatMessage[]; /* oldest first */
     chatMore: string | null; /* cursor of what is older */
     unread: number;
     typing: Set<string>; /* user ids */
     polls: Map<string, Poll>;
     captions: Caption[]; /* the last few */
-    board: Board;
-    breakouts: Breakouts | undefined;
+    board: { version: number; ops: WhiteboardOp[] }; /* coordinates: 0 to 1 of it */
+    breakouts: BreakoutState | undefined;
     breakoutId: string | null; /* the one that one is in; null: in none */
 }
 
@@ -125,6 +134,11 @@ export function isHere(room: Room, person: Person): boolean {
     const at = breakouts?.rooms.find(({ user_ids }) => user_ids?.includes(person.userId));
 
     return breakouts?.open !== true || (at?.breakout_id ?? null) === breakoutId;
+}
+
+/* The user that a participant is. */
+export function userOf(room: Room, id: string): string | undefined {
+    return id === room.self.id ? room.self.userId : room.people.get(id)?.userId;
 }
 
 /* The name of a user or participant, as far as it is known. */

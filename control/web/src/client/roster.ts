@@ -1,23 +1,20 @@
 /* The others: who is here, what they send, and which of it is received.  Turns the node's
  * events into Room.people, and consumes what is offered. */
 import { codeOf, type Context } from './context';
-import {
-    personOf,
-    type ParticipantInfo,
-    type ProducerInfo,
-    type RoomJoined,
-    type WithPerson,
-} from './protocol';
+import type {
+    NewProducer,
+    Participant,
+    Person as Whom,
+    Producer,
+    RoomJoined,
+    View,
+} from '../api.gen';
 import { findMedia, type Person } from './room';
 
-export interface Shown {
-    producer_id: string;
-    width: number; /* pixels of the screen */
-    height: number;
-}
+export type Shown = View;
 
 export class Roster {
-    private readonly offers = new Map<string, ProducerInfo>(); /* not consumed yet */
+    private readonly offers = new Map<string, Producer>(); /* not consumed yet */
     private view = ''; /* as the node was told */
     private stay = 0; /* answers to what was asked before the last take() are stale */
 
@@ -34,13 +31,13 @@ export class Roster {
         this.view = '';
         room.people.clear();
         this.offers.clear();
-        for (const participant of joined.participants ?? []) {
+        for (const participant of joined.participants) {
             this.person(participant);
         }
-        for (const info of joined.producers ?? []) {
+        for (const info of joined.producers) {
             this.offered(info);
         }
-        room.count = Math.max(joined.participant_count ?? 0, room.people.size + 1);
+        room.count = Math.max(joined.participant_count, room.people.size + 1);
     }
 
     /* Joins what is still received after a resumed stay to who it is of. */
@@ -105,8 +102,8 @@ export class Roster {
 
         signaling.on('participant:joined', (info) => this.onJoined(info));
         signaling.on('participant:updated', (info) => {
-            if (personOf(info) === room.self.id) {
-                room.self.name = info.display_name ?? room.self.name;
+            if (info.participant_id === room.self.id) {
+                room.self.name = info.display_name;
             }
             this.person(info);
             this.ctx.changed();
@@ -117,18 +114,16 @@ export class Roster {
             this.ctx.changed();
         });
         signaling.on('roster:delta', ({ joined, left, updated }) => {
-            joined?.forEach((info) => this.onJoined(info));
-            left?.forEach((who) => this.onLeft(who));
-            updated?.forEach((info) => this.person(info));
+            joined.forEach((info) => this.onJoined(info));
+            left.forEach((who) => this.onLeft(who));
+            updated.forEach((info) => this.person(info));
             this.ctx.changed();
         });
         signaling.on('participant:role:changed', (who) => {
-            const id = personOf(who);
+            const id = who.participant_id;
             if (id === room.self.id || who.user_id === room.self.userId) {
                 room.role = who.new_role;
-                if (who.permissions !== undefined) {
-                    room.permissions = new Set(who.permissions);
-                }
+                room.permissions = new Set(who.permissions);
                 this.ctx.notice({ code: 'your_role', detail: who.new_role });
             }
             for (const person of room.people.values()) {
@@ -139,12 +134,7 @@ export class Roster {
             this.ctx.changed();
         });
         signaling.on('participant:spotlighted', (who) => {
-            const id = this.idOf(who);
-            if (who.on) {
-                room.spotlight = id;
-            } else if (room.spotlight === id) {
-                room.spotlight = undefined;
-            }
+            room.spotlight = who.on ? (who.participant_id ?? undefined) : undefined;
             this.ctx.changed();
         });
         signaling.on('speaker:active', (who) => {
@@ -168,7 +158,7 @@ export class Roster {
             this.ctx.changed();
             void this.consume(info);
         });
-        signaling.on('breakout:moved', ({ breakout_id, producers = [] }) => {
+        signaling.on('breakout:moved', ({ breakout_id, producers }) => {
             const there = new Set(producers.map(({ producer_id }) => producer_id));
             room.breakoutId = breakout_id;
             for (const person of room.people.values()) {
@@ -210,10 +200,10 @@ export class Roster {
             if (found !== undefined) {
                 found.media.quality = {
                     score: told.score,
-                    loss: told.loss ?? 0,
-                    bitrateBps: told.bitrate_bps ?? 0,
-                    jitterMs: told.jitter_ms ?? 0,
-                    rttMs: told.rtt_ms ?? 0,
+                    loss: told.loss,
+                    bitrateBps: told.bitrate_bps,
+                    jitterMs: told.jitter_ms,
+                    rttMs: told.rtt_ms,
                 };
                 this.ctx.changed();
             }
@@ -223,25 +213,12 @@ export class Roster {
         });
     }
 
-    /* The participant that is meant by an event that may name the user only. */
-    private idOf(who: WithPerson): string {
-        const { room } = this.ctx;
-
-        if (who.participant_id !== undefined) {
-            return who.participant_id;
-        }
-        return who.user_id === room.self.userId
-            ? room.self.id
-            : ([...room.people.values()].find((each) => each.userId === who.user_id)?.id ??
-                  who.user_id);
-    }
-
-    private person(who: ParticipantInfo): Person | undefined {
+    /* Somebody else, as far as is told of them. */
+    private person(who: Whom & Partial<Participant>): Person | undefined {
         const { people, self } = this.ctx.room;
-        const id = personOf(who);
-        const name = who.display_name ?? who.name;
+        const { participant_id: id } = who;
 
-        if (id === '' || id === self.id) {
+        if (id === self.id) {
             return undefined;
         }
         const person = people.get(id) ?? {
@@ -251,13 +228,13 @@ export class Roster {
             role: '',
             media: new Map(),
         };
-        person.name = name ?? person.name;
+        person.name = who.display_name ?? person.name;
         person.role = who.role ?? person.role;
         people.set(id, person);
         return person;
     }
 
-    private offered(info: ProducerInfo): void {
+    private offered(info: Producer | NewProducer): void {
         const person = this.person(info);
 
         if (person !== undefined && !person.media.has(info.producer_id)) {
@@ -274,7 +251,7 @@ export class Roster {
         }
     }
 
-    private async consume(info: ProducerInfo): Promise<void> {
+    private async consume(info: Producer): Promise<void> {
         const { stay } = this;
         const { media, room } = this.ctx;
 
@@ -310,9 +287,9 @@ export class Roster {
         }
     }
 
-    private onJoined(info: ParticipantInfo): void {
+    private onJoined(info: Participant): void {
         const { room } = this.ctx;
-        const known = room.people.has(personOf(info));
+        const known = room.people.has(info.participant_id);
         const person = this.person(info);
 
         if (person !== undefined && !known) {
@@ -322,9 +299,9 @@ export class Roster {
         this.ctx.changed();
     }
 
-    private onLeft(who: WithPerson): void {
+    private onLeft(who: Whom): void {
         const { media, room } = this.ctx;
-        const person = room.people.get(personOf(who));
+        const person = room.people.get(who.participant_id);
 
         if (person === undefined) {
             return;

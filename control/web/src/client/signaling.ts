@@ -1,7 +1,7 @@
 /* The Socket.IO connection to the node: one request is one ack, failures become
  * SignalError. Used by client.ts, which decides; this file only carries. */
 import { io, type Socket } from 'socket.io-client';
-import type { Events, Requests } from './protocol';
+import type { Events, Requests } from '../api.gen';
 
 const ACK_TIMEOUT_MS = 10_000;
 

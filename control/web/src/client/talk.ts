@@ -2,9 +2,9 @@
  * tells of them goes into Room, and the verbs that a page has for them.  The verbs reject
  * with SignalError where the node refuses. */
 import type { Context } from './context';
-import type { BoardOp, BreakoutRoom, ChatEntry, Layout } from './protocol_talk';
-import { personOf } from './protocol';
-import { nameOf } from './room';
+import type { BreakoutRoom, ChatMessage, WhiteboardOp } from '../api.gen';
+import type { Layout } from './protocol';
+import { nameOf, userOf } from './room';
 
 const REPEATED = /^chat:/; /* all else is in the answer to a join */
 const CAPTIONS = 3; /* shown at once */
@@ -154,7 +154,7 @@ export class Talk {
         await this.ctx.signaling.request('poll:close', { poll_id: pollId });
     }
 
-    async draw(ops: BoardOp[]): Promise<void> {
+    async draw(ops: WhiteboardOp[]): Promise<void> {
         const named = ops.map((op) => ({ id: newId(), ...op }));
 
         this.ctx.room.board.ops.push(...named);
@@ -164,7 +164,7 @@ export class Talk {
 
     /* Brings all that is on the board, however it came to be there. */
     async loadBoard(): Promise<void> {
-        const ops: BoardOp[] = [];
+        const ops: WhiteboardOp[] = [];
         let page;
 
         do {
@@ -252,7 +252,7 @@ export class Talk {
     }
 
     /* Adds a message or brings it up to date; in the order of their times. */
-    private put(entry: ChatEntry): boolean {
+    private put(entry: ChatMessage): boolean {
         const { room } = this.ctx;
         const at = room.chat.findIndex((each) => each.message_id === entry.message_id);
 
@@ -267,7 +267,7 @@ export class Talk {
         return at < 0;
     }
 
-    private change(id: string, to: Partial<ChatEntry>): void {
+    private change(id: string, to: Partial<ChatMessage>): void {
         const entry = this.ctx.room.chat.find((each) => each.message_id === id);
 
         if (entry !== undefined) {
@@ -288,20 +288,19 @@ export class Talk {
         const { room, signaling } = this.ctx;
 
         signaling.on('hand:raised', (who) => {
-            const id = personOf(who);
+            const id = who.participant_id;
             if (!room.hands.includes(id) && id !== room.self.id) {
                 this.ctx.tell('hand', { name: nameOf(room, id) ?? '' });
             }
             this.hand(id, true);
         });
         signaling.on('hand:lowered', (who) => {
-            const id = personOf(who);
-            if (id === '') {
-                room.hands = [];
-                this.ctx.changed();
-            } else {
-                this.hand(id, false);
-            }
+            /* null: all; an answer names the user alone */
+            const whose = 'participant_id' in who ? who.participant_id : who.user_id;
+            room.hands = room.hands.filter(
+                (id) => whose !== null && whose !== id && whose !== userOf(room, id),
+            );
+            this.ctx.changed();
         });
     }
 
@@ -359,7 +358,7 @@ function newId(): string {
 }
 
 /* The last operation about an element counts; `remove` takes it away. */
-function withOps(before: BoardOp[], more: BoardOp[]): BoardOp[] {
+function withOps(before: WhiteboardOp[], more: WhiteboardOp[]): WhiteboardOp[] {
     const ids = new Set(more.map(({ id }) => id).filter((id) => id !== undefined));
     const kept = before.filter(({ id }) => id === undefined || !ids.has(id));
 
@@ -367,7 +366,7 @@ function withOps(before: BoardOp[], more: BoardOp[]): BoardOp[] {
 }
 
 function counted(
-    entry: ChatEntry,
+    entry: ChatMessage,
     emoji: string,
     on: boolean,
 ): { emoji: string; count: number }[] {

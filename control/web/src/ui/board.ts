@@ -1,6 +1,7 @@
 /* The whiteboard: strokes on a canvas.  An operation is {op: 'stroke', colour, points}, its
  * coordinates 0 to 1 of the board, whatever its size here. */
-import type { BoardOp, KcsClient } from '../client';
+import type { WhiteboardOp } from '../api.gen';
+import type { KcsClient } from '../client';
 import { words } from '../words';
 import type { Attempt } from './callview';
 import { el, textButton } from './dom';
@@ -130,7 +131,7 @@ export class BoardPanel implements Panel {
         }
     }
 
-    private paintStroke(context: CanvasRenderingContext2D, op: BoardOp): void {
+    private paintStroke(context: CanvasRenderingContext2D, op: WhiteboardOp): void {
         const points = op['points'];
 
         if (op.op !== 'stroke' || !Array.isArray(points)) {

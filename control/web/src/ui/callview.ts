@@ -1,5 +1,6 @@
 /* The screen of a running call: puts the parts together, redraws them on every change, and
  * says what happens. */
+import type { Features } from '../api.gen';
 import type { KcsClient, Layout, Room } from '../client';
 import { inWords, words } from '../words';
 import { BoardPanel } from './board';
@@ -180,7 +181,7 @@ export class CallView {
 
     /* Whether the meeting has something, and this person may use it. Nodes that tell no
      * settings have none of it. */
-    private offers(family: string, feature: string, permission: string): boolean {
+    private offers(family: string, feature: keyof Features, permission: string): boolean {
         const room: Room | undefined = this.client?.room.value;
 
         return (

@@ -1,5 +1,6 @@
 /* The chat: messages to all or to one, answers, reactions, and who is writing. */
-import { nameOf, type ChatEntry, type KcsClient } from '../client';
+import type { ChatMessage } from '../api.gen';
+import { nameOf, type KcsClient } from '../client';
 import { words } from '../words';
 import type { Attempt } from './callview';
 import { el, textButton } from './dom';
@@ -31,8 +32,8 @@ export class ChatPanel implements Panel {
     private client: KcsClient | undefined;
     private drawn = '';
     private recipients = '';
-    private replyTo: ChatEntry | undefined;
-    private editing: ChatEntry | undefined;
+    private replyTo: ChatMessage | undefined;
+    private editing: ChatMessage | undefined;
     private typingTimer: number | undefined;
 
     constructor(private readonly attempt: Attempt) {
@@ -94,7 +95,7 @@ export class ChatPanel implements Panel {
         client.talk.read();
     }
 
-    private draw(entries: ChatEntry[]): void {
+    private draw(entries: ChatMessage[]): void {
         const atEnd =
             this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 60;
 
@@ -108,7 +109,7 @@ export class ChatPanel implements Panel {
         }
     }
 
-    private message(entry: ChatEntry): HTMLElement {
+    private message(entry: ChatMessage): HTMLElement {
         const room = this.client?.room.value;
         const own = entry.user_id === room?.self.userId;
         const notes = [
@@ -161,7 +162,7 @@ export class ChatPanel implements Panel {
         return item;
     }
 
-    private commands(entry: ChatEntry, own: boolean): Command[] {
+    private commands(entry: ChatMessage, own: boolean): Command[] {
         const moderates = this.client?.own.may('moderate') === true;
         const id = entry.message_id;
         const list: Command[] = [
@@ -186,11 +187,11 @@ export class ChatPanel implements Panel {
         return list;
     }
 
-    private react(entry: ChatEntry, emoji: string): void {
+    private react(entry: ChatMessage, emoji: string): void {
         void this.attempt(() => this.client?.talk.react(entry.message_id, emoji));
     }
 
-    private answer(replyTo: ChatEntry | undefined, editing: ChatEntry | undefined): void {
+    private answer(replyTo: ChatMessage | undefined, editing: ChatMessage | undefined): void {
         this.replyTo = replyTo;
         this.editing = editing;
         this.context.hidden = replyTo === undefined && editing === undefined;

@@ -195,7 +195,7 @@ export class PeoplePanel implements Panel {
             act: () => void this.attempt(act),
         });
         const lit = spotlight === person.id;
-        const roles = ['co_host', 'presenter', 'attendee'].filter(
+        const roles = (['co_host', 'presenter', 'attendee'] as const).filter(
             (each) => each !== person.role,
         );
 

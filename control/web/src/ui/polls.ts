@@ -1,5 +1,6 @@
 /* Polls: a question of the host's, answers of all, and how they stand. */
-import type { KcsClient, Poll } from '../client';
+import type { Poll } from '../api.gen';
+import type { KcsClient } from '../client';
 import { words } from '../words';
 import type { Attempt } from './callview';
 import { el, field, textButton } from './dom';
