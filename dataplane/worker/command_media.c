@@ -242,9 +242,18 @@ static void set_form(struct sub *sub, const struct vault_sub_conf *conf)
     rewrite_prepare(sub, conf->ext_id, conf->mid, conf->mid_len);
     sub->peer->has_twcc |= sub->twcc_at != 0;
     /* All that is written in audio without a transport-wide number follows from the ring's
-     * slot and from this form, which only what has layers ever changes. */
-    sub->repeats =
-        !sub->stream->video && conf->layered == 0 && sub->twcc_at == 0 && !sub_repairs(sub);
+     * slot, from the switcher's segment and from this form. */
+    sub->repeats = !sub->stream->video && sub->twcc_at == 0 && !sub_repairs(sub);
+}
+
+/* Whether set_form() would change nothing. */
+static bool same_form(const struct sub *sub, const struct vault_sub_conf *conf)
+{
+    struct sub form = {.ssrc = sub->ssrc};
+
+    rewrite_prepare(&form, conf->ext_id, conf->mid, conf->mid_len);
+    return sub->pt == conf->pt && memcmp(sub->hdr, form.hdr, sizeof(form.hdr)) == 0 &&
+           memcmp(sub->ext_id, form.ext_id, sizeof(form.ext_id)) == 0;
 }
 
 /* The streams of a record, ascending. Returns how many. */
@@ -363,7 +372,8 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
     return 0;
 }
 
-/* Other streams, other wishes. A pause in which both changed ends on what is new. */
+/* Other streams, other wishes. A pause in which both changed ends on what is new. What is
+ * written otherwise begins anew, too: nothing of before may be sent again in a new form. */
 static int update_layers(struct lane *lane, struct sub *sub,
                          const struct vault_sub_conf *conf)
 {
@@ -371,7 +381,7 @@ static int update_layers(struct lane *lane, struct sub *sub,
     uint8_t n = streams_of(conf, streams);
     int err;
 
-    if (!same_streams(sub, streams, n)) {
+    if (!same_streams(sub, streams, n) || !same_form(sub, conf)) {
         err = layers_streams(lane, sub, streams, n);
         if (err != 0) {
             return err;

@@ -12,7 +12,12 @@
 #include "support/call.h"
 #include "worker/recover.h"
 
-enum { REPEATED_SSRC = 0x0b0b0077, REPEATED_INDEX = 5 };
+enum {
+    REPEATED_SSRC = 0x0b0b0077,
+    REPEATED_INDEX = 5,
+    OTHER_SSRC = 0x0a0a0009,
+    OTHER_PT = 99
+};
 
 static void ask(struct call *call, uint32_t ssrc, const uint16_t *seqs, size_t n)
 {
@@ -25,13 +30,15 @@ static void ask(struct call *call, uint32_t ssrc, const uint16_t *seqs, size_t n
 }
 
 /* A second subscription to the audio, as browsers have it: without transport-wide numbers,
- * and with or without what the publisher's extensions tell. */
-static struct vault_sub_conf hear_repeated(struct call *call, bool forwarded)
+ * with or without what the publisher's extensions tell, and as one that may go to another
+ * stream (a viewer's) or not. */
+static struct vault_sub_conf hear_repeated(struct call *call, bool forwarded, bool layered)
 {
     struct vault_sub_conf conf =
         far_sub(&call->sub, REPEATED_INDEX, &call->audio, REPEATED_SSRC);
 
     conf.ext_id[ABI_EXT_TRANSPORT_CC] = 0;
+    conf.layered = layered;
     if (!forwarded) {
         conf.ext_id[ABI_EXT_AUDIO_LEVEL] = conf.ext_id[ABI_EXT_DEPENDENCY] = 0;
     }
@@ -47,7 +54,8 @@ static const uint8_t *repeated_in(const struct rig_frame *frame, size_t *len)
 
     store_be32(ssrc, REPEATED_SSRC);
     at = memmem(frame->data, frame->len, ssrc, sizeof(ssrc));
-    if (at == NULL || at - frame->data < 8 || (at[-7] & 0x7f) != FAR_OUT_AUDIO_PT) {
+    if (at == NULL || at - frame->data < 8 ||
+        ((at[-7] & 0x7f) != FAR_OUT_AUDIO_PT && (at[-7] & 0x7f) != OTHER_PT)) {
         return NULL;
     }
     *len = (size_t)(frame->data + frame->len - (at - 8));
@@ -71,7 +79,7 @@ static void audio_is_sent_again_as_it_was(void **state)
     static const uint32_t profiles[] = {FAR_GCM, FAR_CM80};
     (void)state;
 
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         struct call call;
         struct far_got got;
         struct vault_sub_conf conf;
@@ -81,8 +89,8 @@ static void audio_is_sent_again_as_it_was(void **state)
         uint16_t seq;
         size_t len;
 
-        call_start(&call, "mem", profiles[i], 4);
-        conf = hear_repeated(&call, true);
+        call_start(&call, "mem", profiles[i % 2], 4);
+        conf = hear_repeated(&call, true, i / 2 != 0);
         call_say(&call);
         while (far_take_rtp(&call.sub, &got)) {
         }
@@ -111,9 +119,10 @@ static void audio_is_sent_again_as_it_was(void **state)
     }
 }
 
-/* Whatever the publisher loses, doubles and sends late, whenever the subscription pauses
- * and whatever it asks for: under one index it is sent one packet, bit by bit. */
-static void one_packet_an_index(bool forwarded)
+/* Whatever the publisher loses, doubles and sends late, whenever the subscription pauses,
+ * to whatever stream and form it goes and whatever it asks for: under one index it is sent
+ * one packet, bit by bit. */
+static void one_packet_an_index(bool forwarded, bool layered)
 {
     /* too long for the one-byte form */
     static const uint8_t ext[28] = {FAR_EXT_DEPENDENCY, 20, [22] = FAR_EXT_LEVEL, 1, 0x12};
@@ -123,6 +132,7 @@ static void one_packet_an_index(bool forwarded)
     struct call call;
     struct vault_sub_conf conf;
     struct far_rtp late = {0};
+    struct vault_stream_conf other;
     uint64_t random = 815;
     uint16_t last = 0;
     unsigned n_again = 0;
@@ -130,7 +140,8 @@ static void one_packet_an_index(bool forwarded)
 
     memset(lens, 0, sizeof(lens));
     call_start(&call, "mem", FAR_GCM, 4);
-    conf = hear_repeated(&call, forwarded);
+    other = far_publish_audio(&call.pub, 3, OTHER_SSRC);
+    conf = hear_repeated(&call, forwarded, layered);
     for (unsigned i = 0; i < STEPS; i++) {
         struct far_rtp rtp;
         uint32_t what;
@@ -144,6 +155,14 @@ static void one_packet_an_index(bool forwarded)
             rtp.ext_len = sizeof(ext);
             rtp.ext_profile = RTP_EXT_TWO_BYTE;
         }
+        if (what % 2 == 0) { /* the other stream says the same, otherwise */
+            struct far_rtp too = rtp;
+
+            too.ssrc = OTHER_SSRC;
+            too.seq = (uint16_t)(rtp.seq + 7777);
+            too.ts = rtp.ts + 99;
+            far_send_rtp(&call.pub, &too);
+        }
         if (what < 10) {
             late = rtp;
             late.payload = "late one";
@@ -155,6 +174,14 @@ static void one_packet_an_index(bool forwarded)
         }
         if (what == 50 || what == 51) {
             conf.paused = what == 50;
+            assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_UPDATE, &conf), 0);
+        }
+        if (layered && what >= 52 && what <= 55) {
+            if (what <= 53) {
+                conf.stream = what == 52 ? other.handle : call.audio.handle;
+            } else {
+                conf.pt = what == 54 ? OTHER_PT : FAR_OUT_AUDIO_PT;
+            }
             assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_UPDATE, &conf), 0);
         }
         if (what % 2 == 0) {
@@ -203,8 +230,10 @@ static void one_packet_an_index(bool forwarded)
 static void audio_has_one_packet_an_index(void **state)
 {
     (void)state;
-    one_packet_an_index(true);
-    one_packet_an_index(false);
+    one_packet_an_index(true, false);
+    one_packet_an_index(false, false);
+    one_packet_an_index(true, true);
+    one_packet_an_index(false, true);
 }
 
 /* A packet with a transport-wide number cannot be sent again as it was: the number would
