@@ -78,6 +78,7 @@ static struct bwe_probe_view view_of(const struct bwe *bwe, uint64_t tx_bytes,
         .estimate_bps = bwe->target_bps,
         .wanted_bps = bwe->wanted_bps,
         .start_bps = (float)bwe->conf.start_bps,
+        .besides_bps = bwe->besides_bps,
         .healthy = (bwe->delay.usage != BWE_OVERUSE ||
                     bwe_delay_usage(&bwe->delay) == BWE_NORMAL) &&
                    bwe->delay.queue_us < MAX_PROBE_QUEUE_US &&
@@ -223,7 +224,8 @@ static bool is_welcome(struct bwe *bwe, uint64_t now_us)
  * shown it: the rate is not below. */
 static void raise_to_arriving(struct bwe *bwe, uint64_t now_us)
 {
-    const float bps = bwe->acked.bps < bwe->sent_bps ? bwe->acked.bps : bwe->sent_bps;
+    const float arrives_bps = bwe->acked.bps + bwe->besides_bps;
+    const float bps = arrives_bps < bwe->sent_bps ? arrives_bps : bwe->sent_bps;
 
     if (bps > bwe->rate.bps && bwe->loss.share < LITTLE_LOSS &&
         !bwe_delay_is_queued(&bwe->delay)) {
@@ -240,7 +242,8 @@ static void update_rate(struct bwe *bwe, const struct reading *r)
                              ? stepped && bwe->delay.queue_us < REAL_QUEUE_US
                              : bwe->limited;
     /* the mean may still be that of the little that was sent before the queue grew */
-    const float acked_bps = stepped ? bwe_acked_most(&bwe->acked) : bwe->acked.bps;
+    const float told_bps = stepped ? bwe_acked_most(&bwe->acked) : bwe->acked.bps;
+    const float acked_bps = told_bps > 0 ? told_bps + bwe->besides_bps : 0;
     struct bwe_probe_view view = view_of(bwe, 0, r->next, r->now_us);
     float shown = bwe_probe_result(&bwe->probe, r->expected, &view, r->now_us);
 
@@ -333,6 +336,11 @@ bool bwe_is_calm(const struct bwe *bwe, uint64_t now_us)
 void bwe_want(struct bwe *bwe, uint64_t bps)
 {
     bwe->wanted_bps = (float)(bps < bwe->conf.max_bps ? bps : (uint64_t)bwe->conf.max_bps);
+}
+
+void bwe_besides(struct bwe *bwe, uint64_t bps)
+{
+    bwe->besides_bps = (float)bps;
 }
 
 static void measure_sending(struct bwe *bwe, uint64_t tx_bytes, uint64_t now_us)

@@ -47,8 +47,9 @@ enum bwe_state { BWE_SENT, BWE_ARRIVED, BWE_LOST };
 
 struct bwe {
     float target_bps;
-    float wanted_bps; /* bwe_want() */
-    float remb_bps;   /* 0 none */
+    float wanted_bps;  /* bwe_want() */
+    float besides_bps; /* bwe_besides() */
+    float remb_bps;    /* 0 none */
     uint64_t remb_us;
     uint64_t feedback_us;   /* when the last came; 0 none yet */
     uint64_t seen_next;     /* number of the next packet, at the last tick or feedback */
@@ -118,6 +119,10 @@ void bwe_on_route(struct bwe *bwe, uint64_t next, uint64_t now_us);
 /* What the subscriber could make use of, all layers that it asks for: no probe goes beyond.
  */
 void bwe_want(struct bwe *bwe, uint64_t bps);
+
+/* What is sent besides, in packets without a number: browsers' audio. No feedback tells of
+ * it, but the link carries it too. */
+void bwe_besides(struct bwe *bwe, uint64_t bps);
 
 /* Call each BWE_TICK_US. 'tx_bytes' counts what was sent to the peer in all. Returns true
  * if the target has changed. */

@@ -164,11 +164,13 @@ void bwe_probe_on_packet(struct bwe_probe *probe, uint64_t number, int64_t send_
     c->n++;
 }
 
-/* What the cluster says; 0 if its packets do not suffice. */
-static float measure(const struct bwe_cluster *c)
+/* What the cluster says; 0 if its packets do not suffice. What went between them without
+ * numbers took as much longer to arrive as they did. */
+static float measure(const struct bwe_cluster *c, float besides_bps)
 {
     const float sent_us = (float)(c->last_send_us - c->first_send_us);
     const float arrived_us = (float)(c->last_arrival_us - c->bunch_us);
+    const float stretch = sent_us < arrived_us ? sent_us / arrived_us : 1;
     const uint64_t n = c->end - c->first;
     float send_bps, arrive_bps;
 
@@ -176,8 +178,9 @@ static float measure(const struct bwe_cluster *c)
         arrived_us < 1000 || sent_us > 1e6f || arrived_us > 1e6f) {
         return 0;
     }
-    send_bps = (float)(c->bytes - c->last_len) * 8e6f / sent_us;
-    arrive_bps = (float)(c->bytes - c->bunch_bytes) * 8e6f / arrived_us;
+    send_bps = (float)(c->bytes - c->last_len) * 8e6f / sent_us + besides_bps;
+    arrive_bps =
+        (float)(c->bytes - c->bunch_bytes) * 8e6f / arrived_us + besides_bps * stretch;
     if (arrive_bps > MAX_RATIO * send_bps) {
         return 0;
     }
@@ -205,7 +208,7 @@ float bwe_probe_result(struct bwe_probe *probe, uint64_t told,
     if (probe->sending || c->first == c->end || told < c->end) {
         return 0;
     }
-    bps = measure(c);
+    bps = measure(c, view->besides_bps);
     c->end = c->first;
     if (is_void(c, bps)) {
         /* a longer one outlasts that */

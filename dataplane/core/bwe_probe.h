@@ -52,7 +52,8 @@ struct bwe_probe_view {
     float estimate_bps;
     float wanted_bps; /* that the subscriber could make use of */
     float start_bps;
-    bool healthy; /* queues do not grow, none is standing, no decrease just now */
+    float besides_bps; /* sent in packets that no feedback tells of */
+    bool healthy;      /* queues do not grow, none is standing, no decrease just now */
     uint64_t tx_bytes, next_number;
 };
 

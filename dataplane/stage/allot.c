@@ -4,7 +4,11 @@
 #include "stage/begin.h"
 #include "stage/layers.h"
 
-enum { AUDIO_BPS = 40000, VIDEO_BPS = 300000 }; /* until they were measured */
+enum {
+    AUDIO_BPS = 40000, /* until they were measured */
+    VIDEO_BPS = 300000,
+    HEADERS = 40 /* of RTP and SRTP, about */
+};
 
 /* What a level of a subscription means. */
 struct level {
@@ -68,6 +72,25 @@ static void add_layers(const struct sub *sub, uint64_t now_us, struct alloc_stre
             add_level(out, levels, s, t, cost_of(stream, within, t));
         }
     }
+}
+
+/* What it was sent so far that feedback cannot be about. */
+static uint64_t unnumbered(const struct sub *sub)
+{
+    return sub->twcc_at == 0 ? sub->bytes + HEADERS * sub->packets : 0;
+}
+
+/* Tells the estimator what is sent besides. A sum that is less than before lost one who
+ * left. */
+static void note_besides(const struct lane *lane, struct peer *peer, uint64_t bytes)
+{
+    const uint64_t since_us = lane->now_us - peer->allot_us;
+
+    if (peer->allot_us != 0 && bytes >= peer->besides_bytes && since_us > 0) {
+        bwe_besides(peer->bwe, (bytes - peer->besides_bytes) * 8000000 / since_us);
+    }
+    peer->allot_us = lane->now_us;
+    peer->besides_bytes = bytes;
 }
 
 static void add_sub(struct share *share, struct sub *sub, uint64_t now_us)
@@ -158,15 +181,18 @@ void allot_peer(struct lane *lane, struct peer *peer)
 {
     struct share share;
     uint64_t budget_bps = UINT64_C(1) << 40;
+    uint64_t besides = 0;
 
     share.n = 0;
 
     for (struct sub *sub = peer->subs; sub != NULL && share.n < ALLOT_SUBS;
          sub = sub->next_of_peer) {
+        besides += unnumbered(sub);
         if (!sub->paused) {
             add_sub(&share, sub, lane->now_us);
         }
     }
+    note_besides(lane, peer, besides);
     bwe_want(peer->bwe, alloc_wanted(share.streams, share.n) * 5 / 4);
     if (allot_is_known(lane, peer)) {
         budget_bps = bwe_target(peer->bwe);

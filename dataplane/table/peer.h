@@ -92,7 +92,8 @@ struct peer {
     uint32_t remb_bps;
     struct alloc alloc;
     uint64_t allot_due_us;
-    uint64_t fed_us; /* when the first feedback had come; 0 not yet */
+    uint64_t allot_us, besides_bytes; /* the last time; sent without numbers until then */
+    uint64_t fed_us;                  /* when the first feedback had come; 0 not yet */
     /* video that waits for the pacer (lane/paced.h) */
     struct sub *behind, *behind_last;
     struct peer *next_paced, **paced_link;

@@ -57,6 +57,14 @@ static void steady_link_is_filled(void **state)
     fills("steady", 3000, 0.85f);
 }
 
+/* Audio that no feedback tells of is not taken from the link twice: once by what arrives,
+ * once by the allocation. */
+static void audio_without_numbers_counts(void **state)
+{
+    (void)state;
+    fills("audio", 4000, 0.92f);
+}
+
 static void step_down_is_followed(void **state)
 {
     (void)state;
@@ -227,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steady_link_is_filled),
+        cmocka_unit_test(audio_without_numbers_counts),
         cmocka_unit_test(step_down_is_followed),
         cmocka_unit_test(step_up_is_found),
         cmocka_unit_test(random_loss_is_borne),

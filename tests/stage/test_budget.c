@@ -254,8 +254,47 @@ static void video_is_held_before_audio_suffers_and_comes_back(void **state)
     call_stop(&call);
 }
 
-/* A stream of three sizes at three frame rates, of which each layer costs 100 kb/s, to a link
- * of 'bps': what is it allowed? */
+/* No feedback tells of audio without numbers, as browsers have it: the estimator is told
+ * how much of it there is, and that it is less when who hears it leaves. */
+static void audio_without_numbers_is_known_of(void **state)
+{
+    enum { BARE_SSRC = 0x0e0e0002, LEN = 160, EACH_US = 20000, IN_A_SPAN = 5 };
+    static const uint8_t sound[LEN];
+    struct vault_sub_conf conf;
+    struct call call;
+    struct lane *lane;
+    struct peer *peer;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    lane = &call.rig->lane;
+    peer = call_peer(&call, &call.sub);
+    conf = far_sub(&call.sub, 5, &call.audio, BARE_SSRC);
+    conf.ext_id[ABI_EXT_TRANSPORT_CC] = 0;
+    assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_OPEN, &conf), 0);
+    for (unsigned span = 0; span < 4; span++) {
+        allot_peer(lane, peer);
+        for (unsigned i = 0; i < IN_A_SPAN; i++) {
+            const struct far_rtp rtp = call_audio(&call, sound, LEN);
+
+            lane->now_us += EACH_US;
+            far_send_rtp(&call.pub, &rtp);
+            rig_run(call.rig);
+        }
+    }
+    allot_peer(lane, peer);
+    assert_in_range(peer->bwe->besides_bps, LEN * 8 * 50, (LEN + 60) * 8 * 50);
+    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_CLOSE, conf.handle), 0);
+    for (unsigned span = 0; span < 2; span++) {
+        lane->now_us += BUDGET_ALLOT_US;
+        allot_peer(lane, peer);
+    }
+    assert_int_equal(peer->bwe->besides_bps, 0);
+    call_stop(&call);
+}
+
+/* A stream of three sizes at three frame rates, of which each layer costs 100 kb/s, to a
+ * link of 'bps': what is it allowed? */
 static struct sub_layers *allotted(struct call *call, bool screen, uint64_t bps)
 {
     struct vault_sub_conf conf;
@@ -328,6 +367,7 @@ int main(void)
         cmocka_unit_test(what_is_held_carries_probes),
         cmocka_unit_test(control_is_told_once_and_of_changes),
         cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),
+        cmocka_unit_test(audio_without_numbers_is_known_of),
         cmocka_unit_test(a_screen_keeps_its_detail),
     };
 

@@ -28,6 +28,7 @@ enum {
 
 #define ID_TCP   (UINT64_C(1) << 62)
 #define ID_AUDIO (UINT64_C(1) << 61)
+#define ID_BARE  (UINT64_C(1) << 60) /* without a transport-wide number */
 
 const uint32_t world_layer_bps[WORLD_LAYERS] = {150000, 500000, 1500000};
 
@@ -53,6 +54,12 @@ const struct world_scenario world_scenarios[] = {
      .steps = {{0, 4000000}},
      .seconds = 60,
      .tcp = true},
+    {.name = "audio",
+     .text = "400 kb/s, of which 160 kb/s are audio without numbers",
+     .net = {.delay_us = 25000, .queue_bytes = 60000},
+     .steps = {{0, 400000}},
+     .seconds = 60,
+     .bare_bps = 160000},
     {.name = "loss2",
      .text = "2 Mb/s, 2 % loss",
      .net = {.delay_us = 25000, .queue_bytes = 60000, .loss = 20000},
@@ -185,7 +192,7 @@ struct world {
     struct alloc_stream streams[2];
     struct pacer pacer;
     struct twcc twcc;
-    uint64_t next;
+    uint64_t next, n_bare;
     uint64_t tx_bytes;
     uint64_t frame_us, audio_us, tick_us, key_us;
     uint64_t n_frames;
@@ -235,20 +242,29 @@ static bool stalls(struct world *w, const struct world_stalls *conf, struct rhyt
 
 /* ---- sending ---- */
 
+/* Where it is noted what a packet was. */
+static size_t slot_of(uint64_t id)
+{
+    return (id & 0x7fff) | ((id & ID_BARE) != 0 ? 0x8000 : 0);
+}
+
 static void send_packet(struct world *w, uint32_t len, uint64_t flags)
 {
-    const uint64_t number = w->next++;
+    const bool bare = (flags & ID_BARE) != 0;
+    const uint64_t id = (bare ? w->n_bare++ : w->next++) | flags;
     const size_t step = step_of(w, w->now_us);
     /* what is numbered as the sender comes to a stop leaves when it goes on */
     const bool late = w->tx.runs_us > w->now_us && w->now_us + TURN_US > w->tx.stops_us;
 
-    bwe_note_sent(&w->bwe, number, (uint16_t)len, w->now_us);
-    w->len_of[number & 0xffff] = len;
-    w->sent_at[number & 0xffff] = w->now_us;
+    if (!bare) {
+        bwe_note_sent(&w->bwe, w->next - 1, (uint16_t)len, w->now_us);
+    }
+    w->len_of[slot_of(id)] = len;
+    w->sent_at[slot_of(id)] = w->now_us;
     w->tx_bytes += len;
     w->sent += len;
     w->n_sent[step]++;
-    if (!vnet_send(&w->down, late ? w->tx.runs_us : w->now_us, number | flags, len)) {
+    if (!vnet_send(&w->down, late ? w->tx.runs_us : w->now_us, id, len)) {
         w->n_lost[step]++;
     }
 }
@@ -264,10 +280,15 @@ static void put_frame(struct world *w, uint32_t bytes)
     }
 }
 
+static uint32_t audio_len(const struct world_scenario *s)
+{
+    return s->bare_bps != 0 ? s->bare_bps / 8 * (AUDIO_US / 1000) / 1000 : AUDIO_LEN;
+}
+
 /* One frame: a key frame is large; the others vary by a third. */
 static void make_frame(struct world *w)
 {
-    const uint64_t audio_bps = AUDIO_LEN * 8 * 1000000 / AUDIO_US;
+    const uint64_t audio_bps = audio_len(w->s) * UINT64_C(8000000) / AUDIO_US;
     uint64_t bps = bwe_target(&w->bwe);
     uint32_t bytes;
 
@@ -317,6 +338,7 @@ static void allocate(struct world *w)
     const int8_t was = video->level;
     uint64_t budget_bps = bwe_target(&w->bwe);
 
+    bwe_besides(&w->bwe, w->s->bare_bps); /* as stage/allot finds it */
     if (!w->s->layered && w->s->fixed_bps == 0) {
         bwe_want(&w->bwe, 8000000);
         return;
@@ -367,11 +389,14 @@ static void receive(struct world *w)
             t->acks[(t->first_ack + t->n_acks++) % TCP_FLIGHT].lost = false;
             continue;
         }
-        w->arrived += w->len_of[pkt.id & 0xffff];
+        w->arrived += w->len_of[slot_of(pkt.id)];
         if ((pkt.id & ID_AUDIO) != 0 && w->n_audio < 1 << 16) {
             w->audio_ms[w->n_audio++] =
-                (float)(pkt.at_us - w->sent_at[pkt.id & 0xffff] - w->s->net.delay_us) /
+                (float)(pkt.at_us - w->sent_at[slot_of(pkt.id)] - w->s->net.delay_us) /
                 1000;
+        }
+        if ((pkt.id & ID_BARE) != 0) {
+            continue;
         }
         (void)twcc_on_packet(&w->twcc, (uint16_t)pkt.id, late ? w->now_us : pkt.at_us);
     }
@@ -565,8 +590,8 @@ static void turn(struct world *w)
     }
     while (w->now_us >= w->audio_us) {
         w->audio_us += AUDIO_US;
-        w->media += AUDIO_LEN;
-        send_packet(w, AUDIO_LEN, ID_AUDIO);
+        w->media += audio_len(w->s);
+        send_packet(w, audio_len(w->s), ID_AUDIO | (w->s->bare_bps != 0 ? ID_BARE : 0));
     }
     while (w->now_us >= w->frame_us) {
         w->frame_us += FRAME_US;

@@ -33,9 +33,10 @@ struct world_scenario {
     uint32_t seconds;
     bool layered; /* simulcast of three layers; else media that takes what it is given */
     bool tcp;     /* a TCP flow through the same queue, from 10 s to 40 s */
-    uint32_t fixed_bps;     /* not 0: one layer of this rate, sent whole or withheld */
-    uint32_t key_ms;        /* a key frame each so often, besides those of switches; 0 none */
-    bool unpaced;           /* video leaves as it comes */
+    uint32_t fixed_bps; /* not 0: one layer of this rate, sent whole or withheld */
+    uint32_t bare_bps;  /* not 0: of audio, which then has no transport-wide numbers */
+    uint32_t key_ms;    /* a key frame each so often, besides those of switches; 0 none */
+    bool unpaced;       /* video leaves as it comes */
     struct world_stalls rx; /* the receiver: what came meanwhile is noted afterwards */
     struct world_stalls tx; /* the sender, between noting a packet and sending it */
 };
