@@ -2,6 +2,13 @@
 
 #include <string.h>
 
+enum {
+    STAYED_US = 5000000, /* what comes down sooner should not have gone up */
+    MAX_FAILED = 3,
+    SOON = 4, /* parts of the way to what a layer costs now */
+    SLOWLY = 16
+};
+
 void alloc_init(struct alloc *alloc, const struct alloc_conf *conf)
 {
     memset(alloc, 0, sizeof(*alloc));
@@ -49,6 +56,8 @@ static void sort(const struct alloc_stream *streams, size_t n, uint8_t *order)
 struct purse {
     uint64_t keep; /* left for what a stream has already */
     uint64_t more; /* left for what goes up */
+    bool calm;     /* nothing had to go down for as long as it takes */
+    bool rested;   /* for long enough for what was paused */
     bool free;     /* what a stream has already costs nothing but 'more' */
 };
 
@@ -63,13 +72,12 @@ static bool pays(struct purse *purse, uint64_t cost, bool is_raise)
 }
 
 /* Raises a stream by one level if that can be paid for. */
-static bool step(struct purse *purse, const struct alloc_stream *s, int had, bool calm,
-                 int8_t *level)
+static bool step(struct purse *purse, const struct alloc_stream *s, int had, int8_t *level)
 {
     const int next = *level + 1;
     uint64_t cost;
 
-    if (next > top_of(s) || (next > had && !calm)) {
+    if (next > top_of(s) || (next > had && !(next == 0 ? purse->rested : purse->calm))) {
         return false;
     }
     cost = cost_of(s, next);
@@ -84,15 +92,14 @@ static bool step(struct purse *purse, const struct alloc_stream *s, int had, boo
 /* Serves video: a screen takes what it can use, then every camera its lowest level, then
  * one level a round each. */
 static void serve(const struct alloc_stream *streams, const uint8_t *order, size_t n,
-                  bool calm, struct purse *purse, int8_t *levels)
+                  struct purse *purse, int8_t *levels)
 {
     bool more = true;
 
     for (size_t i = 0; i < n; i++) {
         const struct alloc_stream *s = &streams[order[i]];
 
-        while (s->kind == ALLOC_SCREEN &&
-               step(purse, s, s->level, calm, &levels[order[i]])) {
+        while (s->kind == ALLOC_SCREEN && step(purse, s, s->level, &levels[order[i]])) {
         }
     }
     for (int round = 0; round < ALLOC_LEVELS && more; round++) {
@@ -101,26 +108,63 @@ static void serve(const struct alloc_stream *streams, const uint8_t *order, size
             const struct alloc_stream *s = &streams[order[i]];
 
             if (s->kind == ALLOC_CAMERA && levels[order[i]] == round - 1) {
-                more |= step(purse, s, s->level, calm, &levels[order[i]]);
+                more |= step(purse, s, s->level, &levels[order[i]]);
             }
         }
     }
 }
 
-/* Takes over the new levels. Notes whether a stream lost one that it still asks for. */
-static bool adopt(struct alloc *alloc, struct alloc_stream *streams, size_t n,
-                  const int8_t *levels, uint64_t now_us)
+static void note_fall(struct alloc *alloc, uint64_t now_us)
 {
-    bool changed = false;
+    alloc->fell_us = now_us;
+    if (alloc->raised_us == 0) {
+        return; /* the same one falls further */
+    }
+    if (now_us - alloc->raised_us >= STAYED_US) {
+        alloc->n_failed = 0;
+    } else if (alloc->n_failed < MAX_FAILED) {
+        alloc->n_failed++;
+    }
+    alloc->raised_us = 0;
+}
+
+static void note_raise(struct alloc *alloc, uint64_t budget_bps, uint64_t now_us)
+{
+    if (alloc->raised_us != 0 && now_us - alloc->raised_us >= STAYED_US) {
+        alloc->n_failed = 0;
+    }
+    alloc->raised_us = now_us;
+    alloc->raised_bps = budget_bps;
+}
+
+/* How long nothing goes up after something had to go down. */
+static uint64_t patience_of(const struct alloc *alloc, uint64_t budget_bps)
+{
+    const bool more = budget_bps > alloc->raised_bps / 4 * 5;
+
+    return (uint64_t)alloc->conf.patience_us
+           << (alloc->n_failed > 1 && !more ? alloc->n_failed - 1 : 0);
+}
+
+/* Takes over the new levels. Notes whether a stream lost one that it still asks for, and
+ * whether one has more. */
+static bool adopt(struct alloc *alloc, struct alloc_stream *streams, size_t n,
+                  const int8_t *levels, uint64_t budget_bps, uint64_t now_us)
+{
+    bool changed = false, raised = false, fell = false;
 
     for (size_t i = 0; i < n; i++) {
         struct alloc_stream *s = &streams[i];
 
-        if (levels[i] < s->level && levels[i] < top_of(s)) {
-            alloc->fell_us = now_us;
-        }
+        fell |= levels[i] < s->level && levels[i] < top_of(s);
+        raised |= levels[i] > s->level;
         changed |= levels[i] != s->level;
         s->level = levels[i];
+    }
+    if (fell) {
+        note_fall(alloc, now_us);
+    } else if (raised) {
+        note_raise(alloc, budget_bps, now_us);
     }
     return changed;
 }
@@ -128,12 +172,14 @@ static bool adopt(struct alloc *alloc, struct alloc_stream *streams, size_t n,
 bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,
                uint64_t budget_bps, uint64_t now_us)
 {
-    const bool calm =
-        alloc->fell_us == 0 || now_us - alloc->fell_us >= alloc->conf.patience_us;
+    const uint64_t calm_us = alloc->fell_us == 0 ? UINT64_MAX : now_us - alloc->fell_us;
     uint64_t reserve = budget_bps / 1024 * alloc->conf.reserve;
     uint8_t order[ALLOC_STREAMS];
     int8_t levels[ALLOC_STREAMS];
-    struct purse purse = {.keep = budget_bps, .free = alloc->keep};
+    struct purse purse = {.keep = budget_bps,
+                          .calm = calm_us >= patience_of(alloc, budget_bps),
+                          .rested = calm_us >= alloc->conf.patience_us,
+                          .free = alloc->keep};
     bool changed = false;
 
     for (size_t i = ALLOC_STREAMS; i < n; i++) {
@@ -152,8 +198,15 @@ bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,
     }
     purse.more = purse.keep > reserve ? purse.keep - reserve : 0;
     sort(streams, n, order);
-    serve(streams, order, n, calm, &purse, levels);
-    return adopt(alloc, streams, n, levels, now_us) || changed;
+    serve(streams, order, n, &purse, levels);
+    return adopt(alloc, streams, n, levels, budget_bps, now_us) || changed;
+}
+
+uint32_t alloc_cost(uint32_t was_bps, uint32_t bps)
+{
+    return was_bps == 0    ? bps
+           : bps > was_bps ? was_bps + (bps - was_bps) / SOON
+                           : was_bps - (was_bps - bps) / SLOWLY;
 }
 
 uint64_t alloc_wanted(const struct alloc_stream *streams, size_t n)

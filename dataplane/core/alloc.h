@@ -17,7 +17,8 @@
 enum {
     ALLOC_LEVELS = 12,   /* layers of one stream, spatial and temporal, by cost */
     ALLOC_STREAMS = 128, /* video streams of a subscriber that are looked at */
-    ALLOC_PAUSED = -1
+    ALLOC_PAUSED = -1,
+    ALLOC_COST_US = 500000
 };
 
 enum alloc_kind { ALLOC_AUDIO, ALLOC_SCREEN, ALLOC_CAMERA };
@@ -34,13 +35,19 @@ struct alloc_stream {
 };
 
 struct alloc_conf {
-    uint32_t patience_us; /* after something had to go down, nothing goes up: 2000000 */
+    /* after something had to go down, nothing goes up: 2000000; doubled and doubled again
+     * while what goes up does not stay, unless there is clearly more than it was given for
+     */
+    uint32_t patience_us;
     uint16_t reserve; /* of 1024: share of the budget that is not given to what goes up */
 };
 
 struct alloc {
     struct alloc_conf conf;
-    uint64_t fell_us; /* 0: nothing had to go down */
+    uint64_t fell_us;    /* 0: nothing had to go down */
+    uint64_t raised_us;  /* the last that went up and has not come down; 0 none */
+    uint64_t raised_bps; /* the budget that it was given for */
+    uint8_t n_failed; /* so many that went up came down again soon, one after the other */
     bool keep;        /* the link shows no congestion: what a stream has it keeps */
 };
 
@@ -54,6 +61,11 @@ void alloc_init(struct alloc *alloc, const struct alloc_conf *conf); /* conf: bo
  * Returns true if a level has changed.  Cost: O(n^2) for n streams, n is small. */
 bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,
                uint64_t budget_bps, uint64_t now_us);
+
+/* What a layer costs, after a span of ALLOC_COST_US in which it came at 'bps'; 'was_bps' is
+ * the answer of before, 0 the first time. That it takes more is believed soon; that it
+ * takes less only slowly: an encoder whose processor is busy makes less for a moment. */
+uint32_t alloc_cost(uint32_t was_bps, uint32_t bps);
 
 /* What all streams together could use: each at its highest level. */
 uint64_t alloc_wanted(const struct alloc_stream *streams, size_t n);

@@ -62,12 +62,11 @@ static void rate_layers(const struct lane *lane, struct stream *stream)
             atomic_load_explicit(&stream->layer_bytes[s][t], memory_order_relaxed);
         const uint64_t bps = (bytes - stream->rated_bytes[s][t]) * 8500000 /
                              (since_us + 1); /* and headers */
-        const uint64_t was =
+        const uint32_t was =
             atomic_load_explicit(&stream->layer_bps[s][t], memory_order_relaxed);
 
         if (!first) {
-            atomic_store_explicit(&stream->layer_bps[s][t],
-                                  (uint32_t)(was == 0 ? bps : (3 * was + bps) / 4),
+            atomic_store_explicit(&stream->layer_bps[s][t], alloc_cost(was, (uint32_t)bps),
                                   memory_order_relaxed);
         }
         stream->rated_bytes[s][t] = bytes;

@@ -11,8 +11,8 @@
 enum {
     BUDGET_SWEEP_US = BWE_TICK_US,
     BUDGET_ALLOT_US = 100000,
-    BUDGET_RATE_US = 500000,  /* what layers cost is worked out this often */
-    BUDGET_PACE_NUM = 5,      /* video leaves at the target times 5 / 4 */
+    BUDGET_RATE_US = ALLOC_COST_US, /* what layers cost is worked out this often */
+    BUDGET_PACE_NUM = 5,            /* video leaves at the target times 5 / 4 */
     BUDGET_PACE_DEN = 4,
     BUDGET_TELL_US = 1000000, /* control hears of one peer at most this often, … */
     BUDGET_TELL_SHARE = 10    /* … if it changed by a tenth */

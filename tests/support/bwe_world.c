@@ -111,6 +111,14 @@ const struct world_scenario world_scenarios[] = {
      .seconds = 80,
      .layered = true,
      .tx = {.run_us = 20000, .least_us = 5000, .most_us = 50000}},
+    {.name = "layers-busy",
+     .text =
+         "three layers of a publisher that is busy now and then; 3 Mb/s, 1.2 Mb/s, 3 Mb/s",
+     .net = {.delay_us = 5000, .queue_bytes = 150000},
+     .steps = {{0, 3000000}, {25000, 1200000}, {60000, 3000000}},
+     .seconds = 85,
+     .layered = true,
+     .busy_ms = 1500},
     {.name = "keys",
      .text = "0.9 Mb/s over 1.5 Mb/s, a key frame each 500 ms",
      .net = {.delay_us = 25000, .queue_bytes = 60000},
@@ -206,6 +214,9 @@ struct world {
     uint64_t n_messages;
     struct tcp tcp;
     struct rhythm rx, tx;
+    /* of the publisher: what it makes, from which follows what its layers cost */
+    uint64_t cost_us;
+    uint32_t made_percent, n_made;
     uint64_t fed_us;
     uint64_t random;
     uint32_t len_of[1 << 16]; /* by number */
@@ -285,6 +296,26 @@ static uint32_t audio_len(const struct world_scenario *s)
     return s->bare_bps != 0 ? s->bare_bps / 8 * (AUDIO_US / 1000) / 1000 : AUDIO_LEN;
 }
 
+/* How much of a frame the publisher makes. */
+static uint32_t percent_made(const struct world *w)
+{
+    return w->now_us % 6000000 < w->s->busy_ms * UINT64_C(1000) ? 33 : 100;
+}
+
+/* As stage/budget: what layers cost is measured. */
+static void measure_costs(struct world *w)
+{
+    if (w->s->busy_ms == 0 || w->now_us < w->cost_us || w->n_made == 0) {
+        return;
+    }
+    w->cost_us = w->now_us + ALLOC_COST_US;
+    for (unsigned i = 0; i < WORLD_LAYERS; i++) {
+        w->streams[1].bps[i] = alloc_cost(
+            w->streams[1].bps[i], world_layer_bps[i] / 100 * w->made_percent / w->n_made);
+    }
+    w->made_percent = w->n_made = 0;
+}
+
 /* One frame: a key frame is large; the others vary by a third. */
 static void make_frame(struct world *w)
 {
@@ -293,6 +324,8 @@ static void make_frame(struct world *w)
     uint32_t bytes;
 
     w->trace->n_frames++;
+    w->made_percent += percent_made(w);
+    w->n_made++;
     if (w->s->layered || w->s->fixed_bps != 0) {
         if (w->level < 0) {
             w->trace->n_withheld++;
@@ -303,7 +336,7 @@ static void make_frame(struct world *w)
         bps = bps > audio_bps ? bps - audio_bps : 0;
         bps = bps < 8000000 ? bps : 8000000;
     }
-    bytes = (uint32_t)(bps * FRAME_US / 8000000);
+    bytes = (uint32_t)(bps * FRAME_US / 8000000) * percent_made(w) / 100;
     bytes = bytes * (85 + vnet_dice(&w->random, 31)) / 100;
     if (w->s->key_ms != 0 && w->now_us >= w->key_us) {
         w->key_us += w->s->key_ms * UINT64_C(1000);
@@ -586,6 +619,7 @@ static void turn(struct world *w)
     if (w->now_us >= w->tick_us) {
         w->tick_us += BWE_TICK_US;
         (void)bwe_tick(&w->bwe, w->tx_bytes, w->next, w->now_us);
+        measure_costs(w);
         allocate(w);
     }
     while (w->now_us >= w->audio_us) {

@@ -36,6 +36,7 @@ struct world_scenario {
     uint32_t fixed_bps; /* not 0: one layer of this rate, sent whole or withheld */
     uint32_t bare_bps;  /* not 0: of audio, which then has no transport-wide numbers */
     uint32_t key_ms;    /* a key frame each so often, besides those of switches; 0 none */
+    uint32_t busy_ms;   /* the publisher makes a third for so long in each 6 s; 0 never */
     bool unpaced;       /* video leaves as it comes */
     struct world_stalls rx; /* the receiver: what came meanwhile is noted afterwards */
     struct world_stalls tx; /* the sender, between noting a packet and sending it */

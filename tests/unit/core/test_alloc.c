@@ -117,6 +117,67 @@ static void goes_down_at_once_and_up_with_patience(void **state)
     assert_int_equal(s[0].level, 1);
 }
 
+/* What goes up and comes down again soon waits longer each time, but not if there is
+ * clearly more; what is paused waits no longer than at first. */
+static void what_does_not_stay_is_tried_less_often(void **state)
+{
+    static const uint64_t waits_us[] = {2000000, 4000000, 8000000, 8000000};
+    struct alloc_stream s[1] = {video(ALLOC_CAMERA, 1, 0)};
+    struct alloc alloc;
+    uint64_t now_us = 1000000;
+    (void)state;
+
+    alloc_init(&alloc, &CONF);
+    (void)alloc_run(&alloc, s, 1, 2000000, now_us);
+    for (unsigned i = 0; i < 4; i++) {
+        now_us += 1000000;
+        (void)alloc_run(&alloc, s, 1, 800000, now_us);
+        assert_int_equal(s[0].level, 1);
+        (void)alloc_run(&alloc, s, 1, 2000000, now_us + waits_us[i] - 1);
+        assert_int_equal(s[0].level, 1);
+        now_us += waits_us[i];
+        (void)alloc_run(&alloc, s, 1, 2000000, now_us);
+        assert_int_equal(s[0].level, 2);
+    }
+    now_us += 1000000;
+    (void)alloc_run(&alloc, s, 1, 800000, now_us);
+    (void)alloc_run(&alloc, s, 1, 2600000, now_us + 2000000); /* more than it failed with */
+    assert_int_equal(s[0].level, 2);
+    now_us += 3000000;
+    (void)alloc_run(&alloc, s, 1, 100000, now_us);
+    assert_int_equal(s[0].level, ALLOC_PAUSED);
+    now_us += 2000000;
+    (void)alloc_run(&alloc, s, 1, 2000000, now_us);
+    assert_int_equal(s[0].level, 0);
+    now_us += 20000000;
+    (void)alloc_run(&alloc, s, 1, 2000000, now_us);
+    assert_int_equal(s[0].level, 2);
+    now_us += 20000000; /* it stayed: what was is forgotten */
+    (void)alloc_run(&alloc, s, 1, 800000, now_us);
+    (void)alloc_run(&alloc, s, 1, 2000000, now_us + 2000000);
+    assert_int_equal(s[0].level, 2);
+}
+
+static void costs_rise_soon_and_fall_slowly(void **state)
+{
+    uint32_t bps = alloc_cost(0, 400000);
+    (void)state;
+
+    assert_int_equal(bps, 400000);
+    for (unsigned i = 0; i < 3; i++) { /* nothing for a second and a half */
+        bps = alloc_cost(bps, 0);
+    }
+    assert_in_range(bps, 300000, 400000);
+    for (unsigned i = 0; i < 8; i++) {
+        bps = alloc_cost(bps, 800000);
+    }
+    assert_in_range(bps, 720000, 800000);
+    for (unsigned i = 0; i < 40; i++) {
+        bps = alloc_cost(bps, 200000);
+    }
+    assert_in_range(bps, 200000, 260000);
+}
+
 /* ---- properties ---- */
 
 static uint32_t dice(uint32_t below)
@@ -307,6 +368,8 @@ int main(void)
         cmocka_unit_test(everybody_gets_a_little_before_one_gets_more),
         cmocka_unit_test(wishes_are_not_exceeded),
         cmocka_unit_test(goes_down_at_once_and_up_with_patience),
+        cmocka_unit_test(what_does_not_stay_is_tried_less_often),
+        cmocka_unit_test(costs_rise_soon_and_fall_slowly),
         cmocka_unit_test(budget_is_never_exceeded_but_by_audio),
         cmocka_unit_test(more_is_never_worse_for_the_first),
         cmocka_unit_test(noise_does_not_make_layers_flap),
