@@ -225,6 +225,62 @@ test('what nobody needs is not sent, and comes again when it is', TIMEOUT, () =>
     ),
 );
 
+/* Two lanes; each transport goes to the other one. */
+async function move(node) {
+    for (const { transport_id, lane } of JSON.parse(await node.kcsctl('peers', '--json'))) {
+        await node.kcsctl('lanes', 'move', transport_id, `${1 - lane}`);
+    }
+}
+
+for (const codec of ['vp8', 'vp9']) {
+    test(`layers outlive a move to another lane and the dataplane's death: ${codec}`, TIMEOUT, () =>
+        withNode({ name: `layers-outlive-${codec}`, devices: ['udp'], lanes: 2 }, (node) =>
+            withBrowser(async (browser) => {
+                const [ada, grace] = await pair(browser, node, codec);
+                /* pictures of this layer come that were not sent when `what` was over */
+                const goesOn = async (spatial, what) => {
+                    const since = (await inbound(grace)).framesDecoded;
+
+                    await grace.until(
+                        `layer ${spatial} goes on after ${what}`,
+                        async ([height, before]) => {
+                            const { video } = await window.kcsTest.rtp('inbound-rtp');
+
+                            return (
+                                video.frameHeight === height && video.framesDecoded > before + 10
+                            );
+                        },
+                        [180 * 2 ** spatial, since],
+                        SWITCH_MS,
+                    );
+                    assert.equal((await layer(grace)).spatial, spatial, what);
+                };
+
+                try {
+                    await shows(grace, 2, 720, START_MS);
+                    await wish(grace, 1);
+                    await shows(grace, 1, 360);
+                    await move(node);
+                    await goesOn(1, 'a move');
+                    await wish(grace, 0);
+                    await shows(grace, 0, 180);
+                    await node.crash('kcs-dataplane');
+                    await goesOn(0, 'a crash');
+                    await wish(grace, 2);
+                    await shows(grace, 2, 720, START_MS);
+                    await move(node);
+                    await goesOn(2, 'a crash and a move');
+                } catch (error) {
+                    error.message += `\nlayer ${JSON.stringify(await layer(grace))} ${JSON.stringify(
+                        await inbound(grace),
+                    )}\n${await ada.describe()}\n${await grace.describe()}`;
+                    throw error;
+                }
+            }),
+        ),
+    );
+}
+
 /* Of one stream with layers the sender is told to make fewer. */
 for (const codec of SVC) {
     test(`layers that nobody needs are not made: ${codec}`, TIMEOUT, () =>
