@@ -66,6 +66,10 @@ static void what_is_too_old_or_of_another_epoch_brings_all_there_is(void **state
     a = user_join(&s, false, "a");
     user_refused(&s, a, "room:sync", "{}", "invalid", "/since_seq");
     user_refused(&s, a, "room:sync", "{\"since_seq\":-1}", "invalid", "/since_seq");
+    user_refused(&s, a, "room:sync", "{\"since_seq\":1.5}", "invalid", "/since_seq");
+    user_refused(&s, a, "room:sync", "{\"since_seq\":1e3}", "invalid", "/since_seq");
+    user_refused(&s, a, "room:sync", "{\"since_seq\":9007199254740992}", "invalid",
+                 "/since_seq");     /* 2^53 */
     answer = sync_since(&s, a, 99); /* nobody has told that yet */
     assert_true(json_is_false(json_object_get(answer, "complete")));
     snapshot = json_object_get(answer, "snapshot");

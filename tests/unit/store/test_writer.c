@@ -202,12 +202,46 @@ static void what_waits_is_bounded_and_its_end_is_told(void **state)
     desk_teardown(&desk);
 }
 
+/* As signal/keep.c writes it of each: attendance, and the event that tells of it. */
+static void ten_thousand_who_leave_at_once_are_all_written(void **state)
+{
+    enum { PEOPLE = 10000 };
+    struct store_writer *writer;
+    struct desk desk;
+    char text[700];
+    (void)state;
+
+    setup(&desk, &writer);
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    atomic_store(&slow, true); /* not one of them is on the disk before the last is told */
+    for (unsigned i = 0; i < PEOPLE; i++) {
+        const struct store_write writes[] = {
+            {.what = STORE_PUT,
+             .kind = STORE_ATTENDANCE,
+             .doc = {.id = "p", .group = "m", .ref = "u", .state = "left", .json = text}},
+            {.what = STORE_EVENT,
+             .event = {.meeting = "m", .type = "kcs.participant.left", .json = text}}};
+
+        assert_int_equal(store_writer_put(writer, writes, 2, false, on_done, NULL), 0);
+    }
+    assert_int_equal(put(writer, "a", true), 0); /* and the chat of others goes on */
+    atomic_store(&slow, false);
+    wait_for(&desk, writer, PEOPLE + 1);
+    assert_int_equal(n_failed, 0);
+    assert_int_equal(store_writer_lost(writer), 0);
+    desk_close(&desk);
+    store_writer_destroy(writer);
+    desk_teardown(&desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_fails_is_written_later_in_its_order),
         cmocka_unit_test(who_waits_is_told_why_and_it_is_not_tried_again),
         cmocka_unit_test(what_waits_is_bounded_and_its_end_is_told),
+        cmocka_unit_test(ten_thousand_who_leave_at_once_are_all_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
