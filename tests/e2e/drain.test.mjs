@@ -68,3 +68,21 @@ test('drain, undrain, reload, and SIGTERM that waits for people', { timeout: 60_
         here.close();
     }),
 );
+
+test('a drain ends at its deadline with people still in', { timeout: 60_000 }, () =>
+    withNode({ ...OPTIONS, name: 'drain-deadline' }, async (node) => {
+        const { socket, joined } = await enter(node, 'stays');
+        assert.equal(joined.ok, true);
+        const cut = new Promise((done) => socket.once('disconnect', done));
+        const begun = Date.now();
+        node.control.asked = true;
+        await node.kcsctl('drain', '--deadline', '2s');
+        await node.until('it stops', () => node.control.ended !== undefined);
+        assert.equal(node.control.ended.code, 0);
+        assert.ok(Date.now() - begun >= 2_000, 'not before');
+        assert.match(readFileSync(node.control.log, 'utf8'),
+            /"event":"drained".*"reason":"deadline","participants":1/);
+        await cut;
+        socket.close();
+    }),
+);

@@ -84,3 +84,31 @@ test('both tell a supervisor that they are ready and alive; its sockets refuse n
         assert.equal((await loadgen(node, ['--publishers', '1', '--subscribers', '1', '--seconds', '1'])).status, 0);
     }),
 );
+
+test('a loop that is stuck is killed and started again, and the call goes on', TIMEOUT, () =>
+    withNode({ name: 'units-stuck', devices: ['udp:127.0.0.1'], supervised: true }, async (node) => {
+        const told = (child, line) =>
+            readFileSync(child.log, 'utf8').split('\n').filter((text) => text === line).length;
+        const call = loadgen(node, ['--publishers', '1', '--subscribers', '1', '--seconds', '20']);
+        await node.until('they call', async () =>
+            JSON.parse(await node.kcsctl('peers', '--json'))
+                .filter(({ state }) => state === 'connected').length === 2);
+
+        for (const child of [node.control, node.dataplane]) {
+            const [pid] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+                .trim().split(' ').map(Number);
+            process.kill(pid, 'SIGSTOP'); /* what a loop that does not turn looks like */
+            await node.until('it is killed', () => told(child, `killed ${pid}`) === 1);
+            await node.until('it is there again', () => told(child, 'READY=1') === 2);
+        }
+        await node.until('they are together again', async () =>
+            (await fetch(`${node.origin}/api/health/ready`)).status === 200);
+        await node.until('the call goes on', async () =>
+            JSON.parse(await node.kcsctl('peers', '--json'))
+                .filter(({ state }) => state === 'connected').length === 2);
+        await call; /* it has lost what came while the dataplane stood still */
+        const { status, err } = await loadgen(node,
+            ['--publishers', '1', '--subscribers', '1', '--seconds', '1'], { meeting: 'after' });
+        assert.equal(status, 0, err);
+    }),
+);

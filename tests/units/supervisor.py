@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """A small systemd for tests: supervisor.py PORT PROGRAM ARGUMENT... holds 127.0.0.1:PORT open (0:
 nothing), starts the program with it, prints what the program tells its notification socket, starts
-it again when it has ended by our SIGHUP, and ends with it by SIGTERM."""
+it again when it has ended by our SIGHUP, and ends with it by SIGTERM. A program that was ready and
+says nothing for SILENCE_S is killed and started again, as systemd does with WatchdogSec; "killed PID"
+is printed then."""
 import os
 import select
 import signal
@@ -11,6 +13,7 @@ import tempfile
 
 FIRST_FD = 3
 WATCHDOG_US = "400000"
+SILENCE_S = 3  # longer than the program is asked to be silent: the machine may be busy
 
 
 def start(held, notify, program):
@@ -39,11 +42,16 @@ def main():
     signal.set_wakeup_fd(wake_out)
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
-    pid, over = start(held, path, program), False
+    pid, over, alive, stuck = start(held, path, program), False, False, False
     while True:
-        ready, _, _ = select.select([told, wake_in], [], [])
+        ready, _, _ = select.select([told, wake_in], [], [], SILENCE_S if alive else None)
         if told in ready:
+            alive = True
             print(told.recv(4096).decode(), flush=True)
+        if not ready:
+            print(f"killed {pid}", flush=True)
+            os.kill(pid, signal.SIGKILL)
+            alive, stuck = False, True
         if wake_in not in ready:
             continue
         for number in os.read(wake_in, 64):
@@ -51,8 +59,8 @@ def main():
                 over = over or number == signal.SIGTERM
                 os.kill(pid, signal.SIGTERM)
         ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended == pid and not over and status == 0:
-            pid = start(held, path, program)
+        if ended == pid and not over and (status == 0 or stuck):
+            pid, alive, stuck = start(held, path, program), False, False
         elif ended == pid:
             os.unlink(path)
             os.rmdir(directory)
