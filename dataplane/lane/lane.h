@@ -52,6 +52,7 @@ struct lane_counts {
     uint64_t tx_packets, tx_bytes;
     uint64_t forwards; /* media packets that reached a device */
     uint64_t rtcp_out;
+    uint64_t datagrams_out;         /* those of control */
     uint64_t handed_out, handed_in; /* packets of peers, to and from other lanes */
     uint64_t handed_tx;             /* frames given to the lane of their device */
     uint64_t padding_packets, padding_bytes;

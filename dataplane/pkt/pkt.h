@@ -31,7 +31,7 @@ struct pkt {
     uint8_t *data; /* ingress: the UDP payload; egress: the first byte that goes out */
     uint16_t len;  /* bytes at 'data' */
     uint8_t device;
-    uint8_t kind; /* enum pkt_kind */
+    uint8_t kind; /* enum pkt_kind; egress: only of what is not media, PKT_RTP is padding */
 
     /* ingress, after classify; egress, after rewrite */
     uint16_t hdr_len; /* RTP header with CSRCs and extensions */

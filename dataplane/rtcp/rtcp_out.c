@@ -42,10 +42,10 @@ static bool push(struct lane *lane, struct peer *peer, const struct wbytes *w,
     pkt_frame(pkt, &peer->hdr, sealed, (uint16_t)len);
     pkt->peer = peer;
     pkt->sub = NULL;
+    pkt->kind = PKT_RTCP;
     pkt->device = peer->to->device;
     pkt->to = peer->to;
     burst_push(out, pkt);
-    lane->counts.rtcp_out++;
     return true;
 }
 

@@ -82,6 +82,7 @@ static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply,
     }
     reply->peer = peer;
     reply->sub = NULL;
+    reply->kind = PKT_STUN;
     reply->device = peer->to->device;
     reply->to = peer->to;
     lane_done(lane, pkt, DONE_CONSENT);

@@ -116,13 +116,10 @@ static bool make_one(struct lane *lane, struct peer *peer, struct sub *sub, uint
     pkt->len = (uint16_t)(peer->hdr.len + len);
     pkt->peer = peer;
     pkt->sub = NULL;
+    pkt->kind = PKT_RTP;
     pkt->device = peer->device;
     pkt->to = peer->to;
     bwe_note_sent(peer->bwe, peer->twcc_next - 1, len, lane->now_us);
-    peer->padding_packets++;
-    peer->padding_bytes += len;
-    lane->counts.padding_packets++;
-    lane->counts.padding_bytes += len;
     burst_push(out, pkt);
     return true;
 }

@@ -67,7 +67,7 @@ size_t tables_bytes(const struct tables_conf *conf)
            aligned(conf->n_peers * sizeof(struct twcc)) +
            aligned(conf->n_peers * sizeof(struct bwe)) +
            2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
-           aligned(conf->n_peers * sizeof(struct refused)) +
+           2 * aligned(conf->n_peers * sizeof(struct refused)) +
            2 * aligned(conf->n_subs * sizeof(struct refused)) +
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
@@ -152,6 +152,7 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     t->refused_peers = carve(at, conf->n_peers * sizeof(struct refused));
     t->refused_subs = carve(at, conf->n_subs * sizeof(struct refused));
     t->refused_rtx = carve(at, conf->n_subs * sizeof(struct refused));
+    t->refused_padding = carve(at, conf->n_peers * sizeof(struct refused));
     t->readers =
         carve(at, (size_t)conf->n_streams * conf->n_lanes * sizeof(struct stream_readers));
     for (size_t i = 0; i < (size_t)conf->n_streams * conf->n_lanes; i++) {
@@ -187,6 +188,7 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
             lane->refused_peers = t->refused_peers;
             lane->refused_subs = t->refused_subs;
             lane->refused_rtx = t->refused_rtx;
+            lane->refused_padding = t->refused_padding;
             lane->readers = t->readers;
             lane->names = t->names;
             lane->n_names = t->n_names;
@@ -271,6 +273,7 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     peer->handle = handle;
     peer->index = i;
     refused_open(&t->refused_peers[i], handle);
+    refused_open(&t->refused_padding[i], handle);
     list_open(t, peer);
     t->lane_of[i] = (uint8_t)t->lane;
     t->mine[i] = true;
@@ -323,6 +326,7 @@ int tables_peer_close(struct tables *t, struct peer *peer)
     t->mine[peer->index] = false;
     tables_name_forget(t, peer);
     refused_close(&t->refused_peers[peer->index]);
+    refused_close(&t->refused_padding[peer->index]);
     explicit_bzero(peer->pwd, sizeof(peer->pwd));
     peer->handle = HANDLE_NONE;
     return 0;
@@ -513,6 +517,11 @@ void tables_refused(struct tables *t, const struct pkt *pkt)
 {
     if (pkt->peer_handle != HANDLE_NONE) {
         refused_add(&t->refused_peers[handle_index(pkt->peer_handle)], pkt->peer_handle,
+                    pkt->len);
+    }
+    if (pkt->peer_handle != HANDLE_NONE && pkt->sub_handle == HANDLE_NONE &&
+        pkt->kind == PKT_RTP) {
+        refused_add(&t->refused_padding[handle_index(pkt->peer_handle)], pkt->peer_handle,
                     pkt->len);
     }
     if (pkt->sub_handle != HANDLE_NONE) {

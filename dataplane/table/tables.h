@@ -54,7 +54,8 @@ struct tables {
     struct crypt_key *tx_keys; /* by peer; apart from the others, as fan-out reads these */
     struct crypt_key *rx_keys; /* by peer */
     struct refused *refused_peers, *refused_subs; /* by slot */
-    struct refused *refused_rtx; /* by subscription: retransmissions */
+    struct refused *refused_rtx;     /* by subscription: retransmissions */
+    struct refused *refused_padding; /* by peer */
     struct stream_readers *readers;
     struct sublist_pool chunks;
     struct ring_store *rings;  /* of all lanes */

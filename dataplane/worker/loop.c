@@ -185,13 +185,13 @@ static uint32_t datagrams_burst(struct loop *loop)
             pkt_frame(pkt, &hdr, slot->data, len);
             pkt->peer = NULL;
             pkt->sub = NULL;
+            pkt->kind = PKT_DTLS; /* or STUN: control's */
             pkt->device = paths[out.n].device;
             pkt->to = &paths[out.n];
             burst_push(&out, pkt);
         }
         ring_release(&loop->mine->punt_out);
     }
-    loop->counts.datagrams_out += out.n;
     pipeline_transmit(&loop->pipe, &out);
     return n;
 }

@@ -36,11 +36,18 @@ static void account_device(struct lane *lane, struct pkt *const *pkts, uint16_t 
     uint64_t bytes = 0, forwards = 0, resent = 0;
 
     for (uint16_t i = 0; i < n; i++) {
-        const bool media = pkts[i]->sub != NULL;
+        const struct pkt *pkt = pkts[i];
+        const bool media = pkt->sub != NULL;
 
-        bytes += pkts[i]->len;
-        forwards += media && !pkts[i]->rtx;
-        resent += media && pkts[i]->rtx;
+        bytes += pkt->len;
+        forwards += media && !pkt->rtx;
+        resent += media && pkt->rtx;
+        if (!media) {
+            lane->counts.rtcp_out += pkt->kind == PKT_RTCP ? one : 0;
+            lane->counts.datagrams_out += pkt->kind == PKT_DTLS ? one : 0;
+            lane->counts.padding_packets += pkt->kind == PKT_RTP ? one : 0;
+            lane->counts.padding_bytes += pkt->kind == PKT_RTP ? one * pkt->len : 0;
+        }
     }
     lane->counts.tx_packets += one * n;
     lane->counts.tx_bytes += one * bytes;
@@ -57,6 +64,10 @@ static inline void account_owners(const struct pkt *pkt, int sign)
     if (pkt->peer != NULL) {
         pkt->peer->tx_packets += one;
         pkt->peer->tx_bytes += one * pkt->len;
+    }
+    if (pkt->peer != NULL && pkt->sub == NULL && pkt->kind == PKT_RTP) {
+        pkt->peer->padding_packets += one;
+        pkt->peer->padding_bytes += one * pkt->len;
     }
     if (pkt->sub != NULL && pkt->rtx) {
         pkt->sub->rtx_packets += one;

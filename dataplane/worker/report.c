@@ -49,7 +49,7 @@ void report_lane(const struct pipeline *p, const struct report_loop *loop,
         .tx_bytes = from->tx_bytes,
         .forwards = from->forwards,
         .rtcp_out = from->rtcp_out,
-        .datagrams_out = loop->datagrams_out,
+        .datagrams_out = from->datagrams_out,
         .loops = loop->loops,
         .busy_loops = loop->busy_loops,
         .sleeps = loop->sleeps,
@@ -137,6 +137,7 @@ void report_objects(const struct lane *lane, struct shared *s)
     for (uint32_t i = 0; i < t->n_open; i++) {
         const struct peer *peer = &t->peers[t->open_peers[i]];
         const struct refused *refused = &t->refused_peers[peer->index];
+        const struct refused *padding = &t->refused_padding[peer->index];
         const struct bwe *bwe = peer->bwe;
         const struct abi_peer_stats stats = {
             .handle = peer->handle,
@@ -153,8 +154,8 @@ void report_objects(const struct lane *lane, struct shared *s)
             .wanted_bps = (uint32_t)bwe->wanted_bps,
             .queue_us = bwe_queue_us(bwe),
             .probes = bwe->n_probes,
-            .padding_packets = peer->padding_packets,
-            .padding_bytes = peer->padding_bytes,
+            .padding_packets = peer->padding_packets - refused_packets(padding),
+            .padding_bytes = peer->padding_bytes - refused_bytes(padding),
             .twcc_unknown = bwe->n_unknown,
             .twcc_ignored = bwe->n_ignored,
         };

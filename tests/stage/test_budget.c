@@ -15,6 +15,7 @@
 #include "stage/budget.h"
 #include "stage/padding.h"
 #include "support/call.h"
+#include "worker/report.h"
 
 enum { THEIR_SSRC = 0x77 };
 
@@ -91,6 +92,17 @@ static void lies_are_counted_and_change_nothing(void **state)
     call_stop(&call);
 }
 
+static struct abi_peer_stats told(const struct call *call)
+{
+    struct abi_peer_stats stats;
+    const struct rig *rig = call->rig;
+
+    report_objects(&rig->lane, (struct shared *)&rig->shared);
+    abi_words_copy(&stats, &rig->shared.peer_stats[call_peer(call, &call->sub)->index],
+                   sizeof(stats));
+    return stats;
+}
+
 static void probes_have_numbers_and_indexes_of_their_own(void **state)
 {
     struct burst out = {.n = 0};
@@ -119,15 +131,50 @@ static void probes_have_numbers_and_indexes_of_their_own(void **state)
             assert_int_equal(load_be32(rtp + 8), PADDING_SSRC);
             assert_int_equal(load_be16(rtp + 2), (uint16_t)(before + sent + 1));
             sent++;
-            peer->tx_bytes += out.pkts[k]->len;
-            lane_free(lane, out.pkts[k]);
         }
+        pipeline_transmit(&call.rig->pipe, &out);
     }
     assert_true(sent >= BWE_PROBE_PACKETS);
     assert_int_equal(*peer->probe_next, before + sent);
-    assert_int_equal(peer->padding_packets, sent);
+    assert_int_equal(told(&call).padding_packets, sent);
+    assert_int_equal(lane->counts.padding_packets, sent);
+    assert_int_equal(told(&call).padding_bytes, lane->counts.padding_bytes);
     assert_int_equal(lane->n_probing, 0);
     assert_int_equal(lane->padding_due_us, UINT64_MAX);
+    call_stop(&call);
+}
+
+static void a_probe_that_a_full_device_refuses_was_not_sent(void **state)
+{
+    struct burst out = {.n = 0};
+    struct call call;
+    struct lane *lane;
+    struct peer *peer;
+    uint64_t made = 0;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    lane = &call.rig->lane;
+    peer = call_peer(&call, &call.sub);
+    peer->probator = true;
+    bwe_want(peer->bwe, 3000000);
+    port_mem_limit(call.rig->io, 0, 0, 0);
+    for (unsigned i = 0; i < 60; i++) {
+        lane->now_us += 1000;
+        budget_sweep(lane);
+        out.n = 0;
+        (void)padding_burst(lane, NULL, &out);
+        made += out.n;
+        pipeline_transmit(&call.rig->pipe, &out);
+    }
+    rig_pass(call.rig, 100000); /* what is kept for a while is dropped too */
+    assert_true(made >= BWE_PROBE_PACKETS);
+    assert_true(lane->counts.drops_out[DROP_TX_FULL] >= made);
+    assert_int_equal(lane->counts.padding_packets, 0);
+    assert_int_equal(lane->counts.padding_bytes, 0);
+    assert_int_equal(told(&call).padding_packets, 0);
+    assert_int_equal(told(&call).padding_bytes, 0);
     call_stop(&call);
 }
 
@@ -364,6 +411,7 @@ int main(void)
         cmocka_unit_test(what_is_sent_is_remembered_and_acknowledged),
         cmocka_unit_test(lies_are_counted_and_change_nothing),
         cmocka_unit_test(probes_have_numbers_and_indexes_of_their_own),
+        cmocka_unit_test(a_probe_that_a_full_device_refuses_was_not_sent),
         cmocka_unit_test(what_is_held_carries_probes),
         cmocka_unit_test(control_is_told_once_and_of_changes),
         cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),

@@ -419,12 +419,13 @@ static void what_a_full_device_refuses_was_not_sent_again(void **state)
     struct far_got got;
     struct abi_sub_stats before, after;
     uint16_t first, seqs[2];
-    uint64_t dropped;
+    uint64_t dropped, reports;
     (void)state;
 
     call_start(&call, "mem", FAR_GCM, 4);
     first = show_many(&call, 6);
     before = told(&call);
+    reports = call.rig->lane.counts.rtcp_out;
     port_mem_limit(call.rig->io, 0, 0, 0);
     for (unsigned i = 0; i < 2; i++) {
         seqs[0] = (uint16_t)(first + 2 * i);
@@ -442,6 +443,7 @@ static void what_a_full_device_refuses_was_not_sent_again(void **state)
     assert_int_equal(after.bytes, before.bytes);
     assert_int_equal(after.skipped, before.skipped); /* it was sent the packet itself */
     assert_int_equal(call.rig->lane.counts.resent, 0);
+    assert_int_equal(call.rig->lane.counts.rtcp_out, reports);
 
     port_mem_limit(call.rig->io, 0, 0, UINT64_MAX);
     rig_pass(call.rig, 100000);

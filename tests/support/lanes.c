@@ -1,4 +1,5 @@
 /* See lanes.h. */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -221,6 +222,33 @@ void lanes_push(struct lanes *l, uint32_t n)
     }
 }
 
+/* For whoever reads why it failed. */
+static void say_what_waits(const struct lanes *l)
+{
+    for (uint32_t i = 0; i < l->n_listeners; i++) {
+        const struct listener *to = &l->listeners[i];
+
+        if (to->open && atomic_load(&to->next) != l->n_packets + 1) {
+            print_message("listener %u: %u of %u comes next, %u were wrong\n", i,
+                          atomic_load(&to->next), l->n_packets, atomic_load(&to->wrong));
+        }
+    }
+    for (uint32_t i = 0; i < l->n; i++) {
+        const struct lane_counts *counts = &l->loops[i]->lane.counts;
+
+        print_message("lane %u: %" PRIu64 " received, %" PRIu64 " sent\n", i,
+                      counts->rx_packets, counts->tx_packets);
+        for (unsigned reason = 0; reason < N_DROP_REASONS; reason++) {
+            if (counts->drops_in[reason] + counts->drops_out[reason] > 0) {
+                print_message("lane %u: dropped for reason %u: %" PRIu64 " in, %" PRIu64
+                              " out\n",
+                              i, reason, counts->drops_in[reason],
+                              counts->drops_out[reason]);
+            }
+        }
+    }
+}
+
 bool lanes_finish(struct lanes *l)
 {
     uint64_t until_us = now_us() + PATIENCE_S * 1000000ull;
@@ -237,6 +265,9 @@ bool lanes_finish(struct lanes *l)
                        atomic_load(&l->listeners[i].next) != l->n_packets + 1;
         }
         lanes_feed(l);
+    }
+    if (waiting > 0) {
+        say_what_waits(l);
     }
     return waiting == 0;
 }

@@ -195,7 +195,7 @@ static void datagrams_go_both_ways(void **state)
     assert_int_equal(t.call.rig->frames[0].len, 600);
     assert_int_equal(t.call.rig->frames[0].data[599], 0x5a);
     assert_true(path_same_tuple(&t.call.rig->frames[0].to, &t.call.pub.path));
-    assert_int_equal(t.loop->counts.datagrams_out, 1);
+    assert_int_equal(t.loop->lane.counts.datagrams_out, 1);
     turned_stop(&t);
 }
 
@@ -220,7 +220,7 @@ static void datagrams_go_out_before_media(void **state)
     rtp = call_audio(&t.call, "hello", 5);
     far_send_rtp(&t.call.pub, &rtp);
     turn(&t);
-    assert_int_equal(t.loop->counts.datagrams_out, 40);
+    assert_int_equal(t.loop->lane.counts.datagrams_out, 40);
     assert_true(t.call.rig->n_frames > 40); /* media, and perhaps reports */
     for (unsigned i = 0; i < t.call.rig->n_frames; i++) {
         uint16_t len = t.call.rig->frames[i].len;
@@ -243,7 +243,7 @@ static void spoilt_datagram_ring_does_not_hold_up_the_lane(void **state)
     atomic_store(&ring->head, atomic_load(&ring->tail) + 100000);
     turn(&t);
     assert_in_range(atomic_load(&ring->tail), 1, 256);
-    assert_int_equal(t.loop->counts.datagrams_out, 0);
+    assert_int_equal(t.loop->lane.counts.datagrams_out, 0);
     turned_stop(&t);
 }
 
