@@ -23,6 +23,7 @@ enum {
     STREAM_SSRC = 77,
     AHEAD = 24, /* packets that may be on their way: far less than the ring of the stream */
     PATIENCE_S = 60,
+    RENEW_US = 10000000,
     PACER_WINDOW_US = 50000
 };
 
@@ -155,6 +156,46 @@ void lanes_move_soon(struct lanes *l, uint32_t peer, uint32_t to)
     (void)put_command(l, l->lane_of[peer], ABI_OP_PEER_MOVE, handle_of(l, peer), to);
 }
 
+/* ---- the lanes' threads ---- */
+
+static void hold_lanes(struct lanes *l)
+{
+    const struct timespec moment = {.tv_nsec = 100000};
+
+    for (uint32_t i = 0; i < l->n; i++) {
+        atomic_store(&l->loops[i]->state, LOOP_HOLD);
+        loop_wake(l->loops[i]);
+        while (!atomic_load(&l->loops[i]->held)) {
+            (void)nanosleep(&moment, NULL);
+        }
+    }
+}
+
+static void let_lanes_go(struct lanes *l)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        atomic_store(&l->loops[i]->state, LOOP_RUN);
+    }
+}
+
+/* Nobody here sends checks, and on a slow machine a test outlasts 30 s. */
+static void renew_consent(struct lanes *l)
+{
+    uint64_t at_us = now_us();
+
+    if (at_us - l->renewed_us < RENEW_US) {
+        return;
+    }
+    l->renewed_us = at_us;
+    hold_lanes(l);
+    for (uint32_t i = 0; i <= l->n_listeners; i++) {
+        if (l->rig.shared.vault.peers[i].live.last_check_us != 0) {
+            l->rig.shared.vault.peers[i].live.last_check_us = at_us;
+        }
+    }
+    let_lanes_go(l);
+}
+
 /* ---- the stream ---- */
 
 void lanes_prepare(struct lanes *l, uint32_t n)
@@ -191,6 +232,7 @@ void lanes_feed(struct lanes *l)
 {
     uint32_t slowest = UINT32_MAX;
 
+    renew_consent(l);
     for (uint32_t i = 0; i < l->n_listeners; i++) {
         uint32_t next = atomic_load(&l->listeners[i].next);
 
@@ -295,13 +337,9 @@ void lanes_recover(struct lanes *l, bool died)
         assert_true(now_us() < until_us);
         (void)nanosleep(&moment, NULL);
     }
+    hold_lanes(l);
     for (uint32_t i = 0; i < l->n; i++) {
         all[i] = &l->loops[i]->lane;
-        atomic_store(&l->loops[i]->state, LOOP_HOLD);
-        loop_wake(l->loops[i]);
-        while (!atomic_load(&l->loops[i]->held)) {
-            (void)nanosleep(&moment, NULL);
-        }
     }
     loop_settle(l->loops, l->n);
     if (died) {
@@ -310,9 +348,7 @@ void lanes_recover(struct lanes *l, bool died)
     shared_reset_rings(&l->rig.shared);
     recover_lanes(all, l->n, l->rig.io, &l->rig.shared.vault, l->rig.shared.vault_fd,
                   now_us());
-    for (uint32_t i = 0; i < l->n; i++) {
-        atomic_store(&l->loops[i]->state, LOOP_RUN);
-    }
+    let_lanes_go(l);
     for (uint32_t i = 0; i <= l->n_listeners; i++) {
         l->lane_of[i] = (uint32_t)l->rig.shared.vault.peers[i].live.lane;
     }
@@ -405,6 +441,7 @@ static struct lanes *start(uint32_t n, const char *device, uint32_t pace_bps)
     memset(l, 0, size);
     l->n = n;
     l->pace_bps = pace_bps;
+    l->renewed_us = now_us();
     l->rig.command = command;
     if (io_create(&l->rig.io, &io_conf, err, sizeof(err)) != 0) {
         fail_msg("%s", err);

@@ -47,6 +47,7 @@ struct lanes {
     uint8_t (*bytes)[64];
     struct port_mem_packet *packets;
     uint32_t n_packets, n_allowed;
+    uint64_t renewed_us; /* when consent was */
 };
 
 struct lanes *lanes_start(uint32_t n);
