@@ -7,6 +7,7 @@
 
 #include "app/control_conf.h"
 #include "event/event.h"
+#include "schema/schema.h"
 
 enum { HOST = 64, DEFAULT_GIVE_UP_HOURS = 24, PATH = 512 };
 
@@ -69,6 +70,17 @@ static int add_sinks(struct event_relay *relay, const struct control_conf *conf,
     return ret;
 }
 
+/* What the store leaves of an event about a person that was erased is not what its type
+ * had. */
+static struct event_kind kind_of(const char *type, const char *json)
+{
+    bool erased = strcmp(json, "{\"erased\":true}") == 0;
+    const struct schema_fact *fact = schema_fact_find(erased ? SCHEMA_ERASED : type);
+
+    return fact != NULL ? (struct event_kind){fact->id, fact->said}
+                        : (struct event_kind){NULL, NULL};
+}
+
 int outlet_open(struct event_relay **out, const struct control_conf *conf,
                 struct store *store, struct loop *loop, struct metric_registry *metrics,
                 char *err, size_t cap)
@@ -79,7 +91,8 @@ int outlet_open(struct event_relay **out, const struct control_conf *conf,
                                      .store = store,
                                      .metrics = metrics,
                                      .node = host,
-                                     .chat_text = conf->events.chat_text};
+                                     .chat_text = conf->events.chat_text,
+                                     .kind_of = kind_of};
     int ret;
 
     (void)gethostname(host, sizeof(host) - 1);

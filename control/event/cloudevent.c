@@ -25,12 +25,12 @@ static void write_time(uint64_t at_us, char out[TIME_TEXT])
 }
 
 /* Without what was said; NULL without memory. The caller frees it. */
-static char *metadata_of(const char *doc)
+static char *metadata_of(const char *doc, const char *said)
 {
     json_t *json = json_loads(doc, 0, NULL);
     char *text;
 
-    (void)json_object_del(json, "message");
+    (void)json_object_del(json, said);
     text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;
@@ -48,19 +48,21 @@ static const char *add(char **at, const char *text, size_t len)
 
 struct event *event_of(const struct store_event *fact, const struct event_words *words)
 {
-    bool chat = strncmp(fact->type, "kcs.chat.", strlen("kcs.chat.")) == 0;
-    char *stripped = chat && !words->chat_text ? metadata_of(fact->json) : NULL;
+    const struct event_kind kind = words->kind_of(fact->type, fact->json);
+    bool silent = kind.said != NULL && !words->chat_text;
+    char *stripped = silent ? metadata_of(fact->json, kind.said) : NULL;
     const char *data = stripped != NULL ? stripped : fact->json;
     char id[ID_TEXT];
     char source[SOURCE_TEXT];
     char time_text[TIME_TEXT];
-    const char *const texts[] = {id,           source,        fact->type, time_text,
-                                 fact->tenant, fact->meeting, data};
+    const char *schema = kind.schema != NULL ? kind.schema : "";
+    const char *const texts[] = {id,     source,       fact->type,    time_text,
+                                 schema, fact->tenant, fact->meeting, data};
     struct event *event = NULL;
     size_t size = sizeof(*event);
     char *at;
 
-    if (chat && !words->chat_text && stripped == NULL) {
+    if (silent && stripped == NULL) {
         return NULL; /* rather later than with what was said */
     }
     if (fact->seq != 0) {
@@ -85,6 +87,7 @@ struct event *event_of(const struct store_event *fact, const struct event_words 
         event->source = add(&at, source, strlen(source));
         event->type = add(&at, fact->type, strlen(fact->type));
         event->time = add(&at, time_text, strlen(time_text));
+        event->schema = add(&at, schema, strlen(schema));
         event->tenant = add(&at, fact->tenant, strlen(fact->tenant));
         event->meeting = add(&at, fact->meeting, strlen(fact->meeting));
         event->data_len = strlen(data);
@@ -97,13 +100,16 @@ struct event *event_of(const struct store_event *fact, const struct event_words 
 char *event_json(const struct event *event, size_t *len)
 {
     json_t *data = json_loadb(event->data, event->data_len, JSON_DECODE_ANY, NULL);
-    json_t *json = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "specversion", "1.0", "id",
-        event->id, "source", event->source, "type", event->type, "time", event->time,
-        "subject", event->meeting, "datacontenttype", "application/json", "tenant",
-        event->tenant, "data", data != NULL ? data : json_null());
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "specversion",
+                             "1.0", "id", event->id, "source", event->source, "type",
+                             event->type, "time", event->time, "subject", event->meeting,
+                             "datacontenttype", "application/json", "tenant", event->tenant,
+                             "data", data != NULL ? data : json_null());
     char *text = NULL;
 
+    if (json != NULL && event->schema[0] != '\0') {
+        (void)json_object_set_new(json, "dataschema", json_string(event->schema));
+    }
     if (json != NULL && event->seq != 0) {
         (void)json_object_set_new(json, "epoch", json_integer((json_int_t)event->epoch));
         (void)json_object_set_new(json, "seq", json_integer((json_int_t)event->seq));

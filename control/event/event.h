@@ -1,5 +1,5 @@
-/* Lasting facts on their way out: from the store's outbox to Kafka, to a file of JSON lines,
- * to webhooks. The librdkafka and libcurl folder.
+/* Lasting facts on their way out: from the store's outbox to Kafka, to a file of JSON
+ * lines, to webhooks. The librdkafka and libcurl folder.
  *
  * Each way out is a sink of its own with its own place in the outbox, so that one that is
  * away holds up no other. An event is acknowledged in the store when the last of them has
@@ -49,9 +49,9 @@ struct event_kafka_conf {
 };
 
 struct event_file_conf {
-    const char *path;  /* its directory is made if only that is missing */
-    uint32_t max_mb;   /* then PATH becomes PATH.1, that PATH.2 … */
-    uint32_t keep;     /* so many of them besides PATH */
+    const char *path; /* its directory is made if only that is missing */
+    uint32_t max_mb;  /* then PATH becomes PATH.1, that PATH.2 … */
+    uint32_t keep;    /* so many of them besides PATH */
 };
 
 /* Signed as Standard Webhooks 1.0 says. */
@@ -62,12 +62,20 @@ struct event_webhook_conf {
     uint32_t give_up_s; /* an event is dead when it was refused for so long */
 };
 
+/* What is known of a type of events: both may be NULL. */
+struct event_kind {
+    const char *schema; /* URI of the data's */
+    const char *said;   /* the member with what somebody said */
+};
+
 struct event_conf {
     struct loop *loop;
     struct store *store;
     struct metric_registry *metrics;
     const char *node; /* in "source" */
     bool chat_text;   /* else what was said is left out */
+    /* 'json' is the event's data. Any thread. */
+    struct event_kind (*kind_of)(const char *type, const char *json);
 };
 
 /* With no sink at first. 0 or -ENOMEM. 'conf' is copied, what it points to borrowed but for
@@ -86,8 +94,8 @@ int event_relay_add_webhook(struct event_relay *relay,
 
 uint32_t event_relay_n_sinks(const struct event_relay *relay);
 
-/* An event that may be lost, beside the outbox: to Kafka's topic of quality, or to the file.
- * Webhooks do not get them. 'json' is borrowed. What does not fit is counted. */
+/* An event that may be lost, beside the outbox: to Kafka's topic of quality, or to the
+ * file. Webhooks do not get them. 'json' is borrowed. What does not fit is counted. */
 void event_relay_quality(struct event_relay *relay, const char *type, const char *tenant,
                          const char *meeting, const char *json);
 

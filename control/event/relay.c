@@ -343,7 +343,7 @@ int event_relay_create(struct event_relay **out, const struct event_conf *conf)
     }
     relay->conf = *conf;
     (void)snprintf(relay->node, sizeof(relay->node), "%s", conf->node);
-    relay->words = (struct event_words){relay->node, conf->chat_text};
+    relay->words = (struct event_words){relay->node, conf->chat_text, conf->kind_of};
     loop_timer_start(relay->timer, TICK_MS, TICK_MS);
     *out = relay;
     return 0;

@@ -14,7 +14,8 @@ struct event {
     const char *id;
     const char *source;
     const char *type;
-    const char *time; /* RFC 3339 */
+    const char *time;   /* RFC 3339 */
+    const char *schema; /* URI; "": none */
     const char *tenant;
     const char *meeting; /* its subject, and its key */
     const char *data;    /* JSON */
@@ -24,6 +25,7 @@ struct event {
 struct event_words {
     const char *node;
     bool chat_text;
+    struct event_kind (*kind_of)(const char *type, const char *json);
 };
 
 struct store_event;

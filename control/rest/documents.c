@@ -11,13 +11,14 @@
 #include "rest/respond.h"
 #include "schema/document.h"
 
-enum { N_DOCUMENTS = 4 };
+enum { N_DOCUMENTS = 5 };
 
 static const char *const paths[N_DOCUMENTS] = {"/api/openapi.json", "/api/asyncapi.json",
-                                               "/docs", "/docs/style.css"};
-static const char *const types[N_DOCUMENTS] = {"application/json", "application/json",
-                                               "text/html; charset=utf-8",
-                                               "text/css; charset=utf-8"};
+                                               "/docs", "/docs/style.css",
+                                               "/api/events/schemas"};
+static const char *const types[N_DOCUMENTS] = {
+    "application/json", "application/json", "text/html; charset=utf-8",
+    "text/css; charset=utf-8", "application/json"};
 
 struct documents {
     struct {
@@ -56,6 +57,7 @@ int documents_create(struct documents **out, const char *version)
     documents->at[1].text = json_text(schema_asyncapi(version));
     documents->at[2].text = schema_page(version);
     documents->at[3].text = strdup(schema_style);
+    documents->at[4].text = json_text(schema_facts());
     for (size_t i = 0; i < N_DOCUMENTS; i++) {
         if (documents->at[i].text == NULL) {
             documents_destroy(documents);

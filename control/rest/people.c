@@ -86,9 +86,10 @@ static void tell_room(struct task *task)
     }
 }
 
-/* The participant's document with its event and audit entry. */
+/* The participant's document with its event ('fact', moved) and audit entry. */
 static void put_person(struct task *task, const char *user_id, const char *role,
-                       const char *name, uint64_t expect, const char *type, const char *act)
+                       const char *name, uint64_t expect, const char *type, json_t *fact,
+                       const char *act)
 {
     struct store_write *w = task_write(task);
     json_t *body = json_pack("{s:s*}", "name", name);
@@ -107,9 +108,9 @@ static void put_person(struct task *task, const char *user_id, const char *role,
     task->texts[0] = json_dumps(body, JSON_COMPACT);
     w->doc.json = task->texts[0];
     json_decref(body);
-    task_event(task, type,
-               json_pack("{s:s, s:s*, s:s}", "user_id", user_id, "role", role, "by",
-                         task->who.user_id));
+    (void)json_object_update_new(
+        fact, json_pack("{s:s, s:s}", "user_id", user_id, "by_user_id", task->who.user_id));
+    task_event(task, type, fact);
     task_audit(task, act, user_id);
     task->answer = role != NULL ? json_pack("{s:s, s:s, s:s?}", "user_id", user_id, "role",
                                             role, "name", name)
@@ -129,7 +130,10 @@ static void invite(struct task *task)
         return;
     }
     put_person(task, task_text(task->body, "user_id"), role, task_text(task->body, "name"),
-               0, "kcs.participant.invited", "participant.invite");
+               0, "kcs.participant.invited",
+               json_pack("{s:s, s:s*}", "role", role, "display_name",
+                         task_text(task->body, "name")),
+               "participant.invite");
 }
 
 void people_invite(const struct rest_call *call)
@@ -140,7 +144,7 @@ void people_invite(const struct rest_call *call)
 static void take_out(struct task *task)
 {
     put_person(task, task_text(task->query, "user_id"), NULL, NULL, STORE_ANY,
-               "kcs.participant.removed", "participant.remove");
+               "kcs.participant.removed", json_object(), "participant.remove");
 }
 
 void people_remove(const struct rest_call *call)
@@ -168,7 +172,9 @@ static void on_person(void *arg, const struct store_result *result)
     }
     body = json_loads(result->docs[0].json, 0, NULL);
     put_person(task, task->params.at[1], role, task_text(body, "name"),
-               result->docs[0].version, "kcs.participant.role", "participant.role");
+               result->docs[0].version, "kcs.participant.role",
+               json_pack("{s:s, s:s}", "old_role", auth_role_name(old), "new_role", role),
+               "participant.role");
     json_decref(body);
 }
 

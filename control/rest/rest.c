@@ -70,6 +70,7 @@ static const struct {
     {"DELETE", "/api/user/{id}/data", people_erase},
     {"GET", "/api/openapi.json", on_document},
     {"GET", "/api/asyncapi.json", on_document},
+    {"GET", "/api/events/schemas", on_document},
     {"GET", "/docs", on_document},
     {"GET", "/docs/style.css", on_document},
 };

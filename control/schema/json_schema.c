@@ -114,7 +114,7 @@ json_t *json_schema_field(const struct schema_field *f, json_t *components)
 
 /* ---- objects ---- */
 
-static json_t *object_schema(const struct schema_object *object, json_t *components)
+json_t *json_schema_object(const struct schema_object *object, json_t *components)
 {
     json_t *properties = json_object();
     json_t *required = json_array();
@@ -152,7 +152,7 @@ json_t *json_schema_ref(const struct schema_object *object, json_t *components)
     json_schema_name(object, name);
     if (json_object_get(components, name) == NULL) {
         set(components, name, json_null()); /* it may refer to itself */
-        set(components, name, object_schema(object, components));
+        set(components, name, json_schema_object(object, components));
     }
     return json_pack("{s:s+}", "$ref", "#/components/schemas/", name);
 }

@@ -18,6 +18,9 @@ json_t *json_schema_field(const struct schema_field *field, json_t *components);
 /* A reference to an object; likewise. */
 json_t *json_schema_ref(const struct schema_object *object, json_t *components);
 
+/* The object itself, for who wants to add to it; likewise. */
+json_t *json_schema_object(const struct schema_object *object, json_t *components);
+
 /* "host, co_host": the roles that have a permission, with those that need a setting of the
  * meeting for it. */
 void json_schema_roles(enum auth_permission who, char *out, size_t cap);

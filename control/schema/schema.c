@@ -50,3 +50,34 @@ const struct schema_event *schema_told_find(const char *name)
 {
     return find(name, true);
 }
+
+/* ---- events that leave the node ---- */
+
+const struct schema_fact *schema_fact_at(size_t i)
+{
+    return i < schema_facts_all.n ? &schema_facts_all.at[i] : NULL;
+}
+
+const struct schema_fact *schema_fact_find(const char *type)
+{
+    const struct schema_fact *fact;
+
+    for (size_t i = 0; (fact = schema_fact_at(i)) != NULL; i++) {
+        if (strcmp(fact->type, type) == 0) {
+            return fact;
+        }
+    }
+    return NULL;
+}
+
+const struct schema_fact *schema_fact_of(const char *told)
+{
+    const struct schema_fact *fact;
+
+    for (size_t i = 0; (fact = schema_fact_at(i)) != NULL; i++) {
+        if (fact->told != NULL && strcmp(fact->told, told) == 0) {
+            return fact;
+        }
+    }
+    return NULL;
+}

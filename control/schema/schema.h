@@ -103,6 +103,26 @@ const struct schema_event *schema_event_find(const char *name);
 /* What the server sends. A name can stand for both (caption:segment). */
 const struct schema_event *schema_told_find(const char *name);
 
+/* ---- events that leave the node (CloudEvents) ---- */
+
+#define SCHEMA_ERASED "kcs.erased" /* not a type of events: what is left of erased ones */
+
+struct schema_fact {
+    const char *type;                 /* "kcs.chat.message" */
+    const char *id;                   /* the URI of its schema, version included */
+    const char *told;                 /* the event of Socket.IO that it keeps; NULL: none */
+    const struct schema_object *data; /* NULL: the payload of 'told' */
+    const char *said; /* member with what somebody said: left out unless that is wanted */
+    const char *doc;
+};
+
+/* The types in the order of the catalogue; NULL behind the last. */
+const struct schema_fact *schema_fact_at(size_t i);
+
+/* By type; by the event of Socket.IO. NULL if there is none. */
+const struct schema_fact *schema_fact_find(const char *type);
+const struct schema_fact *schema_fact_of(const char *told);
+
 /* ---- REST ---- */
 
 struct schema_route {

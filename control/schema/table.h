@@ -124,6 +124,15 @@ struct schema_events {
 extern const struct schema_events schema_events_media, schema_events_room,
     schema_events_talk, schema_events_more;
 
+/* ---- events that leave the node ---- */
+
+struct schema_facts {
+    const struct schema_fact *at;
+    size_t n;
+};
+
+extern const struct schema_facts schema_facts_all;
+
 /* ---- routes ---- */
 
 enum {
@@ -159,7 +168,8 @@ extern const struct schema_routes schema_routes_all;
 /* ---- words and objects that several tables use (table_objects.c) ---- */
 
 extern const char *const schema_roles[],
-    *const schema_kinds[], *const schema_sources[], *const schema_directions[];
+    *const schema_kinds[], *const schema_sources[], *const schema_directions[],
+                                                        *const schema_layer_reasons[];
 
 extern const struct schema_object schema_none, schema_meeting_ref, schema_transport_ref,
     schema_producer_ref, schema_consumer_ref, schema_rtp_parameters,
@@ -167,6 +177,7 @@ extern const struct schema_object schema_none, schema_meeting_ref, schema_transp
     schema_ice_candidate, schema_sctp_parameters, schema_sctp_stream_parameters,
     schema_ice_server, schema_participant, schema_person, schema_producer,
     schema_data_producer, schema_layer, schema_layer_need, schema_meeting_settings,
-    schema_features, schema_chat_message, schema_poll, schema_breakout_state;
+    schema_features, schema_chat_message, schema_poll, schema_breakout_state,
+    schema_fact_meeting;
 
 #endif

@@ -3,8 +3,6 @@
 
 static const char *const qualities[] = {"low", "medium", "high", NULL};
 static const char *const consumer_types[] = {"simple", "simulcast", "svc", NULL};
-static const char *const layer_reasons[] = {
-    "", "started", "requested", "bandwidth", "source", "no_keyframe", NULL};
 static const char *const transport_states[] = {"new", "connecting", "connected", "failed",
                                                NULL};
 static const char *const issues[] = {"packet_loss", "high_rtt", "no_media", NULL};
@@ -101,7 +99,7 @@ OBJECT(layers_changed, "What a consumer is sent, and is to be sent.",
        ID("consumer_id", R, "the consumer"), ID("producer_id", R, "what it receives"),
        OBJ("current", R | N, layer, "null: nothing is sent"),
        OBJ("target", R | N, layer, "null: nothing is to be sent"),
-       ENUM("reason", R, layer_reasons, "why it changed"));
+       ENUM("reason", R, schema_layer_reasons, "why it changed"));
 OBJECT(view, "How large a picture is shown.", ID("producer_id", R, "of whom"),
        INT("width", R, 0, 65535, "pixels"), INT("height", R, 0, 65535, "pixels"));
 OBJECT(view_set, "What is visible.",

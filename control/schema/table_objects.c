@@ -7,6 +7,8 @@ const char *const schema_roles[] = {"host",     "co_host", "presenter",
 const char *const schema_kinds[] = {"audio", "video", NULL};
 const char *const schema_sources[] = {"mic", "camera", "screen", "screen_audio", NULL};
 const char *const schema_directions[] = {"send", "recv", NULL};
+const char *const schema_layer_reasons[] = {
+    "", "started", "requested", "bandwidth", "source", "no_keyframe", NULL};
 
 static const char *const dtls_roles[] = {"auto", "client", "server", NULL};
 static const char *const protocols[] = {"udp", "tcp", NULL};

@@ -4,6 +4,8 @@
 static const char *const kinds_of_meeting[] = {"scheduled", "instant", "recurring", NULL};
 static const char *const states_of_meeting[] = {"scheduled", "live", "ended", "cancelled",
                                                 NULL};
+static const char *const states_of_kept[] = {"scheduled", "live",    "ended",
+                                             "cancelled", "deleted", NULL};
 static const char *const roles_of_accounts[] = {"admin", "host", "presenter", "attendee",
                                                 NULL};
 static const char *const results[] = {"ok", "refused", "failed", NULL};
@@ -70,15 +72,22 @@ BODY(meeting_new, "A meeting to be made, or to take a meeting's place.",
      MEETING_FIELDS(R, N));
 BODY(meeting_change, "What is to be changed; what is left out stays.",
      MEETING_FIELDS(0, N));
-OBJECT(meeting, "A meeting.", KEY("id", R, "the node's id"),
-       TEXT("tenant", R, 0, 64, "of which tenant; empty: the default one"),
-       KEY("creator_id", R, "who made it"),
-       ENUM("meeting_status", R, states_of_meeting, "where it is in its life"),
-       MEETING_FIELDS(R, N),
-       ITEMS("occurrences", 0, 0, 50,
-             "when a recurring one begins next, or in what is listed", TIME(NULL, 0, NULL)),
-       TIME("created_at", R, "when"), TIME("updated_at", R, "when"),
-       INT("version", R, 0, MAX_SAFE, "counts changes; the ETag"));
+
+#define MEETING_OBJECT(states_)                                                            \
+    KEY("id", R, "the node's id"),                                                         \
+        TEXT("tenant", R, 0, 64, "of which tenant; empty: the default one"),               \
+        KEY("creator_id", R, "who made it"),                                               \
+        ENUM("meeting_status", R, states_, "where it is in its life"),                     \
+        MEETING_FIELDS(R, N),                                                              \
+        BOOL("attendees_may_unmute", 0, "whom a host has muted may speak unasked"),        \
+        ITEMS("occurrences", 0, 0, 50,                                                     \
+              "when a recurring one begins next, or in what is listed",                    \
+              TIME(NULL, 0, NULL)),                                                        \
+        TIME("created_at", R, "when"), TIME("updated_at", R, "when"),                      \
+        INT("version", R, 0, MAX_SAFE, "counts changes; the ETag")
+
+OBJECT(meeting, "A meeting.", MEETING_OBJECT(states_of_meeting));
+OBJECT(fact_meeting, "A meeting, as REST has left it.", MEETING_OBJECT(states_of_kept));
 OBJECT(meeting_list, "Which of one's meetings.",
        ENUM("status", 0, states_of_meeting, "only these"),
        TIME("from", 0, "only those that begin then or later, once at least"),
@@ -239,6 +248,8 @@ static const struct schema_route routes[] = {
              "This interface, as OpenAPI 3.1."),
     ROUTE_OF("GET", "/api/asyncapi.json", PUBLIC, ETAG, none, NULL, "application/json",
              "The events of Socket.IO, as AsyncAPI 3.0."),
+    ROUTE_OF("GET", "/api/events/schemas", PUBLIC, ETAG, none, NULL, "application/json",
+             "JSON Schema of each type of events that leave the node (Kafka)."),
     ROUTE_OF("GET", "/docs", PUBLIC, ETAG, none, NULL, "text/html", "Both, for people."),
     ROUTE_OF("GET", "/docs/style.css", PUBLIC, ETAG, none, NULL, "text/css",
              "How that page looks."),

@@ -33,50 +33,6 @@ struct keep {
     char *texts[KEEP_WRITES];
 };
 
-/* ---- types of events ---- */
-
-static const char *type_of(enum meeting_event_kind kind)
-{
-    static const struct {
-        enum meeting_event_kind kind;
-        const char *type;
-    } types[] = {{MEETING_JOINED, "kcs.participant.joined"},
-                 {MEETING_LEFT, "kcs.participant.left"},
-                 {MEETING_NEW_PRODUCER, "kcs.media.producer.created"},
-                 {MEETING_PRODUCER_CLOSED, "kcs.media.producer.closed"},
-                 {MEETING_PRODUCER_PAUSED, "kcs.media.producer.paused"},
-                 {MEETING_PRODUCER_RESUMED, "kcs.media.producer.resumed"},
-                 {MEETING_SCREEN_STARTED, "kcs.media.screen.started"},
-                 {MEETING_SCREEN_STOPPED, "kcs.media.screen.stopped"},
-                 {MEETING_NEW_DATA, "kcs.media.data.created"},
-                 {MEETING_DATA_CLOSED, "kcs.media.data.closed"},
-                 {MEETING_MEDIA_UPDATED, "kcs.media.updated"},
-                 {MEETING_ROOM_UPDATED, "kcs.meeting.settings"},
-                 {MEETING_LAYOUT_CHANGED, "kcs.meeting.layout"},
-                 {MEETING_ROOM_CLOSED, "kcs.meeting.closed"},
-                 {MEETING_BREAKOUTS, "kcs.meeting.breakouts"},
-                 {MEETING_BREAKOUT_SAID, "kcs.meeting.broadcast"},
-                 {MEETING_ROLE_CHANGED, "kcs.participant.role"},
-                 {MEETING_INVITED, "kcs.participant.invited"},
-                 {MEETING_PERSON_UPDATED, "kcs.participant.updated"},
-                 {MEETING_SPOTLIGHTED, "kcs.participant.spotlighted"},
-                 {MEETING_HAND_RAISED, "kcs.participant.hand_raised"},
-                 {MEETING_HAND_LOWERED, "kcs.participant.hand_lowered"},
-                 {MEETING_CHAT, "kcs.chat.message"},
-                 {MEETING_CHAT_EDITED, "kcs.chat.edited"},
-                 {MEETING_CHAT_DELETED, "kcs.chat.deleted"},
-                 {MEETING_CHAT_REACTION, "kcs.chat.reaction"},
-                 {MEETING_POLL, "kcs.meeting.poll"},
-                 {MEETING_BOARD_CLEARED, "kcs.meeting.whiteboard_cleared"}};
-
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (types[i].kind == kind) {
-            return types[i].type;
-        }
-    }
-    return "kcs.meeting.other";
-}
-
 /* ---- documents ---- */
 
 static const char *keep_text(struct keep *k, json_t *json)
@@ -316,6 +272,7 @@ bool keep_audience(const json_t *event, struct fact_audience *out)
 static void put_event(struct keep *k, const struct meeting_event *event, const char *name,
                       json_t *body)
 {
+    const struct schema_fact *fact = schema_fact_of(name); /* each has one: test_facts.c */
     struct store_write *w = &k->writes[k->n++];
     json_t *json = json_copy(body);
 
@@ -324,7 +281,7 @@ static void put_event(struct keep *k, const struct meeting_event *event, const c
     *w = (struct store_write){.what = STORE_EVENT};
     w->event = (struct store_event){.tenant = k->room->tenant,
                                     .meeting = k->room->id,
-                                    .type = type_of(event->kind),
+                                    .type = fact->type,
                                     .ref = about(event),
                                     .json = keep_text(k, json),
                                     .epoch = k->room->epoch,

@@ -1,6 +1,6 @@
 /* kcs-schema: writes what is made of the interface's table, for builds and tests.
  *
- * usage: kcs-schema openapi|asyncapi|typescript|page [FILE] */
+ * usage: kcs-schema openapi|asyncapi|events|typescript|page [FILE] */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +24,9 @@ static char *make(const char *what)
     if (strcmp(what, "asyncapi") == 0) {
         return json_text(schema_asyncapi("dev"));
     }
+    if (strcmp(what, "events") == 0) {
+        return json_text(schema_facts());
+    }
     if (strcmp(what, "typescript") == 0) {
         return schema_typescript();
     }
@@ -37,7 +40,7 @@ int main(int argc, char **argv)
     int status = 1;
 
     if (text == NULL) {
-        (void)fputs("usage: kcs-schema openapi|asyncapi|typescript|page [FILE]\n", stderr);
+        (void)fputs("usage: kcs-schema openapi|asyncapi|events|typescript|page [FILE]\n", stderr);
         return 2;
     }
     if (argc == 3) {

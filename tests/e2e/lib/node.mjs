@@ -22,6 +22,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { assertEvents } from './events.mjs';
 
 const START_MS = 20_000;
 const STOP_MS = 10_000;
@@ -67,6 +68,13 @@ export async function withNode(options, body) {
         node.showLogs();
     }
     node.keepLogs();
+    if (failure === undefined) {
+        try {
+            node.checkEvents();
+        } catch (error) {
+            failure = error;
+        }
+    }
     rmSync(node.dir, { recursive: true, force: true });
     if (failure !== undefined) {
         throw failure;
@@ -368,6 +376,15 @@ ${this.controlMore}`,
             : [`${child.program} ended with ${describe(child.ended)}`];
     }
 
+    /* What has left the node is as its schemas say. A killed control may have left half a line. */
+    checkEvents() {
+        const path = join(dirname(this.storePath), 'events.jsonl');
+
+        if (existsSync(path)) {
+            assertEvents(BUILD, readFileSync(path, 'utf8'));
+        }
+    }
+
     showLogs() {
         for (const { program, log } of this.processes) {
             const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
@@ -409,8 +426,8 @@ ${this.controlMore}`,
     }
 
     /* Polls until `check` is true; fails when a process of ours has died or time is up. */
-    async until(what, check) {
-        const deadline = Date.now() + START_MS;
+    async until(what, check, patience = START_MS) {
+        const deadline = Date.now() + patience;
         let last = '';
 
         while (Date.now() < deadline) {
@@ -430,7 +447,7 @@ ${this.controlMore}`,
             }
             await sleep(50);
         }
-        throw new Error(`waited ${START_MS} ms in vain: ${what}${last}`);
+        throw new Error(`waited ${patience} ms in vain: ${what}${last}`);
     }
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <errno.h>
@@ -91,10 +92,20 @@ static int make_fake(struct event_sink **out, struct event_port *port, const voi
     return 0;
 }
 
+static struct event_kind kind_of(const char *type, const char *json)
+{
+    (void)type;
+    (void)json;
+    return (struct event_kind){NULL, NULL};
+}
+
 static void open_relay(struct world *w, uint32_t n_fakes)
 {
     char err[EVENT_ERR_MAX];
-    struct event_conf conf = {.loop = w->desk.loop, .store = w->desk.store, .node = "n1"};
+    struct event_conf conf = {.loop = w->desk.loop,
+                              .store = w->desk.store,
+                              .node = "n1",
+                              .kind_of = kind_of};
 
     assert_int_equal(metric_registry_create(&w->metrics), 0);
     conf.metrics = w->metrics;

@@ -24,9 +24,17 @@ struct world {
     char path[128];
 };
 
+static inline struct event_kind kind_of(const char *type, const char *json)
+{
+    const bool chat = strcmp(type, "kcs.chat.message") == 0;
+
+    (void)json;
+    return (struct event_kind){chat ? "urn:test:chat" : NULL, chat ? "message" : NULL};
+}
+
 static inline void start(struct world *w)
 {
-    struct event_conf conf = {.node = "n1"};
+    struct event_conf conf = {.node = "n1", .kind_of = kind_of};
 
     memset(w, 0, sizeof(*w));
     desk_setup(&w->desk);
