@@ -31,16 +31,44 @@ static struct file *file_of(struct event_sink *sink)
     return (struct file *)sink;
 }
 
+/* Who was killed while it wrote has left a part of a line: it goes, its event comes again.
+ */
+static int mend(struct file *file)
+{
+    char part[4096];
+    uint64_t end = file->size;
+
+    while (end > 0) {
+        size_t n = end < sizeof(part) ? (size_t)end : sizeof(part);
+        const char *newline;
+
+        if (pread(file->fd, part, n, (off_t)(end - n)) != (ssize_t)n) {
+            return -EIO;
+        }
+        newline = memrchr(part, '\n', n);
+        end -= n;
+        if (newline != NULL) {
+            end += (size_t)(newline - part) + 1;
+            break;
+        }
+    }
+    if (end < file->size && ftruncate(file->fd, (off_t)end) != 0) {
+        return -errno;
+    }
+    file->size = end;
+    return 0;
+}
+
 static int open_file(struct file *file)
 {
     struct stat st;
 
-    file->fd = open(file->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    file->fd = open(file->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (file->fd < 0 || fstat(file->fd, &st) != 0) {
         return -errno;
     }
     file->size = (uint64_t)st.st_size;
-    return 0;
+    return mend(file);
 }
 
 /* PATH.2 becomes PATH.3, PATH.1 PATH.2, PATH PATH.1. */

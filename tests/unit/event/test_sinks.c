@@ -81,6 +81,37 @@ static void a_file_has_a_line_an_event_and_is_kept_when_it_has_grown(void **stat
     finish(&w);
 }
 
+static void a_part_of_a_line_goes(void **state)
+{
+    static const char whole[] = "{\"id\":\"before\"}\n";
+    struct world w;
+    const char *parts[] = {"{\"id\":\"bef", ""};
+    (void)state;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct event_file_conf conf = {.max_mb = 1, .keep = 1};
+        char err[EVENT_ERR_MAX];
+        FILE *file;
+        char *text;
+
+        start(&w);
+        conf.path = w.path;
+        file = fopen(w.path, "we");
+        assert_non_null(file);
+        assert_true(fputs(whole, file) >= 0);
+        assert_true(fprintf(file, "%s%*s", parts[i], i == 0 ? 5000 : 0, "") >= 0);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(event_relay_add_file(w.relay, &conf, err), 0);
+        tell(&w, "kcs.meeting.closed", "{}");
+        until_empty(&w);
+        text = slurp(w.path);
+        assert_int_equal(strncmp(text, whole, strlen(whole)), 0);
+        assert_int_equal(strncmp(text + strlen(whole), "{\"specversion\"", 14), 0);
+        free(text);
+        finish(&w);
+    }
+}
+
 static void a_full_disk_is_waited_for(void **state)
 {
     struct world w;
@@ -267,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_has_a_line_an_event_and_is_kept_when_it_has_grown),
+        cmocka_unit_test(a_part_of_a_line_goes),
         cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(a_file_that_cannot_be_is_refused),
         cmocka_unit_test(a_webhook_is_signed_and_tried_again),
