@@ -1,7 +1,7 @@
 /* Each sink's place in the outbox. A port asks the store for what lies behind its place,
- * hands it to its sink one after the other, and remembers what it has handed over until that
- * is reported; 'done' is the position up to which all has been. What all ports are done with
- * is acknowledged: by the last of them to pass it. */
+ * hands it to its sink one after the other, and remembers what it has handed over until
+ * that is reported; 'done' is the position up to which all has been. What all ports are
+ * done with is acknowledged: by the last of them to pass it. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,9 +16,10 @@
 #include "sys/loop.h"
 
 enum {
-    TICK_MS = 100,
-    WINDOW = 4096, /* handed over and not reported, of a sink */
-    PAGE = 500,    /* asked for at once */
+    TICK_MS = 100,   /* for what a sink had no room for */
+    LOOK_TICKS = 50, /* between looks whether there is something that nobody has told of */
+    WINDOW = 4096,   /* handed over and not reported, of a sink */
+    PAGE = 500,      /* asked for at once */
     ACKS = 4 * WINDOW,
     STOP_MS = 2000,
     NODE = 64
@@ -63,6 +64,7 @@ struct event_relay {
     struct loop_timer *timer;
     uint64_t acks[ACKS]; /* to be acknowledged, or on their way to it */
     uint32_t n_acks, n_acking;
+    uint32_t ticks;
     bool stopped;
     struct metric *lost;
 };
@@ -315,9 +317,21 @@ static void on_tick(void *arg)
                          : port->page != NULL ? port->page->at_us
                                               : now_us;
 
-        metric_set(port->oldest, at_us < now_us ? (int64_t)((now_us - at_us) / 1000000) : 0);
-        port->at_end = false;
+        metric_set(port->oldest,
+                   at_us < now_us ? (int64_t)((now_us - at_us) / 1000000) : 0);
+        port->at_end = port->at_end && relay->ticks % LOOK_TICKS != 0;
         pump(port);
+    }
+    relay->ticks++;
+}
+
+static void on_written(void *arg)
+{
+    struct event_relay *relay = arg;
+
+    for (size_t i = 0; i < relay->n_ports; i++) {
+        relay->ports[i]->at_end = false;
+        pump(relay->ports[i]);
     }
 }
 
@@ -345,6 +359,7 @@ int event_relay_create(struct event_relay **out, const struct event_conf *conf)
     (void)snprintf(relay->node, sizeof(relay->node), "%s", conf->node);
     relay->words = (struct event_words){relay->node, conf->chat_text, conf->kind_of};
     loop_timer_start(relay->timer, TICK_MS, TICK_MS);
+    store_on_events(conf->store, on_written, relay);
     *out = relay;
     return 0;
 }
@@ -493,6 +508,7 @@ void event_relay_stop(struct event_relay *relay)
     }
     relay->stopped = true;
     loop_timer_stop(relay->timer);
+    store_on_events(relay->conf.store, NULL, NULL);
     for (size_t i = 0; i < relay->n_ports; i++) {
         struct event_port *port = relay->ports[i];
 

@@ -31,7 +31,11 @@ struct store {
     void *loop;
     char *path;
     uint64_t last_epoch, last_seq; /* as they were at open */
-    int failing;                   /* the loop's: see store_failing() */
+    /* The loop's: */
+    int failing; /* see store_failing() */
+    void (*on_events)(void *arg);
+    void *on_events_arg;
+    bool news; /* on_events is to be called */
 };
 
 static void list_init(struct list *list)
@@ -100,6 +104,9 @@ static void answer(struct store *store, struct store_req *req)
     if (req->op != OP_BACKUP) {
         note_state(store, req);
     }
+    if (req->op == OP_WRITE && req->result.err == 0 && req->result.seq != 0) {
+        store->news = true;
+    }
     (void)pthread_mutex_lock(&store->lock);
     store->n_waiting--;
     store->n_bytes -= req->bytes;
@@ -135,6 +142,16 @@ static void deliver(void *arg)
         list.first = req->next;
         answer(store, req);
     }
+    if (store->news && store->on_events != NULL) {
+        store->on_events(store->on_events_arg);
+    }
+    store->news = false;
+}
+
+void store_on_events(struct store *store, void (*fn)(void *arg), void *arg)
+{
+    store->on_events = fn;
+    store->on_events_arg = arg;
 }
 
 /* With the lock. If it cannot be posted now, the next answer tries again. */

@@ -199,6 +199,11 @@ int store_outbox(struct store *store, uint64_t position, uint32_t limit, store_d
 int store_ack(struct store *store, const uint64_t *positions, size_t n, store_done *done,
               void *arg);
 
+/* Has fn(arg) called on the loop when events were written: once for all that were by then,
+ * after the answers to those writes. One at a time; fn NULL: no more. What another process
+ * has written is not told of. */
+void store_on_events(struct store *store, void (*fn)(void *arg), void *arg);
+
 /* Takes documents that have expired before now_s, and events older than events_before_us
  * that are acknowledged (unacked: those that are not, too, for a node without readers). At
  * most 10,000 of each; result.n says how many. */

@@ -312,6 +312,53 @@ static void quality_goes_beside_the_outbox_and_is_counted_when_lost(void **state
     finish(&w);
 }
 
+static uint32_t n_looks;
+
+static void count_look(void *data, struct store_req *req)
+{
+    n_looks++;
+    store_sqlite.ops[OP_OUTBOX](data, req);
+}
+
+/* Turns the loop for a while. */
+static void idle(struct world *w, uint32_t ms)
+{
+    uint64_t until_us = clock_mono_us() + ms * UINT64_C(1000);
+
+    while (clock_mono_us() < until_us) {
+        loop_turn(w->desk.loop);
+        (void)usleep(1000);
+    }
+}
+
+static void who_has_nothing_to_do_does_not_ask_and_is_woken(void **state)
+{
+    struct store_backend counting = store_sqlite;
+    struct world w;
+    uint32_t before;
+    (void)state;
+
+    counting.ops[OP_OUTBOX] = count_look;
+    memset(&w, 0, sizeof(w));
+    desk_setup(&w.desk);
+    desk_open(&w.desk, &counting, NULL);
+    open_relay(&w, 2);
+    tell(&w, 100);
+    until_taken(&w, w.fakes[1], 100);
+    idle(&w, 300);
+    before = n_looks;
+    idle(&w, 1000);
+    assert_in_range(n_looks - before, 0, 2); /* the seldom look of each */
+    for (uint32_t i = 1; i <= 20; i++) {     /* long before that */
+        uint64_t since_us = clock_mono_us();
+
+        tell(&w, 1);
+        until_taken(&w, w.fakes[0], 100 + i);
+        assert_in_range(clock_mono_us() - since_us, 0, 2000000);
+    }
+    finish(&w);
+}
+
 static void news_on_its_way_outlives_the_relay(void **state)
 {
     struct world w;
@@ -333,6 +380,7 @@ int main(void)
         cmocka_unit_test(a_sink_that_is_away_holds_up_no_other),
         cmocka_unit_test(what_a_broken_sink_has_lost_comes_again),
         cmocka_unit_test(quality_goes_beside_the_outbox_and_is_counted_when_lost),
+        cmocka_unit_test(who_has_nothing_to_do_does_not_ask_and_is_woken),
         cmocka_unit_test(news_on_its_way_outlives_the_relay),
     };
 
