@@ -379,6 +379,7 @@ static bool answer_query(const struct admin *admin, struct net_req *req)
         const char *path;
         void (*fn)(const struct admin *admin, struct net_req *req);
     } queries[] = {{"/audit", admin_audit},
+                   {"/events", admin_events},
                    {"/participants", admin_participants},
                    {"/peer", admin_peer},
                    {"/room", admin_room}};

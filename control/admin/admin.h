@@ -22,6 +22,7 @@
  *   /peers    transports of clients     /streams  producers and who receives them
  *   /drops    what was dropped and why  /metrics  Prometheus text
  *   /audit    who did what, the newest first (limit=N)
+ *   /events   the last lasting events behind a position (after=P, limit=N)
  *
  * Thread: the loop's. */
 #ifndef ADMIN_ADMIN_H

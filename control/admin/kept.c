@@ -1,4 +1,4 @@
-/* What operators ask of the store: a backup, the audit, an account. See admin.h. */
+/* What operators ask of the store: a backup, the audit, events, an account. See admin.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +180,55 @@ void admin_audit(const struct admin *admin, struct net_req *req)
 
     if (asked != NULL) {
         err = store_find(admin->conf.store, &query, on_entries, asked);
+        if (err != 0) {
+            fail(asked, err);
+        }
+    }
+}
+
+/* ---- GET /events?after=POSITION&limit=N ---- */
+
+/* What happened, not what was said: that is for who reads the events. */
+static json_t *event_row(const struct store_event *event)
+{
+    char at[CLOCK_RFC3339_LEN];
+
+    clock_format(event->at_us, at);
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:s}", "position",
+                     (json_int_t)event->position, "at", at, "type", event->type, "tenant",
+                     event->tenant, "meeting", event->meeting, "epoch",
+                     (json_int_t)event->epoch, "seq", (json_int_t)event->seq, "user",
+                     event->ref);
+}
+
+static void on_events(void *arg, const struct store_result *result)
+{
+    struct asked *asked = arg;
+    json_t *list = json_array();
+
+    for (size_t i = result->n_events; i > 0; i--) { /* in order */
+        (void)json_array_append_new(list, event_row(&result->events[i - 1]));
+    }
+    if (result->err != 0) {
+        json_decref(list);
+        fail(asked, result->err);
+    } else {
+        answer(asked, json_pack("{s:b, s:o}", "more", (int)result->more, "events", list));
+    }
+}
+
+void admin_events(const struct admin *admin, struct net_req *req)
+{
+    const char *after = net_req_query(req, "after");
+    const char *limit = net_req_query(req, "limit");
+    long n = limit != NULL ? strtol(limit, NULL, 10) : AUDIT_LINES;
+    struct asked *asked = asked_new(admin, req, "");
+    int err;
+
+    if (asked != NULL) {
+        err = store_latest(admin->conf.store, after != NULL ? strtoull(after, NULL, 10) : 0,
+                           n > 0 && n <= STORE_FIND_MAX ? (uint32_t)n : AUDIT_LINES,
+                           on_events, asked);
         if (err != 0) {
             fail(asked, err);
         }

@@ -4,7 +4,7 @@
  * lists.c    /peers, /peer and /streams, and a move
  * rooms.c    /rooms, /room and /participants, and what is done to them
  * orders.c   what is asked by POST
- * kept.c     /audit, a backup, an account
+ * kept.c     /audit, /events, a backup, an account
  * metrics.c  /metrics */
 #ifndef ADMIN_PRIV_H
 #define ADMIN_PRIV_H
@@ -64,6 +64,7 @@ void admin_refuse(struct net_req *req, unsigned status, const char *code,
                   const char *message);
 void admin_backup(const struct admin *admin, struct net_req *req);
 void admin_audit(const struct admin *admin, struct net_req *req);
+void admin_events(const struct admin *admin, struct net_req *req);
 void admin_add_user(const struct admin *admin, struct net_req *req);
 
 /* lists.c, rooms.c: these answer too. */

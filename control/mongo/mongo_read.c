@@ -221,15 +221,17 @@ void mongo_events(void *data, struct store_req *req)
     int64_t limit = (int64_t)req->limit + 1;
     int64_t a = (int64_t)req->a;
     bool outbox = req->op == OP_OUTBOX;
+    bool latest = outbox && req->flag;
     bson_t *query =
-        outbox ? BCON_NEW("acked", BCON_BOOL(false), "position", "{", "$gt", BCON_INT64(a),
-                          "}")
-               : BCON_NEW("tenant", BCON_UTF8(req->text), "meeting", BCON_UTF8(req->name),
-                          "$or", "[", "{", "epoch", "{", "$gt", BCON_INT64(a), "}", "}",
-                          "{", "epoch", BCON_INT64(a), "seq", "{", "$gt",
-                          BCON_INT64((int64_t)req->b), "}", "}", "]");
-    bson_t *opts = outbox ? BCON_NEW("sort", "{", "position", BCON_INT32(1), "}", "limit",
-                                     BCON_INT64(limit))
+        latest   ? BCON_NEW("position", "{", "$gt", BCON_INT64(a), "}")
+        : outbox ? BCON_NEW("acked", BCON_BOOL(false), "position", "{", "$gt",
+                            BCON_INT64(a), "}")
+                 : BCON_NEW("tenant", BCON_UTF8(req->text), "meeting", BCON_UTF8(req->name),
+                            "$or", "[", "{", "epoch", "{", "$gt", BCON_INT64(a), "}", "}",
+                            "{", "epoch", BCON_INT64(a), "seq", "{", "$gt",
+                            BCON_INT64((int64_t)req->b), "}", "}", "]");
+    bson_t *opts = outbox ? BCON_NEW("sort", "{", "position", BCON_INT32(latest ? -1 : 1),
+                                     "}", "limit", BCON_INT64(limit))
                           : BCON_NEW("sort", "{", "epoch", BCON_INT32(1), "seq",
                                      BCON_INT32(1), "}", "limit", BCON_INT64(limit));
     mongoc_cursor_t *cursor =

@@ -144,7 +144,10 @@ void sqlite_events(void *data, struct store_req *req)
     }
     sqlite_add(&sql, "SELECT position, tenant, meeting, epoch, seq, type, ref, at_us, doc"
                      " FROM event WHERE ");
-    if (req->op == OP_OUTBOX) {
+    if (req->op == OP_OUTBOX && req->flag) { /* the latest */
+        sqlite_add(&sql, "position > ? ORDER BY position DESC LIMIT ?");
+        sqlite_number(&sql, (int64_t)req->a);
+    } else if (req->op == OP_OUTBOX) {
         sqlite_add(&sql, "acked = 0 AND position > ? ORDER BY position LIMIT ?");
         sqlite_number(&sql, (int64_t)req->a);
     } else {

@@ -635,6 +635,14 @@ int store_outbox(struct store *store, uint64_t position, uint32_t limit, store_d
     return ask(store, OP_OUTBOX, NULL, NULL, &rest, done, arg);
 }
 
+int store_latest(struct store *store, uint64_t position, uint32_t limit, store_done *done,
+                 void *arg)
+{
+    const struct store_req rest = {.a = position, .limit = limit, .flag = true};
+
+    return ask(store, OP_OUTBOX, NULL, NULL, &rest, done, arg);
+}
+
 int store_ack(struct store *store, const uint64_t *positions, size_t n, store_done *done,
               void *arg)
 {

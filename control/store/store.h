@@ -196,6 +196,10 @@ int store_head(struct store *store, const char *tenant, const char *meeting,
  * meeting's in order. */
 int store_outbox(struct store *store, uint64_t position, uint32_t limit, store_done *done,
                  void *arg);
+/* The last events of all meetings that are behind 'position', whether anybody has
+ * acknowledged them or not; the latest first. */
+int store_latest(struct store *store, uint64_t position, uint32_t limit, store_done *done,
+                 void *arg);
 int store_ack(struct store *store, const uint64_t *positions, size_t n, store_done *done,
               void *arg);
 

@@ -18,7 +18,7 @@ test('what needs a node fails with 3 and the reason, without one', () => {
     const asked = [
         ...['node', 'rooms', 'room m', 'participants', 'peers', 'peer x', 'streams', 'drops'],
         ...['lanes', 'top --count 1', 'drain', 'undrain', 'loglevel info', 'audit', 'backup x'],
-        ...['close m', 'kick m x', 'mute m x'],
+        ...['close m', 'kick m x', 'mute m x', 'events tail'],
     ];
     for (const command of asked) {
         const { status, stderr } = run(KCSCTL, '--socket', '/nowhere/admin.sock', ...command.split(' '));

@@ -104,6 +104,16 @@ const struct command kcsctl_commands[] = {
      .run = kcsctl_read,
      .more = "The last hundred sensitive acts of all tenants. What kcsctl has done stands there "
              "as of 'operator', with the number of the user of the machine who did it."},
+    {.name = "events",
+     .takes = "js",
+     .summary = "what happens in meetings, as it does",
+     .run = kcsctl_events,
+     .argument = "tail",
+     .takes_rest = true,
+     .rest = "[LINES]",
+     .words = "tail",
+     .more = "The last ten events, or LINES, and each that comes from then on: time, type, "
+             "meeting, number, user. What was said is not shown. With --json an object a line."},
     {.name = "drain",
      .takes = "jsd",
      .summary = "no more meetings; the node stops when nobody is left",

@@ -100,6 +100,10 @@ int kcsctl_undrain(const struct command *command, const struct options *options,
 int kcsctl_loglevel(const struct command *command, const struct options *options,
                     const char *argument);
 
+/* events.c: prints the last events, and each that comes from then on, until it is ended. */
+int kcsctl_events(const struct command *command, const struct options *options,
+                  const char *argument);
+
 /* store.c: has the node copy its store to the new file 'argument'. */
 int kcsctl_backup(const struct command *command, const struct options *options,
                   const char *argument);

@@ -357,6 +357,18 @@ static void the_outbox_is_read_in_order_and_acknowledged(void **state)
                                                   desk_done, desk)),
                      0);
     assert_int_equal(desk->n_events, 1);
+
+    /* to look at: the latest, of whoever */
+    assert_int_equal(desk_wait(desk, store_latest(desk->store, 0, 3, desk_done, desk)), 0);
+    assert_int_equal(desk->n_events, 3);
+    assert_true(desk->more);
+    assert_true(desk->events[0].position > desk->events[2].position);
+    assert_int_equal(desk_wait(desk, store_latest(desk->store, desk->events[1].position, 9,
+                                                  desk_done, desk)),
+                     0);
+    assert_int_equal(desk->n_events, 1);
+    assert_string_equal(desk->events[0].meeting, "n");
+    assert_false(desk->more);
 }
 
 static void sweeping_takes_what_has_expired(void **state)
