@@ -34,6 +34,7 @@ struct kafka {
     pthread_t thread;
     /* The thread's: this producer's messages go one by one; the next one's shall. */
     bool cautious, doubt;
+    bool named; /* what ails this producer is known better than that no broker is there */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -52,6 +53,9 @@ static const char *const ours[][2] = {{"enable.idempotence", "true"},
                                       {"message.timeout.ms", "0"},
                                       {"max.in.flight.requests.per.connection", "5"}};
 
+static const char *const topic_names[EVENT_TOPICS] = {
+    EVENT_TOPIC_FACTS, EVENT_TOPIC_QUALITY, EVENT_TOPIC_DEAD};
+
 static struct kafka *kafka_of(struct event_sink *sink)
 {
     return (struct kafka *)sink;
@@ -59,7 +63,8 @@ static struct kafka *kafka_of(struct event_sink *sink)
 
 /* ---- how it is ---- */
 
-static void note_away(struct kafka *kafka, const char *why)
+/* cure: NULL if there is no better one. */
+static void note_away(struct kafka *kafka, const char *why, const char *cure)
 {
     bool news;
 
@@ -69,9 +74,10 @@ static void note_away(struct kafka *kafka, const char *why)
     (void)snprintf(kafka->why, sizeof(kafka->why), "%s", why);
     (void)pthread_mutex_unlock(&kafka->lock);
     if (news) {
-        log_error("kafka_away", LOG_STR("reason", why),
-                  LOG_STR("cure", "events wait in the store and it is tried again; see "
-                                  "events.kafka in the configuration"));
+        log_error(
+            "kafka_away", LOG_STR("reason", why),
+            LOG_STR("cure", cure != NULL ? cure : "see events.kafka in the configuration"),
+            LOG_STR("until", "events wait in the store and it is tried again"));
     }
 }
 
@@ -152,7 +158,8 @@ static rd_kafka_resp_err_t produce(rd_kafka_t *producer, const char *topic,
 static bool is_fault_of_message(rd_kafka_resp_err_t err)
 {
     return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
-           err == RD_KAFKA_RESP_ERR_INVALID_MSG || err == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
+           err == RD_KAFKA_RESP_ERR_INVALID_MSG ||
+           err == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
            err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
 }
 
@@ -166,8 +173,7 @@ static void bury(struct kafka *kafka, rd_kafka_t *producer, const struct event *
                      event->data_len);
 
     log_error("event_dead", LOG_STR("id", event->id), LOG_STR("type", event->type),
-              LOG_STR("reason", rd_kafka_err2str(err)),
-              LOG_U64("bytes", event->data_len));
+              LOG_STR("reason", rd_kafka_err2str(err)), LOG_U64("bytes", event->data_len));
     err = produce(producer, EVENT_TOPIC_DEAD, event, body, (size_t)n, reason,
                   RD_KAFKA_MSG_F_COPY, NULL);
     if (err != 0) {
@@ -201,7 +207,7 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
         set_broken(kafka);
     } else if (event->position != 0 && message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
                message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
-        note_away(kafka, rd_kafka_err2str(message->err));
+        note_away(kafka, rd_kafka_err2str(message->err), NULL);
         set_broken(kafka);
     }
     free(event);
@@ -251,22 +257,48 @@ static void on_error(rd_kafka_t *producer, int err, const char *reason, void *op
     struct kafka *kafka = opaque;
     char text[EVENT_STATE_MAX];
 
-    if (err == RD_KAFKA_RESP_ERR__FATAL) {
+    switch (err) {
+    case RD_KAFKA_RESP_ERR__FATAL:
         (void)rd_kafka_fatal_error(producer, text, sizeof(text));
-        note_away(kafka, text);
+        note_away(kafka, text, NULL);
         set_broken(kafka);
-    } else if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-               err == RD_KAFKA_RESP_ERR__AUTHENTICATION ||
-               err == RD_KAFKA_RESP_ERR__SSL || err == RD_KAFKA_RESP_ERR__RESOLVE) {
-        note_away(kafka, reason);
+        break;
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION: /* another producer's try, with our backoff */
+        kafka->named = true;
+        note_away(kafka, reason,
+                  "make sasl.mechanism, sasl.username and sasl.password in "
+                  "events.kafka.settings what the brokers know");
+        set_broken(kafka);
+        break;
+    case RD_KAFKA_RESP_ERR__SSL:
+        kafka->named = true;
+        note_away(kafka, reason, "see ssl.ca.location in events.kafka.settings");
+        break;
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+        kafka->named = true;
+        note_away(kafka, reason, "see events.kafka.brokers");
+        break;
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: /* follows the others, too */
+        if (!kafka->named) {
+            note_away(kafka, reason, NULL);
+        }
+        break;
+    default:
+        break;
     }
 }
 
+/* Each of many tries is not told of: that it is away was. Any of librdkafka's threads. */
 static void on_log(const rd_kafka_t *producer, int level, const char *facility,
                    const char *text)
 {
-    (void)producer;
-    if (level <= LOG_ERR) {
+    struct kafka *kafka = rd_kafka_opaque(producer);
+    bool away;
+
+    (void)pthread_mutex_lock(&kafka->lock);
+    away = kafka->away;
+    (void)pthread_mutex_unlock(&kafka->lock);
+    if (level <= LOG_ERR && !away) {
         log_warn("kafka_says", LOG_STR("facility", facility), LOG_STR("text", text));
     } else {
         log_debug("kafka_says", LOG_STR("facility", facility), LOG_STR("text", text));
@@ -309,6 +341,7 @@ static rd_kafka_t *make_producer(struct kafka *kafka)
     rd_kafka_t *producer;
 
     kafka->cautious = kafka->doubt;
+    kafka->named = false;
     if (kafka->cautious) {
         (void)rd_kafka_conf_set(conf, "batch.num.messages", "1", text, sizeof(text));
     }
@@ -316,7 +349,7 @@ static rd_kafka_t *make_producer(struct kafka *kafka)
 
     if (producer == NULL) {
         rd_kafka_conf_destroy(conf);
-        note_away(kafka, text);
+        note_away(kafka, text, NULL);
     }
     return producer;
 }
@@ -331,7 +364,7 @@ static rd_kafka_resp_err_t look_at_topics(struct kafka *kafka, rd_kafka_event_t 
     size_t n = 0;
 
     if (err != 0) {
-        note_away(kafka, rd_kafka_event_error_string(answer));
+        note_away(kafka, rd_kafka_event_error_string(answer), NULL);
         return err;
     }
     topics = rd_kafka_CreateTopics_result_topics(result, &n);
@@ -353,15 +386,13 @@ static rd_kafka_resp_err_t look_at_topics(struct kafka *kafka, rd_kafka_event_t 
 /* Asks for the topics and waits for the answer. */
 static rd_kafka_resp_err_t make_topics(struct kafka *kafka, rd_kafka_t *producer)
 {
-    static const char *const names[EVENT_TOPICS] = {EVENT_TOPIC_FACTS, EVENT_TOPIC_QUALITY,
-                                                    EVENT_TOPIC_DEAD};
     rd_kafka_queue_t *queue = rd_kafka_queue_new(producer);
     rd_kafka_NewTopic_t *topics[EVENT_TOPICS];
     rd_kafka_event_t *answer = NULL;
     rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
 
     for (size_t i = 0; i < EVENT_TOPICS; i++) {
-        topics[i] = rd_kafka_NewTopic_new(names[i], kafka->partitions,
+        topics[i] = rd_kafka_NewTopic_new(topic_names[i], kafka->partitions,
                                           kafka->replication > 0 ? kafka->replication : -1,
                                           NULL, 0);
     }
@@ -373,12 +404,63 @@ static rd_kafka_resp_err_t make_topics(struct kafka *kafka, rd_kafka_t *producer
     if (answer != NULL) {
         err = look_at_topics(kafka, answer);
         rd_kafka_event_destroy(answer);
-    } else {
-        note_away(kafka, "no broker answers");
+    } else if (!is_over(kafka)) { /* else it is known why */
+        note_away(kafka, "no broker answers", NULL);
     }
     rd_kafka_NewTopic_destroy_array(topics, EVENT_TOPICS);
     rd_kafka_queue_destroy(queue);
     return err;
+}
+
+/* What the brokers say of one topic. */
+static rd_kafka_resp_err_t look_for(rd_kafka_t *producer, const char *name)
+{
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, name, NULL);
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t err =
+        topic != NULL ? rd_kafka_metadata(producer, 0, topic, &metadata, 10 * POLL_MS)
+                      : rd_kafka_last_error();
+
+    if (err == 0 && metadata != NULL) {
+        err = metadata->topic_cnt == 1 ? metadata->topics[0].err
+                                       : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    if (topic != NULL) {
+        rd_kafka_topic_destroy(topic);
+    }
+    return err;
+}
+
+/* Whether all topics are there; of one just made that may take a moment. Without this an
+ * event for a missing one would wait for half a minute, and nobody be told. */
+static bool has_topics(struct kafka *kafka, rd_kafka_t *producer)
+{
+    char why[EVENT_STATE_MAX];
+    const uint64_t until_us = clock_mono_us() + TOPICS_MS * UINT64_C(1000);
+    size_t at = 0;
+
+    while (at < EVENT_TOPICS && !is_over(kafka)) {
+        rd_kafka_resp_err_t err = look_for(producer, topic_names[at]);
+        bool unanswered =
+            err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT;
+
+        (void)rd_kafka_poll(producer, 0);
+        if (err == 0) {
+            at++;
+        } else if (clock_mono_us() >= until_us || (!kafka->create_topics && !unanswered)) {
+            (void)snprintf(why, sizeof(why), "topic %s: %s", topic_names[at],
+                           rd_kafka_err2str(err));
+            note_away(
+                kafka, why,
+                "make the topics of docs/events.md, or let events.kafka.create_topics "
+                "be true, and let this user write to them");
+            return false;
+        } else {
+            pause_for(kafka, POLL_MS);
+        }
+    }
+    return at == EVENT_TOPICS;
 }
 
 /* When nothing is on its way, so that nothing comes twice. */
@@ -437,7 +519,8 @@ static void *run(void *arg)
     while (!stop) {
         rd_kafka_t *producer = make_producer(kafka);
         bool ready = producer != NULL &&
-                     (!kafka->create_topics || make_topics(kafka, producer) == 0);
+                     (!kafka->create_topics || make_topics(kafka, producer) == 0) &&
+                     has_topics(kafka, producer);
 
         if (ready) {
             serve(kafka, producer);

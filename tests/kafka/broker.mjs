@@ -5,11 +5,14 @@ import { execFile, spawn, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { BUILD, freeTcp } from '../e2e/lib/node.mjs';
 
+const here = dirname(fileURLToPath(import.meta.url));
+export const PYTHON = join(BUILD, 'foreign/bin/python'); /* has confluent-kafka */
 const LIB = process.env.KCS_KAFKA_LIB ?? join(BUILD, 'kafka-lib');
 const START_MS = 60_000;
 const BUFFER = 1 << 30; /* bytes of what kcat prints */
@@ -24,19 +27,24 @@ export class Broker {
         return `127.0.0.1:${this.port}`;
     }
 
-    /* more: further lines of server.properties */
-    async create(more = []) {
-        const controller = await freeTcp();
+    /* more: further lines of server.properties; scram: a user and password that a listener of
+     * its own asks for, at 'guarded' */
+    async create(more = [], scram = undefined) {
+        const [controller, guarded] = [await freeTcp(), await freeTcp()];
 
         this.port = await freeTcp();
+        this.guarded = `127.0.0.1:${guarded}`;
         writeFileSync(join(this.dir, 'server.properties'), [
             'process.roles=broker,controller',
             'node.id=1',
-            `listeners=PLAINTEXT://${this.address},CONTROLLER://127.0.0.1:${controller}`,
-            `advertised.listeners=PLAINTEXT://${this.address}`,
+            `listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded},CONTROLLER://127.0.0.1:${controller}`,
+            `advertised.listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded}`,
+            'sasl.enabled.mechanisms=SCRAM-SHA-256',
+            'listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=' +
+                'org.apache.kafka.common.security.scram.ScramLoginModule required;',
             'controller.listener.names=CONTROLLER',
             `controller.quorum.bootstrap.servers=127.0.0.1:${controller}`,
-            'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+            'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
             'inter.broker.listener.name=PLAINTEXT',
             `log.dirs=${join(this.dir, 'log')}`,
             'num.partitions=3',
@@ -53,6 +61,8 @@ export class Broker {
         execFileSync('java', [
             ...['-cp', `${LIB}/*`, 'kafka.tools.StorageTool', 'format', '--standalone'],
             ...['-t', 'MkU3OEVBNTcwNTJENDM2Qk', '-c', join(this.dir, 'server.properties')],
+            ...(scram === undefined ? [] : ['--add-scram',
+                `SCRAM-SHA-256=[name=${scram.name},password=${scram.password}]`]),
         ], { stdio: ['ignore', 'ignore', 'inherit'] });
     }
 
@@ -91,6 +101,13 @@ export class Broker {
         rmSync(this.dir, { recursive: true, force: true });
     }
 
+    /* What broker.py can do with it: runs as an administrator. */
+    async admin(...args) {
+        const { stdout } = await promisify(execFile)(PYTHON,
+            [join(here, 'broker.py'), this.address, ...args]);
+        return stdout;
+    }
+
     /* All that a topic holds: [{key, headers, body, partition, offset}], by partition. */
     async read(topic) {
         const { stdout } = await promisify(execFile)('kcat', [
@@ -112,11 +129,11 @@ export class Broker {
 }
 
 /* Runs `body` with a broker that is there. */
-export async function withBroker(body, more) {
+export async function withBroker(body, more, scram) {
     const broker = new Broker();
 
     try {
-        await broker.create(more);
+        await broker.create(more, scram);
         await broker.start();
         return await body(broker);
     } finally {

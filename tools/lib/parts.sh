@@ -1,10 +1,11 @@
 # The parts of tools/test: part_NAME runs one and tells each result by result(). Sourced after
 # common.sh, from the top of the tree.
 
+KCS_KAFKA_PACKAGES="kcat maven openjdk-17-jdk-headless python3-venv"
 KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev
     chromium firefox-esr nftables python3 python3-venv tcpdump python3-gi gstreamer1.0-nice
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    systemd python3-seccomp zsh kcat maven openjdk-17-jdk-headless gstreamer1.0-plugins-ugly gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
+    systemd python3-seccomp zsh $KCS_KAFKA_PACKAGES gstreamer1.0-plugins-ugly gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
     $KCS_BENCH_PACKAGES"
 
 passed=0 failed=0
@@ -420,6 +421,7 @@ part_fuzz() {
 # Clients of others for e2e: Pion (Go) and aiortc (Python). Debian's Go is too old for Pion;
 # PyPI has a newer one.
 FOREIGN_GO=1.24.3 FOREIGN_PYTHON="aiortc==1.16.0 aiohttp==3.14.5"
+KAFKA_PYTHON="confluent-kafka==2.16.1"
 API_PYTHON="schemathesis==4.32.5 python-socketio[client]==5.18.1"
 
 # $go is a Go that is new enough.
@@ -538,7 +540,7 @@ part_kafka() {
 
     need_release || return 0
     need_node
-    if ! need_packages_of tests/e2e || ! need_jars tests/kafka build/kafka-lib >"$log" 2>&1; then
+    if ! need_kafka; then
         result kafka 0 1 "its packages could not be installed"
         show_log "$log"
         return
@@ -546,6 +548,15 @@ part_kafka() {
     (cd tests/kafka && KCS_BUILD=$OLDPWD/build KCS_KAFKA_LIB=$OLDPWD/build/kafka-lib \
         timeout --kill-after=10 1200 node --test --test-reporter=tap ./*.test.mjs) >"$log" 2>&1
     node_result kafka "$log"
+}
+
+# The broker, and clients for it. Writes to $log.
+need_kafka() {
+    need_packages_of tests/e2e && {
+        need_jars tests/kafka build/kafka-lib &&
+            { [ -x build/foreign/bin/pip ] || python3 -m venv build/foreign; } &&
+            build/foreign/bin/pip install --quiet "$KAFKA_PYTHON"
+    } >>"$log" 2>&1
 }
 
 # need_jars DIR TO: what Maven brings for the pom.xml there.
