@@ -68,8 +68,10 @@ TOOLS = {
     "": "",
     "kcsctl": "proto wire abi base",
     "loadgen": "proto wire abi base",
-    # What tools/bench runs drives the dataplane itself, so it sees all of it; control is asked.
-    "benchmarks": " ".join(n for n in DATAPLANE if n) + " proto wire abi base",
+    # What tools/bench runs drives the dataplane itself, so it sees all of it; and the outbox.
+    # Control as a whole is asked.
+    "benchmarks": " ".join(n for n in DATAPLANE if n) +
+                  " event store sys metric proto wire abi base",
 }
 
 # An outside header (regular expression) and the only folders that may include it.
@@ -81,7 +83,7 @@ LIBRARIES = [
     (r"bpf/.*|xdp/.*|linux/bpf\.h|linux/if_xdp\.h", "dataplane/io tools/benchmarks"),
     (r"libwebsockets\.h", "control/net tools/benchmarks"),
     (r"zlib\.h", "control/net"),
-    (r"librdkafka/.*", "control/event"),
+    (r"librdkafka/.*", "control/event tools/benchmarks"),
     # kcs-loadgen is a peer that shares no media code with what it tests.
     # net/ renews the certificate, which libwebsockets cannot (decision 0015).
     (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls control/net tools/loadgen"),
@@ -100,7 +102,7 @@ LIBRARIES = [
 NAMES = [
     (r"\b(rte_|RTE_)\w+", "dataplane/io dataplane/table dataplane/lane tools/benchmarks"),
     (r"\bstruct lws\b|\blws_\w+", "control/net tools/benchmarks"),
-    (r"\brd_kafka_\w+", "control/event"),
+    (r"\brd_kafka_\w+", "control/event tools/benchmarks"),
     (r"\bjson_t\b", "control/proto control/signal control/rest control/event "
                     "control/store control/auth control/schema control/admin "
                     "tools/kcsctl tools/loadgen"),
