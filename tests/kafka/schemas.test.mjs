@@ -13,6 +13,7 @@ import { eventSchemas, wrongWith } from '../e2e/lib/events.mjs';
 import { everything } from '../e2e/lib/everything.mjs';
 import { BUILD, withNode } from '../e2e/lib/node.mjs';
 import { PYTHON, withBroker } from './broker.mjs';
+import { assertComplete, stored } from './outage.mjs';
 import { FACTS, drained, kafkaYaml } from './outbox.mjs';
 
 const DOCS = join(dirname(fileURLToPath(import.meta.url)), '../../docs');
@@ -70,6 +71,7 @@ test('each type of events is told, and as its schema says', { timeout: 120_000 }
 
             await drained(node);
             const messages = await broker.read(FACTS);
+            assertComplete(messages, stored(node));
             const wrong = messages.map(({ headers, body }) => wrongWith(BUILD,
                 { type: headers.ce_type, dataschema: headers.ce_dataschema, data: body }));
             assert.deepEqual(wrong.filter((each) => each !== undefined), []);
