@@ -11,8 +11,8 @@ export class Host {
         own: OwnMedia,
     ) {
         const { room, signaling } = ctx;
-        const name = (id: string | undefined): string | undefined =>
-            id === undefined ? undefined : nameOf(room, id);
+        const name = (id: string | null | undefined): string | undefined =>
+            id === undefined || id === null ? undefined : nameOf(room, id);
 
         signaling.on('muted:by-host', ({ kind, by_user_id }) => {
             if (kind === 'screen') {
