@@ -195,14 +195,28 @@ static bool changes(const struct store_req *req)
 }
 
 /* When another process has held the file for as long as one waits, nobody else of the batch
- * waits for that: which would be as long again for each. */
-static bool is_locked(struct store_req *req, bool locked)
+ * waits for that: which would be as long again for each. Nor does what is in line overtake
+ * what has failed. */
+static bool is_refused(struct store_req *req, bool locked)
 {
     if (locked && changes(req)) {
         refuse(req, -EAGAIN);
         return true;
     }
+    if (req->line != NULL && req->line->err != 0) {
+        refuse(req, req->line->err);
+        return true;
+    }
     return false;
+}
+
+/* Looks at how one went. Returns whether the file is locked. */
+static bool note_end(const struct store_req *req)
+{
+    if (req->line != NULL && store_may_pass(req->result.err)) {
+        req->line->err = req->result.err;
+    }
+    return req->result.err == -EAGAIN;
 }
 
 /* One transaction for all. If it breaks, each has one of its own: so that a write that the
@@ -213,9 +227,9 @@ static void run_batch(struct store *store, struct store_req *batch)
     bool locked = false;
 
     for (struct store_req *req = batch; whole && req != NULL; req = req->next) {
-        if (!is_locked(req, locked)) {
+        if (!is_refused(req, locked)) {
             whole = store->backend->run(store->data, req);
-            locked = locked || req->result.err == -EAGAIN;
+            locked = (whole ? note_end(req) : req->result.err == -EAGAIN) || locked;
         }
     }
     if (whole && store->backend->commit(store->data) == 0) {
@@ -223,9 +237,9 @@ static void run_batch(struct store *store, struct store_req *batch)
     }
     for (struct store_req *req = batch; req != NULL; req = req->next) {
         memset(&req->result, 0, sizeof(req->result));
-        if (!is_locked(req, locked)) {
+        if (!is_refused(req, locked)) {
             run_alone(store, req);
-            locked = locked || req->result.err == -EAGAIN;
+            locked = note_end(req) || locked;
         }
     }
 }
@@ -501,8 +515,21 @@ static void copy_write(struct store_req *req, struct store_write *w, bool *ok)
     *ok = *ok && w->doc.id[0] != '\0' && (unsigned)w->kind < STORE_N_KINDS;
 }
 
+bool store_may_pass(int err)
+{
+    return err == -ENOSPC || err == -EIO || err == -EACCES || err == -EAGAIN ||
+           err == -EHOSTDOWN || err == -ENOMEM;
+}
+
 int store_write(struct store *store, const struct store_write *writes, size_t n,
                 store_done *done, void *arg)
+{
+    return store_write_in_line(store, NULL, writes, n, done, arg);
+}
+
+int store_write_in_line(struct store *store, struct store_line *line,
+                        const struct store_write *writes, size_t n, store_done *done,
+                        void *arg)
 {
     struct store_req *req;
     struct store_write *copy;
@@ -522,6 +549,7 @@ int store_write(struct store *store, const struct store_write *writes, size_t n,
         copy_write(req, &copy[i], &ok);
     }
     req->writes = copy;
+    req->line = line;
     req->n = n;
     if (!ok) {
         req_free(req);

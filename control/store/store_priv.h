@@ -49,6 +49,7 @@ struct store_req {
     size_t bytes;             /* that it counts for in the queue */
 
     const struct store_write *writes; /* or the positions of OP_ACK */
+    struct store_line *line;          /* of OP_WRITE; NULL: it is of none */
     const uint64_t *positions;
     size_t n;
     struct store_query query;

@@ -28,6 +28,7 @@ struct entries {
 
 struct store_writer {
     struct store *store;
+    struct store_line line;
     struct entries queue, again;
     uint32_t n, n_flying; /* all; those that the store has */
     size_t bytes;
@@ -85,12 +86,6 @@ static void entry_free(struct entry *entry)
 
 /* ---- to the store and back ---- */
 
-static bool may_pass(int err)
-{
-    return err == -ENOSPC || err == -EIO || err == -EACCES || err == -EAGAIN ||
-           err == -EHOSTDOWN || err == -ENOMEM;
-}
-
 static int lose(struct store_writer *writer, int err)
 {
     writer->lost++;
@@ -135,7 +130,11 @@ static void pump(struct store_writer *writer, uint64_t now_us);
 /* What has failed goes before what was not tried yet. */
 static void put_back(struct store_writer *writer)
 {
-    if (writer->n_flying == 0 && writer->again.first != NULL) {
+    if (writer->n_flying > 0) {
+        return;
+    }
+    writer->line.err = 0;
+    if (writer->again.first != NULL) {
         *writer->again.last = writer->queue.first;
         if (writer->queue.first == NULL) {
             writer->queue.last = writer->again.last;
@@ -152,10 +151,10 @@ static void on_written(void *arg, const struct store_result *result)
 
     writer->n_flying--;
     writer->closed |= result->err == -ECANCELED;
-    if (result->err == 0 || may_pass(result->err)) {
+    if (result->err == 0 || store_may_pass(result->err)) {
         note_state(writer, result->err);
     }
-    if (may_pass(result->err) && !entry->once) {
+    if (store_may_pass(result->err) && !entry->once) {
         append(&writer->again, entry);
     } else {
         finish(entry, result);
@@ -176,7 +175,8 @@ static void pump(struct store_writer *writer, uint64_t now_us)
     while (writer->queue.first != NULL && !writer->closed &&
            writer->n_flying < STORE_WRITER_FLYING && is_due(writer, now_us)) {
         struct entry *entry = writer->queue.first;
-        int err = store_write(writer->store, entry->writes, entry->n, on_written, entry);
+        int err = store_write_in_line(writer->store, &writer->line, entry->writes, entry->n,
+                                      on_written, entry);
         const struct store_result refused = {.err = err};
 
         if (err == -EAGAIN) {

@@ -18,6 +18,7 @@
 #include "sys/loop.h"
 
 static atomic_int failure;   /* what every write fails with */
+static atomic_int n_to_fail; /* so many fail, then no more */
 static atomic_bool slow;     /* and how fast it does */
 static char written[64][32]; /* ids, in order; the store's thread, then ours */
 static atomic_uint n_written;
@@ -60,6 +61,10 @@ static bool fake_run(void *data, struct store_req *req)
         (void)usleep(1000);
     }
     req->result.err = atomic_load(&failure);
+    if (atomic_load(&n_to_fail) > 0) {
+        (void)atomic_fetch_sub(&n_to_fail, 1);
+        req->result.err = -ENOSPC;
+    }
     if (strcmp(req->writes[0].doc.id, "bad") == 0) {
         req->result.err = -ESTALE;
     }
@@ -154,6 +159,32 @@ static void what_fails_is_written_later_in_its_order(void **state)
     desk_teardown(&desk);
 }
 
+/* The disk has room again at once, while others are on their way. */
+static void none_overtakes_what_has_failed(void **state)
+{
+    static const char *const ids[] = {"a", "b", "c"};
+    struct store_writer *writer;
+    struct desk desk;
+    (void)state;
+
+    setup(&desk, &writer);
+    atomic_store(&slow, true);
+    atomic_store(&n_to_fail, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(put(writer, ids[i], false), 0);
+    }
+    atomic_store(&slow, false);
+    wait_for(&desk, writer, 3);
+    assert_int_equal(n_failed, 0);
+    assert_int_equal(atomic_load(&n_written), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_string_equal(written[i], ids[i]);
+    }
+    desk_close(&desk);
+    store_writer_destroy(writer);
+    desk_teardown(&desk);
+}
+
 static void who_waits_is_told_why_and_it_is_not_tried_again(void **state)
 {
     struct store_writer *writer;
@@ -239,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_fails_is_written_later_in_its_order),
+        cmocka_unit_test(none_overtakes_what_has_failed),
         cmocka_unit_test(who_waits_is_told_why_and_it_is_not_tried_again),
         cmocka_unit_test(what_waits_is_bounded_and_its_end_is_told),
         cmocka_unit_test(ten_thousand_who_leave_at_once_are_all_written),
