@@ -178,8 +178,8 @@ void store_destroy(struct store *store);
 int store_write(struct store *store, const struct store_write *writes, size_t n,
                 store_done *done, void *arg);
 
-/* Writes that wait for each other. After one that failed for a reason that may pass, the store
- * refuses those of its line that were asked for meanwhile, with the same error: none
+/* Writes that wait for each other. After one that failed for a reason that may pass, the
+ * store refuses those of its line that were asked for meanwhile, with the same error: none
  * overtakes it. */
 struct store_line {
     int err; /* the store's thread's while any of the line is on its way, else the owner's,
@@ -191,7 +191,8 @@ int store_write_in_line(struct store *store, struct store_line *line,
                         const struct store_write *writes, size_t n, store_done *done,
                         void *arg);
 
-/* Whether a write that failed with 'err' may work later: no room, no database, no memory … */
+/* Whether a write that failed with 'err' may work later: no room, no database, no memory …
+ */
 bool store_may_pass(int err);
 int store_find(struct store *store, const struct store_query *query, store_done *done,
                void *arg);
