@@ -44,7 +44,8 @@ struct event_port {
     uint64_t done;
     struct event *page; /* came, and not handed over yet */
     bool asking;
-    bool at_end; /* nothing lay behind 'read' */
+    uint64_t asked; /* behind which position */
+    bool at_end;    /* nothing lay behind 'read' */
     struct metric *delivered, *dead, *oldest;
 
     /* ---- any thread's ---- */
@@ -73,6 +74,8 @@ static void pump(struct event_port *port);
 
 /* ---- acknowledged ---- */
 
+static void acknowledge(struct event_relay *relay);
+
 static void on_acked(void *arg, const struct store_result *result)
 {
     struct event_relay *relay = arg;
@@ -85,15 +88,21 @@ static void on_acked(void *arg, const struct store_result *result)
         log_warn("event_ack_failed", LOG_STR("error", strerror(-result->err)));
     }
     relay->n_acking = 0;
+    if (result->err == 0) { /* else at the next tick */
+        acknowledge(relay);
+    }
 }
 
 static void acknowledge(struct event_relay *relay)
 {
     if (relay->n_acks > 0 && relay->n_acking == 0) {
-        uint32_t n = relay->n_acks < WINDOW ? relay->n_acks : WINDOW;
+        uint32_t n = relay->n_acks < STORE_FIND_MAX ? relay->n_acks : STORE_FIND_MAX;
+        int err = store_ack(relay->conf.store, relay->acks, n, on_acked, relay);
 
-        if (store_ack(relay->conf.store, relay->acks, n, on_acked, relay) == 0) {
+        if (err == 0) {
             relay->n_acking = n;
+        } else if (err != -EAGAIN && err != -ECANCELED) {
+            log_warn("event_ack_failed", LOG_STR("error", strerror(-err)));
         }
     }
 }
@@ -254,13 +263,15 @@ static void on_page(void *arg, const struct store_result *result)
     if (port->relay->stopped) {
         return;
     }
+    if (port->asked !=
+        port->read) { /* the sink broke meanwhile: what is before has to come */
+        pump(port);
+        return;
+    }
     for (size_t i = 0; i < result->n_events; i++) {
         const struct store_event *fact = &result->events[i];
         struct event *event;
 
-        if (fact->position <= port->read) {
-            continue; /* asked for before the sink broke */
-        }
         event = event_of(fact, &port->relay->words);
         if (event == NULL) {
             break; /* it is asked for again */
@@ -278,6 +289,7 @@ static void ask(struct event_port *port)
     if (!port->asking && !port->relay->stopped && has_room(port->relay) &&
         store_outbox(port->relay->conf.store, port->read, PAGE, on_page, port) == 0) {
         port->asking = true;
+        port->asked = port->read;
     }
 }
 

@@ -244,6 +244,22 @@ static void what_is_not_reported_is_not_acknowledged(void **state)
     finish(&w);
 }
 
+static void as_much_as_is_reported_at_once_is_acknowledged(void **state)
+{
+    struct world w;
+    (void)state;
+
+    start(&w, 1);
+    w.fakes[0]->lazy = true;
+    tell(&w, 3000); /* more than the store takes in one request */
+    until_taken(&w, w.fakes[0], 3000);
+    for (uint32_t i = 0; i < 3000; i++) {
+        event_port_report(w.fakes[0]->port, w.fakes[0]->taken[i], EVENT_DELIVERED);
+    }
+    until_waiting(&w, 0);
+    finish(&w);
+}
+
 static void a_sink_that_is_away_holds_up_no_other(void **state)
 {
     struct world w;
@@ -286,6 +302,29 @@ static void what_a_broken_sink_has_lost_comes_again(void **state)
     until_taken(&w, fake, 198); /* the third and all behind it */
     assert_int_equal(fake->taken[100], third);
     assert_ascending(fake, 100, 198);
+    until_waiting(&w, 0);
+    finish(&w);
+}
+
+/* Pages are of 500: the next is asked for as soon as one is handed over. */
+static void a_page_that_was_asked_for_before_a_sink_broke_is_not_taken(void **state)
+{
+    struct world w;
+    struct fake *fake;
+    (void)state;
+
+    memset(&w, 0, sizeof(w));
+    desk_setup(&w.desk);
+    desk_open(&w.desk, &store_sqlite, NULL);
+    tell(&w, 1500); /* before there is a relay that takes them one by one */
+    open_relay(&w, 1);
+    fake = w.fakes[0];
+    fake->lazy = true;
+    while (fake->n < 500) {
+        loop_turn(w.desk.loop);
+    }
+    fake->lazy = false;
+    event_port_broken(fake->port);
     until_waiting(&w, 0);
     finish(&w);
 }
@@ -354,7 +393,7 @@ static void who_has_nothing_to_do_does_not_ask_and_is_woken(void **state)
 
         tell(&w, 1);
         until_taken(&w, w.fakes[0], 100 + i);
-        assert_in_range(clock_mono_us() - since_us, 0, 2000000);
+        assert_in_range(clock_mono_us() - since_us, 0, 4000000);
     }
     finish(&w);
 }
@@ -377,8 +416,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_leave_in_order_and_are_acknowledged),
         cmocka_unit_test(what_is_not_reported_is_not_acknowledged),
+        cmocka_unit_test(as_much_as_is_reported_at_once_is_acknowledged),
         cmocka_unit_test(a_sink_that_is_away_holds_up_no_other),
         cmocka_unit_test(what_a_broken_sink_has_lost_comes_again),
+        cmocka_unit_test(a_page_that_was_asked_for_before_a_sink_broke_is_not_taken),
         cmocka_unit_test(quality_goes_beside_the_outbox_and_is_counted_when_lost),
         cmocka_unit_test(who_has_nothing_to_do_does_not_ask_and_is_woken),
         cmocka_unit_test(news_on_its_way_outlives_the_relay),
