@@ -108,7 +108,7 @@ static void tell(const struct signal *signal, const struct room *room,
             }
         }
         for (const struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
-            if (rc->score.started) {
+            if (rc->score.started && rc->source->id[0] != '\0') { /* else it waits */
                 observe(signal, &rc->score, false);
                 (void)json_array_append_new(received, encode_received(rc));
             }

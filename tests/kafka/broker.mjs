@@ -27,9 +27,9 @@ export class Broker {
         return `127.0.0.1:${this.port}`;
     }
 
-    /* more: further lines of server.properties; scram: a user and password that a listener of
-     * its own asks for, at 'guarded' */
-    async create(more = [], scram = undefined) {
+    /* more: further lines of server.properties; user: with a password, whom a listener of its
+     * own asks for, at 'guarded' */
+    async create(more = [], user = { name: 'nobody', password: 'none' }) {
         const [controller, guarded] = [await freeTcp(), await freeTcp()];
 
         this.port = await freeTcp();
@@ -39,9 +39,10 @@ export class Broker {
             'node.id=1',
             `listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded},CONTROLLER://127.0.0.1:${controller}`,
             `advertised.listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded}`,
-            'sasl.enabled.mechanisms=SCRAM-SHA-256',
-            'listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=' +
-                'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+            'sasl.enabled.mechanisms=PLAIN',
+            'listener.name.sasl_plaintext.plain.sasl.jaas.config=' +
+                'org.apache.kafka.common.security.plain.PlainLoginModule required ' +
+                `user_${user.name}="${user.password}";`,
             'controller.listener.names=CONTROLLER',
             `controller.quorum.bootstrap.servers=127.0.0.1:${controller}`,
             'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
@@ -61,8 +62,6 @@ export class Broker {
         execFileSync('java', [
             ...['-cp', `${LIB}/*`, 'kafka.tools.StorageTool', 'format', '--standalone'],
             ...['-t', 'MkU3OEVBNTcwNTJENDM2Qk', '-c', join(this.dir, 'server.properties')],
-            ...(scram === undefined ? [] : ['--add-scram',
-                `SCRAM-SHA-256=[name=${scram.name},password=${scram.password}]`]),
         ], { stdio: ['ignore', 'ignore', 'inherit'] });
     }
 
@@ -129,11 +128,11 @@ export class Broker {
 }
 
 /* Runs `body` with a broker that is there. */
-export async function withBroker(body, more, scram) {
+export async function withBroker(body, more, user) {
     const broker = new Broker();
 
     try {
-        await broker.create(more, scram);
+        await broker.create(more, user);
         await broker.start();
         return await body(broker);
     } finally {
