@@ -60,7 +60,7 @@ static void merge(json_t *meeting, const json_t *change)
     if (json_is_object(json_object_get(change, "features")) && features != NULL) {
         json_t *whole = json_copy(features);
 
-        (void)json_object_update(whole, json_object_get(change, "features"));
+        (void)json_object_update_existing(whole, json_object_get(change, "features"));
         (void)json_object_set_new(meeting, "features", whole);
     }
     json_decref(features);

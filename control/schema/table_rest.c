@@ -41,10 +41,10 @@ OBJECT(tokens, "Tokens of a login.", TEXT("access_token", R | S, 1, 8192, "a JWT
 
 /* ---- meetings ---- */
 
-OBJECT(recording_config, "How a meeting is recorded.",
-       BOOL("auto_record", 0, "from the start"), BOOL("record_video", 0, "pictures"),
-       BOOL("record_audio", 0, "sound"), BOOL("record_chat", 0, "the chat"),
-       INT("retention_days", 0, 1, 3650, "how long it is kept"));
+BODY(recording_config, "How a meeting is recorded.",
+     BOOL("auto_record", 0, "from the start"), BOOL("record_video", 0, "pictures"),
+     BOOL("record_audio", 0, "sound"), BOOL("record_chat", 0, "the chat"),
+     INT("retention_days", 0, 1, 3650, "how long it is kept"));
 BODY(invite, "Somebody to be invited.", KEY("user_id", R, "whom"),
      ENUM("role", 0, schema_roles, "attendee if it is left out"),
      TEXT("name", 0, 1, 128, "name in the list"));

@@ -103,10 +103,16 @@ test('a meeting from its making to its end', async () => {
 
         /* What is wrong is told at once, with its place, and makes nothing. */
         const bad = await ask(node, 'POST', '/meeting', { token: ada,
-            body: { meeting_name: '', max_participants: 0, nonsense: 1 } });
+            body: { meeting_name: '', max_participants: 0, nonsense: 1,
+                recording_config: { nonsense: 1 } } });
         assert.equal(bad.status, 400);
         assert.deepEqual(bad.body.errors.map((e) => e.path).sort(),
-            ['/max_participants', '/meeting_name', '/nonsense']);
+            ['/max_participants', '/meeting_name', '/nonsense', '/recording_config/nonsense']);
+        /* A feature that a newer client knows of is not kept. */
+        const newer = await ask(node, 'POST', '/meeting', { token: ada,
+            body: { ...body, features: { chat_enabled: false, nonsense: 1 } } });
+        assert.equal(newer.body.data.features.chat_enabled, false);
+        assert.equal('nonsense' in newer.body.data.features, false);
         const backwards = await ask(node, 'POST', '/meeting', { token: ada,
             body: { ...body, meeting_end_time: '2029-01-01T00:00:00Z' } });
         assert.equal(backwards.body.errors[0].path, '/meeting_end_time');
