@@ -8,6 +8,7 @@
 #include "app/control_conf.h"
 #include "event/event.h"
 #include "schema/schema.h"
+#include "store/store.h"
 
 enum { HOST = 64, DEFAULT_GIVE_UP_HOURS = 24, PATH = 512 };
 
@@ -74,7 +75,7 @@ static int add_sinks(struct event_relay *relay, const struct control_conf *conf,
  * had. */
 static struct event_kind kind_of(const char *type, const char *json)
 {
-    bool erased = strcmp(json, "{\"erased\":true}") == 0;
+    bool erased = strcmp(json, STORE_ERASED) == 0;
     const struct schema_fact *fact = schema_fact_find(erased ? SCHEMA_ERASED : type);
 
     return fact != NULL ? (struct event_kind){fact->id, fact->said}

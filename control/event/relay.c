@@ -263,8 +263,7 @@ static void on_page(void *arg, const struct store_result *result)
     if (port->relay->stopped) {
         return;
     }
-    if (port->asked !=
-        port->read) { /* the sink broke meanwhile: what is before has to come */
+    if (port->asked != port->read) { /* the sink broke: what is before has to come */
         pump(port);
         return;
     }

@@ -363,8 +363,8 @@ static void erase(void *data, struct store_req *req)
     struct mongo *m = data;
     bson_t *of = BCON_NEW("tenant", BCON_UTF8(req->text), "ref", BCON_UTF8(req->name));
     bson_t *user = BCON_NEW("tenant", BCON_UTF8(req->text), "id", BCON_UTF8(req->name));
-    bson_t *blank = BCON_NEW("$set", "{", "doc", BCON_UTF8("{\"erased\":true}"), "ref",
-                             BCON_UTF8(""), "}");
+    bson_t *blank =
+        BCON_NEW("$set", "{", "doc", BCON_UTF8(STORE_ERASED), "ref", BCON_UTF8(""), "}");
     struct store_result *result = &req->result;
     bson_error_t error;
     bson_t reply;

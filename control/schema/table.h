@@ -180,4 +180,13 @@ extern const struct schema_object schema_none, schema_meeting_ref, schema_transp
     schema_features, schema_chat_message, schema_poll, schema_breakout_state,
     schema_fact_meeting;
 
+/* How well a stream arrived: in scores and in events of quality. */
+#define SCORE_FIELDS                                                                       \
+    INT("score", R, 0, 10, "how well it arrived in the last second"),                      \
+        INT("bitrate_bps", R, 0, MAX_SAFE, "bits a second"),                               \
+        NUM("loss", R, 0, 1, "share that was lost, before repair"),                        \
+        NUM("jitter_ms", R, 0, MAX_SAFE, "jitter"),                                        \
+        NUM("rtt_ms", R, 0, MAX_SAFE, "round trip; 0: not known"),                         \
+        BOOL("freeze_suspected", R, "a picture of which something is missing")
+
 #endif

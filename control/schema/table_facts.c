@@ -50,13 +50,7 @@ OBJECT(fact_act, "What somebody did who may do more than others.",
         INT("packets", R, 0, MAX_SAFE, "since it began"),                                  \
         INT("lost", R, 0, MAX_SAFE, "of these, before repair"),                            \
         BOOL("paused", R, "nothing is sent at present"),                                   \
-        INT("freezes", R, 0, MAX_SAFE, "times that a picture stood still"),                \
-        INT("score", R, 0, 10, "how well it arrived in the last second"),                  \
-        INT("bitrate_bps", R, 0, MAX_SAFE, "bits a second"),                               \
-        NUM("loss", R, 0, 1, "share that was lost, before repair"),                        \
-        NUM("jitter_ms", R, 0, MAX_SAFE, "jitter"),                                        \
-        NUM("rtt_ms", R, 0, MAX_SAFE, "round trip; 0: not known"),                         \
-        BOOL("freeze_suspected", R, "a picture of which something is missing")
+        INT("freezes", R, 0, MAX_SAFE, "times that a picture stood still"), SCORE_FIELDS
 
 OBJECT(quality_sent, "A stream that somebody sends.", STREAM_FIELDS,
        ENUM("source", R, schema_sources, "what it shows"),

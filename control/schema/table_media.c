@@ -111,14 +111,6 @@ OBJECT(producer_layers, "What of its layers a sender need send.",
 
 /* ---- scores ---- */
 
-#define SCORE_FIELDS                                                                       \
-    INT("score", R, 0, 10, "how well it arrived in the last second"),                      \
-        INT("bitrate_bps", R, 0, MAX_SAFE, "bits a second"),                               \
-        NUM("loss", R, 0, 1, "share that was lost, before repair"),                        \
-        NUM("jitter_ms", R, 0, MAX_SAFE, "jitter"),                                        \
-        NUM("rtt_ms", R, 0, MAX_SAFE, "round trip; 0: not known"),                         \
-        BOOL("freeze_suspected", R, "a picture of which something is missing")
-
 OBJECT(producer_score, "How well a producer's stream reaches the node.",
        ID("producer_id", R, "the producer"), SCORE_FIELDS,
        INT("key_frames", R, 0, MAX_SAFE, "since it began"));

@@ -285,7 +285,7 @@ static void erase(void *data, struct store_req *req)
             continue;
         }
         if (i == STORE_N_KINDS) {
-            sqlite_add(&sql, "UPDATE event SET doc = '{\"erased\":true}', ref = ''"
+            sqlite_add(&sql, "UPDATE event SET doc = '" STORE_ERASED "', ref = ''"
                              " WHERE tenant = ? AND ref = ?");
         } else {
             sqlite_add(&sql, "DELETE FROM %s WHERE tenant = ? AND %s = ?",

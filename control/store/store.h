@@ -231,6 +231,9 @@ void store_on_events(struct store *store, void (*fn)(void *arg), void *arg);
 int store_sweep(struct store *store, int64_t now_s, uint64_t events_before_us, bool unacked,
                 store_done *done, void *arg);
 
+/* What an event about a person says from then on. */
+#define STORE_ERASED "{\"erased\":true}"
+
 /* Erases a person: the user, all documents with this 'ref', and what events about it say.
  * Audit entries stay until they expire: who did what must be answerable for. */
 int store_erase(struct store *store, const char *tenant, const char *user_id,

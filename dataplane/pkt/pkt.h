@@ -79,6 +79,12 @@ struct pkt_hdr {
     uint32_t ip_sum; /* IPv4: folded sum of the header with length and checksum zero */
 };
 
+/* Egress: a probe of nothing. */
+static inline bool pkt_is_padding(const struct pkt *pkt)
+{
+    return pkt->sub == NULL && pkt->kind == PKT_RTP;
+}
+
 struct burst {
     uint16_t n;
     struct pkt *pkts[PKT_BURST];

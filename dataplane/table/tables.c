@@ -518,11 +518,10 @@ void tables_refused(struct tables *t, const struct pkt *pkt)
     if (pkt->peer_handle != HANDLE_NONE) {
         refused_add(&t->refused_peers[handle_index(pkt->peer_handle)], pkt->peer_handle,
                     pkt->len);
-    }
-    if (pkt->peer_handle != HANDLE_NONE && pkt->sub_handle == HANDLE_NONE &&
-        pkt->kind == PKT_RTP) {
-        refused_add(&t->refused_padding[handle_index(pkt->peer_handle)], pkt->peer_handle,
-                    pkt->len);
+        if (pkt_is_padding(pkt)) {
+            refused_add(&t->refused_padding[handle_index(pkt->peer_handle)],
+                        pkt->peer_handle, pkt->len);
+        }
     }
     if (pkt->sub_handle != HANDLE_NONE) {
         struct refused *refused = pkt->rtx ? t->refused_rtx : t->refused_subs;

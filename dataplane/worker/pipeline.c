@@ -45,8 +45,10 @@ static void account_device(struct lane *lane, struct pkt *const *pkts, uint16_t 
         if (!media) {
             lane->counts.rtcp_out += pkt->kind == PKT_RTCP ? one : 0;
             lane->counts.datagrams_out += pkt->kind == PKT_DTLS ? one : 0;
-            lane->counts.padding_packets += pkt->kind == PKT_RTP ? one : 0;
-            lane->counts.padding_bytes += pkt->kind == PKT_RTP ? one * pkt->len : 0;
+        }
+        if (pkt_is_padding(pkt)) {
+            lane->counts.padding_packets += one;
+            lane->counts.padding_bytes += one * pkt->len;
         }
     }
     lane->counts.tx_packets += one * n;
@@ -64,10 +66,10 @@ static inline void account_owners(const struct pkt *pkt, int sign)
     if (pkt->peer != NULL) {
         pkt->peer->tx_packets += one;
         pkt->peer->tx_bytes += one * pkt->len;
-    }
-    if (pkt->peer != NULL && pkt->sub == NULL && pkt->kind == PKT_RTP) {
-        pkt->peer->padding_packets += one;
-        pkt->peer->padding_bytes += one * pkt->len;
+        if (pkt_is_padding(pkt)) {
+            pkt->peer->padding_packets += one;
+            pkt->peer->padding_bytes += one * pkt->len;
+        }
     }
     if (pkt->sub != NULL && pkt->rtx) {
         pkt->sub->rtx_packets += one;

@@ -100,11 +100,8 @@ export class Broker {
         rmSync(this.dir, { recursive: true, force: true });
     }
 
-    /* What broker.py can do with it: runs as an administrator. */
-    async admin(...args) {
-        const { stdout } = await promisify(execFile)(PYTHON,
-            [join(here, 'broker.py'), this.address, ...args]);
-        return stdout;
+    async makeTopics() {
+        await promisify(execFile)(PYTHON, [join(here, 'topics.py'), this.address]);
     }
 
     /* All that a topic holds: [{key, headers, body, partition, offset}], by partition. */

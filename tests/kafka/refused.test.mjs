@@ -41,19 +41,19 @@ function assertTold(node, reason, cure) {
 
 const WRONG = 'not the password';
 const RIGHT = 'the-one-of-the-test';
-const YAML = (broker, mechanism) => `events:
+const YAML = (broker) => `events:
   kafka:
     brokers: ${broker.guarded}
     settings:
       - {name: security.protocol, value: SASL_PLAINTEXT}
-      - {name: sasl.mechanism, value: ${mechanism}}
+      - {name: sasl.mechanism, value: PLAIN}
       - {name: sasl.username, value: kcs}
       - {name: sasl.password, value: '${WRONG}'}
 `;
 
 test('a password that the brokers do not know, until it is mended', { timeout: 120_000 }, () =>
     withBroker((broker) =>
-        withNode({ name: 'kafka-sasl', devices: ['udp'], control: YAML(broker, 'PLAIN') },
+        withNode({ name: 'kafka-sasl', devices: ['udp'], control: YAML(broker) },
             async (node) => {
                 const socket = await enter(node);
                 const refusals = () => readFileSync(join(broker.dir, 'broker.log'), 'utf8')
@@ -92,7 +92,7 @@ test('topics that are not there, until they are', { timeout: 120_000 }, () =>
             assert.equal((await ask(socket, 'chat:send', { message: 'hello' })).ok, true);
             await sleep(1_500);
             assertTold(node, /kcs\.facts\.v1/, /create_topics/);
-            await broker.admin('topics');
+            await broker.makeTopics();
             await drained(node);
             const types = (await broker.read(FACTS)).map(({ headers }) => headers.ce_type);
             assert.ok(types.includes('kcs.chat.message'), types.join());

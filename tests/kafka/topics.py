@@ -1,6 +1,6 @@
-"""What an administrator does to the broker of a test.
+"""Makes the topics of events, as an administrator would.
 
-usage: broker.py BROKERS topics
+usage: topics.py BROKERS
 """
 
 import sys
