@@ -1,7 +1,7 @@
 /* tools/bench wire: what it costs to forward a packet to one subscriber more through a real
  * device: veth, udp and vdev:net_memif, each in a process and a network namespace of its
- * own. Beside the memif, in turns on the same device, a bare loop: an mbuf, 42 bytes of
- * headers, ipsec-mb's AES-GCM, transmit.
+ * own. Beside each, in turns, a bare loop: ipsec-mb's AES-GCM into a packet and transmit,
+ * by the same DPDK port (an mbuf, 42 bytes of headers) or, for udp, by sendmmsg.
  *
  * What receives is cheap and outside of the measured thread where that can be: an XDP
  * program that drops on the far end of the veth, a socket that nobody reads for udp (both
@@ -65,7 +65,7 @@ struct options {
 struct result {
     bool ok;
     double ns, rate, lost;                   /* CPU a forward; forwards a second; share */
-    double floor_ns, floor_rate, floor_lost; /* of the bare loop; 0 if there is none */
+    double floor_ns, floor_rate, floor_lost; /* of the bare loop */
     char err[256];
 };
 
@@ -111,37 +111,107 @@ static double clock_ns(clockid_t clock)
 
 /* ---- the bare loop ---- */
 
-static void bare_round(struct crypt_floor *floor, uint16_t port_id,
-                       struct rte_mempool *pool, const struct options *o,
-                       struct fanout_sent *out)
+struct bare {
+    struct crypt_floor *floor;
+    struct rte_mempool *pool;
+    uint16_t port_id;
+    int fd; /* of a socket; -1 if the port is meant */
+    unsigned n_keys, key;
+};
+
+static int bare_open(struct bare *bare, enum wire wire, const struct fanout *fanout,
+                     const struct options *o)
+{
+    /* as the drivers are called: the first queue of devices[1], and the memif */
+    const char *port = wire == WIRE_VETH ? "net_af_xdp1_0" : "net_memif0";
+    int e = crypt_floor_create(&bare->floor, CRYPT_FLOOR_GCM128, o->subscribers, o->size);
+
+    bare->pool = io_pool(fanout_io(fanout));
+    bare->n_keys = o->subscribers;
+    if (e == 0 && wire == WIRE_UDP) {
+        bare->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        e = bare->fd < 0 ? -errno : 0;
+    } else if (e == 0) {
+        e = rte_eth_dev_get_port_by_name(port, &bare->port_id);
+    }
+    return e;
+}
+
+static void bare_close(struct bare *bare)
+{
+    crypt_floor_destroy(bare->floor);
+    if (bare->fd >= 0) {
+        (void)close(bare->fd);
+    }
+}
+
+static unsigned next_key(struct bare *bare)
+{
+    unsigned key = bare->key;
+
+    bare->key = key + 1 == bare->n_keys ? 0 : key + 1;
+    return key;
+}
+
+/* A burst. Returns how many the device takes. */
+static unsigned send_frames(struct bare *bare)
 {
     const uint8_t header[OUTER_LEN] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45};
+    struct rte_mbuf *mbufs[BURST];
+    uint16_t sent = 0;
+
+    if (rte_pktmbuf_alloc_bulk(bare->pool, mbufs, BURST) != 0) {
+        return 0;
+    }
+    for (unsigned k = 0; k < BURST; k++) {
+        uint8_t *frame = rte_pktmbuf_mtod(mbufs[k], uint8_t *);
+
+        memcpy(frame, header, sizeof(header));
+        mbufs[k]->pkt_len = OUTER_LEN + crypt_floor_seal(bare->floor, next_key(bare),
+                                                         frame + OUTER_LEN);
+        mbufs[k]->data_len = (uint16_t)mbufs[k]->pkt_len;
+    }
+    for (unsigned k = 0; k < TX_TRIES && sent < BURST; k++) {
+        sent = (uint16_t)(sent + rte_eth_tx_burst(bare->port_id, 0, mbufs + sent,
+                                                  (uint16_t)(BURST - sent)));
+    }
+    rte_pktmbuf_free_bulk(mbufs + sent, BURST - sent);
+    return sent;
+}
+
+/* The same in one system call, to as many addresses as subscribers have. */
+static unsigned send_datagrams(struct bare *bare)
+{
+    static uint8_t bytes[BURST][FANOUT_SIZE_MAX + 16];
+    struct sockaddr_in to[BURST];
+    struct mmsghdr msgs[BURST];
+    struct iovec iov[BURST];
+    int sent;
+
+    for (unsigned k = 0; k < BURST; k++) {
+        const unsigned key = next_key(bare);
+
+        to[k] = (struct sockaddr_in){.sin_family = AF_INET,
+                                     .sin_port = htons(SINK_PORT),
+                                     .sin_addr = {htonl(INADDR_LOOPBACK + key)}};
+        iov[k] = (struct iovec){bytes[k], crypt_floor_seal(bare->floor, key, bytes[k])};
+        msgs[k].msg_hdr = (struct msghdr){.msg_name = &to[k],
+                                          .msg_namelen = sizeof(to[k]),
+                                          .msg_iov = &iov[k],
+                                          .msg_iovlen = 1};
+    }
+    sent = sendmmsg(bare->fd, msgs, BURST, MSG_DONTWAIT);
+    return sent > 0 ? (unsigned)sent : 0;
+}
+
+static void bare_round(struct bare *bare, unsigned n_packets, struct fanout_sent *out)
+{
     double wall = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    unsigned key = 0;
 
     *out = (struct fanout_sent){.sent = 0};
-    for (unsigned i = 0; i < MEMIF_FORWARDS; i += BURST) {
-        struct rte_mbuf *mbufs[BURST];
-        uint16_t sent = 0;
+    for (unsigned i = 0; i < n_packets; i += BURST) {
+        unsigned sent = bare->fd >= 0 ? send_datagrams(bare) : send_frames(bare);
 
-        if (rte_pktmbuf_alloc_bulk(pool, mbufs, BURST) != 0) {
-            out->lost += BURST;
-            continue;
-        }
-        for (unsigned k = 0; k < BURST; k++) {
-            uint8_t *frame = rte_pktmbuf_mtod(mbufs[k], uint8_t *);
-
-            memcpy(frame, header, sizeof(header));
-            mbufs[k]->data_len =
-                (uint16_t)(OUTER_LEN + crypt_floor_seal(floor, key, frame + OUTER_LEN));
-            mbufs[k]->pkt_len = mbufs[k]->data_len;
-            key = key + 1 == o->subscribers ? 0 : key + 1;
-        }
-        for (unsigned k = 0; k < TX_TRIES && sent < BURST; k++) {
-            sent = (uint16_t)(sent + rte_eth_tx_burst(port_id, 0, mbufs + sent,
-                                                      (uint16_t)(BURST - sent)));
-        }
-        rte_pktmbuf_free_bulk(mbufs + sent, BURST - sent);
         out->sent += sent;
         out->lost += BURST - sent;
     }
@@ -232,51 +302,43 @@ static int measure(const struct options *o, enum wire wire, struct fanout *fanou
     const unsigned round = wire == WIRE_MEMIF ? MEMIF_FORWARDS : ROUND_FORWARDS;
     const unsigned want = round / o->subscribers;
     const unsigned n = want < 1 ? 1 : want > FANOUT_PACKETS_MAX ? FANOUT_PACKETS_MAX : want;
-    struct crypt_floor *floor = NULL;
-    struct samples ours = {.sent = 0}, bare = {.sent = 0};
+    struct bare bare = {.fd = -1};
+    struct samples ours = {.sent = 0}, theirs = {.sent = 0};
     struct fanout_sent sent;
     uint64_t in_all = 0;
-    uint16_t port_id = 0;
-    int e = 0;
+    int e = bare_open(&bare, wire, fanout, o);
 
-    if (wire == WIRE_MEMIF) {
-        e = crypt_floor_create(&floor, CRYPT_FLOOR_GCM128, o->subscribers, o->size);
-        e = e == 0 ? rte_eth_dev_get_port_by_name("net_memif0", &port_id) : e;
-    }
-    for (unsigned r = 0; r < WARM_UP + ROUNDS && e == 0; r++) {
-        fanout_wire_round(fanout, n, &sent);
-        if (r >= WARM_UP) {
-            add_sample(&ours, r - WARM_UP, &sent);
+    for (unsigned r = 0; r < 2 * (WARM_UP + ROUNDS) && e == 0; r++) {
+        const bool floor = r % 2 == 1;
+
+        if (floor) {
+            bare_round(&bare, round, &sent);
+        } else {
+            fanout_wire_round(fanout, n, &sent);
         }
-        if (floor != NULL) {
-            in_all += sent.sent;
-            e = wait_until_sunk(in_all);
-            bare_round(floor, port_id, io_pool(fanout_io(fanout)), o, &sent);
-            if (r >= WARM_UP) {
-                add_sample(&bare, r - WARM_UP, &sent);
-            }
-            in_all += sent.sent;
-            e = e == 0 ? wait_until_sunk(in_all) : e;
+        if (r / 2 >= WARM_UP) {
+            add_sample(floor ? &theirs : &ours, r / 2 - WARM_UP, &sent);
         }
+        in_all += sent.sent;
+        e = wire == WIRE_MEMIF ? wait_until_sunk(in_all) : 0;
     }
-    if (e == 0 && ours.sent == 0) {
+    bare_close(&bare);
+    if (e == 0 && (ours.sent == 0 || theirs.sent == 0)) {
         e = -EIO;
     }
     if (e != 0) {
-        (void)snprintf(out->err, sizeof(out->err), "nothing was sent: %s", strerror(-e));
-    } else {
-        out->ok = true;
-        out->ns = median(ours.ns);
-        out->rate = median(ours.rate);
-        out->lost = lost_share(&ours);
+        (void)snprintf(out->err, sizeof(out->err), "nothing was sent: %s",
+                       strerror(abs(e)));
+        return e;
     }
-    if (e == 0 && floor != NULL) {
-        out->floor_ns = median(bare.ns);
-        out->floor_rate = median(bare.rate);
-        out->floor_lost = lost_share(&bare);
-    }
-    crypt_floor_destroy(floor);
-    return e;
+    *out = (struct result){.ok = true,
+                           .ns = median(ours.ns),
+                           .rate = median(ours.rate),
+                           .lost = lost_share(&ours),
+                           .floor_ns = median(theirs.ns),
+                           .floor_rate = median(theirs.rate),
+                           .floor_lost = lost_share(&theirs)};
+    return 0;
 }
 
 /* Until the other end of the memif takes packets. */
@@ -375,49 +437,38 @@ static void ask_device(const struct options *o, enum wire wire, struct result *o
 
 static void print_json(const struct options *o, const struct result *r)
 {
-    const struct result *m = &r[WIRE_MEMIF];
-
     (void)printf("{\"subscribers\": %u, \"size\": %u, \"devices\": [", o->subscribers,
                  o->size);
     for (unsigned i = 0; i < N_WIRES; i++) {
         (void)printf("%s{\"device\": \"%s\"", i > 0 ? ", " : "", names[i]);
         if (r[i].ok) {
             (void)printf(", \"forwards_per_s\": %.0f, \"ns_per_forward\": %.1f, "
-                         "\"lost\": %.6f}",
-                         r[i].rate, r[i].ns, r[i].lost);
+                         "\"lost\": %.6f, \"floor\": {\"packets_per_s\": %.0f, "
+                         "\"ns_per_packet\": %.1f, \"lost\": %.6f}, \"ratio\": %.3f}",
+                         r[i].rate, r[i].ns, r[i].lost, r[i].floor_rate, r[i].floor_ns,
+                         r[i].floor_lost, r[i].floor_ns / r[i].ns);
         } else {
             (void)printf(", \"error\": \"%s\"}", r[i].err);
         }
     }
-    (void)printf("]");
-    if (m->ok) {
-        (void)printf(", \"floor\": {\"packets_per_s\": %.0f, \"ns_per_packet\": %.1f, "
-                     "\"lost\": %.6f}, \"ratio\": %.3f",
-                     m->floor_rate, m->floor_ns, m->floor_lost, m->floor_ns / m->ns);
-    }
-    (void)printf("}\n");
+    (void)printf("]}\n");
 }
 
 static void print_table(const struct options *o, const struct result *r)
 {
-    const struct result *m = &r[WIRE_MEMIF];
-
     (void)printf("%u subscribers, %u bytes, AEAD-AES-128-GCM, one lane\n\n"
-                 "                  forwards/s   CPU ns each      lost\n",
+                 "                  forwards/s   CPU ns each      lost   "
+                 "a bare loop/s   CPU ns each      lost     ratio\n",
                  o->subscribers, o->size);
     for (unsigned i = 0; i < N_WIRES; i++) {
         if (r[i].ok) {
-            (void)printf("%-16s  %10.0f    %10.1f  %7.3f %%\n", names[i], r[i].rate,
-                         r[i].ns, 100 * r[i].lost);
+            (void)printf("%-16s  %10.0f    %10.1f  %6.3f %%  %14.0f    %10.1f  %6.3f %%  "
+                         "%8.3f\n",
+                         names[i], r[i].rate, r[i].ns, 100 * r[i].lost, r[i].floor_rate,
+                         r[i].floor_ns, 100 * r[i].floor_lost, r[i].floor_ns / r[i].ns);
         } else {
             (void)printf("%-16s  %s\n", names[i], r[i].err);
         }
-    }
-    if (m->ok) {
-        (void)printf("%-16s  %10.0f    %10.1f  %7.3f %%   memif and GCM, nothing else\n"
-                     "ratio             %24.3f              floor / vdev:net_memif\n",
-                     "floor", m->floor_rate, m->floor_ns, 100 * m->floor_lost,
-                     m->floor_ns / m->ns);
     }
 }
 
