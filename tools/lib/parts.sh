@@ -451,32 +451,50 @@ need_foreign() {
     } >"$log" 2>&1
 }
 
-# e2e_once FILE LANES LOG: one that hangs fails.
-e2e_once() {
-    (cd tests/e2e && KCS_BUILD=$OLDPWD/build KCS_BUILD_ASAN=$OLDPWD/build-asan \
-        KCS_E2E_LANES=$2 timeout --kill-after=10 "${KCS_LONG:+3}600" \
-        node --test --test-reporter=tap "$1") >"$3" 2>&1
+# node_once FOLDER FILE LANES LOG: one that hangs fails.
+node_once() {
+    (cd "tests/$1" && KCS_BUILD=$OLDPWD/build KCS_BUILD_ASAN=$OLDPWD/build-asan \
+        KCS_KAFKA_LIB=$OLDPWD/build/kafka-lib KCS_E2E_LANES=$3 \
+        timeout --kill-after=10 "${KCS_LONG:+3}600" \
+        node --test --test-reporter=tap "$2") >"$4" 2>&1
 }
 
-# e2e_file FILE LANES: runs one file of tests/e2e; adds to part_e2e's $log, $wrong and $again.
-# These run browsers on a machine that others may be using: in the gate a file that fails gets a
-# second try, which the sum tells of, and what failed the first time is shown all the same. The
-# long form, which looks for what fails seldom, forgives nothing.
-e2e_file() {
-    local own=build/e2e-$2-$1.log begun=$SECONDS
+# node_file FOLDER FILE LANES: runs one file of tests/FOLDER; adds to $log, $wrong and $again.
+# These run browsers and brokers on a machine that others may be using: in the gate a file that
+# fails gets a second try, which the sum tells of, and what failed the first time is shown all
+# the same. The long form, which looks for what fails seldom, forgives nothing.
+node_file() {
+    local own=build/$1-$3-$2.log begun=$SECONDS
 
-    if ! e2e_once "$1" "$2" "$own"; then
+    if ! node_once "$@" "$own"; then
         if [ -z "$KCS_LONG" ]; then
-            say "$1 failed; its second try:"
+            say "$2 failed; its second try:"
             show_log "$own" 80
-            again+=("$1")
+            again+=("$2")
         fi
-        if [ -n "$KCS_LONG" ] || ! e2e_once "$1" "$2" "$own"; then
+        if [ -n "$KCS_LONG" ] || ! node_once "$@" "$own"; then
             wrong+=("$own")
         fi
     fi
     cat "$own" >>"$log"
-    say "$1 on $2 lanes took $((SECONDS - begun)) s"
+    say "$2 on $3 lanes took $((SECONDS - begun)) s"
+}
+
+# node_sum PART: the result of what node_file has run since $log was emptied.
+node_sum() {
+    local good bad skipped note file
+
+    good=$(awk '/^# pass / {n += $3} END {print n + 0}' "$log")
+    bad=$(awk '/^# (fail|cancelled) / {n += $3} END {print n + 0}' "$log")
+    grep -E '^ *(not )?ok ' "$log"
+    skipped=$(awk '/^# skipped / {n += $3} END {print n + 0}' "$log")
+    [ ${#wrong[@]} -eq 0 ] || [ "$bad" -gt 0 ] || bad=${#wrong[@]}
+    note=${again:+tried twice: ${again[*]}}
+    [ "$skipped" -eq 0 ] || note+=${note:+; }"$skipped skipped"
+    result "$1" "$good" "$bad" "$note"
+    for file in "${wrong[@]}"; do
+        show_log "$file" 80
+    done
 }
 
 # need_packages_of DIR: what npm installs there, as its lock file says. Writes to $log.
@@ -538,7 +556,7 @@ part_store() {
 
 # Events read from a real Kafka, whose jars Maven brings.
 part_kafka() {
-    local log=build/kafka.log
+    local log=build/kafka.log file wrong=() again=()
 
     need_release || return 0
     need_node
@@ -547,9 +565,11 @@ part_kafka() {
         show_log "$log"
         return
     fi
-    (cd tests/kafka && KCS_BUILD=$OLDPWD/build KCS_KAFKA_LIB=$OLDPWD/build/kafka-lib \
-        timeout --kill-after=10 1200 node --test --test-reporter=tap ./*.test.mjs) >"$log" 2>&1
-    node_result kafka "$log"
+    : >"$log"
+    for file in tests/kafka/*.test.mjs; do
+        node_file kafka "${file##*/}" 1
+    done
+    node_sum kafka
 }
 
 # The broker, and clients for it. Writes to $log.
@@ -582,7 +602,7 @@ node_result() {
 
 # The whole node with foreign clients; browsers and packages of tests/e2e.
 part_e2e() {
-    local log=build/e2e.log good bad skipped file lanes note wrong=() again=()
+    local log=build/e2e.log file lanes wrong=() again=()
 
     [ -e tests/e2e/package.json ] || return 0
     need_release || return 0
@@ -602,25 +622,15 @@ part_e2e() {
     # One file after the other: each has browsers that want the CPUs to themselves.
     : >"$log"
     for file in tests/e2e/*.test.mjs; do
-        e2e_file "${file##*/}" 1
+        node_file e2e "${file##*/}" 1
     done
     # The same suite on several lanes, in its short form; the gate has lanes.test.mjs for that.
     for lanes in ${KCS_LONG:+2 4}; do
         for file in tests/e2e/*.test.mjs; do
-            KCS_LONG='' e2e_file "${file##*/}" "$lanes"
+            KCS_LONG='' node_file e2e "${file##*/}" "$lanes"
         done
     done
-    good=$(awk '/^# pass / {n += $3} END {print n + 0}' "$log")
-    bad=$(awk '/^# (fail|cancelled) / {n += $3} END {print n + 0}' "$log")
-    grep -E '^ *(not )?ok ' "$log"
-    skipped=$(awk '/^# skipped / {n += $3} END {print n + 0}' "$log")
-    [ ${#wrong[@]} -eq 0 ] || [ "$bad" -gt 0 ] || bad=${#wrong[@]}
-    note=${again:+tried twice: ${again[*]}}
-    [ "$skipped" -eq 0 ] || note+=${note:+; }"$skipped skipped"
-    result e2e "$good" "$bad" "$note"
-    for file in "${wrong[@]}"; do
-        show_log "$file" 80
-    done
+    node_sum e2e
 }
 
 # in_fresh ROOT COMMAND: runs it in a clone inside of that root, with nothing of this machine
