@@ -327,10 +327,10 @@ json_t *admin_streams(const struct admin *admin)
 /* ---- /peer ---- */
 
 /* "S2T1"; "-" if nothing is sent. */
-static json_t *layer_text(uint32_t spatial, uint32_t temporal)
+static json_t *layer_text(const struct meeting_layer *layer)
 {
-    return spatial == ABI_LAYERS_NONE ? json_string("-")
-                                      : json_sprintf("S%uT%u", spatial, temporal);
+    return layer->any ? json_sprintf("S%uT%u", layer->spatial, layer->temporal)
+                      : json_string("-");
 }
 
 static json_t *published_row(const struct admin *admin, const struct room_producer *rp)
@@ -344,17 +344,17 @@ static json_t *published_row(const struct admin *admin, const struct room_produc
 
 static json_t *received_row(const struct admin *admin, const struct room_consumer *rc)
 {
-    uint32_t at = rc->layers;
+    const struct meeting_layers layers = meeting_layers_read(rc->layers);
     json_t *row = json_object();
 
     put_text(row, "consumer_id", rc->id);
     put_text(row, "producer_id", rc->source->id);
     put_text(row, "kind", rtp_kind_name(consumer_kind(rc->consumer)));
     json_object_set_new(row, "paused", json_boolean(consumer_is_paused(rc->consumer)));
-    if (at != 0) {
-        json_object_set_new(row, "layer", layer_text(at >> 12 & 15, at >> 8 & 15));
-        json_object_set_new(row, "wanted_layer", layer_text(at >> 4 & 15, at & 15));
-        put_text(row, "reason", meeting_layers_reason(at));
+    if (rc->layers != 0) {
+        json_object_set_new(row, "layer", layer_text(&layers.current));
+        json_object_set_new(row, "wanted_layer", layer_text(&layers.target));
+        put_text(row, "reason", layers.reason);
     }
     put(row, "priority", rc->priority);
     put_score(row, &rc->score);

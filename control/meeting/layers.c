@@ -30,7 +30,14 @@ static struct producer_layers layers_of(const struct room_producer *rp)
     return layers;
 }
 
-const char *meeting_layers_reason(uint32_t layers)
+static struct meeting_layer layer_of(uint32_t byte)
+{
+    return (struct meeting_layer){.any = byte >> 4 != ABI_LAYERS_NONE,
+                                  .spatial = (uint8_t)(byte >> 4),
+                                  .temporal = (uint8_t)(byte & 15)};
+}
+
+struct meeting_layers meeting_layers_read(uint32_t layers)
 {
     static const char *const names[N_ABI_LAYERS_REASONS] = {
         [ABI_LAYERS_STARTED] = "started",     [ABI_LAYERS_REQUESTED] = "requested",
@@ -38,7 +45,14 @@ const char *meeting_layers_reason(uint32_t layers)
         [ABI_LAYERS_NO_KEYFRAME] = "no_keyframe"};
     uint32_t reason = layers >> 16;
 
-    return reason < N_ABI_LAYERS_REASONS && names[reason] != NULL ? names[reason] : "";
+    if (layers == 0) { /* not known */
+        return (struct meeting_layers){.target.any = true, .reason = ""};
+    }
+    return (struct meeting_layers){
+        .current = layer_of(layers >> 8 & 255),
+        .target = layer_of(layers & 255),
+        .reason =
+            reason < N_ABI_LAYERS_REASONS && names[reason] != NULL ? names[reason] : ""};
 }
 
 /* ---- what senders need to send ---- */

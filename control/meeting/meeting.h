@@ -626,8 +626,20 @@ void meeting_view(struct meeting *meeting, struct participant *p,
 /* The dataplane says what a subscription is sent (ABI_EVT_LAYERS). */
 void meeting_on_layers(struct meeting *meeting, uint64_t sub, uint32_t layers);
 
-/* Why it is so (room_consumer's 'layers'), as a constant word; "" if it was not said. */
-const char *meeting_layers_reason(uint32_t layers);
+struct meeting_layer {
+    bool any; /* false: nothing is sent */
+    uint8_t spatial, temporal;
+};
+
+/* What a consumer is sent, what is aimed at, and why it is so: a constant word, "" if it was
+ * not said. */
+struct meeting_layers {
+    struct meeting_layer current, target;
+    const char *reason;
+};
+
+/* 'layers': of a room_consumer. */
+struct meeting_layers meeting_layers_read(uint32_t layers);
 
 /* Says to the others that a screen is shared, or is not any more. Refused: forbidden. Once
  * more is no error, and not told. */

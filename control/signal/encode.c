@@ -287,21 +287,20 @@ json_t *encode_ice(const struct transport *t)
                      "usernameFragment", local.ufrag, "password", local.pwd, "iceLite", 1);
 }
 
-static json_t *encode_layer(uint32_t spatial, uint32_t temporal)
+static json_t *encode_layer(const struct meeting_layer *layer)
 {
-    return spatial == 15
-               ? json_null()
-               : json_pack("{s:i,s:i}", "spatial", (int)spatial, "temporal", (int)temporal);
+    return layer->any
+               ? json_pack("{s:i,s:i}", "spatial", layer->spatial, "temporal", layer->temporal)
+               : json_null();
 }
 
 json_t *encode_consumer_layers(const struct room_consumer *rc)
 {
-    uint32_t at = rc->layers != 0 ? rc->layers : 0xff00; /* nothing is sent yet */
+    const struct meeting_layers layers = meeting_layers_read(rc->layers);
 
     return json_pack("{s:s,s:s,s:o,s:o,s:s}", "consumer_id", rc->id, "producer_id",
-                     rc->source->id, "current", encode_layer(at >> 12 & 15, at >> 8 & 15),
-                     "target", encode_layer(at >> 4 & 15, at & 15), "reason",
-                     meeting_layers_reason(rc->layers));
+                     rc->source->id, "current", encode_layer(&layers.current), "target",
+                     encode_layer(&layers.target), "reason", layers.reason);
 }
 
 json_t *encode_consumer(const struct room_consumer *rc)
