@@ -153,24 +153,32 @@ part_abi() { run_folder abi; }
 
 # Tests whose threads share memory: the rings of the contract, control's worker threads,
 # control with the thread that stands for the dataplane, and the lanes.
-part_tsan() {
-    local sources source targets=()
-
+tsan_sources() {
     # not event/test_kafka: librdkafka is not instrumented, and crashes beside TSan
-    sources=$(find tests/abi tests/unit/{sys,dtls,media,session,app,store,auth,net,sctp,worker,meeting} \
+    find tests/abi tests/unit/{sys,dtls,media,session,app,store,auth,net,sctp,worker,meeting} \
         ${KCS_LONG:+tests/unit/signal tests/unit/rest} tests/unit/event/test_{relay,sinks}.c \
-        tests/stage/test_lanes.c -name 'test_*.c' 2>/dev/null | sort)
-    [ -n "$sources" ] || return 0
-    for source in $sources; do # tests/unit/sys/test_x.c is the target unit_sys_test_x
+        tests/stage/test_lanes.c -name 'test_*.c' 2>/dev/null | sort
+}
+
+run_tsan() {
+    local source targets=()
+
+    for source in $(tsan_sources); do # tests/unit/sys/test_x.c is the target unit_sys_test_x
         source=${source#tests/}
         source=${source%.c}
         targets+=("${source//\//_}")
     done
-    need_build build-tsan -DCMAKE_BUILD_TYPE=Debug -DKCS_SANITIZE=thread -DKCS_WEB=OFF \
-        -DCMAKE_C_COMPILER=clang-14 -- \
-        "${targets[@]}" || return 0
-    # shellcheck disable=SC2086 # a list of words
-    run_cmocka build-tsan "tsan: " $sources
+    build build-tsan -DCMAKE_BUILD_TYPE=Debug -DKCS_SANITIZE=thread -DKCS_WEB=OFF \
+        -DCMAKE_C_COMPILER=clang-14 -- "${targets[@]}"
+}
+
+part_tsan() {
+    if finish tsan; then
+        # shellcheck disable=SC2046 # a list of words
+        run_cmocka build-tsan "tsan: " $(tsan_sources)
+    else
+        result build-tsan 0 1 "does not build"
+    fi
 }
 
 part_clang() {
@@ -197,12 +205,12 @@ for kind in LIST TAILQ STAILQ SLIST; do
         "-D${kind}_ENTRY(t)=struct{struct t*next;struct t**prev;}")
 done
 
-# What only reads the source may be begun before its turn, in time that nobody else wants: while
-# browsers are waited for, the CPUs are half idle.
+# What only reads the source, or only builds, may be begun before its turn, in time that nobody
+# else wants: while browsers are waited for, the CPUs are half idle.
 ahead_pid=
 ahead() {
     mkdir -p build
-    rm -f build/{lint,tidy}.status
+    rm -f build/{lint,tidy,tsan}.status
     # A session has a share of its own where the kernel groups by session, whatever its class.
     # shellcheck disable=SC2016 # the inner shell expands these
     setsid chrt --idle 0 bash -c '
