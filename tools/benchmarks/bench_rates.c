@@ -27,7 +27,7 @@ enum {
     WARM_MS = 500,
     GAP_MS = 500, /* from one message to a large meeting to the next */
     OPEN_S = 120,
-    SILENCE_MS = 2500
+    SILENCE_MS = 5000 /* nobody hears anything new any more */
 };
 
 struct options {
@@ -45,6 +45,7 @@ struct rate {
 struct spread {
     double open_s, cpu_ms; /* until all are in; a message */
     uint64_t heard, lost, wrong;
+    uint32_t unsaid; /* messages that their speaker did not get to say: a starved machine */
     double p50_ms, p99_ms, max_ms;
 };
 
@@ -200,6 +201,21 @@ static double percentile_ms(double share)
     return (double)(i + 1) * PEERS_BIN_US / 1e3;
 }
 
+/* Until all have heard that many, or nobody hears any more of them. */
+static void await_heard(uint64_t wanted)
+{
+    uint64_t seen = atomic_load(&tally->heard);
+
+    for (int ms = 0; ms < SILENCE_MS && seen < wanted; ms++) {
+        uint64_t now = atomic_load(&tally->heard);
+
+        ms = now != seen ? 0 : ms;
+        seen = now;
+        pause_ms(1);
+    }
+}
+
+/* One message after the other: none waits for the one before. */
 static void measure_spread(struct peers_conf conf, unsigned messages, struct spread *out)
 {
     uint64_t wanted = (uint64_t)messages * conf.n;
@@ -216,15 +232,16 @@ static void measure_spread(struct peers_conf conf, unsigned messages, struct spr
     atomic_store(&tally->phase, PHASE_LISTEN);
     cpu = server_cpu_s(&running);
     for (unsigned i = 0; i < messages; i++) {
+        uint64_t before = atomic_load(&tally->heard);
+
         atomic_store(&tally->speaker, 1 + (uint32_t)((uint64_t)i * 7919 % conf.n));
         pause_ms(GAP_MS);
-    }
-    for (int ms = 0; ms < SILENCE_MS && atomic_load(&tally->heard) < wanted; ms += 10) {
-        pause_ms(10);
+        await_heard(before + conf.n);
     }
     out->cpu_ms = (server_cpu_s(&running) - cpu) * 1e3 / messages;
     stop_peers(PROCESSES, pids);
     out->heard = atomic_load(&tally->heard);
+    out->unsaid = messages - atomic_load(&tally->said);
     out->lost = wanted > out->heard ? wanted - out->heard : 0;
     out->wrong = atomic_load(&tally->wrong);
     out->p50_ms = percentile_ms(0.5);
@@ -271,6 +288,12 @@ static int measure(const struct options *o, struct results *r)
     return 0;
 }
 
+/* Else it says nothing of how long a message takes to all. */
+static bool is_whole(const struct spread *s)
+{
+    return s->lost + s->wrong + s->unsaid == 0;
+}
+
 static void json_rate(const char *name, const struct rate *r, const struct rate *floor)
 {
     (void)printf("\"%s\": {\"per_s\": %.0f, \"cpu_us\": %.2f, \"wrong\": %" PRIu64
@@ -282,9 +305,9 @@ static void json_rate(const char *name, const struct rate *r, const struct rate 
 static void json_spread(const char *name, const struct spread *s)
 {
     (void)printf("\"%s\": {\"open_s\": %.1f, \"cpu_ms\": %.1f, \"heard\": %" PRIu64
-                 ", \"lost\": %" PRIu64 ", \"wrong\": %" PRIu64
+                 ", \"lost\": %" PRIu64 ", \"unsaid\": %" PRIu32 ", \"wrong\": %" PRIu64
                  ", \"p50_ms\": %.1f, \"p99_ms\": %.1f, \"max_ms\": %.1f}",
-                 name, s->open_s, s->cpu_ms, s->heard, s->lost, s->wrong, s->p50_ms,
+                 name, s->open_s, s->cpu_ms, s->heard, s->lost, s->unsaid, s->wrong, s->p50_ms,
                  s->p99_ms, s->max_ms);
 }
 
@@ -299,6 +322,9 @@ static void print_json(const struct options *o, const struct results *r)
         json_spread("crowd", &r->crowd);
         (void)printf(", ");
         json_spread("crowd_floor", &r->crowd_floor);
+        (void)printf(", \"crowd_floor_valid\": %s, \"crowd_ratio\": %.3f",
+                     is_whole(&r->crowd_floor) ? "true" : "false",
+                     r->crowd_floor.cpu_ms / r->crowd.cpu_ms);
     }
     (void)printf("}\n");
 }
@@ -331,6 +357,9 @@ static void print_table(const struct options *o, const struct results *r)
                      o->messages, o->sockets);
         print_spread("libwebsockets alone", &r->crowd_floor);
         print_spread("chat:message", &r->crowd);
+        (void)printf("ratio of CPU, floor / ours: %.3f%s\n",
+                     r->crowd_floor.cpu_ms / r->crowd.cpu_ms,
+                     is_whole(&r->crowd_floor) ? "" : " (no floor: it has lost messages)");
     }
 }
 

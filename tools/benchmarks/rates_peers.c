@@ -446,6 +446,7 @@ static void turn(struct peers *ps)
             if (speaker >= ps->conf.first && speaker < ps->conf.first + ps->conf.n &&
                 ps->all[speaker - ps->conf.first].state == READY) {
                 put_words(ps, &ps->all[speaker - ps->conf.first]);
+                (void)atomic_fetch_add(&t->said, 1);
             }
         }
         break;

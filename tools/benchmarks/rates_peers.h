@@ -25,6 +25,7 @@ struct tally {
     atomic_ullong done;   /* answers while it runs */
     atomic_ullong wrong;  /* refused, cut off, not understood */
     atomic_uint speaker;  /* while it listens: 1 + the peer who is to say something */
+    atomic_uint said;     /* how often somebody has */
     atomic_ullong heard;  /* of those */
     atomic_ullong max_us; /* the longest delay */
     atomic_ullong delays[PEERS_BINS + 1];
