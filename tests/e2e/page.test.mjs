@@ -58,6 +58,27 @@ async function pictures(who, name) {
     await who.page.setViewport(WIDE);
 }
 
+/* Which of these parts of the page, as far as they are shown, lie over another. */
+function overlaps(who, selectors) {
+    return who.page.evaluate((all) => {
+        const shown = all
+            .map((selector) => [selector, document.querySelector(selector)])
+            .filter(([, element]) => element?.checkVisibility())
+            .map(([selector, element]) => [selector, element.getBoundingClientRect()]);
+
+        return shown.flatMap(([one, a], i) =>
+            shown
+                .slice(i + 1)
+                .filter(
+                    ([, b]) =>
+                        Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+                        Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1,
+                )
+                .map(([other]) => `${one} and ${other}`),
+        );
+    }, selectors);
+}
+
 /* A screen to share: the browser of a test has none. */
 async function fakeScreen(who) {
     await who.page.evaluate(() => {
@@ -495,6 +516,12 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                         document.querySelector('.notices').textContent,
                     ),
                 );
+                await act(ada, grace.name, 'Ask to unmute');
+                await grace.until('she is asked', () =>
+                    /Ada Lovelace asks you to turn your microphone on/.test(
+                        document.querySelector('.notices').textContent,
+                    ),
+                );
                 await act(ada, grace.name, 'Show large to everybody');
                 await ada.until('Grace is large', () =>
                     document.querySelector('.tile.person.is-main') !== null ||
@@ -589,6 +616,24 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                     );
                     await assertAccessible(grace, 'captions');
                     await pictures(grace, 'captions');
+
+                    /* ---- on a phone nothing of this hides another ---- */
+                    await grace.until('what has happened has passed, what is asked stays', () =>
+                        document.querySelectorAll('.notices li').length === 1,
+                    );
+                    await grace.press('Chat');
+                    await pictures(grace, 'captions-chat');
+                    await grace.page.setViewport(PHONE);
+                    const parts = ['.top', '.notices', '.panel', '.captions', '.controls'];
+                    assert.deepEqual(await overlaps(grace, parts), []);
+                    assert.ok(
+                        await grace.page.$eval('.panel', (panel) => panel.offsetHeight > 300),
+                        'the panel has room',
+                    );
+                    await grace.page.setViewport(WIDE);
+                    await grace.press('Close');
+                    await grace.press('Dismiss');
+                    assert.equal(await grace.page.$('.notices li'), null);
                     assert.equal(
                         await ada.page.$eval('.captions', (captions) => captions.hidden),
                         true,

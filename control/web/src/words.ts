@@ -309,7 +309,10 @@ export function inWords(notice: Notice): string {
         case 'your_role':
             return `You are now ${words.roster.roles[detail] ?? detail}.`;
         case 'said':
+        case 'asked':
             return detail;
+        case 'not_kept':
+            return `What happens now may not be kept: ${detail}.`;
         /* the connection */
         case 'no_answer':
             return 'The server did not answer. Trying again…';

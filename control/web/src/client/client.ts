@@ -317,6 +317,9 @@ export class KcsClient extends Emitter<ClientEvents> {
         signaling.on('removed:from-meeting', ({ reason }) =>
             this.fail({ code: 'removed', detail: reason ?? undefined }),
         );
+        signaling.on('room:error', ({ message }) =>
+            this.notice({ code: 'not_kept', detail: message }),
+        );
         signaling.on('error', ({ code, message, event }) =>
             this.notice({
                 code: 'server_reports',

@@ -128,7 +128,7 @@ export class CallView {
         });
         client.on('muted', ({ kind, name }) => this.tell(words.mutedByHost(kind, name)));
         client.on('unmuteRequested', ({ kind, name }) =>
-            this.tell(words.unmuteAsked(kind, name)),
+            this.tell(words.unmuteAsked(kind, name), 'asked'),
         );
         client.on('moved', ({ breakoutId }) =>
             this.tell(breakoutId === null ? words.breakout.back : words.breakout.moved),
@@ -169,12 +169,12 @@ export class CallView {
         }
     }
 
-    /* A notice that stays until it is dismissed. */
-    private tell(text: string): void {
+    /* asked: the person is to do something. */
+    private tell(text: string, code: 'said' | 'asked' = 'said'): void {
         const notices = this.client?.room.value.notices;
 
         if (notices?.some(({ detail }) => detail === text) === false) {
-            notices.push({ code: 'said', detail: text });
+            notices.push({ code, detail: text });
         }
         this.redraw();
     }
