@@ -59,11 +59,21 @@ static json_t *stamped(const struct schema_event *event, json_t *components)
                                      "#/components/schemas/", stamp);
 }
 
+static json_t *ok(const struct schema_object *reply, json_t *components)
+{
+    return json_pack("{s:[{s:s},o]}", "allOf", "$ref", "#/components/schemas/Ok",
+                     json_schema_ref(reply, components));
+}
+
 static json_t *ack(const struct schema_event *event, json_t *components)
 {
-    return json_pack("{s:[{s:[{s:s},o]},{s:s}]}", "oneOf", "allOf", "$ref",
-                     "#/components/schemas/Ok", json_schema_ref(event->reply, components),
-                     "$ref", "#/components/schemas/Refused");
+    json_t *any = json_pack("[o,{s:s}]", ok(event->reply, components), "$ref",
+                            "#/components/schemas/Refused");
+
+    if (event->instead != NULL) {
+        (void)json_array_append_new(any, ok(event->instead, components));
+    }
+    return json_pack("{s:o}", "oneOf", any);
 }
 
 /* ---- operations ---- */
@@ -123,7 +133,7 @@ static json_t *stamp(bool fact)
 {
     json_t *out = json_pack(
         "{s:s,s:s,s:[s,s],s:{s:{s:s},s:{s:s,s:s}}}", "type", "object", "description",
-        fact ? "a lasting fact: seq counts up by one for each of the room"
+        fact ? "a lasting fact: seq rises with each of the meeting, with gaps"
              : "what each event about a meeting has",
         "required", "meeting_id", "timestamp", "properties", "meeting_id", "type", "string",
         "timestamp", "type", "string", "format", "date-time");

@@ -149,6 +149,9 @@ static void put_event(FILE *to, const struct schema_event *event)
         put_who(to, event->who, later);
         put_object_link(to, "Payload", event->payload);
         put_object_link(to, "Answer", event->reply);
+        if (event->instead != NULL) {
+            put_object_link(to, "Answer to who has to wait", event->instead);
+        }
         if (event->paired != NULL) {
             (void)fprintf(to, "<p>Paired event: <code>%s</code></p>\n", event->paired);
         }
@@ -156,6 +159,9 @@ static void put_event(FILE *to, const struct schema_event *event)
             (void)fprintf(to, "<p>Others are told: <code>%s</code></p>\n", event->tells);
         }
     } else {
+        if (later) {
+            (void)fputs("<p><strong>Not built yet.</strong></p>\n", to);
+        }
         put_object_link(to, "Payload", event->payload);
         if ((event->flags & SCHEMA_FACT) != 0) {
             (void)fputs("<p>A lasting fact, with <code>epoch</code> and <code>seq</code>."
@@ -201,6 +207,9 @@ static json_t *all_names(void)
         json_decref(json_schema_ref(event->payload, names));
         if (!event->told) {
             json_decref(json_schema_ref(event->reply, names));
+        }
+        if (event->instead != NULL) {
+            json_decref(json_schema_ref(event->instead, names));
         }
     }
     for (size_t i = 0; (route = schema_route_at(i)) != NULL; i++) {
@@ -248,6 +257,9 @@ static void put_objects(FILE *to)
         put_object(to, event->payload, left);
         if (!event->told) {
             put_object(to, event->reply, left);
+        }
+        if (event->instead != NULL) {
+            put_object(to, event->instead, left);
         }
     }
     for (size_t i = 0; (route = schema_route_at(i)) != NULL; i++) {

@@ -69,7 +69,8 @@ struct schema_object {
 
 enum {
     SCHEMA_OUTSIDE = 1, /* needs no room */
-    SCHEMA_LATER = 2,   /* named by the interface, its part is not built yet */
+    SCHEMA_LATER = 2,   /* named by the interface, its part is not built yet: of what the
+                         * server tells, it does not */
     SCHEMA_STAMPED = 4, /* from the server: has meeting_id and timestamp */
     SCHEMA_FACT = 8,    /* a lasting one: has epoch and seq too */
     /* of routes */
@@ -87,7 +88,8 @@ struct schema_event {
     enum auth_permission who; /* may send it */
     unsigned flags;
     const struct schema_object *payload;
-    const struct schema_object *reply; /* members of the ack beside ok; NULL: none */
+    const struct schema_object *reply;   /* members of the ack beside ok; NULL: none */
+    const struct schema_object *instead; /* these in its place to who has to wait; or NULL */
     const char
         *paired;       /* sent to the asker on success, with the reply's members; or NULL */
     const char *tells; /* what others are told: events of the table, by spaces; or NULL */

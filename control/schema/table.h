@@ -101,6 +101,15 @@ enum {
         .tells = (tells_), .doc = (doc_)                                                   \
     }
 
+/* With another answer for who has to wait. */
+#define ASK_OR(name_, who_, flags_, payload_, reply_, instead_, paired_, tells_, doc_)     \
+    {                                                                                      \
+        .name = (name_), .who = AUTH_##who_, .flags = (flags_),                            \
+        .payload = &schema_##payload_, .reply = &schema_##reply_,                          \
+        .instead = &schema_##instead_, .paired = (paired_), .tells = (tells_),             \
+        .doc = (doc_)                                                                      \
+    }
+
 /* who: sees it. */
 #define TELL(name_, who_, flags_, payload_, doc_)                                          \
     {                                                                                      \

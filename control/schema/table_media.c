@@ -5,7 +5,8 @@ static const char *const qualities[] = {"low", "medium", "high", NULL};
 static const char *const consumer_types[] = {"simple", "simulcast", "svc", NULL};
 static const char *const transport_states[] = {"new", "connecting", "connected", "failed",
                                                NULL};
-static const char *const issues[] = {"packet_loss", "high_rtt", "no_media", NULL};
+static const char *const issues[] = {"packet_loss", "high_rtt", "high_jitter", "no_media",
+                                     NULL};
 
 /* ---- transports ---- */
 

@@ -123,6 +123,9 @@ static void write_objects(struct out *out)
         if (!event->told) {
             write_object(out, event->reply);
         }
+        if (event->instead != NULL) {
+            write_object(out, event->instead);
+        }
     }
     for (size_t i = 0; (route = schema_route_at(i)) != NULL; i++) {
         write_object(out, route->query);
@@ -145,6 +148,10 @@ static void write_requests(struct out *out)
             write_object_name(out, event->payload);
             (void)fputs("; reply: ", out->to);
             write_object_name(out, event->reply);
+            if (event->instead != NULL) {
+                (void)fputs(" | ", out->to);
+                write_object_name(out, event->instead);
+            }
             (void)fputs(" };\n", out->to);
         }
     }
@@ -267,7 +274,7 @@ char *schema_typescript(void)
         "import type { types } from 'mediasoup-client';\n\n"
         "/* What each event about a meeting has. */\n"
         "export interface Stamp {\n    meeting_id: string;\n    timestamp: string;\n}"
-        "\n\n/* A lasting fact: seq counts up by one for each of the room. */\n"
+        "\n\n/* A lasting fact: seq rises with each of the meeting, with gaps. */\n"
         "export interface Fact extends Stamp {\n    epoch: number;\n    seq: number;\n"
         "}\n\n",
         out->to);

@@ -368,17 +368,30 @@ struct saying {
     struct saying *next, **at;
 };
 
+const char *keep_code(int err, const char **message)
+{
+    switch (-err) {
+    case ENOSPC:
+        *message = "the node's disk is full";
+        return "store_full";
+    case EHOSTDOWN:
+        *message = "the node's database does not answer";
+        return "store_away";
+    case EAGAIN:
+        *message = "too much at once; try again in a second";
+        return "overloaded";
+    default:
+        *message = "the node could not write it";
+        return "store_failed";
+    }
+}
+
 static void refuse(struct reply *reply, int err)
 {
-    if (err == -ENOSPC) {
-        reply_fail(reply, "store_full", "the node's disk is full");
-    } else if (err == -EHOSTDOWN) {
-        reply_fail(reply, "store_away", "the node's database does not answer");
-    } else if (err == -EAGAIN) {
-        reply_fail(reply, "overloaded", "too much at once; try again in a second");
-    } else {
-        reply_fail(reply, "store_failed", "the node could not write it");
-    }
+    const char *message;
+    const char *code = keep_code(err, &message);
+
+    reply_fail(reply, code, message);
 }
 
 static void saying_end(struct saying *s)

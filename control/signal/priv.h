@@ -61,6 +61,7 @@ struct signal {
     struct store_writer *writer; /* NULL: nothing is kept */
     struct saying *saying,
         *sayings;  /* keep.c: what is being said; that, and what is written */
+    bool told_failing; /* figures.c: rooms, that the store fails */
     uint32_t turn; /* quality.c: whose it is; and what was seen, by sent or received and
                     * by audio or video */
     struct metric_histogram *loss[2][2], *jitter_s[2][2], *rtt_s[2][2];
@@ -141,6 +142,13 @@ void audit_end(struct audit *audit, struct client *client, const char *code);
 int quality_register(struct signal *signal);
 
 void quality_tick(struct signal *signal); /* each SIGNAL_TICK_MS */
+
+/* What has this id has its turn when signal->turn is this, once in QUALITY_EVERY_MS. */
+uint32_t quality_turn_of(const char *id);
+
+/* ---- figures.c ---- */
+
+void figures_tick(struct signal *signal); /* after quality_tick() */
 
 /* ---- events.c ---- */
 
@@ -330,6 +338,9 @@ void keep_event(struct signal *signal, const struct room *room,
 
 /* Who may see a fact, of its stored event; false if that does not say it. */
 bool keep_audience(const json_t *event, struct fact_audience *out);
+
+/* What the store fails with, as clients are told it. */
+const char *keep_code(int err, const char **message);
 
 /* Whether the store takes what is written; answers if not. */
 bool keep_works(struct reply *reply);

@@ -56,12 +56,11 @@ static void observe(const struct signal *signal, const struct score *score, bool
     }
 }
 
-/* A tick of its own for each, the same all its life. */
-static uint32_t turn_of(const struct participant *p)
+uint32_t quality_turn_of(const char *id)
 {
     uint32_t hash = 2166136261u; /* FNV-1a */
 
-    for (const char *at = p->id; *at != '\0'; at++) {
+    for (const char *at = id; *at != '\0'; at++) {
         hash = (hash ^ (uint8_t)*at) * 16777619u;
     }
     return hash % EVERY_TICKS;
@@ -132,7 +131,7 @@ static void tell_room(void *arg, struct room *room)
     const struct signal *signal = arg;
 
     for (const struct participant *p = room->participants; p != NULL; p = p->next) {
-        if (turn_of(p) == signal->turn) {
+        if (quality_turn_of(p->id) == signal->turn) {
             tell(signal, room, p);
         }
     }

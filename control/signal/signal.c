@@ -90,6 +90,7 @@ static void on_tick(void *arg)
     tokens_tick(signal);
     draining_tick(signal);
     quality_tick(signal);
+    figures_tick(signal);
     if (signal->writer != NULL) {
         store_writer_tick(signal->writer, clock_mono_us());
         hold_tick(signal, clock_mono_us());

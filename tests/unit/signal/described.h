@@ -80,7 +80,8 @@ static inline void ack_is_described(const char *event, const json_t *body)
     assert_non_null(asked);
     reply = asked->reply;
     if (json_is_true(json_object_get(body, "waiting"))) { /* for a host, instead of that */
-        reply = schema_told_find("lobby:waiting")->payload;
+        reply = asked->instead;
+        assert_non_null(reply);
     }
     wrong = described_wrong(reply, body, " ok epoch seq ");
     if (wrong[0] != '\0') {

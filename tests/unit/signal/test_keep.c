@@ -695,6 +695,9 @@ static void a_full_disk_is_told_and_the_meeting_goes_on(void **state)
     /* what was told but could not be kept is taken back */
     told = user_event(&k.s, b, "chat:deleted");
     json_decref(told);
+    told = user_event(&k.s, b, "room:error");
+    assert_string_equal(text_of(told, "code"), "store_full");
+    json_decref(told);
     user_refused(&k.s, b, "chat:send", "{\"message\":\"x\"}", "store_full", "full");
     user_do(&k.s, a, "room:lock", "{}"); /* all else works */
     told = user_event(&k.s, b, "room:updated");

@@ -145,6 +145,34 @@ static void captions_and_figures(void **state)
             "{\"rtt\":20,\"jitter\":1.5,\"packet_loss\":9,\"bitrate\":1000}");
     site_settle(&s, 20);
     assert_int_equal(inbox_find(a, "42/meeting,[\"quality:warning\""), -1); /* not again */
+    user_do(&s, source, "stats:report",
+            "{\"rtt\":20,\"jitter\":90,\"packet_loss\":0,\"bitrate\":1000}");
+    told = user_event(&s, source, "quality:warning");
+    assert_string_equal(text_of(told, "issue"), "high_jitter");
+    json_decref(told);
+    site_finish(&s);
+}
+
+static void hosts_are_told_figures_at_times(void **state)
+{
+    struct user *host, *other;
+    uint64_t until;
+    json_t *told;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    host = join_with(&s, "h", "", 600);
+    other = user_join(&s, false, "a");
+    until = now_ms() + 10500; /* each room has its turn within ten seconds */
+    while (inbox_find(host, "42/meeting,[\"stats:update\"") < 0 && now_ms() < until) {
+        site_settle(&s, 50);
+    }
+    told = user_event(&s, host, "stats:update");
+    assert_int_equal(json_integer_value(json_object_get(told, "participants")), 2);
+    assert_int_equal(json_integer_value(json_object_get(told, "producers")), 0);
+    json_decref(told);
+    assert_int_equal(inbox_find(other, "42/meeting,[\"stats:update\""), -1);
     site_finish(&s);
 }
 
@@ -184,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_poll_is_asked_answered_and_closed),
         cmocka_unit_test(strokes_go_to_the_others_and_are_there_for_who_comes),
         cmocka_unit_test(captions_and_figures),
+        cmocka_unit_test(hosts_are_told_figures_at_times),
         cmocka_unit_test(a_token_that_ends_is_told_and_renewed),
     };
 
