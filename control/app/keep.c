@@ -15,7 +15,7 @@
 #include "sys/log.h"
 #include "sys/loop.h"
 
-enum { KEEP_TICK_MS = 60000, SWEEP_MORE = 10000 };
+enum { KEEP_TICK_MS = 60000, KEEP_LOOK_MS = 5000 };
 
 static int post(void *loop, void (*fn)(void *arg), void *arg)
 {
@@ -52,6 +52,36 @@ static void on_tick(void *arg)
     (void)store_sweep(keep->store, (int64_t)(now_us / 1000000),
                       now_us > age_us ? now_us - age_us : 0,
                       event_relay_n_sinks(keep->relay) == 0, on_swept, NULL);
+}
+
+static void on_looked(void *arg, const struct store_result *result)
+{
+    struct keep *keep = arg;
+
+    (void)result; /* the store knows by itself what has failed */
+    keep->looking = false;
+}
+
+/* Asks the database for something, so that it is known to be away, or back, while nobody
+ * else asks. */
+static void on_look(void *arg)
+{
+    struct keep *keep = arg;
+
+    if (!keep->looking) {
+        keep->looking =
+            store_get(keep->store, STORE_USER, "", "-", on_looked, keep) == 0;
+    }
+}
+
+static int look_after(struct keep *keep, struct loop *loop)
+{
+    int ret = loop_timer_create(loop, &keep->look, on_look, keep);
+
+    if (ret == 0) {
+        loop_timer_start(keep->look, KEEP_LOOK_MS, KEEP_LOOK_MS);
+    }
+    return ret;
 }
 
 int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap)
@@ -144,6 +174,9 @@ int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *l
     if (ret == 0) {
         ret = open_accounts(keep, loop, auth);
     }
+    if (ret == 0 && in_database) {
+        ret = look_after(keep, loop);
+    }
     if (ret != 0) {
         (void)snprintf(err, cap, "%s: %s", in_database ? "store.url" : "store.path",
                        why[0] != '\0' ? why : strerror(-ret));
@@ -166,7 +199,8 @@ struct keep_numbers keep_numbers(const struct keep *keep, uint64_t started_s)
 void keep_close(struct keep *keep)
 {
     loop_timer_destroy(keep->timer);
-    keep->timer = NULL;
+    loop_timer_destroy(keep->look);
+    keep->timer = keep->look = NULL;
     event_relay_stop(keep->relay);
     store_close(keep->store);
 }

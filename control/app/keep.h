@@ -3,6 +3,7 @@
 #ifndef APP_KEEP_H
 #define APP_KEEP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,8 @@ struct keep {
     struct accounts *accounts;
     struct event_relay *relay;
     struct loop_timer *timer; /* housekeeping */
+    struct loop_timer *look;  /* whether the database answers; NULL: a file */
+    bool looking;
     const struct control_conf *conf;
 };
 

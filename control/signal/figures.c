@@ -1,5 +1,5 @@
-/* What the node tells rooms of themselves, unasked: figures, to hosts; and that what happens
- * is not written at present, to all. See priv.h. */
+/* What the node tells rooms of themselves, unasked: figures, to hosts; and that what
+ * happens is not written at present, to all. See priv.h. */
 #include "signal/priv.h"
 #include "store/writer.h"
 #include "sys/clock.h"

@@ -95,9 +95,12 @@ async function live(node, db) {
 
     /* Away: it is said so, and all else of the meeting and its media go on. */
     const media = loadgen(node, ['--publishers', '1', '--subscribers', '3', '--media', 'both',
-        '--seconds', '15'], { patience: 60 });
+        '--seconds', '25'], { patience: 60 });
     await sleep(3_000);
     await db.kill();
+    const store = async () => (await rest(node, 'GET', '/health/system')).body.data.store.state;
+    await node.until('it is known, though nobody asks for anything', async () =>
+        (await store()) === 'degraded');
     const away = await rest(node, 'GET', `/meeting/${id}`, { token: ada });
     assert.equal(away.status, 503);
     assert.equal(away.body.code, 'store_away');
@@ -119,6 +122,7 @@ async function live(node, db) {
 
     /* Back: what rooms had to write is written, in its order. */
     await db.start();
+    await node.until('it is known to be back', async () => (await store()) === 'ok');
     await node.until('the store works again', async () =>
         (await ask(host.socket, 'chat:send', { message: 'after' })).ok);
     const events = (await rest(node, 'GET', `/meeting/${id}/export`, { token: ada }))

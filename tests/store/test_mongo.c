@@ -1,5 +1,6 @@
 /* The conformance suite on MongoDB's protocol, as FerretDB speaks it; and what is a
- * server's: one that is away, that comes back, that is of a newer version.
+ * server's: one that is away, that comes back, whose disk is full; and databases of other
+ * versions.
  *
  * KCS_FERRETDB names the program of tests/store/ferretdb. */
 #include <arpa/inet.h>
@@ -11,13 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <mongoc/mongoc.h>
 
 #include "mongo/mongo.h"
 #include "sys/clock.h"
@@ -56,8 +60,20 @@ static bool listens(void)
     return ok;
 }
 
-/* It ends with this program, however that ends: by its standard input. */
-static void start_server(void)
+/* In the child: its directory is a disk of its own, that nobody else sees. */
+static void become_small(const char *options)
+{
+    if (options != NULL && (unshare(CLONE_NEWNS) != 0 ||
+                            mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+                            mount("none", dir, "tmpfs", 0, options) != 0)) {
+        _exit(126);
+    }
+}
+
+/* It ends with this program, however that ends: by its standard input.
+ *
+ * disk  NULL: the host's; else the options of a tmpfs */
+static void start_server_on(const char *disk)
 {
     const char *program = getenv("KCS_FERRETDB");
     uint64_t until_us = clock_mono_us() + 60000000;
@@ -70,6 +86,7 @@ static void start_server(void)
     server = fork();
     assert_true(server >= 0);
     if (server == 0) {
+        become_small(disk);
         (void)dup2(ends[0], STDIN_FILENO);
         (void)execl(program, program, address, dir, (char *)NULL);
         _exit(127);
@@ -81,6 +98,11 @@ static void start_server(void)
         assert_int_equal(waitpid(server, NULL, WNOHANG), 0);
         (void)usleep(20000);
     }
+}
+
+static void start_server(void)
+{
+    start_server_on(NULL);
 }
 
 static void kill_server(void)
@@ -128,6 +150,95 @@ static void a_server_that_is_away_is_told_and_comes_back(void **state)
     desk_teardown(&desk);
 }
 
+/* The server's own disk gets larger. */
+static void grow_disk(const char *options)
+{
+    char path[64];
+    int status;
+    pid_t pid;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)server);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        _exit(fd >= 0 && setns(fd, CLONE_NEWNS) == 0 &&
+                      mount("none", dir, "tmpfs", MS_REMOUNT, options) == 0
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
+{
+    struct store_write w = {.what = STORE_PUT, .kind = STORE_CHAT, .expect = STORE_ANY};
+    struct desk desk;
+    char id[16];
+    char *json;
+    int n = 0;
+    int err;
+    (void)state;
+
+    if (geteuid() != 0) {
+        skip(); /* who may not mount */
+    }
+    kill_server();
+    start_server_on("size=16m");
+    json = malloc(200001);
+    assert_non_null(json);
+    memset(json, 'x', 200000);
+    json[200000] = '\0';
+    w.doc = (struct store_doc){.tenant = "t", .id = id, .json = json};
+    desk_setup(&desk);
+    desk_open(&desk, &store_mongo, NULL);
+    do {
+        (void)snprintf(id, sizeof(id), "c%d", ++n);
+        err = desk_wait(&desk, store_write(desk.store, &w, 1, desk_done, &desk));
+        assert_true(n < 500);
+    } while (err == 0);
+    assert_int_equal(err, -ENOSPC);
+    assert_int_equal(store_failing(desk.store), -ENOSPC);
+    assert_true(n > 5);
+    assert_int_equal(
+        desk_wait(&desk, store_get(desk.store, STORE_CHAT, "t", "c1", desk_done, &desk)),
+        0);
+    /* what was refused is not there, nor is half of it */
+    assert_int_equal(
+        desk_wait(&desk, store_get(desk.store, STORE_CHAT, "t", id, desk_done, &desk)),
+        -ENOENT);
+
+    grow_disk("size=64m");
+    assert_int_equal(desk_wait(&desk, store_write(desk.store, &w, 1, desk_done, &desk)), 0);
+    assert_int_equal(store_failing(desk.store), 0);
+    desk_teardown(&desk);
+    free(json);
+    kill_server();
+    start_server();
+}
+
+/* The version that stands in a desk's database; 0: none, as a start that was killed before
+ * it was through leaves it. */
+static void set_version(const struct desk *desk, int version)
+{
+    mongoc_client_t *client = mongoc_client_new(desk->path);
+    mongoc_collection_t *meta =
+        mongoc_client_get_collection(client, strrchr(desk->path, '/') + 1, "meta");
+    bson_t *which = BCON_NEW("_id", BCON_UTF8("schema"));
+    bson_t *mark = BCON_NEW("_id", BCON_UTF8("schema"), "version", BCON_INT32(version));
+
+    assert_true(mongoc_collection_delete_one(meta, which, NULL, NULL, NULL));
+    if (version != 0) {
+        assert_true(mongoc_collection_insert_one(meta, mark, NULL, NULL, NULL));
+    }
+    bson_destroy(mark);
+    bson_destroy(which);
+    mongoc_collection_destroy(meta);
+    mongoc_client_destroy(client);
+}
+
 static int open_fails(const char *path, char err[STORE_ERR_MAX])
 {
     const struct store_conf conf = {.path = path};
@@ -153,12 +264,54 @@ static void what_is_wrong_is_said_in_words_without_the_password(void **state)
     assert_null(strstr(err, "hunter2"));
 }
 
+static void a_database_that_is_half_prepared_opens_with_all_it_has(void **state)
+{
+    struct desk desk;
+    (void)state;
+
+    desk_setup(&desk);
+    desk_open(&desk, &store_mongo, NULL);
+    assert_int_equal(put(&desk, "a"), 0);
+    desk_close(&desk);
+    set_version(&desk, 0);
+    desk_open(&desk, &store_mongo, NULL);
+    assert_int_equal(
+        desk_wait(&desk, store_get(desk.store, STORE_CHAT, "t", "a", desk_done, &desk)), 0);
+    assert_int_equal(put(&desk, "a"), -EEXIST);
+    assert_int_equal(put(&desk, "b"), 0);
+    desk_teardown(&desk);
+}
+
+static void a_newer_database_is_left_alone(void **state)
+{
+    char err[STORE_ERR_MAX];
+    struct desk desk;
+    (void)state;
+
+    desk_setup(&desk);
+    desk_open(&desk, &store_mongo, NULL);
+    assert_int_equal(put(&desk, "a"), 0);
+    desk_close(&desk);
+    set_version(&desk, 9);
+    assert_int_equal(open_fails(desk.path, err), -ENOTSUP);
+    assert_non_null(strstr(err, "version 9"));
+    assert_non_null(strstr(err, "newer"));
+    set_version(&desk, 1);
+    desk_open(&desk, &store_mongo, NULL);
+    assert_int_equal(
+        desk_wait(&desk, store_get(desk.store, STORE_CHAT, "t", "a", desk_done, &desk)), 0);
+    desk_teardown(&desk);
+}
+
 int main(void)
 {
     static const uint64_t moments[] = {1, 37, 300, 0};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_that_is_away_is_told_and_comes_back),
         cmocka_unit_test(what_is_wrong_is_said_in_words_without_the_password),
+        cmocka_unit_test(a_database_that_is_half_prepared_opens_with_all_it_has),
+        cmocka_unit_test(a_newer_database_is_left_alone),
+        cmocka_unit_test(a_full_disk_refuses_writes_and_keeps_reading),
     };
     char command[64];
     int failed;

@@ -307,8 +307,8 @@ static void json_spread(const char *name, const struct spread *s)
     (void)printf("\"%s\": {\"open_s\": %.1f, \"cpu_ms\": %.1f, \"heard\": %" PRIu64
                  ", \"lost\": %" PRIu64 ", \"unsaid\": %" PRIu32 ", \"wrong\": %" PRIu64
                  ", \"p50_ms\": %.1f, \"p99_ms\": %.1f, \"max_ms\": %.1f}",
-                 name, s->open_s, s->cpu_ms, s->heard, s->lost, s->unsaid, s->wrong, s->p50_ms,
-                 s->p99_ms, s->max_ms);
+                 name, s->open_s, s->cpu_ms, s->heard, s->lost, s->unsaid, s->wrong,
+                 s->p50_ms, s->p99_ms, s->max_ms);
 }
 
 static void print_json(const struct options *o, const struct results *r)
