@@ -67,6 +67,7 @@ static const struct {
     {"GET", "/api/meeting/{id}/export", meetings_export},
     {"GET", "/api/audit", people_audit_all},
     {"POST", "/api/user", users_create},
+    {"GET", "/api/user/{id}/data", users_kept},
     {"DELETE", "/api/user/{id}/data", people_erase},
     {"GET", "/api/openapi.json", on_document},
     {"GET", "/api/asyncapi.json", on_document},

@@ -143,6 +143,17 @@ OPEN(audit_entry, "A sensitive act.", ID("id", R, "which"), TIME("at", R, "when"
      ENUM("result", R, results, "what came of it"));
 OPEN(meeting_export, "All that is kept of a meeting.",
      OBJ("meeting", R, meeting, "the meeting"));
+OPEN(kept_entry, "An entry as it is kept.", KEY("meeting_id", 0, "of which meeting"));
+OPEN(kept_account, "An account.", TEXT("login", R, 1, 128, "name of the account"),
+     TEXT("name", N, 0, 128, "the name that others see"));
+OBJECT(kept, "What is kept of a user.", KEY("user_id", R, "of whom"),
+       OBJ("account", R | N, kept_account, "null: there is none"),
+       LIST("invitations", R, 0, 20000, kept_entry, "and roles that were given"),
+       LIST("attendance", R, 0, 20000, kept_entry, "when there, under which name"),
+       LIST("bans", R, 0, 20000, kept_entry, "and those that were lifted"),
+       LIST("messages", R, 0, 20000, kept_entry, "of the chat"),
+       LIST("acts", R, 0, 20000, kept_entry, "of the audit, done by the user"),
+       BOOL("complete", R, "there is no more than this"));
 OPEN(erased, "What was erased.", KEY("user_id", R, "of whom"));
 
 /* ---- the node ---- */
@@ -234,6 +245,8 @@ static const struct schema_route routes[] = {
           "Who did what in the tenant."),
     ROUTE("POST", "/api/user", ADMINISTER, CREATED, none, user_new, user,
           "Makes an account in one's own tenant."),
+    ROUTE("GET", "/api/user/{id}/data", ADMINISTER, 0, none, none, kept,
+          "All that is kept of a user."),
     ROUTE("DELETE", "/api/user/{id}/data", ADMINISTER, 0, none, none, erased,
           "Erases what is kept of a user."),
 

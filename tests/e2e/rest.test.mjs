@@ -190,9 +190,23 @@ test('a meeting from its making to its end', async () => {
         /* Erased: bob is invited nowhere any more. */
         const admin = user(node, 'root', { role: 'admin' });
         assert.equal((await ask(node, 'DELETE', '/user/bob/data', { token: ada })).status, 403);
+        assert.equal((await ask(node, 'GET', '/user/bob/data', { token: ada })).status, 403);
+        const kept = async () => (await ask(node, 'GET', '/user/bob/data', { token: admin })).body.data;
+        const before = await kept();
+        assert.equal(before.complete, true);
+        assert.equal(before.account, null);
+        assert.deepEqual(before.invitations.map(({ meeting_id, role }) => [meeting_id, role]),
+            [[meeting.id, 'co_host']]);
+        assert.ok(before.acts.some(({ act }) => act === 'meeting.start'));
+        const stranger = user(node, 'root', { role: 'admin', tenant: 'other' });
+        const theirs = await ask(node, 'GET', '/user/bob/data', { token: stranger });
+        assert.deepEqual([theirs.body.data.invitations, theirs.body.data.acts], [[], []]);
         const erased = await ask(node, 'DELETE', '/user/bob/data', { token: admin });
         assert.equal(erased.body.data.user_id, 'bob');
         assert.ok(erased.body.data.erased >= 1);
+        assert.deepEqual((await kept()).invitations, []);
+        const said = await ask(node, 'GET', '/audit?limit=3', { token: admin });
+        assert.ok(said.body.data.some(({ act, target }) => act === 'user.export' && target === 'bob'));
     });
 });
 
