@@ -652,7 +652,7 @@ in_fresh() {
 # The Debian package: what lintian thinks of it, and whether it installs, runs (as the container's
 # entry does) and leaves nothing behind on a Debian 12 that has nothing else. And the Dockerfile.
 part_package() {
-    local root=$PWD/build/package-root log=$PWD/build/package.log status=0
+    local root=$PWD/build/package-root log=$PWD/build/package.log status=0 name
 
     if [ -z "$KCS_LONG" ]; then
         say "not in the gate: 'tools/test package' installs a Debian 12"
@@ -679,11 +679,15 @@ part_package() {
     fi
     cp build/kcs_*.deb conf/docker/node.sh tests/package/inside.sh "$root/srv/"
     cp /etc/resolv.conf "$root/etc/resolv.conf"
-    mount -t proc proc "$root/proc"
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+    for name in proc sys dev; do # the dataplane reads CPUs and devices there
+        mount --rbind --make-rslave "/$name" "$root/$name"
+    done
+    env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
         chroot "$root" bash /srv/inside.sh >"$log" 2>&1
     status=$?
-    umount "$root/proc"
+    for name in proc sys dev; do
+        umount -R "$root/$name"
+    done
     result "package: installs, runs and goes" $((status == 0)) $((status != 0))
     [ $status -eq 0 ] || show_log "$log"
 }
