@@ -8,7 +8,7 @@ import { BUILD } from '../../tests/e2e/lib/node.mjs';
 import { withBroker } from '../../tests/kafka/broker.mjs';
 
 await withBroker(async (broker) => {
-    await broker.admin('topics');
+    await broker.makeTopics();
     const { status } = spawnSync(join(BUILD, 'tools/benchmarks/bench-kafka'),
         [broker.address, broker.dir, ...process.argv.slice(2)], { stdio: 'inherit' });
 
