@@ -7,6 +7,7 @@
  *   POST /drain?seconds=N                  no more meetings; stops when empty, or then
  *   POST /undrain                          back into service
  *   POST /loglevel?level=L                 until the next start or reload
+ *   POST /loglevel?meeting=ID              debug of one meeting; until the next start
  *   POST /rooms/close?meeting=M            ends a meeting for everybody
  *   POST /rooms/kick?meeting=M&who=W       removes somebody (ban=1: for good; reason=R)
  *   POST /rooms/mute?meeting=M&who=W&kind=audio|video|screen

@@ -77,12 +77,20 @@ static void end_drain(const struct admin *admin, struct net_req *req)
     admin_answer(req, json_pack("{s:s, s:b}", "state", "in service", "was_draining", was));
 }
 
-/* POST /loglevel?level=L */
+/* POST /loglevel?level=L, or ?meeting=ID: all of that one ("": of none) */
 static void set_level(const struct admin *admin, struct net_req *req)
 {
     const char *name = net_req_query(req, "level");
+    const char *meeting = net_req_query(req, "meeting");
     enum log_level level;
 
+    if (meeting != NULL) {
+        log_set_meeting(meeting);
+        log_info("log_meeting_set", LOG_STR("meeting_id", meeting));
+        admin_note(admin, req, "operator.loglevel", NULL, meeting);
+        admin_answer(req, json_pack("{s:s}", "meeting", meeting));
+        return;
+    }
     if (name == NULL || log_level_parse(name, &level) != 0) {
         admin_refuse(req, 400, "invalid", "a level is error, warn, info or debug");
         return;

@@ -14,6 +14,7 @@
 #include "app/reload.h"
 #include "auth/auth.h"
 #include "event/event.h"
+#include "event/otlp.h"
 #include "media/media.h"
 #include "meeting/meeting.h"
 #include "metric/metric.h"
@@ -44,6 +45,7 @@ struct app {
     struct metric_registry *metrics;
     struct auth *auth;
     struct keep keep;
+    struct otlp *otlp; /* NULL: spans go nowhere */
     struct media *media;
     struct session_registry *sessions;
     struct signal *signal;
@@ -408,6 +410,24 @@ static void on_hangup(void *arg)
 
 /* ---- start and stop ---- */
 
+static int open_tracing(struct app *app, char err[APP_ERR_MAX])
+{
+    const struct control_otlp *from = &app->conf->tracing.otlp;
+    const struct otlp_conf conf = {.endpoint = from->endpoint,
+                                   .version = APP_VERSION,
+                                   .node = app->node,
+                                   .percent = from->percent};
+    char why[EVENT_ERR_MAX] = "";
+    int ret = from->endpoint[0] != '\0'
+                  ? otlp_create(&app->otlp, app->metrics, &conf, why)
+                  : 0;
+
+    if (ret != 0) {
+        (void)snprintf(err, APP_ERR_MAX, "%.250s", why);
+    }
+    return ret;
+}
+
 /* Loop, clocks, tokens: what needs nobody else. */
 static int make_base(struct app *app, struct control_conf *conf, char err[APP_ERR_MAX])
 {
@@ -437,7 +457,10 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
     if (ret != 0) {
         return fail(err, ret, "cannot make the event loop");
     }
-    ret = keep_issuers(conf, app->auth, err, APP_ERR_MAX);
+    ret = open_tracing(app, err);
+    if (ret == 0) {
+        ret = keep_issuers(conf, app->auth, err, APP_ERR_MAX);
+    }
     return ret != 0 ? ret
                     : keep_open(&app->keep, conf, app->loop, app->metrics, app->auth, err,
                                 APP_ERR_MAX);
@@ -661,6 +684,7 @@ void app_destroy(struct app *app)
     keep_free(&app->keep);
     auth_destroy(app->auth);
     loop_destroy(app->loop);
+    otlp_destroy(app->otlp);
     metric_registry_destroy(app->metrics);
     free(app);
 }

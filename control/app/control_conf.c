@@ -36,6 +36,7 @@ static const struct control_conf defaults = {
                .requests_per_user = 50,
                .logins_per_address = 30},
     .log = {.level = CONTROL_LOG_INFO},
+    .tracing = {.otlp = {.percent = 100}},
 };
 
 static const cyaml_strval_t level_names[] = {
@@ -237,6 +238,17 @@ static const cyaml_schema_field_t log_fields[] = {
     CONF_END,
 };
 
+static const cyaml_schema_field_t otlp_fields[] = {
+    CONF_STRING("endpoint", struct control_otlp, endpoint),
+    CONF_UINT("percent", struct control_otlp, percent, 0, 100),
+    CONF_END,
+};
+
+static const cyaml_schema_field_t tracing_fields[] = {
+    CONF_MAPPING("otlp", struct control_tracing, otlp, otlp_fields),
+    CONF_END,
+};
+
 static const cyaml_schema_field_t fields[] = {
     CONF_MAPPING("dataplane", struct control_conf, dataplane, dataplane_fields),
     CONF_LIST("http", struct control_conf, http, n_http, &http_value),
@@ -255,6 +267,7 @@ static const cyaml_schema_field_t fields[] = {
     CONF_MAPPING("limits", struct control_conf, limits, limits_fields),
     CONF_MAPPING("shutdown", struct control_conf, shutdown, shutdown_fields),
     CONF_MAPPING("log", struct control_conf, log, log_fields),
+    CONF_MAPPING("tracing", struct control_conf, tracing, tracing_fields),
     CONF_END,
 };
 
@@ -290,6 +303,10 @@ static const char *check(const char *key, const char *text)
     }
     if (strcmp(key, "ice_servers.url") == 0 && !is_ice_url(text)) {
         return "a URL like stun:HOST:PORT or turn:HOST:PORT?transport=udp";
+    }
+    if (strcmp(key, "tracing.otlp.endpoint") == 0 && text[0] != '\0' &&
+        strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0) {
+        return "a URL like http://HOST:4318";
     }
     if (strcmp(key, "events.webhooks.url") == 0 && strncmp(text, "https://", 8) != 0 &&
         strncmp(text, "http://", 7) != 0) {

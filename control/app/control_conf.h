@@ -170,6 +170,15 @@ struct control_shutdown {
     uint32_t drain_s; /* on SIGTERM; 0: it stops at once */
 };
 
+struct control_otlp {
+    char endpoint[512]; /* "http://127.0.0.1:4318"; empty: nothing is exported */
+    uint32_t percent;
+};
+
+struct control_tracing {
+    struct control_otlp otlp;
+};
+
 struct control_log {
     enum control_log_level level;
 };
@@ -194,6 +203,7 @@ struct control_conf {
     struct control_limits limits;
     struct control_shutdown shutdown;
     struct control_log log;
+    struct control_tracing tracing;
 };
 
 /* Reads 'path' (NULL: only defaults) into 'out' (filled). The secret is only where the file

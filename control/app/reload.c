@@ -35,6 +35,7 @@ static const struct part {
     PART("limits", limits, true),
     PART("shutdown", shutdown, true),
     PART("log", log, true),
+    PART("tracing", tracing, false),
 };
 
 static void name(char names[RELOAD_NAMES_MAX], const char *key)

@@ -5,6 +5,7 @@
 
 #include "sys/clock.h"
 #include "sys/entropy.h"
+#include "trace/trace.h"
 
 int audit_fill(const struct audit_act *act, struct store_write writes[AUDIT_WRITES],
                char id[AUDIT_ID + 1], char *texts[AUDIT_WRITES])
@@ -39,6 +40,7 @@ int audit_fill(const struct audit_act *act, struct store_write writes[AUDIT_WRIT
                   .type = "kcs.audit.act",
                   .ref = act->actor,
                   .json = texts[1],
+                  .trace = *trace_now(),
                   .at_us = now_us}};
     return texts[0] != NULL && texts[1] != NULL ? 0 : -ENOMEM;
 }

@@ -55,9 +55,10 @@ struct event *event_of(const struct store_event *fact, const struct event_words 
     char id[ID_TEXT];
     char source[SOURCE_TEXT];
     char time_text[TIME_TEXT];
+    char trace[TRACEPARENT_TEXT];
     const char *schema = kind.schema != NULL ? kind.schema : "";
     const char *const texts[] = {id,     source,       fact->type,    time_text,
-                                 schema, fact->tenant, fact->meeting, data};
+                                 schema, trace, fact->tenant, fact->meeting, data};
     struct event *event = NULL;
     size_t size = sizeof(*event);
     char *at;
@@ -73,6 +74,7 @@ struct event *event_of(const struct store_event *fact, const struct event_words 
     }
     (void)snprintf(source, sizeof(source), "/kcs/%s", words->node);
     write_time(fact->at_us, time_text);
+    traceparent_write(&fact->trace, trace);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         size += strlen(texts[i]) + 1;
     }
@@ -88,6 +90,7 @@ struct event *event_of(const struct store_event *fact, const struct event_words 
         event->type = add(&at, fact->type, strlen(fact->type));
         event->time = add(&at, time_text, strlen(time_text));
         event->schema = add(&at, schema, strlen(schema));
+        event->trace = add(&at, trace, strlen(trace));
         event->tenant = add(&at, fact->tenant, strlen(fact->tenant));
         event->meeting = add(&at, fact->meeting, strlen(fact->meeting));
         event->data_len = strlen(data);
@@ -109,6 +112,9 @@ char *event_json(const struct event *event, size_t *len)
 
     if (json != NULL && event->schema[0] != '\0') {
         (void)json_object_set_new(json, "dataschema", json_string(event->schema));
+    }
+    if (json != NULL && event->trace[0] != '\0') {
+        (void)json_object_set_new(json, "traceparent", json_string(event->trace));
     }
     if (json != NULL && event->seq != 0) {
         (void)json_object_set_new(json, "epoch", json_integer((json_int_t)event->epoch));

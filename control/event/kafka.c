@@ -129,6 +129,7 @@ static rd_kafka_resp_err_t produce(rd_kafka_t *producer, const char *topic,
         {"content-type", "application/json"},
         {"ce_dataschema", /* the dead have another body */
          event->schema[0] != '\0' && reason == NULL ? event->schema : NULL},
+        {"ce_traceparent", event->trace[0] != '\0' ? event->trace : NULL},
         {"ce_epoch", event->seq != 0 ? number(event->epoch, epoch) : NULL},
         {"ce_seq", event->seq != 0 ? number(event->seq, seq) : NULL},
         {"kcs_reason", reason}};

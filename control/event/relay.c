@@ -19,7 +19,7 @@ enum {
     TICK_MS = 100,   /* for what a sink had no room for */
     LOOK_TICKS = 50, /* between looks whether there is something that nobody has told of */
     WINDOW = 4096,   /* handed over and not reported, of a sink */
-    PAGE = 500,      /* asked for at once */
+    PAGE = STORE_FIND_MAX, /* asked for at once */
     ACKS = 4 * WINDOW,
     STOP_MS = 2000,
     NODE = 64

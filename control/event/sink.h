@@ -16,6 +16,7 @@ struct event {
     const char *type;
     const char *time;   /* RFC 3339 */
     const char *schema; /* URI; "": none */
+    const char *trace;  /* traceparent; "": none */
     const char *tenant;
     const char *meeting; /* its subject, and its key */
     const char *data;    /* JSON */

@@ -106,6 +106,10 @@ static struct curl_slist *headers_of(const struct webhook *hook, const struct ev
     list = curl_slist_append(list, header);
     (void)snprintf(header, sizeof(header), "webhook-timestamp: %lld", (long long)at_s);
     list = curl_slist_append(list, header);
+    if (event->trace[0] != '\0') {
+        (void)snprintf(header, sizeof(header), "traceparent: %s", event->trace);
+        list = curl_slist_append(list, header);
+    }
     (void)snprintf(header, sizeof(header), "webhook-signature: %s", signature);
     return curl_slist_append(list, header);
 }

@@ -331,6 +331,7 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
     meeting_tell_person(
         meeting, p, p,
         (struct meeting_event){.kind = MEETING_LEFT, .who = p, .reason = reason});
+    meeting_end_join(p, "no_media");
     free(p);
     meeting_close_room_if_empty(meeting, room);
 }
@@ -426,6 +427,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     meeting_scores(meeting, now_us);
     HASH_ITER(hh, meeting->rooms, entry, next)
     {
+        meeting_first_media(meeting, &entry->room);
         meeting_audio_tick(meeting, &entry->room, now_us);
         n_viewers += entry->room.n_viewers;
         if (entry->room.n_viewers > 0) {

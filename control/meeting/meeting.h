@@ -24,6 +24,7 @@
 #include "session/producer.h"
 #include "session/score.h"
 #include "session/session.h"
+#include "trace/trace.h"
 
 enum {
     MEETING_ID_MAX = 64,     /* characters of a meeting's id */
@@ -156,6 +157,7 @@ struct participant {
     char pinned[MEETING_OBJECT_ID + 1];
     struct rate rates[N_MEETING_RATES];
     uint64_t joined_us; /* wall clock */
+    struct trace_span join; /* until its first media */
     struct participant *next;
 };
 
@@ -176,6 +178,7 @@ struct transport {
     uint32_t next_mid;
     uint32_t next_ssrc;
     struct transport *next;
+    struct trace_span media; /* from its connection to its first packet, while it joins */
     meeting_done *done; /* of the creation, until it is answered */
     void *arg;
 };

@@ -286,6 +286,11 @@ void meeting_layers_tick(struct meeting *meeting, uint64_t now_us);
 /* Scores everybody's producers and consumers if a second has passed. */
 void meeting_scores(struct meeting *meeting, uint64_t now_us);
 
+/* Of those who join: whether media has gone, which ends it; each tick. */
+void meeting_first_media(const struct meeting *meeting, struct room *room);
+/* A join is over; 'error' is a word, NULL: well. Once it is, this is a no-op. */
+void meeting_end_join(struct participant *p, const char *error);
+
 /* Answers a pending creation, once. err NULL: done. */
 void meeting_answer(meeting_done **done, void *arg, const struct meeting_error *err,
                     void *object);

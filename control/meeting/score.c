@@ -100,6 +100,46 @@ static void score_transport(const struct meeting *meeting, struct transport *t)
     }
 }
 
+/* Whether anything has gone over it, as far as the dataplane has told. */
+static bool has_media(const struct meeting *meeting, const struct transport *t)
+{
+    struct score_counters now;
+    bool has = false;
+
+    for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+        has = has || (rp->ready && count_producer(meeting, rp, &now) && now.packets > 0);
+    }
+    for (const struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
+        has = has ||
+              (rc->done == NULL && count_consumer(meeting, rc, &now) && now.packets > 0);
+    }
+    return has;
+}
+
+void meeting_end_join(struct participant *p, const char *error)
+{
+    const struct trace_tag tags[] = {{"kcs.meeting_id", p->room->id, 0},
+                                     {"kcs.participant_id", p->id, 0}};
+
+    trace_end(&p->join, "join", error, tags, sizeof(tags) / sizeof(tags[0]));
+}
+
+void meeting_first_media(const struct meeting *meeting, struct room *room)
+{
+    for (struct participant *p = room->participants; p != NULL; p = p->next) {
+        for (struct transport *t = trace_is_open(&p->join) ? p->transports : NULL;
+             t != NULL; t = t->next) {
+            if (trace_is_open(&t->media) && has_media(meeting, t)) {
+                const struct trace_tag tag = {"kcs.direction", t->send ? "send" : "recv",
+                                              0};
+
+                trace_end(&t->media, "first_media", NULL, &tag, 1);
+                meeting_end_join(p, NULL);
+            }
+        }
+    }
+}
+
 static void score_room(void *arg, struct room *room)
 {
     for (struct participant *p = room->participants; p != NULL; p = p->next) {

@@ -45,6 +45,9 @@ static void on_state(void *user, enum session_state state, const char *reason)
     log_info("transport_state", LOG_STR("meeting_id", t->owner->room->id),
              LOG_STR("participant_id", t->owner->id), LOG_STR("transport_id", t->id),
              LOG_STR("state", session_state_name(state)), LOG_STR("reason", reason));
+    if (state == SESSION_CONNECTED && trace_is_open(&t->owner->join)) {
+        trace_begin(&t->media, &t->owner->join.self, TRACE_INTERNAL);
+    }
     if (state == SESSION_FAILED) {
         const struct meeting_event event = {.kind = MEETING_TRANSPORT_CLOSED,
                                             .who = t->owner,

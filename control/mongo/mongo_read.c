@@ -210,6 +210,7 @@ static void take_event(struct store_arena *arena, const bson_t *from,
     out->json = mongo_text(arena, from, "doc");
     out->epoch = (uint64_t)mongo_number(from, "epoch");
     out->seq = (uint64_t)mongo_number(from, "seq");
+    (void)traceparent_parse(mongo_text(arena, from, "trace"), &out->trace);
     out->at_us = (uint64_t)mongo_number(from, "at_us");
     out->position = (uint64_t)mongo_number(from, "position");
 }

@@ -310,6 +310,7 @@ static int plan_event(struct plan *p, size_t i)
 {
     const struct store_event *e = &p->req->writes[i].event;
     char id[2 * STORE_ID_MAX + 64];
+    char trace[TRACEPARENT_TEXT];
     bson_t *doc;
 
     if (e->epoch != 0 && e->epoch < p->epoch) {
@@ -327,11 +328,12 @@ static int plan_event(struct plan *p, size_t i)
     p->seq = e->seq != 0 ? e->seq : p->seq + 1;
     (void)snprintf(id, sizeof(id), "%s\n%llu\n%llu", p->key, (unsigned long long)p->epoch,
                    (unsigned long long)p->seq);
+    traceparent_write(&e->trace, trace);
     doc = BCON_NEW("_id", BCON_UTF8(id), "tenant", BCON_UTF8(e->tenant), "meeting",
                    BCON_UTF8(e->meeting), "epoch", BCON_INT64((int64_t)p->epoch), "seq",
                    BCON_INT64((int64_t)p->seq), "type", BCON_UTF8(e->type), "ref",
                    BCON_UTF8(e->ref), "at_us", BCON_INT64((int64_t)e->at_us), "doc",
-                   BCON_UTF8(e->json), "acked", BCON_BOOL(false), "position",
+                   BCON_UTF8(e->json), "trace", BCON_UTF8(trace), "acked", BCON_BOOL(false), "position",
                    BCON_INT64((int64_t)++p->m->position));
     add_pending(p, BCON_NEW("event", BCON_DOCUMENT(doc)));
     bson_destroy(doc);

@@ -25,7 +25,6 @@ enum {
     SEND_BURST = 16 * SLICE,  /* then others have their turn */
     SEND_STALL_US = 60000000, /* without any progress of an answer */
     LINGER_US = 1000000,
-    REQUEST_ID = 12, /* characters */
     BODY_STEP = 4096,
 };
 
@@ -279,6 +278,7 @@ void net_respond(struct net_req *req, unsigned status, const struct net_header *
             len = 0;
         }
     }
+    req_end_span(req, status);
     build(req, status, headers, n_headers, body, len);
     req->state = REQ_SENDING;
     if (req->in_handler) {
@@ -319,16 +319,15 @@ static void build_problem(struct net_req *req, unsigned status, const char *code
         {"upgrade", "websocket"},
         {"connection", "upgrade"},
         {"sec-websocket-version", "13"}};
-    char id[REQUEST_ID + 1];
-    char body[384];
+    char body[448];
     int len;
 
-    entropy_id(id, REQUEST_ID);
     len = snprintf(body, sizeof(body),
                    "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
                    "\"success\":false,\"code\":\"%s\",\"message\":\"%s\",\"errors\":[],"
                    "\"request_id\":\"%s\"}",
-                   reason_phrase(status), status, code, reason_phrase(status), id);
+                   reason_phrase(status), status, code, reason_phrase(status),
+                   net_req_id(req));
 
     req->close = true;
     build(req, status, headers, status == 426 ? 5 : 2, body, (size_t)len);
@@ -519,6 +518,7 @@ void http_on_gone(struct net_conn *conn)
     if (req->state == REQ_OPEN) {
         metric_inc(server->metrics.aborted);
         server->handlers.on_abort(server->user, req);
+        req_end_span(req, 0);
     }
     req_end(req);
 }

@@ -20,6 +20,7 @@
 
 struct loop;
 struct metric_registry;
+struct trace;
 
 struct net_server;
 struct net_req; /* one HTTP request, from on_request to its answer or its on_abort */
@@ -127,6 +128,7 @@ uint16_t net_server_port(const struct net_server *server, size_t index);
 
 size_t net_req_listener(const struct net_req *req); /* index in net_conf.listen */
 enum net_method net_req_method(const struct net_req *req);
+const char *net_req_method_name(const struct net_req *req); /* "GET" */
 const char *net_req_remote(const struct net_req *req); /* "192.0.2.1:5000", "unix:UID" */
 
 /* What counts as one address: one of IPv4, or a network of 64 bits of IPv6. False for who
@@ -148,6 +150,16 @@ const char *net_req_query_text(struct net_req *req);
 const char *net_req_header(struct net_req *req, const char *name);
 
 const void *net_req_body(const struct net_req *req, size_t *len); /* NULL if empty */
+
+/* The client's own id of it (X-Request-Id), if it is one: at most 64 of letters, digits, '.',
+ * '_' and '-'; else a fresh one, the same each time. */
+const char *net_req_id(struct net_req *req);
+
+/* Begins its span (trace/trace.h), a part of what its traceparent names; it ends with the
+ * answer or the abort. 'route' (constant) is its name. Once. */
+void net_req_trace(struct net_req *req, const char *route);
+/* Where it is in its trace; none before net_req_trace(). Borrowed. */
+const struct trace *net_req_traced(const struct net_req *req);
 
 void net_req_set_data(struct net_req *req, void *data);
 void *net_req_data(const struct net_req *req);

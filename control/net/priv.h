@@ -20,6 +20,7 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/loop.h"
+#include "trace/trace.h"
 
 enum {
     NET_TX_BUF = 16384,     /* the most that is written at once: a TLS record */
@@ -90,6 +91,8 @@ struct net_conn {
     char remote[NET_REMOTE_MAX];
 };
 
+enum { REQUEST_ID = 16, REQUEST_ID_MAX = 64 }; /* characters */
+
 enum req_state {
     REQ_BODY,    /* collecting */
     REQ_OPEN,    /* the handler's */
@@ -118,6 +121,9 @@ struct net_req {
     struct net_req *busy_next;
     struct net_req **busy_at;
     struct req_str *strings; /* what the accessors have handed out */
+    char id[REQUEST_ID_MAX + 1]; /* empty: nobody has asked for it */
+    const char *route; /* of the span; constant, NULL: it has none */
+    struct trace_span span;
 };
 
 struct req_str {
@@ -155,6 +161,8 @@ void http_on_gone(struct net_conn *conn);
 void http_sweep(void *server);
 struct net_req *req_create(struct net_conn *conn);
 void req_destroy(struct net_req *req);
+/* It was answered; status 0: its client has gone. */
+void req_end_span(struct net_req *req, unsigned status);
 int http_refuse_upgrade(struct net_req *req, unsigned status);
 /* A header's value among those the library has parsed, copied to the request's strings. */
 const char *req_token(struct net_req *req, enum lws_token_indexes token);

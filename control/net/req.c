@@ -3,9 +3,12 @@
 #include "net/priv.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "sys/entropy.h"
 
 struct net_req *req_create(struct net_conn *conn)
 {
@@ -226,6 +229,66 @@ const void *net_req_body(const struct net_req *req, size_t *len)
 {
     *len = req->body_len;
     return req->body_len > 0 ? req->body : NULL;
+}
+
+const char *net_req_id(struct net_req *req)
+{
+    const char *id = req->id[0] == '\0' ? net_req_header(req, "x-request-id") : NULL;
+
+    if (req->id[0] != '\0') {
+        return req->id;
+    }
+    if (id != NULL && id[0] != '\0' && strlen(id) <= REQUEST_ID_MAX &&
+        id[strspn(id,
+                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] ==
+            '\0') {
+        strcpy(req->id, id);
+    } else {
+        entropy_id(req->id, REQUEST_ID);
+    }
+    return req->id;
+}
+
+static const char *const method_names[] = {
+    [NET_GET] = "GET",     [NET_HEAD] = "HEAD",     [NET_POST] = "POST",      [NET_PUT] = "PUT",
+    [NET_PATCH] = "PATCH", [NET_DELETE] = "DELETE", [NET_OPTIONS] = "OPTIONS"};
+
+const char *net_req_method_name(const struct net_req *req)
+{
+    return method_names[req->method];
+}
+
+void net_req_trace(struct net_req *req, const char *route)
+{
+    struct trace parent;
+
+    (void)traceparent_parse(net_req_header(req, "traceparent"), &parent);
+    trace_begin(&req->span, &parent, TRACE_SERVER);
+    req->route = route;
+}
+
+const struct trace *net_req_traced(const struct net_req *req)
+{
+    return &req->span.self;
+}
+
+void req_end_span(struct net_req *req, unsigned status)
+{
+    char name[TRACE_NAME];
+    const struct trace_tag tags[] = {
+        {"http.request.method", net_req_method_name(req), 0},
+        {"http.route", req->route, 0},
+        {"http.response.status_code", NULL, status},
+        {"kcs.request_id", req->id[0] != '\0' ? req->id : "", 0}};
+
+    if (trace_is_open(&req->span)) {
+        (void)snprintf(name, sizeof(name), "%s %s", net_req_method_name(req), req->route);
+        trace_end(&req->span, name,
+                  status == 0     ? "abandoned"
+                  : status >= 500 ? "server_error"
+                                  : NULL,
+                  tags, sizeof(tags) / sizeof(tags[0]));
+    }
 }
 
 void net_req_set_data(struct net_req *req, void *data)

@@ -8,7 +8,7 @@
 #include "net/priv.h"
 #include "sys/entropy.h"
 
-enum { METHOD_MAX = 20, REQUEST_ID = 16, LINGER_S = 1 };
+enum { METHOD_MAX = 20, LINGER_S = 1 };
 
 /* The length of the method of an HTTP/1 request line; 0: it is none. */
 static size_t method_of(const char *text, size_t len)

@@ -11,17 +11,6 @@
 #include "schema/check.h"
 #include "sys/clock.h"
 
-static const char *method_name(struct net_req *req)
-{
-    static const char *const names[] = {
-        [NET_GET] = "GET",         [NET_HEAD] = "HEAD",   [NET_POST] = "POST",
-        [NET_PUT] = "PUT",         [NET_PATCH] = "PATCH", [NET_DELETE] = "DELETE",
-        [NET_OPTIONS] = "OPTIONS",
-    };
-
-    return names[net_req_method(req)];
-}
-
 /* ---- who asks ---- */
 
 static bool authorize(struct rest_call *call)
@@ -47,12 +36,16 @@ static bool authorize(struct rest_call *call)
     return true;
 }
 
+bool rest_is_of_meeting(const struct schema_route *route)
+{
+    return strncmp(route->path, "/api/meeting/{", 14) == 0;
+}
+
 static bool may(struct rest_call *call)
 {
-    bool of_meeting = strncmp(call->route->path, "/api/meeting/{", 14) == 0;
     char text[160];
 
-    if (of_meeting || auth_may(call->who.role, NULL, call->route->who)) {
+    if (rest_is_of_meeting(call->route) || auth_may(call->who.role, NULL, call->route->who)) {
         return true;
     }
     (void)snprintf(text, sizeof(text), "the role %s may not: it lacks %s",
@@ -137,7 +130,7 @@ bool rest_call_init(struct rest_call *call, struct rest *rest, const struct rest
 
     *call = (struct rest_call){.rest = rest, .conf = conf, .req = req};
     call->route =
-        schema_route_find(method_name(req), net_req_path(req), &call->params, methods);
+        schema_route_find(net_req_method_name(req), net_req_path(req), &call->params, methods);
     if (call->route == NULL) {
         if (methods[0] != '\0') {
             (void)snprintf(message, sizeof(message), "this route takes %s", methods);
@@ -146,6 +139,7 @@ bool rest_call_init(struct rest_call *call, struct rest *rest, const struct rest
         }
         return false;
     }
+    net_req_trace(req, call->route->path);
     if ((call->route->flags & SCHEMA_LATER) != 0) {
         respond_problem(req, 501, "not_implemented",
                         "this part of the node is not built yet", NULL);

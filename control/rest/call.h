@@ -37,6 +37,9 @@ rest_fn *rest_handler(const struct schema_route *route);
  * refusal, 'call->req' being NULL then, or if the table has no such path. */
 bool rest_call_init(struct rest_call *call, struct rest *rest, const struct rest_conf *conf,
                     struct net_req *req);
+/* Whether its path names a meeting, as its first parameter. */
+bool rest_is_of_meeting(const struct schema_route *route);
+
 void rest_call_fini(struct rest_call *call);
 
 #endif

@@ -6,10 +6,9 @@
 
 #include "net/net.h"
 #include "schema/check.h"
-#include "sys/entropy.h"
 #include "sys/log.h"
 
-enum { REQUEST_ID = 16, REQUEST_ID_MAX = 64, MORE_HEADERS = 8, OWN_HEADERS = 7 };
+enum { MORE_HEADERS = 8, OWN_HEADERS = 7 };
 
 static const char *title_of(unsigned status)
 {
@@ -79,7 +78,7 @@ bool respond_preflight(struct net_req *req, const char *methods)
         {"vary", "origin"},
         {"access-control-allow-methods", methods},
         {"access-control-allow-headers",
-         "Authorization, Content-Type, If-Match, Idempotency-Key, X-Request-Id"},
+         "Authorization, Content-Type, If-Match, Idempotency-Key, X-Request-Id, Traceparent"},
         {"access-control-max-age", "600"}};
 
     if (origin == NULL || net_req_method(req) != NET_OPTIONS ||
@@ -90,26 +89,10 @@ bool respond_preflight(struct net_req *req, const char *methods)
     return true;
 }
 
-/* The client's own id of the request, if it is one; else a fresh one. */
-static void request_id(struct net_req *req, char out[REQUEST_ID_MAX + 1])
-{
-    const char *id = net_req_header(req, "x-request-id");
-
-    if (id != NULL && id[0] != '\0' && strlen(id) <= REQUEST_ID_MAX &&
-        id[strspn(id,
-                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] ==
-            '\0') {
-        strcpy(out, id);
-    } else {
-        entropy_id(out, REQUEST_ID);
-    }
-}
-
 /* Sends 'body', which is moved. */
 static void send_json(struct net_req *req, unsigned status, const char *type, json_t *body,
-                      const struct net_header *more, size_t n_more, const char *id)
+                      const struct net_header *more, size_t n_more)
 {
-    char fresh[REQUEST_ID_MAX + 1];
     const char *origin = origin_of(req);
     struct net_header headers[OWN_HEADERS + MORE_HEADERS] = {
         {"content-type", type},
@@ -124,11 +107,7 @@ static void send_json(struct net_req *req, unsigned status, const char *type, js
         net_respond(req, 500, NULL, 0, NULL, 0);
         return;
     }
-    if (id == NULL) {
-        request_id(req, fresh);
-        id = fresh;
-    }
-    headers[n++] = (struct net_header){"x-request-id", id};
+    headers[n++] = (struct net_header){"x-request-id", net_req_id(req)};
     if (origin != NULL) {
         headers[n++] = (struct net_header){"access-control-allow-origin", origin};
         headers[n++] = (struct net_header){"vary", "origin"};
@@ -158,12 +137,12 @@ void respond_data_with(struct net_req *req, unsigned status, json_t *data,
         return;
     }
     send_json(req, status, "application/json",
-              json_pack("{s:b, s:o}", "success", 1, "data", data), headers, n, NULL);
+              json_pack("{s:b, s:o}", "success", 1, "data", data), headers, n);
 }
 
 void respond_json(struct net_req *req, unsigned status, json_t *whole)
 {
-    send_json(req, status, "application/json", whole, NULL, 0, NULL);
+    send_json(req, status, "application/json", whole, NULL, 0);
 }
 
 void respond_problem(struct net_req *req, unsigned status, const char *code,
@@ -179,9 +158,8 @@ static void problem(struct net_req *req, unsigned status, const char *code,
                     const char *message, json_t *errors, const struct net_header *headers,
                     size_t n)
 {
-    char id[REQUEST_ID_MAX + 1];
+    const char *id = net_req_id(req);
 
-    request_id(req, id);
     log_debug("request_refused", LOG_STR("request_id", id), LOG_U64("status", status),
               LOG_STR("code", code), LOG_STR("path", net_req_path(req)));
     send_json(req, status, "application/problem+json",
@@ -189,7 +167,7 @@ static void problem(struct net_req *req, unsigned status, const char *code,
                         "about:blank", "title", title_of(status), "status", (int)status,
                         "detail", message, "success", 0, "code", code, "message", message,
                         "errors", errors, "request_id", id),
-              headers, n, id);
+              headers, n);
 }
 
 void respond_problem_with(struct net_req *req, unsigned status, const char *code,

@@ -21,6 +21,7 @@
 #include "rest/wish.h"
 #include "sys/clock.h"
 #include "sys/log.h"
+#include "trace/trace.h"
 
 struct rest {
     struct rest_conf conf;
@@ -294,7 +295,10 @@ void rest_on_request(struct rest *rest, struct net_req *req)
     }
     if (rest_call_init(&call, rest, &rest->conf, req)) {
         rest_fn *fn = rest_handler(call.route);
+        struct trace_scope scope;
 
+        trace_enter(&scope, net_req_traced(req), net_req_id(req),
+                    rest_is_of_meeting(call.route) ? call.params.at[0] : NULL, NULL);
         if (!user_may_ask(rest, &call)) {
             /* answered */
         } else if (fn != NULL) {
@@ -302,6 +306,7 @@ void rest_on_request(struct rest *rest, struct net_req *req)
         } else {
             respond_problem(req, 404, "not_found", "this node does not serve it", NULL);
         }
+        trace_leave(&scope);
         rest_call_fini(&call);
     } else if (call.req == NULL) {
         return; /* refused */

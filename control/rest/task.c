@@ -15,6 +15,7 @@
 #include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
+#include "trace/trace.h"
 
 struct task *task_new(const struct rest_call *call)
 {
@@ -34,6 +35,8 @@ struct task *task_new(const struct rest_call *call)
     task->query = json_incref(call->query);
     task->body = json_incref(call->body);
     (void)snprintf(task->remote, sizeof(task->remote), "%s", net_req_remote(call->req));
+    task->trace = *net_req_traced(call->req);
+    (void)snprintf(task->request_id, sizeof(task->request_id), "%s", net_req_id(call->req));
     net_req_set_data(call->req, task);
     return task;
 }
@@ -92,16 +95,26 @@ void task_answer(struct task *task, json_t *data, uint64_t version)
     }
 }
 
+/* What is done for a task after its request's handler has returned. */
+static void enter(struct trace_scope *scope, const struct task *task)
+{
+    trace_enter(scope, &task->trace, task->request_id,
+                rest_is_of_meeting(task->route) ? task->params.at[0] : NULL, NULL);
+}
+
 void task_refuse(struct task *task, unsigned status, const char *code, const char *message)
 {
     struct net_req *req = task->req;
     const struct net_header retry = {"retry-after", "1"};
+    struct trace_scope scope;
 
+    enter(&scope, task);
     task_end(task);
     if (req != NULL) {
         respond_problem_with(req, status, code, message, &retry,
                              status == 503 || status == 429 ? 1 : 0);
     }
+    trace_leave(&scope);
 }
 
 void task_fail(struct task *task, int err)
@@ -303,6 +316,7 @@ void task_event(struct task *task, const char *type, json_t *json)
                                     .type = type,
                                     .ref = task->who.user_id,
                                     .json = keep_text(task, json),
+                                    .trace = task->trace,
                                     .at_us = clock_wall_us()};
 }
 
@@ -323,6 +337,7 @@ static void add_audit(struct task *task, const char *act, const char *target,
     number(task, &entry.epoch, &entry.seq);
     task->n_writes += AUDIT_WRITES;
     (void)audit_fill(&entry, &task->writes[at], task->ids[at], &task->texts[at]);
+    task->writes[at + AUDIT_WRITES - 1].event.trace = task->trace;
 }
 
 void task_audit(struct task *task, const char *act, const char *target)
@@ -342,13 +357,16 @@ void task_audit_refused(struct task *task, const char *act, const char *target)
 static void on_committed(void *arg, const struct store_result *result)
 {
     struct task *task = arg;
+    struct trace_scope scope;
 
     if (result->err != 0) {
         task_fail(task, result->err);
         return;
     }
-    if (task->written != NULL) {
+    if (task->written != NULL) { /* it may change a room, which tells facts */
+        enter(&scope, task);
         task->written(task);
+        trace_leave(&scope);
     }
     if (task->finish != NULL) {
         task->finish(task);

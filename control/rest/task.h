@@ -9,7 +9,7 @@
 #include "rest/call.h"
 #include "store/store.h"
 
-enum { TASK_ID = 22, TASK_WRITES = STORE_WRITES_MAX, TASK_LIMIT = 50 };
+enum { TASK_ID = 22, TASK_WRITES = STORE_WRITES_MAX, TASK_LIMIT = 50, TASK_REQUEST_ID = 72 };
 
 struct task;
 typedef void task_fn(struct task *task);
@@ -23,6 +23,8 @@ struct task {
     struct auth_identity who;
     json_t *query, *body;
     char remote[64];
+    struct trace trace; /* of the request, as its id: they outlive it */
+    char request_id[TASK_REQUEST_ID];
     /* of task_with_meeting() */
     enum auth_role role;
     bool invited; /* creator, participant or administrator; else only of the tenant */

@@ -11,6 +11,7 @@
 #include "rest/wish_priv.h"
 #include "schema/schema.h"
 #include "sys/clock.h"
+#include "trace/trace.h"
 
 #define TYPE_FRAGMENT "application/trickle-ice-sdpfrag"
 #define TYPE_CHOICE   "application/json"
@@ -452,21 +453,23 @@ static void redirect(const struct wish_target *target, struct net_req *req)
     net_respond(req, 307, headers, sizeof(headers) / sizeof(headers[0]), NULL, 0);
 }
 
-bool wish_on_request(struct wish *wish, struct net_req *req)
+static void answer(struct wish *wish, struct net_req *req)
 {
     enum net_method method = net_req_method(req);
     struct wish_target target;
     bool endpoint;
     bool slash;
+    struct trace_scope scope;
 
-    if (!wish_is_path(net_req_path(req))) {
-        return false;
-    }
     if (!read_target(net_req_path(req), &target, &slash)) {
         wish_problem(req, 404, "not_found", "there can be no such meeting or session");
-        return true;
+        return;
     }
     endpoint = target.session_id[0] == '\0';
+    net_req_trace(req, target.viewer ? endpoint ? PREFIX "ep/{id}" : PREFIX "ep/{id}/{session}"
+                       : endpoint    ? PREFIX "ip/{id}"
+                                     : PREFIX "ip/{id}/{session}");
+    trace_enter(&scope, net_req_traced(req), net_req_id(req), target.meeting_id, NULL);
     if (method == NET_OPTIONS) {
         respond_options(wish, &target, req);
     } else if (slash) {
@@ -489,5 +492,15 @@ bool wish_on_request(struct wish *wish, struct net_req *req)
     } else {
         respond_plain(req, 204, NULL, NULL); /* RFC 9725, section 4.1 */
     }
-    return true;
+    trace_leave(&scope);
+}
+
+bool wish_on_request(struct wish *wish, struct net_req *req)
+{
+    bool is_ours = wish_is_path(net_req_path(req));
+
+    if (is_ours) {
+        answer(wish, req);
+    }
+    return is_ours;
 }

@@ -10,6 +10,7 @@
 #include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
+#include "trace/trace.h"
 
 _Static_assert((int)ICE_MAX_PATHS == (int)VAULT_PATHS, "one limit");
 _Static_assert((int)ICE_UFRAG_MAX == (int)VAULT_UFRAG_MAX &&
@@ -17,6 +18,17 @@ _Static_assert((int)ICE_UFRAG_MAX == (int)VAULT_UFRAG_MAX &&
                "one limit");
 
 /* ---- state ---- */
+
+/* A step is a part of what made the transport. */
+static void end_step(const struct session *s, const char *name, const char *error)
+{
+    struct trace_span span;
+
+    if (trace_is_set(&s->trace)) {
+        trace_begin_at(&span, &s->trace, TRACE_INTERNAL, s->since_us);
+        trace_end(&span, name, error, NULL, 0);
+    }
+}
 
 /* How long the steps of becoming connected took; a session that was restored took none. */
 static void measure(const struct session *s, enum session_state state, uint64_t now_us)
@@ -28,10 +40,13 @@ static void measure(const struct session *s, enum session_state state, uint64_t 
     }
     if (s->state == SESSION_NEW && state == SESSION_CONNECTING) {
         metric_observe(s->reg->ice_s, seconds);
+        end_step(s, "ice", NULL);
     } else if (s->state == SESSION_CONNECTING && state == SESSION_CONNECTED) {
         metric_observe(s->reg->dtls_s, seconds);
+        end_step(s, "dtls", NULL);
     } else if (state == SESSION_FAILED && s->state != SESSION_CONNECTED) {
         metric_inc(s->reg->unestablished);
+        end_step(s, s->state == SESSION_NEW ? "ice" : "dtls", "failed");
     }
 }
 
@@ -354,6 +369,7 @@ int session_create(struct session **out, struct session_registry *reg,
     s->selected_told = -1;
     LIST_INIT(&s->calls);
     s->since_us = clock_mono_us();
+    s->trace = *trace_now();
     reg->n_state[SESSION_NEW]++;
     err = init_ice(s);
     if (err == 0) {

@@ -11,6 +11,7 @@
 #include "media/media.h"
 #include "metric/metric.h"
 #include "session/session.h"
+#include "trace/traceparent.h"
 #include "sfu/base/handle.h"
 
 /* What became of a datagram that the dataplane punted. */
@@ -61,6 +62,7 @@ struct session {
     void *user;
     enum session_state state;
     uint64_t since_us; /* monotonic: in this state */
+    struct trace trace; /* of whoever made it */
     uint64_t peer;
     struct ice_lite ice;
     struct path told[ICE_MAX_PATHS]; /* what the vault has */

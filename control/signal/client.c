@@ -41,9 +41,32 @@ static void end_audit(struct reply *reply, const char *code)
     reply->audit = NULL;
 }
 
+/* The span of an event that has its answer; 'code' is the error's, or NULL. */
+static void end_span(struct reply *reply, const char *code)
+{
+    const struct client *client = reply->client;
+    const struct participant *p = client != NULL ? client->participant : NULL;
+    const struct trace_tag tags[] = {
+        {"kcs.meeting_id", p != NULL ? p->room->id : "", 0},
+        {"kcs.participant_id", p != NULL ? p->id : "", 0}};
+
+    trace_end(&reply->span, reply->event, client == NULL ? "gone" : code, tags,
+              p != NULL ? sizeof(tags) / sizeof(tags[0]) : 0);
+}
+
+void reply_enter(struct trace_scope *scope, const struct reply *reply)
+{
+    const struct client *client = reply->client;
+    const struct participant *p = client != NULL ? client->participant : NULL;
+
+    trace_enter(scope, &reply->span.self, NULL, p != NULL ? p->room->id : NULL,
+                p != NULL ? p->id : NULL);
+}
+
 /* The end of a reply. */
 static void drop_reply(struct reply *reply)
 {
+    end_span(reply, NULL);
     audit_end(reply->audit, NULL, NULL);
     if (reply->client != NULL) {
         *reply->at = reply->next;
@@ -106,6 +129,7 @@ static void fail(struct reply *reply, const char *code, const char *message, jso
         return;
     }
     end_audit(reply, code);
+    end_span(reply, code);
     error = json_pack("{s:s,s:s}", "code", code, "message", message);
     (void)json_object_update(error, more);
     json_decref(more);
@@ -223,9 +247,14 @@ static bool on_connect(void *user, struct sio_socket *socket, const json_t *auth
                        struct sio_refusal *why)
 {
     const char *token = json_string_value(json_object_get(auth, "token"));
+    const char *parent = json_string_value(json_object_get(auth, "traceparent"));
+    struct trace trace = *engine_trace(sio_conn_peer(socket->conn));
     struct signal *signal = user;
     struct auth_identity who;
+    struct trace_span join;
+    struct trace_span step;
     struct client *client;
+    int err;
 
     if (strcmp(socket->nsp, SIGNAL_NSP) != 0 && strcmp(socket->nsp, LEGACY_NSP) != 0) {
         *why = (struct sio_refusal){.message = "Invalid namespace"};
@@ -236,9 +265,17 @@ static bool on_connect(void *user, struct sio_socket *socket, const json_t *auth
     if (token == NULL) {
         return false;
     }
+    if (parent != NULL) { /* browsers cannot give a WebSocket's handshake a header */
+        (void)traceparent_parse(parent, &trace);
+    }
+    trace_begin(&join, &trace, TRACE_SERVER);
+    trace_begin(&step, &join.self, TRACE_INTERNAL);
     why->message = "the token was refused";
-    if (auth_verify(signal->conf.auth, token, strlen(token), clock_wall_s(), &who,
-                    &why->code) != 0) {
+    err = auth_verify(signal->conf.auth, token, strlen(token), clock_wall_s(), &who,
+                      &why->code);
+    trace_end(&step, "token", err != 0 ? why->code : NULL, NULL, 0);
+    if (err != 0) {
+        trace_end(&join, "join", why->code, NULL, 0);
         return false;
     }
     client = client_create(signal, socket);
@@ -247,6 +284,8 @@ static bool on_connect(void *user, struct sio_socket *socket, const json_t *auth
         return false;
     }
     client->who = who;
+    client->trace = trace;
+    client->join = join;
     client->legacy = strcmp(socket->nsp, LEGACY_NSP) == 0;
     socket->data = client;
     return true;
@@ -273,6 +312,7 @@ static void on_close(void *user, struct sio_socket *socket, bool left, const cha
     for (struct reply *reply = client->replies; reply != NULL; reply = reply->next) {
         reply->client = NULL; /* its answer frees it */
     }
+    trace_end(&client->join, "join", "not_joined", NULL, 0);
     *client->at = client->next;
     if (client->next != NULL) {
         client->next->at = client->at;

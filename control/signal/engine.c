@@ -15,6 +15,7 @@
 #include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/loop.h"
+#include "trace/traceparent.h"
 
 enum {
     SID = 20,
@@ -43,6 +44,7 @@ struct engine_peer {
     UT_hash_handle hh; /* by sid */
     char sid[SID + 1];
     char remote[ENGINE_REMOTE];
+    struct trace trace;
 };
 
 struct engine {
@@ -137,7 +139,7 @@ static void peer_free(struct engine_peer *peer)
 /* Returns 0, or the HTTP status of the refusal: 503, if there is no room for it, or 429, if
  * its address has or wants too many. */
 static int peer_create(struct engine_peer **out, struct engine *engine,
-                       const struct net_req *req, bool websocket)
+                       struct net_req *req, bool websocket)
 {
     struct engine_peer *peer;
     struct caller *caller = NULL;
@@ -164,6 +166,7 @@ static int peer_create(struct engine_peer **out, struct engine *engine,
     peer->expect_us = NEVER;
     entropy_id(peer->sid, SID);
     (void)snprintf(peer->remote, sizeof(peer->remote), "%s", net_req_remote(req));
+    (void)traceparent_parse(net_req_header(req, "traceparent"), &peer->trace);
     if (loop_timer_create(engine->conf.loop, &peer->timer, on_timer, peer) != 0 ||
         eio_create(&peer->eio, &engine->eio_conf, &eio_callbacks, peer, peer->sid,
                    websocket, clock_mono_us()) != 0) {
@@ -560,6 +563,11 @@ void engine_destroy(struct engine *engine)
     net_buf_unref(engine->last_buf);
     eio_msg_unref(engine->last_msg);
     free(engine);
+}
+
+const struct trace *engine_trace(const struct engine_peer *peer)
+{
+    return &peer->trace;
 }
 
 const char *engine_remote(const struct engine_peer *peer)

@@ -19,6 +19,7 @@ struct engine_peer; /* one session */
 struct loop;
 struct net_req;
 struct net_ws;
+struct trace;
 
 enum { ENGINE_REMOTE = 64 }; /* bytes of an address and port */
 
@@ -76,6 +77,9 @@ void engine_on_ws_close(struct net_ws *ws);
 
 /* Where it was opened from: "192.0.2.1:5000". */
 const char *engine_remote(const struct engine_peer *peer);
+
+/* What the traceparent of its handshake says; none without one. Borrowed. */
+const struct trace *engine_trace(const struct engine_peer *peer);
 
 /* Queues a message (borrowed). A full queue ends the session, later. It goes out at the end
  * of the turn that a message of this session began, else with engine_push(). */

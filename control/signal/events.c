@@ -25,6 +25,7 @@ static void fail(struct reply *reply, const struct meeting_error *err)
 
 static void resume(struct reply *reply, const char *meeting_id, const char *token)
 {
+    static const struct trace_tag resumed = {"kcs.resumed", "true", 0};
     struct client *client = reply->client;
     struct meeting_error err;
     void *old = NULL;
@@ -41,6 +42,7 @@ static void resume(struct reply *reply, const char *meeting_id, const char *toke
         before->participant = NULL; /* its connection is dead, we just had not noticed */
         client_drop(before);
     }
+    trace_end(&client->join, "join", NULL, &resumed, 1);
     reply_ok(reply, encode_room_resumed(client->signal, client->participant));
 }
 
@@ -60,6 +62,8 @@ static void enter(struct reply *reply, const char *meeting_id, const char *name)
         fail(reply, &err);
         return;
     }
+    client->participant->join = client->join;
+    client->join = (struct trace_span){.begun_us = 0};
     if (client->participant->waiting) {
         reply->paired = client->legacy ? "waiting-for-host" : "lobby:waiting";
         reply_ok(reply, json_pack("{s:b,s:s,s:s}", "waiting", 1, "meeting_id",
@@ -79,9 +83,12 @@ struct joining {
 static void on_ready(void *arg)
 {
     struct joining *j = arg;
+    struct trace_scope scope;
 
     if (j->reply->client != NULL) {
+        trace_enter(&scope, &j->reply->span.self, NULL, j->meeting_id, NULL);
         enter(j->reply, j->meeting_id, j->name);
+        trace_leave(&scope);
     } else {
         reply_ok(j->reply, NULL); /* it is gone: frees the reply */
     }
@@ -624,6 +631,16 @@ static bool not_too_often(struct reply *reply)
     return false;
 }
 
+/* An event is a part of its client's join until that is done; then of what the client has
+ * named. */
+static const struct trace *parent_of(const struct client *client)
+{
+    const struct participant *p = client->participant;
+    const struct trace_span *join = p != NULL ? &p->join : &client->join;
+
+    return trace_is_open(join) ? &join->self : &client->trace;
+}
+
 /* Ends 'reply' in every case, if need be later. */
 static void run(struct reply *reply, const struct schema_event *event,
                 const json_t *payload)
@@ -656,6 +673,7 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
         client->legacy && name != NULL ? legacy_find(name) : NULL;
     const struct schema_event *event = NULL;
     struct reply *reply = malloc(sizeof(*reply));
+    struct trace_scope scope;
     const char *known = "unknown";
     json_t *asked = NULL;
 
@@ -689,6 +707,8 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
         reply->next->at = &reply->next;
     }
     client->replies = reply;
+    trace_begin(&reply->span, parent_of(client), TRACE_SERVER);
+    reply_enter(&scope, reply);
     if (fault != NULL) {
         struct schema_errors errors = {.n = 0};
 
@@ -699,4 +719,5 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
     } else {
         run(reply, event, payload);
     }
+    trace_leave(&scope);
 }

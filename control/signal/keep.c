@@ -16,6 +16,7 @@
 #include "signal/priv.h"
 #include "store/writer.h"
 #include "sys/clock.h"
+#include "trace/trace.h"
 
 enum {
     KEEP_WRITES = 4,
@@ -284,6 +285,7 @@ static void put_event(struct keep *k, const struct meeting_event *event, const c
                                     .type = fact->type,
                                     .ref = about(event),
                                     .json = keep_text(k, json),
+                                    .trace = *trace_now(),
                                     .epoch = k->room->epoch,
                                     .seq = event->seq,
                                     .at_us = clock_wall_us()};

@@ -25,6 +25,7 @@
 #include "signal/legacy.h"
 #include "signal/signal.h"
 #include "signal/sio_conn.h"
+#include "trace/trace.h"
 
 #define SIGNAL_NSP "/meeting"
 
@@ -43,6 +44,8 @@ struct client {
     json_t *app_data;    /* legacy: of its producers, by their id; may be NULL */
     struct rate made;    /* transports, producers, consumers */
     struct rate refused; /* entries of the audit */
+    struct trace trace;  /* that its handshake named; none: each event begins one */
+    struct trace_span join; /* from here to the first media; a participant takes it over */
     struct participant *participant; /* NULL outside of a room */
     struct reply *replies;           /* that are due */
     struct client *next;             /* list of all */
@@ -81,6 +84,7 @@ struct reply {
     const struct legacy_alias *alias; /* NULL: it was not asked in the legacy dialect */
     json_t *asked;                    /* legacy: the request; owned */
     struct audit *audit; /* NULL: it is no act that others may ask about; owned */
+    struct trace_span span;
 };
 
 static inline struct meeting *reply_meeting(const struct reply *reply)
@@ -123,6 +127,9 @@ void reply_done(struct reply *reply, int ret, const struct meeting_error *err,
 
 /* The code is "invalid", the message the first of 'errors' (one at least; changed). */
 void reply_invalid(struct reply *reply, struct schema_errors *errors);
+
+/* trace_enter() of what is done for this request. */
+void reply_enter(struct trace_scope *scope, const struct reply *reply);
 
 /* ---- audit.c ---- */
 

@@ -35,6 +35,7 @@ int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store
 {
     struct sqlite_sql head = {.n = 0};
     struct sqlite_sql row = {.n = 0};
+    char trace[TRACEPARENT_TEXT];
     uint64_t epoch;
     uint64_t seq;
     int err = read_head(s, e->tenant, e->meeting, &epoch, &seq);
@@ -58,8 +59,8 @@ int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store
     sqlite_add(&head, "INSERT OR REPLACE INTO head (tenant, meeting, epoch, seq)"
                       " VALUES (?, ?, ?, ?)");
     sqlite_add(&row,
-               "INSERT INTO event (tenant, meeting, epoch, seq, type, ref, at_us, doc)"
-               " VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+               "INSERT INTO event (tenant, meeting, epoch, seq, type, ref, at_us, doc,"
+               " trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
     sqlite_text(&head, e->tenant);
     sqlite_text(&head, e->meeting);
     sqlite_number(&head, (int64_t)epoch);
@@ -72,6 +73,8 @@ int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store
     sqlite_text(&row, e->ref);
     sqlite_number(&row, (int64_t)e->at_us);
     sqlite_text(&row, e->json);
+    traceparent_write(&e->trace, trace);
+    sqlite_text(&row, trace);
     err = sqlite_do(s, &head, NULL);
     if (err == 0) {
         err = sqlite_do(s, &row, NULL);
@@ -127,6 +130,7 @@ static void take_row(struct store_req *req, sqlite3_stmt *stmt, struct store_eve
     out->ref = column(req, stmt, 6);
     out->at_us = (uint64_t)sqlite3_column_int64(stmt, 7);
     out->json = column(req, stmt, 8);
+    (void)traceparent_parse((const char *)sqlite3_column_text(stmt, 9), &out->trace);
 }
 
 /* Of one meeting, or the outbox. */
@@ -142,8 +146,8 @@ void sqlite_events(void *data, struct store_req *req)
     if (req->events == NULL) {
         return;
     }
-    sqlite_add(&sql, "SELECT position, tenant, meeting, epoch, seq, type, ref, at_us, doc"
-                     " FROM event WHERE ");
+    sqlite_add(&sql, "SELECT position, tenant, meeting, epoch, seq, type, ref, at_us, doc,"
+                     " trace FROM event WHERE ");
     if (req->op == OP_OUTBOX && req->flag) { /* the latest */
         sqlite_add(&sql, "position > ? ORDER BY position DESC LIMIT ?");
         sqlite_number(&sql, (int64_t)req->a);
@@ -177,10 +181,16 @@ void sqlite_events(void *data, struct store_req *req)
 void sqlite_ack(void *data, struct store_req *req)
 {
     struct sqlite *s = data;
+
+    /* Runs of positions are one statement: most are, and one each costs ten times as much. */
     for (size_t i = 0; req->result.err == 0 && i < req->n; i++) {
         struct sqlite_sql sql = {.n = 0};
 
-        sqlite_add(&sql, "UPDATE event SET acked = 1 WHERE position = ?");
+        sqlite_add(&sql, "UPDATE event SET acked = 1 WHERE position BETWEEN ? AND ?");
+        sqlite_number(&sql, (int64_t)req->positions[i]);
+        while (i + 1 < req->n && req->positions[i + 1] == req->positions[i] + 1) {
+            i++;
+        }
         sqlite_number(&sql, (int64_t)req->positions[i]);
         req->result.err = sqlite_do(s, &sql, NULL);
     }

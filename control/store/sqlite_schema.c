@@ -91,7 +91,13 @@ static int step_4(sqlite3 *db)
                               " AND doc ->> '$.meeting_type' = 'recurring'");
 }
 
-static int (*const steps[])(sqlite3 *db) = {step_1, step_2, step_3, step_4};
+/* What events were a part of. */
+static int step_5(sqlite3 *db)
+{
+    return run(db, "ALTER TABLE event ADD COLUMN trace TEXT NOT NULL DEFAULT ''");
+}
+
+static int (*const steps[])(sqlite3 *db) = {step_1, step_2, step_3, step_4, step_5};
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 
 static int read_version(sqlite3 *db, int *out)

@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "trace/traceparent.h"
+
 struct store;
 
 enum {
@@ -88,6 +90,7 @@ struct store_event {
     const char *type; /* "kcs.chat.message" */
     const char *ref;  /* the user that it is about, or NULL */
     const char *json;
+    struct trace trace; /* what it was a part of */
     uint64_t epoch;    /* writes: 0 is the meeting's present one (1 at first) */
     uint64_t seq;      /* writes: 0 is the next one */
     uint64_t at_us;    /* wall clock; the writer's */

@@ -11,12 +11,20 @@
 #include "sys/clock.h"
 #include "sys/utf8.h"
 
-enum { LOG_WINDOW_US = 1000000, LOG_TAIL = 64 };
+enum {
+    LOG_WINDOW_US = 1000000,
+    LOG_TAIL = 64,
+    LOG_MEETING = 161,
+    LOG_FIELDS = 28, /* of a line, besides its scope's */
+    LOG_SCOPE = 4
+};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 static int log_level_now = LOG_LEVEL_INFO;
 static int log_fd = STDERR_FILENO;
+static _Thread_local const struct log_scope *scope_now;
+static char meeting_now[LOG_MEETING];
 static pthread_mutex_t site_lock = PTHREAD_MUTEX_INITIALIZER; /* of every log_site */
 
 /* A bounded line; 'full' once something did not fit. */
@@ -166,10 +174,46 @@ static bool site_take(struct log_site *site, uint64_t now_us, uint32_t *suppress
     return pass;
 }
 
+static bool has_key(const struct log_field *fields, size_t n, const char *key)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(fields[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 'fields', and behind them what the scope knows and they do not say. Returns how many. */
+static size_t add_scope(struct log_field out[LOG_FIELDS + LOG_SCOPE],
+                        const struct log_field *fields, size_t n)
+{
+    const struct log_field known[LOG_SCOPE] = {
+        LOG_STR("meeting_id", scope_now->meeting_id),
+        LOG_STR("participant_id", scope_now->participant_id),
+        LOG_STR("request_id", scope_now->request_id),
+        LOG_STR("trace_id", scope_now->trace_id)};
+
+    const size_t own = n < LOG_FIELDS ? n : LOG_FIELDS;
+
+    for (n = 0; n < own; n++) {
+        out[n] = fields[n];
+    }
+    for (size_t i = 0; i < LOG_SCOPE; i++) {
+        const char *value = known[i].v.str;
+
+        if (value != NULL && value[0] != '\0' && !has_key(fields, own, known[i].key)) {
+            out[n++] = known[i];
+        }
+    }
+    return n;
+}
+
 void log_write(struct log_site *site, enum log_level level, const char *event,
                const struct log_field *fields, size_t n_fields)
 {
     char out[LOG_LINE_MAX];
+    struct log_field all[LOG_FIELDS + LOG_SCOPE];
     uint32_t suppressed = 0;
     size_t len;
     ssize_t n;
@@ -177,6 +221,10 @@ void log_write(struct log_site *site, enum log_level level, const char *event,
     if (site != NULL && level != LOG_LEVEL_DEBUG &&
         !site_take(site, clock_mono_us(), &suppressed)) {
         return;
+    }
+    if (scope_now != NULL) {
+        n_fields = add_scope(all, fields, n_fields);
+        fields = all;
     }
     len = log_format(out, sizeof(out), clock_wall_us(), level, event, fields, n_fields,
                      suppressed);
@@ -187,7 +235,24 @@ void log_write(struct log_site *site, enum log_level level, const char *event,
 
 bool log_enabled(enum log_level level)
 {
-    return (int)level <= __atomic_load_n(&log_level_now, __ATOMIC_RELAXED);
+    const struct log_scope *scope = scope_now;
+
+    return (int)level <= __atomic_load_n(&log_level_now, __ATOMIC_RELAXED) ||
+           (scope != NULL && meeting_now[0] != '\0' && scope->meeting_id != NULL &&
+            strcmp(scope->meeting_id, meeting_now) == 0);
+}
+
+const struct log_scope *log_enter(const struct log_scope *scope)
+{
+    const struct log_scope *before = scope_now;
+
+    scope_now = scope;
+    return before;
+}
+
+void log_set_meeting(const char *meeting_id)
+{
+    (void)snprintf(meeting_now, sizeof(meeting_now), "%s", meeting_id);
 }
 
 void log_set_level(enum log_level level)

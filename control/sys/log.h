@@ -76,6 +76,20 @@ struct log_site {
 #define log_info(event, ...)  LOG_AT(LOG_LEVEL_INFO, event, ##__VA_ARGS__)
 #define log_debug(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event, ##__VA_ARGS__)
 
+/* What a thread is working on: each line that does not say it itself has it too. NULL and
+ * "" are not known. */
+struct log_scope {
+    const char *trace_id, *request_id, *meeting_id, *participant_id;
+};
+
+/* From now on the calling thread works on 'scope' (borrowed; NULL: on nothing that is
+ * known). Returns what it was before. */
+const struct log_scope *log_enter(const struct log_scope *scope);
+
+/* Has debug lines about this meeting written whatever the level is; "": of none. Of the
+ * thread that enters scopes, for lines in scopes. At most 160 bytes of it count. */
+void log_set_meeting(const char *meeting_id);
+
 /* Lines above 'level' are dropped; info at start. */
 void log_set_level(enum log_level level);
 

@@ -35,6 +35,7 @@ DATAPLANE = {
 CONTROL = {
     "sys": "",
     "metric": "sys",
+    "trace": "sys metric",
     "proto": "wire",
     "net": "sys",
     "store": "sys",
@@ -54,11 +55,11 @@ CONTROL = {
     "egress": "wire abi",
     "": "app mongo",  # main.c
 }
-# Folders above sys and metric may use both; app builds every one.
+# Folders above sys, metric and trace may use them; app builds every one.
 for _name in CONTROL:
     CONTROL[_name] += " base"
-    if _name not in ("sys", "metric", "proto", "egress"):
-        CONTROL[_name] += " sys metric"
+    if _name not in ("sys", "metric", "trace", "proto", "egress"):
+        CONTROL[_name] += " sys metric trace"
 CONTROL["app"] = " ".join(n for n in CONTROL if n) + " conf abi wire"
 CONTROL[""] += " conf"
 
@@ -71,7 +72,7 @@ TOOLS = {
     # What tools/bench runs drives the dataplane itself, so it sees all of it; and the outbox.
     # Control as a whole is asked.
     "benchmarks": " ".join(n for n in DATAPLANE if n) +
-                  " event store sys metric proto wire abi base",
+                  " event store sys metric trace proto wire abi base",
 }
 
 # An outside header (regular expression) and the only folders that may include it.

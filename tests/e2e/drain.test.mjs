@@ -57,6 +57,10 @@ test('drain, undrain, reload, and SIGTERM that waits for people', { timeout: 60_
         node.control.kill('SIGHUP');
         await node.until('it is taken', () => logged('"changed":"shutdown"'));
 
+        node.dataplane.kill('SIGHUP'); /* nothing of it can change while it runs */
+        assert.equal((await fetch(`${node.origin}/api/health/ready`)).status, 200);
+        assert.equal(node.dataplane.ended, undefined);
+
         told = next(here, 'server:draining');
         node.control.asked = true; /* from here on it may end */
         node.control.kill('SIGTERM');

@@ -55,6 +55,13 @@ const char *net_req_remote(const struct net_req *req)
     return "unix";
 }
 
+const char *net_req_header(struct net_req *req, const char *name)
+{
+    (void)req;
+    (void)name;
+    return NULL;
+}
+
 const char *net_req_path(const struct net_req *req)
 {
     (void)req;

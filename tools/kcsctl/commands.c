@@ -129,8 +129,12 @@ const struct command kcsctl_commands[] = {
      .summary = "how much control logs: error, warn, info, debug",
      .run = kcsctl_loglevel,
      .argument = "LEVEL",
+     .takes_rest = true,
+     .rest = "[MEETING]",
      .words = LEVELS,
-     .more = "Until its next start or reload."},
+     .more = "Until its next start or reload. With a MEETING the level is debug, and only what is "
+             "done for requests and events of that meeting is logged with it, whatever the level "
+             "of the rest; with '-' of no meeting any more."},
     {.name = "backup",
      .takes = "js",
      .summary = "copy the node's store to a new file",

@@ -5,7 +5,7 @@
 #include "kcsctl/kcsctl.h"
 #include "kcsctl/show.h"
 
-enum { DRAIN_MAX_S = 86400, PATH_TEXT = 128 };
+enum { DRAIN_MAX_S = 86400, PATH_TEXT = 512, MEETING_TEXT = 128 };
 
 int kcsctl_drain(const struct command *command, const struct options *options,
                  const char *argument)
@@ -47,6 +47,19 @@ int kcsctl_loglevel(const struct command *command, const struct options *options
         fprintf(stderr, "kcsctl: no level '%s': error, warn, info or debug\n", argument);
         return EXIT_USAGE;
     }
-    snprintf(path, sizeof(path), "/loglevel?level=%s", levels[i]);
+    if (options->n_rest > 1 || (options->n_rest == 1 && strcmp(argument, "debug") != 0) ||
+        (options->n_rest == 1 && strlen(options->rest[0]) > MEETING_TEXT)) {
+        fprintf(stderr, "kcsctl: of one meeting: kcsctl loglevel debug MEETING\n");
+        return EXIT_USAGE;
+    }
+    if (options->n_rest == 1) {
+        const char *meeting = options->rest[0];
+
+        snprintf(path, sizeof(path), "/loglevel");
+        kcsctl_add_query(path, sizeof(path), "meeting",
+                         strcmp(meeting, "-") == 0 ? "" : meeting);
+    } else {
+        snprintf(path, sizeof(path), "/loglevel?level=%s", levels[i]);
+    }
     return kcsctl_order(options, path, "");
 }

@@ -57,6 +57,9 @@ static void read_ids(const struct mock *mock, size_t n, char *out, size_t cap)
             assert_int_equal(rd_kafka_message_headers(message, &headers), 0);
             assert_int_equal(rd_kafka_header_get_last(headers, "ce_id", &id, &len), 0);
             at += (size_t)snprintf(out + at, cap - at, "%.*s ", (int)len, (const char *)id);
+            assert_int_equal(
+                rd_kafka_header_get_last(headers, "ce_traceparent", &id, &len), 0);
+            assert_string_equal(id, TRACE_OF_TEST);
             assert_memory_equal(message->key, "m", 1);
             n--;
         }

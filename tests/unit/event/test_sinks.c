@@ -51,7 +51,8 @@ static void a_file_has_a_line_an_event_and_is_kept_when_it_has_grown(void **stat
                                   "\"/kcs/n1\",\"type\":\"kcs.chat.message\",\"time\":\"20"));
     assert_non_null(strstr(first, "\"subject\":\"m\",\"datacontenttype\":\"application/json\","
                                   "\"tenant\":\"t\",\"data\":{\"user_id\":\"u\"},"
-                                  "\"dataschema\":\"urn:test:chat\",\"epoch\":1,"
+                                  "\"dataschema\":\"urn:test:chat\","
+                                  "\"traceparent\":\"" TRACE_OF_TEST "\",\"epoch\":1,"
                                   "\"seq\":1}\n"));
     free(first);
     for (int i = 0; i < 60; i++) { /* 2.3 MB */
@@ -264,6 +265,7 @@ static void a_webhook_is_signed_and_tried_again(void **state)
     assert_non_null(strstr(server.last, "POST /hook HTTP/1.1\r\n"));
     assert_non_null(strstr(server.last, "Content-Type: application/cloudevents+json\r\n"));
     assert_non_null(strstr(server.last, "\"type\":\"kcs.meeting.closed\""));
+    assert_non_null(strstr(server.last, "traceparent: " TRACE_OF_TEST "\r\n"));
     assert_signed(&server);
     finish(&w);
     server_stop(&server);

@@ -56,6 +56,17 @@ static inline void finish(struct world *w)
     desk_teardown(&w->desk);
 }
 
+#define TRACE_OF_TEST "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+/* Each that is told is a part of this. */
+static inline struct trace trace_of_test(void)
+{
+    struct trace trace;
+
+    assert_true(traceparent_parse(TRACE_OF_TEST, &trace));
+    return trace;
+}
+
 static inline void tell(struct world *w, const char *type, const char *json)
 {
     const struct store_write write = {.what = STORE_EVENT,
@@ -63,6 +74,7 @@ static inline void tell(struct world *w, const char *type, const char *json)
                                                 .meeting = "m",
                                                 .type = type,
                                                 .json = json,
+                                                .trace = trace_of_test(),
                                                 .at_us = clock_wall_us()}};
 
     assert_int_equal(desk_wait(&w->desk, store_write(w->desk.store, &write, 1, desk_done,

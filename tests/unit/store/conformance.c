@@ -336,13 +336,21 @@ static void the_outbox_is_read_in_order_and_acknowledged(void **state)
 {
     struct desk *desk = *state;
     uint64_t positions[2];
+    struct trace trace;
 
+    assert_true(traceparent_parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                                  &trace));
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(write_one(desk, event(i % 2 ? "n" : "m", "kcs.x")), 0);
+        struct store_write w = event(i % 2 ? "n" : "m", "kcs.x");
+
+        w.event.trace = i == 0 ? trace : w.event.trace;
+        assert_int_equal(write_one(desk, w), 0);
     }
     assert_int_equal(desk_wait(desk, store_outbox(desk->store, 0, 3, desk_done, desk)), 0);
     assert_int_equal(desk->n_events, 3);
     assert_true(desk->more);
+    assert_memory_equal(&desk->events[0].trace, &trace, sizeof(trace));
+    assert_false(trace_is_set(&desk->events[1].trace));
     assert_true(desk->events[0].position < desk->events[2].position);
     assert_string_equal(desk->events[0].meeting, "m");
     assert_int_equal(desk->events[2].seq, 2);
