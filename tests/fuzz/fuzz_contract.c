@@ -2,6 +2,7 @@
  * some bytes, any command on any handle, in any order, with media in between; live words of
  * the vault overwritten. Every command has a status, every object is given back at the end.
  */
+#define FUZZ_DEVICE "mem:eth"
 #include "rig_target.h"
 
 #include "sfu/base/handle.h"
@@ -196,7 +197,7 @@ static void step(struct world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct rig *rig = fuzz_rig("mem:eth");
+    struct rig *rig = fuzz_rig();
     struct world w = {.in = fuzz_in(data, size)};
 
     call_open(&w.call, rig, FAR_GCM, 4);

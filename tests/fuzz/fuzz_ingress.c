@@ -3,6 +3,7 @@
  * header extensions and payload, RTCP compounds, connectivity checks; then changed bytes,
  * time, full devices. Counters must sum, each packet must come back to the pool, and what
  * is sent must decrypt at the far end, no index used twice. */
+#define FUZZ_DEVICE "mem"
 #include "rig_target.h"
 
 enum { MAX_OPS = 48 };
@@ -144,7 +145,7 @@ static void step(struct world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint32_t profiles[] = {FAR_GCM, FAR_CM80};
-    struct rig *rig = fuzz_rig("mem");
+    struct rig *rig = fuzz_rig();
     struct world w = {.in = fuzz_in(data, size), .seq = 30000};
     uint8_t how = rbytes_u8(&w.in);
     struct far_got got;

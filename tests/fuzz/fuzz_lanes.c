@@ -468,11 +468,19 @@ static void empty(void)
     }
 }
 
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    begin_once();
+    empty();
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (w.tables == NULL) {
-        begin_once();
-        empty();
+        (void)LLVMFuzzerInitialize(NULL, NULL);
     }
     begin();
     w.in = fuzz_in(data, size);

@@ -1,6 +1,7 @@
 /* A lane's turn against rings that control has spoilt: commands and datagrams of any
  * content, counters anywhere; and a vault of any content, every command tried on it. A turn
  * is bounded, media goes on beside it, and all that was taken is given back. */
+#define FUZZ_DEVICE "mem:eth"
 #include "rig_target.h"
 
 #include "sfu/base/handle.h"
@@ -199,7 +200,7 @@ static void step(struct world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct rig *rig = fuzz_rig("mem:eth");
+    struct rig *rig = fuzz_rig();
     struct world w = {.in = fuzz_in(data, size)};
 
     call_open(&w.call, rig, FAR_CM80, 4);

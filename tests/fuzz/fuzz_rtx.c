@@ -2,6 +2,7 @@
  * late, twice and never, with any payload, padding, payload type and original number. A
  * subscriber gets each of the publisher's packets at most once, under the number that
  * follows from its own, and what nobody forged with the payload that was sent. */
+#define FUZZ_DEVICE "mem"
 #include "rig_target.h"
 
 enum { MAX_OPS = 200, FIRST_SEQ = 30000, NUMBERS = 65536, LEN = sizeof(far_vp8_key) + 2 };
@@ -164,7 +165,7 @@ static void step(struct world *w)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct rig *rig = fuzz_rig("mem");
+    struct rig *rig = fuzz_rig();
     static struct world w;
 
     memset(&w, 0, sizeof(w));

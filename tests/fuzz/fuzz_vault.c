@@ -2,6 +2,7 @@
  * and media flows, the lane keeps its objects (a control died) or loses them (a dataplane
  * died), bytes of the vault are overwritten, the lane recovers, media and commands go on.
  * Without a change everything must be back, and no index be used twice. */
+#define FUZZ_DEVICE "mem:eth"
 #include "rig_target.h"
 
 #include "sfu/base/handle.h"
@@ -128,7 +129,7 @@ static void command_all(struct world *w, bool closes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct rig *rig = fuzz_rig("mem:eth");
+    struct rig *rig = fuzz_rig();
     struct world w = {.in = fuzz_in(data, size)};
 
     call_open(&w.call, rig, FAR_GCM, 4);
