@@ -22,7 +22,8 @@ enum {
     RETRY_MIN_MS = 500,
     RETRY_MAX_MS = 15000,
     CAUTIOUS_US = 5000000,
-    DEAD_FIELD = 512
+    DEAD_FIELD = 512,
+    SCRAM_VERSION = 0x020601ff
 };
 
 struct kafka {
@@ -34,6 +35,7 @@ struct kafka {
     pthread_t thread;
     /* The thread's: this producer's messages go one by one; the next one's shall. */
     bool cautious, doubt;
+    bool old_scram; /* see configure() */
     bool named; /* what ails this producer is known better than that no broker is there */
 
     pthread_mutex_t lock;
@@ -267,8 +269,12 @@ static void on_error(rd_kafka_t *producer, int err, const char *reason, void *op
     case RD_KAFKA_RESP_ERR__AUTHENTICATION: /* another producer's try, with our backoff */
         kafka->named = true;
         note_away(kafka, reason,
-                  "make sasl.mechanism, sasl.username and sasl.password in "
-                  "events.kafka.settings what the brokers know");
+                  kafka->old_scram
+                      ? "brokers from Kafka 4.0 on refuse SCRAM of this librdkafka, with "
+                        "the right password too: install librdkafka 2.6.1 or newer, or let "
+                        "sasl.mechanism be PLAIN over TLS"
+                      : "make sasl.mechanism, sasl.username and sasl.password in "
+                        "events.kafka.settings what the brokers know");
         set_broken(kafka);
         break;
     case RD_KAFKA_RESP_ERR__SSL:
@@ -609,6 +615,12 @@ static int configure(struct kafka *kafka, const struct event_kafka_conf *conf,
             }
         }
         ret = set(kafka, conf->settings[i].name, conf->settings[i].value, err);
+        /* Older ones send the client's nonce twice, which brokers let pass before
+         * (librdkafka's pull request 4895). */
+        kafka->old_scram = kafka->old_scram ||
+                           (strncmp(conf->settings[i].name, "sasl.mechanism", 14) == 0 &&
+                            strncmp(conf->settings[i].value, "SCRAM", 5) == 0 &&
+                            rd_kafka_version() < SCRAM_VERSION);
     }
     for (size_t i = 0; ret == 0 && i < sizeof(ours) / sizeof(ours[0]); i++) {
         ret = set(kafka, ours[i][0], ours[i][1], err);

@@ -14,6 +14,7 @@ import { BUILD, freeTcp } from '../e2e/lib/node.mjs';
 const here = dirname(fileURLToPath(import.meta.url));
 export const PYTHON = join(BUILD, 'foreign/bin/python'); /* has confluent-kafka */
 const LIB = process.env.KCS_KAFKA_LIB ?? join(BUILD, 'kafka-lib');
+const SCRAM = ['SCRAM-SHA-256', 'SCRAM-SHA-512'];
 const START_MS = 60_000;
 const BUFFER = 1 << 30; /* bytes of what kcat prints */
 
@@ -39,7 +40,9 @@ export class Broker {
             'node.id=1',
             `listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded},CONTROLLER://127.0.0.1:${controller}`,
             `advertised.listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded}`,
-            'sasl.enabled.mechanisms=PLAIN',
+            `sasl.enabled.mechanisms=PLAIN,${SCRAM.join()}`,
+            ...SCRAM.map((name) => `listener.name.sasl_plaintext.${name.toLowerCase()}.sasl.jaas.config=` +
+                'org.apache.kafka.common.security.scram.ScramLoginModule required;'),
             'listener.name.sasl_plaintext.plain.sasl.jaas.config=' +
                 'org.apache.kafka.common.security.plain.PlainLoginModule required ' +
                 `user_${user.name}="${user.password}";`,
@@ -62,6 +65,8 @@ export class Broker {
         execFileSync('java', [
             ...['-cp', `${LIB}/*`, 'kafka.tools.StorageTool', 'format', '--standalone'],
             ...['-t', 'MkU3OEVBNTcwNTJENDM2Qk', '-c', join(this.dir, 'server.properties')],
+            /* brokers keep passwords of SCRAM themselves; those of PLAIN stand in the file above */
+            ...SCRAM.flatMap((name) => ['--add-scram', `${name}=[name=${user.name},password=${user.password}]`]),
         ], { stdio: ['ignore', 'ignore', 'inherit'] });
     }
 

@@ -1,15 +1,16 @@
 /* Brokers that do not let the node in, or have not what it needs: it is said once with what to
  * do, health says why, meetings go on, and all that waited arrives when that is mended. */
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ask, connect } from '../e2e/lib/client.mjs';
 import { withNode } from '../e2e/lib/node.mjs';
 import { rest } from '../e2e/lib/rest.mjs';
-import { withBroker } from './broker.mjs';
+import { PYTHON, withBroker } from './broker.mjs';
 import { FACTS, drained } from './outbox.mjs';
 
 const log = (node) => readFileSync(node.control.log, 'utf8').split('\n')
@@ -41,19 +42,19 @@ function assertTold(node, reason, cure) {
 
 const WRONG = 'not the password';
 const RIGHT = 'the-one-of-the-test';
-const YAML = (broker) => `events:
+const yaml = (broker, mechanism, password) => `events:
   kafka:
     brokers: ${broker.guarded}
     settings:
       - {name: security.protocol, value: SASL_PLAINTEXT}
-      - {name: sasl.mechanism, value: PLAIN}
+      - {name: sasl.mechanism, value: ${mechanism}}
       - {name: sasl.username, value: kcs}
-      - {name: sasl.password, value: '${WRONG}'}
+      - {name: sasl.password, value: '${password}'}
 `;
 
 test('a password that the brokers do not know, until it is mended', { timeout: 120_000 }, () =>
     withBroker((broker) =>
-        withNode({ name: 'kafka-sasl', devices: ['udp'], control: YAML(broker) },
+        withNode({ name: 'kafka-sasl', devices: ['udp'], control: yaml(broker, 'PLAIN', WRONG) },
             async (node) => {
                 const socket = await enter(node);
                 const refusals = () => readFileSync(join(broker.dir, 'broker.log'), 'utf8')
@@ -78,6 +79,48 @@ test('a password that the brokers do not know, until it is mended', { timeout: 1
                 assert.equal(body.data.events.state, 'ok');
                 socket.close();
             }), [], { name: 'kcs', password: RIGHT }));
+
+/* Debian 12 has librdkafka 2.0.2, whose SCRAM these brokers refuse; the Python client brings a newer
+ * one, which a node can run with. */
+async function withNewerLibrary(body) {
+    const packages = join(dirname(PYTHON), '../lib');
+    const python = readdirSync(packages).find((name) => name.startsWith('python3'));
+    const libs = join(packages, python, 'site-packages/confluent_kafka.libs');
+    const library = readdirSync(libs).find((name) => name.startsWith('librdkafka'));
+    const dir = mkdtempSync(join(tmpdir(), 'kcs-librdkafka-'));
+
+    symlinkSync(join(libs, library), join(dir, 'librdkafka.so.1'));
+    process.env.LD_LIBRARY_PATH = `${dir}:${libs}`;
+    try {
+        return await body();
+    } finally {
+        delete process.env.LD_LIBRARY_PATH;
+        rmSync(dir, { recursive: true });
+    }
+}
+
+for (const mechanism of ['SCRAM-SHA-256', 'SCRAM-SHA-512']) {
+    test(`${mechanism}: a library that is too old is told of, a newer one gets in`, { timeout: 120_000 }, () =>
+        withBroker((broker) => {
+            const options = { name: `kafka-${mechanism}`, devices: ['udp'],
+                control: yaml(broker, mechanism, RIGHT) };
+
+            return withNode(options, async (node) => {
+                const socket = await enter(node);
+
+                assert.equal((await ask(socket, 'chat:send', { message: 'hello' })).ok, true);
+                await degraded(node, /^kafka: .*(authentication|credentials)/i);
+                assertTold(node, /authentication/i, /librdkafka 2\.6\.1/);
+                await withNewerLibrary(async () => {
+                    await node.restartControl();
+                    await drained(node);
+                });
+                const types = (await broker.read(FACTS)).map(({ headers }) => headers.ce_type);
+                assert.ok(types.includes('kcs.chat.message'), types.join());
+                socket.close();
+            });
+        }, [], { name: 'kcs', password: RIGHT }));
+}
 
 test('topics that are not there, until they are', { timeout: 120_000 }, () =>
     withBroker((broker) =>
