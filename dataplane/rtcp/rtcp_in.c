@@ -198,19 +198,25 @@ static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
     return true;
 }
 
+/* The last of a list, which were lost last, are answered first, for not all can be if they
+ * are many: Pion's has those before them whether they came again or not. */
 static void on_nack(struct lane *lane, struct peer *peer, const struct rtcp_fb *fb)
 {
     struct sub *sub = tables_find_feedback(lane->tables, peer, fb->media_ssrc);
     struct rtcp_nack_iter it = rtcp_nack_iter_of(fb);
-    uint16_t seq;
+    uint16_t seqs[RTCP_NACK_MAX * 17];
+    uint32_t n = 0;
 
     if (sub == NULL || sub->ssrc != fb->media_ssrc) {
         return;
     }
+    while (rtcp_nack_next(&it, &seqs[n])) {
+        n++;
+    }
     refill(sub);
-    while (rtcp_nack_next(&it, &seq)) {
-        sub->nacks++;
-        sub->nacks_ignored += !resend(lane, sub, seq);
+    sub->nacks += n;
+    while (n > 0) {
+        sub->nacks_ignored += !resend(lane, sub, seqs[--n]);
     }
 }
 

@@ -57,12 +57,17 @@ static bool labels_match(const struct stream *stream, const struct pkt *pkt,
         !same(labels->mid, labels->mid_len, stream->mid, stream->mid_len)) {
         return false;
     }
+    *rtx = stream->rtx_pt != 0 && pkt->pt == stream->rtx_pt;
     if (stream->rid_len == 0) {
-        *rtx = stream->rtx_pt != 0 && pkt->pt == stream->rtx_pt;
         return *rtx || pkt->pt == stream->pt;
     }
-    *rtx = same(labels->repaired, labels->repaired_len, stream->rid, stream->rid_len);
-    return *rtx || same(labels->rid, labels->rid_len, stream->rid, stream->rid_len);
+    if (same(labels->repaired, labels->repaired_len, stream->rid, stream->rid_len)) {
+        *rtx = true;
+        return true;
+    }
+    /* the repair's payload type tells, too: Pion repeats the packet's own label (RFC 8852
+     * has another for it) */
+    return same(labels->rid, labels->rid_len, stream->rid, stream->rid_len);
 }
 
 static void bind(struct lane *lane, struct stream *stream, const struct pkt *pkt,

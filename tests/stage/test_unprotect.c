@@ -288,8 +288,13 @@ static void unknown_ssrcs_are_found_by_their_labels(void **state)
     send_labelled(&far, 700, 1, FAR_RTX_PT, &(struct labels){.mid = "1", .repaired = "f"});
     assert_int_equal(rig_dropped(rig, DROP_RTX), 1);
     assert_int_equal(tables_stream(&rig->tables, high.handle)->rtx_ssrc, 700);
-    send_labelled(&far, 701, 1, FAR_RTX_PT, &(struct labels){.mid = "0"});
+    /* Pion labels its repair as what it repairs */
+    send_labelled(&far, 702, 1, FAR_RTX_PT, &(struct labels){.mid = "1", .rid = "q"});
     assert_int_equal(rig_dropped(rig, DROP_RTX), 2);
+    assert_int_equal(tables_stream(&rig->tables, low.handle)->rtx_ssrc, 702);
+    assert_int_equal(packets_of(rig, &low), 1);
+    send_labelled(&far, 701, 1, FAR_RTX_PT, &(struct labels){.mid = "0"});
+    assert_int_equal(rig_dropped(rig, DROP_RTX), 3);
     assert_int_equal(tables_stream(&rig->tables, by_mid.handle)->rtx_ssrc, 701);
     far_end(&far);
     rig_stop(rig);

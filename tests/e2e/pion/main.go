@@ -5,7 +5,7 @@
 //	kcs-pion --origin http://127.0.0.1:8080 --meeting M --token T --n 2000 --srtp gcm
 //	    [--publish whip|socket|none] [--whep 3] [--socket 3] [--setup passive] [--ip 4|6]
 //
-// With --stay it publishes or watches until its input ends (switch.go).
+// With --stay it publishes or watches until its input ends (switch.go, link.go).
 package main
 
 import (
@@ -27,10 +27,10 @@ import (
 
 type options struct {
 	origin, meeting, token, srtp, publish, setup string
-	n, whep, socket, ip, wait                    int
+	n, whep, socket, ip, wait, relay             int
 	restart, audio                               bool
-	stay, tag, participant                       string
-	keep, bare, counter                          bool
+	stay, tag, participant, rids                 string
+	keep, bare, counter, estimate                bool
 }
 
 var opt options
@@ -145,7 +145,10 @@ func main() {
 	flag.IntVar(&opt.wait, "wait", 30, "seconds that a step may take")
 	flag.BoolVar(&opt.restart, "restart", false, "restart ICE of the publisher in the midst")
 	flag.BoolVar(&opt.bare, "bare", false, "tell no candidate: the node learns the address from checks")
-	flag.StringVar(&opt.stay, "stay", "", "publish or watch, until the input ends")
+	flag.StringVar(&opt.stay, "stay", "", "publish, watch, send or see, until the input ends")
+	flag.StringVar(&opt.rids, "rids", "", "send: names of the sizes, of l,m,h")
+	flag.BoolVar(&opt.estimate, "estimate", false, "send: with Pion's estimator")
+	flag.IntVar(&opt.relay, "relay", 0, "send, see: port of a relay to the node")
 	flag.StringVar(&opt.tag, "tag", "A", "the letter that names what is published")
 	flag.StringVar(&opt.participant, "participant", "", "whom to watch")
 	flag.BoolVar(&opt.keep, "keep", false, "leave the session at the end")
@@ -160,6 +163,12 @@ func main() {
 		return
 	case "watch":
 		stayWatcher()
+		return
+	case "send":
+		staySender()
+		return
+	case "see":
+		stayViewer()
 		return
 	}
 

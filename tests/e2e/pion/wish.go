@@ -158,7 +158,7 @@ func watch(pc *webrtc.PeerConnection, up chan struct{}) *resource {
 	if r.status != 201 {
 		check(fmt.Errorf("%d", r.status), "WHEP")
 	}
-	check(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: r.sdp}), "answer")
+	check(pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: relayed(r.sdp)}), "answer")
 	await(up, "WHEP: ICE and DTLS")
 	return r
 }

@@ -128,6 +128,31 @@ static void the_same_is_answered_once_a_round_trip(void **state)
     assert_true(answered_take(&a, 0, 1051000, 50000)); /* forgotten: a packet more */
 }
 
+/* Asked for each 10 ms: answered after 50 ms twice, then 100, 200 and 400, and then no more
+ * until the number may be another packet's. */
+static void who_asks_on_and_on_is_answered_less_and_less(void **state)
+{
+    static const uint64_t at_ms[ANSWERED_TIMES] = {1000, 1050, 1100, 1200, 1400, 1800};
+    struct answered a = {.seq = {0}};
+    unsigned n = 0;
+    (void)state;
+
+    for (uint64_t ms = 1000; ms < 11800; ms += 10) {
+        if (answered_take(&a, 7, ms * 1000, 50000)) {
+            assert_true(n < ANSWERED_TIMES);
+            assert_int_equal(ms, at_ms[n]);
+            n++;
+        }
+        if (ms == 5000) {
+            assert_true(answered_take(&a, 8, ms * 1000, 50000)); /* others do not wait */
+        }
+    }
+    assert_int_equal(n, ANSWERED_TIMES);
+    assert_true(answered_take(&a, 7, 11800000, 50000));
+    assert_false(answered_take(&a, 7, 11849000, 50000));
+    assert_true(answered_take(&a, 7, 11850000, 50000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +160,7 @@ int main(void)
         cmocka_unit_test(nothing_late_is_taken_by_who_begins),
         cmocka_unit_test(packets_come_once),
         cmocka_unit_test(the_same_is_answered_once_a_round_trip),
+        cmocka_unit_test(who_asks_on_and_on_is_answered_less_and_less),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
