@@ -5,7 +5,7 @@
 //	kcs-pion --origin http://127.0.0.1:8080 --meeting M --token T --n 2000 --srtp gcm
 //	    [--publish whip|socket|none] [--whep 3] [--socket 3] [--setup passive] [--ip 4|6]
 //
-// With --stay it publishes or watches until its input ends (switch.go, link.go).
+// With --stay it publishes or watches until its input ends (switch.go, link.go, data.go).
 package main
 
 import (
@@ -145,7 +145,7 @@ func main() {
 	flag.IntVar(&opt.wait, "wait", 30, "seconds that a step may take")
 	flag.BoolVar(&opt.restart, "restart", false, "restart ICE of the publisher in the midst")
 	flag.BoolVar(&opt.bare, "bare", false, "tell no candidate: the node learns the address from checks")
-	flag.StringVar(&opt.stay, "stay", "", "publish, watch, send or see, until the input ends")
+	flag.StringVar(&opt.stay, "stay", "", "publish, watch, send, see or data, until the input ends")
 	flag.StringVar(&opt.rids, "rids", "", "send: names of the sizes, of l,m,h")
 	flag.BoolVar(&opt.estimate, "estimate", false, "send: with Pion's estimator")
 	flag.IntVar(&opt.relay, "relay", 0, "send, see: port of a relay to the node")
@@ -166,6 +166,9 @@ func main() {
 		return
 	case "send":
 		staySender()
+		return
+	case "data":
+		stayData()
 		return
 	case "see":
 		stayViewer()
