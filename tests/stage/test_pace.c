@@ -292,8 +292,9 @@ static void endless_repair_holds_nothing_up(void **state)
         w = wbytes_of(scratch, sizeof(scratch));
         rtcp_nack_write(&w, 9, CALL_OUT_VIDEO_SSRC, &seq, 1);
         far_send_rtcp(&call.sub, &w);
-        sub->rtx_budget =
-            100000; /* who asks for more than its share is refused elsewhere */
+        /* who asks for more than its share, or the same again, is refused elsewhere */
+        sub->rtx_budget = 100000;
+        sub->answered = (struct answered){.times = {0}};
         rig_ingress(call.rig);
         rig_egress(call.rig);
         call.rig->n_frames = call.sub.read_at = 0;

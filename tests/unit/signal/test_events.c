@@ -405,6 +405,100 @@ static void the_life_of_a_stream_is_told_to_both_ends(void **state)
     site_finish(&s);
 }
 
+/* What wishes for layers say and change, what the dataplane tells of them, and that the sender
+ * hears which of its layers somebody needs. */
+static void wishes_for_layers_are_taken_and_the_truth_is_told(void **state)
+{
+    static const struct {
+        const char *event, *wish;
+        uint8_t spatial, temporal;
+    } wishes[] = {
+        {"consumer:layers", "\"spatial\":1", 1, MEETING_LAYER_ANY},
+        {"consumer:layers", "\"spatial\":0,\"temporal\":0", 0, 0},
+        {"quality:change", "\"layer\":\"high\"", MEETING_LAYER_ANY, MEETING_LAYER_ANY},
+        {"quality:change", "\"layer\":\"medium\"", 1, MEETING_LAYER_ANY},
+        {"quality:change", "\"layer\":\"low\"", 0, MEETING_LAYER_ANY},
+    };
+    static const struct {
+        const char *event, *wish;
+    } wrong[] = {
+        {"consumer:layers", "\"spatial\":3"},
+        {"consumer:layers", "\"spatial\":-1"},
+        {"consumer:layers", "\"spatial\":1e30"},
+        {"consumer:layers", "\"temporal\":0"},
+        {"consumer:layers", "\"spatial\":\"1\""},
+        {"consumer:layers", "\"spatial\":0,\"temporal\":14"},
+        {"quality:change", "\"layer\":\"best\""},
+        {"quality:change", "\"layer\":2"},
+        {"consumer:priority", "\"priority\":0"},
+        {"consumer:priority", "\"priority\":256"},
+        {"consumer:priority", "\"priority\":null"},
+    };
+    char send[64], recv[64], producer[64], consumer[64], payload[PAYLOAD];
+    struct user *a, *b;
+    const struct room_consumer *rc;
+    const struct participant *p;
+    json_t *body;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    a = user_join(&s, false, "a");
+    b = user_join(&s, true, "b");
+    make_transport(&s, a, true, send);
+    make_transport(&s, b, false, recv);
+    make_producer(&s, a, send, world_simulcast, 1, producer);
+    consume_payload(payload, recv, producer);
+    body = user_ask(&s, b, "consume", payload);
+    assert_string_equal(text_of(body, "type"), "simulcast");
+    (void)snprintf(consumer, sizeof(consumer), "%s", text_of(body, "consumer_id"));
+    json_decref(body);
+    p = meeting_find_room(s.w.meeting, "default", "m")->participants;
+    while (strcmp(p->who.user_id, "b") != 0) {
+        p = p->next;
+    }
+    rc = p->transports->consumers;
+    for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+        (void)snprintf(payload, sizeof(payload), "{\"consumer_id\":\"%s\",%s}", consumer,
+                       wishes[i].wish);
+        body = user_ask(&s, b, wishes[i].event, payload);
+        assert_string_equal(text_of(body, "consumer_id"), consumer);
+        assert_string_equal(text_of(body, "producer_id"), producer);
+        assert_true(json_is_null(json_object_get(body, "current"))); /* nothing was sent */
+        json_decref(body);
+        json_decref(user_event(&s, b, "consumer:layers-changed")); /* the same */
+        assert_int_equal(rc->wish_spatial, wishes[i].spatial);
+        assert_int_equal(rc->wish_temporal, wishes[i].temporal);
+    }
+    (void)snprintf(payload, sizeof(payload), "{\"consumer_id\":\"%s\",\"priority\":9}",
+                   consumer);
+    user_do(&s, b, "consumer:priority", payload);
+    assert_int_equal(rc->priority, 9);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        (void)snprintf(payload, sizeof(payload), "{\"consumer_id\":\"%s\",%s}", consumer,
+                       wrong[i].wish);
+        user_refused(&s, b, wrong[i].event, payload, "invalid", "");
+        user_refused(&s, a, wrong[i].event, "{}", "invalid", "");
+    }
+    assert_int_equal(rc->wish_spatial, 0);
+    assert_int_equal(rc->priority, 9);
+    (void)snprintf(payload, sizeof(payload), "{\"consumer_id\":\"%s\",\"spatial\":0}",
+                   consumer);
+    user_refused(&s, a, "consumer:layers", payload, "not_found", ""); /* it is not its own */
+
+    meeting_on_layers(s.w.meeting, consumer_sub(rc->consumer),
+                      ABI_LAYERS(ABI_LAYERS_BANDWIDTH, 1, 0, 2, 0));
+    body = user_event(&s, b, "consumer:layers-changed");
+    assert_string_equal(text_of(body, "consumer_id"), consumer);
+    assert_string_equal(text_of(body, "reason"), "bandwidth");
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(body, "current"), "spatial")), 1);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(body, "target"), "spatial")), 2);
+    json_decref(body);
+    site_finish(&s);
+}
+
 /* ---- refusals ---- */
 
 static void payloads_are_refused_field_by_field(void **state)
@@ -787,6 +881,7 @@ int main(void)
         cmocka_unit_test(data_channels_are_negotiated_by_events),
         cmocka_unit_test(a_transport_that_fails_is_told_to_its_owner),
         cmocka_unit_test(the_life_of_a_stream_is_told_to_both_ends),
+        cmocka_unit_test(wishes_for_layers_are_taken_and_the_truth_is_told),
         cmocka_unit_test(payloads_are_refused_field_by_field),
         cmocka_unit_test(transports_producers_and_consumers_are_not_made_without_end),
         cmocka_unit_test(what_is_built_is_what_the_table_says),
