@@ -15,6 +15,7 @@
 #include "pkt/pkt.h"
 #include "table/tables.h"
 
+struct captured;
 struct crypt_ctx;
 struct rte_mempool;
 
@@ -125,6 +126,11 @@ struct lane {
 
     uint32_t n_news;
     struct lane_news news[LANE_NEWS];
+
+    /* lane/capture.h: where copies of packets go. Set by worker/; NULL: nobody can watch */
+    bool (*capture)(void *arg, const struct captured *packet);
+    void *capture_arg;
+    uint32_t capture_missed; /* since the last that was taken */
 
     /* where a burst is decrypted to, before ingest moves it into rings: what fails
      * authentication never touches a ring; and where rewrite changes payloads */

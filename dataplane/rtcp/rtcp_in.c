@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lane/capture.h"
 #include "rtcp/rtcp_out.h"
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtcp_fb.h"
@@ -340,6 +341,9 @@ static enum drop_reason unprotect(struct lane *lane, const struct pkt *pkt, uint
     }
     replay_commit(replay, index);
     peer_heard(peer, &pkt->path, lane->now_us);
+    if (peer->watched == CAPTURE_PLAIN) {
+        capture_opened(lane, pkt, out, (uint16_t)*out_len, NULL, 0);
+    }
     return rtcp_valid(out, *out_len) ? N_DROP_REASONS : DROP_RTCP_MALFORMED;
 }
 

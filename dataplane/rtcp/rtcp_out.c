@@ -1,6 +1,7 @@
 /* See rtcp_out.h. */
 #include "rtcp/rtcp_out.h"
 
+#include "lane/capture.h"
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtcp_fb.h"
 #include "sfu/wire/rtcp_xr.h"
@@ -45,6 +46,9 @@ static bool push(struct lane *lane, struct peer *peer, const struct wbytes *w,
     pkt->kind = PKT_RTCP;
     pkt->device = peer->to->device;
     pkt->to = peer->to;
+    if (peer->watched_out == CAPTURE_PLAIN) {
+        capture_report(lane, peer, w->start, (uint16_t)wbytes_len(w));
+    }
     burst_push(out, pkt);
     return true;
 }

@@ -1,6 +1,7 @@
 /* See classify.h. */
 #include "stage/classify.h"
 
+#include "lane/capture.h"
 #include "sfu/wire/demux.h"
 #include "sfu/wire/rtp.h"
 
@@ -59,6 +60,9 @@ static void sort(struct lane *lane, struct pkt *pkt, struct classified *out)
     if (peer != NULL) {
         peer->rx_packets++;
         peer->rx_bytes += pkt->len;
+        if (peer->watched != CAPTURE_OFF) {
+            capture_arrival(lane, pkt);
+        }
     }
     switch (pkt->kind) {
     case PKT_STUN:

@@ -1,6 +1,7 @@
 /* See unprotect.h. */
 #include "stage/unprotect.h"
 
+#include "lane/capture.h"
 #include "stage/bind.h"
 
 enum { NO_SLOT = PEER_SSRCS };
@@ -59,6 +60,9 @@ static bool accept(struct lane *lane, struct pkt *pkt)
     }
     replay_commit(&peer->rx[slot], pkt->index);
     peer_heard(peer, &pkt->path, lane->now_us);
+    if (peer->watched == CAPTURE_PLAIN) {
+        capture_opened(lane, pkt, pkt->data, pkt->hdr_len, pkt->payload, pkt->payload_len);
+    }
     if (peer->ssrc_of[slot].stream == NULL) {
         bind_ssrc(lane, pkt, slot);
     }

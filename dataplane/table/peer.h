@@ -49,6 +49,7 @@ struct peer {
     uint64_t tx_packets;
     uint64_t tx_bytes;
     uint32_t pace_bps; /* at which video may leave; 0: it is not paced */
+    uint8_t watched_out; /* enum capture: copies of it are taken (lane/capture.h) */
 
     _Alignas(64) struct pacer pacer; /* of those that are */
     uint64_t *twcc_taken;            /* in the vault: numbers below may have been used */
@@ -61,6 +62,7 @@ struct peer {
     uint32_t n_ssrcs;
     bool twcc_used; /* some packet carried a transport-wide sequence number */
     bool remb_ok;   /* it follows REMB */
+    uint8_t watched; /* as watched_out: each direction has it on a line that it touches */
     uint32_t ssrcs[PEER_SSRCS];
     struct peer_ssrc ssrc_of[PEER_SSRCS];
     uint8_t ext_of[PEER_EXT_IDS]; /* the publisher's header extension id -> ours, 0 none */
@@ -122,6 +124,11 @@ struct peer {
 };
 
 _Static_assert(offsetof(struct peer, pacer) == 128, "two lines a send");
+
+static inline void peer_watch(struct peer *peer, uint8_t how)
+{
+    peer->watched = peer->watched_out = how;
+}
 
 /* Notes that SRTP or SRTCP of 'peer', authentic and no replay, came from 'path'. */
 static inline void peer_heard(struct peer *peer, const struct path *path, uint64_t now_us)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lane/capture.h"
 #include "rtcp/rtcp_out.h"
 #include "sfu/base/handle.h"
 #include "stage/begin.h"
@@ -266,6 +267,22 @@ static int peer_move(struct lane *lane, const struct abi_cmd *cmd)
     return peer != NULL ? across_move(lane, peer, cmd->arg) : -ENOENT;
 }
 
+/* Nobody counts what was missed of another peer. */
+static int peer_capture(struct lane *lane, const struct abi_cmd *cmd)
+{
+    struct peer *peer = tables_peer(lane->tables, cmd->handle);
+
+    if (cmd->arg >= N_ABI_CAPTURES) {
+        return -EINVAL;
+    }
+    if (peer == NULL) {
+        return -ENOENT;
+    }
+    peer_watch(peer, (uint8_t)cmd->arg);
+    lane->capture_missed = 0;
+    return 0;
+}
+
 int command_apply(struct lane *lane, const struct io *io, const struct vault *vault,
                   const struct abi_cmd *cmd)
 {
@@ -280,6 +297,8 @@ int command_apply(struct lane *lane, const struct io *io, const struct vault *va
         return peer_close(lane, cmd->handle);
     case ABI_OP_PEER_MOVE:
         return peer_move(lane, cmd);
+    case ABI_OP_PEER_CAPTURE:
+        return peer_capture(lane, cmd);
     case ABI_OP_STREAM_OPEN:
         return command_stream_open(lane, vault, cmd->handle, false);
     case ABI_OP_STREAM_UPDATE:

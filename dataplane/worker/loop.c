@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lane/capture.h"
 #include "rtcp/rtcp_out.h"
 #include "stage/budget.h"
 #include "stage/layers.h"
@@ -14,6 +15,9 @@
 
 _Static_assert((int)PKT_MAX_DATAGRAM <= (int)sizeof(((struct abi_datagram *)0)->data),
                "what may be sent fits a slot");
+_Static_assert((int)CAPTURE_WIRE == (int)ABI_CAPTURE_WIRE &&
+                   (int)CAPTURE_PLAIN == (int)ABI_CAPTURE_PLAIN,
+               "one numbering");
 
 enum {
     MAX_COMMANDS = 64,  /* applied in one turn: media never waits for more */
@@ -63,6 +67,32 @@ static bool hand_over(void *arg, const struct pkt *pkt)
     memcpy(slot->data, pkt->data, pkt->len);
     ring_commit(&loop->mine->punt_in);
     ring_control(loop);
+    return true;
+}
+
+/* See lane/capture.h. Control is rung once a turn. */
+static bool take_captured(void *arg, const struct captured *packet)
+{
+    struct loop *loop = arg;
+    struct abi_captured *slot = ring_reserve(&loop->mine->captured);
+
+    if (slot == NULL || packet->head_len + packet->body_len > (int)sizeof(slot->data)) {
+        return false;
+    }
+    slot->time_us = loop->lane.now_us;
+    slot->peer = packet->peer->handle;
+    slot->path = *packet->path;
+    slot->len = (uint16_t)(packet->head_len + packet->body_len);
+    slot->out = packet->out;
+    slot->plain = packet->plain;
+    slot->missed = loop->lane.capture_missed;
+    slot->_pad = 0;
+    memcpy(slot->data, packet->head, packet->head_len);
+    if (packet->body_len > 0) {
+        memcpy(slot->data + packet->head_len, packet->body, packet->body_len);
+    }
+    ring_commit(&loop->mine->captured);
+    loop->captured = true;
     return true;
 }
 
@@ -251,6 +281,8 @@ void loop_init(struct loop *loop)
     loop->pipe.lane = &loop->lane;
     loop->pipe.punt = hand_over;
     loop->pipe.punt_arg = loop;
+    loop->lane.capture = take_captured;
+    loop->lane.capture_arg = loop;
     atomic_init(&loop->state, LOOP_RUN);
     atomic_init(&loop->held, false);
 }
@@ -274,7 +306,8 @@ uint32_t loop_turn(struct loop *loop)
     done += pipeline_budget(&loop->pipe);
     done += pipeline_rtcp(&loop->pipe);
     told = commands(loop) + news(loop);
-    if (told > 0) {
+    if (told > 0 || loop->captured) {
+        loop->captured = false;
         ring_control(loop);
     }
     done += told;

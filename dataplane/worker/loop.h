@@ -18,6 +18,7 @@ struct loop {
     struct shared *shared;
     struct shared_lane *mine; /* this lane's part of it */
     bool busy;                /* never sleep */
+    bool captured;            /* control has to be told of copies in its ring */
     uint64_t active_us;       /* when there was work last */
     uint64_t report_due_us;
     uint64_t objects_due_us;

@@ -1,6 +1,7 @@
 /* See pipeline.h. */
 #include "worker/pipeline.h"
 
+#include "lane/capture.h"
 #include "rtcp/rtcp_in.h"
 #include "rtcp/rtcp_out.h"
 #include "sfu/base/handle.h"
@@ -217,6 +218,9 @@ static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, 
 
     for (uint16_t i = 0; i < n; i++) {
         account_owners(pkts[i], 1);
+        if (pkts[i]->peer != NULL && pkts[i]->peer->watched_out != CAPTURE_OFF) {
+            capture_departure(p->lane, pkts[i]);
+        }
     }
     if (ours) {
         account_device(p->lane, pkts, n, 1);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lane/capture.h"
 #include "sfu/abi/cmd.h"
 #include "sfu/base/handle.h"
 #include "worker/command.h"
@@ -104,6 +105,7 @@ static void drop_gone_peers(const struct lanes *all, struct lane *lane,
         uint8_t n_paths = peer->n_paths;
 
         peer->loss_told = false; /* who was told may be dead */
+        peer_watch(peer, CAPTURE_OFF); /* so may be who watched */
         if (!peer_gone(vault, peer)) {
             continue;
         }

@@ -32,12 +32,15 @@ static void init_lane(struct shared *s, uint32_t i)
     ring_init(base + l->evt[i], ABI_EVT_SLOTS, sizeof(struct abi_evt));
     ring_init(base + l->punt_in[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
     ring_init(base + l->punt_out[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
+    ring_init(base + l->captured[i], ABI_CAPTURE_SLOTS, sizeof(struct abi_captured));
     lane->cmd = ring_view_of(base + l->cmd[i], ABI_CMD_SLOTS, sizeof(struct abi_cmd));
     lane->evt = ring_view_of(base + l->evt[i], ABI_EVT_SLOTS, sizeof(struct abi_evt));
     lane->punt_in =
         ring_view_of(base + l->punt_in[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
     lane->punt_out =
         ring_view_of(base + l->punt_out[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
+    lane->captured =
+        ring_view_of(base + l->captured[i], ABI_CAPTURE_SLOTS, sizeof(struct abi_captured));
 }
 
 /* Keys must not reach a core dump or the swap. Without CAP_IPC_LOCK the limit may refuse

@@ -26,7 +26,7 @@ struct plane {
     void *vault_mem;
     size_t shm_len, vault_len;
     struct vault vault;
-    struct ring_view cmd, evt, punt_in, punt_out;
+    struct ring_view cmd, evt, punt_in, punt_out, captured;
     struct abi_welcome welcome; /* what is sent */
     size_t welcome_len, n_fds;
     int free_fd; /* the lowest that was free: it must be again */
@@ -114,6 +114,8 @@ static inline void plane_open(struct plane *plane)
         plane_ring(plane->shm + l.punt_in[0], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
     plane->punt_out =
         plane_ring(plane->shm + l.punt_out[0], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));
+    plane->captured = plane_ring(plane->shm + l.captured[0], ABI_CAPTURE_SLOTS,
+                                 sizeof(struct abi_captured));
     shm = (struct abi_shm *)(void *)plane->shm;
     *shm = (struct abi_shm){.magic = ABI_MAGIC,
                             .version = ABI_VERSION,

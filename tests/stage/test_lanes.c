@@ -159,6 +159,47 @@ static void what_a_full_device_refuses_is_nowhere_counted_as_sent(void **state)
     lanes_stop(l);
 }
 
+/* Copies in the ring of a lane; they are taken out. */
+static uint32_t n_captured(const struct lanes *l, uint32_t lane)
+{
+    const struct ring_view *ring = &l->rig.shared.lanes[lane].captured;
+    const struct abi_captured *slot;
+    uint32_t n = 0;
+
+    while ((slot = ring_peek(ring)) != NULL) {
+        assert_int_equal(slot->peer, l->listeners[0].far.conf.handle);
+        assert_int_equal(slot->missed, 0);
+        n += slot->out;
+        ring_release(ring);
+    }
+    return n;
+}
+
+/* Who watches it goes on doing so. */
+static void a_peer_that_moves_is_watched_on_its_new_lane(void **state)
+{
+    struct lanes *l = lanes_start(2);
+    uint32_t before, after;
+    (void)state;
+
+    lanes_listen(l, 0, 0);
+    assert_int_equal(lanes_command(l, 0, ABI_OP_PEER_CAPTURE,
+                                   l->listeners[0].far.conf.handle, ABI_CAPTURE_WIRE),
+                     0);
+    lanes_prepare(l, 600); /* which flow from now on */
+    while (atomic_load(&l->listeners[0].heard) < 100) {
+        lanes_feed(l);
+    }
+    assert_int_equal(lanes_move(l, 1, 1), 0);
+    before = n_captured(l, 0);
+    assert_true(before >= 100);
+    hear_everything(l);
+    after = n_captured(l, 1);
+    assert_true(after > 0);
+    assert_true(before + after + n_captured(l, 0) >= 600);
+    lanes_stop(l);
+}
+
 /* What arrives on another lane than its peer's: the publisher is on the last lane, its
  * packets come by the first. */
 static void a_publisher_may_be_on_another_lane_than_its_packets(void **state)
@@ -489,6 +530,7 @@ int main(void)
         cmocka_unit_test(four_lanes_serve_everybody),
         cmocka_unit_test(who_sends_by_a_slow_lane_waits_for_it),
         cmocka_unit_test(what_a_full_device_refuses_is_nowhere_counted_as_sent),
+        cmocka_unit_test(a_peer_that_moves_is_watched_on_its_new_lane),
         cmocka_unit_test(a_publisher_may_be_on_another_lane_than_its_packets),
         cmocka_unit_test(moves_between_two_lanes),
         cmocka_unit_test(moves_between_four_lanes),

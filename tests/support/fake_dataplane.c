@@ -19,7 +19,7 @@ enum { MAX_LOG = 65536, MAX_EVENTS = 256 };
 
 struct lane_view {
     struct abi_lane *lane;
-    struct ring_view cmd, evt, punt_in, punt_out;
+    struct ring_view cmd, evt, punt_in, punt_out, captured;
     int doorbell;
 };
 
@@ -154,6 +154,8 @@ static void make_memory(struct fake_dp *dp)
                               sizeof(struct abi_datagram));
         v->punt_out = new_ring(dp->shm + dp->layout.punt_out[i], ABI_PUNT_SLOTS,
                                sizeof(struct abi_datagram));
+        v->captured = new_ring(dp->shm + dp->layout.captured[i], ABI_CAPTURE_SLOTS,
+                               sizeof(struct abi_captured));
         v->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         must(v->doorbell >= 0, "eventfd");
     }

@@ -29,7 +29,8 @@
  * attaches checks that the header holds the same numbers. Both sides validate what the
  * other wrote: a bad command is answered with an error, never trusted.
  *
- * Neighbours: cmd.h, evt.h (messages), stats.h (counters), vault.h (what survives). */
+ * Neighbours: cmd.h, evt.h (messages), capture.h (packets that are watched), stats.h
+ * (counters), vault.h (what survives). */
 #ifndef SFU_ABI_ABI_H
 #define SFU_ABI_ABI_H
 
@@ -37,6 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sfu/abi/capture.h"
 #include "sfu/abi/cmd.h"
 #include "sfu/abi/evt.h"
 #include "sfu/abi/stats.h"
@@ -46,7 +48,7 @@
 #define ABI_MAGIC 0x3153434bu /* "KCS1" */
 
 enum {
-    ABI_VERSION = 3,
+    ABI_VERSION = 4,
     ABI_MAX_LANES = 64,
     ABI_MAX_DEVICES = 8,
     ABI_MAX_ADDRS = 8,
@@ -59,7 +61,7 @@ enum {
 /* Sizes that both sides must agree on; a mismatch is refused by name. */
 struct abi_sizes {
     uint32_t shm, cmd, evt, datagram, lane_stats, peer_stats, stream_stats, sub_stats;
-    uint32_t vault_peer, vault_stream, vault_sub, _pad;
+    uint32_t vault_peer, vault_stream, vault_sub, captured;
 };
 
 static inline struct abi_sizes abi_sizes_here(void);
@@ -155,6 +157,7 @@ struct abi_layout {
     size_t evt[ABI_MAX_LANES];
     size_t punt_in[ABI_MAX_LANES];  /* dataplane -> control */
     size_t punt_out[ABI_MAX_LANES]; /* control -> dataplane */
+    size_t captured[ABI_MAX_LANES]; /* dataplane -> control */
     size_t lane_stats[ABI_MAX_LANES];
     size_t peer_stats;
     size_t stream_stats;
@@ -185,6 +188,8 @@ static inline struct abi_layout abi_layout(uint32_t n_lanes, uint32_t n_peers,
             abi_take_(&at, ring_bytes(ABI_PUNT_SLOTS, sizeof(struct abi_datagram)));
         l.punt_out[i] =
             abi_take_(&at, ring_bytes(ABI_PUNT_SLOTS, sizeof(struct abi_datagram)));
+        l.captured[i] =
+            abi_take_(&at, ring_bytes(ABI_CAPTURE_SLOTS, sizeof(struct abi_captured)));
         l.lane_stats[i] = abi_take_(&at, sizeof(struct abi_lane_stats));
     }
     l.peer_stats = abi_take_(&at, (size_t)n_peers * sizeof(struct abi_peer_stats));
@@ -208,7 +213,7 @@ static inline struct abi_sizes abi_sizes_here(void)
         .vault_peer = sizeof(struct vault_peer),
         .vault_stream = sizeof(struct vault_stream),
         .vault_sub = sizeof(struct vault_sub),
-        ._pad = 0,
+        .captured = sizeof(struct abi_captured),
     };
 }
 

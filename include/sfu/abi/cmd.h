@@ -28,14 +28,16 @@ enum abi_op {
     ABI_OP_KEYFRAME = 11, /* ask the stream's publisher for a key frame (merged, limited) */
     ABI_OP_PEER_MOVE = 12, /* with all that is its, to lane 'arg'. The next commands for it
                               go there, after the answer */
-    N_ABI_OPS = 13
+    ABI_OP_PEER_CAPTURE = 13, /* its packets are copied: arg is enum abi_capture; goes
+                                 with it when it moves */
+    N_ABI_OPS = 14
 };
 
 struct abi_cmd {
     uint64_t cookie; /* chosen by control, returned in the answer */
     uint64_t handle; /* base/handle.h: index and generation */
     uint32_t op;     /* enum abi_op */
-    uint32_t arg;    /* PEER_MOVE: the lane; else control's own */
+    uint32_t arg;    /* PEER_MOVE: the lane; PEER_CAPTURE: how; else control's own */
     uint32_t _pad[2];
 };
 

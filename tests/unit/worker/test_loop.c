@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -199,6 +200,82 @@ static void datagrams_go_both_ways(void **state)
     turned_stop(&t);
 }
 
+/* Copies of a watched peer's packets lie in a ring of their own. The fanned out packet is of
+ * another peer. */
+static void copies_are_put_where_control_reads(void **state)
+{
+    const struct abi_captured *slot;
+    struct far_rtp rtp;
+    struct abi_cmd *cmd;
+    struct abi_evt evt;
+    struct turned t;
+    (void)state;
+
+    turned_start(&t);
+    cmd = ring_reserve(&t.control->cmd);
+    *cmd = (struct abi_cmd){.cookie = 1,
+                            .op = ABI_OP_PEER_CAPTURE,
+                            .handle = t.call.pub.conf.handle,
+                            .arg = ABI_CAPTURE_PLAIN};
+    ring_commit(&t.control->cmd);
+    turn(&t);
+    assert_true(take_event(&t, &evt));
+    assert_int_equal(evt.status, 0);
+    while (ring_peek(&t.control->captured) != NULL) { /* reports of the same turn */
+        ring_release(&t.control->captured);
+    }
+    (void)eventfd_write(t.loop->shared->control_doorbell, 1);
+    (void)eventfd_read(t.loop->shared->control_doorbell, &(eventfd_t){0});
+    atomic_store(&t.control->flags->ctl_sleeping, 1);
+    rtp = call_audio(&t.call, "hello", 5);
+    far_send_rtp(&t.call.pub, &rtp);
+    turn(&t);
+    slot = ring_peek(&t.control->captured);
+    assert_non_null(slot);
+    assert_int_equal(slot->peer, t.call.pub.conf.handle);
+    assert_int_equal(slot->time_us, t.loop->lane.now_us);
+    assert_true(path_same_tuple(&slot->path, &t.call.pub.path));
+    assert_int_equal(slot->out, 0);
+    assert_int_equal(slot->plain, 1);
+    assert_int_equal(slot->missed, 0);
+    assert_memory_equal(slot->data + slot->len - 5, "hello", 5);
+    assert_int_equal(eventfd_read(t.loop->shared->control_doorbell, &(eventfd_t){0}), 0);
+    turned_stop(&t);
+}
+
+static void a_full_ring_of_copies_holds_up_nothing(void **state)
+{
+    const struct abi_captured *slot;
+    const struct ring_view *ring;
+    struct far_rtp rtp;
+    struct turned t;
+    (void)state;
+
+    turned_start(&t);
+    ring = &t.control->captured;
+    peer_watch(call_peer(&t.call, &t.call.pub), ABI_CAPTURE_WIRE);
+    for (unsigned i = 0; i < ABI_CAPTURE_SLOTS + 3; i++) {
+        rtp = call_audio(&t.call, "hello", 5);
+        far_send_rtp(&t.call.pub, &rtp);
+        turn(&t);
+    }
+    assert_null(ring_reserve(ring));
+    assert_true(t.loop->lane.counts.done[DONE_INGESTED] >= ABI_CAPTURE_SLOTS + 3);
+    assert_true(t.loop->lane.capture_missed >= 3);
+    while ((slot = ring_peek(ring)) != NULL) {
+        assert_int_equal(slot->missed, 0);
+        ring_release(ring);
+    }
+    turn(&t);
+    rtp = call_audio(&t.call, "hello", 5);
+    far_send_rtp(&t.call.pub, &rtp);
+    turn(&t);
+    slot = ring_peek(ring);
+    assert_non_null(slot);
+    assert_true(slot->missed >= 3); /* the next that was taken tells */
+    turned_stop(&t);
+}
+
 /* Found under load: the first packets of a subscriber overtook the last flight of its
  * handshake, so it could not read them. */
 static void datagrams_go_out_before_media(void **state)
@@ -343,6 +420,8 @@ int main(void)
         cmocka_unit_test(a_full_event_ring_delays_commands),
         cmocka_unit_test(news_are_events),
         cmocka_unit_test(datagrams_go_both_ways),
+        cmocka_unit_test(copies_are_put_where_control_reads),
+        cmocka_unit_test(a_full_ring_of_copies_holds_up_nothing),
         cmocka_unit_test(datagrams_go_out_before_media),
         cmocka_unit_test(spoilt_datagram_ring_does_not_hold_up_the_lane),
         cmocka_unit_test(control_is_woken_only_when_it_sleeps),
