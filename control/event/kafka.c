@@ -186,6 +186,14 @@ static void bury(struct kafka *kafka, rd_kafka_t *producer, const struct event *
     event_port_report(kafka->port, event->position, EVENT_DEAD);
 }
 
+/* Whether 'err' only says that a batch was refused, and all that is behind it with it. */
+static bool is_of_gap(rd_kafka_t *producer, rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE ||
+           (err == RD_KAFKA_RESP_ERR__FATAL &&
+            rd_kafka_fatal_error(producer, NULL, 0) == RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE);
+}
+
 static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {
     struct kafka *kafka = opaque;
@@ -205,7 +213,7 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
         event_port_report(kafka->port, event->position, EVENT_DELIVERED);
     } else if (is_fault_of_message(message->err) && kafka->cautious) {
         bury(kafka, producer, event, message->err);
-    } else if (is_fault_of_message(message->err)) {
+    } else if (is_fault_of_message(message->err) || is_of_gap(producer, message->err)) {
         kafka->doubt = true; /* brokers refuse a whole batch for one of its messages */
         set_broken(kafka);
     } else if (event->position != 0 && message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
@@ -262,8 +270,12 @@ static void on_error(rd_kafka_t *producer, int err, const char *reason, void *op
 
     switch (err) {
     case RD_KAFKA_RESP_ERR__FATAL:
-        (void)rd_kafka_fatal_error(producer, text, sizeof(text));
-        note_away(kafka, text, NULL);
+        if (rd_kafka_fatal_error(producer, text, sizeof(text)) ==
+            RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE) {
+            kafka->doubt = true;
+        } else {
+            note_away(kafka, text, NULL);
+        }
         set_broken(kafka);
         break;
     case RD_KAFKA_RESP_ERR__AUTHENTICATION: /* another producer's try, with our backoff */
@@ -349,6 +361,10 @@ static rd_kafka_t *make_producer(struct kafka *kafka)
 
     kafka->cautious = kafka->doubt;
     kafka->named = false;
+    /* A batch that is refused for one of its messages ends this producer: what is sent behind
+     * it must not arrive before what was good in it. One by one the others go on. */
+    (void)rd_kafka_conf_set(conf, "enable.gapless.guarantee",
+                            kafka->cautious ? "false" : "true", text, sizeof(text));
     if (kafka->cautious) {
         (void)rd_kafka_conf_set(conf, "batch.num.messages", "1", text, sizeof(text));
     }

@@ -138,7 +138,6 @@ int signal_create(struct signal **out, const struct signal_conf *conf)
         free(signal);
         return e;
     }
-    loop_timer_start(signal->tick, SIGNAL_TICK_MS, SIGNAL_TICK_MS);
     *out = signal;
     return 0;
 }
@@ -146,6 +145,7 @@ int signal_create(struct signal **out, const struct signal_conf *conf)
 void signal_set_meeting(struct signal *signal, struct meeting *meeting)
 {
     signal->meeting = meeting;
+    loop_timer_start(signal->tick, SIGNAL_TICK_MS, SIGNAL_TICK_MS);
 }
 
 const struct meeting_ops *signal_meeting_ops(void)

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, connect } from '../e2e/lib/client.mjs';
 import { withNode } from '../e2e/lib/node.mjs';
 import { rest } from '../e2e/lib/rest.mjs';
@@ -88,6 +89,41 @@ test('what no broker can ever take goes to the topic of the dead and holds up no
                 assert.match(dead[0].headers.kcs_reason, /MSG_SIZE_TOO_LARGE/);
                 assert.ok(dead[0].body.bytes > 3900);
                 assert.equal(await node.metric('kcs_event_dead_total', 'kafka'), 1);
+            }), ['message.max.bytes=3000']));
+
+/* A broker refuses a whole batch for one of its messages, while others are on their way. */
+test('nothing overtakes what was refused with a message that is too large', { timeout: 120_000 }, () =>
+    withBroker((broker) =>
+        withNode({ name: 'kafka-order', devices: ['udp'], control: kafkaYaml(broker) + '  chat_text: true\n' },
+            async (node) => {
+                const token = await node.token({ meeting: 'big', name: 'Ada', role: 'host' });
+                const socket = await connect(node, token);
+                const join = { meeting_id: 'big', display_name: 'Ada' };
+                assert.equal((await ask(socket, 'room:join', join)).ok, true);
+                const say = async (message) => {
+                    const answer = await ask(socket, 'chat:send', { message });
+                    assert.equal(answer.ok, true, JSON.stringify(answer.error));
+                    return answer.message_id;
+                };
+                const said = [];
+                for (let round = 0; round < 4; round++) {
+                    const before = say('before');
+                    const big = say('x'.repeat(3900));
+                    const after = [];
+                    for (let i = 0; i < 4; i++) {
+                        await sleep(3); // in requests of their own
+                        after.push(say(`after ${i}`));
+                    }
+                    said.push(await before, ...(await Promise.all(after)));
+                    await big;
+                    await drained(node);
+                    await sleep(5_600); // until messages go in batches again
+                }
+                socket.close();
+                await drained(node);
+                const ids = once(await broker.read(FACTS)).map((m) => m.body.message_id).filter(Boolean);
+                assert.deepEqual(ids, said);
+                assert.equal(await node.metric('kcs_event_dead_total', 'kafka'), 4);
             }), ['message.max.bytes=3000']));
 
 test('wrong brokers and settings are told once, and the meeting goes on', { timeout: 60_000 }, () =>
