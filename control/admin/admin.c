@@ -431,6 +431,7 @@ int admin_create(struct admin **out, const struct admin_conf *conf)
 void admin_destroy(struct admin *admin)
 {
     if (admin != NULL) {
+        admin_capture_forget(admin);
         admin_metrics_unregister(admin);
         free(admin);
     }

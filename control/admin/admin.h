@@ -11,6 +11,9 @@
  *   POST /rooms/close?meeting=M            ends a meeting for everybody
  *   POST /rooms/kick?meeting=M&who=W       removes somebody (ban=1: for good; reason=R)
  *   POST /rooms/mute?meeting=M&who=W&kind=audio|video|screen
+ *   POST /capture?transport=ID             copies its packets (decrypted=1; count=N of them)
+ *   POST /capture/take?capture=N           what was gathered since: pcapng, in base64
+ *   POST /capture/stop?capture=N           what is left is taken then
  *
  * tenant=T belongs to each meeting=M if several tenants have one of that name. What was done
  * stands in the audit, with the user of this machine who asked for it.
@@ -34,6 +37,7 @@
 
 struct accounts;
 struct admin;
+struct loop;
 struct media;
 struct meeting;
 struct metric_registry;
@@ -41,6 +45,8 @@ struct net_req;
 struct store;
 
 struct admin_conf {
+    struct loop *loop;
+    uint32_t capture_patience_ms; /* without being asked for what it has; 0: 10 s */
     struct media *media;
     struct meeting *meeting;
     struct metric_registry *metrics;

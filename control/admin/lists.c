@@ -132,6 +132,7 @@ static json_t *peer_row(const struct admin *admin, const struct transport *t)
 struct search {
     const char *transport_id;
     uint64_t peer; /* HANDLE_NONE: not found */
+    struct admin_place place;
 };
 
 static void find_peer(void *arg, struct room *room)
@@ -142,19 +143,30 @@ static void find_peer(void *arg, struct room *room)
         for (const struct transport *t = p->transports; t != NULL; t = t->next) {
             if (strcmp(t->id, search->transport_id) == 0) {
                 search->peer = session_peer(t->session);
+                search->place = admin_place_of(room);
             }
         }
     }
 }
 
-int admin_move(const struct admin *admin, const char *transport_id, uint32_t lane)
+uint64_t admin_find_peer(const struct admin *admin, const char *transport_id,
+                         struct admin_place *place)
 {
     struct search search = {.transport_id = transport_id, .peer = HANDLE_NONE};
 
     meeting_each_room(admin->conf.meeting, find_peer, &search);
-    return search.peer == HANDLE_NONE
-               ? -ENOENT
-               : media_peer_move(admin->conf.media, search.peer, lane, NULL, NULL);
+    if (place != NULL) {
+        *place = search.place;
+    }
+    return search.peer;
+}
+
+int admin_move(const struct admin *admin, const char *transport_id, uint32_t lane)
+{
+    uint64_t peer = admin_find_peer(admin, transport_id, NULL);
+
+    return peer == HANDLE_NONE ? -ENOENT
+                               : media_peer_move(admin->conf.media, peer, lane, NULL, NULL);
 }
 
 static void add_peers(void *arg, struct room *room)

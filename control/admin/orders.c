@@ -101,7 +101,28 @@ static void set_level(const struct admin *admin, struct net_req *req)
     admin_answer(req, json_pack("{s:s}", "level", name));
 }
 
-bool admin_order(const struct admin *admin, struct net_req *req)
+/* Those that keep something. */
+static bool order_capture(struct admin *admin, struct net_req *req)
+{
+    static const struct {
+        const char *path;
+        void (*fn)(struct admin *admin, struct net_req *req);
+    } orders[] = {
+        {"/capture", admin_capture},
+        {"/capture/take", admin_capture_take},
+        {"/capture/stop", admin_capture_stop},
+    };
+
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        if (strcmp(orders[i].path, net_req_path(req)) == 0) {
+            orders[i].fn(admin, req);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool admin_order(struct admin *admin, struct net_req *req)
 {
     static const struct {
         const char *path;
@@ -120,5 +141,5 @@ bool admin_order(const struct admin *admin, struct net_req *req)
             return true;
         }
     }
-    return false;
+    return order_capture(admin, req);
 }

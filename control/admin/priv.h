@@ -4,6 +4,7 @@
  * lists.c    /peers, /peer and /streams, and a move
  * rooms.c    /rooms, /room and /participants, and what is done to them
  * orders.c   what is asked by POST
+ * capture.c  the packets of a transport
  * kept.c     /audit, /events, a backup, an account
  * metrics.c  /metrics */
 #ifndef ADMIN_PRIV_H
@@ -34,6 +35,8 @@ struct admin {
     struct admin_lanes scrape;
     struct process_usage usage;
     unsigned n_families; /* registered so far */
+    struct admin_capture *capture; /* NULL: none */
+    uint32_t n_captures;           /* so far */
 };
 
 void admin_read_lanes(const struct media *media, struct admin_lanes *out);
@@ -56,7 +59,7 @@ int admin_metrics_register(struct admin *admin);
 void admin_metrics_unregister(struct admin *admin);
 
 /* Obeys a POST: true if it is one of ours; it is answered then, or will be. */
-bool admin_order(const struct admin *admin, struct net_req *req);
+bool admin_order(struct admin *admin, struct net_req *req);
 
 /* admin.c: each answers; 'data' is moved. kept.c: what waits for the store. */
 void admin_answer(struct net_req *req, json_t *data);
@@ -75,10 +78,24 @@ void admin_close_room(const struct admin *admin, struct net_req *req);
 void admin_kick(const struct admin *admin, struct net_req *req);
 void admin_mute(const struct admin *admin, struct net_req *req);
 
+/* capture.c: these too; and ends the one that there is. */
+void admin_capture(struct admin *admin, struct net_req *req);
+void admin_capture_take(struct admin *admin, struct net_req *req);
+void admin_capture_stop(struct admin *admin, struct net_req *req);
+void admin_capture_forget(struct admin *admin);
+
 /* The meeting that an order was about. */
 struct admin_place {
     char tenant[AUTH_ID_MAX + 1], meeting[MEETING_ID_MAX + 1];
 };
+
+/* lists.c: the peer of a client's transport, HANDLE_NONE if there is none, and where it is
+ * ('place', filled, or NULL). */
+uint64_t admin_find_peer(const struct admin *admin, const char *transport_id,
+                         struct admin_place *place);
+
+/* rooms.c: where somebody is. */
+struct admin_place admin_place_of(const struct room *room);
 
 /* rooms.c: an entry of the audit for what the operator had done. NULL may be 'req' (he did
  * not wait for it), 'place' and 'target'. */

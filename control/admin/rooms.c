@@ -211,7 +211,7 @@ void admin_note(const struct admin *admin, struct net_req *req, const char *act,
     free(texts[1]);
 }
 
-static struct admin_place place_of(const struct room *room)
+struct admin_place admin_place_of(const struct room *room)
 {
     struct admin_place place;
 
@@ -252,7 +252,7 @@ void admin_close_room(const struct admin *admin, struct net_req *req)
     if (room == NULL) {
         return;
     }
-    place = place_of(room);
+    place = admin_place_of(room);
     n = room->n_participants;
     meeting_close_room(admin->conf.meeting, place.tenant, place.meeting,
                        "closed_by_operator");
@@ -272,7 +272,7 @@ void admin_kick(const struct admin *admin, struct net_req *req)
     if (room == NULL) {
         return;
     }
-    place = place_of(room);
+    place = admin_place_of(room);
     if (meeting_order_remove(admin->conf.meeting, room, who,
                              reason != NULL ? reason : "removed by the operator",
                              ban != NULL, &err) != 0) {
@@ -315,7 +315,7 @@ void admin_mute(const struct admin *admin, struct net_req *req)
         refuse_for(req, &err);
         return;
     }
-    place = place_of(room);
+    place = admin_place_of(room);
     admin_note(admin, req, "operator.mute", &place, who);
     admin_answer(req, json_pack("{s:s,s:s}", "muted", who, "kind", kinds[i].name));
 }

@@ -566,7 +566,8 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                    .limits = {app->conf->limits.requests_per_address,
                                               app->conf->limits.requests_per_user,
                                               app->conf->limits.logins_per_address}};
-    const struct admin_conf admin = {.media = app->media,
+    const struct admin_conf admin = {.loop = app->loop,
+                                     .media = app->media,
                                      .meeting = app->meeting,
                                      .metrics = app->metrics,
                                      .version = APP_VERSION,
@@ -675,8 +676,8 @@ void app_destroy(struct app *app)
     signal_destroy(app->signal);
     meeting_destroy(app->meeting);
     session_registry_destroy(app->sessions);
-    media_destroy(app->media);
     admin_destroy(app->admin);
+    media_destroy(app->media);
     loop_signal_destroy(app->on_int);
     loop_signal_destroy(app->on_term);
     loop_signal_destroy(app->on_hup);

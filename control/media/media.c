@@ -522,6 +522,9 @@ int media_close(struct media *media, enum media_kind kind, uint64_t handle,
     /* One closing an object: the reserve of the command table always has room for it. */
     slot->state = SLOT_CLOSING;
     media_recover_disown(media, kind, handle);
+    if (kind == MEDIA_PEER) {
+        media_capture_lost(media, handle, -ESTALE);
+    }
     media_push(media, op, handle, done, arg);
     return 0;
 }
@@ -578,6 +581,7 @@ int media_send(struct media *media, uint64_t peer, const struct path *path,
     ring_commit(&rings->punt_out);
     media->counts.sent++;
     media_wake(rings);
+    media_capture_sent(media, peer, path, data, len);
     return 0;
 }
 

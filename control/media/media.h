@@ -233,6 +233,22 @@ int media_ping(struct media *media, uint32_t lane, media_done *done, void *arg);
 int media_send(struct media *media, uint64_t peer, const struct path *path,
                enum abi_datagram_kind kind, const void *data, size_t len);
 
+/* Gives out a copy of each packet that the dataplane has of a peer, in either direction, and
+ * that media_send() sends for it. One at a time.
+ *
+ * on_packet  borrowed; 'time_us' is of CLOCK_MONOTONIC
+ * on_end     it has ended by itself: -ECONNRESET the dataplane is gone, -ESTALE the peer is
+ *
+ * on_packet may call media_capture_stop(). Also -EBUSY while there is one, and
+ * -ENOTCONN while there is no dataplane. */
+struct media_capture_ops {
+    void (*on_packet)(void *user, const struct abi_captured *packet);
+    void (*on_end)(void *user, int err);
+};
+int media_capture(struct media *media, uint64_t peer, enum abi_capture how,
+                  const struct media_capture_ops *ops, void *user);
+void media_capture_stop(struct media *media);
+
 /* Counters. -EAGAIN if the lane could not be caught at rest; -EINVAL for no such lane;
  * -ENOENT while the dataplane has no counters for the handle. */
 int media_lane_counts(const struct media *media, uint32_t lane,

@@ -170,6 +170,9 @@ int media_cmds_rewind(struct media_cmds *cmds,
 
         cmd->in_ring = false;
         cmd->say = say_again(cmd->op);
+        if (cmd->op == ABI_OP_PEER_CAPTURE) {
+            cmd->op_arg = ABI_CAPTURE_OFF; /* it ended with the one who was asked */
+        }
         cmd->lane = lane(arg, cmd);
         enqueue(cmds, order[i]);
     }

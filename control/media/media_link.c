@@ -85,6 +85,7 @@ static void link_leave(struct media *media, int err, const char *reason)
     }
     retry_later(media);
     if (was_attached) {
+        media_capture_lost(media, HANDLE_NONE, -ECONNRESET);
         media_recover_suspend(media);
         media->patience_us = clock_mono_us() + media->patience_ms * UINT64_C(1000);
     }
@@ -457,6 +458,7 @@ static bool is_last(const struct media *media)
 
 void media_let_go(struct media *media)
 {
+    media->capture.ops = NULL;
     if (media->link == LINK_ATTACHED) {
         media->alone = is_last(media);
     }

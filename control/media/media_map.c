@@ -114,7 +114,9 @@ static int view_contract(struct media_map *map, char reason[104])
         if (!view_ring(base + l.cmd[i], ABI_CMD_SLOTS, sizeof(struct abi_cmd), &r->cmd) ||
             !view_ring(base + l.evt[i], ABI_EVT_SLOTS, sizeof(struct abi_evt), &r->evt) ||
             !view_ring(base + l.punt_in[i], ABI_PUNT_SLOTS, datagram, &r->punt_in) ||
-            !view_ring(base + l.punt_out[i], ABI_PUNT_SLOTS, datagram, &r->punt_out)) {
+            !view_ring(base + l.punt_out[i], ABI_PUNT_SLOTS, datagram, &r->punt_out) ||
+            !view_ring(base + l.captured[i], ABI_CAPTURE_SLOTS, sizeof(struct abi_captured),
+                       &r->captured)) {
             return refuse(reason, "a ring of the contract is not valid");
         }
     }

@@ -12,7 +12,7 @@ enum { MEDIA_FIXED_FDS = 3, MEDIA_MAX_FDS = MEDIA_FIXED_FDS + ABI_MAX_LANES };
 
 struct media_rings {
     struct abi_lane *lane;
-    struct ring_view cmd, evt, punt_in, punt_out;
+    struct ring_view cmd, evt, punt_in, punt_out, captured;
     const struct abi_lane_stats *stats;
     int doorbell; /* eventfd: wakes the lane */
 };

@@ -17,6 +17,13 @@ struct media_load {
     uint32_t n_peers, n_subs;
 };
 
+/* Who watches a peer. */
+struct media_capture {
+    uint64_t peer;
+    const struct media_capture_ops *ops; /* NULL: nobody does */
+    void *user;
+};
+
 struct media {
     struct loop *loop;
     struct sockaddr_un addr;
@@ -38,6 +45,7 @@ struct media {
     struct media_slots slots[N_MEDIA_KINDS];
     struct media_cmds cmds;
     struct media_load load[ABI_MAX_LANES];
+    struct media_capture capture;
     uint32_t arrival; /* lane of the datagram that is being given out; MEDIA_NO_LANE none */
     uint32_t answer;  /* lane that a peer was updated on because of it; likewise */
 };
@@ -82,6 +90,13 @@ void media_push(struct media *media, enum abi_op op, uint64_t handle, media_done
 /* media_pump.c: reads all rings. */
 void media_pump(struct media *media);
 void media_pump_events(struct media *media); /* answers and news alone */
+
+/* media_capture.c: reads a lane's ring; notes what was sent; tells that 'peer' (HANDLE_NONE:
+ * any) is not watched any more. */
+void media_capture_pump(struct media *media, uint32_t lane);
+void media_capture_sent(struct media *media, uint64_t peer, const struct path *path,
+                        const void *data, size_t len);
+void media_capture_lost(struct media *media, uint64_t peer, int err);
 
 /* media_recover.c: what an attachment needs is made from the vault, is kept while the
  * dataplane is away, goes on with its successor, ends. */

@@ -46,6 +46,7 @@ void media_release(struct media *media, enum media_kind kind, uint64_t handle)
     switch (kind) {
     case MEDIA_PEER:
         vault_peer_wipe(&media->map.vault.peers[i]);
+        media_capture_lost(media, handle, -ESTALE);
         break;
     case MEDIA_STREAM:
         vault_stream_wipe(&media->map.vault.streams[i]);
@@ -198,7 +199,8 @@ static bool rings_empty(const struct media *media)
 {
     for (uint32_t i = 0; i < media->map.info.n_lanes; i++) {
         if (!ring_empty(&media->map.rings[i].evt) ||
-            !ring_empty(&media->map.rings[i].punt_in)) {
+            !ring_empty(&media->map.rings[i].punt_in) ||
+            !ring_empty(&media->map.rings[i].captured)) {
             return false;
         }
     }
@@ -218,6 +220,7 @@ void media_pump(struct media *media)
     for (uint32_t i = 0; i < media->map.info.n_lanes; i++) {
         pump_events(media, i);
         pump_datagrams(media, i);
+        media_capture_pump(media, i);
     }
     for (uint32_t i = 0; i < media->map.info.n_lanes; i++) {
         media_cmds_flush(&media->cmds, &media->map.rings[i], i);

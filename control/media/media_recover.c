@@ -122,7 +122,7 @@ int media_recover_init(struct media *media)
     const struct abi_shm *info = &media->map.info;
     const struct vault_layout at =
         vault_layout(info->n_peers, info->n_streams, info->n_subs);
-    int err = media_cmds_init(&media->cmds, info->n_peers + info->n_streams + info->n_subs);
+    int err = media_cmds_init(&media->cmds, info->n_peers + info->n_streams + info->n_subs + 1);
 
     if (err == 0) {
         err = media_slots_reset(&media->slots[MEDIA_PEER], info->n_peers);

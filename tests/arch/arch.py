@@ -47,7 +47,7 @@ CONTROL = {
     "sctp": "sys",
     "session": "media dtls sctp proto abi",
     "placement": "store media",
-    "admin": "meeting placement session media auth store net",
+    "admin": "meeting placement session media auth store proto net abi",
     "meeting": "placement session auth event store media abi",
     "schema": "auth",
     "signal": "meeting schema auth store proto net",

@@ -2,13 +2,14 @@
  * two browsers have a call. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Person, withBrowser } from './lib/browser.mjs';
 import { ask, connect, next } from './lib/client.mjs';
 import { BUILD, withNode } from './lib/node.mjs';
+import { readPcapng, rtpPayload } from './lib/pcapng.mjs';
 
 const KCSCTL = join(BUILD, 'kcsctl');
 const MEETING = 'e2e-kcsctl';
@@ -18,7 +19,7 @@ test('what needs a node fails with 3 and the reason, without one', () => {
     const asked = [
         ...['node', 'rooms', 'room m', 'participants', 'peers', 'peer x', 'streams', 'drops'],
         ...['lanes', 'top --count 1', 'drain', 'undrain', 'loglevel info', 'audit', 'backup x'],
-        ...['close m', 'kick m x', 'mute m x', 'events tail'],
+        ...['close m', 'kick m x', 'mute m x', 'events tail', 'capture x /tmp/kcs-no-such-capture'],
     ];
     for (const command of asked) {
         const { status, stderr } = run(KCSCTL, '--socket', '/nowhere/admin.sock', ...command.split(' '));
@@ -81,6 +82,46 @@ test('bash and zsh complete every command and option', () => {
     assert.match(zsh.stdout, /_bash_complete/);
 });
 
+/* VP8's payload descriptor (RFC 7741, 4.2) begins with three bits that are always 0, and the
+ * index of a partition: of what is encrypted a 32nd looks like that. */
+const looksLikeVp8 = (payload) => (payload[0] & 0x4f) === 0;
+
+/* What a browser is sent, as on the wire and opened. */
+async function watches(node, { transport_id: transport, remote, local }) {
+    const dir = mkdtempSync(join(tmpdir(), 'kcs-capture-'));
+    const capture = async (name, ...more) => {
+        const file = join(dir, name);
+        const sum = JSON.parse(await node.kcsctl('capture', transport, file, '--json', ...more));
+        const packets = readPcapng(file);
+
+        assert.equal(sum.packets, packets.length);
+        assert.equal(sum.missed, 0);
+        for (const { from, to } of packets) {
+            assert.deepEqual([from, to].sort(), [remote, local].sort());
+        }
+        for (const side of [remote, local]) {
+            assert.ok(packets.some(({ from }) => from === side), `some are from ${side}`);
+        }
+        const { status, stdout, stderr } = run('tcpdump', '-nnr', file);
+        assert.equal(status, 0, stderr);
+        assert.equal(stdout.trim().split('\n').length, packets.length);
+        return { sum, file, large: packets.map(({ udp }) => rtpPayload(udp))
+            .filter((payload) => payload?.length > 500) };
+    };
+
+    const wire = await capture('wire', '--time', '3s');
+    assert.equal(wire.sum.ended, 'stopped');
+    assert.ok(wire.large.length > 50, `${wire.large.length} of video`);
+    assert.ok(wire.large.filter(looksLikeVp8).length < wire.large.length / 4);
+    const opened = await capture('opened', '--count', '300', '--decrypted');
+    assert.deepEqual([opened.sum.ended, opened.sum.packets], ['as many as were asked for', 300]);
+    assert.ok(opened.large.length > 50 && opened.large.every(looksLikeVp8));
+    assert.equal(statSync(opened.file).mode & 0o777, 0o600);
+    await assert.rejects(node.kcsctl('capture', transport, opened.file), /cannot make .*exists/);
+    await assert.rejects(node.kcsctl('capture', 'nobody', join(dir, 'x')), /no such transport/);
+    rmSync(dir, { recursive: true });
+}
+
 test('an operator looks at a call, mutes, removes and closes', { timeout: 120_000 }, () =>
     withNode({ name: 'kcsctl', devices: ['udp:127.0.0.1'] }, async (node) => {
         const json = async (...args) => JSON.parse(await node.kcsctl(...args, '--json'));
@@ -139,6 +180,8 @@ test('an operator looks at a call, mutes, removes and closes', { timeout: 120_00
             assert.equal(meetings[0].meeting_id, MEETING);
             assert.match(await node.kcsctl('top', '--count', '1'), /busy_percent[^]*Grace/);
 
+            await watches(node, recv);
+
             let told = next(host, 'participant:media:updated');
             await node.kcsctl('mute', MEETING, id, '--reason', 'echo');
             assert.deepEqual([(await told).participant_id, (await told).enabled], [id, false]);
@@ -159,7 +202,7 @@ test('an operator looks at a call, mutes, removes and closes', { timeout: 120_00
         });
         const mine = (await json('audit')).filter(({ actor }) => actor === 'operator');
         assert.deepEqual(mine.map(({ act, meeting }) => [act, meeting]).sort(),
-            ['ban', 'close', 'mute'].map((act) => [`operator.${act}`, MEETING]));
+            ['ban', 'capture', 'capture_decrypted', 'close', 'mute'].map((act) => [`operator.${act}`, MEETING]));
         assert.ok(mine.every(({ address }) => address === `unix:${process.getuid()}`));
         host.close();
     }));

@@ -81,6 +81,7 @@ static int do_peer(struct fake_book *b, uint32_t op, uint64_t h)
         return book_open(b, 0, b->peers, n, h, readable, conf.handle);
     case ABI_OP_PEER_UPDATE:
     case ABI_OP_PEER_MOVE:
+    case ABI_OP_PEER_CAPTURE:
         return is_open(b->peers, n, h) && readable == 0 ? 0 : -ENOENT;
     default:
         return book_close(b, 0, b->peers, n, h,
@@ -151,6 +152,7 @@ int fake_book_do(struct fake_book *b, const struct abi_cmd *cmd)
     case ABI_OP_PEER_OPEN:
     case ABI_OP_PEER_UPDATE:
     case ABI_OP_PEER_MOVE:
+    case ABI_OP_PEER_CAPTURE:
     case ABI_OP_PEER_CLOSE:
         return do_peer(b, cmd->op, cmd->handle);
     case ABI_OP_STREAM_OPEN:

@@ -213,7 +213,7 @@ static bool serve(struct fake_dp *dp)
                              : fake_book_do(&dp->book, &cmd);
             if (dp->n_log < MAX_LOG) {
                 dp->log[dp->n_log++] = (struct fake_dp_cmd){
-                    .op = cmd.op, .status = evt.status, .handle = cmd.handle};
+                    .op = cmd.op, .arg = cmd.arg, .status = evt.status, .handle = cmd.handle};
             }
             (void)put_event(dp, i, &evt);
             any = true;
@@ -493,6 +493,19 @@ bool fake_dp_punt(struct fake_dp *dp, const struct abi_datagram *datagram)
     }
     *slot = *datagram;
     ring_commit(&dp->lanes[0].punt_in);
+    wake_control(dp);
+    return true;
+}
+
+bool fake_dp_capture(struct fake_dp *dp, const struct abi_captured *packet)
+{
+    struct abi_captured *slot = ring_reserve(&dp->lanes[0].captured);
+
+    if (slot == NULL) {
+        return false;
+    }
+    *slot = *packet;
+    ring_commit(&dp->lanes[0].captured);
     wake_control(dp);
     return true;
 }

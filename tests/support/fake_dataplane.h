@@ -36,7 +36,7 @@ struct fake_dp_conf {
 };
 
 struct fake_dp_cmd {
-    uint32_t op;
+    uint32_t op, arg;
     int32_t status; /* of the answer */
     uint64_t handle;
 };
@@ -62,10 +62,11 @@ struct fake_dp_cmd fake_dp_cmd(struct fake_dp *dp, size_t i);
 /* Objects that are open now. */
 unsigned fake_dp_n_open(struct fake_dp *dp, char kind); /* 'p', 's' or 'u' (sub) */
 
-/* Puts an event, or a datagram, into the ring of lane 0 and wakes control. The datagram is
- * put by the caller's thread, which must be the only one to do so. */
+/* Puts an event, a datagram, or a packet that is watched, into the ring of lane 0 and wakes
+ * control. The last two are put by the caller's thread, which must be the only one to do so. */
 void fake_dp_event(struct fake_dp *dp, const struct abi_evt *evt);
 bool fake_dp_punt(struct fake_dp *dp, const struct abi_datagram *datagram);
+bool fake_dp_capture(struct fake_dp *dp, const struct abi_captured *packet);
 
 /* Takes a datagram that control sent. Only from one thread. */
 bool fake_dp_take_sent(struct fake_dp *dp, struct abi_datagram *out);

@@ -114,6 +114,19 @@ const struct command kcsctl_commands[] = {
      .words = "tail",
      .more = "The last ten events, or LINES, and each that comes from then on: time, type, "
              "meeting, number, user. What was said is not shown. With --json an object a line."},
+    {.name = "capture",
+     .takes = "jsclD",
+     .summary = "copy the packets of one transport into a file",
+     .run = kcsctl_capture,
+     .argument = "TRANSPORT",
+     .takes_rest = true,
+     .rest = "FILE",
+     .more = "TRANSPORT is an id of kcsctl peers; FILE, which must not be there yet, is pcapng, for "
+             "tcpdump and Wireshark. As on the wire; with --decrypted what people say and show can be "
+             "read from it, which the audit tells of. It ends with --count packets, after --time, at "
+             "Ctrl-C, when the transport closes, or when the dataplane is gone (then with status 1). A "
+             "node makes one capture at a time. Checks of paths that are not validated yet are in "
+             "none."},
     {.name = "drain",
      .takes = "jsd",
      .summary = "no more meetings; the node stops when nobody is left",
@@ -223,7 +236,9 @@ const struct option_text kcsctl_options[] = {
     {"ban", 'b', NULL, "For good.", NULL},
     {"kind", 'k', "K", "What is muted: audio (if not given), video or screen.", KINDS},
     {"interval", 'i', "T", "Time between two looks, as of --ttl; 1s if not given.", NULL},
-    {"count", 'c', "N", "How many looks; without end if not given.", NULL},
+    {"count", 'c', "N", "How many looks, or packets; without end if not given.", NULL},
+    {"time", 'l', "T", "For so long, as of --ttl; without end if not given.", NULL},
+    {"decrypted", 'D', NULL, "SRTP and SRTCP without their protection.", NULL},
     {NULL, 0, NULL, NULL, NULL},
 };
 

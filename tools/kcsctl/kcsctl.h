@@ -31,7 +31,9 @@ struct options {
     const char *kind;
     const char *interval;
     const char *count;
+    const char *time;
     bool ban;
+    bool decrypted;
     char **rest; /* what follows a command with takes_rest */
     int n_rest;
 };
@@ -103,6 +105,10 @@ int kcsctl_loglevel(const struct command *command, const struct options *options
 /* events.c: prints the last events, and each that comes from then on, until it is ended. */
 int kcsctl_events(const struct command *command, const struct options *options,
                   const char *argument);
+
+/* capture.c: copies the packets of one transport into a new file, until it is ended. */
+int kcsctl_capture(const struct command *command, const struct options *options,
+                   const char *argument);
 
 /* store.c: has the node copy its store to the new file 'argument'. */
 int kcsctl_backup(const struct command *command, const struct options *options,

@@ -75,6 +75,12 @@ static bool take(struct options *o, int letter)
     case 'c':
         o->count = optarg;
         return true;
+    case 'l':
+        o->time = optarg;
+        return true;
+    case 'D':
+        o->decrypted = true;
+        return true;
     default:
         return false;
     }

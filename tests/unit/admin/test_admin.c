@@ -8,6 +8,8 @@
 
 #include "admin/admin.h"
 #include "net/net.h"
+#include "proto/base64.h"
+#include "store/store.h"
 #include "support/http_ask.h"
 #include "unit/meeting/world.h"
 
@@ -57,6 +59,9 @@ static void turn(void *arg)
     loop_turn(arg);
 }
 
+static struct store *kept;            /* the store of the next fixture, if any */
+static uint32_t capture_patience_ms; /* likewise; 0: as it is for real */
+
 static void start(struct fixture *f)
 {
     static const struct net_listen listen = {.name = "test", .address = "127.0.0.1"};
@@ -73,8 +78,12 @@ static void start(struct fixture *f)
     log_set_level(LOG_LEVEL_ERROR);
     *f = (struct fixture){.metrics_only = false};
     world_start(&f->w);
+    conf.loop = f->w.loop;
+    conf.capture_patience_ms = capture_patience_ms;
     conf.media = f->w.media;
     conf.meeting = f->w.meeting;
+    conf.store = kept;
+    conf.audit_days = 1;
     conf.metrics = f->w.metrics;
     assert_int_equal(admin_create(&f->admin, &conf), 0);
     net.listen = &listen;
@@ -692,6 +701,274 @@ static void the_level_of_the_log_is_set(void **state)
     finish(&f);
 }
 
+/* ---- captures ---- */
+
+/* Ada's transport, and its peer. */
+static uint64_t start_peer(struct fixture *f, struct participant **ada, char path[256],
+                           const char *more)
+{
+    struct transport *t;
+
+    start(f);
+    *ada = enter(&f->w, "ada");
+    t = open_transport(&f->w, *ada, true);
+    (void)snprintf(path, 256, "/capture?transport=%s%s", t->id, more);
+    return session_peer(t->session);
+}
+
+static json_t *order_data(struct fixture *f, const char *path)
+{
+    struct http_answer answer = ask(f, "POST", path);
+    json_t *json = json_loads(answer.body, 0, NULL);
+    json_t *data = json_incref(json_object_get(json, "data"));
+
+    if (answer.status != 200 || data == NULL) {
+        fail_msg("%s: %s", path, answer.head);
+    }
+    json_decref(json);
+    http_free(&answer);
+    return data;
+}
+
+/* Takes what there is of capture 1, and looks for 'needle' in it; NULL: it is empty. */
+static json_t *take(struct fixture *f, const char *needle)
+{
+    json_t *data = order_data(f, "/capture/take?capture=1");
+    const char *code = text(data, "pcapng");
+    uint8_t *bytes = malloc(base64_decoded_max(strlen(code)));
+    size_t len;
+
+    assert_non_null(bytes);
+    assert_int_equal(base64_decode(code, strlen(code), bytes, &len), 0);
+    assert_true(needle != NULL ? memmem(bytes, len, needle, strlen(needle)) != NULL
+                               : len == 0);
+    free(bytes);
+    return data;
+}
+
+static void expect_told(struct fixture *f, uint64_t peer, enum abi_capture how)
+{
+    struct fake_dp_cmd cmd;
+
+    WAIT(&f->w, (cmd = fake_dp_cmd(f->w.dp, fake_dp_n_cmds(f->w.dp) - 1),
+                 cmd.op == ABI_OP_PEER_CAPTURE && cmd.arg == how));
+    assert_int_equal(cmd.handle, peer);
+}
+
+static void put_packet(struct fixture *f, uint64_t peer, const char *data, uint32_t missed)
+{
+    struct abi_captured packet = {.peer = peer, .path = {.family = 4}, .missed = missed};
+
+    packet.len = (uint16_t)strlen(data);
+    memcpy(packet.data, data, strlen(data));
+    assert_true(fake_dp_capture(f->w.dp, &packet));
+    settle(&f->w, 20);
+}
+
+static void a_capture_is_taken_bit_by_bit_until_it_is_stopped(void **state)
+{
+    struct http_answer answer;
+    struct participant *ada;
+    struct fixture f;
+    char path[256];
+    json_t *data;
+    uint64_t peer;
+    (void)state;
+
+    peer = start_peer(&f, &ada, path, "");
+    expect_order(&f, "/capture", 400);
+    expect_order(&f, "/capture?transport=none", 404);
+    expect_order(&f, "/capture?transport=none&count=1x", 400);
+    expect_order(&f, "/capture/take?capture=1", 404);
+    data = order_data(&f, path);
+    assert_int_equal(number(data, "capture"), 1);
+    json_decref(data);
+    expect_told(&f, peer, ABI_CAPTURE_WIRE);
+    answer = ask(&f, "POST", path);
+    assert_int_equal(answer.status, 409);
+    assert_non_null(strstr(answer.body, "127.0.0.1:")); /* who has it */
+    http_free(&answer);
+    expect_order(&f, "/capture/take?capture=2", 404);
+
+    json_decref(take(&f, "kcs-control"));
+    put_packet(&f, peer, "first", 0);
+    data = take(&f, "first");
+    assert_int_equal(number(data, "packets"), 1);
+    assert_int_equal(number(data, "missed"), 0);
+    assert_string_equal(text(data, "ended"), "");
+    json_decref(data);
+    json_decref(take(&f, NULL));
+    put_packet(&f, peer, "second", 3);
+    expect_order(&f, "/capture/stop?capture=1", 200);
+    expect_told(&f, peer, ABI_CAPTURE_OFF);
+    data = take(&f, "second");
+    assert_int_equal(number(data, "packets"), 2);
+    assert_int_equal(number(data, "missed"), 3);
+    assert_string_equal(text(data, "ended"), "stopped");
+    json_decref(data);
+    expect_order(&f, "/capture/take?capture=1", 404);
+    data = order_data(&f, path); /* the next one */
+    assert_int_equal(number(data, "capture"), 2);
+    json_decref(data);
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f); /* which ends it */
+}
+
+static void a_capture_ends_with_its_number_or_its_transport(void **state)
+{
+    struct participant *ada;
+    struct fixture f;
+    char path[256];
+    json_t *data;
+    uint64_t peer;
+    (void)state;
+
+    peer = start_peer(&f, &ada, path, "&count=2");
+    json_decref(order_data(&f, path));
+    put_packet(&f, peer, "first", 0);
+    put_packet(&f, peer, "second", 0);
+    put_packet(&f, peer, "third", 0);
+    data = take(&f, "second");
+    assert_int_equal(number(data, "packets"), 2);
+    assert_string_equal(text(data, "ended"), "as many as were asked for");
+    json_decref(data);
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+
+    (void)start_peer(&f, &ada, path, "");
+    json_decref(order_data(&f, path));
+    meeting_leave(f.w.meeting, ada, "left");
+    data = take(&f, "kcs-control");
+    assert_string_equal(text(data, "ended"), "the transport has closed");
+    json_decref(data);
+    finish(&f);
+}
+
+/* No room for more than so much: the rest is counted, and what there is comes in parts. */
+static void what_nobody_takes_in_time_is_missed(void **state)
+{
+    enum { BIG = 1400, MANY = 6500 };
+    struct abi_captured packet = {.path = {.family = 4}, .len = BIG};
+    struct participant *ada;
+    struct fixture f;
+    char path[256];
+    json_t *data;
+    unsigned parts = 0;
+    bool more = true;
+    (void)state;
+
+    packet.peer = start_peer(&f, &ada, path, "");
+    json_decref(order_data(&f, path));
+    for (int i = 0; i < MANY; i++) {
+        WAIT(&f.w, fake_dp_capture(f.w.dp, &packet));
+    }
+    settle(&f.w, 50);
+    while (more) {
+        data = order_data(&f, "/capture/take?capture=1");
+        more = json_is_true(json_object_get(data, "more"));
+        assert_int_equal(number(data, "packets") + number(data, "missed"), MANY);
+        assert_true(number(data, "missed") > 0);
+        json_decref(data);
+        parts++;
+    }
+    assert_int_equal(parts, 16); /* of half a MiB each */
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+}
+
+static void a_capture_that_nobody_asks_for_ends(void **state)
+{
+    struct participant *ada;
+    struct fixture f;
+    char path[256];
+    uint64_t peer;
+    (void)state;
+
+    capture_patience_ms = 100;
+    peer = start_peer(&f, &ada, path, "");
+    json_decref(order_data(&f, path));
+    expect_told(&f, peer, ABI_CAPTURE_WIRE);
+    settle(&f.w, 200);
+    expect_told(&f, peer, ABI_CAPTURE_OFF);
+    expect_order(&f, "/capture/take?capture=1", 404);
+    capture_patience_ms = 0;
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+}
+
+static int post(void *loop, void (*fn)(void *arg), void *arg)
+{
+    return loop_post(loop, fn, arg);
+}
+
+struct audit {
+    unsigned n, n_answers;
+    char tenant[64], meeting[64], target[128];
+};
+
+static void on_audit(void *arg, const struct store_result *result)
+{
+    struct audit *audit = arg;
+
+    audit->n_answers++;
+    audit->n = (unsigned)result->n_docs;
+    if (result->n_docs == 1) {
+        (void)snprintf(audit->tenant, sizeof(audit->tenant), "%s", result->docs[0].tenant);
+        (void)snprintf(audit->meeting, sizeof(audit->meeting), "%s", result->docs[0].group);
+        (void)snprintf(audit->target, sizeof(audit->target), "%s", result->docs[0].json);
+    }
+}
+
+static void only_a_node_with_an_audit_decrypts(void **state)
+{
+    static const char *const tails[] = {"", "-wal", "-shm"};
+    const struct store_query query = {
+        .kind = STORE_AUDIT, .tenant = "default", .state = "operator.capture_decrypted"};
+    char dir[] = "/tmp/kcs_admin_XXXXXX", file[64], path[256], err[STORE_ERR_MAX];
+    struct store_conf conf = {.path = file, .post = post};
+    struct audit audit = {.n = 0};
+    struct participant *ada;
+    struct fixture f;
+    uint64_t peer;
+    size_t n;
+    (void)state;
+
+    (void)start_peer(&f, &ada, path, "&decrypted=1");
+    n = fake_dp_n_cmds(f.w.dp);
+    expect_order(&f, path, 403);
+    settle(&f.w, 20);
+    assert_int_equal(fake_dp_n_cmds(f.w.dp), n);
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(file, sizeof(file), "%s/kcs.db", dir);
+    assert_int_equal(loop_create((struct loop **)&conf.loop), 0);
+    assert_int_equal(store_create(&kept, &conf, err), 0);
+    peer = start_peer(&f, &ada, path, "&decrypted=1");
+    json_decref(order_data(&f, path));
+    expect_told(&f, peer, ABI_CAPTURE_PLAIN);
+    assert_int_equal(store_find(kept, &query, on_audit, &audit), 0);
+    for (uint64_t until = now_ms() + 5000; audit.n_answers == 0 && now_ms() < until;) {
+        loop_turn(conf.loop);
+        (void)usleep(200);
+    }
+    assert_int_equal(audit.n, 1);
+    assert_string_equal(audit.meeting, "m");
+    assert_non_null(strstr(audit.target, ada->transports->id));
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+    store_close(kept);
+    store_destroy(kept);
+    kept = NULL;
+    loop_destroy(conf.loop);
+    for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+        (void)snprintf(file, sizeof(file), "%s/kcs.db%s", dir, tails[i]);
+        (void)unlink(file);
+    }
+    assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -711,6 +988,11 @@ int main(void)
         cmocka_unit_test(the_operator_mutes_removes_and_closes),
         cmocka_unit_test(a_drain_is_begun_told_and_taken_back),
         cmocka_unit_test(the_level_of_the_log_is_set),
+        cmocka_unit_test(a_capture_is_taken_bit_by_bit_until_it_is_stopped),
+        cmocka_unit_test(a_capture_ends_with_its_number_or_its_transport),
+        cmocka_unit_test(what_nobody_takes_in_time_is_missed),
+        cmocka_unit_test(a_capture_that_nobody_asks_for_ends),
+        cmocka_unit_test(only_a_node_with_an_audit_decrypts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
