@@ -118,6 +118,11 @@ for (const lanes of LONG ? [2, 4] : [4]) {
                 const clients = SUBSCRIBERS + 2;
 
                 await node.until('media flows', async () => (await readCounters(node)).size === 4);
+                /* who is not in yet when control dies cannot resume */
+                await node.until('all have what they came for', async () => {
+                    const { lanes: rows } = JSON.parse(await node.kcsctl('node', '--json'));
+                    return rows.reduce((n, row) => n + row.subscriptions, 0) >= 4 * SUBSCRIBERS;
+                });
                 const moving = moveAbout(node, lanes, running, true);
                 for (let i = 0; i < KILLS; i++) {
                     await sleep(300 + Math.random() * 700);
