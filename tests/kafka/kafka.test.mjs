@@ -6,9 +6,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+
 import { ask, connect } from '../e2e/lib/client.mjs';
 import { withNode } from '../e2e/lib/node.mjs';
 import { rest } from '../e2e/lib/rest.mjs';
@@ -63,19 +63,27 @@ test('no fact is lost while the broker is away and the disk fills', { timeout: 1
         }
     }));
 
+/* Somebody in a meeting: say() resolves with the id of what was said. */
+async function speaker(node) {
+    const token = await node.token({ meeting: 'big', name: 'Ada', role: 'host' });
+    const socket = await connect(node, token);
+    const { ok } = await ask(socket, 'room:join', { meeting_id: 'big', display_name: 'Ada' });
+
+    assert.equal(ok, true);
+    return { socket,
+        say: async (message) => {
+            const answer = await ask(socket, 'chat:send', { message });
+
+            assert.equal(answer.ok, true, JSON.stringify(answer.error));
+            return answer.message_id;
+        } };
+}
+
 test('what no broker can ever take goes to the topic of the dead and holds up nothing', { timeout: 120_000 }, () =>
     withBroker((broker) =>
         withNode({ name: 'kafka-dead', devices: ['udp'], control: kafkaYaml(broker) + '  chat_text: true\n' },
             async (node) => {
-                const token = await node.token({ meeting: 'big', name: 'Ada', role: 'host' });
-                const socket = await connect(node, token);
-                const join = { meeting_id: 'big', display_name: 'Ada' };
-                assert.equal((await ask(socket, 'room:join', join)).ok, true);
-                const say = async (message) => {
-                    const answer = await ask(socket, 'chat:send', { message });
-                    assert.equal(answer.ok, true, JSON.stringify(answer.error));
-                    return answer.message_id;
-                };
+                const { socket, say } = await speaker(node);
                 const before = await say('before');
                 await say('x'.repeat(3900));
                 const after = await say('after');
@@ -96,15 +104,7 @@ test('nothing overtakes what was refused with a message that is too large', { ti
     withBroker((broker) =>
         withNode({ name: 'kafka-order', devices: ['udp'], control: kafkaYaml(broker) + '  chat_text: true\n' },
             async (node) => {
-                const token = await node.token({ meeting: 'big', name: 'Ada', role: 'host' });
-                const socket = await connect(node, token);
-                const join = { meeting_id: 'big', display_name: 'Ada' };
-                assert.equal((await ask(socket, 'room:join', join)).ok, true);
-                const say = async (message) => {
-                    const answer = await ask(socket, 'chat:send', { message });
-                    assert.equal(answer.ok, true, JSON.stringify(answer.error));
-                    return answer.message_id;
-                };
+                const { socket, say } = await speaker(node);
                 const said = [];
                 for (let round = 0; round < 4; round++) {
                     const before = say('before');
