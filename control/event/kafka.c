@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 
 #include "event/sink.h"
 #include "sys/clock.h"
@@ -327,15 +326,8 @@ static void on_log(const rd_kafka_t *producer, int level, const char *facility,
 /* Sleeps, unless it is to stop. */
 static void pause_for(struct kafka *kafka, uint32_t ms)
 {
-    struct timespec until;
+    const struct timespec until = clock_deadline(CLOCK_REALTIME, ms);
 
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     (void)pthread_mutex_lock(&kafka->lock);
     while (!kafka->stop &&
            pthread_cond_timedwait(&kafka->changed, &kafka->lock, &until) == 0) {

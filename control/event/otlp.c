@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sys/clock.h"
 #include "sys/log.h"
 #include "trace/trace.h"
 
@@ -141,11 +141,9 @@ static bool is_stopping(struct otlp *otlp)
 /* Waits; true if it is to stop. */
 static bool pause_for(struct otlp *otlp, uint32_t ms)
 {
-    struct timespec until;
+    const struct timespec until = clock_deadline(CLOCK_REALTIME, ms);
     bool stop;
 
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
     (void)pthread_mutex_lock(&otlp->lock);
     while (!otlp->stop &&
            pthread_cond_timedwait(&otlp->changed, &otlp->lock, &until) == 0) {

@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "event/sink.h"
+#include "sys/clock.h"
 
 struct event_queue {
     pthread_mutex_t lock;
@@ -18,17 +18,6 @@ struct event_queue {
     bool leave;  /* now */
     bool idle;   /* and nothing waits */
 };
-
-static void deadline_in(struct timespec *out, uint32_t ms)
-{
-    (void)clock_gettime(CLOCK_MONOTONIC, out);
-    out->tv_sec += ms / 1000;
-    out->tv_nsec += (long)(ms % 1000) * 1000000;
-    if (out->tv_nsec >= 1000000000) {
-        out->tv_sec++;
-        out->tv_nsec -= 1000000000;
-    }
-}
 
 /* At most 'batch' of those that wait. */
 static struct event *take(struct event_queue *queue)
@@ -123,10 +112,9 @@ int event_queue_put(struct event_queue *queue, struct event *event)
 
 bool event_queue_wait(struct event_queue *queue, uint32_t ms)
 {
-    struct timespec until;
+    const struct timespec until = clock_deadline(CLOCK_MONOTONIC, ms);
     bool leave;
 
-    deadline_in(&until, ms);
     (void)pthread_mutex_lock(&queue->lock);
     while (!queue->leave &&
            pthread_cond_timedwait(&queue->changed, &queue->lock, &until) == 0) {
@@ -138,9 +126,8 @@ bool event_queue_wait(struct event_queue *queue, uint32_t ms)
 
 void event_queue_stop(struct event_queue *queue, uint32_t patience_ms)
 {
-    struct timespec until;
+    const struct timespec until = clock_deadline(CLOCK_MONOTONIC, patience_ms);
 
-    deadline_in(&until, patience_ms);
     (void)pthread_mutex_lock(&queue->lock);
     if (queue->ending) {
         (void)pthread_mutex_unlock(&queue->lock);

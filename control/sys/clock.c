@@ -21,6 +21,20 @@ uint64_t clock_wall_us(void)
     return read_us(CLOCK_REALTIME);
 }
 
+struct timespec clock_deadline(clockid_t id, uint32_t ms)
+{
+    struct timespec until;
+
+    (void)clock_gettime(id, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return until;
+}
+
 int64_t clock_wall_s(void)
 {
     return (int64_t)(clock_wall_us() / 1000000);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "metric/metric.h"
 #include "sys/clock.h"
@@ -201,17 +200,10 @@ void trace_close(void)
 
 uint32_t trace_take(struct trace_record *out, uint32_t max, uint32_t wait_ms)
 {
-    struct timespec until;
+    const struct timespec until = clock_deadline(CLOCK_REALTIME, wait_ms);
     uint32_t n;
     int timed_out = 0;
 
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     (void)pthread_mutex_lock(&queue.lock);
     queue.wanted = max;
     while (queue.n < max && !queue.awake && timed_out == 0) {
