@@ -23,6 +23,13 @@ void meeting_audio_produced(struct meeting *meeting, struct room_producer *rp)
     }
 }
 
+struct room_producer **meeting_speaker_of(struct room *room, unsigned group)
+{
+    return group == 0 || room->breakouts == NULL || group > room->breakouts->n
+               ? &room->speaker
+               : &room->breakouts->at[group - 1].speaker;
+}
+
 void meeting_audio_left(struct meeting *meeting, struct room_producer *rp)
 {
     struct participant *p = rp->transport->owner;

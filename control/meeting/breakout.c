@@ -13,13 +13,6 @@
 
 static const char REASON[] = "breakout";
 
-struct room_producer **meeting_speaker_of(struct room *room, unsigned group)
-{
-    return group == 0 || room->breakouts == NULL || group > room->breakouts->n
-               ? &room->speaker
-               : &room->breakouts->at[group - 1].speaker;
-}
-
 /* ---- moving ---- */
 
 static void end_consumers_of(struct meeting *meeting, struct room_producer *rp)

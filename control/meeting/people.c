@@ -1,6 +1,5 @@
 /* What hosts do to people, and people to how others see them; see host.h. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -8,23 +7,6 @@
 #include "sys/log.h"
 
 enum { PIN_PRIORITY = 200 };
-
-/* ---- who is meant ---- */
-
-bool meeting_is_meant(const struct participant *p, const char *target)
-{
-    return strcmp(p->id, target) == 0 || strcmp(p->who.user_id, target) == 0;
-}
-
-struct participant *meeting_find_meant(const struct room *room, const char *target)
-{
-    struct participant *p = room->participants;
-
-    while (p != NULL && !meeting_is_meant(p, target)) {
-        p = p->next;
-    }
-    return p;
-}
 
 /* Somebody in the room whom 'by' may treat so: nobody above himself. NULL with 'err'. */
 static struct participant *find_below(const struct participant *by, const char *target,
@@ -43,13 +25,6 @@ static struct participant *find_below(const struct participant *by, const char *
 }
 
 /* ---- muting ---- */
-
-enum meeting_media meeting_media_of(enum meeting_source source)
-{
-    return source == SOURCE_MIC      ? MEETING_AUDIO
-           : source == SOURCE_CAMERA ? MEETING_VIDEO
-                                     : MEETING_SCREEN;
-}
 
 /* Pauses or resumes what somebody sends of a kind; he is told only if a host did it. */
 static void pause_media(struct meeting *meeting, struct participant *p,

@@ -1,13 +1,15 @@
 /* What the files of control/meeting share:
  *
- * - meeting.c: rooms and participants
- * - tell.c: errors, ids, facts and who hears of them; facts.c: the last facts
+ * - meeting.c: begin, clock and end of it all
+ * - rooms.c: the rooms by name; find.c: people and what they have, by id
+ * - tell.c: errors, ids, facts; facts.c: the last facts
+ * - rights.c: who may do and hear what, how often; known.c: whom a room remembers
  * - load.c, stored.c: what the store knows of a room
- * - door.c: who comes in, the lobby
- * - room.c: settings, rights, whom a room remembers
+ * - door.c: who comes in, the lobby; presence.c: who is away, comes back, leaves
+ * - room.c: settings of a room, its begin and end
  * - people.c: what hosts do to people of theirs
  * - roster.c: how large meetings are told
- * - transport.c: transports; media.c: producers and consumers; data.c: data channels
+ * - transport.c: transports; producers.c, consumers.c; data.c: data channels
  * - audio.c: who speaks, who is heard; floor.c: who has the floor
  * - layers.c: which layers consumers want and senders need to send
  * - score.c: how well it all arrives
@@ -80,7 +82,7 @@ int meeting_fail(struct meeting_error *err, const char *code, const char *format
 /* The code and words for an error number of the media side. */
 int meeting_fail_errno(struct meeting_error *err, int e);
 
-/* room.c: whether its role allows it, in this room; whether a setting is on (any of
+/* rights.c: whether its role allows it, in this room; whether a setting is on (any of
  * 'bit'); 0 is the most powerful role. */
 bool meeting_may(const struct participant *p, enum auth_permission permission);
 bool meeting_has(const struct room *room, uint32_t bit);
@@ -101,7 +103,7 @@ void meeting_change_role(struct meeting *meeting, struct participant *by,
 /* Ends what it sends and may not any more. */
 void meeting_enforce(struct meeting *meeting, struct participant *p);
 
-/* A user whom the room remembers, NULL if it does not; makes it so, NULL with 'err'. */
+/* known.c: a user whom the room remembers, NULL if it does not; makes it so, NULL with 'err'. */
 struct known *meeting_known(const struct room *room, const char *user_id);
 struct known *meeting_remember(struct room *room, const char *user_id,
                                struct meeting_error *err);
@@ -127,13 +129,6 @@ void meeting_stop_waiting(struct meeting *meeting, struct participant *p);
 void meeting_admit_all(struct meeting *meeting, struct room *room);
 void meeting_deny_all(struct meeting *meeting, struct room *room, const char *reason);
 void meeting_lobby_tick(struct meeting *meeting, struct room *room);
-int meeting_index_token(struct meeting *meeting, struct participant *p);
-void meeting_unindex_token(struct meeting *meeting, struct participant *p);
-
-/* people.c: by participant's or user's id. */
-bool meeting_is_meant(const struct participant *p, const char *target);
-struct participant *meeting_find_meant(const struct room *room, const char *target);
-enum meeting_media meeting_media_of(enum meeting_source source);
 
 /* roster.c: as meeting_tell_fact(), of something about one person: in a large meeting it is
  * told later, with what else has happened. */
@@ -146,9 +141,7 @@ bool meeting_is_crowd(const struct room *room);
 void meeting_chat_free(struct chat *chat);
 void meeting_reactions_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 
-/* breakout.c: who has the floor in a group; the time has come to look whether they close;
- * what a record tells of them. */
-struct room_producer **meeting_speaker_of(struct room *room, unsigned group);
+/* breakout.c: the time has come to look whether they close; what a record tells of them. */
 void meeting_breakouts_tick(struct meeting *meeting, struct room *room, uint64_t wall_us);
 void meeting_breakouts_restore(struct meeting *meeting, struct room *room, unsigned group,
                                uint64_t closes_us);
@@ -158,8 +151,9 @@ void meeting_polls_free(struct room *room);
 void meeting_polls_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 void meeting_board_free(struct board *board);
 
-/* media.c: whether its role and the room allow a source; 0, or -1 with 'err'. And to pause
+/* producers.c: what a source is of; whether its role and the room allow a source; 0, or -1 with 'err'. And to pause
  * or resume; 'except' is not told. */
+enum meeting_media meeting_media_of(enum meeting_source source);
 int meeting_may_send(const struct participant *p, enum meeting_source source,
                      struct meeting_error *err);
 void meeting_pause_producer(struct meeting *meeting, struct room_producer *rp, bool paused,
@@ -172,8 +166,8 @@ void meeting_new_id(const struct meeting *meeting, char out[MEETING_OBJECT_ID + 
 void meeting_tell_fact(struct meeting *meeting, struct room *room,
                        const struct participant *except, struct meeting_event event);
 
-/* Rooms and participants, as joining makes them, but untold. NULL without memory or room.
- */
+/* rooms.c and door.c: rooms and participants, as joining makes them, but untold. NULL without
+ * memory or room. */
 struct room *meeting_open_room(struct meeting *meeting, const char *tenant, const char *id,
                                struct meeting_error *err);
 /* One that has been open before: a node that drains, too, goes on with it. */
@@ -182,6 +176,12 @@ struct room *meeting_reopen_room(struct meeting *meeting, const char *tenant,
 void meeting_close_room_if_empty(struct meeting *meeting, struct room *room);
 struct participant *meeting_add_participant(struct meeting *meeting, struct room *room,
                                             const char *token);
+
+/* rooms.c: makes a participant found by its resume token: 0 or -ENOMEM; no more; NULL: nobody
+ * has that. */
+int meeting_index_token(struct meeting *meeting, struct participant *p);
+void meeting_unindex_token(struct meeting *meeting, struct participant *p);
+struct participant *meeting_find_token(const struct meeting *meeting, const char *token);
 
 /* A transport that hangs on 'p'; its session is set by the caller. NULL without memory. */
 struct transport *meeting_add_transport(struct meeting *meeting, struct participant *p);
@@ -212,9 +212,17 @@ struct meeting_record {
 /* Returns 0 or -EBADMSG. */
 int meeting_record_read(const struct vault_blob *blob, struct meeting_record *out);
 
-/* Finds among what the participant owns; NULL if there is no such. */
+/* find.c: people, by participant's or user's id; NULL if there is nobody. */
+bool meeting_is_meant(const struct participant *p, const char *target);
+struct participant *meeting_find_meant(const struct room *room, const char *target);
+
+/* What the participant owns; NULL if there is no such. */
 struct transport *meeting_find_transport(const struct participant *p, const char *id);
+struct room_producer *meeting_find_own_producer(const struct participant *p, const char *id);
 struct room_consumer *meeting_find_consumer(const struct participant *p, const char *id);
+
+/* A producer of anybody who is where 'who' is, that is known to the others. */
+struct room_producer *meeting_find_producer(const struct participant *who, const char *id);
 
 /* End things and what hangs on them; the others are told. */
 void meeting_end_transport(struct meeting *meeting, struct transport *transport);
@@ -232,8 +240,9 @@ void meeting_on_data(void *user, uint16_t stream, uint32_t ppid, const void *dat
 void meeting_on_data_reset(void *user, uint16_t stream);
 void meeting_on_data_down(void *user, const char *reason);
 
-/* audio.c: a microphone or other audio was produced, and ends; the time has come to look
- * who speaks. */
+/* audio.c: who has the floor in a group; a microphone or other audio was produced, and ends;
+ * the time has come to look who speaks. */
+struct room_producer **meeting_speaker_of(struct room *room, unsigned group);
 void meeting_audio_produced(struct meeting *meeting, struct room_producer *producer);
 void meeting_audio_ended(struct meeting *meeting, struct room_producer *producer);
 void meeting_audio_left(struct meeting *meeting, struct room_producer *producer);

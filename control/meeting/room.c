@@ -1,8 +1,7 @@
-/* The room as its hosts change it, and whom it remembers; see host.h. */
+/* The room as its hosts change it, begin it and end it; see host.h. */
 #include "meeting/host.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "meeting/priv.h"
@@ -21,159 +20,7 @@ const char *const meeting_layout_names[N_MEETING_LAYOUTS + 1] = {
     [MEETING_LAYOUT_PRESENTATION] = "presentation",
 };
 
-/* ---- rights ---- */
-
-bool meeting_may(const struct participant *p, enum auth_permission permission)
-{
-    return auth_may(p->who.role, &p->room->policy, permission);
-}
-
-bool meeting_has(const struct room *room, uint32_t bit)
-{
-    return (room->flags & bit) != 0;
-}
-
-unsigned meeting_rank(enum auth_role role)
-{
-    return (unsigned)role;
-}
-
-int meeting_need_host(struct participant *by, struct meeting_error *err)
-{
-    if (!meeting_may(by, AUTH_MODERATE)) {
-        return meeting_fail(err, "forbidden", "only hosts may do that");
-    }
-    return meeting_spend(by, MEETING_RATE_HOST, err);
-}
-
-int meeting_spend(struct participant *p, enum meeting_rate rate, struct meeting_error *err)
-{
-    static const struct rate_conf confs[N_MEETING_RATES] = {
-        [MEETING_RATE_HOST] = {.per_s = 10, .burst = 50},
-        [MEETING_RATE_LIST] = {.per_s = 5, .burst = 20},
-        [MEETING_RATE_CHAT] = {.per_s = 5, .burst = 20},
-        [MEETING_RATE_CROWD_CHAT] = {.per_s = 2, .burst = 1},
-        [MEETING_RATE_READ] = {.per_s = 1, .burst = 2},
-        [MEETING_RATE_TYPING] = {.per_s = 1, .burst = 2},
-        [MEETING_RATE_REACT] = {.per_s = 5, .burst = 10},
-        [MEETING_RATE_BOARD] = {.per_s = 20, .burst = 40},
-        [MEETING_RATE_CAPTION] = {.per_s = 10, .burst = 20},
-        [MEETING_RATE_SEND] = {.per_s = 1, .burst = 3},
-    };
-    uint32_t wait_ms = rate_take(&p->rates[rate], &confs[rate], clock_mono_us());
-
-    if (wait_ms == 0) {
-        return 0;
-    }
-    (void)meeting_fail(err, "rate_limited", "too often; wait %u ms", wait_ms);
-    err->retry_after_ms = wait_ms;
-    return -1;
-}
-
-/* ---- who is remembered ---- */
-
-struct known *meeting_known(const struct room *room, const char *user_id)
-{
-    struct known *known;
-
-    HASH_FIND_STR(room->known, user_id, known);
-    return known;
-}
-
-struct known *meeting_remember(struct room *room, const char *user_id,
-                               struct meeting_error *err)
-{
-    struct known *known = meeting_known(room, user_id);
-
-    if (known != NULL) {
-        return known;
-    }
-    if (HASH_COUNT(room->known) >= MEETING_KNOWN) {
-        (void)meeting_fail(err, "too_many", "a meeting remembers at most %d people",
-                           MEETING_KNOWN);
-        return NULL;
-    }
-    known = calloc(1, sizeof(*known));
-    if (known != NULL) {
-        (void)snprintf(known->user_id, sizeof(known->user_id), "%s", user_id);
-        HASH_ADD_STR(room->known, user_id, known);
-        if (known->hh.tbl != NULL) {
-            return known;
-        }
-    }
-    free(known);
-    (void)meeting_fail_errno(err, -ENOMEM);
-    return NULL;
-}
-
-/* FNV-1a */
-uint64_t meeting_user_hash(const char *user_id)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (; *user_id != '\0'; user_id++) {
-        hash = (hash ^ (uint8_t)*user_id) * UINT64_C(0x100000001b3);
-    }
-    return hash != 0 ? hash : 1;
-}
-
-void meeting_note_ban(struct room *room, const char *user_id, bool banned)
-{
-    uint64_t hash = meeting_user_hash(user_id);
-    unsigned at = 0;
-
-    while (at < MEETING_BANS_KEPT && room->bans[at] != hash) {
-        at++;
-    }
-    if (at == MEETING_BANS_KEPT) {
-        if (!banned) {
-            return;
-        }
-        at = 0; /* the oldest gives its place away */
-    }
-    memmove(room->bans + at, room->bans + at + 1,
-            (MEETING_BANS_KEPT - 1 - at) * sizeof(room->bans[0]));
-    room->bans[MEETING_BANS_KEPT - 1] = hash;
-    if (!banned) { /* back to the free ones, which come first */
-        memmove(room->bans + 1, room->bans, sizeof(room->bans) - sizeof(room->bans[0]));
-        room->bans[0] = 0;
-    }
-}
-
-bool meeting_is_banned(const struct room *room, const char *user_id)
-{
-    const struct known *known = meeting_known(room, user_id);
-    uint64_t hash = meeting_user_hash(user_id);
-    bool found = known != NULL && known->banned;
-
-    for (unsigned i = 0; i < MEETING_BANS_KEPT && !found; i++) {
-        found = room->bans[i] == hash;
-    }
-    return found;
-}
-
-void meeting_forget_all(struct room *room)
-{
-    struct known *known = room->known;
-    struct known *next;
-
-    HASH_CLEAR(hh, room->known);
-    for (; known != NULL; known = next) {
-        next = known->hh.next;
-        free(known);
-    }
-}
-
 /* ---- settings ---- */
-
-void meeting_set_flags(struct room *room, uint32_t flags)
-{
-    room->flags = flags;
-    room->policy = (struct auth_policy){
-        .allow_attendee_media = (flags & MEETING_BIT(ATTENDEE_MEDIA)) != 0,
-        .allow_guest_chat = (flags & MEETING_BIT(GUEST_CHAT)) != 0,
-    };
-}
 
 void meeting_apply(struct room *room, const struct meeting_change *change)
 {
@@ -258,11 +105,6 @@ int meeting_set_layout(struct meeting *meeting, struct participant *by,
         meeting, by->room, by,
         (struct meeting_event){.kind = MEETING_LAYOUT_CHANGED, .room = by->room, .by = by});
     return 0;
-}
-
-int meeting_ask(struct participant *p, enum meeting_rate rate, struct meeting_error *err)
-{
-    return meeting_spend(p, rate, err);
 }
 
 /* ---- begin and end ---- */

@@ -1,5 +1,5 @@
 /* How the rest of this folder answers and tells: errors in words, ids, facts with their
- * number and to whom. */
+ * number. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,21 +94,4 @@ void meeting_tell_fact(struct meeting *meeting, struct room *room,
     event.seq = ++room->seq;
     meeting_save_room(room);
     meeting->ops.to_room(meeting->user, room, except, &event);
-}
-
-bool meeting_sees(const struct participant *p, const struct fact_audience *audience)
-{
-    switch (audience->reach) {
-    case FACT_ALL:
-        return true;
-    case FACT_GROUP:
-        return p->group == audience->group;
-    case FACT_HOSTS:
-    case FACT_OTHERS:
-        return meeting_may(p, AUTH_MODERATE) == (audience->reach == FACT_HOSTS);
-    case FACT_PEOPLE:
-        return strcmp(p->who.user_id, audience->from) == 0 ||
-               strcmp(p->who.user_id, audience->to) == 0;
-    }
-    return false;
 }

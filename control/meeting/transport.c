@@ -1,7 +1,6 @@
 /* Transports of participants; see meeting.h. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "media/media.h"
 #include "meeting/priv.h"
@@ -11,16 +10,6 @@
 enum {
     MAX_TRANSPORTS = 4
 }; /* of a participant: one a direction, and room to replace them */
-
-struct transport *meeting_find_transport(const struct participant *p, const char *id)
-{
-    for (struct transport *t = p->transports; t != NULL; t = t->next) {
-        if (strcmp(t->id, id) == 0) {
-            return t;
-        }
-    }
-    return NULL;
-}
 
 static void on_ready(void *user, int status)
 {
