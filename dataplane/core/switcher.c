@@ -18,6 +18,25 @@ static struct switcher_segment *push_segment(struct switcher *sw)
     return &sw->segments[sw->newest];
 }
 
+/* Offsets from here on, to be changed. */
+static struct switcher_segment *segment_at(struct switcher *sw, uint64_t seq)
+{
+    struct switcher_segment *s = &sw->segments[sw->newest];
+
+    if (s->from != seq) {
+        s = push_segment(sw);
+        s->from = seq;
+        s->skipped = 0;
+    }
+    return s;
+}
+
+/* Which of a segment's offsets a picture id has. */
+static bool is_wide(uint8_t bits)
+{
+    return bits > 7;
+}
+
 /* The segment of a late packet; NULL if it was left out or is too old. */
 static const struct switcher_segment *segment_of(const struct switcher *sw, uint64_t seq)
 {
@@ -96,6 +115,7 @@ void switcher_stop(struct switcher *sw)
 void switcher_begin(struct switcher *sw, const struct switcher_in *in, uint32_t ts)
 {
     struct switcher_segment *s = &sw->segments[0];
+    uint16_t picture = (uint16_t)(in->layer.picture - sw->out_picture - 1);
 
     sw->newest = 0;
     sw->n_segments = 1;
@@ -103,11 +123,13 @@ void switcher_begin(struct switcher *sw, const struct switcher_in *in, uint32_t 
         .from = in->seq,
         .seq = in->seq - sw->next,
         .ts = in->ts - ts,
-        .picture = (uint16_t)(in->layer.picture - sw->out_picture - 1),
+        .picture = {picture, picture},
         .tl0 = (uint8_t)(in->layer.tl0 - sw->out_tl0 - 1),
         .keyidx = (uint8_t)(in->layer.keyidx - sw->out_keyidx - 1)};
     sw->last_seq = in->seq - 1;
     sw->last_ts = in->ts - 1;
+    sw->last_picture = (uint16_t)(in->layer.picture - 1);
+    sw->last_bits = in->layer.bits;
     sw->last_sent = false;
     sw->running = true;
     sw->broken = 0;
@@ -196,14 +218,7 @@ static bool decide(struct switcher *sw, const struct switcher_in *in, bool new_p
         choose(sw, broken, key, key || (in->layer.present & watched(sw)) != 0);
     }
     if (watched(sw) != before) {
-        struct switcher_segment *s = &sw->segments[sw->newest];
-
-        if (s->from != in->seq) {
-            s = push_segment(sw);
-            s->from = in->seq;
-            s->skipped = 0;
-        }
-        s->target = watched(sw);
+        segment_at(sw, in->seq)->target = watched(sw);
     }
     if ((in->layer.present & watched(sw)) == 0) {
         sw->broken |= in->layer.present;
@@ -222,6 +237,28 @@ static bool same_frame(const struct switcher *sw, const struct switcher_in *in)
            (in->layer.bits == 0 || in->layer.picture == sw->last_picture);
 }
 
+static uint16_t picture_mask(uint8_t bits)
+{
+    return (uint16_t)((1u << bits) - 1);
+}
+
+/* The source's picture ids have another number of bits than before: after 127 comes 0 or
+ * 128 (RFC 7741, 4.2). What the receiver sees is counted on, for that has not come to its
+ * own 127 at the same time. What comes late has the offset of its number of bits. */
+static void resize_pictures(struct switcher *sw, const struct switcher_in *in)
+{
+    struct switcher_segment *s = &sw->segments[sw->newest];
+    uint16_t step = (uint16_t)(in->layer.picture - sw->last_picture) & picture_mask(7);
+    uint16_t before = (uint16_t)(sw->last_picture - s->picture[is_wide(sw->last_bits)]) &
+                      picture_mask(sw->last_bits);
+
+    if (sw->last_bits == 0) { /* there were none */
+        before = sw->out_picture;
+        step = 1;
+    }
+    s->picture[is_wide(in->layer.bits)] = (uint16_t)(in->layer.picture - before - step);
+}
+
 static void map(const struct switcher_in *in, const struct switcher_segment *s,
                 struct switcher_out *out)
 {
@@ -230,7 +267,8 @@ static void map(const struct switcher_in *in, const struct switcher_segment *s,
     out->index = (in->seq - s->seq) & 0xffffffffffffu;
     out->ts = in->ts - s->ts;
     out->picture =
-        (uint16_t)((in->layer.picture - s->picture) & ((1u << in->layer.bits) - 1));
+        (uint16_t)(in->layer.picture - s->picture[is_wide(in->layer.bits)]) &
+        picture_mask(in->layer.bits);
     out->tl0 = (uint8_t)(in->layer.tl0 - s->tl0);
     out->keyidx = (in->layer.keyidx - s->keyidx) & 0x1f;
     out->spatial = (uint8_t)(target / LAYER_MAX);
@@ -249,17 +287,14 @@ static bool number(struct switcher *sw, const struct switcher_in *in,
 /* Leaves out the packet: what follows closes up. */
 static void leave_out(struct switcher *sw, const struct switcher_in *in, bool new_frame)
 {
-    struct switcher_segment *s = &sw->segments[sw->newest];
+    struct switcher_segment *s = segment_at(sw, in->seq);
 
-    if (s->from != in->seq) {
-        s = push_segment(sw);
-        s->skipped = 0;
-    }
     s->from = in->seq + 1;
     s->skipped++;
     s->seq++;
-    s->picture = (uint16_t)(s->picture +
-                            (new_frame && (in->layer.flags & LAYER_COUNTED) != 0 ? 1 : 0));
+    if (new_frame && (in->layer.flags & LAYER_COUNTED) != 0) {
+        s->picture[is_wide(in->layer.bits)]++;
+    }
 }
 
 /* A packet behind the newest: as its frame was. */
@@ -290,11 +325,17 @@ bool switcher_packet(struct switcher *sw, const struct switcher_in *in,
     }
     new_frame = !same_frame(sw, in);
     if (new_frame) {
+        if (in->layer.bits != 0 && in->layer.bits != sw->last_bits) {
+            resize_pictures(sw, in);
+        }
         sw->last_sent = decide(sw, in, in->ts != sw->last_ts);
     }
     sw->last_seq = in->seq;
     sw->last_ts = in->ts;
-    sw->last_picture = in->layer.picture;
+    if (in->layer.bits != 0) {
+        sw->last_picture = in->layer.picture;
+        sw->last_bits = in->layer.bits;
+    }
     sw->last_spatial = in->layer.spatial;
     if (!sw->last_sent) {
         leave_out(sw, in, new_frame);

@@ -50,10 +50,10 @@ struct switcher_segment {
     uint64_t skipped; /* so many right before were left out, and may not come again */
     uint64_t seq;
     uint32_t ts;
-    uint16_t picture;
+    uint16_t picture[2]; /* of ids with 7 bits, and with more */
     uint8_t tl0, keyidx;
     uint16_t target; /* bit of the target; 0 none */
-    uint8_t _pad[6];
+    uint8_t _pad[4];
 };
 
 struct switcher {
@@ -61,6 +61,7 @@ struct switcher {
     uint64_t last_seq;
     uint32_t last_ts;
     uint16_t last_picture;
+    uint8_t last_bits; /* of last_picture; 0 there was none */
     uint8_t last_spatial;
     bool last_sent;
     bool running; /* switcher_begin() was called */

@@ -24,6 +24,7 @@ enum {
     MAX_FRAMES = PICTURES * MAX_SPATIAL,
     MAX_PACKETS = MAX_FRAMES * 3,
     MAX_REFS = 3,
+    WRAPPED = 256, /* pictures with ids of 7 bits */
     SETTLED = 6, /* frames after which it is seen whether spatial layers stand apart */
     NONE = -1
 };
@@ -31,6 +32,7 @@ enum {
 enum kind {
     VP8_L1T1,
     VP8_L1T3,
+    VP8_GROWING, /* its picture ids begin with 7 bits and go on with 15 */
     VP9_L3T3,
     VP9_L3T3_KEY,
     VP9_FLEXIBLE,
@@ -48,7 +50,7 @@ struct frame {
     bool key; /* begins anew: needs nothing of before its picture */
     int n_packets, n_seen, n_sent;
     int n_lost;
-    uint16_t out_picture;
+    uint16_t out_picture, out_mask;
     uint32_t out_ts;
 };
 
@@ -89,7 +91,7 @@ static enum codec_kind codec_of(enum kind kind)
     if (kind >= AV1_L1T3) {
         return CODEC_AV1;
     }
-    return kind <= VP8_L1T3 ? CODEC_VP8 : kind == H264_L1T1 ? CODEC_H264 : CODEC_VP9;
+    return kind <= VP8_GROWING ? CODEC_VP8 : kind == H264_L1T1 ? CODEC_H264 : CODEC_VP9;
 }
 
 static int n_spatial_of(enum kind kind)
@@ -142,15 +144,31 @@ static int leans_on(enum kind kind, int since_key, int *second)
     }
 }
 
-static size_t write_vp8(const struct frame *f, uint16_t picture, int since_key, int packet,
-                        uint8_t *out)
+/* RFC 7741, 4.2: after 127 an id of 7 bits begins anew, or goes on with 15. */
+static void write_growing(struct wbytes *w, const struct frame *f)
+{
+    int n = f->picture + 37 * f->stream;
+
+    if (n < WRAPPED) {
+        wbytes_u8(w, n & 0x7f);
+    } else {
+        wbytes_be16(w, (uint16_t)(0x8000 | (n - WRAPPED + 128)));
+    }
+}
+
+static size_t write_vp8(enum kind kind, const struct frame *f, uint16_t picture,
+                        int since_key, int packet, uint8_t *out)
 {
     struct wbytes w = wbytes_of(out, 32);
     bool sync = f->temporal > 0 && since_key % 4 != 3;
 
     wbytes_u8(&w, (uint8_t)(0x80 | (packet == 0 ? 0x10 : 0)));
     wbytes_u8(&w, 0xf0);
-    wbytes_be16(&w, (uint16_t)(0x8000 | (picture & 0x7fff)));
+    if (kind == VP8_GROWING) {
+        write_growing(&w, f);
+    } else {
+        wbytes_be16(&w, (uint16_t)(0x8000 | (picture & 0x7fff)));
+    }
     wbytes_u8(&w, (uint8_t)(picture / 4 + 9)); /* TL0PICIDX: one a pattern, more or less */
     wbytes_u8(&w, (uint8_t)(f->temporal << 6 | (sync ? 0x20 : 0) | 5));
     wbytes_u8(&w, f->key ? 0x10 : 0x11);
@@ -237,7 +255,7 @@ static void add_packets(struct world *w, int frame, uint64_t *seq, uint32_t ts, 
         p->marker = last && i == f->n_packets - 1;
         switch (codec_of(w->kind)) {
         case CODEC_VP8:
-            p->len = write_vp8(f, picture, since_key, i, p->payload);
+            p->len = write_vp8(w->kind, f, picture, since_key, i, p->payload);
             break;
         case CODEC_VP9:
             p->len = write_vp9(w, f, picture, i, since_key % 4 != 3, p->payload);
@@ -291,26 +309,28 @@ static void encode(struct world *w, int stream, int picture, int key_picture, ui
 /* ---- the receiver ---- */
 
 struct received {
-    uint16_t picture;
-    uint8_t tl0;
-    bool marker;
+    uint16_t picture, mask; /* and the bits that it has */
 };
 
 /* Reads an outgoing descriptor in its own way. */
 static struct received read_out(enum kind kind, const uint8_t *p,
                                 const struct switcher_out *out)
 {
-    struct received r = {.marker = out->marker};
+    struct received r = {.mask = 0x7fff};
 
     if (codec_of(kind) == CODEC_VP8) {
         assert_int_equal(p[0] & 0x80, 0x80);
         assert_int_equal(p[1], 0xf0);
         r.picture = (uint16_t)((p[2] & 0x7f) << 8 | p[3]);
-        r.tl0 = p[4];
+        if ((p[2] & 0x80) == 0) {
+            r.picture = p[2];
+            r.mask = 0x7f;
+        }
     } else if (codec_of(kind) == CODEC_VP9) {
         r.picture = (uint16_t)((p[1] & 0x7f) << 8 | p[2]);
     } else if (codec_of(kind) == CODEC_AV1) {
         r.picture = out->picture; /* read_av1_out() */
+        r.mask = 0xffff;
     }
     return r;
 }
@@ -336,6 +356,7 @@ static void receive(struct world *w, const struct packet *p, const struct switch
         assert_int_equal(out->ts, f->out_ts);
     }
     f->out_picture = r.picture;
+    f->out_mask = r.mask;
     f->out_ts = out->ts;
     f->n_sent++;
 }
@@ -383,8 +404,7 @@ static void check_order(const struct world *w, const int *order, int n)
             before->picture == f->picture) {
             assert_int_equal(f->out_ts, before->out_ts);
         } else if (before != NULL) {
-            const unsigned bits = codec_of(w->kind) == CODEC_AV1 ? 0xffff : 0x7fff;
-            uint16_t up = (uint16_t)((f->out_picture - before->out_picture) & (int)bits);
+            uint16_t up = (uint16_t)((f->out_picture - before->out_picture) & f->out_mask);
 
             assert_true((int32_t)(f->out_ts - before->out_ts) > 0);
             if (w->kind != H264_L1T1) {
