@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "benchmarks/bwe_plot.h"
 #include "support/bwe_world.h"
@@ -26,7 +27,7 @@ static void usage(FILE *to)
                       "[--json]\n\n"
                       "  --scenario NAME   one of those below (all)\n"
                       "  --seed N          of loss, jitter and frame sizes (1)\n"
-                      "  --out DIR         where bwe-NAME.png goes (.)\n"
+                      "  --out DIR         where bwe-NAME.png goes; is made (.)\n"
                       "  --json            an array of objects instead of the table\n\n");
     for (size_t i = 0; i < world_n_scenarios; i++) {
         (void)fprintf(to, "  %-12s %s\n", world_scenarios[i].name, world_scenarios[i].text);
@@ -92,11 +93,36 @@ static int run_one(const struct options *o, const struct world_scenario *s, bool
     return 0;
 }
 
+/* The directory and those above it. Returns 0 or -errno. */
+static int make_dir(const char *dir)
+{
+    char path[PATH_MAX_LEN];
+
+    (void)snprintf(path, sizeof(path), "%s", dir);
+    for (char *slash = path; slash != NULL;) {
+        slash = strchr(slash + 1, '/');
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+        if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+            return -errno;
+        }
+        if (slash != NULL) {
+            *slash = '/';
+        }
+    }
+    return 0;
+}
+
 static int run(const struct options *o)
 {
     bool first = true;
-    int err = 0;
+    int err = make_dir(o->out);
 
+    if (err != 0) {
+        (void)fprintf(stderr, "bwe: cannot make %s: %s\n", o->out, strerror(-err));
+        return 1;
+    }
     if (o->json) {
         (void)printf("[");
     } else {
