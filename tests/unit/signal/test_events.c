@@ -405,6 +405,23 @@ static void the_life_of_a_stream_is_told_to_both_ends(void **state)
     site_finish(&s);
 }
 
+/* The sender hears that its layers up to this one are needed. */
+static void sender_needs(struct site *s, struct user *u, const char *producer, int spatial)
+{
+    json_t *body = user_event(s, u, "producer:layers");
+    const json_t *layers = json_object_get(body, "layers");
+
+    assert_string_equal(text_of(body, "producer_id"), producer);
+    assert_int_equal(json_array_size(layers), 3);
+    for (int i = 0; i < 3; i++) {
+        const json_t *layer = json_array_get(layers, (size_t)i);
+
+        assert_int_equal(json_integer_value(json_object_get(layer, "spatial")), i);
+        assert_int_equal(json_is_true(json_object_get(layer, "needed")), i <= spatial);
+    }
+    json_decref(body);
+}
+
 /* What wishes for layers say and change, what the dataplane tells of them, and that the sender
  * hears which of its layers somebody needs. */
 static void wishes_for_layers_are_taken_and_the_truth_is_told(void **state)
@@ -496,6 +513,14 @@ static void wishes_for_layers_are_taken_and_the_truth_is_told(void **state)
     assert_int_equal(
         json_integer_value(json_object_get(json_object_get(body, "target"), "spatial")), 2);
     json_decref(body);
+
+    meeting_tick(s.w.meeting, clock_mono_us() + 2000 * MEETING_LOWER_MS);
+    sender_needs(&s, a, producer, 0); /* nobody is there but one who is paused */
+    user_do(&s, b, "consumer:resume", one("consumer_id", consumer));
+    (void)snprintf(payload, sizeof(payload), "{\"consumer_id\":\"%s\",\"spatial\":1}",
+                   consumer);
+    user_do(&s, b, "consumer:layers", payload);
+    sender_needs(&s, a, producer, 1);
     site_finish(&s);
 }
 

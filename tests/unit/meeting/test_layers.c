@@ -1,0 +1,154 @@
+/* A sender is told which of its layers somebody needs: at once when it is more, after a
+ * while when it is less (dynacast). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sys/clock.h"
+#include "unit/meeting/world.h"
+
+static const char svc[] =
+    "{\"mid\":\"%u\",\"codecs\":[{\"mimeType\":\"video/VP9\",\"payloadType\":98,"
+    "\"clockRate\":90000,\"parameters\":{},\"rtcpFeedback\":[]}],"
+    "\"headerExtensions\":[],\"encodings\":[{\"ssrc\":%u,\"scalabilityMode\":"
+    "\"L3T3_KEY\"}],\"rtcp\":{\"cname\":\"c\"}}";
+
+enum { WHILE_US = 1000 * MEETING_LOWER_MS };
+
+/* The domain's clock says how long from now; how often the sender was told meanwhile. */
+static unsigned told_after(struct world *w, const struct participant *owner,
+                           const struct room_producer *rp, uint64_t us)
+{
+    unsigned n;
+
+    if (us > 0) {
+        meeting_tick(w->meeting, clock_mono_us() + us);
+    }
+    n = world_n_told(w, MEETING_PRODUCER_LAYERS);
+    if (n > 0) {
+        const struct told *told = world_last(w, MEETING_PRODUCER_LAYERS);
+
+        assert_ptr_equal(told->one, owner);
+        assert_string_equal(told->producer, rp->id);
+        assert_int_equal(told->seq, 0); /* no lasting fact */
+    }
+    w->n_told = 0;
+    return n;
+}
+
+static void wish(struct world *w, struct participant *p, const struct room_consumer *rc,
+                 uint8_t spatial)
+{
+    struct meeting_error err;
+
+    assert_ptr_equal(meeting_consumer_layers(w->meeting, p, rc->id, spatial,
+                                             MEETING_LAYER_ANY, &err),
+                     rc);
+}
+
+static void needs_are_told(const char *format)
+{
+    struct room_consumer *one, *two;
+    struct room_producer *rp;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, format, 1);
+    assert_int_equal(rp->needed, 2); /* all, until it is known */
+    assert_int_equal(told_after(&w, p.a, rp, 0), 0);
+    assert_int_equal(told_after(&w, p.a, rp, WHILE_US / 2), 0);
+    assert_int_equal(told_after(&w, p.a, rp, WHILE_US), 1); /* nobody is there */
+    assert_int_equal(rp->needed, 0); /* who comes sees something at once */
+    assert_int_equal(told_after(&w, p.a, rp, 3 * WHILE_US), 0);
+
+    one = consume(&w, p.recv, rp->id);
+    two = consume(&w, p.recv, rp->id);
+    assert_int_equal(told_after(&w, p.a, rp, WHILE_US), 0); /* they are paused */
+    wish(&w, p.b, one, 1);
+    assert_int_equal(told_after(&w, p.a, rp, 0), 0);
+    assert_int_equal(meeting_consumer_pause(p.b, one->id, false, &err), 0);
+    assert_int_equal(told_after(&w, p.a, rp, 0), 1); /* more: at once */
+    assert_int_equal(rp->needed, 1);
+    assert_int_equal(meeting_consumer_pause(p.b, two->id, false, &err), 0);
+    assert_int_equal(told_after(&w, p.a, rp, 0), 1);
+    assert_int_equal(rp->needed, 2);
+
+    wish(&w, p.b, two, 0); /* less: not at once, and not if it is wished for again */
+    assert_int_equal(told_after(&w, p.a, rp, WHILE_US / 2), 0);
+    wish(&w, p.b, two, 2);
+    assert_int_equal(told_after(&w, p.a, rp, 2 * WHILE_US), 0);
+    assert_int_equal(rp->needed, 2);
+    for (unsigned i = 0; i < 10; i++) { /* nor for somebody who cannot decide */
+        wish(&w, p.b, two, i % 2 == 0 ? 0 : MEETING_LAYER_ANY);
+        assert_int_equal(told_after(&w, p.a, rp, WHILE_US / 2), 0);
+    }
+    wish(&w, p.b, one, 0);
+    assert_int_equal(told_after(&w, p.a, rp, 2 * WHILE_US), 0); /* the other needs it */
+    assert_int_equal(meeting_consumer_pause(p.b, two->id, true, &err), 0);
+    assert_int_equal(told_after(&w, p.a, rp, 2 * WHILE_US), 1);
+    assert_int_equal(rp->needed, 0);
+    assert_int_equal(meeting_consumer_pause(p.b, two->id, false, &err), 0);
+    assert_int_equal(told_after(&w, p.a, rp, 0), 1);
+    assert_int_equal(meeting_consumer_close(w.meeting, p.b, two->id, &err), 0);
+    assert_int_equal(told_after(&w, p.a, rp, 2 * WHILE_US), 1);
+    assert_int_equal(rp->needed, 0);
+
+    wish(&w, p.b, one, 2);
+    wish(&w, p.b, one, 0); /* it ends while it is to be told */
+    assert_int_equal(meeting_producer_close(w.meeting, p.a, rp->id, &err), 0);
+    w.n_told = 0;
+    meeting_tick(w.meeting, clock_mono_us() + 2 * WHILE_US);
+    assert_int_equal(world_n_told(&w, MEETING_PRODUCER_LAYERS), 0);
+    part(&w, &p);
+    world_finish(&w);
+}
+
+static void of_simulcast_what_nobody_needs_is_told(void **state)
+{
+    (void)state;
+    needs_are_told(world_simulcast);
+}
+
+static void of_svc_what_nobody_needs_is_told(void **state)
+{
+    (void)state;
+    needs_are_told(svc);
+}
+
+static void of_a_single_layer_nothing_is_told(void **state)
+{
+    struct room_consumer *rc;
+    struct room_producer *rp;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_vp8, 1);
+    rc = consume(&w, p.recv, rp->id);
+    assert_int_equal(told_after(&w, p.a, rp, 2 * WHILE_US), 0);
+    assert_int_equal(meeting_consumer_pause(p.b, rc->id, false, &err), 0);
+    assert_int_equal(meeting_consumer_pause(p.b, rc->id, true, &err), 0);
+    assert_int_equal(told_after(&w, p.a, rp, 2 * WHILE_US), 0);
+    part(&w, &p);
+    world_finish(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_simulcast_what_nobody_needs_is_told),
+        cmocka_unit_test(of_svc_what_nobody_needs_is_told),
+        cmocka_unit_test(of_a_single_layer_nothing_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
