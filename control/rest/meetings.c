@@ -457,6 +457,23 @@ static void change(struct task *task)
     }
 }
 
+/* What changes nothing is no change: no new version, and nobody is told. */
+static void change_some(struct task *task)
+{
+    json_t *before = json_deep_copy(task->meeting);
+    bool same;
+
+    merge(task->meeting, task->body);
+    same = before != NULL && json_equal(before, task->meeting) &&
+           json_object_get(task->body, "participants") == NULL;
+    json_decref(before);
+    if (!same) {
+        change(task);
+    } else if (matches(task, false)) {
+        answer_meeting(task);
+    }
+}
+
 static void replace(struct task *task)
 {
     static const char *const kept[] = {"id", "tenant", "creator_id", "created_at"};
@@ -499,7 +516,7 @@ void meetings_replace(const struct rest_call *call)
 
 void meetings_change(const struct rest_call *call)
 {
-    task_begin_with_meeting(call, change);
+    task_begin_with_meeting(call, change_some);
 }
 
 void meetings_delete(const struct rest_call *call)

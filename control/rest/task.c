@@ -386,23 +386,53 @@ void task_commit(struct task *task)
 
 /* ---- pages ---- */
 
-/* A cursor is where the last page ended, "AT:ID", in base64url: opaque to clients. */
-static bool read_cursor(const char *text, int64_t *at, char after[STORE_ID_MAX + 1])
+/* A cursor is where the last page ended, in base64url: opaque to clients. */
+json_t *task_cursor(const char *where)
 {
-    uint8_t raw[256];
-    char plain[257];
-    char *end;
+    char text[2 * TASK_CURSOR];
+
+    text[base64url_encode((const uint8_t *)where, strlen(where), text)] = '\0';
+    return json_string(text);
+}
+
+bool task_read_cursor(const char *cursor, char where[TASK_CURSOR])
+{
+    uint8_t raw[TASK_CURSOR];
     size_t n = 0;
 
-    if (strlen(text) > 256 || base64url_decode(text, strlen(text), raw, &n) != 0) {
+    if (strlen(cursor) >= TASK_CURSOR ||
+        base64url_decode(cursor, strlen(cursor), raw, &n) != 0) {
         return false;
     }
-    memcpy(plain, raw, n);
-    plain[n] = '\0';
+    memcpy(where, raw, n);
+    where[n] = '\0';
+    return strlen(where) == n;
+}
+
+void task_refuse_cursor(struct task *task)
+{
+    struct net_req *req = task->req;
+    struct schema_errors errors = {.n = 0};
+
+    schema_error_add(&errors, "/cursor", "must be the next_cursor of a page");
+    task_end(task);
+    if (req != NULL) {
+        respond_invalid(req, &errors);
+    }
+}
+
+/* "AT:ID". */
+static bool read_cursor(const char *text, int64_t *at, char after[STORE_ID_MAX + 1])
+{
+    char plain[TASK_CURSOR];
+    char *end;
+
+    if (!task_read_cursor(text, plain)) {
+        return false;
+    }
     errno = 0;
     *at = strtoll(plain, &end, 10);
-    if (end == plain || *end != ':' || errno != 0 || strlen(end + 1) > STORE_ID_MAX ||
-        strlen(plain) != n) {
+    if (end == plain || *end != ':' || errno != 0 || strlen(end + 1) > STORE_ID_MAX) {
         return false;
     }
     strcpy(after, end + 1);
@@ -421,12 +451,7 @@ bool task_page(struct task *task, struct store_query *query, char after[STORE_ID
     query->after = true;
     query->after_id = after;
     if (!read_cursor(cursor, &query->after_at, after)) {
-        struct net_req *req = task->req;
-        struct schema_errors errors = {.n = 0};
-
-        schema_error_add(&errors, "/cursor", "must be the next_cursor of a page");
-        task_end(task);
-        respond_invalid(req, &errors);
+        task_refuse_cursor(task);
         return false;
     }
     return true;
@@ -454,12 +479,10 @@ void task_answer_page(struct task *task, const struct store_result *result,
     }
     if (result->more && result->n_docs > 0) {
         const struct store_doc *last = &result->docs[result->n_docs - 1];
-        char plain[STORE_ID_MAX + 32];
-        char text[2 * sizeof(plain)];
-        int n = snprintf(plain, sizeof(plain), "%lld:%s", (long long)last->at, last->id);
+        char where[STORE_ID_MAX + 32];
 
-        text[base64url_encode((const uint8_t *)plain, (size_t)n, text)] = '\0';
-        next = json_string(text);
+        (void)snprintf(where, sizeof(where), "%lld:%s", (long long)last->at, last->id);
+        next = task_cursor(where);
     }
     whole = json_pack("{s:b, s:I, s:o, s:o}", "success", 1, "count",
                       (json_int_t)json_array_size(list), "next_cursor", next, "data", list);

@@ -9,7 +9,8 @@
 #include "rest/call.h"
 #include "store/store.h"
 
-enum { TASK_ID = 22, TASK_WRITES = STORE_WRITES_MAX, TASK_LIMIT = 50, TASK_REQUEST_ID = 72 };
+enum { TASK_ID = 22, TASK_WRITES = STORE_WRITES_MAX, TASK_LIMIT = 50, TASK_REQUEST_ID = 72,
+       TASK_CURSOR = 257 };
 
 struct task;
 typedef void task_fn(struct task *task);
@@ -80,6 +81,12 @@ void task_commit(struct task *task);
 
 /* Fills cursor and limit of 'query' from the request's. False: answered (400). */
 bool task_page(struct task *task, struct store_query *query, char after[STORE_ID_MAX + 1]);
+
+/* A cursor that says 'where', as a new reference, and the other way; false: it is none. */
+json_t *task_cursor(const char *where);
+bool task_read_cursor(const char *cursor, char where[TASK_CURSOR]);
+/* Answers 400 and ends the task. */
+void task_refuse_cursor(struct task *task);
 
 /* {"success", "data": [each of make(doc)], "count", "next_cursor"} and ends the task.
  * make() gives a new reference, or NULL to leave one out. */

@@ -186,7 +186,7 @@ extern const struct schema_object schema_none, schema_meeting_ref, schema_transp
     schema_ice_candidate, schema_sctp_parameters, schema_sctp_stream_parameters,
     schema_ice_server, schema_participant, schema_person, schema_producer,
     schema_data_producer, schema_layer, schema_layer_need, schema_meeting_settings,
-    schema_features, schema_chat_message, schema_poll, schema_breakout_state,
+    schema_features, schema_chat_message, schema_whiteboard_op, schema_poll, schema_breakout_state,
     schema_fact_meeting;
 
 /* How well a stream arrived: in scores and in events of quality. */

@@ -141,8 +141,9 @@ OPEN(audit_entry, "A sensitive act.", ID("id", R, "which"), TIME("at", R, "when"
      KEY("meeting_id", N, "in which meeting"), TEXT("target", N, 0, 256, "to whom or what"),
      TEXT("address", N, 0, 64, "from where"),
      ENUM("result", R, results, "what came of it"));
-OPEN(meeting_export, "All that is kept of a meeting.",
-     OBJ("meeting", R, meeting, "the meeting"));
+OBJECT(export_query, "Which part of it.",
+       TEXT("cursor", 0, 1, 256, "next_cursor of the last page"),
+       INT("limit", 0, 100, 1000, "entries of a page, of all lists together; 1,000"));
 OPEN(kept_entry, "An entry as it is kept.", KEY("meeting_id", 0, "of which meeting"));
 OPEN(kept_account, "An account.", TEXT("login", R, 1, 128, "name of the account"),
      TEXT("name", N, 0, 128, "the name that others see"));
@@ -154,6 +155,21 @@ OBJECT(kept, "What is kept of a user.", KEY("user_id", R, "of whom"),
        LIST("messages", R, 0, 20000, kept_entry, "of the chat"),
        LIST("acts", R, 0, 20000, kept_entry, "of the audit, done by the user"),
        BOOL("complete", R, "there is no more than this"));
+OPEN(exported_event, "A fact.", INT("epoch", R, 0, MAX_SAFE, "which node's"),
+     INT("seq", R, 0, MAX_SAFE, "of the meeting"), TEXT("type", R, 1, 64, "kcs. …"),
+     TIME("at", R, "when"));
+OBJECT(meeting_export, "A page of what is kept of a meeting.",
+       OBJ("meeting", R, meeting, "the meeting"),
+       LIST("events", R, 0, 1000, exported_event, "facts, the oldest first"),
+       LIST("invitations", R, 0, 1000, kept_entry, "and roles that were given"),
+       LIST("attendance", R, 0, 1000, kept_entry, "who was there when, under which name"),
+       LIST("bans", R, 0, 1000, kept_entry, "and those that were lifted"),
+       LIST("messages", R, 0, 1000, chat_message, "of the chat, as they are now"),
+       LIST("polls", R, 0, 1000, kept_entry, "as they stand"),
+       LIST("audit", R, 0, 1000, audit_entry, "who did what in it"),
+       LIST("whiteboard", R, 0, 5000, whiteboard_op,
+            "while its room is open, with the first page"),
+       TEXT("next_cursor", R | N, 0, 512, "null: this was the last page"));
 OPEN(erased, "What was erased.", KEY("user_id", R, "of whom"));
 
 /* ---- the node ---- */
@@ -239,8 +255,8 @@ static const struct schema_route routes[] = {
           "What a client needs before it joins."),
     ROUTE("GET", "/api/meeting/{id}/audit", MODERATE, LIST_OF, list_query, none,
           audit_entry, "Who did what in it."),
-    ROUTE("GET", "/api/meeting/{id}/export", END_MEETING, 0, none, none, meeting_export,
-          "All that is kept of it."),
+    ROUTE("GET", "/api/meeting/{id}/export", END_MEETING, 0, export_query, none,
+          meeting_export, "All that is kept of it, page by page."),
     ROUTE("GET", "/api/audit", ADMINISTER, LIST_OF, list_query, none, audit_entry,
           "Who did what in the tenant."),
     ROUTE("POST", "/api/user", ADMINISTER, CREATED, none, user_new, user,

@@ -105,6 +105,95 @@ test('a stored meeting is its room, and the room is stored', { timeout: 60_000 }
         }
     }));
 
+test('an export has all that is kept of a meeting, however much', { timeout: 120_000 }, () =>
+    withNode({ name: 'keep-export', devices: ['udp:127.0.0.1'],
+        control: 'limits: {requests_per_user: 0, requests_per_address: 0}\n' }, async (node) => {
+        const ada = user(node, 'ada');
+        const root = user(node, 'root', { role: 'admin' });
+        const { id } = (await rest(node, 'POST', '/meeting',
+            { token: ada, body: { meeting_name: 'Long' } })).body.data;
+        const host = await enter(node, id, ada, 'Ada');
+        const bob = await enter(node, id, user(node, 'bob'), 'Bob');
+        const zoe = await enter(node, id, user(node, 'zoe'), 'Zoe');
+
+        const { message_id } = await good(host.socket, 'chat:send', { message: 'first' });
+        await good(host.socket, 'chat:edit', { message_id, message: 'second' });
+        await good(bob.socket, 'chat:react', { message_id, emoji: '+' });
+        const gone = await good(bob.socket, 'chat:send', { message: 'sorry' });
+        await good(bob.socket, 'chat:delete', { message_id: gone.message_id });
+        await good(bob.socket, 'chat:send', { message: 'aside', to: 'zoe' });
+        const { poll_id } = await good(host.socket, 'poll:create',
+            { question: 'Lunch?', options: ['yes', 'no'] });
+        await good(bob.socket, 'poll:vote', { poll_id, choice: [1] });
+        await good(host.socket, 'whiteboard:update', { ops: [{ op: 'line', id: 'line', points: [[1, 2]] }] });
+        await good(host.socket, 'participant:remove', { target_user_id: 'zoe', ban: true });
+        for (let i = 0; i < 520; i++) { /* each is a fact and an audit entry, which is one */
+            const { status } = await rest(node, 'PATCH', `/meeting/${id}`,
+                { token: ada, body: { meeting_description: `${i}` } });
+            assert.equal(status, 200);
+        }
+
+        const lists = ['events', 'invitations', 'attendance', 'bans', 'messages', 'polls',
+            'audit', 'whiteboard'];
+        const whole = async (token, limit) => {
+            const all = Object.fromEntries(lists.map((list) => [list, []]));
+            let pages = 0;
+
+            for (let cursor = ''; cursor !== null; pages++) {
+                const { status, body } = await rest(node, 'GET', `/meeting/${id}/export?limit=${limit}`
+                    + (cursor === '' ? '' : `&cursor=${cursor}`), { token });
+
+                assert.equal(status, 200, JSON.stringify(body));
+                assert.equal(body.data.meeting.meeting_name, 'Long');
+                assert.ok(lists.reduce((n, list) => n + body.data[list].length, 0) <= limit + 1);
+                for (const list of lists) {
+                    all[list].push(...body.data[list]);
+                }
+                cursor = body.data.next_cursor;
+            }
+            return { ...all, pages };
+        };
+        const all = await whole(root, 100);
+        assert.ok(all.pages >= 11, `${all.pages}`);
+        assert.ok(all.events.length > 1000, `${all.events.length}`);
+        assert.deepEqual(all.events.map((e) => e.seq),
+            Array.from({ length: all.events.length }, (_, i) => i + 1));
+        assert.deepEqual(all.messages.map((m) => [m.message, m.deleted ?? false, m.to ?? null]),
+            [['second', false, null], ['', true, null], ['aside', false, 'zoe']]);
+        assert.deepEqual(all.messages[0].reactions, [{ emoji: '+', count: 1 }]);
+        assert.ok(all.messages[0].edited_at);
+        assert.equal(JSON.stringify(all).includes('reactors'), false);
+        assert.equal(all.polls.length, 1);
+        assert.equal(all.polls[0].question, 'Lunch?');
+        assert.equal('ballots' in all.polls[0], false);
+        assert.deepEqual(all.whiteboard.map((op) => op.id), ['line']);
+        assert.deepEqual(all.attendance.map((a) => [a.user_id, a.state]).sort(),
+            [['ada', 'present'], ['bob', 'present'], ['zoe', 'left']]);
+        assert.deepEqual(all.bans.map((b) => [b.user_id, b.state]), [['zoe', 'banned']]);
+        assert.equal(all.audit.filter((e) => e.act === 'meeting.update').length, 520);
+        assert.ok(all.audit.some((e) => e.act === 'participant:remove' && e.actor_id === 'ada'));
+
+        /* what two said to each other is not the host's, who may have all else */
+        const hosts = await whole(ada, 1000);
+        assert.deepEqual(hosts.messages.map((m) => m.message), ['second', '']);
+        assert.equal(JSON.stringify(hosts).includes('aside'), false);
+        const seen = new Set(hosts.events.map((e) => e.seq));
+        const missing = all.events.filter((e) => !seen.has(e.seq));
+        assert.deepEqual(missing.map((e) => [e.type, e.data.message]),
+            [['kcs.chat.message', 'aside']]);
+        const export1 = (query) => rest(node, 'GET', `/meeting/${id}/export?${query}`, { token: ada });
+        assert.ok((await export1('')).body.data.next_cursor);
+        for (const cursor of ['x', Buffer.from('9:1:a').toString('base64url'),
+            Buffer.from('1:a:b').toString('base64url'), Buffer.from('1').toString('base64url')]) {
+            assert.equal((await export1(`cursor=${cursor}`)).body.errors[0].path, '/cursor');
+        }
+        assert.equal((await rest(node, 'GET', `/meeting/${id}/export`,
+            { token: user(node, 'bob') })).status, 404);
+        for (const { socket } of [host, bob, zoe]) {
+            socket.close();
+        }
+    }));
+
 test('figures of a meeting are those of its facts', { timeout: 60_000 }, () =>
     withNode({ name: 'keep-figures', devices: ['udp:127.0.0.1'] }, async (node) => {
         const ada = user(node, 'ada');

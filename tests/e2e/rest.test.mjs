@@ -146,6 +146,15 @@ test('a meeting from its making to its end', async () => {
         assert.equal((await patch('"1"', { meeting_name: 'Late' })).status, 412);
         assert.equal((await ask(node, 'PUT', at, { token: ada, body })).status, 428);
 
+        /* What changes nothing is no change. */
+        for (const none of [{}, { meeting_name: 'Retro' }, { features: { chat_enabled: true } }]) {
+            const same = await patch(undefined, none);
+            assert.equal(same.status, 200);
+            assert.equal(same.headers.get('etag'), '"2"');
+            assert.deepEqual(same.body.data, changed.body.data);
+        }
+        assert.equal((await patch('"1"', {})).status, 412);
+
         /* Invited, given a role, and then allowed what the role may. */
         const invited = await ask(node, 'POST', `${at}/participants`, { token: ada,
             body: { user_id: 'bob', name: 'Bob' } });
