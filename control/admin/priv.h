@@ -1,6 +1,8 @@
 /* What the files of control/admin share.
  *
- * admin.c    routes, /status, /lanes, /drops
+ * admin.c    routes
+ * answer.c   what answers are made of
+ * status.c   /status, /lanes and /drops
  * lists.c    /peers, /peer and /streams, and a move
  * rooms.c    /rooms, /room and /participants, and what is done to them
  * orders.c   what is asked by POST
@@ -34,19 +36,19 @@ struct admin {
     /* what the collectors of one rendering read */
     struct admin_lanes scrape;
     struct process_usage usage;
-    unsigned n_families; /* registered so far */
+    unsigned n_families;           /* registered so far */
     struct admin_capture *capture; /* NULL: none */
     uint32_t n_captures;           /* so far */
 };
 
+/* status.c; and the sum of one direction's drops. */
 void admin_read_lanes(const struct media *media, struct admin_lanes *out);
-
-/* Sum of one direction's drops. */
 uint64_t admin_sum(const uint64_t *counters, uint32_t n);
 
-void admin_ip_text(const uint8_t ip[16], char out[ADMIN_IP_TEXT]);
-
 /* New references, NULL without memory. */
+json_t *admin_status(const struct admin *admin);
+json_t *admin_lane_list(const struct admin *admin);
+json_t *admin_drops(const struct admin *admin);
 json_t *admin_rooms(const struct admin *admin);
 json_t *admin_peers(const struct admin *admin);
 json_t *admin_streams(const struct admin *admin);
@@ -61,10 +63,16 @@ void admin_metrics_unregister(struct admin *admin);
 /* Obeys a POST: true if it is one of ours; it is answered then, or will be. */
 bool admin_order(struct admin *admin, struct net_req *req);
 
-/* admin.c: each answers; 'data' is moved. kept.c: what waits for the store. */
+/* answer.c. 'body' (NULL: there was no memory for it) and 'data' are moved; 'allow': says
+ * which methods there are. */
+void admin_send(struct net_req *req, unsigned status, json_t *body, bool allow);
 void admin_answer(struct net_req *req, json_t *data);
 void admin_refuse(struct net_req *req, unsigned status, const char *code,
                   const char *message);
+json_t *admin_problem(const char *code, const char *message);
+void admin_ip_text(const uint8_t ip[16], char out[ADMIN_IP_TEXT]);
+
+/* kept.c: what waits for the store. */
 void admin_backup(const struct admin *admin, struct net_req *req);
 void admin_audit(const struct admin *admin, struct net_req *req);
 void admin_events(const struct admin *admin, struct net_req *req);

@@ -60,15 +60,6 @@ void accounts_destroy(struct accounts *accounts)
     }
 }
 
-char *account_user_json(const char *name, const char *hash)
-{
-    json_t *json = json_pack("{s:s, s:s}", "name", name, "hash", hash);
-    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
-
-    json_decref(json);
-    return text;
-}
-
 /* ---- requests ---- */
 
 static struct op *op_new(struct accounts *accounts, account_done *done, void *arg)

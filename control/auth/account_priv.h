@@ -23,7 +23,8 @@ enum { ACCOUNT_ID = 22, ACCOUNT_SECRET = 43 };
 /* Loads what is not loaded yet. */
 void account_start(struct accounts *accounts);
 
-/* The document of a new user. json: a new reference; NULL without memory. */
+/* account_start.c: the document of a new user. json: a new reference; NULL without memory.
+ */
 char *account_user_json(const char *name, const char *hash);
 
 #endif

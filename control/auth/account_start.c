@@ -149,6 +149,15 @@ static void on_revoked(void *arg, const struct store_result *result)
 
 /* ---- the first administrator ---- */
 
+char *account_user_json(const char *name, const char *hash)
+{
+    json_t *json = json_pack("{s:s, s:s}", "name", name, "hash", hash);
+    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    json_decref(json);
+    return text;
+}
+
 static void on_first_written(void *arg, const struct store_result *result)
 {
     struct accounts *accounts = arg;

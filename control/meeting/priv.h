@@ -103,7 +103,8 @@ void meeting_change_role(struct meeting *meeting, struct participant *by,
 /* Ends what it sends and may not any more. */
 void meeting_enforce(struct meeting *meeting, struct participant *p);
 
-/* known.c: a user whom the room remembers, NULL if it does not; makes it so, NULL with 'err'. */
+/* known.c: a user whom the room remembers, NULL if it does not; makes it so, NULL with
+ * 'err'. */
 struct known *meeting_known(const struct room *room, const char *user_id);
 struct known *meeting_remember(struct room *room, const char *user_id,
                                struct meeting_error *err);
@@ -151,8 +152,8 @@ void meeting_polls_free(struct room *room);
 void meeting_polls_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 void meeting_board_free(struct board *board);
 
-/* producers.c: what a source is of; whether its role and the room allow a source; 0, or -1 with 'err'. And to pause
- * or resume; 'except' is not told. */
+/* producers.c: what a source is of; whether its role and the room allow a source; 0, or -1
+ * with 'err'. And to pause or resume; 'except' is not told. */
 enum meeting_media meeting_media_of(enum meeting_source source);
 int meeting_may_send(const struct participant *p, enum meeting_source source,
                      struct meeting_error *err);
@@ -166,8 +167,8 @@ void meeting_new_id(const struct meeting *meeting, char out[MEETING_OBJECT_ID + 
 void meeting_tell_fact(struct meeting *meeting, struct room *room,
                        const struct participant *except, struct meeting_event event);
 
-/* rooms.c and door.c: rooms and participants, as joining makes them, but untold. NULL without
- * memory or room. */
+/* rooms.c and door.c: rooms and participants, as joining makes them, but untold. NULL
+ * without memory or room. */
 struct room *meeting_open_room(struct meeting *meeting, const char *tenant, const char *id,
                                struct meeting_error *err);
 /* One that has been open before: a node that drains, too, goes on with it. */
@@ -177,8 +178,8 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room);
 struct participant *meeting_add_participant(struct meeting *meeting, struct room *room,
                                             const char *token);
 
-/* rooms.c: makes a participant found by its resume token: 0 or -ENOMEM; no more; NULL: nobody
- * has that. */
+/* rooms.c: makes a participant found by its resume token: 0 or -ENOMEM; no more; NULL:
+ * nobody has that. */
 int meeting_index_token(struct meeting *meeting, struct participant *p);
 void meeting_unindex_token(struct meeting *meeting, struct participant *p);
 struct participant *meeting_find_token(const struct meeting *meeting, const char *token);
@@ -218,7 +219,8 @@ struct participant *meeting_find_meant(const struct room *room, const char *targ
 
 /* What the participant owns; NULL if there is no such. */
 struct transport *meeting_find_transport(const struct participant *p, const char *id);
-struct room_producer *meeting_find_own_producer(const struct participant *p, const char *id);
+struct room_producer *meeting_find_own_producer(const struct participant *p,
+                                                const char *id);
 struct room_consumer *meeting_find_consumer(const struct participant *p, const char *id);
 
 /* A producer of anybody who is where 'who' is, that is known to the others. */
@@ -240,8 +242,8 @@ void meeting_on_data(void *user, uint16_t stream, uint32_t ppid, const void *dat
 void meeting_on_data_reset(void *user, uint16_t stream);
 void meeting_on_data_down(void *user, const char *reason);
 
-/* audio.c: who has the floor in a group; a microphone or other audio was produced, and ends;
- * the time has come to look who speaks. */
+/* audio.c: who has the floor in a group; a microphone or other audio was produced, and
+ * ends; the time has come to look who speaks. */
 struct room_producer **meeting_speaker_of(struct room *room, unsigned group);
 void meeting_audio_produced(struct meeting *meeting, struct room_producer *producer);
 void meeting_audio_ended(struct meeting *meeting, struct room_producer *producer);

@@ -8,31 +8,8 @@
 #include <string.h>
 
 #include "mongo/mongo_priv.h"
-#include "sys/log.h"
 
 enum { SCHEMA_VERSION = 1, SWEEP_MOST = 10000 };
-
-int mongo_errno(struct mongo *m, const bson_error_t *error)
-{
-    if (error->domain == MONGOC_ERROR_SERVER_SELECTION ||
-        error->domain == MONGOC_ERROR_STREAM) {
-        m->unsure = true;
-        log_error("store_away", LOG_STR("error", error->message));
-        return -EHOSTDOWN;
-    }
-    switch (error->code) {
-    case 11000: /* DuplicateKey */
-        return -EEXIST;
-    case 14031: /* OutOfDiskSpace */
-        return -ENOSPC;
-    case 13: /* Unauthorized, AuthenticationFailed */
-    case 18:
-        return -EACCES;
-    default:
-        log_error("store_failed", LOG_STR("error", error->message));
-        return strstr(error->message, "disk is full") != NULL ? -ENOSPC : -EIO;
-    }
-}
 
 /* ---- life ---- */
 
@@ -71,8 +48,8 @@ static int make_indexes(struct mongo *m, mongoc_database_t *db, const char *name
         bson_t index;
 
         bson_iter_document(&at, &len, &data);
-        err = bson_init_static(&index, data, len) ? make_index(m, db, name, &index)
-                                                  : -EINVAL;
+        err =
+            bson_init_static(&index, data, len) ? make_index(m, db, name, &index) : -EINVAL;
     }
     bson_destroy(indexes);
     return err;

@@ -4,26 +4,6 @@
 
 #include "mongo/mongo_priv.h"
 
-const char *mongo_text(struct store_arena *arena, const bson_t *doc, const char *field)
-{
-    bson_iter_t iter;
-    uint32_t len = 0;
-    const char *text;
-
-    if (!bson_iter_init_find(&iter, doc, field) || !BSON_ITER_HOLDS_UTF8(&iter)) {
-        return "";
-    }
-    text = bson_iter_utf8(&iter, &len);
-    return store_arena_bytes(arena, text, len);
-}
-
-int64_t mongo_number(const bson_t *doc, const char *field)
-{
-    bson_iter_t iter;
-
-    return bson_iter_init_find(&iter, doc, field) ? bson_iter_as_int64(&iter) : 0;
-}
-
 bson_t *mongo_first(struct mongo *m, mongoc_collection_t *from, const bson_t *query,
                     const bson_t *opts, int *err)
 {

@@ -10,24 +10,6 @@
 #include "mongo/mongo_priv.h"
 #include "sys/log.h"
 
-const char *mongo_key(struct store_arena *arena, const char *tenant, const char *id)
-{
-    char text[2 * STORE_ID_MAX + 2];
-    int n = snprintf(text, sizeof(text), "%s\n%s", tenant, id);
-
-    return store_arena_bytes(arena, text, (size_t)n);
-}
-
-const char *mongo_unique(struct store_arena *arena, const struct store_doc *doc)
-{
-    bool named = doc->name[0] != '\0';
-    char text[2 * STORE_ID_MAX + 3];
-    int n = snprintf(text, sizeof(text), "%c%s\n%s", named ? '=' : '-', doc->tenant,
-                     named ? doc->name : doc->id);
-
-    return store_arena_bytes(arena, text, (size_t)n);
-}
-
 void mongo_columns(bson_t *out, const struct store_doc *doc, const char *key,
                    struct store_arena *arena)
 {
