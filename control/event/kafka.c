@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +44,7 @@ struct kafka {
     bool broken;
     bool stop;
     uint32_t patience_ms;
-    bool away; /* and why: */
+    atomic_bool away; /* and why: written with the lock */
     char why[EVENT_STATE_MAX];
     bool joined;
 };
@@ -198,7 +199,8 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
     struct kafka *kafka = opaque;
     struct event *event = message->_private;
 
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    /* Not for each the lock, which whoever sends has all the time. */
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && atomic_load(&kafka->away)) {
         note_works(kafka);
     }
     if (event == NULL) { /* of the dead */
@@ -311,11 +313,8 @@ static void on_log(const rd_kafka_t *producer, int level, const char *facility,
                    const char *text)
 {
     struct kafka *kafka = rd_kafka_opaque(producer);
-    bool away;
+    bool away = atomic_load(&kafka->away);
 
-    (void)pthread_mutex_lock(&kafka->lock);
-    away = kafka->away;
-    (void)pthread_mutex_unlock(&kafka->lock);
     if (level <= LOG_ERR && !away) {
         log_warn("kafka_says", LOG_STR("facility", facility), LOG_STR("text", text));
     } else {

@@ -1,7 +1,7 @@
 /* Each sink's place in the outbox. A port asks the store for what lies behind its place,
  * hands it to its sink one after the other, and remembers what it has handed over until
  * that is reported; 'done' is the position up to which all has been. What all ports are
- * done with is acknowledged: by the last of them to pass it. */
+ * done with is acknowledged. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -18,9 +18,8 @@
 enum {
     TICK_MS = 100,   /* for what a sink had no room for */
     LOOK_TICKS = 50, /* between looks whether there is something that nobody has told of */
-    WINDOW = 4096,   /* handed over and not reported, of a sink */
+    WINDOW = 8192,   /* handed over and not reported, of a sink */
     PAGE = STORE_FIND_MAX, /* asked for at once */
-    ACKS = 4 * WINDOW,
     STOP_MS = 2000,
     NODE = 64
 };
@@ -47,6 +46,7 @@ struct event_port {
     uint64_t asked; /* behind which position */
     bool at_end;    /* nothing lay behind 'read' */
     struct metric *delivered, *dead, *oldest;
+    struct report taken[WINDOW];
 
     /* ---- any thread's ---- */
     pthread_mutex_t lock;
@@ -63,8 +63,7 @@ struct event_relay {
     struct event_port *ports[EVENT_SINKS];
     size_t n_ports;
     struct loop_timer *timer;
-    uint64_t acks[ACKS]; /* to be acknowledged, or on their way to it */
-    uint32_t n_acks, n_acking;
+    uint64_t acked, acking; /* up to which position; 0: that is not on its way */
     uint32_t ticks;
     bool stopped;
     struct metric *lost;
@@ -81,48 +80,34 @@ static void on_acked(void *arg, const struct store_result *result)
     struct event_relay *relay = arg;
 
     if (result->err == 0) {
-        relay->n_acks -= relay->n_acking;
-        memmove(relay->acks, relay->acks + relay->n_acking,
-                relay->n_acks * sizeof(relay->acks[0]));
+        relay->acked = relay->acking;
     } else if (result->err != -ECANCELED) {
         log_warn("event_ack_failed", LOG_STR("error", strerror(-result->err)));
     }
-    relay->n_acking = 0;
+    relay->acking = 0;
     if (result->err == 0) { /* else at the next tick */
         acknowledge(relay);
     }
 }
 
+/* What all sinks have passed. */
 static void acknowledge(struct event_relay *relay)
 {
-    if (relay->n_acks > 0 && relay->n_acking == 0) {
-        uint32_t n = relay->n_acks < STORE_FIND_MAX ? relay->n_acks : STORE_FIND_MAX;
-        int err = store_ack(relay->conf.store, relay->acks, n, on_acked, relay);
-
-        if (err == 0) {
-            relay->n_acking = n;
-        } else if (err != -EAGAIN && err != -ECANCELED) {
-            log_warn("event_ack_failed", LOG_STR("error", strerror(-err)));
-        }
-    }
-}
-
-/* Whether every other sink has passed 'position', too. */
-static bool is_last(const struct event_port *port, uint64_t position)
-{
-    const struct event_relay *relay = port->relay;
+    uint64_t done = relay->n_ports > 0 ? UINT64_MAX : 0;
+    int err;
 
     for (size_t i = 0; i < relay->n_ports; i++) {
-        if (relay->ports[i] != port && relay->ports[i]->done < position) {
-            return false;
-        }
+        done = relay->ports[i]->done < done ? relay->ports[i]->done : done;
     }
-    return true;
-}
-
-static bool has_room(const struct event_relay *relay)
-{
-    return relay->n_acks + WINDOW <= ACKS;
+    if (done <= relay->acked || relay->acking != 0) {
+        return;
+    }
+    err = store_ack(relay->conf.store, done, on_acked, relay);
+    if (err == 0) {
+        relay->acking = done;
+    } else if (err != -EAGAIN && err != -ECANCELED) {
+        log_warn("event_ack_failed", LOG_STR("error", strerror(-err)));
+    }
 }
 
 /* ---- reported ---- */
@@ -151,15 +136,10 @@ static void mark(struct event_port *port, const struct report *report)
 
 static void advance(struct event_port *port)
 {
-    struct event_relay *relay = port->relay;
-
     while (port->n > 0 && port->ring[port->first].over) {
         port->done = port->ring[port->first].position;
         port->first = (port->first + 1) % WINDOW;
         port->n--;
-        if (is_last(port, port->done)) {
-            relay->acks[relay->n_acks++] = port->done;
-        }
     }
 }
 
@@ -173,19 +153,22 @@ static void forget_page(struct event_port *port)
     }
 }
 
-/* Takes what other threads have reported. */
+/* Takes what other threads have reported. They do not wait until it is looked at. */
 static void collect(struct event_port *port)
 {
+    uint32_t n;
     bool broken;
 
     (void)pthread_mutex_lock(&port->lock);
-    for (uint32_t i = 0; i < port->n_reports; i++) {
-        mark(port, &port->reports[i]);
-    }
+    n = port->n_reports;
+    memcpy(port->taken, port->reports, n * sizeof(port->taken[0]));
     port->n_reports = 0;
     broken = port->broken;
     port->broken = false;
     (void)pthread_mutex_unlock(&port->lock);
+    for (uint32_t i = 0; i < n; i++) {
+        mark(port, &port->taken[i]);
+    }
     advance(port);
     if (broken) {
         forget_page(port);
@@ -285,7 +268,7 @@ static void on_page(void *arg, const struct store_result *result)
 
 static void ask(struct event_port *port)
 {
-    if (!port->asking && !port->relay->stopped && has_room(port->relay) &&
+    if (!port->asking && !port->relay->stopped &&
         store_outbox(port->relay->conf.store, port->read, PAGE, on_page, port) == 0) {
         port->asking = true;
         port->asked = port->read;

@@ -391,7 +391,14 @@ static void erase(void *data, struct store_req *req)
 /* ---- requests ---- */
 
 /* Each is done by itself: there is nothing to frame. */
-static int mongo_begin(void *data)
+static int mongo_begin(void *data, bool careful)
+{
+    (void)data;
+    (void)careful;
+    return 0;
+}
+
+static int mongo_commit(void *data)
 {
     (void)data;
     return 0;
@@ -422,7 +429,7 @@ const struct store_backend store_mongo = {.open = mongo_open,
                                           .close = mongo_close,
                                           .last = mongo_last,
                                           .begin = mongo_begin,
-                                          .commit = mongo_begin,
+                                          .commit = mongo_commit,
                                           .run = mongo_run,
                                           .ops = {[OP_WRITE] = mongo_write,
                                                   [OP_FIND] = mongo_find,

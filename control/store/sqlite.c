@@ -64,14 +64,16 @@ void sqlite_number(struct sqlite_sql *sql, int64_t value)
     sql->values[sql->n++].number = value;
 }
 
-static sqlite3_stmt *prepare(struct sqlite *s, const char *text, int *err)
+static sqlite3_stmt *prepare(struct sqlite *s, const struct sqlite_sql *sql, int *err)
 {
+    const char *text = sql->fixed != NULL ? sql->fixed : sql->text;
     sqlite3_stmt *stmt = NULL;
     char *copy;
     int code;
 
     for (unsigned i = 0; i < SQLITE_STATEMENTS && s->cache[i].sql != NULL; i++) {
-        if (strcmp(s->cache[i].sql, text) == 0) {
+        if (sql->fixed != NULL ? s->cache[i].fixed == sql->fixed
+                               : strcmp(s->cache[i].sql, text) == 0) {
             return s->cache[i].stmt;
         }
     }
@@ -85,6 +87,7 @@ static sqlite3_stmt *prepare(struct sqlite *s, const char *text, int *err)
     (void)sqlite3_finalize(s->cache[s->next].stmt);
     free(s->cache[s->next].sql);
     s->cache[s->next].sql = copy;
+    s->cache[s->next].fixed = sql->fixed;
     s->cache[s->next].stmt = stmt;
     s->next = (s->next + 1) % SQLITE_STATEMENTS;
     return stmt;
@@ -92,7 +95,7 @@ static sqlite3_stmt *prepare(struct sqlite *s, const char *text, int *err)
 
 sqlite3_stmt *sqlite_use(struct sqlite *s, const struct sqlite_sql *sql, int *err)
 {
-    sqlite3_stmt *stmt = prepare(s, sql->text, err);
+    sqlite3_stmt *stmt = prepare(s, sql, err);
     int code = SQLITE_OK;
 
     if (stmt == NULL) {
@@ -133,11 +136,11 @@ int sqlite_do(struct sqlite *s, const struct sqlite_sql *sql, int64_t *changed)
     return err;
 }
 
+/* text: a literal */
 static int execute(struct sqlite *s, const char *text)
 {
-    struct sqlite_sql sql = {.n = 0};
+    const struct sqlite_sql sql = {.fixed = text};
 
-    sqlite_add(&sql, "%s", text);
     return sqlite_do(s, &sql, NULL);
 }
 
@@ -190,6 +193,7 @@ static int sqlite_open(void **out, const struct store_conf *conf, char err[STORE
     int code;
 
     place_make(conf->path, 0700);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock at each allocation */
     ret = s != NULL ? make_file(conf->path, 0) : -ENOMEM;
 
     if (ret != 0) {
@@ -217,10 +221,11 @@ static int sqlite_open(void **out, const struct store_conf *conf, char err[STORE
 
 /* ---- transactions ---- */
 
-static int sqlite_begin(void *data)
+static int sqlite_begin(void *data, bool careful)
 {
     struct sqlite *s = data;
 
+    s->careful = careful;
     if (sqlite3_get_autocommit(s->db) == 0) { /* what broke left it open */
         (void)execute(s, "ROLLBACK");
     }
@@ -262,10 +267,12 @@ static void sweep(void *data, struct store_req *req)
     if (result->err == 0) {
         struct sqlite_sql sql = {.n = 0};
 
+        /* They are as good as ordered by time: the first are the oldest. */
         sqlite_add(&sql,
-                   "DELETE FROM event WHERE position IN (SELECT position FROM event WHERE"
-                   " at_us < ?%s LIMIT 10000)",
-                   req->flag ? "" : " AND acked = 1");
+                   "DELETE FROM event WHERE position IN (SELECT position FROM"
+                   " (SELECT position, at_us FROM event ORDER BY position LIMIT 10000)"
+                   " WHERE at_us < ?%s)",
+                   req->flag ? "" : " AND position <= (SELECT acked FROM outbox)");
         sqlite_number(&sql, (int64_t)req->a);
         result->err = sqlite_do(s, &sql, &n);
         result->n += (uint64_t)n;
@@ -301,7 +308,8 @@ static void erase(void *data, struct store_req *req)
 static bool sqlite_run(void *data, struct store_req *req)
 {
     struct sqlite *s = data;
-    int err = execute(s, "SAVEPOINT request");
+    const int64_t before = sqlite3_total_changes64(s->db);
+    int err = s->careful ? execute(s, "SAVEPOINT request") : 0;
 
     if (err == 0) {
         store_sqlite.ops[req->op](s, req);
@@ -315,13 +323,18 @@ static bool sqlite_run(void *data, struct store_req *req)
     if (sqlite3_get_autocommit(s->db) != 0) {
         return false; /* it was all rolled back: a full disk, no memory */
     }
-    if (err != 0) {
-        (void)execute(s, "ROLLBACK TO request");
+    if (!s->careful && err != 0 && sqlite3_total_changes64(s->db) != before) {
+        return false; /* the half of it is done */
     }
     if (err == -ENOSPC || err == -EIO) {
         log_error("store_write_failed", LOG_STR("error", strerror(-err)));
     }
-    (void)execute(s, "RELEASE request");
+    if (s->careful) {
+        if (err != 0) {
+            (void)execute(s, "ROLLBACK TO request");
+        }
+        (void)execute(s, "RELEASE request");
+    }
     return true;
 }
 

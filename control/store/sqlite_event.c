@@ -3,20 +3,18 @@
 
 #include "store/sqlite_priv.h"
 
-static int read_head(struct sqlite *s, const char *tenant, const char *meeting,
-                     uint64_t *epoch, uint64_t *seq)
+/* Runs one that answers the epoch and the seq of a meeting; without an answer they are 0.
+ */
+static int ask_head(struct sqlite *s, const struct sqlite_sql *sql, uint64_t *epoch,
+                    uint64_t *seq)
 {
-    struct sqlite_sql sql = {.n = 0};
     sqlite3_stmt *stmt;
     int err = 0;
     int code;
 
     *epoch = 0;
     *seq = 0;
-    sqlite_add(&sql, "SELECT epoch, seq FROM head WHERE tenant = ? AND meeting = ?");
-    sqlite_text(&sql, tenant);
-    sqlite_text(&sql, meeting);
-    stmt = sqlite_use(s, &sql, &err);
+    stmt = sqlite_use(s, sql, &err);
     if (stmt == NULL) {
         return err;
     }
@@ -24,64 +22,98 @@ static int read_head(struct sqlite *s, const char *tenant, const char *meeting,
     if (code == SQLITE_ROW) {
         *epoch = (uint64_t)sqlite3_column_int64(stmt, 0);
         *seq = (uint64_t)sqlite3_column_int64(stmt, 1);
-    } else if (code != SQLITE_DONE) {
+        code = sqlite3_step(stmt); /* a write ends with its last row */
+    }
+    if (code != SQLITE_DONE) {
         err = sqlite_errno(s->db, sqlite3_extended_errcode(s->db));
     }
     (void)sqlite3_reset(stmt);
     return err;
 }
 
-int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store_event *e)
+static int read_head(struct sqlite *s, const char *tenant, const char *meeting,
+                     uint64_t *epoch, uint64_t *seq)
 {
-    struct sqlite_sql head = {.n = 0};
-    struct sqlite_sql row = {.n = 0};
-    char trace[TRACEPARENT_TEXT];
-    uint64_t epoch;
-    uint64_t seq;
-    int err = read_head(s, e->tenant, e->meeting, &epoch, &seq);
+    struct sqlite_sql sql = {
+        .fixed = "SELECT epoch, seq FROM head WHERE tenant = ? AND meeting = ?"};
+
+    sqlite_text(&sql, tenant);
+    sqlite_text(&sql, meeting);
+    return ask_head(s, &sql, epoch, seq);
+}
+
+static int next_number(struct sqlite *s, const struct store_event *e, uint64_t *epoch,
+                       uint64_t *seq)
+{
+    struct sqlite_sql sql = {
+        .fixed = "INSERT INTO head (tenant, meeting, epoch, seq) VALUES (?, ?, 1, 1)"
+                 " ON CONFLICT (tenant, meeting) DO UPDATE SET seq = seq + 1"
+                 " RETURNING epoch, seq"};
+
+    sqlite_text(&sql, e->tenant);
+    sqlite_text(&sql, e->meeting);
+    return ask_head(s, &sql, epoch, seq);
+}
+
+/* As the event says, if that is behind the last. */
+static int set_number(struct sqlite *s, const struct store_event *e, uint64_t *epoch,
+                      uint64_t *seq)
+{
+    struct sqlite_sql sql = {.fixed =
+                                 "INSERT OR REPLACE INTO head (tenant, meeting, epoch, seq)"
+                                 " VALUES (?, ?, ?, ?)"};
+    int err = read_head(s, e->tenant, e->meeting, epoch, seq);
 
     if (err != 0) {
         return err;
     }
-    if (e->epoch != 0 && e->epoch < epoch) {
+    if (e->epoch != 0 && e->epoch < *epoch) {
         return -ESTALE;
     }
-    if (e->epoch > epoch) { /* another owner: it counts anew, from where it says */
-        epoch = e->epoch;
-        seq = 0;
-    } else if (epoch == 0) {
-        epoch = 1;
+    if (e->epoch > *epoch) { /* another owner: it counts anew, from where it says */
+        *epoch = e->epoch;
+        *seq = 0;
+    } else if (*epoch == 0) {
+        *epoch = 1;
     }
-    if (e->seq != 0 && e->seq <= seq) {
+    if (e->seq != 0 && e->seq <= *seq) {
         return -ESTALE;
     }
-    seq = e->seq != 0 ? e->seq : seq + 1;
-    sqlite_add(&head, "INSERT OR REPLACE INTO head (tenant, meeting, epoch, seq)"
-                      " VALUES (?, ?, ?, ?)");
-    sqlite_add(&row,
-               "INSERT INTO event (tenant, meeting, epoch, seq, type, ref, at_us, doc,"
-               " trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    sqlite_text(&head, e->tenant);
-    sqlite_text(&head, e->meeting);
-    sqlite_number(&head, (int64_t)epoch);
-    sqlite_number(&head, (int64_t)seq);
-    sqlite_text(&row, e->tenant);
-    sqlite_text(&row, e->meeting);
-    sqlite_number(&row, (int64_t)epoch);
-    sqlite_number(&row, (int64_t)seq);
-    sqlite_text(&row, e->type);
-    sqlite_text(&row, e->ref);
-    sqlite_number(&row, (int64_t)e->at_us);
-    sqlite_text(&row, e->json);
+    *seq = e->seq != 0 ? e->seq : *seq + 1;
+    sqlite_text(&sql, e->tenant);
+    sqlite_text(&sql, e->meeting);
+    sqlite_number(&sql, (int64_t)*epoch);
+    sqlite_number(&sql, (int64_t)*seq);
+    return sqlite_do(s, &sql, NULL);
+}
+
+int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store_event *e)
+{
+    struct sqlite_sql sql = {
+        .fixed = "INSERT INTO event (tenant, meeting, epoch, seq, type, ref, at_us, doc,"
+                 " trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+    char trace[TRACEPARENT_TEXT];
+    uint64_t epoch;
+    uint64_t seq;
+    int err = e->epoch == 0 && e->seq == 0 ? next_number(s, e, &epoch, &seq)
+                                           : set_number(s, e, &epoch, &seq);
+
+    if (err != 0) {
+        return err;
+    }
+    sqlite_text(&sql, e->tenant);
+    sqlite_text(&sql, e->meeting);
+    sqlite_number(&sql, (int64_t)epoch);
+    sqlite_number(&sql, (int64_t)seq);
+    sqlite_text(&sql, e->type);
+    sqlite_text(&sql, e->ref);
+    sqlite_number(&sql, (int64_t)e->at_us);
+    sqlite_text(&sql, e->json);
     traceparent_write(&e->trace, trace);
-    sqlite_text(&row, trace);
-    err = sqlite_do(s, &head, NULL);
-    if (err == 0) {
-        err = sqlite_do(s, &row, NULL);
-    }
+    sqlite_text(&sql, trace);
     req->result.epoch = epoch;
     req->result.seq = seq;
-    return err;
+    return sqlite_do(s, &sql, NULL);
 }
 
 int sqlite_last(struct sqlite *s, uint64_t *epoch, uint64_t *seq)
@@ -152,7 +184,8 @@ void sqlite_events(void *data, struct store_req *req)
         sqlite_add(&sql, "position > ? ORDER BY position DESC LIMIT ?");
         sqlite_number(&sql, (int64_t)req->a);
     } else if (req->op == OP_OUTBOX) {
-        sqlite_add(&sql, "acked = 0 AND position > ? ORDER BY position LIMIT ?");
+        sqlite_add(&sql, "position > MAX(?, (SELECT acked FROM outbox))"
+                         " ORDER BY position LIMIT ?");
         sqlite_number(&sql, (int64_t)req->a);
     } else {
         sqlite_add(&sql, "tenant = ? AND meeting = ? AND (epoch, seq) > (?, ?)"
@@ -181,17 +214,9 @@ void sqlite_events(void *data, struct store_req *req)
 void sqlite_ack(void *data, struct store_req *req)
 {
     struct sqlite *s = data;
+    struct sqlite_sql sql = {.fixed = "UPDATE outbox SET acked = ? WHERE acked < ?"};
 
-    /* Runs of positions are one statement: most are, and one each costs ten times as much. */
-    for (size_t i = 0; req->result.err == 0 && i < req->n; i++) {
-        struct sqlite_sql sql = {.n = 0};
-
-        sqlite_add(&sql, "UPDATE event SET acked = 1 WHERE position BETWEEN ? AND ?");
-        sqlite_number(&sql, (int64_t)req->positions[i]);
-        while (i + 1 < req->n && req->positions[i + 1] == req->positions[i] + 1) {
-            i++;
-        }
-        sqlite_number(&sql, (int64_t)req->positions[i]);
-        req->result.err = sqlite_do(s, &sql, NULL);
-    }
+    sqlite_number(&sql, (int64_t)req->a);
+    sqlite_number(&sql, (int64_t)req->a);
+    req->result.err = sqlite_do(s, &sql, NULL);
 }

@@ -13,13 +13,16 @@ struct sqlite {
     sqlite3 *db;
     struct {
         char *sql;
+        const char *fixed; /* the literal that it is of, or NULL */
         sqlite3_stmt *stmt;
     } cache[SQLITE_STATEMENTS];
     unsigned next; /* the one that is given up for another */
+    bool careful;  /* see struct store_backend */
 };
 
 /* A statement in the making: text, and what its question marks stand for. */
 struct sqlite_sql {
+    const char *fixed; /* instead of text: a literal, which is found by its address */
     char text[SQLITE_SQL_MAX];
     size_t len;
     unsigned n;

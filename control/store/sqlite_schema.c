@@ -97,7 +97,18 @@ static int step_5(sqlite3 *db)
     return run(db, "ALTER TABLE event ADD COLUMN trace TEXT NOT NULL DEFAULT ''");
 }
 
-static int (*const steps[])(sqlite3 *db) = {step_1, step_2, step_3, step_4, step_5};
+/* Up to which position events are acknowledged, instead of a mark on each: they always were
+ * in their order. Nothing is found by when it was. */
+static int step_6(sqlite3 *db)
+{
+    return run(db, "CREATE TABLE outbox (acked INTEGER NOT NULL);"
+                   "INSERT INTO outbox SELECT COALESCE((SELECT MIN(position) - 1 FROM event"
+                   " WHERE acked = 0), (SELECT MAX(position) FROM event), 0);"
+                   "DROP INDEX IF EXISTS event_waiting; DROP INDEX IF EXISTS event_at;"
+                   "ALTER TABLE event DROP COLUMN acked");
+}
+
+static int (*const steps[])(sqlite3 *db) = {step_1, step_2, step_3, step_4, step_5, step_6};
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 
 static int read_version(sqlite3 *db, int *out)

@@ -8,7 +8,7 @@
 
 #include "store/store_priv.h"
 
-enum { BATCH = 256 }; /* requests of one transaction */
+enum { BATCH = 1024 }; /* requests of one transaction */
 
 struct list {
     struct store_req *first, **last;
@@ -19,7 +19,7 @@ struct store {
     void *data;
     pthread_t thread, copier;
     pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t wake;
+    pthread_cond_t wake, wake_copier;
     struct list queue, copies;
     uint32_t n_waiting; /* queued, being done, or not yet answered */
     size_t n_bytes;
@@ -75,6 +75,7 @@ static void req_free(struct store_req *req)
 static void store_free(struct store *store)
 {
     (void)pthread_cond_destroy(&store->wake);
+    (void)pthread_cond_destroy(&store->wake_copier);
     (void)pthread_mutex_destroy(&store->lock);
     free(store->path);
     free(store);
@@ -173,7 +174,7 @@ static void refuse(struct store_req *req, int err)
 
 static void run_alone(struct store *store, struct store_req *req)
 {
-    int err = store->backend->begin(store->data);
+    int err = store->backend->begin(store->data, true);
 
     if (err != 0) {
         refuse(req, err);
@@ -219,20 +220,30 @@ static bool note_end(const struct store_req *req)
     return req->result.err == -EAGAIN;
 }
 
-/* One transaction for all. If it breaks, each has one of its own: so that a write that the
- * disk has no room for does not take reads with it. */
-static void run_batch(struct store *store, struct store_req *batch)
+/* One transaction for all. False: nothing of it was kept. */
+static bool run_together(struct store *store, struct store_req *batch, bool careful)
 {
-    bool whole = store->backend->begin(store->data) == 0;
+    bool whole = store->backend->begin(store->data, careful) == 0;
     bool locked = false;
 
     for (struct store_req *req = batch; whole && req != NULL; req = req->next) {
+        memset(&req->result, 0, sizeof(req->result));
         if (!is_refused(req, locked)) {
             whole = store->backend->run(store->data, req);
             locked = (whole ? note_end(req) : req->result.err == -EAGAIN) || locked;
         }
     }
-    if (whole && store->backend->commit(store->data) == 0) {
+    return whole && store->backend->commit(store->data) == 0;
+}
+
+/* That a list is refused after some of it was done is rare: till then none is prepared to
+ * be undone alone. If even that does not work each has a transaction of its own: so that a
+ * write that the disk has no room for does not take reads with it. */
+static void run_batch(struct store *store, struct store_req *batch)
+{
+    bool locked = false;
+
+    if (run_together(store, batch, false) || run_together(store, batch, true)) {
         return;
     }
     for (struct store_req *req = batch; req != NULL; req = req->next) {
@@ -292,7 +303,7 @@ static void *copy_main(void *arg)
     (void)pthread_mutex_lock(&store->lock);
     for (;;) {
         while (store->copies.first == NULL && !store->stop) {
-            (void)pthread_cond_wait(&store->wake, &store->lock);
+            (void)pthread_cond_wait(&store->wake_copier, &store->lock);
         }
         req = list_take(&store->copies);
         if (req == NULL) {
@@ -313,7 +324,8 @@ static void stop_threads(struct store *store, int n)
 {
     (void)pthread_mutex_lock(&store->lock);
     store->stop = true;
-    (void)pthread_cond_broadcast(&store->wake);
+    (void)pthread_cond_signal(&store->wake);
+    (void)pthread_cond_signal(&store->wake_copier);
     (void)pthread_mutex_unlock(&store->lock);
     if (n > 0) {
         (void)pthread_join(store->thread, NULL);
@@ -355,6 +367,7 @@ int store_create_on(struct store **out, const struct store_backend *backend,
     list_init(&store->answers);
     (void)pthread_mutex_init(&store->lock, NULL); /* neither can fail on Linux */
     (void)pthread_cond_init(&store->wake, NULL);
+    (void)pthread_cond_init(&store->wake_copier, NULL);
     store->path = strdup(conf->path);
     ret = store->path != NULL ? backend->open(&store->data, conf, err) : -ENOMEM;
     if (ret != 0) {
@@ -460,8 +473,15 @@ static int put(struct store *store, struct store_req *req)
     } else {
         store->n_waiting++;
         store->n_bytes += req->bytes;
-        list_put(req->op == OP_BACKUP ? &store->copies : &store->queue, req);
-        (void)pthread_cond_broadcast(&store->wake);
+        if (req->op == OP_BACKUP) {
+            list_put(&store->copies, req);
+            (void)pthread_cond_signal(&store->wake_copier);
+        } else {
+            if (store->queue.first == NULL) { /* else it is awake */
+                (void)pthread_cond_signal(&store->wake);
+            }
+            list_put(&store->queue, req);
+        }
     }
     (void)pthread_mutex_unlock(&store->lock);
     if (err != 0) {
@@ -671,22 +691,11 @@ int store_latest(struct store *store, uint64_t position, uint32_t limit, store_d
     return ask(store, OP_OUTBOX, NULL, NULL, &rest, done, arg);
 }
 
-int store_ack(struct store *store, const uint64_t *positions, size_t n, store_done *done,
-              void *arg)
+int store_ack(struct store *store, uint64_t position, store_done *done, void *arg)
 {
-    struct store_req *req;
+    const struct store_req rest = {.a = position, .limit = 1};
 
-    if (n == 0 || n > STORE_FIND_MAX) {
-        return -EINVAL;
-    }
-    req = req_new(OP_ACK, done, arg);
-    if (req == NULL) {
-        return -ENOMEM;
-    }
-    req->positions = (const uint64_t *)(const void *)store_arena_bytes(
-        &req->arena, positions, n * sizeof(*positions));
-    req->n = n;
-    return put(store, req);
+    return ask(store, OP_ACK, NULL, NULL, &rest, done, arg);
 }
 
 int store_sweep(struct store *store, int64_t now_s, uint64_t events_before_us, bool unacked,

@@ -220,8 +220,8 @@ int store_outbox(struct store *store, uint64_t position, uint32_t limit, store_d
  * acknowledged them or not; the latest first. */
 int store_latest(struct store *store, uint64_t position, uint32_t limit, store_done *done,
                  void *arg);
-int store_ack(struct store *store, const uint64_t *positions, size_t n, store_done *done,
-              void *arg);
+/* Acknowledges all events up to 'position', and it: one that has come before was, too. */
+int store_ack(struct store *store, uint64_t position, store_done *done, void *arg);
 
 /* Has fn(arg) called on the loop when events were written: once for all that were by then,
  * after the answers to those writes. One at a time; fn NULL: no more. What another process

@@ -9,7 +9,9 @@ struct store_chunk {
     _Alignas(max_align_t) unsigned char data[];
 };
 
-enum { CHUNK = 1024 };
+/* Each is twice as large as the one before. Of 64 KiB and more malloc would tidy up at each
+ * free. */
+enum { CHUNK = 1024, CHUNK_MAX = 32 << 10 };
 
 void *store_arena_alloc(struct store_arena *arena, size_t len)
 {
@@ -19,8 +21,11 @@ void *store_arena_alloc(struct store_arena *arena, size_t len)
 
     len = (len + align - 1) / align * align;
     if (chunk == NULL || chunk->cap - chunk->used < len) {
-        size_t cap = len > CHUNK ? len : CHUNK;
+        size_t cap = chunk == NULL            ? CHUNK
+                     : chunk->cap < CHUNK_MAX ? 2 * chunk->cap
+                                              : CHUNK_MAX;
 
+        cap = len > cap ? len : cap;
         chunk = malloc(sizeof(*chunk) + cap);
         if (chunk == NULL) {
             arena->failed = true;

@@ -48,9 +48,8 @@ struct store_req {
     struct store_arena arena; /* of what was asked and of what is answered */
     size_t bytes;             /* that it counts for in the queue */
 
-    const struct store_write *writes; /* or the positions of OP_ACK */
-    struct store_line *line;          /* of OP_WRITE; NULL: it is of none */
-    const uint64_t *positions;
+    const struct store_write *writes;
+    struct store_line *line; /* of OP_WRITE; NULL: it is of none */
     size_t n;
     struct store_query query;
     bool one;         /* OP_FIND: none is -ENOENT */
@@ -75,11 +74,12 @@ struct store_backend {
     /* The highest epoch and the highest seq that any event has. At open only. 0 or -errno.
      */
     int (*last)(void *data, uint64_t *epoch, uint64_t *seq);
-    int (*begin)(void *data);
+    /* careful: what a request has done before it fails is undone without the others. */
+    int (*begin)(void *data, bool careful);
     /* What was done since begin is kept (0), or none of it (-errno). */
     int (*commit)(void *data);
     /* Fills req->result, by one of 'ops'. False: begin must be called anew, nothing since
-     * it was kept. */
+     * it was kept: as it may be of one that fails, unless 'careful'. */
     bool (*run)(void *data, struct store_req *req);
     void (*ops[N_OPS])(void *data, struct store_req *req);
     /* Any thread, beside the others. */

@@ -13,7 +13,7 @@ function waiting(node) {
     return JSON.parse(execFileSync('python3', ['-c', `
 import sqlite3, sys
 db = sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", uri=True)
-print(db.execute("SELECT COUNT(*) FROM event WHERE acked = 0").fetchone()[0])`,
+print(db.execute("SELECT COUNT(*) FROM event WHERE position > (SELECT acked FROM outbox)").fetchone()[0])`,
     node.storePath], { encoding: 'utf8' }));
 }
 

@@ -5,23 +5,28 @@
  *
  * usage: bench-kafka BROKERS DIR [EVENTS [ROUNDS]]    DIR: for the store
  *
- * Prints JSON: of each round the rates, and the best of each. "drained": from a store that
- * is full, as after an outage; "written": each event written while others leave, as in a
- * meeting. */
+ * Prints JSON: of each round the rates, and the best of each. "kept": written to the store,
+ * which nobody reads meanwhile; "drained": from a store that is full, as after an outage;
+ * "written": each event written while others leave, as in a meeting. */
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "event/event.h"
 #include "metric/metric.h"
-#include "store/store.h"
+#include "store/writer.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
 
-enum { MEETINGS = 64, PARTITIONS = 3, AT_ONCE = 1024, ROUNDS_MAX = 16 };
+enum {
+    MEETINGS = 64,
+    PARTITIONS = 3,
+    AT_ONCE = STORE_WRITER_FLYING,
+    ROUNDS_MAX = 16,
+    LOOK_MS = 5
+};
 
 static const char body[] =
     "{\"participant_id\":\"nG5xK2pQ7vLw9tYbRzA1cD\",\"user_id\":\"user-000000000000\","
@@ -144,8 +149,8 @@ struct bench {
     struct store *store;
     struct metric_registry *metrics;
     struct event_relay *relay;
+    struct loop_timer *timer;
     uint32_t n, n_asked, n_written;
-    bool empty;
     bool looking;
 };
 
@@ -161,6 +166,8 @@ static struct event_kind kind_of(const char *type, const char *json)
     return (struct event_kind){"urn:kcs:event:kcs.participant.joined:1", NULL};
 }
 
+static void write_some(struct bench *b);
+
 static void on_written(void *arg, const struct store_result *result)
 {
     struct bench *b = arg;
@@ -169,6 +176,10 @@ static void on_written(void *arg, const struct store_result *result)
         die("store", strerror(-result->err));
     }
     b->n_written++;
+    if (b->n_written == b->n && b->relay == NULL) {
+        loop_stop(b->loop);
+    }
+    write_some(b);
 }
 
 /* One list an event, as rooms write them. */
@@ -197,7 +208,18 @@ static void on_look(void *arg, const struct store_result *result)
     struct bench *b = arg;
 
     b->looking = false;
-    b->empty = result->err == 0 && result->n_events == 0;
+    if (result->err == 0 && result->n_events == 0) {
+        loop_stop(b->loop);
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct bench *b = arg;
+
+    if (b->n_written == b->n && b->relay != NULL && !b->looking) {
+        b->looking = store_outbox(b->store, 0, 1, on_look, b) == 0;
+    }
 }
 
 static void open_store(struct bench *b, const char *dir, unsigned round)
@@ -208,7 +230,9 @@ static void open_store(struct bench *b, const char *dir, unsigned round)
 
     memset(b, 0, sizeof(*b));
     (void)snprintf(path, sizeof(path), "%s/bench-%u.db", dir, round);
-    if (loop_create(&b->loop) != 0 || metric_registry_create(&b->metrics) != 0) {
+    if (loop_create(&b->loop) != 0 ||
+        loop_timer_create(b->loop, &b->timer, on_tick, b) != 0 ||
+        metric_registry_create(&b->metrics) != 0) {
         die("control", strerror(ENOMEM));
     }
     conf.loop = b->loop;
@@ -234,18 +258,16 @@ static void open_relay(struct bench *b, const char *brokers)
     }
 }
 
-/* Turns until all is written and, if there is a relay, acknowledged. */
-static void until_done(struct bench *b)
+/* Runs until all is written and, if there is a relay, acknowledged. Returns the seconds. */
+static double until_done(struct bench *b)
 {
-    b->empty = b->relay == NULL;
-    while (b->n_written < b->n || !b->empty) {
-        write_some(b);
-        loop_turn(b->loop);
-        if (b->n_written == b->n && !b->empty && !b->looking) {
-            b->looking = store_outbox(b->store, 0, 1, on_look, b) == 0;
-        }
-        (void)usleep(100);
-    }
+    const uint64_t since_us = clock_mono_us();
+
+    write_some(b);
+    loop_timer_start(b->timer, LOOK_MS, LOOK_MS);
+    loop_run(b->loop);
+    loop_timer_stop(b->timer);
+    return seconds_since(since_us);
 }
 
 static void close_all(struct bench *b)
@@ -255,29 +277,34 @@ static void close_all(struct bench *b)
     event_relay_destroy(b->relay);
     store_destroy(b->store);
     metric_registry_destroy(b->metrics);
+    loop_timer_destroy(b->timer);
     loop_destroy(b->loop);
 }
 
-static double run_outbox(const char *brokers, const char *dir, uint32_t n, unsigned round,
-                         bool full)
+static void run_drained(const char *brokers, const char *dir, uint32_t n, unsigned round,
+                        double *kept, double *drained)
 {
     struct bench b;
-    uint64_t since_us;
+
+    open_store(&b, dir, round);
+    b.n = n;
+    *kept = n / until_done(&b);
+    open_relay(&b, brokers);
+    *drained = n / until_done(&b);
+    close_all(&b);
+}
+
+static double run_written(const char *brokers, const char *dir, uint32_t n, unsigned round)
+{
+    struct bench b;
     double s;
 
     open_store(&b, dir, round);
-    b.n = full ? n : 1;
-    if (full) {
-        until_done(&b);
-    }
     open_relay(&b, brokers);
-    if (!full) {
-        until_done(&b); /* connected, and has its number */
-        b.n = n + 1;
-    }
-    since_us = clock_mono_us();
-    until_done(&b);
-    s = seconds_since(since_us);
+    b.n = 1;
+    (void)until_done(&b); /* connected, and has its number */
+    b.n = n + 1;
+    s = until_done(&b);
     close_all(&b);
     return n / s;
 }
@@ -308,6 +335,7 @@ int main(int argc, char **argv)
     uint32_t n = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 200000;
     unsigned rounds = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 3;
     double bare[ROUNDS_MAX];
+    double kept[ROUNDS_MAX];
     double drained[ROUNDS_MAX];
     double written[ROUNDS_MAX];
 
@@ -316,13 +344,14 @@ int main(int argc, char **argv)
         return 2;
     }
     for (unsigned i = 0; i < rounds; i++) {
-        drained[i] = run_outbox(argv[1], argv[2], n, 2 * i, true);
+        run_drained(argv[1], argv[2], n, 2 * i, &kept[i], &drained[i]);
         bare[i] = run_bare(argv[1], n);
-        written[i] = run_outbox(argv[1], argv[2], n, 2 * i + 1, false);
+        written[i] = run_written(argv[1], argv[2], n, 2 * i + 1);
     }
     (void)printf("{\n  \"events\": %u, \"bytes\": %zu, \"meetings\": %d,\n", n,
                  sizeof(body) - 1, MEETINGS);
     print_list("bare_per_s", bare, rounds);
+    print_list("kept_per_s", kept, rounds);
     print_list("drained_per_s", drained, rounds);
     print_list("written_per_s", written, rounds);
     (void)printf("  \"drained_of_bare\": %.2f, \"written_of_bare\": %.2f\n}\n",

@@ -110,6 +110,22 @@ static void an_older_file_opens_with_all_it_has(void **state)
     desk_open(desk, &store_sqlite, NULL); /* and once more, with nothing to do */
 }
 
+/* Before version 6 each event had its own mark. */
+static void what_an_older_file_has_acknowledged_stays_so(void **state)
+{
+    struct desk *desk = *state;
+
+    make_version_1(desk->path);
+    run_sql(desk->path,
+            "INSERT INTO event (tenant,meeting,epoch,seq,type,at_us,acked,doc)"
+            " VALUES ('t','m',1,9,'kcs.x',0,0,'{}'), ('t','m',1,10,'kcs.x',0,0,'{}');"
+            "UPDATE event SET acked = 1 WHERE seq < 10");
+    desk_open(desk, &store_sqlite, NULL);
+    assert_int_equal(desk_wait(desk, store_outbox(desk->store, 0, 9, desk_done, desk)), 0);
+    assert_int_equal(desk->n_events, 1);
+    assert_int_equal(desk->events[0].seq, 10);
+}
+
 static int open_fails(struct desk *desk, char err[STORE_ERR_MAX])
 {
     const struct store_conf conf = {.path = desk->path};
@@ -272,6 +288,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(an_older_file_opens_with_all_it_has),
+        CASE(what_an_older_file_has_acknowledged_stays_so),
         CASE(a_newer_file_is_left_alone),
         CASE(what_is_no_store_is_not_touched),
         CASE(the_file_is_nobody_elses),

@@ -46,7 +46,14 @@ static int fake_last(void *data, uint64_t *epoch, uint64_t *seq)
     return 0;
 }
 
-static int fake_begin(void *data)
+static int fake_begin(void *data, bool careful)
+{
+    (void)data;
+    (void)careful;
+    return 0;
+}
+
+static int fake_commit(void *data)
 {
     (void)data;
     return 0;
@@ -79,7 +86,7 @@ static const struct store_backend fake = {.open = fake_open,
                                           .close = fake_close,
                                           .last = fake_last,
                                           .begin = fake_begin,
-                                          .commit = fake_begin,
+                                          .commit = fake_commit,
                                           .run = fake_run};
 
 static void on_done(void *arg, const struct store_result *result)
