@@ -11,12 +11,12 @@
  *   POST /rooms/close?meeting=M            ends a meeting for everybody
  *   POST /rooms/kick?meeting=M&who=W       removes somebody (ban=1: for good; reason=R)
  *   POST /rooms/mute?meeting=M&who=W&kind=audio|video|screen
- *   POST /capture?transport=ID             copies its packets (decrypted=1; count=N of them)
- *   POST /capture/take?capture=N           what was gathered since: pcapng, in base64
+ *   POST /capture?transport=ID             copies its packets (decrypted=1 or 0; count=N of
+ * them) POST /capture/take?capture=N           what was gathered since: pcapng, in base64
  *   POST /capture/stop?capture=N           what is left is taken then
  *
- * tenant=T belongs to each meeting=M if several tenants have one of that name. What was done
- * stands in the audit, with the user of this machine who asked for it.
+ * tenant=T belongs to each meeting=M if several tenants have one of that name. What was
+ * done stands in the audit, with the user of this machine who asked for it.
  *
  * Answers are {"data": …}; failures carry success:false, code and message.
  *

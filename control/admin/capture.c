@@ -18,6 +18,7 @@ enum {
     GATHER_MAX = 8 << 20, /* bytes that wait; what does not fit is missed */
     TAKE_MAX = 512 << 10, /* bytes of one answer: nobody else waits long for it */
     PATIENCE_MS = 10000,  /* without being asked */
+    LEFT_US = 1000000,    /* so long not asked, one that has ended may be replaced */
     TEXT_MAX = 128
 };
 
@@ -29,6 +30,7 @@ struct admin_capture {
     bool opened;
     const char *ended; /* why; NULL: it goes on */
     uint64_t wall_off_us; /* from CLOCK_MONOTONIC */
+    uint64_t asked_us;
     uint64_t packets, most, missed, missed_now;
     size_t len;
     uint8_t bytes[GATHER_MAX];
@@ -70,6 +72,7 @@ static void be_patient(struct admin_capture *c)
 {
     const uint32_t ms = c->admin->conf.capture_patience_ms;
 
+    c->asked_us = clock_mono_us();
     loop_timer_start(c->timer, ms != 0 ? ms : PATIENCE_MS, 0);
 }
 
@@ -179,20 +182,43 @@ static bool number(struct net_req *req, const char *name, uint64_t *out)
     return text == NULL || (*text >= '0' && *text <= '9' && *stop == '\0');
 }
 
+/* 1 or 0, true or false; not given: false. Returns false if it is neither. */
+static bool yes_or_no(struct net_req *req, const char *name, bool *out)
+{
+    const char *text = net_req_query(req, name);
+
+    *out = text != NULL && (strcmp(text, "1") == 0 || strcmp(text, "true") == 0);
+    return text == NULL || *out || strcmp(text, "0") == 0 || strcmp(text, "false") == 0;
+}
+
+/* Whether the last one is in the way: one that has ended, and that its owner has left where
+ * it is, is not. */
+static bool is_busy(struct admin *admin)
+{
+    const struct admin_capture *c = admin->capture;
+
+    if (c != NULL && c->ended != NULL && clock_mono_us() - c->asked_us >= LEFT_US) {
+        admin_capture_forget(admin);
+    }
+    return admin->capture != NULL;
+}
+
 void admin_capture(struct admin *admin, struct net_req *req)
 {
     const char *transport = net_req_query(req, "transport");
-    const bool opened = net_req_query(req, "decrypted") != NULL;
+    bool opened;
     struct admin_place place;
     struct admin_capture *c;
     uint64_t peer, most;
     int err;
 
-    if (transport == NULL || strlen(transport) >= TEXT_MAX || !number(req, "count", &most)) {
-        admin_refuse(req, 400, "invalid", "give transport=ID, and count=NUMBER if any");
+    if (transport == NULL || strlen(transport) >= TEXT_MAX ||
+        !number(req, "count", &most) || !yes_or_no(req, "decrypted", &opened)) {
+        admin_refuse(req, 400, "invalid",
+                     "give transport=ID, and count=NUMBER and decrypted=1 or 0 if any");
         return;
     }
-    if (admin->capture != NULL) {
+    if (is_busy(admin)) {
         refuse_busy(req, admin->capture);
         return;
     }

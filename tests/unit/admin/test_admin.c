@@ -844,6 +844,57 @@ static void a_capture_ends_with_its_number_or_its_transport(void **state)
     finish(&f);
 }
 
+/* Of one that has ended, and that nobody takes. */
+static void a_capture_that_was_left_gives_way_to_the_next(void **state)
+{
+    struct participant *ada;
+    struct fixture f;
+    char path[256];
+    json_t *data;
+    (void)state;
+
+    (void)start_peer(&f, &ada, path, "");
+    json_decref(order_data(&f, path));
+    expect_order(&f, "/capture/stop?capture=1", 200);
+    expect_order(&f, path, 409); /* its owner may be about to take the rest */
+    settle(&f.w, 1100);
+    data = order_data(&f, path);
+    assert_int_equal(number(data, "capture"), 2);
+    json_decref(data);
+    expect_order(&f, "/capture/take?capture=1", 404);
+    settle(&f.w, 1100);
+    expect_order(&f, path, 409); /* this one goes on */
+    json_decref(order_data(&f, "/capture/take?capture=2"));
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+}
+
+static void what_is_said_of_decrypting_is_meant(void **state)
+{
+    static const char *const nos[] = {"&decrypted=0", "&decrypted=false"};
+    struct participant *ada;
+    struct fixture f;
+    char path[256];
+    uint64_t peer;
+    (void)state;
+
+    (void)start_peer(&f, &ada, path, "&decrypted=maybe");
+    expect_order(&f, path, 400);
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+    for (size_t i = 0; i < sizeof(nos) / sizeof(nos[0]); i++) {
+        peer = start_peer(&f, &ada, path, nos[i]);
+        json_decref(order_data(&f, path));
+        expect_told(&f, peer, ABI_CAPTURE_WIRE);
+        meeting_leave(f.w.meeting, ada, "left");
+        finish(&f);
+    }
+    (void)start_peer(&f, &ada, path, "&decrypted=true");
+    expect_order(&f, path, 403); /* it keeps no audit */
+    meeting_leave(f.w.meeting, ada, "left");
+    finish(&f);
+}
+
 /* No room for more than so much: the rest is counted, and what there is comes in parts. */
 static void what_nobody_takes_in_time_is_missed(void **state)
 {
@@ -990,6 +1041,8 @@ int main(void)
         cmocka_unit_test(the_level_of_the_log_is_set),
         cmocka_unit_test(a_capture_is_taken_bit_by_bit_until_it_is_stopped),
         cmocka_unit_test(a_capture_ends_with_its_number_or_its_transport),
+        cmocka_unit_test(a_capture_that_was_left_gives_way_to_the_next),
+        cmocka_unit_test(what_is_said_of_decrypting_is_meant),
         cmocka_unit_test(what_nobody_takes_in_time_is_missed),
         cmocka_unit_test(a_capture_that_nobody_asks_for_ends),
         cmocka_unit_test(only_a_node_with_an_audit_decrypts),
