@@ -413,15 +413,22 @@ static void on_hangup(void *arg)
 static int open_tracing(struct app *app, char err[APP_ERR_MAX])
 {
     const struct control_otlp *from = &app->conf->tracing.otlp;
+    struct event_setting headers[CONTROL_CONF_HEADERS];
     const struct otlp_conf conf = {.endpoint = from->endpoint,
+                                   .headers = headers,
+                                   .n_headers = from->n_headers,
                                    .version = APP_VERSION,
                                    .node = app->node,
                                    .percent = from->percent};
     char why[EVENT_ERR_MAX] = "";
-    int ret = from->endpoint[0] != '\0'
-                  ? otlp_create(&app->otlp, app->metrics, &conf, why)
-                  : 0;
+    int ret = 0;
 
+    for (uint32_t i = 0; i < from->n_headers; i++) {
+        headers[i] = (struct event_setting){from->headers[i].name, from->headers[i].value};
+    }
+    if (from->endpoint[0] != '\0') {
+        ret = otlp_create(&app->otlp, app->metrics, &conf, why);
+    }
     if (ret != 0) {
         (void)snprintf(err, APP_ERR_MAX, "%.250s", why);
     }

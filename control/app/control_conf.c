@@ -240,6 +240,7 @@ static const cyaml_schema_field_t log_fields[] = {
 
 static const cyaml_schema_field_t otlp_fields[] = {
     CONF_STRING("endpoint", struct control_otlp, endpoint),
+    CONF_LIST("headers", struct control_otlp, headers, n_headers, &setting_value),
     CONF_UINT("percent", struct control_otlp, percent, 0, 100),
     CONF_END,
 };
@@ -280,6 +281,14 @@ static bool is_ice_url(const char *text)
            strpbrk(text, "<> \"\r\n") == NULL;
 }
 
+/* RFC 9110, section 5.6.2. */
+static bool is_token(const char *text)
+{
+    return text[0] != '\0' &&
+           text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                             "0123456789!#$%&'*+-.^_`|~")] == '\0';
+}
+
 static const char *check(const char *key, const char *text)
 {
     unsigned char ip[16];
@@ -307,6 +316,12 @@ static const char *check(const char *key, const char *text)
     if (strcmp(key, "tracing.otlp.endpoint") == 0 && text[0] != '\0' &&
         strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0) {
         return "a URL like http://HOST:4318";
+    }
+    if (strcmp(key, "tracing.otlp.headers.name") == 0 && !is_token(text)) {
+        return "a header's name, like authorization";
+    }
+    if (strcmp(key, "tracing.otlp.headers.value") == 0 && strpbrk(text, "\r\n") != NULL) {
+        return "without line breaks";
     }
     if (strcmp(key, "events.webhooks.url") == 0 && strncmp(text, "https://", 8) != 0 &&
         strncmp(text, "http://", 7) != 0) {
@@ -490,6 +505,7 @@ static int fill_secret(const char *key, const char *path, const char *how_to_mak
 int control_conf_secrets(struct control_conf *conf, char *err, size_t cap)
 {
     struct control_events *events = &conf->events;
+    struct control_otlp *otlp = &conf->tracing.otlp;
     int ret = signing_secret(conf, err, cap);
 
     if (ret == 0) {
@@ -509,6 +525,13 @@ int control_conf_secrets(struct control_conf *conf, char *err, size_t cap)
 
         ret = fill_secret("events.kafka.settings.value_file", setting->value_file,
                           "write the value into '", setting->value, sizeof(setting->value),
+                          err, cap);
+    }
+    for (uint32_t i = 0; ret == 0 && i < otlp->n_headers; i++) {
+        struct control_setting *header = &otlp->headers[i];
+
+        ret = fill_secret("tracing.otlp.headers.value_file", header->value_file,
+                          "write the value into '", header->value, sizeof(header->value),
                           err, cap);
     }
     for (uint32_t i = 0; ret == 0 && i < events->n_webhooks; i++) {
@@ -548,6 +571,10 @@ int control_conf_check(const char *path, FILE *file)
         for (uint32_t i = 0; i < conf.events.kafka.n_settings; i++) {
             mask(conf.events.kafka.settings[i].value,
                  sizeof(conf.events.kafka.settings[i].value));
+        }
+        for (uint32_t i = 0; i < conf.tracing.otlp.n_headers; i++) {
+            mask(conf.tracing.otlp.headers[i].value,
+                 sizeof(conf.tracing.otlp.headers[i].value));
         }
         for (uint32_t i = 0; i < conf.events.n_webhooks; i++) {
             mask(conf.events.webhooks[i].secret, sizeof(conf.events.webhooks[i].secret));

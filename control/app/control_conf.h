@@ -15,6 +15,7 @@ enum {
     CONTROL_CONF_ISSUERS = 4,
     CONTROL_CONF_ORIGINS = 16,
     CONTROL_CONF_SETTINGS = 32,
+    CONTROL_CONF_HEADERS = 8,
     CONTROL_CONF_WEBHOOKS = 4
 };
 
@@ -91,7 +92,7 @@ struct control_store {
     uint32_t audit_days;
 };
 
-/* One of librdkafka's own. */
+/* One of librdkafka's own, or a header of HTTP. */
 struct control_setting {
     char name[64];
     char value[1024];
@@ -172,6 +173,8 @@ struct control_shutdown {
 
 struct control_otlp {
     char endpoint[512]; /* "http://127.0.0.1:4318"; empty: nothing is exported */
+    struct control_setting headers[CONTROL_CONF_HEADERS];
+    uint32_t n_headers;
     uint32_t percent;
 };
 

@@ -33,7 +33,7 @@ enum {
 #define EVENT_TOPIC_QUALITY "kcs.quality.v1"
 #define EVENT_TOPIC_DEAD    "kcs.dead.v1"
 
-/* One of librdkafka's own settings. */
+/* One of librdkafka's own settings, or a header of HTTP. */
 struct event_setting {
     const char *name;
     const char *value;

@@ -25,6 +25,7 @@ enum {
     RETRY_MIN_MS = 1000,
     RETRY_MAX_MS = 60000,
     URL = 600,
+    HEADER = 2048,
     WORD = 64,
     STATUS_ERROR = 2
 };
@@ -185,8 +186,9 @@ static void note(struct otlp *otlp, int err, const char *why)
         log_info("traces_go", LOG_STR("url", otlp->url));
     } else if (err == -EINVAL) {
         log_error("traces_refused", LOG_STR("url", otlp->url), LOG_STR("error", why),
-                  LOG_STR("cure", "let tracing.otlp.endpoint be an OTLP receiver that takes "
-                                  "JSON"));
+                  LOG_STR("cure",
+                          "let tracing.otlp.endpoint be an OTLP receiver that takes "
+                          "JSON, and tracing.otlp.headers what it knows us by"));
     }
     otlp->away = err == -EAGAIN;
 }
@@ -235,6 +237,9 @@ static void *run(void *arg)
 
 static void otlp_free(struct otlp *otlp)
 {
+    for (struct curl_slist *each = otlp->headers; each != NULL; each = each->next) {
+        explicit_bzero(each->data, strlen(each->data));
+    }
     curl_slist_free_all(otlp->headers);
     if (otlp->curl != NULL) {
         curl_easy_cleanup(otlp->curl);
@@ -242,6 +247,29 @@ static void otlp_free(struct otlp *otlp)
     (void)pthread_cond_destroy(&otlp->changed);
     (void)pthread_mutex_destroy(&otlp->lock);
     free(otlp);
+}
+
+static int add_header(struct otlp *otlp, const char *name, const char *value)
+{
+    char text[HEADER];
+    struct curl_slist *list = NULL;
+
+    if (snprintf(text, sizeof(text), "%s: %s", name, value) < (int)sizeof(text)) {
+        list = curl_slist_append(otlp->headers, text);
+    }
+    explicit_bzero(text, sizeof(text));
+    otlp->headers = list != NULL ? list : otlp->headers;
+    return list != NULL ? 0 : -ENOMEM;
+}
+
+static int add_headers(struct otlp *otlp, const struct otlp_conf *conf)
+{
+    int ret = add_header(otlp, "Content-Type", "application/json");
+
+    for (size_t i = 0; ret == 0 && i < conf->n_headers; i++) {
+        ret = add_header(otlp, conf->headers[i].name, conf->headers[i].value);
+    }
+    return ret;
 }
 
 static int prepare(struct otlp *otlp, const struct otlp_conf *conf)
@@ -260,8 +288,7 @@ static int prepare(struct otlp *otlp, const struct otlp_conf *conf)
     (void)gethostname(otlp->host, sizeof(otlp->host) - 1);
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     otlp->curl = curl_easy_init();
-    otlp->headers = curl_slist_append(NULL, "Content-Type: application/json");
-    if (otlp->curl == NULL || otlp->headers == NULL) {
+    if (otlp->curl == NULL || add_headers(otlp, conf) != 0) {
         return -ENOMEM;
     }
     (void)curl_easy_setopt(otlp->curl, CURLOPT_URL, otlp->url);

@@ -13,6 +13,9 @@ struct otlp;
 
 struct otlp_conf {
     const char *endpoint; /* "http://host:4318": spans go to its /v1/traces */
+    const struct event_setting
+        *headers; /* of each request: who we are, mostly. Not logged */
+    size_t n_headers;
     const char *version;  /* of this program */
     const char *node;
     uint32_t percent; /* of the traces that begin here */

@@ -11,6 +11,7 @@ import { withNode } from './lib/node.mjs';
 import { rest, user } from './lib/rest.mjs';
 
 const THEIRS = '4bf92f3577b34da6a3ce929d0e0e4736';
+const HUSH = 'hush-hush-47';
 const PARENT = '00f067aa0ba902b7';
 const traceparent = (id = THEIRS) => `00-${id}-${PARENT}-01`;
 
@@ -28,6 +29,7 @@ class Collector {
             req.on('data', (part) => (text += part));
             req.on('end', () => {
                 this.requests++;
+                this.headers = req.headers;
                 if (this.status === 200) {
                     assert.equal(`${req.method} ${req.url}`, 'POST /v1/traces');
                     assert.equal(req.headers['content-type'], 'application/json');
@@ -69,7 +71,8 @@ async function withCollector(body) {
     const collector = new Collector();
 
     await collector.listen();
-    const yaml = `tracing:\n  otlp:\n    endpoint: http://127.0.0.1:${collector.port}/\n`;
+    const yaml = `tracing:\n  otlp:\n    endpoint: http://127.0.0.1:${collector.port}/\n` +
+        `    headers:\n    - {name: authorization, value: Bearer ${HUSH}}\n    - {name: X-Scope-OrgID, value: kcs}\n`;
     try {
         await body(collector, yaml);
     } finally {
@@ -100,6 +103,9 @@ test('a request goes on with its trace, to the receiver, the events and the log'
             assert.notEqual(get.traceId, THEIRS, 'what is no traceparent begins a trace');
             assert.equal(get.parentSpanId, undefined);
             assert.equal(collector.resources[0]['service.name'], 'kcs-control');
+            assert.equal(collector.headers.authorization, `Bearer ${HUSH}`);
+            assert.equal(collector.headers['x-scope-orgid'], 'kcs');
+            assert.equal(readFileSync(node.control.log, 'utf8').includes(HUSH), false);
 
             const { id } = made.body.data;
             const lines = () => readFileSync(join(node.dir, 'events.jsonl'), 'utf8').trim().split('\n')

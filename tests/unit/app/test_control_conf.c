@@ -166,7 +166,9 @@ static void secrets_of_events_come_from_files_too(void **state)
 {
     static const char text[] = "events:\n  kafka:\n    brokers: k:9092\n    settings:\n"
                                "    - {name: sasl.password, value_file: t}\n  webhooks:\n"
-                               "  - {url: 'https://h/x', secret_file: t}\n";
+                               "  - {url: 'https://h/x', secret_file: t}\n"
+                               "tracing:\n  otlp:\n    headers:\n"
+                               "    - {name: authorization, value_file: t}\n";
     struct control_conf conf;
     char err[512] = "";
     (void)state;
@@ -180,12 +182,18 @@ static void secrets_of_events_come_from_files_too(void **state)
     (void)unsetenv("KCS_HS256_SECRET");
     assert_string_equal(conf.events.kafka.settings[0].value, "north");
     assert_string_equal(conf.events.webhooks[0].secret, "north");
+    assert_string_equal(conf.tracing.otlp.headers[0].value, "north");
 
     expect_error("events:\n  webhooks:\n  - url: 'https://h/x'\n",
                  "c.yaml: events.webhooks[0] needs a 'url' and one of 'secret' and "
                  "'secret_file'");
     expect_error("events:\n  webhooks:\n  - {url: 'ftp://h/x', secret: x}\n",
                  "c.yaml:3: 'events.webhooks.url' must be a URL like https://HOST/PATH");
+    expect_error("tracing: {otlp: {headers: [\n{name: 'a b', value: x}]}}\n",
+                 "c.yaml:2: 'tracing.otlp.headers.name' must be a header's name, like "
+                 "authorization");
+    expect_error("tracing: {otlp: {headers: [\n{name: a, value: \"x\\r\\ny\"}]}}\n",
+                 "c.yaml:2: 'tracing.otlp.headers.value' must be without line breaks");
 }
 
 static void check_masks_the_secret(void **state)
@@ -195,12 +203,14 @@ static void check_masks_the_secret(void **state)
     (void)state;
 
     assert_non_null(out);
-    put("c.yaml", "auth: {hs256_secret: " SECRET "}\nlog: {level: debug}\n");
+    put("c.yaml", "auth: {hs256_secret: " SECRET "}\nlog: {level: debug}\n"
+                  "tracing: {otlp: {headers: [{name: authorization, value: hush}]}}\n");
     assert_int_equal(control_conf_check("c.yaml", out), 0);
     rewind(out);
     assert_true(fread(text, 1, sizeof(text) - 1, out) > 0);
     fclose(out);
     assert_null(strstr(text, SECRET));
+    assert_null(strstr(text, "hush"));
     assert_non_null(strstr(text, "********"));
     assert_non_null(strstr(text, "level: debug"));
     assert_non_null(strstr(text, "port: 8080"));
