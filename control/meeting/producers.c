@@ -146,7 +146,6 @@ int meeting_produce(struct meeting *meeting, struct participant *p,
     }
     rp->done = done;
     rp->arg = arg;
-    meeting_note_sender(p);
     rp->next = t->producers;
     t->producers = rp;
     p->n_producers++;

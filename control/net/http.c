@@ -25,7 +25,6 @@ enum {
     SEND_BURST = 16 * SLICE,  /* then others have their turn */
     SEND_STALL_US = 60000000, /* without any progress of an answer */
     LINGER_US = 1000000,
-    BODY_STEP = 4096,
 };
 
 static const char *reason_phrase(unsigned status)
@@ -62,6 +61,7 @@ static const char *reason_phrase(unsigned status)
         {426, "Upgrade Required"},
         {428, "Precondition Required"},
         {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {501, "Not Implemented"},
         {503, "Service Unavailable"},
@@ -145,8 +145,7 @@ static bool header_ok(const struct net_header *header)
     return true;
 }
 
-/* RFC 9110, section 5.6.7. */
-static void date_text(char out[32])
+void http_date(char out[32])
 {
     static time_t last;
     static char text[32];
@@ -159,6 +158,13 @@ static void date_text(char out[32])
         last = now;
     }
     memcpy(out, text, sizeof(text));
+}
+
+void http_count(struct net_server *server, unsigned status)
+{
+    if (status >= 100 && status < 600) {
+        metric_inc(server->metrics.requests[status / 100 - 1]);
+    }
 }
 
 /* Makes req->out, or leaves it NULL if memory is out: then the connection ends. */
@@ -178,7 +184,7 @@ static void build(struct net_req *req, unsigned status, const struct net_header 
     if (req->out == NULL) {
         return;
     }
-    date_text(date);
+    http_date(date);
     p = req->out + LWS_PRE;
     p += sprintf(p, "HTTP/1.1 %u %s\r\ndate: %s\r\nconnection: %s\r\n", status % 1000,
                  reason_phrase(status), date, req->close ? "close" : "keep-alive");
@@ -194,9 +200,7 @@ static void build(struct net_req *req, unsigned status, const struct net_header 
     }
     req->out_len = (size_t)(p - (req->out + LWS_PRE)) + body_len;
     req->out_off = 0;
-    if (status >= 100 && status < 600) {
-        metric_inc(req->conn->server->metrics.requests[status / 100 - 1]);
-    }
+    http_count(req->conn->server, status);
     metric_add(req->conn->server->metrics.bytes_out, (int64_t)req->out_len);
 }
 
@@ -279,6 +283,10 @@ void net_respond(struct net_req *req, unsigned status, const struct net_header *
         }
     }
     req_end_span(req, status);
+    if (req->stream != NULL) {
+        h2_respond(req->stream, status, headers, n_headers, body, len);
+        return;
+    }
     build(req, status, headers, n_headers, body, len);
     req->state = REQ_SENDING;
     if (req->in_handler) {
@@ -308,6 +316,17 @@ static int dispatch(struct net_req *req)
     return 0;
 }
 
+void http_problem(struct net_req *req, unsigned status, const char *code,
+                  char out[HTTP_PROBLEM_MAX])
+{
+    (void)snprintf(out, HTTP_PROBLEM_MAX,
+                   "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
+                   "\"success\":false,\"code\":\"%s\",\"message\":\"%s\",\"errors\":[],"
+                   "\"request_id\":\"%s\"}",
+                   reason_phrase(status), status, code, reason_phrase(status),
+                   net_req_id(req));
+}
+
 static void build_problem(struct net_req *req, unsigned status, const char *code)
 {
     /* Why something was refused may be read by pages of any origin (it says nothing about
@@ -319,18 +338,11 @@ static void build_problem(struct net_req *req, unsigned status, const char *code
         {"upgrade", "websocket"},
         {"connection", "upgrade"},
         {"sec-websocket-version", "13"}};
-    char body[448];
-    int len;
+    char body[HTTP_PROBLEM_MAX];
 
-    len = snprintf(body, sizeof(body),
-                   "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
-                   "\"success\":false,\"code\":\"%s\",\"message\":\"%s\",\"errors\":[],"
-                   "\"request_id\":\"%s\"}",
-                   reason_phrase(status), status, code, reason_phrase(status),
-                   net_req_id(req));
-
+    http_problem(req, status, code, body);
     req->close = true;
-    build(req, status, headers, status == 426 ? 5 : 2, body, (size_t)len);
+    build(req, status, headers, status == 426 ? 5 : 2, body, strlen(body));
 }
 
 /* Answers and closes. Closing at once with unread input would reset the connection and the
@@ -474,28 +486,7 @@ int http_on_body(struct net_conn *conn, const void *data, size_t len)
     if (req == NULL || req->state != REQ_BODY || len == 0) {
         return 0; /* refused already: not kept */
     }
-    if (len > req->body_expected - req->body_len) {
-        return -1;
-    }
-    if (len > req->body_cap - req->body_len) {
-        size_t cap = req->body_cap * 2 + BODY_STEP;
-        uint8_t *grown;
-
-        while (cap < req->body_len + len) {
-            cap *= 2;
-        }
-        cap = cap > req->body_expected ? req->body_expected : cap;
-        grown = realloc(req->body, cap);
-        if (grown == NULL) {
-            return -1;
-        }
-        req->body = grown;
-        req->body_cap = cap;
-    }
-    memcpy(req->body + req->body_len, data, len);
-    req->body_len += len;
-    metric_add(conn->server->metrics.bytes_in, (int64_t)len);
-    return 0;
+    return req_add_body(req, data, len) == 0 ? 0 : -1;
 }
 
 int http_on_body_end(struct net_conn *conn)

@@ -1,6 +1,7 @@
 /* Listening sockets are opened and accepted from here, not by the library: its own binding
  * cannot say which port was taken, nor set the mode of a Unix socket, nor rest when
- * descriptors run out. An accepted socket is then adopted into its vhost. */
+ * descriptors run out. An accepted socket is then adopted into its vhost, or is HTTP/2's.
+ */
 #include "net/priv.h"
 
 #include <arpa/inet.h>
@@ -249,19 +250,29 @@ static void remote_text(int fd, const struct sockaddr_storage *ss,
     }
 }
 
-/* Hands 'fd' to the library, which owns it from here, whatever happens. 'origin' is moved.
- */
-static void adopt(const struct listener *listener, int fd,
-                  const struct sockaddr_storage *ss, struct net_origin *origin)
+void listener_adopt(struct net_conn *conn, int fd)
 {
-    struct net_server *server = listener->server;
-    struct net_conn *conn = calloc(1, sizeof(*conn));
+    struct net_server *server = conn->server;
     lws_adopt_desc_t desc = {
-        .vh = listener->tls ? server->vhost_tls : server->vhost,
+        .vh = conn->listener->tls ? server->vhost_tls : server->vhost,
         .type = LWS_ADOPT_HTTP | LWS_ADOPT_SOCKET | LWS_ADOPT_ALLOW_SSL,
         .fd = {.sockfd = fd},
         .opaque = conn,
     };
+
+    server->adopted = false;
+    if (lws_adopt_descriptor_vhost_via_info(&desc) == NULL && !server->adopted) {
+        /* It never became a connection, so no WSI_DESTROY will come to free it. */
+        conn_free(conn);
+    }
+}
+
+/* What 'fd' is to us, from here to its end. 'origin' is moved. */
+static void begin(const struct listener *listener, int fd,
+                  const struct sockaddr_storage *ss, struct net_origin *origin)
+{
+    struct net_server *server = listener->server;
+    struct net_conn *conn = calloc(1, sizeof(*conn));
 
     if (conn == NULL) {
         close(fd);
@@ -274,14 +285,12 @@ static void adopt(const struct listener *listener, int fd,
     conn->listener = listener;
     remote_text(fd, ss, conn->remote);
     server->n_conns++;
-    server->adopted = false;
-    if (lws_adopt_descriptor_vhost_via_info(&desc) == NULL && !server->adopted) {
-        /* It never became a connection, so no WSI_DESTROY will come to free it. */
-        server->n_conns--;
-        origin_leave(server, origin);
-        free(conn);
-    }
     metric_set(server->metrics.conns, server->n_conns);
+    if (listener->tls) {
+        greet(conn, fd);
+    } else {
+        listener_adopt(conn, fd);
+    }
 }
 
 static void rest(struct net_server *server)
@@ -340,7 +349,7 @@ static void on_acceptable(void *arg, unsigned events)
             turn_away(server, fd, server->conf.max_per_address);
             continue;
         }
-        adopt(listener, fd, &ss, origin);
+        begin(listener, fd, &ss, origin);
     }
 }
 

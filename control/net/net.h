@@ -3,13 +3,14 @@
  * library is seen in no other (priv.h here, never its types in this header).
  *
  * Everything runs on the loop's thread, callbacks too. Handlers may call any function here
- * except net_server_destroy(). HTTP/1.1 with keep-alive and pipelining (RFC 9112), TLS 1.2
- * and 1.3 with ALPN http/1.1, WebSocket version 13 (RFC 6455), if configured with
- * permessage-deflate (RFC 7692).
+ * except net_server_destroy(). HTTP/1.1 with keep-alive and pipelining (RFC 9112); TLS 1.2
+ * and 1.3, and there HTTP/2 too (RFC 9113) for clients that offer it; WebSocket version 13
+ * (RFC 6455) over HTTP/1.1, if configured with permessage-deflate (RFC 7692).
  *
- * What is refused here, before any handler: bodies without Content-Length (411), bodies
- * over the cap (413), malformed lengths (400), upgrades other than WebSocket (400). Answers
- * to these are application/problem+json and end the connection. */
+ * What is refused here, before any handler: bodies without Content-Length (411; not of
+ * HTTP/2), bodies over the cap (413), malformed lengths (400), upgrades other than
+ * WebSocket (400). Answers to these are application/problem+json and end the connection, if
+ * it is one of HTTP/1.1. */
 #ifndef NET_NET_H
 #define NET_NET_H
 

@@ -3,6 +3,7 @@
  *
  * server.c  the context, its callback, start and stop      listen.c  sockets and accept
  * http.c    requests and answers          file.c  files    ws.c      WebSockets
+ * greet.c   TLS: which of the two it is   h2.c, h2_stream.c  HTTP/2, without the library
  * origin.c  connections of an address
  * ws_frame.c  frames of WebSockets, without the library
  *
@@ -71,6 +72,9 @@ struct net_server {
     struct loop_timer *sweep;       /* of the requests below */
     struct loop_timer *accept_rest; /* listeners rest while descriptors are out */
     struct net_origin *origins;     /* by address */
+    struct greeting *greetings;
+    struct h2_conn *h2;
+    struct loop_timer *h2_sweep; /* of both */
     struct net_req *busy;
     struct pollfd *polls;
     size_t polls_cap;
@@ -78,7 +82,7 @@ struct net_server {
 
 struct net_conn {
     struct net_server *server;
-    struct lws *wsi;
+    struct lws *wsi; /* NULL: it speaks HTTP/2 */
     const struct listener *listener;
     struct net_origin *origin; /* or NULL */
     bool has_address;          /* else it is not counted */
@@ -102,6 +106,7 @@ enum req_state {
 
 struct net_req {
     struct net_conn *conn;
+    struct h2_stream *stream; /* NULL: of HTTP/1.1, the only one of 'conn' */
     void *data;
     enum req_state state;
     enum net_method method;
@@ -133,6 +138,8 @@ struct req_str {
 
 /* server.c: has the library drop the connection soon, without ceremony. */
 void conn_kill(struct net_conn *conn);
+/* It is counted no more. */
+void conn_free(struct net_conn *conn);
 
 /* listen.c: opens listener 'index' of 'conf', and starts accepting. */
 int listener_open(struct listener *listener, const struct net_listen *conf, char *err);
@@ -152,7 +159,39 @@ void origin_leave(struct net_server *server, struct net_origin *origin);
 /* cert.c: gives back what net_server_renew_cert() has read last. */
 void cert_free(struct net_server *server);
 
+/* listen.c: has a connection that was accepted be the library's, which owns 'fd' from
+ * here, whatever happens. 'conn' is moved. */
+void listener_adopt(struct net_conn *conn, int fd);
+
+/* greet.c: the same for a TLS connection, once its client has said which protocol it can. */
+void greet(struct net_conn *conn, int fd);
+void greet_sweep(struct net_server *server, uint64_t now_us);
+void greet_close_all(struct net_server *server);
+
+/* h2.c: 'conn' and 'fd' are moved. 0; or -1: they are still the caller's. */
+int h2_adopt(struct net_conn *conn, int fd);
+void h2_sweep(void *server);
+void h2_close_all(struct net_server *server);
+/* Has TLS agree on HTTP/2 where a connection is h2_adopt()'s. */
+void h2_offer(struct net_server *server);
+
+/* h2_stream.c: as net_respond(), with headers that are well-formed; a header of the request
+ * (lower case), or NULL; its target, not decoded. */
+void h2_respond(struct h2_stream *s, unsigned status, const struct net_header *headers,
+                size_t n_headers, const void *body, size_t len);
+const char *h2_header(struct h2_stream *s, const char *name);
+const char *h2_target(const struct h2_stream *s);
+
 /* http.c and req.c */
+enum { HTTP_PROBLEM_MAX = 448 };
+void http_problem(struct net_req *req, unsigned status, const char *code,
+                  char out[HTTP_PROBLEM_MAX]);
+void http_date(char out[32]); /* RFC 9110, section 5.6.7 */
+void http_count(struct net_server *server, unsigned status);
+/* More of the body. 0, -EMSGSIZE if that is more than body_expected, or -ENOMEM. */
+int req_add_body(struct net_req *req, const void *data, size_t len);
+/* 'len' bytes of room, and a NUL, that live as long as the request. */
+char *req_alloc(struct net_req *req, size_t len);
 int http_on_request(struct net_conn *conn);
 int http_on_body(struct net_conn *conn, const void *data, size_t len);
 int http_on_body_end(struct net_conn *conn);
@@ -171,6 +210,7 @@ const char *req_token(struct net_req *req, enum lws_token_indexes token);
 bool req_has_word(const char *list, const char *word);
 
 /* stranger.c: of a raw connection that is no WebSocket */
+bool stranger_is_registered(const char *method);
 int stranger_on_receive(struct net_conn *conn, const void *data, size_t len);
 
 /* ws.c; 'upgrade' is the header's value, marked if it is ours */

@@ -1,14 +1,19 @@
-/* What a request says: read from the library's header table when asked for. The table stays
- * with the connection until the answer is out. */
+/* What a request says: read from the library's header table when asked for, which stays
+ * with the connection until the answer is out; or, of HTTP/2, from what h2_stream.c has
+ * kept. */
 #include "net/priv.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "net/target.h"
 #include "sys/entropy.h"
+
+enum { BODY_STEP = 4096 };
 
 struct net_req *req_create(struct net_conn *conn)
 {
@@ -37,8 +42,7 @@ void req_destroy(struct net_req *req)
     free(req);
 }
 
-/* 'len' bytes of room, and a NUL, that live as long as the request. */
-static char *req_alloc(struct net_req *req, size_t len)
+char *req_alloc(struct net_req *req, size_t len)
 {
     struct req_str *str = malloc(sizeof(*str) + len + 1);
 
@@ -49,6 +53,32 @@ static char *req_alloc(struct net_req *req, size_t len)
     req->strings = str;
     str->text[len] = '\0';
     return str->text;
+}
+
+int req_add_body(struct net_req *req, const void *data, size_t len)
+{
+    if (len > req->body_expected - req->body_len) {
+        return -EMSGSIZE;
+    }
+    if (len > req->body_cap - req->body_len) {
+        size_t cap = req->body_cap * 2 + BODY_STEP;
+        uint8_t *grown;
+
+        while (cap < req->body_len + len) {
+            cap *= 2;
+        }
+        cap = cap > req->body_expected ? req->body_expected : cap;
+        grown = realloc(req->body, cap);
+        if (grown == NULL) {
+            return -ENOMEM;
+        }
+        req->body = grown;
+        req->body_cap = cap;
+    }
+    memcpy(req->body + req->body_len, data, len);
+    req->body_len += len;
+    metric_add(req->conn->server->metrics.bytes_in, (int64_t)len);
+    return 0;
 }
 
 static const char *trim_end(char *text, size_t len)
@@ -97,6 +127,9 @@ const char *net_req_header(struct net_req *req, const char *name)
     int value_len;
     char *text;
 
+    if (req->stream != NULL) {
+        return h2_header(req->stream, name);
+    }
     if (len + 2 > sizeof(colon)) {
         return NULL;
     }
@@ -142,10 +175,22 @@ static char *write_part(char *out, const char *part)
     return out;
 }
 
+/* Part 'i' of the query, decoded, in 'out': its length, or -1. The library keeps each
+ * "name=value" as one fragment. */
+static int query_part(const struct net_req *req, int i, char out[NET_HEADER_MAX])
+{
+    return req->stream != NULL
+               ? target_part(h2_target(req->stream), i, out, NET_HEADER_MAX)
+               : lws_hdr_copy_fragment(req->conn->wsi, out, NET_HEADER_MAX,
+                                       WSI_TOKEN_HTTP_URI_ARGS, i);
+}
+
 const char *net_req_query_text(struct net_req *req)
 {
-    struct lws *wsi = req->conn->wsi;
-    int total = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS);
+    /* the library's length counts a separator for each part */
+    int total = req->stream != NULL
+                    ? (int)strlen(h2_target(req->stream))
+                    : lws_hdr_total_length(req->conn->wsi, WSI_TOKEN_HTTP_URI_ARGS);
     char part[NET_HEADER_MAX];
     char *text;
     char *at;
@@ -153,14 +198,11 @@ const char *net_req_query_text(struct net_req *req)
     if (total <= 0) {
         return "";
     }
-    /* the library's length counts a separator for each part */
     text = at = req_alloc(req, 4 * (size_t)total);
     if (text == NULL) {
         return NULL;
     }
-    for (int i = 0;
-         lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i) >= 0;
-         i++) {
+    for (int i = 0; query_part(req, i, part) >= 0; i++) {
         if (i > 0) {
             *at++ = '&';
         }
@@ -170,16 +212,13 @@ const char *net_req_query_text(struct net_req *req)
     return text;
 }
 
-/* The library keeps each "name=value" of the query as one fragment, decoded. */
 const char *net_req_query(struct net_req *req, const char *name)
 {
-    struct lws *wsi = req->conn->wsi;
     size_t name_len = strlen(name);
     char part[NET_HEADER_MAX];
 
     for (int i = 0;; i++) {
-        int len =
-            lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i);
+        int len = query_part(req, i, part);
         const char *value;
         char *text;
 

@@ -59,15 +59,20 @@ static void on_conn_gone(struct net_conn *conn)
     ws_on_gone(conn);
 }
 
-static void on_destroy(struct net_conn *conn)
+void conn_free(struct net_conn *conn)
 {
     struct net_server *server = conn->server;
 
-    on_conn_gone(conn);
     server->n_conns--;
     metric_set(server->metrics.conns, server->n_conns);
     origin_leave(server, conn->origin);
     free(conn);
+}
+
+static void on_destroy(struct net_conn *conn)
+{
+    on_conn_gone(conn);
+    conn_free(conn);
 }
 
 /* Reasons that concern one connection. */
@@ -270,6 +275,8 @@ static int make_vhosts(struct net_server *server, const struct net_conf *conf, c
                  "certificate %s and key %s cannot be used: both must be PEM and belong "
                  "together (%s)",
                  conf->tls_cert, conf->tls_key, lib_error);
+    } else {
+        h2_offer(server);
     }
     return rc;
 }
@@ -339,6 +346,9 @@ static int make_timers(struct net_server *server)
     if (err == 0) {
         err = loop_timer_create(server->loop, &server->accept_rest, listeners_rest_over,
                                 server);
+    }
+    if (err == 0) {
+        err = loop_timer_create(server->loop, &server->h2_sweep, h2_sweep, server);
     }
     return err;
 }
@@ -440,8 +450,11 @@ void net_server_destroy(struct net_server *server)
     for (size_t i = 0; i < server->n_listeners; i++) {
         listener_close(&server->listeners[i]);
     }
+    greet_close_all(server);
+    h2_close_all(server);
     loop_timer_destroy(server->sweep);
     loop_timer_destroy(server->accept_rest);
+    loop_timer_destroy(server->h2_sweep);
     if (server->ctx != NULL) {
         /* On a loop that is not its own the library closes in two steps: the first closes
          * each connection, whose libuv handles end in the next round and then its own timer

@@ -41,6 +41,11 @@ static bool is_registered(const char *method, size_t n)
     return false;
 }
 
+bool stranger_is_registered(const char *method)
+{
+    return is_registered(method, strlen(method));
+}
+
 int stranger_on_receive(struct net_conn *conn, const void *data, size_t len)
 {
     size_t n = conn->stranger ? 0 : method_of(data, len);

@@ -2,10 +2,11 @@
 
 #include "sfu/base/seq.h"
 
-void rtxindex_begin(struct rtxindex *index, uint64_t first, uint64_t offset)
+void rtxindex_begin(struct rtxindex *index, uint64_t first, uint64_t offset,
+                    uint32_t source)
 {
     index->spans[index->n++ % RTXINDEX_SPANS] =
-        (struct rtxindex_span){.first = first, .offset = offset};
+        (struct rtxindex_span){.first = first, .offset = offset, .source = source};
 }
 
 bool rtxindex_find(const struct rtxindex *index, uint16_t seq, uint64_t next,
@@ -25,7 +26,8 @@ bool rtxindex_find(const struct rtxindex *index, uint16_t seq, uint64_t next,
         const struct rtxindex_span *span = &index->spans[(index->n - i) % RTXINDEX_SPANS];
 
         if (number >= span->first) {
-            *out = (struct rtxindex_hit){.out = number, .seq = number + span->offset};
+            *out = (struct rtxindex_hit){
+                .out = number, .seq = number + span->offset, .source = span->source};
             return true;
         }
     }

@@ -83,11 +83,13 @@ LIBRARIES = [
     (r"rte_.*", "dataplane/io dataplane/table dataplane/lane tools/benchmarks"),
     (r"bpf/.*|xdp/.*|linux/bpf\.h|linux/if_xdp\.h", "dataplane/io tools/benchmarks"),
     (r"libwebsockets\.h", "control/net tools/benchmarks"),
+    (r"nghttp2/.*", "control/net"),
     (r"zlib\.h", "control/net"),
     (r"librdkafka/.*", "control/event tools/benchmarks"),
     # kcs-loadgen is a peer that shares no media code with what it tests.
-    # net/ renews the certificate, which libwebsockets cannot (decision 0015).
-    (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls control/net tools/loadgen tools/benchmarks"),
+    # net/ renews the certificate, which libwebsockets cannot (decision 0015), and has
+    # HTTP/2's TLS (0032).
+    (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls control/net tools/loadgen"),
     (r"usrsctp\.h", "control/sctp"),
     (r"sqlite3\.h", "control/store"),
     (r"(mongoc|bson)/.*", "control/mongo"),
@@ -103,12 +105,13 @@ LIBRARIES = [
 NAMES = [
     (r"\b(rte_|RTE_)\w+", "dataplane/io dataplane/table dataplane/lane tools/benchmarks"),
     (r"\bstruct lws\b|\blws_\w+", "control/net tools/benchmarks"),
+    (r"\bnghttp2_\w+", "control/net"),
     (r"\brd_kafka_\w+", "control/event tools/benchmarks"),
     (r"\bjson_t\b", "control/proto control/signal control/rest control/event "
                     "control/store control/auth control/schema control/admin "
                     "tools/kcsctl tools/loadgen"),
     # libwebsockets takes OpenSSL's option bits for its listeners.
-    (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls control/net tools/loadgen tools/benchmarks"),
+    (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls control/net tools/loadgen"),
     (r"\busrsctp_\w+", "control/sctp"),
     (r"\bsqlite3_\w+", "control/store"),
     (r"\b(mongoc|bson)_\w+", "control/mongo"),
@@ -127,7 +130,7 @@ FAST_PATH = ("dp_core", "dp_table", "dp_lane", "dp_stage", "dp_rtcp")
 # What the fast path may call in the dataplane besides itself.
 FAST_PATH_NEIGHBOURS = ("dp_pkt", "dp_stream", "dp_crypt")
 
-PACKAGES = ("libdpdk usrsctp libsrtp2 openssl rdkafka libcurl jansson libuv libwebsockets libcyaml yaml-0.1 libbpf "
+PACKAGES = ("libdpdk usrsctp libsrtp2 openssl rdkafka libcurl jansson libuv libwebsockets libnghttp2 libcyaml yaml-0.1 libbpf "
             "libxdp sqlite3 libsodium libmongoc-1.0").split()
 WARNINGS = ("-Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wvla -Werror").split()
 

@@ -446,6 +446,15 @@ def listener():
     put("dtls", "raw", b"\2" + block(b"\x16\xfe\xff" + bytes(8) + b"\0\x0c\1" + bytes(11)) +
         block(b"\x14\xfe\xfd" + bytes(8) + b"\0\1\1") + block(b"\x17\xfe\xfd\0\1" + bytes(6) +
                                                              b"\0\4abcd"))
+    alpn = b"\0\x10\0\x0e\0\x0c\x02h2\x08http/1.1"
+    offer = (b"\3\3" + bytes(32) + b"\0\0\2\x13\1\1\0" +
+             struct.pack(">H", len(alpn) + 5) + b"\xfa\xfa\0\1\0" + alpn)
+    offer = b"\1" + struct.pack(">I", len(offer))[1:] + offer
+    put("first_words", "h2", b"\x16\3\1" + struct.pack(">H", len(offer)) + offer)
+    put("first_words", "half", b"\x16\3\1" + struct.pack(">H", len(offer)) + offer[:50])
+    put("first_words", "http", b"GET / HTTP/1.1\r\n\r\n"[1:])
+    put("first_words", "path", b"\1/a/./b/../%2e%2e//c%20d?x=1&y=%41+b&z")
+    put("first_words", "spoilt", b"\1/a/%4")
     put("hello", "true", b"\1")
     put("hello", "busy", b"\3")
     put("hello", "patched", b"\1\4" + block(b"\2"))

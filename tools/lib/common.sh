@@ -11,7 +11,7 @@ die() {
 # What building and running the node needs (Debian 12 names). clang compiles the XDP program.
 KCS_PACKAGES="build-essential cmake ninja-build pkg-config ca-certificates openssl iproute2
     clang-14 llvm-14 libdpdk-dev libipsec-mb-dev libsrtp2-dev libssl-dev libwebsockets-dev
-    libwebsockets-evlib-uv libuv1-dev zlib1g-dev libjansson-dev libcyaml-dev libyaml-dev
+    libwebsockets-evlib-uv libnghttp2-dev libuv1-dev zlib1g-dev libjansson-dev libcyaml-dev libyaml-dev
     libbpf-dev libxdp-dev libcurl4-openssl-dev uthash-dev libusrsctp-dev libsqlite3-dev
     libsodium-dev libmongoc-dev librdkafka-dev"
 

@@ -20,6 +20,7 @@ export async function withBrowser(body, wrapper = CHROMIUM) {
     const browser = await puppeteer.launch({
         executablePath: wrapper,
         headless: true,
+        acceptInsecureCerts: true,
         pipe: true,
         args: [
             '--no-sandbox',
@@ -50,6 +51,7 @@ export async function withFirefox(body) {
         browser: 'firefox',
         executablePath: FIREFOX,
         headless: true,
+        acceptInsecureCerts: true,
         extraPrefsFirefox: {
             'media.navigator.streams.fake': true,
             'media.navigator.permission.disabled': true,

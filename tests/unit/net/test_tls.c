@@ -136,7 +136,7 @@ static void requests_of_every_size_with_any_server_name(void **state)
     free(text);
 }
 
-static void only_tls_1_2_and_1_3_are_spoken_with_http_1_1(void **state)
+static void only_tls_1_2_and_1_3_are_spoken_with_what_the_client_can(void **state)
 {
     struct fx *fx = fixture(state);
     char report[16384];
@@ -144,10 +144,14 @@ static void only_tls_1_2_and_1_3_are_spoken_with_http_1_1(void **state)
     fx_start(fx);
     handshake_report(fx, "-tls1_2 -alpn h2,http/1.1", report, sizeof(report));
     assert_non_null(strstr(report, "Protocol  : TLSv1.2"));
-    assert_non_null(strstr(report, "ALPN protocol: http/1.1"));
+    assert_non_null(strstr(report, "ALPN protocol: h2"));
     handshake_report(fx, "-tls1_3 -alpn h2,http/1.1", report, sizeof(report));
     assert_non_null(strstr(report, "New, TLSv1.3"));
+    assert_non_null(strstr(report, "ALPN protocol: h2"));
+    handshake_report(fx, "-alpn http/1.1", report, sizeof(report));
     assert_non_null(strstr(report, "ALPN protocol: http/1.1"));
+    handshake_report(fx, "-alpn spdy/1", report, sizeof(report));
+    assert_non_null(strstr(report, "No ALPN negotiated"));
     handshake_report(fx, "-tls1_1 -cipher ALL:@SECLEVEL=0", report, sizeof(report));
     assert_non_null(strstr(report, "New, (NONE)"));
 }
@@ -328,7 +332,7 @@ int main(void)
 #define T(name) cmocka_unit_test_teardown(name, teardown)
     const struct CMUnitTest tests[] = {
         T(requests_of_every_size_with_any_server_name),
-        T(only_tls_1_2_and_1_3_are_spoken_with_http_1_1),
+        T(only_tls_1_2_and_1_3_are_spoken_with_what_the_client_can),
         T(held_request_is_answered_or_aborted),
         T(plain_text_on_the_tls_port_is_dropped),
         T(destroy_in_the_middle_of_handshakes_and_answers),
