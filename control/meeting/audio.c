@@ -78,7 +78,7 @@ static uint32_t gather(struct meeting *meeting, const struct room *room, unsigne
 {
     uint32_t n = 0;
 
-    for (const struct participant *p = room->participants; p != NULL; p = p->next) {
+    for (const struct participant *p = room->senders; p != NULL; p = p->next_sender) {
         for (const struct transport *t = p->group == group ? p->transports : NULL;
              t != NULL; t = t->next) {
             for (struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {

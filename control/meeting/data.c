@@ -37,8 +37,8 @@ static struct data_producer *find_in(const struct participant *who, const char *
 {
     struct data_producer *dp = NULL;
 
-    for (const struct participant *p = who->room->participants; p != NULL && dp == NULL;
-         p = p->next) {
+    for (const struct participant *p = who->room->senders; p != NULL && dp == NULL;
+         p = p->next_sender) {
         dp = p->group == who->group ? find_of(p, id) : NULL;
     }
     return dp;
@@ -252,6 +252,7 @@ struct data_producer *meeting_data_produce(struct meeting *meeting, struct parti
     dp->channel = *channel;
     (void)snprintf(dp->label, sizeof(dp->label), "%s", label);
     (void)snprintf(dp->protocol, sizeof(dp->protocol), "%s", protocol);
+    meeting_note_sender(p);
     dp->next = t->data_producers;
     t->data_producers = dp;
     t->n_data_producers++;

@@ -130,6 +130,7 @@ static void begin(struct meeting *meeting, struct participant *p)
     struct room *room = p->room;
 
     p->joined_us = clock_wall_us();
+    meeting_note_role(p);
     room->lobby_changed |= room->n_waiting > 0; /* it may be a host, who has to know */
     log_info("participant_joined", LOG_STR("meeting_id", room->id),
              LOG_STR("participant_id", p->id));

@@ -42,7 +42,7 @@ struct room_producer *meeting_find_own_producer(const struct participant *p, con
 
 struct room_producer *meeting_find_producer(const struct participant *who, const char *id)
 {
-    for (const struct participant *p = who->room->participants; p != NULL; p = p->next) {
+    for (const struct participant *p = who->room->senders; p != NULL; p = p->next_sender) {
         struct room_producer *rp =
             p->group == who->group ? meeting_find_own_producer(p, id) : NULL;
 

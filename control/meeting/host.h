@@ -126,8 +126,9 @@ struct meeting_page {
 };
 
 /* People whom 'p' may see, in the order in which they came. 'total' is filled with how many
- * there are in all pages, 'more' if there are any behind. Costs a look at everybody. */
-size_t meeting_list(const struct participant *p, const struct meeting_page *page,
+ * there are in all pages, 'more' if there are any behind. Costs a look at everybody whom he
+ * may see. */
+size_t meeting_list(struct participant *p, const struct meeting_page *page,
                     struct participant *out[MEETING_PAGE], uint32_t *total, bool *more);
 
 /* In a large meeting only hosts see who listens. */

@@ -43,7 +43,8 @@ enum {
     MEETING_GRACE_MS = 15000, /* that one whose connection broke is waited for */
     MEETING_RESTORED_GRACE_MS = 30000, /* the same after a restart of this process */
     MEETING_CROWD = 200,   /* above so many people the rules for large meetings hold */
-    MEETING_CALM_MS = 500, /* then a room is told of its people at most this often */
+    MEETING_CALM_MS = 500, /* then a room is told of its people at most this often, */
+    MEETING_CALM_PEOPLE = 2500, /* and as much longer for each so many of them */
 };
 
 struct meeting;
@@ -99,6 +100,8 @@ struct room {
     uint64_t bans[MEETING_BANS_KEPT]; /* hashes of the last that were banned: these are in
                                        * the vault too; 0 none */
     struct participant *participants; /* list by 'next' */
+    struct participant *senders;      /* those of them who have sent; by 'next_sender' */
+    struct participant *stage;        /* presenters and above, or were; by 'next_on_stage' */
     struct room_producer *speaker;    /* who has the floor; NULL: nobody had, or it left */
     struct transport *anchor;         /* whose record is kept at 'seq'; NULL: none yet */
     uint32_t n_viewers;               /* who are shown what they are given */
@@ -159,6 +162,10 @@ struct participant {
     uint64_t joined_us; /* wall clock */
     struct trace_span join; /* until its first media */
     struct participant *next;
+    bool sends; /* media or data, or did */
+    struct participant *next_sender;
+    bool on_stage;
+    struct participant *next_on_stage;
 };
 
 typedef void meeting_done(void *arg, const struct meeting_error *err, void *object);

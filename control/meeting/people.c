@@ -259,6 +259,9 @@ void meeting_change_role(struct meeting *meeting, struct participant *by,
     enum auth_role old = p->who.role;
 
     p->who.role = role;
+    if (!p->waiting) {
+        meeting_note_role(p);
+    }
     if (meeting_rank(role) <= meeting_rank(AUTH_PRESENTER)) {
         p->muted = 0;
         note_muted(p);
@@ -423,35 +426,62 @@ static bool before(uint64_t a_us, const char *a_id, const struct participant *b)
     return a_us != b->joined_us ? a_us < b->joined_us : strcmp(a_id, b->id) < 0;
 }
 
-size_t meeting_list(const struct participant *p, const struct meeting_page *page,
+/* What is listed, so far. */
+struct listing {
+    const struct participant *by;
+    const struct meeting_page *page;
+    struct participant **out;
+    size_t n, limit;
+    uint32_t total;
+    bool more;
+};
+
+static void consider(struct listing *l, struct participant *q)
+{
+    const struct meeting_page *page = l->page;
+    size_t at = l->n;
+
+    if (!meeting_sees_person(l->by, q) ||
+        (page->query[0] != '\0' && strcasestr(q->name, page->query) == NULL &&
+         strcasestr(q->who.user_id, page->query) == NULL)) {
+        return;
+    }
+    l->total++;
+    if (!before(page->after_us, page->after_id, q)) {
+        return;
+    }
+    while (at > 0 && before(q->joined_us, q->id, l->out[at - 1])) {
+        at--;
+    }
+    l->more |= l->n == l->limit;
+    if (at < l->limit) {
+        l->n += l->n < l->limit ? 1 : 0;
+        memmove(l->out + at + 1, l->out + at, (l->n - at - 1) * sizeof(struct participant *));
+        l->out[at] = q;
+    }
+}
+
+size_t meeting_list(struct participant *p, const struct meeting_page *page,
                     struct participant *out[MEETING_PAGE], uint32_t *total, bool *more)
 {
-    size_t limit = page->limit < MEETING_PAGE ? page->limit : MEETING_PAGE;
-    size_t n = 0;
+    struct listing l = {.by = p,
+                        .page = page,
+                        .out = out,
+                        .limit = page->limit < MEETING_PAGE ? page->limit : MEETING_PAGE};
 
-    *total = 0;
-    *more = false;
-    for (struct participant *q = p->room->participants; q != NULL; q = q->next) {
-        size_t at = n;
-
-        if (!meeting_sees_person(p, q) ||
-            (page->query[0] != '\0' && strcasestr(q->name, page->query) == NULL &&
-             strcasestr(q->who.user_id, page->query) == NULL)) {
-            continue;
+    if (meeting_is_crowd(p->room) && !meeting_may(p, AUTH_MODERATE)) {
+        for (struct participant *q = p->room->stage; q != NULL; q = q->next_on_stage) {
+            consider(&l, q);
         }
-        ++*total;
-        if (!before(page->after_us, page->after_id, q)) {
-            continue;
+        if (!p->on_stage) {
+            consider(&l, p);
         }
-        while (at > 0 && before(q->joined_us, q->id, out[at - 1])) {
-            at--;
-        }
-        *more |= n == limit;
-        if (at < limit) {
-            n += n < limit ? 1 : 0;
-            memmove(out + at + 1, out + at, (n - at - 1) * sizeof(struct participant *));
-            out[at] = q;
+    } else {
+        for (struct participant *q = p->room->participants; q != NULL; q = q->next) {
+            consider(&l, q);
         }
     }
-    return n;
+    *total = l.total;
+    *more = l.more;
+    return l.n;
 }

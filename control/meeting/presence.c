@@ -28,6 +28,7 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
         at = &(*at)->next;
     }
     *at = p->next;
+    meeting_take_off_lists(p);
     room->n_viewers -= p->viewer ? 1 : 0;
     room->n_participants--;
     meeting->n_participants--;

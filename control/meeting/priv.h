@@ -8,7 +8,7 @@
  * - door.c: who comes in, the lobby; presence.c: who is away, comes back, leaves
  * - room.c: settings of a room, its begin and end
  * - people.c: what hosts do to people of theirs
- * - roster.c: how large meetings are told
+ * - roster.c: how large meetings are told; lists.c: who is looked for among few
  * - transport.c: transports; producers.c, consumers.c; data.c: data channels
  * - audio.c: who speaks, who is heard; floor.c: who has the floor
  * - layers.c: which layers consumers want and senders need to send
@@ -212,6 +212,13 @@ struct meeting_record {
 
 /* Returns 0 or -EBADMSG. */
 int meeting_record_read(const struct vault_blob *blob, struct meeting_record *out);
+
+/* lists.c: has it among its room's senders. Call before it gets a producer, of media or
+ * data. */
+void meeting_note_sender(struct participant *p);
+/* The same of whom all may see in a large meeting: call when its role is known, and new. */
+void meeting_note_role(struct participant *p);
+void meeting_take_off_lists(struct participant *p); /* it leaves */
 
 /* find.c: people, by participant's or user's id; NULL if there is nobody. */
 bool meeting_is_meant(const struct participant *p, const char *target);

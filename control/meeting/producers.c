@@ -146,6 +146,7 @@ int meeting_produce(struct meeting *meeting, struct participant *p,
     }
     rp->done = done;
     rp->arg = arg;
+    meeting_note_sender(p);
     rp->next = t->producers;
     t->producers = rp;
     p->n_producers++;

@@ -71,6 +71,7 @@ static struct participant *restore_person(struct restore *re,
     memcpy(p->id, r->person.id, sizeof(p->id));
     memcpy(p->name, r->person.name, sizeof(p->name));
     p->who = r->person.who;
+    meeting_note_role(p);
     p->joined_us = r->person.joined_us;
     p->front = r->person.front;
     p->muted = r->person.muted;
@@ -219,6 +220,7 @@ static void restore_producer(struct restore *re, uint32_t i, uint64_t stream)
         free(rp);
         return;
     }
+    meeting_note_sender(t->owner);
     rp->next = t->producers;
     t->producers = rp;
     t->owner->n_producers++;

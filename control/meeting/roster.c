@@ -102,13 +102,22 @@ static void tell(struct meeting *meeting, struct room *room, bool to_hosts)
     }
 }
 
+/* To tell all costs as much as there are: so that it never costs more than a part of the
+ * time, however many they are, they are told less often. */
+static uint64_t calm_us(const struct room *room)
+{
+    uint64_t times = 1 + room->n_participants / MEETING_CALM_PEOPLE;
+
+    return times * MEETING_CALM_MS * UINT64_C(1000);
+}
+
 void meeting_roster_tick(struct meeting *meeting, struct room *room, uint64_t now_us)
 {
     const struct meeting_event count = {.kind = MEETING_COUNT, .room = room};
     struct roster *roster = room->roster;
 
     if (roster == NULL || !roster->changed ||
-        now_us - roster->told_us < MEETING_CALM_MS * UINT64_C(1000)) {
+        now_us - roster->told_us < calm_us(room)) {
         return;
     }
     roster->told_us = now_us;

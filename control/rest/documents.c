@@ -53,16 +53,15 @@ int documents_create(struct documents **out, const char *version)
     if (documents == NULL) {
         return -ENOMEM;
     }
-    documents->at[0].text = json_text(schema_openapi(version));
-    documents->at[1].text = json_text(schema_asyncapi(version));
-    documents->at[2].text = schema_page(version);
-    documents->at[3].text = strdup(schema_style);
-    documents->at[4].text = json_text(schema_facts());
+    if ((documents->at[0].text = json_text(schema_openapi(version))) == NULL ||
+        (documents->at[1].text = json_text(schema_asyncapi(version))) == NULL ||
+        (documents->at[2].text = schema_page(version)) == NULL ||
+        (documents->at[3].text = strdup(schema_style)) == NULL ||
+        (documents->at[4].text = json_text(schema_facts())) == NULL) {
+        documents_destroy(documents);
+        return -ENOMEM;
+    }
     for (size_t i = 0; i < N_DOCUMENTS; i++) {
-        if (documents->at[i].text == NULL) {
-            documents_destroy(documents);
-            return -ENOMEM;
-        }
         (void)snprintf(documents->at[i].etag, sizeof(documents->at[i].etag),
                        "\"%016" PRIx64 "\"", hash_of(documents->at[i].text));
     }

@@ -8,11 +8,6 @@
 
 enum { KEY_LEN = 80 };
 
-static void set(json_t *to, const char *key, json_t *value)
-{
-    (void)json_object_set_new(to, key, value);
-}
-
 /* "chat:send" and "ack" to "chat.send.ack": the names of a document's parts have no colons.
  */
 static void part_name(const char *event, const char *more, char out[KEY_LEN])
@@ -41,7 +36,7 @@ static void add_message(json_t *messages, const char *event, const char *more,
     char key[KEY_LEN];
 
     part_name(event, more, key);
-    set(messages, key,
+    json_schema_set(messages, key,
         json_pack("{s:s,s:s,s:s,s:o}", "name", event, "title", key, "summary", doc,
                   "payload", payload));
 }
@@ -71,7 +66,7 @@ static json_t *ack(const struct schema_event *event, json_t *components)
                             "#/components/schemas/Refused");
 
     if (event->instead != NULL) {
-        (void)json_array_append_new(any, ok(event->instead, components));
+        json_schema_add(any, ok(event->instead, components));
     }
     return json_pack("{s:o}", "oneOf", any);
 }
@@ -98,16 +93,16 @@ static json_t *operation(const struct schema_event *event)
                   "channel", "$ref", "#/channels/meeting", "messages",
                   message_ref(event->name, event->told ? "told" : ""), "summary",
                   event->doc, "description", text);
-    set(out, "x-permission", json_string(auth_permission_name(event->who)));
+    json_schema_set(out, "x-permission", json_string(auth_permission_name(event->who)));
     if ((event->flags & SCHEMA_LATER) != 0) {
-        set(out, "x-not-implemented", json_true());
+        json_schema_set(out, "x-not-implemented", json_true());
     }
     if (!event->told) {
-        set(out, "reply",
+        json_schema_set(out, "reply",
             json_pack("{s:{s:s},s:[o]}", "channel", "$ref", "#/channels/meeting",
                       "messages", message_ref(event->name, "ack")));
         if (event->paired != NULL) {
-            set(out, "x-paired", json_string(event->paired));
+            json_schema_set(out, "x-paired", json_string(event->paired));
         }
     }
     return out;
@@ -124,7 +119,7 @@ static void add_event(const struct schema_event *event, json_t *messages,
     if (!event->told) {
         add_message(messages, event->name, "ack", "The answer.", ack(event, components));
     }
-    set(operations, key, operation(event));
+    json_schema_set(operations, key, operation(event));
 }
 
 /* ---- what all share ---- */
@@ -145,8 +140,9 @@ static json_t *stamp(bool fact)
         for (size_t i = 0; i < 2; i++) {
             const char *name = i == 0 ? "epoch" : "seq";
 
-            (void)json_array_append_new(required, json_string(name));
-            set(properties, name, json_pack("{s:s,s:i}", "type", "integer", "minimum", 0));
+            json_schema_add(required, json_string(name));
+            json_schema_set(properties, name,
+                            json_pack("{s:s,s:i}", "type", "integer", "minimum", 0));
         }
     }
     return out;
@@ -154,12 +150,12 @@ static json_t *stamp(bool fact)
 
 static void add_shared(json_t *components)
 {
-    set(components, "Stamp", stamp(false));
-    set(components, "Fact", stamp(true));
-    set(components, "Ok",
-        json_pack("{s:s,s:[s],s:{s:{s:b}}}", "type", "object", "required", "ok",
-                  "properties", "ok", "const", 1));
-    set(components, "Refused",
+    json_schema_set(components, "Stamp", stamp(false));
+    json_schema_set(components, "Fact", stamp(true));
+    json_schema_set(components, "Ok",
+                    json_pack("{s:s,s:[s],s:{s:{s:b}}}", "type", "object", "required", "ok",
+                              "properties", "ok", "const", 1));
+    json_schema_set(components, "Refused",
         json_pack("{s:s,s:[s,s],s:{s:{s:b},s:{s:s,s:[s,s],s:{s:{s:s},s:{s:s},s:{s:s},"
                   "s:{s:s,s:{s:s,s:[s,s],s:{s:{s:s},s:{s:s}}}}}}}}",
                   "type", "object", "required", "ok", "error", "properties", "ok", "const",
@@ -181,12 +177,12 @@ json_t *schema_asyncapi(const char *version)
     for (size_t i = 0; (event = schema_event_at(i)) != NULL; i++) {
         add_event(event, messages, operations, components);
     }
-    return json_pack(
+    return json_schema_whole(json_pack(
         "{s:s,s:{s:s,s:s,s:s},s:s,s:{s:{s:s,s:s,s:o}},s:o,s:{s:o}}", "asyncapi", "3.0.0",
         "info", "title", "KCS meetings", "version", version, "description",
         "Socket.IO v4, path /socket.io/, namespace /meeting, auth: {token}. Made from the "
         "table that events are checked against.",
         "defaultContentType", "application/json", "channels", "meeting", "address",
         "/meeting", "description", "The namespace.", "messages", messages, "operations",
-        operations, "components", "schemas", components);
+        operations, "components", "schemas", components));
 }

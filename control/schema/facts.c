@@ -7,11 +7,6 @@
 #define COMPONENTS "#/components/schemas/"
 #define DEFS       "#/$defs/"
 
-static void set(json_t *to, const char *key, json_t *value)
-{
-    (void)json_object_set_new(to, key, value);
-}
-
 /* What signal/ adds to each event that it keeps, in the order in which it is told. */
 static json_t *stamps(const char *told)
 {
@@ -45,17 +40,17 @@ static void add_stamps(json_t *schema, const char *told, bool always)
 {
     json_t *required = json_object_get(schema, "required");
     json_t *properties = json_object_get(schema, "properties");
-    json_t *more = stamps(told);
+    json_t *more = json_schema_noted(stamps(told));
     const char *name;
     json_t *value;
 
     json_object_foreach(more, name, value)
     {
         if (json_object_get(properties, name) == NULL) {
-            (void)json_object_set(properties, name, value);
+            json_schema_set(properties, name, json_incref(value));
         }
         if (always && !has(required, name)) {
-            (void)json_array_append_new(required, json_string(name));
+            json_schema_add(required, json_string(name));
         }
     }
     json_decref(more);
@@ -79,7 +74,7 @@ static void refer_to_defs(json_t *value)
     size_t i;
 
     if (ref != NULL && strncmp(ref, COMPONENTS, strlen(COMPONENTS)) == 0) {
-        set(value, "$ref", json_sprintf(DEFS "%s", ref + strlen(COMPONENTS)));
+        json_schema_set(value, "$ref", json_sprintf(DEFS "%s", ref + strlen(COMPONENTS)));
     }
     json_object_foreach(value, name, member)
     {
@@ -95,15 +90,20 @@ static json_t *schema_of(const struct schema_fact *fact)
 {
     const struct schema_object *data =
         fact->data != NULL ? fact->data : schema_told_find(fact->told)->payload;
-    json_t *defs = json_object();
-    json_t *body = json_schema_object(data, defs);
+    json_t *defs = json_schema_noted(json_object());
+    json_t *body = json_schema_noted(json_schema_object(data, defs));
     json_t *out = json_pack("{s:s, s:s, s:s}", "$schema",
                             "https://json-schema.org/draft/2020-12/schema", "$id", fact->id,
                             "title", fact->type);
+    const char *name;
+    json_t *value;
 
-    (void)json_object_update(out, body);
+    json_object_foreach(body, name, value)
+    {
+        json_schema_set(out, name, json_incref(value));
+    }
     json_decref(body);
-    set(out, "description", json_string(fact->doc));
+    json_schema_set(out, "description", json_string(fact->doc));
     if (fact->told != NULL) {
         add_stamps(out, fact->told, fact->data == NULL);
     }
@@ -111,7 +111,7 @@ static json_t *schema_of(const struct schema_fact *fact)
         let_be_missing(json_object_get(out, "required"), fact->said);
     }
     if (json_object_size(defs) > 0) {
-        (void)json_object_set(out, "$defs", defs);
+        json_schema_set(out, "$defs", json_incref(defs));
     }
     json_decref(defs);
     refer_to_defs(out);
@@ -124,7 +124,7 @@ json_t *schema_facts(void)
     const struct schema_fact *fact;
 
     for (size_t i = 0; (fact = schema_fact_at(i)) != NULL; i++) {
-        set(schemas, fact->type, schema_of(fact));
+        json_schema_set(schemas, fact->type, schema_of(fact));
     }
-    return json_pack("{s:o}", "schemas", schemas);
+    return json_schema_whole(json_pack("{s:o}", "schemas", schemas));
 }

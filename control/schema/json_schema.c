@@ -3,6 +3,7 @@
 #include "schema/json_schema.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,9 +25,33 @@ void json_schema_name(const struct schema_object *object, char out[TYPE_NAME_MAX
     out[n] = '\0';
 }
 
-static void set(json_t *to, const char *key, json_t *value)
+static _Thread_local bool lacks; /* something, the document in the making */
+
+void json_schema_set(json_t *to, const char *key, json_t *value)
 {
-    (void)json_object_set_new(to, key, value);
+    lacks |= json_object_set_new(to, key, value) != 0;
+}
+
+void json_schema_add(json_t *list, json_t *value)
+{
+    lacks |= json_array_append_new(list, value) != 0;
+}
+
+json_t *json_schema_noted(json_t *value)
+{
+    lacks |= value == NULL;
+    return value;
+}
+
+json_t *json_schema_whole(json_t *document)
+{
+    bool whole = !lacks;
+
+    lacks = false;
+    if (!whole) {
+        json_decref(document);
+    }
+    return whole ? document : NULL;
 }
 
 /* ---- fields ---- */
@@ -37,18 +62,18 @@ static json_t *text_schema(const struct schema_field *f)
                             (json_int_t)f->min, "maxLength", (json_int_t)f->max);
 
     if (f->type == SCHEMA_ID) {
-        set(out, "pattern", json_string("^[^\\u0000-\\u0020\\u007f]+$"));
+        json_schema_set(out, "pattern", json_string("^[^\\u0000-\\u0020\\u007f]+$"));
     } else if (f->type == SCHEMA_URL) {
-        set(out, "format", json_string("uri"));
-        set(out, "pattern", json_string("^(https?|rtmps?)://[!-~]+$"));
+        json_schema_set(out, "format", json_string("uri"));
+        json_schema_set(out, "pattern", json_string("^(https?|rtmps?)://[!-~]+$"));
     } else {
-        set(out, "pattern", json_string("^[^\\u0000]*$"));
+        json_schema_set(out, "pattern", json_string("^[^\\u0000]*$"));
     }
     if (f->max_bytes != 0) {
-        set(out, "x-max-bytes", json_integer(f->max_bytes));
+        json_schema_set(out, "x-max-bytes", json_integer(f->max_bytes));
     }
     if ((f->flags & SCHEMA_SECRET) != 0) {
-        set(out, "format", json_string("password"));
+        json_schema_set(out, "format", json_string("password"));
     }
     return out;
 }
@@ -58,7 +83,7 @@ static json_t *enum_schema(const struct schema_field *f)
     json_t *names = json_array();
 
     for (size_t i = 0; f->names[i] != NULL; i++) {
-        (void)json_array_append_new(names, json_string(f->names[i]));
+        json_schema_add(names, json_string(f->names[i]));
     }
     return json_pack("{s:s,s:o}", "type", "string", "enum", names);
 }
@@ -101,13 +126,13 @@ json_t *json_schema_field(const struct schema_field *f, json_t *components)
     if ((f->flags & SCHEMA_NULLABLE) != 0 && f->type == SCHEMA_OBJECT) {
         out = json_pack("{s:[o,{s:s}]}", "anyOf", out, "type", "null");
     } else if ((f->flags & SCHEMA_NULLABLE) != 0 && type != NULL) {
-        set(out, "type", json_pack("[s,s]", type, "null"));
+        json_schema_set(out, "type", json_pack("[s,s]", type, "null"));
         if (f->type == SCHEMA_ENUM) {
-            (void)json_array_append_new(json_object_get(out, "enum"), json_null());
+            json_schema_add(json_object_get(out, "enum"), json_null());
         }
     }
     if (f->doc != NULL) { /* beside a reference too: draft 2020-12 allows it */
-        set(out, "description", json_string(f->doc));
+        json_schema_set(out, "description", json_string(f->doc));
     }
     return out;
 }
@@ -124,22 +149,22 @@ json_t *json_schema_object(const struct schema_object *object, json_t *component
     for (size_t i = 0; i < object->n_fields; i++) {
         const struct schema_field *f = &object->fields[i];
 
-        set(properties, f->name, json_schema_field(f, components));
+        json_schema_set(properties, f->name, json_schema_field(f, components));
         if ((f->flags & SCHEMA_REQUIRED) != 0) {
-            (void)json_array_append_new(required, json_string(f->name));
+            json_schema_add(required, json_string(f->name));
         }
     }
-    set(out, "required", required);
+    json_schema_set(out, "required", required);
     if (object->unknown == SCHEMA_REFUSE) {
-        set(out, "additionalProperties", json_false());
+        json_schema_set(out, "additionalProperties", json_false());
     }
     if (object->any_of[0] != NULL) {
-        set(out, "anyOf",
+        json_schema_set(out, "anyOf",
             json_pack("[{s:[s]},{s:[s]}]", "required", object->any_of[0], "required",
                       object->any_of[1]));
     }
     if (object->not_both[0] != NULL) {
-        set(out, "not",
+        json_schema_set(out, "not",
             json_pack("{s:[s,s]}", "required", object->not_both[0], object->not_both[1]));
     }
     return out;
@@ -151,8 +176,8 @@ json_t *json_schema_ref(const struct schema_object *object, json_t *components)
 
     json_schema_name(object, name);
     if (json_object_get(components, name) == NULL) {
-        set(components, name, json_null()); /* it may refer to itself */
-        set(components, name, json_schema_object(object, components));
+        json_schema_set(components, name, json_null()); /* it may refer to itself */
+        json_schema_set(components, name, json_schema_object(object, components));
     }
     return json_pack("{s:s+}", "$ref", "#/components/schemas/", name);
 }

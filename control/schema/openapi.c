@@ -5,11 +5,6 @@
 #include "schema/document.h"
 #include "schema/json_schema.h"
 
-static void set(json_t *to, const char *key, json_t *value)
-{
-    (void)json_object_set_new(to, key, value);
-}
-
 /* ---- parameters ---- */
 
 static void add_path_params(json_t *list, const char *path)
@@ -17,7 +12,7 @@ static void add_path_params(json_t *list, const char *path)
     while ((path = strchr(path, '{')) != NULL) {
         size_t len = strcspn(++path, "}");
 
-        (void)json_array_append_new(
+        json_schema_add(
             list, json_pack("{s:s%,s:s,s:b,s:{s:s,s:i,s:i,s:s}}", "name", path, len, "in",
                             "path", "required", 1, "schema", "type", "string", "minLength",
                             1, "maxLength", SCHEMA_PARAM_MAX, "pattern", "^[^/]+$"));
@@ -31,7 +26,7 @@ static void add_query(json_t *list, const struct schema_object *query, json_t *c
         json_t *schema = json_schema_field(f, components);
 
         (void)json_object_del(schema, "description");
-        (void)json_array_append_new(
+        json_schema_add(
             list, json_pack("{s:s,s:s,s:b,s:s,s:o}", "name", f->name, "in", "query",
                             "required", (int)((f->flags & SCHEMA_REQUIRED) != 0),
                             "description", f->doc, "schema", schema));
@@ -45,12 +40,12 @@ static void add_header(json_t *list, const char *name, bool required, int longes
     json_t *schema = json_pack("{s:s}", "type", "string");
 
     if (longest > 0) {
-        set(schema, "minLength", json_integer(1));
-        set(schema, "maxLength", json_integer(longest));
+        json_schema_set(schema, "minLength", json_integer(1));
+        json_schema_set(schema, "maxLength", json_integer(longest));
     }
-    (void)json_array_append_new(list, json_pack("{s:s,s:s,s:b,s:s,s:o}", "name", name, "in",
-                                                "header", "required", (int)required,
-                                                "description", doc, "schema", schema));
+    json_schema_add(list, json_pack("{s:s,s:s,s:b,s:s,s:o}", "name", name, "in", "header",
+                                    "required", (int)required, "description", doc, "schema",
+                                    schema));
 }
 
 static json_t *parameters(const struct schema_route *route, json_t *components)
@@ -100,13 +95,13 @@ static json_t *success(const struct schema_route *route, json_t *components)
     if (list) {
         json_t *properties = json_object_get(out, "properties");
 
-        set(properties, "count", json_pack("{s:s,s:i}", "type", "integer", "minimum", 0));
-        set(properties, "next_cursor",
-            json_pack("{s:[s,s],s:s}", "type", "string", "null", "description",
-                      "null: that was the last page"));
-        (void)json_array_append_new(json_object_get(out, "required"), json_string("count"));
-        (void)json_array_append_new(json_object_get(out, "required"),
-                                    json_string("next_cursor"));
+        json_schema_set(properties, "count",
+                        json_pack("{s:s,s:i}", "type", "integer", "minimum", 0));
+        json_schema_set(properties, "next_cursor",
+                        json_pack("{s:[s,s],s:s}", "type", "string", "null", "description",
+                                  "null: that was the last page"));
+        json_schema_add(json_object_get(out, "required"), json_string("count"));
+        json_schema_add(json_object_get(out, "required"), json_string("next_cursor"));
     }
     return out;
 }
@@ -119,13 +114,15 @@ static json_t *responses(const struct schema_route *route, json_t *components)
     char code[8];
 
     if (route->gives != NULL) {
-        set(good, "content", content(route->gives, free_schema(route->gives)));
+        json_schema_set(good, "content", content(route->gives, free_schema(route->gives)));
     } else if (status != 204 && (route->answer->n_fields > 0 || route->takes == NULL)) {
-        set(good, "content", content("application/json", success(route, components)));
+        json_schema_set(good, "content",
+                        content("application/json", success(route, components)));
     }
     (void)snprintf(code, sizeof(code), "%u", status);
-    set(out, code, good);
-    set(out, "default", json_pack("{s:s}", "$ref", "#/components/responses/Problem"));
+    json_schema_set(out, code, good);
+    json_schema_set(out, "default",
+                    json_pack("{s:s}", "$ref", "#/components/responses/Problem"));
     return out;
 }
 
@@ -191,12 +188,13 @@ static json_t *operation(const struct schema_route *route, json_t *components)
         json_t *schema = route->takes != NULL ? free_schema(type)
                                               : json_schema_ref(route->body, components);
 
-        set(out, "requestBody",
-            json_pack("{s:b,s:o}", "required", (int)needs_body(route), "content",
-                      content(type, schema)));
+        json_schema_set(out, "requestBody",
+                        json_pack("{s:b,s:o}", "required", (int)needs_body(route),
+                                  "content", content(type, schema)));
     }
-    set(out, "security",
-        route->who == AUTH_PUBLIC ? json_array() : json_pack("[{s:[]}]", "bearer"));
+    json_schema_set(out, "security",
+                    route->who == AUTH_PUBLIC ? json_array()
+                                              : json_pack("[{s:[]}]", "bearer"));
     return out;
 }
 
@@ -220,23 +218,23 @@ json_t *schema_openapi(const char *version)
     const struct schema_route *route;
     json_t *paths = json_object();
 
-    set(components, "Problem", problem());
+    json_schema_set(components, "Problem", problem());
     for (size_t i = 0; (route = schema_route_at(i)) != NULL; i++) {
         json_t *path = json_object_get(paths, route->path);
         char method[8];
         size_t n = 0;
 
         if (path == NULL) {
-            set(paths, route->path, json_object());
+            json_schema_set(paths, route->path, json_object());
             path = json_object_get(paths, route->path);
         }
         for (; route->method[n] != '\0' && n + 1 < sizeof(method); n++) {
             method[n] = (char)(route->method[n] | 0x20);
         }
         method[n] = '\0';
-        set(path, method, operation(route, components));
+        json_schema_set(path, method, operation(route, components));
     }
-    return json_pack(
+    return json_schema_whole(json_pack(
         "{s:s,s:{s:s,s:s,s:s},s:[{s:s}],s:o,s:{s:o,s:{s:{s:s,s:{s:{s:{s:s}}}}},"
         "s:{s:{s:s,s:s,s:s}}}}",
         "openapi", "3.1.0", "info", "title", "KCS meetings", "version", version,
@@ -244,5 +242,5 @@ json_t *schema_openapi(const char *version)
         "url", "/", "paths", paths, "components", "schemas", components, "responses",
         "Problem", "description", "a failure", "content", "application/problem+json",
         "schema", "$ref", "#/components/schemas/Problem", "securitySchemes", "bearer",
-        "type", "http", "scheme", "bearer", "bearerFormat", "JWT");
+        "type", "http", "scheme", "bearer", "bearerFormat", "JWT"));
 }

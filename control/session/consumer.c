@@ -11,7 +11,7 @@
 
 struct consumer {
     struct media *media;
-    struct ortc_producer producer; /* its parameters; the producer itself may end first */
+    struct producer *producer; /* held: for its parameters */
     struct ortc_consumer params;
     struct ortc_caps caps; /* of a movable one */
     uint32_t rtx_ssrc;     /* whether what it is sent now has RTX or not */
@@ -25,13 +25,19 @@ struct consumer {
     void *arg;
 };
 
+static void discard(struct consumer *c)
+{
+    producer_let_go(c->producer);
+    free(c);
+}
+
 static void on_answer(void *arg, int status)
 {
     struct consumer *c = arg;
 
     c->waiting = false;
     if (c->closed) {
-        free(c);
+        discard(c);
     } else if (c->done != NULL) {
         consumer_done *done = c->done;
 
@@ -110,20 +116,21 @@ int consumer_create(struct consumer **out, const struct consumer_conf *conf,
         return -ENOMEM;
     }
     c->media = conf->media;
-    c->producer = *producer_params(conf->producer);
+    c->producer = conf->producer;
+    producer_hold(c->producer);
     c->paused = true;
     c->movable = conf->movable;
     c->caps = *conf->caps;
     c->rtx_ssrc = conf->rtx_ssrc;
     c->done = done;
     c->arg = arg;
-    e = ortc_consume(&c->producer, conf->caps, &told, &c->params);
+    e = ortc_consume(producer_params(c->producer), conf->caps, &told, &c->params);
     if (e == 0) {
         fill_conf(c, conf, &sub);
         e = media_sub_open(conf->media, &sub, on_answer, c, &c->sub);
     }
     if (e != 0) {
-        free(c);
+        discard(c);
         return e;
     }
     c->waiting = true;
@@ -148,7 +155,7 @@ int consumer_tag(const struct vault_sub_conf *conf, const uint8_t **tag, size_t 
 }
 
 int consumer_restore(struct consumer **out, struct media *media, uint64_t sub,
-                     const struct producer *producer, consumer_done *done, void *arg)
+                     struct producer *producer, consumer_done *done, void *arg)
 {
     struct consumer *c = calloc(1, sizeof(*c));
     struct vault_sub_conf conf;
@@ -159,13 +166,14 @@ int consumer_restore(struct consumer **out, struct media *media, uint64_t sub,
     }
     c->media = media;
     c->sub = sub;
-    c->producer = *producer_params(producer);
+    c->producer = producer;
+    producer_hold(producer);
     err = media_sub_conf(media, sub, &conf);
     if (err == 0) {
         err = record_read_sub(&conf, NULL, NULL, &c->params, &c->caps);
     }
     for (uint8_t i = 0; err == 0 && i < c->params.n_codecs; i++) {
-        err = c->params.codecs[i].map < c->producer.n_codecs ? 0 : -EBADMSG;
+        err = c->params.codecs[i].map < producer_params(producer)->n_codecs ? 0 : -EBADMSG;
     }
     if (err == 0) {
         c->paused = conf.paused != 0;
@@ -174,7 +182,7 @@ int consumer_restore(struct consumer **out, struct media *media, uint64_t sub,
         err = media_check(media, MEDIA_SUB, sub, on_answer, c);
     }
     if (err != 0) {
-        free(c);
+        discard(c);
         return err;
     }
     c->waiting = true;
@@ -193,7 +201,7 @@ void consumer_close(struct consumer *c)
     c->closed = true;
     c->done = NULL;
     if (!c->waiting) {
-        free(c);
+        discard(c);
     }
 }
 
@@ -227,7 +235,7 @@ static int negotiate(const struct consumer *c, const struct ortc_producer *from,
     return ortc_consume(from, &c->caps, &told, out);
 }
 
-int consumer_move(struct consumer *c, const struct producer *to, bool urgent)
+int consumer_move(struct consumer *c, struct producer *to, bool urgent)
 {
     uint64_t streams[RTP_PARAMS_MAX_ENCODINGS] = {0};
     uint8_t ext_id[N_ABI_EXTS] = {0};
@@ -254,7 +262,9 @@ int consumer_move(struct consumer *c, const struct producer *to, bool urgent)
                                    .urgent = urgent};
     e = media_sub_set_source(c->media, c->sub, &source, NULL, NULL);
     if (e == 0) {
-        c->producer = *producer_params(to);
+        producer_hold(to);
+        producer_let_go(c->producer);
+        c->producer = to;
         c->params = params;
         c->stale = false;
     }
@@ -289,14 +299,15 @@ enum rtp_kind consumer_kind(const struct consumer *c)
 /* A codec that is sent now is told as the stream is, any other as the router takes it. */
 static void any_params(const struct consumer *c, struct rtp_params *out)
 {
+    const struct ortc_producer *of = producer_params(c->producer);
     struct ortc_producer any;
     struct ortc_consumer all;
 
     ortc_any_producer(c->params.kind, &any);
     for (uint8_t i = 0; i < any.n_codecs; i++) {
-        for (uint8_t k = 0; k < c->producer.n_codecs; k++) {
-            if (any.codecs[i].entry == c->producer.codecs[k].entry) {
-                any.codecs[i] = c->producer.codecs[k];
+        for (uint8_t k = 0; k < of->n_codecs; k++) {
+            if (any.codecs[i].entry == of->codecs[k].entry) {
+                any.codecs[i] = of->codecs[k];
             }
         }
     }
@@ -307,7 +318,7 @@ static void any_params(const struct consumer *c, struct rtp_params *out)
 
 void consumer_params(const struct consumer *c, struct rtp_params *out)
 {
-    ortc_consumer_params(&c->producer, &c->params, out);
+    ortc_consumer_params(producer_params(c->producer), &c->params, out);
     if (c->movable) {
         any_params(c, out);
     }

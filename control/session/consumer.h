@@ -20,7 +20,7 @@ typedef void consumer_done(void *arg, int status);
 struct consumer_conf {
     struct media *media;             /* borrowed for the consumer's life */
     uint64_t peer;                   /* of the receiving transport */
-    const struct producer *producer; /* borrowed; outlives the consumer */
+    struct producer *producer;       /* held for the consumer's life */
     const struct ortc_caps *caps;    /* borrowed during the call */
     const char *mid;                 /* unique in the transport; copied */
     const char *cname;               /* of the producing transport; copied */
@@ -46,10 +46,10 @@ int consumer_save(const struct consumer *consumer, const void *tag, size_t tag_l
 /* The tag of a subscription's record (borrowed). Returns 0 or -EBADMSG. */
 int consumer_tag(const struct vault_sub_conf *conf, const uint8_t **tag, size_t *tag_len);
 
-/* Takes up a consumer of an earlier control, of 'producer' (borrowed). Returns as
+/* Takes up a consumer of an earlier control, of 'producer' (held). Returns as
  * producer_restore(). */
 int consumer_restore(struct consumer **out, struct media *media, uint64_t sub,
-                     const struct producer *producer, consumer_done *done, void *arg);
+                     struct producer *producer, consumer_done *done, void *arg);
 
 /* Ends it; 'done' is not called any more. NULL is a no-op. */
 void consumer_close(struct consumer *consumer);
@@ -76,7 +76,7 @@ bool consumer_fits(const struct consumer *consumer, const struct producer *to);
  *
  * Returns 0; -ENOTSUP if it does not fit; -EBUSY until the answer to an earlier move (two,
  * if it is urgent), or an error of media.h: then it goes on as it was. */
-int consumer_move(struct consumer *consumer, const struct producer *to, bool urgent);
+int consumer_move(struct consumer *consumer, struct producer *to, bool urgent);
 
 /* Its receiver has answered: of what it was told it takes this. It counts from the next
  * consumer_move() on, until which it is 'stale'. Of a movable one. False, and as it was, if

@@ -31,10 +31,18 @@ struct producer {
     bool paused;
     uint8_t gate;
     bool closed;
-    int status; /* the first error */
+    uint32_t holders; /* who needs its parameters still */
+    int status;       /* the first error */
     producer_done *done;
     void *arg;
 };
+
+static void free_if_done(struct producer *p)
+{
+    if (p->closed && p->n_waiting == 0 && p->holders == 0) {
+        free(p);
+    }
+}
 
 static void on_answer(void *arg, int status)
 {
@@ -48,7 +56,7 @@ static void on_answer(void *arg, int status)
         return;
     }
     if (p->closed) {
-        free(p);
+        free_if_done(p);
     } else if (p->done != NULL) {
         producer_done *done = p->done;
 
@@ -203,9 +211,18 @@ void producer_close(struct producer *p)
     }
     p->closed = true;
     p->done = NULL;
-    if (p->n_waiting == 0) {
-        free(p);
-    }
+    free_if_done(p);
+}
+
+void producer_hold(struct producer *p)
+{
+    p->holders++;
+}
+
+void producer_let_go(struct producer *p)
+{
+    p->holders--;
+    free_if_done(p);
 }
 
 void producer_set_paused(struct producer *p, bool paused)

@@ -57,6 +57,10 @@ int producer_restore(struct producer **out, struct media *media, const uint64_t 
  * is a no-op. */
 void producer_close(struct producer *producer);
 
+/* Its parameters (some 7 kB) stay, though it is closed, until who holds it lets it go. */
+void producer_hold(struct producer *producer);
+void producer_let_go(struct producer *producer);
+
 void producer_set_paused(struct producer *producer, bool paused);
 bool producer_is_paused(const struct producer *producer);
 

@@ -62,7 +62,7 @@ json_t *encode_producers(const struct participant *self)
 {
     json_t *list = json_array();
 
-    for (const struct participant *p = self->room->participants; p != NULL; p = p->next) {
+    for (const struct participant *p = self->room->senders; p != NULL; p = p->next_sender) {
         const struct transport *t =
             p != self && p->group == self->group ? p->transports : NULL;
 
@@ -81,7 +81,7 @@ json_t *encode_data_producers(const struct participant *self)
 {
     json_t *list = json_array();
 
-    for (const struct participant *p = self->room->participants; p != NULL; p = p->next) {
+    for (const struct participant *p = self->room->senders; p != NULL; p = p->next_sender) {
         const struct transport *t =
             p != self && p->group == self->group ? p->transports : NULL;
 
@@ -95,7 +95,7 @@ json_t *encode_data_producers(const struct participant *self)
     return list;
 }
 
-json_t *encode_room_joined(struct signal *signal, const struct participant *self)
+json_t *encode_room_joined(struct signal *signal, struct participant *self)
 {
     const struct meeting_page first = {.query = "", .after_id = "", .limit = MEETING_PAGE};
     struct participant *page[MEETING_PAGE];
@@ -170,7 +170,7 @@ json_t *encode_score(json_t *event, const struct score *score, bool sent)
     return event;
 }
 
-json_t *encode_room_resumed(struct signal *signal, const struct participant *self)
+json_t *encode_room_resumed(struct signal *signal, struct participant *self)
 {
     json_t *joined = encode_room_joined(signal, self);
     json_t *transports = json_array();

@@ -33,7 +33,7 @@ static void add(json_t *list, const char *name, json_t *payload)
 static void answer(struct reply *reply, json_t *facts, struct number at, bool more,
                    bool whole)
 {
-    const struct participant *p = reply->client->participant;
+    struct participant *p = reply->client->participant;
 
     reply_ok(reply, json_pack("{s:I,s:I,s:o,s:b,s:b,s:o}", "epoch", (json_int_t)at.epoch,
                               "seq", (json_int_t)at.seq, "facts", facts, "more", (int)more,

@@ -288,9 +288,9 @@ bool field_dtls(struct fields *f, const char *name, struct session_dtls *out);
 
 json_t *encode_participant(const struct participant *p);
 json_t *encode_producer(const struct room_producer *rp);
-json_t *encode_room_joined(struct signal *signal, const struct participant *p);
+json_t *encode_room_joined(struct signal *signal, struct participant *p);
 /* The same for one who resumes, with what it has here itself. */
-json_t *encode_room_resumed(struct signal *signal, const struct participant *p);
+json_t *encode_room_resumed(struct signal *signal, struct participant *p);
 json_t *encode_transport(const struct transport *t);
 json_t *encode_data_producer(const struct data_producer *dp);
 json_t *encode_data_consumer(const struct data_consumer *dc);

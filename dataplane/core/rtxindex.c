@@ -2,11 +2,10 @@
 
 #include "sfu/base/seq.h"
 
-void rtxindex_begin(struct rtxindex *index, uint64_t first, uint64_t offset,
-                    uint32_t source)
+void rtxindex_begin(struct rtxindex *index, uint64_t first, uint64_t offset)
 {
     index->spans[index->n++ % RTXINDEX_SPANS] =
-        (struct rtxindex_span){.first = first, .offset = offset, .source = source};
+        (struct rtxindex_span){.first = first, .offset = offset};
 }
 
 bool rtxindex_find(const struct rtxindex *index, uint16_t seq, uint64_t next,
@@ -26,8 +25,7 @@ bool rtxindex_find(const struct rtxindex *index, uint16_t seq, uint64_t next,
         const struct rtxindex_span *span = &index->spans[(index->n - i) % RTXINDEX_SPANS];
 
         if (number >= span->first) {
-            *out = (struct rtxindex_hit){
-                .out = number, .seq = number + span->offset, .source = span->source};
+            *out = (struct rtxindex_hit){.out = number, .seq = number + span->offset};
             return true;
         }
     }

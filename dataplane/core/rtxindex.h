@@ -1,7 +1,7 @@
-/* What an outgoing sequence number of one subscription was: which packet of which stream.
- * The outgoing number is the publisher's minus an offset; the offset changes when the
- * subscription starts, resumes or switches, so a few spans are enough. Used to answer NACKs
- * (stage/resend).
+/* What an outgoing sequence number of one subscription was, of one without layers
+ * (core/switcher knows it of the others): which packet of the stream. The outgoing number is
+ * the publisher's minus an offset; the offset changes when the subscription starts or
+ * resumes, so a few spans are enough. Used to answer NACKs (stage/resend).
  *
  * Pure: no clock, no allocation, no I/O. */
 #ifndef CORE_RTXINDEX_H
@@ -15,8 +15,6 @@ enum { RTXINDEX_SPANS = 16 };
 struct rtxindex_span {
     uint64_t first;  /* outgoing index (ROC << 16 | SEQ) at which it begins */
     uint64_t offset; /* outgoing = publisher's - offset, modulo 2^64 */
-    uint32_t source; /* the caller's word for the stream */
-    uint32_t _pad;
 };
 
 struct rtxindex {
@@ -29,12 +27,10 @@ struct rtxindex {
 struct rtxindex_hit {
     uint64_t out; /* outgoing index */
     uint64_t seq; /* the publisher's, extended */
-    uint32_t source;
 };
 
-/* From outgoing index 'first' on, 'offset' and 'source' hold. 'first' does not decrease. */
-void rtxindex_begin(struct rtxindex *index, uint64_t first, uint64_t offset,
-                    uint32_t source);
+/* From outgoing index 'first' on, 'offset' holds. 'first' does not decrease. */
+void rtxindex_begin(struct rtxindex *index, uint64_t first, uint64_t offset);
 
 /* Finds what was sent as 'seq'; 'next' is one past the highest outgoing index. Returns
  * false for a number that is ahead of it, or older than what is remembered. */

@@ -2,9 +2,17 @@
 
 #include <string.h>
 
+#include "sfu/base/seq.h"
+
 static const struct switcher_segment *newest(const struct switcher *sw)
 {
     return &sw->segments[sw->newest];
+}
+
+/* The one that was pushed so many before the newest. */
+static const struct switcher_segment *earlier(const struct switcher *sw, uint8_t by)
+{
+    return &sw->segments[(sw->newest + SWITCHER_SEGMENTS - by) % SWITCHER_SEGMENTS];
 }
 
 static struct switcher_segment *push_segment(struct switcher *sw)
@@ -43,8 +51,7 @@ static const struct switcher_segment *segment_of(const struct switcher *sw, uint
     uint64_t until = UINT64_MAX; /* what came next begins, or left out, from here on */
 
     for (uint8_t i = 0; i < sw->n_segments; i++) {
-        const struct switcher_segment *s =
-            &sw->segments[(sw->newest + SWITCHER_SEGMENTS - i) % SWITCHER_SEGMENTS];
+        const struct switcher_segment *s = earlier(sw, i);
 
         if (seq >= s->from) {
             return seq < until ? s : NULL;
@@ -368,6 +375,24 @@ bool switcher_again(const struct switcher *sw, const struct switcher_in *in,
     }
     map(in, s, out);
     return out->index < sw->next;
+}
+
+bool switcher_find(const struct switcher *sw, uint16_t number, uint64_t *index,
+                   uint64_t *seq)
+{
+    if (!sw->running || sw->next == 0) {
+        return false;
+    }
+    *index = seq16_extend(sw->next - 1, number);
+    for (uint8_t i = 0; *index < sw->next && i < sw->n_segments; i++) {
+        const struct switcher_segment *s = earlier(sw, i);
+
+        if (*index >= s->from - s->seq) {
+            *seq = *index + s->seq;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool switcher_needs_keyframe(const struct switcher *sw)

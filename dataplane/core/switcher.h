@@ -21,7 +21,7 @@
 #include "core/layer.h"
 
 enum {
-    SWITCHER_SEGMENTS = 8,
+    SWITCHER_SEGMENTS = 32, /* SVC begins one with each picture that is not sent whole */
     SWITCHER_WINDOW = 128, /* late packets are sent if their number is at most so old */
     SWITCHER_NO_LAYER = 0xff
 };
@@ -46,15 +46,16 @@ struct switcher_out {
 
 /* Offsets from a packet of the source on: outgoing = source's - offset. */
 struct switcher_segment {
-    uint64_t from;    /* first source number */
-    uint64_t skipped; /* so many right before were left out, and may not come again */
+    uint64_t from; /* first source number */
     uint64_t seq;
+    uint32_t skipped; /* so many right before were left out, and may not come again */
     uint32_t ts;
     uint16_t picture[2]; /* of ids with 7 bits, and with more */
     uint8_t tl0, keyidx;
     uint16_t target; /* bit of the target; 0 none */
-    uint8_t _pad[4];
 };
+
+_Static_assert(sizeof(struct switcher_segment) == 32, "a subscription has many");
 
 struct switcher {
     /* the highest source number seen, its frame, and what became of that */
@@ -110,6 +111,11 @@ bool switcher_packet(struct switcher *sw, const struct switcher_in *in,
 /* What a packet that was sent became, if that is still known; to send it once more. */
 bool switcher_again(const struct switcher *sw, const struct switcher_in *in,
                     struct switcher_out *out);
+
+/* Finds what was sent as 'number': the outgoing index and the source's number. Returns
+ * false for one that is ahead, or older than what is remembered. */
+bool switcher_find(const struct switcher *sw, uint16_t number, uint64_t *index,
+                   uint64_t *seq);
 
 /* True while what is wanted cannot be had without a key frame. */
 bool switcher_needs_keyframe(const struct switcher *sw);

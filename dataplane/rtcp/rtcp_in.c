@@ -177,6 +177,14 @@ static uint32_t cost_of(const struct sub *sub)
                : RTX_COST;
 }
 
+/* Which packet went out as 'seq'. */
+static bool find_sent(const struct sub *sub, uint16_t seq, struct rtxindex_hit *hit)
+{
+    return sub->layers != NULL
+               ? switcher_find(&sub->layers->switcher, seq, &hit->out, &hit->seq)
+               : rtxindex_find(&sub->sent, seq, *sub->next_index, hit);
+}
+
 /* Puts one missed packet on the list. Returns false if it is not sent again. */
 static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
 {
@@ -189,13 +197,16 @@ static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
 
     if (!sub_resends(sub) || lane->no_repair || sub->rtx_budget < cost ||
         lane->resend_head - lane->resend_tail == LANE_RESENDS ||
-        !rtxindex_find(&sub->sent, seq, *sub->next_index, &hit) ||
+        !find_sent(sub, seq, &hit) ||
         !answered_take(&sub->answered, seq, lane->now_us, rtt_us)) {
         return false;
     }
     sub->rtx_budget -= cost;
     lane->resends[lane->resend_head++ % LANE_RESENDS] = (struct lane_resend){
-        .sub = sub->handle, .seq = hit.seq, .index = hit.out, .source = hit.source};
+        .sub = sub->handle,
+        .seq = hit.seq,
+        .index = hit.out,
+        .source = sub->layers != NULL ? sub->layers->source : 0};
     return true;
 }
 

@@ -271,7 +271,6 @@ static bool change_over(struct lane *lane, struct sub_layers *l, uint64_t pos)
     }
     l->at = l->target;
     l->source++;
-    l->noted = UINT64_MAX;
     tables_sub_wait(lane->tables, sub, false);
     return true;
 }
@@ -499,18 +498,6 @@ void layers_limit(struct lane *lane, struct sub *sub, uint8_t spatial, uint8_t t
 
 /* ---- packets ---- */
 
-/* For repair: which packet an outgoing number was. */
-static void note_offset(struct sub *sub)
-{
-    struct sub_layers *l = sub->layers;
-    const struct switcher_segment *s = &l->switcher.segments[l->switcher.newest];
-
-    if (s->seq != l->noted) {
-        l->noted = s->seq;
-        rtxindex_begin(&sub->sent, s->from - s->seq, s->seq, l->source);
-    }
-}
-
 bool layers_again(const struct sub *sub, const struct lane_resend *resend,
                   const struct ring_slot *slot, struct switcher_out *out)
 {
@@ -532,7 +519,6 @@ bool layers_take(struct sub *sub, const struct switcher_in *in, uint64_t now_us,
     if (!switcher_packet(&l->switcher, in, out)) {
         return false;
     }
-    note_offset(sub);
     l->sent_us = now_us;
     *l->last_us = now_us;
     *l->last_out = (uint64_t)l->switcher.out_ts << 32 |

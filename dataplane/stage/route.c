@@ -70,7 +70,7 @@ static bool wants(struct sub *sub, const struct glance *slot, struct routed *rou
         sub->seq_base = slot->seq;
         sub->seq_offset = slot->seq - *sub->next_index;
         *sub->seq_offset_live = sub->seq_offset;
-        rtxindex_begin(&sub->sent, *sub->next_index, sub->seq_offset, 0);
+        rtxindex_begin(&sub->sent, *sub->next_index, sub->seq_offset);
     }
     /* Older than where this subscription began: its number would be one that was used. */
     return slot->seq >= sub->seq_base;

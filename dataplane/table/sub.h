@@ -45,8 +45,7 @@ struct sub_layers {
     bool screen;
     uint8_t reason;     /* enum abi_layers_reason: why they were set so */
     uint32_t told;      /* what control knows */
-    uint32_t source;    /* counts changes of stream: the word for it in 'sent' */
-    uint64_t noted;     /* the offset that 'sent' knows of */
+    uint32_t source;    /* counts changes of stream, for what is to be sent again */
     uint32_t ts_offset; /* source minus outgoing, but for what kept time from going back */
     uint64_t from_pos;  /* waiting: the key frame lies at or behind this */
     uint64_t since_us, asked_us;
@@ -104,7 +103,7 @@ struct sub {
     uint8_t rtx_pt;                  /* 0: nor of what it is sent now */
     bool repeats; /* what is lost may be sent again, bit by bit as it was (stage/resend.h) */
     struct gaps gaps;         /* indexes below *next_index that are free */
-    struct rtxindex sent;     /* what our numbers were */
+    struct rtxindex sent;     /* what our numbers were, of one without layers */
     struct answered answered; /* lately */
     uint32_t lost, jitter, rtt_us, fraction_lost;
     uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */

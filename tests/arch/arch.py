@@ -89,7 +89,7 @@ LIBRARIES = [
     # kcs-loadgen is a peer that shares no media code with what it tests.
     # net/ renews the certificate, which libwebsockets cannot (decision 0015), and has
     # HTTP/2's TLS (0032).
-    (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls control/net tools/loadgen"),
+    (r"openssl/(ssl|dtls1|x509|srtp)\.h", "control/dtls control/net tools/loadgen tools/benchmarks"),
     (r"usrsctp\.h", "control/sctp"),
     (r"sqlite3\.h", "control/store"),
     (r"(mongoc|bson)/.*", "control/mongo"),
@@ -111,7 +111,7 @@ NAMES = [
                     "control/store control/auth control/schema control/admin "
                     "tools/kcsctl tools/loadgen"),
     # libwebsockets takes OpenSSL's option bits for its listeners.
-    (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls control/net tools/loadgen"),
+    (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls control/net tools/loadgen tools/benchmarks"),
     (r"\busrsctp_\w+", "control/sctp"),
     (r"\bsqlite3_\w+", "control/store"),
     (r"\b(mongoc|bson)_\w+", "control/mongo"),

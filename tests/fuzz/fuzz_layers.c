@@ -61,6 +61,21 @@ static void check_dd(const uint8_t *dd, size_t len, uint16_t frame, uint16_t mas
     free(out);
 }
 
+/* What was sent is found by its number, and would be sent again as it was. */
+static void check_again(const struct switcher *sw, const struct switcher_in *in,
+                        const struct switcher_out *out)
+{
+    struct switcher_out again;
+    uint64_t index, seq;
+
+    FUZZ_CHECK(switcher_find(sw, (uint16_t)out->index, &index, &seq));
+    FUZZ_CHECK(index == out->index && seq == in->seq);
+    FUZZ_CHECK(switcher_again(sw, in, &again));
+    FUZZ_CHECK(again.index == out->index && again.ts == out->ts &&
+               again.picture == out->picture && again.tl0 == out->tl0 &&
+               again.keyidx == out->keyidx && again.marker == out->marker);
+}
+
 static void forward(struct world *w, const struct switcher_in *in)
 {
     struct switcher_out out;
@@ -75,6 +90,7 @@ static void forward(struct world *w, const struct switcher_in *in)
         w->used[w->n_used++] = out.index;
     }
     FUZZ_CHECK(out.spatial == SWITCHER_NO_LAYER || out.spatial < LAYER_MAX);
+    check_again(&w->sw, in, &out);
 }
 
 static void packet(struct world *w, struct rbytes *in)

@@ -170,6 +170,11 @@ void oom_start_or_stop(bool on)
     atomic_store(&start_or_stop, on);
 }
 
+bool oom_has_failed(void)
+{
+    return atomic_load(&count) >= atomic_load(&fail_at);
+}
+
 void *oom_exempt_malloc(size_t len)
 {
     return __real_malloc(len);

@@ -23,6 +23,9 @@ void oom_go_on(void);
 /* Between these libwebsockets' own do not fail: see alloc.c. */
 void oom_start_or_stop(bool on);
 
+/* Whether it is this life's allocation that failed, up to now. */
+bool oom_has_failed(void);
+
 /* malloc() for test code among what is counted. */
 void *oom_exempt_malloc(size_t len);
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,6 +28,7 @@
 #include "app/app.h"
 #include "oom/alloc.h"
 #include "proto/jwt.h"
+#include "rest/documents.h"
 #include "sys/log.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -153,6 +155,26 @@ static void *visit(void *arg)
 
 /* ---- control ---- */
 
+int __real_documents_create(struct documents **out, const char *version);
+int __wrap_documents_create(struct documents **out, const char *version);
+
+/* Fifty times as many allocations as all else of a life, by few functions that know nothing
+ * of the rest of control. They fail each in a test of its own, which needs no life for
+ * each; within a life they are one. */
+int __wrap_documents_create(struct documents **out, const char *version)
+{
+    void *any = malloc(1);
+    int err = -ENOMEM;
+
+    if (any != NULL) {
+        oom_pause();
+        err = __real_documents_create(out, version);
+        oom_go_on();
+    }
+    free(any);
+    return err;
+}
+
 static uint16_t free_port(void)
 {
     struct sockaddr_in at = {.sin_family = AF_INET};
@@ -240,6 +262,25 @@ static void whichever_of_our_allocations_fails_nothing_crashes_or_leaks(void **s
     fails_anywhere(OOM_OURS, LIVES / 2);
 }
 
+static void make_the_documents(void)
+{
+    struct documents *documents = NULL;
+
+    if (__real_documents_create(&documents, "1.0") == 0) {
+        assert_false(oom_has_failed()); /* else they lack something */
+        documents_destroy(documents);
+    } else {
+        assert_null(documents);
+    }
+}
+
+static void whichever_of_the_interfaces_documents_fails_nothing_crashes_or_leaks(
+    void **state)
+{
+    (void)state;
+    assert_true(oom_every(OOM_OURS, make_the_documents, LIVES) >= LIVES / 2);
+}
+
 static void whichever_of_libwebsockets_fails_nothing_crashes_or_leaks(void **state)
 {
     (void)state;
@@ -257,6 +298,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_failures_a_client_joins_and_leaves),
         cmocka_unit_test(whichever_of_our_allocations_fails_nothing_crashes_or_leaks),
+        cmocka_unit_test(
+            whichever_of_the_interfaces_documents_fails_nothing_crashes_or_leaks),
         cmocka_unit_test(whichever_of_libwebsockets_fails_nothing_crashes_or_leaks),
         cmocka_unit_test(whichever_of_openssls_fails_nothing_crashes_or_leaks),
     };

@@ -471,12 +471,16 @@ static void show(struct run *run, const struct packet *p)
     struct switcher_in in = show_of(w, p);
     struct frame *f = &w->frames[p->frame];
     struct switcher_out out;
+    uint64_t index, seq;
     uint8_t payload[32];
 
     f->n_seen++;
     if (!switcher_packet(&w->sw, &in, &out)) {
         return;
     }
+    /* it is found by its number, to be sent again */
+    assert_true(switcher_find(&w->sw, (uint16_t)out.index, &index, &seq));
+    assert_true(index == out.index && seq == p->seq);
     /* nothing is sent that who watches this layer does not need */
     assert_true(f->spatial <= out.spatial && f->temporal <= out.temporal);
     memcpy(payload, p->payload, p->len);

@@ -103,6 +103,32 @@ static void forged_checks_are_dropped_and_move_nothing(void **state)
     call_stop(&call);
 }
 
+/* A check with the right credentials may still lack what ICE wants in it: then it is only
+ * over IPv4, whose addresses are short, as long as what we would say to it. */
+static void no_answer_is_longer_than_its_check(void **state)
+{
+    const struct far_check bare = {.username = "uf0001:", .bare = true};
+    (void)state;
+
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        const bool answered = family == 4;
+        struct call call;
+        struct far_got got;
+        uint64_t before_us;
+
+        call_start(&call, "mem", FAR_GCM, family);
+        before_us = *call_peer(&call, &call.pub)->last_check_us;
+        call.rig->lane.now_us += 7;
+        send_forged(&call, &bare);
+        assert_int_equal(far_take(&call.pub, &got), answered);
+        assert_int_equal(rig_done(call.rig, DONE_CONSENT), answered);
+        assert_int_equal(rig_dropped(call.rig, DROP_STUN_MALFORMED), !answered);
+        assert_int_equal(*call_peer(&call, &call.pub)->last_check_us,
+                         before_us + (answered ? 7 : 0));
+        call_stop(&call);
+    }
+}
+
 /* They may be by the new credentials of an ICE restart; but they are forged as easily as
  * those of unknown sources, and so bounded with them. */
 static void checks_by_other_credentials_go_to_control_at_a_bounded_rate(void **state)
@@ -385,6 +411,7 @@ int main(void)
         cmocka_unit_test(check_is_answered_on_ipv4),
         cmocka_unit_test(check_is_answered_on_ipv6),
         cmocka_unit_test(forged_checks_are_dropped_and_move_nothing),
+        cmocka_unit_test(no_answer_is_longer_than_its_check),
         cmocka_unit_test(checks_by_other_credentials_go_to_control_at_a_bounded_rate),
         cmocka_unit_test(a_check_that_nominates_is_noted),
         cmocka_unit_test(a_check_sent_again_is_answered_and_no_consent),

@@ -1,8 +1,8 @@
 /* A lane that is killed at any instruction leaves live words in the vault that a successor
  * can go on with: of each replay window the old or the new, never a mixture that lets a
- * packet in twice; and no index is on the wire that the vault does not call used. A child
- * forwards while this process steps it, instruction by instruction, and looks at the vault
- * after each. */
+ * packet in twice; and no index is on the wire, or encrypted under, that the vault does not
+ * call used. A child forwards while this process steps it, instruction by instruction, and
+ * looks at the vault after each. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -45,6 +45,7 @@ struct words {
 struct sent {
     uint32_t n;
     uint32_t n_rtcp[N_PEERS], n_probes[N_PEERS], n_repeats[N_SUBS];
+    uint32_t n_sealed, n_sealed_early; /* indexes encrypted under; before they were noted */
     struct {
         uint32_t peer, sub;
         uint64_t index, twcc;
@@ -196,6 +197,63 @@ static void look(const struct vault *vault)
 
 /* ---- the child ---- */
 
+static const struct tables *tables;
+
+uint16_t __real_crypt_protect_burst(struct crypt_ctx *ctx, struct crypt_op *ops,
+                                    uint16_t n);
+uint16_t __wrap_crypt_protect_burst(struct crypt_ctx *ctx, struct crypt_op *ops,
+                                    uint16_t n);
+int __real_crypt_rtcp_protect(struct crypt_ctx *ctx, struct crypt_key *key, uint32_t index,
+                              const uint8_t *pkt, size_t len, uint8_t *out, size_t cap,
+                              size_t *out_len);
+int __wrap_crypt_rtcp_protect(struct crypt_ctx *ctx, struct crypt_key *key, uint32_t index,
+                              const uint8_t *pkt, size_t len, uint8_t *out, size_t cap,
+                              size_t *out_len);
+
+static const struct peer *peer_of(const struct crypt_key *key)
+{
+    for (unsigned i = 0; i < N_PEERS; i++) {
+        if (tables->peers[i].tx_key == key) {
+            return &tables->peers[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether a successor would go on behind this index. */
+static bool is_noted(const struct crypt_op *op)
+{
+    const struct peer *peer = peer_of(op->key);
+
+    for (const struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+        if (sub->ssrc == op->ssrc) {
+            return op->index < *sub->next_index;
+        }
+        if (sub->rtx_ssrc == op->ssrc) {
+            return op->index < *sub->rtx_next_index;
+        }
+    }
+    return op->index <= *peer->probe_next;
+}
+
+uint16_t __wrap_crypt_protect_burst(struct crypt_ctx *ctx, struct crypt_op *ops, uint16_t n)
+{
+    for (uint16_t i = 0; i < n; i++) {
+        sent->n_sealed++;
+        sent->n_sealed_early += !is_noted(&ops[i]);
+    }
+    return __real_crypt_protect_burst(ctx, ops, n);
+}
+
+int __wrap_crypt_rtcp_protect(struct crypt_ctx *ctx, struct crypt_key *key, uint32_t index,
+                              const uint8_t *pkt, size_t len, uint8_t *out, size_t cap,
+                              size_t *out_len)
+{
+    sent->n_sealed++;
+    sent->n_sealed_early += index > *peer_of(key)->rtcp_next_index;
+    return __real_crypt_rtcp_protect(ctx, key, index, pkt, len, out, cap, out_len);
+}
+
 static void on_tx(void *arg, const struct pkt *pkt)
 {
     (void)arg;
@@ -314,6 +372,8 @@ static void step_through(struct rig *rig, bool probes)
         assert_true(++seen.steps < MOST_STEPS);
     }
     assert_int_equal(memcmp(&last, &after, sizeof(last)), 0);
+    assert_true(sent->n_sealed >= sent->n);
+    assert_int_equal(sent->n_sealed_early, 0);
     end(child);
     rig->n_inputs = 0;
 }
@@ -326,6 +386,7 @@ static void begin(struct call *call)
                 0);
     assert_true(sent != MAP_FAILED);
     call_start(call, "mem", FAR_GCM, 4);
+    tables = &call->rig->tables;
     port_mem_on_tx(call->rig->io, 0, 0, on_tx, NULL);
 }
 

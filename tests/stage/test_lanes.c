@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "support/lanes.h"
+#include "worker/across.h"
 
 /* Where every access is looked at, as much takes minutes. */
 #ifndef __has_feature
@@ -300,6 +301,49 @@ static void moves_between_four_lanes(void **state)
     a_move_loses_doubles_and_reorders_nothing(4, 500 / LESS);
 }
 
+/* By hand, on lanes that stand still: only so is it sure that a device is full just now. */
+static void frames_that_wait_for_a_device_leave_before_their_peer_does(void **state)
+{
+    enum { PACKETS = 20, HALF = PACKETS / 2, TAKEN = 4, TURNS = 8 };
+    struct lanes *l = lanes_start(2);
+    struct pipeline *old = &l->loops[0]->pipe, *next = &l->loops[1]->pipe;
+    (void)state;
+
+    lanes_listen(l, 0, 0);
+    lanes_prepare(l, PACKETS);
+    lanes_hold(l);
+    port_mem_limit(l->rig.io, 0, 0, TAKEN);
+    lanes_push(l, HALF);
+    (void)pipeline_ingress(old);
+    (void)pipeline_egress(old, 1);
+    assert_int_equal(l->listeners[0].heard, TAKEN);
+    assert_true(pipeline_holds(old));
+
+    assert_int_equal(across_move(old->lane, &l->tables[0].peers[1], 1), ACROSS_LATER);
+    lanes_push(l, PACKETS);
+    for (unsigned i = 0; i < TURNS; i++) {
+        (void)pipeline_ingress(old);
+        (void)across_drain(next);
+        (void)across_drain(old);
+        assert_int_equal(across_resume(old), ACROSS_LATER);
+        (void)pipeline_egress(next, 1);
+    }
+    assert_int_equal(l->listeners[0].next, TAKEN + 1);
+
+    port_mem_limit(l->rig.io, 0, 0, UINT64_MAX);
+    (void)pipeline_egress(old, 1);
+    assert_int_equal(l->listeners[0].next, HALF + 1);
+    for (unsigned i = 0; i < TURNS && across_resume(old) == ACROSS_LATER; i++) {
+        (void)across_drain(next);
+        (void)across_drain(old);
+    }
+    assert_true(l->tables[1].mine[1]);
+    l->lane_of[1] = 1;
+    lanes_go_on(l);
+    hear_everything(l);
+    lanes_stop(l);
+}
+
 /* Cursors that wait for the pacer go on where they stood, on whichever lane. */
 static void who_waits_for_the_pacer_may_move(void **state)
 {
@@ -537,6 +581,7 @@ int main(void)
         cmocka_unit_test(a_publisher_may_be_on_another_lane_than_its_packets),
         cmocka_unit_test(moves_between_two_lanes),
         cmocka_unit_test(moves_between_four_lanes),
+        cmocka_unit_test(frames_that_wait_for_a_device_leave_before_their_peer_does),
         cmocka_unit_test(who_waits_for_the_pacer_may_move),
         cmocka_unit_test(what_comes_in_for_a_lane_that_stands_still_is_dropped_and_counted),
         cmocka_unit_test(a_move_that_makes_no_sense_is_refused),

@@ -388,11 +388,13 @@ size_t far_make_check(const struct far *far, const struct far_check *check, uint
     if (!check->no_username) {
         stun_write_attr(&w, STUN_USERNAME, user, (uint16_t)strlen(user));
     }
-    stun_write_u64(&w, STUN_ICE_CONTROLLING, 0x1122334455667788);
+    if (!check->bare) {
+        stun_write_u64(&w, STUN_ICE_CONTROLLING, 0x1122334455667788);
+        stun_write_u32(&w, STUN_PRIORITY, 1845501695);
+    }
     if (check->nominate) {
         stun_write_attr(&w, STUN_USE_CANDIDATE, NULL, 0);
     }
-    stun_write_u32(&w, STUN_PRIORITY, 1845501695);
     if (!check->no_integrity) {
         stun_write_integrity(&w, hmac, pwd);
     }

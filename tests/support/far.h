@@ -129,6 +129,7 @@ struct far_check {
     const char *username; /* NULL: the right one */
     const char *pwd;      /* NULL: the right one */
     bool no_username, no_integrity, nominate;
+    bool bare; /* without what ICE wants in it */
 };
 
 /* A connectivity check as a browser sends it. Returns its length; 'out' has 256 bytes. */

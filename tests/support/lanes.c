@@ -158,7 +158,7 @@ void lanes_move_soon(struct lanes *l, uint32_t peer, uint32_t to)
 
 /* ---- the lanes' threads ---- */
 
-static void hold_lanes(struct lanes *l)
+void lanes_hold(struct lanes *l)
 {
     const struct timespec moment = {.tv_nsec = 100000};
 
@@ -171,7 +171,7 @@ static void hold_lanes(struct lanes *l)
     }
 }
 
-static void let_lanes_go(struct lanes *l)
+void lanes_go_on(struct lanes *l)
 {
     for (uint32_t i = 0; i < l->n; i++) {
         atomic_store(&l->loops[i]->state, LOOP_RUN);
@@ -187,13 +187,13 @@ static void renew_consent(struct lanes *l)
         return;
     }
     l->renewed_us = at_us;
-    hold_lanes(l);
+    lanes_hold(l);
     for (uint32_t i = 0; i <= l->n_listeners; i++) {
         if (l->rig.shared.vault.peers[i].live.last_check_us != 0) {
             l->rig.shared.vault.peers[i].live.last_check_us = at_us;
         }
     }
-    let_lanes_go(l);
+    lanes_go_on(l);
 }
 
 /* ---- the stream ---- */
@@ -337,7 +337,7 @@ void lanes_recover(struct lanes *l, bool died)
         assert_true(now_us() < until_us);
         (void)nanosleep(&moment, NULL);
     }
-    hold_lanes(l);
+    lanes_hold(l);
     for (uint32_t i = 0; i < l->n; i++) {
         all[i] = &l->loops[i]->lane;
     }
@@ -348,7 +348,7 @@ void lanes_recover(struct lanes *l, bool died)
     shared_reset_rings(&l->rig.shared);
     recover_lanes(all, l->n, l->rig.io, &l->rig.shared.vault, l->rig.shared.vault_fd,
                   now_us());
-    let_lanes_go(l);
+    lanes_go_on(l);
     for (uint32_t i = 0; i <= l->n_listeners; i++) {
         l->lane_of[i] = (uint32_t)l->rig.shared.vault.peers[i].live.lane;
     }

@@ -82,6 +82,10 @@ void lanes_feed(struct lanes *l);
 /* Lets all of the stream in up to number 'n', whoever is left behind. */
 void lanes_push(struct lanes *l, uint32_t n);
 
+/* The lanes' threads stand still, and what is theirs is the caller's. */
+void lanes_hold(struct lanes *l);
+void lanes_go_on(struct lanes *l);
+
 /* The lanes hold and are brought in line with the vault, as for a new control. died: the
  * dataplane is another one, and knows nothing; all that was let in is heard before. */
 void lanes_recover(struct lanes *l, bool died);

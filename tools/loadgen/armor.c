@@ -42,9 +42,12 @@ int armor_open(struct armor *armor, const struct dtls_keys *keys, bool inwards)
     srtp_profile_t profile = (srtp_profile_t)keys->profile; /* IANA's numbers in both */
     int err;
 
-    *armor = (struct armor){0};
-    err = open_one(&armor->out, ssrc_any_outbound, profile, keys->tx_key, keys->key_len,
-                   keys->tx_salt, keys->salt_len);
+    *armor = (struct armor){.is_gcm = profile == srtp_profile_aead_aes_128_gcm ||
+                                      profile == srtp_profile_aead_aes_256_gcm};
+    err = armor->is_gcm
+              ? gcm_open(&armor->gcm, keys->tx_key, keys->key_len, keys->tx_salt)
+              : open_one(&armor->out, ssrc_any_outbound, profile, keys->tx_key,
+                         keys->key_len, keys->tx_salt, keys->salt_len);
     if (err == 0 && inwards) {
         err = open_one(&armor->in, ssrc_any_inbound, profile, keys->rx_key, keys->key_len,
                        keys->rx_salt, keys->salt_len);
@@ -57,6 +60,7 @@ int armor_open(struct armor *armor, const struct dtls_keys *keys, bool inwards)
 
 void armor_close(struct armor *armor)
 {
+    gcm_close(&armor->gcm);
     if (armor->out != NULL) {
         (void)srtp_dealloc(armor->out);
     }
@@ -84,6 +88,9 @@ int armor_protect_rtp(struct armor *armor, uint8_t *data, size_t *len)
 {
     int n = (int)*len;
 
+    if (armor->is_gcm) {
+        return gcm_protect_rtp(&armor->gcm, data, len);
+    }
     return finish(srtp_protect(armor->out, data, &n), &n, len) == 0 ? 0 : -EIO;
 }
 
@@ -91,6 +98,9 @@ int armor_protect_rtcp(struct armor *armor, uint8_t *data, size_t *len)
 {
     int n = (int)*len;
 
+    if (armor->is_gcm) {
+        return gcm_protect_rtcp(&armor->gcm, data, len);
+    }
     return finish(srtp_protect_rtcp(armor->out, data, &n), &n, len) == 0 ? 0 : -EIO;
 }
 

@@ -1,6 +1,7 @@
-/* SRTP and SRTCP of one transport by libsrtp2's own sessions: any SSRC, both directions.
- * Sessions of Debian's libsrtp2 (built on NSS) grow slower the more there are: fine for
- * hundreds, so a receiver that only counts packets opens none inwards. */
+/* SRTP and SRTCP of one transport: any SSRC, both directions. Inwards by libsrtp2's own
+ * sessions, and outwards too but for AES-GCM (gcm.h). Sessions of Debian's libsrtp2 (built
+ * on NSS) grow slower the more there are: fine for hundreds, so a receiver that only counts
+ * packets opens none inwards. */
 #ifndef LOADGEN_ARMOR_H
 #define LOADGEN_ARMOR_H
 
@@ -10,11 +11,14 @@
 #include <stdint.h>
 
 #include "loadgen/dtls.h"
+#include "loadgen/gcm.h"
 
 /* Room behind a packet that protecting needs. */
 enum { ARMOR_ROOM = SRTP_MAX_TRAILER_LEN + 4 };
 
 struct armor {
+    bool is_gcm; /* outwards 'gcm', else 'out' */
+    struct gcm gcm;
     srtp_t out;
     srtp_t in; /* NULL: this one does not look inside */
 };

@@ -12,7 +12,7 @@
 #include "loadgen/run.h"
 #include "proto/jwt.h"
 
-enum { TOKEN_TTL_S = 86400, AUDIO_RATE = 50, AUDIO_SIZE = 160 };
+enum { TOKEN_TTL_S = 86400, AUDIO_SIZE = 160 };
 
 void client_fail(struct client *client, const char *reason)
 {
@@ -25,6 +25,13 @@ void client_fail(struct client *client, const char *reason)
 }
 
 /* ---- coming, going, coming again ---- */
+
+void client_step(struct client *client, enum account_step step)
+{
+    if (!client->was_up && client->step_us[step] == 0) {
+        client->step_us[step] = loop_now_us();
+    }
+}
 
 void client_check_up(struct client *client)
 {
@@ -39,12 +46,13 @@ void client_check_up(struct client *client)
     for (uint32_t i = 0; i < client->n_receivers; i++) {
         const struct receiver *r = &client->receivers[i];
 
-        n += r->resumed && !r->closed && run_sender(client->run, r->producer_id) != NULL;
+        n += r->resumed && !r->closed && run_sender(client, r->producer_id) != NULL;
     }
     if (n < (client->publisher ? client->n_senders : client->run->n_streams)) {
         return;
     }
     client->state = CLIENT_UP;
+    client_step(client, STEP_STREAMS);
     if (client->was_up) {
         run_on_returned(client->run, client, false);
     } else {
@@ -97,6 +105,7 @@ static void on_retry(struct loop_timer *timer, uint64_t now_us)
 
 void client_on_media_up(struct client *client)
 {
+    client_step(client, STEP_DTLS);
     client_check_up(client);
 }
 
@@ -146,8 +155,7 @@ static int mint(struct client *client)
     (void)snprintf(claims.name, sizeof(claims.name), "%s", client->name);
     (void)snprintf(claims.role, sizeof(claims.role), "%s",
                    client->publisher ? "presenter" : "attendee");
-    (void)snprintf(claims.meeting_id, sizeof(claims.meeting_id), "%s",
-                   run->options->meeting);
+    (void)snprintf(claims.meeting_id, sizeof(claims.meeting_id), "%s", client->meeting);
     return jwt_mint(&claims, run->secret, run->secret_len, client->token,
                     sizeof(client->token)) == JWT_OK
                ? 0
@@ -159,6 +167,7 @@ static int add_senders(struct client *client, uint32_t index)
     const struct options *o = client->run->options;
     uint32_t seed;
 
+    client->senders = &client->run->crew->senders[(size_t)index * CLIENT_MAX_SENDERS];
     if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
         return -errno;
     }
@@ -168,7 +177,7 @@ static int add_senders(struct client *client, uint32_t index)
 
         if (video != 0 ? o->video : o->audio) {
             sender_init(s, video != 0, index * 2 + (uint32_t)video + 1,
-                        main ? o->rate : AUDIO_RATE,
+                        main ? o->rate : o->audio_rate,
                         (uint16_t)(main ? o->size : AUDIO_SIZE), seed);
             s->mid = (uint8_t)client->n_senders++;
         }
@@ -185,17 +194,25 @@ int client_init(struct client *client, struct run *run, bool publisher, uint32_t
                                   .loop = run->loop,
                                   .to = &run->to,
                                   .host = run->authority,
+                                  .wanted = client_wanted,
                                   .token = client->token};
+    const struct options *o = run->options;
     int err;
 
     *client =
         (struct client){.run = run,
+                        .index = index,
+                        .room = index / (publisher ? o->publishers : o->subscribers),
                         .publisher = publisher,
                         .sampled = publisher || index % run->options->verify_every == 0,
                         .timer = {.on_due = client_media_on_due, .user = client},
                         .retry = {.on_due = on_retry, .user = client}};
     (void)snprintf(client->name, sizeof(client->name), "%s-%u",
                    publisher ? "publisher" : "subscriber", index);
+    if (snprintf(client->meeting, sizeof(client->meeting), o->rooms > 1 ? "%s-%u" : "%s",
+                 o->meeting, client->room) >= (int)sizeof(client->meeting)) {
+        return -EINVAL;
+    }
     signaling_init(&client->signaling, &conf);
     err = mint(client);
     if (err == 0 && publisher) {

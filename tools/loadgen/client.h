@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loadgen/account.h"
 #include "loadgen/arrivals.h"
 #include "loadgen/receiver.h"
 #include "loadgen/sender.h"
@@ -20,6 +21,7 @@ enum {
     CLIENT_MAX_SENDERS = 2,
     CLIENT_TOKEN_MAX = 1024,
     CLIENT_ID_MAX = 127,
+    CLIENT_MEETING_MAX = 64, /* as in tokens */
     CLIENT_NAME_MAX = 31,
     CLIENT_RETRY_US = 200000, /* between attempts to connect again */
     CLIENT_REPORT_US = 1000000
@@ -39,12 +41,15 @@ struct run;
 struct client {
     struct run *run;
     enum client_state state;
+    uint32_t index; /* of the publishers, or the subscribers, of all rooms */
+    uint32_t room;
     bool publisher;
     bool sampled; /* looks inside of packets */
     bool sending;
     bool connected; /* to the transport: the node knows our certificate */
     bool was_up;
     char name[CLIENT_NAME_MAX + 1]; /* "publisher 3" */
+    char meeting[CLIENT_MEETING_MAX + 1];
     char token[CLIENT_TOKEN_MAX];
     char participant_id[CLIENT_ID_MAX + 1];
     char transport_id[CLIENT_ID_MAX + 1];
@@ -55,10 +60,11 @@ struct client {
     struct loop_timer timer; /* packets and reports */
     struct loop_timer retry; /* to connect again */
     uint64_t started_us;
+    uint64_t step_us[N_STEPS]; /* when each step of joining was done */
     uint64_t lost_us; /* when the connection was lost */
     uint64_t report_due_us;
     uint64_t feedback_due_us;
-    struct sender senders[CLIENT_MAX_SENDERS];
+    struct sender *senders; /* in the crew's memory */
     uint32_t n_senders;
     struct receiver *receivers; /* of this life and of those before */
     uint32_t n_receivers;
@@ -72,7 +78,8 @@ struct client {
     uint64_t n_feedback; /* transport-cc messages that came */
 };
 
-/* 'index' counts publishers and subscribers each from 0. Returns 0 or -ENOMEM. */
+/* 'index' counts the publishers and the subscribers of all rooms, each from 0. Returns 0 or
+ * -ENOMEM. */
 int client_init(struct client *client, struct run *run, bool publisher, uint32_t index);
 void client_fini(struct client *client); /* of a zeroed one: a no-op */
 
@@ -85,6 +92,9 @@ void client_hold(struct client *client);
 
 /* Becomes CLIENT_UP if nothing is missing. */
 void client_check_up(struct client *client);
+
+/* Writes to all; they know by it when. */
+void client_chat(struct client *client);
 
 void client_leave(struct client *client);
 
@@ -104,12 +114,16 @@ void client_media_on_due(struct loop_timer *timer, uint64_t now_us);
 
 /* ---- client_join.c: what signaling tells ---- */
 
+extern const char *const client_wanted[]; /* events that mean something to us; NULL ends it */
 void client_on_open(void *user);
 void client_on_event(void *user, const char *name, const json_t *payload);
 void client_on_answer(void *user, uint64_t id, const json_t *answer);
 void client_ask_leave(struct client *client);
 
 /* ---- client.c, for the others ---- */
+
+/* A step of joining is done, for the first time. */
+void client_step(struct client *client, enum account_step step);
 
 void client_fail(struct client *client, const char *reason);
 

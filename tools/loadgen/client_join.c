@@ -1,5 +1,6 @@
 /* The questions of a client and what their answers lead to; see client.h. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +21,15 @@ enum question {
     ASK_PRODUCE, /* of which sender */
     ASK_CONSUME, /* for which receiver */
     ASK_RESUME,
+    ASK_CHAT,
     ASK_LEAVE
 };
 
 static const char *const questions[] = {
     "room:join", "transport:create", "transport:connect", "produce",
-    "consume",   "consumer:resume",  "room:leave"};
+    "consume",   "consumer:resume",  "chat:send",         "room:leave"};
+
+#define CHAT "loadgen says at " /* and when */
 
 static void ask(struct client *client, enum question question, uint32_t about,
                 json_t *payload)
@@ -200,6 +204,7 @@ static void on_joined(struct client *client, const json_t *answer)
     size_t at;
     json_t *each;
 
+    client_step(client, STEP_ROOM);
     (void)take_text(answer, "participant_id", participant, sizeof(participant));
     resumed = client->was_up && strcmp(participant, client->participant_id) == 0;
     memcpy(client->participant_id, participant, sizeof(participant));
@@ -264,6 +269,7 @@ static void on_transport(struct client *client, const json_t *answer)
     json_t *each;
     int err;
 
+    client_step(client, STEP_TRANSPORT);
     memset(&remote, 0, sizeof(remote));
     json_array_foreach(
         json_object_get(json_object_get(answer, "dtls_parameters"), "fingerprints"), at,
@@ -356,6 +362,10 @@ static void on_refused(struct client *client, enum question question, uint32_t a
         about < client->n_receivers && client->receivers[about].closed) {
         return; /* it ended in the meantime */
     }
+    if (question == ASK_CHAT) {
+        client->run->account->chats_sent--; /* too soon after the one before, say */
+        return;
+    }
     /* a node that has just started may not know yet who was there */
     if (question == ASK_JOIN && client->resume_token[0] != '\0' && code != NULL &&
         strcmp(code, "media_unavailable") == 0 && client_retry(client)) {
@@ -364,7 +374,7 @@ static void on_refused(struct client *client, enum question question, uint32_t a
     if (question == ASK_JOIN && client->resume_token[0] != '\0') {
         client->resume_token[0] = '\0'; /* too old: as a new one, then */
         ask(client, ASK_JOIN, 0,
-            json_pack("{s:s,s:s}", "meeting_id", client->run->options->meeting,
+            json_pack("{s:s,s:s}", "meeting_id", client->meeting,
                       "display_name", client->name));
         return;
     }
@@ -412,11 +422,44 @@ void client_on_answer(void *user, uint64_t id, const json_t *answer)
             client->receivers[about].resumed = true;
         }
         break;
+    case ASK_CHAT:
     case ASK_LEAVE:
         break;
     }
     client_check_up(client);
 }
+
+/* ---- chat ---- */
+
+void client_chat(struct client *client)
+{
+    char text[64];
+
+    (void)snprintf(text, sizeof(text), CHAT "%" PRIu64, loop_now_us());
+    client->run->account->chats_sent++;
+    ask(client, ASK_CHAT, 0,
+        json_pack("{s:s,s:s,s:s}", "meeting_id", client->meeting, "message", text,
+                  "client_message_id", text + sizeof(CHAT) - 1));
+}
+
+static void on_chat(struct client *client, const json_t *message)
+{
+    const char *text = json_string_value(json_object_get(message, "message"));
+    uint64_t now_us = loop_now_us();
+    uint64_t sent_us;
+
+    if (text != NULL && strncmp(text, CHAT, sizeof(CHAT) - 1) == 0) {
+        sent_us = strtoull(text + sizeof(CHAT) - 1, NULL, 10);
+        if (sent_us != 0 && sent_us <= now_us) {
+            hist_add(&client->run->account->chats_us, now_us - sent_us);
+        }
+    }
+}
+
+/* ---- events ---- */
+
+const char *const client_wanted[] = {"new-producer", "producer:closed", "consumer:closed",
+                                     "chat:message", NULL};
 
 void client_on_event(void *user, const char *name, const json_t *payload)
 {
@@ -428,13 +471,18 @@ void client_on_event(void *user, const char *name, const json_t *payload)
         on_closed_by_node(client, payload, true);
     } else if (strcmp(name, "consumer:closed") == 0) {
         on_closed_by_node(client, payload, false);
+    } else if (strcmp(name, "chat:message") == 0) {
+        on_chat(client, payload);
     }
 }
 
 void client_on_open(void *user)
 {
     struct client *client = user;
-    json_t *payload = json_pack("{s:s,s:s}", "meeting_id", client->run->options->meeting,
+    json_t *payload;
+
+    client_step(client, STEP_SIGNALING);
+    payload = json_pack("{s:s,s:s}", "meeting_id", client->meeting,
                                 "display_name", client->name);
 
     if (client->resume_token[0] != '\0') {
@@ -447,5 +495,5 @@ void client_on_open(void *user)
 void client_ask_leave(struct client *client)
 {
     ask(client, ASK_LEAVE, 0,
-        json_pack("{s:s}", "meeting_id", client->run->options->meeting));
+        json_pack("{s:s}", "meeting_id", client->meeting));
 }

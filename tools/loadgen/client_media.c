@@ -68,7 +68,7 @@ static void on_rtp(void *user, const struct rtp_hdr *hdr, const uint8_t *payload
     note_arrival(client, hdr, now_us);
     if (r != NULL) {
         client->n_packets++;
-        receiver_on_packet(r, hdr, payload, len, now_us, &client->run->delays_us);
+        receiver_on_packet(r, hdr, payload, len, now_us, &client->run->account->delays_us);
     } else if (hdr->ssrc != PROBE_SSRC) {
         client->n_unknown++;
     }
@@ -288,7 +288,12 @@ static void on_failed(void *user, const char *reason)
     client_on_media_failed(user, reason);
 }
 
-const struct transport_ops client_media_ops = {on_up, on_failed, on_rtp, on_rtcp};
+static void on_ice(void *user)
+{
+    client_step(user, STEP_ICE);
+}
+
+const struct transport_ops client_media_ops = {on_ice, on_up, on_failed, on_rtp, on_rtcp};
 
 int client_media_init(struct client *client)
 {

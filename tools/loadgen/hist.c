@@ -35,6 +35,15 @@ void hist_add(struct hist *hist, uint64_t value)
     }
 }
 
+void hist_merge(struct hist *to, const struct hist *from)
+{
+    for (unsigned i = 0; i < HIST_CELLS; i++) {
+        to->cells[i] += from->cells[i];
+    }
+    to->n += from->n;
+    to->max = from->max > to->max ? from->max : to->max;
+}
+
 uint64_t hist_quantile(const struct hist *hist, unsigned permille)
 {
     uint64_t rank = (hist->n * permille + 999) / 1000;

@@ -22,6 +22,9 @@ struct hist {
 /* Counts 'value'; what is too large for the cells counts in the last. */
 void hist_add(struct hist *hist, uint64_t value);
 
+/* Counts in 'to' what is counted in 'from', too. */
+void hist_merge(struct hist *to, const struct hist *from);
+
 /* The value that 'permille' of those counted do not exceed, rounded up by at most 3 % and
  * never above the greatest; 0 if none were counted. */
 uint64_t hist_quantile(const struct hist *hist, unsigned permille);

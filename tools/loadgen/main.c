@@ -1,11 +1,12 @@
-/* kcs-loadgen: many complete clients of a node in one process, sending numbered payloads to
+/* kcs-loadgen: many complete clients of a node, of one process or several, sending numbered payloads to
  * each other and checking what arrives. It shares no cryptography with what it tests. */
 #include "loadgen/report.h"
 #include "loadgen/run.h"
 
 int main(int argc, char **argv)
 {
-    static struct run run; /* large: histograms */
+    static struct account all; /* large: histograms */
+    static struct run run;
     struct options options;
     int status;
 
@@ -14,8 +15,8 @@ int main(int argc, char **argv)
     }
     status = run_init(&run, &options);
     if (status == LOADGEN_OK) {
-        status = run_all(&run);
-        if (report_print(&run) != 0 && status == LOADGEN_OK) {
+        status = run_all(&run, &all);
+        if (run.me == 0 && report_print(&run, &all) != 0 && status == LOADGEN_OK) {
             status = LOADGEN_FAILED;
         }
     }

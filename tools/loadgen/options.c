@@ -4,13 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loadgen/crew.h"
 #include "loadgen/dtls.h"
 #include "loadgen/payload.h"
 
 #define VERSION "0.1.0"
 
 enum {
-    MAX_CLIENTS = 10000,
+    MAX_CLIENTS = 100000,
+    MAX_ROOMS = 10000,
     AUDIO_RATE = 50,
     AUDIO_SIZE = 160,
     VIDEO_RATE = 120,
@@ -24,7 +26,11 @@ static const struct option long_options[] = {
     {"publishers", required_argument, NULL, 'P'},
     {"subscribers", required_argument, NULL, 'S'},
     {"media", required_argument, NULL, 'M'},
+    {"rooms", required_argument, NULL, 'o'},
+    {"processes", required_argument, NULL, 'x'},
     {"rate", required_argument, NULL, 'r'},
+    {"audio-rate", required_argument, NULL, 'a'},
+    {"chat", required_argument, NULL, 'c'},
     {"size", required_argument, NULL, 'z'},
     {"seconds", required_argument, NULL, 't'},
     {"hold", required_argument, NULL, 'H'},
@@ -56,6 +62,12 @@ static void print_help(FILE *out)
           "  --rate N            packets a second of a stream: 50 of audio, 120 of video\n"
           "  --size N            payload bytes, 48 to 1200: 160 of audio, 1100 of video\n"
           "                      (with both, --rate and --size are of the video)\n"
+          "  --audio-rate N      with both: packets a second of audio (50)\n"
+          "  --rooms R           R meetings, ID-0, ID-1, …, each with P and S of them (1)\n"
+          "  --processes N       that share the clients, who need two descriptors each\n"
+          "                      (as many as it takes)\n"
+          "  --chat N            while sending, the first publisher of each meeting writes N\n"
+          "                      messages, one a second (0)\n"
           "  --seconds T         send so long after all have joined (10)\n"
           "  --hold T            then stay so long, silent, before leaving (0)\n"
           "  --join-rate N       clients started a second (50)\n"
@@ -149,6 +161,14 @@ static bool take(struct options *o, int letter)
         return take_media(o);
     case 'r':
         return take_count("rate", 1, 100000, &o->rate);
+    case 'a':
+        return take_count("audio-rate", 1, 1000, &o->audio_rate);
+    case 'o':
+        return take_count("rooms", 1, MAX_ROOMS, &o->rooms);
+    case 'x':
+        return take_count("processes", 1, CREW_MAX, &o->processes);
+    case 'c':
+        return take_count("chat", 0, 86400, &o->chat);
     case 'z':
         return take_count("size", PAYLOAD_MIN, PAYLOAD_MAX, &o->size);
     case 'J':
@@ -195,6 +215,12 @@ static bool complete(struct options *o)
     if (o->publishers + o->subscribers == 0) {
         return complain("missing: ", "--publishers or --subscribers");
     }
+    if ((uint64_t)(o->publishers + o->subscribers) * o->rooms > MAX_CLIENTS) {
+        return complain("too many clients", "");
+    }
+    if (o->chat > 0 && (o->publishers == 0 || o->chat > o->seconds)) {
+        return complain("--chat needs a publisher, and that many --seconds", "");
+    }
     if (o->rate == 0) {
         o->rate = o->video ? VIDEO_RATE : AUDIO_RATE;
     }
@@ -209,6 +235,8 @@ bool options_parse(int argc, char **argv, struct options *out, int *status)
     int letter;
 
     *out = (struct options){.profiles = DTLS_PROFILES,
+                            .rooms = 1,
+                            .audio_rate = AUDIO_RATE,
                             .join_rate = 50,
                             .verify_every = 1,
                             .seconds = 10,

@@ -15,8 +15,12 @@ struct options {
     const char *meeting;
     const char *address;  /* of the node's candidates take only this one; NULL: the best */
     const char *profiles; /* of SRTP, as OpenSSL lists them */
-    uint32_t publishers;
-    uint32_t subscribers;
+    uint32_t publishers;  /* of each room */
+    uint32_t subscribers; /* of each room */
+    uint32_t rooms;
+    uint32_t processes;  /* 0: as many as it takes */
+    uint32_t audio_rate; /* where there is video, too */
+    uint32_t chat;       /* messages */
     uint32_t rate; /* packets a second */
     uint32_t size; /* payload bytes */
     uint32_t join_rate;

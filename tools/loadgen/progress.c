@@ -7,7 +7,7 @@
 
 #include "loadgen/run.h"
 
-enum { PERIOD_US = 250000 };
+enum { PERIOD_US = 1000000 };
 
 static uint64_t shown_us;
 static uint64_t received_then;
@@ -16,14 +16,20 @@ static bool visible;
 void progress_show(const struct run *run, const char *phase)
 {
     uint64_t now_us = loop_now_us();
-    struct run_account a;
+    struct account_sums a = {0};
     uint64_t rate;
 
-    if (run->options->quiet || now_us - shown_us < PERIOD_US ||
+    if (run->me != 0 || run->options->quiet || now_us - shown_us < PERIOD_US ||
         isatty(STDERR_FILENO) == 0) {
         return;
     }
-    run_sum(run, &a);
+    for (uint32_t i = 0; i < run->crew->n; i++) { /* as they were a second ago */
+        const struct account_sums *of = &run->crew->seats[i].account.sums;
+
+        a.sent += of->sent;
+        a.received += of->received;
+        a.lost += of->lost;
+    }
     rate = shown_us == 0 || a.received < received_then
                ? 0
                : (a.received - received_then) * 1000000u / (now_us - shown_us);
@@ -33,8 +39,8 @@ void progress_show(const struct run *run, const char *phase)
     fprintf(stderr,
             "\r\033[K%-8s joined %u/%u  sent %" PRIu64 "  received %" PRIu64 " (%" PRIu64
             "/s)  missing %" PRIu64 "  p99 %.1f ms",
-            phase, run->n_up, run->n_clients, a.sent, a.received, rate, a.lost,
-            (double)hist_quantile(&run->delays_us, 990) / 1e3);
+            phase, crew_up(run->crew), run->n_all, a.sent, a.received, rate, a.lost,
+            (double)hist_quantile(&run->account->delays_us, 990) / 1e3);
     (void)fflush(stderr);
 }
 

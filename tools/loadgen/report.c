@@ -18,32 +18,47 @@ static void print_delays(const char *name, const struct hist *h)
     }
 }
 
-static void print_table(const struct run *run, const struct run_account *a)
+static void print_table(const struct run *run, const struct account *all)
 {
-    double seconds = run->sent_seconds > 0 ? run->sent_seconds : 1;
+    const struct account_sums *a = &all->sums;
+    double seconds = all->sent_seconds > 0 ? all->sent_seconds : 1;
 
-    printf("%-12s %u of %u (%u publishers, %u subscribers)\n", "joined", run->n_up,
-           run->n_clients, run->options->publishers, run->options->subscribers);
+    printf("%-12s %u of %u (%u publishers, %u subscribers)\n", "joined", all->n_up,
+           run->n_all, run->options->publishers * run->options->rooms,
+           run->options->subscribers * run->options->rooms);
     printf("%-12s %" PRIu64 " packets, %" PRIu64
            " payload bytes; %.1f s after all joined\n",
-           "sent", a->sent, a->sent_bytes, run->sent_seconds);
+           "sent", a->sent, a->sent_bytes, all->sent_seconds);
     printf("%-12s %" PRIu64 " packets on %" PRIu64 " streams, about %.0f/s; %" PRIu64
            " verified on %" PRIu64 "\n",
            "received", a->received, a->streams,
-           run->sent_seconds > 0 ? (double)a->received / seconds : 0.0, a->verified,
+           all->sent_seconds > 0 ? (double)a->received / seconds : 0.0, a->verified,
            a->sampled);
     printf("%-12s lost %" PRIu64 ", double %" PRIu64 ", out of order %" PRIu64
            ", damaged %" PRIu64 "\n",
            "faults", a->lost, a->duplicates + a->replayed, a->misordered,
            a->corrupt + a->forged + a->malformed);
-    print_delays("delay", &run->delays_us);
+    print_delays("delay", &all->delays_us);
     printf("%-12s %.1f ms at most, between two packets of a stream\n", "silence",
            (double)a->max_silence_us / 1e3);
-    print_delays("join", &run->joins_us);
-    print_delays("return", &run->resumes_us);
-    if (run->n_resumed + run->n_rejoined > 0) {
-        printf("%-12s %u resumed, %u joined anew\n", "returned", run->n_resumed,
-               run->n_rejoined);
+    print_delays("join", &all->joins_us);
+    for (int i = 0; i < N_STEPS; i++) {
+        char name[24];
+
+        (void)snprintf(name, sizeof(name), "  %s", account_steps[i]);
+        print_delays(name, &all->steps_us[i]);
+    }
+    if (all->chats_sent > 0) {
+        printf("%-12s %" PRIu64 " messages, %" PRIu64 " arrived\n", "chat",
+               all->chats_sent, all->chats_us.n);
+        print_delays("", &all->chats_us);
+    }
+    printf("%-12s %.1f s of CPU, %" PRIu64 " MB in %u processes\n", "cost",
+           all->cpu_seconds, all->memory_kb / 1024, run->crew->n);
+    print_delays("return", &all->resumes_us);
+    if (all->n_resumed + all->n_rejoined > 0) {
+        printf("%-12s %u resumed, %u joined anew\n", "returned", all->n_resumed,
+               all->n_rejoined);
     }
     printf("%-12s %" PRIu64 " key frames asked for, %" PRIu64 " sent; reports: %" PRIu64
            " SR to subscribers, %" PRIu64 " RR and %" PRIu64
@@ -66,20 +81,32 @@ static json_t *number(uint64_t n)
 
 static json_t *delays(const struct hist *h)
 {
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o}", "count", number(h->n), "p50",
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "count", number(h->n), "p50",
                      number(hist_quantile(h, 500)), "p90", number(hist_quantile(h, 900)),
-                     "p99", number(hist_quantile(h, 990)), "p999",
+                     "p95", number(hist_quantile(h, 950)), "p99", number(hist_quantile(h, 990)), "p999",
                      number(hist_quantile(h, 999)), "max", number(h->max));
+}
+
+static json_t *steps(const struct account *all)
+{
+    json_t *out = json_object();
+
+    for (int i = 0; i < N_STEPS; i++) {
+        (void)json_object_set_new(out, account_steps[i], delays(&all->steps_us[i]));
+    }
+    return out;
 }
 
 static json_t *producers(const struct run *run)
 {
+    const struct options *o = run->options;
+    size_t n = (size_t)o->publishers * o->rooms * CLIENT_MAX_SENDERS;
     json_t *list = json_array();
 
-    for (uint32_t i = 0; i < run->options->publishers; i++) {
-        for (uint32_t j = 0; j < run->clients[i].n_senders; j++) {
-            const struct sender *s = &run->clients[i].senders[j];
+    for (size_t i = 0; i < n; i++) {
+        const struct sender *s = &run->crew->senders[i];
 
+        if (s->producer_id[0] != '\0') {
             (void)json_array_append_new(
                 list, json_pack("{s:s,s:s,s:o,s:o,s:o}", "producer_id", s->producer_id,
                                 "kind", s->video ? "video" : "audio", "packets",
@@ -90,11 +117,12 @@ static json_t *producers(const struct run *run)
     return list;
 }
 
+/* Of this process: where there are several they would be too many to list. */
 static json_t *consumers(const struct run *run)
 {
     json_t *list = json_array();
 
-    for (uint32_t i = run->options->publishers; i < run->n_clients; i++) {
+    for (uint32_t i = 0; run->crew->n == 1 && i < run->n_clients; i++) {
         const struct client *client = &run->clients[i];
 
         for (uint32_t j = 0; j < client->n_receivers; j++) {
@@ -114,31 +142,39 @@ static json_t *consumers(const struct run *run)
     return list;
 }
 
-static json_t *failures(const struct run *run)
+static json_t *failures(const struct account *all)
 {
     json_t *list = json_array();
 
-    for (uint32_t i = 0; i < run->n_failures; i++) {
-        (void)json_array_append_new(list, json_string(run->failures[i]));
+    for (uint32_t i = 0; i < all->n_failures; i++) {
+        (void)json_array_append_new(list, json_string(all->failures[i]));
     }
     return list;
 }
 
-static json_t *to_json(const struct run *run, const struct run_account *a)
+static json_t *to_json(const struct run *run, const struct account *all)
 {
+    const struct options *o = run->options;
+    const struct account_sums *a = &all->sums;
     json_t *out = json_pack(
-        "{s:b,s:o,s:s,s:i,s:i,s:i,s:f,s:o,s:o,s:o,s:i,s:i,s:o,s:o}", "ok",
-        (int)(run->n_failures == 0), "failures", failures(run), "meeting_id",
-        run->options->meeting, "publishers", (int)run->options->publishers, "subscribers",
-        (int)run->options->subscribers, "joined", (int)run->n_up, "seconds",
-        run->sent_seconds, "join_us", delays(&run->joins_us), "delay_us",
-        delays(&run->delays_us), "return_us", delays(&run->resumes_us), "resumed",
-        (int)run->n_resumed, "rejoined", (int)run->n_rejoined, "producers", producers(run),
-        "consumers", consumers(run));
+        "{s:b,s:o,s:s,s:i,s:i,s:i,s:i,s:i,s:f,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:f,s:o,s:o,s:o}",
+        "ok", (int)(all->n_failures == 0), "failures", failures(all), "meeting_id",
+        o->meeting, "rooms", (int)o->rooms, "processes", (int)run->crew->n, "publishers",
+        (int)(o->publishers * o->rooms), "subscribers", (int)(o->subscribers * o->rooms),
+        "joined", (int)all->n_up, "seconds", all->sent_seconds, "join_us",
+        delays(&all->joins_us), "join_steps_us", steps(all), "delay_us",
+        delays(&all->delays_us), "chat_us", delays(&all->chats_us), "return_us",
+        delays(&all->resumes_us), "resumed", (int)all->n_resumed, "rejoined",
+        (int)all->n_rejoined, "cpu_seconds", all->cpu_seconds, "memory_kb",
+        number(all->memory_kb), "producers", producers(run), "consumers", consumers(run));
     const struct {
         const char *name;
         uint64_t value;
     } counts[] = {
+        {"began_us", all->began_us},
+        {"joined_us", all->joined_us},
+        {"ended_us", all->ended_us},
+        {"chats_sent", all->chats_sent},
         {"sent", a->sent},
         {"sent_bytes", a->sent_bytes},
         {"never_made", a->late},
@@ -175,24 +211,21 @@ static json_t *to_json(const struct run *run, const struct run_account *a)
     return out;
 }
 
-int report_print(const struct run *run)
+int report_print(const struct run *run, const struct account *all)
 {
-    struct run_account account;
-
-    run_sum(run, &account);
     if (run->options->json) {
-        json_t *json = to_json(run, &account);
+        json_t *json = to_json(run, all);
 
         if (json == NULL || json_dumpf(json, stdout, JSON_INDENT(2)) != 0) {
             fprintf(stderr, "kcs-loadgen: out of memory\n");
         }
         json_decref(json);
         putchar('\n');
-    } else if (!run->unreachable) {
-        print_table(run, &account);
+    } else if (!all->unreachable) {
+        print_table(run, all);
     }
-    for (uint32_t i = 0; i < run->n_failures; i++) {
-        fprintf(stderr, "kcs-loadgen: %s\n", run->failures[i]);
+    for (uint32_t i = 0; i < all->n_failures; i++) {
+        fprintf(stderr, "kcs-loadgen: %s\n", all->failures[i]);
     }
     return fflush(stdout) == 0 && ferror(stdout) == 0 ? 0 : -EIO;
 }

@@ -2,9 +2,7 @@
 #include "loadgen/run.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +14,16 @@
 #include "proto/jwt.h"
 
 enum {
-    STEP_US = 100000, /* looks at the whole this often */
+    STEP_US = 100000, /* looks at the whole this often, */
+    SUM_US = 1000000, /* and sums it up this often */
+    FDS_A_CLIENT = 2,
+    SPARE_FDS = 64,
     DRAIN_MIN_US = 300000,
     DRAIN_MAX_US = 3000000
 };
+
+/* What processes come to together. */
+enum run_phase { RUN_READY = 1, RUN_JOINED, RUN_SENT, RUN_COUNTED };
 
 static volatile sig_atomic_t stopped;
 
@@ -86,7 +90,6 @@ static int find_node(struct run *run)
     return LOADGEN_OK;
 }
 
-/* Two descriptors a client. */
 static void raise_limits(void)
 {
     struct rlimit limit;
@@ -97,20 +100,26 @@ static void raise_limits(void)
     }
 }
 
-static int make_clients(struct run *run)
+/* How many processes it takes. */
+static uint32_t processes_for(const struct options *o, uint32_t n_clients)
 {
-    const struct options *o = run->options;
+    struct rlimit limit;
+    uint32_t n = 1;
 
-    run->clients = calloc(o->publishers + o->subscribers, sizeof(*run->clients));
-    if (run->clients == NULL) {
-        return complain("clients", "out of memory", LOADGEN_FAILED);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > SPARE_FDS) {
+        uint64_t room = limit.rlim_cur - SPARE_FDS;
+
+        n = (uint32_t)((FDS_A_CLIENT * (uint64_t)n_clients + room - 1) / room);
     }
-    run->n_clients = o->publishers + o->subscribers;
-    run->n_streams = o->publishers * (uint32_t)(o->audio + o->video);
-    for (uint32_t i = 0; i < run->n_clients; i++) {
-        bool publisher = i < o->publishers;
-        int err = client_init(&run->clients[i], run, publisher,
-                              publisher ? i : i - o->publishers);
+    n = o->processes != 0 ? o->processes : n;
+    return n < CREW_MAX ? n : CREW_MAX;
+}
+
+/* Those of 'n' that are ours: each process has every so manieth. */
+static int make_some(struct run *run, bool publishers, uint32_t n)
+{
+    for (uint32_t i = run->me; i < n; i += run->crew->n) {
+        int err = client_init(&run->clients[run->n_clients++], run, publishers, i);
 
         if (err != 0) {
             return complain("clients",
@@ -123,89 +132,144 @@ static int make_clients(struct run *run)
     return LOADGEN_OK;
 }
 
+static int make_clients(struct run *run)
+{
+    const struct options *o = run->options;
+    int status;
+
+    run->clients = calloc(run->n_all / run->crew->n + 2, sizeof(*run->clients));
+    if (run->clients == NULL) {
+        return complain("clients", "out of memory", LOADGEN_FAILED);
+    }
+    run->n_streams = o->publishers * (uint32_t)(o->audio + o->video);
+    status = make_some(run, true, o->publishers * o->rooms);
+    return status != LOADGEN_OK ? status : make_some(run, false, o->subscribers * o->rooms);
+}
+
+/* From here on there may be several of us. */
+static int make_crew(struct run *run)
+{
+    const struct options *o = run->options;
+    size_t n_senders = (size_t)o->publishers * o->rooms * CLIENT_MAX_SENDERS;
+    int err;
+
+    raise_limits();
+    run->n_all = (o->publishers + o->subscribers) * o->rooms;
+    err = crew_begin(&run->crew, processes_for(o, run->n_all), n_senders, &run->me);
+    if (err != 0) {
+        return complain("processes", strerror(-err), LOADGEN_FAILED);
+    }
+    run->account = &run->crew->seats[run->me].account;
+    return LOADGEN_OK;
+}
+
+/* What each process has of its own. */
+static int make_tools(struct run *run)
+{
+    if (armor_setup() != 0) {
+        return complain("libsrtp2", "cannot start", LOADGEN_FAILED);
+    }
+    run->ssl = dtls_context(run->options->profiles);
+    if (run->ssl == NULL) {
+        return complain(run->options->profiles, "not a list of SRTP profiles of OpenSSL",
+                        LOADGEN_USAGE);
+    }
+    if (loop_create(&run->loop) != 0) {
+        return complain("epoll", strerror(errno), LOADGEN_FAILED);
+    }
+    return LOADGEN_OK;
+}
+
 int run_init(struct run *run, const struct options *options)
 {
     int status;
 
     memset(run, 0, sizeof(*run));
     run->options = options;
-    if (armor_setup() != 0) {
-        return complain("libsrtp2", "cannot start", LOADGEN_FAILED);
-    }
     status = read_secret(run);
     if (status == LOADGEN_OK) {
         status = find_node(run);
     }
-    if (status != LOADGEN_OK) {
-        return status;
+    if (status == LOADGEN_OK) {
+        status = make_crew(run);
     }
-    run->ssl = dtls_context(options->profiles);
-    if (run->ssl == NULL) {
-        return complain(options->profiles, "not a list of SRTP profiles of OpenSSL",
-                        LOADGEN_USAGE);
+    if (status == LOADGEN_OK) {
+        status = make_tools(run);
     }
-    if (loop_create(&run->loop) != 0) {
-        return complain("epoll", strerror(errno), LOADGEN_FAILED);
-    }
-    raise_limits();
-    return make_clients(run);
+    return status == LOADGEN_OK ? make_clients(run) : status;
 }
 
 void run_fini(struct run *run)
 {
-    for (uint32_t i = 0; i < run->n_clients; i++) {
+    for (uint32_t i = 0; run->clients != NULL && i < run->n_clients; i++) {
         client_fini(&run->clients[i]);
     }
     free(run->clients);
     loop_destroy(run->loop);
     SSL_CTX_free(run->ssl);
     explicit_bzero(run->secret, sizeof(run->secret));
-    armor_teardown();
+    if (run->account != NULL) {
+        armor_teardown();
+    }
+    crew_free(run->crew);
 }
 
 /* ---- what clients tell ---- */
 
+/* How long each step of the join took. The last two go on side by side with the node's
+ * answer to transport:connect. */
+static void note_steps(struct run *run, const struct client *client)
+{
+    uint64_t before_us = client->started_us;
+
+    for (int i = 0; i < N_STEPS; i++) {
+        if (client->step_us[i] > before_us) {
+            hist_add(&run->account->steps_us[i], client->step_us[i] - before_us);
+            before_us = client->step_us[i];
+        }
+    }
+}
+
 void run_on_up(struct run *run, struct client *client)
 {
+    const struct options *o = run->options;
     uint64_t now_us = loop_now_us();
 
-    run->n_up++;
-    hist_add(&run->joins_us, now_us - client->started_us);
+    run->account->n_up++;
+    atomic_fetch_add(&run->crew->seats[run->me].n_up, 1);
+    hist_add(&run->account->joins_us, now_us - client->started_us);
+    note_steps(run, client);
     if (client->publisher) {
         /* not all at the same instant */
-        uint32_t index = (uint32_t)(client - run->clients);
+        uint32_t place = client->index % o->publishers;
 
-        client_send(client, now_us + 1000000u / run->options->rate * index /
-                                         run->options->publishers);
+        client_send(client, now_us + 1000000u / o->rate * place / o->publishers);
     }
 }
 
 void run_on_failed(struct run *run, struct client *client, const char *reason)
 {
-    run->n_failed++;
-    run->unreachable = run->n_up == 0 && !client->signaling.reachable;
-    if (run->n_failures < RUN_MAX_FAILURES) {
-        (void)snprintf(run->failures[run->n_failures++], RUN_FAILURE_LEN, "%s: %s",
-                       client->name, reason);
-    }
+    atomic_fetch_add(&run->crew->seats[run->me].n_failed, 1);
+    run->account->unreachable = run->account->n_up == 0 && !client->signaling.reachable;
+    account_blame(run->account, "%s: %s", client->name, reason);
 }
 
 void run_on_returned(struct run *run, struct client *client, bool resumed)
 {
-    run->n_resumed += resumed;
-    run->n_rejoined += !resumed;
-    hist_add(&run->resumes_us, loop_now_us() - client->lost_us);
+    run->account->n_resumed += resumed;
+    run->account->n_rejoined += !resumed;
+    hist_add(&run->account->resumes_us, loop_now_us() - client->lost_us);
 }
 
-const struct sender *run_sender(const struct run *run, const char *producer_id)
+const struct sender *run_sender(const struct client *client, const char *producer_id)
 {
-    for (uint32_t i = 0; i < run->options->publishers; i++) {
-        const struct client *client = &run->clients[i];
+    const struct run *run = client->run;
+    size_t n = (size_t)run->options->publishers * CLIENT_MAX_SENDERS;
+    const struct sender *senders = &run->crew->senders[client->room * n];
 
-        for (uint32_t j = 0; j < client->n_senders; j++) {
-            if (strcmp(client->senders[j].producer_id, producer_id) == 0) {
-                return &client->senders[j];
-            }
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(senders[i].producer_id, producer_id) == 0) {
+            return &senders[i];
         }
     }
     return NULL;
@@ -213,41 +277,71 @@ const struct sender *run_sender(const struct run *run, const char *producer_id)
 
 /* ---- the phases ---- */
 
+static void sum(struct run *run);
+
 static void turn(struct run *run, const char *phase)
 {
     uint64_t until_us = loop_now_us() + STEP_US;
 
     while (loop_now_us() < until_us && loop_turn(run->loop, until_us) == 0) {
     }
+    if (loop_now_us() - run->summed_us > SUM_US) {
+        sum(run);
+    }
     progress_show(run, phase);
+}
+
+static bool is_over(const struct run *run)
+{
+    return stopped != 0 || atomic_load(&run->crew->stopped);
+}
+
+/* Waits until all processes have come so far. */
+static void meet(struct run *run, enum run_phase phase, const char *words)
+{
+    atomic_store(&run->crew->seats[run->me].phase, phase);
+    do {
+        turn(run, words);
+    } while (!is_over(run) && !crew_all_at(run->crew, run->me, phase));
+}
+
+/* When the next client is to be started. */
+static uint64_t next_start_us(const struct run *run, uint64_t began_us)
+{
+    uint64_t place = (uint64_t)run->n_started * run->crew->n + run->me;
+
+    return began_us + place * 1000000u / run->options->join_rate;
 }
 
 static void join_all(struct run *run)
 {
     uint64_t began_us = loop_now_us();
-    uint64_t last_us = 0; /* when the last was started */
+    uint64_t last_us = began_us; /* when the last was started */
+    uint64_t look_us = began_us;
     uint64_t patience_us = (uint64_t)(run->options->join_timeout * 1e6);
 
-    while (!stopped && run->n_failed == 0 && run->n_up < run->n_clients) {
+    while (!is_over(run) && crew_failed(run->crew) == 0 &&
+           crew_up(run->crew) < run->n_all) {
         uint64_t now_us = loop_now_us();
-        uint64_t next_us =
-            began_us + (uint64_t)run->n_started * 1000000u / run->options->join_rate;
 
-        if (run->n_started < run->n_clients && next_us <= now_us) {
+        if (run->n_started < run->n_clients && next_start_us(run, began_us) <= now_us) {
             client_start(&run->clients[run->n_started++]);
             last_us = now_us;
             continue;
         }
-        if (run->n_started == run->n_clients) {
-            for (uint32_t i = 0; i < run->n_clients; i++) {
+        if (now_us >= look_us) {
+            look_us = now_us + STEP_US;
+            for (uint32_t i = 0; i < run->n_started; i++) {
                 client_check_up(&run->clients[i]); /* for what another was told later */
             }
+        }
+        if (run->n_started == run->n_clients) {
             if (now_us - last_us > patience_us) {
                 break;
             }
             turn(run, "joining");
         } else {
-            (void)loop_turn(run->loop, next_us);
+            (void)loop_turn(run->loop, next_start_us(run, began_us));
             progress_show(run, "joining");
         }
     }
@@ -257,7 +351,7 @@ static void wait_for(struct run *run, double seconds, const char *phase)
 {
     uint64_t until_us = loop_now_us() + (uint64_t)(seconds * 1e6);
 
-    while (!stopped && loop_now_us() < until_us) {
+    while (!is_over(run) && loop_now_us() < until_us) {
         uint64_t left_us = until_us - loop_now_us();
 
         if (left_us < STEP_US) {
@@ -272,12 +366,12 @@ static void wait_for(struct run *run, double seconds, const char *phase)
 /* Whether each subscriber has the last payload of each stream. */
 static bool all_is_here(const struct run *run)
 {
-    for (uint32_t i = run->options->publishers; i < run->n_clients; i++) {
+    for (uint32_t i = 0; i < run->n_clients; i++) {
         const struct client *client = &run->clients[i];
 
         for (uint32_t j = 0; client->sampled && j < client->n_receivers; j++) {
             const struct receiver *r = &client->receivers[j];
-            const struct sender *s = r->closed ? NULL : run_sender(run, r->producer_id);
+            const struct sender *s = r->closed ? NULL : run_sender(client, r->producer_id);
 
             if (s != NULL && s->n_sent > 0 &&
                 (!r->numbers.started || r->numbers.max + 1 < s->n_sent)) {
@@ -291,12 +385,12 @@ static bool all_is_here(const struct run *run)
 /* Streams of senders that still send: one that has fallen silent says so now, or never. */
 static void end_silences(struct run *run, uint64_t now_us)
 {
-    for (uint32_t i = run->options->publishers; i < run->n_clients; i++) {
+    for (uint32_t i = 0; i < run->n_clients; i++) {
         struct client *client = &run->clients[i];
 
         for (uint32_t j = 0; j < client->n_receivers; j++) {
             struct receiver *r = &client->receivers[j];
-            const struct sender *s = r->closed ? NULL : run_sender(run, r->producer_id);
+            const struct sender *s = r->closed ? NULL : run_sender(client, r->producer_id);
 
             if (s != NULL && s->n_sent > 0) {
                 receiver_on_end(r, now_us);
@@ -309,9 +403,10 @@ static void drain(struct run *run)
 {
     uint64_t began_us = loop_now_us();
 
-    end_silences(run, began_us);
-    for (uint32_t i = 0; i < run->options->publishers; i++) {
-        client_hold(&run->clients[i]);
+    for (uint32_t i = 0; i < run->n_clients; i++) {
+        if (run->clients[i].publisher) {
+            client_hold(&run->clients[i]);
+        }
     }
     do {
         turn(run, "draining");
@@ -321,10 +416,10 @@ static void drain(struct run *run)
 
 /* ---- the account ---- */
 
-static void sum_receiver(const struct run *run, const struct client *client,
-                         const struct receiver *r, struct run_account *a)
+static void sum_receiver(const struct client *client, const struct receiver *r,
+                         struct account_sums *a)
 {
-    const struct sender *s = r->closed ? NULL : run_sender(run, r->producer_id);
+    const struct sender *s = r->closed ? NULL : run_sender(client, r->producer_id);
 
     a->streams++;
     a->received += r->sequence.n_received;
@@ -356,100 +451,115 @@ static void sum_receiver(const struct run *run, const struct client *client,
     a->misrouted += s != NULL && r->numbered && r->tag != s->tag;
 }
 
-void run_sum(const struct run *run, struct run_account *out)
+/* Brings the account up to date. */
+static void sum(struct run *run)
 {
-    *out = (struct run_account){0};
+    struct account_sums out = {0};
+    struct rusage usage;
+
     for (uint32_t i = 0; i < run->n_clients; i++) {
         const struct client *client = &run->clients[i];
         const struct transport_faults *faults = &client->media.faults;
 
-        out->unknown += client->n_unknown;
-        out->feedback_to_publishers += client->n_feedback;
-        out->unsent += faults->unsent;
-        out->replayed += faults->replayed;
-        out->forged += faults->forged;
-        out->malformed += faults->malformed;
-        out->early += faults->early;
+        out.unknown += client->n_unknown;
+        out.feedback_to_publishers += client->n_feedback;
+        out.unsent += faults->unsent;
+        out.replayed += faults->replayed;
+        out.forged += faults->forged;
+        out.malformed += faults->malformed;
+        out.early += faults->early;
         for (uint32_t j = 0; j < client->n_senders; j++) {
             const struct sender *s = &client->senders[j];
 
-            out->sent += s->n_sent;
-            out->sent_bytes += s->n_bytes;
-            out->late += s->n_late;
-            out->key_frames += s->n_key_frames;
-            out->key_requests += s->n_key_requests;
-            out->reports_to_publishers += s->n_reports;
+            out.sent += s->n_sent;
+            out.sent_bytes += s->n_bytes;
+            out.late += s->n_late;
+            out.key_frames += s->n_key_frames;
+            out.key_requests += s->n_key_requests;
+            out.reports_to_publishers += s->n_reports;
         }
         for (uint32_t j = 0; j < client->n_receivers; j++) {
-            sum_receiver(run, client, &client->receivers[j], out);
+            sum_receiver(client, &client->receivers[j], &out);
+        }
+    }
+    run->account->sums = out;
+    run->summed_us = loop_now_us();
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        run->account->cpu_seconds =
+            (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+        run->account->memory_kb = (uint64_t)usage.ru_maxrss;
+    }
+}
+
+/* The first publisher of each room that is ours writes. */
+static void chat_all(struct run *run)
+{
+    for (uint32_t i = 0; i < run->n_clients; i++) {
+        struct client *client = &run->clients[i];
+
+        if (client->publisher && client->index % run->options->publishers == 0) {
+            client_chat(client);
         }
     }
 }
 
-__attribute__((format(printf, 3, 4))) static void blame(struct run *run, uint64_t n,
-                                                        const char *format, ...)
+static void send_all(struct run *run)
 {
-    va_list args;
+    uint32_t chat = run->options->chat;
+    uint64_t began_us = loop_now_us();
 
-    if (n == 0 || run->n_failures == RUN_MAX_FAILURES) {
-        return;
+    for (uint32_t i = 0; i < chat; i++) {
+        chat_all(run);
+        wait_for(run, 1, "sending");
     }
-    va_start(args, format);
-    (void)vsnprintf(run->failures[run->n_failures++], RUN_FAILURE_LEN, format, args);
-    va_end(args);
+    wait_for(run, run->options->seconds - chat, "sending");
+    run->account->sent_seconds = (double)(loop_now_us() - began_us) / 1e6;
 }
 
-/* Puts into words what was not right. */
-static void judge(struct run *run)
-{
-    struct run_account a;
-
-    run_sum(run, &a);
-    blame(run, run->n_clients - run->n_up, "%u of %u clients did not join",
-          run->n_clients - run->n_up, run->n_clients);
-    blame(run, a.silent, "%" PRIu64 " streams never came", a.silent);
-    blame(run, a.lost, "%" PRIu64 " packets were lost", a.lost);
-    blame(run, a.lost > 0 ? a.unsent : 0,
-          "%" PRIu64 " packets were not taken by our own sockets", a.unsent);
-    blame(run, a.duplicates + a.replayed, "%" PRIu64 " packets came twice",
-          a.duplicates + a.replayed);
-    blame(run, a.misordered, "%" PRIu64 " packets came out of order", a.misordered);
-    blame(run, a.holes, "%" PRIu64 " RTP sequence numbers were skipped without a loss",
-          a.holes);
-    blame(run, a.corrupt + a.forged + a.malformed,
-          "%" PRIu64 " packets were damaged (%" PRIu64 " did not decrypt)",
-          a.corrupt + a.forged + a.malformed, a.forged);
-    blame(run, a.misrouted, "%" PRIu64 " streams came from another producer than asked for",
-          a.misrouted);
-    blame(run, a.unknown, "%" PRIu64 " packets of streams that nobody asked for",
-          a.unknown);
-}
-
-int run_all(struct run *run)
+int run_all(struct run *run, struct account *out)
 {
     const struct sigaction once = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    uint64_t began_us;
+    bool all;
 
     (void)sigaction(SIGINT, &once, NULL);
     (void)sigaction(SIGTERM, &once, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    meet(run, RUN_READY, "starting");
+    run->account->began_us = loop_now_us();
     join_all(run);
-    if (run->n_up == run->n_clients) {
-        began_us = loop_now_us();
-        wait_for(run, run->options->seconds, "sending");
-        run->sent_seconds = (double)(loop_now_us() - began_us) / 1e6;
+    run->account->joined_us = loop_now_us();
+    meet(run, RUN_JOINED, "joining");
+    all = crew_up(run->crew) == run->n_all;
+    if (all) {
+        send_all(run);
     }
+    run->account->ended_us = loop_now_us();
+    end_silences(run, run->account->ended_us);
+    meet(run, RUN_SENT, "sending"); /* nobody falls silent before all have looked */
     drain(run);
-    if (run->n_up == run->n_clients) {
+    if (all) {
         wait_for(run, run->options->hold, "holding");
     }
-    judge(run); /* before leaving, which ends streams */
+    sum(run); /* before leaving, which ends streams */
+    meet(run, RUN_COUNTED, "draining");
     for (uint32_t i = 0; i < run->n_clients; i++) {
         client_leave(&run->clients[i]);
     }
     progress_end();
-    if (run->unreachable) {
+    if (stopped != 0) {
+        atomic_store(&run->crew->stopped, true);
+    }
+    if (run->me != 0) {
+        return LOADGEN_OK;
+    }
+    crew_wait(run->crew);
+    for (uint32_t i = 0; i < run->crew->n; i++) {
+        account_add(out, &run->crew->seats[i].account);
+    }
+    account_judge(out, run->n_all);
+    if (out->unreachable) {
         return LOADGEN_UNREACHABLE;
     }
-    return run->n_failures == 0 ? LOADGEN_OK : LOADGEN_FAILED;
+    return out->n_failures == 0 ? LOADGEN_OK : LOADGEN_FAILED;
 }

@@ -187,11 +187,34 @@ static void on_engine_open(struct signaling *s, const char *text, size_t len)
     }
 }
 
+/* Whether a packet is an event that nobody asked to be told of. */
+static bool is_unwanted(const struct signaling *s, const char *text, size_t len)
+{
+    static const char head[] = "2" NSP ",[\"";
+    const char *name = text + sizeof(head) - 1;
+
+    if (len <= sizeof(head) || memcmp(text, head, sizeof(head) - 1) != 0) {
+        return false;
+    }
+    len -= sizeof(head) - 1;
+    for (const char *const *w = s->conf.wanted; *w != NULL; w++) {
+        size_t n = strlen(*w);
+
+        if (len > n && memcmp(name, *w, n) == 0 && name[n] == '"') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void on_socketio(struct signaling *s, const char *text, size_t len)
 {
     struct sio_packet packet = {0};
     const json_t *body;
 
+    if (is_unwanted(s, text, len)) {
+        return;
+    }
     if (sio_packet_parse(text, len, &packet) != 0) {
         fail(s, "malformed Socket.IO packet");
         return;
@@ -281,7 +304,7 @@ static void take_frames(struct signaling *s)
         at += (size_t)n;
         on_frame(s, &frame);
     }
-    if (s->state >= SIGNALING_OPENING) {
+    if (s->state >= SIGNALING_OPENING && at < in.len) {
         drop_front(&in, at);
         s->in = in;
     } else {
@@ -315,6 +338,9 @@ static void on_readable(struct signaling *s)
         }
         n = recv(s->io.fd, s->in.data + s->in.len, s->in.cap - s->in.len, 0);
         if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+            if (s->in.len == 0) {
+                release(&s->in); /* thousands have nothing to read */
+            }
             return;
         }
         if (n <= 0) {

@@ -30,7 +30,9 @@ struct signaling_conf {
     struct loop *loop;
     const struct sockaddr_storage *to;
     const char *host;  /* of the Host header */
-    const char *token; /* all borrowed for the object's life */
+    const char *const *wanted; /* names of the events to tell, NULL ends them; others are not
+                                * even read: in a large room they are many */
+    const char *token;         /* all borrowed for the object's life */
 };
 
 struct signaling_bytes {

@@ -123,6 +123,7 @@ static void on_stun(struct transport *t, const uint8_t *data, size_t len, uint64
     }
     if (err == 0 && t->state == TRANSPORT_ICE) {
         t->state = TRANSPORT_DTLS;
+        t->conf.ops->on_ice(t->conf.user);
         if (dtls_start(&t->dtls, t->conf.ssl, t->io.fd, t->fingerprint) != 0) {
             fail(t, "cannot begin DTLS");
             return;

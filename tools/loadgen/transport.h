@@ -27,6 +27,7 @@ struct transport_remote {
 };
 
 struct transport_ops {
+    void (*on_ice)(void *user);                        /* there is a path */
     void (*on_up)(void *user);                         /* media can flow */
     void (*on_failed)(void *user, const char *reason); /* for good; constant text */
     /* 'payload' is NULL if this transport does not decrypt. */

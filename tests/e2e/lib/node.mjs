@@ -51,7 +51,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  *
  * options: name (of the logs that are kept), devices, backend and repair (of
  * dataplane.yaml; the device 'tap' is net_tap with an interface of this node's own), lanes
- * (of KCS_E2E_LANES if not said), store (the path of its file, or a URL), confined (as the units
+ * (of KCS_E2E_LANES if not said), control and dataplane (more of their configurations), level
+ * (of control's log), store (the path of its file, or a URL), confined (as the units
  * of conf/systemd say), supervised (by tests/units/supervisor.py, which holds the port of http) */
 export async function withNode(options, body) {
     const node = new Node(options);
@@ -89,6 +90,8 @@ export class Node {
         backend = 'ipsec_mb',
         repair = true,
         control = '',
+        dataplane = '',
+        level = 'debug',
         lanes = LANES,
         tls = false,
         store = undefined,
@@ -100,6 +103,8 @@ export class Node {
         this.name = name;
         this.backend = backend;
         this.controlMore = control;
+        this.dataplaneMore = dataplane;
+        this.level = level;
         this.repair = repair;
         this.lanes = lanes;
         this.tls = tls;
@@ -223,7 +228,7 @@ crypto:
   backend: ${this.backend}
 lanes:
   count: ${this.lanes}
-`,
+${this.dataplaneMore}`,
         );
         writeFileSync(
             join(this.dir, 'control.yaml'),
@@ -242,7 +247,7 @@ auth:
 store:
   ${this.storePath.includes('://') ? 'url' : 'path'}: ${this.storePath}
 log:
-  level: debug
+  level: ${this.level}
 ${this.controlMore}`,
         );
     }

@@ -130,6 +130,7 @@ static void attendees_of_a_large_meeting_are_shown_to_hosts_only(void **state)
 {
     const struct meeting_page page = {.query = "", .after_id = "", .limit = 10};
     struct participant *host, *a, *b, *out[MEETING_PAGE];
+    struct meeting_error err;
     uint32_t total;
     struct world w;
     bool more;
@@ -145,8 +146,14 @@ static void attendees_of_a_large_meeting_are_shown_to_hosts_only(void **state)
     assert_int_equal(meeting_list(a, &page, out, &total, &more), 2); /* and itself */
     assert_int_equal(total, 2);
     assert_false(meeting_sees_person(a, b));
-    meeting_leave(w.meeting, a, "left");
+    assert_int_equal(meeting_set_role(w.meeting, host, "b", AUTH_PRESENTER, &err), 0);
+    assert_int_equal(meeting_list(a, &page, out, &total, &more), 3);
+    assert_int_equal(meeting_set_role(w.meeting, host, "b", AUTH_ATTENDEE, &err), 0);
+    assert_int_equal(meeting_list(a, &page, out, &total, &more), 2);
+    assert_int_equal(meeting_list(b, &page, out, &total, &more), 2); /* itself only once */
     meeting_leave(w.meeting, b, "left");
+    assert_int_equal(meeting_list(a, &page, out, &total, &more), 2);
+    meeting_leave(w.meeting, a, "left");
     meeting_leave(w.meeting, host, "left");
     world_finish(&w);
 }

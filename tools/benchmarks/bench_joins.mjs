@@ -1,0 +1,122 @@
+/* Joins a second: token, Socket.IO over WebSocket, ICE, full DTLS, beside the bare handshakes of
+ * OpenSSL (joins_floor.c). Clients share this machine, so capacity is told by the CPU that the
+ * node takes for a join; how long joins take is measured at 80 % of what node and clients
+ * together carry here.
+ *
+ * usage: tools/bench joins [OPTION…], see HELP */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+
+import { loadgen } from '../../tests/e2e/lib/loadgen.mjs';
+import { BUILD, withNode } from '../../tests/e2e/lib/node.mjs';
+import { watch } from './node_watch.mjs';
+
+const HELP = `usage: tools/bench joins [--clients N] [--room-size N] [--json]
+
+  --clients N    that join, first as fast as they get in, then at 80 % of that (1000)
+  --room-size N  so many of them in a meeting (20)
+  --json         one object
+`;
+const FLOOD = 100_000; /* starts a second: all at once */
+const SHARE = 0.8;
+const FLOOR_S = 2;
+
+const { values: o } = parseArgs({
+    options: {
+        clients: { type: 'string', default: '1000' },
+        'room-size': { type: 'string', default: '20' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+    },
+});
+
+if (o.help) {
+    process.stdout.write(HELP);
+    process.exit(0);
+}
+const size = Number(o['room-size']);
+const rooms = Math.floor(Number(o.clients) / size);
+
+if (!(size >= 1 && rooms >= 1)) {
+    console.error('joins: --clients and --room-size are numbers; see tools/bench joins --help');
+    process.exit(2);
+}
+
+async function floor() {
+    const { stdout } = await promisify(execFile)(
+        join(BUILD, 'tools/benchmarks/bench-handshake'), [`${FLOOR_S}`]);
+    const [server_us, client_us] = stdout.split(' ').map(Number);
+
+    return { server_us, client_us };
+}
+
+/* Everybody joins a fresh node, 'rate' of them a second. */
+async function measure(rate) {
+    const n = rooms * size;
+    let f;
+
+    await withNode(
+        {
+            name: 'bench-joins',
+            devices: ['udp:127.0.0.1'],
+            level: 'warn',
+            dataplane: `limits:\n  peers: ${Math.min(65536, n + 64)}\n`,
+        },
+        async (node) => {
+            const watched = watch(node);
+            const { status, result, err } = await loadgen(node, [
+                ...['--publishers', '0', '--subscribers', `${size}`, '--rooms', `${rooms}`],
+                ...['--join-rate', `${rate}`, '--join-timeout', '60', '--seconds', '1', '--quiet'],
+            ], { patience: Math.ceil(n / rate) + 120 });
+
+            watched.stop();
+            if (status !== 0) {
+                throw new Error(`kcs-loadgen ended with ${status}: ${err}`);
+            }
+            const [began, joined] = [watched.at(result.began_us), watched.at(result.joined_us)];
+            const cpu = (name) => ((joined[name].cpu - began[name].cpu) * 1e6) / n;
+
+            f = {
+                rate,
+                joined: result.joined,
+                joins_per_s: (n * 1e6) / (result.joined_us - result.began_us),
+                control_us: cpu('control'),
+                dataplane_us: cpu('dataplane'),
+                join_us: result.join_us,
+                join_steps_us: result.join_steps_us,
+            };
+        },
+    );
+    return f;
+}
+
+const before = await floor();
+const flood = await measure(FLOOD);
+const steady = await measure(Math.max(1, Math.floor(SHARE * flood.joins_per_s)));
+const after = await floor();
+const floor_us = (before.server_us + after.server_us) / 2;
+const node_us = steady.control_us + steady.dataplane_us;
+const f = { clients: rooms * size, rooms, floor_us, node_us, ratio: floor_us / node_us, flood, steady };
+
+if (o.json) {
+    console.log(JSON.stringify(f));
+} else {
+    const ms = (us) => (us / 1000).toFixed(1);
+    const line = (name, text) => console.log(`${name.padEnd(14)}${text}`);
+    const quantiles = ({ p50, p95, p99, max }) =>
+        `p50 ${ms(p50)} ms  p95 ${ms(p95)}  p99 ${ms(p99)}  max ${ms(max)}`;
+
+    console.log(`${f.clients} clients join ${f.rooms} meetings, full DTLS\n`);
+    line('a join', `${node_us.toFixed(0)} us of CPU (control ${steady.control_us.toFixed(0)}, ` +
+        `dataplane ${steady.dataplane_us.toFixed(0)}): ${(1e6 / node_us).toFixed(0)}/s of one core`);
+    line('bare OpenSSL', `${floor_us.toFixed(0)} us, the server's side of a handshake: ` +
+        `${(1e6 / floor_us).toFixed(0)}/s of one core`);
+    line('ratio', `${f.ratio.toFixed(2)}   floor / ours`);
+    line('all at once', `${flood.joins_per_s.toFixed(0)}/s, clients on this machine too; ` +
+        quantiles(flood.join_us));
+    line(`${100 * SHARE} % of it`, `${steady.rate}/s; ${quantiles(steady.join_us)}`);
+    for (const [step, h] of Object.entries(steady.join_steps_us)) {
+        line(`  ${step}`, quantiles(h));
+    }
+}

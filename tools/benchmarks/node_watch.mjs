@@ -1,0 +1,52 @@
+/* What the two processes of a node take of this machine, as /proc tells. */
+import { readFileSync, readdirSync } from 'node:fs';
+
+const SAMPLE_MS = 200;
+
+/* Microseconds of CLOCK_MONOTONIC, as kcs-loadgen tells them. */
+const now = () => Number(process.hrtime.bigint() / 1000n);
+
+/* CPU seconds of all threads of a process, to the nanosecond; resident bytes. */
+function look(pid) {
+    const [, kb] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    let ns = 0;
+
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+    }
+    return { cpu: ns / 1e9, memory: Number(kb) * 1024 };
+}
+
+export function lookAtBoth(node) {
+    return { at: now(), control: look(node.control.pid), dataplane: look(node.dataplane.pid) };
+}
+
+/* How often the threads of both have gone to sleep by themselves. */
+export function sleeps(node) {
+    let n = 0;
+
+    for (const { pid } of [node.control, node.dataplane]) {
+        for (const thread of readdirSync(`/proc/${pid}/task`)) {
+            const status = readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8');
+            n += Number(/\nvoluntary_ctxt_switches:\s+(\d+)/.exec(status)[1]);
+        }
+    }
+    return n;
+}
+
+/* Looks at both again and again until stop(). at(us) is what they had taken then. */
+export function watch(node) {
+    const seen = [lookAtBoth(node)];
+    const timer = setInterval(() => seen.push(lookAtBoth(node)), SAMPLE_MS);
+
+    return {
+        first: seen[0],
+        at: (us) => seen.findLast(({ at }) => at <= us) ?? seen[0],
+        stop: () => clearInterval(timer),
+    };
+}
+
+/* Cores in use by one process between two looks. */
+export function cores(name, from, to) {
+    return (to[name].cpu - from[name].cpu) / ((to.at - from.at) / 1e6);
+}
