@@ -26,6 +26,7 @@ const HELP = `usage: tools/bench room [--participants N] [--rooms R] [--publishe
   --json            one object
 `;
 const CHATS = 10;
+const RING_MIB = 1.2; /* of the rings of a publisher: the default is for some 480 of them */
 
 function options() {
     const number = (value, name) => {
@@ -82,7 +83,9 @@ async function measure(o) {
             name: 'bench-room',
             devices: [o.device],
             level: 'warn',
-            dataplane: `limits:
+            dataplane: `memory:
+  streams_mib: ${Math.max(512, Math.ceil(RING_MIB * o.publishers * o.rooms))}
+limits:
   peers: ${Math.min(65536, n + 64)}
   streams: ${Math.max(64, streams * o.rooms + 64)}
   subscriptions: ${Math.max(64, streams * subscribers * o.rooms + 64)}
