@@ -23,7 +23,8 @@ enum {
     RETRY_MAX_MS = 15000,
     CAUTIOUS_US = 5000000,
     DEAD_FIELD = 512,
-    SCRAM_VERSION = 0x020601ff
+    SCRAM_VERSION = 0x020601ff,
+    SHARES = 1024 /* of meetings, by their names */
 };
 
 struct kafka {
@@ -41,6 +42,12 @@ struct kafka {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     rd_kafka_t *producer; /* NULL: takes nothing just now */
+    /* Brokers take any batch as the first of a producer, also what follows one that they
+     * refuse; from then on only the next. So a meeting's second event is sent when the
+     * first has arrived: of each share of the meetings, and this producer's. */
+    bool gated; /* not if messages go one by one: what is refused then is over */
+    bool begun[SHARES];
+    atomic_bool known[SHARES];
     bool broken;
     bool stop;
     uint32_t patience_ms;
@@ -194,6 +201,16 @@ static bool is_of_gap(rd_kafka_t *producer, rd_kafka_resp_err_t err)
             rd_kafka_fatal_error(producer, NULL, 0) == RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE);
 }
 
+static size_t share_of(const struct event *event)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (const char *at = event->meeting; *at != '\0'; at++) {
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    }
+    return hash % SHARES;
+}
+
 static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
 {
     struct kafka *kafka = opaque;
@@ -211,6 +228,9 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
         return;
     }
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (event->position != 0) {
+            atomic_store(&kafka->known[share_of(event)], true);
+        }
         event_port_report(kafka->port, event->position, EVENT_DELIVERED);
     } else if (is_fault_of_message(message->err) && kafka->cautious) {
         bury(kafka, producer, event, message->err);
@@ -225,18 +245,28 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
     free(event);
 }
 
+/* With the lock. Whether it must not be sent before another has arrived. */
+static bool has_to_wait(const struct kafka *kafka, const struct event *event, size_t share)
+{
+    return event->position != 0 && kafka->gated && kafka->begun[share] &&
+           !atomic_load(&kafka->known[share]);
+}
+
 static int kafka_send(struct event_sink *sink, struct event *event)
 {
     struct kafka *kafka = kafka_of(sink);
+    const size_t share = share_of(event);
     rd_kafka_resp_err_t err;
     int ret = -EAGAIN;
 
     (void)pthread_mutex_lock(&kafka->lock);
-    if (kafka->producer != NULL && !kafka->broken) {
-        err = produce(kafka->producer,
-                      event->position != 0 ? EVENT_TOPIC_FACTS : EVENT_TOPIC_QUALITY, event,
-                      event->data, event->data_len, NULL, 0, event);
-        if (err == 0) {
+    if (kafka->producer != NULL && !kafka->broken && !has_to_wait(kafka, event, share)) {
+        const bool lasts = event->position != 0;
+
+        err = produce(kafka->producer, lasts ? EVENT_TOPIC_FACTS : EVENT_TOPIC_QUALITY,
+                      event, event->data, event->data_len, NULL, 0, event);
+        if (err == 0) { /* the event may be gone by now */
+            kafka->begun[share] = kafka->begun[share] || lasts;
             ret = 0;
         } else if (is_fault_of_message(err)) {
             bury(kafka, kafka->producer, event, err);
@@ -503,6 +533,11 @@ static void serve(struct kafka *kafka, rd_kafka_t *producer)
 
     (void)pthread_mutex_lock(&kafka->lock);
     kafka->producer = producer;
+    kafka->gated = !kafka->cautious;
+    memset(kafka->begun, 0, sizeof(kafka->begun));
+    for (size_t i = 0; i < SHARES; i++) {
+        atomic_store(&kafka->known[i], false);
+    }
     (void)pthread_mutex_unlock(&kafka->lock);
     while (!is_over(kafka) && !may_be_bold(kafka, producer, since_us)) {
         (void)rd_kafka_poll(producer, POLL_MS);
