@@ -144,8 +144,10 @@ async function oneOutage(node, broker, ms) {
 
 /* Two people talk in each of so many meetings, while the broker is killed and away for each of
  * 'away' ms. Every fact arrives, once by its id, in order, none missing. */
-export function outage({ meetings, away }) {
-    return withBroker((broker) =>
+export async function outage({ meetings, away }) {
+    let figures;
+
+    await withBroker((broker) =>
         withNode({ name: 'kafka', devices: ['udp'], control: kafkaYaml(broker) }, async (node) => {
             const people = [];
             const drain_ms = [];
@@ -172,6 +174,7 @@ export function outage({ meetings, away }) {
             const said = people.reduce((n, person) => n + person.said.length, 0);
             assert.ok(said > 50 * meetings, `people talked: ${said}`);
             messages.forEach(assertBinary);
-            return { meetings, away_ms: away, drain_ms, facts: facts.length, said, repeated };
+            figures = { meetings, away_ms: away, drain_ms, facts: facts.length, said, repeated };
         }));
+    return figures;
 }
