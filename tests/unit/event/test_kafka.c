@@ -101,40 +101,6 @@ static void kafka_is_told_all_again_after_an_error(void **state)
     mock_stop(&mock);
 }
 
-/* Brokers know a producer by the first batch that they take of it: while they know none
- * they take any, also what follows one that they refuse. This one never looks. */
-static void nothing_overtakes_what_was_refused(void **state)
-{
-    struct world w;
-    struct mock mock;
-    struct event_kafka_conf conf = {.partitions = 1};
-    char err[EVENT_ERR_MAX];
-    char ids[256];
-    (void)state;
-
-    mock_start(&mock);
-    conf.brokers = rd_kafka_mock_cluster_bootstraps(mock.cluster);
-    start(&w);
-    assert_int_equal(event_relay_add_kafka(w.relay, &conf, err), 0);
-    until_state(&w, NULL);
-    assert_int_equal(rd_kafka_mock_broker_set_rtt(mock.cluster, 1, 300), 0);
-    rd_kafka_mock_push_request_errors(mock.cluster, 0 /* Produce */, 1,
-                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-    for (int i = 0; i < 5; i++) { /* in a request each, while the first has no answer */
-        const uint64_t until_us = clock_mono_us() + 50000;
-
-        tell(&w, "kcs.meeting.other", "{}");
-        while (clock_mono_us() < until_us) {
-            loop_turn(w.desk.loop);
-        }
-    }
-    until_empty(&w);
-    read_ids(&mock, 5, ids, sizeof(ids));
-    assert_string_equal(ids, "t/m/1/1 t/m/1/2 t/m/1/3 t/m/1/4 t/m/1/5 ");
-    finish(&w);
-    mock_stop(&mock);
-}
-
 static void kafka_settings_are_checked(void **state)
 {
     static const struct {
@@ -184,7 +150,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kafka_is_told_all_again_after_an_error),
-        cmocka_unit_test(nothing_overtakes_what_was_refused),
         cmocka_unit_test(kafka_settings_are_checked),
         cmocka_unit_test(kafka_that_is_away_is_waited_for),
     };
