@@ -600,6 +600,16 @@ void media_counts(const struct media *media, struct media_counts *out)
     *out = media->counts;
 }
 
+int media_streams(const struct media *media, int *fd, uint64_t *id)
+{
+    if (media->link != LINK_ATTACHED) {
+        return -ENOTCONN;
+    }
+    *fd = media->map.streams_fd;
+    *id = media->counts.attaches;
+    return 0;
+}
+
 const struct abi_shm *media_info(const struct media *media)
 {
     return media->alive ? &media->map.info : NULL;

@@ -114,6 +114,11 @@ uint32_t media_n_waiting(const struct media *media);
  * dataplane goes away. */
 const struct abi_shm *media_info(const struct media *media);
 
+/* The memory of the stream rings (base/tap.h), for a process that is to read them: 'fd' is
+ * borrowed until the dataplane goes away; 'id' differs for each dataplane. Returns 0 or
+ * -ENOTCONN. */
+int media_streams(const struct media *media, int *fd, uint64_t *id);
+
 /* Opens an object. The handle in 'conf' (borrowed) is ignored and the one given out is
  * stored to 'handle'. done may be NULL. If the answer is an error the object is gone and
  * its handle stale when 'done' is called. -ENOSPC if all slots are in use. */

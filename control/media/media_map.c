@@ -156,6 +156,7 @@ static void map_empty(struct media_map *map)
 {
     memset(map, 0, sizeof(*map));
     map->vault_fd = -1;
+    map->streams_fd = -1;
     map->doorbell = -1;
     for (size_t i = 0; i < ABI_MAX_LANES; i++) {
         map->rings[i].doorbell = -1;
@@ -183,16 +184,17 @@ int media_map_open(struct media_map *map, const struct abi_welcome *welcome, con
 
     map_empty(map);
     if (welcome->n_lanes == 0 || welcome->n_lanes > ABI_MAX_LANES ||
-        n_fds != MEDIA_FIXED_FDS + welcome->n_lanes) {
+        n_fds != ABI_FIXED_FDS + welcome->n_lanes) {
         for (size_t i = 0; i < n_fds; i++) {
             (void)close(fds[i]);
         }
         return refuse(reason, "the welcome brought another number of descriptors");
     }
     map->vault_fd = fds[1];
-    map->doorbell = fds[2];
+    map->streams_fd = fds[2];
+    map->doorbell = fds[3];
     for (size_t i = 0; i < welcome->n_lanes; i++) {
-        map->rings[i].doorbell = fds[MEDIA_FIXED_FDS + i];
+        map->rings[i].doorbell = fds[ABI_FIXED_FDS + i];
     }
     err = map_memfd(fds[0], &map->shm, &map->shm_len, reason);
     if (err == 0) {
@@ -236,6 +238,10 @@ void media_map_close_rings(struct media_map *map)
         (void)close(map->doorbell);
     }
     map->doorbell = -1;
+    if (map->streams_fd >= 0) {
+        (void)close(map->streams_fd);
+    }
+    map->streams_fd = -1;
     for (size_t i = 0; i < ABI_MAX_LANES; i++) {
         if (map->rings[i].doorbell >= 0) {
             (void)close(map->rings[i].doorbell);

@@ -8,7 +8,7 @@
 
 #include "sfu/abi/abi.h"
 
-enum { MEDIA_FIXED_FDS = 3, MEDIA_MAX_FDS = MEDIA_FIXED_FDS + ABI_MAX_LANES };
+enum { MEDIA_MAX_FDS = ABI_FIXED_FDS + ABI_MAX_LANES };
 
 struct media_rings {
     struct abi_lane *lane;
@@ -21,6 +21,7 @@ struct media_map {
     void *shm, *vault_mem;
     size_t shm_len, vault_len;
     int vault_fd;
+    int streams_fd; /* the stream rings: not mapped here, only handed on */
     int doorbell; /* eventfd: wakes us */
     struct abi_shm info;
     struct vault vault;

@@ -105,6 +105,9 @@ static void on_sr(struct lane *lane, struct peer *peer, const struct rtcp_sr *sr
     }
     recvstat_on_sr(&stream->stat, sr->ntp, lane->now_us);
     stream_clock_write(&stream->clock, sr->ntp, sr->rtp_ts, lane->now_us);
+    if (stream->ring.tap != NULL) {
+        tap_clock(stream->ring.tap, sr->ntp, sr->rtp_ts);
+    }
 }
 
 /* It answers our reference time: how long the way there and back is. */

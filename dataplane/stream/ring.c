@@ -3,6 +3,16 @@
 
 #include <string.h>
 
+_Static_assert(sizeof(struct ring_slot) == sizeof(struct tap_slot) &&
+                   offsetof(struct ring_slot, ts) == offsetof(struct tap_slot, ts) &&
+                   offsetof(struct ring_slot, offset) ==
+                       offsetof(struct tap_slot, offset) &&
+                   offsetof(struct ring_slot, len) == offsetof(struct tap_slot, len) &&
+                   offsetof(struct ring_slot, flags) == offsetof(struct tap_slot, flags) &&
+                   offsetof(struct ring_slot, layer) == offsetof(struct tap_slot, layer) &&
+                   (int)RING_SLOT_MARKER == (int)TAP_MARKER,
+               "a slot is the same for who looks from outside");
+
 void stream_ring_init(struct stream_ring *ring, struct ring_slot *slots, uint32_t n_slots,
                       uint8_t *arena, uint32_t arena_size)
 {
@@ -95,6 +105,9 @@ static void make_room(struct stream_ring *ring, uint64_t head, uint32_t from, ui
     }
     if (tail != start) {
         atomic_store_explicit(&ring->tail, tail, memory_order_relaxed);
+        if (ring->tap != NULL) {
+            atomic_store_explicit(&ring->tap->tail, tail, memory_order_relaxed);
+        }
         /* Readers must see the new tail before any byte of the new packet. */
         atomic_thread_fence(memory_order_seq_cst);
     }
@@ -140,5 +153,8 @@ uint64_t stream_ring_write(struct stream_ring *ring, const struct ring_slot *met
     __atomic_store_n(&ring->slots[slot.seq & ring->slot_mask].hint, (uint32_t)head,
                      __ATOMIC_RELAXED);
     atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+    if (ring->tap != NULL) {
+        atomic_store_explicit(&ring->tap->head, head + 1, memory_order_release);
+    }
     return head;
 }

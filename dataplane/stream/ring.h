@@ -10,6 +10,8 @@
  * A slot's bytes are {extension elements already in the router's ids, payload}. All of it
  * is read-only after stream_ring_write().
  *
+ * Readers of other processes see it by its tap (base/tap.h), if it has one.
+ *
  * Pure apart from atomics: memory is given, no allocation, no clock. */
 #ifndef KCS_STREAM_RING_H
 #define KCS_STREAM_RING_H
@@ -20,6 +22,7 @@
 #include <stdint.h>
 
 #include "core/layer.h"
+#include "sfu/base/tap.h"
 
 enum {
     RING_SLOT_MARKER = 1,   /* RTP marker bit */
@@ -54,6 +57,7 @@ struct stream_ring {
     uint32_t arena_size;
     uint32_t write_offset; /* the writer's */
     uint32_t _pad;
+    struct tap *tap;       /* told of head and tail; NULL: nobody outside looks */
     _Atomic uint64_t head; /* next position to write */
     _Atomic uint64_t tail; /* oldest position that is still whole */
 };

@@ -79,6 +79,27 @@ int ring_store_take(struct ring_store *store, bool video, struct stream_ring *ri
     return 0;
 }
 
+void ring_store_show(struct ring_store *store, uint32_t index, uint64_t handle,
+                     struct stream_ring *ring)
+{
+    const uint8_t *slots = (const uint8_t *)ring->slots;
+
+    if (store->taps != NULL) {
+        ring->tap = &store->taps[index];
+        tap_open(ring->tap, handle, store->mem_at + (uint64_t)(slots - store->mem),
+                 ring->slot_mask + 1, store->mem_at + (uint64_t)(ring->arena - store->mem),
+                 ring->arena_size);
+    }
+}
+
+void ring_store_hide(struct stream_ring *ring)
+{
+    if (ring->tap != NULL) {
+        tap_close(ring->tap);
+        ring->tap = NULL;
+    }
+}
+
 void ring_store_give(struct ring_store *store, bool video, struct stream_ring *ring)
 {
     _Atomic uint64_t *list = video ? &store->free_video : &store->free_audio;
@@ -86,6 +107,7 @@ void ring_store_give(struct ring_store *store, bool video, struct stream_ring *r
     uint64_t head = atomic_load_explicit(list, memory_order_relaxed);
     uint64_t want;
 
+    ring_store_hide(ring); /* before it can be another's */
     do {
         atomic_store_explicit(&store->next[unit], (uint32_t)head, memory_order_relaxed);
         want = ((head >> 32) + 1) << 32 | (unit + 1);

@@ -25,6 +25,8 @@ enum {
 
 struct ring_store {
     uint8_t *mem;
+    uint64_t mem_at;  /* where that lies for who looks from outside (base/tap.h) */
+    struct tap *taps; /* by stream; NULL: nobody looks */
     uint32_t n_units;
     _Atomic uint32_t n_fresh;    /* units that were ever taken */
     _Atomic uint32_t *next;      /* by unit: in its list of free blocks, unit + 1, 0 end */
@@ -40,6 +42,14 @@ void ring_store_init(struct ring_store *store, void *mem, size_t bytes,
 
 /* Gives 'ring' its memory. Returns 0, or -ENOSPC when the budget is spent. */
 int ring_store_take(struct ring_store *store, bool video, struct stream_ring *ring);
+
+/* Shows the ring, just taken, as that of stream 'handle' in slot 'index'; hides it again.
+ */
+void ring_store_show(struct ring_store *store, uint32_t index, uint64_t handle,
+                     struct stream_ring *ring);
+void ring_store_hide(struct stream_ring *ring);
+
+/* Hides it and takes the memory back. */
 void ring_store_give(struct ring_store *store, bool video, struct stream_ring *ring);
 
 #endif

@@ -72,7 +72,8 @@ size_t tables_bytes(const struct tables_conf *conf)
            aligned((size_t)conf->n_streams * conf->n_lanes *
                    sizeof(struct stream_readers)) +
            aligned(conf->ring_bytes / STORE_UNIT * sizeof(uint32_t)) +
-           aligned(n_names(conf) * sizeof(uint16_t)) + aligned(conf->ring_bytes) +
+           aligned(n_names(conf) * sizeof(uint16_t)) +
+           (conf->ring_mem == NULL ? aligned(conf->ring_bytes) : 0) +
            conf->n_lanes * lane_bytes(conf);
 }
 
@@ -161,7 +162,16 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     next = carve(at, conf->ring_bytes / STORE_UNIT * sizeof(uint32_t));
     t->n_names = n_names(conf);
     t->names = carve(at, t->n_names * sizeof(uint16_t));
-    ring_store_init(&t->store, carve(at, conf->ring_bytes), conf->ring_bytes, next);
+    if (conf->ring_mem == NULL) {
+        ring_store_init(&t->store, carve(at, conf->ring_bytes), conf->ring_bytes, next);
+    } else {
+        uint64_t at_bytes = tap_blocks_at(conf->n_streams);
+
+        ring_store_init(&t->store, (uint8_t *)conf->ring_mem + at_bytes, conf->ring_bytes,
+                        next);
+        t->store.mem_at = at_bytes;
+        t->store.taps = tap_first(conf->ring_mem);
+    }
 }
 
 int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,

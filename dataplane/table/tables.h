@@ -31,6 +31,8 @@ struct tables_conf {
     uint32_t n_peers, n_streams, n_subs;
     uint32_t n_lanes;
     size_t ring_bytes; /* budget of all stream rings */
+    void *ring_mem;    /* that long, for these alone, and seen from outside: begins with
+                          what base/tap.h says; NULL: they lie among the tables */
     uint32_t numa;     /* node + 1 of the hash tables' memory; 0: any */
 };
 

@@ -238,8 +238,9 @@ int attach_welcome(int fd, const struct shared *s)
                                   .version = ABI_VERSION,
                                   .pid = (uint32_t)getpid(),
                                   .n_lanes = s->n_lanes};
-    int fds[3 + ABI_MAX_LANES] = {s->shm_fd, s->vault_fd, s->control_doorbell};
-    size_t n_fds = 3 + (size_t)s->n_lanes;
+    int fds[ABI_FIXED_FDS + ABI_MAX_LANES] = {s->shm_fd, s->vault_fd, s->streams_fd,
+                                              s->control_doorbell};
+    size_t n_fds = ABI_FIXED_FDS + (size_t)s->n_lanes;
     union {
         char buf[CMSG_SPACE(sizeof(fds))];
         struct cmsghdr align;
@@ -252,7 +253,7 @@ int attach_welcome(int fd, const struct shared *s)
     struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 
     for (uint32_t i = 0; i < s->n_lanes; i++) {
-        fds[3 + i] = s->lanes[i].doorbell;
+        fds[ABI_FIXED_FDS + i] = s->lanes[i].doorbell;
     }
     cmsg->cmsg_level = SOL_SOCKET;
     cmsg->cmsg_type = SCM_RIGHTS;

@@ -175,6 +175,7 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
         (void)tables_stream_close(t, stream);
         return err;
     }
+    ring_store_show(t->rings, stream->index, handle, &stream->ring);
     if (first) {
         twcc_init(peer->twcc, &TWCC);
         remb_init(&peer->remb);

@@ -20,6 +20,36 @@ static void *map_memfd(const char *name, size_t bytes, int *fd)
     return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 }
 
+/* The stream rings: after us nobody can map them to write. */
+static int map_streams(struct shared *s, uint32_t n_streams, size_t ring_bytes)
+{
+    const uint64_t blocks_at = tap_blocks_at(n_streams);
+    void *mem = MAP_FAILED;
+
+    s->streams_bytes = blocks_at + ring_bytes;
+    s->streams_fd = memfd_create("kcs-streams", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (s->streams_fd >= 0 && ftruncate(s->streams_fd, (off_t)s->streams_bytes) == 0) {
+        mem = mmap(NULL, s->streams_bytes, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_NORESERVE, s->streams_fd, 0);
+    }
+    if (mem == MAP_FAILED ||
+        fcntl(s->streams_fd, F_ADD_SEALS,
+              F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) != 0) {
+        return -1;
+    }
+    (void)madvise(mem, s->streams_bytes, MADV_HUGEPAGE);
+    (void)madvise(mem, s->streams_bytes, MADV_DONTDUMP);
+    s->streams = mem;
+    *(struct tap_header *)mem = (struct tap_header){.magic = TAP_MAGIC,
+                                                    .version = TAP_VERSION,
+                                                    .tap_size = sizeof(struct tap),
+                                                    .slot_size = sizeof(struct tap_slot),
+                                                    .n_taps = n_streams,
+                                                    .blocks_at = blocks_at,
+                                                    .bytes = s->streams_bytes};
+    return 0;
+}
+
 static void init_lane(struct shared *s, uint32_t i)
 {
     struct shared_lane *lane = &s->lanes[i];
@@ -52,13 +82,13 @@ static void guard(void *vault, size_t bytes)
 }
 
 int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n_streams,
-                uint32_t n_subs)
+                uint32_t n_subs, size_t ring_bytes)
 {
     void *shm;
     void *vault;
 
     memset(s, 0, sizeof(*s));
-    s->shm_fd = s->vault_fd = s->control_doorbell = -1;
+    s->shm_fd = s->vault_fd = s->streams_fd = s->control_doorbell = -1;
     s->n_lanes = n_lanes;
     for (uint32_t i = 0; i < n_lanes; i++) {
         s->lanes[i].doorbell = -1;
@@ -80,7 +110,8 @@ int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n
             goto fail;
         }
     }
-    if (s->shm == NULL || s->vault.header == NULL || s->control_doorbell < 0) {
+    if (map_streams(s, n_streams, ring_bytes) != 0 || s->shm == NULL ||
+        s->vault.header == NULL || s->control_doorbell < 0) {
         goto fail;
     }
     guard(vault, s->vault_bytes);
@@ -218,12 +249,16 @@ void shared_fini(struct shared *s, bool keep_vault)
     if (s->shm != NULL) {
         (void)munmap(s->shm, s->layout.bytes);
     }
+    if (s->streams != NULL) {
+        (void)munmap(s->streams, s->streams_bytes);
+    }
     for (uint32_t i = 0; i < s->n_lanes; i++) {
         close_fd(s->lanes[i].doorbell);
     }
     close_fd(s->control_doorbell);
     close_fd(s->vault_fd);
+    close_fd(s->streams_fd);
     close_fd(s->shm_fd);
     memset(s, 0, sizeof(*s));
-    s->shm_fd = s->vault_fd = s->control_doorbell = -1;
+    s->shm_fd = s->vault_fd = s->streams_fd = s->control_doorbell = -1;
 }

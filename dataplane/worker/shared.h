@@ -1,5 +1,6 @@
-/* The memory that the dataplane shares with control: the contract (rings, statistics) and
- * the vault. Made once at start; handed to each control that attaches. */
+/* The memory that the dataplane shares with control: the contract (rings, statistics), the
+ * vault, and the stream rings, which nobody else may write. Made once at start; handed to
+ * each control that attaches. */
 #ifndef KCS_WORKER_SHARED_H
 #define KCS_WORKER_SHARED_H
 
@@ -20,17 +21,22 @@ struct shared {
     struct vault vault;
     uint32_t n_lanes;
     int shm_fd, vault_fd;
+    int streams_fd;       /* the stream rings, as who records sees them: base/tap.h */
     int control_doorbell; /* eventfd: a lane wakes control */
     size_t vault_bytes;
+    void *streams;
+    size_t streams_bytes;
     struct abi_peer_stats *peer_stats;
     struct abi_stream_stats *stream_stats;
     struct abi_sub_stats *sub_stats;
     struct shared_lane lanes[ABI_MAX_LANES];
 };
 
-/* Returns 0, or -errno of what the kernel refused. At start. */
+/* ring_bytes  of the stream rings, which are for the tables (tables_conf.ring_mem)
+ *
+ * Returns 0, or -errno of what the kernel refused. At start. */
 int shared_init(struct shared *s, uint32_t n_lanes, uint32_t n_peers, uint32_t n_streams,
-                uint32_t n_subs);
+                uint32_t n_subs, size_t ring_bytes);
 
 /* keep_vault: a control holds the vault for our successor, so it is not wiped. */
 void shared_fini(struct shared *s, bool keep_vault);

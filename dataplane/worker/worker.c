@@ -106,6 +106,7 @@ static int make_tables(struct worker *w, char *err, size_t err_cap)
                                      .n_subs = w->conf.n_subs,
                                      .n_lanes = w->conf.n_lanes,
                                      .ring_bytes = w->conf.ring_bytes,
+                                     .ring_mem = w->shared.streams,
                                      .numa = io_numa(w->io)};
     size_t hub_at = (tables_bytes(&conf) + 63) & ~(size_t)63;
     int e;
@@ -178,10 +179,10 @@ int worker_create(struct worker **out, const struct worker_conf *conf, struct io
     w->io = io;
     w->attach.listen_fd = w->control_fd = -1;
     (void)snprintf(w->socket, sizeof(w->socket), "%s", conf->socket);
-    e = shared_init(&w->shared, conf->n_lanes, conf->n_peers, conf->n_streams,
-                    conf->n_subs);
+    e = shared_init(&w->shared, conf->n_lanes, conf->n_peers, conf->n_streams, conf->n_subs,
+                    conf->ring_bytes);
     if (e != 0) {
-        (void)snprintf(err, err_cap, "no shared memory for the contract and the vault: %s",
+        (void)snprintf(err, err_cap, "no shared memory for contract, vault and streams: %s",
                        strerror(-e));
         goto fail;
     }

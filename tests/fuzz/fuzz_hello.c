@@ -166,7 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int fd;
 
     if (shared.shm == NULL) {
-        FUZZ_CHECK(shared_init(&shared, 1, OBJECTS, OBJECTS, OBJECTS) == 0);
+        FUZZ_CHECK(shared_init(&shared, 1, OBJECTS, OBJECTS, OBJECTS, 0) == 0);
     }
     lowest = free_fd();
     if ((how & 4) != 0) {

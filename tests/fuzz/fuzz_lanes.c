@@ -393,7 +393,7 @@ static void begin_once(void)
     hub_init(&w.hub, LANES, hub_memory);
     FUZZ_CHECK(tables_init(w.tables, &TABLES, memory, "fuzz") == 0);
     FUZZ_CHECK(shared_init(&w.rig.shared, LANES, TABLES.n_peers, TABLES.n_streams,
-                           TABLES.n_subs) == 0);
+                           TABLES.n_subs, 0) == 0);
     for (uint32_t i = 0; i < LANES; i++) {
         struct loop *loop = aligned_alloc(64, loop_bytes);
         struct crypt_ctx *crypt;

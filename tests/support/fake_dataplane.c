@@ -28,7 +28,9 @@ struct fake_dp {
     struct sockaddr_un addr;
     pthread_t thread;
     int listener, control, ctl_bell, kick; /* kick: the test wakes the thread */
-    int shm_fd, vault_fd;
+    int shm_fd, vault_fd, streams_fd;
+    void *streams;
+    size_t streams_len;
     uint8_t *shm;
     size_t shm_len, vault_len;
     void *vault_mem;
@@ -160,6 +162,16 @@ static void make_memory(struct fake_dp *dp)
         must(v->doorbell >= 0, "eventfd");
     }
     fill_header(dp);
+    dp->streams_len = (size_t)tap_blocks_at(c->n_streams) + FAKE_DP_BLOCKS;
+    dp->streams = new_memfd("streams", dp->streams_len, true, &dp->streams_fd);
+    *(struct tap_header *)dp->streams =
+        (struct tap_header){.magic = TAP_MAGIC,
+                            .version = TAP_VERSION,
+                            .tap_size = sizeof(struct tap),
+                            .slot_size = sizeof(struct tap_slot),
+                            .n_taps = c->n_streams,
+                            .blocks_at = tap_blocks_at(c->n_streams),
+                            .bytes = dp->streams_len};
     dp->vault_len = vault_layout(c->n_peers, c->n_streams, c->n_subs).bytes;
     dp->vault_mem = new_memfd("vault", dp->vault_len, seal, &dp->vault_fd);
     dp->vault = vault_view(dp->vault_mem, c->n_peers, c->n_streams, c->n_subs);
@@ -244,8 +256,9 @@ static void welcome(struct fake_dp *dp, int fd)
                             .version = ABI_VERSION,
                             .pid = (uint32_t)getpid(),
                             .n_lanes = dp->conf.n_lanes};
-    int fds[3 + ABI_MAX_LANES] = {dp->shm_fd, dp->vault_fd, dp->ctl_bell};
-    size_t n = 3 + dp->conf.n_lanes;
+    int fds[ABI_FIXED_FDS + ABI_MAX_LANES] = {dp->shm_fd, dp->vault_fd, dp->streams_fd,
+                                              dp->ctl_bell};
+    size_t n = ABI_FIXED_FDS + dp->conf.n_lanes;
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(fds))];
@@ -255,7 +268,7 @@ static void welcome(struct fake_dp *dp, int fd)
     struct cmsghdr *c;
 
     for (uint32_t i = 0; i < dp->conf.n_lanes; i++) {
-        fds[3 + i] = dp->lanes[i].doorbell;
+        fds[ABI_FIXED_FDS + i] = dp->lanes[i].doorbell;
     }
     switch (dp->conf.flaw) {
     case FAKE_DP_BUSY:
@@ -415,11 +428,13 @@ void fake_dp_kill(struct fake_dp *dp)
     (void)close(dp->kick);
     (void)close(dp->shm_fd);
     (void)close(dp->vault_fd);
+    (void)close(dp->streams_fd);
     for (uint32_t i = 0; i < dp->conf.n_lanes; i++) {
         (void)close(dp->lanes[i].doorbell);
     }
     (void)munmap(dp->shm, dp->shm_len);
     (void)munmap(dp->vault_mem, dp->vault_len);
+    (void)munmap(dp->streams, dp->streams_len);
     (void)pthread_mutex_destroy(&dp->lock);
     free(dp);
 }
@@ -525,6 +540,11 @@ bool fake_dp_take_sent(struct fake_dp *dp, struct abi_datagram *out)
 struct vault *fake_dp_vault(struct fake_dp *dp)
 {
     return &dp->vault;
+}
+
+void *fake_dp_streams(struct fake_dp *dp)
+{
+    return dp->streams;
 }
 
 int fake_dp_vault_fd(struct fake_dp *dp)

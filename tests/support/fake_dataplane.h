@@ -10,6 +10,8 @@
 
 struct fake_dp;
 
+enum { FAKE_DP_BLOCKS = 1 << 20 };
+
 /* What is wrong with the welcome or with what comes with it. */
 enum fake_dp_flaw {
     FAKE_DP_FINE,
@@ -73,6 +75,8 @@ bool fake_dp_take_sent(struct fake_dp *dp, struct abi_datagram *out);
 
 /* The vault and the statistics as the dataplane sees them; mind the thread. */
 struct vault *fake_dp_vault(struct fake_dp *dp);
+/* The stream rings: their header, taps of nobody, and FAKE_DP_BLOCKS bytes for the test. */
+void *fake_dp_streams(struct fake_dp *dp);
 int fake_dp_vault_fd(struct fake_dp *dp); /* of its memory: for the caller to close */
 struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp);
 struct abi_peer_stats *fake_dp_peer_stats(struct fake_dp *dp);

@@ -428,11 +428,11 @@ static struct lanes *start(uint32_t n, const char *device, uint32_t pace_bps)
                                     .n_mbufs = BUFFERS,
                                     .heap_mb = 64,
                                     .hugepages = IO_HUGEPAGES_NEVER};
-    const struct tables_conf conf = {.n_peers = LANES_PEERS,
-                                     .n_streams = LANES_STREAMS,
-                                     .n_subs = LANES_SUBS,
-                                     .n_lanes = n,
-                                     .ring_bytes = RING_BYTES};
+    struct tables_conf conf = {.n_peers = LANES_PEERS,
+                               .n_streams = LANES_STREAMS,
+                               .n_subs = LANES_SUBS,
+                               .n_lanes = n,
+                               .ring_bytes = RING_BYTES};
     size_t size = (sizeof(struct lanes) + 63) & ~(size_t)63;
     struct lanes *l = aligned_alloc(64, size);
     char err[256] = "";
@@ -446,6 +446,10 @@ static struct lanes *start(uint32_t n, const char *device, uint32_t pace_bps)
     if (io_create(&l->rig.io, &io_conf, err, sizeof(err)) != 0) {
         fail_msg("%s", err);
     }
+    assert_int_equal(
+        shared_init(&l->rig.shared, n, LANES_PEERS, LANES_STREAMS, LANES_SUBS, RING_BYTES),
+        0);
+    conf.ring_mem = l->rig.shared.streams;
     l->tables = calloc(n, sizeof(*l->tables));
     l->memory = aligned_alloc(64, (tables_bytes(&conf) + 63) & ~(size_t)63);
     l->hub_memory = aligned_alloc(64, (hub_bytes(n) + 63) & ~(size_t)63);
@@ -454,8 +458,6 @@ static struct lanes *start(uint32_t n, const char *device, uint32_t pace_bps)
     memset(l->hub_memory, 0, hub_bytes(n));
     hub_init(&l->hub, n, l->hub_memory);
     assert_int_equal(tables_init(l->tables, &conf, l->memory, "lanes"), 0);
-    assert_int_equal(shared_init(&l->rig.shared, n, LANES_PEERS, LANES_STREAMS, LANES_SUBS),
-                     0);
     for (uint32_t i = 0; i < n; i++) {
         make_lane(l, i);
     }

@@ -71,11 +71,11 @@ struct rig *rig_start_on(const char *device, enum crypt_backend backend)
                                     .n_mbufs = RIG_BUFFERS,
                                     .heap_mb = 64,
                                     .hugepages = IO_HUGEPAGES_NEVER};
-    const struct tables_conf conf = {.n_peers = RIG_PEERS,
-                                     .n_streams = RIG_STREAMS,
-                                     .n_subs = RIG_SUBS,
-                                     .n_lanes = 1,
-                                     .ring_bytes = RING_BYTES};
+    struct tables_conf conf = {.n_peers = RIG_PEERS,
+                               .n_streams = RIG_STREAMS,
+                               .n_subs = RIG_SUBS,
+                               .n_lanes = 1,
+                               .ring_bytes = RING_BYTES};
     struct rig *rig = aligned_alloc(64, (sizeof(*rig) + 63) & ~(size_t)63);
     struct crypt_ctx *crypt;
     char err[256] = "";
@@ -88,12 +88,14 @@ struct rig *rig_start_on(const char *device, enum crypt_backend backend)
     if (io_create(&rig->io, &io_conf, err, sizeof(err)) != 0) {
         fail_msg("%s", err);
     }
+    assert_int_equal(
+        shared_init(&rig->shared, 1, RIG_PEERS, RIG_STREAMS, RIG_SUBS, RING_BYTES), 0);
+    conf.ring_mem = rig->shared.streams;
     rig->memory = aligned_alloc(64, (tables_bytes(&conf) + 63) & ~(size_t)63);
     rig->frames = malloc(RIG_FRAMES * sizeof(*rig->frames));
     assert_true(rig->memory != NULL && rig->frames != NULL);
     memset(rig->memory, 0, tables_bytes(&conf));
     assert_int_equal(tables_init(&rig->tables, &conf, rig->memory, "rig"), 0);
-    assert_int_equal(shared_init(&rig->shared, 1, RIG_PEERS, RIG_STREAMS, RIG_SUBS), 0);
     assert_int_equal(crypt_ctx_create(&crypt, backend), 0);
     lane_init(&rig->lane, 0, &rig->tables, crypt, io_pool(rig->io), RIG_START_US);
     rig->pipe = (struct pipeline){

@@ -30,6 +30,7 @@ enum {
     HDR_LEN = 28, /* fixed header, and three extensions in 16 bytes */
     OUTER_LEN = 42,
     PACKET_BYTES = 1536,
+    RING_BYTES = 4 << 20,
     LOOP_BURSTS = 32, /* of fan-out in one turn of the product's loop */
     SAMPLE_MAX = 64,  /* subscribers whose packets are looked at */
     VERIFY_PACKETS = 8
@@ -189,7 +190,8 @@ static int make_tables(struct fanout *f)
                                      .n_streams = 1,
                                      .n_subs = f->n_subs,
                                      .n_lanes = 1,
-                                     .ring_bytes = 4 << 20};
+                                     .ring_bytes = RING_BYTES,
+                                     .ring_mem = f->shared.streams}; /* as the node's */
 
     f->memory_bytes = tables_bytes(&conf);
     f->memory = worker_map(f->memory_bytes);
@@ -214,7 +216,7 @@ static int open_parts(struct fanout *f, char *err, size_t err_cap)
     if (e != 0) {
         return e;
     }
-    e = shared_init(&f->shared, 1, f->n_subs + 1, 1, f->n_subs);
+    e = shared_init(&f->shared, 1, f->n_subs + 1, 1, f->n_subs, RING_BYTES);
     if (e != 0) {
         return fail(err, err_cap, e, "shared memory");
     }

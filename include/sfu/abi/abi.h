@@ -4,10 +4,11 @@
  *
  * The dataplane listens on a Unix SOCK_SEQPACKET socket. Control connects and sends one
  * abi_hello; the dataplane answers one abi_welcome. When 'status' is 0 it carries, as
- * SCM_RIGHTS in this order: the contract memfd, the vault memfd, control's doorbell
+ * SCM_RIGHTS in this order: the contract memfd, the vault memfd, the memfd of the stream
+ * rings (base/tap.h; nobody but the dataplane can map it to write), control's doorbell
  * (eventfd, the dataplane writes), then one doorbell a lane (eventfd, control writes). The
  * socket stays open for as long as they are attached: its end is the news of the other's
- * death. One control at a time; a second is answered -EBUSY. Both memfds carry
+ * death. One control at a time; a second is answered -EBUSY. All memfds carry
  * F_SEAL_SHRINK and F_SEAL_GROW: a mapping that shrinks kills its reader, so control
  * refuses others.
  *
@@ -44,11 +45,13 @@
 #include "sfu/abi/stats.h"
 #include "sfu/abi/vault.h"
 #include "sfu/base/ring.h"
+#include "sfu/base/tap.h"
 
 #define ABI_MAGIC 0x3153434bu /* "KCS1" */
 
 enum {
-    ABI_VERSION = 4,
+    ABI_VERSION = 5,
+    ABI_FIXED_FDS = 4, /* that come with a welcome, before those of the lanes */
     ABI_MAX_LANES = 64,
     ABI_MAX_DEVICES = 8,
     ABI_MAX_ADDRS = 8,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ static void setup(struct fixture *f)
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/kcs-attach-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     (void)snprintf(f->path, sizeof(f->path), "%s/dp.sock", f->dir);
-    assert_int_equal(shared_init(&f->shared, 1, 4, 4, 4), 0);
+    assert_int_equal(shared_init(&f->shared, 1, 4, 4, 4, 0), 0);
     assert_int_equal(attach_listen(&f->attach, f->path, f->err, sizeof(f->err)), 0);
 }
 
@@ -177,7 +178,7 @@ static void the_welcome_brings_every_descriptor(void **state)
                          .msg_control = &control,
                          .msg_controllen = sizeof(control)};
     struct cmsghdr *head;
-    int fds[4];
+    int fds[ABI_FIXED_FDS + 1];
     int ours;
     int theirs;
     int vault_fd;
@@ -200,7 +201,10 @@ static void the_welcome_brings_every_descriptor(void **state)
     memcpy(fds, CMSG_DATA(head), sizeof(fds));
     assert_true((fcntl(fds[0], F_GET_SEALS) & F_SEAL_SHRINK) != 0);
     assert_true((fcntl(fds[1], F_GET_SEALS) & F_SEAL_SHRINK) != 0);
-    for (unsigned i = 0; i < 4; i++) {
+    assert_true((fcntl(fds[2], F_GET_SEALS) & F_SEAL_FUTURE_WRITE) != 0);
+    assert_true(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0) ==
+                MAP_FAILED);
+    for (unsigned i = 0; i < ABI_FIXED_FDS + 1; i++) {
         (void)close(fds[i]);
     }
     (void)close(ours);

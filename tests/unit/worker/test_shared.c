@@ -13,13 +13,13 @@
 
 #include "worker/shared.h"
 
-static void both_memories_are_sealed_and_say_what_they_are(void **state)
+static void its_memories_are_sealed_and_say_what_they_are(void **state)
 {
     struct shared s;
     struct stat st;
     (void)state;
 
-    assert_int_equal(shared_init(&s, 2, 10, 20, 30), 0);
+    assert_int_equal(shared_init(&s, 2, 10, 20, 30, 0), 0);
     assert_int_equal(s.shm->magic, ABI_MAGIC);
     assert_int_equal(s.shm->version, ABI_VERSION);
     assert_int_equal(s.shm->n_lanes, 2);
@@ -28,16 +28,21 @@ static void both_memories_are_sealed_and_say_what_they_are(void **state)
     assert_int_equal(s.shm->n_subs, 30);
     assert_int_equal(s.vault.header->magic, VAULT_MAGIC);
     assert_int_equal(s.vault.header->bytes, vault_layout(10, 20, 30).bytes);
-    for (unsigned i = 0; i < 2; i++) {
-        int fd = i == 0 ? s.shm_fd : s.vault_fd;
+    for (unsigned i = 0; i < 3; i++) {
+        int fd = i == 0 ? s.shm_fd : i == 1 ? s.vault_fd : s.streams_fd;
         int seals = fcntl(fd, F_GET_SEALS);
 
         assert_int_equal(fstat(fd, &st), 0);
-        assert_int_equal(st.st_size, i == 0 ? s.shm->bytes : s.vault_bytes);
+        assert_int_equal(st.st_size, i == 0   ? s.shm->bytes
+                                     : i == 1 ? s.vault_bytes
+                                              : s.streams_bytes);
         assert_int_equal(seals & (F_SEAL_SHRINK | F_SEAL_GROW),
                          F_SEAL_SHRINK | F_SEAL_GROW);
-        assert_int_equal(ftruncate(fd, 4096), -1);
+        assert_int_equal(ftruncate(fd, st.st_size + 4096), -1);
     }
+    assert_true(tap_valid(s.streams, s.streams_bytes));
+    assert_true(mmap(NULL, s.streams_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+                     s.streams_fd, 0) == MAP_FAILED);
     for (uint32_t i = 0; i < 2; i++) {
         uint8_t *base = (uint8_t *)s.shm;
 
@@ -57,7 +62,7 @@ static void new_rings_and_a_wiped_vault_hold_nothing_of_the_old_control(void **s
     struct shared s;
     (void)state;
 
-    assert_int_equal(shared_init(&s, 1, 4, 4, 4), 0);
+    assert_int_equal(shared_init(&s, 1, 4, 4, 4, 0), 0);
     vault_peer_write(&s.vault.peers[2], &conf);
     conf.rx_key[0] = 'x';
     vault_peer_write(&s.vault.peers[2], &conf);
@@ -96,7 +101,7 @@ static void the_end_wipes_the_vault(void **state)
     size_t bytes;
     (void)state;
 
-    assert_int_equal(shared_init(&s, 1, 4, 4, 4), 0);
+    assert_int_equal(shared_init(&s, 1, 4, 4, 4, 0), 0);
     vault_peer_write(&s.vault.peers[0], &conf);
     /* and of a control that was killed before it committed */
     memcpy(&s.vault.peers[3].conf[1], &conf, sizeof(conf));
@@ -112,7 +117,7 @@ static void the_end_wipes_the_vault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_memories_are_sealed_and_say_what_they_are),
+        cmocka_unit_test(its_memories_are_sealed_and_say_what_they_are),
         cmocka_unit_test(new_rings_and_a_wiped_vault_hold_nothing_of_the_old_control),
         cmocka_unit_test(the_end_wipes_the_vault),
     };
