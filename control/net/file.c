@@ -94,7 +94,7 @@ static int open_below(const char *root, const char *path)
 }
 
 /* The regular file to send, with 'st' filled; a directory becomes its index.html. */
-static int open_file(const char *root, const char **path, struct stat *st)
+static int open_file(const char *root, const char **path, off_t max, struct stat *st)
 {
     int fd = open_below(root, *path);
 
@@ -102,8 +102,7 @@ static int open_file(const char *root, const char **path, struct stat *st)
         *path = "index.html";
         fd = step(fd, "index.html", 0);
     }
-    if (fd >= 0 &&
-        (fstat(fd, st) != 0 || !S_ISREG(st->st_mode) || st->st_size > FILE_MAX)) {
+    if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode) || st->st_size > max)) {
         close(fd);
         return -ENOENT;
     }
@@ -162,6 +161,12 @@ static void say(struct net_req *req, unsigned status, const char *text,
     net_respond(req, status, headers, extra != NULL ? 2 : 1, text, strlen(text));
 }
 
+static void write_etag(const struct stat *st, char etag[ETAG_MAX])
+{
+    snprintf(etag, ETAG_MAX, "\"%llx-%llx-%llx\"", (unsigned long long)st->st_mtim.tv_sec,
+             (unsigned long long)st->st_mtim.tv_nsec, (unsigned long long)st->st_size);
+}
+
 void net_respond_file(struct net_req *req, const char *root, const char *path,
                       const struct net_header *headers, size_t n_headers)
 {
@@ -178,14 +183,12 @@ void net_respond_file(struct net_req *req, const char *root, const char *path,
         say(req, 405, "Method not allowed\n", &allow);
         return;
     }
-    fd = open_file(root, &path, &st);
+    fd = open_file(root, &path, FILE_MAX, &st);
     if (fd < 0) {
         say(req, 404, "Not found\n", NULL);
         return;
     }
-    snprintf(etag, sizeof(etag), "\"%llx-%llx-%llx\"",
-             (unsigned long long)st.st_mtim.tv_sec, (unsigned long long)st.st_mtim.tv_nsec,
-             (unsigned long long)st.st_size);
+    write_etag(&st, etag);
     for (size_t i = 0; i < n_headers && i < MAX_HEADERS; i++) {
         cache = cache && strcasecmp(headers[i].name, "cache-control") != 0;
         all[n++] = headers[i];
@@ -209,4 +212,104 @@ void net_respond_file(struct net_req *req, const char *root, const char *path,
     }
     net_respond(req, 200, all, n, data, (size_t)st.st_size);
     free(data);
+}
+
+/* A decimal number; false if there is none, or it is too long to be a size. */
+static bool take_number(const char **text, uint64_t *out)
+{
+    size_t digits = strspn(*text, "0123456789");
+
+    *out = strtoull(*text, NULL, 10);
+    *text += digits;
+    return digits > 0 && digits < 19;
+}
+
+enum range { RANGE_WHOLE, RANGE_PART, RANGE_NONE };
+
+/* RFC 9110, section 14.1.2: one range of a file of 'size' bytes; what is not understood is
+ * the whole. */
+static enum range read_range(const char *text, uint64_t size, uint64_t *at, uint64_t *len)
+{
+    uint64_t last = 0;
+
+    *at = 0;
+    *len = size;
+    if (text == NULL || strncmp(text, "bytes=", 6) != 0) {
+        return RANGE_WHOLE;
+    }
+    text += 6;
+    if (*text == '-') {
+        text++;
+        if (!take_number(&text, &last) || *text != '\0') {
+            return RANGE_WHOLE;
+        }
+        if (last == 0 || size == 0) {
+            return RANGE_NONE;
+        }
+        *len = last < size ? last : size;
+        *at = size - *len;
+        return RANGE_PART;
+    }
+    if (!take_number(&text, at) || *text++ != '-') {
+        *at = 0;
+        return RANGE_WHOLE;
+    }
+    if (*text == '\0') {
+        last = UINT64_MAX;
+    } else if (!take_number(&text, &last) || *text != '\0' || last < *at) {
+        *at = 0;
+        return RANGE_WHOLE;
+    }
+    if (*at >= size) {
+        return RANGE_NONE;
+    }
+    *len = last < size ? last - *at + 1 : size - *at;
+    return RANGE_PART;
+}
+
+void net_respond_large(struct net_req *req, const char *root, const char *path,
+                       const struct net_header *headers, size_t n_headers)
+{
+    struct net_header all[MAX_HEADERS + 6];
+    const char *condition = net_req_header(req, "if-range");
+    const char *wanted = net_req_header(req, "range");
+    char etag[ETAG_MAX], part[96];
+    struct stat st = {0};
+    uint64_t at, len;
+    enum range range;
+    size_t n = 0;
+    int fd = open_file(root, &path, INT64_MAX, &st);
+
+    if (fd < 0) {
+        say(req, 404, "Not found\n", NULL);
+        return;
+    }
+    write_etag(&st, etag);
+    if (condition != NULL && strcmp(condition, etag) != 0) {
+        wanted = NULL; /* it has changed since the client's part was read */
+    }
+    range =
+        read_range(req->method == NET_GET ? wanted : NULL, (uint64_t)st.st_size, &at, &len);
+    for (size_t i = 0; i < n_headers && i < MAX_HEADERS; i++) {
+        all[n++] = headers[i];
+    }
+    all[n++] = (struct net_header){"accept-ranges", "bytes"};
+    all[n++] = (struct net_header){"etag", etag};
+    if (range != RANGE_WHOLE) {
+        (void)(range == RANGE_NONE
+                   ? snprintf(part, sizeof(part), "bytes */%llu",
+                              (unsigned long long)st.st_size)
+                   : snprintf(part, sizeof(part), "bytes %llu-%llu/%llu",
+                              (unsigned long long)at, (unsigned long long)(at + len - 1),
+                              (unsigned long long)st.st_size));
+        all[n++] = (struct net_header){"content-range", part};
+    }
+    if (range == RANGE_NONE) {
+        (void)close(fd);
+        net_respond(req, 416, all, n, NULL, 0);
+        return;
+    }
+    all[n++] = (struct net_header){"content-type", content_type(path)};
+    all[n++] = (struct net_header){"x-content-type-options", "nosniff"};
+    http_respond_from(req, range == RANGE_PART ? 206 : 200, all, n, fd, at, len);
 }

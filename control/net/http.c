@@ -16,12 +16,14 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sys/entropy.h"
 
 enum {
     SWEEP_MS = 250,
     SLICE = 16384,            /* one write; what does not go out of it the library copies */
+    PIECE = 16 * SLICE,       /* of a file, read at once */
     SEND_BURST = 16 * SLICE,  /* then others have their turn */
     SEND_STALL_US = 60000000, /* without any progress of an answer */
     LINGER_US = 1000000,
@@ -172,7 +174,8 @@ static void build(struct net_req *req, unsigned status, const struct net_header 
                   size_t n_headers, const void *body, size_t len)
 {
     bool no_body = status < 200 || status == 204 || status == 304;
-    size_t body_len = no_body || req->method == NET_HEAD ? 0 : len;
+    /* without 'body' it comes later: see next_piece() */
+    size_t body_len = no_body || req->method == NET_HEAD || body == NULL ? 0 : len;
     size_t cap = 256;
     char date[32];
     char *p;
@@ -227,6 +230,34 @@ static int write_some(struct net_req *req)
     return 0;
 }
 
+/* More of the file in the place of what has gone out. 0 or -1. */
+static int next_piece(struct net_req *req)
+{
+    size_t n = req->file_left < PIECE ? (size_t)req->file_left : PIECE;
+    char *out = realloc(req->out, LWS_PRE + PIECE);
+    ssize_t got;
+
+    if (out == NULL) {
+        return -1;
+    }
+    req->out = out;
+    do {
+        got = pread(req->file, out + LWS_PRE, n, (off_t)req->file_at);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) {
+        return -1; /* it is shorter than was told, or the disk failed */
+    }
+    req->out_len = (size_t)got;
+    req->out_off = 0;
+    req->file_at += (size_t)got;
+    req->file_left -= (size_t)got;
+    if (req->file_left == 0) {
+        (void)close(req->file);
+    }
+    metric_add(req->conn->server->metrics.bytes_out, got);
+    return 0;
+}
+
 /* The answer goes out in the writable callback only. */
 static void send_soon(struct net_req *req)
 {
@@ -260,6 +291,13 @@ int http_on_writable(struct net_conn *conn)
         send_soon(req);
         return 0;
     }
+    if (req->file_left > 0) {
+        if (next_piece(req) != 0) {
+            return -1;
+        }
+        send_soon(req);
+        return 0;
+    }
     if (req->close) {
         return -1;
     }
@@ -271,8 +309,8 @@ int http_on_writable(struct net_conn *conn)
     return 0;
 }
 
-void net_respond(struct net_req *req, unsigned status, const struct net_header *headers,
-                 size_t n_headers, const void *body, size_t len)
+static void respond(struct net_req *req, unsigned status, const struct net_header *headers,
+                    size_t n_headers, const void *body, size_t len)
 {
     for (size_t i = 0; i < n_headers; i++) {
         if (!header_ok(&headers[i])) {
@@ -294,6 +332,26 @@ void net_respond(struct net_req *req, unsigned status, const struct net_header *
     }
     unpark(req);
     send_soon(req);
+}
+
+void net_respond(struct net_req *req, unsigned status, const struct net_header *headers,
+                 size_t n_headers, const void *body, size_t len)
+{
+    respond(req, status, headers, n_headers, body, body != NULL ? len : 0);
+}
+
+void http_respond_from(struct net_req *req, unsigned status,
+                       const struct net_header *headers, size_t n_headers, int file,
+                       uint64_t at, uint64_t left)
+{
+    if (left == 0 || req->method == NET_HEAD) {
+        (void)close(file);
+    } else {
+        req->file = file;
+        req->file_at = at;
+        req->file_left = left;
+    }
+    respond(req, status, headers, n_headers, NULL, (size_t)left);
 }
 
 static int dispatch(struct net_req *req)

@@ -187,6 +187,12 @@ void net_respond(struct net_req *req, unsigned status, const struct net_header *
 void net_respond_file(struct net_req *req, const char *root, const char *path,
                       const struct net_header *headers, size_t n_headers);
 
+/* The same with a file of any size, or the part of it that Range asks for (RFC 9110,
+ * section 14; of several parts it is the whole): 200, 206, 416. It is read from the disk
+ * piece by piece, on the loop. */
+void net_respond_large(struct net_req *req, const char *root, const char *path,
+                       const struct net_header *headers, size_t n_headers);
+
 /* ---- WebSocket ---- */
 
 /* An immutable message with one reference; 'data' is copied. NULL if there is no memory. */

@@ -122,6 +122,9 @@ struct net_req {
     char *out; /* LWS_PRE bytes, then head and body of the answer */
     size_t out_len;
     size_t out_off;
+    int file;         /* what follows of the body comes from it, if file_left is not 0 */
+    uint64_t file_at; /* where to go on in it */
+    uint64_t file_left;
     uint64_t deadline_us; /* UINT64_MAX: none */
     struct net_req *busy_next;
     struct net_req **busy_at;
@@ -146,6 +149,12 @@ int listener_open(struct listener *listener, const struct net_listen *conf, char
 int listener_start(struct listener *listener);
 void listener_close(struct listener *listener);
 void listeners_rest_over(void *server);
+
+/* http.c: answers with 'left' bytes of 'file' (moved) from 'at' on, read piece by piece as
+ * the client takes them: one that becomes shorter meanwhile ends the connection. */
+void http_respond_from(struct net_req *req, unsigned status,
+                       const struct net_header *headers, size_t n_headers, int file,
+                       uint64_t at, uint64_t left);
 
 /* origin.c: what counts as one address of 'ss'. False if it is not to be counted. */
 bool origin_address(const struct sockaddr_storage *ss, uint8_t address[NET_ORIGIN]);

@@ -39,6 +39,9 @@ void req_destroy(struct net_req *req)
     }
     free(req->body);
     free(req->out);
+    if (req->file_left > 0) {
+        (void)close(req->file);
+    }
     free(req);
 }
 

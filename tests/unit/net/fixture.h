@@ -117,6 +117,8 @@ static void fx_on_request(void *user, struct net_req *req)
         net_respond(req, 204, NULL, 0, NULL, 0);
     } else if (strncmp(path, "/files", 6) == 0) {
         net_respond_file(req, fx->dir, path + 6, NULL, 0);
+    } else if (strncmp(path, "/large", 6) == 0) {
+        net_respond_large(req, fx->dir, path + 6, NULL, 0);
     } else if (strcmp(path, "/raw-path") == 0) { /* a caller that passes on what it got */
         net_respond_file(req, fx->dir, net_req_query(req, "p"), NULL, 0);
     } else if (strcmp(path, "/remote") == 0) {

@@ -157,6 +157,112 @@ static void other_methods_are_405(void **state)
     close(fd);
 }
 
+enum { LARGE = 20 << 20 }; /* more than a file that is read whole may have */
+
+static void write_large(const struct fx *fx)
+{
+    char path[256];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/large.mp4", fx->dir);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    for (uint32_t i = 0; i < LARGE / sizeof(i); i++) {
+        assert_int_equal(fwrite(&i, sizeof(i), 1, file), 1);
+    }
+    fclose(file);
+}
+
+static void assert_large(const struct answer *ans, size_t at, size_t len)
+{
+    assert_int_equal(ans->len, len);
+    for (size_t i = 0; i < len; i++) {
+        uint32_t word = (uint32_t)((at + i) / sizeof(word));
+
+        if ((uint8_t)ans->body[i] != ((const uint8_t *)&word)[(at + i) % sizeof(word)]) {
+            fail_msg("byte %zu is another", at + i);
+        }
+    }
+}
+
+static void parts_of_a_large_file_are_as_it_is(void **state)
+{
+    static const struct {
+        const char *range;
+        unsigned status;
+        size_t at, len;
+        const char *told;
+    } cases[] = {
+        {"", 200, 0, LARGE, NULL},
+        {"Range: bytes=0-\r\n", 206, 0, LARGE, "bytes 0-20971519/20971520"},
+        {"Range: bytes=5-9\r\n", 206, 5, 5, "bytes 5-9/20971520"},
+        {"Range: bytes=20971519-20971519\r\n", 206, LARGE - 1, 1,
+         "bytes 20971519-20971519/20971520"},
+        {"Range: bytes=300000-99999999999\r\n", 206, 300000, LARGE - 300000,
+         "bytes 300000-20971519/20971520"},
+        {"Range: bytes=-7\r\n", 206, LARGE - 7, 7, "bytes 20971513-20971519/20971520"},
+        {"Range: bytes=-99999999\r\n", 206, 0, LARGE, "bytes 0-20971519/20971520"},
+        {"Range: bytes=20971520-\r\n", 416, 0, 0, "bytes */20971520"},
+        {"Range: bytes=-0\r\n", 416, 0, 0, "bytes */20971520"},
+        {"Range: bytes=0-1,5-6\r\n", 200, 0, LARGE, NULL},
+        {"Range: bytes=9-5\r\n", 200, 0, LARGE, NULL},
+        {"Range: bytes=x-5\r\n", 200, 0, LARGE, NULL},
+        {"Range: bytes=99999999999999999999-\r\n", 200, 0, LARGE, NULL},
+        {"Range: lines=1-2\r\n", 200, 0, LARGE, NULL},
+        {"Range: bytes=5-9\r\nIf-Range: \"other\"\r\n", 200, 0, LARGE, NULL},
+    };
+    int fd = cl_connect(*state);
+    struct answer ans;
+    char etag[64], header[160];
+
+    write_large(*state);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ans = get(fd, "GET", "/large/large.mp4", cases[i].range);
+        assert_int_equal(ans.status, cases[i].status);
+        assert_large(&ans, cases[i].at, cases[i].len);
+        assert_non_null(strstr(ans.head, "accept-ranges: bytes\r\n"));
+        assert_int_equal(strstr(ans.head, "content-range: ") != NULL,
+                         cases[i].told != NULL);
+        if (cases[i].told != NULL) {
+            assert_non_null(strstr(ans.head, cases[i].told));
+        }
+        assert_int_equal(sscanf(strstr(ans.head, "etag: ") + 6, "%63[^\r]", etag), 1);
+        ans_free(&ans);
+    }
+    snprintf(header, sizeof(header), "Range: bytes=5-9\r\nIf-Range: %s\r\n", etag);
+    ans = get(fd, "GET", "/large/large.mp4", header);
+    assert_int_equal(ans.status, 206);
+    ans_free(&ans);
+    ans = get(fd, "HEAD", "/large/large.mp4", "");
+    assert_int_equal(ans.len, LARGE);
+    assert_non_null(strstr(ans.head, "content-type: video/mp4\r\n"));
+    ans_free(&ans);
+    ans = get(fd, "GET", "/large/sub/empty", "");
+    assert_int_equal(ans.status, 200);
+    assert_int_equal(ans.len, 0);
+    ans_free(&ans);
+    ans = get(fd, "GET", "/large/link", "");
+    assert_int_equal(ans.status, 404);
+    ans_free(&ans);
+    close(fd);
+}
+
+/* It was told to be longer: the connection ends, rather than that anything else is sent. */
+static void a_large_file_that_gets_shorter_ends_the_connection(void **state)
+{
+    struct fx *fx = *state;
+    char path[256];
+    int fd = cl_connect(fx);
+
+    write_large(fx);
+    snprintf(path, sizeof(path), "%s/large.mp4", fx->dir);
+    cl_say(fd, "GET /large/large.mp4 HTTP/1.1\r\nHost: t\r\n\r\n");
+    usleep(50000); /* the buffers of the sockets are full */
+    assert_int_equal(truncate(path, 1000), 0);
+    cl_expect_closed(fd);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +270,8 @@ int main(void)
         cmocka_unit_test(unchanged_file_is_304),
         cmocka_unit_test(nothing_outside_the_root_is_served),
         cmocka_unit_test(other_methods_are_405),
+        cmocka_unit_test(parts_of_a_large_file_are_as_it_is),
+        cmocka_unit_test(a_large_file_that_gets_shorter_ends_the_connection),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
