@@ -1,10 +1,12 @@
 #include "app/app.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/admin.h"
 #include "app/doors.h"
@@ -19,6 +21,7 @@
 #include "meeting/meeting.h"
 #include "metric/metric.h"
 #include "net/net.h"
+#include "recording/recorder.h"
 #include "rest/rest.h"
 #include "session/session.h"
 #include "sfu/conf/service.h"
@@ -49,6 +52,7 @@ struct app {
     struct media *media;
     struct session_registry *sessions;
     struct signal *signal;
+    struct recorder *recorder; /* NULL: nothing is recorded here */
     struct meeting *meeting;
     struct rest *rest;
     struct admin *admin;
@@ -60,6 +64,7 @@ struct app {
         metrics_listener; /* indexes of the listeners that are not http */
     uint64_t started_us, started_wall_us;
     char node[NODE_PREFIX + 1];
+    char program[PATH_MAX]; /* kcs-egress, if none is named */
     const char *origins[CONTROL_CONF_ORIGINS];
     struct turn_server ice_servers[CONTROL_CONF_ICE_SERVERS];
     const struct control_tls *tls; /* of the listeners that have it; NULL: none */
@@ -493,6 +498,47 @@ static int make_sessions(struct app *app, char err[APP_ERR_MAX])
     return ret != 0 ? fail(err, ret, "cannot start the DTLS threads (dtls.threads)") : 0;
 }
 
+/* The program beside this one, as it is built, or where a package has it. */
+static void program_path(char out[PATH_MAX])
+{
+    static const char *const places[] = {"/kcs-egress", "/../lib/kcs/kcs-egress"};
+    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+    char *slash;
+
+    out[n > 0 ? n : 0] = '\0';
+    slash = strrchr(out, '/');
+    for (size_t i = 0; i < 2 && slash != NULL; i++) {
+        if ((size_t)(slash - out) + strlen(places[i]) < PATH_MAX) {
+            memcpy(slash, places[i], strlen(places[i]) + 1);
+        }
+        if (access(out, X_OK) == 0) {
+            break;
+        }
+    }
+}
+
+static int make_recorder(struct app *app, char err[APP_ERR_MAX])
+{
+    const struct control_recording *from = &app->conf->recording;
+    const struct recorder_conf conf = {.loop = app->loop,
+                                       .media = app->media,
+                                       .metrics = app->metrics,
+                                       .program = from->program[0] != '\0' ? from->program
+                                                                           : app->program,
+                                       .directory = from->directory};
+    char why[RECORDER_REASON] = "";
+    int ret = 0;
+
+    if (from->directory[0] != '\0') {
+        program_path(app->program);
+        ret = recorder_create(&app->recorder, &conf, why);
+    }
+    if (ret != 0) {
+        (void)snprintf(err, APP_ERR_MAX, "%.250s", why);
+    }
+    return ret;
+}
+
 static int make_meetings(struct app *app, char err[APP_ERR_MAX])
 {
     const struct control_conf *conf = app->conf;
@@ -518,6 +564,7 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
     const struct meeting_conf meeting = {
         .sessions = app->sessions,
         .media = app->media,
+        .recorder = app->recorder,
         .max_rooms = conf->limits.rooms,
         .max_participants = conf->limits.participants_per_room,
         .max_producers = conf->limits.producers_per_participant,
@@ -563,6 +610,7 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                    .loop = app->loop,
                                    .auth = app->auth,
                                    .meeting = app->meeting,
+                                   .recordings = app->conf->recording.directory,
                                    .store = app->keep.store,
                                    .accounts = app->keep.accounts,
                                    .audit_days = app->conf->store.audit_days,
@@ -627,6 +675,9 @@ int app_create(struct app **out, struct control_conf *conf,
         ret = make_sessions(app, err);
     }
     if (ret == 0) {
+        ret = make_recorder(app, err);
+    }
+    if (ret == 0) {
         ret = make_meetings(app, err);
     }
     if (ret == 0) {
@@ -682,6 +733,7 @@ void app_destroy(struct app *app)
     rest_destroy(app->rest);
     signal_destroy(app->signal);
     meeting_destroy(app->meeting);
+    recorder_destroy(app->recorder); /* its processes end their files by themselves */
     session_registry_destroy(app->sessions);
     admin_destroy(app->admin);
     media_destroy(app->media);

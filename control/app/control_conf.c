@@ -119,6 +119,12 @@ static const cyaml_schema_field_t auth_fields[] = {
     CONF_END,
 };
 
+static const cyaml_schema_field_t recording_fields[] = {
+    CONF_STRING("directory", struct control_recording, directory),
+    CONF_STRING("program", struct control_recording, program),
+    CONF_END,
+};
+
 static const cyaml_schema_field_t store_fields[] = {
     CONF_STRING("path", struct control_store, path),
     CONF_STRING("url", struct control_store, url),
@@ -265,6 +271,7 @@ static const cyaml_schema_field_t fields[] = {
     CONF_MAPPING("socketio", struct control_conf, socketio, socketio_fields),
     CONF_MAPPING("dtls", struct control_conf, dtls, dtls_fields),
     CONF_MAPPING("audio", struct control_conf, audio, audio_fields),
+    CONF_MAPPING("recording", struct control_conf, recording, recording_fields),
     CONF_MAPPING("limits", struct control_conf, limits, limits_fields),
     CONF_MAPPING("shutdown", struct control_conf, shutdown, shutdown_fields),
     CONF_MAPPING("log", struct control_conf, log, log_fields),

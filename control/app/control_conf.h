@@ -154,6 +154,11 @@ struct control_audio {
     bool keep_silence;
 };
 
+struct control_recording {
+    char directory[256]; /* empty: nothing is recorded */
+    char program[256];   /* kcs-egress; empty: the one beside this program */
+};
+
 struct control_limits {
     uint32_t connections;             /* Socket.IO clients */
     uint32_t connections_per_address; /* of TCP, and sessions of Socket.IO; 0: no limit */
@@ -203,6 +208,7 @@ struct control_conf {
     struct control_socketio socketio;
     struct control_dtls dtls;
     struct control_audio audio;
+    struct control_recording recording;
     struct control_limits limits;
     struct control_shutdown shutdown;
     struct control_log log;

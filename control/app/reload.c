@@ -32,6 +32,7 @@ static const struct part {
     PART("socketio", socketio, false),
     PART("dtls", dtls, false),
     PART("audio", audio, false),
+    PART("recording", recording, false),
     PART("limits", limits, true),
     PART("shutdown", shutdown, true),
     PART("log", log, true),

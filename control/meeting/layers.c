@@ -87,6 +87,9 @@ static void unlist(struct meeting *meeting, struct room_producer *rp)
  * sees something at once. */
 static uint8_t wanted(const struct room_producer *rp)
 {
+    if (rp->recorded) {
+        return (uint8_t)(layers_of(rp).n_spatial - 1);
+    }
     for (uint8_t i = MEETING_SPATIAL; i-- > 1;) {
         if (rp->wanted[i] > 0) {
             return i;
@@ -118,6 +121,12 @@ static void sync_sender(struct meeting *meeting, struct room_producer *rp)
 void meeting_layers_produced(struct meeting *meeting, struct room_producer *rp)
 {
     rp->needed = (uint8_t)(layers_of(rp).n_spatial - 1);
+    sync_sender(meeting, rp);
+}
+
+void meeting_layers_recorded(struct meeting *meeting, struct room_producer *rp, bool on)
+{
+    rp->recorded = on;
     sync_sender(meeting, rp);
 }
 

@@ -45,7 +45,9 @@ static void empty_room(void *arg, struct room *room)
 
 void meeting_destroy(struct meeting *meeting)
 {
-    if (meeting != NULL) { /* those who are away; the others have left with their clients */
+    if (meeting != NULL) {
+        meeting_recording_fini(meeting);
+        /* those who are away; the others have left with their clients */
         meeting_each_room(meeting, empty_room, meeting);
         meeting_nobody_lost(meeting);
         meeting_nobody_tick(meeting, 0);
@@ -193,6 +195,9 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     meeting_load_tick(meeting, now_us);
     meeting_layers_tick(meeting, now_us);
     meeting_scores(meeting, now_us);
+    if (meeting->conf.recorder != NULL) {
+        recorder_tick(meeting->conf.recorder, now_us);
+    }
     meeting_each_room(meeting, tick_room, &tick);
     meeting_nobody_tick(meeting, tick.n_viewers);
 }

@@ -95,6 +95,7 @@ struct room {
     struct poll *polls; /* the newest first */
     struct board *board;
     struct breakouts *breakouts;
+    struct recording *recording;      /* that runs; NULL: none */
     uint64_t last_hand;               /* the order in which hands went up */
     struct roster *roster;            /* what is to be told of it then; may be NULL */
     uint64_t bans[MEETING_BANS_KEPT]; /* hashes of the last that were banned: these are in
@@ -200,6 +201,7 @@ struct room_producer {
     struct score score;
     struct room_consumer *consumers;
     uint32_t wanted[MEETING_SPATIAL]; /* consumers that want this spatial layer at most */
+    bool recorded;                    /* then all are needed */
     uint8_t needed;                   /* the highest that its sender was told to send */
     uint64_t lower_at_us;             /* monotonic: it is told less then; 0 not */
     struct room_producer *next_lower; /* of those */
@@ -288,20 +290,23 @@ enum meeting_event_kind {
     MEETING_CHAT,           /* message, who; as the four behind it */
     MEETING_CHAT_EDITED,
     MEETING_CHAT_DELETED,
-    MEETING_CHAT_REACTION,   /* text: the emoji; on */
-    MEETING_CHAT_READ,       /* not lasting; up to message */
-    MEETING_TYPING,          /* not lasting; who, on */
-    MEETING_REACTION,        /* not lasting; who, text: the emoji */
-    MEETING_REACTION_COUNTS, /* not lasting; room, a large one */
-    MEETING_HAND_RAISED,     /* who, n: its place */
-    MEETING_HAND_LOWERED,    /* who, or NULL: all; by a host */
-    MEETING_POLL,            /* poll */
-    MEETING_BOARD,           /* not lasting: who, ops, n, version */
-    MEETING_BOARD_CLEARED,   /* who, version */
-    MEETING_CAPTION,         /* not lasting: who, caption */
-    MEETING_BREAKOUTS,       /* room, by */
-    MEETING_MOVED,           /* to one: who */
-    MEETING_BREAKOUT_SAID,   /* who, text */
+    MEETING_CHAT_REACTION,     /* text: the emoji; on */
+    MEETING_CHAT_READ,         /* not lasting; up to message */
+    MEETING_TYPING,            /* not lasting; who, on */
+    MEETING_REACTION,          /* not lasting; who, text: the emoji */
+    MEETING_REACTION_COUNTS,   /* not lasting; room, a large one */
+    MEETING_HAND_RAISED,       /* who, n: its place */
+    MEETING_HAND_LOWERED,      /* who, or NULL: all; by a host */
+    MEETING_POLL,              /* poll */
+    MEETING_BOARD,             /* not lasting: who, ops, n, version */
+    MEETING_BOARD_CLEARED,     /* who, version */
+    MEETING_CAPTION,           /* not lasting: who, caption */
+    MEETING_BREAKOUTS,         /* room, by */
+    MEETING_MOVED,             /* to one: who */
+    MEETING_BREAKOUT_SAID,     /* who, text */
+    MEETING_RECORDING_STARTED, /* recording, by */
+    MEETING_RECORDING_STOPPED, /* recording, by */
+    MEETING_RECORDING_STATUS,  /* not lasting, to hosts: recording */
 };
 
 struct meeting_event {
@@ -322,6 +327,7 @@ struct meeting_event {
     const struct board_op *ops;
     uint64_t version;
     const struct caption *caption;
+    const struct recording *recording;
     uint32_t n;
     bool kept_only; /* in the list of facts; nobody is sent it by itself */
     enum meeting_media media;
@@ -349,11 +355,14 @@ struct meeting_ops {
     void (*load)(void *user, struct room *room);
     /* The room ends, and with it what 'load' has hung on it (its 'front'). May be NULL. */
     void (*unload)(void *user, struct room *room);
+    /* What is known of a recording has changed; its room may be gone. May be NULL. */
+    void (*recorded)(void *user, const struct recording *recording);
 };
 
 struct meeting_conf {
     struct session_registry *sessions; /* borrowed */
     struct media *media;               /* borrowed */
+    struct recorder *recorder;         /* borrowed; NULL: nothing is recorded */
     uint32_t max_rooms;
     uint32_t max_participants; /* of a room */
     uint32_t crowd;            /* above so many a meeting is large; 0: MEETING_CROWD */

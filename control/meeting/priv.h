@@ -15,6 +15,7 @@
  * - score.c: how well it all arrives
  * - viewers.c: who is shown what he is given; nobody.c: what, when there is nothing
  * - chat.c, hands.c, polls.c, board.c, breakout.c: what people do there
+ * - recording.c: what of it is recorded
  * - record.c: a participant and its transport as bytes of the vault
  * - restore.c: all of it again, after this process was restarted */
 #ifndef MEETING_PRIV_H
@@ -27,6 +28,7 @@
 #include "meeting/chat.h"
 #include "meeting/host.h"
 #include "meeting/play.h"
+#include "meeting/recording.h"
 #include "meeting/roster.h"
 #include "sfu/abi/vault.h"
 
@@ -73,6 +75,7 @@ struct meeting {
     uint32_t n_by_sub;
     struct room_producer *lower; /* whose senders are to be told to send less */
     struct nobody nobody;
+    struct recording *recordings; /* that run, or whose files are being ended */
 };
 
 /* Fills 'err' and returns -1. */
@@ -146,6 +149,12 @@ void meeting_reactions_tick(struct meeting *meeting, struct room *room, uint64_t
 void meeting_breakouts_tick(struct meeting *meeting, struct room *room, uint64_t wall_us);
 void meeting_breakouts_restore(struct meeting *meeting, struct room *room, unsigned group,
                                uint64_t closes_us);
+
+/* recording.c: a producer that others know of begins, and ends; the room ends. */
+void meeting_recording_produced(struct meeting *meeting, struct room_producer *rp);
+void meeting_recording_unproduced(struct meeting *meeting, struct room_producer *rp);
+void meeting_recording_leave(struct meeting *meeting, struct room *room);
+void meeting_recording_fini(struct meeting *meeting);
 
 /* polls.c, board.c */
 void meeting_polls_free(struct room *room);
@@ -299,6 +308,7 @@ void meeting_layers_moved(struct meeting *meeting, struct room_consumer *rc);
 /* A producer that begins, with all its layers needed until it is known by whom; and ends.
  */
 void meeting_layers_produced(struct meeting *meeting, struct room_producer *rp);
+void meeting_layers_recorded(struct meeting *meeting, struct room_producer *rp, bool on);
 void meeting_layers_unproduced(struct meeting *meeting, struct room_producer *rp);
 void meeting_layers_tick(struct meeting *meeting, uint64_t now_us);
 /* Scores everybody's producers and consumers if a second has passed. */

@@ -15,6 +15,7 @@
 #include "rest/meetings.h"
 #include "rest/people.h"
 #include "rest/rate.h"
+#include "rest/recordings.h"
 #include "rest/respond.h"
 #include "rest/task.h"
 #include "rest/users.h"
@@ -61,6 +62,8 @@ static const struct {
     {"DELETE", "/api/meeting/{id}/participants", people_remove},
     {"PATCH", "/api/meeting/{id}/participants/{user_id}/role", people_role},
     {"GET", "/api/meeting/{id}/chat", chat_list},
+    {"GET", "/api/meeting/{id}/recordings", recordings_list},
+    {"GET", "/api/meeting/{id}/recordings/{recording_id}/download", recordings_download},
     {"GET", "/api/meeting/{id}/analytics", meetings_analytics},
     {"GET", "/api/meeting/{id}/live-stats", meetings_live},
     {"GET", "/api/meeting/{id}/webrtc-config", meetings_webrtc},

@@ -73,6 +73,7 @@ struct rest_conf {
     struct loop *loop;
     const struct auth *auth;
     struct meeting *meeting;
+    const char *recordings; /* directory of the recordings; empty: none are made here */
     /* For accounts and meetings; store NULL: those routes answer 503. */
     struct store *store;
     struct accounts *accounts;

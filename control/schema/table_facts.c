@@ -111,6 +111,8 @@ static const struct schema_fact list[] = {
     KEPT("kcs.chat.edited", 1, "chat:edited", "message", "It has another text."),
     KEPT("kcs.chat.deleted", 1, "chat:deleted", NULL, "It was taken away."),
     KEPT("kcs.chat.reaction", 1, "chat:reaction", NULL, "A reaction to one."),
+    KEPT("kcs.recording.started", 1, "recording:started", NULL, "A recording begins."),
+    KEPT("kcs.recording.stopped", 1, "recording:stopped", NULL, "It has ended."),
     MADE("kcs.audit.act", 1, NULL, fact_act, "What hosts and administrators do."),
     MADE("kcs.quality.participant", 1, NULL, quality_participant,
          "Every ten seconds, of each who sends or receives."),

@@ -19,7 +19,8 @@ OBJECT(recording_stopped, "A recording that ended.", ID("recording_id", R, "whic
        INT("duration_ms", R, 0, MAX_SAFE, "its length"), KEY("by_user_id", N, "by whom"));
 OBJECT(recording_status, "How a recording fares.", ID("recording_id", R, "which"),
        ENUM("state", R, states, "what it does"),
-       NUM("progress", N, 0, 1, "of what is made when it has ended"));
+       NUM("progress", N, 0, 1, "of what is made when it has ended"),
+       TEXT("reason", N, 0, 256, "why it failed, in words"));
 OBJECT(stream_start, "A live stream to begin.", ENUM("kind", R, stream_kinds, "as what"),
        ENUM("layout", N, layouts, "of the picture"),
        URL("url", N | S, "where rtmp is sent to"));
@@ -47,19 +48,19 @@ OBJECT(event_error, "Why an event failed that had no ack.",
        LIST("errors", 0, 0, 32, field_error, "all that is wrong with its payload"));
 
 EVENTS(more,
-       ASK("recording:start", RECORD, LATER, recording_start, recording, NULL,
+       ASK("recording:start", RECORD, 0, recording_start, recording, NULL,
            "recording:started", "Begins to record."),
        ASK("recording:pause", RECORD, LATER, recording_ref, recording, NULL,
            "recording:paused", "Leaves out what follows."),
        ASK("recording:resume", RECORD, LATER, recording_ref, recording, NULL,
            "recording:resumed", "Records again."),
-       ASK("recording:stop", RECORD, LATER, recording_ref, recording_stopped, NULL,
+       ASK("recording:stop", RECORD, 0, recording_ref, recording_stopped, NULL,
            "recording:stopped", "Ends it."),
-       TELL("recording:started", VIEW, FACT | LATER, recording, "To all."),
+       TELL("recording:started", VIEW, FACT, recording, "To all."),
        TELL("recording:paused", VIEW, FACT | LATER, recording, "To all."),
        TELL("recording:resumed", VIEW, FACT | LATER, recording, "To all."),
-       TELL("recording:stopped", VIEW, FACT | LATER, recording_stopped, "To all."),
-       TELL("recording:status", RECORD, STAMPED | LATER, recording_status, "To the hosts."),
+       TELL("recording:stopped", VIEW, FACT, recording_stopped, "To all."),
+       TELL("recording:status", RECORD, STAMPED, recording_status, "To the hosts."),
        ASK("stream:start", RECORD, LATER, stream_start, stream, NULL, "stream:started",
            "Begins a live stream."),
        ASK("stream:stop", RECORD, LATER, stream_ref, none, NULL, "stream:stopped",

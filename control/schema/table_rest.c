@@ -8,6 +8,8 @@ static const char *const states_of_kept[] = {"scheduled", "live",    "ended",
                                              "cancelled", "deleted", NULL};
 static const char *const roles_of_accounts[] = {"admin", "host", "presenter", "attendee",
                                                 NULL};
+static const char *const recording_states[] = {"running", "stopping",    "stopped",
+                                               "failed",  "interrupted", NULL};
 static const char *const results[] = {"ok", "refused", "failed", NULL};
 
 /* ---- tokens ---- */
@@ -113,9 +115,23 @@ OBJECT(invited, "Somebody who is invited, or was there.", KEY("user_id", R, "who
        TIME("left_at", N, "last time"));
 OBJECT(whom, "Whom.", KEY("user_id", R, "the user"));
 BODY(new_role, "A role to be given.", ENUM("new_role", R, schema_roles, "which"));
-OBJECT(recording_file, "A recording.", ID("id", R, "which"), TIME("started_at", R, "when"),
+OBJECT(recorded_track, "A file of a recording: one stream, or a part of it.",
+       TEXT("file", R, 1, 64, "its name"), KEY("user_id", N, "who sent it"),
+       TEXT("display_name", N, 0, 128, "name of that person then"),
+       ENUM("source", N, schema_sources, "what it shows"),
+       INT("start_ms", N, -MAX_SAFE, MAX_SAFE,
+           "its first frame, since the recording began"),
        INT("duration_ms", N, 0, MAX_SAFE, "its length"),
-       INT("size_bytes", N, 0, MAX_SAFE, "of the file"));
+       INT("size_bytes", R, 0, MAX_SAFE, "of the file"),
+       BOOL("complete", R, "it was ended in order; else its last second may be missing"));
+OBJECT(recording_file, "A recording.", ID("id", R, "which"), TIME("started_at", R, "when"),
+       ENUM("state", R, recording_states, "what it does, or why it has ended"),
+       KEY("by_user_id", N, "who began it"), TEXT("reason", N, 0, 256, "why it failed"),
+       INT("duration_ms", N, 0, MAX_SAFE, "its length"),
+       INT("size_bytes", N, 0, MAX_SAFE, "of all its files"),
+       LIST("files", R, 0, 512, recorded_track, "what there is of it"));
+OBJECT(recording_query, "Which file.",
+       TEXT("file", 0, 1, 64, "its name; may be left out if there is but one"));
 OPEN(analytics, "Figures of a meeting, counted from its facts.",
      INT("participants", R, 0, MAX_SAFE, "users who were there"),
      INT("joins", R, 0, MAX_SAFE, "times that somebody came"),
@@ -243,10 +259,10 @@ static const struct schema_route routes[] = {
           new_role, invited, "Gives somebody another role; none above one's own."),
     ROUTE("GET", "/api/meeting/{id}/chat", VIEW, LIST_OF, list_query, none, chat_message,
           "What one may read, the newest first."),
-    ROUTE("GET", "/api/meeting/{id}/recordings", VIEW, LATER | LIST_OF, list_query, none,
+    ROUTE("GET", "/api/meeting/{id}/recordings", VIEW, LIST_OF, list_query, none,
           recording_file, "Its recordings."),
-    ROUTE_OF("GET", "/api/meeting/{id}/recordings/{recording_id}/download", VIEW, LATER,
-             none, NULL, "video/mp4", "A recording; takes Range."),
+    ROUTE_OF("GET", "/api/meeting/{id}/recordings/{recording_id}/download", VIEW, 0,
+             recording_query, NULL, "video/mp4", "A file of a recording; takes Range."),
     ROUTE("GET", "/api/meeting/{id}/analytics", MODERATE, 0, none, none, analytics,
           "Figures of a meeting, counted from its facts."),
     ROUTE("GET", "/api/meeting/{id}/live-stats", MODERATE, 0, none, none, live_stats,

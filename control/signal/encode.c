@@ -130,6 +130,9 @@ json_t *encode_room_joined(struct signal *signal, struct participant *self)
                               meeting_breakout_of(self) != NULL
                                   ? json_string(meeting_breakout_of(self))
                                   : json_null());
+    (void)json_object_set_new(joined, "recording_id",
+                              room->recording != NULL ? json_string(room->recording->id)
+                                                      : json_null());
     (void)json_object_set_new(joined, "settings", encode_settings(room));
     (void)json_object_set_new(joined, "spotlight",
                               room->spotlight[0] != '\0' ? json_string(room->spotlight)

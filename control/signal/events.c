@@ -500,6 +500,8 @@ static const struct {
     {"whiteboard:clear", on_board_clear},
     {"whiteboard:get", on_board_get},
     {"caption:segment", on_caption},
+    {"recording:start", on_recording_start},
+    {"recording:stop", on_recording_stop},
     {"stats:report", on_stats_report},
     {"auth:refresh", on_auth_refresh},
     {"breakout:create", on_breakout_create},

@@ -20,6 +20,7 @@
 
 #include "meeting/meeting.h"
 #include "meeting/rate.h"
+#include "meeting/recording.h"
 #include "net/net.h"
 #include "schema/check.h"
 #include "signal/legacy.h"
@@ -215,6 +216,13 @@ void on_stats_report(struct reply *reply, const json_t *payload);
 void on_auth_refresh(struct reply *reply, const json_t *payload);
 /* Tells those whose tokens are about to end. */
 void tokens_tick(struct signal *signal);
+
+/* ---- recordings.c: what is recorded; to the store whatever is known of it ---- */
+
+void on_recording_start(struct reply *reply, const json_t *payload);
+void on_recording_stop(struct reply *reply, const json_t *payload);
+json_t *encode_recording_event(const struct meeting_event *event, const char **name);
+void keep_recording(void *user, const struct recording *recording);
 
 /* ---- events_breakout.c ---- */
 

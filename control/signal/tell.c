@@ -101,6 +101,10 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
         return json_pack("{s:s,s:s,s:s}", "producer_id", event->producer->id,
                          "participant_id", event->who->id, "user_id",
                          event->who->who.user_id);
+    case MEETING_RECORDING_STARTED:
+    case MEETING_RECORDING_STOPPED:
+    case MEETING_RECORDING_STATUS:
+        return encode_recording_event(event, name);
     default:
         return encode_people_event(event, name);
     }
@@ -322,4 +326,5 @@ const struct meeting_ops encode_ops = {.to_room = to_room,
                                        .media_lost = media_lost,
                                        .ended = ended,
                                        .load = load,
-                                       .unload = unload};
+                                       .unload = unload,
+                                       .recorded = keep_recording};

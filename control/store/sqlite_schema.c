@@ -79,7 +79,7 @@ static int step_4(sqlite3 *db)
     char sql[128];
     int err = 0;
 
-    for (int i = 0; err == 0 && i < STORE_N_KINDS; i++) {
+    for (int i = 0; err == 0 && i <= STORE_ATTENDANCE; i++) {
         (void)snprintf(sql, sizeof(sql),
                        "ALTER TABLE %s ADD COLUMN until INTEGER NOT NULL DEFAULT 0",
                        sqlite_table((enum store_kind)i));
@@ -108,7 +108,18 @@ static int step_6(sqlite3 *db)
                    "ALTER TABLE event DROP COLUMN acked");
 }
 
-static int (*const steps[])(sqlite3 *db) = {step_1, step_2, step_3, step_4, step_5, step_6};
+/* What was recorded of meetings. */
+static int step_7(sqlite3 *db)
+{
+    int err = make_table(db, sqlite_table(STORE_RECORDING));
+
+    return err != 0 ? err
+                    : run(db, "ALTER TABLE recording"
+                              " ADD COLUMN until INTEGER NOT NULL DEFAULT 0");
+}
+
+static int (*const steps[])(sqlite3 *db) = {step_1, step_2, step_3, step_4,
+                                            step_5, step_6, step_7};
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 
 static int read_version(sqlite3 *db, int *out)

@@ -15,6 +15,7 @@ const char *store_kind_name(enum store_kind kind)
         [STORE_IDEMPOTENCY] = "idempotency",
         [STORE_KEY] = "key",
         [STORE_ATTENDANCE] = "attendance",
+        [STORE_RECORDING] = "recording",
     };
 
     return names[kind];

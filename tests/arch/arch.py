@@ -48,12 +48,13 @@ CONTROL = {
     "session": "media dtls sctp proto abi",
     "placement": "store media",
     "admin": "meeting placement session media auth store proto net abi",
-    "meeting": "placement session auth event store media abi",
+    "recording": "media abi",
+    "meeting": "placement session auth event store media recording abi",
     "schema": "auth",
     "signal": "meeting schema auth store proto net",
     "rest": "meeting schema auth store proto net",
     "egress": "wire abi",
-    "": "app mongo",  # main.c
+    "": "app mongo egress",  # main.c, egress_main.c
 }
 # Folders above sys, metric and trace may use them; app builds every one.
 for _name in CONTROL:

@@ -177,7 +177,7 @@ test('refusals without acks are the event error', { timeout: 60_000 }, () =>
         for (const event of ['send-message', 'send-reaction']) {
             assert.equal(await refused(event, {}), 'invalid'); /* in want of fields */
         }
-        assert.equal(await refused('toggle-recording', { start: true }), 'not_implemented');
+        assert.equal(await refused('toggle-recording', { start: true }), 'forbidden');
 
         /* the two namespaces beside each other on one connection */
         const modern = socket.io.socket('/meeting', { auth: { token } });

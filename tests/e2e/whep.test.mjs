@@ -6,29 +6,7 @@ import { test } from 'node:test';
 import { withBrowser } from './lib/browser.mjs';
 import { ask, connect } from './lib/client.mjs';
 import { withNode } from './lib/node.mjs';
-import { openWishPage, watchInPage } from './lib/wish.mjs';
-
-/* In the page: publishes these kinds by WHIP, video in this codec alone. */
-async function publishInPage({ meeting, token, kinds, codec }) {
-    const stream = await navigator.mediaDevices.getUserMedia({
-        audio: true,
-        video: { width: 320, height: 180 },
-    });
-    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-
-    for (const track of stream.getTracks().filter(({ kind }) => kinds.includes(kind))) {
-        const sender = pc.addTransceiver(track, { direction: 'sendonly', streams: [stream] });
-        if (track.kind === 'video') {
-            const { codecs } = RTCRtpSender.getCapabilities('video');
-            const own = codecs.filter(({ mimeType, sdpFmtpLine }) =>
-                mimeType === `video/${codec}` &&
-                (codec !== 'H264' || /packetization-mode=1;profile-level-id=42[ce]0/.test(sdpFmtpLine)));
-            sender.setCodecPreferences([...own, ...codecs.filter(({ mimeType }) => mimeType === 'video/rtx')]);
-        }
-    }
-    const { session } = await window.negotiate(pc, `/api/whip/${meeting}`, token);
-    window.publisher = { pc, session, token };
-}
+import { openWishPage, publishInPage, watchInPage } from './lib/wish.mjs';
 
 /* In the page: ends what it publishes. */
 async function leaveInPage() {

@@ -135,6 +135,43 @@ def wire():
 
 # ---- frames ----
 
+def recorded():
+    """Payloads as fuzz_depay reads them: codec, then what is said of each, and it."""
+    def packets(codec, *each):
+        return bytes([codec - 1]) + b"".join(bytes([how]) + block(data) for how, data in each)
+
+    lost, marker, fresh = 1, 2, 4
+    vp8 = bytes([0x10, 2, 0, 0x9D, 1, 0x2A, 0x40, 1, 0xB4, 0])
+    vp9 = bytes([0x82, 0x49, 0x83, 0x42, 0, 0x13, 0xF0, 0x0B, 0x30])
+    put("depay", "vp8", packets(
+        2, (fresh, bytes([0x90, 0xF0, 0x81, 0x23, 5, 0x20]) + vp8), (marker, bytes([0x80, 0x80, 9, 1])),
+        (fresh | marker, bytes([0x10, 0x11, 1])), (fresh | marker | lost, b"\x10\x11\x01"),
+        (fresh | marker, b"\x10" + vp8)))
+    put("depay", "vp9", packets(
+        3, (fresh, bytes([0x9A, 0x81, 0x23, 0x18, 1, 0x40, 0, 0xB4, 1, 4, 1]) + vp9),
+        (marker, bytes([0x94, 0x81, 0x23, 7])), (fresh, bytes([0xAC, 5, 0, 9]) + vp9),
+        (marker, bytes([0xA4, 5, 3, 9, 1, 1])), (fresh | marker, bytes([0xDC, 0x24, 3, 4, 0x86, 1]))))
+    put("depay", "h264", packets(
+        4, (fresh, bytes([0x78, 0, 3, 0x67, 0x42, 1, 0, 2, 0x68, 0xCE])), (0, bytes([0x7C, 0x85, 1])),
+        (0, bytes([0x7C, 5, 1])), (marker, bytes([0x7C, 0x45, 1])), (fresh | marker, b"\x41\x09"),
+        (fresh | marker | lost, b"\x65\x01")))
+    put("depay", "av1", packets(
+        5, (fresh, bytes([0x78, 1, 0x10, 3, 8, 0xAA, 0xBB, 0x30, 1, 2])), (marker, bytes([0x90, 3, 4])),
+        (fresh | marker, bytes([0, 3, 0x34, 8, 7, 2, 0x30, 8]))))
+    put("depay", "opus", packets(1, (fresh | marker, b"\xfc\x01"), (fresh, b"\xfb\x03\x01"), (fresh, b"")))
+
+    def tap(head, tail, slots_at=4096, n_slots=16, bytes_at=4096 + 1024, n_bytes=4096):
+        return struct.pack("<QQQIIIIQQ", 1, slots_at, bytes_at, n_slots, n_bytes, 2, 90000, 1 << 32, 0) + \
+            bytes(8) + struct.pack("<QQ", head, tail) + bytes(48)
+    def slot(pos, offset=0, ext=5, length=100):
+        return struct.pack("<QQQIIHHHBB", pos, pos, 0, 0, offset, ext, length, 0, 1, 127) + bytes(24)
+    put("tap", "three", tap(3, 0) + slot(0) + slot(1, 128) + slot(2, 256))
+    put("tap", "overtaken", tap(40, 38) + b"".join(slot(32 + i, 64 * i) for i in range(8)))
+    put("tap", "beyond", tap(3, 0, n_bytes=64) + slot(0, 60) + slot(1, 1 << 31) + slot(2, 0, 0xFFFF, 0xFFFF))
+    put("tap", "no-slots", tap(3, 0, n_slots=0))
+    put("tap", "elsewhere", tap(3, 0, slots_at=1 << 60))
+
+
 def ether(kind, body, to=b"\x02\0\0\0\0\1"):
     return to + b"\x02\0\0\0\0\2" + struct.pack(">H", kind) + body
 
@@ -535,7 +572,7 @@ def restored():
 
 
 def main():
-    for make in (restored, wire, frames, protocols, ice, sctp, dataplane, signaling, listener,
+    for make in (restored, wire, recorded, frames, protocols, ice, sctp, dataplane, signaling, listener,
                  lanes):
         make()
     return 0

@@ -280,18 +280,6 @@ static void unknown_routes_are_not_found(void **state)
     finish(&f);
 }
 
-static void what_is_not_built_yet_says_so(void **state)
-{
-    struct fixture f;
-    (void)state;
-
-    start(&f, true);
-    expect_problem(&f, "GET", "/api/meeting/m1/recordings", 501, "not_implemented");
-    expect_problem(&f, "GET", "/api/meeting/m1/recordings/r/download", 501,
-                   "not_implemented");
-    finish(&f);
-}
-
 static void what_needs_a_token_says_so(void **state)
 {
     struct fixture f;
@@ -301,6 +289,9 @@ static void what_needs_a_token_says_so(void **state)
     expect_problem(&f, "GET", "/api/meeting", 401, "token_missing");
     expect_problem(&f, "GET", "/api/meeting/m1", 401, "token_missing");
     expect_problem(&f, "DELETE", "/api/user/u/data", 401, "token_missing");
+    expect_problem(&f, "GET", "/api/meeting/m1/recordings", 401, "token_missing");
+    expect_problem(&f, "GET", "/api/meeting/m1/recordings/r/download", 401,
+                   "token_missing");
     expect_problem(&f, "POST", "/api/auth/login", 400, "invalid");
     finish(&f);
 }
@@ -462,7 +453,6 @@ int main(void)
         cmocka_unit_test(webrtc_tells_devices_fingerprint_and_backend),
         cmocka_unit_test(system_tells_totals_also_without_a_dataplane),
         cmocka_unit_test(unknown_routes_are_not_found),
-        cmocka_unit_test(what_is_not_built_yet_says_so),
         cmocka_unit_test(what_needs_a_token_says_so),
         cmocka_unit_test(each_route_that_is_built_has_a_handler),
         cmocka_unit_test(the_interface_is_there_as_documents),

@@ -153,7 +153,7 @@ static void the_older_dialect_talks_too(void **state)
     json_decref(told);
     user_send(&s, old, "42[\"toggle-recording\",{\"start\":true}]");
     told = user_event_in(&s, old, "", "error");
-    assert_string_equal(text_of(told, "code"), "not_implemented");
+    assert_string_equal(text_of(told, "code"), "forbidden");
     json_decref(told);
     user_do(&s, host, "participant:mute", "{\"target_user_id\":\"u\",\"kind\":\"audio\"}");
     told = user_event_in(&s, old, "", "muted-by-host");

@@ -1,0 +1,285 @@
+/* kcs-egress: records the streams of one meeting, each to a file of its own. Started and
+ * watched by kcs-control (control/recording), a process for each job, so that nothing that
+ * comes over the network and breaks a parser or a muxer breaks more than this.
+ *
+ *     kcs-egress DIRECTORY ZERO_US
+ *
+ * ZERO_US is when the recording began (CLOCK_MONOTONIC). Descriptor 3 is a socket
+ * (SOCK_SEQPACKET) on which lines are spoken, one a message; descriptor 4 the stream rings
+ * (base/tap.h), which can only be read.
+ *
+ * From control:  add NAME HANDLE CODEC HZ PUBLISHER · remove NAME · stop
+ * To control:    key NAME · wrote NAME FILE START_US LENGTH_US BYTES FRAMES LOST, each
+ * second and with 'done' in front once the file is ended · none NAME: it has ended and
+ *                there is no file · failed NAME REASON · end
+ *
+ * If control goes away the files are ended as if it had said stop. */
+#include "egress/job.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libavutil/log.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "egress/track.h"
+
+enum { SOCKET = 3, STREAMS = 4, MAX_TRACKS = 256, LINE = 512, TURN_MS = 20 };
+enum { TOLD_US = 1000000 };
+
+struct publisher {
+    uint64_t id;
+    struct timeline_clock clock;
+};
+
+struct entry {
+    struct track *track;
+    char name[TRACK_NAME + 1];
+};
+
+struct job {
+    const char *directory;
+    uint64_t zero_us;
+    const void *streams;
+    size_t streams_len;
+    struct entry entries[MAX_TRACKS];
+    unsigned n;
+    struct publisher publishers[MAX_TRACKS];
+    unsigned n_publishers;
+    uint64_t told_us;
+    bool stop;
+};
+
+static uint64_t now_us(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Waits for control if it must: it reads what we say, or is gone. */
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *format, ...)
+{
+    char line[LINE];
+    va_list args;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (len > 0) {
+        size_t n = (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1;
+
+        (void)send(SOCKET, line, n, MSG_NOSIGNAL);
+    }
+}
+
+static void tell(const struct track *track, const char *word)
+{
+    struct track_state s;
+
+    track_state(track, &s);
+    if (s.has_file) {
+        say("%s %s %s.%s %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64, word,
+            s.name, s.name, s.extension, s.start_us, s.length_us, s.bytes, s.frames,
+            s.lost);
+    } else if (strcmp(word, "done") == 0) {
+        say("none %s", s.name);
+    }
+}
+
+static struct timeline_clock *clock_of(struct job *job, uint64_t id)
+{
+    unsigned i = 0;
+
+    while (i < job->n_publishers && job->publishers[i].id != id) {
+        i++;
+    }
+    if (i == job->n_publishers) {
+        if (i == MAX_TRACKS) {
+            return NULL;
+        }
+        job->publishers[job->n_publishers++].id = id;
+    }
+    return &job->publishers[i].clock;
+}
+
+static struct entry *find(struct job *job, const char *name)
+{
+    for (unsigned i = 0; i < job->n; i++) {
+        if (strcmp(job->entries[i].name, name) == 0) {
+            return &job->entries[i];
+        }
+    }
+    return NULL;
+}
+
+static int add(struct job *job, const char *line)
+{
+    char name[TRACK_NAME + 1];
+    uint64_t handle, publisher;
+    unsigned codec;
+    uint32_t hz;
+    struct track_conf conf = {.name = name,
+                              .directory = job->directory,
+                              .streams = job->streams,
+                              .streams_len = job->streams_len,
+                              .zero_us = job->zero_us};
+    struct entry *entry = &job->entries[job->n];
+    int err;
+
+    if (sscanf(line, "add %63s %" SCNu64 " %u %" SCNu32 " %" SCNu64, name, &handle, &codec,
+               &hz, &publisher) != 5 ||
+        codec >= N_ABI_CODECS || find(job, name) != NULL) {
+        return -EINVAL;
+    }
+    conf.handle = handle;
+    conf.codec = (enum abi_codec)codec;
+    conf.hz = hz;
+    conf.clock = clock_of(job, publisher);
+    err = conf.clock == NULL || job->n == MAX_TRACKS ? -ENOSPC
+                                                     : track_open(&entry->track, &conf);
+    if (err != 0) {
+        say("failed %s %s", name, strerror(-err));
+        return 0;
+    }
+    (void)snprintf(entry->name, sizeof(entry->name), "%s", name);
+    job->n++;
+    return 0;
+}
+
+static void finish(struct job *job, struct entry *entry)
+{
+    track_end(entry->track, now_us());
+    tell(entry->track, "done");
+    track_close(entry->track);
+    *entry = job->entries[--job->n];
+}
+
+static int on_line(struct job *job, const char *line)
+{
+    char name[TRACK_NAME + 1];
+
+    if (strncmp(line, "add ", 4) == 0) {
+        return add(job, line);
+    }
+    if (sscanf(line, "remove %63s", name) == 1) {
+        struct entry *entry = find(job, name);
+
+        if (entry != NULL) {
+            finish(job, entry);
+        }
+        return 0;
+    }
+    job->stop = strcmp(line, "stop") == 0;
+    return job->stop ? 0 : -EINVAL;
+}
+
+static void hear(struct job *job)
+{
+    char line[LINE];
+    ssize_t n;
+
+    while (!job->stop && (n = recv(SOCKET, line, sizeof(line) - 1, MSG_DONTWAIT)) != -1) {
+        line[n] = '\0';
+        if (n == 0) {
+            job->stop = true; /* control is gone */
+        } else if (on_line(job, line) != 0) {
+            (void)fprintf(stderr, "kcs-egress: not understood: %s\n", line);
+        }
+    }
+    job->stop = job->stop || (errno != EAGAIN && errno != EINTR);
+}
+
+static void run_tracks(struct job *job)
+{
+    uint64_t now = now_us();
+    bool told = now - job->told_us >= TOLD_US;
+
+    for (unsigned i = 0; i < job->n; i++) {
+        struct entry *entry = &job->entries[i];
+
+        switch (track_run(entry->track, now)) {
+        case TRACK_WANTS_KEY:
+            say("key %s", entry->name);
+            break;
+        case TRACK_FAILED:
+            say("failed %s %s", entry->name, track_reason(entry->track));
+            break;
+        default:
+            break;
+        }
+        if (told) {
+            tell(entry->track, "wrote");
+        }
+    }
+    job->told_us = told ? now : job->told_us;
+}
+
+static int map_streams(struct job *job)
+{
+    struct stat st;
+    void *mem;
+
+    if (fstat(STREAMS, &st) != 0 || st.st_size <= 0) {
+        return -EBADF;
+    }
+    mem = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, STREAMS, 0);
+    if (mem == MAP_FAILED) {
+        return -errno;
+    }
+    job->streams = mem;
+    job->streams_len = (size_t)st.st_size;
+    return tap_valid(mem, job->streams_len) ? 0 : -EPROTO;
+}
+
+int job_main(int argc, char **argv)
+{
+    static struct job job;
+    struct pollfd pfd = {.fd = SOCKET, .events = POLLIN};
+    int err;
+
+    if (argc != 3) {
+        (void)fprintf(stderr, "kcs-egress is started by kcs-control, which hands it the "
+                              "streams; see docs/operations.md\n");
+        return 2;
+    }
+    /* of a terminal, or of all processes of a unit: control ends us in order */
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* there is speech in it */
+    (void)umask(umask(0077) | 0027);
+    av_log_set_level(AV_LOG_ERROR);
+    job.directory = argv[1];
+    job.zero_us = strtoull(argv[2], NULL, 10);
+    err = map_streams(&job);
+    if (err != 0) {
+        (void)fprintf(stderr, "kcs-egress: the stream rings cannot be read: %s\n",
+                      strerror(-err));
+        return 1;
+    }
+    while (!job.stop) {
+        (void)poll(&pfd, 1, TURN_MS);
+        hear(&job);
+        run_tracks(&job);
+    }
+    while (job.n > 0) {
+        finish(&job, &job.entries[0]);
+    }
+    say("end");
+    return 0;
+}

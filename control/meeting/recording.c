@@ -1,0 +1,271 @@
+/* Recordings of rooms; see recording.h. */
+#include "meeting/recording.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "meeting/priv.h"
+#include "sys/clock.h"
+
+enum { RECORDINGS_MAX = 16 }; /* at once, of a node: each is a process */
+
+static void news(const struct recording *r)
+{
+    if (r->meeting->ops.recorded != NULL) {
+        r->meeting->ops.recorded(r->meeting->user, r);
+    }
+}
+
+static bool is_wanted(const struct recording *r, const struct room_producer *rp)
+{
+    bool audio = rp->source == SOURCE_MIC || rp->source == SOURCE_SCREEN_AUDIO;
+
+    return audio ? r->audio : r->video;
+}
+
+static void add(struct recording *r, struct room_producer *rp)
+{
+    const struct participant *p = rp->transport->owner;
+    uint64_t streams[RTP_PARAMS_MAX_ENCODINGS];
+    struct recording_track *track = is_wanted(r, rp) ? calloc(1, sizeof(*track)) : NULL;
+
+    if (track == NULL) {
+        return;
+    }
+    memcpy(track->id, rp->id, sizeof(track->id));
+    memcpy(track->user_id, p->who.user_id, sizeof(track->user_id));
+    memcpy(track->name, p->name, sizeof(track->name));
+    track->source = rp->source;
+    track->next = r->tracks;
+    r->tracks = track;
+    meeting_layers_recorded(r->meeting, rp, true);
+    recorder_add(r->job, rp->id, streams, producer_streams(rp->producer, streams));
+}
+
+static void each_producer(struct room *room,
+                          void (*fn)(struct recording *r, struct room_producer *rp))
+{
+    struct recording *r = room->recording;
+
+    for (struct participant *p = room->participants; p != NULL; p = p->next) {
+        for (struct transport *t = p->transports; t != NULL; t = t->next) {
+            for (struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+                if (rp->ready) {
+                    fn(r, rp);
+                }
+            }
+        }
+    }
+}
+
+static void leave(struct recording *r, struct room_producer *rp)
+{
+    meeting_layers_recorded(r->meeting, rp, false);
+}
+
+void meeting_recording_produced(struct meeting *meeting, struct room_producer *rp)
+{
+    struct recording *r = rp->transport->owner->room->recording;
+
+    (void)meeting;
+    if (r != NULL) {
+        add(r, rp);
+    }
+}
+
+void meeting_recording_unproduced(struct meeting *meeting, struct room_producer *rp)
+{
+    const struct room *room =
+        rp->transport != NULL ? rp->transport->owner->room : NULL; /* nobody's: none */
+
+    (void)meeting;
+    if (room != NULL && room->recording != NULL) {
+        recorder_remove(room->recording->job, rp->id);
+    }
+}
+
+static void dispose(struct recording *r)
+{
+    while (r->tracks != NULL) {
+        struct recording_track *track = r->tracks;
+
+        r->tracks = track->next;
+        free(track);
+    }
+    free(r);
+}
+
+static void free_recording(struct recording *r)
+{
+    struct recording **at = &r->meeting->recordings;
+
+    while (*at != r) {
+        at = &(*at)->next;
+    }
+    *at = r->next;
+    dispose(r);
+}
+
+/* It runs no more: all are told. 'by' NULL: by nobody's wish. */
+static void stop(struct recording *r, struct participant *by)
+{
+    struct room *room = r->room;
+
+    each_producer(room, leave);
+    room->recording = NULL;
+    r->room = NULL;
+    r->duration_us = clock_mono_us() - r->since_us;
+    r->state = r->state == RECORDING_FAILED ? RECORDING_FAILED : RECORDING_STOPPING;
+    r->files = recorder_files(r->job, &r->n_files);
+    recorder_stop(r->job);
+    meeting_tell_fact(r->meeting, room, NULL,
+                      (struct meeting_event){
+                          .kind = MEETING_RECORDING_STOPPED, .recording = r, .by = by});
+    news(r);
+}
+
+static void on_failed(void *user, const char *reason)
+{
+    struct recording *r = user;
+    const struct meeting_event event = {.kind = MEETING_RECORDING_STATUS,
+                                        .recording = r,
+                                        .audience = {.reach = FACT_HOSTS}};
+
+    if (r->room == NULL) {
+        return;
+    }
+    r->state = RECORDING_FAILED;
+    (void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
+    r->meeting->ops.to_room(r->meeting->user, r->room, NULL, &event);
+    stop(r, NULL);
+}
+
+static void on_ended(void *user, const struct recorder_file *files, size_t n)
+{
+    struct recording *r = user;
+
+    r->files = files;
+    r->n_files = n;
+    r->job = NULL;
+    r->state = r->state == RECORDING_FAILED ? RECORDING_FAILED : RECORDING_STOPPED;
+    news(r);
+    free_recording(r);
+}
+
+static const struct recorder_ops OPS = {.failed = on_failed, .ended = on_ended};
+
+static int may_begin(const struct meeting *meeting, const struct participant *p,
+                     const struct recording_wish *wish, struct meeting_error *err)
+{
+    unsigned n = 0;
+
+    if (!meeting_may(p, AUTH_RECORD) || !meeting_has(p->room, MEETING_BIT(RECORDING))) {
+        return meeting_fail(err, "forbidden", "%s",
+                            meeting_may(p, AUTH_RECORD)
+                                ? "this meeting has that switched off"
+                                : "your role may not record");
+    }
+    if (meeting->conf.recorder == NULL) {
+        return meeting_fail(err, "not_available", "this node does not record");
+    }
+    if (!wish->audio && !wish->video) {
+        return meeting_fail(err, "invalid", "/options: neither sound nor pictures");
+    }
+    if (p->room->recording != NULL) {
+        return meeting_fail(err, "already_exists", "the meeting is being recorded");
+    }
+    for (const struct recording *r = meeting->recordings; r != NULL; r = r->next) {
+        n++;
+    }
+    return n < RECORDINGS_MAX
+               ? 0
+               : meeting_fail(err, "too_many", "at most %d at once on a node",
+                              RECORDINGS_MAX);
+}
+
+const struct recording *meeting_record_start(struct meeting *meeting, struct participant *p,
+                                             const struct recording_wish *wish,
+                                             struct meeting_error *err)
+{
+    struct room *room = p->room;
+    struct recording *r;
+    int e;
+
+    if (may_begin(meeting, p, wish, err) != 0) {
+        return NULL;
+    }
+    r = calloc(1, sizeof(*r));
+    if (r == NULL) {
+        (void)meeting_fail_errno(err, -ENOMEM);
+        return NULL;
+    }
+    meeting_new_id(meeting, r->id);
+    memcpy(r->tenant, room->tenant, sizeof(r->tenant));
+    memcpy(r->meeting_id, room->id, sizeof(r->meeting_id));
+    memcpy(r->by, p->who.user_id, sizeof(r->by));
+    r->audio = wish->audio;
+    r->video = wish->video;
+    r->started_us = clock_wall_us();
+    r->since_us = clock_mono_us();
+    r->meeting = meeting;
+    r->room = room;
+    e = recorder_start(meeting->conf.recorder, r->id, &OPS, r, &r->job);
+    if (e != 0) {
+        (void)(e == -ENOSPC ? meeting_fail(err, "store_full", "the node's disk is full")
+                            : meeting_fail_errno(err, e));
+        free(r);
+        return NULL;
+    }
+    r->next = meeting->recordings;
+    meeting->recordings = r;
+    room->recording = r;
+    each_producer(room, add);
+    news(r);
+    meeting_tell_fact(
+        meeting, room, NULL,
+        (struct meeting_event){.kind = MEETING_RECORDING_STARTED, .recording = r, .by = p});
+    return r;
+}
+
+const struct recording *meeting_record_stop(struct meeting *meeting, struct participant *p,
+                                            const char *id, struct meeting_error *err)
+{
+    struct recording *r = p->room->recording;
+
+    (void)meeting;
+    if (!meeting_may(p, AUTH_RECORD)) {
+        (void)meeting_fail(err, "forbidden", "your role may not record");
+        return NULL;
+    }
+    if (r == NULL || (id[0] != '\0' && strcmp(id, r->id) != 0)) {
+        (void)meeting_fail(err, "not_found", "there is no such recording that runs");
+        return NULL;
+    }
+    stop(r, p);
+    return r;
+}
+
+void meeting_recording_leave(struct meeting *meeting, struct room *room)
+{
+    (void)meeting;
+    if (room->recording != NULL) {
+        stop(room->recording, NULL);
+    }
+}
+
+/* The recorder ends before: nobody tells of them any more. */
+void meeting_recording_fini(struct meeting *meeting)
+{
+    struct recording *next;
+
+    for (struct recording *r = meeting->recordings; r != NULL; r = next) {
+        next = r->next;
+        if (r->room != NULL) {
+            r->room->recording = NULL;
+        }
+        dispose(r);
+    }
+    meeting->recordings = NULL;
+}

@@ -1,0 +1,62 @@
+/* What is recorded of a meeting: each stream that is sent, in a file of its own
+ * (recording/recorder.h). A room has one recording at a time. It ends when a host says so,
+ * with the room, when it cannot be written, and with this process. */
+#ifndef MEETING_RECORDING_H
+#define MEETING_RECORDING_H
+
+#include "meeting/meeting.h"
+#include "recording/recorder.h"
+
+enum recording_state {
+    RECORDING_RUNNING,
+    RECORDING_STOPPING,
+    RECORDING_STOPPED,
+    RECORDING_FAILED
+};
+
+/* Whose stream a track was; 'id' is its producer's, and what its files are named by. */
+struct recording_track {
+    char id[MEETING_OBJECT_ID + 1];
+    char user_id[AUTH_ID_MAX + 1];
+    char name[MEETING_NAME_MAX + 1];
+    enum meeting_source source;
+    struct recording_track *next;
+};
+
+struct recording {
+    char id[MEETING_OBJECT_ID + 1];
+    char tenant[AUTH_ID_MAX + 1];
+    char meeting_id[MEETING_ID_MAX + 1];
+    char by[AUTH_ID_MAX + 1]; /* who began it */
+    bool audio, video;
+    enum recording_state state;
+    char reason[128];               /* why it failed */
+    uint64_t started_us;            /* wall clock */
+    uint64_t since_us;              /* monotonic */
+    uint64_t duration_us;           /* once it does not run */
+    struct recording_track *tracks; /* the newest first */
+    const struct recorder_file *files;
+    size_t n_files;
+    struct meeting *meeting;
+    struct room *room; /* NULL: it runs no more */
+    struct recorder_job *job;
+    struct recording *next;
+};
+
+struct recording_wish {
+    bool audio, video; /* one of them */
+};
+
+/* NULL with 'err': forbidden, not_available (this node does not record), already_exists (it
+ * is recorded), too_many, media_unavailable, store_full, invalid. */
+const struct recording *meeting_record_start(struct meeting *meeting, struct participant *p,
+                                             const struct recording_wish *wish,
+                                             struct meeting_error *err);
+
+/* id  which; empty: the one that runs
+ *
+ * Returns it, or NULL with 'err': forbidden, not_found. Its files are ended soon. */
+const struct recording *meeting_record_stop(struct meeting *meeting, struct participant *p,
+                                            const char *id, struct meeting_error *err);
+
+#endif

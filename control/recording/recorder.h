@@ -1,0 +1,84 @@
+/* Recordings as far as files and processes go: a directory each, one process kcs-egress at
+ * a time that writes the files in it (control/egress), started, watched, and started anew
+ * if it dies: then each stream goes on in a file of its own, the next part.
+ *
+ * Thread: the loop's. */
+#ifndef RECORDING_RECORDER_H
+#define RECORDING_RECORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+struct media;
+struct metric_registry;
+struct recorder;
+struct recorder_job;
+
+enum {
+    RECORDER_REASON = 512,      /* bytes */
+    RECORDER_NAME = 20,         /* characters of a track's name: a producer's id */
+    RECORDER_FILE = 32,         /* of a file's */
+    RECORDER_FILES = 512,       /* of one recording */
+    RECORDER_ENCODINGS = 4,     /* of one track */
+    RECORDER_ENDING_MS = 10000, /* that a process may take to end its files */
+    RECORDER_UNSEEN_MS =
+        3000 /* without a frame of an encoding: the one below it is taken */
+};
+
+struct recorder_conf {
+    struct loop *loop; /* borrowed, as all here */
+    struct media *media;
+    struct metric_registry *metrics;
+    const char *program;   /* path of kcs-egress */
+    const char *directory; /* that holds those of the recordings */
+};
+
+struct recorder_file {
+    char track[RECORDER_NAME + 1];
+    char name[RECORDER_FILE + 1]; /* in the recording's directory */
+    int64_t start_us;             /* of its first frame, since the recording began */
+    int64_t length_us;
+    uint64_t bytes, frames;
+    uint64_t lost; /* packets that never came */
+    bool whole;    /* it was ended in order */
+};
+
+struct recorder_ops {
+    /* It cannot go on (the disk is full …): nothing more is written. Stop it. */
+    void (*failed)(void *user, const char *reason);
+    /* It has stopped, and its files are final. The job is gone afterwards. */
+    void (*ended)(void *user, const struct recorder_file *files, size_t n);
+};
+
+/* Returns 0, -ENOMEM, or -errno of the directory or the program, with 'reason'. */
+int recorder_create(struct recorder **out, const struct recorder_conf *conf,
+                    char reason[RECORDER_REASON]);
+
+/* Jobs that run end their files by themselves; nobody is told. NULL is a no-op. */
+void recorder_destroy(struct recorder *recorder);
+
+/* Begins a recording, of nothing yet, in a directory of the name 'id' (RECORDER_NAME
+ * characters at most, of letters, digits, '-' and '_'). 'ops' is borrowed for the job's
+ * life. Returns 0 or -errno: -EEXIST, -ENOSPC, -ENOTCONN (there is no dataplane) … */
+int recorder_start(struct recorder *recorder, const char *id,
+                   const struct recorder_ops *ops, void *user, struct recorder_job **out);
+
+/* Records one more track, from now on. 'streams' are its encodings, from the lowest; the
+ * highest that comes is taken. What goes wrong is logged; the others go on. */
+void recorder_add(struct recorder_job *job, const char *track, const uint64_t *streams,
+                  size_t n);
+void recorder_remove(struct recorder_job *job, const char *track);
+
+/* Ends it: 'ended' is called later. */
+void recorder_stop(struct recorder_job *job);
+
+/* A process whose dataplane has gone is started anew, as is one that has died; encodings
+ * that do not come are left. Call each second or so. */
+void recorder_tick(struct recorder *recorder, uint64_t now_us);
+
+/* What is known of its files now. Borrowed. */
+const struct recorder_file *recorder_files(const struct recorder_job *job, size_t *n);
+
+#endif

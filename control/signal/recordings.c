@@ -1,0 +1,155 @@
+/* Recordings: the events about them, and what the store keeps of each; see priv.h. What
+ * REST lists of them is read there (rest/recordings.c). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "meeting/recording.h"
+#include "signal/priv.h"
+#include "store/writer.h"
+#include "sys/clock.h"
+
+static const char *const state_names[] = {[RECORDING_RUNNING] = "running",
+                                          [RECORDING_STOPPING] = "stopping",
+                                          [RECORDING_STOPPED] = "stopped",
+                                          [RECORDING_FAILED] = "failed"};
+
+/* ---- events ---- */
+
+void on_recording_start(struct reply *reply, const json_t *payload)
+{
+    const json_t *options = json_object_get(payload, "options");
+    struct fields f = fields_of(options);
+    struct recording_wish wish;
+    struct meeting_error err;
+    const struct recording *r;
+    bool chat;
+
+    if (!field_bool(&f, "record_video", true, &wish.video) ||
+        !field_bool(&f, "record_audio", true, &wish.audio) ||
+        !field_bool(&f, "record_chat", false, &chat)) {
+        reply_refuse(reply, &f);
+        return;
+    }
+    if (chat || json_is_string(json_object_get(options, "layout"))) {
+        reply_fail(reply, "not_implemented",
+                   "each stream is recorded for itself: neither a layout nor the chat");
+        return;
+    }
+    r = meeting_record_start(reply_meeting(reply), reply->client->participant, &wish, &err);
+    if (r == NULL) {
+        reply_error(reply, &err);
+        return;
+    }
+    reply_seq(reply, json_pack("{s:s, s:s}", "recording_id", r->id, "by_user_id", r->by));
+}
+
+static json_t *encode_stopped(const struct recording *r, const char *by)
+{
+    return json_pack("{s:s, s:I, s:s?}", "recording_id", r->id, "duration_ms",
+                     (json_int_t)(r->duration_us / 1000), "by_user_id", by);
+}
+
+void on_recording_stop(struct reply *reply, const json_t *payload)
+{
+    struct fields f = fields_of(payload);
+    const struct participant *p = reply->client->participant;
+    const struct recording *r;
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "recording_id", MEETING_OBJECT_ID, false, &id)) {
+        reply_refuse(reply, &f);
+        return;
+    }
+    r = meeting_record_stop(reply_meeting(reply), reply->client->participant, id, &err);
+    if (r == NULL) {
+        reply_error(reply, &err);
+        return;
+    }
+    reply_seq(reply, encode_stopped(r, p->who.user_id));
+}
+
+json_t *encode_recording_event(const struct meeting_event *event, const char **name)
+{
+    const struct recording *r = event->recording;
+    const char *by = event->by != NULL ? event->by->who.user_id : NULL;
+
+    switch ((int)event->kind) {
+    case MEETING_RECORDING_STARTED:
+        *name = "recording:started";
+        return json_pack("{s:s, s:s?}", "recording_id", r->id, "by_user_id", by);
+    case MEETING_RECORDING_STOPPED:
+        *name = "recording:stopped";
+        return encode_stopped(r, by);
+    default:
+        *name = "recording:status";
+        return json_pack("{s:s, s:s, s:n, s:s?}", "recording_id", r->id, "state",
+                         state_names[r->state], "progress", "reason",
+                         r->reason[0] != '\0' ? r->reason : NULL);
+    }
+}
+
+/* ---- to the store ---- */
+
+static json_t *encode_file(const struct recording *r, const struct recorder_file *file)
+{
+    const struct recording_track *track = r->tracks;
+
+    while (track != NULL && strcmp(track->id, file->track) != 0) {
+        track = track->next;
+    }
+    return json_pack("{s:s, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:b}", "file", file->name,
+                     "user_id", track != NULL ? track->user_id : NULL, "display_name",
+                     track != NULL ? track->name : NULL, "source",
+                     track != NULL ? encode_source_names[track->source] : NULL, "start_ms",
+                     (json_int_t)(file->start_us / 1000), "duration_ms",
+                     (json_int_t)(file->length_us / 1000), "size_bytes",
+                     (json_int_t)file->bytes, "complete", (int)file->whole);
+}
+
+/* As long as its files are being written they are not among it: who lists them looks at the
+ * directory. */
+static json_t *encode_recording(const struct recording *r)
+{
+    json_t *json = json_pack("{s:s, s:o}", "by_user_id", r->by, "started_at",
+                             encode_time(r->started_us));
+    json_t *files = json_array();
+
+    if (r->state != RECORDING_RUNNING) {
+        (void)json_object_set_new(json, "duration_ms",
+                                  json_integer((json_int_t)(r->duration_us / 1000)));
+    }
+    if (r->reason[0] != '\0') {
+        (void)json_object_set_new(json, "reason", json_string(r->reason));
+    }
+    for (size_t i = 0; r->job == NULL && i < r->n_files; i++) {
+        (void)json_array_append_new(files, encode_file(r, &r->files[i]));
+    }
+    if (r->job == NULL) {
+        (void)json_object_set(json, "files", files);
+    }
+    json_decref(files);
+    return json;
+}
+
+void keep_recording(void *user, const struct recording *r)
+{
+    struct signal *signal = user;
+    json_t *json = encode_recording(r);
+    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    const struct store_write write = {.what = STORE_PUT,
+                                      .kind = STORE_RECORDING,
+                                      .expect = STORE_ANY,
+                                      .doc = {.tenant = r->tenant,
+                                              .id = r->id,
+                                              .group = r->meeting_id,
+                                              .state = state_names[r->state],
+                                              .at = (int64_t)(r->started_us / 1000000),
+                                              .json = text}};
+
+    if (signal->writer != NULL && text != NULL) {
+        (void)store_writer_put(signal->writer, &write, 1, false, NULL, NULL);
+    }
+    json_decref(json);
+    free(text);
+}

@@ -1,0 +1,245 @@
+/* What browsers send is recorded by kcs-egress, each stream in a file of its own, as it is;
+ * ffprobe and ffmpeg, which share no code with the way there, read the files. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withBrowser } from './lib/browser.mjs';
+import { ask, connect, next } from './lib/client.mjs';
+import { claimsFor, signToken } from './lib/jwt.mjs';
+import { withNode } from './lib/node.mjs';
+import { rest, user } from './lib/rest.mjs';
+import { openWishPage, publishInPage } from './lib/wish.mjs';
+
+const CODECS = ['VP8', 'VP9', 'H264', 'AV1'];
+const RECORD_MS = 12_000;
+
+/* A node that records, with a meeting that REST has made and its host in it. */
+function recordingNode(name, body) {
+    const directory = mkdtempSync(join(tmpdir(), 'kcs-recordings-'));
+    const control = `recording:\n  directory: ${directory}\n`;
+
+    return withNode({ name, devices: ['udp:127.0.0.1'], control }, async (node) => {
+        const owner = user(node, 'ada');
+        const made = await rest(node, 'POST', '/meeting', {
+            token: owner,
+            body: { meeting_name: 'Recorded', allow_attendee_media: true },
+        });
+        const id = made.body.data.id;
+        const { body: ticket } = await rest(node, 'POST', `/meeting/${id}/join`, { token: owner, body: {} });
+        const host = await connect(node, ticket.data.token);
+        const joined = await ask(host, 'room:join', { meeting_id: id, display_name: 'Ada' });
+
+        assert.equal(joined.your_role, 'host');
+        const token = (sub, role = 'presenter') => signToken(
+            { ...claimsFor(id), sub, name: sub, tenant: 'acme', role }, node.secret);
+        await body({ node, directory, id, owner, host, token });
+        host.close();
+    }).finally(() => rmSync(directory, { recursive: true }));
+}
+
+async function publish(browser, { node, id, token }, codec) {
+    const page = await openWishPage(browser, node);
+
+    await page.evaluate(publishInPage,
+        { meeting: id, token: token(codec), kinds: ['audio', 'video'], codec });
+}
+
+/* The recordings of the meeting, once the newest is in this state. */
+async function listed({ node, id, owner }, state) {
+    let data;
+
+    await node.until(`the recording is ${state}`, async () => {
+        ({ data } = (await rest(node, 'GET', `/meeting/${id}/recordings`, { token: owner })).body);
+        return data[0]?.state === state;
+    });
+    return data;
+}
+
+/* What ffprobe says of the packets, and how many pictures or sounds ffmpeg decodes, of a file
+ * about which neither has anything to say. */
+function examine(path) {
+    const probe = spawnSync('ffprobe', [
+        ...['-v', 'warning', '-print_format', 'json', '-show_entries'],
+        'stream=codec_name,width,height,nb_read_packets:packet=pts_time,dts_time,flags', path,
+    ], { encoding: 'utf8', maxBuffer: 1 << 26 });
+
+    assert.equal(probe.status, 0, probe.stderr);
+    assert.equal(probe.stderr, '', path);
+    const { packets, streams } = JSON.parse(probe.stdout);
+    assert.equal(streams.length, 1);
+    const decode = spawnSync('ffmpeg', [
+        ...['-v', 'warning', '-nostdin', '-i', path],
+        /* each picture at its own time: ffmpeg would round that to the mean rate */
+        ...['-fps_mode', 'passthrough', '-enc_time_base:v', '-1', '-progress', 'pipe:1', '-f', 'null', '-'],
+    ], { encoding: 'utf8' });
+    assert.equal(decode.status, 0, decode.stderr);
+    assert.equal(decode.stderr, '', path);
+    const times = packets.map(({ pts_time: time }) => Number(time));
+    for (let i = 1; i < times.length; i++) {
+        assert.ok(times[i] > times[i - 1], `${path}: ${times[i - 1]} before ${times[i]}`);
+    }
+    assert.equal(packets.filter((p, i) => p.dts_time !== packets[i].pts_time).length, 0);
+    assert.equal(packets[0].flags[0], 'K');
+    assert.ok(times[0] >= 0 && times[0] < 0.1, `${path} begins at ${times[0]}`);
+    return {
+        ...streams[0],
+        seconds: times.at(-1) - times[0],
+        packets: packets.length,
+        pictures: Number(/frame=(\d+)(?![^]*frame=)/.exec(decode.stdout)?.[1] ?? 0),
+    };
+}
+
+function assertTrack({ source, path, wanted, seconds, slack = 1.5 }) {
+    const seen = examine(path);
+    const what = `${path} ${JSON.stringify(seen)}`;
+
+    assert.ok(Math.abs(seen.seconds - seconds) < slack, `${seconds} s: ${what}`);
+    if (source === 'mic') {
+        assert.equal(seen.codec_name, 'opus', what);
+        /* 50 a second; what is silent is not sent */
+        assert.ok(seen.packets >= seen.seconds * 10 && seen.packets <= seen.seconds * 51 + 2, what);
+    } else {
+        assert.equal(seen.codec_name, wanted.toLowerCase(), what);
+        assert.ok(seen.width >= 80 && seen.height >= 45, what);
+        /* the camera's 20 a second; a busy machine encodes fewer */
+        assert.ok(seen.packets >= seen.seconds * 4 && seen.packets <= seen.seconds * 31 + 2, what);
+        assert.equal(seen.pictures, seen.packets, `each is a picture: ${what}`);
+    }
+}
+
+/* The file in three parts, which must be what is on the disk. */
+async function download({ node, id, owner, directory }, recording, file) {
+    const path = `${node.origin}/api/meeting/${id}/recordings/${recording}/download?file=${file}`;
+    const get = (range) => fetch(path, {
+        headers: { authorization: `Bearer ${owner}`, ...(range ? { range } : {}) },
+    });
+    const kept = readFileSync(join(directory, recording, file));
+    const whole = await get();
+
+    assert.equal(whole.status, 200);
+    assert.equal(whole.headers.get('accept-ranges'), 'bytes');
+    assert.ok(Buffer.from(await whole.arrayBuffer()).equals(kept));
+    const third = Math.floor(kept.length / 3);
+    const parts = [];
+    for (const range of [`0-${third - 1}`, `${third}-${2 * third - 1}`, `${2 * third}-`]) {
+        const part = await get(`bytes=${range}`);
+        assert.equal(part.status, 206);
+        assert.match(part.headers.get('content-range'), new RegExp(`^bytes \\d+-\\d+/${kept.length}$`));
+        parts.push(Buffer.from(await part.arrayBuffer()));
+    }
+    assert.ok(Buffer.concat(parts).equals(kept));
+    const end = await get('bytes=-10');
+    assert.ok(Buffer.from(await end.arrayBuffer()).equals(kept.subarray(-10)));
+    const none = await get(`bytes=${kept.length}-`);
+    assert.deepEqual([none.status, none.headers.get('content-range')], [416, `bytes */${kept.length}`]);
+}
+
+const egressOf = (node) =>
+    execFileSync('pgrep', ['-P', `${node.control.pid}`, 'kcs-egress'], { encoding: 'utf8' }).trim();
+
+test('four codecs and their sound are recorded as they are, listed and handed out', { timeout: 180_000 }, () =>
+    recordingNode('recording', (room) => withBrowser(async (browser) => {
+        const { node, id, owner, host, token, directory } = room;
+        const attendee = await connect(node, token('eve', 'attendee'));
+        assert.equal((await ask(attendee, 'room:join', { meeting_id: id, display_name: 'Eve' })).ok, true);
+        const refused = async (socket, event, payload) => (await ask(socket, event, payload)).error?.code;
+
+        assert.equal(await refused(attendee, 'recording:start', {}), 'forbidden');
+        assert.equal(await refused(host, 'recording:start', { options: { layout: 'round' } }), 'invalid');
+        assert.equal(await refused(host, 'recording:start', { options: { layout: 'grid' } }), 'not_implemented');
+        assert.equal(await refused(host, 'recording:start',
+            { options: { record_video: false, record_audio: false } }), 'invalid');
+        assert.equal(await refused(host, 'recording:stop', {}), 'not_found');
+
+        for (const codec of CODECS.slice(0, 3)) {
+            await publish(browser, room, codec);
+        }
+        const told = next(attendee, 'recording:started');
+        const started = await ask(host, 'recording:start', {});
+        const begun = Date.now();
+        assert.equal(started.ok, true, JSON.stringify(started));
+        assert.deepEqual([(await told).recording_id, (await told).by_user_id],
+            [started.recording_id, 'ada']);
+        assert.equal(await refused(host, 'recording:start', {}), 'already_exists');
+        const late = await connect(node, token('late'));
+        const joined = await ask(late, 'room:join', { meeting_id: id, display_name: 'Late' });
+        assert.equal(joined.recording_id, started.recording_id, 'who comes later knows');
+        await publish(browser, room, CODECS[3]); /* who comes later is recorded, too */
+        const later = Date.now();
+        assert.equal((await listed(room, 'running'))[0].id, started.recording_id);
+        await sleep(RECORD_MS);
+        assert.equal(await refused(attendee, 'recording:stop', {}), 'forbidden');
+        const ended = next(attendee, 'recording:stopped');
+        const stopped = await ask(host, 'recording:stop', { recording_id: started.recording_id });
+        const now = Date.now();
+        assert.equal(stopped.ok, true, JSON.stringify(stopped));
+        assert.equal((await ended).duration_ms, stopped.duration_ms);
+        assert.ok(Math.abs(stopped.duration_ms - (now - begun)) < 1500);
+
+        const [recording] = await listed(room, 'stopped');
+        assert.equal(recording.by_user_id, 'ada');
+        assert.equal(recording.files.length, 2 * CODECS.length, JSON.stringify(recording.files));
+        assert.deepEqual(recording.files.map(({ file }) => file).sort(),
+            readdirSync(join(directory, recording.id)).sort());
+        for (const { user_id: wanted, source, file, complete, start_ms: start } of recording.files) {
+            const since = wanted === CODECS[3] ? later : begun;
+            const path = join(directory, recording.id, file);
+
+            assert.equal(complete, true);
+            assert.ok(start > -1000 && start < since - begun + 4000, `${wanted} ${source} begins at ${start}`);
+            /* from its first frame to the end */
+            assertTrack({ source, path, wanted, seconds: (stopped.duration_ms - start) / 1000 });
+            await download(room, recording.id, file);
+        }
+
+        const get = (path, who) => rest(node, 'GET', `/meeting/${id}/recordings/${path}`, { token: who });
+        assert.equal((await get(`${recording.id}/download`, owner)).body.code, 'invalid');
+        assert.equal((await get(`${recording.id}/download?file=..%2Fkcs.db`, owner)).status, 404);
+        assert.equal((await get(`nothing/download`, owner)).status, 404);
+        assert.equal((await get(`${recording.id}/download`, user(node, 'mallory', { tenant: 'other' }))).status, 404);
+        const { body } = await rest(node, 'GET', `/meeting/${id}/audit?limit=200`, { token: owner });
+        const acts = body.data.map(({ act, result }) => `${act} ${result}`);
+        for (const act of ['recording:start ok', 'recording:start refused', 'recording:stop ok',
+            'recording.download ok']) {
+            assert.ok(acts.includes(act), `${act} of ${acts}`);
+        }
+        late.close();
+        attendee.close();
+    })));
+
+test('a killed kcs-egress leaves files that play, and the next part begins', { timeout: 120_000 }, () =>
+    recordingNode('recording-killed', (room) => withBrowser(async (browser) => {
+        const { node, host, directory } = room;
+
+        for (const codec of ['VP8', 'H264']) {
+            await publish(browser, room, codec);
+        }
+        const { recording_id: id } = await ask(host, 'recording:start', {});
+        await sleep(RECORD_MS);
+        process.kill(Number(egressOf(node)), 'SIGKILL');
+        const first = readdirSync(join(directory, id));
+        assert.equal(first.length, 4);
+        await node.until('another process records', () =>
+            readdirSync(join(directory, id)).length === 8);
+        await sleep(4000);
+        assert.equal((await ask(host, 'recording:stop', {})).ok, true);
+        const [{ files }] = await listed(room, 'stopped');
+
+        assert.equal(files.length, 8);
+        for (const { file, source, user_id: wanted, complete } of files) {
+            const killed = first.includes(file);
+            const path = join(directory, id, file);
+
+            assert.equal(complete, !killed);
+            if (killed) {
+                /* it lacks its start, before the first key frame, and its last second */
+                assertTrack({ source, path, wanted, seconds: RECORD_MS / 1000 - 2, slack: 2.5 });
+            } else {
+                assert.ok(examine(path).seconds >= 1);
+            }
+        }
+    })));

@@ -1,0 +1,308 @@
+/* Recordings with the program kcs-egress itself, which reads rings that the test writes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "metric/metric.h"
+#include "recording/recorder.h"
+#include "sys/child.h"
+#include "sys/clock.h"
+#include "unit/media/rig.h"
+
+enum { SLOTS = 256, BYTES = 256 * 1024, FRAME_TICKS = 3000, FRAME_US = 33333 };
+
+struct world {
+    struct fixture f;
+    char directory[64];
+    struct metric_registry *metrics;
+    struct recorder *recorder;
+    struct recorder_job *job;
+    uint64_t stream, seq;
+    uint32_t ts, bytes;
+    size_t seen; /* commands of the dataplane */
+    char reason[128];
+    unsigned n_failed, n_ended;
+    struct recorder_file files[8];
+    size_t n_files;
+};
+
+static void on_failed(void *user, const char *reason)
+{
+    struct world *w = user;
+
+    w->n_failed++;
+    (void)snprintf(w->reason, sizeof(w->reason), "%s", reason);
+}
+
+static void on_ended(void *user, const struct recorder_file *files, size_t n)
+{
+    struct world *w = user;
+
+    w->n_ended++;
+    w->n_files = n;
+    assert_true(n <= 8);
+    memcpy(w->files, files, n * sizeof(*files));
+}
+
+static const struct recorder_ops OPS = {.failed = on_failed, .ended = on_ended};
+
+static struct tap *tap_of(struct world *w)
+{
+    return tap_first(fake_dp_streams(w->f.dp)) + handle_index(w->stream);
+}
+
+static void setup(struct world *w)
+{
+    struct recorder_conf conf = {.program = KCS_EGRESS, .directory = w->directory};
+    const struct vault_stream_conf stream = {
+        .kind = ABI_VIDEO, .codec = ABI_CODEC_VP8, .clock_hz = 90000, .ssrc = 1, .pt = 96};
+    struct vault_stream_conf own = stream;
+    struct answer answer = {.n = 0};
+    char reason[RECORDER_REASON];
+    uint64_t at = tap_blocks_at(8);
+
+    memset(w, 0, sizeof(*w));
+    start_all(&w->f);
+    own.peer = open_peer(&w->f);
+    assert_int_equal(media_stream_open(w->f.media, &own, on_answer, &answer, &w->stream),
+                     0);
+    WAIT(&w->f, answer.n == 1);
+    (void)snprintf(w->directory, sizeof(w->directory), "%s/recordings", w->f.dir);
+    conf.loop = w->f.loop;
+    conf.media = w->f.media;
+    assert_int_equal(metric_registry_create(&w->metrics), 0);
+    conf.metrics = w->metrics;
+    assert_int_equal(recorder_create(&w->recorder, &conf, reason), 0);
+    assert_int_equal(recorder_start(w->recorder, "one", &OPS, w, &w->job), 0);
+    tap_open(tap_of(w), w->stream, at, SLOTS, at + SLOTS * sizeof(struct tap_slot), BYTES);
+    recorder_add(w->job, "camera", &w->stream, 1);
+}
+
+static void teardown(struct world *w)
+{
+    char command[128];
+
+    recorder_destroy(w->recorder);
+    (void)snprintf(command, sizeof(command), "rm -r %s", w->directory);
+    assert_int_equal(system(command), 0);
+    metric_registry_destroy(w->metrics);
+    finish(&w->f);
+}
+
+static void assert_metric(const struct world *w, const char *line)
+{
+    char *text;
+    size_t len;
+
+    assert_int_equal(metric_render(w->metrics, &text, &len), 0);
+    assert_non_null(strstr(text, line));
+    free(text);
+}
+
+/* One packet that is a whole frame. */
+static void write_frame(struct world *w, bool key)
+{
+    static const uint8_t key_frame[] = {0x10, 0x10, 2, 0, 0x9d, 1, 0x2a, 0x40, 1, 0xb4, 0};
+    static const uint8_t other[] = {0x10, 0x11, 2, 0};
+    struct tap *tap = tap_of(w);
+    uint8_t *mem = fake_dp_streams(w->f.dp);
+    uint64_t pos = atomic_load(&tap->head);
+    size_t len = key ? sizeof(key_frame) : sizeof(other);
+    struct tap_slot slot = {.pos = pos,
+                            .seq = w->seq++,
+                            .arrival_us = clock_mono_us(),
+                            .ts = w->ts,
+                            .offset = w->bytes,
+                            .len = (uint16_t)len,
+                            .flags = TAP_MARKER};
+
+    w->ts += FRAME_TICKS;
+    memcpy(mem + tap->bytes_at + w->bytes, key ? key_frame : other, len);
+    memcpy(mem + tap->slots_at + (pos & (SLOTS - 1)) * sizeof(slot), &slot, sizeof(slot));
+    w->bytes = (w->bytes + 64) % BYTES;
+    if (pos >= SLOTS / 2) {
+        atomic_store(&tap->tail, pos - SLOTS / 2);
+    }
+    atomic_store(&tap->head, pos + 1);
+}
+
+/* One frame at its time, a key frame if the dataplane was asked for one. */
+static void step(struct world *w)
+{
+    bool key = false;
+
+    for (; w->seen < fake_dp_n_cmds(w->f.dp); w->seen++) {
+        key = key || fake_dp_cmd(w->f.dp, w->seen).op == ABI_OP_KEYFRAME;
+    }
+    write_frame(w, key);
+    recorder_tick(w->recorder, clock_mono_us());
+    settle(&w->f, FRAME_US / 1000);
+}
+
+/* Frames of the newest file that are known of. */
+static uint64_t frames_of(const struct world *w, size_t n_files)
+{
+    size_t n;
+    const struct recorder_file *files = recorder_files(w->job, &n);
+
+    return n < n_files ? 0 : files[n_files - 1].frames;
+}
+
+#define RUN(w_, cond_)                                                                     \
+    do {                                                                                   \
+        uint64_t until_ = now_ms() + 60000;                                                \
+        while (!(cond_)) {                                                                 \
+            assert_true(now_ms() < until_);                                                \
+            step(w_);                                                                      \
+        }                                                                                  \
+    } while (0)
+
+static void stop(struct world *w)
+{
+    recorder_stop(w->job);
+    for (uint64_t until = now_ms() + 10000; w->n_ended == 0 && now_ms() < until;) {
+        recorder_tick(w->recorder, clock_mono_us());
+        settle(&w->f, 10);
+    }
+    assert_int_equal(w->n_ended, 1);
+    assert_metric(w, "\nkcs_recordings 0\n");
+}
+
+static void assert_file(const struct world *w, size_t i, const char *name, bool whole)
+{
+    const struct recorder_file *file = &w->files[i];
+    char path[192];
+    struct stat st;
+
+    assert_string_equal(file->track, "camera");
+    assert_string_equal(file->name, name);
+    assert_int_equal(file->whole, whole);
+    assert_true(file->frames >= 5 && file->length_us > 100000);
+    assert_in_range(file->start_us, 1, 10000000);
+    (void)snprintf(path, sizeof(path), "%s/one/%s", w->directory, name);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(whole ? st.st_size == (off_t)file->bytes || st.st_size > 100
+                      : st.st_size > 100);
+}
+
+static int pid_of_egress(void)
+{
+    char path[64];
+    FILE *file;
+    int pid = 0;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+    file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &pid), 1);
+    (void)fclose(file);
+    return pid;
+}
+
+static void a_stream_is_recorded_from_its_first_key_frame(void **state)
+{
+    struct world w;
+    (void)state;
+
+    setup(&w);
+    RUN(&w, frames_of(&w, 1) >= 20);
+    stop(&w);
+    assert_int_equal(w.n_failed, 0);
+    assert_int_equal(w.n_files, 1);
+    assert_file(&w, 0, "camera.1.webm", true);
+    assert_int_equal(w.files[0].lost, 0);
+    teardown(&w);
+}
+
+static void a_process_that_is_killed_is_followed_by_another(void **state)
+{
+    struct world w;
+    (void)state;
+
+    setup(&w);
+    RUN(&w, frames_of(&w, 1) >= 20);
+    assert_int_equal(kill(pid_of_egress(), SIGKILL), 0);
+    RUN(&w, frames_of(&w, 2) >= 20);
+    assert_metric(&w, "\nkcs_recorder_restarts_total 1\n");
+    assert_metric(&w, "\nkcs_recordings 1\n");
+    stop(&w);
+    assert_int_equal(w.n_files, 2);
+    assert_file(&w, 0, "camera.1.webm", false);
+    assert_file(&w, 1, "camera.2.webm", true);
+    teardown(&w);
+}
+
+/* The directory is gone: its files cannot be made. */
+static void what_cannot_be_written_is_told_once(void **state)
+{
+    char path[128];
+    struct world w;
+    (void)state;
+
+    setup(&w);
+    (void)snprintf(path, sizeof(path), "%s/one", w.directory);
+    assert_int_equal(rmdir(path), 0);
+    RUN(&w, w.n_failed > 0);
+    assert_int_equal(w.n_failed, 1);
+    assert_non_null(strstr(w.reason, "No such file"));
+    stop(&w);
+    assert_int_equal(w.n_files, 0);
+    teardown(&w);
+}
+
+static void a_track_that_is_removed_has_its_file_ended(void **state)
+{
+    struct world w;
+    size_t n;
+    (void)state;
+
+    setup(&w);
+    RUN(&w, frames_of(&w, 1) >= 20);
+    recorder_remove(w.job, "camera");
+    for (unsigned i = 0; i < 1000 && !recorder_files(w.job, &n)[0].whole; i++) {
+        settle(&w.f, 20);
+    }
+    assert_true(recorder_files(w.job, &n)[0].whole);
+    assert_int_equal(n, 1);
+    stop(&w);
+    teardown(&w);
+}
+
+static void what_is_missing_is_said_at_the_start(void **state)
+{
+    struct recorder_conf conf = {.program = "/nowhere/kcs-egress", .directory = "/tmp"};
+    char reason[RECORDER_REASON];
+    struct recorder *recorder;
+    struct fixture f;
+    (void)state;
+
+    start_all(&f);
+    conf.loop = f.loop;
+    conf.media = f.media;
+    assert_int_equal(recorder_create(&recorder, &conf, reason), -ENOENT);
+    assert_non_null(strstr(reason, "recording.program /nowhere/kcs-egress"));
+    conf.directory = "/nowhere/at/all";
+    assert_int_equal(recorder_create(&recorder, &conf, reason), -ENOENT);
+    assert_non_null(strstr(reason, "recording.directory"));
+    finish(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stream_is_recorded_from_its_first_key_frame),
+        cmocka_unit_test(a_process_that_is_killed_is_followed_by_another),
+        cmocka_unit_test(what_cannot_be_written_is_told_once),
+        cmocka_unit_test(a_track_that_is_removed_has_its_file_ended),
+        cmocka_unit_test(what_is_missing_is_said_at_the_start),
+    };
+
+    log_set_level(LOG_LEVEL_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
