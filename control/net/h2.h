@@ -28,6 +28,7 @@ struct h2_stream {
     int32_t id;
     bool began;     /* its headers are whole */
     bool too_large; /* they are, for us */
+    bool of_file;   /* its answer is read piece by piece, and held nowhere */
 };
 
 struct h2_conn {

@@ -1,9 +1,11 @@
 /* Requests of HTTP/2 and their answers: to the handlers they are like those of http.c. */
 #include "net/h2.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "net/target.h"
 
@@ -63,7 +65,7 @@ void h2_on_close(struct h2_stream *s)
         req_end_span(req, 0);
     }
     h2->held -= req->body_len + req->out_len;
-    h2->answering -= req->out_len;
+    h2->answering -= s->of_file ? 1 : req->out_len;
     req_destroy(req);
     while (s->headers != NULL) {
         struct h2_header *header = s->headers;
@@ -303,6 +305,34 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *out, size_
     return (ssize_t)n;
 }
 
+static ssize_t on_read_file(nghttp2_session *session, int32_t id, uint8_t *out, size_t cap,
+                            uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+    struct h2_stream *s = source->ptr;
+    struct net_req *req = s->req;
+    ssize_t n;
+
+    (void)session;
+    (void)id;
+    (void)arg;
+    do {
+        n = pread(req->file, out, req->file_left < cap ? (size_t)req->file_left : cap,
+                  (off_t)req->file_at);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0) {
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* shorter than was told, or the disk
+                                                       * failed: the stream is reset */
+    }
+    req->file_at += (size_t)n;
+    req->file_left -= (size_t)n;
+    s->h2->moved_us = clock_mono_us();
+    if (req->file_left == 0) {
+        (void)close(req->file);
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    }
+    return n;
+}
+
 static nghttp2_nv pair(const char *name, const char *value)
 {
     return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value),
@@ -321,8 +351,9 @@ void h2_respond(struct h2_stream *s, unsigned status, const struct net_header *h
     struct h2_conn *h2 = s->h2;
     struct net_req *req = s->req;
     bool no_body = status < 200 || status == 204 || status == 304;
-    const nghttp2_data_provider provider = {.source = {.ptr = s}, .read_callback = on_read};
-    size_t body_len = no_body || req->method == NET_HEAD ? 0 : len;
+    const nghttp2_data_provider provider = {
+        .source = {.ptr = s}, .read_callback = body != NULL ? on_read : on_read_file};
+    size_t body_len = no_body || req->method == NET_HEAD || body == NULL ? 0 : len;
     nghttp2_nv nvs[MAX_HEADERS + 3];
     char status_text[8], date[32], length[24];
     size_t n = 0;
@@ -354,10 +385,11 @@ void h2_respond(struct h2_stream *s, unsigned status, const struct net_header *h
         }
         h2->moved_us = h2->answering == 0 ? clock_mono_us() : h2->moved_us;
         req->out_len = body_len;
-        h2->answering += body_len;
+        s->of_file = req->file_left > 0;
+        h2->answering += s->of_file ? 1 : body_len;
         h2->held += body_len;
         (void)nghttp2_submit_response(h2->session, s->id, nvs, n,
-                                      body_len > 0 ? &provider : NULL);
+                                      body_len > 0 || s->of_file ? &provider : NULL);
     }
     http_count(h2->conn->server, status);
     h2_flush_soon(h2);

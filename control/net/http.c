@@ -309,6 +309,14 @@ int http_on_writable(struct net_conn *conn)
     return 0;
 }
 
+static void close_file(struct net_req *req)
+{
+    if (req->file_left > 0) {
+        req->file_left = 0;
+        (void)close(req->file);
+    }
+}
+
 static void respond(struct net_req *req, unsigned status, const struct net_header *headers,
                     size_t n_headers, const void *body, size_t len)
 {
@@ -318,6 +326,7 @@ static void respond(struct net_req *req, unsigned status, const struct net_heade
             status = 500;
             n_headers = 0;
             len = 0;
+            close_file(req);
         }
     }
     req_end_span(req, status);

@@ -22,7 +22,7 @@ function recordingNode(name, body) {
     const directory = mkdtempSync(join(tmpdir(), 'kcs-recordings-'));
     const control = `recording:\n  directory: ${directory}\n`;
 
-    return withNode({ name, devices: ['udp:127.0.0.1'], control }, async (node) => {
+    return withNode({ name, devices: ['udp:127.0.0.1'], tls: true, control }, async (node) => {
         const owner = user(node, 'ada');
         const made = await rest(node, 'POST', '/meeting', {
             token: owner,
@@ -136,6 +136,15 @@ async function download({ node, id, owner, directory }, recording, file) {
     assert.ok(Buffer.from(await end.arrayBuffer()).equals(kept.subarray(-10)));
     const none = await get(`bytes=${kept.length}-`);
     assert.deepEqual([none.status, none.headers.get('content-range')], [416, `bytes */${kept.length}`]);
+
+    /* and the same over HTTP/2 */
+    const h2 = (...options) => execFileSync('curl', ['-sk', '--http2', '--max-time', '20',
+        '-H', `authorization: Bearer ${owner}`, ...options, path.replace(node.origin,
+            `https://127.0.0.1:${node.httpsPort}`)], { maxBuffer: 1 << 28 });
+    assert.ok(h2().equals(kept));
+    assert.ok(h2('-H', `range: bytes=${third}-`).equals(kept.subarray(third)));
+    assert.match(h2('--head').toString(),
+        new RegExp(`^HTTP/2 200[^]*content-length: ${kept.length}\r`));
 }
 
 const egressOf = (node) =>

@@ -28,6 +28,7 @@ enum {
     HDR_LEN = 20, /* fixed header, and one extension */
     OUTER_LEN = 42,
     PACKET_BYTES = 1536,
+    RING_BYTES = 4 << 20,
     FIRST = 1000,      /* index of the first packet */
     WINDOW = 64,       /* packets that the slowest lane may be behind: far less than a ring */
     LOOK_NS = 100000,  /* at how far they are */
@@ -229,7 +230,8 @@ static int make_tables(struct flow *f)
                                      .n_streams = 1,
                                      .n_subs = f->n_subs,
                                      .n_lanes = f->n_lanes,
-                                     .ring_bytes = 4 << 20};
+                                     .ring_bytes = RING_BYTES,
+                                     .ring_mem = f->shared.streams}; /* as the node's */
 
     f->memory_bytes = tables_bytes(&conf);
     f->memory = worker_map(f->memory_bytes);
@@ -307,7 +309,7 @@ static int open_parts(struct flow *f, bool busy, char *err, size_t err_cap)
     if (e != 0) {
         return e;
     }
-    e = shared_init(&f->shared, f->n_lanes, f->n_subs + 1, 1, f->n_subs);
+    e = shared_init(&f->shared, f->n_lanes, f->n_subs + 1, 1, f->n_subs, RING_BYTES);
     if (e != 0) {
         return fail(err, err_cap, e, "shared memory");
     }
