@@ -37,8 +37,8 @@ static void add_message(json_t *messages, const char *event, const char *more,
 
     part_name(event, more, key);
     json_schema_set(messages, key,
-        json_pack("{s:s,s:s,s:s,s:o}", "name", event, "title", key, "summary", doc,
-                  "payload", payload));
+                    json_pack("{s:s,s:s,s:s,s:o}", "name", event, "title", key, "summary",
+                              doc, "payload", payload));
 }
 
 /* What a payload has when the server tells it. */
@@ -99,8 +99,9 @@ static json_t *operation(const struct schema_event *event)
     }
     if (!event->told) {
         json_schema_set(out, "reply",
-            json_pack("{s:{s:s},s:[o]}", "channel", "$ref", "#/channels/meeting",
-                      "messages", message_ref(event->name, "ack")));
+                        json_pack("{s:{s:s},s:[o]}", "channel", "$ref",
+                                  "#/channels/meeting", "messages",
+                                  message_ref(event->name, "ack")));
         if (event->paired != NULL) {
             json_schema_set(out, "x-paired", json_string(event->paired));
         }
@@ -155,7 +156,8 @@ static void add_shared(json_t *components)
     json_schema_set(components, "Ok",
                     json_pack("{s:s,s:[s],s:{s:{s:b}}}", "type", "object", "required", "ok",
                               "properties", "ok", "const", 1));
-    json_schema_set(components, "Refused",
+    json_schema_set(
+        components, "Refused",
         json_pack("{s:s,s:[s,s],s:{s:{s:b},s:{s:s,s:[s,s],s:{s:{s:s},s:{s:s},s:{s:s},"
                   "s:{s:s,s:{s:s,s:[s,s],s:{s:{s:s},s:{s:s}}}}}}}}",
                   "type", "object", "required", "ok", "error", "properties", "ok", "const",

@@ -160,11 +160,12 @@ json_t *json_schema_object(const struct schema_object *object, json_t *component
     }
     if (object->any_of[0] != NULL) {
         json_schema_set(out, "anyOf",
-            json_pack("[{s:[s]},{s:[s]}]", "required", object->any_of[0], "required",
-                      object->any_of[1]));
+                        json_pack("[{s:[s]},{s:[s]}]", "required", object->any_of[0],
+                                  "required", object->any_of[1]));
     }
     if (object->not_both[0] != NULL) {
-        json_schema_set(out, "not",
+        json_schema_set(
+            out, "not",
             json_pack("{s:[s,s]}", "required", object->not_both[0], object->not_both[1]));
     }
     return out;
@@ -179,7 +180,7 @@ json_t *json_schema_ref(const struct schema_object *object, json_t *components)
         json_schema_set(components, name, json_null()); /* it may refer to itself */
         json_schema_set(components, name, json_schema_object(object, components));
     }
-    return json_pack("{s:s+}", "$ref", "#/components/schemas/", name);
+    return json_schema_noted(json_pack("{s:s+}", "$ref", "#/components/schemas/", name));
 }
 
 /* ---- roles ---- */

@@ -12,10 +12,10 @@ static void add_path_params(json_t *list, const char *path)
     while ((path = strchr(path, '{')) != NULL) {
         size_t len = strcspn(++path, "}");
 
-        json_schema_add(
-            list, json_pack("{s:s%,s:s,s:b,s:{s:s,s:i,s:i,s:s}}", "name", path, len, "in",
-                            "path", "required", 1, "schema", "type", "string", "minLength",
-                            1, "maxLength", SCHEMA_PARAM_MAX, "pattern", "^[^/]+$"));
+        json_schema_add(list, json_pack("{s:s%,s:s,s:b,s:{s:s,s:i,s:i,s:s}}", "name", path,
+                                        len, "in", "path", "required", 1, "schema", "type",
+                                        "string", "minLength", 1, "maxLength",
+                                        SCHEMA_PARAM_MAX, "pattern", "^[^/]+$"));
     }
 }
 
@@ -26,10 +26,10 @@ static void add_query(json_t *list, const struct schema_object *query, json_t *c
         json_t *schema = json_schema_field(f, components);
 
         (void)json_object_del(schema, "description");
-        json_schema_add(
-            list, json_pack("{s:s,s:s,s:b,s:s,s:o}", "name", f->name, "in", "query",
-                            "required", (int)((f->flags & SCHEMA_REQUIRED) != 0),
-                            "description", f->doc, "schema", schema));
+        json_schema_add(list,
+                        json_pack("{s:s,s:s,s:b,s:s,s:o}", "name", f->name, "in", "query",
+                                  "required", (int)((f->flags & SCHEMA_REQUIRED) != 0),
+                                  "description", f->doc, "schema", schema));
     }
 }
 

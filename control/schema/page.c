@@ -318,7 +318,8 @@ char *schema_page(const char *version)
         return NULL;
     }
     put_all(to, version);
-    if (fclose(to) != 0) {
+    if (fclose(to) != 0 ||
+        json_schema_whole(json_true()) == NULL) { /* its objects' names */
         free(text);
         text = NULL;
     }

@@ -21,7 +21,7 @@ enum { PLANE_PEERS = 16, PLANE_STREAMS = 16, PLANE_SUBS = 32, PLANE_LANES = 1 };
 
 struct plane {
     int sock; /* to control; -1 none */
-    int shm_fd, vault_fd, ctl_bell, lane_bell;
+    int shm_fd, vault_fd, streams_fd, ctl_bell, lane_bell;
     uint8_t *shm;
     void *vault_mem;
     size_t shm_len, vault_len;
@@ -105,9 +105,10 @@ static inline void plane_open(struct plane *plane)
     plane->vault_len = vault_layout(PLANE_PEERS, PLANE_STREAMS, PLANE_SUBS).bytes;
     plane->shm = plane_memfd(plane->shm_len, &plane->shm_fd);
     plane->vault_mem = plane_memfd(plane->vault_len, &plane->vault_fd);
+    plane->streams_fd = memfd_create("streams", MFD_CLOEXEC); /* nobody looks into it */
     plane->ctl_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     plane->lane_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    FUZZ_CHECK(plane->ctl_bell >= 0 && plane->lane_bell >= 0);
+    FUZZ_CHECK(plane->streams_fd >= 0 && plane->ctl_bell >= 0 && plane->lane_bell >= 0);
     plane->cmd = plane_ring(plane->shm + l.cmd[0], ABI_CMD_SLOTS, sizeof(struct abi_cmd));
     plane->evt = plane_ring(plane->shm + l.evt[0], ABI_EVT_SLOTS, sizeof(struct abi_evt));
     plane->punt_in =
@@ -149,7 +150,7 @@ static inline void plane_open(struct plane *plane)
                                           .pid = (uint32_t)getpid(),
                                           .n_lanes = PLANE_LANES};
     plane->welcome_len = sizeof(plane->welcome);
-    plane->n_fds = 3 + PLANE_LANES;
+    plane->n_fds = ABI_FIXED_FDS + PLANE_LANES;
 }
 
 static inline void plane_close(struct plane *plane)
@@ -167,17 +168,18 @@ static inline void plane_close(struct plane *plane)
     (void)munmap(plane->vault_mem, plane->vault_len);
     (void)close(plane->shm_fd);
     (void)close(plane->vault_fd);
+    (void)close(plane->streams_fd);
     (void)close(plane->ctl_bell);
     (void)close(plane->lane_bell);
     FUZZ_CHECK(plane_free_fd() == plane->free_fd); /* control has closed what it was sent */
 }
 
-/* Accepts control, which must have begun to connect, and sends the welcome. Returns false if
- * control has given up, before or after its greeting. */
+/* Accepts control, which must have begun to connect, and sends the welcome. Returns false
+ * if control has given up, before or after its greeting. */
 static inline bool plane_welcome(struct plane *plane)
 {
-    int fds[8] = {plane->shm_fd,    plane->vault_fd,  plane->ctl_bell,  plane->lane_bell,
-                  plane->lane_bell, plane->lane_bell, plane->lane_bell, plane->lane_bell};
+    int fds[8] = {plane->shm_fd,    plane->vault_fd,  plane->streams_fd, plane->ctl_bell,
+                  plane->lane_bell, plane->lane_bell, plane->lane_bell,  plane->lane_bell};
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(fds))];
