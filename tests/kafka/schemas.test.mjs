@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
@@ -63,9 +64,13 @@ async function assertQueries(broker, meeting) {
     }
 }
 
-test('each type of events is told, and as its schema says', { timeout: 120_000 }, () =>
-    withBroker((broker) =>
-        withNode({ name: 'kafka-schemas', devices: ['udp'], control: kafkaYaml(broker) }, async (node) => {
+test('each type of events is told, and as its schema says', { timeout: 120_000 }, (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'kcs-recordings-'));
+
+    t.after(() => rmSync(directory, { recursive: true }));
+    return withBroker((broker) =>
+        withNode({ name: 'kafka-schemas', devices: ['udp'],
+            control: `${kafkaYaml(broker)}recording:\n  directory: ${directory}\n` }, async (node) => {
             const tail = await watch(node);
             const meeting = await everything(node);
 
@@ -87,4 +92,5 @@ test('each type of events is told, and as its schema says', { timeout: 120_000 }
                 messages.map(({ headers }) => [headers.ce_type, headers.ce_seq]));
             await assertTimeline(broker, meeting);
             await assertQueries(broker, meeting);
-        })));
+        }));
+});

@@ -1,7 +1,7 @@
 /* A meeting in which everything happens that is told of: each type of events once at least. */
 import assert from 'node:assert/strict';
 
-import { ask, connect } from './client.mjs';
+import { ask, connect, next } from './client.mjs';
 import { rest, user } from './rest.mjs';
 
 const OPUS = {
@@ -63,6 +63,14 @@ async function send(ann) {
     await good(ann, 'screen:stop');
 }
 
+async function record(host, ann) {
+    const stopped = next(ann, 'recording:stopped');
+    const { recording_id } = await good(host, 'recording:start');
+
+    await good(host, 'recording:stop', { recording_id });
+    await stopped;
+}
+
 async function lead(host, ann) {
     await good(host, 'room:update', { settings: { meeting_name: 'New' } });
     await good(host, 'layout:change', { layout: 'speaker' });
@@ -77,7 +85,7 @@ async function lead(host, ann) {
     await good(ann, 'room:leave');
 }
 
-/* Resolves with the meeting's id, when it is over. */
+/* Resolves with the meeting's id, when it is over. The node has to record. */
 export async function everything(node) {
     const token = user(node, 'host', { jti: 'j-rest' });
     const { id } = await done(node, token, 'POST', '/meeting', { meeting_name: 'All' });
@@ -95,6 +103,7 @@ export async function everything(node) {
 
     await talk(host, ann);
     await send(ann);
+    await record(host, ann);
     await lead(host, ann);
     await good(host, 'room:close');
     host.close();
