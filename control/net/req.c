@@ -178,14 +178,26 @@ static char *write_part(char *out, const char *part)
     return out;
 }
 
-/* Part 'i' of the query, decoded, in 'out': its length, or -1. The library keeps each
- * "name=value" as one fragment. */
-static int query_part(const struct net_req *req, int i, char out[NET_HEADER_MAX])
+/* Where one is in a query. */
+struct query {
+    const struct net_req *req;
+    const char *at; /* of HTTP/2 */
+    int i;          /* of HTTP/1.1: the library keeps each "name=value" as one fragment */
+};
+
+static struct query query_of(const struct net_req *req)
 {
-    return req->stream != NULL
-               ? target_part(h2_target(req->stream), i, out, NET_HEADER_MAX)
-               : lws_hdr_copy_fragment(req->conn->wsi, out, NET_HEADER_MAX,
-                                       WSI_TOKEN_HTTP_URI_ARGS, i);
+    return (struct query){
+        req, req->stream != NULL ? target_query(h2_target(req->stream)) : NULL, 0};
+}
+
+/* The next part of the query, decoded, in 'out': its length, or -1. */
+static int query_next(struct query *query, char out[NET_HEADER_MAX])
+{
+    return query->req->stream != NULL
+               ? target_next(&query->at, out, NET_HEADER_MAX)
+               : lws_hdr_copy_fragment(query->req->conn->wsi, out, NET_HEADER_MAX,
+                                       WSI_TOKEN_HTTP_URI_ARGS, query->i++);
 }
 
 const char *net_req_query_text(struct net_req *req)
@@ -194,6 +206,7 @@ const char *net_req_query_text(struct net_req *req)
     int total = req->stream != NULL
                     ? (int)strlen(h2_target(req->stream))
                     : lws_hdr_total_length(req->conn->wsi, WSI_TOKEN_HTTP_URI_ARGS);
+    struct query query = query_of(req);
     char part[NET_HEADER_MAX];
     char *text;
     char *at;
@@ -205,8 +218,8 @@ const char *net_req_query_text(struct net_req *req)
     if (text == NULL) {
         return NULL;
     }
-    for (int i = 0; query_part(req, i, part) >= 0; i++) {
-        if (i > 0) {
+    while (query_next(&query, part) >= 0) {
+        if (at > text) {
             *at++ = '&';
         }
         at = write_part(at, part);
@@ -218,10 +231,11 @@ const char *net_req_query_text(struct net_req *req)
 const char *net_req_query(struct net_req *req, const char *name)
 {
     size_t name_len = strlen(name);
+    struct query query = query_of(req);
     char part[NET_HEADER_MAX];
 
-    for (int i = 0;; i++) {
-        int len = query_part(req, i, part);
+    for (;;) {
+        int len = query_next(&query, part);
         const char *value;
         char *text;
 

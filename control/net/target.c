@@ -50,6 +50,7 @@ static size_t settle(char *out, size_t n)
 
 bool target_path(const char *target, char *out)
 {
+    size_t parts = 1;
     size_t n = 0;
 
     if (*target != '/') {
@@ -72,27 +73,29 @@ bool target_path(const char *target, char *out)
     n = settle(out, n);
     out[n] = '\0';
     while (*target != '\0') { /* the query is taken apart when it is asked for */
+        parts += *target == '&';
         if (next(&target) <= 0) {
             return false;
         }
     }
-    return true;
+    return parts <= TARGET_PARTS;
 }
 
-int target_part(const char *target, int i, char *out, size_t cap)
+const char *target_query(const char *target)
 {
-    const char *p = strchr(target, '?');
+    const char *mark = strchr(target, '?');
+
+    return mark != NULL && mark[1] != '\0' ? mark + 1 : NULL;
+}
+
+int target_next(const char **at, char *out, size_t cap)
+{
+    const char *p = *at;
     size_t n = 0;
 
-    if (p == NULL || p[1] == '\0') {
+    *at = NULL;
+    if (p == NULL) {
         return -1;
-    }
-    for (p++; i > 0; i--) {
-        p = strchr(p, '&');
-        if (p == NULL) {
-            return -1;
-        }
-        p++;
     }
     while (*p != '\0' && *p != '&') {
         int c = *p == '+' ? (p++, ' ') : next(&p);
@@ -103,5 +106,6 @@ int target_part(const char *target, int i, char *out, size_t cap)
         out[n++] = (char)c;
     }
     out[n] = '\0';
+    *at = *p == '&' ? p + 1 : NULL;
     return (int)n;
 }

@@ -6,13 +6,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { TARGET_PARTS = 64 }; /* of a query; libwebsockets has room for about as many */
+
 /* The path of 'target' without percent-encoding, dot segments and doubled slashes. 'out'
- * has room for strlen(target) + 2. False if it is no path, or has half a percent-encoding
- * or a NUL in it. */
+ * has room for strlen(target) + 2. False if it is no path, has half a percent-encoding or a
+ * NUL in it, or a query of more than TARGET_PARTS. */
 bool target_path(const char *target, char *out);
 
-/* Part 'i' of the query, "name=value", decoded: its length, -1 if there is none or it does
- * not fit 'cap' bytes with its NUL. */
-int target_part(const char *target, int i, char *out, size_t cap);
+/* Where the query of 'target' begins, for target_next(); NULL: it has none. */
+const char *target_query(const char *target);
+
+/* The part of a query at '*at', "name=value", decoded: its length, with '*at' moved to the
+ * next one, NULL after the last. -1 if '*at' is NULL, or it does not fit 'cap' bytes with
+ * its NUL: there is no more then. */
+int target_next(const char **at, char *out, size_t cap);
 
 #endif

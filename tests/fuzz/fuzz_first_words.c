@@ -41,9 +41,10 @@ static void read_target(const uint8_t *data, size_t len)
         n = (int)strlen(path);
         FUZZ_CHECK(n < 3 || strcmp(&path[n - 3], "/..") != 0);
     }
-    for (int i = 0; i < 100; i++) {
-        n = target_part(target, i, part, sizeof(part));
-        FUZZ_CHECK(n < 0 || (size_t)n == strlen(part));
+    for (const char *at = target_query(target), *was = at; at != NULL; was = at) {
+        n = target_next(&at, part, sizeof(part));
+        FUZZ_CHECK(n < 0 ? at == NULL : (size_t)n == strlen(part));
+        FUZZ_CHECK(at == NULL || at > was);
     }
     free(path);
     free(target);

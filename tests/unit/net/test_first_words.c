@@ -123,20 +123,48 @@ static void a_path_is_what_it_means(void **state)
 
 static void a_query_is_taken_apart(void **state)
 {
-    static const char target[] = "/a?x=1&y=a%26b+c&&z&";
     static const char *const parts[] = {"x=1", "y=a&b c", "", "z", ""};
+    const char *at = target_query("/a?x=1&y=a%26b+c&&z&");
     char out[16];
 
     (void)state;
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(target_part(target, i, out, sizeof(out)), strlen(parts[i]));
+        assert_int_equal(target_next(&at, out, sizeof(out)), strlen(parts[i]));
         assert_string_equal(out, parts[i]);
     }
-    assert_int_equal(target_part(target, 5, out, sizeof(out)), -1);
-    assert_int_equal(target_part("/a", 0, out, sizeof(out)), -1);
-    assert_int_equal(target_part("/a?", 0, out, sizeof(out)), -1);
-    assert_int_equal(target_part("/a?abc", 0, out, 3), -1);
-    assert_int_equal(target_part("/a?abc", 0, out, 4), 3);
+    assert_int_equal(target_next(&at, out, sizeof(out)), -1);
+    assert_null(target_query("/a"));
+    assert_null(target_query("/a?"));
+    at = target_query("/a?abc&d");
+    assert_int_equal(target_next(&at, out, 3), -1);
+    assert_null(at);
+    at = target_query("/a?abc");
+    assert_int_equal(target_next(&at, out, 4), 3);
+}
+
+/* Nothing is read twice, however many parts there are; and a request has only some. */
+static void a_query_of_a_thousand_parts_is_walked_once(void **state)
+{
+    enum { N = 8190 };
+    char target[N + 3] = "/?";
+    char path[N + 4];
+    char out[4];
+    const char *at;
+
+    (void)state;
+    memset(target + 2, '&', N);
+    at = target_query(target);
+    for (int i = 0; i < N; i++) {
+        assert_ptr_equal(at, target + 2 + i);
+        assert_int_equal(target_next(&at, out, sizeof(out)), 0);
+    }
+    assert_int_equal(target_next(&at, out, sizeof(out)), 0);
+    assert_null(at);
+    assert_false(target_path(target, path));
+    target[2 + TARGET_PARTS] = '\0';
+    assert_false(target_path(target, path));
+    target[2 + TARGET_PARTS - 1] = '\0';
+    assert_true(target_path(target, path));
 }
 
 int main(void)
@@ -146,6 +174,7 @@ int main(void)
         cmocka_unit_test(what_is_no_hello_is_not_waited_for),
         cmocka_unit_test(a_path_is_what_it_means),
         cmocka_unit_test(a_query_is_taken_apart),
+        cmocka_unit_test(a_query_of_a_thousand_parts_is_walked_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
