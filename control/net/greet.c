@@ -4,6 +4,7 @@
 #include "net/priv.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ struct greeting {
     struct net_conn *conn;
     struct loop_watch *watch;
     uint64_t deadline_us;
+    size_t seen; /* of its words, at the last look */
     int fd;
 };
 
@@ -53,6 +55,14 @@ static void wait_for(int fd, size_t n)
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
 }
 
+/* It says no more: what is missing does not come. */
+static bool is_half_closed(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+    return poll(&p, 1, 0) > 0;
+}
+
 static void on_words(void *arg, unsigned events)
 {
     static uint8_t data[HELLO_MAX]; /* the loop's thread's */
@@ -71,8 +81,18 @@ static void on_words(void *arg, unsigned events)
         return;
     }
     what = hello_read(data, (size_t)n, &need);
+    if (what == HELLO_MORE && is_half_closed(fd)) {
+        give_up(g);
+        return;
+    }
     if (what == HELLO_MORE) {
         wait_for(fd, need); /* else what is there would be told of again and again */
+        if ((size_t)n == g->seen) {
+            /* and so it is: behind an urgent byte nothing is seen, without memory nothing
+             * is waited for. The sweep looks again */
+            loop_watch_set(g->watch, 0);
+        }
+        g->seen = (size_t)n;
         return;
     }
     wait_for(fd, 1);
@@ -116,6 +136,8 @@ void greet_sweep(struct net_server *server, uint64_t now_us)
         next = g->next;
         if (now_us > g->deadline_us) {
             give_up(g);
+        } else {
+            loop_watch_set(g->watch, LOOP_READ);
         }
     }
 }

@@ -210,6 +210,39 @@ static void silent_clients_are_cut_off(void **state)
     tls_close(&after);
 }
 
+/* Whoever cannot finish a hello: it will say no more, or an urgent byte hides the rest. The
+ * loop has nothing to do with it meanwhile. */
+static void a_hello_that_stays_half_costs_nothing(void **state)
+{
+    struct fx *fx = fixture(state);
+    struct timespec before, after;
+    clockid_t clock;
+    int urgent;
+    int half;
+
+    fx->conf.header_s = 30; /* longer than the clients' patience */
+    fx_start(fx);
+    assert_int_equal(pthread_getcpuclockid(fx->thread, &clock), 0);
+    half = cl_connect(fx);
+    cl_send(half, "\x16\x03\x01", 3);
+    shutdown(half, SHUT_WR);
+    cl_expect_closed(half);
+    close(half);
+
+    urgent = cl_connect(fx);
+    cl_send(urgent, "\x16\x03\x01\x00\x40\x01", 6);
+    assert_int_equal(send(urgent, "!", 1, MSG_OOB), 1);
+    cl_send(urgent, (char[80]){0}, 80);
+    fx_sleep_ms(100);
+    clock_gettime(clock, &before);
+    fx_sleep_ms(1500);
+    clock_gettime(clock, &after);
+    assert_true((after.tv_sec - before.tv_sec) * 1000 +
+                    (after.tv_nsec - before.tv_nsec) / 1000000 <
+                100);
+    close(urgent);
+}
+
 static void destroy_in_the_middle_of_handshakes_and_answers(void **state)
 {
     struct fx *fx = fixture(state);
@@ -335,6 +368,8 @@ int main(void)
         T(only_tls_1_2_and_1_3_are_spoken_with_what_the_client_can),
         T(held_request_is_answered_or_aborted),
         T(plain_text_on_the_tls_port_is_dropped),
+        T(silent_clients_are_cut_off),
+        T(a_hello_that_stays_half_costs_nothing),
         T(destroy_in_the_middle_of_handshakes_and_answers),
         T(a_certificate_is_renewed_while_it_serves),
         T(unusable_certificates_are_named),
