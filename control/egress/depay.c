@@ -34,6 +34,8 @@ static bool is_key(const struct depay *depay, struct depay_frame *frame)
         return depay_vp8_key(frame->data, frame->len, &frame->width, &frame->height);
     case ABI_CODEC_VP9:
         return depay_vp9_key(frame->data, frame->len, &frame->width, &frame->height);
+    case ABI_CODEC_H264: /* without its sets nobody can decode it */
+        return depay->key && depay->sps_len > 0 && depay->pps_len > 0;
     default:
         return depay->key;
     }

@@ -10,8 +10,9 @@
  *
  * From control:  add NAME HANDLE CODEC HZ PUBLISHER · remove NAME · stop
  * To control:    key NAME · wrote NAME FILE START_US LENGTH_US BYTES FRAMES LOST, each
- * second and with 'done' in front once the file is ended · none NAME: it has ended and
- *                there is no file · failed NAME REASON · end
+ * second and once more when it ends, with 'done' in front if that went well · none NAME: it
+ * has ended and there is no file · broken NAME REASON: nothing more of it is written, the
+ * others go on · failed NAME REASON: nothing can be written · end
  *
  * If control goes away the files are ended as if it had said stop. */
 #include "egress/job.h"
@@ -39,11 +40,13 @@ enum { TOLD_US = 1000000 };
 
 struct publisher {
     uint64_t id;
+    unsigned n; /* tracks that are of it; 0: the place is free */
     struct timeline_clock clock;
 };
 
 struct entry {
     struct track *track;
+    struct publisher *publisher;
     char name[TRACK_NAME + 1];
 };
 
@@ -55,7 +58,6 @@ struct job {
     struct entry entries[MAX_TRACKS];
     unsigned n;
     struct publisher publishers[MAX_TRACKS];
-    unsigned n_publishers;
     uint64_t told_us;
     bool stop;
 };
@@ -86,34 +88,39 @@ static void say(const char *format, ...)
     }
 }
 
-static void tell(const struct track *track, const char *word)
+static void tell(const struct track *track)
 {
     struct track_state s;
 
     track_state(track, &s);
     if (s.has_file) {
+        const char *word = s.whole ? "done" : "wrote";
+
         say("%s %s %s.%s %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64, word,
             s.name, s.name, s.extension, s.start_us, s.length_us, s.bytes, s.frames,
             s.lost);
-    } else if (strcmp(word, "done") == 0) {
+    } else if (s.whole) {
         say("none %s", s.name);
     }
 }
 
-static struct timeline_clock *clock_of(struct job *job, uint64_t id)
+/* There is a place for one: no more than there are tracks. */
+static struct publisher *publisher_of(struct job *job, uint64_t id)
 {
-    unsigned i = 0;
+    struct publisher *unused = NULL;
 
-    while (i < job->n_publishers && job->publishers[i].id != id) {
-        i++;
-    }
-    if (i == job->n_publishers) {
-        if (i == MAX_TRACKS) {
-            return NULL;
+    for (unsigned i = 0; i < MAX_TRACKS; i++) {
+        struct publisher *publisher = &job->publishers[i];
+
+        if (publisher->n > 0 && publisher->id == id) {
+            return publisher;
         }
-        job->publishers[job->n_publishers++].id = id;
+        if (publisher->n == 0 && unused == NULL) {
+            unused = publisher;
+        }
     }
-    return &job->publishers[i].clock;
+    *unused = (struct publisher){.id = id};
+    return unused;
 }
 
 static struct entry *find(struct job *job, const char *name)
@@ -137,8 +144,7 @@ static int add(struct job *job, const char *line)
                               .streams = job->streams,
                               .streams_len = job->streams_len,
                               .zero_us = job->zero_us};
-    struct entry *entry = &job->entries[job->n];
-    int err;
+    int err = -EMFILE;
 
     if (sscanf(line, "add %63s %" SCNu64 " %u %" SCNu32 " %" SCNu64, name, &handle, &codec,
                &hz, &publisher) != 5 ||
@@ -148,23 +154,30 @@ static int add(struct job *job, const char *line)
     conf.handle = handle;
     conf.codec = (enum abi_codec)codec;
     conf.hz = hz;
-    conf.clock = clock_of(job, publisher);
-    err = conf.clock == NULL || job->n == MAX_TRACKS ? -ENOSPC
-                                                     : track_open(&entry->track, &conf);
-    if (err != 0) {
-        say("failed %s %s", name, strerror(-err));
-        return 0;
+    if (job->n < MAX_TRACKS) {
+        struct entry *entry = &job->entries[job->n];
+
+        entry->publisher = publisher_of(job, publisher);
+        conf.clock = &entry->publisher->clock;
+        err = track_open(&entry->track, &conf);
+        if (err == 0) {
+            (void)snprintf(entry->name, sizeof(entry->name), "%s", name);
+            entry->publisher->n++;
+            job->n++;
+        }
     }
-    (void)snprintf(entry->name, sizeof(entry->name), "%s", name);
-    job->n++;
+    if (err != 0) {
+        say("broken %s %s", name, strerror(-err));
+    }
     return 0;
 }
 
 static void finish(struct job *job, struct entry *entry)
 {
     track_end(entry->track, now_us());
-    tell(entry->track, "done");
+    tell(entry->track);
     track_close(entry->track);
+    entry->publisher->n--;
     *entry = job->entries[--job->n];
 }
 
@@ -208,21 +221,21 @@ static void run_tracks(struct job *job)
     uint64_t now = now_us();
     bool told = now - job->told_us >= TOLD_US;
 
-    for (unsigned i = 0; i < job->n; i++) {
+    for (unsigned i = job->n; i-- > 0;) { /* one that ends has the last in its place */
         struct entry *entry = &job->entries[i];
+        enum track_news news = track_run(entry->track, now);
 
-        switch (track_run(entry->track, now)) {
-        case TRACK_WANTS_KEY:
+        if (news == TRACK_BROKEN || news == TRACK_FAILED) {
+            say("%s %s %s", news == TRACK_FAILED ? "failed" : "broken", entry->name,
+                track_reason(entry->track));
+            finish(job, entry);
+            continue;
+        }
+        if (news == TRACK_WANTS_KEY) {
             say("key %s", entry->name);
-            break;
-        case TRACK_FAILED:
-            say("failed %s %s", entry->name, track_reason(entry->track));
-            break;
-        default:
-            break;
         }
         if (told) {
-            tell(entry->track, "wrote");
+            tell(entry->track);
         }
     }
     job->told_us = told ? now : job->told_us;

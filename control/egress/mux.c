@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct mux {
     AVFormatContext *format;
@@ -26,8 +27,8 @@ static int fail(int averror, const char *what, char reason[MUX_REASON])
 
     (void)av_strerror(averror, text, sizeof(text));
     (void)snprintf(reason, MUX_REASON, "%s: %s", what, text);
-    /* libav's own codes are no errno: they are far above */
-    return averror < 0 && averror > -4096 ? averror : -EIO;
+    /* libav's own codes, far above, are no errno: they say what it thinks of the data */
+    return averror < 0 && averror > -4096 ? averror : -EBADMSG;
 }
 
 static enum AVCodecID codec_id(enum abi_codec codec)
@@ -149,6 +150,9 @@ static int begin(struct mux *mux, const struct mux_conf *conf, char reason[MUX_R
     (void)av_dict_set(&options, "strict", "-2", 0);
     err = avformat_write_header(mux->format, &options);
     av_dict_free(&options);
+    if (err >= 0 && mux->format->pb->error < 0) {
+        err = mux->format->pb->error;
+    }
     mux->begun = err >= 0;
     return err < 0 ? fail(err, "cannot begin the file", reason) : 0;
 }
@@ -167,8 +171,12 @@ int mux_open(struct mux **out, const struct mux_conf *conf, char reason[MUX_REAS
     err = begin(mux, conf, reason);
     if (err != 0) {
         char ignored[MUX_REASON];
+        bool made = mux->format != NULL && mux->format->pb != NULL;
 
-        (void)mux_close(mux, ignored);
+        (void)mux_close(mux, NULL, ignored);
+        if (made) {
+            (void)unlink(conf->path); /* nothing is in it */
+        }
         return err;
     }
     *out = mux;
@@ -201,7 +209,7 @@ int mux_write(struct mux *mux, const uint8_t *data, size_t len, int64_t ticks,
     return err < 0 ? fail(err, "cannot write", reason) : 0;
 }
 
-int mux_close(struct mux *mux, char reason[MUX_REASON])
+int mux_close(struct mux *mux, uint64_t *bytes, char reason[MUX_REASON])
 {
     int err = 0;
 
@@ -212,8 +220,12 @@ int mux_close(struct mux *mux, char reason[MUX_REASON])
         err = av_write_trailer(mux->format);
     }
     if (mux->format != NULL && mux->format->pb != NULL) {
+        int64_t size = avio_size(mux->format->pb);
         int closed = avio_closep(&mux->format->pb);
 
+        if (bytes != NULL && size > 0) {
+            *bytes = (uint64_t)size;
+        }
         err = err < 0 ? err : closed;
     }
     avformat_free_context(mux->format);

@@ -30,7 +30,6 @@ static void skip_to(struct order *order, uint64_t seq)
     order->lost += behind;
     order->gap = order->gap || behind > 0;
     order->next = seq;
-    order->since_us = 0;
 }
 
 int order_put(struct order *order, const struct order_packet *meta, const uint8_t *data,
@@ -67,6 +66,7 @@ int order_put(struct order *order, const struct order_packet *meta, const uint8_
     }
     p->seq = meta->seq;
     p->arrival_us = meta->arrival_us;
+    p->put_us = now_us;
     p->ts = meta->ts;
     p->len = meta->len;
     p->marker = meta->marker;
@@ -90,25 +90,19 @@ const struct order_packet *order_take(struct order *order, uint64_t now_us, bool
             return NULL;
         }
         order->started = true;
-        order->since_us = 0;
     }
-    p = slot_of(order, order->next);
-    if (!p->there) {
-        if (order->since_us == 0) {
-            order->since_us = now_us;
-        }
-        if (now_us - order->since_us < order->hold_us) {
+    for (seq = order->next; !slot_of(order, seq)->there; seq++) {
+    } /* n is not 0: one of them is there */
+    p = slot_of(order, seq);
+    if (seq != order->next) {
+        if (now_us - p->put_us < order->hold_us) {
             return NULL;
         }
-        for (seq = order->next + 1; !slot_of(order, seq)->there; seq++) {
-        } /* n is not 0: one of them is there */
         skip_to(order, seq);
-        p = slot_of(order, seq);
     }
     p->there = false;
     order->n--;
     order->next = p->seq + 1;
-    order->since_us = 0;
     *lost = order->gap;
     order->gap = false;
     return p;

@@ -1,5 +1,6 @@
 /* Puts the packets of one stream back into the order of their numbers: waits for what is
- * missing as long as repair may take, then gives it up and says so. The start is fixed only
+ * missing as long as repair may take, counted from when the packet behind it came, so that
+ * many holes wait no longer than one; then gives it up and says so. The start is fixed only
  * after that time too, as the first packet may come out of order.
  *
  * Pure: no clock, no allocation, no I/O. */
@@ -15,6 +16,7 @@ enum { ORDER_PACKET = 1536 }; /* bytes of payload, at most */
 struct order_packet {
     uint64_t seq; /* extended */
     uint64_t arrival_us;
+    uint64_t put_us; /* order.c's own: when it was put here */
     uint32_t ts;
     uint16_t len;
     bool marker;
@@ -28,7 +30,7 @@ struct order {
     uint32_t n; /* that wait */
     uint32_t hold_us;
     uint64_t next;     /* the number to go on with */
-    uint64_t since_us; /* that it is waited for; 0 not */
+    uint64_t since_us; /* that the start is waited for; 0: nothing has come */
     bool started;
     bool gap;      /* numbers right before 'next' were given up */
     uint64_t lost; /* numbers given up */

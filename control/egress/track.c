@@ -21,7 +21,8 @@ struct track {
     struct depay_buffers *buffers;
     struct timeline timeline;
     struct mux *mux;
-    bool has_file, failed, wants_key;
+    bool has_file, wants_key, ended;
+    int err; /* nothing more is written */
     uint64_t asked_us;
     int64_t first_ticks; /* of the file's first frame */
     int64_t length_ticks;
@@ -75,13 +76,34 @@ int track_open(struct track **out, const struct track_conf *conf)
     return 0;
 }
 
-static void fail(struct track *track)
+static void fail(struct track *track, int err)
 {
     char ignored[MUX_REASON];
 
-    track->failed = true;
-    (void)mux_close(track->mux, ignored);
+    track->err = err;
+    (void)mux_close(track->mux, &track->bytes, ignored);
     track->mux = NULL;
+}
+
+/* Whether it is the place that all files are in, or that none can be opened: no other track
+ * fares better. Anything else is about what this one's publisher sends. */
+static bool is_of_all(int err)
+{
+    switch (-err) {
+    case ENOSPC:
+    case EDQUOT:
+    case EIO:
+    case EROFS:
+    case ENOENT: /* these only come of opening a file */
+    case ENOTDIR:
+    case EACCES:
+    case EPERM:
+    case ENFILE:
+    case EMFILE:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static int begin_file(struct track *track, const struct depay_frame *frame)
@@ -110,21 +132,24 @@ static void on_frame(struct track *track, const struct depay_frame *frame,
                            ? depay_opus_samples(frame->data, frame->len)
                            : 0;
     int64_t ticks = timeline_at(&track->timeline, frame->ts, arrival_us, track->conf.clock);
+    int err = 0;
 
-    if (track->failed) {
+    if (track->err != 0) {
         return;
     }
     if (track->mux == NULL) {
-        if (begin_file(track, frame) != 0) {
-            fail(track);
+        err = begin_file(track, frame);
+        if (err != 0) {
+            fail(track, err);
             return;
         }
         track->has_file = true;
         track->first_ticks = ticks;
     }
-    if (mux_write(track->mux, frame->data, frame->len, ticks - track->first_ticks, duration,
-                  frame->key, track->reason) != 0) {
-        fail(track);
+    err = mux_write(track->mux, frame->data, frame->len, ticks - track->first_ticks,
+                    duration, frame->key, track->reason);
+    if (err != 0) {
+        fail(track, err);
         return;
     }
     track->bytes = mux_bytes(track->mux);
@@ -190,12 +215,10 @@ static void drain(struct track *track, uint64_t now_us)
 
 enum track_news track_run(struct track *track, uint64_t now_us)
 {
-    bool failed = track->failed;
-
     read_ring(track, now_us);
     drain(track, now_us);
-    if (track->failed) {
-        return failed ? TRACK_QUIET : TRACK_FAILED;
+    if (track->err != 0) {
+        return is_of_all(track->err) ? TRACK_FAILED : TRACK_BROKEN;
     }
     track->wants_key = depay_wants_key(&track->depay) || track->depay.need_key;
     if (track->wants_key &&
@@ -209,14 +232,12 @@ enum track_news track_run(struct track *track, uint64_t now_us)
 void track_end(struct track *track, uint64_t now_us)
 {
     read_ring(track, now_us);
-    /* nothing is waited for any more: each turn gives up one hole */
-    for (unsigned i = 1; track->order.n > 0 && i < 2 * TRACK_VIDEO_SLOTS; i++) {
-        drain(track, now_us + (uint64_t)i * TRACK_HOLD_US);
+    drain(track, now_us + TRACK_HOLD_US); /* nothing is waited for any more */
+    if (track->mux != NULL) {
+        track->err = mux_close(track->mux, &track->bytes, track->reason);
+        track->mux = NULL;
     }
-    if (mux_close(track->mux, track->reason) != 0) {
-        track->failed = true;
-    }
-    track->mux = NULL;
+    track->ended = true;
 }
 
 void track_state(const struct track *track, struct track_state *out)
@@ -226,6 +247,7 @@ void track_state(const struct track *track, struct track_state *out)
     *out = (struct track_state){.name = track->name,
                                 .extension = mux_extension(track->conf.codec),
                                 .has_file = track->has_file,
+                                .whole = track->ended && track->err == 0,
                                 .start_us = !track->has_file
                                                 ? 0
                                                 : us + timeline_start(&track->timeline,
@@ -247,7 +269,7 @@ void track_close(struct track *track)
     char ignored[MUX_REASON];
 
     if (track != NULL) {
-        (void)mux_close(track->mux, ignored);
+        (void)mux_close(track->mux, NULL, ignored);
         free(track->slots);
         free(track->buffers);
     }

@@ -32,12 +32,14 @@ struct track_conf {
 enum track_news {
     TRACK_QUIET,
     TRACK_WANTS_KEY, /* its publisher is to be asked for a key frame */
-    TRACK_FAILED     /* nothing more is written: track_reason() */
+    TRACK_BROKEN,    /* nothing more of it is written: track_reason() */
+    TRACK_FAILED     /* nor of any other: the disk is full … */
 };
 
 struct track_state {
     const char *name, *extension;
     bool has_file;
+    bool whole;       /* it was ended in order */
     int64_t start_us; /* of its first frame, since the recording began */
     int64_t length_us;
     uint64_t bytes, frames, lost; /* packets that were given up */

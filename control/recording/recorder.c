@@ -169,7 +169,38 @@ static void on_file(struct recorder_job *job, const char *line)
     }
 }
 
-/* An error of one track is one of them all: the disk is full, or broken. */
+static void drop(struct recorder_job *job, struct track *track)
+{
+    struct track **at = &job->tracks;
+
+    while (*at != track) {
+        at = &(*at)->next;
+    }
+    *at = track->next;
+    free(track);
+}
+
+/* Of one track nothing more is written: what its publisher sends makes no sense, and would
+ * not in another part. */
+static void on_broken(struct recorder_job *job, const char *line)
+{
+    char stem[RECORDER_FILE + 1], name[RECORDER_NAME + 1];
+    struct track *track = NULL;
+    const char *reason = strchr(line, ' ');
+    unsigned part;
+
+    if (sscanf(line, "%32s", stem) == 1 && split(stem, name, &part)) {
+        track = find_track(job, name);
+    }
+    log_warn("recording_track_broken", LOG_STR("recording", job->id),
+             LOG_STR("track", track != NULL ? name : ""),
+             LOG_STR("reason", reason != NULL ? reason + 1 : "unknown"));
+    if (track != NULL && track->part == part) {
+        drop(job, track);
+    }
+}
+
+/* Nothing can be written: the disk is full, or broken. */
 static void on_failed(struct recorder_job *job, const char *line)
 {
     const char *reason = strchr(line + strlen("failed "), ' ');
@@ -201,6 +232,8 @@ static void on_line(struct recorder_job *job, const char *line)
         on_key(job, line + 4);
     } else if (strncmp(line, "wrote ", 6) == 0 || strncmp(line, "done ", 5) == 0) {
         on_file(job, line);
+    } else if (strncmp(line, "broken ", 7) == 0) {
+        on_broken(job, line + 7);
     } else if (strncmp(line, "failed ", 7) == 0) {
         on_failed(job, line);
     }
@@ -439,18 +472,12 @@ void recorder_add(struct recorder_job *job, const char *name, const uint64_t *st
 
 void recorder_remove(struct recorder_job *job, const char *name)
 {
-    struct track **at = &job->tracks;
     struct track *track = find_track(job, name);
 
-    if (track == NULL) {
-        return;
+    if (track != NULL) {
+        take_back(job, track);
+        drop(job, track);
     }
-    take_back(job, track);
-    while (*at != track) {
-        at = &(*at)->next;
-    }
-    *at = track->next;
-    free(track);
 }
 
 void recorder_stop(struct recorder_job *job)

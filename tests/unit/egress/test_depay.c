@@ -197,7 +197,25 @@ static void h264_with_a_part_missing_does_not_come_out(void **state)
     assert_false(PUT(&f, 4, MARKER | LOST, 0x65, 4));
     assert_false(PUT(&f, 5, MARKER, 0x78, 0, 9, 0x67, 1)); /* cut off */
     assert_int_equal(f.depay.frames, 0);
+    assert_int_equal(f.depay.frames, 0);
+    assert_false(PUT(&f, 6, 0, 0x78, 0, 3, 0x67, 0x42, 1, 0, 2, 0x68, 0xce));
     assert_true(PUT(&f, 6, MARKER, 0x65, 4));
+    teardown(&f);
+}
+
+static void h264_without_its_sets_is_no_key_frame(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    setup(&f, ABI_CODEC_H264);
+    assert_false(PUT(&f, 1, MARKER, 0x65, 4));
+    assert_false(PUT(&f, 2, MARKER, 0x78, 0, 3, 0x67, 0x42, 1, 0, 2, 0x65, 4)); /* no PPS */
+    assert_true(depay_wants_key(&f.depay));
+    assert_false(PUT(&f, 3, 0, 0x78, 0, 3, 0x67, 0x42, 1, 0, 2, 0x68, 0xce));
+    assert_true(PUT(&f, 3, MARKER, 0x65, 4));
+    assert_true(PUT(&f, 4, MARKER, 0x65, 4)); /* they stand until there are others */
+    assert_true(f.frame.key);
     teardown(&f);
 }
 
@@ -281,6 +299,7 @@ int main(void)
         cmocka_unit_test(of_vp9_with_spatial_layers_the_lowest_is_taken),
         cmocka_unit_test(h264_gets_start_codes_and_its_fragments_together),
         cmocka_unit_test(h264_with_a_part_missing_does_not_come_out),
+        cmocka_unit_test(h264_without_its_sets_is_no_key_frame),
         cmocka_unit_test(av1_gets_its_sizes_back),
         cmocka_unit_test(opus_packets_are_frames_and_tell_their_length),
         cmocka_unit_test(padding_alone_is_no_frame),

@@ -87,6 +87,29 @@ static void a_hole_is_waited_for_and_then_given_up(void **state)
     free(f);
 }
 
+/* Each of many holes has been waited for since what is behind it came. */
+static void many_holes_wait_no_longer_than_one(void **state)
+{
+    struct fixture *f = setup();
+    (void)state;
+
+    for (uint64_t seq = 1; seq <= 7; seq += 2) {
+        assert_int_equal(put(f, seq, 1000), 0);
+    }
+    assert_int_equal(take(f, 1099), 0);
+    assert_int_equal(take(f, 1100), 1);
+    assert_int_equal(take(f, 1100), -3);
+    assert_int_equal(take(f, 1100), -5);
+    assert_int_equal(take(f, 1100), -7);
+    assert_int_equal(put(f, 9, 1150), 0);
+    assert_int_equal(put(f, 11, 1200), 0);
+    assert_int_equal(take(f, 1250), -9);
+    assert_int_equal(take(f, 1250), 0);
+    assert_int_equal(take(f, 1300), -11);
+    assert_int_equal(f->order.lost, 5);
+    free(f);
+}
+
 static void one_that_is_far_ahead_gives_up_what_is_before(void **state)
 {
     struct fixture *f = setup();
@@ -108,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_start_is_fixed_after_the_hold_time),
         cmocka_unit_test(a_hole_is_waited_for_and_then_given_up),
+        cmocka_unit_test(many_holes_wait_no_longer_than_one),
         cmocka_unit_test(one_that_is_far_ahead_gives_up_what_is_before),
     };
 
