@@ -210,6 +210,19 @@ test('four codecs and their sound are recorded as they are, listed and handed ou
         assert.equal((await get(`${recording.id}/download?file=..%2Fkcs.db`, owner)).status, 404);
         assert.equal((await get(`nothing/download`, owner)).status, 404);
         assert.equal((await get(`${recording.id}/download`, user(node, 'mallory', { tenant: 'other' }))).status, 404);
+        /* who may not record may not have what was recorded either */
+        for (const role of ['presenter', 'attendee', 'guest']) {
+            const who = `of-${role}`;
+            const invited = await rest(node, 'POST', `/meeting/${id}/participants`,
+                { token: owner, body: { user_id: who, role } });
+            assert.equal(invited.status, 201, JSON.stringify(invited.body));
+            const { file } = recording.files[0];
+            for (const path of ['', `/${recording.id}/download?file=${file}`]) {
+                const answer = await rest(node, 'GET', `/meeting/${id}/recordings${path}`,
+                    { token: user(node, who) });
+                assert.equal(answer.status, 403, `${role} ${path}`);
+            }
+        }
         const { body } = await rest(node, 'GET', `/meeting/${id}/audit?limit=200`, { token: owner });
         const acts = body.data.map(({ act, result }) => `${act} ${result}`);
         for (const act of ['recording:start ok', 'recording:start refused', 'recording:stop ok',
