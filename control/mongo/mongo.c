@@ -9,7 +9,7 @@
 
 #include "mongo/mongo_priv.h"
 
-enum { SCHEMA_VERSION = 1, SWEEP_MOST = 10000 };
+enum { SWEEP_MOST = 10000 };
 
 /* ---- life ---- */
 
@@ -85,6 +85,30 @@ static bson_t *head_indexes(void)
                     "}");
 }
 
+/* ---- the schema ---- */
+
+/* Indexes, version by version. A version that was released is never edited: what comes
+ * later is a step of its own, so that every older database can be brought forward. */
+
+static int step_1(struct mongo *m, mongoc_database_t *db)
+{
+    int err = make_indexes(m, db, "event", event_indexes());
+
+    for (int i = 0; err == 0 && i <= STORE_ATTENDANCE; i++) {
+        err = make_indexes(m, db, store_kind_name((enum store_kind)i), kind_indexes());
+    }
+    return err != 0 ? err : make_indexes(m, db, "head", head_indexes());
+}
+
+/* What was recorded of meetings. */
+static int step_2(struct mongo *m, mongoc_database_t *db)
+{
+    return make_indexes(m, db, store_kind_name(STORE_RECORDING), kind_indexes());
+}
+
+static int (*const steps[])(struct mongo *m, mongoc_database_t *db) = {step_1, step_2};
+enum { SCHEMA_VERSION = sizeof(steps) / sizeof(steps[0]) };
+
 /* The version of the schema in the database; 0: there is none yet. */
 static int read_version(struct mongo *m, int64_t *version, char err[STORE_ERR_MAX])
 {
@@ -106,39 +130,56 @@ static int read_version(struct mongo *m, int64_t *version, char err[STORE_ERR_MA
     return ret;
 }
 
-/* Version 1: the indexes. */
-static int step_1(struct mongo *m, mongoc_database_t *db)
+static int take_step(struct mongo *m, mongoc_database_t *db, int32_t to)
 {
-    bson_t *mark = BCON_NEW("_id", BCON_UTF8("schema"), "version", BCON_INT32(1));
+    bson_t *which = BCON_NEW("_id", BCON_UTF8("schema"));
+    bson_t *mark = BCON_NEW("_id", BCON_UTF8("schema"), "version", BCON_INT32(to));
+    bson_t *opts = BCON_NEW("upsert", BCON_BOOL(true));
     bson_error_t error;
-    int err = make_indexes(m, db, "event", event_indexes());
+    int err = steps[to - 1](m, db);
 
-    for (int i = 0; err == 0 && i < STORE_N_KINDS; i++) {
-        err = make_indexes(m, db, store_kind_name((enum store_kind)i), kind_indexes());
-    }
-    if (err == 0) {
-        err = make_indexes(m, db, "head", head_indexes());
-    }
-    if (err == 0 && !mongoc_collection_insert_one(m->meta, mark, NULL, NULL, &error)) {
+    if (err == 0 &&
+        !mongoc_collection_replace_one(m->meta, which, mark, opts, NULL, &error)) {
         err = mongo_errno(m, &error);
     }
+    bson_destroy(opts);
     bson_destroy(mark);
+    bson_destroy(which);
     return err;
 }
 
-static int last_position(struct mongo *m)
+/* The field of the document that is first by it, from below (way 1) or above (-1); 0: none
+ * is found. 'query' is moved. */
+static int first_by(struct mongo *m, mongoc_collection_t *from, bson_t *query,
+                    const char *field, int32_t way, uint64_t *out)
 {
-    bson_t *query = bson_new();
     bson_t *opts =
-        BCON_NEW("sort", "{", "position", BCON_INT32(-1), "}", "limit", BCON_INT64(1));
+        BCON_NEW("sort", "{", field, BCON_INT32(way), "}", "limit", BCON_INT64(1));
     int err = 0;
-    bson_t *found = mongo_first(m, m->events, query, opts, &err);
+    bson_t *found = mongo_first(m, from, query, opts, &err);
 
-    m->position = found != NULL ? (uint64_t)mongo_number(found, "position") : 0;
+    *out = found != NULL ? (uint64_t)mongo_number(found, field) : 0;
     bson_destroy(found);
     bson_destroy(opts);
     bson_destroy(query);
     return err;
+}
+
+/* Where the outbox ends, and up to where it is acknowledged. */
+static int read_positions(struct mongo *m)
+{
+    uint64_t waiting = 0;
+    int ret = first_by(m, m->events, bson_new(), "position", -1, &m->position);
+
+    if (ret == 0) {
+        ret = mongo_recover(m);
+    }
+    if (ret == 0) {
+        ret = first_by(m, m->events, BCON_NEW("acked", BCON_BOOL(false)), "position", 1,
+                       &waiting);
+    }
+    m->acked = waiting != 0 ? waiting - 1 : m->position;
+    return ret;
 }
 
 static int prepare(struct mongo *m, mongoc_database_t *db, char err[STORE_ERR_MAX])
@@ -146,13 +187,10 @@ static int prepare(struct mongo *m, mongoc_database_t *db, char err[STORE_ERR_MA
     int64_t version;
     int ret = read_version(m, &version, err);
 
-    if (ret == 0 && version < 1) {
-        ret = step_1(m, db);
+    for (; ret == 0 && version < SCHEMA_VERSION; version++) {
+        ret = take_step(m, db, (int32_t)version + 1);
     }
-    if (ret == 0) {
-        ret = mongo_recover(m);
-    }
-    return ret != 0 ? ret : last_position(m);
+    return ret != 0 ? ret : read_positions(m);
 }
 
 static void mongo_close(void *data)
@@ -279,26 +317,12 @@ static int mongo_open(void **out, const struct store_conf *conf, char err[STORE_
     return 0;
 }
 
-static int highest(struct mongo *m, const char *field, uint64_t *out)
-{
-    bson_t *query = bson_new();
-    bson_t *opts =
-        BCON_NEW("sort", "{", field, BCON_INT32(-1), "}", "limit", BCON_INT64(1));
-    int err = 0;
-    bson_t *found = mongo_first(m, m->heads, query, opts, &err);
-
-    *out = found != NULL ? (uint64_t)mongo_number(found, field) : 0;
-    bson_destroy(found);
-    bson_destroy(opts);
-    bson_destroy(query);
-    return err;
-}
-
 static int mongo_last(void *data, uint64_t *epoch, uint64_t *seq)
 {
-    int err = highest(data, "epoch", epoch);
+    struct mongo *m = data;
+    int err = first_by(m, m->heads, bson_new(), "epoch", -1, epoch);
 
-    return err != 0 ? err : highest(data, "seq", seq);
+    return err != 0 ? err : first_by(m, m->heads, bson_new(), "seq", -1, seq);
 }
 
 /* ---- housekeeping ---- */
@@ -340,6 +364,8 @@ static void sweep(void *data, struct store_req *req)
     if (!req->flag) {
         (void)BSON_APPEND_BOOL(events, "acked", true);
     }
+    result->err =
+        mongo_recover(m); /* a list may have landed when it was given up for lost */
     for (int i = 0; result->err == 0 && i < STORE_N_KINDS; i++) {
         result->err = delete_some(m, m->kinds[i], old, &result->n);
     }

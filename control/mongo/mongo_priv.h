@@ -12,6 +12,7 @@ struct mongo {
     mongoc_client_t *client;
     mongoc_collection_t *kinds[STORE_N_KINDS], *heads, *events, *meta;
     uint64_t position; /* the last that was given out */
+    uint64_t acked;    /* up to it all events are marked; none is put below it */
     bool unsure;       /* an answer was lost: something may be on its way in a head */
 };
 
@@ -43,7 +44,8 @@ void mongo_events(void *data, struct store_req *req);
 void mongo_ack(void *data, struct store_req *req);
 void mongo_head(void *data, struct store_req *req);
 
-/* Brings what is on its way in heads to its end. 0 or -errno. */
+/* Brings what is on its way in heads to its end. 0 or -errno. Its events get positions
+ * behind all that were given out: what reads the outbox may be past theirs. */
 int mongo_recover(struct mongo *m);
 
 #endif

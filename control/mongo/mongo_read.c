@@ -255,13 +255,17 @@ void mongo_head(void *data, struct store_req *req)
 void mongo_ack(void *data, struct store_req *req)
 {
     struct mongo *m = data;
-    bson_t *query = BCON_NEW("acked", BCON_BOOL(false), "position", "{", "$lte",
+    bson_t *query = BCON_NEW("position", "{", "$gt", BCON_INT64((int64_t)m->acked), "$lte",
                              BCON_INT64((int64_t)req->a), "}");
     bson_t *update = BCON_NEW("$set", "{", "acked", BCON_BOOL(true), "}");
     bson_error_t error;
 
-    if (!mongoc_collection_update_many(m->events, query, update, NULL, NULL, &error)) {
-        req->result.err = mongo_errno(m, &error);
+    if (req->a > m->acked) {
+        if (mongoc_collection_update_many(m->events, query, update, NULL, NULL, &error)) {
+            m->acked = req->a;
+        } else {
+            req->result.err = mongo_errno(m, &error);
+        }
     }
     bson_destroy(query);
     bson_destroy(update);

@@ -315,8 +315,8 @@ static int plan_event(struct plan *p, size_t i)
                    BCON_UTF8(e->meeting), "epoch", BCON_INT64((int64_t)p->epoch), "seq",
                    BCON_INT64((int64_t)p->seq), "type", BCON_UTF8(e->type), "ref",
                    BCON_UTF8(e->ref), "at_us", BCON_INT64((int64_t)e->at_us), "doc",
-                   BCON_UTF8(e->json), "trace", BCON_UTF8(trace), "acked", BCON_BOOL(false), "position",
-                   BCON_INT64((int64_t)++p->m->position));
+                   BCON_UTF8(e->json), "trace", BCON_UTF8(trace), "acked", BCON_BOOL(false),
+                   "position", BCON_INT64((int64_t)++p->m->position));
     add_pending(p, BCON_NEW("event", BCON_DOCUMENT(doc)));
     bson_destroy(doc);
     p->req->result.epoch = p->epoch;
@@ -343,6 +343,9 @@ static int read_head(struct plan *p)
     query = BCON_NEW("_id", BCON_UTF8(p->key));
     head = mongo_first(p->m, p->m->heads, query, NULL, &err);
     p->had_head = head != NULL;
+    if (head != NULL && mongo_number(head, "busy") != 0) { /* it would be written over */
+        err = mongo_recover(p->m);
+    }
     if (head != NULL) {
         p->old_epoch = p->epoch = (uint64_t)mongo_number(head, "epoch");
         p->old_seq = p->seq = (uint64_t)mongo_number(head, "seq");
@@ -424,8 +427,39 @@ static int replace(struct mongo *m, mongoc_collection_t *in, const bson_t *doc)
     return err;
 }
 
+/* One that is there already stays: it may have been acknowledged since, or erased. */
+static int put_event(struct mongo *m, const bson_t *doc, bool late)
+{
+    bson_t columns = BSON_INITIALIZER;
+    bson_t *opts = BCON_NEW("upsert", BCON_BOOL(true));
+    bson_iter_t iter;
+    bson_error_t error;
+    bson_t *query;
+    bson_t *update;
+    int err = 0;
+
+    if (!bson_iter_init_find(&iter, doc, "_id")) {
+        bson_destroy(opts);
+        return -EINVAL;
+    }
+    query = BCON_NEW("_id", BCON_UTF8(bson_iter_utf8(&iter, NULL)));
+    bson_copy_to_excluding_noinit(doc, &columns, "_id", late ? "position" : NULL, NULL);
+    if (late) {
+        (void)BSON_APPEND_INT64(&columns, "position", (int64_t)++m->position);
+    }
+    update = BCON_NEW("$setOnInsert", BCON_DOCUMENT(&columns));
+    if (!mongoc_collection_update_one(m->events, query, update, opts, NULL, &error)) {
+        err = mongo_errno(m, &error);
+    }
+    bson_destroy(update);
+    bson_destroy(&columns);
+    bson_destroy(query);
+    bson_destroy(opts);
+    return err;
+}
+
 /* One of the writes that stand in a head: 0, or -errno. */
-static int settle(struct mongo *m, const bson_iter_t *entry)
+static int settle(struct mongo *m, const bson_iter_t *entry, bool late)
 {
     bson_iter_t iter;
     bson_error_t error;
@@ -433,7 +467,7 @@ static int settle(struct mongo *m, const bson_iter_t *entry)
     int32_t kind;
 
     if (take_member(entry, "event", &doc)) {
-        return replace(m, m->events, &doc);
+        return put_event(m, &doc, late);
     }
     if (!bson_iter_recurse(entry, &iter) || !bson_iter_find(&iter, "kind")) {
         return -EINVAL;
@@ -462,7 +496,7 @@ static bool may_pass(int err)
 
 /* Brings all that stands in a head to its place. What the server refuses for good is logged
  * and left: else nothing more could ever be written. */
-static int settle_all(struct mongo *m, const char *key, const bson_t *pending)
+static int settle_all(struct mongo *m, const char *key, const bson_t *pending, bool late)
 {
     bson_t *query = BCON_NEW("_id", BCON_UTF8(key));
     bson_t *idle =
@@ -473,7 +507,7 @@ static int settle_all(struct mongo *m, const char *key, const bson_t *pending)
 
     (void)bson_iter_init(&iter, pending);
     while (!may_pass(err) && bson_iter_next(&iter)) {
-        err = settle(m, &iter);
+        err = settle(m, &iter, late);
         if (err != 0 && !may_pass(err)) {
             log_error("store_write_lost", LOG_STR("error", strerror(-err)));
         }
@@ -503,7 +537,7 @@ static void write_list(struct mongo *m, struct store_req *req)
     }
     if (result->err == 0 && !req->arena.failed) {
         result->err = put_head(&plan);
-        if (result->err == 0 && settle_all(m, plan.key, &plan.pending) != 0) {
+        if (result->err == 0 && settle_all(m, plan.key, &plan.pending, false) != 0) {
             m->unsure = true; /* it has happened; mongo_recover() brings it to its end */
         }
     }
@@ -540,8 +574,8 @@ int mongo_recover(struct mongo *m)
         err = -EIO;
         if (bson_iter_init_find(&iter, head, "pending") && BSON_ITER_HOLDS_ARRAY(&iter)) {
             bson_iter_array(&iter, &len, &data);
-            err =
-                bson_init_static(&pending, data, len) ? settle_all(m, key, &pending) : -EIO;
+            err = bson_init_static(&pending, data, len) ? settle_all(m, key, &pending, true)
+                                                        : -EIO;
         }
         bson_destroy(head);
     }

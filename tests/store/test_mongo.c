@@ -6,13 +6,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -219,24 +219,71 @@ static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
     start_server();
 }
 
+/* A collection of a desk's database, behind the program's back. */
+struct raw {
+    mongoc_client_t *client;
+    mongoc_collection_t *of;
+};
+
+static struct raw raw_open(const struct desk *desk, const char *name)
+{
+    struct raw raw = {.client = mongoc_client_new(desk->path)};
+
+    assert_non_null(raw.client);
+    raw.of = mongoc_client_get_collection(raw.client, strrchr(desk->path, '/') + 1, name);
+    return raw;
+}
+
+static void raw_close(struct raw *raw)
+{
+    mongoc_collection_destroy(raw->of);
+    mongoc_client_destroy(raw->client);
+}
+
+/* The one that is found; it is there. */
+static bson_t *raw_find(const struct raw *raw, const bson_t *query)
+{
+    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(raw->of, query, NULL, NULL);
+    const bson_t *doc;
+    bson_t *copy;
+
+    assert_true(mongoc_cursor_next(cursor, &doc));
+    copy = bson_copy(doc);
+    mongoc_cursor_destroy(cursor);
+    return copy;
+}
+
 /* The version that stands in a desk's database; 0: none, as a start that was killed before
  * it was through leaves it. */
 static void set_version(const struct desk *desk, int version)
 {
-    mongoc_client_t *client = mongoc_client_new(desk->path);
-    mongoc_collection_t *meta =
-        mongoc_client_get_collection(client, strrchr(desk->path, '/') + 1, "meta");
+    struct raw meta = raw_open(desk, "meta");
     bson_t *which = BCON_NEW("_id", BCON_UTF8("schema"));
     bson_t *mark = BCON_NEW("_id", BCON_UTF8("schema"), "version", BCON_INT32(version));
 
-    assert_true(mongoc_collection_delete_one(meta, which, NULL, NULL, NULL));
+    assert_true(mongoc_collection_delete_one(meta.of, which, NULL, NULL, NULL));
     if (version != 0) {
-        assert_true(mongoc_collection_insert_one(meta, mark, NULL, NULL, NULL));
+        assert_true(mongoc_collection_insert_one(meta.of, mark, NULL, NULL, NULL));
     }
     bson_destroy(mark);
     bson_destroy(which);
-    mongoc_collection_destroy(meta);
-    mongoc_client_destroy(client);
+    raw_close(&meta);
+}
+
+static int64_t get_version(const struct desk *desk)
+{
+    struct raw meta = raw_open(desk, "meta");
+    bson_t *which = BCON_NEW("_id", BCON_UTF8("schema"));
+    bson_t *mark = raw_find(&meta, which);
+    bson_iter_t iter;
+    int64_t version;
+
+    assert_true(bson_iter_init_find(&iter, mark, "version"));
+    version = bson_iter_as_int64(&iter);
+    bson_destroy(mark);
+    bson_destroy(which);
+    raw_close(&meta);
+    return version;
 }
 
 static int open_fails(const char *path, char err[STORE_ERR_MAX])
@@ -282,6 +329,150 @@ static void a_database_that_is_half_prepared_opens_with_all_it_has(void **state)
     desk_teardown(&desk);
 }
 
+static int put_recording(struct desk *desk, const char *id, const char *name)
+{
+    const struct store_write w = {.what = STORE_PUT,
+                                  .kind = STORE_RECORDING,
+                                  .doc = {.tenant = "t", .id = id, .name = name},
+                                  .expect = 0};
+
+    return desk_wait(desk, store_write(desk->store, &w, 1, desk_done, desk));
+}
+
+/* Version 1 knew no recordings: nothing kept two of a name apart. */
+static void an_older_database_opens_with_all_it_has(void **state)
+{
+    struct desk desk;
+    struct raw recordings;
+    (void)state;
+
+    desk_setup(&desk);
+    desk_open(&desk, &store_mongo, NULL);
+    assert_int_equal(put(&desk, "a"), 0);
+    desk_close(&desk);
+    recordings = raw_open(&desk, "recording");
+    assert_true(mongoc_collection_drop(recordings.of, NULL));
+    raw_close(&recordings);
+    set_version(&desk, 1);
+    desk_open(&desk, &store_mongo, NULL);
+    assert_int_equal(get_version(&desk), 2);
+    assert_int_equal(
+        desk_wait(&desk, store_get(desk.store, STORE_CHAT, "t", "a", desk_done, &desk)), 0);
+    assert_int_equal(put_recording(&desk, "1", "x"), 0);
+    assert_int_equal(put_recording(&desk, "2", "x"), -EEXIST);
+    desk_close(&desk);
+    desk_open(&desk, &store_mongo, NULL); /* and once more, with nothing to do */
+    assert_int_equal(put(&desk, "a"), -EEXIST);
+    desk_teardown(&desk);
+}
+
+/* As a list leaves it whose answer was lost, and that the server did when it had been given
+ * up: the last event of meeting "m" stands in the head, and is not where it is read. */
+static void land_late(const struct desk *desk)
+{
+    struct raw events = raw_open(desk, "event");
+    struct raw heads = raw_open(desk, "head");
+    bson_t *which = BCON_NEW("_id", BCON_UTF8("t\nm\n1\n2"));
+    bson_t *head = BCON_NEW("_id", BCON_UTF8("t\nm"));
+    bson_t *event = raw_find(&events, which);
+    bson_t *waiting = bson_new();
+    bson_t *update;
+    bson_t *to;
+
+    bson_copy_to_excluding_noinit(event, waiting, "acked", NULL);
+    (void)BSON_APPEND_BOOL(waiting, "acked", false);
+    to = BCON_NEW("busy", BCON_BOOL(true), "pending", "[", "{", "event",
+                  BCON_DOCUMENT(waiting), "}", "]");
+    update = BCON_NEW("$set", BCON_DOCUMENT(to));
+    assert_true(mongoc_collection_delete_one(events.of, which, NULL, NULL, NULL));
+    assert_true(mongoc_collection_update_one(heads.of, head, update, NULL, NULL, NULL));
+    bson_destroy(update);
+    bson_destroy(to);
+    bson_destroy(waiting);
+    bson_destroy(event);
+    bson_destroy(head);
+    bson_destroy(which);
+    raw_close(&heads);
+    raw_close(&events);
+}
+
+/* Two events of "m", one of "n", all read and acknowledged; then the second is late.
+ * Returns up to where the outbox was read. */
+static uint64_t write_and_land_late(struct desk *desk)
+{
+    const struct store_write other = {
+        .what = STORE_EVENT, .event = {.tenant = "t", .meeting = "n", .type = "kcs.x"}};
+    uint64_t read;
+
+    desk_setup(desk);
+    desk_open(desk, &store_mongo, NULL);
+    assert_int_equal(put(desk, "a"), 0);
+    assert_int_equal(put(desk, "b"), 0);
+    assert_int_equal(desk_wait(desk, store_write(desk->store, &other, 1, desk_done, desk)),
+                     0);
+    assert_int_equal(desk_wait(desk, store_outbox(desk->store, 0, 9, desk_done, desk)), 0);
+    assert_int_equal(desk->n_events, 3);
+    read = desk->events[2].position;
+    assert_int_equal(desk_wait(desk, store_ack(desk->store, read, desk_done, desk)), 0);
+    land_late(desk);
+    return read;
+}
+
+static void one_is_told(struct desk *desk, uint64_t read)
+{
+    assert_int_equal(desk_wait(desk, store_outbox(desk->store, read, 9, desk_done, desk)),
+                     0);
+    assert_int_equal(desk->n_events, 1);
+    assert_string_equal(desk->events[0].ref, "b");
+    assert_true(desk->events[0].position > read);
+    read = desk->events[0].position;
+    assert_int_equal(desk_wait(desk, store_ack(desk->store, read, desk_done, desk)), 0);
+    assert_int_equal(desk_wait(desk, store_outbox(desk->store, 0, 9, desk_done, desk)), 0);
+    assert_int_equal(desk->n_events, 0);
+}
+
+static void a_list_that_lands_late_is_told(void **state)
+{
+    struct desk desk;
+    uint64_t read = write_and_land_late(&desk);
+    (void)state;
+
+    assert_int_equal(
+        desk_wait(&desk, store_sweep(desk.store, 0, 0, false, desk_done, &desk)), 0);
+    one_is_told(&desk, read);
+    desk_teardown(&desk);
+}
+
+static void a_list_that_lands_late_is_told_after_a_start(void **state)
+{
+    struct desk desk;
+    uint64_t read = write_and_land_late(&desk);
+    (void)state;
+
+    desk_close(&desk);
+    desk_open(&desk, &store_mongo, NULL);
+    one_is_told(&desk, read);
+    desk_teardown(&desk);
+}
+
+static void a_list_that_lands_late_is_not_written_over(void **state)
+{
+    struct desk desk;
+    (void)state;
+
+    (void)write_and_land_late(&desk);
+    assert_int_equal(put(&desk, "c"), 0);
+    assert_int_equal(
+        desk_wait(&desk, store_events(desk.store, "t", "m", 0, 0, 9, desk_done, &desk)), 0);
+    assert_int_equal(desk.n_events, 3);
+    assert_string_equal(desk.events[1].ref, "b");
+    assert_string_equal(desk.events[2].ref, "c");
+    assert_int_equal(desk_wait(&desk, store_outbox(desk.store, 0, 9, desk_done, &desk)), 0);
+    assert_int_equal(desk.n_events, 2);
+    assert_string_equal(desk.events[0].ref, "b");
+    desk_teardown(&desk);
+}
+
 static void a_newer_database_is_left_alone(void **state)
 {
     char err[STORE_ERR_MAX];
@@ -296,7 +487,7 @@ static void a_newer_database_is_left_alone(void **state)
     assert_int_equal(open_fails(desk.path, err), -ENOTSUP);
     assert_non_null(strstr(err, "version 9"));
     assert_non_null(strstr(err, "newer"));
-    set_version(&desk, 1);
+    set_version(&desk, 2);
     desk_open(&desk, &store_mongo, NULL);
     assert_int_equal(
         desk_wait(&desk, store_get(desk.store, STORE_CHAT, "t", "a", desk_done, &desk)), 0);
@@ -310,7 +501,11 @@ int main(void)
         cmocka_unit_test(a_server_that_is_away_is_told_and_comes_back),
         cmocka_unit_test(what_is_wrong_is_said_in_words_without_the_password),
         cmocka_unit_test(a_database_that_is_half_prepared_opens_with_all_it_has),
+        cmocka_unit_test(an_older_database_opens_with_all_it_has),
         cmocka_unit_test(a_newer_database_is_left_alone),
+        cmocka_unit_test(a_list_that_lands_late_is_told),
+        cmocka_unit_test(a_list_that_lands_late_is_told_after_a_start),
+        cmocka_unit_test(a_list_that_lands_late_is_not_written_over),
         cmocka_unit_test(a_full_disk_refuses_writes_and_keeps_reading),
     };
     char command[64];
