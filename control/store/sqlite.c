@@ -246,6 +246,63 @@ static int sqlite_commit(void *data)
     return err;
 }
 
+/* Looks at the first 10,000 events behind a position. They are as good as ordered by time.
+ */
+static int sweep_events(struct sqlite *s, struct store_req *req, int64_t behind, int64_t *n)
+{
+    struct sqlite_sql sql = {.n = 0};
+
+    sqlite_add(&sql,
+               "DELETE FROM event WHERE position IN (SELECT position FROM"
+               " (SELECT position, at_us FROM event WHERE position > ? ORDER BY position"
+               " LIMIT 10000) WHERE at_us < ?%s)",
+               req->flag ? "" : " AND position <= (SELECT acked FROM outbox)");
+    sqlite_number(&sql, behind);
+    sqlite_number(&sql, (int64_t)req->a);
+    return sqlite_do(s, &sql, n);
+}
+
+/* The last of the first 10,000 behind a position; 0: there are none. */
+static int last_looked_at(struct sqlite *s, int64_t behind, int64_t *out)
+{
+    struct sqlite_sql sql = {
+        .fixed = "SELECT MAX(position) FROM (SELECT position FROM event WHERE position > ?"
+                 " ORDER BY position LIMIT 10000)"};
+    sqlite3_stmt *stmt;
+    int err = 0;
+
+    sqlite_number(&sql, behind);
+    stmt = sqlite_use(s, &sql, &err);
+    if (stmt == NULL) {
+        return err;
+    }
+    if (sqlite3_step(stmt) == SQLITE_ROW) {
+        *out = sqlite3_column_int64(stmt, 0);
+    } else {
+        err = sqlite_errno(s->db, sqlite3_extended_errcode(s->db));
+    }
+    (void)sqlite3_reset(stmt);
+    return err;
+}
+
+/* The oldest; and where these are too young, as a clock that was ahead leaves them, those
+ * that come next, time by time through all of them. */
+static int sweep_oldest(struct sqlite *s, struct store_req *req, int64_t *n)
+{
+    int64_t last = 0;
+    int err = sweep_events(s, req, 0, n);
+
+    if (err != 0 || *n > 0) {
+        return err;
+    }
+    err = last_looked_at(s, s->looked, &last);
+    if (err == 0) {
+        err = sweep_events(s, req, s->looked, n);
+        s->looked = last;
+    }
+    return err;
+}
+
 static void sweep(void *data, struct store_req *req)
 {
     struct sqlite *s = data;
@@ -265,16 +322,7 @@ static void sweep(void *data, struct store_req *req)
         result->n += (uint64_t)n;
     }
     if (result->err == 0) {
-        struct sqlite_sql sql = {.n = 0};
-
-        /* They are as good as ordered by time: the first are the oldest. */
-        sqlite_add(&sql,
-                   "DELETE FROM event WHERE position IN (SELECT position FROM"
-                   " (SELECT position, at_us FROM event ORDER BY position LIMIT 10000)"
-                   " WHERE at_us < ?%s)",
-                   req->flag ? "" : " AND position <= (SELECT acked FROM outbox)");
-        sqlite_number(&sql, (int64_t)req->a);
-        result->err = sqlite_do(s, &sql, &n);
+        result->err = sweep_oldest(s, req, &n);
         result->n += (uint64_t)n;
     }
 }

@@ -16,8 +16,9 @@ struct sqlite {
         const char *fixed; /* the literal that it is of, or NULL */
         sqlite3_stmt *stmt;
     } cache[SQLITE_STATEMENTS];
-    unsigned next; /* the one that is given up for another */
-    bool careful;  /* see struct store_backend */
+    unsigned next;  /* the one that is given up for another */
+    bool careful;   /* see struct store_backend */
+    int64_t looked; /* the last position of an event that a sweep has looked at */
 };
 
 /* A statement in the making: text, and what its question marks stand for. */

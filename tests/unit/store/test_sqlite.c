@@ -126,6 +126,32 @@ static void what_an_older_file_has_acknowledged_stays_so(void **state)
     assert_int_equal(desk->events[0].seq, 10);
 }
 
+/* As a clock leaves them that was ahead for a while. */
+static void old_events_behind_young_ones_are_swept_too(void **state)
+{
+    struct desk *desk = *state;
+    uint64_t n = 0;
+
+    desk_open(desk, &store_sqlite, NULL);
+    desk_close(desk);
+    run_sql(
+        desk->path,
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20003)"
+        "INSERT INTO event (tenant, meeting, epoch, seq, type, at_us, doc)"
+        " SELECT 't', 'm', 1, i, 'kcs.x', CASE WHEN i <= 20000 THEN 9 ELSE 1 END, '{}'"
+        " FROM c");
+    desk_open(desk, &store_sqlite, NULL);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(
+            desk_wait(desk, store_sweep(desk->store, 0, 6, true, desk_done, desk)), 0);
+        n += desk->n;
+    }
+    assert_int_equal(n, 3);
+    assert_int_equal( /* and these when it is their time */
+        desk_wait(desk, store_sweep(desk->store, 0, 10, true, desk_done, desk)), 0);
+    assert_int_equal(desk->n, 10000);
+}
+
 static int open_fails(struct desk *desk, char err[STORE_ERR_MAX])
 {
     const struct store_conf conf = {.path = desk->path};
@@ -289,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(an_older_file_opens_with_all_it_has),
         CASE(what_an_older_file_has_acknowledged_stays_so),
+        CASE(old_events_behind_young_ones_are_swept_too),
         CASE(a_newer_file_is_left_alone),
         CASE(what_is_no_store_is_not_touched),
         CASE(the_file_is_nobody_elses),
