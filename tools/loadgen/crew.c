@@ -80,6 +80,10 @@ static void note_end(struct crew *crew, uint32_t i, int status)
     if (!WIFEXITED(status)) {
         atomic_store(&crew->stopped, true);
         account_blame(&crew->seats[0].account, "process %u of the load was killed", i);
+    } else if (WEXITSTATUS(status) != 0) {
+        atomic_store(&crew->stopped, true);
+        account_blame(&crew->seats[0].account, "process %u of the load ended with %d", i,
+                      WEXITSTATUS(status));
     }
 }
 
