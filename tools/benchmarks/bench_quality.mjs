@@ -67,13 +67,21 @@ async function meet(name, events, count) {
         const [cpu, at, before] = [cpuOf(node.control.pid), Date.now(), count?.()];
         await sleep(seconds * 1_000);
         const s = (Date.now() - at) / 1_000;
+        const events = count ? count() - before : 0;
+        const due = people * Math.floor(s / EVERY_S);
+        if (count && events < due) {
+            throw new Error(`${events} events in ${s} s, of ${people} people at least ${due}`);
+        }
         figures = {
             cpu_percent: Math.round((1_000 * (cpuOf(node.control.pid) - cpu)) / s) / 10,
-            ...(count ? { events_per_s: Math.round((count() - before) / s) } : {}),
+            ...(count ? { events_per_s: Math.round(events / s) } : {}),
             ...(count ? { lost: await node.metric('kcs_event_quality_lost_total') } : {}),
         };
         stop.abort();
-        await running;
+        const { status, err } = await running;
+        if (status !== 0) {
+            throw new Error(`kcs-loadgen ended with ${status}: ${err}`);
+        }
     });
     return figures;
 }

@@ -121,13 +121,15 @@ const FAULTS = ['lost', 'duplicates', 'misordered', 'corrupt', 'misrouted', 'for
 
 function figures(o, { status, result, control, dataplane, n, streams, subscribers }) {
     const delays = ({ count, p50, p95, p99, max }) => ({ count, p50, p95, p99, max });
+    const chat = { sent: result.chats_sent, expected: result.chats_sent * o.participants,
+        us: delays(result.chat_us) };
 
     return {
         participants: o.participants,
         rooms: o.rooms,
         publishers: o.publishers,
         seconds: result.seconds,
-        ok: status === 0,
+        ok: status === 0 && chat.us.count === chat.expected,
         failures: result.failures,
         joined: result.joined,
         join_seconds: (result.joined_us - result.began_us) / 1e6,
@@ -141,8 +143,7 @@ function figures(o, { status, result, control, dataplane, n, streams, subscriber
         faults: Object.fromEntries(FAULTS.map((fault) => [fault, result[fault]])),
         streams_silent: result.streams_silent,
         delay_us: delays(result.delay_us),
-        chat: { sent: result.chats_sent, expected: result.chats_sent * o.participants,
-            us: delays(result.chat_us) },
+        chat,
         control,
         dataplane,
         clients: { cpu_seconds: result.cpu_seconds, processes: result.processes,

@@ -40,7 +40,8 @@ enum {
 struct flow_lane {
     _Alignas(64) _Atomic uint64_t sent;
     struct flow *flow;
-    uint32_t n_subs; /* of this lane */
+    uint32_t n_subs;         /* of this lane */
+    uint32_t got[FLOW_SUBS]; /* by subscriber, of those of this lane */
 };
 
 struct flow {
@@ -65,7 +66,6 @@ struct flow {
     double *delays_ns;
     uint64_t n_delays;
     uint64_t there_ns[FLOW_PACKETS]; /* when a packet was there to be received */
-    uint32_t got[FLOW_SUBS];         /* by subscriber */
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -97,8 +97,9 @@ static void on_tx(void *arg, const struct pkt *pkt)
     if (f->delays_ns != NULL) {
         uint64_t at_ns = clock_ns(CLOCK_MONOTONIC);
 
-        f->delays_ns[f->n_delays++] = (double)(at_ns - f->there_ns[f->got[sub]++]);
+        f->delays_ns[f->n_delays++] = (double)(at_ns - f->there_ns[lane->got[sub]]);
     }
+    lane->got[sub]++;
     atomic_store_explicit(&lane->sent,
                           atomic_load_explicit(&lane->sent, memory_order_relaxed) + 1,
                           memory_order_release);
@@ -498,7 +499,8 @@ static bool feed_as_they_take(struct flow *f, unsigned n, uint64_t until_ns)
 }
 
 /* This thread spins: it is the clock. */
-static bool feed_by_time(struct flow *f, unsigned n, double every_ns, uint64_t until_ns)
+static bool feed_by_time(struct flow *f, unsigned n, double every_ns, uint64_t until_ns,
+                         double *feed_ns)
 {
     uint64_t began_ns = clock_ns(CLOCK_MONOTONIC);
 
@@ -510,6 +512,7 @@ static bool feed_by_time(struct flow *f, unsigned n, double every_ns, uint64_t u
         f->there_ns[i] = clock_ns(CLOCK_MONOTONIC);
         port_mem_allow(f->io, 0, 0, i + 1);
     }
+    *feed_ns = (double)(clock_ns(CLOCK_MONOTONIC) - began_ns);
     while (finished(f) < n) {
         if (clock_ns(CLOCK_MONOTONIC) > until_ns) {
             return false;
@@ -544,8 +547,8 @@ int flow_round(struct flow *f, unsigned n_packets, double every_ns, double *dela
     }
     for (unsigned i = 0; i < f->n_lanes; i++) {
         atomic_store(&f->lanes[i].sent, 0);
+        memset(f->lanes[i].got, 0, sizeof(f->lanes[i].got));
     }
-    memset(f->got, 0, sizeof(f->got));
     f->n_delays = 0;
     f->delays_ns = delays_ns;
     port_mem_inject(f->io, 0, 0, f->packets, 0); /* nothing is let in yet */
@@ -553,7 +556,7 @@ int flow_round(struct flow *f, unsigned n_packets, double every_ns, double *dela
     cpu_of_lanes(f, before);
     began_ns = clock_ns(CLOCK_MONOTONIC);
     until_ns = began_ns + PATIENCE_S * UINT64_C(1000000000);
-    done = every_ns > 0 ? feed_by_time(f, n_packets, every_ns, until_ns)
+    done = every_ns > 0 ? feed_by_time(f, n_packets, every_ns, until_ns, &out->feed_ns)
                         : feed_as_they_take(f, n_packets, until_ns);
     out->wall_ns = (double)(clock_ns(CLOCK_MONOTONIC) - began_ns);
     cpu_of_lanes(f, out->lane_ns);
@@ -566,6 +569,18 @@ int flow_round(struct flow *f, unsigned n_packets, double every_ns, double *dela
                        (unsigned long long)out->forwards,
                        (unsigned long long)n_packets * f->n_subs);
         return -EIO;
+    }
+    for (unsigned i = 0; i < f->n_subs; i++) {
+        uint32_t got = 0;
+
+        for (unsigned lane = 0; lane < f->n_lanes; lane++) {
+            got += f->lanes[lane].got[i];
+        }
+        if (got != n_packets) {
+            (void)snprintf(err, err_cap, "subscriber %u got %u packets, not %u: no numbers",
+                           i, got, n_packets);
+            return -EIO;
+        }
     }
     return 0;
 }

@@ -26,6 +26,7 @@ void flow_destroy(struct flow *flow); /* NULL is a no-op */
 
 struct flow_result {
     double wall_ns;
+    double feed_ns;             /* with 'every_ns': until the last was let in */
     double lane_ns[FLOW_LANES]; /* CPU of each lane's thread */
     uint64_t forwards;
 };

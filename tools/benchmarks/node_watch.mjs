@@ -34,15 +34,19 @@ export function sleeps(node) {
     return n;
 }
 
-/* Looks at both again and again until stop(). at(us) is what they had taken then. */
+/* Looks at both again and again until stop(). at(us) is what they had taken then: the first
+ * look from then on, so that what came before is in it. */
 export function watch(node) {
     const seen = [lookAtBoth(node)];
     const timer = setInterval(() => seen.push(lookAtBoth(node)), SAMPLE_MS);
 
     return {
         first: seen[0],
-        at: (us) => seen.findLast(({ at }) => at <= us) ?? seen[0],
-        stop: () => clearInterval(timer),
+        at: (us) => seen.find(({ at }) => at >= us) ?? seen.at(-1),
+        stop: () => {
+            clearInterval(timer);
+            seen.push(lookAtBoth(node));
+        },
     };
 }
 
