@@ -456,7 +456,8 @@ static void consider(struct listing *l, struct participant *q)
     l->more |= l->n == l->limit;
     if (at < l->limit) {
         l->n += l->n < l->limit ? 1 : 0;
-        memmove(l->out + at + 1, l->out + at, (l->n - at - 1) * sizeof(struct participant *));
+        memmove(l->out + at + 1, l->out + at,
+                (l->n - at - 1) * sizeof(struct participant *));
         l->out[at] = q;
     }
 }

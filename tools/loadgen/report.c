@@ -49,8 +49,8 @@ static void print_table(const struct run *run, const struct account *all)
         print_delays(name, &all->steps_us[i]);
     }
     if (all->chats_sent > 0) {
-        printf("%-12s %" PRIu64 " messages, %" PRIu64 " arrived\n", "chat",
-               all->chats_sent, all->chats_us.n);
+        printf("%-12s %" PRIu64 " messages, %" PRIu64 " arrived\n", "chat", all->chats_sent,
+               all->chats_us.n);
         print_delays("", &all->chats_us);
     }
     printf("%-12s %.1f s of CPU, %" PRIu64 " MB in %u processes\n", "cost",
@@ -83,8 +83,9 @@ static json_t *delays(const struct hist *h)
 {
     return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "count", number(h->n), "p50",
                      number(hist_quantile(h, 500)), "p90", number(hist_quantile(h, 900)),
-                     "p95", number(hist_quantile(h, 950)), "p99", number(hist_quantile(h, 990)), "p999",
-                     number(hist_quantile(h, 999)), "max", number(h->max));
+                     "p95", number(hist_quantile(h, 950)), "p99",
+                     number(hist_quantile(h, 990)), "p999", number(hist_quantile(h, 999)),
+                     "max", number(h->max));
 }
 
 static json_t *steps(const struct account *all)
