@@ -4,9 +4,9 @@
  * h2_stream.c's.
  *
  * What a client can make us keep or do is bounded: H2_STREAMS requests, H2_HELD bytes,
- * headers of NET_HEADER_MAX; frames that want an answer and CONTINUATION frames by nghttp2;
- * streams that end badly, whoever resets them, by RESETS_MAX (CVE-2023-44487,
- * CVE-2025-8671). */
+ * H2_FILES descriptors, H2_STALL_US for what it does not take; headers of NET_HEADER_MAX;
+ * frames that want an answer and CONTINUATION frames by nghttp2; streams that end badly,
+ * whoever resets them, by RESETS_MAX (CVE-2023-44487, CVE-2025-8671). */
 #include "net/h2.h"
 
 #include <stdlib.h>
@@ -23,7 +23,6 @@ enum {
     SEND_BURST = 256 << 10,
     RESETS_MAX = 500,
     RESETS_FORGIVEN = 20, /* a second */
-    SEND_STALL_US = 60000000,
     GOODBYE_US = 1000000,
 };
 
@@ -49,9 +48,18 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *data, size_t len
                    ? NGHTTP2_ERR_WOULDBLOCK
                    : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
+    h2->waiting_us = 0;
     h2->budget -= (size_t)n < h2->budget ? (size_t)n : h2->budget;
     metric_add(h2->conn->server->metrics.bytes_out, n);
     return n;
+}
+
+/* Something waits to go out. */
+static void wait_on(struct h2_conn *h2)
+{
+    if (h2->waiting_us == 0) {
+        h2->waiting_us = clock_mono_us();
+    }
 }
 
 static void flush(struct h2_conn *h2)
@@ -61,6 +69,10 @@ static void flush(struct h2_conn *h2)
         (!nghttp2_session_want_read(h2->session) &&
          !nghttp2_session_want_write(h2->session))) {
         h2->dead = true;
+    } else if (nghttp2_session_want_write(h2->session)) {
+        wait_on(h2);
+    } else {
+        h2->waiting_us = 0;
     }
 }
 
@@ -255,6 +267,7 @@ static void destroy(struct h2_conn *h2)
 
 void h2_flush_soon(struct h2_conn *h2)
 {
+    wait_on(h2);
     if (!h2->within) {
         loop_watch_set(h2->watch, LOOP_READ | LOOP_WRITE);
     }
@@ -308,7 +321,7 @@ static void sweep_one(struct h2_conn *h2, uint64_t now_us)
         h2->dead = h2->dead || now_us > h2->idle_us + GOODBYE_US;
     } else if (!h2->greeted) {
         h2->dead = now_us > h2->born_us + conf->header_s * UINT64_C(1000000);
-    } else if (h2->answering > 0 && now_us > h2->moved_us + SEND_STALL_US) {
+    } else if (h2->waiting_us != 0 && now_us > h2->waiting_us + H2_STALL_US) {
         h2->dead = true;
     } else if (h2->streams == NULL &&
                now_us > h2->idle_us + conf->keepalive_s * UINT64_C(1000000)) {
@@ -344,7 +357,7 @@ int h2_adopt(struct net_conn *conn, int fd)
     }
     h2->conn = conn;
     h2->fd = fd;
-    h2->born_us = h2->idle_us = h2->moved_us = clock_mono_us();
+    h2->born_us = h2->idle_us = clock_mono_us();
     h2->ssl = SSL_new(server->tls_ctx);
     h2->session = h2->ssl != NULL ? make_session(h2) : NULL;
     if (h2->session == NULL || SSL_set_fd(h2->ssl, fd) != 1 ||

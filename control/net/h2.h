@@ -9,7 +9,10 @@
 
 enum {
     H2_STREAMS = 100,   /* requests at once */
-    H2_HELD = 16 << 20, /* bodies and answers of a connection; beyond it no new requests */
+    H2_HELD = 16 << 20, /* bodies and answers of a connection; beyond it no new requests,
+                         * beyond twice as much none of either */
+    H2_FILES = 8,       /* answers at once that are read from files, each a descriptor */
+    H2_STALL_US = 60000000,
 };
 
 struct h2_header {
@@ -25,6 +28,7 @@ struct h2_stream {
     struct h2_header *headers; /* the last first */
     size_t header_bytes;
     char *method, *target;
+    size_t taken; /* of its answer, since its deadline was set */
     int32_t id;
     bool began;     /* its headers are whole */
     bool too_large; /* they are, for us */
@@ -41,8 +45,10 @@ struct h2_conn {
     struct h2_stream *streams;
     size_t held;      /* bytes, see H2_HELD */
     size_t answering; /* of these, of answers */
+    uint32_t files;   /* see H2_FILES */
     uint32_t resets;  /* streams that ended badly, less what time has forgiven */
-    uint64_t born_us, idle_us, moved_us;
+    uint64_t born_us, idle_us;
+    uint64_t waiting_us; /* since then there is something to send, and nothing went out */
     int fd;
     bool handshaken, greeted; /* TLS is up; the client's SETTINGS are there */
     bool closing; /* it is told so, and gets a moment */

@@ -9,7 +9,11 @@
 
 #include "net/target.h"
 
-enum { MAX_HEADERS = 40, HEADER_COST = 32 /* RFC 9113, section 6.5.2 */ };
+enum {
+    MAX_HEADERS = 40,
+    HEADER_COST = 32,      /* RFC 9113, section 6.5.2 */
+    STALL_STEP = 16 << 10, /* of an answer, in H2_STALL_US: less is no progress */
+};
 
 /* ---- the streams of a connection ---- */
 
@@ -65,7 +69,8 @@ void h2_on_close(struct h2_stream *s)
         req_end_span(req, 0);
     }
     h2->held -= req->body_len + req->out_len;
-    h2->answering -= s->of_file ? 1 : req->out_len;
+    h2->answering -= req->out_len;
+    h2->files -= s->of_file;
     req_destroy(req);
     while (s->headers != NULL) {
         struct h2_header *header = s->headers;
@@ -157,6 +162,11 @@ static void dispatch(struct h2_stream *s)
     struct net_server *server = s->h2->conn->server;
     struct net_req *req = s->req;
 
+    if (s->h2->answering >= H2_HELD) { /* nothing was done: it may be asked again */
+        (void)nghttp2_submit_rst_stream(s->h2->session, NGHTTP2_FLAG_NONE, s->id,
+                                        NGHTTP2_REFUSED_STREAM);
+        return;
+    }
     req->state = REQ_OPEN;
     req->deadline_us = UINT64_MAX;
     server->handlers.on_request(server->user, req);
@@ -275,7 +285,8 @@ void h2_on_end(struct h2_stream *s)
 
 void h2_stream_sweep(struct h2_stream *s, uint64_t now_us)
 {
-    if (now_us >= s->req->deadline_us && s->req->state == REQ_BODY) {
+    if (now_us >= s->req->deadline_us) {
+        s->req->deadline_us = UINT64_MAX;
         s->h2->dead = s->h2->dead || !s->began; /* in the middle of a header block */
         (void)nghttp2_submit_rst_stream(s->h2->session, NGHTTP2_FLAG_NONE, s->id,
                                         NGHTTP2_CANCEL);
@@ -284,6 +295,15 @@ void h2_stream_sweep(struct h2_stream *s, uint64_t now_us)
 }
 
 /* ---- its answer ---- */
+
+static void on_taken(struct h2_stream *s, size_t n)
+{
+    s->taken += n;
+    if (s->taken >= STALL_STEP) {
+        s->taken = 0;
+        s->req->deadline_us = clock_mono_us() + H2_STALL_US;
+    }
+}
 
 static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *out, size_t cap,
                        uint32_t *flags, nghttp2_data_source *source, void *arg)
@@ -298,7 +318,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *out, size_
     n = n > cap ? cap : n;
     memcpy(out, req->out + req->out_off, n);
     req->out_off += n;
-    s->h2->moved_us = clock_mono_us();
+    on_taken(s, n);
     if (req->out_off == req->out_len) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
     }
@@ -325,7 +345,7 @@ static ssize_t on_read_file(nghttp2_session *session, int32_t id, uint8_t *out, 
     }
     req->file_at += (size_t)n;
     req->file_left -= (size_t)n;
-    s->h2->moved_us = clock_mono_us();
+    on_taken(s, (size_t)n);
     if (req->file_left == 0) {
         (void)close(req->file);
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -345,6 +365,20 @@ static bool is_of_connection(const char *name)
     return strcmp(name, "connection") == 0 || strcmp(name, "upgrade") == 0;
 }
 
+/* Why there are too many answers for one more of 'body_len' bytes, or of a file;
+ * NGHTTP2_NO_ERROR: there are not. One alone may have any size. */
+static uint32_t refusal(const struct h2_stream *s, size_t body_len)
+{
+    const struct h2_conn *h2 = s->h2;
+
+    if (s->req->file_left > 0) {
+        return h2->files < H2_FILES ? NGHTTP2_NO_ERROR : NGHTTP2_REFUSED_STREAM;
+    }
+    return body_len == 0 || h2->answering == 0 || h2->held + body_len <= 2 * (size_t)H2_HELD
+               ? NGHTTP2_NO_ERROR
+               : NGHTTP2_ENHANCE_YOUR_CALM;
+}
+
 void h2_respond(struct h2_stream *s, unsigned status, const struct net_header *headers,
                 size_t n_headers, const void *body, size_t len)
 {
@@ -355,12 +389,23 @@ void h2_respond(struct h2_stream *s, unsigned status, const struct net_header *h
         .source = {.ptr = s}, .read_callback = body != NULL ? on_read : on_read_file};
     size_t body_len = no_body || req->method == NET_HEAD || body == NULL ? 0 : len;
     nghttp2_nv nvs[MAX_HEADERS + 3];
+    uint32_t error = refusal(s, body_len);
     char status_text[8], date[32], length[24];
     size_t n = 0;
 
     req->state = REQ_SENDING;
     if (h2->dead) {
         return; /* told to whoever asks: it is on its way out */
+    }
+    req->out = body_len > 0 && error == NGHTTP2_NO_ERROR ? malloc(body_len) : NULL;
+    if (body_len > 0 && error == NGHTTP2_NO_ERROR && req->out == NULL) {
+        error = NGHTTP2_INTERNAL_ERROR;
+    }
+    h2_flush_soon(h2);
+    if (error != NGHTTP2_NO_ERROR) {
+        (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, s->id, error);
+        http_count(h2->conn->server, 503);
+        return;
     }
     (void)snprintf(status_text, sizeof(status_text), "%u", status % 1000);
     (void)snprintf(length, sizeof(length), "%zu", len);
@@ -375,22 +420,16 @@ void h2_respond(struct h2_stream *s, unsigned status, const struct net_header *h
             nvs[n++] = pair(headers[i].name, headers[i].value);
         }
     }
-    req->out = body_len > 0 ? malloc(body_len) : NULL;
-    if (body_len > 0 && req->out == NULL) {
-        (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, s->id,
-                                        NGHTTP2_INTERNAL_ERROR);
-    } else {
-        if (body_len > 0) {
-            memcpy(req->out, body, body_len);
-        }
-        h2->moved_us = h2->answering == 0 ? clock_mono_us() : h2->moved_us;
-        req->out_len = body_len;
-        s->of_file = req->file_left > 0;
-        h2->answering += s->of_file ? 1 : body_len;
-        h2->held += body_len;
-        (void)nghttp2_submit_response(h2->session, s->id, nvs, n,
-                                      body_len > 0 || s->of_file ? &provider : NULL);
+    if (body_len > 0) {
+        memcpy(req->out, body, body_len);
     }
+    req->out_len = body_len;
+    req->deadline_us = clock_mono_us() + H2_STALL_US;
+    s->of_file = req->file_left > 0;
+    h2->files += s->of_file;
+    h2->answering += body_len;
+    h2->held += body_len;
+    (void)nghttp2_submit_response(h2->session, s->id, nvs, n,
+                                  body_len > 0 || s->of_file ? &provider : NULL);
     http_count(h2->conn->server, status);
-    h2_flush_soon(h2);
 }
