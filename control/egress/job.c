@@ -18,6 +18,7 @@
 #include "egress/job.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libavutil/log.h>
 #include <poll.h>
@@ -55,6 +56,7 @@ struct job {
     uint64_t zero_us;
     const void *streams;
     size_t streams_len;
+    uint32_t n_taps;
     struct entry entries[MAX_TRACKS];
     unsigned n;
     struct publisher publishers[MAX_TRACKS];
@@ -143,6 +145,7 @@ static int add(struct job *job, const char *line)
                               .directory = job->directory,
                               .streams = job->streams,
                               .streams_len = job->streams_len,
+                              .n_taps = job->n_taps,
                               .zero_us = job->zero_us};
     int err = -EMFILE;
 
@@ -243,19 +246,25 @@ static void run_tracks(struct job *job)
 
 static int map_streams(struct job *job)
 {
+    const int need = F_SEAL_SHRINK | F_SEAL_GROW; /* what shrinks kills its reader */
+    int seals = fcntl(STREAMS, F_GET_SEALS);
     struct stat st;
     void *mem;
 
-    if (fstat(STREAMS, &st) != 0 || st.st_size <= 0) {
+    if (seals == -1 || fstat(STREAMS, &st) != 0 || st.st_size <= 0) {
         return -EBADF;
+    }
+    if ((seals & need) != need) {
+        return -EPERM;
     }
     mem = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, STREAMS, 0);
     if (mem == MAP_FAILED) {
         return -errno;
     }
+    (void)madvise(mem, (size_t)st.st_size, MADV_DONTDUMP);
     job->streams = mem;
     job->streams_len = (size_t)st.st_size;
-    return tap_valid(mem, job->streams_len) ? 0 : -EPROTO;
+    return tap_valid(mem, job->streams_len, &job->n_taps) ? 0 : -EPROTO;
 }
 
 int job_main(int argc, char **argv)
@@ -274,7 +283,9 @@ int job_main(int argc, char **argv)
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* there is speech in it */
+    /* there is speech in it, of all meetings: neither dumped nor read by a debugger */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     (void)umask(umask(0077) | 0027);
     av_log_set_level(AV_LOG_ERROR);
     job.directory = argv[1];

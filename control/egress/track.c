@@ -45,11 +45,9 @@ int track_open(struct track **out, const struct track_conf *conf)
     bool video = conf->codec != ABI_CODEC_OPUS;
     uint32_t n = video ? TRACK_VIDEO_SLOTS : TRACK_AUDIO_SLOTS;
     uint32_t index = handle_index(conf->handle);
-    struct tap_header header;
     struct track *track;
 
-    memcpy(&header, conf->streams, sizeof(header));
-    if (!name_ok(conf->name) || index >= header.n_taps || conf->hz == 0 ||
+    if (!name_ok(conf->name) || index >= conf->n_taps || conf->hz == 0 ||
         conf->handle == HANDLE_NONE || conf->codec < ABI_CODEC_OPUS ||
         conf->codec >= N_ABI_CODECS) {
         return -EINVAL;
@@ -192,7 +190,7 @@ static void read_ring(struct track *track, uint64_t now_us)
 
             (void)order_put(&track->order, &meta, payload, now_us);
         } else if (got == TAP_LOST) {
-            track->overrun += next - track->at;
+            track->overrun += next > track->at ? next - track->at : 0;
         }
         track->at = got == TAP_GOT || got == TAP_LOST ? next : track->at;
     }

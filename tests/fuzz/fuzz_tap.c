@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t payload[1536];
     struct tap_slot slot;
     uint64_t pos = 0, ntp;
-    uint32_t ts;
+    uint32_t ts, n_taps;
 
     FUZZ_CHECK(mem != NULL);
     memset(mem, 0, len);
@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                             .n_taps = 1,
                             .blocks_at = tap_blocks_at(1),
                             .bytes = len};
-    FUZZ_CHECK(tap_valid(mem, len));
+    FUZZ_CHECK(tap_valid(mem, len, &n_taps) && n_taps == 1);
     memcpy((void *)tap, data, size < sizeof(*tap) ? size : sizeof(*tap));
     if (size > sizeof(*tap)) {
         size_t rest = size - sizeof(*tap);
@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (got == TAP_EMPTY || got == TAP_GONE) {
             break;
         }
-        FUZZ_CHECK(next > pos || pos == UINT64_MAX);
+        FUZZ_CHECK(next > pos || pos == UINT64_MAX ||
+                   (got == TAP_LOST && next == atomic_load(&tap->head)));
         FUZZ_CHECK(got != TAP_GOT || (slot.pos == pos && slot.len <= sizeof(payload)));
         pos = next;
     }

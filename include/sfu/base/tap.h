@@ -68,7 +68,7 @@ struct tap {
 
 _Static_assert(sizeof(struct tap) == 128, "two lines a tap");
 
-/* Offsets of the blocks, and what the whole takes with 'ring_bytes' of them. */
+/* Where the blocks begin. */
 static inline uint64_t tap_blocks_at(uint32_t n_taps)
 {
     uint64_t at = 64 + (uint64_t)n_taps * sizeof(struct tap);
@@ -120,8 +120,8 @@ static inline void tap_clock(struct tap *tap, uint64_t ntp, uint32_t ts)
 
 /* ---- the readers' ---- */
 
-/* Whether 'mem' (len bytes, mapped) is what its header says. */
-static inline bool tap_valid(const void *mem, size_t len)
+/* Whether 'mem' (len bytes, mapped) is what its header says: then 'n_taps' is filled. */
+static inline bool tap_valid(const void *mem, size_t len, uint32_t *n_taps)
 {
     struct tap_header h;
 
@@ -129,6 +129,7 @@ static inline bool tap_valid(const void *mem, size_t len)
         return false;
     }
     memcpy(&h, mem, sizeof(h));
+    *n_taps = h.n_taps;
     return h.magic == TAP_MAGIC && h.version == TAP_VERSION &&
            h.tap_size == sizeof(struct tap) && h.slot_size == sizeof(struct tap_slot) &&
            h.bytes == len && h.blocks_at == tap_blocks_at(h.n_taps) && h.blocks_at <= len;
@@ -173,7 +174,8 @@ enum tap_got {
  *
  * mem, len  the mapped memory, of which tap_valid() was true; whatever it says is checked
  * payload   'cap' bytes, filled with slot->len of them; a longer one is TAP_LOST
- * next      filled with the position to go on at */
+ * next      filled with the position to go on at; before 'pos' if that was beyond all that is
+ *           written */
 static inline enum tap_got tap_read(const void *mem, size_t len, const struct tap *tap,
                                     uint64_t handle, uint64_t pos, struct tap_slot *slot,
                                     uint8_t *payload, size_t cap, uint64_t *next)
@@ -181,7 +183,7 @@ static inline enum tap_got tap_read(const void *mem, size_t len, const struct ta
     const uint8_t *base = (const uint8_t *)mem;
     uint64_t slots_at, bytes_at, tail;
     uint32_t n_slots, bytes_len;
-    const uint8_t *from;
+    uint64_t head;
 
     if (!tap_is(tap, handle)) {
         return TAP_GONE;
@@ -196,14 +198,20 @@ static inline enum tap_got tap_read(const void *mem, size_t len, const struct ta
         return TAP_GONE; /* another life's, half written */
     }
     *next = pos;
-    if (pos >= atomic_load_explicit(&tap->head, memory_order_acquire)) {
-        return tap_is(tap, handle) ? TAP_EMPTY : TAP_GONE;
+    head = atomic_load_explicit(&tap->head, memory_order_acquire);
+    if (pos >= head) {
+        if (!tap_is(tap, handle)) {
+            return TAP_GONE;
+        }
+        *next = head; /* from beyond it one would wait for long */
+        return pos == head ? TAP_EMPTY : TAP_LOST;
     }
     tap_copy_words_(slot, base + slots_at + (pos & (n_slots - 1)) * sizeof(*slot),
                     sizeof(*slot));
-    from = base + bytes_at + slot->offset + slot->ext_len;
     if (slot->len <= cap && slot->offset <= bytes_len &&
         (uint32_t)slot->ext_len + slot->len <= bytes_len - slot->offset) {
+        const uint8_t *from = base + bytes_at + slot->offset + slot->ext_len;
+
         for (uint16_t i = 0; i < slot->len; i++) {
             payload[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
         }

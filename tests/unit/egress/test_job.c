@@ -288,6 +288,16 @@ static void publishers_come_and_go_for_ever(void **state)
     finish(&w, 0);
 }
 
+/* Whoever wrote it could take it away below the reader. */
+static void a_memory_that_may_shrink_is_refused(void **state)
+{
+    struct world w;
+    (void)state;
+
+    start(&w, F_SEAL_GROW, 0);
+    finish(&w, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_file_that_was_not_begun_is_taken_away),
         cmocka_unit_test(a_file_that_broke_off_is_not_told_to_be_done),
         cmocka_unit_test(what_cannot_be_opened_fails_all),
+        cmocka_unit_test(a_memory_that_may_shrink_is_refused),
         cmocka_unit_test(publishers_come_and_go_for_ever),
     };
 

@@ -67,11 +67,13 @@ static void what_is_written_is_read_outside(void **state)
     struct tap_slot slot;
     uint8_t payload[ARENA];
     uint64_t next;
+    uint32_t n_taps;
     (void)state;
 
     setup(&f);
-    assert_true(tap_valid(f.mem, f.len));
-    assert_false(tap_valid(f.mem, f.len - 1));
+    assert_true(tap_valid(f.mem, f.len, &n_taps));
+    assert_int_equal(n_taps, TAPS);
+    assert_false(tap_valid(f.mem, f.len - 1, &n_taps));
     assert_int_equal(get(&f, 0, &slot, payload, &next), TAP_EMPTY);
     put(&f, 7, 100);
     assert_int_equal(get(&f, 0, &slot, payload, &next), TAP_GOT);
@@ -83,6 +85,8 @@ static void what_is_written_is_read_outside(void **state)
     assert_int_equal(payload[0], 7);
     assert_int_equal(payload[99], 7);
     assert_int_equal(get(&f, 1, &slot, payload, &next), TAP_EMPTY);
+    assert_int_equal(get(&f, 1000, &slot, payload, &next), TAP_LOST);
+    assert_int_equal(next, 1);
     free(f.mem);
 }
 

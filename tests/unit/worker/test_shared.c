@@ -17,6 +17,7 @@ static void its_memories_are_sealed_and_say_what_they_are(void **state)
 {
     struct shared s;
     struct stat st;
+    uint32_t n_taps;
     (void)state;
 
     assert_int_equal(shared_init(&s, 2, 10, 20, 30, 0), 0);
@@ -40,7 +41,7 @@ static void its_memories_are_sealed_and_say_what_they_are(void **state)
                          F_SEAL_SHRINK | F_SEAL_GROW);
         assert_int_equal(ftruncate(fd, st.st_size + 4096), -1);
     }
-    assert_true(tap_valid(s.streams, s.streams_bytes));
+    assert_true(tap_valid(s.streams, s.streams_bytes, &n_taps));
     assert_true(mmap(NULL, s.streams_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
                      s.streams_fd, 0) == MAP_FAILED);
     for (uint32_t i = 0; i < 2; i++) {
