@@ -18,7 +18,12 @@
 #include "sys/log.h"
 #include "sys/loop.h"
 
-enum { LINE = 512, RESTART_US = 1000000 };
+enum { LINE = 512, HEARD = 64 }; /* lines in one turn of the loop */
+enum {
+    RESTART_US = 1000000, /* till the first; each next takes twice as long */
+    RESTART_MAX_US = 30000000,
+    STEADY_US = 60000000, /* one that ran so long is not counted with those before it */
+};
 
 struct track {
     char name[RECORDER_NAME + 1];
@@ -42,6 +47,8 @@ struct recorder_job {
     struct loop_watch *watch;
     uint64_t streams_id;    /* of the dataplane's memory that the process reads */
     uint64_t restart_at_us; /* 0: it runs */
+    uint64_t started_us;    /* of the process */
+    unsigned deaths;        /* in a row: none ran for STEADY_US */
     bool stopping, failed;
     bool renewing; /* it was told to end, for the next to begin */
     uint64_t stop_by_us;
@@ -200,17 +207,21 @@ static void on_broken(struct recorder_job *job, const char *line)
     }
 }
 
-/* Nothing can be written: the disk is full, or broken. */
-static void on_failed(struct recorder_job *job, const char *line)
+static void fail(struct recorder_job *job, const char *reason)
 {
-    const char *reason = strchr(line + strlen("failed "), ' ');
-
-    reason = reason != NULL ? reason + 1 : "unknown";
     log_error("recording_failed", LOG_STR("recording", job->id), LOG_STR("reason", reason));
     if (!job->failed && !job->stopping) {
         job->failed = true;
         job->ops->failed(job->user, reason);
     }
+}
+
+/* Nothing can be written: the disk is full, or broken. */
+static void on_failed(struct recorder_job *job, const char *line)
+{
+    const char *reason = strchr(line, ' ');
+
+    fail(job, reason != NULL ? reason + 1 : "unknown");
 }
 
 static void on_key(struct recorder_job *job, const char *stem)
@@ -235,17 +246,20 @@ static void on_line(struct recorder_job *job, const char *line)
     } else if (strncmp(line, "broken ", 7) == 0) {
         on_broken(job, line + 7);
     } else if (strncmp(line, "failed ", 7) == 0) {
-        on_failed(job, line);
+        on_failed(job, line + 7);
     }
 }
 
-static void hear(struct recorder_job *job)
+/* What it says, 'max' lines of it: one that says too much does not hold the loop up. */
+static void hear(struct recorder_job *job, unsigned max)
 {
     char line[LINE];
     ssize_t n;
 
-    while (job->sock >= 0 &&
-           (n = recv(job->sock, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0) {
+    for (unsigned i = 0;
+         i < max && job->sock >= 0 &&
+         (n = recv(job->sock, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0;
+         i++) {
         line[n] = '\0';
         on_line(job, line);
     }
@@ -257,7 +271,7 @@ static void on_socket(void *arg, unsigned events)
     char byte;
 
     (void)events;
-    hear(job);
+    hear(job, HEARD);
     if (recv(job->sock, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0) {
         loop_watch_set(job->watch, 0); /* its end is told by the child's */
     }
@@ -351,12 +365,25 @@ static void end_job(struct recorder_job *job)
     free_job(job);
 }
 
+/* A process has died, or could not be started: another one follows, each later than the one
+ * before, but not for ever. */
+static void on_death(struct recorder_job *job, uint64_t now_us)
+{
+    uint64_t wait_us = (uint64_t)RESTART_US << job->deaths;
+
+    job->restart_at_us = now_us + (wait_us < RESTART_MAX_US ? wait_us : RESTART_MAX_US);
+    job->deaths++;
+    if (job->deaths >= RECORDER_DEATHS) {
+        fail(job, "the process that records dies again and again");
+    }
+}
+
 static void on_child_ended(void *arg, int status)
 {
     struct recorder_job *job = arg;
 
     job->child = NULL;
-    hear(job); /* its last words */
+    hear(job, UINT_MAX); /* its last words: no more than the socket holds */
     hang_up(job);
     for (struct track *track = job->tracks; track != NULL; track = track->next) {
         track->given = false;
@@ -372,7 +399,10 @@ static void on_child_ended(void *arg, int status)
     }
     log_error("recorder_died", LOG_STR("recording", job->id), LOG_I64("status", status));
     metric_inc(job->recorder->restarts);
-    job->restart_at_us = clock_mono_us() + RESTART_US;
+    if (clock_mono_us() - job->started_us >= STEADY_US) {
+        job->deaths = 0;
+    }
+    on_death(job, clock_mono_us());
 }
 
 /* Returns 0, or -errno and there is no process. */
@@ -408,6 +438,7 @@ static int start_process(struct recorder_job *job)
         return err;
     }
     job->restart_at_us = 0;
+    job->started_us = clock_mono_us();
     for (struct track *track = job->tracks; track != NULL; track = track->next) {
         give(job, track);
     }
@@ -480,15 +511,20 @@ void recorder_remove(struct recorder_job *job, const char *name)
     }
 }
 
-void recorder_stop(struct recorder_job *job)
+/* The process is to end its files, or is killed. */
+static void stop_process(struct recorder_job *job)
 {
-    if (job->stopping) {
-        return;
-    }
-    job->stopping = true;
     job->stop_by_us = clock_mono_us() + RECORDER_ENDING_MS * UINT64_C(1000);
     if (job->child != NULL) {
         say(job, "stop");
+    }
+}
+
+void recorder_stop(struct recorder_job *job)
+{
+    if (!job->stopping) {
+        job->stopping = true;
+        stop_process(job);
     }
 }
 
@@ -504,26 +540,40 @@ static void tick_track(struct recorder_job *job, struct track *track, uint64_t n
     }
 }
 
+static void restart(struct recorder_job *job, uint64_t now_us)
+{
+    int err = start_process(job);
+
+    if (err == 0) {
+        return;
+    }
+    log_warn("recorder_not_started", LOG_STR("recording", job->id),
+             LOG_STR("error", strerror(-err)));
+    if (err == -ENOTCONN) { /* there is no dataplane: as soon as there is one */
+        job->restart_at_us = now_us + RESTART_US;
+    } else {
+        on_death(job, now_us);
+    }
+}
+
 static void tick(struct recorder_job *job, uint64_t now_us)
 {
     uint64_t streams_id = 0;
     int fd;
 
-    if (job->stopping) {
-        if (job->child == NULL) {
-            end_job(job); /* there was none to end anything */
-        } else if (now_us >= job->stop_by_us) {
+    if (job->stopping && job->child == NULL) {
+        end_job(job); /* there was none to end anything */
+        return;
+    }
+    if (job->stopping || job->renewing) {
+        if (now_us >= job->stop_by_us) {
             child_kill(job->child, SIGKILL);
         }
         return;
     }
     if (job->restart_at_us != 0) {
-        int err = now_us >= job->restart_at_us ? start_process(job) : 0;
-
-        if (err != 0) {
-            job->restart_at_us = now_us + RESTART_US;
-            log_warn("recorder_not_started", LOG_STR("recording", job->id),
-                     LOG_STR("error", strerror(-err)));
+        if (now_us >= job->restart_at_us) {
+            restart(job, now_us);
         }
         return;
     }
@@ -533,7 +583,8 @@ static void tick(struct recorder_job *job, uint64_t now_us)
          */
         job->streams_id = streams_id;
         job->renewing = true;
-        say(job, "stop");
+        stop_process(job);
+        return;
     }
     for (struct track *track = job->tracks; track != NULL; track = track->next) {
         tick_track(job, track, now_us);

@@ -22,6 +22,7 @@ enum {
     RECORDER_FILE = 32,         /* of a file's */
     RECORDER_FILES = 512,       /* of one recording */
     RECORDER_ENCODINGS = 4,     /* of one track */
+    RECORDER_DEATHS = 7, /* of processes in a row, over a minute, fail it */
     RECORDER_ENDING_MS = 10000, /* that a process may take to end its files */
     RECORDER_UNSEEN_MS =
         3000 /* without a frame of an encoding: the one below it is taken */
@@ -46,7 +47,8 @@ struct recorder_file {
 };
 
 struct recorder_ops {
-    /* It cannot go on (the disk is full …): nothing more is written. Stop it. */
+    /* It cannot go on (the disk is full, the process dies again and again …): nothing more
+     * is written. Stop it. */
     void (*failed)(void *user, const char *reason);
     /* It has stopped, and its files are final. The job is gone afterwards. */
     void (*ended)(void *user, const struct recorder_file *files, size_t n);
@@ -74,8 +76,8 @@ void recorder_remove(struct recorder_job *job, const char *track);
 /* Ends it: 'ended' is called later. */
 void recorder_stop(struct recorder_job *job);
 
-/* A process whose dataplane has gone is started anew, as is one that has died; encodings
- * that do not come are left. Call each second or so. */
+/* A process whose dataplane has gone is started anew, as is one that has died, after 1, 2, 4
+ * … 30 s; encodings that do not come are left. Call each second or so. */
 void recorder_tick(struct recorder *recorder, uint64_t now_us);
 
 /* What is known of its files now. Borrowed. */

@@ -303,6 +303,83 @@ static void what_cannot_be_written_is_told_once(void **state)
     teardown(&w);
 }
 
+static unsigned children(void)
+{
+    char path[64], line[256] = "";
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+    file = fopen(path, "r");
+    assert_non_null(file);
+    (void)fgets(line, sizeof(line), file);
+    (void)fclose(file);
+    return line[0] != '\0';
+}
+
+/* It is tried again, each time later, and given up at last. */
+static void a_process_that_only_dies_is_not_started_for_ever(void **state)
+{
+    struct recorder_conf conf = {.program = "/bin/false"};
+    char reason[RECORDER_REASON];
+    struct world w;
+    (void)state;
+
+    memset(&w, 0, sizeof(w));
+    start_all(&w.f);
+    WAIT(&w.f, w.f.n_attached == 1);
+    (void)snprintf(w.directory, sizeof(w.directory), "%s/recordings", w.f.dir);
+    conf.loop = w.f.loop;
+    conf.media = w.f.media;
+    conf.directory = w.directory;
+    assert_int_equal(metric_registry_create(&w.metrics), 0);
+    conf.metrics = w.metrics;
+    assert_int_equal(recorder_create(&w.recorder, &conf, reason), 0);
+    assert_int_equal(recorder_start(w.recorder, "one", &OPS, &w, &w.job), 0);
+    for (unsigned i = 0; i < RECORDER_DEATHS; i++) {
+        const uint64_t wait_us = i < 5 ? UINT64_C(1000000) << i : 30000000;
+        uint64_t died_us;
+
+        assert_int_equal(w.n_failed, 0);
+        WAIT(&w.f, children() == 0);
+        settle(&w.f, 50); /* its end is heard of */
+        died_us = clock_mono_us();
+        recorder_tick(w.recorder, died_us + wait_us - 500000);
+        assert_int_equal(children(), 0);
+        recorder_tick(w.recorder, died_us + wait_us);
+    }
+    assert_int_equal(w.n_failed, 1);
+    assert_non_null(strstr(w.reason, "again and again"));
+    assert_metric(&w, "\nkcs_recorder_restarts_total 7\n");
+    stop(&w);
+    teardown(&w);
+}
+
+/* It is told to end because the dataplane is another, and does not hear that. */
+static void one_that_does_not_end_for_its_successor_is_killed(void **state)
+{
+    struct world w;
+    int pid;
+    (void)state;
+
+    setup(&w);
+    RUN(&w, frames_of(&w, 1) >= 20);
+    pid = pid_of_egress();
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    fake_dp_hang_up(w.f.dp);
+    WAIT(&w.f, w.f.n_detached == 1 && w.f.n_attached == 2);
+    recorder_tick(w.recorder, clock_mono_us());
+    settle(&w.f, 50);
+    assert_int_equal(pid_of_egress(), pid);
+    recorder_tick(w.recorder, clock_mono_us() + RECORDER_ENDING_MS * UINT64_C(1000));
+    WAIT(&w.f, kill(pid, 0) != 0);
+    settle(&w.f, 50);
+    recorder_tick(w.recorder, clock_mono_us());
+    assert_true(pid_of_egress() != pid);
+    assert_metric(&w, "\nkcs_recorder_restarts_total 0\n");
+    stop(&w);
+    teardown(&w);
+}
+
 static void a_track_that_is_removed_has_its_file_ended(void **state)
 {
     struct world w;
@@ -347,6 +424,8 @@ int main(void)
         cmocka_unit_test(a_process_that_is_killed_is_followed_by_another),
         cmocka_unit_test(a_broken_track_leaves_the_others_alone),
         cmocka_unit_test(what_cannot_be_written_is_told_once),
+        cmocka_unit_test(a_process_that_only_dies_is_not_started_for_ever),
+        cmocka_unit_test(one_that_does_not_end_for_its_successor_is_killed),
         cmocka_unit_test(a_track_that_is_removed_has_its_file_ended),
         cmocka_unit_test(what_is_missing_is_said_at_the_start),
     };
