@@ -27,7 +27,8 @@ static const struct {
              {"bans", STORE_BAN, "state", "user_id"},
              {"messages", STORE_CHAT, NULL, NULL},
              {"polls", STORE_POLL, NULL, NULL},
-             {"audit", STORE_AUDIT, "act", "actor_id"}};
+             {"audit", STORE_AUDIT, "act", "actor_id"},
+             {"recordings", STORE_RECORDING, "state", NULL}};
 
 enum { N_PARTS = sizeof(parts) / sizeof(parts[0]) };
 
@@ -112,6 +113,9 @@ static json_t *document_of(const struct export *x, const struct store_doc *doc)
     }
     if (parts[x->part].user != NULL && doc->ref[0] != '\0') {
         (void)json_object_set_new(entry, parts[x->part].user, json_string(doc->ref));
+    }
+    if (parts[x->part].kind == STORE_RECORDING) {
+        (void)json_object_set_new(entry, "id", json_string(doc->id));
     }
     if (parts[x->part].kind == STORE_AUDIT) {
         (void)json_object_update_new(

@@ -183,6 +183,7 @@ OBJECT(meeting_export, "A page of what is kept of a meeting.",
        LIST("messages", R, 0, 1000, chat_message, "of the chat, as they are now"),
        LIST("polls", R, 0, 1000, kept_entry, "as they stand"),
        LIST("audit", R, 0, 1000, audit_entry, "who did what in it"),
+       LIST("recordings", R, 0, 1000, kept_entry, "what was recorded; not the files"),
        LIST("whiteboard", R, 0, 5000, whiteboard_op,
             "while its room is open, with the first page"),
        TEXT("next_cursor", R | N, 0, 512, "null: this was the last page"));

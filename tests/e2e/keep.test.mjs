@@ -134,7 +134,7 @@ test('an export has all that is kept of a meeting, however much', { timeout: 120
         }
 
         const lists = ['events', 'invitations', 'attendance', 'bans', 'messages', 'polls',
-            'audit', 'whiteboard'];
+            'audit', 'recordings', 'whiteboard'];
         const whole = async (token, limit) => {
             const all = Object.fromEntries(lists.map((list) => [list, []]));
             let pages = 0;

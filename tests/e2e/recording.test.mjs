@@ -223,6 +223,9 @@ test('four codecs and their sound are recorded as they are, listed and handed ou
                 assert.equal(answer.status, 403, `${role} ${path}`);
             }
         }
+        const kept = await rest(node, 'GET', `/meeting/${id}/export`, { token: owner });
+        assert.deepEqual(kept.body.data.recordings.map((r) => [r.id, r.state, r.files.length]),
+            [[recording.id, 'stopped', 2 * CODECS.length]]);
         const { body } = await rest(node, 'GET', `/meeting/${id}/audit?limit=200`, { token: owner });
         const acts = body.data.map(({ act, result }) => `${act} ${result}`);
         for (const act of ['recording:start ok', 'recording:start refused', 'recording:stop ok',
