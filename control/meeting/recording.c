@@ -255,6 +255,17 @@ void meeting_recording_leave(struct meeting *meeting, struct room *room)
     }
 }
 
+const struct recording *meeting_find_recording(const struct meeting *meeting,
+                                               const char *tenant, const char *id)
+{
+    const struct recording *r = meeting->recordings;
+
+    while (r != NULL && (strcmp(r->id, id) != 0 || strcmp(r->tenant, tenant) != 0)) {
+        r = r->next;
+    }
+    return r;
+}
+
 /* The recorder ends before: nobody tells of them any more. */
 void meeting_recording_fini(struct meeting *meeting)
 {

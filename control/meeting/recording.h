@@ -43,6 +43,10 @@ struct recording {
     struct recording *next;
 };
 
+/* One that runs or whose files are being ended; NULL: there is none of this id here. */
+const struct recording *meeting_find_recording(const struct meeting *meeting,
+                                               const char *tenant, const char *id);
+
 struct recording_wish {
     bool audio, video; /* one of them */
 };

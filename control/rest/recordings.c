@@ -13,18 +13,18 @@
 #include "rest/rest.h"
 #include "rest/task.h"
 
-/* One that nobody records any more, though nothing says so: this program died meanwhile. */
-static bool is_orphan(const struct task *task, const char *meeting_id,
-                      const struct store_doc *doc)
+/* One that nobody records or ends any more, though nothing says so: this program died
+ * meanwhile. */
+static bool is_orphan(const struct task *task, const struct store_doc *doc)
 {
-    const struct room *room =
-        task->conf->meeting != NULL
-            ? meeting_find_room(task->conf->meeting, task->who.tenant, meeting_id)
-            : NULL;
+    return (strcmp(doc->state, "running") == 0 || strcmp(doc->state, "stopping") == 0) &&
+           (task->conf->meeting == NULL ||
+            meeting_find_recording(task->conf->meeting, task->who.tenant, doc->id) == NULL);
+}
 
-    return strcmp(doc->state, "running") == 0 &&
-           (room == NULL || room->recording == NULL ||
-            strcmp(room->recording->id, doc->id) != 0);
+static bool has_directory(const struct task *task)
+{
+    return task->conf->recordings != NULL && task->conf->recordings[0] != '\0';
 }
 
 /* The bytes of a file that is there; -1: it is not. */
@@ -33,6 +33,9 @@ static int64_t size_of(const struct task *task, const char *id, const char *file
     char path[PATH_MAX];
     struct stat st;
 
+    if (!has_directory(task)) {
+        return -1;
+    }
     (void)snprintf(path, sizeof(path), "%s/%s/%s", task->conf->recordings, id, file);
     return lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : -1;
 }
@@ -43,10 +46,12 @@ static json_t *found_files(const struct task *task, const char *id)
     json_t *files = json_array();
     char path[PATH_MAX];
     const struct dirent *entry;
-    DIR *dir;
+    DIR *dir = NULL;
 
-    (void)snprintf(path, sizeof(path), "%s/%s", task->conf->recordings, id);
-    dir = opendir(path);
+    if (has_directory(task)) {
+        (void)snprintf(path, sizeof(path), "%s/%s", task->conf->recordings, id);
+        dir = opendir(path);
+    }
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         int64_t size = entry->d_name[0] != '.' ? size_of(task, id, entry->d_name) : -1;
 
@@ -91,8 +96,7 @@ static json_t *files_of(const struct task *task, const struct store_doc *doc,
 static json_t *recording_of(struct task *task, const struct store_doc *doc)
 {
     json_t *json = json_loads(doc->json, 0, NULL);
-    const char *state =
-        is_orphan(task, task->params.at[0], doc) ? "interrupted" : doc->state;
+    const char *state = is_orphan(task, doc) ? "interrupted" : doc->state;
     json_t *files;
     json_t *file;
     json_int_t size = 0;
@@ -208,10 +212,10 @@ static void on_recording(void *arg, const struct store_result *result)
 
 static void find(struct task *task)
 {
-    int err = task->conf->recordings == NULL || task->conf->recordings[0] == '\0'
-                  ? -ENOENT
-                  : store_get(task->store, STORE_RECORDING, task->who.tenant,
-                              task->params.at[1], on_recording, task);
+    int err = has_directory(task)
+                  ? store_get(task->store, STORE_RECORDING, task->who.tenant,
+                              task->params.at[1], on_recording, task)
+                  : -ENOENT;
 
     if (err != 0) {
         task_fail(task, err);

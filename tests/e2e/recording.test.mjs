@@ -11,7 +11,7 @@ import { withBrowser } from './lib/browser.mjs';
 import { ask, connect, next } from './lib/client.mjs';
 import { claimsFor, signToken } from './lib/jwt.mjs';
 import { withNode } from './lib/node.mjs';
-import { rest, user } from './lib/rest.mjs';
+import { killControl, rest, user } from './lib/rest.mjs';
 import { openWishPage, publishInPage } from './lib/wish.mjs';
 
 const CODECS = ['VP8', 'VP9', 'H264', 'AV1'];
@@ -268,3 +268,17 @@ test('a killed kcs-egress leaves files that play, and the next part begins', { t
             }
         }
     })));
+
+test('a recording whose files nobody ends any more is interrupted', { timeout: 60_000 }, () =>
+    recordingNode('recording-interrupted', async (room) => {
+        const { node, host } = room;
+
+        await ask(host, 'recording:start', {});
+        const egress = Number(egressOf(node));
+        process.kill(egress, 'SIGSTOP'); /* its files are not ended */
+        assert.equal((await ask(host, 'recording:stop', {})).ok, true);
+        await listed(room, 'stopping');
+        await killControl(node);
+        process.kill(egress, 'SIGCONT');
+        await listed(room, 'interrupted');
+    }));
