@@ -28,15 +28,15 @@ struct mux_conf {
 /* "webm" or "mp4". */
 const char *mux_extension(enum abi_codec codec);
 
-/* All borrowed for the call. Returns 0, or -errno with 'reason' filled and there is no file:
- * -EBADMSG if libav makes nothing of the frame. */
+/* All borrowed for the call. Returns 0, or -errno with 'reason' filled and there is no
+ * file: -EBADMSG if libav makes nothing of the frame. */
 int mux_open(struct mux **out, const struct mux_conf *conf, char reason[MUX_REASON]);
 
 /* ticks     since the first frame; one that is not behind the last is moved behind it
  * duration  of an audio packet, else 0
  *
- * Returns 0 or -errno (-ENOSPC; -EBADMSG: of the data) with 'reason' filled: then the file is
- * to be closed. */
+ * Returns 0 or -errno (-ENOSPC; -EBADMSG: of the data) with 'reason' filled: then the file
+ * is to be closed. */
 int mux_write(struct mux *mux, const uint8_t *data, size_t len, int64_t ticks,
               int64_t duration, bool key, char reason[MUX_REASON]);
 

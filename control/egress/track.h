@@ -25,8 +25,8 @@ struct track_conf {
     uint32_t hz;
     const void *streams; /* the mapped rings, valid (tap_valid()) */
     size_t streams_len;
-    uint32_t n_taps; /* that tap_valid() saw: the memory may say otherwise later */
-    uint64_t zero_us;             /* CLOCK_MONOTONIC at which the recording began */
+    uint32_t n_taps;  /* that tap_valid() saw: the memory may say otherwise later */
+    uint64_t zero_us; /* CLOCK_MONOTONIC at which the recording began */
     struct timeline_clock *clock; /* of its publisher; borrowed for the track's life */
 };
 

@@ -256,9 +256,8 @@ static void hear(struct recorder_job *job, unsigned max)
     char line[LINE];
     ssize_t n;
 
-    for (unsigned i = 0;
-         i < max && job->sock >= 0 &&
-         (n = recv(job->sock, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0;
+    for (unsigned i = 0; i < max && job->sock >= 0 &&
+                         (n = recv(job->sock, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0;
          i++) {
         line[n] = '\0';
         on_line(job, line);

@@ -22,7 +22,7 @@ enum {
     RECORDER_FILE = 32,         /* of a file's */
     RECORDER_FILES = 512,       /* of one recording */
     RECORDER_ENCODINGS = 4,     /* of one track */
-    RECORDER_DEATHS = 7, /* of processes in a row, over a minute, fail it */
+    RECORDER_DEATHS = 7,        /* of processes in a row, over a minute, fail it */
     RECORDER_ENDING_MS = 10000, /* that a process may take to end its files */
     RECORDER_UNSEEN_MS =
         3000 /* without a frame of an encoding: the one below it is taken */
@@ -76,8 +76,8 @@ void recorder_remove(struct recorder_job *job, const char *track);
 /* Ends it: 'ended' is called later. */
 void recorder_stop(struct recorder_job *job);
 
-/* A process whose dataplane has gone is started anew, as is one that has died, after 1, 2, 4
- * … 30 s; encodings that do not come are left. Call each second or so. */
+/* A process whose dataplane has gone is started anew, as is one that has died, after 1, 2,
+ * 4 … 30 s; encodings that do not come are left. Call each second or so. */
 void recorder_tick(struct recorder *recorder, uint64_t now_us);
 
 /* What is known of its files now. Borrowed. */

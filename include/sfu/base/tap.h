@@ -174,8 +174,7 @@ enum tap_got {
  *
  * mem, len  the mapped memory, of which tap_valid() was true; whatever it says is checked
  * payload   'cap' bytes, filled with slot->len of them; a longer one is TAP_LOST
- * next      filled with the position to go on at; before 'pos' if that was beyond all that is
- *           written */
+ * next      filled with the position to go on at; that of the end if 'pos' lay beyond it */
 static inline enum tap_got tap_read(const void *mem, size_t len, const struct tap *tap,
                                     uint64_t handle, uint64_t pos, struct tap_slot *slot,
                                     uint8_t *payload, size_t cap, uint64_t *next)

@@ -56,13 +56,14 @@ static void make_streams(struct world *w, int seals)
     assert_int_equal(fcntl(w->fd, F_ADD_SEALS, seals), 0);
     w->mem = mmap(NULL, w->len, PROT_READ | PROT_WRITE, MAP_SHARED, w->fd, 0);
     assert_true(w->mem != MAP_FAILED);
-    *(struct tap_header *)(void *)w->mem = (struct tap_header){.magic = TAP_MAGIC,
-                                                               .version = TAP_VERSION,
-                                                               .tap_size = sizeof(struct tap),
-                                                               .slot_size = 64,
-                                                               .n_taps = TAPS,
-                                                               .blocks_at = at,
-                                                               .bytes = w->len};
+    *(struct tap_header *)(void *)w->mem =
+        (struct tap_header){.magic = TAP_MAGIC,
+                            .version = TAP_VERSION,
+                            .tap_size = sizeof(struct tap),
+                            .slot_size = 64,
+                            .n_taps = TAPS,
+                            .blocks_at = at,
+                            .bytes = w->len};
     for (uint32_t i = 0; i < TAPS; i++) {
         w->handles[i] = handle_make(i, 1);
         tap_open(tap_first(w->mem) + i, w->handles[i], at + (uint64_t)i * RING, SLOTS,
@@ -166,7 +167,8 @@ static void write_packet(struct world *w, unsigned tap_no, const uint8_t *p, siz
                                   .flags = TAP_MARKER};
 
     memcpy(w->mem + tap->bytes_at + w->bytes, p, len);
-    memcpy(w->mem + tap->slots_at + (pos & (SLOTS - 1)) * sizeof(slot), &slot, sizeof(slot));
+    memcpy(w->mem + tap->slots_at + (pos & (SLOTS - 1)) * sizeof(slot), &slot,
+           sizeof(slot));
     w->bytes += 64;
     atomic_store(&tap->head, pos + 1);
 }

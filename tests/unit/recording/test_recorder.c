@@ -263,7 +263,8 @@ static void a_process_that_is_killed_is_followed_by_another(void **state)
 static void a_broken_track_leaves_the_others_alone(void **state)
 {
     /* H264 whose parameter sets tell nothing */
-    static const uint8_t bad[] = {0x78, 0, 2, 0x67, 0xff, 0, 2, 0x68, 0xff, 0, 2, 0x65, 0xff};
+    static const uint8_t bad[] = {0x78, 0,    2, 0x67, 0xff, 0,   2,
+                                  0x68, 0xff, 0, 2,    0x65, 0xff};
     struct world w;
     uint64_t stream, before;
     size_t n;
