@@ -13,6 +13,7 @@
 #include <syslog.h>
 
 #include "event/sink.h"
+#include "sfu/base/fnv.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 
@@ -203,12 +204,7 @@ static bool is_of_gap(rd_kafka_t *producer, rd_kafka_resp_err_t err)
 
 static size_t share_of(const struct event *event)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-
-    for (const char *at = event->meeting; *at != '\0'; at++) {
-        hash = (hash ^ (uint8_t)*at) * 16777619u;
-    }
-    return hash % SHARES;
+    return fnv32(event->meeting, strlen(event->meeting)) % SHARES;
 }
 
 static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)

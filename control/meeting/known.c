@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "meeting/priv.h"
+#include "sfu/base/fnv.h"
 
 struct known *meeting_known(const struct room *room, const char *user_id)
 {
@@ -40,14 +41,10 @@ struct known *meeting_remember(struct room *room, const char *user_id,
     return NULL;
 }
 
-/* FNV-1a */
 uint64_t meeting_user_hash(const char *user_id)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = fnv64(user_id, strlen(user_id));
 
-    for (; *user_id != '\0'; user_id++) {
-        hash = (hash ^ (uint8_t)*user_id) * UINT64_C(0x100000001b3);
-    }
     return hash != 0 ? hash : 1;
 }
 

@@ -10,6 +10,7 @@
 #include "net/net.h"
 #include "rest/respond.h"
 #include "schema/document.h"
+#include "sfu/base/fnv.h"
 
 enum { N_DOCUMENTS = 5 };
 
@@ -35,17 +36,6 @@ static char *json_text(json_t *value)
     return text;
 }
 
-/* FNV-1a: tells versions apart, keeps nothing secret. */
-static uint64_t hash_of(const char *text)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
-
 int documents_create(struct documents **out, const char *version)
 {
     struct documents *documents = calloc(1, sizeof(*documents));
@@ -63,7 +53,8 @@ int documents_create(struct documents **out, const char *version)
     }
     for (size_t i = 0; i < N_DOCUMENTS; i++) {
         (void)snprintf(documents->at[i].etag, sizeof(documents->at[i].etag),
-                       "\"%016" PRIx64 "\"", hash_of(documents->at[i].text));
+                       "\"%016" PRIx64 "\"",
+                       fnv64(documents->at[i].text, strlen(documents->at[i].text)));
     }
     *out = documents;
     return 0;

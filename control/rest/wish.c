@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rest/wish_priv.h"
+#include "sfu/base/fnv.h"
 #include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
@@ -22,12 +23,7 @@ void wish_new_etag(struct wish_session *s)
 
 uint64_t wish_ufrag(const char *ufrag)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
-    for (; *ufrag != '\0'; ufrag++) {
-        hash = (hash ^ (uint8_t)*ufrag) * UINT64_C(0x100000001b3);
-    }
-    return hash;
+    return fnv64(ufrag, strlen(ufrag));
 }
 
 struct wish_session *wish_session_create(struct wish *wish, bool viewer, const char *id)

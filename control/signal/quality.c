@@ -1,8 +1,10 @@
 /* How each participant's streams do, told every ten seconds to whoever collects it: figures
  * that may be lost. Participants take turns, so that a large room is no heavy moment. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "metric/metric.h"
+#include "sfu/base/fnv.h"
 #include "signal/priv.h"
 
 enum { EVERY_TICKS = QUALITY_EVERY_MS / SIGNAL_TICK_MS };
@@ -58,12 +60,7 @@ static void observe(const struct signal *signal, const struct score *score, bool
 
 uint32_t quality_turn_of(const char *id)
 {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-
-    for (const char *at = id; *at != '\0'; at++) {
-        hash = (hash ^ (uint8_t)*at) * 16777619u;
-    }
-    return hash % EVERY_TICKS;
+    return fnv32(id, strlen(id)) % EVERY_TICKS;
 }
 
 /* As clients are told it (encode_score()), and what has come in all. */

@@ -3,16 +3,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "sfu/base/fnv.h"
 #include "table/tables_priv.h"
 
-/* FNV-1a; from 1. */
+/* From 1. */
 static uint32_t place_of(const struct tables *t, const uint8_t *ufrag, size_t len)
 {
-    uint32_t hash = 2166136261u;
+    uint32_t hash = fnv32(ufrag, len);
 
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ ufrag[i]) * 16777619u;
-    }
     return ((hash ^ hash >> 16) & (t->n_names - 1)) + 1;
 }
 
