@@ -38,26 +38,10 @@ static void on_messages(void *arg, const struct store_result *result)
 
 static void list(struct task *task)
 {
-    struct store_query query = {.kind = STORE_CHAT, .descending = true};
-    char after[STORE_ID_MAX + 1];
-    int err;
-
-    if (!task_page(task, &query, after)) {
-        return;
-    }
-    query.tenant = task->who.tenant;
-    query.group = task->params.at[0];
-    err = store_find(task->store, &query, on_messages, task);
-    if (err != 0) {
-        task_fail(task, err);
-    }
+    task_find_page(task, STORE_CHAT, task->params.at[0], true, on_messages);
 }
 
 void chat_list(const struct rest_call *call)
 {
-    struct task *task = task_new(call);
-
-    if (task != NULL) {
-        task_with_meeting(task, list);
-    }
+    task_begin_with_meeting(call, list);
 }

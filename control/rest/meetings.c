@@ -414,11 +414,7 @@ void meetings_list(const struct rest_call *call)
 
 void meetings_get(const struct rest_call *call)
 {
-    struct task *task = task_new(call);
-
-    if (task != NULL) {
-        task_with_meeting(task, answer_meeting);
-    }
+    task_begin_with_meeting(call, answer_meeting);
 }
 
 /* ---- changed ---- */

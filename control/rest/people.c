@@ -11,25 +11,6 @@
 #include "rest/task.h"
 #include "sys/clock.h"
 
-/* One page of documents of the meeting, or of the tenant, by 'make'. */
-static void find_page(struct task *task, enum store_kind kind, bool of_meeting,
-                      bool descending, store_done *done)
-{
-    struct store_query query = {.kind = kind, .descending = descending};
-    char after[STORE_ID_MAX + 1];
-    int err;
-
-    if (!task_page(task, &query, after)) {
-        return;
-    }
-    query.tenant = task->who.tenant;
-    query.group = of_meeting ? task->params.at[0] : NULL;
-    err = store_find(task->store, &query, done, task);
-    if (err != 0) {
-        task_fail(task, err);
-    }
-}
-
 /* ---- participants ---- */
 
 static json_t *invited_of(struct task *task, const struct store_doc *doc)
@@ -50,7 +31,7 @@ static void on_people(void *arg, const struct store_result *result)
 
 static void list(struct task *task)
 {
-    find_page(task, STORE_PARTICIPANT, true, false, on_people);
+    task_find_page(task, STORE_PARTICIPANT, task->params.at[0], false, on_people);
 }
 
 void people_list(const struct rest_call *call)
@@ -218,7 +199,7 @@ static void on_entries(void *arg, const struct store_result *result)
 
 static void entries(struct task *task)
 {
-    find_page(task, STORE_AUDIT, true, true, on_entries);
+    task_find_page(task, STORE_AUDIT, task->params.at[0], true, on_entries);
 }
 
 void people_audit(const struct rest_call *call)
@@ -231,7 +212,7 @@ void people_audit_all(const struct rest_call *call)
     struct task *task = task_new(call);
 
     if (task != NULL) {
-        find_page(task, STORE_AUDIT, false, true, on_entries);
+        task_find_page(task, STORE_AUDIT, NULL, true, on_entries);
     }
 }
 

@@ -124,19 +124,7 @@ static void on_found(void *arg, const struct store_result *result)
 
 static void list(struct task *task)
 {
-    struct store_query query = {.kind = STORE_RECORDING, .descending = true};
-    char after[STORE_ID_MAX + 1];
-    int err;
-
-    if (!task_page(task, &query, after)) {
-        return;
-    }
-    query.tenant = task->who.tenant;
-    query.group = task->params.at[0];
-    err = store_find(task->store, &query, on_found, task);
-    if (err != 0) {
-        task_fail(task, err);
-    }
+    task_find_page(task, STORE_RECORDING, task->params.at[0], true, on_found);
 }
 
 void recordings_list(const struct rest_call *call)

@@ -457,6 +457,24 @@ bool task_page(struct task *task, struct store_query *query, char after[STORE_ID
     return true;
 }
 
+void task_find_page(struct task *task, enum store_kind kind, const char *group,
+                    bool descending, store_done *done)
+{
+    struct store_query query = {.kind = kind, .descending = descending};
+    char after[STORE_ID_MAX + 1];
+    int err;
+
+    if (!task_page(task, &query, after)) {
+        return;
+    }
+    query.tenant = task->who.tenant;
+    query.group = group;
+    err = store_find(task->store, &query, done, task);
+    if (err != 0) {
+        task_fail(task, err);
+    }
+}
+
 void task_answer_page(struct task *task, const struct store_result *result,
                       json_t *(*make)(struct task *task, const struct store_doc *doc))
 {

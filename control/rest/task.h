@@ -82,6 +82,11 @@ void task_commit(struct task *task);
 /* Fills cursor and limit of 'query' from the request's. False: answered (400). */
 bool task_page(struct task *task, struct store_query *query, char after[STORE_ID_MAX + 1]);
 
+/* Reads that page of a kind, of a meeting or (group NULL) of the tenant: done(task) answers
+ * it, by task_answer_page(). */
+void task_find_page(struct task *task, enum store_kind kind, const char *group,
+                    bool descending, store_done *done);
+
 /* A cursor that says 'where', as a new reference, and the other way; false: it is none. */
 json_t *task_cursor(const char *where);
 bool task_read_cursor(const char *cursor, char where[TASK_CURSOR]);
