@@ -10,6 +10,7 @@
 
 #include "benchmarks/crypt_floor.h"
 #include "benchmarks/fanout.h"
+#include "benchmarks/numbers.h"
 
 enum {
     ROUNDS = 25,
@@ -38,20 +39,6 @@ static const char *const stage_names[N_FANOUT_STAGES] = {
     [FANOUT_PROTECT] = "protect", [FANOUT_TX] = "tx",
 };
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values)
-{
-    qsort(values, ROUNDS, sizeof(*values), by_value);
-    return values[ROUNDS / 2];
-}
-
 static int measure(const struct options *o, struct fanout *fanout,
                    struct crypt_floor *floor, struct result *out, char *err, size_t err_cap)
 {
@@ -76,12 +63,12 @@ static int measure(const struct options *o, struct fanout *fanout,
     if (e != 0) {
         return e;
     }
-    out->ns = median(s.ours);
-    out->floor_ns = median(s.floor);
-    out->one_key_ns = median(s.one_key);
+    out->ns = number_median(s.ours, ROUNDS);
+    out->floor_ns = number_median(s.floor, ROUNDS);
+    out->one_key_ns = number_median(s.one_key, ROUNDS);
     out->floor_valid = out->floor_ns <= CRYPT_FLOOR_VALID_RATIO * out->one_key_ns;
     for (unsigned i = 0; i < N_FANOUT_STAGES; i++) {
-        out->stages[i] = median(s.stages[i]);
+        out->stages[i] = number_median(s.stages[i], ROUNDS);
     }
     return 0;
 }
@@ -134,21 +121,6 @@ static void usage(FILE *to)
                   FANOUT_SUBS_MAX, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX);
 }
 
-static bool parse_number(const char *what, const char *text, unsigned min, unsigned max,
-                         unsigned *out)
-{
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < min || n > max) {
-        (void)fprintf(stderr, "%s: '%s' is not a number from %u to %u\n", what, text, min,
-                      max);
-        return false;
-    }
-    *out = (unsigned)n;
-    return true;
-}
-
 static bool parse_profile(const char *text, bool *cm80)
 {
     *cm80 = strcmp(text, "cm80") == 0;
@@ -175,10 +147,10 @@ static int parse(struct options *o, int argc, char **argv)
     while (ok && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         switch (c) {
         case 'n':
-            ok = parse_number("--subscribers", optarg, 1, FANOUT_SUBS_MAX, &o->subscribers);
+            ok = number_parse("--subscribers", optarg, 1, FANOUT_SUBS_MAX, &o->subscribers);
             break;
         case 's':
-            ok = parse_number("--size", optarg, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX, &o->size);
+            ok = number_parse("--size", optarg, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX, &o->size);
             break;
         case 'p':
             ok = parse_profile(optarg, &o->cm80);

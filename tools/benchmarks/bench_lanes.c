@@ -13,6 +13,7 @@
 
 #include "benchmarks/crypt_floor.h"
 #include "benchmarks/flow.h"
+#include "benchmarks/numbers.h"
 
 enum {
     TURNS = 3,  /* of each number of lanes */
@@ -37,20 +38,6 @@ struct turn {
     double wall[ROUNDS]; /* likewise, by the clock on the wall */
     char err[256];
 };
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned n)
-{
-    qsort(values, n, sizeof(*values), by_value);
-    return values[n / 2];
-}
 
 static void take_turn(const struct options *o, unsigned n_lanes, struct turn *turn)
 {
@@ -123,8 +110,8 @@ static void print(const struct options *o, struct turn turns[N_COUNTS][TURNS], d
             all[i] = turns[c][i / ROUNDS].ns[i % ROUNDS];
             walls[i] = turns[c][i / ROUNDS].wall[i % ROUNDS];
         }
-        ns[c] = median(all, TURNS * ROUNDS);
-        wall[c] = median(walls, TURNS * ROUNDS);
+        ns[c] = number_median(all, sizeof(all) / sizeof(all[0]));
+        wall[c] = number_median(walls, sizeof(walls) / sizeof(walls[0]));
     }
     if (o->json) {
         (void)printf("{\"subscribers\": %u, \"size\": %u, \"floor_ns\": %.1f, \"lanes\": [",
@@ -159,21 +146,6 @@ static void usage(FILE *to)
                   FLOW_SUBS);
 }
 
-static bool parse_number(const char *what, const char *text, unsigned min, unsigned max,
-                         unsigned *out)
-{
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || n < min || n > max) {
-        (void)fprintf(stderr, "%s: '%s' is not a number from %u to %u\n", what, text, min,
-                      max);
-        return false;
-    }
-    *out = (unsigned)n;
-    return true;
-}
-
 /* Returns -1 to go on, or the exit code. */
 static int parse(struct options *o, int argc, char **argv)
 {
@@ -188,11 +160,11 @@ static int parse(struct options *o, int argc, char **argv)
     while (ok && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         switch (c) {
         case 'n':
-            ok = parse_number("--subscribers", optarg, FLOW_LANES, FLOW_SUBS,
+            ok = number_parse("--subscribers", optarg, FLOW_LANES, FLOW_SUBS,
                               &o->subscribers);
             break;
         case 's':
-            ok = parse_number("--size", optarg, 64, 1400, &o->size);
+            ok = number_parse("--size", optarg, 64, 1400, &o->size);
             break;
         case 'j':
             o->json = true;

@@ -13,6 +13,7 @@
 
 #include "benchmarks/crypt_floor.h"
 #include "benchmarks/flow.h"
+#include "benchmarks/numbers.h"
 
 enum {
     SIZE = 1200,
@@ -43,23 +44,6 @@ struct results {
     double floor_us[N_FAN_OUTS];
 };
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* Sorts the values. */
-static double quantile(double *values, size_t n, double q)
-{
-    size_t at = (size_t)(q * (double)n);
-
-    qsort(values, n, sizeof(*values), by_value);
-    return values[at < n ? at : n - 1];
-}
-
 /* Nanoseconds a forward, when there is always something to do. */
 static int capacity(struct flow *flow, struct results *out)
 {
@@ -71,7 +55,7 @@ static int capacity(struct flow *flow, struct results *out)
         e = flow_round(flow, FLOW_PACKETS, 0, NULL, &r, out->err, sizeof(out->err));
         all[i] = e == 0 ? r.wall_ns / (double)r.forwards : 0;
     }
-    out->ns = quantile(all, CAPACITY_ROUNDS, 0.5);
+    out->ns = number_quantile(all, CAPACITY_ROUNDS, 0.5);
     return e;
 }
 
@@ -108,7 +92,7 @@ static void residence(struct results *out)
     for (unsigned i = 0; i < N_LOADS && out->ok[0]; i++) {
         out->ok[0] = at_load(flow, loads[i], delays, out);
         for (unsigned k = 0; k < N_QUANTILES; k++) {
-            out->delays_us[i][k] = quantile(delays, n, quantiles[k]) / 1e3;
+            out->delays_us[i][k] = number_quantile(delays, n, quantiles[k]) / 1e3;
         }
     }
     flow_destroy(flow);
@@ -134,11 +118,11 @@ static void last_copy(unsigned i, struct results *out)
         floors[k] = crypt_floor_round(floor, n, n) * n;
         out->ok[1 + i] =
             flow_round(flow, 1, 1, delays, &r, out->err, sizeof(out->err)) == 0;
-        last[k] = quantile(delays, n, 1);
+        last[k] = number_quantile(delays, n, 1);
     }
     if (out->ok[1 + i]) {
-        out->last_us[i] = quantile(last, LONE, 0.5) / 1e3;
-        out->floor_us[i] = quantile(floors, LONE, 0.5) / 1e3;
+        out->last_us[i] = number_quantile(last, LONE, 0.5) / 1e3;
+        out->floor_us[i] = number_quantile(floors, LONE, 0.5) / 1e3;
     }
     flow_destroy(flow);
     crypt_floor_destroy(floor);

@@ -32,6 +32,7 @@
 
 #include "benchmarks/crypt_floor.h"
 #include "benchmarks/fanout.h"
+#include "benchmarks/numbers.h"
 #include "io/mbuf.h"
 
 enum {
@@ -74,20 +75,6 @@ struct samples {
     uint64_t sent, lost;
 };
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values)
-{
-    qsort(values, ROUNDS, sizeof(*values), by_value);
-    return values[ROUNDS / 2];
-}
-
 static void add_sample(struct samples *s, unsigned round, const struct fanout_sent *sent)
 {
     s->ns[round] = sent->sent > 0 ? sent->cpu_ns / (double)sent->sent : 0;
@@ -99,14 +86,6 @@ static void add_sample(struct samples *s, unsigned round, const struct fanout_se
 static double lost_share(const struct samples *s)
 {
     return (double)s->lost / (double)(s->sent + s->lost);
-}
-
-static double clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    (void)clock_gettime(clock, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
 /* ---- the bare loop ---- */
@@ -206,7 +185,8 @@ static unsigned send_datagrams(struct bare *bare)
 
 static void bare_round(struct bare *bare, unsigned n_packets, struct fanout_sent *out)
 {
-    double wall = clock_ns(CLOCK_MONOTONIC), cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    double wall = (double)number_clock_ns(CLOCK_MONOTONIC);
+    double cpu = (double)number_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
     *out = (struct fanout_sent){.sent = 0};
     for (unsigned i = 0; i < n_packets; i += BURST) {
@@ -215,8 +195,8 @@ static void bare_round(struct bare *bare, unsigned n_packets, struct fanout_sent
         out->sent += sent;
         out->lost += BURST - sent;
     }
-    out->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
-    out->wall_ns = clock_ns(CLOCK_MONOTONIC) - wall;
+    out->cpu_ns = (double)number_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    out->wall_ns = (double)number_clock_ns(CLOCK_MONOTONIC) - wall;
 }
 
 /* ---- what receives ---- */
@@ -332,11 +312,11 @@ static int measure(const struct options *o, enum wire wire, struct fanout *fanou
         return e;
     }
     *out = (struct result){.ok = true,
-                           .ns = median(ours.ns),
-                           .rate = median(ours.rate),
+                           .ns = number_median(ours.ns, ROUNDS),
+                           .rate = number_median(ours.rate, ROUNDS),
                            .lost = lost_share(&ours),
-                           .floor_ns = median(theirs.ns),
-                           .floor_rate = median(theirs.rate),
+                           .floor_ns = number_median(theirs.ns, ROUNDS),
+                           .floor_rate = number_median(theirs.rate, ROUNDS),
                            .floor_lost = lost_share(&theirs)};
     return 0;
 }

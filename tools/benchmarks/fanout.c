@@ -10,6 +10,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
+#include "benchmarks/numbers.h"
 #include "io/port_mem.h"
 #include "sfu/base/bytes.h"
 #include "sfu/base/handle.h"
@@ -64,17 +65,9 @@ static int fail(char *err, size_t cap, int code, const char *what)
     return code;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    (void)clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t lane_clock_us(void)
 {
-    return clock_ns(CLOCK_MONOTONIC) / 1000;
+    return number_clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 /* ---- peers, stream, subscriptions ---- */
@@ -540,9 +533,9 @@ int fanout_round(struct fanout *f, unsigned n_packets, double *ns, double *stage
         write_packet(f, i);
     }
     f->n_sent = 0;
-    cpu_start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    cpu_start = number_clock_ns(CLOCK_THREAD_CPUTIME_ID);
     turns(f, n_packets, stages != NULL ? ticks : NULL);
-    cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
+    cpu = number_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
     *ns = (double)cpu / (double)expected;
     if (f->n_sent != expected) {
         (void)snprintf(err, err_cap, "%llu packets left, not %llu: no numbers",
@@ -567,11 +560,11 @@ void fanout_wire_round(struct fanout *f, unsigned n_packets, struct fanout_sent 
     for (unsigned i = 0; i < n_packets; i++) {
         write_packet(f, i);
     }
-    wall_start = clock_ns(CLOCK_MONOTONIC);
-    cpu_start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    wall_start = number_clock_ns(CLOCK_MONOTONIC);
+    cpu_start = number_clock_ns(CLOCK_THREAD_CPUTIME_ID);
     turns(f, n_packets, NULL);
-    out->cpu_ns = (double)(clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_start);
-    out->wall_ns = (double)(clock_ns(CLOCK_MONOTONIC) - wall_start);
+    out->cpu_ns = (double)(number_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_start);
+    out->wall_ns = (double)(number_clock_ns(CLOCK_MONOTONIC) - wall_start);
     out->sent = count->packets - before;
     out->lost = (uint64_t)n_packets * f->n_subs - out->sent;
 }

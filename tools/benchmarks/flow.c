@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "benchmarks/numbers.h"
 #include "io/port_mem.h"
 #include "sfu/base/bytes.h"
 #include "sfu/base/handle.h"
@@ -68,14 +69,6 @@ struct flow {
     uint64_t there_ns[FLOW_PACKETS]; /* when a packet was there to be received */
 };
 
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    (void)clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static int fail(char *err, size_t cap, int code, const char *what)
 {
     (void)snprintf(err, cap, "%s: %s", what, strerror(-code));
@@ -95,7 +88,7 @@ static void on_tx(void *arg, const struct pkt *pkt)
         return; /* RTCP */
     }
     if (f->delays_ns != NULL) {
-        uint64_t at_ns = clock_ns(CLOCK_MONOTONIC);
+        uint64_t at_ns = number_clock_ns(CLOCK_MONOTONIC);
 
         f->delays_ns[f->n_delays++] = (double)(at_ns - f->there_ns[lane->got[sub]]);
     }
@@ -263,7 +256,7 @@ static int make_lane(struct flow *f, unsigned i, bool busy)
     }
     memset(loop, 0, bytes);
     lane_init(&loop->lane, i, &f->tables[i], crypt, io_pool(f->io),
-              clock_ns(CLOCK_MONOTONIC) / 1000);
+              number_clock_ns(CLOCK_MONOTONIC) / 1000);
     loop->lane.hub = f->n_lanes > 1 ? &f->hub : NULL;
     loop->lane.no_repair = true;
     loop->pipe.io = f->io;
@@ -453,7 +446,7 @@ static void hold(struct flow *f)
 /* Nobody here sends checks, and on a busy machine a run outlasts the 30 s of a consent. */
 static void renew_consent(struct flow *f)
 {
-    uint64_t now_us = clock_ns(CLOCK_MONOTONIC) / 1000;
+    uint64_t now_us = number_clock_ns(CLOCK_MONOTONIC) / 1000;
 
     for (uint32_t i = 0; i <= f->n_subs; i++) {
         if (f->shared.vault.peers[i].live.last_check_us != 0) {
@@ -490,7 +483,7 @@ static bool feed_as_they_take(struct flow *f, unsigned n, uint64_t until_ns)
 
     while ((done = finished(f)) < n) {
         let_in(f, done + WINDOW < n ? (unsigned)done + WINDOW : n);
-        if (clock_ns(CLOCK_MONOTONIC) > until_ns) {
+        if (number_clock_ns(CLOCK_MONOTONIC) > until_ns) {
             return false;
         }
         (void)nanosleep(&moment, NULL);
@@ -502,19 +495,19 @@ static bool feed_as_they_take(struct flow *f, unsigned n, uint64_t until_ns)
 static bool feed_by_time(struct flow *f, unsigned n, double every_ns, uint64_t until_ns,
                          double *feed_ns)
 {
-    uint64_t began_ns = clock_ns(CLOCK_MONOTONIC);
+    uint64_t began_ns = number_clock_ns(CLOCK_MONOTONIC);
 
     for (unsigned i = 0; i < n; i++) {
         uint64_t due_ns = began_ns + (uint64_t)(every_ns * i);
 
-        while (clock_ns(CLOCK_MONOTONIC) < due_ns) {
+        while (number_clock_ns(CLOCK_MONOTONIC) < due_ns) {
         }
-        f->there_ns[i] = clock_ns(CLOCK_MONOTONIC);
+        f->there_ns[i] = number_clock_ns(CLOCK_MONOTONIC);
         port_mem_allow(f->io, 0, 0, i + 1);
     }
-    *feed_ns = (double)(clock_ns(CLOCK_MONOTONIC) - began_ns);
+    *feed_ns = (double)(number_clock_ns(CLOCK_MONOTONIC) - began_ns);
     while (finished(f) < n) {
-        if (clock_ns(CLOCK_MONOTONIC) > until_ns) {
+        if (number_clock_ns(CLOCK_MONOTONIC) > until_ns) {
             return false;
         }
     }
@@ -526,7 +519,7 @@ static void cpu_of_lanes(const struct flow *f, double out[FLOW_LANES])
     for (unsigned i = 0; i < f->n_lanes; i++) {
         clockid_t clock;
 
-        out[i] = pthread_getcpuclockid(f->threads[i], &clock) == 0 ? (double)clock_ns(clock)
+        out[i] = pthread_getcpuclockid(f->threads[i], &clock) == 0 ? (double)number_clock_ns(clock)
                                                                    : 0;
     }
 }
@@ -554,11 +547,11 @@ int flow_round(struct flow *f, unsigned n_packets, double every_ns, double *dela
     port_mem_inject(f->io, 0, 0, f->packets, 0); /* nothing is let in yet */
     go_on(f);
     cpu_of_lanes(f, before);
-    began_ns = clock_ns(CLOCK_MONOTONIC);
+    began_ns = number_clock_ns(CLOCK_MONOTONIC);
     until_ns = began_ns + PATIENCE_S * UINT64_C(1000000000);
     done = every_ns > 0 ? feed_by_time(f, n_packets, every_ns, until_ns, &out->feed_ns)
                         : feed_as_they_take(f, n_packets, until_ns);
-    out->wall_ns = (double)(clock_ns(CLOCK_MONOTONIC) - began_ns);
+    out->wall_ns = (double)(number_clock_ns(CLOCK_MONOTONIC) - began_ns);
     cpu_of_lanes(f, out->lane_ns);
     for (unsigned i = 0; i < f->n_lanes; i++) {
         out->lane_ns[i] -= before[i];
