@@ -259,14 +259,20 @@ static void save(struct task *task, const char *type, const char *act)
 static void on_made_before(void *arg, const struct store_result *result)
 {
     struct task *task = arg;
+    const struct store_doc *doc = result->docs;
 
+    if (result->err == -ENOENT || (result->err == 0 && strcmp(doc->state, "deleted") == 0)) {
+        task_refuse(task, 404, "not_found",
+                    "the meeting that this Idempotency-Key made was deleted");
+        return;
+    }
     if (result->err != 0) {
         task_fail(task, result->err);
         return;
     }
     json_decref(task->meeting);
-    task->meeting = json_loads(result->docs[0].json, 0, NULL);
-    task->doc.version = result->docs[0].version;
+    task->meeting = json_loads(doc->json, 0, NULL);
+    task->doc.version = doc->version;
     answer_meeting(task);
 }
 

@@ -195,6 +195,9 @@ test('a meeting from its making to its end', async () => {
 
         assert.equal((await ask(node, 'DELETE', at, { token: ada })).status, 204);
         assert.equal((await ask(node, 'GET', at, { token: ada })).status, 404);
+        const gone = await ask(node, 'POST', '/meeting', { token: ada, body,
+            headers: { 'idempotency-key': 'k1' } });
+        assert.equal(gone.status, 404, 'a retry does not bring back what was deleted');
 
         /* Erased: bob is invited nowhere any more. */
         const admin = user(node, 'root', { role: 'admin' });

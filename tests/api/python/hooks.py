@@ -6,8 +6,16 @@ for media_type in ("application/sdp", "application/trickle-ice-sdpfrag"):
     schemathesis.serializer.alias(media_type, "text/plain")
 
 
+def without_nul(value):
+    if isinstance(value, str):
+        return value.replace("\0", "\x01")
+    if isinstance(value, list):
+        return [without_nul(item) for item in value]
+    return value
+
+
 @schemathesis.hook
 def before_call(context, case, **kwargs):
-    for name, value in (case.query or {}).items():
-        if isinstance(value, str):
-            case.query[name] = value.replace("\0", "\x01")
+    if case.query:
+        case.query = {without_nul(name): without_nul(value)
+                      for name, value in case.query.items()}
