@@ -56,6 +56,18 @@ struct sdp_media *sdp_add_media(struct sdp *sdp, enum sdp_kind kind)
     return media;
 }
 
+const struct sdp_media *sdp_tagged(const struct sdp *sdp)
+{
+    for (uint8_t i = 0; i < sdp->n_media; i++) {
+        const struct sdp_media *m = sdp->media[i];
+
+        if (sdp->n_bundle > 0 ? strcmp(m->mid, sdp->bundle[0]) == 0 : m->port != 0) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
 static bool same_bytes(const void *a, const void *b, size_t len)
 {
     return memcmp(a, b, len) == 0;

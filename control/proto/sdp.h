@@ -171,6 +171,10 @@ struct sdp_media *sdp_add_media(struct sdp *sdp, enum sdp_kind kind);
  * equal to 'sdp'. Returns a new string, or NULL without memory. */
 char *sdp_write(const struct sdp *sdp, bool fragment);
 
+/* The section that carries the transport: the first of the BUNDLE group, or without one the
+ * first that is not refused. NULL if there is none. */
+const struct sdp_media *sdp_tagged(const struct sdp *sdp);
+
 /* True if both say the same. */
 bool sdp_equal(const struct sdp *a, const struct sdp *b);
 

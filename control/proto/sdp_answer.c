@@ -187,18 +187,6 @@ void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct sdp_media *of
     add_to_bundle(answer, m->mid);
 }
 
-const struct sdp_media *sdp_tagged(const struct sdp *sdp)
-{
-    for (uint8_t i = 0; i < sdp->n_media; i++) {
-        const struct sdp_media *m = sdp->media[i];
-
-        if (sdp->n_bundle > 0 ? strcmp(m->mid, sdp->bundle[0]) == 0 : m->port != 0) {
-            return m;
-        }
-    }
-    return NULL;
-}
-
 /* Puts the members into the order in which 'from' has them: a member is moved to where the
  * sorted ones end. */
 static void order_bundle(struct sdp *sdp, const struct sdp *from)

@@ -76,10 +76,6 @@ void sdp_answer_accept(struct sdp *answer, uint8_t i, const struct sdp_media *of
 void sdp_bundle_finish(struct sdp *sdp, const struct sdp *from,
                        const struct sdp_local *local);
 
-/* The section that carries the transport: the first of the BUNDLE group, or without one the
- * first that is not refused. NULL if there is none. */
-const struct sdp_media *sdp_tagged(const struct sdp *sdp);
-
 /* Begins an offer without sections. NULL without memory. */
 struct sdp *sdp_offer_create(const struct sdp_local *local);
 

@@ -21,14 +21,6 @@
 
 enum { DAY_S = 86400 };
 
-int64_t meetings_seconds(const json_t *json, const char *name, int64_t otherwise)
-{
-    const char *text = task_text(json, name);
-    int64_t ms;
-
-    return text != NULL && schema_time_parse(text, &ms) == 0 ? ms / 1000 : otherwise;
-}
-
 json_t *meetings_with_version(const json_t *meeting, uint64_t version)
 {
     json_t *copy = json_copy((json_t *)meeting);
@@ -71,8 +63,8 @@ static void merge(json_t *meeting, const json_t *change)
 static bool is_sensible(struct task *task)
 {
     const json_t *m = task->meeting;
-    int64_t start = meetings_seconds(m, "meeting_start_time", 0);
-    int64_t end = meetings_seconds(m, "meeting_end_time", INT64_MAX);
+    int64_t start = task_seconds(m, "meeting_start_time", 0);
+    int64_t end = task_seconds(m, "meeting_end_time", INT64_MAX);
     bool recurs = strcmp(task_text(m, "meeting_type"), "recurring") == 0;
     struct schema_errors errors = {.n = 0};
     struct net_req *req = task->req;
@@ -89,7 +81,7 @@ static bool is_sensible(struct task *task)
     }
     if (errors.n == 0) {
         task->doc.at =
-            start != 0 ? start : meetings_seconds(m, "created_at", clock_wall_s());
+            start != 0 ? start : task_seconds(m, "created_at", clock_wall_s());
         task->doc.until = rrule_until(task_text(m, "recurrence"), task->doc.at);
         return true;
     }
@@ -381,12 +373,12 @@ void meetings_create(const struct rest_call *call)
 static json_t *meeting_of(struct task *task, const struct store_doc *doc)
 {
     json_t *meeting = json_loads(doc->json, 0, NULL);
-    int64_t from = meetings_seconds(task->query, "from", 0);
+    int64_t from = task_seconds(task->query, "from", 0);
     bool there;
 
     (void)json_object_set_new(meeting, "version", json_integer((json_int_t)doc->version));
     there = series_add(meeting, from != 0 ? from : clock_wall_s(),
-                       meetings_seconds(task->query, "to", INT64_MAX)) ||
+                       task_seconds(task->query, "to", INT64_MAX)) ||
             from == 0 || doc->at >= from;
     return there && strcmp(doc->state, "deleted") != 0 ? meeting
                                                        : (json_decref(meeting), NULL);
@@ -410,8 +402,8 @@ void meetings_list(const struct rest_call *call)
     query.tenant = task->who.tenant;
     query.member = task->who.user_id;
     query.state = task_text(task->query, "status");
-    query.from = meetings_seconds(task->query, "from", 0);
-    query.to = meetings_seconds(task->query, "to", 0);
+    query.from = task_seconds(task->query, "from", 0);
+    query.to = task_seconds(task->query, "to", 0);
     err = store_find(task->store, &query, on_list, task);
     if (err != 0) {
         task_fail(task, err);

@@ -11,10 +11,8 @@ rest_fn meetings_create, meetings_list, meetings_get, meetings_replace, meetings
     meetings_delete, meetings_start, meetings_finish, meetings_join, meetings_export,
     meetings_webrtc, meetings_live, meetings_analytics;
 
-/* What meetings.c and visits.c share. Seconds since 1970 of a member; 'otherwise' if it has
- * none. A copy with its version: a new reference. */
+/* What meetings.c and visits.c share. A copy with its version: a new reference. */
 struct task;
-int64_t meetings_seconds(const json_t *json, const char *name, int64_t otherwise);
 json_t *meetings_with_version(const json_t *meeting, uint64_t version);
 bool meetings_is_over(const struct task *task);
 

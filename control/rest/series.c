@@ -1,7 +1,6 @@
 #include "rest/series.h"
 
 #include "proto/rrule.h"
-#include "rest/meetings.h"
 #include "rest/task.h"
 #include "schema/check.h"
 #include "sys/clock.h"
@@ -12,7 +11,7 @@ static bool rule_of(const json_t *meeting, struct rrule *rule, int64_t *start)
     const char *text = task_text(meeting, "recurrence");
     const char *why;
 
-    *start = meetings_seconds(meeting, "meeting_start_time", INT64_MIN);
+    *start = task_seconds(meeting, "meeting_start_time", INT64_MIN);
     return text != NULL && *start != INT64_MIN && rrule_parse(text, rule, &why) == 0;
 }
 
@@ -62,7 +61,7 @@ bool series_add(json_t *meeting, int64_t from_s, int64_t to_s)
 
 int64_t series_end(const json_t *meeting, int64_t otherwise)
 {
-    int64_t end = meetings_seconds(meeting, "meeting_end_time", INT64_MIN);
+    int64_t end = task_seconds(meeting, "meeting_end_time", INT64_MIN);
     struct rrule rule;
     int64_t start;
     int64_t next;

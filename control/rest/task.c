@@ -517,6 +517,14 @@ const char *task_text(const json_t *json, const char *name)
     return json_string_value(json_object_get(json, name));
 }
 
+int64_t task_seconds(const json_t *json, const char *name, int64_t otherwise)
+{
+    const char *text = task_text(json, name);
+    int64_t ms;
+
+    return text != NULL && schema_time_parse(text, &ms) == 0 ? ms / 1000 : otherwise;
+}
+
 json_t *task_time(int64_t seconds)
 {
     char text[CLOCK_RFC3339_LEN];

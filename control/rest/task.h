@@ -101,7 +101,10 @@ void task_answer_page(struct task *task, const struct store_result *result,
 /* A string of 'json' (borrowed), or NULL. */
 const char *task_text(const json_t *json, const char *name);
 
-/* RFC 3339 of microseconds or seconds since 1970: a new reference. */
+/* Seconds since 1970 of a member that is a time of RFC 3339; 'otherwise' if it is not. */
+int64_t task_seconds(const json_t *json, const char *name, int64_t otherwise);
+
+/* RFC 3339 of seconds since 1970: a new reference. */
 json_t *task_time(int64_t seconds);
 
 #endif
