@@ -121,6 +121,10 @@ static json_t *responses(const struct schema_route *route, json_t *components)
     }
     (void)snprintf(code, sizeof(code), "%u", status);
     json_schema_set(out, code, good);
+    if (strcmp(route->method, "GET") == 0 && (route->flags & SCHEMA_ETAG) != 0) {
+        json_schema_set(out, "304",
+                        json_pack("{s:s}", "description", "it is what If-None-Match names"));
+    }
     json_schema_set(out, "default",
                     json_pack("{s:s}", "$ref", "#/components/responses/Problem"));
     return out;

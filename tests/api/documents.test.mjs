@@ -22,6 +22,7 @@ test('OpenAPI and AsyncAPI are sound', { timeout: 180_000 }, () =>
         const openapi = await document(node, 'openapi.json');
         assert.equal(openapi.openapi.slice(0, 3), '3.1');
         await SwaggerParser.validate(structuredClone(openapi));
+        assert.equal(openapi.paths['/api/meeting/{id}'].get.responses[304].content, undefined);
 
         const asyncapi = await document(node, 'asyncapi.json');
         const { diagnostics } = await new Parser().parse(asyncapi);
