@@ -224,6 +224,20 @@ void meeting_layers_moved(struct meeting *meeting, struct room_consumer *rc)
     }
 }
 
+/* Its owner hears of it once it knows of the consumer. */
+static void changed(struct meeting *meeting, struct room_consumer *rc, uint32_t layers)
+{
+    struct meeting_event event = {.kind = MEETING_CONSUMER_LAYERS,
+                                  .who = rc->transport->owner,
+                                  .producer = rc->source,
+                                  .consumer = rc};
+
+    rc->layers = layers;
+    if (rc->done == NULL) {
+        meeting->ops.to_one(meeting->user, event.who, &event);
+    }
+}
+
 void meeting_on_layers(struct meeting *meeting, uint64_t sub, uint32_t layers)
 {
     uint32_t i = handle_index(sub);
@@ -233,14 +247,23 @@ void meeting_on_layers(struct meeting *meeting, uint64_t sub, uint32_t layers)
         layers >> 16 >= N_ABI_LAYERS_REASONS) {
         return;
     }
-    rc->layers = layers;
-    if (rc->done == NULL) { /* its owner knows of it */
-        struct meeting_event event = {.kind = MEETING_CONSUMER_LAYERS,
-                                      .who = rc->transport->owner,
-                                      .producer = rc->source,
-                                      .consumer = rc};
+    changed(meeting, rc, layers);
+}
 
-        meeting->ops.to_one(meeting->user, event.who, &event);
+void meeting_layers_held(struct meeting *meeting, struct room_consumer *rc, bool held,
+                         bool sent)
+{
+    const uint32_t none = ABI_LAYERS(ABI_LAYERS_BANDWIDTH, ABI_LAYERS_NONE, ABI_LAYERS_NONE,
+                                     ABI_LAYERS_NONE, ABI_LAYERS_NONE);
+    const struct producer_layers layers = layers_of(rc->source);
+
+    if (consumer_type(&layers) != CONSUMER_SIMPLE) {
+        return; /* the dataplane tells of these itself */
+    }
+    if (held && rc->layers != none) {
+        changed(meeting, rc, none);
+    } else if (!held && sent && rc->layers == none) {
+        changed(meeting, rc, ABI_LAYERS(ABI_LAYERS_BANDWIDTH, 0, 0, 0, 0));
     }
 }
 

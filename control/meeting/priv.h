@@ -305,6 +305,11 @@ void meeting_layers_counted(struct meeting *meeting, struct room_consumer *rc);
 void meeting_layers_gone(struct meeting *meeting, struct room_consumer *rc);
 void meeting_layers_moved(struct meeting *meeting, struct room_consumer *rc);
 
+/* What the counters of the last second say of a consumer: its link does not carry it
+ * ('held'), or it was sent something. Of those whose layers the dataplane does not tell. */
+void meeting_layers_held(struct meeting *meeting, struct room_consumer *rc, bool held,
+                         bool sent);
+
 /* A producer that begins, with all its layers needed until it is known by whom; and ends.
  */
 void meeting_layers_produced(struct meeting *meeting, struct room_producer *rp);

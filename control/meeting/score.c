@@ -46,10 +46,13 @@ static bool count_consumer(const struct meeting *meeting, const struct room_cons
                            struct score_counters *out)
 {
     struct abi_sub_stats stats;
+    bool held, idle;
 
     if (media_sub_stats(meeting->conf.media, consumer_sub(rc->consumer), &stats) != 0) {
         return false;
     }
+    held = stats.held != 0 && !producer_is_paused(rc->source->producer);
+    idle = stats.packets == rc->score.last.packets;
     *out = (struct score_counters){
         .packets = stats.packets,
         .lost = stats.lost,
@@ -58,9 +61,10 @@ static bool count_consumer(const struct meeting *meeting, const struct room_cons
         .rtt_us = stats.rtt_us,
         .jitter_us = stats.jitter_us,
         .video = is_video(rc->source),
-        /* that there is nothing to send is not this one's fault */
-        .paused =
-            consumer_is_paused(rc->consumer) || stats.packets == rc->score.last.packets,
+        .held = held,
+        /* that there is nothing to send is not this one's fault; that its link carries
+         * nothing is */
+        .paused = consumer_is_paused(rc->consumer) || (idle && !held),
     };
     return true;
 }
@@ -78,7 +82,7 @@ static void tell(const struct meeting *meeting, struct participant *owner,
     }
 }
 
-static void score_transport(const struct meeting *meeting, struct transport *t)
+static void score_transport(struct meeting *meeting, struct transport *t)
 {
     struct score_counters now;
 
@@ -92,6 +96,10 @@ static void score_transport(const struct meeting *meeting, struct transport *t)
     }
     for (struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
         if (rc->done == NULL && count_consumer(meeting, rc, &now)) {
+            if (now.video && !consumer_is_paused(rc->consumer)) {
+                meeting_layers_held(meeting, rc, now.held,
+                                    now.packets > rc->score.last.packets);
+            }
             tell(meeting, t->owner,
                  (struct meeting_event){
                      .kind = MEETING_CONSUMER_SCORE, .who = t->owner, .consumer = rc},

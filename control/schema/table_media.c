@@ -99,7 +99,7 @@ static const struct schema_object schema_quality_change = {
 OBJECT(layers_changed, "What a consumer is sent, and is to be sent.",
        ID("consumer_id", R, "the consumer"), ID("producer_id", R, "what it receives"),
        OBJ("current", R | N, layer, "null: nothing is sent"),
-       OBJ("target", R | N, layer, "null: nothing is to be sent"),
+       OBJ("target", R | N, layer, "null: nothing is to be sent, its link carries none"),
        ENUM("reason", R, schema_layer_reasons, "why it changed"));
 OBJECT(view, "How large a picture is shown.", ID("producer_id", R, "of whom"),
        INT("width", R, 0, 65535, "pixels"), INT("height", R, 0, 65535, "pixels"));

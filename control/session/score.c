@@ -36,8 +36,8 @@ static struct score_detail detail_of(const struct score_counters *last,
     return (struct score_detail){
         .bps = bits < UINT32_MAX ? (uint32_t)bits : UINT32_MAX,
         .loss = lost == 0 ? 0 : (float)lost / (float)(packets + lost),
-        .freeze =
-            now->video && (packets == 0 || lost > grown(now->repaired, last->repaired)),
+        .freeze = now->video && (now->held || packets == 0 ||
+                                 lost > grown(now->repaired, last->repaired)),
     };
 }
 
@@ -63,9 +63,9 @@ bool score_update(struct score *score, const struct score_counters *now)
         score->n_bad = 0;
         return false;
     }
-    value = of_loss(packets, lost, repaired);
+    value = now->held ? 0 : of_loss(packets, lost, repaired);
     minus = now->rtt_us > RTT_BAD_US ? 4 : now->rtt_us > RTT_POOR_US ? 2 : 0;
-    score->silent = packets == 0 && lost == 0;
+    score->silent = now->held || (packets == 0 && lost == 0);
     score->rtt_bad = minus > 0 && value >= SCORE_BAD;
     value = value > minus ? (uint8_t)(value - minus) : 0;
     if (value >= SCORE_BAD) {

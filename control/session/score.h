@@ -22,6 +22,7 @@ struct score_counters {
     uint32_t jitter_us;
     bool video;
     bool paused; /* nothing is to come: the score stays */
+    bool held;   /* nothing is sent, for the link does not carry it: the score is 0 */
 };
 
 /* What the last second was like. */
@@ -38,7 +39,7 @@ struct score {
     uint8_t n_bad; /* seconds in sequence below SCORE_BAD */
     bool started;
     bool rtt_bad; /* of the last second: it was the delay */
-    bool silent;  /* nothing came */
+    bool silent;  /* nothing came, or was sent */
     uint32_t freezes; /* seconds of detail.freeze, since the stream began */
     struct score_detail detail;
 };

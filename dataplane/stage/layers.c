@@ -89,24 +89,35 @@ uint8_t layers_live_temporal(const struct sub_layers *l)
 
 /* ---- what is told ---- */
 
+enum { NOTHING = NO_LAYER << 4 | NO_LAYER };
+
 static uint32_t current(const struct sub_layers *l)
 {
     const struct switcher *sw = &l->switcher;
     uint8_t top = top_temporal(l);
 
     if (!sw->running || sw->at_spatial == SWITCHER_NO_LAYER) {
-        return (uint32_t)NO_LAYER << 4 | NO_LAYER;
+        return NOTHING;
     }
     return (uint32_t)(simulcast(l) ? l->at : sw->at_spatial) << 4 |
            (sw->at_temporal < top ? sw->at_temporal : top);
 }
 
+/* Of one that is held nothing is aimed at: what it is sent afterwards its link will say. */
+static uint32_t aimed_at(const struct sub_layers *l)
+{
+    uint8_t top = top_temporal(l);
+
+    if (l->sub->held) {
+        return NOTHING;
+    }
+    return (uint32_t)l->to_spatial << 4 | (l->to_temporal < top ? l->to_temporal : top);
+}
+
 /* Control hears of every change; of those that it had no room for, the last. */
 static void tell(struct lane *lane, struct sub_layers *l)
 {
-    uint8_t top = top_temporal(l);
-    uint32_t now = current(l) << 8 | (uint32_t)l->to_spatial << 4 |
-                   (l->to_temporal < top ? l->to_temporal : top);
+    uint32_t now = current(l) << 8 | aimed_at(l);
 
     if (now != l->told && lane_tell(lane, LANE_NEWS_LAYERS, l->sub->handle,
                                     (uint32_t)l->reason << 16 | now)) {
@@ -387,14 +398,19 @@ uint32_t layers_sweep(struct lane *lane)
     if (t->layered != NULL && lane->now_us >= lane->layers_sweep_us) {
         lane->layers_sweep_us = lane->now_us + LAYERS_SWEEP_US;
         for (struct sub_layers *l = t->layered; l != NULL; l = l->next) {
-            if (!l->sub->paused && !l->sub->held) {
+            if (l->sub->paused) {
+                continue;
+            }
+            if (l->sub->held) {
+                l->reason = BANDWIDTH; /* and that it goes on, when it does */
+            } else {
                 aim(lane, l,
                     l->limit_spatial < l->wish_spatial ||
                             l->limit_temporal < l->wish_temporal
                         ? BANDWIDTH
                         : SOURCE);
-                tell(lane, l);
             }
+            tell(lane, l);
         }
     }
     return n;

@@ -124,6 +124,7 @@ static void report_subs(const struct tables *t, const struct peer *peer, struct 
             .jitter_us = ts_to_us(sub->jitter, sub->stream->clock_hz),
             .rtt_us = sub->rtt_us,
             .fraction_lost = sub->fraction_lost,
+            .held = sub->held,
         };
 
         abi_words_copy(&s->sub_stats[sub->index], &stats, sizeof(stats));

@@ -561,9 +561,56 @@ static void what_is_missed_comes_again_as_it_was(void **state)
     cast_close(&c);
 }
 
+/* What control was told last of the layers; 0 nothing since it was asked last. */
+static uint32_t told(struct cast *c)
+{
+    struct lane *lane = &c->rig->lane;
+    uint32_t arg = 0;
+
+    for (uint32_t i = 0; i < lane->n_news; i++) {
+        if (lane->news[i].kind == LANE_NEWS_LAYERS) {
+            assert_true(lane->news[i].handle == c->conf.handle);
+            arg = lane->news[i].arg;
+        }
+    }
+    lane->n_news = 0;
+    return arg;
+}
+
+/* As stage/allot does it, of one that control had wished something of last. */
+static void control_hears_that_the_link_carries_nothing_and_that_it_does(void **state)
+{
+    struct cast c;
+    struct sub *sub;
+    (void)state;
+
+    cast_open(&c, VAULT_LAYER_ANY, VAULT_LAYER_ANY);
+    settle(&c);
+    wish(&c, 1, VAULT_LAYER_ANY);
+    settle(&c);
+    assert_int_equal(told(&c), ABI_LAYERS(ABI_LAYERS_REQUESTED, 1, 0, 1, 0));
+    sub = tables_sub(&c.rig->tables, c.conf.handle);
+    sub->held = true;
+    layers_pause(&c.rig->lane, sub);
+    for (unsigned i = 0; i < LAYERS_SWEEP_US / FRAME_US + 2; i++) {
+        picture(&c, 7, 7, 0);
+    }
+    assert_int_equal(told(&c), ABI_LAYERS(ABI_LAYERS_BANDWIDTH, ABI_LAYERS_NONE,
+                                          ABI_LAYERS_NONE, ABI_LAYERS_NONE,
+                                          ABI_LAYERS_NONE));
+    settle(&c);
+    assert_int_equal(told(&c), 0); /* once */
+    sub->held = false;
+    layers_begin(&c.rig->lane, sub);
+    settle(&c);
+    assert_int_equal(told(&c), ABI_LAYERS(ABI_LAYERS_BANDWIDTH, 1, 0, 1, 0));
+    cast_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(control_hears_that_the_link_carries_nothing_and_that_it_does),
         cmocka_unit_test(the_highest_layer_that_comes_is_sent),
         cmocka_unit_test(a_wish_changes_the_stream_and_no_number_shows_it),
         cmocka_unit_test(a_key_frame_older_than_what_was_shown_is_not_begun_with),

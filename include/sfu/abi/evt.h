@@ -25,7 +25,7 @@ enum abi_layers_reason {
 };
 
 /* The arg of ABI_EVT_LAYERS: reason << 16 and four layers of four bits each. */
-#define ABI_LAYERS_NONE 15u /* nothing is sent yet */
+#define ABI_LAYERS_NONE 15u /* nothing is sent, or is to be */
 #define ABI_LAYERS(reason, spatial, temporal, to_spatial, to_temporal)                     \
     ((uint32_t)(reason) << 16 | (uint32_t)(spatial) << 12 | (uint32_t)(temporal) << 8 |    \
      (uint32_t)(to_spatial) << 4 | (uint32_t)(to_temporal))

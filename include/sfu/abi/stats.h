@@ -92,6 +92,8 @@ struct abi_sub_stats {
     uint32_t jitter_us;
     uint32_t rtt_us;
     uint32_t fraction_lost; /* of 256 */
+    uint32_t held; /* 1: not sent, for its link does not carry it now */
+    uint32_t _pad;
 };
 
 /* Copies counters word by word, so that each is whole even while its writer stores it, and

@@ -69,9 +69,80 @@ static void owners_are_told_of_changes_and_of_what_stays_bad(void **state)
     world_finish(&w);
 }
 
+static void tick(struct world *w, uint64_t *now_us)
+{
+    w->n_told = 0;
+    meeting_tick(w->meeting, *now_us);
+    *now_us += 1000000;
+}
+
+/* Its link carries no video: that is told, once, and that it goes on; meanwhile it is worth
+ * nothing. That its publisher is silent is not the link's fault. */
+static void video_that_is_held_back_is_told_and_scores_nothing(void **state)
+{
+    struct meeting_error err;
+    struct meeting_layers layers;
+    struct abi_sub_stats *sub;
+    struct room_producer *rp;
+    struct room_consumer *rc;
+    struct pair p;
+    struct world w;
+    uint64_t u, now_us = 1000000000;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_vp8, 1000);
+    rc = consume(&w, p.recv, rp->id);
+    assert_int_equal(meeting_consumer_pause(p.b, rc->id, false, &err), 0);
+    u = consumer_sub(rc->consumer);
+    sub = &fake_dp_sub_stats(w.dp)[handle_index(u)];
+    *sub = (struct abi_sub_stats){.handle = u, .packets = 10};
+    tick(&w, &now_us);
+    sub->packets += 100;
+    tick(&w, &now_us);
+    assert_int_equal(w.n_told, 0); /* that it runs is no news */
+
+    sub->held = 1;
+    tick(&w, &now_us);
+    assert_int_equal(n_told(&w, MEETING_CONSUMER_LAYERS, p.b), 1);
+    assert_int_equal(n_told(&w, MEETING_CONSUMER_SCORE, p.b), 1);
+    assert_int_equal(w.n_told, 2);
+    layers = meeting_layers_read(rc->layers);
+    assert_false(layers.current.any);
+    assert_false(layers.target.any);
+    assert_string_equal(layers.reason, "bandwidth");
+    assert_int_equal(rc->score.value, 0);
+    tick(&w, &now_us);
+    assert_int_equal(n_told(&w, MEETING_QUALITY_WARNING, p.b), 1);
+    assert_int_equal(w.n_told, 1);
+    assert_string_equal(w.told[0].reason, "no_media");
+
+    sub->held = 0; /* a key frame is waited for */
+    tick(&w, &now_us);
+    assert_int_equal(w.n_told, 0);
+    sub->packets += 100;
+    tick(&w, &now_us);
+    assert_int_equal(n_told(&w, MEETING_CONSUMER_LAYERS, p.b), 1);
+    assert_int_equal(n_told(&w, MEETING_CONSUMER_SCORE, p.b), 1);
+    layers = meeting_layers_read(rc->layers);
+    assert_true(layers.current.any && layers.target.any);
+    assert_int_equal(layers.current.spatial, 0);
+    assert_string_equal(layers.reason, "bandwidth");
+    assert_int_equal(rc->score.value, SCORE_MAX);
+
+    assert_int_equal(meeting_producer_pause(w.meeting, p.a, rp->id, true, &err), 0);
+    sub->held = 1;
+    tick(&w, &now_us);
+    assert_int_equal(rc->score.value, SCORE_MAX);
+    part(&w, &p);
+    world_finish(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(video_that_is_held_back_is_told_and_scores_nothing),
         cmocka_unit_test(owners_are_told_of_changes_and_of_what_stays_bad),
     };
 

@@ -68,6 +68,28 @@ static void silence_is_nothing_but_a_pause_is_no_fault(void **state)
     assert_int_equal(score.value, SCORE_MAX);
 }
 
+/* What is counted as lost meanwhile was sent before. */
+static void what_is_held_back_is_nothing_whatever_is_reported(void **state)
+{
+    struct score score = begun();
+    struct score_counters now = score.last;
+    (void)state;
+
+    now.held = now.video = true;
+    now.packets += 3; /* before it was */
+    assert_true(score_update(&score, &now));
+    assert_int_equal(score.value, 0);
+    assert_true(score.detail.freeze);
+    now.lost += 2;
+    assert_false(score_update(&score, &now));
+    assert_string_equal(score_warning(&score), "no_media");
+    now.held = false;
+    now.packets += 100;
+    assert_true(score_update(&score, &now));
+    assert_int_equal(score.value, SCORE_MAX);
+    assert_null(score_warning(&score));
+}
+
 static void delay_lowers_it(void **state)
 {
     struct score score = begun();
@@ -143,6 +165,7 @@ int main(void)
         cmocka_unit_test(it_says_what_the_second_was_like),
         cmocka_unit_test(loss_lowers_it_and_repair_saves_it),
         cmocka_unit_test(silence_is_nothing_but_a_pause_is_no_fault),
+        cmocka_unit_test(what_is_held_back_is_nothing_whatever_is_reported),
         cmocka_unit_test(delay_lowers_it),
         cmocka_unit_test(it_warns_when_it_stays_bad_and_not_each_second),
     };

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "sfu/base/handle.h"
 #include "support/call.h"
 #include "worker/loop.h"
 
@@ -361,6 +362,7 @@ static void statistics_are_published(void **state)
         far_send_rtp(&t.call.pub, &rtp);
     }
     turn(&t);
+    call_sub(&t.call, &t.call.to_video)->held = true;
     t.loop->report_due_us = t.loop->objects_due_us = 0;
     turn(&t);
     assert_int_equal(abi_lane_stats_read(t.control->stats, 1, &counts), 0);
@@ -390,6 +392,9 @@ static void statistics_are_published(void **state)
     assert_int_equal(t.call.rig->shared.sub_stats[0].handle, t.call.to_audio.handle);
     assert_int_equal(t.call.rig->shared.sub_stats[0].packets, 15);
     assert_int_equal(t.call.rig->shared.sub_stats[0].bytes, 15);
+    assert_int_equal(t.call.rig->shared.sub_stats[0].held, 0);
+    assert_int_equal(
+        t.call.rig->shared.sub_stats[handle_index(t.call.to_video.handle)].held, 1);
     turned_stop(&t);
 }
 
