@@ -304,14 +304,49 @@ static void leave_out(struct switcher *sw, const struct switcher_in *in, bool ne
     }
 }
 
-/* A packet behind the newest: as its frame was. */
+/* It went out last. */
+static void note_sent(struct switcher *sw, const struct switcher_in *in,
+                      const struct switcher_out *out)
+{
+    sw->whole = out->marker;
+    sw->out_ts = out->ts;
+    if (in->layer.bits != 0) {
+        sw->out_picture = out->picture;
+    }
+    if ((in->layer.flags & LAYER_TL0) != 0) {
+        sw->out_tl0 = out->tl0;
+    }
+    if ((in->layer.flags & LAYER_KEYIDX) != 0) {
+        sw->out_keyidx = out->keyidx;
+    }
+}
+
+/* Whether it is ahead of all that went out, or ends the last picture that did. */
+static bool is_last(const struct switcher *sw, const struct switcher_in *in,
+                    const struct switcher_out *out)
+{
+    const int32_t ahead = (int32_t)(out->ts - sw->out_ts);
+    const uint16_t mask = picture_mask(in->layer.bits);
+    const uint16_t up = (uint16_t)(out->picture - sw->out_picture) & mask;
+
+    return ahead > 0 || (ahead == 0 && (out->marker || (up != 0 && up <= mask / 2)));
+}
+
+/* A packet behind the newest: as its frame was. If that newest is left out this may be the
+ * last that is sent, and a source that is changed to goes on from it. */
 static bool late(struct switcher *sw, const struct switcher_in *in,
                  struct switcher_out *out)
 {
     const struct switcher_segment *s = segment_of(sw, in->seq);
 
     if (s != NULL && (in->layer.present & s->target) != 0) {
-        return number(sw, in, s, out);
+        if (!number(sw, in, s, out)) {
+            return false;
+        }
+        if (is_last(sw, in, out)) {
+            note_sent(sw, in, out);
+        }
+        return true;
     }
     if ((int64_t)(in->seq - sw->entry_seq) > 0) {
         sw->broken |= in->layer.present;
@@ -351,17 +386,7 @@ bool switcher_packet(struct switcher *sw, const struct switcher_in *in,
     if (!number(sw, in, newest(sw), out)) {
         return false;
     }
-    sw->whole = out->marker;
-    sw->out_ts = out->ts;
-    if (in->layer.bits != 0) {
-        sw->out_picture = out->picture;
-    }
-    if ((in->layer.flags & LAYER_TL0) != 0) {
-        sw->out_tl0 = out->tl0;
-    }
-    if ((in->layer.flags & LAYER_KEYIDX) != 0) {
-        sw->out_keyidx = out->keyidx;
-    }
+    note_sent(sw, in, out);
     return true;
 }
 

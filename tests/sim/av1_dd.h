@@ -150,47 +150,71 @@ static inline size_t av1_write_dd(const struct av1_packet *p, uint8_t *out)
     return (b.at + 7) / 8;
 }
 
-/* The number in a descriptor; and, of one with a structure, the targets that are active: a
- * bit each (else 0). It has to end where 'len' says. */
-static inline uint16_t av1_read_dd(const uint8_t *data, size_t len, int n_spatial,
-                                   unsigned *active)
-{
-    uint8_t copy[300] = {0};
-    uint8_t ours[300] = {0};
-    struct av1_bits b = {.data = copy, .at = 8};
-    struct av1_bits expected = {.data = ours};
+/* What a descriptor says. */
+struct av1_read {
+    bool first;
     uint16_t number;
-    bool apart, has_active;
+    unsigned active; /* of one with a structure, the targets that are: a bit each; else 0 */
+    int n_fdiffs;
+    unsigned fdiffs[4];
+};
 
-    memcpy(copy, data, len);
-    number = (uint16_t)av1_get(&b, 16);
-    *active = 0;
-    if (len == 3 || av1_get(&b, 1) == 0) {
-        return number;
-    }
-    has_active = av1_get(&b, 1) != 0;
-    (void)av1_get(&b, 3);
-    for (int i = 0; i < 2; i++) { /* the structure is one of the two, unchanged */
-        struct av1_bits at = b;
+/* Whether the structure of this form begins at '*b', unchanged; if so it is passed. */
+static inline bool av1_pass_structure(struct av1_bits *b, int n_spatial, bool apart)
+{
+    uint8_t ours[300] = {0};
+    struct av1_bits expected = {.data = ours};
+    struct av1_bits at = *b;
 
-        apart = i == 1;
-        memset(ours, 0, sizeof(ours));
-        expected.at = 0;
-        av1_put_structure(&expected, n_spatial, apart);
-        for (unsigned k = 0; k < expected.at; k++) {
-            struct av1_bits bit = {.data = ours, .at = k};
+    av1_put_structure(&expected, n_spatial, apart);
+    for (unsigned k = 0; k < expected.at; k++) {
+        struct av1_bits bit = {.data = ours, .at = k};
 
-            if (av1_get(&at, 1) != av1_get(&bit, 1)) {
-                break;
-            }
-            if (k + 1 == expected.at) {
-                *active =
-                    has_active ? av1_get(&at, (unsigned)n_spatial * AV1_TEMPORAL) : ~0u;
-                return number;
-            }
+        if (av1_get(&at, 1) != av1_get(&bit, 1)) {
+            return false;
         }
     }
-    return (uint16_t)~number; /* not one of ours: the test sees it */
+    *b = at;
+    return true;
+}
+
+/* Reads one; a structure that is none of ours leaves a number that the test sees. It has to
+ * end where 'len' says. */
+static inline struct av1_read av1_read_dd(const uint8_t *data, size_t len, int n_spatial)
+{
+    uint8_t copy[300] = {0};
+    struct av1_bits b = {.data = copy};
+    struct av1_read r = {.number = 0};
+    bool structure, active;
+
+    memcpy(copy, data, len);
+    r.first = av1_get(&b, 1) != 0;
+    (void)av1_get(&b, 7);
+    r.number = (uint16_t)av1_get(&b, 16);
+    if (len == 3) {
+        return r;
+    }
+    structure = av1_get(&b, 1) != 0;
+    active = av1_get(&b, 1) != 0;
+    if (av1_get(&b, 3) != 2 ||
+        (structure && !av1_pass_structure(&b, n_spatial, false) &&
+         !av1_pass_structure(&b, n_spatial, true))) {
+        r.number = (uint16_t)~r.number;
+        return r;
+    }
+    if (active) {
+        r.active = av1_get(&b, (unsigned)n_spatial * AV1_TEMPORAL);
+    } else if (structure) {
+        r.active = ~0u;
+    }
+    for (unsigned size = av1_get(&b, 2); size != 0 && r.n_fdiffs < 4;
+         size = av1_get(&b, 2)) {
+        r.fdiffs[r.n_fdiffs++] = av1_get(&b, 4 * size) + 1;
+    }
+    if ((b.at + 7) / 8 != len && !(structure && (b.at + 7) / 8 + 1 == len)) { /* padding */
+        r.number = (uint16_t)~r.number;
+    }
+    return r;
 }
 
 #endif
