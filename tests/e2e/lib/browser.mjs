@@ -27,6 +27,7 @@ export async function withBrowser(body, wrapper = CHROMIUM) {
             '--disable-gpu',
             '--use-fake-device-for-media-stream',
             '--use-fake-ui-for-media-stream',
+            '--autoplay-policy=no-user-gesture-required',
             '--disable-background-networking',
             '--no-first-run',
             /* both pages stay as lively as the one in front */
@@ -70,8 +71,9 @@ export async function withFirefox(body) {
 
 /* Before the page's own scripts: remembers its peer connections, so that a test can stop
  * the sending at its source; lets the page see only the node's candidates of one IP
- * version, or instead of them a relay's port; and, on request, takes its camera away. */
-function prepare({ ip, camera, relay, minKbps }) {
+ * version, or instead of them a relay's port; and, on request, takes its camera away, or has
+ * its microphone hear a sound that never stops. */
+function prepare({ ip, camera, relay, minKbps, tone }) {
     const Native = window.RTCPeerConnection;
     const peers = [];
     const held = [];
@@ -179,25 +181,24 @@ function prepare({ ip, camera, relay, minKbps }) {
             }
             return found;
         },
-        /* Watches the received sound: the longest time without any of it, but for what the
-         * jitter buffer makes up. */
+        /* Watches the received sound: the longest time in sequence that the jitter buffer
+         * made up for want of packets, or a little more: of a look that has the end of one
+         * such time and the beginning of the next both have all. A look at the same
+         * figures as before says nothing. */
         watchSound() {
-            const seen = { longest: 0, now: 0, concealed: 0, total: 0 };
+            const seen = { longest: 0, now: 0, concealed: 0, events: 0, total: 0 };
             window.setInterval(async () => {
                 const { audio } = await window.kcsTest.rtp('inbound-rtp');
-                if (audio === undefined) {
+                if (audio === undefined || audio.totalSamplesReceived === seen.total) {
                     return;
                 }
-                const concealed = audio.concealedSamples - seen.concealed;
-                const total = audio.totalSamplesReceived - seen.total;
+                const madeUp = (audio.concealedSamples - seen.concealed) / 48;
+                const again = audio.concealmentEvents > seen.events;
                 seen.concealed = audio.concealedSamples;
+                seen.events = audio.concealmentEvents;
                 seen.total = audio.totalSamplesReceived;
-                if (total > 0 && concealed / total > 0.9) {
-                    seen.now += total / 48;
-                    seen.longest = Math.max(seen.longest, seen.now);
-                } else {
-                    seen.now = 0;
-                }
+                seen.longest = Math.max(seen.longest, seen.now + madeUp);
+                seen.now = again ? madeUp : madeUp > 0 ? seen.now + madeUp : 0;
             }, 50);
             window.kcsTest.longestGapMs = () => Math.round(seen.longest);
             window.kcsTest.forgetGap = () => (seen.longest = seen.now = 0);
@@ -231,6 +232,29 @@ function prepare({ ip, camera, relay, minKbps }) {
             }
         },
     };
+    if (tone) {
+        const native = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (wanted) => {
+            const stream = await native(wanted);
+            if (wanted.audio) {
+                const context = new AudioContext();
+                const out = context.createMediaStreamDestination();
+                const source = new OscillatorNode(context, {
+                    type: 'sawtooth',
+                    frequency: 220,
+                });
+                source.connect(out);
+                source.start();
+                await context.resume();
+                for (const track of stream.getAudioTracks()) {
+                    stream.removeTrack(track);
+                    track.stop();
+                }
+                stream.addTrack(out.stream.getAudioTracks()[0]);
+            }
+            return stream;
+        };
+    }
     if (!camera) {
         const native = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
         navigator.mediaDevices.getUserMedia = async (wanted) => {
@@ -256,7 +280,8 @@ export class Person {
      * leaves it at that, until join().
      * ip: 4 or 6 lets only the node's candidates of that version through.
      * relay: the port of a Relay (relay.mjs) that its media goes through.
-     * minKbps: what it sends at least, whatever its estimate of the link says. */
+     * minKbps: what it sends at least, whatever its estimate of the link says.
+     * tone: its microphone hears one without a pause, instead of beeps. */
     static async open(browser, node, options) {
         const {
             name,
@@ -271,6 +296,7 @@ export class Person {
             layers,
             video = true,
             minKbps = 0,
+            tone = false,
         } = options;
         const page = await browser.newPage();
         const person = new Person(page, name);
@@ -289,7 +315,7 @@ export class Person {
             query.set('name', name);
         }
         await page.setViewport({ width: 1120, height: 700 });
-        await page.evaluateOnNewDocument(prepare, { ip, camera, relay, minKbps });
+        await page.evaluateOnNewDocument(prepare, { ip, camera, relay, minKbps, tone });
         await page.goto(`${node.origin}/?${query}#token=${token}`);
         if (form) {
             await page.type('#join-form input[name=name]', name);
