@@ -1,8 +1,8 @@
 /* A receiver that believes what the packets say and nothing else: it reads their payload
- * descriptors (RFC 7741, RFC 9628) or dependency descriptors in its own way, sharing no code
- * with core/, puts them in the order of their numbers, and holds them to what its codec's
- * depacketizer goes by. Where numbers are missing something was lost on the way to us; where
- * none are there must be no trace of what was left out. */
+ * descriptors (RFC 7741, RFC 9628) or dependency descriptors in its own way, sharing no
+ * code with core/, puts them in the order of their numbers, and holds them to what its
+ * codec's depacketizer goes by. Where numbers are missing something was lost on the way to
+ * us; where none are there must be no trace of what was left out. */
 #ifndef SIM_RECEIVER_H
 #define SIM_RECEIVER_H
 

@@ -410,8 +410,8 @@ static void receive(struct world *w, struct packet *p, const struct heard *h)
     f->n_sent++;
 }
 
-/* A receiver sees that something is missing: what was lost between two packets that were sent
- * leaves a number free, whatever was left out around it. */
+/* A receiver sees that something is missing: what was lost between two packets that were
+ * sent leaves a number free, whatever was left out around it. */
 static void check_holes(const struct world *w)
 {
     const struct packet *before[STREAMS] = {NULL};
@@ -425,7 +425,8 @@ static void check_holes(const struct world *w)
         if (!p->shown) {
             lost[s] = true;
         } else if (p->index != 0) {
-            if (lost[s] && before[s] != NULL && w->frames[before[s]->frame].play == f->play) {
+            if (lost[s] && before[s] != NULL &&
+                w->frames[before[s]->frame].play == f->play) {
                 assert_true(p->index > before[s]->index + 1);
             }
             before[s] = p;

@@ -59,6 +59,69 @@ static void vp9_says_spatial_layers_and_their_end(void **state)
     assert_true((info.present & LAYER_BIT(2, 2)) != 0);
 }
 
+/* Flexible: P_DIFFs follow the indices, three at most, and there is no TL0PICIDX. What
+ * stands behind them is found: a byte less, and nothing is left of the picture. */
+static void vp9_names_up_to_three_pictures_that_it_leans_on(void **state)
+{
+    /* I P L F B E: picture 0x1234, T 1 S 2 D, P_DIFFs of 1, 4, 127 */
+    static const uint8_t three[] = {0xfc, 0x92, 0x34, 0x25, 1 << 1 | 1, 4 << 1 | 1,
+                                    127 << 1, 0xaa};
+    static const uint8_t four[] = {0xfc, 0x92, 0x34, 0x25, 3, 3, 3, 2, 0xaa};
+    /* a key picture leans on none: what follows is the picture */
+    static const uint8_t none[] = {0xbc, 0x92, 0x34, 0x00, 0xaa};
+    struct layer_info info;
+    (void)state;
+
+    assert_int_equal(parse(CODEC_VP9, three, sizeof(three), &info), 0);
+    assert_int_equal(info.picture, 0x1234);
+    assert_int_equal(info.bits, 15);
+    assert_int_equal(info.temporal, 1);
+    assert_int_equal(info.spatial, 2);
+    assert_int_equal(info.flags, LAYER_BEGIN | LAYER_END);
+    for (size_t len = 0; len < sizeof(three); len++) {
+        assert_int_equal(parse(CODEC_VP9, three, len, &info), -EBADMSG);
+    }
+    assert_int_equal(parse(CODEC_VP9, four, sizeof(four), &info), -EBADMSG);
+    assert_int_equal(parse(CODEC_VP9, none, sizeof(none), &info), 0);
+    assert_true((info.flags & LAYER_KEY) != 0);
+}
+
+/* A key picture's scalability structure: three sizes and a pattern of four pictures, in all
+ * its forms. */
+static void vp9_structure_is_passed_over_to_its_last_byte(void **state)
+{
+    /* I L F B V: picture 0x0123, S 0, then the structure */
+    static const uint8_t sizes_and_pattern[] = {
+        0xba, 0x81, 0x23, 0x00,                         /* */
+        0x58,                                           /* N_S 2, Y, G */
+        1, 64, 0, 180, 2, 128, 1, 104, 5, 0, 2, 208,    /* 320x180 640x360 1280x720 */
+        4,                                              /* N_G */
+        0x04, 4, 0x54, 1, 0x38, 1, 2, 0x48, 1, 2, 0xaa, /* T U R, P_DIFFs */
+    };
+    static const uint8_t sizes[] = {0xba, 0x81, 0x23, 0x00, 0x10, 1, 64, 0, 180, 0xaa};
+    static const uint8_t pattern[] = {0xba, 0x81, 0x23, 0x00, 0x08, 1, 0x14, 1, 0xaa};
+    static const uint8_t nothing[] = {0xba, 0x81, 0x23, 0x00, 0x00, 0xaa};
+    static const struct {
+        const uint8_t *bytes;
+        size_t len;
+    } all[] = {{sizes_and_pattern, sizeof(sizes_and_pattern)},
+               {sizes, sizeof(sizes)},
+               {pattern, sizeof(pattern)},
+               {nothing, sizeof(nothing)}};
+    struct layer_info info;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        assert_int_equal(parse(CODEC_VP9, all[i].bytes, all[i].len, &info), 0);
+        assert_int_equal(info.picture, 0x123);
+        assert_int_equal(info.flags, LAYER_BEGIN | LAYER_KEY);
+        assert_int_equal(info.sync, LAYER_ALL);
+        for (size_t len = 0; len < all[i].len; len++) {
+            assert_int_equal(parse(CODEC_VP9, all[i].bytes, len, &info), -EBADMSG);
+        }
+    }
+}
+
 static void what_is_cut_off_is_refused(void **state)
 {
     static const uint8_t vp8[] = {0x90, 0xf0, 0x81, 0x23, 7, 0x65, 0x01};
@@ -128,6 +191,62 @@ static void a_structure_is_kept_for_those_that_follow(void **state)
     }
 }
 
+/* A frame may differ from its template: its own indications count, for all its packets and
+ * for no other frame. */
+static void a_frame_has_indications_of_its_own(void **state)
+{
+    /* template 1, frame 2, indications: S for the first target, none for the second */
+    static const uint8_t own[] = {0x81, 0x00, 0x02, 0x24, 0x00};
+    static const uint8_t rest[] = {0x41, 0x00, 0x02};
+    static const uint8_t other[] = {0x41, 0x00, 0x09}, next[] = {0xc1, 0x00, 0x03};
+    struct layer_dd dd = {.known = false};
+    struct layer_dd_info info;
+    (void)state;
+
+    assert_int_equal(layer_dd_parse(&dd, dd_key, sizeof(dd_key), &info), 0);
+    assert_int_equal(layer_dd_parse(&dd, own, 4, &info), -EBADMSG); /* cut off in them */
+    assert_int_equal(layer_dd_parse(&dd, own, sizeof(own), &info), 0);
+    assert_true(info.begin && !info.end);
+    assert_true((info.present & LAYER_BIT(0, 0)) != 0);
+    assert_true((info.sync & LAYER_BIT(0, 0)) != 0);
+    assert_true((info.present & LAYER_BIT(0, 1)) == 0);
+    assert_true((info.sync & LAYER_BIT(0, 1)) == 0);
+    assert_int_equal(layer_dd_parse(&dd, rest, sizeof(rest), &info), 0);
+    assert_true(info.end && !info.begin);
+    assert_true((info.present & LAYER_BIT(0, 0)) != 0);
+    assert_true((info.present & LAYER_BIT(0, 1)) == 0);
+    assert_int_equal(layer_dd_parse(&dd, other, sizeof(other), &info), 0);
+    assert_true((info.present & LAYER_BIT(0, 1)) != 0); /* its first packet was lost */
+    assert_int_equal(layer_dd_parse(&dd, next, sizeof(next), &info), 0);
+    assert_true((info.present & LAYER_BIT(0, 0)) == 0);
+    assert_true((info.present & LAYER_BIT(0, 1)) != 0);
+}
+
+/* H264 has no layers in its payload; a descriptor says them, the payload the key frames. */
+static void h264_has_the_layers_that_a_descriptor_says(void **state)
+{
+    static const uint8_t idr[] = {0x65, 0x88}, slice[] = {0x41, 0x9a};
+    static const uint8_t upper[] = {0xc1, 0x00, 0x02};
+    struct layer_state layers = {.apart = false};
+    struct layer_info info;
+    (void)state;
+
+    assert_int_equal(layer_parse(&layers, CODEC_H264, idr, sizeof(idr), dd_key,
+                                 sizeof(dd_key), &info),
+                     0);
+    assert_int_equal(info.sync, LAYER_ALL);
+    assert_int_equal(info.bits, 0); /* its numbers are nobody's */
+    assert_int_equal(layer_parse(&layers, CODEC_H264, slice, sizeof(slice), upper,
+                                 sizeof(upper), &info),
+                     0);
+    assert_int_equal(info.temporal, 1);
+    assert_true((info.present & LAYER_BIT(0, 0)) == 0);
+    assert_true((info.present & LAYER_BIT(0, 1)) != 0);
+    assert_int_equal(layer_parse(&layers, CODEC_H264, slice, sizeof(slice), NULL, 0, &info),
+                     0);
+    assert_int_equal(info.present, LAYER_ALL); /* without one it is for everybody */
+}
+
 static void a_written_descriptor_fits_or_is_not_begun(void **state)
 {
     struct layer_dd dd = {.known = false};
@@ -152,6 +271,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vp8_says_picture_layer_and_entry),
         cmocka_unit_test(vp9_says_spatial_layers_and_their_end),
+        cmocka_unit_test(vp9_names_up_to_three_pictures_that_it_leans_on),
+        cmocka_unit_test(vp9_structure_is_passed_over_to_its_last_byte),
+        cmocka_unit_test(a_frame_has_indications_of_its_own),
+        cmocka_unit_test(h264_has_the_layers_that_a_descriptor_says),
         cmocka_unit_test(what_is_cut_off_is_refused),
         cmocka_unit_test(numbers_are_written_where_they_were_read),
         cmocka_unit_test(a_structure_is_kept_for_those_that_follow),

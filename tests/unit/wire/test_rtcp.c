@@ -48,6 +48,33 @@ static void block_is(const struct rtcp_block got, const struct rtcp_block *want)
     assert_int_equal(got.dlsr, want->dlsr);
 }
 
+/* Byte for byte as RFC 3550 has it: 6.4.1, 6.5, 6.4.2, 6.6. */
+static void compound_is_written_as_the_rfc_draws_it(void **state)
+{
+    static const uint8_t drawn[] = {
+        /* SR, two blocks, 18 words more */
+        0x82, 200, 0, 18, 0, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8, 0xff, 0xff, 0xff, 0xff,
+        0, 0, 0x03, 0xe8, 0, 0x12, 0x4f, 0x80,
+        0xa1, 0xa2, 0xa3, 0xa4, 0xff, 0xff, 0xff, 0xff, 0, 1, 0, 2, 0, 0, 0, 90,
+        0xca, 0xfe, 0xba, 0xbe, 0, 1, 0, 0,
+        0, 0, 0, 5, 0, 0x7f, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        /* SDES: a chunk with CNAME, ended by zeros up to a word */
+        0x81, 202, 0, 5, 0, 0, 0, 7,
+        1, 10, 'm', 'e', 'd', 'i', 'a', '@', 'n', 'o', 'd', 'e', 0, 0, 0, 0,
+        /* RR, one block */
+        0x81, 201, 0, 7, 0, 0, 0, 8,
+        0xa1, 0xa2, 0xa3, 0xa4, 0xff, 0xff, 0xff, 0xff, 0, 1, 0, 2, 0, 0, 0, 90,
+        0xca, 0xfe, 0xba, 0xbe, 0, 1, 0, 0,
+        /* BYE of two */
+        0x82, 203, 0, 2, 0, 0, 0, 7, 0, 0, 0, 8,
+    };
+    uint8_t buf[256];
+    (void)state;
+
+    assert_int_equal(compound_write(buf, sizeof(buf)), sizeof(drawn));
+    assert_memory_equal(buf, drawn, sizeof(drawn));
+}
+
 static void written_compound_reads_back(void **state)
 {
     uint8_t buf[256];
@@ -300,6 +327,7 @@ static void writer_never_leaves_its_buffer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(compound_is_written_as_the_rfc_draws_it),
         cmocka_unit_test(written_compound_reads_back),
         cmocka_unit_test(compound_cut_inside_a_packet_is_invalid),
         cmocka_unit_test(body_shorter_than_it_announces_is_refused),

@@ -23,6 +23,33 @@ static struct rtcp_fb fb_of(const struct wbytes *w, struct rtcp_pkt *pkt)
     return fb;
 }
 
+/* Byte for byte: RFC 4585, 6.3.1 and 6.2.1; RFC 5104, 4.3.1; draft-alvestrand-rmcat-remb,
+ * 2.2. */
+static void feedback_is_written_as_it_is_drawn(void **state)
+{
+    static const uint16_t seqs[] = {65530, 65531, 65535, 0, 10};
+    static const struct rtcp_fir fir = {.ssrc = 100, .seq = 250};
+    static const uint32_t about = 11;
+    static const uint8_t drawn[] = {
+        0x81, 206, 0, 2, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe,              /* PLI */
+        0x84, 206, 0, 4, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 100, 250, 0, 0, 0, /* FIR */
+        0x81, 205, 0, 3, 0, 0, 0, 9, 0, 0, 0, 8, 0xff, 0xfa, 0x80, 0x31,  /* NACK */
+        0x8f, 206, 0, 5, 0, 0, 0, 9, 0, 0, 0, 0, 'R', 'E', 'M', 'B',      /* REMB: */
+        1, 0x0b, 0xd0, 0x90, 0, 0, 0, 11, /* one SSRC, 250,000 << 2 */
+    };
+    uint8_t buf[128];
+    struct wbytes w = wbytes_of(buf, sizeof(buf));
+    (void)state;
+
+    rtcp_pli_write(&w, 1, 0xfffffffe);
+    rtcp_fir_write(&w, 9, &fir, 1);
+    rtcp_nack_write(&w, 9, 8, seqs, sizeof(seqs) / sizeof(seqs[0]));
+    rtcp_remb_write(&w, 9, 1000000, &about, 1);
+    assert_false(w.bad);
+    assert_int_equal(wbytes_len(&w), sizeof(drawn));
+    assert_memory_equal(buf, drawn, sizeof(drawn));
+}
+
 static void pli_reads_back(void **state)
 {
     uint8_t buf[12];
@@ -188,6 +215,7 @@ static void feedback_without_both_sources_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(feedback_is_written_as_it_is_drawn),
         cmocka_unit_test(pli_reads_back),
         cmocka_unit_test(fir_list_reads_back_up_to_its_cap),
         cmocka_unit_test(nack_reads_back_over_the_wrap),
