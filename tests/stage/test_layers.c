@@ -561,6 +561,69 @@ static void what_is_missed_comes_again_as_it_was(void **state)
     cast_close(&c);
 }
 
+/* The publisher's clock, by a sender report for each stream: all of the picture sent last. */
+static void report(struct cast *c)
+{
+    for (unsigned i = 0; i < N; i++) {
+        uint8_t buf[64];
+        struct wbytes w = wbytes_of(buf, sizeof(buf));
+        const struct rtcp_sr sr = {.ssrc = SSRC + i,
+                                   .ntp = (UINT64_C(3900000000) << 32) +
+                                          ((uint64_t)c->time * FRAME_US << 32) / 1000000,
+                                   .rtp_ts = i * 987654321u + c->time * 2970};
+
+        rtcp_sr_write(&w, &sr, NULL, 0);
+        far_send_rtcp(&c->pub, &w);
+        rig_run(c->rig);
+    }
+}
+
+/* A picture whose largest size comes LATE_US behind the smallest. */
+enum { LATE_US = 20000 };
+static void skewed(struct cast *c, unsigned keys)
+{
+    c->time++;
+    for (unsigned i = 0; i < N; i += N - 1) {
+        c->picture[i]++;
+        c->tl0[i]++;
+        frame(c, i, (keys >> i & 1) != 0, 0, false, true);
+        frame(c, i, (keys >> i & 1) != 0, 0, true, false);
+        rig_run(c->rig);
+        rig_pass(c->rig, i == 0 ? LATE_US : FRAME_US - LATE_US);
+        take(c);
+    }
+}
+
+/* Streams are compared by their sender reports, not by when they come: else each change
+ * would shift what is shown against the sound. */
+static void a_picture_keeps_its_time_whichever_stream_it_comes_by(void **state)
+{
+    struct cast c;
+    uint32_t lead;
+    (void)state;
+
+    cast_open(&c, 0, VAULT_LAYER_ANY);
+    skewed(&c, 5);
+    report(&c);
+    for (unsigned i = 0; i < 4; i++) {
+        skewed(&c, 0);
+    }
+    assert_int_equal(c.from, 0);
+    lead = c.out_ts - c.time * 2970;
+    for (unsigned i = 1; i <= 6; i++) {
+        const uint8_t to = i % 2 == 0 ? 0 : 2;
+
+        wish(&c, to, VAULT_LAYER_ANY);
+        skewed(&c, 0);
+        skewed(&c, 1u << to);
+        skewed(&c, 0);
+        assert_int_equal(c.from, to);
+        assert_in_range(c.out_ts - c.time * 2970 - lead + 2, 0, 4); /* rounding */
+        report(&c);
+    }
+    cast_close(&c);
+}
+
 /* What control was told last of the layers; 0 nothing since it was asked last. */
 static uint32_t told(struct cast *c)
 {
@@ -610,6 +673,7 @@ static void control_hears_that_the_link_carries_nothing_and_that_it_does(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_picture_keeps_its_time_whichever_stream_it_comes_by),
         cmocka_unit_test(control_hears_that_the_link_carries_nothing_and_that_it_does),
         cmocka_unit_test(the_highest_layer_that_comes_is_sent),
         cmocka_unit_test(a_wish_changes_the_stream_and_no_number_shows_it),
