@@ -16,6 +16,7 @@ const UP_MS = 10_000;
 const SHOWN_MS = 3_000; /* what was told, behind what the link's queue holds */
 const QUEUE_MS = 1_000; /* what the link holds at its lowest rate; it is shown first */
 const MAX_QUEUE_P95_MS = 200; /* after it has converged */
+const STEADY_MS = 20_000; /* that it is looked at for */
 const LOW_BPS = 500_000;
 const CODECS = ['vp8', 'h264', 'vp9', 'av1']; /* three sizes, or three layers of one stream */
 
@@ -58,6 +59,55 @@ async function through(relay, seconds) {
     return { ...after, bps: ((after.bytes - before.bytes) * 8) / seconds };
 }
 
+/* From now on the page looks at what it gets itself, often. */
+function watch(person) {
+    return person.page.evaluate(() => {
+        const seen = { looks: 0, below: [] };
+
+        window.kcsSeen = seen;
+        window.setInterval(async () => {
+            const { received } = await window.kcs.stats();
+            const height = received.find((entry) => entry.kind === 'video')?.height;
+            const spatial = window.kcs.people
+                .flatMap((one) => one.media)
+                .find((one) => one.kind === 'video')?.layer?.spatial;
+
+            seen.looks++;
+            if (height !== 720 || spatial !== 2) {
+                seen.below.push(`${height} lines, layer ${spatial}`);
+            }
+        }, 200);
+    });
+}
+
+const watched = (person) => person.page.evaluate(() => window.kcsSeen);
+
+/* Makes the link narrower than what goes through it, until a layer less is told of. What an
+ * encoder makes of a test picture may be little, and less on a machine that is busy: if the
+ * link has no queue, it carries what is made now, and is made narrower still. */
+async function narrow(relay, person) {
+    for (let tries = 1; ; tries++) {
+        const { bps } = await through(relay, tries === 1 ? 5 : 1);
+        const low = Math.round(Math.min(LOW_BPS, 0.6 * bps));
+
+        relay.set(`down rate=${low} queue=${Math.round((low * QUEUE_MS) / 8_000)}`);
+        try {
+            const told = await until(
+                person,
+                'a lower layer',
+                ({ spatial }) => spatial < 2,
+                DOWN_MS,
+            );
+            return { low, bps, told };
+        } catch (error) {
+            const link = await through(relay, 1);
+            if (tries === 3 || link.delay_p95_ms >= MAX_QUEUE_P95_MS) {
+                throw error;
+            }
+        }
+    }
+}
+
 const isTop = ({ height, spatial }) => height === 720 && spatial === 2;
 
 async function join(browser, node, name, meeting, codec, more) {
@@ -84,7 +134,7 @@ for (const codec of CODECS) {
                     });
                     const meeting = 'e2e-bandwidth';
 
-                    await join(browser, node, 'Ada', meeting, codec, {});
+                    const ada = await join(browser, node, 'Ada', meeting, codec, {});
                     const clean = await join(browser, node, 'Grace', meeting, codec, {
                         video: false,
                     });
@@ -93,58 +143,44 @@ for (const codec of CODECS) {
                         relay: relay.port,
                     });
 
+                    await ada.page.evaluate(() => window.kcsTest.keepSize());
                     await until(clean, 'the top layer', isTop, SETTLE_MS);
                     await until(slow, 'the top layer', isTop, SETTLE_MS);
-                    /* what an encoder makes of a test picture may be little */
-                    const { bps } = await through(relay, 5);
-                    const low = Math.round(Math.min(LOW_BPS, 0.75 * bps));
-                    relay.set(`down rate=${low} queue=${Math.round((low * QUEUE_MS) / 8_000)}`);
-                    const told = await until(
+                    await watch(clean);
+                    const { low, bps, told } = await narrow(relay, slow);
+                    const shown = await until(
                         slow,
-                        'a lower layer',
-                        ({ spatial }) => spatial < 2,
-                        DOWN_MS,
-                    ).catch(async (error) => {
-                        const link = await through(relay, 2);
-                        if (link.delay_p95_ms < MAX_QUEUE_P95_MS) {
-                            return 'never'; /* it carries what the encoder makes now */
-                        }
-                        throw error;
-                    });
-                    const shown =
-                        told === 'never'
-                            ? told
-                            : await until(
-                                  slow,
-                                  'a smaller picture',
-                                  ({ height }) => height > 0 && height < 720,
-                                  SHOWN_MS,
-                              );
+                        'a smaller picture',
+                        ({ height }) => height > 0 && height < 720,
+                        SHOWN_MS,
+                    );
                     await sleep(2_000);
                     const seen = [];
-                    const queues = [];
                     let frames = (await look(slow)).decoded;
                     let still = 0; /* times that nothing new was shown for 2 s */
-                    for (let i = 0; i < 5; i++) {
-                        const link = await through(relay, 2);
+                    await relay.stats(); /* from here on every packet counts */
+                    for (let i = 0; i < STEADY_MS / 2_000; i++) {
+                        await sleep(2_000);
                         const { height, decoded } = await look(slow);
                         seen.push(`${height} lines (${decoded - frames} frames)`);
-                        queues.push(link.delay_p95_ms);
                         still += decoded === frames;
                         frames = decoded;
                     }
+                    const link = (await relay.stats()).down;
                     t.diagnostic(
                         `${Math.round(bps / 1000)} kb/s through 3 Mb/s; at ` +
                             `${low / 1000} kb/s told after ${told} ms, shown ${shown} ms ` +
                             `later, then each 2 s ${seen.join(' ')}, ` +
-                            `p95 of the link's queue ${queues.join(' ')} ms`,
+                            `the link's queue ${link.delay_p95_ms} ms (p95), at most ` +
+                            `${link.delay_max_ms} ms`,
                     );
-                    /* in one of them a layer may have been tried that is too large */
-                    queues.sort((a, b) => a - b);
-                    assert.ok(still < 2, 'the picture moves');
-                    assert.ok(queues.at(-2) < MAX_QUEUE_P95_MS, `queues of ${queues} ms`);
-                    assert.ok(isTop(await look(clean)), 'the clean link keeps the top');
-                    const was = Math.min((await look(slow)).height, 360);
+                    assert.equal(still, 0, 'the picture moves');
+                    assert.ok(
+                        link.delay_p95_ms < MAX_QUEUE_P95_MS,
+                        `a queue of ${link.delay_p95_ms} ms`,
+                    );
+                    const was = (await look(slow)).height;
+                    assert.ok(was < 720, 'it stays below the top');
                     relay.set('down rate=2000000 queue=60000');
                     const up = await until(
                         slow,
@@ -152,11 +188,15 @@ for (const codec of CODECS) {
                         ({ height }) => height > was,
                         UP_MS,
                     );
-                    assert.ok(isTop(await look(clean)), 'the clean link keeps the top');
                     await sleep(10_000);
+                    const { looks, below } = await watched(clean);
                     t.diagnostic(
-                        `up after ${up} ms, in the end ${(await look(slow)).height} lines`,
+                        `up after ${up} ms, in the end ${(await look(slow)).height} lines; ` +
+                            `the clean link had less than the top at ${below.length} of ` +
+                            `${looks} looks`,
                     );
+                    assert.ok(looks > 100, `${looks} looks`);
+                    assert.deepEqual(below, [], 'the clean link keeps the top throughout');
                     await relay.stop();
                 });
             });
