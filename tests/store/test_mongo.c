@@ -339,23 +339,46 @@ static int put_recording(struct desk *desk, const char *id, const char *name)
     return desk_wait(desk, store_write(desk->store, &w, 1, desk_done, desk));
 }
 
-/* Version 1 knew no recordings: nothing kept two of a name apart. */
+/* Whether the collection of events has an index of that name. */
+static bool events_have(const struct desk *desk, const char *name)
+{
+    struct raw events = raw_open(desk, "event");
+    mongoc_cursor_t *cursor = mongoc_collection_find_indexes_with_opts(events.of, NULL);
+    const bson_t *index;
+    bson_iter_t iter;
+    bool found = false;
+
+    while (!found && mongoc_cursor_next(cursor, &index)) {
+        found = bson_iter_init_find(&iter, index, "name") &&
+                strcmp(bson_iter_utf8(&iter, NULL), name) == 0;
+    }
+    mongoc_cursor_destroy(cursor);
+    raw_close(&events);
+    return found;
+}
+
+/* Version 1 knew no recordings: nothing kept two of a name apart. Version 2 had no index
+ * for the sweep of events. */
 static void an_older_database_opens_with_all_it_has(void **state)
 {
     struct desk desk;
-    struct raw recordings;
+    struct raw older;
     (void)state;
 
     desk_setup(&desk);
     desk_open(&desk, &store_mongo, NULL);
     assert_int_equal(put(&desk, "a"), 0);
     desk_close(&desk);
-    recordings = raw_open(&desk, "recording");
-    assert_true(mongoc_collection_drop(recordings.of, NULL));
-    raw_close(&recordings);
+    older = raw_open(&desk, "recording");
+    assert_true(mongoc_collection_drop(older.of, NULL));
+    raw_close(&older);
+    older = raw_open(&desk, "event");
+    assert_true(mongoc_collection_drop_index(older.of, "at_us_1", NULL));
+    raw_close(&older);
     set_version(&desk, 1);
     desk_open(&desk, &store_mongo, NULL);
-    assert_int_equal(get_version(&desk), 2);
+    assert_int_equal(get_version(&desk), 3);
+    assert_true(events_have(&desk, "at_us_1"));
     assert_int_equal(
         desk_wait(&desk, store_get(desk.store, STORE_CHAT, "t", "a", desk_done, &desk)), 0);
     assert_int_equal(put_recording(&desk, "1", "x"), 0);
@@ -487,7 +510,7 @@ static void a_newer_database_is_left_alone(void **state)
     assert_int_equal(open_fails(desk.path, err), -ENOTSUP);
     assert_non_null(strstr(err, "version 9"));
     assert_non_null(strstr(err, "newer"));
-    set_version(&desk, 2);
+    set_version(&desk, 3);
     desk_open(&desk, &store_mongo, NULL);
     assert_int_equal(
         desk_wait(&desk, store_get(desk.store, STORE_CHAT, "t", "a", desk_done, &desk)), 0);
