@@ -454,6 +454,29 @@ def listener():
         block(frame(1, b"he", False) + frame(9, b"p") + frame(0, b"y")) +
         block(frame(8, b"\3\xe8")))
     put("http", "closes", block(upgrade) + block(frame(1, b"x")))
+    def h2(kind, flags, stream, payload=b""):  # as fuzz_h2 says it
+        return bytes([0, kind, flags, stream]) + block(payload)
+
+    def ask(stream, method, target, *more, flags=5):  # HPACK (RFC 7541), nothing indexed
+        fields = (b":method", method), (b":path", target), *more
+        return h2(1, flags, stream, b"\x87\x01\x01t" + b"".join(
+            b"\0" + bytes([len(n)]) + n + bytes([len(v)]) + v for n, v in fields))
+
+    put("h2", "requests", b"\1" + ask(1, b"GET", b"/a/../b?q=1%20x") +
+        ask(3, b"GET", b"/key?q=f", (b"range", b"bytes=1-9")) +
+        ask(5, b"HEAD", b"/", (b"x-custom", b"y")) + ask(7, b"GET", b"/%00?%00"))
+    put("h2", "body", b"\1" + ask(1, b"POST", b"/p", (b"content-length", b"5"), flags=4) +
+        h2(0, 0, 1, b"he") + h2(0, 9, 1, b"\2llo\0\0") +
+        ask(3, b"PUT", b"/p", flags=4) + h2(0, 1, 3, b"x" * 4000))
+    put("h2", "held", b"\1" + ask(1, b"GET", b"/?q=h") + ask(3, b"GET", b"/?q=h") +
+        h2(3, 0, 1, b"\0\0\0\x08") + ask(5, b"GET", b"/?q=r") + ask(7, b"GET", b"/?q=h"))
+    put("h2", "windows", b"\1" + h2(4, 0, 0, b"\0\4\0\0\0\0") + ask(1, b"GET", b"/key?q=f") +
+        h2(8, 0, 1, b"\0\0\0\5") + h2(8, 0, 0, b"\x7f\xff\xff\xff") + h2(3, 0, 1, bytes(4)))
+    put("h2", "continued", b"\1" + h2(1, 1, 1, b"\x82\x87\x84\x01") + h2(9, 4, 1, b"\1t") +
+        h2(6, 0, 0, b"pingpong") + h2(2, 0, 1, bytes(5)) + h2(7, 0, 0, bytes(8)))
+    put("h2", "connect", b"\1" + ask(1, b"CONNECT", b"/s", (b":protocol", b"websocket")) +
+        ask(2, b"GET", b"/") + ask(3, b"GET", b"x", (b"Upper", b"1")))
+    put("h2", "no-preface", b"\0\1" + block(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
     step = b"\x02"  # three bytes a piece
     put("ws_frame", "messages", step + frame(1, "κόσμε".encode()) + frame(2, b"\xff" * 300) +
         frame(9, b"ping") + frame(10, b"") + frame(1, b""))
