@@ -209,6 +209,45 @@ uint32_t alloc_cost(uint32_t was_bps, uint32_t bps)
                            : was_bps - (was_bps - bps) / SLOWLY;
 }
 
+uint64_t alloc_spent(const struct alloc_stream *streams, size_t n)
+{
+    uint64_t bps = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        bps += cost_of(&streams[i], streams[i].kind == ALLOC_AUDIO ? 0 : streams[i].level);
+    }
+    return bps;
+}
+
+/* Whether 'a' gets its next level before 'b', as serve() has it. */
+static bool is_next(const struct alloc_stream *a, const struct alloc_stream *b)
+{
+    return a->kind == b->kind && a->kind == ALLOC_CAMERA && a->level != b->level
+               ? a->level < b->level
+               : is_before(a, b);
+}
+
+uint64_t alloc_next(const struct alloc *alloc, const struct alloc_stream *streams, size_t n)
+{
+    const struct alloc_stream *next = NULL;
+    uint64_t bps;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct alloc_stream *s = &streams[i];
+
+        if (s->kind != ALLOC_AUDIO && s->level < top_of(s) &&
+            (next == NULL || is_next(s, next))) {
+            next = s;
+        }
+    }
+    if (next == NULL) {
+        return 0;
+    }
+    bps = alloc_spent(streams, n) + cost_of(next, next->level + 1) -
+          cost_of(next, next->level);
+    return (bps + 1) * 1024 / (1024u - alloc->conf.reserve) + 1024;
+}
+
 uint64_t alloc_wanted(const struct alloc_stream *streams, size_t n)
 {
     uint64_t bps = 0;

@@ -70,4 +70,12 @@ uint32_t alloc_cost(uint32_t was_bps, uint32_t bps);
 /* What all streams together could use: each at its highest level. */
 uint64_t alloc_wanted(const struct alloc_stream *streams, size_t n);
 
+/* What they cost at the levels that they have. */
+uint64_t alloc_spent(const struct alloc_stream *streams, size_t n);
+
+/* The least budget of which alloc_run() gives one level more than there is, to the stream
+ * that is the next to get one; 0 if all have what they ask for. */
+uint64_t alloc_next(const struct alloc *alloc, const struct alloc_stream *streams,
+                    size_t n);
+
 #endif

@@ -6,7 +6,7 @@
 #include "sfu/wire/rtcp_twcc.h"
 
 enum {
-    REMB_LIFE_US = 10000000, /* a REMB holds that long */
+    REMB_LIFE_US = 10000000, /* a REMB holds that long, beside feedback */
     WINDOW_US = 300000,      /* over which the rate of sending is taken */
     SILENCE_US = 1500000,    /* sending without feedback: the rate is lowered */
     DRAIN_US = 4000000,      /* after a decrease queues are emptied for this long at most */
@@ -23,6 +23,7 @@ static const float LIMITED = 0.7f; /* of the target: less is sent, so it proves 
 static const float LITTLE_LOSS = 0.02f;
 static const float MAX_DRAIN = 0.5f;
 static const float SILENT = 0.7f;
+static const float FELL = 0.9f; /* times a REMB of before: its sender has seen a queue */
 
 void bwe_init(struct bwe *bwe, const struct bwe_conf *conf)
 {
@@ -59,9 +60,13 @@ static bool settle(struct bwe *bwe, uint64_t now_us)
     float bps = bwe->rate.bps * drain_of(bwe, now_us);
 
     bps = bps < bwe->loss.bps ? bps : bwe->loss.bps;
-    if (bwe->remb_us != 0 && now_us - bwe->remb_us < REMB_LIFE_US) {
-        /* without transport-cc it is all that is known */
-        bps = bwe->feedback_us == 0 || bwe->remb_bps < bps ? bwe->remb_bps : bps;
+    if (bwe->remb_us != 0 && bwe->feedback_us == 0) {
+        /* without transport-cc it is all that is known: who is sent nothing says nothing
+         * new, and what was true remains so until it is tried (core/trial) */
+        bps = bwe->remb_bps > bwe->shown_bps ? bwe->remb_bps : bwe->shown_bps;
+        bps = bps < bwe->loss.bps ? bps : bwe->loss.bps;
+    } else if (bwe->remb_us != 0 && now_us - bwe->remb_us < REMB_LIFE_US) {
+        bps = bwe->remb_bps < bps ? bwe->remb_bps : bps;
     }
     bps = bps > (float)bwe->conf.min_bps ? bps : (float)bwe->conf.min_bps;
     bps = bps < (float)bwe->conf.max_bps ? bps : (float)bwe->conf.max_bps;
@@ -303,7 +308,34 @@ bool bwe_on_remb(struct bwe *bwe, uint64_t bps, uint64_t now_us)
     bps = bps < conf->min_bps ? conf->min_bps : bps > conf->max_bps ? conf->max_bps : bps;
     bwe->remb_bps = (float)bps;
     bwe->remb_us = now_us;
+    bwe->most_bps = bwe->most_bps > bwe->remb_bps ? bwe->most_bps : bwe->remb_bps;
+    if (bwe->remb_bps < FELL * bwe->most_bps) {
+        bwe->shown_bps = 0;
+    }
     return settle(bwe, now_us);
+}
+
+bool bwe_on_report(struct bwe *bwe, uint32_t n, uint32_t n_lost, uint64_t now_us)
+{
+    const uint64_t fell_us = bwe->loss.decreased_us;
+
+    if (bwe->feedback_us != 0 || bwe->remb_us == 0 || n == 0) {
+        return false;
+    }
+    bwe_loss_on_feedback(&bwe->loss, n, n_lost < n ? n_lost : n, rate_of_sending(bwe),
+                         bwe->rtt_us, now_us);
+    if (bwe->loss.decreased_us != fell_us) {
+        bwe->shown_bps = 0;
+    }
+    return settle(bwe, now_us);
+}
+
+void bwe_on_shown(struct bwe *bwe, uint64_t bps, uint64_t now_us)
+{
+    bwe_loss_on_probe(&bwe->loss, (float)bps);
+    bwe->shown_bps = bwe->feedback_us == 0 ? (float)bps : 0;
+    bwe->most_bps = bwe->remb_bps;
+    (void)settle(bwe, now_us);
 }
 
 void bwe_on_route(struct bwe *bwe, uint64_t next, uint64_t now_us)
@@ -326,7 +358,10 @@ bool bwe_is_calm(const struct bwe *bwe, uint64_t now_us)
 {
     const uint64_t fell_us = bwe->rate.decreased_us;
 
-    return bwe->feedback_us != 0 && now_us - bwe->feedback_us < SILENCE_US &&
+    if (bwe->feedback_us == 0) {
+        return bwe->shown_bps > 0;
+    }
+    return now_us - bwe->feedback_us < SILENCE_US &&
            !bwe_delay_is_queued(&bwe->delay) &&
            (fell_us == 0 || now_us - fell_us > CALM_US) &&
            /* neither loss nor the receiver nor a queue that drains allows less */

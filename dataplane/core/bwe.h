@@ -50,6 +50,8 @@ struct bwe {
     float wanted_bps;  /* bwe_want() */
     float besides_bps; /* bwe_besides() */
     float remb_bps;    /* 0 none */
+    float shown_bps;   /* bwe_on_shown(); 0 none, or something has spoken against it since */
+    float most_bps;    /* the highest REMB since then */
     uint64_t remb_us;
     uint64_t feedback_us;   /* when the last came; 0 none yet */
     uint64_t seen_next;     /* number of the next packet, at the last tick or feedback */
@@ -62,8 +64,8 @@ struct bwe {
     /* how much is sent */
     bool started;
     bool limited;        /* the subscriber's media needs less than there is */
-    uint64_t limited_us; /* the last time that it did */
     float sent_bps;
+    uint64_t limited_us; /* the last time that it did */
     uint64_t window_us;
     uint64_t window_bytes;
 
@@ -111,6 +113,16 @@ bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_
 /* The receiver's own estimate; any value. Returns true if the target has changed. */
 bool bwe_on_remb(struct bwe *bwe, uint64_t bps, uint64_t now_us);
 
+/* What a receiver report says of 'n' packets, of one who tells of none by number: that is
+ * all there is to bound what is lost. Ignored of those with transport-wide feedback. Returns
+ * true if the target has changed. */
+bool bwe_on_report(struct bwe *bwe, uint32_t n, uint32_t n_lost, uint64_t now_us);
+
+/* So much was sent for a while and nothing spoke against it (core/trial): what was lost
+ * before is no bound any more, and one without transport-wide feedback may be sent that much
+ * until its REMB falls, or packets are lost. */
+void bwe_on_shown(struct bwe *bwe, uint64_t bps, uint64_t now_us);
+
 /* From number 'next' on, packets go another way: that those under way are lost is no
  * congestion, and delays and loss begin anew. The rate stays until more is known, which a
  * probe asks for at once. */
@@ -141,6 +153,13 @@ static inline bool bwe_is_probing(const struct bwe *bwe)
     return bwe->probe.sending;
 }
 
+/* What the receiver itself says, or what its feedback comes to: in between is what else is
+ * known. */
+static inline uint64_t bwe_told(const struct bwe *bwe)
+{
+    return (uint64_t)(bwe->feedback_us != 0 ? bwe->rate.bps : bwe->remb_bps);
+}
+
 /* Bits a second that may be sent. */
 static inline uint64_t bwe_target(const struct bwe *bwe)
 {
@@ -148,8 +167,8 @@ static inline uint64_t bwe_target(const struct bwe *bwe)
 }
 
 /* Whether nothing speaks for a link that is too narrow for what is sent: no queue, no loss
- * that limits, no decrease just now, and feedback comes. The target is then only what was
- * shown so far. */
+ * that limits, no decrease just now, and feedback comes; or without that, what is sent was
+ * shown to get through. The target is then only what was shown so far. */
 bool bwe_is_calm(const struct bwe *bwe, uint64_t now_us);
 
 /* How long packets wait in the link's queue, jitter left out. */

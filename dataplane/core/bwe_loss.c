@@ -8,6 +8,7 @@ enum {
     PACKETS = 60,
     JUDGED_PACKETS = 120,
     MAX_WAIT_US = 1000000, /* that as many as that are waited for */
+    STALE_US = 3000000,
     DECREASE_US = 300000   /* between two decreases, and a round trip more */
 };
 
@@ -99,8 +100,12 @@ void bwe_loss_on_feedback(struct bwe_loss *loss, uint32_t n, uint32_t n_lost, fl
 {
     float share;
 
-    if (loss->at_us == 0) {
+    if (loss->at_us == 0 || now_us - loss->at_us > STALE_US) {
+        /* nothing was sent for that long: what was lost before says nothing of now */
         loss->at_us = now_us;
+        loss->n = loss->n_lost = 0;
+        loss->share = loss->inherent;
+        loss->run_bps = 0;
     }
     loss->n += n;
     loss->n_lost += n_lost;

@@ -4,6 +4,7 @@
 
 enum {
     RTT_US = 100000,   /* until it is known */
+    REST_US = 1000000, /* nothing came: whatever had queued has drained */
     ALIVE_US = 2000000 /* who sends nothing is told nothing */
 };
 
@@ -57,6 +58,10 @@ void remb_on_packet(struct remb *remb, uint32_t send_time, uint32_t len, uint64_
         remb->last_time = send_time;
         remb->least_us = INT64_MAX;
         remb->round_us = now_us;
+        remb->arrival_us = (int64_t)now_us;
+    }
+    if (now_us - (uint64_t)remb->arrival_us > REST_US) {
+        bwe_delay_rest(&remb->delay);
     }
     remb->send_us += to_us((int32_t)((send_time - remb->last_time) << 8) >> 8);
     remb->last_time = send_time;

@@ -12,6 +12,7 @@
 
 enum {
     MIN_RTCP = 8,
+    REPORT_MAX_PACKETS = 65535, /* of one stream between two reports */
     XR_RTT_MAX_US = 10000000, /* a longer one is a mistake */
 
     /* Retransmissions take at most a third of what a subscription is sent, after a first
@@ -67,6 +68,21 @@ static struct replay *replay_of(struct peer *peer, uint32_t ssrc)
     return &peer->rx_rtcp[peer->n_rtcp_ssrcs++];
 }
 
+/* What was lost since the last report. One that counts more packets than there can be tells
+ * of another life, or lies. */
+static void on_loss(const struct lane *lane, struct sub *sub,
+                    const struct rtcp_block *block)
+{
+    const uint32_t n = block->ext_highest_seq - sub->told_seq;
+    const int64_t lost = (int64_t)block->lost - sub->told_lost;
+
+    if (sub->told_seq != 0 && n <= REPORT_MAX_PACKETS && lost <= n) {
+        (void)bwe_on_report(sub->peer->bwe, n, lost > 0 ? (uint32_t)lost : 0, lane->now_us);
+    }
+    sub->told_seq = block->ext_highest_seq;
+    sub->told_lost = block->lost;
+}
+
 /* A subscriber says how a stream of ours arrives. */
 static void on_block(struct lane *lane, struct peer *peer, const struct rtcp_block *block)
 {
@@ -75,6 +91,7 @@ static void on_block(struct lane *lane, struct peer *peer, const struct rtcp_blo
     if (sub == NULL || sub->ssrc != block->ssrc) {
         return; /* its retransmissions are not reported on apart */
     }
+    on_loss(lane, sub, block);
     sub->lost = block->lost > 0 ? (uint32_t)block->lost : 0;
     sub->fraction_lost = block->fraction_lost;
     sub->jitter = block->jitter;

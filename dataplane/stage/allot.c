@@ -3,6 +3,7 @@
 
 #include "stage/begin.h"
 #include "stage/layers.h"
+#include "stage/padding.h"
 
 enum {
     AUDIO_BPS = 40000, /* until they were measured */
@@ -177,10 +178,56 @@ bool allot_is_known(const struct lane *lane, struct peer *peer)
     return bwe->rate.decreased_us != 0 || lane->now_us - peer->fed_us > ALLOT_GRACE_US;
 }
 
+static uint64_t latest(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Whether probes show what the link carries. */
+static bool is_probed(const struct peer *peer)
+{
+    return peer->bwe->feedback_us != 0 && padding_is_possible(peer);
+}
+
+/* What may be given to one for whom media is the only probe. */
+static uint64_t try_more(const struct lane *lane, struct peer *peer,
+                         const struct share *share)
+{
+    struct bwe *bwe = peer->bwe;
+    const uint64_t next_bps = alloc_next(&peer->alloc, share->streams, share->n);
+    const struct trial_view view = {
+        .estimate_bps = bwe_target(bwe),
+        .told_bps = bwe_told(bwe),
+        .spent_bps = alloc_spent(share->streams, share->n),
+        .more = next_bps != 0,
+        .calm = bwe_is_calm(bwe, lane->now_us),
+        .remb = bwe->feedback_us == 0,
+        .silent = bwe->remb_us < peer->trial.since_us,
+        .fell_us = latest(peer->alloc.fell_us,
+                          latest(bwe->rate.decreased_us, bwe->loss.decreased_us))};
+
+    switch (trial_tick(&peer->trial, &view, lane->now_us)) {
+    case TRIAL_BEGINS:
+        peer->alloc.keep = true;
+        return next_bps;
+    case TRIAL_LASTS:
+        peer->alloc.keep = true;
+        break;
+    case TRIAL_SHOWN:
+        bwe_on_shown(bwe, view.spent_bps, lane->now_us);
+        break;
+    case TRIAL_NONE:
+        break;
+    }
+    return bwe_target(bwe);
+}
+
 void allot_peer(struct lane *lane, struct peer *peer)
 {
     struct share share;
     uint64_t budget_bps = UINT64_C(1) << 40;
+    const bool tries = peer->trial.on;
+    bool changed;
     uint64_t besides = 0;
 
     share.n = 0;
@@ -194,11 +241,15 @@ void allot_peer(struct lane *lane, struct peer *peer)
     }
     note_besides(lane, peer, besides);
     bwe_want(peer->bwe, alloc_wanted(share.streams, share.n) * 5 / 4);
-    if (allot_is_known(lane, peer)) {
-        budget_bps = bwe_target(peer->bwe);
-    }
     peer->alloc.keep = bwe_is_calm(peer->bwe, lane->now_us);
-    (void)alloc_run(&peer->alloc, share.streams, share.n, budget_bps, lane->now_us);
+    if (allot_is_known(lane, peer)) {
+        budget_bps = is_probed(peer) ? bwe_target(peer->bwe) : try_more(lane, peer, &share);
+    }
+    changed = alloc_run(&peer->alloc, share.streams, share.n, budget_bps, lane->now_us);
+    if (!tries && peer->trial.on && !changed) {
+        trial_cancel(&peer->trial); /* it is too soon for more */
+    }
+    peer->given_bps = alloc_spent(share.streams, share.n);
     for (size_t i = 0; i < share.n; i++) {
         apply(lane, &share, i);
     }

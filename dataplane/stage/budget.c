@@ -74,12 +74,16 @@ static void rate_layers(const struct lane *lane, struct stream *stream)
     stream->rated_us = lane->now_us;
 }
 
-/* Some more than the link carries: what is in excess for longer is not the pacer's to mend.
- * An estimate that is only hope paces nobody. */
+/* Some more than the link carries, or than was given all the same, to see whether it does:
+ * what is in excess for longer is not the pacer's to mend. An estimate that is only hope
+ * paces nobody. */
 static uint32_t pace_of(const struct lane *lane, struct peer *peer)
 {
+    const uint64_t target_bps = bwe_target(peer->bwe);
+    const uint64_t bps = target_bps > peer->given_bps ? target_bps : peer->given_bps;
+
     return lane->pacer_window_us != 0 && allot_is_known(lane, peer)
-               ? (uint32_t)(bwe_target(peer->bwe) * BUDGET_PACE_NUM / BUDGET_PACE_DEN)
+               ? (uint32_t)(bps * BUDGET_PACE_NUM / BUDGET_PACE_DEN)
                : 0;
 }
 

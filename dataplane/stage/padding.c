@@ -137,6 +137,11 @@ static struct sub *carrier(const struct peer *peer)
     return NULL;
 }
 
+bool padding_is_possible(const struct peer *peer)
+{
+    return peer->probator || carrier(peer) != NULL;
+}
+
 static void pad(struct lane *lane, struct peer *peer, struct sub *sub, struct burst *out)
 {
     const uint32_t most = sub != NULL ? MAX_RTX_PADDING : MAX_ZEROS;

@@ -11,6 +11,9 @@
 
 enum { PADDING_SSRC = 1234, PADDING_PT = 127 };
 
+/* Whether probes of 'peer' can be padded at all. */
+bool padding_is_possible(const struct peer *peer);
+
 /* Fills the empty 'out' with finished packets for the peers of the lane's list whose probe
  * needs them now; drops from the list those whose probe is over. Returns how many; the rest
  * is made up for at the next call. 'in' is unused. */

@@ -14,6 +14,7 @@
 #include "core/bwe.h"
 #include "core/pacer.h"
 #include "core/remb.h"
+#include "core/trial.h"
 #include "core/twcc.h"
 #include "crypt/crypt.h"
 #include "crypt/replay.h"
@@ -93,8 +94,10 @@ struct peer {
     struct sub *subs;          /* list: what it receives */
     uint32_t remb_bps;
     struct alloc alloc;
+    struct trial trial; /* for one whose probes cannot be padded */
     uint64_t allot_due_us;
     uint64_t allot_us, besides_bytes; /* the last time; sent without numbers until then */
+    uint64_t given_bps;               /* by the last allocation, as it was measured */
     uint64_t fed_us;                  /* when the first feedback had come; 0 not yet */
     /* video that waits for the pacer (lane/paced.h) */
     struct sub *behind, *behind_last;

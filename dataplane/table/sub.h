@@ -106,6 +106,8 @@ struct sub {
     struct rtxindex sent;     /* what our numbers were, of one without layers */
     struct answered answered; /* lately */
     uint32_t lost, jitter, rtt_us, fraction_lost;
+    uint32_t told_seq; /* the highest number of its last report; 0 none yet */
+    int32_t told_lost;
     uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */
     uint64_t last_sr_us;
     uint64_t reported_packets; /* 'packets' at the last sender report */

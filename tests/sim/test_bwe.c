@@ -240,6 +240,40 @@ static void key_frames_are_spread(void **state)
     }
 }
 
+static float withheld(uint32_t from_ms, uint32_t to_ms)
+{
+    float n = 0;
+
+    for (size_t i = from_ms / 100; i < to_ms / 100; i++) {
+        n += trace.samples[i].level < 0;
+    }
+    return n * 100 / (float)(to_ms - from_ms);
+}
+
+/* Video that a link did not carry comes back when it does, and stays, though no probe can be
+ * padded; it is tried ever less often while it does not. */
+static void what_no_probe_shows_is_tried(void **state)
+{
+    static const char *const names[] = {"unpadded", "remb", "remb-layers"};
+    (void)state;
+
+    for (uint64_t i = 0; i < 3 * SEEDS; i++) {
+        const struct world_scenario *s = scenario(names[i / SEEDS]);
+        const uint64_t seed = 1 + i % SEEDS;
+        const int8_t top = s->layered ? 2 : 0;
+        size_t back;
+
+        world_run(s, seed, &trace);
+        for (back = trace.n; back > 750 && trace.samples[back - 1].level == top; back--) {
+        }
+        CHECK(s, seed, withheld(5000, 30000) <= 0);
+        CHECK(s, seed, withheld(33000, 75000) > 0.75f);
+        CHECK(s, seed, trace.n_trials >= 2 && trace.n_trials <= 8);
+        /* the longest rest, and for each layer a shorter one */
+        CHECK(s, seed, back <= 750 + 450);
+    }
+}
+
 /* The same seed gives the same run, so that a failure can be looked at. */
 static void runs_can_be_repeated(void **state)
 {
@@ -267,6 +301,7 @@ int main(void)
         cmocka_unit_test(a_busy_publisher_fools_nobody),
         cmocka_unit_test(stalls_are_no_congestion),
         cmocka_unit_test(key_frames_are_spread),
+        cmocka_unit_test(what_no_probe_shows_is_tried),
         cmocka_unit_test(runs_can_be_repeated),
     };
 

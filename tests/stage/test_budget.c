@@ -301,6 +301,85 @@ static void video_is_held_before_audio_suffers_and_comes_back(void **state)
     call_stop(&call);
 }
 
+/* As the timer does, for so long. */
+static void allot_for(struct call *call, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds * 10; i++) {
+        call->rig->lane.now_us += BUDGET_ALLOT_US;
+        allot_peer(&call->rig->lane, call_peer(call, &call->sub));
+    }
+}
+
+/* A receiver that tells only by REMB, and tells nothing while it is sent nothing: what its
+ * link did not carry is tried again, stays if nothing speaks against it, and goes if its
+ * REMB falls, for twice as long. */
+static void what_remb_has_held_is_tried_again(void **state)
+{
+    struct call call;
+    struct peer *peer;
+    struct sub *video;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    peer = call_peer(&call, &call.sub);
+    video = call_sub(&call, &call.to_video);
+    atomic_store(&video->stream->layer_bps[0][0], 1000000);
+    remb(&call, 60000);
+    peer->fed_us = 1;
+    allot_for(&call, 1);
+    assert_true(video->held);
+    allot_for(&call, 3);
+    assert_true(video->held); /* it rests */
+    allot_for(&call, 2);
+    assert_false(video->held);
+    remb(&call, 60000);
+    allot_for(&call, 1);
+    remb(&call, 50000);
+    allot_for(&call, 1);
+    assert_true(video->held);
+    allot_for(&call, 9);
+    assert_true(video->held);
+    allot_for(&call, 2);
+    assert_false(video->held);
+    allot_for(&call, 300); /* nothing is heard: nothing is taken away */
+    assert_false(video->held);
+    remb(&call, 40000); /* which is the least that is believed */
+    allot_for(&call, 1);
+    assert_false(video->held);
+    call_stop(&call);
+}
+
+/* Numbers that are answered, but no retransmissions that padding could go by. */
+static void what_no_padding_can_probe_is_tried_again(void **state)
+{
+    struct call call;
+    struct peer *peer;
+    struct sub *video;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    peer = call_peer(&call, &call.sub);
+    video = call_sub(&call, &call.to_video);
+    atomic_store(&video->stream->layer_bps[0][0], 1000000);
+    feed(&call, 0, (unsigned)peer->twcc_next, 4, 10);
+    peer->bwe->rate.bps = 100000;
+    peer->bwe->rate.decreased_us = call.rig->lane.now_us;
+    (void)bwe_tick(peer->bwe, 0, peer->twcc_next, call.rig->lane.now_us);
+    peer->fed_us = 1;
+    allot_for(&call, 1);
+    assert_true(video->held);
+    allot_for(&call, 60);
+    assert_true(video->held); /* its retransmissions can carry probes */
+    video->rtx_pt = 0;
+    allot_for(&call, 1);
+    assert_false(video->held);
+    allot_for(&call, 6);
+    assert_true(video->held); /* nothing has shown that it arrives */
+    call_stop(&call);
+}
+
 /* No feedback tells of audio without numbers, as browsers have it: the estimator is told
  * how much of it there is, and that it is less when who hears it leaves. */
 static void audio_without_numbers_is_known_of(void **state)
@@ -368,7 +447,7 @@ static struct sub_layers *allotted(struct call *call, bool screen, uint64_t bps)
     atomic_store(&stream->top_temporal, 2);
     remb(call, bps);
     call_peer(call, &call->sub)->fed_us = 1;
-    for (unsigned i = 0; i < 30; i++) { /* what goes up is patient */
+    for (unsigned i = 0; i < 20; i++) { /* so soon nothing more is tried (core/trial) */
         call->rig->lane.now_us += 200000;
         for (unsigned s = 0; s < 3; s++) {
             atomic_store(&stream->spatial_us[s], call->rig->lane.now_us);
@@ -415,6 +494,8 @@ int main(void)
         cmocka_unit_test(what_is_held_carries_probes),
         cmocka_unit_test(control_is_told_once_and_of_changes),
         cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),
+        cmocka_unit_test(what_remb_has_held_is_tried_again),
+        cmocka_unit_test(what_no_padding_can_probe_is_tried_again),
         cmocka_unit_test(audio_without_numbers_is_known_of),
         cmocka_unit_test(a_screen_keeps_its_detail),
     };

@@ -7,8 +7,13 @@
 #include "core/alloc.h"
 #include "core/bwe.h"
 #include "core/pacer.h"
+#include "core/remb.h"
+#include "core/trial.h"
 #include "core/twcc.h"
+#include "sfu/wire/rtcp.h"
+#include "sfu/wire/rtcp_fb.h"
 #include "sfu/wire/rtcp_twcc.h"
+#include "sfu/wire/rtp_ext.h"
 
 enum {
     TURN_US = 500,
@@ -134,6 +139,32 @@ const struct world_scenario world_scenarios[] = {
      .fixed_bps = 900000,
      .key_ms = 500,
      .unpaced = true},
+    {.name = "unpadded",
+     .text = "1 Mb/s whole or not, no padding, audio without numbers; 3 Mb/s, 300 kb/s, 3 Mb/s",
+     .net = {.delay_us = 25000, .queue_bytes = 60000},
+     .steps = {{0, 3000000}, {30000, 300000}, {75000, 3000000}},
+     .seconds = 180,
+     .fixed_bps = 1000000,
+     .bare_bps = 40000,
+     .unpadded = true},
+    {.name = "remb",
+     .text = "the same to a receiver that tells only by REMB",
+     .net = {.delay_us = 25000, .queue_bytes = 60000},
+     .steps = {{0, 3000000}, {30000, 300000}, {75000, 3000000}},
+     .seconds = 180,
+     .fixed_bps = 1000000,
+     .bare_bps = 40000,
+     .unpadded = true,
+     .remb = true},
+    {.name = "remb-layers",
+     .text = "three layers to a receiver that tells only by REMB; 3 Mb/s, 100 kb/s, 3 Mb/s",
+     .net = {.delay_us = 25000, .queue_bytes = 60000},
+     .steps = {{0, 3000000}, {30000, 100000}, {75000, 3000000}},
+     .seconds = 180,
+     .layered = true,
+     .bare_bps = 40000,
+     .unpadded = true,
+     .remb = true},
     {.name = "stalls",
      .text = "2 Mb/s, receiver stands still for 5 to 50 ms",
      .net = {.delay_us = 5000, .queue_bytes = 60000},
@@ -200,6 +231,8 @@ struct world {
     struct alloc_stream streams[2];
     struct pacer pacer;
     struct twcc twcc;
+    struct remb remb;
+    struct trial trial;
     uint64_t next, n_bare;
     uint64_t tx_bytes;
     uint64_t frame_us, audio_us, tick_us, key_us;
@@ -221,6 +254,10 @@ struct world {
     uint64_t random;
     uint32_t len_of[1 << 16]; /* by number */
     uint64_t sent_at[1 << 16];
+    /* what the receiver reports, of one without transport-cc */
+    uint32_t n_came, highest, told_highest, told_lost;
+    uint32_t next_first; /* number of the first packet */
+    uint64_t report_us;
     /* of this sample */
     uint64_t sent, media, arrived, tcp_arrived;
     float queue_ms;
@@ -365,10 +402,46 @@ static void send_video(struct world *w)
     }
 }
 
+/* As stage/allot: media is the only probe. */
+static uint64_t try_more(struct world *w)
+{
+    const uint64_t next_bps = alloc_next(&w->alloc, w->streams, 2);
+    uint64_t fell_us = w->alloc.fell_us;
+    struct trial_view view;
+
+    fell_us = fell_us > w->bwe.rate.decreased_us ? fell_us : w->bwe.rate.decreased_us;
+    fell_us = fell_us > w->bwe.loss.decreased_us ? fell_us : w->bwe.loss.decreased_us;
+    view = (struct trial_view){
+        .estimate_bps = bwe_target(&w->bwe),
+        .told_bps = bwe_told(&w->bwe),
+        .spent_bps = alloc_spent(w->streams, 2),
+        .more = next_bps != 0,
+        .calm = bwe_is_calm(&w->bwe, w->now_us),
+        .remb = w->bwe.feedback_us == 0,
+        .silent = w->bwe.remb_us < w->trial.since_us,
+        .fell_us = fell_us};
+    switch (trial_tick(&w->trial, &view, w->now_us)) {
+    case TRIAL_BEGINS:
+        w->alloc.keep = true;
+        w->trace->n_trials++;
+        return next_bps;
+    case TRIAL_LASTS:
+        w->alloc.keep = true;
+        break;
+    case TRIAL_SHOWN:
+        bwe_on_shown(&w->bwe, view.spent_bps, w->now_us);
+        break;
+    case TRIAL_NONE:
+        break;
+    }
+    return bwe_target(&w->bwe);
+}
+
 static void allocate(struct world *w)
 {
     struct alloc_stream *video = &w->streams[1];
     const int8_t was = video->level;
+    const bool tries = w->trial.on;
     uint64_t budget_bps = bwe_target(&w->bwe);
 
     bwe_besides(&w->bwe, w->s->bare_bps); /* as stage/allot finds it */
@@ -385,7 +458,14 @@ static void allocate(struct world *w)
         }
     }
     w->alloc.keep = bwe_is_calm(&w->bwe, w->now_us);
-    (void)alloc_run(&w->alloc, w->streams, 2, budget_bps, w->now_us);
+    if (w->s->unpadded) {
+        budget_bps = try_more(w);
+    }
+    if (!alloc_run(&w->alloc, w->streams, 2, budget_bps, w->now_us) && !tries &&
+        w->trial.on) {
+        trial_cancel(&w->trial);
+        w->trace->n_trials--;
+    }
     if (video->level != was) {
         w->trace->switches++;
         w->key = video->level > was;
@@ -397,12 +477,47 @@ static void send_padding(struct world *w)
 {
     uint32_t owed = bwe_take_padding(&w->bwe, w->tx_bytes, w->next, w->now_us);
 
+    if (w->s->unpadded) {
+        return; /* asked all the same, so that the probe ends */
+    }
     for (; owed > 0; owed -= owed < PADDING ? owed : PADDING) {
         send_packet(w, PADDING, 0);
     }
 }
 
 /* ---- the other end ---- */
+
+static void tell(struct world *w, const struct wbytes *out)
+{
+    w->message_len[w->n_messages % MESSAGES] = wbytes_len(out);
+    (void)vnet_send(&w->up, w->now_us, w->n_messages++, (uint32_t)wbytes_len(out));
+}
+
+/* What a receiver without transport-cc says: how much was lost, and what it estimates. */
+static void report(struct world *w)
+{
+    uint8_t *buf = w->messages[w->n_messages % MESSAGES];
+    struct wbytes out = wbytes_of(buf, MESSAGE_LEN);
+    uint32_t bps;
+
+    if (!w->s->remb) {
+        return;
+    }
+    if (remb_deadline(&w->remb) <= w->now_us &&
+        (bps = remb_take(&w->remb, w->now_us)) != 0) {
+        rtcp_remb_write(&out, 1, bps, NULL, 0);
+        tell(w, &out);
+    } else if (w->now_us >= w->report_us && w->highest != 0) {
+        const struct rtcp_block block = {
+            .ssrc = 2,
+            .ext_highest_seq = w->highest,
+            .lost = (int32_t)(w->highest - w->next_first + 1 - w->n_came)};
+
+        w->report_us = w->now_us + 1000000;
+        rtcp_rr_write(&out, 1, &block, 1);
+        tell(w, &out);
+    }
+}
 
 static void receive(struct world *w)
 {
@@ -431,8 +546,17 @@ static void receive(struct world *w)
         if ((pkt.id & ID_BARE) != 0) {
             continue;
         }
+        if (w->s->remb) {
+            w->n_came++;
+            w->highest = (uint32_t)pkt.id > w->highest ? (uint32_t)pkt.id : w->highest;
+            remb_on_packet(&w->remb, rtp_ext_abs_send_time(w->sent_at[slot_of(pkt.id)]),
+                           w->len_of[slot_of(pkt.id)], 2 * (uint64_t)w->s->net.delay_us,
+                           pkt.at_us);
+            continue;
+        }
         (void)twcc_on_packet(&w->twcc, (uint16_t)pkt.id, late ? w->now_us : pkt.at_us);
     }
+    report(w);
     while (twcc_deadline(&w->twcc) <= w->now_us) {
         uint8_t *buf = w->messages[w->n_messages % MESSAGES];
         size_t len = twcc_take_feedback(&w->twcc, w->now_us, 1, 2, buf, MESSAGE_LEN);
@@ -445,6 +569,18 @@ static void receive(struct world *w)
     }
 }
 
+/* As rtcp/rtcp_in. */
+static void hear_report(struct world *w, struct rtcp_block block)
+{
+    const uint32_t n = block.ext_highest_seq - w->told_highest;
+
+    if (w->told_highest != 0) {
+        (void)bwe_on_report(&w->bwe, n, (uint32_t)block.lost - w->told_lost, w->now_us);
+    }
+    w->told_highest = block.ext_highest_seq;
+    w->told_lost = (uint32_t)block.lost;
+}
+
 static void hear(struct world *w)
 {
     struct vnet_pkt pkt;
@@ -455,9 +591,19 @@ static void hear(struct world *w)
         struct rtcp_pkt rtcp = {0};
         struct rtcp_fb msg = {0};
         struct twcc_fb fb = {0};
+        struct rtcp_remb remb;
+        struct rtcp_rr rr;
 
-        if (rtcp_next(&it, &rtcp) == 1 && rtcp_fb_parse(&rtcp, &msg) == 0 &&
-            twcc_fb_parse(&msg, &fb) == 0) {
+        if (rtcp_next(&it, &rtcp) != 1) {
+            continue;
+        }
+        if (rtcp.pt == RTCP_RR && rtcp_rr_parse(&rtcp, &rr) == 0) {
+            hear_report(w, rtcp_block_at(rr.blocks, 0));
+        } else if (rtcp_fb_parse(&rtcp, &msg) != 0) {
+            continue;
+        } else if (rtcp.pt == RTCP_PSFB && rtcp_remb_parse(&msg, &remb) == 0) {
+            (void)bwe_on_remb(&w->bwe, remb.rate_bps, w->now_us);
+        } else if (twcc_fb_parse(&msg, &fb) == 0) {
             (void)bwe_on_feedback(&w->bwe, &fb, w->next, w->now_us);
         }
     }
@@ -657,7 +803,7 @@ void world_run(const struct world_scenario *scenario, uint64_t seed,
     w->s = scenario;
     w->trace = trace;
     w->random = seed * 2 + 1;
-    w->next = 60000; /* the 16 bits wrap soon */
+    w->next = w->next_first = 60000; /* the 16 bits wrap soon */
     w->tcp.window = 4;
     w->tcp.threshold = 64;
     w->level = scenario->layered ? ALLOC_PAUSED : 0;
@@ -674,6 +820,7 @@ void world_run(const struct world_scenario *scenario, uint64_t seed,
     bwe_init(&w->bwe, &bwe);
     alloc_init(&w->alloc, &alloc);
     twcc_init(&w->twcc, &twcc);
+    remb_init(&w->remb);
     vnet_init(&w->down, &scenario->net, seed);
     vnet_init(&w->up, &back, seed + 1);
     w->down.conf.rate_bps = scenario->steps[0].rate_bps;

@@ -38,6 +38,8 @@ struct world_scenario {
     uint32_t key_ms;    /* a key frame each so often, besides those of switches; 0 none */
     uint32_t busy_ms;   /* the publisher makes a third for so long in each 6 s; 0 never */
     bool unpaced;       /* video leaves as it comes */
+    bool unpadded;      /* the receiver takes no padding: media is the only probe */
+    bool remb; /* nor does it know transport-cc: it estimates by abs-send-time */
     struct world_stalls rx; /* the receiver: what came meanwhile is noted afterwards */
     struct world_stalls tx; /* the sender, between noting a packet and sending it */
 };
@@ -71,6 +73,7 @@ struct world_trace {
     float audio_p95_ms;     /* how long audio was held up, queue included */
     uint32_t n_probes;
     uint32_t switches; /* of layers */
+    uint32_t n_trials; /* that ended in vain or well */
     uint32_t n_frames, n_withheld;
 };
 
