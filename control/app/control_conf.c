@@ -226,7 +226,7 @@ static const cyaml_schema_field_t limits_fields[] = {
     CONF_UINT("producers_per_participant", struct control_limits, producers_per_participant,
               1, 256),
     CONF_UINT("consumers_per_participant", struct control_limits, consumers_per_participant,
-              1, 4096),
+              1, 1024),
     CONF_UINT("requests_per_address", struct control_limits, requests_per_address, 0,
               1000000),
     CONF_UINT("requests_per_user", struct control_limits, requests_per_user, 0, 1000000),

@@ -291,6 +291,7 @@ int media_sub_set_layers(struct media *media, uint64_t sub,
         conf.spatial = layers->spatial;
         conf.temporal = layers->temporal;
         conf.priority = layers->priority;
+        conf.area = layers->area;
         vault_sub_write(rec, &conf);
         media_push(media, ABI_OP_SUB_UPDATE, sub, done, arg);
     }

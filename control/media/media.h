@@ -149,11 +149,12 @@ int media_stream_set_gate(struct media *media, uint64_t stream, uint8_t gate,
 int media_sub_set_paused(struct media *media, uint64_t sub, bool paused, media_done *done,
                          void *arg);
 
-/* The layers wished for, and their priority; of a subscription that was opened 'layered'.
- */
+/* The layers wished for, which one that was opened 'layered' follows; and its place when
+ * there is not enough for all. */
 struct media_layers {
     uint8_t spatial, temporal; /* VAULT_LAYER_ANY: all */
     uint8_t priority;          /* 1 … 255 */
+    uint32_t area;             /* pixels that it is shown with; 0 unknown */
 };
 int media_sub_set_layers(struct media *media, uint64_t sub,
                          const struct media_layers *layers, media_done *done, void *arg);

@@ -177,8 +177,13 @@ void meeting_layers_counted(struct meeting *meeting, struct room_consumer *rc)
 
 static void apply(struct meeting *meeting, struct room_consumer *rc)
 {
-    (void)consumer_set_layers(rc->consumer, spatial_of(rc),
-                              least(rc->wish_temporal, rc->view_temporal), rc->priority);
+    const struct media_layers layers = {.spatial = spatial_of(rc),
+                                        .temporal =
+                                            least(rc->wish_temporal, rc->view_temporal),
+                                        .priority = rc->priority,
+                                        .area = rc->view_area};
+
+    (void)consumer_set_layers(rc->consumer, &layers);
     meeting_layers_counted(meeting, rc);
 }
 
@@ -402,6 +407,13 @@ static const struct meeting_view *view_of(const struct meeting_view *views, size
     return NULL;
 }
 
+static uint32_t area_of(const struct meeting_view *view)
+{
+    const uint64_t area = view != NULL ? (uint64_t)view->width * view->height : 0;
+
+    return area < UINT32_MAX ? (uint32_t)area : UINT32_MAX;
+}
+
 void meeting_view(struct meeting *meeting, struct participant *p,
                   const struct meeting_view *views, size_t n, uint32_t last_n)
 {
@@ -414,9 +426,12 @@ void meeting_view(struct meeting *meeting, struct participant *p,
             uint8_t spatial =
                 view != NULL ? layer_for(layers_of(rc->source).n_spatial, view->height) : 0;
             uint8_t temporal = view != NULL ? MEETING_LAYER_ANY : 0;
+            uint32_t area = area_of(view);
 
             if (producer_params(rc->source->producer)->kind == RTP_KIND_VIDEO &&
-                (spatial != rc->view_spatial || temporal != rc->view_temporal)) {
+                (spatial != rc->view_spatial || temporal != rc->view_temporal ||
+                 area != rc->view_area)) {
+                rc->view_area = area;
                 rc->view_spatial = spatial;
                 rc->view_temporal = temporal;
                 apply(meeting, rc);

@@ -217,6 +217,7 @@ struct room_consumer {
     struct consumer *consumer;
     uint8_t wish_spatial, wish_temporal; /* consumer:layers; MEETING_LAYER_ANY */
     uint8_t view_spatial, view_temporal; /* view:set; likewise */
+    uint32_t view_area;                  /* pixels; 0 not told, or not visible */
     uint8_t priority;
     bool parked;     /* a viewer's: there is nothing to show of it now */
     uint8_t counted; /* 1 + where in its producer's 'wanted'; 0 not */

@@ -311,6 +311,7 @@ static void restore_consumer(struct restore *re, uint32_t i, uint64_t sub)
     rc->wish_spatial = conf.spatial;
     rc->wish_temporal = conf.temporal;
     rc->view_spatial = rc->view_temporal = VAULT_LAYER_ANY;
+    rc->view_area = conf.area;
     rc->priority = conf.priority;
     rc->parked = t->owner->viewer && consumer_is_paused(rc->consumer);
     /* without memory its owner is not told of its layers, and they are not counted */

@@ -92,13 +92,9 @@ static void fill_conf(const struct consumer *c, const struct consumer_conf *conf
     memcpy(out->ext_id, c->params.ext_id, sizeof(c->params.ext_id));
 }
 
-int consumer_set_layers(struct consumer *c, uint8_t spatial, uint8_t temporal,
-                        uint8_t priority)
+int consumer_set_layers(struct consumer *c, const struct media_layers *layers)
 {
-    const struct media_layers layers = {
-        .spatial = spatial, .temporal = temporal, .priority = priority};
-
-    return media_sub_set_layers(c->media, c->sub, &layers, NULL, NULL);
+    return media_sub_set_layers(c->media, c->sub, layers, NULL, NULL);
 }
 
 int consumer_create(struct consumer **out, const struct consumer_conf *conf,

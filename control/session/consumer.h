@@ -12,6 +12,7 @@
 #include "session/producer.h"
 
 struct consumer;
+struct media_layers;
 struct vault_sub_conf;
 
 /* Called once when the subscription stands (0) or was refused (-errno: then close it). */
@@ -57,10 +58,9 @@ void consumer_close(struct consumer *consumer);
 void consumer_set_paused(struct consumer *consumer, bool paused);
 bool consumer_is_paused(const struct consumer *consumer);
 
-/* The layers wished for (VAULT_LAYER_ANY: all) and their priority (1 … 255). Returns 0 or
- * an error of media.h. */
-int consumer_set_layers(struct consumer *consumer, uint8_t spatial, uint8_t temporal,
-                        uint8_t priority);
+/* The layers wished for, and its place among others when there is not enough for all.
+ * Returns 0 or an error of media.h. */
+int consumer_set_layers(struct consumer *consumer, const struct media_layers *layers);
 
 /* Whether it may be moved to what 'to' sends: it is movable, and its receiver has the
  * codec.

@@ -39,17 +39,36 @@ static bool is_before(const struct alloc_stream *a, const struct alloc_stream *b
     return a->area > b->area;
 }
 
-/* The order of service, by insertion: n is small and mostly sorted already. */
-static void sort(const struct alloc_stream *streams, size_t n, uint8_t *order)
+/* Merges the sorted halves of 'from' into 'to'. */
+static void merge(const struct alloc_stream *streams, const uint16_t *from, size_t half,
+                  size_t n, uint16_t *to)
 {
-    for (size_t i = 0; i < n; i++) {
-        size_t at = i;
+    size_t left = 0, right = half;
 
-        while (at > 0 && is_before(&streams[i], &streams[order[at - 1]])) {
-            order[at] = order[at - 1];
-            at--;
+    for (size_t i = 0; i < n; i++) {
+        const bool second = left == half || (right < n && is_before(&streams[from[right]],
+                                                                    &streams[from[left]]));
+
+        to[i] = from[second ? right++ : left++];
+    }
+}
+
+/* The order of service; 'order' is filled. By merging, for they may be many. */
+static void sort(const struct alloc_stream *streams, size_t n, uint16_t *order)
+{
+    uint16_t other[ALLOC_STREAMS];
+
+    for (size_t i = 0; i < n; i++) {
+        order[i] = (uint16_t)i;
+    }
+    for (size_t half = 1; half < n; half *= 2) {
+        for (size_t at = 0; at < n; at += 2 * half) {
+            const size_t left = n - at;
+
+            merge(streams, order + at, half < left ? half : left,
+                  2 * half < left ? 2 * half : left, other + at);
         }
-        order[at] = (uint8_t)i;
+        memcpy(order, other, n * sizeof(*order));
     }
 }
 
@@ -91,7 +110,7 @@ static bool step(struct purse *purse, const struct alloc_stream *s, int had, int
 
 /* Serves video: a screen takes what it can use, then every camera its lowest level, then
  * one level a round each. */
-static void serve(const struct alloc_stream *streams, const uint8_t *order, size_t n,
+static void serve(const struct alloc_stream *streams, const uint16_t *order, size_t n,
                   struct purse *purse, int8_t *levels)
 {
     bool more = true;
@@ -174,7 +193,7 @@ bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,
 {
     const uint64_t calm_us = alloc->fell_us == 0 ? UINT64_MAX : now_us - alloc->fell_us;
     uint64_t reserve = budget_bps / 1024 * alloc->conf.reserve;
-    uint8_t order[ALLOC_STREAMS];
+    uint16_t order[ALLOC_STREAMS];
     int8_t levels[ALLOC_STREAMS];
     struct purse purse = {.keep = budget_bps,
                           .calm = calm_us >= patience_of(alloc, budget_bps),

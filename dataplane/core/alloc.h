@@ -16,7 +16,7 @@
 
 enum {
     ALLOC_LEVELS = 12,   /* layers of one stream, spatial and temporal, by cost */
-    ALLOC_STREAMS = 128, /* video streams of a subscriber that are looked at */
+    ALLOC_STREAMS = 1025, /* of a subscriber: as many as may have consumers, and audio */
     ALLOC_PAUSED = -1,
     ALLOC_COST_US = 500000
 };
@@ -58,7 +58,7 @@ void alloc_init(struct alloc *alloc, const struct alloc_conf *conf); /* conf: bo
  * the budget. While alloc->keep is set, which the caller does, the budget limits only what
  * goes up: an estimate that nothing has confirmed is no reason to withhold what arrives.
  *
- * Returns true if a level has changed.  Cost: O(n^2) for n streams, n is small. */
+ * Returns true if a level has changed.  Cost: O(n log n) for n streams. */
 bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,
                uint64_t budget_bps, uint64_t now_us);
 

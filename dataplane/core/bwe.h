@@ -50,7 +50,7 @@ struct bwe {
     float wanted_bps;  /* bwe_want() */
     float besides_bps; /* bwe_besides() */
     float remb_bps;    /* 0 none */
-    float shown_bps;   /* bwe_on_shown(); 0 none, or something has spoken against it since */
+    float shown_bps;   /* bwe_on_shown(); 0 none, or something spoke against it since */
     float most_bps;    /* the highest REMB since then */
     uint64_t remb_us;
     uint64_t feedback_us;   /* when the last came; 0 none yet */
@@ -113,14 +113,14 @@ bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_
 /* The receiver's own estimate; any value. Returns true if the target has changed. */
 bool bwe_on_remb(struct bwe *bwe, uint64_t bps, uint64_t now_us);
 
-/* What a receiver report says of 'n' packets, of one who tells of none by number: that is
- * all there is to bound what is lost. Ignored of those with transport-wide feedback. Returns
- * true if the target has changed. */
+/* What a receiver report says of 'n' packets, of one who tells of none by number: all there
+ * is to bound what is lost. Ignored of those with transport-wide feedback. Returns true if
+ * the target has changed. */
 bool bwe_on_report(struct bwe *bwe, uint32_t n, uint32_t n_lost, uint64_t now_us);
 
 /* So much was sent for a while and nothing spoke against it (core/trial): what was lost
- * before is no bound any more, and one without transport-wide feedback may be sent that much
- * until its REMB falls, or packets are lost. */
+ * before is no bound any more, and one without transport-wide feedback may be sent that
+ * much until its REMB falls, or packets are lost. */
 void bwe_on_shown(struct bwe *bwe, uint64_t bps, uint64_t now_us);
 
 /* From number 'next' on, packets go another way: that those under way are lost is no

@@ -32,14 +32,14 @@ struct trial {
 
 struct trial_view {
     uint64_t estimate_bps;
-    uint64_t told_bps;  /* by the receiver, or by its feedback: it goes up slowly, but does */
+    uint64_t told_bps;  /* by the receiver, or its feedback: goes up slowly, but does */
     uint64_t spent_bps; /* by all levels that are given now */
     bool more;          /* some stream could use a level more */
     bool calm;          /* the estimator sees nothing against what is sent: bwe_is_calm() */
     bool remb;          /* the receiver's own estimate is all there is */
     bool silent;        /* and it has said nothing since the trial began */
-    uint64_t fell_us;   /* when anything last spoke for less: queues, loss, a level that went
-                           down; 0 never */
+    uint64_t fell_us;   /* when queues, loss, or a level that went down last spoke for
+                           less; 0 never */
 };
 
 enum trial_step {

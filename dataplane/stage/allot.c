@@ -16,11 +16,12 @@ struct level {
     uint8_t spatial, temporal;
 };
 
+/* Audio is one stream, the first: it is not chosen among. */
 struct share {
     size_t n;
-    struct sub *subs[ALLOT_SUBS];
-    struct alloc_stream streams[ALLOT_SUBS];
-    struct level levels[ALLOT_SUBS][ALLOC_LEVELS];
+    struct sub *subs[ALLOC_STREAMS];
+    struct alloc_stream streams[ALLOC_STREAMS];
+    struct level levels[ALLOC_STREAMS][ALLOC_LEVELS];
 };
 
 /* What the layers of a stream cost, of the given ones and those below. */
@@ -67,7 +68,7 @@ static void add_layers(const struct sub *sub, uint64_t now_us, struct alloc_stre
     for (uint8_t s = 0; s < n_spatial && (s == 0 || s <= l->wish_spatial); s++) {
         const struct stream *stream = l->streams[l->n_streams > 1 ? s : 0];
         const uint8_t within = l->n_streams > 1 ? LAYER_MAX - 1 : s;
-        uint8_t t = s > 0 && !l->screen && n_temporal > 2 ? (uint8_t)(n_temporal - 2) : 0;
+        uint8_t t = s > 0 && !sub->screen && n_temporal > 2 ? (uint8_t)(n_temporal - 2) : 0;
 
         for (; t < n_temporal && (t == 0 || t <= l->wish_temporal); t++) {
             add_level(out, levels, s, t, cost_of(stream, within, t));
@@ -94,22 +95,30 @@ static void note_besides(const struct lane *lane, struct peer *peer, uint64_t by
     peer->besides_bytes = bytes;
 }
 
-static void add_sub(struct share *share, struct sub *sub, uint64_t now_us)
+static void begin(struct share *share)
+{
+    share->n = 1;
+    share->streams[0] = (struct alloc_stream){.kind = ALLOC_AUDIO, .n_levels = 1};
+}
+
+static void add_audio(struct share *share, const struct sub *sub)
+{
+    const uint32_t bps = cost_of(sub->stream, LAYER_MAX - 1, LAYER_MAX - 1);
+
+    share->streams[0].bps[0] += bps > 0 ? bps : AUDIO_BPS;
+}
+
+static void add_video(struct share *share, struct sub *sub, uint64_t now_us)
 {
     struct alloc_stream *out = &share->streams[share->n];
-    const struct stream *stream = sub->stream;
-    const uint32_t bps = cost_of(stream, LAYER_MAX - 1, LAYER_MAX - 1);
+    const uint32_t bps = cost_of(sub->stream, LAYER_MAX - 1, LAYER_MAX - 1);
 
-    *out = (struct alloc_stream){.kind = stream->video ? ALLOC_CAMERA : ALLOC_AUDIO,
+    *out = (struct alloc_stream){.kind = sub->screen ? ALLOC_SCREEN : ALLOC_CAMERA,
                                  .max_level = ALLOC_LEVELS - 1,
-                                 .priority = 1,
+                                 .priority = sub->priority,
+                                 .area = sub->area,
                                  .level = sub->level};
-    if (!stream->video) {
-        out->n_levels = 1;
-        out->bps[0] = bps > 0 ? bps : AUDIO_BPS;
-    } else if (sub->layers != NULL) {
-        out->kind = sub->layers->screen ? ALLOC_SCREEN : ALLOC_CAMERA;
-        out->priority = sub->layers->priority;
+    if (sub->layers != NULL) {
         add_layers(sub, now_us, out, share->levels[share->n]);
     } else {
         add_level(out, share->levels[share->n], 0, 0, bps > 0 ? bps : VIDEO_BPS);
@@ -144,9 +153,6 @@ static void apply(struct lane *lane, struct share *share, size_t i)
     const bool top = s->level + 1 >= s->n_levels;
 
     sub->level = s->level;
-    if (!sub->stream->video) {
-        return;
-    }
     if (s->level == ALLOC_PAUSED && s->n_levels > 0) {
         if (!sub->held) {
             hold(lane, sub);
@@ -230,13 +236,18 @@ void allot_peer(struct lane *lane, struct peer *peer)
     bool changed;
     uint64_t besides = 0;
 
-    share.n = 0;
-
-    for (struct sub *sub = peer->subs; sub != NULL && share.n < ALLOT_SUBS;
-         sub = sub->next_of_peer) {
+    begin(&share);
+    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
         besides += unnumbered(sub);
-        if (!sub->paused) {
-            add_sub(&share, sub, lane->now_us);
+        if (sub->paused) {
+            continue;
+        }
+        if (!sub->stream->video) {
+            add_audio(&share, sub);
+        } else if (share.n < ALLOC_STREAMS) {
+            add_video(&share, sub, lane->now_us);
+        } else if (!sub->held) {
+            hold(lane, sub);
         }
     }
     note_besides(lane, peer, besides);
@@ -250,7 +261,7 @@ void allot_peer(struct lane *lane, struct peer *peer)
         trial_cancel(&peer->trial); /* it is too soon for more */
     }
     peer->given_bps = alloc_spent(share.streams, share.n);
-    for (size_t i = 0; i < share.n; i++) {
+    for (size_t i = 1; i < share.n; i++) {
         apply(lane, &share, i);
     }
 }

@@ -9,7 +9,8 @@
 #include "lane/lane.h"
 
 enum {
-    ALLOT_SUBS = 64,         /* of one peer; those beyond are not limited */
+    /* video of one peer: control gives nobody more consumers; those beyond are held */
+    ALLOT_VIDEOS = ALLOC_STREAMS - 1,
     ALLOT_GRACE_US = 2000000 /* after the first feedback: the first probes are made */
 };
 

@@ -41,8 +41,6 @@ struct sub_layers {
     uint8_t wish_spatial, wish_temporal;   /* control's; SUB_LAYER_ANY */
     uint8_t limit_spatial, limit_temporal; /* the link's; SUB_LAYER_ANY */
     uint8_t to_spatial, to_temporal;       /* what both and the source come to */
-    uint8_t priority;
-    bool screen;
     uint8_t reason;     /* enum abi_layers_reason: why they were set so */
     uint32_t told;      /* what control knows */
     uint32_t source;    /* counts changes of stream, for what is to be sent again */
@@ -90,7 +88,11 @@ struct sub {
     struct sub *next_of_peer;
     struct sub *next_behind; /* of its peer's that wait */
     uint64_t behind_us;      /* since when it waits */
-    int8_t level;              /* what it was allotted: core/alloc.h */
+    /* of its peer's, when there is not enough for all */
+    uint32_t area;    /* pixels that it is shown with; 0 unknown */
+    uint8_t priority; /* 1 … 255 */
+    bool screen;
+    int8_t level;     /* what it was allotted: core/alloc.h */
     uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
     uint64_t skipped;
     uint64_t nacks;                  /* numbers asked for again */

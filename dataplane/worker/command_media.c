@@ -279,13 +279,12 @@ static bool same_streams(const struct sub *sub, const uint64_t *handles, uint8_t
     return same;
 }
 
-/* What a subscription with layers is told beside its streams. */
-static void set_wishes(struct lane *lane, struct sub *sub,
-                       const struct vault_sub_conf *conf)
+/* Where it stands when there is not enough for all. */
+static void set_rank(struct sub *sub, const struct vault_sub_conf *conf)
 {
-    sub->layers->priority = conf->priority > 0 ? conf->priority : 1;
-    sub->layers->screen = conf->screen != 0;
-    layers_wish(lane, sub, conf->spatial, conf->temporal);
+    sub->priority = conf->priority > 0 ? conf->priority : 1;
+    sub->screen = conf->screen != 0;
+    sub->area = conf->area;
 }
 
 /* One-byte elements hold ids up to 14. */
@@ -358,6 +357,7 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
         atomic_thread_fence(memory_order_seq_cst);
         lane_grown(lane, &stream->readers[lane->index]);
     }
+    set_rank(sub, &conf);
     if (conf.layered != 0) {
         err = layers_streams(lane, sub, streams, n_streams);
         if (err != 0) {
@@ -365,7 +365,7 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
             return err;
         }
         layers_live(lane, sub, &live->last_us, &live->last_out, resume);
-        set_wishes(lane, sub, &conf);
+        layers_wish(lane, sub, conf.spatial, conf.temporal);
     }
     if (!sub->paused) {
         begin_sub(lane, sub);
@@ -395,7 +395,7 @@ static int update_layers(struct lane *lane, struct sub *sub,
     if (conf->paused != 0 && !sub->paused) {
         layers_pause(lane, sub);
     }
-    set_wishes(lane, sub, conf);
+    layers_wish(lane, sub, conf->spatial, conf->temporal);
     return 0;
 }
 
@@ -411,6 +411,7 @@ int command_sub_update(struct lane *lane, const struct vault *vault, uint64_t ha
     if (sub->layers != NULL && !form_ok(&conf)) {
         return -EINVAL;
     }
+    set_rank(sub, &conf);
     if (sub->layers != NULL) {
         err = update_layers(lane, sub, &conf);
         if (err != 0) {

@@ -250,8 +250,8 @@ static float withheld(uint32_t from_ms, uint32_t to_ms)
     return n * 100 / (float)(to_ms - from_ms);
 }
 
-/* Video that a link did not carry comes back when it does, and stays, though no probe can be
- * padded; it is tried ever less often while it does not. */
+/* Video that a link did not carry comes back when it does, and stays, though no probe can
+ * be padded; it is tried ever less often while it does not. */
 static void what_no_probe_shows_is_tried(void **state)
 {
     static const char *const names[] = {"unpadded", "remb", "remb-layers"};

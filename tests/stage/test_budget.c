@@ -380,6 +380,109 @@ static void what_no_padding_can_probe_is_tried_again(void **state)
     call_stop(&call);
 }
 
+enum { MANY = 100, MANY_SSRC = 0x0d0d0000 };
+
+/* Another subscription of the same video, with a place of its own. */
+static struct vault_sub_conf another(struct call *call, uint32_t i, uint8_t priority,
+                                     bool screen, uint32_t area)
+{
+    struct vault_sub_conf conf = far_sub(&call->sub, 10 + i, &call->video, MANY_SSRC + i);
+
+    conf.priority = priority;
+    conf.screen = screen;
+    conf.area = area;
+    assert_int_equal(rig_sub(call->rig, ABI_OP_SUB_OPEN, &conf), 0);
+    return conf;
+}
+
+/* So much is told again and again, for so long. */
+static void told_for(struct call *call, uint64_t bps, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        remb(call, bps);
+        allot_for(call, 1);
+    }
+}
+
+/* Its probes can be padded: nothing is tried but what REMB, the bound then, allows. */
+static void is_probed(struct call *call)
+{
+    struct peer *peer = call_peer(call, &call->sub);
+
+    peer->probator = true;
+    peer->bwe->feedback_us = 1;
+    peer->bwe->rate.bps = 1e7f;
+}
+
+/* Whoever came first is among those that are looked at, however many there are. */
+static void all_of_many_are_allotted(void **state)
+{
+    struct vault_sub_conf confs[MANY];
+    struct call call;
+    unsigned n_held = 0;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    is_probed(&call);
+    atomic_store(&call_stream(&call, &call.video)->layer_bps[0][0], 10000);
+    for (uint32_t i = 0; i < MANY; i++) {
+        confs[i] = another(&call, i, 1, false, 0);
+    }
+    told_for(&call, 50000, 5);
+    assert_true(call_sub(&call, &call.to_video)->held);
+    for (uint32_t i = 0; i < MANY; i++) {
+        n_held += call_sub(&call, &confs[i])->held;
+    }
+    assert_true(n_held >= MANY - 1);
+    told_for(&call, 4000000, 5);
+    assert_false(call_sub(&call, &call.to_video)->held);
+    for (uint32_t i = 0; i < MANY; i++) {
+        assert_false(call_sub(&call, &confs[i])->held);
+    }
+    call_stop(&call);
+}
+
+/* Of video that is sent whole or not at all, too, a screen is first, then what has
+ * priority, then what is shown larger; and a wish that changes takes effect. */
+static void what_has_one_layer_has_its_place(void **state)
+{
+    struct vault_sub_conf plain, large, first, screen;
+    struct call call;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_CLOSE, call.to_video.handle), 0);
+    is_probed(&call);
+    atomic_store(&call_stream(&call, &call.video)->layer_bps[0][0], 300000);
+    screen = another(&call, 0, 1, true, 0);
+    first = another(&call, 1, 200, false, 0);
+    large = another(&call, 2, 1, false, 640 * 360);
+    plain = another(&call, 3, 1, false, 0);
+    told_for(&call, 400000, 4);
+    assert_false(call_sub(&call, &screen)->held);
+    assert_true(call_sub(&call, &first)->held);
+    assert_true(call_sub(&call, &large)->held);
+    assert_true(call_sub(&call, &plain)->held);
+    told_for(&call, 800000, 4);
+    assert_false(call_sub(&call, &screen)->held);
+    assert_false(call_sub(&call, &first)->held);
+    assert_true(call_sub(&call, &large)->held);
+    told_for(&call, 1200000, 4);
+    assert_false(call_sub(&call, &first)->held);
+    assert_false(call_sub(&call, &large)->held);
+    assert_true(call_sub(&call, &plain)->held);
+    plain.priority = 255;
+    assert_int_equal(rig_sub(call.rig, ABI_OP_SUB_UPDATE, &plain), 0);
+    told_for(&call, 1200000, 4);
+    assert_false(call_sub(&call, &screen)->held);
+    assert_false(call_sub(&call, &plain)->held);
+    assert_false(call_sub(&call, &first)->held);
+    assert_true(call_sub(&call, &large)->held);
+    call_stop(&call);
+}
+
 /* No feedback tells of audio without numbers, as browsers have it: the estimator is told
  * how much of it there is, and that it is less when who hears it leaves. */
 static void audio_without_numbers_is_known_of(void **state)
@@ -496,6 +599,8 @@ int main(void)
         cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),
         cmocka_unit_test(what_remb_has_held_is_tried_again),
         cmocka_unit_test(what_no_padding_can_probe_is_tried_again),
+        cmocka_unit_test(all_of_many_are_allotted),
+        cmocka_unit_test(what_has_one_layer_has_its_place),
         cmocka_unit_test(audio_without_numbers_is_known_of),
         cmocka_unit_test(a_screen_keeps_its_detail),
     };

@@ -140,7 +140,7 @@ const struct world_scenario world_scenarios[] = {
      .key_ms = 500,
      .unpaced = true},
     {.name = "unpadded",
-     .text = "1 Mb/s whole or not, no padding, audio without numbers; 3 Mb/s, 300 kb/s, 3 Mb/s",
+     .text = "1 Mb/s whole or not, no padding; 3 Mb/s, 300 kb/s, 3 Mb/s",
      .net = {.delay_us = 25000, .queue_bytes = 60000},
      .steps = {{0, 3000000}, {30000, 300000}, {75000, 3000000}},
      .seconds = 180,

@@ -141,7 +141,8 @@ struct vault_sub_conf {
     uint8_t temporal; /* likewise */
     uint8_t priority; /* its share when there is not enough for all: 1 … 255, 0 as 1 */
     uint8_t screen;   /* 1: a screen: detail over motion */
-    uint8_t _pad[6];
+    uint8_t _pad[2];
+    uint32_t area; /* pixels it is shown with: of equals the larger first; 0 unknown */
     char cname[VAULT_CNAME_MAX];
     struct vault_blob blob;
 };

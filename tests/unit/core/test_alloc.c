@@ -29,6 +29,39 @@ static struct alloc_stream video(uint8_t kind, uint8_t priority, uint32_t area)
                                  .level = ALLOC_PAUSED};
 }
 
+/* As many as there can be, in no order: who is before another has not less. */
+static void many_are_served_in_order(void **state)
+{
+    static struct alloc_stream s[ALLOC_STREAMS];
+    struct alloc alloc;
+    unsigned n = 0;
+    (void)state;
+
+    alloc_init(&alloc, &CONF);
+    srand(1);
+    for (size_t i = 0; i < ALLOC_STREAMS; i++) {
+        s[i] = (struct alloc_stream){.kind = rand() % 8 == 0 ? ALLOC_SCREEN : ALLOC_CAMERA,
+                                     .n_levels = 1,
+                                     .bps = {100000},
+                                     .priority = (uint8_t)(1 + rand() % 3),
+                                     .area = (uint32_t)(rand() % 4),
+                                     .level = ALLOC_PAUSED};
+    }
+    (void)alloc_run(&alloc, s, ALLOC_STREAMS, 60000000, 1000000);
+    for (size_t i = 0; i < ALLOC_STREAMS; i++) {
+        n += s[i].level == 0;
+        for (size_t k = 0; s[i].level == 0 && k < ALLOC_STREAMS; k++) {
+            const bool before =
+                s[k].kind != s[i].kind           ? s[k].kind < s[i].kind
+                : s[k].priority != s[i].priority ? s[k].priority > s[i].priority
+                                                 : s[k].area > s[i].area;
+
+            assert_true(!before || s[k].level == 0);
+        }
+    }
+    assert_int_equal(n, 525); /* less the reserve of an eighth */
+}
+
 static void audio_is_never_paused(void **state)
 {
     struct alloc_stream s[2] = {video(ALLOC_CAMERA, 1, 0), audio()};
@@ -363,6 +396,7 @@ static void streams_too_many_are_paused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_are_served_in_order),
         cmocka_unit_test(audio_is_never_paused),
         cmocka_unit_test(screen_is_first_then_priority_then_size),
         cmocka_unit_test(everybody_gets_a_little_before_one_gets_more),

@@ -17,7 +17,7 @@ struct run {
     uint64_t now_us;
 };
 
-/* One whose estimate is far below what is wanted: 100 kb/s are told, a trial costs 1 Mb/s. */
+/* One whose estimate is far below what is wanted: 100 kb/s told, a trial costs 1 Mb/s. */
 static struct run start(bool remb)
 {
     return (struct run){.view = {.estimate_bps = 100000,

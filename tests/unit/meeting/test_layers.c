@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "media/media.h"
 #include "sys/clock.h"
 #include "unit/meeting/world.h"
 
@@ -121,6 +122,51 @@ static void of_svc_what_nobody_needs_is_told(void **state)
     needs_are_told(svc);
 }
 
+static struct vault_sub_conf wished(const struct world *w, const struct room_consumer *rc)
+{
+    struct vault_sub_conf conf;
+
+    assert_int_equal(media_sub_conf(w->media, consumer_sub(rc->consumer), &conf), 0);
+    return conf;
+}
+
+/* The larger is first when there is not enough for all, of those with one layer too. */
+static void how_large_it_is_shown_is_told(void **state)
+{
+    struct room_consumer *one, *two;
+    struct room_producer *a, *b;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    a = produce(&w, p.send, world_vp8, 1);
+    b = produce(&w, p.send, world_simulcast, 2);
+    one = consume(&w, p.recv, a->id);
+    two = consume(&w, p.recv, b->id);
+    assert_int_equal(wished(&w, one).area, 0);
+    {
+        const struct meeting_view views[] = {
+            {.producer_id = b->id, .width = 320, .height = 180},
+            {.producer_id = a->id, .width = 65535, .height = 65535}};
+
+        meeting_view(w.meeting, p.b, views, 2, 0);
+        assert_int_equal(wished(&w, one).area, 65535u * 65535u);
+        assert_int_equal(wished(&w, two).area, 320 * 180);
+        assert_int_equal(wished(&w, two).spatial, 0);
+        assert_int_equal(meeting_consumer_priority(w.meeting, p.b, one->id, 7, &err), 0);
+        assert_int_equal(wished(&w, one).priority, 7);
+        assert_int_equal(wished(&w, one).area, 65535u * 65535u);
+        meeting_view(w.meeting, p.b, views, 2, 1);
+        assert_int_equal(wished(&w, one).area, 0); /* it stands behind the first */
+        assert_int_equal(wished(&w, two).area, 320 * 180);
+    }
+    part(&w, &p);
+    world_finish(&w);
+}
+
 static void of_a_single_layer_nothing_is_told(void **state)
 {
     struct room_consumer *rc;
@@ -147,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_simulcast_what_nobody_needs_is_told),
         cmocka_unit_test(of_svc_what_nobody_needs_is_told),
+        cmocka_unit_test(how_large_it_is_shown_is_told),
         cmocka_unit_test(of_a_single_layer_nothing_is_told),
     };
 
