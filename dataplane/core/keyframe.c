@@ -30,6 +30,24 @@ uint64_t keyframe_deadline(const struct keyframe *kf)
     return kf->deadline_us;
 }
 
+bool keyframe_share_take(struct keyframe_share *share, uint32_t period_us, uint64_t now_us)
+{
+    const uint64_t whole_us = (uint64_t)KEYFRAME_SHARE * period_us;
+
+    if (share->granted_us != 0 && now_us - share->granted_us < KEYFRAME_MERGED_US) {
+        return true;
+    }
+    if (share->spent_us < now_us) {
+        share->spent_us = now_us;
+    }
+    if (share->spent_us + period_us > now_us + whole_us) {
+        return false;
+    }
+    share->spent_us += period_us;
+    share->granted_us = now_us;
+    return true;
+}
+
 bool keyframe_take_request(struct keyframe *kf, uint64_t now_us)
 {
     if (kf->deadline_us > now_us || kf->deadline_us == UINT64_MAX) {

@@ -38,4 +38,17 @@ uint64_t keyframe_deadline(const struct keyframe *kf);
 /* Whether to ask the sender now. Each yes counts as one request sent. */
 bool keyframe_take_request(struct keyframe *kf, uint64_t now_us);
 
+/* What one subscriber may ask of a stream: a key frame costs all of its subscribers
+ * quality. So many at once, then one a period; what is asked for within a second of one
+ * that was granted costs nothing, for it is merged. Zeroed before the first. */
+enum { KEYFRAME_SHARE = 8, KEYFRAME_MERGED_US = 1000000 };
+
+struct keyframe_share {
+    uint64_t granted_us; /* the last; 0 none yet */
+    uint64_t spent_us;   /* until when the share is spent, if all of it was left */
+};
+
+/* Whether a request of the subscriber is heard. */
+bool keyframe_share_take(struct keyframe_share *share, uint32_t period_us, uint64_t now_us);
+
 #endif

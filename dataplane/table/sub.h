@@ -13,6 +13,7 @@
 
 #include "core/answered.h"
 #include "core/gaps.h"
+#include "core/keyframe.h"
 #include "core/rtxindex.h"
 #include "core/switcher.h"
 #include "table/sublist.h"
@@ -95,6 +96,8 @@ struct sub {
     int8_t level;     /* what it was allotted: core/alloc.h */
     uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
     uint64_t skipped;
+    struct keyframe_share keyframes; /* that it may ask for */
+    uint64_t keyframes_ignored;      /* requests beyond that */
     uint64_t nacks;                  /* numbers asked for again */
     uint64_t nacks_ignored;          /* of these: never sent, forgotten, or too many */
     uint64_t rtx_packets, rtx_bytes; /* of payload, sent as retransmissions */

@@ -118,6 +118,7 @@ static void report_subs(const struct tables *t, const struct peer *peer, struct 
             .skipped = sub->skipped + n_refused,
             .nacks = sub->nacks,
             .nacks_ignored = sub->nacks_ignored,
+            .keyframes_ignored = sub->keyframes_ignored,
             .rtx_packets = sub->rtx_packets - refused_packets(rtx),
             .rtx_bytes = sub->rtx_bytes - refused_bytes(rtx),
             .lost = sub->lost,

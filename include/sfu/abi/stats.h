@@ -87,6 +87,7 @@ struct abi_sub_stats {
     uint64_t skipped;        /* not sent: overrun, no buffer, device full */
     uint64_t nacks;          /* numbers asked for again */
     uint64_t nacks_ignored;  /* of these: never sent, forgotten, asked twice, or too many */
+    uint64_t keyframes_ignored; /* requests of it for key frames that were too many */
     uint64_t rtx_packets, rtx_bytes; /* sent again */
     uint32_t lost;           /* from the subscriber's receiver reports */
     uint32_t jitter_us;

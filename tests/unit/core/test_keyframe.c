@@ -12,6 +12,33 @@ enum { SEC = 1000000 };
 
 static const struct keyframe_conf conf = {.interval_us = SEC, .max_tries = 3};
 
+/* How many of a request each 'every_us' are granted within 'us'. */
+static unsigned granted(struct keyframe_share *share, uint64_t from_us, uint64_t us,
+                        uint32_t every_us)
+{
+    unsigned n = 0;
+
+    for (uint64_t at = 0; at < us; at += every_us) {
+        const uint64_t before_us = share->granted_us;
+
+        (void)keyframe_share_take(share, 3 * SEC, from_us + at);
+        n += share->granted_us != before_us;
+    }
+    return n;
+}
+
+static void one_subscriber_has_a_share(void **state)
+{
+    struct keyframe_share share = {.granted_us = 0};
+    (void)state;
+
+    /* eight seconds of waiting, however often it asks meanwhile, then one each 3 s */
+    assert_int_equal(granted(&share, SEC, 8 * SEC, 200000), 8);
+    assert_int_equal(granted(&share, 9 * SEC, 300 * (uint64_t)SEC, 10000), 102);
+    /* after half a minute it is whole again */
+    assert_int_equal(granted(&share, 400 * (uint64_t)SEC, 8 * SEC, 200000), 8);
+}
+
 static void nothing_wanted_nothing_asked(void **state)
 {
     struct keyframe kf;
@@ -98,6 +125,7 @@ static void unanswered_request_is_repeated_up_to_the_cap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_subscriber_has_a_share),
         cmocka_unit_test(nothing_wanted_nothing_asked),
         cmocka_unit_test(first_request_is_sent_at_once),
         cmocka_unit_test(flood_of_requests_makes_one_a_second),
