@@ -206,6 +206,7 @@ static int dd_parse(struct layer_state *state, enum codec_kind codec, const uint
         out->picture = info.frame;
     }
     if (err == 0) {
+        out->flags |= info.targets ? LAYER_TARGETS : 0;
         out->spatial = info.spatial;
         out->temporal = info.temporal;
         out->present = info.present;

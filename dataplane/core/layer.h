@@ -33,7 +33,8 @@ enum layer_flag {
     LAYER_BEGIN = 4,   /* first packet of its frame, or nothing tells frames apart */
     LAYER_END = 8,     /* last packet of its frame */
     LAYER_KEY = 16,    /* of a key frame */
-    LAYER_COUNTED = 32 /* picture ids of frames that are left out are closed up (VP8) */
+    LAYER_COUNTED = 32, /* picture ids of frames that are left out are closed up (VP8) */
+    LAYER_TARGETS = 64 /* its sender said which targets there are: state->dd */
 };
 
 /* One packet. 16 bytes: it lies in the ring's slot. */

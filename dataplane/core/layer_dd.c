@@ -145,6 +145,10 @@ static void take_targets(struct bits *b, struct layer_dd *dd)
         }
     }
     place_targets(dd, spatial, temporal);
+    for (uint8_t k = 0; k < dd->n_targets; k++) {
+        dd->own[k] = (uint8_t)(spatial[k] << 4 | temporal[k]);
+    }
+    dd->active = UINT32_MAX;
     *b = start;
     for (uint8_t i = 0; i < dd->n_templates; i++) {
         struct layer_dd_template *t = &dd->templates[i];
@@ -258,8 +262,9 @@ static int parse(const struct layer_dd *dd, struct layer_dd *next, struct bits *
         return -ENOENT;
     }
     if (active) {
-        (void)take(b, next->n_targets);
+        next->active = take(b, next->n_targets); /* the first target is the lowest bit */
     }
+    out->targets = structure || active;
     t = b->bad ? NULL : template_of(next, id);
     if (t == NULL) {
         return -EBADMSG;
@@ -284,6 +289,30 @@ static int parse(const struct layer_dd *dd, struct layer_dd *next, struct bits *
     return 0;
 }
 
+uint8_t layer_dd_top_spatial(const struct layer_dd *dd)
+{
+    uint8_t top = 0;
+
+    for (uint8_t k = 0; k < dd->n_targets; k++) {
+        if ((dd->active >> k & 1) != 0 && dd->own[k] >> 4 > top) {
+            top = dd->own[k] >> 4;
+        }
+    }
+    return top;
+}
+
+uint8_t layer_dd_top_temporal(const struct layer_dd *dd)
+{
+    uint8_t top = 0;
+
+    for (uint8_t k = 0; k < dd->n_targets; k++) {
+        if ((dd->active >> k & 1) != 0 && (dd->own[k] & 15) > top) {
+            top = dd->own[k] & 15;
+        }
+    }
+    return top;
+}
+
 int layer_dd_parse(struct layer_dd *dd, const uint8_t *data, size_t len,
                    struct layer_dd_info *out)
 {
@@ -294,6 +323,7 @@ int layer_dd_parse(struct layer_dd *dd, const uint8_t *data, size_t len,
     if (err == 0 && out->structure) {
         *dd = next;
     } else if (err == 0) {
+        dd->active = next.active;
         dd->has_frame = true;
         dd->frame = next.frame;
         dd->present = next.present;
@@ -342,11 +372,11 @@ size_t layer_dd_write(const uint8_t *data, size_t len, uint16_t frame, uint16_t 
     (void)take(&b, FLAGS - 2);
     take_structure(&b, &dd);
     copy_bits(&rest, b.at, &to);
-    for (uint8_t k = 0; k < dd.n_targets; k++) {
-        put(&to, (mask & dd.target[k]) != 0, 1);
-    }
     if (active) {
-        (void)take(&b, dd.n_targets);
+        dd.active = take(&b, dd.n_targets);
+    }
+    for (uint8_t k = dd.n_targets; k-- > 0;) { /* the first target is the lowest bit */
+        put(&to, (mask & dd.target[k]) != 0 && (dd.active >> k & 1) != 0, 1);
     }
     if (b.bad || to.bad) {
         return 0;

@@ -28,6 +28,8 @@ struct layer_dd {
     uint8_t first_id;
     struct layer_dd_template templates[LAYER_DD_TEMPLATES];
     uint16_t target[LAYER_DD_TARGETS]; /* the bits of each decode target */
+    uint8_t own[LAYER_DD_TARGETS];     /* and its layer: spatial << 4 | temporal */
+    uint32_t active;                   /* bit i: the sender sends what target i needs */
 
     /* the frame that is coming in: its later packets need not say again */
     bool has_frame;
@@ -42,7 +44,12 @@ struct layer_dd_info {
     uint16_t frame;  /* number */
     uint8_t spatial, temporal;
     uint16_t present, sync;
+    bool targets; /* it said which targets are active */
 };
+
+/* The highest layers of the targets that are active: 0 if none is. */
+uint8_t layer_dd_top_spatial(const struct layer_dd *dd);
+uint8_t layer_dd_top_temporal(const struct layer_dd *dd);
 
 /* Reads a descriptor and keeps its structure.
  *
@@ -52,7 +59,8 @@ int layer_dd_parse(struct layer_dd *dd, const uint8_t *data, size_t len,
                    struct layer_dd_info *out);
 
 /* Writes a descriptor with another frame number and, if it brings a structure, with 'mask'
- * (of layer.h) as the decode targets that are active: those whose bit is set.
+ * (of layer.h) as the decode targets that are active: those whose bit is set, and that the
+ * sender says are.
  *
  * out  cap bytes, not overlapping 'data'; nothing is written behind them
  *

@@ -254,6 +254,21 @@ static bool read_layer(const struct pkt *pkt, struct kept *kept)
                        kept->dependency, kept->dependency_len, &kept->layer) == 0;
 }
 
+/* Its sender says which layers there are: those above do not come any more, and who watches
+ * one need not wait until that shows. */
+static void note_targets(struct stream *stream)
+{
+    const uint8_t spatial = layer_dd_top_spatial(&stream->layers.dd);
+    const uint8_t temporal = layer_dd_top_temporal(&stream->layers.dd);
+
+    for (uint8_t i = (uint8_t)(spatial + 1); i < LAYER_MAX; i++) {
+        atomic_store_explicit(&stream->spatial_us[i], 0, memory_order_relaxed);
+    }
+    if (temporal < atomic_load_explicit(&stream->top_temporal, memory_order_relaxed)) {
+        atomic_store_explicit(&stream->top_temporal, temporal, memory_order_relaxed);
+    }
+}
+
 /* Tells the lanes that hold the stream which layers come, and where the last key frame is.
  */
 static void note_layer(struct lane *lane, const struct pkt *pkt,
@@ -270,6 +285,9 @@ static void note_layer(struct lane *lane, const struct pkt *pkt,
     if (layer->temporal >
         atomic_load_explicit(&stream->top_temporal, memory_order_relaxed)) {
         atomic_store_explicit(&stream->top_temporal, layer->temporal, memory_order_relaxed);
+    }
+    if ((layer->flags & LAYER_TARGETS) != 0) {
+        note_targets(stream);
     }
     if (keyframe_pos != UINT64_MAX) {
         atomic_store_explicit(&stream->keyframe_pos, keyframe_pos + 1,

@@ -323,6 +323,56 @@ static void only_the_first_packet_of_a_key_frame_is_marked(void **state)
     call_stop(&call);
 }
 
+/* A packet of 'conf', an AV1 stream, with this dependency descriptor. */
+static void show_av1(struct call *call, const struct vault_stream_conf *conf, uint16_t seq,
+                     const uint8_t *dd, uint8_t len)
+{
+    uint8_t ext[12] = {(uint8_t)(FAR_EXT_DEPENDENCY << 4 | (len - 1))};
+    const struct far_rtp rtp = {.payload = "\x10\x30\x00",
+                                .len = 3,
+                                .ext = ext,
+                                .ext_len = (size_t)(len + 4) / 4 * 4,
+                                .ext_profile = 0xbede,
+                                .ssrc = conf->ssrc,
+                                .seq = seq,
+                                .pt = conf->pt};
+
+    memcpy(ext + 1, dd, len);
+    send(call, &rtp);
+}
+
+/* A sender that stops a layer says so in its next frame: it is not waited for until its
+ * packets are missed. */
+static void layers_that_the_sender_stops_do_not_come(void **state)
+{
+    /* two spatial layers, each a target */
+    static const uint8_t key[] = {0xc0, 0x00, 0x01, 0x80, 0x01, 0xba, 0x20};
+    static const uint8_t upper[] = {0xc1, 0x00, 0x02};
+    static const uint8_t without[] = {0xc0, 0x00, 0x03, 0x42};
+    static const uint8_t with[] = {0xc0, 0x00, 0x04, 0x46};
+    struct vault_stream_conf conf;
+    struct stream *stream;
+    struct call call;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    conf = far_video(&call.pub, 5, 0x0c0c0001);
+    conf.codec = ABI_CODEC_AV1;
+    assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_OPEN, &conf), 0);
+    stream = call_stream(&call, &conf);
+    show_av1(&call, &conf, 1, key, sizeof(key));
+    show_av1(&call, &conf, 2, upper, sizeof(upper));
+    assert_int_equal(atomic_load(&stream->spatial_us[1]), call.rig->lane.now_us);
+    show_av1(&call, &conf, 3, without, sizeof(without));
+    assert_int_equal(atomic_load(&stream->spatial_us[1]), 0);
+    assert_int_equal(atomic_load(&stream->spatial_us[0]), call.rig->lane.now_us);
+    show_av1(&call, &conf, 4, with, sizeof(with));
+    show_av1(&call, &conf, 5, upper, sizeof(upper));
+    assert_int_equal(atomic_load(&stream->spatial_us[1]), call.rig->lane.now_us);
+    assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_CLOSE, conf.handle), 0);
+    call_stop(&call);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +381,7 @@ int main(void)
         cmocka_unit_test(payload_types_that_were_not_negotiated_are_dropped),
         cmocka_unit_test(repairs_are_counted_apart),
         cmocka_unit_test(a_paused_producer_is_not_heard_but_counted),
+        cmocka_unit_test(layers_that_the_sender_stops_do_not_come),
         cmocka_unit_test(extensions_are_translated),
         cmocka_unit_test(a_long_element_goes_out_in_two_byte_form),
         cmocka_unit_test(short_two_byte_elements_become_one_byte_ones),

@@ -247,6 +247,42 @@ static void h264_has_the_layers_that_a_descriptor_says(void **state)
     assert_int_equal(info.present, LAYER_ALL); /* without one it is for everybody */
 }
 
+/* The lowest bit of the mask is the first target; what the sender has said lasts until it
+ * says otherwise, and is not taken back by what is written for a subscriber. */
+static void what_the_sender_sends_no_more_is_told(void **state)
+{
+    static const uint8_t less[] = {0xc0, 0x00, 0x02, 0x42}; /* 01: the first */
+    static const uint8_t later[] = {0xc0, 0x00, 0x03};
+    static const uint8_t key_less[] = {
+        0xc0, 0x00, 0x04, 0xc0, 0x01, /* a structure, and targets */
+        0x7a, 0x10, 0x40,             /* as dd_key; targets 01 */
+    };
+    struct layer_dd dd = {.known = false};
+    struct layer_dd_info info;
+    uint8_t out[LAYER_DD_MAX];
+    size_t n;
+    (void)state;
+
+    assert_int_equal(layer_dd_parse(&dd, dd_key, sizeof(dd_key), &info), 0);
+    assert_true(info.targets);
+    assert_int_equal(layer_dd_top_temporal(&dd), 1);
+    assert_int_equal(layer_dd_parse(&dd, less, sizeof(less), &info), 0);
+    assert_true(info.targets);
+    assert_int_equal(layer_dd_top_temporal(&dd), 0);
+    assert_int_equal(layer_dd_parse(&dd, later, sizeof(later), &info), 0);
+    assert_false(info.targets);
+    assert_int_equal(layer_dd_top_temporal(&dd), 0);
+    assert_int_equal(layer_dd_parse(&dd, dd_key, sizeof(dd_key), &info), 0);
+    assert_int_equal(layer_dd_top_temporal(&dd), 1); /* a structure without: all are */
+
+    n = layer_dd_write(dd_key, sizeof(dd_key), 7, LAYER_BIT(0, 0), out, sizeof(out));
+    assert_int_equal(layer_dd_parse(&dd, out, n, &info), 0);
+    assert_int_equal(dd.active, 1);
+    n = layer_dd_write(key_less, sizeof(key_less), 7, LAYER_ALL, out, sizeof(out));
+    assert_int_equal(layer_dd_parse(&dd, out, n, &info), 0);
+    assert_int_equal(dd.active, 1);
+}
+
 static void a_written_descriptor_fits_or_is_not_begun(void **state)
 {
     struct layer_dd dd = {.known = false};
@@ -278,6 +314,7 @@ int main(void)
         cmocka_unit_test(what_is_cut_off_is_refused),
         cmocka_unit_test(numbers_are_written_where_they_were_read),
         cmocka_unit_test(a_structure_is_kept_for_those_that_follow),
+        cmocka_unit_test(what_the_sender_sends_no_more_is_told),
         cmocka_unit_test(a_written_descriptor_fits_or_is_not_begun),
     };
 
