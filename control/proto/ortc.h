@@ -44,7 +44,8 @@ enum ortc_feedback {
     ORTC_FB_NACK_PLI = 2,
     ORTC_FB_CCM_FIR = 4,
     ORTC_FB_GOOG_REMB = 8,
-    ORTC_FB_TRANSPORT_CC = 16
+    ORTC_FB_TRANSPORT_CC = 16,
+    ORTC_FB_RRTR = 32 /* reference times of who only receives are answered (RFC 3611, 4.4) */
 };
 
 /* The router's rtpCapabilities. New reference, or NULL without memory. */

@@ -9,8 +9,8 @@
 
 enum {
     VIDEO_FEEDBACK = ORTC_FB_NACK | ORTC_FB_NACK_PLI | ORTC_FB_CCM_FIR | ORTC_FB_GOOG_REMB |
-                     ORTC_FB_TRANSPORT_CC,
-    AUDIO_FEEDBACK = ORTC_FB_NACK | ORTC_FB_TRANSPORT_CC
+                     ORTC_FB_TRANSPORT_CC | ORTC_FB_RRTR,
+    AUDIO_FEEDBACK = ORTC_FB_NACK | ORTC_FB_TRANSPORT_CC | ORTC_FB_RRTR
 };
 
 static const struct {
@@ -23,6 +23,7 @@ static const struct {
     {ORTC_FB_CCM_FIR, "ccm", "fir"},
     {ORTC_FB_GOOG_REMB, "goog-remb", ""},
     {ORTC_FB_TRANSPORT_CC, "transport-cc", ""},
+    {ORTC_FB_RRTR, "rrtr", ""},
 };
 
 enum { N_FEEDBACK = sizeof(FEEDBACK) / sizeof(FEEDBACK[0]) };

@@ -147,6 +147,22 @@ static void on_dlrr(struct lane *lane, struct peer *peer, const struct rtcp_xr_d
     }
 }
 
+/* Where a reference time of 'ssrc' is kept: that of before, or the oldest goes. */
+static struct peer_rrtr *rrtr_of(struct peer *peer, uint32_t ssrc)
+{
+    struct peer_rrtr *oldest = &peer->rrtrs[0];
+
+    for (unsigned i = 0; i < PEER_RRTRS; i++) {
+        struct peer_rrtr *rrtr = &peer->rrtrs[i];
+
+        if (rrtr->at_us != 0 && rrtr->ssrc == ssrc) {
+            return rrtr;
+        }
+        oldest = rrtr->at_us < oldest->at_us ? rrtr : oldest;
+    }
+    return oldest;
+}
+
 static void on_xr(struct lane *lane, struct peer *peer, const struct rtcp_pkt *pkt)
 {
     struct rtcp_xr_iter it;
@@ -158,9 +174,8 @@ static void on_xr(struct lane *lane, struct peer *peer, const struct rtcp_pkt *p
     }
     while (rtcp_xr_next(&it, &block) == 1) {
         if (rtcp_xr_rrtr(&block, &ntp)) {
-            peer->rrtr_at_us = lane->now_us;
-            peer->rrtr_ssrc = it.ssrc;
-            peer->rrtr_ntp = (uint32_t)(ntp >> 16);
+            *rrtr_of(peer, it.ssrc) = (struct peer_rrtr){
+                .at_us = lane->now_us, .ssrc = it.ssrc, .ntp = (uint32_t)(ntp >> 16)};
         }
         for (size_t i = 0; i < rtcp_xr_dlrr_count(&block); i++) {
             struct rtcp_xr_dlrr dlrr = rtcp_xr_dlrr_at(&block, i);

@@ -1,6 +1,8 @@
 /* See rtcp_out.h. */
 #include "rtcp/rtcp_out.h"
 
+#include <string.h>
+
 #include "lane/capture.h"
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtcp_fb.h"
@@ -59,6 +61,25 @@ static uint64_t ntp_span(uint64_t us)
     return (us / 1000000) << 32 | ((us % 1000000) << 32) / 1000000;
 }
 
+/* How long ago the reference times of a peer that only receives came. */
+static uint8_t take_rrtrs(const struct lane *lane, const struct peer *peer,
+                          struct rtcp_xr_dlrr *out)
+{
+    uint8_t n = 0;
+
+    for (unsigned i = 0; i < PEER_RRTRS; i++) {
+        const struct peer_rrtr *rrtr = &peer->rrtrs[i];
+
+        if (rrtr->at_us != 0) {
+            out[n++] = (struct rtcp_xr_dlrr){
+                .ssrc = rrtr->ssrc,
+                .lrr = rrtr->ntp,
+                .dlrr = (uint32_t)(ntp_span(lane->now_us - rrtr->at_us) >> 16)};
+        }
+    }
+    return n;
+}
+
 /* The publisher's clock carried on: its last report plus the time since. Lip sync between
  * streams of one publisher is kept, as both are mapped by the same clock. */
 static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
@@ -66,6 +87,8 @@ static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
     const struct stream *stream = sub->stream;
     uint8_t buf[MAX_RTCP];
     struct wbytes w = wbytes_of(buf, sizeof(buf));
+    struct rtcp_xr_dlrr dlrrs[PEER_RRTRS];
+    const uint8_t n_dlrrs = take_rrtrs(lane, sub->peer, dlrrs);
     struct rtcp_sr sr = {.ssrc = sub->ssrc,
                          .n_packets = (uint32_t)sub->packets,
                          .n_bytes = (uint32_t)sub->bytes};
@@ -83,6 +106,9 @@ static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
     rtcp_sr_write(&w, &sr, NULL, 0);
     if (sub->cname_len > 0) {
         rtcp_sdes_write(&w, sub->ssrc, sub->cname, sub->cname_len);
+    }
+    if (n_dlrrs > 0) { /* libwebrtc tells its application only of those by its sender */
+        rtcp_xr_write_dlrr(&w, sub->ssrc, dlrrs, n_dlrrs);
     }
     if (push(lane, sub->peer, &w, out)) {
         sub->reported_packets = sub->packets;
@@ -120,21 +146,21 @@ static void publisher_report(struct lane *lane, struct peer *peer, struct burst 
     }
 }
 
-/* Tells a peer that only receives how long ago its reference time came. */
-static void answer_rrtr(struct lane *lane, struct peer *peer, struct burst *out)
+/* Answers for all that is received, whether or not something was sent to report on. */
+static void answer_rrtrs(struct lane *lane, struct peer *peer, struct burst *out)
 {
-    uint8_t buf[64];
+    uint8_t buf[128];
     struct wbytes w = wbytes_of(buf, sizeof(buf));
-    struct rtcp_xr_dlrr dlrr = {.ssrc = peer->rrtr_ssrc, .lrr = peer->rrtr_ntp};
+    struct rtcp_xr_dlrr dlrrs[PEER_RRTRS];
+    const uint8_t n = take_rrtrs(lane, peer, dlrrs);
 
-    if (peer->rrtr_at_us == 0 || out->n == PKT_BURST) {
+    if (n == 0) {
         return;
     }
-    dlrr.dlrr = (uint32_t)(ntp_span(lane->now_us - peer->rrtr_at_us) >> 16);
     rtcp_rr_write(&w, RTCP_OUR_SSRC, NULL, 0);
-    rtcp_xr_write_dlrr(&w, RTCP_OUR_SSRC, &dlrr);
+    rtcp_xr_write_dlrr(&w, RTCP_OUR_SSRC, dlrrs, n);
     if (push(lane, peer, &w, out)) {
-        peer->rrtr_at_us = 0; /* each is answered once */
+        memset(peer->rrtrs, 0, sizeof(peer->rrtrs)); /* each is answered once */
     }
 }
 
@@ -159,7 +185,7 @@ static void reports(struct lane *lane, struct peer *peer, struct burst *out)
     if (out->n == PKT_BURST) {
         return;
     }
-    answer_rrtr(lane, peer, out);
+    answer_rrtrs(lane, peer, out);
     if (out->n == PKT_BURST) {
         return;
     }

@@ -23,6 +23,7 @@
 enum {
     PEER_SSRCS = 32, /* SSRCs one peer may send at once; more are dropped as ssrc_limit */
     PEER_PATHS = 4,  /* validated 5-tuples */
+    PEER_RRTRS = 4,  /* reference times that wait for their answer */
     PEER_UFRAG = 32,
     PEER_PWD = 64,
     PEER_ANSWERED = 256,
@@ -34,6 +35,12 @@ enum {
 struct peer_ssrc {
     struct stream *stream; /* NULL: authenticated, but of no stream */
     bool rtx;              /* it repairs 'stream' */
+};
+
+/* A reference time from a peer, of one of its receivers. */
+struct peer_rrtr {
+    uint64_t at_us; /* when it came; 0: nothing to answer */
+    uint32_t ssrc, ntp;
 };
 
 struct peer {
@@ -109,10 +116,9 @@ struct peer {
     bool probator;        /* probes have an SSRC of their own (mediasoup-client) */
     bool has_twcc;        /* some subscription carries transport-wide numbers */
     uint64_t padding_packets, padding_bytes;
-    /* extended reports (RFC 3611): the last reference time from it, to be answered, and the
+    /* extended reports (RFC 3611): the last reference times from it, to be answered, and the
      * last that we sent */
-    uint64_t rrtr_at_us; /* 0: nothing to answer */
-    uint32_t rrtr_ssrc, rrtr_ntp;
+    struct peer_rrtr rrtrs[PEER_RRTRS];
     uint32_t rrtr_sent_ntp; /* middle 32 bits */
     uint64_t rrtr_sent_us;  /* 0: none yet */
     uint32_t rtt_us;        /* by its answer; 0 unknown */

@@ -164,3 +164,68 @@ test('what was not sent when it asked is shown when it comes, goes and comes aga
         }),
     ),
 );
+
+/* In the page: watches as one who asks for reference times to be answered; resolves with the
+ * node's answer. libwebrtc has them, but offers them only where the application says so. */
+async function watchWithReferenceTimes({ meeting, token, participant }) {
+    const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+
+    pc.addTransceiver('audio', { direction: 'recvonly' });
+    pc.addTransceiver('video', { direction: 'recvonly' });
+    const offer = (await pc.createOffer()).sdp.replace(
+        /a=rtpmap:(\d+) (?!rtx|red|ulpfec|flexfec|CN|telephone)[^\r]*\r\n/g,
+        (line, pt) => `${line}a=rtcp-fb:${pt} rrtr\r\n`);
+    await pc.setLocalDescription({ type: 'offer', sdp: offer });
+    const response = await fetch(`/api/whep/${meeting}?participant=${participant}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/sdp' },
+        body: pc.localDescription.sdp,
+    });
+    const sdp = await response.text();
+
+    await pc.setRemoteDescription({ type: 'answer', sdp });
+    window.viewer = { pc, session: response.headers.get('location'), token };
+    return sdp;
+}
+
+/* In the page: what it knows of the way to the node and back by extended reports. */
+async function roundTrip() {
+    const stats = await window.viewer.pc.getStats();
+    const entries = [...stats.values()].filter(({ type }) => type === 'remote-outbound-rtp');
+
+    return entries.find(({ kind }) => kind === 'audio');
+}
+
+test('who only receives learns its round trip: reference times are answered', {
+    timeout: 240_000,
+}, () =>
+    withNode({ name: 'whep-times', devices: ['udp'] }, (node) =>
+        withBrowser(async (browser) => {
+            const meeting = 'whep-times';
+            const room = await open(node, browser, meeting);
+
+            try {
+                const a = await room.person('A');
+                await a.publish(['audio', 'video'], 'VP8');
+                const viewer = await openWishPage(browser, node);
+                const answer = await viewer.evaluate(watchWithReferenceTimes, {
+                    meeting,
+                    token: await node.token({ meeting, name: 'Eve', role: 'guest' }),
+                    participant: a.id(),
+                });
+                let told;
+
+                assert.match(answer, /a=rtcp-fb:\d+ rrtr/);
+                await node.until('a round trip is measured', async () => {
+                    told = await viewer.evaluate(roundTrip);
+                    return told?.roundTripTimeMeasurements >= 3;
+                }).catch((error) => {
+                    throw new Error(`${error.message}: ${JSON.stringify(told)}`);
+                });
+                assert.ok(told.roundTripTime >= 0 && told.roundTripTime < 0.5, JSON.stringify(told));
+            } finally {
+                room.socket.close();
+            }
+        }),
+    ),
+);

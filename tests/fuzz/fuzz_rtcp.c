@@ -178,7 +178,7 @@ static void on_xr(const struct rtcp_pkt *pkt)
             struct rtcp_xr_dlrr sub = rtcp_xr_dlrr_at(&block, i);
 
             w = wbytes_of(buf, sizeof(buf));
-            rtcp_xr_write_dlrr(&w, it.ssrc, &sub);
+            rtcp_xr_write_dlrr(&w, it.ssrc, &sub, 1);
             pkt2 = reread(&w);
             FUZZ_CHECK(rtcp_xr_parse(&pkt2, &it2) == 0 &&
                        rtcp_xr_next(&it2, &again) == 1 && rtcp_xr_dlrr_count(&again) == 1);

@@ -585,7 +585,7 @@ static void publisher_answers_our_reference_time(void **state)
         dlrr.ssrc = i == 0 ? 77 : RTCP_OUR_SSRC;
         dlrr.lrr = (uint32_t)(ntp >> 16) + (i == 1);
         w = wbytes_of(scratch, sizeof(scratch));
-        rtcp_xr_write_dlrr(&w, CALL_VIDEO_SSRC, &dlrr);
+        rtcp_xr_write_dlrr(&w, CALL_VIDEO_SSRC, &dlrr, 1);
         far_send_rtcp(&call.pub, &w);
         rig_run(call.rig);
         assert_true((pub->rtt_us != 0) == (i == 2));
@@ -624,6 +624,44 @@ static void receiver_is_answered_once(void **state)
                     call.rig->lane.now_us - sent_us);
     rig_pass(call.rig, 3000000);
     assert_false(take_xr(&call.sub, RTCP_XR_DLRR, &block, &got));
+    call_stop(&call);
+}
+
+/* Each receiver of a peer has a reference time of its own; and the answer comes beside the
+ * report of each sender, for libwebrtc looks for it there. */
+static void each_receiver_is_answered_by_each_sender(void **state)
+{
+    struct call call;
+    struct far_got got;
+    struct rtcp_pkt pkt;
+    struct wbytes w = wbytes_of(scratch, sizeof(scratch));
+    unsigned n_video = 0;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    rig_pass(call.rig, 100000);
+    rtcp_sr_write(&w, &(struct rtcp_sr){.ssrc = CALL_VIDEO_SSRC, .ntp = 1}, NULL, 0);
+    far_send_rtcp(&call.pub, &w);
+    call_show(&call, true);
+    for (uint32_t ssrc = 1; ssrc <= 2; ssrc++) {
+        w = wbytes_of(scratch, sizeof(scratch));
+        rtcp_xr_write_rrtr(&w, ssrc, UINT64_C(0x1122334455667788));
+        far_send_rtcp(&call.sub, &w);
+    }
+    rig_pass(call.rig, 2000000);
+    while (far_take_rtcp(&call.sub, &got)) {
+        struct rtcp_xr_iter it;
+        struct rtcp_xr_block block;
+
+        if (far_find(&got, RTCP_XR, 0, &pkt) && rtcp_xr_parse(&pkt, &it) == 0 &&
+            rtcp_xr_next(&it, &block) == 1 && it.ssrc == CALL_OUT_VIDEO_SSRC) {
+            assert_int_equal(rtcp_xr_dlrr_count(&block), 2);
+            assert_int_equal(rtcp_xr_dlrr_at(&block, 0).ssrc, 1);
+            assert_int_equal(rtcp_xr_dlrr_at(&block, 1).ssrc, 2);
+            n_video++;
+        }
+    }
+    assert_int_equal(n_video, 1);
     call_stop(&call);
 }
 
@@ -767,6 +805,7 @@ int main(void)
         cmocka_unit_test(numbers_before_a_pause_are_found),
         cmocka_unit_test(publisher_answers_our_reference_time),
         cmocka_unit_test(receiver_is_answered_once),
+        cmocka_unit_test(each_receiver_is_answered_by_each_sender),
         cmocka_unit_test(no_index_is_used_twice),
     };
 

@@ -18,7 +18,6 @@ enum rtcp_xr_bt { RTCP_XR_RRTR = 4, RTCP_XR_DLRR = 5 };
 
 enum {
     RTCP_XR_RRTR_LEN = 12,
-    RTCP_XR_DLRR_LEN = 16, /* with one sub-block */
     RTCP_XR_SUB_LEN = 12,
     RTCP_XR_MAX_BLOCKS = 32, /* of one packet; what comes behind them is not read */
     RTCP_XR_MAX_SUBS = 32
@@ -102,7 +101,7 @@ static inline struct rtcp_xr_dlrr rtcp_xr_dlrr_at(const struct rtcp_xr_block *bl
         .ssrc = load_be32(p), .lrr = load_be32(p + 4), .dlrr = load_be32(p + 8)};
 }
 
-/* Append an XR packet of 'ssrc' with one block. */
+/* Append an XR packet of 'ssrc' with one block; of DLRR, 'n' sub-blocks. */
 static inline void rtcp_xr_write_rrtr(struct wbytes *w, uint32_t ssrc, uint64_t ntp)
 {
     rtcp_write_header(w, 0, RTCP_XR, 4 + RTCP_XR_RRTR_LEN);
@@ -114,16 +113,18 @@ static inline void rtcp_xr_write_rrtr(struct wbytes *w, uint32_t ssrc, uint64_t 
 }
 
 static inline void rtcp_xr_write_dlrr(struct wbytes *w, uint32_t ssrc,
-                                      const struct rtcp_xr_dlrr *sub)
+                                      const struct rtcp_xr_dlrr *subs, uint8_t n)
 {
-    rtcp_write_header(w, 0, RTCP_XR, 4 + RTCP_XR_DLRR_LEN);
+    rtcp_write_header(w, 0, RTCP_XR, 4 + 4 + n * (size_t)RTCP_XR_SUB_LEN);
     wbytes_be32(w, ssrc);
     wbytes_u8(w, RTCP_XR_DLRR);
     wbytes_u8(w, 0);
-    wbytes_be16(w, 3);
-    wbytes_be32(w, sub->ssrc);
-    wbytes_be32(w, sub->lrr);
-    wbytes_be32(w, sub->dlrr);
+    wbytes_be16(w, (uint16_t)(3 * n));
+    for (uint8_t i = 0; i < n; i++) {
+        wbytes_be32(w, subs[i].ssrc);
+        wbytes_be32(w, subs[i].lrr);
+        wbytes_be32(w, subs[i].dlrr);
+    }
 }
 
 #endif

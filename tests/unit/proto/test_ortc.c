@@ -114,8 +114,8 @@ static void the_router_offers_what_a_client_needs(void **state)
         assert_true(!rtx || seen[json_integer_value(apt)]);
         assert_int_equal(json_array_size(json_object_get(each, "rtcpFeedback")),
                          rtx              ? 0
-                         : mime[0] == 'a' ? 2
-                                          : 5);
+                         : mime[0] == 'a' ? 3
+                                          : 6);
     }
     assert_int_equal(json_array_size(exts), 16);
     json_array_foreach(exts, i, each)
@@ -135,8 +135,9 @@ static void the_routers_own_capabilities_are_all_understood(void **state)
 
     assert_int_equal(caps.codecs, 0x3f);
     assert_int_equal(caps.rtx, 0x3e);
-    assert_int_equal(caps.feedback[0], ORTC_FB_NACK | ORTC_FB_TRANSPORT_CC);
-    assert_int_equal(caps.feedback[5], 31);
+    assert_int_equal(caps.feedback[0],
+                     ORTC_FB_NACK | ORTC_FB_TRANSPORT_CC | ORTC_FB_RRTR);
+    assert_int_equal(caps.feedback[5], 63);
     assert_int_equal(caps.audio_exts,
                      1 << ORTC_EXT_MID | 1 << ORTC_EXT_ABS_SEND_TIME |
                          1 << ORTC_EXT_TRANSPORT_CC | 1 << ORTC_EXT_AUDIO_LEVEL |
@@ -321,7 +322,8 @@ static void a_consumer_has_one_encoding_in_the_routers_numbers(void **state)
                 "{'mimeType':'video/VP8','payloadType':101,'clockRate':90000,"
                 "'parameters':{'x-google-start-bitrate':1000},'rtcpFeedback':["
                 "{'type':'nack','parameter':''},{'type':'nack','parameter':'pli'},"
-                "{'type':'ccm','parameter':'fir'},{'type':'transport-cc','parameter':''}]},"
+                "{'type':'ccm','parameter':'fir'},{'type':'transport-cc','parameter':''},"
+                "{'type':'rrtr','parameter':''}]},"
                 "{'mimeType':'video/rtx','payloadType':102,'clockRate':90000,"
                 "'parameters':{'apt':101},'rtcpFeedback':[]}],"
                 "'headerExtensions':[{'uri':'urn:ietf:params:rtp-hdrext:sdes:mid','id':1,"
@@ -448,7 +450,7 @@ static void audio_is_consumed_without_rtx_and_transport_cc(void **state)
     assert_int_equal(consumer.ext_id[ORTC_EXT_TRANSPORT_CC], 0);
     assert_int_equal(consumer.ext_id[ORTC_EXT_AUDIO_LEVEL], ORTC_EXT_AUDIO_LEVEL);
     assert_int_equal(consumer.rtx_ssrc, 0);
-    assert_int_equal(consumer.codecs[0].feedback, ORTC_FB_NACK);
+    assert_int_equal(consumer.codecs[0].feedback, ORTC_FB_NACK | ORTC_FB_RRTR);
     ortc_consumer_params(&producer, &consumer, &params);
     assert_int_equal(params.n_codecs, 1);
     assert_int_equal(params.codecs[0].pt, 100);

@@ -67,7 +67,7 @@ static void delay_is_read_and_written(void **state)
     assert_int_equal(sub.ssrc, 9);
     assert_int_equal(sub.lrr, 0xbb010203);
     assert_int_equal(sub.dlrr, 0x18000); /* 1.5 s */
-    rtcp_xr_write_dlrr(&w, 1, &sub);
+    rtcp_xr_write_dlrr(&w, 1, &sub, 1);
     assert_int_equal(wbytes_len(&w), sizeof(dlrr));
     assert_memory_equal(buf, dlrr, sizeof(dlrr));
 }
