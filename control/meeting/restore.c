@@ -32,7 +32,8 @@ static struct room *restore_room(struct meeting *meeting, const struct meeting_r
     if (room == NULL) {
         room = meeting_reopen_room(meeting, r->person.who.tenant, r->room_id, &err);
         if (room != NULL) {
-            room->epoch = r->epoch;
+            room->epoch = r->epoch; /* and it goes on from its own number */
+            room->seq = room->facts.floor = 0;
             room->restored = room->fresh = true;
         }
     }

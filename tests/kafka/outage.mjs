@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ask, connect } from '../e2e/lib/client.mjs';
+import { loadgen } from '../e2e/lib/loadgen.mjs';
 import { withNode } from '../e2e/lib/node.mjs';
 import { killControl, rest } from '../e2e/lib/rest.mjs';
 import { withBroker } from './broker.mjs';
@@ -142,8 +143,29 @@ async function oneOutage(node, broker, ms) {
     return drain_ms;
 }
 
-/* Two people talk in each of so many meetings, while the broker is killed and away for each of
- * 'away' ms. Every fact arrives, once by its id, in order, none missing. */
+const LISTENERS = 4;
+
+/* A call with media, by clients that number their packets. Resolves, when they are there, with
+ * what ends it and looks that no packet was lost or doubled. */
+async function call(node) {
+    const stop = new AbortController();
+    const ended = loadgen(node, ['--publishers', '1', '--subscribers', `${LISTENERS}`, '--resume',
+        '--seconds', '86400', '--no-feedback'], { patience: 86_400, meeting: 'call', signal: stop.signal });
+
+    await node.until('they call', async () =>
+        JSON.parse(await node.kcsctl('peers', '--json'))
+            .filter(({ state }) => state === 'connected').length === LISTENERS + 1);
+    return async () => {
+        stop.abort();
+        const { status, result, err } = await ended;
+        assert.equal(status, 0, `media lost nothing: ${JSON.stringify(result)} ${err}`);
+        return { received: result.received, lost: result.lost, resumed: result.resumed,
+            max_silence_us: result.max_silence_us };
+    };
+}
+
+/* Two people talk in each of so many meetings, and a call has media, while the broker is killed
+ * and away for each of 'away' ms. Every fact arrives, once by its id, in order, none missing. */
 export async function outage({ meetings, away }) {
     let figures;
 
@@ -152,6 +174,7 @@ export async function outage({ meetings, away }) {
             const people = [];
             const drain_ms = [];
 
+            const endCall = await call(node);
             for (let i = 0; i < meetings; i++) {
                 people.push(new Talker(node, `talk-${i}`, 'Ada'), new Talker(node, `talk-${i}`, 'Bob'));
             }
@@ -159,6 +182,7 @@ export async function outage({ meetings, away }) {
                 drain_ms.push(await oneOutage(node, broker, ms));
             }
             await sleep(2_000);
+            const media = await endCall();
             await Promise.all(people.map((person) => person.stop()));
             await drained(node);
             const messages = await broker.read(FACTS);
@@ -174,7 +198,7 @@ export async function outage({ meetings, away }) {
             const said = people.reduce((n, person) => n + person.said.length, 0);
             assert.ok(said > 50 * meetings, `people talked: ${said}`);
             messages.forEach(assertBinary);
-            figures = { meetings, away_ms: away, drain_ms, facts: facts.length, said, repeated };
+            figures = { meetings, away_ms: away, drain_ms, facts: facts.length, said, repeated, media };
         }));
     return figures;
 }

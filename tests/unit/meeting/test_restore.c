@@ -23,6 +23,7 @@ static void succeed(struct world *next, struct world *dead)
                                        .max_producers = WORLD_PRODUCERS,
                                        .max_consumers = WORLD_CONSUMERS + 1,
                                        .epoch = 8,
+                                       .first_seq = 1000, /* other meetings have got further */
                                        .id_prefix = "n2"};
     struct meeting_conf meeting_conf = rooms;
 
