@@ -2,59 +2,23 @@
  * and, when something failed that is not one message's fault, throws it away and makes
  * another; what was on its way comes again from the outbox. librdkafka's own queue is only
  * what is on its way: nothing is trusted to it. */
+#include "event/kafka_priv.h"
+
 #include <errno.h>
-#include <jansson.h>
-#include <librdkafka/rdkafka.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 
-#include "event/sink.h"
 #include "sfu/base/fnv.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 
 enum {
-    POLL_MS = 100,
-    TOPICS_MS = 10000, /* how long the brokers may take to make them */
     RETRY_MIN_MS = 500,
     RETRY_MAX_MS = 15000,
     CAUTIOUS_US = 5000000,
-    DEAD_FIELD = 512,
-    SCRAM_VERSION = 0x020601ff,
-    SHARES = 1024 /* of meetings, by their names */
-};
-
-struct kafka {
-    struct event_sink sink;
-    struct event_port *port;
-    rd_kafka_conf_t *conf; /* copied for each producer */
-    int partitions, replication;
-    bool create_topics;
-    pthread_t thread;
-    /* The thread's: this producer's messages go one by one; the next one's shall. */
-    bool cautious, doubt;
-    bool old_scram; /* see configure() */
-    bool named; /* what ails this producer is known better than that no broker is there */
-
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    rd_kafka_t *producer; /* NULL: takes nothing just now */
-    /* Brokers take any batch as the first of a producer, also what follows one that they
-     * refuse; from then on only the next. So a meeting's second event is sent when the
-     * first has arrived: of each share of the meetings, and this producer's. */
-    bool gated; /* not if messages go one by one: what is refused then is over */
-    bool begun[SHARES];
-    atomic_bool known[SHARES];
-    bool broken;
-    bool stop;
-    uint32_t patience_ms;
-    atomic_bool away; /* and why: written with the lock */
-    char why[EVENT_STATE_MAX];
-    bool joined;
+    SCRAM_VERSION = 0x020601ff
 };
 
 /* Nobody may set these: on them rests that nothing is lost or out of order. */
@@ -63,9 +27,6 @@ static const char *const ours[][2] = {{"enable.idempotence", "true"},
                                       {"message.timeout.ms", "0"},
                                       {"max.in.flight.requests.per.connection", "5"}};
 
-static const char *const topic_names[EVENT_TOPICS] = {
-    EVENT_TOPIC_FACTS, EVENT_TOPIC_QUALITY, EVENT_TOPIC_DEAD};
-
 static struct kafka *kafka_of(struct event_sink *sink)
 {
     return (struct kafka *)sink;
@@ -73,8 +34,7 @@ static struct kafka *kafka_of(struct event_sink *sink)
 
 /* ---- how it is ---- */
 
-/* cure: NULL if there is no better one. */
-static void note_away(struct kafka *kafka, const char *why, const char *cure)
+void kafka_note_away(struct kafka *kafka, const char *why, const char *cure)
 {
     bool news;
 
@@ -111,89 +71,6 @@ static void set_broken(struct kafka *kafka)
     (void)pthread_mutex_unlock(&kafka->lock);
 }
 
-/* ---- messages ---- */
-
-static const char *number(uint64_t value, char out[24])
-{
-    (void)snprintf(out, 24, "%llu", (unsigned long long)value);
-    return out;
-}
-
-/* Binary mode: attributes are headers (CloudEvents, Kafka protocol binding 1.0.2, section
- * 3.2); the body is the event's own. 0, or librdkafka's error. */
-static rd_kafka_resp_err_t produce(rd_kafka_t *producer, const char *topic,
-                                   const struct event *event, const void *body, size_t len,
-                                   const char *reason, int flags, void *opaque)
-{
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(16);
-    char epoch[24];
-    char seq[24];
-    const char *const list[][2] = {
-        {"ce_specversion", "1.0"},
-        {"ce_id", event->id},
-        {"ce_source", event->source},
-        {"ce_type", event->type},
-        {"ce_time", event->time},
-        {"ce_subject", event->meeting},
-        {"ce_tenant", event->tenant},
-        {"content-type", "application/json"},
-        {"ce_dataschema", /* the dead have another body */
-         event->schema[0] != '\0' && reason == NULL ? event->schema : NULL},
-        {"ce_traceparent", event->trace[0] != '\0' ? event->trace : NULL},
-        {"ce_epoch", event->seq != 0 ? number(event->epoch, epoch) : NULL},
-        {"ce_seq", event->seq != 0 ? number(event->seq, seq) : NULL},
-        {"kcs_reason", reason}};
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-
-    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]) && err == 0; i++) {
-        if (list[i][1] != NULL) {
-            err = rd_kafka_header_add(headers, list[i][0], -1, list[i][1], -1);
-        }
-    }
-    if (err == 0) {
-        const char *key = event->meeting;
-
-        err = rd_kafka_producev(
-            producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(flags),
-            RD_KAFKA_V_KEY((void *)(uintptr_t)key, strlen(key)),
-            RD_KAFKA_V_VALUE((void *)(uintptr_t)body, len), RD_KAFKA_V_HEADERS(headers),
-            RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
-    }
-    if (err != 0) {
-        rd_kafka_headers_destroy(headers);
-    }
-    return err;
-}
-
-/* Whether it is the message that is wrong, so that no second try can help. */
-static bool is_fault_of_message(rd_kafka_resp_err_t err)
-{
-    return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
-           err == RD_KAFKA_RESP_ERR_INVALID_MSG ||
-           err == RD_KAFKA_RESP_ERR_INVALID_RECORD ||
-           err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
-}
-
-/* Tells of an event that can never be delivered: without its body, which may be why. */
-static void bury(struct kafka *kafka, rd_kafka_t *producer, const struct event *event,
-                 rd_kafka_resp_err_t err)
-{
-    const char *reason = rd_kafka_err2name(err);
-    char body[DEAD_FIELD];
-    int n = snprintf(body, sizeof(body), "{\"reason\":\"%s\",\"bytes\":%zu}", reason,
-                     event->data_len);
-
-    log_error("event_dead", LOG_STR("id", event->id), LOG_STR("type", event->type),
-              LOG_STR("reason", rd_kafka_err2str(err)), LOG_U64("bytes", event->data_len));
-    err = produce(producer, EVENT_TOPIC_DEAD, event, body, (size_t)n, reason,
-                  RD_KAFKA_MSG_F_COPY, NULL);
-    if (err != 0) {
-        log_error("event_dead_untold", LOG_STR("id", event->id),
-                  LOG_STR("reason", rd_kafka_err2str(err)));
-    }
-    event_port_report(kafka->port, event->position, EVENT_DEAD);
-}
-
 /* Whether 'err' only says that a batch was refused, and all that is behind it with it. */
 static bool is_of_gap(rd_kafka_t *producer, rd_kafka_resp_err_t err)
 {
@@ -204,7 +81,7 @@ static bool is_of_gap(rd_kafka_t *producer, rd_kafka_resp_err_t err)
 
 static size_t share_of(const struct event *event)
 {
-    return fnv32(event->meeting, strlen(event->meeting)) % SHARES;
+    return fnv32(event->meeting, strlen(event->meeting)) % KAFKA_SHARES;
 }
 
 static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
@@ -228,14 +105,15 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
             atomic_store(&kafka->known[share_of(event)], true);
         }
         event_port_report(kafka->port, event->position, EVENT_DELIVERED);
-    } else if (is_fault_of_message(message->err) && kafka->cautious) {
-        bury(kafka, producer, event, message->err);
-    } else if (is_fault_of_message(message->err) || is_of_gap(producer, message->err)) {
+    } else if (kafka_is_fault_of_message(message->err) && kafka->cautious) {
+        kafka_bury(kafka, producer, event, message->err);
+    } else if (kafka_is_fault_of_message(message->err) ||
+               is_of_gap(producer, message->err)) {
         kafka->doubt = true; /* brokers refuse a whole batch for one of its messages */
         set_broken(kafka);
     } else if (event->position != 0 && message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
                message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
-        note_away(kafka, rd_kafka_err2str(message->err), NULL);
+        kafka_note_away(kafka, rd_kafka_err2str(message->err), NULL);
         set_broken(kafka);
     }
     free(event);
@@ -259,13 +137,14 @@ static int kafka_send(struct event_sink *sink, struct event *event)
     if (kafka->producer != NULL && !kafka->broken && !has_to_wait(kafka, event, share)) {
         const bool lasts = event->position != 0;
 
-        err = produce(kafka->producer, lasts ? EVENT_TOPIC_FACTS : EVENT_TOPIC_QUALITY,
-                      event, event->data, event->data_len, NULL, 0, event);
+        err = kafka_produce(kafka->producer,
+                            lasts ? EVENT_TOPIC_FACTS : EVENT_TOPIC_QUALITY, event,
+                            event->data, event->data_len, NULL, 0, event);
         if (err == 0) { /* the event may be gone by now */
             kafka->begun[share] = kafka->begun[share] || lasts;
             ret = 0;
-        } else if (is_fault_of_message(err)) {
-            bury(kafka, kafka->producer, event, err);
+        } else if (kafka_is_fault_of_message(err)) {
+            kafka_bury(kafka, kafka->producer, event, err);
             free(event);
             ret = 0;
         } else if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
@@ -301,13 +180,13 @@ static void on_error(rd_kafka_t *producer, int err, const char *reason, void *op
             RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE) {
             kafka->doubt = true;
         } else {
-            note_away(kafka, text, NULL);
+            kafka_note_away(kafka, text, NULL);
         }
         set_broken(kafka);
         break;
     case RD_KAFKA_RESP_ERR__AUTHENTICATION: /* another producer's try, with our backoff */
         kafka->named = true;
-        note_away(kafka, reason,
+        kafka_note_away(kafka, reason,
                   kafka->old_scram
                       ? "brokers from Kafka 4.0 on refuse SCRAM of this librdkafka, with "
                         "the right password too: install librdkafka 2.6.1 or newer, or let "
@@ -318,15 +197,15 @@ static void on_error(rd_kafka_t *producer, int err, const char *reason, void *op
         break;
     case RD_KAFKA_RESP_ERR__SSL:
         kafka->named = true;
-        note_away(kafka, reason, "see ssl.ca.location in events.kafka.settings");
+        kafka_note_away(kafka, reason, "see ssl.ca.location in events.kafka.settings");
         break;
     case RD_KAFKA_RESP_ERR__RESOLVE:
         kafka->named = true;
-        note_away(kafka, reason, "see events.kafka.brokers");
+        kafka_note_away(kafka, reason, "see events.kafka.brokers");
         break;
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: /* follows the others, too */
         if (!kafka->named) {
-            note_away(kafka, reason, NULL);
+            kafka_note_away(kafka, reason, NULL);
         }
         break;
     default:
@@ -348,8 +227,7 @@ static void on_log(const rd_kafka_t *producer, int level, const char *facility,
     }
 }
 
-/* Sleeps, unless it is to stop. */
-static void pause_for(struct kafka *kafka, uint32_t ms)
+void kafka_pause(struct kafka *kafka, uint32_t ms)
 {
     const struct timespec until = clock_deadline(CLOCK_REALTIME, ms);
 
@@ -360,7 +238,7 @@ static void pause_for(struct kafka *kafka, uint32_t ms)
     (void)pthread_mutex_unlock(&kafka->lock);
 }
 
-static bool is_over(struct kafka *kafka)
+bool kafka_is_over(struct kafka *kafka)
 {
     bool over;
 
@@ -389,118 +267,9 @@ static rd_kafka_t *make_producer(struct kafka *kafka)
 
     if (producer == NULL) {
         rd_kafka_conf_destroy(conf);
-        note_away(kafka, text, NULL);
+        kafka_note_away(kafka, text, NULL);
     }
     return producer;
-}
-
-/* What the brokers answered to the wish for topics: 0, or one that a later try may mend. */
-static rd_kafka_resp_err_t look_at_topics(struct kafka *kafka, rd_kafka_event_t *answer)
-{
-    const rd_kafka_CreateTopics_result_t *result =
-        rd_kafka_event_CreateTopics_result(answer);
-    rd_kafka_resp_err_t err = rd_kafka_event_error(answer);
-    const rd_kafka_topic_result_t **topics;
-    size_t n = 0;
-
-    if (err != 0) {
-        note_away(kafka, rd_kafka_event_error_string(answer), NULL);
-        return err;
-    }
-    topics = rd_kafka_CreateTopics_result_topics(result, &n);
-    for (size_t i = 0; i < n; i++) {
-        rd_kafka_resp_err_t one = rd_kafka_topic_result_error(topics[i]);
-
-        if (one == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            log_info("kafka_topic_made",
-                     LOG_STR("topic", rd_kafka_topic_result_name(topics[i])));
-        } else if (one != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
-            log_warn("kafka_topic_not_made",
-                     LOG_STR("topic", rd_kafka_topic_result_name(topics[i])),
-                     LOG_STR("error", rd_kafka_topic_result_error_string(topics[i])));
-        }
-    }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-/* Asks for the topics and waits for the answer. */
-static rd_kafka_resp_err_t make_topics(struct kafka *kafka, rd_kafka_t *producer)
-{
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(producer);
-    rd_kafka_NewTopic_t *topics[EVENT_TOPICS];
-    rd_kafka_event_t *answer = NULL;
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
-
-    for (size_t i = 0; i < EVENT_TOPICS; i++) {
-        topics[i] = rd_kafka_NewTopic_new(topic_names[i], kafka->partitions,
-                                          kafka->replication > 0 ? kafka->replication : -1,
-                                          NULL, 0);
-    }
-    rd_kafka_CreateTopics(producer, topics, EVENT_TOPICS, NULL, queue);
-    for (int ms = 0; answer == NULL && ms < TOPICS_MS && !is_over(kafka); ms += POLL_MS) {
-        answer = rd_kafka_queue_poll(queue, POLL_MS);
-        (void)rd_kafka_poll(producer, 0);
-    }
-    if (answer != NULL) {
-        err = look_at_topics(kafka, answer);
-        rd_kafka_event_destroy(answer);
-    } else if (!is_over(kafka)) { /* else it is known why */
-        note_away(kafka, "no broker answers", NULL);
-    }
-    rd_kafka_NewTopic_destroy_array(topics, EVENT_TOPICS);
-    rd_kafka_queue_destroy(queue);
-    return err;
-}
-
-/* What the brokers say of one topic. */
-static rd_kafka_resp_err_t look_for(rd_kafka_t *producer, const char *name)
-{
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, name, NULL);
-    const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t err =
-        topic != NULL ? rd_kafka_metadata(producer, 0, topic, &metadata, 10 * POLL_MS)
-                      : rd_kafka_last_error();
-
-    if (err == 0 && metadata != NULL) {
-        err = metadata->topic_cnt == 1 ? metadata->topics[0].err
-                                       : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-        rd_kafka_metadata_destroy(metadata);
-    }
-    if (topic != NULL) {
-        rd_kafka_topic_destroy(topic);
-    }
-    return err;
-}
-
-/* Whether all topics are there; of one just made that may take a moment. Without this an
- * event for a missing one would wait for half a minute, and nobody be told. */
-static bool has_topics(struct kafka *kafka, rd_kafka_t *producer)
-{
-    char why[EVENT_STATE_MAX];
-    const uint64_t until_us = clock_mono_us() + TOPICS_MS * UINT64_C(1000);
-    size_t at = 0;
-
-    while (at < EVENT_TOPICS && !is_over(kafka)) {
-        rd_kafka_resp_err_t err = look_for(producer, topic_names[at]);
-        bool unanswered =
-            err == RD_KAFKA_RESP_ERR__TIMED_OUT || err == RD_KAFKA_RESP_ERR__TRANSPORT;
-
-        (void)rd_kafka_poll(producer, 0);
-        if (err == 0) {
-            at++;
-        } else if (clock_mono_us() >= until_us || (!kafka->create_topics && !unanswered)) {
-            (void)snprintf(why, sizeof(why), "topic %s: %s", topic_names[at],
-                           rd_kafka_err2str(err));
-            note_away(
-                kafka, why,
-                "make the topics of docs/events.md, or let events.kafka.create_topics "
-                "be true, and let this user write to them");
-            return false;
-        } else {
-            pause_for(kafka, POLL_MS);
-        }
-    }
-    return at == EVENT_TOPICS;
 }
 
 /* When nothing is on its way, so that nothing comes twice. */
@@ -531,12 +300,12 @@ static void serve(struct kafka *kafka, rd_kafka_t *producer)
     kafka->producer = producer;
     kafka->gated = !kafka->cautious;
     memset(kafka->begun, 0, sizeof(kafka->begun));
-    for (size_t i = 0; i < SHARES; i++) {
+    for (size_t i = 0; i < KAFKA_SHARES; i++) {
         atomic_store(&kafka->known[i], false);
     }
     (void)pthread_mutex_unlock(&kafka->lock);
-    while (!is_over(kafka) && !may_be_bold(kafka, producer, since_us)) {
-        (void)rd_kafka_poll(producer, POLL_MS);
+    while (!kafka_is_over(kafka) && !may_be_bold(kafka, producer, since_us)) {
+        (void)rd_kafka_poll(producer, KAFKA_POLL_MS);
     }
     (void)pthread_mutex_lock(&kafka->lock);
     kafka->producer = NULL;
@@ -550,7 +319,7 @@ static void unmake(rd_kafka_t *producer)
     /* Each message is given back by a report: its event is freed there. */
     (void)rd_kafka_purge(producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     while (rd_kafka_outq_len(producer) > 0) {
-        (void)rd_kafka_poll(producer, POLL_MS);
+        (void)rd_kafka_poll(producer, KAFKA_POLL_MS);
     }
     rd_kafka_destroy(producer);
 }
@@ -563,9 +332,7 @@ static void *run(void *arg)
 
     while (!stop) {
         rd_kafka_t *producer = make_producer(kafka);
-        bool ready = producer != NULL &&
-                     (!kafka->create_topics || make_topics(kafka, producer) == 0) &&
-                     has_topics(kafka, producer);
+        bool ready = producer != NULL && kafka_topics_ready(kafka, producer);
 
         if (ready) {
             serve(kafka, producer);
@@ -579,7 +346,7 @@ static void *run(void *arg)
         (void)pthread_mutex_unlock(&kafka->lock);
         if (!stop) {
             event_port_broken(kafka->port);
-            pause_for(kafka, wait_ms);
+            kafka_pause(kafka, wait_ms);
             wait_ms = ready ? RETRY_MIN_MS : 2 * wait_ms;
             wait_ms = wait_ms < RETRY_MAX_MS ? wait_ms : RETRY_MAX_MS;
         }

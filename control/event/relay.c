@@ -45,7 +45,7 @@ struct event_port {
     bool asking;
     uint64_t asked; /* behind which position */
     bool at_end;    /* nothing lay behind 'read' */
-    struct metric *delivered, *dead, *oldest;
+    struct metric *delivered, *dead, *oldest, *works;
     struct report taken[WINDOW];
 
     /* ---- any thread's ---- */
@@ -304,6 +304,7 @@ static void on_tick(void *arg)
 {
     struct event_relay *relay = arg;
     uint64_t now_us = clock_wall_us();
+    char why[EVENT_STATE_MAX];
 
     for (size_t i = 0; i < relay->n_ports; i++) {
         struct event_port *port = relay->ports[i];
@@ -311,6 +312,7 @@ static void on_tick(void *arg)
                          : port->page != NULL ? port->page->at_us
                                               : now_us;
 
+        metric_set(port->works, port->sink->ops->works(port->sink, why) ? 1 : 0);
         metric_set(port->oldest,
                    at_us < now_us ? (int64_t)((now_us - at_us) / 1000000) : 0);
         port->at_end = port->at_end && relay->ticks % LOOK_TICKS != 0;
@@ -379,6 +381,11 @@ static int register_metrics(struct event_port *port, const char *name, size_t i)
                               "Age of the oldest lasting event that waits for a sink.",
                               labels, 2, &port->oldest);
     }
+    if (ret == 0) {
+        ret = metric_register(metrics, METRIC_GAUGE, "event_sink_works",
+                              "1 while a sink takes events, as far as is known.", labels, 2,
+                              &port->works);
+    }
     return ret;
 }
 
@@ -412,42 +419,6 @@ int event_relay_add(struct event_relay *relay,
     }
     relay->ports[relay->n_ports++] = port;
     return 0;
-}
-
-static int make_kafka(struct event_sink **out, struct event_port *port, const void *conf,
-                      char err[EVENT_ERR_MAX])
-{
-    return event_kafka_create(out, port, conf, err);
-}
-
-static int make_file(struct event_sink **out, struct event_port *port, const void *conf,
-                     char err[EVENT_ERR_MAX])
-{
-    return event_file_create(out, port, conf, err);
-}
-
-static int make_webhook(struct event_sink **out, struct event_port *port, const void *conf,
-                        char err[EVENT_ERR_MAX])
-{
-    return event_webhook_create(out, port, conf, err);
-}
-
-int event_relay_add_kafka(struct event_relay *relay, const struct event_kafka_conf *conf,
-                          char err[EVENT_ERR_MAX])
-{
-    return event_relay_add(relay, make_kafka, conf, err);
-}
-
-int event_relay_add_file(struct event_relay *relay, const struct event_file_conf *conf,
-                         char err[EVENT_ERR_MAX])
-{
-    return event_relay_add(relay, make_file, conf, err);
-}
-
-int event_relay_add_webhook(struct event_relay *relay,
-                            const struct event_webhook_conf *conf, char err[EVENT_ERR_MAX])
-{
-    return event_relay_add(relay, make_webhook, conf, err);
 }
 
 /* ---- used ---- */

@@ -79,7 +79,7 @@ int event_file_create(struct event_sink **out, struct event_port *port,
 int event_webhook_create(struct event_sink **out, struct event_port *port,
                          const struct event_webhook_conf *conf, char err[EVENT_ERR_MAX]);
 
-/* relay.c; for the three above, and tests. 'make' fills 'out' with the sink of a port. */
+/* relay.c; for sinks.c, and tests. 'make' fills 'out' with the sink of a port. */
 int event_relay_add(struct event_relay *relay,
                     int (*make)(struct event_sink **out, struct event_port *port,
                                 const void *conf, char err[EVENT_ERR_MAX]),
