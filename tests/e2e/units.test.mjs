@@ -1,6 +1,6 @@
 /* The filters and capabilities of the units of conf/systemd, applied without systemd, leave what
  * a call needs; and nobody is refused while a supervisor that holds the sockets restarts
- * control. */
+ * control, again and again, while people call. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -71,12 +71,26 @@ test('both tell a supervisor that they are ready and alive; its sockets refuse n
             assert.equal(told(child, 'READY=1'), 1);
             await node.until('it is alive', () => told(child, 'WATCHDOG=1') >= 3);
         }
+        const people = 10;
+        const stop = new AbortController();
+        const call = loadgen(node, ['--publishers', '2', '--subscribers', `${people - 2}`, '--resume',
+            '--seconds', '600', '--no-feedback'], { patience: 80, meeting: 'rolled', signal: stop.signal });
+        const connected = async () => JSON.parse(await node.kcsctl('peers', '--json'))
+            .filter(({ state }) => state === 'connected').length;
+        await node.until('they call', async () => (await connected()) === people);
         for (let starts = 2; starts <= 4; starts++) {
             node.control.kill('SIGHUP'); /* to the supervisor */
             await node.until('it is there again', () => told(node.control, 'READY=1') === starts);
             const before = answers.ok;
             await node.until('it answers', () => answers.ok > before);
+            await node.until('all are back', async () =>
+                (await node.metric('kcs_websocket_open')) === people);
         }
+        stop.abort();
+        const { status, result, err } = await call;
+        assert.equal(status, 0, `nothing but a reconnect: ${err}`);
+        assert.deepEqual([result.lost, result.rejoined], [0, 0]);
+        assert.ok(result.resumed >= 3 * people, `${result.resumed}`);
         over = true;
         await asking;
         assert.equal(told(node.control, 'STOPPING=1'), 3);
