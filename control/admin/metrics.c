@@ -147,6 +147,7 @@ COLLECT_LANE(rtcp_out)
 COLLECT_LANE(datagrams_out)
 COLLECT_LANE(loops)
 COLLECT_LANE(busy_loops)
+COLLECT_LANE(busy_cycles)
 COLLECT_LANE(sleeps)
 COLLECT_LANE(peers)
 COLLECT_LANE(streams)
@@ -264,6 +265,8 @@ static const struct family families[] = {
     {METRIC_COUNTER, "lane_loops_total", "Turns of the lane's loop.", collect_lane_loops},
     {METRIC_COUNTER, "lane_busy_loops_total", "Turns that moved at least one packet.",
      collect_lane_busy_loops},
+    {METRIC_COUNTER, "lane_busy_cycles_total",
+     "Cycles of the time stamp counter in these turns.", collect_lane_busy_cycles},
     {METRIC_COUNTER, "lane_sleeps_total", "Times that the lane slept.",
      collect_lane_sleeps},
     {METRIC_COUNTER, "lane_handed_in_total", "Packets of its peers from other lanes.",

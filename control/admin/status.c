@@ -197,6 +197,7 @@ json_t *admin_lane_list(const struct admin *admin)
         put(row, "paced", c->paced);
         put(row, "loops", c->loops);
         put(row, "busy_loops", c->busy_loops);
+        put(row, "busy_cycles", c->busy_cycles);
         put(row, "sleeps", c->sleeps);
         put(row, "peers", c->peers);
         put(row, "streams", c->streams);

@@ -13,7 +13,9 @@
 #include "app/drain.h"
 #include "app/facts.h"
 #include "app/keep.h"
+#include "app/node_facts.h"
 #include "app/reload.h"
+#include "app/stored.h"
 #include "auth/auth.h"
 #include "event/event.h"
 #include "event/otlp.h"
@@ -89,10 +91,18 @@ static struct turn_servers ice_servers(struct app *app)
 
 /* ---- what passes between modules ---- */
 
+static void tell(const struct app *app, enum node_fact fact, uint32_t seconds)
+{
+    node_fact_tell(app->keep.store, fact, app->node,
+                   app->meeting != NULL ? meeting_n_participants(app->meeting) : 0,
+                   seconds);
+}
+
 static void on_media(void *user, bool attached)
 {
     struct app *app = user;
 
+    tell(app, attached ? NODE_MEDIA_ATTACHED : NODE_MEDIA_LOST, 0);
     if (attached) {
         meeting_restore(app->meeting);
         rest_on_restored(app->rest);
@@ -131,8 +141,10 @@ static void drain(void *user, uint32_t seconds)
     struct app *app = user;
 
     if (seconds > 0) {
+        tell(app, NODE_DRAINING, seconds);
         drain_begin(app->drain, seconds);
-    } else {
+    } else if (drain_is_on(app->drain, NULL)) {
+        tell(app, NODE_IN_SERVICE, 0);
         drain_cancel(app->drain);
     }
 }
@@ -257,7 +269,7 @@ static void on_term(void *arg)
     struct app *app = arg;
 
     if (app->conf->shutdown.drain_s > 0 && !drain_is_on(app->drain, NULL)) {
-        drain_begin(app->drain, app->conf->shutdown.drain_s);
+        drain(app, app->conf->shutdown.drain_s);
     } else {
         loop_stop(app->loop);
     }
@@ -468,6 +480,10 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
     }
     if (ret != 0) {
         return fail(err, ret, "cannot make the event loop");
+    }
+    ret = stored_register(app->metrics, &app->keep);
+    if (ret != 0) {
+        return fail(err, ret, "cannot count");
     }
     ret = open_tracing(app, err);
     if (ret == 0) {
@@ -711,8 +727,10 @@ void app_run(struct app *app)
         loop_timer_start(app->beat, 0, service_watchdog_ms());
     }
     service_notify("READY=1");
+    tell(app, NODE_STARTED, 0);
     loop_run(app->loop);
     service_notify("STOPPING=1");
+    tell(app, NODE_STOPPING, 0);
     log_info("stopping", LOG_U64("participants", meeting_n_participants(app->meeting)));
 }
 

@@ -47,6 +47,48 @@ static int give_newest(SSL *ssl, void *arg)
     return SSL_use_cert_and_key(ssl, cert, key, chain, 1);
 }
 
+/* ---- how long it is good ---- */
+
+static const char metric_expiry[] = "tls_certificate_expiry_timestamp_seconds";
+
+/* Seconds since 1970; -1 if that cannot be told. */
+static double expiry_of(const X509 *cert)
+{
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    int days = 0;
+    int seconds = 0;
+    bool told = cert != NULL && epoch != NULL &&
+                ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(cert)) == 1;
+
+    ASN1_TIME_free(epoch);
+    return told ? days * 86400.0 + seconds : -1;
+}
+
+static void collect_expiry(struct metric_sink *sink, void *arg)
+{
+    const struct net_server *server = arg;
+    const SSL_CTX *ctx =
+        server->newest_cert != NULL ? server->newest_cert : server->tls_ctx;
+    double at = ctx != NULL ? expiry_of(SSL_CTX_get0_certificate(ctx)) : -1;
+
+    if (at >= 0) {
+        metric_emit(sink, NULL, 0, at);
+    }
+}
+
+int cert_register(struct net_server *server)
+{
+    return metric_register_collector(
+        server->registry, METRIC_GAUGE, metric_expiry,
+        "When the certificate of the TLS listeners ends, since 1970.", collect_expiry,
+        server);
+}
+
+void cert_unregister(struct net_server *server)
+{
+    metric_unregister(server->registry, metric_expiry);
+}
+
 void cert_free(struct net_server *server)
 {
     SSL_CTX_free(server->newest_cert);

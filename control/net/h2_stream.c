@@ -404,7 +404,7 @@ void h2_respond(struct h2_stream *s, unsigned status, const struct net_header *h
     h2_flush_soon(h2);
     if (error != NGHTTP2_NO_ERROR) {
         (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, s->id, error);
-        http_count(h2->conn->server, 503);
+        http_count(req, 503);
         return;
     }
     (void)snprintf(status_text, sizeof(status_text), "%u", status % 1000);
@@ -431,5 +431,5 @@ void h2_respond(struct h2_stream *s, unsigned status, const struct net_header *h
     h2->held += body_len;
     (void)nghttp2_submit_response(h2->session, s->id, nvs, n,
                                   body_len > 0 || s->of_file ? &provider : NULL);
-    http_count(h2->conn->server, status);
+    http_count(req, status);
 }

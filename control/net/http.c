@@ -162,10 +162,56 @@ void http_date(char out[32])
     memcpy(out, text, sizeof(text));
 }
 
-void http_count(struct net_server *server, unsigned status)
+int http_route_register(struct net_server *server, struct net_route *route)
+{
+    static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+    int err = 0;
+
+    for (size_t i = 0; err == 0 && i < sizeof(classes) / sizeof(classes[0]); i++) {
+        const struct metric_label labels[] = {
+            {"route", route->name != NULL ? route->name : "other"}, {"status", classes[i]}};
+
+        err = metric_register(server->registry, METRIC_COUNTER, "http_requests_total",
+                              "Answered requests by route and class of status.", labels, 2,
+                              &route->requests[i]);
+    }
+    return err;
+}
+
+/* That of its name, made when it is first asked for: names are constants, so there are only
+ * so many. Without memory it is that of the others. */
+static struct net_route *route_of(const struct net_req *req)
+{
+    struct net_server *server = req->conn->server;
+    struct net_route *other = &server->metrics.other;
+    struct net_route *fresh;
+
+    if (req->route == NULL) {
+        return other;
+    }
+    for (struct net_route *route = other->next; route != NULL; route = route->next) {
+        if (route->name == req->route) {
+            return route;
+        }
+    }
+    fresh = calloc(1, sizeof(*fresh));
+    if (fresh == NULL) {
+        return other;
+    }
+    fresh->name = req->route;
+    if (http_route_register(server, fresh) != 0) {
+        free(fresh);
+        return other;
+    }
+    fresh->next = other->next;
+    other->next = fresh;
+    return fresh;
+}
+
+void http_count(const struct net_req *req, unsigned status)
 {
     if (status >= 100 && status < 600) {
-        metric_inc(server->metrics.requests[status / 100 - 1]);
+        metric_inc(route_of(req)->requests[status / 100 - 1]);
     }
 }
 
@@ -203,7 +249,7 @@ static void build(struct net_req *req, unsigned status, const struct net_header 
     }
     req->out_len = (size_t)(p - (req->out + LWS_PRE)) + body_len;
     req->out_off = 0;
-    http_count(req->conn->server, status);
+    http_count(req, status);
     metric_add(req->conn->server->metrics.bytes_out, (int64_t)req->out_len);
 }
 

@@ -40,8 +40,15 @@ struct listener {
 
 struct net_origin;
 
+/* Answered requests of one route, by class of status: 1xx to 5xx. */
+struct net_route {
+    struct net_route *next;
+    const char *name; /* constant, and compared as such; NULL: of all that has none */
+    struct metric *requests[5];
+};
+
 struct net_metrics {
-    struct metric *requests[5]; /* by class of status, 1xx..5xx */
+    struct net_route other; /* and those that there were requests of */
     struct metric *aborted;
     struct metric *conns;
     struct metric *refused; /* connections over the limit */
@@ -167,6 +174,9 @@ void origin_leave(struct net_server *server, struct net_origin *origin);
 
 /* cert.c: gives back what net_server_renew_cert() has read last. */
 void cert_free(struct net_server *server);
+/* When it ends, in /metrics. 0, or metric_register()'s error. */
+int cert_register(struct net_server *server);
+void cert_unregister(struct net_server *server);
 
 /* listen.c: has a connection that was accepted be the library's, which owns 'fd' from
  * here, whatever happens. 'conn' is moved. */
@@ -196,7 +206,10 @@ enum { HTTP_PROBLEM_MAX = 448 };
 void http_problem(struct net_req *req, unsigned status, const char *code,
                   char out[HTTP_PROBLEM_MAX]);
 void http_date(char out[32]); /* RFC 9110, section 5.6.7 */
-void http_count(struct net_server *server, unsigned status);
+/* Counts an answer to 'req'. */
+void http_count(const struct net_req *req, unsigned status);
+/* Registers the counters of 'route', whose name is set. 0 or metric_register()'s error. */
+int http_route_register(struct net_server *server, struct net_route *route);
 /* More of the body. 0, -EMSGSIZE if that is more than body_expected, or -ENOMEM. */
 int req_add_body(struct net_req *req, const void *data, size_t len);
 /* 'len' bytes of room, and a NUL, that live as long as the request. */

@@ -306,21 +306,18 @@ static const struct {
 
 static int make_metrics(struct net_server *server)
 {
-    static const char *const classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+    int err = http_route_register(server, &server->metrics.other);
 
-    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
-        const struct metric_label label = {"status", classes[i]};
-        int err = metric_register(server->registry, METRIC_COUNTER, "http_requests_total",
-                                  "Answered requests by class of status.", &label, 1,
-                                  &server->metrics.requests[i]);
-
-        if (err != 0) {
-            return err;
-        }
+    if (err == 0) {
+        err = cert_register(server);
+    }
+    if (err != 0) {
+        return err;
     }
     for (size_t i = 0; i < sizeof(plain_metrics) / sizeof(plain_metrics[0]); i++) {
         void *at = (char *)&server->metrics + plain_metrics[i].at;
-        int err =
+
+        err =
             metric_register(server->registry, plain_metrics[i].kind, plain_metrics[i].name,
                             plain_metrics[i].help, NULL, 0, (struct metric **)at);
 
@@ -333,7 +330,14 @@ static int make_metrics(struct net_server *server)
 
 static void drop_metrics(struct net_server *server)
 {
+    struct net_route *route;
+
     metric_unregister(server->registry, "http_requests_total");
+    cert_unregister(server);
+    while ((route = server->metrics.other.next) != NULL) {
+        server->metrics.other.next = route->next;
+        free(route);
+    }
     for (size_t i = 0; i < sizeof(plain_metrics) / sizeof(plain_metrics[0]); i++) {
         metric_unregister(server->registry, plain_metrics[i].name);
     }

@@ -44,6 +44,16 @@ OBJECT(fact_act, "What somebody did who may do more than others.",
        TEXT("address", R | N, 0, 64, "from where"),
        ENUM("result", R, results, "whether it was let happen"));
 
+OBJECT(fact_node, "The node, and who is on it.",
+       TEXT("node", R, 1, 64, "what the ids that this run gives out begin with"),
+       TEXT("version", R, 1, 64, "of the program"),
+       INT("participants", R, 0, MAX_SAFE, "people in meetings"));
+OBJECT(fact_draining, "The node goes out of service.",
+       TEXT("node", R, 1, 64, "what the ids that this run gives out begin with"),
+       TEXT("version", R, 1, 64, "of the program"),
+       INT("participants", R, 0, MAX_SAFE, "people in meetings"),
+       INT("seconds", R, 0, MAX_SAFE, "after so many it ends, if it is not empty before"));
+
 #define STREAM_FIELDS                                                                      \
     ID("producer_id", R, "the producer"),                                                  \
         ENUM("kind", R, schema_kinds, "sound or picture"),                                 \
@@ -54,7 +64,8 @@ OBJECT(fact_act, "What somebody did who may do more than others.",
 
 OBJECT(quality_sent, "A stream that somebody sends.", STREAM_FIELDS,
        ENUM("source", R, schema_sources, "what it shows"),
-       INT("key_frames", R, 0, MAX_SAFE, "since it began"));
+       INT("key_frames", R, 0, MAX_SAFE, "since it began"),
+       INT("subscribers", 0, 0, MAX_SAFE, "who receive it"));
 OBJECT(quality_received, "A stream that somebody receives.", STREAM_FIELDS,
        ID("consumer_id", R, "the consumer"),
        OBJ("current", R | N, layer, "null: nothing is sent"),
@@ -113,6 +124,14 @@ static const struct schema_fact list[] = {
     KEPT("kcs.chat.reaction", 1, "chat:reaction", NULL, "A reaction to one."),
     KEPT("kcs.recording.started", 1, "recording:started", NULL, "A recording begins."),
     KEPT("kcs.recording.stopped", 1, "recording:stopped", NULL, "It has ended."),
+    MADE("kcs.node.started", 1, NULL, fact_node, "kcs-control has started."),
+    MADE("kcs.node.stopping", 1, NULL, fact_node, "It was asked to end."),
+    MADE("kcs.node.draining", 1, NULL, fact_draining, "No meeting begins there any more."),
+    MADE("kcs.node.in_service", 1, NULL, fact_node, "They do again."),
+    MADE("kcs.node.media_attached", 1, NULL, fact_node,
+         "kcs-dataplane is there, or again."),
+    MADE("kcs.node.media_lost", 1, NULL, fact_node,
+         "It is gone, and was not back in time: what it carried has ended."),
     MADE("kcs.audit.act", 1, NULL, fact_act, "What hosts and administrators do."),
     MADE("kcs.quality.participant", 1, NULL, quality_participant,
          "Every ten seconds, of each who sends or receives."),

@@ -94,6 +94,7 @@ void reply_ok(struct reply *reply, json_t *fields)
         return;
     }
     end_audit(reply, NULL);
+    quality_step(reply);
     if (fields == NULL) {
         fields = json_object();
     }

@@ -710,6 +710,8 @@ void events_dispatch(struct client *client, const char *name, const json_t *payl
     }
     client->replies = reply;
     trace_begin(&reply->span, parent_of(client), TRACE_SERVER);
+    reply->since_us = clock_mono_us();
+    reply->step = event != NULL ? quality_step_of(event->name) : 0;
     reply_enter(&scope, reply);
     if (fault != NULL) {
         struct schema_errors errors = {.n = 0};

@@ -30,7 +30,7 @@
 
 #define SIGNAL_NSP "/meeting"
 
-enum { SIGNAL_TICK_MS = 250, QUALITY_EVERY_MS = 10000 };
+enum { SIGNAL_TICK_MS = 250, QUALITY_EVERY_MS = 10000, QUALITY_STEPS = 5 };
 
 /* A socket in the namespace, from its CONNECT to its end. */
 struct client {
@@ -69,6 +69,8 @@ struct signal {
     uint32_t turn; /* quality.c: whose it is; and what was seen, by sent or received and
                     * by audio or video */
     struct metric_histogram *loss[2][2], *jitter_s[2][2], *rtt_s[2][2];
+    struct metric_histogram *available; /* of transports that receive */
+    struct metric_histogram *join_s[QUALITY_STEPS];
     struct hold *hold,
         *holds; /* hold.c: what is being decided; that, and what is written */
     uint64_t n_holds;
@@ -86,6 +88,8 @@ struct reply {
     json_t *asked;                    /* legacy: the request; owned */
     struct audit *audit; /* NULL: it is no act that others may ask about; owned */
     struct trace_span span;
+    uint64_t since_us; /* monotonic: when it was asked */
+    uint32_t step;     /* of joining; 0: it is none */
 };
 
 static inline struct meeting *reply_meeting(const struct reply *reply)
@@ -150,6 +154,11 @@ void audit_end(struct audit *audit, struct client *client, const char *code);
 int quality_register(struct signal *signal);
 
 void quality_tick(struct signal *signal); /* each SIGNAL_TICK_MS */
+
+/* Which step of joining an event is; 0: none. */
+uint32_t quality_step_of(const char *event);
+/* It is granted: how long that took, if it is one. */
+void quality_step(const struct reply *reply);
 
 /* What has this id has its turn when signal->turn is this, once in QUALITY_EVERY_MS. */
 uint32_t quality_turn_of(const char *id);

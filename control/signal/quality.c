@@ -6,8 +6,61 @@
 #include "metric/metric.h"
 #include "sfu/base/fnv.h"
 #include "signal/priv.h"
+#include "sys/clock.h"
 
 enum { EVERY_TICKS = QUALITY_EVERY_MS / SIGNAL_TICK_MS };
+
+/* What a client asks for on its way in, in this order; between them it shakes hands
+ * (establish_seconds of session/). */
+static const char *const steps[QUALITY_STEPS] = {"room:join", "transport:create",
+                                                 "transport:connect", "produce", "consume"};
+
+static int register_joins(struct signal *signal)
+{
+    static const double seconds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                     0.1,   0.25,   0.5,   1,    2.5,   5};
+    int err = 0;
+
+    for (size_t i = 0; err == 0 && i < QUALITY_STEPS; i++) {
+        const struct metric_label label = {"step", steps[i]};
+
+        err = metric_register_histogram(
+            signal->conf.metrics, "join_seconds",
+            "What a client asks for as it joins, until it is granted.", &label, 1, seconds,
+            sizeof(seconds) / sizeof(seconds[0]), &signal->join_s[i]);
+    }
+    return err;
+}
+
+uint32_t quality_step_of(const char *event)
+{
+    uint32_t i = 0;
+
+    while (i < QUALITY_STEPS && strcmp(event, steps[i]) != 0) {
+        i++;
+    }
+    return i < QUALITY_STEPS ? i + 1 : 0;
+}
+
+void quality_step(const struct reply *reply)
+{
+    const struct signal *signal = reply->client->signal;
+
+    if (signal->conf.metrics != NULL && reply->step != 0) {
+        metric_observe(signal->join_s[reply->step - 1],
+                       (double)(clock_mono_us() - reply->since_us) / 1e6);
+    }
+}
+
+static int register_available(struct signal *signal)
+{
+    static const double bps[] = {50e3, 100e3, 250e3, 500e3, 1e6, 2e6, 5e6, 10e6, 50e6};
+
+    return metric_register_histogram(
+        signal->conf.metrics, "bwe_available_bps",
+        "Bits a second that the link to a client carries, as estimated.", NULL, 0, bps,
+        sizeof(bps) / sizeof(bps[0]), &signal->available);
+}
 
 int quality_register(struct signal *signal)
 {
@@ -17,8 +70,11 @@ int quality_register(struct signal *signal)
     static const double seconds[] = {0.005, 0.01, 0.02, 0.03, 0.05, 0.1,
                                      0.15,  0.2,  0.3,  0.5,  1};
     struct metric_registry *reg = signal->conf.metrics;
-    int err = 0;
+    int err = register_joins(signal);
 
+    if (err == 0) {
+        err = register_available(signal);
+    }
     for (size_t i = 0; err == 0 && i < 4; i++) {
         size_t sent = i / 2;
         size_t video = i % 2;
@@ -58,6 +114,18 @@ static void observe(const struct signal *signal, const struct score *score, bool
     }
 }
 
+static void observe_link(const struct signal *signal, const struct transport *t)
+{
+    struct transport_figures figures;
+    struct meeting_error err;
+
+    if (signal->conf.metrics != NULL && !t->send && t->consumers != NULL &&
+        meeting_transport_stats(signal->meeting, t->owner, t->id, &figures, &err) == 0 &&
+        figures.available_bps != 0) {
+        metric_observe(signal->available, (double)figures.available_bps);
+    }
+}
+
 uint32_t quality_turn_of(const char *id)
 {
     return fnv32(id, strlen(id)) % EVERY_TICKS;
@@ -78,8 +146,14 @@ static json_t *encode_stream(json_t *json, const struct score *score, bool sent)
 
 static json_t *encode_sent(const struct room_producer *rp)
 {
-    return encode_stream(json_pack("{s:s, s:s}", "producer_id", rp->id, "source",
-                                   encode_source_names[rp->source]),
+    json_int_t n = 0;
+
+    for (const struct room_consumer *rc = rp->consumers; rc != NULL;
+         rc = rc->next_of_source) {
+        n++;
+    }
+    return encode_stream(json_pack("{s:s, s:s, s:I}", "producer_id", rp->id, "source",
+                                   encode_source_names[rp->source], "subscribers", n),
                          &rp->score, true);
 }
 
@@ -97,6 +171,7 @@ static void tell(const struct signal *signal, const struct room *room,
     json_t *json;
 
     for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+        observe_link(signal, t);
         for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
             if (rp->score.started) {
                 observe(signal, &rp->score, true);

@@ -36,6 +36,7 @@ struct store {
     void (*on_events)(void *arg);
     void *on_events_arg;
     bool news; /* on_events is to be called */
+    uint64_t n_events;
 };
 
 static void list_init(struct list *list)
@@ -100,6 +101,11 @@ int store_failing(const struct store *store)
     return store->failing;
 }
 
+uint64_t store_events_written(const struct store *store)
+{
+    return store->n_events;
+}
+
 static void answer(struct store *store, struct store_req *req)
 {
     if (req->op != OP_BACKUP) {
@@ -107,6 +113,9 @@ static void answer(struct store *store, struct store_req *req)
     }
     if (req->op == OP_WRITE && req->result.err == 0 && req->result.seq != 0) {
         store->news = true;
+        for (size_t i = 0; i < req->n; i++) {
+            store->n_events += req->writes[i].what == STORE_EVENT;
+        }
     }
     (void)pthread_mutex_lock(&store->lock);
     store->n_waiting--;

@@ -258,4 +258,6 @@ int store_failing(const struct store *store);
 
 uint32_t store_waiting(const struct store *store); /* requests not yet done */
 
+uint64_t store_events_written(const struct store *store); /* since it was opened */
+
 #endif

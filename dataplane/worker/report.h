@@ -10,7 +10,7 @@ enum { REPORT_US = 100000, REPORT_OBJECTS_US = 500000 };
 
 /* What the lane's loop counts beside the pipeline. */
 struct report_loop {
-    uint64_t loops, busy_loops, sleeps;
+    uint64_t loops, busy_loops, busy_cycles, sleeps;
 };
 
 /* Puts the names of counters and the devices into the contract's header. At start. */

@@ -90,7 +90,7 @@ for (const device of ['udp', 'veth']) {
     const title = `1 publisher, ${SUBSCRIBERS} subscribers, nothing lost: ${device}`;
 
     test(title, { ...TIMEOUT, skip }, () =>
-        withNode({ name: `load-${device}`, devices: [device] }, async (node) => {
+        withNode({ name: `load-${device}`, devices: [device], tls: true }, async (node) => {
             const running = loadgen(node, [
                 ...['--publishers', '1', '--subscribers', `${SUBSCRIBERS}`],
                 ...['--media', 'both', '--seconds', `${SECONDS}`],

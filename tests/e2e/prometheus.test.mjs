@@ -1,7 +1,7 @@
 /* A real Prometheus scrapes a node while people call: its rules load, and each panel of
  * conf/grafana has data. KCS_PROMETHEUS names the program; without it one of the PATH is taken. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { withNode } from './lib/node.mjs';
 
 const CONF = join(dirname(fileURLToPath(import.meta.url)), '../../conf');
 const PROMETHEUS = process.env.KCS_PROMETHEUS ?? 'prometheus';
+const PROMTOOL = process.env.KCS_PROMTOOL ?? 'promtool';
 
 const freePort = () => new Promise((done) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
@@ -20,6 +21,18 @@ const freePort = () => new Promise((done) => {
         server.close(() => done(port));
     });
 });
+
+/* Names, units and help are as Prometheus wants them. */
+async function assertClean(node) {
+    const response = await fetch(`http://127.0.0.1:${node.metricsPort}/metrics`);
+    const input = await response.text();
+    const { status, stdout, stderr } = spawnSync(PROMTOOL, ['check', 'metrics'],
+        { input, encoding: 'utf8' });
+
+    assert.ok(input.split('\n').length > 300, 'promtool finds nothing wrong with nothing');
+    assert.equal(status, 0, stdout + stderr);
+    assert.equal(stdout + stderr, '');
+}
 
 /* Every query of every panel, as Grafana fills it in. */
 function queries() {
@@ -33,7 +46,7 @@ function queries() {
 }
 
 test('rules load and every panel has data while people call', { timeout: 120_000 }, () =>
-    withNode({ name: 'prometheus', devices: ['udp:127.0.0.1'] }, async (node) => {
+    withNode({ name: 'prometheus', devices: ['udp:127.0.0.1'], tls: true }, async (node) => {
         const dir = mkdtempSync(join(tmpdir(), 'kcs-prometheus-'));
         const port = await freePort();
         writeFileSync(join(dir, 'prometheus.yml'), `global: {scrape_interval: 1s, evaluation_interval: 1s}
@@ -71,6 +84,7 @@ scrape_configs: [{job_name: kcs, static_configs: [{targets: ['127.0.0.1:${node.m
             await new Promise((done) => setTimeout(done, 500));
         }
         assert.deepEqual(missing.map(({ what }) => what), []);
+        await assertClean(node);
         const { groups } = await ask('rules');
         const rules = groups.flatMap((group) => group.rules);
         assert.ok(rules.length > 20);

@@ -317,12 +317,18 @@ part_docs() {
     fi
 }
 
+# Alerts that no test has seen fire.
+untested_alerts() {
+    ! (cd conf/prometheus && comm -23 <(sed -n 's/^ *- alert: //p' kcs.rules.yml | sort) \
+        <(sed -n 's/^ *- alertname: //p' kcs.rules.test.yml | sort -u) | grep .)
+}
+
 part_rules() {
     local log=$PWD/build/rules.log
 
     mkdir -p build
     if (need_promtool && cd conf/prometheus && promtool check config prometheus.yml &&
-        promtool check rules kcs.rules.yml && promtool test rules kcs.rules.test.yml) >"$log" 2>&1; then
+        promtool check rules kcs.rules.yml && promtool test rules kcs.rules.test.yml) >"$log" 2>&1 && untested_alerts >>"$log"; then
         result "rules: Prometheus" 1 0
     else
         result "rules: Prometheus" 0 1

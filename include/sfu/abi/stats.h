@@ -28,6 +28,7 @@ struct abi_lane_counts {
     uint64_t datagrams_out; /* sent for control */
     uint64_t loops;
     uint64_t busy_loops; /* that moved at least one packet */
+    uint64_t busy_cycles; /* of the time stamp counter, in these */
     uint64_t sleeps;
     uint64_t peers, streams, subs;        /* open now */
     uint64_t buffers_free, buffers_total; /* of the packet pool */

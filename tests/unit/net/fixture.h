@@ -122,6 +122,7 @@ static void fx_on_request(void *user, struct net_req *req)
     } else if (strcmp(path, "/raw-path") == 0) { /* a caller that passes on what it got */
         net_respond_file(req, fx->dir, net_req_query(req, "p"), NULL, 0);
     } else if (strcmp(path, "/remote") == 0) {
+        net_req_trace(req, "/remote");
         fx_text(req, 200, net_req_remote(req));
     } else {
         fx_echo(req);

@@ -629,21 +629,29 @@ static void destroy_with_open_connections_tells_each(void **state)
     fx_free(fx);
 }
 
-static void requests_are_counted_by_class(void **state)
+static void requests_are_counted_by_route_and_class(void **state)
 {
     struct fx *fx = *state;
     int fd = cl_connect(fx);
     char *text;
     size_t len;
 
-    cl_say(fd, GET("/files/none") GET("/ok") GET("/ok"));
+    cl_say(fd, GET("/files/none") GET("/ok") GET("/ok") GET("/remote"));
     cl_expect(fd, 404, "");
+    cl_expect(fd, 200, "");
     cl_expect(fd, 200, "");
     cl_expect(fd, 200, "");
     close(fd);
     assert_int_equal(metric_render(fx->metrics, &text, &len), 0);
-    assert_non_null(strstr(text, "\nkcs_http_requests_total{status=\"2xx\"} 2\n"));
-    assert_non_null(strstr(text, "\nkcs_http_requests_total{status=\"4xx\"} 1\n"));
+#define COUNTED(route, status, n)                                                          \
+    assert_non_null(strstr(text, "\nkcs_http_requests_total{route=\"" route                 \
+                                 "\",status=\"" status "\"} " n "\n"))
+    COUNTED("other", "2xx", "2");
+    COUNTED("other", "4xx", "1");
+    COUNTED("/remote", "2xx", "1");
+    COUNTED("/remote", "5xx", "0");
+#undef COUNTED
+    assert_null(strstr(text, "\nkcs_tls_certificate_expiry_timestamp_seconds ")); /* none */
     assert_non_null(strstr(text, "\n# TYPE kcs_net_connections gauge\n"));
     free(text);
 }
@@ -677,7 +685,7 @@ int main(void)
         cmocka_unit_test(connections_over_the_limit_are_closed),
         cmocka_unit_test(one_address_cannot_take_all_connections),
         cmocka_unit_test(destroy_with_open_connections_tells_each),
-        T(requests_are_counted_by_class),
+        T(requests_are_counted_by_route_and_class),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

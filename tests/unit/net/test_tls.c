@@ -14,9 +14,10 @@ static void run(const char *fmt, const char *dir)
     assert_int_equal(system(cmd), 0);
 }
 
-#define MAKE_CERT(name, kind)                                                              \
-    "openssl req -x509 -newkey " kind " -nodes -days 2 -subj /CN=" name                    \
+#define MAKE_LASTING(name, kind, days)                                                     \
+    "openssl req -x509 -newkey " kind " -nodes -days " days " -subj /CN=" name             \
     " -keyout %s/key.pem -out %s/cert.pem 2>/dev/null"
+#define MAKE_CERT(name, kind) MAKE_LASTING(name, kind, "2")
 #define EC "ec -pkeyopt ec_paramgen_curve:P-256"
 
 static struct fx *fixture(void **state)
@@ -293,6 +294,23 @@ static bool serves(const struct fx *fx, const char *options, const char *name)
     return strstr(report, name) != NULL;
 }
 
+/* When the certificate ends that /metrics tells of, in days from now. */
+static double days_left(const struct fx *fx)
+{
+    static const char name[] = "\nkcs_tls_certificate_expiry_timestamp_seconds ";
+    double at = 0;
+    size_t len;
+    char *text;
+    char *line;
+
+    assert_int_equal(metric_render(fx->metrics, &text, &len), 0);
+    line = strstr(text, name);
+    assert_non_null(line);
+    at = strtod(line + sizeof(name) - 1, NULL);
+    free(text);
+    return (at - (double)time(NULL)) / 86400;
+}
+
 static void a_certificate_is_renewed_while_it_serves(void **state)
 {
     static const char *const kinds[] = {
@@ -308,6 +326,7 @@ static void a_certificate_is_renewed_while_it_serves(void **state)
     cl_say(before.fd, "GET /release HTTP/1.1\r\nHost: t\r\n\r\n");
     cl_expect(before.fd, 200, "ok");
     assert_true(serves(fx, "", "CN = t\n"));
+    assert_true(days_left(fx) > 1.9 && days_left(fx) <= 2);
     for (size_t i = 0; i < 3; i++) {
         run(kinds[i], fx->dir);
         r = renew(fx);
@@ -316,6 +335,9 @@ static void a_certificate_is_renewed_while_it_serves(void **state)
             assert_true(serves(fx, versions[k], names[i]));
         }
     }
+    run(MAKE_LASTING("fourth", EC, "30"), fx->dir);
+    assert_int_equal(renew(fx).ret, 0);
+    assert_true(days_left(fx) > 29.9 && days_left(fx) <= 30);
     /* half written, of two kinds, missing: each refused with its name */
     run("echo rubbish > %s/cert.pem; : %s", fx->dir);
     r = renew(fx);

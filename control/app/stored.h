@@ -1,0 +1,12 @@
+/* How the store and the disks are, for /metrics: what waits to be written, what the store's
+ * file has grown to, and how much room there is.  Thread: the loop's. */
+#ifndef APP_STORED_H
+#define APP_STORED_H
+
+struct keep;
+struct metric_registry;
+
+/* 'keep' is borrowed for as long as the registry renders. 0, or metric_register()'s error. */
+int stored_register(struct metric_registry *metrics, struct keep *keep);
+
+#endif

@@ -1,0 +1,145 @@
+/* What of the node itself goes to the store, and what /metrics tells of the store. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/control_conf.h"
+#include "app/keep.h"
+#include "app/node_facts.h"
+#include "app/stored.h"
+#include "desk.h"
+#include "metric/metric.h"
+#include "schema/check.h"
+#include "schema/schema.h"
+#include "sys/loop.h"
+
+static void stop(void *arg)
+{
+    loop_stop(arg);
+}
+
+static void tell(struct desk *desk, enum node_fact fact)
+{
+    node_fact_tell(desk->store, fact, "abc", 3, fact == NODE_DRAINING ? 60 : 0);
+}
+
+/* Each has a type that is in the catalogue, and is what its schema says. */
+static void what_happens_to_the_node_is_a_fact(void **state)
+{
+    static const char *const types[] = {
+        "kcs.node.started",    "kcs.node.media_attached", "kcs.node.draining",
+        "kcs.node.in_service", "kcs.node.media_lost",     "kcs.node.stopping"};
+    static const enum node_fact facts[] = {NODE_STARTED,    NODE_MEDIA_ATTACHED,
+                                           NODE_DRAINING,   NODE_IN_SERVICE,
+                                           NODE_MEDIA_LOST, NODE_STOPPING};
+    static struct desk desk;
+    (void)state;
+
+    desk_setup(&desk);
+    desk_open(&desk, &store_sqlite, NULL);
+    for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+        tell(&desk, facts[i]);
+    }
+    assert_int_equal(desk_wait(&desk, store_outbox(desk.store, 0, 10, desk_done, &desk)), 0);
+    assert_int_equal(desk.n_events, 6);
+    for (size_t i = 0; i < desk.n_events; i++) {
+        const struct store_event *event = &desk.events[i];
+        const struct schema_fact *fact = schema_fact_find(event->type);
+        struct schema_errors errors = {.n = 0};
+        json_t *data = json_loads(event->json, 0, NULL);
+
+        assert_string_equal(event->type, types[i]);
+        assert_string_equal(event->meeting, "no meeting");
+        assert_int_equal(event->seq, i + 1);
+        assert_non_null(fact);
+        assert_non_null(data);
+        assert_true(schema_check(data, fact->data, &errors));
+        assert_int_equal(json_integer_value(json_object_get(data, "seconds")),
+                         facts[i] == NODE_DRAINING ? 60 : 0);
+        json_decref(data);
+    }
+    node_fact_tell(NULL, NODE_STARTED, "abc", 0, 0); /* nothing is kept */
+    desk_teardown(&desk);
+}
+
+static double value_of(struct metric_registry *metrics, const char *series)
+{
+    char line[128];
+    double value = -1;
+    size_t len;
+    char *text;
+    const char *at;
+
+    (void)snprintf(line, sizeof(line), "\n%s ", series);
+    assert_int_equal(metric_render(metrics, &text, &len), 0);
+    at = strstr(text, line);
+    if (at != NULL) {
+        value = strtod(at + strlen(line), NULL);
+    }
+    free(text);
+    return value;
+}
+
+static void metrics_tell_of_the_store_and_its_disk(void **state)
+{
+    static struct control_conf conf;
+    static struct desk desk;
+    struct metric_registry *metrics;
+    struct keep keep = {.conf = NULL};
+    double free_bytes;
+    (void)state;
+
+    desk_setup(&desk);
+    assert_int_equal(metric_registry_create(&metrics), 0);
+    assert_int_equal(stored_register(metrics, &keep), 0);
+    assert_true(value_of(metrics, "kcs_store_waiting") < 0); /* nothing is kept */
+    assert_true(value_of(metrics, "kcs_disk_free_bytes{holds=\"store\"}") < 0);
+
+    desk_open(&desk, &store_sqlite, NULL);
+    (void)snprintf(conf.store.path, sizeof(conf.store.path), "%s", desk.path);
+    (void)snprintf(conf.recording.directory, sizeof(conf.recording.directory), "%s",
+                   desk.dir);
+    keep.store = desk.store;
+    keep.conf = &conf;
+    assert_true(value_of(metrics, "kcs_store_waiting") == 0);
+    assert_true(value_of(metrics, "kcs_store_failing") == 0);
+    assert_true(value_of(metrics, "kcs_store_events_total") == 0);
+    tell(&desk, NODE_STARTED);
+    tell(&desk, NODE_STOPPING);
+    assert_true(value_of(metrics, "kcs_store_waiting") > 0); /* the loop stands still */
+    assert_int_equal(loop_post(desk.loop, stop, desk.loop), 0);
+    loop_run(desk.loop);
+    assert_int_equal(desk_wait(&desk, store_outbox(desk.store, 0, 1, desk_done, &desk)), 0);
+    assert_true(value_of(metrics, "kcs_store_waiting") == 0);
+    assert_true(value_of(metrics, "kcs_store_events_total") == 2);
+    assert_true(value_of(metrics, "kcs_store_size_bytes") > 4096);
+    free_bytes = value_of(metrics, "kcs_disk_free_bytes{holds=\"store\"}");
+    assert_true(free_bytes > 0);
+    assert_true(free_bytes <= value_of(metrics, "kcs_disk_size_bytes{holds=\"store\"}"));
+    assert_true(value_of(metrics, "kcs_disk_free_bytes{holds=\"recordings\"}") > 0);
+
+    /* of a database nothing is known but how it answers */
+    (void)snprintf(conf.store.url, sizeof(conf.store.url), "mongodb://x/y");
+    assert_true(value_of(metrics, "kcs_store_size_bytes") < 0);
+    assert_true(value_of(metrics, "kcs_disk_free_bytes{holds=\"store\"}") < 0);
+    assert_true(value_of(metrics, "kcs_store_failing") == 0);
+    metric_registry_destroy(metrics);
+    desk_teardown(&desk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_happens_to_the_node_is_a_fact),
+        cmocka_unit_test(metrics_tell_of_the_store_and_its_disk),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
