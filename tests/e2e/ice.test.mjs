@@ -4,14 +4,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withBrowser } from './lib/browser.mjs';
+import { ask, connect } from './lib/client.mjs';
 import { withNode } from './lib/node.mjs';
 import { Relay } from './lib/relay.mjs';
 import { openRoom, toldOf } from './lib/room.mjs';
+import { Checker, check } from './lib/stun.mjs';
 
 const TIMEOUT = { timeout: 150_000 };
 const MEDIA_MS = 30_000;
 const RACE_MS = 8_000; /* a client checks each 2.5 s at most */
 const CONSENT_MS = 30_000; /* RFC 7675 */
+const TWO_MS = 12_000;
 const FOLLOWED_MS = 7_000; /* by a node that has CPUs to share */
 const HANDSHAKES = 'kcs_dtls_handshakes_total';
 
@@ -61,6 +64,72 @@ async function call(browser, node) {
     );
     await goesOn(bob);
     return { ada, bob, relays };
+}
+
+/* A client with two interfaces, by hand, as no browser can be told to do it: both nominate all
+ * the time, and the better one is kept; then they number their nominations, and the larger
+ * number is followed at once, an older one never. */
+async function twoInterfaces(node) {
+    const meeting = 'e2e-ice-two';
+    const socket = await connect(node, await node.token({ meeting, name: 'Eve' }));
+    const open = async () => {
+        const made = await ask(socket, 'transport:create', { direction: 'recv' });
+        const { usernameFragment, password } = made.ice_parameters;
+        const [host] = made.ice_candidates.filter(({ ip }) => ip.includes('.'));
+
+        return {
+            id: made.transport_id,
+            username: `${usernameFragment}:eve`,
+            password,
+            both: await Promise.all(
+                ['127.0.0.1', '127.0.0.2'].map((from) =>
+                    Checker.open(host.ip, host.port, from),
+                ),
+            ),
+        };
+    };
+    const selects = (t, checker, what) =>
+        node.until(what, async () => (await remoteOf(node, t.id)) === checker.name);
+
+    await ask(socket, 'room:join', { meeting_id: meeting, display_name: 'Eve' });
+    const t = await open();
+    const [wifi, mobile] = t.both;
+    const seen = [];
+
+    for (let i = 0; i < TWO_MS / 250; i++) {
+        await mobile.send(check({ ...t, priority: 100 }));
+        await sleep(125);
+        await wifi.send(check({ ...t, priority: 200 }));
+        await sleep(125);
+        const now = await remoteOf(node, t.id);
+        if (now !== seen.at(-1)) {
+            seen.push(now);
+        }
+    }
+    console.log(`two interfaces that nominate each 250 ms for ${TWO_MS} ms: ${seen.join(' > ')}`);
+    assert.ok(seen.length <= 3, `it flaps: ${seen.join(' > ')}`);
+    assert.equal(seen.at(-1), wifi.name, 'the better one');
+
+    const numbered = await open();
+    const [a, b] = numbered.both;
+    const nominate = (checker, nomination) => checker.succeeds({ ...numbered, nomination });
+    assert.ok(await nominate(a, 1));
+    await selects(numbered, a, 'the first nomination is followed');
+    for (const [nomination, checker] of [
+        [2, b],
+        [5, a],
+        [6, b],
+    ]) {
+        assert.ok(await nominate(checker, nomination));
+        await selects(numbered, checker, `nomination ${nomination} is followed`);
+    }
+    assert.ok(await nominate(a, 4), 'it is answered');
+    await sleep(500);
+    assert.equal(await remoteOf(node, numbered.id), b.name, 'an older one is not followed');
+    socket.close();
+    for (const checker of [...t.both, ...numbered.both]) {
+        checker.close();
+    }
 }
 
 test('ICE restarts, addresses change, consent ends', TIMEOUT, () =>
@@ -118,7 +187,10 @@ test('ICE restarts, addresses change, consent ends', TIMEOUT, () =>
             /* nothing comes any more */
             const silent = Date.now();
             relays[0].set('both loss=1');
-            const [closed] = await toldOf(ada.page, 'transport:closed', CONSENT_MS + 10_000);
+            const [[closed]] = await Promise.all([
+                toldOf(ada.page, 'transport:closed', CONSENT_MS + 10_000),
+                twoInterfaces(node), /* in the same time */
+            ]);
             const after = Date.now() - silent;
             assert.equal(closed.reason, 'consent_lost');
             assert.ok(after > CONSENT_MS - 6_000, `after ${after} ms`);

@@ -33,21 +33,34 @@ function withLength(message, more) {
     return message;
 }
 
-/* A nominating check of the peer `username`. password undefined: it is not signed. */
-export function check({ username, password, fingerprint = true }) {
+function word(value) {
+    const bytes = Buffer.alloc(4);
+
+    bytes.writeUInt32BE(value);
+    return bytes;
+}
+
+/* A nominating check of the peer `username`. password undefined: it is not signed.
+ * nomination: its number, as libwebrtc renominates. */
+export function check({
+    username,
+    password,
+    fingerprint = true,
+    priority = 1853824767,
+    nomination,
+}) {
     const head = Buffer.alloc(20);
-    const priority = Buffer.alloc(4);
 
     head.writeUInt16BE(1, 0);
     head.writeUInt32BE(COOKIE, 4);
     randomBytes(12).copy(head, 8);
-    priority.writeUInt32BE(1853824767);
     let message = Buffer.concat([
         head,
         attribute(0x06, Buffer.from(username)),
-        attribute(0x24, priority),
+        attribute(0x24, word(priority)),
         attribute(0x802a, randomBytes(8)),
         attribute(0x25, Buffer.alloc(0)),
+        ...(nomination === undefined ? [] : [attribute(0xc001, word(nomination))]),
     ]);
     withLength(message, 0);
     if (password !== undefined) {
@@ -64,12 +77,16 @@ export function check({ username, password, fingerprint = true }) {
 
 /* A socket that checks and says what comes back. */
 export class Checker {
-    static async open(host, port) {
+    /* from: the address of ours that it sends by */
+    static async open(host, port, from) {
         const checker = new Checker();
 
         checker.socket = createSocket('udp4');
         checker.answers = [];
         checker.socket.on('message', (data) => checker.answers.push(data));
+        if (from !== undefined) {
+            await new Promise((done) => checker.socket.bind(0, from, done));
+        }
         await new Promise((done) => checker.socket.connect(port, host, done));
         return checker;
     }
@@ -99,6 +116,12 @@ export class Checker {
             }
         }
         return false;
+    }
+
+    /* As the node lists it. */
+    get name() {
+        const { address, port } = this.socket.address();
+        return `${address}:${port}`;
     }
 
     close() {
