@@ -17,6 +17,10 @@ const SHOWN_MS = 3_000; /* what was told, behind what the link's queue holds */
 const QUEUE_MS = 1_000; /* what the link holds at its lowest rate; it is shown first */
 const MAX_QUEUE_P95_MS = 200; /* after it has converged */
 const STEADY_MS = 20_000; /* that it is looked at for */
+const SOUND_BPS = 64_000; /* room for sound, not for the lowest layer */
+const HELD_MS = 10_000;
+const AGAIN_MS = 20_000; /* of what is held nothing tells how wide the link is: it is probed */
+const SCORED_MS = 3_000; /* counters are told each 500 ms and looked at each second */
 const LOW_BPS = 500_000;
 const CODECS = ['vp8', 'h264', 'vp9', 'av1']; /* three sizes, or three layers of one stream */
 
@@ -31,6 +35,7 @@ function look(person) {
         return {
             height: received.find((entry) => entry.kind === 'video')?.height ?? 0,
             spatial: media?.layer?.spatial ?? -1,
+            score: window.kcsTest.score(media?.producerId),
             decoded: (await window.kcsTest.rtp('inbound-rtp')).video?.framesDecoded ?? 0,
         };
     });
@@ -197,6 +202,33 @@ for (const codec of CODECS) {
                     );
                     assert.ok(looks > 100, `${looks} looks`);
                     assert.deepEqual(below, [], 'the clean link keeps the top throughout');
+
+                    /* it carries sound alone: that is told, and that it is no good */
+                    relay.set(`down rate=${SOUND_BPS} queue=${SOUND_BPS / 8}`);
+                    const heldMs = await until(
+                        slow,
+                        'video is held back, and told to be',
+                        ({ spatial }) => spatial === -1,
+                        HELD_MS,
+                    );
+                    const scoredMs = await until(
+                        slow,
+                        'and is worth nothing',
+                        ({ score }) => score === 0,
+                        SCORED_MS,
+                    );
+                    relay.set('down rate=2000000 queue=60000');
+                    const { decoded } = await look(slow);
+                    const againMs = await until(
+                        slow,
+                        'video goes on',
+                        (now) => now.spatial >= 0 && now.score > 0 && now.decoded > decoded,
+                        AGAIN_MS,
+                    );
+                    t.diagnostic(
+                        `held back and told ${heldMs} ms after ${SOUND_BPS / 1_000} kb/s, ` +
+                            `scored ${scoredMs} ms later, on again ${againMs} ms after 2 Mb/s`,
+                    );
                     await relay.stop();
                 });
             });

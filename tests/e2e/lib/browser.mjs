@@ -111,15 +111,26 @@ function prepare({ ip, camera, relay, minKbps, tone }) {
         }
     };
     const sockets = [];
+    const scores = new Map();
     const NativeSocket = window.WebSocket;
 
     window.WebSocket = class extends NativeSocket {
         constructor(...args) {
             super(...args);
             sockets.push(this);
+            this.addEventListener('message', ({ data }) => {
+                const at = typeof data === 'string' ? data.indexOf('["consumer:score",') : -1;
+
+                if (at >= 0) {
+                    const [, told] = JSON.parse(data.slice(at));
+                    scores.set(told.producer_id, told.score);
+                }
+            });
         }
     };
     window.kcsTest = {
+        /* what the node has said last of how a producer arrives here, 0 to 10 */
+        score: (producerId) => scores.get(producerId) ?? 10,
         /* as if the network had dropped them */
         cutSockets: () => sockets.splice(0).forEach((socket) => socket.close()),
         /* what is sent */
