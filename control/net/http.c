@@ -507,6 +507,51 @@ static bool parse_length(const char *text, size_t *out)
     return true;
 }
 
+/* ---- lines that the library loses ---- */
+
+/* Where a path lies in the library's table of a head, if the request line was the first:
+ * behind the first letter of its method. And what stands in the table before the name of a
+ * header that the library does not know. */
+enum { BEFORE_PATH = 9, ENTRY_HEAD = 8 };
+
+/* True if 'at' (a line feed) is that of the empty line at a head's end. */
+static bool ends_the_head(const char *table, const char *at)
+{
+    static const char mark[ENTRY_HEAD + 1] = {[ENTRY_HEAD] = '\r'};
+
+    return at - table >= (ptrdiff_t)sizeof(mark) &&
+           memcmp(at - sizeof(mark), mark, sizeof(mark)) == 0;
+}
+
+/* The library takes the line of a header whose name is the beginning of one that it knows
+ * ("m: 1"), or one without a colon, for the beginning of the next line's name, and then
+ * nobody finds that: it may be the Content-Length that a proxy before us goes by, and what
+ * that sends as a body would be a request here. Such a name has a line's end within, which
+ * we look for: in the table, where it begins with its length, and then by asking for it. A
+ * header before the request line is refused, too: nobody knows then where the table is. */
+static bool hides_a_line(const struct net_req *req, const char *path)
+{
+    const char *table = path - BEFORE_PATH;
+    const char *end = table + NET_HEADER_MAX;
+    const char *at = path;
+
+    if (path[-1] != (net_req_method_name(req)[0] | 0x20)) {
+        return true;
+    }
+    do {
+        at = memchr(at, '\n', (size_t)(end - at));
+    } while (at != NULL && ends_the_head(table, at++));
+    for (at = at != NULL ? path + ENTRY_HEAD : end; at < end; at++) {
+        int len = (unsigned char)at[-ENTRY_HEAD] << 8 | (unsigned char)at[1 - ENTRY_HEAD];
+
+        if (len <= end - at && memchr(at, '\n', (size_t)len) != NULL &&
+            lws_hdr_custom_length(req->conn->wsi, at, len) >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int read_line(struct net_req *req)
 {
     static const enum net_method by_library[] = {
@@ -529,6 +574,9 @@ static int read_line(struct net_req *req)
     req->path = path;
     version = req_token(req, WSI_TOKEN_HTTP);
     if (version == NULL) { /* the library takes "%0d" in the path for the line's end */
+        return -EBADMSG;
+    }
+    if (hides_a_line(req, path)) {
         return -EBADMSG;
     }
     connection = req_token(req, WSI_TOKEN_CONNECTION);

@@ -450,6 +450,8 @@ def listener():
         block(b"lloGET / HTTP/1.1\r\nHost: x\r\nx-custom: y\r\n\r\n"))
     put("http", "chunked", block(b"POST /p HTTP/1.1\r\nHost: x\r\n"
                                  b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"))
+    put("http", "hidden", block(b"GET /p HTTP/1.1\r\nHost: x\r\nm: 1\r\nContent-Length: 5\r\n\r\nhello"))
+    put("http", "no-first-line", block(b"Host: " + b"x" * 3000 + b"\r\nGET /p HTTP/1.1\n\n"))
     put("http", "websocket", block(upgrade) + block(frame(1, b"hello") + frame(2, b"\1\2")) +
         block(frame(1, b"he", False) + frame(9, b"p") + frame(0, b"y")) +
         block(frame(8, b"\3\xe8")))

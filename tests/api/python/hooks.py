@@ -1,13 +1,9 @@
-"""What schemathesis is told of this interface: bodies that are no JSON are text, and what
-libwebsockets does to requests before anybody could answer. A NUL in a query ends the
-connection; and a header whose name is the beginning of one that the library knows ("m", "ho")
-hides the next, so that those that are not declared have names that begin like none."""
+"""What schemathesis is told of this interface: bodies that are no JSON are text, and a NUL in
+a query is the end of the connection, by libwebsockets, before anybody could answer."""
 import schemathesis
 
 for media_type in ("application/sdp", "application/trickle-ice-sdpfrag"):
     schemathesis.serializer.alias(media_type, "text/plain")
-
-DECLARED = {"authorization", "content-type", "idempotency-key", "if-match", "if-none-match"}
 
 
 def without_nul(value):
@@ -24,5 +20,3 @@ def without_nul(value):
 def before_call(context, case, **kwargs):
     if case.query:
         case.query = without_nul(case.query)
-    for name in [name for name in case.headers or {} if name.lower() not in DECLARED]:
-        case.headers["fuzz-" + name] = case.headers.pop(name)

@@ -215,6 +215,94 @@ static void a_line_break_in_the_path_is_refused(void **state)
     }
 }
 
+/* The library does not see the line behind one of these (or, in front of all, loses its
+ * place): a body that a proxy has seen would be a request to us. */
+static void a_line_that_would_hide_another_is_refused(void **state)
+{
+    static const char *const lines[] = {"m: 1",     "Ho:",          "accept-enc:", "X:1\r\nY",
+                                        "no colon", "Max:\t\1", "content-length 9"};
+    static const char *const heads[] = {"GET /g HTTP/1.1\r\nHost: t\r\n%s\r\n"
+                                        "Content-Length: 47\r\n\r\n",
+                                        "GET /g HTTP/1.1\r\nHost: t\r\n%s\n"
+                                        "Content-Length: 47\r\n\r\n",
+                                        "POST /p HTTP/1.1\r\n%s\r\nHost: t\r\n"
+                                        "x-custom: 1\r\nContent-Length: 47\r\n\r\n"};
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        for (size_t k = 0; k < sizeof(heads) / sizeof(heads[0]); k++) {
+            int fd = cl_connect(*state);
+            char text[256];
+
+            cl_say(fd, GET("/before?x=1")); /* the same of a later request */
+            cl_expect(fd, 200, "GET /before x=1 custom=- cookie=- body=0:");
+            (void)snprintf(text, sizeof(text), heads[k], lines[i]);
+            cl_say(fd, text);
+            cl_expect(fd, 400, "");
+            cl_expect_closed(fd);
+            close(fd);
+        }
+    }
+}
+
+/* The lengths of names and values, and where the next one lies, are bytes like a line's
+ * end, too. */
+static void of_whatever_length_it_is(void **state)
+{
+    int good = cl_connect(*state);
+
+    for (int n = 0; n < 300; n++) {
+        int fd = cl_connect(*state);
+        char text[1024];
+
+        (void)snprintf(text, sizeof(text),
+                       "GET /g HTTP/1.1\r\nm:%0*d\r\nHost: t\r\n\r\n", n, 0);
+        cl_say(fd, text);
+        cl_expect(fd, 400, "");
+        cl_expect_closed(fd);
+        close(fd);
+        (void)snprintf(text, sizeof(text),
+                       "GET /g HTTP/1.1\r\nHost: t\r\nq%0*d: 1\r\nqq: %0*d\r\n"
+                       "x-custom: 1\r\n\r\n",
+                       n, 0, n, 0);
+        cl_say(good, text);
+        cl_expect(good, 200, "GET /g x=- custom=1 cookie=- body=0:");
+    }
+    close(good);
+}
+
+static void a_header_before_the_request_line_is_refused(void **state)
+{
+    char text[4000];
+
+    for (size_t n = 1; n < 3900; n += 300) {
+        int fd = cl_connect(*state);
+
+        (void)snprintf(text, sizeof(text), "Host: %0*d\r\n", (int)n, 0);
+        cl_say(fd, text);
+        cl_say(fd, "GET /g HTTP/1.1\n\n");
+        cl_expect(fd, 400, "");
+        cl_expect_closed(fd);
+        close(fd);
+    }
+}
+
+/* What the check above must not take for one of those. */
+static void unknown_headers_and_bare_line_ends_are_taken(void **state)
+{
+    static const char *const requests[] = {
+        "GET /g?x=1 HTTP/1.1\r\nHost: t\r\nMxx: 1\r\nx-custom: 1\r\n\r\n",
+        "GET /g?x=1 HTTP/1.1\r\nkZi: :\r\nx-custom: 1\r\nHost: t\r\nidem: 1\r\n\r\n",
+        "GET /g?x=1 HTTP/1.1\nx-custom: 1\nHost: t\n\r\n",
+        "GET /g?x=1 HTTP/1.1\r\nHost: t\r\nEmpty:\r\nx-custom:1\r\n\r\n"};
+    int fd = cl_connect(*state);
+
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        cl_say(fd, requests[i]);
+        cl_expect(fd, 200, "GET /g x=1 custom=1 cookie=- body=0:");
+    }
+    close(fd);
+}
+
 static void held_requests_are_answered_later(void **state)
 {
     struct fx *fx = *state;
@@ -670,6 +758,10 @@ int main(void)
         T(headers_and_query_are_decoded),
         T(http_1_0_and_connection_close_end_the_connection),
         T(a_line_break_in_the_path_is_refused),
+        T(a_line_that_would_hide_another_is_refused),
+        T(of_whatever_length_it_is),
+        T(a_header_before_the_request_line_is_refused),
+        T(unknown_headers_and_bare_line_ends_are_taken),
         T(held_requests_are_answered_later),
         T(input_during_a_held_request_waits_and_costs_nothing),
         T(client_that_leaves_a_held_request_is_told),
