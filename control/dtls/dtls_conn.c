@@ -43,6 +43,20 @@ static struct dtls_mail *new_mail(struct dtls_conn *conn, enum dtls_mail_kind ki
     return mail;
 }
 
+/* ICE-lite takes a check for a path, and checks can be made up by who has a session of his
+ * own, under any address. So time alone has nothing sent there again and again: after our
+ * first flight no more goes out for what comes in than with that, or 1.5 times as much, until
+ * the handshake is done. A peer that has missed a flight repeats its own. As client there is
+ * nobody else to begin: the hello is repeated, twelve times at most. */
+static bool conn_may_send(const struct dtls_conn *conn, size_t len)
+{
+    const uint64_t n_out = conn->n_out + len;
+
+    return conn->role != DTLS_SERVER || conn->phase != DTLS_PHASE_SHAKING ||
+           conn->first_out == 0 || 2 * n_out <= 3 * conn->n_in ||
+           (conn->first_in > 0 && n_out * conn->first_in <= conn->n_in * conn->first_out);
+}
+
 static void conn_send(void *arg, const void *data, size_t len)
 {
     struct dtls_conn *conn = arg;
@@ -55,9 +69,13 @@ static void conn_send(void *arg, const void *data, size_t len)
         }
         return;
     }
+    if (!conn_may_send(conn, len)) {
+        return; /* as if the network had lost it */
+    }
+    conn->n_out += len;
     mail = new_mail(conn, DTLS_MAIL_SEND, data, len);
     if (mail == NULL) {
-        return; /* as if the network had lost it */
+        return; /* the same */
     }
     if (conn->flight_end == NULL) {
         dtls_mailbox_put(conn->shared->box, mail);
@@ -233,6 +251,10 @@ static void conn_shake(struct dtls_conn *conn, uint64_t now_us)
             return;
         }
         conn_send_flight(conn);
+        if (conn->first_out == 0) {
+            conn->first_in = conn->n_in;
+            conn->first_out = conn->n_out;
+        }
         if (SSL_get_error(conn->ssl, r) == SSL_ERROR_WANT_READ) {
             conn_arm(conn, now_us);
             return;
@@ -249,6 +271,7 @@ static void conn_shake(struct dtls_conn *conn, uint64_t now_us)
             return;
         }
         conn->restarts++;
+        conn->n_in = conn->n_out = conn->first_in = conn->first_out = 0;
         SSL_free(conn->ssl);
         conn->ssl = NULL;
         if (conn_new_ssl(conn) != 0) {
@@ -333,6 +356,7 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t l
         atomic_fetch_add_explicit(&conn->shared->n_ignored, 1, memory_order_relaxed);
         return;
     }
+    conn->n_in += len;
     conn->bio.data = data;
     conn->bio.len = len;
     if (conn->phase == DTLS_PHASE_SHAKING) {
@@ -350,6 +374,10 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
     case DTLS_PHASE_SHAKING:
         if (now_us >= conn->give_up_us) {
             conn_end(conn, conn->restarts > 0 ? -EPROTO : -ETIMEDOUT);
+            return;
+        }
+        if (!conn_may_send(conn, conn->first_out)) {
+            conn->deadline_us = conn->give_up_us; /* a datagram arms it again */
             return;
         }
         ERR_clear_error();

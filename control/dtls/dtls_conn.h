@@ -73,6 +73,10 @@ struct dtls_conn {
     struct dtls_bye bye; /* the peer's, once OpenSSL's part has ended */
     bool parted;         /* it was said; once */
     unsigned restarts;
+    /* As server, until the peer has answered what only it was sent, its address may be
+     * another's: bytes that came from there and went there, and both when our first flight
+     * had gone. */
+    uint64_t n_in, n_out, first_in, first_out;
     uint64_t give_up_us;  /* when the handshake has failed */
     uint64_t deadline_us; /* when dtls_conn_on_time() wants to be called */
     size_t heap_index;    /* in the worker's heap; SIZE_MAX: not in it */

@@ -21,7 +21,9 @@ const ADDRESSES = 10_000;
 const RATE = 20_000; /* a second: what a shared core can send, and the node read, beside media */
 /* of the stream beside a flood; on a device of DPDK's nothing is expected */
 const MOST_LOST = { veth: 0.001, udp: 0.001, tap: 0 };
-const MOST_REPLY = 1.5; /* of the request */
+const MOST_REPLY = 1.5; /* of the request, and of all requests of an address */
+const REPEATS_MS = 8_000; /* flights of DTLS are repeated after 50, 100, … ms */
+const FLIGHT_BYTES = 1_200; /* of DTLS, at most */
 const TEMPLATES = 1_000;
 const TIMEOUT = { timeout: LONG ? 300_000 : 120_000 };
 const SKIP = process.getuid() === 0 ? noCapture() : 'raw sockets need root';
@@ -118,8 +120,12 @@ function strangers(hello, username) {
     ].map((data) => ({ from: '0.0.0.0:0', data }));
 }
 
-/* Floods with strangers, over IPv6 if `six`, and looks at what comes back. */
-async function floodWithStrangers(node, datagrams, { six = false, count = ADDRESSES, rate } = {}) {
+/* Floods with strangers, over IPv6 if `six`, and looks at what comes back, and for how long. */
+async function floodWithStrangers(
+    node,
+    datagrams,
+    { six = false, count = ADDRESSES, rate, listen = 0 } = {},
+) {
     const base = six ? SPOOFED6 : SPOOFED[node.kind];
     const net = six ? `${base}/64` : `${base}/16`;
     const stop = await capture(node, `src port ${node.mediaPort} and dst net ${net}`);
@@ -128,7 +134,9 @@ async function floodWithStrangers(node, datagrams, { six = false, count = ADDRES
         ...[node, datagrams, count, { to: six ? `[${node.address6}]` : node.address, rate }],
         ...['--spoof', `${base}/${ADDRESSES}`],
     );
+    await sleep(listen);
     const replies = await stop();
+    const sums = new Map();
     for (const { to, data } of replies) {
         const [address, port] = to.split(':');
         const [, , high, low] = address.split('.').map(Number);
@@ -141,8 +149,47 @@ async function floodWithStrangers(node, datagrams, { six = false, count = ADDRES
             `${data.length} bytes in reply to ${request.length}: ${data.toString('hex')}`,
         );
         assert.ok(data[0] < 4, 'no stranger gets a DTLS flight');
+        sums.set(spoofed, (sums.get(spoofed) ?? 0) + data.length);
+    }
+    for (const [spoofed, sum] of sums) {
+        let asked = 0;
+        for (let i = spoofed; i < count; i += ADDRESSES) {
+            asked += datagrams[i % datagrams.length].data.length;
+        }
+        assert.ok(sum <= MOST_REPLY * asked, `${sum} bytes in reply to ${asked} in all`);
     }
     return replies.length;
+}
+
+/* Who has a session makes a check and a hello in another's name: ICE-lite cannot tell, and
+ * answers. What the other gets in all is one flight. */
+async function inAnothersName(node, t, socket, hello) {
+    const made = await ask(socket, 'transport:create', { direction: 'recv' });
+    const { usernameFragment, password } = made.ice_parameters;
+    const other = SPOOFED[node.kind].replace(/0$/, '77');
+    const request = check({ username: `${usernameFragment}:xyz`, password });
+    const identity = node.makeCertificate();
+    const value = new X509Certificate(readFileSync(identity.cert)).fingerprint256;
+    const connected = await ask(socket, 'transport:connect', {
+        transport_id: made.transport_id,
+        dtls_parameters: { role: 'client', fingerprints: [{ algorithm: 'sha-256', value }] },
+    });
+    assert.equal(connected.ok, true, JSON.stringify(connected));
+    const stop = await capture(node, `src port ${node.mediaPort} and dst host ${other}`);
+
+    for (const data of [request, hello]) {
+        await flood(node, [{ from: `${other}:6000`, data }], 1, {});
+        await sleep(300);
+    }
+    await sleep(REPEATS_MS);
+    const got = (await stop()).map(({ data }) => data);
+    const bytes = got.reduce((sum, { length }) => sum + length, 0);
+    t.diagnostic(
+        `in another's name: ${request.length} + ${hello.length} bytes, ${bytes} in reply, ` +
+            `${got.length} datagrams in ${REPEATS_MS} ms`,
+    );
+    assert.ok(got.some((data) => data[0] < 4) && got.some((data) => data[0] === 22), 'answered');
+    assert.ok(bytes <= MOST_REPLY * request.length + FLIGHT_BYTES, `${bytes} bytes`);
 }
 
 /* A handshake that ends well amidst strangers who name the session, and the session after
@@ -216,8 +263,8 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1', 'tap'] : ['veth']) {
             const hello = clientHello(await realDatagrams(node));
             const running = loadgen(
                 node,
-                ['--publishers', '1', '--subscribers', '10', '--seconds', '15'],
-                { patience: 90 },
+                ['--publishers', '1', '--subscribers', '10', '--seconds', '35'],
+                { patience: 110 },
             );
             const token = await node.token({ meeting: 'states' });
             const socket = await connect(node, token, { transports: ['websocket'] });
@@ -276,9 +323,10 @@ for (const device of LONG ? ['veth', 'udp:127.0.0.1', 'tap'] : ['veth']) {
                     checker.answers.some((data) => data[0] === 22),
                     'the valid path gets the first flight of DTLS',
                 );
-                await after('during DTLS');
+                await after('during DTLS', { listen: REPEATS_MS });
                 assert.equal(await checker.succeeds(right), true, 'ICE goes on');
                 Object.assign(states, await throughDtls(node, t, socket, hello));
+                await inAnothersName(node, t, socket, hello);
                 assert.ok(
                     Object.values(states).every((state) => state !== 'failed' && state),
                     JSON.stringify(states),

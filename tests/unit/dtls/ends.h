@@ -24,6 +24,7 @@ struct end {
     struct dtls_peer peer;
     unsigned n_sent;     /* datagrams that our side has sent */
     unsigned drop_first; /* of these, how many the network loses */
+    size_t n_bytes;      /* in them */
     size_t longest;
     unsigned n_done, n_farewells, n_parted;
     int err;
@@ -43,6 +44,7 @@ static inline void on_send(void *user, const void *data, size_t len)
     struct end *end = user;
 
     end->longest = len > end->longest ? len : end->longest;
+    end->n_bytes += len;
     if (end->n_sent++ >= end->drop_first) {
         dtls_peer_step(&end->peer, data, len);
     }

@@ -116,6 +116,61 @@ static void after_the_linger_nothing_is_answered(void **state)
     finish(&f);
 }
 
+/* Who has a session may send a hello in another's name: what the other gets does not grow
+ * with time. */
+static void a_hello_without_a_sequel_is_answered_once(void **state)
+{
+    static const unsigned pads[] = {0, 1200}; /* below and above our flight */
+    struct dtls_conf conf = base_conf;
+    struct fixture f;
+    (void)state;
+
+    conf.handshake_ms = 1500;
+    start(&f, conf);
+    for (unsigned i = 0; i < sizeof(pads) / sizeof(pads[0]); i++) {
+        const struct dtls_peer_conf peer_conf = {
+            .profiles = both_profiles, .mtu = 1200, .hello_pad = pads[i]};
+        struct end end;
+        size_t heard = 0;
+
+        open_end(&f, &end, &peer_conf);
+        dtls_peer_step(&end.peer, NULL, 0);
+        for (size_t k = 0; k < end.peer.n_out; k++) {
+            heard += end.peer.out[k].len;
+        }
+        deliver(&end);
+        end.drop_first = 1000;
+        while (end.n_done == 0) {
+            (void)usleep(500);
+            loop_turn(f.loop);
+        }
+        assert_int_equal(end.err, -ETIMEDOUT);
+        assert_true(end.n_sent > 0);
+        assert_true(end.n_bytes <= 1200 || 2 * end.n_bytes <= 3 * heard);
+        close_end(&end);
+    }
+    finish(&f);
+}
+
+/* Each hello may have lost its answer. */
+static void a_peer_that_missed_the_first_flight_gets_it_again(void **state)
+{
+    const struct dtls_peer_conf conf = {.profiles = both_profiles};
+    struct fixture f;
+    struct end end;
+    (void)state;
+
+    start(&f, base_conf);
+    open_end(&f, &end, &conf);
+    end.drop_first = 3;
+    run(&f, &end, 5000);
+    run_for(&f, &end, 50);
+    assert_true(end.n_sent > 3);
+    assert_same_keys(&end);
+    close_end(&end);
+    finish(&f);
+}
+
 static void a_silent_peer_times_out(void **state)
 {
     const struct dtls_peer_conf peer_conf = {.server = true, .profiles = both_profiles};
@@ -347,6 +402,8 @@ int main(void)
         cmocka_unit_test(a_lost_flight_is_sent_again_without_the_peer),
         cmocka_unit_test(a_peer_that_missed_the_last_flight_gets_it_again),
         cmocka_unit_test(after_the_linger_nothing_is_answered),
+        cmocka_unit_test(a_hello_without_a_sequel_is_answered_once),
+        cmocka_unit_test(a_peer_that_missed_the_first_flight_gets_it_again),
         cmocka_unit_test(a_silent_peer_times_out),
         cmocka_unit_test(garbage_at_any_moment_does_not_end_a_handshake),
         cmocka_unit_test(a_hello_that_nobody_can_accept_does_not_end_the_session),
