@@ -5,6 +5,7 @@
 
 #include "admin/priv.h"
 #include "net/net.h"
+#include "proto/jtext.h"
 
 void admin_ip_text(const uint8_t ip[16], char out[ADMIN_IP_TEXT])
 {
@@ -24,7 +25,7 @@ void admin_send(struct net_req *req, unsigned status, json_t *body, bool allow)
         {"cache-control", "no-store"},
         {"allow", "GET, HEAD"},
     };
-    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = jtext_make(body, JSON_COMPACT);
 
     json_decref(body);
     if (text == NULL) {

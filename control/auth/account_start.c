@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth/account_priv.h"
+#include "proto/jtext.h"
 #include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
@@ -152,7 +153,7 @@ static void on_revoked(void *arg, const struct store_result *result)
 char *account_user_json(const char *name, const char *hash)
 {
     json_t *json = json_pack("{s:s, s:s}", "name", name, "hash", hash);
-    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = jtext_make(json, JSON_COMPACT);
 
     json_decref(json);
     return text;

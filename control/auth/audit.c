@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <jansson.h>
 
+#include "proto/jtext.h"
 #include "sys/clock.h"
 #include "sys/entropy.h"
 #include "trace/trace.h"
@@ -14,10 +15,10 @@ int audit_fill(const struct audit_act *act, struct store_write writes[AUDIT_WRIT
     json_t *json = json_pack("{s:s*, s:s, s:s}", "target", act->target, "address",
                              act->address, "result", act->result);
 
-    texts[0] = json_dumps(json, JSON_COMPACT);
+    texts[0] = jtext_make(json, JSON_COMPACT);
     (void)json_object_update_new(
         json, json_pack("{s:s, s:s}", "act", act->act, "actor", act->actor));
-    texts[1] = json_dumps(json, JSON_COMPACT);
+    texts[1] = jtext_make(json, JSON_COMPACT);
     json_decref(json);
     entropy_id(id, AUDIT_ID);
     writes[0] = (struct store_write){

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "event/sink.h"
+#include "proto/jtext.h"
 #include "store/store.h"
 #include "sys/entropy.h"
 
@@ -31,7 +32,7 @@ static char *metadata_of(const char *doc, const char *said)
     char *text;
 
     (void)json_object_del(json, said);
-    text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    text = jtext_make(json, JSON_COMPACT);
     json_decref(json);
     return text;
 }
@@ -120,7 +121,7 @@ char *event_json(const struct event *event, size_t *len)
         (void)json_object_set_new(json, "epoch", json_integer((json_int_t)event->epoch));
         (void)json_object_set_new(json, "seq", json_integer((json_int_t)event->seq));
     }
-    text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    text = jtext_make(json, JSON_COMPACT);
     json_decref(json);
     *len = text != NULL ? strlen(text) : 0;
     return text;

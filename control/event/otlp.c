@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/jtext.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "trace/trace.h"
@@ -115,7 +116,7 @@ static char *body_of(const struct otlp *otlp, uint32_t n)
         text_of("service.version", otlp->version),
         text_of("service.instance.id", otlp->node), text_of("host.name", otlp->host),
         "scopeSpans", "scope", "name", "kcs", "version", otlp->version, "spans", spans);
-    text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    text = jtext_make(json, JSON_COMPACT);
     json_decref(json);
     return text;
 }

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "proto/base64.h"
+#include "proto/jtext.h"
 
 enum { SIG_LEN = 32, HEADER_MAX = 1024 };
 
@@ -418,7 +419,7 @@ enum jwt_error jwt_mint_as(const struct jwt_claims *claims, const char *kid,
         err = JWT_BAD_CLAIM;
         goto out;
     }
-    text = json_dumps(json, JSON_COMPACT);
+    text = jtext_make(json, JSON_COMPACT);
     if (text == NULL) {
         goto out;
     }

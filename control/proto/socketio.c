@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/jtext.h"
+
 /* The greatest integer that JavaScript counts exactly; an id above is not an id. */
 #define ID_MAX ((UINT64_C(1) << 53) - 1)
 
@@ -249,33 +251,6 @@ int sio_packet_parse(const char *text, size_t len, struct sio_packet *out)
 
 /* ---- write ---- */
 
-struct text {
-    char *data;
-    size_t len;
-    size_t cap;
-};
-
-static int text_add(const char *data, size_t len, void *arg)
-{
-    struct text *text = arg;
-
-    if (len > text->cap - text->len) {
-        size_t cap = (text->len + len) * 2 + 256;
-        char *grown = realloc(text->data, cap);
-
-        if (grown == NULL) {
-            return -1;
-        }
-        text->data = grown;
-        text->cap = cap;
-    }
-    if (len > 0) {
-        memcpy(text->data + text->len, data, len);
-        text->len += len;
-    }
-    return 0;
-}
-
 static bool nsp_valid(const char *nsp)
 {
     return nsp[0] == '/' && strlen(nsp) <= SIO_NSP_MAX && strchr(nsp, ',') == NULL;
@@ -284,7 +259,7 @@ static bool nsp_valid(const char *nsp)
 int sio_packet_write(const struct sio_packet *packet, struct eio_msg **out)
 {
     const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-    struct text text = {0};
+    struct jtext text = {0};
     char head[SIO_NSP_MAX + 48];
     int n;
     int err = 0;
@@ -306,9 +281,9 @@ int sio_packet_write(const struct sio_packet *packet, struct eio_msg **out)
         n += snprintf(head + n, sizeof(head) - (size_t)n, "%llu",
                       (unsigned long long)packet->id);
     }
-    if (text_add(head, (size_t)n, &text) != 0 ||
+    if (jtext_add(head, (size_t)n, &text) != 0 ||
         (packet->data != NULL &&
-         json_dump_callback(packet->data, text_add, &text, flags) != 0)) {
+         json_dump_callback(packet->data, jtext_add, &text, flags) != 0)) {
         err = -ENOMEM;
         goto out;
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "net/net.h"
+#include "proto/jtext.h"
 #include "rest/respond.h"
 #include "schema/document.h"
 #include "sfu/base/fnv.h"
@@ -30,7 +31,7 @@ struct documents {
 
 static char *json_text(json_t *value)
 {
-    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *text = jtext_make(value, JSON_COMPACT);
 
     json_decref(value);
     return text;

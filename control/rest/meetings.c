@@ -10,6 +10,7 @@
 #include "meeting/host.h"
 #include "meeting/meeting.h"
 #include "net/net.h"
+#include "proto/jtext.h"
 #include "proto/rrule.h"
 #include "rest/respond.h"
 #include "rest/rest.h"
@@ -185,7 +186,7 @@ static void put_people(struct task *task)
 
         (void)snprintf(task->ids[at], sizeof(task->ids[at]), "%s/%s",
                        task_text(task->meeting, "id"), task_text(person, "user_id"));
-        task->texts[at] = json_dumps(json, JSON_COMPACT);
+        task->texts[at] = jtext_make(json, JSON_COMPACT);
         json_decref(json);
         w->what = STORE_PUT;
         w->kind = STORE_PARTICIPANT;
@@ -221,7 +222,7 @@ static void tell_room(struct task *task)
             meeting_stored_person(meeting, room, task_text(person, "user_id"), role);
         }
     }
-    json = json_dumps(task->meeting, JSON_COMPACT);
+    json = jtext_make(task->meeting, JSON_COMPACT);
     if (json != NULL) {
         task->conf->changed(task->conf->user, task->who.tenant, id, json,
                             task->doc.version + 1);
@@ -283,7 +284,7 @@ static bool take_key(struct task *task)
                    key);
     hasher_digest(text, task->key);
     w = task_write(task);
-    body = json_dumps(task->body, JSON_COMPACT | JSON_SORT_KEYS);
+    body = jtext_make(task->body, JSON_COMPACT | JSON_SORT_KEYS);
     hasher_digest(body != NULL ? body : "", task->ids[0]);
     task->texts[0] = body;
     w->what = STORE_PUT;

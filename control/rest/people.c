@@ -6,6 +6,7 @@
 
 #include "meeting/host.h"
 #include "net/net.h"
+#include "proto/jtext.h"
 #include "rest/respond.h"
 #include "rest/rest.h"
 #include "rest/task.h"
@@ -86,7 +87,7 @@ static void put_person(struct task *task, const char *user_id, const char *role,
                                 .ref = user_id,
                                 .state = role,
                                 .at = clock_wall_s()};
-    task->texts[0] = json_dumps(body, JSON_COMPACT);
+    task->texts[0] = jtext_make(body, JSON_COMPACT);
     w->doc.json = task->texts[0];
     json_decref(body);
     (void)json_object_update_new(

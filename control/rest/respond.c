@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net/net.h"
+#include "proto/jtext.h"
 #include "schema/check.h"
 #include "sys/log.h"
 
@@ -100,7 +101,7 @@ static void send_json(struct net_req *req, unsigned status, const char *type, js
         {"x-content-type-options", "nosniff"},
     };
     size_t n = 3;
-    char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = jtext_make(body, JSON_COMPACT);
 
     json_decref(body);
     if (text == NULL) {

@@ -9,6 +9,7 @@
 #include "meeting/meeting.h"
 #include "net/net.h"
 #include "proto/base64.h"
+#include "proto/jtext.h"
 #include "rest/respond.h"
 #include "rest/rest.h"
 #include "schema/check.h"
@@ -262,7 +263,7 @@ struct store_write *task_write(struct task *task)
 /* JSON text that lives as long as the task; 'json' is moved. */
 static const char *keep_text(struct task *task, json_t *json)
 {
-    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = jtext_make(json, JSON_COMPACT);
 
     json_decref(json);
     task->texts[task->n_writes - 1] = text;

@@ -6,6 +6,7 @@
 
 #include "meeting/host.h"
 #include "meeting/play.h"
+#include "proto/jtext.h"
 #include "signal/priv.h"
 #include "sys/clock.h"
 
@@ -153,7 +154,7 @@ static bool read_ops(struct fields *f, struct board_op ops[BOARD_OPS], size_t *n
             (id != NULL && !json_is_null(id) && !json_is_string(id))) {
             return field_note(f, "/ops: each needs op, and an id that is a text");
         }
-        words = json_dumps(each, JSON_COMPACT);
+        words = jtext_make(each, JSON_COMPACT);
         if (words == NULL) {
             return field_note(f, "/ops: no memory");
         }

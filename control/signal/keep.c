@@ -12,6 +12,7 @@
 
 #include "meeting/chat.h"
 #include "meeting/play.h"
+#include "proto/jtext.h"
 #include "proto/rrule.h"
 #include "signal/priv.h"
 #include "store/writer.h"
@@ -38,7 +39,7 @@ struct keep {
 
 static const char *keep_text(struct keep *k, json_t *json)
 {
-    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = jtext_make(json, JSON_COMPACT);
 
     json_decref(json);
     k->texts[k->n - 1] = text;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "metric/metric.h"
+#include "proto/jtext.h"
 #include "sfu/base/fnv.h"
 #include "signal/priv.h"
 #include "sys/clock.h"
@@ -189,7 +190,7 @@ static void tell(const struct signal *signal, const struct room *room,
                      p->who.user_id, "sent", sent, "received", received);
     if (json_array_size(json_object_get(json, "sent")) > 0 ||
         json_array_size(json_object_get(json, "received")) > 0) {
-        text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
+        text = jtext_make(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
     }
     json_decref(json);
     if (text != NULL && signal->conf.quality != NULL) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "meeting/recording.h"
+#include "proto/jtext.h"
 #include "signal/priv.h"
 #include "store/writer.h"
 #include "sys/clock.h"
@@ -136,7 +137,7 @@ void keep_recording(void *user, const struct recording *r)
 {
     struct signal *signal = user;
     json_t *json = encode_recording(r);
-    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = jtext_make(json, JSON_COMPACT);
     const struct store_write write = {.what = STORE_PUT,
                                       .kind = STORE_RECORDING,
                                       .expect = STORE_ANY,

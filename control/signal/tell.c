@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/jtext.h"
 #include "signal/priv.h"
 #include "sys/clock.h"
 
@@ -170,7 +171,7 @@ static struct eio_msg *encode_message(const struct meeting_event *event, const c
 static void keep_fact(struct room *room, const struct meeting_event *event,
                       const char *name, const json_t *body)
 {
-    char *words = json_dumps(body, JSON_COMPACT);
+    char *words = jtext_make(body, JSON_COMPACT);
 
     if (words == NULL) {
         facts_clear(&room->facts, event->seq);

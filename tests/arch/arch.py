@@ -39,7 +39,7 @@ CONTROL = {
     "proto": "wire",
     "net": "sys",
     "store": "sys",
-    "event": "store sys",
+    "event": "store proto sys",
     "mongo": "store",
     "media": "abi",
     "auth": "store proto",

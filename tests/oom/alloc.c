@@ -170,9 +170,11 @@ void oom_start_or_stop(bool on)
     atomic_store(&start_or_stop, on);
 }
 
-bool oom_has_failed(void)
+uint64_t oom_failed(void)
 {
-    return atomic_load(&count) >= atomic_load(&fail_at);
+    const uint64_t at = atomic_load(&fail_at);
+
+    return atomic_load(&count) >= at ? at : 0;
 }
 
 void *oom_exempt_malloc(size_t len)
@@ -180,23 +182,40 @@ void *oom_exempt_malloc(size_t len)
     return __real_malloc(len);
 }
 
-unsigned oom_every(enum oom_of of, void (*life)(void), unsigned n_lives)
+/* Which of 'total' fail: the first of them, and how far it is from each to the next. */
+static void choose(uint64_t total, unsigned n_lives, uint64_t *first, uint64_t *stride)
 {
     const char *asked = getenv("KCS_LONG");
+    const char *part = getenv("KCS_OOM_PART");
+    unsigned k, n;
+
+    *first = 1;
+    *stride = total / n_lives + 1;
+    if (asked == NULL || *asked == '\0') {
+        return;
+    }
+    *stride = 1;
+    if (part != NULL && sscanf(part, "%u/%u", &k, &n) == 2 && k >= 1 && k <= n &&
+        total / n >= n_lives) {
+        *first = k;
+        *stride = n;
+    }
+}
+
+unsigned oom_every(enum oom_of of, void (*life)(void), unsigned n_lives)
+{
     const char *at = getenv("KCS_OOM_AT");
     const uint64_t total = live(of, life, UINT64_MAX);
-    uint64_t stride = total / n_lives + 1;
+    uint64_t first, stride;
     unsigned n_failed = 0;
     unsigned unchecked = 0;
 
-    if (asked != NULL && *asked != '\0') {
-        stride = 1;
-    }
+    choose(total, n_lives, &first, &stride);
     if (at != NULL && *at != '\0') {
         (void)live(of, life, strtoull(at, NULL, 10));
         return 1;
     }
-    for (uint64_t n = 1; n <= total; n += stride) {
+    for (uint64_t n = first; n <= total; n += stride) {
         n_failed += live(of, life, n) >= n;
         unchecked++;
         if (unchecked < CHECK_EVERY && n + stride <= total) {

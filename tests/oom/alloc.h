@@ -23,8 +23,8 @@ void oom_go_on(void);
 /* Between these libwebsockets' own do not fail: see alloc.c. */
 void oom_start_or_stop(bool on);
 
-/* Whether it is this life's allocation that failed, up to now. */
-bool oom_has_failed(void);
+/* Which of this life's allocations has failed, up to now; 0: none. */
+uint64_t oom_failed(void);
 
 /* malloc() for test code among what is counted. */
 void *oom_exempt_malloc(size_t len);
@@ -33,7 +33,9 @@ void *oom_exempt_malloc(size_t len);
 void *oom_sctp_malloc(size_t len);
 
 /* Runs 'life' again and again, another n-th allocation failing each time: about 'n_lives'
- * of them spread over all, with KCS_LONG every single one, with KCS_OOM_AT=n only that.
+ * of them spread over all, with KCS_LONG every single one, or with KCS_OOM_PART=k/n besides
+ * each n-th from the k-th on (but all where a part would have fewer than 'n_lives'); with
+ * KCS_OOM_AT=n only that.
  * Fails the test on a leak. Returns how many were made to fail. */
 unsigned oom_every(enum oom_of of, void (*life)(void), unsigned n_lives);
 
