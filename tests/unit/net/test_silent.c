@@ -28,12 +28,22 @@ static int64_t connections(const struct fx *fx)
     return n;
 }
 
-static void nobody_is_left(const struct fx *fx)
+/* Waits until so many are connected. Before they have been taken from the kernel there is
+ * nobody either: who waits for nobody has to know that they came. */
+static void so_many_are_there(const struct fx *fx, int64_t want)
 {
-    for (int waited = 0; connections(fx) > 0 && waited < PATIENCE_MS; waited += 50) {
+    int64_t n;
+
+    for (int waited = 0; (n = connections(fx)) != want && waited < PATIENCE_MS;
+         waited += 50) {
         fx_sleep_ms(50);
     }
-    assert_int_equal(connections(fx), 0);
+    assert_int_equal(n, want);
+}
+
+static void nobody_is_left(const struct fx *fx)
+{
+    so_many_are_there(fx, 0);
 }
 
 static struct fx *serve(void **state)
@@ -42,6 +52,17 @@ static struct fx *serve(void **state)
 
     *state = fx;
     fx->conf.keepalive_s = 1;
+    fx_start(fx);
+    return fx;
+}
+
+/* Of those whose words come in time, on a machine that is busy, too. */
+static struct fx *serve_websockets(void **state)
+{
+    struct fx *fx = fx_new();
+
+    *state = fx;
+    fx->conf.header_s = 30;
     fx_start(fx);
     return fx;
 }
@@ -84,10 +105,29 @@ static void a_client_falls_silent(void **state)
         fds[i] = cl_connect(fx);
         cl_say(fds[i], cases[i].said);
     }
-    nobody_is_left(fx);
     for (size_t i = 0; i < N; i++) {
         cl_expect_closed(fds[i]);
         close(fds[i]);
+    }
+    nobody_is_left(fx);
+}
+
+/* Nobody else comes, whose words would wake the library. */
+static void a_client_falls_silent_and_is_the_only_one(void **state)
+{
+    static const char *const said[] = {
+        "", "GET / HT", "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nhalf",
+        GET("/one")};
+    struct fx *fx = serve(state);
+
+    for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+        int fd = cl_connect(fx);
+
+        fx_sleep_ms(50);
+        cl_say(fd, said[i]);
+        cl_expect_closed(fd);
+        close(fd);
+        nobody_is_left(fx);
     }
 }
 
@@ -104,6 +144,7 @@ static void a_client_leaves_a_large_answer(void **state)
         cl_say(fds[i], i % 2 == 0 ? GET("/big?n=20000000")
                                   : GET("/big?n=20000000") GET("/big?n=20000000"));
     }
+    so_many_are_there(fx, 8); /* for a minute: an answer is waited for as long */
     fx_sleep_ms(500);
     for (int i = 0; i < 8; i++) {
         if (i % 4 < 2) {
@@ -146,7 +187,7 @@ static void a_websocket_falls_silent_while_it_closes(void **state)
          FRAME("\x81", "\xff\x00\x00\x00\x00\x00\x98\x96\x80") "x", 15},
     };
     enum { N = sizeof(cases) / sizeof(cases[0]) };
-    struct fx *fx = serve(state);
+    struct fx *fx = serve_websockets(state);
     int fds[N];
 
     for (size_t i = 0; i < N; i++) {
@@ -164,7 +205,7 @@ static void a_websocket_falls_silent_while_it_closes(void **state)
 
 static void a_websocket_reads_nothing(void **state)
 {
-    struct fx *fx = serve(state);
+    struct fx *fx = serve_websockets(state);
     int fd = open_socket(fx);
 
     cl_send(fd, FRAME("\x81", "\x88") "flood:99", 14);
@@ -178,6 +219,7 @@ int main(void)
 #define T(name) cmocka_unit_test_teardown(name, teardown)
     const struct CMUnitTest tests[] = {
         T(a_client_falls_silent),
+        T(a_client_falls_silent_and_is_the_only_one),
         T(a_client_leaves_a_large_answer),
         T(a_websocket_falls_silent_while_it_closes),
         T(a_websocket_reads_nothing),
