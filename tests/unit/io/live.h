@@ -31,7 +31,11 @@
 #include "io/io.h"
 #include "io/mbuf.h"
 
-enum { LIVE_PORT = 7000 };
+enum {
+    LIVE_PORT = 7000,
+    LIVE_SECONDS = 200, /* a test that hangs; below what tools/test gives the whole program */
+    LIVE_PATIENCE_S = 20 /* for a datagram: a lost one never comes, however long */
+};
 
 /* For children, where cmocka's own assertions cannot work. */
 #define CHECK(condition)                                                                   \
@@ -68,7 +72,7 @@ static inline void live_run(void (*test)(void), bool isolated)
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        alarm(60);
+        alarm(LIVE_SECONDS);
         if (geteuid() == 0) {
             CHECK(unshare(CLONE_NEWNET) == 0);
             live_sh("ip link set lo up");
@@ -257,7 +261,7 @@ static inline int live_socket(const char *ip, uint16_t port)
 {
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    struct timeval patience = {.tv_sec = 2};
+    struct timeval patience = {.tv_sec = LIVE_PATIENCE_S};
     bool v4 = inet_pton(AF_INET, ip, &in.sin_addr) == 1;
     int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
 
@@ -306,7 +310,7 @@ static inline void live_ping(int family, const char *ip, size_t len)
     uint8_t out[1500] = {0}, in[1600];
     struct sockaddr_in in4 = {.sin_family = AF_INET};
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-    struct timeval patience = {.tv_sec = 2};
+    struct timeval patience = {.tv_sec = LIVE_PATIENCE_S};
     int fd = socket(family, SOCK_RAW, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
     ssize_t got;
 
