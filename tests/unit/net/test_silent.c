@@ -57,7 +57,7 @@ static struct fx *serve(void **state)
 }
 
 /* Of those whose words come in time, on a machine that is busy, too. */
-static struct fx *serve_websockets(void **state)
+static struct fx *serve_patiently(void **state)
 {
     struct fx *fx = fx_new();
 
@@ -136,7 +136,7 @@ static void a_client_falls_silent_and_is_the_only_one(void **state)
  * is the client that closes: nothing of the answer is kept. */
 static void a_client_leaves_a_large_answer(void **state)
 {
-    struct fx *fx = serve(state);
+    struct fx *fx = serve_patiently(state);
     int fds[8];
 
     for (int i = 0; i < 8; i++) {
@@ -187,7 +187,7 @@ static void a_websocket_falls_silent_while_it_closes(void **state)
          FRAME("\x81", "\xff\x00\x00\x00\x00\x00\x98\x96\x80") "x", 15},
     };
     enum { N = sizeof(cases) / sizeof(cases[0]) };
-    struct fx *fx = serve_websockets(state);
+    struct fx *fx = serve_patiently(state);
     int fds[N];
 
     for (size_t i = 0; i < N; i++) {
@@ -205,7 +205,7 @@ static void a_websocket_falls_silent_while_it_closes(void **state)
 
 static void a_websocket_reads_nothing(void **state)
 {
-    struct fx *fx = serve_websockets(state);
+    struct fx *fx = serve_patiently(state);
     int fd = open_socket(fx);
 
     cl_send(fd, FRAME("\x81", "\x88") "flood:99", 14);
