@@ -544,7 +544,8 @@ static bool hides_a_line(const struct net_req *req, const char *path)
     for (at = at != NULL ? path + ENTRY_HEAD : end; at < end; at++) {
         int len = (unsigned char)at[-ENTRY_HEAD] << 8 | (unsigned char)at[1 - ENTRY_HEAD];
 
-        if (len <= end - at && memchr(at, '\n', (size_t)len) != NULL &&
+        /* most of a table that was never full is zeros */
+        if (len > 1 && len <= end - at && memchr(at, '\n', (size_t)len) != NULL &&
             lws_hdr_custom_length(req->conn->wsi, at, len) >= 0) {
             return true;
         }
