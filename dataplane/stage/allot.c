@@ -232,6 +232,7 @@ void allot_peer(struct lane *lane, struct peer *peer)
 {
     struct share share;
     uint64_t budget_bps = UINT64_C(1) << 40;
+    const bool probed = is_probed(peer);
     const bool tries = peer->trial.on;
     bool changed;
     uint64_t besides = 0;
@@ -254,13 +255,13 @@ void allot_peer(struct lane *lane, struct peer *peer)
     bwe_want(peer->bwe, alloc_wanted(share.streams, share.n) * 5 / 4);
     peer->alloc.keep = bwe_is_calm(peer->bwe, lane->now_us);
     if (allot_is_known(lane, peer)) {
-        budget_bps = is_probed(peer) ? bwe_target(peer->bwe) : try_more(lane, peer, &share);
+        budget_bps = probed ? bwe_target(peer->bwe) : try_more(lane, peer, &share);
     }
     changed = alloc_run(&peer->alloc, share.streams, share.n, budget_bps, lane->now_us);
     if (!tries && peer->trial.on && !changed) {
         trial_cancel(&peer->trial); /* it is too soon for more */
     }
-    peer->given_bps = alloc_spent(share.streams, share.n);
+    peer->given_bps = probed ? 0 : alloc_spent(share.streams, share.n);
     for (size_t i = 1; i < share.n; i++) {
         apply(lane, &share, i);
     }

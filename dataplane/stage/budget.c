@@ -74,9 +74,9 @@ static void rate_layers(const struct lane *lane, struct stream *stream)
     stream->rated_us = lane->now_us;
 }
 
-/* Some more than the link carries, or than was given all the same, to see whether it does:
- * what is in excess for longer is not the pacer's to mend. An estimate that is only hope
- * paces nobody. */
+/* Some more than the link carries, or than was given all the same where media is the only
+ * probe: what is in excess for longer is not the pacer's to mend. An estimate that is only
+ * hope paces nobody. */
 static uint32_t pace_of(const struct lane *lane, struct peer *peer)
 {
     const uint64_t target_bps = bwe_target(peer->bwe);

@@ -104,7 +104,7 @@ struct peer {
     struct trial trial; /* for one whose probes cannot be padded */
     uint64_t allot_due_us;
     uint64_t allot_us, besides_bytes; /* the last time; sent without numbers until then */
-    uint64_t given_bps;               /* by the last allocation, as it was measured */
+    uint64_t given_bps; /* by the last allocation, if media is the probe; else 0 */
     uint64_t fed_us;                  /* when the first feedback had come; 0 not yet */
     /* video that waits for the pacer (lane/paced.h) */
     struct sub *behind, *behind_last;

@@ -372,9 +372,11 @@ static void what_no_padding_can_probe_is_tried_again(void **state)
     assert_true(video->held);
     allot_for(&call, 60);
     assert_true(video->held); /* its retransmissions can carry probes */
+    assert_int_equal(peer->given_bps, 0); /* it is paced by what they show */
     video->rtx_pt = 0;
     allot_for(&call, 1);
     assert_false(video->held);
+    assert_true(peer->given_bps > bwe_target(peer->bwe));
     allot_for(&call, 6);
     assert_true(video->held); /* nothing has shown that it arrives */
     call_stop(&call);
