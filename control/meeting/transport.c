@@ -199,6 +199,7 @@ int meeting_transport_stats(const struct meeting *meeting, const struct particip
 void meeting_end_transport(struct meeting *meeting, struct transport *t)
 {
     struct meeting_error gone;
+    struct room *room = t->owner->room;
 
     while (t->producers != NULL) {
         meeting_end_producer(meeting, t->producers);
@@ -211,6 +212,9 @@ void meeting_end_transport(struct meeting *meeting, struct transport *t)
     (void)meeting_fail(&gone, "gone", "it was closed meanwhile");
     meeting_answer(&t->done, t->arg, &gone, NULL);
     meeting_drop_transport(t);
+    if (room->anchor == NULL) {
+        meeting_save_room(room); /* the newest facts stood in that one's record */
+    }
 }
 
 int meeting_transport_close(struct meeting *meeting, struct participant *p,

@@ -507,50 +507,62 @@ static bool parse_length(const char *text, size_t *out)
     return true;
 }
 
-/* ---- lines that the library loses ---- */
+/* ---- what the library would let pass ---- */
 
 /* Where a path lies in the library's table of a head, if the request line was the first:
  * behind the first letter of its method. And what stands in the table before the name of a
- * header that the library does not know. */
+ * header that the library does not know: its length first. */
 enum { BEFORE_PATH = 9, ENTRY_HEAD = 8 };
 
-/* True if 'at' (a line feed) is that of the empty line at a head's end. */
-static bool ends_the_head(const char *table, const char *at)
+/* A field-name (RFC 9110, section 5.1). */
+static bool is_name(const char *text, size_t len)
 {
-    static const char mark[ENTRY_HEAD + 1] = {[ENTRY_HEAD] = '\r'};
+    for (size_t i = 0; i < len; i++) {
+        const char c = text[i];
 
-    return at - table >= (ptrdiff_t)sizeof(mark) &&
-           memcmp(at - sizeof(mark), mark, sizeof(mark)) == 0;
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL))) {
+            return false;
+        }
+    }
+    return len > 0;
 }
 
-/* The library takes the line of a header whose name is the beginning of one that it knows
- * ("m: 1"), or one without a colon, for the beginning of the next line's name, and then
- * nobody finds that: it may be the Content-Length that a proxy before us goes by, and what
- * that sends as a body would be a request here. Such a name has a line's end within, which
- * we look for: in the table, where it begins with its length, and then by asking for it. A
- * header before the request line is refused, too: nobody knows then where the table is. */
-static bool hides_a_line(const struct net_req *req, const char *path)
+/* The library takes for one name of a header all up to a colon: also the line of one whose
+ * name is the beginning of one that it knows ("m: 1"), or one without a colon, and the next
+ * line's name, which nobody finds then: it may be the Content-Length that a proxy before us
+ * goes by, and what that sends as a body would be a request here. So each name has to be
+ * one (RFC 9112, section 5.1). Wherever one may begin in the table, for what it holds is
+ * the sender's, it is asked for. A header before the request line is refused, too: nobody
+ * knows then where the table is. */
+static bool has_bad_name(const struct net_req *req, const char *path)
 {
-    const char *table = path - BEFORE_PATH;
-    const char *end = table + NET_HEADER_MAX;
-    const char *at = path;
+    const char *end = path - BEFORE_PATH + NET_HEADER_MAX;
 
     if (path[-1] != (net_req_method_name(req)[0] | 0x20)) {
         return true;
     }
-    do {
-        at = memchr(at, '\n', (size_t)(end - at));
-    } while (at != NULL && ends_the_head(table, at++));
-    for (at = at != NULL ? path + ENTRY_HEAD : end; at < end; at++) {
-        int len = (unsigned char)at[-ENTRY_HEAD] << 8 | (unsigned char)at[1 - ENTRY_HEAD];
+    for (const char *at = path + ENTRY_HEAD; at < end; at++) {
+        const int len =
+            (unsigned char)at[-ENTRY_HEAD] << 8 | (unsigned char)at[1 - ENTRY_HEAD];
 
         /* most of a table that was never full is zeros */
-        if (len > 1 && len <= end - at && memchr(at, '\n', (size_t)len) != NULL &&
+        if (len > 0 && len <= end - at && at[len - 1] == ':' &&
+            !is_name(at, (size_t)len - 1) &&
             lws_hdr_custom_length(req->conn->wsi, at, len) >= 0) {
             return true;
         }
     }
     return false;
+}
+
+/* Whether a header that the library knows came, and be it without a value. */
+static bool has_token(const struct net_req *req, enum lws_token_indexes token)
+{
+    char byte;
+
+    return lws_hdr_total_length(req->conn->wsi, token) > 0 ||
+           lws_hdr_copy_fragment(req->conn->wsi, &byte, sizeof(byte), token, 0) >= 0;
 }
 
 static int read_line(struct net_req *req)
@@ -577,7 +589,7 @@ static int read_line(struct net_req *req)
     if (version == NULL) { /* the library takes "%0d" in the path for the line's end */
         return -EBADMSG;
     }
-    if (hides_a_line(req, path)) {
+    if (has_bad_name(req, path)) {
         return -EBADMSG;
     }
     connection = req_token(req, WSI_TOKEN_CONNECTION);
@@ -601,11 +613,14 @@ int http_on_request(struct net_conn *conn)
     if (read_line(req) != 0) {
         return refuse(req, 400, "bad_request");
     }
-    if (net_req_header(req, "transfer-encoding") != NULL) {
+    if (has_token(req, WSI_TOKEN_HTTP_TRANSFER_ENCODING)) {
         return refuse(req, 411, "length_required");
     }
     posts = req->method == NET_POST || req->method == NET_PUT || req->method == NET_PATCH;
     length = req_token(req, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+    if (length == NULL && has_token(req, WSI_TOKEN_HTTP_CONTENT_LENGTH)) {
+        return refuse(req, 400, "bad_content_length");
+    }
     if (conn->pipelined && ((length == NULL && posts) ||
                             (length != NULL && strspn(length, "0") != strlen(length)))) {
         return -1; /* see above */

@@ -212,6 +212,33 @@ static void what_hosts_have_done_holds(void **state)
     end(&next, &w);
 }
 
+/* The newest facts stand in the record of one transport: if that goes, in another's. */
+static void what_was_told_last_outlives_the_transport_that_kept_it(void **state)
+{
+    struct auth_identity banned = identity("x", "m", AUTH_PRESENTER);
+    struct participant *host, *a;
+    struct transport *t;
+    struct meeting_error err;
+    struct world w, next;
+    (void)state;
+
+    world_start(&w);
+    a = enter_as(&w, "a", AUTH_ATTENDEE);
+    t = open_transport(&w, a, true);
+    connect(&w, t, 1000);
+    host = enter_as(&w, "h", AUTH_HOST);
+    connect(&w, open_transport(&w, host, true), 1001);
+    (void)enter(&w, "x");
+    assert_int_equal(meeting_remove(w.meeting, host, "x", "", true, &err), 0);
+    assert_int_equal(meeting_transport_close(w.meeting, a, t->id, &err), 0);
+
+    succeed(&next, &w);
+    assert_int_equal(meeting_find_room(next.meeting, "default", "m")->seq, host->room->seq);
+    assert_null(meeting_enter(next.meeting, &banned, "m", "", &next, &err));
+    assert_string_equal(err.code, "banned");
+    end(&next, &w);
+}
+
 static void what_belongs_to_nobody_is_closed(void **state)
 {
     struct world w, next;
@@ -388,6 +415,7 @@ int main(void)
         cmocka_unit_test(what_a_viewer_waits_for_is_waited_for_still),
         cmocka_unit_test(rooms_stand_as_they_were),
         cmocka_unit_test(what_hosts_have_done_holds),
+        cmocka_unit_test(what_was_told_last_outlives_the_transport_that_kept_it),
         cmocka_unit_test(what_belongs_to_nobody_is_closed),
         cmocka_unit_test(a_client_that_breaks_off_is_waited_for),
     };

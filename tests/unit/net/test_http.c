@@ -244,6 +244,67 @@ static void a_line_that_would_hide_another_is_refused(void **state)
     }
 }
 
+/* RFC 9112, sections 5 and 5.1: a proxy before us may read each as the header that it looks
+ * like. A string with NULs within has its length. */
+static void what_is_no_name_is_refused(void **state)
+{
+#define LINE(text)                                                                         \
+    {                                                                                      \
+        text, sizeof(text) - 1                                                             \
+    }
+    static const struct {
+        const char *text;
+        size_t len;
+    } lines[] = {LINE("Content-Length : 47"),
+                 LINE("Content-Length\t: 47"),
+                 LINE(" Content-Length: 47"),
+                 LINE("Transfer-Encoding : chunked"),
+                 LINE("\013Transfer-Encoding: chunked"),
+                 LINE("Content-Length\0: 47"),
+                 LINE("\0Content-Length: 47"),
+                 LINE("Content\0-Length: 47"),
+                 LINE("X-A\rContent-Length: 47"),
+                 LINE(": Content-Length: 47"),
+                 LINE("Content(Length: 47"),
+                 LINE("x-folded: 1\r\n b: c"),
+                 LINE("qy\0\0\0\0\0\0\0\0\r\nContent-Length: 47"),
+                 LINE("m:\0\0\0\0\0\0\0\0\r\nContent-Length: 47"),
+                 /* and what is one, but says nothing */
+                 LINE("Content-Length:"),
+                 LINE("Content-Length: \t ")};
+#undef LINE
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        for (int round = 0; round < 4; round++) { /* what was there before differs */
+            int fd = cl_connect(*state);
+
+            cl_say(fd, "GET /g HTTP/1.1\r\nHost: t\r\n");
+            cl_send(fd, lines[i].text, lines[i].len);
+            cl_say(fd, "\r\n\r\n");
+            cl_expect(fd, 400, "");
+            cl_expect_closed(fd);
+            close(fd);
+        }
+    }
+}
+
+static void an_encoding_without_a_value_is_one(void **state)
+{
+    static const char *const lines[] = {"Transfer-Encoding:",
+                                        "Transfer-Encoding: \r\nx-custom: 1"};
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        int fd = cl_connect(*state);
+
+        cl_say(fd, "GET /g HTTP/1.1\r\nHost: t\r\n");
+        cl_say(fd, lines[i]);
+        cl_say(fd, "\r\n\r\n");
+        cl_expect(fd, 411, "");
+        cl_expect_closed(fd);
+        close(fd);
+    }
+}
+
 /* The lengths of names and values, and where the next one lies, are bytes like a line's
  * end, too. */
 static void of_whatever_length_it_is(void **state)
@@ -293,7 +354,8 @@ static void unknown_headers_and_bare_line_ends_are_taken(void **state)
         "GET /g?x=1 HTTP/1.1\r\nHost: t\r\nMxx: 1\r\nx-custom: 1\r\n\r\n",
         "GET /g?x=1 HTTP/1.1\r\nkZi: :\r\nx-custom: 1\r\nHost: t\r\nidem: 1\r\n\r\n",
         "GET /g?x=1 HTTP/1.1\nx-custom: 1\nHost: t\n\r\n",
-        "GET /g?x=1 HTTP/1.1\r\nHost: t\r\nEmpty:\r\nx-custom:1\r\n\r\n"};
+        "GET /g?x=1 HTTP/1.1\r\nHost: t\r\nEmpty:\r\nx-custom:1\r\n\r\n",
+        "GET /g?x=1 HTTP/1.1\r\nHost: t\r\n!#$%&'*+-.^_`|~09: 1\r\nx-custom:1\r\n\r\n"};
     int fd = cl_connect(*state);
 
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
@@ -759,6 +821,8 @@ int main(void)
         T(http_1_0_and_connection_close_end_the_connection),
         T(a_line_break_in_the_path_is_refused),
         T(a_line_that_would_hide_another_is_refused),
+        T(what_is_no_name_is_refused),
+        T(an_encoding_without_a_value_is_one),
         T(of_whatever_length_it_is),
         T(a_header_before_the_request_line_is_refused),
         T(unknown_headers_and_bare_line_ends_are_taken),
