@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "mongo/mongo_priv.h"
+#include "sys/log.h"
 
-enum { SWEEP_MOST = 10000 };
+enum { SWEEP_MOST = 10000, SCHEMA_WAIT_MS = 600000 };
 
 /* ---- life ---- */
 
@@ -191,13 +192,39 @@ static int read_positions(struct mongo *m)
     return ret;
 }
 
-static int prepare(struct mongo *m, mongoc_database_t *db, char err[STORE_ERR_MAX])
+/* By a client of its own: a server makes the index of a full collection for longer than an
+ * answer to anything else is waited for, and the URL may limit that, too. */
+static int bring_forward(struct mongo *m, mongoc_uri_t *uri, const char *name,
+                         int64_t version)
+{
+    mongoc_client_t *patient;
+    mongoc_database_t *db;
+    int ret = 0;
+
+    log_info("store_schema", LOG_I64("from", version), LOG_I64("to", SCHEMA_VERSION));
+    (void)mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, SCHEMA_WAIT_MS);
+    patient = mongoc_client_new_from_uri(uri);
+    if (patient == NULL) {
+        return -ENOMEM;
+    }
+    (void)mongoc_client_set_error_api(patient, MONGOC_ERROR_API_VERSION_2);
+    db = mongoc_client_get_database(patient, name);
+    for (; ret == 0 && version < SCHEMA_VERSION; version++) {
+        ret = take_step(m, db, (int32_t)version + 1);
+    }
+    mongoc_database_destroy(db);
+    mongoc_client_destroy(patient);
+    return ret;
+}
+
+static int prepare(struct mongo *m, mongoc_uri_t *uri, const char *name,
+                   char err[STORE_ERR_MAX])
 {
     int64_t version;
     int ret = read_version(m, &version, err);
 
-    for (; ret == 0 && version < SCHEMA_VERSION; version++) {
-        ret = take_step(m, db, (int32_t)version + 1);
+    if (ret == 0 && version < SCHEMA_VERSION) {
+        ret = bring_forward(m, uri, name, version);
     }
     return ret != 0 ? ret : read_positions(m);
 }
@@ -288,7 +315,7 @@ static int connect_to(struct mongo *m, mongoc_uri_t *uri, const struct store_con
     db = mongoc_client_get_database(m->client, name);
     ret = ping(m, db, uri, err);
     if (ret == 0) {
-        ret = prepare(m, db, err);
+        ret = prepare(m, uri, name, err);
     }
     mongoc_database_destroy(db);
     return ret;

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -389,6 +391,95 @@ static void an_older_database_opens_with_all_it_has(void **state)
     desk_teardown(&desk);
 }
 
+/* Carries what is said both ways, but a server that makes an index takes its time. */
+static void carry(int client)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int to = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct pollfd ends[2] = {{.fd = client, .events = POLLIN},
+                             {.fd = to, .events = POLLIN}};
+    char text[65536];
+
+    addr.sin_port = htons((uint16_t)atoi(strchr(address, ':') + 1));
+    if (connect(to, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
+        return;
+    }
+    while (poll(ends, 2, -1) > 0) {
+        for (int i = 0; i < 2; i++) {
+            ssize_t n = ends[i].revents != 0 ? read(ends[i].fd, text, sizeof(text)) : -1;
+
+            if (n == 0 || (n > 0 && write(ends[1 - i].fd, text, (size_t)n) != n)) {
+                return;
+            }
+            if (i == 0 && n > 0 && memmem(text, (size_t)n, "createIndexes", 13) != NULL) {
+                (void)sleep(4); /* the answer waits */
+            }
+        }
+    }
+}
+
+/* A way to the server that is slow so. Returns a process group of its own, to be killed. */
+static pid_t start_slow_way(uint16_t port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                               .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pid_t pid;
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)setpgid(0, 0);
+        (void)signal(SIGCHLD, SIG_IGN);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+            int client = accept(fd, NULL, NULL);
+
+            if (fork() == 0) {
+                carry(client);
+                _exit(0);
+            }
+            (void)close(client);
+        }
+    }
+    (void)setpgid(pid, pid);
+    (void)close(fd);
+    return pid;
+}
+
+/* For longer than anybody waits for an answer to something else. */
+static void an_index_of_a_full_collection_is_waited_for(void **state)
+{
+    uint16_t port = free_port();
+    pid_t way = start_slow_way(port);
+    char name[48];
+    struct desk desk;
+    struct raw older;
+    (void)state;
+
+    desk_setup(&desk);
+    desk_open(&desk, &store_mongo, NULL);
+    assert_int_equal(put(&desk, "a"), 0);
+    desk_close(&desk);
+    older = raw_open(&desk, "event");
+    assert_true(mongoc_collection_drop_index(older.of, "at_us_1", NULL));
+    raw_close(&older);
+    set_version(&desk, 2);
+    (void)snprintf(name, sizeof(name), "%s", strrchr(desk.path, '/') + 1);
+    (void)snprintf(desk.path, sizeof(desk.path), "mongodb://127.0.0.1:%u/%s", port, name);
+    desk_open(&desk, &store_mongo, NULL);
+    assert_int_equal(get_version(&desk), 3);
+    assert_true(events_have(&desk, "at_us_1"));
+    assert_int_equal(put(&desk, "a"), -EEXIST);
+    desk_teardown(&desk);
+    (void)kill(-way, SIGKILL);
+    (void)waitpid(way, NULL, 0);
+}
+
 /* As a list leaves it whose answer was lost, and that the server did when it had been given
  * up: the last event of meeting "m" stands in the head, and is not where it is read. */
 static void land_late(const struct desk *desk)
@@ -525,6 +616,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_said_in_words_without_the_password),
         cmocka_unit_test(a_database_that_is_half_prepared_opens_with_all_it_has),
         cmocka_unit_test(an_older_database_opens_with_all_it_has),
+        cmocka_unit_test(an_index_of_a_full_collection_is_waited_for),
         cmocka_unit_test(a_newer_database_is_left_alone),
         cmocka_unit_test(a_list_that_lands_late_is_told),
         cmocka_unit_test(a_list_that_lands_late_is_told_after_a_start),
