@@ -171,6 +171,9 @@ int http_route_register(struct net_server *server, struct net_route *route)
         const struct metric_label labels[] = {
             {"route", route->name != NULL ? route->name : "other"}, {"status", classes[i]}};
 
+        if (route->requests[i] != NULL) {
+            continue;
+        }
         err = metric_register(server->registry, METRIC_COUNTER, "http_requests_total",
                               "Answered requests by route and class of status.", labels, 2,
                               &route->requests[i]);
@@ -199,10 +202,6 @@ static struct net_route *route_of(const struct net_req *req)
         return other;
     }
     fresh->name = req->route;
-    if (http_route_register(server, fresh) != 0) {
-        free(fresh);
-        return other;
-    }
     fresh->next = other->next;
     other->next = fresh;
     return fresh;
@@ -210,9 +209,20 @@ static struct net_route *route_of(const struct net_req *req)
 
 void http_count(const struct net_req *req, unsigned status)
 {
-    if (status >= 100 && status < 600) {
-        metric_inc(route_of(req)->requests[status / 100 - 1]);
+    struct net_server *server = req->conn->server;
+    struct net_route *route;
+
+    if (status < 100 || status >= 600) {
+        return;
     }
+    route = route_of(req);
+    if (route->requests[4] == NULL) { /* new, or memory ran out on the way to the last */
+        (void)http_route_register(server, route);
+    }
+    if (route->requests[status / 100 - 1] == NULL) {
+        route = &server->metrics.other;
+    }
+    metric_inc(route->requests[status / 100 - 1]);
 }
 
 /* Makes req->out, or leaves it NULL if memory is out: then the connection ends. */

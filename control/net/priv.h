@@ -208,7 +208,8 @@ void http_problem(struct net_req *req, unsigned status, const char *code,
 void http_date(char out[32]); /* RFC 9110, section 5.6.7 */
 /* Counts an answer to 'req'. */
 void http_count(const struct net_req *req, unsigned status);
-/* Registers the counters of 'route', whose name is set. 0 or metric_register()'s error. */
+/* Registers those counters of 'route', whose name is set, that are not there yet, in order.
+ * 0 or metric_register()'s error: the first ones may be there then. */
 int http_route_register(struct net_server *server, struct net_route *route);
 /* More of the body. 0, -EMSGSIZE if that is more than body_expected, or -ENOMEM. */
 int req_add_body(struct net_req *req, const void *data, size_t len);

@@ -4,6 +4,29 @@
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: t\r\n\r\n"
 
+/* Which registration of a series from now on fails once for want of memory; 0: none. */
+static atomic_int failing;
+
+int __real_metric_register(struct metric_registry *reg, enum metric_kind kind,
+                           const char *name, const char *help,
+                           const struct metric_label *labels, size_t n_labels,
+                           struct metric **out);
+int __wrap_metric_register(struct metric_registry *reg, enum metric_kind kind,
+                           const char *name, const char *help,
+                           const struct metric_label *labels, size_t n_labels,
+                           struct metric **out);
+
+int __wrap_metric_register(struct metric_registry *reg, enum metric_kind kind,
+                           const char *name, const char *help,
+                           const struct metric_label *labels, size_t n_labels,
+                           struct metric **out)
+{
+    if (atomic_load(&failing) > 0 && atomic_fetch_sub(&failing, 1) == 1) {
+        return -ENOMEM;
+    }
+    return __real_metric_register(reg, kind, name, help, labels, n_labels, out);
+}
+
 static int setup(void **state)
 {
     struct fx *fx = fx_new();
@@ -806,6 +829,30 @@ static void requests_are_counted_by_route_and_class(void **state)
     free(text);
 }
 
+/* The counters of a route are five. */
+static void a_route_without_memory_for_all_its_counters_has_them_later(void **state)
+{
+    struct fx *fx = *state;
+    int fd = cl_connect(fx);
+    char *text;
+    size_t len;
+
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&failing, 2); /* 1xx is there, 2xx is not; then that, and not 3xx */
+        cl_say(fd, GET("/remote"));
+        cl_expect(fd, 200, "");
+        assert_int_equal(atomic_load(&failing), 0);
+    }
+    cl_say(fd, GET("/remote"));
+    cl_expect(fd, 200, "");
+    close(fd);
+    assert_int_equal(metric_render(fx->metrics, &text, &len), 0);
+    assert_non_null(strstr(text, "{route=\"other\",status=\"2xx\"} 1\n"));
+    assert_non_null(strstr(text, "{route=\"/remote\",status=\"2xx\"} 2\n"));
+    assert_non_null(strstr(text, "{route=\"/remote\",status=\"5xx\"} 0\n"));
+    free(text);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -842,6 +889,7 @@ int main(void)
         cmocka_unit_test(one_address_cannot_take_all_connections),
         cmocka_unit_test(destroy_with_open_connections_tells_each),
         T(requests_are_counted_by_route_and_class),
+        T(a_route_without_memory_for_all_its_counters_has_them_later),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
