@@ -18,14 +18,17 @@ static const char *const types[] = {[NODE_STARTED] = "kcs.node.started",
                                     [NODE_MEDIA_ATTACHED] = "kcs.node.media_attached",
                                     [NODE_MEDIA_LOST] = "kcs.node.media_lost"};
 
+/* A node that cannot write does not wait for that. */
+static void lost_if(int err, const char *type)
+{
+    if (err != 0) {
+        log_warn("node_fact_lost", LOG_STR("type", type), LOG_STR("error", strerror(-err)));
+    }
+}
+
 static void on_written(void *arg, const struct store_result *result)
 {
-    const char *type = arg;
-
-    if (result->err != 0) { /* a node that cannot write does not wait for that */
-        log_warn("node_fact_lost", LOG_STR("type", type),
-                 LOG_STR("error", strerror(-result->err)));
-    }
+    lost_if(result->err, arg);
 }
 
 void node_fact_tell(struct store *store, enum node_fact fact, const char *node,
@@ -49,5 +52,6 @@ void node_fact_tell(struct store *store, enum node_fact fact, const char *node,
     (void)snprintf(data, sizeof(data),
                    "{\"node\":\"%s\",\"version\":\"%s\",\"participants\":%u%s}", node,
                    APP_VERSION, people, most);
-    (void)store_write(store, &write, 1, on_written, (void *)(uintptr_t)types[fact]);
+    lost_if(store_write(store, &write, 1, on_written, (void *)(uintptr_t)types[fact]),
+            types[fact]);
 }
