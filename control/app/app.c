@@ -489,9 +489,15 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
     if (ret == 0) {
         ret = keep_issuers(conf, app->auth, err, APP_ERR_MAX);
     }
-    return ret != 0 ? ret
-                    : keep_open(&app->keep, conf, app->loop, app->metrics, app->auth, err,
-                                APP_ERR_MAX);
+    if (ret == 0) {
+        ret = keep_open(&app->keep, conf, app->loop, app->metrics, app->auth, err,
+                        APP_ERR_MAX);
+    }
+    if (ret != 0) {
+        return ret;
+    }
+    ret = stored_watch(&app->keep);
+    return ret != 0 ? fail(err, ret, "cannot look at the disks") : 0;
 }
 
 static int make_sessions(struct app *app, char err[APP_ERR_MAX])
@@ -759,6 +765,7 @@ void app_destroy(struct app *app)
     loop_signal_destroy(app->on_term);
     loop_signal_destroy(app->on_hup);
     loop_timer_destroy(app->beat);
+    stored_unwatch(&app->keep);
     keep_free(&app->keep);
     auth_destroy(app->auth);
     loop_destroy(app->loop);

@@ -10,6 +10,7 @@
 struct accounts;
 struct auth;
 struct control_conf;
+struct disk;
 struct event_relay;
 struct loop;
 struct loop_timer;
@@ -26,6 +27,7 @@ struct keep {
     struct loop_timer *look;  /* whether the database answers; NULL: a file */
     bool looking;
     const struct control_conf *conf;
+    struct disk *store_disk, *recordings_disk; /* stored.h; NULL: none */
 };
 
 /* Opens the store that 'conf' (borrowed) names, if it names one. Returns 0, or -errno with

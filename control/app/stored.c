@@ -1,12 +1,10 @@
 #include "app/stored.h"
 
-#include <limits.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "app/control_conf.h"
+#include "app/disk.h"
 #include "app/keep.h"
 #include "metric/metric.h"
 #include "store/store.h"
@@ -40,54 +38,33 @@ static void collect_events(struct metric_sink *sink, void *arg)
     }
 }
 
-static bool is_file(const struct keep *keep)
-{
-    return keep->store != NULL && keep->conf->store.url[0] == '\0';
-}
-
-static double size_of(const char *path, const char *suffix)
-{
-    char name[PATH_MAX];
-    struct stat st;
-
-    (void)snprintf(name, sizeof(name), "%s%s", path, suffix);
-    return stat(name, &st) == 0 ? (double)st.st_size : 0;
-}
-
 static void collect_size(struct metric_sink *sink, void *arg)
 {
     const struct keep *keep = arg;
+    struct disk_facts facts;
 
-    if (is_file(keep)) {
-        metric_emit(sink, NULL, 0,
-                    size_of(keep->conf->store.path, "") +
-                        size_of(keep->conf->store.path, "-wal"));
+    if (keep->store_disk != NULL && disk_look(keep->store_disk, &facts)) {
+        metric_emit(sink, NULL, 0, (double)facts.file_bytes);
     }
 }
 
 /* ---- disks ---- */
 
-/* The one that 'path', a directory or a file that is there, lies on. */
-static void emit_disk(struct metric_sink *sink, const char *what, const char *path,
+static void emit_disk(struct metric_sink *sink, const char *what, struct disk *disk,
                       bool all)
 {
     const struct metric_label label = {"holds", what};
-    struct statvfs fs;
+    struct disk_facts facts;
 
-    if (statvfs(path, &fs) == 0) {
-        metric_emit(sink, &label, 1,
-                    (double)(all ? fs.f_blocks : fs.f_bavail) * (double)fs.f_frsize);
+    if (disk != NULL && disk_look(disk, &facts)) {
+        metric_emit(sink, &label, 1, (double)(all ? facts.size_bytes : facts.free_bytes));
     }
 }
 
 static void emit_disks(struct metric_sink *sink, const struct keep *keep, bool all)
 {
-    if (is_file(keep)) {
-        emit_disk(sink, "store", keep->conf->store.path, all);
-    }
-    if (keep->conf != NULL && keep->conf->recording.directory[0] != '\0') {
-        emit_disk(sink, "recordings", keep->conf->recording.directory, all);
-    }
+    emit_disk(sink, "store", keep->store_disk, all);
+    emit_disk(sink, "recordings", keep->recordings_disk, all);
 }
 
 static void collect_free(struct metric_sink *sink, void *arg)
@@ -125,4 +102,25 @@ int stored_register(struct metric_registry *metrics, struct keep *keep)
                                         families[i].help, families[i].collect, keep);
     }
     return err;
+}
+
+int stored_watch(struct keep *keep)
+{
+    const struct control_conf *conf = keep->conf;
+    int err = 0;
+
+    if (keep->store != NULL && conf->store.url[0] == '\0') { /* a file */
+        err = disk_create(&keep->store_disk, conf->store.path);
+    }
+    if (err == 0 && conf->recording.directory[0] != '\0') {
+        err = disk_create(&keep->recordings_disk, conf->recording.directory);
+    }
+    return err;
+}
+
+void stored_unwatch(struct keep *keep)
+{
+    disk_destroy(keep->store_disk);
+    disk_destroy(keep->recordings_disk);
+    keep->store_disk = keep->recordings_disk = NULL;
 }

@@ -9,4 +9,11 @@ struct metric_registry;
 /* 'keep' is borrowed for as long as the registry renders. 0, or metric_register()'s error. */
 int stored_register(struct metric_registry *metrics, struct keep *keep);
 
+/* The disks of what an open 'keep' keeps are looked at from now on. 0, or disk_create()'s
+ * error; stored_unwatch() then, too. */
+int stored_watch(struct keep *keep);
+
+/* See disk_destroy(). */
+void stored_unwatch(struct keep *keep);
+
 #endif

@@ -8,9 +8,14 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "app/control_conf.h"
+#include "app/disk.h"
 #include "app/keep.h"
 #include "app/node_facts.h"
 #include "app/stored.h"
@@ -18,7 +23,37 @@
 #include "metric/metric.h"
 #include "schema/check.h"
 #include "schema/schema.h"
+#include "sys/clock.h"
+#include "sys/log.h"
 #include "sys/loop.h"
+
+/* A path below it is asked for ever: on a disk of a network that is away. "": none. */
+static char away[96];
+static atomic_bool is_away;
+static atomic_int n_asking; /* there */
+static _Atomic uint64_t ahead_us;
+
+int __real_statvfs(const char *path, struct statvfs *out);
+int __wrap_statvfs(const char *path, struct statvfs *out);
+uint64_t __real_clock_mono_us(void);
+uint64_t __wrap_clock_mono_us(void);
+
+int __wrap_statvfs(const char *path, struct statvfs *out)
+{
+    if (away[0] != '\0' && strcmp(path, away) == 0) {
+        atomic_fetch_add(&n_asking, 1);
+        while (atomic_load(&is_away)) {
+            (void)usleep(1000);
+        }
+        atomic_fetch_sub(&n_asking, 1);
+    }
+    return __real_statvfs(path, out);
+}
+
+uint64_t __wrap_clock_mono_us(void)
+{
+    return __real_clock_mono_us() + atomic_load(&ahead_us);
+}
 
 static void stop(void *arg)
 {
@@ -87,6 +122,103 @@ static double value_of(struct metric_registry *metrics, const char *series)
     return value;
 }
 
+/* What the store does not even take. */
+static void a_fact_that_is_refused_at_once_is_told(void **state)
+{
+    static struct desk desk;
+    char text[1024] = "";
+    int fds[2];
+    (void)state;
+
+    desk_setup(&desk);
+    desk_open(&desk, &store_sqlite, NULL);
+    store_close(desk.store);
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    log_set_fd(fds[1]);
+    tell(&desk, NODE_STOPPING);
+    log_set_fd(STDERR_FILENO);
+    assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+    assert_non_null(strstr(text, "\"node_fact_lost\""));
+    assert_non_null(strstr(text, "\"kcs.node.stopping\""));
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    desk_teardown(&desk);
+}
+
+/* The value of a series that will be there soon. */
+static double value_soon(struct metric_registry *metrics, const char *series)
+{
+    double value = -1;
+
+    for (int i = 0; i < 5000 && value < 0; i++) {
+        value = value_of(metrics, series);
+        (void)usleep(1000);
+    }
+    return value;
+}
+
+/* It answers nobody, and holds up nobody but the thread that asks it. */
+static void a_disk_that_does_not_answer_holds_up_nobody(void **state)
+{
+    static struct control_conf conf;
+    static struct desk desk;
+    struct metric_registry *metrics;
+    struct keep keep = {.conf = &conf};
+    uint64_t from_us;
+    (void)state;
+
+    desk_setup(&desk);
+    desk_open(&desk, &store_sqlite, NULL);
+    keep.store = desk.store;
+    (void)snprintf(conf.store.path, sizeof(conf.store.path), "%s", desk.path);
+    (void)snprintf(conf.recording.directory, sizeof(conf.recording.directory), "%s",
+                   desk.dir);
+    assert_int_equal(metric_registry_create(&metrics), 0);
+    assert_int_equal(stored_register(metrics, &keep), 0);
+    (void)snprintf(away, sizeof(away), "%s", desk.dir);
+    atomic_store(&is_away, true);
+    from_us = clock_mono_us();
+    assert_int_equal(stored_watch(&keep), 0);
+    assert_true(value_soon(metrics, "kcs_disk_free_bytes{holds=\"store\"}") > 0);
+    assert_true(value_of(metrics, "kcs_disk_free_bytes{holds=\"recordings\"}") < 0);
+    while (atomic_load(&n_asking) == 0) {
+        (void)usleep(1000);
+    }
+    stored_unwatch(&keep); /* a second, and then it is left behind */
+    assert_true(clock_mono_us() - from_us < 10000000);
+    assert_int_equal(atomic_load(&n_asking), 1);
+    atomic_store(&is_away, false);
+    while (atomic_load(&n_asking) != 0) {
+        (void)usleep(1000);
+    }
+    away[0] = '\0';
+    metric_registry_destroy(metrics);
+    desk_teardown(&desk);
+}
+
+/* What was heard is told for a minute, and then it is old. */
+static void a_disk_that_answers_no_more_is_not_told(void **state)
+{
+    char dir[] = "/tmp/kcs-disk-XXXXXX";
+    struct disk_facts facts;
+    struct disk *disk;
+    (void)state;
+
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(disk_create(&disk, dir), 0);
+    while (!disk_look(disk, &facts)) {
+        (void)usleep(1000);
+    }
+    assert_true(facts.size_bytes >= facts.free_bytes);
+    atomic_store(&ahead_us, 50000000);
+    assert_true(disk_look(disk, &facts));
+    atomic_store(&ahead_us, 70000000);
+    assert_false(disk_look(disk, &facts));
+    atomic_store(&ahead_us, 0);
+    disk_destroy(disk);
+    (void)rmdir(dir);
+}
+
 static void metrics_tell_of_the_store_and_its_disk(void **state)
 {
     static struct control_conf conf;
@@ -119,17 +251,23 @@ static void metrics_tell_of_the_store_and_its_disk(void **state)
     assert_int_equal(desk_wait(&desk, store_outbox(desk.store, 0, 1, desk_done, &desk)), 0);
     assert_true(value_of(metrics, "kcs_store_waiting") == 0);
     assert_true(value_of(metrics, "kcs_store_events_total") == 2);
-    assert_true(value_of(metrics, "kcs_store_size_bytes") > 4096);
+    assert_true(value_of(metrics, "kcs_store_size_bytes") < 0); /* not asked yet */
+    assert_int_equal(stored_watch(&keep), 0);
+    assert_true(value_soon(metrics, "kcs_store_size_bytes") > 4096);
     free_bytes = value_of(metrics, "kcs_disk_free_bytes{holds=\"store\"}");
     assert_true(free_bytes > 0);
     assert_true(free_bytes <= value_of(metrics, "kcs_disk_size_bytes{holds=\"store\"}"));
-    assert_true(value_of(metrics, "kcs_disk_free_bytes{holds=\"recordings\"}") > 0);
+    assert_true(value_soon(metrics, "kcs_disk_free_bytes{holds=\"recordings\"}") > 0);
+    stored_unwatch(&keep);
 
     /* of a database nothing is known but how it answers */
     (void)snprintf(conf.store.url, sizeof(conf.store.url), "mongodb://x/y");
+    assert_int_equal(stored_watch(&keep), 0);
+    assert_true(value_soon(metrics, "kcs_disk_free_bytes{holds=\"recordings\"}") > 0);
     assert_true(value_of(metrics, "kcs_store_size_bytes") < 0);
     assert_true(value_of(metrics, "kcs_disk_free_bytes{holds=\"store\"}") < 0);
     assert_true(value_of(metrics, "kcs_store_failing") == 0);
+    stored_unwatch(&keep);
     metric_registry_destroy(metrics);
     desk_teardown(&desk);
 }
@@ -138,6 +276,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_happens_to_the_node_is_a_fact),
+        cmocka_unit_test(a_fact_that_is_refused_at_once_is_told),
+        cmocka_unit_test(a_disk_that_does_not_answer_holds_up_nobody),
+        cmocka_unit_test(a_disk_that_answers_no_more_is_not_told),
         cmocka_unit_test(metrics_tell_of_the_store_and_its_disk),
     };
 
