@@ -92,7 +92,7 @@ static void sweep_peer(struct lane *lane, struct peer *peer)
     for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
         rate_layers(lane, s);
     }
-    if (peer->subs == NULL || !can_send(peer) || (!peer->has_twcc && peer->remb_bps == 0)) {
+    if (peer->subs == NULL || !can_send(peer) || (!peer->has_twcc && peer->bwe->remb_us == 0)) {
         return;
     }
     (void)bwe_tick(peer->bwe, peer->tx_bytes, peer->twcc_next, lane->now_us);

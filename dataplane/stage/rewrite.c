@@ -126,8 +126,8 @@ static uint8_t *put_own_two_byte(uint32_t send_time, struct sub *sub, uint8_t *p
 }
 
 /* A dependency descriptor with this packet's frame number, and with the decode targets that
- * are left as those that are active. Returns its end; without room in the one-byte form it
- * is left as it was. */
+ * are left as those that are active. Returns its end; without room in the one-byte form they
+ * are left as they were. */
 static uint8_t *put_dependency(const struct pkt *pkt, bool two_byte, const uint8_t *data,
                                uint8_t len, uint8_t *p)
 {
@@ -143,9 +143,12 @@ static uint8_t *put_dependency(const struct pkt *pkt, bool two_byte, const uint8
     }
     n = layer_dd_write(data, len, pkt->picture, mask, bytes,
                        two_byte ? len + DEPENDENCY_GROWTH : 16);
-    if (n == 0) {
+    if (n == 0) { /* the sender's targets, but the number is ours */
         memcpy(bytes, data, len);
         n = len;
+        if (n >= 3) {
+            store_be16(bytes + 1, pkt->picture);
+        }
     }
     if (two_byte) {
         p[0] = id;

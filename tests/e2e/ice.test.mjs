@@ -97,13 +97,13 @@ async function twoInterfaces(node) {
     const seen = [];
 
     for (let i = 0; i < TWO_MS / 250; i++) {
-        await mobile.send(check({ ...t, priority: 100 }));
-        await sleep(125);
-        await wifi.send(check({ ...t, priority: 200 }));
-        await sleep(125);
-        const now = await remoteOf(node, t.id);
-        if (now !== seen.at(-1)) {
-            seen.push(now);
+        for (const [checker, priority] of [[mobile, 100], [wifi, 200]]) {
+            await checker.send(check({ ...t, priority }));
+            await sleep(125);
+            const now = await remoteOf(node, t.id);
+            if (now !== seen.at(-1)) {
+                seen.push(now);
+            }
         }
     }
     console.log(`two interfaces that nominate each 250 ms for ${TWO_MS} ms: ${seen.join(' > ')}`);

@@ -525,6 +525,9 @@ static void show(struct run *run, struct packet *p)
     assert_true(index == out.index && seq == p->seq);
     /* nothing is sent that who watches this layer does not need */
     assert_true(f->spatial <= out.spatial && f->temporal <= out.temporal);
+    /* where they stand apart a lower one neither, but at a key */
+    assert_true(!is_apart(w->kind) || f->key || p->frame < SETTLED ||
+                f->spatial == out.spatial);
     h = receiver_next(&w->receiver);
     hear(w, p, &out, h);
     h->begins = w->begins;

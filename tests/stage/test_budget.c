@@ -350,6 +350,32 @@ static void what_remb_has_held_is_tried_again(void **state)
     call_stop(&call);
 }
 
+/* A receiver that says from the beginning that its link carries nothing at all. */
+static void a_remb_of_nothing_is_one(void **state)
+{
+    struct call call;
+    struct lane *lane;
+    struct peer *peer;
+    struct sub *video;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    lane = &call.rig->lane;
+    peer = call_peer(&call, &call.sub);
+    video = call_sub(&call, &call.to_video);
+    peer->has_twcc = false;
+    atomic_store(&video->stream->layer_bps[0][0], 1000000);
+    remb(&call, 0);
+    peer->fed_us = 1;
+    for (unsigned i = 0; i < 20; i++) {
+        lane->now_us += BUDGET_ALLOT_US;
+        budget_sweep(lane);
+    }
+    assert_true(video->held);
+    call_stop(&call);
+}
+
 /* Numbers that are answered, but no retransmissions that padding could go by. */
 static void what_no_padding_can_probe_is_tried_again(void **state)
 {
@@ -600,6 +626,7 @@ int main(void)
         cmocka_unit_test(control_is_told_once_and_of_changes),
         cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),
         cmocka_unit_test(what_remb_has_held_is_tried_again),
+        cmocka_unit_test(a_remb_of_nothing_is_one),
         cmocka_unit_test(what_no_padding_can_probe_is_tried_again),
         cmocka_unit_test(all_of_many_are_allotted),
         cmocka_unit_test(what_has_one_layer_has_its_place),
