@@ -240,6 +240,7 @@ void meeting_stop_waiting(struct meeting *meeting, struct participant *p)
     unwait(p);
     meeting_unindex_token(meeting, p);
     meeting_end_join(p, "not_let_in");
+    free(p->views);
     free(p);
     meeting_close_room_if_empty(meeting, room);
 }

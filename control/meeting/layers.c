@@ -17,6 +17,16 @@ enum {
     SLACK_PERCENT = 20 /* so much may a layer be enlarged */
 };
 
+struct view {
+    char producer_id[MEETING_OBJECT_ID + 1];
+    uint32_t height, area; /* pixels */
+};
+
+struct views {
+    size_t n;
+    struct view each[];
+};
+
 static uint8_t least(uint8_t a, uint8_t b)
 {
     return a < b ? a : b;
@@ -187,6 +197,52 @@ static void apply(struct meeting *meeting, struct room_consumer *rc)
     meeting_layers_counted(meeting, rc);
 }
 
+/* The lowest layer that fills so many lines. */
+static uint8_t layer_for(uint8_t n, uint32_t height)
+{
+    uint32_t lines = FULL_HEIGHT;
+
+    for (uint8_t i = 1; i < n; i++) {
+        lines /= 2;
+    }
+    for (uint8_t i = 0; i < n; i++, lines *= 2) {
+        if ((uint64_t)height * 100 <= (uint64_t)lines * (100 + SLACK_PERCENT)) {
+            return i;
+        }
+    }
+    return MEETING_LAYER_ANY;
+}
+
+static const struct view *view_of(const struct views *views, const char *producer_id)
+{
+    for (size_t i = 0; i < views->n; i++) {
+        if (strcmp(views->each[i].producer_id, producer_id) == 0) {
+            return &views->each[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether its view is another now. */
+static bool look(struct room_consumer *rc, const struct views *views)
+{
+    const struct view *view = view_of(views, rc->source->id);
+    uint8_t spatial =
+        view != NULL ? layer_for(layers_of(rc->source).n_spatial, view->height) : 0;
+    uint8_t temporal = view != NULL ? MEETING_LAYER_ANY : 0;
+    uint32_t area = view != NULL ? view->area : 0;
+
+    if (producer_params(rc->source->producer)->kind != RTP_KIND_VIDEO ||
+        (spatial == rc->view_spatial && temporal == rc->view_temporal &&
+         area == rc->view_area)) {
+        return false;
+    }
+    rc->view_area = area;
+    rc->view_spatial = spatial;
+    rc->view_temporal = temporal;
+    return true;
+}
+
 int meeting_layers_added(struct meeting *meeting, struct room_consumer *rc)
 {
     uint32_t i = handle_index(consumer_sub(rc->consumer));
@@ -205,7 +261,11 @@ int meeting_layers_added(struct meeting *meeting, struct room_consumer *rc)
         meeting->n_by_sub = n;
     }
     meeting->by_sub[i] = rc;
-    meeting_layers_counted(meeting, rc);
+    if (rc->transport->owner->views != NULL && look(rc, rc->transport->owner->views)) {
+        apply(meeting, rc);
+    } else {
+        meeting_layers_counted(meeting, rc);
+    }
     return 0;
 }
 
@@ -380,64 +440,46 @@ int meeting_consumer_keyframe(struct meeting *meeting, struct participant *p,
     return 0;
 }
 
-/* The lowest layer that fills so many lines. */
-static uint8_t layer_for(uint8_t n, uint32_t height)
-{
-    uint32_t lines = FULL_HEIGHT;
-
-    for (uint8_t i = 1; i < n; i++) {
-        lines /= 2;
-    }
-    for (uint8_t i = 0; i < n; i++, lines *= 2) {
-        if ((uint64_t)height * 100 <= (uint64_t)lines * (100 + SLACK_PERCENT)) {
-            return i;
-        }
-    }
-    return MEETING_LAYER_ANY;
-}
-
-static const struct meeting_view *view_of(const struct meeting_view *views, size_t n,
-                                          const char *producer_id)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(views[i].producer_id, producer_id) == 0) {
-            return &views[i];
-        }
-    }
-    return NULL;
-}
-
 static uint32_t area_of(const struct meeting_view *view)
 {
-    const uint64_t area = view != NULL ? (uint64_t)view->width * view->height : 0;
+    const uint64_t area = (uint64_t)view->width * view->height;
 
     return area < UINT32_MAX ? (uint32_t)area : UINT32_MAX;
 }
 
-void meeting_view(struct meeting *meeting, struct participant *p,
-                  const struct meeting_view *views, size_t n, uint32_t last_n)
+int meeting_view(struct meeting *meeting, struct participant *p,
+                 const struct meeting_view *views, size_t n, uint32_t last_n,
+                 struct meeting_error *err)
 {
+    struct views *kept;
+
     if (last_n > 0 && last_n < n) {
         n = last_n;
     }
+    kept = calloc(1, sizeof(*kept) + n * sizeof(kept->each[0]));
+    if (kept == NULL) {
+        return meeting_fail_errno(err, -ENOMEM);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct view *view = &kept->each[kept->n];
+
+        if (strlen(views[i].producer_id) <= MEETING_OBJECT_ID) { /* else of none */
+            strcpy(view->producer_id, views[i].producer_id);
+            view->height = views[i].height;
+            view->area = area_of(&views[i]);
+            kept->n++;
+        }
+    }
+    free(p->views);
+    p->views = kept;
     for (const struct transport *t = p->transports; t != NULL; t = t->next) {
         for (struct room_consumer *rc = t->consumers; rc != NULL; rc = rc->next) {
-            const struct meeting_view *view = view_of(views, n, rc->source->id);
-            uint8_t spatial =
-                view != NULL ? layer_for(layers_of(rc->source).n_spatial, view->height) : 0;
-            uint8_t temporal = view != NULL ? MEETING_LAYER_ANY : 0;
-            uint32_t area = area_of(view);
-
-            if (producer_params(rc->source->producer)->kind == RTP_KIND_VIDEO &&
-                (spatial != rc->view_spatial || temporal != rc->view_temporal ||
-                 area != rc->view_area)) {
-                rc->view_area = area;
-                rc->view_spatial = spatial;
-                rc->view_temporal = temporal;
+            if (look(rc, kept)) {
                 apply(meeting, rc);
             }
         }
     }
+    return 0;
 }
 
 /* ---- screens ---- */

@@ -159,6 +159,7 @@ struct participant {
     uint8_t group; /* the breakout in which it is, from 1; 0: in none */
     uint8_t news;  /* roster.c's: what the room is still to be told of it */
     char pinned[MEETING_OBJECT_ID + 1];
+    struct views *views; /* layers.c's: its last view:set; NULL: it sent none */
     struct rate rates[N_MEETING_RATES];
     uint64_t joined_us; /* wall clock */
     struct trace_span join; /* until its first media */
@@ -639,9 +640,11 @@ int meeting_consumer_keyframe(struct meeting *meeting, struct participant *p,
 
 /* What is on the participant's screen: its video consumers get layers for the size that
  * they are shown with, those not named the lowest, as do those behind the first 'last_n'
- * (0: no limit). Producers that it does not consume are passed over. */
-void meeting_view(struct meeting *meeting, struct participant *p,
-                  const struct meeting_view *views, size_t n, uint32_t last_n);
+ * (0: no limit). So do those that are made later, until the next call; 'n' is at most
+ * MEETING_VIEWS. 0, or -1 with 'err' (no memory) and all as it was. */
+int meeting_view(struct meeting *meeting, struct participant *p,
+                 const struct meeting_view *views, size_t n, uint32_t last_n,
+                 struct meeting_error *err);
 
 /* The dataplane says what a subscription is sent (ABI_EVT_LAYERS). */
 void meeting_on_layers(struct meeting *meeting, uint64_t sub, uint32_t layers);

@@ -45,6 +45,7 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
         meeting, p, p,
         (struct meeting_event){.kind = MEETING_LEFT, .who = p, .reason = reason});
     meeting_end_join(p, "no_media");
+    free(p->views);
     free(p);
     meeting_close_room_if_empty(meeting, room);
 }

@@ -369,7 +369,8 @@ int ortc_consume(const struct ortc_producer *producer, const struct ortc_caps *c
         if ((caps->codecs >> map->entry & 1) == 0) {
             continue;
         }
-        dependency = dependency || map->codec == ORTC_AV1;
+        /* a stream is the first; of any, each may become it */
+        dependency = dependency || (map->codec == ORTC_AV1 && (i == 0 || conf->any));
         out->codecs[n].map = i;
         out->codecs[n].pt =
             caps->pt[map->entry] != 0 ? caps->pt[map->entry] : map->router_pt;

@@ -121,6 +121,7 @@ struct ortc_consumer_conf {
     const char *cname; /* one per producing transport */
     uint32_t ssrc;     /* fresh, not 0 */
     uint32_t rtx_ssrc; /* fresh, not 0; used if both sides have RTX */
+    bool any; /* each codec of the producer may come; else its stream is of the first */
 };
 
 /* What a consumer sends, for the dataplane. */

@@ -220,13 +220,14 @@ bool consumer_fits(const struct consumer *c, const struct producer *to)
 }
 
 /* What its receiver is sent of 'from', under the numbers that it has. */
-static int negotiate(const struct consumer *c, const struct ortc_producer *from,
+static int negotiate(const struct consumer *c, const struct ortc_producer *from, bool any,
                      struct ortc_consumer *out)
 {
     const struct ortc_consumer_conf told = {.mid = c->params.mid,
                                             .cname = c->params.cname,
                                             .ssrc = c->params.ssrc,
-                                            .rtx_ssrc = c->rtx_ssrc};
+                                            .rtx_ssrc = c->rtx_ssrc,
+                                            .any = any};
 
     return ortc_consume(from, &c->caps, &told, out);
 }
@@ -243,7 +244,7 @@ int consumer_move(struct consumer *c, struct producer *to, bool urgent)
     if (!consumer_fits(c, to)) {
         return -ENOTSUP;
     }
-    e = negotiate(c, producer_params(to), &params);
+    e = negotiate(c, producer_params(to), false, &params);
     if (e != 0) {
         return e;
     }
@@ -307,7 +308,7 @@ static void any_params(const struct consumer *c, struct rtp_params *out)
             }
         }
     }
-    if (negotiate(c, &any, &all) == 0) {
+    if (negotiate(c, &any, true, &all) == 0) {
         ortc_consumer_params(&any, &all, out);
     }
 }

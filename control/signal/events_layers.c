@@ -142,16 +142,19 @@ void on_view_set(struct reply *reply, const json_t *payload)
     struct client *client = reply->client;
     struct fields f = fields_of(payload);
     struct meeting_view views[MEETING_VIEWS];
+    struct meeting_error err;
     int64_t last_n;
     size_t n;
 
     if (!field_int(&f, "last_n", 0, UINT16_MAX, false, 0, &last_n) ||
         !read_views(&f, json_object_get(payload, "visible"), views, &n)) {
         fail_invalid(reply, &f);
-        return;
+    } else if (meeting_view(client->signal->meeting, client->participant, views, n,
+                            (uint32_t)last_n, &err) != 0) {
+        reply_fail(reply, err.code, err.message);
+    } else {
+        reply_ok(reply, NULL);
     }
-    meeting_view(client->signal->meeting, client->participant, views, n, (uint32_t)last_n);
-    reply_ok(reply, NULL);
 }
 
 static void set_screen(struct reply *reply, const json_t *payload, bool on)

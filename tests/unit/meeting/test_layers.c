@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -152,17 +154,87 @@ static void how_large_it_is_shown_is_told(void **state)
             {.producer_id = b->id, .width = 320, .height = 180},
             {.producer_id = a->id, .width = 65535, .height = 65535}};
 
-        meeting_view(w.meeting, p.b, views, 2, 0);
+        assert_int_equal(meeting_view(w.meeting, p.b, views, 2, 0, &err), 0);
         assert_int_equal(wished(&w, one).area, 65535u * 65535u);
         assert_int_equal(wished(&w, two).area, 320 * 180);
         assert_int_equal(wished(&w, two).spatial, 0);
         assert_int_equal(meeting_consumer_priority(w.meeting, p.b, one->id, 7, &err), 0);
         assert_int_equal(wished(&w, one).priority, 7);
         assert_int_equal(wished(&w, one).area, 65535u * 65535u);
-        meeting_view(w.meeting, p.b, views, 2, 1);
+        assert_int_equal(meeting_view(w.meeting, p.b, views, 2, 1, &err), 0);
         assert_int_equal(wished(&w, one).area, 0); /* it stands behind the first */
         assert_int_equal(wished(&w, two).area, 320 * 180);
     }
+    part(&w, &p);
+    world_finish(&w);
+}
+
+static void wishes_are(const struct world *w, const struct room_consumer *rc,
+                       uint8_t spatial, uint8_t temporal, uint32_t area)
+{
+    const struct vault_sub_conf conf = wished(w, rc);
+
+    assert_int_equal(conf.spatial, spatial);
+    assert_int_equal(conf.temporal, temporal);
+    assert_int_equal(conf.area, area);
+}
+
+/* Clients tell their view first, and make consumers for it then. */
+static void a_view_holds_for_consumers_made_later(void **state)
+{
+    const uint8_t any = MEETING_LAYER_ANY;
+    struct room_consumer *shown, *hidden, *again;
+    struct room_producer *a, *b;
+    struct meeting_error err;
+    struct pair p;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    a = produce(&w, p.send, world_simulcast, 1);
+    b = produce(&w, p.send, world_simulcast, 2);
+    assert_int_equal(told_after(&w, p.a, a, 0), 0);
+    meeting_tick(w.meeting, clock_mono_us() + WHILE_US); /* nobody needs them */
+    w.n_told = 0;
+    {
+        char id[MEETING_OBJECT_ID + 1];
+        char too_long[MEETING_OBJECT_ID + 2];
+        struct meeting_view views[] = {
+            {.producer_id = too_long, .width = 1280, .height = 720},
+            {.producer_id = id, .width = 640, .height = 360}};
+
+        (void)snprintf(id, sizeof(id), "%s", a->id);
+        (void)snprintf(too_long, sizeof(too_long), "%sx", b->id); /* is not b's */
+        assert_int_equal(meeting_view(w.meeting, p.b, views, 2, 0, &err), 0);
+        memset(id, 'x', sizeof(id) - 1); /* they were borrowed */
+    }
+    shown = consume(&w, p.recv, a->id);
+    hidden = consume(&w, p.recv, b->id);
+    wishes_are(&w, shown, 1, any, 640 * 360);
+    wishes_are(&w, hidden, 0, 0, 0);
+    assert_int_equal(meeting_consumer_pause(p.b, shown->id, false, &err), 0);
+    assert_int_equal(meeting_consumer_pause(p.b, hidden->id, false, &err), 0);
+    assert_int_equal(a->needed, 1); /* not all of them */
+    assert_int_equal(b->needed, 0);
+    assert_int_equal(a->wanted[1], 1);
+    assert_int_equal(b->wanted[0], 1);
+
+    { /* the next replaces it */
+        const struct meeting_view views[] = {
+            {.producer_id = b->id, .width = 1280, .height = 720}};
+
+        assert_int_equal(meeting_view(w.meeting, p.b, views, 1, 0, &err), 0);
+    }
+    wishes_are(&w, shown, 0, 0, 0);
+    wishes_are(&w, hidden, 2, any, 1280 * 720);
+    assert_int_equal(meeting_consumer_close(w.meeting, p.b, shown->id, &err), 0);
+    assert_int_equal(meeting_consumer_close(w.meeting, p.b, hidden->id, &err), 0);
+    again = consume(&w, p.recv, b->id);
+    wishes_are(&w, again, 2, any, 1280 * 720);
+    assert_int_equal(meeting_view(w.meeting, p.b, NULL, 0, 0, &err), 0); /* of nobody */
+    wishes_are(&w, consume(&w, p.recv, b->id), 0, 0, 0);
+    wishes_are(&w, again, 0, 0, 0);
     part(&w, &p);
     world_finish(&w);
 }
@@ -194,6 +266,7 @@ int main(void)
         cmocka_unit_test(of_simulcast_what_nobody_needs_is_told),
         cmocka_unit_test(of_svc_what_nobody_needs_is_told),
         cmocka_unit_test(how_large_it_is_shown_is_told),
+        cmocka_unit_test(a_view_holds_for_consumers_made_later),
         cmocka_unit_test(of_a_single_layer_nothing_is_told),
     };
 

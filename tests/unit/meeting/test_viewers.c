@@ -190,6 +190,26 @@ static void the_codec_changes_with_who_is_shown(void **state)
     close_scene(&s);
 }
 
+/* AV1 may come later, and is not told anew then. */
+static void dependencies_are_told_before_av1_comes(void **state)
+{
+    struct ortc_caps caps = caps_of(2 | 1u << (ORTC_N_ENTRIES - 1)); /* VP8, AV1 */
+    struct room_consumer *seen;
+    struct rtp_params params;
+    struct scene s;
+    (void)state;
+
+    caps.video_exts = 1u << ORTC_EXT_DEPENDENCY;
+    open_scene(&s, false);
+    (void)produce(&s.w, s.from_a, world_vp8, 11);
+    seen = view(&s, RTP_KIND_VIDEO, &caps);
+    assert_int_equal(conf_of(&s, seen).ext_id[ORTC_EXT_DEPENDENCY], 0);
+    consumer_params(seen->consumer, &params);
+    assert_int_equal(params.n_exts, 1);
+    assert_int_equal(params.exts[0].id, ORTC_EXT_DEPENDENCY);
+    close_scene(&s);
+}
+
 static void what_nobody_sends_yet_is_shown_when_somebody_does(void **state)
 {
     const struct ortc_caps caps = caps_of(2 | 4);
@@ -356,6 +376,7 @@ int main(void)
         cmocka_unit_test(when_the_one_who_is_shown_leaves_another_is),
         cmocka_unit_test(who_speaks_is_shown_and_stays_in_silence),
         cmocka_unit_test(the_codec_changes_with_who_is_shown),
+        cmocka_unit_test(dependencies_are_told_before_av1_comes),
         cmocka_unit_test(what_nobody_sends_yet_is_shown_when_somebody_does),
         cmocka_unit_test(who_leaves_and_returns_is_shown_again),
         cmocka_unit_test(a_client_that_takes_less_is_sent_less),

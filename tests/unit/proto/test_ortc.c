@@ -432,6 +432,35 @@ static void a_browser_without_the_codec_cannot_consume(void **state)
     assert_int_equal(ortc_consume(&producer, &caps, &CONF, &consumer), -ENOTSUP);
 }
 
+/* A stream is of its producer's first codec. */
+static void dependencies_are_told_of_av1_only(void **state)
+{
+    static const char vp8[] = "{'mimeType':'video/VP8','payloadType':96,'clockRate':90000}";
+    static const char av1[] = "{'mimeType':'video/AV1','payloadType':45,'clockRate':90000}";
+    struct ortc_consumer_conf any = CONF;
+    struct ortc_caps caps = router_caps();
+    struct ortc_consumer consumer;
+    struct ortc_producer producer;
+    struct rtp_error err;
+    char both[256];
+    (void)state;
+
+    (void)snprintf(both, sizeof(both), "%s,%s", vp8, av1);
+    assert_int_equal(map(RTP_KIND_VIDEO, both, "", &producer, &err), 0);
+    assert_int_equal(ortc_consume(&producer, &caps, &CONF, &consumer), 0);
+    assert_int_equal(consumer.n_codecs, 2);
+    assert_int_equal(consumer.ext_id[ORTC_EXT_DEPENDENCY], 0);
+    any.any = true; /* then AV1 may come */
+    assert_int_equal(ortc_consume(&producer, &caps, &any, &consumer), 0);
+    assert_int_equal(consumer.ext_id[ORTC_EXT_DEPENDENCY], ORTC_EXT_DEPENDENCY);
+
+    (void)snprintf(both, sizeof(both), "%s,%s", av1, vp8);
+    assert_int_equal(map(RTP_KIND_VIDEO, both, "", &producer, &err), 0);
+    assert_int_equal(ortc_consume(&producer, &caps, &CONF, &consumer), 0);
+    assert_int_equal(consumer.n_codecs, 2);
+    assert_int_equal(consumer.ext_id[ORTC_EXT_DEPENDENCY], ORTC_EXT_DEPENDENCY);
+}
+
 static void audio_is_consumed_without_rtx_and_transport_cc(void **state)
 {
     struct ortc_caps caps = router_caps();
@@ -560,6 +589,7 @@ int main(void)
         cmocka_unit_test(what_a_producer_answers_to_is_noted),
         cmocka_unit_test(a_consumer_is_cut_to_its_browser),
         cmocka_unit_test(a_browser_without_the_codec_cannot_consume),
+        cmocka_unit_test(dependencies_are_told_of_av1_only),
         cmocka_unit_test(audio_is_consumed_without_rtx_and_transport_cc),
         cmocka_unit_test(simulcast_looks_like_spatial_layers),
         cmocka_unit_test(a_consumer_needs_its_own_names_and_numbers),
