@@ -186,13 +186,14 @@ static void on_error(rd_kafka_t *producer, int err, const char *reason, void *op
         break;
     case RD_KAFKA_RESP_ERR__AUTHENTICATION: /* another producer's try, with our backoff */
         kafka->named = true;
-        kafka_note_away(kafka, reason,
-                  kafka->old_scram
-                      ? "brokers from Kafka 4.0 on refuse SCRAM of this librdkafka, with "
-                        "the right password too: install librdkafka 2.6.1 or newer, or let "
-                        "sasl.mechanism be PLAIN over TLS"
-                      : "make sasl.mechanism, sasl.username and sasl.password in "
-                        "events.kafka.settings what the brokers know");
+        kafka_note_away(
+            kafka, reason,
+            kafka->old_scram
+                ? "brokers from Kafka 4.0 on refuse SCRAM of this librdkafka, with the right "
+                  "password too: install librdkafka 2.6.1 or newer, or let sasl.mechanism be "
+                  "PLAIN over TLS"
+                : "make sasl.mechanism, sasl.username and sasl.password in "
+                  "events.kafka.settings what the brokers know");
         set_broken(kafka);
         break;
     case RD_KAFKA_RESP_ERR__SSL:

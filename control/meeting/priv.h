@@ -298,8 +298,8 @@ void meeting_viewers_leave(struct meeting *meeting, struct room_producer *rp);
 void meeting_viewers_tick(struct meeting *meeting, struct room *room);
 
 /* layers.c. _moved: before it gets another producer. _added: a consumer whose subscription
- * was made, or taken up, which its owner's view holds for, too; -ENOMEM. _counted: it was paused or resumed. _gone: before it
- * ends. */
+ * was made, or taken up, which its owner's view holds for, too; -ENOMEM. _counted: it was
+ * paused or resumed. _gone: before it ends. */
 int meeting_layers_added(struct meeting *meeting, struct room_consumer *rc);
 void meeting_layers_counted(struct meeting *meeting, struct room_consumer *rc);
 void meeting_layers_gone(struct meeting *meeting, struct room_consumer *rc);

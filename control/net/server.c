@@ -317,9 +317,9 @@ static int make_metrics(struct net_server *server)
     for (size_t i = 0; i < sizeof(plain_metrics) / sizeof(plain_metrics[0]); i++) {
         void *at = (char *)&server->metrics + plain_metrics[i].at;
 
-        err =
-            metric_register(server->registry, plain_metrics[i].kind, plain_metrics[i].name,
-                            plain_metrics[i].help, NULL, 0, (struct metric **)at);
+        err = metric_register(server->registry, plain_metrics[i].kind,
+                              plain_metrics[i].name, plain_metrics[i].help, NULL, 0,
+                              (struct metric **)at);
 
         if (err != 0) {
             return err;

@@ -289,28 +289,29 @@ static int parse(const struct layer_dd *dd, struct layer_dd *next, struct bits *
     return 0;
 }
 
-uint8_t layer_dd_top_spatial(const struct layer_dd *dd)
+/* shift  4: of their spatial layers, 0: of the temporal ones */
+static uint8_t top_of_active(const struct layer_dd *dd, unsigned shift)
 {
     uint8_t top = 0;
 
     for (uint8_t k = 0; k < dd->n_targets; k++) {
-        if ((dd->active >> k & 1) != 0 && dd->own[k] >> 4 > top) {
-            top = dd->own[k] >> 4;
+        const uint8_t layer = dd->own[k] >> shift & 15;
+
+        if ((dd->active >> k & 1) != 0 && layer > top) {
+            top = layer;
         }
     }
     return top;
 }
 
+uint8_t layer_dd_top_spatial(const struct layer_dd *dd)
+{
+    return top_of_active(dd, 4);
+}
+
 uint8_t layer_dd_top_temporal(const struct layer_dd *dd)
 {
-    uint8_t top = 0;
-
-    for (uint8_t k = 0; k < dd->n_targets; k++) {
-        if ((dd->active >> k & 1) != 0 && (dd->own[k] & 15) > top) {
-            top = dd->own[k] & 15;
-        }
-    }
-    return top;
+    return top_of_active(dd, 0);
 }
 
 int layer_dd_parse(struct layer_dd *dd, const uint8_t *data, size_t len,
