@@ -500,7 +500,17 @@ int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done
     int err = check_object(media, MEDIA_STREAM, stream);
 
     if (err == 0) {
-        media_push(media, ABI_OP_KEYFRAME, stream, done, arg);
+        media_push(media, ABI_OP_STREAM_KEYFRAME, stream, done, arg);
+    }
+    return err;
+}
+
+int media_sub_keyframe(struct media *media, uint64_t sub, media_done *done, void *arg)
+{
+    int err = check_object(media, MEDIA_SUB, sub);
+
+    if (err == 0) {
+        media_push(media, ABI_OP_SUB_KEYFRAME, sub, done, arg);
     }
     return err;
 }

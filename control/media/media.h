@@ -224,6 +224,9 @@ uint8_t media_stream_loudness(const struct media *media, uint64_t stream, uint64
 int media_stream_keyframe(struct media *media, uint64_t stream, media_done *done,
                           void *arg);
 
+/* The same in the name of who receives the subscription: it is heard as its PLIs are. */
+int media_sub_keyframe(struct media *media, uint64_t sub, media_done *done, void *arg);
+
 /* Closes an object: subscriptions before their stream, streams before their peer. The
  * handle is stale at once; the record is wiped and its slot free after the answer. Never
  * -EAGAIN. If the dataplane answers that the object is still in use, it is open again. */

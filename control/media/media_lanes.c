@@ -13,11 +13,12 @@ static enum media_kind kind_of(uint32_t op)
     case ABI_OP_STREAM_OPEN:
     case ABI_OP_STREAM_UPDATE:
     case ABI_OP_STREAM_CLOSE:
-    case ABI_OP_KEYFRAME:
+    case ABI_OP_STREAM_KEYFRAME:
         return MEDIA_STREAM;
     case ABI_OP_SUB_OPEN:
     case ABI_OP_SUB_UPDATE:
     case ABI_OP_SUB_CLOSE:
+    case ABI_OP_SUB_KEYFRAME:
         return MEDIA_SUB;
     default:
         return MEDIA_PEER;

@@ -424,9 +424,6 @@ int meeting_consumer_keyframe(struct meeting *meeting, struct participant *p,
                               const char *consumer_id, struct meeting_error *err)
 {
     struct room_consumer *rc = find(p, consumer_id, err);
-    uint64_t streams[RTP_PARAMS_MAX_ENCODINGS];
-    uint8_t n;
-    uint8_t at;
 
     if (rc == NULL) {
         return -1;
@@ -434,9 +431,7 @@ int meeting_consumer_keyframe(struct meeting *meeting, struct participant *p,
     if (producer_params(rc->source->producer)->kind != RTP_KIND_VIDEO) {
         return meeting_fail(err, "invalid", "audio has no key frames");
     }
-    n = producer_streams(rc->source->producer, streams);
-    at = layers_of(rc->source).n_streams > 1 && rc->layers != 0 ? rc->layers >> 12 & 15 : 0;
-    (void)media_stream_keyframe(meeting->conf.media, streams[at < n ? at : 0], NULL, NULL);
+    (void)media_sub_keyframe(meeting->conf.media, consumer_sub(rc->consumer), NULL, NULL);
     return 0;
 }
 

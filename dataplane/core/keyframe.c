@@ -30,21 +30,47 @@ uint64_t keyframe_deadline(const struct keyframe *kf)
     return kf->deadline_us;
 }
 
-bool keyframe_share_take(struct keyframe_share *share, uint32_t period_us, uint64_t now_us)
+/* The place of 'who': its own, or that of the one who has most of its share left. */
+static struct keyframe_asker *place_of(struct keyframe_askers *askers, uint64_t who)
 {
-    const uint64_t whole_us = (uint64_t)KEYFRAME_SHARE * period_us;
+    struct keyframe_asker *least = &askers->of[0];
 
-    if (share->granted_us != 0 && now_us - share->granted_us < KEYFRAME_MERGED_US) {
+    for (unsigned i = 0; i < KEYFRAME_ASKERS; i++) {
+        struct keyframe_asker *asker = &askers->of[i];
+
+        if (asker->who == who) {
+            return asker;
+        }
+        least = asker->spent_us < least->spent_us ? asker : least;
+    }
+    *least = (struct keyframe_asker){.who = who};
+    return least;
+}
+
+bool keyframe_askers_take(struct keyframe_askers *askers, const struct keyframe_wish *wish,
+                          uint64_t now_us)
+{
+    const uint64_t whole_us = (uint64_t)KEYFRAME_SHARE * wish->period_us;
+    struct keyframe_asker *asker;
+
+    if (askers->stream != wish->stream) {
+        memset(askers, 0, sizeof(*askers));
+        askers->stream = wish->stream;
+    }
+    asker = place_of(askers, wish->who);
+    if (asker->granted_us != 0 && asker->last == wish->last &&
+        now_us - asker->granted_us < KEYFRAME_MERGED_US) {
         return true;
     }
-    if (share->spent_us < now_us) {
-        share->spent_us = now_us;
+    if (asker->spent_us < now_us) {
+        asker->spent_us = now_us;
     }
-    if (share->spent_us + period_us > now_us + whole_us) {
+    if (asker->spent_us + wish->period_us > now_us + whole_us) {
         return false;
     }
-    share->spent_us += period_us;
-    share->granted_us = now_us;
+    asker->spent_us += wish->period_us;
+    asker->granted_us = now_us;
+    asker->last = wish->last;
     return true;
 }
 

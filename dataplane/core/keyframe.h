@@ -38,17 +38,34 @@ uint64_t keyframe_deadline(const struct keyframe *kf);
 /* Whether to ask the sender now. Each yes counts as one request sent. */
 bool keyframe_take_request(struct keyframe *kf, uint64_t now_us);
 
-/* What one subscriber may ask of a stream: a key frame costs all of its subscribers
- * quality. So many at once, then one a period; what is asked for within a second of one
- * that was granted costs nothing, for it is merged. Zeroed before the first. */
-enum { KEYFRAME_SHARE = 8, KEYFRAME_MERGED_US = 1000000 };
+/* What each subscriber may ask of one stream, for a key frame costs all who watch it
+ * quality: so many at once, then one a period. It is kept beside the stream, so that who
+ * closes its subscription and opens another has what it had left. The places are few: a
+ * newcomer gets that of whoever has most left, and that is not who asks too often. Zeroed
+ * before the first. */
+enum { KEYFRAME_SHARE = 8, KEYFRAME_MERGED_US = 1000000, KEYFRAME_ASKERS = 4 };
 
-struct keyframe_share {
-    uint64_t granted_us; /* the last; 0 none yet */
-    uint64_t spent_us;   /* until when the share is spent, if all of it was left */
+struct keyframe_asker {
+    uint64_t who; /* 0 nobody */
+    uint64_t granted_us;
+    uint64_t spent_us; /* until when the share is spent, if all of it was left */
+    uint64_t last;     /* key frame when it was granted */
 };
 
-/* Whether a request of the subscriber is heard. */
-bool keyframe_share_take(struct keyframe_share *share, uint32_t period_us, uint64_t now_us);
+struct keyframe_askers {
+    uint64_t stream; /* whose key frames these are: those of another are forgotten */
+    struct keyframe_asker of[KEYFRAME_ASKERS];
+};
+
+struct keyframe_wish {
+    uint64_t stream, who; /* not 0 */
+    uint64_t last; /* tells the last key frame that came from those before */
+    uint32_t period_us;
+};
+
+/* Whether a wish is heard. What is asked again before a key frame has come is the same
+ * wish, for a second, and costs nothing. */
+bool keyframe_askers_take(struct keyframe_askers *askers, const struct keyframe_wish *wish,
+                          uint64_t now_us);
 
 #endif

@@ -6,6 +6,12 @@
 
 #include <rte_mbuf.h>
 
+enum {
+    /* a key frame for one subscriber, in the long run */
+    REPAIRED_US = 3000000,
+    UNREPAIRED_US = 1000000
+};
+
 _Static_assert(sizeof(struct pkt) <= 256, "the private area of an mbuf");
 
 static struct rte_mbuf *mbuf_of(struct pkt *pkt)
@@ -148,6 +154,28 @@ void lane_ask_keyframe(struct lane *lane, struct stream *stream, bool again)
     }
     stream->pli_asked += !again;
     keyframe_on_request(&stream->keyframe, lane->now_us);
+}
+
+bool lane_wish_keyframe(struct lane *lane, const struct sub *sub, struct stream *stream)
+{
+    /* who is told of loss that nothing repairs has reason to ask each second */
+    const bool unrepaired = !sub_resends(sub) && sub->fraction_lost > 0;
+    const struct keyframe_wish wish = {
+        .stream = stream->handle,
+        .who = sub->peer->handle,
+        .last = atomic_load_explicit(&stream->keyframe_pos, memory_order_relaxed),
+        .period_us = unrepaired ? UNREPAIRED_US : REPAIRED_US};
+
+    if (!keyframe_askers_take(&stream->readers[lane->index].askers, &wish, lane->now_us)) {
+        return false;
+    }
+    lane_ask_keyframe(lane, stream, false);
+    return true;
+}
+
+void lane_hear_keyframe(struct lane *lane, struct sub *sub)
+{
+    sub->keyframes_ignored += !lane_wish_keyframe(lane, sub, sub->stream);
 }
 
 void lane_sub_close(struct lane *lane, struct sub *sub)

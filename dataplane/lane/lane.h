@@ -183,6 +183,14 @@ bool lane_send_pkt(struct lane *lane, uint32_t to, enum hub_kind kind, struct pk
  */
 void lane_ask_keyframe(struct lane *lane, struct stream *stream, bool again);
 
+/* The same for one subscription that begins: at all, after a pause, or with another layer.
+ * Its peer may make it do so as often as it can ask. Returns false if the peer has asked
+ * this stream too often (core/keyframe.h): nobody is asked now. */
+bool lane_wish_keyframe(struct lane *lane, const struct sub *sub, struct stream *stream);
+
+/* The peer of a subscription of video asks: of the same share. What is beyond is counted. */
+void lane_hear_keyframe(struct lane *lane, struct sub *sub);
+
 /* Ends a subscription of this lane. */
 void lane_sub_close(struct lane *lane, struct sub *sub);
 

@@ -12,9 +12,6 @@
 
 enum {
     MIN_RTCP = 8,
-    /* a key frame for one subscriber, in the long run */
-    REPAIRED_US = 3000000,
-    UNREPAIRED_US = 1000000,
     REPORT_MAX_PACKETS = 65535, /* of one stream between two reports */
     XR_RTT_MAX_US = 10000000, /* a longer one is a mistake */
 
@@ -189,17 +186,8 @@ static void on_keyframe_request(struct lane *lane, struct peer *peer, uint32_t s
 {
     struct sub *sub = tables_find_feedback(lane->tables, peer, ssrc);
 
-    if (sub == NULL || !sub->stream->video) {
-        return;
-    }
-    /* who is told of loss that nothing repairs has reason to ask each second */
-    if (keyframe_share_take(&sub->keyframes,
-                            !sub_resends(sub) && sub->fraction_lost > 0 ? UNREPAIRED_US
-                                                                        : REPAIRED_US,
-                            lane->now_us)) {
-        lane_ask_keyframe(lane, sub->stream, false);
-    } else {
-        sub->keyframes_ignored++;
+    if (sub != NULL && sub->stream->video) {
+        lane_hear_keyframe(lane, sub);
     }
 }
 

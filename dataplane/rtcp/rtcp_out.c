@@ -165,11 +165,16 @@ static void answer_rrtrs(struct lane *lane, struct peer *peer, struct burst *out
 }
 
 /* A subscription that still waits for the key frame it was promised: it came, but its first
- * packet was lost on the way to us. */
+ * packet was lost on the way to us. Or nobody was asked yet. */
 static void ask_again(struct lane *lane, struct sub *sub)
 {
-    if (sub->wait_keyframe && !sub->started && !sub->paused) {
+    if (!sub->wait_keyframe || sub->started || sub->paused || sub->held) {
+        return;
+    }
+    if (sub->asked) {
         lane_ask_keyframe(lane, sub->stream, true);
+    } else {
+        sub->asked = lane_wish_keyframe(lane, sub, sub->stream);
     }
 }
 

@@ -13,7 +13,6 @@ void begin_sub(struct lane *lane, struct sub *sub)
     sub->wait_keyframe = sub->stream->video;
     sub->cursor = stream_ring_head(&sub->stream->ring);
     /* who cannot be sent to yet asks when it can: rtcp_out looks for those that wait */
-    if (sub->stream->video && sub->peer->to != NULL && sub->peer->tx_key != NULL) {
-        lane_ask_keyframe(lane, sub->stream, false);
-    }
+    sub->asked = sub->stream->video && sub->peer->to != NULL && sub->peer->tx_key != NULL &&
+                 lane_wish_keyframe(lane, sub, sub->stream);
 }

@@ -346,8 +346,14 @@ static void ask_or_give_up(struct lane *lane, struct sub_layers *l)
         aim(lane, l, NO_KEYFRAME);
         return;
     }
-    if (l->asked_us == 0 || lane->now_us - l->asked_us >= LAYERS_ASK_US) {
-        lane_ask_keyframe(lane, l->streams[l->target], l->asked_us != 0);
+    if (l->asked_us == 0) {
+        if (!lane_wish_keyframe(lane, l->sub, l->streams[l->target])) {
+            l->since_us = lane->now_us; /* it has asked too often: nobody fails to answer */
+            return;
+        }
+        l->asked_us = lane->now_us;
+    } else if (lane->now_us - l->asked_us >= LAYERS_ASK_US) {
+        lane_ask_keyframe(lane, l->streams[l->target], true);
         l->asked_us = lane->now_us;
     }
 }

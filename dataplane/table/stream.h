@@ -40,6 +40,8 @@ struct stream_readers {
      * the slot and outlive the stream. */
     _Atomic bool told;           /* it is in the list below */
     struct stream_readers *next; /* of those told to this lane */
+
+    struct keyframe_askers askers; /* what this lane's peers may ask of the stream */
 };
 
 /* The last sender report of the publisher: one writer, read by the lanes of subscribers. */

@@ -96,8 +96,8 @@ struct sub {
     int8_t level;     /* what it was allotted: core/alloc.h */
     uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
     uint64_t skipped;
-    struct keyframe_share keyframes; /* that it may ask for */
-    uint64_t keyframes_ignored;      /* requests beyond that */
+    bool asked;                      /* wait_keyframe: for the one that it waits for */
+    uint64_t keyframes_ignored;      /* requests for more than its share */
     uint64_t nacks;                  /* numbers asked for again */
     uint64_t nacks_ignored;          /* of these: never sent, forgotten, or too many */
     uint64_t rtx_packets, rtx_bytes; /* of payload, sent as retransmissions */

@@ -311,8 +311,10 @@ int command_apply(struct lane *lane, const struct io *io, const struct vault *va
         return command_sub_update(lane, vault, cmd->handle);
     case ABI_OP_SUB_CLOSE:
         return command_sub_close(lane, cmd->handle);
-    case ABI_OP_KEYFRAME:
-        return command_keyframe(lane, cmd->handle);
+    case ABI_OP_STREAM_KEYFRAME:
+        return command_stream_keyframe(lane, cmd->handle);
+    case ABI_OP_SUB_KEYFRAME:
+        return command_sub_keyframe(lane, cmd->handle);
     default:
         return -EINVAL;
     }

@@ -437,7 +437,7 @@ int command_sub_close(struct lane *lane, uint64_t handle)
     return 0;
 }
 
-int command_keyframe(struct lane *lane, uint64_t handle)
+int command_stream_keyframe(struct lane *lane, uint64_t handle)
 {
     struct stream *stream = own_stream(lane, handle);
 
@@ -449,5 +449,19 @@ int command_keyframe(struct lane *lane, uint64_t handle)
     }
     stream->pli_asked++;
     keyframe_on_request(&stream->keyframe, lane->now_us);
+    return 0;
+}
+
+int command_sub_keyframe(struct lane *lane, uint64_t handle)
+{
+    struct sub *sub = tables_sub(lane->tables, handle);
+
+    if (sub == NULL) {
+        return -ENOENT;
+    }
+    if (!sub->stream->video) {
+        return -EINVAL;
+    }
+    lane_hear_keyframe(lane, sub);
     return 0;
 }

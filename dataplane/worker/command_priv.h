@@ -35,10 +35,11 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
                         bool resume);
 int command_stream_update(struct lane *lane, const struct vault *vault, uint64_t handle);
 int command_stream_close(struct lane *lane, uint64_t handle);
-int command_keyframe(struct lane *lane, uint64_t handle);
+int command_stream_keyframe(struct lane *lane, uint64_t handle);
 int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t handle,
                      bool resume);
 int command_sub_update(struct lane *lane, const struct vault *vault, uint64_t handle);
 int command_sub_close(struct lane *lane, uint64_t handle);
+int command_sub_keyframe(struct lane *lane, uint64_t handle);
 
 #endif

@@ -110,6 +110,7 @@ static void use_some(struct world *w)
         break;
     case 4:
         asked(w, media_stream_keyframe(w->media, stream, on_done, w));
+        asked(w, media_sub_keyframe(w->media, sub, on_done, w));
         break;
     case 5:
         asked(w, media_close(w->media, MEDIA_SUB, sub, on_done, w));

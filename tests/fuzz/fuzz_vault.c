@@ -106,8 +106,9 @@ static void recover(struct world *w)
 static void command_all(struct world *w, bool closes)
 {
     static const uint32_t ops[] = {
-        ABI_OP_PEER_UPDATE, ABI_OP_STREAM_UPDATE, ABI_OP_SUB_UPDATE, ABI_OP_KEYFRAME,
-        ABI_OP_SUB_CLOSE,   ABI_OP_STREAM_CLOSE,  ABI_OP_PEER_CLOSE};
+        ABI_OP_PEER_UPDATE,     ABI_OP_STREAM_UPDATE, ABI_OP_SUB_UPDATE,
+        ABI_OP_STREAM_KEYFRAME, ABI_OP_SUB_KEYFRAME,  ABI_OP_SUB_CLOSE,
+        ABI_OP_STREAM_CLOSE,    ABI_OP_PEER_CLOSE};
     const struct vault *v = &w->call.rig->shared.vault;
 
     for (size_t i = 0; i < (closes ? 7 : 4); i++) {

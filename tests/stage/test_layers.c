@@ -205,6 +205,70 @@ static void a_wish_changes_the_stream_and_no_number_shows_it(void **state)
     cast_close(&c);
 }
 
+/* Wishes for the next of 'n' layers each 'pictures', of a sender that makes each key frame
+ * that it is asked for. Notes how many those are, of each layer. Returns how many of the
+ * wishes came true before the next. */
+static unsigned wish_in_turns(struct cast *c, const uint8_t *layers, unsigned n,
+                              unsigned wishes, unsigned pictures, unsigned keys[3])
+{
+    unsigned served = 0;
+
+    for (unsigned i = 0; i < wishes; i++) {
+        const uint8_t to = layers[i % n];
+
+        wish(c, to, VAULT_LAYER_ANY);
+        for (unsigned k = 0; k < pictures; k++) {
+            const unsigned mask = asked(c);
+
+            for (unsigned s = 0; s < 3; s++) {
+                keys[s] += mask >> s & 1;
+            }
+            picture(c, 7, mask, 0);
+        }
+        served += c->from == to;
+        far_send_check(&c->pub, &c->pub.path);
+        far_send_check(&c->sub, &c->sub.path);
+    }
+    return served;
+}
+
+static void a_hundred_changes_are_not_slowed(void **state)
+{
+    const uint8_t layers[] = {0, 2, 1};
+    unsigned keys[3] = {0};
+    struct cast c;
+    (void)state;
+
+    cast_open(&c, 0, VAULT_LAYER_ANY);
+    settle(&c);
+    assert_int_equal(wish_in_turns(&c, layers, 3, 100, 30, keys), 100);
+    cast_close(&c);
+}
+
+/* A key frame costs all who watch quality. Who changes its mind faster than it can be
+ * served is heard at first, and then each 3 s; what it wished for last it gets. */
+static void endless_changes_reach_the_publisher_seldom(void **state)
+{
+    const uint8_t layers[] = {2, 0};
+    unsigned keys[3] = {0};
+    struct cast c;
+    (void)state;
+
+    cast_open(&c, 0, VAULT_LAYER_ANY);
+    settle(&c);
+    (void)asked(&c);
+    (void)wish_in_turns(&c, layers, 2, 75, 12, keys); /* for 30 s */
+    assert_in_range(keys[0], 8, 8 + 30 / 3 + 1);
+    assert_int_equal(keys[1], 0);
+    assert_in_range(keys[2], 8, 8 + 30 / 3 + 1);
+    wish(&c, 2, VAULT_LAYER_ANY);
+    for (unsigned i = 0; i < 150; i++) {
+        picture(&c, 7, asked(&c), 0);
+    }
+    assert_int_equal(c.from, 2);
+    cast_close(&c);
+}
+
 /* A key frame of the picture shown last will do; one that is older would have all that
  * follows shown as much too late. */
 static void a_key_frame_older_than_what_was_shown_is_not_begun_with(void **state)
@@ -677,6 +741,8 @@ int main(void)
         cmocka_unit_test(control_hears_that_the_link_carries_nothing_and_that_it_does),
         cmocka_unit_test(the_highest_layer_that_comes_is_sent),
         cmocka_unit_test(a_wish_changes_the_stream_and_no_number_shows_it),
+        cmocka_unit_test(a_hundred_changes_are_not_slowed),
+        cmocka_unit_test(endless_changes_reach_the_publisher_seldom),
         cmocka_unit_test(a_key_frame_older_than_what_was_shown_is_not_begun_with),
         cmocka_unit_test(temporal_layers_go_at_once_and_leave_no_gap),
         cmocka_unit_test(without_a_key_frame_it_stays_where_it_is),

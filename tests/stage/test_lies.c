@@ -187,8 +187,10 @@ static void endless_plis_reach_the_publisher_seldom(void **state)
         w.call.rig->lane.now_us += 4000;
         rig_run(w.call.rig);
         if (ms % 200 == 0) {
-            n += plis(&w.call.pub);
-            call_show(&w.call, ms % 1000 == 0); /* it obeys */
+            unsigned asked = plis(&w.call.pub);
+
+            n += asked;
+            call_show(&w.call, asked > 0); /* it obeys */
             assert_int_equal(listen(&w), 1);
         }
         if (ms % 5000 == 0) {
@@ -209,6 +211,96 @@ static void endless_plis_reach_the_publisher_seldom(void **state)
         assert_int_equal(call_sub(&w.call, &w.to_video)->keyframes_ignored, 0);
     }
     world_stop(&w);
+}
+
+/* A tenth of a second in which the publisher obeys. Returns how often it was asked. */
+static unsigned obey(struct world *w)
+{
+    unsigned n;
+
+    rig_pass(w->call.rig, 100000);
+    n = plis(&w->call.pub);
+    call_show(&w->call, n > 0);
+    (void)listen(w);
+    return n;
+}
+
+static void pause(struct world *w)
+{
+    struct vault_sub_conf *conf = &w->call.to_video;
+
+    conf->paused = 1;
+    assert_int_equal(rig_sub(w->call.rig, ABI_OP_SUB_UPDATE, conf), 0);
+    conf->paused = 0;
+    assert_int_equal(rig_sub(w->call.rig, ABI_OP_SUB_UPDATE, conf), 0);
+}
+
+static void leave(struct world *w)
+{
+    struct vault_sub_conf *conf = &w->call.to_video;
+
+    assert_int_equal(rig_command(w->call.rig, ABI_OP_SUB_CLOSE, conf->handle), 0);
+    conf->handle = handle_make(handle_index(conf->handle), handle_gen(conf->handle) + 1);
+    assert_int_equal(rig_sub(w->call.rig, ABI_OP_SUB_OPEN, conf), 0);
+}
+
+static void wish(struct world *w)
+{
+    assert_int_equal(
+        rig_command(w->call.rig, ABI_OP_SUB_KEYFRAME, w->call.to_video.handle), 0);
+}
+
+/* Thirty seconds in which it does that once a second. What makes it begin again needs a key
+ * frame, which comes all the same, if later. */
+static void seldom(void (*lie)(struct world *w), bool begins)
+{
+    struct world w;
+    uint64_t before;
+    unsigned n = 0;
+
+    world_start(&w);
+    rig_pass(w.call.rig, 2000000);
+    (void)plis(&w.call.pub);
+    for (unsigned s = 0; s < 30; s++) {
+        lie(&w);
+        before = call_sub(&w.call, &w.call.to_video)->packets;
+        for (unsigned i = 0; i < 10; i++) {
+            n += obey(&w);
+        }
+        /* at first it is not slowed */
+        assert_true(s > 6 || call_sub(&w.call, &w.call.to_video)->packets > before);
+        far_send_check(&w.call.pub, &w.call.pub.path);
+        far_send_check(&w.honest, &w.honest.path);
+        far_send_check(&w.call.sub, &w.call.sub.path);
+    }
+    assert_in_range(n, 8, 8 + 30 / 3 + 1);
+    lie(&w);
+    before = call_sub(&w.call, &w.call.to_video)->packets;
+    for (unsigned i = 0; i < 45; i++) {
+        (void)obey(&w);
+    }
+    assert_true(call_sub(&w.call, &w.call.to_video)->packets > before);
+    assert_int_equal(call_sub(&w.call, &w.call.to_video)->keyframes_ignored > 0, !begins);
+    goes_on(&w);
+    world_stop(&w);
+}
+
+static void endless_pauses_reach_the_publisher_seldom(void **state)
+{
+    (void)state;
+    seldom(pause, true);
+}
+
+static void who_leaves_and_comes_back_reaches_the_publisher_seldom(void **state)
+{
+    (void)state;
+    seldom(leave, true);
+}
+
+static void endless_wishes_of_control_reach_the_publisher_seldom(void **state)
+{
+    (void)state;
+    seldom(wish, false);
 }
 
 static void feedback(struct world *w, uint16_t base, unsigned n, int32_t ticks)
@@ -415,6 +507,9 @@ int main(void)
         cmocka_unit_test(huge_nacks_leave_room_for_others),
         cmocka_unit_test(nacks_of_what_was_never_sent_are_counted),
         cmocka_unit_test(endless_plis_reach_the_publisher_seldom),
+        cmocka_unit_test(endless_pauses_reach_the_publisher_seldom),
+        cmocka_unit_test(who_leaves_and_comes_back_reaches_the_publisher_seldom),
+        cmocka_unit_test(endless_wishes_of_control_reach_the_publisher_seldom),
         cmocka_unit_test(feedback_for_what_was_never_sent_moves_nothing),
         cmocka_unit_test(a_storm_of_feedback_is_not_read),
         cmocka_unit_test(absurd_rembs_move_their_sender_only),

@@ -75,7 +75,7 @@ static void key_frame_requests_are_merged_and_limited(void **state)
     ask(&call.sub, CALL_OUT_VIDEO_SSRC, false); /* long after the last: at once */
     rig_pass(call.rig, RTCP_SWEEP_US);
     assert_int_equal(n_plis(&call.pub, CALL_VIDEO_SSRC), 1);
-    assert_int_equal(rig_command(call.rig, ABI_OP_KEYFRAME, call.video.handle), 0);
+    assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_KEYFRAME, call.video.handle), 0);
     rig_pass(call.rig, 900000);
     assert_int_equal(n_plis(&call.pub, CALL_VIDEO_SSRC), 0);
     rig_pass(call.rig, 200000);
@@ -91,6 +91,23 @@ static void pass_seconds(struct call *call, unsigned n)
         far_send_check(&call->sub, &call->sub.path);
         rig_pass(call->rig, 1000000);
     }
+}
+
+/* Its link does not carry it: no key frame would reach it. */
+static void who_is_held_back_waits_for_no_key_frame(void **state)
+{
+    struct call call;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_sub(&call, &call.to_video)->held = true;
+    for (unsigned i = 0; i < 10; i++) {
+        call_show(&call, true);
+        pass_seconds(&call, 1);
+        (void)n_plis(&call.pub, CALL_VIDEO_SSRC);
+    }
+    assert_int_equal(call_stream(&call, &call.video)->pli_sent, 0);
+    call_stop(&call);
 }
 
 static void a_request_that_nobody_waits_for_is_given_up(void **state)
@@ -560,6 +577,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(key_frame_requests_are_merged_and_limited),
+        cmocka_unit_test(who_is_held_back_waits_for_no_key_frame),
         cmocka_unit_test(a_request_that_nobody_waits_for_is_given_up),
         cmocka_unit_test(who_waits_for_a_key_frame_asks_until_it_comes),
         cmocka_unit_test(video_is_asked_for_when_its_subscriber_has_keys),

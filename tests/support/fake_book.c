@@ -158,11 +158,12 @@ int fake_book_do(struct fake_book *b, const struct abi_cmd *cmd)
     case ABI_OP_STREAM_OPEN:
     case ABI_OP_STREAM_UPDATE:
     case ABI_OP_STREAM_CLOSE:
-    case ABI_OP_KEYFRAME:
+    case ABI_OP_STREAM_KEYFRAME:
         return do_stream(b, cmd->op, cmd->handle);
     case ABI_OP_SUB_OPEN:
     case ABI_OP_SUB_UPDATE:
     case ABI_OP_SUB_CLOSE:
+    case ABI_OP_SUB_KEYFRAME:
         return do_sub(b, cmd->op, cmd->handle);
     default:
         return -EINVAL;

@@ -25,12 +25,14 @@ enum abi_op {
     ABI_OP_SUB_OPEN = 8,
     ABI_OP_SUB_UPDATE = 9, /* paused; layers; if it is layered its streams */
     ABI_OP_SUB_CLOSE = 10,
-    ABI_OP_KEYFRAME = 11, /* ask the stream's publisher for a key frame (merged, limited) */
+    ABI_OP_STREAM_KEYFRAME = 11, /* ask its publisher for a key frame (merged, limited) */
     ABI_OP_PEER_MOVE = 12, /* with all that is its, to lane 'arg'. The next commands for it
                               go there, after the answer */
     ABI_OP_PEER_CAPTURE = 13, /* its packets are copied: arg is enum abi_capture; goes
                                  with it when it moves */
-    N_ABI_OPS = 14
+    ABI_OP_SUB_KEYFRAME = 14, /* its peer asks for a key frame, as by a PLI: that is
+                                 limited for it besides */
+    N_ABI_OPS = 15
 };
 
 struct abi_cmd {

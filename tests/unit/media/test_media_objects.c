@@ -102,7 +102,8 @@ static void streams_and_subscriptions_pause_and_ask_for_key_frames(void **state)
     assert_int_equal(media_stream_set_paused(f.media, stream, true, on_answer, &answer), 0);
     assert_int_equal(media_sub_set_paused(f.media, sub, false, on_answer, &answer), 0);
     assert_int_equal(media_stream_keyframe(f.media, stream, on_answer, &answer), 0);
-    WAIT(&f, answer.n == 3);
+    assert_int_equal(media_sub_keyframe(f.media, sub, on_answer, &answer), 0);
+    WAIT(&f, answer.n == 4);
     assert_int_equal(answer.status, 0);
     assert_int_equal(vault_stream_read(&vault->streams[handle_index(stream)], &stream_conf),
                      0);

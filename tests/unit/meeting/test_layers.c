@@ -239,6 +239,33 @@ static void a_view_holds_for_consumers_made_later(void **state)
     world_finish(&w);
 }
 
+/* Of what its receiver may ask for, which the dataplane counts. */
+static void a_key_frame_is_asked_for_as_by_its_receiver(void **state)
+{
+    struct room_consumer *rc;
+    struct room_producer *rp;
+    struct meeting_error err;
+    struct fake_dp_cmd cmd;
+    struct pair p;
+    struct world w;
+    size_t n;
+    (void)state;
+
+    world_start(&w);
+    p = make_pair(&w);
+    rp = produce(&w, p.send, world_vp8, 1);
+    rc = consume(&w, p.recv, rp->id);
+    n = fake_dp_n_cmds(w.dp);
+    assert_int_equal(meeting_consumer_keyframe(w.meeting, p.b, rc->id, &err), 0);
+    WAIT(&w, fake_dp_n_cmds(w.dp) > n);
+    cmd = fake_dp_cmd(w.dp, n);
+    assert_int_equal(cmd.op, ABI_OP_SUB_KEYFRAME);
+    assert_int_equal(cmd.handle, consumer_sub(rc->consumer));
+    assert_int_equal(meeting_consumer_keyframe(w.meeting, p.b, "none", &err), -1);
+    part(&w, &p);
+    world_finish(&w);
+}
+
 static void of_a_single_layer_nothing_is_told(void **state)
 {
     struct room_consumer *rc;
@@ -267,6 +294,7 @@ int main(void)
         cmocka_unit_test(of_svc_what_nobody_needs_is_told),
         cmocka_unit_test(how_large_it_is_shown_is_told),
         cmocka_unit_test(a_view_holds_for_consumers_made_later),
+        cmocka_unit_test(a_key_frame_is_asked_for_as_by_its_receiver),
         cmocka_unit_test(of_a_single_layer_nothing_is_told),
     };
 

@@ -156,7 +156,7 @@ static void step(struct world *w)
     bool key = false;
 
     for (; w->seen < fake_dp_n_cmds(w->f.dp); w->seen++) {
-        key = key || fake_dp_cmd(w->f.dp, w->seen).op == ABI_OP_KEYFRAME;
+        key = key || fake_dp_cmd(w->f.dp, w->seen).op == ABI_OP_STREAM_KEYFRAME;
     }
     write_frame(w, key);
     recorder_tick(w->recorder, clock_mono_us());

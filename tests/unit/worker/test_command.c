@@ -317,7 +317,7 @@ static void handles_are_of_one_life(void **state)
     assert_int_equal(rig_command(call.rig, ABI_OP_SUB_UPDATE, handles[2]), -ENOENT);
     assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_CLOSE, handles[1]), 0);
     assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_CLOSE, handles[1]), -ENOENT);
-    assert_int_equal(rig_command(call.rig, ABI_OP_KEYFRAME, handles[1]), -ENOENT);
+    assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_KEYFRAME, handles[1]), -ENOENT);
     call_stop(&call);
 }
 
@@ -416,8 +416,11 @@ static void unknown_operations_are_refused(void **state)
     assert_int_equal(rig_command(call.rig, 0, call.audio.handle), -EINVAL);
     assert_int_equal(rig_command(call.rig, N_ABI_OPS, call.audio.handle), -EINVAL);
     assert_int_equal(rig_command(call.rig, UINT32_MAX, call.audio.handle), -EINVAL);
-    assert_int_equal(rig_command(call.rig, ABI_OP_KEYFRAME, call.audio.handle), -EINVAL);
-    assert_int_equal(rig_command(call.rig, ABI_OP_KEYFRAME, call.video.handle), 0);
+    assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_KEYFRAME, call.audio.handle), -EINVAL);
+    assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_KEYFRAME, call.video.handle), 0);
+    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_KEYFRAME, call.to_audio.handle), -EINVAL);
+    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_KEYFRAME, call.to_video.handle), 0);
+    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_KEYFRAME, call.video.handle), -ENOENT);
     call_stop(&call);
 }
 
