@@ -165,6 +165,15 @@ static uint64_t patience_of(const struct alloc *alloc, uint64_t budget_bps)
            << (alloc->n_failed > 1 && !more ? alloc->n_failed - 1 : 0);
 }
 
+/* Whether it is long enough since something had to go down for one to go up to 'level'. */
+static bool is_time(const struct alloc *alloc, int level, uint64_t budget_bps,
+                    uint64_t now_us)
+{
+    const uint64_t calm_us = alloc->fell_us == 0 ? UINT64_MAX : now_us - alloc->fell_us;
+
+    return calm_us >= (level == 0 ? alloc->conf.patience_us : patience_of(alloc, budget_bps));
+}
+
 /* Takes over the new levels. Notes whether a stream lost one that it still asks for, and
  * whether one has more. */
 static bool adopt(struct alloc *alloc, struct alloc_stream *streams, size_t n,
@@ -191,13 +200,12 @@ static bool adopt(struct alloc *alloc, struct alloc_stream *streams, size_t n,
 bool alloc_run(struct alloc *alloc, struct alloc_stream *streams, size_t n,
                uint64_t budget_bps, uint64_t now_us)
 {
-    const uint64_t calm_us = alloc->fell_us == 0 ? UINT64_MAX : now_us - alloc->fell_us;
     uint64_t reserve = budget_bps / 1024 * alloc->conf.reserve;
     uint16_t order[ALLOC_STREAMS];
     int8_t levels[ALLOC_STREAMS];
     struct purse purse = {.keep = budget_bps,
-                          .calm = calm_us >= patience_of(alloc, budget_bps),
-                          .rested = calm_us >= alloc->conf.patience_us,
+                          .calm = is_time(alloc, 1, budget_bps, now_us),
+                          .rested = is_time(alloc, 0, budget_bps, now_us),
                           .free = alloc->keep};
     bool changed = false;
 
@@ -246,13 +254,15 @@ static bool is_next(const struct alloc_stream *a, const struct alloc_stream *b)
                : is_before(a, b);
 }
 
-uint64_t alloc_next(const struct alloc *alloc, const struct alloc_stream *streams, size_t n)
+bool alloc_raise(struct alloc *alloc, struct alloc_stream *streams, size_t n,
+                 uint64_t now_us)
 {
-    const struct alloc_stream *next = NULL;
-    uint64_t bps;
+    struct alloc_stream *next = NULL;
+    uint64_t budget_bps;
 
+    n = n < ALLOC_STREAMS ? n : ALLOC_STREAMS;
     for (size_t i = 0; i < n; i++) {
-        const struct alloc_stream *s = &streams[i];
+        struct alloc_stream *s = &streams[i];
 
         if (s->kind != ALLOC_AUDIO && s->level < top_of(s) &&
             (next == NULL || is_next(s, next))) {
@@ -260,11 +270,16 @@ uint64_t alloc_next(const struct alloc *alloc, const struct alloc_stream *stream
         }
     }
     if (next == NULL) {
-        return 0;
+        return false;
     }
-    bps = alloc_spent(streams, n) + cost_of(next, next->level + 1) -
-          cost_of(next, next->level);
-    return (bps + 1) * 1024 / (1024u - alloc->conf.reserve) + 1024;
+    next->level++;
+    budget_bps = alloc_spent(streams, n) * 1024 / (1024u - alloc->conf.reserve);
+    if (!is_time(alloc, next->level, budget_bps, now_us)) {
+        next->level--;
+        return false;
+    }
+    note_raise(alloc, budget_bps, now_us);
+    return true;
 }
 
 uint64_t alloc_wanted(const struct alloc_stream *streams, size_t n)

@@ -73,9 +73,10 @@ uint64_t alloc_wanted(const struct alloc_stream *streams, size_t n);
 /* What they cost at the levels that they have. */
 uint64_t alloc_spent(const struct alloc_stream *streams, size_t n);
 
-/* The least budget of which alloc_run() gives one level more than there is, to the stream
- * that is the next to get one; 0 if all have what they ask for. */
-uint64_t alloc_next(const struct alloc *alloc, const struct alloc_stream *streams,
-                    size_t n);
+/* Instead of alloc_run(), whatever the budget: gives the stream that is the next to get a
+ * level that one level more, and leaves all others as they are. Returns false, and all as it
+ * was, if all have what they ask for, or if it is too soon after one had to go down. */
+bool alloc_raise(struct alloc *alloc, struct alloc_stream *streams, size_t n,
+                 uint64_t now_us);
 
 #endif

@@ -6,11 +6,6 @@ enum {
 
 static const uint64_t FALL = 90, GROWTH = 101; /* percent */
 
-static uint64_t latest(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void note_failure(struct trial *trial)
 {
     if (trial->n_failed < TRIAL_DOUBLED) {
@@ -36,12 +31,15 @@ static void settle(struct trial *trial, uint64_t fell_us, uint64_t now_us)
 static enum trial_step rest(struct trial *trial, const struct trial_view *view,
                             uint64_t now_us)
 {
+    uint64_t rest_us;
+
     settle(trial, view->fell_us, now_us);
     if (trial->ended_us == 0) {
         trial->ended_us = now_us;
     }
-    if (!view->more || now_us - latest(trial->ended_us, view->fell_us) <
-                           (uint64_t)TRIAL_REST_US << trial->n_failed) {
+    rest_us = (uint64_t)TRIAL_REST_US << trial->n_failed;
+    if (!view->more || now_us - trial->ended_us < rest_us ||
+        now_us - view->fell_us < rest_us) {
         return TRIAL_NONE;
     }
     trial->on = true;

@@ -195,46 +195,53 @@ static bool is_probed(const struct peer *peer)
     return peer->bwe->feedback_us != 0 && padding_is_possible(peer);
 }
 
-/* What may be given to one for whom media is the only probe. */
-static uint64_t try_more(const struct lane *lane, struct peer *peer,
-                         const struct share *share)
+/* For one for whom media is the only probe. */
+static enum trial_step try_more(const struct lane *lane, struct peer *peer,
+                                const struct share *share)
 {
     struct bwe *bwe = peer->bwe;
-    const uint64_t next_bps = alloc_next(&peer->alloc, share->streams, share->n);
+    const uint64_t spent_bps = alloc_spent(share->streams, share->n);
     const struct trial_view view = {
         .estimate_bps = bwe_target(bwe),
         .told_bps = bwe_told(bwe),
-        .spent_bps = alloc_spent(share->streams, share->n),
-        .more = next_bps != 0,
+        .spent_bps = spent_bps,
+        .more = alloc_wanted(share->streams, share->n) > spent_bps,
         .calm = bwe_is_calm(bwe, lane->now_us),
         .remb = bwe->feedback_us == 0,
         .silent = bwe->remb_us < peer->trial.since_us,
         .fell_us = latest(peer->alloc.fell_us,
                           latest(bwe->rate.decreased_us, bwe->loss.decreased_us))};
+    const enum trial_step step = trial_tick(&peer->trial, &view, lane->now_us);
 
-    switch (trial_tick(&peer->trial, &view, lane->now_us)) {
-    case TRIAL_BEGINS:
-        peer->alloc.keep = true;
-        return next_bps;
-    case TRIAL_LASTS:
-        peer->alloc.keep = true;
-        break;
-    case TRIAL_SHOWN:
-        bwe_on_shown(bwe, view.spent_bps, lane->now_us);
-        break;
-    case TRIAL_NONE:
-        break;
+    if (step == TRIAL_SHOWN) {
+        bwe_on_shown(bwe, spent_bps, lane->now_us);
     }
-    return bwe_target(bwe);
+    return step;
+}
+
+/* Sets the levels to what the link carries. */
+static void share_out(const struct lane *lane, struct peer *peer, struct share *share,
+                      bool probed)
+{
+    const bool known = allot_is_known(lane, peer);
+    const enum trial_step step =
+        known && !probed ? try_more(lane, peer, share) : TRIAL_NONE;
+
+    if (step == TRIAL_BEGINS) {
+        if (!alloc_raise(&peer->alloc, share->streams, share->n, lane->now_us)) {
+            trial_cancel(&peer->trial); /* it is too soon for more */
+        }
+        return;
+    }
+    peer->alloc.keep = step == TRIAL_LASTS || bwe_is_calm(peer->bwe, lane->now_us);
+    (void)alloc_run(&peer->alloc, share->streams, share->n,
+                    known ? bwe_target(peer->bwe) : UINT64_C(1) << 40, lane->now_us);
 }
 
 void allot_peer(struct lane *lane, struct peer *peer)
 {
     struct share share;
-    uint64_t budget_bps = UINT64_C(1) << 40;
     const bool probed = is_probed(peer);
-    const bool tries = peer->trial.on;
-    bool changed;
     uint64_t besides = 0;
 
     begin(&share);
@@ -253,14 +260,7 @@ void allot_peer(struct lane *lane, struct peer *peer)
     }
     note_besides(lane, peer, besides);
     bwe_want(peer->bwe, alloc_wanted(share.streams, share.n) * 5 / 4);
-    peer->alloc.keep = bwe_is_calm(peer->bwe, lane->now_us);
-    if (allot_is_known(lane, peer)) {
-        budget_bps = probed ? bwe_target(peer->bwe) : try_more(lane, peer, &share);
-    }
-    changed = alloc_run(&peer->alloc, share.streams, share.n, budget_bps, lane->now_us);
-    if (!tries && peer->trial.on && !changed) {
-        trial_cancel(&peer->trial); /* it is too soon for more */
-    }
+    share_out(lane, peer, &share, probed);
     peer->given_bps = probed ? 0 : alloc_spent(share.streams, share.n);
     for (size_t i = 1; i < share.n; i++) {
         apply(lane, &share, i);

@@ -403,46 +403,35 @@ static void send_video(struct world *w)
 }
 
 /* As stage/allot: media is the only probe. */
-static uint64_t try_more(struct world *w)
+static enum trial_step try_more(struct world *w)
 {
-    const uint64_t next_bps = alloc_next(&w->alloc, w->streams, 2);
+    const uint64_t spent_bps = alloc_spent(w->streams, 2);
     uint64_t fell_us = w->alloc.fell_us;
     struct trial_view view;
+    enum trial_step step;
 
     fell_us = fell_us > w->bwe.rate.decreased_us ? fell_us : w->bwe.rate.decreased_us;
     fell_us = fell_us > w->bwe.loss.decreased_us ? fell_us : w->bwe.loss.decreased_us;
-    view = (struct trial_view){
-        .estimate_bps = bwe_target(&w->bwe),
-        .told_bps = bwe_told(&w->bwe),
-        .spent_bps = alloc_spent(w->streams, 2),
-        .more = next_bps != 0,
-        .calm = bwe_is_calm(&w->bwe, w->now_us),
-        .remb = w->bwe.feedback_us == 0,
-        .silent = w->bwe.remb_us < w->trial.since_us,
-        .fell_us = fell_us};
-    switch (trial_tick(&w->trial, &view, w->now_us)) {
-    case TRIAL_BEGINS:
-        w->alloc.keep = true;
-        w->trace->n_trials++;
-        return next_bps;
-    case TRIAL_LASTS:
-        w->alloc.keep = true;
-        break;
-    case TRIAL_SHOWN:
-        bwe_on_shown(&w->bwe, view.spent_bps, w->now_us);
-        break;
-    case TRIAL_NONE:
-        break;
+    view = (struct trial_view){.estimate_bps = bwe_target(&w->bwe),
+                               .told_bps = bwe_told(&w->bwe),
+                               .spent_bps = spent_bps,
+                               .more = alloc_wanted(w->streams, 2) > spent_bps,
+                               .calm = bwe_is_calm(&w->bwe, w->now_us),
+                               .remb = w->bwe.feedback_us == 0,
+                               .silent = w->bwe.remb_us < w->trial.since_us,
+                               .fell_us = fell_us};
+    step = trial_tick(&w->trial, &view, w->now_us);
+    if (step == TRIAL_SHOWN) {
+        bwe_on_shown(&w->bwe, spent_bps, w->now_us);
     }
-    return bwe_target(&w->bwe);
+    return step;
 }
 
 static void allocate(struct world *w)
 {
     struct alloc_stream *video = &w->streams[1];
     const int8_t was = video->level;
-    const bool tries = w->trial.on;
-    uint64_t budget_bps = bwe_target(&w->bwe);
+    enum trial_step step;
 
     bwe_besides(&w->bwe, w->s->bare_bps); /* as stage/allot finds it */
     if (!w->s->layered && w->s->fixed_bps == 0) {
@@ -457,14 +446,16 @@ static void allocate(struct world *w)
             return;
         }
     }
-    w->alloc.keep = bwe_is_calm(&w->bwe, w->now_us);
-    if (w->s->unpadded) {
-        budget_bps = try_more(w);
-    }
-    if (!alloc_run(&w->alloc, w->streams, 2, budget_bps, w->now_us) && !tries &&
-        w->trial.on) {
-        trial_cancel(&w->trial);
-        w->trace->n_trials--;
+    step = w->s->unpadded ? try_more(w) : TRIAL_NONE;
+    if (step == TRIAL_BEGINS) {
+        if (alloc_raise(&w->alloc, w->streams, 2, w->now_us)) {
+            w->trace->n_trials++;
+        } else {
+            trial_cancel(&w->trial);
+        }
+    } else {
+        w->alloc.keep = step == TRIAL_LASTS || bwe_is_calm(&w->bwe, w->now_us);
+        (void)alloc_run(&w->alloc, w->streams, 2, bwe_target(&w->bwe), w->now_us);
     }
     if (video->level != was) {
         w->trace->switches++;

@@ -353,6 +353,87 @@ static void same_input_same_answer(void **state)
     }
 }
 
+/* Whether 'a' has to get its next level before 'b', whatever they cost. */
+static bool is_due_before(const struct alloc_stream *a, const struct alloc_stream *b)
+{
+    if (a->kind != b->kind) {
+        return a->kind == ALLOC_SCREEN;
+    }
+    if (a->kind == ALLOC_CAMERA && a->level != b->level) {
+        return a->level < b->level;
+    }
+    return a->priority != b->priority ? a->priority > b->priority : a->area > b->area;
+}
+
+static int highest(const struct alloc_stream *s)
+{
+    const int top = s->n_levels < ALLOC_LEVELS ? s->n_levels : ALLOC_LEVELS;
+
+    return s->max_level < top ? s->max_level : top - 1;
+}
+
+/* What is tried is one level of one stream, that which is due. */
+static void one_stream_is_raised_by_one_level(void **state)
+{
+    struct alloc_stream s[16], was[16];
+    struct alloc alloc;
+    unsigned raised = 0;
+    (void)state;
+
+    srand(11);
+    for (int i = 0; i < 20000; i++) {
+        const size_t n = some_streams(s);
+        size_t which = n;
+
+        alloc_init(&alloc, &CONF);
+        (void)alloc_run(&alloc, s, n, dice(5000000), 1000000);
+        memcpy(was, s, sizeof(s));
+        if (!alloc_raise(&alloc, s, n, 9000000)) {
+            assert_int_equal(alloc_spent(s, n), alloc_wanted(s, n));
+            assert_memory_equal(s, was, n * sizeof(*s));
+            continue;
+        }
+        for (size_t k = 0; k < n; k++) {
+            if (s[k].level != was[k].level) {
+                assert_int_equal(s[k].level, was[k].level + 1);
+                assert_int_equal(which, n);
+                which = k;
+            }
+        }
+        assert_true(which < n && s[which].level <= highest(&s[which]));
+        for (size_t k = 0; k < n; k++) {
+            assert_false(was[k].kind != ALLOC_AUDIO && was[k].level < highest(&was[k]) &&
+                         is_due_before(&was[k], &was[which]));
+        }
+        raised++;
+    }
+    assert_in_range(raised, 10000, 20000);
+}
+
+/* It waits as long as any other that goes up after one had to go down. */
+static void nothing_is_raised_too_soon(void **state)
+{
+    struct alloc_stream s[1] = {video(ALLOC_CAMERA, 1, 0)};
+    struct alloc alloc;
+    (void)state;
+
+    alloc_init(&alloc, &CONF);
+    (void)alloc_run(&alloc, s, 1, 2000000, 1000000);
+    (void)alloc_run(&alloc, s, 1, 1000000, 7000000);
+    assert_int_equal(s[0].level, 1);
+    assert_false(alloc_raise(&alloc, s, 1, 8999999));
+    assert_int_equal(s[0].level, 1);
+    assert_true(alloc_raise(&alloc, s, 1, 9000000));
+    assert_int_equal(s[0].level, 2);
+    assert_false(alloc_raise(&alloc, s, 1, 9000000)); /* there is no more */
+    /* that it did not stay counts as with any other: twice in sequence, it waits longer */
+    (void)alloc_run(&alloc, s, 1, 1000000, 9100000);
+    assert_true(alloc_raise(&alloc, s, 1, 11100000));
+    (void)alloc_run(&alloc, s, 1, 1000000, 11200000);
+    assert_false(alloc_raise(&alloc, s, 1, 13200000));
+    assert_true(alloc_raise(&alloc, s, 1, 15200000));
+}
+
 static void what_runs_is_kept_while_the_link_is_calm(void **state)
 {
     struct alloc_stream s[2] = {video(ALLOC_CAMERA, 1, 0), audio()};
@@ -408,6 +489,8 @@ int main(void)
         cmocka_unit_test(more_is_never_worse_for_the_first),
         cmocka_unit_test(noise_does_not_make_layers_flap),
         cmocka_unit_test(same_input_same_answer),
+        cmocka_unit_test(one_stream_is_raised_by_one_level),
+        cmocka_unit_test(nothing_is_raised_too_soon),
         cmocka_unit_test(what_runs_is_kept_while_the_link_is_calm),
         cmocka_unit_test(streams_too_many_are_paused),
     };
