@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "av1_dd.h"
+#include "support/av1_dd.h"
 #include "core/codec.h"
 
 enum { HEARD_MAX = 4096, HEARD_REFS = 3, HEARD_NONE = -1 };

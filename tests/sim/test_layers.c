@@ -12,11 +12,11 @@
 
 #include <cmocka.h>
 
-#include "av1_dd.h"
 #include "core/layer_write.h"
 #include "core/switcher.h"
 #include "receiver.h"
 #include "sfu/base/bytes.h"
+#include "support/av1_dd.h"
 
 enum {
     PICTURES = 400, /* a run */

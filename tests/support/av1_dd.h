@@ -1,8 +1,8 @@
 /* Dependency descriptors as an AV1 encoder of n spatial and three temporal layers writes
  * them, and a reader of its own for what comes out: neither shares code with core/layer_dd.
  * AV1 RTP payload specification, appendix A.8. */
-#ifndef SIM_AV1_DD_H
-#define SIM_AV1_DD_H
+#ifndef TESTS_SUPPORT_AV1_DD_H
+#define TESTS_SUPPORT_AV1_DD_H
 
 #include <stdbool.h>
 #include <stdint.h>
