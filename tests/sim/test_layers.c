@@ -83,6 +83,7 @@ struct world {
     uint8_t tl0[STREAMS], keyidx[STREAMS]; /* of the source's streams */
     int play;
     uint32_t play_offset; /* source minus outgoing timestamp */
+    int newest, watched; /* picture that something was sent of, and its spatial layer */
     bool begins;
     uint64_t last_index;
     bool steady; /* nothing was lost or reordered */
@@ -505,6 +506,20 @@ static void hear(const struct world *w, const struct packet *p,
     }
 }
 
+/* Whether all was there of the newest picture, so that its end can have been sent: the last
+ * packet of what is watched of it. */
+static bool came_to_its_end(const struct world *w)
+{
+    for (int i = w->n_packets; i-- > 0;) {
+        const struct frame *f = &w->frames[w->packets[i].frame];
+
+        if (f->picture == w->newest && f->spatial <= w->watched) {
+            return w->packets[i].shown;
+        }
+    }
+    return true; /* there was none */
+}
+
 static void show(struct run *run, struct packet *p)
 {
     struct world *w = &run->world;
@@ -528,6 +543,10 @@ static void show(struct run *run, struct packet *p)
     /* where they stand apart a lower one neither, but at a key */
     assert_true(!is_apart(w->kind) || f->key || p->frame < SETTLED ||
                 f->spatial == out.spatial);
+    if (f->picture >= w->newest) {
+        w->newest = f->picture;
+        w->watched = out.spatial;
+    }
     h = receiver_next(&w->receiver);
     hear(w, p, &out, h);
     h->begins = w->begins;
@@ -581,7 +600,8 @@ static void play(struct run *run, int stream, int picture, int n, uint64_t *seq)
             }
             w->play++;
             w->play_offset = in.ts - (w->sw.out_ts + 3000);
-            w->begins = !w->sw.whole;
+            w->begins = !came_to_its_end(w);
+            assert_int_equal(w->sw.whole, !w->begins);
             switcher_begin(&w->sw, &in, in.ts - w->play_offset);
             begun = true;
         }
@@ -604,6 +624,7 @@ static void decodes(enum kind kind, bool steady, unsigned seed)
     run.world.receiver.codec = codec_of(kind);
     run.world.steady = steady;
     run.world.seed = seed;
+    run.world.newest = NONE;
     switcher_init(&run.world.sw, 100, &last);
     switcher_want(&run.world.sw, 2, 2);
     while (picture < PICTURES) {
