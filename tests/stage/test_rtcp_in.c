@@ -154,6 +154,105 @@ static void bandwidth_estimates_are_noted(void **state)
     call_stop(&call);
 }
 
+static void report(struct call *call, uint32_t ssrc, uint32_t highest, int32_t lost)
+{
+    const struct rtcp_block block = {.ssrc = ssrc, .ext_highest_seq = highest, .lost = lost};
+    struct wbytes w = compound();
+
+    rtcp_rr_write(&w, THEIR_SSRC, &block, 1);
+    send(call, &call->sub, &w);
+}
+
+static void remb(struct call *call, uint64_t bps)
+{
+    struct wbytes w = compound();
+
+    rtcp_remb_write(&w, THEIR_SSRC, bps, NULL, 0);
+    send(call, &call->sub, &w);
+}
+
+static void expect_loss(const struct call *call, uint32_t n, uint32_t n_lost)
+{
+    const struct bwe_loss *loss = &call_peer(call, &call->sub)->bwe->loss;
+
+    assert_int_equal(loss->n, n);
+    assert_int_equal(loss->n_lost, n_lost);
+}
+
+/* Of who tells by REMB what its link carries, reports tell the loss: of each subscription,
+ * between two of them, as far as they can be true. */
+static void reports_tell_the_loss_of_who_sends_remb(void **state)
+{
+    const uint32_t video = CALL_OUT_VIDEO_SSRC, audio = CALL_OUT_AUDIO_SSRC;
+    struct call call;
+    struct bwe_loss *loss;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    loss = &call_peer(&call, &call.sub)->bwe->loss;
+    report(&call, video, 1000, 5);
+    report(&call, video, 1010, 7);
+    expect_loss(&call, 0, 0); /* it has not said yet what its link carries */
+    remb(&call, 5000000);
+    report(&call, video, 1015, 8);
+    expect_loss(&call, 5, 1);
+    report(&call, audio, 500, 3);
+    expect_loss(&call, 5, 1); /* its first tells of no time */
+    report(&call, audio, 504, 4);
+    expect_loss(&call, 9, 2);
+    report(&call, video, 1017, 6);
+    expect_loss(&call, 11, 2); /* duplicates are no loss */
+    report(&call, video, 1017, 9);
+    report(&call, video, 1019, 12);
+    expect_loss(&call, 11, 2); /* more than there were packets */
+    report(&call, video, 1021, 14);
+    expect_loss(&call, 13, 4); /* as many */
+    report(&call, video, 1021 + 65536, 14);
+    expect_loss(&call, 13, 4); /* of another life */
+    report(&call, video, 1022 + 65536, 14);
+    expect_loss(&call, 14, 4);
+    report(&call, video, 1022, 14);
+    expect_loss(&call, 14, 4); /* back again */
+    assert_int_equal(loss->at_us != 0, 1);
+    report(&call, video, 1022 + 65535, 14);
+    assert_int_equal(loss->n, 0); /* enough for a verdict */
+    assert_true(loss->share < 0.001f);
+    call_stop(&call);
+}
+
+/* Its link loses what is too much for it, and it says by REMB that there is more than there
+ * is: it is sent about what gets through. */
+static void who_sends_remb_is_sent_what_gets_through(void **state)
+{
+    static const uint64_t carries_bps[] = {3000000, 6000000};
+    (void)state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct call call;
+        struct peer *peer;
+        uint32_t highest = 1000;
+        double lost = 0;
+
+        call_start(&call, "mem", FAR_GCM, 4);
+        peer = call_peer(&call, &call.sub);
+        remb(&call, 5000000);
+        for (unsigned s = 0; s < 30; s++) {
+            const uint64_t bps = bwe_target(peer->bwe);
+
+            call.rig->lane.now_us += 1000000;
+            remb(&call, 5000000);
+            peer->tx_bytes += bps / 8;
+            (void)bwe_tick(peer->bwe, peer->tx_bytes, 0, call.rig->lane.now_us);
+            highest += 500;
+            lost += bps > carries_bps[i] ? 500 * (1 - (double)carries_bps[i] / (double)bps) : 0;
+            report(&call, CALL_OUT_VIDEO_SSRC, highest, (int32_t)lost);
+        }
+        assert_in_range(bwe_target(peer->bwe), i == 0 ? 2500000 : 5000000,
+                        i == 0 ? 3600000 : 5000000);
+        call_stop(&call);
+    }
+}
+
 static void bye_is_told_once(void **state)
 {
     const uint32_t ssrcs[] = {0xdead, CALL_VIDEO_SSRC};
@@ -305,6 +404,8 @@ int main(void)
         cmocka_unit_test(round_trip_comes_from_our_sender_report),
         cmocka_unit_test(nacks_are_counted),
         cmocka_unit_test(bandwidth_estimates_are_noted),
+        cmocka_unit_test(reports_tell_the_loss_of_who_sends_remb),
+        cmocka_unit_test(who_sends_remb_is_sent_what_gets_through),
         cmocka_unit_test(bye_is_told_once),
         cmocka_unit_test(compounds_are_read_to_the_end),
         cmocka_unit_test(malformed_compounds_change_nothing),
