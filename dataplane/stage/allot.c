@@ -252,10 +252,8 @@ void allot_peer(struct lane *lane, struct peer *peer)
         }
         if (!sub->stream->video) {
             add_audio(&share, sub);
-        } else if (share.n < ALLOC_STREAMS) {
+        } else if (share.n < ALLOC_STREAMS) { /* control gives nobody more */
             add_video(&share, sub, lane->now_us);
-        } else if (!sub->held) {
-            hold(lane, sub);
         }
     }
     note_besides(lane, peer, besides);

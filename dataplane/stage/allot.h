@@ -9,8 +9,6 @@
 #include "lane/lane.h"
 
 enum {
-    /* video of one peer: control gives nobody more consumers; those beyond are held */
-    ALLOT_VIDEOS = ALLOC_STREAMS - 1,
     ALLOT_GRACE_US = 2000000 /* after the first feedback: the first probes are made */
 };
 

@@ -550,6 +550,18 @@ static void audio_without_numbers_is_known_of(void **state)
     call_stop(&call);
 }
 
+/* As the timer does, for so long, while all three sizes come. */
+static void live_for(struct call *call, struct stream *stream, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds * 10; i++) {
+        call->rig->lane.now_us += BUDGET_ALLOT_US;
+        for (unsigned s = 0; s < 3; s++) {
+            atomic_store(&stream->spatial_us[s], call->rig->lane.now_us);
+        }
+        allot_peer(&call->rig->lane, call_peer(call, &call->sub));
+    }
+}
+
 /* A stream of three sizes at three frame rates, of which each layer costs 100 kb/s, to a
  * link of 'bps': what is it allowed? */
 static struct sub_layers *allotted(struct call *call, bool screen, uint64_t bps)
@@ -578,13 +590,7 @@ static struct sub_layers *allotted(struct call *call, bool screen, uint64_t bps)
     atomic_store(&stream->top_temporal, 2);
     remb(call, bps);
     call_peer(call, &call->sub)->fed_us = 1;
-    for (unsigned i = 0; i < 20; i++) { /* so soon nothing more is tried (core/trial) */
-        call->rig->lane.now_us += 200000;
-        for (unsigned s = 0; s < 3; s++) {
-            atomic_store(&stream->spatial_us[s], call->rig->lane.now_us);
-        }
-        allot_peer(&call->rig->lane, call_peer(call, &call->sub));
-    }
+    live_for(call, stream, 4); /* so soon nothing more is tried (core/trial) */
     return sub->layers;
 }
 
@@ -615,6 +621,30 @@ static void a_screen_keeps_its_detail(void **state)
     }
 }
 
+/* What did not stay waits longer than a trial rests: one that could not begin was none, and
+ * what waits is not put off by it. */
+static void a_trial_that_is_too_soon_was_none(void **state)
+{
+    struct call call;
+    struct peer *peer;
+    const struct sub_layers *l = allotted(&call, false, 200000);
+    const uint8_t spatial = l->limit_spatial, temporal = l->limit_temporal;
+    (void)state;
+
+    peer = call_peer(&call, &call.sub);
+    peer->alloc.n_failed = 3; /* for 8 s then */
+    peer->alloc.raised_bps = 10000000;
+    peer->alloc.fell_us = call.rig->lane.now_us;
+    live_for(&call, l->streams[0], 7);
+    assert_int_equal(l->limit_spatial, spatial);
+    assert_int_equal(l->limit_temporal, temporal);
+    live_for(&call, l->streams[0], 2);
+    assert_true(l->limit_spatial > spatial || l->limit_temporal > temporal);
+    assert_true(peer->trial.on);
+    assert_int_equal(peer->trial.n_failed, 0);
+    call_stop(&call);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -632,6 +662,7 @@ int main(void)
         cmocka_unit_test(what_has_one_layer_has_its_place),
         cmocka_unit_test(audio_without_numbers_is_known_of),
         cmocka_unit_test(a_screen_keeps_its_detail),
+        cmocka_unit_test(a_trial_that_is_too_soon_was_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

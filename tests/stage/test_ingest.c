@@ -373,6 +373,37 @@ static void layers_that_the_sender_stops_do_not_come(void **state)
     call_stop(&call);
 }
 
+/* The same of the layers of time: nobody is told of one that does not come. */
+static void frame_rates_that_the_sender_stops_do_not_come(void **state)
+{
+    /* two temporal layers, each a target */
+    static const uint8_t key[] = {0xc0, 0x00, 0x01, 0x80, 0x01, 0x7a, 0x20};
+    static const uint8_t upper[] = {0xc1, 0x00, 0x02};
+    static const uint8_t without[] = {0xc0, 0x00, 0x03, 0x42};
+    static const uint8_t with[] = {0xc0, 0x00, 0x04, 0x46};
+    struct vault_stream_conf conf;
+    struct stream *stream;
+    struct call call;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    conf = far_video(&call.pub, 5, 0x0c0c0001);
+    conf.codec = ABI_CODEC_AV1;
+    assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_OPEN, &conf), 0);
+    stream = call_stream(&call, &conf);
+    show_av1(&call, &conf, 1, key, sizeof(key));
+    show_av1(&call, &conf, 2, upper, sizeof(upper));
+    assert_int_equal(atomic_load(&stream->top_temporal), 1);
+    show_av1(&call, &conf, 3, without, sizeof(without));
+    assert_int_equal(atomic_load(&stream->top_temporal), 0);
+    show_av1(&call, &conf, 4, with, sizeof(with));
+    assert_int_equal(atomic_load(&stream->top_temporal), 0); /* it has not come yet */
+    show_av1(&call, &conf, 5, upper, sizeof(upper));
+    assert_int_equal(atomic_load(&stream->top_temporal), 1);
+    assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_CLOSE, conf.handle), 0);
+    call_stop(&call);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +413,7 @@ int main(void)
         cmocka_unit_test(repairs_are_counted_apart),
         cmocka_unit_test(a_paused_producer_is_not_heard_but_counted),
         cmocka_unit_test(layers_that_the_sender_stops_do_not_come),
+        cmocka_unit_test(frame_rates_that_the_sender_stops_do_not_come),
         cmocka_unit_test(extensions_are_translated),
         cmocka_unit_test(a_long_element_goes_out_in_two_byte_form),
         cmocka_unit_test(short_two_byte_elements_become_one_byte_ones),

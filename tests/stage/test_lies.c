@@ -213,6 +213,37 @@ static void endless_plis_reach_the_publisher_seldom(void **state)
     world_stop(&w);
 }
 
+/* Whose loss nothing repairs has reason to ask: each second. */
+static void who_is_not_repaired_is_heard_each_second(void **state)
+{
+    (void)state;
+    for (unsigned lossy = 0; lossy < 2; lossy++) {
+        const struct rtcp_block block = {.ssrc = CALL_OUT_VIDEO_SSRC,
+                                         .fraction_lost = (uint8_t)lossy};
+        struct world w;
+        unsigned n = 0;
+
+        world_start(&w);
+        call_sub(&w.call, &w.call.to_video)->rtx_ssrc = 0;
+        for (unsigned s = 0; s < 60; s++) {
+            struct wbytes out = wbytes_of(scratch, sizeof(scratch));
+
+            rtcp_rr_write(&out, THEIR_SSRC, &block, 1);
+            rtcp_pli_write(&out, THEIR_SSRC, CALL_OUT_VIDEO_SSRC);
+            far_send_rtcp(&w.call.sub, &out);
+            rig_pass(w.call.rig, 1000000);
+            n += plis(&w.call.pub);
+            call_show(&w.call, true);
+            (void)listen(&w);
+            far_send_check(&w.call.pub, &w.call.pub.path);
+            far_send_check(&w.honest, &w.honest.path);
+            far_send_check(&w.call.sub, &w.call.sub.path);
+        }
+        assert_in_range(n, lossy ? 58 : 8 + 18, lossy ? 62 : 8 + 21);
+        world_stop(&w);
+    }
+}
+
 /* A tenth of a second in which the publisher obeys. Returns how often it was asked. */
 static unsigned obey(struct world *w)
 {
@@ -507,6 +538,7 @@ int main(void)
         cmocka_unit_test(huge_nacks_leave_room_for_others),
         cmocka_unit_test(nacks_of_what_was_never_sent_are_counted),
         cmocka_unit_test(endless_plis_reach_the_publisher_seldom),
+        cmocka_unit_test(who_is_not_repaired_is_heard_each_second),
         cmocka_unit_test(endless_pauses_reach_the_publisher_seldom),
         cmocka_unit_test(who_leaves_and_comes_back_reaches_the_publisher_seldom),
         cmocka_unit_test(endless_wishes_of_control_reach_the_publisher_seldom),

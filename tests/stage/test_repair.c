@@ -565,7 +565,7 @@ static void publisher_answers_our_reference_time(void **state)
 {
     struct call call;
     struct far_got got;
-    struct rtcp_xr_block block;
+    struct rtcp_xr_block block = {0};
     struct rtcp_xr_dlrr dlrr = {.ssrc = RTCP_OUR_SSRC, .dlrr = 1 << 15}; /* 0.5 s */
     struct wbytes w;
     struct peer *pub;
@@ -625,6 +625,46 @@ static void receiver_is_answered_once(void **state)
     rig_pass(call.rig, 3000000);
     assert_false(take_xr(&call.sub, RTCP_XR_DLRR, &block, &got));
     call_stop(&call);
+}
+
+/* Of one receiver the last counts; of more than there are places for the oldest goes. */
+static void the_last_reference_times_are_answered(void **state)
+{
+    static const struct {
+        uint32_t ssrcs[6];
+        unsigned n, answered;
+    } runs[] = {{{1, 1, 2}, 3, 6}, {{1, 2, 1, 3, 4, 5}, 6, 0x3c}};
+    (void)state;
+
+    for (unsigned k = 0; k < 2; k++) {
+        struct call call;
+        struct far_got got;
+        struct rtcp_xr_block block = {0};
+        unsigned seen = 0;
+
+        call_start(&call, "mem", FAR_GCM, 4);
+        rig_pass(call.rig, 100000);
+        for (unsigned i = 0; i < runs[k].n; i++) {
+            struct wbytes w = wbytes_of(scratch, sizeof(scratch));
+
+            rtcp_xr_write_rrtr(&w, runs[k].ssrcs[i], (uint64_t)(100 + i) << 16);
+            far_send_rtcp(&call.sub, &w);
+            rig_run(call.rig);
+            call.rig->lane.now_us += 1000;
+        }
+        while (!take_xr(&call.sub, RTCP_XR_DLRR, &block, &got)) {
+            rig_pass(call.rig, 10000);
+        }
+        for (size_t i = 0; i < rtcp_xr_dlrr_count(&block); i++) {
+            const struct rtcp_xr_dlrr dlrr = rtcp_xr_dlrr_at(&block, i);
+
+            assert_in_range(dlrr.lrr, 100, 100 + runs[k].n - 1);
+            assert_int_equal(dlrr.ssrc, runs[k].ssrcs[dlrr.lrr - 100]);
+            seen |= 1u << (dlrr.lrr - 100);
+        }
+        assert_int_equal(seen, runs[k].answered);
+        call_stop(&call);
+    }
 }
 
 /* Each receiver of a peer has a reference time of its own; and the answer comes beside the
@@ -805,6 +845,7 @@ int main(void)
         cmocka_unit_test(numbers_before_a_pause_are_found),
         cmocka_unit_test(publisher_answers_our_reference_time),
         cmocka_unit_test(receiver_is_answered_once),
+        cmocka_unit_test(the_last_reference_times_are_answered),
         cmocka_unit_test(each_receiver_is_answered_by_each_sender),
         cmocka_unit_test(no_index_is_used_twice),
     };
