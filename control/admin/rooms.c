@@ -199,10 +199,8 @@ void admin_note(const struct admin *admin, struct net_req *req, const char *act,
     if (admin->conf.store == NULL) {
         return;
     }
-    if (place != NULL) {
-        meeting_number(admin->conf.meeting, place->tenant, place->meeting, &entry.epoch,
-                       &entry.seq);
-    }
+    meeting_number(admin->conf.meeting, entry.tenant, entry.meeting, &entry.epoch,
+                   &entry.seq);
     if (audit_fill(&entry, writes, id, texts) != 0 ||
         store_write(admin->conf.store, writes, AUDIT_WRITES, NULL, NULL) != 0) {
         log_error("audit_not_written", LOG_STR("act", act));

@@ -50,6 +50,7 @@ struct app {
     struct metric_registry *metrics;
     struct auth *auth;
     struct keep keep;
+    struct keep_numbers numbers;
     struct otlp *otlp; /* NULL: spans go nowhere */
     struct media *media;
     struct session_registry *sessions;
@@ -93,7 +94,7 @@ static struct turn_servers ice_servers(struct app *app)
 
 static void tell(const struct app *app, enum node_fact fact, uint32_t seconds)
 {
-    node_fact_tell(app->keep.store, fact, app->node,
+    node_fact_tell(app->keep.store, fact, app->node, app->numbers.epoch,
                    app->meeting != NULL ? meeting_n_participants(app->meeting) : 0,
                    seconds);
 }
@@ -496,6 +497,7 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
     if (ret != 0) {
         return ret;
     }
+    app->numbers = keep_numbers(&app->keep, app->started_wall_us);
     ret = stored_watch(&app->keep);
     return ret != 0 ? fail(err, ret, "cannot look at the disks") : 0;
 }
@@ -564,8 +566,6 @@ static int make_recorder(struct app *app, char err[APP_ERR_MAX])
 static int make_meetings(struct app *app, char err[APP_ERR_MAX])
 {
     const struct control_conf *conf = app->conf;
-    const struct keep_numbers numbers =
-        keep_numbers(&app->keep, app->started_wall_us / 1000000);
     const struct callers_conf callers = {.most = conf->limits.connections_per_address,
                                          .per_s = conf->limits.handshakes_per_address};
     const struct signal_conf signaling = {.loop = app->loop,
@@ -593,8 +593,8 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
         .max_consumers = conf->limits.consumers_per_participant,
         .loudest = conf->audio.loudest,
         .keep_silence = conf->audio.keep_silence,
-        .epoch = numbers.epoch,
-        .first_seq = numbers.seq,
+        .epoch = app->numbers.epoch,
+        .first_seq = app->numbers.seq,
         .id_prefix = app->node};
     struct drain_conf draining = {.loop = app->loop, .over = on_stop, .user = app};
     struct meeting_ops ops = *signal_meeting_ops();

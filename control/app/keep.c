@@ -185,14 +185,14 @@ int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *l
     return outlet_open(&keep->relay, conf, keep->store, loop, metrics, err, cap);
 }
 
-struct keep_numbers keep_numbers(const struct keep *keep, uint64_t started_s)
+struct keep_numbers keep_numbers(const struct keep *keep, uint64_t started_us)
 {
     struct keep_numbers numbers = {0, 0};
 
     if (keep->store != NULL) {
         store_last_numbers(keep->store, &numbers.epoch, &numbers.seq);
     }
-    numbers.epoch = numbers.epoch < started_s ? started_s : numbers.epoch + 1;
+    numbers.epoch = numbers.epoch < started_us ? started_us : numbers.epoch + 1;
     return numbers;
 }
 

@@ -39,11 +39,12 @@ int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *l
 int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap);
 
 /* What facts are numbered with from now on: an epoch that no meeting has had, and not
- * before 'started_s' (wall clock); and the highest seq that any has. */
+ * before 'started_us' (wall clock, so fine that two nodes have none in common); and the
+ * highest seq that any has. */
 struct keep_numbers {
     uint64_t epoch, seq;
 };
-struct keep_numbers keep_numbers(const struct keep *keep, uint64_t started_s);
+struct keep_numbers keep_numbers(const struct keep *keep, uint64_t started_us);
 
 /* Nothing more is asked or answered; first. Then, at the end, all is freed. */
 void keep_close(struct keep *keep);

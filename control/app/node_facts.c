@@ -32,13 +32,14 @@ static void on_written(void *arg, const struct store_result *result)
 }
 
 void node_fact_tell(struct store *store, enum node_fact fact, const char *node,
-                    uint32_t people, uint32_t seconds)
+                    uint64_t epoch, uint32_t people, uint32_t seconds)
 {
     char data[DATA];
     char most[32] = "";
     const struct store_write write = {.what = STORE_EVENT,
                                       .event = {.tenant = "",
                                                 .meeting = AUDIT_NO_MEETING,
+                                                .epoch = epoch,
                                                 .type = types[fact],
                                                 .json = data,
                                                 .at_us = clock_wall_us()}};

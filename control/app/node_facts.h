@@ -18,9 +18,10 @@ enum node_fact {
 
 /* store  NULL: nothing is kept, nor told
  * node  the prefix of the ids that this process gives out
+ * epoch  of this run of control
  * people  in meetings just now
  * seconds  DRAINING: the most that it takes */
 void node_fact_tell(struct store *store, enum node_fact fact, const char *node,
-                    uint32_t people, uint32_t seconds);
+                    uint64_t epoch, uint32_t people, uint32_t seconds);
 
 #endif

@@ -21,10 +21,10 @@ struct room_wait {
 void meeting_number(struct meeting *meeting, const char *tenant, const char *id,
                     uint64_t *epoch, uint64_t *seq)
 {
-    struct room *room = meeting_find_room(meeting, tenant, id);
+    struct room *room = id != NULL ? meeting_find_room(meeting, tenant, id) : NULL;
 
     *epoch = room != NULL ? room->epoch : meeting->conf.epoch;
-    *seq = room != NULL ? ++room->seq : ++meeting->closed_seq;
+    *seq = room != NULL ? ++room->seq : id != NULL ? ++meeting->closed_seq : 0;
     if (room != NULL) {
         meeting_save_room(room);
     }

@@ -422,7 +422,10 @@ void meeting_each_room(struct meeting *meeting, void (*fn)(void *arg, struct roo
 struct room *meeting_find_room(struct meeting *meeting, const char *tenant, const char *id);
 
 /* The next number of a meeting's facts, for what is told of it by others than its room
- * (rest/): whether somebody is in it or not, no number is given twice. */
+ * (rest/): whether somebody is in it or not, no number is given twice.
+ *
+ * id  NULL: of no meeting. What is told of none comes from several places, so the store counts
+ *     it: *seq is 0 */
 void meeting_number(struct meeting *meeting, const char *tenant, const char *id,
                     uint64_t *epoch, uint64_t *seq);
 

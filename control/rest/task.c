@@ -292,14 +292,13 @@ void task_put_meeting(struct task *task, uint64_t expect)
 static const char *number(const struct task *task, uint64_t *epoch, uint64_t *seq)
 {
     const char *id = json_string_value(json_object_get(task->meeting, "id"));
-    const char *meeting = id != NULL ? id : AUDIT_NO_MEETING;
 
     *epoch = 0;
     *seq = 0;
     if (task->conf->meeting != NULL) {
-        meeting_number(task->conf->meeting, task->who.tenant, meeting, epoch, seq);
+        meeting_number(task->conf->meeting, task->who.tenant, id, epoch, seq);
     }
-    return meeting;
+    return id != NULL ? id : AUDIT_NO_MEETING;
 }
 
 void task_event(struct task *task, const char *type, json_t *json)

@@ -94,8 +94,8 @@ test('a stored meeting is its room, and the room is stored', { timeout: 60_000 }
             'kcs.participant.role', 'kcs.chat.reaction', 'kcs.meeting.settings']) {
             assert.ok(events.some((event) => event.type === type), type);
         }
-        const order = events.map((e) => e.epoch * 2 ** 20 + e.seq);
-        assert.deepEqual(order, [...order].sort((x, y) => x - y));
+        const order = events.map((e) => [e.epoch, e.seq]);
+        assert.deepEqual(order, order.toSorted((x, y) => x[0] - y[0] || x[1] - y[1]));
 
         const over = next(again.socket, 'room:closed');
         await rest(node, 'POST', `${at}/end`, { token: ada });

@@ -72,6 +72,39 @@ test('the first administrator logs in, refreshes and logs out', async () => {
     });
 });
 
+/* Events of no meeting that a node of its own store tells while administrators and operators act. */
+async function actsOfOneNode(name) {
+    let events;
+
+    await withNode({ name, devices: ['udp:127.0.0.1'] }, async (node) => {
+        const token = user(node, 'root', { role: 'admin', tenant: '' });
+
+        for (let i = 0; i < 3; i++) {
+            const body = { login: `ann${i}`, password: 'correct horse' };
+            assert.equal((await ask(node, 'POST', '/user', { token, body })).status, 201);
+            await node.kcsctl('drain', '--deadline', '1h'); /* a fact of the node, and an act */
+            await node.kcsctl('undrain');
+        }
+        await node.until('all is told', () => {
+            events = readFileSync(join(node.dir, 'events.jsonl'), 'utf8').split('\n')
+                .slice(0, -1).map((line) => JSON.parse(line));
+            return events.filter(({ type }) => type === 'kcs.node.in_service').length === 3;
+        });
+    });
+    return events.filter(({ subject }) => subject === 'no meeting');
+}
+
+test('what is told of no meeting has one count, whoever tells it, and no other node the same', async () => {
+    const events = await actsOfOneNode('rest-acts');
+    const others = await actsOfOneNode('rest-others');
+
+    assert.equal(events.filter(({ data }) => data.act === 'user.create').length, 3);
+    assert.deepEqual(events.map(({ seq }) => seq), events.map((_, i) => i + 1));
+    assert.equal(new Set(events.map(({ epoch }) => epoch)).size, 1);
+    const ids = new Set(events.map(({ id }) => id));
+    assert.deepEqual(others.filter(({ id }) => ids.has(id)), []);
+});
+
 test('a feature that only a newer client knows of is not kept', { timeout: 60_000 }, async () => {
     await withNode({ name: 'rest-newer', devices: ['udp:127.0.0.1'] }, async (node) => {
         const { status, body } = await ask(node, 'POST', '/meeting', { token: user(node, 'ada'),

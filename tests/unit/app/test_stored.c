@@ -62,7 +62,7 @@ static void stop(void *arg)
 
 static void tell(struct desk *desk, enum node_fact fact)
 {
-    node_fact_tell(desk->store, fact, "abc", 3, fact == NODE_DRAINING ? 60 : 0);
+    node_fact_tell(desk->store, fact, "abc", 7, 3, fact == NODE_DRAINING ? 60 : 0);
 }
 
 /* Each has a type that is in the catalogue, and is what its schema says. */
@@ -92,6 +92,7 @@ static void what_happens_to_the_node_is_a_fact(void **state)
 
         assert_string_equal(event->type, types[i]);
         assert_string_equal(event->meeting, "no meeting");
+        assert_int_equal(event->epoch, 7);
         assert_int_equal(event->seq, i + 1);
         assert_non_null(fact);
         assert_non_null(data);
@@ -100,7 +101,7 @@ static void what_happens_to_the_node_is_a_fact(void **state)
                          facts[i] == NODE_DRAINING ? 60 : 0);
         json_decref(data);
     }
-    node_fact_tell(NULL, NODE_STARTED, "abc", 0, 0); /* nothing is kept */
+    node_fact_tell(NULL, NODE_STARTED, "abc", 7, 0, 0); /* nothing is kept */
     desk_teardown(&desk);
 }
 
