@@ -313,8 +313,12 @@ static void on_tick(void *arg)
                                               : now_us;
 
         metric_set(port->works, port->sink->ops->works(port->sink, why) ? 1 : 0);
-        metric_set(port->oldest,
-                   at_us < now_us ? (int64_t)((now_us - at_us) / 1000000) : 0);
+        /* While the store is asked for more nothing is in hand, and yet the outbox is not
+         * known to be empty. */
+        if (port->n > 0 || port->page != NULL || port->at_end) {
+            metric_set(port->oldest,
+                       at_us < now_us ? (int64_t)((now_us - at_us) / 1000000) : 0);
+        }
         port->at_end = port->at_end && relay->ticks % LOOK_TICKS != 0;
         pump(port);
     }

@@ -138,6 +138,8 @@ static void finish(struct world *w)
     desk_teardown(&w->desk);
 }
 
+static uint64_t facts_age_us; /* of those that are told */
+
 /* 'n' more facts, of three meetings in turn. */
 static void tell(struct world *w, uint32_t n)
 {
@@ -154,7 +156,7 @@ static void tell(struct world *w, uint32_t n)
                                                    .meeting = meeting,
                                                    .type = "kcs.meeting.other",
                                                    .json = "{\"a\":1}",
-                                                   .at_us = clock_wall_us()};
+                                                   .at_us = clock_wall_us() - facts_age_us};
         }
         assert_int_equal(
             desk_wait(&w->desk, store_write(w->desk.store, writes, k, desk_done, &w->desk)),
@@ -353,10 +355,10 @@ static void quality_goes_beside_the_outbox_and_is_counted_when_lost(void **state
 
 static uint32_t n_looks;
 
-static void count_look(void *data, struct store_req *req)
+static bool count_look(void *data, struct store_req *req)
 {
-    n_looks++;
-    store_sqlite.ops[OP_OUTBOX](data, req);
+    n_looks += req->op == OP_OUTBOX;
+    return store_sqlite.run(data, req);
 }
 
 /* Turns the loop for a while. */
@@ -377,7 +379,7 @@ static void who_has_nothing_to_do_does_not_ask_and_is_woken(void **state)
     uint32_t before;
     (void)state;
 
-    counting.ops[OP_OUTBOX] = count_look;
+    counting.run = count_look;
     memset(&w, 0, sizeof(w));
     desk_setup(&w.desk);
     desk_open(&w.desk, &counting, NULL);
@@ -386,6 +388,7 @@ static void who_has_nothing_to_do_does_not_ask_and_is_woken(void **state)
     until_taken(&w, w.fakes[1], 100);
     idle(&w, 300);
     before = n_looks;
+    assert_in_range(before, 2, 20); /* they are counted */
     idle(&w, 1000);
     assert_in_range(n_looks - before, 0, 2); /* the seldom look of each */
     for (uint32_t i = 1; i <= 20; i++) {     /* long before that */
@@ -395,6 +398,69 @@ static void who_has_nothing_to_do_does_not_ask_and_is_woken(void **state)
         until_taken(&w, w.fakes[0], 100 + i);
         assert_in_range(clock_mono_us() - since_us, 0, 4000000);
     }
+    finish(&w);
+}
+
+/* Longer than from one tick of the relay to the next. */
+static bool look_slowly(void *data, struct store_req *req)
+{
+    if (req->op == OP_OUTBOX) {
+        (void)usleep(250000);
+    }
+    return store_sqlite.run(data, req);
+}
+
+static bool says_oldest(struct world *w, const char *s)
+{
+    char line[96];
+    char *text;
+    size_t len;
+    bool says;
+
+    (void)snprintf(line, sizeof(line),
+                   "\nkcs_event_oldest_seconds{sink=\"fake\",index=\"0\"} %s", s);
+    assert_int_equal(metric_render(w->metrics, &text, &len), 0);
+    says = strstr(text, line) != NULL;
+    free(text);
+    return says;
+}
+
+/* While the store is asked for more the outbox is not empty: an outage is not over then. */
+static void what_is_not_read_yet_waits_too(void **state)
+{
+    struct store_backend slow = store_sqlite;
+    struct world w;
+    (void)state;
+
+    slow.run = look_slowly;
+    memset(&w, 0, sizeof(w));
+    desk_setup(&w.desk);
+    desk_open(&w.desk, &store_sqlite, NULL);
+    facts_age_us = UINT64_C(3600000000);
+    tell(&w, 2 * STORE_FIND_MAX + 1);
+    facts_age_us = 0;
+    desk_close(&w.desk);
+    desk_open(&w.desk, &slow, NULL);
+    open_relay(&w, 1);
+    w.fakes[0]->lazy = true;
+    for (uint32_t page = 1; page <= 2; page++) {
+        until_taken(&w, w.fakes[0], page * STORE_FIND_MAX);
+        while (!says_oldest(&w, "36")) { /* a tick: it has them in hand */
+            idle(&w, 1);
+        }
+        for (uint32_t i = (page - 1) * STORE_FIND_MAX; i < page * STORE_FIND_MAX; i++) {
+            event_port_report(w.fakes[0]->port, w.fakes[0]->taken[i], EVENT_DELIVERED);
+        }
+        while (w.fakes[0]->n == page * STORE_FIND_MAX) { /* the next ones are asked for */
+            assert_true(says_oldest(&w, "36"));
+            idle(&w, 1);
+        }
+    }
+    w.fakes[0]->lazy = false;
+    event_port_report(w.fakes[0]->port, w.fakes[0]->taken[2 * STORE_FIND_MAX],
+                      EVENT_DELIVERED);
+    idle(&w, 800);
+    assert_true(says_oldest(&w, "0\n"));
     finish(&w);
 }
 
@@ -422,6 +488,7 @@ int main(void)
         cmocka_unit_test(a_page_that_was_asked_for_before_a_sink_broke_is_not_taken),
         cmocka_unit_test(quality_goes_beside_the_outbox_and_is_counted_when_lost),
         cmocka_unit_test(who_has_nothing_to_do_does_not_ask_and_is_woken),
+        cmocka_unit_test(what_is_not_read_yet_waits_too),
         cmocka_unit_test(news_on_its_way_outlives_the_relay),
     };
 
