@@ -74,7 +74,11 @@ static void add_peer_counters(const struct admin *admin, uint64_t peer, json_t *
     if (stats.last_check_us != 0 && stats.last_check_us <= now_us) {
         put(row, "last_check_ms_ago", (now_us - stats.last_check_us) / 1000);
     }
-    put_ms(row, "rtt_ms", stats.rtt_us);
+    if (stats.rtt_us != 0) {
+        put_ms(row, "rtt_ms", stats.rtt_us);
+    } else { /* it only sends, and answers no reference times */
+        json_object_set_new(row, "rtt_ms", json_null());
+    }
     put(row, "remb_bps", stats.remb_bps);
     put(row, "twcc_lost", stats.twcc_lost);
     put(row, "available_bps", stats.available_bps);

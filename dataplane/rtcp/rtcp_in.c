@@ -100,6 +100,7 @@ static void on_block(struct lane *lane, struct peer *peer, const struct rtcp_blo
         uint64_t held_us = (uint64_t)block->dlsr * 1000000 >> 16;
 
         sub->rtt_us = since_us > held_us ? (uint32_t)(since_us - held_us) : 0;
+        peer->rtt_us = sub->rtt_us != 0 ? sub->rtt_us : peer->rtt_us;
     }
 }
 

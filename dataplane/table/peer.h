@@ -121,7 +121,7 @@ struct peer {
     struct peer_rrtr rrtrs[PEER_RRTRS];
     uint32_t rrtr_sent_ntp; /* middle 32 bits */
     uint64_t rrtr_sent_us;  /* 0: none yet */
-    uint32_t rtt_us;        /* by its answer; 0 unknown */
+    uint32_t rtt_us;        /* by its reports; 0 unknown */
     uint32_t twcc_reports;
     uint32_t twcc_lost;
     uint32_t open_slot; /* where it stands in the lane's list of open peers */

@@ -159,6 +159,8 @@ test('an operator looks at a call, mutes, removes and closes', { timeout: 120_00
             const [send] = transports.filter(({ direction }) => direction === 'send');
             const [recv] = transports.filter(({ direction }) => direction === 'recv');
             assert.equal(transports.length, 2);
+            assert.ok(recv.rtt_ms > 0 && recv.rtt_ms < 1_000, `the way there and back: ${recv.rtt_ms}`);
+            assert.ok(send.rtt_ms === null || send.rtt_ms > 0, 'it is known, or not');
             const known = (await json('lanes')).map(({ lane }) => lane);
             for (const { state, dtls, cipher, ice_pairs, remote, lane } of transports) {
                 assert.deepEqual([state, dtls, cipher],

@@ -82,6 +82,7 @@ static void round_trip_comes_from_our_sender_report(void **state)
     rtcp_rr_write(&w, THEIR_SSRC, &block, 1);
     send(&call, &call.sub, &w);
     assert_int_equal(sub->rtt_us, 80000);
+    assert_int_equal(sub->peer->rtt_us, 80000);
     assert_int_equal(sub->lost, 0); /* duplicates are no loss */
 
     block.lsr ^= 1; /* of another report */

@@ -57,7 +57,7 @@ struct abi_peer_stats {
     uint32_t remb_bps;      /* last REMB from this peer, 0 none */
     uint32_t twcc_reports;  /* transport-cc feedback packets parsed from this peer */
     uint32_t twcc_lost;     /* packets it reported missing */
-    uint32_t rtt_us;        /* by extended reports (RFC 3611); 0 unknown */
+    uint32_t rtt_us;        /* by its reports, plain or extended; 0 unknown */
     uint32_t available_bps; /* what its link carries, 0 unknown */
     uint32_t wanted_bps;    /* what it could make use of */
     uint32_t queue_us;      /* how long packets wait in its link's queue */
