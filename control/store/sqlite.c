@@ -170,20 +170,57 @@ static int make_file(const char *path, int more)
     return 0;
 }
 
+static int run_sql(struct sqlite *s, const char *sql)
+{
+    int code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
+    return code == SQLITE_OK ? 0 : sqlite_errno(s->db, code);
+}
+
+/* Of the file as it is: one of before has pages of its own size. 0: not known. */
+static int64_t page_size(struct sqlite *s)
+{
+    sqlite3_stmt *stmt = NULL;
+    int64_t bytes = 0;
+
+    if (sqlite3_prepare_v2(s->db, "PRAGMA page_size", -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
+        bytes = sqlite3_column_int64(stmt, 0);
+    }
+    (void)sqlite3_finalize(stmt);
+    return bytes;
+}
+
+static int limit_size(struct sqlite *s, uint32_t max_mb)
+{
+    const int64_t bytes = page_size(s);
+    char sql[64];
+
+    if (bytes == 0) {
+        return -EIO;
+    }
+    (void)snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%lld",
+                   max_mb > 0 ? (long long)max_mb * (1 << 20) / bytes : 4294967294LL);
+    return run_sql(s, sql);
+}
+
+/* Half of what an event costs the store is the kernel's, by the page: so pages of 8 KiB in a
+ * new file (more would make a lone message dearer), and 16 MB of them before they go from the
+ * journal to the file; and what a large transaction has touched fits into the cache, else it
+ * is written twice. */
 static int configure(struct sqlite *s, const struct store_conf *conf)
 {
-    char sql[256];
-    int code;
+    char sql[320];
+    int ret;
 
     (void)snprintf(sql, sizeof(sql),
-                   "PRAGMA journal_mode=WAL; PRAGMA synchronous=%s;"
-                   "PRAGMA journal_size_limit=67108864; PRAGMA trusted_schema=OFF;"
-                   "PRAGMA max_page_count=%u",
-                   conf->synchronous == STORE_SYNC_FULL ? "FULL" : "NORMAL",
-                   conf->max_mb > 0 ? conf->max_mb * 256U : 4294967294U);
+                   "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s;"
+                   "PRAGMA wal_autocheckpoint=2000; PRAGMA cache_size=-32000;"
+                   "PRAGMA journal_size_limit=67108864; PRAGMA trusted_schema=OFF",
+                   conf->synchronous == STORE_SYNC_FULL ? "FULL" : "NORMAL");
     (void)sqlite3_busy_timeout(s->db, 5000);
-    code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK ? 0 : sqlite_errno(s->db, code);
+    ret = run_sql(s, sql);
+    return ret != 0 ? ret : limit_size(s, conf->max_mb);
 }
 
 static int sqlite_open(void **out, const struct store_conf *conf, char err[STORE_ERR_MAX])

@@ -8,7 +8,7 @@
 
 #include "store/store_priv.h"
 
-enum { BATCH = 1024 }; /* requests of one transaction */
+enum { BATCH = 4096 }; /* requests of one transaction */
 
 struct list {
     struct store_req *first, **last;

@@ -358,7 +358,7 @@ test('a full disk is told in words, and media goes on', { timeout: 90_000, skip:
     const disk = mkdtempSync(join(tmpdir(), 'kcs-disk-'));
     const mount = (...options) => execFileSync('mount', [...options, disk]);
 
-    mount('-t', 'tmpfs', '-o', 'size=2m', 'kcs-disk');
+    mount('-t', 'tmpfs', '-o', 'size=4m', 'kcs-disk');
     try {
         await withNode({ name: 'keep-full', devices: ['udp'], store: join(disk, 'kcs.db') },
             (node) => fillDisk(node, () => mount('-o', 'remount,size=32m')));

@@ -31,7 +31,7 @@ test('no fact is lost while the broker is away and the disk fills', { timeout: 1
         const disk = mkdtempSync(join(tmpdir(), 'kcs-disk-'));
         const mount = (...options) => execFileSync('mount', [...options, disk]);
 
-        mount('-t', 'tmpfs', '-o', 'size=2m', 'kcs-disk');
+        mount('-t', 'tmpfs', '-o', 'size=4m', 'kcs-disk');
         try {
             await withNode({ name: 'kafka-full', devices: ['udp'], control: kafkaYaml(broker),
                 store: join(disk, 'kcs.db') }, async (node) => {

@@ -202,10 +202,18 @@ static void the_file_is_nobody_elses(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+static off_t size_of(const char *path)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
 static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
 {
     struct desk *desk = *state;
-    const struct store_conf conf = {.max_mb = 1};
+    const struct store_conf conf = {.max_mb = 2};
     char *json = malloc(STORE_DOC_MAX);
     char id[16];
     struct store_write w = {.what = STORE_PUT, .kind = STORE_CHAT, .doc = {.id = id}};
@@ -254,7 +262,18 @@ static void a_full_disk_refuses_writes_and_keeps_reading(void **state)
     assert_int_equal(store_failing(desk->store), 0);
     desk_close(desk);
     assert_whole(desk->path);
+    assert_in_range(size_of(desk->path), 1900 << 10, 2 << 20);
     free(json);
+}
+
+/* Files of before have pages of 4 KiB: the bound is of bytes all the same. */
+static void a_file_with_other_pages_has_the_same_bound(void **state)
+{
+    struct desk *desk = *state;
+
+    run_sql(desk->path, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; VACUUM");
+    a_full_disk_refuses_writes_and_keeps_reading(state);
+    assert_int_equal(ask_sql(desk->path, "PRAGMA page_size"), 4096);
 }
 
 static void wait_all(struct desk *desk, unsigned n)
@@ -320,6 +339,7 @@ int main(void)
         CASE(what_is_no_store_is_not_touched),
         CASE(the_file_is_nobody_elses),
         CASE(a_full_disk_refuses_writes_and_keeps_reading),
+        CASE(a_file_with_other_pages_has_the_same_bound),
         CASE(who_holds_the_file_is_waited_for),
     };
 
