@@ -34,6 +34,18 @@ async function assertClean(node) {
     assert.equal(stdout + stderr, '');
 }
 
+/* Every series that rules and alerts are made of is told: without it they load, and never fire. */
+async function assertTold(node) {
+    const response = await fetch(`http://127.0.0.1:${node.metricsPort}/metrics`);
+    const told = new Set((await response.text()).split('\n').map((line) => line.split(/[{ ]/)[0]));
+    const rules = readFileSync(join(CONF, 'prometheus/kcs.rules.yml'), 'utf8').split('\n')
+        .filter((line) => !line.includes('- name:')).join('\n');
+    const wanted = new Set(rules.match(/\bkcs_[a-z0-9_]+/g));
+
+    assert.ok(wanted.size > 20);
+    assert.deepEqual([...wanted].filter((name) => !told.has(name)), []);
+}
+
 /* Every query of every panel, as Grafana fills it in. */
 function queries() {
     return readdirSync(join(CONF, 'grafana')).flatMap((file) => {
@@ -85,6 +97,7 @@ scrape_configs: [{job_name: kcs, static_configs: [{targets: ['127.0.0.1:${node.m
         }
         assert.deepEqual(missing.map(({ what }) => what), []);
         await assertClean(node);
+        await assertTold(node);
         const { groups } = await ask('rules');
         const rules = groups.flatMap((group) => group.rules);
         assert.ok(rules.length > 20);

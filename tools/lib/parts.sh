@@ -334,6 +334,15 @@ part_docs() {
         result "docs: links" 0 1
         show_log "$log"
     fi
+    # client.md has a 'media' of its own
+    # shellcheck disable=SC2046 # a list of words
+    if python3 tests/docs/keys.py docs/configuration.md README.md conf/prometheus/*.yml \
+        $(ls docs/*.md | grep -v client.md) >"$log" 2>&1; then
+        result "docs: keys of the configuration" 1 0
+    else
+        result "docs: keys of the configuration" 0 1
+        show_log "$log"
+    fi
 }
 
 # Alerts that no test has seen fire.
