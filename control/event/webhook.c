@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "event/sink.h"
+#include "proto/base64.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 
@@ -21,7 +22,8 @@ enum {
     URL = 512,
     SECRET = 256,
     TYPES = 512,
-    HEADER = 768,
+    ID = 2048, /* of a header: three characters a byte at most */
+    HEADER = ID + 32,
     SIGNATURE = 64
 };
 
@@ -29,7 +31,9 @@ struct webhook {
     struct event_sink sink;
     struct event_port *port;
     struct event_queue *queue;
-    char url[URL], secret[SECRET], types[TYPES];
+    char url[URL], types[TYPES];
+    unsigned char secret[SECRET];
+    size_t secret_len;
     uint64_t give_up_us;
     CURL *curl;
     pthread_mutex_t lock;
@@ -74,7 +78,7 @@ static bool sign(const struct webhook *hook, const char *id, int64_t at_s, const
     }
     head = sprintf(text, "%s.%lld.", id, (long long)at_s);
     memcpy(text + head, body, len);
-    ok = HMAC(EVP_sha256(), hook->secret, (int)strlen(hook->secret),
+    ok = HMAC(EVP_sha256(), hook->secret, (int)hook->secret_len,
               (const unsigned char *)text, (size_t)head + len, mac, &n) != NULL;
     free(text);
     memcpy(out, "v1,", 3);
@@ -89,20 +93,38 @@ static size_t ignore(char *data, size_t size, size_t n, void *arg)
     return size * n;
 }
 
+/* An id as a header may have it: in ASCII, whatever tokens call a tenant or a meeting, and on one
+ * line. */
+static void write_id(const char *id, char out[ID])
+{
+    size_t at = 0;
+
+    for (const unsigned char *c = (const unsigned char *)id; *c != '\0' && at + 4 < ID; c++) {
+        if (*c < ' ' || *c > '~' || *c == '%') {
+            at += (size_t)snprintf(out + at, ID - at, "%%%02X", *c);
+        } else {
+            out[at++] = (char)*c;
+        }
+    }
+    out[at] = '\0';
+}
+
 static struct curl_slist *headers_of(const struct webhook *hook, const struct event *event,
                                      const char *body, size_t len)
 {
     struct curl_slist *list = NULL;
+    char id[ID];
     char header[HEADER];
     char signature[SIGNATURE];
     int64_t at_s = clock_wall_s();
 
-    if (!sign(hook, event->id, at_s, body, len, signature)) {
+    write_id(event->id, id);
+    if (!sign(hook, id, at_s, body, len, signature)) {
         return NULL;
     }
     list = curl_slist_append(list, "Content-Type: application/cloudevents+json");
     list = curl_slist_append(list, "Expect:");
-    (void)snprintf(header, sizeof(header), "webhook-id: %s", event->id);
+    (void)snprintf(header, sizeof(header), "webhook-id: %s", id);
     list = curl_slist_append(list, header);
     (void)snprintf(header, sizeof(header), "webhook-timestamp: %lld", (long long)at_s);
     list = curl_slist_append(list, header);
@@ -232,6 +254,24 @@ static bool copy(char *out, size_t cap, const char *text)
     return snprintf(out, cap, "%s", text) < (int)cap;
 }
 
+/* The words of Standard Webhooks for a secret are bytes in base64; any other is taken as it is. */
+static int take_secret(struct webhook *hook, const char *text)
+{
+    static const char mark[] = "whsec_";
+    const size_t len = strlen(text);
+
+    if (len >= SECRET) {
+        return -ENAMETOOLONG;
+    }
+    if (strncmp(text, mark, sizeof(mark) - 1) == 0) {
+        return base64_decode(text + sizeof(mark) - 1, len - (sizeof(mark) - 1),
+                             hook->secret, &hook->secret_len);
+    }
+    memcpy(hook->secret, text, len);
+    hook->secret_len = len;
+    return 0;
+}
+
 int event_webhook_create(struct event_sink **out, struct event_port *port,
                          const struct event_webhook_conf *conf, char err[EVENT_ERR_MAX])
 {
@@ -248,11 +288,12 @@ int event_webhook_create(struct event_sink **out, struct event_port *port,
         (void)curl_global_init(CURL_GLOBAL_DEFAULT);
         hook->curl = curl_easy_init();
         if (!copy(hook->url, sizeof(hook->url), conf->url) ||
-            !copy(hook->secret, sizeof(hook->secret), conf->secret) ||
             !copy(hook->types, sizeof(hook->types), conf->types)) {
             ret = -ENAMETOOLONG;
         } else if (hook->curl == NULL) {
             ret = -ENOMEM;
+        } else {
+            ret = take_secret(hook, conf->secret);
         }
     }
     if (ret == 0) {
@@ -266,7 +307,8 @@ int event_webhook_create(struct event_sink **out, struct event_port *port,
     }
     if (ret != 0) {
         (void)snprintf(err, EVENT_ERR_MAX, "events.webhooks %.200s: %s", conf->url,
-                       strerror(-ret));
+                       ret == -EBADMSG ? "its secret begins with whsec_ and is not base64"
+                                       : strerror(-ret));
         if (hook != NULL) {
             webhook_destroy(&hook->sink);
         }

@@ -224,7 +224,7 @@ static void header(const struct server *server, const char *name, char *out, siz
     (void)snprintf(out, cap, "%.*s", (int)strcspn(at, "\r"), at);
 }
 
-static void assert_signed(const struct server *server)
+static void assert_signed(const struct server *server, const void *key, size_t key_len)
 {
     char id[128], at[32], signature[64], wanted[64] = "v1,";
     char text[8192];
@@ -236,8 +236,8 @@ static void assert_signed(const struct server *server)
     header(server, "webhook-timestamp", at, sizeof(at));
     header(server, "webhook-signature", signature, sizeof(signature));
     (void)snprintf(text, sizeof(text), "%s.%s.%s", id, at, body);
-    (void)HMAC(EVP_sha256(), SECRET, (int)strlen(SECRET), (unsigned char *)text,
-               strlen(text), mac, &n);
+    (void)HMAC(EVP_sha256(), key, (int)key_len, (unsigned char *)text, strlen(text), mac,
+               &n);
     (void)EVP_EncodeBlock((unsigned char *)wanted + 3, mac, 32);
     assert_string_equal(signature, wanted);
 }
@@ -266,7 +266,57 @@ static void a_webhook_is_signed_and_tried_again(void **state)
     assert_non_null(strstr(server.last, "Content-Type: application/cloudevents+json\r\n"));
     assert_non_null(strstr(server.last, "\"type\":\"kcs.meeting.closed\""));
     assert_non_null(strstr(server.last, "traceparent: " TRACE_OF_TEST "\r\n"));
-    assert_signed(&server);
+    assert_signed(&server, SECRET, strlen(SECRET));
+    finish(&w);
+    server_stop(&server);
+}
+
+/* As libraries of Standard Webhooks take it: the bytes that stand behind whsec_. */
+static void a_webhook_has_a_secret_in_base64(void **state)
+{
+    static const char key[] = "\x31\xf2\x90\xf6\xbf\x06\x29\x8a";
+    struct world w;
+    struct server server;
+    char url[64];
+    struct event_webhook_conf conf = {url, "whsec_MfKQ9r8GKYo=", "", 3600};
+    char err[EVENT_ERR_MAX];
+    (void)state;
+
+    server_start(&server);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/hook", server.port);
+    start(&w);
+    assert_int_equal(event_relay_add_webhook(w.relay, &conf, err), 0);
+    tell(&w, "kcs.meeting.closed", "{}");
+    until_empty(&w);
+    assert_signed(&server, key, 8);
+    conf.secret = "whsec_none!";
+    assert_int_equal(event_relay_add_webhook(w.relay, &conf, err), -EBADMSG);
+    assert_non_null(strstr(err, "not base64"));
+    finish(&w);
+    server_stop(&server);
+}
+
+/* Tokens name tenants and meetings: no name makes a header of its own. */
+static void a_webhook_names_an_event_on_one_line(void **state)
+{
+    struct world w;
+    struct server server;
+    char url[64];
+    char id[128];
+    const struct event_webhook_conf conf = {url, SECRET, "", 3600};
+    char err[EVENT_ERR_MAX];
+    (void)state;
+
+    server_start(&server);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/hook", server.port);
+    start(&w);
+    assert_int_equal(event_relay_add_webhook(w.relay, &conf, err), 0);
+    tell_of(&w, "t\r\nx-theirs: 1", "no m\u00e9\u00e9ting 100%", "kcs.meeting.closed", "{}");
+    until_empty(&w);
+    assert_null(strstr(server.last, "\nx-theirs"));
+    header(&server, "webhook-id", id, sizeof(id));
+    assert_string_equal(id, "t%0D%0Ax-theirs: 1/no m%C3%A9%C3%A9ting 100%25/1/1");
+    assert_signed(&server, SECRET, strlen(SECRET));
     finish(&w);
     server_stop(&server);
 }
@@ -304,6 +354,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_waited_for),
         cmocka_unit_test(a_file_that_cannot_be_is_refused),
         cmocka_unit_test(a_webhook_is_signed_and_tried_again),
+        cmocka_unit_test(a_webhook_has_a_secret_in_base64),
+        cmocka_unit_test(a_webhook_names_an_event_on_one_line),
         cmocka_unit_test(a_webhook_gives_up),
     };
 

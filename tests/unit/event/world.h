@@ -67,11 +67,12 @@ static inline struct trace trace_of_test(void)
     return trace;
 }
 
-static inline void tell(struct world *w, const char *type, const char *json)
+static inline void tell_of(struct world *w, const char *tenant, const char *meeting,
+                           const char *type, const char *json)
 {
     const struct store_write write = {.what = STORE_EVENT,
-                                      .event = {.tenant = "t",
-                                                .meeting = "m",
+                                      .event = {.tenant = tenant,
+                                                .meeting = meeting,
                                                 .type = type,
                                                 .json = json,
                                                 .trace = trace_of_test(),
@@ -80,6 +81,11 @@ static inline void tell(struct world *w, const char *type, const char *json)
     assert_int_equal(desk_wait(&w->desk, store_write(w->desk.store, &write, 1, desk_done,
                                                      &w->desk)),
                      0);
+}
+
+static inline void tell(struct world *w, const char *type, const char *json)
+{
+    tell_of(w, "t", "m", type, json);
 }
 
 static inline uint32_t n_waiting(struct world *w)
