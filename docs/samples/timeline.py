@@ -44,8 +44,14 @@ def facts(brokers, meeting):
 def timeline(events):
     """{people, screens, messages, moments}: presence from join to leave, by participant."""
     people, screens, moments, messages = {}, [], [], 0
+    epoch, last = None, None
     for headers, data in events:
         kind, at = headers["ce_type"], headers["ce_time"]
+        if headers["ce_epoch"] != epoch:  # the node had lost the room, and who was there
+            for left in [*people.values(), *screens]:
+                if left["to"] is None:
+                    left.update(to=last, reason="node lost")
+        epoch, last = headers["ce_epoch"], at
         if headers.get("ce_dataschema", "").startswith("urn:kcs:event:kcs.erased:"):
             continue  # it was about somebody who has been erased
         if kind == "kcs.participant.joined":

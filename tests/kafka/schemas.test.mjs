@@ -61,6 +61,20 @@ async function assertTimeline(broker, meeting) {
     assert.deepEqual(moments.map(({ at }) => at), moments.map(({ at }) => at).sort());
 }
 
+/* It knows that people are gone with a room that the node has lost. */
+test('the sample for analysts ends who was in a room that was lost', async () => {
+    const at = (s) => `2026-11-28T10:00:0${s}.000Z`;
+    const told = (epoch, s, name) => [{ ce_type: 'kcs.participant.joined', ce_time: at(s), ce_epoch: epoch },
+        { participant_id: name, display_name: name, role: 'host' }];
+    const events = [told('1', 1, 'Ada'), told('1', 2, 'Bob'), told('2', 5, 'Cem')];
+    const { stdout } = await run(PYTHON, ['-c', 'import json, sys; from timeline import timeline; ' +
+        'print(json.dumps(timeline(json.loads(sys.argv[1]))["people"]))', JSON.stringify(events)],
+    { env: { ...process.env, PYTHONPATH: join(DOCS, 'samples'), PYTHONDONTWRITEBYTECODE: '1' } });
+
+    assert.deepEqual(JSON.parse(stdout).map(({ name, to }) => [name, to]),
+        [['Ada', at(2)], ['Bob', at(2)], ['Cem', null]]);
+});
+
 /* The queries of docs/events.md work as they stand there. */
 async function assertQueries(broker, meeting) {
     const queries = readFileSync(join(DOCS, 'events.md'), 'utf8').split('\n')
