@@ -28,27 +28,46 @@ export class Broker {
         return `127.0.0.1:${this.port}`;
     }
 
-    /* more: further lines of server.properties; user: with a password, whom a listener of its
-     * own asks for, at 'guarded' */
+    /* What the listener 'veiled' shows; it has signed itself, so it is its own authority. */
+    makeCertificate() {
+        const [key, cert] = ['key.pem', 'cert.pem'].map((name) => join(this.dir, name));
+
+        execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2',
+            '-subj', '/CN=kafka', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
+        { stdio: 'ignore' });
+        this.authority = cert;
+        writeFileSync(join(this.dir, 'both.pem'), readFileSync(key, 'utf8') + readFileSync(cert, 'utf8'));
+    }
+
+    /* more: further lines of server.properties; user: with a password, whom listeners of their
+     * own ask for, at 'guarded' and, over TLS, at 'veiled' */
     async create(more = [], user = { name: 'nobody', password: 'none' }) {
-        const [controller, guarded] = [await freeTcp(), await freeTcp()];
+        const [controller, guarded, veiled] = [await freeTcp(), await freeTcp(), await freeTcp()];
+        const plain = 'org.apache.kafka.common.security.plain.PlainLoginModule required ' +
+            `user_${user.name}="${user.password}";`;
 
         this.port = await freeTcp();
         this.guarded = `127.0.0.1:${guarded}`;
+        this.veiled = `127.0.0.1:${veiled}`;
+        this.makeCertificate();
         writeFileSync(join(this.dir, 'server.properties'), [
             'process.roles=broker,controller',
             'node.id=1',
-            `listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded},CONTROLLER://127.0.0.1:${controller}`,
-            `advertised.listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded}`,
+            `listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded},` +
+                `SASL_SSL://${this.veiled},CONTROLLER://127.0.0.1:${controller}`,
+            `advertised.listeners=PLAINTEXT://${this.address},SASL_PLAINTEXT://${this.guarded},` +
+                `SASL_SSL://${this.veiled}`,
+            'ssl.keystore.type=PEM',
+            `ssl.keystore.location=${join(this.dir, 'both.pem')}`,
             `sasl.enabled.mechanisms=PLAIN,${SCRAM.join()}`,
             ...SCRAM.map((name) => `listener.name.sasl_plaintext.${name.toLowerCase()}.sasl.jaas.config=` +
                 'org.apache.kafka.common.security.scram.ScramLoginModule required;'),
-            'listener.name.sasl_plaintext.plain.sasl.jaas.config=' +
-                'org.apache.kafka.common.security.plain.PlainLoginModule required ' +
-                `user_${user.name}="${user.password}";`,
+            'listener.name.sasl_ssl.sasl.enabled.mechanisms=PLAIN',
+            ...['plaintext', 'ssl'].map((name) => `listener.name.sasl_${name}.plain.sasl.jaas.config=${plain}`),
             'controller.listener.names=CONTROLLER',
             `controller.quorum.bootstrap.servers=127.0.0.1:${controller}`,
-            'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
+            'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,' +
+                'SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT',
             'inter.broker.listener.name=PLAINTEXT',
             `log.dirs=${join(this.dir, 'log')}`,
             'num.partitions=3',

@@ -80,6 +80,39 @@ test('a password that the brokers do not know, until it is mended', { timeout: 1
                 socket.close();
             }), [], { name: 'kcs', password: RIGHT }));
 
+test('a certificate that nobody vouches for, until its authority is named', { timeout: 120_000 }, () =>
+    withBroker((broker) => {
+        const secret = join(broker.dir, 'password');
+        const settings = (more) => `events:
+  kafka:
+    brokers: ${broker.veiled}
+    settings:
+      - {name: security.protocol, value: SASL_SSL}
+      - {name: sasl.mechanism, value: PLAIN}
+      - {name: sasl.username, value: kcs}
+      - {name: sasl.password, value_file: ${secret}}
+${more}`;
+
+        writeFileSync(secret, `${RIGHT}\n`);
+        return withNode({ name: 'kafka-tls', devices: ['udp'], control: settings('') }, async (node) => {
+            const socket = await enter(node);
+
+            await degraded(node, /^kafka: .*certificate verify failed/i);
+            assert.equal((await ask(socket, 'chat:send', { message: 'hello' })).ok, true);
+            await sleep(1_500);
+            assertTold(node, /certificate/i, /ssl\.ca\.location/);
+
+            const file = join(node.dir, 'control.yaml');
+            writeFileSync(file, readFileSync(file, 'utf8').replace(settings(''),
+                settings(`      - {name: ssl.ca.location, value: ${broker.authority}}\n`)));
+            await node.restartControl();
+            await drained(node);
+            const types = (await broker.read(FACTS)).map(({ headers }) => headers.ce_type);
+            assert.ok(types.includes('kcs.chat.message'), types.join());
+            socket.close();
+        });
+    }, [], { name: 'kcs', password: RIGHT }));
+
 /* Debian 12 has librdkafka 2.0.2, whose SCRAM these brokers refuse; the Python client brings a newer
  * one, which a node can run with. */
 async function withNewerLibrary(body) {
