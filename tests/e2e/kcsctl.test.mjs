@@ -2,7 +2,7 @@
  * two browsers have a call. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -77,9 +77,15 @@ test('bash and zsh complete every command and option', () => {
         encoding: 'utf8',
         env: { ...process.env, ZDOTDIR: dir },
     });
-    rmSync(dir, { recursive: true });
     assert.equal(zsh.stderr, '');
     assert.match(zsh.stdout, /_bash_complete/);
+
+    /* what the package has for zsh is found by itself */
+    copyFileSync(join(BUILD, '../conf/package/completion.zsh'), join(dir, '_kcsctl'));
+    const found = run('zsh', '-fc', `fpath=(${dir} $fpath); autoload -U compinit; compinit -u -D; ` +
+        'echo $_comps[kcsctl]');
+    rmSync(dir, { recursive: true });
+    assert.deepEqual([found.stdout, found.stderr], ['_kcsctl\n', '']);
 });
 
 /* VP8's payload descriptor (RFC 7741, 4.2) begins with three bits that are always 0, and the

@@ -13,6 +13,9 @@ kcsctl check dataplane >/dev/null
 for unit in kcs-dataplane.service kcs-control.service; do
     [ -L "/etc/systemd/system/multi-user.target.wants/$unit" ]
 done
+kcsctl completion bash | cmp - /usr/share/bash-completion/completions/kcsctl
+grep -q '^#compdef kcsctl' /usr/share/zsh/vendor-completions/_kcsctl
+[ -s /usr/share/doc/kcs/runbooks.md ]
 for page in /usr/share/man/man*/kc*; do
     gzip -t "$page"
 done
@@ -31,6 +34,10 @@ for _ in $(seq 100); do
 done
 kcsctl node
 kcsctl node --json | grep '"attached": true'
+exec 3<>/dev/tcp/127.0.0.1/18911
+printf 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' >&3
+head -n 1 <&3 | grep ' 200 ' # the page is where the configuration says
+exec 3>&-
 kill -TERM "$node"
 wait "$node" || true
 trap - EXIT
