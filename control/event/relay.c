@@ -41,7 +41,8 @@ struct event_port {
     uint32_t first, n;
     uint64_t read; /* the last position that was asked for and came */
     uint64_t done;
-    struct event *page; /* came, and not handed over yet */
+    struct event *page, **page_end; /* came, and not handed over yet */
+    uint32_t n_page;
     bool asking;
     uint64_t asked; /* behind which position */
     bool at_end;    /* nothing lay behind 'read' */
@@ -70,6 +71,7 @@ struct event_relay {
 };
 
 static void pump(struct event_port *port);
+static void look_ahead(struct event_port *port);
 
 /* ---- acknowledged ---- */
 
@@ -151,6 +153,8 @@ static void forget_page(struct event_port *port)
         port->page = event->next;
         free(event);
     }
+    port->page_end = &port->page;
+    port->n_page = 0;
 }
 
 /* Takes what other threads have reported. They do not wait until it is looked at. */
@@ -234,7 +238,6 @@ void event_port_broken(struct event_port *port)
 static void on_page(void *arg, const struct store_result *result)
 {
     struct event_port *port = arg;
-    struct event **tail = &port->page;
 
     port->asking = false;
     if (result->err != 0) {
@@ -259,10 +262,13 @@ static void on_page(void *arg, const struct store_result *result)
             break; /* it is asked for again */
         }
         port->read = fact->position;
-        *tail = event;
-        tail = &event->next;
+        event->next = NULL;
+        *port->page_end = event;
+        port->page_end = &event->next;
+        port->n_page++;
     }
     port->at_end = !result->more;
+    look_ahead(port); /* the store reads on while these are handed over */
     pump(port);
 }
 
@@ -272,6 +278,14 @@ static void ask(struct event_port *port)
         store_outbox(port->relay->conf.store, port->read, PAGE, on_page, port) == 0) {
         port->asking = true;
         port->asked = port->read;
+    }
+}
+
+/* The next page is asked for when no more than one is in hand. */
+static void look_ahead(struct event_port *port)
+{
+    if (port->n_page <= PAGE && !port->at_end) {
+        ask(port);
     }
 }
 
@@ -293,10 +307,12 @@ static void pump(struct event_port *port)
             port->page = event;
             break;
         }
+        port->n_page--;
+        if (port->page == NULL) {
+            port->page_end = &port->page;
+        }
     }
-    if (port->page == NULL && !port->at_end) {
-        ask(port);
-    }
+    look_ahead(port);
     acknowledge(relay);
 }
 
@@ -408,6 +424,7 @@ int event_relay_add(struct event_relay *relay,
         return ret;
     }
     port->relay = relay;
+    port->page_end = &port->page;
     (void)pthread_mutex_init(&port->lock, NULL);
     ret = make(&port->sink, port, conf, err);
     if (ret == 0) {
