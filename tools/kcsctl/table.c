@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE_COLUMNS = 64 };
+enum {
+    TABLE_COLUMNS = 64,
+    WIDE = 200,  /* characters: more than a terminal has */
+    FEW_ROWS = 3 /* so many at most are turned */
+};
 
 /* The text of a cell; the caller frees. NULL if out of memory. */
 static char *cell_text(const json_t *value)
@@ -100,10 +104,37 @@ static size_t columns_of(const json_t *rows, const char *columns[TABLE_COLUMNS])
     return n;
 }
 
+/* A few rows that no terminal is wide enough for: each is a column beside the names. */
+static void print_turned(FILE *out, char **cells, size_t n_rows, const char **columns,
+                         size_t n, bool color)
+{
+    int width[FEW_ROWS] = {0};
+    int names = 0;
+
+    for (size_t i = 0; i < n_rows * n; i++) {
+        const size_t r = i / n;
+        const int w = width_of(cells[i]);
+
+        width[r] = w > width[r] ? w : width[r];
+    }
+    for (size_t c = 0; c < n; c++) {
+        names = width_of(columns[c]) > names ? width_of(columns[c]) : names;
+    }
+    for (size_t c = 0; c < n; c++) {
+        fputs(color ? "\033[1m" : "", out);
+        put_padded(out, columns[c], names, false, false);
+        fputs(color ? "\033[0m" : "", out);
+        for (size_t r = 0; r < n_rows; r++) {
+            put_padded(out, cells[r * n + c], width[r], false, r + 1 == n_rows);
+        }
+    }
+}
+
 static void print_cells(FILE *out, char **cells, size_t n_rows, const char **columns,
                         size_t n, const bool *right, bool color)
 {
     int width[TABLE_COLUMNS];
+    int sum = 0;
 
     for (size_t c = 0; c < n; c++) {
         width[c] = width_of(columns[c]);
@@ -112,6 +143,11 @@ static void print_cells(FILE *out, char **cells, size_t n_rows, const char **col
 
             width[c] = w > width[c] ? w : width[c];
         }
+        sum += width[c] + 2;
+    }
+    if (sum > WIDE && n_rows <= FEW_ROWS) {
+        print_turned(out, cells, n_rows, columns, n, color);
+        return;
     }
     fputs(color ? "\033[1m" : "", out);
     for (size_t c = 0; c < n; c++) {

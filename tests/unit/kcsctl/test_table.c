@@ -61,6 +61,28 @@ static void no_rows_say_so(void **state)
     expect("[]", false, "(none)\n");
 }
 
+/* More columns than a terminal has room for, of one or two: names go down the side. */
+static void few_rows_that_are_too_wide_are_turned(void **state)
+{
+    char json[1024];
+    char wanted[1024];
+    char x[121], y[121];
+    (void)state;
+
+    memset(x, 'x', 120);
+    memset(y, 'y', 120);
+    x[120] = y[120] = '\0';
+    (void)snprintf(json, sizeof(json),
+                   "[{\"id\":\"a\",\"one\":\"%s\",\"two\":7},{\"id\":\"bb\",\"one\":\"c\",\"two\":\"%s\"}]",
+                   x, y);
+    (void)snprintf(wanted, sizeof(wanted),
+                   "id   a%*s  bb\n"
+                   "one  %s  c\n"
+                   "two  7%*s  %s\n",
+                   119, "", x, 119, "", y);
+    expect(json, false, wanted);
+}
+
 static void width_counts_characters_not_bytes(void **state)
 {
     (void)state;
@@ -115,6 +137,7 @@ int main(void)
         cmocka_unit_test(column_of_one_row_appears_for_all),
         cmocka_unit_test(object_is_names_and_values_with_its_lists_below),
         cmocka_unit_test(no_rows_say_so),
+        cmocka_unit_test(few_rows_that_are_too_wide_are_turned),
         cmocka_unit_test(width_counts_characters_not_bytes),
         cmocka_unit_test(control_characters_do_not_reach_the_terminal),
         cmocka_unit_test(headings_are_bold_in_color),
