@@ -368,6 +368,11 @@ bool bwe_is_calm(const struct bwe *bwe, uint64_t now_us)
            bwe->target_bps >= bwe->rate.bps;
 }
 
+bool bwe_is_behind(const struct bwe *bwe)
+{
+    return bwe->feedback_us != 0 && bwe->delay.queue_us > REAL_QUEUE_US;
+}
+
 void bwe_want(struct bwe *bwe, uint64_t bps)
 {
     bwe->wanted_bps = (float)(bps < bwe->conf.max_bps ? bps : (uint64_t)bwe->conf.max_bps);

@@ -171,6 +171,9 @@ static inline uint64_t bwe_target(const struct bwe *bwe)
  * shown to get through. The target is then only what was shown so far. */
 bool bwe_is_calm(const struct bwe *bwe, uint64_t now_us);
 
+/* Whether what is sent waits for others of ours for long: what is sent now comes late. */
+bool bwe_is_behind(const struct bwe *bwe);
+
 /* How long packets wait in the link's queue, jitter left out. */
 static inline uint32_t bwe_queue_us(const struct bwe *bwe)
 {

@@ -96,7 +96,7 @@ static uint32_t current(const struct sub_layers *l)
     const struct switcher *sw = &l->switcher;
     uint8_t top = top_temporal(l);
 
-    if (!sw->running || sw->at_spatial == SWITCHER_NO_LAYER) {
+    if (!l->cut && (!sw->running || sw->at_spatial == SWITCHER_NO_LAYER)) {
         return NOTHING;
     }
     return (uint32_t)(simulcast(l) ? l->at : sw->at_spatial) << 4 |
@@ -281,6 +281,7 @@ static bool change_over(struct lane *lane, struct sub_layers *l, uint64_t pos)
         sub->started = true;
     }
     l->at = l->target;
+    l->cut = false;
     l->source++;
     tables_sub_wait(lane->tables, sub, false);
     return true;
@@ -300,7 +301,7 @@ static bool is_fresh(const struct sub_layers *l, uint64_t pos, uint64_t now_us)
         return false;
     }
     ahead = (int32_t)(ts - offset_to(l, stream, ts, arrival_us) - l->switcher.out_ts);
-    return !l->switcher.running ||
+    return (!l->switcher.running && !l->cut) ||
            ahead >= -(int32_t)(stream->clock_hz / 1000 * LAYERS_SAME_MS);
 }
 
@@ -340,7 +341,8 @@ static bool ready(const struct peer *peer)
  */
 static void ask_or_give_up(struct lane *lane, struct sub_layers *l)
 {
-    if (lane->now_us - l->since_us >= LAYERS_GIVE_UP_US && l->switcher.running) {
+    if (lane->now_us - l->since_us >= LAYERS_GIVE_UP_US &&
+        (l->switcher.running || l->cut)) {
         l->shunned_until_us[l->to_spatial] = lane->now_us + LAYERS_SHUN_US;
         tables_sub_wait(lane->tables, l->sub, false);
         aim(lane, l, NO_KEYFRAME);
@@ -355,6 +357,17 @@ static void ask_or_give_up(struct lane *lane, struct sub_layers *l)
     } else if (lane->now_us - l->asked_us >= LAYERS_ASK_US) {
         lane_ask_keyframe(lane, l->streams[l->target], true);
         l->asked_us = lane->now_us;
+    }
+}
+
+/* It is on the way down, and its link is behind already: more of what is too much would make
+ * that worse until the key frame comes. What waits in the queue is shown meanwhile. */
+static void cut_off(struct sub_layers *l)
+{
+    if (l->switcher.running && l->switcher.whole && l->target < l->at &&
+        l->at < l->n_streams && bwe_is_behind(l->sub->peer->bwe)) {
+        switcher_stop(&l->switcher);
+        l->cut = true;
     }
 }
 
@@ -383,6 +396,7 @@ static bool advance(struct lane *lane, struct sub_layers *l)
     }
     if (pos == UINT64_MAX && l->streams[l->target]->video) {
         ask_or_give_up(lane, l);
+        cut_off(l);
     }
     return false;
 }
@@ -446,6 +460,7 @@ int layers_streams(struct lane *lane, struct sub *sub, const uint64_t *handles, 
     sub->wait_keyframe = false; /* it waits in its own way */
     sub->started = false;
     sub->layers->at = SUB_STREAMS;
+    sub->layers->cut = false;
     sub->layers->source++; /* what was sent before is not in these: never sent again */
     for (uint8_t i = 0; i < LAYER_MAX; i++) {
         sub->layers->lag_us[i] = sub->layers->shunned_until_us[i] = 0;
@@ -481,6 +496,7 @@ void layers_begin(struct lane *lane, struct sub *sub)
     struct sub_layers *l = sub->layers;
 
     sub->started = false;
+    l->cut = false;
     switcher_stop(&l->switcher);
     tables_sub_wait(lane->tables, sub, false);
     aim(lane, l, l->reason);
@@ -489,6 +505,7 @@ void layers_begin(struct lane *lane, struct sub *sub)
 void layers_pause(struct lane *lane, struct sub *sub)
 {
     sub->started = false;
+    sub->layers->cut = false;
     switcher_stop(&sub->layers->switcher);
     tables_sub_wait(lane->tables, sub, false);
 }

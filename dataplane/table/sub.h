@@ -39,6 +39,7 @@ struct sub_layers {
     uint8_t at;     /* of them, the one that it is sent, or was; SUB_STREAMS none yet */
     uint8_t target; /* the one that it is to be sent */
     bool waiting;   /* for a place in 'target' to begin at */
+    bool cut;       /* and is sent nothing until then (stage/layers) */
     uint8_t wish_spatial, wish_temporal;   /* control's; SUB_LAYER_ANY */
     uint8_t limit_spatial, limit_temporal; /* the link's; SUB_LAYER_ANY */
     uint8_t to_spatial, to_temporal;       /* what both and the source come to */

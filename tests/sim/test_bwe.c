@@ -199,6 +199,32 @@ static void a_busy_publisher_fools_nobody(void **state)
     }
 }
 
+/* In how many of a hundred samples the queue was too long. */
+static float queued(uint32_t from_ms, uint32_t to_ms)
+{
+    float n = 0;
+
+    for (size_t i = from_ms / 100; i < to_ms / 100; i++) {
+        n += trace.samples[i].queue_ms >= MAX_QUEUE_P95_MS;
+    }
+    return n * 10000 / (float)(to_ms - from_ms);
+}
+
+/* The layer below begins with a key frame that takes its time: what is too much for the link
+ * does not fill its queue meanwhile. */
+static void late_key_frames_fill_no_queue(void **state)
+{
+    const struct world_scenario *s = scenario("layers-late");
+    (void)state;
+
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        world_run(s, seed, &trace);
+        CHECK(s, seed, queued(s->busy_ms + s->busy_in_ms, s->steps[2].at_ms) < 3);
+        CHECK(s, seed, trace.samples[trace.n - 1].level == WORLD_LAYERS - 1);
+        CHECK(s, seed, trace.n_withheld < 45); /* frames: of half a minute */
+    }
+}
+
 /* Ends whose processor is busy elsewhere for 5 to 50 ms at a time are no congestion: a link
  * that is full stays full, and on a free one nothing is withheld. */
 static void stalls_are_no_congestion(void **state)
@@ -299,6 +325,7 @@ int main(void)
         cmocka_unit_test(layers_follow_the_link),
         cmocka_unit_test(layers_follow_though_an_end_stalls),
         cmocka_unit_test(a_busy_publisher_fools_nobody),
+        cmocka_unit_test(late_key_frames_fill_no_queue),
         cmocka_unit_test(stalls_are_no_congestion),
         cmocka_unit_test(key_frames_are_spread),
         cmocka_unit_test(what_no_probe_shows_is_tried),

@@ -269,6 +269,97 @@ static void endless_changes_reach_the_publisher_seldom(void **state)
     cast_close(&c);
 }
 
+/* Feedback has told that packets wait so long on the way to the subscriber. */
+static void is_behind(struct cast *c, int64_t us)
+{
+    struct bwe *bwe = tables_sub(&c->rig->tables, c->conf.handle)->peer->bwe;
+
+    bwe->feedback_us = c->rig->lane.now_us;
+    bwe->delay.queue_us = us;
+}
+
+/* Less is aimed at, and the link's queue is long: nothing more of what is too much is put
+ * there until the key frame comes, and no number shows it. */
+static void a_link_that_is_behind_is_spared_what_is_too_much(void **state)
+{
+    struct cast c;
+    uint32_t before;
+    const struct sub_layers *l;
+    (void)state;
+
+    cast_open(&c, VAULT_LAYER_ANY, VAULT_LAYER_ANY);
+    settle(&c);
+    l = tables_sub(&c.rig->tables, c.conf.handle)->layers;
+    assert_int_equal(c.from, 2);
+    wish(&c, 1, VAULT_LAYER_ANY);
+    is_behind(&c, 90000);
+    before = c.n_got;
+    picture(&c, 7, 0, 0);
+    assert_int_equal(c.n_got, before + 2); /* it is not so long */
+    is_behind(&c, 110000);
+    rig_pass(c.rig, 2 * LAYERS_WAIT_US);
+    for (unsigned i = 0; i < 3; i++) {
+        picture(&c, 7, 0, 0);
+    }
+    assert_int_equal(c.n_got, before + 2);
+    assert_int_equal(l->told >> 8 & 0xff, 0x20); /* its last pictures are on their way */
+    is_behind(&c, 0);
+    picture(&c, 7, 0, 0);
+    assert_int_equal(c.n_got, before + 2); /* the stream before has lost its thread */
+    picture(&c, 7, 2, 0);
+    picture(&c, 7, 0, 0);
+    assert_int_equal(c.from, 1);
+    assert_true(c.n_got >= before + 4);
+
+    /* on the way up nothing is withheld */
+    is_behind(&c, 300000);
+    wish(&c, 2, VAULT_LAYER_ANY);
+    before = c.n_got;
+    picture(&c, 7, 0, 0);
+    picture(&c, 7, 0, 0);
+    assert_int_equal(c.n_got, before + 4);
+    assert_int_equal(c.from, 1);
+    cast_close(&c);
+}
+
+/* What is wished for again meanwhile begins with a key frame, too; and a layer that has none
+ * is given up for another. */
+static void what_was_cut_off_begins_again(void **state)
+{
+    struct cast c;
+    uint32_t before;
+    (void)state;
+
+    cast_open(&c, VAULT_LAYER_ANY, VAULT_LAYER_ANY);
+    settle(&c);
+    wish(&c, 1, VAULT_LAYER_ANY);
+    is_behind(&c, 200000);
+    picture(&c, 7, 0, 0);
+    before = c.n_got;
+    wish(&c, 2, VAULT_LAYER_ANY);
+    is_behind(&c, 0);
+    (void)asked(&c);
+    for (unsigned i = 0; i < 40; i++) {
+        picture(&c, 7, 0, 0);
+    }
+    assert_int_equal(c.n_got, before);
+    assert_true((asked(&c) & 4) != 0);
+    picture(&c, 7, 4, 0);
+    picture(&c, 7, 0, 0);
+    assert_int_equal(c.from, 2);
+    assert_true(c.n_got > before);
+
+    wish(&c, 1, VAULT_LAYER_ANY);
+    is_behind(&c, 200000);
+    for (unsigned i = 0; i < 150; i++) { /* nobody makes one of it */
+        picture(&c, 7, asked(&c) & 5, 0);
+        far_send_check(&c.pub, &c.pub.path);
+        far_send_check(&c.sub, &c.sub.path);
+    }
+    assert_int_equal(c.from, 0);
+    cast_close(&c);
+}
+
 /* A key frame of the picture shown last will do; one that is older would have all that
  * follows shown as much too late. */
 static void a_key_frame_older_than_what_was_shown_is_not_begun_with(void **state)
@@ -741,6 +832,8 @@ int main(void)
         cmocka_unit_test(control_hears_that_the_link_carries_nothing_and_that_it_does),
         cmocka_unit_test(the_highest_layer_that_comes_is_sent),
         cmocka_unit_test(a_wish_changes_the_stream_and_no_number_shows_it),
+        cmocka_unit_test(a_link_that_is_behind_is_spared_what_is_too_much),
+        cmocka_unit_test(what_was_cut_off_begins_again),
         cmocka_unit_test(a_hundred_changes_are_not_slowed),
         cmocka_unit_test(endless_changes_reach_the_publisher_seldom),
         cmocka_unit_test(a_key_frame_older_than_what_was_shown_is_not_begun_with),

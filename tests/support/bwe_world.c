@@ -123,7 +123,18 @@ const struct world_scenario world_scenarios[] = {
      .steps = {{0, 3000000}, {25000, 1200000}, {60000, 3000000}},
      .seconds = 85,
      .layered = true,
-     .busy_ms = 1500},
+     .busy_ms = 1500,
+     .busy_in_ms = 6000},
+    {.name = "layers-late",
+     .text = "three layers whose key frames take 200 ms, of a publisher that is busy for long; "
+             "3 Mb/s, 900 kb/s, 3 Mb/s",
+     .net = {.delay_us = 5000, .queue_bytes = 112500},
+     .steps = {{0, 3000000}, {25000, 900000}, {60000, 3000000}},
+     .seconds = 85,
+     .layered = true,
+     .busy_ms = 14000,
+     .busy_in_ms = 24000,
+     .key_wait_ms = 200},
     {.name = "keys",
      .text = "0.9 Mb/s over 1.5 Mb/s, a key frame each 500 ms",
      .net = {.delay_us = 25000, .queue_bytes = 60000},
@@ -239,6 +250,8 @@ struct world {
     uint64_t n_frames;
     int8_t level; /* that is sent */
     bool key;     /* the next frame is a key frame */
+    uint64_t change_us; /* when the key frame of the level that is aimed at comes; 0 none */
+    bool cut;           /* nothing is sent until then */
     /* video that waits for the pacer, in order */
     struct waiting backlog[BACKLOG];
     size_t first, n_backlog;
@@ -336,7 +349,9 @@ static uint32_t audio_len(const struct world_scenario *s)
 /* How much of a frame the publisher makes. */
 static uint32_t percent_made(const struct world *w)
 {
-    return w->now_us % 6000000 < w->s->busy_ms * UINT64_C(1000) ? 33 : 100;
+    return w->s->busy_in_ms != 0 && w->now_us / 1000 % w->s->busy_in_ms < w->s->busy_ms
+               ? 33
+               : 100;
 }
 
 /* As stage/budget: what layers cost is measured. */
@@ -364,7 +379,7 @@ static void make_frame(struct world *w)
     w->made_percent += percent_made(w);
     w->n_made++;
     if (w->s->layered || w->s->fixed_bps != 0) {
-        if (w->level < 0) {
+        if (w->level < 0 || w->cut) {
             w->trace->n_withheld++;
             return;
         }
@@ -427,6 +442,22 @@ static enum trial_step try_more(struct world *w)
     return step;
 }
 
+/* As stage/layers: another layer begins with its key frame; until that comes the one before
+ * goes on, unless it is too much for a link that is behind. */
+static void change_over(struct world *w)
+{
+    const int8_t to = w->streams[1].level;
+
+    w->cut = w->change_us != 0 && to < w->level && (w->cut || bwe_is_behind(&w->bwe));
+    if (w->change_us == 0 || w->now_us < w->change_us) {
+        return;
+    }
+    w->key = to > w->level || w->s->key_wait_ms != 0;
+    w->level = to;
+    w->change_us = 0;
+    w->cut = false;
+}
+
 static void allocate(struct world *w)
 {
     struct alloc_stream *video = &w->streams[1];
@@ -459,9 +490,9 @@ static void allocate(struct world *w)
     }
     if (video->level != was) {
         w->trace->switches++;
-        w->key = video->level > was;
-        w->level = video->level;
+        w->change_us = w->now_us + w->s->key_wait_ms * UINT64_C(1000);
     }
+    change_over(w);
 }
 
 static void send_padding(struct world *w)

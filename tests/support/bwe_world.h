@@ -36,7 +36,9 @@ struct world_scenario {
     uint32_t fixed_bps; /* not 0: one layer of this rate, sent whole or withheld */
     uint32_t bare_bps;  /* not 0: of audio, which then has no transport-wide numbers */
     uint32_t key_ms;    /* a key frame each so often, besides those of switches; 0 none */
-    uint32_t busy_ms;   /* the publisher makes a third for so long in each 6 s; 0 never */
+    uint32_t busy_ms;   /* the publisher makes a third for so long … */
+    uint32_t busy_in_ms; /* … in each of this; 0 never */
+    uint32_t key_wait_ms; /* the key frame of another layer comes so late */
     bool unpaced;       /* video leaves as it comes */
     bool unpadded;      /* the receiver takes no padding: media is the only probe */
     bool remb; /* nor does it know transport-cc: it estimates by abs-send-time */
