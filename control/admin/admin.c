@@ -34,6 +34,7 @@ static list_fn *find_list(const char *path)
     } lists[] = {
         {"/status", admin_status}, {"/lanes", admin_lane_list}, {"/drops", admin_drops},
         {"/peers", admin_peers},   {"/streams", admin_streams}, {"/rooms", admin_rooms},
+        {"/egress", admin_egress},
     };
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {

@@ -25,6 +25,7 @@
  *   /participants (meeting=M)           /peer?id=ID   transports of one, with all details
  *   /peers    transports of clients     /streams  producers and who receives them
  *   /drops    what was dropped and why  /metrics  Prometheus text
+ *   /egress   recordings and live streams
  *   /audit    who did what, the newest first (limit=N)
  *   /events   the last lasting events behind a position (after=P, limit=N)
  *

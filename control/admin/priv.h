@@ -52,6 +52,7 @@ json_t *admin_drops(const struct admin *admin);
 json_t *admin_rooms(const struct admin *admin);
 json_t *admin_peers(const struct admin *admin);
 json_t *admin_streams(const struct admin *admin);
+json_t *admin_egress(const struct admin *admin);
 
 /* Moves a client's transport to a lane. Returns 0 when it is on its way, -ENOENT no such
  * transport, else as media_peer_move(). */

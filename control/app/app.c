@@ -549,11 +549,12 @@ static int make_recorder(struct app *app, char err[APP_ERR_MAX])
                                        .metrics = app->metrics,
                                        .program = from->program[0] != '\0' ? from->program
                                                                            : app->program,
-                                       .directory = from->directory};
+                                       .directory = from->directory,
+                                       .live = from->live};
     char why[RECORDER_REASON] = "";
     int ret = 0;
 
-    if (from->directory[0] != '\0') {
+    if (from->directory[0] != '\0' || from->live[0] != '\0') {
         program_path(app->program);
         ret = recorder_create(&app->recorder, &conf, why);
     }
@@ -633,6 +634,7 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                    .auth = app->auth,
                                    .meeting = app->meeting,
                                    .recordings = app->conf->recording.directory,
+                                   .live = app->conf->recording.live,
                                    .store = app->keep.store,
                                    .accounts = app->keep.accounts,
                                    .audit_days = app->conf->store.audit_days,

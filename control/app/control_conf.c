@@ -121,6 +121,7 @@ static const cyaml_schema_field_t auth_fields[] = {
 
 static const cyaml_schema_field_t recording_fields[] = {
     CONF_STRING("directory", struct control_recording, directory),
+    CONF_STRING("live", struct control_recording, live),
     CONF_STRING("program", struct control_recording, program),
     CONF_END,
 };

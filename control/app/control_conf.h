@@ -156,6 +156,7 @@ struct control_audio {
 
 struct control_recording {
     char directory[256]; /* empty: nothing is recorded */
+    char live[256];      /* of live streams; empty: there are none */
     char program[256];   /* kcs-egress; empty: the one beside this program */
 };
 

@@ -1,14 +1,17 @@
-/* kcs-egress: records the streams of one meeting, each to a file of its own. Started and
- * watched by kcs-control (control/recording), a process for each job, so that nothing that
- * comes over the network and breaks a parser or a muxer breaks more than this.
+/* kcs-egress: what becomes of the streams of one meeting: files, or a live stream. Started
+ * and watched by kcs-control (control/recording), a process for each job, so that nothing
+ * that comes over the network and breaks a parser, a decoder or a muxer breaks more than
+ * this.
  *
- *     kcs-egress DIRECTORY ZERO_US
+ *     kcs-egress DIRECTORY ZERO_US [MODE PART]
  *
- * ZERO_US is when the recording began (CLOCK_MONOTONIC). Descriptor 3 is a socket
- * (SOCK_SEQPACKET) on which lines are spoken, one a message; descriptor 4 the stream rings
- * (base/tap.h), which can only be read.
+ * ZERO_US is when the job began (CLOCK_MONOTONIC), MODE one of mode.h (tracks), PART the
+ * number of the process within the job (1). Descriptor 3 is a socket (SOCK_SEQPACKET) on
+ * which lines are spoken, one a message; descriptor 4 the stream rings (base/tap.h), which
+ * can only be read.
  *
- * From control:  add NAME HANDLE CODEC HZ PUBLISHER · remove NAME · stop
+ * From control:  add NAME HANDLE CODEC HZ PUBLISHER [PERSON SOURCE] · remove NAME · stop,
+ * and the words of a mode: track/tracks.c, compose/composite.c
  * To control:    key NAME · wrote NAME FILE START_US LENGTH_US BYTES FRAMES LOST, each
  * second and once more when it ends, with 'done' in front if that went well · none NAME: it
  * has ended and there is no file · broken NAME REASON: nothing more of it is written, the
@@ -34,37 +37,14 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "egress/track.h"
+#include "egress/mode.h"
 
-enum { SOCKET = 3, STREAMS = 4, MAX_TRACKS = 256, LINE = 512, TURN_MS = 20 };
-enum { TOLD_US = 1000000 };
+enum { SOCKET = 3, STREAMS = 4 };
 
-struct publisher {
-    uint64_t id;
-    unsigned n; /* tracks that are of it; 0: the place is free */
-    struct timeline_clock clock;
-};
+static const struct mode *const modes[] = {&mode_tracks, &mode_composite, &mode_sound,
+                                           &mode_hls};
 
-struct entry {
-    struct track *track;
-    struct publisher *publisher;
-    char name[TRACK_NAME + 1];
-};
-
-struct job {
-    const char *directory;
-    uint64_t zero_us;
-    const void *streams;
-    size_t streams_len;
-    uint32_t n_taps;
-    struct entry entries[MAX_TRACKS];
-    unsigned n;
-    struct publisher publishers[MAX_TRACKS];
-    uint64_t told_us;
-    bool stop;
-};
-
-static uint64_t now_us(void)
+uint64_t mode_now_us(void)
 {
     struct timespec t;
 
@@ -72,11 +52,9 @@ static uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* Waits for control if it must: it reads what we say, or is gone. */
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *format, ...)
+void mode_say(const char *format, ...)
 {
-    char line[LINE];
+    char line[MODE_LINE];
     va_list args;
     int len;
 
@@ -90,161 +68,40 @@ static void say(const char *format, ...)
     }
 }
 
-static void tell(const struct track *track)
+bool mode_parse_add(const char *line, struct mode_stream *out)
 {
-    struct track_state s;
-
-    track_state(track, &s);
-    if (s.has_file) {
-        const char *word = s.whole ? "done" : "wrote";
-
-        say("%s %s %s.%s %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRIu64, word,
-            s.name, s.name, s.extension, s.start_us, s.length_us, s.bytes, s.frames,
-            s.lost);
-    } else if (s.whole) {
-        say("none %s", s.name);
-    }
-}
-
-/* There is a place for one: no more than there are tracks. */
-static struct publisher *publisher_of(struct job *job, uint64_t id)
-{
-    struct publisher *unused = NULL;
-
-    for (unsigned i = 0; i < MAX_TRACKS; i++) {
-        struct publisher *publisher = &job->publishers[i];
-
-        if (publisher->n > 0 && publisher->id == id) {
-            return publisher;
-        }
-        if (publisher->n == 0 && unused == NULL) {
-            unused = publisher;
-        }
-    }
-    *unused = (struct publisher){.id = id};
-    return unused;
-}
-
-static struct entry *find(struct job *job, const char *name)
-{
-    for (unsigned i = 0; i < job->n; i++) {
-        if (strcmp(job->entries[i].name, name) == 0) {
-            return &job->entries[i];
-        }
-    }
-    return NULL;
-}
-
-static int add(struct job *job, const char *line)
-{
-    char name[TRACK_NAME + 1];
-    uint64_t handle, publisher;
     unsigned codec;
-    uint32_t hz;
-    struct track_conf conf = {.name = name,
-                              .directory = job->directory,
-                              .streams = job->streams,
-                              .streams_len = job->streams_len,
-                              .n_taps = job->n_taps,
-                              .zero_us = job->zero_us};
-    int err = -EMFILE;
+    int n;
 
-    if (sscanf(line, "add %63s %" SCNu64 " %u %" SCNu32 " %" SCNu64, name, &handle, &codec,
-               &hz, &publisher) != 5 ||
-        codec >= N_ABI_CODECS || find(job, name) != NULL) {
-        return -EINVAL;
+    *out = (struct mode_stream){.hz = 0};
+    n = sscanf(line, "add %63s %" SCNu64 " %u %" SCNu32 " %" SCNu64 " %31s %31s", out->name,
+               &out->handle, &codec, &out->hz, &out->publisher, out->person, out->source);
+    if ((n != 5 && n != 7) || codec >= N_ABI_CODECS) {
+        return false;
     }
-    conf.handle = handle;
-    conf.codec = (enum abi_codec)codec;
-    conf.hz = hz;
-    if (job->n < MAX_TRACKS) {
-        struct entry *entry = &job->entries[job->n];
-
-        entry->publisher = publisher_of(job, publisher);
-        conf.clock = &entry->publisher->clock;
-        err = track_open(&entry->track, &conf);
-        if (err == 0) {
-            (void)snprintf(entry->name, sizeof(entry->name), "%s", name);
-            entry->publisher->n++;
-            job->n++;
-        }
-    }
-    if (err != 0) {
-        say("broken %s %s", name, strerror(-err));
-    }
-    return 0;
+    out->codec = (enum abi_codec)codec;
+    return true;
 }
 
-static void finish(struct job *job, struct entry *entry)
+/* Returns whether control wants an end, or is gone. */
+static bool hear(const struct mode *mode)
 {
-    track_end(entry->track, now_us());
-    tell(entry->track);
-    track_close(entry->track);
-    entry->publisher->n--;
-    *entry = job->entries[--job->n];
-}
-
-static int on_line(struct job *job, const char *line)
-{
-    char name[TRACK_NAME + 1];
-
-    if (strncmp(line, "add ", 4) == 0) {
-        return add(job, line);
-    }
-    if (sscanf(line, "remove %63s", name) == 1) {
-        struct entry *entry = find(job, name);
-
-        if (entry != NULL) {
-            finish(job, entry);
-        }
-        return 0;
-    }
-    job->stop = strcmp(line, "stop") == 0;
-    return job->stop ? 0 : -EINVAL;
-}
-
-static void hear(struct job *job)
-{
-    char line[LINE];
+    char line[MODE_LINE];
     ssize_t n;
 
-    while (!job->stop && (n = recv(SOCKET, line, sizeof(line) - 1, MSG_DONTWAIT)) != -1) {
+    while ((n = recv(SOCKET, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0) {
         line[n] = '\0';
-        if (n == 0) {
-            job->stop = true; /* control is gone */
-        } else if (on_line(job, line) != 0) {
+        if (strcmp(line, "stop") == 0) {
+            return true;
+        }
+        if (mode->on_line(line) != 0) {
             (void)fprintf(stderr, "kcs-egress: not understood: %s\n", line);
         }
     }
-    job->stop = job->stop || (errno != EAGAIN && errno != EINTR);
+    return n == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
-static void run_tracks(struct job *job)
-{
-    uint64_t now = now_us();
-    bool told = now - job->told_us >= TOLD_US;
-
-    for (unsigned i = job->n; i-- > 0;) { /* one that ends has the last in its place */
-        struct entry *entry = &job->entries[i];
-        enum track_news news = track_run(entry->track, now);
-
-        if (news == TRACK_BROKEN || news == TRACK_FAILED) {
-            say("%s %s %s", news == TRACK_FAILED ? "failed" : "broken", entry->name,
-                track_reason(entry->track));
-            finish(job, entry);
-            continue;
-        }
-        if (news == TRACK_WANTS_KEY) {
-            say("key %s", entry->name);
-        }
-        if (told) {
-            tell(entry->track);
-        }
-    }
-    job->told_us = told ? now : job->told_us;
-}
-
-static int map_streams(struct job *job)
+static int map_streams(struct feed_rings *rings)
 {
     const int need = F_SEAL_SHRINK | F_SEAL_GROW; /* what shrinks kills its reader */
     int seals = fcntl(STREAMS, F_GET_SEALS);
@@ -262,48 +119,81 @@ static int map_streams(struct job *job)
         return -errno;
     }
     (void)madvise(mem, (size_t)st.st_size, MADV_DONTDUMP);
-    job->streams = mem;
-    job->streams_len = (size_t)st.st_size;
-    return tap_valid(mem, job->streams_len, &job->n_taps) ? 0 : -EPROTO;
+    rings->mem = mem;
+    rings->len = (size_t)st.st_size;
+    return tap_valid(mem, rings->len, &rings->n_taps) ? 0 : -EPROTO;
 }
 
-int job_main(int argc, char **argv)
+static const struct mode *mode_of(const char *name)
 {
-    static struct job job;
-    struct pollfd pfd = {.fd = SOCKET, .events = POLLIN};
-    int err;
-
-    if (argc != 3) {
-        (void)fprintf(stderr, "kcs-egress is started by kcs-control, which hands it the "
-                              "streams; see docs/operations.md\n");
-        return 2;
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        if (strcmp(modes[i]->name, name) == 0) {
+            return modes[i];
+        }
     }
+    return NULL;
+}
+
+static void confine(void)
+{
     /* of a terminal, or of all processes of a unit: control ends us in order */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     /* there is speech in it, of all meetings: neither dumped nor read by a debugger */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     (void)umask(umask(0077) | 0027);
-    av_log_set_level(AV_LOG_ERROR);
-    job.directory = argv[1];
-    job.zero_us = strtoull(argv[2], NULL, 10);
-    err = map_streams(&job);
+}
+
+static void run(const struct mode *mode)
+{
+    struct pollfd pfd = {.fd = SOCKET, .events = POLLIN};
+    unsigned wait_ms = 0;
+
+    do {
+        (void)poll(&pfd, 1, (int)wait_ms);
+        if (hear(mode)) {
+            break;
+        }
+        wait_ms = mode->turn(mode_now_us());
+    } while (true);
+    mode->end(mode_now_us());
+}
+
+int job_main(int argc, char **argv)
+{
+    static struct mode_conf conf;
+    const struct mode *mode = argc == 3   ? &mode_tracks
+                              : argc == 5 ? mode_of(argv[3])
+                                          : NULL;
+    int err;
+
+    if (mode == NULL) {
+        (void)fprintf(stderr, "kcs-egress is started by kcs-control, which hands it the "
+                              "streams; see docs/operations.md\n");
+        return 2;
+    }
+    confine();
+    av_log_set_level(mode == &mode_tracks ? AV_LOG_ERROR : AV_LOG_FATAL);
+    conf.directory = argv[1];
+    conf.zero_us = strtoull(argv[2], NULL, 10);
+    conf.part = argc == 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
+    err = map_streams(&conf.rings);
     if (err != 0) {
         (void)fprintf(stderr, "kcs-egress: the stream rings cannot be read: %s\n",
                       strerror(-err));
         return 1;
     }
-    while (!job.stop) {
-        (void)poll(&pfd, 1, TURN_MS);
-        hear(&job);
-        run_tracks(&job);
+    err = mode->begin(&conf);
+    if (err != 0) {
+        (void)fprintf(stderr, "kcs-egress: cannot begin: %s\n", strerror(-err));
+        mode_say("failed %s.%u %s", mode->name, conf.part, strerror(-err));
+        return 1;
     }
-    while (job.n > 0) {
-        finish(&job, &job.entries[0]);
-    }
-    say("end");
+    run(mode);
+    mode_say("end");
     return 0;
 }

@@ -47,6 +47,7 @@ void meeting_destroy(struct meeting *meeting)
 {
     if (meeting != NULL) {
         meeting_recording_fini(meeting);
+        meeting_live_fini(meeting);
         /* those who are away; the others have left with their clients */
         meeting_each_room(meeting, empty_room, meeting);
         meeting_nobody_lost(meeting);
@@ -172,6 +173,7 @@ static void tick_room(void *arg, struct room *room)
 
     meeting_first_media(meeting, room);
     meeting_audio_tick(meeting, room, tick->now_us);
+    meeting_taped_tick(meeting, room);
     tick->n_viewers += room->n_viewers;
     if (room->n_viewers > 0) {
         meeting_viewers_tick(meeting, room);
@@ -197,6 +199,7 @@ void meeting_tick(struct meeting *meeting, uint64_t now_us)
     meeting_scores(meeting, now_us);
     if (meeting->conf.recorder != NULL) {
         recorder_tick(meeting->conf.recorder, now_us);
+        meeting_live_tick(meeting, now_us);
     }
     meeting_each_room(meeting, tick_room, &tick);
     meeting_nobody_tick(meeting, tick.n_viewers);

@@ -96,6 +96,7 @@ struct room {
     struct board *board;
     struct breakouts *breakouts;
     struct recording *recording;      /* that runs; NULL: none */
+    struct live *live;                /* likewise */
     uint64_t last_hand;               /* the order in which hands went up */
     struct roster *roster;            /* what is to be told of it then; may be NULL */
     uint64_t bans[MEETING_BANS_KEPT]; /* hashes of the last that were banned: these are in
@@ -309,6 +310,9 @@ enum meeting_event_kind {
     MEETING_RECORDING_STARTED, /* recording, by */
     MEETING_RECORDING_STOPPED, /* recording, by */
     MEETING_RECORDING_STATUS,  /* not lasting, to hosts: recording */
+    MEETING_LIVE_STARTED,      /* live, by */
+    MEETING_LIVE_STOPPED,      /* live, by */
+    MEETING_LIVE_STATUS,       /* not lasting, to hosts: live */
 };
 
 struct meeting_event {
@@ -330,6 +334,7 @@ struct meeting_event {
     uint64_t version;
     const struct caption *caption;
     const struct recording *recording;
+    const struct live *live;
     uint32_t n;
     bool kept_only; /* in the list of facts; nobody is sent it by itself */
     enum meeting_media media;

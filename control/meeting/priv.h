@@ -15,7 +15,8 @@
  * - score.c: how well it all arrives
  * - viewers.c: who is shown what he is given; nobody.c: what, when there is nothing
  * - chat.c, hands.c, polls.c, board.c, breakout.c: what people do there
- * - recording.c: what of it is recorded
+ * - recording.c: what of it is recorded; live.c: and shown to the world; taped.c: what both
+ *   are made of
  * - record.c: a participant and its transport as bytes of the vault
  * - restore.c: all of it again, after this process was restarted */
 #ifndef MEETING_PRIV_H
@@ -27,6 +28,7 @@
 #include "meeting/breakout.h"
 #include "meeting/chat.h"
 #include "meeting/host.h"
+#include "meeting/live.h"
 #include "meeting/play.h"
 #include "meeting/recording.h"
 #include "meeting/roster.h"
@@ -76,6 +78,7 @@ struct meeting {
     struct room_producer *lower; /* whose senders are to be told to send less */
     struct nobody nobody;
     struct recording *recordings; /* that run, or whose files are being ended */
+    struct live *lives;           /* that run, or may still be watched */
 };
 
 /* Fills 'err' and returns -1. */
@@ -150,9 +153,28 @@ void meeting_breakouts_tick(struct meeting *meeting, struct room *room, uint64_t
 void meeting_breakouts_restore(struct meeting *meeting, struct room *room, unsigned group,
                                uint64_t closes_us);
 
-/* recording.c: a producer that others know of begins, and ends; the room ends. */
-void meeting_recording_produced(struct meeting *meeting, struct room_producer *rp);
-void meeting_recording_unproduced(struct meeting *meeting, struct room_producer *rp);
+/* taped.c: what a recorder is told of a room. It begins; one has just ended; a producer
+ * that others know of begins, and ends; a few times a second, what has changed. */
+struct taped {
+    struct recorder_job *job;
+    bool audio, video;
+    int layout;                  /* enum meeting_layout; -1: the room's */
+    struct recording *recording; /* NULL: a live stream */
+};
+void meeting_taped_begin(struct meeting *meeting, struct room *room,
+                         const struct taped *tape);
+void meeting_taped_leave(struct meeting *meeting, struct room *room);
+void meeting_taped_produced(struct meeting *meeting, struct room_producer *rp);
+void meeting_taped_unproduced(struct room_producer *rp);
+void meeting_taped_tick(struct meeting *meeting, struct room *room);
+
+/* live.c: the room ends; what there is of streams that have ended is taken away; all end. */
+void meeting_live_leave(struct room *room);
+void meeting_live_tick(struct meeting *meeting, uint64_t now_us);
+void meeting_live_fini(struct meeting *meeting);
+
+/* recording.c: who is in its files; the room ends. */
+void meeting_recording_note(struct recording *r, const struct room_producer *rp);
 void meeting_recording_leave(struct meeting *meeting, struct room *room);
 void meeting_recording_fini(struct meeting *meeting);
 

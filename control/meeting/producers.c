@@ -40,7 +40,7 @@ static void on_produced(void *arg, int status)
     rp->ready = true;
     meeting_audio_produced(meeting, rp);
     meeting_layers_produced(meeting, rp);
-    meeting_recording_produced(meeting, rp);
+    meeting_taped_produced(meeting, rp);
     meeting_answer(&rp->done, rp->arg, NULL, rp);
     meeting_tell_fact(
         meeting, p->room, p,
@@ -162,7 +162,7 @@ void meeting_end_producer(struct meeting *meeting, struct room_producer *rp)
     struct meeting_error gone;
 
     meeting_viewers_leave(meeting, rp);
-    meeting_recording_unproduced(meeting, rp);
+    meeting_taped_unproduced(rp);
     while (rp->consumers != NULL) {
         meeting_end_consumer(meeting, rp->consumers, "producer_closed");
     }

@@ -18,18 +18,11 @@ static void news(const struct recording *r)
     }
 }
 
-static bool is_wanted(const struct recording *r, const struct room_producer *rp)
-{
-    bool audio = rp->source == SOURCE_MIC || rp->source == SOURCE_SCREEN_AUDIO;
-
-    return audio ? r->audio : r->video;
-}
-
-static void add(struct recording *r, struct room_producer *rp)
+/* Who is in its files, for those who read of them later. */
+void meeting_recording_note(struct recording *r, const struct room_producer *rp)
 {
     const struct participant *p = rp->transport->owner;
-    uint64_t streams[RTP_PARAMS_MAX_ENCODINGS];
-    struct recording_track *track = is_wanted(r, rp) ? calloc(1, sizeof(*track)) : NULL;
+    struct recording_track *track = calloc(1, sizeof(*track));
 
     if (track == NULL) {
         return;
@@ -40,50 +33,6 @@ static void add(struct recording *r, struct room_producer *rp)
     track->source = rp->source;
     track->next = r->tracks;
     r->tracks = track;
-    meeting_layers_recorded(r->meeting, rp, true);
-    recorder_add(r->job, rp->id, streams, producer_streams(rp->producer, streams));
-}
-
-static void each_producer(struct room *room,
-                          void (*fn)(struct recording *r, struct room_producer *rp))
-{
-    struct recording *r = room->recording;
-
-    for (struct participant *p = room->participants; p != NULL; p = p->next) {
-        for (struct transport *t = p->transports; t != NULL; t = t->next) {
-            for (struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
-                if (rp->ready) {
-                    fn(r, rp);
-                }
-            }
-        }
-    }
-}
-
-static void leave(struct recording *r, struct room_producer *rp)
-{
-    meeting_layers_recorded(r->meeting, rp, false);
-}
-
-void meeting_recording_produced(struct meeting *meeting, struct room_producer *rp)
-{
-    struct recording *r = rp->transport->owner->room->recording;
-
-    (void)meeting;
-    if (r != NULL) {
-        add(r, rp);
-    }
-}
-
-void meeting_recording_unproduced(struct meeting *meeting, struct room_producer *rp)
-{
-    const struct room *room =
-        rp->transport != NULL ? rp->transport->owner->room : NULL; /* nobody's: none */
-
-    (void)meeting;
-    if (room != NULL && room->recording != NULL) {
-        recorder_remove(room->recording->job, rp->id);
-    }
 }
 
 static void dispose(struct recording *r)
@@ -113,8 +62,8 @@ static void stop(struct recording *r, struct participant *by)
 {
     struct room *room = r->room;
 
-    each_producer(room, leave);
     room->recording = NULL;
+    meeting_taped_leave(r->meeting, room);
     r->room = NULL;
     r->duration_us = clock_mono_us() - r->since_us;
     r->state = r->state == RECORDING_FAILED ? RECORDING_FAILED : RECORDING_STOPPING;
@@ -167,7 +116,7 @@ static int may_begin(const struct meeting *meeting, const struct participant *p,
                                 ? "this meeting has that switched off"
                                 : "your role may not record");
     }
-    if (meeting->conf.recorder == NULL) {
+    if (meeting->conf.recorder == NULL || !recorder_has_files(meeting->conf.recorder)) {
         return meeting_fail(err, "not_available", "this node does not record");
     }
     if (!wish->audio && !wish->video) {
@@ -207,11 +156,15 @@ const struct recording *meeting_record_start(struct meeting *meeting, struct par
     memcpy(r->by, p->who.user_id, sizeof(r->by));
     r->audio = wish->audio;
     r->video = wish->video;
+    r->mode = !wish->composite ? RECORDER_TRACKS
+              : wish->video    ? RECORDER_COMPOSITE
+                               : RECORDER_SOUND;
+    r->layout = wish->layout;
     r->started_us = clock_wall_us();
     r->since_us = clock_mono_us();
     r->meeting = meeting;
     r->room = room;
-    e = recorder_start(meeting->conf.recorder, r->id, &OPS, r, &r->job);
+    e = recorder_start(meeting->conf.recorder, r->id, r->mode, &OPS, r, &r->job);
     if (e != 0) {
         (void)(e == -ENOSPC ? meeting_fail(err, "store_full", "the node's disk is full")
                             : meeting_fail_errno(err, e));
@@ -221,7 +174,8 @@ const struct recording *meeting_record_start(struct meeting *meeting, struct par
     r->next = meeting->recordings;
     meeting->recordings = r;
     room->recording = r;
-    each_producer(room, add);
+    meeting_taped_begin(meeting, room,
+                        &(struct taped){r->job, r->audio, r->video, r->layout, r});
     news(r);
     meeting_tell_fact(
         meeting, room, NULL,
@@ -264,6 +218,15 @@ const struct recording *meeting_find_recording(const struct meeting *meeting,
         r = r->next;
     }
     return r;
+}
+
+void meeting_each_recording(const struct meeting *meeting,
+                            void (*fn)(void *arg, const struct recording *recording),
+                            void *arg)
+{
+    for (const struct recording *r = meeting->recordings; r != NULL; r = r->next) {
+        fn(arg, r);
+    }
 }
 
 /* The recorder ends before: nobody tells of them any more. */

@@ -1,6 +1,7 @@
-/* What is recorded of a meeting: each stream that is sent, in a file of its own
- * (recording/recorder.h). A room has one recording at a time. It ends when a host says so,
- * with the room, when it cannot be written, and with this process. */
+/* What is recorded of a meeting: each stream that is sent, in a file of its own, or all of
+ * them as one picture and one sound (recording/recorder.h). A room has one recording at a
+ * time. It ends when a host says so, with the room, when it cannot be written, and with
+ * this process. Live streams are its neighbours: live.h. */
 #ifndef MEETING_RECORDING_H
 #define MEETING_RECORDING_H
 
@@ -29,6 +30,8 @@ struct recording {
     char meeting_id[MEETING_ID_MAX + 1];
     char by[AUTH_ID_MAX + 1]; /* who began it */
     bool audio, video;
+    enum recorder_mode mode;
+    int layout; /* of the picture: enum meeting_layout; -1: the room's */
     enum recording_state state;
     char reason[128];               /* why it failed */
     uint64_t started_us;            /* wall clock */
@@ -47,8 +50,15 @@ struct recording {
 const struct recording *meeting_find_recording(const struct meeting *meeting,
                                                const char *tenant, const char *id);
 
+/* Of those that run or whose files are being ended. 'fn' must not change anything. */
+void meeting_each_recording(const struct meeting *meeting,
+                            void (*fn)(void *arg, const struct recording *recording),
+                            void *arg);
+
 struct recording_wish {
     bool audio, video; /* one of them */
+    bool composite;    /* one picture (if there is any) and one sound */
+    int layout;        /* of the picture: enum meeting_layout; -1: the room's */
 };
 
 /* NULL with 'err': forbidden, not_available (this node does not record), already_exists (it

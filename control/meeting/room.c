@@ -183,6 +183,7 @@ void meeting_end_room(struct meeting *meeting, struct room *room, const char *re
     struct participant *next;
 
     meeting_recording_leave(meeting, room);
+    meeting_live_leave(room);
     /* each was there until now; nobody is sent that, for all hear that it ends */
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
         meeting_tell_person(meeting, p, NULL,

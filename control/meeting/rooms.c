@@ -128,6 +128,7 @@ void meeting_close_room_if_empty(struct meeting *meeting, struct room *room)
         return;
     }
     meeting_recording_leave(meeting, room);
+    meeting_live_leave(room);
     log_info("room_closed", LOG_STR("meeting_id", room->id));
     if (room->seq > meeting->closed_seq) {
         meeting->closed_seq = room->seq;

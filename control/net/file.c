@@ -40,6 +40,9 @@ static const char *content_type(const char *path)
         {"ogg", "audio/ogg"},
         {"webm", "video/webm"},
         {"mp4", "video/mp4"},
+        {"m4s", "video/mp4"},
+        {"m4a", "audio/mp4"},
+        {"m3u8", "application/vnd.apple.mpegurl"},
     };
     const char *dot = strrchr(path, '.');
 

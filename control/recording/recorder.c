@@ -13,56 +13,16 @@
 
 #include "media/media.h"
 #include "metric/metric.h"
+#include "recording/priv.h"
 #include "sys/child.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/loop.h"
 
-enum { LINE = 512, HEARD = 64 }; /* lines in one turn of the loop */
-enum {
-    RESTART_US = 1000000, /* till the first; each next takes twice as long */
-    RESTART_MAX_US = 30000000,
-    STEADY_US = 60000000, /* one that ran so long is not counted with those before it */
-};
-
-struct track {
-    char name[RECORDER_NAME + 1];
-    uint64_t streams[RECORDER_ENCODINGS];
-    uint8_t n, at;     /* encodings, and which is recorded */
-    uint16_t part;     /* of its files */
-    bool given;        /* the process has it */
-    bool seen;         /* of this encoding there is a file */
-    uint64_t since_us; /* that it was given */
-    struct track *next;
-};
-
-struct recorder_job {
-    struct recorder *recorder;
-    char id[RECORDER_NAME + 1];
-    const struct recorder_ops *ops;
-    void *user;
-    uint64_t zero_us;
-    struct child *child;
-    int sock;
-    struct loop_watch *watch;
-    uint64_t streams_id;    /* of the dataplane's memory that the process reads */
-    uint64_t restart_at_us; /* 0: it runs */
-    uint64_t started_us;    /* of the process */
-    unsigned deaths;        /* in a row: none ran for STEADY_US */
-    bool stopping, failed;
-    bool renewing; /* it was told to end, for the next to begin */
-    uint64_t stop_by_us;
-    struct track *tracks;
-    struct recorder_file *files;
-    size_t n_files;
-    struct recorder_job *next;
-};
-
-struct recorder {
-    struct recorder_conf conf;
-    struct recorder_job *jobs;
-    struct metric *n_jobs, *restarts;
-};
+static const char *const mode_names[N_RECORDER_MODES] = {[RECORDER_TRACKS] = "tracks",
+                                                         [RECORDER_COMPOSITE] = "composite",
+                                                         [RECORDER_SOUND] = "sound",
+                                                         [RECORDER_HLS] = "hls"};
 
 static int make_directory(const char *path)
 {
@@ -74,19 +34,31 @@ static int make_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
+/* Makes the place if it has to be; "" is none. Returns 0, or -errno with 'reason'. */
+static int prepare(const char *key, const char *path, char reason[RECORDER_REASON])
+{
+    int err = path != NULL && path[0] != '\0' ? make_directory(path) : 0;
+
+    if (err == 0 && path != NULL && path[0] != '\0' && access(path, W_OK | X_OK) != 0) {
+        err = -errno;
+    }
+    if (err != 0) {
+        (void)snprintf(reason, RECORDER_REASON, "%s %s: %s", key, path, strerror(-err));
+    }
+    return err;
+}
+
 int recorder_create(struct recorder **out, const struct recorder_conf *conf,
                     char reason[RECORDER_REASON])
 {
     struct recorder *recorder = calloc(1, sizeof(*recorder));
-    int err = recorder == NULL ? -ENOMEM : make_directory(conf->directory);
+    int err = recorder == NULL ? -ENOMEM
+                               : prepare("recording.directory", conf->directory, reason);
 
-    if (err == 0 && access(conf->directory, W_OK | X_OK) != 0) {
-        err = -errno;
+    if (err == 0) {
+        err = prepare("recording.live", conf->live, reason);
     }
-    if (err != 0) {
-        (void)snprintf(reason, RECORDER_REASON, "recording.directory %s: %s",
-                       conf->directory, strerror(-err));
-    } else if (access(conf->program, X_OK) != 0) {
+    if (err == 0 && access(conf->program, X_OK) != 0) {
         err = -errno;
         (void)snprintf(reason, RECORDER_REASON, "recording.program %s: %s", conf->program,
                        strerror(-err));
@@ -106,162 +78,9 @@ int recorder_create(struct recorder **out, const struct recorder_conf *conf,
         return err;
     }
     recorder->conf = *conf;
+    recorder_erase_left(conf->live);
     *out = recorder;
     return 0;
-}
-
-/* ---- what is told by the process ---- */
-
-static struct track *find_track(const struct recorder_job *job, const char *name)
-{
-    struct track *track = job->tracks;
-
-    while (track != NULL && strcmp(track->name, name) != 0) {
-        track = track->next;
-    }
-    return track;
-}
-
-static struct recorder_file *find_file(const struct recorder_job *job, const char *name)
-{
-    for (size_t i = 0; i < job->n_files; i++) {
-        if (strcmp(job->files[i].name, name) == 0) {
-            return &job->files[i];
-        }
-    }
-    return NULL;
-}
-
-/* A file's stem is its track's name, a dot and its part. */
-static bool split(const char *stem, char track[RECORDER_NAME + 1], unsigned *part)
-{
-    const char *dot = strrchr(stem, '.');
-    size_t len = dot != NULL ? (size_t)(dot - stem) : 0;
-
-    if (len == 0 || len > RECORDER_NAME || sscanf(dot, ".%5u", part) != 1) {
-        return false;
-    }
-    memcpy(track, stem, len);
-    track[len] = '\0';
-    return true;
-}
-
-static void on_file(struct recorder_job *job, const char *line)
-{
-    char word[8], stem[RECORDER_FILE + 1];
-    struct recorder_file file = {.whole = false};
-    struct recorder_file *known;
-    struct track *track;
-    unsigned part;
-
-    if (sscanf(line,
-               "%7s %32s %32s %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
-               word, stem, file.name, &file.start_us, &file.length_us, &file.bytes,
-               &file.frames, &file.lost) != 8 ||
-        !split(stem, file.track, &part) || strchr(file.name, '/') != NULL) {
-        log_warn("recorder_not_understood", LOG_STR("recording", job->id));
-        return;
-    }
-    file.whole = strcmp(word, "done") == 0;
-    track = find_track(job, file.track);
-    if (track != NULL && track->part == part) {
-        track->seen = true;
-    }
-    known = find_file(job, file.name);
-    if (known == NULL && job->n_files < RECORDER_FILES) {
-        known = &job->files[job->n_files++];
-    }
-    if (known != NULL) {
-        *known = file;
-    }
-}
-
-static void drop(struct recorder_job *job, struct track *track)
-{
-    struct track **at = &job->tracks;
-
-    while (*at != track) {
-        at = &(*at)->next;
-    }
-    *at = track->next;
-    free(track);
-}
-
-/* Of one track nothing more is written: what its publisher sends makes no sense, and would
- * not in another part. */
-static void on_broken(struct recorder_job *job, const char *line)
-{
-    char stem[RECORDER_FILE + 1], name[RECORDER_NAME + 1];
-    struct track *track = NULL;
-    const char *reason = strchr(line, ' ');
-    unsigned part;
-
-    if (sscanf(line, "%32s", stem) == 1 && split(stem, name, &part)) {
-        track = find_track(job, name);
-    }
-    log_warn("recording_track_broken", LOG_STR("recording", job->id),
-             LOG_STR("track", track != NULL ? name : ""),
-             LOG_STR("reason", reason != NULL ? reason + 1 : "unknown"));
-    if (track != NULL && track->part == part) {
-        drop(job, track);
-    }
-}
-
-static void fail(struct recorder_job *job, const char *reason)
-{
-    log_error("recording_failed", LOG_STR("recording", job->id), LOG_STR("reason", reason));
-    if (!job->failed && !job->stopping) {
-        job->failed = true;
-        job->ops->failed(job->user, reason);
-    }
-}
-
-/* Nothing can be written: the disk is full, or broken. */
-static void on_failed(struct recorder_job *job, const char *line)
-{
-    const char *reason = strchr(line, ' ');
-
-    fail(job, reason != NULL ? reason + 1 : "unknown");
-}
-
-static void on_key(struct recorder_job *job, const char *stem)
-{
-    char name[RECORDER_NAME + 1];
-    const struct track *track;
-    unsigned part;
-
-    track = split(stem, name, &part) ? find_track(job, name) : NULL;
-    if (track != NULL && track->given && track->part == part) {
-        (void)media_stream_keyframe(job->recorder->conf.media, track->streams[track->at],
-                                    NULL, NULL);
-    }
-}
-
-static void on_line(struct recorder_job *job, const char *line)
-{
-    if (strncmp(line, "key ", 4) == 0) {
-        on_key(job, line + 4);
-    } else if (strncmp(line, "wrote ", 6) == 0 || strncmp(line, "done ", 5) == 0) {
-        on_file(job, line);
-    } else if (strncmp(line, "broken ", 7) == 0) {
-        on_broken(job, line + 7);
-    } else if (strncmp(line, "failed ", 7) == 0) {
-        on_failed(job, line + 7);
-    }
-}
-
-/* What it says, 'max' lines of it: one that says too much does not hold the loop up. */
-static void hear(struct recorder_job *job, unsigned max)
-{
-    char line[LINE];
-    ssize_t n;
-
-    for (unsigned i = 0; i < max && job->sock >= 0 &&
-                         (n = recv(job->sock, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0;
-         i++) {
-        line[n] = '\0';
-        on_line(job, line);
-    }
 }
 
 static void on_socket(void *arg, unsigned events)
@@ -270,7 +89,7 @@ static void on_socket(void *arg, unsigned events)
     char byte;
 
     (void)events;
-    hear(job, HEARD);
+    recorder_hear(job, HEARD);
     if (recv(job->sock, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0) {
         loop_watch_set(job->watch, 0); /* its end is told by the child's */
     }
@@ -301,6 +120,50 @@ static void say(struct recorder_job *job, const char *line)
     }
 }
 
+static bool composes(const struct recorder_job *job)
+{
+    return job->mode != RECORDER_TRACKS;
+}
+
+static void say_name(struct recorder_job *job, const struct track *track)
+{
+    char line[LINE];
+
+    if (composes(job) && track->person[0] != '\0') {
+        (void)snprintf(line, sizeof(line), "person %s %" PRIu64 " %s", track->person,
+                       track->came, track->owner);
+        say(job, line);
+    }
+}
+
+static void say_paused(struct recorder_job *job, const struct track *track)
+{
+    char line[LINE];
+
+    if (composes(job) && track->given) {
+        (void)snprintf(line, sizeof(line), "pause %s.%u %d", track->name, track->part,
+                       track->paused);
+        say(job, line);
+    }
+}
+
+static void say_word(struct recorder_job *job, const char *word, const char *value)
+{
+    char line[LINE];
+
+    (void)snprintf(line, sizeof(line), "%s %s", word, value);
+    say(job, line);
+}
+
+static void say_scene(struct recorder_job *job)
+{
+    if (composes(job) && job->layout[0] != '\0') {
+        say_word(job, "layout", job->layout);
+        say_word(job, "speaker", job->speaker);
+        say_word(job, "spotlight", job->spotlight);
+    }
+}
+
 static void give(struct recorder_job *job, struct track *track)
 {
     struct vault_stream_conf conf;
@@ -315,10 +178,14 @@ static void give(struct recorder_job *job, struct track *track)
     track->given = true;
     track->seen = false;
     track->since_us = clock_mono_us();
-    (void)snprintf(line, sizeof(line), "add %s.%u %" PRIu64 " %u %u %" PRIu64, track->name,
-                   track->part, track->streams[track->at], conf.codec, conf.clock_hz,
-                   conf.peer);
+    say_name(job, track);
+    (void)snprintf(line, sizeof(line), "add %s.%u %" PRIu64 " %u %u %" PRIu64 " %s %s",
+                   track->name, track->part, track->streams[track->at], conf.codec,
+                   conf.clock_hz, conf.peer, track->person, track->source);
     say(job, line);
+    if (track->paused) {
+        say_paused(job, track);
+    }
 }
 
 static void take_back(struct recorder_job *job, struct track *track)
@@ -373,7 +240,7 @@ static void on_death(struct recorder_job *job, uint64_t now_us)
     job->restart_at_us = now_us + (wait_us < RESTART_MAX_US ? wait_us : RESTART_MAX_US);
     job->deaths++;
     if (job->deaths >= RECORDER_DEATHS) {
-        fail(job, "the process that records dies again and again");
+        recorder_fail(job, "the process that records dies again and again");
     }
 }
 
@@ -382,7 +249,7 @@ static void on_child_ended(void *arg, int status)
     struct recorder_job *job = arg;
 
     job->child = NULL;
-    hear(job, UINT_MAX); /* its last words: no more than the socket holds */
+    recorder_hear(job, UINT_MAX); /* its last words: no more than the socket holds */
     hang_up(job);
     for (struct track *track = job->tracks; track != NULL; track = track->next) {
         track->given = false;
@@ -404,12 +271,21 @@ static void on_child_ended(void *arg, int status)
     on_death(job, clock_mono_us());
 }
 
+static void directory_of(const struct recorder_job *job, char out[PATH_MAX])
+{
+    const struct recorder_conf *conf = &job->recorder->conf;
+
+    (void)snprintf(out, PATH_MAX, "%s/%s",
+                   job->mode == RECORDER_HLS ? conf->live : conf->directory, job->id);
+}
+
 /* Returns 0, or -errno and there is no process. */
 static int start_process(struct recorder_job *job)
 {
     const struct recorder_conf *conf = &job->recorder->conf;
-    char directory[PATH_MAX], zero[24];
-    char *argv[] = {(char *)(uintptr_t)conf->program, directory, zero, NULL};
+    char directory[PATH_MAX], zero[24], part[16];
+    char *argv[] = {(char *)(uintptr_t)conf->program,         directory, zero,
+                    (char *)(uintptr_t)mode_names[job->mode], part,      NULL};
     int socks[2];
     int fds[2];
     int err;
@@ -420,7 +296,8 @@ static int start_process(struct recorder_job *job)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) != 0) {
         return -errno;
     }
-    (void)snprintf(directory, sizeof(directory), "%s/%s", conf->directory, job->id);
+    directory_of(job, directory);
+    (void)snprintf(part, sizeof(part), "%u", job->part + 1);
     (void)snprintf(zero, sizeof(zero), "%" PRIu64, job->zero_us);
     fds[0] = socks[1];
     err = child_start(&job->child, conf->loop, argv, fds, 2, on_child_ended, job);
@@ -438,6 +315,8 @@ static int start_process(struct recorder_job *job)
     }
     job->restart_at_us = 0;
     job->started_us = clock_mono_us();
+    job->part++;
+    say_scene(job);
     for (struct track *track = job->tracks; track != NULL; track = track->next) {
         give(job, track);
     }
@@ -446,18 +325,20 @@ static int start_process(struct recorder_job *job)
 
 /* ---- jobs ---- */
 
-int recorder_start(struct recorder *recorder, const char *id,
+int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
                    const struct recorder_ops *ops, void *user, struct recorder_job **out)
 {
-    struct recorder_job *job = calloc(1, sizeof(*job));
+    bool here = mode != RECORDER_HLS || recorder_has_live(recorder);
+    struct recorder_job *job = here ? calloc(1, sizeof(*job)) : NULL;
     char directory[PATH_MAX];
     int err = 0;
 
     if (job == NULL || (job->files = calloc(RECORDER_FILES, sizeof(*job->files))) == NULL) {
         free(job);
-        return -ENOMEM;
+        return here ? -ENOMEM : -ENOTSUP;
     }
     job->recorder = recorder;
+    job->mode = mode;
     job->ops = ops;
     job->user = user;
     job->sock = -1;
@@ -466,7 +347,7 @@ int recorder_start(struct recorder *recorder, const char *id,
     job->next = recorder->jobs;
     recorder->jobs = job;
     metric_inc(recorder->n_jobs);
-    (void)snprintf(directory, sizeof(directory), "%s/%s", recorder->conf.directory, id);
+    directory_of(job, directory);
     if (mkdir(directory, 0750) != 0) {
         err = -errno;
     } else {
@@ -483,8 +364,17 @@ int recorder_start(struct recorder *recorder, const char *id,
     return 0;
 }
 
+static void note_owner(struct track *track, const struct recorder_owner *owner)
+{
+    (void)snprintf(track->person, sizeof(track->person), "%s", owner->person);
+    (void)snprintf(track->source, sizeof(track->source), "%s", owner->source);
+    (void)snprintf(track->owner, sizeof(track->owner), "%s", owner->name);
+    track->came = owner->came;
+    track->paused = owner->paused;
+}
+
 void recorder_add(struct recorder_job *job, const char *name, const uint64_t *streams,
-                  size_t n)
+                  size_t n, const struct recorder_owner *owner)
 {
     struct track *track = n > 0 && !job->stopping ? calloc(1, sizeof(*track)) : NULL;
 
@@ -495,18 +385,70 @@ void recorder_add(struct recorder_job *job, const char *name, const uint64_t *st
     track->n = (uint8_t)(n < RECORDER_ENCODINGS ? n : RECORDER_ENCODINGS);
     memcpy(track->streams, streams, track->n * sizeof(track->streams[0]));
     track->at = track->n - 1;
+    note_owner(track, owner);
     track->next = job->tracks;
     job->tracks = track;
     give(job, track);
 }
 
+void recorder_owner(struct recorder_job *job, const char *name,
+                    const struct recorder_owner *owner)
+{
+    struct track *track = recorder_find(job, name);
+    bool named, paused;
+
+    if (track == NULL) {
+        return;
+    }
+    named = strncmp(track->owner, owner->name, RECORDER_TEXT) != 0;
+    paused = track->paused != owner->paused;
+    note_owner(track, owner);
+    if (named) {
+        say_name(job, track);
+    }
+    if (paused) {
+        track->since_us = clock_mono_us(); /* before that nothing could come */
+        say_paused(job, track);
+    }
+}
+
+/* Returns whether it is another. */
+static bool note_word(char *out, size_t cap, const char *word)
+{
+    bool other = strncmp(out, word, cap - 1) != 0;
+
+    (void)snprintf(out, cap, "%s", word);
+    return other;
+}
+
+void recorder_scene(struct recorder_job *job, const struct recorder_scene *scene)
+{
+    bool layout = note_word(job->layout, sizeof(job->layout), scene->layout);
+    bool speaker = note_word(job->speaker, sizeof(job->speaker), scene->speaker);
+    bool spotlight = note_word(job->spotlight, sizeof(job->spotlight), scene->spotlight);
+
+    if (layout || speaker || spotlight) {
+        say_scene(job);
+    }
+}
+
+bool recorder_has_files(const struct recorder *recorder)
+{
+    return recorder->conf.directory[0] != '\0';
+}
+
+bool recorder_has_live(const struct recorder *recorder)
+{
+    return recorder->conf.live != NULL && recorder->conf.live[0] != '\0';
+}
+
 void recorder_remove(struct recorder_job *job, const char *name)
 {
-    struct track *track = find_track(job, name);
+    struct track *track = recorder_find(job, name);
 
     if (track != NULL) {
         take_back(job, track);
-        drop(job, track);
+        recorder_drop(job, track);
     }
 }
 
@@ -531,7 +473,7 @@ static void tick_track(struct recorder_job *job, struct track *track, uint64_t n
 {
     if (!track->given) {
         give(job, track);
-    } else if (!track->seen && track->at > 0 &&
+    } else if (!track->seen && !track->paused && track->at > 0 &&
                now_us - track->since_us > RECORDER_UNSEEN_MS * UINT64_C(1000)) {
         take_back(job, track);
         track->at--;

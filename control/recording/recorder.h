@@ -21,11 +21,20 @@ enum {
     RECORDER_NAME = 20,         /* characters of a track's name: a producer's id */
     RECORDER_FILE = 32,         /* of a file's */
     RECORDER_FILES = 512,       /* of one recording */
+    RECORDER_TEXT = 128,        /* bytes of a person's name */
     RECORDER_ENCODINGS = 4,     /* of one track */
     RECORDER_DEATHS = 7,        /* of processes in a row, over a minute, fail it */
     RECORDER_ENDING_MS = 10000, /* that a process may take to end its files */
     RECORDER_UNSEEN_MS =
         3000 /* without a frame of an encoding: the one below it is taken */
+};
+
+enum recorder_mode {
+    RECORDER_TRACKS,    /* each stream to a file of its own, as it is */
+    RECORDER_COMPOSITE, /* one picture and one sound of all, in one file */
+    RECORDER_SOUND,     /* the sound of all, in one file */
+    RECORDER_HLS,       /* one picture and one sound, live: playlists and segments */
+    N_RECORDER_MODES
 };
 
 struct recorder_conf {
@@ -34,6 +43,7 @@ struct recorder_conf {
     struct metric_registry *metrics;
     const char *program;   /* path of kcs-egress */
     const char *directory; /* that holds those of the recordings */
+    const char *live;      /* the same of live streams; "": there are none */
 };
 
 struct recorder_file {
@@ -46,7 +56,23 @@ struct recorder_file {
     bool whole;    /* it was ended in order */
 };
 
+/* Whose track it is, for those who compose. */
+struct recorder_owner {
+    const char *person; /* id, as long as a track's name at most */
+    const char *name;   /* of the person, for people */
+    uint64_t came;      /* of two, who came earlier stands first */
+    const char *source; /* "mic", "camera", "screen", "screen_audio" */
+    bool paused;        /* neither shown nor heard */
+};
+
+/* How it is composed. Words as in control/egress/compose/cast.h; people by their ids. */
+struct recorder_scene {
+    const char *layout, *speaker, *spotlight; /* the last two may be "" */
+};
+
 struct recorder_ops {
+    /* Of RECORDER_HLS, once: the stream can be fetched. May be NULL. */
+    void (*live)(void *user);
     /* It cannot go on (the disk is full, the process dies again and again …): nothing more
      * is written. Stop it. */
     void (*failed)(void *user, const char *reason);
@@ -63,15 +89,29 @@ void recorder_destroy(struct recorder *recorder);
 
 /* Begins a recording, of nothing yet, in a directory of the name 'id' (RECORDER_NAME
  * characters at most, of letters, digits, '-' and '_'). 'ops' is borrowed for the job's
- * life. Returns 0 or -errno: -EEXIST, -ENOSPC, -ENOTCONN (there is no dataplane) … */
-int recorder_start(struct recorder *recorder, const char *id,
+ * life. Returns 0 or -errno: -EEXIST, -ENOSPC, -ENOTCONN (there is no dataplane), -ENOTSUP
+ * (there is no place for live streams) … */
+int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
                    const struct recorder_ops *ops, void *user, struct recorder_job **out);
 
 /* Records one more track, from now on. 'streams' are its encodings, from the lowest; the
  * highest that comes is taken. What goes wrong is logged; the others go on. */
 void recorder_add(struct recorder_job *job, const char *track, const uint64_t *streams,
-                  size_t n);
+                  size_t n, const struct recorder_owner *owner);
 void recorder_remove(struct recorder_job *job, const char *track);
+
+/* What has changed of a track's owner, or of how it is composed. Told on only where it
+ * differs from what was said before: call as often as one likes. */
+void recorder_owner(struct recorder_job *job, const char *track,
+                    const struct recorder_owner *owner);
+void recorder_scene(struct recorder_job *job, const struct recorder_scene *scene);
+
+/* Whether there are recordings, and live streams, here. */
+bool recorder_has_files(const struct recorder *recorder);
+bool recorder_has_live(const struct recorder *recorder);
+
+/* Takes away what there is of a live stream that has ended. */
+void recorder_erase_live(const struct recorder *recorder, const char *id);
 
 /* Ends it: 'ended' is called later. */
 void recorder_stop(struct recorder_job *job);

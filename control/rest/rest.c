@@ -15,6 +15,7 @@
 #include "rest/meetings.h"
 #include "rest/people.h"
 #include "rest/rate.h"
+#include "rest/live.h"
 #include "rest/recordings.h"
 #include "rest/respond.h"
 #include "rest/task.h"
@@ -315,6 +316,8 @@ void rest_on_request(struct rest *rest, struct net_req *req)
         return; /* refused */
     } else if (strcmp(path, "/api") == 0 || strncmp(path, "/api/", 5) == 0) {
         respond_problem(req, 404, "not_found", "the interface has no such route", NULL);
+    } else if (live_is_path(path)) {
+        live_serve(rest->conf.live, req);
     } else {
         serve_page(&rest->conf, req, path);
     }

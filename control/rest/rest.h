@@ -74,6 +74,7 @@ struct rest_conf {
     const struct auth *auth;
     struct meeting *meeting;
     const char *recordings; /* directory of the recordings; empty: none are made here */
+    const char *live;       /* the same of live streams */
     /* For accounts and meetings; store NULL: those routes answer 503. */
     struct store *store;
     struct accounts *accounts;

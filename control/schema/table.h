@@ -187,6 +187,7 @@ extern const struct schema_object schema_none, schema_meeting_ref, schema_transp
     schema_ice_server, schema_participant, schema_person, schema_producer,
     schema_data_producer, schema_layer, schema_layer_need, schema_meeting_settings,
     schema_features, schema_chat_message, schema_whiteboard_op, schema_poll, schema_breakout_state,
+    schema_stream,
     schema_fact_meeting;
 
 /* How well a stream arrived: in scores and in events of quality. */

@@ -124,6 +124,8 @@ static const struct schema_fact list[] = {
     KEPT("kcs.chat.reaction", 1, "chat:reaction", NULL, "A reaction to one."),
     KEPT("kcs.recording.started", 1, "recording:started", NULL, "A recording begins."),
     KEPT("kcs.recording.stopped", 1, "recording:stopped", NULL, "It has ended."),
+    KEPT("kcs.recording.stream_started", 1, "stream:started", NULL, "A live stream begins."),
+    KEPT("kcs.recording.stream_stopped", 1, "stream:stopped", NULL, "It has ended."),
     MADE("kcs.node.started", 1, NULL, fact_node, "kcs-control has started."),
     MADE("kcs.node.stopping", 1, NULL, fact_node, "It was asked to end."),
     MADE("kcs.node.draining", 1, NULL, fact_draining, "No meeting begins there any more."),

@@ -3,10 +3,16 @@
 
 static const char *const stream_kinds[] = {"hls", "dash", "rtmp", NULL};
 static const char *const layouts[] = {"grid", "speaker", "presentation", NULL};
+static const char *const recording_modes[] = {"tracks", "composite", NULL};
 static const char *const states[] = {"starting", "running", "paused", "stopping",
                                      "stopped",  "failed",  NULL};
 
-OBJECT(recording_options, "How to record.", ENUM("layout", N, layouts, "of the picture"),
+OBJECT(recording_options, "How to record.",
+       ENUM("mode", N, recording_modes,
+            "each stream for itself (the default), or all as one picture and one sound, "
+            "which record_video turns off"),
+       ENUM("layout", N, layouts,
+            "of the one picture; left out, it follows the meeting's; implies composite"),
        BOOL("record_video", N, "pictures"), BOOL("record_audio", N, "sound"),
        BOOL("record_chat", N, "the chat"));
 OBJECT(recording_start, "A recording to begin.",
@@ -22,11 +28,14 @@ OBJECT(recording_status, "How a recording fares.", ID("recording_id", R, "which"
        NUM("progress", N, 0, 1, "of what is made when it has ended"),
        TEXT("reason", N, 0, 256, "why it failed, in words"));
 OBJECT(stream_start, "A live stream to begin.", ENUM("kind", R, stream_kinds, "as what"),
-       ENUM("layout", N, layouts, "of the picture"),
+       ENUM("layout", N, layouts, "of the picture; left out, it follows the meeting's"),
        URL("url", N | S, "where rtmp is sent to"));
 OBJECT(stream_ref, "A live stream.", ID("stream_id", N, "left out: the one that runs"));
 OBJECT(stream, "A live stream.", ID("stream_id", R, "which"),
-       ENUM("kind", R, stream_kinds, "as what"), URL("playback_url", N, "where to watch"));
+       ENUM("kind", R, stream_kinds, "as what"),
+       TEXT("playback_url", N, 0, 256,
+            "where to watch: a path on this node; who knows it may"),
+       KEY("by_user_id", N, "by whom"));
 OBJECT(stream_status, "How a live stream fares.", ID("stream_id", R, "which"),
        ENUM("state", R, states, "what it does"), TEXT("reason", N, 0, 256, "in words"));
 OBJECT(stats_report, "What a client has measured.", NUM("rtt", R, 0, 60000, "ms"),
@@ -61,13 +70,13 @@ EVENTS(more,
        TELL("recording:resumed", VIEW, FACT | LATER, recording, "To all."),
        TELL("recording:stopped", VIEW, FACT, recording_stopped, "To all."),
        TELL("recording:status", RECORD, STAMPED, recording_status, "To the hosts."),
-       ASK("stream:start", RECORD, LATER, stream_start, stream, NULL, "stream:started",
+       ASK("stream:start", RECORD, 0, stream_start, stream, NULL, "stream:started",
            "Begins a live stream."),
-       ASK("stream:stop", RECORD, LATER, stream_ref, none, NULL, "stream:stopped",
+       ASK("stream:stop", RECORD, 0, stream_ref, none, NULL, "stream:stopped",
            "Ends it."),
-       TELL("stream:started", VIEW, FACT | LATER, stream, "To all."),
-       TELL("stream:stopped", VIEW, FACT | LATER, stream_ref, "To all."),
-       TELL("stream:status", RECORD, STAMPED | LATER, stream_status, "To the hosts."),
+       TELL("stream:started", VIEW, FACT, stream, "To all."),
+       TELL("stream:stopped", VIEW, FACT, stream_ref, "To all."),
+       TELL("stream:status", RECORD, STAMPED, stream_status, "To the hosts."),
        ASK("stats:report", VIEW, 0, stats_report, none, NULL, NULL,
            "Tells what the client has measured; bad figures are answered with "
            "quality:warning."),

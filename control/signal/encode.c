@@ -133,6 +133,7 @@ json_t *encode_room_joined(struct signal *signal, struct participant *self)
     (void)json_object_set_new(joined, "recording_id",
                               room->recording != NULL ? json_string(room->recording->id)
                                                       : json_null());
+    (void)json_object_set_new(joined, "live_stream", encode_live(room->live));
     (void)json_object_set_new(joined, "settings", encode_settings(room));
     (void)json_object_set_new(joined, "spotlight",
                               room->spotlight[0] != '\0' ? json_string(room->spotlight)

@@ -502,6 +502,8 @@ static const struct {
     {"caption:segment", on_caption},
     {"recording:start", on_recording_start},
     {"recording:stop", on_recording_stop},
+    {"stream:start", on_stream_start},
+    {"stream:stop", on_stream_stop},
     {"stats:report", on_stats_report},
     {"auth:refresh", on_auth_refresh},
     {"breakout:create", on_breakout_create},

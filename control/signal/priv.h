@@ -20,6 +20,7 @@
 
 #include "meeting/meeting.h"
 #include "meeting/rate.h"
+#include "meeting/live.h"
 #include "meeting/recording.h"
 #include "net/net.h"
 #include "schema/check.h"
@@ -232,6 +233,13 @@ void on_recording_start(struct reply *reply, const json_t *payload);
 void on_recording_stop(struct reply *reply, const json_t *payload);
 json_t *encode_recording_event(const struct meeting_event *event, const char **name);
 void keep_recording(void *user, const struct recording *recording);
+
+/* ---- lives.c: live streams ---- */
+
+void on_stream_start(struct reply *reply, const json_t *payload);
+void on_stream_stop(struct reply *reply, const json_t *payload);
+json_t *encode_live(const struct live *live); /* NULL: null */
+json_t *encode_live_event(const struct meeting_event *event, const char **name);
 
 /* ---- events_breakout.c ---- */
 

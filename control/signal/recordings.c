@@ -14,28 +14,33 @@ static const char *const state_names[] = {[RECORDING_RUNNING] = "running",
                                           [RECORDING_STOPPED] = "stopped",
                                           [RECORDING_FAILED] = "failed"};
 
+static const char *const mode_names[] = {"tracks", "composite", NULL};
+
 /* ---- events ---- */
 
 void on_recording_start(struct reply *reply, const json_t *payload)
 {
     const json_t *options = json_object_get(payload, "options");
     struct fields f = fields_of(options);
-    struct recording_wish wish;
+    struct recording_wish wish = {.layout = -1};
     struct meeting_error err;
     const struct recording *r;
     bool chat;
+    int mode = 0;
 
-    if (!field_bool(&f, "record_video", true, &wish.video) ||
+    if (!field_choice(&f, "mode", mode_names, &mode) ||
+        !field_choice(&f, "layout", meeting_layout_names, &wish.layout) ||
+        !field_bool(&f, "record_video", true, &wish.video) ||
         !field_bool(&f, "record_audio", true, &wish.audio) ||
         !field_bool(&f, "record_chat", false, &chat)) {
         reply_refuse(reply, &f);
         return;
     }
-    if (chat || json_is_string(json_object_get(options, "layout"))) {
-        reply_fail(reply, "not_implemented",
-                   "each stream is recorded for itself: neither a layout nor the chat");
+    if (chat) {
+        reply_fail(reply, "not_implemented", "the chat is not recorded");
         return;
     }
+    wish.composite = mode == 1 || wish.layout >= 0;
     r = meeting_record_start(reply_meeting(reply), reply->client->participant, &wish, &err);
     if (r == NULL) {
         reply_error(reply, &err);

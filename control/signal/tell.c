@@ -106,6 +106,10 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
     case MEETING_RECORDING_STOPPED:
     case MEETING_RECORDING_STATUS:
         return encode_recording_event(event, name);
+    case MEETING_LIVE_STARTED:
+    case MEETING_LIVE_STOPPED:
+    case MEETING_LIVE_STATUS:
+        return encode_live_event(event, name);
     default:
         return encode_people_event(event, name);
     }

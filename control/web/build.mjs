@@ -2,7 +2,7 @@
  * runs it in a copy of this folder, so that nothing is ever written into the source
  * tree.
  *
- * The result is self-contained (index.html, app.js, style.css): no other origin is
+ * The result is self-contained (index.html, app.js; watch.html, watch.js; style.css): no other origin is
  * asked. */
 import { build } from 'esbuild';
 import { copyFileSync, mkdirSync } from 'node:fs';
@@ -15,7 +15,7 @@ const out = resolve(process.argv[2] ?? join(here, 'dist'));
 mkdirSync(out, { recursive: true });
 await build({
     absWorkingDir: here,
-    entryPoints: { app: 'src/main.ts', style: 'css/style.css' },
+    entryPoints: { app: 'src/main.ts', watch: 'src/watch.ts', style: 'css/style.css' },
     outdir: out,
     bundle: true,
     format: 'iife',
@@ -26,4 +26,6 @@ await build({
     legalComments: 'eof',
     logLevel: 'warning',
 });
-copyFileSync(join(here, 'index.html'), join(out, 'index.html'));
+for (const page of ['index.html', 'watch.html']) {
+    copyFileSync(join(here, page), join(out, page));
+}

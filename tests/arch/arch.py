@@ -96,6 +96,7 @@ LIBRARIES = [
     (r"(mongoc|bson)/.*", "control/mongo"),
     (r"sodium\.h", "control/auth"),
     (r"lib(av|sw)[a-z]+/.*", "control/egress"),
+    (r"cairo\.h|fontconfig/.*", "control/egress tools/benchmarks"),
     (r"cyaml/.*|yaml\.h", "include/sfu/conf"),
     (r"jansson\.h", "control/proto control/signal control/rest control/event "
                     "control/store control/auth control/schema control/admin "

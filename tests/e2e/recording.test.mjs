@@ -2,61 +2,24 @@
  * ffprobe and ffmpeg, which share no code with the way there, read the files. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withBrowser } from './lib/browser.mjs';
 import { ask, connect, next } from './lib/client.mjs';
-import { claimsFor, signToken } from './lib/jwt.mjs';
-import { withNode } from './lib/node.mjs';
+import { egressOf, listed, recordingNode } from './lib/recording.mjs';
 import { killControl, rest, user } from './lib/rest.mjs';
 import { openWishPage, publishInPage } from './lib/wish.mjs';
 
 const CODECS = ['VP8', 'VP9', 'H264', 'AV1'];
 const RECORD_MS = 12_000;
 
-/* A node that records, with a meeting that REST has made and its host in it. */
-function recordingNode(name, body) {
-    const directory = mkdtempSync(join(tmpdir(), 'kcs-recordings-'));
-    const control = `recording:\n  directory: ${directory}\n`;
-
-    return withNode({ name, devices: ['udp:127.0.0.1'], tls: true, control }, async (node) => {
-        const owner = user(node, 'ada');
-        const made = await rest(node, 'POST', '/meeting', {
-            token: owner,
-            body: { meeting_name: 'Recorded', allow_attendee_media: true },
-        });
-        const id = made.body.data.id;
-        const { body: ticket } = await rest(node, 'POST', `/meeting/${id}/join`, { token: owner, body: {} });
-        const host = await connect(node, ticket.data.token);
-        const joined = await ask(host, 'room:join', { meeting_id: id, display_name: 'Ada' });
-
-        assert.equal(joined.your_role, 'host');
-        const token = (sub, role = 'presenter') => signToken(
-            { ...claimsFor(id), sub, name: sub, tenant: 'acme', role }, node.secret);
-        await body({ node, directory, id, owner, host, token });
-        host.close();
-    }).finally(() => rmSync(directory, { recursive: true }));
-}
-
 async function publish(browser, { node, id, token }, codec) {
     const page = await openWishPage(browser, node);
 
     await page.evaluate(publishInPage,
         { meeting: id, token: token(codec), kinds: ['audio', 'video'], codec });
-}
-
-/* The recordings of the meeting, once the newest is in this state. */
-async function listed({ node, id, owner }, state) {
-    let data;
-
-    await node.until(`the recording is ${state}`, async () => {
-        ({ data } = (await rest(node, 'GET', `/meeting/${id}/recordings`, { token: owner })).body);
-        return data[0]?.state === state;
-    });
-    return data;
 }
 
 /* What ffprobe says of the packets, and how many pictures or sounds ffmpeg decodes, of a file
@@ -147,9 +110,6 @@ async function download({ node, id, owner, directory }, recording, file) {
         new RegExp(`^HTTP/2 200[^]*content-length: ${kept.length}\r`));
 }
 
-const egressOf = (node) =>
-    execFileSync('pgrep', ['-P', `${node.control.pid}`, 'kcs-egress'], { encoding: 'utf8' }).trim();
-
 test('four codecs and their sound are recorded as they are, listed and handed out', { timeout: 180_000 }, () =>
     recordingNode('recording', (room) => withBrowser(async (browser) => {
         const { node, id, owner, host, token, directory } = room;
@@ -159,7 +119,7 @@ test('four codecs and their sound are recorded as they are, listed and handed ou
 
         assert.equal(await refused(attendee, 'recording:start', {}), 'forbidden');
         assert.equal(await refused(host, 'recording:start', { options: { layout: 'round' } }), 'invalid');
-        assert.equal(await refused(host, 'recording:start', { options: { layout: 'grid' } }), 'not_implemented');
+        assert.equal(await refused(host, 'recording:start', { options: { record_chat: true } }), 'not_implemented');
         assert.equal(await refused(host, 'recording:start',
             { options: { record_video: false, record_audio: false } }), 'invalid');
         assert.equal(await refused(host, 'recording:stop', {}), 'not_found');

@@ -385,7 +385,7 @@ describe('signaling', { timeout: 120_000 }, () => {
         assert.equal(codec.code, 'unsupported');
         assert.match(codec.message, /theora/i, 'the message names the codec');
 
-        const part = await refused(socket, 'stream:start', { kind: 'hls' });
+        const part = await refused(socket, 'recording:pause', {});
         assert.equal(part.code, 'not_implemented');
         await refused(socket, 'no:such:event', {});
 

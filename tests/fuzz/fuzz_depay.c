@@ -4,7 +4,7 @@
 
 #include "fuzz.h"
 
-#include "egress/depay.h"
+#include "egress/depay/depay.h"
 
 /* Of each packet: what precedes its payload. */
 enum { LOST = 1, MARKER = 2, NEXT_TS = 4 };

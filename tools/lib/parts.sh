@@ -5,8 +5,7 @@ KCS_KAFKA_PACKAGES="kcat maven openjdk-17-jdk-headless python3-venv"
 KCS_TEST_PACKAGES="git procps libcmocka-dev clang-tidy-14 cppcheck libclang-rt-14-dev
     chromium firefox-esr ffmpeg nftables python3 python3-venv tcpdump python3-gi gstreamer1.0-nice
     gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-    systemd python3-seccomp zsh $KCS_KAFKA_PACKAGES gstreamer1.0-plugins-ugly gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0
-    $KCS_BENCH_PACKAGES"
+    systemd python3-seccomp zsh $KCS_KAFKA_PACKAGES gstreamer1.0-plugins-ugly gir1.2-gst-plugins-base-1.0 gir1.2-gst-plugins-bad-1.0"
 
 passed=0 failed=0
 

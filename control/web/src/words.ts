@@ -71,6 +71,15 @@ export const words = {
         again: 'Join again',
     },
 
+    /* the viewers' page */
+    watch: {
+        title: 'KCS live',
+        waiting: 'The stream has not begun, or has ended. This page goes on by itself.',
+        ended: 'The stream has ended.',
+        unsupported: 'This browser cannot play live streams.',
+        nothing: 'This address names no stream.',
+    },
+
     /* in the call */
     stage: 'People in the call',
     alone: 'You are the only one here. Share the link to invite others.',

@@ -519,6 +519,9 @@ static void rooms_and_their_people_are_listed(void **state)
     (void)state;
 
     start(&f);
+    data = expect_data(&f, "/egress");
+    assert_int_equal(json_array_size(data), 0);
+    json_decref(data);
     data = expect_data(&f, "/rooms");
     assert_int_equal(json_array_size(data), 0);
     json_decref(data);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "egress/depay.h"
+#include "egress/depay/depay.h"
 
 struct fixture {
     struct depay depay;

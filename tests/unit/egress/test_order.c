@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "egress/order.h"
+#include "egress/depay/order.h"
 
 enum { SLOTS = 16, HOLD_US = 100 };
 

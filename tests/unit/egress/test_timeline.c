@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "egress/timeline.h"
+#include "egress/track/timeline.h"
 
 #define NTP(s) ((uint64_t)(s) << 32)
 

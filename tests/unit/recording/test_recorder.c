@@ -27,7 +27,8 @@ struct world {
     uint32_t ts, bytes;
     size_t seen; /* commands of the dataplane */
     char reason[128];
-    unsigned n_failed, n_ended;
+    unsigned n_failed, n_ended, n_live;
+    char live[80];
     struct recorder_file files[8];
     size_t n_files;
 };
@@ -50,7 +51,18 @@ static void on_ended(void *user, const struct recorder_file *files, size_t n)
     memcpy(w->files, files, n * sizeof(*files));
 }
 
-static const struct recorder_ops OPS = {.failed = on_failed, .ended = on_ended};
+static void on_live(void *user)
+{
+    struct world *w = user;
+
+    w->n_live++;
+}
+
+static const struct recorder_ops OPS = {
+    .live = on_live, .failed = on_failed, .ended = on_ended};
+
+static const struct recorder_owner OWNER = {
+    .person = "ann", .name = "Ann Example", .source = "camera"};
 
 static struct tap *tap_of(struct world *w, uint64_t stream)
 {
@@ -78,7 +90,7 @@ static uint64_t open_video(struct world *w, enum abi_codec codec)
     return stream;
 }
 
-static void setup(struct world *w)
+static void setup_as(struct world *w, enum recorder_mode mode)
 {
     struct recorder_conf conf = {.program = KCS_EGRESS, .directory = w->directory};
     char reason[RECORDER_REASON];
@@ -87,21 +99,28 @@ static void setup(struct world *w)
     start_all(&w->f);
     w->stream = open_video(w, ABI_CODEC_VP8);
     (void)snprintf(w->directory, sizeof(w->directory), "%s/recordings", w->f.dir);
+    (void)snprintf(w->live, sizeof(w->live), "%s/live", w->f.dir);
+    conf.live = w->live;
     conf.loop = w->f.loop;
     conf.media = w->f.media;
     assert_int_equal(metric_registry_create(&w->metrics), 0);
     conf.metrics = w->metrics;
     assert_int_equal(recorder_create(&w->recorder, &conf, reason), 0);
-    assert_int_equal(recorder_start(w->recorder, "one", &OPS, w, &w->job), 0);
-    recorder_add(w->job, "camera", &w->stream, 1);
+    assert_int_equal(recorder_start(w->recorder, "one", mode, &OPS, w, &w->job), 0);
+    recorder_add(w->job, "camera", &w->stream, 1, &OWNER);
+}
+
+static void setup(struct world *w)
+{
+    setup_as(w, RECORDER_TRACKS);
 }
 
 static void teardown(struct world *w)
 {
-    char command[128];
+    char command[256];
 
     recorder_destroy(w->recorder);
-    (void)snprintf(command, sizeof(command), "rm -r %s", w->directory);
+    (void)snprintf(command, sizeof(command), "rm -rf %s %s", w->directory, w->live);
     assert_int_equal(system(command), 0);
     metric_registry_destroy(w->metrics);
     finish(&w->f);
@@ -272,7 +291,7 @@ static void a_broken_track_leaves_the_others_alone(void **state)
 
     setup(&w);
     stream = open_video(&w, ABI_CODEC_H264);
-    recorder_add(w.job, "screen", &stream, 1);
+    recorder_add(w.job, "screen", &stream, 1, &OWNER);
     RUN(&w, frames_of(&w, 1) >= 20);
     write_packet(&w, stream, bad, sizeof(bad));
     before = frames_of(&w, 1);
@@ -335,7 +354,8 @@ static void a_process_that_only_dies_is_not_started_for_ever(void **state)
     assert_int_equal(metric_registry_create(&w.metrics), 0);
     conf.metrics = w.metrics;
     assert_int_equal(recorder_create(&w.recorder, &conf, reason), 0);
-    assert_int_equal(recorder_start(w.recorder, "one", &OPS, &w, &w.job), 0);
+    assert_int_equal(recorder_start(w.recorder, "one", RECORDER_TRACKS, &OPS, &w, &w.job),
+                     0);
     for (unsigned i = 0; i < RECORDER_DEATHS; i++) {
         const uint64_t wait_us = i < 5 ? UINT64_C(1000000) << i : 30000000;
         uint64_t died_us;
@@ -399,6 +419,141 @@ static void a_track_that_is_removed_has_its_file_ended(void **state)
     teardown(&w);
 }
 
+/* Nothing can come while it is paused: that is not taken for an encoding that does not. */
+static void what_begins_paused_is_recorded_in_its_best_encoding(void **state)
+{
+    struct recorder_owner owner = OWNER;
+    uint64_t streams[2];
+    struct world w;
+    size_t n = 0;
+    (void)state;
+
+    setup(&w);
+    recorder_remove(w.job, "camera");
+    streams[0] = open_video(&w, ABI_CODEC_VP8);
+    streams[1] = w.stream;
+    owner.paused = true;
+    recorder_add(w.job, "camera", streams, 2, &owner);
+    recorder_tick(w.recorder, clock_mono_us() + 2 * RECORDER_UNSEEN_MS * UINT64_C(1000));
+    settle(&w.f, 50);
+    owner.paused = false;
+    recorder_owner(w.job, "camera", &owner);
+    RUN(&w, frames_of(&w, 1) > 5);
+    assert_string_equal(recorder_files(w.job, &n)[0].name, "camera.1.webm");
+    stop(&w);
+    teardown(&w);
+}
+
+static bool is_there(const char *directory, const char *name)
+{
+    char path[192];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return access(path, F_OK) == 0;
+}
+
+/* No decoder makes anything of these frames: there is a face instead, and it goes on. */
+static void what_composes_goes_on_in_a_part_and_becomes_one_file(void **state)
+{
+    const struct recorder_scene scene = {
+        .layout = "speaker", .speaker = "ann", .spotlight = ""};
+    struct recorder_owner owner = OWNER;
+    struct world w;
+    (void)state;
+
+    setup_as(&w, RECORDER_COMPOSITE);
+    recorder_scene(w.job, &scene);
+    RUN(&w, frames_of(&w, 1) > 30);
+    assert_int_equal(kill(pid_of_egress(), SIGKILL), 0);
+    owner.name = "Ann of the next part";
+    owner.paused = true;
+    recorder_owner(w.job, "camera", &owner);
+    RUN(&w, frames_of(&w, 2) > 30);
+    stop(&w);
+    assert_int_equal(w.n_files, 1);
+    assert_string_equal(w.files[0].track, "meeting");
+    assert_string_equal(w.files[0].name, "meeting.mp4");
+    assert_true(w.files[0].whole && w.files[0].length_us > 2000000);
+    assert_true(is_there(w.directory, "one/meeting.mp4"));
+    assert_false(is_there(w.directory, "one/meeting.1.mp4"));
+    assert_int_equal(w.n_failed, 0);
+    teardown(&w);
+}
+
+static void a_live_stream_is_there_until_it_is_taken_away(void **state)
+{
+    struct world w;
+    char command[256];
+    (void)state;
+
+    setup_as(&w, RECORDER_HLS);
+    RUN(&w, w.n_live == 1);
+    assert_true(is_there(w.live, "one/master.m3u8"));
+    assert_true(is_there(w.live, "one/720p.m3u8"));
+    assert_true(is_there(w.live, "one/1-0.m4s"));
+    (void)snprintf(command, sizeof(command), "! grep -q ENDLIST %s/one/720p.m3u8", w.live);
+    assert_int_equal(system(command), 0);
+    /* the next process goes on with the numbers, and says that it is another */
+    assert_int_equal(kill(pid_of_egress(), SIGKILL), 0);
+    RUN(&w, is_there(w.live, "one/2-init.mp4"));
+    for (uint64_t until = now_ms() + 3000; now_ms() < until;) {
+        step(&w);
+    }
+    stop(&w);
+    assert_int_equal(w.n_live, 1);
+    (void)snprintf(command, sizeof(command),
+                   "cd %s/one && grep -q ENDLIST 720p.m3u8 && grep -q "
+                   "DISCONTINUITY-SEQUENCE:1 720p.m3u8 && ! grep -q SEQUENCE:0 720p.m3u8",
+                   w.live);
+    assert_int_equal(system(command), 0);
+    recorder_erase_live(w.recorder, "one");
+    assert_false(is_there(w.live, "one"));
+    teardown(&w);
+}
+
+static void what_an_earlier_one_left_of_live_streams_is_taken_away(void **state)
+{
+    struct recorder_conf conf = {.program = KCS_EGRESS, .directory = ""};
+    char reason[RECORDER_REASON], command[256];
+    struct recorder_job *job;
+    struct world w;
+    (void)state;
+
+    memset(&w, 0, sizeof(w));
+    start_all(&w.f);
+    WAIT(&w.f, w.f.n_attached == 1);
+    (void)snprintf(w.live, sizeof(w.live), "%s/live", w.f.dir);
+    (void)snprintf(command, sizeof(command),
+                   "cd %s && mkdir -p live/old live/other && touch live/old/1-init.mp4 "
+                   "live/old/master.m3u8 live/other/file",
+                   w.f.dir);
+    assert_int_equal(system(command), 0);
+    conf.loop = w.f.loop;
+    conf.media = w.f.media;
+    conf.live = w.live;
+    assert_int_equal(metric_registry_create(&w.metrics), 0);
+    conf.metrics = w.metrics;
+    assert_int_equal(recorder_create(&w.recorder, &conf, reason), 0);
+    assert_false(is_there(w.live, "old"));
+    assert_true(is_there(w.live, "other/file"));
+    assert_false(recorder_has_files(w.recorder));
+    recorder_destroy(w.recorder);
+    metric_registry_destroy(w.metrics);
+
+    conf.directory = w.live;
+    conf.live = "";
+    assert_int_equal(metric_registry_create(&w.metrics), 0);
+    conf.metrics = w.metrics;
+    assert_int_equal(recorder_create(&w.recorder, &conf, reason), 0);
+    assert_int_equal(recorder_start(w.recorder, "one", RECORDER_HLS, &OPS, &w, &job),
+                     -ENOTSUP);
+    recorder_destroy(w.recorder);
+    metric_registry_destroy(w.metrics);
+    (void)snprintf(command, sizeof(command), "rm -r %s", w.live);
+    assert_int_equal(system(command), 0);
+    finish(&w.f);
+}
+
 static void what_is_missing_is_said_at_the_start(void **state)
 {
     struct recorder_conf conf = {.program = "/nowhere/kcs-egress", .directory = "/tmp"};
@@ -428,6 +583,10 @@ int main(void)
         cmocka_unit_test(a_process_that_only_dies_is_not_started_for_ever),
         cmocka_unit_test(one_that_does_not_end_for_its_successor_is_killed),
         cmocka_unit_test(a_track_that_is_removed_has_its_file_ended),
+        cmocka_unit_test(what_begins_paused_is_recorded_in_its_best_encoding),
+        cmocka_unit_test(what_composes_goes_on_in_a_part_and_becomes_one_file),
+        cmocka_unit_test(a_live_stream_is_there_until_it_is_taken_away),
+        cmocka_unit_test(what_an_earlier_one_left_of_live_streams_is_taken_away),
         cmocka_unit_test(what_is_missing_is_said_at_the_start),
     };
 

@@ -726,7 +726,7 @@ static void a_role_that_may_not_is_told_so_before_its_payload_is_looked_at(void 
     user_refused(&s, a, "data:produce", "{}", "forbidden", "");
     user_do(&s, a, "screen:stop", "{}");
     user_refused(&s, a, "recording:start", "{}", "forbidden", "record");
-    user_refused(&s, a, "stream:start", "{\"kind\":\"hls\"}", "not_implemented", "");
+    user_refused(&s, a, "stream:start", "{\"kind\":\"hls\"}", "forbidden", "record");
     site_finish(&s);
 }
 

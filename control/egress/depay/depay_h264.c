@@ -2,7 +2,7 @@
  * packetization mode 1. NAL units get start codes. */
 #include <string.h>
 
-#include "egress/depay.h"
+#include "egress/depay/depay.h"
 #include "sfu/base/bytes.h"
 
 enum { IDR = 5, SEI = 6, SPS = 7, PPS = 8, AUD = 9, STAP_A = 24, FU_A = 28 };

@@ -1,5 +1,5 @@
 /* VP8 (RFC 7741) and the header of its frames (RFC 6386, 9.1). */
-#include "egress/depay.h"
+#include "egress/depay/depay.h"
 
 void depay_vp8(struct depay *depay, const uint8_t *p, size_t len)
 {

@@ -1,4 +1,4 @@
-#include "egress/timeline.h"
+#include "egress/track/timeline.h"
 
 enum {
     JUMP_US = 2000000

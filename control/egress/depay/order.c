@@ -1,4 +1,4 @@
-#include "egress/order.h"
+#include "egress/depay/order.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "egress/mux.h"
+#include "egress/track/mux.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>

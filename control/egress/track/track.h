@@ -1,21 +1,11 @@
-/* One stream that is recorded: read from its ring, put in order, made frames of, written to
- * a file. Neighbours: base/tap.h (the ring), order.h, depay.h, timeline.h, mux.h. */
+/* One stream that is recorded: its frames are written to a file. Neighbours: depay/feed.h,
+ * timeline.h, mux.h. */
 #ifndef EGRESS_TRACK_H
 #define EGRESS_TRACK_H
 
-#include "egress/depay.h"
-#include "egress/mux.h"
-#include "egress/order.h"
-#include "egress/timeline.h"
-#include "sfu/base/tap.h"
-
-enum {
-    TRACK_NAME = 63,        /* characters of a file's name without its extension */
-    TRACK_HOLD_US = 500000, /* what repair may take */
-    TRACK_ASK_US = 2000000, /* between two wishes for a key frame */
-    TRACK_VIDEO_SLOTS = 1024,
-    TRACK_AUDIO_SLOTS = 64
-};
+#include "egress/depay/feed.h"
+#include "egress/track/mux.h"
+#include "egress/track/timeline.h"
 
 struct track_conf {
     const char *name; /* of its file, without extension: letters, digits, '_', '-', '.' */
@@ -23,10 +13,8 @@ struct track_conf {
     uint64_t handle; /* of its stream */
     enum abi_codec codec;
     uint32_t hz;
-    const void *streams; /* the mapped rings, valid (tap_valid()) */
-    size_t streams_len;
-    uint32_t n_taps;  /* that tap_valid() saw: the memory may say otherwise later */
-    uint64_t zero_us; /* CLOCK_MONOTONIC at which the recording began */
+    const struct feed_rings *rings;
+    uint64_t zero_us;             /* CLOCK_MONOTONIC at which the recording began */
     struct timeline_clock *clock; /* of its publisher; borrowed for the track's life */
 };
 

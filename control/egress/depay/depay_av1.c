@@ -2,7 +2,7 @@
  * They get back the size that they lose on the way (AV1 bitstream specification, 5.3). */
 #include <string.h>
 
-#include "egress/depay.h"
+#include "egress/depay/depay.h"
 #include "sfu/base/bytes.h"
 
 enum { Z = 0x80, Y = 0x40 };

@@ -1,6 +1,6 @@
 /* VP9 (RFC 9628) and the uncompressed header of its frames (VP9 bitstream specification,
  * 6.2). Of spatial layers only the lowest is taken: it alone leans on nothing else. */
-#include "egress/depay.h"
+#include "egress/depay/depay.h"
 #include "sfu/base/bytes.h"
 
 enum { I = 0x80, P = 0x40, L = 0x20, F = 0x10, B = 0x08, E = 0x04, V = 0x02 };

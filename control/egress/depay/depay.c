@@ -1,5 +1,5 @@
 /* Frames of whatever codec; see depay.h. The payload formats are in depay_*.c. */
-#include "egress/depay.h"
+#include "egress/depay/depay.h"
 
 #include <string.h>
 
@@ -19,9 +19,9 @@ void depay_add(struct depay *depay, const uint8_t *p, size_t len)
     depay->len += len;
 }
 
-static void need_key(struct depay *depay)
+void depay_spoilt(struct depay *depay)
 {
-    if (!depay->need_key) {
+    if (!depay->need_key && depay->codec != ABI_CODEC_OPUS) {
         depay->need_key = true;
         depay->asked = false;
     }
@@ -52,7 +52,7 @@ static bool end(struct depay *depay, struct depay_frame *frame)
     if (!whole) {
         depay->broken++;
         depay->in_part = false;
-        need_key(depay);
+        depay_spoilt(depay);
         return false;
     }
     frame->key = is_key(depay, frame);
@@ -92,7 +92,7 @@ bool depay_put(struct depay *depay, const uint8_t *payload, size_t len, uint32_t
     }
     if (lost) {
         depay->bad = depay->open;
-        need_key(depay);
+        depay_spoilt(depay);
     }
     if (len == 0) {
         return false; /* padding only: it belongs to no frame */

@@ -66,6 +66,9 @@ bool depay_ends(struct depay *depay, uint32_t ts, bool lost, struct depay_frame 
 bool depay_put(struct depay *depay, const uint8_t *payload, size_t len, uint32_t ts,
                bool marker, bool lost, struct depay_frame *frame);
 
+/* Who decodes the frames can make nothing of them: none comes out until a key frame. */
+void depay_spoilt(struct depay *depay);
+
 /* True once whenever nothing can come out until the publisher sends a key frame. */
 bool depay_wants_key(struct depay *depay);
 

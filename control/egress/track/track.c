@@ -1,4 +1,4 @@
-#include "egress/track.h"
+#include "egress/track/track.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -6,24 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sfu/base/handle.h"
-
-enum { BURST = 2048 }; /* packets in one turn: two rings of video */
-
 struct track {
     struct track_conf conf;
-    char name[TRACK_NAME + 1];
-    const struct tap *tap;
-    uint64_t at; /* the position to read next */
-    struct order order;
-    struct order_packet *slots;
-    struct depay depay;
-    struct depay_buffers *buffers;
+    char name[FEED_NAME + 1];
+    struct feed feed;
     struct timeline timeline;
     struct mux *mux;
-    bool has_file, wants_key, ended;
-    int err; /* nothing more is written */
-    uint64_t asked_us;
+    bool has_file, ended;
+    int err;             /* nothing more is written */
     int64_t first_ticks; /* of the file's first frame */
     int64_t length_ticks;
     uint64_t bytes, frames;
@@ -35,40 +25,28 @@ static bool name_ok(const char *name)
 {
     size_t len = strlen(name);
 
-    return len > 0 && len <= TRACK_NAME && name[0] != '.' &&
+    return len > 0 && len <= FEED_NAME && name[0] != '.' &&
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                         "0123456789_-.") == len;
 }
 
 int track_open(struct track **out, const struct track_conf *conf)
 {
-    bool video = conf->codec != ABI_CODEC_OPUS;
-    uint32_t n = video ? TRACK_VIDEO_SLOTS : TRACK_AUDIO_SLOTS;
-    uint32_t index = handle_index(conf->handle);
-    struct track *track;
+    struct track *track = NULL;
+    int err = name_ok(conf->name) && conf->hz != 0 ? 0 : -EINVAL;
 
-    if (!name_ok(conf->name) || index >= conf->n_taps || conf->hz == 0 ||
-        conf->handle == HANDLE_NONE || conf->codec < ABI_CODEC_OPUS ||
-        conf->codec >= N_ABI_CODECS) {
-        return -EINVAL;
+    if (err == 0) {
+        track = calloc(1, sizeof(*track));
+        err = track == NULL
+                  ? -ENOMEM
+                  : feed_init(&track->feed, conf->rings, conf->handle, conf->codec);
     }
-    track = calloc(1, sizeof(*track));
-    if (track == NULL) {
-        return -ENOMEM;
-    }
-    track->slots = calloc(n, sizeof(*track->slots));
-    track->buffers = video ? malloc(sizeof(*track->buffers)) : NULL;
-    if (track->slots == NULL || (video && track->buffers == NULL)) {
-        track_close(track);
-        return -ENOMEM;
+    if (err != 0) {
+        free(track);
+        return err;
     }
     track->conf = *conf;
     (void)snprintf(track->name, sizeof(track->name), "%s", conf->name);
-    track->tap =
-        (const struct tap *)(const void *)((const uint8_t *)conf->streams + 64) + index;
-    track->at = atomic_load_explicit(&track->tap->head, memory_order_acquire);
-    order_init(&track->order, track->slots, n, TRACK_HOLD_US);
-    depay_init(&track->depay, conf->codec, track->buffers);
     timeline_init(&track->timeline, conf->hz);
     *out = track;
     return 0;
@@ -117,15 +95,15 @@ static int begin_file(struct track *track, const struct depay_frame *frame)
                             .first = frame->data,
                             .first_len = frame->len};
 
-    conf.extradata_len = depay_extradata(&track->depay, extradata, sizeof(extradata));
+    conf.extradata_len = depay_extradata(&track->feed.depay, extradata, sizeof(extradata));
     (void)snprintf(path, sizeof(path), "%s/%s.%s", track->conf.directory, track->name,
                    mux_extension(track->conf.codec));
     return mux_open(&track->mux, &conf, track->reason);
 }
 
-static void on_frame(struct track *track, const struct depay_frame *frame,
-                     uint64_t arrival_us)
+static void on_frame(void *arg, const struct depay_frame *frame, uint64_t arrival_us)
 {
+    struct track *track = arg;
     int64_t duration = track->conf.codec == ABI_CODEC_OPUS
                            ? depay_opus_samples(frame->data, frame->len)
                            : 0;
@@ -157,80 +135,30 @@ static void on_frame(struct track *track, const struct depay_frame *frame,
     }
 }
 
-static void on_packet(struct track *track, const struct order_packet *p, bool lost)
+static void note_report(struct track *track)
 {
-    struct depay_frame frame;
-
-    if (depay_ends(&track->depay, p->ts, lost, &frame)) {
-        on_frame(track, &frame, p->arrival_us);
-    }
-    if (depay_put(&track->depay, p->data, p->len, p->ts, p->marker, lost, &frame)) {
-        on_frame(track, &frame, p->arrival_us);
-    }
-}
-
-static void read_ring(struct track *track, uint64_t now_us)
-{
-    uint8_t payload[ORDER_PACKET];
-    struct tap_slot slot;
-    enum tap_got got = TAP_GOT;
-
-    for (unsigned i = 0; i < BURST && (got == TAP_GOT || got == TAP_LOST); i++) {
-        uint64_t next = track->at;
-
-        got =
-            tap_read(track->conf.streams, track->conf.streams_len, track->tap,
-                     track->conf.handle, track->at, &slot, payload, sizeof(payload), &next);
-        if (got == TAP_GOT) {
-            const struct order_packet meta = {.seq = slot.seq,
-                                              .arrival_us = slot.arrival_us,
-                                              .ts = slot.ts,
-                                              .len = slot.len,
-                                              .marker = (slot.flags & TAP_MARKER) != 0};
-
-            (void)order_put(&track->order, &meta, payload, now_us);
-        } else if (got == TAP_LOST) {
-            track->overrun += next > track->at ? next - track->at : 0;
-        }
-        track->at = got == TAP_GOT || got == TAP_LOST ? next : track->at;
-    }
-}
-
-static void drain(struct track *track, uint64_t now_us)
-{
-    const struct order_packet *p;
     uint64_t ntp;
     uint32_t ts;
-    bool lost;
 
-    while ((p = order_take(&track->order, now_us, &lost)) != NULL) {
-        on_packet(track, p, lost);
-    }
-    if (tap_is(track->tap, track->conf.handle) && tap_clock_read(track->tap, &ntp, &ts)) {
+    if (feed_report(&track->feed, &ntp, &ts)) {
         timeline_on_report(&track->timeline, ntp, ts);
     }
 }
 
 enum track_news track_run(struct track *track, uint64_t now_us)
 {
-    read_ring(track, now_us);
-    drain(track, now_us);
+    feed_run(&track->feed, now_us, on_frame, track);
+    note_report(track);
     if (track->err != 0) {
         return is_of_all(track->err) ? TRACK_FAILED : TRACK_BROKEN;
     }
-    track->wants_key = depay_wants_key(&track->depay) || track->depay.need_key;
-    if (track->wants_key &&
-        (track->asked_us == 0 || now_us - track->asked_us >= TRACK_ASK_US)) {
-        track->asked_us = now_us;
-        return TRACK_WANTS_KEY;
-    }
-    return TRACK_QUIET;
+    return feed_wants_key(&track->feed, now_us) ? TRACK_WANTS_KEY : TRACK_QUIET;
 }
 
 void track_end(struct track *track, uint64_t now_us)
 {
-    read_ring(track, now_us);
-    drain(track, now_us + TRACK_HOLD_US); /* nothing is waited for any more */
+    feed_end(&track->feed, now_us, on_frame, track);
+    note_report(track);
     if (track->mux != NULL) {
         track->err = mux_close(track->mux, &track->bytes, track->reason);
         track->mux = NULL;
@@ -254,7 +182,7 @@ void track_state(const struct track *track, struct track_state *out)
                                 .length_us = track->length_ticks * 1000000 / track->conf.hz,
                                 .bytes = track->bytes,
                                 .frames = track->frames,
-                                .lost = track->order.lost + track->overrun};
+                                .lost = feed_lost(&track->feed)};
 }
 
 const char *track_reason(const struct track *track)
@@ -268,8 +196,7 @@ void track_close(struct track *track)
 
     if (track != NULL) {
         (void)mux_close(track->mux, NULL, ignored);
-        free(track->slots);
-        free(track->buffers);
+        feed_fini(&track->feed);
     }
     free(track);
 }

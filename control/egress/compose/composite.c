@@ -1,0 +1,393 @@
+/* One picture and one sound of all streams: to a file (mode composite; sound: without the
+ * picture), or to who watches (mode hls). What is shown is some time behind what comes, so
+ * that repair and clocks have their time, and is then never late.
+ *
+ * What control says is in cast.h.
+ *
+ * Of the whole it is told what of a track is: 'wrote', 'done' and 'failed' have the name
+ * meeting.PART. If there were parts before, in the end they are joined: joined FILE
+ * LENGTH_US BYTES, which takes the place of all of them; 'joining' now and then until
+ * then. */
+#include <errno.h>
+#include <inttypes.h>
+#include <libavcodec/packet.h>
+#include <libavutil/frame.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "egress/compose/canvas.h"
+#include "egress/compose/cast.h"
+#include "egress/mode.h"
+#include "egress/out/hls.h"
+#include "egress/out/join.h"
+#include "egress/out/part.h"
+
+enum {
+    WIDTH = 1280,
+    HEIGHT = 720,
+    VIDEO_BPS = 3000000,
+    AUDIO_BPS = 128000,
+    LATE_US = 100000, /* a picture that is so late is left out */
+    TOLD_US = 1000000,
+    KEY_FILE = 2 * ENCODER_FPS, /* pictures from one key frame to the next */
+    KEY_LIVE = ENCODER_FPS
+};
+
+/* What a cell shows; kept to be drawn again where that changes. */
+struct shown {
+    struct scene_cell cell;
+    uint64_t serial; /* whose picture; 0: a face */
+    char name[SCENE_NAME + 1];
+    bool drawn;
+};
+
+static struct {
+    const struct mode_conf *conf;
+    const struct mode *mode;
+    struct cast cast;
+    struct mixer mixer;
+    struct canvas *canvas; /* NULL: sound alone */
+    struct shown cells[SCENE_CELLS];
+    size_t n_cells;
+    struct encoder *encoder;
+    struct part *part; /* one of these two */
+    struct hls *hls;
+    int64_t zero_wall_us; /* of the clock on the wall, when the job began */
+    int64_t first_sample; /* of this process */
+    int64_t picture;      /* the next */
+    int64_t key_at;       /* the next that leans on no other */
+    uint64_t told_us, pictures;
+    uint64_t bytes; /* of the file that was closed */
+    int err;
+} all;
+
+/* ---- what comes out ---- */
+
+static int64_t us_of_picture(int64_t picture)
+{
+    return picture * 1000000 / ENCODER_FPS;
+}
+
+static void fail(int err)
+{
+    if (all.err == 0) {
+        all.err = err;
+        mode_say("failed meeting.%u %s", all.conf->part, strerror(-err));
+    }
+}
+
+static void on_packet(void *arg, enum encoder_kind kind, const struct AVPacket *packet)
+{
+    int64_t at_us = us_of_picture(all.picture);
+    int err = 0;
+
+    (void)arg;
+    if (all.err != 0 || (kind == ENCODER_AUDIO && packet->pts < all.first_sample)) {
+        return; /* what an encoder of sound begins with is no sound */
+    }
+    if (all.part != NULL) {
+        err = part_put(all.part, kind, packet);
+    } else if (all.hls != NULL) {
+        err = hls_put(all.hls, kind, packet, (uint64_t)(all.zero_wall_us + at_us));
+    }
+    if (err != 0) {
+        fail(err);
+    }
+}
+
+/* ---- the picture ---- */
+
+static int on_line(const char *line)
+{
+    return cast_on_line(&all.cast, line);
+}
+
+static bool same_cells(const struct scene_cell *cells, size_t n)
+{
+    if (n != all.n_cells) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct scene_cell *a = &cells[i], *b = &all.cells[i].cell;
+
+        if (a->person != b->person || a->screen != b->screen || a->x != b->x ||
+            a->y != b->y || a->w != b->w || a->h != b->h) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Returns whether the picture is another one altogether. */
+static bool arrange(void)
+{
+    struct scene_cell cells[SCENE_CELLS];
+    size_t n = scene_cells(&all.cast.scene, WIDTH, HEIGHT, cells);
+
+    if (same_cells(cells, n)) {
+        return false;
+    }
+    canvas_clear(all.canvas);
+    for (size_t i = 0; i < n; i++) {
+        all.cells[i] = (struct shown){.cell = cells[i]};
+    }
+    all.n_cells = n;
+    return true;
+}
+
+static void draw(unsigned slot, struct shown *shown)
+{
+    const struct scene_cell *cell = &shown->cell;
+    const struct canvas_box box = {cell->x, cell->y, cell->w, cell->h};
+    const struct cast_entry *entry = cast_picture(&all.cast, cell);
+    uint64_t serial = entry != NULL ? entry->serial : 0;
+    bool same = shown->drawn && shown->serial == serial &&
+                strcmp(shown->name, cell->person->name) == 0;
+
+    if (same && (entry == NULL || !entry->fresh)) {
+        return;
+    }
+    if (entry == NULL ||
+        canvas_picture(all.canvas, slot, &box, source_picture(entry->source),
+                       cell->person->name) != 0) {
+        canvas_face(all.canvas, slot, &box, cell->person->id, cell->person->name);
+    }
+    shown->serial = serial;
+    shown->drawn = true;
+    (void)snprintf(shown->name, sizeof(shown->name), "%s", cell->person->name);
+}
+
+static void compose(int64_t at_us)
+{
+    struct AVFrame *frame = canvas_frame(all.canvas);
+    bool due, key;
+
+    cast_advance(&all.cast, at_us + 1000000 / ENCODER_FPS / 2); /* the nearest ones */
+    if (av_frame_make_writable(frame) < 0) {
+        return; /* the next one may have more luck */
+    }
+    due = all.picture >= all.key_at;
+    key = arrange() || due;
+    for (unsigned i = 0; i < all.n_cells; i++) {
+        draw(i, &all.cells[i]);
+    }
+    if (due) { /* not put off by the others: a segment is no longer for it */
+        all.key_at = all.picture + (all.hls != NULL ? KEY_LIVE : KEY_FILE);
+    }
+    if (encoder_picture(all.encoder, frame, all.picture, key) != 0) {
+        fail(-EIO);
+    }
+    all.pictures++;
+}
+
+/* ---- time ---- */
+
+static void sound_until(int64_t at_us)
+{
+    float left[ENCODER_SAMPLES], right[ENCODER_SAMPLES];
+
+    while ((all.mixer.at + ENCODER_SAMPLES) * 1000 <= at_us * (ENCODER_HZ / 1000)) {
+        int64_t at = all.mixer.at;
+
+        mixer_take(&all.mixer, left, right, ENCODER_SAMPLES);
+        if (encoder_sound(all.encoder, left, right, at) != 0) {
+            fail(-EIO);
+        }
+    }
+}
+
+/* Everything until then. 'late' pictures may be left out. */
+static void make_until(int64_t until_us, bool late)
+{
+    if (all.canvas == NULL) {
+        sound_until(until_us);
+        return;
+    }
+    if (late && until_us - us_of_picture(all.picture) > LATE_US) {
+        all.picture = until_us * ENCODER_FPS / 1000000;
+    }
+    while (us_of_picture(all.picture) <= until_us && all.err == 0) {
+        sound_until(us_of_picture(all.picture));
+        compose(us_of_picture(all.picture));
+        all.picture++;
+    }
+}
+
+static void tell(const char *word)
+{
+    struct hls_figures figures;
+    int64_t start_us, length_us;
+
+    if (all.hls != NULL) {
+        hls_figures(all.hls, &figures);
+        mode_say("live %" PRIu64 " %" PRIu64, figures.segments, figures.bytes);
+        return;
+    }
+    start_us = all.first_sample * 1000 / (ENCODER_HZ / 1000);
+    length_us = all.mixer.at * 1000 / (ENCODER_HZ / 1000) - start_us;
+    mode_say("%s meeting.%u meeting.%u.%s %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu64
+             " %" PRIu64,
+             word, all.conf->part, all.conf->part, all.canvas != NULL ? "mp4" : "m4a",
+             start_us, length_us, all.part != NULL ? part_bytes(all.part) : all.bytes,
+             all.pictures, cast_lost(&all.cast));
+}
+
+static unsigned turn(uint64_t now_us)
+{
+    int64_t due_us = (int64_t)(now_us - all.conf->zero_us) - CAST_DELAY_US;
+    int64_t wait_us;
+
+    cast_run(&all.cast, now_us, &all.mixer);
+    if (all.err != 0) {
+        return MODE_TURN_MS;
+    }
+    make_until(due_us, true);
+    if (now_us - all.told_us >= TOLD_US) {
+        all.told_us = now_us;
+        tell("wrote");
+    }
+    wait_us = us_of_picture(all.picture) - due_us;
+    return wait_us / 1000 >= MODE_TURN_MS || all.canvas == NULL ? MODE_TURN_MS
+           : wait_us > 0 ? (unsigned)(wait_us / 1000 + 1)
+                         : 0;
+}
+
+/* ---- begin and end ---- */
+
+static int open_out(void)
+{
+    const struct part_conf part = {.directory = all.conf->directory,
+                                   .extension = all.canvas != NULL ? "mp4" : "m4a",
+                                   .number = all.conf->part,
+                                   .encoder = all.encoder};
+    const struct hls_conf hls = {.directory = all.conf->directory,
+                                 .part = all.conf->part,
+                                 .encoder = all.encoder,
+                                 .width = WIDTH,
+                                 .height = HEIGHT,
+                                 .bps = VIDEO_BPS + AUDIO_BPS};
+
+    return all.mode == &mode_hls ? hls_open(&all.hls, &hls) : part_open(&all.part, &part);
+}
+
+static int begin(const struct mode *mode, const struct mode_conf *conf)
+{
+    const bool pictures = mode != &mode_sound;
+    const struct encoder_conf encoder = {.width = pictures ? WIDTH : 0,
+                                         .height = pictures ? HEIGHT : 0,
+                                         .video_bps = VIDEO_BPS,
+                                         .audio_bps = AUDIO_BPS,
+                                         .packet = on_packet};
+    char reason[ENCODER_REASON];
+    struct timespec wall;
+    int64_t since_us = (int64_t)(mode_now_us() - conf->zero_us);
+    int err;
+
+    all.conf = conf;
+    all.mode = mode;
+    cast_init(&all.cast, conf, pictures);
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    all.zero_wall_us = (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000 - since_us;
+    if (conf->part > 1) { /* what was before is in the parts before */
+        all.picture = since_us * ENCODER_FPS / 1000000 + 1;
+        all.first_sample =
+            (us_of_picture(all.picture) * (ENCODER_HZ / 1000) / 1000 / ENCODER_SAMPLES +
+             1) *
+            ENCODER_SAMPLES;
+    }
+    mixer_init(&all.mixer, all.first_sample);
+    err = pictures ? canvas_create(&all.canvas, WIDTH, HEIGHT) : 0;
+    if (err == 0) {
+        err = encoder_create(&all.encoder, &encoder, reason);
+        if (err != 0) {
+            (void)fprintf(stderr, "kcs-egress: %s\n", reason);
+        }
+    }
+    return err == 0 ? open_out() : err;
+}
+
+static void on_joining(void)
+{
+    mode_say("joining");
+}
+
+static void join(void)
+{
+    const struct join_conf conf = {.directory = all.conf->directory,
+                                   .extension = all.mode == &mode_sound ? "m4a" : "mp4",
+                                   .n = all.conf->part,
+                                   .alive = on_joining};
+    struct joined joined;
+    char reason[JOIN_REASON];
+
+    on_joining();
+    if (join_parts(&conf, &joined, reason) == 0) {
+        mode_say("joined meeting.%s %" PRId64 " %" PRIu64, conf.extension, joined.length_us,
+                 joined.bytes);
+    } else { /* they are all there as they were */
+        (void)fprintf(stderr, "kcs-egress: the parts cannot be joined: %s\n", reason);
+    }
+}
+
+static void close_out(void)
+{
+    int err;
+
+    if (all.hls != NULL) {
+        err = hls_close(all.hls);
+        all.hls = NULL;
+        if (err != 0) {
+            fail(err);
+        }
+        return;
+    }
+    err = part_close(all.part, &all.bytes);
+    all.part = NULL;
+    if (err != 0) {
+        fail(err);
+    }
+}
+
+static void end(uint64_t now_us)
+{
+    if (all.err == 0) {
+        cast_end(&all.cast, now_us, &all.mixer);
+        make_until((int64_t)(now_us - all.conf->zero_us), false);
+    }
+    close_out();
+    if (all.mode != &mode_hls) {
+        tell(all.err == 0 ? "done" : "wrote");
+        if (all.err == 0 && all.conf->part > 1) {
+            join();
+        }
+    }
+    cast_fini(&all.cast);
+    encoder_destroy(all.encoder);
+    canvas_destroy(all.canvas);
+}
+
+static int begin_composite(const struct mode_conf *conf)
+{
+    return begin(&mode_composite, conf);
+}
+
+static int begin_sound(const struct mode_conf *conf)
+{
+    return begin(&mode_sound, conf);
+}
+
+static int begin_hls(const struct mode_conf *conf)
+{
+    return begin(&mode_hls, conf);
+}
+
+const struct mode mode_composite = {.name = "composite",
+                                    .begin = begin_composite,
+                                    .on_line = on_line,
+                                    .turn = turn,
+                                    .end = end};
+const struct mode mode_sound = {
+    .name = "sound", .begin = begin_sound, .on_line = on_line, .turn = turn, .end = end};
+const struct mode mode_hls = {
+    .name = "hls", .begin = begin_hls, .on_line = on_line, .turn = turn, .end = end};

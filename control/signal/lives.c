@@ -1,0 +1,91 @@
+/* Live streams: the events about them; see priv.h. */
+#include <stdio.h>
+
+#include "meeting/live.h"
+#include "signal/priv.h"
+
+enum { KIND_HLS };
+
+static const char *const kind_names[] = {"hls", "dash", "rtmp", NULL};
+static const char *const state_names[] = {[LIVE_STARTING] = "starting",
+                                          [LIVE_RUNNING] = "running",
+                                          [LIVE_STOPPED] = "stopped",
+                                          [LIVE_FAILED] = "failed"};
+
+json_t *encode_live(const struct live *live)
+{
+    char path[96];
+
+    if (live == NULL) {
+        return json_null();
+    }
+    (void)snprintf(path, sizeof(path), "/live/%s/master.m3u8", live->id);
+    return json_pack("{s:s, s:s, s:s}", "stream_id", live->id, "kind", "hls",
+                     "playback_url", path);
+}
+
+void on_stream_start(struct reply *reply, const json_t *payload)
+{
+    struct fields f = fields_of(payload);
+    struct meeting_error err;
+    const struct live *live;
+    int kind;
+    int layout;
+
+    if (!field_enum(&f, "kind", kind_names, &kind) ||
+        !field_choice(&f, "layout", meeting_layout_names, &layout)) {
+        reply_refuse(reply, &f);
+        return;
+    }
+    if (kind != KIND_HLS) {
+        reply_fail(reply, "not_implemented", "live streams are of the kind hls");
+        return;
+    }
+    live =
+        meeting_live_start(reply_meeting(reply), reply->client->participant, layout, &err);
+    if (live == NULL) {
+        reply_error(reply, &err);
+        return;
+    }
+    reply_seq(reply, encode_live(live));
+}
+
+void on_stream_stop(struct reply *reply, const json_t *payload)
+{
+    struct fields f = fields_of(payload);
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "stream_id", MEETING_OBJECT_ID, false, &id)) {
+        reply_refuse(reply, &f);
+    } else if (meeting_live_stop(reply_meeting(reply), reply->client->participant, id,
+                                 &err) != 0) {
+        reply_error(reply, &err);
+    } else {
+        reply_seq(reply, json_object());
+    }
+}
+
+json_t *encode_live_event(const struct meeting_event *event, const char **name)
+{
+    const struct live *live = event->live;
+    json_t *body;
+
+    switch ((int)event->kind) {
+    case MEETING_LIVE_STARTED:
+        *name = "stream:started";
+        body = encode_live(live);
+        (void)json_object_set_new(body, "by_user_id",
+                                  event->by != NULL ? json_string(event->by->who.user_id)
+                                                    : json_null());
+        return body;
+    case MEETING_LIVE_STOPPED:
+        *name = "stream:stopped";
+        return json_pack("{s:s}", "stream_id", live->id);
+    default:
+        *name = "stream:status";
+        return json_pack("{s:s, s:s, s:s?}", "stream_id", live->id, "state",
+                         state_names[live->state], "reason",
+                         live->reason[0] != '\0' ? live->reason : NULL);
+    }
+}

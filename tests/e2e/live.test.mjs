@@ -1,0 +1,112 @@
+/* Live streams: what a host begins, thousands may watch; here the node's own page for viewers
+ * does, in which hls.js plays. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withBrowser } from './lib/browser.mjs';
+import { ask, connect, next } from './lib/client.mjs';
+import { publishDrawnInPage } from './lib/drawn.mjs';
+import { recordingNode } from './lib/recording.mjs';
+import { openWishPage } from './lib/wish.mjs';
+
+const ANN = 5;
+
+/* In a viewer's page: the number of the picture that its video shows; -1 if it is none. */
+function numberShown() {
+    const video = document.querySelector('video');
+    const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 180 });
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+
+    context.drawImage(video, 0, 0, 320, 180);
+    const bit = (n, i, y) => context.getImageData(((i + 0.5) * 320) / n, y, 1, 1).data[1] > 128;
+    const read = (n, y) => Array.from({ length: n }, (_, i) => i).reduce((sum, i) => sum * 2 + bit(n, i, y), 0);
+    const id = read(8, 22);
+
+    return (id >> 4) === (~id & 15) ? read(16, 67) : -1;
+}
+
+/* The profile, constraints and level that an initialization segment's avcC has. */
+function profileOf(init) {
+    const at = init.indexOf('avcC');
+
+    assert.ok(at > 0, 'it has an avcC box');
+    return init.subarray(at + 5, at + 8).toString('hex');
+}
+
+test('what is live is seen within five seconds, by anybody who has the address', { timeout: 120_000 }, () =>
+    recordingNode('live', (room) => withBrowser(async (browser) => {
+        const { node, host, token, id, directory } = room;
+        const attendee = await connect(node, token('eve', 'attendee'));
+        assert.equal((await ask(attendee, 'room:join', { meeting_id: id, display_name: 'Eve' })).ok, true);
+        const refused = async (socket, event, payload) => (await ask(socket, event, payload)).error?.code;
+
+        assert.equal(await refused(attendee, 'stream:start', { kind: 'hls' }), 'forbidden');
+        assert.equal(await refused(host, 'stream:start', { kind: 'hls', layout: 'round' }), 'invalid');
+        assert.equal(await refused(host, 'stream:start', { kind: 'carrier-pigeon' }), 'invalid');
+        assert.equal(await refused(host, 'stream:start', { kind: 'rtmp', url: 'rtmp://127.0.0.1/live/key' }), 'not_implemented');
+        assert.equal(await refused(host, 'stream:stop', {}), 'not_found');
+
+        const source = await openWishPage(browser, node);
+        await source.evaluate(publishDrawnInPage, { meeting: id, token: token('ann'), who: ANN });
+        const told = next(attendee, 'stream:started');
+        const running = next(host, 'stream:status', 15_000);
+        const started = await ask(host, 'stream:start', { kind: 'hls' });
+        assert.equal(started.ok, true, JSON.stringify(started));
+        assert.equal(started.playback_url, `/live/${started.stream_id}/master.m3u8`);
+        assert.deepEqual([(await told).stream_id, (await told).by_user_id], [started.stream_id, 'ada']);
+        assert.equal(await refused(host, 'stream:start', { kind: 'hls' }), 'already_exists');
+        assert.equal(await refused(attendee, 'stream:stop', {}), 'forbidden');
+        const late = await connect(node, token('late'));
+        const joined = await ask(late, 'room:join', { meeting_id: id, display_name: 'Late' });
+        assert.equal(joined.live_stream.playback_url, started.playback_url, 'who comes later knows');
+        late.close();
+        assert.equal((await running).state, 'running');
+
+        /* for caches and players: what changes each second says so, and nothing else does */
+        const get = (file) => fetch(`${node.origin}/live/${started.stream_id}/${file}`);
+        const master = await get('master.m3u8');
+        assert.equal(master.headers.get('content-type'), 'application/vnd.apple.mpegurl');
+        assert.equal(master.headers.get('cache-control'), 'public, max-age=1');
+        assert.equal(master.headers.get('access-control-allow-origin'), '*');
+        const words = await master.text();
+        const list = await (await get('720p.m3u8')).text();
+        const init = await get(/URI="([^"]+)"/.exec(list)[1]);
+        assert.equal(init.headers.get('cache-control'), 'public, max-age=86400, immutable');
+        assert.equal(init.headers.get('content-type'), 'video/mp4');
+        const [, profile] = /CODECS="avc1\.([0-9a-f]{6}),mp4a\.40\.2"/.exec(words);
+        assert.equal(profile, profileOf(Buffer.from(await init.arrayBuffer())));
+        for (const [, seconds] of list.matchAll(/#EXTINF:([0-9.]+),/g)) {
+            assert.ok(seconds >= 0.9 && seconds < 1.5, `a segment of ${seconds} s`);
+        }
+        assert.equal((await get('..%2F..%2Fsecret')).status, 404);
+        assert.equal((await get('.new')).status, 404);
+
+        const rows = JSON.parse(await node.kcsctl('egress', '--json'));
+        assert.deepEqual(rows.map(({ kind, mode, state, meeting_id: meeting }) => [kind, mode, state, meeting]),
+            [['live', 'hls', 'running', id]]);
+
+        const viewer = await browser.newPage();
+        await viewer.goto(`${node.origin}/watch.html?stream=${started.stream_id}`);
+        await viewer.waitForFunction(`(${numberShown})() >= 0`, { timeout: 20_000, polling: 100 });
+        await sleep(4000); /* it has settled */
+        const behind = [];
+        for (let i = 0; i < 20; i++) {
+            const now = await source.evaluate((who) => window.drawn[who].number, ANN);
+            behind.push((now - (await viewer.evaluate(numberShown))) * 50);
+            await sleep(400);
+        }
+        console.log(`# glass to glass: ${behind} ms`);
+        assert.ok(behind.every((ms) => ms > 0 && ms <= 5000), `${behind} ms`);
+        assert.ok(new Set(behind.map((ms, i) => ms - i)).size > 1);
+
+        const over = next(attendee, 'stream:stopped');
+        assert.equal((await ask(host, 'stream:stop', { stream_id: started.stream_id })).ok, true);
+        assert.equal((await over).stream_id, started.stream_id);
+        await viewer.waitForFunction(() => /ended/.test(document.querySelector('.banner')?.innerText ?? ''),
+            { timeout: 15_000 });
+        assert.match(await (await get('720p.m3u8')).text(), /#EXT-X-ENDLIST/);
+        assert.ok(readdirSync(join(directory, 'live', started.stream_id)).length < 40, 'old segments have gone');
+        attendee.close();
+    })));
