@@ -29,7 +29,7 @@ static void read_mail(struct dtls_mail *mail)
     switch (mail->kind) {
     case DTLS_MAIL_SEND:
         if (!conn->closed) {
-            conn->shared->on_send(conn->user, mail->data, mail->len);
+            conn->shared->on_send(conn->user, &mail->to, mail->data, mail->len);
         }
         free(mail);
         break;
@@ -58,7 +58,7 @@ static void read_mail(struct dtls_mail *mail)
         break;
     case DTLS_MAIL_CLOSED:
         if (conn->parting && conn->farewell_len > 0 && conn->shared->on_farewell != NULL) {
-            conn->shared->on_farewell(conn->shared->farewell_user, conn->where,
+            conn->shared->on_farewell(conn->shared->farewell_user, &conn->to,
                                       conn->farewell, conn->farewell_len);
         }
         LIST_REMOVE(conn, link);
@@ -113,8 +113,7 @@ int dtls_create(struct dtls **out, const struct dtls_conf *conf)
             err = -EIO;
             goto out;
         }
-        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-        SSL_CTX_set_cert_verify_callback(ctx, dtls_conn_verify, NULL);
+        dtls_conn_context(ctx);
         err = dtls_worker_start(&dtls->workers[dtls->n_workers], ctx,
                                 conf->queue_len != 0 ? conf->queue_len : DTLS_QUEUE_LEN);
         if (err != 0) {
@@ -218,32 +217,56 @@ int dtls_conn_open(struct dtls_conn **out, struct dtls *dtls, enum dtls_role rol
     return 0;
 }
 
-static int put_data(struct dtls_conn *conn, enum dtls_job_kind kind, const void *data,
-                    size_t len)
+/* Moves it. Returns 0, or -EAGAIN if the thread's queue is full. */
+static int put_job(struct dtls_job *job)
 {
-    struct dtls_job *job;
-    int err;
+    struct dtls_shared *shared = job->conn->shared;
+    int err = dtls_worker_put(job->conn->worker, job);
 
-    job = malloc(sizeof(*job) + len);
-    if (job == NULL) {
-        return -ENOMEM;
-    }
-    job->conn = conn;
-    job->kind = kind;
-    job->len = (uint32_t)len;
-    job->data = memcpy(job + 1, data, len);
-    err = dtls_worker_put(conn->worker, job);
     if (err != 0) {
-        atomic_fetch_add_explicit(&conn->shared->n_refused, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&shared->n_refused, 1, memory_order_relaxed);
         free(job);
     }
     return err;
 }
 
-int dtls_conn_feed(struct dtls_conn *conn, const void *data, size_t len)
+/* 'from' may be NULL. */
+static int put_data(struct dtls_conn *conn, enum dtls_job_kind kind,
+                    const struct path *from, const void *data, size_t len)
 {
-    return len == 0 || len > DTLS_MAX_DATAGRAM ? -EINVAL
-                                               : put_data(conn, DTLS_JOB_FEED, data, len);
+    struct dtls_job *job = malloc(sizeof(*job) + len);
+
+    if (job == NULL) {
+        return -ENOMEM;
+    }
+    job->conn = conn;
+    job->kind = kind;
+    if (from != NULL) {
+        job->from = *from;
+    }
+    job->len = (uint32_t)len;
+    job->data = memcpy(job + 1, data, len);
+    return put_job(job);
+}
+
+int dtls_conn_feed(struct dtls_conn *conn, const struct path *from, const void *data,
+                   size_t len)
+{
+    return len == 0 || len > DTLS_MAX_DATAGRAM
+               ? -EINVAL
+               : put_data(conn, DTLS_JOB_FEED, from, data, len);
+}
+
+int dtls_conn_grant(struct dtls_conn *conn, const struct path *from, uint32_t n)
+{
+    struct dtls_job *job = malloc(sizeof(*job));
+
+    if (job == NULL) {
+        return -ENOMEM;
+    }
+    *job = (struct dtls_job){
+        .conn = conn, .kind = DTLS_JOB_GRANT, .from = *from, .len = n};
+    return put_job(job);
 }
 
 void dtls_conn_keep(struct dtls_conn *conn)
@@ -254,7 +277,7 @@ void dtls_conn_keep(struct dtls_conn *conn)
 int dtls_conn_send(struct dtls_conn *conn, const void *data, size_t len)
 {
     return len == 0 || len > DTLS_MAX_DATA ? -EINVAL
-                                           : put_data(conn, DTLS_JOB_SEND, data, len);
+                                           : put_data(conn, DTLS_JOB_SEND, NULL, data, len);
 }
 
 void dtls_conn_close(struct dtls_conn *conn)
@@ -266,10 +289,10 @@ void dtls_conn_close(struct dtls_conn *conn)
     (void)dtls_worker_put(conn->worker, &conn->close_job); /* only a FEED may be refused */
 }
 
-void dtls_conn_part(struct dtls_conn *conn, const void *where, size_t len)
+void dtls_conn_part(struct dtls_conn *conn, const struct path *to)
 {
-    if (conn != NULL && len <= sizeof(conn->where)) {
-        memcpy(conn->where, where, len);
+    if (conn != NULL) {
+        conn->to = *to;
         conn->parting = true;
     }
     dtls_conn_close(conn);

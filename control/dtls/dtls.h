@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "dtls/dtls_fp.h"
+#include "sfu/base/path.h"
 
 enum {
     DTLS_MAX_THREADS = 64,
@@ -25,7 +26,6 @@ enum {
     DTLS_KEY_MAX = 32,
     DTLS_SALT_MAX = 14,
     DTLS_MAX_DATA = 1160,  /* application data of a datagram: fits 1,200 with any cipher */
-    DTLS_WHERE_MAX = 96,   /* of what dtls_conn_part() is given */
     DTLS_QUEUE_LEN = 1024, /* default of conf.queue_len */
     DTLS_HANDSHAKE_MS = 20000, /* default of conf.handshake_ms */
     DTLS_LINGER_MS = 8000      /* default of conf.linger_ms */
@@ -65,8 +65,9 @@ struct dtls_conf {
     int (*post)(void *loop, void (*fn)(void *arg), void *arg);
     void *loop;
 
-    /* A datagram for the peer. 'data' is borrowed for the call. */
-    void (*on_send)(void *user, const void *data, size_t len);
+    /* A datagram for the peer, in answer to what came from 'to' (the address that what came
+     * last came from). Both are borrowed for the call. */
+    void (*on_send)(void *user, const struct path *to, const void *data, size_t len);
 
     /* The handshake has ended; exactly once, unless the connection is closed before. 'err'
      * is 0 and 'keys' borrowed for the call and wiped after it, or 'keys' is NULL and
@@ -83,9 +84,9 @@ struct dtls_conf {
     void (*on_parted)(void *user);
 
     /* What tells the peer of a connection that dtls_conn_part() has ended: a datagram with
-     * an alert, close_notify, for 'where'. 'where' is what was given there; the connection
-     * and its user are gone. Both are borrowed for the call. May be NULL. */
-    void (*on_farewell)(void *farewell_user, const void *where, const void *data,
+     * an alert, close_notify, for 'to', as was given there; the connection and its user are
+     * gone. Both are borrowed for the call. May be NULL. */
+    void (*on_farewell)(void *farewell_user, const struct path *to, const void *data,
                         size_t len);
     void *farewell_user;
 };
@@ -112,7 +113,11 @@ const struct dtls_fp *dtls_fingerprint(const struct dtls *dtls);
 
 void dtls_counts(struct dtls *dtls, struct dtls_counts *out);
 
-/* Opens a connection; as DTLS_CLIENT the first datagram comes at once.
+/* Opens a connection.
+ *
+ * Until an address has proven to be the peer's, by a cookie that we had sent there, it is
+ * sent at most 1.5 times what came from it: a server asks for the cookie unless the hello is
+ * as long as that takes, and a client says nothing before dtls_conn_grant().
  *
  * fps   borrowed; 1..DTLS_MAX_FPS. For every hash that occurs in it, the certificate must
  *       match one of the fingerprints of that hash
@@ -122,9 +127,15 @@ void dtls_counts(struct dtls *dtls, struct dtls_counts *out);
 int dtls_conn_open(struct dtls_conn **out, struct dtls *dtls, enum dtls_role role,
                    const struct dtls_fp *fps, size_t n_fps, void *user);
 
-/* Hands over one datagram (copied). Returns 0, -EAGAIN if the thread's queue is full (the
- * peer will retransmit), -EINVAL by length, or -ENOMEM. */
-int dtls_conn_feed(struct dtls_conn *conn, const void *data, size_t len);
+/* Hands over one datagram that came from 'from' (both copied). Returns 0, -EAGAIN if the
+ * thread's queue is full (the peer will retransmit), -EINVAL by length, or -ENOMEM. */
+int dtls_conn_feed(struct dtls_conn *conn, const struct path *from, const void *data,
+                   size_t len);
+
+/* Something else than DTLS came from 'from' (copied), which was answered with less than 1.5
+ * times as much: 'n' bytes less. They may go there besides, and as a client that is where we
+ * begin. Returns 0, -EAGAIN as dtls_conn_feed(), or -ENOMEM. */
+int dtls_conn_grant(struct dtls_conn *conn, const struct path *from, uint32_t n);
 
 /* Application data will be wanted: the connection stays after its handshake (some 40 kB),
  * where others are forgotten when they have lingered. Soon after it was opened; there is no
@@ -140,8 +151,7 @@ int dtls_conn_send(struct dtls_conn *conn, const void *data, size_t len);
 void dtls_conn_close(struct dtls_conn *conn);
 
 /* The same, but the peer is told if the handshake was done, kept or not: on_farewell() soon
- * comes once, with 'where' (copied, at most DTLS_WHERE_MAX bytes). RFC 5246, section 7.2.1.
- */
-void dtls_conn_part(struct dtls_conn *conn, const void *where, size_t len);
+ * comes once, with 'to' (copied). RFC 5246, section 7.2.1. */
+void dtls_conn_part(struct dtls_conn *conn, const struct path *to);
 
 #endif

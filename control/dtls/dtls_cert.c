@@ -112,6 +112,10 @@ SSL_CTX *dtls_cert_context(const struct dtls_cert *cert)
         "ECDHE-RSA-CHACHA20-POLY1305";
     static const char profiles[] = "SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:"
                                    "SRTP_AES128_CM_SHA1_80:SRTP_AES128_CM_SHA1_32";
+    /* What certificates of clients and servers sign with; the rest of OpenSSL's list would
+     * make our hello, and our first flight, longer than what a check may be answered with. */
+    static const char signatures[] =
+        "ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA384:ed25519";
     SSL_CTX *ctx = SSL_CTX_new(DTLS_method());
 
     if (ctx == NULL) {
@@ -123,6 +127,7 @@ SSL_CTX *dtls_cert_context(const struct dtls_cert *cert)
         SSL_CTX_use_PrivateKey(ctx, cert->key) != 1 ||
         SSL_CTX_set_cipher_list(ctx, ciphers) != 1 ||
         SSL_CTX_set1_groups_list(ctx, "X25519:P-256") != 1 ||
+        SSL_CTX_set1_sigalgs_list(ctx, signatures) != 1 ||
         SSL_CTX_set_max_send_fragment(ctx, MAX_FRAGMENT) != 1 ||
         /* this one returns 0 when it succeeds */
         SSL_CTX_set_tlsext_use_srtp(ctx, profiles) != 0) {

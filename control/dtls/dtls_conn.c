@@ -1,7 +1,11 @@
 #include "dtls/dtls_conn.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
 #include <openssl/srtp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +17,8 @@ enum {
     FIRST_TIMEOUT_US = 50000,
     MAX_TIMEOUT_US = 3000000,
     MAX_RESTARTS = 16, /* bounds what a flood of broken hellos costs */
-    MAX_RECORDS = 8    /* of a datagram */
+    MAX_RECORDS = 8,   /* of a datagram */
+    FIRST_FLIGHT = 700 /* what a hello may be answered with: ours is below that */
 };
 
 static void conn_end(struct dtls_conn *conn, int err)
@@ -43,20 +48,6 @@ static struct dtls_mail *new_mail(struct dtls_conn *conn, enum dtls_mail_kind ki
     return mail;
 }
 
-/* ICE-lite takes a check for a path, and checks can be made up by who has a session of his
- * own, under any address. So time alone has nothing sent there again and again: after our
- * first flight no more goes out for what comes in than with that, or 1.5 times as much, until
- * the handshake is done. A peer that has missed a flight repeats its own. As client there is
- * nobody else to begin: the hello is repeated, twelve times at most. */
-static bool conn_may_send(const struct dtls_conn *conn, size_t len)
-{
-    const uint64_t n_out = conn->n_out + len;
-
-    return conn->role != DTLS_SERVER || conn->phase != DTLS_PHASE_SHAKING ||
-           conn->first_out == 0 || 2 * n_out <= 3 * conn->n_in ||
-           (conn->first_in > 0 && n_out * conn->first_in <= conn->n_in * conn->first_out);
-}
-
 static void conn_send(void *arg, const void *data, size_t len)
 {
     struct dtls_conn *conn = arg;
@@ -69,14 +60,19 @@ static void conn_send(void *arg, const void *data, size_t len)
         }
         return;
     }
-    if (!conn_may_send(conn, len)) {
+    conn->trying += len;
+    if (conn->muted) {
+        return;
+    }
+    if (conn->address == NULL || (conn->phase == DTLS_PHASE_SHAKING &&
+                                  !dtls_address_spend(conn->address, len))) {
         return; /* as if the network had lost it */
     }
-    conn->n_out += len;
     mail = new_mail(conn, DTLS_MAIL_SEND, data, len);
     if (mail == NULL) {
         return; /* the same */
     }
+    mail->to = conn->address->path;
     if (conn->flight_end == NULL) {
         dtls_mailbox_put(conn->shared->box, mail);
         return;
@@ -112,7 +108,7 @@ static unsigned conn_timer(SSL *ssl, unsigned timeout_us)
     return 2 * timeout_us < MAX_TIMEOUT_US ? 2 * timeout_us : MAX_TIMEOUT_US;
 }
 
-int dtls_conn_verify(X509_STORE_CTX *store, void *arg)
+static int conn_verify(X509_STORE_CTX *store, void *arg)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct dtls_conn *conn = SSL_get_app_data(ssl);
@@ -123,6 +119,74 @@ int dtls_conn_verify(X509_STORE_CTX *store, void *arg)
     conn->cert_ok = x509 != NULL && dtls_cert_matches(x509, conn->fps, conn->n_fps);
     X509_STORE_CTX_set_error(store, conn->cert_ok ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
     return conn->cert_ok ? 1 : 0;
+}
+
+/* What only who receives at the address can say. */
+static bool conn_cookie(const struct dtls_conn *conn, uint8_t cookie[DTLS_COOKIE_LEN])
+{
+    struct path path = conn->address->path;
+    uint8_t mac[EVP_MAX_MD_SIZE];
+
+    memset(path.remote_mac, 0, sizeof(path.remote_mac)); /* not of the address */
+    if (HMAC(EVP_sha256(), conn->secret, sizeof(conn->secret), (const uint8_t *)&path,
+             sizeof(path), mac, NULL) == NULL) {
+        return false;
+    }
+    memcpy(cookie, mac, DTLS_COOKIE_LEN);
+    return true;
+}
+
+static int conn_make_cookie(SSL *ssl, uint8_t *cookie, unsigned *len)
+{
+    struct dtls_conn *conn = SSL_get_app_data(ssl);
+
+    conn->asked = true;
+    *len = DTLS_COOKIE_LEN;
+    return conn_cookie(conn, cookie) ? 1 : 0;
+}
+
+/* A wrong one ends nothing: it proves nothing. */
+static int conn_take_cookie(SSL *ssl, const uint8_t *cookie, unsigned len)
+{
+    struct dtls_conn *conn = SSL_get_app_data(ssl);
+    uint8_t ours[DTLS_COOKIE_LEN];
+
+    if (len == sizeof(ours) && conn_cookie(conn, ours) &&
+        CRYPTO_memcmp(cookie, ours, sizeof(ours)) == 0) {
+        conn->address->proven = true;
+    }
+    return 1;
+}
+
+void dtls_conn_context(SSL_CTX *ctx)
+{
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, conn_verify, NULL);
+    SSL_CTX_set_cookie_generate_cb(ctx, conn_make_cookie);
+    SSL_CTX_set_cookie_verify_cb(ctx, conn_take_cookie);
+}
+
+/* A client that was asked for its cookie numbers its messages accordingly, which OpenSSL
+ * takes only after it has asked: a connection that starts over does so, in silence, for the
+ * shortest of hellos. */
+static void conn_ask_again(struct dtls_conn *conn)
+{
+    static const uint8_t hello[] = {
+        22,   0xfe, 0xfd, 0,    0, 0, 0, 0, 0, 0, 0, 0, 54, /* record, of 54 bytes */
+        1,    0,    0,    42,   0, 0, 0, 0, 0, 0, 0, 42,    /* message, of 42 */
+        0xfe, 0xfd, 0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0,  /* version, random */
+        0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0,  /* */
+        0,    0,    0,    0,    0, 0, 0, 0, 0, 0,           /* session and cookie: none */
+        0,    2,    0xc0, 0x2b, 1, 0};                      /* a suite, no compression */
+
+    conn->bio.data = hello;
+    conn->bio.len = sizeof(hello);
+    conn->muted = true;
+    (void)SSL_set_options(conn->ssl, SSL_OP_COOKIE_EXCHANGE);
+    (void)SSL_do_handshake(conn->ssl);
+    ERR_clear_error();
+    conn->muted = false;
+    conn->bio.data = NULL;
 }
 
 static int conn_new_ssl(struct dtls_conn *conn)
@@ -151,7 +215,21 @@ static int conn_new_ssl(struct dtls_conn *conn)
     conn->ssl = ssl;
     conn->cert_seen = false;
     conn->cert_ok = false;
+    if (conn->asked) {
+        conn_ask_again(conn);
+    }
     return 0;
+}
+
+/* As server: a hello whose answer would be too long for it is answered with a cookie (a
+ * round trip more); once one is asked for, it is due. */
+static void conn_ask_cookie(const struct dtls_conn *conn)
+{
+    if (conn->asked || !dtls_address_affords(conn->address, FIRST_FLIGHT)) {
+        (void)SSL_set_options(conn->ssl, SSL_OP_COOKIE_EXCHANGE);
+    } else {
+        (void)SSL_clear_options(conn->ssl, SSL_OP_COOKIE_EXCHANGE);
+    }
 }
 
 /* Fills conn->keys. Returns 0, -ENOTSUP or -EPROTO. */
@@ -242,6 +320,10 @@ static void conn_shake(struct dtls_conn *conn, uint64_t now_us)
 
         ERR_clear_error();
         conn_hold_flight(conn);
+        if (conn->role == DTLS_SERVER) {
+            conn_ask_cookie(conn);
+        }
+        conn->trying = 0;
         r = SSL_do_handshake(conn->ssl);
         if (r == 1) {
             /* The keys are told before the flight that lets the peer use them: its first
@@ -251,9 +333,8 @@ static void conn_shake(struct dtls_conn *conn, uint64_t now_us)
             return;
         }
         conn_send_flight(conn);
-        if (conn->first_out == 0) {
-            conn->first_in = conn->n_in;
-            conn->first_out = conn->n_out;
+        if (conn->trying > 0) {
+            conn->flight_len = conn->trying;
         }
         if (SSL_get_error(conn->ssl, r) == SSL_ERROR_WANT_READ) {
             conn_arm(conn, now_us);
@@ -271,7 +352,6 @@ static void conn_shake(struct dtls_conn *conn, uint64_t now_us)
             return;
         }
         conn->restarts++;
-        conn->n_in = conn->n_out = conn->first_in = conn->first_out = 0;
         SSL_free(conn->ssl);
         conn->ssl = NULL;
         if (conn_new_ssl(conn) != 0) {
@@ -286,11 +366,10 @@ void dtls_conn_start(struct dtls_conn *conn, SSL_CTX *ctx, uint64_t now_us)
     conn->ctx = ctx;
     conn->phase = DTLS_PHASE_SHAKING;
     conn->give_up_us = now_us + conn->shared->handshake_us;
-    if (conn_new_ssl(conn) != 0) {
+    conn->deadline_us = conn->give_up_us;
+    if (RAND_bytes(conn->secret, sizeof(conn->secret)) != 1 || conn_new_ssl(conn) != 0) {
         conn_end(conn, -ENOMEM);
-        return;
     }
-    conn_shake(conn, now_us);
 }
 
 static bool kept(const struct dtls_conn *conn)
@@ -343,8 +422,29 @@ void dtls_conn_on_send(struct dtls_conn *conn, const uint8_t *data, size_t len)
     }
 }
 
-void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t len,
-                           uint64_t now_us)
+void dtls_conn_on_grant(struct dtls_conn *conn, const struct path *from, uint32_t n,
+                        uint64_t now_us)
+{
+    struct dtls_address *address;
+    bool first = conn->address == NULL;
+
+    if (conn->phase != DTLS_PHASE_SHAKING) {
+        return;
+    }
+    address = dtls_address_of(&conn->addresses, from);
+    address->credit += n;
+    if (!conn->heard) {
+        conn->address = address;
+    }
+    if (conn->role == DTLS_CLIENT && first) {
+        conn_shake(conn, now_us); /* our hello */
+    } else if (conn->role == DTLS_CLIENT) {
+        conn_arm(conn, now_us); /* it may have waited for this */
+    }
+}
+
+void dtls_conn_on_datagram(struct dtls_conn *conn, const struct path *from,
+                           const uint8_t *data, size_t len, uint64_t now_us)
 {
     if (conn->phase == DTLS_PHASE_OVER) {
         if (dtls_bye_said(&conn->bye, data, len)) {
@@ -356,7 +456,9 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t l
         atomic_fetch_add_explicit(&conn->shared->n_ignored, 1, memory_order_relaxed);
         return;
     }
-    conn->n_in += len;
+    conn->address = dtls_address_of(&conn->addresses, from);
+    conn->address->credit += dtls_address_share(len);
+    conn->heard = true;
     conn->bio.data = data;
     conn->bio.len = len;
     if (conn->phase == DTLS_PHASE_SHAKING) {
@@ -376,11 +478,13 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
             conn_end(conn, conn->restarts > 0 ? -EPROTO : -ETIMEDOUT);
             return;
         }
-        if (!conn_may_send(conn, conn->first_out)) {
-            conn->deadline_us = conn->give_up_us; /* a datagram arms it again */
+        if (conn->address == NULL ||
+            !dtls_address_affords(conn->address, conn->flight_len)) {
+            conn->deadline_us = conn->give_up_us; /* what comes arms it again */
             return;
         }
         ERR_clear_error();
+        conn->trying = 0;
         if (DTLSv1_handle_timeout(conn->ssl) < 0) { /* it counts to twelve */
             ERR_clear_error();
             conn_end(conn, -ETIMEDOUT);

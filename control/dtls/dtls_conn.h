@@ -9,21 +9,33 @@
 #include <sys/queue.h>
 
 #include "dtls/dtls.h"
+#include "dtls/dtls_address.h"
 #include "dtls/dtls_bio.h"
 #include "dtls/dtls_bye.h"
 #include "dtls/dtls_mail.h"
 
 struct dtls_worker;
 
-enum { DTLS_FAREWELL_MAX = 64 }; /* a record with an alert, of any cipher */
+enum {
+    DTLS_FAREWELL_MAX = 64, /* a record with an alert, of any cipher */
+    DTLS_COOKIE_LEN = 16,
+    DTLS_SECRET_LEN = 32
+};
 
-enum dtls_job_kind { DTLS_JOB_OPEN, DTLS_JOB_FEED, DTLS_JOB_SEND, DTLS_JOB_CLOSE };
+enum dtls_job_kind {
+    DTLS_JOB_OPEN,
+    DTLS_JOB_FEED,
+    DTLS_JOB_GRANT,
+    DTLS_JOB_SEND,
+    DTLS_JOB_CLOSE
+};
 
 struct dtls_job {
     struct dtls_job *next;
     struct dtls_conn *conn;
     enum dtls_job_kind kind;
-    uint32_t len;        /* of data, FEED and SEND only */
+    struct path from;    /* FEED and GRANT only */
+    uint32_t len;        /* of data, FEED and SEND only; GRANT: what is granted */
     const uint8_t *data; /* behind the job, in the same allocation */
 };
 
@@ -34,11 +46,11 @@ struct dtls_shared {
     uint64_t handshake_us, linger_us;
     BIO_METHOD *bio_method;
     struct dtls_mailbox *box;
-    void (*on_send)(void *user, const void *data, size_t len);
+    void (*on_send)(void *user, const struct path *to, const void *data, size_t len);
     void (*on_done)(void *user, int err, const struct dtls_keys *keys);
     void (*on_data)(void *user, const void *data, size_t len); /* may be NULL */
     void (*on_parted)(void *user);                             /* may be NULL */
-    void (*on_farewell)(void *user, const void *where, const void *data, size_t len);
+    void (*on_farewell)(void *user, const struct path *to, const void *data, size_t len);
     void *farewell_user;
     _Atomic uint64_t n_done, n_failed, n_wrong, n_ignored, n_refused, n_open;
 };
@@ -49,7 +61,7 @@ struct dtls_conn {
     void *user;
     bool closed;
     bool parting; /* closed, and the peer is to be told */
-    uint8_t where[DTLS_WHERE_MAX];
+    struct path to; /* then */
     /* set by the loop's thread, read by the worker's */
     atomic_bool keep;
     /* constant */
@@ -73,10 +85,13 @@ struct dtls_conn {
     struct dtls_bye bye; /* the peer's, once OpenSSL's part has ended */
     bool parted;         /* it was said; once */
     unsigned restarts;
-    /* As server, until the peer has answered what only it was sent, its address may be
-     * another's: bytes that came from there and went there, and both when our first flight
-     * had gone. */
-    uint64_t n_in, n_out, first_in, first_out;
+    struct dtls_addresses addresses;
+    struct dtls_address *address;    /* where the last datagram came from; NULL: none yet */
+    bool heard;                      /* a datagram has come */
+    bool asked;                      /* for a cookie: once is for good */
+    bool muted;                      /* what OpenSSL sends goes nowhere */
+    size_t trying, flight_len;       /* bytes of the flight that is made, of the last one */
+    uint8_t secret[DTLS_SECRET_LEN]; /* of cookies */
     uint64_t give_up_us;  /* when the handshake has failed */
     uint64_t deadline_us; /* when dtls_conn_on_time() wants to be called */
     size_t heap_index;    /* in the worker's heap; SIZE_MAX: not in it */
@@ -89,8 +104,10 @@ struct dtls_conn {
 
 /* Begins the handshake with a context of the connection's own thread. */
 void dtls_conn_start(struct dtls_conn *conn, SSL_CTX *ctx, uint64_t now_us);
-void dtls_conn_on_datagram(struct dtls_conn *conn, const uint8_t *data, size_t len,
-                           uint64_t now_us);
+void dtls_conn_on_datagram(struct dtls_conn *conn, const struct path *from,
+                           const uint8_t *data, size_t len, uint64_t now_us);
+void dtls_conn_on_grant(struct dtls_conn *conn, const struct path *from, uint32_t n,
+                        uint64_t now_us);
 void dtls_conn_on_send(struct dtls_conn *conn, const uint8_t *data, size_t len);
 void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us);
 
@@ -98,7 +115,7 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us);
  * was something to part from. */
 void dtls_conn_stop(struct dtls_conn *conn);
 
-/* SSL_CTX_set_cert_verify_callback() of every context. */
-int dtls_conn_verify(X509_STORE_CTX *store, void *arg);
+/* Makes a context of dtls_cert_context() one of connections. */
+void dtls_conn_context(SSL_CTX *ctx);
 
 #endif

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sfu/base/path.h"
+
 struct dtls_conf;
 struct dtls_conn;
 
@@ -23,6 +25,7 @@ struct dtls_mail {
     struct dtls_mail *next;
     struct dtls_conn *conn;
     enum dtls_mail_kind kind;
+    struct path to;      /* SEND only */
     uint32_t len;        /* of data; SEND and DATA only: such an item is freed once read */
     const uint8_t *data; /* behind the item, in the same allocation */
 };

@@ -22,7 +22,11 @@ static void worker_do(struct dtls_worker *worker, struct dtls_job *job)
         dtls_conn_start(conn, worker->ctx, now_us);
         break;
     case DTLS_JOB_FEED:
-        dtls_conn_on_datagram(conn, job->data, job->len, now_us);
+        dtls_conn_on_datagram(conn, &job->from, job->data, job->len, now_us);
+        free(job);
+        break;
+    case DTLS_JOB_GRANT:
+        dtls_conn_on_grant(conn, &job->from, job->len, now_us);
         free(job);
         break;
     case DTLS_JOB_SEND:
@@ -72,9 +76,10 @@ static void worker_wait(struct dtls_worker *worker, uint64_t until_us)
     }
 }
 
+/* Jobs that are made for what comes, and freed; those of OPEN and CLOSE are the connection's. */
 static bool carries_data(const struct dtls_job *job)
 {
-    return job->kind == DTLS_JOB_FEED || job->kind == DTLS_JOB_SEND;
+    return job->kind != DTLS_JOB_OPEN && job->kind != DTLS_JOB_CLOSE;
 }
 
 static struct dtls_job *worker_take(struct dtls_worker *worker)

@@ -432,6 +432,10 @@ struct ice_result ice_lite_on_check(struct ice_lite *ice, const uint8_t *data, s
         res.verdict = accept_check(ice, &msg, path, now_us, &res);
     }
     res.response_len = answer(pwd, res.verdict, &msg, path, out);
+    if (res.verdict == ICE_ACCEPTED) {
+        ice->paths[find_path(ice, path)].credit +=
+            (uint32_t)(len + len / 2 - res.response_len);
+    }
     return res;
 }
 

@@ -64,6 +64,9 @@ struct ice_path {
     uint64_t nominated_us; /* last nomination without a number; 0 never */
     uint64_t left_us;      /* when another was selected instead of it; 0 never */
     uint32_t priority;     /* as its last check says */
+    /* bytes that its checks were longer than two thirds of their answers, times 1.5: what may
+     * be sent there until it is proven to be the peer's. The owner takes them. */
+    uint32_t credit;
 };
 
 struct ice_lite {

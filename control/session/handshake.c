@@ -23,10 +23,18 @@ void session_drop_held(struct session *s)
     s->n_held = 0;
 }
 
-static void feed(struct session *s, const void *data, size_t len,
-                 enum session_dtls_result *result)
+/* While a handshake is on: checks have earned their paths something. What is lost without
+ * memory the next check brings. */
+void session_grant_dtls(struct session *s)
 {
-    *result = dtls_conn_feed(s->dtls, data, len) == 0 ? DTLS_FED : DTLS_QUEUE_FULL;
+    for (uint8_t i = 0; s->dtls != NULL && s->profile == 0 && i < s->ice.n_paths; i++) {
+        struct ice_path *path = &s->ice.paths[i];
+
+        if (path->credit > 0) {
+            (void)dtls_conn_grant(s->dtls, &path->path, path->credit);
+            path->credit = 0;
+        }
+    }
 }
 
 int session_start_dtls(struct session *s)
@@ -44,49 +52,42 @@ int session_start_dtls(struct session *s)
     if (s->wants_data) {
         dtls_conn_keep(s->dtls);
     }
+    session_grant_dtls(s);
     for (uint8_t i = 0; i < s->n_held; i++) {
-        enum session_dtls_result result;
+        const struct session_held *held = s->held[i];
 
-        feed(s, s->held[i]->data, s->held[i]->len, &result);
+        (void)dtls_conn_feed(s->dtls, &held->from, held->data, held->len);
     }
     session_drop_held(s);
     return 0;
 }
 
-void session_on_dtls_send(void *user, const void *data, size_t len)
+void session_on_dtls_send(void *user, const struct path *to, const void *data, size_t len)
 {
     struct session *s = user;
     const struct path *path = session_path(s);
 
     if (s->state == SESSION_CONNECTED && path != NULL) {
-        /* data: to where the peer is now */
-    } else if (s->has_dtls_path) {
-        path = &s->dtls_path;
-    } else if (path == NULL) {
-        path = &s->ice.paths[0].path; /* DTLS starts with a path at the earliest */
+        to = path; /* data: to where the peer is now */
     }
     /* What the ring does not take is lost as on the network: DTLS sends it again. */
-    (void)media_send(s->reg->conf.media, s->peer, path, ABI_DATAGRAM_DTLS, data, len);
+    (void)media_send(s->reg->conf.media, s->peer, to, ABI_DATAGRAM_DTLS, data, len);
 }
 
 /* The peer is gone from the dataplane, or will be before this: a path is enough to send. */
-void session_on_farewell(void *user, const void *where, const void *data, size_t len)
+void session_on_farewell(void *user, const struct path *to, const void *data, size_t len)
 {
     struct session_registry *reg = user;
-    struct path path;
 
-    memcpy(&path, where, sizeof(path));
-    (void)media_send(reg->conf.media, HANDLE_NONE, &path, ABI_DATAGRAM_DTLS, data, len);
+    (void)media_send(reg->conf.media, HANDLE_NONE, to, ABI_DATAGRAM_DTLS, data, len);
 }
-
-_Static_assert(sizeof(struct path) <= DTLS_WHERE_MAX, "it is told where a peer is");
 
 void session_end_dtls(struct session *s)
 {
     const struct path *path = session_path(s);
 
     if (s->state == SESSION_CONNECTED && path != NULL) {
-        dtls_conn_part(s->dtls, path, sizeof(*path));
+        dtls_conn_part(s->dtls, path);
     } else {
         dtls_conn_close(s->dtls);
     }
@@ -118,7 +119,11 @@ void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys)
 
         err =
             media_peer_set_keys(s->reg->conf.media, s->peer, &out, session_on_answer, call);
-        s->profile = keys->profile;
+        if (err == 0) {
+            s->profile = keys->profile;
+            err = session_sync_paths(s);
+            call = NULL; /* its answer frees it */
+        }
     }
     if (err != 0) {
         if (call != NULL) {
@@ -160,6 +165,7 @@ static enum session_dtls_result hold(struct session *s, const struct abi_datagra
     if (held == NULL) {
         return DTLS_HELD_LOST;
     }
+    held->from = datagram->path;
     held->len = datagram->len;
     memcpy(held->data, datagram->data, datagram->len);
     s->held[s->n_held++] = held;
@@ -169,22 +175,19 @@ static enum session_dtls_result hold(struct session *s, const struct abi_datagra
 enum session_dtls_result session_on_dtls(struct session *s,
                                          const struct abi_datagram *datagram)
 {
-    enum session_dtls_result result;
-
     if (s->state == SESSION_FAILED) {
         return DTLS_NO_SESSION;
     }
     if (!ice_lite_is_validated(&s->ice, &datagram->path)) {
         return DTLS_NOT_VALIDATED;
     }
-    s->dtls_path = datagram->path;
-    s->has_dtls_path = true;
     if (s->dtls == NULL && s->has_keys) {
         return DTLS_NO_SESSION; /* it died with the control that had it */
     }
     if (s->dtls == NULL) {
         return hold(s, datagram);
     }
-    feed(s, datagram->data, datagram->len, &result);
-    return result;
+    return dtls_conn_feed(s->dtls, &datagram->path, datagram->data, datagram->len) == 0
+               ? DTLS_FED
+               : DTLS_QUEUE_FULL;
 }

@@ -151,8 +151,11 @@ void session_on_answer(void *arg, int status)
 
 /* Brings the paths of the ICE agent to the registry and the dataplane, if they differ from
  * what these have. Returns 0 or -errno. */
-static int sync_paths(struct session *s)
+int session_sync_paths(struct session *s)
 {
+    /* Which one is selected the dataplane learns with the keys: until then there is nothing
+     * to be sent there, and each check is to come here (session_grant_dtls). */
+    const int8_t selected = s->profile != 0 ? s->ice.selected : (int8_t)-1;
     struct path paths[ICE_MAX_PATHS];
     struct session_call *call;
     int err;
@@ -161,7 +164,7 @@ static int sync_paths(struct session *s)
     for (uint8_t i = 0; i < s->ice.n_paths; i++) {
         paths[i] = s->ice.paths[i].path;
     }
-    if (s->n_told == s->ice.n_paths && s->selected_told == s->ice.selected &&
+    if (s->n_told == s->ice.n_paths && s->selected_told == selected &&
         memcmp(s->told, paths, sizeof(paths)) == 0) {
         return 0;
     }
@@ -171,8 +174,7 @@ static int sync_paths(struct session *s)
         return -ENOMEM;
     }
     err = media_peer_set_paths(s->reg->conf.media, s->peer, paths, s->ice.n_paths,
-                               s->ice.selected >= 0 ? (uint8_t)s->ice.selected
-                                                    : s->ice.n_paths,
+                               selected >= 0 ? (uint8_t)selected : s->ice.n_paths,
                                session_on_answer, call);
     if (err != 0) {
         session_call_free(call);
@@ -180,7 +182,7 @@ static int sync_paths(struct session *s)
     }
     memcpy(s->told, paths, sizeof(paths));
     s->n_told = s->ice.n_paths;
-    s->selected_told = s->ice.selected;
+    s->selected_told = selected;
     return 0;
 }
 
@@ -247,7 +249,7 @@ void session_settle(struct session *s, uint64_t now_us)
 
     note(s);
     if (ice_lite_settle(&s->ice, now_us)) {
-        err = sync_paths(s);
+        err = session_sync_paths(s);
     }
     session_registry_settling(s, ice_lite_is_settling(&s->ice));
     if (err != 0) {
@@ -270,7 +272,7 @@ enum session_stun_result session_on_stun(struct session *s,
     /* The dataplane knows the path before the peer knows that it is good: what the peer
      * sends upon the answer (its ClientHello) would be dropped else. */
     if (res.verdict == ICE_ACCEPTED) {
-        err = sync_paths(s);
+        err = session_sync_paths(s);
     }
     if (res.restarted && err == 0) {
         session_registry_forget_old(s);
@@ -284,6 +286,7 @@ enum session_stun_result session_on_stun(struct session *s,
         if (err != 0 || session_start_dtls(s) != 0) {
             session_fail(s, "media_refused");
         } else {
+            session_grant_dtls(s);
             begin_connecting(s);
         }
     }

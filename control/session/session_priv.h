@@ -52,6 +52,7 @@ struct session_call {
 };
 
 struct session_held {
+    struct path from;
     uint16_t len;
     uint8_t data[DTLS_MAX_DATAGRAM];
 };
@@ -73,8 +74,6 @@ struct session {
     bool has_remote;
     struct session_dtls remote;
     struct dtls_conn *dtls;
-    struct path dtls_path; /* where the last DTLS datagram came from */
-    bool has_dtls_path;
     bool has_keys;                               /* the dataplane has them */
     uint32_t profile;                            /* of the keys; 0: none yet */
     struct session_held *held[SESSION_MAX_HELD]; /* oldest first */
@@ -115,6 +114,8 @@ enum session_stun_result session_on_stun(struct session *session,
                                          const struct abi_datagram *datagram);
 void session_fail(struct session *session, const char *reason);
 void session_set_state(struct session *session, enum session_state state);
+/* Tells the dataplane of the paths, if they differ from what it has. Returns 0 or -errno. */
+int session_sync_paths(struct session *session);
 
 /* A command to the dataplane, whose answer session_on_answer() takes with it as 'arg'; NULL
  * without memory. */
@@ -128,13 +129,16 @@ void session_settle(struct session *session, uint64_t now_us);
 /* handshake.c */
 enum session_dtls_result session_on_dtls(struct session *session,
                                          const struct abi_datagram *datagram);
-void session_on_dtls_send(void *user, const void *data, size_t len);
-void session_on_farewell(void *registry, const void *where, const void *data, size_t len);
+void session_on_dtls_send(void *user, const struct path *to, const void *data, size_t len);
+void session_on_farewell(void *registry, const struct path *to, const void *data,
+                         size_t len);
 void session_on_dtls_done(void *user, int err, const struct dtls_keys *keys);
 void session_on_dtls_parted(void *user);
 /* Starts DTLS when both the peer's fingerprints and a path of it are known. Returns 0 or
  * -ENOMEM. */
 int session_start_dtls(struct session *session);
+/* Tells DTLS of what checks have brought: it may send that much more. */
+void session_grant_dtls(struct session *session);
 /* Ends DTLS; a peer that is connected is told (RFC 9725, section 4.2). */
 void session_end_dtls(struct session *session);
 void session_drop_held(struct session *session);

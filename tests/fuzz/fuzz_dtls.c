@@ -1,7 +1,8 @@
 /* A DTLS connection and the datagrams of its path: any bytes, or those of a true handshake
  * with an OpenSSL peer, of which the input loses, repeats, changes, cuts, holds back or
- * replaces some. It must never crash, send more than one MTU at once, or give out keys that
- * are not the peer's. */
+ * replaces some, or has come from another address. It must never crash, send more than one
+ * MTU at once, give out keys that are not the peer's, or send more than 1.5 times what came
+ * from an address that has not proven to be the peer's. */
 #include "fuzz.h"
 
 #include "dtls/dtls_cert.h"
@@ -10,7 +11,7 @@
 #include "dtls/dtls_record.h"
 #include "support/dtls_peer.h"
 
-enum { MAX_TURNS = 40, QUEUE = 64 };
+enum { MAX_TURNS = 40, QUEUE = 64, ADDRESSES = 8, MANY = 100000 };
 
 struct datagram {
     size_t len;
@@ -30,7 +31,30 @@ static struct world {
     struct datagram sent[QUEUE]; /* by our side, on their way */
     size_t n_sent;
     struct datagram held; /* held back; len 0: none */
+    bool wanders;         /* what comes may be from any address */
+    uint64_t may_go[ADDRESSES], gone[ADDRESSES];
 } w;
+
+static struct path path_at(unsigned i)
+{
+    return (struct path){.family = 4, .remote_port = (uint16_t)(5000 + i)};
+}
+
+static void check_amount(const struct dtls_mail *mail)
+{
+    unsigned i = mail->to.remote_port - 5000u;
+    bool proven = false;
+
+    FUZZ_CHECK(i < ADDRESSES);
+    for (unsigned k = 0; k < w.conn.addresses.n; k++) {
+        const struct dtls_address *address = &w.conn.addresses.at[k];
+
+        proven = proven || (address->proven && address->path.remote_port == 5000 + i);
+    }
+    w.gone[i] += mail->len;
+    FUZZ_CHECK(proven || w.n_done > 0 || w.conn.phase != DTLS_PHASE_SHAKING ||
+               w.gone[i] <= w.may_go[i]);
+}
 
 static int post(void *loop, void (*fn)(void *arg), void *arg)
 {
@@ -46,6 +70,7 @@ static void read_mail(struct dtls_mail *mail)
     switch (mail->kind) {
     case DTLS_MAIL_SEND:
         FUZZ_CHECK(mail->len <= DTLS_MTU);
+        check_amount(mail);
         if (w.n_sent < QUEUE) {
             w.sent[w.n_sent].len = mail->len;
             memcpy(w.sent[w.n_sent++].data, mail->data, mail->len);
@@ -118,9 +143,12 @@ static unsigned mangle(struct datagram *d)
 static void to_conn(const struct datagram *d, uint64_t now_us)
 {
     uint8_t *tight = fuzz_tight(d->data, d->len);
+    unsigned i = w.wanders ? rbytes_u8(&w.in) % ADDRESSES : 0;
+    const struct path path = path_at(i);
 
     if (d->len > 0) {
-        dtls_conn_on_datagram(&w.conn, tight, d->len, now_us);
+        w.may_go[i] += d->len + d->len / 2;
+        dtls_conn_on_datagram(&w.conn, &path, tight, d->len, now_us);
     }
     free(tight);
     run_posted();
@@ -224,8 +252,7 @@ static void begin(void)
     FUZZ_CHECK(method != NULL && dtls_cert_init(&cert) == 0);
     ctx = dtls_cert_context(&cert);
     FUZZ_CHECK(ctx != NULL);
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    SSL_CTX_set_cert_verify_callback(ctx, dtls_conn_verify, NULL);
+    dtls_conn_context(ctx);
     dtls_peer_init(&peers[0], &peer_confs[0]);
     dtls_peer_init(&peers[1], &peer_confs[1]);
 }
@@ -257,7 +284,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w.conn.parting_mail = (struct dtls_mail){.conn = &w.conn, .kind = DTLS_MAIL_PARTED};
     dtls_peer_fingerprint(&peers[how & 1], "sha-256", fingerprint);
     FUZZ_CHECK(dtls_fp_parse("sha-256", fingerprint, &w.conn.fps[0]) == 0);
+    w.wanders = (how & 16) != 0;
     dtls_conn_start(&w.conn, ctx, 1);
+    if ((how & 1) != 0) {
+        const struct path path = path_at(0);
+        uint32_t n = (how & 32) != 0 ? rbytes_u8(&w.in) : MANY;
+
+        w.may_go[0] = n;
+        dtls_conn_on_grant(&w.conn, &path, n, 1);
+    }
     run_posted();
     if ((how & 2) == 0) {
         w.peer = &peers[how & 1];

@@ -501,6 +501,8 @@ def listener():
     # role of our side, then what happens to each datagram (fuzz_dtls)
     put("dtls", "handshake-server", b"\0")
     put("dtls", "handshake-client", b"\1")
+    put("dtls", "cookie-from-elsewhere", b"\x10\0\0\0\0\1\0\0\0\1")
+    put("dtls", "client-of-few-checks", b"\x21\xa0")
     put("dtls", "lost-and-repeated", b"\0\1\2\2\1\2\5\5\2")
     put("dtls", "cut-and-changed", b"\1\0\3\0\x40\4\1\0\x0d\xff" + b"\0" * 8)
     put("dtls", "forged", b"\0" + b"\6" + block(b"\x15\xfe\xfd" + bytes(8) + b"\0\2\2\x28") +

@@ -21,6 +21,7 @@ static const char both_profiles[] __attribute__((unused)) =
 /* One connection under test with the peer that talks to it. */
 struct end {
     struct dtls_conn *conn;
+    struct path path; /* where the peer is */
     struct dtls_peer peer;
     unsigned n_sent;     /* datagrams that our side has sent */
     unsigned drop_first; /* of these, how many the network loses */
@@ -39,10 +40,11 @@ struct fixture {
     struct dtls *dtls;
 };
 
-static inline void on_send(void *user, const void *data, size_t len)
+static inline void on_send(void *user, const struct path *to, const void *data, size_t len)
 {
     struct end *end = user;
 
+    assert_true(path_same_tuple(to, &end->path));
     end->longest = len > end->longest ? len : end->longest;
     end->n_bytes += len;
     if (end->n_sent++ >= end->drop_first) {
@@ -81,13 +83,14 @@ static inline void on_parted(void *user)
     end->n_parted++;
 }
 
-/* 'where' is where the end stands. */
-static inline void on_farewell(void *user, const void *where, const void *data, size_t len)
+/* The address says where the end stands. */
+static inline void on_farewell(void *user, const struct path *to, const void *data,
+                               size_t len)
 {
     struct end *end;
 
     assert_null(user);
-    memcpy(&end, where, sizeof(end));
+    memcpy(&end, to->remote_ip, sizeof(end));
     end->n_farewells++;
     dtls_peer_step(&end->peer, data, len);
 }
@@ -134,11 +137,15 @@ static inline void open_end(struct fixture *f, struct end *end,
     struct dtls_fp fp;
 
     memset(end, 0, sizeof(*end));
+    memcpy(end->path.remote_ip, &end, sizeof(end));
     dtls_peer_init(&end->peer, conf);
     fp = fingerprint_of(&end->peer, "sha-256");
     assert_int_equal(dtls_conn_open(&end->conn, f->dtls,
                                     conf->server ? DTLS_CLIENT : DTLS_SERVER, &fp, 1, end),
                      0);
+    if (conf->server) { /* many checks have come from there */
+        assert_int_equal(dtls_conn_grant(end->conn, &end->path, 10000), 0);
+    }
 }
 
 static inline void close_end(struct end *end)
@@ -151,7 +158,8 @@ static inline void close_end(struct end *end)
 static inline void deliver(struct end *end)
 {
     for (size_t i = 0; end->conn != NULL && i < end->peer.n_out; i++) {
-        (void)dtls_conn_feed(end->conn, end->peer.out[i].data, end->peer.out[i].len);
+        (void)dtls_conn_feed(end->conn, &end->path, end->peer.out[i].data,
+                             end->peer.out[i].len);
     }
     end->peer.n_out = 0;
 }

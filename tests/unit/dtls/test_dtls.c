@@ -120,6 +120,7 @@ static void a_wrong_certificate_gets_no_keys(void **state)
         fp = fingerprint_of(&end.peer, "sha-256");
         fp.value[31] ^= 1;
         assert_int_equal(dtls_conn_open(&end.conn, f.dtls, roles[i], &fp, 1, &end), 0);
+        assert_int_equal(dtls_conn_grant(end.conn, &end.path, 1000), 0);
         run(&f, &end, 5000);
         run_for(&f, &end, 20);
         assert_int_equal(end.n_done, 1);
@@ -251,7 +252,6 @@ static void a_peer_is_told_when_its_connection_ends(void **state)
     const struct dtls_peer_conf peer = {.profiles = both_profiles};
     struct dtls_conf conf = base_conf;
     static struct end end;
-    struct end *where = &end;
     struct fixture f;
     (void)state;
 
@@ -279,7 +279,7 @@ static void a_peer_is_told_when_its_connection_ends(void **state)
         if (i == 4) {
             dtls_conn_close(end.conn);
         } else {
-            dtls_conn_part(end.conn, &where, sizeof(where));
+            dtls_conn_part(end.conn, &end.path);
         }
         end.conn = NULL;
         run_for(&f, &end, 30);
@@ -340,7 +340,7 @@ static void a_peer_that_ends_its_connection_is_heard(void **state)
         for (int waited = 0; end.n_parted < cases[i].heard && waited < 5000; waited++) {
             run_for(&f, &end, 1);
         }
-        (void)dtls_conn_feed(end.conn, last.data, last.len); /* said twice, heard once */
+        (void)dtls_conn_feed(end.conn, &end.path, last.data, last.len); /* said twice, heard once */
         run_for(&f, &end, 5);
         assert_int_equal(end.n_parted, cases[i].heard);
         close_end(&end);
@@ -367,17 +367,17 @@ static void an_end_that_is_forged_is_not_believed(void **state)
         assert_int_equal(end.peer.n_out, 1);
         last = end.peer.out[0];
         end.peer.n_out = 0;
-        assert_int_equal(dtls_conn_feed(end.conn, plain, sizeof(plain)), 0);
+        assert_int_equal(dtls_conn_feed(end.conn, &end.path, plain, sizeof(plain)), 0);
         for (size_t i = 0; i < last.len; i++) {
             forged = last;
             forged.data[i] ^= 1;
-            assert_int_equal(dtls_conn_feed(end.conn, forged.data, forged.len), 0);
+            assert_int_equal(dtls_conn_feed(end.conn, &end.path, forged.data, forged.len), 0);
             assert_int_equal(
-                dtls_conn_feed(end.conn, last.data, i + 1 < last.len ? i + 1 : 1), 0);
+                dtls_conn_feed(end.conn, &end.path, last.data, i + 1 < last.len ? i + 1 : 1), 0);
         }
         run_for(&f, &end, 30);
         assert_int_equal(end.n_parted, 0);
-        assert_int_equal(dtls_conn_feed(end.conn, last.data, last.len), 0);
+        assert_int_equal(dtls_conn_feed(end.conn, &end.path, last.data, last.len), 0);
         run_for(&f, &end, 30);
         assert_int_equal(end.n_parted, 1);
         close_end(&end);

@@ -136,6 +136,12 @@ static void we_can_be_the_dtls_client(void **state)
     settle(&f, 20);
     assert_int_equal(b->n_dtls, 0); /* nobody knows yet where the peer is */
     validate(&f, b);
+    settle(&f, 100);
+    assert_int_equal(b->n_dtls, 0); /* it may be anybody: our hello is longer than a check */
+    validate(&f, b);
+    settle(&f, 300);
+    assert_int_equal(b->n_dtls, 1); /* once two have room for it */
+    validate(&f, b);
     shake(&f, b, session_peer(b->session), 5000);
     assert_int_equal(b->state, SESSION_CONNECTED);
     assert_int_equal(vault_of(&f, session_peer(b->session)).profile,
@@ -235,9 +241,13 @@ static void nomination_moves_the_selected_path(void **state)
     settle(&f, 5);
     conf = vault_of(&f, session_peer(b->session));
     assert_int_equal(conf.n_paths, 2);
-    assert_int_equal(conf.selected, 1);
+    assert_int_equal(conf.selected, 2); /* without keys nothing is sent to it */
     assert_int_equal(conf.paths[1].remote_port, 6000);
     assert_int_equal(session_path(b->session)->remote_port, 6000);
+    connect_browser(b);
+    shake(&f, b, session_peer(b->session), 5000);
+    assert_int_equal(b->state, SESSION_CONNECTED);
+    assert_int_equal(vault_of(&f, session_peer(b->session)).selected, 1);
     finish(&f);
 }
 
