@@ -155,11 +155,14 @@ int session_sync_paths(struct session *s)
 {
     /* Which one is selected the dataplane learns with the keys: until then there is nothing
      * to be sent there, and each check is to come here (session_grant_dtls). */
-    const int8_t selected = s->profile != 0 ? s->ice.selected : (int8_t)-1;
+    int8_t selected = -1;
     struct path paths[ICE_MAX_PATHS];
     struct session_call *call;
     int err;
 
+    if (s->profile != 0) {
+        selected = s->ice.selected;
+    }
     memset(paths, 0, sizeof(paths));
     for (uint8_t i = 0; i < s->ice.n_paths; i++) {
         paths[i] = s->ice.paths[i].path;
