@@ -12,6 +12,8 @@
 #include "sys/entropy.h"
 #include "sys/log.h"
 
+_Static_assert((int)AUTH_FAMILY == (int)ACCOUNT_ID, "a login is its tokens' family");
+
 /* One request, from its call to its answer. */
 struct op {
     struct accounts *accounts;
@@ -22,8 +24,6 @@ struct op {
     char digest[HASHER_DIGEST + 1]; /* of the refresh token that was brought */
     uint64_t version;               /* of the family */
     int64_t since_s;                /* that it was issued */
-    char last_jti[AUTH_ID_MAX + 1]; /* the access token that came with it */
-    int64_t last_expires_s;
     /* of accounts_add() */
     char login[ACCOUNT_LOGIN_MAX + 1];
 };
@@ -139,7 +139,7 @@ static void issue(struct op *op)
     int64_t now_s = clock_wall_s();
     char secret[ACCOUNT_SECRET + 1];
     char digest[HASHER_DIGEST + 1];
-    char json[HASHER_DIGEST + AUTH_ID_MAX + 96];
+    char json[HASHER_DIGEST + 32];
     struct store_write write = {
         .what = STORE_PUT, .kind = STORE_FAMILY, .expect = op->version};
     int err;
@@ -147,7 +147,6 @@ static void issue(struct op *op)
     t->access_s = accounts->conf.access_s;
     t->refresh_s = accounts->conf.refresh_s;
     t->who.expires_s = now_s + t->access_s;
-    t->who.jti[0] = '\0';
     if (op->version == 0) {
         entropy_id(op->family, ACCOUNT_ID);
         op->since_s = now_s;
@@ -155,10 +154,9 @@ static void issue(struct op *op)
     entropy_id(secret, ACCOUNT_SECRET);
     write_refresh(op->family, secret, t->who.tenant, t->refresh);
     explicit_bzero(secret, sizeof(secret));
-    err = auth_mint(accounts->conf.auth, &t->who, now_s, t->access);
+    err = auth_mint(accounts->conf.auth, &t->who, op->family, now_s, t->access);
     hasher_digest(t->refresh, digest);
-    (void)snprintf(json, sizeof(json), "{\"digest\":\"%s\",\"jti\":\"%s\",\"exp\":%lld}",
-                   digest, t->who.jti, (long long)t->who.expires_s);
+    (void)snprintf(json, sizeof(json), "{\"digest\":\"%s\"}", digest);
     write.doc = (struct store_doc){.tenant = t->who.tenant,
                                    .id = op->family,
                                    .ref = t->who.user_id,
@@ -285,16 +283,23 @@ static void on_family_revoked(void *arg, const struct store_result *result)
 {
     struct op *op = arg;
 
-    op->tokens.access[0] = '\0';
-    op_end(op, result->err == 0 || result->err == -ENOENT ? -EPERM : result->err,
-           "refresh_reused");
+    if (result->err != 0 && result->err != -ENOENT) {
+        op_end(op, result->err, "store_failed");
+        return;
+    }
+    explicit_bzero(op->tokens.access, sizeof(op->tokens.access));
+    explicit_bzero(op->tokens.refresh, sizeof(op->tokens.refresh));
+    op->done(op->arg, -EPERM, "refresh_reused", &op->tokens);
+    op_free(op);
 }
 
-/* Ends all that came of one login: it is deleted, and the last access token with it. */
+/* Ends all that came of one login: it is deleted, and its access tokens are void, each that
+ * is out, and the tokens for meetings that were asked for with them. */
 static void revoke_family(struct op *op)
 {
     const struct account_conf *conf = &op->accounts->conf;
     const char *tenant = op->tokens.who.tenant;
+    int64_t until_s = clock_wall_s() + ACCOUNT_REVOKED_S;
     struct store_write writes[2] = {{.what = STORE_DELETE,
                                      .kind = STORE_FAMILY,
                                      .doc = {.tenant = tenant, .id = op->family},
@@ -302,17 +307,15 @@ static void revoke_family(struct op *op)
                                     {.what = STORE_PUT,
                                      .kind = STORE_REVOKED,
                                      .doc = {.tenant = tenant,
-                                             .id = op->last_jti,
-                                             .ref = op->tokens.who.user_id,
-                                             .at = op->last_expires_s,
-                                             .expires_s = op->last_expires_s},
+                                             .id = op->family,
+                                             .at = until_s,
+                                             .expires_s = until_s},
                                      .expect = STORE_ANY}};
     int err;
 
     log_warn("refresh_token_reused", LOG_STR("user_id", op->tokens.who.user_id));
-    (void)auth_revoke(conf->auth, op->last_jti, op->last_expires_s, clock_wall_s());
-    err = store_write(conf->store, writes, op->last_jti[0] != '\0' ? 2 : 1,
-                      on_family_revoked, op);
+    (void)auth_revoke(conf->auth, op->family, until_s, clock_wall_s());
+    err = store_write(conf->store, writes, 2, on_family_revoked, op);
     if (err != 0) {
         op_end(op, err, "store_failed");
     }
@@ -342,7 +345,6 @@ static void on_family(void *arg, const struct store_result *result)
     struct op *op = arg;
     const struct store_doc *doc = result->n_docs > 0 ? &result->docs[0] : NULL;
     const char *digest;
-    const char *jti;
     json_t *json;
     bool same;
     int err;
@@ -355,12 +357,9 @@ static void on_family(void *arg, const struct store_result *result)
     }
     json = json_loads(doc->json, 0, NULL);
     digest = json_string_value(json_object_get(json, "digest"));
-    jti = json_string_value(json_object_get(json, "jti"));
     same = digest != NULL && hasher_same(digest, op->digest);
     op->version = doc->version;
     op->since_s = doc->at;
-    (void)snprintf(op->last_jti, sizeof(op->last_jti), "%s", jti != NULL ? jti : "");
-    op->last_expires_s = json_integer_value(json_object_get(json, "exp"));
     (void)snprintf(op->tokens.who.user_id, sizeof(op->tokens.who.user_id), "%s", doc->ref);
     json_decref(json);
     if (!same) {
@@ -450,6 +449,24 @@ int accounts_logout(struct accounts *accounts, const struct auth_identity *who,
     }
     (void)auth_revoke(accounts->conf.auth, who->jti, who->expires_s, clock_wall_s());
     return op_taken(op, store_write(accounts->conf.store, &write, 1, on_revoked, op));
+}
+
+void accounts_void(struct accounts *accounts, const char *tenant, const char *user_id,
+                   struct store_write *write, char id[ACCOUNT_VOID_ID])
+{
+    int64_t now_s = clock_wall_s();
+    int64_t until_s = now_s + ACCOUNT_REVOKED_S;
+
+    (void)auth_revoke_user(accounts->conf.auth, tenant, user_id, now_s, until_s, now_s);
+    (void)snprintf(id, ACCOUNT_VOID_ID, "user/%s", user_id);
+    *write = (struct store_write){.what = STORE_PUT,
+                                  .kind = STORE_REVOKED,
+                                  .doc = {.tenant = tenant,
+                                          .id = id,
+                                          .state = ACCOUNT_REVOKED_USER,
+                                          .at = until_s,
+                                          .expires_s = until_s},
+                                  .expect = STORE_ANY};
 }
 
 /* ---- new users ---- */

@@ -17,8 +17,10 @@
 
 struct accounts;
 struct store;
+struct store_write;
 
 enum {
+    ACCOUNT_VOID_ID = AUTH_ID_MAX + 8,
     ACCOUNT_LOGIN_MAX = 128,
     ACCOUNT_REFRESH_MAX = 192,
     ACCOUNT_PASSWORD_MIN = 8 /* NIST SP 800-63B, section 5.1.1 */
@@ -47,7 +49,8 @@ struct account_tokens {
 
 /* err     0; -EPERM: refused, 'code' says why ("bad_credentials", "refresh_reused" …);
  *         -EAGAIN: too many at once; else as of the store
- * tokens  NULL unless err is 0; valid during the call */
+ * tokens  NULL unless err is 0, but of "refresh_reused" whose it was ('who', and nothing
+ *         else); valid during the call */
 typedef void account_done(void *arg, int err, const char *code,
                           const struct account_tokens *tokens);
 
@@ -74,6 +77,11 @@ int accounts_logout(struct accounts *accounts, const struct auth_identity *who,
 int accounts_add(struct accounts *accounts, const char *tenant, const char *login,
                  const char *name, enum auth_role role, const char *password,
                  account_done *done, void *arg);
+
+/* The account is erased: what tokens the user has of this node are void from now on, and
+ * stay so by 'write', which is filled; its id is in 'id'. */
+void accounts_void(struct accounts *accounts, const char *tenant, const char *user_id,
+                   struct store_write *write, char id[ACCOUNT_VOID_ID]);
 
 /* Changes the signing key if it is due. Now and then. */
 void accounts_tick(struct accounts *accounts, int64_t now_s);

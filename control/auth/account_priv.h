@@ -18,7 +18,13 @@ struct accounts {
     char password[24]; /* of the first administrator, until it is told */
 };
 
-enum { ACCOUNT_ID = 22, ACCOUNT_SECRET = 43 };
+/* ACCOUNT_REVOKED_S: how long what came of a login that was stolen stays void, or what an erased
+ * user had. An access token is good for a day at most; one for a meeting till its end, of
+ * which most are within this. */
+enum { ACCOUNT_ID = 22, ACCOUNT_SECRET = 43, ACCOUNT_REVOKED_S = 31 * 86400 };
+
+/* Revoked is not one token, but all that the user had when this was written. */
+#define ACCOUNT_REVOKED_USER "user"
 
 /* Loads what is not loaded yet. */
 void account_start(struct accounts *accounts);

@@ -123,6 +123,15 @@ static void on_keys(void *arg, const struct store_result *result)
 
 /* ---- revoked tokens ---- */
 
+static int take_revoked(struct auth *auth, const struct store_doc *doc, int64_t now_s)
+{
+    if (strcmp(doc->state, ACCOUNT_REVOKED_USER) == 0) {
+        return auth_revoke_user(auth, doc->tenant, strchr(doc->id, '/') + 1,
+                                doc->at - ACCOUNT_REVOKED_S, doc->expires_s, now_s);
+    }
+    return auth_revoke(auth, doc->id, doc->expires_s, now_s);
+}
+
 static void on_revoked(void *arg, const struct store_result *result)
 {
     struct accounts *accounts = arg;
@@ -135,7 +144,7 @@ static void on_revoked(void *arg, const struct store_result *result)
     accounts->starting = false;
     for (size_t i = 0; i < result->n_docs; i++) {
         const struct store_doc *doc = &result->docs[i];
-        int err = auth_revoke(accounts->conf.auth, doc->id, doc->expires_s, now_s);
+        int err = take_revoked(accounts->conf.auth, doc, now_s);
 
         if (err != 0) {
             stuck(accounts, "revoked", err);

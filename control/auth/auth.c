@@ -16,7 +16,7 @@
 _Static_assert((int)AUTH_ID_MAX == (int)JWT_ID_MAX, "one limit");
 _Static_assert((int)AUTH_NAME_MAX == (int)JWT_NAME_MAX, "one limit");
 
-enum { REVOKED_MAX = 1000000, TEXT_MAX = 256 };
+enum { REVOKED_MAX = 1000000, TEXT_MAX = 256, REVOKED_ID = 2 * AUTH_ID_MAX + 2 };
 
 struct own_key {
     char kid[JWT_KID_MAX + 1];
@@ -29,7 +29,8 @@ struct issuer {
 };
 
 struct revoked {
-    char jti[AUTH_ID_MAX + 1];
+    char id[REVOKED_ID]; /* a jti; a family; "TENANT\nUSER" */
+    int64_t at_s;        /* of a user: tokens signed later are good */
     int64_t expires_s;
     UT_hash_handle hh;
 };
@@ -39,7 +40,7 @@ struct auth {
     size_t n_own;
     struct issuer *issuers[AUTH_ISSUERS];
     size_t n_issuers;
-    struct revoked *revoked;
+    struct revoked *revoked; /* users, too: no id of ours has a line's end in it */
     bool require_stored;
     struct jwt_key keys[1 + AUTH_KEYS + AUTH_ISSUERS * JWK_MAX]; /* all of them */
     size_t n_keys;
@@ -190,15 +191,18 @@ static void forget_expired(struct auth *auth, int64_t now_s)
     }
 }
 
-int auth_revoke(struct auth *auth, const char *jti, int64_t expires_s, int64_t now_s)
+static int revoke(struct auth *auth, const char *id, int64_t at_s, int64_t expires_s,
+                  int64_t now_s)
 {
     struct revoked *one = NULL;
 
-    if (jti[0] == '\0' || expires_s <= now_s) {
+    if (id[0] == '\0' || expires_s <= now_s) {
         return 0;
     }
-    HASH_FIND_STR(auth->revoked, jti, one);
+    HASH_FIND_STR(auth->revoked, id, one);
     if (one != NULL) {
+        one->at_s = at_s > one->at_s ? at_s : one->at_s;
+        one->expires_s = expires_s > one->expires_s ? expires_s : one->expires_s;
         return 0;
     }
     if (HASH_COUNT(auth->revoked) >= REVOKED_MAX) {
@@ -212,9 +216,10 @@ int auth_revoke(struct auth *auth, const char *jti, int64_t expires_s, int64_t n
     if (one == NULL) {
         return -ENOMEM;
     }
-    (void)snprintf(one->jti, sizeof(one->jti), "%s", jti);
+    (void)snprintf(one->id, sizeof(one->id), "%s", id);
+    one->at_s = at_s;
     one->expires_s = expires_s;
-    HASH_ADD_STR(auth->revoked, jti, one);
+    HASH_ADD_STR(auth->revoked, id, one);
     if (one->hh.tbl == NULL) {
         free(one);
         return -ENOMEM;
@@ -222,15 +227,50 @@ int auth_revoke(struct auth *auth, const char *jti, int64_t expires_s, int64_t n
     return 0;
 }
 
-int auth_mint(const struct auth *auth, struct auth_identity *who, int64_t now_s,
-              char out[AUTH_TOKEN_MAX])
+int auth_revoke(struct auth *auth, const char *id, int64_t expires_s, int64_t now_s)
+{
+    return revoke(auth, id, 0, expires_s, now_s);
+}
+
+static const char *user_key(const char *tenant, const char *user_id, char key[REVOKED_ID])
+{
+    (void)snprintf(key, REVOKED_ID, "%s\n%s", tenant, user_id);
+    return key;
+}
+
+int auth_revoke_user(struct auth *auth, const char *tenant, const char *user_id,
+                     int64_t at_s, int64_t expires_s, int64_t now_s)
+{
+    char key[REVOKED_ID];
+
+    return revoke(auth, user_key(tenant, user_id, key), at_s, expires_s, now_s);
+}
+
+/* A jti of ours is FAMILY.ID, or an ID alone. */
+static bool has_family(const char *jti)
+{
+    return strnlen(jti, AUTH_FAMILY + 1) > AUTH_FAMILY && jti[AUTH_FAMILY] == '.';
+}
+
+static void fresh_jti(char jti[AUTH_ID_MAX + 1], const char *family)
+{
+    size_t at = 0;
+
+    if (family != NULL || has_family(jti)) {
+        memmove(jti, family != NULL ? family : jti, AUTH_FAMILY);
+        jti[AUTH_FAMILY] = '.';
+        at = AUTH_FAMILY + 1;
+    }
+    entropy_id(jti + at, 22);
+}
+
+int auth_mint(const struct auth *auth, struct auth_identity *who, const char *family,
+              int64_t now_s, char out[AUTH_TOKEN_MAX])
 {
     struct jwt_claims claims = {.iat = now_s, .exp = who->expires_s};
     const struct own_key *own = auth->n_own > 0 ? &auth->own[auth->n_own - 1] : NULL;
 
-    if (who->jti[0] == '\0') {
-        entropy_id(who->jti, 22);
-    }
+    fresh_jti(who->jti, family);
     memcpy(claims.sub, who->user_id, sizeof(claims.sub));
     memcpy(claims.tenant, who->tenant, sizeof(claims.tenant));
     memcpy(claims.name, who->name, sizeof(claims.name));
@@ -258,6 +298,28 @@ static bool has_scope(const char *scope, const char *word)
     return false;
 }
 
+/* Whether the token was revoked; of those that we have signed also what it came from, or
+ * all of the user's. */
+static bool is_revoked(const struct auth *auth, const struct jwt_claims *claims)
+{
+    const struct revoked *one = NULL;
+    char key[REVOKED_ID];
+
+    HASH_FIND_STR(auth->revoked, claims->jti, one);
+    if (one != NULL || claims->key == 0 || claims->key > auth->n_own) {
+        return one != NULL;
+    }
+    HASH_FIND_STR(auth->revoked, user_key(claims->tenant, claims->sub, key), one);
+    if (one != NULL && claims->iat <= one->at_s) {
+        return true;
+    }
+    one = NULL;
+    if (has_family(claims->jti)) {
+        HASH_FIND(hh, auth->revoked, claims->jti, AUTH_FAMILY, one);
+    }
+    return one != NULL;
+}
+
 /* A token without a role is a guest's. */
 static bool parse_role(const char *name, enum auth_role *out)
 {
@@ -269,7 +331,6 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
                 struct auth_identity *out, const char **code)
 {
     struct jwt_claims claims;
-    const struct revoked *revoked = NULL;
     enum jwt_error err =
         jwt_verify_by(token, len, auth->keys, auth->n_keys, now_s, &claims);
 
@@ -277,8 +338,7 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
         *code = jwt_error_name(err);
         return -EPERM;
     }
-    HASH_FIND_STR(auth->revoked, claims.jti, revoked);
-    if (revoked != NULL) {
+    if (is_revoked(auth, &claims)) {
         *code = "token_revoked";
         return -EPERM;
     }

@@ -17,7 +17,7 @@
 
 struct auth;
 
-enum { AUTH_ID_MAX = 64, AUTH_NAME_MAX = 128 };
+enum { AUTH_ID_MAX = 64, AUTH_NAME_MAX = 128, AUTH_FAMILY = 22 };
 
 struct auth_identity {
     char user_id[AUTH_ID_MAX + 1];
@@ -51,18 +51,26 @@ int auth_add_key(struct auth *auth, const char *kid, const uint8_t secret[AUTH_K
 int auth_add_issuer(struct auth *auth, const char *jwks, size_t len, const char *issuer,
                     const char *audience, const char *tenant, const char **why);
 
-/* Signs a token for 'who' (its expires_s too), with a fresh jti unless it has one. Returns
- * 0, or -EINVAL for text that is not UTF-8 or too long. */
-int auth_mint(const struct auth *auth, struct auth_identity *who, int64_t now_s,
-              char out[AUTH_TOKEN_MAX]);
+/* Signs a token for 'who' (its expires_s too), with a fresh jti.
+ *
+ * family  of AUTH_FAMILY characters: what the token comes from, whose revocation is its,
+ *         too; NULL: what the token came from that 'who' was read from, if that has one
+ *
+ * Returns 0, or -EINVAL for text that is not UTF-8 or too long. */
+int auth_mint(const struct auth *auth, struct auth_identity *who, const char *family,
+              int64_t now_s, char out[AUTH_TOKEN_MAX]);
 
 /* From now on a token for a meeting must be of the node's own keys, which sign one only for
  * a meeting that is stored. */
 void auth_require_stored(struct auth *auth);
 
-/* Refuses tokens with this id until they expire anyway. 0, or -ENOMEM; -ENOSPC with a
- * million of them. */
-int auth_revoke(struct auth *auth, const char *jti, int64_t expires_s, int64_t now_s);
+/* Refuses tokens with this id, or of this family, until they expire anyway. 0, or -ENOMEM;
+ * -ENOSPC with a million of them. */
+int auth_revoke(struct auth *auth, const char *id, int64_t expires_s, int64_t now_s);
+
+/* The same of every token that this node has signed for a user until 'at_s'. */
+int auth_revoke_user(struct auth *auth, const char *tenant, const char *user_id,
+                     int64_t at_s, int64_t expires_s, int64_t now_s);
 
 /* Verifies a token and fills 'out'. A token without a role is a guest's; an unknown role is
  * refused.

@@ -8,6 +8,7 @@
 #include "net/net.h"
 #include "rest/respond.h"
 #include "rest/rest.h"
+#include "rest/task.h"
 #include "schema/check.h"
 #include "sys/clock.h"
 
@@ -43,6 +44,7 @@ bool rest_is_of_meeting(const struct schema_route *route)
 
 static bool may(struct rest_call *call)
 {
+    struct task *task;
     char text[160];
 
     if (rest_is_of_meeting(call->route) || auth_may(call->who.role, NULL, call->route->who)) {
@@ -50,7 +52,11 @@ static bool may(struct rest_call *call)
     }
     (void)snprintf(text, sizeof(text), "the role %s may not: it lacks %s",
                    auth_role_name(call->who.role), auth_permission_name(call->route->who));
-    respond_problem(call->req, 403, "forbidden", text, NULL);
+    if (call->conf->store == NULL) {
+        respond_problem(call->req, 403, "forbidden", text, NULL);
+    } else if ((task = task_new(call)) != NULL) {
+        task_forbid(task, text);
+    }
     return false;
 }
 

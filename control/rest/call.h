@@ -28,6 +28,13 @@ typedef void rest_fn(const struct rest_call *call);
 /* The handler of a route; NULL if there is none here. */
 rest_fn *rest_handler(const struct schema_route *route);
 
+/* What asking for it is called in the audit, done or refused; NULL: it is not in there. */
+const char *rest_act(const struct schema_route *route);
+
+/* Whether one more refusal of 'who' is to be in the audit: not as often as one likes to
+ * try. */
+bool rest_may_note(struct rest *rest, const struct auth_identity *who);
+
 /* Takes 'req' to the table: finds its route, asks for the token, checks query and body, and
  * fills 'call'. Whether the token's role may is looked at here too, but for paths that name
  * a meeting: there the role in the meeting counts, and the handler asks auth_may() with

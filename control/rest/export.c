@@ -59,7 +59,7 @@ static void end(struct export *x, int err)
         (void)json_object_set_new(x->data, "next_cursor",
                                   x->part < N_PARTS ? task_cursor(where) : json_null());
         task->answer = x->data;
-        task_audit(task, "meeting.export", NULL);
+        task_audit(task, NULL);
         task_commit(task);
     }
     free(x);

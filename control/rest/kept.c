@@ -44,7 +44,7 @@ static void end(struct gathering *g, int err)
     } else {
         (void)json_object_set_new(g->data, "complete", json_boolean(g->complete));
         task->answer = g->data;
-        task_audit(task, "user.export", task->params.at[0]);
+        task_audit(task, task->params.at[0]);
         task_commit(task);
     }
     free(g);

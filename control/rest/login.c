@@ -25,18 +25,25 @@ static void on_tokens(void *arg, int err, const char *code,
 {
     struct task *task = arg;
 
+    if (tokens != NULL) {
+        task->who = tokens->who;
+    }
     if (err == -EPERM) {
-        if (task_text(task->body, "login") != NULL) {
-            task_audit_refused(task, "login", task_text(task->body, "login"));
-        }
+        if (task_text(task->body, "login") != NULL || tokens != NULL) {
+            task_note(task, task_text(task->body, "login"), "refused");
+        } /* else a refresh token that was never one: nobody's */
         task_refuse(task, 401, code, "refused");
     } else if (err == -EAGAIN) {
         task_refuse(task, 503, code, "too many at once; try again in a second");
     } else if (err != 0) {
         task_fail(task, err);
     } else if (tokens == NULL) { /* a logout */
+        task_note(task, NULL, "ok");
         task_answer(task, NULL, 0);
     } else {
+        if (task_text(task->body, "login") != NULL) { /* else it goes on with one */
+            task_note(task, task_text(task->body, "login"), "ok");
+        }
         task_answer(task,
                     json_pack("{s:s, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:s}",
                               "access_token", tokens->access, "token_type", "Bearer",

@@ -166,7 +166,7 @@ static bool may_invite(struct task *task)
     {
         if (strcmp(role_of(person), auth_role_name(AUTH_HOST)) == 0 &&
             !auth_may(task->role, NULL, AUTH_END_MEETING)) {
-            task_refuse(task, 403, "forbidden", "this role is not yours to give");
+            task_forbid(task, "this role is not yours to give");
             return false;
         }
     }
@@ -231,7 +231,7 @@ static void tell_room(struct task *task)
 }
 
 /* The meeting as it now is, with an event and an audit entry, as one. */
-static void save(struct task *task, const char *type, const char *act)
+static void save(struct task *task, const char *type)
 {
     if (!may_invite(task)) {
         return;
@@ -240,7 +240,7 @@ static void save(struct task *task, const char *type, const char *act)
     task_put_meeting(task, task->doc.version);
     put_people(task);
     task_event(task, type, meetings_with_version(task->meeting, task->doc.version + 1));
-    task_audit(task, act, NULL);
+    task_audit(task, NULL);
     task->finish = answer_written;
     task->written = task->written != NULL ? task->written : tell_room;
     task_commit(task);
@@ -305,7 +305,7 @@ static void on_same_key(void *arg, const struct store_result *result)
     int err = result->err;
 
     if (err == -ENOENT) {
-        save(task, "kcs.meeting.created", "meeting.create");
+        save(task, "kcs.meeting.created");
         return;
     }
     if (err == 0 && strcmp(result->docs[0].state, task->ids[0]) != 0) {
@@ -359,7 +359,7 @@ void meetings_create(const struct rest_call *call)
         return;
     }
     if (!take_key(task)) {
-        save(task, "kcs.meeting.created", "meeting.create");
+        save(task, "kcs.meeting.created");
         return;
     }
     err = store_get(task->store, STORE_IDEMPOTENCY, task->who.tenant, task->key,
@@ -448,7 +448,7 @@ static void change(struct task *task)
     }
     merge(task->meeting, task->body);
     if (is_sensible(task)) {
-        save(task, "kcs.meeting.updated", "meeting.update");
+        save(task, "kcs.meeting.updated");
     }
 }
 
@@ -500,7 +500,7 @@ static void take_away(struct task *task)
     if (matches(task, false)) {
         strcpy(task->state, "deleted");
         task->written = close_room;
-        save(task, "kcs.meeting.deleted", "meeting.delete");
+        save(task, "kcs.meeting.deleted");
     }
 }
 
@@ -534,7 +534,7 @@ static void start(struct task *task)
         answer_meeting(task); /* once more is no error, and not told */
     } else {
         strcpy(task->state, "live");
-        save(task, "kcs.meeting.started", "meeting.start");
+        save(task, "kcs.meeting.started");
     }
 }
 
@@ -546,7 +546,7 @@ static void finish(struct task *task)
     } else {
         strcpy(task->state, series_goes_on(task->meeting) ? "scheduled" : "ended");
         task->written = close_room;
-        save(task, "kcs.meeting.ended", "meeting.end");
+        save(task, "kcs.meeting.ended");
     }
 }
 

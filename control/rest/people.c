@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth/account.h"
 #include "meeting/host.h"
 #include "net/net.h"
 #include "proto/jtext.h"
@@ -70,8 +71,7 @@ static void tell_room(struct task *task)
 
 /* The participant's document with its event ('fact', moved) and audit entry. */
 static void put_person(struct task *task, const char *user_id, const char *role,
-                       const char *name, uint64_t expect, const char *type, json_t *fact,
-                       const char *act)
+                       const char *name, uint64_t expect, const char *type, json_t *fact)
 {
     struct store_write *w = task_write(task);
     json_t *body = json_pack("{s:s*}", "name", name);
@@ -93,7 +93,7 @@ static void put_person(struct task *task, const char *user_id, const char *role,
     (void)json_object_update_new(
         fact, json_pack("{s:s, s:s}", "user_id", user_id, "by_user_id", task->who.user_id));
     task_event(task, type, fact);
-    task_audit(task, act, user_id);
+    task_audit(task, user_id);
     task->answer = role != NULL ? json_pack("{s:s, s:s, s:s?}", "user_id", user_id, "role",
                                             role, "name", name)
                                 : NULL;
@@ -108,14 +108,13 @@ static void invite(struct task *task)
 
     role = role != NULL ? role : auth_role_name(AUTH_ATTENDEE);
     if (!may_give(task, role, &wanted)) {
-        task_refuse(task, 403, "forbidden", "this role is not yours to give");
+        task_forbid(task, "this role is not yours to give");
         return;
     }
     put_person(task, task_text(task->body, "user_id"), role, task_text(task->body, "name"),
                0, "kcs.participant.invited",
                json_pack("{s:s, s:s*}", "role", role, "display_name",
-                         task_text(task->body, "name")),
-               "participant.invite");
+                         task_text(task->body, "name")));
 }
 
 void people_invite(const struct rest_call *call)
@@ -126,7 +125,7 @@ void people_invite(const struct rest_call *call)
 static void take_out(struct task *task)
 {
     put_person(task, task_text(task->query, "user_id"), NULL, NULL, STORE_ANY,
-               "kcs.participant.removed", json_object(), "participant.remove");
+               "kcs.participant.removed", json_object());
 }
 
 void people_remove(const struct rest_call *call)
@@ -149,14 +148,13 @@ static void on_person(void *arg, const struct store_result *result)
     (void)auth_role_find(result->docs[0].state, &old);
     if (!may_give(task, role, &wanted) ||
         !may_give(task, auth_role_name(old), &wanted)) { /* nor to take away */
-        task_refuse(task, 403, "forbidden", "this role is not yours to give or take");
+        task_forbid(task, "this role is not yours to give or take");
         return;
     }
     body = json_loads(result->docs[0].json, 0, NULL);
     put_person(task, task->params.at[1], role, task_text(body, "name"),
                result->docs[0].version, "kcs.participant.role",
-               json_pack("{s:s, s:s}", "old_role", auth_role_name(old), "new_role", role),
-               "participant.role");
+               json_pack("{s:s, s:s}", "old_role", auth_role_name(old), "new_role", role));
     json_decref(body);
 }
 
@@ -229,7 +227,9 @@ static void on_erased(void *arg, const struct store_result *result)
     }
     task->answer = json_pack("{s:s, s:I}", "user_id", task->params.at[0], "erased",
                              (json_int_t)result->n);
-    task_audit(task, "user.erase", task->params.at[0]);
+    accounts_void(task->conf->accounts, task->who.tenant, task->params.at[0],
+                  task_write(task), task->ids[0]);
+    task_audit(task, task->params.at[0]);
     task_commit(task);
 }
 

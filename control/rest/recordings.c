@@ -191,7 +191,7 @@ static void on_recording(void *arg, const struct store_result *result)
         task_refuse(task, 404, "not_found", "that recording has no such file");
     } else {
         (void)json_object_set_new(task->query, "file", json_string(name));
-        task_audit(task, "recording.download", task->params.at[1]);
+        task_audit(task, task->params.at[1]);
         task->finish = send_file;
         task_commit(task);
     }

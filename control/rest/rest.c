@@ -25,10 +25,13 @@
 #include "sys/log.h"
 #include "trace/trace.h"
 
+enum { REFUSALS_PER_S_MILLI = 1000, REFUSALS_AT_ONCE = 20 };
+
 struct rest {
     struct rest_conf conf;
     struct documents *documents;
     struct rate *by_address, *by_user, *logins; /* NULL: no limit */
+    struct rate *refusals;                      /* of a user, that the audit has */
     struct wish *wish;                          /* NULL: not served */
 };
 
@@ -87,6 +90,42 @@ rest_fn *rest_handler(const struct schema_route *route)
         if (strcmp(handlers[i].method, route->method) == 0 &&
             strcmp(handlers[i].path, route->path) == 0) {
             return handlers[i].fn;
+        }
+    }
+    return NULL;
+}
+
+/* What must be answered for. */
+static const struct {
+    rest_fn *fn;
+    const char *act;
+} acts[] = {
+    {login_begin, "login"},
+    {login_refresh, "refresh"},
+    {login_end, "logout"},
+    {meetings_create, "meeting.create"},
+    {meetings_replace, "meeting.update"},
+    {meetings_change, "meeting.update"},
+    {meetings_delete, "meeting.delete"},
+    {meetings_start, "meeting.start"},
+    {meetings_finish, "meeting.end"},
+    {people_invite, "participant.invite"},
+    {people_remove, "participant.remove"},
+    {people_role, "participant.role"},
+    {recordings_download, "recording.download"},
+    {meetings_export, "meeting.export"},
+    {users_create, "user.create"},
+    {users_kept, "user.export"},
+    {people_erase, "user.erase"},
+};
+
+const char *rest_act(const struct schema_route *route)
+{
+    rest_fn *fn = rest_handler(route);
+
+    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+        if (acts[i].fn == fn) {
+            return acts[i].act;
         }
     }
     return NULL;
@@ -163,6 +202,7 @@ int rest_create(struct rest **out, const struct rest_conf *conf)
     }
     respond_set_origins(conf->origins, conf->n_origins);
     if (rest_set_limits(rest, &conf->limits) != 0 ||
+        rate_create(&rest->refusals, REFUSALS_PER_S_MILLI, REFUSALS_AT_ONCE) != 0 ||
         documents_create(&rest->documents, conf->version) != 0 ||
         (conf->meeting != NULL && wish_create(&rest->wish, &rest->conf) != 0)) {
         rest_destroy(rest);
@@ -180,6 +220,7 @@ void rest_destroy(struct rest *rest)
         rate_destroy(rest->by_address);
         rate_destroy(rest->by_user);
         rate_destroy(rest->logins);
+        rate_destroy(rest->refusals);
         respond_set_origins(NULL, 0);
     }
     free(rest);
@@ -278,12 +319,31 @@ static bool address_may_ask(struct rest *rest, const char *path, struct net_req 
            (strcmp(path, "/api/auth/login") != 0 || may_ask(rest->logins, address, req));
 }
 
+enum { USER_KEY = 2 * AUTH_ID_MAX + 2 };
+
+static const char *user_key(const struct auth_identity *who, char key[USER_KEY])
+{
+    (void)snprintf(key, USER_KEY, "%s\n%s", who->tenant, who->user_id);
+    return key;
+}
+
 static bool user_may_ask(struct rest *rest, const struct rest_call *call)
 {
-    char key[2 * AUTH_ID_MAX + 2];
+    char key[USER_KEY];
 
-    (void)snprintf(key, sizeof(key), "%s\n%s", call->who.tenant, call->who.user_id);
-    return call->who.user_id[0] == '\0' || may_ask(rest->by_user, key, call->req);
+    return call->who.user_id[0] == '\0' ||
+           may_ask(rest->by_user, user_key(&call->who, key), call->req);
+}
+
+bool rest_may_note(struct rest *rest, const struct auth_identity *who)
+{
+    char key[USER_KEY];
+
+    if (rate_take(rest->refusals, user_key(who, key), clock_mono_us()) == 0) {
+        return true;
+    }
+    log_warn("audit_refusals_left_out", LOG_STR("user_id", who->user_id));
+    return false;
 }
 
 void rest_on_request(struct rest *rest, struct net_req *req)

@@ -30,6 +30,7 @@ struct task *task_new(const struct rest_call *call)
     task->req = call->req;
     task->store = call->conf->store;
     task->conf = call->conf;
+    task->rest = call->rest;
     task->route = call->route;
     task->params = call->params;
     task->who = call->who;
@@ -165,7 +166,7 @@ static void judge(struct task *task)
     }
     (void)snprintf(text, sizeof(text), "the role %s may not: it lacks %s",
                    auth_role_name(task->role), auth_permission_name(task->route->who));
-    task_refuse(task, 403, "forbidden", text);
+    task_forbid(task, text);
 }
 
 static void on_participant(void *arg, const struct store_result *result)
@@ -320,14 +321,13 @@ void task_event(struct task *task, const char *type, json_t *json)
                                     .at_us = clock_wall_us()};
 }
 
-static void add_audit(struct task *task, const char *act, const char *target,
-                      const char *result)
+static void add_audit(struct task *task, const char *target, const char *result)
 {
     const char *id = json_string_value(json_object_get(task->meeting, "id"));
     struct audit_act entry = {.tenant = task->who.tenant,
                               .actor = task->who.user_id,
                               .meeting = id,
-                              .act = act,
+                              .act = rest_act(task->route),
                               .target = target,
                               .address = task->remote,
                               .result = result,
@@ -340,18 +340,38 @@ static void add_audit(struct task *task, const char *act, const char *target,
     task->writes[at + AUDIT_WRITES - 1].event.trace = task->trace;
 }
 
-void task_audit(struct task *task, const char *act, const char *target)
+void task_audit(struct task *task, const char *target)
 {
-    add_audit(task, act, target, "ok");
+    add_audit(task, target, "ok");
 }
 
-void task_audit_refused(struct task *task, const char *act, const char *target)
+void task_note(struct task *task, const char *target, const char *result)
 {
-    add_audit(task, act, target, "refused");
+    add_audit(task, target, result);
     if (store_write(task->store, &task->writes[task->n_writes - AUDIT_WRITES], AUDIT_WRITES,
                     NULL, NULL) != 0) {
-        log_warn("audit_not_written", LOG_STR("act", act));
+        log_warn("audit_not_written", LOG_STR("act", rest_act(task->route)));
     }
+}
+
+/* Whom it would have been done to: the path, the body or the query says so. */
+static const char *target_of(const struct task *task)
+{
+    size_t at = rest_is_of_meeting(task->route) ? 1 : 0;
+    const char *named = task_text(task->body, "user_id");
+
+    if (task->params.n > at) {
+        return task->params.at[at];
+    }
+    return named != NULL ? named : task_text(task->query, "user_id");
+}
+
+void task_forbid(struct task *task, const char *message)
+{
+    if (rest_act(task->route) != NULL && rest_may_note(task->rest, &task->who)) {
+        task_note(task, target_of(task), "refused");
+    }
+    task_refuse(task, 403, "forbidden", message);
 }
 
 static void on_committed(void *arg, const struct store_result *result)

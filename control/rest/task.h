@@ -19,6 +19,7 @@ struct task {
     struct net_req *req; /* NULL: the client is gone */
     struct store *store;
     const struct rest_conf *conf;
+    struct rest *rest;
     const struct schema_route *route;
     struct schema_params params;
     struct auth_identity who;
@@ -53,6 +54,8 @@ void task_end(struct task *task); /* NULL is a no-op */
 void task_answer(struct task *task, json_t *data, uint64_t version);
 void task_refuse(struct task *task, unsigned status, const char *code, const char *message);
 void task_fail(struct task *task, int err); /* of the store */
+/* 403, and the audit has it if it would have had the act. */
+void task_forbid(struct task *task, const char *message);
 
 /* The client of 'req' went away. */
 void task_on_abort(struct net_req *req);
@@ -69,9 +72,9 @@ void task_begin_with_meeting(const struct rest_call *call, task_fn *next);
 void task_put_meeting(struct task *task, uint64_t expect); /* task->meeting */
 /* 'json' is moved. */
 void task_event(struct task *task, const char *type, json_t *json);
-void task_audit(struct task *task, const char *act, const char *target);
-/* An act that was refused, by itself; nobody waits for that. */
-void task_audit_refused(struct task *task, const char *act, const char *target);
+void task_audit(struct task *task, const char *target); /* of rest_act() */
+/* An entry by itself; nobody waits for that. */
+void task_note(struct task *task, const char *target, const char *result);
 struct store_write *task_write(struct task *task); /* one more, zeroed */
 
 /* Writes all, then answers with task->answer. */

@@ -27,7 +27,7 @@ static void on_added(void *arg, int err, const char *code,
             json_pack("{s:s, s:s, s:s, s:s, s:s}", "user_id", tokens->who.user_id, "tenant",
                       tokens->who.tenant, "login", text_of(task->body, "login"), "name",
                       tokens->who.name, "role", auth_role_name(tokens->who.role));
-        task_audit(task, "user.create", tokens->who.user_id);
+        task_audit(task, tokens->who.user_id);
         task_commit(task);
     }
 }

@@ -54,12 +54,11 @@ static void join(struct task *task)
         who.expires_s = clock_wall_s() + HOUR_S;
     }
     who.role = task->role == AUTH_ADMIN ? AUTH_HOST : task->role;
-    who.jti[0] = '\0';
     (void)snprintf(who.meeting_id, sizeof(who.meeting_id), "%s", task->params.at[0]);
     if (name != NULL) {
         (void)snprintf(who.name, sizeof(who.name), "%s", name);
     }
-    if (auth_mint(task->conf->auth, &who, clock_wall_s(), token) != 0) {
+    if (auth_mint(task->conf->auth, &who, NULL, clock_wall_s(), token) != 0) {
         task_refuse(task, 400, "invalid", "the name is too long");
         return;
     }

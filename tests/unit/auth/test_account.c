@@ -191,26 +191,80 @@ static void wrong_names_and_passwords_are_told_apart_by_nobody(void **state)
 static void a_refresh_token_is_good_once(void **state)
 {
     struct desk *desk = *state;
+    struct account_tokens other;
     struct account_tokens first;
+    struct account_tokens between;
     struct account_tokens second;
+    struct auth_identity who;
+    char ticket[AUTH_TOKEN_MAX];
 
+    assert_int_equal(login(desk, "", "admin", desk->password), 0);
+    other = desk->tokens;
     assert_int_equal(login(desk, "", "admin", desk->password), 0);
     first = desk->tokens;
     assert_int_equal(refresh(desk, first.refresh), 0);
+    between = desk->tokens;
+    assert_int_equal(refresh(desk, between.refresh), 0);
     second = desk->tokens;
     assert_string_not_equal(first.refresh, second.refresh);
     assert_string_equal(verdict(desk, second.access), "ok");
+    who = second.who;
+    assert_int_equal(auth_mint(desk->auth, &who, NULL, clock_wall_s(), ticket), 0);
+    assert_string_equal(verdict(desk, ticket), "ok");
     assert_int_equal(second.who.role, AUTH_ADMIN);
 
-    /* The old one again: all that came of this login ends, the newest access token too. */
+    /* The old one again: all that came of this login ends, each access token that is out,
+     * and what was asked for with one; another login of the user does not. */
     assert_int_equal(refresh(desk, first.refresh), -EPERM);
     assert_string_equal(desk->code, "refresh_reused");
+    assert_string_equal(desk->tokens.who.user_id, first.who.user_id);
+    assert_int_equal(desk->tokens.access[0] | desk->tokens.refresh[0], '\0');
     assert_string_equal(verdict(desk, second.access), "token_revoked");
     assert_int_equal(refresh(desk, second.refresh), -EPERM);
     assert_string_equal(desk->code, "refresh_unknown");
     stop(desk);
     start(desk, 8);
     assert_string_equal(verdict(desk, second.access), "token_revoked"); /* it lasts */
+    assert_string_equal(verdict(desk, first.access), "token_revoked");
+    assert_string_equal(verdict(desk, between.access), "token_revoked");
+    assert_string_equal(verdict(desk, ticket), "token_revoked");
+    assert_string_equal(verdict(desk, other.access), "ok");
+    assert_int_equal(refresh(desk, other.refresh), 0);
+}
+
+static void put_done(void *arg, const struct store_result *result)
+{
+    struct desk *desk = arg;
+
+    desk->err = result->err;
+    desk->n++;
+}
+
+static void tokens_of_who_was_erased_are_void(void **state)
+{
+    struct desk *desk = *state;
+    struct account_tokens tokens;
+    struct auth_identity later;
+    struct store_write write;
+    char id[ACCOUNT_VOID_ID];
+    char token[AUTH_TOKEN_MAX];
+
+    assert_int_equal(login(desk, "", "admin", desk->password), 0);
+    tokens = desk->tokens;
+    later = tokens.who;
+    accounts_void(desk->accounts, "other", tokens.who.user_id, &write, id);
+    assert_string_equal(verdict(desk, tokens.access), "ok");
+    accounts_void(desk->accounts, "", tokens.who.user_id, &write, id);
+    assert_string_equal(verdict(desk, tokens.access), "token_revoked");
+    assert_int_equal(
+        wait_for(desk, store_write(desk->store, &write, 1, put_done, desk)), 0);
+    stop(desk);
+    start(desk, 8);
+    assert_string_equal(verdict(desk, tokens.access), "token_revoked");
+
+    /* who comes again by somebody else's word is let in */
+    assert_int_equal(auth_mint(desk->auth, &later, NULL, clock_wall_s() + 1, token), 0);
+    assert_string_equal(verdict(desk, token), "ok");
 }
 
 static void two_who_refresh_at_once_are_one_too_many(void **state)
@@ -325,6 +379,7 @@ int main(void)
         CASE(a_refresh_token_is_good_once),
         CASE(two_who_refresh_at_once_are_one_too_many),
         CASE(what_is_no_refresh_token_is_refused),
+        CASE(tokens_of_who_was_erased_are_void),
         CASE(logging_out_ends_both_tokens),
         CASE(tenants_have_their_own_people),
         CASE(too_many_passwords_at_once_are_told_so),

@@ -250,7 +250,7 @@ static void keys_of_our_own_are_changed_and_the_old_ones_verify(void **state)
             assert_int_equal(auth_add_key(auth, kid, secret), 0);
         }
         who.jti[0] = '\0';
-        assert_int_equal(auth_mint(auth, &who, NOW, tokens[i]), 0);
+        assert_int_equal(auth_mint(auth, &who, NULL, NOW, tokens[i]), 0);
     }
     assert_string_equal(verdict(auth, tokens[0]), "ok");
     assert_string_equal(verdict(auth, tokens[1]), "jwt_unknown_key"); /* the oldest left */
@@ -278,9 +278,9 @@ static void a_meeting_must_be_stored_if_that_is_asked_for(void **state)
     char theirs[4096];
     (void)state;
 
-    assert_int_equal(auth_mint(auth, &who, NOW, configured), 0);
+    assert_int_equal(auth_mint(auth, &who, NULL, NOW, configured), 0);
     assert_int_equal(auth_add_key(auth, "k1", secret), 0);
-    assert_int_equal(auth_mint(auth, &who, NOW, own), 0);
+    assert_int_equal(auth_mint(auth, &who, NULL, NOW, own), 0);
     sign(ec, "{\"alg\":\"ES256\",\"kid\":\"e1\"}",
          "{\"sub\":\"u\",\"exp\":2000,\"meeting_id\":\"m\"}", theirs);
     assert_string_equal(verdict(auth, configured), "ok");
