@@ -112,8 +112,7 @@ static int open_file(const char *root, const char **path, off_t max, struct stat
     return fd;
 }
 
-/* RFC 9110, section 13.1.2: weak comparison against a list, or "*". */
-static bool etag_matches(const char *list, const char *etag)
+bool net_etag_listed(const char *list, const char *etag, bool weakly)
 {
     size_t len = strlen(etag);
 
@@ -122,7 +121,7 @@ static bool etag_matches(const char *list, const char *etag)
         if (*list == '*') {
             return true;
         }
-        if (strncmp(list, "W/", 2) == 0) {
+        if (weakly && strncmp(list, "W/", 2) == 0) {
             list += 2;
         }
         if (strncmp(list, etag, len) == 0) {
@@ -200,7 +199,7 @@ void net_respond_file(struct net_req *req, const char *root, const char *path,
     if (cache) {
         all[n++] = (struct net_header){"cache-control", "no-cache"};
     }
-    if (etag_matches(net_req_header(req, "if-none-match"), etag)) {
+    if (net_etag_listed(net_req_header(req, "if-none-match"), etag, true)) {
         close(fd);
         net_respond(req, 304, all, n, NULL, 0);
         return;

@@ -575,6 +575,33 @@ static bool has_token(const struct net_req *req, enum lws_token_indexes token)
            lws_hdr_copy_fragment(req->conn->wsi, &byte, sizeof(byte), token, 0) >= 0;
 }
 
+/* A value ends for us at its first NUL, for a proxy before us it may not. */
+static bool has_nul(const struct net_req *req)
+{
+    char value[NET_HEADER_MAX + 1];
+
+    for (int token = 0; token < WSI_TOKEN_COUNT; token++) {
+        int len = lws_hdr_copy(req->conn->wsi, value, sizeof(value),
+                               (enum lws_token_indexes)token);
+
+        if (len > 0 && memchr(value, '\0', (size_t)len) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One, and none only of HTTP/1.0 (RFC 9112, section 3.2): of two a proxy before us may have
+ * gone by the other. */
+static bool has_host(const struct net_req *req, bool needed)
+{
+    char second[NET_HEADER_MAX + 1];
+
+    return (!needed || has_token(req, WSI_TOKEN_HOST)) &&
+           lws_hdr_copy_fragment(req->conn->wsi, second, sizeof(second), WSI_TOKEN_HOST,
+                                 1) < 0;
+}
+
 static int read_line(struct net_req *req)
 {
     static const enum net_method by_library[] = {
@@ -588,6 +615,7 @@ static int read_line(struct net_req *req)
     int method = lws_http_get_uri_and_method(req->conn->wsi, &path, &len);
     const char *version;
     const char *connection;
+    bool is_1_1;
 
     if (method < 0 || method == LWSHUMETH_CONNECT || method > LWSHUMETH_HEAD) {
         return -EBADMSG;
@@ -599,11 +627,13 @@ static int read_line(struct net_req *req)
     if (version == NULL) { /* the library takes "%0d" in the path for the line's end */
         return -EBADMSG;
     }
-    if (has_bad_name(req, path)) {
+    is_1_1 = strcmp(version, "HTTP/1.1") == 0;
+    if ((!is_1_1 && strcmp(version, "HTTP/1.0") != 0) || has_bad_name(req, path) ||
+        has_nul(req) || !has_host(req, is_1_1)) {
         return -EBADMSG;
     }
     connection = req_token(req, WSI_TOKEN_CONNECTION);
-    req->close = strcmp(version, "HTTP/1.1") != 0 || req_has_word(connection, "close");
+    req->close = !is_1_1 || req_has_word(connection, "close");
     return 0;
 }
 

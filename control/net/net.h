@@ -147,6 +147,13 @@ const char *net_req_query(struct net_req *req, const char *name);
  * NULL without memory. */
 const char *net_req_query_text(struct net_req *req);
 
+/* Whether a name stands in the query more than once. */
+bool net_req_query_twice(struct net_req *req, const char *name);
+
+/* Whether 'list', the value of an If-None-Match ('weakly') or of an If-Match, has 'etag' or is
+ * "*"; NULL has none (RFC 9110, sections 8.8.3.2 and 13.1). Pure. */
+bool net_etag_listed(const char *list, const char *etag, bool weakly);
+
 /* Value of the header 'name' (lower case), several joined by commas; NULL if absent. */
 const char *net_req_header(struct net_req *req, const char *name);
 

@@ -228,31 +228,46 @@ const char *net_req_query_text(struct net_req *req)
     return text;
 }
 
-const char *net_req_query(struct net_req *req, const char *name)
+/* The value of the next part of that name in 'part', as query_next(); NULL: there is none. */
+static const char *query_find(struct query *query, const char *name,
+                              char part[NET_HEADER_MAX])
 {
     size_t name_len = strlen(name);
+    int len;
+
+    while ((len = query_next(query, part)) >= 0) {
+        if ((size_t)len >= name_len && memcmp(part, name, name_len) == 0 &&
+            (part[name_len] == '=' || part[name_len] == '\0')) {
+            return part + name_len + (part[name_len] == '=' ? 1 : 0);
+        }
+    }
+    return NULL;
+}
+
+const char *net_req_query(struct net_req *req, const char *name)
+{
+    struct query query = query_of(req);
+    char part[NET_HEADER_MAX];
+    const char *value = query_find(&query, name, part);
+    char *text = value != NULL ? req_alloc(req, strlen(value)) : NULL;
+
+    if (text != NULL) {
+        memcpy(text, value, strlen(value));
+    }
+    return text;
+}
+
+bool net_req_query_twice(struct net_req *req, const char *name)
+{
     struct query query = query_of(req);
     char part[NET_HEADER_MAX];
 
-    for (;;) {
-        int len = query_next(&query, part);
-        const char *value;
-        char *text;
+    size_t n = 0;
 
-        if (len < 0) {
-            return NULL;
-        }
-        if ((size_t)len < name_len || memcmp(part, name, name_len) != 0 ||
-            (part[name_len] != '=' && part[name_len] != '\0')) {
-            continue;
-        }
-        value = part + name_len + (part[name_len] == '=' ? 1 : 0);
-        text = req_alloc(req, strlen(value));
-        if (text != NULL) {
-            memcpy(text, value, strlen(value));
-        }
-        return text;
+    while (n < 2 && query_find(&query, name, part) != NULL) {
+        n++;
     }
+    return n > 1;
 }
 
 size_t net_req_listener(const struct net_req *req)

@@ -121,6 +121,15 @@ static bool take_query(struct rest_call *call, struct schema_errors *errors)
         respond_problem(call->req, 503, "no_memory", "the node is out of memory", NULL);
         return false;
     }
+    for (size_t i = 0; i < call->route->query->n_fields; i++) {
+        const char *name = call->route->query->fields[i].name;
+        char path[SCHEMA_PATH_LEN];
+
+        if (net_req_query_twice(call->req, name)) {
+            (void)snprintf(path, sizeof(path), "/%s", name);
+            schema_error_add(errors, path, "stands twice");
+        }
+    }
     if (errors->n > 0) {
         respond_invalid(call->req, errors);
         return false;

@@ -85,7 +85,7 @@ static void answer(struct net_req *req, const char *type, const char *etag,
     };
     const size_t n = sizeof(headers) / sizeof(headers[0]);
 
-    if (have != NULL && strstr(have, etag) != NULL) {
+    if (net_etag_listed(have, etag, true)) {
         net_respond(req, 304, headers, n, NULL, 0);
     } else {
         net_respond(req, 200, headers, n, text, strlen(text));

@@ -433,7 +433,7 @@ static bool matches(struct task *task, bool needed)
         return false;
     }
     (void)snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)task->doc.version);
-    if (strcmp(match, "*") == 0 || strcmp(match, etag) == 0) {
+    if (net_etag_listed(match, etag, false)) {
         return true;
     }
     task_refuse(task, 412, "precondition_failed",

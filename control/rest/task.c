@@ -79,9 +79,8 @@ void task_answer(struct task *task, json_t *data, uint64_t version)
 
     (void)snprintf(etag, sizeof(etag), "\"%llu\"", (unsigned long long)version);
     if (req != NULL && version != 0 && net_req_method(req) == NET_GET) {
-        const char *known = net_req_header(req, "if-none-match");
-
-        status = known != NULL && strcmp(known, etag) == 0 ? 304 : status;
+        status = net_etag_listed(net_req_header(req, "if-none-match"), etag, true) ? 304
+                                                                                  : status;
     }
     task_end(task);
     if (req == NULL) {

@@ -201,14 +201,6 @@ bool wish_authorize(struct wish *wish, struct net_req *req, struct auth_identity
     return true;
 }
 
-/* True if the entity-tag stands in the list of If-Match (RFC 9110, section 13.1.1). */
-static bool lists_etag(const char *list, const char *etag)
-{
-    const char *at = strstr(list, etag);
-
-    return at != NULL && (at - list < 2 || strncmp(at - 2, "W/", 2) != 0);
-}
-
 /* True if a fragment brings credentials of another ICE generation. */
 static bool is_new(const struct wish_session *s, const struct sdp_transport *t)
 {
@@ -261,7 +253,7 @@ static void patch_fragment(struct wish_session *s, struct net_req *req)
         return;
     }
     any = strcmp(match, "*") == 0 || strcmp(match, "\"*\"") == 0;
-    if (!any && !lists_etag(match, s->etag)) {
+    if (!any && !net_etag_listed(match, s->etag, false)) {
         wish_problem(req, 412, "precondition_failed",
                      "If-Match is not the entity-tag of the ICE session");
         return;
@@ -298,7 +290,7 @@ static void patch_answer(struct wish_session *s, struct net_req *req)
     size_t len;
     int e;
 
-    if (match != NULL && strcmp(match, "*") != 0 && !lists_etag(match, s->etag)) {
+    if (match != NULL && !net_etag_listed(match, s->etag, false)) {
         wish_problem(req, 412, "precondition_failed",
                      "If-Match is not the entity-tag of the session");
         return;

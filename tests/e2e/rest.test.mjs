@@ -174,6 +174,13 @@ test('a meeting from its making to its end', async () => {
         const known = await fetch(`${node.origin}/api${at}`, { headers: {
             authorization: `Bearer ${ada}`, 'if-none-match': '"1"' } });
         assert.equal(known.status, 304);
+        for (const [etags, status] of [['W/"1"', 304], ['"7", W/"1"', 304], ['*', 304],
+            ['"11", "7"', 200]]) { /* as proxies make of it that compress */
+            assert.equal((await ask(node, 'GET', at, { token: ada,
+                headers: { 'if-none-match': etags } })).status, status, etags);
+        }
+        const twice = await ask(node, 'GET', '/meeting?limit=1&limit=2', { token: ada });
+        assert.deepEqual(twice.body.errors, [{ path: '/limit', reason: 'stands twice' }]);
         const long = await ask(node, 'POST', '/meeting', { token: ada, body,
             headers: { 'idempotency-key': 'k'.repeat(201) } });
         assert.equal(long.status, 400);
@@ -227,6 +234,8 @@ test('a meeting from its making to its end', async () => {
             assert.deepEqual(same.body.data, changed.body.data);
         }
         assert.equal((await patch('"1"', {})).status, 412);
+        assert.equal((await patch('W/"2"', {})).status, 412);
+        assert.equal((await patch('"9", "2"', {})).status, 200);
 
         /* Invited, given a role, and then allowed what the role may. */
         const invited = await ask(node, 'POST', `${at}/participants`, { token: ada,

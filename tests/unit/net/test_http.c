@@ -267,6 +267,39 @@ static void a_line_that_would_hide_another_is_refused(void **state)
     }
 }
 
+/* Of each a proxy before us may have read something else (RFC 9112, sections 2.3 and 3.2). */
+static void a_head_that_can_be_read_in_two_ways_is_refused(void **state)
+{
+#define HEAD(text)                                                                         \
+    {                                                                                      \
+        text "\r\n\r\n", sizeof(text) + 3                                                 \
+    }
+    static const struct {
+        const char *text;
+        size_t len;
+    } heads[] = {HEAD("GET /g HTTP/1.1"),
+                 HEAD("GET /g HTTP/1.1\r\nHost: t\r\nHost: t"),
+                 HEAD("GET /g HTTP/1.1\r\nHost: t\r\nhost: other"),
+                 HEAD("GET /g HTTP/1.1\r\nHost: t\r\nHost:"),
+                 HEAD("GET /g HTTP/1.0\r\nHost: t\r\nHost: other"),
+                 HEAD("GET /g HTTP/1.1\r\nHost: t\0other"),
+                 HEAD("GET /g HTTP/1.1\r\nHost: t\r\nContent-Length: 0\0" "47"),
+                 HEAD("GET /g HTTP/1.1\r\nHost: t\r\nAuthorization: a\0b"),
+                 HEAD("GET /g HTTP/2.0\r\nHost: t"),
+                 HEAD("GET /g HTTP/1.2\r\nHost: t"),
+                 HEAD("GET /g http/1.1\r\nHost: t")};
+#undef HEAD
+
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        int fd = cl_connect(*state);
+
+        cl_send(fd, heads[i].text, heads[i].len);
+        cl_expect(fd, 400, "");
+        cl_expect_closed(fd);
+        close(fd);
+    }
+}
+
 /* RFC 9112, sections 5 and 5.1: a proxy before us may read each as the header that it looks
  * like. A string with NULs within has its length. */
 static void what_is_no_name_is_refused(void **state)
@@ -868,6 +901,7 @@ int main(void)
         T(http_1_0_and_connection_close_end_the_connection),
         T(a_line_break_in_the_path_is_refused),
         T(a_line_that_would_hide_another_is_refused),
+        T(a_head_that_can_be_read_in_two_ways_is_refused),
         T(what_is_no_name_is_refused),
         T(an_encoding_without_a_value_is_one),
         T(of_whatever_length_it_is),
