@@ -223,6 +223,14 @@ test('tiles: large ones first, pages when they become too small', async () => {
         'b',
         'what was pinned by oneself goes before all',
     );
+    /* upright, as a phone is held, they fill what there is */
+    for (const [n, least] of [[1, 0.7], [2, 0.75], [3, 0.8], [4, 0.7], [6, 0.6]]) {
+        const { rects } = place(ids.slice(0, n), undefined, 370, 640, 0);
+        const area = [...rects.values()].reduce((sum, r) => sum + r.width * r.height, 0);
+
+        assert.equal(rects.size, n);
+        assert.ok(area > least * 370 * 640, `${n}: ${area / 370 / 640}`);
+    }
     const large = place(['a', 'b'], 'a', 1200, 600, 0).rects;
     assert.ok(large.get('a').width > 3 * large.get('b').width);
 });
@@ -242,6 +250,27 @@ test('the button to join is in sight, also for who has yet to paste an invitatio
                     (button) => button.getBoundingClientRect().bottom);
                 assert.ok(bottom <= size.height, `${bottom} of ${size.height}`);
             }
+        }),
+    ));
+
+test('a stored meeting is called by its name, from the form and the waiting room on', TIMEOUT, () =>
+    withNode({ name: 'page-name', devices: ['udp'] }, (node) =>
+        withBrowser(async (browser) => {
+            const made = await rest(node, 'POST', '/meeting', { token: user(node, 'ada'),
+                body: { meeting_name: 'Board & Co', waiting_room_enabled: true } });
+            const { id } = made.body.data;
+            const ticket = await rest(node, 'POST', `/meeting/${id}/join`,
+                { token: user(node, 'zoe'), body: { display_name: 'Zoe' } });
+            const zoe = await Person.open(browser, node, { name: 'Zoe', meeting: id,
+                token: ticket.body.data.token, form: 'open' });
+
+            await zoe.until('the form has it', () =>
+                document.querySelector('h1').textContent === 'Join “Board & Co”');
+            await zoe.join();
+            await zoe.until('the waiting room has it', () =>
+                window.kcs.state === 'waiting' &&
+                document.querySelector('.card .strong')?.textContent === 'Board & Co' &&
+                document.title === 'Board & Co – KCS');
         }),
     ));
 
@@ -338,6 +367,12 @@ test('before the call: devices, level, network; keys; a shared screen; layouts; 
                     document.querySelector('.tile.screen.is-main.has-video') !== null &&
                     document.querySelector('.stage').dataset.mode === 'presentation',
                 );
+                assert.equal(
+                    await grace.page.$eval('.sharing', (banner) => banner.checkVisibility() &&
+                        banner.firstChild.textContent),
+                    'You are sharing your screen',
+                );
+                await assertAccessible(grace, 'sharing');
                 await assertAccessible(ada, 'presentation');
                 await pictures(ada, 'screen');
                 await choose(ada, 'Layout: Grid');
@@ -346,6 +381,25 @@ test('before the call: devices, level, network; keys; a shared screen; layouts; 
                 );
                 await assertAccessible(ada, 'grid');
                 await pictures(ada, 'grid');
+
+                /* ---- how well it comes, in numbers, on the best of links too ---- */
+                await ada.page.$eval('.tile.person .quality', (button) => button.click());
+                await ada.until('there are figures of sound and picture', () => {
+                    const figures = document.querySelector('.tile.person .tile-figures');
+                    return ['sound', 'picture'].every((kind) =>
+                        new RegExp(`${kind}: [1-9]\\d* kb/s, \\d+\\.\\d % lost, jitter \\d+ ms`)
+                            .test(figures.textContent));
+                });
+                await assertAccessible(ada, 'figures');
+                await ada.page.$eval('.tile.person .quality', (button) => button.click());
+
+                /* ---- nothing of the longest menu is out of sight ---- */
+                await ada.press('More');
+                assert.ok(await ada.page.$eval('.controls .menu:not([hidden])', (menu) =>
+                    menu.scrollHeight <= menu.clientHeight &&
+                    menu.getBoundingClientRect().top >= 0 &&
+                    menu.lastChild.textContent === 'End the meeting for all'));
+                await ada.page.keyboard.press('Escape');
 
                 /* ---- what is on another page is not sent ---- */
                 await ada.page.setViewport({ width: 300, height: 250 });
@@ -540,7 +594,9 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                     await fields[i].type(text);
                 }
                 await click(ada, 'Ask');
-                await choose(grace, 'Polls');
+                await grace.until('she is told', () =>
+                    /A new poll: Tea\?/.test(document.querySelector('.notices').textContent));
+                await click(grace, 'Answer');
                 await grace.page.locator('.poll input').click();
                 await click(grace, 'Vote');
                 await ada.until('the vote counts', () =>
@@ -632,8 +688,11 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                     );
                     await grace.page.setViewport(WIDE);
                     await grace.press('Close');
-                    await grace.press('Dismiss');
-                    assert.equal(await grace.page.$('.notices li'), null);
+                    await click(grace, 'Turn the microphone on');
+                    await grace.until('what she was asked is done', () =>
+                        document.querySelector('#toggle-mic').ariaPressed === 'false' &&
+                        document.querySelector('.notices li') === null,
+                    );
                     assert.equal(
                         await ada.page.$eval('.captions', (captions) => captions.hidden),
                         true,
@@ -657,11 +716,17 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                 /* ---- the waiting room, and out ---- */
                 await ada.press('People');
                 await click(ada, 'Turn the waiting room on');
+                await ada.press('Close');
                 const late = await open('Late Comer', 'attendee');
                 await late.until('he waits', () => window.kcs.state === 'waiting');
                 await assertAccessible(late, 'waiting');
                 await late.screenshot('page-waiting.png');
+                await ada.until('Ada is told', () =>
+                    /Somebody is waiting/.test(document.querySelector('.notices').textContent));
+                await pictures(ada, 'told');
+                await click(ada, 'See who');
                 await ada.until('Ada sees who waits', () =>
+                    document.querySelector('.notices li') === null &&
                     /Late Comer/.test(document.querySelector('.lobby').textContent),
                 );
                 await assertAccessible(ada, 'lobby');
@@ -679,7 +744,7 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                         (all) => all.find((option) => option.text === 'Late Comer').value,
                     ),
                 );
-                await write(ada, 'Only for you');
+                await write(ada, 'Only for you: https://example.org/?a=1&b=2.');
                 await late.until('he sees that somebody wrote', () => {
                     const button = document.querySelector('button[aria-label^="Chat, "]');
                     button?.click();
@@ -687,8 +752,13 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                 });
                 await late.until('he reads it', () =>
                     [...document.querySelectorAll('.message .text')].some(
-                        ({ textContent }) => textContent === 'Only for you',
+                        ({ textContent }) =>
+                            textContent === 'Only for you: https://example.org/?a=1&b=2.',
                     ),
+                );
+                assert.deepEqual(
+                    await late.page.$eval('.message a', ({ href, rel, target }) => [href, rel, target]),
+                    ['https://example.org/?a=1&b=2', 'noopener noreferrer', '_blank'],
                 );
                 assert.ok(
                     !(await grace.page.content()).includes('Only for you'),

@@ -12,14 +12,45 @@ import { inWords, words } from './words';
 const NAME_KEY =
     'kcs-name'; /* in sessionStorage: each tab has its own, a reload keeps it */
 
+const NAME_MS = 5_000;
+
 let client: KcsClient | undefined;
+let waitsFor: string | undefined; /* what the waiting room that is shown says */
 
 function show(screen: HTMLElement): void {
     document.getElementById('app')?.replaceChildren(screen); /* beside it: the icons */
 }
 
 function showForm(options: Options): void {
-    show(joinScreen(options, (complete, chosen) => void start(complete, chosen)));
+    const form = joinScreen(options, (complete, chosen) => void start(complete, chosen));
+    const title = form.querySelector('h1');
+
+    show(form);
+    void nameOf(options).then((name) => {
+        if (title !== null && name !== undefined) {
+            title.textContent = words.join.title(name);
+        }
+    });
+}
+
+/* What the meeting is called, if the node has stored it: only then it has signed the token,
+ * with a key that has an id. */
+async function nameOf({ meeting, token }: Options): Promise<string | undefined> {
+    try {
+        const [head = ''] = token.split('.');
+        const { kid } = JSON.parse(atob(head.replace(/-/g, '+').replace(/_/g, '/'))) as {
+            kid?: string;
+        };
+        const response = await fetch(`/api/meeting/${encodeURIComponent(meeting)}`, {
+            headers: { authorization: `Bearer ${token}` },
+            signal: kid === undefined ? AbortSignal.abort() : AbortSignal.timeout(NAME_MS),
+        });
+        const { data } = (await response.json()) as { data?: { meeting_name?: string } };
+
+        return data?.meeting_name;
+    } catch {
+        return undefined; /* then it is called by its id */
+    }
 }
 
 /* For a meeting that the node has stored, as often as one may enter it. */
@@ -71,6 +102,14 @@ async function start(options: Options, chosen?: Chosen): Promise<void> {
         });
     }
     client = running;
+    waitsFor = undefined;
+    void nameOf(options).then((name = options.meeting) => {
+        document.title = words.titleOf(name);
+        if (running.room.value.role === '') { /* else the room has said it */
+            running.room.value.title = name;
+            running.room.changed();
+        }
+    });
     running.room.subscribe(() => redraw(running, view, options));
     view.attach(running);
     running.join();
@@ -83,11 +122,13 @@ function redraw(changed: KcsClient, view: CallView, options: Options): void {
         return; /* late news of a call that is over */
     }
     if (room.status === 'waiting') {
-        if (view.element.isConnected) {
+        if (waitsFor !== room.title) {
+            waitsFor = room.title;
             show(waitingScreen(room.title, () => changed.leave()));
         }
         return;
     }
+    waitsFor = undefined;
     if (room.status !== 'left' && room.status !== 'failed') {
         if (!view.element.isConnected) {
             show(view.element);

@@ -99,7 +99,7 @@ export const words = {
         waiting === 0 ? 'People' : `People, ${waiting} waiting`,
     more: 'More',
     invite: 'Copy the invitation link',
-    copied: 'Link copied',
+    copied: (role: string) => `Link copied. Whoever opens it comes in as ${role}, as you do.`,
     copyByHand: 'Copy the link from the address bar',
     statistics: 'Statistics',
     noMedia: 'no media yet',
@@ -117,7 +117,6 @@ export const words = {
     previousPage: 'Previous page',
     nextPage: 'Next page',
     page: (n: number, of: number) => `Page ${n} of ${of}`,
-    talkWhileHeld: 'You are talking while you hold the space bar.',
     keys: 'Keys: hold Space to talk, Ctrl+D microphone, Ctrl+E camera',
 
     tile: {
@@ -175,6 +174,7 @@ export const words = {
         waitingRoomOff: 'Turn the waiting room off',
         lowerAll: 'Lower all hands',
         lobby: (n: number) => `Waiting to be let in (${n})`,
+        look: 'See who',
         admit: 'Admit',
         deny: 'Deny',
         admitAll: 'Admit all',
@@ -216,6 +216,7 @@ export const words = {
         empty: 'There is no poll yet.',
         fresh: 'New poll',
         told: (question: string) => `A new poll: ${question}`,
+        look: 'Answer',
     },
     whiteboard: {
         label: 'Whiteboard. Draw with a pointer.',
@@ -258,14 +259,13 @@ export const words = {
     went: (name: string) => `${name} has left.`,
     hand: (name: string) => `${name} has raised a hand.`,
     wrote: (name: string, text: string) => `${name} writes: ${text}`,
-    speaks: (name: string) => `${name} is speaking.`,
     shares: (name: string) => `${name} is sharing a screen.`,
     mutedByHost: (kind: string, name: string | undefined) =>
         `${name ?? 'A host'} has turned your ${media(kind)} off.`,
     unmuteAsked: (kind: string, name: string | undefined) =>
         `${name ?? 'A host'} asks you to turn your ${media(kind)} on.`,
     admittedMore: (n: number) =>
-        n === 1 ? 'Somebody is waiting to be let in.' : `${n} people are waiting.`,
+        n === 1 ? 'Somebody is waiting to be let in.' : `${n} people are waiting to be let in.`,
 };
 
 function media(kind: string): string {
@@ -282,6 +282,9 @@ export function inWords(notice: Notice): string {
     }
     if (code.startsWith('refused:')) {
         return refusal(code.slice(8), detail);
+    }
+    if (code.startsWith('asked:')) {
+        return detail;
     }
     switch (code) {
         /* devices */
@@ -318,7 +321,8 @@ export function inWords(notice: Notice): string {
         case 'your_role':
             return `You are now ${words.roster.roles[detail] ?? detail}.`;
         case 'said':
-        case 'asked':
+        case 'poll':
+        case 'lobby':
             return detail;
         case 'not_kept':
             return `What happens now may not be kept: ${detail}.`;

@@ -25,6 +25,8 @@ export interface ClientEvents {
     hand: { name: string };
     unmuteRequested: { kind: string; name: string | undefined };
     muted: { kind: string; name: string | undefined };
+    poll: { question: string }; /* a new one */
+    screen: { name: string }; /* somebody begins to share it */
     breakoutMessage: { name: string | undefined; text: string };
     moved: { breakoutId: string | null };
 }

@@ -155,6 +155,9 @@ export class Roster {
 
         signaling.on('new-producer', (info) => {
             this.offered(info);
+            if (info.source === 'screen') {
+                this.ctx.tell('screen', { name: info.display_name ?? '' });
+            }
             this.ctx.changed();
             void this.consume(info);
         });

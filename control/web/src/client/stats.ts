@@ -13,6 +13,7 @@ export interface ReceivedStats {
     packetsReceived: number;
     packetsLost: number;
     bytesReceived: number;
+    jitterMs: number;
     framesDecoded?: number; /* these seven for video */
     width?: number;
     height?: number;
@@ -127,6 +128,7 @@ function receivedOf(
         packetsReceived: num(entry?.['packetsReceived']),
         packetsLost: num(entry?.['packetsLost']),
         bytesReceived: num(entry?.['bytesReceived']),
+        jitterMs: num(entry?.['jitter']) * 1000,
     };
 
     return who.kind === 'audio'

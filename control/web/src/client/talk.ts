@@ -319,6 +319,9 @@ export class Talk {
             this.ctx.changed();
         });
         signaling.on('poll:updated', (poll) => {
+            if (!room.polls.has(poll.poll_id)) {
+                this.ctx.tell('poll', { question: poll.question });
+            }
             room.polls.set(poll.poll_id, poll);
             this.ctx.changed();
         });

@@ -8,7 +8,7 @@ import { BreakoutPanel } from './breakout';
 import { ChatPanel } from './chat';
 import { Controls } from './controls';
 import { DevicePanel } from './devicepanel';
-import { el } from './dom';
+import { el, textButton } from './dom';
 import type { Command } from './menu';
 import { Notices } from './notices';
 import { Overlay } from './overlay';
@@ -21,7 +21,7 @@ import { StatsLine } from './statsline';
 /* Does what may be refused; a refusal is told in words. Resolves with whether it worked. */
 export type Attempt = (act: () => Promise<void> | undefined) => Promise<boolean>;
 
-const COPIED_MS = 2_000;
+const COPIED_MS = 4_000;
 const MODES: Layout[] = ['grid', 'speaker', 'presentation'];
 
 export class CallView {
@@ -35,7 +35,25 @@ export class CallView {
         words.sound,
     );
     private readonly copied = el('span', { class: 'copied', role: 'status' });
-    private readonly notices = new Notices();
+    private readonly notices = new Notices({
+        lobby: { text: words.roster.look, act: () => this.showPanel('people') },
+        poll: { text: words.poll.look, act: () => this.showPanel('polls') },
+        'asked:audio': {
+            text: words.turnOn(words.microphone),
+            act: () => void this.client?.own.setMuted('audio', false),
+        },
+        'asked:video': {
+            text: words.turnOn(words.camera),
+            act: () => void this.client?.own.setMuted('video', false),
+        },
+    });
+    private readonly sharing = el(
+        'p',
+        { class: 'banner sharing', hidden: true },
+        words.tile.ownScreen,
+        textButton(words.stopShare, () => void this.client?.own.setSharing(false)),
+    );
+    private waiting = 0; /* in the lobby, as far as was told */
     private readonly stats = new StatsLine();
     private readonly overlay = new Overlay();
     private readonly stage = new Stage(() => {
@@ -88,6 +106,7 @@ export class CallView {
                 this.count,
             ),
             this.notices.banner,
+            this.sharing,
             this.notices.list,
             this.notices.spoken,
             el(
@@ -128,8 +147,14 @@ export class CallView {
         });
         client.on('muted', ({ kind, name }) => this.tell(words.mutedByHost(kind, name)));
         client.on('unmuteRequested', ({ kind, name }) =>
-            this.tell(words.unmuteAsked(kind, name), 'asked'),
+            this.tell(words.unmuteAsked(kind, name), `asked:${kind}`),
         );
+        client.on('poll', ({ question }) => {
+            if (this.column.open !== 'polls') {
+                this.tell(words.poll.told(question), 'poll');
+            }
+        });
+        client.on('screen', ({ name }) => say(words.shares(name)));
         client.on('moved', ({ breakoutId }) =>
             this.tell(breakoutId === null ? words.breakout.back : words.breakout.moved),
         );
@@ -145,6 +170,9 @@ export class CallView {
         this.client = client;
         this.title.textContent = [room.title, breakoutOf(room)].filter(Boolean).join(' · ');
         this.count.textContent = words.people(Math.max(room.count, room.people.size + 1));
+        this.tellWaiting(room);
+        this.forgetAsked(client);
+        this.sharing.hidden = !client.own.sharing;
         this.notices.update(client);
         this.stage.update(client);
         this.overlay.update(client);
@@ -160,6 +188,7 @@ export class CallView {
 
     close(): void {
         this.stats.stop();
+        this.stage.close();
         this.element.remove();
     }
 
@@ -169,8 +198,39 @@ export class CallView {
         }
     }
 
-    /* asked: the person is to do something. */
-    private tell(text: string, code: 'said' | 'asked' = 'said'): void {
+    /* One notice of who waits, while it is not seen in the panel. */
+    private tellWaiting(room: Room): void {
+        const n = room.lobby.length;
+        const known = room.notices.findIndex(({ code }) => code === 'lobby');
+        const told = { code: 'lobby', detail: words.admittedMore(n) };
+
+        if (n === 0 || this.column.open === 'people') {
+            room.notices.splice(known, known < 0 ? 0 : 1);
+        } else if (n > this.waiting || (known >= 0 && n < this.waiting)) {
+            room.notices.splice(known < 0 ? room.notices.length : known, 1, told);
+        }
+        this.waiting = n;
+    }
+
+    /* Nobody need be asked to turn on what is on. */
+    private forgetAsked({ room, own }: KcsClient): void {
+        const { notices } = room.value;
+
+        for (const kind of ['audio', 'video'] as const) {
+            const at = notices.findIndex(({ code }) => code === `asked:${kind}`);
+
+            notices.splice(at, at >= 0 && !own.muted[kind] ? 1 : 0);
+        }
+    }
+
+    private showPanel(name: 'people' | 'polls'): void {
+        if (this.column.open !== name) {
+            this.openPanel(name);
+        }
+    }
+
+    /* Another code than 'said' has a button, if Notices has one for it. */
+    private tell(text: string, code = 'said'): void {
         const notices = this.client?.room.value.notices;
 
         if (notices?.some(({ detail }) => detail === text) === false) {
@@ -298,6 +358,7 @@ export class CallView {
     /* The link for others: this address without what is only mine. */
     private async copyLink(): Promise<void> {
         const link = new URL(location.href);
+        const role = this.client?.room.value.role ?? '';
 
         link.searchParams.delete('name');
         link.searchParams.set('meeting', this.client?.options.meeting ?? '');
@@ -305,7 +366,7 @@ export class CallView {
         link.searchParams.delete('token');
         try {
             await navigator.clipboard.writeText(link.href);
-            this.copied.textContent = words.copied;
+            this.copied.textContent = words.copied(words.roster.roles[role] ?? role);
         } catch {
             this.copied.textContent = words.copyByHand;
         }

@@ -3,7 +3,7 @@ import type { ChatMessage } from '../api.gen';
 import { nameOf, type KcsClient } from '../client';
 import { words } from '../words';
 import type { Attempt } from './callview';
-import { el, textButton } from './dom';
+import { el, linked, putChildren, textButton } from './dom';
 import { Menu, type Command } from './menu';
 import type { Panel } from './panel';
 
@@ -31,6 +31,7 @@ export class ChatPanel implements Panel {
     });
     private client: KcsClient | undefined;
     private drawn = '';
+    private items = new Map<string, { key: string; item: HTMLElement }>(); /* by message */
     private recipients = '';
     private replyTo: ChatMessage | undefined;
     private editing: ChatMessage | undefined;
@@ -99,14 +100,39 @@ export class ChatPanel implements Panel {
         const atEnd =
             this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 60;
 
-        this.list.replaceChildren(
-            ...(entries.length === 0
+        const before = this.items;
+
+        this.items = new Map(
+            entries.map((entry) => {
+                const key = this.keyOf(entry);
+                const known = before.get(entry.message_id);
+                const item = known?.key === key ? known.item : this.message(entry);
+
+                return [entry.message_id, { key, item }];
+            }),
+        );
+        putChildren(
+            this.list,
+            entries.length === 0
                 ? [el('li', { class: 'empty' }, words.chat.empty)]
-                : entries.map((entry) => this.message(entry))),
+                : [...this.items.values()].map(({ item }) => item),
         );
         if (atEnd) {
             this.list.scrollTop = this.list.scrollHeight;
         }
+    }
+
+    /* All that is shown of a message: one that shows the same stays, with its open menu. */
+    private keyOf(entry: ChatMessage): string {
+        const room = this.client?.room.value;
+        const quoted = room?.chat.find((each) => each.message_id === entry.reply_to);
+        const { message, display_name, timestamp, edited_at, deleted, to, reactions } = entry;
+
+        return JSON.stringify([
+            ...[message, display_name, timestamp, edited_at != null, deleted === true],
+            ...[to == null ? '' : (room && nameOf(room, to)) ?? to, reactions ?? []],
+            ...[quoted?.message, quoted?.display_name],
+        ]);
     }
 
     private message(entry: ChatMessage): HTMLElement {
@@ -140,7 +166,7 @@ export class ChatPanel implements Panel {
             el(
                 'p',
                 { class: entry.deleted === true ? 'gone' : 'text' },
-                entry.deleted === true ? words.chat.deleted : entry.message,
+                ...(entry.deleted === true ? [words.chat.deleted] : linked(entry.message)),
             ),
         );
         for (const { emoji, count } of entry.reactions ?? []) {

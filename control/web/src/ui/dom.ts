@@ -20,6 +20,41 @@ export function el<K extends keyof HTMLElementTagNameMap>(
     return element;
 }
 
+/* Gives a parent these children; those that it has in their places are not touched. */
+export function putChildren(parent: Element, children: Element[]): void {
+    const all = new Set(children);
+
+    children.forEach((child, i) => {
+        const there = parent.children[i];
+
+        if (there !== undefined && !all.has(there)) {
+            there.replaceWith(child);
+        } else if (there !== child) {
+            parent.insertBefore(child, there ?? null);
+        }
+    });
+    while (parent.children.length > children.length) {
+        parent.lastElementChild?.remove();
+    }
+}
+
+const LINK = /https?:\/\/[^\s<>"]+[^\s<>"'.,;:!?)\]]/g;
+
+/* A text whose addresses can be followed, in another tab that knows nothing of this one. */
+export function linked(text: string): (Node | string)[] {
+    const parts: (Node | string)[] = [];
+    let at = 0;
+
+    for (const { 0: href, index = 0 } of text.matchAll(LINK)) {
+        parts.push(
+            text.slice(at, index),
+            el('a', { href, target: '_blank', rel: 'noopener noreferrer' }, href),
+        );
+        at = index + href.length;
+    }
+    return [...parts, text.slice(at)];
+}
+
 /* An icon of the sprite in index.html; decoration only, so hidden from screen readers. */
 export function icon(name: string): SVGSVGElement {
     const svgNs = 'http://www.w3.org/2000/svg';

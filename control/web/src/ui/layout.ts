@@ -17,25 +17,32 @@ export interface Placed {
 }
 
 const ASPECT = 16 / 9;
+const UPRIGHT = [ASPECT, 4 / 3, 1, 3 / 4]; /* where there is more height than width */
 const GAP = 10; /* px */
 const MAX_TILES = 25;
 const LEAST_WIDTH = 150; /* px; smaller tiles go to the next page */
 const STRIP_TILE = 168; /* px wide, beside one that is large */
 const STRIP_NARROW = 112;
 
-/* How many columns make `count` tiles of 16:9 largest in a box, and how wide one is
- * then. */
-export function bestGrid(count: number, width: number, height: number): [number, number] {
-    let best: [number, number] = [1, 0];
+/* How many columns make `count` tiles largest in a box, and how wide one is then, and of which
+ * shape: 16:9, or in an upright box what fills it better. */
+function bestGrid(
+    count: number,
+    width: number,
+    height: number,
+): { columns: number; tileWidth: number; aspect: number } {
+    let best = { columns: 1, tileWidth: 0, aspect: ASPECT };
 
-    for (let columns = 1; columns <= count; columns++) {
-        const rows = Math.ceil(count / columns);
-        const tileWidth = Math.min(
-            (width - GAP * (columns - 1)) / columns,
-            ((height - GAP * (rows - 1)) / rows) * ASPECT,
-        );
-        if (tileWidth > best[1]) {
-            best = [columns, tileWidth];
+    for (const aspect of width < height ? UPRIGHT : [ASPECT]) {
+        for (let columns = 1; columns <= count; columns++) {
+            const rows = Math.ceil(count / columns);
+            const tileWidth = Math.min(
+                (width - GAP * (columns - 1)) / columns,
+                ((height - GAP * (rows - 1)) / rows) * aspect,
+            );
+            if (tileWidth > 0 && tileWidth ** 2 / aspect > best.tileWidth ** 2 / best.aspect) {
+                best = { columns, tileWidth, aspect };
+            }
         }
     }
     return best;
@@ -44,7 +51,7 @@ export function bestGrid(count: number, width: number, height: number): [number,
 /* How many tiles fit on a page without becoming too small. */
 function capacity(count: number, width: number, height: number): number {
     for (let n = Math.min(count, MAX_TILES); n > 1; n--) {
-        if (bestGrid(n, width, height)[1] >= LEAST_WIDTH) {
+        if (bestGrid(n, width, height).tileWidth >= LEAST_WIDTH) {
             return n;
         }
     }
@@ -64,8 +71,8 @@ function placeGrid(ids: string[], width: number, height: number, page: number): 
     const rects = new Map<string, Rect>();
     /* the last page's tiles are as large as those of the others */
     const count = pages > 1 ? size : shown.length;
-    const [columns, tileWidth] = bestGrid(Math.max(1, count), width, height);
-    const tileHeight = tileWidth / ASPECT;
+    const { columns, tileWidth, aspect } = bestGrid(Math.max(1, count), width, height);
+    const tileHeight = tileWidth / aspect;
     const rows = Math.ceil(shown.length / columns);
     const top = Math.max(0, (height - rows * tileHeight - (rows - 1) * GAP) / 2);
 

@@ -7,6 +7,8 @@ export interface Command {
     pressed?: boolean; /* for a command that is a switch */
 }
 
+const MARGIN = 6; /* px */
+
 let openMenu: Menu | undefined;
 
 export class Menu {
@@ -68,12 +70,38 @@ export class Menu {
         );
         this.list.hidden = false;
         this.button.setAttribute('aria-expanded', 'true');
-        const box = this.element.getBoundingClientRect();
-        this.list.classList.toggle('below', box.top < window.innerHeight / 2);
+        const { top } = this.element.getBoundingClientRect();
+        this.list.classList.toggle('below', top < window.innerHeight / 2);
+        this.place();
         this.list.querySelector('button')?.focus();
+    }
+
+    /* One that is fixed: beside its button, as far as the window goes. */
+    private place(): void {
+        if (getComputedStyle(this.list).position !== 'fixed') {
+            return;
+        }
+        const box = this.element.getBoundingClientRect();
+        const { offsetWidth: width, offsetHeight: height } = this.list;
+        const within = (at: number, size: number, all: number): string =>
+            `${Math.max(MARGIN, Math.min(at, all - size - MARGIN))}px`;
+        const below = box.bottom + MARGIN + height < window.innerHeight;
+
+        this.list.style.left = within(box.right - width, width, window.innerWidth);
+        this.list.style.top = within(
+            below ? box.bottom + MARGIN : box.top - MARGIN - height,
+            height,
+            window.innerHeight,
+        );
+    }
+
+    /* It stays with what it stands beside. */
+    static onScroll(): void {
+        openMenu?.place();
     }
 }
 
+document.addEventListener('scroll', () => Menu.onScroll(), true);
 document.addEventListener('pointerdown', (event) => {
     if (openMenu !== undefined && !openMenu.contains(event.target)) {
         openMenu.close();

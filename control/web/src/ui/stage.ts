@@ -5,6 +5,7 @@ import { isHere, type KcsClient, type Person } from '../client';
 import type { RemoteMedia, Room, Shown } from '../client';
 import { words } from '../words';
 import { el, iconButton } from './dom';
+import { Figures } from './figures';
 import { chooseMain, place, type Mode, type Placed } from './layout';
 import { Tile, type TileView } from './tile';
 
@@ -24,13 +25,18 @@ export class Stage {
     private readonly pager: HTMLElement;
     private readonly tiles = new Map<string, Tile>();
     private readonly own: Tile;
+    private readonly figures = new Figures(() => this.client);
     private client: KcsClient | undefined;
     private lastSpeaker: string | undefined; /* of the others */
     private page = 0;
     private speakerId = '';
 
     constructor(private readonly onBlocked: () => void) {
-        this.own = new Tile(OWN, 'own', { pin: () => undefined, blocked: () => undefined });
+        this.own = new Tile(OWN, 'own', {
+            pin: () => undefined,
+            blocked: () => undefined,
+            figures: () => undefined,
+        });
         this.pager = el(
             'nav',
             { class: 'pager', 'aria-label': words.page(1, 1) },
@@ -72,6 +78,10 @@ export class Stage {
         this.tiles.forEach((tile) => tile.play());
     }
 
+    close(): void {
+        this.figures.stop();
+    }
+
     update(client: KcsClient): void {
         const room = client.room.value;
         const contents = contentsOf(room);
@@ -84,6 +94,7 @@ export class Stage {
             if (!contents.has(id)) {
                 tile.element.remove();
                 this.tiles.delete(id);
+                this.figures.show(tile, false);
             }
         }
         for (const [id, content] of contents) {
@@ -103,6 +114,7 @@ export class Stage {
             tile = new Tile(id, id.startsWith('screen:') ? 'screen' : 'person', {
                 pin: () => this.togglePin(id),
                 blocked: this.onBlocked,
+                figures: (of, on) => this.figures.show(of, on),
             });
             tile.setSpeaker(this.speakerId);
             this.tiles.set(id, tile);
@@ -124,7 +136,7 @@ export class Stage {
             speaking: speaker === self.id && !client.own.muted.audio,
             pinned: false,
             hand: hands.indexOf(self.id) + 1,
-            quality: [],
+            media: [],
         });
     }
 
@@ -210,7 +222,7 @@ function contentsOf(room: Room): Map<string, Content> {
                 cameraOff: false,
                 speaking: false,
                 hand: 0,
-                quality: qualityOf([screen, sound]),
+                media: received([screen, sound]),
             });
         }
     }
@@ -227,17 +239,18 @@ function contentsOf(room: Room): Map<string, Content> {
             cameraOff: video === undefined || video.paused,
             speaking: room.speaker === person.id && audio?.paused === false,
             hand: room.hands.indexOf(person.id) + 1,
-            quality: qualityOf([audio, video]),
+            media: received([audio, video]),
         });
     }
     return contents;
 }
 
-function qualityOf(all: (RemoteMedia | undefined)[]): TileView['quality'] {
+/* A score is told when it changes, and begins with all. */
+function received(all: (RemoteMedia | undefined)[]): TileView['media'] {
     return all.flatMap((media) =>
-        media?.quality === undefined || media.paused
+        media?.track === undefined || media.paused
             ? []
-            : [{ kind: media.kind, quality: media.quality }],
+            : [{ id: media.producerId, score: media.quality?.score ?? 10 }],
     );
 }
 

@@ -3,6 +3,7 @@
 import { collectStats, type CallStats, type KcsClient } from '../client';
 import { words } from '../words';
 import { el } from './dom';
+import { Rates } from './rates';
 
 const PERIOD_MS = 1_000;
 
@@ -13,7 +14,7 @@ export class StatsLine {
         'aria-label': words.statistics,
         role: 'group',
     });
-    private readonly bytes = new Map<string, { at: number; count: number }>();
+    private readonly rates = new Rates();
     private timer: number | undefined;
 
     get shown(): boolean {
@@ -31,7 +32,7 @@ export class StatsLine {
 
     stop(): void {
         window.clearInterval(this.timer);
-        this.bytes.clear();
+        this.rates.clear();
     }
 
     private async refresh(client: KcsClient): Promise<void> {
@@ -78,14 +79,12 @@ export class StatsLine {
 
     /* Bit rate since the last look; empty the first time. */
     private rate(key: string, count: number): string {
-        const at = performance.now();
-        const before = this.bytes.get(key);
+        const bytes = this.rates.perMs(key, count);
 
-        this.bytes.set(key, { at, count });
-        if (before === undefined || at <= before.at || count < before.count) {
+        if (bytes === undefined) {
             return '';
         }
-        const kbps = ((count - before.count) * 8) / (at - before.at);
+        const kbps = bytes * 8;
         return kbps >= 1_000
             ? `${(kbps / 1_000).toFixed(1)} Mb/s`
             : `${kbps.toFixed(0)} kb/s`;

@@ -1,7 +1,6 @@
 /* One person's tile, or one screen's: picture or initials, name, and what is off.  Elements
  * are made once and changed in place, so that a playing video is never interrupted by a
  * redraw. */
-import type { Kind, Quality } from '../client';
 import { words } from '../words';
 import { el, face, icon, iconButton } from './dom';
 
@@ -15,12 +14,13 @@ export interface TileView {
     speaking: boolean;
     pinned: boolean;
     hand: number; /* place in the order, 0 without */
-    quality: { kind: Kind; quality: Quality }[];
+    media: { id: string; score: number }[]; /* what is received: producer, and 0 to 10 */
 }
 
 export interface TileActions {
     pin(): void;
     blocked(): void; /* the browser wants a click before it plays sound */
+    figures(tile: Tile, on: boolean): void; /* its numbers are wanted: showFigures() */
 }
 
 const HUES = 12;
@@ -85,7 +85,8 @@ export class Tile {
             () => {
                 this.figures.hidden = !this.figures.hidden;
                 this.quality.setAttribute('aria-expanded', String(!this.figures.hidden));
-                this.showQuality();
+                this.figures.textContent = words.tile.noFigures;
+                actions.figures(this, !this.figures.hidden);
             },
             'tile-button quality',
         );
@@ -161,31 +162,22 @@ export class Tile {
     }
 
     private showQuality(): void {
-        const { quality = [], label = '' } = this.shown ?? {};
-        const score = Math.min(10, ...quality.map((each) => each.quality.score));
+        const { media = [], label = '' } = this.shown ?? {};
+        const score = Math.min(10, ...media.map((each) => each.score));
         const level = score >= GOOD ? 2 : score >= WEAK ? 1 : 0;
 
-        this.quality.hidden = quality.length === 0;
+        this.quality.hidden = media.length === 0;
         this.quality.dataset['level'] = String(level);
         face(this.quality, 'bars', words.tile.quality(label, words.tile.levels[level] ?? ''));
-        if (!this.figures.hidden) {
-            this.figures.replaceChildren(
-                ...(quality.length === 0 ? [words.tile.noFigures] : []),
-                ...quality.map(({ kind, quality: each }) =>
-                    el(
-                        'span',
-                        {},
-                        words.tile.figures(
-                            kind,
-                            Math.round(each.bitrateBps / 1_000),
-                            (each.loss * 100).toFixed(1),
-                            Math.round(each.jitterMs),
-                            Math.round(each.rttMs),
-                        ),
-                    ),
-                ),
-            );
-        }
+    }
+
+    /* By producer. */
+    showFigures(lines: Map<string, string>): void {
+        const own = (this.shown?.media ?? []).flatMap(({ id }) => lines.get(id) ?? []);
+
+        this.figures.replaceChildren(
+            ...(own.length > 0 ? own : [words.tile.noFigures]).map((line) => el('span', {}, line)),
+        );
     }
 
     /* The initials stay until the first picture is there, rather than a black box. */
