@@ -93,6 +93,9 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && atomic_load(&kafka->away)) {
         note_works(kafka);
     }
+    if (event != NULL && event->position == 0) {
+        atomic_fetch_sub(&kafka->n_quality, 1);
+    }
     if (event == NULL) { /* of the dead */
         if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             log_error("event_dead_untold",
@@ -119,6 +122,13 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
     free(event);
 }
 
+/* Whether there is room for one more event of quality. librdkafka would keep 100,000 of them
+ * while no broker is there, for as long as that lasts. */
+static bool may_take_quality(struct kafka *kafka)
+{
+    return atomic_load(&kafka->n_quality) < KAFKA_QUALITY;
+}
+
 /* With the lock. Whether it must not be sent before another has arrived. */
 static bool has_to_wait(const struct kafka *kafka, const struct event *event, size_t share)
 {
@@ -130,16 +140,22 @@ static int kafka_send(struct event_sink *sink, struct event *event)
 {
     struct kafka *kafka = kafka_of(sink);
     const size_t share = share_of(event);
+    const bool lasts = event->position != 0;
     rd_kafka_resp_err_t err;
     int ret = -EAGAIN;
 
     (void)pthread_mutex_lock(&kafka->lock);
-    if (kafka->producer != NULL && !kafka->broken && !has_to_wait(kafka, event, share)) {
-        const bool lasts = event->position != 0;
-
+    if (kafka->producer != NULL && !kafka->broken && !has_to_wait(kafka, event, share) &&
+        (lasts || may_take_quality(kafka))) {
+        if (!lasts) { /* before: it may be reported at once */
+            atomic_fetch_add(&kafka->n_quality, 1);
+        }
         err = kafka_produce(kafka->producer,
                             lasts ? EVENT_TOPIC_FACTS : EVENT_TOPIC_QUALITY, event,
                             event->data, event->data_len, NULL, 0, event);
+        if (err != 0 && !lasts) {
+            atomic_fetch_sub(&kafka->n_quality, 1);
+        }
         if (err == 0) { /* the event may be gone by now */
             kafka->begun[share] = kafka->begun[share] || lasts;
             ret = 0;

@@ -9,7 +9,11 @@
 
 #include "event/sink.h"
 
-enum { KAFKA_POLL_MS = 100, KAFKA_SHARES = 1024 /* of meetings, by their names */ };
+enum {
+    KAFKA_POLL_MS = 100,
+    KAFKA_SHARES = 1024,  /* of meetings, by their names */
+    KAFKA_QUALITY = 16384 /* events of it on their way: of 10,000 people in 16 seconds */
+};
 
 struct kafka {
     struct event_sink sink;
@@ -35,6 +39,7 @@ struct kafka {
     bool broken;
     bool stop;
     uint32_t patience_ms;
+    atomic_uint n_quality; /* on their way: KAFKA_QUALITY at most */
     atomic_bool away; /* and why: written with the lock */
     char why[EVENT_STATE_MAX];
     bool joined;

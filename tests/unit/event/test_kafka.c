@@ -2,6 +2,9 @@
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "world.h"
 
@@ -146,12 +149,67 @@ static void kafka_that_is_away_is_waited_for(void **state)
     finish(&w); /* without waiting for it */
 }
 
+static unsigned long lost_quality(struct world *w)
+{
+    static const char name[] = "\nkcs_event_quality_lost_total ";
+    const char *at;
+    char *text;
+    size_t len;
+    unsigned long n;
+
+    assert_int_equal(metric_render(w->metrics, &text, &len), 0);
+    at = strstr(text, name);
+    assert_non_null(at);
+    n = strtoul(at + strlen(name), NULL, 10);
+    free(text);
+    return n;
+}
+
+/* They are not kept for hours, in memory: who counts them wants the newest. */
+static void quality_waits_for_no_broker_that_is_away(void **state)
+{
+    enum { TOLD = 20000, KEPT = 16384 };
+    struct world w;
+    struct mock mock;
+    struct event_kafka_conf conf = {.partitions = 1};
+    char err[EVENT_ERR_MAX];
+    uint64_t until_us;
+    (void)state;
+
+    mock_start(&mock);
+    conf.brokers = rd_kafka_mock_cluster_bootstraps(mock.cluster);
+    start(&w);
+    assert_int_equal(event_relay_add_kafka(w.relay, &conf, err), 0);
+    tell(&w, "kcs.meeting.other", "{}");
+    until_empty(&w);
+    assert_int_equal(rd_kafka_mock_broker_set_down(mock.cluster, 1), 0);
+    for (int i = 0; i < TOLD; i++) {
+        event_relay_quality(w.relay, "kcs.quality.participant", "t", "m", "{}");
+    }
+    assert_in_range(lost_quality(&w), TOLD - KEPT - 100, TOLD - KEPT);
+
+    /* and they are taken again once it is back */
+    assert_int_equal(rd_kafka_mock_broker_set_up(mock.cluster, 1), 0);
+    until_us = clock_mono_us() + 30000000;
+    for (unsigned long before = ULONG_MAX; lost_quality(&w) != before;) {
+        assert_true(clock_mono_us() < until_us);
+        (void)usleep(50000);
+        before = lost_quality(&w);
+        event_relay_quality(w.relay, "kcs.quality.participant", "t", "m", "{}");
+    }
+    tell(&w, "kcs.meeting.closed", "{}"); /* a fact finds its way all the same */
+    until_empty(&w);
+    finish(&w);
+    mock_stop(&mock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kafka_is_told_all_again_after_an_error),
         cmocka_unit_test(kafka_settings_are_checked),
         cmocka_unit_test(kafka_that_is_away_is_waited_for),
+        cmocka_unit_test(quality_waits_for_no_broker_that_is_away),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
