@@ -187,6 +187,10 @@ test('an operator looks at a call, mutes, removes and closes', { timeout: 120_00
             assert.equal(busiest.length, 4);
             assert.equal(meetings[0].meeting_id, MEETING);
             assert.match(await node.kcsctl('top', '--count', '1'), /busy_percent[^]*Grace/);
+            /* the live screen, on a terminal that has not been told its size */
+            const live = run('script', '-qec', `${KCSCTL} --socket ${node.adminSocket} top --count 2`, '/dev/null');
+            assert.equal(live.status, 0);
+            assert.match(live.stdout, /^\x1b\[\?1049h[^]*busy_percent[^]*Grace[^]*\x1b\[\?1049l$/);
 
             await watches(node, recv);
 

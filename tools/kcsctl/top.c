@@ -222,9 +222,12 @@ static void on_signal(int number_of_it)
 /* Prints as much of 'text' as the screen has room for, from its top. */
 static void put_on_screen(const char *text)
 {
-    struct winsize size = {.ws_row = 24, .ws_col = 80};
+    struct winsize size = {0};
 
     (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    if (size.ws_row == 0 || size.ws_col == 0) { /* a serial line, a container: it does not know */
+        size = (struct winsize){.ws_row = 24, .ws_col = 80};
+    }
     fputs("\033[H", stdout);
     for (unsigned row = 1; *text != '\0' && row < size.ws_row; row++) {
         unsigned col = 0;
