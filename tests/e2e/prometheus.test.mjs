@@ -46,6 +46,26 @@ async function assertTold(node) {
     assert.deepEqual([...wanted].filter((name) => !told.has(name)), []);
 }
 
+/* Every family is in the table of docs/api.md. There `_x` stands for what has the beginning of the
+ * row's first. */
+async function assertDescribed(node) {
+    const response = await fetch(`http://127.0.0.1:${node.metricsPort}/metrics`);
+    const families = [...(await response.text()).matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name);
+    const rows = readFileSync(join(CONF, '../docs/api.md'), 'utf8').split('\n')
+        .filter((line) => line.startsWith('| `kcs_'));
+    const described = new Set(rows.flatMap((row) => {
+        const [, column] = row.split(' | ')[0].match(/^\| (.*)/);
+        const names = [...column.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+        const words = names[0].split('_');
+
+        return names.flatMap((name) => name.startsWith('_')
+            ? words.map((_, i) => words.slice(0, i).join('_') + name) : [name]);
+    }));
+
+    assert.ok(families.length > 60);
+    assert.deepEqual(families.filter((name) => !described.has(name)), []);
+}
+
 /* Every query of every panel, as Grafana fills it in. */
 function queries() {
     return readdirSync(join(CONF, 'grafana')).flatMap((file) => {
@@ -98,6 +118,7 @@ scrape_configs: [{job_name: kcs, static_configs: [{targets: ['127.0.0.1:${node.m
         assert.deepEqual(missing.map(({ what }) => what), []);
         await assertClean(node);
         await assertTold(node);
+        await assertDescribed(node);
         const { groups } = await ask('rules');
         const rules = groups.flatMap((group) => group.rules);
         assert.ok(rules.length > 20);
