@@ -1,14 +1,14 @@
 /* Live streams: what a host begins, thousands may watch; here the node's own page for viewers
- * does, in which hls.js plays. */
+ * does, in which hls.js plays. And the buttons for it, and for recording, in the page. */
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { withBrowser } from './lib/browser.mjs';
+import { Person, withBrowser } from './lib/browser.mjs';
 import { ask, connect, next } from './lib/client.mjs';
-import { publishDrawnInPage } from './lib/drawn.mjs';
-import { recordingNode } from './lib/recording.mjs';
+import { picturesOf, publishDrawnInPage } from './lib/drawn.mjs';
+import { listed, recordingNode } from './lib/recording.mjs';
 import { openWishPage } from './lib/wish.mjs';
 
 const ANN = 5;
@@ -109,4 +109,65 @@ test('what is live is seen within five seconds, by anybody who has the address',
         assert.match(await (await get('720p.m3u8')).text(), /#EXT-X-ENDLIST/);
         assert.ok(readdirSync(join(directory, 'live', started.stream_id)).length < 40, 'old segments have gone');
         attendee.close();
+    })));
+
+test('a host records and goes live by buttons, and everybody is asked', { timeout: 120_000 }, () =>
+    recordingNode('live-page', (room) => withBrowser(async (browser) => {
+        const { node, id, token, directory } = room;
+        const host = await Person.open(browser, node, { name: 'Ada', meeting: id, token: token('hedy', 'co_host') });
+        await host.joined();
+        const guest = await Person.open(browser, node, { name: 'Bob', meeting: id, token: token('bob', 'presenter') });
+        await guest.joined();
+        const choose = async (who, text) => {
+            await who.press('More');
+            await who.page.locator(`::-p-xpath(//button[@class="menu-item" and .="${text}"])`).click();
+        };
+        const answer = async (who, what) => {
+            await who.page.bringToFront(); /* behind another no button can be clicked */
+            await who.page.click(`#consent-${what}`);
+        };
+        const marks = (who, text) => who.until(`the page says ${JSON.stringify(text)}`,
+            (wanted) => document.querySelector('.marks').innerText.replace(/\s+/g, ' ').trim() === wanted, text);
+        const asks = (who, text) => who.until(`it asks: ${text}`,
+            (wanted) => {
+                const asked = document.querySelector('.consent');
+                return wanted === null ? asked.hidden : !asked.hidden && asked.innerText.includes(wanted);
+            }, text);
+
+        await guest.press('More');
+        assert.ok(!(await guest.page.evaluate(() => document.querySelector('.menu:not([hidden])').innerText)).includes('Record'),
+            'who may not record has no such button');
+        await guest.page.keyboard.press('Escape');
+        await choose(host, 'Record the meeting');
+        await marks(host, 'Recording');
+        await marks(guest, 'Recording');
+        await asks(guest, 'This meeting is recorded.');
+        await answer(guest, 'agree');
+        await asks(guest, null);
+        await choose(host, 'Go live');
+        await marks(guest, 'Recording Live');
+        await asks(guest, 'recorded and shown live'); /* it is more than was agreed to */
+        await answer(guest, 'agree');
+        await sleep(5000);
+        const stream = readdirSync(join(directory, 'live'))[0];
+        const viewer = await browser.newPage();
+        await viewer.goto(`${node.origin}/watch.html?stream=${stream}`);
+        await viewer.waitForFunction(() => document.querySelector('video')?.currentTime > 1, { timeout: 20_000 });
+        assert.deepEqual(await viewer.evaluate(() => [document.querySelector('video').videoWidth,
+            document.querySelector('video').videoHeight]), [1280, 720]);
+        await viewer.close();
+        await choose(host, 'End the live stream');
+        await marks(guest, 'Recording');
+        await choose(host, 'Stop recording');
+        await marks(guest, '');
+        await asks(guest, null);
+        const [recording] = await listed(room, 'stopped');
+        const pictures = picturesOf(join(directory, recording.id, recording.files[0].file));
+        assert.ok(pictures.length > 100, `${pictures.length} pictures`);
+
+        /* who does not agree leaves */
+        await choose(host, 'Record the meeting');
+        await asks(guest, 'This meeting is recorded.');
+        await answer(guest, 'leave');
+        await guest.until('it has left', () => window.kcs.state === 'left');
     })));

@@ -71,7 +71,24 @@ export const words = {
         again: 'Join again',
     },
 
-    /* the viewers' page */
+    /* recorded, and shown to the world */
+    tape: {
+        record: 'Record the meeting',
+        stopRecord: 'Stop recording',
+        live: 'Go live',
+        stopLive: 'End the live stream',
+        liveLink: 'Copy the viewers’ link',
+        linkCopied: 'Link copied. Whoever has it can watch.',
+        recording: 'Recording',
+        onAir: 'Live',
+        consent: (recorded: boolean, shown: boolean) =>
+            `This meeting is ${[recorded && 'recorded', shown && 'shown live to others']
+                .filter(Boolean)
+                .join(' and ')}. Who stays agrees.`,
+        agree: 'I agree',
+        leave: 'Leave',
+        failed: (reason: string) => `It has failed: ${reason}`,
+    },
     watch: {
         title: 'KCS live',
         waiting: 'The stream has not begun, or has ended. This page goes on by itself.',

@@ -3,7 +3,7 @@
  * made anew where not; the room is asked for again either way.
  *
  * The parts: signaling.ts carries, media.ts has the transports, own.ts what one sends,
- * roster.ts the others, talk.ts and host.ts the rest. */
+ * roster.ts the others, talk.ts, tape.ts and host.ts the rest. */
 import {
     codeOf,
     isOffline,
@@ -22,6 +22,7 @@ import { emptyRoom, type Notice, type Room } from './room';
 import { Roster, type Shown } from './roster';
 import { Signaling } from './signaling';
 import { Talk } from './talk';
+import { Tape } from './tape';
 
 const RETRY_MS = [500, 2_000, 5_000, 10_000];
 
@@ -29,6 +30,7 @@ export class KcsClient extends Emitter<ClientEvents> {
     readonly room: Observable<Room>;
     readonly own: OwnMedia;
     readonly talk: Talk;
+    readonly tape: Tape;
     readonly host: Host;
 
     private readonly ctx: Context;
@@ -61,6 +63,7 @@ export class KcsClient extends Emitter<ClientEvents> {
         this.own = new OwnMedia(this.ctx, tracks, ownOptions);
         this.roster = new Roster(this.ctx);
         this.talk = new Talk(this.ctx);
+        this.tape = new Tape(this.ctx);
         this.host = new Host(this.ctx, this.own);
         this.door = new Door(this.ctx);
         this.paths = new PathKeeper(
@@ -283,6 +286,7 @@ export class KcsClient extends Emitter<ClientEvents> {
         state.spotlight = joined.spotlight ?? undefined;
         state.polls = new Map(joined.polls.map((poll) => [poll.poll_id, poll]));
         state.breakouts = joined.breakouts ?? undefined;
+        this.tape.settle(joined);
         state.breakoutId = joined.breakout_id ?? null;
         state.hands = joined.participants
             .filter(({ hand_order }) => hand_order != null)

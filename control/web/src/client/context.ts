@@ -29,6 +29,7 @@ export interface ClientEvents {
     screen: { name: string }; /* somebody begins to share it */
     breakoutMessage: { name: string | undefined; text: string };
     moved: { breakoutId: string | null };
+    tapeFailed: { reason: string };
 }
 
 export interface Context {

@@ -84,6 +84,8 @@ export interface Room {
     board: { version: number; ops: WhiteboardOp[] }; /* coordinates: 0 to 1 of it */
     breakouts: BreakoutState | undefined;
     breakoutId: string | null; /* the one that one is in; null: in none */
+    recording: string | null; /* that runs; its id */
+    live: string | null; /* the live stream that runs; its id */
 }
 
 export function emptyRoom(title: string, name: string): Room {
@@ -112,6 +114,8 @@ export function emptyRoom(title: string, name: string): Room {
         board: { version: 0, ops: [] },
         breakouts: undefined,
         breakoutId: null,
+        recording: null,
+        live: null,
     };
 }
 

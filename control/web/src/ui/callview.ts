@@ -17,6 +17,7 @@ import { PeoplePanel } from './people';
 import { PollPanel } from './polls';
 import { Stage } from './stage';
 import { StatsLine } from './statsline';
+import { TapeStrip } from './tapestrip';
 
 /* Does what may be refused; a refusal is told in words. Resolves with whether it worked. */
 export type Attempt = (act: () => Promise<void> | undefined) => Promise<boolean>;
@@ -56,6 +57,7 @@ export class CallView {
     private waiting = 0; /* in the lobby, as far as was told */
     private readonly stats = new StatsLine();
     private readonly overlay = new Overlay();
+    private readonly tape = new TapeStrip(() => this.client?.leave());
     private readonly stage = new Stage(() => {
         this.sound.hidden = false;
     });
@@ -104,7 +106,9 @@ export class CallView {
                 el('span', { class: 'brand' }, words.brand),
                 this.title,
                 this.count,
+                this.tape.marks,
             ),
+            this.tape.consent,
             this.notices.banner,
             this.sharing,
             this.notices.list,
@@ -161,6 +165,7 @@ export class CallView {
         client.on('breakoutMessage', ({ name, text }) =>
             this.tell(words.breakout.said(name ?? words.someone, text)),
         );
+        client.on('tapeFailed', ({ reason }) => this.tell(words.tape.failed(reason)));
         this.update(client);
     }
 
@@ -176,6 +181,7 @@ export class CallView {
         this.notices.update(client);
         this.stage.update(client);
         this.overlay.update(client);
+        this.tape.update(client);
         this.column.update(client);
         this.controls.update(client, {
             stats: this.stats.shown,
@@ -336,6 +342,7 @@ export class CallView {
             },
             this.overlay.captionsOn,
         );
+        this.addTape(add);
         add(true, words.settings, () => this.openPanel('devices'));
         add(true, words.invite, () => void this.copyLink());
         add(
@@ -355,6 +362,40 @@ export class CallView {
         return list;
     }
 
+    private addTape(
+        add: (on: boolean, text: string, act: () => void, pressed?: boolean) => void,
+    ): void {
+        const { client } = this;
+        if (client === undefined) {
+            return;
+        }
+        const { recording, live } = client.room.value;
+        const may = (family: string): boolean =>
+            this.offers(family, 'recording_enabled', 'record');
+
+        add(
+            may('recording'),
+            recording === null ? words.tape.record : words.tape.stopRecord,
+            () => void this.attempt(() => client.tape.record(recording === null)),
+            recording !== null,
+        );
+        add(
+            may('stream'),
+            live === null ? words.tape.live : words.tape.stopLive,
+            () => void this.attempt(() => client.tape.goLive(live === null)),
+            live !== null,
+        );
+        add(live !== null, words.tape.liveLink, () => void this.copyLiveLink(live ?? ''));
+    }
+
+    private async copyLiveLink(stream: string): Promise<void> {
+        const link = new URL('watch.html', location.href);
+
+        link.hash = '';
+        link.search = new URLSearchParams({ stream }).toString();
+        await this.copy(link.href, words.tape.linkCopied);
+    }
+
     /* The link for others: this address without what is only mine. */
     private async copyLink(): Promise<void> {
         const link = new URL(location.href);
@@ -364,9 +405,13 @@ export class CallView {
         link.searchParams.set('meeting', this.client?.options.meeting ?? '');
         link.hash = `token=${this.client?.options.token ?? ''}`;
         link.searchParams.delete('token');
+        await this.copy(link.href, words.copied(words.roster.roles[role] ?? role));
+    }
+
+    private async copy(text: string, done: string): Promise<void> {
         try {
-            await navigator.clipboard.writeText(link.href);
-            this.copied.textContent = words.copied(words.roster.roles[role] ?? role);
+            await navigator.clipboard.writeText(text);
+            this.copied.textContent = done;
         } catch {
             this.copied.textContent = words.copyByHand;
         }
