@@ -235,18 +235,18 @@ void account_start(struct accounts *accounts)
     if (accounts->starting || accounts->ready) {
         return;
     }
-    if (!accounts->has_keys) {
-        query.kind = STORE_KEY;
-        query.descending = true;
-        query.limit = AUTH_KEYS;
-        next = on_keys;
-    } else if (!accounts->has_revoked) {
+    if (!accounts->has_revoked) { /* before the keys: with those tokens are taken */
         query.kind = STORE_REVOKED;
         query.after = accounts->after_id[0] != '\0';
         query.after_at = accounts->after_at;
         query.after_id = accounts->after_id;
         query.alive_s = clock_wall_s();
         next = on_revoked;
+    } else if (!accounts->has_keys) {
+        query.kind = STORE_KEY;
+        query.descending = true;
+        query.limit = AUTH_KEYS;
+        next = on_keys;
     } else {
         query.kind = STORE_USER;
         query.limit = 1;

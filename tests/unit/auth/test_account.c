@@ -28,6 +28,7 @@ struct desk {
     int err;
     char code[64];
     struct account_tokens tokens;
+    const char *revoked; /* NULL, or a token that must not be taken while it starts */
 };
 
 static int post(void *loop, void (*fn)(void *arg), void *arg)
@@ -114,6 +115,9 @@ static void start(struct desk *desk, unsigned queue)
     assert_int_equal(accounts_create(&desk->accounts, &conf), 0);
     while (accounts_login(desk->accounts, "", "nobody", "x", done, desk) == -EAGAIN) {
         loop_turn(desk->loop);
+        if (desk->revoked != NULL) {
+            assert_string_not_equal(verdict(desk, desk->revoked), "ok");
+        }
         (void)usleep(100);
     }
     desk->n = 0;
@@ -223,7 +227,9 @@ static void a_refresh_token_is_good_once(void **state)
     assert_int_equal(refresh(desk, second.refresh), -EPERM);
     assert_string_equal(desk->code, "refresh_unknown");
     stop(desk);
+    desk->revoked = second.access;
     start(desk, 8);
+    desk->revoked = NULL;
     assert_string_equal(verdict(desk, second.access), "token_revoked"); /* it lasts */
     assert_string_equal(verdict(desk, first.access), "token_revoked");
     assert_string_equal(verdict(desk, between.access), "token_revoked");
