@@ -94,7 +94,7 @@ test('each type of events is told, and as its schema says', { timeout: 120_000 }
     t.after(() => rmSync(directory, { recursive: true }));
     return withBroker((broker) =>
         withNode({ name: 'kafka-schemas', devices: ['udp'],
-            control: `${kafkaYaml(broker)}recording:\n  directory: ${directory}\n` }, async (node) => {
+            control: `${kafkaYaml(broker)}recording:\n  directory: ${directory}\n  live: ${directory}/live\n` }, async (node) => {
             const tail = await watch(node);
             const meeting = await everything(node);
 

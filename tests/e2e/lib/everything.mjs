@@ -71,6 +71,14 @@ async function record(host, ann) {
     await stopped;
 }
 
+async function goLive(host, ann) {
+    const stopped = next(ann, 'stream:stopped');
+    const { stream_id } = await good(host, 'stream:start', { kind: 'hls' });
+
+    await good(host, 'stream:stop', { stream_id });
+    await stopped;
+}
+
 async function lead(host, ann) {
     await good(host, 'room:update', { settings: { meeting_name: 'New' } });
     await good(host, 'layout:change', { layout: 'speaker' });
@@ -104,6 +112,7 @@ export async function everything(node) {
     await talk(host, ann);
     await send(ann);
     await record(host, ann);
+    await goLive(host, ann);
     await lead(host, ann);
     await good(host, 'room:close');
     host.close();
