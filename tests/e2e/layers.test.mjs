@@ -115,7 +115,7 @@ function layer(person) {
 /* Makes the window so large that the tile is worth this layer: the page tells the node
  * (view:set). */
 const WINDOWS = [
-    { width: 320, height: 480 },
+    { width: 320, height: 400 }, /* the room for tiles is not upright */
     { width: 640, height: 700 },
     { width: 1920, height: 1080 },
 ];
