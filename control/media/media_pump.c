@@ -45,14 +45,14 @@ void media_release(struct media *media, enum media_kind kind, uint64_t handle)
 
     switch (kind) {
     case MEDIA_PEER:
-        vault_peer_wipe(&media->map.vault.peers[i]);
+        vault_peer_wipe(&media->map.vault.peers[i], &media->map.vault.peers[i].live);
         media_capture_lost(media, handle, -ESTALE);
         break;
     case MEDIA_STREAM:
-        vault_stream_wipe(&media->map.vault.streams[i]);
+        vault_stream_wipe(&media->map.vault.streams[i], &media->map.vault.streams[i].live);
         break;
     case MEDIA_SUB:
-        vault_sub_wipe(&media->map.vault.subs[i]);
+        vault_sub_wipe(&media->map.vault.subs[i], &media->map.vault.sub_lives[i]);
         break;
     case N_MEDIA_KINDS:
         return;

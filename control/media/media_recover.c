@@ -53,13 +53,13 @@ static void wipe(struct vault *vault, enum media_kind kind, size_t i)
 {
     switch (kind) {
     case MEDIA_PEER:
-        vault_peer_wipe(&vault->peers[i]);
+        vault_peer_wipe(&vault->peers[i], &vault->peers[i].live);
         break;
     case MEDIA_STREAM:
-        vault_stream_wipe(&vault->streams[i]);
+        vault_stream_wipe(&vault->streams[i], &vault->streams[i].live);
         break;
     case MEDIA_SUB:
-        vault_sub_wipe(&vault->subs[i]);
+        vault_sub_wipe(&vault->subs[i], &vault->sub_lives[i]);
         break;
     case N_MEDIA_KINDS:
         break;
@@ -122,7 +122,8 @@ int media_recover_init(struct media *media)
     const struct abi_shm *info = &media->map.info;
     const struct vault_layout at =
         vault_layout(info->n_peers, info->n_streams, info->n_subs);
-    int err = media_cmds_init(&media->cmds, info->n_peers + info->n_streams + info->n_subs + 1);
+    int err =
+        media_cmds_init(&media->cmds, info->n_peers + info->n_streams + info->n_subs + 1);
 
     if (err == 0) {
         err = media_slots_reset(&media->slots[MEDIA_PEER], info->n_peers);

@@ -63,7 +63,7 @@ struct bwe {
 
     /* how much is sent */
     bool started;
-    bool limited;        /* the subscriber's media needs less than there is */
+    bool limited; /* the subscriber's media needs less than there is */
     float sent_bps;
     uint64_t limited_us; /* the last time that it did */
     uint64_t window_us;
@@ -101,9 +101,10 @@ static inline void bwe_note_sent(struct bwe *bwe, uint64_t number, uint16_t len,
         (struct bwe_sent){.time_us = (uint32_t)now_us, .len = len};
 }
 
-static inline void bwe_prefetch_sent(const struct bwe *bwe, uint64_t number)
+/* What bwe_note_sent() writes to, for a prefetch. */
+static inline const void *bwe_sent_at(const struct bwe *bwe, uint64_t number)
 {
-    __builtin_prefetch(&bwe->sent[number % BWE_HISTORY], 1);
+    return &bwe->sent[number % BWE_HISTORY];
 }
 
 /* A message of transport-wide feedback, parsed. 'next' is the number that the next packet

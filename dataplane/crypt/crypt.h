@@ -31,6 +31,8 @@ enum crypt_profile {
 
 enum {
     CRYPT_BURST_MAX = 32,
+    CRYPT_SOON = 7,
+    CRYPT_KEY_NEAR = 2, /* of __builtin_prefetch: the second cache level */
     CRYPT_KEY_BYTES = 2176,
     CRYPT_KEY_HOT_BYTES = 1088, /* of a key: what encrypting an RTP packet reads at most */
     CRYPT_TAG_MAX = 16,
@@ -57,7 +59,10 @@ struct crypt_key {
  *             during the call and are restored, so 'src' is writable memory, and each op
  *             has a packet of its own.
  *
- * src and dst must not overlap. */
+ * src and dst must not overlap.
+ *
+ * protect: encryption keeps the core busy and its memory idle. The lines of 'soon' (any
+ * addresses; the first NULL: none) are loaded meanwhile, to be written. */
 struct crypt_op {
     const struct crypt_key *key;
     const uint8_t *src;
@@ -67,6 +72,7 @@ struct crypt_op {
     uint16_t hdr_len;
     uint16_t len;
     int status; /* filled: 0, or as said below */
+    const void *soon[CRYPT_SOON];
 };
 
 /* Makes a lane's context: ipsec-mb's managers and scratch, about 400 KiB.
@@ -105,7 +111,7 @@ uint8_t crypt_master_salt_len(enum crypt_profile profile);
 static inline void crypt_key_prefetch(const struct crypt_key *key)
 {
     for (unsigned i = 0; i < CRYPT_KEY_HOT_BYTES; i += 64) {
-        __builtin_prefetch(key->bytes + i);
+        __builtin_prefetch(key->bytes + i, 0, CRYPT_KEY_NEAR);
     }
 }
 

@@ -14,7 +14,7 @@ void capture_arrival(struct lane *lane, const struct pkt *pkt)
 {
     const bool media = pkt->kind == PKT_RTP || pkt->kind == PKT_RTCP;
 
-    if (media && pkt->peer->watched == CAPTURE_PLAIN) {
+    if (media && pkt->peer->rest->watched == CAPTURE_PLAIN) {
         return; /* when it is opened */
     }
     put(lane, &(struct captured){.peer = pkt->peer,

@@ -159,7 +159,7 @@ void lane_ask_keyframe(struct lane *lane, struct stream *stream, bool again)
 bool lane_wish_keyframe(struct lane *lane, const struct sub *sub, struct stream *stream)
 {
     /* who is told of loss that nothing repairs has reason to ask each second */
-    const bool unrepaired = !sub_resends(sub) && sub->fraction_lost > 0;
+    const bool unrepaired = !sub_resends(sub) && sub->rest->fraction_lost > 0;
     const struct keyframe_wish wish = {
         .stream = stream->handle,
         .who = sub->peer->handle,
@@ -175,7 +175,7 @@ bool lane_wish_keyframe(struct lane *lane, const struct sub *sub, struct stream 
 
 void lane_hear_keyframe(struct lane *lane, struct sub *sub)
 {
-    sub->keyframes_ignored += !lane_wish_keyframe(lane, sub, sub->stream);
+    sub->rest->keyframes_ignored += !lane_wish_keyframe(lane, sub, sub->stream);
 }
 
 void lane_sub_close(struct lane *lane, struct sub *sub)

@@ -13,7 +13,7 @@
 enum {
     MIN_RTCP = 8,
     REPORT_MAX_PACKETS = 65535, /* of one stream between two reports */
-    XR_RTT_MAX_US = 10000000, /* a longer one is a mistake */
+    XR_RTT_MAX_US = 10000000,   /* a longer one is a mistake */
 
     /* Retransmissions take at most a third of what a subscription is sent, after a first
      * allowance. Each is charged as a full packet, since its length is not known yet;
@@ -28,7 +28,7 @@ enum {
 
 static struct stream *stream_of(const struct peer *peer, uint32_t ssrc)
 {
-    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+    for (struct stream *s = peer->rest->streams; s != NULL; s = s->next_of_peer) {
         if (s->bound && s->ssrc == ssrc) {
             return s;
         }
@@ -40,12 +40,12 @@ static struct stream *stream_of(const struct peer *peer, uint32_t ssrc)
  * in which they came. Returns false if all are streams. */
 static bool forget_sender(struct peer *peer)
 {
-    for (uint32_t i = 0; i < peer->n_rtcp_ssrcs; i++) {
-        if (stream_of(peer, peer->rx_rtcp[i].ssrc) == NULL) {
-            peer->n_rtcp_ssrcs--;
+    for (uint32_t i = 0; i < peer->rest->n_rtcp_ssrcs; i++) {
+        if (stream_of(peer, peer->rest->rx_rtcp[i].ssrc) == NULL) {
+            peer->rest->n_rtcp_ssrcs--;
             /* one by one, each whole: who is killed leaves one twice at worst */
-            for (; i < peer->n_rtcp_ssrcs; i++) {
-                replay_store(&peer->rx_rtcp[i], peer->rx_rtcp[i + 1]);
+            for (; i < peer->rest->n_rtcp_ssrcs; i++) {
+                replay_store(&peer->rest->rx_rtcp[i], peer->rest->rx_rtcp[i + 1]);
             }
             return true;
         }
@@ -56,16 +56,16 @@ static bool forget_sender(struct peer *peer)
 /* The receive state of a sender's SRTCP, made for a new one; NULL if there are too many. */
 static struct replay *replay_of(struct peer *peer, uint32_t ssrc)
 {
-    for (uint32_t i = 0; i < peer->n_rtcp_ssrcs; i++) {
-        if (peer->rx_rtcp[i].ssrc == ssrc) {
-            return &peer->rx_rtcp[i];
+    for (uint32_t i = 0; i < peer->rest->n_rtcp_ssrcs; i++) {
+        if (peer->rest->rx_rtcp[i].ssrc == ssrc) {
+            return &peer->rest->rx_rtcp[i];
         }
     }
-    if (peer->n_rtcp_ssrcs == PEER_SSRCS && !forget_sender(peer)) {
+    if (peer->rest->n_rtcp_ssrcs == PEER_SSRCS && !forget_sender(peer)) {
         return NULL;
     }
-    replay_begin(&peer->rx_rtcp[peer->n_rtcp_ssrcs], ssrc);
-    return &peer->rx_rtcp[peer->n_rtcp_ssrcs++];
+    replay_begin(&peer->rest->rx_rtcp[peer->rest->n_rtcp_ssrcs], ssrc);
+    return &peer->rest->rx_rtcp[peer->rest->n_rtcp_ssrcs++];
 }
 
 /* What was lost since the last report. One that counts more packets than there can be tells
@@ -73,14 +73,14 @@ static struct replay *replay_of(struct peer *peer, uint32_t ssrc)
 static void on_loss(const struct lane *lane, struct sub *sub,
                     const struct rtcp_block *block)
 {
-    const uint32_t n = block->ext_highest_seq - sub->told_seq;
-    const int64_t lost = (int64_t)block->lost - sub->told_lost;
+    const uint32_t n = block->ext_highest_seq - sub->rest->told_seq;
+    const int64_t lost = (int64_t)block->lost - sub->rest->told_lost;
 
-    if (sub->told_seq != 0 && n <= REPORT_MAX_PACKETS && lost <= n) {
+    if (sub->rest->told_seq != 0 && n <= REPORT_MAX_PACKETS && lost <= n) {
         (void)bwe_on_report(sub->peer->bwe, n, lost > 0 ? (uint32_t)lost : 0, lane->now_us);
     }
-    sub->told_seq = block->ext_highest_seq;
-    sub->told_lost = block->lost;
+    sub->rest->told_seq = block->ext_highest_seq;
+    sub->rest->told_lost = block->lost;
 }
 
 /* A subscriber says how a stream of ours arrives. */
@@ -92,15 +92,16 @@ static void on_block(struct lane *lane, struct peer *peer, const struct rtcp_blo
         return; /* its retransmissions are not reported on apart */
     }
     on_loss(lane, sub, block);
-    sub->lost = block->lost > 0 ? (uint32_t)block->lost : 0;
-    sub->fraction_lost = block->fraction_lost;
-    sub->jitter = block->jitter;
-    if (block->lsr != 0 && block->lsr == sub->last_sr_ntp) {
-        uint64_t since_us = lane->now_us - sub->last_sr_us;
+    sub->rest->lost = block->lost > 0 ? (uint32_t)block->lost : 0;
+    sub->rest->fraction_lost = block->fraction_lost;
+    sub->rest->jitter = block->jitter;
+    if (block->lsr != 0 && block->lsr == sub->rest->last_sr_ntp) {
+        uint64_t since_us = lane->now_us - sub->rest->last_sr_us;
         uint64_t held_us = (uint64_t)block->dlsr * 1000000 >> 16;
 
-        sub->rtt_us = since_us > held_us ? (uint32_t)(since_us - held_us) : 0;
-        peer->rtt_us = sub->rtt_us != 0 ? sub->rtt_us : peer->rtt_us;
+        sub->rest->rtt_us = since_us > held_us ? (uint32_t)(since_us - held_us) : 0;
+        peer->rest->rtt_us =
+            sub->rest->rtt_us != 0 ? sub->rest->rtt_us : peer->rest->rtt_us;
     }
 }
 
@@ -131,27 +132,27 @@ static void on_sr(struct lane *lane, struct peer *peer, const struct rtcp_sr *sr
 /* It answers our reference time: how long the way there and back is. */
 static void on_dlrr(struct lane *lane, struct peer *peer, const struct rtcp_xr_dlrr *dlrr)
 {
-    uint64_t since_us = lane->now_us - peer->rrtr_sent_us;
+    uint64_t since_us = lane->now_us - peer->rest->rrtr_sent_us;
     uint64_t held_us = (uint64_t)dlrr->dlrr * 1000000 >> 16;
 
-    if (dlrr->ssrc != RTCP_OUR_SSRC || peer->rrtr_sent_us == 0 ||
-        dlrr->lrr != peer->rrtr_sent_ntp || since_us > XR_RTT_MAX_US ||
+    if (dlrr->ssrc != RTCP_OUR_SSRC || peer->rest->rrtr_sent_us == 0 ||
+        dlrr->lrr != peer->rest->rrtr_sent_ntp || since_us > XR_RTT_MAX_US ||
         held_us > since_us) {
         return;
     }
-    peer->rtt_us = (uint32_t)(since_us - held_us);
-    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
-        nack_set_rtt(&s->nack, peer->rtt_us);
+    peer->rest->rtt_us = (uint32_t)(since_us - held_us);
+    for (struct stream *s = peer->rest->streams; s != NULL; s = s->next_of_peer) {
+        nack_set_rtt(&s->nack, peer->rest->rtt_us);
     }
 }
 
 /* Where a reference time of 'ssrc' is kept: that of before, or the oldest goes. */
 static struct peer_rrtr *rrtr_of(struct peer *peer, uint32_t ssrc)
 {
-    struct peer_rrtr *oldest = &peer->rrtrs[0];
+    struct peer_rrtr *oldest = &peer->rest->rrtrs[0];
 
     for (unsigned i = 0; i < PEER_RRTRS; i++) {
-        struct peer_rrtr *rrtr = &peer->rrtrs[i];
+        struct peer_rrtr *rrtr = &peer->rest->rrtrs[i];
 
         if (rrtr->at_us != 0 && rrtr->ssrc == ssrc) {
             return rrtr;
@@ -195,20 +196,20 @@ static void on_keyframe_request(struct lane *lane, struct peer *peer, uint32_t s
 /* Fills up what may be sent again, by what was sent meanwhile: a share of the rate. */
 static void refill(struct sub *sub)
 {
-    uint64_t more = (sub->bytes - sub->rtx_counted_bytes) / RTX_SHARE;
+    uint64_t more = (sub->bytes - sub->rest->rtx_counted_bytes) / RTX_SHARE;
 
-    if (sub->rtx_counted_bytes == 0 && sub->rtx_budget == 0) {
+    if (sub->rest->rtx_counted_bytes == 0 && sub->rest->rtx_budget == 0) {
         more = RTX_BUDGET_MAX; /* the first time */
     }
-    sub->rtx_counted_bytes = sub->bytes;
-    more += sub->rtx_budget;
-    sub->rtx_budget = (uint32_t)(more < RTX_BUDGET_MAX ? more : RTX_BUDGET_MAX);
+    sub->rest->rtx_counted_bytes = sub->bytes;
+    more += sub->rest->rtx_budget;
+    sub->rest->rtx_budget = (uint32_t)(more < RTX_BUDGET_MAX ? more : RTX_BUDGET_MAX);
 }
 
 /* What a packet that is sent again takes of the budget. */
 static uint32_t cost_of(const struct sub *sub)
 {
-    return sub->repeats && sub->packets > 0
+    return sub->rest->repeats && sub->packets > 0
                ? (uint32_t)(sub->bytes / sub->packets) + REPEAT_HEADERS
                : RTX_COST;
 }
@@ -218,31 +219,31 @@ static bool find_sent(const struct sub *sub, uint16_t seq, struct rtxindex_hit *
 {
     return sub->layers != NULL
                ? switcher_find(&sub->layers->switcher, seq, &hit->out, &hit->seq)
-               : rtxindex_find(&sub->sent, seq, *sub->next_index, hit);
+               : rtxindex_find(&sub->rest->sent, seq, *sub->next_index, hit);
 }
 
 /* Puts one missed packet on the list. Returns false if it is not sent again. */
 static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
 {
     const uint32_t cost = cost_of(sub);
-    uint64_t rtt_us = sub->rtt_us != 0 ? sub->rtt_us : sub->peer->rtt_us;
+    uint64_t rtt_us = sub->rest->rtt_us != 0 ? sub->rest->rtt_us : sub->peer->rest->rtt_us;
     struct rtxindex_hit hit;
 
     rtt_us = rtt_us < RTX_RTT_MIN_US ? RTX_RTT_MIN_US : rtt_us;
     rtt_us = rtt_us > RTX_RTT_MAX_US ? RTX_RTT_MAX_US : rtt_us;
 
-    if (!sub_resends(sub) || lane->no_repair || sub->rtx_budget < cost ||
+    if (!sub_resends(sub) || lane->no_repair || sub->rest->rtx_budget < cost ||
         lane->resend_head - lane->resend_tail == LANE_RESENDS ||
         !find_sent(sub, seq, &hit) ||
-        !answered_take(&sub->answered, seq, lane->now_us, rtt_us)) {
+        !answered_take(&sub->rest->answered, seq, lane->now_us, rtt_us)) {
         return false;
     }
-    sub->rtx_budget -= cost;
-    lane->resends[lane->resend_head++ % LANE_RESENDS] = (struct lane_resend){
-        .sub = sub->handle,
-        .seq = hit.seq,
-        .index = hit.out,
-        .source = sub->layers != NULL ? sub->layers->source : 0};
+    sub->rest->rtx_budget -= cost;
+    lane->resends[lane->resend_head++ % LANE_RESENDS] =
+        (struct lane_resend){.sub = sub->handle,
+                             .seq = hit.seq,
+                             .index = hit.out,
+                             .source = sub->layers != NULL ? sub->layers->source : 0};
     return true;
 }
 
@@ -262,9 +263,9 @@ static void on_nack(struct lane *lane, struct peer *peer, const struct rtcp_fb *
         n++;
     }
     refill(sub);
-    sub->nacks += n;
+    sub->rest->nacks += n;
     while (n > 0) {
-        sub->nacks_ignored += !resend(lane, sub, seqs[--n]);
+        sub->rest->nacks_ignored += !resend(lane, sub, seqs[--n]);
     }
 }
 
@@ -282,9 +283,9 @@ static void on_twcc(const struct lane *lane, struct peer *peer, const struct rtc
     while (twcc_fb_next(&report, &arrival)) {
         n++;
     }
-    peer->twcc_reports++;
-    peer->twcc_lost += report.n_status - n;
-    if (peer->has_twcc) {
+    peer->rest->twcc_reports++;
+    peer->rest->twcc_lost += report.n_status - n;
+    if (peer->rest->has_twcc) {
         (void)bwe_on_feedback(peer->bwe, &again, peer->twcc_next, lane->now_us);
     }
 }
@@ -308,7 +309,8 @@ static void on_feedback(struct lane *lane, struct peer *peer, const struct rtcp_
     } else if (rtcp_is_twcc(pkt)) {
         on_twcc(lane, peer, &fb);
     } else if (pkt->pt == RTCP_PSFB && rtcp_remb_parse(&fb, &remb) == 0) {
-        peer->remb_bps = remb.rate_bps < UINT32_MAX ? (uint32_t)remb.rate_bps : UINT32_MAX;
+        peer->rest->remb_bps =
+            remb.rate_bps < UINT32_MAX ? (uint32_t)remb.rate_bps : UINT32_MAX;
         (void)bwe_on_remb(peer->bwe, remb.rate_bps, lane->now_us);
     }
 }
@@ -375,8 +377,8 @@ static enum drop_reason unprotect(struct lane *lane, const struct pkt *pkt, uint
     uint32_t index;
 
     if (pkt->len < MIN_RTCP ||
-        crypt_rtcp_unprotect(lane->crypt, peer->rx_key, pkt->data, pkt->len, out, PKT_ROOM,
-                             out_len, &index) != 0) {
+        crypt_rtcp_unprotect(lane->crypt, peer->rest->rx_key, pkt->data, pkt->len, out,
+                             PKT_ROOM, out_len, &index) != 0) {
         return DROP_AUTH;
     }
     replay = replay_of(peer, load_be32(out + 4));
@@ -388,7 +390,7 @@ static enum drop_reason unprotect(struct lane *lane, const struct pkt *pkt, uint
     }
     replay_commit(replay, index);
     peer_heard(peer, &pkt->path, lane->now_us);
-    if (peer->watched == CAPTURE_PLAIN) {
+    if (peer->rest->watched == CAPTURE_PLAIN) {
         capture_opened(lane, pkt, out, (uint16_t)*out_len, NULL, 0);
     }
     return rtcp_valid(out, *out_len) ? N_DROP_REASONS : DROP_RTCP_MALFORMED;

@@ -9,9 +9,9 @@
 #include "sfu/wire/rtcp_xr.h"
 
 enum {
-    MAX_RTCP = 1200,    /* plain bytes of one packet */
-    PEERS_A_CALL = 256, /* looked at in one call */
-    MAX_BLOCKS = 31, /* of one report; more go into another of the same compound */
+    MAX_RTCP = 1200,          /* plain bytes of one packet */
+    PEERS_A_CALL = 256,       /* looked at in one call */
+    MAX_BLOCKS = 31,          /* of one report; more go into another of the same compound */
     MAX_REPORTED = PEER_SSRCS /* no more can be bound */
 };
 
@@ -35,9 +35,9 @@ static bool push(struct lane *lane, struct peer *peer, const struct wbytes *w,
         return false;
     }
     /* The index is noted before it is used, as for media. */
-    *peer->rtcp_next_index += 1;
+    *peer->rest->rtcp_next_index += 1;
     if (crypt_rtcp_protect(lane->crypt, peer->tx_key,
-                           (uint32_t)*peer->rtcp_next_index & 0x7fffffffu, w->start,
+                           (uint32_t)*peer->rest->rtcp_next_index & 0x7fffffffu, w->start,
                            wbytes_len(w), sealed, sizeof(sealed), &len) != 0) {
         lane_drop_out(lane, pkt, DROP_PROTECT);
         return false;
@@ -68,7 +68,7 @@ static uint8_t take_rrtrs(const struct lane *lane, const struct peer *peer,
     uint8_t n = 0;
 
     for (unsigned i = 0; i < PEER_RRTRS; i++) {
-        const struct peer_rrtr *rrtr = &peer->rrtrs[i];
+        const struct peer_rrtr *rrtr = &peer->rest->rrtrs[i];
 
         if (rrtr->at_us != 0) {
             out[n++] = (struct rtcp_xr_dlrr){
@@ -95,7 +95,7 @@ static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
     uint64_t arrival_us;
     uint64_t since_us;
 
-    if (sub->packets == sub->reported_packets ||
+    if (sub->packets == sub->rest->reported_packets ||
         !stream_clock_read(&stream->clock, &sr.ntp, &sr.rtp_ts, &arrival_us)) {
         return; /* nothing sent since the last, or nothing to anchor the report to */
     }
@@ -104,16 +104,16 @@ static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
     sr.ntp += ntp_span(since_us);
     sr.rtp_ts += (uint32_t)(since_us * stream->clock_hz / 1000000) - sub_ts_offset(sub);
     rtcp_sr_write(&w, &sr, NULL, 0);
-    if (sub->cname_len > 0) {
-        rtcp_sdes_write(&w, sub->ssrc, sub->cname, sub->cname_len);
+    if (sub->rest->cname_len > 0) {
+        rtcp_sdes_write(&w, sub->ssrc, sub->rest->cname, sub->rest->cname_len);
     }
     if (n_dlrrs > 0) { /* libwebrtc tells its application only of those by its sender */
         rtcp_xr_write_dlrr(&w, sub->ssrc, dlrrs, n_dlrrs);
     }
     if (push(lane, sub->peer, &w, out)) {
-        sub->reported_packets = sub->packets;
-        sub->last_sr_ntp = (uint32_t)(sr.ntp >> 16);
-        sub->last_sr_us = lane->now_us;
+        sub->rest->reported_packets = sub->packets;
+        sub->rest->last_sr_ntp = (uint32_t)(sr.ntp >> 16);
+        sub->rest->last_sr_us = lane->now_us;
     }
 }
 
@@ -124,7 +124,7 @@ static void publisher_report(struct lane *lane, struct peer *peer, struct burst 
     struct wbytes w = wbytes_of(buf, sizeof(buf));
     uint8_t n = 0;
 
-    for (struct stream *s = peer->streams; s != NULL && n < MAX_REPORTED;
+    for (struct stream *s = peer->rest->streams; s != NULL && n < MAX_REPORTED;
          s = s->next_of_peer) {
         if (s->bound && recvstat_take_block(&s->stat, s->ssrc, lane->now_us, &blocks[n])) {
             n++;
@@ -141,8 +141,8 @@ static void publisher_report(struct lane *lane, struct peer *peer, struct burst 
      * does, as it is only compared with itself */
     rtcp_xr_write_rrtr(&w, RTCP_OUR_SSRC, ntp_span(lane->now_us));
     if (push(lane, peer, &w, out)) {
-        peer->rrtr_sent_ntp = (uint32_t)(ntp_span(lane->now_us) >> 16);
-        peer->rrtr_sent_us = lane->now_us;
+        peer->rest->rrtr_sent_ntp = (uint32_t)(ntp_span(lane->now_us) >> 16);
+        peer->rest->rrtr_sent_us = lane->now_us;
     }
 }
 
@@ -160,7 +160,7 @@ static void answer_rrtrs(struct lane *lane, struct peer *peer, struct burst *out
     rtcp_rr_write(&w, RTCP_OUR_SSRC, NULL, 0);
     rtcp_xr_write_dlrr(&w, RTCP_OUR_SSRC, dlrrs, n);
     if (push(lane, peer, &w, out)) {
-        memset(peer->rrtrs, 0, sizeof(peer->rrtrs)); /* each is answered once */
+        memset(peer->rest->rrtrs, 0, sizeof(peer->rest->rrtrs)); /* each is answered once */
     }
 }
 
@@ -171,16 +171,16 @@ static void ask_again(struct lane *lane, struct sub *sub)
     if (!sub->wait_keyframe || sub->started || sub->paused || sub->held) {
         return;
     }
-    if (sub->asked) {
+    if (sub->rest->asked) {
         lane_ask_keyframe(lane, sub->stream, true);
     } else {
-        sub->asked = lane_wish_keyframe(lane, sub, sub->stream);
+        sub->rest->asked = lane_wish_keyframe(lane, sub, sub->stream);
     }
 }
 
 static void reports(struct lane *lane, struct peer *peer, struct burst *out)
 {
-    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         ask_again(lane, sub);
         if (out->n == PKT_BURST) {
             return; /* the rest at the next turn: reported_packets tells who is left */
@@ -196,12 +196,12 @@ static void reports(struct lane *lane, struct peer *peer, struct burst *out)
     }
     /* last, so that it is once a round: taking the blocks begins their next interval */
     publisher_report(lane, peer, out);
-    peer->report_due_us = lane->now_us + RTCP_REPORT_US;
+    peer->rest->report_due_us = lane->now_us + RTCP_REPORT_US;
 }
 
 static void keyframe_requests(struct lane *lane, struct peer *peer, struct burst *out)
 {
-    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+    for (struct stream *s = peer->rest->streams; s != NULL; s = s->next_of_peer) {
         uint8_t buf[64];
         struct wbytes w = wbytes_of(buf, sizeof(buf));
 
@@ -219,7 +219,7 @@ static void keyframe_requests(struct lane *lane, struct peer *peer, struct burst
 /* Asks for what is missing. What was asked for in vain is replaced by a key frame. */
 static void nack_requests(struct lane *lane, struct peer *peer, struct burst *out)
 {
-    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+    for (struct stream *s = peer->rest->streams; s != NULL; s = s->next_of_peer) {
         uint64_t missing[NACK_MAX_HOLES];
         uint16_t seqs[NACK_MAX_HOLES];
         uint8_t buf[MAX_RTCP];
@@ -249,12 +249,12 @@ static void nack_requests(struct lane *lane, struct peer *peer, struct burst *ou
 
 static void twcc_feedback(struct lane *lane, struct peer *peer, struct burst *out)
 {
-    while (out->n < PKT_BURST && twcc_deadline(peer->twcc) <= lane->now_us) {
+    while (out->n < PKT_BURST && twcc_deadline(peer->rest->twcc) <= lane->now_us) {
         uint8_t buf[MAX_RTCP];
         struct wbytes w = wbytes_of(buf, sizeof(buf));
-        size_t n = twcc_take_feedback(peer->twcc, lane->now_us, RTCP_OUR_SSRC,
-                                      peer->streams != NULL ? peer->streams->ssrc : 0, buf,
-                                      sizeof(buf));
+        size_t n = twcc_take_feedback(
+            peer->rest->twcc, lane->now_us, RTCP_OUR_SSRC,
+            peer->rest->streams != NULL ? peer->rest->streams->ssrc : 0, buf, sizeof(buf));
 
         if (n == 0) {
             return;
@@ -274,12 +274,12 @@ static void remb(struct lane *lane, struct peer *peer, struct burst *out)
     uint8_t n = 0;
     uint32_t bps;
 
-    if (!peer->remb_ok || peer->twcc_used || remb_deadline(&peer->remb) > lane->now_us ||
-        out->n == PKT_BURST) {
+    if (!peer->rest->remb_ok || peer->rest->twcc_used ||
+        remb_deadline(&peer->rest->remb) > lane->now_us || out->n == PKT_BURST) {
         return;
     }
-    bps = remb_take(&peer->remb, lane->now_us);
-    for (struct stream *s = peer->streams; s != NULL && n < PEER_SSRCS;
+    bps = remb_take(&peer->rest->remb, lane->now_us);
+    for (struct stream *s = peer->rest->streams; s != NULL && n < PEER_SSRCS;
          s = s->next_of_peer) {
         if (s->bound) {
             ssrcs[n++] = s->ssrc;
@@ -287,7 +287,7 @@ static void remb(struct lane *lane, struct peer *peer, struct burst *out)
     }
     if (bps != 0 && n > 0) {
         rtcp_remb_write(&w, RTCP_OUR_SSRC, bps, ssrcs, n);
-        peer->rembs += push(lane, peer, &w, out);
+        peer->rest->rembs += push(lane, peer, &w, out);
     }
 }
 
@@ -296,20 +296,21 @@ static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
     if (peer->to == NULL || peer->tx_key == NULL) {
         return;
     }
-    if (lane->now_us > *peer->last_check_us + RTCP_CONSENT_US) {
+    if (lane->now_us > *peer->rest->last_check_us + RTCP_CONSENT_US) {
         peer->consent_lost = true;
-        if (!peer->loss_told) {
-            peer->loss_told = lane_tell(lane, LANE_NEWS_CONSENT_LOST, peer->handle, 0);
+        if (!peer->rest->loss_told) {
+            peer->rest->loss_told =
+                lane_tell(lane, LANE_NEWS_CONSENT_LOST, peer->handle, 0);
         }
         return;
     }
-    if (peer->streams != NULL) {
+    if (peer->rest->streams != NULL) {
         nack_requests(lane, peer, out);
         keyframe_requests(lane, peer, out);
         twcc_feedback(lane, peer, out);
         remb(lane, peer, out);
     }
-    if (peer->report_due_us <= lane->now_us) {
+    if (peer->rest->report_due_us <= lane->now_us) {
         reports(lane, peer, out);
     }
 }

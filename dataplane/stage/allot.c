@@ -68,7 +68,8 @@ static void add_layers(const struct sub *sub, uint64_t now_us, struct alloc_stre
     for (uint8_t s = 0; s < n_spatial && (s == 0 || s <= l->wish_spatial); s++) {
         const struct stream *stream = l->streams[l->n_streams > 1 ? s : 0];
         const uint8_t within = l->n_streams > 1 ? LAYER_MAX - 1 : s;
-        uint8_t t = s > 0 && !sub->screen && n_temporal > 2 ? (uint8_t)(n_temporal - 2) : 0;
+        uint8_t t =
+            s > 0 && !sub->rest->screen && n_temporal > 2 ? (uint8_t)(n_temporal - 2) : 0;
 
         for (; t < n_temporal && (t == 0 || t <= l->wish_temporal); t++) {
             add_level(out, levels, s, t, cost_of(stream, within, t));
@@ -86,13 +87,13 @@ static uint64_t unnumbered(const struct sub *sub)
  * left. */
 static void note_besides(const struct lane *lane, struct peer *peer, uint64_t bytes)
 {
-    const uint64_t since_us = lane->now_us - peer->allot_us;
+    const uint64_t since_us = lane->now_us - peer->rest->allot_us;
 
-    if (peer->allot_us != 0 && bytes >= peer->besides_bytes && since_us > 0) {
-        bwe_besides(peer->bwe, (bytes - peer->besides_bytes) * 8000000 / since_us);
+    if (peer->rest->allot_us != 0 && bytes >= peer->rest->besides_bytes && since_us > 0) {
+        bwe_besides(peer->bwe, (bytes - peer->rest->besides_bytes) * 8000000 / since_us);
     }
-    peer->allot_us = lane->now_us;
-    peer->besides_bytes = bytes;
+    peer->rest->allot_us = lane->now_us;
+    peer->rest->besides_bytes = bytes;
 }
 
 static void begin(struct share *share)
@@ -113,11 +114,11 @@ static void add_video(struct share *share, struct sub *sub, uint64_t now_us)
     struct alloc_stream *out = &share->streams[share->n];
     const uint32_t bps = cost_of(sub->stream, LAYER_MAX - 1, LAYER_MAX - 1);
 
-    *out = (struct alloc_stream){.kind = sub->screen ? ALLOC_SCREEN : ALLOC_CAMERA,
+    *out = (struct alloc_stream){.kind = sub->rest->screen ? ALLOC_SCREEN : ALLOC_CAMERA,
                                  .max_level = ALLOC_LEVELS - 1,
-                                 .priority = sub->priority,
-                                 .area = sub->area,
-                                 .level = sub->level};
+                                 .priority = sub->rest->priority,
+                                 .area = sub->rest->area,
+                                 .level = sub->rest->level};
     if (sub->layers != NULL) {
         add_layers(sub, now_us, out, share->levels[share->n]);
     } else {
@@ -152,7 +153,7 @@ static void apply(struct lane *lane, struct share *share, size_t i)
     struct sub *sub = share->subs[i];
     const bool top = s->level + 1 >= s->n_levels;
 
-    sub->level = s->level;
+    sub->rest->level = s->level;
     if (s->level == ALLOC_PAUSED && s->n_levels > 0) {
         if (!sub->held) {
             hold(lane, sub);
@@ -178,10 +179,11 @@ bool allot_is_known(const struct lane *lane, struct peer *peer)
     if (!bwe_is_fed(bwe)) {
         return false;
     }
-    if (peer->fed_us == 0) {
-        peer->fed_us = lane->now_us;
+    if (peer->rest->fed_us == 0) {
+        peer->rest->fed_us = lane->now_us;
     }
-    return bwe->rate.decreased_us != 0 || lane->now_us - peer->fed_us > ALLOT_GRACE_US;
+    return bwe->rate.decreased_us != 0 ||
+           lane->now_us - peer->rest->fed_us > ALLOT_GRACE_US;
 }
 
 static uint64_t latest(uint64_t a, uint64_t b)
@@ -208,10 +210,10 @@ static enum trial_step try_more(const struct lane *lane, struct peer *peer,
         .more = alloc_wanted(share->streams, share->n) > spent_bps,
         .calm = bwe_is_calm(bwe, lane->now_us),
         .remb = bwe->feedback_us == 0,
-        .silent = bwe->remb_us < peer->trial.since_us,
-        .fell_us = latest(peer->alloc.fell_us,
+        .silent = bwe->remb_us < peer->rest->trial.since_us,
+        .fell_us = latest(peer->rest->alloc.fell_us,
                           latest(bwe->rate.decreased_us, bwe->loss.decreased_us))};
-    const enum trial_step step = trial_tick(&peer->trial, &view, lane->now_us);
+    const enum trial_step step = trial_tick(&peer->rest->trial, &view, lane->now_us);
 
     if (step == TRIAL_SHOWN) {
         bwe_on_shown(bwe, spent_bps, lane->now_us);
@@ -228,13 +230,13 @@ static void share_out(const struct lane *lane, struct peer *peer, struct share *
         known && !probed ? try_more(lane, peer, share) : TRIAL_NONE;
 
     if (step == TRIAL_BEGINS) {
-        if (!alloc_raise(&peer->alloc, share->streams, share->n, lane->now_us)) {
-            trial_cancel(&peer->trial); /* it is too soon for more */
+        if (!alloc_raise(&peer->rest->alloc, share->streams, share->n, lane->now_us)) {
+            trial_cancel(&peer->rest->trial); /* it is too soon for more */
         }
         return;
     }
-    peer->alloc.keep = step == TRIAL_LASTS || bwe_is_calm(peer->bwe, lane->now_us);
-    (void)alloc_run(&peer->alloc, share->streams, share->n,
+    peer->rest->alloc.keep = step == TRIAL_LASTS || bwe_is_calm(peer->bwe, lane->now_us);
+    (void)alloc_run(&peer->rest->alloc, share->streams, share->n,
                     known ? bwe_target(peer->bwe) : UINT64_C(1) << 40, lane->now_us);
 }
 
@@ -245,7 +247,7 @@ void allot_peer(struct lane *lane, struct peer *peer)
     uint64_t besides = 0;
 
     begin(&share);
-    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         besides += unnumbered(sub);
         if (sub->paused) {
             continue;
@@ -259,7 +261,7 @@ void allot_peer(struct lane *lane, struct peer *peer)
     note_besides(lane, peer, besides);
     bwe_want(peer->bwe, alloc_wanted(share.streams, share.n) * 5 / 4);
     share_out(lane, peer, &share, probed);
-    peer->given_bps = probed ? 0 : alloc_spent(share.streams, share.n);
+    peer->rest->given_bps = probed ? 0 : alloc_spent(share.streams, share.n);
     for (size_t i = 1; i < share.n; i++) {
         apply(lane, &share, i);
     }

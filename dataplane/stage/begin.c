@@ -13,6 +13,7 @@ void begin_sub(struct lane *lane, struct sub *sub)
     sub->wait_keyframe = sub->stream->video;
     sub->cursor = stream_ring_head(&sub->stream->ring);
     /* who cannot be sent to yet asks when it can: rtcp_out looks for those that wait */
-    sub->asked = sub->stream->video && sub->peer->to != NULL && sub->peer->tx_key != NULL &&
-                 lane_wish_keyframe(lane, sub, sub->stream);
+    sub->rest->asked = sub->stream->video && sub->peer->to != NULL &&
+                       sub->peer->tx_key != NULL &&
+                       lane_wish_keyframe(lane, sub, sub->stream);
 }

@@ -24,7 +24,7 @@ static struct labels labels_of(const struct pkt *pkt)
     uint8_t len;
 
     while (rtp_ext_next(&it, &id, &data, &len)) {
-        switch (pkt->peer->ext_of[id]) {
+        switch (pkt->peer->rest->ext_of[id]) {
         case EXT_MID:
             labels.mid = data;
             labels.mid_len = len;
@@ -73,7 +73,7 @@ static bool labels_match(const struct stream *stream, const struct pkt *pkt,
 static void bind(struct lane *lane, struct stream *stream, const struct pkt *pkt,
                  uint32_t slot, bool rtx)
 {
-    pkt->peer->ssrc_of[slot] = (struct peer_ssrc){.stream = stream, .rtx = rtx};
+    pkt->peer->rest->ssrc_of[slot] = (struct peer_ssrc){.stream = stream, .rtx = rtx};
     if (rtx) {
         stream->rtx_ssrc = pkt->ssrc;
         if (stream->live_rtx_ssrc != NULL) {
@@ -93,14 +93,14 @@ void bind_ssrc(struct lane *lane, const struct pkt *pkt, uint32_t slot)
 {
     struct labels labels;
 
-    for (struct stream *s = pkt->peer->streams; s != NULL; s = s->next_of_peer) {
+    for (struct stream *s = pkt->peer->rest->streams; s != NULL; s = s->next_of_peer) {
         if (s->ssrc == pkt->ssrc || s->rtx_ssrc == pkt->ssrc) {
             bind(lane, s, pkt, slot, s->ssrc != pkt->ssrc);
             return;
         }
     }
     labels = labels_of(pkt);
-    for (struct stream *s = pkt->peer->streams; s != NULL; s = s->next_of_peer) {
+    for (struct stream *s = pkt->peer->rest->streams; s != NULL; s = s->next_of_peer) {
         bool rtx = false;
 
         /* A stream that announced its SSRCs is found by them only. One that has its SSRC

@@ -35,15 +35,16 @@ static void begin_probe(struct lane *lane, struct peer *peer)
 static void tell(struct lane *lane, struct peer *peer)
 {
     const uint64_t bps = bwe_target(peer->bwe);
-    const uint64_t off = bps > peer->told_bps ? bps - peer->told_bps : peer->told_bps - bps;
+    const uint64_t off = bps > peer->rest->told_bps ? bps - peer->rest->told_bps
+                                                    : peer->rest->told_bps - bps;
 
-    if (!bwe_is_fed(peer->bwe) || lane->now_us - peer->told_us < BUDGET_TELL_US ||
-        off * BUDGET_TELL_SHARE < peer->told_bps) {
+    if (!bwe_is_fed(peer->bwe) || lane->now_us - peer->rest->told_us < BUDGET_TELL_US ||
+        off * BUDGET_TELL_SHARE < peer->rest->told_bps) {
         return;
     }
     if (lane_tell(lane, LANE_NEWS_BANDWIDTH, peer->handle, (uint32_t)(bps / 1000))) {
-        peer->told_bps = (uint32_t)bps;
-        peer->told_us = lane->now_us;
+        peer->rest->told_bps = (uint32_t)bps;
+        peer->rest->told_us = lane->now_us;
     }
 }
 
@@ -80,7 +81,8 @@ static void rate_layers(const struct lane *lane, struct stream *stream)
 static uint32_t pace_of(const struct lane *lane, struct peer *peer)
 {
     const uint64_t target_bps = bwe_target(peer->bwe);
-    const uint64_t bps = target_bps > peer->given_bps ? target_bps : peer->given_bps;
+    const uint64_t bps =
+        target_bps > peer->rest->given_bps ? target_bps : peer->rest->given_bps;
 
     return lane->pacer_window_us != 0 && allot_is_known(lane, peer)
                ? (uint32_t)(bps * BUDGET_PACE_NUM / BUDGET_PACE_DEN)
@@ -89,18 +91,19 @@ static uint32_t pace_of(const struct lane *lane, struct peer *peer)
 
 static void sweep_peer(struct lane *lane, struct peer *peer)
 {
-    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+    for (struct stream *s = peer->rest->streams; s != NULL; s = s->next_of_peer) {
         rate_layers(lane, s);
     }
-    if (peer->subs == NULL || !can_send(peer) || (!peer->has_twcc && peer->bwe->remb_us == 0)) {
+    if (peer->rest->subs == NULL || !can_send(peer) ||
+        (!peer->rest->has_twcc && peer->bwe->remb_us == 0)) {
         return;
     }
     (void)bwe_tick(peer->bwe, peer->tx_bytes, peer->twcc_next, lane->now_us);
     if (bwe_is_probing(peer->bwe)) {
         begin_probe(lane, peer);
     }
-    if (lane->now_us >= peer->allot_due_us) {
-        peer->allot_due_us = lane->now_us + BUDGET_ALLOT_US;
+    if (lane->now_us >= peer->rest->allot_due_us) {
+        peer->rest->allot_due_us = lane->now_us + BUDGET_ALLOT_US;
         allot_peer(lane, peer);
     }
     peer->pace_bps = pace_of(lane, peer);

@@ -27,7 +27,7 @@ static void sort_media(struct lane *lane, struct pkt *pkt, struct classified *ou
 {
     struct rtp_hdr hdr;
 
-    if (pkt->peer->rx_key == NULL) {
+    if (pkt->peer->rest->rx_key == NULL) {
         lane_drop(lane, pkt, DROP_NO_KEYS);
         return;
     }
@@ -58,9 +58,9 @@ static void sort(struct lane *lane, struct pkt *pkt, struct classified *out)
 
     pkt->kind = (uint8_t)kind_of(pkt);
     if (peer != NULL) {
-        peer->rx_packets++;
-        peer->rx_bytes += pkt->len;
-        if (peer->watched != CAPTURE_OFF) {
+        peer->rest->rx_packets++;
+        peer->rest->rx_bytes += pkt->len;
+        if (peer->rest->watched != CAPTURE_OFF) {
             capture_arrival(lane, pkt);
         }
     }
@@ -116,7 +116,9 @@ uint16_t classify_burst(struct lane *lane, const struct burst *in, struct classi
     tables_find_paths(lane->tables, paths, in->n, peers);
     for (uint16_t i = 0; i < in->n; i++) {
         if (peers[i] != NULL) {
-            __builtin_prefetch(&peers[i]->rx_key, 1);
+            __builtin_prefetch(&peers[i]->rest);
+            __builtin_prefetch(
+                &lane->tables->peer_rests[peers[i] - lane->tables->peers].rx_key, 1);
         }
         __builtin_prefetch(in->pkts[i]->data);
     }

@@ -12,15 +12,15 @@ static void mac_of_peer(void *ctx, const uint8_t *data, size_t len,
 {
     const struct peer *peer = ctx;
 
-    mac_hmac_sha1(peer->pwd, peer->pwd_len, data, len, out);
+    mac_hmac_sha1(peer->rest->pwd, peer->rest->pwd_len, data, len, out);
 }
 
 /* The check must name us: "our ufrag:theirs". */
 static bool names_us(const struct peer *peer, const struct stun_msg *msg)
 {
-    return msg->username != NULL && msg->username_len > peer->ufrag_len &&
-           msg->username[peer->ufrag_len] == ':' &&
-           memcmp(msg->username, peer->ufrag, peer->ufrag_len) == 0;
+    return msg->username != NULL && msg->username_len > peer->rest->ufrag_len &&
+           msg->username[peer->rest->ufrag_len] == ':' &&
+           memcmp(msg->username, peer->rest->ufrag, peer->rest->ufrag_len) == 0;
 }
 
 /* Fills 'out' with the success response, or returns -ENOSPC. */
@@ -72,13 +72,13 @@ static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply,
     }
     /* One that was answered before says nothing of now: the answer was lost, or somebody
      * else sends it again. */
-    if (!txids_has(peer->answered, PEER_ANSWERED, msg.txid)) {
-        txids_add(peer->answered, PEER_ANSWERED, msg.txid);
-        *peer->last_check_us = lane->now_us;
+    if (!txids_has(peer->rest->answered, PEER_ANSWERED, msg.txid)) {
+        txids_add(peer->rest->answered, PEER_ANSWERED, msg.txid);
+        *peer->rest->last_check_us = lane->now_us;
         if (msg.use_candidate || msg.has_nomination) {
-            *peer->last_nomination_us = lane->now_us;
+            *peer->rest->last_nomination_us = lane->now_us;
         }
-        peer->consent_lost = peer->loss_told = false;
+        peer->consent_lost = peer->rest->loss_told = false;
     }
     reply->peer = peer;
     reply->sub = NULL;

@@ -40,7 +40,8 @@ static bool needs_two_byte(const struct pkt *pkt)
     uint8_t len;
 
     while (rtp_ext_next(&it, &id, &data, &len)) {
-        if ((EXT_FORWARDED >> pkt->peer->ext_of[id] & 1) != 0 && (len == 0 || len > 16)) {
+        if ((EXT_FORWARDED >> pkt->peer->rest->ext_of[id] & 1) != 0 &&
+            (len == 0 || len > 16)) {
             return true;
         }
     }
@@ -85,17 +86,17 @@ static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kep
     kept->dependency_len = 0;
     kept->two_byte = needs_two_byte(pkt);
     while (rtp_ext_next(&it, &id, &data, &len)) {
-        uint8_t ours = peer->ext_of[id];
+        uint8_t ours = peer->rest->ext_of[id];
         uint16_t seq;
         bool voice;
 
         if (ours == EXT_TRANSPORT_CC && rtp_ext_twcc_seq(data, len, &seq)) {
-            (void)twcc_on_packet(peer->twcc, seq, lane->now_us);
-            twcc_note_bytes(peer->twcc, pkt->len);
-            peer->twcc_used = true;
+            (void)twcc_on_packet(peer->rest->twcc, seq, lane->now_us);
+            twcc_note_bytes(peer->rest->twcc, pkt->len);
+            peer->rest->twcc_used = true;
         } else if (ours == EXT_ABS_SEND_TIME && len == RTP_EXT_ABS_SEND_TIME_LEN &&
-                   peer->remb_ok && !peer->twcc_used) {
-            remb_on_packet(&peer->remb, load_be24(data), pkt->len, peer->rtt_us,
+                   peer->rest->remb_ok && !peer->rest->twcc_used) {
+            remb_on_packet(&peer->rest->remb, load_be24(data), pkt->len, peer->rest->rtt_us,
                            lane->now_us);
         } else if (ours == EXT_AUDIO_LEVEL) {
             kept->has_level = rtp_ext_audio_level(data, len, &kept->audio_level, &voice);

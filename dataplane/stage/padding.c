@@ -27,7 +27,7 @@ static uint8_t *put_exts(struct lane *lane, struct peer *peer, uint8_t *p)
     const size_t mid_len = sizeof(PROBATOR_MID) - 1;
 
     if (number % PEER_TWCC_BLOCK == 0) {
-        *peer->twcc_taken = number + PEER_TWCC_BLOCK;
+        *peer->rest->twcc_taken = number + PEER_TWCC_BLOCK;
     }
     *end++ = (uint8_t)(EXT_MID << 4 | (mid_len - 1));
     memcpy(end, PROBATOR_MID, mid_len);
@@ -52,7 +52,7 @@ static uint8_t *write_probe(struct lane *lane, struct peer *peer, struct pkt *pk
     uint8_t *rtp = pkt->data + peer->hdr.len;
 
     /* Stored before it is used, so that a successor uses it for nothing else. */
-    pkt->index = ++*peer->probe_next;
+    pkt->index = ++*peer->rest->probe_next;
     pkt->ssrc = PADDING_SSRC;
     rtp[0] = 0x90;
     rtp[1] = PADDING_PT;
@@ -66,12 +66,12 @@ static uint8_t *write_rtx(struct lane *lane, struct sub *sub, struct pkt *pkt)
     static const struct ring_slot empty = {.len = 0};
     uint8_t *rtp = pkt->data + sub->peer->hdr.len;
 
-    pkt->index = (*sub->rtx_next_index)++;
-    pkt->ssrc = sub->rtx_ssrc;
+    pkt->index = (*sub->rest->rtx_next_index)++;
+    pkt->ssrc = sub->rest->rtx_ssrc;
     pkt->sub = sub;
     pkt->layered = false;
     rtp[0] = 0xb0; /* with padding */
-    rtp[1] = sub->rtx_pt;
+    rtp[1] = sub->rest->rtx_pt;
     store_be32(rtp + 4, (uint32_t)(lane->now_us * 9 / 100));
     return rewrite_exts(rtp_ext_abs_send_time(lane->now_us), pkt, &empty, ZEROS,
                         rtp + RTP_FIXED_LEN);
@@ -128,7 +128,7 @@ static bool make_one(struct lane *lane, struct peer *peer, struct sub *sub, uint
  * it comes back only when a probe has shown that the link carries it. */
 static struct sub *carrier(const struct peer *peer)
 {
-    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         if (sub_repairs(sub) && sub->twcc_at != 0 && !sub->paused &&
             (sub->started || sub->held)) {
             return sub;
@@ -139,7 +139,7 @@ static struct sub *carrier(const struct peer *peer)
 
 bool padding_is_possible(const struct peer *peer)
 {
-    return peer->probator || carrier(peer) != NULL;
+    return peer->rest->probator || carrier(peer) != NULL;
 }
 
 static void pad(struct lane *lane, struct peer *peer, struct sub *sub, struct burst *out)
@@ -171,9 +171,9 @@ static bool serve(struct lane *lane, struct peer *peer, struct burst *out)
     if (bwe_padding_due(peer->bwe) > lane->now_us) {
         return true;
     }
-    sub = peer->probator ? NULL : carrier(peer);
-    if ((!peer->probator && sub == NULL) || peer->to == NULL || peer->tx_key == NULL ||
-        peer->consent_lost) {
+    sub = peer->rest->probator ? NULL : carrier(peer);
+    if ((!peer->rest->probator && sub == NULL) || peer->to == NULL ||
+        peer->tx_key == NULL || peer->consent_lost) {
         /* asked all the same, so that the probe ends */
         (void)bwe_take_padding(peer->bwe, peer->tx_bytes, peer->twcc_next, lane->now_us);
         return bwe_is_probing(peer->bwe);

@@ -10,37 +10,68 @@ static bool take_index(struct sub *sub, uint64_t index)
     uint64_t next = *sub->next_index;
 
     if (index < next) {
-        return gaps_take(&sub->gaps, index);
+        return gaps_take(&sub->rest->gaps, index);
     }
     if (index > next) {
-        gaps_add(&sub->gaps, next, index);
+        gaps_add(&sub->rest->gaps, next, index);
     }
     *sub->next_index = index + 1;
     return true;
 }
 
+/* What others will touch of who is visited in the next burst, in the one after and in the
+ * third. Where to look is said by what was loaded a burst before: a subscription, then its
+ * peer, then what the peer points to. */
+static inline void load_soon(struct sublist_iter *next, const void *lines[CRYPT_SOON])
+{
+    const struct sub *first = sublist_next(next);
+    const struct sub *second, *third;
+
+    lines[0] = NULL;
+    if (first == NULL) {
+        return;
+    }
+    second = sublist_ahead(next, PKT_BURST - 1);
+    third = second != NULL ? sublist_ahead(next, 2 * PKT_BURST - 1) : NULL;
+    second = second != NULL ? second : first; /* nearly at the end */
+    third = third != NULL ? third : second;
+    lines[0] = first->peer->tx_key;
+    lines[1] = bwe_sent_at(first->peer->bwe, first->peer->twcc_next);
+    lines[2] = second->peer;
+    lines[3] = &second->peer->tx_key;
+    lines[4] = second->next_index;
+    lines[5] = third;
+    lines[6] = &third->packets;
+}
+
 uint16_t protect_burst(struct lane *lane, const struct burst *in, struct burst *out)
 {
+    struct sublist_iter next = {.chunk = NULL};
     struct crypt_op ops[PKT_BURST];
     struct pkt *pkts[PKT_BURST];
     uint16_t n = 0;
 
+    if (lane->grown != NULL) {
+        next = lane->grown->at;
+    }
     for (uint16_t i = 0; i < in->n; i++) {
         struct pkt *pkt = in->pkts[i];
+        struct crypt_op *op = &ops[n];
 
         if (!take_index(pkt->sub, pkt->index)) {
-            pkt->sub->skipped++;
+            pkt->sub->rest->skipped++;
             lane_drop_out(lane, pkt, DROP_INDEX_USED);
             continue;
         }
-        pkts[n] = pkt;
-        ops[n++] = (struct crypt_op){.key = pkt->peer->tx_key,
-                                     .src = pkt->payload,
-                                     .dst = pkt->data + pkt->peer->hdr.len + pkt->hdr_len,
-                                     .index = pkt->index,
-                                     .ssrc = pkt->sub->ssrc,
-                                     .hdr_len = pkt->hdr_len,
-                                     .len = pkt->payload_len};
+        pkts[n++] = pkt;
+        op->key = pkt->peer->tx_key;
+        op->src = pkt->payload;
+        op->dst = pkt->data + pkt->peer->hdr.len + pkt->hdr_len;
+        op->index = pkt->index;
+        op->ssrc = pkt->sub->ssrc;
+        op->hdr_len = pkt->hdr_len;
+        op->len = pkt->payload_len;
+        load_soon(&next, op->soon);
     }
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     (void)crypt_protect_burst(lane->crypt, ops, n);
@@ -49,10 +80,10 @@ uint16_t protect_burst(struct lane *lane, const struct burst *in, struct burst *
         struct sub *sub = pkt->sub;
 
         if (ops[i].status != 0) {
-            sub->skipped++;
+            sub->rest->skipped++;
             lane_drop_out(lane, pkt, DROP_PROTECT);
         } else if (!stream_ring_alive(&sub->stream->ring, pkt->pos)) {
-            sub->skipped++;
+            sub->rest->skipped++;
             lane_drop_out(lane, pkt, DROP_OVERRUN);
         } else {
             burst_push(out, pkt);

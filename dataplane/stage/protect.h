@@ -1,5 +1,7 @@
 /* Encrypts egress packets straight from the ring's slots into the frames, each under its
- * subscriber's key. The outgoing index is noted in the vault before it is used. */
+ * subscriber's key. The outgoing index is noted in the vault before it is used. Encryption
+ * leaves memory idle: meanwhile it loads what route and rewrite will touch of those whom
+ * route visits next. */
 #ifndef KCS_STAGE_PROTECT_H
 #define KCS_STAGE_PROTECT_H
 

@@ -43,16 +43,16 @@ static bool as_it_was(const struct lane_resend *resend, struct sub *sub,
 /* Gives 'pkt' what tells a retransmission from a packet that is repeated as it was. */
 static void number(const struct lane_resend *resend, struct sub *sub, struct pkt *pkt)
 {
-    if (sub->repeats) {
+    if (sub->rest->repeats) {
         pkt->index = resend->index;
         pkt->ssrc = sub->ssrc;
         pkt->pt = sub->pt;
         return;
     }
     /* Stored before it is used, so that a successor uses it for nothing else. */
-    pkt->index = (*sub->rtx_next_index)++;
-    pkt->ssrc = sub->rtx_ssrc;
-    pkt->pt = sub->rtx_pt;
+    pkt->index = (*sub->rest->rtx_next_index)++;
+    pkt->ssrc = sub->rest->rtx_ssrc;
+    pkt->pt = sub->rest->rtx_pt;
 }
 
 /* Writes headers into 'pkt' and the plaintext payload to 'plain'. Returns false if the
@@ -61,7 +61,7 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
                       struct sub *sub, struct pkt *pkt, uint8_t *plain)
 {
     const struct peer *peer = sub->peer;
-    const uint16_t osn_len = sub->repeats ? 0 : RTX_OSN_LEN;
+    const uint16_t osn_len = sub->rest->repeats ? 0 : RTX_OSN_LEN;
     uint8_t bytes[PKT_ROOM];
     struct ring_slot slot;
     uint8_t *rtp = pkt->data + peer->hdr.len;
@@ -112,9 +112,8 @@ static struct sub *recipient(const struct lane *lane, uint64_t handle)
 {
     struct sub *sub = tables_sub(lane->tables, handle);
 
-    return sub != NULL && !sub->paused && sub_resends(sub) &&
-                   sub->peer->to != NULL && sub->peer->tx_key != NULL &&
-                   !sub->peer->consent_lost
+    return sub != NULL && !sub->paused && sub_resends(sub) && sub->peer->to != NULL &&
+                   sub->peer->tx_key != NULL && !sub->peer->consent_lost
                ? sub
                : NULL;
 }
@@ -139,7 +138,7 @@ uint16_t resend_burst(struct lane *lane, const struct burst *in, struct burst *o
             continue;
         }
         if (!write_one(lane, resend, sub, pkts[n], lane->plain[n])) {
-            sub->nacks_ignored++;
+            sub->rest->nacks_ignored++;
             lane_free(lane, pkts[n]);
             continue;
         }

@@ -7,13 +7,9 @@
 #include "stage/layers.h"
 
 enum {
-    /* Subscriptions are asked for nearly two bursts of visits before, what they point to
-     * one burst before: a visit takes some 2 ns, so within a burst it would come too late.
-     */
-    SUB_AHEAD = SUBLIST_CHUNK,
-    PEER_AHEAD = SUB_AHEAD - PKT_BURST,
-    MAX_VISITS = 512, /* subscriptions looked at in one call, wanting or not */
-    HEADERS = 60      /* of a packet, its UDP's too, about: for the pacer */
+    VISITS_AHEAD = SUBLIST_CHUNK, /* at some 2 ns each */
+    MAX_VISITS = 512,             /* subscriptions looked at in one call, wanting or not */
+    HEADERS = 60                  /* of a packet, its UDP's too, about: for the pacer */
 };
 
 /* What is to know of a slot; the writer, on another lane, may be about to overwrite it. */
@@ -69,8 +65,8 @@ static bool wants(struct sub *sub, const struct glance *slot, struct routed *rou
         sub->started = true;
         sub->seq_base = slot->seq;
         sub->seq_offset = slot->seq - *sub->next_index;
-        *sub->seq_offset_live = sub->seq_offset;
-        rtxindex_begin(&sub->sent, *sub->next_index, sub->seq_offset);
+        *sub->rest->seq_offset_live = sub->seq_offset;
+        rtxindex_begin(&sub->rest->sent, *sub->next_index, sub->seq_offset);
     }
     /* Older than where this subscription began: its number would be one that was used. */
     return slot->seq >= sub->seq_base;
@@ -91,21 +87,32 @@ static void next_ring(struct lane *lane, bool again)
     }
 }
 
-/* Loads what the next visits will touch: first a subscription, later, when it is there, its
- * peer and the word of the vault that protect writes. */
-static inline void prefetch_ahead(const struct sublist_iter *at)
-{
-    const struct sub *far = sublist_ahead(at, SUB_AHEAD);
-    const struct sub *near = sublist_ahead(at, PEER_AHEAD);
+/* ---- what the next visits will touch ---- */
 
-    if (far != NULL) {
-        __builtin_prefetch(far, 1);
-        __builtin_prefetch(&far->packets, 1);
+/* Of the first in the list, which no visit has asked for. */
+static void prefetch_first(struct sublist_iter at)
+{
+    struct sublist_iter again = at;
+    const struct sub *sub;
+
+    for (unsigned i = 0; i < PKT_BURST && (sub = sublist_next(&at)) != NULL; i++) {
+        __builtin_prefetch(sub, 1);
+        __builtin_prefetch(&sub->packets, 1);
     }
-    if (near != NULL) {
-        __builtin_prefetch(near->peer);
-        __builtin_prefetch(&near->peer->tx_key, 1);
-        __builtin_prefetch(near->next_index, 1);
+    for (unsigned i = 0; i < PKT_BURST && (sub = sublist_next(&again)) != NULL; i++) {
+        __builtin_prefetch(sub->peer, 1);
+        __builtin_prefetch(&sub->peer->tx_key, 1);
+        __builtin_prefetch(sub->next_index, 1);
+    }
+}
+
+/* Of one far ahead: where most are passed over no encryption hides the loading. */
+static inline void prefetch_far(const struct sublist_iter *at)
+{
+    const struct sub *sub = sublist_ahead(at, VISITS_AHEAD);
+
+    if (sub != NULL) {
+        __builtin_prefetch(sub, 1);
     }
 }
 
@@ -200,7 +207,7 @@ static void add(struct routed *routed, struct sub *sub, uint64_t pos)
 static void restart(struct lane *lane, struct sub *sub, uint64_t tail)
 {
     lane->counts.drops_out[DROP_OVERRUN] += tail - sub->cursor;
-    sub->skipped += tail - sub->cursor;
+    sub->rest->skipped += tail - sub->cursor;
     begin_sub(lane, sub);
 }
 
@@ -261,6 +268,13 @@ static void catch_up(struct lane *lane, struct routed *routed)
 
 /* ---- */
 
+/* Whether it is passed over with nothing to note: its cursor is set anew when it resumes.
+ */
+static inline bool is_idle(const struct sub *sub)
+{
+    return (sub->paused || sub->held) && !sub->behind;
+}
+
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
  * all its subscriptions have had it. */
 static bool serve(struct lane *lane, struct stream_readers *readers,
@@ -274,9 +288,9 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
         if (sub == NULL) {
             return true;
         }
-        prefetch_ahead(&readers->at);
         routed->visits++;
-        if (video && waits(lane, sub, slot)) {
+        if (is_idle(sub) || (video && waits(lane, sub, slot))) {
+            prefetch_far(&readers->at);
             continue;
         }
         if (wants(sub, slot, routed)) {
@@ -284,6 +298,8 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
                 charge(lane, sub, slot);
             }
             add(routed, sub, slot->pos);
+        } else {
+            prefetch_far(&readers->at);
         }
     }
     return false;
@@ -304,7 +320,7 @@ static inline void prefetch_later(const struct sub *sub)
 
     __builtin_prefetch(peer->tx_key);
     if (sub->twcc_at != 0) {
-        bwe_prefetch_sent(peer->bwe, peer->twcc_next);
+        __builtin_prefetch(bwe_sent_at(peer->bwe, peer->twcc_next), 1);
     }
 }
 
@@ -360,6 +376,9 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
         if (!stream_ring_alive(ring, readers->next_pos)) {
             continue; /* overtaken just now: the tail has moved */
         }
+        if (sublist_is_start(&readers->subs, &readers->at)) {
+            prefetch_first(readers->at);
+        }
         if (serve(lane, readers, &slot, &routed)) {
             readers->next_pos++;
             readers->at = sublist_start(&readers->subs);
@@ -369,7 +388,7 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
     if (routed.n > 0 && lane_alloc(lane, out->pkts, routed.n) == 0) {
         lane->counts.drops_out[DROP_NO_BUFFER] += routed.n;
         for (uint16_t i = 0; i < routed.n; i++) {
-            routed.subs[i]->skipped++;
+            routed.subs[i]->rest->skipped++;
         }
         return 0;
     }

@@ -8,8 +8,8 @@ enum { NO_SLOT = PEER_SSRCS };
 
 static uint32_t find_slot(const struct peer *peer, uint32_t ssrc)
 {
-    for (uint32_t i = 0; i < peer->n_ssrcs; i++) {
-        if (peer->ssrcs[i] == ssrc) {
+    for (uint32_t i = 0; i < peer->rest->n_ssrcs; i++) {
+        if (peer->rest->ssrcs[i] == ssrc) {
             return i;
         }
     }
@@ -21,22 +21,22 @@ static uint32_t find_slot(const struct peer *peer, uint32_t ssrc)
  * camera for hours has new SSRCs each time. */
 static uint32_t add_slot(struct peer *peer, uint32_t ssrc)
 {
-    uint32_t slot = peer->n_ssrcs;
+    uint32_t slot = peer->rest->n_ssrcs;
 
     if (slot < PEER_SSRCS) {
-        peer->n_ssrcs++;
+        peer->rest->n_ssrcs++;
     } else {
         slot = 0;
-        while (slot < PEER_SSRCS && peer->ssrc_of[slot].stream != NULL) {
+        while (slot < PEER_SSRCS && peer->rest->ssrc_of[slot].stream != NULL) {
             slot++;
         }
         if (slot == PEER_SSRCS) {
             return NO_SLOT;
         }
     }
-    peer->ssrcs[slot] = ssrc;
-    peer->ssrc_of[slot] = (struct peer_ssrc){.stream = NULL};
-    replay_begin(&peer->rx[slot], ssrc);
+    peer->rest->ssrcs[slot] = ssrc;
+    peer->rest->ssrc_of[slot] = (struct peer_ssrc){.stream = NULL};
+    replay_begin(&peer->rest->rx[slot], ssrc);
     return slot;
 }
 
@@ -54,20 +54,20 @@ static bool accept(struct lane *lane, struct pkt *pkt)
         return false;
     }
     /* again: the same packet may stand twice in one burst */
-    if (replay_check(&peer->rx[slot], pkt->index) != 0) {
+    if (replay_check(&peer->rest->rx[slot], pkt->index) != 0) {
         lane_drop(lane, pkt, DROP_REPLAY);
         return false;
     }
-    replay_commit(&peer->rx[slot], pkt->index);
+    replay_commit(&peer->rest->rx[slot], pkt->index);
     peer_heard(peer, &pkt->path, lane->now_us);
-    if (peer->watched == CAPTURE_PLAIN) {
+    if (peer->rest->watched == CAPTURE_PLAIN) {
         capture_opened(lane, pkt, pkt->data, pkt->hdr_len, pkt->payload, pkt->payload_len);
     }
-    if (peer->ssrc_of[slot].stream == NULL) {
+    if (peer->rest->ssrc_of[slot].stream == NULL) {
         bind_ssrc(lane, pkt, slot);
     }
-    pkt->stream = peer->ssrc_of[slot].stream;
-    pkt->rtx = peer->ssrc_of[slot].rtx;
+    pkt->stream = peer->rest->ssrc_of[slot].stream;
+    pkt->rtx = peer->rest->ssrc_of[slot].rtx;
     return true;
 }
 
@@ -77,14 +77,14 @@ static bool prepare(struct lane *lane, struct pkt *pkt, uint8_t *plain, struct c
     static const struct replay fresh;
     const struct peer *peer = pkt->peer;
     uint32_t slot = find_slot(peer, pkt->ssrc);
-    const struct replay *rx = slot != NO_SLOT ? &peer->rx[slot] : &fresh;
+    const struct replay *rx = slot != NO_SLOT ? &peer->rest->rx[slot] : &fresh;
 
     pkt->index = replay_guess(rx, pkt->seq);
     if (replay_check(rx, pkt->index) != 0) {
         lane_drop(lane, pkt, DROP_REPLAY);
         return false;
     }
-    *op = (struct crypt_op){.key = peer->rx_key,
+    *op = (struct crypt_op){.key = peer->rest->rx_key,
                             .src = pkt->data + pkt->hdr_len,
                             .dst = plain,
                             .index = pkt->index,

@@ -26,26 +26,26 @@ static void take(struct tables *t, uint32_t place)
 
 void tables_name_forget(struct tables *t, struct peer *peer)
 {
-    if (peer->ufrag_len != 0) {
-        take(t, place_of(t, peer->ufrag, peer->ufrag_len));
+    if (peer->rest->ufrag_len != 0) {
+        take(t, place_of(t, peer->rest->ufrag, peer->rest->ufrag_len));
     }
-    if (peer->next_name != 0) {
-        take(t, peer->next_name);
+    if (peer->rest->next_name != 0) {
+        take(t, peer->rest->next_name);
     }
-    peer->ufrag_len = 0;
-    peer->next_name = 0;
+    peer->rest->ufrag_len = 0;
+    peer->rest->next_name = 0;
 }
 
 void tables_peer_name(struct tables *t, struct peer *peer, const uint8_t *ufrag,
                       uint8_t len, const uint8_t *next, uint8_t next_len)
 {
     tables_name_forget(t, peer);
-    memcpy(peer->ufrag, ufrag, len);
-    peer->ufrag_len = len;
+    memcpy(peer->rest->ufrag, ufrag, len);
+    peer->rest->ufrag_len = len;
     put(t, place_of(t, ufrag, len));
     if (next_len != 0) {
-        peer->next_name = place_of(t, next, next_len);
-        put(t, peer->next_name);
+        peer->rest->next_name = place_of(t, next, next_len);
+        put(t, peer->rest->next_name);
     }
 }
 

@@ -2,7 +2,7 @@
  * works on; what must survive the process (receive windows, next indexes) lies in the vault
  * and is only pointed to.
  *
- * Owner: the lane of the peer. Hot fields of egress first, then ingress, then the rest. */
+ * Owner: the lane of the peer. What every send touches lies apart from the rest. */
 #ifndef KCS_TABLE_PEER_H
 #define KCS_TABLE_PEER_H
 
@@ -43,41 +43,22 @@ struct peer_rrtr {
     uint32_t ssrc, ntp;
 };
 
-struct peer {
-    /* egress, every packet */
-    _Alignas(64) struct pkt_hdr hdr; /* outer headers towards 'paths[selected]' */
-    uint8_t tag_len;                 /* of an SRTP packet under tx_key and rx_key */
-    bool consent_lost;               /* nothing may be sent (RFC 7675, 5.1) */
-    uint8_t device;                  /* of 'to' */
-    uint8_t profile;                 /* enum crypt_profile */
-    struct crypt_key *tx_key;        /* NULL before DTLS; borrowed from the tables */
-    uint64_t twcc_next;              /* transport-wide number of the next packet */
-    struct bwe *bwe;                 /* what its link carries; apart, as it is large */
-    const struct path *to;           /* the selected path; NULL before ICE selects */
-    uint64_t tx_packets;
-    uint64_t tx_bytes;
-    uint32_t pace_bps; /* at which video may leave; 0: it is not paced */
-    uint8_t watched_out; /* enum capture: copies of it are taken (lane/capture.h) */
-
-    _Alignas(64) struct pacer pacer; /* of those that are */
-    uint64_t *twcc_taken;            /* in the vault: numbers below may have been used */
-
+/* What a send does not touch. */
+struct peer_rest {
     /* ingress, every packet */
     _Alignas(64) struct crypt_key *rx_key;
     struct replay *rx; /* PEER_SSRCS of them, in the vault */
     uint64_t rx_packets;
     uint64_t rx_bytes;
     uint32_t n_ssrcs;
-    bool twcc_used; /* some packet carried a transport-wide sequence number */
-    bool remb_ok;   /* it follows REMB */
+    bool twcc_used;  /* some packet carried a transport-wide sequence number */
+    bool remb_ok;    /* it follows REMB */
     uint8_t watched; /* as watched_out: each direction has it on a line that it touches */
     uint32_t ssrcs[PEER_SSRCS];
     struct peer_ssrc ssrc_of[PEER_SSRCS];
     uint8_t ext_of[PEER_EXT_IDS]; /* the publisher's header extension id -> ours, 0 none */
 
     /* cold */
-    uint64_t handle; /* 0: the slot is free */
-    uint32_t index;
     uint8_t n_paths;
     uint8_t ufrag_len, pwd_len;
     struct path paths[PEER_PATHS];
@@ -104,20 +85,17 @@ struct peer {
     struct trial trial; /* for one whose probes cannot be padded */
     uint64_t allot_due_us;
     uint64_t allot_us, besides_bytes; /* the last time; sent without numbers until then */
-    uint64_t given_bps; /* by the last allocation, if media is the probe; else 0 */
-    uint64_t fed_us;                  /* when the first feedback had come; 0 not yet */
-    /* video that waits for the pacer (lane/paced.h) */
-    struct sub *behind, *behind_last;
-    struct peer *next_paced, **paced_link;
-    uint8_t paced_slot;
+    uint64_t given_bps;   /* by the last allocation, if media is the probe; else 0 */
+    uint64_t fed_us;      /* when the first feedback had come; 0 not yet */
     uint32_t told_bps;    /* what control was told that the link carries */
     uint64_t told_us;     /* when */
+    uint64_t *twcc_taken; /* in the vault: numbers below may have been used */
     uint64_t *probe_next; /* in the vault: next index of the probes' SSRC */
     bool probator;        /* probes have an SSRC of their own (mediasoup-client) */
     bool has_twcc;        /* some subscription carries transport-wide numbers */
     uint64_t padding_packets, padding_bytes;
-    /* extended reports (RFC 3611): the last reference times from it, to be answered, and the
-     * last that we sent */
+    /* extended reports (RFC 3611): the last reference times from it, to be answered, and
+     * the last that we sent */
     struct peer_rrtr rrtrs[PEER_RRTRS];
     uint32_t rrtr_sent_ntp; /* middle 32 bits */
     uint64_t rrtr_sent_us;  /* 0: none yet */
@@ -132,19 +110,48 @@ struct peer {
     uint64_t rembs;   /* sent */
 };
 
-_Static_assert(offsetof(struct peer, pacer) == 128, "two lines a send");
+/* What a send touches, dense: that of 10,000 lies on few pages. */
+struct peer {
+    /* egress, every packet */
+    _Alignas(64) struct pkt_hdr hdr; /* outer headers towards the selected path */
+    uint8_t tag_len;                 /* of an SRTP packet under tx_key and rx_key */
+    bool consent_lost;               /* nothing may be sent (RFC 7675, 5.1) */
+    uint8_t device;                  /* of 'to' */
+    uint8_t profile;                 /* enum crypt_profile */
+    struct crypt_key *tx_key;        /* NULL before DTLS; borrowed from the tables */
+    uint64_t twcc_next;              /* transport-wide number of the next packet */
+    struct bwe *bwe;                 /* what its link carries; apart, as it is large */
+    const struct path *to;           /* the selected path; NULL before ICE selects */
+    uint64_t tx_packets;
+    uint64_t tx_bytes;
+    uint32_t pace_bps;   /* at which video may leave; 0: it is not paced */
+    uint8_t watched_out; /* enum capture: copies of it are taken (lane/capture.h) */
+
+    /* egress of those that are paced */
+    _Alignas(64) struct pacer pacer;
+    struct sub *behind, *behind_last; /* video that waits (lane/paced.h) */
+    struct peer *next_paced, **paced_link;
+
+    struct peer_rest *rest;
+    uint64_t handle; /* 0: the slot is free */
+    uint32_t index;
+    uint8_t paced_slot;
+};
+
+_Static_assert(offsetof(struct peer, pacer) == 128 && sizeof(struct peer) == 192,
+               "two lines a send, and one more if it is paced");
 
 static inline void peer_watch(struct peer *peer, uint8_t how)
 {
-    peer->watched = peer->watched_out = how;
+    peer->rest->watched = peer->watched_out = how;
 }
 
 /* Notes that SRTP or SRTCP of 'peer', authentic and no replay, came from 'path'. */
 static inline void peer_heard(struct peer *peer, const struct path *path, uint64_t now_us)
 {
-    for (uint8_t i = 0; i < peer->n_paths; i++) {
-        if (path_same_tuple(&peer->paths[i], path)) {
-            __atomic_store_n(&peer->heard_us[i], now_us, __ATOMIC_RELAXED);
+    for (uint8_t i = 0; i < peer->rest->n_paths; i++) {
+        if (path_same_tuple(&peer->rest->paths[i], path)) {
+            __atomic_store_n(&peer->rest->heard_us[i], now_us, __ATOMIC_RELAXED);
             return;
         }
     }

@@ -2,7 +2,8 @@
  * rewritten for it. Sequence numbers and indexes are given when a packet is sent, never
  * before.
  *
- * Owner: the lane of the subscriber. Everything a send touches is in the first two lines.
+ * Owner: the lane of the subscriber. Everything a send touches is in two lines of struct
+ * sub.
  */
 #ifndef KCS_TABLE_SUB_H
 #define KCS_TABLE_SUB_H
@@ -57,6 +58,42 @@ struct sub_layers {
     struct sub_layers *next_waiting, **waiting_link;
 };
 
+/* What a send does not touch. */
+struct sub_rest {
+    /* of its peer's, when there is not enough for all */
+    uint32_t area;    /* pixels that it is shown with; 0 unknown */
+    uint8_t priority; /* 1 … 255 */
+    bool screen;
+    int8_t level;              /* what it was allotted: core/alloc.h */
+    uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
+    uint64_t skipped;
+    bool asked;                      /* wait_keyframe: for the one that it waits for */
+    uint64_t keyframes_ignored;      /* requests for more than its share */
+    uint64_t nacks;                  /* numbers asked for again */
+    uint64_t nacks_ignored;          /* of these: never sent, forgotten, or too many */
+    uint64_t rtx_packets, rtx_bytes; /* of payload, sent as retransmissions */
+    uint64_t *rtx_next_index;        /* in the vault: stored before each encryption */
+    uint64_t rtx_counted_bytes;      /* 'bytes' when the budget was last filled up */
+    uint32_t rtx_budget;             /* bytes that may be sent again */
+    uint32_t rtx_ssrc;               /* 0: it gets no retransmissions */
+    uint8_t rtx_pt;                  /* 0: nor of what it is sent now */
+    bool
+        repeats; /* what is lost may be sent again, bit by bit as it was (stage/resend.h) */
+    struct gaps gaps;         /* indexes below *next_index that are free */
+    struct rtxindex sent;     /* what our numbers were, of one without layers */
+    struct answered answered; /* lately */
+    uint32_t lost, jitter, rtt_us, fraction_lost;
+    uint32_t told_seq; /* the highest number of its last report; 0 none yet */
+    int32_t told_lost;
+    uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */
+    uint64_t last_sr_us;
+    uint64_t reported_packets; /* 'packets' at the last sender report */
+    uint8_t ext_id[SUB_EXTS];  /* the subscriber's ids of them */
+    uint8_t cname_len;
+    char cname[SUB_CNAME];
+};
+
+/* What a send touches, dense: that of 10,000 lies on few pages. */
 struct sub {
     _Alignas(64) struct peer *peer;
     struct stream *stream;     /* the one that it is in the list of */
@@ -65,7 +102,7 @@ struct sub {
     uint64_t seq_base;         /* packets of the publisher before this one are not sent */
     uint64_t seq_offset;       /* outgoing = publisher's - offset, modulo 2^64 */
     uint64_t *next_index;      /* in the vault: stored before each encryption */
-    uint16_t ext_mask; /* extensions that are forwarded to this subscriber */
+    uint16_t ext_mask;         /* extensions that are forwarded to this subscriber */
     uint8_t pt;
     uint8_t hdr_len;      /* of the template, padding of the extensions included */
     uint8_t ext_len;      /* of its elements */
@@ -83,58 +120,29 @@ struct sub {
     /* RTP header with one-byte elements: MID, abs-send-time, transport-cc */
     uint8_t hdr[SUB_HDR_TMPL];
 
-    /* cold */
     _Alignas(64) uint64_t handle; /* 0: the slot is free */
+    struct sub_rest *rest;
     uint32_t index;
     struct sublist_at at; /* where it stands in its stream's list */
     struct sub *next_of_peer;
     struct sub *next_behind; /* of its peer's that wait */
     uint64_t behind_us;      /* since when it waits */
-    /* of its peer's, when there is not enough for all */
-    uint32_t area;    /* pixels that it is shown with; 0 unknown */
-    uint8_t priority; /* 1 … 255 */
-    bool screen;
-    int8_t level;     /* what it was allotted: core/alloc.h */
-    uint64_t *seq_offset_live; /* in the vault: follows seq_offset */
-    uint64_t skipped;
-    bool asked;                      /* wait_keyframe: for the one that it waits for */
-    uint64_t keyframes_ignored;      /* requests for more than its share */
-    uint64_t nacks;                  /* numbers asked for again */
-    uint64_t nacks_ignored;          /* of these: never sent, forgotten, or too many */
-    uint64_t rtx_packets, rtx_bytes; /* of payload, sent as retransmissions */
-    uint64_t *rtx_next_index;        /* in the vault: stored before each encryption */
-    uint64_t rtx_counted_bytes;      /* 'bytes' when the budget was last filled up */
-    uint32_t rtx_budget;             /* bytes that may be sent again */
-    uint32_t rtx_ssrc;               /* 0: it gets no retransmissions */
-    uint8_t rtx_pt;                  /* 0: nor of what it is sent now */
-    bool repeats; /* what is lost may be sent again, bit by bit as it was (stage/resend.h) */
-    struct gaps gaps;         /* indexes below *next_index that are free */
-    struct rtxindex sent;     /* what our numbers were, of one without layers */
-    struct answered answered; /* lately */
-    uint32_t lost, jitter, rtt_us, fraction_lost;
-    uint32_t told_seq; /* the highest number of its last report; 0 none yet */
-    int32_t told_lost;
-    uint32_t last_sr_ntp; /* middle 32 bits of our last sender report */
-    uint64_t last_sr_us;
-    uint64_t reported_packets; /* 'packets' at the last sender report */
-    uint8_t ext_id[SUB_EXTS];  /* the subscriber's ids of them */
-    uint8_t cname_len;
-    char cname[SUB_CNAME];
 };
 
-_Static_assert(offsetof(struct sub, packets) == 64 && offsetof(struct sub, handle) == 128,
+_Static_assert(offsetof(struct sub, packets) == 64 && offsetof(struct sub, handle) == 128 &&
+                   sizeof(struct sub) == 192,
                "two lines a send");
 
 /* Whether what is lost may be sent again as a retransmission (RFC 4588). */
 static inline bool sub_repairs(const struct sub *sub)
 {
-    return sub->rtx_ssrc != 0 && sub->rtx_pt != 0;
+    return sub->rest->rtx_ssrc != 0 && sub->rest->rtx_pt != 0;
 }
 
 /* Whether what is lost may be sent again at all. */
 static inline bool sub_resends(const struct sub *sub)
 {
-    return sub->repeats || sub_repairs(sub);
+    return sub->rest->repeats || sub_repairs(sub);
 }
 
 /* Source minus outgoing timestamp of what is sent now, for sender reports. */

@@ -6,6 +6,7 @@
 #ifndef KCS_TABLE_SUBLIST_H
 #define KCS_TABLE_SUBLIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -60,6 +61,12 @@ struct sub *sublist_remove(struct sublist *list, struct sublist_pool *pool,
 static inline struct sublist_iter sublist_start(const struct sublist *list)
 {
     return (struct sublist_iter){.chunk = list->first, .i = 0};
+}
+
+static inline bool sublist_is_start(const struct sublist *list,
+                                    const struct sublist_iter *it)
+{
+    return it->chunk == list->first && it->i == 0;
 }
 
 /* The next entry, or NULL at the end. */

@@ -61,8 +61,10 @@ static size_t lane_bytes(const struct tables_conf *conf)
 size_t tables_bytes(const struct tables_conf *conf)
 {
     return aligned(conf->n_peers * sizeof(struct peer)) +
+           aligned(conf->n_peers * sizeof(struct peer_rest)) +
            aligned(conf->n_streams * sizeof(struct stream)) +
            aligned(conf->n_subs * sizeof(struct sub)) +
+           aligned(conf->n_subs * sizeof(struct sub_rest)) +
            aligned(conf->n_subs * sizeof(struct sub_layers)) +
            aligned(conf->n_peers * sizeof(struct twcc)) +
            aligned(conf->n_peers * sizeof(struct bwe)) +
@@ -143,8 +145,10 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     _Atomic uint32_t *next;
 
     t->peers = carve(at, conf->n_peers * sizeof(struct peer));
+    t->peer_rests = carve(at, conf->n_peers * sizeof(struct peer_rest));
     t->streams = carve(at, conf->n_streams * sizeof(struct stream));
     t->subs = carve(at, conf->n_subs * sizeof(struct sub));
+    t->sub_rests = carve(at, conf->n_subs * sizeof(struct sub_rest));
     t->layers = carve(at, conf->n_subs * sizeof(struct sub_layers));
     t->twccs = carve(at, conf->n_peers * sizeof(struct twcc));
     t->bwes = carve(at, conf->n_peers * sizeof(struct bwe));
@@ -188,8 +192,10 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
 
         if (i > 0) {
             lane->peers = t->peers;
+            lane->peer_rests = t->peer_rests;
             lane->streams = t->streams;
             lane->subs = t->subs;
+            lane->sub_rests = t->sub_rests;
             lane->layers = t->layers;
             lane->twccs = t->twccs;
             lane->bwes = t->bwes;
@@ -256,7 +262,7 @@ struct sub *tables_sub(const struct tables *t, uint64_t handle)
 /* The dense list of those that RTCP and reports go through. */
 static void list_open(struct tables *t, struct peer *peer)
 {
-    peer->open_slot = t->n_open;
+    peer->rest->open_slot = t->n_open;
     t->open_peers[t->n_open++] = peer->index;
 }
 
@@ -264,8 +270,8 @@ static void unlist_open(struct tables *t, struct peer *peer)
 {
     uint32_t last = t->open_peers[--t->n_open];
 
-    t->open_peers[peer->open_slot] = last;
-    t->peers[last].open_slot = peer->open_slot;
+    t->open_peers[peer->rest->open_slot] = last;
+    t->peers[last].rest->open_slot = peer->rest->open_slot;
 }
 
 struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
@@ -278,7 +284,9 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
         return NULL;
     }
     memset(peer, 0, sizeof(*peer));
-    peer->twcc = &t->twccs[i];
+    peer->rest = &t->peer_rests[i];
+    memset(peer->rest, 0, sizeof(*peer->rest));
+    peer->rest->twcc = &t->twccs[i];
     peer->bwe = &t->bwes[i];
     peer->handle = handle;
     peer->index = i;
@@ -315,18 +323,18 @@ void tables_paths_reset(struct tables *t)
 
 static void forget_paths(struct tables *t, struct peer *peer)
 {
-    for (uint8_t i = 0; i < peer->n_paths; i++) {
-        struct path_key key = tables_path_key(&peer->paths[i]);
+    for (uint8_t i = 0; i < peer->rest->n_paths; i++) {
+        struct path_key key = tables_path_key(&peer->rest->paths[i]);
 
         tables_path_del(t, &key, peer->index);
     }
-    peer->n_paths = 0;
+    peer->rest->n_paths = 0;
     peer->to = NULL;
 }
 
 int tables_peer_close(struct tables *t, struct peer *peer)
 {
-    if (peer->streams != NULL || peer->subs != NULL) {
+    if (peer->rest->streams != NULL || peer->rest->subs != NULL) {
         return -EBUSY;
     }
     forget_paths(t, peer);
@@ -337,7 +345,7 @@ int tables_peer_close(struct tables *t, struct peer *peer)
     tables_name_forget(t, peer);
     refused_close(&t->refused_peers[peer->index]);
     refused_close(&t->refused_padding[peer->index]);
-    explicit_bzero(peer->pwd, sizeof(peer->pwd));
+    explicit_bzero(peer->rest->pwd, sizeof(peer->rest->pwd));
     peer->handle = HANDLE_NONE;
     return 0;
 }
@@ -356,11 +364,11 @@ int tables_peer_set_paths(struct tables *t, struct peer *peer, const struct path
             forget_paths(t, peer);
             return -ENOSPC;
         }
-        peer->paths[i] = paths[i];
-        peer->n_paths = (uint8_t)(i + 1);
+        peer->rest->paths[i] = paths[i];
+        peer->rest->n_paths = (uint8_t)(i + 1);
     }
     if (selected < n) {
-        peer->to = &peer->paths[selected];
+        peer->to = &peer->rest->paths[selected];
         peer->device = peer->to->device;
     }
     return 0;
@@ -439,8 +447,8 @@ static void feedback_del(struct tables *t, const struct sub *sub)
     struct feedback_key key = {.peer = sub->peer->index, .ssrc = sub->ssrc};
 
     (void)rte_hash_del_key(t->feedback, &key);
-    if (sub->rtx_ssrc != 0) {
-        key.ssrc = sub->rtx_ssrc;
+    if (sub->rest->rtx_ssrc != 0) {
+        key.ssrc = sub->rest->rtx_ssrc;
         (void)rte_hash_del_key(t->feedback, &key);
     }
 }
@@ -453,8 +461,8 @@ static int feedback_add(struct tables *t, const struct sub *sub)
     if (rte_hash_add_key_data(t->feedback, &key, data) != 0) {
         return -ENOSPC;
     }
-    key.ssrc = sub->rtx_ssrc;
-    if (sub->rtx_ssrc != 0 && rte_hash_add_key_data(t->feedback, &key, data) != 0) {
+    key.ssrc = sub->rest->rtx_ssrc;
+    if (sub->rest->rtx_ssrc != 0 && rte_hash_add_key_data(t->feedback, &key, data) != 0) {
         feedback_del(t, sub);
         return -ENOSPC;
     }
@@ -480,11 +488,13 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
         return NULL;
     }
     memset(sub, 0, sizeof(*sub));
+    sub->rest = &t->sub_rests[i];
+    memset(sub->rest, 0, sizeof(*sub->rest));
     sub->index = i;
     sub->stream = stream;
     sub->peer = peer;
     sub->ssrc = ssrc;
-    sub->rtx_ssrc = rtx_ssrc;
+    sub->rest->rtx_ssrc = rtx_ssrc;
     *err = feedback_add(t, sub);
     if (*err != 0) {
         goto release;
@@ -497,8 +507,8 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     sub->handle = handle;
     refused_open(&t->refused_subs[i], handle);
     refused_open(&t->refused_rtx[i], handle);
-    sub->next_of_peer = peer->subs;
-    peer->subs = sub;
+    sub->next_of_peer = peer->rest->subs;
+    peer->rest->subs = sub;
     t->n_open_subs++;
     return sub;
 release:
@@ -508,7 +518,7 @@ release:
 
 void tables_sub_close(struct tables *t, struct sub *sub)
 {
-    struct sub **at = &sub->peer->subs;
+    struct sub **at = &sub->peer->rest->subs;
 
     while (*at != sub) {
         at = &(*at)->next_of_peer;
@@ -545,7 +555,7 @@ void tables_refused(struct tables *t, const struct pkt *pkt)
 
 void tables_peer_pause(struct tables *t, struct peer *peer)
 {
-    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         const struct stream_readers *readers = &sub->stream->readers[t->lane];
 
         /* it has had all before the position of its lane, or lost it to an overrun; one
@@ -561,11 +571,11 @@ void tables_peer_pause(struct tables *t, struct peer *peer)
 
 void tables_peer_leave(struct tables *t, struct peer *peer)
 {
-    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         feedback_del(t, sub);
         t->n_open_subs--;
     }
-    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+    for (struct stream *s = peer->rest->streams; s != NULL; s = s->next_of_peer) {
         t->n_open_streams--;
     }
     t->mine[peer->index] = false;
@@ -575,11 +585,11 @@ int tables_peer_join(struct tables *t, struct peer *peer)
 {
     int err = 0;
 
-    for (struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+    for (struct stream *s = peer->rest->streams; s != NULL; s = s->next_of_peer) {
         atomic_store(&s->lane, t->lane);
         t->n_open_streams++;
     }
-    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         if (feedback_add(t, sub) != 0 || tables_enlist(t, sub, sub->cursor) != 0) {
             err = -ENOSPC;
         }
@@ -589,8 +599,8 @@ int tables_peer_join(struct tables *t, struct peer *peer)
     list_open(t, peer);
     t->mine[peer->index] = true;
     t->lane_of[peer->index] = (uint8_t)t->lane;
-    if (peer->lane != NULL) {
-        *peer->lane = t->lane;
+    if (peer->rest->lane != NULL) {
+        *peer->rest->lane = t->lane;
     }
     return err;
 }

@@ -48,16 +48,18 @@ struct tables {
     struct tables_conf conf;
     uint32_t lane; /* whose these are */
     struct peer *peers;
+    struct peer_rest *peer_rests;
     struct stream *streams;
     struct sub *subs;
+    struct sub_rest *sub_rests;
     struct sub_layers *layers; /* by subscription */
     struct twcc *twccs;        /* by peer */
     struct bwe *bwes;          /* by peer */
     struct crypt_key *tx_keys; /* by peer; apart from the others, as fan-out reads these */
     struct crypt_key *rx_keys; /* by peer */
     struct refused *refused_peers, *refused_subs; /* by slot */
-    struct refused *refused_rtx;     /* by subscription: retransmissions */
-    struct refused *refused_padding; /* by peer */
+    struct refused *refused_rtx;                  /* by subscription: retransmissions */
+    struct refused *refused_padding;              /* by peer */
     struct stream_readers *readers;
     struct sublist_pool chunks;
     struct ring_store *rings;  /* of all lanes */
@@ -166,8 +168,8 @@ void tables_peer_pause(struct tables *t, struct peer *peer);
 void tables_peer_leave(struct tables *t, struct peer *peer);
 int tables_peer_join(struct tables *t, struct peer *peer);
 
-/* A frame for 'peer_handle' and 'sub_handle', each of them or HANDLE_NONE, was counted as sent
- * and is not. Any lane, of any peer. */
+/* A frame for 'peer_handle' and 'sub_handle', each of them or HANDLE_NONE, was counted as
+ * sent and is not. Any lane, of any peer. */
 void tables_refused(struct tables *t, const struct pkt *pkt);
 
 /* Looks up the peers of 'n' (<= PKT_BURST) paths; NULL where none. */

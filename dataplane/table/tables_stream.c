@@ -23,8 +23,8 @@ struct stream *tables_stream_open(struct tables *t, uint64_t handle, struct peer
     stream->index = i;
     stream->peer = peer;
     stream->readers = &t->readers[(size_t)i * t->conf.n_lanes];
-    stream->next_of_peer = peer->streams;
-    peer->streams = stream;
+    stream->next_of_peer = peer->rest->streams;
+    peer->rest->streams = stream;
     t->n_open_streams++;
     return stream;
 }
@@ -61,7 +61,7 @@ bool tables_hold(struct stream *stream, uint64_t handle)
 
 int tables_stream_close(struct tables *t, struct stream *stream)
 {
-    struct stream **at = &stream->peer->streams;
+    struct stream **at = &stream->peer->rest->streams;
     struct peer *peer = stream->peer;
 
     if (!shut(stream)) {
@@ -71,9 +71,9 @@ int tables_stream_close(struct tables *t, struct stream *stream)
         at = &(*at)->next_of_peer;
     }
     *at = stream->next_of_peer;
-    for (uint32_t i = 0; i < peer->n_ssrcs; i++) {
-        if (peer->ssrc_of[i].stream == stream) {
-            peer->ssrc_of[i] = (struct peer_ssrc){.stream = NULL};
+    for (uint32_t i = 0; i < peer->rest->n_ssrcs; i++) {
+        if (peer->rest->ssrc_of[i].stream == stream) {
+            peer->rest->ssrc_of[i] = (struct peer_ssrc){.stream = NULL};
         }
     }
     if (stream->ring.slots != NULL) {

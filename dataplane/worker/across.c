@@ -68,8 +68,8 @@ void across_paths(struct lane *lane, const struct peer *peer, const struct path 
         tell(lane, others(lane), &msg);
     }
     msg.kind = HUB_PATH_ADD;
-    for (uint8_t i = 0; i < peer->n_paths; i++) {
-        msg.key = tables_path_key(&peer->paths[i]);
+    for (uint8_t i = 0; i < peer->rest->n_paths; i++) {
+        msg.key = tables_path_key(&peer->rest->paths[i]);
         tell(lane, others(lane), &msg);
     }
 }
@@ -107,10 +107,10 @@ static void pause_egress(struct lane *lane, struct peer *peer)
 {
     tables_peer_pause(lane->tables, peer);
     /* after that: it goes by who waits. They go on from there on the other lane. */
-    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         paced_forget(&lane->paced, sub);
     }
-    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         struct stream_readers *readers = &sub->stream->readers[lane->index];
 
         if (readers->subs.n == 0) {
@@ -180,7 +180,7 @@ static void take_peer(struct pipeline *p, const struct hub_msg *msg)
         lane->now_us = msg->handle;
     }
     (void)tables_peer_join(lane->tables, peer);
-    for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         lane_grown(lane, &sub->stream->readers[lane->index]);
     }
     memcpy(parked, lane->parked, n * sizeof(struct pkt *));

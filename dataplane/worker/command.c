@@ -53,7 +53,7 @@ static int set_keys(struct lane *lane, struct peer *peer,
     peer->profile = (uint8_t)profile;
     peer->tag_len = crypt_tag_len(profile);
     peer->tx_key = tx;
-    peer->rx_key = rx;
+    peer->rest->rx_key = rx;
     return 0;
 }
 
@@ -64,7 +64,7 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
     const bool had_path = peer->to != NULL;
     const struct path before = had_path ? *peer->to : (struct path){0};
     struct path old[PEER_PATHS];
-    uint8_t n_old = peer->n_paths;
+    uint8_t n_old = peer->rest->n_paths;
     int err = 0;
 
     if (conf->n_paths > VAULT_PATHS) {
@@ -77,7 +77,7 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
         err = io_hdr_build(io, &conf->paths[conf->selected], &hdr);
     }
     if (err == 0) {
-        memcpy(old, peer->paths, sizeof(old));
+        memcpy(old, peer->rest->paths, sizeof(old));
         err = tables_peer_set_paths(lane->tables, peer, conf->paths, conf->n_paths,
                                     conf->selected);
         across_paths(lane, peer, old, n_old);
@@ -85,15 +85,15 @@ static int set_paths(struct lane *lane, const struct io *io, struct peer *peer,
     if (err != 0) {
         return err;
     }
-    for (uint8_t i = 0; i < peer->n_paths; i++) {
-        if (n_old > i && !path_same_tuple(&old[i], &peer->paths[i])) {
-            __atomic_store_n(&peer->heard_us[i], 0, __ATOMIC_RELAXED);
+    for (uint8_t i = 0; i < peer->rest->n_paths; i++) {
+        if (n_old > i && !path_same_tuple(&old[i], &peer->rest->paths[i])) {
+            __atomic_store_n(&peer->rest->heard_us[i], 0, __ATOMIC_RELAXED);
         }
     }
     peer->hdr = hdr;
     if (peer->to != NULL && !path_same_tuple(peer->to, &before)) {
-        *peer->last_check_us = lane->now_us; /* the check that selected it */
-        peer->consent_lost = peer->loss_told = false;
+        *peer->rest->last_check_us = lane->now_us; /* the check that selected it */
+        peer->consent_lost = peer->rest->loss_told = false;
         if (had_path) {
             bwe_on_route(peer->bwe, peer->twcc_next, lane->now_us);
         }
@@ -112,18 +112,18 @@ static bool good_credentials(const struct vault_peer_conf *conf)
 static void set_credentials(struct lane *lane, struct peer *peer,
                             const struct vault_peer_conf *conf)
 {
-    bool renewed = peer->ufrag_len != 0 && peer->to != NULL &&
-                   (peer->ufrag_len != conf->ufrag_len ||
-                    memcmp(peer->ufrag, conf->ufrag, conf->ufrag_len) != 0);
+    bool renewed = peer->rest->ufrag_len != 0 && peer->to != NULL &&
+                   (peer->rest->ufrag_len != conf->ufrag_len ||
+                    memcmp(peer->rest->ufrag, conf->ufrag, conf->ufrag_len) != 0);
 
     if (renewed) {
-        *peer->last_check_us = lane->now_us;
-        peer->consent_lost = peer->loss_told = false;
+        *peer->rest->last_check_us = lane->now_us;
+        peer->consent_lost = peer->rest->loss_told = false;
     }
     tables_peer_name(lane->tables, peer, conf->ufrag, conf->ufrag_len, conf->next_ufrag,
                      conf->next_ufrag_len);
-    peer->pwd_len = conf->pwd_len;
-    memcpy(peer->pwd, conf->pwd, conf->pwd_len);
+    peer->rest->pwd_len = conf->pwd_len;
+    memcpy(peer->rest->pwd, conf->pwd, conf->pwd_len);
 }
 
 static int peer_update(struct lane *lane, const struct io *io, const struct vault *vault,
@@ -155,7 +155,7 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
     }
     explicit_bzero(&conf, sizeof(conf));
     if (err == 0 && !was_ready && peer->to != NULL && peer->tx_key != NULL) {
-        for (struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+        for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
             if (!sub->paused) {
                 begin_sub(lane, sub);
             }
@@ -169,20 +169,20 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
 static void resume_peer(struct lane *lane, struct peer *peer, uint64_t last_check_us)
 {
     for (uint32_t i = 0; i < PEER_SSRCS; i++) {
-        peer->ssrcs[i] = peer->rx[i].ssrc;
-        if (peer->rx[i].started != 0) {
-            peer->n_ssrcs = i + 1;
+        peer->rest->ssrcs[i] = peer->rest->rx[i].ssrc;
+        if (peer->rest->rx[i].started != 0) {
+            peer->rest->n_ssrcs = i + 1;
         }
     }
     for (uint32_t i = 0; i < PEER_SSRCS; i++) {
-        if (peer->rx_rtcp[i].started != 0) {
-            peer->n_rtcp_ssrcs = i + 1;
+        if (peer->rest->rx_rtcp[i].started != 0) {
+            peer->rest->n_rtcp_ssrcs = i + 1;
         }
     }
     peer->twcc_next =
-        (*peer->twcc_taken + PEER_TWCC_BLOCK - 1) / PEER_TWCC_BLOCK * PEER_TWCC_BLOCK;
+        (*peer->rest->twcc_taken + PEER_TWCC_BLOCK - 1) / PEER_TWCC_BLOCK * PEER_TWCC_BLOCK;
     if (last_check_us != 0) {
-        *peer->last_check_us = last_check_us;
+        *peer->rest->last_check_us = last_check_us;
         peer->consent_lost = lane->now_us - last_check_us > RTCP_CONSENT_US;
     }
 }
@@ -211,22 +211,22 @@ static int peer_open(struct lane *lane, const struct io *io, const struct vault 
         memset(live, 0, offsetof(struct vault_peer_live, judged));
     }
     last_check_us = live->last_check_us;
-    peer->rx = (struct replay *)live->rx;
-    peer->rx_rtcp = (struct replay *)live->rx_rtcp;
-    peer->rtcp_next_index = &live->rtcp_next_index;
-    peer->twcc_taken = &live->twcc_next;
-    peer->probe_next = &live->probe_next_index;
-    peer->probator = conf.probator != 0;
+    peer->rest->rx = (struct replay *)live->rx;
+    peer->rest->rx_rtcp = (struct replay *)live->rx_rtcp;
+    peer->rest->rtcp_next_index = &live->rtcp_next_index;
+    peer->rest->twcc_taken = &live->twcc_next;
+    peer->rest->probe_next = &live->probe_next_index;
+    peer->rest->probator = conf.probator != 0;
     bwe_init(peer->bwe, &BWE);
-    alloc_init(&peer->alloc, &ALLOC);
-    peer->last_check_us = &live->last_check_us;
-    peer->last_nomination_us = &live->last_nomination_us;
-    peer->heard_us = live->heard_us;
-    peer->answered = live->answered;
-    peer->lane = &live->lane;
+    alloc_init(&peer->rest->alloc, &ALLOC);
+    peer->rest->last_check_us = &live->last_check_us;
+    peer->rest->last_nomination_us = &live->last_nomination_us;
+    peer->rest->heard_us = live->heard_us;
+    peer->rest->answered = live->answered;
+    peer->rest->lane = &live->lane;
     live->lane = lane->index;
     /* reports of many peers are spread over the interval */
-    peer->report_due_us = lane->now_us + peer->index * 7919u % 1000000u;
+    peer->rest->report_due_us = lane->now_us + peer->index * 7919u % 1000000u;
     err = peer_update(lane, io, vault, handle);
     if (err != 0) {
         (void)tables_peer_close(lane->tables, peer);
@@ -250,8 +250,8 @@ static int peer_close(struct lane *lane, uint64_t handle)
     if (peer == NULL) {
         return -ENOENT;
     }
-    memcpy(old, peer->paths, sizeof(old));
-    n_old = peer->n_paths;
+    memcpy(old, peer->rest->paths, sizeof(old));
+    n_old = peer->rest->n_paths;
     err = tables_peer_close(lane->tables, peer);
     if (err == 0) {
         across_paths(lane, peer, old, n_old);
@@ -342,8 +342,8 @@ static void close_subs(struct lane *lane)
     for (uint32_t i = 0; i < t->n_open; i++) {
         struct peer *peer = &t->peers[t->open_peers[i]];
 
-        while (peer->subs != NULL) {
-            lane_sub_close(lane, peer->subs);
+        while (peer->rest->subs != NULL) {
+            lane_sub_close(lane, peer->rest->subs);
         }
     }
 }
@@ -353,8 +353,8 @@ static void close_peers(struct tables *t)
     while (t->n_open > 0) {
         struct peer *peer = &t->peers[t->open_peers[t->n_open - 1]];
 
-        while (peer->streams != NULL) {
-            (void)tables_stream_close(t, peer->streams);
+        while (peer->rest->streams != NULL) {
+            (void)tables_stream_close(t, peer->rest->streams);
         }
         (void)tables_peer_close(t, peer);
     }

@@ -45,7 +45,7 @@ static bool exts_ok(const struct peer *peer, const uint8_t *ext_id)
 {
     uint8_t meaning[PEER_EXT_IDS];
 
-    memcpy(meaning, peer->ext_of, sizeof(meaning));
+    memcpy(meaning, peer->rest->ext_of, sizeof(meaning));
     for (unsigned ours = 1; ours < N_EXTS; ours++) {
         uint8_t *known = &meaning[ext_id[ours]];
 
@@ -61,7 +61,7 @@ static void learn_exts(struct peer *peer, const uint8_t *ext_id)
 {
     for (unsigned ours = 1; ours < N_EXTS; ours++) {
         if (ext_id[ours] != 0) {
-            peer->ext_of[ext_id[ours]] = (uint8_t)ours;
+            peer->rest->ext_of[ext_id[ours]] = (uint8_t)ours;
         }
     }
 }
@@ -93,7 +93,7 @@ static bool same_labels(const struct stream *stream, const struct vault_stream_c
 /* True if another stream of the peer is told by the same SSRC, or by the same labels. */
 static bool ambiguous(const struct peer *peer, const struct vault_stream_conf *conf)
 {
-    for (const struct stream *s = peer->streams; s != NULL; s = s->next_of_peer) {
+    for (const struct stream *s = peer->rest->streams; s != NULL; s = s->next_of_peer) {
         if (has_ssrc(s, conf->ssrc) || has_ssrc(s, conf->rtx_ssrc) ||
             (conf->ssrc == 0 && !s->announced && same_labels(s, conf))) {
             return true;
@@ -112,12 +112,12 @@ static void resume_stream(struct stream *stream, const struct vault_stream_live 
         stream->ssrc = (uint32_t)live->ssrc;
         stream->rtx_ssrc = (uint32_t)live->rtx_ssrc;
     }
-    for (uint32_t i = 0; i < peer->n_ssrcs; i++) {
-        if (peer->rx[i].started == 0 || !has_ssrc(stream, peer->ssrcs[i])) {
+    for (uint32_t i = 0; i < peer->rest->n_ssrcs; i++) {
+        if (peer->rest->rx[i].started == 0 || !has_ssrc(stream, peer->rest->ssrcs[i])) {
             continue;
         }
-        peer->ssrc_of[i] =
-            (struct peer_ssrc){.stream = stream, .rtx = peer->ssrcs[i] != stream->ssrc};
+        peer->rest->ssrc_of[i] = (struct peer_ssrc){
+            .stream = stream, .rtx = peer->rest->ssrcs[i] != stream->ssrc};
     }
     stream->bound = live->ssrc != 0;
 }
@@ -146,7 +146,7 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
     if (ambiguous(peer, &conf) || !exts_ok(peer, conf.ext_id)) {
         return -EEXIST;
     }
-    first = peer->streams == NULL;
+    first = peer->rest->streams == NULL;
     stream = tables_stream_open(t, handle, peer, &err);
     if (stream == NULL) {
         return err;
@@ -177,10 +177,10 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
     }
     ring_store_show(t->rings, stream->index, handle, &stream->ring);
     if (first) {
-        twcc_init(peer->twcc, &TWCC);
-        remb_init(&peer->remb);
+        twcc_init(peer->rest->twcc, &TWCC);
+        remb_init(&peer->rest->remb);
     }
-    peer->remb_ok |= conf.remb != 0;
+    peer->rest->remb_ok |= conf.remb != 0;
     learn_exts(peer, conf.ext_id);
     live = &vault->streams[stream->index].live;
     if (resume) {
@@ -239,22 +239,23 @@ int command_stream_close(struct lane *lane, uint64_t handle)
 static void set_form(struct sub *sub, const struct vault_sub_conf *conf)
 {
     sub->pt = conf->pt;
-    sub->rtx_pt = conf->rtx_pt;
+    sub->rest->rtx_pt = conf->rtx_pt;
     rewrite_prepare(sub, conf->ext_id, conf->mid, conf->mid_len);
-    sub->peer->has_twcc |= sub->twcc_at != 0;
+    sub->peer->rest->has_twcc |= sub->twcc_at != 0;
     /* All that is written in audio without a transport-wide number follows from the ring's
      * slot, from the switcher's segment and from this form. */
-    sub->repeats = !sub->stream->video && sub->twcc_at == 0 && !sub_repairs(sub);
+    sub->rest->repeats = !sub->stream->video && sub->twcc_at == 0 && !sub_repairs(sub);
 }
 
 /* Whether set_form() would change nothing. */
 static bool same_form(const struct sub *sub, const struct vault_sub_conf *conf)
 {
-    struct sub form = {.ssrc = sub->ssrc};
+    struct sub_rest rest;
+    struct sub form = {.ssrc = sub->ssrc, .rest = &rest};
 
     rewrite_prepare(&form, conf->ext_id, conf->mid, conf->mid_len);
     return sub->pt == conf->pt && memcmp(sub->hdr, form.hdr, sizeof(form.hdr)) == 0 &&
-           memcmp(sub->ext_id, form.ext_id, sizeof(form.ext_id)) == 0;
+           memcmp(sub->rest->ext_id, form.rest->ext_id, sizeof(form.rest->ext_id)) == 0;
 }
 
 /* The streams of a record, ascending. Returns how many. */
@@ -282,9 +283,9 @@ static bool same_streams(const struct sub *sub, const uint64_t *handles, uint8_t
 /* Where it stands when there is not enough for all. */
 static void set_rank(struct sub *sub, const struct vault_sub_conf *conf)
 {
-    sub->priority = conf->priority > 0 ? conf->priority : 1;
-    sub->screen = conf->screen != 0;
-    sub->area = conf->area;
+    sub->rest->priority = conf->priority > 0 ? conf->priority : 1;
+    sub->rest->screen = conf->screen != 0;
+    sub->rest->area = conf->area;
 }
 
 /* One-byte elements hold ids up to 14. */
@@ -335,7 +336,7 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
     if (sub == NULL) {
         return err;
     }
-    live = &vault->subs[sub->index].live;
+    live = &vault->sub_lives[sub->index];
     if (!resume || live->next_index == 0) {
         memset(live, 0, sizeof(*live));
         /* Any start below 2^15 keeps a receiver's first guess of the roll-over counter
@@ -344,12 +345,12 @@ int command_sub_open(struct lane *lane, const struct vault *vault, uint64_t hand
         live->rtx_next_index = 1 + (conf.rtx_ssrc ^ conf.rtx_ssrc >> 16) % 16384;
     }
     sub->next_index = &live->next_index;
-    sub->seq_offset_live = &live->seq_offset;
-    sub->rtx_next_index = &live->rtx_next_index;
+    sub->rest->seq_offset_live = &live->seq_offset;
+    sub->rest->rtx_next_index = &live->rtx_next_index;
     set_form(sub, &conf);
     sub->paused = conf.paused != 0;
-    sub->cname_len = conf.cname_len;
-    memcpy(sub->cname, conf.cname, sizeof(sub->cname));
+    sub->rest->cname_len = conf.cname_len;
+    memcpy(sub->rest->cname, conf.cname, sizeof(sub->rest->cname));
     /* Its publisher's lane may have written before it could know of us: what has come since
      * is looked for at once. */
     sub->cursor = stream_ring_head(&stream->ring);

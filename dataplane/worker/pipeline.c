@@ -68,13 +68,13 @@ static inline void account_owners(const struct pkt *pkt, int sign)
         pkt->peer->tx_packets += one;
         pkt->peer->tx_bytes += one * pkt->len;
         if (pkt_is_padding(pkt)) {
-            pkt->peer->padding_packets += one;
-            pkt->peer->padding_bytes += one * pkt->len;
+            pkt->peer->rest->padding_packets += one;
+            pkt->peer->rest->padding_bytes += one * pkt->len;
         }
     }
     if (pkt->sub != NULL && pkt->rtx) {
-        pkt->sub->rtx_packets += one;
-        pkt->sub->rtx_bytes += one * pkt->payload_len;
+        pkt->sub->rest->rtx_packets += one;
+        pkt->sub->rest->rtx_bytes += one * pkt->payload_len;
     } else if (pkt->sub != NULL) {
         pkt->sub->packets += one;
         pkt->sub->bytes += one * pkt->payload_len;
@@ -232,7 +232,7 @@ static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, 
     for (; sent < n; sent++) {
         account_owners(pkts[sent], -1);
         if (pkts[sent]->sub != NULL && !pkts[sent]->rtx) {
-            pkts[sent]->sub->skipped++;
+            pkts[sent]->sub->rest->skipped++;
         }
         lane_drop_out(p->lane, pkts[sent], DROP_TX_FULL);
     }
@@ -479,7 +479,8 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
 
 bool pipeline_held_up(const struct pipeline *p)
 {
-    return pipeline_holds(p) || ((route_is_due(p->lane) || lane_resends(p->lane)) && !has_way(p));
+    return pipeline_holds(p) ||
+           ((route_is_due(p->lane) || lane_resends(p->lane)) && !has_way(p));
 }
 
 uint32_t pipeline_layers(struct pipeline *p)

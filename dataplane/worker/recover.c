@@ -69,7 +69,8 @@ static void drop_gone_subs(struct lane *lane, const struct vault *vault)
     for (uint32_t i = 0; i < t->n_open; i++) {
         struct sub *next;
 
-        for (struct sub *sub = t->peers[t->open_peers[i]].subs; sub != NULL; sub = next) {
+        for (struct sub *sub = t->peers[t->open_peers[i]].rest->subs; sub != NULL;
+             sub = next) {
             next = sub->next_of_peer;
             if (sub_gone(vault, sub)) {
                 lane_sub_close(lane, sub);
@@ -85,7 +86,8 @@ static void drop_gone_streams(struct lane *lane, const struct vault *vault)
     for (uint32_t i = 0; i < t->n_open; i++) {
         struct stream *next;
 
-        for (struct stream *s = t->peers[t->open_peers[i]].streams; s != NULL; s = next) {
+        for (struct stream *s = t->peers[t->open_peers[i]].rest->streams; s != NULL;
+             s = next) {
             next = s->next_of_peer;
             if (stream_gone(vault, s)) {
                 (void)tables_stream_close(t, s);
@@ -102,14 +104,14 @@ static void drop_gone_peers(const struct lanes *all, struct lane *lane,
     for (uint32_t i = t->n_open; i-- > 0;) { /* closing moves the last one here */
         struct peer *peer = &t->peers[t->open_peers[i]];
         struct path paths[PEER_PATHS];
-        uint8_t n_paths = peer->n_paths;
+        uint8_t n_paths = peer->rest->n_paths;
 
-        peer->loss_told = false; /* who was told may be dead */
+        peer->rest->loss_told = false; /* who was told may be dead */
         peer_watch(peer, CAPTURE_OFF); /* so may be who watched */
         if (!peer_gone(vault, peer)) {
             continue;
         }
-        memcpy(paths, peer->paths, sizeof(paths));
+        memcpy(paths, peer->rest->paths, sizeof(paths));
         (void)tables_peer_close(t, peer);
         for (uint32_t k = 0; k < all->n; k++) {
             for (uint8_t p = 0; p < n_paths; p++) {
@@ -175,8 +177,8 @@ static void spread_paths(const struct lanes *all, const struct lane *lane, uint6
     const struct peer *peer = tables_peer(lane->tables, handle);
 
     for (uint32_t k = 0; k < all->n && peer != NULL; k++) {
-        for (uint8_t p = 0; p < peer->n_paths && all->lane[k] != lane; p++) {
-            struct path_key key = tables_path_key(&peer->paths[p]);
+        for (uint8_t p = 0; p < peer->rest->n_paths && all->lane[k] != lane; p++) {
+            struct path_key key = tables_path_key(&peer->rest->paths[p]);
 
             tables_path_add(all->lane[k]->tables, &key, peer->index, lane->index);
         }

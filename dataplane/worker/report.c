@@ -84,7 +84,7 @@ static uint32_t ts_to_us(uint32_t ts, uint32_t clock_hz)
 
 static void report_streams(const struct peer *peer, struct shared *s)
 {
-    for (const struct stream *st = peer->streams; st != NULL; st = st->next_of_peer) {
+    for (const struct stream *st = peer->rest->streams; st != NULL; st = st->next_of_peer) {
         int64_t lost = recvstat_lost(&st->stat);
 
         const struct abi_stream_stats stats = {
@@ -108,7 +108,7 @@ static void report_streams(const struct peer *peer, struct shared *s)
 
 static void report_subs(const struct tables *t, const struct peer *peer, struct shared *s)
 {
-    for (const struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (const struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         const struct refused *refused = &t->refused_subs[sub->index];
         const struct refused *rtx = &t->refused_rtx[sub->index];
         const uint64_t n_refused = refused_packets(refused);
@@ -116,16 +116,16 @@ static void report_subs(const struct tables *t, const struct peer *peer, struct 
             .handle = sub->handle,
             .packets = sub->packets - n_refused,
             .bytes = sub->bytes - refused_bytes(refused),
-            .skipped = sub->skipped + n_refused,
-            .nacks = sub->nacks,
-            .nacks_ignored = sub->nacks_ignored,
-            .keyframes_ignored = sub->keyframes_ignored,
-            .rtx_packets = sub->rtx_packets - refused_packets(rtx),
-            .rtx_bytes = sub->rtx_bytes - refused_bytes(rtx),
-            .lost = sub->lost,
-            .jitter_us = ts_to_us(sub->jitter, sub->stream->clock_hz),
-            .rtt_us = sub->rtt_us,
-            .fraction_lost = sub->fraction_lost,
+            .skipped = sub->rest->skipped + n_refused,
+            .nacks = sub->rest->nacks,
+            .nacks_ignored = sub->rest->nacks_ignored,
+            .keyframes_ignored = sub->rest->keyframes_ignored,
+            .rtx_packets = sub->rest->rtx_packets - refused_packets(rtx),
+            .rtx_bytes = sub->rest->rtx_bytes - refused_bytes(rtx),
+            .lost = sub->rest->lost,
+            .jitter_us = ts_to_us(sub->rest->jitter, sub->stream->clock_hz),
+            .rtt_us = sub->rest->rtt_us,
+            .fraction_lost = sub->rest->fraction_lost,
             .held = sub->held,
         };
 
@@ -144,21 +144,21 @@ void report_objects(const struct lane *lane, struct shared *s)
         const struct bwe *bwe = peer->bwe;
         const struct abi_peer_stats stats = {
             .handle = peer->handle,
-            .rx_packets = peer->rx_packets,
-            .rx_bytes = peer->rx_bytes,
+            .rx_packets = peer->rest->rx_packets,
+            .rx_bytes = peer->rest->rx_bytes,
             .tx_packets = peer->tx_packets - refused_packets(refused),
             .tx_bytes = peer->tx_bytes - refused_bytes(refused),
-            .last_check_us = *peer->last_check_us,
-            .remb_bps = peer->remb_bps,
-            .twcc_reports = peer->twcc_reports,
-            .twcc_lost = peer->twcc_lost,
-            .rtt_us = peer->rtt_us,
+            .last_check_us = *peer->rest->last_check_us,
+            .remb_bps = peer->rest->remb_bps,
+            .twcc_reports = peer->rest->twcc_reports,
+            .twcc_lost = peer->rest->twcc_lost,
+            .rtt_us = peer->rest->rtt_us,
             .available_bps = bwe_is_fed(bwe) ? (uint32_t)bwe_target(bwe) : 0,
             .wanted_bps = (uint32_t)bwe->wanted_bps,
             .queue_us = bwe_queue_us(bwe),
             .probes = bwe->n_probes,
-            .padding_packets = peer->padding_packets - refused_packets(padding),
-            .padding_bytes = peer->padding_bytes - refused_bytes(padding),
+            .padding_packets = peer->rest->padding_packets - refused_packets(padding),
+            .padding_bytes = peer->rest->padding_bytes - refused_bytes(padding),
             .twcc_unknown = bwe->n_unknown,
             .twcc_ignored = bwe->n_ignored,
         };

@@ -132,8 +132,8 @@ static void spoil(struct world *w)
         size = sizeof(vault->streams[slot].live);
         break;
     default:
-        at = (uint8_t *)&vault->subs[slot].live;
-        size = sizeof(vault->subs[slot].live);
+        at = (uint8_t *)&vault->sub_lives[slot];
+        size = sizeof(vault->sub_lives[slot]);
         break;
     }
     at += rbytes_be16(&w->in) % size / 8 * 8;

@@ -65,7 +65,7 @@ static void own_template(struct rbytes *in, struct sub *sub)
     FUZZ_CHECK(sub->ext_len <= OWN_MAX);
     sub->ext_mask = rbytes_be16(in);
     for (unsigned id = 1; id < SUB_EXTS; id++) {
-        sub->ext_id[id] = (uint8_t)(sub->ext_mask & 1 ? 1u + rbytes_u8(in) % 14 : id);
+        sub->rest->ext_id[id] = (uint8_t)(sub->ext_mask & 1 ? 1u + rbytes_u8(in) % 14 : id);
     }
 }
 
@@ -92,6 +92,8 @@ static void check(const uint8_t *ext, size_t len, bool two_byte)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct rbytes in = fuzz_in(data, size);
+    static struct peer_rest peer_rest;
+    static struct sub_rest sub_rest;
     static struct peer peer;
     static struct sub sub;
     static struct stream stream;
@@ -110,7 +112,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     memset(&peer, 0, sizeof(peer));
     memset(&sub, 0, sizeof(sub));
-    peer.twcc_taken = &taken;
+    memset(&sub_rest, 0, sizeof(sub_rest));
+    peer.rest = &peer_rest;
+    sub.rest = &sub_rest;
+    peer.rest->twcc_taken = &taken;
     sub.peer = &peer;
     sub.stream = &stream;
     stream.video = (shape & 4) != 0;

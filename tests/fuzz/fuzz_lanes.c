@@ -16,9 +16,9 @@ enum {
     LANES = 3,
     PEERS = 5, /* the publisher is 0 */
     MAX_OPS = 96,
-    QUEUE = 64,    /* packets that wait at a lane's device */
-    /* turns of all lanes until everything has settled: a lane waits for a full device by time,
-     * and a turn takes some microseconds */
+    QUEUE = 64, /* packets that wait at a lane's device */
+    /* turns of all lanes until everything has settled: a lane waits for a full device by
+     * time, and a turn takes some microseconds */
     PATIENCE = 400000
 };
 
@@ -254,8 +254,8 @@ static void come_or_go(uint32_t i, uint32_t lane)
     if (p->open) {
         FUZZ_CHECK(rig_command(&w.rig, ABI_OP_SUB_CLOSE, p->sub.handle) == 0);
         FUZZ_CHECK(rig_command(&w.rig, ABI_OP_PEER_CLOSE, p->far.conf.handle) == 0);
-        vault_sub_wipe(&w.rig.shared.vault.subs[i]);
-        vault_peer_wipe(&w.rig.shared.vault.peers[i]);
+        vault_sub_wipe(&w.rig.shared.vault.subs[i], &w.rig.shared.vault.sub_lives[i]);
+        vault_peer_wipe(&w.rig.shared.vault.peers[i], &w.rig.shared.vault.peers[i].live);
         p->open = false;
         far_end(&p->far);
         return;

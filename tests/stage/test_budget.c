@@ -116,9 +116,9 @@ static void probes_have_numbers_and_indexes_of_their_own(void **state)
     call_say(&call);
     lane = &call.rig->lane;
     peer = call_peer(&call, &call.sub);
-    peer->probator = true;
+    peer->rest->probator = true;
     bwe_want(peer->bwe, 3000000);
-    before = *peer->probe_next;
+    before = *peer->rest->probe_next;
     for (unsigned i = 0; i < 60; i++) {
         lane->now_us += 1000;
         budget_sweep(lane);
@@ -135,7 +135,7 @@ static void probes_have_numbers_and_indexes_of_their_own(void **state)
         pipeline_transmit(&call.rig->pipe, &out);
     }
     assert_true(sent >= BWE_PROBE_PACKETS);
-    assert_int_equal(*peer->probe_next, before + sent);
+    assert_int_equal(*peer->rest->probe_next, before + sent);
     assert_int_equal(told(&call).padding_packets, sent);
     assert_int_equal(lane->counts.padding_packets, sent);
     assert_int_equal(told(&call).padding_bytes, lane->counts.padding_bytes);
@@ -157,7 +157,7 @@ static void a_probe_that_a_full_device_refuses_was_not_sent(void **state)
     call_say(&call);
     lane = &call.rig->lane;
     peer = call_peer(&call, &call.sub);
-    peer->probator = true;
+    peer->rest->probator = true;
     bwe_want(peer->bwe, 3000000);
     port_mem_limit(call.rig->io, 0, 0, 0);
     for (unsigned i = 0; i < 60; i++) {
@@ -199,7 +199,7 @@ static void what_is_held_carries_probes(void **state)
     sub->started = false;
     sub->held = true;
     sub->started = false;
-    peer->allot_due_us = UINT64_MAX; /* or it would not be held */
+    peer->rest->allot_due_us = UINT64_MAX; /* or it would not be held */
     bwe_want(peer->bwe, 3000000);
     for (unsigned i = 0; i < 60; i++) {
         lane->now_us += 1000;
@@ -236,8 +236,8 @@ static void control_is_told_once_and_of_changes(void **state)
     assert_int_equal(lane->n_news, 0); /* nothing is known */
     feed(&call, 0, (unsigned)peer->twcc_next, 4, 10);
     lane->n_news = 0;
-    peer->told_us = 0;
-    peer->told_bps = 0;
+    peer->rest->told_us = 0;
+    peer->rest->told_bps = 0;
     lane->now_us += BUDGET_SWEEP_US;
     budget_sweep(lane);
     assert_int_equal(lane->n_news, 1);
@@ -279,7 +279,7 @@ static void video_is_held_before_audio_suffers_and_comes_back(void **state)
     allot_peer(lane, peer);
     assert_false(video->held); /* nothing was heard of the link */
     remb(&call, 60000);
-    peer->fed_us = lane->now_us;
+    peer->rest->fed_us = lane->now_us;
     allot_peer(lane, peer);
     assert_false(video->held); /* the first probes are waited for */
     lane->now_us += ALLOT_GRACE_US + 1;
@@ -326,7 +326,7 @@ static void what_remb_has_held_is_tried_again(void **state)
     video = call_sub(&call, &call.to_video);
     atomic_store(&video->stream->layer_bps[0][0], 1000000);
     remb(&call, 60000);
-    peer->fed_us = 1;
+    peer->rest->fed_us = 1;
     allot_for(&call, 1);
     assert_true(video->held);
     allot_for(&call, 3);
@@ -364,10 +364,10 @@ static void a_remb_of_nothing_is_one(void **state)
     lane = &call.rig->lane;
     peer = call_peer(&call, &call.sub);
     video = call_sub(&call, &call.to_video);
-    peer->has_twcc = false;
+    peer->rest->has_twcc = false;
     atomic_store(&video->stream->layer_bps[0][0], 1000000);
     remb(&call, 0);
-    peer->fed_us = 1;
+    peer->rest->fed_us = 1;
     for (unsigned i = 0; i < 20; i++) {
         lane->now_us += BUDGET_ALLOT_US;
         budget_sweep(lane);
@@ -393,16 +393,16 @@ static void what_no_padding_can_probe_is_tried_again(void **state)
     peer->bwe->rate.bps = 100000;
     peer->bwe->rate.decreased_us = call.rig->lane.now_us;
     (void)bwe_tick(peer->bwe, 0, peer->twcc_next, call.rig->lane.now_us);
-    peer->fed_us = 1;
+    peer->rest->fed_us = 1;
     allot_for(&call, 1);
     assert_true(video->held);
     allot_for(&call, 60);
-    assert_true(video->held); /* its retransmissions can carry probes */
-    assert_int_equal(peer->given_bps, 0); /* it is paced by what they show */
-    video->rtx_pt = 0;
+    assert_true(video->held);                   /* its retransmissions can carry probes */
+    assert_int_equal(peer->rest->given_bps, 0); /* it is paced by what they show */
+    video->rest->rtx_pt = 0;
     allot_for(&call, 1);
     assert_false(video->held);
-    assert_true(peer->given_bps > bwe_target(peer->bwe));
+    assert_true(peer->rest->given_bps > bwe_target(peer->bwe));
     allot_for(&call, 6);
     assert_true(video->held); /* nothing has shown that it arrives */
     call_stop(&call);
@@ -437,7 +437,7 @@ static void is_probed(struct call *call)
 {
     struct peer *peer = call_peer(call, &call->sub);
 
-    peer->probator = true;
+    peer->rest->probator = true;
     peer->bwe->feedback_us = 1;
     peer->bwe->rate.bps = 1e7f;
 }
@@ -589,7 +589,7 @@ static struct sub_layers *allotted(struct call *call, bool screen, uint64_t bps)
     }
     atomic_store(&stream->top_temporal, 2);
     remb(call, bps);
-    call_peer(call, &call->sub)->fed_us = 1;
+    call_peer(call, &call->sub)->rest->fed_us = 1;
     live_for(call, stream, 4); /* so soon nothing more is tried (core/trial) */
     return sub->layers;
 }
@@ -632,16 +632,16 @@ static void a_trial_that_is_too_soon_was_none(void **state)
     (void)state;
 
     peer = call_peer(&call, &call.sub);
-    peer->alloc.n_failed = 3; /* for 8 s then */
-    peer->alloc.raised_bps = 10000000;
-    peer->alloc.fell_us = call.rig->lane.now_us;
+    peer->rest->alloc.n_failed = 3; /* for 8 s then */
+    peer->rest->alloc.raised_bps = 10000000;
+    peer->rest->alloc.fell_us = call.rig->lane.now_us;
     live_for(&call, l->streams[0], 7);
     assert_int_equal(l->limit_spatial, spatial);
     assert_int_equal(l->limit_temporal, temporal);
     live_for(&call, l->streams[0], 2);
     assert_true(l->limit_spatial > spatial || l->limit_temporal > temporal);
-    assert_true(peer->trial.on);
-    assert_int_equal(peer->trial.n_failed, 0);
+    assert_true(peer->rest->trial.on);
+    assert_int_equal(peer->rest->trial.n_failed, 0);
     call_stop(&call);
 }
 

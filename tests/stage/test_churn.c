@@ -200,7 +200,8 @@ static void stop_hearing(uint32_t i, uint32_t k)
 
     if (g->hears[k]) {
         assert_int_equal(rig_command(c.rig, ABI_OP_SUB_CLOSE, g->subs[k].handle), 0);
-        vault_sub_wipe(&c.rig->shared.vault.subs[i * GUESTS + k]);
+        vault_sub_wipe(&c.rig->shared.vault.subs[i * GUESTS + k],
+                       &c.rig->shared.vault.sub_lives[i * GUESTS + k]);
         g->hears[k] = false;
         stir();
         assert_int_equal(rig_command(c.rig, ABI_OP_SUB_CLOSE, g->subs[k].handle), -ENOENT);
@@ -225,10 +226,11 @@ static void leave(uint32_t i)
     if (g->here && tables_stream(&c.rig->tables, g->audio.handle) != NULL) {
         assert_int_equal(rig_command(c.rig, ABI_OP_STREAM_CLOSE, g->audio.handle), 0);
     }
-    vault_stream_wipe(&c.rig->shared.vault.streams[i]);
+    vault_stream_wipe(&c.rig->shared.vault.streams[i],
+                      &c.rig->shared.vault.streams[i].live);
     stir();
     assert_int_equal(rig_command(c.rig, ABI_OP_PEER_CLOSE, g->far.conf.handle), 0);
-    vault_peer_wipe(&c.rig->shared.vault.peers[i]);
+    vault_peer_wipe(&c.rig->shared.vault.peers[i], &c.rig->shared.vault.peers[i].live);
     g->here = false;
     stir();
     far_end(&g->far);
@@ -275,7 +277,7 @@ static void no_record_is_left(const struct vault *v)
     }
     for (uint32_t i = 0; i < v->n_subs; i++) {
         assert_true(all_zero(v->subs[i].conf, sizeof(v->subs[i].conf)));
-        assert_true(all_zero(&v->subs[i].live, sizeof(v->subs[i].live)));
+        assert_true(all_zero(&v->sub_lives[i], sizeof(v->sub_lives[i])));
     }
 }
 
@@ -323,10 +325,10 @@ static void ten_thousand_come_and_go_with_packets_in_every_stage(void **state)
     assert_int_equal(rig_command(c.rig, ABI_OP_STREAM_CLOSE, c.stream.handle), 0);
     assert_int_equal(rig_command(c.rig, ABI_OP_PEER_CLOSE, c.listener.conf.handle), 0);
     assert_int_equal(rig_command(c.rig, ABI_OP_PEER_CLOSE, c.speaker.conf.handle), 0);
-    vault_sub_wipe(&vault->subs[GUESTS * GUESTS]);
-    vault_stream_wipe(&vault->streams[SPEAKER]);
-    vault_peer_wipe(&vault->peers[SPEAKER]);
-    vault_peer_wipe(&vault->peers[LISTENER]);
+    vault_sub_wipe(&vault->subs[GUESTS * GUESTS], &vault->sub_lives[GUESTS * GUESTS]);
+    vault_stream_wipe(&vault->streams[SPEAKER], &vault->streams[SPEAKER].live);
+    vault_peer_wipe(&vault->peers[SPEAKER], &vault->peers[SPEAKER].live);
+    vault_peer_wipe(&vault->peers[LISTENER], &vault->peers[LISTENER].live);
     no_record_is_left(vault);
     far_end(&c.speaker);
     far_end(&c.listener);

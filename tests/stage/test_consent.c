@@ -46,7 +46,8 @@ static void check_is_answered(uint8_t family)
     assert_true(stun_mac_ok(&reply, hmac, call.pub.conf.pwd));
     assert_false(far_take(&call.pub, &got));
     assert_int_equal(rig_done(call.rig, DONE_CONSENT), 1);
-    assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, call.rig->lane.now_us);
+    assert_int_equal(*call_peer(&call, &call.pub)->rest->last_check_us,
+                     call.rig->lane.now_us);
     assert_int_equal(call.rig->n_punted, 0);
     call_stop(&call);
 }
@@ -86,7 +87,7 @@ static void forged_checks_are_dropped_and_move_nothing(void **state)
     (void)state;
 
     call_start(&call, "mem", FAR_GCM, 4);
-    before_us = *call_peer(&call, &call.pub)->last_check_us;
+    before_us = *call_peer(&call, &call.pub)->rest->last_check_us;
     call.rig->lane.now_us += 7;
     for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
         send_forged(&call, &forged[i]);
@@ -98,7 +99,7 @@ static void forged_checks_are_dropped_and_move_nothing(void **state)
     rig_run(call.rig);
     assert_int_equal(rig_dropped(call.rig, DROP_STUN_MALFORMED), 1);
     assert_int_equal(rig_done(call.rig, DONE_CONSENT), 0);
-    assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, before_us);
+    assert_int_equal(*call_peer(&call, &call.pub)->rest->last_check_us, before_us);
     assert_int_equal(call.rig->n_frames, 0);
     call_stop(&call);
 }
@@ -117,13 +118,13 @@ static void no_answer_is_longer_than_its_check(void **state)
         uint64_t before_us;
 
         call_start(&call, "mem", FAR_GCM, family);
-        before_us = *call_peer(&call, &call.pub)->last_check_us;
+        before_us = *call_peer(&call, &call.pub)->rest->last_check_us;
         call.rig->lane.now_us += 7;
         send_forged(&call, &bare);
         assert_int_equal(far_take(&call.pub, &got), answered);
         assert_int_equal(rig_done(call.rig, DONE_CONSENT), answered);
         assert_int_equal(rig_dropped(call.rig, DROP_STUN_MALFORMED), !answered);
-        assert_int_equal(*call_peer(&call, &call.pub)->last_check_us,
+        assert_int_equal(*call_peer(&call, &call.pub)->rest->last_check_us,
                          before_us + (answered ? 7 : 0));
         call_stop(&call);
     }
@@ -144,7 +145,7 @@ static void checks_by_other_credentials_go_to_control_at_a_bounded_rate(void **s
     (void)state;
 
     call_start(&call, "mem", FAR_GCM, 4);
-    before_us = *call_peer(&call, &call.pub)->last_check_us;
+    before_us = *call_peer(&call, &call.pub)->rest->last_check_us;
     call.rig->lane.now_us += 7;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         send_forged(&call, &(struct far_check){.username = names[i]});
@@ -152,7 +153,7 @@ static void checks_by_other_credentials_go_to_control_at_a_bounded_rate(void **s
         assert_int_equal(call.rig->punted[i].kind, ABI_DATAGRAM_STUN);
         assert_int_equal(call.rig->punted[i].peer, 0);
     }
-    assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, before_us);
+    assert_int_equal(*call_peer(&call, &call.pub)->rest->last_check_us, before_us);
     assert_int_equal(call.rig->n_frames, 0);
 
     call.rig->lane.punts_us = call.rig->lane.now_us;
@@ -176,13 +177,13 @@ static void a_check_that_nominates_is_noted(void **state)
     call.rig->lane.now_us += 7;
     at_us = call.rig->lane.now_us;
     send_forged(&call, &(struct far_check){.nominate = true});
-    assert_int_equal(*peer->last_nomination_us, at_us);
+    assert_int_equal(*peer->rest->last_nomination_us, at_us);
     call.rig->lane.now_us += 7;
     send_forged(&call, &(struct far_check){0});
-    assert_int_equal(*peer->last_check_us, at_us + 7);
-    assert_int_equal(*peer->last_nomination_us, at_us);
+    assert_int_equal(*peer->rest->last_check_us, at_us + 7);
+    assert_int_equal(*peer->rest->last_nomination_us, at_us);
     send_forged(&call, &(struct far_check){.nominate = true, .pwd = "not-the-password"});
-    assert_int_equal(*peer->last_nomination_us, at_us);
+    assert_int_equal(*peer->rest->last_nomination_us, at_us);
     call_stop(&call);
 }
 
@@ -202,7 +203,7 @@ static void a_check_sent_again_is_answered_and_no_consent(void **state)
     n = far_make_check(&call.pub, &(struct far_check){.nominate = true}, buf);
     rig_inject(call.rig, &call.pub.path, buf, n);
     rig_run(call.rig);
-    at_us = *peer->last_check_us;
+    at_us = *peer->rest->last_check_us;
     assert_int_equal(at_us, call.rig->lane.now_us);
     for (unsigned i = 0; i < 100; i++) {
         call.rig->lane.now_us += 7;
@@ -213,8 +214,8 @@ static void a_check_sent_again_is_answered_and_no_consent(void **state)
     rig_inject(call.rig, &call.pub.path, buf, n);
     rig_run(call.rig);
     assert_int_equal(rig_done(call.rig, DONE_CONSENT), 102);
-    assert_int_equal(*peer->last_check_us, at_us);
-    assert_int_equal(*peer->last_nomination_us, at_us);
+    assert_int_equal(*peer->rest->last_check_us, at_us);
+    assert_int_equal(*peer->rest->last_nomination_us, at_us);
     call_stop(&call);
 }
 
@@ -244,29 +245,29 @@ static void the_path_that_media_comes_by_is_noted(void **state)
     n = far_make_rtp(&call.pub, &audio, buf);
     rig_inject(call.rig, &call.pub.path, buf, n);
     rig_run(call.rig);
-    assert_int_equal(peer->heard_us[0], at_us);
-    assert_int_equal(peer->heard_us[1], 0);
+    assert_int_equal(peer->rest->heard_us[0], at_us);
+    assert_int_equal(peer->rest->heard_us[1], 0);
     call.rig->lane.now_us += 7;
     rig_inject(call.rig, &second, buf, n); /* a replay from elsewhere */
     buf[n - 1] ^= 1;
     buf[3] ^= 2; /* or forged */
     rig_inject(call.rig, &second, buf, n);
     rig_run(call.rig);
-    assert_int_equal(peer->heard_us[1], 0);
-    assert_int_equal(peer->heard_us[0], at_us);
+    assert_int_equal(peer->rest->heard_us[1], 0);
+    assert_int_equal(peer->rest->heard_us[0], at_us);
 
     at_us = call.rig->lane.now_us += 7;
     wbytes_put(&w, report, sizeof(report));
     n = far_make_rtcp(&call.pub, &w, buf);
     rig_inject(call.rig, &second, buf, n);
     rig_run(call.rig);
-    assert_int_equal(peer->heard_us[1], at_us);
+    assert_int_equal(peer->rest->heard_us[1], at_us);
 
     /* another path in its place has not been heard */
     call.pub.conf.paths[1].remote_port++;
     assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.pub.conf), 0);
-    assert_int_equal(peer->heard_us[1], 0);
-    assert_int_not_equal(peer->heard_us[0], 0);
+    assert_int_equal(peer->rest->heard_us[1], 0);
+    assert_int_not_equal(peer->rest->heard_us[0], 0);
     call_stop(&call);
 }
 
@@ -281,7 +282,8 @@ static void new_credentials_are_a_consent_on_the_same_path(void **state)
     memcpy(call.pub.conf.ufrag, "anew01", 6);
     assert_int_equal(call.pub.conf.ufrag_len, 6);
     assert_int_equal(rig_peer(call.rig, ABI_OP_PEER_UPDATE, &call.pub.conf), 0);
-    assert_int_equal(*call_peer(&call, &call.pub)->last_check_us, call.rig->lane.now_us);
+    assert_int_equal(*call_peer(&call, &call.pub)->rest->last_check_us,
+                     call.rig->lane.now_us);
     send_forged(&call, &(struct far_check){.username = "uf0001:theirs"});
     assert_int_equal(rig_done(call.rig, DONE_CONSENT), 0);
     send_forged(&call, &(struct far_check){.username = "anew01:theirs"});

@@ -180,7 +180,7 @@ static void index_used(struct call *call)
     far_send_rtp(&call->pub, &second);
     rig_run(call->rig);
     memset(&call_stream(call, &call->audio)->seen, 0, sizeof(struct seen));
-    memset(call_peer(call, &call->pub)->rx, 0, PEER_SSRCS * sizeof(struct replay));
+    memset(call_peer(call, &call->pub)->rest->rx, 0, PEER_SSRCS * sizeof(struct replay));
     far_send_rtp(&call->pub, &first);
 }
 

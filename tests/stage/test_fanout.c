@@ -369,7 +369,7 @@ static void a_full_device_is_counted_and_forgotten(void **state)
         uint64_t refused = refused_packets(&room->rig->tables.refused_subs[i]);
 
         assert_int_equal(sub->packets - refused, room->got[i]);
-        assert_int_equal(sub->packets + sub->skipped, 2);
+        assert_int_equal(sub->packets + sub->rest->skipped, 2);
         n += room->got[i];
     }
     assert_int_equal(n, 50);

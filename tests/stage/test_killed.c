@@ -62,6 +62,7 @@ static struct words words_of(const struct vault *vault)
 {
     struct words w;
 
+    memset(&w, 0, sizeof(w)); /* they are compared with what lies between */
     for (unsigned i = 0; i < N_PEERS; i++) {
         w.peers[i] = vault->peers[i].live;
     }
@@ -69,7 +70,7 @@ static struct words words_of(const struct vault *vault)
         w.streams[i] = vault->streams[i].live;
     }
     for (unsigned i = 0; i < N_SUBS; i++) {
-        w.subs[i] = vault->subs[i].live;
+        w.subs[i] = vault->sub_lives[i];
     }
     return w;
 }
@@ -83,7 +84,7 @@ static void words_to(const struct words *w, const struct vault *vault)
         vault->streams[i].live = w->streams[i];
     }
     for (unsigned i = 0; i < N_SUBS; i++) {
-        vault->subs[i].live = w->subs[i];
+        vault->sub_lives[i] = w->subs[i];
     }
 }
 
@@ -101,7 +102,8 @@ static bool same(const struct vault_rx *a, const struct vault_rx *b)
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* Where a window takes several stores: one on its way refuses all that was seen, and more. */
+/* Where a window takes several stores: one on its way refuses all that was seen, and more.
+ */
 static bool refuses_all_of(const struct vault_rx *now, const struct vault_rx *was)
 {
     for (uint64_t age = 0; age <= was->highest && age < REPLAY_WINDOW; age++) {
@@ -225,15 +227,15 @@ static bool is_noted(const struct crypt_op *op)
 {
     const struct peer *peer = peer_of(op->key);
 
-    for (const struct sub *sub = peer->subs; sub != NULL; sub = sub->next_of_peer) {
+    for (const struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         if (sub->ssrc == op->ssrc) {
             return op->index < *sub->next_index;
         }
-        if (sub->rtx_ssrc == op->ssrc) {
-            return op->index < *sub->rtx_next_index;
+        if (sub->rest->rtx_ssrc == op->ssrc) {
+            return op->index < *sub->rest->rtx_next_index;
         }
     }
-    return op->index <= *peer->probe_next;
+    return op->index <= *peer->rest->probe_next;
 }
 
 uint16_t __wrap_crypt_protect_burst(struct crypt_ctx *ctx, struct crypt_op *ops, uint16_t n)
@@ -250,7 +252,7 @@ int __wrap_crypt_rtcp_protect(struct crypt_ctx *ctx, struct crypt_key *key, uint
                               size_t *out_len)
 {
     sent->n_sealed++;
-    sent->n_sealed_early += index > *peer_of(key)->rtcp_next_index;
+    sent->n_sealed_early += index > *peer_of(key)->rest->rtcp_next_index;
     return __real_crypt_rtcp_protect(ctx, key, index, pkt, len, out, cap, out_len);
 }
 
@@ -407,9 +409,9 @@ static void step_audio(struct call *call, unsigned leap)
     step_through(call->rig, false);
     assert_int_equal(sent->n, 1);
     assert_true(seen.changes >= 2); /* window, then index */
-    assert_int_equal(memcmp(&after.peers[1].rx[0], &before.peers[1].rx[0],
-                            sizeof(struct vault_rx)) != 0,
-                     1);
+    assert_int_equal(
+        memcmp(&after.peers[1].rx[0], &before.peers[1].rx[0], sizeof(struct vault_rx)) != 0,
+        1);
 }
 
 static void a_window_that_moves_is_old_or_new_at_every_instruction(void **state)
@@ -509,7 +511,7 @@ static void layers_repeats_and_probes_at_every_instruction(void **state)
     far_send_rtp(&call.pub, &video);
     rtcp_nack_write(&w, 9, CALL_OUT_VIDEO_SSRC, &missed, 1);
     far_send_rtcp(&call.sub, &w);
-    call_peer(&call, &call.sub)->probator = true;
+    call_peer(&call, &call.sub)->rest->probator = true;
     bwe_want(call_peer(&call, &call.sub)->bwe, 3000000);
     step_through(call.rig, true);
     assert_int_equal(sent->n, 2);

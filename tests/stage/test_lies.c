@@ -122,10 +122,10 @@ static void huge_nacks_leave_room_for_others(void **state)
         mended = mended || got.hdr.ssrc == (HONEST_VIDEO ^ FAR_OUT_RTX_BIT);
     }
     assert_true(mended);
-    assert_int_equal(honest->nacks_ignored, 0);
-    assert_int_equal(liar->nacks, 20000);
-    assert_int_equal(liar->nacks_ignored, 20000 - liar->rtx_packets);
-    assert_in_range(liar->rtx_packets, 1, 100);
+    assert_int_equal(honest->rest->nacks_ignored, 0);
+    assert_int_equal(liar->rest->nacks, 20000);
+    assert_int_equal(liar->rest->nacks_ignored, 20000 - liar->rest->rtx_packets);
+    assert_in_range(liar->rest->rtx_packets, 1, 100);
     goes_on(&w);
     world_stop(&w);
 }
@@ -145,10 +145,10 @@ static void nacks_of_what_was_never_sent_are_counted(void **state)
         rig_run(w.call.rig);
         goes_on(&w);
     }
-    assert_int_equal(liar->nacks, 50000);
+    assert_int_equal(liar->rest->nacks, 50000);
     /* a number that was never sent at first may have been by the end: each of them once */
-    assert_in_range(liar->nacks_ignored, 50000 - 60, 50000);
-    assert_int_equal(call_sub(&w.call, &w.to_video)->nacks, 0);
+    assert_in_range(liar->rest->nacks_ignored, 50000 - 60, 50000);
+    assert_int_equal(call_sub(&w.call, &w.to_video)->rest->nacks, 0);
     world_stop(&w);
 }
 
@@ -200,7 +200,8 @@ static void endless_plis_reach_the_publisher_seldom(void **state)
         }
     }
     assert_in_range(n, 8, 8 + 30 / 3 + 1);
-    assert_in_range(call_sub(&w.call, &w.call.to_video)->keyframes_ignored, 2000, 15000);
+    assert_in_range(call_sub(&w.call, &w.call.to_video)->rest->keyframes_ignored, 2000,
+                    15000);
     {
         struct wbytes out = wbytes_of(scratch, sizeof(scratch));
 
@@ -208,7 +209,7 @@ static void endless_plis_reach_the_publisher_seldom(void **state)
         far_send_rtcp(&w.honest, &out);
         rig_pass(w.call.rig, 1100000);
         assert_in_range(plis(&w.call.pub), 1, 2);
-        assert_int_equal(call_sub(&w.call, &w.to_video)->keyframes_ignored, 0);
+        assert_int_equal(call_sub(&w.call, &w.to_video)->rest->keyframes_ignored, 0);
     }
     world_stop(&w);
 }
@@ -224,7 +225,7 @@ static void who_is_not_repaired_is_heard_each_second(void **state)
         unsigned n = 0;
 
         world_start(&w);
-        call_sub(&w.call, &w.call.to_video)->rtx_ssrc = 0;
+        call_sub(&w.call, &w.call.to_video)->rest->rtx_ssrc = 0;
         for (unsigned s = 0; s < 60; s++) {
             struct wbytes out = wbytes_of(scratch, sizeof(scratch));
 
@@ -277,8 +278,8 @@ static void leave(struct world *w)
 
 static void wish(struct world *w)
 {
-    assert_int_equal(
-        rig_command(w->call.rig, ABI_OP_SUB_KEYFRAME, w->call.to_video.handle), 0);
+    assert_int_equal(rig_command(w->call.rig, ABI_OP_SUB_KEYFRAME, w->call.to_video.handle),
+                     0);
 }
 
 /* Thirty seconds in which it does that once a second. What makes it begin again needs a key
@@ -311,7 +312,8 @@ static void seldom(void (*lie)(struct world *w), bool begins)
         (void)obey(&w);
     }
     assert_true(call_sub(&w.call, &w.call.to_video)->packets > before);
-    assert_int_equal(call_sub(&w.call, &w.call.to_video)->keyframes_ignored > 0, !begins);
+    assert_int_equal(call_sub(&w.call, &w.call.to_video)->rest->keyframes_ignored > 0,
+                     !begins);
     goes_on(&w);
     world_stop(&w);
 }
@@ -426,7 +428,7 @@ static void absurd_rembs_move_their_sender_only(void **state)
         assert_int_equal(bwe_of(&w, &w.honest)->remb_us, 0);
     }
     assert_int_equal(bwe_target(bwe_of(&w, &w.call.sub)), 50000); /* of 1 bit/s */
-    assert_int_equal(call_peer(&w.call, &w.call.sub)->remb_bps, 1);
+    assert_int_equal(call_peer(&w.call, &w.call.sub)->rest->remb_bps, 1);
     world_stop(&w);
 }
 
@@ -527,7 +529,7 @@ static void a_thousand_ssrcs_take_their_own_places(void **state)
                      1000);
     assert_int_equal(call_sub(&w.call, &sub)->packets, 20);
     assert_int_equal(w.call.rig->tables.store.used, used);
-    assert_true(call_peer(&w.call, &liar)->n_ssrcs <= PEER_SSRCS);
+    assert_true(call_peer(&w.call, &liar)->rest->n_ssrcs <= PEER_SSRCS);
     far_end(&liar);
     world_stop(&w);
 }

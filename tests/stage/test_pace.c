@@ -242,7 +242,7 @@ static void what_is_missed_goes_before_what_is_new(void **state)
     rig_ingress(call.rig);
     call.rig->n_frames = call.sub.read_at = 0;
     rig_egress(call.rig);
-    assert_int_equal(call_sub(&call, &call.to_video)->rtx_packets, 6);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->rtx_packets, 6);
     assert_true(far_take_rtp(&call.sub, &got));
     assert_int_equal(got.hdr.ssrc, RTX_OUT_SSRC);
     /* they took the place of as many new ones: 22 ms at 2.5 Mb/s */
@@ -293,14 +293,14 @@ static void endless_repair_holds_nothing_up(void **state)
         rtcp_nack_write(&w, 9, CALL_OUT_VIDEO_SSRC, &seq, 1);
         far_send_rtcp(&call.sub, &w);
         /* who asks for more than its share, or the same again, is refused elsewhere */
-        sub->rtx_budget = 100000;
-        sub->answered = (struct answered){.times = {0}};
+        sub->rest->rtx_budget = 100000;
+        sub->rest->answered = (struct answered){.times = {0}};
         rig_ingress(call.rig);
         rig_egress(call.rig);
         call.rig->n_frames = call.sub.read_at = 0;
         lane->now_us += 1000;
     }
-    assert_in_range(sub->rtx_packets, 60, 130);
+    assert_in_range(sub->rest->rtx_packets, 60, 130);
     call_stop(&call);
 }
 

@@ -183,12 +183,12 @@ static void replay_windows_are_kept(void **state)
         assert_true(far_take_rtp(&call.sub, &got));
     }
     pub = call_peer(&call, &call.pub);
-    memcpy(before, pub->rx, sizeof(before));
+    memcpy(before, pub->rest->rx, sizeof(before));
     assert_true(before[0].started != 0 && before[0].highest >= 2999);
     die_and_return(&call);
     pub = call_peer(&call, &call.pub);
-    assert_memory_equal(pub->rx, before, sizeof(before));
-    assert_true(pub->n_ssrcs > 0);
+    assert_memory_equal(pub->rest->rx, before, sizeof(before));
+    assert_true(pub->rest->n_ssrcs > 0);
     for (unsigned i = 0; i < 50; i++) {
         (void)say(&call);
     }
@@ -206,7 +206,8 @@ static void what_has_no_record_is_closed_and_the_rest_stays(void **state)
     call_start(&call, "mem", FAR_GCM, 4);
     last = say(&call);
     video = call_sub(&call, &call.to_video);
-    vault_sub_wipe(&call.rig->shared.vault.subs[video->index]);
+    vault_sub_wipe(&call.rig->shared.vault.subs[video->index],
+                   &call.rig->shared.vault.sub_lives[video->index]);
     recover(call.rig);
     assert_null(tables_sub(&call.rig->tables, call.to_video.handle));
     assert_non_null(call_stream(&call, &call.video));

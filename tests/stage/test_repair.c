@@ -280,9 +280,9 @@ static void missed_packet_is_sent_again_under_its_own_ssrc(void **state)
         }
     }
     assert_false(far_take_rtp(&call.sub, &got));
-    assert_int_equal(call_sub(&call, &call.to_video)->rtx_packets, 2);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->rtx_packets, 2);
     assert_int_equal(call_sub(&call, &call.to_video)->packets, 2); /* not among these */
-    assert_int_equal(call_sub(&call, &call.to_video)->nacks_ignored, 0);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->nacks_ignored, 0);
     call_stop(&call);
 }
 
@@ -295,7 +295,7 @@ static void same_number_is_answered_once_a_round_trip(void **state)
 
     call_start(&call, "mem", FAR_GCM, 4);
     seq = show_many(&call, 3);
-    call_sub(&call, &call.to_video)->rtt_us = 80000;
+    call_sub(&call, &call.to_video)->rest->rtt_us = 80000;
     for (unsigned i = 0; i < 10; i++) { /* for 100 ms */
         ask(&call, CALL_OUT_VIDEO_SSRC, &seq, 1);
         rig_pass(call.rig, 10000);
@@ -304,13 +304,13 @@ static void same_number_is_answered_once_a_round_trip(void **state)
         assert_true(far_take_rtp(&call.sub, &got));
     }
     assert_false(far_take_rtp(&call.sub, &got));
-    assert_int_equal(call_sub(&call, &call.to_video)->nacks_ignored, 8);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->nacks_ignored, 8);
     call_stop(&call);
 }
 
 /* Pion asks for all that was ever lost each 100 ms, whether it came again or not. A packet
- * in twenty is lost for ten seconds; each of them is answered, though repair may cost half of
- * the rate at most. */
+ * in twenty is lost for ten seconds; each of them is answered, though repair may cost half
+ * of the rate at most. */
 static void who_never_stops_asking_gets_what_is_missing(void **state)
 {
     enum { LOST_EACH = 20, TICKS = 100, PACKETS = 10 };
@@ -378,8 +378,8 @@ static void numbers_that_were_never_sent_are_ignored_and_counted(void **state)
     ask(&call, RTX_OUT_SSRC, &seq, 1); /* repairs are not repaired */
     ask(&call, 0xdead, &seq, 1);
     assert_false(far_take_rtp(&call.sub, &got));
-    assert_int_equal(call_sub(&call, &call.to_video)->nacks, 7);
-    assert_int_equal(call_sub(&call, &call.to_video)->nacks_ignored, 7);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->nacks, 7);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->nacks_ignored, 7);
     call_stop(&call);
 }
 
@@ -411,11 +411,11 @@ static void endless_nacks_cost_a_share_of_the_rate(void **state)
     while (far_take_rtp(&call.sub, &got)) {
         n_rtx += got.hdr.ssrc == RTX_OUT_SSRC;
     }
-    assert_int_equal(n_rtx, sub->rtx_packets);
+    assert_int_equal(n_rtx, sub->rest->rtx_packets);
     assert_true(n_rtx <= 96 * 1024 / 1200 + sub->bytes / 2 / 1200 + 1);
     assert_true(n_rtx >= 50);
-    assert_int_equal(sub->nacks, 64000);
-    assert_int_equal(sub->nacks_ignored, 64000 - n_rtx);
+    assert_int_equal(sub->rest->nacks, 64000);
+    assert_int_equal(sub->rest->nacks_ignored, 64000 - n_rtx);
     assert_int_equal(call_sub(&call, &call.to_audio)->packets, 100);
     call_stop(&call);
 }
@@ -443,7 +443,7 @@ static void huge_lists_are_capped(void **state)
         n++;
     }
     assert_in_range(n, 60, 96 * 1024 / 1200 + 1);
-    assert_int_equal(call_sub(&call, &call.to_video)->nacks, RTCP_NACK_MAX * 17);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->nacks, RTCP_NACK_MAX * 17);
     call_stop(&call);
 }
 
@@ -459,8 +459,8 @@ static struct abi_sub_stats told(const struct call *call)
     return stats;
 }
 
-/* A device that is full keeps what it is given for a while, then it is dropped, and what comes
- * after that at once: neither was sent. */
+/* A device that is full keeps what it is given for a while, then it is dropped, and what
+ * comes after that at once: neither was sent. */
 static void what_a_full_device_refuses_was_not_sent_again(void **state)
 {
     struct call call;
@@ -575,7 +575,7 @@ static void publisher_answers_our_reference_time(void **state)
     call_start(&call, "mem", FAR_GCM, 4);
     call_show(&call, true);
     pub = call_peer(&call, &call.pub);
-    while (pub->rrtr_sent_us == 0) {
+    while (pub->rest->rrtr_sent_us == 0) {
         rig_pass(call.rig, 10000);
     }
     assert_true(take_xr(&call.pub, RTCP_XR_RRTR, &block, &got));
@@ -588,10 +588,10 @@ static void publisher_answers_our_reference_time(void **state)
         rtcp_xr_write_dlrr(&w, CALL_VIDEO_SSRC, &dlrr, 1);
         far_send_rtcp(&call.pub, &w);
         rig_run(call.rig);
-        assert_true((pub->rtt_us != 0) == (i == 2));
+        assert_true((pub->rest->rtt_us != 0) == (i == 2));
     }
-    assert_in_range(pub->rtt_us, 60000, 90000);
-    assert_int_equal(call_stream(&call, &call.video)->nack.rtt_us, pub->rtt_us);
+    assert_in_range(pub->rest->rtt_us, 60000, 90000);
+    assert_int_equal(call_stream(&call, &call.video)->nack.rtt_us, pub->rest->rtt_us);
     call_stop(&call);
 }
 

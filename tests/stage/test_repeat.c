@@ -113,8 +113,8 @@ static void audio_is_sent_again_as_it_was(void **state)
         assert_true(far_take_rtp(&call.sub, &got)); /* and can be read */
         assert_int_equal(got.hdr.ssrc, REPEATED_SSRC);
         assert_memory_equal(got.payload, "hello", 5);
-        assert_int_equal(call_sub(&call, &conf)->nacks_ignored, 0);
-        assert_int_equal(call_sub(&call, &conf)->rtx_packets, 1);
+        assert_int_equal(call_sub(&call, &conf)->rest->nacks_ignored, 0);
+        assert_int_equal(call_sub(&call, &conf)->rest->rtx_packets, 1);
         call_stop(&call);
     }
 }
@@ -251,7 +251,7 @@ static void numbered_stream_without_rtx_answers_nothing(void **state)
     seq = got.hdr.seq;
     ask(&call, CALL_OUT_AUDIO_SSRC, &seq, 1);
     assert_false(far_take_rtp(&call.sub, &got));
-    assert_int_equal(call_sub(&call, &call.to_audio)->nacks_ignored, 1);
+    assert_int_equal(call_sub(&call, &call.to_audio)->rest->nacks_ignored, 1);
     call_stop(&call);
 }
 

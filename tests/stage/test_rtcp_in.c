@@ -43,16 +43,16 @@ static void receiver_reports_are_noted_at_the_subscription(void **state)
     rtcp_rr_write(&w, THEIR_SSRC, blocks, 2);
     send(&call, &call.sub, &w);
     assert_int_equal(rig_done(call.rig, DONE_RTCP), 1);
-    assert_int_equal(sub->lost, 12);
-    assert_int_equal(sub->fraction_lost, 64);
-    assert_int_equal(sub->jitter, 480);
-    assert_int_equal(call_sub(&call, &call.to_video)->lost, 0);
+    assert_int_equal(sub->rest->lost, 12);
+    assert_int_equal(sub->rest->fraction_lost, 64);
+    assert_int_equal(sub->rest->jitter, 480);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->lost, 0);
 
     /* somebody else's SSRC is nothing to the publisher */
     w = compound();
     rtcp_rr_write(&w, THEIR_SSRC, blocks, 1);
     send(&call, &call.pub, &w);
-    assert_int_equal(sub->lost, 12);
+    assert_int_equal(sub->rest->lost, 12);
     call_stop(&call);
 }
 
@@ -72,25 +72,25 @@ static void round_trip_comes_from_our_sender_report(void **state)
     send(&call, &call.pub, &w);
     rig_pass(call.rig, 1100000);
     sub = call_sub(&call, &call.to_audio);
-    assert_true(sub->last_sr_us > 0);
+    assert_true(sub->rest->last_sr_us > 0);
 
     /* the subscriber held it for 0.5 s; 80 ms went by on the way there and back */
-    call.rig->lane.now_us = sub->last_sr_us + 580000;
-    block.lsr = sub->last_sr_ntp;
+    call.rig->lane.now_us = sub->rest->last_sr_us + 580000;
+    block.lsr = sub->rest->last_sr_ntp;
     block.dlsr = 0x8000;
     w = compound();
     rtcp_rr_write(&w, THEIR_SSRC, &block, 1);
     send(&call, &call.sub, &w);
-    assert_int_equal(sub->rtt_us, 80000);
-    assert_int_equal(sub->peer->rtt_us, 80000);
-    assert_int_equal(sub->lost, 0); /* duplicates are no loss */
+    assert_int_equal(sub->rest->rtt_us, 80000);
+    assert_int_equal(sub->peer->rest->rtt_us, 80000);
+    assert_int_equal(sub->rest->lost, 0); /* duplicates are no loss */
 
     block.lsr ^= 1; /* of another report */
     block.dlsr = 0;
     w = compound();
     rtcp_rr_write(&w, THEIR_SSRC, &block, 1);
     send(&call, &call.sub, &w);
-    assert_int_equal(sub->rtt_us, 80000);
+    assert_int_equal(sub->rest->rtt_us, 80000);
     call_stop(&call);
 }
 
@@ -104,11 +104,11 @@ static void nacks_are_counted(void **state)
     call_start(&call, "mem", FAR_GCM, 4);
     rtcp_nack_write(&w, THEIR_SSRC, CALL_OUT_VIDEO_SSRC, seqs, 4);
     send(&call, &call.sub, &w);
-    assert_int_equal(call_sub(&call, &call.to_video)->nacks, 4);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->nacks, 4);
     w = compound();
     rtcp_nack_write(&w, THEIR_SSRC, 0xdead, seqs, 4);
     send(&call, &call.sub, &w);
-    assert_int_equal(call_sub(&call, &call.to_video)->nacks, 4);
+    assert_int_equal(call_sub(&call, &call.to_video)->rest->nacks, 4);
     assert_int_equal(rig_done(call.rig, DONE_RTCP), 2);
     call_stop(&call);
 }
@@ -126,7 +126,7 @@ static void bandwidth_estimates_are_noted(void **state)
     call_start(&call, "mem", FAR_GCM, 4);
     rtcp_remb_write(&w, THEIR_SSRC, 1500000, &ssrc, 1);
     send(&call, &call.sub, &w);
-    assert_in_range(call_peer(&call, &call.sub)->remb_bps, 1499000, 1500000);
+    assert_in_range(call_peer(&call, &call.sub)->rest->remb_bps, 1499000, 1500000);
 
     twcc_fb_begin(&x, buf, sizeof(buf), THEIR_SSRC, ssrc, 10, 1, 0);
     for (unsigned i = 0; i < 20; i++) {
@@ -136,8 +136,8 @@ static void bandwidth_estimates_are_noted(void **state)
     w = wbytes_of(buf, sizeof(buf));
     (void)wbytes_reserve(&w, n);
     send(&call, &call.sub, &w);
-    assert_int_equal(call_peer(&call, &call.sub)->twcc_reports, 1);
-    assert_int_equal(call_peer(&call, &call.sub)->twcc_lost, 5);
+    assert_int_equal(call_peer(&call, &call.sub)->rest->twcc_reports, 1);
+    assert_int_equal(call_peer(&call, &call.sub)->rest->twcc_lost, 5);
 
     /* browsers pad it to a word by any number of bytes, with the RTCP padding bit */
     memset(buf + n, 0, 4);
@@ -147,17 +147,18 @@ static void bandwidth_estimates_are_noted(void **state)
     w = wbytes_of(buf, sizeof(buf));
     (void)wbytes_reserve(&w, n + 4);
     send(&call, &call.sub, &w);
-    assert_int_equal(call_peer(&call, &call.sub)->twcc_reports, 2);
+    assert_int_equal(call_peer(&call, &call.sub)->rest->twcc_reports, 2);
 
     buf[14] = 0xff; /* about more packets than it has chunks for */
     send(&call, &call.sub, &w);
-    assert_int_equal(call_peer(&call, &call.sub)->twcc_reports, 2);
+    assert_int_equal(call_peer(&call, &call.sub)->rest->twcc_reports, 2);
     call_stop(&call);
 }
 
 static void report(struct call *call, uint32_t ssrc, uint32_t highest, int32_t lost)
 {
-    const struct rtcp_block block = {.ssrc = ssrc, .ext_highest_seq = highest, .lost = lost};
+    const struct rtcp_block block = {
+        .ssrc = ssrc, .ext_highest_seq = highest, .lost = lost};
     struct wbytes w = compound();
 
     rtcp_rr_write(&w, THEIR_SSRC, &block, 1);
@@ -245,7 +246,8 @@ static void who_sends_remb_is_sent_what_gets_through(void **state)
             peer->tx_bytes += bps / 8;
             (void)bwe_tick(peer->bwe, peer->tx_bytes, 0, call.rig->lane.now_us);
             highest += 500;
-            lost += bps > carries_bps[i] ? 500 * (1 - (double)carries_bps[i] / (double)bps) : 0;
+            lost +=
+                bps > carries_bps[i] ? 500 * (1 - (double)carries_bps[i] / (double)bps) : 0;
             report(&call, CALL_OUT_VIDEO_SSRC, highest, (int32_t)lost);
         }
         assert_in_range(bwe_target(peer->bwe), i == 0 ? 2500000 : 5000000,
@@ -294,8 +296,8 @@ static void compounds_are_read_to_the_end(void **state)
     wbytes_be32(&w, THEIR_SSRC);
     rtcp_nack_write(&w, THEIR_SSRC, CALL_OUT_AUDIO_SSRC, &seq, 1);
     send(&call, &call.sub, &w);
-    assert_int_equal(call_sub(&call, &call.to_audio)->lost, 1);
-    assert_int_equal(call_sub(&call, &call.to_audio)->nacks, 1);
+    assert_int_equal(call_sub(&call, &call.to_audio)->rest->lost, 1);
+    assert_int_equal(call_sub(&call, &call.to_audio)->rest->nacks, 1);
     call_stop(&call);
 }
 
@@ -312,7 +314,7 @@ static void malformed_compounds_change_nothing(void **state)
     rtcp_write_header(&w, 0, RTCP_XR, 400); /* longer than the packet */
     send(&call, &call.sub, &w);
     assert_int_equal(rig_dropped(call.rig, DROP_RTCP_MALFORMED), 1);
-    assert_int_equal(call_sub(&call, &call.to_audio)->lost, 0);
+    assert_int_equal(call_sub(&call, &call.to_audio)->rest->lost, 0);
     call_stop(&call);
 }
 
@@ -340,7 +342,7 @@ static void changed_and_repeated_rtcp_is_dropped(uint32_t profile)
     }
     rig_run(call.rig);
     assert_int_equal(rig_dropped(call.rig, DROP_AUTH), n_bad);
-    assert_int_equal(call_peer(&call, &call.sub)->n_rtcp_ssrcs, 0);
+    assert_int_equal(call_peer(&call, &call.sub)->rest->n_rtcp_ssrcs, 0);
     rig_inject(call.rig, &call.sub.path, buf, n);
     rig_inject(call.rig, &call.sub.path, buf, n);
     rig_run(call.rig);

@@ -526,7 +526,7 @@ static void publishers_without_numbers_get_remb(void **state)
         if (i == 0) {
             assert_in_range(n, 3, 6);
             assert_in_range(bps, 1000000, 2000000); /* 0.8 Mb/s come; no queue was seen */
-            assert_int_equal(call_peer(&call, &far)->rembs, n);
+            assert_int_equal(call_peer(&call, &far)->rest->rembs, n);
             bps = allowed(&call, &far, &seq, false, 3000, &n); /* one grows by 300 ms */
             assert_in_range(bps, 400000, 800000);
         } else {

@@ -80,7 +80,7 @@ static void changed_packets_are_dropped(uint32_t profile)
     }
     rig_run(call.rig);
     assert_int_equal(rig_dropped(call.rig, DROP_AUTH), n_bad);
-    assert_int_equal(call_peer(&call, &call.pub)->n_ssrcs, 0);
+    assert_int_equal(call_peer(&call, &call.pub)->rest->n_ssrcs, 0);
     assert_false(call_stream(&call, &call.audio)->bound);
     rig_inject(call.rig, &call.pub.path, buf, n);
     rig_run(call.rig);

@@ -77,7 +77,7 @@ static void start_packet(struct floor_key *key, uint32_t ssrc, uint8_t *dst, uin
 static void prefetch(const struct floor_key *key, size_t len)
 {
     for (size_t i = 0; i < len; i += 64) {
-        __builtin_prefetch((const uint8_t *)key + i);
+        __builtin_prefetch((const uint8_t *)key + i, 0, 2);
     }
     __builtin_prefetch(&key->next, 1);
 }

@@ -28,7 +28,7 @@
 #define VAULT_MAGIC 0x31544c56u /* "VLT1" */
 
 enum {
-    VAULT_VERSION = 7,
+    VAULT_VERSION = 8,
     VAULT_PATHS = 4,
     VAULT_RX_SSRCS = 32, /* SSRCs that one peer may send */
     VAULT_UFRAG_MAX = 32,
@@ -147,27 +147,39 @@ struct vault_sub_conf {
     struct vault_blob blob;
 };
 
+/* Apart from the records: a packet sent to a subscriber touches its index, and those of
+ * many thousand that are dense lie on few pages. A line each, as lanes write them at once.
+ */
 struct vault_sub_live {
-    uint64_t next_index;     /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
+    _Alignas(64) uint64_t
+        next_index;          /* outgoing SRTP index (ROC << 16 | SEQ), stored before use */
     uint64_t rtx_next_index; /* the same of its retransmissions */
     uint64_t seq_offset;     /* outgoing = source - offset, modulo 2^64 */
 
     /* of one that is layered: what it was sent last, so that a successor goes on from it */
     uint64_t last_us;  /* when (CLOCK_MONOTONIC); 0 nothing yet */
     uint64_t last_out; /* timestamp << 32 | picture id << 16 | TL0PICIDX << 8 | KEYIDX */
+    uint64_t _pad[3];
 };
 
-#define VAULT_RECORD(name)                                                                 \
-    struct vault_##name {                                                                  \
-        _Alignas(64) _Atomic uint64_t commit;                                              \
-        uint64_t _pad[7];                                                                  \
-        _Alignas(64) struct vault_##name##_conf conf[2];                                   \
-        _Alignas(64) struct vault_##name##_live live;                                      \
-    }
+#define VAULT_CONF(name)                                                                   \
+    _Alignas(64) _Atomic uint64_t commit;                                                  \
+    uint64_t _pad[7];                                                                      \
+    _Alignas(64) struct vault_##name##_conf conf[2]
 
-VAULT_RECORD(peer);
-VAULT_RECORD(stream);
-VAULT_RECORD(sub);
+struct vault_peer {
+    VAULT_CONF(peer);
+    _Alignas(64) struct vault_peer_live live;
+};
+
+struct vault_stream {
+    VAULT_CONF(stream);
+    _Alignas(64) struct vault_stream_live live;
+};
+
+struct vault_sub {
+    VAULT_CONF(sub);
+};
 
 struct vault_header {
     uint32_t magic, version;
@@ -177,7 +189,7 @@ struct vault_header {
 };
 
 struct vault_layout {
-    size_t peers, streams, subs, bytes;
+    size_t peers, streams, subs, sub_lives, bytes;
 };
 
 static inline struct vault_layout vault_layout(uint32_t n_peers, uint32_t n_streams,
@@ -188,7 +200,8 @@ static inline struct vault_layout vault_layout(uint32_t n_peers, uint32_t n_stre
     l.peers = 4096;
     l.streams = l.peers + (size_t)n_peers * sizeof(struct vault_peer);
     l.subs = l.streams + (size_t)n_streams * sizeof(struct vault_stream);
-    l.bytes = l.subs + (size_t)n_subs * sizeof(struct vault_sub);
+    l.sub_lives = l.subs + (size_t)n_subs * sizeof(struct vault_sub);
+    l.bytes = l.sub_lives + (size_t)n_subs * sizeof(struct vault_sub_live);
     return l;
 }
 
@@ -198,6 +211,7 @@ struct vault {
     struct vault_peer *peers;
     struct vault_stream *streams;
     struct vault_sub *subs;
+    struct vault_sub_live *sub_lives;
     uint32_t n_peers, n_streams, n_subs;
 };
 
@@ -211,6 +225,7 @@ static inline struct vault vault_view(void *mem, uint32_t n_peers, uint32_t n_st
                           .peers = (struct vault_peer *)(p + l.peers),
                           .streams = (struct vault_stream *)(p + l.streams),
                           .subs = (struct vault_sub *)(p + l.subs),
+                          .sub_lives = (struct vault_sub_live *)(p + l.sub_lives),
                           .n_peers = n_peers,
                           .n_streams = n_streams,
                           .n_subs = n_subs};
@@ -219,7 +234,7 @@ static inline struct vault vault_view(void *mem, uint32_t n_peers, uint32_t n_st
 /* vault_X_read copies the current conf to 'out': 0, or -ENOENT if never written or free, or
  * -EAGAIN if the writer changed it under us (only a broken writer does so twice).
  * vault_X_write commits 'conf'. Thread: any reader; one writer (control).
- * vault_X_wipe frees the record and leaves nothing of it. */
+ * vault_X_wipe frees the record and leaves nothing of it; 'live' is the record's. */
 #define VAULT_ACCESS(name)                                                                 \
     static inline int vault_##name##_read(const struct vault_##name *rec,                  \
                                           struct vault_##name##_conf *out)                 \
@@ -246,7 +261,8 @@ static inline struct vault vault_view(void *mem, uint32_t n_peers, uint32_t n_st
         memcpy(&rec->conf[next & 1], conf, sizeof(*conf));                                 \
         atomic_store_explicit(&rec->commit, next, memory_order_release);                   \
     }                                                                                      \
-    static inline void vault_##name##_wipe(struct vault_##name *rec)                       \
+    static inline void vault_##name##_wipe(struct vault_##name *rec,                       \
+                                           struct vault_##name##_live *live)               \
     {                                                                                      \
         uint64_t next = atomic_load_explicit(&rec->commit, memory_order_relaxed) + 1;      \
                                                                                            \
@@ -255,7 +271,7 @@ static inline struct vault vault_view(void *mem, uint32_t n_peers, uint32_t n_st
         atomic_store_explicit(&rec->commit, next, memory_order_release);                   \
         atomic_thread_fence(memory_order_release);                                         \
         explicit_bzero(&rec->conf[(next + 1) & 1], sizeof(rec->conf[0]));                  \
-        explicit_bzero(&rec->live, sizeof(rec->live));                                     \
+        explicit_bzero(live, sizeof(*live));                                               \
     }
 
 VAULT_ACCESS(peer)
@@ -267,6 +283,6 @@ _Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layou
 _Static_assert(sizeof(struct vault_sub_conf) == 784, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
 _Static_assert(offsetof(struct vault_peer_live, rx) % 32 == 0, "each changes by one store");
-_Static_assert(sizeof(struct vault_sub_live) == 40, "vault_sub_live layout");
+_Static_assert(sizeof(struct vault_sub_live) == 64, "vault_sub_live layout");
 
 #endif

@@ -62,7 +62,8 @@ static void the_vault_holds_its_records_side_by_side(void **state)
     assert_true(l.peers >= sizeof(struct vault_header));
     assert_int_equal(l.streams, l.peers + 3 * sizeof(struct vault_peer));
     assert_int_equal(l.subs, l.streams + 5 * sizeof(struct vault_stream));
-    assert_int_equal(l.bytes, l.subs + 7 * sizeof(struct vault_sub));
+    assert_int_equal(l.sub_lives, l.subs + 7 * sizeof(struct vault_sub));
+    assert_int_equal(l.bytes, l.sub_lives + 7 * sizeof(struct vault_sub_live));
     assert_int_equal(sizeof(struct vault_peer) % 64, 0);
     assert_int_equal(sizeof(struct vault_stream) % 64, 0);
     assert_int_equal(sizeof(struct vault_sub) % 64, 0);

@@ -85,7 +85,7 @@ static void a_wiped_record_is_unknown_and_holds_nothing(void **state)
     vault_peer_write(rec, &conf); /* both copies hold keys now */
     memset(&rec->live, 0xab, sizeof(rec->live));
     assert_true(holds(rec->conf, sizeof(rec->conf), 0xab));
-    vault_peer_wipe(rec);
+    vault_peer_wipe(rec, &rec->live);
     assert_int_equal(vault_peer_read(rec, &out), -ENOENT);
     assert_false(holds(rec->conf, sizeof(rec->conf), 0xab));
     assert_false(holds(&rec->live, sizeof(rec->live), 0xab));
@@ -103,6 +103,7 @@ static void streams_and_subscriptions_follow_the_same_rules(void **state)
     struct vault_sub_conf sub_conf = {.handle = 4, .stream = 3, .ssrc = 99};
     struct vault_stream_conf stream_out;
     struct vault_sub_conf sub_out;
+    struct vault_sub_live live = {.next_index = 7};
     (void)state;
 
     assert_non_null(stream);
@@ -115,8 +116,9 @@ static void streams_and_subscriptions_follow_the_same_rules(void **state)
     assert_int_equal(vault_sub_read(sub, &sub_out), 0);
     assert_int_equal(stream_out.pt, 96);
     assert_int_equal(sub_out.ssrc, 99);
-    vault_stream_wipe(stream);
-    vault_sub_wipe(sub);
+    vault_stream_wipe(stream, &stream->live);
+    vault_sub_wipe(sub, &live);
+    assert_int_equal(live.next_index, 0);
     assert_int_equal(vault_stream_read(stream, &stream_out), -ENOENT);
     assert_int_equal(vault_sub_read(sub, &sub_out), -ENOENT);
     free(stream);

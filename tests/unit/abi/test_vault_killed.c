@@ -75,6 +75,7 @@ static void step_through(void (*write)(void *rec, const void *conf), void *rec,
 
 #define KIND(name)                                                                         \
     static struct vault_##name##_conf name##_old, name##_new;                              \
+    static struct vault_##name##_live name##_live;                                         \
                                                                                            \
     static void name##_write(void *rec, const void *conf)                                  \
     {                                                                                      \
@@ -83,7 +84,7 @@ static void step_through(void (*write)(void *rec, const void *conf), void *rec,
     static void name##_wipe(void *rec, const void *conf)                                   \
     {                                                                                      \
         (void)conf;                                                                        \
-        vault_##name##_wipe(rec);                                                          \
+        vault_##name##_wipe(rec, &name##_live);                                            \
     }                                                                                      \
     static void name##_look(const void *rec, struct seen *seen)                            \
     {                                                                                      \

@@ -46,7 +46,7 @@ static void every_path_of_every_peer_is_found(void **state)
             tables_peer_set_paths(&rig->tables, peers[i], paths[i], PEER_PATHS, 1), 0);
     }
     for (uint32_t i = 0; i < RIG_PEERS; i++) {
-        assert_ptr_equal(peers[i]->to, &peers[i]->paths[1]);
+        assert_ptr_equal(peers[i]->to, &peers[i]->rest->paths[1]);
         for (uint32_t k = 0; k < PEER_PATHS; k++) {
             struct path near = paths[i][k];
 
@@ -146,7 +146,7 @@ static void open_peers_are_listed_once(void **state)
             uint32_t index = rig->tables.open_peers[k];
 
             assert_non_null(open[index]);
-            assert_int_equal(open[index]->open_slot, k);
+            assert_int_equal(open[index]->rest->open_slot, k);
         }
     }
     command_close_all(&rig->lane);
@@ -170,9 +170,9 @@ static void feedback_is_found_by_peer_and_ssrc(void **state)
     assert_int_equal(err, -ENOENT); /* not complete yet */
     tables_stream_ready(stream);
     for (uint32_t i = 0; i < RIG_SUBS; i++) { /* every slot; pairs share their SSRC */
-        subs[i] = tables_sub_open(&rig->tables, rig_handle(rig, i), stream,
-                                  i % 2 == 0 ? a : b, stream->handle, 100 + i / 2,
-                                  10000 + i / 2, &err);
+        subs[i] =
+            tables_sub_open(&rig->tables, rig_handle(rig, i), stream, i % 2 == 0 ? a : b,
+                            stream->handle, 100 + i / 2, 10000 + i / 2, &err);
         assert_non_null(subs[i]);
     }
     for (uint32_t i = 0; i < RIG_SUBS; i++) {

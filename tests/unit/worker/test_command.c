@@ -213,11 +213,11 @@ static const struct bad_stream bad_streams[] = {
 static void bad_streams_are_refused(void **state)
 {
     struct call call;
-    struct peer before;
+    struct peer_rest before;
     (void)state;
 
     call_start(&call, "mem", FAR_GCM, 4);
-    before = *call_peer(&call, &call.pub);
+    before = *call_peer(&call, &call.pub)->rest;
     for (size_t i = 0; i < sizeof(bad_streams) / sizeof(bad_streams[0]); i++) {
         struct vault_stream_conf conf = far_video(&call.pub, 7, 0x777);
         size_t used = call.rig->tables.store.used;
@@ -228,7 +228,7 @@ static void bad_streams_are_refused(void **state)
         }
         assert_int_equal(call.rig->tables.n_open_streams, 2);
         assert_int_equal(call.rig->tables.store.used, used);
-        assert_memory_equal(call_peer(&call, &call.pub)->ext_of, before.ext_of,
+        assert_memory_equal(call_peer(&call, &call.pub)->rest->ext_of, before.ext_of,
                             sizeof(before.ext_of));
     }
     call_stop(&call);
@@ -416,11 +416,14 @@ static void unknown_operations_are_refused(void **state)
     assert_int_equal(rig_command(call.rig, 0, call.audio.handle), -EINVAL);
     assert_int_equal(rig_command(call.rig, N_ABI_OPS, call.audio.handle), -EINVAL);
     assert_int_equal(rig_command(call.rig, UINT32_MAX, call.audio.handle), -EINVAL);
-    assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_KEYFRAME, call.audio.handle), -EINVAL);
+    assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_KEYFRAME, call.audio.handle),
+                     -EINVAL);
     assert_int_equal(rig_command(call.rig, ABI_OP_STREAM_KEYFRAME, call.video.handle), 0);
-    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_KEYFRAME, call.to_audio.handle), -EINVAL);
+    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_KEYFRAME, call.to_audio.handle),
+                     -EINVAL);
     assert_int_equal(rig_command(call.rig, ABI_OP_SUB_KEYFRAME, call.to_video.handle), 0);
-    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_KEYFRAME, call.video.handle), -ENOENT);
+    assert_int_equal(rig_command(call.rig, ABI_OP_SUB_KEYFRAME, call.video.handle),
+                     -ENOENT);
     call_stop(&call);
 }
 
@@ -436,7 +439,7 @@ static void closing_wipes_keys(void **state)
 
     far_open(&far, rig, 1, FAR_GCM, 4);
     tx = tables_peer(&rig->tables, far.conf.handle)->tx_key;
-    rx = tables_peer(&rig->tables, far.conf.handle)->rx_key;
+    rx = tables_peer(&rig->tables, far.conf.handle)->rest->rx_key;
     assert_memory_not_equal(tx, &zero, sizeof(zero));
     assert_memory_not_equal(rx, &zero, sizeof(zero));
     command_close_all(&rig->lane);

@@ -39,8 +39,10 @@ static void turned_start(struct turned *t)
     loop_init(t->loop);
     /* the loop's clock is the real one: both have just consented */
     assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
-    *call_peer(&t->call, &t->call.pub)->last_check_us = (uint64_t)now.tv_sec * 1000000;
-    *call_peer(&t->call, &t->call.sub)->last_check_us = (uint64_t)now.tv_sec * 1000000;
+    *call_peer(&t->call, &t->call.pub)->rest->last_check_us =
+        (uint64_t)now.tv_sec * 1000000;
+    *call_peer(&t->call, &t->call.sub)->rest->last_check_us =
+        (uint64_t)now.tv_sec * 1000000;
 }
 
 /* Gives the lane's state back to the rig, which checks that nothing is lost. */
@@ -201,8 +203,8 @@ static void datagrams_go_both_ways(void **state)
     turned_stop(&t);
 }
 
-/* Copies of a watched peer's packets lie in a ring of their own. The fanned out packet is of
- * another peer. */
+/* Copies of a watched peer's packets lie in a ring of their own. The fanned out packet is
+ * of another peer. */
 static void copies_are_put_where_control_reads(void **state)
 {
     const struct abi_captured *slot;
