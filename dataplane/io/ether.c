@@ -168,14 +168,11 @@ void ether_template(const uint8_t mac[6], const struct path *to, struct pkt_hdr 
     out->len = (uint8_t)wbytes_len(&w);
 }
 
-bool ether_udp6_sum(uint8_t *frame)
+void ether_udp6_fill(uint8_t *frame)
 {
     uint8_t *ip = frame + ETHER_LEN;
     uint8_t *udp = ip + IPV6_LEN;
 
-    if (load_be16(frame + 12) != ETHER_TYPE_IPV6) {
-        return false;
-    }
     udp[6] = 0;
     udp[7] = 0;
     {
@@ -184,5 +181,4 @@ bool ether_udp6_sum(uint8_t *frame)
 
         memcpy(udp + 6, &sum, 2);
     }
-    return true;
 }

@@ -38,6 +38,15 @@ void ether_template(const uint8_t mac[6], const struct path *to, struct pkt_hdr 
 /* Computes the UDP checksum of an IPv6 frame, which may not be left out there (RFC 8200,
  * 8.1). Returns true if the frame was one: IPv4 goes without (RFC 768). The frame is ours:
  * complete and well-formed. */
-bool ether_udp6_sum(uint8_t *frame);
+void ether_udp6_fill(uint8_t *frame);
+
+static inline bool ether_udp6_sum(uint8_t *frame)
+{
+    if (frame[12] != 0x86 || frame[13] != 0xdd) {
+        return false;
+    }
+    ether_udp6_fill(frame);
+    return true;
+}
 
 #endif

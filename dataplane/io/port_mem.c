@@ -72,7 +72,8 @@ static uint16_t mem_tx(struct port *port, unsigned queue, struct pkt **pkts, uin
         mbufs[i] = pkt_to_mbuf(pkts[i]);
     }
     if (n > 0) {
-        rte_pktmbuf_free_bulk(mbufs, n);
+        /* one segment each, of one pool, nobody else's: as a NIC's driver may be told */
+        rte_mempool_put_bulk(port->pool, (void **)mbufs, n);
     }
     if (room != UINT64_MAX) { /* unless it has just been given another */
         (void)atomic_compare_exchange_strong(&q->room, &room, room - n);

@@ -36,12 +36,16 @@ uint16_t lane_alloc(struct lane *lane, struct pkt **pkts, uint16_t n)
 {
     struct rte_mbuf *mbufs[PKT_BURST];
 
-    if (n > PKT_BURST || rte_pktmbuf_alloc_bulk(lane->pool, mbufs, n) != 0) {
+    if (n > PKT_BURST || rte_mempool_get_bulk(lane->pool, (void **)mbufs, n) != 0) {
         return 0;
     }
     for (uint16_t i = 0; i < n; i++) {
         struct pkt *pkt = rte_mbuf_to_priv(mbufs[i]);
 
+        /* one segment, nobody else's: so they lie in a pool. The rest of an mbuf is said by
+         * flags, and its lengths by the port that sends it: its second line stays alone. */
+        rte_pktmbuf_reset_headroom(mbufs[i]);
+        mbufs[i]->ol_flags = 0;
         pkt->data = rte_pktmbuf_mtod(mbufs[i], uint8_t *);
         pkt->len = 0;
         pkt->to = NULL;

@@ -20,7 +20,7 @@ enum {
 
 struct options {
     unsigned subscribers, size;
-    bool cm80, json, stages;
+    bool cm80, json, stages, paused;
 };
 
 struct samples {
@@ -93,6 +93,10 @@ static void print_table(const struct options *o, const struct result *r)
 {
     (void)printf("%u subscribers, %u bytes, %s\n\n", o->subscribers, o->size,
                  o->cm80 ? "AES-CM-128 HMAC-SHA1-80" : "AEAD-AES-128-GCM");
+    if (o->paused) {
+        (void)printf("one that is paused  %10.1f ns\n", r->ns);
+        return;
+    }
     (void)printf("forwards a second   %10.0f   of one lane\n", 1e9 / r->ns);
     (void)printf("a forward           %10.1f ns\n", r->ns);
     (void)printf("bare ipsec-mb       %10.1f ns   the floor, %u keys\n", r->floor_ns,
@@ -111,11 +115,15 @@ static void usage(FILE *to)
 {
     (void)fprintf(to,
                   "usage: tools/bench fanout [--subscribers N] [--size B] "
-                  "[--profile gcm128|cm80] [--stages] [--json]\n\n"
+                  "[--profile gcm128|cm80] [--paused] [--stages] [--json]\n\n"
                   "  --subscribers N   1 to %d (1000)\n"
                   "  --size B          bytes of the RTP packet before the tag, %d to %d "
                   "(1200)\n"
                   "  --profile P       gcm128 or cm80 (gcm128)\n"
+                  "  --paused          all but one are: what is told is the cost of a "
+                  "subscriber\n"
+                  "                    that is passed over, a packet's own part of it "
+                  "included\n"
                   "  --stages          also where the time goes; costs some ns itself\n"
                   "  --json            one line of JSON\n",
                   FANOUT_SUBS_MAX, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX);
@@ -137,6 +145,7 @@ static int parse(struct options *o, int argc, char **argv)
     static const struct option longs[] = {{"subscribers", required_argument, NULL, 'n'},
                                           {"size", required_argument, NULL, 's'},
                                           {"profile", required_argument, NULL, 'p'},
+                                          {"paused", no_argument, NULL, 'P'},
                                           {"stages", no_argument, NULL, 'S'},
                                           {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
@@ -154,6 +163,9 @@ static int parse(struct options *o, int argc, char **argv)
             break;
         case 'p':
             ok = parse_profile(optarg, &o->cm80);
+            break;
+        case 'P':
+            o->paused = true;
             break;
         case 'S':
             o->stages = true;
@@ -196,7 +208,7 @@ int main(int argc, char **argv)
     } else {
         e = fanout_create(&fanout,
                           o.cm80 ? CRYPT_AES128_CM_SHA1_80 : CRYPT_AEAD_AES_128_GCM,
-                          o.subscribers, o.size, err, sizeof(err));
+                          o.subscribers, o.size, o.paused, err, sizeof(err));
     }
     if (e == 0) {
         e = measure(&o, fanout, floor, &result, err, sizeof(err));
