@@ -27,6 +27,9 @@ const HELD_UP = 8; /* frames from one page's answer to the other's, or in the de
 const SIMULCAST = ['vp8', 'h264'];
 const SVC = LONG ? ['vp9', 'av1'] : ['vp9'];
 const FEWER = LONG ? 5 : 1; /* times */
+/* What the lowest layer may cost, and the two lowest: a half more than encodings.ts gives them,
+ * for key frames. */
+const FEWER_BPS = [270_000, 900_000];
 const CODECS = LONG ? ['vp8', 'h264', 'vp9', 'av1'] : ['vp8', 'vp9'];
 const TIMEOUT = { timeout: LONG ? 900_000 : 240_000 };
 
@@ -286,33 +289,59 @@ for (const codec of ['vp8', 'vp9']) {
     );
 }
 
-/* Of one stream with layers the sender is told to make fewer. */
+/* What the sender puts on its link in so many seconds, and how many lines its picture has. */
+async function made(person, seconds) {
+    const look = async () =>
+        (await person.page.evaluate(() => window.kcsTest.rtp('outbound-rtp'))).video;
+    const before = await look();
+    await sleep(seconds * 1_000);
+    const after = await look();
+    return {
+        lines: after.frameHeight,
+        bps: Math.round(
+            ((after.bytesSent - before.bytesSent) * 8_000) / (after.timestamp - before.timestamp),
+        ),
+    };
+}
+
+/* Of one stream with layers the sender is told to make fewer: those that are left stay as
+ * they were, in size and in what they cost. */
 for (const codec of SVC) {
     test(`layers that nobody needs are not made: ${codec}`, TIMEOUT, () =>
         withNode({ name: `layers-fewer-${codec}`, devices: ['udp'] }, (node) =>
             withBrowser(async (browser) => {
                 const [ada, grace] = await pair(browser, node, codec);
-                const turns = async (mode) =>
+                const mode = () => ada.page.evaluate(() => window.kcsTest.mode());
+                const turns = async (name) =>
                     ada.until(
-                        `the sender makes ${mode}`,
+                        `the sender makes ${name}`,
                         (wanted) => window.kcsTest.mode() === wanted,
-                        mode,
+                        name,
                         START_MS,
                     );
 
                 try {
                     await shows(grace, 2, 720, START_MS);
                     await turns('L3T3_KEY');
-                    for (let i = 0; i < FEWER; i++) {
-                        await wish(grace, 0);
-                        await turns('L1T3');
+                    const all = await made(ada, 3);
+                    console.log(`${codec}, L3T3_KEY: ${JSON.stringify(all)}`);
+                    for (let i = 0; i < 2 * FEWER; i++) {
+                        const spatial = i % 2;
+
+                        await wish(grace, spatial);
+                        await turns(['L1T3', 'L2T3_KEY'][spatial]);
+                        await shows(grace, spatial, 180 * 2 ** spatial);
                         const before = await inbound(grace);
-                        await sleep(2_000);
+                        const fewer = await made(ada, 3);
                         const after = await inbound(grace);
+                        console.log(`${codec}, ${await mode()}: ${JSON.stringify(fewer)}`);
                         assert.ok(
                             after.framesDecoded - before.framesDecoded > 10,
                             'the picture goes on',
                         );
+                        assert.equal(fewer.lines, 180 * 2 ** spatial);
+                        assert.ok(fewer.bps < FEWER_BPS[spatial], `${fewer.bps} b/s`);
+                        assert.ok(fewer.bps < all.bps, `${fewer.bps} of ${all.bps} b/s`);
                         await wish(grace, 2);
                         await turns('L3T3_KEY');
                         await shows(grace, 2, 720, START_MS);

@@ -28,11 +28,28 @@ export function encodingsFor(
         return undefined;
     }
     if (codec === 'vp9' || codec === 'av1') {
-        return [{ scalabilityMode: `L${layers}T3_KEY`, maxBitrate: LAYER_BPS[0] }];
+        return [svcEncoding(layers, layers)];
     }
     return Array.from({ length: layers }, (_, i) => ({
         scaleResolutionDownBy: 2 ** (layers - 1 - i),
         maxBitrate: LAYER_BPS[layers - 1 - i],
         ...(codec === 'vp8' ? { scalabilityMode: 'L1T3' } : {}),
     }));
+}
+
+/* The lowest `wanted` of `all` layers of one stream, each with the size and bit rate that it has
+ * among all of them: a browser gives the whole picture to the highest that it is told to make. */
+export function svcEncoding(
+    all: number,
+    wanted: number,
+): {
+    scalabilityMode: string;
+    scaleResolutionDownBy: number;
+    maxBitrate: number | undefined;
+} {
+    return {
+        scalabilityMode: `L${wanted}T3${wanted > 1 ? '_KEY' : ''}`,
+        scaleResolutionDownBy: 2 ** (all - wanted),
+        maxBitrate: LAYER_BPS[all - wanted],
+    };
 }

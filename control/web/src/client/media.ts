@@ -7,7 +7,7 @@
  * (mediasoup-client). */
 import { Device, type types } from 'mediasoup-client';
 import { DeviceError } from './devices';
-import { encodingsFor, type CodecName } from './encodings';
+import { encodingsFor, svcEncoding, type CodecName } from './encodings';
 import type { LayerNeed, Producer, RoomJoined } from '../api.gen';
 import type { Direction, Kind, Source } from './protocol';
 import type { Signaling } from './signaling';
@@ -127,7 +127,7 @@ export class Media {
     }
 
     /* Stops sending what nobody needs, and goes on with what somebody does.  Simulcast:
-     * streams go off; SVC: the one stream has fewer layers. */
+     * streams go off; SVC: the one stream has fewer layers, the lower ones as they were. */
     async setLayers(producerId: string, layers: LayerNeed[]): Promise<void> {
         const producer = this.findProducer(producerId);
         const top = Math.max(0, ...layers.filter((l) => l.needed).map((l) => l.spatial));
@@ -140,8 +140,9 @@ export class Media {
             if (encodings.length > 1) {
                 await producer.setMaxSpatialLayer(top);
             } else if (layers.length > 1) {
-                const fewer = { scalabilityMode: `L${top + 1}T3${top > 0 ? '_KEY' : ''}` };
-                await producer.setRtpEncodingParameters(fewer as RTCRtpEncodingParameters);
+                await producer.setRtpEncodingParameters(
+                    svcEncoding(layers.length, top + 1) as RTCRtpEncodingParameters,
+                );
             }
         } catch {
             /* the sender ends just now, or cannot: then it sends more than is needed */
