@@ -8,9 +8,12 @@
 enum {
     REMB_LIFE_US = 10000000, /* a REMB holds that long, beside feedback */
     WINDOW_US = 300000,      /* over which the rate of sending is taken */
-    SILENCE_US = 1500000,    /* sending without feedback: the rate is lowered */
-    DRAIN_US = 4000000,      /* after a decrease queues are emptied for this long at most */
-    REST_US = 1000000, /* nothing sent that feedback could be about: queues are empty */
+    SILENCE_US = 450000, /* and two round trips without an answer: the rate is lowered … */
+    STILL_US = 250000,   /* … and again after this and one more, until one comes … */
+    SILENT_PACKETS = 8,  /* … if so many were sent: fewer may just be lost */
+    ANSWERED_US = 1500000, /* feedback is no older than that where all is calm */
+    DRAIN_US = 4000000,    /* after a decrease queues are emptied for this long at most */
+    REST_US = 1000000,     /* nothing sent that feedback could be about: queues are empty */
     QUEUE_OK_US = 50000,
     QUEUE_SPAN_US = 400000,
     REAL_QUEUE_US = 100000, /* what arrives meanwhile is what the link carries */
@@ -22,7 +25,8 @@ enum {
 static const float LIMITED = 0.7f; /* of the target: less is sent, so it proves nothing */
 static const float LITTLE_LOSS = 0.02f;
 static const float MAX_DRAIN = 0.5f;
-static const float SILENT = 0.7f;
+static const float SILENT = 0.5f;
+static const float STILL_SILENT = 0.25f;
 static const float FELL = 0.9f; /* times a REMB of before: its sender has seen a queue */
 
 void bwe_init(struct bwe *bwe, const struct bwe_conf *conf)
@@ -70,6 +74,8 @@ static bool settle(struct bwe *bwe, uint64_t now_us)
     }
     bps = bps > (float)bwe->conf.min_bps ? bps : (float)bwe->conf.min_bps;
     bps = bps < (float)bwe->conf.max_bps ? bps : (float)bwe->conf.max_bps;
+    bps = bwe->silent && bps > was ? was
+                                   : bps; /* a queue that seems to drain proves nothing */
     bwe->target_bps = bps;
     return bps > was || bps < was;
 }
@@ -284,8 +290,11 @@ bool bwe_on_feedback(struct bwe *bwe, struct twcc_fb *fb, uint64_t next, uint64_
         return false;
     }
     bwe->feedback_us = now_us;
-    bwe->unanswered_us = 0;
-    bwe->seen_next = next;
+    if (r.n_lost <= r.n / 2) { /* else it was by chance that one arrived */
+        bwe->unanswered_us = 0;
+        bwe->silent = false;
+        bwe->seen_next = next;
+    }
     bwe->n_lost += r.n_lost;
     if (r.last_send_us >= 0) {
         int64_t rtt_us = (int64_t)now_us - r.last_send_us;
@@ -345,6 +354,7 @@ void bwe_on_route(struct bwe *bwe, uint64_t next, uint64_t now_us)
     bwe->route_next = next;
     bwe->seen_next = next;
     bwe->unanswered_us = 0;
+    bwe->silent = false;
     bwe_delay_init(&bwe->delay);
     bwe_acked_init(&bwe->acked);
     bwe_loss_init(&bwe->loss, (float)conf->min_bps, (float)conf->max_bps);
@@ -361,8 +371,7 @@ bool bwe_is_calm(const struct bwe *bwe, uint64_t now_us)
     if (bwe->feedback_us == 0) {
         return bwe->shown_bps > 0;
     }
-    return now_us - bwe->feedback_us < SILENCE_US &&
-           !bwe_delay_is_queued(&bwe->delay) &&
+    return now_us - bwe->feedback_us < ANSWERED_US && !bwe_delay_is_queued(&bwe->delay) &&
            (fell_us == 0 || now_us - fell_us > CALM_US) &&
            /* neither loss nor the receiver nor a queue that drains allows less */
            bwe->target_bps >= bwe->rate.bps;
@@ -401,15 +410,20 @@ static void measure_sending(struct bwe *bwe, uint64_t tx_bytes, uint64_t now_us)
     bwe->window_bytes = tx_bytes;
 }
 
-/* What was sent is not answered: the path, or its way back, does not carry it. Only what
- * has a number is ever answered: while video is held and audio has none, silence says
- * nothing. */
+/* What was sent is not answered: the path, or its way back, does not carry it. As with a
+ * timeout of TCP the rate is halved, and goes down faster if that changes nothing: where
+ * audio alone fills the link no large packet gets in, and it is video that has to stop.
+ * Only what has a number is ever answered: while video is held and audio has none, silence
+ * says nothing. */
 static void on_silence(struct bwe *bwe, uint64_t next, uint64_t now_us)
 {
-    const uint64_t patience_us = SILENCE_US + 2 * bwe->rtt_us;
+    const uint64_t patience_us =
+        bwe->silent ? STILL_US + bwe->rtt_us : SILENCE_US + 2 * bwe->rtt_us;
+    const float was = bwe->rate.bps;
 
     if (next != bwe->seen_next && bwe->unanswered_us == 0) {
         bwe->unanswered_us = now_us;
+        bwe->unanswered = (uint32_t)bwe->seen_next;
     }
     bwe->seen_next = next;
     if (bwe->unanswered_us == 0 && now_us - bwe->feedback_us > REST_US) {
@@ -420,8 +434,12 @@ static void on_silence(struct bwe *bwe, uint64_t next, uint64_t now_us)
         return;
     }
     bwe->unanswered_us = 0; /* until more is sent */
-    bwe_probe_on_drop(&bwe->probe, bwe->rate.bps, SILENT * bwe->rate.bps, now_us);
-    bwe_rate_set(&bwe->rate, SILENT * bwe->rate.bps, now_us);
+    if ((uint32_t)next - bwe->unanswered < SILENT_PACKETS) {
+        return;
+    }
+    bwe_rate_set(&bwe->rate, (bwe->silent ? STILL_SILENT : SILENT) * was, now_us);
+    bwe_probe_on_drop(&bwe->probe, was, bwe->rate.bps, now_us);
+    bwe->silent = true;
 }
 
 bool bwe_tick(struct bwe *bwe, uint64_t tx_bytes, uint64_t next, uint64_t now_us)

@@ -60,6 +60,7 @@ struct bwe {
     uint64_t route_next; /* numbers below went another way: they say nothing of this one */
     int64_t ref_ticks;   /* reference time of feedback, extended */
     bool has_ref;
+    bool silent; /* the rate was lowered for want of answers, and none has come since */
 
     /* how much is sent */
     bool started;
@@ -72,6 +73,8 @@ struct bwe {
     /* the cost of a client is bounded */
     uint64_t reports_us;
     uint32_t n_reports;
+
+    uint32_t unanswered; /* of the first number since 'unanswered_us': the low bits */
 
     uint64_t n_unknown; /* reported, but never sent or too long ago */
     uint64_t n_lost;

@@ -11,7 +11,7 @@
 
 #include "support/bwe_world.h"
 
-enum { SEEDS = 8, MAX_QUEUE_P95_MS = 200 };
+enum { SEEDS = 8, ALONE_SEEDS = 30, MAX_QUEUE_P95_MS = 200 };
 
 static struct world_trace trace;
 
@@ -63,6 +63,29 @@ static void audio_without_numbers_counts(void **state)
 {
     (void)state;
     fills("audio", 4000, 0.92f);
+}
+
+/* Audio that no feedback tells of fills the link: no large packet gets into its queue, so
+ * that feedback stops. Video is held all the same, soon, not begun again meanwhile, and
+ * goes on when there is room. */
+static void audio_that_fills_the_link_holds_video(void **state)
+{
+    static const uint32_t bare_bps[] = {70000, 77000, 86000, 96000};
+    (void)state;
+
+    for (uint64_t i = 0; i < 4 * ALONE_SEEDS; i++) {
+        struct world_scenario s = *scenario("audio-alone");
+        const uint64_t seed = 1 + i / 4;
+        const size_t first = s.steps[1].at_ms / 100, end = s.steps[2].at_ms / 100;
+
+        s.bare_bps = bare_bps[i % 4];
+        world_run(&s, seed, &trace);
+        for (size_t at = first + 1; at < end; at++) {
+            CHECK(&s, seed, trace.samples[at].level <= trace.samples[at - 1].level);
+            CHECK(&s, seed, at < first + 30 || trace.samples[at].level < 0);
+        }
+        CHECK(&s, seed, trace.samples[end + 150].level == WORLD_LAYERS - 1);
+    }
 }
 
 static void step_down_is_followed(void **state)
@@ -210,8 +233,8 @@ static float queued(uint32_t from_ms, uint32_t to_ms)
     return n * 10000 / (float)(to_ms - from_ms);
 }
 
-/* The layer below begins with a key frame that takes its time: what is too much for the link
- * does not fill its queue meanwhile. */
+/* The layer below begins with a key frame that takes its time: what is too much for the
+ * link does not fill its queue meanwhile. */
 static void late_key_frames_fill_no_queue(void **state)
 {
     const struct world_scenario *s = scenario("layers-late");
@@ -316,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steady_link_is_filled),
         cmocka_unit_test(audio_without_numbers_counts),
+        cmocka_unit_test(audio_that_fills_the_link_holds_video),
         cmocka_unit_test(step_down_is_followed),
         cmocka_unit_test(step_up_is_found),
         cmocka_unit_test(random_loss_is_borne),

@@ -266,7 +266,7 @@ static void video_is_held_before_audio_suffers_and_comes_back(void **state)
     struct lane *lane;
     struct peer *peer;
     struct sub *video, *audio;
-    uint64_t asked;
+    uint64_t asked, sent, heard;
     (void)state;
 
     call_start(&call, "mem", FAR_GCM, 4);
@@ -288,6 +288,12 @@ static void video_is_held_before_audio_suffers_and_comes_back(void **state)
     assert_true(video->held);
     assert_false(audio->held);
     assert_true((uint64_t)peer->bwe->wanted_bps > 1000000);
+    sent = video->packets;
+    heard = audio->packets;
+    call_show(&call, true);
+    call_say(&call);
+    assert_int_equal(video->packets, sent);
+    assert_int_equal(audio->packets, heard + 1);
     asked = video->stream->pli_asked;
     remb(&call, 5000000);
     allot_peer(lane, peer);
@@ -298,6 +304,8 @@ static void video_is_held_before_audio_suffers_and_comes_back(void **state)
     assert_false(video->held);
     assert_false(video->started && video->layers == NULL); /* from a key frame on */
     assert_true(video->stream->pli_asked > asked || video->layers != NULL);
+    call_show(&call, true);
+    assert_int_equal(video->packets, sent + 1);
     call_stop(&call);
 }
 

@@ -497,6 +497,56 @@ static void silence_lowers_the_rate(void **state)
     free(bwe);
 }
 
+/* Sends 'n' packets, one each 20 ms, that nothing tells of. */
+static uint64_t say_unheard(struct bwe *bwe, uint64_t first, uint64_t n, uint64_t *now_us)
+{
+    for (uint64_t i = first; i < first + n; i++) {
+        *now_us += BWE_TICK_US;
+        bwe_note_sent(bwe, i, 1000, *now_us);
+        (void)bwe_tick(bwe, i * 1000, i + 1, *now_us);
+    }
+    return first + n;
+}
+
+/* One of many comes through by chance: the rate falls on until most do, and does not rise
+ * before. Of a few nothing is concluded: they may just have been lost. */
+static void only_an_answer_ends_silence(void **state)
+{
+    struct bwe *bwe = calloc(1, sizeof(*bwe));
+    int32_t ticks[10] = {0};
+    int32_t one[60];
+    uint64_t now_us = 1000000, next = 10, was;
+    (void)state;
+
+    bwe_init(bwe, &CONF);
+    for (uint64_t i = 0; i < 10; i++) {
+        bwe_note_sent(bwe, i, 1000, now_us);
+    }
+    feed(bwe, 0, ticks, 10, 10, 10, now_us + 50000);
+    now_us += 50000;
+    was = bwe_target(bwe);
+    next = say_unheard(bwe, next, 5, &now_us);
+    for (unsigned i = 0; i < 100; i++) {
+        now_us += BWE_TICK_US;
+        (void)bwe_tick(bwe, next * 1000, next, now_us);
+    }
+    assert_true(bwe_target(bwe) >= was);
+    next = say_unheard(bwe, next, 50, &now_us);
+    assert_true(bwe_target(bwe) <= was / 2);
+    was = bwe_target(bwe);
+    for (size_t i = 0; i < 60; i++) {
+        one[i] = i == 0 ? 0 : -1;
+    }
+    feed(bwe, (uint16_t)(next - 40), one, 40, 30, next, now_us);
+    assert_true(bwe->silent);
+    assert_true(bwe_target(bwe) <= was);
+    next = say_unheard(bwe, next, 30, &now_us);
+    assert_true(bwe_target(bwe) <= was / 2);
+    feed(bwe, (uint16_t)(next - 10), ticks, 10, 50, next, now_us);
+    assert_false(bwe->silent);
+    free(bwe);
+}
+
 /* Video is held, so that only audio is sent, which has no numbers and is never told of: the
  * rate stays, and a probe asks whether the link carries the video. */
 static void silence_about_what_has_no_number_says_nothing(void **state)
@@ -642,6 +692,7 @@ int main(void)
         cmocka_unit_test(flood_of_reports_is_cut),
         cmocka_unit_test(late_is_not_lost),
         cmocka_unit_test(silence_lowers_the_rate),
+        cmocka_unit_test(only_an_answer_ends_silence),
         cmocka_unit_test(silence_about_what_has_no_number_says_nothing),
         cmocka_unit_test(what_went_another_way_is_no_loss),
     };
