@@ -27,8 +27,8 @@ static const struct program program = {
             ".PP\n"
             "It logs JSON lines to standard error. Under systemd it tells when it is ready, and\n"
             "from its loop that it is alive.\n",
-    .signals = ".TP\nSIGHUP\nReads the configuration file, its files of secrets and the\n"
-               "certificate again. A file with an error is refused as a whole.\n"
+    .signals = ".TP\nSIGHUP\nReads the configuration file, its files of secrets, the\n"
+               "certificate and the keys of other issuers again. A file with an error is refused as a whole.\n"
                ".TP\nSIGTERM\nStops; with \\fBshutdown.drain_s\\fR when nobody is left, after\n"
                "so many seconds at the latest. The second one, and SIGINT, stop at once.\n",
 };

@@ -431,6 +431,7 @@ static void on_hangup(void *arg)
 static int open_tracing(struct app *app, char err[APP_ERR_MAX])
 {
     const struct control_otlp *from = &app->conf->tracing.otlp;
+    keep_renew_issuers(app->conf, app->auth);
     struct event_setting headers[CONTROL_CONF_HEADERS];
     const struct otlp_conf conf = {.endpoint = from->endpoint,
                                    .headers = headers,

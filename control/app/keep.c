@@ -84,30 +84,57 @@ static int look_after(struct keep *keep, struct loop *loop)
     return ret;
 }
 
-int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap)
+/* Reads the keys of one; 'fresh': it is known already. */
+static int read_issuer(const struct control_conf *conf, uint32_t i, struct auth *auth,
+                       bool fresh, char *err, size_t cap)
 {
-    for (uint32_t i = 0; i < conf->auth.n_issuers; i++) {
-        const struct control_issuer *issuer = &conf->auth.issuers[i];
-        const char *why = "";
-        char *text = NULL;
-        size_t len = 0;
-        int ret = conf_slurp(issuer->jwks_file, &text, &len);
+    const struct control_issuer *issuer = &conf->auth.issuers[i];
+    const char *why = "";
+    char *text = NULL;
+    size_t len = 0;
+    int ret = conf_slurp(issuer->jwks_file, &text, &len);
 
-        if (text != NULL) {
-            ret = auth_add_issuer(auth, text, len, issuer->issuer, issuer->audience,
-                                  issuer->tenant, &why);
-        }
-        free(text);
-        if (ret != 0) {
-            (void)snprintf(
-                err, cap, "auth.issuers[%u].jwks_file %s: %s", i, issuer->jwks_file,
-                why[0] != '\0'   ? why
-                : ret == -ENOENT ? "no such file, or no key in it for RS256 or ES256"
-                                 : strerror(-ret));
-            return -EINVAL;
-        }
+    if (text != NULL && fresh) {
+        ret = auth_renew_issuer(auth, i, text, len, &why);
+    } else if (text != NULL) {
+        ret = auth_add_issuer(auth, text, len, issuer->issuer, issuer->audience,
+                              issuer->tenant, &why);
+    }
+    free(text);
+    if (ret != 0) {
+        (void)snprintf(err, cap, "auth.issuers[%u].jwks_file %s: %s", i, issuer->jwks_file,
+                       why[0] != '\0'   ? why
+                       : ret == -ENOENT ? "no such file, or no key in it for RS256 or ES256"
+                                        : strerror(-ret));
+        return -EINVAL;
     }
     return 0;
+}
+
+int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap)
+{
+    int ret = 0;
+
+    for (uint32_t i = 0; ret == 0 && i < conf->auth.n_issuers; i++) {
+        ret = read_issuer(conf, i, auth, false, err, cap);
+    }
+    return ret;
+}
+
+void keep_renew_issuers(const struct control_conf *conf, struct auth *auth)
+{
+    char err[512] = "";
+
+    for (uint32_t i = 0; i < conf->auth.n_issuers; i++) {
+        const char *file = conf->auth.issuers[i].jwks_file;
+
+        if (read_issuer(conf, i, auth, true, err, sizeof(err)) != 0) {
+            log_error("issuer_keys_refused", LOG_STR("error", err),
+                      LOG_STR("stays", "the keys that were read before"));
+        } else {
+            log_info("issuer_keys_read", LOG_STR("jwks_file", file));
+        }
+    }
 }
 
 static int open_accounts(struct keep *keep, struct loop *loop, struct auth *auth)

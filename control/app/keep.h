@@ -38,6 +38,9 @@ int keep_open(struct keep *keep, const struct control_conf *conf, struct loop *l
 /* Tokens of others are taken as 'conf' says. 0, or -EINVAL with 'err'. */
 int keep_issuers(const struct control_conf *conf, struct auth *auth, char *err, size_t cap);
 
+/* Their keys are read anew; where that fails it is in the log, and the old ones stay. */
+void keep_renew_issuers(const struct control_conf *conf, struct auth *auth);
+
 /* What facts are numbered with from now on: an epoch that no meeting has had, and not
  * before 'started_us' (wall clock, so fine that two nodes have none in common); and the
  * highest seq that any has. */

@@ -165,6 +165,33 @@ int auth_add_issuer(struct auth *auth, const char *jwks, size_t len, const char 
     return 0;
 }
 
+int auth_renew_issuer(struct auth *auth, size_t i, const char *jwks, size_t len,
+                      const char **why)
+{
+    struct issuer *fresh;
+    int err;
+
+    *why = "";
+    if (i >= auth->n_issuers) {
+        return -ENOENT;
+    }
+    fresh = malloc(sizeof(*fresh));
+    if (fresh == NULL) {
+        return -ENOMEM;
+    }
+    *fresh = *auth->issuers[i];
+    err = jwk_parse(jwks, len, &fresh->set, why);
+    if (err != 0) {
+        free(fresh);
+        return err;
+    }
+    jwk_fini(&auth->issuers[i]->set);
+    free(auth->issuers[i]);
+    auth->issuers[i] = fresh; /* a set stays where it was parsed */
+    list_keys(auth);
+    return 0;
+}
+
 void auth_require_stored(struct auth *auth)
 {
     auth->require_stored = true;

@@ -51,6 +51,12 @@ int auth_add_key(struct auth *auth, const char *kid, const uint8_t secret[AUTH_K
 int auth_add_issuer(struct auth *auth, const char *jwks, size_t len, const char *issuer,
                     const char *audience, const char *tenant, const char **why);
 
+/* The keys of issuer 'i' (in the order of auth_add_issuer()) anew: tokens of keys that are
+ * no longer among them are refused from now on. As above; on failure those it has stay.
+ * -ENOENT if there is no such issuer. */
+int auth_renew_issuer(struct auth *auth, size_t i, const char *jwks, size_t len,
+                      const char **why);
+
 /* Signs a token for 'who' (its expires_s too), with a fresh jti.
  *
  * family  of AUTH_FAMILY characters: what the token comes from, whose revocation is its,

@@ -338,9 +338,27 @@ static void write_conf(const struct fixture *f, const char *text)
     (void)fprintf(file,
                   "dataplane: {socket: %s}\nhttp:\n- {address: '::', port: %u}\n"
                   "admin: {socket: %s, metrics_port: %u}\nweb: {root: ''}\n"
-                  "store: {path: ''}\nauth: {hs256_secret: %s}\n%s",
+                  "store: {path: ''}\nauth: {hs256_secret: %s, issuers: [{jwks_file: %s/jwks}]}\n%s",
                   f->dataplane, f->conf.http[0].port, f->conf.admin.socket,
-                  f->conf.admin.metrics_port, SECRET, text);
+                  f->conf.admin.metrics_port, SECRET, f->dir, text);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* RFC 7515, appendix A.3.1. */
+static const char jwks[] =
+    "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"e1\","
+    "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+    "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}";
+
+static void write_jwks(const struct fixture *f, const char *text)
+{
+    char path[64];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/jwks", f->dir);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
     assert_int_equal(fclose(file), 0);
 }
 
@@ -378,6 +396,7 @@ static void hangup_changes_what_can_change_and_refuses_a_bad_file(void **state)
     prepare(&f);
     http = f.conf.http[0].port;
     (void)snprintf(path, sizeof(path), "%s/c.yaml", f.dir);
+    write_jwks(&f, jwks);
     write_conf(&f, "log: {level: error}\n");
     assert_int_equal(control_conf_load(path, &f.conf, f.err, sizeof(f.err)), 0);
     assert_int_equal(pipe(log_pipe), 0);
@@ -402,6 +421,13 @@ static void hangup_changes_what_can_change_and_refuses_a_bad_file(void **state)
         expect_status(http, "/api/nothing", i < 3 ? 404 : 429);
     }
 
+    expect_logged("\"issuer_keys_read\"", line);
+    write_jwks(&f, "{\"keys\":[");
+    assert_int_equal(kill(getpid(), SIGHUP), 0);
+    expect_logged("\"issuer_keys_refused\"", line);
+    assert_non_null(strstr(line, "auth.issuers[0].jwks_file"));
+    assert_non_null(strstr(line, "no JSON object"));
+
     write_conf(&f, "limits: {roms: 8}\n");
     assert_int_equal(kill(getpid(), SIGHUP), 0);
     expect_logged("\"reload_refused\"", line);
@@ -410,6 +436,8 @@ static void hangup_changes_what_can_change_and_refuses_a_bad_file(void **state)
     assert_int_equal(f.conf.limits.rooms, 7);
     assert_int_equal(f.conf.auth.hs256_secret[0], 0);
 
+    assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof(path), "%s/jwks", f.dir);
     assert_int_equal(unlink(path), 0);
     stop(&f, SIGTERM);
     log_set_fd(STDERR_FILENO);

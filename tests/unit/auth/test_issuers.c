@@ -229,6 +229,42 @@ static void sets_that_are_none_are_refused(void **state)
     auth_destroy(auth);
 }
 
+static void keys_of_an_issuer_are_read_anew(void **state)
+{
+    static const struct {
+        const char *text;
+        int want;
+    } bad[] = {{"{\"keys\":[", -EBADMSG},
+               {"{\"keys\":[]}", -ENOENT},
+               {"{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2VjcmV0\"}]}", -EBADMSG}};
+    struct auth *auth = make("", "", "theirs");
+    struct auth_identity who;
+    char old[4096], renewed[4096], text[sizeof(set_text)];
+    const char *why, *code;
+    char *kid;
+    (void)state;
+
+    sign(ec, "{\"alg\":\"ES256\",\"kid\":\"e1\"}", CLAIMS, old);
+    sign(ec, "{\"alg\":\"ES256\",\"kid\":\"e2\"}", CLAIMS, renewed);
+    assert_string_equal(verdict(auth, old), "ok");
+    assert_string_equal(verdict(auth, renewed), "jwt_unknown_key");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(auth_renew_issuer(auth, 0, bad[i].text, strlen(bad[i].text), &why),
+                         bad[i].want);
+        assert_string_equal(verdict(auth, old), "ok");
+    }
+    memcpy(text, set_text, sizeof(text));
+    kid = strstr(text, "\"e1\"");
+    assert_non_null(kid);
+    kid[2] = '2';
+    assert_int_equal(auth_renew_issuer(auth, 1, text, strlen(text), &why), -ENOENT);
+    assert_int_equal(auth_renew_issuer(auth, 0, text, strlen(text), &why), 0);
+    assert_string_equal(verdict(auth, old), "jwt_unknown_key");
+    assert_int_equal(auth_verify(auth, renewed, strlen(renewed), NOW, &who, &code), 0);
+    assert_string_equal(who.tenant, "theirs"); /* what it may speak for is as it was */
+    auth_destroy(auth);
+}
+
 static void keys_of_our_own_are_changed_and_the_old_ones_verify(void **state)
 {
     struct auth_identity who = {.user_id = "u", .expires_s = 2000, .role = AUTH_PRESENTER};
@@ -300,6 +336,7 @@ int main(void)
         cmocka_unit_test(the_table_of_confusions),
         cmocka_unit_test(an_issuer_speaks_for_whom_it_may),
         cmocka_unit_test(sets_that_are_none_are_refused),
+        cmocka_unit_test(keys_of_an_issuer_are_read_anew),
         cmocka_unit_test(a_meeting_must_be_stored_if_that_is_asked_for),
         cmocka_unit_test(keys_of_our_own_are_changed_and_the_old_ones_verify),
     };
