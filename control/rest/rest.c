@@ -25,14 +25,25 @@
 #include "sys/log.h"
 #include "trace/trace.h"
 
-enum { REFUSALS_PER_S_MILLI = 1000, REFUSALS_AT_ONCE = 20 };
+enum {
+    REFUSALS_PER_S_MILLI = 1000,
+    REFUSALS_AT_ONCE = 20,
+    ROUTES_MAX = 64,
+    ROUTE_AT_ONCE_S = 10 /* of its share may be asked at once */
+};
+
+/* NULL: no limit */
+struct rates {
+    struct rate *by_address, *by_user;
+    struct rate *by_route[ROUTES_MAX]; /* in the order of schema/'s table */
+};
 
 struct rest {
     struct rest_conf conf;
     struct documents *documents;
-    struct rate *by_address, *by_user, *logins; /* NULL: no limit */
-    struct rate *refusals;                      /* of a user, that the audit has */
-    struct wish *wish;                          /* NULL: not served */
+    struct rates rates;
+    struct rate *refusals; /* of a user, that the audit has */
+    struct wish *wish;     /* NULL: not served */
 };
 
 static void on_document(const struct rest_call *call);
@@ -156,27 +167,46 @@ static int limit(struct rate **out, uint32_t n, uint32_t per_s_milli, uint32_t b
     return n > 0 ? rate_create(out, per_s_milli, burst) : 0;
 }
 
+static void rates_fini(struct rates *rates)
+{
+    rate_destroy(rates->by_address);
+    rate_destroy(rates->by_user);
+    for (size_t i = 0; i < ROUTES_MAX; i++) {
+        rate_destroy(rates->by_route[i]);
+    }
+}
+
+static int limit_route(struct rate **out, const struct schema_route *route,
+                       const struct rest_limits *limits)
+{
+    uint32_t login = limits->logins_per_address_min;
+    uint32_t all = route->who == AUTH_PUBLIC ? limits->per_address_s : limits->per_user_s;
+    uint32_t per_s_milli = all * route->share * 10;
+    uint32_t burst = all * route->share * ROUTE_AT_ONCE_S / 100;
+
+    if (rest_handler(route) == login_begin) {
+        return limit(out, login, login * 1000 / 60 + 1, login);
+    }
+    return limit(out, per_s_milli, per_s_milli, burst > 0 ? burst : 1);
+}
+
 int rest_set_limits(struct rest *rest, const struct rest_limits *limits)
 {
-    struct rate *by_address = NULL, *by_user = NULL, *logins = NULL;
     uint32_t address = limits->per_address_s;
     uint32_t user = limits->per_user_s;
-    uint32_t login = limits->logins_per_address_min;
-    int err = limit(&by_address, address, address * 1000, address * 4);
+    struct rates fresh = {0};
+    const struct schema_route *route;
+    int err = limit(&fresh.by_address, address, address * 1000, address * 4);
 
     if (err == 0) {
-        err = limit(&by_user, user, user * 1000, user * 4);
+        err = limit(&fresh.by_user, user, user * 1000, user * 4);
     }
-    if (err == 0) {
-        err = limit(&logins, login, login * 1000 / 60 + 1, login);
+    for (size_t i = 0; err == 0 && (route = schema_route_at(i)) != NULL; i++) {
+        err = i < ROUTES_MAX ? limit_route(&fresh.by_route[i], route, limits) : -ENOSPC;
     }
-    rate_destroy(err == 0 ? rest->by_address : by_address);
-    rate_destroy(err == 0 ? rest->by_user : by_user);
-    rate_destroy(err == 0 ? rest->logins : logins);
+    rates_fini(err == 0 ? &rest->rates : &fresh);
     if (err == 0) {
-        rest->by_address = by_address;
-        rest->by_user = by_user;
-        rest->logins = logins;
+        rest->rates = fresh;
     }
     return err;
 }
@@ -217,9 +247,7 @@ void rest_destroy(struct rest *rest)
     if (rest != NULL) {
         wish_destroy(rest->wish);
         documents_destroy(rest->documents);
-        rate_destroy(rest->by_address);
-        rate_destroy(rest->by_user);
-        rate_destroy(rest->logins);
+        rates_fini(&rest->rates);
         rate_destroy(rest->refusals);
         respond_set_origins(NULL, 0);
     }
@@ -301,25 +329,32 @@ static bool may_ask(struct rate *rate, const char *key, struct net_req *req)
     return false;
 }
 
-/* By address: for what costs something, and for passwords. */
+/* "HOST" of "HOST:PORT"; IPv6 stands in brackets. */
+static void address_of(struct net_req *req, char out[NET_REMOTE_MAX])
+{
+    char *port;
+
+    (void)snprintf(out, NET_REMOTE_MAX, "%s", net_req_remote(req));
+    port = strrchr(out, ':');
+    if (port != NULL && (out[0] != '[' || port[-1] == ']')) {
+        *port = '\0';
+    }
+}
+
 static bool address_may_ask(struct rest *rest, const char *path, struct net_req *req)
 {
     char address[NET_REMOTE_MAX];
-    char *port;
 
     if (strncmp(path, "/api/", 5) != 0 || rest_is_health(path)) {
         return true;
     }
-    (void)snprintf(address, sizeof(address), "%s", net_req_remote(req));
-    port = strrchr(address, ':');
-    if (port != NULL) {
-        *port = '\0';
-    }
-    return may_ask(rest->by_address, address, req) &&
-           (strcmp(path, "/api/auth/login") != 0 || may_ask(rest->logins, address, req));
+    address_of(req, address);
+    return may_ask(rest->rates.by_address, address, req);
 }
 
 enum { USER_KEY = 2 * AUTH_ID_MAX + 2 };
+
+_Static_assert((int)USER_KEY >= (int)NET_REMOTE_MAX, "an address is a key, too");
 
 static const char *user_key(const struct auth_identity *who, char key[USER_KEY])
 {
@@ -327,12 +362,18 @@ static const char *user_key(const struct auth_identity *who, char key[USER_KEY])
     return key;
 }
 
-static bool user_may_ask(struct rest *rest, const struct rest_call *call)
+/* By user, and by route: of a user, or where nobody signs in of an address. */
+static bool route_may_ask(struct rest *rest, const struct rest_call *call)
 {
+    size_t i = (size_t)(call->route - schema_route_at(0));
     char key[USER_KEY];
 
-    return call->who.user_id[0] == '\0' ||
-           may_ask(rest->by_user, user_key(&call->who, key), call->req);
+    if (call->who.user_id[0] == '\0') {
+        address_of(call->req, key);
+        return may_ask(rest->rates.by_route[i], key, call->req);
+    }
+    return may_ask(rest->rates.by_user, user_key(&call->who, key), call->req) &&
+           may_ask(rest->rates.by_route[i], key, call->req);
 }
 
 bool rest_may_note(struct rest *rest, const struct auth_identity *who)
@@ -363,7 +404,7 @@ void rest_on_request(struct rest *rest, struct net_req *req)
 
         trace_enter(&scope, net_req_traced(req), net_req_id(req),
                     rest_is_of_meeting(call.route) ? call.params.at[0] : NULL, NULL);
-        if (!user_may_ask(rest, &call)) {
+        if (!route_may_ask(rest, &call)) {
             /* answered */
         } else if (fn != NULL) {
             fn(&call);

@@ -196,6 +196,9 @@ static json_t *operation(const struct schema_route *route, json_t *components)
                         json_pack("{s:b,s:o}", "required", (int)needs_body(route),
                                   "content", content(type, schema)));
     }
+    if (route->share > 0) {
+        json_schema_set(out, "x-share-percent", json_integer(route->share));
+    }
     json_schema_set(out, "security",
                     route->who == AUTH_PUBLIC ? json_array()
                                               : json_pack("[{s:[]}]", "bearer"));

@@ -132,6 +132,8 @@ struct schema_route {
     const char *path;                  /* "/api/meeting/{id}/chat" */
     enum auth_permission who;          /* of a role in the meeting, if the path names one */
     unsigned flags;                    /* SCHEMA_LATER, SCHEMA_LIST … */
+    uint8_t share; /* of all that a user may ask a second (of a PUBLIC one an address) so many
+                    * hundredths may be this; 0: there is no limit of its own */
     const struct schema_object *query; /* all scalars; without fields: none */
     const struct schema_object *body;  /* without fields: none */
     const struct schema_object *answer; /* 'data' of a success */

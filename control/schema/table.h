@@ -152,17 +152,23 @@ enum {
     REPEAT = SCHEMA_REPEAT
 };
 
-#define ROUTE(method_, path_, who_, flags_, query_, body_, answer_, doc_)                  \
+/* How much of all requests a route may be: what is asked at each click; what is asked now and
+ * then; what writes, or costs much. */
+enum { SHARE_ALL = 0, SHARE_MUCH = 40, SHARE_SOME = 20, SHARE_LITTLE = 4 };
+
+#define ROUTE(method_, path_, who_, share_, flags_, query_, body_, answer_, doc_)          \
     {                                                                                      \
-        .method = (method_), .path = (path_), .who = AUTH_##who_, .flags = (flags_),       \
+        .method = (method_), .path = (path_), .who = AUTH_##who_, .share = SHARE_##share_, \
+        .flags = (flags_),                                                                 \
         .query = &schema_##query_, .body = &schema_##body_, .answer = &schema_##answer_,   \
         .doc = (doc_)                                                                      \
     }
 
 /* Of other media types than ours; NULL: nothing. */
-#define ROUTE_OF(method_, path_, who_, flags_, query_, takes_, gives_, doc_)               \
+#define ROUTE_OF(method_, path_, who_, share_, flags_, query_, takes_, gives_, doc_)       \
     {                                                                                      \
-        .method = (method_), .path = (path_), .who = AUTH_##who_, .flags = (flags_),       \
+        .method = (method_), .path = (path_), .who = AUTH_##who_, .share = SHARE_##share_, \
+        .flags = (flags_),                                                                 \
         .query = &schema_##query_, .body = &schema_none, .answer = &schema_none,           \
         .takes = (takes_), .gives = (gives_), .doc = (doc_)                                \
     }

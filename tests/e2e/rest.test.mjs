@@ -338,6 +338,15 @@ meetings: {require_stored: true}
         await Promise.all([login(), login()]);
         assert.equal((await login()).status, 429);
 
+        /* Of the same user each route has a share, that of making meetings is 2 at once. */
+        const make = () => ask(node, 'POST', '/meeting', { token: user(node, 'cas'),
+            body: { meeting_name: 'M', meeting_type: 'instant' } });
+        const made = [await make(), await make(), await make()];
+        assert.deepEqual(made.map(({ status }) => status), [201, 201, 429]);
+        assert.equal(made[2].headers.get('ratelimit-limit'), '2');
+        assert.ok(Number(made[2].headers.get('retry-after')) >= 1);
+        assert.equal((await ask(node, 'GET', '/meeting', { token: user(node, 'cas') })).status, 200);
+
         /* WHIP and WHEP ask from the same share, and tell pages of every site. */
         const posts = await Promise.all(Array.from({ length: 300 }, () =>
             fetch(`${node.origin}/api/whip/some`, { method: 'POST',
@@ -350,8 +359,8 @@ meetings: {require_stored: true}
         await sleep(2_000);
 
         /* A meeting that nobody has made is nobody's to join. */
-        const made = user(node, 'eve', { meeting_id: 'made-up' });
-        assert.equal((await ask(node, 'GET', '/meeting/made-up', { token: made })).body.code, 'meeting_not_stored');
+        const forged = user(node, 'eve', { meeting_id: 'made-up' });
+        assert.equal((await ask(node, 'GET', '/meeting/made-up', { token: forged })).body.code, 'meeting_not_stored');
     });
 });
 

@@ -360,6 +360,32 @@ static void the_interface_is_there_as_documents(void **state)
     finish(&f);
 }
 
+static void a_route_has_its_share_of_what_an_address_may_ask(void **state)
+{
+    const struct rest_limits limits = {.per_address_s = 10}; /* 40 at once */
+    struct fixture f;
+    struct http_answer answer;
+    (void)state;
+
+    start(&f, false);
+    assert_int_equal(rest_set_limits(f.rest, &limits), 0);
+    for (int i = 0; i <= 20; i++) { /* 20 %, of 10 seconds at once */
+        answer = ask(&f, "GET", "/api/asyncapi.json");
+        assert_int_equal(answer.status, i < 20 ? 200 : 429);
+        if (i == 20) {
+            assert_true(http_has(&answer, "retry-after: 1"));
+            assert_true(http_has(&answer, "ratelimit-limit: 20"));
+            assert_true(http_has(&answer, "ratelimit-remaining: 0"));
+        }
+        http_free(&answer);
+    }
+    json_decref(expect_data(&f, "/api/health/system")); /* has none */
+    answer = ask(&f, "GET", "/api/events/schemas");
+    assert_int_equal(answer.status, 200); /* each by itself */
+    http_free(&answer);
+    finish(&f);
+}
+
 static void wrong_methods_are_told_the_right_ones(void **state)
 {
     struct http_answer answer;
@@ -456,6 +482,7 @@ int main(void)
         cmocka_unit_test(what_needs_a_token_says_so),
         cmocka_unit_test(each_route_that_is_built_has_a_handler),
         cmocka_unit_test(the_interface_is_there_as_documents),
+        cmocka_unit_test(a_route_has_its_share_of_what_an_address_may_ask),
         cmocka_unit_test(wrong_methods_are_told_the_right_ones),
         cmocka_unit_test(page_comes_with_headers_that_keep_it_safe),
         cmocka_unit_test(without_a_page_the_reason_is_told),
