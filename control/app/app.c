@@ -40,6 +40,7 @@ enum {
     SPARE_CONNECTIONS = 1024 /* besides Socket.IO's: the page, REST, operators */
 };
 
+_Static_assert((int)CONTROL_CONF_PROXIES == (int)NET_PROXIES, "one limit");
 _Static_assert(sizeof(((struct rest_facts *)0)->outlet_reason) >= EVENT_STATE_MAX,
                "a reason fits");
 
@@ -299,6 +300,7 @@ static int open_listeners(struct app *app, char err[APP_ERR_MAX])
     const struct control_conf *conf = app->conf;
     struct net_listen listen[MAX_LISTEN] = {0};
     struct net_conf net = net_conf_default();
+    const char *proxies[CONTROL_CONF_PROXIES];
     char net_err[NET_ERR_MAX];
     uint32_t n = conf->n_http;
     int ret = doors_certificate(conf, &app->tls, err, APP_ERR_MAX);
@@ -327,6 +329,11 @@ static int open_listeners(struct app *app, char err[APP_ERR_MAX])
         net.tls_cert = app->tls->cert;
         net.tls_key = app->tls->key;
     }
+    for (uint32_t i = 0; i < conf->n_proxies; i++) {
+        proxies[i] = conf->proxies[i].network;
+    }
+    net.proxies = proxies;
+    net.n_proxies = conf->n_proxies;
     net.listen = listen;
     net.n_listen = n + 2;
     /* Long-polling takes two connections a client. */
@@ -424,6 +431,7 @@ static void on_hangup(void *arg)
                  LOG_STR("needs_restart", diff.start));
     }
     renew_certificate(app);
+    keep_renew_issuers(app->conf, app->auth);
 }
 
 /* ---- start and stop ---- */
@@ -431,7 +439,6 @@ static void on_hangup(void *arg)
 static int open_tracing(struct app *app, char err[APP_ERR_MAX])
 {
     const struct control_otlp *from = &app->conf->tracing.otlp;
-    keep_renew_issuers(app->conf, app->auth);
     struct event_setting headers[CONTROL_CONF_HEADERS];
     const struct otlp_conf conf = {.endpoint = from->endpoint,
                                    .headers = headers,
@@ -617,13 +624,6 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
     return ret != 0 ? fail(err, ret, "cannot start the meeting service") : 0;
 }
 
-static bool is_tls(void *user, size_t listener)
-{
-    const struct app *app = user;
-
-    return listener < app->conf->n_http && app->conf->http[listener].tls.cert[0] != '\0';
-}
-
 static int make_fronts(struct app *app, char err[APP_ERR_MAX])
 {
     const struct rest_conf rest = {.web_root = app->conf->web.root,
@@ -640,7 +640,6 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                    .accounts = app->keep.accounts,
                                    .audit_days = app->conf->store.audit_days,
                                    .ice_servers = ice_servers(app),
-                                   .is_tls = is_tls,
                                    .origins = app->origins,
                                    .n_origins = app->conf->n_cors,
                                    .limits = {app->conf->limits.requests_per_address,

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "sfu/conf/conf.h"
+#include "sys/prefix.h"
 
 static const struct control_conf defaults = {
     .dataplane = {.socket = "/run/kcs/dataplane.sock"},
@@ -71,6 +72,14 @@ static const cyaml_schema_field_t http_fields[] = {
 
 static const cyaml_schema_value_t http_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_http, http_fields)};
+
+static const cyaml_schema_field_t proxy_fields[] = {
+    CONF_STRING("network", struct control_proxy, network),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t proxy_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_proxy, proxy_fields)};
 
 static const cyaml_schema_field_t ice_server_fields[] = {
     CONF_STRING("url", struct control_ice_server, url),
@@ -260,6 +269,7 @@ static const cyaml_schema_field_t tracing_fields[] = {
 static const cyaml_schema_field_t fields[] = {
     CONF_MAPPING("dataplane", struct control_conf, dataplane, dataplane_fields),
     CONF_LIST("http", struct control_conf, http, n_http, &http_value),
+    CONF_LIST("trusted_proxies", struct control_conf, proxies, n_proxies, &proxy_value),
     CONF_LIST("ice_servers", struct control_conf, ice_servers, n_ice_servers,
               &ice_server_value),
     CONF_MAPPING("admin", struct control_conf, admin, admin_fields),
@@ -300,10 +310,14 @@ static bool is_token(const char *text)
 static const char *check(const char *key, const char *text)
 {
     unsigned char ip[16];
+    struct prefix prefix;
 
     if ((strcmp(key, "http.address") == 0 || strcmp(key, "admin.metrics_address") == 0) &&
         inet_pton(AF_INET, text, ip) != 1 && inet_pton(AF_INET6, text, ip) != 1) {
         return "an IPv4 or IPv6 address";
+    }
+    if (strcmp(key, "trusted_proxies.network") == 0 && prefix_parse(text, &prefix) != 0) {
+        return "a network like 10.0.0.0/8, or an address";
     }
     if ((strcmp(key, "dataplane.socket") == 0 || strcmp(key, "admin.socket") == 0) &&
         text[0] == '\0') {
@@ -351,6 +365,12 @@ static int check_whole(const char *path, struct control_conf *conf, char *err, s
     if (conf->n_http == 0) {
         snprintf(err, cap, "%s: http is empty: nobody could connect", path);
         return -EINVAL;
+    }
+    for (uint32_t i = 0; i < conf->n_proxies; i++) {
+        if (conf->proxies[i].network[0] == '\0') {
+            snprintf(err, cap, "%s: trusted_proxies[%u] needs a 'network'", path, i);
+            return -EINVAL;
+        }
     }
     for (uint32_t i = 0; i < conf->n_ice_servers; i++) {
         const struct control_ice_server *server = &conf->ice_servers[i];

@@ -14,6 +14,7 @@ enum {
     CONTROL_CONF_ICE_SERVERS = 4,
     CONTROL_CONF_ISSUERS = 4,
     CONTROL_CONF_ORIGINS = 16,
+    CONTROL_CONF_PROXIES = 16,
     CONTROL_CONF_SETTINGS = 32,
     CONTROL_CONF_HEADERS = 8,
     CONTROL_CONF_WEBHOOKS = 4
@@ -41,6 +42,11 @@ struct control_http {
     char address[64]; /* "::" is every address, IPv4 too */
     uint16_t port;
     struct control_tls tls;
+};
+
+/* Proxies that are trusted to say who asks. */
+struct control_proxy {
+    char network[64]; /* "10.0.0.0/8" */
 };
 
 /* Told to clients of WHIP and WHEP; the node itself needs none. */
@@ -196,6 +202,8 @@ struct control_conf {
     struct control_dataplane dataplane;
     struct control_http http[CONTROL_CONF_HTTP];
     uint32_t n_http;
+    struct control_proxy proxies[CONTROL_CONF_PROXIES];
+    uint32_t n_proxies;
     struct control_ice_server ice_servers[CONTROL_CONF_ICE_SERVERS];
     uint32_t n_ice_servers;
     struct control_admin admin;

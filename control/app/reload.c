@@ -19,6 +19,8 @@ static const struct part {
     PART("dataplane", dataplane, false),
     PART("http", http, false),
     PART("http", n_http, false),
+    PART("trusted_proxies", proxies, false),
+    PART("trusted_proxies", n_proxies, false),
     PART("ice_servers", ice_servers, false),
     PART("ice_servers", n_ice_servers, false),
     PART("admin", admin, false),

@@ -222,32 +222,35 @@ int listener_open(struct listener *listener, const struct net_listen *conf, char
     return 0;
 }
 
-static void remote_text(int fd, const struct sockaddr_storage *ss,
-                        char out[NET_REMOTE_MAX])
+void net_client_of(const struct sockaddr_storage *ss, struct net_client *out)
 {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
+    bool mapped = ss->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+    bool v4 = ss->ss_family == AF_INET || mapped;
+    uint16_t port = ntohs(ss->ss_family == AF_INET ? in->sin_port : in6->sin6_port);
     char ip[INET6_ADDRSTRLEN] = "";
+    int len;
+
+    inet_ntop(v4 ? AF_INET : AF_INET6,
+              mapped ? (const void *)&in6->sin6_addr.s6_addr[12]
+              : v4   ? (const void *)&in->sin_addr
+                     : (const void *)&in6->sin6_addr,
+              ip, sizeof(ip));
+    len = snprintf(out->remote, sizeof(out->remote), v4 ? "%s" : "[%s]", ip);
+    if (port != 0) { /* not known of who comes by a proxy */
+        (void)snprintf(out->remote + len, sizeof(out->remote) - (size_t)len, ":%u", port);
+    }
+    out->has_address = origin_address(ss, out->address);
+}
+
+static void client_of_socket(int fd, struct net_client *out)
+{
     struct ucred who = {.uid = (uid_t)-1};
     socklen_t len = sizeof(who);
 
-    if (ss->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
-
-        inet_ntop(AF_INET, &in->sin_addr, ip, sizeof(ip));
-        snprintf(out, NET_REMOTE_MAX, "%s:%u", ip, ntohs(in->sin_port));
-    } else if (ss->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
-
-        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-            inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], ip, sizeof(ip));
-            snprintf(out, NET_REMOTE_MAX, "%s:%u", ip, ntohs(in6->sin6_port));
-        } else {
-            inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof(ip));
-            snprintf(out, NET_REMOTE_MAX, "[%s]:%u", ip, ntohs(in6->sin6_port));
-        }
-    } else {
-        (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
-        snprintf(out, NET_REMOTE_MAX, "unix:%u", who.uid);
-    }
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len);
+    (void)snprintf(out->remote, sizeof(out->remote), "unix:%u", who.uid);
 }
 
 void listener_adopt(struct net_conn *conn, int fd)
@@ -281,9 +284,13 @@ static void begin(const struct listener *listener, int fd,
     }
     conn->server = server;
     conn->origin = origin;
-    conn->has_address = origin_address(ss, conn->address);
     conn->listener = listener;
-    remote_text(fd, ss, conn->remote);
+    if (ss->ss_family == AF_INET || ss->ss_family == AF_INET6) {
+        net_client_of(ss, &conn->client);
+        conn->proxied = forwarded_trusts(server, ss);
+    } else {
+        client_of_socket(fd, &conn->client);
+    }
     server->n_conns++;
     metric_set(server->metrics.conns, server->n_conns);
     if (listener->tls) {

@@ -32,6 +32,7 @@ enum {
     NET_ERR_MAX = 512,    /* room for any error text */
     NET_ORIGIN = 8,       /* bytes; see net_req_origin() */
     NET_REMOTE_MAX = 64,  /* "[2001:db8::1]:65535" and its NUL, and more */
+    NET_PROXIES = 16,
     NET_HEADER_MAX = 8192 /* request line and headers; longer ones end the connection */
 };
 
@@ -57,6 +58,10 @@ struct net_listen {
 struct net_conf {
     const struct net_listen *listen;
     size_t n_listen;
+    /* Networks (sys/prefix.h) of proxies that are trusted to say who asks, by
+     * X-Forwarded-For and X-Forwarded-Proto; their connections are not counted by address. */
+    const char *const *proxies;
+    size_t n_proxies;     /* at most NET_PROXIES */
     const char *tls_cert; /* PEM files: chain and key; needed if a listener has 'tls' */
     const char *tls_key;
     uint32_t max_connections; /* more are accepted and closed at once */
@@ -130,11 +135,15 @@ uint16_t net_server_port(const struct net_server *server, size_t index);
 size_t net_req_listener(const struct net_req *req); /* index in net_conf.listen */
 enum net_method net_req_method(const struct net_req *req);
 const char *net_req_method_name(const struct net_req *req); /* "GET" */
-const char *net_req_remote(const struct net_req *req); /* "192.0.2.1:5000", "unix:UID" */
+/* "192.0.2.1:5000", "unix:UID"; who comes by a trusted proxy without a port. */
+const char *net_req_remote(struct net_req *req);
 
 /* What counts as one address: one of IPv4, or a network of 64 bits of IPv6. False for who
  * is not counted: 127.0.0.1, ::1 (a proxy in front of us) and Unix sockets. */
-bool net_req_origin(const struct net_req *req, uint8_t out[NET_ORIGIN]);
+bool net_req_origin(struct net_req *req, uint8_t out[NET_ORIGIN]);
+
+/* Whether the client's own connection is TLS, ours or that of a trusted proxy. */
+bool net_req_is_secure(struct net_req *req);
 
 /* URL-decoded, without dot segments, starts with '/', no query. */
 const char *net_req_path(const struct net_req *req);

@@ -1,6 +1,7 @@
 /* How many connections each remote address has, so that one cannot take all that there are.
  * A network of 64 bits of IPv6 is one address: that much is given to one customer. Those of
- * this host itself (a proxy in front of us, tests) and of Unix sockets are not counted. */
+ * this host itself (a proxy in front of us, tests), of trusted proxies and of Unix sockets
+ * are not counted. */
 #include "net/priv.h"
 
 #include <arpa/inet.h>
@@ -58,7 +59,8 @@ int origin_enter(struct net_server *server, const struct sockaddr_storage *ss,
     uint8_t address[NET_ORIGIN];
 
     *out = NULL;
-    if (server->conf.max_per_address == 0 || !origin_address(ss, address)) {
+    if (server->conf.max_per_address == 0 || !origin_address(ss, address) ||
+        forwarded_trusts(server, ss)) {
         return 0;
     }
     HASH_FIND(hh, server->origins, address, sizeof(address), origin);

@@ -4,7 +4,7 @@
  * server.c  the context, its callback, start and stop      listen.c  sockets and accept
  * http.c    requests and answers          file.c  files    ws.c      WebSockets
  * greet.c   TLS: which of the two it is   h2.c, h2_stream.c  HTTP/2, without the library
- * origin.c  connections of an address
+ * origin.c  connections of an address     forwarded.c  who asks through a proxy
  * ws_frame.c  frames of WebSockets, without the library
  *
  * A connection (struct net_conn) is the library's opaque pointer from accept to
@@ -21,6 +21,7 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/loop.h"
+#include "sys/prefix.h"
 #include "trace/trace.h"
 
 enum {
@@ -79,6 +80,8 @@ struct net_server {
     struct loop_timer *sweep;       /* of the requests below */
     struct loop_timer *accept_rest; /* listeners rest while descriptors are out */
     struct net_origin *origins;     /* by address */
+    struct prefix proxies[NET_PROXIES]; /* that are trusted to say who asks */
+    size_t n_proxies;
     struct greeting *greetings;
     struct h2_conn *h2;
     struct loop_timer *h2_sweep; /* of both */
@@ -87,19 +90,25 @@ struct net_server {
     size_t polls_cap;
 };
 
+/* Who asks. */
+struct net_client {
+    bool has_address; /* else it is not counted */
+    uint8_t address[NET_ORIGIN];
+    char remote[NET_REMOTE_MAX];
+};
+
 struct net_conn {
     struct net_server *server;
     struct lws *wsi; /* NULL: it speaks HTTP/2 */
     const struct listener *listener;
     struct net_origin *origin; /* or NULL */
-    bool has_address;          /* else it is not counted */
-    uint8_t address[NET_ORIGIN];
+    struct net_client client;
     struct net_req *req;
     struct net_ws *ws;
+    bool proxied;   /* by who is trusted to say for whom */
     bool stranger;  /* it was answered by stranger.c */
     bool pipelined; /* the next request was read together with the last */
     char ws_accept[NET_WS_ACCEPT_MAX];
-    char remote[NET_REMOTE_MAX];
 };
 
 enum { REQUEST_ID = 16, REQUEST_ID_MAX = 64 }; /* characters */
@@ -115,6 +124,7 @@ struct net_req {
     struct net_conn *conn;
     struct h2_stream *stream; /* NULL: of HTTP/1.1, the only one of 'conn' */
     void *data;
+    struct net_client client; /* of a proxy's; its remote is empty: nobody has asked for it */
     enum req_state state;
     enum net_method method;
     bool in_handler;
@@ -171,6 +181,13 @@ bool origin_address(const struct sockaddr_storage *ss, uint8_t address[NET_ORIGI
 int origin_enter(struct net_server *server, const struct sockaddr_storage *ss,
                  struct net_origin **out);
 void origin_leave(struct net_server *server, struct net_origin *origin);
+
+/* listen.c: what is told of who connects from 'ss', of IPv4 or IPv6. */
+void net_client_of(const struct sockaddr_storage *ss, struct net_client *out);
+
+/* forwarded.c: whether it is one of the trusted proxies; who asks. */
+bool forwarded_trusts(const struct net_server *server, const struct sockaddr_storage *ss);
+const struct net_client *forwarded_client(struct net_req *req);
 
 /* cert.c: gives back what net_server_renew_cert() has read last. */
 void cert_free(struct net_server *server);

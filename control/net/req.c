@@ -280,15 +280,17 @@ enum net_method net_req_method(const struct net_req *req)
     return req->method;
 }
 
-const char *net_req_remote(const struct net_req *req)
+const char *net_req_remote(struct net_req *req)
 {
-    return req->conn->remote;
+    return forwarded_client(req)->remote;
 }
 
-bool net_req_origin(const struct net_req *req, uint8_t out[NET_ORIGIN])
+bool net_req_origin(struct net_req *req, uint8_t out[NET_ORIGIN])
 {
-    memcpy(out, req->conn->address, NET_ORIGIN);
-    return req->conn->has_address;
+    const struct net_client *client = forwarded_client(req);
+
+    memcpy(out, client->address, NET_ORIGIN);
+    return client->has_address;
 }
 
 const char *net_req_path(const struct net_req *req)

@@ -392,6 +392,23 @@ static int start_listeners(struct net_server *server)
     return 0;
 }
 
+static int make_proxies(struct net_server *server, const struct net_conf *conf,
+                        char err[NET_ERR_MAX])
+{
+    if (conf->n_proxies > NET_PROXIES) {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < conf->n_proxies; i++) {
+        if (prefix_parse(conf->proxies[i], &server->proxies[i]) != 0) {
+            snprintf(err, NET_ERR_MAX, "%s is no network of trusted proxies",
+                     conf->proxies[i]);
+            return -EINVAL;
+        }
+    }
+    server->n_proxies = conf->n_proxies;
+    return 0;
+}
+
 int net_server_create(struct net_server **out, struct loop *loop,
                       struct metric_registry *metrics, const struct net_conf *conf,
                       const struct net_handlers *handlers, void *user,
@@ -416,9 +433,13 @@ int net_server_create(struct net_server **out, struct loop *loop,
     server->user = user;
     server->conf = *conf;
     server->conf.listen = NULL;
+    server->conf.proxies = NULL;
     server->conf.tls_cert = NULL;
     server->conf.tls_key = NULL;
-    rc = make_metrics(server);
+    rc = make_proxies(server, conf, err);
+    if (rc == 0) {
+        rc = make_metrics(server);
+    }
     if (rc == 0) {
         server->has_metrics = true;
         rc = make_timers(server);

@@ -702,7 +702,7 @@ size_t net_ws_listener(const struct net_ws *ws)
 
 const char *net_ws_remote(const struct net_ws *ws)
 {
-    return ws->conn->remote;
+    return ws->conn->client.remote;
 }
 
 void net_ws_set_data(struct net_ws *ws, void *data)

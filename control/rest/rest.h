@@ -80,7 +80,6 @@ struct rest_conf {
     struct accounts *accounts;
     uint32_t audit_days;                         /* that audit entries are kept */
     struct turn_servers ice_servers;             /* that clients are told of */
-    bool (*is_tls)(void *user, size_t listener); /* may be NULL: none is */
     const char *const *origins; /* other sites' pages that may ask; or NULL */
     size_t n_origins;
     struct rest_limits limits;

@@ -38,8 +38,7 @@ static void join(struct task *task)
 {
     const char *name = task_text(task->body, "display_name");
     const char *host = task->req != NULL ? net_req_header(task->req, "host") : NULL;
-    bool tls = task->req != NULL && task->conf->is_tls != NULL &&
-               task->conf->is_tls(task->conf->user, net_req_listener(task->req));
+    bool tls = task->req != NULL && net_req_is_secure(task->req);
     struct auth_identity who = task->who;
     char token[AUTH_TOKEN_MAX];
     char url[512];

@@ -42,14 +42,14 @@ enum net_method net_req_method(const struct net_req *req)
     return req->method;
 }
 
-bool net_req_origin(const struct net_req *req, uint8_t out[NET_ORIGIN])
+bool net_req_origin(struct net_req *req, uint8_t out[NET_ORIGIN])
 {
     (void)req;
     memset(out, 0x20, NET_ORIGIN);
     return true;
 }
 
-const char *net_req_remote(const struct net_req *req)
+const char *net_req_remote(struct net_req *req)
 {
     (void)req;
     return "unix";

@@ -67,6 +67,20 @@ static void fx_text(struct net_req *req, unsigned status, const char *text)
     net_respond(req, status, &type, 1, text, strlen(text));
 }
 
+/* Who asks: "ADDRESS counted|free http|https"; for what has the port of a socket "-". */
+static void fx_client(struct net_req *req)
+{
+    const char *remote = net_req_remote(req);
+    uint8_t origin[NET_ORIGIN];
+    char text[128];
+
+    (void)snprintf(text, sizeof(text), "%s %s %s",
+                   strncmp(remote, "127.0.0.1:", 10) == 0 ? "-" : remote,
+                   net_req_origin(req, origin) ? "counted" : "free",
+                   net_req_is_secure(req) ? "https" : "http");
+    fx_text(req, 200, text);
+}
+
 static void fx_echo(struct net_req *req)
 {
     static const char *const methods[] = {"GET",   "HEAD",   "POST",   "PUT",
@@ -124,6 +138,8 @@ static void fx_on_request(void *user, struct net_req *req)
     } else if (strcmp(path, "/remote") == 0) {
         net_req_trace(req, "/remote");
         fx_text(req, 200, net_req_remote(req));
+    } else if (strcmp(path, "/client") == 0) {
+        fx_client(req);
     } else {
         fx_echo(req);
     }

@@ -165,12 +165,98 @@ static void live_unix_socket_is_refused_stale_one_replaced(void **state)
     assert_non_null(strstr(fx->err, "its directory must exist"));
 }
 
+/* What is told of who asks with these headers, and whether it is by https. */
+static void expect_client(const struct fx *fx, const char *headers, const char *want)
+{
+    int fd = cl_connect(fx);
+    char request[512];
+
+    (void)snprintf(request, sizeof(request), "GET /client HTTP/1.1\r\nHost: t\r\n%s\r\n",
+                   headers);
+    cl_say(fd, request);
+    cl_expect(fd, 200, want);
+    close(fd);
+}
+
+static void a_trusted_proxy_says_who_asks(void **state)
+{
+    static const char *const proxies[] = {"127.0.0.1", "10.0.0.0/8", "2001:db8:1::/48"};
+    static const struct {
+        const char *headers, *want;
+    } cases[] = {
+        {"X-Forwarded-For: 203.0.113.7\r\n", "203.0.113.7 counted http"},
+        {"X-Forwarded-For: \t203.0.113.7\r\n", "203.0.113.7 counted http"},
+        {"X-Forwarded-For: 203.0.113.7:4711\r\nX-Forwarded-Proto: https\r\n",
+         "203.0.113.7 counted https"},
+        {"X-Forwarded-For: 2001:db8::7\r\n", "[2001:db8::7] counted http"},
+        {"X-Forwarded-For: [2001:db8::7]:80\r\n", "[2001:db8::7] counted http"},
+        /* in front of what proxies have added stands what the client likes */
+        {"X-Forwarded-For: 192.0.2.1, 127.0.0.1, 203.0.113.7\r\n",
+         "203.0.113.7 counted http"},
+        {"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 203.0.113.7\r\n",
+         "203.0.113.7 counted http"},
+        {"X-Forwarded-For: 192.0.2.1,203.0.113.7 , 10.1.2.3,2001:db8:1::9\r\n",
+         "203.0.113.7 counted http"},
+        {"X-Forwarded-For: 10.7.7.7, 10.1.2.3\r\n", "10.7.7.7 counted http"},
+        {"X-Forwarded-For: 203.0.113.7, nonsense, 10.1.2.3\r\n", "10.1.2.3 counted http"},
+        {"X-Forwarded-Proto: https, http\r\n", "- free http"},
+        {"X-Forwarded-For: ,\r\nX-Forwarded-Proto: HTTPS\r\n", "- free https"},
+        {"X-Forwarded-For: unknown\r\n", "- free http"},
+        {"", "- free http"},
+    };
+    struct fx *fx = fixture(state);
+
+    fx->conf.proxies = proxies;
+    fx->conf.n_proxies = 3;
+    fx_start(fx);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        expect_client(fx, cases[i].headers, cases[i].want);
+    }
+}
+
+/* One connection of a proxy carries requests of many. */
+static void each_request_of_a_proxy_has_its_client(void **state)
+{
+    static const char *const proxies[] = {"127.0.0.0/8"};
+    struct fx *fx = fixture(state);
+    int fd;
+
+    fx->conf.proxies = proxies;
+    fx->conf.n_proxies = 1;
+    fx_start(fx);
+    fd = cl_connect(fx);
+    cl_say(fd, "GET /client HTTP/1.1\r\nHost: t\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n");
+    cl_expect(fd, 200, "203.0.113.7 counted http");
+    cl_say(fd, "GET /client HTTP/1.1\r\nHost: t\r\nX-Forwarded-For: 203.0.113.8\r\n\r\n");
+    cl_expect(fd, 200, "203.0.113.8 counted http");
+    close(fd);
+}
+
+static void nobody_else_says_who_asks(void **state)
+{
+    static const char *const proxies[] = {"10.0.0.0/8"};
+    static const char *const none[] = {"10.0.0.0/33"};
+    struct fx *fx = fixture(state);
+
+    fx->conf.proxies = none;
+    fx->conf.n_proxies = 1;
+    assert_int_equal(fx_try(fx), -EINVAL);
+    assert_non_null(strstr(fx->err, "10.0.0.0/33"));
+    fx->conf.proxies = proxies;
+    fx_start(fx);
+    expect_client(fx, "X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n",
+                  "- free http");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_teardown(name, teardown)
     const struct CMUnitTest tests[] = {
         T(port_in_use_is_named),
         T(bad_addresses_are_named),
+        T(a_trusted_proxy_says_who_asks),
+        T(each_request_of_a_proxy_has_its_client),
+        T(nobody_else_says_who_asks),
         T(any_address_serves_both_families),
         T(unix_socket_has_its_mode_and_serves_beside_tcp),
         T(live_unix_socket_is_refused_stale_one_replaced),
