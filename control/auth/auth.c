@@ -18,6 +18,8 @@ _Static_assert((int)AUTH_NAME_MAX == (int)JWT_NAME_MAX, "one limit");
 
 enum { REVOKED_MAX = 1000000, TEXT_MAX = 256, REVOKED_ID = 2 * AUTH_ID_MAX + 2 };
 
+#define LINK_SCOPE "join_link"
+
 struct own_key {
     char kid[JWT_KID_MAX + 1];
     uint8_t secret[AUTH_KEY_LEN];
@@ -304,6 +306,7 @@ int auth_mint(const struct auth *auth, struct auth_identity *who, const char *fa
     memcpy(claims.meeting_id, who->meeting_id, sizeof(claims.meeting_id));
     memcpy(claims.jti, who->jti, sizeof(claims.jti));
     (void)snprintf(claims.role, sizeof(claims.role), "%s", auth_role_name(who->role));
+    (void)snprintf(claims.scope, sizeof(claims.scope), "%s", who->link ? LINK_SCOPE : "");
     return jwt_mint_as(&claims, own != NULL ? own->kid : "",
                        own != NULL ? own->secret : auth->secret,
                        own != NULL ? AUTH_KEY_LEN : auth->len, out,
@@ -357,6 +360,18 @@ static bool parse_role(const char *name, enum auth_role *out)
 int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t now_s,
                 struct auth_identity *out, const char **code)
 {
+    int err = auth_verify_link(auth, token, len, now_s, out, code);
+
+    if (err == 0 && out->link) {
+        *code = "token_is_link";
+        err = -EPERM;
+    }
+    return err;
+}
+
+int auth_verify_link(const struct auth *auth, const char *token, size_t len, int64_t now_s,
+                     struct auth_identity *out, const char **code)
+{
     struct jwt_claims claims;
     enum jwt_error err =
         jwt_verify_by(token, len, auth->keys, auth->n_keys, now_s, &claims);
@@ -386,5 +401,6 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
     memcpy(out->jti, claims.jti, sizeof(out->jti));
     out->expires_s = claims.exp;
     out->captions = has_scope(claims.scope, "caption");
+    out->link = has_scope(claims.scope, LINK_SCOPE);
     return 0;
 }

@@ -28,6 +28,7 @@ struct auth_identity {
     enum auth_role role;
     int64_t expires_s; /* seconds since 1970 */
     bool captions;     /* its scope names "caption": it may pass captions on */
+    bool link;         /* a join link's: what it is good for is a token of one's own */
 };
 
 /* secret  copied; at least 32 bytes
@@ -83,8 +84,12 @@ int auth_revoke_user(struct auth *auth, const char *tenant, const char *user_id,
  *
  * code  filled on failure with a constant such as "jwt_expired"
  *
- * Returns 0 or -EPERM. */
+ * Returns 0 or -EPERM; for the token of a join link, too ("token_is_link"). */
 int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t now_s,
                 struct auth_identity *out, const char **code);
+
+/* The same, where a join link will do. */
+int auth_verify_link(const struct auth *auth, const char *token, size_t len, int64_t now_s,
+                     struct auth_identity *out, const char **code);
 
 #endif

@@ -16,6 +16,7 @@
 
 static bool authorize(struct rest_call *call)
 {
+    bool link = (call->route->flags & SCHEMA_LINK) != 0;
     const char *header = net_req_header(call->req, "authorization");
     const struct net_header ask = {"www-authenticate", "Bearer"};
     const char *code = "token_missing";
@@ -25,8 +26,8 @@ static bool authorize(struct rest_call *call)
         token = header + 7 + strspn(header + 7, " ");
     }
     if (token == NULL || call->conf->auth == NULL ||
-        auth_verify(call->conf->auth, token, strlen(token), clock_wall_s(), &call->who,
-                    &code) != 0) {
+        (link ? auth_verify_link : auth_verify)(call->conf->auth, token, strlen(token),
+                                                clock_wall_s(), &call->who, &code) != 0) {
         respond_problem_with(call->req, 401, code,
                              token == NULL
                                  ? "a token is needed: Authorization: Bearer TOKEN"

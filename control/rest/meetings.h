@@ -8,7 +8,8 @@
 #include "rest/call.h"
 
 rest_fn meetings_create, meetings_list, meetings_get, meetings_replace, meetings_change,
-    meetings_delete, meetings_start, meetings_finish, meetings_join, meetings_export,
+    meetings_delete, meetings_start, meetings_finish, meetings_join, meetings_link,
+    meetings_export,
     meetings_webrtc, meetings_live, meetings_analytics;
 
 /* What meetings.c and visits.c share. A copy with its version: a new reference. */

@@ -41,8 +41,7 @@ void people_list(const struct rest_call *call)
     task_begin_with_meeting(call, list);
 }
 
-/* A role that is above one's own is not one's to give; the host's only with END_MEETING. */
-static bool may_give(const struct task *task, const char *name, enum auth_role *role)
+bool people_may_give(const struct task *task, const char *name, enum auth_role *role)
 {
     if (!auth_role_find(name, role) || *role == AUTH_ADMIN) {
         return false;
@@ -107,7 +106,7 @@ static void invite(struct task *task)
     enum auth_role wanted;
 
     role = role != NULL ? role : auth_role_name(AUTH_ATTENDEE);
-    if (!may_give(task, role, &wanted)) {
+    if (!people_may_give(task, role, &wanted)) {
         task_forbid(task, "this role is not yours to give");
         return;
     }
@@ -146,8 +145,8 @@ static void on_person(void *arg, const struct store_result *result)
         return;
     }
     (void)auth_role_find(result->docs[0].state, &old);
-    if (!may_give(task, role, &wanted) ||
-        !may_give(task, auth_role_name(old), &wanted)) { /* nor to take away */
+    if (!people_may_give(task, role, &wanted) ||
+        !people_may_give(task, auth_role_name(old), &wanted)) { /* nor to take away */
         task_forbid(task, "this role is not yours to give or take");
         return;
     }

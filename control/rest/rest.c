@@ -72,6 +72,7 @@ static const struct {
     {"POST", "/api/meeting/{id}/start", meetings_start},
     {"POST", "/api/meeting/{id}/end", meetings_finish},
     {"POST", "/api/meeting/{id}/join", meetings_join},
+    {"POST", "/api/meeting/{id}/link", meetings_link},
     {"GET", "/api/meeting/{id}/participants", people_list},
     {"POST", "/api/meeting/{id}/participants", people_invite},
     {"DELETE", "/api/meeting/{id}/participants", people_remove},
@@ -120,6 +121,7 @@ static const struct {
     {meetings_delete, "meeting.delete"},
     {meetings_start, "meeting.start"},
     {meetings_finish, "meeting.end"},
+    {meetings_link, "meeting.link"},
     {people_invite, "participant.invite"},
     {people_remove, "participant.remove"},
     {people_role, "participant.role"},
@@ -362,13 +364,14 @@ static const char *user_key(const struct auth_identity *who, char key[USER_KEY])
     return key;
 }
 
-/* By user, and by route: of a user, or where nobody signs in of an address. */
+/* By user, and by route: of a user, or of an address where nobody signs in, or many do so
+ * by one link. */
 static bool route_may_ask(struct rest *rest, const struct rest_call *call)
 {
     size_t i = (size_t)(call->route - schema_route_at(0));
     char key[USER_KEY];
 
-    if (call->who.user_id[0] == '\0') {
+    if (call->who.user_id[0] == '\0' || call->who.link) {
         address_of(call->req, key);
         return may_ask(rest->rates.by_route[i], key, call->req);
     }

@@ -190,6 +190,11 @@ static void on_meeting(void *arg, const struct store_result *result)
     char id[STORE_ID_MAX + 1];
     int err = result->err;
 
+    if (err == -ENOENT && task->unstored_too && task->who.meeting_id[0] != '\0') {
+        task->role = task->who.role;
+        judge(task);
+        return;
+    }
     if (err == 0 && strcmp(doc->state, "deleted") == 0) {
         err = -ENOENT;
     }

@@ -31,6 +31,7 @@ struct task {
     enum auth_role role;
     bool invited; /* creator, participant or administrator; else only of the tenant */
     bool open_to_all;
+    bool unstored_too;    /* for a token of the meeting: 'meeting' is NULL then */
     json_t *meeting;      /* as it is stored */
     struct store_doc doc; /* its columns; strings are those below and of 'meeting' */
     char creator[AUTH_ID_MAX + 1], state[16];

@@ -79,6 +79,7 @@ enum {
     SCHEMA_EMPTY = 64,   /* 204 on success */
     SCHEMA_ETAG = 128,   /* gives an ETag; a change takes If-Match */
     SCHEMA_REPEAT = 256, /* takes Idempotency-Key */
+    SCHEMA_LINK = 512,   /* the token of a join link will do */
 };
 
 struct schema_event {

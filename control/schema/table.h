@@ -149,7 +149,8 @@ enum {
     CREATED = SCHEMA_CREATED,
     EMPTY = SCHEMA_EMPTY,
     ETAG = SCHEMA_ETAG,
-    REPEAT = SCHEMA_REPEAT
+    REPEAT = SCHEMA_REPEAT,
+    TAKES_LINK = SCHEMA_LINK
 };
 
 /* How much of all requests a route may be: what is asked at each click; what is asked now and

@@ -108,6 +108,11 @@ OBJECT(meeting_ticket, "All that a client needs to connect.",
        LIST("ice_servers", R, 0, 16, ice_server, "STUN and TURN servers"),
        TEXT("socketio_url", R, 1, 2048, "where to connect to"),
        TEXT("socketio_path", R, 1, 256, "/socket.io/"));
+BODY(link_new, "Which link.",
+     ENUM("role", 0, schema_roles, "of who comes by it; attendee if it is left out"));
+OBJECT(join_link, "What a link for others holds.", KEY("meeting_id", R, "the meeting"),
+       TEXT("token", R | S, 1, 8192, "for /join only"), TIME("expires_at", R, "its end"),
+       ENUM("role", R, schema_roles, "of who comes by it"));
 OBJECT(invited, "Somebody who is invited, or was there.", KEY("user_id", R, "who"),
        ENUM("role", R, schema_roles, "role in this meeting"),
        TEXT("name", N, 0, 128, "the name that others see"),
@@ -251,8 +256,11 @@ static const struct schema_route routes[] = {
           "Begins it."),
     ROUTE("POST", "/api/meeting/{id}/end", END_MEETING, LITTLE, 0, none, none, meeting,
           "Ends it for all."),
-    ROUTE("POST", "/api/meeting/{id}/join", SIGNED_IN, SOME, 0, none, meeting_enter,
-          meeting_ticket, "A token for its room, and where to bring it."),
+    ROUTE("POST", "/api/meeting/{id}/join", SIGNED_IN, SOME, TAKES_LINK, none,
+          meeting_enter, meeting_ticket, "A token for its room, and where to bring it."),
+    ROUTE("POST", "/api/meeting/{id}/link", MODERATE, SOME, CREATED, none, link_new,
+          join_link, "A token for a link by which others come in; /join changes it for "
+                     "one's own."),
     ROUTE("GET", "/api/meeting/{id}/participants", VIEW, MUCH, LIST_OF, list_query, none,
           invited, "Who is invited, or was there."),
     ROUTE("POST", "/api/meeting/{id}/participants", MODERATE, SOME, CREATED, none, invite,

@@ -274,6 +274,45 @@ test('a stored meeting is called by its name, from the form and the waiting room
         }),
     ));
 
+test('who follows a host’s link is somebody else, of the role that the link has', TIMEOUT, () =>
+    withNode({ name: 'page-link', devices: ['udp'] }, (node) =>
+        withBrowser(async (browser) => {
+            const meeting = 'page-link';
+            const ada = await Person.open(browser, node, { name: 'Ada', meeting,
+                token: await node.token({ meeting, name: 'Ada', role: 'host' }) });
+
+            await ada.joined();
+            await ada.page.evaluate(() => {
+                navigator.clipboard.writeText = async (text) => void (window.copiedLink = text);
+            });
+            await ada.press('Copy the invitation link');
+            await ada.until('it says for whom', () =>
+                window.copiedLink !== undefined && /comes in as attendee/.test(document.body.textContent));
+            const link = new URL(await ada.page.evaluate(() => window.copiedLink));
+            const token = new URLSearchParams(link.hash.slice(1)).get('token');
+            const claims = (of) => JSON.parse(Buffer.from(of.split('.')[1], 'base64url'));
+
+            assert.equal(claims(token).scope, 'join_link');
+            assert.equal(link.searchParams.get('meeting'), meeting);
+            assert.equal(link.searchParams.has('name'), false);
+            const bob = await Person.open(browser, node, { name: 'Bob', meeting, token });
+            await bob.joined();
+            const own = await bob.page.evaluate(() => new URLSearchParams(location.hash.slice(1)).get('token'));
+            assert.match(claims(own).sub, /^guest_/);
+            assert.equal(claims(own).role, 'attendee');
+            await bob.until('who may not invite has no button for it', () =>
+                document.querySelector('button[aria-label="Copy the invitation link"]').hidden);
+            await bob.page.reload();
+            await bob.joined();
+            assert.equal(await bob.page.evaluate(() =>
+                new URLSearchParams(location.hash.slice(1)).get('token')), own, 'a reload stays the same');
+
+            const late = await Person.open(browser, node, { name: 'Eve', meeting, token: `${token}x` });
+            await late.until('a bad one is refused in words', () =>
+                /invitation is not valid/.test(document.querySelector('#app').textContent));
+        }),
+    ));
+
 test('before the call: devices, level, network; keys; a shared screen; layouts; coming back', TIMEOUT, () =>
     withNode({ name: 'page', devices: ['udp'] }, (node) =>
         withBrowser((browser) =>

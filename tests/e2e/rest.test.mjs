@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { ask as say, connect } from './lib/client.mjs';
 import { withNode } from './lib/node.mjs';
 import { killControl, rest as ask, user } from './lib/rest.mjs';
 
@@ -361,6 +362,106 @@ meetings: {require_stored: true}
         /* A meeting that nobody has made is nobody's to join. */
         const forged = user(node, 'eve', { meeting_id: 'made-up' });
         assert.equal((await ask(node, 'GET', '/meeting/made-up', { token: forged })).body.code, 'meeting_not_stored');
+    });
+});
+
+test('by a link others come in, each as somebody else, with the role that it was given', async () => {
+    await withNode({ name: 'rest-link', devices: ['udp:127.0.0.1'] }, async (node) => {
+        const ada = user(node, 'ada');
+        const made = await ask(node, 'POST', '/meeting', { token: ada, body: { meeting_name: 'Open day' } });
+        const { id } = made.body.data;
+        const link = (token, role, of = id) => ask(node, 'POST', `/meeting/${of}/link`,
+            { token, body: role === undefined ? {} : { role } });
+        const enter = (token, name, of = id) => ask(node, 'POST', `/meeting/${of}/join`,
+            { token, body: { display_name: name } });
+        const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+
+        const one = await link(ada);
+        assert.equal(one.status, 201, JSON.stringify(one.body));
+        assert.equal(one.body.data.role, 'attendee');
+        const { token } = one.body.data;
+        assert.equal(claims(token).meeting_id, id);
+
+        /* it is good for nothing else */
+        assert.equal((await ask(node, 'GET', `/meeting/${id}`, { token })).body.code, 'token_is_link');
+        assert.equal((await link(token)).body.code, 'token_is_link');
+        await assert.rejects(connect(node, token), ({ data }) => data.code === 'token_is_link');
+
+        const [bob, cas] = [await enter(token, 'Bob'), await enter(token, 'Cas')];
+        const [his, hers] = [bob, cas].map(({ body }) => claims(body.data.token));
+        assert.deepEqual([his.role, his.name, hers.name], ['attendee', 'Bob', 'Cas']);
+        assert.match(his.sub, /^guest_\w{16}$/);
+        assert.notEqual(his.sub, hers.sub);
+        const socket = await connect(node, bob.body.data.token);
+        const joined = await say(socket, 'room:join', { meeting_id: id, display_name: 'Bob' });
+        assert.equal(joined.ok, true, JSON.stringify(joined));
+        assert.equal(joined.your_role, 'attendee');
+        socket.close();
+
+        /* none above one's own; who may not moderate gives none */
+        const host = (await enter(ada, 'Ada')).body.data.token;
+        assert.equal((await link(host, 'host')).status, 201);
+        assert.equal((await link(host, 'presenter')).body.data.role, 'presenter');
+        assert.equal((await link(bob.body.data.token)).status, 403);
+        const co = user(node, 'co', { role: 'co_host', meeting_id: id });
+        assert.equal((await link(co, 'host')).status, 403);
+        assert.equal((await link(co, 'co_host')).status, 201);
+        assert.equal((await link(host, undefined, 'another')).status, 404);
+        assert.equal((await enter(token, 'Bob', 'another')).status, 404);
+        assert.equal((await link(user(node, 'dan', { tenant: 'other' }))).status, 404);
+        const root = user(node, 'root', { role: 'admin' });
+        const acts = (await ask(node, 'GET', '/audit?limit=50', { token: root })).body.data;
+        assert.ok(acts.some(({ act, actor_id, target }) =>
+            act === 'meeting.link' && actor_id === 'ada' && target === 'attendee'));
+
+        /* a meeting that no one has stored: a token for it is enough, and none outlives it */
+        const demo = user(node, 'eve', { role: 'host', meeting_id: 'demo' });
+        const open = await link(demo, 'presenter', 'demo');
+        assert.equal(open.status, 201, JSON.stringify(open.body));
+        const fay = await enter(open.body.data.token, 'Fay', 'demo');
+        assert.equal(claims(fay.body.data.token).role, 'presenter');
+        assert.equal(claims(fay.body.data.token).exp, claims(demo).exp);
+        assert.equal((await enter(demo, 'Eve', 'demo')).status, 404);
+
+        await ask(node, 'POST', `/meeting/${id}/end`, { token: ada });
+        assert.equal((await enter(token, 'Late')).body.code, 'meeting_closed');
+        assert.equal((await ask(node, 'DELETE', `/meeting/${id}`, { token: ada })).status, 204);
+        assert.equal((await enter(token, 'Later')).status, 404);
+    });
+});
+
+test('a trusted proxy says who asks, and by what', async () => {
+    const control = `limits: {logins_per_address: 2}
+trusted_proxies:
+  - network: 127.0.0.1
+`;
+    await withNode({ name: 'rest-proxy', devices: ['udp:127.0.0.1'], control }, async (node) => {
+        const by = (address) => ({ 'x-forwarded-for': `192.0.2.99, ${address}`, 'x-forwarded-proto': 'https' });
+        const login = (address) => ask(node, 'POST', '/auth/login',
+            { body: { login: 'a', password: 'b' }, headers: by(address) });
+        const ada = user(node, 'ada');
+
+        await Promise.all([login('203.0.113.1'), login('203.0.113.1')]);
+        assert.equal((await login('203.0.113.1')).status, 429);
+        assert.notEqual((await login('203.0.113.2')).status, 429);
+
+        const made = await ask(node, 'POST', '/meeting', { token: ada, headers: by('203.0.113.3'),
+            body: { meeting_name: 'M' } });
+        const { id } = made.body.data;
+        const entered = await ask(node, 'POST', `/meeting/${id}/join`, { token: ada, body: {},
+            headers: by('203.0.113.3') });
+        assert.match(entered.body.data.socketio_url, /^https:/);
+        const { body } = await ask(node, 'GET', `/meeting/${id}/audit`, { token: ada });
+        assert.equal(body.data.find(({ act }) => act === 'meeting.create').address, '203.0.113.3');
+
+        const socket = await connect(node, user(node, 'ada', { role: 'host', meeting_id: id }),
+            { extraHeaders: by('2001:db8::5'), transports: ['websocket'] });
+        await say(socket, 'room:join', { meeting_id: id, display_name: 'Ada' });
+        assert.equal((await say(socket, 'room:lock', { meeting_id: id })).ok, true);
+        socket.close();
+        await node.until('the audit has it', async () =>
+            (await ask(node, 'GET', `/meeting/${id}/audit`, { token: ada })).body.data.some(
+                ({ act, address }) => act === 'room:lock' && address === '[2001:db8::5]'));
     });
 });
 

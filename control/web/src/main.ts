@@ -2,6 +2,7 @@
  * screens: the form with a preview, the call, the waiting room, the farewell. */
 import { KcsClient, openDevices, type Opened } from './client';
 import { installHook } from './hook';
+import { freshToken, isLink, nameOf } from './meetings';
 import { parseOptions, type Options } from './options';
 import { CallView } from './ui/callview';
 import { installKeys } from './ui/keys';
@@ -11,8 +12,6 @@ import { inWords, words } from './words';
 
 const NAME_KEY =
     'kcs-name'; /* in sessionStorage: each tab has its own, a reload keeps it */
-
-const NAME_MS = 5_000;
 
 let client: KcsClient | undefined;
 let waitsFor: string | undefined; /* what the waiting room that is shown says */
@@ -33,46 +32,36 @@ function showForm(options: Options): void {
     });
 }
 
-/* What the meeting is called, if the node has stored it: only then it has signed the token,
- * with a key that has an id. */
-async function nameOf({ meeting, token }: Options): Promise<string | undefined> {
+/* Once: who reloads the page is still the same. */
+async function startByLink(options: Options, chosen?: Chosen): Promise<void> {
     try {
-        const [head = ''] = token.split('.');
-        const { kid } = JSON.parse(atob(head.replace(/-/g, '+').replace(/_/g, '/'))) as {
-            kid?: string;
-        };
-        const response = await fetch(`/api/meeting/${encodeURIComponent(meeting)}`, {
-            headers: { authorization: `Bearer ${token}` },
-            signal: kid === undefined ? AbortSignal.abort() : AbortSignal.timeout(NAME_MS),
-        });
-        const { data } = (await response.json()) as { data?: { meeting_name?: string } };
+        const token = await freshToken(options, options.token);
 
-        return data?.meeting_name;
-    } catch {
-        return undefined; /* then it is called by its id */
+        history.replaceState(null, '', `#token=${token}`);
+        return start({ ...options, token }, chosen);
+    } catch (error) {
+        const { code = 'unreachable', message } = error as { code?: string; message: string };
+
+        chosen?.devices.audio?.stop();
+        chosen?.devices.video?.stop();
+        show(
+            endScreen(
+                words.ended.refused,
+                inWords({ code: `refused:${code}`, detail: message }),
+                () => void start(options),
+            ),
+        );
     }
-}
-
-/* For a meeting that the node has stored, as often as one may enter it. */
-async function freshToken({ meeting, name }: Options, token: string): Promise<string> {
-    const response = await fetch(`/api/meeting/${encodeURIComponent(meeting)}/join`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ display_name: name }),
-    });
-    const { data } = (await response.json()) as { data?: { token?: string } };
-
-    if (!response.ok || data?.token === undefined) {
-        throw new Error(`the node gives no token (${response.status})`);
-    }
-    return data.token;
 }
 
 /* chosen: what the form has opened; else it is opened here. */
 async function start(options: Options, chosen?: Chosen): Promise<void> {
+    sessionStorage.setItem(NAME_KEY, options.name);
+    if (isLink(options.token)) {
+        return startByLink(options, chosen);
+    }
     const view = new CallView(chosen?.speaker);
 
-    sessionStorage.setItem(NAME_KEY, options.name);
     document.title = words.titleOf(options.meeting);
     show(view.element);
     const devices: Opened =

@@ -141,6 +141,29 @@ static void a_token_that_is_not_good_is_refused_with_its_code(void **state)
     auth_destroy(auth);
 }
 
+static void a_link_is_good_for_nothing_but_a_token_of_ones_own(void **state)
+{
+    struct auth_identity who = {.user_id = "host", .expires_s = NOW + 60, .meeting_id = "m",
+                                .link = true};
+    struct auth_identity out;
+    char token[AUTH_TOKEN_MAX];
+    struct auth *auth;
+    const char *code;
+    (void)state;
+
+    assert_int_equal(auth_create(&auth, secret, SECRET_LEN), 0);
+    assert_int_equal(auth_mint(auth, &who, NULL, NOW, token), 0);
+    assert_int_equal(auth_verify(auth, token, strlen(token), NOW, &out, &code), -EPERM);
+    assert_string_equal(code, "token_is_link");
+    assert_int_equal(auth_verify_link(auth, token, strlen(token), NOW, &out, &code), 0);
+    assert_true(out.link);
+    who.link = false;
+    assert_int_equal(auth_mint(auth, &who, NULL, NOW, token), 0);
+    assert_int_equal(auth_verify_link(auth, token, strlen(token), NOW, &out, &code), 0);
+    assert_false(out.link);
+    auth_destroy(auth);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +171,7 @@ int main(void)
         cmocka_unit_test(a_tokens_claims_become_an_identity),
         cmocka_unit_test(the_longest_claims_fit),
         cmocka_unit_test(every_role_is_known_by_its_name_and_no_other),
+        cmocka_unit_test(a_link_is_good_for_nothing_but_a_token_of_ones_own),
         cmocka_unit_test(a_token_that_is_not_good_is_refused_with_its_code),
     };
 

@@ -39,7 +39,7 @@ export class KcsClient extends Emitter<ClientEvents> {
     private readonly paths: PathKeeper;
     private readonly door: Door;
     private current: Media | undefined;
-    private token: string;
+    private ownToken: string;
     private stay = 0; /* counts (re)joins: answers to an earlier one are stale */
     private retries = 0;
     private retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -51,7 +51,7 @@ export class KcsClient extends Emitter<ClientEvents> {
         ownOptions: OwnOptions = { height: 720 },
     ) {
         super();
-        this.token = options.token;
+        this.ownToken = options.token;
         this.room = new Observable(emptyRoom(options.meeting, options.name));
         this.signaling = new Signaling(options.url, options.token, {
             onConnect: () => void this.enter(),
@@ -93,6 +93,11 @@ export class KcsClient extends Emitter<ClientEvents> {
             .catch(() => undefined) /* the connection closes next, which says the same */
             .finally(() => this.signaling.close());
         this.end('left', undefined);
+    }
+
+    /* The newest one. */
+    get token(): string {
+        return this.ownToken;
     }
 
     /* The transports of this stay and what is received on them; undefined without any. */
@@ -337,9 +342,9 @@ export class KcsClient extends Emitter<ClientEvents> {
             if (this.options.freshToken === undefined) {
                 throw new Error('there is none');
             }
-            const token = await this.options.freshToken(this.token);
+            const token = await this.options.freshToken(this.ownToken);
             await this.signaling.request('auth:refresh', { token });
-            this.token = token;
+            this.ownToken = token;
             this.signaling.setToken(token);
         } catch {
             if (!this.ctx.over) {

@@ -2,6 +2,7 @@
  * says what happens. */
 import type { Features } from '../api.gen';
 import type { KcsClient, Layout, Room } from '../client';
+import { linkFor } from '../meetings';
 import { inWords, words } from '../words';
 import { BoardPanel } from './board';
 import { BreakoutPanel } from './breakout';
@@ -276,7 +277,7 @@ export class CallView {
                     this.redraw();
                 }
             },
-            invite: () => void this.copyLink(),
+            invite: () => void this.copyLink('attendee'),
             leave: () => this.client?.leave(),
             more: () => this.commands(),
         });
@@ -344,7 +345,8 @@ export class CallView {
         );
         this.addTape(add);
         add(true, words.settings, () => this.openPanel('devices'));
-        add(true, words.invite, () => void this.copyLink());
+        add(hosts, words.invite, () => void this.copyLink('attendee'));
+        add(hosts, words.invitePresenters, () => void this.copyLink('presenter'));
         add(
             true,
             words.statistics,
@@ -396,16 +398,17 @@ export class CallView {
         await this.copy(link.href, words.tape.linkCopied);
     }
 
-    /* The link for others: this address without what is only mine. */
-    private async copyLink(): Promise<void> {
-        const link = new URL(location.href);
-        const role = this.client?.room.value.role ?? '';
+    /* A link for others, which makes nobody what I am. */
+    private async copyLink(role: 'attendee' | 'presenter'): Promise<void> {
+        const { client } = this;
 
-        link.searchParams.delete('name');
-        link.searchParams.set('meeting', this.client?.options.meeting ?? '');
-        link.hash = `token=${this.client?.options.token ?? ''}`;
-        link.searchParams.delete('token');
-        await this.copy(link.href, words.copied(words.roster.roles[role] ?? role));
+        if (client !== undefined) {
+            await this.attempt(async () => {
+                const link = await linkFor(client.options.meeting, client.token, role);
+
+                await this.copy(link, words.copied(words.roster.roles[role] ?? role));
+            });
+        }
     }
 
     private async copy(text: string, done: string): Promise<void> {
@@ -413,7 +416,7 @@ export class CallView {
             await navigator.clipboard.writeText(text);
             this.copied.textContent = done;
         } catch {
-            this.copied.textContent = words.copyByHand;
+            window.prompt(words.copyByHand, text);
         }
         window.setTimeout(() => (this.copied.textContent = ''), COPIED_MS);
     }

@@ -28,6 +28,7 @@ export class Controls {
     readonly element: HTMLElement;
     private readonly buttons: Record<Kind, HTMLButtonElement>;
     private readonly share: HTMLButtonElement;
+    private readonly invite: HTMLButtonElement;
     private readonly hand: HTMLButtonElement;
     private readonly react: Menu;
     private readonly chat: HTMLButtonElement;
@@ -81,7 +82,7 @@ export class Controls {
             () => actions.toggleStats(),
             'wide-only',
         );
-        const invite = button(
+        this.invite = button(
             'invite',
             'link',
             words.invite,
@@ -101,7 +102,7 @@ export class Controls {
             this.react.element,
             this.chat,
             this.people,
-            invite,
+            this.invite,
             this.stats,
             more.element,
             leave,
@@ -129,6 +130,7 @@ export class Controls {
         face(this.people, 'people', words.peopleButton(lobby.length));
         this.waiting.hidden = lobby.length === 0;
         this.waiting.textContent = String(lobby.length);
+        this.invite.hidden = !client.own.may('moderate');
         press(this.stats, shows.stats);
     }
 
