@@ -331,32 +331,29 @@ static bool may_ask(struct rate *rate, const char *key, struct net_req *req)
     return false;
 }
 
-/* "HOST" of "HOST:PORT"; IPv6 stands in brackets. */
-static void address_of(struct net_req *req, char out[NET_REMOTE_MAX])
-{
-    char *port;
+enum { ADDRESS_KEY = 2 * NET_ORIGIN + 1, USER_KEY = 2 * AUTH_ID_MAX + 2 };
 
-    (void)snprintf(out, NET_REMOTE_MAX, "%s", net_req_remote(req));
-    port = strrchr(out, ':');
-    if (port != NULL && (out[0] != '[' || port[-1] == ']')) {
-        *port = '\0';
+/* What counts as one address: of IPv6 a customer has 2^64. */
+static const char *address_key(struct net_req *req, char key[ADDRESS_KEY])
+{
+    uint8_t origin[NET_ORIGIN];
+
+    (void)net_req_origin(req, origin);
+    for (size_t i = 0; i < NET_ORIGIN; i++) {
+        (void)snprintf(key + 2 * i, 3, "%02x", origin[i]);
     }
+    return key;
 }
 
 static bool address_may_ask(struct rest *rest, const char *path, struct net_req *req)
 {
-    char address[NET_REMOTE_MAX];
+    char key[ADDRESS_KEY];
 
     if (strncmp(path, "/api/", 5) != 0 || rest_is_health(path)) {
         return true;
     }
-    address_of(req, address);
-    return may_ask(rest->rates.by_address, address, req);
+    return may_ask(rest->rates.by_address, address_key(req, key), req);
 }
-
-enum { USER_KEY = 2 * AUTH_ID_MAX + 2 };
-
-_Static_assert((int)USER_KEY >= (int)NET_REMOTE_MAX, "an address is a key, too");
 
 static const char *user_key(const struct auth_identity *who, char key[USER_KEY])
 {
@@ -372,8 +369,7 @@ static bool route_may_ask(struct rest *rest, const struct rest_call *call)
     char key[USER_KEY];
 
     if (call->who.user_id[0] == '\0' || call->who.link) {
-        address_of(call->req, key);
-        return may_ask(rest->rates.by_route[i], key, call->req);
+        return may_ask(rest->rates.by_route[i], address_key(call->req, key), call->req);
     }
     return may_ask(rest->rates.by_user, user_key(&call->who, key), call->req) &&
            may_ask(rest->rates.by_route[i], key, call->req);

@@ -445,6 +445,11 @@ trusted_proxies:
         assert.equal((await login('203.0.113.1')).status, 429);
         assert.notEqual((await login('203.0.113.2')).status, 429);
 
+        /* of IPv6 a network of 64 bits is one address */
+        await Promise.all([login('2001:db8::1'), login('2001:db8::2')]);
+        assert.equal((await login('2001:db8::3')).status, 429);
+        assert.notEqual((await login('2001:db8:0:1::3')).status, 429);
+
         const made = await ask(node, 'POST', '/meeting', { token: ada, headers: by('203.0.113.3'),
             body: { meeting_name: 'M' } });
         const { id } = made.body.data;
