@@ -15,13 +15,6 @@ static json_t *started(uint64_t wall_us)
 
 static void add_recording(void *arg, const struct recording *r)
 {
-    static const char *const modes[N_RECORDER_MODES] = {[RECORDER_TRACKS] = "tracks",
-                                                        [RECORDER_COMPOSITE] = "composite",
-                                                        [RECORDER_SOUND] = "sound"};
-    static const char *const states[] = {[RECORDING_RUNNING] = "running",
-                                         [RECORDING_STOPPING] = "stopping",
-                                         [RECORDING_STOPPED] = "stopped",
-                                         [RECORDING_FAILED] = "failed"};
     const struct recorder_file *files = r->files;
     size_t n = r->n_files;
     uint64_t bytes = 0;
@@ -33,24 +26,19 @@ static void add_recording(void *arg, const struct recording *r)
         bytes += files[i].bytes;
     }
     json_array_append_new(arg, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:I,s:I}", "id",
-                                         r->id, "kind", "recording", "mode", modes[r->mode],
+                                         r->id, "kind", "recording", "mode", recorder_mode_names[r->mode],
                                          "meeting_id", r->meeting_id, "tenant", r->tenant,
-                                         "state", states[r->state], "started",
+                                         "state", recording_state_names[r->state], "started",
                                          started(r->started_us), "files", (json_int_t)n,
                                          "bytes", (json_int_t)bytes));
 }
 
 static void add_live(void *arg, const struct live *live)
 {
-    static const char *const states[] = {[LIVE_STARTING] = "starting",
-                                         [LIVE_RUNNING] = "running",
-                                         [LIVE_STOPPED] = "stopped",
-                                         [LIVE_FAILED] = "failed"};
-
     json_array_append_new(arg,
                           json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o}", "id", live->id, "kind",
-                                    "live", "mode", "hls", "meeting_id", live->meeting_id,
-                                    "tenant", live->tenant, "state", states[live->state],
+                                    "live", "mode", recorder_mode_names[RECORDER_HLS], "meeting_id", live->meeting_id,
+                                    "tenant", live->tenant, "state", live_state_names[live->state],
                                     "started", started(live->started_us)));
 }
 

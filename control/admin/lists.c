@@ -194,16 +194,6 @@ json_t *admin_peers(const struct admin *admin)
 
 /* ---- /streams ---- */
 
-static const char *source_name(enum meeting_source source)
-{
-    static const char *const names[] = {[SOURCE_MIC] = "mic",
-                                        [SOURCE_CAMERA] = "camera",
-                                        [SOURCE_SCREEN] = "screen",
-                                        [SOURCE_SCREEN_AUDIO] = "screen_audio"};
-
-    return names[source];
-}
-
 static const char *codec_name(const struct ortc_producer *params)
 {
     static const char *const names[] = {[ORTC_OPUS] = "opus",
@@ -300,7 +290,7 @@ static json_t *producer_row(const struct admin *admin, const struct room_produce
     put_text(row, "meeting_id", owner->room->id);
     put_text(row, "kind", rtp_kind_name(params->kind));
     put_text(row, "codec", codec_name(params));
-    put_text(row, "source", source_name(rp->source));
+    put_text(row, "source", meeting_source_names[rp->source]);
     json_object_set_new(row, "paused", json_boolean(producer_is_paused(rp->producer)));
     add_stream_counters(admin, rp->producer, row);
     return row;

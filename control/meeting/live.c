@@ -14,6 +14,13 @@ enum {
     KEPT_US = 60000000 /* that one may be watched to its end */
 };
 
+const char *const live_state_names[N_LIVE_STATES] = {
+    [LIVE_STARTING] = "starting",
+    [LIVE_RUNNING] = "running",
+    [LIVE_STOPPED] = "stopped",
+    [LIVE_FAILED] = "failed",
+};
+
 /* The hosts hear how it fares. */
 static void tell_status(struct live *live)
 {

@@ -7,7 +7,9 @@
 #include "meeting/meeting.h"
 #include "recording/recorder.h"
 
-enum live_state { LIVE_STARTING, LIVE_RUNNING, LIVE_STOPPED, LIVE_FAILED };
+enum live_state { LIVE_STARTING, LIVE_RUNNING, LIVE_STOPPED, LIVE_FAILED, N_LIVE_STATES };
+
+extern const char *const live_state_names[N_LIVE_STATES];
 
 struct live {
     char id[MEETING_OBJECT_ID + 1]; /* told to nobody but who may watch: it is the key */

@@ -56,7 +56,15 @@ struct meeting_error {
     uint32_t retry_after_ms; /* of "rate_limited" */
 };
 
-enum meeting_source { SOURCE_MIC, SOURCE_CAMERA, SOURCE_SCREEN, SOURCE_SCREEN_AUDIO };
+enum meeting_source {
+    SOURCE_MIC,
+    SOURCE_CAMERA,
+    SOURCE_SCREEN,
+    SOURCE_SCREEN_AUDIO,
+    N_MEETING_SOURCES
+};
+
+extern const char *const meeting_source_names[N_MEETING_SOURCES + 1]; /* NULL ends it */
 
 /* What a participant sends, as people name it: bits. */
 enum meeting_media { MEETING_AUDIO = 1, MEETING_VIDEO = 2, MEETING_SCREEN = 4 };

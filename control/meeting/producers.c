@@ -5,6 +5,13 @@
 
 #include "meeting/priv.h"
 
+const char *const meeting_source_names[N_MEETING_SOURCES + 1] = {
+    [SOURCE_MIC] = "mic",
+    [SOURCE_CAMERA] = "camera",
+    [SOURCE_SCREEN] = "screen",
+    [SOURCE_SCREEN_AUDIO] = "screen_audio",
+};
+
 enum meeting_media meeting_media_of(enum meeting_source source)
 {
     return source == SOURCE_MIC      ? MEETING_AUDIO

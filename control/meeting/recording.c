@@ -11,6 +11,13 @@
 
 enum { RECORDINGS_MAX = 16 }; /* at once, of a node: each is a process */
 
+const char *const recording_state_names[N_RECORDING_STATES] = {
+    [RECORDING_RUNNING] = "running",
+    [RECORDING_STOPPING] = "stopping",
+    [RECORDING_STOPPED] = "stopped",
+    [RECORDING_FAILED] = "failed",
+};
+
 static void news(const struct recording *r)
 {
     if (r->meeting->ops.recorded != NULL) {

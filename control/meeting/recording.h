@@ -12,8 +12,11 @@ enum recording_state {
     RECORDING_RUNNING,
     RECORDING_STOPPING,
     RECORDING_STOPPED,
-    RECORDING_FAILED
+    RECORDING_FAILED,
+    N_RECORDING_STATES
 };
+
+extern const char *const recording_state_names[N_RECORDING_STATES];
 
 /* Whose stream a track was; 'id' is its producer's, and what its files are named by. */
 struct recording_track {

@@ -5,11 +5,6 @@
 #include "meeting/live.h"
 #include "meeting/priv.h"
 
-static const char *const source_names[] = {[SOURCE_MIC] = "mic",
-                                           [SOURCE_CAMERA] = "camera",
-                                           [SOURCE_SCREEN] = "screen",
-                                           [SOURCE_SCREEN_AUDIO] = "screen_audio"};
-
 enum { TAPES = 2 };
 
 /* Returns how many there are. */
@@ -43,7 +38,7 @@ static struct recorder_owner owner_of(const struct room_producer *rp)
     return (struct recorder_owner){.person = p->id,
                                    .name = p->name,
                                    .came = p->joined_us,
-                                   .source = source_names[rp->source],
+                                   .source = meeting_source_names[rp->source],
                                    .paused =
                                        producer_is_paused(rp->producer) || p->group != 0};
 }

@@ -19,10 +19,12 @@
 #include "sys/log.h"
 #include "sys/loop.h"
 
-static const char *const mode_names[N_RECORDER_MODES] = {[RECORDER_TRACKS] = "tracks",
-                                                         [RECORDER_COMPOSITE] = "composite",
-                                                         [RECORDER_SOUND] = "sound",
-                                                         [RECORDER_HLS] = "hls"};
+const char *const recorder_mode_names[N_RECORDER_MODES] = {
+    [RECORDER_TRACKS] = "tracks",
+    [RECORDER_COMPOSITE] = "composite",
+    [RECORDER_SOUND] = "sound",
+    [RECORDER_HLS] = "hls",
+};
 
 static int make_directory(const char *path)
 {
@@ -285,7 +287,7 @@ static int start_process(struct recorder_job *job)
     const struct recorder_conf *conf = &job->recorder->conf;
     char directory[PATH_MAX], zero[24], part[16];
     char *argv[] = {(char *)(uintptr_t)conf->program,         directory, zero,
-                    (char *)(uintptr_t)mode_names[job->mode], part,      NULL};
+                    (char *)(uintptr_t)recorder_mode_names[job->mode], part,      NULL};
     int socks[2];
     int fds[2];
     int err;

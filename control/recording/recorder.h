@@ -37,6 +37,8 @@ enum recorder_mode {
     N_RECORDER_MODES
 };
 
+extern const char *const recorder_mode_names[N_RECORDER_MODES];
+
 struct recorder_conf {
     struct loop *loop; /* borrowed, as all here */
     struct media *media;

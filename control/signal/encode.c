@@ -8,11 +8,6 @@
 #include "signal/priv.h"
 #include "sys/clock.h"
 
-const char *const encode_source_names[] = {[SOURCE_MIC] = "mic",
-                                           [SOURCE_CAMERA] = "camera",
-                                           [SOURCE_SCREEN] = "screen",
-                                           [SOURCE_SCREEN_AUDIO] = "screen_audio"};
-
 const char *encode_kind(const struct room_producer *rp)
 {
     return rtp_kind_name(producer_params(rp->producer)->kind);
@@ -32,7 +27,7 @@ json_t *encode_producer(const struct room_producer *rp)
 
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "producer_id", rp->id, "participant_id",
                      p->id, "user_id", p->who.user_id, "kind", encode_kind(rp), "source",
-                     encode_source_names[rp->source], "paused",
+                     meeting_source_names[rp->source], "paused",
                      (int)producer_is_paused(rp->producer));
 }
 

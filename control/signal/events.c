@@ -252,7 +252,6 @@ static void on_produced(void *arg, const struct meeting_error *err, void *object
 static void on_produce(struct reply *reply, const json_t *payload)
 {
     static const char *const kinds[] = {"audio", "video", NULL};
-    static const char *const sources[] = {"mic", "camera", "screen", "screen_audio", NULL};
     struct client *client = reply->client;
     struct fields f = fields_of(payload);
     struct rtp_error wrong = {.path = ""};
@@ -267,7 +266,7 @@ static void on_produce(struct reply *reply, const json_t *payload)
 
     if (!field_text(&f, "transport_id", ID_MAX, true, &id) ||
         !field_enum(&f, "kind", kinds, &kind) ||
-        !field_enum(&f, "source", sources, &source) ||
+        !field_enum(&f, "source", meeting_source_names, &source) ||
         !field_bool(&f, "paused", false, &paused) ||
         !field_object(&f, "rtp_parameters", true, &json_params)) {
         fail_invalid(reply, &f);

@@ -229,15 +229,14 @@ static const struct transport *find_transport(const struct client *client, bool 
 
 static void add_source(json_t *payload)
 {
-    static const char *const names[] = {"mic", "camera", "screen", "screen_audio"};
     const char *kind = json_string_value(json_object_get(payload, "kind"));
     const char *wanted =
         json_string_value(json_object_get(json_object_get(payload, "app_data"), "source"));
     const char *source = kind != NULL && strcmp(kind, "audio") == 0 ? "mic" : "camera";
 
-    for (size_t i = 0; wanted != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(names[i], wanted) == 0) {
-            source = names[i];
+    for (size_t i = 0; wanted != NULL && i < N_MEETING_SOURCES; i++) {
+        if (strcmp(meeting_source_names[i], wanted) == 0) {
+            source = meeting_source_names[i];
         }
     }
     (void)json_object_set_new(payload, "source", json_string(source));

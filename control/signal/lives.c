@@ -7,10 +7,6 @@
 enum { KIND_HLS };
 
 static const char *const kind_names[] = {"hls", "dash", "rtmp", NULL};
-static const char *const state_names[] = {[LIVE_STARTING] = "starting",
-                                          [LIVE_RUNNING] = "running",
-                                          [LIVE_STOPPED] = "stopped",
-                                          [LIVE_FAILED] = "failed"};
 
 json_t *encode_live(const struct live *live)
 {
@@ -85,7 +81,7 @@ json_t *encode_live_event(const struct meeting_event *event, const char **name)
     default:
         *name = "stream:status";
         return json_pack("{s:s, s:s, s:s?}", "stream_id", live->id, "state",
-                         state_names[live->state], "reason",
+                         live_state_names[live->state], "reason",
                          live->reason[0] != '\0' ? live->reason : NULL);
     }
 }

@@ -331,7 +331,6 @@ json_t *encode_needed(const struct room_producer *rp); /* layers that need not b
 /* Adds a score to 'event' (moved), and what it was made of. */
 json_t *encode_score(json_t *event, const struct score *score, bool sent);
 const char *encode_kind(const struct room_producer *rp);
-extern const char *const encode_source_names[];
 
 /* ---- encode_people.c ---- */
 

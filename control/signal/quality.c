@@ -154,7 +154,7 @@ static json_t *encode_sent(const struct room_producer *rp)
         n++;
     }
     return encode_stream(json_pack("{s:s, s:s, s:I}", "producer_id", rp->id, "source",
-                                   encode_source_names[rp->source], "subscribers", n),
+                                   meeting_source_names[rp->source], "subscribers", n),
                          &rp->score, true);
 }
 

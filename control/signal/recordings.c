@@ -9,11 +9,6 @@
 #include "store/writer.h"
 #include "sys/clock.h"
 
-static const char *const state_names[] = {[RECORDING_RUNNING] = "running",
-                                          [RECORDING_STOPPING] = "stopping",
-                                          [RECORDING_STOPPED] = "stopped",
-                                          [RECORDING_FAILED] = "failed"};
-
 static const char *const mode_names[] = {"tracks", "composite", NULL};
 
 /* ---- events ---- */
@@ -90,7 +85,7 @@ json_t *encode_recording_event(const struct meeting_event *event, const char **n
     default:
         *name = "recording:status";
         return json_pack("{s:s, s:s, s:n, s:s?}", "recording_id", r->id, "state",
-                         state_names[r->state], "progress", "reason",
+                         recording_state_names[r->state], "progress", "reason",
                          r->reason[0] != '\0' ? r->reason : NULL);
     }
 }
@@ -107,7 +102,7 @@ static json_t *encode_file(const struct recording *r, const struct recorder_file
     return json_pack("{s:s, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:b}", "file", file->name,
                      "user_id", track != NULL ? track->user_id : NULL, "display_name",
                      track != NULL ? track->name : NULL, "source",
-                     track != NULL ? encode_source_names[track->source] : NULL, "start_ms",
+                     track != NULL ? meeting_source_names[track->source] : NULL, "start_ms",
                      (json_int_t)(file->start_us / 1000), "duration_ms",
                      (json_int_t)(file->length_us / 1000), "size_bytes",
                      (json_int_t)file->bytes, "complete", (int)file->whole);
@@ -149,7 +144,7 @@ void keep_recording(void *user, const struct recording *r)
                                       .doc = {.tenant = r->tenant,
                                               .id = r->id,
                                               .group = r->meeting_id,
-                                              .state = state_names[r->state],
+                                              .state = recording_state_names[r->state],
                                               .at = (int64_t)(r->started_us / 1000000),
                                               .json = text}};
 

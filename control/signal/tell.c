@@ -24,7 +24,7 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
                          event->producer->id, "participant_id", event->who->id, "user_id",
                          event->who->who.user_id, "display_name", event->who->name, "kind",
                          encode_kind(event->producer), "source",
-                         encode_source_names[event->producer->source], "paused",
+                         meeting_source_names[event->producer->source], "paused",
                          (int)producer_is_paused(event->producer->producer));
     case MEETING_SPEAKER:
         *name = "speaker:active";
@@ -130,7 +130,7 @@ static json_t *app_data_of(const struct meeting_event *event)
 
     return said != NULL
                ? json_incref(said)
-               : json_pack("{s:s}", "source", encode_source_names[event->producer->source]);
+               : json_pack("{s:s}", "source", meeting_source_names[event->producer->source]);
 }
 
 /* The whole of an event in our words, NULL if it has none. */
