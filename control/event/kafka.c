@@ -58,6 +58,7 @@ static void note_works(struct kafka *kafka)
     (void)pthread_mutex_lock(&kafka->lock);
     news = kafka->away;
     kafka->away = false;
+    kafka->failed = false;
     (void)pthread_mutex_unlock(&kafka->lock);
     if (news) {
         log_info("kafka_works");
@@ -90,7 +91,8 @@ static void on_report(rd_kafka_t *producer, const rd_kafka_message_t *message, v
     struct event *event = message->_private;
 
     /* Not for each the lock, which whoever sends has all the time. */
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && atomic_load(&kafka->away)) {
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        (atomic_load(&kafka->away) || atomic_load(&kafka->failed))) {
         note_works(kafka);
     }
     if (event != NULL && event->position == 0) {
@@ -230,14 +232,15 @@ static void on_error(rd_kafka_t *producer, int err, const char *reason, void *op
     }
 }
 
-/* Each of many tries is not told of: that it is away was. Any of librdkafka's threads. */
+/* Each of many tries is not told of, only the first: the next may come before it is noted
+ * that it is away. Any of librdkafka's threads. */
 static void on_log(const rd_kafka_t *producer, int level, const char *facility,
                    const char *text)
 {
     struct kafka *kafka = rd_kafka_opaque(producer);
-    bool away = atomic_load(&kafka->away);
 
-    if (level <= LOG_ERR && !away) {
+    if (level <= LOG_ERR && !atomic_load(&kafka->away) &&
+        !atomic_exchange(&kafka->failed, true)) {
         log_warn("kafka_says", LOG_STR("facility", facility), LOG_STR("text", text));
     } else {
         log_debug("kafka_says", LOG_STR("facility", facility), LOG_STR("text", text));

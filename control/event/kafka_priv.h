@@ -41,6 +41,7 @@ struct kafka {
     uint32_t patience_ms;
     atomic_uint n_quality; /* on their way: KAFKA_QUALITY at most */
     atomic_bool away; /* and why: written with the lock */
+    atomic_bool failed; /* a try was told of, and nothing has got through since */
     char why[EVENT_STATE_MAX];
     bool joined;
 };

@@ -37,8 +37,7 @@ function assertTold(node, reason, cure) {
     assert.equal(told.length, 1, JSON.stringify(told));
     assert.match(told[0].reason, reason);
     assert.match(told[0].cure, cure);
-    /* of the tries, those before the node has taken note: they follow each other at once */
-    assert.ok(noise.length <= 3, JSON.stringify(noise));
+    assert.ok(noise.length <= 1, JSON.stringify(noise));
 }
 
 const WRONG = 'not the password';
