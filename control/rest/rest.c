@@ -51,97 +51,77 @@ static void on_document(const struct rest_call *call);
 /* What each route is, who may ask and what it takes is in schema/; here is who answers. A
  * route without a line here is not served by this node, or not below /api (WHIP and WHEP).
  */
-static const struct {
+static const struct handler {
     const char *method, *path;
     rest_fn *fn;
+    const char *act; /* as the audit has it; NULL: it need not be answered for */
 } handlers[] = {
-    {"GET", "/api/health/live", health_live},
-    {"GET", "/api/health/ready", health_ready},
-    {"GET", "/api/health/webrtc", health_webrtc},
-    {"GET", "/api/health/system", health_system},
-    {"POST", "/api/auth/login", login_begin},
-    {"POST", "/api/auth/refresh", login_refresh},
-    {"POST", "/api/auth/logout", login_end},
-    {"GET", "/api/meeting", meetings_list},
-    {"POST", "/api/meeting", meetings_create},
-    {"GET", "/api/meeting/system/stats", people_stats},
-    {"GET", "/api/meeting/{id}", meetings_get},
-    {"PUT", "/api/meeting/{id}", meetings_replace},
-    {"PATCH", "/api/meeting/{id}", meetings_change},
-    {"DELETE", "/api/meeting/{id}", meetings_delete},
-    {"POST", "/api/meeting/{id}/start", meetings_start},
-    {"POST", "/api/meeting/{id}/end", meetings_finish},
-    {"POST", "/api/meeting/{id}/join", meetings_join},
-    {"POST", "/api/meeting/{id}/link", meetings_link},
-    {"GET", "/api/meeting/{id}/participants", people_list},
-    {"POST", "/api/meeting/{id}/participants", people_invite},
-    {"DELETE", "/api/meeting/{id}/participants", people_remove},
-    {"PATCH", "/api/meeting/{id}/participants/{user_id}/role", people_role},
-    {"GET", "/api/meeting/{id}/chat", chat_list},
-    {"GET", "/api/meeting/{id}/recordings", recordings_list},
-    {"GET", "/api/meeting/{id}/recordings/{recording_id}/download", recordings_download},
-    {"GET", "/api/meeting/{id}/analytics", meetings_analytics},
-    {"GET", "/api/meeting/{id}/live-stats", meetings_live},
-    {"GET", "/api/meeting/{id}/webrtc-config", meetings_webrtc},
-    {"GET", "/api/meeting/{id}/audit", people_audit},
-    {"GET", "/api/meeting/{id}/export", meetings_export},
-    {"GET", "/api/audit", people_audit_all},
-    {"POST", "/api/user", users_create},
-    {"GET", "/api/user/{id}/data", users_kept},
-    {"DELETE", "/api/user/{id}/data", people_erase},
-    {"GET", "/api/openapi.json", on_document},
-    {"GET", "/api/asyncapi.json", on_document},
-    {"GET", "/api/events/schemas", on_document},
-    {"GET", "/docs", on_document},
-    {"GET", "/docs/style.css", on_document},
+    {"GET", "/api/health/live", health_live, NULL},
+    {"GET", "/api/health/ready", health_ready, NULL},
+    {"GET", "/api/health/webrtc", health_webrtc, NULL},
+    {"GET", "/api/health/system", health_system, NULL},
+    {"POST", "/api/auth/login", login_begin, "login"},
+    {"POST", "/api/auth/refresh", login_refresh, "refresh"},
+    {"POST", "/api/auth/logout", login_end, "logout"},
+    {"GET", "/api/meeting", meetings_list, NULL},
+    {"POST", "/api/meeting", meetings_create, "meeting.create"},
+    {"GET", "/api/meeting/system/stats", people_stats, NULL},
+    {"GET", "/api/meeting/{id}", meetings_get, NULL},
+    {"PUT", "/api/meeting/{id}", meetings_replace, "meeting.update"},
+    {"PATCH", "/api/meeting/{id}", meetings_change, "meeting.update"},
+    {"DELETE", "/api/meeting/{id}", meetings_delete, "meeting.delete"},
+    {"POST", "/api/meeting/{id}/start", meetings_start, "meeting.start"},
+    {"POST", "/api/meeting/{id}/end", meetings_finish, "meeting.end"},
+    {"POST", "/api/meeting/{id}/join", meetings_join, NULL},
+    {"POST", "/api/meeting/{id}/link", meetings_link, "meeting.link"},
+    {"GET", "/api/meeting/{id}/participants", people_list, NULL},
+    {"POST", "/api/meeting/{id}/participants", people_invite, "participant.invite"},
+    {"DELETE", "/api/meeting/{id}/participants", people_remove, "participant.remove"},
+    {"PATCH", "/api/meeting/{id}/participants/{user_id}/role", people_role,
+     "participant.role"},
+    {"GET", "/api/meeting/{id}/chat", chat_list, NULL},
+    {"GET", "/api/meeting/{id}/recordings", recordings_list, NULL},
+    {"GET", "/api/meeting/{id}/recordings/{recording_id}/download", recordings_download,
+     "recording.download"},
+    {"GET", "/api/meeting/{id}/analytics", meetings_analytics, NULL},
+    {"GET", "/api/meeting/{id}/live-stats", meetings_live, NULL},
+    {"GET", "/api/meeting/{id}/webrtc-config", meetings_webrtc, NULL},
+    {"GET", "/api/meeting/{id}/audit", people_audit, NULL},
+    {"GET", "/api/meeting/{id}/export", meetings_export, "meeting.export"},
+    {"GET", "/api/audit", people_audit_all, NULL},
+    {"POST", "/api/user", users_create, "user.create"},
+    {"GET", "/api/user/{id}/data", users_kept, "user.export"},
+    {"DELETE", "/api/user/{id}/data", people_erase, "user.erase"},
+    {"GET", "/api/openapi.json", on_document, NULL},
+    {"GET", "/api/asyncapi.json", on_document, NULL},
+    {"GET", "/api/events/schemas", on_document, NULL},
+    {"GET", "/docs", on_document, NULL},
+    {"GET", "/docs/style.css", on_document, NULL},
 };
 
-rest_fn *rest_handler(const struct schema_route *route)
+static const struct handler *handler_of(const struct schema_route *route)
 {
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
         if (strcmp(handlers[i].method, route->method) == 0 &&
             strcmp(handlers[i].path, route->path) == 0) {
-            return handlers[i].fn;
+            return &handlers[i];
         }
     }
     return NULL;
 }
 
-/* What must be answered for. */
-static const struct {
-    rest_fn *fn;
-    const char *act;
-} acts[] = {
-    {login_begin, "login"},
-    {login_refresh, "refresh"},
-    {login_end, "logout"},
-    {meetings_create, "meeting.create"},
-    {meetings_replace, "meeting.update"},
-    {meetings_change, "meeting.update"},
-    {meetings_delete, "meeting.delete"},
-    {meetings_start, "meeting.start"},
-    {meetings_finish, "meeting.end"},
-    {meetings_link, "meeting.link"},
-    {people_invite, "participant.invite"},
-    {people_remove, "participant.remove"},
-    {people_role, "participant.role"},
-    {recordings_download, "recording.download"},
-    {meetings_export, "meeting.export"},
-    {users_create, "user.create"},
-    {users_kept, "user.export"},
-    {people_erase, "user.erase"},
-};
+rest_fn *rest_handler(const struct schema_route *route)
+{
+    const struct handler *handler = handler_of(route);
+
+    return handler != NULL ? handler->fn : NULL;
+}
 
 const char *rest_act(const struct schema_route *route)
 {
-    rest_fn *fn = rest_handler(route);
+    const struct handler *handler = handler_of(route);
 
-    for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
-        if (acts[i].fn == fn) {
-            return acts[i].act;
-        }
-    }
-    return NULL;
+    return handler != NULL ? handler->act : NULL;
 }
 
 /* The page talks to its own origin only, shows what it was sent by WebRTC, and is in nobody
