@@ -323,6 +323,16 @@ static void only_the_first_packet_of_a_key_frame_is_marked(void **state)
     call_stop(&call);
 }
 
+/* A call in which somebody sends AV1, too. */
+static struct stream *start_av1(struct call *call, struct vault_stream_conf *conf)
+{
+    call_start(call, "mem", FAR_GCM, 4);
+    *conf = far_video(&call->pub, 5, 0x0c0c0001);
+    conf->codec = ABI_CODEC_AV1;
+    assert_int_equal(rig_stream(call->rig, ABI_OP_STREAM_OPEN, conf), 0);
+    return call_stream(call, conf);
+}
+
 /* A packet of 'conf', an AV1 stream, with this dependency descriptor. */
 static void show_av1(struct call *call, const struct vault_stream_conf *conf, uint16_t seq,
                      const uint8_t *dd, uint8_t len)
@@ -355,11 +365,7 @@ static void layers_that_the_sender_stops_do_not_come(void **state)
     struct call call;
     (void)state;
 
-    call_start(&call, "mem", FAR_GCM, 4);
-    conf = far_video(&call.pub, 5, 0x0c0c0001);
-    conf.codec = ABI_CODEC_AV1;
-    assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_OPEN, &conf), 0);
-    stream = call_stream(&call, &conf);
+    stream = start_av1(&call, &conf);
     show_av1(&call, &conf, 1, key, sizeof(key));
     show_av1(&call, &conf, 2, upper, sizeof(upper));
     assert_int_equal(atomic_load(&stream->spatial_us[1]), call.rig->lane.now_us);
@@ -386,11 +392,7 @@ static void frame_rates_that_the_sender_stops_do_not_come(void **state)
     struct call call;
     (void)state;
 
-    call_start(&call, "mem", FAR_GCM, 4);
-    conf = far_video(&call.pub, 5, 0x0c0c0001);
-    conf.codec = ABI_CODEC_AV1;
-    assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_OPEN, &conf), 0);
-    stream = call_stream(&call, &conf);
+    stream = start_av1(&call, &conf);
     show_av1(&call, &conf, 1, key, sizeof(key));
     show_av1(&call, &conf, 2, upper, sizeof(upper));
     assert_int_equal(atomic_load(&stream->top_temporal), 1);

@@ -10,20 +10,15 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <libavutil/log.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "egress/compose/canvas.h"
 #include "egress/out/hls.h"
-
-enum { WIDTH = 320, HEIGHT = 180, FPS = ENCODER_FPS };
+#include "film.h"
 
 struct world {
-    char directory[32];
-    struct canvas *canvas;
-    struct encoder *encoder;
+    struct film film;
     struct hls *hls;
     int64_t sample;
     int err;
@@ -40,31 +35,21 @@ static void on_packet(void *arg, enum encoder_kind kind, const struct AVPacket *
 
 static void begin(struct world *w, unsigned part)
 {
-    const struct encoder_conf conf = {.width = WIDTH,
-                                      .height = HEIGHT,
-                                      .video_bps = 1000000,
-                                      .audio_bps = 96000,
-                                      .packet = on_packet,
-                                      .arg = w};
-    struct hls_conf hls = {.directory = w->directory,
+    struct hls_conf hls = {.directory = w->film.directory,
                            .part = part,
                            .width = WIDTH,
                            .height = HEIGHT,
                            .bps = 1096000};
-    char reason[ENCODER_REASON];
 
-    assert_int_equal(encoder_create(&w->encoder, &conf, reason), 0);
-    hls.encoder = w->encoder;
+    film_begin(&w->film, on_packet, w);
+    hls.encoder = w->film.encoder;
     assert_int_equal(hls_open(&w->hls, &hls), 0);
 }
 
 static void setup(struct world *w)
 {
     memset(w, 0, sizeof(*w));
-    av_log_set_level(AV_LOG_FATAL);
-    (void)snprintf(w->directory, sizeof(w->directory), "/tmp/kcs-hls.XXXXXX");
-    assert_non_null(mkdtemp(w->directory));
-    assert_int_equal(canvas_create(&w->canvas, WIDTH, HEIGHT), 0);
+    film_setup(&w->film, "/tmp/kcs-hls.XXXXXX");
     begin(w, 1);
 }
 
@@ -72,17 +57,8 @@ static int end(struct world *w)
 {
     int err = hls_close(w->hls);
 
-    encoder_destroy(w->encoder);
+    encoder_destroy(w->film.encoder);
     return err;
-}
-
-static void teardown(struct world *w)
-{
-    char command[64];
-
-    canvas_destroy(w->canvas);
-    (void)snprintf(command, sizeof(command), "rm -r %s", w->directory);
-    assert_int_equal(system(command), 0);
 }
 
 /* Seconds of pictures and silence; 'also': a key frame there within each second, too. */
@@ -91,15 +67,8 @@ static void fill(struct world *w, int64_t from_s, int64_t to_s, int64_t also)
     static const float silence[ENCODER_SAMPLES];
 
     for (int64_t at = from_s * FPS; at < to_s * FPS; at++) {
-        const struct canvas_box box = {(unsigned)(at % 100) * 2, 40, 80, 80};
-
-        for (; w->sample * FPS < at * ENCODER_HZ; w->sample += ENCODER_SAMPLES) {
-            assert_int_equal(encoder_sound(w->encoder, silence, silence, w->sample), 0);
-        }
-        canvas_face(w->canvas, 0, &box, "id", "Ann");
-        assert_int_equal(encoder_picture(w->encoder, canvas_frame(w->canvas), at,
-                                         at % FPS == 0 || at % FPS == also),
-                         0);
+        w->sample = film_shoot(&w->film, at, "id", "Ann", at % FPS == 0 || at % FPS == also,
+                               silence, w->sample);
     }
 }
 
@@ -110,7 +79,7 @@ static void ask(const struct world *w, const char *command, char out[256])
     size_t n;
     FILE *pipe;
 
-    (void)snprintf(line, sizeof(line), "cd %s && %s", w->directory, command);
+    (void)snprintf(line, sizeof(line), "cd %s && %s", w->film.directory, command);
     pipe = popen(line, "r");
     assert_non_null(pipe);
     n = fread(out, 1, 255, pipe);
@@ -151,7 +120,7 @@ static void segments_are_of_a_second_whatever_key_frames_there_are(void **state)
         "csv=p=0 180p.m3u8 | awk 'NR > 1 && $1 - last > 0.034 {print \"hole\"} {last = $1} "
         "END {print NR}'",
         "150");
-    teardown(&w);
+    film_teardown(&w.film);
 }
 
 static void what_nobody_wants_any_more_is_taken_away(void **state)
@@ -167,7 +136,7 @@ static void what_nobody_wants_any_more_is_taken_away(void **state)
     assert_says(&w, "ls *.m4s | wc -l", "24");
     assert_says(&w, "ls -A | grep -c '^[.]'", "0");
     assert_int_equal(end(&w), 0);
-    teardown(&w);
+    film_teardown(&w.film);
 }
 
 static void another_process_goes_on_with_the_numbers(void **state)
@@ -186,7 +155,7 @@ static void another_process_goes_on_with_the_numbers(void **state)
     assert_says(&w, "grep -o 'URI=.*' 180p.m3u8", "URI=\"2-init.mp4\"");
     assert_says(&w, "ls 2-*.m4s | tr '\\n' ' '", "2-3.m4s 2-4.m4s ");
     assert_int_equal(end(&w), 0);
-    teardown(&w);
+    film_teardown(&w.film);
 }
 
 static void a_full_disk_is_told_and_leaves_what_was_whole(void **state)
@@ -207,7 +176,7 @@ static void a_full_disk_is_told_and_leaves_what_was_whole(void **state)
     assert_int_equal(end(&w), -EFBIG);
     assert_says(&w, "grep -c EXTINF 180p.m3u8", "2");
     assert_says(&w, "ls -A | grep -c '^[.]'", "0");
-    teardown(&w);
+    film_teardown(&w.film);
 }
 
 int main(void)

@@ -10,24 +10,18 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <libavutil/log.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "egress/compose/canvas.h"
 #include "egress/out/join.h"
 #include "egress/out/part.h"
-
-enum { WIDTH = 320, HEIGHT = 180, FPS = ENCODER_FPS };
+#include "film.h"
 
 struct world {
-    char directory[32];
-    struct canvas *canvas;
-    struct encoder *encoder;
+    struct film film;
     struct part *part;
-    int64_t first_sample;
     int err;
 };
 
@@ -43,35 +37,16 @@ static void on_packet(void *arg, enum encoder_kind kind, const struct AVPacket *
 static void setup(struct world *w)
 {
     memset(w, 0, sizeof(*w));
-    av_log_set_level(AV_LOG_FATAL);
-    (void)snprintf(w->directory, sizeof(w->directory), "/tmp/kcs-join.XXXXXX");
-    assert_non_null(mkdtemp(w->directory));
-    assert_int_equal(canvas_create(&w->canvas, WIDTH, HEIGHT), 0);
-}
-
-static void teardown(struct world *w)
-{
-    char command[64];
-
-    canvas_destroy(w->canvas);
-    (void)snprintf(command, sizeof(command), "rm -r %s", w->directory);
-    assert_int_equal(system(command), 0);
+    film_setup(&w->film, "/tmp/kcs-join.XXXXXX");
 }
 
 static void begin(struct world *w, unsigned number)
 {
-    const struct encoder_conf conf = {.width = WIDTH,
-                                      .height = HEIGHT,
-                                      .video_bps = 1000000,
-                                      .audio_bps = 96000,
-                                      .packet = on_packet,
-                                      .arg = w};
     struct part_conf part = {
-        .directory = w->directory, .extension = "mp4", .number = number};
-    char reason[ENCODER_REASON];
+        .directory = w->film.directory, .extension = "mp4", .number = number};
 
-    assert_int_equal(encoder_create(&w->encoder, &conf, reason), 0);
-    part.encoder = w->encoder;
+    film_begin(&w->film, on_packet, w);
+    part.encoder = w->film.encoder;
     assert_int_equal(part_open(&w->part, &part), 0);
 }
 
@@ -85,17 +60,10 @@ static void fill(struct world *w, int64_t from_s, int64_t to_s)
         tone[i] = (float)(i % 48) / 96.0f;
     }
     for (int64_t at = from_s * FPS; at < to_s * FPS; at++) {
-        const struct canvas_box box = {(unsigned)(at % 100) * 2, 40, 80, 80};
         char id[24];
 
-        for (; sample * FPS < at * ENCODER_HZ; sample += ENCODER_SAMPLES) {
-            assert_int_equal(encoder_sound(w->encoder, tone, tone, sample), 0);
-        }
         (void)snprintf(id, sizeof(id), "%d", (int)at);
-        canvas_face(w->canvas, 0, &box, id, id);
-        assert_int_equal(
-            encoder_picture(w->encoder, canvas_frame(w->canvas), at, at % (2 * FPS) == 0),
-            0);
+        sample = film_shoot(&w->film, at, id, id, at % (2 * FPS) == 0, tone, sample);
     }
 }
 
@@ -104,13 +72,13 @@ static int end(struct world *w)
     uint64_t bytes;
     int err = part_close(w->part, &bytes);
 
-    encoder_destroy(w->encoder);
+    encoder_destroy(w->film.encoder);
     return err;
 }
 
 static void path_of(const struct world *w, const char *name, char out[96])
 {
-    (void)snprintf(out, 96, "%s/%s", w->directory, name);
+    (void)snprintf(out, 96, "%s/%s", w->film.directory, name);
 }
 
 /* Half of the bytes of its last fragment are missing, as of one that was killed. */
@@ -174,7 +142,7 @@ static void a_part_plays(void **state)
     assert_int_equal(end(&w), 0);
     assert_clean(&w, "meeting.1.mp4");
     assert_frames(&w, "meeting.1.mp4", 4 * FPS, 4);
-    teardown(&w);
+    film_teardown(&w.film);
 }
 
 /* Also of a part in which nothing came to be. */
@@ -198,7 +166,7 @@ static void parts_become_one_file_in_which_the_time_between_has_passed(void **st
     fill(&w, 6, 9);
     assert_int_equal(end(&w), 0);
 
-    conf.directory = w.directory;
+    conf.directory = w.film.directory;
     if (join_parts(&conf, &joined, reason) != 0) {
         fail_msg("%s", reason);
     }
@@ -228,7 +196,7 @@ static void parts_become_one_file_in_which_the_time_between_has_passed(void **st
     path_of(&w, "meeting.mp4", path);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(joined.bytes, st.st_size);
-    teardown(&w);
+    film_teardown(&w.film);
 }
 
 /* Whoever tells it has been told: and what was written before is whole. */
@@ -252,7 +220,7 @@ static void a_full_disk_leaves_a_file_that_plays(void **state)
     ask(&w, "meeting.1.mp4",
         "ffprobe -v error -show_entries format=duration -of csv=p=0 %s", said);
     assert_true(atof(said) > 1);
-    teardown(&w);
+    film_teardown(&w.film);
 }
 
 static void nothing_to_join_is_refused_and_nothing_is_left(void **state)
@@ -264,11 +232,11 @@ static void nothing_to_join_is_refused_and_nothing_is_left(void **state)
     (void)state;
 
     setup(&w);
-    conf.directory = w.directory;
+    conf.directory = w.film.directory;
     assert_int_equal(join_parts(&conf, &joined, reason), -ENOENT);
-    assert_int_equal(rmdir(w.directory), 0);
-    assert_int_equal(mkdir(w.directory, 0700), 0);
-    teardown(&w);
+    assert_int_equal(rmdir(w.film.directory), 0);
+    assert_int_equal(mkdir(w.film.directory, 0700), 0);
+    film_teardown(&w.film);
 }
 
 int main(void)

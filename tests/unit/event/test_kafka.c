@@ -75,21 +75,28 @@ static void read_ids(const struct mock *mock, size_t n, char *out, size_t cap)
     rd_kafka_destroy(consumer);
 }
 
+/* A relay to one broker, which a first event has reached. */
+static void start_kafka(struct world *w, struct mock *mock)
+{
+    struct event_kafka_conf conf = {.partitions = 1};
+    char err[EVENT_ERR_MAX];
+
+    mock_start(mock);
+    conf.brokers = rd_kafka_mock_cluster_bootstraps(mock->cluster);
+    start(w);
+    assert_int_equal(event_relay_add_kafka(w->relay, &conf, err), 0);
+    tell(w, "kcs.meeting.other", "{}");
+    until_empty(w);
+}
+
 static void kafka_is_told_all_again_after_an_error(void **state)
 {
     struct world w;
     struct mock mock;
-    struct event_kafka_conf conf = {.partitions = 1};
-    char err[EVENT_ERR_MAX];
     char ids[256];
     (void)state;
 
-    mock_start(&mock);
-    conf.brokers = rd_kafka_mock_cluster_bootstraps(mock.cluster);
-    start(&w);
-    assert_int_equal(event_relay_add_kafka(w.relay, &conf, err), 0);
-    tell(&w, "kcs.meeting.other", "{}");
-    until_empty(&w);
+    start_kafka(&w, &mock);
     /* it is not allowed to, for once: no message's fault */
     rd_kafka_mock_push_request_errors(mock.cluster, 0 /* Produce */, 1,
                                       RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
@@ -171,17 +178,10 @@ static void quality_waits_for_no_broker_that_is_away(void **state)
     enum { TOLD = 20000, KEPT = 16384 };
     struct world w;
     struct mock mock;
-    struct event_kafka_conf conf = {.partitions = 1};
-    char err[EVENT_ERR_MAX];
     uint64_t until_us;
     (void)state;
 
-    mock_start(&mock);
-    conf.brokers = rd_kafka_mock_cluster_bootstraps(mock.cluster);
-    start(&w);
-    assert_int_equal(event_relay_add_kafka(w.relay, &conf, err), 0);
-    tell(&w, "kcs.meeting.other", "{}");
-    until_empty(&w);
+    start_kafka(&w, &mock);
     assert_int_equal(rd_kafka_mock_broker_set_down(mock.cluster, 1), 0);
     for (int i = 0; i < TOLD; i++) {
         event_relay_quality(w.relay, "kcs.quality.participant", "t", "m", "{}");
