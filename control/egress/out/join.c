@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "egress/out/averror.h"
 #include "egress/out/encoder.h"
+#include "egress/out/part.h"
 
 enum { KINDS = 2, ALIVE = 4096 }; /* packets between two signs of life */
 
@@ -26,13 +28,11 @@ struct join {
 
 static void path_of(const struct join_conf *conf, unsigned part, char out[PATH_MAX])
 {
-    (void)snprintf(out, PATH_MAX, "%s/meeting.%u.%s", conf->directory, part,
-                   conf->extension);
-}
+    char name[PART_NAME];
 
-static int to_errno(int averror)
-{
-    return averror >= 0 ? 0 : averror > -4096 ? averror : -EBADMSG;
+    part_name(name,
+              &(struct part_conf){.number = part, .extension = conf->extension});
+    (void)snprintf(out, PATH_MAX, "%s/%s", conf->directory, name);
 }
 
 /* ---- silence ---- */
@@ -258,7 +258,7 @@ int join_parts(const struct join_conf *conf, struct joined *out, char reason[JOI
     err = finish(&join, err, out);
     av_packet_free(&join.packet);
     av_packet_free(&join.silence);
-    err = to_errno(err);
+    err = averror_errno(err);
     if (err == 0 && rename(unfinished, whole) != 0) {
         err = -errno;
     }

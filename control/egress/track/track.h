@@ -4,7 +4,7 @@
 #define EGRESS_TRACK_H
 
 #include "egress/depay/feed.h"
-#include "egress/track/mux.h"
+#include "egress/out/mux.h"
 #include "egress/track/timeline.h"
 
 struct track_conf {

@@ -1,4 +1,4 @@
-#include "egress/track/mux.h"
+#include "egress/out/mux.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "egress/out/averror.h"
 
 struct mux {
     AVFormatContext *format;
@@ -27,8 +29,7 @@ static int fail(int averror, const char *what, char reason[MUX_REASON])
 
     (void)av_strerror(averror, text, sizeof(text));
     (void)snprintf(reason, MUX_REASON, "%s: %s", what, text);
-    /* libav's own codes, far above, are no errno: they say what it thinks of the data */
-    return averror < 0 && averror > -4096 ? averror : -EBADMSG;
+    return averror_errno(averror);
 }
 
 static enum AVCodecID codec_id(enum abi_codec codec)
