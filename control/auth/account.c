@@ -47,6 +47,13 @@ int accounts_create(struct accounts **out, const struct account_conf *conf)
         return err;
     }
     account_start(accounts);
+    while (!accounts->has_revoked && accounts->starting) {
+        store_wait(conf->store);
+    }
+    if (!accounts->has_revoked) {
+        accounts_destroy(accounts);
+        return -EIO; /* why is in the log */
+    }
     *out = accounts;
     return 0;
 }

@@ -54,8 +54,10 @@ struct account_tokens {
 typedef void account_done(void *arg, int err, const char *code,
                           const struct account_tokens *tokens);
 
-/* Loads keys and what was revoked, and makes the first administrator: until that is done
- * all is answered -EAGAIN. 0, -ENOMEM, or what kept a thread from starting. */
+/* When it returns, what was revoked is known: no such token is taken again, by whichever key
+ * it is. Then loads the keys and makes the first administrator: until that is done all is
+ * answered -EAGAIN. Before the loop runs. 0, -ENOMEM, -EIO (what was revoked could not be
+ * read), or what kept a thread from starting. */
 int accounts_create(struct accounts **out, const struct account_conf *conf);
 
 /* Callbacks that are left are called. After store_close(). NULL is a no-op. */

@@ -235,7 +235,7 @@ void account_start(struct accounts *accounts)
     if (accounts->starting || accounts->ready) {
         return;
     }
-    if (!accounts->has_revoked) { /* before the keys: with those tokens are taken */
+    if (!accounts->has_revoked) { /* accounts_create() waits for it */
         query.kind = STORE_REVOKED;
         query.after = accounts->after_id[0] != '\0';
         query.after_at = accounts->after_at;

@@ -19,7 +19,7 @@ struct store {
     void *data;
     pthread_t thread, copier;
     pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t wake, wake_copier;
+    pthread_cond_t wake, wake_copier, answered;
     struct list queue, copies;
     uint32_t n_waiting; /* queued, being done, or not yet answered */
     size_t n_bytes;
@@ -77,6 +77,7 @@ static void store_free(struct store *store)
 {
     (void)pthread_cond_destroy(&store->wake);
     (void)pthread_cond_destroy(&store->wake_copier);
+    (void)pthread_cond_destroy(&store->answered);
     (void)pthread_mutex_destroy(&store->lock);
     free(store->path);
     free(store);
@@ -127,35 +128,60 @@ static void answer(struct store *store, struct store_req *req)
     req_free(req);
 }
 
-/* On the loop. */
-static void deliver(void *arg)
+/* Calls the callbacks of 'req' and of those behind it. */
+static void tell_answers(struct store *store, struct store_req *req)
 {
-    struct store *store = arg;
-    struct list list;
-    struct store_req *req;
-    bool dead;
+    struct store_req *next;
 
-    (void)pthread_mutex_lock(&store->lock);
-    store->posted = false;
-    dead = store->dead;
-    list_init(&list);
-    if (store->answers.first != NULL) {
-        list = store->answers;
-        list_init(&store->answers);
-    }
-    (void)pthread_mutex_unlock(&store->lock);
-    if (dead) {
-        store_free(store);
-        return;
-    }
-    while ((req = list.first) != NULL) {
-        list.first = req->next;
+    for (; req != NULL; req = next) {
+        next = req->next;
         answer(store, req);
     }
     if (store->news && store->on_events != NULL) {
         store->on_events(store->on_events_arg);
     }
     store->news = false;
+}
+
+/* With the lock. The first of them. */
+static struct store_req *take_answers(struct store *store)
+{
+    struct store_req *first = store->answers.first;
+
+    list_init(&store->answers);
+    return first;
+}
+
+/* On the loop. */
+static void deliver(void *arg)
+{
+    struct store *store = arg;
+    struct store_req *first;
+    bool dead;
+
+    (void)pthread_mutex_lock(&store->lock);
+    store->posted = false;
+    dead = store->dead;
+    first = take_answers(store);
+    (void)pthread_mutex_unlock(&store->lock);
+    if (dead) {
+        store_free(store);
+        return;
+    }
+    tell_answers(store, first);
+}
+
+void store_wait(struct store *store)
+{
+    struct store_req *first;
+
+    (void)pthread_mutex_lock(&store->lock);
+    while (store->answers.first == NULL && store->n_waiting > 0) {
+        (void)pthread_cond_wait(&store->answered, &store->lock);
+    }
+    first = take_answers(store);
+    (void)pthread_mutex_unlock(&store->lock);
+    tell_answers(store, first);
 }
 
 void store_on_events(struct store *store, void (*fn)(void *arg), void *arg)
@@ -168,6 +194,7 @@ void store_on_events(struct store *store, void (*fn)(void *arg), void *arg)
 static void send_answer(struct store *store, struct store_req *req)
 {
     list_put(&store->answers, req);
+    (void)pthread_cond_signal(&store->answered);
     if (!store->posted) {
         store->posted = store->post(store->loop, deliver, store) == 0;
     }
@@ -377,6 +404,7 @@ int store_create_on(struct store **out, const struct store_backend *backend,
     (void)pthread_mutex_init(&store->lock, NULL); /* neither can fail on Linux */
     (void)pthread_cond_init(&store->wake, NULL);
     (void)pthread_cond_init(&store->wake_copier, NULL);
+    (void)pthread_cond_init(&store->answered, NULL);
     store->path = strdup(conf->path);
     ret = store->path != NULL ? backend->open(&store->data, conf, err) : -ENOMEM;
     if (ret != 0) {

@@ -169,6 +169,10 @@ struct store_conf {
 int store_create(struct store **out, const struct store_conf *conf,
                  char err[STORE_ERR_MAX]);
 
+/* Returns after the callbacks of at least one request, or at once if none waits. Only while
+ * the loop does not run yet: it would stand still meanwhile. */
+void store_wait(struct store *store);
+
 /* Does what waits and calls what callbacks are left: while all that they are about is still
  * there. From then on every request is refused with -ECANCELED. NULL is a no-op. */
 void store_close(struct store *store);

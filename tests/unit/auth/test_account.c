@@ -113,6 +113,9 @@ static void start(struct desk *desk, unsigned queue)
     conf.store = desk->store;
     conf.auth = desk->auth;
     assert_int_equal(accounts_create(&desk->accounts, &conf), 0);
+    if (desk->revoked != NULL) {
+        assert_string_not_equal(verdict(desk, desk->revoked), "ok");
+    }
     while (accounts_login(desk->accounts, "", "nobody", "x", done, desk) == -EAGAIN) {
         loop_turn(desk->loop);
         if (desk->revoked != NULL) {
@@ -333,6 +336,28 @@ static void logging_out_ends_both_tokens(void **state)
     assert_string_equal(verdict(desk, tokens.access), "token_revoked");
 }
 
+/* It needs no key of the store, and yet must not be taken before the store was asked. */
+static void what_was_revoked_is_not_taken_by_a_successor_for_a_moment(void **state)
+{
+    struct desk *desk = *state;
+    struct auth_identity who = {.user_id = "ada", .expires_s = clock_wall_s() + 900};
+    struct auth *others;
+    char token[AUTH_TOKEN_MAX];
+
+    assert_int_equal(auth_create(&others, (const uint8_t *)SECRET, 32), 0);
+    assert_int_equal(auth_mint(others, &who, NULL, clock_wall_s(), token), 0);
+    auth_destroy(others);
+    assert_string_equal(verdict(desk, token), "ok");
+    assert_int_equal(
+        wait_for(desk, accounts_logout(desk->accounts, &who, NULL, done, desk)), 0);
+    assert_string_equal(verdict(desk, token), "token_revoked");
+    stop(desk);
+    desk->revoked = token;
+    start(desk, 8);
+    desk->revoked = NULL;
+    assert_string_equal(verdict(desk, token), "token_revoked");
+}
+
 static void tenants_have_their_own_people(void **state)
 {
     struct desk *desk = *state;
@@ -387,6 +412,7 @@ int main(void)
         CASE(what_is_no_refresh_token_is_refused),
         CASE(tokens_of_who_was_erased_are_void),
         CASE(logging_out_ends_both_tokens),
+        CASE(what_was_revoked_is_not_taken_by_a_successor_for_a_moment),
         CASE(tenants_have_their_own_people),
         CASE(too_many_passwords_at_once_are_told_so),
     };
