@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the first inputs of each fuzz target below corpus/, beside what the fuzzer found
-(files with other names): the vectors of tests/vectors, the samples of conf/, and messages
-written out here. Run by hand when a target's input changes; the results are committed."""
+(files with other names): the vectors of tests/vectors, and messages written out here.
+Run by hand when a target's input changes; the results are committed."""
 import json
 import os
 import re
@@ -276,8 +276,7 @@ def protocols():
         b"\x05" + block("5") + b"\x05" + block("4hi") + b"\x06" + block(b"\1\2") + b"\x0b")
     put("engineio", "websocket", b"\x05" + b"\x05" + block("4hello") + b"\x0a" + block("x") +
         b"\x08\x70" + b"\x05" + block("3") + b"\x07")
-    put("conf_dataplane", "sample", read("conf", "dataplane.yaml"))
-    put("conf_control", "sample", read("conf", "control.yaml"))
+    # the samples of conf/ are there by symbolic links
     put("conf_dataplane", "lists", "media:\n  devices: [veth, 'udp:192.0.2.1']\n"
         "  announce: [{local: 10.0.0.1, public: 192.0.2.1}]\nlanes: {count: 2, cpus: [0, 1]}\n")
     put("conf_control", "tls", "http: [{port: 8443, tls: {cert: /c, key: /k}}]\n"

@@ -425,7 +425,7 @@ fuzz_one() {
     local program=build-fuzz/tests/fuzz/fuzz_$1 corpus=build-fuzz/corpus/$1
 
     mkdir -p "$corpus"
-    cp -R "tests/fuzz/corpus/$1/." "$corpus/"
+    cp -RL "tests/fuzz/corpus/$1/." "$corpus/"
     timeout --kill-after=10 $(($2 + 60)) "${fixed_addresses[@]}" "$program" -timeout=10 \
         -detect_leaks=0 -max_len=4096 -max_total_time="$2" \
         -artifact_prefix="build-fuzz/$1-" "$corpus" >"$program.log" 2>&1
