@@ -21,7 +21,7 @@ enum { N_LISTENERS = 20, LESS = 10 };
 #else
 enum { N_LISTENERS = 200, LESS = 1 };
 #endif
-enum { N_PACKETS = 1500, LAST = 100 };
+enum { N_PACKETS = 1500, LAST = 100, WAITS = 6000 /* of 10 ms: others may want the CPU */ };
 
 static void hear_everything(struct lanes *l)
 {
@@ -130,6 +130,7 @@ static void what_a_full_device_refuses_is_nowhere_counted_as_sent(void **state)
     const struct timespec moment = {.tv_nsec = 10000000};
     struct lanes *l = lanes_start_on(2, "mem:one");
     uint64_t skipped[LANES_MAX] = {0};
+    unsigned waited = 0;
     bool exactly = false;
     (void)state;
 
@@ -137,12 +138,17 @@ static void what_a_full_device_refuses_is_nowhere_counted_as_sent(void **state)
         lanes_listen(l, i, i % 2);
     }
     lanes_prepare(l, PACKETS);
-    for (uint32_t n = STEP; n < PACKETS; n += STEP) {
-        port_mem_limit(l->rig.io, 0, 0, n / STEP % 4 == 0 ? UINT64_MAX : n / STEP % 4 * 20);
-        lanes_push(l, n);
-        (void)nanosleep(&moment, NULL);
-        if (n % 64 == 0) {
-            uint32_t who = 1 + n / 64 % N;
+    for (uint32_t n = 1; l->n_allowed + STEP < PACKETS;
+         n++) { /* a move lets some in, too */
+        uint64_t refused = told(l).refused;
+
+        port_mem_limit(l->rig.io, 0, 0, n % 4 == 0 ? UINT64_MAX : n % 4 * 20);
+        lanes_push(l, l->n_allowed + STEP);
+        do {
+            (void)nanosleep(&moment, NULL);
+        } while (n % 4 == 1 && told(l).refused == refused && ++waited < WAITS);
+        if (n % 8 == 0) {
+            uint32_t who = 1 + n / 8 % N;
 
             assert_int_equal(lanes_move(l, who, 1 - l->lane_of[who]), 0);
         }
@@ -150,7 +156,7 @@ static void what_a_full_device_refuses_is_nowhere_counted_as_sent(void **state)
     port_mem_limit(l->rig.io, 0, 0, UINT64_MAX);
     lanes_push(l, PACKETS);
     assert_true(lanes_finish(l));
-    for (unsigned i = 0; i < 1000 && !exactly; i++) {
+    for (; waited < WAITS && !exactly; waited++) {
         (void)nanosleep(&moment, NULL);
         exactly = told_exactly(l, skipped);
     }
@@ -188,12 +194,14 @@ static void a_peer_that_moves_is_watched_on_its_new_lane(void **state)
                                    l->listeners[0].far.conf.handle, ABI_CAPTURE_WIRE),
                      0);
     lanes_prepare(l, 600); /* which flow from now on */
+    l->n_packets = 300;
     while (atomic_load(&l->listeners[0].heard) < 100) {
         lanes_feed(l);
     }
     assert_int_equal(lanes_move(l, 1, 1), 0);
     before = n_captured(l, 0);
     assert_true(before >= 100);
+    l->n_packets = 600; /* there is something to hear on the new lane */
     hear_everything(l);
     after = n_captured(l, 1);
     assert_true(after > 0);
@@ -226,7 +234,7 @@ static struct told told_of(const struct lanes *l, uint64_t n, uint64_t in)
     struct told now = told(l);
 
     for (unsigned i = 0;
-         i < 1000 && (now.handed_out + now.handover < n || now.handed_in < in); i++) {
+         i < WAITS && (now.handed_out + now.handover < n || now.handed_in < in); i++) {
         (void)nanosleep(&moment, NULL);
         now = told(l);
     }
@@ -260,7 +268,7 @@ static void what_comes_in_for_a_lane_that_stands_still_is_dropped_and_counted(vo
     after = told_of(l, N_PACKETS, still.handed_out);
     assert_int_equal(after.handed_in, still.handed_out);
     assert_int_equal(after.handover, still.handover);
-    for (unsigned i = 0; i < 100 && told(l).ingested < after.handed_in; i++) {
+    for (unsigned i = 0; i < WAITS && told(l).ingested < after.handed_in; i++) {
         (void)nanosleep(&moment, NULL);
     }
     assert_int_equal(told(l).ingested, after.handed_in);
@@ -522,13 +530,15 @@ static void a_control_that_dies_costs_nothing(uint32_t n)
         }
         lanes_recover(l, false);
         hear_everything(l);
-        if (life % 8 == 7) { /* with control moves are lost that no lane had begun */
-            assert_int_equal(lanes_move(l, 0, n - 1), 0);
+        /* With control moves are lost that no lane had begun: those of a lane that seldom
+         * has a CPU, so that all would end on it. */
+        for (uint32_t who = 0; life % 8 == 7 && who <= 16; who++) {
+            assert_int_equal(lanes_move(l, who, (n - 1 + who) % n), 0);
         }
     }
-    while (told(l).handed_in <= PACKETS / 50 || told(l).handed_tx <= PACKETS) {
+    while (told(l).handed_in <= PACKETS / 50 || told(l).handed_tx <= PACKETS / 2) {
         (void)nanosleep(&moment, NULL); /* until the lanes tell */
-        assert_true(++waited < 1000);
+        assert_true(++waited < WAITS);
     }
     lanes_stop(l);
 }
