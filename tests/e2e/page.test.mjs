@@ -12,7 +12,7 @@ import { Person, withBrowser } from './lib/browser.mjs';
 import { claimsFor, signToken } from './lib/jwt.mjs';
 import { ask, connect } from './lib/client.mjs';
 import { withNode } from './lib/node.mjs';
-import { rest, user } from './lib/rest.mjs';
+import { firstPassword, rest, user } from './lib/rest.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const AXE = readFileSync(join(here, 'node_modules/axe-core/axe.min.js'), 'utf8');
@@ -250,6 +250,128 @@ test('the button to join is in sight, also for who has yet to paste an invitatio
                     (button) => button.getBoundingClientRect().bottom);
                 assert.ok(bottom <= size.height, `${bottom} of ${size.height}`);
             }
+        }),
+    ));
+
+/* Types into the fields of a form and sends it. */
+async function fill(who, form, values) {
+    for (const [name, value] of Object.entries(values)) {
+        const at = await who.page.waitForSelector(`${form} [name=${name}]`);
+        await at.evaluate((element) => (element.value = ''));
+        await at.type(value);
+    }
+    await who.page.click(`${form} [type=submit]`);
+}
+
+const shows = (who, what, pattern) =>
+    who.until(what, (source) => new RegExp(source).test(document.querySelector('#app').textContent),
+        pattern.source);
+
+test('one signs in, plans a meeting, shares its link, begins it, comes back, takes it away, signs out', TIMEOUT, () =>
+    withNode({ name: 'page-home', devices: ['udp'], control: 'limits: {logins_per_address: 12}\n' }, (node) =>
+        withBrowser(async (browser) => {
+            const password = await firstPassword(node);
+            const ada = new Person(await browser.newPage(), 'Administrator');
+            const item = (text) =>
+                ada.page.locator(`::-p-xpath(//button[@class="menu-item" and .="${text}"])`).click();
+
+            await ada.page.evaluateOnNewDocument(() => {
+                window.confirm = () => true;
+                navigator.clipboard.writeText = async (text) => void (window.copiedLink = text);
+            });
+            await ada.page.goto(node.origin);
+            await ada.page.waitForSelector('#sign-in');
+            await assertAccessible(ada, 'signing in');
+            await pictures(ada, 'sign-in');
+
+            /* ---- wrong, too often, right ---- */
+            await fill(ada, '#sign-in', { login: 'admin', password: 'not this' });
+            await shows(ada, 'it is told', /account or the password is wrong/);
+            for (let i = 0; i < 12; i++) {
+                await rest(node, 'POST', '/auth/login', { body: { login: 'x', password: 'y' } });
+            }
+            await fill(ada, '#sign-in', { password });
+            await shows(ada, 'it says when again', /too often. Try again in \d+ seconds/);
+            assert.equal(await ada.page.$eval('#sign-in [type=submit]', (b) => b.disabled), true);
+            await pictures(ada, 'sign-in-wait');
+            await ada.page.waitForSelector('#sign-in [type=submit]:not(:disabled)', { timeout: 30_000 });
+            await fill(ada, '#sign-in', { password });
+            await shows(ada, 'there are none yet', /Nothing is planned/);
+
+            /* ---- planned ---- */
+            await click(ada, 'Plan a meeting');
+            await ada.page.waitForSelector('#plan');
+            await ada.page.select('#plan [name=repeats]', 'workdays');
+            await assertAccessible(ada, 'planning');
+            await pictures(ada, 'plan');
+            await ada.page.$eval('#plan [name=last]', (last) => (last.value = '2001-01-01'));
+            await fill(ada, '#plan', { title: EVIL });
+            await shows(ada, 'a series that never happens is refused', /recurrence/);
+            await ada.page.$eval('#plan [name=last]', (last) => (last.value = ''));
+            await ada.page.click('#plan [type=submit]');
+            await ada.until('it is in the list', (text) =>
+                document.querySelector('.mine li strong')?.textContent === text &&
+                /every week, 5 days/.test(document.querySelector('.mine li').textContent), EVIL);
+            assert.equal(await ada.page.evaluate(() => window.evil), undefined);
+
+            /* ---- a guest by its link; the host by the button ---- */
+            await ada.press(`Actions for ${EVIL}`.replaceAll('"', '\\"'));
+            await assertAccessible(ada, 'one’s meetings');
+            await pictures(ada, 'mine');
+            await item('Copy the invitation link');
+            await ada.until('it is copied', () => window.copiedLink !== undefined);
+            const link = await ada.page.evaluate(() => window.copiedLink);
+            await click(ada, 'Start');
+            await ada.until('the form has her name', () =>
+                document.querySelector('#join-form [name=name]')?.value === 'Administrator');
+            await ada.join();
+            await ada.joined();
+            const bob = new Person(await browser.newPage(), 'Bob');
+            await bob.page.goto(`${link.replace('?', '?name=Bob&')}`);
+            await bob.joined();
+            await ada.until('she sees him', () => window.kcs.people.some(({ name }) => name === 'Bob'));
+
+            /* ---- the tokens of a tab are those of all; an old one is changed for another ---- */
+            await ada.page.bringToFront();
+            await ada.press('Leave the call');
+            await click(ada, 'Your meetings');
+            await ada.until('it is going on', () =>
+                document.querySelector('.mine h2')?.textContent === 'Now');
+            const kept = () => ada.page.evaluate(() => JSON.parse(localStorage.getItem('kcs-account')));
+            const before = await kept();
+            await ada.page.evaluate(() => {
+                const old = JSON.parse(localStorage.getItem('kcs-account'));
+                localStorage.setItem('kcs-account', JSON.stringify({ ...old, accessEndsAt: 0 }));
+            });
+            const other = new Person(await browser.newPage(), 'another tab');
+            await Promise.all([ada.page.reload(), other.page.goto(node.origin)]);
+            for (const who of [ada, other]) {
+                await who.until('the meetings are there', () => document.querySelector('.mine li') !== null);
+            }
+            assert.notEqual((await kept()).refresh, before.refresh, 'it was used, once');
+            await ada.page.evaluate(() => {
+                const old = JSON.parse(localStorage.getItem('kcs-account'));
+                localStorage.setItem('kcs-account', JSON.stringify({ ...old, access: `${old.access}x` }));
+            });
+            await ada.page.reload();
+            await ada.until('a token that is refused is changed, too', () =>
+                document.querySelector('.mine li') !== null);
+
+            /* ---- ended for all, deleted, signed out in all tabs ---- */
+            await ada.press(`Actions for ${EVIL}`.replaceAll('"', '\\"'));
+            await item('Delete');
+            await shows(ada, 'it is gone', /Nothing is planned/);
+            await bob.until('he has to leave', () => window.kcs.state === 'failed');
+            const { refresh } = await kept();
+            await click(ada, 'Sign out');
+            await ada.page.waitForSelector('#sign-in');
+            await other.page.waitForSelector('#sign-in');
+            const again = await rest(node, 'POST', '/auth/refresh', { body: { refresh_token: refresh } });
+            assert.equal(again.status, 401, 'the node knows it, too');
+            assert.deepEqual(
+                [...ada.console, ...other.console].filter((line) => /uncaught|Content Security/.test(line)),
+                [],
+            );
         }),
     ));
 

@@ -7,18 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ask as say, connect } from './lib/client.mjs';
 import { withNode } from './lib/node.mjs';
-import { killControl, rest as ask, user } from './lib/rest.mjs';
-
-/* It is told on standard output, which is in the log's file here. */
-async function firstPassword(node) {
-    let found;
-
-    await node.until('the first password is told', () => {
-        found = /password: (\S+)/.exec(readFileSync(join(node.dir, 'kcs-control.log'), 'utf8'));
-        return found !== null;
-    });
-    return found[1];
-}
+import { firstPassword, killControl, rest as ask, user } from './lib/rest.mjs';
 
 test('the first administrator logs in, refreshes and logs out', async () => {
     await withNode({ name: 'rest-login', devices: ['udp:127.0.0.1'] }, async (node) => {

@@ -1,26 +1,67 @@
-/* The page's start: reads the address, asks for what is missing, and shows one of four
- * screens: the form with a preview, the call, the waiting room, the farewell. */
+/* The page's start: reads the address, asks for what is missing, and shows a screen: the form
+ * with a preview, the call, the waiting room, the farewell; where the address names no meeting,
+ * one's own meetings, or the form to sign in. */
+import { account, onAccountChange } from './account';
 import { KcsClient, openDevices, type Opened } from './client';
 import { installHook } from './hook';
-import { freshToken, isLink, nameOf } from './meetings';
+import { enterMeeting, freshToken, isLink, nameOf } from './meetings';
 import { parseOptions, type Options } from './options';
 import { CallView } from './ui/callview';
 import { installKeys } from './ui/keys';
+import { MeetingsScreen } from './ui/mine';
 import { joinScreen, type Chosen } from './ui/prejoin';
 import { endScreen, waitingScreen } from './ui/screens';
+import { signInScreen } from './ui/signin';
 import { inWords, words } from './words';
 
 const NAME_KEY =
     'kcs-name'; /* in sessionStorage: each tab has its own, a reload keeps it */
 
 let client: KcsClient | undefined;
+let atHome: Options | undefined; /* while no meeting is shown */
 let waitsFor: string | undefined; /* what the waiting room that is shown says */
 
 function show(screen: HTMLElement): void {
     document.getElementById('app')?.replaceChildren(screen); /* beside it: the icons */
 }
 
+/* One's own meetings; lead: why one has to sign in before. */
+function showHome(options: Options, lead = words.signIn.lead): void {
+    atHome = options;
+    document.title = words.brand;
+    show(
+        account() === undefined
+            ? signInScreen(
+                  lead,
+                  options.tenant,
+                  () => showHome(options),
+                  () => showForm(options),
+              )
+            : new MeetingsScreen({
+                  enter: (address) => {
+                      history.pushState(null, '', address);
+                      begin();
+                  },
+                  invitation: () => showForm(options),
+                  signedOut: (unasked) =>
+                      showHome(options, unasked ? words.signIn.again : words.signIn.lead),
+              }).element,
+    );
+}
+
+/* Where the form to sign in or one's meetings are. */
+function goHome(): void {
+    const home = new URL(location.href);
+
+    for (const mine of ['meeting', 'name', 'token']) {
+        home.searchParams.delete(mine);
+    }
+    home.hash = '';
+    location.assign(home);
+}
+
 function showForm(options: Options): void {
+    atHome = undefined;
     const form = joinScreen(options, (complete, chosen) => void start(complete, chosen));
     const title = form.querySelector('h1');
 
@@ -49,9 +90,14 @@ async function startByLink(options: Options, chosen?: Chosen): Promise<void> {
                 words.ended.refused,
                 inWords({ code: `refused:${code}`, detail: message }),
                 () => void start(options),
+                homeIfSignedIn(),
             ),
         );
     }
+}
+
+function homeIfSignedIn(): (() => void) | undefined {
+    return account() === undefined ? undefined : goHome;
 }
 
 /* chosen: what the form has opened; else it is opened here. */
@@ -136,6 +182,7 @@ function redraw(changed: KcsClient, view: CallView, options: Options): void {
                   : words.ended.refused,
             left || room.reason === undefined ? words.ended.leftLead : inWords(room.reason),
             () => void start(options),
+            homeIfSignedIn(),
         ),
     );
 }
@@ -147,16 +194,32 @@ window.addEventListener('hashchange', () => location.reload()); /* another invit
 installHook(() => client);
 installKeys(() => client);
 
+onAccountChange(() => atHome !== undefined && showHome(atHome));
+
+/* An address without a token: who has signed in needs none. */
+async function enterByName(options: Options): Promise<void> {
+    try {
+        history.replaceState(null, '', await enterMeeting(options.meeting, false));
+        begin();
+    } catch {
+        showForm(options);
+    }
+}
+
 function begin(): void {
     const options = parseOptions(new URL(location.href));
+    const { name, meeting, token } = options;
 
-    if (options.name !== '' && options.meeting !== '' && options.token !== '') {
+    if (name !== '' && meeting !== '' && token !== '') {
         void start(options);
+    } else if (meeting === '' && token === '') {
+        showHome(options);
+    } else if (token === '' && account() !== undefined) {
+        void enterByName(options);
     } else {
-        showForm({
-            ...options,
-            name: options.name || (sessionStorage.getItem(NAME_KEY) ?? ''),
-        });
+        const known = sessionStorage.getItem(NAME_KEY) ?? account()?.name ?? '';
+
+        showForm({ ...options, name: name || known });
     }
 }
 

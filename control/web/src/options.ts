@@ -5,6 +5,7 @@
  * The token rides in the fragment, which browsers do not send, so it is in no access log;
  * `?token=` is understood too. With meeting, token and name the page joins by itself.
  *
+ *   tenant=NAME              whose accounts may sign in; else the default tenant's
  *   codec=vp8|vp9|h264|av1   the video codec to send; else the first the node offers
  *   audio=0, video=0         join without microphone, without camera
  *   height=90…1080           wanted height of the camera's picture, 16:9 (720)
@@ -16,6 +17,7 @@ export interface Options {
     meeting: string;
     token: string;
     name: string;
+    tenant: string;
     codec: CodecName | undefined;
     audio: boolean;
     video: boolean;
@@ -36,6 +38,7 @@ export function parseOptions(address: URL): Options {
         meeting: (query.get('meeting') ?? '').trim(),
         token: (fragment.get('token') ?? query.get('token') ?? '').trim(),
         name: (query.get('name') ?? '').trim(),
+        tenant: (query.get('tenant') ?? '').trim(),
         codec: CODECS.find((name) => name === codec),
         audio: query.get('audio') !== '0',
         video: query.get('video') !== '0',

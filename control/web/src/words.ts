@@ -1,5 +1,6 @@
 /* All that the page says, in English.  A translation replaces this file and nothing else. */
 import type { Kind, Notice, Source } from './client';
+import type { RestError } from './rest';
 
 const things: Record<Source, string> = {
     mic: 'microphone',
@@ -23,6 +24,81 @@ export const words = {
     opening: 'Opening camera and microphone…',
     connecting: 'Connecting…',
     joining: 'Joining the meeting…',
+
+    /* signed in */
+    signIn: {
+        title: 'Sign in',
+        lead: 'To plan meetings, begin them and find those that you are invited to.',
+        again: 'Your sign-in has ended. Sign in once more to go on.',
+        login: 'Account',
+        password: 'Password',
+        button: 'Sign in',
+        wait: (seconds: number) => `Sign in (in ${seconds} s)`,
+        invitation: 'Join with an invitation',
+    },
+    mine: {
+        title: 'Your meetings',
+        back: 'Your meetings',
+        signOut: 'Sign out',
+        now: 'Start a meeting now',
+        nameNow: (name: string) => `Meeting of ${name}`,
+        plan: 'Plan a meeting',
+        looking: 'Looking for your meetings…',
+        live: 'Now',
+        coming: 'Coming up',
+        none: 'Nothing is planned.',
+        past: (n: number) => `Past 30 days (${n})`,
+        more: 'Show more',
+        start: 'Start',
+        join: 'Join',
+        noTime: 'At any time',
+        over: 'over',
+        when: (start: Date, end: Date | undefined) =>
+            new Intl.DateTimeFormat('en', {
+                weekday: 'short',
+                day: 'numeric',
+                month: 'short',
+                hour: '2-digit',
+                minute: '2-digit',
+                hourCycle: 'h23',
+                ...(start.getFullYear() === new Date().getFullYear()
+                    ? {}
+                    : { year: 'numeric' }),
+            }).formatRange(start, end ?? start),
+        every: (freq: string, n: number, days: number) => {
+            const units = { DAILY: 'day', WEEKLY: 'week', MONTHLY: 'month', YEARLY: 'year' };
+            const unit = units[freq as keyof typeof units] ?? freq;
+            const on = days > 1 ? `, ${days} days` : '';
+            return n === 1 ? `every ${unit}${on}` : `every ${n} ${unit}s${on}`;
+        },
+        actions: (name: string) => `Actions for ${name}`,
+        made: (name: string) => `“${name}” is planned.`,
+        ended: (name: string) => `“${name}” is over.`,
+        remove: 'Delete',
+        removeSure: (name: string) =>
+            `Delete “${name}”? Links to it will no longer work, and who is there has to leave.`,
+        removed: (name: string) => `“${name}” is deleted.`,
+    },
+    plan: {
+        title: 'Title',
+        start: 'Begins',
+        length: 'Length',
+        minutes: (n: number) =>
+            n < 60 ? `${n} minutes` : n === 60 ? '1 hour' : `${n / 60} hours`,
+        repeat: 'Repeats',
+        repeats: {
+            never: 'Never',
+            daily: 'Every day',
+            workdays: 'Monday to Friday',
+            weekly: 'Every week',
+            fortnightly: 'Every two weeks',
+            monthly: 'Every month',
+        },
+        last: 'Until (empty: no end)',
+        clock: 'The time is kept in UTC: where clocks change, it moves with them.',
+        waiting: 'Who comes waits until I let them in',
+        create: 'Plan it',
+    },
 
     /* before */
     join: {
@@ -384,6 +460,29 @@ export function inWords(notice: Notice): string {
             return 'The server cannot be reached at the moment. Try again.';
         default:
             return `That did not work: ${detail || code}.`;
+    }
+}
+
+/* What the node answers to a question over REST. */
+export function restError({ status, code, message, waitS }: RestError): string {
+    switch (status === 503 ? 'busy' : status === 429 ? 'rate_limited' : code) {
+        case 'bad_credentials':
+            return 'The account or the password is wrong.';
+        case 'rate_limited':
+            return `That was too often. Try again in ${waitS} seconds.`;
+        case 'busy':
+            return `The server is busy (${message}). Try again in ${waitS} seconds.`;
+        case 'unreachable':
+            return 'The server cannot be reached. Look at your network.';
+        case 'forbidden':
+            return 'Your account may not do that.';
+        case 'not_found':
+            return 'There is no such meeting any more.';
+        case 'meeting_closed':
+        case 'meeting_over':
+            return `Nobody can come in: ${message}.`;
+        default:
+            return `That did not work: ${message}.`;
     }
 }
 

@@ -1,4 +1,6 @@
 /* REST, as a client of another site would use it. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { claimsFor, signToken } from './jwt.mjs';
 
 /* Asks; resolves with {status, headers, body}. */
@@ -34,4 +36,15 @@ export async function killControl(node) {
         const response = await fetch(`${node.origin}/api/health/ready`).catch(() => undefined);
         return response?.status === 200;
     });
+}
+
+/* The administrator's. It is told on standard output, which is in the log's file here. */
+export async function firstPassword(node) {
+    let found;
+
+    await node.until('the first password is told', () => {
+        found = /password: (\S+)/.exec(readFileSync(join(node.dir, 'kcs-control.log'), 'utf8'));
+        return found !== null;
+    });
+    return found[1];
 }

@@ -13,5 +13,6 @@ export { findMedia, isHere, nameOf } from './room';
 export type { Notice, Person, Quality, RemoteMedia, Room, Status } from './room';
 export type { Shown } from './roster';
 export { SignalError } from './signaling';
+export { newId } from './talk';
 export { collectStats } from './stats';
 export type { CallStats, ReceivedStats, SentStats, TransportStats } from './stats';

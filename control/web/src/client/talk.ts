@@ -354,7 +354,7 @@ export class Talk {
 }
 
 /* A secure page is not needed for it, as it is for crypto.randomUUID(). */
-function newId(): string {
+export function newId(): string {
     return [...crypto.getRandomValues(new Uint8Array(12))]
         .map((byte) => byte.toString(16).padStart(2, '0'))
         .join('');

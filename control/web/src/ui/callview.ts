@@ -9,7 +9,7 @@ import { BreakoutPanel } from './breakout';
 import { ChatPanel } from './chat';
 import { Controls } from './controls';
 import { DevicePanel } from './devicepanel';
-import { el, textButton } from './dom';
+import { copyText, el, textButton } from './dom';
 import type { Command } from './menu';
 import { Notices } from './notices';
 import { Overlay } from './overlay';
@@ -404,7 +404,7 @@ export class CallView {
 
         if (client !== undefined) {
             await this.attempt(async () => {
-                const link = await linkFor(client.options.meeting, client.token, role);
+                const link = await linkFor(client.options.meeting, role, client.token);
 
                 await this.copy(link, words.copied(words.roster.roles[role] ?? role));
             });
@@ -412,11 +412,8 @@ export class CallView {
     }
 
     private async copy(text: string, done: string): Promise<void> {
-        try {
-            await navigator.clipboard.writeText(text);
+        if (await copyText(text)) {
             this.copied.textContent = done;
-        } catch {
-            window.prompt(words.copyByHand, text);
         }
         window.setTimeout(() => (this.copied.textContent = ''), COPIED_MS);
     }

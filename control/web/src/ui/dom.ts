@@ -1,6 +1,8 @@
 /* The helpers that all of ui/ builds its elements with.  Text goes in as text nodes: nothing
  * that people write is ever read as HTML. */
 
+import { words } from '../words';
+
 type Attributes = Record<string, string | boolean>;
 
 /* Makes an element; a true attribute is set empty, a false one is left out. */
@@ -119,4 +121,15 @@ export function field(
         wrapped.append(el('small', {}, hint));
     }
     return wrapped;
+}
+
+/* Copies it; where no page may, shows it to be copied. Resolves with whether it was copied. */
+export async function copyText(text: string): Promise<boolean> {
+    try {
+        await navigator.clipboard.writeText(text);
+        return true;
+    } catch {
+        window.prompt(words.copyByHand, text);
+        return false;
+    }
 }

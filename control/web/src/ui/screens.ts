@@ -16,8 +16,13 @@ export function waitingScreen(title: string, onLeave: () => void): HTMLElement {
     );
 }
 
-/* After the call: why it is over, and the way back. */
-export function endScreen(title: string, reason: string, onAgain: () => void): HTMLElement {
+/* After the call: why it is over, and the way back; for who has signed in, to the others, too. */
+export function endScreen(
+    title: string,
+    reason: string,
+    onAgain: () => void,
+    onMine?: () => void,
+): HTMLElement {
     const again = el(
         'button',
         { type: 'button', class: 'primary', id: 'again' },
@@ -30,5 +35,6 @@ export function endScreen(title: string, reason: string, onAgain: () => void): H
         el('h1', {}, title),
         el('p', { class: 'lead', role: 'alert' }, reason),
         again,
+        ...(onMine === undefined ? [] : [textButton(words.mine.back, onMine, 'secondary')]),
     );
 }
