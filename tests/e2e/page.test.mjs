@@ -324,6 +324,10 @@ test('one signs in, plans a meeting, shares its link, begins it, comes back, tak
             await click(ada, 'Start');
             await ada.until('the form has her name', () =>
                 document.querySelector('#join-form [name=name]')?.value === 'Administrator');
+            await ada.page.goBack();
+            await ada.until('the list is where it was', () => document.querySelector('.mine li') !== null);
+            await click(ada, 'Join');
+            await ada.page.waitForSelector('#join-form');
             await ada.join();
             await ada.joined();
             const bob = new Person(await browser.newPage(), 'Bob');

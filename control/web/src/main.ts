@@ -190,7 +190,9 @@ function redraw(changed: KcsClient, view: CallView, options: Options): void {
 /* else the others would see us for as long as the node waits for our return */
 window.addEventListener('pagehide', () => client?.leave());
 window.addEventListener('online', () => client?.networkChanged());
-window.addEventListener('hashchange', () => location.reload()); /* another invitation */
+for (const event of ['hashchange', 'popstate']) { /* another invitation; back to the list */
+    window.addEventListener(event, () => location.reload());
+}
 installHook(() => client);
 installKeys(() => client);
 
