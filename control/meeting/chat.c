@@ -355,6 +355,8 @@ void meeting_chat_withdraw(struct meeting *meeting, struct room *room, const cha
     }
     chat->n--;
     chat->bytes -= m->len;
+    m->deleted = true; /* as it is kept, if somebody has changed it meanwhile */
+    m->text[0] = '\0';
     meeting_tell_fact(meeting, room, NULL,
                       (struct meeting_event){.kind = MEETING_CHAT_DELETED,
                                              .message = m,

@@ -200,9 +200,15 @@ static void put_documents(struct keep *k, const struct meeting_event *event)
         put_person(k, event->text, event->reason, event->old_role);
         put_ban(k, event->text, false);
         break;
+    case MEETING_CHAT_DELETED:
+        if (event->who == NULL && event->message->edited_us == 0 &&
+            event->message->n_reactions == 0) {
+            break; /* it was withdrawn, and never kept */
+        }
+        put_message(k, event->message);
+        break;
     case MEETING_CHAT:
     case MEETING_CHAT_EDITED:
-    case MEETING_CHAT_DELETED:
     case MEETING_CHAT_REACTION:
         put_message(k, event->message);
         break;
@@ -271,21 +277,32 @@ bool keep_audience(const json_t *event, struct fact_audience *out)
     return true;
 }
 
+/* The words of an event, which the caller frees. */
+static char *event_text(const struct meeting_event *event, const char *name, json_t *body)
+{
+    json_t *json = json_copy(body);
+    char *text;
+
+    (void)json_object_update_new(json, json_pack("{s:s, s:o}", "event", name, "audience",
+                                                 encode_audience(&event->audience)));
+    text = jtext_make(json, JSON_COMPACT);
+    json_decref(json);
+    return text;
+}
+
 static void put_event(struct keep *k, const struct meeting_event *event, const char *name,
                       json_t *body)
 {
     const struct schema_fact *fact = schema_fact_of(name); /* each has one: test_facts.c */
     struct store_write *w = &k->writes[k->n++];
-    json_t *json = json_copy(body);
 
-    (void)json_object_update_new(json, json_pack("{s:s, s:o}", "event", name, "audience",
-                                                 encode_audience(&event->audience)));
+    k->texts[k->n - 1] = event_text(event, name, body);
     *w = (struct store_write){.what = STORE_EVENT};
     w->event = (struct store_event){.tenant = k->room->tenant,
                                     .meeting = k->room->id,
                                     .type = fact->type,
                                     .ref = about(event),
-                                    .json = keep_text(k, json),
+                                    .json = k->texts[k->n - 1],
                                     .trace = *trace_now(),
                                     .epoch = k->room->epoch,
                                     .seq = event->seq,
@@ -496,30 +513,41 @@ bool keep_works(struct reply *reply)
 
 /* ---- all of it ---- */
 
-static void give(struct keep *k, const struct meeting_event *event)
+/* A message that its writer waits for. If it cannot be written what stands under its number
+ * is that there was one, for which there is room later: readers miss no number. */
+static void give_said(struct keep *k, struct saying *s, const struct meeting_event *event,
+                      const char *name, json_t *body)
 {
-    const struct chat_message *message =
-        event->kind == MEETING_CHAT ? event->message : NULL;
-    struct saying *s = message != NULL ? k->signal->saying : NULL;
-    struct origin *origin;
+    struct store_write instead = k->writes[k->n - 1];
+    json_t *silent = json_copy(body);
+    char *text;
     int err;
 
-    if (s != NULL) {
-        memcpy(s->message, message->id, sizeof(s->message));
-        s->given = true;
-        err = store_writer_put(k->signal->writer, k->writes, k->n, true, on_said, s);
-        if (err != 0) {
-            s->written = true;
-            s->err = err;
-        }
-        return;
+    (void)json_object_set_new(silent, "message", json_string(""));
+    (void)json_object_set_new(silent, "deleted", json_true());
+    text = event_text(event, name, silent);
+    instead.event.json = text;
+    memcpy(s->message, event->message->id, sizeof(s->message));
+    s->given = true;
+    err = store_writer_put_once(k->signal->writer, k->writes, k->n, &instead, on_said, s);
+    if (err != 0) {
+        s->written = true;
+        s->err = err;
     }
+    json_decref(silent);
+    free(text);
+}
+
+static void give(struct keep *k)
+{
+    struct origin *origin;
+
     origin = origin_of(k->signal, k->room);
     if (origin != NULL) {
         origin->settings = k->writes[0].kind == STORE_MEETING && k->n > 1;
         origin->hold = hold_add(k->signal);
     }
-    if (store_writer_put(k->signal->writer, k->writes, k->n, false,
+    if (store_writer_put(k->signal->writer, k->writes, k->n,
                          origin != NULL ? on_written : NULL, origin) != 0) {
         if (origin != NULL) {
             hold_written(k->signal, origin->hold);
@@ -545,7 +573,7 @@ static void keep_settings(struct signal *signal, const struct room *room)
     meeting_number(signal->meeting, room->tenant, room->id, &epoch, &event.seq);
     put_settings(&k, room->front);
     put_event(&k, &event, "room:updated", body);
-    give(&k, &event);
+    give(&k);
     json_decref(body);
     end(&k);
 }
@@ -555,12 +583,15 @@ void keep_event(struct signal *signal, const struct room *room,
 {
     struct keep k = {.signal = signal, .room = room};
 
-    if (signal->writer == NULL ||
-        (event->kind == MEETING_CHAT_DELETED && event->who == NULL)) {
-        return; /* what is withdrawn was never kept */
+    if (signal->writer == NULL) {
+        return;
     }
     put_documents(&k, event);
     put_event(&k, event, name, body);
-    give(&k, event);
+    if (event->kind == MEETING_CHAT && signal->saying != NULL) {
+        give_said(&k, signal->saying, event, name, body);
+    } else {
+        give(&k);
+    }
     end(&k);
 }

@@ -364,6 +364,20 @@ static void on_polls(void *arg, const struct store_result *result)
     take_all(arg, result, take_poll);
 }
 
+/* Of a room that was restored. What was told and not written went with the process before;
+ * so that readers of events miss no number within an epoch, another one begins. */
+static void on_head(void *arg, const struct store_result *result)
+{
+    struct load *load = arg;
+    struct room *room = room_of(load);
+
+    if (room != NULL && result->err == 0 &&
+        (result->epoch != room->epoch || result->seq != room->seq)) {
+        meeting_renumber(load->signal->meeting, room);
+    }
+    end_one(load, result->err);
+}
+
 void load_room(struct signal *signal, struct room *room)
 {
     static const struct {
@@ -394,6 +408,10 @@ void load_room(struct signal *signal, struct room *room)
                                           .alive_s = clock_wall_s()};
 
         begin_one(load, store_find(signal->conf.store, &query, parts[i].done, load));
+    }
+    if (room->restored) {
+        begin_one(load, store_head(signal->conf.store, load->tenant, load->meeting, on_head,
+                                   load));
     }
     if (load->n == 0) {
         finish(load);

@@ -16,6 +16,7 @@ struct entry {
     struct entry *next;
     struct store_arena arena;
     struct store_write *writes;
+    struct store_write *instead; /* of one that is not tried again, or NULL */
     size_t n, bytes;
     bool once;
     store_done *done;
@@ -110,6 +111,23 @@ static void finish(struct entry *entry, const struct store_result *result)
     entry_free(entry);
 }
 
+/* One that is not tried again has failed: what is to stand in its place waits there, and
+ * whoever waits is told. */
+static void replace(struct entry *entry, const struct store_result *result)
+{
+    store_done *done = entry->done;
+    void *arg = entry->arg;
+
+    entry->once = false;
+    entry->done = NULL;
+    entry->writes = entry->instead;
+    entry->n = 1;
+    append(&entry->writer->again, entry);
+    if (done != NULL) {
+        done(arg, result);
+    }
+}
+
 static void note_state(struct store_writer *writer, int err)
 {
     if (err != 0 && writer->failing == 0) {
@@ -156,6 +174,8 @@ static void on_written(void *arg, const struct store_result *result)
     }
     if (store_may_pass(result->err) && !entry->once) {
         append(&writer->again, entry);
+    } else if (store_may_pass(result->err) && entry->instead != NULL) {
+        replace(entry, result);
     } else {
         finish(entry, result);
     }
@@ -240,7 +260,7 @@ static void keep_write(struct entry *entry, struct store_write *w)
 }
 
 static struct entry *copy(struct store_writer *writer, const struct store_write *writes,
-                          size_t n)
+                          size_t n, const struct store_write *instead)
 {
     struct entry *entry = calloc(1, sizeof(*entry));
 
@@ -255,6 +275,13 @@ static struct entry *copy(struct store_writer *writer, const struct store_write 
         entry->writes[i] = writes[i];
         keep_write(entry, &entry->writes[i]);
     }
+    if (instead != NULL) {
+        entry->instead = store_arena_alloc(&entry->arena, sizeof(*instead));
+    }
+    if (entry->instead != NULL) {
+        *entry->instead = *instead;
+        keep_write(entry, entry->instead);
+    }
     if (entry->arena.failed) {
         entry_free(entry);
         return NULL;
@@ -262,10 +289,9 @@ static struct entry *copy(struct store_writer *writer, const struct store_write 
     return entry;
 }
 
-int store_writer_put(struct store_writer *writer, const struct store_write *writes,
-                     size_t n, bool once, store_done *done, void *arg)
+static int put(struct store_writer *writer, const struct store_write *writes, size_t n,
+               bool once, const struct store_write *instead, store_done *done, void *arg)
 {
-    uint64_t now_us = clock_mono_us();
     struct entry *entry;
 
     if (writer->closed) {
@@ -274,11 +300,7 @@ int store_writer_put(struct store_writer *writer, const struct store_write *writ
     if (n == 0 || n > STORE_WRITES_MAX) {
         return -EINVAL;
     }
-    if (once && writer->failing != 0 &&
-        (writer->queue.first != NULL || !is_due(writer, now_us))) {
-        return writer->failing;
-    }
-    entry = copy(writer, writes, n);
+    entry = copy(writer, writes, n, instead);
     if (entry == NULL) {
         return once ? -ENOMEM : lose(writer, -ENOMEM);
     }
@@ -293,8 +315,32 @@ int store_writer_put(struct store_writer *writer, const struct store_write *writ
     writer->n++;
     writer->bytes += entry->bytes;
     append(&writer->queue, entry);
-    pump(writer, now_us);
+    pump(writer, clock_mono_us());
     return 0;
+}
+
+int store_writer_put(struct store_writer *writer, const struct store_write *writes,
+                     size_t n, store_done *done, void *arg)
+{
+    return put(writer, writes, n, false, NULL, done, arg);
+}
+
+int store_writer_put_once(struct store_writer *writer, const struct store_write *writes,
+                          size_t n, const struct store_write *instead, store_done *done,
+                          void *arg)
+{
+    int err;
+
+    if (writer->failing != 0 && !writer->closed &&
+        (writer->queue.first != NULL || !is_due(writer, clock_mono_us()))) {
+        err = writer->failing;
+    } else {
+        err = put(writer, writes, n, true, instead, done, arg);
+    }
+    if (err != 0 && err != -ECANCELED && instead != NULL) {
+        (void)put(writer, instead, 1, false, NULL, NULL, NULL);
+    }
+    return err;
 }
 
 int store_writer_failing(const struct store_writer *writer)

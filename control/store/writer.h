@@ -11,7 +11,7 @@ enum {
     STORE_WRITER_MAX = 32768,      /* lists of writes that wait, at most: when a meeting of
                                     * 10,000 ends each of them has left at that moment */
     STORE_WRITER_BYTES = 64 << 20, /* of these */
-    STORE_WRITER_FLYING = 2048,  /* of these, given to the store and not yet answered: some
+    STORE_WRITER_FLYING = 8192,  /* of these, given to the store and not yet answered: some
                                   * wait while others are written */
     STORE_WRITER_RETRY_MS = 1000 /* from a failure to the next try */
 };
@@ -28,12 +28,21 @@ void store_writer_destroy(struct store_writer *writer);
 /* As store_write(), but tried again: 'done' (may be NULL) is called once, when it is
  * written or given up. All that is passed is copied.
  *
- * once  it is not tried again; whoever waits for it is told why
- *
- * Returns 0, or without 'done' -EAGAIN (no room), -EINVAL, -ENOMEM, and, if once, what the
- * store fails with just now (-ENOSPC …). */
+ * Returns 0, or without 'done' -EAGAIN (no room), -EINVAL, -ENOMEM. */
 int store_writer_put(struct store_writer *writer, const struct store_write *writes,
-                     size_t n, bool once, store_done *done, void *arg);
+                     size_t n, store_done *done, void *arg);
+
+/* As store_writer_put(), but not tried again: whoever waits for it is told why.
+ *
+ * instead  a single write that takes its place if it cannot be written now, and is tried
+ *          again like the others: of a number that was given out, so that none is missing;
+ *          NULL: nothing does
+ *
+ * Returns as store_writer_put(), or without 'done' what the store fails with just now
+ * (-ENOSPC …); 'instead' then waits all the same, if there is room. */
+int store_writer_put_once(struct store_writer *writer, const struct store_write *writes,
+                          size_t n, const struct store_write *instead, store_done *done,
+                          void *arg);
 
 /* Call a few times a second. */
 void store_writer_tick(struct store_writer *writer, uint64_t now_us);

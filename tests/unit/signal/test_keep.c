@@ -1,4 +1,5 @@
 /* What rooms write to the store and read back from it, over the wire. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 
 #include "store/store_priv.h"
+#include "store/writer.h"
 #include "unit/signal/user.h"
 
 struct kept {
@@ -24,18 +26,19 @@ struct kept {
     char state[32];
     uint64_t epochs[64], seqs[64];
     char types[64][48];
+    char jsons[16384]; /* of these, one after the other */
 };
 
-/* SQLite on a disk that takes its time. */
+/* SQLite on a disk that takes its time, or has no room. */
 static struct store_backend backend;
-static atomic_bool disk_hangs;
+static atomic_bool disk_hangs, disk_full;
 
 static int slow_commit(void *data)
 {
     while (atomic_load(&disk_hangs)) {
         (void)usleep(1000);
     }
-    return store_sqlite.commit(data);
+    return atomic_load(&disk_full) ? -ENOSPC : store_sqlite.commit(data);
 }
 
 static int post(void *loop, void (*fn)(void *arg), void *arg)
@@ -119,7 +122,12 @@ static void on_answer(void *arg, const struct store_result *result)
         (void)snprintf(k->text, sizeof(k->text), "%s", result->docs[0].json);
         (void)snprintf(k->state, sizeof(k->state), "%s", result->docs[0].state);
     }
+    k->jsons[0] = '\0';
     for (size_t i = 0; i < result->n_events && i < 64; i++) {
+        const size_t len = strlen(k->jsons);
+
+        (void)snprintf(k->jsons + len, sizeof(k->jsons) - len, "%s",
+                       result->events[i].json);
         k->epochs[i] = result->events[i].epoch;
         k->seqs[i] = result->events[i].seq;
         (void)snprintf(k->types[i], sizeof(k->types[i]), "%s", result->events[i].type);
@@ -708,6 +716,45 @@ static void a_full_disk_is_told_and_the_meeting_goes_on(void **state)
     teardown(&k);
 }
 
+/* Readers of events see that there was a message, and that it was taken back. */
+static void what_was_refused_leaves_no_gap_in_the_numbers(void **state)
+{
+    struct user *a, *b;
+    struct kept k;
+    json_t *told;
+    size_t n;
+    (void)state;
+
+    setup(&k);
+    start(&k, 0);
+    a = join_as(&k, "a", "host");
+    b = join_as(&k, "b", "presenter");
+    atomic_store(&disk_full, true);
+    told = user_ack(&k.s, a, user_emit(&k.s, a, "chat:send", "{\"message\":\"unheard\"}"));
+    assert_string_equal(text_of(json_object_get(told, "error"), "code"), "store_full");
+    json_decref(told);
+    json_decref(user_event(&k.s, b, "chat:message"));
+    json_decref(user_event(&k.s, b, "chat:deleted"));
+    user_refused(&k.s, b, "chat:send", "{\"message\":\"x\"}", "store_full", "full");
+    user_do(&k.s, b, "hand:raise", "{}");
+    atomic_store(&disk_full, false);
+    site_settle(&k.s, 2 * STORE_WRITER_RETRY_MS);
+    user_do(&k.s, a, "chat:send", "{\"message\":\"heard\"}");
+    n = events(&k);
+    assert_true(n >= 6);
+    for (size_t i = 1; i < n; i++) {
+        assert_int_equal(k.epochs[i], k.epochs[i - 1]);
+        assert_int_equal(k.seqs[i], k.seqs[i - 1] + 1);
+    }
+    assert_string_equal(k.types[n - 4], "kcs.chat.message");
+    assert_string_equal(k.types[n - 3], "kcs.chat.deleted");
+    assert_string_equal(k.types[n - 1], "kcs.chat.message");
+    assert_null(strstr(k.jsons, "unheard"));
+    assert_int_equal(find(&k, STORE_CHAT, NULL), 1);
+    stop(&k);
+    teardown(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -722,6 +769,7 @@ int main(void)
         cmocka_unit_test(facts_and_events_have_the_same_numbers_over_restarts),
         cmocka_unit_test(settings_of_a_stored_meeting_reach_its_room_and_back),
         cmocka_unit_test(a_full_disk_is_told_and_the_meeting_goes_on),
+        cmocka_unit_test(what_was_refused_leaves_no_gap_in_the_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,8 @@ static int put(struct store_writer *writer, const char *id, bool once)
     const struct store_write write = {
         .what = STORE_PUT, .kind = STORE_CHAT, .doc = {.id = id, .json = "{}"}};
 
-    return store_writer_put(writer, &write, 1, once, on_done, NULL);
+    return once ? store_writer_put_once(writer, &write, 1, NULL, on_done, NULL)
+                : store_writer_put(writer, &write, 1, on_done, NULL);
 }
 
 static void setup(struct desk *desk, struct store_writer **writer)
@@ -240,6 +241,45 @@ static void what_waits_is_bounded_and_its_end_is_told(void **state)
     desk_teardown(&desk);
 }
 
+/* What stands for one that its writer waited for has its place, before what came later. */
+static void what_is_written_instead_has_its_place(void **state)
+{
+    const struct store_write write = {
+        .what = STORE_PUT, .kind = STORE_CHAT, .doc = {.id = "whole", .json = "{}"}};
+    const struct store_write stub = {
+        .what = STORE_PUT, .kind = STORE_CHAT, .doc = {.id = "stub", .json = "{}"}};
+    static const char *const ids[] = {"a", "stub", "b", "stub"};
+    struct store_writer *writer;
+    struct desk desk;
+    (void)state;
+
+    setup(&desk, &writer);
+    atomic_store(&slow, true);
+    atomic_store(&failure, -ENOSPC);
+    assert_int_equal(put(writer, "a", false), 0);
+    assert_int_equal(store_writer_put_once(writer, &write, 1, &stub, on_done, NULL), 0);
+    assert_int_equal(put(writer, "b", false), 0);
+    atomic_store(&slow, false);
+    wait_for(&desk, writer, 1);
+    assert_int_equal(last_err, -ENOSPC); /* told at once */
+    assert_int_equal(store_writer_put_once(writer, &write, 1, &stub, on_done, NULL),
+                     -ENOSPC);
+    atomic_store(&failure, 0);
+    wait_for(&desk, writer, 3);
+    while (store_writer_waiting(writer) > 0) {
+        loop_turn(desk.loop);
+    }
+    assert_int_equal(n_failed, 1);
+    assert_int_equal(store_writer_lost(writer), 0);
+    assert_int_equal(atomic_load(&n_written), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_string_equal(written[i], ids[i]);
+    }
+    desk_close(&desk);
+    store_writer_destroy(writer);
+    desk_teardown(&desk);
+}
+
 /* As signal/keep.c writes it of each: attendance, and the event that tells of it. */
 static void ten_thousand_who_leave_at_once_are_all_written(void **state)
 {
@@ -261,7 +301,7 @@ static void ten_thousand_who_leave_at_once_are_all_written(void **state)
             {.what = STORE_EVENT,
              .event = {.meeting = "m", .type = "kcs.participant.left", .json = text}}};
 
-        assert_int_equal(store_writer_put(writer, writes, 2, false, on_done, NULL), 0);
+        assert_int_equal(store_writer_put(writer, writes, 2, on_done, NULL), 0);
     }
     assert_int_equal(put(writer, "a", true), 0); /* and the chat of others goes on */
     atomic_store(&slow, false);
@@ -280,6 +320,7 @@ int main(void)
         cmocka_unit_test(none_overtakes_what_has_failed),
         cmocka_unit_test(who_waits_is_told_why_and_it_is_not_tried_again),
         cmocka_unit_test(what_waits_is_bounded_and_its_end_is_told),
+        cmocka_unit_test(what_is_written_instead_has_its_place),
         cmocka_unit_test(ten_thousand_who_leave_at_once_are_all_written),
     };
 
