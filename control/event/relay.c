@@ -20,6 +20,8 @@ enum {
     LOOK_TICKS = 50, /* between looks whether there is something that nobody has told of */
     WINDOW = 8192,   /* handed over and not reported, of a sink */
     PAGE = STORE_FIND_MAX, /* asked for at once */
+    AHEAD = 32768,         /* in hand and not yet handed over, of a sink: more is read again */
+    AHEAD_BYTES = 32 << 20, /* of their data */
     STOP_MS = 2000,
     NODE = 64
 };
@@ -39,13 +41,15 @@ struct event_port {
     struct event_sink *sink;
     struct flying ring[WINDOW];
     uint32_t first, n;
-    uint64_t read; /* the last position that was asked for and came */
+    uint64_t read; /* the last position that came */
     uint64_t done;
     struct event *page, **page_end; /* came, and not handed over yet */
     uint32_t n_page;
+    size_t n_bytes; /* of their data */
     bool asking;
     uint64_t asked; /* behind which position */
-    bool at_end;    /* nothing lay behind 'read' */
+    bool at_end;    /* nothing lay behind 'read': what is written comes by itself */
+    uint64_t looked; /* what 'read' was when it was last looked behind it */
     struct metric *delivered, *dead, *oldest, *works;
     struct report taken[WINDOW];
 
@@ -155,6 +159,7 @@ static void forget_page(struct event_port *port)
     }
     port->page_end = &port->page;
     port->n_page = 0;
+    port->n_bytes = 0;
 }
 
 /* Takes what other threads have reported. They do not wait until it is looked at. */
@@ -235,6 +240,23 @@ void event_port_broken(struct event_port *port)
 
 /* ---- read and handed over ---- */
 
+/* One more in hand. False without memory: it comes again. */
+static bool take(struct event_port *port, const struct store_event *fact)
+{
+    struct event *event = event_of(fact, &port->relay->words);
+
+    if (event == NULL) {
+        return false;
+    }
+    port->read = fact->position;
+    event->next = NULL;
+    *port->page_end = event;
+    port->page_end = &event->next;
+    port->n_page++;
+    port->n_bytes += event->data_len;
+    return true;
+}
+
 static void on_page(void *arg, const struct store_result *result)
 {
     struct event_port *port = arg;
@@ -253,21 +275,13 @@ static void on_page(void *arg, const struct store_result *result)
         pump(port);
         return;
     }
-    for (size_t i = 0; i < result->n_events; i++) {
-        const struct store_event *fact = &result->events[i];
-        struct event *event;
-
-        event = event_of(fact, &port->relay->words);
-        if (event == NULL) {
-            break; /* it is asked for again */
-        }
-        port->read = fact->position;
-        event->next = NULL;
-        *port->page_end = event;
-        port->page_end = &event->next;
-        port->n_page++;
-    }
     port->at_end = !result->more;
+    for (size_t i = 0; i < result->n_events; i++) {
+        if (!take(port, &result->events[i])) {
+            port->at_end = false;
+            break;
+        }
+    }
     look_ahead(port); /* the store reads on while these are handed over */
     pump(port);
 }
@@ -297,6 +311,7 @@ static void pump(struct event_port *port)
     while (port->page != NULL && port->n < WINDOW && !relay->stopped) {
         struct event *event = port->page;
         const struct flying flying = {event->position, event->at_us, false};
+        const size_t len = event->data_len;
 
         /* Before it is sent: it may be reported at once. */
         port->ring[(port->first + port->n++) % WINDOW] = flying;
@@ -308,6 +323,7 @@ static void pump(struct event_port *port)
             break;
         }
         port->n_page--;
+        port->n_bytes -= len;
         if (port->page == NULL) {
             port->page_end = &port->page;
         }
@@ -335,10 +351,28 @@ static void on_tick(void *arg)
             metric_set(port->oldest,
                        at_us < now_us ? (int64_t)((now_us - at_us) / 1000000) : 0);
         }
-        port->at_end = port->at_end && relay->ticks % LOOK_TICKS != 0;
+        if (relay->ticks % LOOK_TICKS == 0) {
+            port->at_end = port->at_end && port->read != port->looked;
+            port->looked = port->read;
+        }
         pump(port);
     }
     relay->ticks++;
+}
+
+/* What is written is taken as it is: it need not be read again. Unless it does not follow
+ * what has come, or there is no room. */
+static void on_event(void *arg, const struct store_event *event)
+{
+    struct event_relay *relay = arg;
+
+    for (size_t i = 0; i < relay->n_ports; i++) {
+        struct event_port *port = relay->ports[i];
+
+        port->at_end = port->at_end && event != NULL && event->position == port->read + 1 &&
+                       port->n_page < AHEAD && port->n_bytes < AHEAD_BYTES &&
+                       take(port, event);
+    }
 }
 
 static void on_written(void *arg)
@@ -346,7 +380,6 @@ static void on_written(void *arg)
     struct event_relay *relay = arg;
 
     for (size_t i = 0; i < relay->n_ports; i++) {
-        relay->ports[i]->at_end = false;
         pump(relay->ports[i]);
     }
 }
@@ -375,7 +408,7 @@ int event_relay_create(struct event_relay **out, const struct event_conf *conf)
     (void)snprintf(relay->node, sizeof(relay->node), "%s", conf->node);
     relay->words = (struct event_words){relay->node, conf->chat_text, conf->kind_of};
     loop_timer_start(relay->timer, TICK_MS, TICK_MS);
-    store_on_events(conf->store, on_written, relay);
+    store_on_events(conf->store, on_event, on_written, relay);
     *out = relay;
     return 0;
 }
@@ -494,7 +527,7 @@ void event_relay_stop(struct event_relay *relay)
     }
     relay->stopped = true;
     loop_timer_stop(relay->timer);
-    store_on_events(relay->conf.store, NULL, NULL);
+    store_on_events(relay->conf.store, NULL, NULL, NULL);
     for (size_t i = 0; i < relay->n_ports; i++) {
         struct event_port *port = relay->ports[i];
 

@@ -263,6 +263,7 @@ static int sqlite_begin(void *data, bool careful)
     struct sqlite *s = data;
 
     s->careful = careful;
+    sqlite_heads_forget(s);
     if (sqlite3_get_autocommit(s->db) == 0) { /* what broke left it open */
         (void)execute(s, "ROLLBACK");
     }
@@ -272,8 +273,12 @@ static int sqlite_begin(void *data, bool careful)
 static int sqlite_commit(void *data)
 {
     struct sqlite *s = data;
-    int err = execute(s, "COMMIT");
+    int err = sqlite_heads_write(s);
 
+    if (err == 0) {
+        err = execute(s, "COMMIT");
+    }
+    sqlite_heads_forget(s);
     if (err != 0 && sqlite3_get_autocommit(s->db) == 0) {
         (void)execute(s, "ROLLBACK");
     }
@@ -401,6 +406,9 @@ static bool sqlite_run(void *data, struct store_req *req)
         if (req->arena.failed && req->result.err == 0) {
             req->result.err = -ENOMEM;
         }
+        if (s->careful && req->result.err == 0) {
+            req->result.err = sqlite_heads_write(s);
+        }
         err = req->result.err;
     } else {
         req->result.err = err;
@@ -417,6 +425,7 @@ static bool sqlite_run(void *data, struct store_req *req)
     if (s->careful) {
         if (err != 0) {
             (void)execute(s, "ROLLBACK TO request");
+            sqlite_heads_forget(s);
         }
         (void)execute(s, "RELEASE request");
     }

@@ -1,20 +1,26 @@
 /* Events: each meeting's numbers, and the outbox. */
 #include <errno.h>
+#include <string.h>
 
+#include "sfu/base/fnv.h"
 #include "store/sqlite_priv.h"
 
-/* Runs one that answers the epoch and the seq of a meeting; without an answer they are 0.
- */
-static int ask_head(struct sqlite *s, const struct sqlite_sql *sql, uint64_t *epoch,
-                    uint64_t *seq)
+/* ---- numbers ---- */
+
+static int read_head(struct sqlite *s, const char *tenant, const char *meeting,
+                     uint64_t *epoch, uint64_t *seq)
 {
+    struct sqlite_sql sql = {
+        .fixed = "SELECT epoch, seq FROM head WHERE tenant = ? AND meeting = ?"};
     sqlite3_stmt *stmt;
     int err = 0;
     int code;
 
     *epoch = 0;
     *seq = 0;
-    stmt = sqlite_use(s, sql, &err);
+    sqlite_text(&sql, tenant);
+    sqlite_text(&sql, meeting);
+    stmt = sqlite_use(s, &sql, &err);
     if (stmt == NULL) {
         return err;
     }
@@ -22,69 +28,136 @@ static int ask_head(struct sqlite *s, const struct sqlite_sql *sql, uint64_t *ep
     if (code == SQLITE_ROW) {
         *epoch = (uint64_t)sqlite3_column_int64(stmt, 0);
         *seq = (uint64_t)sqlite3_column_int64(stmt, 1);
-        code = sqlite3_step(stmt); /* a write ends with its last row */
-    }
-    if (code != SQLITE_DONE) {
+    } else if (code != SQLITE_DONE) {
         err = sqlite_errno(s->db, sqlite3_extended_errcode(s->db));
     }
     (void)sqlite3_reset(stmt);
     return err;
 }
 
-static int read_head(struct sqlite *s, const char *tenant, const char *meeting,
-                     uint64_t *epoch, uint64_t *seq)
-{
-    struct sqlite_sql sql = {
-        .fixed = "SELECT epoch, seq FROM head WHERE tenant = ? AND meeting = ?"};
-
-    sqlite_text(&sql, tenant);
-    sqlite_text(&sql, meeting);
-    return ask_head(s, &sql, epoch, seq);
-}
-
-static int next_number(struct sqlite *s, const struct store_event *e, uint64_t *epoch,
-                       uint64_t *seq)
-{
-    struct sqlite_sql sql = {
-        .fixed = "INSERT INTO head (tenant, meeting, epoch, seq) VALUES (?, ?, 1, 1)"
-                 " ON CONFLICT (tenant, meeting) DO UPDATE SET seq = seq + 1"
-                 " RETURNING epoch, seq"};
-
-    sqlite_text(&sql, e->tenant);
-    sqlite_text(&sql, e->meeting);
-    return ask_head(s, &sql, epoch, seq);
-}
-
-/* As the event says, if that is behind the last. */
-static int set_number(struct sqlite *s, const struct store_event *e, uint64_t *epoch,
-                      uint64_t *seq)
+static int write_head(struct sqlite *s, const struct sqlite_head *head)
 {
     struct sqlite_sql sql = {.fixed =
                                  "INSERT OR REPLACE INTO head (tenant, meeting, epoch, seq)"
                                  " VALUES (?, ?, ?, ?)"};
-    int err = read_head(s, e->tenant, e->meeting, epoch, seq);
 
-    if (err != 0) {
-        return err;
-    }
-    if (e->epoch != 0 && e->epoch < *epoch) {
-        return -ESTALE;
-    }
-    if (e->epoch > *epoch) { /* another owner: it counts anew, from where it says */
-        *epoch = e->epoch;
-        *seq = 0;
-    } else if (*epoch == 0) {
-        *epoch = 1;
-    }
-    if (e->seq != 0 && e->seq <= *seq) {
-        return -ESTALE;
-    }
-    *seq = e->seq != 0 ? e->seq : *seq + 1;
-    sqlite_text(&sql, e->tenant);
-    sqlite_text(&sql, e->meeting);
-    sqlite_number(&sql, (int64_t)*epoch);
-    sqlite_number(&sql, (int64_t)*seq);
+    sqlite_text(&sql, head->tenant);
+    sqlite_text(&sql, head->meeting);
+    sqlite_number(&sql, (int64_t)head->epoch);
+    sqlite_number(&sql, (int64_t)head->seq);
     return sqlite_do(s, &sql, NULL);
+}
+
+void sqlite_heads_forget(struct sqlite *s)
+{
+    if (s->n_heads > 0) {
+        memset(s->slots, 0, sizeof(s->slots));
+    }
+    s->n_heads = 0;
+}
+
+int sqlite_heads_write(struct sqlite *s)
+{
+    int err = 0;
+
+    for (uint32_t i = 0; err == 0 && i < s->n_heads; i++) {
+        if (s->heads[i].changed) {
+            err = write_head(s, &s->heads[i]);
+            s->heads[i].changed = err != 0;
+        }
+    }
+    return err;
+}
+
+/* The slot of a meeting, or the free one where it belongs. */
+static uint16_t *slot_of(struct sqlite *s, const char *tenant, const char *meeting)
+{
+    uint32_t i = fnv32(meeting, strlen(meeting)) % SQLITE_SLOTS;
+
+    for (; s->slots[i] != 0; i = (i + 1) % SQLITE_SLOTS) {
+        const struct sqlite_head *head = &s->heads[s->slots[i] - 1];
+
+        if (strcmp(head->meeting, meeting) == 0 && strcmp(head->tenant, tenant) == 0) {
+            break;
+        }
+    }
+    return &s->slots[i];
+}
+
+/* The strings are borrowed until sqlite_heads_forget(). NULL with *err. */
+static struct sqlite_head *head_of(struct sqlite *s, const char *tenant,
+                                   const char *meeting, int *err)
+{
+    uint16_t *slot = slot_of(s, tenant, meeting);
+    struct sqlite_head *head;
+
+    if (*slot != 0) {
+        return &s->heads[*slot - 1];
+    }
+    if (s->n_heads == SQLITE_HEADS) {
+        *err = sqlite_heads_write(s);
+        if (*err != 0) {
+            return NULL;
+        }
+        sqlite_heads_forget(s);
+        slot = slot_of(s, tenant, meeting);
+    }
+    head = &s->heads[s->n_heads];
+    *head = (struct sqlite_head){.tenant = tenant, .meeting = meeting};
+    *err = read_head(s, tenant, meeting, &head->epoch, &head->seq);
+    if (*err != 0) {
+        return NULL;
+    }
+    *slot = (uint16_t)++s->n_heads;
+    return head;
+}
+
+void sqlite_head(void *data, struct store_req *req)
+{
+    struct store_result *result = &req->result;
+    const struct sqlite_head *head = head_of(data, req->text, req->name, &result->err);
+
+    if (head != NULL) {
+        result->epoch = head->epoch;
+        result->seq = head->seq;
+    }
+}
+
+/* As the event says, if that is behind the last; 0 is the present epoch, the next seq. */
+static int advance(struct sqlite_head *head, const struct store_event *e)
+{
+    uint64_t epoch = e->epoch != 0 ? e->epoch : head->epoch != 0 ? head->epoch : 1;
+    uint64_t seq = epoch > head->epoch ? 0 : head->seq; /* another owner counts anew */
+
+    if (epoch < head->epoch || (e->seq != 0 && e->seq <= seq)) {
+        return -ESTALE;
+    }
+    head->epoch = epoch;
+    head->seq = e->seq != 0 ? e->seq : seq + 1;
+    head->changed = true;
+    return 0;
+}
+
+/* ---- events ---- */
+
+/* What was written, for who listens. Without memory the request fails, as its arena has. */
+static void note_event(struct sqlite *s, struct store_req *req, const struct store_event *e,
+                       const struct sqlite_head *head)
+{
+    struct store_event *out;
+
+    if (req->events == NULL) {
+        req->events = store_arena_alloc(&req->arena, req->n * sizeof(*req->events));
+    }
+    if (req->events == NULL) {
+        return;
+    }
+    out = &req->events[req->result.n_events++];
+    *out = *e;
+    out->epoch = head->epoch;
+    out->seq = head->seq;
+    out->position = (uint64_t)sqlite3_last_insert_rowid(s->db);
+    req->result.events = req->events;
 }
 
 int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store_event *e)
@@ -93,27 +166,37 @@ int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store
         .fixed = "INSERT INTO event (tenant, meeting, epoch, seq, type, ref, at_us, doc,"
                  " trace) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     char trace[TRACEPARENT_TEXT];
-    uint64_t epoch;
-    uint64_t seq;
-    int err = e->epoch == 0 && e->seq == 0 ? next_number(s, e, &epoch, &seq)
-                                           : set_number(s, e, &epoch, &seq);
+    struct sqlite_head before;
+    int err = 0;
+    struct sqlite_head *head = head_of(s, e->tenant, e->meeting, &err);
 
+    if (head == NULL) {
+        return err;
+    }
+    before = *head;
+    err = advance(head, e);
     if (err != 0) {
         return err;
     }
     sqlite_text(&sql, e->tenant);
     sqlite_text(&sql, e->meeting);
-    sqlite_number(&sql, (int64_t)epoch);
-    sqlite_number(&sql, (int64_t)seq);
+    sqlite_number(&sql, (int64_t)head->epoch);
+    sqlite_number(&sql, (int64_t)head->seq);
     sqlite_text(&sql, e->type);
     sqlite_text(&sql, e->ref);
     sqlite_number(&sql, (int64_t)e->at_us);
     sqlite_text(&sql, e->json);
     traceparent_write(&e->trace, trace);
     sqlite_text(&sql, trace);
-    req->result.epoch = epoch;
-    req->result.seq = seq;
-    return sqlite_do(s, &sql, NULL);
+    err = sqlite_do(s, &sql, NULL);
+    if (err != 0) {
+        *head = before; /* nothing was changed: the others of the batch go on */
+        return err;
+    }
+    note_event(s, req, e, head);
+    req->result.epoch = head->epoch;
+    req->result.seq = head->seq;
+    return 0;
 }
 
 int sqlite_last(struct sqlite *s, uint64_t *epoch, uint64_t *seq)
@@ -135,13 +218,6 @@ int sqlite_last(struct sqlite *s, uint64_t *epoch, uint64_t *seq)
     }
     (void)sqlite3_reset(stmt);
     return err;
-}
-
-void sqlite_head(void *data, struct store_req *req)
-{
-    struct sqlite *s = data;
-    req->result.err =
-        read_head(s, req->text, req->name, &req->result.epoch, &req->result.seq);
 }
 
 static const char *column(struct store_req *req, sqlite3_stmt *stmt, int i)

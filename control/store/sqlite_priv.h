@@ -7,7 +7,20 @@
 
 #include "store/store_priv.h"
 
-enum { SQLITE_STATEMENTS = 96, SQLITE_VALUES = 24, SQLITE_SQL_MAX = 1024 };
+enum {
+    SQLITE_STATEMENTS = 96,
+    SQLITE_VALUES = 24,
+    SQLITE_SQL_MAX = 1024,
+    SQLITE_HEADS = 4096,          /* meetings of one transaction, till they are written */
+    SQLITE_SLOTS = 2 * SQLITE_HEADS /* a power of two */
+};
+
+/* The last number of a meeting in the present transaction. */
+struct sqlite_head {
+    const char *tenant, *meeting; /* of a request that is not answered before the commit */
+    uint64_t epoch, seq;
+    bool changed; /* and not written */
+};
 
 struct sqlite {
     sqlite3 *db;
@@ -18,6 +31,9 @@ struct sqlite {
     } cache[SQLITE_STATEMENTS];
     unsigned next;  /* the one that is given up for another */
     bool careful;   /* see struct store_backend */
+    struct sqlite_head heads[SQLITE_HEADS];
+    uint32_t n_heads;
+    uint16_t slots[SQLITE_SLOTS]; /* by name: one of heads and 1, or 0 */
     int64_t looked; /* the last position of an event that a sweep has looked at */
 };
 
@@ -58,6 +74,10 @@ void sqlite_events(void *data, struct store_req *req);
 void sqlite_ack(void *data, struct store_req *req);
 int sqlite_last(struct sqlite *s, uint64_t *epoch, uint64_t *seq);
 void sqlite_head(void *data, struct store_req *req);
+/* Numbers of meetings are kept until a transaction ends: a batch has many events of each.
+ * Forgets them; writes those that have changed. 0 or -errno. */
+void sqlite_heads_forget(struct sqlite *s);
+int sqlite_heads_write(struct sqlite *s);
 /* The next number of a meeting, and the event with it. 0 or -errno. */
 int sqlite_put_event(struct sqlite *s, struct store_req *req, const struct store_event *e);
 

@@ -8,7 +8,7 @@
 
 #include "store/store_priv.h"
 
-enum { BATCH = 4096 }; /* requests of one transaction */
+enum { BATCH = 8192 }; /* requests of one transaction */
 
 struct list {
     struct store_req *first, **last;
@@ -33,6 +33,7 @@ struct store {
     uint64_t last_epoch, last_seq; /* as they were at open */
     /* The loop's: */
     int failing; /* see store_failing() */
+    void (*on_event)(void *arg, const struct store_event *event);
     void (*on_events)(void *arg);
     void *on_events_arg;
     bool news; /* on_events is to be called */
@@ -107,16 +108,26 @@ uint64_t store_events_written(const struct store *store)
     return store->n_events;
 }
 
+static void tell_events(struct store *store, const struct store_req *req)
+{
+    const struct store_result *result = &req->result;
+
+    store->news = true;
+    for (size_t i = 0; i < req->n; i++) {
+        store->n_events += req->writes[i].what == STORE_EVENT;
+    }
+    for (size_t i = 0; i < result->n_events && store->on_event != NULL; i++) {
+        store->on_event(store->on_events_arg, &result->events[i]);
+    }
+    if (result->n_events == 0 && store->on_event != NULL) {
+        store->on_event(store->on_events_arg, NULL);
+    }
+}
+
 static void answer(struct store *store, struct store_req *req)
 {
     if (req->op != OP_BACKUP) {
         note_state(store, req);
-    }
-    if (req->op == OP_WRITE && req->result.err == 0 && req->result.seq != 0) {
-        store->news = true;
-        for (size_t i = 0; i < req->n; i++) {
-            store->n_events += req->writes[i].what == STORE_EVENT;
-        }
     }
     (void)pthread_mutex_lock(&store->lock);
     store->n_waiting--;
@@ -124,6 +135,9 @@ static void answer(struct store *store, struct store_req *req)
     (void)pthread_mutex_unlock(&store->lock);
     if (req->done != NULL) {
         req->done(req->arg, &req->result);
+    }
+    if (req->op == OP_WRITE && req->result.err == 0 && req->result.seq != 0) {
+        tell_events(store, req);
     }
     req_free(req);
 }
@@ -184,8 +198,11 @@ void store_wait(struct store *store)
     tell_answers(store, first);
 }
 
-void store_on_events(struct store *store, void (*fn)(void *arg), void *arg)
+void store_on_events(struct store *store,
+                     void (*each)(void *arg, const struct store_event *event),
+                     void (*fn)(void *arg), void *arg)
 {
+    store->on_event = each;
     store->on_events = fn;
     store->on_events_arg = arg;
 }

@@ -30,7 +30,7 @@ enum {
     STORE_DOC_MAX = 256 * 1024,   /* bytes of a document */
     STORE_WRITES_MAX = 64,        /* in one list */
     STORE_FIND_MAX = 1000,        /* documents or events in one answer */
-    STORE_QUEUE = 4096,           /* requests that wait, at most */
+    STORE_QUEUE = 16384,          /* requests that wait, at most */
     STORE_QUEUE_BYTES = 64 << 20, /* of these */
     STORE_ERR_MAX = 512
 };
@@ -141,7 +141,7 @@ struct store_result {
     size_t failed; /* the write that was refused, if err is of one */
     const struct store_doc *docs;
     size_t n_docs;
-    const struct store_event *events;
+    const struct store_event *events; /* of store_write(): as store_on_events() tells them */
     size_t n_events;
     bool more;           /* there are others behind the last one */
     uint64_t version;    /* of the last document that was put */
@@ -229,10 +229,13 @@ int store_latest(struct store *store, uint64_t position, uint32_t limit, store_d
 /* Acknowledges all events up to 'position', and it: one that has come before was, too. */
 int store_ack(struct store *store, uint64_t position, store_done *done, void *arg);
 
-/* Has fn(arg) called on the loop when events were written: once for all that were by then,
- * after the answers to those writes. One at a time; fn NULL: no more. What another process
- * has written is not told of. */
-void store_on_events(struct store *store, void (*fn)(void *arg), void *arg);
+/* Has each(arg, event) called on the loop for every event that was written, by position, with
+ * its numbers; NULL for a list whose events the store does not tell. Then fn(arg), once for
+ * all that were by then. Both come after the answers to those writes; all is borrowed. One
+ * listener at a time; NULL: no more. What another process has written is not told of. */
+void store_on_events(struct store *store,
+                     void (*each)(void *arg, const struct store_event *event),
+                     void (*fn)(void *arg), void *arg);
 
 /* Takes documents that have expired before now_s, and events older than events_before_us
  * that are acknowledged (unacked: those that are not, too, for a node without readers). At

@@ -62,7 +62,7 @@ struct store_req {
 
     struct store_result result;
     struct store_doc *docs; /* of the result, in the arena: room for query.limit */
-    struct store_event *events;
+    struct store_event *events; /* or, of OP_WRITE, for as many as are written */
 };
 
 /* "meeting": what a backend calls the documents of that kind. */

@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,10 +17,11 @@
 
 #include "desk.h"
 #include "metric/metric.h"
+#include "sqlite_ask.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
 
-enum { MAX = 30000 };
+enum { MAX = 41000 };
 
 struct fake {
     struct event_sink sink;
@@ -464,6 +466,79 @@ static void what_is_not_read_yet_waits_too(void **state)
     finish(&w);
 }
 
+static atomic_uint n_asked; /* pages of the outbox */
+
+static bool count_pages(void *data, struct store_req *req)
+{
+    (void)atomic_fetch_add(&n_asked, req->op == OP_OUTBOX);
+    return store_sqlite.run(data, req);
+}
+
+/* What is written is at hand: the store is not asked for it. */
+static void what_is_written_is_not_read_again(void **state)
+{
+    struct store_backend counted = store_sqlite;
+    struct world w;
+    unsigned before;
+    (void)state;
+
+    counted.run = count_pages;
+    memset(&w, 0, sizeof(w));
+    desk_setup(&w.desk);
+    desk_open(&w.desk, &counted, NULL);
+    open_relay(&w, 1);
+    tell(&w, 1);
+    until_taken(&w, w.fakes[0], 1);
+    idle(&w, 300); /* it knows that there is no more */
+    before = atomic_load(&n_asked);
+    for (uint32_t i = 1; i <= 100; i++) {
+        tell(&w, 10);
+        until_taken(&w, w.fakes[0], 1 + 10 * i);
+    }
+    /* it looks whether others have written only if nothing came for five seconds */
+    assert_int_equal(atomic_load(&n_asked), before);
+    assert_ascending(w.fakes[0], 0, 1001);
+    until_waiting(&w, 0);
+    finish(&w);
+}
+
+/* More than is kept at hand is read later. */
+static void what_there_is_no_room_for_is_read_later(void **state)
+{
+    struct world w;
+    (void)state;
+
+    start(&w, 1);
+    w.fakes[0]->away = true;
+    tell(&w, 40000);
+    w.fakes[0]->away = false;
+    until_taken(&w, w.fakes[0], 40000);
+    assert_ascending(w.fakes[0], 0, 40000);
+    until_waiting(&w, 0);
+    finish(&w);
+}
+
+static void what_another_process_has_written_comes_in_its_place(void **state)
+{
+    struct world w;
+    (void)state;
+
+    start(&w, 1);
+    tell(&w, 2);
+    until_taken(&w, w.fakes[0], 2);
+    idle(&w, 300);
+    (void)ask_sql(w.desk.path,
+                  "INSERT INTO event (tenant, meeting, epoch, seq, type, ref, at_us, doc)"
+                  " VALUES ('t', 'other', 1, 1, 'kcs.meeting.other', '', 1, '{}')"
+                  " RETURNING position");
+    tell(&w, 1);
+    until_taken(&w, w.fakes[0], 4);
+    assert_string_equal(w.fakes[0]->ids[2], "t/other/1/1");
+    assert_ascending(w.fakes[0], 0, 4);
+    until_waiting(&w, 0);
+    finish(&w);
+}
+
 static void news_on_its_way_outlives_the_relay(void **state)
 {
     struct world w;
@@ -489,6 +564,9 @@ int main(void)
         cmocka_unit_test(quality_goes_beside_the_outbox_and_is_counted_when_lost),
         cmocka_unit_test(who_has_nothing_to_do_does_not_ask_and_is_woken),
         cmocka_unit_test(what_is_not_read_yet_waits_too),
+        cmocka_unit_test(what_is_written_is_not_read_again),
+        cmocka_unit_test(what_there_is_no_room_for_is_read_later),
+        cmocka_unit_test(what_another_process_has_written_comes_in_its_place),
         cmocka_unit_test(news_on_its_way_outlives_the_relay),
     };
 
