@@ -48,6 +48,25 @@ static void collect_size(struct metric_sink *sink, void *arg)
     }
 }
 
+static void emit_room(struct metric_sink *sink, const struct keep *keep, bool most)
+{
+    uint64_t room[2];
+
+    if (keep->store != NULL && store_room(keep->store, &room[0], &room[1])) {
+        metric_emit(sink, NULL, 0, (double)room[most]);
+    }
+}
+
+static void collect_used(struct metric_sink *sink, void *arg)
+{
+    emit_room(sink, arg, false);
+}
+
+static void collect_most(struct metric_sink *sink, void *arg)
+{
+    emit_room(sink, arg, true);
+}
+
 /* ---- disks ---- */
 
 static void emit_disk(struct metric_sink *sink, const char *what, struct disk *disk,
@@ -92,6 +111,9 @@ int stored_register(struct metric_registry *metrics, struct keep *keep)
          collect_events},
         {METRIC_GAUGE, "store_size_bytes", "The store's file, and what is not yet in it.",
          collect_size},
+        {METRIC_GAUGE, "store_used_bytes",
+         "What the store holds, where store.max_mb bounds it.", collect_used},
+        {METRIC_GAUGE, "store_max_bytes", "What it may hold.", collect_most},
         {METRIC_GAUGE, "disk_free_bytes", "Room on the disk that holds it.", collect_free},
         {METRIC_GAUGE, "disk_size_bytes", "All of that disk.", collect_all},
     };

@@ -20,7 +20,7 @@ enum {
     LOOK_TICKS = 50, /* between looks whether there is something that nobody has told of */
     WINDOW = 8192,   /* handed over and not reported, of a sink */
     PAGE = STORE_FIND_MAX, /* asked for at once */
-    AHEAD = 32768,         /* in hand and not yet handed over, of a sink: more is read again */
+    AHEAD = 32768, /* in hand and not yet handed over, of a sink: more is read again */
     AHEAD_BYTES = 32 << 20, /* of their data */
     STOP_MS = 2000,
     NODE = 64
@@ -47,8 +47,8 @@ struct event_port {
     uint32_t n_page;
     size_t n_bytes; /* of their data */
     bool asking;
-    uint64_t asked; /* behind which position */
-    bool at_end;    /* nothing lay behind 'read': what is written comes by itself */
+    uint64_t asked;  /* behind which position */
+    bool at_end;     /* nothing lay behind 'read': what is written comes by itself */
     uint64_t looked; /* what 'read' was when it was last looked behind it */
     struct metric *delivered, *dead, *oldest, *works;
     struct report taken[WINDOW];

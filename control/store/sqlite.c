@@ -177,18 +177,36 @@ static int run_sql(struct sqlite *s, const char *sql)
     return code == SQLITE_OK ? 0 : sqlite_errno(s->db, code);
 }
 
-/* Of the file as it is: one of before has pages of its own size. 0: not known. */
-static int64_t page_size(struct sqlite *s)
+/* The number that a PRAGMA answers; 0: not known. */
+static int64_t ask_number(struct sqlite *s, const char *pragma)
 {
     sqlite3_stmt *stmt = NULL;
-    int64_t bytes = 0;
+    int64_t number = 0;
 
-    if (sqlite3_prepare_v2(s->db, "PRAGMA page_size", -1, &stmt, NULL) == SQLITE_OK &&
+    if (sqlite3_prepare_v2(s->db, pragma, -1, &stmt, NULL) == SQLITE_OK &&
         sqlite3_step(stmt) == SQLITE_ROW) {
-        bytes = sqlite3_column_int64(stmt, 0);
+        number = sqlite3_column_int64(stmt, 0);
     }
     (void)sqlite3_finalize(stmt);
-    return bytes;
+    return number;
+}
+
+/* Of the file as it is: one of before has pages of its own size. */
+static int64_t page_size(struct sqlite *s)
+{
+    return ask_number(s, "PRAGMA page_size");
+}
+
+/* Pages that were freed stay in the file, and are used again. */
+static void sqlite_room(void *data, uint64_t *used, uint64_t *most)
+{
+    struct sqlite *s = data;
+    const int64_t pages =
+        ask_number(s, "PRAGMA page_count") - ask_number(s, "PRAGMA freelist_count");
+
+    *used = (uint64_t)(pages * page_size(s));
+    *most =
+        s->limited ? (uint64_t)(ask_number(s, "PRAGMA max_page_count") * page_size(s)) : 0;
 }
 
 static int limit_size(struct sqlite *s, uint32_t max_mb)
@@ -199,15 +217,16 @@ static int limit_size(struct sqlite *s, uint32_t max_mb)
     if (bytes == 0) {
         return -EIO;
     }
+    s->limited = max_mb > 0;
     (void)snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%lld",
                    max_mb > 0 ? (long long)max_mb * (1 << 20) / bytes : 4294967294LL);
     return run_sql(s, sql);
 }
 
-/* Half of what an event costs the store is the kernel's, by the page: so pages of 8 KiB in a
- * new file (more would make a lone message dearer), and 16 MB of them before they go from the
- * journal to the file; and what a large transaction has touched fits into the cache, else it
- * is written twice. */
+/* Half of what an event costs the store is the kernel's, by the page: so pages of 8 KiB in
+ * a new file (more would make a lone message dearer), and 64 MB of them before they go from
+ * the journal to the file: a page of an index that many transactions change goes once. And
+ * what a large transaction has touched fits into the cache, else it is written twice. */
 static int configure(struct sqlite *s, const struct store_conf *conf)
 {
     char sql[320];
@@ -215,7 +234,7 @@ static int configure(struct sqlite *s, const struct store_conf *conf)
 
     (void)snprintf(sql, sizeof(sql),
                    "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=%s;"
-                   "PRAGMA wal_autocheckpoint=2000; PRAGMA cache_size=-32000;"
+                   "PRAGMA wal_autocheckpoint=8000; PRAGMA cache_size=-32000;"
                    "PRAGMA journal_size_limit=67108864; PRAGMA trusted_schema=OFF",
                    conf->synchronous == STORE_SYNC_FULL ? "FULL" : "NORMAL");
     (void)sqlite3_busy_timeout(s->db, 5000);
@@ -479,4 +498,5 @@ const struct store_backend store_sqlite = {.open = sqlite_open,
                                                    [OP_ACK] = sqlite_ack,
                                                    [OP_SWEEP] = sweep,
                                                    [OP_ERASE] = erase},
+                                           .room = sqlite_room,
                                            .backup = sqlite_backup};

@@ -11,7 +11,7 @@ enum {
     SQLITE_STATEMENTS = 96,
     SQLITE_VALUES = 24,
     SQLITE_SQL_MAX = 1024,
-    SQLITE_HEADS = 4096,          /* meetings of one transaction, till they are written */
+    SQLITE_HEADS = 4096,            /* meetings of one transaction, till they are written */
     SQLITE_SLOTS = 2 * SQLITE_HEADS /* a power of two */
 };
 
@@ -29,11 +29,12 @@ struct sqlite {
         const char *fixed; /* the literal that it is of, or NULL */
         sqlite3_stmt *stmt;
     } cache[SQLITE_STATEMENTS];
-    unsigned next;  /* the one that is given up for another */
-    bool careful;   /* see struct store_backend */
+    unsigned next; /* the one that is given up for another */
+    bool careful;  /* see struct store_backend */
     struct sqlite_head heads[SQLITE_HEADS];
     uint32_t n_heads;
     uint16_t slots[SQLITE_SLOTS]; /* by name: one of heads and 1, or 0 */
+    bool limited;                 /* to store_conf.max_mb */
     int64_t looked; /* the last position of an event that a sweep has looked at */
 };
 

@@ -7,8 +7,12 @@
 #include <string.h>
 
 #include "store/store_priv.h"
+#include "sys/clock.h"
 
-enum { BATCH = 8192 }; /* requests of one transaction */
+enum {
+    BATCH = 16384, /* requests of one transaction */
+    ROOM_US = 1000000
+};
 
 struct list {
     struct store_req *first, **last;
@@ -31,6 +35,7 @@ struct store {
     void *loop;
     char *path;
     uint64_t last_epoch, last_seq; /* as they were at open */
+    atomic_ullong used, most;      /* see store_room() */
     /* The loop's: */
     int failing; /* see store_failing() */
     void (*on_event)(void *arg, const struct store_event *event);
@@ -319,10 +324,30 @@ static struct store_req *take_batch(struct store *store)
     return batch.first;
 }
 
+static void look_for_room(struct store *store)
+{
+    uint64_t used = 0;
+    uint64_t most = 0;
+
+    if (store->backend->room != NULL) {
+        store->backend->room(store->data, &used, &most);
+    }
+    atomic_store(&store->used, used);
+    atomic_store(&store->most, most);
+}
+
+bool store_room(const struct store *store, uint64_t *used, uint64_t *most)
+{
+    *used = atomic_load(&store->used);
+    *most = atomic_load(&store->most);
+    return *most > 0;
+}
+
 static void *store_main(void *arg)
 {
     struct store *store = arg;
     struct store_req *batch;
+    uint64_t looked_us = clock_mono_us();
 
     (void)pthread_mutex_lock(&store->lock);
     for (;;) {
@@ -335,6 +360,10 @@ static void *store_main(void *arg)
         }
         (void)pthread_mutex_unlock(&store->lock);
         run_batch(store, batch);
+        if (clock_mono_us() - looked_us >= ROOM_US) {
+            looked_us = clock_mono_us();
+            look_for_room(store);
+        }
         (void)pthread_mutex_lock(&store->lock);
         while (batch != NULL) {
             struct store_req *next = batch->next;
@@ -429,6 +458,7 @@ int store_create_on(struct store **out, const struct store_backend *backend,
         return ret;
     }
     ret = backend->last(store->data, &store->last_epoch, &store->last_seq);
+    look_for_room(store);
     if (ret == 0) {
         ret = start_threads(store);
     }

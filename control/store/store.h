@@ -93,10 +93,10 @@ struct store_event {
     const char *ref;  /* the user that it is about, or NULL */
     const char *json;
     struct trace trace; /* what it was a part of */
-    uint64_t epoch;    /* writes: 0 is the meeting's present one (1 at first) */
-    uint64_t seq;      /* writes: 0 is the next one */
-    uint64_t at_us;    /* wall clock; the writer's */
-    uint64_t position; /* in the outbox: rises; the store's */
+    uint64_t epoch;     /* writes: 0 is the meeting's present one (1 at first) */
+    uint64_t seq;       /* writes: 0 is the next one */
+    uint64_t at_us;     /* wall clock; the writer's */
+    uint64_t position;  /* in the outbox: rises; the store's */
 };
 
 enum store_write_kind { STORE_PUT, STORE_DELETE, STORE_EVENT };
@@ -141,7 +141,7 @@ struct store_result {
     size_t failed; /* the write that was refused, if err is of one */
     const struct store_doc *docs;
     size_t n_docs;
-    const struct store_event *events; /* of store_write(): as store_on_events() tells them */
+    const struct store_event *events; /* of a write: what was written */
     size_t n_events;
     bool more;           /* there are others behind the last one */
     uint64_t version;    /* of the last document that was put */
@@ -229,10 +229,11 @@ int store_latest(struct store *store, uint64_t position, uint32_t limit, store_d
 /* Acknowledges all events up to 'position', and it: one that has come before was, too. */
 int store_ack(struct store *store, uint64_t position, store_done *done, void *arg);
 
-/* Has each(arg, event) called on the loop for every event that was written, by position, with
- * its numbers; NULL for a list whose events the store does not tell. Then fn(arg), once for
- * all that were by then. Both come after the answers to those writes; all is borrowed. One
- * listener at a time; NULL: no more. What another process has written is not told of. */
+/* Has each(arg, event) called on the loop for every event that was written, by position,
+ * with its numbers; NULL for a list whose events the store does not tell. Then fn(arg),
+ * once for all that were by then. Both come after the answers to those writes; all is
+ * borrowed. One listener at a time; NULL: no more. What another process has written is not
+ * told of. */
 void store_on_events(struct store *store,
                      void (*each)(void *arg, const struct store_event *event),
                      void (*fn)(void *arg), void *arg);
@@ -264,6 +265,11 @@ void store_last_numbers(const struct store *store, uint64_t *epoch, uint64_t *se
 int store_failing(const struct store *store);
 
 uint32_t store_waiting(const struct store *store); /* requests not yet done */
+
+/* Bytes that are in use, without what was freed within the file, and how many there may be
+ * (store_conf.max_mb), as of the last second in which anything was asked. False: the store
+ * has no bound of its own. Any thread. */
+bool store_room(const struct store *store, uint64_t *used, uint64_t *most);
 
 uint64_t store_events_written(const struct store *store); /* since it was opened */
 

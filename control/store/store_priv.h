@@ -61,7 +61,7 @@ struct store_req {
     bool flag;
 
     struct store_result result;
-    struct store_doc *docs; /* of the result, in the arena: room for query.limit */
+    struct store_doc *docs;     /* of the result, in the arena: room for query.limit */
     struct store_event *events; /* or, of OP_WRITE, for as many as are written */
 };
 
@@ -82,6 +82,8 @@ struct store_backend {
      * it was kept: as it may be of one that fails, unless 'careful'. */
     bool (*run)(void *data, struct store_req *req);
     void (*ops[N_OPS])(void *data, struct store_req *req);
+    /* Bytes that are in use, and how many there may be; NULL, or 0: no more is known. */
+    void (*room)(void *data, uint64_t *used, uint64_t *most);
     /* Any thread, beside the others. */
     int (*backup)(const char *from, const char *to);
 };

@@ -11,7 +11,7 @@ enum {
     STORE_WRITER_MAX = 32768,      /* lists of writes that wait, at most: when a meeting of
                                     * 10,000 ends each of them has left at that moment */
     STORE_WRITER_BYTES = 64 << 20, /* of these */
-    STORE_WRITER_FLYING = 8192,  /* of these, given to the store and not yet answered: some
+    STORE_WRITER_FLYING = 12288, /* of these, given to the store and not yet answered: some
                                   * wait while others are written */
     STORE_WRITER_RETRY_MS = 1000 /* from a failure to the next try */
 };

@@ -273,6 +273,53 @@ static void metrics_tell_of_the_store_and_its_disk(void **state)
     desk_teardown(&desk);
 }
 
+static void metrics_tell_how_near_its_bound_a_store_is(void **state)
+{
+    static const struct store_write erase = {.what = STORE_DELETE,
+                                             .kind = STORE_CHAT,
+                                             .expect = STORE_ANY,
+                                             .doc = {.tenant = "default", .id = "c"}};
+    static const struct store_conf bounded = {.max_mb = 2};
+    static char text[200000];
+    struct store_write write = {.what = STORE_PUT,
+                                .kind = STORE_CHAT,
+                                .expect = STORE_ANY,
+                                .doc = {.tenant = "default", .id = "c", .json = text}};
+    static struct desk desk;
+    struct metric_registry *metrics;
+    struct keep keep = {.conf = NULL};
+    double empty;
+    (void)state;
+
+    desk_setup(&desk);
+    assert_int_equal(metric_registry_create(&metrics), 0);
+    assert_int_equal(stored_register(metrics, &keep), 0);
+    desk_open(&desk, &store_sqlite, NULL);
+    keep.store = desk.store;
+    assert_true(value_of(metrics, "kcs_store_used_bytes") < 0); /* it has none */
+    assert_true(value_of(metrics, "kcs_store_max_bytes") < 0);
+    desk_close(&desk);
+
+    desk_open(&desk, &store_sqlite, &bounded);
+    keep.store = desk.store;
+    assert_true(value_of(metrics, "kcs_store_max_bytes") == 2 << 20);
+    empty = value_of(metrics, "kcs_store_used_bytes");
+    assert_true(empty > 0 && empty < 1 << 20);
+    memset(text, 'x', sizeof(text) - 1);
+    text[0] = text[sizeof(text) - 2] = '"';
+    (void)usleep(1100000); /* it looks once a second */
+    assert_int_equal(
+        desk_wait(&desk, store_write(desk.store, &write, 1, desk_done, &desk)), 0);
+    assert_true(value_of(metrics, "kcs_store_used_bytes") >= empty + 150000);
+    (void)usleep(1100000);
+    assert_int_equal(
+        desk_wait(&desk, store_write(desk.store, &erase, 1, desk_done, &desk)), 0);
+    assert_true(value_of(metrics, "kcs_store_used_bytes") < empty + 100000);
+    desk_close(&desk);
+    metric_registry_destroy(metrics);
+    desk_teardown(&desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_disk_that_does_not_answer_holds_up_nobody),
         cmocka_unit_test(a_disk_that_answers_no_more_is_not_told),
         cmocka_unit_test(metrics_tell_of_the_store_and_its_disk),
+        cmocka_unit_test(metrics_tell_how_near_its_bound_a_store_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
