@@ -49,6 +49,7 @@ struct event_port {
     bool asking;
     uint64_t asked;  /* behind which position */
     bool at_end;     /* nothing lay behind 'read': what is written comes by itself */
+    bool away;       /* the sink, when it was last looked at */
     uint64_t looked; /* what 'read' was when it was last looked behind it */
     struct metric *delivered, *dead, *oldest, *works;
     struct report taken[WINDOW];
@@ -344,7 +345,8 @@ static void on_tick(void *arg)
                          : port->page != NULL ? port->page->at_us
                                               : now_us;
 
-        metric_set(port->works, port->sink->ops->works(port->sink, why) ? 1 : 0);
+        port->away = !port->sink->ops->works(port->sink, why);
+        metric_set(port->works, port->away ? 0 : 1);
         /* While the store is asked for more nothing is in hand, and yet the outbox is not
          * known to be empty. */
         if (port->n > 0 || port->page != NULL || port->at_end) {
@@ -370,8 +372,8 @@ static void on_event(void *arg, const struct store_event *event)
         struct event_port *port = relay->ports[i];
 
         port->at_end = port->at_end && event != NULL && event->position == port->read + 1 &&
-                       port->n_page < AHEAD && port->n_bytes < AHEAD_BYTES &&
-                       take(port, event);
+                       port->n_page < (port->away ? PAGE : AHEAD) &&
+                       port->n_bytes < AHEAD_BYTES && take(port, event);
     }
 }
 
