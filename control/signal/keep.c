@@ -588,7 +588,7 @@ void keep_event(struct signal *signal, const struct room *room,
     }
     put_documents(&k, event);
     put_event(&k, event, name, body);
-    if (event->kind == MEETING_CHAT && signal->saying != NULL) {
+    if (event->kind == MEETING_CHAT && event->message != NULL && signal->saying != NULL) {
         give_said(&k, signal->saying, event, name, body);
     } else {
         give(&k);

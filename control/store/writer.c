@@ -277,10 +277,10 @@ static struct entry *copy(struct store_writer *writer, const struct store_write 
     }
     if (instead != NULL) {
         entry->instead = store_arena_alloc(&entry->arena, sizeof(*instead));
-    }
-    if (entry->instead != NULL) {
-        *entry->instead = *instead;
-        keep_write(entry, entry->instead);
+        if (entry->instead != NULL) {
+            *entry->instead = *instead;
+            keep_write(entry, entry->instead);
+        }
     }
     if (entry->arena.failed) {
         entry_free(entry);
