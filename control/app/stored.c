@@ -112,8 +112,9 @@ int stored_register(struct metric_registry *metrics, struct keep *keep)
         {METRIC_GAUGE, "store_size_bytes", "The store's file, and what is not yet in it.",
          collect_size},
         {METRIC_GAUGE, "store_used_bytes",
-         "What the store holds, where store.max_mb bounds it.", collect_used},
-        {METRIC_GAUGE, "store_max_bytes", "What it may hold.", collect_most},
+         "What the store holds, without room in its file that was freed.", collect_used},
+        {METRIC_GAUGE, "store_max_bytes", "What it may hold; 0: as the disk allows.",
+         collect_most},
         {METRIC_GAUGE, "disk_free_bytes", "Room on the disk that holds it.", collect_free},
         {METRIC_GAUGE, "disk_size_bytes", "All of that disk.", collect_all},
     };

@@ -340,7 +340,7 @@ bool store_room(const struct store *store, uint64_t *used, uint64_t *most)
 {
     *used = atomic_load(&store->used);
     *most = atomic_load(&store->most);
-    return *most > 0;
+    return *used > 0;
 }
 
 static void *store_main(void *arg)

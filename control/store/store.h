@@ -267,8 +267,8 @@ int store_failing(const struct store *store);
 uint32_t store_waiting(const struct store *store); /* requests not yet done */
 
 /* Bytes that are in use, without what was freed within the file, and how many there may be
- * (store_conf.max_mb), as of the last second in which anything was asked. False: the store
- * has no bound of its own. Any thread. */
+ * (store_conf.max_mb; 0: as the disk allows), as of the last second in which anything was
+ * asked. False: the store does not know. Any thread. */
 bool store_room(const struct store *store, uint64_t *used, uint64_t *most);
 
 uint64_t store_events_written(const struct store *store); /* since it was opened */

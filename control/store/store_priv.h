@@ -82,7 +82,8 @@ struct store_backend {
      * it was kept: as it may be of one that fails, unless 'careful'. */
     bool (*run)(void *data, struct store_req *req);
     void (*ops[N_OPS])(void *data, struct store_req *req);
-    /* Bytes that are in use, and how many there may be; NULL, or 0: no more is known. */
+    /* Bytes that are in use, and how many there may be (0: no bound); NULL: nobody knows.
+     */
     void (*room)(void *data, uint64_t *used, uint64_t *most);
     /* Any thread, beside the others. */
     int (*backup)(const char *from, const char *to);
