@@ -16,11 +16,13 @@
 #include "app/node_facts.h"
 #include "app/reload.h"
 #include "app/stored.h"
+#include "archive/archive.h"
 #include "auth/auth.h"
 #include "event/event.h"
 #include "event/otlp.h"
 #include "media/media.h"
 #include "meeting/meeting.h"
+#include "meeting/recording.h"
 #include "metric/metric.h"
 #include "net/net.h"
 #include "recording/recorder.h"
@@ -58,6 +60,7 @@ struct app {
     struct signal *signal;
     struct recorder *recorder; /* NULL: nothing is recorded here */
     struct meeting *meeting;
+    struct archive *archive; /* NULL: nothing is recorded, or nothing kept of it */
     struct rest *rest;
     struct admin *admin;
     struct net_server *server;
@@ -549,6 +552,63 @@ static void program_path(char out[PATH_MAX])
     }
 }
 
+static bool recordings_used(void *user, uint64_t *bytes)
+{
+    const struct app *app = user;
+
+    return stored_recordings(&app->keep, bytes);
+}
+
+static void recording_over(void *user)
+{
+    const struct app *app = user;
+
+    archive_soon(app->archive);
+}
+
+static bool recording_runs(void *user, const char *tenant, const char *id)
+{
+    const struct app *app = user;
+
+    return meeting_find_recording(app->meeting, tenant, id) != NULL;
+}
+
+static void next_number(void *user, const char *tenant, const char *meeting,
+                        uint64_t *epoch, uint64_t *seq)
+{
+    const struct app *app = user;
+
+    meeting_number(app->meeting, tenant, meeting, epoch, seq);
+}
+
+static int make_archive(struct app *app, char err[APP_ERR_MAX])
+{
+    const struct control_recording *from = &app->conf->recording;
+    const struct archive_conf conf = {.loop = app->loop,
+                                      .store = app->keep.store,
+                                      .metrics = app->metrics,
+                                      .directory = from->directory,
+                                      .s3 = {.endpoint = from->s3.endpoint,
+                                             .bucket = from->s3.bucket,
+                                             .prefix = from->s3.prefix,
+                                             .region = from->s3.region,
+                                             .access_key = from->s3.access_key,
+                                             .secret_key = from->s3.secret_key,
+                                             .allow_loopback = from->s3.allow_loopback},
+                                      .keep_local = from->s3.keep_local,
+                                      .retention_days = from->retention_days,
+                                      .audit_days = app->conf->store.audit_days,
+                                      .is_running = recording_runs,
+                                      .number = next_number,
+                                      .user = app};
+    int ret = 0;
+
+    if (from->directory[0] != '\0' && app->keep.store != NULL) {
+        ret = archive_create(&app->archive, &conf);
+    }
+    return ret != 0 ? fail(err, ret, "cannot look after recordings") : 0;
+}
+
 static int make_recorder(struct app *app, char err[APP_ERR_MAX])
 {
     const struct control_recording *from = &app->conf->recording;
@@ -558,7 +618,11 @@ static int make_recorder(struct app *app, char err[APP_ERR_MAX])
                                        .program = from->program[0] != '\0' ? from->program
                                                                            : app->program,
                                        .directory = from->directory,
-                                       .live = from->live};
+                                       .live = from->live,
+                                       .quota_bytes = (uint64_t)from->quota_mb << 20,
+                                       .used = recordings_used,
+                                       .over = recording_over,
+                                       .user = app};
     char why[RECORDER_REASON] = "";
     int ret = 0;
 
@@ -636,6 +700,7 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                    .meeting = app->meeting,
                                    .recordings = app->conf->recording.directory,
                                    .live = app->conf->recording.live,
+                                   .archive = app->archive,
                                    .store = app->keep.store,
                                    .accounts = app->keep.accounts,
                                    .audit_days = app->conf->store.audit_days,
@@ -705,6 +770,9 @@ int app_create(struct app **out, struct control_conf *conf,
         ret = make_meetings(app, err);
     }
     if (ret == 0) {
+        ret = make_archive(app, err);
+    }
+    if (ret == 0) {
         ret = make_fronts(app, err);
     }
     if (ret != 0) {
@@ -757,6 +825,8 @@ void app_destroy(struct app *app)
     keep_close(&app->keep);
     drain_destroy(app->drain);
     rest_destroy(app->rest);
+    archive_destroy(app->archive);
+    app->archive = NULL;
     signal_destroy(app->signal);
     meeting_destroy(app->meeting);
     recorder_destroy(app->recorder); /* its processes end their files by themselves */

@@ -1,6 +1,7 @@
 #include "app/control_conf.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 
 #include "sfu/conf/conf.h"
 #include "sys/prefix.h"
@@ -26,6 +27,7 @@ static const struct control_conf defaults = {
                  .ping_timeout_ms = 20000,
                  .max_payload = 1000000},
     .dtls = {.threads = 1},
+    .recording = {.s3 = {.region = "us-east-1"}},
     .limits = {.connections = 20000,
                .connections_per_address = 4000,
                .rooms = 4096,
@@ -128,10 +130,26 @@ static const cyaml_schema_field_t auth_fields[] = {
     CONF_END,
 };
 
+static const cyaml_schema_field_t s3_fields[] = {
+    CONF_STRING("endpoint", struct control_s3, endpoint),
+    CONF_STRING("bucket", struct control_s3, bucket),
+    CONF_STRING("prefix", struct control_s3, prefix),
+    CONF_STRING("region", struct control_s3, region),
+    CONF_STRING("access_key", struct control_s3, access_key),
+    CONF_STRING("secret_key", struct control_s3, secret_key),
+    CONF_STRING("secret_key_file", struct control_s3, secret_key_file),
+    CONF_BOOL("keep_local", struct control_s3, keep_local),
+    CONF_BOOL("allow_loopback", struct control_s3, allow_loopback),
+    CONF_END,
+};
+
 static const cyaml_schema_field_t recording_fields[] = {
     CONF_STRING("directory", struct control_recording, directory),
     CONF_STRING("live", struct control_recording, live),
     CONF_STRING("program", struct control_recording, program),
+    CONF_UINT("quota_mb", struct control_recording, quota_mb, 0, 1000000000),
+    CONF_UINT("retention_days", struct control_recording, retention_days, 0, 3650),
+    CONF_MAPPING("s3", struct control_recording, s3, s3_fields),
     CONF_END,
 };
 
@@ -307,6 +325,24 @@ static bool is_token(const char *text)
                              "0123456789!#$%&'*+-.^_`|~")] == '\0';
 }
 
+/* Of a URL of which nothing but scheme, host and port may be said. */
+static bool is_origin(const char *text)
+{
+    return (strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0) &&
+           strpbrk(strstr(text, "//") + 2, "/*?#@ \"\\\r\n") == NULL;
+}
+
+/* What stands in a path as it is. */
+static bool is_plain(const char *text, const char *more)
+{
+    for (; *text != '\0'; text++) {
+        if (!isalnum((unsigned char)*text) && strchr(more, *text) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static const char *check(const char *key, const char *text)
 {
     unsigned char ip[16];
@@ -327,9 +363,7 @@ static const char *check(const char *key, const char *text)
         strlen(text) < CONTROL_CONF_SECRET_MIN) {
         return "at least 32 bytes (openssl rand -hex 32)";
     }
-    if (strcmp(key, "cors.origin") == 0 &&
-        ((strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0) ||
-         strpbrk(strstr(text, "//") + 2, "/*?# \"\\\r\n") != NULL)) {
+    if (strcmp(key, "cors.origin") == 0 && !is_origin(text)) {
         return "an origin like https://HOST or https://HOST:PORT";
     }
     if (strcmp(key, "ice_servers.url") == 0 && !is_ice_url(text)) {
@@ -345,6 +379,23 @@ static const char *check(const char *key, const char *text)
     if (strcmp(key, "tracing.otlp.headers.value") == 0 && strpbrk(text, "\r\n") != NULL) {
         return "without line breaks";
     }
+    if (strcmp(key, "recording.s3.endpoint") == 0 && text[0] != '\0' && !is_origin(text)) {
+        return "a URL like https://HOST or https://HOST:PORT";
+    }
+    if (strcmp(key, "recording.s3.bucket") == 0 && !is_plain(text, "-._")) {
+        return "of letters, digits, '-', '.' and '_'";
+    }
+    if (strcmp(key, "recording.s3.prefix") == 0 &&
+        (!is_plain(text, "-._/") || text[0] == '/' || strstr(text, "//") != NULL ||
+         (text[0] != '\0' && text[strlen(text) - 1] == '/'))) {
+        return "of letters, digits, '-', '.' and '_', with '/' between";
+    }
+    if (strcmp(key, "recording.s3.region") == 0 && !is_plain(text, "-")) {
+        return "of letters, digits and '-'";
+    }
+    if (strcmp(key, "recording.s3.access_key") == 0 && !is_plain(text, "-._+=/")) {
+        return "of letters, digits and -._+=/";
+    }
     if (strcmp(key, "events.webhooks.url") == 0 && strncmp(text, "https://", 8) != 0 &&
         strncmp(text, "http://", 7) != 0) {
         return "a URL like https://HOST/PATH";
@@ -358,6 +409,25 @@ static const char *check(const char *key, const char *text)
 
 static const struct conf_spec spec = {
     .schema = &top, .defaults = &defaults, .check = check};
+
+static int check_recording(const char *path, const struct control_recording *recording,
+                           char *err, size_t cap)
+{
+    const struct control_s3 *s3 = &recording->s3;
+
+    if (s3->endpoint[0] != '\0' &&
+        (recording->directory[0] == '\0' || s3->bucket[0] == '\0' ||
+         s3->region[0] == '\0' || s3->access_key[0] == '\0' ||
+         (s3->secret_key[0] == '\0') == (s3->secret_key_file[0] == '\0'))) {
+        (void)snprintf(
+            err, cap,
+            "%s: recording.s3 needs a 'bucket', a 'region', an 'access_key', one "
+            "of 'secret_key' and 'secret_key_file', and recording.directory",
+            path);
+        return -EINVAL;
+    }
+    return 0;
+}
 
 /* What no single line shows; a listener without an address listens on all. */
 static int check_whole(const char *path, struct control_conf *conf, char *err, size_t cap)
@@ -411,7 +481,7 @@ static int check_whole(const char *path, struct control_conf *conf, char *err, s
             snprintf(http->address, sizeof(http->address), "::");
         }
     }
-    return 0;
+    return check_recording(path, &conf->recording, err, cap);
 }
 
 int control_conf_load(const char *path, struct control_conf *out, char *err, size_t cap)
@@ -541,6 +611,13 @@ int control_conf_secrets(struct control_conf *conf, char *err, size_t cap)
                           "write mongodb://USER:PASSWORD@HOST/DATABASE into '",
                           conf->store.url, sizeof(conf->store.url), err, cap);
     }
+    if (ret == 0) {
+        struct control_s3 *s3 = &conf->recording.s3;
+
+        ret = fill_secret("recording.s3.secret_key_file", s3->secret_key_file,
+                          "write the access key's secret into '", s3->secret_key,
+                          sizeof(s3->secret_key), err, cap);
+    }
     for (uint32_t i = 0; ret == 0 && i < conf->n_ice_servers; i++) {
         struct control_ice_server *server = &conf->ice_servers[i];
 
@@ -592,6 +669,7 @@ int control_conf_check(const char *path, FILE *file)
         snprintf(conf.auth.hs256_secret, sizeof(conf.auth.hs256_secret), "%s",
                  secret_ret == 0 ? "********" : "");
         mask(conf.store.url, sizeof(conf.store.url));
+        mask(conf.recording.s3.secret_key, sizeof(conf.recording.s3.secret_key));
         for (uint32_t i = 0; i < conf.n_ice_servers; i++) {
             mask(conf.ice_servers[i].credential, sizeof(conf.ice_servers[i].credential));
             mask(conf.ice_servers[i].secret, sizeof(conf.ice_servers[i].secret));

@@ -160,10 +160,25 @@ struct control_audio {
     bool keep_silence;
 };
 
+struct control_s3 {
+    char endpoint[256]; /* "https://s3.example.org"; empty: there is none */
+    char bucket[128];
+    char prefix[128];
+    char region[64];
+    char access_key[128];
+    char secret_key[128];
+    char secret_key_file[256];
+    bool keep_local;
+    bool allow_loopback;
+};
+
 struct control_recording {
     char directory[256]; /* empty: nothing is recorded */
     char live[256];      /* of live streams; empty: there are none */
     char program[256];   /* kcs-egress; empty: the one beside this program */
+    uint32_t quota_mb;   /* 0: none */
+    uint32_t retention_days; /* 0: for ever */
+    struct control_s3 s3;
 };
 
 struct control_limits {

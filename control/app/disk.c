@@ -1,6 +1,7 @@
 #include "app/disk.h"
 
 #include <errno.h>
+#include <fts.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -42,6 +43,31 @@ static uint64_t size_of(const char *path, const char *suffix)
     return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+static uint64_t size_below(const char *path)
+{
+    char *const paths[] = {(char *)(uintptr_t)path, NULL};
+    FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    const FTSENT *entry;
+    uint64_t bytes = 0;
+
+    while (tree != NULL && (entry = fts_read(tree)) != NULL) {
+        if (entry->fts_info == FTS_F) {
+            bytes += (uint64_t)entry->fts_statp->st_size;
+        }
+    }
+    if (tree != NULL) {
+        (void)fts_close(tree);
+    }
+    return bytes;
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* May take for ever. */
 static bool ask(const char *path, struct disk_facts *out)
 {
@@ -52,7 +78,8 @@ static bool ask(const char *path, struct disk_facts *out)
     }
     out->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     out->size_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
-    out->file_bytes = size_of(path, "") + size_of(path, "-wal");
+    out->file_bytes =
+        is_directory(path) ? size_below(path) : size_of(path, "") + size_of(path, "-wal");
     return true;
 }
 

@@ -13,7 +13,8 @@ struct disk;
 struct disk_facts {
     uint64_t free_bytes; /* for us, not for root */
     uint64_t size_bytes;
-    uint64_t file_bytes; /* of the file that was named, and of its "-wal" */
+    /* of the file that was named, and of its "-wal"; or of all files in the directory */
+    uint64_t file_bytes;
 };
 
 /* path  a directory or a file that is there; copied

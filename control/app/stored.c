@@ -69,6 +69,24 @@ static void collect_most(struct metric_sink *sink, void *arg)
 
 /* ---- disks ---- */
 
+bool stored_recordings(const struct keep *keep, uint64_t *bytes)
+{
+    struct disk_facts facts;
+    bool known = keep->recordings_disk != NULL && disk_look(keep->recordings_disk, &facts);
+
+    *bytes = known ? facts.file_bytes : 0;
+    return known;
+}
+
+static void collect_recordings(struct metric_sink *sink, void *arg)
+{
+    uint64_t bytes;
+
+    if (stored_recordings(arg, &bytes)) {
+        metric_emit(sink, NULL, 0, (double)bytes);
+    }
+}
+
 static void emit_disk(struct metric_sink *sink, const char *what, struct disk *disk,
                       bool all)
 {
@@ -115,6 +133,8 @@ int stored_register(struct metric_registry *metrics, struct keep *keep)
          "What the store holds, without room in its file that was freed.", collect_used},
         {METRIC_GAUGE, "store_max_bytes", "What it may hold; 0: as the disk allows.",
          collect_most},
+        {METRIC_GAUGE, "recordings_size_bytes", "What lies where recordings are put.",
+         collect_recordings},
         {METRIC_GAUGE, "disk_free_bytes", "Room on the disk that holds it.", collect_free},
         {METRIC_GAUGE, "disk_size_bytes", "All of that disk.", collect_all},
     };

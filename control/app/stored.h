@@ -3,6 +3,9 @@
 #ifndef APP_STORED_H
 #define APP_STORED_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct keep;
 struct metric_registry;
 
@@ -12,6 +15,10 @@ int stored_register(struct metric_registry *metrics, struct keep *keep);
 /* The disks of what an open 'keep' keeps are looked at from now on. 0, or disk_create()'s
  * error; stored_unwatch() then, too. */
 int stored_watch(struct keep *keep);
+
+/* The bytes of all that lies where recordings are put, some seconds ago; false: not known.
+ */
+bool stored_recordings(const struct keep *keep, uint64_t *bytes);
 
 /* See disk_destroy(). */
 void stored_unwatch(struct keep *keep);

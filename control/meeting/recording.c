@@ -167,6 +167,7 @@ const struct recording *meeting_record_start(struct meeting *meeting, struct par
               : wish->video    ? RECORDER_COMPOSITE
                                : RECORDER_SOUND;
     r->layout = wish->layout;
+    r->keep_days = wish->keep_days;
     r->started_us = clock_wall_us();
     r->since_us = clock_mono_us();
     r->meeting = meeting;
@@ -174,7 +175,9 @@ const struct recording *meeting_record_start(struct meeting *meeting, struct par
     e = recorder_start(meeting->conf.recorder, r->id, r->mode, &OPS, r, &r->job);
     if (e != 0) {
         (void)(e == -ENOSPC ? meeting_fail(err, "store_full", "the node's disk is full")
-                            : meeting_fail_errno(err, e));
+               : e == -EDQUOT
+                   ? meeting_fail(err, "store_full", "the quota of recordings is used up")
+                   : meeting_fail_errno(err, e));
         free(r);
         return NULL;
     }

@@ -35,6 +35,7 @@ struct recording {
     bool audio, video;
     enum recorder_mode mode;
     int layout; /* of the picture: enum meeting_layout; -1: the room's */
+    uint32_t keep_days; /* 0: as the node keeps them */
     enum recording_state state;
     char reason[128];               /* why it failed */
     uint64_t started_us;            /* wall clock */
@@ -62,6 +63,7 @@ struct recording_wish {
     bool audio, video; /* one of them */
     bool composite;    /* one picture (if there is any) and one sound */
     int layout;        /* of the picture: enum meeting_layout; -1: the room's */
+    uint32_t keep_days; /* it is kept; 0: as the node keeps them */
 };
 
 /* NULL with 'err': forbidden, not_available (this node does not record), already_exists (it

@@ -229,7 +229,12 @@ static void free_job(struct recorder_job *job)
 
 static void end_job(struct recorder_job *job)
 {
+    const struct recorder_conf *conf = &job->recorder->conf;
+
     job->ops->ended(job->user, job->files, job->n_files);
+    if (conf->over != NULL && job->mode != RECORDER_HLS) {
+        conf->over(conf->user);
+    }
     free_job(job);
 }
 
@@ -327,6 +332,16 @@ static int start_process(struct recorder_job *job)
 
 /* ---- jobs ---- */
 
+/* Live streams take their files away themselves. */
+static bool quota_is_used_up(const struct recorder *recorder, enum recorder_mode mode)
+{
+    const struct recorder_conf *conf = &recorder->conf;
+    uint64_t bytes;
+
+    return mode != RECORDER_HLS && conf->quota_bytes != 0 &&
+           conf->used(conf->user, &bytes) && bytes >= conf->quota_bytes;
+}
+
 int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
                    const struct recorder_ops *ops, void *user, struct recorder_job **out)
 {
@@ -335,6 +350,10 @@ int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode
     char directory[PATH_MAX];
     int err = 0;
 
+    if (here && quota_is_used_up(recorder, mode)) {
+        free(job);
+        return -EDQUOT;
+    }
     if (job == NULL || (job->files = calloc(RECORDER_FILES, sizeof(*job->files))) == NULL) {
         free(job);
         return here ? -ENOMEM : -ENOTSUP;
@@ -512,6 +531,10 @@ static void tick(struct recorder_job *job, uint64_t now_us)
         if (now_us >= job->stop_by_us) {
             child_kill(job->child, SIGKILL);
         }
+        return;
+    }
+    if (quota_is_used_up(job->recorder, job->mode)) {
+        recorder_fail(job, "the quota of recordings is used up");
         return;
     }
     if (job->restart_at_us != 0) {

@@ -46,6 +46,12 @@ struct recorder_conf {
     const char *program;   /* path of kcs-egress */
     const char *directory; /* that holds those of the recordings */
     const char *live;      /* the same of live streams; "": there are none */
+    uint64_t quota_bytes;  /* that 'directory' may hold; 0: as much as the disk */
+    /* How much it holds; false: that is not known. NULL without a quota. */
+    bool (*used)(void *user, uint64_t *bytes);
+    /* A recording has ended, and its 'ended' was called. May be NULL. */
+    void (*over)(void *user);
+    void *user;
 };
 
 struct recorder_file {
@@ -75,8 +81,8 @@ struct recorder_scene {
 struct recorder_ops {
     /* Of RECORDER_HLS, once: the stream can be fetched. May be NULL. */
     void (*live)(void *user);
-    /* It cannot go on (the disk is full, the process dies again and again …): nothing more
-     * is written. Stop it. */
+    /* It cannot go on (the disk is full, the quota used up, the process dies again and
+     * again …): nothing more is written. Stop it. */
     void (*failed)(void *user, const char *reason);
     /* It has stopped, and its files are final. The job is gone afterwards. */
     void (*ended)(void *user, const struct recorder_file *files, size_t n);
@@ -91,8 +97,8 @@ void recorder_destroy(struct recorder *recorder);
 
 /* Begins a recording, of nothing yet, in a directory of the name 'id' (RECORDER_NAME
  * characters at most, of letters, digits, '-' and '_'). 'ops' is borrowed for the job's
- * life. Returns 0 or -errno: -EEXIST, -ENOSPC, -ENOTCONN (there is no dataplane), -ENOTSUP
- * (there is no place for live streams) … */
+ * life. Returns 0 or -errno: -EEXIST, -ENOSPC, -EDQUOT (the quota is used up), -ENOTCONN
+ * (there is no dataplane), -ENOTSUP (there is no place for live streams) … */
 int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
                    const struct recorder_ops *ops, void *user, struct recorder_job **out);
 

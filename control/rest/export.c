@@ -115,6 +115,14 @@ static json_t *document_of(const struct export *x, const struct store_doc *doc)
         (void)json_object_set_new(entry, parts[x->part].user, json_string(doc->ref));
     }
     if (parts[x->part].kind == STORE_RECORDING) {
+        json_t *file;
+        size_t i;
+
+        json_array_foreach(json_object_get(entry, "files"), i, file)
+        {
+            (void)json_object_del(file, "upload");
+        }
+        (void)json_object_del(entry, "erased"); /* archive/'s own, as that */
         (void)json_object_set_new(entry, "id", json_string(doc->id));
     }
     if (parts[x->part].kind == STORE_AUDIT) {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/archive.h"
 #include "meeting/recording.h"
 #include "net/net.h"
 #include "rest/rest.h"
@@ -69,6 +70,11 @@ static json_t *found_files(const struct task *task, const char *id)
     return files;
 }
 
+static bool is_archived(const struct task *task, const json_t *file)
+{
+    return task->conf->archive != NULL && json_is_true(json_object_get(file, "archived"));
+}
+
 static json_t *files_of(const struct task *task, const struct store_doc *doc,
                         const json_t *json)
 {
@@ -85,8 +91,11 @@ static json_t *files_of(const struct task *task, const struct store_doc *doc,
     {
         int64_t size = size_of(task, doc->id, task_text(file, "file"));
 
-        if (size >= 0) { /* else somebody has taken it away */
+        (void)json_object_del(file, "upload"); /* archive/'s own */
+        if (size >= 0) {
             (void)json_object_set_new(file, "size_bytes", json_integer(size));
+        }
+        if (size >= 0 || is_archived(task, file)) { /* else somebody has taken it away */
             (void)json_array_append(files, file);
         }
     }
@@ -114,6 +123,11 @@ static json_t *recording_of(struct task *task, const struct store_doc *doc)
     (void)json_object_set_new(json, "size_bytes", json_integer(size));
     (void)json_object_set_new(json, "id", json_string(doc->id));
     (void)json_object_set_new(json, "state", json_string(state));
+    (void)json_object_del(json, "erased"); /* archive/'s own */
+    if (task->conf->archive != NULL && archive_until(task->conf->archive, doc) != 0) {
+        (void)json_object_set_new(json, "expires_at",
+                                  task_time(archive_until(task->conf->archive, doc)));
+    }
     return json;
 }
 
@@ -134,18 +148,33 @@ void recordings_list(const struct rest_call *call)
 
 /* ---- a file ---- */
 
+/* The file itself, or where it is for the next hour: the object store hands it out, and
+ * takes Range, as well as we. */
 static void send_file(struct task *task)
 {
     static const struct net_header headers[] = {{"cache-control", "private, no-cache"}};
-    char path[STORE_ID_MAX + 80];
+    const struct rest_conf *conf = task->conf;
+    const char *file = task_text(task->query, "file");
+    const bool here = size_of(task, task->params.at[1], file) >= 0;
+    char path[STORE_ID_MAX + 80], url[S3_URL];
     struct net_req *req = task->req;
-    const char *directory = task->conf->recordings;
 
-    (void)snprintf(path, sizeof(path), "/%s/%s", task->params.at[1],
-                   task_text(task->query, "file"));
+    (void)snprintf(path, sizeof(path), "/%s/%s", task->params.at[1], file);
+    if (!here && archive_link(conf->archive, task->params.at[1], file, url) != 0) {
+        task_fail(task, -ENOENT);
+        return;
+    }
     task_end(task);
-    if (req != NULL) {
-        net_respond_large(req, directory, path, headers, 1);
+    if (conf->archive != NULL) {
+        archive_count_download(conf->archive);
+    }
+    if (req != NULL && here) {
+        net_respond_large(req, conf->recordings, path, headers, 1);
+    } else if (req != NULL) {
+        const struct net_header there[] = {{"location", url},
+                                           {"cache-control", "no-store"}};
+
+        net_respond(req, 302, there, 2, NULL, 0);
     }
 }
 

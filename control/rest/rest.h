@@ -16,6 +16,7 @@
 #include "proto/turn.h"
 
 struct accounts;
+struct archive;
 struct auth;
 struct loop;
 struct meeting;
@@ -75,6 +76,7 @@ struct rest_conf {
     struct meeting *meeting;
     const char *recordings; /* directory of the recordings; empty: none are made here */
     const char *live;       /* the same of live streams */
+    struct archive *archive; /* where else recordings are; NULL: nowhere */
     /* For accounts and meetings; store NULL: those routes answer 503. */
     struct store *store;
     struct accounts *accounts;

@@ -128,12 +128,14 @@ OBJECT(recorded_track, "A file of a recording: one stream, or a part of it.",
            "its first frame, since the recording began"),
        INT("duration_ms", N, 0, MAX_SAFE, "its length"),
        INT("size_bytes", R, 0, MAX_SAFE, "of the file"),
-       BOOL("complete", R, "it was ended in order; else its last second may be missing"));
+       BOOL("complete", R, "it was ended in order; else its last second may be missing"),
+       BOOL("archived", 0, "it is in the object store"));
 OBJECT(recording_file, "A recording.", ID("id", R, "which"), TIME("started_at", R, "when"),
        ENUM("state", R, recording_states, "what it does, or why it has ended"),
        KEY("by_user_id", N, "who began it"), TEXT("reason", N, 0, 256, "why it failed"),
        INT("duration_ms", N, 0, MAX_SAFE, "its length"),
        INT("size_bytes", N, 0, MAX_SAFE, "of all its files"),
+       TIME("expires_at", 0, "when it is taken away; missing: never"),
        LIST("files", R, 0, 512, recorded_track, "what there is of it"));
 OBJECT(recording_query, "Which file.",
        TEXT("file", 0, 1, 64, "its name; may be left out if there is but one"));
@@ -259,8 +261,9 @@ static const struct schema_route routes[] = {
     ROUTE("POST", "/api/meeting/{id}/join", SIGNED_IN, SOME, TAKES_LINK, none,
           meeting_enter, meeting_ticket, "A token for its room, and where to bring it."),
     ROUTE("POST", "/api/meeting/{id}/link", MODERATE, SOME, CREATED, none, link_new,
-          join_link, "A token for a link by which others come in; /join changes it for "
-                     "one's own."),
+          join_link,
+          "A token for a link by which others come in; /join changes it for "
+          "one's own."),
     ROUTE("GET", "/api/meeting/{id}/participants", VIEW, MUCH, LIST_OF, list_query, none,
           invited, "Who is invited, or was there."),
     ROUTE("POST", "/api/meeting/{id}/participants", MODERATE, SOME, CREATED, none, invite,
@@ -273,8 +276,10 @@ static const struct schema_route routes[] = {
           chat_message, "What one may read, the newest first."),
     ROUTE("GET", "/api/meeting/{id}/recordings", RECORD, SOME, LIST_OF, list_query, none,
           recording_file, "Its recordings."),
-    ROUTE_OF("GET", "/api/meeting/{id}/recordings/{recording_id}/download", RECORD, MUCH, 0,
-             recording_query, NULL, "video/mp4", "A file of a recording; takes Range."),
+    ROUTE_OF(
+        "GET", "/api/meeting/{id}/recordings/{recording_id}/download", RECORD, MUCH, 0,
+        recording_query, NULL, "video/mp4",
+        "A file of a recording; takes Range. 302 to where it is, if that is elsewhere."),
     ROUTE("GET", "/api/meeting/{id}/analytics", MODERATE, LITTLE, 0, none, none, analytics,
           "Figures of a meeting, counted from its facts."),
     ROUTE("GET", "/api/meeting/{id}/live-stats", MODERATE, SOME, 0, none, none, live_stats,

@@ -9,9 +9,21 @@
 #include "store/writer.h"
 #include "sys/clock.h"
 
+enum { DAY_S = 86400 };
+
 static const char *const mode_names[] = {"tracks", "composite", NULL};
 
 /* ---- events ---- */
+
+/* As its meeting says; 0: nothing. */
+static uint32_t keep_days(const struct room *room)
+{
+    const struct stored *stored = room->front;
+    const json_t *config =
+        json_object_get(stored != NULL ? stored->meeting : NULL, "recording_config");
+
+    return (uint32_t)json_integer_value(json_object_get(config, "retention_days"));
+}
 
 void on_recording_start(struct reply *reply, const json_t *payload)
 {
@@ -36,6 +48,7 @@ void on_recording_start(struct reply *reply, const json_t *payload)
         return;
     }
     wish.composite = mode == 1 || wish.layout >= 0;
+    wish.keep_days = keep_days(reply->client->participant->room);
     r = meeting_record_start(reply_meeting(reply), reply->client->participant, &wish, &err);
     if (r == NULL) {
         reply_error(reply, &err);
@@ -138,6 +151,8 @@ void keep_recording(void *user, const struct recording *r)
     struct signal *signal = user;
     json_t *json = encode_recording(r);
     char *text = jtext_make(json, JSON_COMPACT);
+    const int64_t at = (int64_t)(r->started_us / 1000000);
+    const int64_t until = r->keep_days > 0 ? at + (int64_t)r->keep_days * DAY_S : 0;
     const struct store_write write = {.what = STORE_PUT,
                                       .kind = STORE_RECORDING,
                                       .expect = STORE_ANY,
@@ -145,7 +160,8 @@ void keep_recording(void *user, const struct recording *r)
                                               .id = r->id,
                                               .group = r->meeting_id,
                                               .state = recording_state_names[r->state],
-                                              .at = (int64_t)(r->started_us / 1000000),
+                                              .at = at,
+                                              .until = until,
                                               .json = text}};
 
     if (signal->writer != NULL && text != NULL) {

@@ -50,7 +50,7 @@ enum {
  * - REVOKED: id jti; ref user; at until
  * - IDEMPOTENCY: id hash of the key; group meeting that was made; ref user; at when
  * - KEY: id kid; state alg; at made
- * - RECORDING: id its own; group meeting; state running … ; at started
+ * - RECORDING: id its own; group meeting; state running … ; at started; until it is kept
  *
  * Audit entries are written once: neither changed nor deleted before they expire. */
 enum store_kind {

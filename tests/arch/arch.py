@@ -49,10 +49,11 @@ CONTROL = {
     "placement": "store media",
     "admin": "meeting placement session media auth store proto net abi",
     "recording": "media abi",
+    "archive": "recording auth store proto",
     "meeting": "placement session auth event store media recording abi",
     "schema": "auth",
     "signal": "meeting schema auth store proto net",
-    "rest": "meeting schema auth store proto net",
+    "rest": "meeting archive schema auth store proto net",
     "egress": "wire abi",
     "": "app mongo egress",  # main.c, egress_main.c
 }
@@ -83,6 +84,7 @@ LIBRARIES = [
     # The floors of the benchmarks are bare loops on DPDK (docs/decisions/0011).
     (r"rte_.*", "dataplane/io dataplane/table dataplane/lane tools/benchmarks"),
     (r"bpf/.*|xdp/.*|linux/bpf\.h|linux/if_xdp\.h", "dataplane/io tools/benchmarks"),
+    (r"curl/.*", "control/event control/archive tools/kcsctl"),
     (r"libwebsockets\.h", "control/net tools/benchmarks"),
     (r"nghttp2/.*", "control/net"),
     (r"zlib\.h", "control/net"),
@@ -99,7 +101,7 @@ LIBRARIES = [
     (r"cairo\.h|fontconfig/.*", "control/egress tools/benchmarks"),
     (r"cyaml/.*|yaml\.h", "include/sfu/conf"),
     (r"jansson\.h", "control/proto control/signal control/rest control/event "
-                    "control/store control/auth control/schema control/admin "
+                    "control/store control/auth control/schema control/admin control/archive "
                     "tools/kcsctl tools/loadgen"),
 ]
 
@@ -110,7 +112,7 @@ NAMES = [
     (r"\bnghttp2_\w+", "control/net"),
     (r"\brd_kafka_\w+", "control/event tools/benchmarks"),
     (r"\bjson_t\b", "control/proto control/signal control/rest control/event "
-                    "control/store control/auth control/schema control/admin "
+                    "control/store control/auth control/schema control/admin control/archive "
                     "tools/kcsctl tools/loadgen"),
     # libwebsockets takes OpenSSL's option bits for its listeners.
     (r"\bSSL_(?!OP_)\w+|\bSSL \*", "control/dtls control/net tools/loadgen tools/benchmarks"),

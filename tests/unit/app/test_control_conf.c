@@ -189,6 +189,23 @@ static void secrets_of_events_come_from_files_too(void **state)
                  "'secret_file'");
     expect_error("events:\n  webhooks:\n  - {url: 'ftp://h/x', secret: x}\n",
                  "c.yaml:3: 'events.webhooks.url' must be a URL like https://HOST/PATH");
+    expect_error("recording: {directory: /d, s3: {endpoint: 'https://h', bucket: b,"
+                 " access_key: k}}\n",
+                 "c.yaml: recording.s3 needs a 'bucket', a 'region', an 'access_key', one of "
+                 "'secret_key' and 'secret_key_file', and recording.directory");
+    expect_error("recording: {s3: {endpoint: 'https://h', bucket: b, access_key: k,"
+                 " secret_key: s}}\n",
+                 "c.yaml: recording.s3 needs a 'bucket', a 'region', an 'access_key', one of "
+                 "'secret_key' and 'secret_key_file', and recording.directory");
+    expect_error("recording: {s3: {endpoint: 'https://h/path'}}\n",
+                 "c.yaml:1: 'recording.s3.endpoint' must be a URL like https://HOST or "
+                 "https://HOST:PORT");
+    expect_error("recording: {s3: {bucket: 'a b'}}\n",
+                 "c.yaml:1: 'recording.s3.bucket' must be of letters, digits, '-', '.' and "
+                 "'_'");
+    expect_error("recording: {s3: {prefix: /a}}\n",
+                 "c.yaml:1: 'recording.s3.prefix' must be of letters, digits, '-', '.' and "
+                 "'_', with '/' between");
     expect_error("tracing: {otlp: {headers: [\n{name: 'a b', value: x}]}}\n",
                  "c.yaml:2: 'tracing.otlp.headers.name' must be a header's name, like "
                  "authorization");

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -220,6 +222,44 @@ static void a_disk_that_answers_no_more_is_not_told(void **state)
     (void)rmdir(dir);
 }
 
+static void write_file(const char *dir, const char *name, size_t len)
+{
+    static const char zeros[4096];
+    char path[PATH_MAX];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(zeros, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* All that recordings have taken, wherever below. */
+static void a_directory_is_as_large_as_what_is_in_it(void **state)
+{
+    char dir[] = "/tmp/kcs-disk-XXXXXX", below[64], link[64], command[64];
+    struct disk_facts facts;
+    struct disk *disk;
+    (void)state;
+
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(below, sizeof(below), "%s/one", dir);
+    assert_int_equal(mkdir(below, 0700), 0);
+    write_file(dir, "a", 1000);
+    write_file(below, "b", 4000);
+    (void)snprintf(link, sizeof(link), "%s/link", dir);
+    assert_int_equal(symlink(below, link), 0);
+    assert_int_equal(disk_create(&disk, dir), 0);
+    while (!disk_look(disk, &facts)) {
+        (void)usleep(1000);
+    }
+    assert_int_equal(facts.file_bytes, 5000);
+    disk_destroy(disk);
+    (void)snprintf(command, sizeof(command), "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
 static void metrics_tell_of_the_store_and_its_disk(void **state)
 {
     static struct control_conf conf;
@@ -327,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_fact_that_is_refused_at_once_is_told),
         cmocka_unit_test(a_disk_that_does_not_answer_holds_up_nobody),
         cmocka_unit_test(a_disk_that_answers_no_more_is_not_told),
+        cmocka_unit_test(a_directory_is_as_large_as_what_is_in_it),
         cmocka_unit_test(metrics_tell_of_the_store_and_its_disk),
         cmocka_unit_test(metrics_tell_how_near_its_bound_a_store_is),
     };

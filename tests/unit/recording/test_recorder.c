@@ -27,7 +27,9 @@ struct world {
     uint32_t ts, bytes;
     size_t seen; /* commands of the dataplane */
     char reason[128];
-    unsigned n_failed, n_ended, n_live;
+    unsigned n_failed, n_ended, n_live, n_over;
+    uint64_t used;
+    bool used_known;
     char live[80];
     struct recorder_file files[8];
     size_t n_files;
@@ -57,6 +59,24 @@ static void on_live(void *user)
 
     w->n_live++;
 }
+
+static void on_over(void *user)
+{
+    struct world *w = user;
+
+    assert_int_equal(w->n_ended, w->n_over + 1); /* its files are final */
+    w->n_over++;
+}
+
+static bool used(void *user, uint64_t *bytes)
+{
+    const struct world *w = user;
+
+    *bytes = w->used;
+    return w->used_known;
+}
+
+enum { QUOTA = 1000 };
 
 static const struct recorder_ops OPS = {
     .live = on_live, .failed = on_failed, .ended = on_ended};
@@ -92,7 +112,12 @@ static uint64_t open_video(struct world *w, enum abi_codec codec)
 
 static void setup_as(struct world *w, enum recorder_mode mode)
 {
-    struct recorder_conf conf = {.program = KCS_EGRESS, .directory = w->directory};
+    struct recorder_conf conf = {.program = KCS_EGRESS,
+                                 .directory = w->directory,
+                                 .quota_bytes = QUOTA,
+                                 .used = used,
+                                 .over = on_over,
+                                 .user = w};
     char reason[RECORDER_REASON];
 
     memset(w, 0, sizeof(*w));
@@ -320,6 +345,38 @@ static void what_cannot_be_written_is_told_once(void **state)
     assert_non_null(strstr(w.reason, "No such file"));
     stop(&w);
     assert_int_equal(w.n_files, 0);
+    teardown(&w);
+}
+
+/* It is what others have put there, too, that counts. */
+static void a_quota_that_is_used_up_ends_what_runs_and_lets_nothing_begin(void **state)
+{
+    struct recorder_job *other = NULL;
+    struct world w;
+    (void)state;
+
+    setup(&w);
+    w.used = QUOTA - 1;
+    w.used_known = true;
+    RUN(&w, frames_of(&w, 1) >= 20);
+    assert_int_equal(w.n_failed, 0);
+    w.used = QUOTA;
+    assert_int_equal(recorder_start(w.recorder, "two", RECORDER_TRACKS, &OPS, &w, &other),
+                     -EDQUOT);
+    assert_null(other);
+    RUN(&w, w.n_failed > 0);
+    assert_string_equal(w.reason, "the quota of recordings is used up");
+    stop(&w);
+    assert_int_equal(w.n_failed, 1);
+    assert_int_equal(w.n_over, 1);
+    assert_int_equal(w.n_files, 1);
+    assert_file(&w, 0, "camera.1.webm", true); /* it plays */
+    w.used_known = false; /* the disk does not say: it fails by itself if it is full */
+    assert_int_equal(recorder_start(w.recorder, "three", RECORDER_TRACKS, &OPS, &w, &other),
+                     0);
+    w.n_ended = w.n_over = 0;
+    w.job = other;
+    stop(&w);
     teardown(&w);
 }
 
@@ -580,6 +637,7 @@ int main(void)
         cmocka_unit_test(a_process_that_is_killed_is_followed_by_another),
         cmocka_unit_test(a_broken_track_leaves_the_others_alone),
         cmocka_unit_test(what_cannot_be_written_is_told_once),
+        cmocka_unit_test(a_quota_that_is_used_up_ends_what_runs_and_lets_nothing_begin),
         cmocka_unit_test(a_process_that_only_dies_is_not_started_for_ever),
         cmocka_unit_test(one_that_does_not_end_for_its_successor_is_killed),
         cmocka_unit_test(a_track_that_is_removed_has_its_file_ended),
