@@ -12,7 +12,7 @@
 
 #include "sys/clock.h"
 
-enum { EVERY_MS = 5000, PATIENCE_MS = 1000, OLD_US = 60000000 };
+enum { EVERY_MS = 2000, PATIENCE_MS = 1000, OLD_US = 60000000 };
 
 struct disk {
     pthread_t thread;

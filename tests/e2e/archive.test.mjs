@@ -1,20 +1,25 @@
 /* What becomes of recordings that have ended: to an object store, handed out from there, and
  * taken away when their time is over; told by documents that the test writes into the store
- * and files that it puts beside them, so that none of it needs media. */
+ * and files that it puts beside them. And one that is made here, till the quota is used up. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+    existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, utimesSync,
+    writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { ask, connect, next } from './lib/client.mjs';
 import { BUILD, withNode } from './lib/node.mjs';
 import { killControl, rest, user } from './lib/rest.mjs';
 import { ObjectStore } from './lib/s3.mjs';
 
 const DAY_S = 86_400;
 const PART = 8 << 20;
+const QUOTA_MB = 64;
 const SECRET = 'this+is/nobodys+secret+key+0123456789';
 
 /* A recording as control has written it when it ended, and its files. */
@@ -45,7 +50,30 @@ db.commit()`, node.storePath, id, meeting, state, `${Math.floor(Date.now() / 100
 }
 
 const logOf = (node) => readFileSync(join(node.dir, 'kcs-control.log'), 'utf8');
-const linesOf = (node, event) => logOf(node).split('\n').filter((line) => line.includes(`"${event}"`));
+/* Of the process that runs. */
+const linesOf = (node, event) => logOf(node).split('"ready"').at(-1).split('\n')
+    .filter((line) => line.includes(`"${event}"`));
+
+/* A recording of the meeting itself, till the directory holds too much: hosts are told, none
+ * begins, and what there is of it goes the way of all. */
+async function untilQuota(node, directory, store, { meeting, owner }) {
+    const ticket = await rest(node, 'POST', `/meeting/${meeting}/join`, { token: owner, body: {} });
+    const host = await connect(node, ticket.body.data.token);
+    const start = () => ask(host, 'recording:start', { options: { mode: 'composite' } });
+    const told = next(host, 'recording:status', 20_000);
+    const filler = join(directory, 'filler');
+
+    assert.equal((await ask(host, 'room:join', { meeting_id: meeting, display_name: 'Ada' })).ok, true);
+    const { recording_id: id } = await start();
+    await node.until('something is recorded', () => existsSync(join(directory, id, 'meeting.1.mp4')));
+    writeFileSync(filler, '');
+    truncateSync(filler, QUOTA_MB << 20);
+    assert.deepEqual([(await told).state, (await told).reason], ['failed', 'the quota of recordings is used up']);
+    assert.equal((await start()).error?.code, 'store_full');
+    await node.until('it is in the object store', () => store.objects.has(`a/b/${id}/meeting.1.mp4`));
+    rmSync(filler);
+    host.close();
+}
 
 test('files go to an object store, whatever breaks, and are handed out and taken away there', { timeout: 90_000 }, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'kcs-archive-'));
@@ -59,6 +87,7 @@ test('files go to an object store, whatever breaks, and are handed out and taken
     const control = `recording:
   directory: ${recordings}
   retention_days: 30
+  quota_mb: ${QUOTA_MB}
   s3:
     endpoint: ${store.origin}
     bucket: tapes
@@ -87,7 +116,8 @@ test('files go to an object store, whatever breaks, and are handed out and taken
 
         /* A wrong secret is told of once, and takes nothing away. */
         await killControl(node);
-        await node.until('it was tried three times', () => store.refused.length >= 3);
+        const before = store.refused.length; /* by the process that is dead */
+        await node.until('it was tried again', () => store.refused.length >= before + 2);
         assert.deepEqual([...new Set(store.refused)], ['SignatureDoesNotMatch']);
         const told = linesOf(node, 'archive_failed');
         assert.equal(told.length, 1, told.join('\n'));
@@ -181,6 +211,7 @@ test('files go to an object store, whatever breaks, and are handed out and taken
             assert.ok([400, 404].includes((await get(id, '.secret', owner)).status), id);
         }
 
+        await untilQuota(node, recordings, store, { meeting, owner });
         assert.ok(!logOf(node).includes(SECRET), 'the secret is in no log');
         assert.ok(!execFileSync(join(BUILD, 'kcs-control'),
             ['--config', join(node.dir, 'control.yaml'), '--check-config'], { encoding: 'utf8' }).includes(SECRET));
