@@ -71,6 +71,9 @@ async function untilQuota(node, directory, store, { meeting, owner }) {
     assert.deepEqual([(await told).state, (await told).reason], ['failed', 'the quota of recordings is used up']);
     assert.equal((await start()).error?.code, 'store_full');
     await node.until('it is in the object store', () => store.objects.has(`a/b/${id}/meeting.1.mp4`));
+    const { body } = await rest(node, 'GET', `/meeting/${meeting}/recordings`, { token: owner });
+    const days = (Date.parse(body.data.find((r) => r.id === id).expires_at) - Date.now()) / 1000 / DAY_S;
+    assert.ok(days > 6.9 && days < 7, `as its meeting says: ${days}`);
     rmSync(filler);
     host.close();
 }
@@ -99,7 +102,8 @@ test('files go to an object store, whatever breaks, and are handed out and taken
 `;
     await withNode({ name: 'archive', devices: ['udp:127.0.0.1'], control }, async (node) => {
         const owner = user(node, 'ada');
-        const { body } = await rest(node, 'POST', '/meeting', { token: owner, body: { meeting_name: 'Kept' } });
+        const { body } = await rest(node, 'POST', '/meeting', { token: owner,
+            body: { meeting_name: 'Kept', recording_config: { retention_days: 7 } } });
         const meeting = body.data.id;
         const large = randomBytes(3 * PART + 4711);
         const small = randomBytes(10_000);
