@@ -17,13 +17,14 @@
 #include "worker/command.h"
 #include "worker/recover.h"
 
+#define NEVER_US (UINT64_MAX / 2) /* when a consent ends, nearly */
+
 enum {
     RING_BYTES = 16 * 1024 * 1024,
     BUFFERS = 8191,
     STREAM_SSRC = 77,
     AHEAD = 24, /* packets that may be on their way: far less than the ring of the stream */
     PATIENCE_S = 60,
-    RENEW_US = 10000000,
     PACER_WINDOW_US = 50000
 };
 
@@ -178,22 +179,19 @@ void lanes_go_on(struct lanes *l)
     }
 }
 
-/* Nobody here sends checks, and on a slow machine a test outlasts 30 s. */
-static void renew_consent(struct lanes *l)
+/* Nobody here sends checks, and a machine that others want may stand still for longer than
+ * consent lasts: everybody's is of 'at_us'. The lanes must be held. */
+static void give_consent(struct lanes *l, uint64_t at_us)
 {
-    uint64_t at_us = now_us();
-
-    if (at_us - l->renewed_us < RENEW_US) {
-        return;
-    }
-    l->renewed_us = at_us;
-    lanes_hold(l);
     for (uint32_t i = 0; i <= l->n_listeners; i++) {
-        if (l->rig.shared.vault.peers[i].live.last_check_us != 0) {
-            l->rig.shared.vault.peers[i].live.last_check_us = at_us;
+        struct vault_peer_live *live = &l->rig.shared.vault.peers[i].live;
+        struct peer *peer = &l->tables[l->lane_of[i]].peers[i];
+
+        if (live->last_check_us != 0) {
+            live->last_check_us = at_us;
+            peer->consent_lost = false;
         }
     }
-    lanes_go_on(l);
 }
 
 /* ---- the stream ---- */
@@ -232,7 +230,12 @@ void lanes_feed(struct lanes *l)
 {
     uint32_t slowest = UINT32_MAX;
 
-    renew_consent(l);
+    if (l->has_newcomers) {
+        l->has_newcomers = false;
+        lanes_hold(l);
+        give_consent(l, NEVER_US);
+        lanes_go_on(l);
+    }
     for (uint32_t i = 0; i < l->n_listeners; i++) {
         uint32_t next = atomic_load(&l->listeners[i].next);
 
@@ -346,12 +349,14 @@ void lanes_recover(struct lanes *l, bool died)
         command_close_lanes(all, l->n);
     }
     shared_reset_rings(&l->rig.shared);
+    give_consent(l, now_us()); /* a successor looks at it */
     recover_lanes(all, l->n, l->rig.io, &l->rig.shared.vault, l->rig.shared.vault_fd,
                   now_us());
-    lanes_go_on(l);
     for (uint32_t i = 0; i <= l->n_listeners; i++) {
         l->lane_of[i] = (uint32_t)l->rig.shared.vault.peers[i].live.lane;
     }
+    give_consent(l, NEVER_US);
+    lanes_go_on(l);
 }
 
 /* ---- coming and going ---- */
@@ -373,6 +378,7 @@ void lanes_listen(struct lanes *l, uint32_t i, uint32_t lane)
     assert_int_equal(rig_sub(&l->rig, ABI_OP_SUB_OPEN, &to->sub), 0);
     to->joined = l->n_allowed + 1;
     to->open = true;
+    l->has_newcomers = true;
     if (i >= l->n_listeners) {
         l->n_listeners = i + 1;
     }
@@ -441,7 +447,7 @@ static struct lanes *start(uint32_t n, const char *device, uint32_t pace_bps)
     memset(l, 0, size);
     l->n = n;
     l->pace_bps = pace_bps;
-    l->renewed_us = now_us();
+    l->has_newcomers = true;
     l->rig.command = command;
     if (io_create(&l->rig.io, &io_conf, err, sizeof(err)) != 0) {
         fail_msg("%s", err);

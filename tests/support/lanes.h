@@ -47,7 +47,7 @@ struct lanes {
     uint8_t (*bytes)[64];
     struct port_mem_packet *packets;
     uint32_t n_packets, n_allowed;
-    uint64_t renewed_us; /* when consent was */
+    bool has_newcomers; /* whose consent would end */
 };
 
 struct lanes *lanes_start(uint32_t n);
