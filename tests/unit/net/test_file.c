@@ -211,11 +211,12 @@ static void parts_of_a_large_file_are_as_it_is(void **state)
         {"Range: lines=1-2\r\n", 200, 0, LARGE, NULL},
         {"Range: bytes=5-9\r\nIf-Range: \"other\"\r\n", 200, 0, LARGE, NULL},
     };
-    int fd = cl_connect(*state);
     struct answer ans;
     char etag[64], header[160];
+    int fd;
 
-    write_large(*state);
+    write_large(*state); /* before: a connection has to ask for something within 1 s */
+    fd = cl_connect(*state);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         ans = get(fd, "GET", "/large/large.mp4", cases[i].range);
         assert_int_equal(ans.status, cases[i].status);
@@ -252,9 +253,10 @@ static void a_large_file_that_gets_shorter_ends_the_connection(void **state)
 {
     struct fx *fx = *state;
     char path[256];
-    int fd = cl_connect(fx);
+    int fd;
 
     write_large(fx);
+    fd = cl_connect(fx);
     snprintf(path, sizeof(path), "%s/large.mp4", fx->dir);
     cl_say(fd, "GET /large/large.mp4 HTTP/1.1\r\nHost: t\r\n\r\n");
     usleep(50000); /* the buffers of the sockets are full */
