@@ -200,6 +200,31 @@ static bool parse_head(const char **cursor, const char *end, struct sio_packet *
     return true;
 }
 
+/* What is JSON but for surrogates without their other half (JSON.stringify() of a text that was
+ * cut within a character), with none in it. */
+static json_t *load_cut(const char *text, size_t len, size_t flags)
+{
+    char *copy = malloc(len);
+    json_t *data;
+
+    if (copy == NULL) {
+        return NULL;
+    }
+    memcpy(copy, text, len);
+    for (size_t i = 0; i + 5 < len; i++) {
+        if (copy[i] == '\\') {
+            if (copy[i + 1] == 'u' && (copy[i + 2] == 'd' || copy[i + 2] == 'D') &&
+                copy[i + 3] >= '8') {
+                memcpy(copy + i + 2, "fffd", 4);
+            }
+            i++;
+        }
+    }
+    data = json_loadb(copy, len, flags, NULL);
+    free(copy);
+    return data;
+}
+
 /* The payload; NULL if it is not JSON. With 'fault' set it only tells which event it was.
  */
 static json_t *load(const char *text, size_t len, const char **fault)
@@ -215,6 +240,9 @@ static json_t *load(const char *text, size_t len, const char **fault)
         *fault = "a key stands twice";
     } else if (json_error_code(&why) == json_error_numeric_overflow) {
         *fault = "a number is too large";
+    } else if (strstr(why.text, "invalid Unicode") != NULL) {
+        *fault = "half of a character stands alone";
+        return load_cut(text, len, flags);
     } else {
         return NULL;
     }

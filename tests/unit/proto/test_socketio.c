@@ -137,6 +137,33 @@ static void malformed_packets_are_refused(void **state)
     assert_int_equal(sio_packet_parse("0/a\0b,", 6, &packet), -EBADMSG);
 }
 
+/* As JSON.stringify() writes a text that was cut within a character: who sent it is told. */
+static void half_of_a_character_is_a_fault_of_the_payload(void **state)
+{
+    static const char *const halves[] = {"\\ud83d", "\\uDE00", "x\\ud83dy", "\\ude00\\ud83d",
+                                         "\\\\\\ud83d"};
+    struct sio_packet packet;
+    char text[128];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(halves) / sizeof(halves[0]); i++) {
+        int len = snprintf(text, sizeof(text), "2/meeting,7[\"chat:send\",{\"message\":\"%s\"}]",
+                           halves[i]);
+
+        assert_int_equal(sio_packet_parse(text, (size_t)len, &packet), 0);
+        assert_non_null(packet.fault);
+        assert_int_equal(packet.id, 7);
+        assert_string_equal(json_string_value(json_array_get(packet.data, 0)), "chat:send");
+        sio_packet_fini(&packet);
+    }
+    (void)snprintf(text, sizeof(text), "2[\"a\",\"\\ud83d\\ude00 \\\\ud83d\"]");
+    assert_int_equal(sio_packet_parse(text, strlen(text), &packet), 0);
+    assert_null(packet.fault); /* a whole one, and a backslash before letters */
+    sio_packet_fini(&packet);
+    (void)snprintf(text, sizeof(text), "2[\"a\",\"\\ud83d\" x]");
+    assert_int_equal(sio_packet_parse(text, strlen(text), &packet), -EBADMSG);
+}
+
 static void depth_and_namespace_have_a_cap(void **state)
 {
     char text[256];
@@ -285,6 +312,7 @@ int main(void)
         cmocka_unit_test(what_is_parsed_is_written_the_same),
         cmocka_unit_test(fields_land_where_they_belong),
         cmocka_unit_test(malformed_packets_are_refused),
+        cmocka_unit_test(half_of_a_character_is_a_fault_of_the_payload),
         cmocka_unit_test(depth_and_namespace_have_a_cap),
         cmocka_unit_test(packets_of_a_wrong_shape_are_not_written),
         cmocka_unit_test(an_event_is_written_in_one_call),
