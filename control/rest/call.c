@@ -43,16 +43,21 @@ bool rest_is_of_meeting(const struct schema_route *route)
     return strncmp(route->path, "/api/meeting/{", 14) == 0;
 }
 
+/* The role that a token for a meeting has is in that meeting: elsewhere it only reads. */
 static bool may(struct rest_call *call)
 {
+    bool signed_in = call->route->who == AUTH_SIGNED_IN;
+    bool bound = call->who.meeting_id[0] != '\0';
     struct task *task;
     char text[160];
 
-    if (rest_is_of_meeting(call->route) || auth_may(call->who.role, NULL, call->route->who)) {
+    if (rest_is_of_meeting(call->route) ||
+        ((!bound || signed_in) && auth_may(call->who.role, NULL, call->route->who))) {
         return true;
     }
-    (void)snprintf(text, sizeof(text), "the role %s may not: it lacks %s",
-                   auth_role_name(call->who.role), auth_permission_name(call->route->who));
+    (void)snprintf(text, sizeof(text), "the role %s%s may not: it lacks %s",
+                   auth_role_name(call->who.role), bound ? " of one meeting" : "",
+                   auth_permission_name(call->route->who));
     if (call->conf->store == NULL) {
         respond_problem(call->req, 403, "forbidden", text, NULL);
     } else if ((task = task_new(call)) != NULL) {

@@ -162,7 +162,8 @@ static int limit_route(struct rate **out, const struct schema_route *route,
                        const struct rest_limits *limits)
 {
     uint32_t login = limits->logins_per_address_min;
-    uint32_t all = route->who == AUTH_PUBLIC ? limits->per_address_s : limits->per_user_s;
+    bool of_address = route->who == AUTH_PUBLIC || wish_is_path(route->path);
+    uint32_t all = of_address ? limits->per_address_s : limits->per_user_s;
     uint32_t per_s_milli = all * route->share * 10;
     uint32_t burst = all * route->share * ROUTE_AT_ONCE_S / 100;
 
@@ -355,6 +356,21 @@ static bool route_may_ask(struct rest *rest, const struct rest_call *call)
            may_ask(rest->rates.by_route[i], key, call->req);
 }
 
+/* WHIP and WHEP look at the token themselves, and many viewers may have one: the address's. */
+static bool wish_may_ask(struct rest *rest, const char *path, struct net_req *req)
+{
+    const struct schema_route *route = NULL;
+    char methods[SCHEMA_METHODS_LEN], key[ADDRESS_KEY];
+    struct schema_params params;
+
+    if (wish_is_path(path)) {
+        route = schema_route_find(net_req_method_name(req), path, &params, methods);
+    }
+    return route == NULL ||
+           may_ask(rest->rates.by_route[route - schema_route_at(0)], address_key(req, key),
+                   req);
+}
+
 bool rest_may_note(struct rest *rest, const struct auth_identity *who)
 {
     char key[USER_KEY];
@@ -371,7 +387,7 @@ void rest_on_request(struct rest *rest, struct net_req *req)
     const char *path = net_req_path(req);
     struct rest_call call;
 
-    if (!address_may_ask(rest, path, req) ||
+    if (!address_may_ask(rest, path, req) || !wish_may_ask(rest, path, req) ||
         (rest->wish != NULL && wish_on_request(rest->wish, req)) ||
         (strncmp(path, "/api/", 5) == 0 &&
          respond_preflight(req, "GET, HEAD, POST, PUT, PATCH, DELETE"))) {

@@ -318,9 +318,9 @@ static const struct schema_route routes[] = {
     ROUTE_OF("GET", "/docs/style.css", PUBLIC, ALL, ETAG, none, NULL, "text/css",
              "How that page looks."),
 
-    ROUTE_OF("POST", "/api/whip/{id}", PRODUCE_MEDIA, ALL, CREATED, wish_query, sdp, sdp,
+    ROUTE_OF("POST", "/api/whip/{id}", PRODUCE_MEDIA, MUCH, CREATED, wish_query, sdp, sdp,
              "Publishes by WHIP (RFC 9725); Location is the session."),
-    ROUTE_OF("POST", "/api/whep/{id}", VIEW, ALL, CREATED, wish_query, sdp, sdp,
+    ROUTE_OF("POST", "/api/whep/{id}", VIEW, MUCH, CREATED, wish_query, sdp, sdp,
              "Watches by WHEP; Location is the session."),
     ROUTE_OF("GET", "/api/whip/{id}", PUBLIC, ALL, EMPTY, none, NULL, NULL,
              "Nothing, as RFC 9725 wants it."),
@@ -333,9 +333,9 @@ static const struct schema_route routes[] = {
              NULL, "Ends a session."),
     ROUTE_OF("DELETE", "/api/whep/{id}/{session_id}", VIEW, ALL, 0, none, NULL, NULL,
              "Ends a session."),
-    ROUTE_OF("PATCH", "/api/whip/{id}/{session_id}", PRODUCE_MEDIA, ALL, EMPTY, none,
+    ROUTE_OF("PATCH", "/api/whip/{id}/{session_id}", PRODUCE_MEDIA, SOME, EMPTY, none,
              "application/trickle-ice-sdpfrag", NULL, "Restarts ICE, with If-Match: *."),
-    ROUTE_OF("PATCH", "/api/whep/{id}/{session_id}", VIEW, ALL, EMPTY, none,
+    ROUTE_OF("PATCH", "/api/whep/{id}/{session_id}", VIEW, SOME, EMPTY, none,
              "application/trickle-ice-sdpfrag", NULL,
              "Restarts ICE, with If-Match: *; or, as JSON, chooses whom to watch."),
 };

@@ -80,6 +80,10 @@ test('the first administrator logs in, refreshes and logs out', async () => {
         const made1 = await ask(node, 'POST', '/meeting', { token: ann1, body: { meeting_name: 'm' } });
         const ticket = (await ask(node, 'POST', `/meeting/${made1.body.data.id}/join`,
             { token: ann1, body: {} })).body.data.token;
+        for (const [path, of] of [['/meeting', { meeting_name: 'x' }], ['/user', { login: 'x', password: 'correct horse' }]]) {
+            assert.equal((await ask(node, 'POST', path, { token: ticket, body: of })).status, 403,
+                'of one meeting, so it makes nothing beside it');
+        }
         const erasure = await ask(node, 'DELETE', `/user/${ann.body.data.user_id}/data`, { token: last });
         assert.equal(erasure.status, 200);
         for (const kill of [false, true]) {

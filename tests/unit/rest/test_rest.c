@@ -386,6 +386,29 @@ static void a_route_has_its_share_of_what_an_address_may_ask(void **state)
     finish(&f);
 }
 
+static void whip_and_whep_have_shares_too(void **state)
+{
+    const struct rest_limits limits = {.per_address_s = 10, .per_user_s = 1000};
+    struct fixture f;
+    struct http_answer answer;
+    (void)state;
+
+    start(&f, false);
+    assert_int_equal(rest_set_limits(f.rest, &limits), 0);
+    for (int i = 0; i <= 20; i++) {
+        answer = ask(&f, "PATCH", "/api/whep/demo/some-session");
+        assert_int_equal(answer.status == 429, i == 20);
+        http_free(&answer);
+    }
+    answer = ask(&f, "PATCH", "/api/whip/demo/some-session"); /* each by itself */
+    assert_int_not_equal(answer.status, 429);
+    http_free(&answer);
+    answer = ask(&f, "DELETE", "/api/whep/demo/some-session");
+    assert_int_not_equal(answer.status, 429);
+    http_free(&answer);
+    finish(&f);
+}
+
 static void wrong_methods_are_told_the_right_ones(void **state)
 {
     struct http_answer answer;
@@ -483,6 +506,7 @@ int main(void)
         cmocka_unit_test(each_route_that_is_built_has_a_handler),
         cmocka_unit_test(the_interface_is_there_as_documents),
         cmocka_unit_test(a_route_has_its_share_of_what_an_address_may_ask),
+        cmocka_unit_test(whip_and_whep_have_shares_too),
         cmocka_unit_test(wrong_methods_are_told_the_right_ones),
         cmocka_unit_test(page_comes_with_headers_that_keep_it_safe),
         cmocka_unit_test(without_a_page_the_reason_is_told),
