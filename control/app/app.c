@@ -437,6 +437,13 @@ static void on_hangup(void *arg)
     keep_renew_issuers(app->conf, app->auth);
 }
 
+static void renew_issuers(void *user)
+{
+    const struct app *app = user;
+
+    keep_renew_issuers(app->conf, app->auth);
+}
+
 /* ---- start and stop ---- */
 
 static int open_tracing(struct app *app, char err[APP_ERR_MAX])
@@ -500,6 +507,7 @@ static int make_base(struct app *app, struct control_conf *conf, char err[APP_ER
     ret = open_tracing(app, err);
     if (ret == 0) {
         ret = keep_issuers(conf, app->auth, err, APP_ERR_MAX);
+        auth_on_unknown_key(app->auth, renew_issuers, app);
     }
     if (ret == 0) {
         ret = keep_open(&app->keep, conf, app->loop, app->metrics, app->auth, err,

@@ -44,6 +44,9 @@ struct auth {
     size_t n_issuers;
     struct revoked *revoked; /* users, too: no id of ours has a line's end in it */
     bool require_stored;
+    auth_renew_fn *renew; /* NULL: nothing is read again */
+    void *renew_user;
+    int64_t renewed_s;
     struct jwt_key keys[1 + AUTH_KEYS + AUTH_ISSUERS * JWK_MAX]; /* all of them */
     size_t n_keys;
     size_t len;
@@ -192,6 +195,26 @@ int auth_renew_issuer(struct auth *auth, size_t i, const char *jwks, size_t len,
     auth->issuers[i] = fresh; /* a set stays where it was parsed */
     list_keys(auth);
     return 0;
+}
+
+void auth_on_unknown_key(struct auth *auth, auth_renew_fn *renew, void *user)
+{
+    auth->renew = renew;
+    auth->renew_user = user;
+}
+
+/* Whoever sends tokens of no key has no more read than this. */
+static bool renew(struct auth *auth, int64_t now_s)
+{
+    int64_t passed_s = now_s - auth->renewed_s;
+
+    if (auth->renew == NULL || auth->n_issuers == 0 ||
+        (passed_s >= 0 && passed_s < AUTH_RENEW_S)) {
+        return false;
+    }
+    auth->renewed_s = now_s;
+    auth->renew(auth->renew_user);
+    return true;
 }
 
 void auth_require_stored(struct auth *auth)
@@ -357,7 +380,7 @@ static bool parse_role(const char *name, enum auth_role *out)
     return name[0] == '\0' || auth_role_find(name, out);
 }
 
-int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t now_s,
+int auth_verify(struct auth *auth, const char *token, size_t len, int64_t now_s,
                 struct auth_identity *out, const char **code)
 {
     int err = auth_verify_link(auth, token, len, now_s, out, code);
@@ -369,13 +392,17 @@ int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t 
     return err;
 }
 
-int auth_verify_link(const struct auth *auth, const char *token, size_t len, int64_t now_s,
+int auth_verify_link(struct auth *auth, const char *token, size_t len, int64_t now_s,
                      struct auth_identity *out, const char **code)
 {
     struct jwt_claims claims;
     enum jwt_error err =
         jwt_verify_by(token, len, auth->keys, auth->n_keys, now_s, &claims);
 
+    /* the first key of an algorithm that had none is told as a wrong one */
+    if ((err == JWT_UNKNOWN_KEY || err == JWT_WRONG_ALG) && renew(auth, now_s)) {
+        err = jwt_verify_by(token, len, auth->keys, auth->n_keys, now_s, &claims);
+    }
     if (err != JWT_OK) {
         *code = jwt_error_name(err);
         return -EPERM;

@@ -36,7 +36,13 @@ struct auth_identity {
 int auth_create(struct auth **out, const uint8_t *secret, size_t len);
 void auth_destroy(struct auth *auth); /* wipes the secrets; NULL is a no-op */
 
-enum { AUTH_KEYS = 8, AUTH_KEY_LEN = 32, AUTH_ISSUERS = 4, AUTH_TOKEN_MAX = 2048 };
+enum {
+    AUTH_KEYS = 8,
+    AUTH_KEY_LEN = 32,
+    AUTH_ISSUERS = 4,
+    AUTH_TOKEN_MAX = 2048,
+    AUTH_RENEW_S = 10 /* between two looks for keys that are not known */
+};
 
 /* Adds a key of the node's own: the last one added signs, all verify. With AUTH_KEYS of
  * them the oldest is forgotten. 0 or -EINVAL (no id, or one too long). */
@@ -57,6 +63,12 @@ int auth_add_issuer(struct auth *auth, const char *jwks, size_t len, const char 
  * -ENOENT if there is no such issuer. */
 int auth_renew_issuer(struct auth *auth, size_t i, const char *jwks, size_t len,
                       const char **why);
+
+/* What is called, at most once each AUTH_RENEW_S, when a token names a key that is not known:
+ * an issuer may have changed its keys. It calls auth_renew_issuer(); then the token is tried
+ * once more. */
+typedef void auth_renew_fn(void *user);
+void auth_on_unknown_key(struct auth *auth, auth_renew_fn *renew, void *user);
 
 /* Signs a token for 'who' (its expires_s too), with a fresh jti.
  *
@@ -85,11 +97,11 @@ int auth_revoke_user(struct auth *auth, const char *tenant, const char *user_id,
  * code  filled on failure with a constant such as "jwt_expired"
  *
  * Returns 0 or -EPERM; for the token of a join link, too ("token_is_link"). */
-int auth_verify(const struct auth *auth, const char *token, size_t len, int64_t now_s,
+int auth_verify(struct auth *auth, const char *token, size_t len, int64_t now_s,
                 struct auth_identity *out, const char **code);
 
 /* The same, where a join link will do. */
-int auth_verify_link(const struct auth *auth, const char *token, size_t len, int64_t now_s,
+int auth_verify_link(struct auth *auth, const char *token, size_t len, int64_t now_s,
                      struct auth_identity *out, const char **code);
 
 #endif

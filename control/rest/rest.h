@@ -72,7 +72,7 @@ struct rest_conf {
 
     /* For WHIP and WHEP; meeting NULL: they are not served. */
     struct loop *loop;
-    const struct auth *auth;
+    struct auth *auth;
     struct meeting *meeting;
     const char *recordings; /* directory of the recordings; empty: none are made here */
     const char *live;       /* the same of live streams */

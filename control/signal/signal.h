@@ -28,7 +28,7 @@ struct store;
 struct signal_conf {
     struct loop *loop;
     struct metric_registry *metrics; /* outlives the object; NULL: nothing is counted */
-    const struct auth *auth;
+    struct auth *auth;
     struct turn_servers ice_servers; /* that clients are told of */
     uint32_t ping_interval_ms;
     uint32_t ping_timeout_ms;

@@ -387,6 +387,10 @@ static void hangup_changes_what_can_change_and_refuses_a_bad_file(void **state)
     static const char origin[] = "OPTIONS /api/auth/login HTTP/1.1\r\nHost: x\r\n"
                                  "Origin: https://other.example\r\n"
                                  "Access-Control-Request-Method: POST\r\n\r\n";
+    /* {"alg":"ES256","kid":"new"}: an issuer may have changed its keys */
+    static const char unknown[] =
+        "GET /api/meeting HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+        "eyJhbGciOiJFUzI1NiIsImtpZCI6Im5ldyJ9.e30.AAAA\r\n\r\n";
     char line[LOG_LINE_MAX], path[64], answer[1024] = "";
     struct fixture f;
     uint16_t http;
@@ -405,6 +409,16 @@ static void hangup_changes_what_can_change_and_refuses_a_bad_file(void **state)
     app_reload_from(f.app, path);
     assert_int_equal(pthread_create(&f.thread, NULL, run, &f), 0);
     expect_status(http, "/api/health/live", 200);
+
+    write_jwks(&f, "[]");
+    fd = http_connect_port(http);
+    assert_int_equal(write(fd, unknown, sizeof(unknown) - 1), sizeof(unknown) - 1);
+    expect_logged("\"issuer_keys_refused\"", line);
+    assert_true(read(fd, answer, sizeof(answer) - 1) > 0);
+    assert_non_null(strstr(answer, " 401 "));
+    (void)close(fd);
+    memset(answer, 0, sizeof(answer));
+    write_jwks(&f, jwks);
 
     write_conf(&f, "log: {level: info}\nlimits: {rooms: 7, requests_per_address: 1}\n"
                    "cors: [{origin: 'https://other.example'}]\ndtls: {threads: 2}\n");

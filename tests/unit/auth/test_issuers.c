@@ -106,7 +106,7 @@ static struct auth *make(const char *issuer, const char *audience, const char *t
     return auth;
 }
 
-static const char *verdict(const struct auth *auth, const char *token)
+static const char *verdict(struct auth *auth, const char *token)
 {
     struct auth_identity who;
     const char *code = "ok";
@@ -330,6 +330,54 @@ static void a_meeting_must_be_stored_if_that_is_asked_for(void **state)
     auth_destroy(auth);
 }
 
+struct renewal {
+    struct auth *auth;
+    const char *text;
+    int n;
+};
+
+static void renew(void *user)
+{
+    struct renewal *r = user;
+    const char *why;
+
+    r->n++;
+    assert_int_equal(auth_renew_issuer(r->auth, 0, r->text, strlen(r->text), &why), 0);
+}
+
+static void an_unknown_key_has_the_keys_read_again_but_not_often(void **state)
+{
+    struct auth *auth = make("", "", "");
+    char known[4096], renewed[4096], text[sizeof(set_text)];
+    struct renewal r = {.auth = auth, .text = set_text};
+    struct auth_identity who;
+    const char *code;
+    (void)state;
+
+    auth_on_unknown_key(auth, renew, &r);
+    sign(ec, "{\"alg\":\"ES256\",\"kid\":\"e1\"}", CLAIMS, known);
+    sign(ec, "{\"alg\":\"ES256\",\"kid\":\"e2\"}", CLAIMS, renewed);
+    assert_string_equal(verdict(auth, known), "ok");
+    assert_int_equal(r.n, 0);
+    for (int i = 0; i < 3; i++) { /* a flood of them costs one reading */
+        assert_string_equal(verdict(auth, renewed), "jwt_unknown_key");
+        assert_int_equal(r.n, 1);
+    }
+    memcpy(text, set_text, sizeof(text));
+    strstr(text, "\"e1\"")[2] = '2';
+    r.text = text;
+    assert_int_equal(auth_verify(auth, renewed, strlen(renewed), NOW + AUTH_RENEW_S - 1,
+                                 &who, &code),
+                     -EPERM);
+    assert_int_equal(r.n, 1);
+    assert_int_equal(
+        auth_verify(auth, renewed, strlen(renewed), NOW + AUTH_RENEW_S, &who, &code), 0);
+    assert_int_equal(r.n, 2);
+    assert_string_equal(verdict(auth, known), "jwt_unknown_key"); /* a clock set back: at once */
+    assert_int_equal(r.n, 3);
+    auth_destroy(auth);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +385,7 @@ int main(void)
         cmocka_unit_test(an_issuer_speaks_for_whom_it_may),
         cmocka_unit_test(sets_that_are_none_are_refused),
         cmocka_unit_test(keys_of_an_issuer_are_read_anew),
+        cmocka_unit_test(an_unknown_key_has_the_keys_read_again_but_not_often),
         cmocka_unit_test(a_meeting_must_be_stored_if_that_is_asked_for),
         cmocka_unit_test(keys_of_our_own_are_changed_and_the_old_ones_verify),
     };
