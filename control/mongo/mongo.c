@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "mongo/mongo_priv.h"
 #include "sys/log.h"
@@ -13,6 +15,16 @@
 enum { SWEEP_MOST = 10000, SCHEMA_WAIT_MS = 600000 };
 
 /* ---- life ---- */
+
+/* The library begins when it is loaded, wanted or not, with a file in /dev/shm for its counters,
+ * which nobody reads and a killed process would leave. So its name goes at once, before main(). */
+__attribute__((constructor)) static void forget_counters(void)
+{
+    char name[32];
+
+    (void)snprintf(name, sizeof(name), "/mongoc-%d", (int)getpid());
+    (void)shm_unlink(name);
+}
 
 static void library_begin(void)
 {

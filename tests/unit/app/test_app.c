@@ -382,6 +382,16 @@ static void expect_logged(const char *event, char line[LOG_LINE_MAX])
     }
 }
 
+/* libmongoc has a file there as soon as it is loaded, which a killed process would leave. */
+static void nothing_of_it_is_in_shared_memory(void **state)
+{
+    char path[64];
+    (void)state;
+
+    (void)snprintf(path, sizeof(path), "/dev/shm/mongoc-%d", (int)getpid());
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void hangup_changes_what_can_change_and_refuses_a_bad_file(void **state)
 {
     static const char origin[] = "OPTIONS /api/auth/login HTTP/1.1\r\nHost: x\r\n"
@@ -499,6 +509,7 @@ int main(void)
         cmocka_unit_test(a_program_without_a_database_says_how_to_get_one),
         cmocka_unit_test(directory_of_the_admin_socket_must_be_there_but_one),
         cmocka_unit_test(secret_is_wiped_after_a_good_start_too),
+        cmocka_unit_test(nothing_of_it_is_in_shared_memory),
         cmocka_unit_test(hangup_changes_what_can_change_and_refuses_a_bad_file),
         cmocka_unit_test(a_drain_ends_the_node_when_nobody_is_left),
     };
