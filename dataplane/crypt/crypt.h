@@ -31,8 +31,9 @@ enum crypt_profile {
 
 enum {
     CRYPT_BURST_MAX = 32,
-    CRYPT_SOON = 7,
-    CRYPT_KEY_NEAR = 2, /* of __builtin_prefetch: the second cache level */
+    CRYPT_SOON = 5,
+    CRYPT_SOON_PAIRS = 2, /* of them */
+    CRYPT_KEY_NEAR = 2,   /* of __builtin_prefetch: the second cache level */
     CRYPT_KEY_BYTES = 2176,
     CRYPT_KEY_HOT_BYTES = 1088, /* of a key: what encrypting an RTP packet reads at most */
     CRYPT_TAG_MAX = 16,
@@ -62,7 +63,8 @@ struct crypt_key {
  * src and dst must not overlap.
  *
  * protect: encryption keeps the core busy and its memory idle. The lines of 'soon' (any
- * addresses; the first NULL: none) are loaded meanwhile, to be written. */
+ * addresses; the first NULL: none) are loaded meanwhile, to be written; of the first
+ * CRYPT_SOON_PAIRS also the line behind. */
 struct crypt_op {
     const struct crypt_key *key;
     const uint8_t *src;

@@ -35,13 +35,11 @@ static inline void load_soon(struct sublist_iter *next, const void *lines[CRYPT_
     third = second != NULL ? sublist_ahead(next, 2 * PKT_BURST - 1) : NULL;
     second = second != NULL ? second : first; /* nearly at the end */
     third = third != NULL ? third : second;
-    lines[0] = first->peer->tx_key;
-    lines[1] = bwe_sent_at(first->peer->bwe, first->peer->twcc_next);
-    lines[2] = second->peer;
-    lines[3] = &second->peer->tx_key;
-    lines[4] = second->next_index;
-    lines[5] = third;
-    lines[6] = &third->packets;
+    lines[0] = third;
+    lines[1] = second->peer;
+    lines[2] = second->next_index;
+    lines[3] = first->peer->tx_key;
+    lines[4] = bwe_sent_at(first->peer->bwe, first->peer->twcc_next);
 }
 
 uint16_t protect_burst(struct lane *lane, const struct burst *in, struct burst *out)
@@ -49,6 +47,7 @@ uint16_t protect_burst(struct lane *lane, const struct burst *in, struct burst *
     struct sublist_iter next = {.chunk = NULL};
     struct crypt_op ops[PKT_BURST];
     struct pkt *pkts[PKT_BURST];
+    bool alive = false;
     uint16_t n = 0;
 
     if (lane->grown != NULL) {
@@ -77,16 +76,16 @@ uint16_t protect_burst(struct lane *lane, const struct burst *in, struct burst *
     (void)crypt_protect_burst(lane->crypt, ops, n);
     for (uint16_t i = 0; i < n; i++) {
         struct pkt *pkt = pkts[i];
-        struct sub *sub = pkt->sub;
 
-        if (ops[i].status != 0) {
-            sub->rest->skipped++;
-            lane_drop_out(lane, pkt, DROP_PROTECT);
-        } else if (!stream_ring_alive(&sub->stream->ring, pkt->pos)) {
-            sub->rest->skipped++;
-            lane_drop_out(lane, pkt, DROP_OVERRUN);
-        } else {
+        /* most of a burst are made from one slot */
+        if (i == 0 || ops[i].src != ops[i - 1].src || pkt->pos != pkts[i - 1]->pos) {
+            alive = stream_ring_alive(&pkt->sub->stream->ring, pkt->pos);
+        }
+        if (ops[i].status == 0 && alive) {
             burst_push(out, pkt);
+        } else {
+            pkt->sub->rest->skipped++;
+            lane_drop_out(lane, pkt, ops[i].status != 0 ? DROP_PROTECT : DROP_OVERRUN);
         }
     }
     return out->n;

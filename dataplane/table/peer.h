@@ -27,8 +27,8 @@ enum {
     PEER_UFRAG = 32,
     PEER_PWD = 64,
     PEER_ANSWERED = 256,
-    PEER_EXT_IDS = 256,  /* a two-byte header extension id is a byte */
-    PEER_TWCC_BLOCK = 64 /* transport-wide numbers are taken from the vault in blocks */
+    PEER_EXT_IDS = 256,   /* a two-byte header extension id is a byte */
+    PEER_TWCC_BLOCK = 256 /* transport-wide numbers are taken from the vault in blocks */
 };
 
 /* What a peer's incoming SSRC is. */

@@ -64,6 +64,13 @@ static inline void account_owners(const struct pkt *pkt, int sign)
 {
     uint64_t one = (uint64_t)(int64_t)sign;
 
+    if (pkt->sub != NULL && !pkt->rtx) { /* as a rule */
+        pkt->peer->tx_packets += one;
+        pkt->peer->tx_bytes += one * pkt->len;
+        pkt->sub->packets += one;
+        pkt->sub->bytes += one * pkt->payload_len;
+        return;
+    }
     if (pkt->peer != NULL) {
         pkt->peer->tx_packets += one;
         pkt->peer->tx_bytes += one * pkt->len;
@@ -72,12 +79,9 @@ static inline void account_owners(const struct pkt *pkt, int sign)
             pkt->peer->rest->padding_bytes += one * pkt->len;
         }
     }
-    if (pkt->sub != NULL && pkt->rtx) {
+    if (pkt->sub != NULL) {
         pkt->sub->rest->rtx_packets += one;
         pkt->sub->rest->rtx_bytes += one * pkt->payload_len;
-    } else if (pkt->sub != NULL) {
-        pkt->sub->packets += one;
-        pkt->sub->bytes += one * pkt->payload_len;
     }
 }
 
@@ -465,10 +469,9 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
     /* A device may be full; its lane may be behind, or not have a CPU just now. Then the
      * cursors stay where they are, as long as the rings reach back. */
     for (unsigned i = 0; i < max_bursts && route_is_due(p->lane) && has_way(p); i++) {
-        struct burst routed = {.n = 0};
-        struct burst rewritten = {.n = 0};
-        struct burst sealed = {.n = 0};
+        struct burst routed, rewritten, sealed;
 
+        routed.n = rewritten.n = sealed.n = 0; /* the rest as it is: some 10 ns each */
         total += route_burst(p->lane, NULL, &routed);
         (void)rewrite_burst(p->lane, &routed, &rewritten);
         (void)protect_burst(p->lane, &rewritten, &sealed);
