@@ -15,6 +15,7 @@ enum {
     BUFFER = 2048,
     RING = 64, /* destination buffers: fit the second cache level, as a burst's do */
     AHEAD = 2,
+    AES_SCHEDULE = 176,
     BURST = 32
 };
 
@@ -74,10 +75,26 @@ static void start_packet(struct floor_key *key, uint32_t ssrc, uint8_t *dst, uin
     key->next++;
 }
 
-static void prefetch(const struct floor_key *key, size_t len)
+/* Always inline: else gcc takes it for a function that does nothing. */
+__attribute__((always_inline)) static inline void
+prefetch(const struct floor_key *key, size_t from, size_t end)
 {
-    for (size_t i = 0; i < len; i += 64) {
+    for (size_t i = from; i < end; i += 64) {
         __builtin_prefetch((const uint8_t *)key + i, 0, 2);
+    }
+}
+
+/* As the product does: of the powers of the hash key, the lowest of which are the last, as
+ * many as there are blocks. */
+__attribute__((always_inline)) static inline void prefetch_gcm(const struct floor_key *key, size_t len)
+{
+    const size_t powers = 16 * (len / 16 + 3);
+
+    if (powers + sizeof(key->gcm.expanded_keys) >= sizeof(key->gcm)) {
+        prefetch(key, 0, sizeof(key->gcm));
+    } else {
+        prefetch(key, 0, AES_SCHEDULE);
+        prefetch(key, (sizeof(key->gcm) - powers) / 64 * 64, sizeof(key->gcm));
     }
     __builtin_prefetch(&key->next, 1);
 }
@@ -87,7 +104,7 @@ static void seal_gcm(struct crypt_floor *floor, unsigned k, uint8_t *dst)
     struct floor_key *key = &floor->keys[k];
     uint8_t iv[16];
 
-    prefetch(&floor->keys[(k + AHEAD) % floor->n_keys], sizeof(key->gcm));
+    prefetch_gcm(&floor->keys[(k + AHEAD) % floor->n_keys], floor->size - HEADER);
     start_packet(key, k, dst, iv, 2);
     IMB_AES128_GCM_ENC(floor->mgr, &key->gcm, &floor->gcm, dst + HEADER, floor->src,
                        floor->size - HEADER, iv, dst, HEADER, dst + floor->size, 16);
@@ -114,7 +131,8 @@ static void run_cm(struct crypt_floor *floor, unsigned n)
             IMB_JOB *job = &floor->jobs[b];
             uint8_t *dst = next_buffer(floor);
 
-            prefetch(&floor->keys[(k + BURST) % floor->n_keys], sizeof(key->cm));
+            prefetch(&floor->keys[(k + BURST) % floor->n_keys], 0, sizeof(key->cm));
+            __builtin_prefetch(&floor->keys[(k + BURST) % floor->n_keys].next, 1);
             start_packet(key, k, dst, floor->ivs[b], 4);
             memset(dst + floor->size, 0, 4); /* the ROC, where the tag goes */
             job->enc_keys = key->cm.aes;

@@ -34,7 +34,9 @@ enum {
     RING_BYTES = 4 << 20,
     LOOP_BURSTS = 32, /* of fan-out in one turn of the product's loop */
     SAMPLE_MAX = 64,  /* subscribers whose packets are looked at */
-    VERIFY_PACKETS = 8
+    VERIFY_PACKETS = 8,
+    FIRST_INDEX = 1000,
+    LAYERS_LEN = 6 /* of a payload descriptor that tells of them */
 };
 
 struct fanout {
@@ -47,7 +49,7 @@ struct fanout {
     size_t memory_bytes;
     unsigned n_subs, size;
     enum crypt_profile profile;
-    bool paused;   /* all subscriptions but the first */
+    enum fanout_others others;
     uint64_t next; /* publisher's next index */
     struct crypt_ctx *publisher;
     struct crypt_key publisher_key;
@@ -141,7 +143,9 @@ static int open_sub(struct fanout *f, uint32_t i)
                                   .peer = handle_make(i + 1, 1),
                                   .ssrc = SSRC_OUT + i,
                                   .pt = PT_OUT,
-                                  .paused = f->paused && i > 0,
+                                  .paused = f->others == FANOUT_PAUSED && i > 0,
+                                  .layered = f->others == FANOUT_BELOW && i > 0,
+                                  .spatial = VAULT_LAYER_ANY, /* temporal: the lowest */
                                   .mid_len = 1,
                                   .mid = "7"};
 
@@ -232,7 +236,7 @@ static int open_parts(struct fanout *f, char *err, size_t err_cap)
 
 static int create(struct fanout **out, enum crypt_profile profile,
                   const struct fanout_wire *wire, unsigned n_subs, unsigned size,
-                  bool paused, char *err, size_t err_cap)
+                  enum fanout_others others, char *err, size_t err_cap)
 {
     struct fanout *f;
     int e;
@@ -249,8 +253,8 @@ static int create(struct fanout **out, enum crypt_profile profile,
     f->n_subs = n_subs;
     f->size = size;
     f->profile = profile;
-    f->paused = paused;
-    f->next = 1000;
+    f->others = others;
+    f->next = FIRST_INDEX;
     if (wire != NULL) {
         f->wire = *wire;
         f->out = 1;
@@ -268,15 +272,16 @@ static int create(struct fanout **out, enum crypt_profile profile,
 }
 
 int fanout_create(struct fanout **out, enum crypt_profile profile, unsigned n_subs,
-                  unsigned size, bool paused, char *err, size_t err_cap)
+                  unsigned size, enum fanout_others others, char *err, size_t err_cap)
 {
-    return create(out, profile, NULL, n_subs, size, paused, err, err_cap);
+    return create(out, profile, NULL, n_subs, size, others, err, err_cap);
 }
 
 int fanout_create_wire(struct fanout **out, const struct fanout_wire *wire, unsigned n_subs,
                        unsigned size, char *err, size_t err_cap)
 {
-    return create(out, CRYPT_AEAD_AES_128_GCM, wire, n_subs, size, false, err, err_cap);
+    return create(out, CRYPT_AEAD_AES_128_GCM, wire, n_subs, size, FANOUT_SENT, err,
+                  err_cap);
 }
 
 const struct io *fanout_io(const struct fanout *f)
@@ -309,12 +314,23 @@ void fanout_destroy(struct fanout *f)
 /* ---- the publisher ---- */
 
 /* The payload of the packet with this index: VP8, the first packet the start of a key
- * frame, which is what subscriptions wait for. */
+ * frame, which is what subscriptions wait for. With layers a frame is a packet. */
 static void write_payload(const struct fanout *f, uint64_t index, uint8_t *payload)
 {
-    bool first = index == 1000;
+    const bool first = index == FIRST_INDEX;
 
     memcpy(payload, f->noise, f->size - HDR_LEN);
+    if (f->others == FANOUT_BELOW) {
+        /* RFC 7741, 4.2: picture id, TL0PICIDX, TID */
+        payload[0] = 0x90;
+        payload[1] = 0xe0;
+        store_be16(payload + 2, (uint16_t)(0x8000 | (index & 0x7fff)));
+        payload[4] = 0;
+        payload[5] = first ? 0x00 : 0x40;
+        payload[LAYERS_LEN] = first ? 0x00 : 0x01; /* a key frame or not */
+        store_be64(payload + LAYERS_LEN + 1, index);
+        return;
+    }
     payload[0] = first ? 0x10 : 0x00;
     payload[1] = 0;
     store_be64(payload + 2, index);
@@ -374,6 +390,7 @@ static const char *frame_wrong(struct verifier *v, const uint8_t *frame, unsigne
     uint8_t copy[PACKET_BYTES], plain[PACKET_BYTES], expected[PACKET_BYTES];
     uint8_t mid_len = 0, twcc_len = 0;
     const uint8_t *mid;
+    unsigned from;
     struct rtp_hdr hdr;
     struct crypt_op op;
 
@@ -403,7 +420,10 @@ static const char *frame_wrong(struct verifier *v, const uint8_t *frame, unsigne
         return "authentication tag";
     }
     write_payload(v->f, hdr.ts / 90, expected);
-    return memcmp(plain, expected, v->f->size - HDR_LEN) != 0 ? "payload" : NULL;
+    from = v->f->others == FANOUT_BELOW && sub > 0 ? LAYERS_LEN : 0; /* numbered anew */
+    return memcmp(plain + from, expected + from, v->f->size - HDR_LEN - from) != 0
+               ? "payload"
+               : NULL;
 }
 
 static void on_tx_verify(void *arg, const struct pkt *pkt)
@@ -419,10 +439,21 @@ static void on_tx_verify(void *arg, const struct pkt *pkt)
     }
 }
 
+/* Of the next packets and 'n_subs' of the subscriptions, the first among them. */
+static uint64_t to_be_sent(const struct fanout *f, unsigned n_packets, unsigned n_subs)
+{
+    if (f->others == FANOUT_SENT) {
+        return (uint64_t)n_packets * n_subs;
+    }
+    return n_packets +
+           (f->others == FANOUT_BELOW && f->next == FIRST_INDEX ? n_subs - 1u : 0u);
+}
+
 int fanout_verify(struct fanout *f, char *err, size_t err_cap)
 {
     struct verifier *v = aligned_alloc(64, (sizeof(*v) + 63) / 64 * 64);
     unsigned n_samples = 0;
+    uint64_t expected;
     double ns;
     int e;
 
@@ -447,10 +478,10 @@ int fanout_verify(struct fanout *f, char *err, size_t err_cap)
         goto out;
     }
     port_mem_on_tx(f->io, 0, 0, on_tx_verify, v);
+    expected = to_be_sent(f, VERIFY_PACKETS, n_samples);
     e = fanout_round(f, VERIFY_PACKETS, &ns, NULL, err, err_cap);
     port_mem_on_tx(f->io, 0, 0, NULL, NULL);
-    if (e == 0 &&
-        (v->wrong != NULL || v->n_seen != (f->paused ? 1 : n_samples) * VERIFY_PACKETS)) {
+    if (e == 0 && (v->wrong != NULL || v->n_seen != expected)) {
         (void)snprintf(err, err_cap, "a forwarded packet is wrong: %s",
                        v->wrong != NULL ? v->wrong : "some are missing");
         e = -EBADMSG;
@@ -507,6 +538,7 @@ static void turns(struct fanout *f, unsigned n_packets, uint64_t *ticks)
         f->lane.now_us = lane_clock_us();
         port_mem_inject(f->io, 0, 0, &f->packets[at], left < a_turn ? left : a_turn);
         (void)pipeline_ingress(&f->pipe);
+        (void)pipeline_layers(&f->pipe);
         if (ticks == NULL) {
             while (f->lane.grown != NULL) {
                 (void)pipeline_egress(&f->pipe, LOOP_BURSTS);
@@ -522,7 +554,7 @@ int fanout_round(struct fanout *f, unsigned n_packets, double *ns, double *stage
                  char *err, size_t err_cap)
 {
     const uint64_t visits = (uint64_t)n_packets * f->n_subs;
-    const uint64_t expected = f->paused ? n_packets : visits;
+    const uint64_t expected = to_be_sent(f, n_packets, f->n_subs);
     const struct io_tx_count *count = io_tx_count(f->io, f->out, 0);
     uint64_t ticks[N_FANOUT_STAGES] = {0};
     uint64_t before, sent, cpu_start, cpu, all = 0;

@@ -29,16 +29,22 @@ enum fanout_stage {
     N_FANOUT_STAGES
 };
 
+/* What all subscriptions but the first are. */
+enum fanout_others {
+    FANOUT_SENT,
+    FANOUT_PAUSED,
+    FANOUT_BELOW /* of layer 0, and sent the first packet: all others are of layer 1 */
+};
+
 struct fanout;
 
 /* Starts DPDK (once a process) and opens everything.
  *
- * paused  whether all subscriptions but the first are
  * err  filled, on failure, with one line
  *
  * Returns 0 or a negative errno; after failure nothing is left. */
 int fanout_create(struct fanout **out, enum crypt_profile profile, unsigned n_subs,
-                  unsigned size, bool paused, char *err, size_t err_cap);
+                  unsigned size, enum fanout_others others, char *err, size_t err_cap);
 
 /* Where subscribers are, if not behind the in-memory port. */
 struct fanout_wire {
@@ -61,11 +67,11 @@ int fanout_verify(struct fanout *fanout, char *err, size_t err_cap);
 
 /* Sends 'n_packets' (1 to FANOUT_PACKETS_MAX) through all stages.
  *
- * ns      filled: CPU time of this thread a packet and subscription, sent or paused
+ * ns      filled: CPU time of this thread a packet and subscription, sent or passed over
  * stages  filled, N_FANOUT_STAGES of them; NULL to measure without looking inside
  *
- * Returns 0, or -EIO with 'err' filled unless every subscriber got every packet, but for
- * the paused. */
+ * Returns 0, or -EIO with 'err' filled unless every subscriber got every packet that is
+ * for it. */
 int fanout_round(struct fanout *fanout, unsigned n_packets, double *ns, double *stages,
                  char *err, size_t err_cap);
 
