@@ -37,7 +37,7 @@ static void add_live(void *arg, const struct live *live)
 {
     json_array_append_new(arg,
                           json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:o}", "id", live->id, "kind",
-                                    "live", "mode", recorder_mode_names[RECORDER_HLS], "meeting_id", live->meeting_id,
+                                    "live", "mode", live_kind_names[live->kind], "meeting_id", live->meeting_id,
                                     "tenant", live->tenant, "state", live_state_names[live->state],
                                     "started", started(live->started_us)));
 }

@@ -620,20 +620,25 @@ static int make_archive(struct app *app, char err[APP_ERR_MAX])
 static int make_recorder(struct app *app, char err[APP_ERR_MAX])
 {
     const struct control_recording *from = &app->conf->recording;
-    const struct recorder_conf conf = {.loop = app->loop,
-                                       .media = app->media,
-                                       .metrics = app->metrics,
-                                       .program = from->program[0] != '\0' ? from->program
-                                                                           : app->program,
-                                       .directory = from->directory,
-                                       .live = from->live,
-                                       .quota_bytes = (uint64_t)from->quota_mb << 20,
-                                       .used = recordings_used,
-                                       .over = recording_over,
-                                       .user = app};
+    struct recorder_conf conf = {.loop = app->loop,
+                                 .media = app->media,
+                                 .metrics = app->metrics,
+                                 .program = from->program[0] != '\0' ? from->program
+                                                                     : app->program,
+                                 .directory = from->directory,
+                                 .live = from->live,
+                                 .n_renditions = from->n_renditions,
+                                 .quota_bytes = (uint64_t)from->quota_mb << 20,
+                                 .used = recordings_used,
+                                 .over = recording_over,
+                                 .user = app};
     char why[RECORDER_REASON] = "";
     int ret = 0;
 
+    for (uint32_t i = 0; i < from->n_renditions; i++) {
+        conf.renditions[i] = (struct recorder_rendition){from->renditions[i].height,
+                                                         from->renditions[i].kbps};
+    }
     if (from->directory[0] != '\0' || from->live[0] != '\0') {
         program_path(app->program);
         ret = recorder_create(&app->recorder, &conf, why);

@@ -27,7 +27,9 @@ static const struct control_conf defaults = {
                  .ping_timeout_ms = 20000,
                  .max_payload = 1000000},
     .dtls = {.threads = 1},
-    .recording = {.s3 = {.region = "us-east-1"}},
+    .recording = {.s3 = {.region = "us-east-1"},
+                  .renditions = {{720, 3000}, {360, 800}, {180, 250}},
+                  .n_renditions = 3},
     .limits = {.connections = 20000,
                .connections_per_address = 4000,
                .rooms = 4096,
@@ -143,6 +145,15 @@ static const cyaml_schema_field_t s3_fields[] = {
     CONF_END,
 };
 
+static const cyaml_schema_field_t rendition_fields[] = {
+    CONF_UINT("height", struct control_rendition, height, 90, 720),
+    CONF_UINT("kbps", struct control_rendition, kbps, 50, 20000),
+    CONF_END,
+};
+
+static const cyaml_schema_value_t rendition_value = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct control_rendition, rendition_fields)};
+
 static const cyaml_schema_field_t recording_fields[] = {
     CONF_STRING("directory", struct control_recording, directory),
     CONF_STRING("live", struct control_recording, live),
@@ -150,6 +161,8 @@ static const cyaml_schema_field_t recording_fields[] = {
     CONF_UINT("quota_mb", struct control_recording, quota_mb, 0, 1000000000),
     CONF_UINT("retention_days", struct control_recording, retention_days, 0, 3650),
     CONF_MAPPING("s3", struct control_recording, s3, s3_fields),
+    CONF_LIST("renditions", struct control_recording, renditions, n_renditions,
+              &rendition_value),
     CONF_END,
 };
 
@@ -410,6 +423,31 @@ static const char *check(const char *key, const char *text)
 static const struct conf_spec spec = {
     .schema = &top, .defaults = &defaults, .check = check};
 
+/* Viewers and encoders count on the order: each is made of the one above it. */
+static int check_renditions(const char *path, const struct control_recording *recording,
+                            char *err, size_t cap)
+{
+    unsigned above = UINT16_MAX;
+
+    if (recording->n_renditions == 0) {
+        snprintf(err, cap, "%s: recording.renditions is empty: nothing could be seen", path);
+        return -EINVAL;
+    }
+    for (uint32_t i = 0; i < recording->n_renditions; i++) {
+        const struct control_rendition *rendition = &recording->renditions[i];
+
+        if (rendition->height == 0 || rendition->kbps == 0 || rendition->height >= above) {
+            snprintf(err, cap,
+                     "%s: recording.renditions[%u] needs a 'height', less than the one "
+                     "before, and 'kbps'",
+                     path, i);
+            return -EINVAL;
+        }
+        above = rendition->height;
+    }
+    return 0;
+}
+
 static int check_recording(const char *path, const struct control_recording *recording,
                            char *err, size_t cap)
 {
@@ -426,7 +464,7 @@ static int check_recording(const char *path, const struct control_recording *rec
             path);
         return -EINVAL;
     }
-    return 0;
+    return check_renditions(path, recording, err, cap);
 }
 
 /* What no single line shows; a listener without an address listens on all. */

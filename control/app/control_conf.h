@@ -15,6 +15,7 @@ enum {
     CONTROL_CONF_ISSUERS = 4,
     CONTROL_CONF_ORIGINS = 16,
     CONTROL_CONF_PROXIES = 16,
+    CONTROL_CONF_RENDITIONS = 4,
     CONTROL_CONF_SETTINGS = 32,
     CONTROL_CONF_HEADERS = 8,
     CONTROL_CONF_WEBHOOKS = 4
@@ -172,6 +173,11 @@ struct control_s3 {
     bool allow_loopback;
 };
 
+struct control_rendition {
+    uint16_t height;
+    uint32_t kbps;
+};
+
 struct control_recording {
     char directory[256]; /* empty: nothing is recorded */
     char live[256];      /* of live streams; empty: there are none */
@@ -179,6 +185,8 @@ struct control_recording {
     uint32_t quota_mb;   /* 0: none */
     uint32_t retention_days; /* 0: for ever */
     struct control_s3 s3;
+    struct control_rendition renditions[CONTROL_CONF_RENDITIONS]; /* of live streams */
+    uint32_t n_renditions;
 };
 
 struct control_limits {

@@ -3,10 +3,11 @@
  * that comes over the network and breaks a parser, a decoder or a muxer breaks more than
  * this.
  *
- *     kcs-egress DIRECTORY ZERO_US [MODE PART]
+ *     kcs-egress DIRECTORY ZERO_US [MODE PART [HEIGHT:BPS …]]
  *
  * ZERO_US is when the job began (CLOCK_MONOTONIC), MODE one of mode.h (tracks), PART the
- * number of the process within the job (1). Descriptor 3 is a socket (SOCK_SEQPACKET) on
+ * number of the process within the job (1); a live stream is encoded at each HEIGHT, the
+ * largest first, with BPS bits a second at most. Descriptor 3 is a socket (SOCK_SEQPACKET) on
  * which lines are spoken, one a message; descriptor 4 the stream rings (base/tap.h), which
  * can only be read.
  *
@@ -42,7 +43,7 @@
 enum { SOCKET = 3, STREAMS = 4 };
 
 static const struct mode *const modes[] = {&mode_tracks, &mode_composite, &mode_sound,
-                                           &mode_hls};
+                                           &mode_live};
 
 uint64_t mode_now_us(void)
 {
@@ -167,7 +168,7 @@ int job_main(int argc, char **argv)
 {
     static struct mode_conf conf;
     const struct mode *mode = argc == 3   ? &mode_tracks
-                              : argc == 5 ? mode_of(argv[3])
+                              : argc >= 5 ? mode_of(argv[3])
                                           : NULL;
     int err;
 
@@ -180,7 +181,9 @@ int job_main(int argc, char **argv)
     av_log_set_level(mode == &mode_tracks ? AV_LOG_ERROR : AV_LOG_FATAL);
     conf.directory = argv[1];
     conf.zero_us = strtoull(argv[2], NULL, 10);
-    conf.part = argc == 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
+    conf.part = argc >= 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
+    conf.words = argv + 5;
+    conf.n_words = argc > 5 ? argc - 5 : 0;
     err = map_streams(&conf.rings);
     if (err != 0) {
         (void)fprintf(stderr, "kcs-egress: the stream rings cannot be read: %s\n",

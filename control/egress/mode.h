@@ -11,6 +11,8 @@ struct mode_conf {
     const char *directory; /* where its files are */
     uint64_t zero_us;      /* CLOCK_MONOTONIC at which the job began */
     unsigned part;         /* of the job's processes, from 1 */
+    char *const *words;    /* of the mode, behind that on the command line */
+    int n_words;
     struct feed_rings rings;
 };
 
@@ -41,7 +43,7 @@ bool mode_parse_add(const char *line, struct mode_stream *out);
 extern const struct mode mode_tracks;    /* each stream to a file of its own */
 extern const struct mode mode_composite; /* one picture and one sound of all, to a file */
 extern const struct mode mode_sound;     /* the sound alone */
-extern const struct mode mode_hls;       /* the picture and the sound, to who watches */
+extern const struct mode mode_live;      /* the picture and the sound, to who watches */
 
 /* Says a line to control; waits if it must: control reads it, or is gone. */
 void mode_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -14,6 +14,11 @@ enum {
     KEPT_US = 60000000 /* that one may be watched to its end */
 };
 
+const char *const live_kind_names[N_LIVE_KINDS] = {
+    [LIVE_HLS] = "hls",
+    [LIVE_DASH] = "dash",
+};
+
 const char *const live_state_names[N_LIVE_STATES] = {
     [LIVE_STARTING] = "starting",
     [LIVE_RUNNING] = "running",
@@ -107,7 +112,8 @@ static int may_begin(const struct meeting *meeting, const struct participant *p,
 }
 
 const struct live *meeting_live_start(struct meeting *meeting, struct participant *p,
-                                      int layout, struct meeting_error *err)
+                                      enum live_kind kind, int layout,
+                                      struct meeting_error *err)
 {
     struct room *room = p->room;
     struct live *live;
@@ -125,10 +131,11 @@ const struct live *meeting_live_start(struct meeting *meeting, struct participan
     memcpy(live->tenant, room->tenant, sizeof(live->tenant));
     memcpy(live->meeting_id, room->id, sizeof(live->meeting_id));
     live->started_us = clock_wall_us();
+    live->kind = kind;
     live->layout = layout;
     live->meeting = meeting;
     live->room = room;
-    e = recorder_start(meeting->conf.recorder, live->id, RECORDER_HLS, &OPS, live,
+    e = recorder_start(meeting->conf.recorder, live->id, RECORDER_LIVE, &OPS, live,
                        &live->job);
     if (e != 0) {
         (void)(e == -ENOSPC ? meeting_fail(err, "store_full", "the node's disk is full")

@@ -7,6 +7,11 @@
 #include "meeting/meeting.h"
 #include "recording/recorder.h"
 
+/* What its address is of; the segments are the same. */
+enum live_kind { LIVE_HLS, LIVE_DASH, N_LIVE_KINDS };
+
+extern const char *const live_kind_names[N_LIVE_KINDS];
+
 enum live_state { LIVE_STARTING, LIVE_RUNNING, LIVE_STOPPED, LIVE_FAILED, N_LIVE_STATES };
 
 extern const char *const live_state_names[N_LIVE_STATES];
@@ -15,6 +20,7 @@ struct live {
     char id[MEETING_OBJECT_ID + 1]; /* told to nobody but who may watch: it is the key */
     char tenant[AUTH_ID_MAX + 1];
     char meeting_id[MEETING_ID_MAX + 1];
+    enum live_kind kind;
     int layout;          /* enum meeting_layout; -1: the room's */
     uint64_t started_us; /* wall clock */
     enum live_state state;
@@ -29,7 +35,8 @@ struct live {
 /* NULL with 'err': forbidden, not_available (this node has no live streams), already_exists
  * (there is one), too_many, media_unavailable, store_full. */
 const struct live *meeting_live_start(struct meeting *meeting, struct participant *p,
-                                      int layout, struct meeting_error *err);
+                                      enum live_kind kind, int layout,
+                                      struct meeting_error *err);
 
 /* id  which; empty: the one that runs. 0, or -1 with 'err': forbidden, not_found. */
 int meeting_live_stop(struct meeting *meeting, struct participant *p, const char *id,

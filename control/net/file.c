@@ -43,6 +43,7 @@ static const char *content_type(const char *path)
         {"m4s", "video/mp4"},
         {"m4a", "audio/mp4"},
         {"m3u8", "application/vnd.apple.mpegurl"},
+        {"mpd", "application/dash+xml"},
     };
     const char *dot = strrchr(path, '.');
 

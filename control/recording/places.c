@@ -36,7 +36,7 @@ static bool is_ours(int at, const char *name)
     int fd = name[0] != '.'
                  ? openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
                  : -1;
-    bool ours = fd >= 0 && faccessat(fd, "1-init.mp4", F_OK, 0) == 0;
+    bool ours = fd >= 0 && faccessat(fd, "1-audio.mp4", F_OK, 0) == 0;
 
     if (fd >= 0) {
         (void)close(fd);

@@ -23,7 +23,7 @@ const char *const recorder_mode_names[N_RECORDER_MODES] = {
     [RECORDER_TRACKS] = "tracks",
     [RECORDER_COMPOSITE] = "composite",
     [RECORDER_SOUND] = "sound",
-    [RECORDER_HLS] = "hls",
+    [RECORDER_LIVE] = "live",
 };
 
 static int make_directory(const char *path)
@@ -232,7 +232,7 @@ static void end_job(struct recorder_job *job)
     const struct recorder_conf *conf = &job->recorder->conf;
 
     job->ops->ended(job->user, job->files, job->n_files);
-    if (conf->over != NULL && job->mode != RECORDER_HLS) {
+    if (conf->over != NULL && job->mode != RECORDER_LIVE) {
         conf->over(conf->user);
     }
     free_job(job);
@@ -283,7 +283,7 @@ static void directory_of(const struct recorder_job *job, char out[PATH_MAX])
     const struct recorder_conf *conf = &job->recorder->conf;
 
     (void)snprintf(out, PATH_MAX, "%s/%s",
-                   job->mode == RECORDER_HLS ? conf->live : conf->directory, job->id);
+                   job->mode == RECORDER_LIVE ? conf->live : conf->directory, job->id);
 }
 
 /* Returns 0, or -errno and there is no process. */
@@ -291,8 +291,10 @@ static int start_process(struct recorder_job *job)
 {
     const struct recorder_conf *conf = &job->recorder->conf;
     char directory[PATH_MAX], zero[24], part[16];
-    char *argv[] = {(char *)(uintptr_t)conf->program,         directory, zero,
-                    (char *)(uintptr_t)recorder_mode_names[job->mode], part,      NULL};
+    char sizes[RECORDER_RENDITIONS][24];
+    char *argv[6 + RECORDER_RENDITIONS] = {(char *)(uintptr_t)conf->program, directory, zero,
+                                           (char *)(uintptr_t)recorder_mode_names[job->mode],
+                                           part};
     int socks[2];
     int fds[2];
     int err;
@@ -306,6 +308,11 @@ static int start_process(struct recorder_job *job)
     directory_of(job, directory);
     (void)snprintf(part, sizeof(part), "%u", job->part + 1);
     (void)snprintf(zero, sizeof(zero), "%" PRIu64, job->zero_us);
+    for (unsigned i = 0; i < conf->n_renditions && job->mode == RECORDER_LIVE; i++) {
+        (void)snprintf(sizes[i], sizeof(sizes[i]), "%u:%u000", conf->renditions[i].height,
+                       conf->renditions[i].kbps);
+        argv[5 + i] = sizes[i];
+    }
     fds[0] = socks[1];
     err = child_start(&job->child, conf->loop, argv, fds, 2, on_child_ended, job);
     (void)close(socks[1]);
@@ -338,14 +345,14 @@ static bool quota_is_used_up(const struct recorder *recorder, enum recorder_mode
     const struct recorder_conf *conf = &recorder->conf;
     uint64_t bytes;
 
-    return mode != RECORDER_HLS && conf->quota_bytes != 0 &&
+    return mode != RECORDER_LIVE && conf->quota_bytes != 0 &&
            conf->used(conf->user, &bytes) && bytes >= conf->quota_bytes;
 }
 
 int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
                    const struct recorder_ops *ops, void *user, struct recorder_job **out)
 {
-    bool here = mode != RECORDER_HLS || recorder_has_live(recorder);
+    bool here = mode != RECORDER_LIVE || recorder_has_live(recorder);
     struct recorder_job *job = here ? calloc(1, sizeof(*job)) : NULL;
     char directory[PATH_MAX];
     int err = 0;

@@ -23,6 +23,7 @@ enum {
     RECORDER_FILES = 512,       /* of one recording */
     RECORDER_TEXT = 128,        /* bytes of a person's name */
     RECORDER_ENCODINGS = 4,     /* of one track */
+    RECORDER_RENDITIONS = 4,    /* of a live stream's picture */
     RECORDER_DEATHS = 7,        /* of processes in a row, over a minute, fail it */
     RECORDER_ENDING_MS = 10000, /* that a process may take to end its files */
     RECORDER_UNSEEN_MS =
@@ -33,7 +34,7 @@ enum recorder_mode {
     RECORDER_TRACKS,    /* each stream to a file of its own, as it is */
     RECORDER_COMPOSITE, /* one picture and one sound of all, in one file */
     RECORDER_SOUND,     /* the sound of all, in one file */
-    RECORDER_HLS,       /* one picture and one sound, live: playlists and segments */
+    RECORDER_LIVE,      /* one picture and one sound, live: manifests and segments */
     N_RECORDER_MODES
 };
 
@@ -52,6 +53,10 @@ struct recorder_conf {
     /* A recording has ended, and its 'ended' was called. May be NULL. */
     void (*over)(void *user);
     void *user;
+    struct recorder_rendition {
+        unsigned height, kbps;
+    } renditions[RECORDER_RENDITIONS]; /* of their picture, from the highest */
+    unsigned n_renditions;
 };
 
 struct recorder_file {
@@ -79,7 +84,7 @@ struct recorder_scene {
 };
 
 struct recorder_ops {
-    /* Of RECORDER_HLS, once: the stream can be fetched. May be NULL. */
+    /* Of RECORDER_LIVE, once: the stream can be fetched. May be NULL. */
     void (*live)(void *user);
     /* It cannot go on (the disk is full, the quota used up, the process dies again and
      * again …): nothing more is written. Stop it. */

@@ -19,12 +19,12 @@ static bool ends_with(const char *path, const char *end)
     return len >= n && strcmp(path + len - n, end) == 0;
 }
 
-/* For players of every page, and for caches on the way to thousands of them: a playlist is
+/* For players of every page, and for caches on the way to thousands of them: a manifest is
  * another each second, and nothing else ever is. */
 void live_serve(const char *directory, struct net_req *req)
 {
     const char *path = net_req_path(req);
-    bool list = ends_with(path, ".m3u8");
+    bool list = ends_with(path, ".m3u8") || ends_with(path, ".mpd");
     const struct net_header headers[] = {
         {"access-control-allow-origin", "*"},
         {"cache-control", list ? "public, max-age=1" : "public, max-age=86400, immutable"},

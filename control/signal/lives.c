@@ -4,9 +4,13 @@
 #include "meeting/live.h"
 #include "signal/priv.h"
 
-enum { KIND_HLS };
-
 static const char *const kind_names[] = {"hls", "dash", "rtmp", NULL};
+
+/* Of each kind, who has it finds all else. */
+static const char *const entries[N_LIVE_KINDS] = {
+    [LIVE_HLS] = "master.m3u8",
+    [LIVE_DASH] = "manifest.mpd",
+};
 
 json_t *encode_live(const struct live *live)
 {
@@ -15,9 +19,9 @@ json_t *encode_live(const struct live *live)
     if (live == NULL) {
         return json_null();
     }
-    (void)snprintf(path, sizeof(path), "/live/%s/master.m3u8", live->id);
-    return json_pack("{s:s, s:s, s:s}", "stream_id", live->id, "kind", "hls",
-                     "playback_url", path);
+    (void)snprintf(path, sizeof(path), "/live/%s/%s", live->id, entries[live->kind]);
+    return json_pack("{s:s, s:s, s:s}", "stream_id", live->id, "kind",
+                     live_kind_names[live->kind], "playback_url", path);
 }
 
 void on_stream_start(struct reply *reply, const json_t *payload)
@@ -33,12 +37,13 @@ void on_stream_start(struct reply *reply, const json_t *payload)
         reply_refuse(reply, &f);
         return;
     }
-    if (kind != KIND_HLS) {
-        reply_fail(reply, "not_implemented", "live streams are of the kind hls");
+    if (kind >= N_LIVE_KINDS) {
+        reply_fail(reply, "not_implemented", "live streams are of the kind hls or dash");
         return;
     }
     live =
-        meeting_live_start(reply_meeting(reply), reply->client->participant, layout, &err);
+        meeting_live_start(reply_meeting(reply), reply->client->participant,
+                           (enum live_kind)kind, layout, &err);
     if (live == NULL) {
         reply_error(reply, &err);
         return;

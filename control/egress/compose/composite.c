@@ -1,5 +1,5 @@
 /* One picture and one sound of all streams: to a file (mode composite; sound: without the
- * picture), or to who watches (mode hls). What is shown is some time behind what comes, so
+ * picture), or to who watches (mode live). What is shown is some time behind what comes, so
  * that repair and clocks have their time, and is then never late.
  *
  * What control says is in cast.h.
@@ -19,16 +19,18 @@
 #include "egress/compose/canvas.h"
 #include "egress/compose/cast.h"
 #include "egress/mode.h"
-#include "egress/out/hls.h"
 #include "egress/out/join.h"
+#include "egress/out/ladder.h"
 #include "egress/out/part.h"
+#include "egress/out/segments.h"
 
 enum {
     WIDTH = 1280,
     HEIGHT = 720,
     VIDEO_BPS = 3000000,
     AUDIO_BPS = 128000,
-    LATE_US = 100000, /* a picture that is so late is left out */
+    LATE_US = 100000,    /* a picture that is so late is left out */
+    ENCODED_US = 200000, /* from its time to its segment's, at most as a rule */
     TOLD_US = 1000000,
     KEY_FILE = 2 * ENCODER_FPS, /* pictures from one key frame to the next */
     KEY_LIVE = ENCODER_FPS
@@ -50,9 +52,10 @@ static struct {
     struct canvas *canvas; /* NULL: sound alone */
     struct shown cells[SCENE_CELLS];
     size_t n_cells;
-    struct encoder *encoder;
+    struct ladder_conf rungs;
+    struct ladder *ladder;
     struct part *part; /* one of these two */
-    struct hls *hls;
+    struct segments *segments;
     int64_t zero_wall_us; /* of the clock on the wall, when the job began */
     int64_t first_sample; /* of this process */
     int64_t picture;      /* the next */
@@ -77,9 +80,9 @@ static void fail(int err)
     }
 }
 
-static void on_packet(void *arg, enum encoder_kind kind, const struct AVPacket *packet)
+static void on_packet(void *arg, unsigned rung, enum encoder_kind kind,
+                      const struct AVPacket *packet)
 {
-    int64_t at_us = us_of_picture(all.picture);
     int err = 0;
 
     (void)arg;
@@ -88,8 +91,8 @@ static void on_packet(void *arg, enum encoder_kind kind, const struct AVPacket *
     }
     if (all.part != NULL) {
         err = part_put(all.part, kind, packet);
-    } else if (all.hls != NULL) {
-        err = hls_put(all.hls, kind, packet, (uint64_t)(all.zero_wall_us + at_us));
+    } else if (all.segments != NULL) {
+        err = segments_put(all.segments, rung, kind, packet);
     }
     if (err != 0) {
         fail(err);
@@ -173,9 +176,9 @@ static void compose(int64_t at_us)
         draw(i, &all.cells[i]);
     }
     if (due) { /* not put off by the others: a segment is no longer for it */
-        all.key_at = all.picture + (all.hls != NULL ? KEY_LIVE : KEY_FILE);
+        all.key_at = all.picture + (all.segments != NULL ? KEY_LIVE : KEY_FILE);
     }
-    if (encoder_picture(all.encoder, frame, all.picture, key) != 0) {
+    if (ladder_picture(all.ladder, frame, all.picture, key) != 0) {
         fail(-EIO);
     }
     all.pictures++;
@@ -191,7 +194,7 @@ static void sound_until(int64_t at_us)
         int64_t at = all.mixer.at;
 
         mixer_take(&all.mixer, left, right, ENCODER_SAMPLES);
-        if (encoder_sound(all.encoder, left, right, at) != 0) {
+        if (ladder_sound(all.ladder, left, right, at) != 0) {
             fail(-EIO);
         }
     }
@@ -216,11 +219,11 @@ static void make_until(int64_t until_us, bool late)
 
 static void tell(const char *word)
 {
-    struct hls_figures figures;
+    struct segments_figures figures;
     int64_t start_us, length_us;
 
-    if (all.hls != NULL) {
-        hls_figures(all.hls, &figures);
+    if (all.segments != NULL) {
+        segments_figures(all.segments, &figures);
         mode_say("live %" PRIu64 " %" PRIu64, figures.segments, figures.bytes);
         return;
     }
@@ -255,30 +258,46 @@ static unsigned turn(uint64_t now_us)
 
 /* ---- begin and end ---- */
 
+/* HEIGHT:BPS each, from the largest; without any the one picture as it is drawn. */
+static int parse_rungs(const struct mode_conf *conf, struct ladder_conf *out)
+{
+    out->rungs[0] = (struct ladder_rung){WIDTH, HEIGHT, VIDEO_BPS};
+    out->n = 1;
+    for (int i = 0; i < conf->n_words; i++) {
+        struct ladder_rung *rung = &out->rungs[i];
+
+        if (i == LADDER_RUNGS ||
+            sscanf(conf->words[i], "%u:%" SCNu32, &rung->height, &rung->bps) != 2 ||
+            rung->height == 0 || rung->height > HEIGHT || rung->bps == 0) {
+            return -EINVAL;
+        }
+        rung->height &= ~1U;
+        rung->width = (rung->height * WIDTH / HEIGHT + 1) & ~1U;
+        out->n = (unsigned)i + 1;
+    }
+    return 0;
+}
+
 static int open_out(void)
 {
     const struct part_conf part = {.directory = all.conf->directory,
                                    .extension = all.canvas != NULL ? "mp4" : "m4a",
                                    .number = all.conf->part,
-                                   .encoder = all.encoder};
-    const struct hls_conf hls = {.directory = all.conf->directory,
-                                 .part = all.conf->part,
-                                 .encoder = all.encoder,
-                                 .width = WIDTH,
-                                 .height = HEIGHT,
-                                 .bps = VIDEO_BPS + AUDIO_BPS};
+                                   .encoder = ladder_encoder(all.ladder, 0)};
+    const struct segments_conf live = {.directory = all.conf->directory,
+                                       .part = all.conf->part,
+                                       .ladder = all.ladder,
+                                       .rungs = &all.rungs,
+                                       .zero_wall_us = (uint64_t)all.zero_wall_us,
+                                       .behind_us = CAST_DELAY_US + ENCODED_US};
 
-    return all.mode == &mode_hls ? hls_open(&all.hls, &hls) : part_open(&all.part, &part);
+    return all.mode == &mode_live ? segments_open(&all.segments, &live)
+                                  : part_open(&all.part, &part);
 }
 
 static int begin(const struct mode *mode, const struct mode_conf *conf)
 {
     const bool pictures = mode != &mode_sound;
-    const struct encoder_conf encoder = {.width = pictures ? WIDTH : 0,
-                                         .height = pictures ? HEIGHT : 0,
-                                         .video_bps = VIDEO_BPS,
-                                         .audio_bps = AUDIO_BPS,
-                                         .packet = on_packet};
     char reason[ENCODER_REASON];
     struct timespec wall;
     int64_t since_us = (int64_t)(mode_now_us() - conf->zero_us);
@@ -286,6 +305,8 @@ static int begin(const struct mode *mode, const struct mode_conf *conf)
 
     all.conf = conf;
     all.mode = mode;
+    all.rungs.audio_bps = AUDIO_BPS;
+    all.rungs.packet = on_packet;
     cast_init(&all.cast, conf, pictures);
     (void)clock_gettime(CLOCK_REALTIME, &wall);
     all.zero_wall_us = (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000 - since_us;
@@ -297,9 +318,12 @@ static int begin(const struct mode *mode, const struct mode_conf *conf)
             ENCODER_SAMPLES;
     }
     mixer_init(&all.mixer, all.first_sample);
-    err = pictures ? canvas_create(&all.canvas, WIDTH, HEIGHT) : 0;
+    err = pictures ? parse_rungs(conf, &all.rungs) : 0;
+    if (err == 0 && pictures) {
+        err = canvas_create(&all.canvas, WIDTH, HEIGHT);
+    }
     if (err == 0) {
-        err = encoder_create(&all.encoder, &encoder, reason);
+        err = ladder_create(&all.ladder, &all.rungs, reason);
         if (err != 0) {
             (void)fprintf(stderr, "kcs-egress: %s\n", reason);
         }
@@ -334,9 +358,9 @@ static void close_out(void)
 {
     int err;
 
-    if (all.hls != NULL) {
-        err = hls_close(all.hls);
-        all.hls = NULL;
+    if (all.segments != NULL) {
+        err = segments_close(all.segments);
+        all.segments = NULL;
         if (err != 0) {
             fail(err);
         }
@@ -356,14 +380,14 @@ static void end(uint64_t now_us)
         make_until((int64_t)(now_us - all.conf->zero_us), false);
     }
     close_out();
-    if (all.mode != &mode_hls) {
+    if (all.mode != &mode_live) {
         tell(all.err == 0 ? "done" : "wrote");
         if (all.err == 0 && all.conf->part > 1) {
             join();
         }
     }
     cast_fini(&all.cast);
-    encoder_destroy(all.encoder);
+    ladder_destroy(all.ladder);
     canvas_destroy(all.canvas);
 }
 
@@ -377,9 +401,9 @@ static int begin_sound(const struct mode_conf *conf)
     return begin(&mode_sound, conf);
 }
 
-static int begin_hls(const struct mode_conf *conf)
+static int begin_live(const struct mode_conf *conf)
 {
-    return begin(&mode_hls, conf);
+    return begin(&mode_live, conf);
 }
 
 const struct mode mode_composite = {.name = "composite",
@@ -389,5 +413,5 @@ const struct mode mode_composite = {.name = "composite",
                                     .end = end};
 const struct mode mode_sound = {
     .name = "sound", .begin = begin_sound, .on_line = on_line, .turn = turn, .end = end};
-const struct mode mode_hls = {
-    .name = "hls", .begin = begin_hls, .on_line = on_line, .turn = turn, .end = end};
+const struct mode mode_live = {
+    .name = "live", .begin = begin_live, .on_line = on_line, .turn = turn, .end = end};

@@ -23,6 +23,11 @@ static int fail(const char *what, int averror, char reason[ENCODER_REASON])
     return averror == AVERROR(ENOMEM) ? -ENOMEM : -ENOSYS;
 }
 
+uint32_t encoder_peak_bps(uint32_t bps)
+{
+    return bps + bps / 2;
+}
+
 static int open_video(struct encoder *encoder, char reason[ENCODER_REASON])
 {
     const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
@@ -47,7 +52,8 @@ static int open_video(struct encoder *encoder, char reason[ENCODER_REASON])
     c->gop_size = 10 * ENCODER_FPS; /* key frames are asked for */
     c->max_b_frames = 0;
     c->rc_max_rate = encoder->conf.video_bps;
-    c->rc_buffer_size = (int)encoder->conf.video_bps;
+    c->rc_buffer_size =
+        (int)(encoder_peak_bps(encoder->conf.video_bps) - encoder->conf.video_bps);
     c->thread_count = 1;
     c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     /* what stands still costs little, what moves no more than the rate */
@@ -109,7 +115,7 @@ int encoder_create(struct encoder **out, const struct encoder_conf *conf,
     if (conf->width > 0) {
         err = open_video(encoder, reason);
     }
-    if (err == 0) {
+    if (err == 0 && conf->audio_bps > 0) {
         err = open_audio(encoder, reason);
     }
     if (err != 0) {

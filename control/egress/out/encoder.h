@@ -22,8 +22,8 @@ enum {
 enum encoder_kind { ENCODER_VIDEO, ENCODER_AUDIO, N_ENCODER_KINDS };
 
 struct encoder_conf {
-    unsigned width, height; /* 0: sound alone */
-    uint32_t video_bps, audio_bps;
+    unsigned width, height;        /* 0: sound alone */
+    uint32_t video_bps, audio_bps; /* at most; no audio_bps: no sound */
     /* packet: borrowed; its times are in 1/ENCODER_FPS or 1/ENCODER_HZ s. */
     void (*packet)(void *arg, enum encoder_kind kind, const struct AVPacket *packet);
     void *arg;
@@ -42,6 +42,9 @@ int encoder_picture(struct encoder *encoder, struct AVFrame *frame, int64_t at, 
 /* ENCODER_SAMPLES of sound from the sample 'at' on. */
 int encoder_sound(struct encoder *encoder, const float *left, const float *right,
                   int64_t at);
+
+/* What pictures of so much a second on the average have in any one second at most. */
+uint32_t encoder_peak_bps(uint32_t bps);
 
 /* What a file has to know of one; NULL: there is none. */
 const struct AVCodecContext *encoder_of(const struct encoder *encoder,

@@ -47,7 +47,7 @@ static int to_errno(int averror)
 static int add_stream(struct fmp4 *fmp4, const struct encoder *encoder,
                       enum encoder_kind kind)
 {
-    const AVCodecContext *codec = encoder_of(encoder, kind);
+    const AVCodecContext *codec = encoder != NULL ? encoder_of(encoder, kind) : NULL;
     AVStream *stream;
 
     fmp4->stream_of[kind] = -1;
@@ -64,8 +64,10 @@ static int add_stream(struct fmp4 *fmp4, const struct encoder *encoder,
     return avcodec_parameters_from_context(stream->codecpar, codec);
 }
 
-static int open_format(struct fmp4 *fmp4, const struct encoder *encoder)
+static int open_format(struct fmp4 *fmp4, const struct encoder *pictures,
+                       const struct encoder *sound)
 {
+    const char *flags = "frag_custom+empty_moov+default_base_moof+frag_discont";
     AVDictionary *options = NULL;
     uint8_t *buffer = av_malloc(BUFFER);
     int err = avformat_alloc_output_context2(&fmp4->format, NULL, "mp4", NULL);
@@ -80,15 +82,16 @@ static int open_format(struct fmp4 *fmp4, const struct encoder *encoder)
         return AVERROR(ENOMEM);
     }
     fmp4->format->flags |= AVFMT_FLAG_CUSTOM_IO;
-    for (unsigned kind = 0; kind < N_ENCODER_KINDS && err >= 0; kind++) {
-        err = add_stream(fmp4, encoder, (enum encoder_kind)kind);
-    }
+    err = add_stream(fmp4, pictures, ENCODER_VIDEO);
+    err = err < 0 ? err : add_stream(fmp4, sound, ENCODER_AUDIO);
     if (err < 0) {
         return err;
     }
     /* times as they are given: a part that begins later says so */
-    (void)av_dict_set(&options, "movflags",
-                      "frag_custom+empty_moov+default_base_moof+frag_discont", 0);
+    (void)av_dict_set(&options, "movflags", flags, 0);
+    if (pictures == NULL || sound == NULL) {
+        (void)av_dict_set(&options, "movflags", "+cmaf", AV_DICT_APPEND);
+    }
     (void)av_dict_set(&options, "avoid_negative_ts", "disabled", 0);
     err = avformat_write_header(fmp4->format, &options);
     av_dict_free(&options);
@@ -96,7 +99,8 @@ static int open_format(struct fmp4 *fmp4, const struct encoder *encoder)
     return err;
 }
 
-int fmp4_create(struct fmp4 **out, const struct encoder *encoder)
+int fmp4_create(struct fmp4 **out, const struct encoder *pictures,
+                const struct encoder *sound)
 {
     struct fmp4 *fmp4 = calloc(1, sizeof(*fmp4));
     int err = AVERROR(ENOMEM);
@@ -107,7 +111,7 @@ int fmp4_create(struct fmp4 **out, const struct encoder *encoder)
     fmp4->held = av_packet_alloc();
     fmp4->packet = av_packet_alloc();
     if (fmp4->held != NULL && fmp4->packet != NULL) {
-        err = open_format(fmp4, encoder);
+        err = open_format(fmp4, pictures, sound);
     }
     if (err < 0) {
         fmp4_destroy(fmp4);
@@ -197,19 +201,22 @@ const uint8_t *fmp4_take(struct fmp4 *fmp4, size_t *len)
     return fmp4->bytes;
 }
 
-void fmp4_codecs(const struct encoder *encoder, char *out, size_t cap)
+void fmp4_codec(const struct encoder *encoder, enum encoder_kind kind, char *out,
+                size_t cap)
 {
     const AVCodecContext *video = encoder_of(encoder, ENCODER_VIDEO);
-    char h264[16] = "";
 
+    (void)snprintf(out, cap, "mp4a.40.2");
+    if (kind == ENCODER_AUDIO || video == NULL) {
+        return;
+    }
     /* a start code, then the sequence's parameters: profile, constraints, level */
-    for (int i = 3; video != NULL && i + 3 < video->extradata_size; i++) {
+    for (int i = 3; i + 3 < video->extradata_size; i++) {
         const uint8_t *p = video->extradata + i;
 
         if (p[-3] == 0 && p[-2] == 0 && p[-1] == 1 && (p[0] & 31) == 7) {
-            (void)snprintf(h264, sizeof(h264), "avc1.%02x%02x%02x,", p[1], p[2], p[3]);
+            (void)snprintf(out, cap, "avc1.%02x%02x%02x", p[1], p[2], p[3]);
             break;
         }
     }
-    (void)snprintf(out, cap, "%smp4a.40.2", h264);
 }

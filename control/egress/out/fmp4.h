@@ -12,9 +12,12 @@
 
 struct fmp4;
 
-/* encoder  borrowed for the call. Returns 0, -ENOMEM or -EINVAL; the header can be taken.
- */
-int fmp4_create(struct fmp4 **out, const struct encoder *encoder);
+/* pictures, sound  whose of each there are; borrowed for the call; NULL: none. One of them
+ *                  alone makes a track of CMAF (ISO/IEC 23000-19)
+ *
+ * Returns 0, -ENOMEM or -EINVAL; the header can be taken. */
+int fmp4_create(struct fmp4 **out, const struct encoder *pictures,
+                const struct encoder *sound);
 void fmp4_destroy(struct fmp4 *fmp4); /* NULL is a no-op */
 
 /* Takes a packet of the encoder's. A picture is held until the next one tells how long it
@@ -28,7 +31,9 @@ int fmp4_cut(struct fmp4 *fmp4, bool all);
 /* The bytes since the last call, borrowed until the next of anything here. */
 const uint8_t *fmp4_take(struct fmp4 *fmp4, size_t *len);
 
-/* "avc1.64001f,mp4a.40.2": what it is, for those who ask before they fetch (RFC 6381). */
-void fmp4_codecs(const struct encoder *encoder, char *out, size_t cap);
+/* "avc1.64001f", "mp4a.40.2": what it is, for those who ask before they fetch (RFC 6381).
+ */
+void fmp4_codec(const struct encoder *encoder, enum encoder_kind kind, char *out,
+                size_t cap);
 
 #endif

@@ -62,7 +62,7 @@ int part_open(struct part **out, const struct part_conf *conf)
         free(part);
         return err;
     }
-    err = fmp4_create(&part->fmp4, conf->encoder);
+    err = fmp4_create(&part->fmp4, conf->encoder, conf->encoder);
     if (err == 0) {
         err = flush(part);
     }

@@ -33,6 +33,8 @@ function playByHls(url: string): void {
         liveMaxLatencyDurationCount: BEHIND + 4,
         maxLiveSyncPlaybackRate: 1.1,
         backBufferLength: 30,
+        capLevelToPlayerSize: true, /* more could not be seen */
+        abrEwmaDefaultEstimate: 5_000_000, /* the first segments: as if the link were wide */
     });
 
     hls.on(Hls.Events.MANIFEST_PARSED, () => void play());

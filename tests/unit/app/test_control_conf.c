@@ -130,6 +130,24 @@ static void a_turn_secret_is_the_first_line_of_its_file(void **state)
                  "usernames are made");
 }
 
+static void renditions_go_down(void **state)
+{
+    struct control_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    put("c.yaml", "recording: {renditions: [{height: 480, kbps: 900}]}\n");
+    assert_int_equal(control_conf_load("c.yaml", &conf, err, sizeof(err)), 0);
+    assert_int_equal(conf.recording.n_renditions, 1);
+    assert_int_equal(conf.recording.renditions[0].height, 480);
+    expect_error("recording: {renditions: []}\n",
+                 "c.yaml: recording.renditions is empty: nothing could be seen");
+    expect_error("recording: {renditions: [{height: 360, kbps: 800}, {height: 360, kbps: "
+                 "900}]}\n",
+                 "c.yaml: recording.renditions[1] needs a 'height', less than the one "
+                 "before, and 'kbps'");
+}
+
 static void secret_missing_or_too_short_says_how_to_make_one(void **state)
 {
     struct control_conf conf;
@@ -291,6 +309,7 @@ int main(void)
         cmocka_unit_test(listener_that_cannot_work_is_refused),
         cmocka_unit_test(secret_of_the_environment_comes_before_the_file),
         cmocka_unit_test(a_turn_secret_is_the_first_line_of_its_file),
+        cmocka_unit_test(renditions_go_down),
         cmocka_unit_test(secret_missing_or_too_short_says_how_to_make_one),
         cmocka_unit_test(secrets_of_events_come_from_files_too),
         cmocka_unit_test(check_masks_the_secret),

@@ -51,19 +51,26 @@ static inline void film_begin(struct film *film,
     assert_int_equal(encoder_create(&film->encoder, &conf, reason), 0);
 }
 
+static inline void film_draw(const struct film *film, int64_t at, const char *id,
+                             const char *name)
+{
+    const struct canvas_box box = {(unsigned)(at % 100) * 2, 40, 80, 80};
+
+    canvas_face(film->canvas, 0, &box, id, name);
+}
+
 /* The picture 'at' with a face of that id and name, and the sound up to it; returns where
  * sound goes on. */
 static inline int64_t film_shoot(const struct film *film, int64_t at, const char *id,
                                  const char *name, bool key, const float *tone,
                                  int64_t sample)
 {
-    const struct canvas_box box = {(unsigned)(at % 100) * 2, 40, 80, 80};
-
     for (; sample * FPS < at * ENCODER_HZ; sample += ENCODER_SAMPLES) {
         assert_int_equal(encoder_sound(film->encoder, tone, tone, sample), 0);
     }
-    canvas_face(film->canvas, 0, &box, id, name);
-    assert_int_equal(encoder_picture(film->encoder, canvas_frame(film->canvas), at, key), 0);
+    film_draw(film, at, id, name);
+    assert_int_equal(encoder_picture(film->encoder, canvas_frame(film->canvas), at, key),
+                     0);
     return sample;
 }
 

@@ -117,7 +117,9 @@ static void setup_as(struct world *w, enum recorder_mode mode)
                                  .quota_bytes = QUOTA,
                                  .used = used,
                                  .over = on_over,
-                                 .user = w};
+                                 .user = w,
+                                 .renditions = {{360, 800}, {180, 250}},
+                                 .n_renditions = 2};
     char reason[RECORDER_REASON];
 
     memset(w, 0, sizeof(*w));
@@ -543,24 +545,24 @@ static void a_live_stream_is_there_until_it_is_taken_away(void **state)
     char command[256];
     (void)state;
 
-    setup_as(&w, RECORDER_HLS);
+    setup_as(&w, RECORDER_LIVE);
     RUN(&w, w.n_live == 1);
     assert_true(is_there(w.live, "one/master.m3u8"));
-    assert_true(is_there(w.live, "one/720p.m3u8"));
-    assert_true(is_there(w.live, "one/1-0.m4s"));
-    (void)snprintf(command, sizeof(command), "! grep -q ENDLIST %s/one/720p.m3u8", w.live);
+    assert_true(is_there(w.live, "one/360p.m3u8"));
+    assert_true(is_there(w.live, "one/1-180p-0.m4s"));
+    (void)snprintf(command, sizeof(command), "! grep -q ENDLIST %s/one/360p.m3u8", w.live);
     assert_int_equal(system(command), 0);
     /* the next process goes on with the numbers, and says that it is another */
     assert_int_equal(kill(pid_of_egress(), SIGKILL), 0);
-    RUN(&w, is_there(w.live, "one/2-init.mp4"));
+    RUN(&w, is_there(w.live, "one/2-audio.mp4"));
     for (uint64_t until = now_ms() + 3000; now_ms() < until;) {
         step(&w);
     }
     stop(&w);
     assert_int_equal(w.n_live, 1);
     (void)snprintf(command, sizeof(command),
-                   "cd %s/one && grep -q ENDLIST 720p.m3u8 && grep -q "
-                   "DISCONTINUITY-SEQUENCE:1 720p.m3u8 && ! grep -q SEQUENCE:0 720p.m3u8",
+                   "cd %s/one && grep -q ENDLIST 180p.m3u8 && grep -q "
+                   "DISCONTINUITY-SEQUENCE:1 180p.m3u8 && ! grep -q SEQUENCE:0 180p.m3u8",
                    w.live);
     assert_int_equal(system(command), 0);
     recorder_erase_live(w.recorder, "one");
@@ -581,7 +583,7 @@ static void what_an_earlier_one_left_of_live_streams_is_taken_away(void **state)
     WAIT(&w.f, w.f.n_attached == 1);
     (void)snprintf(w.live, sizeof(w.live), "%s/live", w.f.dir);
     (void)snprintf(command, sizeof(command),
-                   "cd %s && mkdir -p live/old live/other && touch live/old/1-init.mp4 "
+                   "cd %s && mkdir -p live/old live/other && touch live/old/1-audio.mp4 "
                    "live/old/master.m3u8 live/other/file",
                    w.f.dir);
     assert_int_equal(system(command), 0);
@@ -602,7 +604,7 @@ static void what_an_earlier_one_left_of_live_streams_is_taken_away(void **state)
     assert_int_equal(metric_registry_create(&w.metrics), 0);
     conf.metrics = w.metrics;
     assert_int_equal(recorder_create(&w.recorder, &conf, reason), 0);
-    assert_int_equal(recorder_start(w.recorder, "one", RECORDER_HLS, &OPS, &w, &job),
+    assert_int_equal(recorder_start(w.recorder, "one", RECORDER_LIVE, &OPS, &w, &job),
                      -ENOTSUP);
     recorder_destroy(w.recorder);
     metric_registry_destroy(w.metrics);
