@@ -379,6 +379,32 @@ static void who_waits_for_the_pacer_may_move(void **state)
     lanes_stop(l);
 }
 
+/* What came while one was paused is not lost to it: its new lane does not go back for that. */
+static void who_moves_while_paused_has_missed_nothing(void **state)
+{
+    struct lanes *l = lanes_start(2);
+    struct listener *to = &l->listeners[0];
+    (void)state;
+
+    lanes_listen(l, 0, 0);
+    lanes_listen(l, 1, 1);
+    to->sub.paused = 1;
+    assert_int_equal(rig_sub(&l->rig, ABI_OP_SUB_UPDATE, &to->sub), 0);
+    to->open = false; /* nobody waits for it */
+    lanes_prepare(l, N_PACKETS);
+    l->n_packets -= LAST;
+    hear_everything(l);
+    assert_int_equal(lanes_move(l, 1, 1), 0);
+    l->n_packets += LAST;
+    hear_everything(l);
+    assert_int_equal(to->heard, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(l->loops[i]->lane.counts.drops_out[DROP_OVERRUN], 0);
+    }
+    to->open = true;
+    lanes_stop(l);
+}
+
 static void a_move_that_makes_no_sense_is_refused(void **state)
 {
     struct lanes *l = lanes_start(2);
@@ -593,6 +619,7 @@ int main(void)
         cmocka_unit_test(moves_between_four_lanes),
         cmocka_unit_test(frames_that_wait_for_a_device_leave_before_their_peer_does),
         cmocka_unit_test(who_waits_for_the_pacer_may_move),
+        cmocka_unit_test(who_moves_while_paused_has_missed_nothing),
         cmocka_unit_test(what_comes_in_for_a_lane_that_stands_still_is_dropped_and_counted),
         cmocka_unit_test(a_move_that_makes_no_sense_is_refused),
         cmocka_unit_test(a_stream_that_is_read_elsewhere_is_busy),
