@@ -628,6 +628,7 @@ static int make_recorder(struct app *app, char err[APP_ERR_MAX])
                                  .directory = from->directory,
                                  .live = from->live,
                                  .n_renditions = from->n_renditions,
+                                 .push_private = from->push_private,
                                  .quota_bytes = (uint64_t)from->quota_mb << 20,
                                  .used = recordings_used,
                                  .over = recording_over,

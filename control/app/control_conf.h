@@ -187,6 +187,7 @@ struct control_recording {
     struct control_s3 s3;
     struct control_rendition renditions[CONTROL_CONF_RENDITIONS]; /* of live streams */
     uint32_t n_renditions;
+    bool push_private;
 };
 
 struct control_limits {

@@ -3,20 +3,22 @@
  * that comes over the network and breaks a parser, a decoder or a muxer breaks more than
  * this.
  *
- *     kcs-egress DIRECTORY ZERO_US [MODE PART [HEIGHT:BPS …]]
+ *     kcs-egress DIRECTORY ZERO_US [MODE PART [HEIGHT:BPS …|private]]
  *
  * ZERO_US is when the job began (CLOCK_MONOTONIC), MODE one of mode.h (tracks), PART the
  * number of the process within the job (1); a live stream is encoded at each HEIGHT, the
- * largest first, with BPS bits a second at most. Descriptor 3 is a socket (SOCK_SEQPACKET) on
- * which lines are spoken, one a message; descriptor 4 the stream rings (base/tap.h), which
- * can only be read.
+ * largest first, with BPS bits a second at most; 'private': one that is pushed may go to any
+ * address. Descriptor 3 is a socket (SOCK_SEQPACKET) on which lines are spoken, one a
+ * message; descriptor 4 the stream rings (base/tap.h), which can only be read.
  *
  * From control:  add NAME HANDLE CODEC HZ PUBLISHER [PERSON SOURCE] · remove NAME · stop,
  * and the words of a mode: track/tracks.c, compose/composite.c
  * To control:    key NAME · wrote NAME FILE START_US LENGTH_US BYTES FRAMES LOST, each
  * second and once more when it ends, with 'done' in front if that went well · none NAME: it
  * has ended and there is no file · broken NAME REASON: nothing more of it is written, the
- * others go on · failed NAME REASON: nothing can be written · end
+ * others go on · failed NAME REASON: nothing can be written · live N BYTES: it can be
+ * fetched, or is sent to a server · away REASON: that cannot be reached, and is tried again
+ * · end
  *
  * If control goes away the files are ended as if it had said stop. */
 #include "egress/job.h"
@@ -43,7 +45,7 @@
 enum { SOCKET = 3, STREAMS = 4 };
 
 static const struct mode *const modes[] = {&mode_tracks, &mode_composite, &mode_sound,
-                                           &mode_live};
+                                           &mode_live, &mode_push};
 
 uint64_t mode_now_us(void)
 {
@@ -96,6 +98,7 @@ static bool hear(const struct mode *mode)
             return true;
         }
         if (mode->on_line(line) != 0) {
+            line[strcspn(line, " ")] = '\0'; /* there are secrets in some */
             (void)fprintf(stderr, "kcs-egress: not understood: %s\n", line);
         }
     }

@@ -44,6 +44,7 @@ extern const struct mode mode_tracks;    /* each stream to a file of its own */
 extern const struct mode mode_composite; /* one picture and one sound of all, to a file */
 extern const struct mode mode_sound;     /* the sound alone */
 extern const struct mode mode_live;      /* the picture and the sound, to who watches */
+extern const struct mode mode_push;      /* the same, by RTMP to a server */
 
 /* Says a line to control; waits if it must: control reads it, or is gone. */
 void mode_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,12 +1,15 @@
 /* Live streams of rooms; see live.h. */
 #include "meeting/live.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "meeting/priv.h"
+#include "sfu/base/reach.h"
+#include "sfu/base/rtmp_url.h"
 #include "sys/clock.h"
 
 enum {
@@ -17,6 +20,7 @@ enum {
 const char *const live_kind_names[N_LIVE_KINDS] = {
     [LIVE_HLS] = "hls",
     [LIVE_DASH] = "dash",
+    [LIVE_RTMP] = "rtmp",
 };
 
 const char *const live_state_names[N_LIVE_STATES] = {
@@ -57,6 +61,20 @@ static void on_live(void *user)
 
     if (live->room != NULL) {
         live->state = LIVE_RUNNING;
+        live->reason[0] = '\0';
+        tell_status(live);
+    }
+}
+
+/* Each try that fails says so; the hosts hear of it when it says something else. */
+static void on_away(void *user, const char *reason)
+{
+    struct live *live = user;
+
+    if (live->room != NULL &&
+        (live->state != LIVE_STARTING || strcmp(live->reason, reason) != 0)) {
+        live->state = LIVE_STARTING;
+        (void)snprintf(live->reason, sizeof(live->reason), "%s", reason);
         tell_status(live);
     }
 }
@@ -80,15 +98,41 @@ static void on_ended(void *user, const struct recorder_file *files, size_t n)
     (void)files;
     (void)n;
     live->job = NULL;
-    live->over_at_us = clock_mono_us() + KEPT_US;
+    live->over_at_us = clock_mono_us() + (live->kind != LIVE_RTMP ? KEPT_US : 0);
 }
 
 static const struct recorder_ops OPS = {
-    .live = on_live, .failed = on_failed, .ended = on_ended};
+    .live = on_live, .away = on_away, .failed = on_failed, .ended = on_ended};
 
-static int may_begin(const struct meeting *meeting, const struct participant *p,
+/* Names are looked at when they are resolved, by the process that connects: an address that
+ * the client may not have this node connect to is refused at once. */
+static int check_url(const struct recorder *recorder, const char *text,
                      struct meeting_error *err)
 {
+    struct rtmp_url url;
+    uint8_t address[16];
+    bool public = true;
+    bool good = text != NULL && rtmp_url_parse(text, &url);
+
+    if (good && inet_pton(AF_INET, url.host, address) == 1) {
+        public = reach_public4(address);
+    } else if (good && inet_pton(AF_INET6, url.host, address) == 1) {
+        public = reach_public6(address);
+    }
+    explicit_bzero(&url, sizeof(url));
+    if (!good) {
+        return meeting_fail(err, "invalid", "/url: it is none like rtmp://HOST/APP/KEY");
+    }
+    return public || recorder_pushes_anywhere(recorder)
+               ? 0
+               : meeting_fail(err, "forbidden",
+                              "the address is none of the public Internet");
+}
+
+static int may_begin(const struct meeting *meeting, const struct participant *p,
+                     const struct live_wish *wish, struct meeting_error *err)
+{
+    const bool fetched = wish->kind != LIVE_RTMP;
     unsigned n = 0;
 
     if (!meeting_may(p, AUTH_RECORD) || !meeting_has(p->room, MEETING_BIT(RECORDING))) {
@@ -97,8 +141,12 @@ static int may_begin(const struct meeting *meeting, const struct participant *p,
                                 ? "this meeting has that switched off"
                                 : "your role may not begin a live stream");
     }
-    if (meeting->conf.recorder == NULL || !recorder_has_live(meeting->conf.recorder)) {
+    if (meeting->conf.recorder == NULL ||
+        (fetched && !recorder_has_live(meeting->conf.recorder))) {
         return meeting_fail(err, "not_available", "this node has no live streams");
+    }
+    if (!fetched && check_url(meeting->conf.recorder, wish->url, err) != 0) {
+        return -1;
     }
     if (p->room->live != NULL) {
         return meeting_fail(err, "already_exists", "the meeting is live already");
@@ -112,14 +160,14 @@ static int may_begin(const struct meeting *meeting, const struct participant *p,
 }
 
 const struct live *meeting_live_start(struct meeting *meeting, struct participant *p,
-                                      enum live_kind kind, int layout,
+                                      const struct live_wish *wish,
                                       struct meeting_error *err)
 {
     struct room *room = p->room;
     struct live *live;
     int e;
 
-    if (may_begin(meeting, p, err) != 0) {
+    if (may_begin(meeting, p, wish, err) != 0) {
         return NULL;
     }
     live = calloc(1, sizeof(*live));
@@ -131,12 +179,15 @@ const struct live *meeting_live_start(struct meeting *meeting, struct participan
     memcpy(live->tenant, room->tenant, sizeof(live->tenant));
     memcpy(live->meeting_id, room->id, sizeof(live->meeting_id));
     live->started_us = clock_wall_us();
-    live->kind = kind;
-    live->layout = layout;
+    live->kind = wish->kind;
+    live->layout = wish->layout;
     live->meeting = meeting;
     live->room = room;
-    e = recorder_start(meeting->conf.recorder, live->id, RECORDER_LIVE, &OPS, live,
-                       &live->job);
+    e = wish->kind == LIVE_RTMP
+            ? recorder_push(meeting->conf.recorder, live->id, wish->url, &OPS, live,
+                            &live->job)
+            : recorder_start(meeting->conf.recorder, live->id, RECORDER_LIVE, &OPS, live,
+                             &live->job);
     if (e != 0) {
         (void)(e == -ENOSPC ? meeting_fail(err, "store_full", "the node's disk is full")
                             : meeting_fail_errno(err, e));
@@ -147,7 +198,7 @@ const struct live *meeting_live_start(struct meeting *meeting, struct participan
     meeting->lives = live;
     room->live = live;
     meeting_taped_begin(meeting, room,
-                        &(struct taped){live->job, true, true, layout, NULL});
+                        &(struct taped){live->job, true, true, wish->layout, NULL});
     meeting_tell_fact(
         meeting, room, NULL,
         (struct meeting_event){.kind = MEETING_LIVE_STARTED, .live = live, .by = p});

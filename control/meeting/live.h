@@ -7,8 +7,9 @@
 #include "meeting/meeting.h"
 #include "recording/recorder.h"
 
-/* What its address is of; the segments are the same. */
-enum live_kind { LIVE_HLS, LIVE_DASH, N_LIVE_KINDS };
+/* What its address is of: of HLS and DASH the segments are the same; what is sent to a
+ * server by RTMP has its viewers there. */
+enum live_kind { LIVE_HLS, LIVE_DASH, LIVE_RTMP, N_LIVE_KINDS };
 
 extern const char *const live_kind_names[N_LIVE_KINDS];
 
@@ -32,10 +33,17 @@ struct live {
     struct live *next;
 };
 
-/* NULL with 'err': forbidden, not_available (this node has no live streams), already_exists
- * (there is one), too_many, media_unavailable, store_full. */
+struct live_wish {
+    enum live_kind kind;
+    int layout;
+    const char *url; /* of LIVE_RTMP: where to, sfu/base/rtmp_url.h; it is not kept here */
+};
+
+/* NULL with 'err': invalid (the URL), forbidden (so may be the address), not_available (this
+ * node has no live streams), already_exists (there is one), too_many, media_unavailable,
+ * store_full. */
 const struct live *meeting_live_start(struct meeting *meeting, struct participant *p,
-                                      enum live_kind kind, int layout,
+                                      const struct live_wish *wish,
                                       struct meeting_error *err);
 
 /* id  which; empty: the one that runs. 0, or -1 with 'err': forbidden, not_found. */

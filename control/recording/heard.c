@@ -179,6 +179,14 @@ static void on_live(struct recorder_job *job, const char *line)
     }
 }
 
+static void on_away(struct recorder_job *job, const char *reason)
+{
+    job->live = false;
+    if (job->ops->away != NULL) {
+        job->ops->away(job->user, reason);
+    }
+}
+
 static void on_line(struct recorder_job *job, const char *line)
 {
     if (strncmp(line, "key ", 4) == 0) {
@@ -189,6 +197,8 @@ static void on_line(struct recorder_job *job, const char *line)
         on_seen(job, line + 5);
     } else if (strncmp(line, "live ", 5) == 0) {
         on_live(job, line);
+    } else if (strncmp(line, "away ", 5) == 0) {
+        on_away(job, line + 5);
     } else if (strcmp(line, "joining") == 0) {
         job->stop_by_us = clock_mono_us() + RECORDER_ENDING_MS * UINT64_C(1000);
     } else if (strncmp(line, "joined ", 7) == 0) {

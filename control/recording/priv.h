@@ -4,6 +4,7 @@
 #define RECORDING_PRIV_H
 
 #include "recording/recorder.h"
+#include "sfu/base/rtmp_url.h"
 
 struct child;
 struct loop_watch;
@@ -36,6 +37,7 @@ struct recorder_job {
     enum recorder_mode mode;
     unsigned part; /* of the processes of one that composes */
     bool live;     /* it was said that it can be fetched */
+    char url[RTMP_URL_MAX]; /* of RECORDER_PUSH; there is a secret in it */
     char layout[16], speaker[RECORDER_NAME + 1], spotlight[RECORDER_NAME + 1];
     const struct recorder_ops *ops;
     void *user;

@@ -24,6 +24,7 @@ const char *const recorder_mode_names[N_RECORDER_MODES] = {
     [RECORDER_COMPOSITE] = "composite",
     [RECORDER_SOUND] = "sound",
     [RECORDER_LIVE] = "live",
+    [RECORDER_PUSH] = "push",
 };
 
 static int make_directory(const char *path)
@@ -122,6 +123,11 @@ static void say(struct recorder_job *job, const char *line)
     }
 }
 
+static bool leaves_files(enum recorder_mode mode)
+{
+    return mode != RECORDER_LIVE && mode != RECORDER_PUSH;
+}
+
 static bool composes(const struct recorder_job *job)
 {
     return job->mode != RECORDER_TRACKS;
@@ -163,6 +169,18 @@ static void say_scene(struct recorder_job *job)
         say_word(job, "layout", job->layout);
         say_word(job, "speaker", job->speaker);
         say_word(job, "spotlight", job->spotlight);
+    }
+}
+
+/* Where to; before all else, so that it is connected when there is something. */
+static void say_url(struct recorder_job *job)
+{
+    char line[LINE];
+
+    if (job->mode == RECORDER_PUSH) {
+        (void)snprintf(line, sizeof(line), "push %s", job->url);
+        say(job, line);
+        explicit_bzero(line, sizeof(line));
     }
 }
 
@@ -213,6 +231,7 @@ static void dispose(struct recorder_job *job)
         free(track);
     }
     free(job->files);
+    explicit_bzero(job->url, sizeof(job->url));
     free(job);
 }
 
@@ -232,7 +251,7 @@ static void end_job(struct recorder_job *job)
     const struct recorder_conf *conf = &job->recorder->conf;
 
     job->ops->ended(job->user, job->files, job->n_files);
-    if (conf->over != NULL && job->mode != RECORDER_LIVE) {
+    if (conf->over != NULL && leaves_files(job->mode)) {
         conf->over(conf->user);
     }
     free_job(job);
@@ -313,6 +332,9 @@ static int start_process(struct recorder_job *job)
                        conf->renditions[i].kbps);
         argv[5 + i] = sizes[i];
     }
+    if (job->mode == RECORDER_PUSH && conf->push_private) {
+        argv[5] = (char *)(uintptr_t) "private";
+    }
     fds[0] = socks[1];
     err = child_start(&job->child, conf->loop, argv, fds, 2, on_child_ended, job);
     (void)close(socks[1]);
@@ -330,6 +352,7 @@ static int start_process(struct recorder_job *job)
     job->restart_at_us = 0;
     job->started_us = clock_mono_us();
     job->part++;
+    say_url(job);
     say_scene(job);
     for (struct track *track = job->tracks; track != NULL; track = track->next) {
         give(job, track);
@@ -345,12 +368,13 @@ static bool quota_is_used_up(const struct recorder *recorder, enum recorder_mode
     const struct recorder_conf *conf = &recorder->conf;
     uint64_t bytes;
 
-    return mode != RECORDER_LIVE && conf->quota_bytes != 0 &&
+    return leaves_files(mode) && conf->quota_bytes != 0 &&
            conf->used(conf->user, &bytes) && bytes >= conf->quota_bytes;
 }
 
-int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
-                   const struct recorder_ops *ops, void *user, struct recorder_job **out)
+static int begin(struct recorder *recorder, const char *id, enum recorder_mode mode,
+                 const char *url, const struct recorder_ops *ops, void *user,
+                 struct recorder_job **out)
 {
     bool here = mode != RECORDER_LIVE || recorder_has_live(recorder);
     struct recorder_job *job = here ? calloc(1, sizeof(*job)) : NULL;
@@ -375,12 +399,13 @@ int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode
     job->next = recorder->jobs;
     recorder->jobs = job;
     metric_inc(recorder->n_jobs);
+    (void)snprintf(job->url, sizeof(job->url), "%s", url);
     directory_of(job, directory);
-    if (mkdir(directory, 0750) != 0) {
+    if (mode != RECORDER_PUSH && mkdir(directory, 0750) != 0) {
         err = -errno;
     } else {
         err = start_process(job);
-        if (err != 0) {
+        if (err != 0 && mode != RECORDER_PUSH) {
             (void)rmdir(directory);
         }
     }
@@ -390,6 +415,18 @@ int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode
     }
     *out = job;
     return 0;
+}
+
+int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
+                   const struct recorder_ops *ops, void *user, struct recorder_job **out)
+{
+    return begin(recorder, id, mode, "", ops, user, out);
+}
+
+int recorder_push(struct recorder *recorder, const char *id, const char *url,
+                  const struct recorder_ops *ops, void *user, struct recorder_job **out)
+{
+    return begin(recorder, id, RECORDER_PUSH, url, ops, user, out);
 }
 
 static void note_owner(struct track *track, const struct recorder_owner *owner)
@@ -468,6 +505,11 @@ bool recorder_has_files(const struct recorder *recorder)
 bool recorder_has_live(const struct recorder *recorder)
 {
     return recorder->conf.live != NULL && recorder->conf.live[0] != '\0';
+}
+
+bool recorder_pushes_anywhere(const struct recorder *recorder)
+{
+    return recorder->conf.push_private;
 }
 
 void recorder_remove(struct recorder_job *job, const char *name)

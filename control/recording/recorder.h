@@ -35,6 +35,7 @@ enum recorder_mode {
     RECORDER_COMPOSITE, /* one picture and one sound of all, in one file */
     RECORDER_SOUND,     /* the sound of all, in one file */
     RECORDER_LIVE,      /* one picture and one sound, live: manifests and segments */
+    RECORDER_PUSH,      /* one picture and one sound, live, by RTMP to a server */
     N_RECORDER_MODES
 };
 
@@ -57,6 +58,7 @@ struct recorder_conf {
         unsigned height, kbps;
     } renditions[RECORDER_RENDITIONS]; /* of their picture, from the highest */
     unsigned n_renditions;
+    bool push_private; /* to addresses that are none of the public Internet, too */
 };
 
 struct recorder_file {
@@ -84,8 +86,11 @@ struct recorder_scene {
 };
 
 struct recorder_ops {
-    /* Of RECORDER_LIVE, once: the stream can be fetched. May be NULL. */
+    /* Of RECORDER_LIVE, once: the stream can be fetched. Of RECORDER_PUSH: it is sent, or is
+     * again. May be NULL. */
     void (*live)(void *user);
+    /* Of RECORDER_PUSH: the server cannot be reached; it is tried again. May be NULL. */
+    void (*away)(void *user, const char *reason);
     /* It cannot go on (the disk is full, the quota used up, the process dies again and
      * again …): nothing more is written. Stop it. */
     void (*failed)(void *user, const char *reason);
@@ -107,6 +112,12 @@ void recorder_destroy(struct recorder *recorder);
 int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
                    const struct recorder_ops *ops, void *user, struct recorder_job **out);
 
+/* The same of RECORDER_PUSH, without a directory. 'url' (sfu/base/rtmp_url.h) is copied, and
+ * told to nobody but the process. A name that stands for an address which may not be
+ * connected to fails it. */
+int recorder_push(struct recorder *recorder, const char *id, const char *url,
+                  const struct recorder_ops *ops, void *user, struct recorder_job **out);
+
 /* Records one more track, from now on. 'streams' are its encodings, from the lowest; the
  * highest that comes is taken. What goes wrong is logged; the others go on. */
 void recorder_add(struct recorder_job *job, const char *track, const uint64_t *streams,
@@ -122,6 +133,7 @@ void recorder_scene(struct recorder_job *job, const struct recorder_scene *scene
 /* Whether there are recordings, and live streams, here. */
 bool recorder_has_files(const struct recorder *recorder);
 bool recorder_has_live(const struct recorder *recorder);
+bool recorder_pushes_anywhere(const struct recorder *recorder); /* recorder_conf's */
 
 /* Takes away what there is of a live stream that has ended. */
 void recorder_erase_live(const struct recorder *recorder, const char *id);

@@ -29,12 +29,12 @@ OBJECT(recording_status, "How a recording fares.", ID("recording_id", R, "which"
        TEXT("reason", N, 0, 256, "why it failed, in words"));
 OBJECT(stream_start, "A live stream to begin.", ENUM("kind", R, stream_kinds, "as what"),
        ENUM("layout", N, layouts, "of the picture; left out, it follows the meeting's"),
-       URL("url", N | S, "where rtmp is sent to"));
+       URL("url", N | S, "where rtmp is sent to: rtmp://HOST[:PORT]/APP/KEY"));
 OBJECT(stream_ref, "A live stream.", ID("stream_id", N, "left out: the one that runs"));
 OBJECT(stream, "A live stream.", ID("stream_id", R, "which"),
        ENUM("kind", R, stream_kinds, "as what"),
        TEXT("playback_url", N, 0, 256,
-            "where to watch: a path on this node; who knows it may"),
+            "where to watch: a path on this node; who knows it may; not of rtmp"),
        KEY("by_user_id", N, "by whom"));
 OBJECT(stream_status, "How a live stream fares.", ID("stream_id", R, "which"),
        ENUM("state", R, states, "what it does"), TEXT("reason", N, 0, 256, "in words"));

@@ -2,11 +2,12 @@
 #include <stdio.h>
 
 #include "meeting/live.h"
+#include "sfu/base/rtmp_url.h"
 #include "signal/priv.h"
 
 static const char *const kind_names[] = {"hls", "dash", "rtmp", NULL};
 
-/* Of each kind, who has it finds all else. */
+/* Of each kind, who has it finds all else; NULL: there is nothing on this node. */
 static const char *const entries[N_LIVE_KINDS] = {
     [LIVE_HLS] = "master.m3u8",
     [LIVE_DASH] = "manifest.mpd",
@@ -14,36 +15,35 @@ static const char *const entries[N_LIVE_KINDS] = {
 
 json_t *encode_live(const struct live *live)
 {
+    const char *entry;
     char path[96];
 
     if (live == NULL) {
         return json_null();
     }
-    (void)snprintf(path, sizeof(path), "/live/%s/%s", live->id, entries[live->kind]);
-    return json_pack("{s:s, s:s, s:s}", "stream_id", live->id, "kind",
-                     live_kind_names[live->kind], "playback_url", path);
+    entry = entries[live->kind];
+    (void)snprintf(path, sizeof(path), "/live/%s/%s", live->id, entry != NULL ? entry : "");
+    return json_pack("{s:s, s:s, s:s*}", "stream_id", live->id, "kind",
+                     live_kind_names[live->kind], "playback_url",
+                     entry != NULL ? path : NULL);
 }
 
 void on_stream_start(struct reply *reply, const json_t *payload)
 {
     struct fields f = fields_of(payload);
     struct meeting_error err;
+    struct live_wish wish;
     const struct live *live;
     int kind;
-    int layout;
 
     if (!field_enum(&f, "kind", kind_names, &kind) ||
-        !field_choice(&f, "layout", meeting_layout_names, &layout)) {
+        !field_choice(&f, "layout", meeting_layout_names, &wish.layout) ||
+        !field_text(&f, "url", RTMP_URL_MAX - 1, kind == LIVE_RTMP, &wish.url)) {
         reply_refuse(reply, &f);
         return;
     }
-    if (kind >= N_LIVE_KINDS) {
-        reply_fail(reply, "not_implemented", "live streams are of the kind hls or dash");
-        return;
-    }
-    live =
-        meeting_live_start(reply_meeting(reply), reply->client->participant,
-                           (enum live_kind)kind, layout, &err);
+    wish.kind = (enum live_kind)kind;
+    live = meeting_live_start(reply_meeting(reply), reply->client->participant, &wish, &err);
     if (live == NULL) {
         reply_error(reply, &err);
         return;

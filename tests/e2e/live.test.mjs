@@ -80,7 +80,6 @@ test('what is live is seen within five seconds, by anybody who has the address',
         assert.equal(await refused(attendee, 'stream:start', { kind: 'hls' }), 'forbidden');
         assert.equal(await refused(host, 'stream:start', { kind: 'hls', layout: 'round' }), 'invalid');
         assert.equal(await refused(host, 'stream:start', { kind: 'carrier-pigeon' }), 'invalid');
-        assert.equal(await refused(host, 'stream:start', { kind: 'rtmp', url: 'rtmp://127.0.0.1/live/key' }), 'not_implemented');
         assert.equal(await refused(host, 'stream:stop', {}), 'not_found');
 
         const source = await openWishPage(browser, node);

@@ -175,6 +175,7 @@ tsan_sources() {
     # not event/test_kafka: librdkafka is not instrumented, and crashes beside TSan
     find tests/abi tests/unit/{sys,dtls,media,session,app,store,auth,net,sctp,worker,meeting} \
         ${KCS_LONG:+tests/unit/signal tests/unit/rest} tests/unit/event/test_{relay,sinks}.c \
+        tests/unit/egress/test_packet_queue.c ${KCS_LONG:+tests/unit/egress/test_push.c} \
         tests/stage/test_lanes.c -name 'test_*.c' 2>/dev/null | sort
 }
 

@@ -1,8 +1,9 @@
 /* One picture and one sound of all streams: to a file (mode composite; sound: without the
- * picture), or to who watches (mode live). What is shown is some time behind what comes, so
- * that repair and clocks have their time, and is then never late.
+ * picture), to who watches (mode live), or to a server that has viewers of its own (mode
+ * push). What is shown is some time behind what comes, so that repair and clocks have their
+ * time, and is then never late.
  *
- * What control says is in cast.h.
+ * What control says is in cast.h, and of mode push, once: push URL, where to.
  *
  * Of the whole it is told what of a track is: 'wrote', 'done' and 'failed' have the name
  * meeting.PART. If there were parts before, in the end they are joined: joined FILE
@@ -22,6 +23,7 @@
 #include "egress/out/join.h"
 #include "egress/out/ladder.h"
 #include "egress/out/part.h"
+#include "egress/out/push.h"
 #include "egress/out/segments.h"
 
 enum {
@@ -54,8 +56,9 @@ static struct {
     size_t n_cells;
     struct ladder_conf rungs;
     struct ladder *ladder;
-    struct part *part; /* one of these two */
+    struct part *part; /* one of these; no push yet: it was not told where to */
     struct segments *segments;
+    struct push *push;
     int64_t zero_wall_us; /* of the clock on the wall, when the job began */
     int64_t first_sample; /* of this process */
     int64_t picture;      /* the next */
@@ -93,6 +96,8 @@ static void on_packet(void *arg, unsigned rung, enum encoder_kind kind,
         err = part_put(all.part, kind, packet);
     } else if (all.segments != NULL) {
         err = segments_put(all.segments, rung, kind, packet);
+    } else if (all.push != NULL) {
+        push_put(all.push, kind, packet);
     }
     if (err != 0) {
         fail(err);
@@ -103,6 +108,12 @@ static void on_packet(void *arg, unsigned rung, enum encoder_kind kind,
 
 static int on_line(const char *line)
 {
+    if (all.mode == &mode_push && all.push == NULL && strncmp(line, "push ", 5) == 0) {
+        const bool private =
+            all.conf->n_words > 0 && strcmp(all.conf->words[0], "private") == 0;
+
+        return push_open(&all.push, line + 5, ladder_encoder(all.ladder, 0), private);
+    }
     return cast_on_line(&all.cast, line);
 }
 
@@ -217,6 +228,24 @@ static void make_until(int64_t until_us, bool late)
     }
 }
 
+static void tell_push(void)
+{
+    struct push_figures figures;
+
+    if (all.push == NULL) {
+        return;
+    }
+    push_figures(all.push, &figures);
+    if (figures.state == PUSH_CONNECTED) {
+        mode_say("live 1 %" PRIu64, figures.bytes);
+    } else if (figures.state == PUSH_REFUSED && all.err == 0) {
+        all.err = -EPERM;
+        mode_say("failed meeting.%u %s", all.conf->part, figures.reason);
+    } else if (figures.reason[0] != '\0') {
+        mode_say("away %s", figures.reason);
+    }
+}
+
 static void tell(const char *word)
 {
     struct segments_figures figures;
@@ -225,6 +254,10 @@ static void tell(const char *word)
     if (all.segments != NULL) {
         segments_figures(all.segments, &figures);
         mode_say("live %" PRIu64 " %" PRIu64, figures.segments, figures.bytes);
+        return;
+    }
+    if (all.mode == &mode_push) {
+        tell_push();
         return;
     }
     start_us = all.first_sample * 1000 / (ENCODER_HZ / 1000);
@@ -263,7 +296,7 @@ static int parse_rungs(const struct mode_conf *conf, struct ladder_conf *out)
 {
     out->rungs[0] = (struct ladder_rung){WIDTH, HEIGHT, VIDEO_BPS};
     out->n = 1;
-    for (int i = 0; i < conf->n_words; i++) {
+    for (int i = 0; i < conf->n_words && all.mode == &mode_live; i++) {
         struct ladder_rung *rung = &out->rungs[i];
 
         if (i == LADDER_RUNGS ||
@@ -291,8 +324,9 @@ static int open_out(void)
                                        .zero_wall_us = (uint64_t)all.zero_wall_us,
                                        .behind_us = CAST_DELAY_US + ENCODED_US};
 
-    return all.mode == &mode_live ? segments_open(&all.segments, &live)
-                                  : part_open(&all.part, &part);
+    return all.mode == &mode_live   ? segments_open(&all.segments, &live)
+           : all.mode == &mode_push ? 0
+                                    : part_open(&all.part, &part);
 }
 
 static int begin(const struct mode *mode, const struct mode_conf *conf)
@@ -358,6 +392,11 @@ static void close_out(void)
 {
     int err;
 
+    if (all.mode == &mode_push) {
+        push_close(all.push);
+        all.push = NULL;
+        return;
+    }
     if (all.segments != NULL) {
         err = segments_close(all.segments);
         all.segments = NULL;
@@ -380,7 +419,7 @@ static void end(uint64_t now_us)
         make_until((int64_t)(now_us - all.conf->zero_us), false);
     }
     close_out();
-    if (all.mode != &mode_live) {
+    if (all.mode == &mode_composite || all.mode == &mode_sound) {
         tell(all.err == 0 ? "done" : "wrote");
         if (all.err == 0 && all.conf->part > 1) {
             join();
@@ -401,6 +440,11 @@ static int begin_sound(const struct mode_conf *conf)
     return begin(&mode_sound, conf);
 }
 
+static int begin_push(const struct mode_conf *conf)
+{
+    return begin(&mode_push, conf);
+}
+
 static int begin_live(const struct mode_conf *conf)
 {
     return begin(&mode_live, conf);
@@ -413,5 +457,7 @@ const struct mode mode_composite = {.name = "composite",
                                     .end = end};
 const struct mode mode_sound = {
     .name = "sound", .begin = begin_sound, .on_line = on_line, .turn = turn, .end = end};
+const struct mode mode_push = {
+    .name = "push", .begin = begin_push, .on_line = on_line, .turn = turn, .end = end};
 const struct mode mode_live = {
     .name = "live", .begin = begin_live, .on_line = on_line, .turn = turn, .end = end};

@@ -9,10 +9,11 @@ import { claimsFor, signToken } from './jwt.mjs';
 import { withNode } from './node.mjs';
 import { rest, user } from './rest.mjs';
 
-/* A node that records, with a meeting that REST has made and its host in it. */
-export function recordingNode(name, body, more = {}) {
+/* A node that records, with a meeting that REST has made and its host in it. 'recording':
+ * lines more of that part of the configuration. */
+export function recordingNode(name, body, { recording = '', ...more } = {}) {
     const directory = mkdtempSync(join(tmpdir(), 'kcs-recordings-'));
-    const control = `recording:\n  directory: ${directory}\n  live: ${directory}/live\n`;
+    const control = `recording:\n  directory: ${directory}\n  live: ${directory}/live\n${recording}`;
 
     return withNode({ name, devices: ['udp:127.0.0.1'], tls: true, control, ...more }, async (node) => {
         const owner = user(node, 'ada');

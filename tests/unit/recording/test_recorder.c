@@ -27,7 +27,7 @@ struct world {
     uint32_t ts, bytes;
     size_t seen; /* commands of the dataplane */
     char reason[128];
-    unsigned n_failed, n_ended, n_live, n_over;
+    unsigned n_failed, n_ended, n_live, n_away, n_over;
     uint64_t used;
     bool used_known;
     char live[80];
@@ -60,6 +60,14 @@ static void on_live(void *user)
     w->n_live++;
 }
 
+static void on_away(void *user, const char *reason)
+{
+    struct world *w = user;
+
+    w->n_away++;
+    (void)snprintf(w->reason, sizeof(w->reason), "%s", reason);
+}
+
 static void on_over(void *user)
 {
     struct world *w = user;
@@ -79,7 +87,7 @@ static bool used(void *user, uint64_t *bytes)
 enum { QUOTA = 1000 };
 
 static const struct recorder_ops OPS = {
-    .live = on_live, .failed = on_failed, .ended = on_ended};
+    .live = on_live, .away = on_away, .failed = on_failed, .ended = on_ended};
 
 static const struct recorder_owner OWNER = {
     .person = "ann", .name = "Ann Example", .source = "camera"};
@@ -119,7 +127,8 @@ static void setup_as(struct world *w, enum recorder_mode mode)
                                  .over = on_over,
                                  .user = w,
                                  .renditions = {{360, 800}, {180, 250}},
-                                 .n_renditions = 2};
+                                 .n_renditions = 2,
+                                 .push_private = mode == RECORDER_PUSH};
     char reason[RECORDER_REASON];
 
     memset(w, 0, sizeof(*w));
@@ -133,7 +142,12 @@ static void setup_as(struct world *w, enum recorder_mode mode)
     assert_int_equal(metric_registry_create(&w->metrics), 0);
     conf.metrics = w->metrics;
     assert_int_equal(recorder_create(&w->recorder, &conf, reason), 0);
-    assert_int_equal(recorder_start(w->recorder, "one", mode, &OPS, w, &w->job), 0);
+    assert_int_equal(
+        mode == RECORDER_PUSH
+            ? recorder_push(w->recorder, "one", "rtmp://127.0.0.1:1/live/secret", &OPS, w,
+                            &w->job)
+            : recorder_start(w->recorder, "one", mode, &OPS, w, &w->job),
+        0);
     recorder_add(w->job, "camera", &w->stream, 1, &OWNER);
 }
 
@@ -570,6 +584,31 @@ static void a_live_stream_is_there_until_it_is_taken_away(void **state)
     teardown(&w);
 }
 
+/* Where to, nobody else is told; one that follows is. */
+static void what_is_pushed_is_tried_again_by_the_next_process_too(void **state)
+{
+    char command[128];
+    struct world w;
+    (void)state;
+
+    setup_as(&w, RECORDER_PUSH);
+    for (int process = 0; process < 2; process++) {
+        w.n_away = 0;
+        RUN(&w, w.n_away > 0);
+        assert_string_equal(w.reason, "Connection refused");
+        (void)snprintf(command, sizeof(command), "! grep -q secret /proc/%d/cmdline",
+                       pid_of_egress());
+        assert_int_equal(system(command), 0);
+        assert_int_equal(kill(pid_of_egress(), SIGKILL), 0);
+        RUN(&w, children() == 0);
+    }
+    assert_false(is_there(w.directory, "one")); /* it leaves no files */
+    stop(&w);
+    assert_int_equal(w.n_failed, 0);
+    assert_int_equal(w.n_live, 0);
+    teardown(&w);
+}
+
 static void what_an_earlier_one_left_of_live_streams_is_taken_away(void **state)
 {
     struct recorder_conf conf = {.program = KCS_EGRESS, .directory = ""};
@@ -646,6 +685,7 @@ int main(void)
         cmocka_unit_test(what_begins_paused_is_recorded_in_its_best_encoding),
         cmocka_unit_test(what_composes_goes_on_in_a_part_and_becomes_one_file),
         cmocka_unit_test(a_live_stream_is_there_until_it_is_taken_away),
+        cmocka_unit_test(what_is_pushed_is_tried_again_by_the_next_process_too),
         cmocka_unit_test(what_an_earlier_one_left_of_live_streams_is_taken_away),
         cmocka_unit_test(what_is_missing_is_said_at_the_start),
     };
