@@ -49,6 +49,20 @@ static int open_directory(const struct runner *runner, const struct errand *e)
     return fd >= 0 ? fd : -errno;
 }
 
+/* The same to be read. NULL with *err, which is 0 if nothing is there. */
+static DIR *read_directory(const struct runner *runner, const struct errand *e, int *err)
+{
+    int fd = open_directory(runner, e);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+    *err = fd >= 0 || fd == -ENOENT ? 0 : fd;
+    if (fd >= 0 && dir == NULL) {
+        *err = -errno;
+        (void)close(fd);
+    }
+    return dir;
+}
+
 static void note_file(struct errand *e, const char *name, const struct stat *st,
                       int64_t now_s)
 {
@@ -67,18 +81,18 @@ static int look(const struct runner *runner, struct errand *e)
 {
     const int64_t now_s = clock_wall_s();
     const struct dirent *entry;
-    int fd = open_directory(runner, e);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    DIR *dir;
     struct stat st;
+    int err;
 
     e->idle_s = INT64_MAX;
     e->files = calloc(RECORDER_FILES, sizeof(*e->files));
     if (e->files == NULL) {
-        fd = -ENOMEM;
+        return -ENOMEM;
     }
-    while (fd >= 0 && dir != NULL && e->n_files < RECORDER_FILES &&
-           (entry = readdir(dir)) != NULL) {
-        if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+    dir = read_directory(runner, e, &err);
+    while (dir != NULL && e->n_files < RECORDER_FILES && (entry = readdir(dir)) != NULL) {
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
             strcmp(entry->d_name, "..") != 0) {
             note_file(e, entry->d_name, &st, now_s);
         }
@@ -86,18 +100,19 @@ static int look(const struct runner *runner, struct errand *e)
     if (dir != NULL) {
         (void)closedir(dir);
     }
-    return fd >= 0 || fd == -ENOENT ? 0 : fd; /* nothing is there: no files */
+    return err;
 }
 
 static int erase(const struct runner *runner, const struct errand *e)
 {
-    int fd = open_directory(runner, e);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    int err; /* that of rmdir() says more */
+    DIR *dir = read_directory(runner, e, &err);
     const struct dirent *entry;
     char path[PATH_MAX];
 
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        (void)unlinkat(fd, entry->d_name, 0); /* "." and ".." are none that it takes */
+        /* "." and ".." are none that it takes */
+        (void)unlinkat(dirfd(dir), entry->d_name, 0);
     }
     if (dir != NULL) {
         (void)closedir(dir);
