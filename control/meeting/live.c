@@ -17,7 +17,7 @@ enum {
     KEPT_US = 60000000 /* that one may be watched to its end */
 };
 
-const char *const live_kind_names[N_LIVE_KINDS] = {
+const char *const live_kind_names[N_LIVE_KINDS + 1] = {
     [LIVE_HLS] = "hls",
     [LIVE_DASH] = "dash",
     [LIVE_RTMP] = "rtmp",

@@ -11,7 +11,7 @@
  * server by RTMP has its viewers there. */
 enum live_kind { LIVE_HLS, LIVE_DASH, LIVE_RTMP, N_LIVE_KINDS };
 
-extern const char *const live_kind_names[N_LIVE_KINDS];
+extern const char *const live_kind_names[N_LIVE_KINDS + 1]; /* NULL ends it */
 
 enum live_state { LIVE_STARTING, LIVE_RUNNING, LIVE_STOPPED, LIVE_FAILED, N_LIVE_STATES };
 

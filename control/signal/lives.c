@@ -5,8 +5,6 @@
 #include "sfu/base/rtmp_url.h"
 #include "signal/priv.h"
 
-static const char *const kind_names[] = {"hls", "dash", "rtmp", NULL};
-
 /* Of each kind, who has it finds all else; NULL: there is nothing on this node. */
 static const char *const entries[N_LIVE_KINDS] = {
     [LIVE_HLS] = "master.m3u8",
@@ -36,7 +34,7 @@ void on_stream_start(struct reply *reply, const json_t *payload)
     const struct live *live;
     int kind;
 
-    if (!field_enum(&f, "kind", kind_names, &kind) ||
+    if (!field_enum(&f, "kind", live_kind_names, &kind) ||
         !field_choice(&f, "layout", meeting_layout_names, &wish.layout) ||
         !field_text(&f, "url", RTMP_URL_MAX - 1, kind == LIVE_RTMP, &wish.url)) {
         reply_refuse(reply, &f);
