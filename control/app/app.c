@@ -407,6 +407,13 @@ static void apply(struct app *app)
     rest_set_origins(app->rest, app->origins, app->conf->n_cors);
 }
 
+static void renew_issuers(void *user)
+{
+    const struct app *app = user;
+
+    keep_renew_issuers(app->conf, app->auth);
+}
+
 static void on_hangup(void *arg)
 {
     static struct control_conf fresh; /* some 60 KB */
@@ -434,14 +441,7 @@ static void on_hangup(void *arg)
                  LOG_STR("needs_restart", diff.start));
     }
     renew_certificate(app);
-    keep_renew_issuers(app->conf, app->auth);
-}
-
-static void renew_issuers(void *user)
-{
-    const struct app *app = user;
-
-    keep_renew_issuers(app->conf, app->auth);
+    renew_issuers(app);
 }
 
 /* ---- start and stop ---- */
