@@ -3,24 +3,16 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadgen } from './lib/loadgen.mjs';
-import { withNode } from './lib/node.mjs';
+import { freeTcp, withNode } from './lib/node.mjs';
 
 const CONF = join(dirname(fileURLToPath(import.meta.url)), '../../conf');
 const PROMETHEUS = process.env.KCS_PROMETHEUS ?? 'prometheus';
 const PROMTOOL = process.env.KCS_PROMTOOL ?? 'promtool';
-
-const freePort = () => new Promise((done) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-        const { port } = server.address();
-        server.close(() => done(port));
-    });
-});
 
 /* Names, units and help are as Prometheus wants them. */
 async function assertClean(node) {
@@ -80,7 +72,7 @@ function queries() {
 test('rules load and every panel has data while people call', { timeout: 120_000 }, () =>
     withNode({ name: 'prometheus', devices: ['udp:127.0.0.1'], tls: true }, async (node) => {
         const dir = mkdtempSync(join(tmpdir(), 'kcs-prometheus-'));
-        const port = await freePort();
+        const port = await freeTcp();
         writeFileSync(join(dir, 'prometheus.yml'), `global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: ['${join(CONF, 'prometheus/kcs.rules.yml')}']
 scrape_configs: [{job_name: kcs, static_configs: [{targets: ['127.0.0.1:${node.metricsPort}']}]}]

@@ -9,22 +9,12 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, next } from './lib/client.mjs';
+import { freeTcp } from './lib/node.mjs';
 import { egressOf, recordingNode } from './lib/recording.mjs';
 import { rest } from './lib/rest.mjs';
 
 const KEY = 'k-7f3a91c2d4';
 const SECONDS = 1.5; /* that a viewer looks at it */
-
-/* A port that is free, for a server that is to come and go. */
-async function freePort() {
-    const server = createServer().listen(0, '127.0.0.1');
-
-    await once(server, 'listening');
-    const { port } = server.address();
-    server.close();
-    await once(server, 'close');
-    return port;
-}
 
 const listens = (port) => new Promise((done) => {
     const socket = createConnection(port, '127.0.0.1', () => (socket.destroy(), done(true)));
@@ -83,7 +73,7 @@ const filesWithKey = (directory) => readdirSync(directory, { recursive: true, wi
     .filter((file) => readFileSync(file).includes(KEY));
 
 test('a server gets the stream, and again when it comes back', { timeout: 90_000 }, async () => {
-    const [port, http] = [await freePort(), await freePort()];
+    const [port, http] = [await freeTcp(), await freeTcp()];
 
     await recordingNode('rtmp', async ({ node, host, owner, id, directory }) => {
         const url = `rtmp://127.0.0.1:${port}/live/${KEY}`;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect as connectTo, createServer } from 'node:net';
+import { connect as connectTo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,18 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ask, connect, next } from '../e2e/lib/client.mjs';
 import { loadgen } from '../e2e/lib/loadgen.mjs';
-import { withNode } from '../e2e/lib/node.mjs';
+import { freeTcp, withNode } from '../e2e/lib/node.mjs';
 import { killControl, rest, user } from '../e2e/lib/rest.mjs';
-
-async function freePort() {
-    const server = createServer().listen(0, '127.0.0.1');
-
-    await once(server, 'listening');
-    const { port } = server.address();
-    server.close();
-    await once(server, 'close');
-    return port;
-}
 
 class Database {
     constructor(port) {
@@ -62,7 +52,7 @@ async function good(socket, event, payload = {}) {
 
 test('a node on a database server, which goes away and comes back', { timeout: 180_000 },
     async () => {
-        const db = new Database(await freePort());
+        const db = new Database(await freeTcp());
 
         await db.start();
         try {
