@@ -174,6 +174,7 @@ static void tick_room(void *arg, struct room *room)
     meeting_first_media(meeting, room);
     meeting_audio_tick(meeting, room, tick->now_us);
     meeting_taped_tick(meeting, room);
+    meeting_recording_tick(meeting, room, tick->now_us);
     tick->n_viewers += room->n_viewers;
     if (room->n_viewers > 0) {
         meeting_viewers_tick(meeting, room);

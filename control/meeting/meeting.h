@@ -69,6 +69,14 @@ extern const char *const meeting_source_names[N_MEETING_SOURCES + 1]; /* NULL en
 /* What a participant sends, as people name it: bits. */
 enum meeting_media { MEETING_AUDIO = 1, MEETING_VIDEO = 2, MEETING_SCREEN = 4 };
 
+/* A recording that begins without a host's doing; see recording.h. */
+struct auto_record {
+    bool wanted, audio, video;
+    bool declined; /* a host has ended one: no other begins in this room */
+    uint32_t keep_days;
+    uint64_t next_us; /* monotonic: not tried before */
+};
+
 struct room {
     char id[MEETING_ID_MAX + 1];
     char tenant[AUTH_ID_MAX + 1];
@@ -104,6 +112,7 @@ struct room {
     struct board *board;
     struct breakouts *breakouts;
     struct recording *recording;      /* that runs; NULL: none */
+    struct auto_record auto_record;
     struct live *live;                /* likewise */
     uint64_t last_hand;               /* the order in which hands went up */
     struct roster *roster;            /* what is to be told of it then; may be NULL */

@@ -173,8 +173,10 @@ void meeting_live_leave(struct room *room);
 void meeting_live_tick(struct meeting *meeting, uint64_t now_us);
 void meeting_live_fini(struct meeting *meeting);
 
-/* recording.c: who is in its files; the room ends. */
+/* recording.c: who is in its files; the time has come to look whether one begins by
+ * itself; the room ends. */
 void meeting_recording_note(struct recording *r, const struct room_producer *rp);
+void meeting_recording_tick(struct meeting *meeting, struct room *room, uint64_t now_us);
 void meeting_recording_leave(struct meeting *meeting, struct room *room);
 void meeting_recording_fini(struct meeting *meeting);
 
@@ -231,6 +233,7 @@ struct meeting_record {
     struct participant person; /* id, who, name, resume_token, joined_us, front, viewer,
                                 * muted, off, hand */
     uint32_t flags;            /* the room's, as what follows */
+    bool record_declined;      /* struct auto_record's 'declined' */
     uint64_t closes_us;        /* when its breakouts close */
     enum meeting_layout layout;
     uint64_t bans[MEETING_BANS_KEPT];

@@ -13,7 +13,8 @@ enum {
     FLAG_SEND = 1,
     FLAG_BOUND = 2,
     FLAG_HTTP = 4, /* what follows the name is there */
-    FLAG_VIEWER = 8
+    FLAG_VIEWER = 8,
+    FLAG_RECORD_DECLINED = 16 /* the room's */
 };
 
 _Static_assert(4 + 6 * 8 + 2 * 4 + 9 + 3 * MEETING_OBJECT_ID + MEETING_TOKEN +
@@ -34,7 +35,8 @@ void meeting_save(const struct transport *t)
     wbytes_u8(&w, (uint8_t)((t->send ? FLAG_SEND : 0) |
                             (p->who.meeting_id[0] != '\0' ? FLAG_BOUND : 0) |
                             (p->front == MEETING_HTTP ? FLAG_HTTP : 0) |
-                            (p->viewer ? FLAG_VIEWER : 0)));
+                            (p->viewer ? FLAG_VIEWER : 0) |
+                            (room->auto_record.declined ? FLAG_RECORD_DECLINED : 0)));
     wbytes_u8(&w, (uint8_t)p->who.role);
     wbytes_be64(&w, (uint64_t)p->who.expires_s);
     wbytes_be64(&w, room->epoch);
@@ -163,6 +165,7 @@ int meeting_record_read(const struct vault_blob *blob, struct meeting_record *ou
         read_front(&r, version, p);
     }
     p->viewer = (flags & FLAG_VIEWER) != 0;
+    out->record_declined = (flags & FLAG_RECORD_DECLINED) != 0;
     out->flags = MEETING_FLAGS_FIRST;
     if (version >= 3) {
         read_hosts(&r, out);

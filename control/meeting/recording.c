@@ -8,8 +8,13 @@
 
 #include "meeting/priv.h"
 #include "sys/clock.h"
+#include "sys/log.h"
 
-enum { RECORDINGS_MAX = 16 }; /* at once, of a node: each is a process */
+enum {
+    RECORDINGS_MAX = 16,        /* at once, of a node: each is a process */
+    AUTO_RETRY_US = 60000000,   /* after one that was refused, or has failed */
+    AUTO_NO_MEDIA_US = 1000000, /* after one for which there was no dataplane */
+};
 
 const char *const recording_state_names[N_RECORDING_STATES] = {
     [RECORDING_RUNNING] = "running",
@@ -70,6 +75,8 @@ static void stop(struct recording *r, struct participant *by)
     struct room *room = r->room;
 
     room->recording = NULL;
+    room->auto_record.declined |= by != NULL;
+    room->auto_record.next_us = clock_mono_us() + AUTO_RETRY_US;
     meeting_taped_leave(r->meeting, room);
     r->room = NULL;
     r->duration_us = clock_mono_us() - r->since_us;
@@ -82,19 +89,25 @@ static void stop(struct recording *r, struct participant *by)
     news(r);
 }
 
-static void on_failed(void *user, const char *reason)
+static void tell_hosts(const struct recording *r)
 {
-    struct recording *r = user;
     const struct meeting_event event = {.kind = MEETING_RECORDING_STATUS,
                                         .recording = r,
                                         .audience = {.reach = FACT_HOSTS}};
+
+    r->meeting->ops.to_room(r->meeting->user, r->room, NULL, &event);
+}
+
+static void on_failed(void *user, const char *reason)
+{
+    struct recording *r = user;
 
     if (r->room == NULL) {
         return;
     }
     r->state = RECORDING_FAILED;
     (void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
-    r->meeting->ops.to_room(r->meeting->user, r->room, NULL, &event);
+    tell_hosts(r);
     stop(r, NULL);
 }
 
@@ -112,16 +125,13 @@ static void on_ended(void *user, const struct recorder_file *files, size_t n)
 
 static const struct recorder_ops OPS = {.failed = on_failed, .ended = on_ended};
 
-static int may_begin(const struct meeting *meeting, const struct participant *p,
+static int may_begin(const struct meeting *meeting, const struct room *room,
                      const struct recording_wish *wish, struct meeting_error *err)
 {
     unsigned n = 0;
 
-    if (!meeting_may(p, AUTH_RECORD) || !meeting_has(p->room, MEETING_BIT(RECORDING))) {
-        return meeting_fail(err, "forbidden", "%s",
-                            meeting_may(p, AUTH_RECORD)
-                                ? "this meeting has that switched off"
-                                : "your role may not record");
+    if (!meeting_has(room, MEETING_BIT(RECORDING))) {
+        return meeting_fail(err, "forbidden", "this meeting has that switched off");
     }
     if (meeting->conf.recorder == NULL || !recorder_has_files(meeting->conf.recorder)) {
         return meeting_fail(err, "not_available", "this node does not record");
@@ -129,7 +139,7 @@ static int may_begin(const struct meeting *meeting, const struct participant *p,
     if (!wish->audio && !wish->video) {
         return meeting_fail(err, "invalid", "/options: neither sound nor pictures");
     }
-    if (p->room->recording != NULL) {
+    if (room->recording != NULL) {
         return meeting_fail(err, "already_exists", "the meeting is being recorded");
     }
     for (const struct recording *r = meeting->recordings; r != NULL; r = r->next) {
@@ -141,15 +151,16 @@ static int may_begin(const struct meeting *meeting, const struct participant *p,
                               RECORDINGS_MAX);
 }
 
-const struct recording *meeting_record_start(struct meeting *meeting, struct participant *p,
-                                             const struct recording_wish *wish,
-                                             struct meeting_error *err)
+/* 'by' NULL: nobody, the meeting is one that is recorded. */
+static const struct recording *begin(struct meeting *meeting, struct room *room,
+                                     struct participant *by,
+                                     const struct recording_wish *wish,
+                                     struct meeting_error *err)
 {
-    struct room *room = p->room;
     struct recording *r;
     int e;
 
-    if (may_begin(meeting, p, wish, err) != 0) {
+    if (may_begin(meeting, room, wish, err) != 0) {
         return NULL;
     }
     r = calloc(1, sizeof(*r));
@@ -160,7 +171,9 @@ const struct recording *meeting_record_start(struct meeting *meeting, struct par
     meeting_new_id(meeting, r->id);
     memcpy(r->tenant, room->tenant, sizeof(r->tenant));
     memcpy(r->meeting_id, room->id, sizeof(r->meeting_id));
-    memcpy(r->by, p->who.user_id, sizeof(r->by));
+    if (by != NULL) {
+        memcpy(r->by, by->who.user_id, sizeof(r->by));
+    }
     r->audio = wish->audio;
     r->video = wish->video;
     r->mode = !wish->composite ? RECORDER_TRACKS
@@ -189,8 +202,83 @@ const struct recording *meeting_record_start(struct meeting *meeting, struct par
     news(r);
     meeting_tell_fact(
         meeting, room, NULL,
-        (struct meeting_event){.kind = MEETING_RECORDING_STARTED, .recording = r, .by = p});
+        (struct meeting_event){.kind = MEETING_RECORDING_STARTED, .recording = r, .by = by});
     return r;
+}
+
+const struct recording *meeting_record_start(struct meeting *meeting, struct participant *p,
+                                             const struct recording_wish *wish,
+                                             struct meeting_error *err)
+{
+    if (!meeting_may(p, AUTH_RECORD)) {
+        (void)meeting_fail(err, "forbidden", "your role may not record");
+        return NULL;
+    }
+    return begin(meeting, p->room, p, wish, err);
+}
+
+/* ---- by itself ---- */
+
+void meeting_record_auto(struct room *room, const struct recording_wish *wish)
+{
+    room->auto_record.wanted = wish != NULL;
+    if (wish != NULL) {
+        room->auto_record.audio = wish->audio;
+        room->auto_record.video = wish->video;
+        room->auto_record.keep_days = wish->keep_days;
+        room->auto_record.next_us = 0; /* what kept it may be gone with what was changed */
+    }
+}
+
+static bool sends_something(const struct room *room)
+{
+    for (const struct participant *p = room->senders; p != NULL; p = p->next_sender) {
+        for (const struct transport *t = p->transports; t != NULL; t = t->next) {
+            for (const struct room_producer *rp = t->producers; rp != NULL; rp = rp->next) {
+                if (rp->ready) {
+                    return true;
+                }
+            }
+        }
+    }
+    return false;
+}
+
+/* What never began has no id. */
+static void tell_refused(struct meeting *meeting, struct room *room,
+                         const struct meeting_error *err)
+{
+    struct recording none = {
+        .state = RECORDING_FAILED, .meeting = meeting, .room = room};
+
+    (void)snprintf(none.reason, sizeof(none.reason), "%.*s", (int)sizeof(none.reason) - 1,
+                   err->message);
+    log_warn("auto_record_refused", LOG_STR("meeting_id", room->id),
+             LOG_STR("code", err->code), LOG_STR("reason", none.reason));
+    tell_hosts(&none);
+}
+
+/* Not before it is known how the room is to be: one that was restored is read late. */
+void meeting_recording_tick(struct meeting *meeting, struct room *room, uint64_t now_us)
+{
+    struct auto_record *wanted = &room->auto_record;
+    const struct recording_wish wish = {.audio = wanted->audio,
+                                        .video = wanted->video,
+                                        .layout = -1,
+                                        .keep_days = wanted->keep_days};
+    struct meeting_error err;
+
+    if (!wanted->wanted || wanted->declined || room->recording != NULL || room->loading ||
+        room->closing || now_us < wanted->next_us || !sends_something(room) ||
+        begin(meeting, room, NULL, &wish, &err) != NULL) {
+        return;
+    }
+    if (strcmp(err.code, "media_unavailable") == 0) {
+        wanted->next_us = now_us + AUTO_NO_MEDIA_US;
+        return;
+    }
+    wanted->next_us = now_us + AUTO_RETRY_US;
+    tell_refused(meeting, room, &err);
 }
 
 const struct recording *meeting_record_stop(struct meeting *meeting, struct participant *p,

@@ -31,7 +31,7 @@ struct recording {
     char id[MEETING_OBJECT_ID + 1];
     char tenant[AUTH_ID_MAX + 1];
     char meeting_id[MEETING_ID_MAX + 1];
-    char by[AUTH_ID_MAX + 1]; /* who began it */
+    char by[AUTH_ID_MAX + 1]; /* who began it; empty: nobody, its meeting is recorded */
     bool audio, video;
     enum recorder_mode mode;
     int layout; /* of the picture: enum meeting_layout; -1: the room's */
@@ -77,5 +77,11 @@ const struct recording *meeting_record_start(struct meeting *meeting, struct par
  * Returns it, or NULL with 'err': forbidden, not_found. Its files are ended soon. */
 const struct recording *meeting_record_stop(struct meeting *meeting, struct participant *p,
                                             const char *id, struct meeting_error *err);
+
+/* The room is recorded by itself: it begins with the first who sends something, and after
+ * one that failed or ended with the process before; no more once a host has ended one.
+ * What keeps it from beginning hosts are told, each minute that it does. Call when settings
+ * have changed. NULL: it is not, from the next on. */
+void meeting_record_auto(struct room *room, const struct recording_wish *wish);
 
 #endif

@@ -42,6 +42,7 @@ static struct room *restore_room(struct meeting *meeting, const struct meeting_r
         room->facts.floor = r->seq;        /* their words went with the process before */
         meeting_set_flags(room, r->flags); /* the newest record has them as they were */
         room->layout = r->layout;
+        room->auto_record.declined = r->record_declined;
         memcpy(room->bans, r->bans, sizeof(room->bans));
     }
     return room;

@@ -23,7 +23,8 @@ OBJECT(recording, "A recording.", ID("recording_id", R, "which"),
        KEY("by_user_id", N, "by whom"));
 OBJECT(recording_stopped, "A recording that ended.", ID("recording_id", R, "which"),
        INT("duration_ms", R, 0, MAX_SAFE, "its length"), KEY("by_user_id", N, "by whom"));
-OBJECT(recording_status, "How a recording fares.", ID("recording_id", R, "which"),
+OBJECT(recording_status, "How a recording fares.",
+       ID("recording_id", R | N, "which; null: one that could not begin by itself"),
        ENUM("state", R, states, "what it does"),
        NUM("progress", N, 0, 1, "of what is made when it has ended"),
        TEXT("reason", N, 0, 256, "why it failed, in words"));

@@ -124,3 +124,14 @@ void audit_end(struct audit *audit, struct client *client, const char *code)
     }
     free(audit);
 }
+
+void audit_auto(struct signal *signal, const struct room *room, const char *act)
+{
+    struct audit audit = {.user = "auto_record", .act = act};
+
+    if (signal->writer != NULL) {
+        memcpy(audit.tenant, room->tenant, sizeof(audit.tenant));
+        memcpy(audit.meeting, room->id, sizeof(audit.meeting));
+        write(&audit, signal, "ok");
+    }
+}

@@ -97,6 +97,7 @@ static void take_settings(struct signal *signal, struct room *room, json_t *meet
     }
     change.name = json_string_value(json_object_get(meeting, "meeting_name"));
     change.max_participants = (uint32_t)json_integer_value(most);
+    take_auto_record(room, meeting);
     meeting_stored_settings(signal->meeting, room, &change, is_over(meeting));
     if (room->front != NULL) {
         ((struct stored *)room->front)->max_participants = room->max_participants;

@@ -149,6 +149,9 @@ struct audit *audit_begin(const struct client *client, const struct schema_event
  * audit NULL is a no-op. */
 void audit_end(struct audit *audit, struct client *client, const char *code);
 
+/* What the node did because the room's meeting is one that is recorded ('act' constant). */
+void audit_auto(struct signal *signal, const struct room *room, const char *act);
+
 /* ---- quality.c ---- */
 
 /* With conf.metrics. 0, -ENOMEM, or -EINVAL and -EEXIST if they are there already. */
@@ -233,6 +236,7 @@ void on_recording_start(struct reply *reply, const json_t *payload);
 void on_recording_stop(struct reply *reply, const json_t *payload);
 json_t *encode_recording_event(const struct meeting_event *event, const char **name);
 void keep_recording(void *user, const struct recording *recording);
+void take_auto_record(struct room *room, const json_t *meeting); /* as it is stored */
 
 /* ---- lives.c: live streams ---- */
 

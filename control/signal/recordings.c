@@ -15,21 +15,38 @@ static const char *const mode_names[] = {"tracks", "composite", NULL};
 
 /* ---- events ---- */
 
-/* As its meeting says; 0: nothing. */
-static uint32_t keep_days(const struct room *room)
+static bool is_on(const json_t *config, const char *name)
 {
-    const struct stored *stored = room->front;
-    const json_t *config =
-        json_object_get(stored != NULL ? stored->meeting : NULL, "recording_config");
+    return !json_is_false(json_object_get(config, name));
+}
 
-    return (uint32_t)json_integer_value(json_object_get(config, "retention_days"));
+/* As the meeting says; what it does not say, as it is for all. */
+static struct recording_wish wish_of(const json_t *meeting)
+{
+    const json_t *config = json_object_get(meeting, "recording_config");
+    const json_t *days = json_object_get(config, "retention_days");
+
+    return (struct recording_wish){.audio = is_on(config, "record_audio"),
+                                   .video = is_on(config, "record_video"),
+                                   .layout = -1,
+                                   .keep_days = (uint32_t)json_integer_value(days)};
+}
+
+void take_auto_record(struct room *room, const json_t *meeting)
+{
+    const json_t *config = json_object_get(meeting, "recording_config");
+    const struct recording_wish wish = wish_of(meeting);
+
+    meeting_record_auto(
+        room, json_is_true(json_object_get(config, "auto_record")) ? &wish : NULL);
 }
 
 void on_recording_start(struct reply *reply, const json_t *payload)
 {
     const json_t *options = json_object_get(payload, "options");
     struct fields f = fields_of(options);
-    struct recording_wish wish = {.layout = -1};
+    const struct stored *stored = reply->client->participant->room->front;
+    struct recording_wish wish = wish_of(stored != NULL ? stored->meeting : NULL);
     struct meeting_error err;
     const struct recording *r;
     bool chat;
@@ -37,8 +54,8 @@ void on_recording_start(struct reply *reply, const json_t *payload)
 
     if (!field_choice(&f, "mode", mode_names, &mode) ||
         !field_choice(&f, "layout", meeting_layout_names, &wish.layout) ||
-        !field_bool(&f, "record_video", true, &wish.video) ||
-        !field_bool(&f, "record_audio", true, &wish.audio) ||
+        !field_bool(&f, "record_video", wish.video, &wish.video) ||
+        !field_bool(&f, "record_audio", wish.audio, &wish.audio) ||
         !field_bool(&f, "record_chat", false, &chat)) {
         reply_refuse(reply, &f);
         return;
@@ -48,7 +65,6 @@ void on_recording_start(struct reply *reply, const json_t *payload)
         return;
     }
     wish.composite = mode == 1 || wish.layout >= 0;
-    wish.keep_days = keep_days(reply->client->participant->room);
     r = meeting_record_start(reply_meeting(reply), reply->client->participant, &wish, &err);
     if (r == NULL) {
         reply_error(reply, &err);
@@ -97,7 +113,8 @@ json_t *encode_recording_event(const struct meeting_event *event, const char **n
         return encode_stopped(r, by);
     default:
         *name = "recording:status";
-        return json_pack("{s:s, s:s, s:n, s:s?}", "recording_id", r->id, "state",
+        return json_pack("{s:s?, s:s, s:n, s:s?}", "recording_id",
+                         r->id[0] != '\0' ? r->id : NULL, "state",
                          recording_state_names[r->state], "progress", "reason",
                          r->reason[0] != '\0' ? r->reason : NULL);
     }
@@ -125,8 +142,8 @@ static json_t *encode_file(const struct recording *r, const struct recorder_file
  * directory. */
 static json_t *encode_recording(const struct recording *r)
 {
-    json_t *json = json_pack("{s:s, s:o}", "by_user_id", r->by, "started_at",
-                             encode_time(r->started_us));
+    json_t *json = json_pack("{s:s?, s:o}", "by_user_id", r->by[0] != '\0' ? r->by : NULL,
+                             "started_at", encode_time(r->started_us));
     json_t *files = json_array();
 
     if (r->state != RECORDING_RUNNING) {
@@ -169,4 +186,7 @@ void keep_recording(void *user, const struct recording *r)
     }
     json_decref(json);
     free(text);
+    if (r->by[0] == '\0' && r->state == RECORDING_RUNNING) {
+        audit_auto(signal, r->room, "recording:start");
+    }
 }

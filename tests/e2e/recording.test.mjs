@@ -196,6 +196,36 @@ test('four codecs and their sound are recorded as they are, listed and handed ou
         attendee.close();
     })));
 
+test('a meeting that is to be recorded is so by itself, and once after control was killed', { timeout: 90_000 }, () =>
+    recordingNode('recording-auto', (room) => withBrowser(async (browser) => {
+        const { node, id, owner, host } = room;
+        const change = (body) => rest(node, 'PATCH', `/meeting/${id}`, { token: owner, body });
+        const told = next(host, 'recording:status');
+
+        await change({ recording_config: { auto_record: true, record_video: false },
+            features: { recording_enabled: false } });
+        await publish(browser, room, 'VP8');
+        const { recording_id: none, state, reason } = await told;
+        assert.deepEqual([none, state, reason],
+            [null, 'failed', 'this meeting has that switched off']);
+
+        assert.equal((await change({ features: { recording_enabled: true } })).status, 200);
+        const [first] = await listed(room, 'running');
+        assert.equal(first.by_user_id, null);
+        const audit = await rest(node, 'GET', `/meeting/${id}/audit?limit=20`, { token: owner });
+        assert.deepEqual(audit.body.data.filter(({ act }) => act === 'recording:start')
+            .map(({ actor_id: by, result }) => [by, result]), [['auto_record', 'ok']]);
+
+        await killControl(node);
+        await node.until('another is recorded', async () => {
+            const { body } = await rest(node, 'GET', `/meeting/${id}/recordings`, { token: owner });
+            /* of one second, they are listed in any order */
+            const others = body.data.filter((one) => one.id !== first.id);
+            return others.length === 1 && others[0].state === 'running' &&
+                body.data.find((one) => one.id === first.id).state === 'interrupted';
+        });
+    })));
+
 test('a killed kcs-egress leaves files that play, and the next part begins', { timeout: 120_000 }, () =>
     recordingNode('recording-killed', (room) => withBrowser(async (browser) => {
         const { node, host, directory } = room;

@@ -8,11 +8,27 @@
 
 #include "meeting/breakout.h"
 #include "meeting/chat.h"
+#include "meeting/recording.h"
+#include "sys/clock.h"
 #include "unit/meeting/world.h"
 
+/* Before its domain begins. What its processes do is unit/recording's: these only die. */
+static void let_record(struct world *w, const char *directory)
+{
+    const struct recorder_conf conf = {.loop = w->loop,
+                                       .media = w->media,
+                                       .metrics = w->metrics,
+                                       .program = "/bin/false",
+                                       .directory = directory};
+    char reason[RECORDER_REASON];
+
+    assert_int_equal(recorder_create(&w->recorder, &conf, reason), 0);
+}
+
 /* A second control on the same dataplane. The first one's loop turns no more, as if it had
- * been killed: the dataplane has hung up on it. */
-static void succeed(struct world *next, struct world *dead)
+ * been killed: the dataplane has hung up on it. It records into 'tapes', if that is not NULL.
+ */
+static void succeed_to_record(struct world *next, struct world *dead, const char *tapes)
 {
     const struct media_conf media_conf = {.socket = dead->socket, .patience_ms = 50};
     struct media_conf with_loop = media_conf;
@@ -39,22 +55,33 @@ static void succeed(struct world *next, struct world *dead)
     conf.metrics = next->metrics;
     conf.user = next;
     assert_int_equal(session_registry_create(&next->sessions, &conf), 0);
+    if (tapes != NULL) {
+        let_record(next, tapes);
+    }
     meeting_conf.sessions = next->sessions;
     meeting_conf.media = next->media;
+    meeting_conf.recorder = next->recorder;
     assert_int_equal(meeting_create(&next->meeting, &meeting_conf, &world_ops, next), 0);
     WAIT(next, media_info(next->media) != NULL);
     meeting_restore(next->meeting);
     settle(next, 20);
 }
 
+static void succeed(struct world *next, struct world *dead)
+{
+    succeed_to_record(next, dead, NULL);
+}
+
 static void end(struct world *next, struct world *dead)
 {
+    recorder_destroy(next->recorder);
     meeting_destroy(next->meeting);
     session_registry_destroy(next->sessions);
     media_destroy(next->media);
     metric_registry_destroy(next->metrics);
     loop_destroy(next->loop);
     fake_dp_kill(dead->dp);
+    recorder_destroy(dead->recorder);
     meeting_destroy(dead->meeting);
     session_registry_destroy(dead->sessions);
     media_destroy(dead->media);
@@ -210,6 +237,50 @@ static void what_hosts_have_done_holds(void **state)
         assert_int_equal(p->group, is_a ? 1 : 0);
     }
     end(&next, &w);
+}
+
+/* Of a meeting that is to be recorded: what ran ended with the process before, and one
+ * begins. But none does where a host had ended it. */
+static void what_is_recorded_by_itself_is_so_once_or_not_at_all(void **state)
+{
+    static const struct recording_wish wish = {.audio = true, .layout = -1};
+    struct world w, next;
+    struct meeting_error err;
+    struct participant *host;
+    struct transport *t;
+    struct room *room;
+    char tapes[80], command[96];
+    (void)state;
+
+    for (unsigned ended = 0; ended < 2; ended++) {
+        world_start_media(&w);
+        (void)snprintf(tapes, sizeof(tapes), "%s/tapes", w.dir);
+        (void)snprintf(command, sizeof(command), "rm -r %s", tapes);
+        let_record(&w, tapes);
+        world_start_meeting(&w, &world_ops, &w);
+        host = enter_as(&w, "h", AUTH_HOST);
+        t = open_transport(&w, host, true);
+        connect(&w, t, 1000);
+        (void)produce(&w, t, world_opus, 11);
+        meeting_record_auto(host->room, &wish);
+        meeting_tick(w.meeting, clock_mono_us());
+        assert_non_null(host->room->recording);
+        if (ended) {
+            assert_non_null(meeting_record_stop(w.meeting, host, "", &err));
+        }
+        settle(&w, 5);
+
+        succeed_to_record(&next, &w, tapes);
+        room = meeting_find_room(next.meeting, "default", "m");
+        meeting_record_auto(room, &wish);
+        for (unsigned i = 0; i < 3; i++) {
+            meeting_tick(next.meeting, clock_mono_us());
+        }
+        assert_int_equal(world_n_told(&next, MEETING_RECORDING_STARTED), !ended);
+        assert_int_equal(room->recording != NULL, !ended);
+        assert_int_equal(system(command), 0);
+        end(&next, &w);
+    }
 }
 
 /* The newest facts stand in the record of one transport: if that goes, in another's. */
@@ -415,6 +486,7 @@ int main(void)
         cmocka_unit_test(what_a_viewer_waits_for_is_waited_for_still),
         cmocka_unit_test(rooms_stand_as_they_were),
         cmocka_unit_test(what_hosts_have_done_holds),
+        cmocka_unit_test(what_is_recorded_by_itself_is_so_once_or_not_at_all),
         cmocka_unit_test(what_was_told_last_outlives_the_transport_that_kept_it),
         cmocka_unit_test(what_belongs_to_nobody_is_closed),
         cmocka_unit_test(a_client_that_breaks_off_is_waited_for),

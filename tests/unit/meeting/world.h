@@ -51,6 +51,7 @@ struct world {
     struct metric_registry *metrics;
     struct media *media;
     struct session_registry *sessions;
+    struct recorder *recorder; /* NULL, if the test makes none: nothing is recorded */
     struct meeting *meeting;
     struct told told[WORLD_MAX_TOLD];
     size_t n_told;
@@ -237,6 +238,7 @@ static inline void world_start_meeting(struct world *w, const struct meeting_ops
     const struct meeting_conf conf = {.grace_ms = 1,
                                       .sessions = w->sessions,
                                       .media = w->media,
+                                      .recorder = w->recorder,
                                       .max_rooms = WORLD_ROOMS,
                                       .max_participants = WORLD_PEOPLE,
                                       .max_producers = WORLD_PRODUCERS,

@@ -657,6 +657,29 @@ static void settings_of_a_stored_meeting_reach_its_room_and_back(void **state)
     teardown(&k);
 }
 
+static void how_a_stored_meeting_is_recorded_reaches_its_room(void **state)
+{
+    const struct auto_record *wanted;
+    struct kept k;
+    (void)state;
+
+    setup(&k);
+    start(&k, 0);
+    put_meeting(&k,
+                MEETING(",\"recording_config\":{\"auto_record\":true,\"record_video\":"
+                        "false,\"retention_days\":9}"),
+                0);
+    (void)join_as(&k, "a", "host");
+    wanted = &meeting_find_room(k.s.w.meeting, "default", "m")->auto_record;
+    assert_true(wanted->wanted && wanted->audio && !wanted->video);
+    assert_int_equal(wanted->keep_days, 9);
+    signal_meeting_changed(k.s.signal, "default", "m",
+                           MEETING(",\"recording_config\":{\"auto_record\":false}"), 2);
+    assert_false(wanted->wanted);
+    stop(&k);
+    teardown(&k);
+}
+
 /* Writes until the store is full. Returns how many messages were acknowledged. */
 static unsigned fill(struct kept *k, struct user *u)
 {
@@ -768,6 +791,7 @@ int main(void)
         cmocka_unit_test(polls_go_on_after_a_restart_one_ballot_each),
         cmocka_unit_test(facts_and_events_have_the_same_numbers_over_restarts),
         cmocka_unit_test(settings_of_a_stored_meeting_reach_its_room_and_back),
+        cmocka_unit_test(how_a_stored_meeting_is_recorded_reaches_its_room),
         cmocka_unit_test(a_full_disk_is_told_and_the_meeting_goes_on),
         cmocka_unit_test(what_was_refused_leaves_no_gap_in_the_numbers),
     };
