@@ -1,7 +1,7 @@
 /* kcs-egress: what becomes of the streams of one meeting: files, or a live stream. Started
  * and watched by kcs-control (control/recording), a process for each job, so that nothing
  * that comes over the network and breaks a parser, a decoder or a muxer breaks more than
- * this.
+ * this; and whoever takes it over can do little (confine.h).
  *
  *     kcs-egress DIRECTORY ZERO_US [MODE PART [HEIGHT:BPS …|private]]
  *
@@ -28,18 +28,16 @@
 #include <inttypes.h>
 #include <libavutil/log.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "egress/confine.h"
 #include "egress/mode.h"
 
 enum { SOCKET = 3, STREAMS = 4 };
@@ -138,20 +136,6 @@ static const struct mode *mode_of(const char *name)
     return NULL;
 }
 
-static void confine(void)
-{
-    /* of a terminal, or of all processes of a unit: control ends us in order */
-    (void)signal(SIGINT, SIG_IGN);
-    (void)signal(SIGTERM, SIG_IGN);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN);
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    /* there is speech in it, of all meetings: neither dumped nor read by a debugger */
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    (void)umask(umask(0077) | 0027);
-}
-
 static void run(const struct mode *mode)
 {
     struct pollfd pfd = {.fd = SOCKET, .events = POLLIN};
@@ -180,7 +164,11 @@ int job_main(int argc, char **argv)
                               "streams; see docs/operations.md\n");
         return 2;
     }
-    confine();
+    err = confine(argv[1], mode == &mode_push);
+    if (err != 0) {
+        (void)fprintf(stderr, "kcs-egress: cannot be confined: %s\n", strerror(-err));
+        return 1;
+    }
     av_log_set_level(mode == &mode_tracks ? AV_LOG_ERROR : AV_LOG_FATAL);
     conf.directory = argv[1];
     conf.zero_us = strtoull(argv[2], NULL, 10);

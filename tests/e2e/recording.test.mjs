@@ -235,6 +235,8 @@ test('a killed kcs-egress leaves files that play, and the next part begins', { t
         }
         const { recording_id: id } = await ask(host, 'recording:start', {});
         await sleep(RECORD_MS);
+        const status = readFileSync(`/proc/${egressOf(node)}/status`, 'utf8');
+        assert.match(status, /^NoNewPrivs:\t1\nSeccomp:\t2$/m, 'it is confined');
         process.kill(Number(egressOf(node)), 'SIGKILL');
         const first = readdirSync(join(directory, id));
         assert.equal(first.length, 4);
