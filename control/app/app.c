@@ -629,6 +629,7 @@ static int make_recorder(struct app *app, char err[APP_ERR_MAX])
                                  .live = from->live,
                                  .n_renditions = from->n_renditions,
                                  .push_private = from->push_private,
+                                 .memory_mb = from->memory_mb,
                                  .quota_bytes = (uint64_t)from->quota_mb << 20,
                                  .used = recordings_used,
                                  .over = recording_over,

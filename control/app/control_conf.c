@@ -27,7 +27,8 @@ static const struct control_conf defaults = {
                  .ping_timeout_ms = 20000,
                  .max_payload = 1000000},
     .dtls = {.threads = 1},
-    .recording = {.s3 = {.region = "us-east-1"},
+    .recording = {.memory_mb = 1024,
+                  .s3 = {.region = "us-east-1"},
                   .renditions = {{720, 3000}, {360, 800}, {180, 250}},
                   .n_renditions = 3},
     .limits = {.connections = 20000,
@@ -158,6 +159,7 @@ static const cyaml_schema_field_t recording_fields[] = {
     CONF_STRING("directory", struct control_recording, directory),
     CONF_STRING("live", struct control_recording, live),
     CONF_STRING("program", struct control_recording, program),
+    CONF_UINT("memory_mb", struct control_recording, memory_mb, 0, 1000000),
     CONF_UINT("quota_mb", struct control_recording, quota_mb, 0, 1000000000),
     CONF_UINT("retention_days", struct control_recording, retention_days, 0, 3650),
     CONF_MAPPING("s3", struct control_recording, s3, s3_fields),
@@ -431,7 +433,8 @@ static int check_renditions(const char *path, const struct control_recording *re
     unsigned above = UINT16_MAX;
 
     if (recording->n_renditions == 0) {
-        snprintf(err, cap, "%s: recording.renditions is empty: nothing could be seen", path);
+        snprintf(err, cap, "%s: recording.renditions is empty: nothing could be seen",
+                 path);
         return -EINVAL;
     }
     for (uint32_t i = 0; i < recording->n_renditions; i++) {

@@ -179,10 +179,11 @@ struct control_rendition {
 };
 
 struct control_recording {
-    char directory[256]; /* empty: nothing is recorded */
-    char live[256];      /* of live streams; empty: there are none */
-    char program[256];   /* kcs-egress; empty: the one beside this program */
-    uint32_t quota_mb;   /* 0: none */
+    char directory[256];     /* empty: nothing is recorded */
+    char live[256];          /* of live streams; empty: there are none */
+    char program[256];       /* kcs-egress; empty: the one beside this program */
+    uint32_t memory_mb;      /* of a process; 0: any */
+    uint32_t quota_mb;       /* 0: none */
     uint32_t retention_days; /* 0: for ever */
     struct control_s3 s3;
     struct control_rendition renditions[CONTROL_CONF_RENDITIONS]; /* of live streams */

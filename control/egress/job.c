@@ -3,22 +3,24 @@
  * that comes over the network and breaks a parser, a decoder or a muxer breaks more than
  * this; and whoever takes it over can do little (confine.h).
  *
- *     kcs-egress DIRECTORY ZERO_US [MODE PART [HEIGHT:BPS …|private]]
+ *     kcs-egress DIRECTORY ZERO_US [MODE PART MEMORY [HEIGHT:BPS …|private]]
  *
  * ZERO_US is when the job began (CLOCK_MONOTONIC), MODE one of mode.h (tracks), PART the
- * number of the process within the job (1); a live stream is encoded at each HEIGHT, the
- * largest first, with BPS bits a second at most; 'private': one that is pushed may go to any
- * address. Descriptor 3 is a socket (SOCK_SEQPACKET) on which lines are spoken, one a
+ * number of the process within the job (1), MEMORY how many MiB it may take (0: any number;
+ * memory.h); a live stream is encoded at each HEIGHT, the
+ * largest first, with BPS bits a second at most; 'private': one that is pushed may go to
+ * any address. Descriptor 3 is a socket (SOCK_SEQPACKET) on which lines are spoken, one a
  * message; descriptor 4 the stream rings (base/tap.h), which can only be read.
  *
- * From control:  add NAME HANDLE CODEC HZ PUBLISHER [PERSON SOURCE] · remove NAME · stop,
- * and the words of a mode: track/tracks.c, compose/composite.c
+ * From control:  add NAME HANDLE CODEC HZ PUBLISHER [PERSON SOURCE] · remove NAME · stop ·
+ * leave: as stop, but another process goes on in the next part; and the words of a mode:
+ * track/tracks.c, compose/composite.c
  * To control:    key NAME · wrote NAME FILE START_US LENGTH_US BYTES FRAMES LOST, each
  * second and once more when it ends, with 'done' in front if that went well · none NAME: it
  * has ended and there is no file · broken NAME REASON: nothing more of it is written, the
  * others go on · failed NAME REASON: nothing can be written · live N BYTES: it can be
  * fetched, or is sent to a server · away REASON: that cannot be reached, and is tried again
- * · end
+ * · heavy BYTES: it has more memory than it may (0: it was given none), and leaves · end
  *
  * If control goes away the files are ended as if it had said stop. */
 #include "egress/job.h"
@@ -36,9 +38,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "egress/confine.h"
+#include "egress/memory.h"
 #include "egress/mode.h"
+
+enum word { WORD_NONE, WORD_STOP, WORD_LEAVE };
 
 enum { SOCKET = 3, STREAMS = 4 };
 
@@ -84,8 +90,14 @@ bool mode_parse_add(const char *line, struct mode_stream *out)
     return true;
 }
 
-/* Returns whether control wants an end, or is gone. */
-static bool hear(const struct mode *mode)
+_Noreturn void mode_no_memory(void)
+{
+    mode_say("heavy 0");
+    _exit(1); /* to end anything would take some, too */
+}
+
+/* Returns whether control wants an end; it does if it is gone. */
+static enum word hear(const struct mode *mode)
 {
     char line[MODE_LINE];
     ssize_t n;
@@ -93,14 +105,17 @@ static bool hear(const struct mode *mode)
     while ((n = recv(SOCKET, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0) {
         line[n] = '\0';
         if (strcmp(line, "stop") == 0) {
-            return true;
+            return WORD_STOP;
+        }
+        if (strcmp(line, "leave") == 0) {
+            return WORD_LEAVE;
         }
         if (mode->on_line(line) != 0) {
             line[strcspn(line, " ")] = '\0'; /* there are secrets in some */
             (void)fprintf(stderr, "kcs-egress: not understood: %s\n", line);
         }
     }
-    return n == 0 || (errno != EAGAIN && errno != EINTR);
+    return n == 0 || (errno != EAGAIN && errno != EINTR) ? WORD_STOP : WORD_NONE;
 }
 
 static int map_streams(struct feed_rings *rings)
@@ -140,22 +155,28 @@ static void run(const struct mode *mode)
 {
     struct pollfd pfd = {.fd = SOCKET, .events = POLLIN};
     unsigned wait_ms = 0;
+    enum word word;
+    uint64_t bytes;
 
     do {
         (void)poll(&pfd, 1, (int)wait_ms);
-        if (hear(mode)) {
-            break;
+        word = hear(mode);
+        if (word == WORD_NONE) {
+            wait_ms = mode->turn(mode_now_us());
+            if (memory_is_exceeded(mode_now_us(), &bytes)) {
+                mode_say("heavy %" PRIu64, bytes);
+                word = WORD_LEAVE;
+            }
         }
-        wait_ms = mode->turn(mode_now_us());
-    } while (true);
-    mode->end(mode_now_us());
+    } while (word == WORD_NONE);
+    mode->end(mode_now_us(), word == WORD_STOP);
 }
 
 int job_main(int argc, char **argv)
 {
     static struct mode_conf conf;
     const struct mode *mode = argc == 3   ? &mode_tracks
-                              : argc >= 5 ? mode_of(argv[3])
+                              : argc >= 6 ? mode_of(argv[3])
                                           : NULL;
     int err;
 
@@ -164,7 +185,10 @@ int job_main(int argc, char **argv)
                               "streams; see docs/operations.md\n");
         return 2;
     }
-    err = confine(argv[1], mode == &mode_push);
+    err = memory_limit(argc >= 6 ? (unsigned)strtoul(argv[5], NULL, 10) : 0);
+    if (err == 0) {
+        err = confine(argv[1], mode == &mode_push);
+    }
     if (err != 0) {
         (void)fprintf(stderr, "kcs-egress: cannot be confined: %s\n", strerror(-err));
         return 1;
@@ -172,9 +196,9 @@ int job_main(int argc, char **argv)
     av_log_set_level(mode == &mode_tracks ? AV_LOG_ERROR : AV_LOG_FATAL);
     conf.directory = argv[1];
     conf.zero_us = strtoull(argv[2], NULL, 10);
-    conf.part = argc >= 5 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
-    conf.words = argv + 5;
-    conf.n_words = argc > 5 ? argc - 5 : 0;
+    conf.part = argc >= 6 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
+    conf.words = argv + 6;
+    conf.n_words = argc > 6 ? argc - 6 : 0;
     err = map_streams(&conf.rings);
     if (err != 0) {
         (void)fprintf(stderr, "kcs-egress: the stream rings cannot be read: %s\n",
@@ -182,6 +206,9 @@ int job_main(int argc, char **argv)
         return 1;
     }
     err = mode->begin(&conf);
+    if (err == -ENOMEM) {
+        mode_no_memory();
+    }
     if (err != 0) {
         (void)fprintf(stderr, "kcs-egress: cannot begin: %s\n", strerror(-err));
         mode_say("failed %s.%u %s", mode->name, conf.part, strerror(-err));

@@ -24,7 +24,8 @@ struct mode {
     int (*on_line)(const char *line);
     /* Each MODE_TURN_MS at least. Returns how many milliseconds may pass till the next. */
     unsigned (*turn)(uint64_t now_us);
-    void (*end)(uint64_t now_us); /* files are ended, and told of */
+    /* Files are ended, and told of. 'last': no other process of the job follows. */
+    void (*end)(uint64_t now_us, bool last);
 };
 
 /* What 'add' tells of a stream. */
@@ -45,6 +46,9 @@ extern const struct mode mode_composite; /* one picture and one sound of all, to
 extern const struct mode mode_sound;     /* the sound alone */
 extern const struct mode mode_live;      /* the picture and the sound, to who watches */
 extern const struct mode mode_push;      /* the same, by RTMP to a server */
+
+/* There is no memory: the process ends at once, and another goes on in the next part. */
+_Noreturn void mode_no_memory(void);
 
 /* Says a line to control; waits if it must: control reads it, or is gone. */
 void mode_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -111,6 +111,18 @@ static void on_failed(void *user, const char *reason)
     stop(r, NULL);
 }
 
+/* It goes on: that a part is missing is all that is to be told. */
+static void on_died(void *user, const char *reason)
+{
+    struct recording *r = user;
+
+    if (r->room != NULL) {
+        (void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
+        tell_hosts(r);
+        r->reason[0] = '\0';
+    }
+}
+
 static void on_ended(void *user, const struct recorder_file *files, size_t n)
 {
     struct recording *r = user;
@@ -123,7 +135,8 @@ static void on_ended(void *user, const struct recorder_file *files, size_t n)
     free_recording(r);
 }
 
-static const struct recorder_ops OPS = {.failed = on_failed, .ended = on_ended};
+static const struct recorder_ops OPS = {
+    .died = on_died, .failed = on_failed, .ended = on_ended};
 
 static int may_begin(const struct meeting *meeting, const struct room *room,
                      const struct recording_wish *wish, struct meeting_error *err)
@@ -200,9 +213,9 @@ static const struct recording *begin(struct meeting *meeting, struct room *room,
     meeting_taped_begin(meeting, room,
                         &(struct taped){r->job, r->audio, r->video, r->layout, r});
     news(r);
-    meeting_tell_fact(
-        meeting, room, NULL,
-        (struct meeting_event){.kind = MEETING_RECORDING_STARTED, .recording = r, .by = by});
+    meeting_tell_fact(meeting, room, NULL,
+                      (struct meeting_event){
+                          .kind = MEETING_RECORDING_STARTED, .recording = r, .by = by});
     return r;
 }
 
@@ -248,8 +261,7 @@ static bool sends_something(const struct room *room)
 static void tell_refused(struct meeting *meeting, struct room *room,
                          const struct meeting_error *err)
 {
-    struct recording none = {
-        .state = RECORDING_FAILED, .meeting = meeting, .room = room};
+    struct recording none = {.state = RECORDING_FAILED, .meeting = meeting, .room = room};
 
     (void)snprintf(none.reason, sizeof(none.reason), "%.*s", (int)sizeof(none.reason) - 1,
                    err->message);

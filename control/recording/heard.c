@@ -187,6 +187,19 @@ static void on_away(struct recorder_job *job, const char *reason)
     }
 }
 
+/* It ends its files, if there is memory for that. */
+static void on_heavy(struct recorder_job *job, const char *line)
+{
+    uint64_t bytes = 0;
+
+    (void)sscanf(line, "%" SCNu64, &bytes);
+    log_error("recorder_too_large", LOG_STR("recording", job->id), LOG_U64("bytes", bytes),
+              LOG_U64("memory_mb", job->recorder->conf.memory_mb),
+              LOG_STR("cure", "another process goes on; recording.memory_mb is the limit"));
+    job->heavy = true;
+    job->stop_by_us = clock_mono_us() + RECORDER_ENDING_MS * UINT64_C(1000);
+}
+
 static void on_line(struct recorder_job *job, const char *line)
 {
     if (strncmp(line, "key ", 4) == 0) {
@@ -203,6 +216,8 @@ static void on_line(struct recorder_job *job, const char *line)
         job->stop_by_us = clock_mono_us() + RECORDER_ENDING_MS * UINT64_C(1000);
     } else if (strncmp(line, "joined ", 7) == 0) {
         on_joined(job, line);
+    } else if (strncmp(line, "heavy ", 6) == 0) {
+        on_heavy(job, line + 6);
     } else if (strncmp(line, "broken ", 7) == 0) {
         on_broken(job, line + 7);
     } else if (strncmp(line, "failed ", 7) == 0) {
@@ -215,9 +230,15 @@ void recorder_hear(struct recorder_job *job, unsigned max)
     char line[LINE];
     ssize_t n;
 
-    for (unsigned i = 0; i < max && job->sock >= 0 &&
-                         (n = recv(job->sock, line, sizeof(line) - 1, MSG_DONTWAIT)) > 0;
-         i++) {
+    for (unsigned i = 0; i < max && job->sock >= 0; i++) {
+        n = recv(job->sock, line, sizeof(line) - 1, MSG_DONTWAIT);
+        if (n < 0 && errno == ECONNRESET) {
+            continue; /* one that died and had not read all: its last words come after that
+                       */
+        }
+        if (n <= 0) {
+            return;
+        }
         line[n] = '\0';
         on_line(job, line);
     }

@@ -35,8 +35,8 @@ struct recorder_job {
     struct recorder *recorder;
     char id[RECORDER_NAME + 1];
     enum recorder_mode mode;
-    unsigned part; /* of the processes of one that composes */
-    bool live;     /* it was said that it can be fetched */
+    unsigned part;          /* of the processes of one that composes */
+    bool live;              /* it was said that it can be fetched */
     char url[RTMP_URL_MAX]; /* of RECORDER_PUSH; there is a secret in it */
     char layout[16], speaker[RECORDER_NAME + 1], spotlight[RECORDER_NAME + 1];
     const struct recorder_ops *ops;
@@ -51,6 +51,7 @@ struct recorder_job {
     unsigned deaths;        /* in a row: none ran for STEADY_US */
     bool stopping, failed;
     bool renewing; /* it was told to end, for the next to begin */
+    bool heavy;    /* the process has too much memory, and ends by itself */
     uint64_t stop_by_us;
     struct track *tracks;
     struct recorder_file *files;

@@ -20,10 +20,8 @@
 #include "sys/loop.h"
 
 const char *const recorder_mode_names[N_RECORDER_MODES] = {
-    [RECORDER_TRACKS] = "tracks",
-    [RECORDER_COMPOSITE] = "composite",
-    [RECORDER_SOUND] = "sound",
-    [RECORDER_LIVE] = "live",
+    [RECORDER_TRACKS] = "tracks", [RECORDER_COMPOSITE] = "composite",
+    [RECORDER_SOUND] = "sound",   [RECORDER_LIVE] = "live",
     [RECORDER_PUSH] = "push",
 };
 
@@ -266,7 +264,12 @@ static void on_death(struct recorder_job *job, uint64_t now_us)
     job->restart_at_us = now_us + (wait_us < RESTART_MAX_US ? wait_us : RESTART_MAX_US);
     job->deaths++;
     if (job->deaths >= RECORDER_DEATHS) {
-        recorder_fail(job, "the process that records dies again and again");
+        recorder_fail(job, job->heavy ? "the process that records takes too much memory"
+                                      : "the process that records dies again and again");
+    } else if (job->ops->died != NULL) {
+        job->ops->died(job->user,
+                       job->heavy ? "it took too much memory, and goes on in another part"
+                                  : "its process died, and it goes on in another part");
     }
 }
 
@@ -309,11 +312,15 @@ static void directory_of(const struct recorder_job *job, char out[PATH_MAX])
 static int start_process(struct recorder_job *job)
 {
     const struct recorder_conf *conf = &job->recorder->conf;
-    char directory[PATH_MAX], zero[24], part[16];
+    char directory[PATH_MAX], zero[24], part[16], memory[16];
     char sizes[RECORDER_RENDITIONS][24];
-    char *argv[6 + RECORDER_RENDITIONS] = {(char *)(uintptr_t)conf->program, directory, zero,
-                                           (char *)(uintptr_t)recorder_mode_names[job->mode],
-                                           part};
+    char *argv[7 + RECORDER_RENDITIONS] = {
+        (char *)(uintptr_t)conf->program,
+        directory,
+        zero,
+        (char *)(uintptr_t)recorder_mode_names[job->mode],
+        part,
+        memory};
     int socks[2];
     int fds[2];
     int err;
@@ -327,13 +334,14 @@ static int start_process(struct recorder_job *job)
     directory_of(job, directory);
     (void)snprintf(part, sizeof(part), "%u", job->part + 1);
     (void)snprintf(zero, sizeof(zero), "%" PRIu64, job->zero_us);
+    (void)snprintf(memory, sizeof(memory), "%u", conf->memory_mb);
     for (unsigned i = 0; i < conf->n_renditions && job->mode == RECORDER_LIVE; i++) {
         (void)snprintf(sizes[i], sizeof(sizes[i]), "%u:%u000", conf->renditions[i].height,
                        conf->renditions[i].kbps);
-        argv[5 + i] = sizes[i];
+        argv[6 + i] = sizes[i];
     }
     if (job->mode == RECORDER_PUSH && conf->push_private) {
-        argv[5] = (char *)(uintptr_t) "private";
+        argv[6] = (char *)(uintptr_t) "private";
     }
     fds[0] = socks[1];
     err = child_start(&job->child, conf->loop, argv, fds, 2, on_child_ended, job);
@@ -350,6 +358,7 @@ static int start_process(struct recorder_job *job)
         return err;
     }
     job->restart_at_us = 0;
+    job->heavy = false;
     job->started_us = clock_mono_us();
     job->part++;
     say_url(job);
@@ -368,8 +377,8 @@ static bool quota_is_used_up(const struct recorder *recorder, enum recorder_mode
     const struct recorder_conf *conf = &recorder->conf;
     uint64_t bytes;
 
-    return leaves_files(mode) && conf->quota_bytes != 0 &&
-           conf->used(conf->user, &bytes) && bytes >= conf->quota_bytes;
+    return leaves_files(mode) && conf->quota_bytes != 0 && conf->used(conf->user, &bytes) &&
+           bytes >= conf->quota_bytes;
 }
 
 static int begin(struct recorder *recorder, const char *id, enum recorder_mode mode,
@@ -522,12 +531,12 @@ void recorder_remove(struct recorder_job *job, const char *name)
     }
 }
 
-/* The process is to end its files, or is killed. */
-static void stop_process(struct recorder_job *job)
+/* The process is to end its files, or is killed. 'word': whether another follows. */
+static void stop_process(struct recorder_job *job, const char *word)
 {
     job->stop_by_us = clock_mono_us() + RECORDER_ENDING_MS * UINT64_C(1000);
     if (job->child != NULL) {
-        say(job, "stop");
+        say(job, word);
     }
 }
 
@@ -535,7 +544,7 @@ void recorder_stop(struct recorder_job *job)
 {
     if (!job->stopping) {
         job->stopping = true;
-        stop_process(job);
+        stop_process(job, "stop");
     }
 }
 
@@ -576,7 +585,7 @@ static void tick(struct recorder_job *job, uint64_t now_us)
         end_job(job); /* there was none to end anything */
         return;
     }
-    if (job->stopping || job->renewing) {
+    if (job->stopping || job->renewing || (job->heavy && job->child != NULL)) {
         if (now_us >= job->stop_by_us) {
             child_kill(job->child, SIGKILL);
         }
@@ -598,7 +607,7 @@ static void tick(struct recorder_job *job, uint64_t now_us)
          */
         job->streams_id = streams_id;
         job->renewing = true;
-        stop_process(job);
+        stop_process(job, "leave");
         return;
     }
     for (struct track *track = job->tracks; track != NULL; track = track->next) {

@@ -58,7 +58,8 @@ struct recorder_conf {
         unsigned height, kbps;
     } renditions[RECORDER_RENDITIONS]; /* of their picture, from the highest */
     unsigned n_renditions;
-    bool push_private; /* to addresses that are none of the public Internet, too */
+    unsigned memory_mb; /* that a process may take; 0: as much as there is */
+    bool push_private;  /* to addresses that are none of the public Internet, too */
 };
 
 struct recorder_file {
@@ -86,11 +87,14 @@ struct recorder_scene {
 };
 
 struct recorder_ops {
-    /* Of RECORDER_LIVE, once: the stream can be fetched. Of RECORDER_PUSH: it is sent, or is
-     * again. May be NULL. */
+    /* Of RECORDER_LIVE, once: the stream can be fetched. Of RECORDER_PUSH: it is sent, or
+     * is again. May be NULL. */
     void (*live)(void *user);
     /* Of RECORDER_PUSH: the server cannot be reached; it is tried again. May be NULL. */
     void (*away)(void *user, const char *reason);
+    /* Its process has died, or had to end because of its memory: another goes on, in the
+     * next part. May be NULL. */
+    void (*died)(void *user, const char *reason);
     /* It cannot go on (the disk is full, the quota used up, the process dies again and
      * again …): nothing more is written. Stop it. */
     void (*failed)(void *user, const char *reason);
@@ -112,8 +116,8 @@ void recorder_destroy(struct recorder *recorder);
 int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
                    const struct recorder_ops *ops, void *user, struct recorder_job **out);
 
-/* The same of RECORDER_PUSH, without a directory. 'url' (sfu/base/rtmp_url.h) is copied, and
- * told to nobody but the process. A name that stands for an address which may not be
+/* The same of RECORDER_PUSH, without a directory. 'url' (sfu/base/rtmp_url.h) is copied,
+ * and told to nobody but the process. A name that stands for an address which may not be
  * connected to fails it. */
 int recorder_push(struct recorder *recorder, const char *id, const char *url,
                   const struct recorder_ops *ops, void *user, struct recorder_job **out);

@@ -2,7 +2,7 @@
  * its last seconds, all else of the node goes on. KCS_LONG=1: twenty of each. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -96,6 +96,45 @@ test('killed at random moments, each recording goes on and is one file', { timeo
                 console.log(`# killed after ${killed.toFixed(2)} s: ${left.toFixed(2)} s play`);
             }
         }
+    }).finally(() => rmSync(directory, { recursive: true }));
+});
+
+/* MiB of its own that a process has. */
+function memoryOf(pid) {
+    const [, resident, shared] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ').map(Number);
+
+    return (resident - shared) * 4096 / (1 << 20);
+}
+
+test('one that takes too much memory goes on in a new part, and no other is touched', { timeout: 90_000 }, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'kcs-faults-'));
+    const LIMIT_MB = 20; /* less than an encoder of 720p has, more than one has that encodes nothing */
+
+    await withNode({
+        name: 'egress-memory', devices: ['udp:127.0.0.1'],
+        control: `recording:\n  directory: ${directory}\n  memory_mb: ${LIMIT_MB}\n`,
+    }, async (node) => {
+        const small = await host(node, 'small');
+        const large = await host(node, 'large');
+        const told = next(large, 'recording:status', 20_000);
+        const { recording_id: beside } = await good(small, 'recording:start');
+        const { recording_id: id } = await good(large, 'recording:start', { options: { mode: 'composite' } });
+        const pid = egressOf(node, beside);
+
+        const { state, reason, recording_id: which } = await told;
+        assert.deepEqual([which, state], [id, 'running']);
+        assert.match(reason, /too much memory/);
+        await node.until('the next part begins', () => readdirSync(join(directory, id)).includes('meeting.2.mp4'));
+        assert.ok(plays(join(directory, id, 'meeting.1.mp4')).seconds > 0.3, 'what it had written plays');
+        assert.equal(egressOf(node, beside), pid);
+        assert.ok(memoryOf(pid) < LIMIT_MB, `${memoryOf(pid)}`);
+        await good(large, 'hand:raise');
+        await good(large, 'recording:stop');
+        await good(small, 'recording:stop');
+        await node.until('both have ended', async () => (await node.metric('kcs_recordings ')) === 0);
+        assert.ok(await node.metric('kcs_recorder_restarts_total ') >= 1);
+        small.close();
+        large.close();
     }).finally(() => rmSync(directory, { recursive: true }));
 });
 

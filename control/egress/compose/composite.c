@@ -77,6 +77,9 @@ static int64_t us_of_picture(int64_t picture)
 
 static void fail(int err)
 {
+    if (err == -ENOMEM) {
+        mode_no_memory();
+    }
     if (all.err == 0) {
         all.err = err;
         mode_say("failed meeting.%u %s", all.conf->part, strerror(-err));
@@ -412,7 +415,7 @@ static void close_out(void)
     }
 }
 
-static void end(uint64_t now_us)
+static void end(uint64_t now_us, bool last)
 {
     if (all.err == 0) {
         cast_end(&all.cast, now_us, &all.mixer);
@@ -421,7 +424,7 @@ static void end(uint64_t now_us)
     close_out();
     if (all.mode == &mode_composite || all.mode == &mode_sound) {
         tell(all.err == 0 ? "done" : "wrote");
-        if (all.err == 0 && all.conf->part > 1) {
+        if (all.err == 0 && last && all.conf->part > 1) {
             join();
         }
     }

@@ -150,7 +150,9 @@ enum track_news track_run(struct track *track, uint64_t now_us)
     feed_run(&track->feed, now_us, on_frame, track);
     note_report(track);
     if (track->err != 0) {
-        return is_of_all(track->err) ? TRACK_FAILED : TRACK_BROKEN;
+        return track->err == -ENOMEM   ? TRACK_NO_MEMORY
+               : is_of_all(track->err) ? TRACK_FAILED
+                                       : TRACK_BROKEN;
     }
     return feed_wants_key(&track->feed, now_us) ? TRACK_WANTS_KEY : TRACK_QUIET;
 }

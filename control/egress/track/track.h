@@ -22,7 +22,8 @@ enum track_news {
     TRACK_QUIET,
     TRACK_WANTS_KEY, /* its publisher is to be asked for a key frame */
     TRACK_BROKEN,    /* nothing more of it is written: track_reason() */
-    TRACK_FAILED     /* nor of any other: the disk is full … */
+    TRACK_FAILED,    /* nor of any other: the disk is full … */
+    TRACK_NO_MEMORY
 };
 
 struct track_state {

@@ -101,6 +101,9 @@ static int add(const char *line)
             all.n++;
         }
     }
+    if (err == -ENOMEM) {
+        mode_no_memory();
+    }
     if (err != 0) {
         mode_say("broken %s %s", stream.name, strerror(-err));
     }
@@ -142,6 +145,9 @@ static unsigned turn(uint64_t now)
         struct entry *entry = &all.entries[i];
         enum track_news news = track_run(entry->track, now);
 
+        if (news == TRACK_NO_MEMORY) {
+            mode_no_memory();
+        }
         if (news == TRACK_BROKEN || news == TRACK_FAILED) {
             mode_say("%s %s %s", news == TRACK_FAILED ? "failed" : "broken", entry->name,
                      track_reason(entry->track));
@@ -165,9 +171,10 @@ static int begin(const struct mode_conf *conf)
     return 0;
 }
 
-static void end(uint64_t now_us)
+static void end(uint64_t now_us, bool last)
 {
     (void)now_us;
+    (void)last;
     while (all.n > 0) {
         finish(&all.entries[0]);
     }

@@ -27,7 +27,7 @@ struct world {
     uint32_t ts, bytes;
     size_t seen; /* commands of the dataplane */
     char reason[128];
-    unsigned n_failed, n_ended, n_live, n_away, n_over;
+    unsigned n_failed, n_ended, n_live, n_away, n_over, n_died;
     uint64_t used;
     bool used_known;
     char live[80];
@@ -68,6 +68,14 @@ static void on_away(void *user, const char *reason)
     (void)snprintf(w->reason, sizeof(w->reason), "%s", reason);
 }
 
+static void on_died(void *user, const char *reason)
+{
+    struct world *w = user;
+
+    w->n_died++;
+    (void)snprintf(w->reason, sizeof(w->reason), "%s", reason);
+}
+
 static void on_over(void *user)
 {
     struct world *w = user;
@@ -86,8 +94,11 @@ static bool used(void *user, uint64_t *bytes)
 
 enum { QUOTA = 1000 };
 
-static const struct recorder_ops OPS = {
-    .live = on_live, .away = on_away, .failed = on_failed, .ended = on_ended};
+static const struct recorder_ops OPS = {.live = on_live,
+                                        .away = on_away,
+                                        .died = on_died,
+                                        .failed = on_failed,
+                                        .ended = on_ended};
 
 static const struct recorder_owner OWNER = {
     .person = "ann", .name = "Ann Example", .source = "camera"};
@@ -118,10 +129,11 @@ static uint64_t open_video(struct world *w, enum abi_codec codec)
     return stream;
 }
 
-static void setup_as(struct world *w, enum recorder_mode mode)
+static void setup_with(struct world *w, enum recorder_mode mode, unsigned memory_mb)
 {
     struct recorder_conf conf = {.program = KCS_EGRESS,
                                  .directory = w->directory,
+                                 .memory_mb = memory_mb,
                                  .quota_bytes = QUOTA,
                                  .used = used,
                                  .over = on_over,
@@ -142,13 +154,17 @@ static void setup_as(struct world *w, enum recorder_mode mode)
     assert_int_equal(metric_registry_create(&w->metrics), 0);
     conf.metrics = w->metrics;
     assert_int_equal(recorder_create(&w->recorder, &conf, reason), 0);
-    assert_int_equal(
-        mode == RECORDER_PUSH
-            ? recorder_push(w->recorder, "one", "rtmp://127.0.0.1:1/live/secret", &OPS, w,
-                            &w->job)
-            : recorder_start(w->recorder, "one", mode, &OPS, w, &w->job),
-        0);
+    assert_int_equal(mode == RECORDER_PUSH
+                         ? recorder_push(w->recorder, "one",
+                                         "rtmp://127.0.0.1:1/live/secret", &OPS, w, &w->job)
+                         : recorder_start(w->recorder, "one", mode, &OPS, w, &w->job),
+                     0);
     recorder_add(w->job, "camera", &w->stream, 1, &OWNER);
+}
+
+static void setup_as(struct world *w, enum recorder_mode mode)
+{
+    setup_with(w, mode, 0);
 }
 
 static void setup(struct world *w)
@@ -311,11 +327,30 @@ static void a_process_that_is_killed_is_followed_by_another(void **state)
     assert_int_equal(kill(pid_of_egress(), SIGKILL), 0);
     RUN(&w, frames_of(&w, 2) >= 20);
     assert_metric(&w, "\nkcs_recorder_restarts_total 1\n");
+    assert_int_equal(w.n_died, 1);
+    assert_string_equal(w.reason, "its process died, and it goes on in another part");
     assert_metric(&w, "\nkcs_recordings 1\n");
     stop(&w);
     assert_int_equal(w.n_files, 2);
     assert_file(&w, 0, "camera.1.webm", false);
     assert_file(&w, 1, "camera.2.webm", true);
+    teardown(&w);
+}
+
+/* A MiB is less than any has. */
+static void one_that_has_too_much_memory_ends_its_file_and_another_goes_on(void **state)
+{
+    struct world w;
+    (void)state;
+
+    setup_with(&w, RECORDER_TRACKS, 1);
+    RUN(&w, w.n_died == 1);
+    assert_string_equal(w.reason, "it took too much memory, and goes on in another part");
+    RUN(&w, frames_of(&w, 2) >= 5);
+    stop(&w);
+    assert_int_equal(w.n_failed, 0);
+    assert_int_equal(w.n_files, 2);
+    assert_file(&w, 0, "camera.1.webm", true);
     teardown(&w);
 }
 
@@ -553,6 +588,31 @@ static void what_composes_goes_on_in_a_part_and_becomes_one_file(void **state)
     teardown(&w);
 }
 
+/* With each dataplane a part ends in order; what is one file then is not the last of them.
+ */
+static void parts_of_two_dataplanes_and_a_third_are_all_in_the_file(void **state)
+{
+    struct world w;
+    (void)state;
+
+    setup_as(&w, RECORDER_COMPOSITE);
+    for (unsigned part = 1; part <= 2; part++) {
+        RUN(&w, frames_of(&w, part) > 30);
+        fake_dp_hang_up(w.f.dp);
+        WAIT(&w.f, w.f.n_detached == part && w.f.n_attached == part + 1);
+    }
+    RUN(&w, frames_of(&w, 3) > 30);
+    assert_true(is_there(w.directory, "one/meeting.1.mp4"));
+    assert_true(is_there(w.directory, "one/meeting.2.mp4"));
+    assert_false(is_there(w.directory, "one/meeting.mp4"));
+    stop(&w);
+    assert_int_equal(w.n_died, 0);
+    assert_int_equal(w.n_files, 1);
+    assert_string_equal(w.files[0].name, "meeting.mp4");
+    assert_false(is_there(w.directory, "one/meeting.1.mp4"));
+    teardown(&w);
+}
+
 static void a_live_stream_is_there_until_it_is_taken_away(void **state)
 {
     struct world w;
@@ -676,6 +736,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_is_recorded_from_its_first_key_frame),
         cmocka_unit_test(a_process_that_is_killed_is_followed_by_another),
+        cmocka_unit_test(one_that_has_too_much_memory_ends_its_file_and_another_goes_on),
         cmocka_unit_test(a_broken_track_leaves_the_others_alone),
         cmocka_unit_test(what_cannot_be_written_is_told_once),
         cmocka_unit_test(a_quota_that_is_used_up_ends_what_runs_and_lets_nothing_begin),
@@ -684,6 +745,7 @@ int main(void)
         cmocka_unit_test(a_track_that_is_removed_has_its_file_ended),
         cmocka_unit_test(what_begins_paused_is_recorded_in_its_best_encoding),
         cmocka_unit_test(what_composes_goes_on_in_a_part_and_becomes_one_file),
+        cmocka_unit_test(parts_of_two_dataplanes_and_a_third_are_all_in_the_file),
         cmocka_unit_test(a_live_stream_is_there_until_it_is_taken_away),
         cmocka_unit_test(what_is_pushed_is_tried_again_by_the_next_process_too),
         cmocka_unit_test(what_an_earlier_one_left_of_live_streams_is_taken_away),
