@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive/chat_log.h"
 #include "archive/errand.h"
 #include "auth/audit.h"
 #include "metric/metric.h"
@@ -216,14 +217,19 @@ static bool take_text(char *out, size_t cap, const char *text)
     return snprintf(out, cap, "%s", text) < (int)cap;
 }
 
+/* A name of a directory that we have made. */
+static bool is_plain(const char *id)
+{
+    return id[0] != '.' && strchr(id, '/') == NULL;
+}
+
 static bool send(struct archive *archive, struct item *item, enum errand_kind kind,
                  json_t *file)
 {
     struct errand errand = {.kind = kind};
     const char *name = file != NULL ? text_of(file, "file") : "";
 
-    if (!take_text(errand.id, sizeof(errand.id), item->id) || item->id[0] == '.' ||
-        strchr(item->id, '/') != NULL ||
+    if (!take_text(errand.id, sizeof(errand.id), item->id) || !is_plain(item->id) ||
         !take_text(errand.file, sizeof(errand.file), name) || strchr(name, '/') != NULL ||
         !take_text(errand.upload, sizeof(errand.upload), text_of(file, "upload"))) {
         return false; /* we have not written that */
@@ -260,10 +266,22 @@ static void note_success(struct archive *archive)
     }
 }
 
+/* What was said goes on till then: its second is over, too. */
+static void note_end(struct item *item, int64_t at_s)
+{
+    json_t *chat = json_object_get(item->json, "chat");
+
+    if (chat != NULL && json_object_get(chat, "to_us") == NULL) {
+        (void)json_object_set_new(chat, "to_us",
+                                  json_integer((json_int_t)(at_s + 1) * 1000000));
+    }
+}
+
 /* What there is of one that has ended without a word is what it has. Returns whether that
  * is to be written. */
 static bool took_look(struct item *item, const struct errand *e)
 {
+    const int64_t now_s = clock_wall_s();
     json_t *files = json_array();
 
     if (e->err != 0 || e->idle_s < IDLE_S) {
@@ -279,6 +297,7 @@ static bool took_look(struct item *item, const struct errand *e)
     }
     (void)json_object_set_new(item->json, "files", files);
     (void)snprintf(item->state, sizeof(item->state), "interrupted");
+    note_end(item, e->idle_s < now_s ? now_s - e->idle_s : 0);
     return true;
 }
 
@@ -295,6 +314,39 @@ static void drop_file(struct item *item)
             return;
         }
     }
+}
+
+static json_t *find_file(const struct item *item, const char *name)
+{
+    json_t *file;
+    size_t i;
+
+    json_array_foreach(json_object_get(item->json, "files"), i, file)
+    {
+        if (strcmp(text_of(file, "file"), name) == 0) {
+            return file;
+        }
+    }
+    return NULL;
+}
+
+/* It is a file like the others from now on. One that was killed before it could say so had
+ * found it among them. */
+static void took_chat(struct item *item, const struct errand *e)
+{
+    json_t *file = find_file(item, e->file);
+    json_t *entry = json_pack("{s:s, s:n, s:n, s:n, s:i, s:O?, s:I, s:b}", "file", e->file,
+                              "user_id", "display_name", "source", "start_ms", 0,
+                              "duration_ms", json_object_get(item->json, "duration_ms"),
+                              "size_bytes", (json_int_t)e->bytes, "complete", 1);
+
+    if (e->err == 0 && file != NULL) {
+        (void)json_object_update(file, entry);
+    } else if (e->err == 0) {
+        (void)json_array_append(json_object_get(item->json, "files"), entry);
+    } /* else somebody has taken its directory away */
+    json_decref(entry);
+    (void)json_object_del(item->json, "chat");
 }
 
 static void took_upload(struct archive *archive, struct item *item, const struct errand *e)
@@ -323,6 +375,12 @@ static bool take(struct archive *archive, struct item *item, const struct errand
     switch (e->kind) {
     case ERRAND_LOOK:
         return took_look(item, e);
+    case ERRAND_WRITE:
+        if (e->err != 0 && e->err != -ENOENT) {
+            return false;
+        }
+        took_chat(item, e);
+        return true;
     case ERRAND_UPLOAD:
         if (e->err != 0 && (e->stored || e->err != -ENOENT)) {
             return false;
@@ -375,6 +433,35 @@ static void on_errand(void *arg, const struct errand *e)
     go_on(archive);
 }
 
+/* ---- the chat ---- */
+
+static void on_chat(void *arg, int err, char *text)
+{
+    struct archive *archive = arg;
+    struct item *item = archive->now;
+    struct errand errand = {.kind = ERRAND_WRITE, .file = CHAT_LOG_FILE, .text = text};
+
+    if (err == 0 && take_text(errand.id, sizeof(errand.id), item->id) &&
+        runner_send(archive->runner, &errand) == 0) {
+        return;
+    }
+    free(text); /* it is tried again when all are looked at */
+    archive->now = NULL;
+    item_free(item);
+    go_on(archive);
+}
+
+static bool gather_chat(struct archive *archive, const struct item *item)
+{
+    const struct chat_log_conf conf = {.store = archive->conf.store,
+                                       .tenant = item->tenant,
+                                       .meeting = item->meeting,
+                                       .recording = item->id,
+                                       .when = json_object_get(item->json, "chat")};
+
+    return is_plain(item->id) && chat_log_make(&conf, on_chat, archive) == 0;
+}
+
 /* ---- what is next ---- */
 
 static bool may_ask(const struct archive *archive)
@@ -414,6 +501,9 @@ static bool look_after(struct archive *archive, struct item *item)
     }
     if (!is_final(item->state)) {
         return send(archive, item, ERRAND_LOOK, NULL);
+    }
+    if (json_object_get(item->json, "chat") != NULL) {
+        return gather_chat(archive, item);
     }
     if (!may_ask(archive)) {
         return false;

@@ -12,12 +12,15 @@
 #include <unistd.h>
 
 #include "sys/clock.h"
+#include "sys/log.h"
 #include "sys/loop.h"
 
 enum {
     PART_BYTES = 8 << 20, /* of an upload; more, if it were more than S3_PARTS */
     MIB = 1 << 20,
-    AGAIN_MS = 100
+    AGAIN_MS = 100,
+    PATIENCE_MS = 2000, /* with what does not answer, when it is to end */
+    N_TEXTS = 7         /* of the configuration */
 };
 
 /* An errand with whose it is: NULL once the runner is gone, and nobody waits for it. */
@@ -28,13 +31,18 @@ struct sent {
 
 struct runner {
     struct runner_conf conf;
+    struct s3_conf s3_conf;
+    char *texts[N_TEXTS]; /* of both */
     struct s3 *s3;
     pthread_t thread;
-    pthread_mutex_t lock; /* of 'waits' and 'stop' */
+    pthread_mutex_t lock; /* of 'waits', 'stop' and what follows that */
     pthread_cond_t changed;
     struct sent *waits;
     struct sent *out; /* the loop's: the one that is not done */
     atomic_bool stop;
+    bool ended;  /* the thread, but for its return */
+    bool left;   /* to the thread, which frees */
+    bool posted; /* 'out' is done, and the loop is to hear of it */
 };
 
 /* ---- the errands: on the thread ---- */
@@ -199,6 +207,48 @@ static int upload(const struct runner *runner, struct errand *e)
     return err;
 }
 
+static int write_all(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        const ssize_t n = write(fd, text, len);
+
+        if (n < 0 && errno != EINTR) {
+            return -errno;
+        }
+        text += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    return fsync(fd) == 0 ? 0 : -errno;
+}
+
+static int write_file(const struct runner *runner, struct errand *e)
+{
+    char name[RECORDER_FILE + 2];
+    int dir = open_directory(runner, e);
+    int fd = -1;
+    int err = dir < 0 ? dir : 0;
+
+    (void)snprintf(name, sizeof(name), ".%s", e->file); /* no file of the recording's yet */
+    if (err == 0) {
+        fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
+        err = fd < 0 ? -errno : write_all(fd, e->text, strlen(e->text));
+    }
+    if (fd >= 0 && close(fd) != 0 && err == 0) {
+        err = -errno;
+    }
+    if (fd >= 0 && err == 0 && renameat(dir, name, dir, e->file) != 0) {
+        err = -errno;
+    }
+    if (fd >= 0 && err != 0) {
+        (void)unlinkat(dir, name, 0);
+    }
+    if (dir >= 0) {
+        (void)close(dir);
+    }
+    e->bytes = strlen(e->text);
+    return err;
+}
+
 static int take_back(const struct runner *runner, struct errand *e)
 {
     char name[RECORDER_NAME + RECORDER_FILE + 2];
@@ -217,6 +267,9 @@ static void work(const struct runner *runner, struct errand *e)
     switch (e->kind) {
     case ERRAND_LOOK:
         e->err = look(runner, e);
+        break;
+    case ERRAND_WRITE:
+        e->err = write_file(runner, e);
         break;
     case ERRAND_UPLOAD:
         e->err = upload(runner, e);
@@ -238,6 +291,7 @@ static void work(const struct runner *runner, struct errand *e)
 static void sent_free(struct sent *sent)
 {
     free(sent->errand.files);
+    free(sent->errand.text);
     free(sent);
 }
 
@@ -253,9 +307,39 @@ static void on_done(void *arg)
     sent_free(sent);
 }
 
+static void runner_free(struct runner *runner)
+{
+    (void)pthread_cond_destroy(&runner->changed);
+    (void)pthread_mutex_destroy(&runner->lock);
+    s3_destroy(runner->s3);
+    for (size_t i = 0; i < N_TEXTS; i++) {
+        if (runner->texts[i] != NULL) {
+            explicit_bzero(runner->texts[i], strlen(runner->texts[i])); /* a secret */
+        }
+        free(runner->texts[i]);
+    }
+    free(runner);
+}
+
+/* Under the lock; lets it go while there is no memory. Nobody hears of it who is gone. */
+static void answer(struct runner *runner, struct sent *sent)
+{
+    while (!runner->left && loop_post(runner->conf.loop, on_done, sent) != 0) {
+        (void)pthread_mutex_unlock(&runner->lock);
+        (void)usleep(AGAIN_MS * 1000);
+        (void)pthread_mutex_lock(&runner->lock);
+    }
+    if (runner->left) {
+        sent_free(sent);
+    } else {
+        runner->posted = true;
+    }
+}
+
 static void *run(void *arg)
 {
     struct runner *runner = arg;
+    bool left;
 
     (void)pthread_mutex_lock(&runner->lock);
     while (!atomic_load(&runner->stop)) {
@@ -268,36 +352,64 @@ static void *run(void *arg)
         runner->waits = NULL;
         (void)pthread_mutex_unlock(&runner->lock);
         work(runner, &sent->errand);
-        while (loop_post(runner->conf.loop, on_done, sent) != 0) { /* no memory just now */
-            (void)usleep(AGAIN_MS * 1000);
-        }
         (void)pthread_mutex_lock(&runner->lock);
+        answer(runner, sent);
     }
+    runner->ended = true;
+    left = runner->left;
+    (void)pthread_cond_signal(&runner->changed);
     (void)pthread_mutex_unlock(&runner->lock);
+    if (left) {
+        runner_free(runner);
+    }
     return NULL;
+}
+
+/* What a thread that is left behind reads is its own. */
+static int copy_conf(struct runner *runner, const struct runner_conf *conf)
+{
+    struct s3_conf *own = &runner->s3_conf;
+    const char **const fields[] = {
+        &own->endpoint,   &own->bucket,     &own->prefix,           &own->region,
+        &own->access_key, &own->secret_key, &runner->conf.directory};
+    _Static_assert(sizeof(fields) / sizeof(fields[0]) == N_TEXTS, "a place for each");
+
+    runner->conf = *conf;
+    if (conf->s3 != NULL) {
+        *own = *conf->s3;
+        runner->conf.s3 = own;
+    }
+    for (size_t i = 0; i < N_TEXTS; i++) {
+        runner->texts[i] = *fields[i] != NULL ? strdup(*fields[i]) : NULL;
+        if (*fields[i] != NULL && runner->texts[i] == NULL) {
+            return -ENOMEM;
+        }
+        *fields[i] = runner->texts[i];
+    }
+    return 0;
 }
 
 int runner_create(struct runner **out, const struct runner_conf *conf)
 {
     struct runner *runner = calloc(1, sizeof(*runner));
-    int err = runner != NULL ? 0 : -ENOMEM;
+    pthread_condattr_t attr;
+    int err;
 
-    if (err == 0) {
-        runner->conf = *conf;
-        err = conf->s3 != NULL ? s3_create(&runner->s3, conf->s3, &runner->stop) : 0;
+    if (runner == NULL) {
+        return -ENOMEM;
     }
-    if (err == 0) {
-        (void)pthread_mutex_init(&runner->lock, NULL);
-        (void)pthread_cond_init(&runner->changed, NULL);
-        err = -pthread_create(&runner->thread, NULL, run, runner);
-        if (err != 0) {
-            (void)pthread_cond_destroy(&runner->changed);
-            (void)pthread_mutex_destroy(&runner->lock);
-            s3_destroy(runner->s3);
-        }
+    (void)pthread_mutex_init(&runner->lock, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&runner->changed, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    err = copy_conf(runner, conf);
+    if (err == 0 && conf->s3 != NULL) {
+        err = s3_create(&runner->s3, runner->conf.s3, &runner->stop);
     }
+    err = err != 0 ? err : -pthread_create(&runner->thread, NULL, run, runner);
     if (err != 0) {
-        free(runner);
+        runner_free(runner);
         return err;
     }
     *out = runner;
@@ -306,23 +418,37 @@ int runner_create(struct runner **out, const struct runner_conf *conf)
 
 void runner_destroy(struct runner *runner)
 {
+    const struct timespec until = clock_deadline(CLOCK_MONOTONIC, PATIENCE_MS);
+    bool left;
+
     if (runner == NULL) {
         return;
     }
     (void)pthread_mutex_lock(&runner->lock);
     atomic_store(&runner->stop, true);
     (void)pthread_cond_signal(&runner->changed);
+    while (!runner->ended &&
+           pthread_cond_timedwait(&runner->changed, &runner->lock, &until) != ETIMEDOUT) {
+    }
+    left = runner->left = !runner->ended;
+    if (left && runner->out != NULL && runner->posted) {
+        runner->out->runner = NULL;
+    }
+    if (left) {
+        (void)pthread_detach(runner->thread); /* not later: it is gone with 'runner' */
+    }
     (void)pthread_mutex_unlock(&runner->lock);
+    if (left) {
+        log_warn("archive_left", LOG_STR("cure", "a disk or the object store hangs"));
+        return;
+    }
     (void)pthread_join(runner->thread, NULL);
     if (runner->waits != NULL) { /* the thread has never seen it */
         sent_free(runner->waits);
     } else if (runner->out != NULL) {
         runner->out->runner = NULL; /* posted, and not yet heard: it frees itself */
     }
-    (void)pthread_cond_destroy(&runner->changed);
-    (void)pthread_mutex_destroy(&runner->lock);
-    s3_destroy(runner->s3);
-    free(runner);
+    runner_free(runner);
 }
 
 int runner_send(struct runner *runner, const struct errand *errand)
@@ -336,6 +462,7 @@ int runner_send(struct runner *runner, const struct errand *errand)
     sent->runner = runner;
     (void)pthread_mutex_lock(&runner->lock);
     runner->waits = runner->out = sent;
+    runner->posted = false;
     (void)pthread_cond_signal(&runner->changed);
     (void)pthread_mutex_unlock(&runner->lock);
     return 0;

@@ -13,6 +13,7 @@ struct runner;
 
 enum errand_kind {
     ERRAND_LOOK,   /* what files there are, and how long nobody has written to them */
+    ERRAND_WRITE,  /* 'text' to a file, which is there whole or as it was */
     ERRAND_UPLOAD, /* a file; of a large one first 'upload' is begun */
     ERRAND_DELETE, /* what is stored of a file, and the upload that is not complete */
     ERRAND_ERASE   /* the directory and all in it */
@@ -26,7 +27,8 @@ struct errand_file {
 struct errand {
     enum errand_kind kind;
     char id[RECORDER_NAME + 1];   /* of the recording */
-    char file[RECORDER_FILE + 1]; /* of UPLOAD, DELETE */
+    char file[RECORDER_FILE + 1]; /* of WRITE, UPLOAD, DELETE */
+    char *text;                   /* of WRITE: moved once it is sent */
     char upload[S3_UPLOAD + 1];   /* that goes on; empty: none. Filled, if 'begun' */
     /* the answer */
     int err;        /* of the object store as s3.h says, if 'stored'; else of the disk */
@@ -47,10 +49,13 @@ struct runner_conf {
     void *arg;
 };
 
-/* conf: borrowed, with what is in it, for its life. Returns 0, -ENOMEM or -EAGAIN. */
+/* conf: borrowed; what is in it is copied, but for the loop. Returns 0, -ENOMEM or -EAGAIN.
+ */
 int runner_create(struct runner **out, const struct runner_conf *conf);
 
-/* Gives up what it is at. NULL is a no-op; nothing is done any more. */
+/* Gives up what it is at: at most two seconds are waited for a disk or a store that does
+ * not answer, then the thread is left behind, and frees when they do. NULL is a no-op;
+ * nothing is done any more. */
 void runner_destroy(struct runner *runner);
 
 /* Has a copy done. One at a time: not before 'done' for the last. Returns 0 or -ENOMEM. */

@@ -71,7 +71,7 @@ enum meeting_media { MEETING_AUDIO = 1, MEETING_VIDEO = 2, MEETING_SCREEN = 4 };
 
 /* A recording that begins without a host's doing; see recording.h. */
 struct auto_record {
-    bool wanted, audio, video;
+    bool wanted, audio, video, chat;
     bool declined; /* a host has ended one: no other begins in this room */
     uint32_t keep_days;
     uint64_t next_us; /* monotonic: not tried before */

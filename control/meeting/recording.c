@@ -80,6 +80,7 @@ static void stop(struct recording *r, struct participant *by)
     meeting_taped_leave(r->meeting, room);
     r->room = NULL;
     r->duration_us = clock_mono_us() - r->since_us;
+    r->stopped_us = clock_wall_us();
     r->state = r->state == RECORDING_FAILED ? RECORDING_FAILED : RECORDING_STOPPING;
     r->files = recorder_files(r->job, &r->n_files);
     recorder_stop(r->job);
@@ -189,6 +190,7 @@ static const struct recording *begin(struct meeting *meeting, struct room *room,
     }
     r->audio = wish->audio;
     r->video = wish->video;
+    r->chat = wish->chat;
     r->mode = !wish->composite ? RECORDER_TRACKS
               : wish->video    ? RECORDER_COMPOSITE
                                : RECORDER_SOUND;
@@ -238,6 +240,7 @@ void meeting_record_auto(struct room *room, const struct recording_wish *wish)
     if (wish != NULL) {
         room->auto_record.audio = wish->audio;
         room->auto_record.video = wish->video;
+        room->auto_record.chat = wish->chat;
         room->auto_record.keep_days = wish->keep_days;
         room->auto_record.next_us = 0; /* what kept it may be gone with what was changed */
     }
@@ -276,6 +279,7 @@ void meeting_recording_tick(struct meeting *meeting, struct room *room, uint64_t
     struct auto_record *wanted = &room->auto_record;
     const struct recording_wish wish = {.audio = wanted->audio,
                                         .video = wanted->video,
+                                        .chat = wanted->chat,
                                         .layout = -1,
                                         .keep_days = wanted->keep_days};
     struct meeting_error err;

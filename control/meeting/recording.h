@@ -32,14 +32,15 @@ struct recording {
     char tenant[AUTH_ID_MAX + 1];
     char meeting_id[MEETING_ID_MAX + 1];
     char by[AUTH_ID_MAX + 1]; /* who began it; empty: nobody, its meeting is recorded */
-    bool audio, video;
+    bool audio, video, chat;
     enum recorder_mode mode;
-    int layout; /* of the picture: enum meeting_layout; -1: the room's */
+    int layout;         /* of the picture: enum meeting_layout; -1: the room's */
     uint32_t keep_days; /* 0: as the node keeps them */
     enum recording_state state;
     char reason[128];               /* why it failed */
     uint64_t started_us;            /* wall clock */
     uint64_t since_us;              /* monotonic */
+    uint64_t stopped_us;            /* wall clock; 0: it runs */
     uint64_t duration_us;           /* once it does not run */
     struct recording_track *tracks; /* the newest first */
     const struct recorder_file *files;
@@ -60,9 +61,10 @@ void meeting_each_recording(const struct meeting *meeting,
                             void *arg);
 
 struct recording_wish {
-    bool audio, video; /* one of them */
-    bool composite;    /* one picture (if there is any) and one sound */
-    int layout;        /* of the picture: enum meeting_layout; -1: the room's */
+    bool audio, video;  /* one of them */
+    bool chat;          /* and what is said to all in writing */
+    bool composite;     /* one picture (if there is any) and one sound */
+    int layout;         /* of the picture: enum meeting_layout; -1: the room's */
     uint32_t keep_days; /* it is kept; 0: as the node keeps them */
 };
 

@@ -122,7 +122,8 @@ static json_t *document_of(const struct export *x, const struct store_doc *doc)
         {
             (void)json_object_del(file, "upload");
         }
-        (void)json_object_del(entry, "erased"); /* archive/'s own, as that */
+        (void)json_object_del(entry, "erased"); /* archive/'s own, as that and the next */
+        (void)json_object_del(entry, "chat");
         (void)json_object_set_new(entry, "id", json_string(doc->id));
     }
     if (parts[x->part].kind == STORE_AUDIT) {

@@ -123,7 +123,8 @@ static json_t *recording_of(struct task *task, const struct store_doc *doc)
     (void)json_object_set_new(json, "size_bytes", json_integer(size));
     (void)json_object_set_new(json, "id", json_string(doc->id));
     (void)json_object_set_new(json, "state", json_string(state));
-    (void)json_object_del(json, "erased"); /* archive/'s own */
+    (void)json_object_del(json, "erased"); /* archive/'s own, as the next */
+    (void)json_object_del(json, "chat");
     if (task->conf->archive != NULL && archive_until(task->conf->archive, doc) != 0) {
         (void)json_object_set_new(json, "expires_at",
                                   task_time(archive_until(task->conf->archive, doc)));

@@ -14,7 +14,7 @@ OBJECT(recording_options, "How to record.",
        ENUM("layout", N, layouts,
             "of the one picture; left out, it follows the meeting's; implies composite"),
        BOOL("record_video", N, "pictures"), BOOL("record_audio", N, "sound"),
-       BOOL("record_chat", N, "the chat"));
+       BOOL("record_chat", N, "what is said to all in writing, as chat.json"));
 OBJECT(recording_start, "A recording to begin.",
        OBJ("options", N, recording_options, "how"));
 OBJECT(recording_ref, "A recording; left out, the one that runs.",

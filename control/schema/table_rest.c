@@ -136,7 +136,7 @@ OBJECT(recording_file, "A recording.", ID("id", R, "which"), TIME("started_at", 
        INT("duration_ms", N, 0, MAX_SAFE, "its length"),
        INT("size_bytes", N, 0, MAX_SAFE, "of all its files"),
        TIME("expires_at", 0, "when it is taken away; missing: never"),
-       LIST("files", R, 0, 512, recorded_track, "what there is of it"));
+       LIST("files", R, 0, 513, recorded_track, "what there is of it"));
 OBJECT(recording_query, "Which file.",
        TEXT("file", 0, 1, 64, "its name; may be left out if there is but one"));
 OPEN(analytics, "Figures of a meeting, counted from its facts.",

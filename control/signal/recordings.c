@@ -28,6 +28,8 @@ static struct recording_wish wish_of(const json_t *meeting)
 
     return (struct recording_wish){.audio = is_on(config, "record_audio"),
                                    .video = is_on(config, "record_video"),
+                                   .chat =
+                                       json_is_true(json_object_get(config, "record_chat")),
                                    .layout = -1,
                                    .keep_days = (uint32_t)json_integer_value(days)};
 }
@@ -37,8 +39,8 @@ void take_auto_record(struct room *room, const json_t *meeting)
     const json_t *config = json_object_get(meeting, "recording_config");
     const struct recording_wish wish = wish_of(meeting);
 
-    meeting_record_auto(
-        room, json_is_true(json_object_get(config, "auto_record")) ? &wish : NULL);
+    meeting_record_auto(room, json_is_true(json_object_get(config, "auto_record")) ? &wish
+                                                                                   : NULL);
 }
 
 void on_recording_start(struct reply *reply, const json_t *payload)
@@ -49,19 +51,18 @@ void on_recording_start(struct reply *reply, const json_t *payload)
     struct recording_wish wish = wish_of(stored != NULL ? stored->meeting : NULL);
     struct meeting_error err;
     const struct recording *r;
-    bool chat;
     int mode = 0;
 
     if (!field_choice(&f, "mode", mode_names, &mode) ||
         !field_choice(&f, "layout", meeting_layout_names, &wish.layout) ||
         !field_bool(&f, "record_video", wish.video, &wish.video) ||
         !field_bool(&f, "record_audio", wish.audio, &wish.audio) ||
-        !field_bool(&f, "record_chat", false, &chat)) {
+        !field_bool(&f, "record_chat", wish.chat, &wish.chat)) {
         reply_refuse(reply, &f);
         return;
     }
-    if (chat) {
-        reply_fail(reply, "not_implemented", "the chat is not recorded");
+    if (wish.chat && reply->client->signal->writer == NULL) {
+        reply_fail(reply, "not_available", "this node keeps no chat");
         return;
     }
     wish.composite = mode == 1 || wish.layout >= 0;
@@ -138,6 +139,17 @@ static json_t *encode_file(const struct recording *r, const struct recorder_file
                      (json_int_t)file->bytes, "complete", (int)file->whole);
 }
 
+/* When it was recorded, for what was said meanwhile (archive/chat_log.h). */
+static json_t *encode_when(const struct recording *r)
+{
+    json_t *when = json_pack("{s:I}", "from_us", (json_int_t)r->started_us);
+
+    if (r->stopped_us != 0) {
+        (void)json_object_set_new(when, "to_us", json_integer((json_int_t)r->stopped_us));
+    }
+    return when;
+}
+
 /* As long as its files are being written they are not among it: who lists them looks at the
  * directory. */
 static json_t *encode_recording(const struct recording *r)
@@ -149,6 +161,9 @@ static json_t *encode_recording(const struct recording *r)
     if (r->state != RECORDING_RUNNING) {
         (void)json_object_set_new(json, "duration_ms",
                                   json_integer((json_int_t)(r->duration_us / 1000)));
+    }
+    if (r->chat) {
+        (void)json_object_set_new(json, "chat", encode_when(r));
     }
     if (r->reason[0] != '\0') {
         (void)json_object_set_new(json, "reason", json_string(r->reason));

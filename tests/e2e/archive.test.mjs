@@ -224,3 +224,99 @@ test('files go to an object store, whatever breaks, and are handed out and taken
         rmSync(directory, { recursive: true });
     });
 });
+
+/* With 'keep_local' the files stay here and are handed out from here, too, until their time is
+ * over: then they go from both. One of them is the chat. */
+test('what was said is kept with a recording, here and there, whoever is killed', { timeout: 90_000 }, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'kcs-archive-'));
+    const store = new ObjectStore({ access: 'AKIDTEST', secret: SECRET, region: 'eu-test-1', bucket: 'tapes' });
+
+    await store.listen();
+    const control = `recording:
+  directory: ${directory}
+  s3: { endpoint: "${store.origin}", bucket: tapes, region: eu-test-1, access_key: AKIDTEST, secret_key: "${SECRET}", keep_local: true, allow_loopback: true }
+`;
+    await withNode({ name: 'archive-chat', devices: ['udp:127.0.0.1'], control }, async (node) => {
+        const owner = user(node, 'ada');
+        const { body } = await rest(node, 'POST', '/meeting', { token: owner,
+            body: { meeting_name: 'Said', recording_config: { record_chat: true } } });
+        const meeting = body.data.id;
+        const come = async (sub) => {
+            const ticket = await rest(node, 'POST', `/meeting/${meeting}/join`, { token: user(node, sub), body: {} });
+            const socket = await connect(node, ticket.body.data.token);
+
+            assert.equal((await ask(socket, 'room:join', { meeting_id: meeting, display_name: sub })).ok, true);
+            return socket;
+        };
+        const list = async () => (await rest(node, 'GET', `/meeting/${meeting}/recordings`, { token: owner })).body.data;
+        assert.equal((await rest(node, 'POST', `/meeting/${meeting}/participants`,
+            { token: owner, body: { user_id: 'eve', role: 'attendee' } })).status, 201);
+        const ada = await come('ada');
+        const eve = await come('eve');
+        const say = async (socket, message, more = {}) => {
+            const answer = await ask(socket, 'chat:send', { message, ...more });
+
+            assert.equal(answer.ok, true, JSON.stringify(answer));
+            return answer.message_id;
+        };
+
+        await say(ada, 'before');
+        const begun = Date.now();
+        const { recording_id: id } = await ask(ada, 'recording:start', { options: { mode: 'composite', record_video: false } });
+        await say(eve, 'one');
+        await say(eve, 'between us', { to: 'ada' });
+        const wrong = await say(ada, 'tow');
+        process.kill(Number(execFileSync('pgrep', ['-P', `${node.control.pid}`, '-f', id], { encoding: 'utf8' })), 'SIGKILL');
+        assert.equal((await ask(ada, 'chat:edit', { message_id: wrong, message: 'two' })).ok, true);
+        const gone = await say(ada, 'nothing');
+        assert.equal((await ask(ada, 'chat:delete', { message_id: gone })).ok, true);
+        await node.until('another process goes on', () => existsSync(join(directory, id, 'meeting.2.m4a')));
+        for (let i = 0; i < 20; i++) {
+            await say(eve, `m${i}`);
+        }
+        assert.equal((await ask(ada, 'recording:stop')).ok, true);
+        await say(ada, 'after');
+        await node.until('its files are ended', async () => (await list())[0].state === 'stopped');
+        ada.close();
+        eve.close();
+        await killControl(node); /* before, while or after it is written */
+
+        await node.until('all is there', async () => {
+            const [{ files }] = await list();
+
+            return files.length === 2 && files.every((file) => file.archived);
+        });
+        const [{ files, duration_ms: duration }] = await list();
+        assert.deepEqual(files.map(({ file }) => file), ['meeting.m4a', 'chat.json']);
+        const text = readFileSync(join(directory, id, 'chat.json'), 'utf8');
+        assert.equal(store.objects.get(`${id}/chat.json`).toString(), text);
+        assert.equal(files[1].size_bytes, text.length);
+        const log = JSON.parse(text);
+        assert.deepEqual([log.recording_id, log.meeting_id, log.complete], [id, meeting, true]);
+        assert.deepEqual(log.messages.map(({ user_id: who, message }) => `${who}: ${message}`),
+            ['eve: one', 'ada: two', ...Array.from({ length: 20 }, (_, i) => `eve: m${i}`)]);
+        const times = log.messages.map(({ at_ms: at }) => at);
+        assert.deepEqual(times, times.toSorted((a, b) => a - b));
+        assert.ok(times[0] >= 0 && times.at(-1) < duration && duration < Date.now() - begun, `${times} of ${duration}`);
+
+        /* It is here, and so handed out from here, in parts too. */
+        const got = await fetch(`${node.origin}/api/meeting/${meeting}/recordings/${id}/download?file=chat.json`,
+            { redirect: 'manual', headers: { authorization: `Bearer ${owner}`, range: 'bytes=0-9' } });
+        assert.equal(got.status, 206);
+        assert.match(got.headers.get('content-type'), /json/);
+        assert.equal(await got.text(), text.slice(0, 10));
+
+        /* Its time is over. */
+        execFileSync('python3', ['-c', `
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=10)
+db.execute("UPDATE recording SET until = 1 WHERE id = ?", sys.argv[2:])
+db.commit()`, node.storePath, id]);
+        await killControl(node);
+        await node.until('it is gone', async () => (await list()).length === 0);
+        assert.deepEqual([existsSync(join(directory, id)), [...store.objects.keys()]], [false, []]);
+    }).finally(() => {
+        store.close();
+        rmSync(directory, { recursive: true });
+    });
+});

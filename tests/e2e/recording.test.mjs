@@ -119,7 +119,6 @@ test('four codecs and their sound are recorded as they are, listed and handed ou
 
         assert.equal(await refused(attendee, 'recording:start', {}), 'forbidden');
         assert.equal(await refused(host, 'recording:start', { options: { layout: 'round' } }), 'invalid');
-        assert.equal(await refused(host, 'recording:start', { options: { record_chat: true } }), 'not_implemented');
         assert.equal(await refused(host, 'recording:start',
             { options: { record_video: false, record_audio: false } }), 'invalid');
         assert.equal(await refused(host, 'recording:stop', {}), 'not_found');
