@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "app/disk.h"
 #include "app/doors.h"
 #include "app/drain.h"
 #include "app/facts.h"
@@ -560,11 +561,16 @@ static void program_path(char out[PATH_MAX])
     }
 }
 
-static bool recordings_used(void *user, uint64_t *bytes)
+static bool look_at_recordings(void *user, struct recorder_room *out)
 {
     const struct app *app = user;
+    struct disk_facts facts;
 
-    return stored_recordings(&app->keep, bytes);
+    if (!stored_recordings(&app->keep, &facts)) {
+        return false;
+    }
+    *out = (struct recorder_room){facts.file_bytes, facts.free_bytes};
+    return true;
 }
 
 static void recording_over(void *user)
@@ -631,7 +637,7 @@ static int make_recorder(struct app *app, char err[APP_ERR_MAX])
                                  .push_private = from->push_private,
                                  .memory_mb = from->memory_mb,
                                  .quota_bytes = (uint64_t)from->quota_mb << 20,
-                                 .used = recordings_used,
+                                 .look = look_at_recordings,
                                  .over = recording_over,
                                  .user = app};
     char why[RECORDER_REASON] = "";

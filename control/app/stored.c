@@ -69,21 +69,17 @@ static void collect_most(struct metric_sink *sink, void *arg)
 
 /* ---- disks ---- */
 
-bool stored_recordings(const struct keep *keep, uint64_t *bytes)
+bool stored_recordings(const struct keep *keep, struct disk_facts *out)
 {
-    struct disk_facts facts;
-    bool known = keep->recordings_disk != NULL && disk_look(keep->recordings_disk, &facts);
-
-    *bytes = known ? facts.file_bytes : 0;
-    return known;
+    return keep->recordings_disk != NULL && disk_look(keep->recordings_disk, out);
 }
 
 static void collect_recordings(struct metric_sink *sink, void *arg)
 {
-    uint64_t bytes;
+    struct disk_facts facts;
 
-    if (stored_recordings(arg, &bytes)) {
-        metric_emit(sink, NULL, 0, (double)bytes);
+    if (stored_recordings(arg, &facts)) {
+        metric_emit(sink, NULL, 0, (double)facts.file_bytes);
     }
 }
 

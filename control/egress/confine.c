@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
@@ -210,6 +211,29 @@ static int restrict_files(const char *directory, bool calls)
     return err;
 }
 
+/* ---- rights ---- */
+
+/* Of a control that runs as root. No other user: the files are control's. */
+static int give_up_capabilities(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+
+#ifdef CONFINE_LEAKS /* that checker's, as what is not dumpable can be looked at by no other */
+    struct __user_cap_data_struct has[2];
+
+    if (syscall(SYS_capget, &head, has) == 0) {
+        none[0].effective = none[0].permitted =
+            has[0].permitted & CAP_TO_MASK(CAP_SYS_PTRACE);
+    }
+#endif
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    for (unsigned long i = 0; i <= CAP_LAST_CAP; i++) {
+        (void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0); /* who may not has none to give up */
+    }
+    return syscall(SYS_capset, &head, none) == 0 ? 0 : -errno;
+}
+
 int confine(const char *directory, bool calls)
 {
     int err;
@@ -229,5 +253,6 @@ int confine(const char *directory, bool calls)
         (void)fprintf(stderr, "kcs-egress: its files are not confined: %s\n",
                       strerror(-err));
     }
-    return restrict_calls(calls);
+    err = give_up_capabilities();
+    return err != 0 ? err : restrict_calls(calls);
 }

@@ -185,16 +185,20 @@ int job_main(int argc, char **argv)
                               "streams; see docs/operations.md\n");
         return 2;
     }
+    if (mode != &mode_push && chdir(argv[1]) != 0) {
+        mode_say("failed %s.1 %s: %s", mode->name, argv[1], strerror(errno));
+        return 1;
+    }
     err = memory_limit(argc >= 6 ? (unsigned)strtoul(argv[5], NULL, 10) : 0);
     if (err == 0) {
-        err = confine(argv[1], mode == &mode_push);
+        err = confine(mode == &mode_push ? argv[1] : ".", mode == &mode_push);
     }
     if (err != 0) {
         (void)fprintf(stderr, "kcs-egress: cannot be confined: %s\n", strerror(-err));
         return 1;
     }
     av_log_set_level(mode == &mode_tracks ? AV_LOG_ERROR : AV_LOG_FATAL);
-    conf.directory = argv[1];
+    conf.directory = "."; /* what pushes has none */
     conf.zero_us = strtoull(argv[2], NULL, 10);
     conf.part = argc >= 6 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;
     conf.words = argv + 6;

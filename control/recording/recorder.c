@@ -375,10 +375,19 @@ static int start_process(struct recorder_job *job)
 static bool quota_is_used_up(const struct recorder *recorder, enum recorder_mode mode)
 {
     const struct recorder_conf *conf = &recorder->conf;
-    uint64_t bytes;
+    struct recorder_room room;
 
-    return leaves_files(mode) && conf->quota_bytes != 0 && conf->used(conf->user, &bytes) &&
-           bytes >= conf->quota_bytes;
+    return leaves_files(mode) && conf->quota_bytes != 0 && conf->look(conf->user, &room) &&
+           room.used_bytes >= conf->quota_bytes;
+}
+
+static bool disk_is_full(const struct recorder *recorder, enum recorder_mode mode)
+{
+    const struct recorder_conf *conf = &recorder->conf;
+    struct recorder_room room;
+
+    return leaves_files(mode) && conf->look != NULL && conf->look(conf->user, &room) &&
+           room.free_bytes < RECORDER_FREE;
 }
 
 static int begin(struct recorder *recorder, const char *id, enum recorder_mode mode,
@@ -390,9 +399,9 @@ static int begin(struct recorder *recorder, const char *id, enum recorder_mode m
     char directory[PATH_MAX];
     int err = 0;
 
-    if (here && quota_is_used_up(recorder, mode)) {
+    if (here && (quota_is_used_up(recorder, mode) || disk_is_full(recorder, mode))) {
         free(job);
-        return -EDQUOT;
+        return quota_is_used_up(recorder, mode) ? -EDQUOT : -ENOSPC;
     }
     if (job == NULL || (job->files = calloc(RECORDER_FILES, sizeof(*job->files))) == NULL) {
         free(job);

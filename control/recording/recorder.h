@@ -21,6 +21,7 @@ enum {
     RECORDER_NAME = 20,         /* characters of a track's name: a producer's id */
     RECORDER_FILE = 32,         /* of a file's */
     RECORDER_FILES = 512,       /* of one recording */
+    RECORDER_FREE = 8 << 20,    /* bytes of the disk, with less than which none begins */
     RECORDER_TEXT = 128,        /* bytes of a person's name */
     RECORDER_ENCODINGS = 4,     /* of one track */
     RECORDER_RENDITIONS = 4,    /* of a live stream's picture */
@@ -41,6 +42,11 @@ enum recorder_mode {
 
 extern const char *const recorder_mode_names[N_RECORDER_MODES];
 
+struct recorder_room {
+    uint64_t used_bytes; /* of recordings */
+    uint64_t free_bytes; /* of the disk */
+};
+
 struct recorder_conf {
     struct loop *loop; /* borrowed, as all here */
     struct media *media;
@@ -49,8 +55,9 @@ struct recorder_conf {
     const char *directory; /* that holds those of the recordings */
     const char *live;      /* the same of live streams; "": there are none */
     uint64_t quota_bytes;  /* that 'directory' may hold; 0: as much as the disk */
-    /* How much it holds; false: that is not known. NULL without a quota. */
-    bool (*used)(void *user, uint64_t *bytes);
+    /* What there is of it, some seconds ago; false: that is not known. May be NULL, without
+     * a quota. */
+    bool (*look)(void *user, struct recorder_room *out);
     /* A recording has ended, and its 'ended' was called. May be NULL. */
     void (*over)(void *user);
     void *user;
@@ -111,8 +118,9 @@ void recorder_destroy(struct recorder *recorder);
 
 /* Begins a recording, of nothing yet, in a directory of the name 'id' (RECORDER_NAME
  * characters at most, of letters, digits, '-' and '_'). 'ops' is borrowed for the job's
- * life. Returns 0 or -errno: -EEXIST, -ENOSPC, -EDQUOT (the quota is used up), -ENOTCONN
- * (there is no dataplane), -ENOTSUP (there is no place for live streams) … */
+ * life. Returns 0 or -errno: -EEXIST, -ENOSPC (the disk is full), -EDQUOT (the quota is
+ * used up), -ENOTCONN (there is no dataplane), -ENOTSUP (there is no place for live
+ * streams) … */
 int recorder_start(struct recorder *recorder, const char *id, enum recorder_mode mode,
                    const struct recorder_ops *ops, void *user, struct recorder_job **out);
 

@@ -14,6 +14,7 @@ import { withNode } from './lib/node.mjs';
 
 const LONG = (process.env.KCS_LONG ?? '') !== '';
 const noRoot = process.getuid() !== 0 ? 'a file system of its own needs root' : false;
+const FREE = 8 << 20; /* bytes, with less than which none begins */
 const LOST_S = 3; /* may be missing at the end of what was not ended in order */
 
 /* A moment to come, with time enough for something to be written before. */
@@ -187,10 +188,15 @@ async function fillOnce(node, directory, socket) {
     await good(socket, 'hand:lower');
 
     await node.until('its process is gone', async () => (await node.metric('kcs_recordings ')) === 0);
+    const free = () => node.metric('kcs_disk_free_bytes', '"recordings"');
+    fill(filler); /* what they have given back */
+    await node.until('it is known to be full', async () => (await free()) < FREE);
+    assert.equal((await ask(socket, 'recording:start')).error?.code, 'store_full');
     const { said, seconds } = plays(join(directory, id, 'meeting.1.mp4'));
     assert.ok(seconds >= full - LOST_S, `full after ${full} s, and ${seconds} s play: ${said}`);
     rmSync(filler);
     rmSync(join(directory, id), { recursive: true });
+    await node.until('there is room again', async () => (await free()) > FREE);
     return { full, seconds };
 }
 

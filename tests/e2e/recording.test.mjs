@@ -236,6 +236,7 @@ test('a killed kcs-egress leaves files that play, and the next part begins', { t
         await sleep(RECORD_MS);
         const status = readFileSync(`/proc/${egressOf(node)}/status`, 'utf8');
         assert.match(status, /^NoNewPrivs:\t1\nSeccomp:\t2$/m, 'it is confined');
+        assert.match(status, /^CapPrm:\t0+\nCapEff:\t0+\nCapBnd:/m, 'root has no more rights there than others');
         process.kill(Number(egressOf(node)), 'SIGKILL');
         const first = readdirSync(join(directory, id));
         assert.equal(first.length, 4);

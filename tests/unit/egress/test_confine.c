@@ -1,4 +1,5 @@
-/* What kcs-egress has taken from itself is refused: to a process like it, and to its threads. */
+/* What kcs-egress has taken from itself is refused: to a process like it, and to its
+ * threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +26,8 @@
 
 static char directory[] = "/tmp/kcs-confine.XXXXXX";
 
-/* Runs what a process tries once it is confined; it returns 0, or the number of its line. */
+/* Runs what a process tries once it is confined; it returns 0, or the number of its line.
+ */
 static void confined_as(bool calls, int (*tries)(void))
 {
     int status;
@@ -94,6 +96,32 @@ static int call(void)
     return 0;
 }
 
+/* Of a process that had them all, if root runs this. */
+static int look_at_rights(void)
+{
+    char text[4096], *at;
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    unsigned long long left = 0;
+    ssize_t n;
+
+    MUST(fd >= 0);
+    n = read(fd, text, sizeof(text) - 1);
+    MUST(n > 0 && close(fd) == 0);
+    text[n] = '\0';
+#ifdef CONFINE_LEAKS
+    left = 1 << 19; /* CAP_SYS_PTRACE, if there was any */
+#endif
+    for (const char *const *name =
+             (const char *const[]){"CapInh:", "CapPrm:", "CapEff:", "CapAmb:", NULL};
+         *name != NULL; name++) {
+        at = strstr(text, *name);
+        MUST(at != NULL && (strtoull(at + 7, NULL, 16) & ~left) == 0);
+    }
+    MUST(geteuid() != 0 || strstr(text, "CapBnd:\t0000000000000000\n") != NULL);
+    MUST(strstr(text, "NoNewPrivs:\t1\n") != NULL);
+    return 0;
+}
+
 static int start_programs(void)
 {
     char program[] = "/bin/true";
@@ -131,7 +159,8 @@ static int touch_others(void)
 
 static int make_code(void)
 {
-    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *page =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     MUST(page != MAP_FAILED);
     REFUSED(mprotect(page, 4096, PROT_READ | PROT_EXEC), EPERM);
@@ -247,6 +276,12 @@ static void what_aborts_dies(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
+static void no_capability_is_left(void **state)
+{
+    (void)state;
+    confined(look_at_rights);
+}
+
 static int make_directory(void **state)
 {
     (void)state;
@@ -270,6 +305,7 @@ int main(void)
         cmocka_unit_test(only_its_own_files_are_there),
         cmocka_unit_test(threads_can_be_made_and_are_confined_too),
         cmocka_unit_test(what_aborts_dies),
+        cmocka_unit_test(no_capability_is_left),
     };
 
     return cmocka_run_group_tests(tests, make_directory, take_directory);

@@ -1,5 +1,5 @@
-/* Meetings that are recorded without a host's doing. The program kcs-egress is the real one;
- * what it writes is unit/recording's. */
+/* Meetings that are recorded without a host's doing. The program kcs-egress is the real
+ * one; what it writes is unit/recording's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,11 +27,11 @@ struct tape {
     uint64_t used;
 };
 
-static bool used(void *user, uint64_t *bytes)
+static bool look(void *user, struct recorder_room *out)
 {
     const struct tape *tape = user;
 
-    *bytes = tape->used;
+    *out = (struct recorder_room){tape->used, RECORDER_FREE};
     return true;
 }
 
@@ -67,7 +67,7 @@ static void setup_with(struct tape *tape, bool records)
     struct world *w = &tape->w;
     struct meeting_ops with = world_ops;
     struct recorder_conf conf = {
-        .program = KCS_EGRESS, .quota_bytes = 1000, .used = used, .user = tape};
+        .program = KCS_EGRESS, .quota_bytes = 1000, .look = look, .user = tape};
 
     memset(tape, 0, sizeof(*tape));
     world_start_media(w);
@@ -95,8 +95,7 @@ static void teardown(struct tape *tape)
     char command[96];
 
     if (tape->n_began > 0) {
-        WAIT(&tape->w,
-             tape->state == RECORDING_STOPPED || tape->state == RECORDING_FAILED);
+        WAIT(&tape->w, tape->state == RECORDING_STOPPED || tape->state == RECORDING_FAILED);
         settle(&tape->w, 50);
     }
     recorder_destroy(tape->w.recorder);

@@ -28,7 +28,7 @@ struct world {
     size_t seen; /* commands of the dataplane */
     char reason[128];
     unsigned n_failed, n_ended, n_live, n_away, n_over, n_died;
-    uint64_t used;
+    uint64_t used, room;
     bool used_known;
     char live[80];
     struct recorder_file files[8];
@@ -84,11 +84,11 @@ static void on_over(void *user)
     w->n_over++;
 }
 
-static bool used(void *user, uint64_t *bytes)
+static bool look(void *user, struct recorder_room *out)
 {
     const struct world *w = user;
 
-    *bytes = w->used;
+    *out = (struct recorder_room){w->used, w->room};
     return w->used_known;
 }
 
@@ -135,7 +135,7 @@ static void setup_with(struct world *w, enum recorder_mode mode, unsigned memory
                                  .directory = w->directory,
                                  .memory_mb = memory_mb,
                                  .quota_bytes = QUOTA,
-                                 .used = used,
+                                 .look = look,
                                  .over = on_over,
                                  .user = w,
                                  .renditions = {{360, 800}, {180, 250}},
@@ -145,6 +145,7 @@ static void setup_with(struct world *w, enum recorder_mode mode, unsigned memory
 
     memset(w, 0, sizeof(*w));
     start_all(&w->f);
+    w->room = RECORDER_FREE;
     w->stream = open_video(w, ABI_CODEC_VP8);
     (void)snprintf(w->directory, sizeof(w->directory), "%s/recordings", w->f.dir);
     (void)snprintf(w->live, sizeof(w->live), "%s/live", w->f.dir);
@@ -422,6 +423,11 @@ static void a_quota_that_is_used_up_ends_what_runs_and_lets_nothing_begin(void *
     assert_int_equal(w.n_over, 1);
     assert_int_equal(w.n_files, 1);
     assert_file(&w, 0, "camera.1.webm", true); /* it plays */
+    w.used = 0;
+    w.room = RECORDER_FREE - 1;
+    assert_int_equal(recorder_start(w.recorder, "two", RECORDER_TRACKS, &OPS, &w, &other),
+                     -ENOSPC);
+    assert_null(other);
     w.used_known = false; /* the disk does not say: it fails by itself if it is full */
     assert_int_equal(recorder_start(w.recorder, "three", RECORDER_TRACKS, &OPS, &w, &other),
                      0);
