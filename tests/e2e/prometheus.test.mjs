@@ -69,9 +69,11 @@ function queries() {
     });
 }
 
-test('rules load and every panel has data while people call', { timeout: 120_000 }, () =>
-    withNode({ name: 'prometheus', devices: ['udp:127.0.0.1'], tls: true }, async (node) => {
-        const dir = mkdtempSync(join(tmpdir(), 'kcs-prometheus-'));
+test('rules load and every panel has data while people call', { timeout: 120_000 }, () => {
+    const dir = mkdtempSync(join(tmpdir(), 'kcs-prometheus-'));
+    const control = `recording:\n  directory: ${join(dir, 'recordings')}\n`;
+
+    return withNode({ name: 'prometheus', devices: ['udp:127.0.0.1'], tls: true, control }, async (node) => {
         const port = await freeTcp();
         writeFileSync(join(dir, 'prometheus.yml'), `global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: ['${join(CONF, 'prometheus/kcs.rules.yml')}']
@@ -120,5 +122,5 @@ scrape_configs: [{job_name: kcs, static_configs: [{targets: ['127.0.0.1:${node.m
         const ended = new Promise((done) => prometheus.once('exit', done));
         prometheus.kill('SIGTERM');
         await ended;
-        rmSync(dir, { recursive: true });
-    }));
+    }).finally(() => rmSync(dir, { recursive: true }));
+});

@@ -3,7 +3,8 @@
  * systemd, only that the units exist is looked at. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -27,8 +28,11 @@ function unitsExist(line) {
     }
 }
 
-test('every command line of the runbooks works', { timeout: 120_000 }, () =>
-    withNode({ name: 'runbooks', devices: ['udp:127.0.0.1'] }, async (node) => {
+test('every command line of the runbooks works', { timeout: 120_000 }, () => {
+    const recordings = mkdtempSync(join(tmpdir(), 'kcs-runbooks-'));
+    const control = `recording:\n  directory: ${recordings}\n`;
+
+    return withNode({ name: 'runbooks', devices: ['udp:127.0.0.1'], control }, async (node) => {
         const lines = commands();
         const stop = new AbortController();
         const call = loadgen(node, ['--publishers', '1', '--subscribers', '1', '--media', 'both',
@@ -73,4 +77,5 @@ test('every command line of the runbooks works', { timeout: 120_000 }, () =>
         }
         stop.abort();
         await call;
-    }));
+    }).finally(() => rmSync(recordings, { recursive: true }));
+});
