@@ -1,5 +1,6 @@
-/* Who is in what is composed: the streams, decoded, and whose they are. It is told by
- * control, in lines:
+/* Who is in what is composed: the streams, decoded, and whose they are. Of pictures only
+ * those are decoded that are in view, or will be when what was said has come into force:
+ * so their key frames are there when they are seen. It is told by control, in lines:
  *
  * add (mode.h) · remove NAME · person ID CAME NAME: of two, who CAME
  * earlier stands first · pause NAME 0|1: nothing of that stream is
@@ -30,17 +31,24 @@ struct cast_publisher {
     struct sync_clock clock;
 };
 
+/* As it is, and as it will be when all that was said has come into force. */
+enum cast_when { CAST_NOW, CAST_SOON, N_CAST_WHEN };
+
 struct cast_entry {
     struct source *source; /* NULL: the place is free */
     uint64_t serial;       /* no other has had it */
     struct cast_publisher *publisher;
-    struct scene_person *person; /* NULL: heard, and not seen */
     char name[FEED_NAME + 1];
-    bool video, screen, paused;
-    bool seen;  /* a picture of it has come since it was paused last */
-    bool fresh; /* and one with the last cast_advance() */
-    bool told;  /* that there was one at all */
-    bool entered;
+    char owner[MODE_PERSON + 1]; /* empty: heard, and not seen */
+    bool video, screen;
+    struct cast_state {
+        struct scene_person *person; /* NULL: not in the picture */
+        bool paused;
+    } at[N_CAST_WHEN];
+    bool in_view; /* of a picture: it is decoded */
+    bool seen;    /* one has come since it was */
+    bool fresh;   /* and one with the last cast_advance() */
+    bool told;    /* that something of it has come */
 };
 
 struct cast {
@@ -48,7 +56,7 @@ struct cast {
     bool pictures;                /* else sound alone */
     struct cast_entry entries[CAST_SOURCES];
     struct cast_publisher publishers[CAST_SOURCES];
-    struct scene scene;
+    struct scene scenes[N_CAST_WHEN];
     uint64_t serial;
     struct cast_line lines[CAST_LINES]; /* that wait until the picture is as late as they */
     unsigned first_line, n_lines;
@@ -73,6 +81,7 @@ void cast_advance(struct cast *cast, int64_t at_us);
 const struct cast_entry *cast_picture(const struct cast *cast,
                                       const struct scene_cell *cell);
 
-uint64_t cast_lost(const struct cast *cast); /* packets, of those who are there */
+uint64_t cast_lost(const struct cast *cast);    /* packets, of those who are there */
+uint64_t cast_decoded(const struct cast *cast); /* pictures, of the same */
 
 #endif

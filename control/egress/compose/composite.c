@@ -140,7 +140,7 @@ static bool same_cells(const struct scene_cell *cells, size_t n)
 static bool arrange(void)
 {
     struct scene_cell cells[SCENE_CELLS];
-    size_t n = scene_cells(&all.cast.scene, WIDTH, HEIGHT, cells);
+    size_t n = scene_cells(&all.cast.scenes[CAST_NOW], WIDTH, HEIGHT, cells);
 
     if (same_cells(cells, n)) {
         return false;

@@ -29,7 +29,8 @@ struct source {
     AVPacket *packet; /* of sound: no need to keep any */
     int64_t next;     /* the sample behind the last of sound */
     bool goes_on;
-    uint64_t broken;
+    bool shown;
+    uint64_t broken, n_decoded;
     float samples[MIXER_CHANNELS * SAMPLES], stretched[MIXER_CHANNELS * (SAMPLES + NEAR)];
     struct mixer *mixer; /* while it runs */
     bool hidden;
@@ -244,9 +245,24 @@ static bool decode(struct source *source, const AVPacket *packet)
             av_frame_unref(source->newest);
             av_frame_move_ref(source->newest, frame);
             source->has_newest = true;
+            source->n_decoded++;
         }
     }
     return good;
+}
+
+void source_show(struct source *source, bool shown)
+{
+    if (source->shown == shown) {
+        return;
+    }
+    source->shown = shown;
+    source->has_newest = false;
+    forget(source);
+    avcodec_flush_buffers(source->codec);
+    if (shown) {
+        feed_spoilt(&source->feed); /* what comes leans on what was not decoded */
+    }
 }
 
 bool source_advance(struct source *source, int64_t at_us)
@@ -284,7 +300,7 @@ static void on_frame(void *arg, const struct depay_frame *frame, uint64_t arriva
 
     if (source->conf.codec == ABI_CODEC_OPUS) {
         hear(source, frame, at_us);
-    } else {
+    } else if (source->shown) {
         keep(source, frame, at_us);
     }
 }
@@ -314,6 +330,11 @@ void source_end(struct source *source, uint64_t now_us, struct mixer *mixer, boo
     feed_end(&source->feed, now_us, on_frame, source);
 }
 
+bool source_has_come(const struct source *source)
+{
+    return source->feed.order.since_us != 0;
+}
+
 bool source_wants_key(struct source *source, uint64_t now_us)
 {
     return feed_wants_key(&source->feed, now_us);
@@ -321,8 +342,9 @@ bool source_wants_key(struct source *source, uint64_t now_us)
 
 void source_figures(const struct source *source, struct source_figures *out)
 {
-    *out =
-        (struct source_figures){.lost = feed_lost(&source->feed), .broken = source->broken};
+    *out = (struct source_figures){.lost = feed_lost(&source->feed),
+                                   .broken = source->broken,
+                                   .decoded = source->n_decoded};
 }
 
 void source_close(struct source *source)

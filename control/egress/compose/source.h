@@ -35,11 +35,17 @@ void source_run(struct source *source, uint64_t now_us, struct mixer *mixer, boo
 /* The same, and what still waits for what is missing: nothing more comes. */
 void source_end(struct source *source, uint64_t now_us, struct mixer *mixer, bool hidden);
 
+/* Whether anybody is to see it; not, to begin with. Of what nobody sees nothing is decoded:
+ * once it is shown there is a picture again with its publisher's next key frame. */
+void source_show(struct source *source, bool shown);
+
 /* Decodes the pictures until 'at_us'. Returns whether there is a new one. */
 bool source_advance(struct source *source, int64_t at_us);
 
 /* The newest picture; NULL: there was none yet. Borrowed until source_advance(). */
 const struct AVFrame *source_picture(const struct source *source);
+
+bool source_has_come(const struct source *source); /* any packet of it */
 
 /* Whether its publisher is to be asked for a key frame now. */
 bool source_wants_key(struct source *source, uint64_t now_us);
@@ -47,6 +53,7 @@ bool source_wants_key(struct source *source, uint64_t now_us);
 struct source_figures {
     uint64_t lost;   /* packets that were given up */
     uint64_t broken; /* frames that no decoder could make anything of */
+    uint64_t decoded; /* pictures */
 };
 
 void source_figures(const struct source *source, struct source_figures *out);
