@@ -35,6 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -46,7 +47,11 @@
 
 enum word { WORD_NONE, WORD_STOP, WORD_LEAVE };
 
-enum { SOCKET = 3, STREAMS = 4 };
+enum {
+    SOCKET = 3,
+    STREAMS = 4,
+    NICE = 5 /* who moves media and who signals go first: a picture may be late */
+};
 
 static const struct mode *const modes[] = {&mode_tracks, &mode_composite, &mode_sound,
                                            &mode_live, &mode_push};
@@ -185,6 +190,7 @@ int job_main(int argc, char **argv)
                               "streams; see docs/operations.md\n");
         return 2;
     }
+    (void)setpriority(PRIO_PROCESS, 0, NICE);
     if (mode != &mode_push && chdir(argv[1]) != 0) {
         mode_say("failed %s.1 %s: %s", mode->name, argv[1], strerror(errno));
         return 1;

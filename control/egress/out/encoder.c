@@ -70,6 +70,7 @@ static int open_audio(struct encoder *encoder, char reason[ENCODER_REASON])
 {
     const AVCodec *codec = avcodec_find_encoder(AV_CODEC_ID_AAC);
     AVCodecContext *c = codec != NULL ? avcodec_alloc_context3(codec) : NULL;
+    AVDictionary *options = NULL;
     int err;
 
     if (c == NULL) {
@@ -82,7 +83,10 @@ static int open_audio(struct encoder *encoder, char reason[ENCODER_REASON])
     c->time_base = (AVRational){1, ENCODER_HZ};
     c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     av_channel_layout_default(&c->ch_layout, 2);
-    err = avcodec_open2(c, codec, NULL);
+    /* half the time of the default, and no worse from 64 kbit/s on */
+    (void)av_dict_set(&options, "aac_coder", "fast", 0);
+    err = avcodec_open2(c, codec, &options);
+    av_dict_free(&options);
     if (err < 0) {
         return fail("AAC", err, reason);
     }

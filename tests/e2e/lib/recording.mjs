@@ -27,9 +27,9 @@ export function recordingNode(name, body, { recording = '', ...more } = {}) {
         const joined = await ask(host, 'room:join', { meeting_id: id, display_name: 'Ada' });
 
         assert.equal(joined.your_role, 'host');
-        const token = (sub, role = 'presenter') => signToken(
-            { ...claimsFor(id), sub, name: sub, tenant: 'acme', role }, node.secret);
-        await body({ node, directory, id, owner, host, token });
+        const tokenOf = (meeting) => (sub, role = 'presenter') => signToken(
+            { ...claimsFor(meeting), sub, name: sub, tenant: 'acme', role }, node.secret);
+        await body({ node, directory, id, owner, host, tokenOf, token: tokenOf(id) });
         host.close();
     }).finally(() => rmSync(directory, { recursive: true }));
 }
