@@ -117,6 +117,16 @@ size_t manifest_write_playlist(const struct manifest *manifest, unsigned track,
 
 /* ---- DASH ---- */
 
+/* When the period begins. Of what is over that is where the first segment is that is left:
+ * who plays it from its beginning finds something there, and no time is another. */
+static int64_t begin_ms(const struct manifest *manifest)
+{
+    const struct manifest_track *t = &manifest->tracks[0];
+
+    return manifest->over && manifest->n > 0 ? t->segments[0].at * 1000 / t->hz
+                                             : manifest->begin_ms;
+}
+
 static void add_template(struct text *text, const struct manifest *manifest,
                          const struct manifest_track *t)
 {
@@ -124,7 +134,7 @@ static void add_template(struct text *text, const struct manifest *manifest,
         "<SegmentTemplate timescale=\"%" PRIu32 "\" presentationTimeOffset=\"%" PRId64
         "\" startNumber=\"%" PRIu64 "\" initialization=\"%u-$RepresentationID$.mp4\" "
         "media=\"%u-$RepresentationID$-$Number$.m4s\">\n<SegmentTimeline>\n",
-        t->hz, manifest->begin_ms * t->hz / 1000, manifest->number, manifest->part,
+        t->hz, begin_ms(manifest) * t->hz / 1000, manifest->number, manifest->part,
         manifest->part);
     for (unsigned i = 0; i < manifest->n; i++) {
         add(text, "<S t=\"%" PRId64 "\" d=\"%" PRId64 "\"/>\n", t->segments[i].at,
@@ -175,7 +185,10 @@ static void add_life(struct text *text, const struct manifest *manifest)
         add(text, "mediaPresentationDuration=\"PT%.3fS\" ",
             last != NULL ? (double)(last->at + last->length) / t->hz : 0.0);
     } else {
-        add(text, "minimumUpdatePeriod=\"PT1S\" ");
+        add(text,
+            "minimumUpdatePeriod=\"PT1S\" timeShiftBufferDepth=\"PT%dS\" "
+            "suggestedPresentationDelay=\"PT2.5S\" ",
+            MANIFEST_WINDOW);
     }
 }
 
@@ -196,9 +209,9 @@ size_t manifest_write_mpd(const struct manifest *manifest, uint64_t now_wall_us,
         manifest->over ? "static" : "dynamic", zero, now);
     add_life(&text, manifest);
     add(&text,
-        "minBufferTime=\"PT1S\" maxSegmentDuration=\"PT2S\" timeShiftBufferDepth=\"PT%dS\" "
-        "suggestedPresentationDelay=\"PT2.5S\">\n<Period id=\"%u\" start=\"PT%.3fS\">\n",
-        MANIFEST_WINDOW, manifest->part, (double)manifest->begin_ms / 1000);
+        "minBufferTime=\"PT1S\" maxSegmentDuration=\"PT2S\">\n<Period id=\"%u\" "
+        "start=\"PT%.3fS\">\n",
+        manifest->part, (double)begin_ms(manifest) / 1000);
     add_pictures(&text, manifest);
     add_sound(&text, manifest);
     /* who looks at another clock would look for segments that are not there */

@@ -234,6 +234,13 @@ static void what_nobody_wants_any_more_is_taken_away(void **state)
     assert_says(&w, "ls *.m4s | wc -l", "72");
     assert_says(&w, "ls -A | grep -c '^[.]'", "0");
     assert_int_equal(end(&w), 0);
+    /* one that is over begins where what is left does */
+    assert_says(&w,
+                "grep -o '<Period.*' manifest.mpd; grep -o "
+                "'presentationTimeOffset=[^ ]*\\|<S t=[^ ]*' manifest.mpd | head -n 2",
+                "<Period id=\"1\" start=\"PT17.000S\">\n"
+                "presentationTimeOffset=\"1530000\"\n<S t=\"1530000\"");
+    assert_says(&w, "grep -c 'timeShift\\|suggestedPres' manifest.mpd", "0");
     film_teardown(&w.film);
 }
 
