@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Person, withBrowser } from './lib/browser.mjs';
 import { ask, connect, next } from './lib/client.mjs';
 import { picturesOf, publishDrawnInPage } from './lib/drawn.mjs';
+import { assertAccessible, pictures } from './lib/look.mjs';
 import { listed, recordingNode } from './lib/recording.mjs';
 import { openWishPage } from './lib/wish.mjs';
 
@@ -55,6 +56,7 @@ async function openDash(browser, node, url) {
 
         window.dashFailed = [];
         dash.on('error', ({ error }) => window.dashFailed.push(error?.message ?? 'unknown'));
+        dash.on('playbackEnded', () => (window.dashEnded = true));
         video.muted = true;
         dash.initialize(video, address, true);
         window.dash = dash;
@@ -142,7 +144,31 @@ test('what is live is seen within five seconds, by anybody who has the address',
         assert.equal((await over).stream_id, started.stream_id);
         await viewer.waitForFunction(() => /ended/.test(document.querySelector('.banner')?.innerText ?? ''),
             { timeout: 15_000, polling: 200 });
-        assert.match(await (await get('720p.m3u8')).text(), /#EXT-X-ENDLIST/);
+        for (const name of ['720p', '360p', '180p']) {
+            assert.match(await (await get(`${name}.m3u8`)).text(), /\n#EXT-X-ENDLIST\n$/, name);
+        }
+
+        /* both players show what there is to its end, and then know that it is over */
+        const ended = await (await get('manifest.mpd')).text();
+        const [, hours, minutes, seconds] = /mediaPresentationDuration="PT(?:(\d+)H)?(?:(\d+)M)?([\d.]+)S"/.exec(ended);
+        const length = Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds);
+        assert.match(ended, /type="static"/);
+        assert.doesNotMatch(ended, /minimumUpdatePeriod|timeShiftBufferDepth/);
+        await dash.bringToFront();
+        await dash.waitForFunction(() => window.dashEnded === true, { timeout: 20_000, polling: 200 });
+        const at = await dash.evaluate(() => [window.dash.time(), window.dash.duration(), document.querySelector('video').ended]);
+        assert.ok(at[2] && Math.abs(at[0] - at[1]) < 0.5, `DASH ends at ${at}; of ${length} s`);
+        assert.deepEqual(await dash.evaluate(() => window.dashFailed), []);
+        await viewer.bringToFront();
+        await viewer.waitForFunction(() => document.querySelector('video').ended, { timeout: 20_000, polling: 200 });
+
+        /* who comes now sees what is left of it */
+        const afterwards = await openDash(browser, node, `/live/${started.stream_id}/manifest.mpd`);
+        await afterwards.bringToFront();
+        await afterwards.waitForFunction(`(${numberShown})() >= 0`, { timeout: 10_000, polling: 100 });
+        const from = await afterwards.evaluate(numberShown);
+        await afterwards.waitForFunction(`(${numberShown})() > ${from} + 20`, { timeout: 10_000, polling: 100 });
+        assert.deepEqual(await afterwards.evaluate(() => window.dashFailed), []);
         assert.ok(readdirSync(join(directory, 'live', started.stream_id)).length < 24 * 4 + 20, 'old segments have gone');
         attendee.close();
     })));
@@ -164,6 +190,7 @@ test('a host records and goes live by buttons, and everybody is asked', { timeou
         };
         const marks = (who, text) => who.until(`the page says ${JSON.stringify(text)}`,
             (wanted) => document.querySelector('.marks').innerText.replace(/\s+/g, ' ').trim() === wanted, text);
+        const focused = (who) => who.page.evaluate(() => document.activeElement.id || document.activeElement.className);
         const asks = (who, text) => who.until(`it asks: ${text}`,
             (wanted) => {
                 const asked = document.querySelector('.consent');
@@ -174,31 +201,63 @@ test('a host records and goes live by buttons, and everybody is asked', { timeou
         assert.ok(!(await guest.page.evaluate(() => document.querySelector('.menu:not([hidden])').innerText)).includes('Record'),
             'who may not record has no such button');
         await guest.page.keyboard.press('Escape');
+        await guest.page.focus('#toggle-mic');
         await choose(host, 'Record the meeting');
         await marks(host, 'Recording');
         await marks(guest, 'Recording');
         await asks(guest, 'This meeting is recorded.');
-        await answer(guest, 'agree');
+
+        /* by keys: it has the keyboard, and a space that was to talk agrees to nothing */
+        await guest.page.bringToFront();
+        assert.match(await focused(guest), /consent/);
+        await guest.page.keyboard.press('Space');
+        await asks(guest, 'This meeting is recorded.');
+        await assertAccessible(guest, 'asked');
+        await pictures(guest, 'consent');
+        await guest.page.keyboard.press('Tab');
+        assert.equal(await focused(guest), 'consent-agree');
+        await guest.page.keyboard.press('Enter');
         await asks(guest, null);
+        assert.equal(await focused(guest), 'toggle-mic', 'the keyboard is where it was');
+        await assertAccessible(guest, 'recorded');
         await choose(host, 'Go live');
         await marks(guest, 'Recording Live');
         await asks(guest, 'recorded and shown live'); /* it is more than was agreed to */
         await answer(guest, 'agree');
+        await host.press('More');
+        await assertAccessible(host, 'the menu to record and go live');
+        await pictures(host, 'on-air');
+        await host.page.keyboard.press('Escape');
         await sleep(5000);
         const stream = readdirSync(join(directory, 'live'))[0];
         const viewer = await browser.newPage();
         await viewer.goto(`${node.origin}/watch.html?stream=${stream}`);
         await viewer.waitForFunction(() => document.querySelector('video')?.currentTime > 1, { timeout: 20_000 });
         await viewer.waitForFunction(() => [180, 360, 720].includes(document.querySelector('video').videoHeight));
-        await viewer.close();
+        const watching = new Person(viewer, 'viewer');
+        await viewer.bringToFront();
+        await assertAccessible(watching, 'the viewers\' page');
+        await pictures(watching, 'watch');
+        await viewer.keyboard.press('Tab');
+        assert.equal(await viewer.evaluate(() => document.activeElement.localName), 'video');
+        await viewer.keyboard.press('Space'); /* the browser's own: it stands */
+        await viewer.waitForFunction(() => document.querySelector('video').paused);
         await choose(host, 'End the live stream');
+        await viewer.bringToFront();
+        await viewer.keyboard.press('Space');
+        await viewer.waitForFunction(() => /ended/.test(document.querySelector('.banner').innerText), { timeout: 20_000 });
+        await assertAccessible(watching, 'a stream that has ended');
+        await pictures(watching, 'watch-ended');
+        await viewer.goto(`${node.origin}/watch.html?stream=none`);
+        await assertAccessible(watching, 'a stream that is waited for');
+        await viewer.close();
         await marks(guest, 'Recording');
         await choose(host, 'Stop recording');
         await marks(guest, '');
         await asks(guest, null);
         const [recording] = await listed(room, 'stopped');
-        const pictures = picturesOf(join(directory, recording.id, recording.files[0].file));
-        assert.ok(pictures.length > 100, `${pictures.length} pictures`);
+        const { length } = picturesOf(join(directory, recording.id, recording.files[0].file));
+        assert.ok(length > 100, `${length} pictures`);
 
         /* who does not agree leaves */
         await choose(host, 'Record the meeting');

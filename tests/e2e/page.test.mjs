@@ -2,61 +2,21 @@
  * coming back by itself.  Every screen is looked at by axe-core, and kept as a picture in two
  * sizes, light and dark. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { Person, withBrowser } from './lib/browser.mjs';
+import { assertAccessible, pictures, PHONE, WIDE } from './lib/look.mjs';
 import { claimsFor, signToken } from './lib/jwt.mjs';
 import { ask, connect } from './lib/client.mjs';
 import { withNode } from './lib/node.mjs';
 import { firstPassword, rest, user } from './lib/rest.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const AXE = readFileSync(join(here, 'node_modules/axe-core/axe.min.js'), 'utf8');
-const WIDE = { width: 1280, height: 800 };
-const PHONE = { width: 390, height: 844 };
 const TIMEOUT = { timeout: 120_000 };
 const EVIL = '<img src=x onerror="window.evil=1">';
-
-/* Nothing serious may be wrong, in light and in dark. */
-async function assertAccessible(who, where) {
-    for (const scheme of ['light', 'dark']) {
-        await who.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
-        await who.page.evaluate(AXE); /* by the debugger, which no CSP holds up */
-        const wrong = await who.page.evaluate(async () => {
-            const { violations } = await window.axe.run(document, {
-                resultTypes: ['violations'],
-            });
-            return violations
-                .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-                .map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' | ')}`);
-        });
-        assert.deepEqual(wrong, [], `${where}, ${scheme}`);
-    }
-}
-
-async function pictures(who, name) {
-    for (const [size, viewport] of [
-        ['wide', WIDE],
-        ['phone', PHONE],
-    ]) {
-        await who.page.setViewport(viewport);
-        const wider = await who.page.evaluate(
-            () => document.documentElement.scrollWidth > window.innerWidth,
-        );
-        assert.equal(wider, false, `${name} at ${size}: nothing sticks out`);
-        for (const scheme of ['light', 'dark']) {
-            await who.page.emulateMediaFeatures([
-                { name: 'prefers-color-scheme', value: scheme },
-            ]);
-            await who.screenshot(`page-${name}-${size}-${scheme}.png`);
-        }
-    }
-    await who.page.setViewport(WIDE);
-}
 
 /* Which of these parts of the page, as far as they are shown, lie over another. */
 function overlaps(who, selectors) {

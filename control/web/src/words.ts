@@ -156,6 +156,7 @@ export const words = {
         liveLink: 'Copy the viewers’ link',
         linkCopied: 'Link copied. Whoever has it can watch.',
         recording: 'Recording',
+        question: 'You are being recorded or shown',
         onAir: 'Live',
         consent: (recorded: boolean, shown: boolean) =>
             `This meeting is ${[recorded && 'recorded', shown && 'shown live to others']

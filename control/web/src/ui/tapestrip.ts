@@ -7,24 +7,32 @@ import { el } from './dom';
 export class TapeStrip {
     readonly marks = el('span', { class: 'marks', role: 'status' });
     readonly consent: HTMLElement;
-    private readonly text = el('span', {});
+    private readonly text = el('span', { id: 'consent-text' });
+    private before: Element | null = null; /* what had the keyboard when it was asked */
     private agreed = ''; /* to what */
     private asked = '';
 
     constructor(leave: () => void) {
         const agree = el('button', { type: 'button', class: 'primary' }, words.tape.agree);
-        const away = el('button', { type: 'button' }, words.tape.leave);
+        const away = el('button', { type: 'button', class: 'secondary' }, words.tape.leave);
 
         agree.id = 'consent-agree';
         away.id = 'consent-leave';
         agree.addEventListener('click', () => {
             this.agreed = this.asked;
-            this.consent.hidden = true;
+            this.show(false);
         });
         away.addEventListener('click', leave);
         this.consent = el(
             'div',
-            { class: 'banner consent', role: 'alertdialog', 'aria-label': words.tape.recording, hidden: true },
+            {
+                class: 'banner consent',
+                role: 'alertdialog',
+                'aria-label': words.tape.question,
+                'aria-describedby': 'consent-text',
+                tabindex: '-1',
+                hidden: true,
+            },
             this.text,
             agree,
             away,
@@ -49,8 +57,32 @@ export class TapeStrip {
             this.agreed = '';
         }
         this.text.textContent = words.tape.consent(recording !== null, live !== null);
-        this.consent.hidden =
-            (recording === null && live === null) || this.covered(recording, live);
+        this.show((recording !== null || live !== null) && !this.covered(recording, live));
+    }
+
+    /* It gets the keyboard as a whole, not its button: a space would agree that was to talk.
+     * Who is writing goes on. */
+    private show(on: boolean): void {
+        const now = document.activeElement;
+
+        if (on === !this.consent.hidden) {
+            return;
+        }
+        if (on) {
+            this.consent.hidden = false;
+            if (now?.closest('input, textarea, select, [contenteditable]') == null) {
+                this.before = now;
+                this.consent.focus();
+            }
+            return;
+        }
+        const had = this.consent.contains(now);
+
+        this.consent.hidden = true;
+        if (had && this.before instanceof HTMLElement && this.before.isConnected) {
+            this.before.focus();
+        }
+        this.before = null;
     }
 
     /* Whoever has agreed to more has agreed to what is left of it. */
