@@ -1,4 +1,5 @@
-/* Between store.c, which has the queue and the thread, and a backend, which has the data.
+/* Between store.c, which has the queue and the thread, store_request.c, which makes what is
+ * put into it, and a backend, which has the data.
  *
  * A backend is driven by one thread. 'run' does one request; requests that wait are framed
  * by begin and commit. A backend that can change only one document at once leaves both
@@ -64,6 +65,11 @@ struct store_req {
     struct store_doc *docs;     /* of the result, in the arena: room for query.limit */
     struct store_event *events; /* or, of OP_WRITE, for as many as are written */
 };
+
+/* Moves 'req' into the store's queue. 0, or it is freed: -EAGAIN (full), -ECANCELED (the store
+ * ends), -ENOMEM (its arena failed). */
+int store_put(struct store *store, struct store_req *req);
+void store_req_free(struct store_req *req);
 
 /* "meeting": what a backend calls the documents of that kind. */
 const char *store_kind_name(enum store_kind kind);
