@@ -214,6 +214,7 @@ static void read_all(struct bwe *bwe, struct twcc_fb *fb, struct reading *r)
     }
     on_gap(bwe, r, base + fb->n_status);
     r->expected = base + fb->n_status;
+    bwe->told_next = r->expected;
 }
 
 /* Too many messages cost the others time: what is over the limit is not looked at. */

@@ -29,6 +29,7 @@ struct twcc_fb;
 enum {
     BWE_HISTORY = 512, /* packets that feedback can be about: 49 Mb/s at 100 ms */
     BWE_TICK_US = 20000,
+    BWE_SOON = 64,       /* packets whose records are loaded ahead */
     BWE_MAX_REPORTS = 30 /* in 100 ms; more are counted and ignored */
 };
 
@@ -59,6 +60,7 @@ struct bwe {
     uint64_t feedback_us;   /* when the last came; 0 none yet */
     uint64_t seen_next;     /* number of the next packet, at the last tick or feedback */
     uint64_t unanswered_us; /* since when something is sent that none tells of; 0 nothing */
+    uint64_t told_next;     /* number of the first packet that no feedback was about */
     uint64_t rtt_us;        /* round trip, smoothed; feedback delay included */
     uint64_t route_next; /* numbers below went another way: they say nothing of this one */
     int64_t ref_ticks;   /* reference time of feedback, extended */
@@ -110,6 +112,23 @@ static inline void bwe_note_sent(struct bwe *bwe, uint64_t number, uint16_t len,
 static inline const void *bwe_sent_at(const struct bwe *bwe, uint64_t number)
 {
     return &bwe->sent[number % BWE_HISTORY];
+}
+
+/* Starts loading all but the packets that were sent. */
+static inline void bwe_prefetch(const struct bwe *bwe)
+{
+    for (size_t at = sizeof(bwe->sent); at < sizeof(*bwe); at += 64) {
+        __builtin_prefetch((const char *)bwe + at);
+    }
+}
+
+/* Starts loading those that the next feedback is likely about: it goes on where the last
+ * one ended. */
+static inline void bwe_prefetch_sent(const struct bwe *bwe)
+{
+    for (unsigned i = 0; i < BWE_SOON; i += 8) {
+        __builtin_prefetch(bwe_sent_at(bwe, bwe->told_next + i), 1);
+    }
 }
 
 /* A message of transport-wide feedback, parsed. 'next' is the number that the next packet

@@ -12,9 +12,12 @@ enum {
     MAX_NOISE_US = 1000000
 };
 
+_Static_assert(BWE_TREND_GROUPS % 4 == 0, "none is left over");
+
 /* Figures of the trend line as everybody uses them: see the draft, section 5.4, and the
  * defaults of libwebrtc, which senders on the other side have too. */
 static const double SMOOTHING = 0.9;
+static const float MS = 1e-3f; /* of microseconds */
 static const float GAIN = 4.0f;
 static const float OVER_MS = 10.0f;
 static const float FIRST_THRESHOLD_MS = 12.5f;
@@ -33,26 +36,40 @@ void bwe_delay_init(struct bwe_delay *delay)
     delay->threshold_ms = FIRST_THRESHOLD_MS;
 }
 
-/* Least squares over the points; 0 if they all came at once. */
+/* Four at once: of a sum each addition waits for the one before. */
+typedef float floats __attribute__((vector_size(16)));
+typedef int32_t ints __attribute__((vector_size(16)));
+
+static float sum_of(floats x)
+{
+    return (x[0] + x[1]) + (x[2] + x[3]);
+}
+
+/* Least squares over the points; 0 if they all came at once. From the last point on, so
+ * that what is squared is small. */
 static float slope_of(const struct bwe_delay *delay)
 {
-    const int64_t last_us =
-        delay->arrival_us[(delay->at + BWE_TREND_GROUPS - 1) % BWE_TREND_GROUPS];
-    float mean_x = 0, mean_y = 0, above = 0, below = 0;
+    const unsigned last = (delay->at + BWE_TREND_GROUPS - 1u) % BWE_TREND_GROUPS;
+    const int32_t last_us = (int32_t)delay->arrival_us[last];
+    floats x = {0}, y = {0}, xx = {0}, xy = {0};
+    float above, below;
 
-    for (unsigned i = 0; i < BWE_TREND_GROUPS; i++) {
-        mean_x += (float)(delay->arrival_us[i] - last_us) / 1000;
-        mean_y += delay->delay_ms[i];
-    }
-    mean_x /= BWE_TREND_GROUPS;
-    mean_y /= BWE_TREND_GROUPS;
-    for (unsigned i = 0; i < BWE_TREND_GROUPS; i++) {
-        float x = (float)(delay->arrival_us[i] - last_us) / 1000 - mean_x;
+    for (unsigned i = 0; i < BWE_TREND_GROUPS; i += 4) {
+        ints at;
+        floats after_us, more_ms;
 
-        above += x * (delay->delay_ms[i] - mean_y);
-        below += x * x;
+        memcpy(&at, &delay->arrival_us[i], sizeof(at));
+        memcpy(&more_ms, &delay->delay_ms[i], sizeof(more_ms));
+        after_us = __builtin_convertvector(at - last_us, floats);
+        more_ms -= delay->delay_ms[last];
+        x += after_us;
+        y += more_ms;
+        xx += after_us * after_us;
+        xy += after_us * more_ms;
     }
-    return below > 0 ? above / below : 0;
+    above = sum_of(xy) - sum_of(x) * sum_of(y) / BWE_TREND_GROUPS;
+    below = sum_of(xx) - sum_of(x) * sum_of(x) / BWE_TREND_GROUPS;
+    return below > 0 ? 1000 * above / below : 0;
 }
 
 static float magnitude(float x)
@@ -63,7 +80,7 @@ static float magnitude(float x)
 static void adapt_threshold(struct bwe_delay *delay, float trend_ms, int64_t now_us)
 {
     const float over = magnitude(trend_ms) - delay->threshold_ms;
-    float since_ms = (float)(now_us - delay->threshold_at_us) / 1000;
+    float since_ms = (float)(now_us - delay->threshold_at_us) * MS;
 
     delay->threshold_at_us = now_us;
     if (over > SPIKE_MS) {
@@ -120,14 +137,14 @@ static void end_group(struct bwe_delay *delay)
     }
     delay->n_swapped = 0;
     delay->n_deltas += delay->n_deltas < MAX_DELTAS;
-    delay->sum_ms += (double)(arrived_us - sent_us) / 1000;
+    delay->sum_ms += (double)(arrived_us - sent_us) * 1e-3;
     delay->smooth_ms = SMOOTHING * delay->smooth_ms + (1 - SMOOTHING) * delay->sum_ms;
-    delay->arrival_us[delay->at] = b->last_arrival_us;
+    delay->arrival_us[delay->at] = (uint32_t)b->last_arrival_us;
     delay->delay_ms[delay->at] = (float)delay->smooth_ms;
     delay->at = (uint8_t)((delay->at + 1) % BWE_TREND_GROUPS);
     delay->n_points = (uint8_t)(delay->n_points + (delay->n_points < BWE_TREND_GROUPS));
     detect(delay, delay->n_points == BWE_TREND_GROUPS ? slope_of(delay) : was,
-           (float)sent_us / 1000, b->last_arrival_us);
+           (float)sent_us * MS, b->last_arrival_us);
 }
 
 /* The path may have held a packet back so that it came together with what was before it:

@@ -42,7 +42,7 @@ struct bwe_delay {
     int64_t threshold_at_us;
     double sum_ms; /* of how much later each group came than the one before it */
     double smooth_ms;
-    int64_t arrival_us[BWE_TREND_GROUPS];
+    uint32_t arrival_us[BWE_TREND_GROUPS]; /* low bits */
     float delay_ms[BWE_TREND_GROUPS];
 
     /* how long packets are under way, more than the least that was seen */

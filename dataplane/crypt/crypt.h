@@ -117,6 +117,9 @@ static inline void crypt_key_prefetch(const struct crypt_key *key)
     }
 }
 
+/* Likewise for one SRTCP packet of some 100 bytes. */
+void crypt_rtcp_prefetch(const struct crypt_key *key);
+
 /* Encrypts and authenticates; n <= CRYPT_BURST_MAX, profiles may be mixed.
  *
  * status  0, -EINVAL for a key that is not initialised; with libsrtp2 also -EINVAL if

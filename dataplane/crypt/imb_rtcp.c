@@ -5,7 +5,11 @@
 #include <errno.h>
 #include <string.h>
 
-enum { AAD_LEN = RTCP_HEADER + RTCP_INDEX };
+enum {
+    AAD_LEN = RTCP_HEADER + RTCP_INDEX,
+    SCHED_FRONT = 192, /* prefetched */
+    SCHED_BACK = 192
+};
 
 /* SRTCP's keys wait unexpanded until a direction carries RTCP. */
 static void ready(struct imb_ctx *ctx, struct imb_key *key, const struct profile *profile)
@@ -14,6 +18,23 @@ static void ready(struct imb_ctx *ctx, struct imb_key *key, const struct profile
         imb_expand(ctx->mgr, &key->rtcp, profile, &key->rtcp_keys);
         explicit_bzero(&key->rtcp_keys, sizeof(key->rtcp_keys));
         key->head.rtcp_ready = 1;
+    }
+}
+
+/* The schedule of AES, or the states of SHA-1 before it, lie in front. Of the powers of the
+ * hash key, which fill the rest, a packet takes one for each of its blocks, the lowest,
+ * which are the last. */
+void crypt_rtcp_prefetch(const struct crypt_key *opaque)
+{
+    const struct imb_key *key = (const struct imb_key *)opaque->bytes;
+    const uint8_t *sched = (const uint8_t *)&key->rtcp;
+
+    __builtin_prefetch(key);
+    for (unsigned at = 0; at < SCHED_FRONT; at += 64) {
+        __builtin_prefetch(sched + at);
+    }
+    for (unsigned at = sizeof(key->rtcp) - SCHED_BACK; at < sizeof(key->rtcp); at += 64) {
+        __builtin_prefetch(sched + at);
     }
 }
 

@@ -396,14 +396,44 @@ static enum drop_reason unprotect(struct lane *lane, const struct pkt *pkt, uint
     return rtcp_valid(out, *out_len) ? N_DROP_REASONS : DROP_RTCP_MALFORMED;
 }
 
+/* What is needed of the peer once the report is decrypted. */
+static void prefetch_written(const struct peer *peer)
+{
+    __builtin_prefetch(peer->rest->rx_rtcp, 1);
+    __builtin_prefetch(peer->rest->heard_us, 1);
+    bwe_prefetch_sent(peer->bwe);
+}
+
+/* What a report touches of its peer lies on some thirty lines, which many peers' have
+ * driven out of the caches since its last. */
+static void prefetch(const struct lane *lane, const struct burst *in, uint16_t i)
+{
+    const struct peer *peer;
+
+    if (i < in->n) {
+        peer = in->pkts[i]->peer;
+        crypt_rtcp_prefetch(&lane->tables->rx_keys[peer->index]);
+        peer_prefetch_rest(peer);
+        __builtin_prefetch(&peer->rest->n_paths);
+        bwe_prefetch(peer->bwe);
+    }
+}
+
 void rtcp_in_burst(struct lane *lane, const struct burst *in)
 {
+    for (uint16_t i = 0; i < in->n; i++) {
+        peer_prefetch(in->pkts[i]->peer);
+    }
+    prefetch(lane, in, 0);
     for (uint16_t i = 0; i < in->n; i++) {
         struct pkt *pkt = in->pkts[i];
         uint8_t *plain = lane->plain[0];
         size_t len = 0;
-        enum drop_reason reason = unprotect(lane, pkt, plain, &len);
+        enum drop_reason reason;
 
+        prefetch_written(pkt->peer);
+        prefetch(lane, in, (uint16_t)(i + 1));
+        reason = unprotect(lane, pkt, plain, &len);
         if (reason != N_DROP_REASONS) {
             lane_drop(lane, pkt, reason);
             continue;

@@ -9,8 +9,11 @@
 #include "sfu/wire/rtcp_xr.h"
 
 enum {
-    MAX_RTCP = 1200,          /* plain bytes of one packet */
-    PEERS_A_CALL = 256,       /* looked at in one call */
+    MAX_RTCP = 1200,    /* plain bytes of one packet */
+    PEERS_A_CALL = 256, /* looked at in one call */
+    FAR = 12,           /* peers ahead; each is looked at for some 10 ns */
+    NEAR = 8,
+    NEXT = 4,
     MAX_BLOCKS = 31,          /* of one report; more go into another of the same compound */
     MAX_REPORTED = PEER_SSRCS /* no more can be bound */
 };
@@ -315,6 +318,21 @@ static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
     }
 }
 
+/* Loads ahead what is looked at of peer 'at' of the sweep, most of whom have nothing due.
+ */
+static void prefetch(const struct tables *t, uint32_t at)
+{
+    if (at + FAR < t->n_open) {
+        peer_prefetch(&t->peers[t->open_peers[at + FAR]]);
+    }
+    if (at + NEAR < t->n_open) {
+        __builtin_prefetch(&t->peers[t->open_peers[at + NEAR]].rest->last_check_us);
+    }
+    if (at + NEXT < t->n_open) {
+        __builtin_prefetch(t->peers[t->open_peers[at + NEXT]].rest->last_check_us);
+    }
+}
+
 uint16_t rtcp_out_burst(struct lane *lane, struct burst *out)
 {
     struct tables *t = lane->tables;
@@ -324,6 +342,7 @@ uint16_t rtcp_out_burst(struct lane *lane, struct burst *out)
         return 0;
     }
     while (lane->sweep_at < t->n_open && looked_at < PEERS_A_CALL) {
+        prefetch(t, lane->sweep_at);
         sweep_peer(lane, &t->peers[t->open_peers[lane->sweep_at]], out);
         if (out->n == PKT_BURST) {
             return out->n; /* this peer again: it may have more */

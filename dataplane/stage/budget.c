@@ -3,7 +3,7 @@
 
 #include "stage/allot.h"
 
-enum { PEERS_A_CALL = 256 };
+enum { PEERS_A_CALL = 256, FAR = 4, NEAR = 2 /* peers ahead */ };
 
 static bool can_send(const struct peer *peer)
 {
@@ -110,6 +110,20 @@ static void sweep_peer(struct lane *lane, struct peer *peer)
     tell(lane, peer);
 }
 
+/* Loads ahead what is looked at of peer 'at'. */
+static void prefetch(const struct tables *t, uint32_t at)
+{
+    if (at + FAR < t->n_open) {
+        peer_prefetch(&t->peers[t->open_peers[at + FAR]]);
+    }
+    if (at + NEAR < t->n_open) {
+        const struct peer *peer = &t->peers[t->open_peers[at + NEAR]];
+
+        peer_prefetch_rest(peer);
+        bwe_prefetch(peer->bwe);
+    }
+}
+
 void budget_sweep(struct lane *lane)
 {
     struct tables *t = lane->tables;
@@ -119,6 +133,7 @@ void budget_sweep(struct lane *lane)
         return;
     }
     while (lane->budget_at < t->n_open && looked_at < PEERS_A_CALL) {
+        prefetch(t, lane->budget_at);
         sweep_peer(lane, &t->peers[t->open_peers[lane->budget_at++]]);
         looked_at++;
     }

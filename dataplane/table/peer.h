@@ -27,8 +27,9 @@ enum {
     PEER_UFRAG = 32,
     PEER_PWD = 64,
     PEER_ANSWERED = 256,
-    PEER_EXT_IDS = 256,   /* a two-byte header extension id is a byte */
-    PEER_TWCC_BLOCK = 256 /* transport-wide numbers are taken from the vault in blocks */
+    PEER_EXT_IDS = 256,     /* a two-byte header extension id is a byte */
+    PEER_SWEPT_BYTES = 192, /* of peer_rest, from last_check_us on */
+    PEER_TWCC_BLOCK = 256   /* transport-wide numbers are taken from the vault in blocks */
 };
 
 /* What a peer's incoming SSRC is. */
@@ -59,50 +60,52 @@ struct peer_rest {
     uint8_t ext_of[PEER_EXT_IDS]; /* the publisher's header extension id -> ours, 0 none */
 
     /* cold */
-    uint8_t n_paths;
+    _Alignas(64) uint8_t n_paths; /* with the first path on one line */
     uint8_t ufrag_len, pwd_len;
     struct path paths[PEER_PATHS];
     uint8_t ufrag[PEER_UFRAG];
     uint8_t pwd[PEER_PWD];
     uint32_t next_name; /* place of its name after the ICE restart under way; 0: none is */
 
-    uint64_t *last_check_us;      /* in the vault: last valid consent check */
-    uint64_t *last_nomination_us; /* in the vault: the last of them that nominated */
+    /* every report, and the sweeps of rtcp/ and stage/budget: as few lines as they fit on
+     */
+    _Alignas(64) uint64_t *last_check_us; /* in the vault: last valid consent check */
     uint64_t *heard_us; /* in the vault, by path: when media that is its own came last */
-    uint64_t *answered; /* in the vault: checks of before (base/txids) */
-    uint64_t *lane;     /* in the vault: whose it is */
-    bool loss_told;     /* control knows that consent is lost */
-
-    /* RTCP */
+    uint64_t report_due_us; /* next SR/RR round */
+    uint64_t allot_due_us;
+    struct stream *streams; /* list: what it publishes */
+    struct sub *subs;       /* list: what it receives */
     struct replay *rx_rtcp; /* PEER_SSRCS of them, in the vault */
     uint32_t n_rtcp_ssrcs;
-    uint64_t *rtcp_next_index; /* in the vault */
-    uint64_t report_due_us;    /* next SR/RR round */
-    struct stream *streams;    /* list: what it publishes */
-    struct sub *subs;          /* list: what it receives */
-    uint32_t remb_bps;
-    struct alloc alloc;
-    struct trial trial; /* for one whose probes cannot be padded */
-    uint64_t allot_due_us;
+    bool has_twcc;  /* some subscription carries transport-wide numbers */
+    bool loss_told; /* control knows that consent is lost */
+    bool probator;  /* probes have an SSRC of their own (mediasoup-client) */
+    uint32_t twcc_reports;
+    uint32_t twcc_lost;
+    uint32_t told_bps;  /* what control was told that the link carries */
+    uint32_t rtt_us;    /* by its reports; 0 unknown */
+    uint64_t told_us;   /* when */
+    uint64_t given_bps; /* by the last allocation, if media is the probe; else 0 */
+    uint64_t fed_us;    /* when the first feedback had come; 0 not yet */
     uint64_t allot_us, besides_bytes; /* the last time; sent without numbers until then */
-    uint64_t given_bps;   /* by the last allocation, if media is the probe; else 0 */
-    uint64_t fed_us;      /* when the first feedback had come; 0 not yet */
-    uint32_t told_bps;    /* what control was told that the link carries */
-    uint64_t told_us;     /* when */
+    struct alloc alloc;
+
+    /* seldom */
+    uint64_t *last_nomination_us; /* in the vault: the last check that nominated */
+    uint64_t *answered;           /* in the vault: checks of before (base/txids) */
+    uint64_t *lane;               /* in the vault: whose it is */
+    uint64_t *rtcp_next_index;    /* in the vault */
+    uint32_t remb_bps;
+    struct trial trial;   /* for one whose probes cannot be padded */
     uint64_t *twcc_taken; /* in the vault: numbers below may have been used */
     uint64_t *probe_next; /* in the vault: next index of the probes' SSRC */
-    bool probator;        /* probes have an SSRC of their own (mediasoup-client) */
-    bool has_twcc;        /* some subscription carries transport-wide numbers */
     uint64_t padding_packets, padding_bytes;
     /* extended reports (RFC 3611): the last reference times from it, to be answered, and
      * the last that we sent */
     struct peer_rrtr rrtrs[PEER_RRTRS];
     uint32_t rrtr_sent_ntp; /* middle 32 bits */
     uint64_t rrtr_sent_us;  /* 0: none yet */
-    uint32_t rtt_us;        /* by its reports; 0 unknown */
-    uint32_t twcc_reports;
-    uint32_t twcc_lost;
-    uint32_t open_slot; /* where it stands in the lane's list of open peers */
+    uint32_t open_slot;     /* where it stands in the lane's list of open peers */
 
     /* made with the first stream; apart, as it is large and few peers publish */
     struct twcc *twcc;
@@ -140,6 +143,26 @@ struct peer {
 
 _Static_assert(offsetof(struct peer, pacer) == 128 && sizeof(struct peer) == 192,
                "two lines a send, and one more if it is paced");
+_Static_assert(offsetof(struct peer_rest, last_nomination_us) <=
+                   offsetof(struct peer_rest, last_check_us) + PEER_SWEPT_BYTES,
+               "prefetched whole");
+
+/* Start loading what a report from the peer, or a sweep, is about to touch: first this of
+ * it itself, then, some 100 ns later, what that points to. */
+static inline void peer_prefetch(const struct peer *peer)
+{
+    __builtin_prefetch(&peer->twcc_next);
+    __builtin_prefetch(&peer->rest);
+}
+
+static inline void peer_prefetch_rest(const struct peer *peer)
+{
+    const char *first = (const char *)&peer->rest->last_check_us;
+
+    for (unsigned at = 0; at < PEER_SWEPT_BYTES; at += 64) {
+        __builtin_prefetch(first + at);
+    }
+}
 
 static inline void peer_watch(struct peer *peer, uint8_t how)
 {

@@ -9,15 +9,21 @@
 #include <string.h>
 
 #include "benchmarks/crypt_floor.h"
+#include "benchmarks/fanout_feedback.h"
 #include "benchmarks/fanout_measure.h"
 #include "benchmarks/numbers.h"
 
-enum { EXIT_USAGE = 2, EXIT_NO_FLOOR = 3 };
+enum {
+    EXIT_USAGE = 2,
+    EXIT_NO_FLOOR = 3,
+    /* with feedback: until every estimator runs, and is asked nothing by a first probe */
+    WARM_UP_PACKETS = 3 * FANOUT_FEEDBACK_PACKETS_HZ
+};
 
 struct options {
     unsigned subscribers, size;
     enum fanout_others others;
-    bool cm80, json, stages;
+    bool cm80, json, stages, feedback;
 };
 
 static const char *const stage_names[N_FANOUT_STAGES] = {
@@ -29,9 +35,11 @@ static void print_json(const struct options *o, const struct fanout_result *r)
 {
     (void)printf("{\"subscribers\": %u, \"size\": %u, \"profile\": \"%s\", "
                  "\"forwards_per_s\": %.0f, \"ns_per_forward\": %.1f, "
-                 "\"floor_ns\": %.1f, \"one_key_ns\": %.1f, \"floor_valid\": %s",
+                 "\"feedback\": %s, \"floor_ns\": %.1f, \"one_key_ns\": %.1f, "
+                 "\"floor_valid\": %s",
                  o->subscribers, o->size, o->cm80 ? "cm80" : "gcm128", 1e9 / r->ns, r->ns,
-                 r->floor_ns, r->one_key_ns, r->floor_valid ? "true" : "false");
+                 o->feedback ? "true" : "false", r->floor_ns, r->one_key_ns,
+                 r->floor_valid ? "true" : "false");
     if (r->floor_valid) {
         (void)printf(", \"ratio\": %.3f", r->floor_ns / r->ns);
     }
@@ -44,8 +52,9 @@ static void print_json(const struct options *o, const struct fanout_result *r)
 
 static void print_table(const struct options *o, const struct fanout_result *r)
 {
-    (void)printf("%u subscribers, %u bytes, %s\n\n", o->subscribers, o->size,
-                 o->cm80 ? "AES-CM-128 HMAC-SHA1-80" : "AEAD-AES-128-GCM");
+    (void)printf("%u subscribers, %u bytes, %s%s\n\n", o->subscribers, o->size,
+                 o->cm80 ? "AES-CM-128 HMAC-SHA1-80" : "AEAD-AES-128-GCM",
+                 o->feedback ? ", with feedback" : "");
     if (o->others != FANOUT_SENT) {
         (void)printf("%-20s%10.1f ns\n",
                      o->others == FANOUT_PAUSED ? "one that is paused"
@@ -71,8 +80,9 @@ static void usage(FILE *to)
 {
     (void)fprintf(to,
                   "usage: tools/bench fanout [--subscribers N] [--size B] "
-                  "[--profile gcm128|cm80] [--paused | --below] [--stages]\n"
-                  "                          [--json]\n\n"
+                  "[--profile gcm128|cm80]\n"
+                  "                          [--paused | --below | --feedback] "
+                  "[--stages] [--json]\n\n"
                   "  --subscribers N   1 to %d (1000)\n"
                   "  --size B          bytes of the RTP packet before the tag, %d to %d "
                   "(1200)\n"
@@ -82,9 +92,14 @@ static void usage(FILE *to)
                   "                    that is passed over, a packet's own part of it "
                   "included\n"
                   "  --below           likewise, of a layer below that of the packets\n"
+                  "  --feedback        each subscriber sends transport-wide feedback %d "
+                  "times a second\n"
+                  "                    and receiver reports, of %d packets a second; its "
+                  "estimator runs\n"
                   "  --stages          also where the time goes; costs some ns itself\n"
                   "  --json            one line of JSON\n",
-                  FANOUT_SUBS_MAX, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX);
+                  FANOUT_SUBS_MAX, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX, FANOUT_FEEDBACK_HZ,
+                  FANOUT_FEEDBACK_PACKETS_HZ);
 }
 
 static bool parse_profile(const char *text, bool *cm80)
@@ -105,6 +120,7 @@ static int parse(struct options *o, int argc, char **argv)
                                           {"profile", required_argument, NULL, 'p'},
                                           {"paused", no_argument, NULL, 'P'},
                                           {"below", no_argument, NULL, 'B'},
+                                          {"feedback", no_argument, NULL, 'F'},
                                           {"stages", no_argument, NULL, 'S'},
                                           {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
@@ -129,6 +145,9 @@ static int parse(struct options *o, int argc, char **argv)
         case 'B':
             o->others = FANOUT_BELOW;
             break;
+        case 'F':
+            o->feedback = true;
+            break;
         case 'S':
             o->stages = true;
             break;
@@ -147,7 +166,27 @@ static int parse(struct options *o, int argc, char **argv)
         (void)fprintf(stderr, "'%s' is not an option\n", argv[optind]);
         ok = false;
     }
+    if (ok && o->feedback && (o->stages || o->others != FANOUT_SENT)) {
+        (void)fprintf(stderr, "--feedback goes with none of --paused, --below, --stages\n");
+        ok = false;
+    }
     return ok ? -1 : EXIT_USAGE;
+}
+
+/* Until each estimator has what it goes by. */
+static int warm_up(struct fanout *fanout, char *err, size_t err_cap)
+{
+    int e = fanout_feedback_open(fanout);
+
+    if (e != 0) {
+        (void)snprintf(err, err_cap, "what subscribers send back: %s", strerror(-e));
+    }
+    for (unsigned n = 0; n < WARM_UP_PACKETS && e == 0; n += FANOUT_FEEDBACK_HZ) {
+        double unused;
+
+        e = fanout_round(fanout, FANOUT_FEEDBACK_HZ, &unused, NULL, err, err_cap);
+    }
+    return e;
 }
 
 int main(int argc, char **argv)
@@ -171,6 +210,9 @@ int main(int argc, char **argv)
         e = fanout_create(&fanout,
                           o.cm80 ? CRYPT_AES128_CM_SHA1_80 : CRYPT_AEAD_AES_128_GCM,
                           o.subscribers, o.size, o.others, err, sizeof(err));
+    }
+    if (e == 0 && o.feedback) {
+        e = warm_up(fanout, err, sizeof(err));
     }
     if (e == 0) {
         e = fanout_measure(fanout, floor, o.subscribers, o.stages, &result, err,

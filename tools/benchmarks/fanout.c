@@ -10,8 +10,8 @@
 #include <time.h>
 #include <x86intrin.h>
 
+#include "benchmarks/fanout_priv.h"
 #include "benchmarks/numbers.h"
-#include "io/port_mem.h"
 #include "sfu/base/bytes.h"
 #include "sfu/base/handle.h"
 #include "sfu/wire/rtp_ext.h"
@@ -19,47 +19,6 @@
 #include "stage/rewrite.h"
 #include "stage/route.h"
 #include "worker/command.h"
-#include "worker/pipeline.h"
-#include "worker/shared.h"
-#include "worker/worker.h"
-
-enum {
-    SSRC_IN = 0x50000001,
-    SSRC_OUT = 0x60000000, /* of subscription 0 */
-    PT_IN = 96,
-    PT_OUT = 101,
-    HDR_LEN = 28, /* fixed header, and three extensions in 16 bytes */
-    OUTER_LEN = 42,
-    PACKET_BYTES = 1536,
-    RING_BYTES = 4 << 20,
-    LOOP_BURSTS = 32, /* of fan-out in one turn of the product's loop */
-    SAMPLE_MAX = 64,  /* subscribers whose packets are looked at */
-    VERIFY_PACKETS = 8,
-    FIRST_INDEX = 1000,
-    LAYERS_LEN = 6 /* of a payload descriptor that tells of them */
-};
-
-struct fanout {
-    struct lane lane;
-    struct pipeline pipe;
-    struct io *io;
-    struct shared shared;
-    struct tables tables;
-    void *memory; /* of the tables */
-    size_t memory_bytes;
-    unsigned n_subs, size;
-    enum crypt_profile profile;
-    enum fanout_others others;
-    uint64_t next; /* publisher's next index */
-    struct crypt_ctx *publisher;
-    struct crypt_key publisher_key;
-    struct port_mem_packet packets[FANOUT_PACKETS_MAX];
-    uint8_t bytes[FANOUT_PACKETS_MAX][PACKET_BYTES];
-    uint8_t noise[PACKET_BYTES];
-    bool shared_open;
-    struct fanout_wire wire; /* with a device 1, or all zero */
-    uint8_t out;             /* device of the subscribers */
-};
 
 static int fail(char *err, size_t cap, int code, const char *what)
 {
@@ -82,7 +41,7 @@ static int apply(struct fanout *f, uint32_t op, uint32_t index)
 }
 
 /* x.y.z.i and a port, all different. */
-static struct path peer_path(const struct fanout *f, uint32_t i)
+struct path fanout_peer_path(const struct fanout *f, uint32_t i)
 {
     const bool wire = i > 0 && f->out > 0;
     const struct io_device *dev = io_device(f->io, wire ? f->out : 0);
@@ -114,7 +73,7 @@ static int open_peer(struct fanout *f, uint32_t i)
         getrandom(conf.rx_salt, 14, 0) != 14 || getrandom(conf.tx_salt, 14, 0) != 14) {
         return -EIO;
     }
-    conf.paths[0] = peer_path(f, i);
+    conf.paths[0] = fanout_peer_path(f, i);
     vault_peer_write(&f->shared.vault.peers[i], &conf);
     return apply(f, ABI_OP_PEER_OPEN, i);
 }
@@ -294,6 +253,7 @@ void fanout_destroy(struct fanout *f)
     if (f == NULL) {
         return;
     }
+    fanout_feedback_close(f);
     if (f->lane.tables != NULL) {
         command_close_all(&f->lane);
     }
@@ -366,7 +326,7 @@ static void write_packet(struct fanout *f, unsigned i)
     f->packets[i] =
         (struct port_mem_packet){.data = f->bytes[i],
                                  .len = (uint16_t)(f->size + crypt_tag_len(f->profile)),
-                                 .path = peer_path(f, 0)};
+                                 .path = fanout_peer_path(f, 0)};
     f->next++;
 }
 
@@ -386,7 +346,7 @@ static const char *frame_wrong(struct verifier *v, const uint8_t *frame, unsigne
                                uint32_t sub)
 {
     const unsigned rtp_len = v->f->size + crypt_tag_len(v->f->profile);
-    const struct path path = peer_path(v->f, sub + 1);
+    const struct path path = fanout_peer_path(v->f, sub + 1);
     uint8_t copy[PACKET_BYTES], plain[PACKET_BYTES], expected[PACKET_BYTES];
     uint8_t mid_len = 0, twcc_len = 0;
     const uint8_t *mid;
@@ -431,7 +391,7 @@ static void on_tx_verify(void *arg, const struct pkt *pkt)
     struct verifier *v = arg;
     uint32_t sub = (load_be32(pkt->data + 30) & 0xffffff) - 1;
 
-    if (sub < v->f->n_subs && sub % v->step == 0) {
+    if (pkt->sub != NULL && sub < v->f->n_subs && sub % v->step == 0) {
         const char *wrong = frame_wrong(v, pkt->data, pkt->len, sub);
 
         v->n_seen++;
@@ -555,22 +515,32 @@ int fanout_round(struct fanout *f, unsigned n_packets, double *ns, double *stage
 {
     const uint64_t visits = (uint64_t)n_packets * f->n_subs;
     const uint64_t expected = to_be_sent(f, n_packets, f->n_subs);
-    const struct io_tx_count *count = io_tx_count(f->io, f->out, 0);
+    const uint64_t *count = &f->lane.counts.forwards;
     uint64_t ticks[N_FANOUT_STAGES] = {0};
     uint64_t before, sent, cpu_start, cpu, all = 0;
 
     for (unsigned i = 0; i < n_packets; i++) {
         write_packet(f, i);
     }
-    before = count->packets;
+    if (f->feedback != NULL) {
+        fanout_feedback_prepare(f, n_packets);
+    }
+    before = *count;
     cpu_start = number_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    turns(f, n_packets, stages != NULL ? ticks : NULL);
+    if (f->feedback != NULL) {
+        fanout_feedback_turns(f, n_packets);
+    } else {
+        turns(f, n_packets, stages != NULL ? ticks : NULL);
+    }
     cpu = number_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
     *ns = (double)cpu / (double)visits;
-    sent = count->packets - before;
+    sent = *count - before;
     if (sent != expected) {
         (void)snprintf(err, err_cap, "%llu packets left, not %llu: no numbers",
                        (unsigned long long)sent, (unsigned long long)expected);
+        return -EIO;
+    }
+    if (f->feedback != NULL && fanout_feedback_check(f, err, err_cap) != 0) {
         return -EIO;
     }
     for (unsigned i = 0; i < N_FANOUT_STAGES; i++) {

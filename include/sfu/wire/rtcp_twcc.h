@@ -95,11 +95,10 @@ static inline bool twcc_fb_next(struct twcc_fb *fb, struct twcc_arrival *out)
             if (!twcc_fb_chunk(fb)) {
                 return false;
             }
-            continue;
-        }
-        if (fb->bits == 0 && fb->run_symbol == TWCC_LOST) {
-            fb->n_decoded += fb->n_left;
-            fb->n_left = 0;
+            if (fb->bits == 0 && fb->run_symbol == TWCC_LOST) {
+                fb->n_decoded += fb->n_left;
+                fb->n_left = 0;
+            }
             continue;
         }
         symbol = twcc_fb_symbol(fb);
