@@ -1,15 +1,12 @@
 #include "app/app.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "admin/admin.h"
-#include "app/disk.h"
 #include "app/doors.h"
 #include "app/drain.h"
 #include "app/facts.h"
@@ -17,13 +14,13 @@
 #include "app/node_facts.h"
 #include "app/reload.h"
 #include "app/stored.h"
+#include "app/tapes.h"
 #include "archive/archive.h"
 #include "auth/auth.h"
 #include "event/event.h"
 #include "event/otlp.h"
 #include "media/media.h"
 #include "meeting/meeting.h"
-#include "meeting/recording.h"
 #include "metric/metric.h"
 #include "net/net.h"
 #include "recording/recorder.h"
@@ -59,9 +56,8 @@ struct app {
     struct media *media;
     struct session_registry *sessions;
     struct signal *signal;
-    struct recorder *recorder; /* NULL: nothing is recorded here */
+    struct tapes tapes;
     struct meeting *meeting;
-    struct archive *archive; /* NULL: nothing is recorded, or nothing kept of it */
     struct rest *rest;
     struct admin *admin;
     struct net_server *server;
@@ -72,7 +68,6 @@ struct app {
         metrics_listener; /* indexes of the listeners that are not http */
     uint64_t started_us, started_wall_us;
     char node[NODE_PREFIX + 1];
-    char program[PATH_MAX]; /* kcs-egress, if none is named */
     const char *origins[CONTROL_CONF_ORIGINS];
     struct turn_server ice_servers[CONTROL_CONF_ICE_SERVERS];
     const struct control_tls *tls; /* of the listeners that have it; NULL: none */
@@ -543,118 +538,23 @@ static int make_sessions(struct app *app, char err[APP_ERR_MAX])
 }
 
 /* The program beside this one, as it is built, or where a package has it. */
-static void program_path(char out[PATH_MAX])
+static struct tapes_conf tapes_conf(const struct app *app)
 {
-    static const char *const places[] = {"/kcs-egress", "/../lib/kcs/kcs-egress"};
-    ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
-    char *slash;
-
-    out[n > 0 ? n : 0] = '\0';
-    slash = strrchr(out, '/');
-    for (size_t i = 0; i < 2 && slash != NULL; i++) {
-        if ((size_t)(slash - out) + strlen(places[i]) < PATH_MAX) {
-            memcpy(slash, places[i], strlen(places[i]) + 1);
-        }
-        if (access(out, X_OK) == 0) {
-            break;
-        }
-    }
-}
-
-static bool look_at_recordings(void *user, struct recorder_room *out)
-{
-    const struct app *app = user;
-    struct disk_facts facts;
-
-    if (!stored_recordings(&app->keep, &facts)) {
-        return false;
-    }
-    *out = (struct recorder_room){facts.file_bytes, facts.free_bytes};
-    return true;
-}
-
-static void recording_over(void *user)
-{
-    const struct app *app = user;
-
-    archive_soon(app->archive);
-}
-
-static bool recording_runs(void *user, const char *tenant, const char *id)
-{
-    const struct app *app = user;
-
-    return meeting_find_recording(app->meeting, tenant, id) != NULL;
-}
-
-static void next_number(void *user, const char *tenant, const char *meeting,
-                        uint64_t *epoch, uint64_t *seq)
-{
-    const struct app *app = user;
-
-    meeting_number(app->meeting, tenant, meeting, epoch, seq);
-}
-
-static int make_archive(struct app *app, char err[APP_ERR_MAX])
-{
-    const struct control_recording *from = &app->conf->recording;
-    const struct archive_conf conf = {.loop = app->loop,
-                                      .store = app->keep.store,
-                                      .metrics = app->metrics,
-                                      .directory = from->directory,
-                                      .s3 = {.endpoint = from->s3.endpoint,
-                                             .bucket = from->s3.bucket,
-                                             .prefix = from->s3.prefix,
-                                             .region = from->s3.region,
-                                             .access_key = from->s3.access_key,
-                                             .secret_key = from->s3.secret_key,
-                                             .allow_loopback = from->s3.allow_loopback},
-                                      .keep_local = from->s3.keep_local,
-                                      .retention_days = from->retention_days,
-                                      .audit_days = app->conf->store.audit_days,
-                                      .is_running = recording_runs,
-                                      .number = next_number,
-                                      .user = app};
-    int ret = 0;
-
-    if (from->directory[0] != '\0' && app->keep.store != NULL) {
-        ret = archive_create(&app->archive, &conf);
-    }
-    return ret != 0 ? fail(err, ret, "cannot look after recordings") : 0;
+    return (struct tapes_conf){app->conf, app->loop, app->media, app->metrics, &app->keep};
 }
 
 static int make_recorder(struct app *app, char err[APP_ERR_MAX])
 {
-    const struct control_recording *from = &app->conf->recording;
-    struct recorder_conf conf = {.loop = app->loop,
-                                 .media = app->media,
-                                 .metrics = app->metrics,
-                                 .program = from->program[0] != '\0' ? from->program
-                                                                     : app->program,
-                                 .directory = from->directory,
-                                 .live = from->live,
-                                 .n_renditions = from->n_renditions,
-                                 .push_private = from->push_private,
-                                 .memory_mb = from->memory_mb,
-                                 .quota_bytes = (uint64_t)from->quota_mb << 20,
-                                 .look = look_at_recordings,
-                                 .over = recording_over,
-                                 .user = app};
-    char why[RECORDER_REASON] = "";
-    int ret = 0;
+    const struct tapes_conf conf = tapes_conf(app);
 
-    for (uint32_t i = 0; i < from->n_renditions; i++) {
-        conf.renditions[i] = (struct recorder_rendition){from->renditions[i].height,
-                                                         from->renditions[i].kbps};
-    }
-    if (from->directory[0] != '\0' || from->live[0] != '\0') {
-        program_path(app->program);
-        ret = recorder_create(&app->recorder, &conf, why);
-    }
-    if (ret != 0) {
-        (void)snprintf(err, APP_ERR_MAX, "%.250s", why);
-    }
-    return ret;
+    return tapes_open_recorder(&app->tapes, &conf, err, APP_ERR_MAX);
+}
+
+static int make_archive(struct app *app, char err[APP_ERR_MAX])
+{
+    const struct tapes_conf conf = tapes_conf(app);
+
+    return tapes_open_archive(&app->tapes, &conf, app->meeting, err, APP_ERR_MAX);
 }
 
 static int make_meetings(struct app *app, char err[APP_ERR_MAX])
@@ -680,7 +580,7 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
     const struct meeting_conf meeting = {
         .sessions = app->sessions,
         .media = app->media,
-        .recorder = app->recorder,
+        .recorder = app->tapes.recorder,
         .max_rooms = conf->limits.rooms,
         .max_participants = conf->limits.participants_per_room,
         .max_producers = conf->limits.producers_per_participant,
@@ -721,7 +621,7 @@ static int make_fronts(struct app *app, char err[APP_ERR_MAX])
                                    .meeting = app->meeting,
                                    .recordings = app->conf->recording.directory,
                                    .live = app->conf->recording.live,
-                                   .archive = app->archive,
+                                   .archive = app->tapes.archive,
                                    .store = app->keep.store,
                                    .accounts = app->keep.accounts,
                                    .audit_days = app->conf->store.audit_days,
@@ -846,11 +746,11 @@ void app_destroy(struct app *app)
     keep_close(&app->keep);
     drain_destroy(app->drain);
     rest_destroy(app->rest);
-    archive_destroy(app->archive);
-    app->archive = NULL;
+    archive_destroy(app->tapes.archive);
+    app->tapes.archive = NULL;
     signal_destroy(app->signal);
     meeting_destroy(app->meeting);
-    recorder_destroy(app->recorder); /* its processes end their files by themselves */
+    recorder_destroy(app->tapes.recorder); /* its processes end their files by themselves */
     session_registry_destroy(app->sessions);
     admin_destroy(app->admin);
     media_destroy(app->media);
