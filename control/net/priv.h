@@ -3,6 +3,7 @@
  *
  * server.c  the context, its callback, start and stop      listen.c  sockets and accept
  * http.c    requests and answers          file.c  files    ws.c      WebSockets
+ * http_head.c  the head of a request, checked
  * greet.c   TLS: which of the two it is   h2.c, h2_stream.c  HTTP/2, without the library
  * origin.c  connections of an address     forwarded.c  who asks through a proxy
  * ws_frame.c  frames of WebSockets, without the library
@@ -232,6 +233,11 @@ int http_route_register(struct net_server *server, struct net_route *route);
 int req_add_body(struct net_req *req, const void *data, size_t len);
 /* 'len' bytes of room, and a NUL, that live as long as the request. */
 char *req_alloc(struct net_req *req, size_t len);
+/* http_head.c: method, path and whether it is the last of its connection, or -EBADMSG. */
+int http_read_line(struct net_req *req);
+/* Whether a header that the library knows came, and be it without a value. */
+bool http_has_token(const struct net_req *req, enum lws_token_indexes token);
+
 int http_on_request(struct net_conn *conn);
 int http_on_body(struct net_conn *conn, const void *data, size_t len);
 int http_on_body_end(struct net_conn *conn);
