@@ -63,7 +63,7 @@ static void on_file(struct recorder_job *job, const char *line)
     file.whole = strcmp(word, "done") == 0;
     track = recorder_find(job, file.track);
     if (track != NULL && track->part == part) {
-        track->seen = true;
+        recorder_saw(job, track);
     }
     known = find_file(job, file.name);
     if (known == NULL && job->n_files < RECORDER_FILES) {
@@ -130,7 +130,7 @@ static void on_key(struct recorder_job *job, const char *stem)
 
     track = split(stem, name, &part) ? recorder_find(job, name) : NULL;
     if (track != NULL && track->given && track->part == part) {
-        (void)media_stream_keyframe(job->recorder->conf.media, track->streams[track->at],
+        (void)media_stream_keyframe(job->recorder->conf.media, track->streams[track->choice.at],
                                     NULL, NULL);
     }
 }
@@ -144,7 +144,7 @@ static void on_seen(struct recorder_job *job, const char *stem)
 
     track = split(stem, name, &part) ? recorder_find(job, name) : NULL;
     if (track != NULL && track->part == part) {
-        track->seen = true;
+        recorder_saw(job, track);
     }
 }
 

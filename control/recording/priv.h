@@ -3,6 +3,7 @@
 #ifndef RECORDING_PRIV_H
 #define RECORDING_PRIV_H
 
+#include "recording/choice.h"
 #include "recording/recorder.h"
 #include "sfu/base/rtmp_url.h"
 
@@ -20,8 +21,9 @@ enum {
 struct track {
     char name[RECORDER_NAME + 1];
     uint64_t streams[RECORDER_ENCODINGS];
-    uint8_t n, at;     /* encodings, and which is recorded */
-    uint16_t part;     /* of its files */
+    struct choice choice; /* of its encodings, which is recorded */
+    uint16_t part;        /* of its files */
+    uint16_t old_part;    /* of the encoding before, until this one is seen; 0: none */
     bool given;        /* the process has it */
     bool seen;         /* of this encoding there is a file */
     uint64_t since_us; /* that it was given */
@@ -70,6 +72,9 @@ struct recorder {
 struct track *recorder_find(const struct recorder_job *job, const char *name);
 void recorder_drop(struct recorder_job *job, struct track *track);
 void recorder_hear(struct recorder_job *job, unsigned max);
+
+/* recorder.c: of what was given there is a file, or a picture. */
+void recorder_saw(struct recorder_job *job, struct track *track);
 
 /* It cannot go on; 'reason' is told once. */
 void recorder_fail(struct recorder_job *job, const char *reason);

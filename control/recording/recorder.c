@@ -142,14 +142,21 @@ static void say_name(struct recorder_job *job, const struct track *track)
     }
 }
 
-static void say_paused(struct recorder_job *job, const struct track *track)
+static void say_pause(struct recorder_job *job, const struct track *track, unsigned part)
 {
     char line[LINE];
 
+    (void)snprintf(line, sizeof(line), "pause %s.%u %d", track->name, part, track->paused);
+    say(job, line);
+}
+
+static void say_paused(struct recorder_job *job, const struct track *track)
+{
     if (composes(job) && track->given) {
-        (void)snprintf(line, sizeof(line), "pause %s.%u %d", track->name, track->part,
-                       track->paused);
-        say(job, line);
+        say_pause(job, track, track->part);
+    }
+    if (composes(job) && track->old_part != 0) {
+        say_pause(job, track, track->old_part);
     }
 }
 
@@ -188,7 +195,7 @@ static void give(struct recorder_job *job, struct track *track)
     char line[LINE];
 
     if (job->sock < 0 || track->given ||
-        media_stream_conf(job->recorder->conf.media, track->streams[track->at], &conf) !=
+        media_stream_conf(job->recorder->conf.media, track->streams[track->choice.at], &conf) !=
             0) {
         return;
     }
@@ -198,7 +205,7 @@ static void give(struct recorder_job *job, struct track *track)
     track->since_us = clock_mono_us();
     say_name(job, track);
     (void)snprintf(line, sizeof(line), "add %s.%u %" PRIu64 " %u %u %" PRIu64 " %s %s",
-                   track->name, track->part, track->streams[track->at], conf.codec,
+                   track->name, track->part, track->streams[track->choice.at], conf.codec,
                    conf.clock_hz, conf.peer, track->person, track->source);
     say(job, line);
     if (track->paused) {
@@ -206,15 +213,45 @@ static void give(struct recorder_job *job, struct track *track)
     }
 }
 
-static void take_back(struct recorder_job *job, struct track *track)
+static void say_remove(struct recorder_job *job, const struct track *track, unsigned part)
 {
     char line[LINE];
 
+    (void)snprintf(line, sizeof(line), "remove %s.%u", track->name, part);
+    say(job, line);
+}
+
+static void take_back(struct recorder_job *job, struct track *track)
+{
+    if (track->old_part != 0) {
+        say_remove(job, track, track->old_part);
+        track->old_part = 0;
+    }
     if (track->given) {
-        (void)snprintf(line, sizeof(line), "remove %s.%u", track->name, track->part);
-        say(job, line);
+        say_remove(job, track, track->part);
         track->given = false;
     }
+}
+
+void recorder_saw(struct recorder_job *job, struct track *track)
+{
+    track->seen = true;
+    if (track->old_part != 0) {
+        say_remove(job, track, track->old_part);
+        track->old_part = 0;
+    }
+}
+
+/* Another encoding. The one before stays until something of this one is there. */
+static void change(struct recorder_job *job, struct track *track)
+{
+    if (track->old_part == 0 && track->seen) {
+        track->old_part = track->part;
+    } else {
+        say_remove(job, track, track->part);
+    }
+    track->given = false;
+    give(job, track);
 }
 
 static void dispose(struct recorder_job *job)
@@ -282,6 +319,7 @@ static void on_child_ended(void *arg, int status)
     hang_up(job);
     for (struct track *track = job->tracks; track != NULL; track = track->next) {
         track->given = false;
+        track->old_part = 0;
     }
     if (job->stopping) {
         end_job(job);
@@ -465,9 +503,8 @@ void recorder_add(struct recorder_job *job, const char *name, const uint64_t *st
         return;
     }
     (void)snprintf(track->name, sizeof(track->name), "%s", name);
-    track->n = (uint8_t)(n < RECORDER_ENCODINGS ? n : RECORDER_ENCODINGS);
-    memcpy(track->streams, streams, track->n * sizeof(track->streams[0]));
-    track->at = track->n - 1;
+    choice_init(&track->choice, (uint8_t)(n < RECORDER_ENCODINGS ? n : RECORDER_ENCODINGS));
+    memcpy(track->streams, streams, track->choice.n * sizeof(track->streams[0]));
     note_owner(track, owner);
     track->next = job->tracks;
     job->tracks = track;
@@ -559,13 +596,20 @@ void recorder_stop(struct recorder_job *job)
 
 static void tick_track(struct recorder_job *job, struct track *track, uint64_t now_us)
 {
+    struct choice *choice = &track->choice;
+    const uint8_t at = choice->at;
+    struct abi_stream_stats stats;
+
+    for (uint8_t i = 0; i < choice->n; i++) {
+        if (media_stream_stats(job->recorder->conf.media, track->streams[i], &stats) == 0) {
+            choice_note(choice, i, stats.packets, now_us);
+        }
+    }
     if (!track->given) {
         give(job, track);
-    } else if (!track->seen && !track->paused && track->at > 0 &&
-               now_us - track->since_us > RECORDER_UNSEEN_MS * UINT64_C(1000)) {
-        take_back(job, track);
-        track->at--;
-        give(job, track);
+    } else if (!track->paused &&
+               choice_make(choice, track->seen, track->since_us, now_us) != at) {
+        change(job, track);
     }
 }
 

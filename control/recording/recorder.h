@@ -26,9 +26,7 @@ enum {
     RECORDER_ENCODINGS = 4,     /* of one track */
     RECORDER_RENDITIONS = 4,    /* of a live stream's picture */
     RECORDER_DEATHS = 7,        /* of processes in a row, over a minute, fail it */
-    RECORDER_ENDING_MS = 10000, /* that a process may take to end its files */
-    RECORDER_UNSEEN_MS =
-        3000 /* without a frame of an encoding: the one below it is taken */
+    RECORDER_ENDING_MS = 10000 /* that a process may take to end its files */
 };
 
 enum recorder_mode {

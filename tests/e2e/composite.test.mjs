@@ -220,3 +220,30 @@ test('what a link loses freezes a picture, never breaks the file', { timeout: 12
         assert.ok(new Set(bad).size > 20, `and came back: ${[...new Set(bad)]}`);
         assertNumbers(pictures, FULL, lossy + 2.5, ended - 0.5);
     }), { repair: false }));
+
+test('an encoding that ceases is left for another, and nothing of it is seen', { timeout: 120_000 }, () =>
+    recordingNode('composite-layers', (room) => withBrowser(async (browser) => {
+        const { node, host, directory } = room;
+        const page = await openWishPage(browser, node);
+        const layer = (n, active) => page.evaluate((who, ...to) => window.drawn[who].layer(...to), ANN, n, active);
+
+        await publish(page, room, ANN, { layers: true, size: [640, 360], beep: false });
+        await sleep(4000); /* both come */
+        const started = await ask(host, 'recording:start', { options: { mode: 'composite' } });
+        const begun = Date.now();
+        const since = () => (Date.now() - begun) / 1000;
+        await sleep(5000);
+        const ceased = since();
+        await layer(1, false);
+        await sleep(9000);
+        await layer(1, true);
+        await sleep(14_000);
+        const ended = since();
+        assert.equal((await ask(host, 'recording:stop', {})).ok, true);
+        await listed(room, 'stopped');
+
+        const pictures = picturesOf(join(directory, started.recording_id, 'meeting.1.mp4'));
+        assertOnly(pictures, FULL, ANN, 2.5, ended - 1);
+        assertNumbers(pictures, FULL, 2.5, ceased - 0.3);
+        assertNumbers(pictures, FULL, ceased + 4.5, ended - 1);
+    })));

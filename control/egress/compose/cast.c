@@ -349,7 +349,9 @@ const struct cast_entry *cast_picture(const struct cast *cast,
     for (unsigned i = 0; i < CAST_SOURCES; i++) {
         const struct cast_entry *entry = &cast->entries[i];
 
-        if (is_in(entry, CAST_NOW, cell) && entry->seen) {
+        /* of two the newer: another encoding of the same takes over */
+        if (is_in(entry, CAST_NOW, cell) && entry->seen &&
+            (best == NULL || entry->serial > best->serial)) {
             best = entry;
         }
     }

@@ -8,8 +8,9 @@ const HEIGHT = 180;
 
 /* Twenty pictures a second; `who` is 0 to 15. In a page of openWishPage(). Publishes by WHIP
  * and keeps the publisher as window.drawn[who]. `record`: has the browser itself write the
- * same stream to a file, as what to compare with. `by` [port, relay]: the link to the node. */
-export async function publishDrawnInPage({ meeting, token, who, codec = 'VP8', beep = true, record = false, size = [320, 180], by }) {
+ * same stream to a file, as what to compare with. `layers`: two of them, half the size and whole,
+ * of a `size` that is large enough. `by` [port, relay]: the link to the node. */
+export async function publishDrawnInPage({ meeting, token, who, codec = 'VP8', beep = true, record = false, size = [320, 180], layers = false, by }) {
     const [width, height] = size;
     const canvas = document.createElement('canvas');
     Object.assign(canvas, { width, height });
@@ -62,7 +63,10 @@ export async function publishDrawnInPage({ meeting, token, who, codec = 'VP8', b
         const sender = pc.addTransceiver(each, {
             direction: 'sendonly',
             streams: [stream],
-            ...(each.kind === 'video' ? { sendEncodings: [{ maxBitrate: 2_000_000 }] } : {}),
+            ...(each.kind === 'video' ? {
+                sendEncodings: layers
+                    ? [{ rid: 'l', scaleResolutionDownBy: 2 }, { rid: 'h' }] : [{ maxBitrate: 2_000_000 }],
+            } : {}),
         });
         if (each.kind === 'video') {
             const { codecs } = RTCRtpSender.getCapabilities('video');
@@ -76,6 +80,14 @@ export async function publishDrawnInPage({ meeting, token, who, codec = 'VP8', b
         (sdp) => (by === undefined ? sdp : sdp.replaceAll(` ${by[0]} typ host`, ` ${by[1]} typ host`)));
     Object.assign(publisher, {
         pc,
+        /* that layer, from the smallest, is sent or not */
+        layer: async (n, active) => {
+            const sender = pc.getSenders().find(({ track: each }) => each?.kind === 'video');
+            const parameters = sender.getParameters();
+
+            parameters.encodings[n].active = active;
+            await sender.setParameters(parameters);
+        },
         resize: (w, h) => Object.assign(canvas, { width: w, height: h }),
         stop: async () => {
             clearInterval(timer);

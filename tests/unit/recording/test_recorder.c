@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "metric/metric.h"
+#include "recording/choice.h"
 #include "recording/recorder.h"
 #include "sys/child.h"
 #include "sys/clock.h"
@@ -548,7 +549,7 @@ static void what_begins_paused_is_recorded_in_its_best_encoding(void **state)
     streams[1] = w.stream;
     owner.paused = true;
     recorder_add(w.job, "camera", streams, 2, &owner);
-    recorder_tick(w.recorder, clock_mono_us() + 2 * RECORDER_UNSEEN_MS * UINT64_C(1000));
+    recorder_tick(w.recorder, clock_mono_us() + 2 * CHOICE_UNSEEN_MS * UINT64_C(1000));
     settle(&w.f, 50);
     owner.paused = false;
     recorder_owner(w.job, "camera", &owner);
