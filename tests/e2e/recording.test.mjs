@@ -8,7 +8,9 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withBrowser } from './lib/browser.mjs';
 import { ask, connect, next } from './lib/client.mjs';
+import { picturesOf, publishDrawnInPage, readDrawn } from './lib/drawn.mjs';
 import { egressOf, listed, recordingNode } from './lib/recording.mjs';
+import { Relay } from './lib/relay.mjs';
 import { killControl, rest, user } from './lib/rest.mjs';
 import { openWishPage, publishInPage } from './lib/wish.mjs';
 
@@ -193,6 +195,57 @@ test('four codecs and their sound are recorded as they are, listed and handed ou
         }
         late.close();
         attendee.close();
+    })));
+
+/* In the page: how many pictures, and packets again, have gone out so far, and the number on the last that was drawn. */
+async function sentSoFar(who) {
+    const { pc, number } = window.drawn[who];
+    const stats = [...(await pc.getStats()).values()].find(({ type, kind }) => type === 'outbound-rtp' && kind === 'video');
+
+    return { number, sent: stats.framesSent, again: stats.retransmittedPacketsSent };
+}
+
+test('of a stream whose losses are repaired each picture is there once, in its order', { timeout: 120_000 }, () =>
+    recordingNode('recording-repaired', (room) => withBrowser(async (browser) => {
+        const { node, host, directory } = room;
+        const page = await openWishPage(browser, node);
+        const link = await Relay.start(node, { address: '127.0.0.1' });
+
+        for (const [who, codec] of CODECS.entries()) {
+            await page.evaluate(publishDrawnInPage, { meeting: room.id, token: room.token(codec), who, codec,
+                beep: false, by: [node.mediaPort, link.port] });
+        }
+        await sleep(3000);
+        link.set('up loss=0.08');
+        const { recording_id: id } = await ask(host, 'recording:start', {});
+        await sleep(4000);
+        const look = () => Promise.all(CODECS.map((_, who) => page.evaluate(sentSoFar, who)));
+        const from = await look();
+        await sleep(10_000);
+        const to = await look();
+        await sleep(1500);
+        assert.equal((await ask(host, 'recording:stop', {})).ok, true);
+        const [{ files }] = await listed(room, 'stopped');
+        await link.stop();
+
+        const again = to.reduce((sum, each, who) => sum + each.again - from[who].again, 0);
+        assert.ok(again > 20, `${again} packets were sent again`);
+        for (const [who, codec] of CODECS.entries()) {
+            const { file } = files.find(({ user_id: user, source }) => user === codec && source === 'camera');
+            const numbers = picturesOf(join(directory, id, file)).map(({ luma }, i) => {
+                const drawn = readDrawn(luma, [0, 0, 320, 180]);
+
+                assert.equal(drawn?.who, who, `${codec}: picture ${i}`);
+                return drawn.number;
+            });
+            for (let i = 1; i < numbers.length; i++) {
+                assert.ok(numbers[i] > numbers[i - 1], `${codec}: ${numbers[i]} behind ${numbers[i - 1]}`);
+            }
+            /* a browser does not send all that is drawn: what has gone out is there */
+            const there = numbers.filter((number) => number > from[who].number && number <= to[who].number).length;
+            const sent = to[who].sent - from[who].sent;
+            assert.ok(sent > 50 && Math.abs(there - sent) <= 2, `${codec}: ${there} of ${sent} pictures`);
+        }
     })));
 
 test('a meeting that is to be recorded is so by itself, and once after control was killed', { timeout: 90_000 }, () =>

@@ -131,7 +131,7 @@ export function picturesOf(path) {
     const times = run('ffprobe', ['-v', 'warning', '-select_streams', 'v', '-show_entries', 'packet=pts_time',
         '-of', 'csv=p=0', path]).toString().split(/[\s,]+/).filter(Boolean).map(Number);
     const raw = run('ffmpeg', ['-v', 'warning', '-nostdin', '-i', path, '-map', '0:v', '-fps_mode', 'passthrough', '-enc_time_base:v', '-1',
-        '-vf', `scale=${WIDTH}:${HEIGHT},format=gray`, '-f', 'rawvideo', '-']);
+        '-vf', `extractplanes=y,scale=${WIDTH}:${HEIGHT}`, '-f', 'rawvideo', '-']);
     const size = WIDTH * HEIGHT;
 
     assert.equal(raw.length, times.length * size, `${path}: each packet is a picture`);
