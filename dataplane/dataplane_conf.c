@@ -13,7 +13,7 @@ static const struct dataplane_conf defaults = {
               .repair = true,
               .pacer_window_ms = 150},
     .veth = {.name = "kcs0", .ipv4 = "10.75.67.0/30", .ipv6 = "fd4b:4353:6b63::/64"},
-    .lanes = {.count = 1, .idle = DATAPLANE_IDLE_ADAPTIVE},
+    .lanes = {.count = 1, .idle = DATAPLANE_IDLE_ADAPTIVE, .trace = 256},
     .memory = {.hugepages = DATAPLANE_HUGE_AUTO,
                .numa = "auto",
                .packets = 32768,
@@ -95,6 +95,7 @@ static const cyaml_schema_field_t lanes_fields[] = {
     CONF_UINT("count", struct dataplane_lanes, count, 1, DATAPLANE_CONF_CPUS),
     CONF_LIST("cpus", struct dataplane_lanes, cpus, n_cpus, &cpu_value),
     CONF_ENUM("idle", struct dataplane_lanes, idle, idle_names),
+    CONF_UINT("trace", struct dataplane_lanes, trace, 0, 1000000),
     CONF_END,
 };
 

@@ -67,6 +67,7 @@ struct dataplane_lanes {
     uint16_t cpus[DATAPLANE_CONF_CPUS]; /* of lane i; empty: the kernel's choice */
     uint32_t n_cpus;
     enum dataplane_idle idle;
+    uint32_t trace; /* one burst in so many; 0: none */
 };
 
 struct dataplane_memory {

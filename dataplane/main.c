@@ -16,6 +16,7 @@
 #include "sfu/base/path.h"
 #include "sfu/conf/program.h"
 #include "sfu/conf/service.h"
+#include "worker/cpus.h"
 #include "worker/worker.h"
 
 enum { EXIT_BAD_CONF = 4 };
@@ -66,6 +67,7 @@ static int map_worker(const struct dataplane_conf *from, struct worker_conf *to)
         .n_lanes = from->lanes.count,
         .cpus = from->lanes.cpus,
         .n_cpus = from->lanes.n_cpus,
+        .trace_every = from->lanes.trace,
         .busy = from->lanes.idle == DATAPLANE_IDLE_BUSY,
         .no_repair = !from->media.repair,
         .pacer_window_us = from->media.pacer_window_ms * UINT32_C(1000),
@@ -177,7 +179,10 @@ static int run(const struct dataplane_conf *conf)
     xdp_path(xdp, sizeof(xdp));
     map_options(&conf->media, options);
     map_io(conf, xdp, options, &io_conf);
-    e = io_create(&io, &io_conf, err, sizeof(err));
+    e = cpus_set_aside(worker_conf.cpus, worker_conf.n_cpus, err, sizeof(err));
+    if (e == 0) {
+        e = io_create(&io, &io_conf, err, sizeof(err));
+    }
     if (e == 0) {
         (void)fprintf(stderr, "%s\n", io_choice(io));
         e = worker_create(&worker, &worker_conf, io, err, sizeof(err));

@@ -84,7 +84,8 @@ static bool answer_query(const struct admin *admin, struct net_req *req)
                    {"/events", admin_events},
                    {"/participants", admin_participants},
                    {"/peer", admin_peer},
-                   {"/room", admin_room}};
+                   {"/room", admin_room},
+                   {"/trace", admin_trace}};
 
     for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
         if (strcmp(queries[i].path, net_req_path(req)) == 0) {

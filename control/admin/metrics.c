@@ -148,6 +148,7 @@ COLLECT_LANE(datagrams_out)
 COLLECT_LANE(loops)
 COLLECT_LANE(busy_loops)
 COLLECT_LANE(busy_cycles)
+COLLECT_LANE(cycles)
 COLLECT_LANE(sleeps)
 COLLECT_LANE(peers)
 COLLECT_LANE(streams)
@@ -267,6 +268,9 @@ static const struct family families[] = {
      collect_lane_busy_loops},
     {METRIC_COUNTER, "lane_busy_cycles_total",
      "Cycles of the time stamp counter in these turns.", collect_lane_busy_cycles},
+    {METRIC_COUNTER, "lane_cycles_total",
+     "Cycles of the time stamp counter since the lane began, busy or not.",
+     collect_lane_cycles},
     {METRIC_COUNTER, "lane_sleeps_total", "Times that the lane slept.",
      collect_lane_sleeps},
     {METRIC_COUNTER, "lane_handed_in_total", "Packets of its peers from other lanes.",

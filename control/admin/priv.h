@@ -87,6 +87,9 @@ void admin_close_room(const struct admin *admin, struct net_req *req);
 void admin_kick(const struct admin *admin, struct net_req *req);
 void admin_mute(const struct admin *admin, struct net_req *req);
 
+/* trace.c */
+void admin_trace(const struct admin *admin, struct net_req *req);
+
 /* capture.c: these too; and ends the one that there is. */
 void admin_capture(struct admin *admin, struct net_req *req);
 void admin_capture_take(struct admin *admin, struct net_req *req);

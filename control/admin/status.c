@@ -156,7 +156,26 @@ static void put_drops(json_t *row, const char *key, const uint64_t *counters,
     json_object_set_new(row, key, drops);
 }
 
-/* Every counter. */
+/* Of the last whole second; nothing until there was one. */
+static void put_recent(json_t *row, const struct abi_lane_counts *c,
+                       const struct abi_shm *info)
+{
+    uint64_t permille;
+
+    if (c->recent_cycles == 0) {
+        return;
+    }
+    permille = c->recent_busy_cycles * 1000 / c->recent_cycles;
+    json_object_set_new(row, "busy_percent", json_real((double)permille / 10));
+    put(row, "packets_per_s",
+        (uint64_t)((double)c->recent_packets * (double)info->cycles_per_s /
+                   (double)c->recent_cycles));
+    if (c->recent_packets > 0) {
+        put(row, "cycles_per_packet", c->recent_busy_cycles / c->recent_packets);
+    }
+}
+
+/* Every counter, and what the lane does now. */
 json_t *admin_lane_list(const struct admin *admin)
 {
     json_t *list = json_array();
@@ -172,7 +191,7 @@ json_t *admin_lane_list(const struct admin *admin)
         if (!lanes.lanes[i].ok) {
             continue;
         }
-        put(row, "busy_percent", c->loops > 0 ? c->busy_loops * 100 / c->loops : 0);
+        put_recent(row, c, lanes.info);
         put(row, "handed_in", c->handed_in);
         put(row, "handed_out", c->handed_out);
         put(row, "handed_tx", c->handed_tx);
@@ -198,6 +217,7 @@ json_t *admin_lane_list(const struct admin *admin)
         put(row, "loops", c->loops);
         put(row, "busy_loops", c->busy_loops);
         put(row, "busy_cycles", c->busy_cycles);
+        put(row, "cycles", c->cycles);
         put(row, "sleeps", c->sleeps);
         put(row, "peers", c->peers);
         put(row, "streams", c->streams);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "media/media_priv.h"
+#include "sys/clock.h"
 
 /* The common part of all that commands: 0 if a command for an open object may be pushed. */
 static int check_object(const struct media *media, enum media_kind kind, uint64_t handle)
@@ -637,6 +638,19 @@ int media_lane_counts(const struct media *media, uint32_t lane, struct abi_lane_
         return -EINVAL;
     }
     return abi_lane_stats_read(media->map.rings[lane].stats, TRIES, out) == 0 ? 0 : -EAGAIN;
+}
+
+int media_lane_trace(const struct media *media, uint32_t lane, uint32_t stage,
+                     uint32_t most_s, struct abi_trace_sample out[ABI_TRACE_SAMPLES])
+{
+    if (media->link != LINK_ATTACHED) {
+        return -ENOTCONN;
+    }
+    if (lane >= media->map.info.n_lanes || stage >= media->map.info.n_traces) {
+        return -EINVAL;
+    }
+    return (int)abi_trace_read(&media->map.rings[lane].trace->stages[stage],
+                               clock_mono_us(), most_s, out);
 }
 
 static int check_stats(const struct media *media, enum media_kind kind, uint64_t handle)

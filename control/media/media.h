@@ -262,6 +262,10 @@ void media_capture_stop(struct media *media);
  * -ENOENT while the dataplane has no counters for the handle. */
 int media_lane_counts(const struct media *media, uint32_t lane,
                       struct abi_lane_counts *out);
+/* 'out' is filled with the samples of one stage that are at most 'most_s' seconds old.
+ * Returns how many, or as media_lane_counts(). */
+int media_lane_trace(const struct media *media, uint32_t lane, uint32_t stage,
+                     uint32_t most_s, struct abi_trace_sample out[ABI_TRACE_SAMPLES]);
 int media_peer_stats(const struct media *media, uint64_t peer, struct abi_peer_stats *out);
 int media_stream_stats(const struct media *media, uint64_t stream,
                        struct abi_stream_stats *out);

@@ -64,6 +64,7 @@ static int check_header(struct media_map *map, const struct abi_welcome *welcome
     if (info->n_lanes != welcome->n_lanes || info->n_lanes == 0 ||
         info->n_lanes > ABI_MAX_LANES || info->n_devices > ABI_MAX_DEVICES ||
         info->n_drops > ABI_MAX_DROPS || info->n_dones > ABI_MAX_DONES ||
+        info->n_traces > ABI_MAX_TRACES || info->cycles_per_s == 0 ||
         info->n_peers > MEDIA_MAX_OBJECTS || info->n_streams > MEDIA_MAX_OBJECTS ||
         info->n_subs > MEDIA_MAX_OBJECTS) {
         return refuse(reason, "contract memory counts more than the contract allows");
@@ -84,6 +85,9 @@ static int check_header(struct media_map *map, const struct abi_welcome *welcome
     }
     for (uint32_t i = 0; i < ABI_MAX_DONES; i++) {
         info->done_names[i][sizeof(info->done_names[i]) - 1] = '\0';
+    }
+    for (uint32_t i = 0; i < ABI_MAX_TRACES; i++) {
+        info->trace_names[i][sizeof(info->trace_names[i]) - 1] = '\0';
     }
     return 0;
 }
@@ -111,6 +115,7 @@ static int view_contract(struct media_map *map, char reason[104])
 
         r->lane = (struct abi_lane *)(base + l.lane[i]);
         r->stats = (const struct abi_lane_stats *)(base + l.lane_stats[i]);
+        r->trace = (const struct abi_lane_trace *)(base + l.lane_trace[i]);
         if (!view_ring(base + l.cmd[i], ABI_CMD_SLOTS, sizeof(struct abi_cmd), &r->cmd) ||
             !view_ring(base + l.evt[i], ABI_EVT_SLOTS, sizeof(struct abi_evt), &r->evt) ||
             !view_ring(base + l.punt_in[i], ABI_PUNT_SLOTS, datagram, &r->punt_in) ||

@@ -14,6 +14,7 @@ struct media_rings {
     struct abi_lane *lane;
     struct ring_view cmd, evt, punt_in, punt_out, captured;
     const struct abi_lane_stats *stats;
+    const struct abi_lane_trace *trace;
     int doorbell; /* eventfd: wakes the lane */
 };
 

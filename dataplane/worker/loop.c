@@ -244,6 +244,7 @@ static void reports(struct loop *loop)
     uint64_t now_us = loop->lane.now_us;
 
     if (now_us >= loop->report_due_us) {
+        report_recent(&loop->pipe, &loop->counts, trace_cycles());
         report_lane(&loop->pipe, &loop->counts, loop->mine);
         loop->report_due_us = now_us + REPORT_US;
     }
@@ -287,22 +288,9 @@ void loop_init(struct loop *loop)
     atomic_init(&loop->held, false);
 }
 
-/* What a turn costs; some 20 ns themselves. Elsewhere than on x86-64 nanoseconds. */
-static uint64_t cycles(void)
-{
-#if defined(__x86_64__)
-    return __builtin_ia32_rdtsc();
-#else
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-#endif
-}
-
 uint32_t loop_turn(struct loop *loop)
 {
-    const uint64_t begun = cycles();
+    const uint64_t begun = trace_cycles();
     uint32_t done;
     uint32_t told;
 
@@ -328,7 +316,7 @@ uint32_t loop_turn(struct loop *loop)
     wake_others(loop);
     loop->counts.loops++;
     loop->counts.busy_loops += done > 0;
-    loop->counts.busy_cycles += done > 0 ? cycles() - begun : 0;
+    loop->counts.busy_cycles += done > 0 ? trace_cycles() - begun : 0;
     reports(loop);
     return done;
 }

@@ -343,6 +343,11 @@ static void send_away(struct pipeline *p, const struct burst *away)
     }
 }
 
+static void mark(struct pipeline *p, enum trace_stage stage, uint16_t n)
+{
+    trace_mark(&p->trace, stage, n, p->lane->now_us);
+}
+
 static void ingress_burst(struct pipeline *p, const struct burst *in)
 {
     struct lane *lane = p->lane;
@@ -353,20 +358,27 @@ static void ingress_burst(struct pipeline *p, const struct burst *in)
     struct burst none = {.n = 0};
 
     (void)classify_burst(lane, in, &sorted);
+    mark(p, TRACE_CLASSIFY, in->n);
     if (sorted.media.n > 0) {
         (void)unprotect_burst(lane, &sorted.media, &plain);
+        mark(p, TRACE_UNPROTECT, sorted.media.n);
         (void)ingest_burst(lane, &plain, &stored);
+        mark(p, TRACE_INGEST, plain.n);
         (void)spread_burst(lane, &stored, &none);
+        mark(p, TRACE_SPREAD, stored.n);
     }
     if (sorted.rtcp.n > 0) {
         rtcp_in_burst(lane, &sorted.rtcp);
+        mark(p, TRACE_RTCP_IN, sorted.rtcp.n);
     }
     if (sorted.consent.n > 0) {
         (void)consent_burst(lane, &sorted.consent, &replies, &sorted.punt);
         pipeline_transmit(p, &replies);
+        mark(p, TRACE_CONSENT, sorted.consent.n);
     }
     if (sorted.punt.n > 0) {
         punt(p, &sorted.punt);
+        mark(p, TRACE_PUNT, sorted.punt.n);
     }
     if (sorted.away.n > 0) {
         send_away(p, &sorted.away);
@@ -385,7 +397,9 @@ static uint32_t ingress_queue(struct pipeline *p, unsigned device, unsigned queu
     for (unsigned i = 0; i < RX_BURSTS; i++) {
         struct burst in;
 
+        trace_begin(&p->trace, &p->trace.left_in);
         in.n = io_rx_burst(p->io, device, queue, in.pkts, PKT_BURST, &p->rx);
+        mark(p, TRACE_RX, in.n);
         if (p->lane->hub != NULL) {
             for (uint16_t k = 0; k < in.n; k++) {
                 in.pkts[k]->handed = false;
@@ -393,9 +407,11 @@ static uint32_t ingress_queue(struct pipeline *p, unsigned device, unsigned queu
             }
         }
         total += in.n;
-        if (in.n > 0) {
+        if (in.n > 0) { /* none: the next may be traced */
             ingress_burst(p, &in);
+            trace_end(&p->trace, &p->trace.left_in);
         }
+        p->trace.on = false;
         if (in.n < PKT_BURST) {
             break;
         }
@@ -463,7 +479,10 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
     for (unsigned i = 0; i < max_bursts && lane_resends(p->lane) && has_way(p); i++) {
         struct burst again = {.n = 0};
 
+        trace_begin(&p->trace, &p->trace.left_again);
         total += resend_burst(p->lane, NULL, &again);
+        mark(p, TRACE_RESEND, again.n);
+        trace_end(&p->trace, &p->trace.left_again);
         pipeline_transmit(p, &again);
     }
     /* A device may be full; its lane may be behind, or not have a CPU just now. Then the
@@ -472,10 +491,16 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
         struct burst routed, rewritten, sealed;
 
         routed.n = rewritten.n = sealed.n = 0; /* the rest as it is: some 10 ns each */
+        trace_begin(&p->trace, &p->trace.left_out);
         total += route_burst(p->lane, NULL, &routed);
+        mark(p, TRACE_ROUTE, routed.n);
         (void)rewrite_burst(p->lane, &routed, &rewritten);
+        mark(p, TRACE_REWRITE, routed.n);
         (void)protect_burst(p->lane, &rewritten, &sealed);
+        mark(p, TRACE_PROTECT, rewritten.n);
         pipeline_transmit(p, &sealed);
+        mark(p, TRACE_TX, sealed.n);
+        trace_end(&p->trace, &p->trace.left_out);
     }
     return total;
 }

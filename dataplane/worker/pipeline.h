@@ -13,6 +13,7 @@
 
 #include "io/io.h"
 #include "lane/lane.h"
+#include "worker/trace.h"
 
 /* Finished frames that a device has not taken yet, of this lane and of others. */
 struct pipeline_held {
@@ -30,6 +31,7 @@ struct pipeline {
     bool (*punt)(void *arg, const struct pkt *pkt);
     void *punt_arg;
     struct pipeline_held held[IO_MAX_DEVICES]; /* of those that this lane serves */
+    struct trace trace;
 };
 
 /* Receives one burst of each device and takes it as far as the rings. Returns how many

@@ -24,15 +24,49 @@ void report_names(struct abi_shm *shm)
         DONE_KINDS(X)
 #undef X
     };
+    static const char *const traces[] = {
+#define X(constant, name) name,
+        TRACE_STAGES(X)
+#undef X
+    };
 
     shm->n_drops = N_DROP_REASONS;
     shm->n_dones = N_DONE_KINDS;
+    shm->n_traces = N_TRACE_STAGES;
+    for (unsigned i = 0; i < N_TRACE_STAGES; i++) {
+        put_name(shm->trace_names[i], sizeof(shm->trace_names[i]), traces[i]);
+    }
     for (unsigned i = 0; i < N_DROP_REASONS; i++) {
         put_name(shm->drop_names[i], sizeof(shm->drop_names[i]), drops[i]);
     }
     for (unsigned i = 0; i < N_DONE_KINDS; i++) {
         put_name(shm->done_names[i], sizeof(shm->done_names[i]), dones[i]);
     }
+}
+
+void report_recent(const struct pipeline *p, struct report_loop *loop, uint64_t now)
+{
+    const struct lane_counts *counts = &p->lane->counts;
+    const uint64_t now_us = p->lane->now_us;
+    struct report_span sum;
+
+    if (loop->began == 0) {
+        loop->began = now;
+        loop->since_us = now_us;
+    }
+    loop->cycles = now - loop->began;
+    if (now_us - loop->since_us < REPORT_RECENT_US) {
+        return;
+    }
+    sum = (struct report_span){.cycles = loop->cycles,
+                               .busy_cycles = loop->busy_cycles,
+                               .packets = counts->rx_packets + counts->tx_packets};
+    loop->recent =
+        (struct report_span){.cycles = sum.cycles - loop->since.cycles,
+                             .busy_cycles = sum.busy_cycles - loop->since.busy_cycles,
+                             .packets = sum.packets - loop->since.packets};
+    loop->since = sum;
+    loop->since_us = now_us;
 }
 
 void report_lane(const struct pipeline *p, const struct report_loop *loop,
@@ -53,6 +87,10 @@ void report_lane(const struct pipeline *p, const struct report_loop *loop,
         .loops = loop->loops,
         .busy_loops = loop->busy_loops,
         .busy_cycles = loop->busy_cycles,
+        .cycles = loop->cycles,
+        .recent_cycles = loop->recent.cycles,
+        .recent_busy_cycles = loop->recent.busy_cycles,
+        .recent_packets = loop->recent.packets,
         .sleeps = loop->sleeps,
         .peers = lane->tables->n_open,
         .streams = lane->tables->n_open_streams,

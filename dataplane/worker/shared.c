@@ -58,6 +58,7 @@ static void init_lane(struct shared *s, uint32_t i)
 
     lane->flags = (struct abi_lane *)(void *)(base + l->lane[i]);
     lane->stats = (struct abi_lane_stats *)(void *)(base + l->lane_stats[i]);
+    lane->trace = (struct abi_lane_trace *)(void *)(base + l->lane_trace[i]);
     ring_init(base + l->cmd[i], ABI_CMD_SLOTS, sizeof(struct abi_cmd));
     ring_init(base + l->evt[i], ABI_EVT_SLOTS, sizeof(struct abi_evt));
     ring_init(base + l->punt_in[i], ABI_PUNT_SLOTS, sizeof(struct abi_datagram));

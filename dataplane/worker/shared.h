@@ -11,6 +11,7 @@
 struct shared_lane {
     struct abi_lane *flags;
     struct ring_view cmd, evt, punt_in, punt_out, captured;
+    struct abi_lane_trace *trace;
     struct abi_lane_stats *stats;
     int doorbell; /* eventfd: control wakes the lane */
 };

@@ -80,6 +80,8 @@ static void publish_devices(struct worker *w)
     (void)snprintf(shm->devices_note, sizeof(shm->devices_note), "%s", io_choice(w->io));
     (void)snprintf(shm->backend, sizeof(shm->backend), "%s",
                    w->conf.backend == CRYPT_LIBSRTP ? "libsrtp2" : "ipsec_mb");
+    shm->cycles_per_s = trace_cycles_per_s();
+    shm->trace_every = w->conf.trace_every;
     report_names(shm);
 }
 
@@ -156,6 +158,10 @@ static int make_lane(struct worker *w, uint32_t i, char *err, size_t err_cap)
     loop->shared = &w->shared;
     loop->mine = &w->shared.lanes[i];
     loop->busy = w->conf.busy;
+    if (w->conf.trace_every > 0) {
+        loop->pipe.trace.out = loop->mine->trace;
+        loop->pipe.trace.every = w->conf.trace_every;
+    }
     loop->lane.no_repair = w->conf.no_repair;
     loop->lane.pacer_window_us = w->conf.pacer_window_us;
     loop_init(loop);

@@ -26,6 +26,7 @@ struct worker_conf {
     const uint16_t *cpus; /* one a lane, or NULL */
     uint32_t n_cpus;
     bool busy;                /* never sleep */
+    uint32_t trace_every;     /* one burst in so many is traced; 0: none */
     bool no_repair;           /* neither NACKs nor retransmissions */
     uint32_t pacer_window_us; /* 0: video is not paced */
     enum crypt_backend backend;

@@ -128,8 +128,30 @@ async function watches(node, { transport_id: transport, remote, local }) {
     rmSync(dir, { recursive: true });
 }
 
+/* What stages take, of one burst in eight. */
+async function traces(node) {
+    const path = ['rx', 'classify', 'unprotect', 'ingest', 'spread', 'route', 'rewrite', 'protect', 'tx'];
+    let rows;
+
+    await node.until('each stage was measured', async () => {
+        rows = JSON.parse(await node.kcsctl('trace', '--time', '20s', '--json'));
+        return path.every((name) => rows.some(({ stage, bursts }) => stage === name && bursts >= 5));
+    });
+    for (const row of rows) {
+        const said = JSON.stringify(row);
+
+        assert.ok(row.packets >= row.bursts && row.packets_per_burst <= 32, said);
+        assert.ok(row.burst_ns_p50 > 0 && row.burst_ns_p50 <= row.burst_ns_p99, said);
+        assert.ok(row.packet_ns_p50 > 0 && row.packet_ns_p50 <= row.packet_ns_p99, said);
+    }
+    const cost = (name) => rows.find(({ stage }) => stage === name).packet_ns_p50;
+    assert.ok(cost('protect') > cost('spread'), 'to encrypt costs more than to note that a ring has grown');
+    assert.match(await node.kcsctl('trace'), /^lane +stage .*packet_ns_p99\n.*rx/);
+    await assert.rejects(node.kcsctl('trace', '--time', 'x'), /--time/);
+}
+
 test('an operator looks at a call, mutes, removes and closes', { timeout: 120_000 }, () =>
-    withNode({ name: 'kcsctl', devices: ['udp:127.0.0.1'] }, async (node) => {
+    withNode({ name: 'kcsctl', devices: ['udp:127.0.0.1'], dataplane: '  trace: 8\n' }, async (node) => {
         const json = async (...args) => JSON.parse(await node.kcsctl(...args, '--json'));
         const host = await connect(node, await node.token({ meeting: MEETING, role: 'host' }));
         const joined = await ask(host, 'room:join', { meeting_id: MEETING, display_name: 'Host' });
@@ -192,6 +214,10 @@ test('an operator looks at a call, mutes, removes and closes', { timeout: 120_00
             assert.equal(live.status, 0);
             assert.match(live.stdout, /^\x1b\[\?1049h[^]*busy_percent[^]*Grace[^]*\x1b\[\?1049l$/);
 
+            const [lane] = await json('lanes');
+            assert.ok(lane.busy_percent > 0 && lane.busy_percent <= 100, `${lane.busy_percent} %`);
+            assert.ok(lane.packets_per_s > 50 && lane.cycles_per_packet > 100, JSON.stringify(lane));
+            await traces(node);
             await watches(node, recv);
 
             let told = next(host, 'participant:media:updated');

@@ -164,6 +164,14 @@ test('a NUMA node that is not there is named', async () => {
     assertSays(absent, /memory\.numa/, /node 63/);
 });
 
+test('a CPU that is not there is named', async () => {
+    const lanes = (cpu) => `socket: DIR/d\nlanes: {cpus: [${cpu}]}\n`;
+    const end = await ending('kcs-dataplane', lanes(1023));
+
+    assert.equal(end.status, 4, end.words);
+    assertSays(end, /lanes\.cpus: CPU 1023/, /may run on \d/);
+});
+
 test('lanes run on the CPUs that they are given', async (t) => {
     const list = /^Cpus_allowed_list:\s*(.*)$/m;
     const [ours] = readFileSync('/proc/self/status', 'utf8').match(list).slice(1);
@@ -187,6 +195,16 @@ test('lanes run on the CPUs that they are given', async (t) => {
             assert.ok(allowed.includes(ours), `what is no lane is free: ${allowed}`);
         },
     );
+    await withDataplane(`memory: {packets: 4096}\nlanes: {cpus: [${last}]}\n`, async (pid) => {
+        const on = readdirSync(`/proc/${pid}/task`).map((id) => {
+            const status = readFileSync(`/proc/${pid}/task/${id}/status`, 'utf8');
+            return [/^Name:\s*(.*)$/m.exec(status)[1], status.match(list)[1]];
+        });
+
+        for (const [name, where] of on) {
+            assert.equal(where === last, name.startsWith('kcs-lane'), `${name}: ${where}`);
+        }
+    });
 });
 
 test('hugepages are used where there are some, from the node that is asked for', async (t) => {

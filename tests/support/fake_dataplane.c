@@ -92,9 +92,13 @@ static void fill_header(struct fake_dp *dp)
                             .bytes = dp->layout.bytes,
                             .n_drops = 2,
                             .n_dones = 1,
+                            .cycles_per_s = UINT64_C(2000000000),
+                            .trace_every = 64,
+                            .n_traces = 2,
                             .backend = "fake",
                             .drop_names = {"empty", "auth"},
-                            .done_names = {"ingested"}};
+                            .done_names = {"ingested"},
+                            .trace_names = {"rx", "tx"}};
     *device =
         (struct abi_device){.kind = "udp", .port = 7000, .preference = 1000, .n_addrs = 2};
     path_map_v4(device->addrs[0].ip, (const uint8_t[]){127, 0, 0, 1});
@@ -553,6 +557,11 @@ int fake_dp_vault_fd(struct fake_dp *dp)
 
     must(fd >= 0, "dup");
     return fd;
+}
+
+struct abi_lane_trace *fake_dp_lane_trace(struct fake_dp *dp)
+{
+    return (struct abi_lane_trace *)(void *)(dp->shm + dp->layout.lane_trace[0]);
 }
 
 struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp)

@@ -79,6 +79,7 @@ struct vault *fake_dp_vault(struct fake_dp *dp);
 void *fake_dp_streams(struct fake_dp *dp);
 int fake_dp_vault_fd(struct fake_dp *dp); /* of its memory: for the caller to close */
 struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp);
+struct abi_lane_trace *fake_dp_lane_trace(struct fake_dp *dp);
 struct abi_peer_stats *fake_dp_peer_stats(struct fake_dp *dp);
 struct abi_stream_stats *fake_dp_stream_stats(struct fake_dp *dp);
 struct abi_sub_stats *fake_dp_sub_stats(struct fake_dp *dp);

@@ -21,7 +21,7 @@ enum {
 };
 
 struct options {
-    unsigned subscribers, size;
+    unsigned subscribers, size, trace;
     enum fanout_others others;
     bool cm80, json, stages, feedback;
 };
@@ -82,7 +82,7 @@ static void usage(FILE *to)
                   "usage: tools/bench fanout [--subscribers N] [--size B] "
                   "[--profile gcm128|cm80]\n"
                   "                          [--paused | --below | --feedback] "
-                  "[--stages] [--json]\n\n"
+                  "[--stages] [--trace N] [--json]\n\n"
                   "  --subscribers N   1 to %d (1000)\n"
                   "  --size B          bytes of the RTP packet before the tag, %d to %d "
                   "(1200)\n"
@@ -97,6 +97,8 @@ static void usage(FILE *to)
                   "                    and receiver reports, of %d packets a second; its "
                   "estimator runs\n"
                   "  --stages          also where the time goes; costs some ns itself\n"
+                  "  --trace N         one burst in so many is traced (lanes.trace); 0: "
+                  "none (0)\n"
                   "  --json            one line of JSON\n",
                   FANOUT_SUBS_MAX, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX, FANOUT_FEEDBACK_HZ,
                   FANOUT_FEEDBACK_PACKETS_HZ);
@@ -122,6 +124,7 @@ static int parse(struct options *o, int argc, char **argv)
                                           {"below", no_argument, NULL, 'B'},
                                           {"feedback", no_argument, NULL, 'F'},
                                           {"stages", no_argument, NULL, 'S'},
+                                          {"trace", required_argument, NULL, 't'},
                                           {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
@@ -150,6 +153,9 @@ static int parse(struct options *o, int argc, char **argv)
             break;
         case 'S':
             o->stages = true;
+            break;
+        case 't':
+            ok = number_parse("--trace", optarg, 0, 1000000, &o->trace);
             break;
         case 'j':
             o->json = true;
@@ -215,6 +221,7 @@ int main(int argc, char **argv)
         e = warm_up(fanout, err, sizeof(err));
     }
     if (e == 0) {
+        fanout_trace(fanout, o.trace);
         e = fanout_measure(fanout, floor, o.subscribers, o.stages, &result, err,
                            sizeof(err));
     }

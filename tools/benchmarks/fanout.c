@@ -248,6 +248,12 @@ const struct io *fanout_io(const struct fanout *f)
     return f->io;
 }
 
+void fanout_trace(struct fanout *f, unsigned every)
+{
+    f->pipe.trace =
+        (struct trace){.out = every > 0 ? f->shared.lanes[0].trace : NULL, .every = every};
+}
+
 void fanout_destroy(struct fanout *f)
 {
     if (f == NULL) {

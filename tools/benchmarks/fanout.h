@@ -58,6 +58,10 @@ struct fanout_wire {
  * still come from memory. GCM. */
 int fanout_create_wire(struct fanout **out, const struct fanout_wire *wire, unsigned n_subs,
                        unsigned size, char *err, size_t err_cap);
+
+/* From now on one burst in 'every' is traced, as lanes.trace has it; 0: none. */
+void fanout_trace(struct fanout *fanout, unsigned every);
+
 void fanout_destroy(struct fanout *fanout); /* NULL is a no-op */
 
 /* Sends a few packets through and looks at what up to 64 of the subscribers get: outer

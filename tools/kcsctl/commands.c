@@ -44,12 +44,16 @@ const struct command kcsctl_commands[] = {
      .summary = "all of one client's transports, or of one",
      .run = kcsctl_read_about,
      .argument = "ID",
-     .more = "ID is of a transport or a participant. Tells the pairs of addresses that ICE has "
-             "validated and which is used, DTLS, the SRTP profile, what its link carries and how "
-             "long packets wait in its queue; of each stream that it publishes or receives loss, "
-             "jitter, round trip and score; of each that it receives the layer that it is sent, "
-             "the one that is aimed at, and why: requested (the client wished it), bandwidth, "
-             "source (a layer began or ceased to come), no_keyframe, started."},
+     .more =
+         "ID is of a transport or a participant. Tells the pairs of addresses that ICE has "
+         "validated and which is used, DTLS, the SRTP profile, what its link carries and "
+         "how "
+         "long packets wait in its queue; of each stream that it publishes or receives "
+         "loss, "
+         "jitter, round trip and score; of each that it receives the layer that it is "
+         "sent, "
+         "the one that is aimed at, and why: requested (the client wished it), bandwidth, "
+         "source (a layer began or ceased to come), no_keyframe, started."},
     {.name = "streams",
      .path = "/streams",
      .takes = "js",
@@ -69,19 +73,33 @@ const struct command kcsctl_commands[] = {
     {.name = "lanes",
      .path = "/lanes",
      .takes = "js",
-     .summary = "counters of lanes; move TRANSPORT LANE moves a transport",
+     .summary = "lanes: how busy, and counters; move TRANSPORT LANE moves a transport",
      .run = kcsctl_lanes,
      .takes_rest = true,
      .rest = "[move TRANSPORT LANE]",
      .words = "move",
-     .more = "A move (TRANSPORT is an id of kcsctl peers) loses, doubles and misorders nothing; "
+     .more = "busy_percent, packets_per_s and cycles_per_packet are of the last whole "
+             "second; all "
+             "else has been counted since the dataplane began. A move (TRANSPORT is an id "
+             "of kcsctl peers) loses, doubles and misorders nothing; "
              "with one lane there is nowhere to move to."},
+    {.name = "trace",
+     .path = "/trace",
+     .takes = "jsl",
+     .summary = "what each stage of a lane takes",
+     .run = kcsctl_trace,
+     .more = "Of one burst of packets in so many (lanes.trace of the dataplane) it is "
+             "measured: "
+             "nanoseconds a burst and a packet, p50 and p99, and how many packets a burst "
+             "has. Of "
+             "the last minute, or --time; of each stage the last 512 at most are kept."},
     {.name = "top",
      .takes = "jsic",
      .summary = "lanes, meetings and transports, again and again; q ends it",
      .run = kcsctl_top,
-     .more = "Rates are of the last interval. Of many meetings and transports the busiest are "
-             "shown; of more than 500 clients no transports. With --json an object a line."},
+     .more =
+         "Rates are of the last interval. Of many meetings and transports the busiest are "
+         "shown; of more than 500 clients no transports. With --json an object a line."},
     {.name = "close",
      .takes = "jsT",
      .summary = "end a meeting for everybody",
@@ -94,7 +112,8 @@ const struct command kcsctl_commands[] = {
      .argument = "MEETING",
      .takes_rest = true,
      .rest = "WHO",
-     .more = "WHO is the id of a participant or of a user. With --ban the user cannot come back."},
+     .more = "WHO is the id of a participant or of a user. With --ban the user cannot come "
+             "back."},
     {.name = "mute",
      .takes = "jsTRk",
      .summary = "mute somebody in a meeting",
@@ -108,7 +127,8 @@ const struct command kcsctl_commands[] = {
      .takes = "js",
      .summary = "who did what, the newest first",
      .run = kcsctl_read,
-     .more = "The last hundred sensitive acts of all tenants. What kcsctl has done stands there "
+     .more = "The last hundred sensitive acts of all tenants. What kcsctl has done stands "
+             "there "
              "as of 'operator', with the number of the user of the machine who did it."},
     {.name = "events",
      .takes = "js",
@@ -119,7 +139,8 @@ const struct command kcsctl_commands[] = {
      .rest = "[LINES]",
      .words = "tail",
      .more = "The last ten events, or LINES, and each that comes from then on: time, type, "
-             "meeting, number, user. What was said is not shown. With --json an object a line."},
+             "meeting, number, user. What was said is not shown. With --json an object a "
+             "line."},
     {.name = "capture",
      .takes = "jsclD",
      .summary = "copy the packets of one transport into a file",
@@ -127,17 +148,23 @@ const struct command kcsctl_commands[] = {
      .argument = "TRANSPORT",
      .takes_rest = true,
      .rest = "FILE",
-     .more = "TRANSPORT is an id of kcsctl peers; FILE, which must not be there yet, is pcapng, for "
-             "tcpdump and Wireshark. As on the wire; with --decrypted what people say and show can be "
-             "read from it, which the audit tells of. It ends with --count packets, after --time, at "
-             "Ctrl-C, when the transport closes, or when the dataplane is gone (then with status 1). A "
-             "node makes one capture at a time. Checks of paths that are not validated yet are in "
+     .more = "TRANSPORT is an id of kcsctl peers; FILE, which must not be there yet, is "
+             "pcapng, for "
+             "tcpdump and Wireshark. As on the wire; with --decrypted what people say and "
+             "show can be "
+             "read from it, which the audit tells of. It ends with --count packets, after "
+             "--time, at "
+             "Ctrl-C, when the transport closes, or when the dataplane is gone (then with "
+             "status 1). A "
+             "node makes one capture at a time. Checks of paths that are not validated yet "
+             "are in "
              "none."},
     {.name = "drain",
      .takes = "jsd",
      .summary = "no more meetings; the node stops when nobody is left",
      .run = kcsctl_drain,
-     .more = "It begins no more meetings, tells all who are there, and ends when nobody is left, "
+     .more = "It begins no more meetings, tells all who are there, and ends when nobody is "
+             "left, "
              "after --deadline at the latest."},
     {.name = "undrain",
      .takes = "js",
@@ -151,8 +178,10 @@ const struct command kcsctl_commands[] = {
      .takes_rest = true,
      .rest = "[MEETING]",
      .words = LEVELS,
-     .more = "Until its next start or reload. With a MEETING the level is debug, and only what is "
-             "done for requests and events of that meeting is logged with it, whatever the level "
+     .more = "Until its next start or reload. With a MEETING the level is debug, and only "
+             "what is "
+             "done for requests and events of that meeting is logged with it, whatever the "
+             "level "
              "of the rest; with '-' of no meeting any more."},
     {.name = "backup",
      .takes = "js",
@@ -160,7 +189,8 @@ const struct command kcsctl_commands[] = {
      .run = kcsctl_backup,
      .argument = "FILE",
      .words = WORDS_FILES,
-     .more = "As it is at one moment; the node's user must be allowed to make the file. The node "
+     .more = "As it is at one moment; the node's user must be allowed to make the file. "
+             "The node "
              "goes on meanwhile."},
     {.name = "restore",
      .takes = "",
@@ -170,7 +200,8 @@ const struct command kcsctl_commands[] = {
      .takes_rest = true,
      .rest = "STORE",
      .words = WORDS_FILES,
-     .more = "STORE is store.path of the configuration. No node may have it open. What was there "
+     .more = "STORE is store.path of the configuration. No node may have it open. What was "
+             "there "
              "stays beside it, as STORE.before."},
     {.name = "user",
      .takes = "jsnrT",
@@ -186,7 +217,8 @@ const struct command kcsctl_commands[] = {
      .needs = "m",
      .summary = "mint a meeting token",
      .run = kcsctl_token,
-     .more = "A JWT, HS256, on standard output. Needs no running node, only the node's secret."},
+     .more = "A JWT, HS256, on standard output. Needs no running node, only the node's "
+             "secret."},
     {.name = "check",
      .takes = "j",
      .summary = "check a configuration file and print what it amounts to",
@@ -195,14 +227,18 @@ const struct command kcsctl_commands[] = {
      .takes_rest = true,
      .rest = "[FILE]",
      .words = "control dataplane",
-     .more = "Of kcs-control or kcs-dataplane, which must be beside kcsctl or in the PATH; FILE is "
-             "/etc/kcs/control.yaml or /etc/kcs/dataplane.yaml if not given. Secrets are masked."},
+     .more = "Of kcs-control or kcs-dataplane, which must be beside kcsctl or in the PATH; "
+             "FILE is "
+             "/etc/kcs/control.yaml or /etc/kcs/dataplane.yaml if not given. Secrets are "
+             "masked."},
     {.name = "doctor",
      .takes = "js",
      .summary = "look at this machine for what a node needs",
      .run = kcsctl_doctor,
-     .more = "The CPU, hugepages, capabilities, AF_XDP and veth, limits, the clock, the default "
-             "ports and whether a node runs, with the cure of each. It changes nothing. Fails only "
+     .more = "The CPU, hugepages, capabilities, AF_XDP and veth, limits, the clock, the "
+             "default "
+             "ports and whether a node runs, with the cure of each. It changes nothing. "
+             "Fails only "
              "for what makes a node impossible."},
     {.name = "completion",
      .takes = "",
@@ -226,9 +262,11 @@ const struct option_text kcsctl_options[] = {
      WORDS_FILES},
     {"meeting", 'm', "M", "The meeting.", NULL},
     {"name", 'n', "N", "The name that others see.", NULL},
-    {"role", 'r', "R", "host, co_host, presenter (if not given), attendee or guest.", ROLES},
+    {"role", 'r', "R", "host, co_host, presenter (if not given), attendee or guest.",
+     ROLES},
     {"ttl", 't', "T",
-     "How long the token is good for: a number and s, m, h or d; 1h if not given, a year at most.",
+     "How long the token is good for: a number and s, m, h or d; 1h if not given, a year "
+     "at most.",
      NULL},
     {"secret-file", 'f', "F",
      "The file whose first line is the node's secret (auth.hs256_secret_file of its "
@@ -243,7 +281,7 @@ const struct option_text kcsctl_options[] = {
     {"kind", 'k', "K", "What is muted: audio (if not given), video or screen.", KINDS},
     {"interval", 'i', "T", "Time between two looks, as of --ttl; 1s if not given.", NULL},
     {"count", 'c', "N", "How many looks, or packets; without end if not given.", NULL},
-    {"time", 'l', "T", "For so long, as of --ttl; without end if not given.", NULL},
+    {"time", 'l', "T", "For so long, as of --ttl; trace: so far back.", NULL},
     {"decrypted", 'D', NULL, "SRTP and SRTCP without their protection.", NULL},
     {NULL, 0, NULL, NULL, NULL},
 };

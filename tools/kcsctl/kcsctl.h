@@ -90,6 +90,10 @@ int kcsctl_mute(const struct command *command, const struct options *options,
 int kcsctl_top(const struct command *command, const struct options *options,
                const char *argument);
 
+/* What the stages of lanes take. */
+int kcsctl_trace(const struct command *command, const struct options *options,
+                 const char *argument);
+
 /* Counters of lanes; or, with "move TRANSPORT LANE" behind it, moves a transport. */
 int kcsctl_lanes(const struct command *command, const struct options *options,
                  const char *argument);

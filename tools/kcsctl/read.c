@@ -84,6 +84,23 @@ static bool is_id(const char *text)
                strlen(text);
 }
 
+int kcsctl_trace(const struct command *command, const struct options *options,
+                 const char *argument)
+{
+    int64_t seconds = options->time != NULL ? kcsctl_seconds(options->time) : 0;
+    char path[64], text[24];
+    (void)argument;
+
+    if (seconds < 0) {
+        fprintf(stderr, "kcsctl: --time is a number and s, m or h, as 30s\n");
+        return EXIT_USAGE;
+    }
+    snprintf(path, sizeof(path), "%s", command->path);
+    snprintf(text, sizeof(text), "%lld", (long long)seconds);
+    kcsctl_add_query(path, sizeof(path), "seconds", options->time != NULL ? text : NULL);
+    return kcsctl_get(options, path);
+}
+
 int kcsctl_lanes(const struct command *command, const struct options *options,
                  const char *argument)
 {

@@ -67,12 +67,16 @@ static double dropped(const json_t *lane)
 static json_t *lane_rates(const json_t *before, const json_t *now, double s)
 {
     double drops = dropped(now) - dropped(before);
-    double loops = rate(before, now, "loops", s);
+    double cycles = rate(before, now, "cycles", s);
+    double packets =
+        rate(before, now, "rx_packets", s) + rate(before, now, "tx_packets", s);
     json_t *row = json_object();
 
     json_object_set(row, "lane", json_object_get(now, "lane"));
     put_rate(row, "busy_percent",
-             loops > 0 ? 100 * rate(before, now, "busy_loops", s) / loops : 0);
+             cycles > 0 ? 100 * rate(before, now, "busy_cycles", s) / cycles : 0);
+    put_rate(row, "cycles_per_packet",
+             packets > 0 ? rate(before, now, "busy_cycles", s) / packets : 0);
     put_rate(row, "in_packets_per_s", rate(before, now, "rx_packets", s));
     put_rate(row, "in_kbps", rate(before, now, "rx_bytes", s) * 8 / 1000);
     put_rate(row, "out_packets_per_s", rate(before, now, "tx_packets", s));

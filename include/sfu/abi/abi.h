@@ -31,7 +31,7 @@
  * other wrote: a bad command is answered with an error, never trusted.
  *
  * Neighbours: cmd.h, evt.h (messages), capture.h (packets that are watched), stats.h
- * (counters), vault.h (what survives). */
+ * (counters), trace.h (what stages took), vault.h (what survives). */
 #ifndef SFU_ABI_ABI_H
 #define SFU_ABI_ABI_H
 
@@ -43,6 +43,7 @@
 #include "sfu/abi/cmd.h"
 #include "sfu/abi/evt.h"
 #include "sfu/abi/stats.h"
+#include "sfu/abi/trace.h"
 #include "sfu/abi/vault.h"
 #include "sfu/base/ring.h"
 #include "sfu/base/tap.h"
@@ -50,7 +51,7 @@
 #define ABI_MAGIC 0x3153434bu /* "KCS1" */
 
 enum {
-    ABI_VERSION = 7,
+    ABI_VERSION = 8,
     ABI_FIXED_FDS = 4, /* that come with a welcome, before those of the lanes */
     ABI_MAX_LANES = 64,
     ABI_MAX_DEVICES = 8,
@@ -64,7 +65,7 @@ enum {
 /* Sizes that both sides must agree on; a mismatch is refused by name. */
 struct abi_sizes {
     uint32_t shm, cmd, evt, datagram, lane_stats, peer_stats, stream_stats, sub_stats;
-    uint32_t vault_peer, vault_stream, vault_sub, captured;
+    uint32_t vault_peer, vault_stream, vault_sub, captured, lane_trace;
 };
 
 static inline struct abi_sizes abi_sizes_here(void);
@@ -142,14 +143,19 @@ struct abi_shm {
     uint32_t n_streams;
     uint32_t n_subs;
     uint32_t pid;
+    uint32_t _pad;
     uint64_t started_us;
     uint64_t bytes; /* of the whole memfd */
     uint32_t n_drops;
     uint32_t n_dones;
+    uint64_t cycles_per_s; /* of all that is counted in cycles */
+    uint32_t trace_every;  /* one burst in so many is traced; 0: none */
+    uint32_t n_traces;
     char backend[16];                   /* SRTP backend in use */
     char devices_note[512];             /* what `auto` chose and why */
     char drop_names[ABI_MAX_DROPS][24]; /* names of the counters in abi_lane_stats */
     char done_names[ABI_MAX_DONES][24];
+    char trace_names[ABI_MAX_TRACES][24]; /* of stages, in abi_lane_trace */
     struct abi_device devices[ABI_MAX_DEVICES];
 };
 
@@ -162,6 +168,7 @@ struct abi_layout {
     size_t punt_out[ABI_MAX_LANES]; /* control -> dataplane */
     size_t captured[ABI_MAX_LANES]; /* dataplane -> control */
     size_t lane_stats[ABI_MAX_LANES];
+    size_t lane_trace[ABI_MAX_LANES];
     size_t peer_stats;
     size_t stream_stats;
     size_t sub_stats;
@@ -194,6 +201,7 @@ static inline struct abi_layout abi_layout(uint32_t n_lanes, uint32_t n_peers,
         l.captured[i] =
             abi_take_(&at, ring_bytes(ABI_CAPTURE_SLOTS, sizeof(struct abi_captured)));
         l.lane_stats[i] = abi_take_(&at, sizeof(struct abi_lane_stats));
+        l.lane_trace[i] = abi_take_(&at, sizeof(struct abi_lane_trace));
     }
     l.peer_stats = abi_take_(&at, (size_t)n_peers * sizeof(struct abi_peer_stats));
     l.stream_stats = abi_take_(&at, (size_t)n_streams * sizeof(struct abi_stream_stats));
@@ -217,6 +225,7 @@ static inline struct abi_sizes abi_sizes_here(void)
         .vault_stream = sizeof(struct vault_stream),
         .vault_sub = sizeof(struct vault_sub),
         .captured = sizeof(struct abi_captured),
+        .lane_trace = sizeof(struct abi_lane_trace),
     };
 }
 

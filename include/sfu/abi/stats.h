@@ -28,7 +28,10 @@ struct abi_lane_counts {
     uint64_t datagrams_out; /* sent for control */
     uint64_t loops;
     uint64_t busy_loops; /* that moved at least one packet */
-    uint64_t busy_cycles; /* of the time stamp counter, in these */
+    uint64_t busy_cycles; /* in these; abi_shm.cycles_per_s a second */
+    uint64_t cycles;      /* since the lane's first turn, asleep or not */
+    /* of the last whole second: cycles, those of busy turns, packets in and out */
+    uint64_t recent_cycles, recent_busy_cycles, recent_packets;
     uint64_t sleeps;
     uint64_t peers, streams, subs;        /* open now */
     uint64_t buffers_free, buffers_total; /* of the packet pool */

@@ -37,6 +37,7 @@ static void parts_lie_in_order_without_overlap(void **state)
             part(&end, l.captured[k],
                  ring_bytes(ABI_CAPTURE_SLOTS, sizeof(struct abi_captured)));
             part(&end, l.lane_stats[k], sizeof(struct abi_lane_stats));
+            part(&end, l.lane_trace[k], sizeof(struct abi_lane_trace));
         }
         part(&end, l.peer_stats, n[1] * sizeof(struct abi_peer_stats));
         part(&end, l.stream_stats, n[2] * sizeof(struct abi_stream_stats));

@@ -11,6 +11,7 @@
 #include "proto/base64.h"
 #include "store/store.h"
 #include "support/http_ask.h"
+#include "sys/clock.h"
 #include "unit/meeting/world.h"
 
 struct fixture {
@@ -266,7 +267,118 @@ static void lanes_tell_every_counter(void **state)
     assert_int_equal(number(json_object_get(lane, "dropped_in"), "empty"), 60);
     assert_int_equal(number(json_object_get(lane, "dropped_out"), "auth"), 4);
     assert_int_equal(number(lane, "tx_packets"), 55);
+    assert_null(json_object_get(lane, "busy_percent")); /* no second has passed */
     json_decref(data);
+    finish(&f);
+}
+
+/* The fake's counter has two thousand million cycles a second. */
+static void lanes_tell_how_busy_they_are_now(void **state)
+{
+    struct abi_lane_counts counts = {.loops = 100,
+                                     .busy_loops = 100,
+                                     .recent_cycles = 4000000000,
+                                     .recent_busy_cycles = 1002000000,
+                                     .recent_packets = 501000};
+    struct fixture f;
+    json_t *data, *lane;
+    (void)state;
+
+    start(&f);
+    abi_lane_stats_write(fake_dp_lane_stats(f.w.dp), &counts, 1);
+    data = expect_data(&f, "/lanes");
+    lane = json_array_get(data, 0);
+    assert_true(json_real_value(json_object_get(lane, "busy_percent")) == 25);
+    assert_int_equal(number(lane, "packets_per_s"), 250500);
+    assert_int_equal(number(lane, "cycles_per_packet"), 2000);
+    json_decref(data);
+    counts.recent_packets = 0;
+    abi_lane_stats_write(fake_dp_lane_stats(f.w.dp), &counts, 1);
+    data = expect_data(&f, "/lanes");
+    lane = json_array_get(data, 0);
+    assert_int_equal(number(lane, "packets_per_s"), 0);
+    assert_null(json_object_get(lane, "cycles_per_packet"));
+    json_decref(data);
+    finish(&f);
+}
+
+static double real(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    assert_true(json_is_real(value));
+    return json_real_value(value);
+}
+
+/* A hundred bursts of the second stage: of i packets, 2 i cycles (so i ns). */
+static void put_samples(struct fixture *f, uint16_t second)
+{
+    for (uint16_t i = 1; i <= 100; i++) {
+        abi_trace_put(&fake_dp_lane_trace(f->w.dp)->stages[1],
+                      (struct abi_trace_sample){
+                          .cycles = 2u * i * i, .packets = i, .second = second});
+    }
+}
+
+static void traces_tell_what_a_stage_takes(void **state)
+{
+    const uint16_t now_s = (uint16_t)(clock_mono_us() / 1000000);
+    struct http_answer answer;
+    struct fixture f;
+    json_t *data, *row;
+    (void)state;
+
+    start(&f);
+    data = expect_data(&f, "/trace");
+    assert_int_equal(json_array_size(data), 0);
+    json_decref(data);
+    put_samples(&f, now_s);
+    abi_trace_put(&fake_dp_lane_trace(f.w.dp)->stages[1], /* no lane writes that */
+                  (struct abi_trace_sample){.cycles = 1, .second = now_s});
+    data = expect_data(&f, "/trace?seconds=20");
+    assert_int_equal(json_array_size(data), 1);
+    row = json_array_get(data, 0);
+    assert_int_equal(number(row, "lane"), 0);
+    assert_string_equal(text(row, "stage"), "tx");
+    assert_int_equal(number(row, "bursts"), 100);
+    assert_int_equal(number(row, "packets"), 5050);
+    assert_true(real(row, "packets_per_burst") == 50.5);
+    assert_true(real(row, "burst_ns_p50") == 2500);
+    assert_true(real(row, "burst_ns_p99") == 9801);
+    assert_true(real(row, "packet_ns_p50") == 50);
+    assert_true(real(row, "packet_ns_p99") == 99);
+    json_decref(data);
+    for (unsigned i = 0; i < 6; i++) { /* the older ones are written over */
+        put_samples(&f, (uint16_t)(now_s - 40));
+    }
+    data = expect_data(&f, "/trace?seconds=20");
+    assert_int_equal(json_array_size(data), 0);
+    json_decref(data);
+    data = expect_data(&f, "/trace?seconds=100");
+    assert_int_equal(number(json_array_get(data, 0), "bursts"), ABI_TRACE_SAMPLES);
+    json_decref(data);
+    answer = ask(&f, "GET", "/trace?seconds=x");
+    assert_int_equal(answer.status, 400);
+    http_free(&answer);
+    finish(&f);
+}
+
+static void a_node_that_traces_nothing_says_so(void **state)
+{
+    struct abi_layout layout;
+    struct http_answer answer;
+    struct fixture f;
+    (void)state;
+
+    start(&f);
+    ((struct abi_shm *)(void *)shared_memory(&f, &layout))->trace_every = 0;
+    fake_dp_hang_up(f.w.dp);
+    WAIT(&f.w, !attached(&f));
+    WAIT(&f.w, attached(&f));
+    answer = ask(&f, "GET", "/trace");
+    assert_int_equal(answer.status, 409);
+    assert_non_null(strstr(answer.body, "lanes.trace"));
+    http_free(&answer);
     finish(&f);
 }
 
@@ -1030,6 +1142,9 @@ int main(void)
         cmocka_unit_test(status_says_why_nothing_is_attached),
         cmocka_unit_test(drops_add_up_to_what_came_in),
         cmocka_unit_test(lanes_tell_every_counter),
+        cmocka_unit_test(lanes_tell_how_busy_they_are_now),
+        cmocka_unit_test(traces_tell_what_a_stage_takes),
+        cmocka_unit_test(a_node_that_traces_nothing_says_so),
         cmocka_unit_test(peers_are_the_transports),
         cmocka_unit_test(streams_are_producers_with_their_subscribers),
         cmocka_unit_test(layers_of_a_producer_are_counted_together),

@@ -24,21 +24,24 @@ static json_int_t number(const json_t *frame, const char *list, size_t i, const 
 
 static void counters_become_rates(void **state)
 {
-    struct top_look a = look(10, "{\"node\":\"n1\"}",
-                             "[{\"lane\":0,\"loops\":100,\"busy_loops\":10,\"rx_packets\":1,"
-                             "\"tx_bytes\":0,\"dropped_in\":{\"a\":1,\"b\":2}}]",
-                             "[]", "[{\"transport_id\":\"t\",\"rx_bytes\":1000}]");
-    struct top_look b = look(12, "{\"node\":\"n1\",\"rooms\":3}",
-                             "[{\"lane\":0,\"loops\":300,\"busy_loops\":60,\"rx_packets\":401,"
-                             "\"tx_bytes\":250000,\"dropped_in\":{\"a\":5,\"b\":4}}]",
-                             "[]",
-                             "[{\"transport_id\":\"new\"},"
-                             "{\"transport_id\":\"t\",\"rx_bytes\":126000,\"rtt_ms\":1.5}]");
+    struct top_look a =
+        look(10, "{\"node\":\"n1\"}",
+             "[{\"lane\":0,\"cycles\":1000,\"busy_cycles\":200,\"rx_packets\":1,"
+             "\"tx_bytes\":0,\"dropped_in\":{\"a\":1,\"b\":2}}]",
+             "[]", "[{\"transport_id\":\"t\",\"rx_bytes\":1000}]");
+    struct top_look b =
+        look(12, "{\"node\":\"n1\",\"rooms\":3}",
+             "[{\"lane\":0,\"cycles\":5000,\"busy_cycles\":1200,\"rx_packets\":401,"
+             "\"tx_bytes\":250000,\"dropped_in\":{\"a\":5,\"b\":4}}]",
+             "[]",
+             "[{\"transport_id\":\"new\"},"
+             "{\"transport_id\":\"t\",\"rx_bytes\":126000,\"rtt_ms\":1.5}]");
     json_t *frame = top_frame(&a, &b);
     (void)state;
 
     assert_int_equal(json_integer_value(json_object_get(frame, "rooms")), 3);
     assert_int_equal(number(frame, "lanes", 0, "busy_percent"), 25);
+    assert_int_equal(number(frame, "lanes", 0, "cycles_per_packet"), 3); /* 1000 of 400 */
     assert_int_equal(number(frame, "lanes", 0, "in_packets_per_s"), 200);
     assert_int_equal(number(frame, "lanes", 0, "out_kbps"), 1000);
     assert_int_equal(number(frame, "lanes", 0, "drops_per_s"), 3);

@@ -400,6 +400,38 @@ static void statistics_are_published(void **state)
     turned_stop(&t);
 }
 
+/* What the lane did in the last whole second, and in all. */
+static void how_busy_the_lane_is_is_published(void **state)
+{
+    struct abi_lane_counts before, counts;
+    struct turned t;
+    struct far_rtp rtp;
+    (void)state;
+
+    turned_start(&t);
+    turn(&t);
+    assert_int_equal(abi_lane_stats_read(t.control->stats, 1, &before), 0);
+    assert_int_equal(before.recent_cycles, 0);
+    t.loop->counts.since_us -= 2000000; /* it began long ago */
+    for (unsigned i = 0; i < 20; i++) {
+        rtp = call_audio(&t.call, "x", 1);
+        far_send_rtp(&t.call.pub, &rtp);
+    }
+    turn(&t); /* receives and forwards */
+    for (unsigned i = 0; i < 3; i++) {
+        t.loop->report_due_us = 0;
+        turn(&t); /* the second that has passed is told once */
+        assert_int_equal(abi_lane_stats_read(t.control->stats, 1, &counts), 0);
+        assert_true(counts.cycles > before.cycles);
+        assert_int_equal(counts.recent_packets, 20 + counts.tx_packets);
+        assert_true(counts.tx_packets >= 20);
+        assert_in_range(counts.recent_busy_cycles, 1, counts.recent_cycles);
+        assert_true(counts.recent_cycles <= counts.cycles);
+        before = counts;
+    }
+    turned_stop(&t);
+}
+
 static void names_of_counters_are_published(void **state)
 {
     struct rig *rig = rig_start("mem");
@@ -410,6 +442,9 @@ static void names_of_counters_are_published(void **state)
     assert_int_equal(rig->shared.shm->n_dones, N_DONE_KINDS);
     assert_string_equal(rig->shared.shm->drop_names[DROP_TX_FULL], "tx_full");
     assert_string_equal(rig->shared.shm->done_names[DONE_PUNTED], "punted");
+    assert_int_equal(rig->shared.shm->n_traces, N_TRACE_STAGES);
+    assert_string_equal(rig->shared.shm->trace_names[TRACE_RX], "rx");
+    assert_string_equal(rig->shared.shm->trace_names[TRACE_TX], "tx");
     for (unsigned i = 0; i < N_DROP_REASONS; i++) {
         assert_in_range(strlen(rig->shared.shm->drop_names[i]), 1, 23);
         for (unsigned k = 0; k < i; k++) {
@@ -433,6 +468,7 @@ int main(void)
         cmocka_unit_test(spoilt_datagram_ring_does_not_hold_up_the_lane),
         cmocka_unit_test(control_is_woken_only_when_it_sleeps),
         cmocka_unit_test(statistics_are_published),
+        cmocka_unit_test(how_busy_the_lane_is_is_published),
         cmocka_unit_test(names_of_counters_are_published),
     };
 
