@@ -97,7 +97,7 @@ async function watches(node, { transport_id: transport, remote, local }) {
     const dir = mkdtempSync(join(tmpdir(), 'kcs-capture-'));
     const capture = async (name, ...more) => {
         const file = join(dir, name);
-        const sum = JSON.parse(await node.kcsctl('capture', transport, file, '--json', ...more));
+        const sum = JSON.parse(await node.kcsctl('capture', ...more, file, '--json'));
         const packets = readPcapng(file);
 
         assert.equal(sum.packets, packets.length);
@@ -115,11 +115,11 @@ async function watches(node, { transport_id: transport, remote, local }) {
             .filter((payload) => payload?.length > 500) };
     };
 
-    const wire = await capture('wire', '--time', '3s');
+    const wire = await capture('wire', transport, '--time', '3s');
     assert.equal(wire.sum.ended, 'stopped');
     assert.ok(wire.large.length > 50, `${wire.large.length} of video`);
     assert.ok(wire.large.filter(looksLikeVp8).length < wire.large.length / 4);
-    const opened = await capture('opened', '--count', '300', '--decrypted');
+    const opened = await capture('opened', '--peer', transport, '--count', '300', '--decrypted');
     assert.deepEqual([opened.sum.ended, opened.sum.packets], ['as many as were asked for', 300]);
     assert.ok(opened.large.length > 50 && opened.large.every(looksLikeVp8));
     assert.equal(statSync(opened.file).mode & 0o777, 0o600);

@@ -159,7 +159,10 @@ int kcsctl_capture(const struct command *command, const struct options *options,
                    const char *argument)
 {
     const struct sigaction act = {.sa_handler = on_signal};
-    const char *file = options->n_rest == 1 ? options->rest[0] : NULL;
+    const bool by_option = options->peer != NULL; /* then the file comes first */
+    const char *transport = by_option ? options->peer : argument;
+    const char *file = by_option ? (options->n_rest == 0 ? argument : NULL)
+                                 : (options->n_rest == 1 ? options->rest[0] : NULL);
     const char *packets = options->count;
     int64_t seconds = options->time != NULL ? kcsctl_seconds(options->time) : 0;
     struct got got = {.fd = -1};
@@ -167,10 +170,10 @@ int kcsctl_capture(const struct command *command, const struct options *options,
     int ret;
     (void)command;
 
-    if (file == NULL || !is_id(argument) || seconds < 0 ||
+    if (file == NULL || !is_id(transport) || seconds < 0 ||
         (packets != NULL && packets[strspn(packets, "0123456789")] != '\0')) {
-        fprintf(stderr, "kcsctl: capture TRANSPORT FILE: an id of kcsctl peers, a new file, "
-                        "--count a number, --time as 30s\n");
+        fprintf(stderr, "kcsctl: capture TRANSPORT FILE, or --peer TRANSPORT FILE: an id of "
+                        "kcsctl peers, a new file, --count a number, --time as 30s\n");
         return EXIT_USAGE;
     }
     got.fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -180,7 +183,7 @@ int kcsctl_capture(const struct command *command, const struct options *options,
     }
     (void)sigaction(SIGINT, &act, NULL);
     (void)sigaction(SIGTERM, &act, NULL);
-    ret = begin(options, argument, packets, &number);
+    ret = begin(options, transport, packets, &number);
     if (ret != EXIT_OK) {
         (void)unlink(file);
     } else {

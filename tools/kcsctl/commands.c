@@ -142,13 +142,13 @@ const struct command kcsctl_commands[] = {
              "meeting, number, user. What was said is not shown. With --json an object a "
              "line."},
     {.name = "capture",
-     .takes = "jsclD",
+     .takes = "jsclDp",
      .summary = "copy the packets of one transport into a file",
      .run = kcsctl_capture,
      .argument = "TRANSPORT",
      .takes_rest = true,
      .rest = "FILE",
-     .more = "TRANSPORT is an id of kcsctl peers; FILE, which must not be there yet, is "
+     .more = "TRANSPORT is an id of kcsctl peers, which may be given by --peer as well; FILE, which must not be there yet, is "
              "pcapng, for "
              "tcpdump and Wireshark. As on the wire; with --decrypted what people say and "
              "show can be "
@@ -282,6 +282,7 @@ const struct option_text kcsctl_options[] = {
     {"interval", 'i', "T", "Time between two looks, as of --ttl; 1s if not given.", NULL},
     {"count", 'c', "N", "How many looks, or packets; without end if not given.", NULL},
     {"time", 'l', "T", "For so long, as of --ttl; trace: so far back.", NULL},
+    {"peer", 'p', "ID", "The transport, in place of TRANSPORT.", NULL},
     {"decrypted", 'D', NULL, "SRTP and SRTCP without their protection.", NULL},
     {NULL, 0, NULL, NULL, NULL},
 };

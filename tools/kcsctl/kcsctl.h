@@ -32,6 +32,7 @@ struct options {
     const char *interval;
     const char *count;
     const char *time;
+    const char *peer;
     bool ban;
     bool decrypted;
     char **rest; /* what follows a command with takes_rest */

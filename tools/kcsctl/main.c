@@ -78,6 +78,9 @@ static bool take(struct options *o, int letter)
     case 'l':
         o->time = optarg;
         return true;
+    case 'p':
+        o->peer = optarg;
+        return true;
     case 'D':
         o->decrypted = true;
         return true;
