@@ -65,8 +65,10 @@ function assertTogether(path, measure, see) {
     const all = `ours ${ours}, the browser's ${own}`;
 
     assert.ok(ours.length >= 5 && own.length >= 5, all);
+    const spread = Math.max(...ours) - Math.min(...ours);
     assert.ok(Math.abs(differ) <= 45, `${differ} ms apart: ${all}`);
-    return { differ, spread: Math.max(...ours) - Math.min(...ours), ours, own };
+    assert.ok(spread <= 40, `a spread of ${spread} ms: ${all}`);
+    return { differ, spread, ours, own };
 }
 
 test('who comes and leaves is in the picture then and there, beside its sound', { timeout: 120_000 }, () =>
