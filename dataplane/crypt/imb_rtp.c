@@ -53,17 +53,19 @@ __attribute__((always_inline)) static inline void prefetch_gcm(const struct imb_
                                                                unsigned len)
 {
     enum { POWERS_AT = offsetof(struct imb_key, rtp.gcm.ghash_keys) / 64 * 64 };
+    enum { SCHEDULE_END = offsetof(struct imb_key, rtp) + AES_256_SCHEDULE };
+    enum { FEW_POWERS = 192, FEW_POWERS_AT = (GCM_HOT_BYTES - FEW_POWERS) / 64 * 64 };
     const unsigned powers = 16 * (len / 16 + 3);
 
     if (powers + POWERS_AT >= GCM_HOT_BYTES) {
         prefetch_lines(key, 64, CRYPT_KEY_HOT_BYTES);
         return;
     }
-    prefetch_lines(key, 64,
-                   (unsigned)offsetof(struct imb_key, rtp) +
-                       (key->head.profile == CRYPT_AEAD_AES_128_GCM ? AES_128_SCHEDULE
-                                                                    : AES_256_SCHEDULE));
-    prefetch_lines(key, (GCM_HOT_BYTES - powers) / 64 * 64, CRYPT_KEY_HOT_BYTES);
+    prefetch_lines(key, 64, SCHEDULE_END);
+    prefetch_lines(key, FEW_POWERS_AT, CRYPT_KEY_HOT_BYTES);
+    if (powers > FEW_POWERS) {
+        prefetch_lines(key, (GCM_HOT_BYTES - powers) / 64 * 64, FEW_POWERS_AT);
+    }
 }
 
 /* Reads the key's first line, which prefetch_heads() has brought. */

@@ -113,9 +113,7 @@ static inline void pkt_hdr_write(const struct pkt_hdr *hdr, uint8_t *dst,
         memcpy(dst, hdr->bytes, 42);
         dst[16] = (uint8_t)(ip_len >> 8);
         dst[17] = (uint8_t)ip_len;
-        sum = (sum & 0xffff) + (sum >> 16);
-        sum = (sum & 0xffff) + (sum >> 16);
-        sum = ~sum & 0xffff;
+        sum = ~((sum & 0xffff) + (sum >> 16)); /* two of 16 bits: once is enough */
         dst[24] = (uint8_t)(sum >> 8);
         dst[25] = (uint8_t)sum;
         dst[38] = (uint8_t)(udp_len >> 8);

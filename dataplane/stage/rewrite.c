@@ -289,6 +289,7 @@ static void rewrite_one(const struct source *from, uint32_t send_time, uint64_t 
     const struct ring_slot *slot = from->slot;
     uint8_t *rtp = pkt->data + peer->hdr.len;
     uint8_t *end;
+    uint16_t len;
 
     pkt->payload = stream_ring_bytes(from->ring, slot) + slot->ext_len;
     pkt->payload_len = slot->len;
@@ -304,12 +305,12 @@ static void rewrite_one(const struct source *from, uint32_t send_time, uint64_t 
     rtp[1] = (uint8_t)((pkt->marker ? 0x80 : 0) | sub->pt);
     store_be16(rtp + 2, (uint16_t)pkt->index);
     store_be32(rtp + 4, pkt->ts);
-    pkt->len = (uint16_t)(pkt->hdr_len + slot->len + peer->tag_len);
-    pkt_hdr_write(&peer->hdr, pkt->data, pkt->len);
+    len = (uint16_t)(pkt->hdr_len + slot->len + peer->tag_len);
+    pkt_hdr_write(&peer->hdr, pkt->data, len);
     if (sub->twcc_at != 0) {
-        bwe_note_sent(peer->bwe, peer->twcc_next - 1, pkt->len, now_us);
+        bwe_note_sent(peer->bwe, peer->twcc_next - 1, len, now_us);
     }
-    pkt->len = (uint16_t)(pkt->len + peer->hdr.len);
+    pkt->len = (uint16_t)(len + peer->hdr.len);
     pkt->device = peer->device;
     pkt->to = peer->to;
 }
@@ -328,7 +329,11 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
 {
     const uint32_t send_time = rtp_ext_abs_send_time(lane->now_us);
     struct source from;
+    uint16_t n = 0;
 
+    from.ring = NULL;
+    from.slot = NULL;
+    from.pos = 0;
     for (uint16_t i = 0; i < in->n; i++) {
         struct pkt *pkt = in->pkts[i];
         const struct stream_ring *ring = &pkt->sub->stream->ring;
@@ -339,7 +344,7 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
         if (i + NEAR < in->n) {
             prefetch_near(in->pkts[i + NEAR]);
         }
-        if (i == 0 || ring != from.ring || pkt->pos != from.pos) {
+        if (pkt->pos != from.pos || ring != from.ring) {
             look_at(&from, ring, pkt->pos, lane->hub != NULL);
         }
         if (from.slot == NULL) {
@@ -348,7 +353,8 @@ uint16_t rewrite_burst(struct lane *lane, const struct burst *in, struct burst *
             continue;
         }
         rewrite_one(&from, send_time, lane->now_us, pkt, lane->plain[i]);
-        burst_push(out, pkt);
+        out->pkts[n++] = pkt;
     }
-    return out->n;
+    out->n = n;
+    return n;
 }

@@ -27,6 +27,7 @@ struct routed {
     uint64_t now_us;
     uint16_t n;
     uint16_t visits;
+    bool strange; /* protect has not loaded what lies behind their peers */
     struct sub *subs[PKT_BURST];
     uint64_t pos[PKT_BURST];
     struct switcher_out outs[PKT_BURST]; /* of those with layers */
@@ -42,17 +43,19 @@ static bool takes(struct sub *sub, const struct glance *slot, struct routed *rou
     return layers_take(sub, &in, routed->now_us, &routed->outs[routed->n]);
 }
 
+static inline bool is_ready(const struct peer *peer)
+{
+    return peer->to != NULL && peer->tx_key != NULL && !peer->consent_lost;
+}
+
 /* Whether 'sub' is sent this slot; moves its cursor past it in any case. */
 static bool wants(struct sub *sub, const struct glance *slot, struct routed *routed)
 {
-    const struct peer *peer = sub->peer;
-
     if (sub->cursor > slot->pos) {
         return false;
     }
     sub->cursor = slot->pos + 1;
-    if (sub->paused || sub->held || peer->to == NULL || peer->tx_key == NULL ||
-        peer->consent_lost) {
+    if (sub->paused || sub->held || !is_ready(sub->peer)) {
         return false;
     }
     if (sub->layers != NULL) {
@@ -275,34 +278,59 @@ static inline bool is_idle(const struct sub *sub)
     return (sub->paused || sub->held) && !sub->behind;
 }
 
+/* Whether it is sent all of one stream and has begun: as a rule it is. What is left to ask
+ * are its cursor, its peer and its first number. */
+static inline bool is_plain(const struct sub *sub)
+{
+    return sub->started && !sub->paused && !sub->held && !sub->behind &&
+           sub->layers == NULL;
+}
+
+/* Whether one that is neither plain nor idle, or whose peer is paced, is sent this slot. */
+static bool visit(struct lane *lane, struct sub *sub, bool video, const struct glance *slot,
+                  struct routed *routed)
+{
+    if ((video && waits(lane, sub, slot)) || !wants(sub, slot, routed)) {
+        return false;
+    }
+    if (video) {
+        charge(lane, sub, slot);
+    }
+    return true;
+}
+
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
  * all its subscriptions have had it. */
 static bool serve(struct lane *lane, struct stream_readers *readers,
                   const struct glance *slot, struct routed *routed)
 {
     const bool video = readers->stream->video;
+    const uint64_t pos = slot->pos, seq = slot->seq;
+    struct sublist_iter at = readers->at;
+    struct sub *sub = NULL;
 
-    while (routed->n < PKT_BURST && routed->visits < MAX_VISITS) {
-        struct sub *sub = sublist_next(&readers->at);
+    while (routed->n < PKT_BURST && routed->visits < MAX_VISITS &&
+           (sub = sublist_next(&at)) != NULL) {
+        bool sent;
 
-        if (sub == NULL) {
-            return true;
-        }
         routed->visits++;
-        if (is_idle(sub) || (video && waits(lane, sub, slot))) {
-            prefetch_far(&readers->at);
-            continue;
-        }
-        if (wants(sub, slot, routed)) {
-            if (video) {
-                charge(lane, sub, slot);
+        if (is_plain(sub) && (!video || sub->peer->pace_bps == 0)) { /* as wants() */
+            if (sub->cursor > pos) {
+                continue;
             }
-            add(routed, sub, slot->pos);
+            sub->cursor = pos + 1;
+            sent = is_ready(sub->peer) && seq >= sub->seq_base;
         } else {
-            prefetch_far(&readers->at);
+            sent = !is_idle(sub) && visit(lane, sub, video, slot, routed);
+        }
+        if (sent) {
+            add(routed, sub, pos);
+        } else {
+            prefetch_far(&at);
         }
     }
-    return false;
+    readers->at = at;
+    return sub == NULL && routed->n < PKT_BURST && routed->visits < MAX_VISITS;
 }
 
 /* Counts what a lane that was too slow has lost: it goes on with the oldest whole slot. */
@@ -331,7 +359,9 @@ static void fill(const struct routed *routed, struct burst *out)
         const struct switcher_out *layer = &routed->outs[i];
         struct pkt *pkt = out->pkts[i];
 
-        prefetch_later(routed->subs[i]);
+        if (routed->strange) {
+            prefetch_later(routed->subs[i]);
+        }
         pkt->sub = routed->subs[i];
         pkt->peer = routed->subs[i]->peer;
         pkt->pos = routed->pos[i];
@@ -359,6 +389,7 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
     routed.now_us = lane->now_us;
     routed.n = routed.visits = 0;
     catch_up(lane, &routed);
+    routed.strange = routed.n > 0;
     while (lane->grown != NULL && routed.n < PKT_BURST && routed.visits < MAX_VISITS) {
         struct stream_readers *readers = lane->grown;
         struct stream_ring *ring = &readers->stream->ring;
@@ -378,6 +409,7 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
         }
         if (sublist_is_start(&readers->subs, &readers->at)) {
             prefetch_first(readers->at);
+            routed.strange = true;
         }
         if (serve(lane, readers, &slot, &routed)) {
             readers->next_pos++;

@@ -85,6 +85,29 @@ static inline struct sub *sublist_next(struct sublist_iter *it)
     return NULL;
 }
 
+/* Fills 'out' with the next 'n' entries, or as many as there are. Returns how many. */
+static inline uint32_t sublist_peek(struct sublist_iter it, const struct sub **out,
+                                    uint32_t n)
+{
+    uint32_t got = 0;
+
+    while (it.chunk != NULL && got < n) {
+        const uint32_t left = SUBLIST_CHUNK - it.i;
+        const uint32_t some = left < n - got ? left : n - got;
+
+        for (uint32_t i = 0; i < some; i++) {
+            out[got + i] = it.chunk->subs[it.i + i];
+        }
+        got += some;
+        it.chunk = it.chunk->next;
+        it.i = 0;
+    }
+    while (got > 0 && out[got - 1] == NULL) { /* unused places, of the last chunk */
+        got--;
+    }
+    return got;
+}
+
 /* The entry 'ahead' (<= SUBLIST_CHUNK) places further, to prefetch, or NULL. 'it' is not at
  * its end. */
 static inline const struct sub *sublist_ahead(const struct sublist_iter *it, uint32_t ahead)

@@ -58,17 +58,25 @@ static void account_device(struct lane *lane, struct pkt *const *pkts, uint16_t 
     lane->counts.resent += one * resent;
 }
 
+static inline void account_forward(struct peer *peer, struct sub *sub,
+                                   const struct pkt *pkt, int sign)
+{
+    const uint64_t one = (uint64_t)(int64_t)sign;
+
+    peer->tx_packets += one;
+    peer->tx_bytes += one * pkt->len;
+    sub->packets += one;
+    sub->bytes += one * pkt->payload_len;
+}
+
 /* Counts what leaves as sent by its peer and its subscription; 'sign' -1 takes it back for
  * what the device refuses at once. */
-static inline void account_owners(const struct pkt *pkt, int sign)
+static void account_owners(const struct pkt *pkt, int sign)
 {
     uint64_t one = (uint64_t)(int64_t)sign;
 
-    if (pkt->sub != NULL && !pkt->rtx) { /* as a rule */
-        pkt->peer->tx_packets += one;
-        pkt->peer->tx_bytes += one * pkt->len;
-        pkt->sub->packets += one;
-        pkt->sub->bytes += one * pkt->payload_len;
+    if (pkt->sub != NULL && !pkt->rtx) {
+        account_forward(pkt->peer, pkt->sub, pkt, sign);
         return;
     }
     if (pkt->peer != NULL) {
@@ -214,20 +222,43 @@ static uint16_t give(struct pipeline *p, uint32_t to, struct pkt **pkts, uint16_
     return sent;
 }
 
+/* Counts what leaves, and takes copies of what is watched. 'ours': the device is this
+ * lane's. */
+static void account(struct lane *lane, struct pkt *const *pkts, uint16_t n, bool ours)
+{
+    uint64_t bytes = 0, forwards = 0;
+
+    for (uint16_t i = 0; i < n; i++) {
+        const struct pkt *pkt = pkts[i];
+        struct peer *peer = pkt->peer;
+
+        if (pkt->sub != NULL && !pkt->rtx) { /* as a rule */
+            account_forward(peer, pkt->sub, pkt, 1);
+            bytes += pkt->len;
+            forwards++;
+        } else {
+            account_owners(pkt, 1);
+            account_device(lane, &pkts[i], ours ? 1 : 0, 1);
+        }
+        if (peer != NULL && peer->watched_out != CAPTURE_OFF) {
+            capture_departure(lane, pkt);
+        }
+    }
+    if (ours) {
+        lane->counts.tx_packets += forwards;
+        lane->counts.tx_bytes += bytes;
+        lane->counts.forwards += forwards;
+    }
+}
+
 static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, uint16_t n)
 {
     uint32_t to = io_tx_lane(p->io, device, p->lane->index);
     bool ours = to == p->lane->index;
     uint16_t sent;
 
-    for (uint16_t i = 0; i < n; i++) {
-        account_owners(pkts[i], 1);
-        if (pkts[i]->peer != NULL && pkts[i]->peer->watched_out != CAPTURE_OFF) {
-            capture_departure(p->lane, pkts[i]);
-        }
-    }
+    account(p->lane, pkts, n, ours);
     if (ours) {
-        account_device(p->lane, pkts, n, 1);
         sent = push_or_keep(p, device, pkts, n, true);
         account_device(p->lane, pkts + sent, (uint16_t)(n - sent), -1);
     } else {
@@ -292,7 +323,7 @@ void pipeline_transmit(struct pipeline *p, struct burst *burst)
     struct burst left;
     struct burst same;
 
-    if (burst->n > 0 && is_one_device(burst)) { /* as a rule */
+    if (burst->n > 0 && (io_n_devices(p->io) == 1 || is_one_device(burst))) {
         transmit_on(p, burst->pkts[0]->device, burst->pkts, burst->n);
         return;
     }

@@ -74,6 +74,34 @@ static void what_is_added_is_visited_once_in_order(void **state)
     free(f);
 }
 
+/* From every place, and of every length: what sublist_next() would have. */
+static void a_peek_has_what_an_iteration_meets(void **state)
+{
+    struct fixture *f = setup();
+    const struct sub *seen[N_SUBS + 1];
+    (void)state;
+
+    assert_int_equal(sublist_peek(sublist_start(&f->list), seen, 1), 0);
+    for (uint32_t i = 0; i < N_SUBS; i++) {
+        add(f, i);
+    }
+    for (uint32_t n = 0; n <= N_SUBS + 1; n++) {
+        struct sublist_iter it = sublist_start(&f->list);
+
+        for (uint32_t at = 0; at <= N_SUBS; at++) {
+            const uint32_t left = N_SUBS - at;
+            const uint32_t got = sublist_peek(it, seen, n);
+
+            assert_int_equal(got, left < n ? left : n);
+            for (uint32_t i = 0; i < got; i++) {
+                assert_ptr_equal(seen[i], &f->subs[at + i]);
+            }
+            (void)sublist_next(&it);
+        }
+    }
+    free(f);
+}
+
 static void random_changes_keep_the_list_dense(void **state)
 {
     struct fixture *f = setup();
@@ -150,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_added_is_visited_once_in_order),
+        cmocka_unit_test(a_peek_has_what_an_iteration_meets),
         cmocka_unit_test(random_changes_keep_the_list_dense),
         cmocka_unit_test(an_iteration_meets_what_is_added_behind_it),
         cmocka_unit_test(an_empty_pool_refuses),
