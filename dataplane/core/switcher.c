@@ -390,6 +390,97 @@ bool switcher_packet(struct switcher *sw, const struct switcher_in *in,
     return true;
 }
 
+/* ---- what is passed over ---- */
+
+static void walk_to(struct switcher_walk *walk, const struct switcher_in *in, bool new_frame)
+{
+    walk->seq = in->seq;
+    walk->ts = in->ts;
+    walk->picture = in->layer.picture;
+    walk->bits = in->layer.bits;
+    walk->spatial = in->layer.spatial;
+    walk->present = in->layer.present;
+    if (!new_frame) {
+        return;
+    }
+    walk->pictures += (in->layer.flags & LAYER_COUNTED) != 0;
+    for (unsigned i = 0; i < LAYER_MAX * LAYER_MAX; i++) {
+        if ((in->layer.present >> i & 1) != 0) {
+            walk->last_of[i] = (uint32_t)in->seq;
+        }
+    }
+}
+
+void switcher_walk_begin(struct switcher_walk *walk, const struct switcher_in *in)
+{
+    walk_to(walk, in, true);
+}
+
+bool switcher_walk_next(struct switcher_walk *walk, const struct switcher_in *in)
+{
+    bool new_frame, level;
+
+    if ((int64_t)(in->seq - walk->seq) <= 0) {
+        return false; /* late */
+    }
+    new_frame = in->ts != walk->ts || in->layer.spatial != walk->spatial ||
+                (in->layer.bits != 0 && in->layer.picture != walk->picture);
+    level = in->seq == walk->seq + 1 && in->layer.bits == walk->bits &&
+            (new_frame || in->layer.present == walk->present);
+    walk_to(walk, in, new_frame);
+    return level;
+}
+
+/* With what is watched whole and as wanted, choose() chooses it again at each picture; and
+ * a frame that it does not need spoils only others. So all that a frame changes is what is
+ * counted. The rest says that the last packet is the walk's, and became what its frame did. */
+uint16_t switcher_passes(struct switcher *sw, const struct switcher_walk *walk)
+{
+    const uint16_t target = watched(sw);
+
+    if (!sw->running || target == 0 || sw->at_spatial != sw->want_spatial ||
+        sw->at_temporal != sw->want_temporal || (sw->broken & target) != 0 ||
+        sw->last_seq != walk->seq ||
+        sw->last_ts != walk->ts || sw->last_spatial != walk->spatial ||
+        (walk->bits != 0 &&
+         (sw->last_bits != walk->bits || sw->last_picture != walk->picture)) ||
+        sw->last_sent != ((walk->present & target) != 0)) {
+        return 0;
+    }
+    sw->walked_pictures = walk->pictures;
+    return target;
+}
+
+void switcher_catch_up(struct switcher *sw, const struct switcher_walk *walk)
+{
+    const uint64_t n = walk->seq - sw->last_seq;
+    struct switcher_segment *s;
+
+    if (n == 0) {
+        return;
+    }
+    s = segment_at(sw, sw->last_seq + 1);
+    s->from = walk->seq + 1;
+    s->skipped += (uint32_t)n;
+    s->seq += n;
+    s->picture[is_wide(walk->bits)] =
+        (uint16_t)(s->picture[is_wide(walk->bits)] + walk->pictures - sw->walked_pictures);
+    for (unsigned i = 0; i < LAYER_MAX * LAYER_MAX; i++) {
+        if ((uint32_t)walk->seq - walk->last_of[i] < n) {
+            sw->broken = (uint16_t)(sw->broken | 1u << i);
+        }
+    }
+    sw->last_seq = walk->seq;
+    sw->last_ts = walk->ts;
+    if (walk->bits != 0) {
+        sw->last_picture = walk->picture;
+        sw->last_bits = walk->bits;
+    }
+    sw->last_spatial = walk->spatial;
+    sw->last_sent = false;
+    sw->walked_pictures = walk->pictures;
+}
+
 bool switcher_again(const struct switcher *sw, const struct switcher_in *in,
                     struct switcher_out *out)
 {

@@ -65,6 +65,7 @@ struct switcher {
     uint8_t last_bits; /* of last_picture; 0 there was none */
     uint8_t last_spatial;
     bool last_sent;
+    uint64_t walked_pictures; /* of the walk, when it was level with it last */
     bool running; /* switcher_begin() was called */
     bool whole;   /* the last picture that was sent is complete: it had its marker */
     uint8_t want_spatial, want_temporal;
@@ -82,6 +83,20 @@ struct switcher {
     uint8_t out_tl0, out_keyidx;
 
     struct switcher_segment segments[SWITCHER_SEGMENTS];
+};
+
+/* A stream as all see it who are shown each of its packets, as long as they come in order:
+ * kept once, so that a subscription need not be shown what it would leave out anyhow. It
+ * catches up with the walk before anything else is done with it. */
+struct switcher_walk {
+    uint64_t seq;      /* of the last packet; late ones do not count */
+    uint64_t pictures; /* frames begun whose ids are closed up if they are left out */
+    uint32_t ts;
+    uint16_t picture;
+    uint16_t present; /* of the last packet's frame */
+    uint8_t bits, spatial;
+    uint32_t last_of[LAYER_MAX * LAYER_MAX]; /* of each target: number of the last packet
+                                                that began a frame for it, low bits */
 };
 
 /* What an earlier process sent last goes on; zeros for a new subscription. */
@@ -107,6 +122,21 @@ void switcher_stop(struct switcher *sw);
 /* Shows a packet. Returns true and fills 'out' if it is to be sent. */
 bool switcher_packet(struct switcher *sw, const struct switcher_in *in,
                      struct switcher_out *out);
+
+/* The walk begins, anew, with this packet. */
+void switcher_walk_begin(struct switcher_walk *walk, const struct switcher_in *in);
+
+/* The walk meets the next packet. Returns whether those may pass it over who were level with
+ * the walk and do not need it: it continues what came before. */
+bool switcher_walk_next(struct switcher_walk *walk, const struct switcher_in *in);
+
+/* The target (its bit) of one that may pass over, unseen, what that target does not need,
+ * from where the walk stands on and as long as nothing else is done with 'sw'; 0: it has to
+ * be shown everything. */
+uint16_t switcher_passes(struct switcher *sw, const struct switcher_walk *walk);
+
+/* As if switcher_packet() had been called for all that was passed over since. */
+void switcher_catch_up(struct switcher *sw, const struct switcher_walk *walk);
 
 /* What a packet that was sent became, if that is still known; to send it once more. */
 bool switcher_again(const struct switcher *sw, const struct switcher_in *in,

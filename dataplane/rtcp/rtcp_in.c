@@ -215,8 +215,10 @@ static uint32_t cost_of(const struct sub *sub)
 }
 
 /* Which packet went out as 'seq'. */
-static bool find_sent(const struct sub *sub, uint16_t seq, struct rtxindex_hit *hit)
+static bool find_sent(const struct lane *lane, struct sub *sub, uint16_t seq,
+                      struct rtxindex_hit *hit)
 {
+    tables_sub_catch_up(lane->tables, sub);
     return sub->layers != NULL
                ? switcher_find(&sub->layers->switcher, seq, &hit->out, &hit->seq)
                : rtxindex_find(&sub->rest->sent, seq, *sub->next_index, hit);
@@ -234,7 +236,7 @@ static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
 
     if (!sub_resends(sub) || lane->no_repair || sub->rest->rtx_budget < cost ||
         lane->resend_head - lane->resend_tail == LANE_RESENDS ||
-        !find_sent(sub, seq, &hit) ||
+        !find_sent(lane, sub, seq, &hit) ||
         !answered_take(&sub->rest->answered, seq, lane->now_us, rtt_us)) {
         return false;
     }

@@ -180,6 +180,7 @@ static void aim(struct lane *lane, struct sub_layers *l, uint8_t reason)
     }
     l->to_spatial = spatial;
     l->to_temporal = temporal;
+    tables_sub_catch_up(lane->tables, sub);
     switcher_want(&l->switcher, simulcast(l) ? LAYER_MAX - 1 : spatial, temporal);
     if (sub->paused || sub->held) {
         return;
@@ -272,6 +273,7 @@ static bool change_over(struct lane *lane, struct sub_layers *l, uint64_t pos)
         return false;
     }
     in = (struct switcher_in){.seq = slot.seq, .ts = slot.ts, .layer = slot.layer};
+    tables_sub_catch_up(lane->tables, sub);
     switcher_begin(&l->switcher, &in, outgoing_ts(l, stream, slot.ts, slot.arrival_us));
     leave(lane, sub);
     tables_sub_read(lane->tables, sub, stream, pos);
@@ -360,12 +362,13 @@ static void ask_or_give_up(struct lane *lane, struct sub_layers *l)
     }
 }
 
-/* It is on the way down, and its link is behind already: more of what is too much would make
- * that worse until the key frame comes. What waits in the queue is shown meanwhile. */
-static void cut_off(struct sub_layers *l)
+/* It is on the way down, and its link is behind already: more of what is too much would
+ * make that worse until the key frame comes. What waits in the queue is shown meanwhile. */
+static void cut_off(const struct lane *lane, struct sub_layers *l)
 {
     if (l->switcher.running && l->switcher.whole && l->target < l->at &&
         l->at < l->n_streams && bwe_is_behind(l->sub->peer->bwe)) {
+        tables_sub_catch_up(lane->tables, l->sub);
         switcher_stop(&l->switcher);
         l->cut = true;
     }
@@ -396,7 +399,7 @@ static bool advance(struct lane *lane, struct sub_layers *l)
     }
     if (pos == UINT64_MAX && l->streams[l->target]->video) {
         ask_or_give_up(lane, l);
-        cut_off(l);
+        cut_off(lane, l);
     }
     return false;
 }
@@ -451,6 +454,7 @@ int layers_streams(struct lane *lane, struct sub *sub, const uint64_t *handles, 
     bool fresh = sub->layers == NULL;
     int err;
 
+    tables_sub_catch_up(lane->tables, sub);
     leave(lane, sub);
     err = tables_sub_layers(lane->tables, sub, handles, n);
     arrive(lane, sub);
@@ -488,6 +492,7 @@ void layers_live(struct lane *lane, struct sub *sub, uint64_t *last_us, uint64_t
     if (resume && *last_us <= lane->now_us) {
         l->sent_us = *last_us;
     }
+    sub->passes = 0;
     switcher_init(&l->switcher, *sub->next_index, &last);
 }
 
@@ -495,6 +500,7 @@ void layers_begin(struct lane *lane, struct sub *sub)
 {
     struct sub_layers *l = sub->layers;
 
+    tables_sub_catch_up(lane->tables, sub);
     sub->started = false;
     l->cut = false;
     switcher_stop(&l->switcher);
@@ -504,6 +510,7 @@ void layers_begin(struct lane *lane, struct sub *sub)
 
 void layers_pause(struct lane *lane, struct sub *sub)
 {
+    tables_sub_catch_up(lane->tables, sub);
     sub->started = false;
     sub->layers->cut = false;
     switcher_stop(&sub->layers->switcher);

@@ -73,6 +73,7 @@ static bool write_one(const struct lane *lane, const struct lane_resend *resend,
             PKT_ROOM) {
         return false;
     }
+    tables_sub_catch_up(lane->tables, sub);
     store_be16(plain, (uint16_t)resend->index);
     memcpy(plain + osn_len, bytes + slot.ext_len, slot.len);
     if (!as_it_was(resend, sub, &slot, pkt, plain + osn_len)) {

@@ -7,6 +7,7 @@
 #include "stage/layers.h"
 
 enum {
+    WALK_FROM = 8, /* readers on this lane: for fewer it costs more than it spares */
     VISITS_AHEAD = SUBLIST_CHUNK, /* at some 2 ns each */
     MAX_VISITS = 512,             /* subscriptions looked at in one call, wanting or not */
     HEADERS = 60                  /* of a packet, its UDP's too, about: for the pacer */
@@ -278,25 +279,60 @@ static inline bool is_idle(const struct sub *sub)
     return (sub->paused || sub->held) && !sub->behind;
 }
 
-/* Whether it is sent all of one stream and has begun: as a rule it is. What is left to ask
- * are its cursor, its peer and its first number. */
+/* Whether one that is not idle is sent all of one stream and has begun: as a rule it is. What
+ * is left to ask are its cursor, its peer and its first number. */
 static inline bool is_plain(const struct sub *sub)
 {
-    return sub->started && !sub->paused && !sub->held && !sub->behind &&
-           sub->layers == NULL;
+    return sub->started && !sub->behind && sub->layers == NULL;
 }
 
 /* Whether one that is neither plain nor idle, or whose peer is paced, is sent this slot. */
-static bool visit(struct lane *lane, struct sub *sub, bool video, const struct glance *slot,
-                  struct routed *routed)
+static bool visit(struct lane *lane, struct stream_readers *readers, struct sub *sub,
+                  const struct glance *slot, struct routed *routed)
 {
-    if ((video && waits(lane, sub, slot)) || !wants(sub, slot, routed)) {
+    const bool video = readers->stream->video;
+    bool sent;
+
+    tables_sub_catch_up(lane->tables, sub);
+    if (video && waits(lane, sub, slot)) {
         return false;
     }
-    if (video) {
+    sent = wants(sub, slot, routed);
+    if (sent && video) {
         charge(lane, sub, slot);
     }
-    return true;
+    if (sub->layers != NULL && slot->pos == readers->walk_pos) {
+        sub->passes = switcher_passes(&sub->layers->switcher, &readers->walk);
+    }
+    return sent;
+}
+
+/* Whether it has layers and is level with the walk, and would leave the slot out. */
+static inline bool passes(const struct sub *sub, uint64_t pos, uint16_t present)
+{
+    return sub->layers != NULL && sub->passes != 0 && (sub->passes & present) == 0 &&
+           sub->cursor == pos;
+}
+
+/* Shows the slot to the walk, once. */
+static void walk(struct stream_readers *readers, const struct glance *slot)
+{
+    const struct switcher_in in = {.seq = slot->seq, .ts = slot->ts, .layer = slot->layer};
+
+    if (!readers->stream->video || readers->subs.n < WALK_FROM ||
+        slot->pos == readers->walk_pos) {
+        return;
+    }
+    if (slot->pos == readers->walk_pos + 1) {
+        readers->walk_before = readers->walk;
+        readers->walk_level = switcher_walk_next(&readers->walk, &in);
+        readers->walk_pos = slot->pos;
+    } else if (slot->pos > readers->walk_pos) {
+        readers->walk_before = readers->walk;
+        readers->walk_level = false;
+        switcher_walk_begin(&readers->walk, &in);
+        readers->walk_pos = slot->pos;
+    }
 }
 
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
@@ -305,23 +341,30 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
                   const struct glance *slot, struct routed *routed)
 {
     const bool video = readers->stream->video;
+    const bool level = readers->walk_level && slot->pos == readers->walk_pos;
     const uint64_t pos = slot->pos, seq = slot->seq;
+    const uint16_t present = slot->layer.present;
     struct sublist_iter at = readers->at;
+    uint16_t visits = routed->visits;
     struct sub *sub = NULL;
 
-    while (routed->n < PKT_BURST && routed->visits < MAX_VISITS &&
+    while (routed->n < PKT_BURST && visits < MAX_VISITS &&
            (sub = sublist_next(&at)) != NULL) {
-        bool sent;
+        bool sent = false;
 
-        routed->visits++;
-        if (is_plain(sub) && (!video || sub->peer->pace_bps == 0)) { /* as wants() */
+        visits++;
+        if (is_idle(sub)) {
+            /* nothing to note */
+        } else if (level && passes(sub, pos, present)) {
+            sub->cursor = pos + 1;
+        } else if (is_plain(sub) && (!video || sub->peer->pace_bps == 0)) { /* as wants() */
             if (sub->cursor > pos) {
                 continue;
             }
             sub->cursor = pos + 1;
             sent = is_ready(sub->peer) && seq >= sub->seq_base;
         } else {
-            sent = !is_idle(sub) && visit(lane, sub, video, slot, routed);
+            sent = visit(lane, readers, sub, slot, routed);
         }
         if (sent) {
             add(routed, sub, pos);
@@ -330,12 +373,20 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
         }
     }
     readers->at = at;
-    return sub == NULL && routed->n < PKT_BURST && routed->visits < MAX_VISITS;
+    routed->visits = visits;
+    return sub == NULL && routed->n < PKT_BURST && visits < MAX_VISITS;
 }
 
 /* Counts what a lane that was too slow has lost: it goes on with the oldest whole slot. */
 static void skip_overrun(struct lane *lane, struct stream_readers *readers, uint64_t tail)
 {
+    struct sublist_iter at = sublist_start(&readers->subs);
+    struct sub *sub;
+
+    /* in the midst of a position: those that have not had it are a step behind the walk */
+    while (readers->walk_pos >= readers->next_pos && (sub = sublist_next(&at)) != NULL) {
+        tables_sub_catch_up(lane->tables, sub);
+    }
     lane->counts.drops_out[DROP_OVERRUN] += tail - readers->next_pos;
     readers->next_pos = tail;
     readers->at = sublist_start(&readers->subs);
@@ -411,6 +462,7 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
             prefetch_first(readers->at);
             routed.strange = true;
         }
+        walk(readers, &slot);
         if (serve(lane, readers, &slot, &routed)) {
             readers->next_pos++;
             readers->at = sublist_start(&readers->subs);

@@ -133,6 +133,7 @@ int tables_sub_layers(struct tables *t, struct sub *sub, const uint64_t *handles
         (void)atomic_fetch_sub(&before->n_subs, 1);
         memset(layers, 0, sizeof(*layers));
         layers->sub = sub;
+        sub->passes = 0;
         sub->layers = layers;
         tables_layers_link(t, sub);
     } else {
@@ -146,8 +147,21 @@ int tables_sub_layers(struct tables *t, struct sub *sub, const uint64_t *handles
     return 0;
 }
 
+void tables_sub_catch_up(const struct tables *t, struct sub *sub)
+{
+    const struct stream_readers *readers = &sub->stream->readers[t->lane];
+
+    if (sub->layers != NULL && sub->passes != 0) {
+        switcher_catch_up(&sub->layers->switcher, sub->cursor > readers->walk_pos
+                                                      ? &readers->walk
+                                                      : &readers->walk_before);
+        sub->passes = 0;
+    }
+}
+
 void tables_sub_read(struct tables *t, struct sub *sub, struct stream *stream, uint64_t pos)
 {
+    tables_sub_catch_up(t, sub);
     tables_delist(t, sub);
     sub->stream = stream;
     sub->cursor = pos;

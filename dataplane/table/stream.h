@@ -19,6 +19,7 @@
 #include "core/recvstat.h"
 #include "core/seen.h"
 #include "core/speaker.h"
+#include "core/switcher.h"
 #include "stream/ring.h"
 #include "table/sublist.h"
 
@@ -42,6 +43,12 @@ struct stream_readers {
     struct stream_readers *next; /* of those told to this lane */
 
     struct keyframe_askers askers; /* what this lane's peers may ask of the stream */
+
+    /* What those with layers would leave out they are not shown (sub->passes): */
+    struct switcher_walk walk;        /* behind position walk_pos */
+    struct switcher_walk walk_before; /* behind the one before it that was walked */
+    uint64_t walk_pos;
+    bool walk_level; /* walk_pos may be passed over */
 };
 
 /* The last sender report of the publisher: one writer, read by the lanes of subscribers. */

@@ -99,7 +99,11 @@ struct sub {
     struct stream *stream;     /* the one that it is in the list of */
     struct sub_layers *layers; /* NULL: it is sent all of one stream */
     uint64_t cursor;           /* next position of the ring to send */
-    uint64_t seq_base;         /* packets of the publisher before this one are not sent */
+    union {
+        uint64_t seq_base; /* packets of the publisher before this one are not sent */
+        uint64_t passes;   /* with layers: the target (its bit) of one that need not be shown
+                              what this does not need, until tables_sub_catch_up(); 0 none */
+    };
     uint64_t seq_offset;       /* outgoing = publisher's - offset, modulo 2^64 */
     uint64_t *next_index;      /* in the vault: stored before each encryption */
     uint16_t ext_mask;         /* extensions that are forwarded to this subscriber */

@@ -115,7 +115,11 @@ static inline const struct sub *sublist_ahead(const struct sublist_iter *it, uin
     const struct sublist_chunk *chunk = it->chunk;
     uint32_t i = it->i + ahead;
 
-    while (chunk != NULL && i >= SUBLIST_CHUNK) { /* twice from the end of a chunk */
+    if (i >= SUBLIST_CHUNK) {
+        chunk = chunk->next;
+        i -= SUBLIST_CHUNK;
+    }
+    if (i >= SUBLIST_CHUNK && chunk != NULL) { /* it is at the end of a chunk */
         chunk = chunk->next;
         i -= SUBLIST_CHUNK;
     }

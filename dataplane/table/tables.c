@@ -406,6 +406,7 @@ int tables_enlist(struct tables *t, struct sub *sub, uint64_t from)
     if (readers->subs.n == 1) {
         /* What came while nobody read is nobody's loss, and the place was of no list. */
         readers->next_pos = from;
+        readers->walk_pos = from - 1;
         readers->at = sublist_start(&readers->subs);
         (void)atomic_fetch_or(&stream->reader_lanes, UINT64_C(1) << t->lane);
     } else if (from < readers->next_pos) {
@@ -558,6 +559,7 @@ void tables_peer_pause(struct tables *t, struct peer *peer)
     for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         const struct stream_readers *readers = &sub->stream->readers[t->lane];
 
+        tables_sub_catch_up(t, sub);
         /* it has had all before the position of its lane, or lost it to an overrun; one
          * that waits has not */
         if (sub->cursor < readers->next_pos && !sub->behind) {

@@ -112,6 +112,10 @@ void tables_stream_ready(struct stream *stream);
 int tables_sub_layers(struct tables *t, struct sub *sub, const uint64_t *handles,
                       uint8_t n);
 
+/* Shows a subscription with layers all that it was spared (sub->passes). Before anything else
+ * is done with its switcher, or its cursor. */
+void tables_sub_catch_up(const struct tables *t, struct sub *sub);
+
 /* Has a subscription read 'stream', which it holds, from 'pos' on. The caller tells the
  * lane that its ring is to be looked at. */
 void tables_sub_read(struct tables *t, struct sub *sub, struct stream *stream,
