@@ -66,6 +66,7 @@ struct flow {
     /* of a round that looks at delays; of one lane */
     double *delays_ns;
     uint64_t n_delays;
+    double *last_ns; /* of one that looks at the last copy only, of one packet and lane */
     uint64_t there_ns[FLOW_PACKETS]; /* when a packet was there to be received */
 };
 
@@ -83,6 +84,7 @@ static void on_tx(void *arg, const struct pkt *pkt)
     struct flow *f = lane->flow;
     uint8_t kind = pkt->data[OUTER_LEN + 1] & 0x7f;
     uint32_t sub = (load_be32(pkt->data + 30) & 0xffffff) - 1;
+    const uint64_t sent = atomic_load_explicit(&lane->sent, memory_order_relaxed) + 1;
 
     if ((kind >= 64 && kind < 96) || sub >= f->n_subs) {
         return; /* RTCP */
@@ -92,10 +94,11 @@ static void on_tx(void *arg, const struct pkt *pkt)
 
         f->delays_ns[f->n_delays++] = (double)(at_ns - f->there_ns[lane->got[sub]]);
     }
+    if (f->last_ns != NULL && sent == f->n_subs) {
+        *f->last_ns = (double)(number_clock_ns(CLOCK_MONOTONIC) - f->there_ns[0]);
+    }
     lane->got[sub]++;
-    atomic_store_explicit(&lane->sent,
-                          atomic_load_explicit(&lane->sent, memory_order_relaxed) + 1,
-                          memory_order_release);
+    atomic_store_explicit(&lane->sent, sent, memory_order_release);
 }
 
 /* Packets that all lanes have sent to all of their subscribers. */
@@ -576,4 +579,15 @@ int flow_round(struct flow *f, unsigned n_packets, double every_ns, double *dela
         }
     }
     return 0;
+}
+
+int flow_last_copy(struct flow *f, double *last_ns, char *err, size_t err_cap)
+{
+    struct flow_result unused;
+    int e;
+
+    f->last_ns = last_ns;
+    e = flow_round(f, 1, 1, NULL, &unused, err, err_cap);
+    f->last_ns = NULL;
+    return e;
 }
