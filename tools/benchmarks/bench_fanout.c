@@ -23,7 +23,7 @@ enum {
 struct options {
     unsigned subscribers, size, trace;
     enum fanout_others others;
-    bool cm80, json, stages, feedback;
+    bool cm80, json, stages, cold_floor, feedback;
 };
 
 static const char *const stage_names[N_FANOUT_STAGES] = {
@@ -82,7 +82,8 @@ static void usage(FILE *to)
                   "usage: tools/bench fanout [--subscribers N] [--size B] "
                   "[--profile gcm128|cm80]\n"
                   "                          [--paused | --below | --feedback] "
-                  "[--stages] [--trace N] [--json]\n\n"
+                  "[--stages] [--trace N] [--cold-floor]\n"
+                  "                          [--json]\n\n"
                   "  --subscribers N   1 to %d (1000)\n"
                   "  --size B          bytes of the RTP packet before the tag, %d to %d "
                   "(1200)\n"
@@ -99,6 +100,7 @@ static void usage(FILE *to)
                   "  --stages          also where the time goes; costs some ns itself\n"
                   "  --trace N         one burst in so many is traced (lanes.trace); 0: "
                   "none (0)\n"
+                  "  --cold-floor      the floor prefetches nothing: to see it refused\n"
                   "  --json            one line of JSON\n",
                   FANOUT_SUBS_MAX, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX, FANOUT_FEEDBACK_HZ,
                   FANOUT_FEEDBACK_PACKETS_HZ);
@@ -125,6 +127,7 @@ static int parse(struct options *o, int argc, char **argv)
                                           {"feedback", no_argument, NULL, 'F'},
                                           {"stages", no_argument, NULL, 'S'},
                                           {"trace", required_argument, NULL, 't'},
+                                          {"cold-floor", no_argument, NULL, 'C'},
                                           {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
@@ -156,6 +159,9 @@ static int parse(struct options *o, int argc, char **argv)
             break;
         case 't':
             ok = number_parse("--trace", optarg, 0, 1000000, &o->trace);
+            break;
+        case 'C':
+            o->cold_floor = true;
             break;
         case 'j':
             o->json = true;
@@ -213,6 +219,9 @@ int main(int argc, char **argv)
     if (e != 0) {
         (void)snprintf(err, sizeof(err), "the bare ipsec-mb loop: %s", strerror(-e));
     } else {
+        if (o.cold_floor) {
+            crypt_floor_chill(floor);
+        }
         e = fanout_create(&fanout,
                           o.cm80 ? CRYPT_AES128_CM_SHA1_80 : CRYPT_AEAD_AES_128_GCM,
                           o.subscribers, o.size, o.others, err, sizeof(err));

@@ -28,6 +28,10 @@ int crypt_floor_create(struct crypt_floor **out, enum crypt_floor_profile profil
                        unsigned n_keys, unsigned size);
 void crypt_floor_destroy(struct crypt_floor *floor); /* NULL is a no-op */
 
+/* From here on nothing is prefetched, and keys come in an order that the CPU does not foresee:
+ * a floor that is memory's, to see it refused. */
+void crypt_floor_chill(struct crypt_floor *floor);
+
 /* Encrypts 'n_packets' (1 or more) to the first 'n_keys' keys in turn: as many as were
  * created, or 1 for a loop in which nothing misses the caches. Returns nanoseconds a packet
  * of the calling thread's CPU time; rounds of 20,000 or more give steady numbers. */
