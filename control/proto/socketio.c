@@ -286,7 +286,6 @@ static bool nsp_valid(const char *nsp)
 
 int sio_packet_write(const struct sio_packet *packet, struct eio_msg **out)
 {
-    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
     struct jtext text = {0};
     char head[SIO_NSP_MAX + 48];
     int n;
@@ -310,8 +309,7 @@ int sio_packet_write(const struct sio_packet *packet, struct eio_msg **out)
                       (unsigned long long)packet->id);
     }
     if (jtext_add(head, (size_t)n, &text) != 0 ||
-        (packet->data != NULL &&
-         json_dump_callback(packet->data, jtext_add, &text, flags) != 0)) {
+        (packet->data != NULL && jtext_add_json(&text, packet->data) != 0)) {
         err = -ENOMEM;
         goto out;
     }
