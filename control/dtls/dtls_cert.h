@@ -6,8 +6,10 @@
 #include <stdbool.h>
 
 #include "dtls/dtls_fp.h"
+#include "dtls/dtls_lib.h"
 
 struct dtls_cert {
+    struct dtls_lib lib; /* of it and of all that it is used for */
     X509 *x509;
     EVP_PKEY *key;
     struct dtls_fp fp; /* SHA-256 */
@@ -16,6 +18,7 @@ struct dtls_cert {
 /* Makes a self-signed ECDSA P-256 certificate. It names nobody: what peers trust is the
  * fingerprint that signaling carries (RFC 8827, 6.5). Returns 0 or -EIO. */
 int dtls_cert_init(struct dtls_cert *cert);
+/* After all contexts of it. */
 void dtls_cert_fini(struct dtls_cert *cert);
 
 /* True if for every hash in 'fps' one fingerprint of that hash is the certificate's. */
