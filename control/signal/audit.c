@@ -92,7 +92,7 @@ static void write(const struct audit *audit, struct signal *signal, const char *
 
     meeting_number(signal->meeting, audit->tenant, audit->meeting, &act.epoch, &act.seq);
     if (audit_fill(&act, writes, id, texts) != 0 ||
-        store_writer_put(signal->writer, writes, AUDIT_WRITES, NULL, NULL) != 0) {
+        store_writer_put(signal->writer, writes, AUDIT_WRITES, true, NULL, NULL) != 0) {
         log_error("audit_not_written", LOG_STR("act", audit->act));
     }
     free(texts[0]);

@@ -547,7 +547,7 @@ static void give(struct keep *k)
         origin->settings = k->writes[0].kind == STORE_MEETING && k->n > 1;
         origin->hold = hold_add(k->signal);
     }
-    if (store_writer_put(k->signal->writer, k->writes, k->n,
+    if (store_writer_put(k->signal->writer, k->writes, k->n, k->signal->hold == NULL,
                          origin != NULL ? on_written : NULL, origin) != 0) {
         if (origin != NULL) {
             hold_written(k->signal, origin->hold);

@@ -197,7 +197,7 @@ void keep_recording(void *user, const struct recording *r)
                                               .json = text}};
 
     if (signal->writer != NULL && text != NULL) {
-        (void)store_writer_put(signal->writer, &write, 1, NULL, NULL);
+        (void)store_writer_put(signal->writer, &write, 1, true, NULL, NULL);
     }
     json_decref(json);
     free(text);

@@ -1,5 +1,5 @@
-/* The queue, the thread and the way back to the loop; see store.h. What is put into the queue
- * store_request.c makes. */
+/* The queue, the thread and the way back to the loop; see store.h. What is put into the
+ * queue store_request.c makes. */
 #include "store/store.h"
 
 #include <errno.h>
@@ -11,7 +11,8 @@
 #include "sys/clock.h"
 
 enum {
-    BATCH = 16384, /* requests of one transaction */
+    BATCH = 16384,  /* requests of one transaction */
+    GATHER_MS = 10, /* how long one that nobody waits for waits for others */
     ROOM_US = 1000000
 };
 
@@ -28,6 +29,7 @@ struct store {
     struct list queue, copies;
     uint32_t n_waiting; /* queued, being done, or not yet answered */
     size_t n_bytes;
+    uint32_t n_urgent; /* of those in 'queue', that somebody waits for */
     bool stop;
     struct list answers;
     bool posted; /* a call of deliver() is on its way */
@@ -308,13 +310,27 @@ static void run_batch(struct store *store, struct store_req *batch)
     }
 }
 
+/* With the lock. A transaction costs far more than what is in it, and most of what meetings
+ * write nobody waits for: so there is one for all of a moment. */
+static void gather(struct store *store)
+{
+    const struct timespec until = clock_deadline(CLOCK_MONOTONIC, GATHER_MS);
+
+    while (store->n_urgent == 0 && !store->stop &&
+           pthread_cond_timedwait(&store->wake, &store->lock, &until) == 0) {
+    }
+}
+
 static struct store_req *take_batch(struct store *store)
 {
     struct list batch;
 
     list_init(&batch);
     for (int i = 0; i < BATCH && store->queue.first != NULL; i++) {
-        list_put(&batch, list_take(&store->queue));
+        struct store_req *req = list_take(&store->queue);
+
+        store->n_urgent -= !req->patient;
+        list_put(&batch, req);
     }
     return batch.first;
 }
@@ -349,6 +365,7 @@ static void *store_main(void *arg)
         while (store->queue.first == NULL && !store->stop) {
             (void)pthread_cond_wait(&store->wake, &store->lock);
         }
+        gather(store);
         batch = take_batch(store);
         if (batch == NULL) {
             break; /* stopped, and nothing waits */
@@ -430,6 +447,7 @@ int store_create_on(struct store **out, const struct store_backend *backend,
                     const struct store_conf *conf, char err[STORE_ERR_MAX])
 {
     struct store *store = calloc(1, sizeof(*store));
+    pthread_condattr_t attr;
     int ret;
 
     err[0] = '\0';
@@ -443,7 +461,10 @@ int store_create_on(struct store **out, const struct store_backend *backend,
     list_init(&store->copies);
     list_init(&store->answers);
     (void)pthread_mutex_init(&store->lock, NULL); /* neither can fail on Linux */
-    (void)pthread_cond_init(&store->wake, NULL);
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&store->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
     (void)pthread_cond_init(&store->wake_copier, NULL);
     (void)pthread_cond_init(&store->answered, NULL);
     store->path = strdup(conf->path);
@@ -541,9 +562,10 @@ int store_put(struct store *store, struct store_req *req)
             list_put(&store->copies, req);
             (void)pthread_cond_signal(&store->wake_copier);
         } else {
-            if (store->queue.first == NULL) { /* else it is awake */
-                (void)pthread_cond_signal(&store->wake);
+            if (store->queue.first == NULL || (!req->patient && store->n_urgent == 0)) {
+                (void)pthread_cond_signal(&store->wake); /* else it is awake, or gathers */
             }
+            store->n_urgent += !req->patient;
             list_put(&store->queue, req);
         }
     }

@@ -195,8 +195,10 @@ struct store_line {
               * who sets it back to 0 */
 };
 
-/* store_write() in 'line', which outlives the answer. */
-int store_write_in_line(struct store *store, struct store_line *line,
+/* store_write() in 'line', which outlives the answer. One that is patient has nobody
+ * waiting for it: it may wait some milliseconds for others, to be written together. So does
+ * store_ack(). Whatever is asked for after it is done after it, and at once. */
+int store_write_in_line(struct store *store, struct store_line *line, bool patient,
                         const struct store_write *writes, size_t n, store_done *done,
                         void *arg);
 

@@ -44,6 +44,7 @@ void store_arena_free(struct store_arena *arena);
 struct store_req {
     struct store_req *next;
     enum store_op op;
+    bool patient; /* nobody waits for it */
     store_done *done;
     void *arg;
     struct store_arena arena; /* of what was asked and of what is answered */

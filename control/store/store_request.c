@@ -11,6 +11,7 @@ static struct store_req *req_new(enum store_op op, store_done *done, void *arg)
 
     if (req != NULL) {
         req->op = op;
+        req->patient = op == OP_ACK;
         req->done = done;
         req->arg = arg;
     }
@@ -77,10 +78,10 @@ bool store_may_pass(int err)
 int store_write(struct store *store, const struct store_write *writes, size_t n,
                 store_done *done, void *arg)
 {
-    return store_write_in_line(store, NULL, writes, n, done, arg);
+    return store_write_in_line(store, NULL, false, writes, n, done, arg);
 }
 
-int store_write_in_line(struct store *store, struct store_line *line,
+int store_write_in_line(struct store *store, struct store_line *line, bool patient,
                         const struct store_write *writes, size_t n, store_done *done,
                         void *arg)
 {
@@ -103,6 +104,7 @@ int store_write_in_line(struct store *store, struct store_line *line,
     }
     req->writes = copy;
     req->line = line;
+    req->patient = patient;
     req->n = n;
     if (!ok) {
         store_req_free(req);

@@ -18,7 +18,7 @@ struct entry {
     struct store_write *writes;
     struct store_write *instead; /* of one that is not tried again, or NULL */
     size_t n, bytes;
-    bool once;
+    bool once, patient;
     store_done *done;
     void *arg;
 };
@@ -195,8 +195,8 @@ static void pump(struct store_writer *writer, uint64_t now_us)
     while (writer->queue.first != NULL && !writer->closed &&
            writer->n_flying < STORE_WRITER_FLYING && is_due(writer, now_us)) {
         struct entry *entry = writer->queue.first;
-        int err = store_write_in_line(writer->store, &writer->line, entry->writes, entry->n,
-                                      on_written, entry);
+        int err = store_write_in_line(writer->store, &writer->line, entry->patient,
+                                      entry->writes, entry->n, on_written, entry);
         const struct store_result refused = {.err = err};
 
         if (err == -EAGAIN) {
@@ -290,7 +290,8 @@ static struct entry *copy(struct store_writer *writer, const struct store_write 
 }
 
 static int put(struct store_writer *writer, const struct store_write *writes, size_t n,
-               bool once, const struct store_write *instead, store_done *done, void *arg)
+               bool once, bool patient, const struct store_write *instead, store_done *done,
+               void *arg)
 {
     struct entry *entry;
 
@@ -310,6 +311,7 @@ static int put(struct store_writer *writer, const struct store_write *writes, si
         return once ? -EAGAIN : lose(writer, -EAGAIN);
     }
     entry->once = once;
+    entry->patient = patient;
     entry->done = done;
     entry->arg = arg;
     writer->n++;
@@ -320,9 +322,9 @@ static int put(struct store_writer *writer, const struct store_write *writes, si
 }
 
 int store_writer_put(struct store_writer *writer, const struct store_write *writes,
-                     size_t n, store_done *done, void *arg)
+                     size_t n, bool patient, store_done *done, void *arg)
 {
-    return put(writer, writes, n, false, NULL, done, arg);
+    return put(writer, writes, n, false, patient, NULL, done, arg);
 }
 
 int store_writer_put_once(struct store_writer *writer, const struct store_write *writes,
@@ -335,10 +337,10 @@ int store_writer_put_once(struct store_writer *writer, const struct store_write 
         (writer->queue.first != NULL || !is_due(writer, clock_mono_us()))) {
         err = writer->failing;
     } else {
-        err = put(writer, writes, n, true, instead, done, arg);
+        err = put(writer, writes, n, true, false, instead, done, arg);
     }
     if (err != 0 && err != -ECANCELED && instead != NULL) {
-        (void)put(writer, instead, 1, false, NULL, NULL, NULL);
+        (void)put(writer, instead, 1, false, true, NULL, NULL, NULL);
     }
     return err;
 }

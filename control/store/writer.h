@@ -28,9 +28,11 @@ void store_writer_destroy(struct store_writer *writer);
 /* As store_write(), but tried again: 'done' (may be NULL) is called once, when it is
  * written or given up. All that is passed is copied.
  *
+ * patient  nobody waits for it: see store_write_in_line()
+ *
  * Returns 0, or without 'done' -EAGAIN (no room), -EINVAL, -ENOMEM. */
 int store_writer_put(struct store_writer *writer, const struct store_write *writes,
-                     size_t n, store_done *done, void *arg);
+                     size_t n, bool patient, store_done *done, void *arg);
 
 /* As store_writer_put(), but not tried again: whoever waits for it is told why.
  *
