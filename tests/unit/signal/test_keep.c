@@ -752,6 +752,7 @@ static void what_was_refused_leaves_no_gap_in_the_numbers(void **state)
     start(&k, 0);
     a = join_as(&k, "a", "host");
     b = join_as(&k, "b", "presenter");
+    site_settle(&k.s, 200); /* that they have come is written */
     atomic_store(&disk_full, true);
     told = user_ack(&k.s, a, user_emit(&k.s, a, "chat:send", "{\"message\":\"unheard\"}"));
     assert_string_equal(text_of(json_object_get(told, "error"), "code"), "store_full");
