@@ -137,8 +137,8 @@ int dtls_conn_feed(struct dtls_conn *conn, const struct path *from, const void *
  * begin. Returns 0, -EAGAIN as dtls_conn_feed(), or -ENOMEM. */
 int dtls_conn_grant(struct dtls_conn *conn, const struct path *from, uint32_t n);
 
-/* Application data will be wanted: the connection stays after its handshake (some 40 kB),
- * where others are forgotten when they have lingered. Soon after it was opened; there is no
+/* Application data will be wanted: the connection carries it after its handshake, with the keys
+ * alone when it has lingered (of a cipher without AEAD it stays whole, some 40 kB). Soon after it was opened; there is no
  * way back. */
 void dtls_conn_keep(struct dtls_conn *conn);
 

@@ -60,12 +60,15 @@ static void conn_send(void *arg, const void *data, size_t len)
         }
         return;
     }
+    if (conn->phase != DTLS_PHASE_LINKED) {
+        dtls_seen_note(&conn->sent, data, len);
+    }
     conn->trying += len;
     if (conn->muted) {
         return;
     }
-    if (conn->address == NULL || (conn->phase == DTLS_PHASE_SHAKING &&
-                                  !dtls_address_spend(conn->address, len))) {
+    if (conn->address == NULL ||
+        (conn->phase == DTLS_PHASE_SHAKING && !dtls_address_spend(conn->address, len))) {
         return; /* as if the network had lost it */
     }
     mail = new_mail(conn, DTLS_MAIL_SEND, data, len);
@@ -172,12 +175,12 @@ void dtls_conn_context(SSL_CTX *ctx)
 static void conn_ask_again(struct dtls_conn *conn)
 {
     static const uint8_t hello[] = {
-        22,   0xfe, 0xfd, 0,    0, 0, 0, 0, 0, 0, 0, 0, 54, /* record, of 54 bytes */
-        1,    0,    0,    42,   0, 0, 0, 0, 0, 0, 0, 42,    /* message, of 42 */
-        0xfe, 0xfd, 0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0,  /* version, random */
-        0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0,  /* */
-        0,    0,    0,    0,    0, 0, 0, 0, 0, 0,           /* session and cookie: none */
-        0,    2,    0xc0, 0x2b, 1, 0};                      /* a suite, no compression */
+        22,   0xfe, 0xfd, 0,    0, 0, 0, 0, 0, 0, 0, 0,  54, /* record, of 54 bytes */
+        1,    0,    0,    42,   0, 0, 0, 0, 0, 0, 0, 42,     /* message, of 42 */
+        0xfe, 0xfd, 0,    0,    0, 0, 0, 0, 0, 0, 0, 0,  0,  /* version, random */
+        0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0,  0,  /* */
+        0,    0,    0,    0,    0, 0, 0, 0, 0, 0,            /* session and cookie: none */
+        0,    2,    0xc0, 0x2b, 1, 0};                       /* a suite, no compression */
 
     conn->bio.data = hello;
     conn->bio.len = sizeof(hello);
@@ -385,14 +388,25 @@ static void conn_parted(struct dtls_conn *conn)
     }
 }
 
+static void conn_give(struct dtls_conn *conn, const uint8_t *data, size_t len)
+{
+    struct dtls_mail *mail = NULL;
+
+    if (kept(conn) && conn->shared->on_data != NULL) {
+        mail = new_mail(conn, DTLS_MAIL_DATA, data, len);
+    }
+    if (mail != NULL) {
+        dtls_mailbox_put(conn->shared->box, mail);
+    }
+}
+
 /* Reads the records of the datagram. It is also what makes OpenSSL see a retransmission and
  * repeat its last flight. */
-static void conn_read(struct dtls_conn *conn)
+static void conn_read(struct dtls_conn *conn, const uint8_t *data, size_t len)
 {
     uint8_t plain[DTLS_MAX_DATAGRAM];
 
     for (int i = 0; i < MAX_RECORDS; i++) {
-        struct dtls_mail *mail = NULL;
         int n;
 
         ERR_clear_error();
@@ -400,12 +414,8 @@ static void conn_read(struct dtls_conn *conn)
         if (n <= 0) {
             break;
         }
-        if (kept(conn) && conn->shared->on_data != NULL) {
-            mail = new_mail(conn, DTLS_MAIL_DATA, plain, (size_t)n);
-        }
-        if (mail != NULL) {
-            dtls_mailbox_put(conn->shared->box, mail);
-        }
+        dtls_seen_note(&conn->taken, data, len);
+        conn_give(conn, plain, (size_t)n);
     }
     ERR_clear_error();
     if ((SSL_get_shutdown(conn->ssl) & SSL_RECEIVED_SHUTDOWN) != 0) {
@@ -415,10 +425,39 @@ static void conn_read(struct dtls_conn *conn)
 
 void dtls_conn_on_send(struct dtls_conn *conn, const uint8_t *data, size_t len)
 {
-    if (conn->phase == DTLS_PHASE_LINGERING && kept(conn)) {
+    uint8_t record[DTLS_MAX_DATA + DTLS_LINK_OVERHEAD];
+    size_t n;
+
+    if (!kept(conn) || len > DTLS_MAX_DATA) {
+        return;
+    }
+    if (conn->phase == DTLS_PHASE_LINGERING) {
         ERR_clear_error();
         (void)SSL_write(conn->ssl, data, (int)len); /* lost, if it fails */
         ERR_clear_error();
+    } else if (conn->phase == DTLS_PHASE_LINKED) {
+        n = dtls_link_seal(&conn->rest, DTLS_CONTENT_DATA, data, len, record);
+        if (n > 0) {
+            conn_send(conn, record, n);
+        }
+    }
+}
+
+/* The same when OpenSSL's part has ended. */
+static void conn_open_records(struct dtls_conn *conn, const uint8_t *data, size_t len)
+{
+    struct rbytes datagram = rbytes_of(data, len);
+    uint8_t plain[DTLS_MAX_DATAGRAM];
+    enum dtls_word word = DTLS_WORD_DATA;
+    size_t n = 0;
+
+    for (int i = 0; i < MAX_RECORDS && word == DTLS_WORD_DATA; i++) {
+        word = dtls_link_open(&conn->rest, &datagram, plain, &n);
+        if (word == DTLS_WORD_DATA) {
+            conn_give(conn, plain, n);
+        } else if (word == DTLS_WORD_END) {
+            conn_parted(conn);
+        }
     }
 }
 
@@ -446,10 +485,10 @@ void dtls_conn_on_grant(struct dtls_conn *conn, const struct path *from, uint32_
 void dtls_conn_on_datagram(struct dtls_conn *conn, const struct path *from,
                            const uint8_t *data, size_t len, uint64_t now_us)
 {
-    if (conn->phase == DTLS_PHASE_OVER) {
-        if (dtls_bye_said(&conn->bye, data, len)) {
-            conn_parted(conn);
-        }
+    if (conn->phase == DTLS_PHASE_LINKED && len <= DTLS_MAX_DATAGRAM) {
+        conn_open_records(conn, data, len);
+    }
+    if (conn->phase == DTLS_PHASE_LINKED || conn->phase == DTLS_PHASE_OVER) {
         return;
     }
     if (!dtls_record_sane(data, len, conn->role == DTLS_SERVER)) {
@@ -465,7 +504,8 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const struct path *from,
         conn_shake(conn, now_us);
     }
     if (conn->phase == DTLS_PHASE_LINGERING) {
-        conn_read(conn); /* a datagram that ended the handshake may have more in it */
+        conn_read(conn, data,
+                  len); /* a datagram that ended the handshake may have more in it */
     }
     conn->bio.data = NULL;
 }
@@ -493,14 +533,17 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
         conn_arm(conn, now_us);
         return;
     case DTLS_PHASE_LINGERING:
-        if (kept(conn)) {
-            conn->deadline_us = UINT64_MAX;
-            return;
-        }
         conn->deadline_us = UINT64_MAX;
-        (void)dtls_bye_init(&conn->bye, conn->ssl);
-        dtls_conn_stop(conn);
+        if (dtls_link_init(&conn->rest, conn->ssl, &conn->sent, &conn->taken) == 0) {
+            SSL_free(conn->ssl);
+            conn->ssl = NULL;
+            conn->phase = DTLS_PHASE_LINKED;
+            ERR_clear_error();
+        } else if (!kept(conn)) {
+            dtls_conn_stop(conn);
+        }
         return;
+    case DTLS_PHASE_LINKED:
     case DTLS_PHASE_OVER:
         conn->deadline_us = UINT64_MAX;
         return;
@@ -513,6 +556,12 @@ void dtls_conn_stop(struct dtls_conn *conn)
         conn->catching = true;
         (void)SSL_shutdown(conn->ssl);
         conn->catching = false;
+    } else if (conn->phase == DTLS_PHASE_LINKED) {
+        static const uint8_t close_notify[] = {1, 0};
+
+        conn->farewell_len =
+            (uint8_t)dtls_link_seal(&conn->rest, DTLS_CONTENT_ALERT, close_notify,
+                                    sizeof(close_notify), conn->farewell);
     }
     conn->phase = DTLS_PHASE_OVER;
     SSL_free(conn->ssl);

@@ -11,7 +11,7 @@
 #include "dtls/dtls.h"
 #include "dtls/dtls_address.h"
 #include "dtls/dtls_bio.h"
-#include "dtls/dtls_bye.h"
+#include "dtls/dtls_link.h"
 #include "dtls/dtls_mail.h"
 
 struct dtls_worker;
@@ -39,7 +39,12 @@ struct dtls_job {
     const uint8_t *data; /* behind the job, in the same allocation */
 };
 
-enum dtls_phase { DTLS_PHASE_SHAKING, DTLS_PHASE_LINGERING, DTLS_PHASE_OVER };
+enum dtls_phase {
+    DTLS_PHASE_SHAKING,
+    DTLS_PHASE_LINGERING, /* done, and OpenSSL's */
+    DTLS_PHASE_LINKED,    /* done, and OpenSSL's part has ended */
+    DTLS_PHASE_OVER
+};
 
 /* What the connections of one instance share; constant after dtls_create(). */
 struct dtls_shared {
@@ -60,7 +65,7 @@ struct dtls_conn {
     LIST_ENTRY(dtls_conn) link;
     void *user;
     bool closed;
-    bool parting; /* closed, and the peer is to be told */
+    bool parting;   /* closed, and the peer is to be told */
     struct path to; /* then */
     /* set by the loop's thread, read by the worker's */
     atomic_bool keep;
@@ -77,13 +82,13 @@ struct dtls_conn {
     enum dtls_phase phase;
     bool cert_seen, cert_ok;
     struct dtls_mail *flight, **flight_end; /* held while flight_end is not NULL */
-    /* close_notify: made when OpenSSL's part ends, and all that is kept of it; the loop's
-     * with 'gone' */
+    /* close_notify, made when the connection is stopped; the loop's with 'gone' */
     bool catching; /* what OpenSSL sends is that */
     uint8_t farewell[DTLS_FAREWELL_MAX];
     uint8_t farewell_len;
-    struct dtls_bye bye; /* the peer's, once OpenSSL's part has ended */
-    bool parted;         /* it was said; once */
+    struct dtls_seen sent, taken; /* encrypted records, while OpenSSL has it */
+    struct dtls_link rest;        /* then */
+    bool parted;                  /* it was said; once */
     unsigned restarts;
     struct dtls_addresses addresses;
     struct dtls_address *address;    /* where the last datagram came from; NULL: none yet */
@@ -92,9 +97,9 @@ struct dtls_conn {
     bool muted;                      /* what OpenSSL sends goes nowhere */
     size_t trying, flight_len;       /* bytes of the flight that is made, of the last one */
     uint8_t secret[DTLS_SECRET_LEN]; /* of cookies */
-    uint64_t give_up_us;  /* when the handshake has failed */
-    uint64_t deadline_us; /* when dtls_conn_on_time() wants to be called */
-    size_t heap_index;    /* in the worker's heap; SIZE_MAX: not in it */
+    uint64_t give_up_us;             /* when the handshake has failed */
+    uint64_t deadline_us;            /* when dtls_conn_on_time() wants to be called */
+    size_t heap_index;               /* in the worker's heap; SIZE_MAX: not in it */
     /* handed over with 'done' */
     int err;
     struct dtls_keys keys;

@@ -1,8 +1,14 @@
 #include "dtls/dtls_worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
+
+enum {
+    TRIM_AFTER = 128,       /* connections: some 6 MB */
+    TRIM_EVERY_US = 5000000 /* it takes some 10 ms for each 100 MB */
+};
 
 static uint64_t worker_now_us(void)
 {
@@ -36,6 +42,7 @@ static void worker_do(struct dtls_worker *worker, struct dtls_job *job)
     case DTLS_JOB_CLOSE:
         conn->deadline_us = UINT64_MAX;
         (void)dtls_heap_set(&worker->heap, conn); /* removal always succeeds */
+        worker->n_freed += conn->ssl != NULL;
         dtls_conn_stop(conn);
         dtls_mailbox_put(conn->shared->box, &conn->gone);
         return; /* the loop may have freed it by now */
@@ -46,6 +53,25 @@ static void worker_do(struct dtls_worker *worker, struct dtls_job *job)
     }
 }
 
+/* What a burst of handshakes has taken stays with the allocator, some 50 kB each, until
+ * somebody asks it to give back what is free. Returns when that is due, UINT64_MAX if not.
+ */
+static uint64_t worker_trim(struct dtls_worker *worker, uint64_t now_us)
+{
+    const uint64_t due_us = worker->trimmed_us + TRIM_EVERY_US;
+
+    if (worker->n_freed < TRIM_AFTER) {
+        return UINT64_MAX;
+    }
+    if (now_us < due_us) {
+        return due_us;
+    }
+    (void)malloc_trim(0);
+    worker->n_freed = 0;
+    worker->trimmed_us = worker_now_us();
+    return UINT64_MAX;
+}
+
 /* Runs what is due. Returns the next deadline. */
 static uint64_t worker_run_timers(struct dtls_worker *worker)
 {
@@ -53,13 +79,14 @@ static uint64_t worker_run_timers(struct dtls_worker *worker)
         struct dtls_conn *conn = dtls_heap_first(&worker->heap);
         uint64_t now_us = worker_now_us();
 
-        if (conn == NULL) {
-            return UINT64_MAX;
-        }
-        if (conn->deadline_us > now_us) {
-            return conn->deadline_us;
+        if (conn == NULL || conn->deadline_us > now_us) {
+            const uint64_t trim_us = worker_trim(worker, now_us);
+
+            return conn == NULL || trim_us < conn->deadline_us ? trim_us
+                                                               : conn->deadline_us;
         }
         dtls_conn_on_time(conn, now_us);
+        worker->n_freed += conn->ssl == NULL;
         (void)dtls_heap_set(&worker->heap, conn); /* it is a member: needs no room */
     }
 }
@@ -76,7 +103,8 @@ static void worker_wait(struct dtls_worker *worker, uint64_t until_us)
     }
 }
 
-/* Jobs that are made for what comes, and freed; those of OPEN and CLOSE are the connection's. */
+/* Jobs that are made for what comes, and freed; those of OPEN and CLOSE are the
+ * connection's. */
 static bool carries_data(const struct dtls_job *job)
 {
     return job->kind != DTLS_JOB_OPEN && job->kind != DTLS_JOB_CLOSE;

@@ -220,6 +220,65 @@ static void a_kept_connection_carries_data_both_ways(void **state)
     finish(&f);
 }
 
+/* Numbers go on, and what has come before does not come again. Of ciphers without AEAD
+ * OpenSSL keeps all of it. */
+static void data_goes_on_when_openssls_part_has_ended(void **state)
+{
+    static const char *const ciphers[] = {
+        "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-SHA"};
+    struct dtls_conf conf = base_conf;
+    struct dtls_peer_datagram before, after;
+    static struct end end;
+    struct fixture f;
+    (void)state;
+
+    conf.linger_ms = 300;
+    start(&f, conf);
+    for (size_t i = 0; i < 2 * sizeof(ciphers) / sizeof(ciphers[0]); i++) {
+        const struct dtls_peer_conf peer = {
+            .profiles = both_profiles, .ciphers = ciphers[i / 2], .server = i % 2 == 1};
+
+        open_end(&f, &end, &peer);
+        dtls_conn_keep(end.conn);
+        run(&f, &end, 5000);
+        assert_same_keys(&end);
+        dtls_peer_send(&end.peer, "before", 6);
+        before = end.peer.out[end.peer.n_out - 1];
+        assert_int_equal(dtls_conn_send(end.conn, "one", 3), 0);
+        run_for(&f, &end, 10);
+        assert_int_equal(end.n_data, 1);
+        assert_int_equal(end.peer.n_data, 1);
+        run_for(&f, &end, 400);
+
+        (void)dtls_conn_feed(end.conn, &end.path, before.data, before.len);
+        run_for(&f, &end, 10);
+        assert_int_equal(end.n_data, 1);
+        dtls_peer_send(&end.peer, "after", 5);
+        after = end.peer.out[end.peer.n_out - 1];
+        end.peer.n_out = 0;
+        if (i / 2 < 3) { /* OpenSSL ends its connection for one that is forged */
+            after.data[after.len - 1] ^= 1;
+            (void)dtls_conn_feed(end.conn, &end.path, after.data, after.len);
+            run_for(&f, &end, 10);
+            assert_int_equal(end.n_data, 1);
+            after.data[after.len - 1] ^= 1;
+        }
+        for (int j = 0; j < 3; j++) {
+            (void)dtls_conn_feed(end.conn, &end.path, after.data, after.len);
+        }
+        run_for(&f, &end, 10);
+        assert_int_equal(end.n_data, 2);
+        assert_memory_equal(end.data, "after", 5);
+        assert_int_equal(dtls_conn_send(end.conn, "two", 3), 0);
+        run_for(&f, &end, 10);
+        assert_int_equal(end.peer.n_data, 2);
+        assert_memory_equal(end.peer.data, "two", 3);
+        close_end(&end);
+    }
+    finish(&f);
+}
+
 static void a_connection_that_is_not_kept_is_forgotten(void **state)
 {
     const struct dtls_peer_conf peer = {.profiles = both_profiles};
@@ -419,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_wrong_certificate_gets_no_keys),
         cmocka_unit_test(every_hash_that_is_given_must_match),
         cmocka_unit_test(a_kept_connection_carries_data_both_ways),
+        cmocka_unit_test(data_goes_on_when_openssls_part_has_ended),
         cmocka_unit_test(a_connection_that_is_not_kept_is_forgotten),
         cmocka_unit_test(a_peer_is_told_when_its_connection_ends),
         cmocka_unit_test(a_peer_that_ends_its_connection_is_heard),
