@@ -174,7 +174,7 @@ static int open_kind(struct port **out, const struct port_env *env, const char *
         return port_udp_open(out, env, spec + 4);
     }
     if (strcmp(spec, "mem") == 0 || strcmp(spec, "mem:eth") == 0 ||
-        strcmp(spec, "mem:one") == 0) {
+        strcmp(spec, "mem:one") == 0 || strcmp(spec, "mem:runs") == 0) {
         return port_mem_open(out, env, spec);
     }
     return port_fail(env, -EINVAL,

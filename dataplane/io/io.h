@@ -127,6 +127,7 @@ struct io_device {
     uint16_t n_tx_queues; /* that may be written, each by one thread: of udp and mem one a
                              lane, of others as many as may be read */
     bool needs_headers;   /* egress starts with the Ethernet header (io_hdr_build) */
+    bool likes_runs;      /* packets in a row to one destination cost it less */
     uint8_t n_addrs;
     struct io_addr addrs[IO_MAX_ADDRS];
 };

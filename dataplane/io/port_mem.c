@@ -113,6 +113,7 @@ int port_mem_open(struct port **out, const struct port_env *env, const char *spe
         mem->queues[i].room = UINT64_MAX;
     }
     mem->base.dev.needs_headers = strcmp(spec, "mem:eth") == 0;
+    mem->base.dev.likes_runs = strcmp(spec, "mem:runs") == 0;
     mem->base.dev.n_queues = n_queues;
     mem->base.dev.n_tx_queues = n_queues;
     mem->base.dev.preference = 1000;

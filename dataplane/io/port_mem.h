@@ -1,7 +1,8 @@
 /* The "mem" device: packets come from arrays that a test injects and go to its callback.
- * "mem" is like udp (no headers), "mem:eth" like AF_XDP (egress begins with Ethernet).
- * It has as many queues as there are lanes ("mem:one": one, both ways), the addresses
- * 192.0.2.1 and 2001:db8::1, and the link address 02:00:00:00:00:01. */
+ * "mem" is like udp (no headers), "mem:eth" like AF_XDP (egress begins with Ethernet),
+ * "mem:runs" like "mem" and likes runs of packets, as udp does. It has as many queues as
+ * there are lanes ("mem:one": one, both ways), the addresses 192.0.2.1 and 2001:db8::1, and
+ * the link address 02:00:00:00:00:01. */
 #ifndef KCS_IO_PORT_MEM_H
 #define KCS_IO_PORT_MEM_H
 

@@ -472,6 +472,7 @@ int port_udp_open(struct port **out, const struct port_env *env, const char *add
     }
     udp->base.dev.preference = UDP_PREFERENCE;
     udp->base.dev.n_tx_queues = (uint16_t)env->conf->n_lanes; /* the kernel's sockets */
+    udp->base.dev.likes_runs = true;
     udp->gso = true;
     if (address == NULL) {
         code = add_all(env, udp);

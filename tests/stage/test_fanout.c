@@ -16,6 +16,8 @@
 
 enum { N_FAR = 4 };
 
+static const char *device = "mem";
+
 /* A publisher with one audio stream, and subscriptions spread over a few peers. */
 struct room {
     struct rig *rig;
@@ -47,7 +49,7 @@ static struct room *room_start(uint32_t n_subs)
     struct room *room = calloc(1, sizeof(*room));
 
     assert_non_null(room);
-    room->rig = rig_start("mem");
+    room->rig = rig_start(device);
     far_open(&room->pub, room->rig, 0, FAR_GCM, 4);
     room->audio = far_publish_audio(&room->pub, 0, 1);
     for (uint32_t i = 0; i < N_FAR; i++) {
@@ -474,6 +476,60 @@ static void an_empty_pool_is_counted_and_survived(void **state)
     room_stop(room);
 }
 
+static int on_a_device_that_likes_runs(void **state)
+{
+    (void)state;
+    device = "mem:runs";
+    return 0;
+}
+
+/* Of three packets to each of 200 on four paths. */
+static void packets_for_one_destination_go_together(void **state)
+{
+    struct room *room = room_start(200);
+    struct rig *rig = room->rig;
+    unsigned n_changes = 0;
+    (void)state;
+
+    speak(room);
+    speak(room);
+    speak(room);
+    (void)pipeline_egress(&rig->pipe, 32);
+    assert_int_equal(rig->n_frames, 3 * 200);
+    for (uint32_t i = 1; i < rig->n_frames; i++) {
+        n_changes += !path_same_tuple(&rig->frames[i].to, &rig->frames[i - 1].to);
+    }
+    /* what is gathered goes once when it is full, and at the end */
+    assert_int_equal(n_changes, 2 * N_FAR - 1);
+    listen(room);
+    for (uint32_t i = 0; i < 200; i++) {
+        assert_int_equal(room->got[i], 3);
+    }
+    room_stop(room);
+}
+
+/* Its buffers come back, and nobody else is charged with what it was not sent. */
+static void who_leaves_while_runs_wait_is_forgotten(void **state)
+{
+    struct room *room = room_start(40);
+    struct rig *rig = room->rig;
+    (void)state;
+
+    port_mem_limit(rig->io, 0, 0, 7);
+    speak(room);
+    speak(room);
+    (void)pipeline_egress(&rig->pipe, 32);
+    assert_true(pipeline_held_up(&rig->pipe) || pipeline_holds(&rig->pipe));
+    for (uint32_t i = 0; i < 40; i++) {
+        leave(room, i);
+    }
+    rig_egress(rig);
+    assert_int_equal(rig->lane.counts.drops_out[DROP_TX_FULL], 2 * 40 - 7);
+    assert_int_equal(rig->lane.counts.forwards, 7);
+    assert_int_equal(rig->lane.counts.tx_packets, 7);
+    room_stop(room);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,5 +549,14 @@ int main(void)
         cmocka_unit_test(an_empty_pool_is_counted_and_survived),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest runs[] = {
+        cmocka_unit_test(packets_for_one_destination_go_together),
+        cmocka_unit_test(everybody_gets_everything_once),
+        cmocka_unit_test(a_slow_device_is_waited_for),
+        cmocka_unit_test(a_dead_device_is_not_waited_for_again_and_again),
+        cmocka_unit_test(who_leaves_while_runs_wait_is_forgotten),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    return failed + cmocka_run_group_tests(runs, on_a_device_that_likes_runs, NULL);
 }
