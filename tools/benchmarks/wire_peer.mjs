@@ -1,0 +1,328 @@
+/* What a forward costs the node beside another media server: the same publisher and the same
+ * receivers (peers/, Go) over the same kind of link, each server pinned to one CPU and the
+ * clients to another, by turns. `tools/bench wire --peer` runs it in a network namespace of its
+ * own; receivers are in another, behind a veth whose kernel part runs on the sender's CPU.
+ *
+ * Servers: kcs by kernel sockets ("udp"), kcs by AF_XDP on a veth ("veth"), and the peer, which
+ * has kernel sockets only. Control's CPU time counts as the node's. */
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+
+import { BUILD, withNode } from '../../tests/e2e/lib/node.mjs';
+
+const HELP = `usage: tools/bench wire --peer janus|livekit [--peer-program PATH] [--subscribers N] [--size B]
+                        [--seconds T] [--json]
+
+  --peer P           the server beside ours
+  --peer-program P   janus: /usr/bin/janus, of the package janus (apt-get install janus);
+                     livekit: a livekit-server that is installed
+  --subscribers N    receivers (50)
+  --size B           bytes of the RTP packet before the tag (1200)
+  --seconds T        of each step (3)
+  --json             one object
+
+Goals, as multiples of the peer's most and of its cost: over veth 8 of Janus and 4 of LiveKit, over
+udp 6 and 3. Needs root and two CPUs.
+`;
+const GOALS = { janus: { veth: 8, udp: 6 }, livekit: { veth: 4, udp: 3 } };
+const DELIVERED = 0.985;
+const FIRST = 16500; /* forwards a second: where the cost of small batches shows */
+const STEP = 1.5;
+const FINER = 1.15;
+const START_MS = 20_000;
+const [SERVER_CPU, CLIENT_CPU] = ['0', '1'];
+const [HERE, THERE] = ['10.99.0.1', '10.99.0.2'];
+
+const { values: o } = parseArgs({
+    options: {
+        peer: { type: 'string' },
+        'peer-program': { type: 'string' },
+        subscribers: { type: 'string', default: '50' },
+        size: { type: 'string', default: '1200' },
+        seconds: { type: 'string', default: '3' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+    },
+});
+
+if (o.help) {
+    process.stdout.write(HELP);
+    process.exit(0);
+}
+if (GOALS[o.peer] === undefined || !(o.subscribers >= 1 && o.size >= 100 && o.size <= 1400 && o.seconds >= 1)) {
+    process.stderr.write(HELP);
+    process.exit(2);
+}
+
+const n = Number(o.subscribers);
+const children = new Set();
+const dir = mkdtempSync(join(tmpdir(), 'kcs-peer-'));
+
+process.on('exit', () => {
+    children.forEach((child) => child.kill('SIGKILL'));
+    rmSync(dir, { recursive: true, force: true });
+});
+
+function run(program, args, options = {}) {
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], ...options });
+
+    children.add(child);
+    child.once('exit', () => children.delete(child));
+    return child;
+}
+
+/* The receivers' namespace, at the other end of a veth. Returns its file. */
+async function link() {
+    const holder = run('unshare', ['-n', 'sleep', 'infinity']);
+    const there = ['-t', `${holder.pid}`, '-n', 'ip'];
+    const mine = readlinkSync('/proc/self/ns/net');
+
+    for (let i = 0; i < 100; i++) {
+        if (readlinkSync(`/proc/${holder.pid}/ns/net`) !== mine) {
+            break;
+        }
+        await sleep(20);
+    }
+    execFileSync('ip', ['link', 'set', 'lo', 'up']);
+    execFileSync('ip', ['link', 'add', 'peers', 'type', 'veth', 'peer', 'name', 'peers', 'netns', `${holder.pid}`]);
+    execFileSync('ip', ['address', 'add', `${HERE}/24`, 'dev', 'peers']);
+    execFileSync('ip', ['link', 'set', 'peers', 'up']);
+    execFileSync('nsenter', [...there, 'address', 'add', `${THERE}/24`, 'dev', 'peers']);
+    execFileSync('nsenter', [...there, 'link', 'set', 'peers', 'up']);
+    execFileSync('nsenter', [...there, 'link', 'set', 'lo', 'up']);
+    return `/proc/${holder.pid}/ns/net`;
+}
+
+/* Seconds of CPU, user and system, of all threads of processes. */
+function cpuOf(pids) {
+    let ns = 0;
+
+    for (const pid of pids) {
+        for (const thread of readdirSync(`/proc/${pid}/task`)) {
+            ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+        }
+    }
+    return ns / 1e9;
+}
+
+function pin(pid) {
+    execFileSync('taskset', ['-a', '-c', '-p', SERVER_CPU, `${pid}`]);
+}
+
+/* ---- servers ---- */
+
+async function answers(url, child) {
+    for (const until = Date.now() + START_MS; Date.now() < until; await sleep(100)) {
+        if (child.exitCode !== null) {
+            throw new Error(`${o.peer} ended with status ${child.exitCode}; see ${join(BUILD, 'bench-peer.log')}`);
+        }
+        const ok = await fetch(url).then((response) => response.ok, () => false);
+        if (ok) {
+            return;
+        }
+    }
+    throw new Error(`${o.peer} does not answer at ${url}`);
+}
+
+function startPeer(program, args) {
+    const log = join(BUILD, 'bench-peer.log');
+
+    writeFileSync(log, '');
+    return run('sh', ['-c', `exec taskset -c ${SERVER_CPU} "$@" >>"${log}" 2>&1`, 'sh', program, ...args]);
+}
+
+const peers = {
+    async janus() {
+        const program = o['peer-program'] ?? '/usr/bin/janus';
+
+        need(program, 'apt-get install janus (Debian), or say where it is with --peer-program');
+        writeFileSync(join(dir, 'janus.jcfg'), `general: { session_timeout = 0; reclaim_session_timeout = 0
+    debug_level = 2; event_loops = 1; log_to_stdout = true }
+nat: { ice_enforce_list = "${HERE}"; full_trickle = false }
+plugins: { disable = "libjanus_audiobridge.so,libjanus_duktape.so,libjanus_echotest.so,libjanus_lua.so,libjanus_nosip.so,libjanus_recordplay.so,libjanus_sip.so,libjanus_streaming.so,libjanus_textroom.so,libjanus_videocall.so,libjanus_voicemail.so" }
+transports: { disable = "libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfunix.so,libjanus_rabbitmq.so,libjanus_websockets.so" }
+loggers: { disable = "libjanus_jsonlog.so" }
+`);
+        writeFileSync(join(dir, 'janus.transport.http.jcfg'),
+            'general: { json = "compact"; base_path = "/janus"; http = true; port = 8088; ip = "127.0.0.1" }\nadmin: { admin_http = false }\n');
+        writeFileSync(join(dir, 'janus.plugin.videoroom.jcfg'), 'general: { }\n');
+        const child = startPeer(program, ['-F', dir]);
+
+        await answers('http://127.0.0.1:8088/janus/info', child);
+        return { name: 'janus', pids: [child.pid], client: ['--url', 'http://127.0.0.1:8088'] };
+    },
+    async livekit() {
+        const program = o['peer-program'] ?? 'livekit-server';
+        const [key, secret] = ['bench', randomBytes(24).toString('hex')];
+
+        need(program, 'install livekit-server, and say where it is with --peer-program');
+        writeFileSync(join(dir, 'livekit.yaml'), `port: 7880
+bind_addresses: [127.0.0.1]
+rtc:
+  udp_port: 7882
+  tcp_port: 0
+  use_external_ip: false
+  node_ip: ${HERE}
+  congestion_control: { enabled: false }
+  interfaces: { includes: [peers] }
+keys: { ${key}: ${secret} }
+logging: { level: error }
+room: { auto_create: true }
+`);
+        const child = startPeer(program, ['--config', join(dir, 'livekit.yaml')]);
+
+        await answers('http://127.0.0.1:7880/', child);
+        return { name: 'livekit', pids: [child.pid], client: ['--url', 'http://127.0.0.1:7880', '--key', key, '--secret', secret] };
+    },
+};
+
+function need(program, cure) {
+    const found = program.includes('/') ? existsSync(program)
+        : process.env.PATH.split(':').some((path) => existsSync(join(path, program)));
+
+    if (!found) {
+        console.error(`wire: ${program} is not installed: ${cure}`);
+        process.exit(1);
+    }
+}
+
+/* ---- clients ---- */
+
+async function connect(server, netns) {
+    const child = run('taskset', ['-c', CLIENT_CPU, join(BUILD, 'kcs-bench-peers'), ...server.client,
+        '--server', server.name.split(' ')[0], '--subscribers', `${n}`, '--size', o.size,
+        ...(server.local ? ['--local', server.local] : ['--local', THERE, '--netns', netns])]);
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const next = async () => {
+        const { value, done } = await lines.next();
+
+        if (done) {
+            throw new Error(`the clients of ${server.name} ended`);
+        }
+        return JSON.parse(value);
+    };
+    const { seen } = await next();
+
+    if (seen !== n) {
+        throw new Error(`${seen} of ${n} receivers of ${server.name} got something`);
+    }
+    server.measure = async (rate) => {
+        const before = cpuOf(server.pids);
+
+        child.stdin.write(`${rate / n} ${o.seconds}\n`);
+        const r = await next();
+        const cpu = cpuOf(server.pids) - before;
+        const delivered = r.got / r.expected;
+
+        if (r.wrong > 0) {
+            throw new Error(`${server.name}: ${r.wrong} packets were not what was sent`);
+        }
+        return { rate: (r.sent * n) / r.seconds, delivered, us: (cpu * 1e6) / (r.sent * n * delivered), core: cpu / r.seconds };
+    };
+}
+
+/* ---- steps, by turns ---- */
+
+const good = (step) => step.delivered >= DELIVERED;
+
+async function climb(servers) {
+    for (const s of servers) {
+        s.steps = [];
+        s.factor = STEP;
+        s.rate = FIRST;
+    }
+    for (let going = [...servers]; going.length > 0; going = going.filter((s) => !s.done)) {
+        for (const s of going) {
+            let step = await s.measure(s.rate);
+
+            /* one bad moment of the machine is not the server's limit */
+            step = good(step) ? step : await s.measure(s.rate);
+            s.steps.push(step);
+            progress(`${s.name}: ${Math.round(step.rate)}/s, ${(100 * step.delivered).toFixed(2)} %, ${step.us.toFixed(2)} us`);
+            if (good(step)) {
+                s.most = step;
+                s.done = step.rate < 0.9 * s.rate; /* the clients send no faster */
+                s.bound = s.done ? 'clients' : 'server';
+            } else if (s.factor === STEP && s.most !== undefined) {
+                s.factor = FINER;
+                s.rate = s.most.rate;
+            } else {
+                s.done = true;
+            }
+            s.rate *= s.factor;
+        }
+    }
+}
+
+function progress(text) {
+    if (!o.json) {
+        console.error(text);
+    }
+}
+
+function print(servers) {
+    const peer = servers.find((s) => s.name === o.peer);
+    const out = { peer: o.peer, subscribers: n, size: Number(o.size), seconds: Number(o.seconds), servers: [] };
+
+    for (const s of servers) {
+        const first = s.steps[0];
+        const row = { name: s.name, us_at_first: first.us, first_per_s: first.rate, most_per_s: s.most?.rate ?? 0,
+            us_at_most: s.most?.us, delivered: s.most?.delivered, bound: s.bound ?? 'server' };
+
+        if (s !== peer && s.most !== undefined && peer.most !== undefined) {
+            row.times_most = s.most.rate / peer.most.rate;
+            row.times_cheaper = peer.most.us / s.most.us;
+            row.goal = GOALS[o.peer][s.name.split(' ')[1]];
+        }
+        out.servers.push(row);
+    }
+    if (o.json) {
+        console.log(JSON.stringify(out));
+        return;
+    }
+    console.log(`${n} receivers, ${o.size} bytes, AEAD-AES-128-GCM; each server on one CPU\n`);
+    console.log('server          at 16,500/s     most at 98.5 %   CPU each   times the peer\'s most   cheaper   goal');
+    for (const r of out.servers) {
+        console.log(`${r.name.padEnd(12)} ${r.us_at_first.toFixed(2).padStart(9)} us  ${r.most_per_s.toFixed(0).padStart(12)}/s  ` +
+            `${(r.us_at_most ?? NaN).toFixed(2).padStart(9)} us` + (r.goal ? `   ${r.times_most.toFixed(2).padStart(18)}   ${r.times_cheaper.toFixed(2).padStart(8)}   ${r.goal}` : '') +
+            (r.bound === 'clients' ? '   (the clients send no more)' : ''));
+    }
+    console.log('\nCPU: user and system time of the server\'s processes for a packet that was delivered.');
+}
+
+async function withOurs(device, body) {
+    await withNode({
+        name: `bench-peer-${device}`, devices: [device === 'udp' ? `udp:${HERE}` : 'veth'], level: 'info', lanes: 1,
+        control: 'limits:\n  requests_per_address: 0\n  requests_per_user: 0\n  handshakes_per_address: 0\n',
+    }, async (node) => {
+        const pids = [node.control.pid, node.dataplane.pid];
+
+        pids.forEach(pin);
+        await body({
+            name: `kcs ${device}`, pids, local: device === 'veth' ? node.veth.ipv4.replace(/2$/, '1') : undefined,
+            client: ['--url', node.origin, '--room', 'bench', '--token', await node.token({ meeting: 'bench' })],
+        });
+    });
+}
+
+mkdirSync(BUILD, { recursive: true });
+const netns = await link();
+
+await withOurs('udp', async (udp) => {
+    await withOurs('veth', async (veth) => {
+        const servers = [udp, veth, await peers[o.peer]()];
+
+        for (const server of servers) {
+            await connect(server, netns);
+        }
+        await climb(servers);
+        print(servers);
+    });
+});
+process.exit(0);
