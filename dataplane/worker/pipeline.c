@@ -188,7 +188,7 @@ static void group(struct pipeline_gathered *g)
             sorted[n++] = g->frames[i];
         }
     }
-    memcpy(g->frames, sorted, n * sizeof(sorted[0]));
+    memcpy(g->frames, sorted, n * sizeof(struct pkt *));
 }
 
 /* How many of the first frames go in one burst: no run is cut, if it fits at all. */
@@ -224,7 +224,7 @@ static uint16_t send_gathered(struct pipeline *p)
         }
     }
     g->n = (uint16_t)(g->n - gone);
-    memmove(g->frames, g->frames + gone, g->n * sizeof(g->frames[0]));
+    memmove(g->frames, g->frames + gone, g->n * sizeof(struct pkt *));
     for (uint16_t i = 0; i < g->n && !g->left; i++) {
         detach(g->frames[i]);
     }
@@ -261,7 +261,7 @@ static bool gather(struct pipeline *p, unsigned device, struct pkt *const *pkts,
         return false;
     }
     g->device = (uint8_t)device;
-    memcpy(g->frames + g->n, pkts, n * sizeof(pkts[0]));
+    memcpy(g->frames + g->n, pkts, n * sizeof(struct pkt *));
     g->n = (uint16_t)(g->n + n);
     return true;
 }
