@@ -21,6 +21,7 @@ struct join {
     AVFormatContext *to;
     AVPacket *packet, *silence;
     int64_t next[KINDS]; /* by stream: where it goes on, in its time base */
+    int64_t later_us;    /* by which the part that is read is moved */
     int sound;           /* the stream of sound; -1 none */
     uint64_t n;
     bool begun;
@@ -136,6 +137,7 @@ static int copy_packet(struct join *join, const AVFormatContext *from)
 {
     AVPacket *packet = join->packet;
     int i = packet->stream_index;
+    int64_t later;
     int err = 0;
 
     if (join->conf->alive != NULL && ++join->n % ALIVE == 0) {
@@ -147,6 +149,9 @@ static int copy_packet(struct join *join, const AVFormatContext *from)
     }
     av_packet_rescale_ts(packet, from->streams[i]->time_base,
                          join->to->streams[i]->time_base);
+    later = av_rescale_q(join->later_us, AV_TIME_BASE_Q, join->to->streams[i]->time_base);
+    packet->pts += later;
+    packet->dts += later;
     if (packet->dts < join->next[i]) { /* what the part before has already */
         av_packet_unref(packet);
         return 0;
@@ -172,6 +177,23 @@ static int copy_packet(struct join *join, const AVFormatContext *from)
     return err;
 }
 
+/* How far a part's pictures (its sound, if there are none) begin before the end of the part
+ * before, whose process took its time. None is left out: what follows leans on the first. */
+static int64_t overlap_us(const struct join *join, const AVFormatContext *from)
+{
+    const int i = join->sound == 0 && from->nb_streams > 1 ? 1 : 0;
+    const AVRational base = join->to->streams[i]->time_base;
+    int64_t at = from->streams[i]->start_time;
+
+    if (at == AV_NOPTS_VALUE) {
+        return 0;
+    }
+    at = av_rescale_q(at, from->streams[i]->time_base, base);
+    return at < join->next[i] ? av_rescale_q_rnd(join->next[i] - at, base, AV_TIME_BASE_Q,
+                                                 AV_ROUND_UP)
+                              : 0;
+}
+
 static int copy_part(struct join *join, const char *path, const char *to)
 {
     AVFormatContext *from = NULL;
@@ -187,6 +209,7 @@ static int copy_part(struct join *join, const char *path, const char *to)
         err = join->to == NULL   ? begin(join, from, to)
               : fits(join, from) ? 0
                                  : AVERROR_INVALIDDATA;
+        join->later_us = err >= 0 ? overlap_us(join, from) : 0;
         /* one that was killed may end in the middle of a fragment: so far it is good */
         while (err >= 0 && av_read_frame(from, join->packet) >= 0) {
             err = copy_packet(join, from);

@@ -199,6 +199,31 @@ static void parts_become_one_file_in_which_the_time_between_has_passed(void **st
     film_teardown(&w.film);
 }
 
+/* A process that took its time to end has written what the next one has, too: the picture
+ * with which that begins is not left out, as all that follows leans on it. */
+static void parts_that_overlap_become_a_file_that_plays(void **state)
+{
+    struct world w;
+    struct join_conf conf = {.extension = "mp4", .n = 2};
+    struct joined joined;
+    char reason[JOIN_REASON];
+    (void)state;
+
+    setup(&w);
+    begin(&w, 1);
+    fill(&w, 0, 3);
+    assert_int_equal(end(&w), 0);
+    begin(&w, 2);
+    fill(&w, 2, 5);
+    assert_int_equal(end(&w), 0);
+    conf.directory = w.film.directory;
+    assert_int_equal(join_parts(&conf, &joined, reason), 0);
+    assert_clean(&w, "meeting.mp4");
+    assert_frames(&w, "meeting.mp4", 6 * FPS, 6);
+    assert_true(joined.length_us > 5900000 && joined.length_us < 6100000);
+    film_teardown(&w.film);
+}
+
 /* Whoever tells it has been told: and what was written before is whole. */
 static void a_full_disk_leaves_a_file_that_plays(void **state)
 {
@@ -244,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_part_plays),
         cmocka_unit_test(parts_become_one_file_in_which_the_time_between_has_passed),
+        cmocka_unit_test(parts_that_overlap_become_a_file_that_plays),
         cmocka_unit_test(a_full_disk_leaves_a_file_that_plays),
         cmocka_unit_test(nothing_to_join_is_refused_and_nothing_is_left),
     };
