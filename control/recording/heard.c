@@ -101,6 +101,7 @@ static void on_broken(struct recorder_job *job, const char *line)
              LOG_STR("track", track != NULL ? name : ""),
              LOG_STR("reason", reason != NULL ? reason + 1 : "unknown"));
     if (track != NULL && track->part == part) {
+        recorder_saw(job, track); /* nobody else ends the encoding before this one */
         recorder_drop(job, track);
     }
 }

@@ -383,6 +383,42 @@ static void a_broken_track_leaves_the_others_alone(void **state)
     teardown(&w);
 }
 
+/* Of two encodings the better one ceases, and of the other nothing can be made: the file of
+ * the one before is ended, with the track. */
+static void a_broken_encoding_ends_the_one_before(void **state)
+{
+    static const uint8_t bad[] = {0x78, 0,    2, 0x67, 0xff, 0,   2,
+                                  0x68, 0xff, 0, 2,    0x65, 0xff};
+    struct abi_stream_stats *stats;
+    uint64_t streams[2], before;
+    const struct recorder_file *file;
+    struct world w;
+    size_t n = 0;
+    (void)state;
+
+    setup(&w);
+    recorder_remove(w.job, "camera");
+    streams[0] = open_video(&w, ABI_CODEC_H264);
+    streams[1] = w.stream;
+    stats = fake_dp_stream_stats(w.f.dp);
+    for (unsigned i = 0; i < 2; i++) {
+        stats[handle_index(streams[i])].handle = streams[i];
+    }
+    recorder_add(w.job, "camera", streams, 2, &OWNER);
+    RUN(&w, frames_of(&w, 1) > 5); /* by the counters nothing of it comes any more */
+    before = now_ms();
+    RUN(&w, (stats[handle_index(streams[0])].packets++, now_ms() > before + 4000));
+    write_packet(&w, streams[0], bad, sizeof(bad));
+    before = now_ms();
+    RUN(&w, (file = recorder_files(w.job, &n), n == 1 && file->whole) ||
+                now_ms() > before + 3000);
+    assert_string_equal(file->name, "camera.1.webm");
+    assert_true(file->whole);
+    assert_int_equal(w.n_failed, 0);
+    stop(&w);
+    teardown(&w);
+}
+
 /* The directory is gone: its files cannot be made. */
 static void what_cannot_be_written_is_told_once(void **state)
 {
@@ -745,6 +781,7 @@ int main(void)
         cmocka_unit_test(a_process_that_is_killed_is_followed_by_another),
         cmocka_unit_test(one_that_has_too_much_memory_ends_its_file_and_another_goes_on),
         cmocka_unit_test(a_broken_track_leaves_the_others_alone),
+        cmocka_unit_test(a_broken_encoding_ends_the_one_before),
         cmocka_unit_test(what_cannot_be_written_is_told_once),
         cmocka_unit_test(a_quota_that_is_used_up_ends_what_runs_and_lets_nothing_begin),
         cmocka_unit_test(a_process_that_only_dies_is_not_started_for_ever),
