@@ -88,6 +88,44 @@ static void an_hour_of_drift_is_followed_by_steps_that_nobody_notices(void **sta
     }
 }
 
+/* Ninety seconds of pictures that take 'late_us' longer in the middle third. Returns how many
+ * of them lie more than a slew off the one before. */
+static unsigned steps_of(int64_t late_us, int64_t *most_us)
+{
+    struct sync_clock publisher = {.known = false};
+    struct sync video;
+    int64_t last = 0;
+    unsigned steps = 0;
+
+    *most_us = 0;
+    sync_init(&video, 90000);
+    for (uint32_t i = 0; i < 90 * 30; i++) {
+        const int64_t sent = 10 * S + (int64_t)i * S / 30;
+        const int64_t arrival = sent + (i >= 20 * 30 && i < 65 * 30 ? late_us : 0);
+        const int64_t at = sync_at(&video, i * 3000, (uint64_t)arrival, &publisher);
+        const int64_t off = i > 0 ? llabs(at - last - S / 30) : 0;
+
+        steps += off > 2001; /* 2 ms, and times are rounded */
+        *most_us = off > *most_us ? off : *most_us;
+        last = at;
+        if (i == 64 * 30 || i == 89 * 30) { /* it is followed in the end */
+            assert_in_range(at - arrival + 1000, 0, 2000);
+        }
+    }
+    return steps;
+}
+
+static void a_little_is_slewed_and_much_is_one_step(void **state)
+{
+    int64_t most_us;
+    (void)state;
+
+    assert_int_equal(steps_of(499000, &most_us), 0);
+    assert_in_range(most_us, 1999, 2001);
+    assert_int_equal(steps_of(501000, &most_us), 2); /* there and back */
+    assert_in_range(most_us, 500000, 501001);
+}
+
 static void timestamps_that_jump_are_another_source(void **state)
 {
     struct sync_clock publisher = {.known = false};
@@ -119,6 +157,7 @@ int main(void)
         cmocka_unit_test(before_a_report_the_quickest_arrival_counts),
         cmocka_unit_test(reports_bring_two_streams_together),
         cmocka_unit_test(an_hour_of_drift_is_followed_by_steps_that_nobody_notices),
+        cmocka_unit_test(a_little_is_slewed_and_much_is_one_step),
         cmocka_unit_test(timestamps_that_jump_are_another_source),
         cmocka_unit_test(a_pause_of_silence_is_none_of_these),
     };
