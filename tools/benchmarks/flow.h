@@ -28,14 +28,17 @@ struct flow_result {
     double wall_ns;
     double feed_ns;             /* with 'every_ns': until the last was let in */
     double lane_ns[FLOW_LANES]; /* CPU of each lane's thread */
+    /* With 'every_ns', the longer of: how long the clock's thread, and a busy first lane,
+     * did not have their CPU */
+    double away_ns;
     uint64_t forwards;
 };
 
 /* Sends 'n_packets' (1..FLOW_PACKETS), as fast as all lanes take them or, if 'every_ns' is
- * not 0, one every so often, however late the lanes are.
+ * not 0, one every so often, however late the lanes are; who sleeps is rung, as devices do.
  *
- * delays_ns  NULL, or filled: how long each forward was in the dataplane, from when its packet
- *            was there to be received until it was sent; n_packets * n_subs of them. One lane
+ * delays_ns  NULL, or filled: how long each forward was in the dataplane, from when its
+ * packet was there to be received until it was sent; n_packets * n_subs of them. One lane
  *
  * Returns 0, or -EIO with 'err' filled unless every subscriber got every packet. */
 int flow_round(struct flow *flow, unsigned n_packets, double every_ns, double *delays_ns,
