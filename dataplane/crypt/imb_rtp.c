@@ -107,11 +107,8 @@ static inline void prefetch_soon(const struct crypt_op *op)
 }
 
 static inline void gcm_protect(struct imb_ctx *ctx, struct crypt_op *op,
-                               const struct imb_key *key, bool wide)
+                               const struct imb_key *key, const uint8_t *iv, bool wide)
 {
-    uint8_t iv[16];
-
-    imb_iv(iv, true, key->salt, op->ssrc, op->index);
     imb_gcm_enc(ctx, &key->rtp.gcm, wide, op->dst, op->src, op->len, iv,
                 op->dst - op->hdr_len, op->hdr_len, op->dst + op->len);
     op->status = 0;
@@ -218,6 +215,17 @@ static uint16_t cm_unprotect(struct imb_ctx *ctx, uint32_t n)
     return n_ok;
 }
 
+/* GCM reads the IV as a whole. One that was only just written in halves it gets when all
+ * that came before has been done, the last packet's encryption too: so it is made one
+ * packet ahead. */
+static inline void gcm_iv_ahead(struct imb_ctx *ctx, const struct crypt_op *ops, uint16_t i,
+                                uint16_t n)
+{
+    if (i < n && key_of(&ops[i])->head.profile >= CRYPT_AEAD_AES_128_GCM) {
+        imb_iv(ctx->ivs[i], true, key_of(&ops[i])->salt, ops[i].ssrc, ops[i].index);
+    }
+}
+
 uint16_t imb_protect(struct crypt_ctx *base, struct crypt_op *ops, uint16_t n)
 {
     struct imb_ctx *ctx = (struct imb_ctx *)base;
@@ -225,18 +233,20 @@ uint16_t imb_protect(struct crypt_ctx *base, struct crypt_op *ops, uint16_t n)
     uint16_t n_ok = 0;
 
     prefetch_heads(ops, n);
+    gcm_iv_ahead(ctx, ops, 0, n);
     for (uint16_t i = 0; i < n; i++) {
         const struct imb_key *key = key_of(&ops[i]);
 
         prefetch_ahead(ops, i, n);
         prefetch_soon(&ops[i]);
+        gcm_iv_ahead(ctx, ops, (uint16_t)(i + 1), n);
         switch (key->head.profile) {
         case CRYPT_AEAD_AES_128_GCM:
-            gcm_protect(ctx, &ops[i], key, false);
+            gcm_protect(ctx, &ops[i], key, ctx->ivs[i], false);
             n_ok++;
             break;
         case CRYPT_AEAD_AES_256_GCM:
-            gcm_protect(ctx, &ops[i], key, true);
+            gcm_protect(ctx, &ops[i], key, ctx->ivs[i], true);
             n_ok++;
             break;
         case CRYPT_AES128_CM_SHA1_80:
