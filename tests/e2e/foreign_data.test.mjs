@@ -1,6 +1,7 @@
 /* Data channels of Pion and aiortc through the node: what one sends the other gets as it was, 64 KiB
- * included. The test does the signaling; the clients (tests/e2e/pion/data.go,
- * tests/e2e/aiortc/data.py) know their end of a transport only. */
+ * included, and so it is when OpenSSL is no longer part of their connections. The test does the
+ * signaling; the clients (tests/e2e/pion/data.go, tests/e2e/aiortc/data.py) know their end of a
+ * transport only. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,6 +14,7 @@ import { ask, connect } from './lib/client.mjs';
 import { BUILD, withNode } from './lib/node.mjs';
 
 const WAIT_MS = 30_000;
+const LINGER_MS = 8_000; /* DTLS_LINGER_MS of control/dtls: later the node makes the records itself */
 const SIZES = [1, 1_000, 16_384, 65_536];
 const CLIENTS = {
     pion: [join(BUILD, 'kcs-pion'), '--stay', 'data'],
@@ -114,10 +116,12 @@ for (const [from, to] of [
             const sender = await open(node, meeting, from, 'send');
             const receiver = await open(node, meeting, to, 'recv');
 
-            for (const [streamId, ordered] of [
-                [0, true],
-                [7, false],
+            for (const [streamId, ordered, wait_ms] of [
+                [0, true, 0],
+                [7, false, 0],
+                [9, true, LINGER_MS + 1_000],
             ]) {
+                await sleep(wait_ms);
                 const { data_producer_id } = await ok(sender.socket, 'data:produce', {
                     transport_id: sender.transport_id,
                     sctp_stream_parameters: { streamId, ordered },
