@@ -169,7 +169,7 @@ export class Visitor {
         const transport = (likely) =>
             some(this.transports[chance.below(8) > 0 ? likely : chance.of(DIRECTIONS)]);
 
-        switch (chance.below(12)) {
+        switch (chance.below(13)) {
             case 0:
             case 1:
                 await this.make(chance.of(DIRECTIONS));
@@ -225,6 +225,15 @@ export class Visitor {
                     },
                 );
                 break;
+            case 11: {
+                const moved = await this.ask('consumer:layers', {
+                    consumer_id: some(this.consumers),
+                    spatial: chance.below(3),
+                    temporal: chance.below(3),
+                });
+                this.tally.layers += moved !== undefined ? 1 : 0;
+                break;
+            }
             default:
                 await this.ask('transport:close', {
                     transport_id: transport(chance.of(DIRECTIONS)),
@@ -308,4 +317,33 @@ export class Visitor {
             this.socket?.close();
         }
     }
+}
+
+/* Many of them, 'atOnce' at a time, in 'rooms' meetings, until 'visits' have been or 'until'
+ * (of Date.now()) has come. Resolves with what they did; rejects with the first failure. */
+export async function visitors(node, { seed, visits = Infinity, atOnce, rooms, until = Infinity }) {
+    const tally = {
+        ...{ visits: 0, asked: 0, refused: 0, vanished: 0 },
+        ...{ produced: 0, consumed: 0, layers: 0 },
+    };
+    let next = 0;
+
+    await Promise.all(
+        Array.from({ length: atOnce }, async () => {
+            while (next < visits && Date.now() < until && tally.failure === undefined) {
+                const number = next++;
+                await new Visitor(
+                    node,
+                    seed + number * 7919,
+                    `churn-${number % rooms}`,
+                    tally,
+                ).visit();
+                tally.visits++;
+            }
+        }),
+    );
+    if (tally.failure !== undefined) {
+        throw tally.failure;
+    }
+    return tally;
 }
