@@ -19,7 +19,7 @@ static void add_recording(void *arg, const struct recording *r)
     size_t n = r->n_files;
     uint64_t bytes = 0;
 
-    if (r->state == RECORDING_RUNNING) {
+    if (r->state == RECORDING_RUNNING || r->state == RECORDING_PAUSED) {
         files = recorder_files(r->job, &n);
     }
     for (size_t i = 0; i < n; i++) {

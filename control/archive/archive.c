@@ -73,7 +73,8 @@ static bool has_store(const struct archive *archive)
 
 static bool is_final(const char *state)
 {
-    return strcmp(state, "running") != 0 && strcmp(state, "stopping") != 0;
+    return strcmp(state, "running") != 0 && strcmp(state, "paused") != 0 &&
+           strcmp(state, "stopping") != 0;
 }
 
 int64_t archive_until(const struct archive *archive, const struct store_doc *doc)

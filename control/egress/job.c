@@ -3,13 +3,14 @@
  * that comes over the network and breaks a parser, a decoder or a muxer breaks more than
  * this; and whoever takes it over can do little (confine.h).
  *
- *     kcs-egress DIRECTORY ZERO_US [MODE PART MEMORY [HEIGHT:BPS …|private]]
+ *     kcs-egress DIRECTORY ZERO_US [MODE PART MEMORY [HEIGHT:BPS …|private|EXTENSION]]
  *
  * ZERO_US is when the job began (CLOCK_MONOTONIC), MODE one of mode.h (tracks), PART the
  * number of the process within the job (1), MEMORY how many MiB it may take (0: any number;
  * memory.h); a live stream is encoded at each HEIGHT, the
  * largest first, with BPS bits a second at most; 'private': one that is pushed may go to
- * any address. Descriptor 3 is a socket (SOCK_SEQPACKET) on which lines are spoken, one a
+ * any address. EXTENSION: of files that are joined.
+ * Descriptor 3 is a socket (SOCK_SEQPACKET) on which lines are spoken, one a
  * message; descriptor 4 the stream rings (base/tap.h), which can only be read.
  *
  * From control:  add NAME HANDLE CODEC HZ PUBLISHER [PERSON SOURCE] · remove NAME · stop ·
@@ -54,7 +55,7 @@ enum {
 };
 
 static const struct mode *const modes[] = {&mode_tracks, &mode_composite, &mode_sound,
-                                           &mode_live, &mode_push};
+                                           &mode_live,   &mode_push,      &mode_join};
 
 uint64_t mode_now_us(void)
 {

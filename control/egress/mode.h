@@ -45,6 +45,7 @@ extern const struct mode mode_tracks;    /* each stream to a file of its own */
 extern const struct mode mode_composite; /* one picture and one sound of all, to a file */
 extern const struct mode mode_sound;     /* the sound alone */
 extern const struct mode mode_live;      /* the picture and the sound, to who watches */
+extern const struct mode mode_join;      /* the parts of such files become one */
 extern const struct mode mode_push;      /* the same, by RTMP to a server */
 
 /* There is no memory: the process ends at once, and another goes on in the next part. */

@@ -325,6 +325,8 @@ enum meeting_event_kind {
     MEETING_MOVED,             /* to one: who */
     MEETING_BREAKOUT_SAID,     /* who, text */
     MEETING_RECORDING_STARTED, /* recording, by */
+    MEETING_RECORDING_PAUSED,  /* recording, by */
+    MEETING_RECORDING_RESUMED, /* recording, by */
     MEETING_RECORDING_STOPPED, /* recording, by */
     MEETING_RECORDING_STATUS,  /* not lasting, to hosts: recording */
     MEETING_LIVE_STARTED,      /* live, by */

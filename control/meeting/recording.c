@@ -17,9 +17,8 @@ enum {
 };
 
 const char *const recording_state_names[N_RECORDING_STATES] = {
-    [RECORDING_RUNNING] = "running",
-    [RECORDING_STOPPING] = "stopping",
-    [RECORDING_STOPPED] = "stopped",
+    [RECORDING_RUNNING] = "running",   [RECORDING_PAUSED] = "paused",
+    [RECORDING_STOPPING] = "stopping", [RECORDING_STOPPED] = "stopped",
     [RECORDING_FAILED] = "failed",
 };
 
@@ -69,6 +68,15 @@ static void free_recording(struct recording *r)
     dispose(r);
 }
 
+static void end_pause(struct recording *r)
+{
+    if (r->state == RECORDING_PAUSED) {
+        r->pauses[r->n_pauses - 1].to_us = clock_wall_us();
+        r->paused_us += clock_mono_us() - r->paused_since_us;
+        r->state = RECORDING_RUNNING;
+    }
+}
+
 /* It runs no more: all are told. 'by' NULL: by nobody's wish. */
 static void stop(struct recording *r, struct participant *by)
 {
@@ -79,7 +87,8 @@ static void stop(struct recording *r, struct participant *by)
     room->auto_record.next_us = clock_mono_us() + AUTO_RETRY_US;
     meeting_taped_leave(r->meeting, room);
     r->room = NULL;
-    r->duration_us = clock_mono_us() - r->since_us;
+    end_pause(r);
+    r->duration_us = clock_mono_us() - r->since_us - r->paused_us;
     r->stopped_us = clock_wall_us();
     r->state = r->state == RECORDING_FAILED ? RECORDING_FAILED : RECORDING_STOPPING;
     r->files = recorder_files(r->job, &r->n_files);
@@ -297,12 +306,11 @@ void meeting_recording_tick(struct meeting *meeting, struct room *room, uint64_t
     tell_refused(meeting, room, &err);
 }
 
-const struct recording *meeting_record_stop(struct meeting *meeting, struct participant *p,
-                                            const char *id, struct meeting_error *err)
+static struct recording *find_own(const struct participant *p, const char *id,
+                                  struct meeting_error *err)
 {
     struct recording *r = p->room->recording;
 
-    (void)meeting;
     if (!meeting_may(p, AUTH_RECORD)) {
         (void)meeting_fail(err, "forbidden", "your role may not record");
         return NULL;
@@ -311,7 +319,65 @@ const struct recording *meeting_record_stop(struct meeting *meeting, struct part
         (void)meeting_fail(err, "not_found", "there is no such recording that runs");
         return NULL;
     }
-    stop(r, p);
+    return r;
+}
+
+const struct recording *meeting_record_stop(struct meeting *meeting, struct participant *p,
+                                            const char *id, struct meeting_error *err)
+{
+    struct recording *r = find_own(p, id, err);
+
+    (void)meeting;
+    if (r != NULL) {
+        stop(r, p);
+    }
+    return r;
+}
+
+const struct recording *meeting_record_pause(struct meeting *meeting, struct participant *p,
+                                             const char *id, struct meeting_error *err)
+{
+    struct recording *r = find_own(p, id, err);
+
+    if (r != NULL && r->state == RECORDING_PAUSED) {
+        (void)meeting_fail(err, "already_exists", "it is paused");
+        return NULL;
+    }
+    if (r != NULL && r->n_pauses == RECORDING_PAUSES) {
+        (void)meeting_fail(err, "too_many", "at most %d pauses of one", RECORDING_PAUSES);
+        return NULL;
+    }
+    if (r != NULL) {
+        r->state = RECORDING_PAUSED;
+        r->pauses[r->n_pauses++] = (struct recording_pause){.from_us = clock_wall_us()};
+        r->paused_since_us = clock_mono_us();
+        recorder_pause(r->job);
+        meeting_tell_fact(meeting, p->room, NULL,
+                          (struct meeting_event){
+                              .kind = MEETING_RECORDING_PAUSED, .recording = r, .by = p});
+        news(r);
+    }
+    return r;
+}
+
+const struct recording *meeting_record_resume(struct meeting *meeting,
+                                              struct participant *p, const char *id,
+                                              struct meeting_error *err)
+{
+    struct recording *r = find_own(p, id, err);
+
+    if (r != NULL && r->state != RECORDING_PAUSED) {
+        (void)meeting_fail(err, "already_exists", "it is not paused");
+        return NULL;
+    }
+    if (r != NULL) {
+        end_pause(r);
+        recorder_resume(r->job);
+        meeting_tell_fact(meeting, p->room, NULL,
+                          (struct meeting_event){
+                              .kind = MEETING_RECORDING_RESUMED, .recording = r, .by = p});
+        news(r);
+    }
     return r;
 }
 

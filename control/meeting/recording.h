@@ -10,6 +10,7 @@
 
 enum recording_state {
     RECORDING_RUNNING,
+    RECORDING_PAUSED,
     RECORDING_STOPPING,
     RECORDING_STOPPED,
     RECORDING_FAILED,
@@ -27,6 +28,8 @@ struct recording_track {
     struct recording_track *next;
 };
 
+enum { RECORDING_PAUSES = 64 }; /* of one */
+
 struct recording {
     char id[MEETING_OBJECT_ID + 1];
     char tenant[AUTH_ID_MAX + 1];
@@ -37,10 +40,16 @@ struct recording {
     int layout;         /* of the picture: enum meeting_layout; -1: the room's */
     uint32_t keep_days; /* 0: as the node keeps them */
     enum recording_state state;
-    char reason[128];               /* why it failed */
-    uint64_t started_us;            /* wall clock */
-    uint64_t since_us;              /* monotonic */
-    uint64_t stopped_us;            /* wall clock; 0: it runs */
+    char reason[128];    /* why it failed */
+    uint64_t started_us; /* wall clock */
+    uint64_t since_us;   /* monotonic */
+    uint64_t stopped_us; /* wall clock; 0: it runs */
+    struct recording_pause {
+        uint64_t from_us, to_us; /* wall clock; 0: it is paused */
+    } pauses[RECORDING_PAUSES];
+    size_t n_pauses;
+    uint64_t paused_since_us;       /* monotonic; while it is paused */
+    uint64_t paused_us;             /* in all, but for that */
     uint64_t duration_us;           /* once it does not run */
     struct recording_track *tracks; /* the newest first */
     const struct recorder_file *files;
@@ -79,6 +88,14 @@ const struct recording *meeting_record_start(struct meeting *meeting, struct par
  * Returns it, or NULL with 'err': forbidden, not_found. Its files are ended soon. */
 const struct recording *meeting_record_stop(struct meeting *meeting, struct participant *p,
                                             const char *id, struct meeting_error *err);
+
+/* Nothing of what follows is recorded; and again. 'id' and what it returns as above, and
+ * already_exists: it is so; too_many: pauses. */
+const struct recording *meeting_record_pause(struct meeting *meeting, struct participant *p,
+                                             const char *id, struct meeting_error *err);
+const struct recording *meeting_record_resume(struct meeting *meeting,
+                                              struct participant *p, const char *id,
+                                              struct meeting_error *err);
 
 /* The room is recorded by itself: it begins with the first who sends something, and after
  * one that failed or ended with the process before; no more once a host has ended one.

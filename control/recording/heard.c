@@ -166,6 +166,7 @@ static void on_joined(struct recorder_job *job, const char *line)
     }
     job->files[0] = file;
     job->n_files = 1;
+    job->joined = true;
 }
 
 static void on_live(struct recorder_job *job, const char *line)

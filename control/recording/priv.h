@@ -55,6 +55,8 @@ struct recorder_job {
     bool renewing; /* it was told to end, for the next to begin */
     bool heavy;    /* the process has too much memory, and ends by itself */
     uint64_t stop_by_us;
+    uint64_t paused_us; /* since when it is paused; 0: it is not */
+    bool joined;        /* its parts are one file, or it was tried to make one of them */
     struct track *tracks;
     struct recorder_file *files;
     size_t n_files;

@@ -310,6 +310,35 @@ static void on_death(struct recorder_job *job, uint64_t now_us)
     }
 }
 
+/* The process is to end its files, or is killed. 'word': whether another follows. */
+static void stop_process(struct recorder_job *job, const char *word)
+{
+    job->stop_by_us = clock_mono_us() + RECORDER_ENDING_MS * UINT64_C(1000);
+    if (job->child != NULL) {
+        say(job, word);
+    }
+}
+
+static int launch(struct recorder_job *job, const char *mode, unsigned number);
+
+/* What ended without a process that could make one file of the parts gets one that does
+ * nothing else. */
+static void end_or_join(struct recorder_job *job)
+{
+    const bool parts = leaves_files(job->mode) && composes(job) && job->part > 1;
+
+    if (!parts || job->failed || job->joined) {
+        end_job(job);
+        return;
+    }
+    job->joined = true;
+    if (launch(job, "join", job->part) != 0) {
+        end_job(job);
+        return;
+    }
+    stop_process(job, "stop");
+}
+
 static void on_child_ended(void *arg, int status)
 {
     struct recorder_job *job = arg;
@@ -322,12 +351,12 @@ static void on_child_ended(void *arg, int status)
         track->old_part = 0;
     }
     if (job->stopping) {
-        end_job(job);
+        end_or_join(job);
         return;
     }
     if (job->renewing) {
         job->renewing = false;
-        job->restart_at_us = clock_mono_us();
+        job->restart_at_us = job->paused_us == 0 ? clock_mono_us() : 0;
         return;
     }
     log_error("recorder_died", LOG_STR("recording", job->id), LOG_I64("status", status));
@@ -346,19 +375,15 @@ static void directory_of(const struct recorder_job *job, char out[PATH_MAX])
                    job->mode == RECORDER_LIVE ? conf->live : conf->directory, job->id);
 }
 
-/* Returns 0, or -errno and there is no process. */
-static int start_process(struct recorder_job *job)
+/* Returns 0, or -errno and there is no process. 'number': of the part. */
+static int launch(struct recorder_job *job, const char *mode, unsigned number)
 {
     const struct recorder_conf *conf = &job->recorder->conf;
     char directory[PATH_MAX], zero[24], part[16], memory[16];
     char sizes[RECORDER_RENDITIONS][24];
     char *argv[7 + RECORDER_RENDITIONS] = {
-        (char *)(uintptr_t)conf->program,
-        directory,
-        zero,
-        (char *)(uintptr_t)recorder_mode_names[job->mode],
-        part,
-        memory};
+        (char *)(uintptr_t)conf->program, directory, zero,
+        (char *)(uintptr_t)mode,          part,      memory};
     int socks[2];
     int fds[2];
     int err;
@@ -370,7 +395,7 @@ static int start_process(struct recorder_job *job)
         return -errno;
     }
     directory_of(job, directory);
-    (void)snprintf(part, sizeof(part), "%u", job->part + 1);
+    (void)snprintf(part, sizeof(part), "%u", number);
     (void)snprintf(zero, sizeof(zero), "%" PRIu64, job->zero_us);
     (void)snprintf(memory, sizeof(memory), "%u", conf->memory_mb);
     for (unsigned i = 0; i < conf->n_renditions && job->mode == RECORDER_LIVE; i++) {
@@ -380,6 +405,8 @@ static int start_process(struct recorder_job *job)
     }
     if (job->mode == RECORDER_PUSH && conf->push_private) {
         argv[6] = (char *)(uintptr_t) "private";
+    } else if (job->mode == RECORDER_SOUND) { /* of use where parts are joined */
+        argv[6] = (char *)(uintptr_t) "m4a";
     }
     fds[0] = socks[1];
     err = child_start(&job->child, conf->loop, argv, fds, 2, on_child_ended, job);
@@ -395,9 +422,19 @@ static int start_process(struct recorder_job *job)
         hang_up(job);
         return err;
     }
-    job->restart_at_us = 0;
     job->heavy = false;
     job->started_us = clock_mono_us();
+    return 0;
+}
+
+static int start_process(struct recorder_job *job)
+{
+    int err = launch(job, recorder_mode_names[job->mode], job->part + 1);
+
+    if (err != 0) {
+        return err;
+    }
+    job->restart_at_us = 0;
     job->part++;
     say_url(job);
     say_scene(job);
@@ -577,12 +614,46 @@ void recorder_remove(struct recorder_job *job, const char *name)
     }
 }
 
-/* The process is to end its files, or is killed. 'word': whether another follows. */
-static void stop_process(struct recorder_job *job, const char *word)
+static void restart(struct recorder_job *job, uint64_t now_us)
 {
-    job->stop_by_us = clock_mono_us() + RECORDER_ENDING_MS * UINT64_C(1000);
+    int err = start_process(job);
+
+    if (err == 0) {
+        return;
+    }
+    log_warn("recorder_not_started", LOG_STR("recording", job->id),
+             LOG_STR("error", strerror(-err)));
+    if (err == -ENOTCONN) { /* there is no dataplane: as soon as there is one */
+        job->restart_at_us = now_us + RESTART_US;
+    } else {
+        on_death(job, now_us);
+    }
+}
+
+void recorder_pause(struct recorder_job *job)
+{
+    if (job->stopping || job->paused_us != 0) {
+        return;
+    }
+    job->paused_us = clock_mono_us();
+    job->restart_at_us = 0;
     if (job->child != NULL) {
-        say(job, word);
+        job->renewing = true;
+        stop_process(job, "leave");
+    }
+}
+
+void recorder_resume(struct recorder_job *job)
+{
+    const uint64_t now_us = clock_mono_us();
+
+    if (job->stopping || job->paused_us == 0) {
+        return;
+    }
+    job->zero_us += now_us - job->paused_us;
+    job->paused_us = 0;
+    if (job->child == NULL) { /* else when that has ended */
+        restart(job, now_us);
     }
 }
 
@@ -613,35 +684,22 @@ static void tick_track(struct recorder_job *job, struct track *track, uint64_t n
     }
 }
 
-static void restart(struct recorder_job *job, uint64_t now_us)
-{
-    int err = start_process(job);
-
-    if (err == 0) {
-        return;
-    }
-    log_warn("recorder_not_started", LOG_STR("recording", job->id),
-             LOG_STR("error", strerror(-err)));
-    if (err == -ENOTCONN) { /* there is no dataplane: as soon as there is one */
-        job->restart_at_us = now_us + RESTART_US;
-    } else {
-        on_death(job, now_us);
-    }
-}
-
 static void tick(struct recorder_job *job, uint64_t now_us)
 {
     uint64_t streams_id = 0;
     int fd;
 
     if (job->stopping && job->child == NULL) {
-        end_job(job); /* there was none to end anything */
+        end_or_join(job); /* there was none to end anything */
         return;
     }
     if (job->stopping || job->renewing || (job->heavy && job->child != NULL)) {
         if (now_us >= job->stop_by_us) {
             child_kill(job->child, SIGKILL);
         }
+        return;
+    }
+    if (job->paused_us != 0) {
         return;
     }
     if (quota_is_used_up(job->recorder, job->mode)) {

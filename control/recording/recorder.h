@@ -148,6 +148,11 @@ bool recorder_pushes_anywhere(const struct recorder *recorder); /* recorder_conf
 /* Takes away what there is of a live stream that has ended. */
 void recorder_erase_live(const struct recorder *recorder, const char *id);
 
+/* Nothing is recorded until it is resumed, and that time is in no file: what comes then
+ * follows right behind, in the next part. Each does nothing where it is so already. */
+void recorder_pause(struct recorder_job *job);
+void recorder_resume(struct recorder_job *job);
+
 /* Ends it: 'ended' is called later. */
 void recorder_stop(struct recorder_job *job);
 

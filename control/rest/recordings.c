@@ -18,7 +18,8 @@
  * meanwhile. */
 static bool is_orphan(const struct task *task, const struct store_doc *doc)
 {
-    return (strcmp(doc->state, "running") == 0 || strcmp(doc->state, "stopping") == 0) &&
+    return (strcmp(doc->state, "running") == 0 || strcmp(doc->state, "paused") == 0 ||
+            strcmp(doc->state, "stopping") == 0) &&
            (task->conf->meeting == NULL ||
             meeting_find_recording(task->conf->meeting, task->who.tenant, doc->id) == NULL);
 }

@@ -123,6 +123,8 @@ static const struct schema_fact list[] = {
     KEPT("kcs.chat.deleted", 1, "chat:deleted", NULL, "It was taken away."),
     KEPT("kcs.chat.reaction", 1, "chat:reaction", NULL, "A reaction to one."),
     KEPT("kcs.recording.started", 1, "recording:started", NULL, "A recording begins."),
+    KEPT("kcs.recording.paused", 1, "recording:paused", NULL, "It leaves out what follows."),
+    KEPT("kcs.recording.resumed", 1, "recording:resumed", NULL, "It goes on."),
     KEPT("kcs.recording.stopped", 1, "recording:stopped", NULL, "It has ended."),
     KEPT("kcs.recording.stream_started", 1, "stream:started", NULL, "A live stream begins."),
     KEPT("kcs.recording.stream_stopped", 1, "stream:stopped", NULL, "It has ended."),

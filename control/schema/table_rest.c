@@ -8,7 +8,7 @@ static const char *const states_of_kept[] = {"scheduled", "live",    "ended",
                                              "cancelled", "deleted", NULL};
 static const char *const roles_of_accounts[] = {"admin", "host", "presenter", "attendee",
                                                 NULL};
-static const char *const recording_states[] = {"running", "stopping",    "stopped",
+static const char *const recording_states[] = {"running", "paused", "stopping",    "stopped",
                                                "failed",  "interrupted", NULL};
 static const char *const results[] = {"ok", "refused", "failed", NULL};
 

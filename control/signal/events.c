@@ -500,6 +500,8 @@ static const struct {
     {"whiteboard:get", on_board_get},
     {"caption:segment", on_caption},
     {"recording:start", on_recording_start},
+    {"recording:pause", on_recording_pause},
+    {"recording:resume", on_recording_resume},
     {"recording:stop", on_recording_stop},
     {"stream:start", on_stream_start},
     {"stream:stop", on_stream_stop},

@@ -233,6 +233,8 @@ void tokens_tick(struct signal *signal);
 /* ---- recordings.c: what is recorded; to the store whatever is known of it ---- */
 
 void on_recording_start(struct reply *reply, const json_t *payload);
+void on_recording_pause(struct reply *reply, const json_t *payload);
+void on_recording_resume(struct reply *reply, const json_t *payload);
 void on_recording_stop(struct reply *reply, const json_t *payload);
 json_t *encode_recording_event(const struct meeting_event *event, const char **name);
 void keep_recording(void *user, const struct recording *recording);

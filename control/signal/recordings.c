@@ -100,6 +100,40 @@ void on_recording_stop(struct reply *reply, const json_t *payload)
     reply_seq(reply, encode_stopped(r, p->who.user_id));
 }
 
+typedef const struct recording *change(struct meeting *meeting, struct participant *p,
+                                       const char *id, struct meeting_error *err);
+
+static void on_change(struct reply *reply, const json_t *payload, change *fn)
+{
+    struct fields f = fields_of(payload);
+    struct participant *p = reply->client->participant;
+    const struct recording *r;
+    struct meeting_error err;
+    const char *id;
+
+    if (!field_text(&f, "recording_id", MEETING_OBJECT_ID, false, &id)) {
+        reply_refuse(reply, &f);
+        return;
+    }
+    r = fn(reply_meeting(reply), p, id, &err);
+    if (r == NULL) {
+        reply_error(reply, &err);
+        return;
+    }
+    reply_seq(reply,
+              json_pack("{s:s, s:s}", "recording_id", r->id, "by_user_id", p->who.user_id));
+}
+
+void on_recording_pause(struct reply *reply, const json_t *payload)
+{
+    on_change(reply, payload, meeting_record_pause);
+}
+
+void on_recording_resume(struct reply *reply, const json_t *payload)
+{
+    on_change(reply, payload, meeting_record_resume);
+}
+
 json_t *encode_recording_event(const struct meeting_event *event, const char **name)
 {
     const struct recording *r = event->recording;
@@ -107,7 +141,11 @@ json_t *encode_recording_event(const struct meeting_event *event, const char **n
 
     switch ((int)event->kind) {
     case MEETING_RECORDING_STARTED:
-        *name = "recording:started";
+    case MEETING_RECORDING_PAUSED:
+    case MEETING_RECORDING_RESUMED:
+        *name = event->kind == MEETING_RECORDING_STARTED  ? "recording:started"
+                : event->kind == MEETING_RECORDING_PAUSED ? "recording:paused"
+                                                          : "recording:resumed";
         return json_pack("{s:s, s:s?}", "recording_id", r->id, "by_user_id", by);
     case MEETING_RECORDING_STOPPED:
         *name = "recording:stopped";
@@ -142,7 +180,15 @@ static json_t *encode_file(const struct recording *r, const struct recorder_file
 /* When it was recorded, for what was said meanwhile (archive/chat_log.h). */
 static json_t *encode_when(const struct recording *r)
 {
-    json_t *when = json_pack("{s:I}", "from_us", (json_int_t)r->started_us);
+    json_t *left_out = json_array();
+    json_t *when =
+        json_pack("{s:I, s:o}", "from_us", (json_int_t)r->started_us, "left_out", left_out);
+
+    for (size_t i = 0; i < r->n_pauses; i++) {
+        (void)json_array_append_new(left_out,
+                                    json_pack("[I, I]", (json_int_t)r->pauses[i].from_us,
+                                              (json_int_t)r->pauses[i].to_us));
+    }
 
     if (r->stopped_us != 0) {
         (void)json_object_set_new(when, "to_us", json_integer((json_int_t)r->stopped_us));
@@ -158,7 +204,7 @@ static json_t *encode_recording(const struct recording *r)
                              "started_at", encode_time(r->started_us));
     json_t *files = json_array();
 
-    if (r->state != RECORDING_RUNNING) {
+    if (r->state != RECORDING_RUNNING && r->state != RECORDING_PAUSED) {
         (void)json_object_set_new(json, "duration_ms",
                                   json_integer((json_int_t)(r->duration_us / 1000)));
     }
@@ -201,7 +247,7 @@ void keep_recording(void *user, const struct recording *r)
     }
     json_decref(json);
     free(text);
-    if (r->by[0] == '\0' && r->state == RECORDING_RUNNING) {
+    if (r->by[0] == '\0' && r->state == RECORDING_RUNNING && r->n_pauses == 0) {
         audit_auto(signal, r->room, "recording:start");
     }
 }

@@ -103,6 +103,8 @@ static json_t *encode_event(const struct meeting_event *event, const char **name
                          "participant_id", event->who->id, "user_id",
                          event->who->who.user_id);
     case MEETING_RECORDING_STARTED:
+    case MEETING_RECORDING_PAUSED:
+    case MEETING_RECORDING_RESUMED:
     case MEETING_RECORDING_STOPPED:
     case MEETING_RECORDING_STATUS:
         return encode_recording_event(event, name);

@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { ask, connect, next } from './lib/client.mjs';
 import { BUILD, withNode } from './lib/node.mjs';
@@ -254,8 +255,12 @@ test('what was said is kept with a recording, here and there, whoever is killed'
         const ada = await come('ada');
         const eve = await come('eve');
         const say = async (socket, message, more = {}) => {
-            const answer = await ask(socket, 'chat:send', { message, ...more });
+            let answer = await ask(socket, 'chat:send', { message, ...more });
 
+            while (answer.error?.code === 'rate_limited') {
+                await sleep(answer.error.retry_after_ms);
+                answer = await ask(socket, 'chat:send', { message, ...more });
+            }
             assert.equal(answer.ok, true, JSON.stringify(answer));
             return answer.message_id;
         };
@@ -274,6 +279,22 @@ test('what was said is kept with a recording, here and there, whoever is killed'
         for (let i = 0; i < 20; i++) {
             await say(eve, `m${i}`);
         }
+        const paused = next(eve, 'recording:paused');
+        const resumed = next(eve, 'recording:resumed', 20_000);
+        assert.equal((await ask(eve, 'recording:pause')).error?.code, 'forbidden');
+        assert.equal((await ask(ada, 'recording:pause', { recording_id: id })).ok, true);
+        const since = Date.now();
+        assert.deepEqual([(await paused).recording_id, (await paused).by_user_id], [id, 'ada']);
+        assert.equal((await ask(ada, 'recording:pause')).error?.code, 'already_exists');
+        assert.equal((await list())[0].state, 'paused');
+        await say(eve, 'while it is paused');
+        await sleep(4000);
+        assert.equal((await ask(ada, 'recording:resume')).ok, true);
+        const pause = Date.now() - since;
+        assert.equal((await resumed).recording_id, id);
+        assert.equal((await ask(ada, 'recording:resume')).error?.code, 'already_exists');
+        await say(eve, 'and on');
+        await node.until('it goes on', () => existsSync(join(directory, id, 'meeting.3.m4a')));
         assert.equal((await ask(ada, 'recording:stop')).ok, true);
         await say(ada, 'after');
         await node.until('its files are ended', async () => (await list())[0].state === 'stopped');
@@ -294,10 +315,11 @@ test('what was said is kept with a recording, here and there, whoever is killed'
         const log = JSON.parse(text);
         assert.deepEqual([log.recording_id, log.meeting_id, log.complete], [id, meeting, true]);
         assert.deepEqual(log.messages.map(({ user_id: who, message }) => `${who}: ${message}`),
-            ['eve: one', 'ada: two', ...Array.from({ length: 20 }, (_, i) => `eve: m${i}`)]);
+            ['eve: one', 'ada: two', ...Array.from({ length: 20 }, (_, i) => `eve: m${i}`), 'eve: and on']);
         const times = log.messages.map(({ at_ms: at }) => at);
         assert.deepEqual(times, times.toSorted((a, b) => a - b));
-        assert.ok(times[0] >= 0 && times.at(-1) < duration && duration < Date.now() - begun, `${times} of ${duration}`);
+        assert.ok(times[0] >= 0 && times.at(-1) < duration && duration < Date.now() - begun - pause, `${times} of ${duration}`);
+        assert.ok(files[0].duration_ms < duration + 1000, `${files[0].duration_ms} of ${duration}`);
 
         /* It is here, and so handed out from here, in parts too. */
         const got = await fetch(`${node.origin}/api/meeting/${meeting}/recordings/${id}/download?file=chat.json`,

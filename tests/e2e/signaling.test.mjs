@@ -386,7 +386,7 @@ describe('signaling', { timeout: 120_000 }, () => {
         assert.match(codec.message, /theora/i, 'the message names the codec');
 
         const part = await refused(socket, 'recording:pause', {});
-        assert.equal(part.code, 'not_implemented');
+        assert.ok(['forbidden', 'not_found'].includes(part.code), part.code);
         await refused(socket, 'no:such:event', {});
 
         assert.deepEqual(heard, [], 'the others heard nothing of it');

@@ -20,7 +20,7 @@
 #include "egress/compose/canvas.h"
 #include "egress/compose/cast.h"
 #include "egress/mode.h"
-#include "egress/out/join.h"
+#include "egress/out/joining.h"
 #include "egress/out/ladder.h"
 #include "egress/out/part.h"
 #include "egress/out/push.h"
@@ -368,29 +368,6 @@ static int begin(const struct mode *mode, const struct mode_conf *conf)
     return err == 0 ? open_out() : err;
 }
 
-static void on_joining(void)
-{
-    mode_say("joining");
-}
-
-static void join(void)
-{
-    const struct join_conf conf = {.directory = all.conf->directory,
-                                   .extension = all.mode == &mode_sound ? "m4a" : "mp4",
-                                   .n = all.conf->part,
-                                   .alive = on_joining};
-    struct joined joined;
-    char reason[JOIN_REASON];
-
-    on_joining();
-    if (join_parts(&conf, &joined, reason) == 0) {
-        mode_say("joined meeting.%s %" PRId64 " %" PRIu64, conf.extension, joined.length_us,
-                 joined.bytes);
-    } else { /* they are all there as they were */
-        (void)fprintf(stderr, "kcs-egress: the parts cannot be joined: %s\n", reason);
-    }
-}
-
 static void close_out(void)
 {
     int err;
@@ -425,7 +402,7 @@ static void end(uint64_t now_us, bool last)
     if (all.mode == &mode_composite || all.mode == &mode_sound) {
         tell(all.err == 0 ? "done" : "wrote");
         if (all.err == 0 && last && all.conf->part > 1) {
-            join();
+            joining_run(all.conf, all.mode == &mode_sound ? "m4a" : "mp4");
         }
     }
     cast_fini(&all.cast);

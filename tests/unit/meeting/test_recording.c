@@ -156,6 +156,51 @@ static void a_meeting_that_is_not_recorded_is_left_alone(void **state)
     teardown(&tape);
 }
 
+static void one_that_is_paused_is_so_once_and_goes_on(void **state)
+{
+    const struct recording *r;
+    struct participant *host;
+    struct meeting_error err;
+    struct tape tape;
+    struct pair p;
+    (void)state;
+
+    setup(&tape);
+    p = make_pair(&tape.w);
+    host = enter_as(&tape.w, "host", AUTH_HOST);
+    assert_null(meeting_record_pause(tape.w.meeting, host, "", &err));
+    assert_string_equal(err.code, "not_found");
+    r = meeting_record_start(tape.w.meeting, host, &SOUND, &err);
+    assert_non_null(r);
+    assert_null(meeting_record_resume(tape.w.meeting, host, "", &err));
+    assert_string_equal(err.code, "already_exists");
+    assert_null(meeting_record_pause(tape.w.meeting, host, "another", &err));
+    assert_null(meeting_record_pause(tape.w.meeting, p.b, r->id, &err));
+    assert_string_equal(err.code, "forbidden");
+    assert_ptr_equal(meeting_record_pause(tape.w.meeting, host, r->id, &err), r);
+    assert_int_equal(tape.state, RECORDING_PAUSED);
+    assert_true(world_last(&tape.w, MEETING_RECORDING_PAUSED)->seq > 0); /* a fact */
+    assert_null(meeting_record_pause(tape.w.meeting, host, "", &err));
+    assert_string_equal(err.code, "already_exists");
+    settle(&tape.w, 300);
+    assert_ptr_equal(meeting_record_resume(tape.w.meeting, host, "", &err), r);
+    assert_int_equal(tape.state, RECORDING_RUNNING);
+    assert_true(world_last(&tape.w, MEETING_RECORDING_RESUMED)->seq > 0);
+    assert_in_range(r->paused_us, 250000, 30000000); /* a pause of 300 ms */
+    for (int i = 1; i < RECORDING_PAUSES; i++) {
+        assert_non_null(meeting_record_pause(tape.w.meeting, host, "", &err));
+        assert_non_null(meeting_record_resume(tape.w.meeting, host, "", &err));
+    }
+    assert_null(meeting_record_pause(tape.w.meeting, host, "", &err));
+    assert_string_equal(err.code, "too_many");
+    r = meeting_record_stop(tape.w.meeting, host, "", &err);
+    assert_non_null(r);
+    assert_true(r->duration_us + r->paused_us <= clock_mono_us() - r->since_us);
+    meeting_leave(tape.w.meeting, host, "left");
+    part(&tape.w, &p);
+    teardown(&tape);
+}
+
 static void what_a_host_has_ended_does_not_begin_again(void **state)
 {
     struct meeting_error err;
@@ -266,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_begins_with_the_first_who_sends_and_ends_with_the_room),
         cmocka_unit_test(a_meeting_that_is_not_recorded_is_left_alone),
+        cmocka_unit_test(one_that_is_paused_is_so_once_and_goes_on),
         cmocka_unit_test(what_a_host_has_ended_does_not_begin_again),
         cmocka_unit_test(what_keeps_it_from_beginning_is_told_in_words),
         cmocka_unit_test(a_node_that_does_not_record_says_so),

@@ -656,6 +656,71 @@ static void parts_of_two_dataplanes_and_a_third_are_all_in_the_file(void **state
     teardown(&w);
 }
 
+static void pass(struct world *w, unsigned ms)
+{
+    for (uint64_t until = now_ms() + ms; now_ms() < until;) {
+        step(w);
+    }
+}
+
+/* Three seconds of pause, twice; it is stopped while it is paused. */
+static void what_is_paused_is_left_out_and_the_parts_become_one_file(void **state)
+{
+    const struct recorder_file *files;
+    uint64_t since_ms;
+    struct world w;
+    int64_t left_ms;
+    size_t n;
+    (void)state;
+
+    setup_as(&w, RECORDER_COMPOSITE);
+    since_ms = now_ms();
+    RUN(&w, frames_of(&w, 1) > 60);
+    recorder_pause(w.job);
+    recorder_pause(w.job);
+    RUN(&w, children() == 0);
+    pass(&w, 3000);
+    assert_int_equal(children(), 0);
+    recorder_resume(w.job);
+    recorder_resume(w.job);
+    RUN(&w, frames_of(&w, 2) > 60);
+    files = recorder_files(w.job, &n);
+    left_ms = (files[1].start_us - files[0].start_us - files[0].length_us) / 1000;
+    assert_true(left_ms > -100 && left_ms < 1500); /* what its start took */
+    recorder_pause(w.job);
+    RUN(&w, children() == 0);
+    pass(&w, 3000);
+    stop(&w);
+    assert_int_equal(w.n_died, 0);
+    assert_int_equal(w.n_files, 1);
+    assert_string_equal(w.files[0].name, "meeting.mp4");
+    assert_true(w.files[0].length_us > 4000000);
+    assert_true(w.files[0].length_us / 1000 < (int64_t)(now_ms() - since_ms) - 5500);
+    assert_true(is_there(w.directory, "one/meeting.mp4"));
+    assert_false(is_there(w.directory, "one/meeting.1.mp4"));
+    teardown(&w);
+}
+
+static void a_track_goes_on_behind_a_pause(void **state)
+{
+    struct world w;
+    (void)state;
+
+    setup(&w);
+    RUN(&w, frames_of(&w, 1) >= 20);
+    recorder_pause(w.job);
+    pass(&w, 3000);
+    assert_int_equal(children(), 0);
+    recorder_resume(w.job);
+    RUN(&w, frames_of(&w, 2) >= 20);
+    stop(&w);
+    assert_int_equal(w.n_files, 2);
+    assert_file(&w, 0, "camera.1.webm", true);
+    assert_file(&w, 1, "camera.2.webm", true);
+    assert_true(w.files[1].start_us - w.files[0].start_us - w.files[0].length_us < 2000000);
+    teardown(&w);
+}
+
 static void a_live_stream_is_there_until_it_is_taken_away(void **state)
 {
     struct world w;
@@ -790,6 +855,8 @@ int main(void)
         cmocka_unit_test(what_begins_paused_is_recorded_in_its_best_encoding),
         cmocka_unit_test(what_composes_goes_on_in_a_part_and_becomes_one_file),
         cmocka_unit_test(parts_of_two_dataplanes_and_a_third_are_all_in_the_file),
+        cmocka_unit_test(what_is_paused_is_left_out_and_the_parts_become_one_file),
+        cmocka_unit_test(a_track_goes_on_behind_a_pause),
         cmocka_unit_test(a_live_stream_is_there_until_it_is_taken_away),
         cmocka_unit_test(what_is_pushed_is_tried_again_by_the_next_process_too),
         cmocka_unit_test(what_an_earlier_one_left_of_live_streams_is_taken_away),

@@ -129,7 +129,7 @@ static void events_that_are_unknown_unbuilt_or_too_early_say_so(void **state)
     user_refused(&s, u, "transport:create", "{\"direction\":\"send\"}", "not_joined", "");
     user_refused(&s, u, "room:leave", "{}", "not_joined", "");
     user_refused(&s, u, "recording:start", "{}", "not_joined", "");
-    user_refused(&s, u, "recording:pause", NULL, "not_implemented", "");
+    user_refused(&s, u, "recording:pause", "{}", "not_joined", "");
     user_refused(&s, u, "no:such:event", "{}", "unknown_event", "");
     user_refused(&s, u, "", "{}", "unknown_event", "");
     user_send(&s, u, "42/meeting,99[7,{}]"); /* a name may be a number, but none of ours */
@@ -152,7 +152,7 @@ static void without_an_ack_a_failure_is_the_event_error(void **state)
         {"42/meeting,[\"room:join\",{}]", "invalid", "room:join"},
         {"42/meeting,[\"room:join\"]", "invalid", "room:join"},
         {"42/meeting,[\"produce\",{}]", "not_joined", "produce"},
-        {"42/meeting,[\"recording:pause\",{}]", "not_implemented", "recording:pause"},
+        {"42/meeting,[\"recording:pause\",{}]", "not_joined", "recording:pause"},
         {"42/meeting,[\"<script>\",{}]", "unknown_event", "unknown"},
     };
     struct user *u;
