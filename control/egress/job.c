@@ -54,7 +54,7 @@ enum {
     NICE = 5 /* who moves media and who signals go first: a picture may be late */
 };
 
-static const struct mode *const modes[] = {&mode_tracks, &mode_composite, &mode_sound,
+static const struct mode *const modes[] = {&mode_tracks, &mode_mp4, &mode_composite, &mode_sound,
                                            &mode_live,   &mode_push,      &mode_join};
 
 uint64_t mode_now_us(void)
@@ -204,7 +204,7 @@ int job_main(int argc, char **argv)
         (void)fprintf(stderr, "kcs-egress: cannot be confined: %s\n", strerror(-err));
         return 1;
     }
-    av_log_set_level(mode == &mode_tracks ? AV_LOG_ERROR : AV_LOG_FATAL);
+    av_log_set_level(mode == &mode_tracks || mode == &mode_mp4 ? AV_LOG_ERROR : AV_LOG_FATAL);
     conf.directory = "."; /* what pushes has none */
     conf.zero_us = strtoull(argv[2], NULL, 10);
     conf.part = argc >= 6 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;

@@ -42,6 +42,7 @@ struct mode_stream {
 bool mode_parse_add(const char *line, struct mode_stream *out);
 
 extern const struct mode mode_tracks;    /* each stream to a file of its own */
+extern const struct mode mode_mp4;       /* the same, VP8 as H264: each in MP4 */
 extern const struct mode mode_composite; /* one picture and one sound of all, to a file */
 extern const struct mode mode_sound;     /* the sound alone */
 extern const struct mode mode_live;      /* the picture and the sound, to who watches */

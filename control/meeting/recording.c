@@ -200,9 +200,10 @@ static const struct recording *begin(struct meeting *meeting, struct room *room,
     r->audio = wish->audio;
     r->video = wish->video;
     r->chat = wish->chat;
-    r->mode = !wish->composite ? RECORDER_TRACKS
-              : wish->video    ? RECORDER_COMPOSITE
-                               : RECORDER_SOUND;
+    r->mode = wish->composite && wish->video ? RECORDER_COMPOSITE
+              : wish->composite              ? RECORDER_SOUND
+              : wish->mp4                    ? RECORDER_MP4
+                                             : RECORDER_TRACKS;
     r->layout = wish->layout;
     r->keep_days = wish->keep_days;
     r->started_us = clock_wall_us();

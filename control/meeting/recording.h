@@ -72,6 +72,7 @@ void meeting_each_recording(const struct meeting *meeting,
 struct recording_wish {
     bool audio, video;  /* one of them */
     bool chat;          /* and what is said to all in writing */
+    bool mp4;           /* of each stream for itself: VP8 as H264 */
     bool composite;     /* one picture (if there is any) and one sound */
     int layout;         /* of the picture: enum meeting_layout; -1: the room's */
     uint32_t keep_days; /* it is kept; 0: as the node keeps them */

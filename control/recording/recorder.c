@@ -20,8 +20,11 @@
 #include "sys/loop.h"
 
 const char *const recorder_mode_names[N_RECORDER_MODES] = {
-    [RECORDER_TRACKS] = "tracks", [RECORDER_COMPOSITE] = "composite",
-    [RECORDER_SOUND] = "sound",   [RECORDER_LIVE] = "live",
+    [RECORDER_MP4] = "mp4",
+    [RECORDER_TRACKS] = "tracks",
+    [RECORDER_COMPOSITE] = "composite",
+    [RECORDER_SOUND] = "sound",
+    [RECORDER_LIVE] = "live",
     [RECORDER_PUSH] = "push",
 };
 
@@ -128,7 +131,7 @@ static bool leaves_files(enum recorder_mode mode)
 
 static bool composes(const struct recorder_job *job)
 {
-    return job->mode != RECORDER_TRACKS;
+    return job->mode != RECORDER_TRACKS && job->mode != RECORDER_MP4;
 }
 
 static void say_name(struct recorder_job *job, const struct track *track)

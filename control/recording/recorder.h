@@ -31,6 +31,7 @@ enum {
 
 enum recorder_mode {
     RECORDER_TRACKS,    /* each stream to a file of its own, as it is */
+    RECORDER_MP4,       /* the same, but VP8 as H264: each is MP4 */
     RECORDER_COMPOSITE, /* one picture and one sound of all, in one file */
     RECORDER_SOUND,     /* the sound of all, in one file */
     RECORDER_LIVE,      /* one picture and one sound, live: manifests and segments */

@@ -4,6 +4,7 @@
 static const char *const stream_kinds[] = {"hls", "dash", "rtmp", NULL};
 static const char *const layouts[] = {"grid", "speaker", "presentation", NULL};
 static const char *const recording_modes[] = {"tracks", "composite", NULL};
+static const char *const recording_formats[] = {"as_sent", "mp4", NULL};
 static const char *const states[] = {"starting", "running", "paused", "stopping",
                                      "stopped",  "failed",  NULL};
 
@@ -13,6 +14,9 @@ OBJECT(recording_options, "How to record.",
             "which record_video turns off"),
        ENUM("layout", N, layouts,
             "of the one picture; left out, it follows the meeting's; implies composite"),
+       ENUM("format", N, recording_formats,
+            "of streams that are each for itself: VP8 in WebM (the default), or as H264 in "
+            "MP4"),
        BOOL("record_video", N, "pictures"), BOOL("record_audio", N, "sound"),
        BOOL("record_chat", N, "what is said to all in writing, as chat.json"));
 OBJECT(recording_start, "A recording to begin.",

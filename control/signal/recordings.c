@@ -12,6 +12,7 @@
 enum { DAY_S = 86400 };
 
 static const char *const mode_names[] = {"tracks", "composite", NULL};
+static const char *const format_names[] = {"as_sent", "mp4", NULL};
 
 /* ---- events ---- */
 
@@ -51,9 +52,10 @@ void on_recording_start(struct reply *reply, const json_t *payload)
     struct recording_wish wish = wish_of(stored != NULL ? stored->meeting : NULL);
     struct meeting_error err;
     const struct recording *r;
-    int mode = 0;
+    int mode = 0, format = 0;
 
     if (!field_choice(&f, "mode", mode_names, &mode) ||
+        !field_choice(&f, "format", format_names, &format) ||
         !field_choice(&f, "layout", meeting_layout_names, &wish.layout) ||
         !field_bool(&f, "record_video", wish.video, &wish.video) ||
         !field_bool(&f, "record_audio", wish.audio, &wish.audio) ||
@@ -65,6 +67,7 @@ void on_recording_start(struct reply *reply, const json_t *payload)
         reply_fail(reply, "not_available", "this node keeps no chat");
         return;
     }
+    wish.mp4 = format == 1;
     wish.composite = mode == 1 || wish.layout >= 0;
     r = meeting_record_start(reply_meeting(reply), reply->client->participant, &wish, &err);
     if (r == NULL) {

@@ -278,6 +278,26 @@ test('a meeting that is to be recorded is so by itself, and once after control w
         });
     })));
 
+test('VP8 is H264 in MP4 if that is asked for, and nothing else is touched', { timeout: 120_000 }, () =>
+    recordingNode('recording-mp4', (room) => withBrowser(async (browser) => {
+        const { host, directory } = room;
+
+        for (const codec of ['VP8', 'VP9']) {
+            await publish(browser, room, codec);
+        }
+        const { recording_id: id } = await ask(host, 'recording:start', { options: { format: 'mp4' } });
+        await sleep(RECORD_MS);
+        const { duration_ms: duration } = await ask(host, 'recording:stop', {});
+        const [{ files }] = await listed(room, 'stopped');
+
+        assert.equal(files.length, 4, JSON.stringify(files));
+        for (const { file, source, user_id: of, complete, start_ms: start } of files) {
+            assert.match(file, /\.mp4$/);
+            assert.equal(complete, true);
+            assertTrack({ source, path: join(directory, id, file), wanted: of === 'VP8' ? 'H264' : of, seconds: (duration - start) / 1000 });
+        }
+    })));
+
 test('a killed kcs-egress leaves files that play, and the next part begins', { timeout: 120_000 }, () =>
     recordingNode('recording-killed', (room) => withBrowser(async (browser) => {
         const { node, host, directory } = room;

@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "egress/out/recode.h"
+
 struct track {
     struct track_conf conf;
     char name[FEED_NAME + 1];
     struct feed feed;
     struct timeline timeline;
     struct mux *mux;
+    struct recode *recode; /* NULL: frames are written as they are */
     bool has_file, ended;
     int err;             /* nothing more is written */
     int64_t first_ticks; /* of the file's first frame */
@@ -41,8 +44,11 @@ int track_open(struct track **out, const struct track_conf *conf)
                   ? -ENOMEM
                   : feed_init(&track->feed, conf->rings, conf->handle, conf->codec);
     }
+    if (err == 0 && conf->mp4 && conf->codec == ABI_CODEC_VP8) {
+        err = recode_create(&track->recode, conf->hz);
+    }
     if (err != 0) {
-        free(track);
+        track_close(track);
         return err;
     }
     track->conf = *conf;
@@ -82,12 +88,17 @@ static bool is_of_all(int err)
     }
 }
 
+static enum abi_codec codec_of(const struct track *track)
+{
+    return track->recode != NULL ? ABI_CODEC_H264 : track->conf.codec;
+}
+
 static int begin_file(struct track *track, const struct depay_frame *frame)
 {
     uint8_t extradata[2 * DEPAY_SETS];
     char path[PATH_MAX];
     struct mux_conf conf = {.path = path,
-                            .codec = track->conf.codec,
+                            .codec = codec_of(track),
                             .hz = track->conf.hz,
                             .width = frame->width,
                             .height = frame->height,
@@ -95,24 +106,23 @@ static int begin_file(struct track *track, const struct depay_frame *frame)
                             .first = frame->data,
                             .first_len = frame->len};
 
-    conf.extradata_len = depay_extradata(&track->feed.depay, extradata, sizeof(extradata));
+    if (track->recode != NULL) {
+        conf.extradata =
+            recode_extradata(track->recode, &conf.extradata_len, &conf.width, &conf.height);
+    } else {
+        conf.extradata_len =
+            depay_extradata(&track->feed.depay, extradata, sizeof(extradata));
+    }
     (void)snprintf(path, sizeof(path), "%s/%s.%s", track->conf.directory, track->name,
-                   mux_extension(track->conf.codec));
+                   mux_extension(codec_of(track)));
     return mux_open(&track->mux, &conf, track->reason);
 }
 
-static void on_frame(void *arg, const struct depay_frame *frame, uint64_t arrival_us)
+static void write_frame(struct track *track, const struct depay_frame *frame, int64_t ticks,
+                        int64_t duration)
 {
-    struct track *track = arg;
-    int64_t duration = track->conf.codec == ABI_CODEC_OPUS
-                           ? depay_opus_samples(frame->data, frame->len)
-                           : 0;
-    int64_t ticks = timeline_at(&track->timeline, frame->ts, arrival_us, track->conf.clock);
     int err = 0;
 
-    if (track->err != 0) {
-        return;
-    }
     if (track->mux == NULL) {
         err = begin_file(track, frame);
         if (err != 0) {
@@ -132,6 +142,45 @@ static void on_frame(void *arg, const struct depay_frame *frame, uint64_t arriva
     track->frames++;
     if (ticks - track->first_ticks + duration > track->length_ticks) {
         track->length_ticks = ticks - track->first_ticks + duration;
+    }
+}
+
+/* What its decoder makes nothing of is left out, and what follows until a key frame. */
+static void on_vp8(struct track *track, const struct depay_frame *frame, int64_t ticks)
+{
+    struct recode_picture picture;
+    const int got =
+        recode_put(track->recode, frame->data, frame->len, frame->key, ticks, &picture);
+
+    if (got > 0) {
+        const struct depay_frame made = {
+            .data = picture.data, .len = picture.len, .key = picture.key};
+
+        write_frame(track, &made, picture.ticks, 0);
+    } else if (got == -EBADMSG) {
+        feed_spoilt(&track->feed);
+    } else if (got < 0) {
+        (void)snprintf(track->reason, sizeof(track->reason), "cannot be transcoded: %s",
+                       strerror(-got));
+        fail(track, got == -EIO ? -EBADMSG : got); /* it is not the disk's */
+    }
+}
+
+static void on_frame(void *arg, const struct depay_frame *frame, uint64_t arrival_us)
+{
+    struct track *track = arg;
+    int64_t duration = track->conf.codec == ABI_CODEC_OPUS
+                           ? depay_opus_samples(frame->data, frame->len)
+                           : 0;
+    int64_t ticks = timeline_at(&track->timeline, frame->ts, arrival_us, track->conf.clock);
+
+    if (track->err != 0) {
+        return;
+    }
+    if (track->recode != NULL) {
+        on_vp8(track, frame, ticks);
+    } else {
+        write_frame(track, frame, ticks, duration);
     }
 }
 
@@ -173,7 +222,7 @@ void track_state(const struct track *track, struct track_state *out)
     int64_t us = track->first_ticks * 1000000 / track->conf.hz;
 
     *out = (struct track_state){.name = track->name,
-                                .extension = mux_extension(track->conf.codec),
+                                .extension = mux_extension(codec_of(track)),
                                 .has_file = track->has_file,
                                 .whole = track->ended && track->err == 0,
                                 .start_us = !track->has_file
@@ -199,6 +248,7 @@ void track_close(struct track *track)
     if (track != NULL) {
         (void)mux_close(track->mux, NULL, ignored);
         feed_fini(&track->feed);
+        recode_destroy(track->recode);
     }
     free(track);
 }

@@ -13,6 +13,7 @@ struct track_conf {
     uint64_t handle; /* of its stream */
     enum abi_codec codec;
     uint32_t hz;
+    bool mp4; /* VP8 becomes H264, so that the file is MP4 */
     const struct feed_rings *rings;
     uint64_t zero_us;             /* CLOCK_MONOTONIC at which the recording began */
     struct timeline_clock *clock; /* of its publisher; borrowed for the track's life */

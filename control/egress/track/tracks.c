@@ -23,6 +23,7 @@ struct entry {
 
 static struct {
     const struct mode_conf *conf;
+    bool mp4;
     struct entry entries[MAX_TRACKS];
     unsigned n;
     struct publisher publishers[MAX_TRACKS];
@@ -79,6 +80,7 @@ static int add(const char *line)
     struct mode_stream stream;
     struct track_conf conf = {.name = stream.name,
                               .directory = all.conf->directory,
+                              .mp4 = all.mp4,
                               .rings = &all.conf->rings,
                               .zero_us = all.conf->zero_us};
     int err = -EMFILE;
@@ -171,6 +173,12 @@ static int begin(const struct mode_conf *conf)
     return 0;
 }
 
+static int begin_mp4(const struct mode_conf *conf)
+{
+    all.mp4 = true;
+    return begin(conf);
+}
+
 static void end(uint64_t now_us, bool last)
 {
     (void)now_us;
@@ -182,3 +190,5 @@ static void end(uint64_t now_us, bool last)
 
 const struct mode mode_tracks = {
     .name = "tracks", .begin = begin, .on_line = on_line, .turn = turn, .end = end};
+const struct mode mode_mp4 = {
+    .name = "mp4", .begin = begin_mp4, .on_line = on_line, .turn = turn, .end = end};
