@@ -165,6 +165,7 @@ static const cyaml_schema_field_t recording_fields[] = {
     CONF_MAPPING("s3", struct control_recording, s3, s3_fields),
     CONF_LIST("renditions", struct control_recording, renditions, n_renditions,
               &rendition_value),
+    CONF_STRING("push_ca_file", struct control_recording, push_ca_file),
     CONF_BOOL("push_private", struct control_recording, push_private),
     CONF_END,
 };

@@ -188,6 +188,7 @@ struct control_recording {
     struct control_s3 s3;
     struct control_rendition renditions[CONTROL_CONF_RENDITIONS]; /* of live streams */
     uint32_t n_renditions;
+    char push_ca_file[256]; /* empty: the system's */
     bool push_private;
 };
 

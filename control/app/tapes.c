@@ -77,6 +77,7 @@ int tapes_open_recorder(struct tapes *tapes, const struct tapes_conf *with, char
                                  .directory = from->directory,
                                  .live = from->live,
                                  .n_renditions = from->n_renditions,
+                                 .push_ca_file = from->push_ca_file,
                                  .push_private = from->push_private,
                                  .memory_mb = from->memory_mb,
                                  .quota_bytes = (uint64_t)from->quota_mb << 20,

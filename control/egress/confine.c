@@ -180,7 +180,7 @@ static void let(int rules, const char *path, uint64_t access)
     }
 }
 
-static int restrict_files(const char *directory, bool calls)
+static int restrict_files(const char *directory, bool calls, const char *also)
 {
     /* fonts, and what tells how they are looked for and how many CPUs there are */
     static const char *const read_only[] = {"/usr/share", "/usr/local/share", "/etc/fonts",
@@ -201,6 +201,12 @@ static int restrict_files(const char *directory, bool calls)
     }
     for (size_t i = 0; calls && i < sizeof(names) / sizeof(names[0]); i++) {
         let(rules, names[i], LANDLOCK_ACCESS_FS_READ_FILE);
+    }
+    if (calls) { /* by which servers are checked */
+        let(rules, "/etc/ssl/certs", LOOK);
+    }
+    if (also != NULL && also[0] != '\0') {
+        let(rules, also, LANDLOCK_ACCESS_FS_READ_FILE);
     }
     let(rules, "/dev/urandom", LANDLOCK_ACCESS_FS_READ_FILE);
     let(rules, directory, OWN);
@@ -234,7 +240,7 @@ static int give_up_capabilities(void)
     return syscall(SYS_capset, &head, none) == 0 ? 0 : -errno;
 }
 
-int confine(const char *directory, bool calls)
+int confine(const char *directory, bool calls, const char *also)
 {
     int err;
 
@@ -248,7 +254,7 @@ int confine(const char *directory, bool calls)
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     (void)umask(umask(0077) | 0027);
-    err = restrict_files(directory, calls);
+    err = restrict_files(directory, calls, also);
     if (err != 0) {
         (void)fprintf(stderr, "kcs-egress: its files are not confined: %s\n",
                       strerror(-err));

@@ -23,10 +23,11 @@
  *
  * directory  of the job; borrowed. Without capabilities what is above it may not be passed
  * any more: what is to be opened later is named relative to it
+ * also       a file that is read, too; may be NULL or ""
  * calls      it has to connect to servers of the Internet, by name
  *
  * Returns 0 or -errno: the kernel filters no system calls. One without landlock leaves
  * files to the rights of the user, which is said on standard error. */
-int confine(const char *directory, bool calls);
+int confine(const char *directory, bool calls, const char *also);
 
 #endif

@@ -9,8 +9,9 @@
  * number of the process within the job (1), MEMORY how many MiB it may take (0: any number;
  * memory.h); a live stream is encoded at each HEIGHT, the
  * largest first, with BPS bits a second at most; 'private': one that is pushed may go to
- * any address. EXTENSION: of files that are joined.
- * Descriptor 3 is a socket (SOCK_SEQPACKET) on which lines are spoken, one a
+ * any address. EXTENSION: of files that are joined. Of one that
+ * is pushed another word may follow: a file of certificates, by which its server is
+ * checked. Descriptor 3 is a socket (SOCK_SEQPACKET) on which lines are spoken, one a
  * message; descriptor 4 the stream rings (base/tap.h), which can only be read.
  *
  * From control:  add NAME HANDLE CODEC HZ PUBLISHER [PERSON SOURCE] · remove NAME · stop ·
@@ -54,8 +55,9 @@ enum {
     NICE = 5 /* who moves media and who signals go first: a picture may be late */
 };
 
-static const struct mode *const modes[] = {&mode_tracks, &mode_mp4, &mode_composite, &mode_sound,
-                                           &mode_live,   &mode_push,      &mode_join};
+static const struct mode *const modes[] = {&mode_tracks, &mode_mp4,  &mode_composite,
+                                           &mode_sound,  &mode_live, &mode_push,
+                                           &mode_join};
 
 uint64_t mode_now_us(void)
 {
@@ -198,13 +200,15 @@ int job_main(int argc, char **argv)
     }
     err = memory_limit(argc >= 6 ? (unsigned)strtoul(argv[5], NULL, 10) : 0);
     if (err == 0) {
-        err = confine(mode == &mode_push ? argv[1] : ".", mode == &mode_push);
+        err = confine(mode == &mode_push ? argv[1] : ".", mode == &mode_push,
+                      argc > 7 && mode == &mode_push ? argv[7] : NULL);
     }
     if (err != 0) {
         (void)fprintf(stderr, "kcs-egress: cannot be confined: %s\n", strerror(-err));
         return 1;
     }
-    av_log_set_level(mode == &mode_tracks || mode == &mode_mp4 ? AV_LOG_ERROR : AV_LOG_FATAL);
+    av_log_set_level(mode == &mode_tracks || mode == &mode_mp4 ? AV_LOG_ERROR
+                                                               : AV_LOG_FATAL);
     conf.directory = "."; /* what pushes has none */
     conf.zero_us = strtoull(argv[2], NULL, 10);
     conf.part = argc >= 6 ? (unsigned)strtoul(argv[4], NULL, 10) : 1;

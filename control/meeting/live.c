@@ -121,7 +121,7 @@ static int check_url(const struct recorder *recorder, const char *text,
     }
     explicit_bzero(&url, sizeof(url));
     if (!good) {
-        return meeting_fail(err, "invalid", "/url: it is none like rtmp://HOST/APP/KEY");
+        return meeting_fail(err, "invalid", "/url: it is none like rtmp[s]://HOST/APP/KEY");
     }
     return public || recorder_pushes_anywhere(recorder)
                ? 0

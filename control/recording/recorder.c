@@ -406,8 +406,9 @@ static int launch(struct recorder_job *job, const char *mode, unsigned number)
                        conf->renditions[i].kbps);
         argv[6 + i] = sizes[i];
     }
-    if (job->mode == RECORDER_PUSH && conf->push_private) {
-        argv[6] = (char *)(uintptr_t) "private";
+    if (job->mode == RECORDER_PUSH) {
+        argv[6] = (char *)(uintptr_t)(conf->push_private ? "private" : "public");
+        argv[7] = (char *)(uintptr_t)conf->push_ca_file;
     } else if (job->mode == RECORDER_SOUND) { /* of use where parts are joined */
         argv[6] = (char *)(uintptr_t) "m4a";
     }

@@ -65,7 +65,9 @@ struct recorder_conf {
     } renditions[RECORDER_RENDITIONS]; /* of their picture, from the highest */
     unsigned n_renditions;
     unsigned memory_mb; /* that a process may take; 0: as much as there is */
-    bool push_private;  /* to addresses that are none of the public Internet, too */
+    const char *
+        push_ca_file; /* certificates that servers are checked by; NULL, "": the system's */
+    bool push_private; /* to addresses that are none of the public Internet, too */
 };
 
 struct recorder_file {

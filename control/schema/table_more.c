@@ -34,7 +34,7 @@ OBJECT(recording_status, "How a recording fares.",
        TEXT("reason", N, 0, 256, "why it failed, in words"));
 OBJECT(stream_start, "A live stream to begin.", ENUM("kind", R, stream_kinds, "as what"),
        ENUM("layout", N, layouts, "of the picture; left out, it follows the meeting's"),
-       URL("url", N | S, "where rtmp is sent to: rtmp://HOST[:PORT]/APP/KEY"));
+       URL("url", N | S, "where rtmp is sent to: rtmp[s]://HOST[:PORT]/APP/KEY"));
 OBJECT(stream_ref, "A live stream.", ID("stream_id", N, "left out: the one that runs"));
 OBJECT(stream, "A live stream.", ID("stream_id", R, "which"),
        ENUM("kind", R, stream_kinds, "as what"),

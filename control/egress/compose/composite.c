@@ -112,10 +112,11 @@ static void on_packet(void *arg, unsigned rung, enum encoder_kind kind,
 static int on_line(const char *line)
 {
     if (all.mode == &mode_push && all.push == NULL && strncmp(line, "push ", 5) == 0) {
+        const char *ca = all.conf->n_words > 1 ? all.conf->words[1] : "";
         const bool private =
             all.conf->n_words > 0 && strcmp(all.conf->words[0], "private") == 0;
 
-        return push_open(&all.push, line + 5, ladder_encoder(all.ladder, 0), private);
+        return push_open(&all.push, line + 5, ladder_encoder(all.ladder, 0), private, ca);
     }
     return cast_on_line(&all.cast, line);
 }

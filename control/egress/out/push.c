@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "egress/out/packet_queue.h"
-#include "sfu/base/reach.h"
+#include "egress/out/resolve.h"
 
 enum {
     CONNECT_US = 10000000, /* of a connection, till something can be sent */
@@ -27,6 +27,7 @@ enum {
 struct push {
     struct rtmp_url url;
     bool private;
+    char ca_file[PUSH_CA_FILE]; /* "": the system's */
     AVCodecParameters *codecs[N_ENCODER_KINDS];
     AVRational bases[N_ENCODER_KINDS]; /* of the packets' times */
     struct packet_queue *queue;
@@ -76,17 +77,48 @@ static void note(struct push *push, enum push_state state, const char *reason)
 
 static bool may_connect(const struct push *push, const struct sockaddr *to)
 {
-    if (push->private) {
-        return true;
-    }
-    if (to->sa_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)to;
+    return push->private || resolve_is_public(to);
+}
 
-        return reach_public4((const uint8_t *)&v4->sin_addr);
+static void ask_for(const struct push *push, AVDictionary **options)
+{
+    const struct rtmp_url *url = &push->url;
+    char tcurl[RTMP_URL_HOST + RTMP_URL_MAX + 24];
+
+    (void)snprintf(tcurl, sizeof(tcurl), "rtmp%s://%s:%s/%s", url->tls ? "s" : "",
+                   url->host, url->port, url->app);
+    (void)av_dict_set(options, "rtmp_app", url->app, 0);
+    (void)av_dict_set(options, "rtmp_playpath", url->key, 0);
+    (void)av_dict_set(options, "rtmp_tcurl", tcurl, 0);
+}
+
+/* By its name, which the certificate has to have, and which the server may have to be told.
+ */
+static int dial_name(struct push *push, AVFormatContext *format)
+{
+    const struct rtmp_url *url = &push->url;
+    const bool v6 = strchr(url->host, ':') != NULL;
+    char where[RTMP_URL_HOST + 24];
+    AVDictionary *options = NULL;
+    int err;
+
+    (void)snprintf(where, sizeof(where), "rtmps://%s%s%s:%s/", v6 ? "[" : "", url->host,
+                   v6 ? "]" : "", url->port);
+    ask_for(push, &options);
+    (void)av_dict_set(&options, "tls_verify", "1", 0);
+    if (push->ca_file[0] != '\0') {
+        (void)av_dict_set(&options, "ca_file", push->ca_file, 0);
     }
-    return to->sa_family == AF_INET6 &&
-           reach_public6(
-               ((const struct sockaddr_in6 *)(const void *)to)->sin6_addr.s6_addr);
+    push->until_us = now_us() + CONNECT_US;
+    resolve_public_only(!push->private);
+    err = avio_open2(&format->pb, where, AVIO_FLAG_WRITE, &format->interrupt_callback,
+                     &options);
+    resolve_public_only(false);
+    av_dict_free(&options);
+    if (err == AVERROR(EIO)) {
+        push->why = "the server has no good certificate for that name, or speaks no TLS";
+    }
+    return err;
 }
 
 /* All that is asked of libavformat is by the address; who it is meant for stands in
@@ -95,7 +127,7 @@ static int dial(struct push *push, AVFormatContext *format, const struct addrinf
 {
     const struct rtmp_url *url = &push->url;
     const bool v6 = to->ai_family == AF_INET6;
-    char address[INET6_ADDRSTRLEN], where[128], tcurl[RTMP_URL_HOST + RTMP_URL_MAX + 24];
+    char address[INET6_ADDRSTRLEN], where[128];
     AVDictionary *options = NULL;
     int err;
 
@@ -105,10 +137,7 @@ static int dial(struct push *push, AVFormatContext *format, const struct addrinf
     }
     (void)snprintf(where, sizeof(where), "rtmp://%s%s%s:%s/", v6 ? "[" : "", address,
                    v6 ? "]" : "", url->port);
-    (void)snprintf(tcurl, sizeof(tcurl), "rtmp://%s:%s/%s", url->host, url->port, url->app);
-    (void)av_dict_set(&options, "rtmp_app", url->app, 0);
-    (void)av_dict_set(&options, "rtmp_playpath", url->key, 0);
-    (void)av_dict_set(&options, "rtmp_tcurl", tcurl, 0);
+    ask_for(push, &options);
     push->until_us = now_us() + CONNECT_US;
     err = avio_open2(&format->pb, where, AVIO_FLAG_WRITE, &format->interrupt_callback,
                      &options);
@@ -129,10 +158,10 @@ static int open_socket(struct push *push, AVFormatContext *format)
     }
     push->refused = true;
     for (const struct addrinfo *to = found; to != NULL && err < 0 && !is_ending(push);
-         to = to->ai_next) {
+         to = push->url.tls && !push->refused ? NULL : to->ai_next) {
         if (may_connect(push, to->ai_addr)) {
             push->refused = false;
-            err = dial(push, format, to);
+            err = push->url.tls ? dial_name(push, format) : dial(push, format, to);
         }
     }
     freeaddrinfo(found);
@@ -325,7 +354,7 @@ static int copy_codecs(struct push *push, const struct encoder *encoder)
 }
 
 int push_open(struct push **out, const char *url, const struct encoder *encoder,
-              bool private)
+              bool private, const char *ca_file)
 {
     struct push *push = calloc(1, sizeof(*push));
     pthread_condattr_t attr;
@@ -341,6 +370,7 @@ int push_open(struct push **out, const char *url, const struct encoder *encoder,
     (void)pthread_condattr_destroy(&attr);
     (void)pthread_mutex_init(&push->lock, NULL);
     push->private = private;
+    (void)snprintf(push->ca_file, sizeof(push->ca_file), "%s", ca_file);
     atomic_init(&push->end_us, UINT64_MAX);
     err = rtmp_url_parse(url, &push->url) ? 0 : -EINVAL;
     err = err != 0 ? err : packet_queue_create(&push->queue);

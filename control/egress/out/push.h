@@ -17,6 +17,7 @@ struct push;
 
 enum {
     PUSH_REASON = 128,
+    PUSH_CA_FILE = 256,
     PUSH_CLOSE_MS = 1000 /* that push_close() takes at most */
 };
 
@@ -36,10 +37,11 @@ struct push_figures {
 /* url      rtmp_url.h
  * encoder  what it has of pictures and sound is copied
  * private  whether addresses that are none of the public Internet may be connected to
+ * ca_file  authorities that a server of rtmps is checked by; "": the system's
  *
  * All borrowed for the call. Returns 0, -EINVAL (the URL) or -ENOMEM. */
 int push_open(struct push **out, const char *url, const struct encoder *encoder,
-              bool private);
+              bool private, const char *ca_file);
 
 /* Takes a packet of the encoder's; borrowed. Never waits. */
 void push_put(struct push *push, enum encoder_kind kind, const struct AVPacket *packet);

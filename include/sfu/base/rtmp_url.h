@@ -1,5 +1,5 @@
-/* Where a live stream is sent to: rtmp://HOST[:PORT]/APP/KEY. KEY, what behind the last '/'
- * is, with its query, is a secret between the two ends.
+/* Where a live stream is sent to: rtmp://HOST[:PORT]/APP/KEY, or rtmps, by TLS. KEY, what
+ * behind the last '/' is, with its query, is a secret between the two ends.
  *
  * Pure; header-only. */
 #ifndef SFU_BASE_RTMP_URL_H
@@ -14,6 +14,7 @@
 enum { RTMP_URL_MAX = 480, RTMP_URL_HOST = 256 }; /* bytes, with the ending 0 */
 
 struct rtmp_url {
+    bool tls;
     char host[RTMP_URL_HOST]; /* without [] */
     char port[6];
     char app[RTMP_URL_MAX], key[RTMP_URL_MAX];
@@ -52,7 +53,7 @@ static inline bool rtmp_url_host(const char *at, size_t len, struct rtmp_url *ou
         }
         at = colon;
     }
-    (void)snprintf(out->port, sizeof(out->port), "1935");
+    (void)snprintf(out->port, sizeof(out->port), out->tls ? "443" : "1935");
     if (at == end) {
         return true;
     }
@@ -67,13 +68,15 @@ static inline bool rtmp_url_host(const char *at, size_t len, struct rtmp_url *ou
 /* False: it is none. */
 static inline bool rtmp_url_parse(const char *url, struct rtmp_url *out)
 {
-    static const char scheme[] = "rtmp://";
-    const char *host = url + sizeof(scheme) - 1;
-    const char *app, *key;
+    static const char plain[] = "rtmp://", secure[] = "rtmps://";
+    const char *host, *app, *key;
 
-    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0 || strlen(url) >= RTMP_URL_MAX) {
+    out->tls = strncmp(url, secure, sizeof(secure) - 1) == 0;
+    if ((!out->tls && strncmp(url, plain, sizeof(plain) - 1) != 0) ||
+        strlen(url) >= RTMP_URL_MAX) {
         return false;
     }
+    host = url + (out->tls ? sizeof(secure) : sizeof(plain)) - 1;
     for (const char *c = url; *c != '\0'; c++) {
         if (*c <= ' ' || *c >= 0x7f || *c == '"' || *c == '\\') {
             return false;

@@ -76,6 +76,14 @@ static void a_url_is_taken_apart(void **state)
     assert_string_equal(url.port, "1935");
     assert_string_equal(url.app, "live2");
     assert_string_equal(url.key, "k-1");
+    assert_false(url.tls);
+    assert_string_equal(url.port, "1935");
+    assert_true(rtmp_url_parse("rtmps://a.example/app/k", &url));
+    assert_true(url.tls);
+    assert_string_equal(url.host, "a.example");
+    assert_string_equal(url.port, "443");
+    assert_true(rtmp_url_parse("rtmps://a.example:4443/app/k", &url));
+    assert_string_equal(url.port, "4443");
     assert_true(rtmp_url_parse("rtmp://[2a00::1]:19350/app/instance/k?auth=a/b", &url));
     assert_string_equal(url.host, "2a00::1");
     assert_string_equal(url.port, "19350");
@@ -88,7 +96,6 @@ static void what_is_none_is_refused(void **state)
     static const char *const bad[] = {"",
                                       "rtmp://",
                                       "http://a/live/key",
-                                      "rtmps://a/live/key",
                                       "rtmp://a",
                                       "rtmp://a/live",
                                       "rtmp://a/live/",

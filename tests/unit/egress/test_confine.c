@@ -35,7 +35,7 @@ static void confined_as(bool calls, int (*tries)(void))
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        _exit(confine(directory, calls) != 0 ? 255 : tries() % 255);
+        _exit(confine(directory, calls, NULL) != 0 ? 255 : tries() % 255);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
@@ -270,7 +270,7 @@ static void what_aborts_dies(void **state)
 
     if (pid == 0) {
         (void)signal(SIGABRT, SIG_DFL);
-        _exit(confine(directory, false) != 0 ? 255 : die());
+        _exit(confine(directory, false, NULL) != 0 ? 255 : die());
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "egress/out/push.h"
+#include "egress/out/resolve.h"
 #include "film.h"
 
 enum { WAIT_S = 20, SLACK_MS = 1000 };
@@ -197,7 +198,7 @@ static void what_is_pushed_arrives_and_again_when_the_server_was_away(void **sta
 
     setup(&w);
     serve(&w, "one.flv");
-    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, true), 0);
+    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, true, ""), 0);
     live_until(&w, PUSH_CONNECTED, 2);
     assert_int_equal(kill(w.server, SIGTERM), 0);
     await_end(&w);
@@ -236,7 +237,7 @@ static void this_machine_is_not_connected_to(void **state)
         assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
         assert_int_equal(listen(fd, 1), 0);
         (void)snprintf(w.url, sizeof(w.url), "rtmp://%s:%u/live/secret", hosts[i], w.port);
-        assert_int_equal(push_open(&w.push, w.url, w.film.encoder, false), 0);
+        assert_int_equal(push_open(&w.push, w.url, w.film.encoder, false, ""), 0);
         for (int n = 0; n < 1000 && figures_of(&w).state == PUSH_AWAY; n++) {
             pause_ms(10);
         }
@@ -260,7 +261,7 @@ static void a_silent_server_is_left(void **state)
     at.sin_port = htons((uint16_t)w.port);
     assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
     assert_int_equal(listen(fd, 1), 0);
-    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, true), 0);
+    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, true, ""), 0);
     live_until(&w, PUSH_AWAY, 1);
     assert_true(close_ms(&w) < PUSH_CLOSE_MS + SLACK_MS);
     (void)close(fd);
@@ -278,7 +279,7 @@ static void a_server_that_stops_reading_is_left(void **state)
 
     setup(&w);
     serve(&w, "one.flv");
-    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, true), 0);
+    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, true, ""), 0);
     live_until(&w, PUSH_CONNECTED, 1);
     assert_int_equal(kill(w.server, SIGSTOP), 0);
     assert_int_equal(av_new_packet(packet, BYTES), 0);
@@ -306,7 +307,7 @@ static void a_slow_resolver_is_left(void **state)
 
     setup(&w);
     resolver_s = 3;
-    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, true), 0);
+    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, true, ""), 0);
     pause_ms(100);
     assert_true(close_ms(&w) < PUSH_CLOSE_MS + SLACK_MS);
     pause_ms(3000); /* then the thread ends, and connects to nobody */
@@ -320,9 +321,136 @@ static void a_bad_url_is_refused(void **state)
     (void)state;
 
     setup(&w);
-    assert_int_equal(push_open(&w.push, "rtmp://a/live", w.film.encoder, true), -EINVAL);
+    assert_int_equal(push_open(&w.push, "rtmp://a/live", w.film.encoder, true, ""),
+                     -EINVAL);
     assert_null(w.push);
     teardown(&w);
+}
+
+/* A server of TLS whose certificate is for 'name'; what it is sent lies in 'got'. */
+static void serve_tls(struct world *w, const char *name)
+{
+    char command[512], port[8], cert[64], key[64], got[64];
+    int input[2];
+
+    (void)snprintf(cert, sizeof(cert), "%s/cert", w->film.directory);
+    (void)snprintf(key, sizeof(key), "%s/key", w->film.directory);
+    (void)snprintf(got, sizeof(got), "%s/got", w->film.directory);
+    (void)snprintf(port, sizeof(port), "%u", w->port);
+    (void)snprintf(
+        command, sizeof(command),
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+        "-days 2 -subj /CN=%s -addext subjectAltName=DNS:%s -keyout %s -out %s "
+        "2>/dev/null",
+        name, name, key, cert);
+    assert_int_equal(system(command), 0);
+    w->server = fork();
+    if (w->server == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* it ends when its input does: this never does */
+        if (pipe(input) != 0 || dup2(input[0], 0) != 0) {
+            _exit(126);
+        }
+        (void)freopen(got, "w", stdout);
+        (void)freopen("/dev/null", "w", stderr);
+        (void)execlp("openssl", "openssl", "s_server", "-quiet", "-accept", port, "-cert",
+                     cert, "-key", key, NULL);
+        _exit(127);
+    }
+    assert_true(w->server > 0);
+    (void)snprintf(w->url, sizeof(w->url), "rtmps://localhost:%u/live/secret", w->port);
+    pause_ms(500);
+}
+
+/* How many bytes came in the clear behind TLS, and the first of them. */
+static size_t sent_to(const struct world *w, uint8_t *first)
+{
+    char path[64];
+    uint8_t bytes[4096];
+    size_t n;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/got", w->film.directory);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    n = fread(bytes, 1, sizeof(bytes), file);
+    (void)fclose(file);
+    *first = bytes[0];
+    return n;
+}
+
+static void over(struct world *w)
+{
+    (void)kill(w->server, SIGKILL);
+    assert_int_equal(waitpid(w->server, NULL, 0), w->server);
+    teardown(w);
+}
+
+/* RTMP's handshake is sent to it: a version, 3, and 1536 bytes. */
+static void a_server_of_tls_is_spoken_to_if_its_certificate_is_good(void **state)
+{
+    char ca[64];
+    uint8_t first = 0;
+    struct world w;
+    (void)state;
+
+    setup(&w);
+    serve_tls(&w, "localhost");
+    (void)snprintf(ca, sizeof(ca), "%s/cert", w.film.directory);
+    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, true, ca), 0);
+    for (int i = 0; i < WAIT_S * 10 && sent_to(&w, &first) < 1537; i++) {
+        pause_ms(100);
+    }
+    assert_int_equal(sent_to(&w, &first), 1537);
+    assert_int_equal(first, 3);
+    over(&w);
+}
+
+static void assert_not_spoken_to(const char *name, bool known, bool private)
+{
+    struct push_figures figures = {.state = PUSH_CONNECTED};
+    char ca[64] = "";
+    uint8_t first;
+    struct world w;
+
+    setup(&w);
+    serve_tls(&w, name);
+    if (known) {
+        (void)snprintf(ca, sizeof(ca), "%s/cert", w.film.directory);
+    }
+    assert_int_equal(push_open(&w.push, w.url, w.film.encoder, private, ca), 0);
+    for (int i = 0; i < WAIT_S * 10 && figures.reason[0] == '\0'; i++) {
+        pause_ms(100);
+        push_figures(w.push, &figures);
+    }
+    assert_int_equal(figures.state, private ? PUSH_AWAY : PUSH_REFUSED);
+    assert_non_null(strstr(figures.reason, private ? "certificate" : "public Internet"));
+    assert_int_equal(sent_to(&w, &first), 0);
+    over(&w);
+}
+
+static void none_of_another_name_or_authority_is(void **state)
+{
+    (void)state;
+    assert_not_spoken_to("localhost", false, true);
+    assert_not_spoken_to("other.example", true, true);
+}
+
+static void nor_one_of_this_machine_unless_that_is_allowed(void **state)
+{
+    struct addrinfo *found = NULL;
+    (void)state;
+
+    assert_not_spoken_to("localhost", true, false);
+    /* nor if a name stands for it only when libavformat looks */
+    resolve_public_only(true);
+    assert_int_equal(getaddrinfo("localhost", "443", NULL, &found), EAI_NONAME);
+    assert_int_equal(getaddrinfo("192.0.2.1", "443", NULL, &found), EAI_NONAME);
+    assert_int_equal(getaddrinfo("8.8.8.8", "443", NULL, &found), 0);
+    freeaddrinfo(found);
+    resolve_public_only(false);
+    assert_int_equal(getaddrinfo("localhost", "443", NULL, &found), 0);
+    freeaddrinfo(found);
 }
 
 int main(void)
@@ -334,6 +462,9 @@ int main(void)
         cmocka_unit_test(a_server_that_stops_reading_is_left),
         cmocka_unit_test(a_slow_resolver_is_left),
         cmocka_unit_test(a_bad_url_is_refused),
+        cmocka_unit_test(a_server_of_tls_is_spoken_to_if_its_certificate_is_good),
+        cmocka_unit_test(none_of_another_name_or_authority_is),
+        cmocka_unit_test(nor_one_of_this_machine_unless_that_is_allowed),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
