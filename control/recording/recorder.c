@@ -306,7 +306,7 @@ static void on_death(struct recorder_job *job, uint64_t now_us)
     if (job->deaths >= RECORDER_DEATHS) {
         recorder_fail(job, job->heavy ? "the process that records takes too much memory"
                                       : "the process that records dies again and again");
-    } else if (job->ops->died != NULL) {
+    } else if (!job->failed && job->ops->died != NULL) {
         job->ops->died(job->user,
                        job->heavy ? "it took too much memory, and goes on in another part"
                                   : "its process died, and it goes on in another part");
