@@ -115,6 +115,7 @@ static void on_failed(void *user, const char *reason)
     if (r->room == NULL) {
         return;
     }
+    end_pause(r);
     r->state = RECORDING_FAILED;
     (void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
     tell_hosts(r);
