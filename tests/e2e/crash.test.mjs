@@ -164,10 +164,12 @@ function load(node, more = []) {
 /* Kills control while somebody is joining; if `unanswered`, with commands on their way that the
  * dataplane, which stands still for a moment, has not seen. Resolves with the time and with who was joining. */
 async function killControl(node, unanswered) {
+    /* who comes one by one is still coming when the first was seen, on a busy machine, too */
     const join = () =>
         loadgen(
             node,
-            ['--publishers', '1', '--subscribers', `${PASSING - 1}`, '--seconds', '0.2'],
+            ['--publishers', '1', '--subscribers', `${PASSING - 1}`, '--seconds', '0.2',
+                '--join-rate', unanswered ? '12' : '50'],
             { meeting: 'passing', patience: 20 },
         );
 
@@ -179,7 +181,7 @@ async function killControl(node, unanswered) {
         await node.crash('kcs-control');
         return { killed, joining };
     }
-    /* it stands still only while the first of them asks for a transport */
+    /* it stands still only until the next of them asks for a transport */
     const open = await node.metric('kcs_websocket_open');
     const joining = join();
     const shows = async (metric, least) => {
