@@ -65,8 +65,8 @@ struct dtls_conf {
     int (*post)(void *loop, void (*fn)(void *arg), void *arg);
     void *loop;
 
-    /* A datagram for the peer, in answer to what came from 'to' (the address that what came
-     * last came from). Both are borrowed for the call. */
+    /* A datagram for the peer. 'to' is where the handshake's last came from: once that is over
+     * the session knows better. Both are borrowed for the call. */
     void (*on_send)(void *user, const struct path *to, const void *data, size_t len);
 
     /* The handshake has ended; exactly once, unless the connection is closed before. 'err'
