@@ -130,6 +130,7 @@ static inline void plane_open(struct plane *plane)
                             .bytes = plane->shm_len,
                             .n_drops = 1,
                             .n_dones = 1,
+                            .cycles_per_s = UINT64_C(2000000000),
                             .backend = "none"};
     shm->devices[0] =
         (struct abi_device){.kind = "udp", .port = 7000, .preference = 1000, .n_addrs = 1};

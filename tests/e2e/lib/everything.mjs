@@ -67,6 +67,8 @@ async function record(host, ann) {
     const stopped = next(ann, 'recording:stopped');
     const { recording_id } = await good(host, 'recording:start');
 
+    await good(host, 'recording:pause', { recording_id });
+    await good(host, 'recording:resume', { recording_id });
     await good(host, 'recording:stop', { recording_id });
     await stopped;
 }
