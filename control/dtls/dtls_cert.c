@@ -8,6 +8,8 @@
 #include <openssl/x509.h>
 #include <string.h>
 
+#include "dtls/dtls_lib.h"
+
 enum {
     CERT_DAYS = 365, /* longer than any process; browsers do not check it */
     CERT_BACKDATE_S = 86400,
@@ -57,9 +59,8 @@ static int cert_fill(X509 *x509, EVP_PKEY *key)
 int dtls_cert_init(struct dtls_cert *cert)
 {
     memset(cert, 0, sizeof(*cert));
-    dtls_lib_init(&cert->lib);
-    cert->key = EVP_PKEY_Q_keygen(cert->lib.ctx, NULL, "EC", "P-256");
-    cert->x509 = X509_new_ex(cert->lib.ctx, NULL);
+    cert->key = EVP_PKEY_Q_keygen(dtls_lib(), NULL, "EC", "P-256");
+    cert->x509 = X509_new_ex(dtls_lib(), NULL);
     if (cert->key == NULL || cert->x509 == NULL || cert_fill(cert->x509, cert->key) != 0 ||
         cert_digest(cert->x509, DTLS_SHA256, &cert->fp) != 0) {
         dtls_cert_fini(cert);
@@ -72,7 +73,6 @@ void dtls_cert_fini(struct dtls_cert *cert)
 {
     X509_free(cert->x509);
     EVP_PKEY_free(cert->key);
-    dtls_lib_fini(&cert->lib);
     memset(cert, 0, sizeof(*cert));
 }
 
@@ -118,7 +118,7 @@ SSL_CTX *dtls_cert_context(const struct dtls_cert *cert)
      * make our hello, and our first flight, longer than what a check may be answered with. */
     static const char signatures[] =
         "ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256:ECDSA+SHA384:ed25519";
-    SSL_CTX *ctx = SSL_CTX_new_ex(cert->lib.ctx, NULL, DTLS_method());
+    SSL_CTX *ctx = SSL_CTX_new_ex(dtls_lib(), NULL, DTLS_method());
 
     if (ctx == NULL) {
         return NULL;

@@ -6,10 +6,8 @@
 #include <stdbool.h>
 
 #include "dtls/dtls_fp.h"
-#include "dtls/dtls_lib.h"
 
 struct dtls_cert {
-    struct dtls_lib lib; /* of it and of all that it is used for */
     X509 *x509;
     EVP_PKEY *key;
     struct dtls_fp fp; /* SHA-256 */

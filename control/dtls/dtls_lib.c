@@ -17,8 +17,8 @@ enum { MAX_KEYS = 16, MAX_DECODERS = 64 };
 /* Of the whole process, as is the default provider; constant once they are made. */
 static OSSL_PROVIDER *whole;
 static OSSL_ALGORITHM keys[MAX_KEYS + 1], decoders[MAX_DECODERS + 1];
+static OSSL_LIB_CTX *made;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool made;
 
 /* 'names' are separated by colons. */
 static bool named(const char *names, const char *wanted)
@@ -79,13 +79,6 @@ static bool choose(int operation, OSSL_ALGORITHM *out, size_t cap,
     return n > 0 && no_cache == 0;
 }
 
-static void make(void)
-{
-    whole = OSSL_PROVIDER_load(NULL, "default");
-    made = whole != NULL && choose(OSSL_OP_KEYMGMT, keys, MAX_KEYS, NULL) &&
-           choose(OSSL_OP_DECODER, decoders, MAX_DECODERS, reads_certificates);
-}
-
 static const OSSL_ALGORITHM *query(void *provctx, int operation, int *no_cache)
 {
     (void)provctx;
@@ -121,29 +114,30 @@ static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
     return 1;
 }
 
-void dtls_lib_init(struct dtls_lib *lib)
+static void make(void)
 {
-    *lib = (struct dtls_lib){.ctx = NULL};
+    OSSL_LIB_CTX *lib;
+
     if (EVP_default_properties_is_fips_enabled(NULL) == 1 ||
-        OSSL_PROVIDER_available(NULL, "default") != 1 || pthread_once(&once, make) != 0 ||
-        !made) {
+        OSSL_PROVIDER_available(NULL, "default") != 1) {
         return;
     }
-    lib->ctx = OSSL_LIB_CTX_new();
-    if (lib->ctx != NULL && OSSL_PROVIDER_add_builtin(lib->ctx, "handshakes", init) == 1) {
-        lib->few = OSSL_PROVIDER_load(lib->ctx, "handshakes");
+    whole = OSSL_PROVIDER_load(NULL, "default");
+    if (whole == NULL || !choose(OSSL_OP_KEYMGMT, keys, MAX_KEYS, NULL) ||
+        !choose(OSSL_OP_DECODER, decoders, MAX_DECODERS, reads_certificates)) {
+        return;
     }
-    if (lib->few == NULL) {
-        dtls_lib_fini(lib);
-        ERR_clear_error();
+    lib = OSSL_LIB_CTX_new();
+    if (lib != NULL && OSSL_PROVIDER_add_builtin(lib, "handshakes", init) == 1 &&
+        OSSL_PROVIDER_load(lib, "handshakes") != NULL) {
+        made = lib;
+        return;
     }
+    OSSL_LIB_CTX_free(lib); /* NULL is a no-op */
+    ERR_clear_error();
 }
 
-void dtls_lib_fini(struct dtls_lib *lib)
+OSSL_LIB_CTX *dtls_lib(void)
 {
-    if (lib->few != NULL) {
-        (void)OSSL_PROVIDER_unload(lib->few);
-    }
-    OSSL_LIB_CTX_free(lib->ctx); /* NULL is a no-op */
-    *lib = (struct dtls_lib){.ctx = NULL};
+    return pthread_once(&once, make) == 0 ? made : NULL;
 }

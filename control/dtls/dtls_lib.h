@@ -6,17 +6,10 @@
 
 #include <openssl/types.h>
 
-struct dtls_lib {
-    OSSL_LIB_CTX *ctx; /* NULL: OpenSSL's own */
-    OSSL_PROVIDER *few;
-};
-
 /* A library with a provider that has all of the default one's but keys, and formats of
- * keys, that no certificate of a peer has. If it cannot be made, or the administrator wants
- * another than the default provider (FIPS), it is OpenSSL's own. */
-void dtls_lib_init(struct dtls_lib *lib);
-
-/* When nothing is left that was made with it. */
-void dtls_lib_fini(struct dtls_lib *lib);
+ * keys, that no certificate of a peer has. NULL, which is OpenSSL's own, if it cannot be
+ * made, or the administrator wants another than the default provider (FIPS). It is made
+ * once, by whoever asks first, and is never freed: any thread. */
+OSSL_LIB_CTX *dtls_lib(void);
 
 #endif
