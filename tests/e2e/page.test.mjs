@@ -627,6 +627,7 @@ test('a meeting: chat, hands, reactions, poll, whiteboard, host controls, the wa
                 await reads(grace, [EVIL]);
                 await write(grace, 'Hello Ada');
                 await reads(ada, [EVIL, 'Hello Ada']);
+                await reads(grace, [EVIL, 'Hello Ada']);
                 await grace.page.$$eval('.message.mine .menu-root button', ([button]) =>
                     button.click(),
                 );
