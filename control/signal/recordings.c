@@ -83,30 +83,17 @@ static json_t *encode_stopped(const struct recording *r, const char *by)
                      (json_int_t)(r->duration_us / 1000), "by_user_id", by);
 }
 
-void on_recording_stop(struct reply *reply, const json_t *payload)
+static json_t *encode_changed(const struct recording *r, const char *by)
 {
-    struct fields f = fields_of(payload);
-    const struct participant *p = reply->client->participant;
-    const struct recording *r;
-    struct meeting_error err;
-    const char *id;
-
-    if (!field_text(&f, "recording_id", MEETING_OBJECT_ID, false, &id)) {
-        reply_refuse(reply, &f);
-        return;
-    }
-    r = meeting_record_stop(reply_meeting(reply), reply->client->participant, id, &err);
-    if (r == NULL) {
-        reply_error(reply, &err);
-        return;
-    }
-    reply_seq(reply, encode_stopped(r, p->who.user_id));
+    return json_pack("{s:s, s:s}", "recording_id", r->id, "by_user_id", by);
 }
 
 typedef const struct recording *change(struct meeting *meeting, struct participant *p,
                                        const char *id, struct meeting_error *err);
 
-static void on_change(struct reply *reply, const json_t *payload, change *fn)
+typedef json_t *encode(const struct recording *r, const char *by);
+
+static void on_change(struct reply *reply, const json_t *payload, change *fn, encode *say)
 {
     struct fields f = fields_of(payload);
     struct participant *p = reply->client->participant;
@@ -123,18 +110,22 @@ static void on_change(struct reply *reply, const json_t *payload, change *fn)
         reply_error(reply, &err);
         return;
     }
-    reply_seq(reply,
-              json_pack("{s:s, s:s}", "recording_id", r->id, "by_user_id", p->who.user_id));
+    reply_seq(reply, say(r, p->who.user_id));
+}
+
+void on_recording_stop(struct reply *reply, const json_t *payload)
+{
+    on_change(reply, payload, meeting_record_stop, encode_stopped);
 }
 
 void on_recording_pause(struct reply *reply, const json_t *payload)
 {
-    on_change(reply, payload, meeting_record_pause);
+    on_change(reply, payload, meeting_record_pause, encode_changed);
 }
 
 void on_recording_resume(struct reply *reply, const json_t *payload)
 {
-    on_change(reply, payload, meeting_record_resume);
+    on_change(reply, payload, meeting_record_resume, encode_changed);
 }
 
 json_t *encode_recording_event(const struct meeting_event *event, const char **name)
