@@ -96,6 +96,8 @@ void account_judge(struct account *account, uint32_t n_clients)
           a->corrupt + a->forged + a->malformed, a->forged);
     BLAME(account, a->misrouted,
           "%" PRIu64 " streams came from another producer than asked for", a->misrouted);
+    BLAME(account, a->unkeyed,
+          "%" PRIu64 " packets came of another encoding without its key frame", a->unkeyed);
     BLAME(account, a->unknown, "%" PRIu64 " packets of streams that nobody asked for",
           a->unknown);
 }

@@ -28,6 +28,8 @@ struct account_sums {
     uint64_t key_frames, key_requests, reports_to_publishers, feedback_to_publishers;
     uint64_t streams, sampled, silent; /* silent: nothing ever came */
     uint64_t received, verified;       /* packets; verified: looked inside */
+    uint64_t switches, unkeyed;        /* of encodings; packets before a key frame */
+    uint64_t whims;                    /* of --restless, that were granted */
     uint64_t lost, duplicates, misordered, holes, corrupt, misrouted;
     uint64_t replayed, forged, malformed, early, unknown, padding;
     uint64_t reports_to_subscribers, key_frames_received;

@@ -46,7 +46,7 @@ void client_check_up(struct client *client)
     for (uint32_t i = 0; i < client->n_receivers; i++) {
         const struct receiver *r = &client->receivers[i];
 
-        n += r->resumed && !r->closed && run_sender(client, r->producer_id) != NULL;
+        n += r->resumed && !r->closed && run_sender(client, r->producer_id, 0) != NULL;
     }
     if (n < (client->publisher ? client->n_senders : client->run->n_streams)) {
         return;
@@ -172,14 +172,19 @@ static int add_senders(struct client *client, uint32_t index)
         return -errno;
     }
     for (int video = 0; video < 2; video++) {
-        struct sender *s = &client->senders[client->n_senders];
         bool main = video != 0 || !o->video; /* what --rate and --size are of */
+        uint32_t layers = video != 0 ? o->layers : 1;
 
-        if (video != 0 ? o->video : o->audio) {
+        for (uint32_t i = 0; (video != 0 ? o->video : o->audio) && i < layers; i++) {
+            struct sender *s = &client->senders[client->n_senders++];
+
             sender_init(s, video != 0, index * 2 + (uint32_t)video + 1,
                         main ? o->rate : o->audio_rate,
                         (uint16_t)(main ? o->size : AUDIO_SIZE), seed);
-            s->mid = (uint8_t)client->n_senders++;
+            if (layers > 1) {
+                sender_set_layer(s, (uint8_t)i, (uint8_t)layers);
+            }
+            s->mid = (uint8_t)video;
         }
     }
     return 0;
@@ -206,7 +211,8 @@ int client_init(struct client *client, struct run *run, bool publisher, uint32_t
                         .publisher = publisher,
                         .sampled = publisher || index % run->options->verify_every == 0,
                         .timer = {.on_due = client_media_on_due, .user = client},
-                        .retry = {.on_due = on_retry, .user = client}};
+                        .retry = {.on_due = on_retry, .user = client},
+                        .whim = {.on_due = client_on_whim, .user = client}};
     (void)snprintf(client->name, sizeof(client->name), "%s-%u",
                    publisher ? "publisher" : "subscriber", index);
     if (snprintf(client->meeting, sizeof(client->meeting), o->rooms > 1 ? "%s-%u" : "%s",
@@ -233,6 +239,7 @@ void client_fini(struct client *client)
     transport_fini(&client->media);
     (void)loop_set(client->run->loop, &client->timer, UINT64_MAX);
     (void)loop_set(client->run->loop, &client->retry, UINT64_MAX);
+    (void)loop_set(client->run->loop, &client->whim, UINT64_MAX);
     json_decref(client->capabilities);
     free(client->receivers);
     *client = (struct client){0};

@@ -3,7 +3,8 @@
  *
  * client.c        comes, goes, comes again
  * client_join.c   joins: each answer leads to the next question
- * client_media.c  packets and reports, once there is a transport */
+ * client_media.c  packets and reports, once there is a transport
+ * client_whims.c  mutes, pauses, wishes for other layers: --restless */
 #ifndef LOADGEN_CLIENT_H
 #define LOADGEN_CLIENT_H
 
@@ -18,7 +19,7 @@
 #include "loadgen/transport.h"
 
 enum {
-    CLIENT_MAX_SENDERS = 2,
+    CLIENT_MAX_SENDERS = 1 + SENDER_MAX_LAYERS,
     CLIENT_TOKEN_MAX = 1024,
     CLIENT_ID_MAX = 127,
     CLIENT_MEETING_MAX = 64, /* as in tokens */
@@ -59,6 +60,9 @@ struct client {
     struct transport media;
     struct loop_timer timer; /* packets and reports */
     struct loop_timer retry; /* to connect again */
+    struct loop_timer whim;  /* with --restless */
+    uint32_t n_whims;
+    uint64_t n_granted; /* of them */
     uint64_t started_us;
     uint64_t step_us[N_STEPS]; /* when each step of joining was done */
     uint64_t lost_us; /* when the connection was lost */
@@ -86,7 +90,7 @@ void client_fini(struct client *client); /* of a zeroed one: a no-op */
 /* Begins to join. What becomes of it is told by run_on_up() and run_on_failed(). */
 void client_start(struct client *client);
 
-/* Publishers: sends until client_hold(). */
+/* Publishers: sends until client_hold(). With --restless all have whims until then. */
 void client_send(struct client *client, uint64_t at_us);
 void client_hold(struct client *client);
 
@@ -114,11 +118,35 @@ void client_media_on_due(struct loop_timer *timer, uint64_t now_us);
 
 /* ---- client_join.c: what signaling tells ---- */
 
+/* What was asked stands in the lower byte of an answer's id, what it is about above. */
+enum client_question {
+    ASK_JOIN,
+    ASK_TRANSPORT,
+    ASK_CONNECT,
+    ASK_PRODUCE, /* of which sender */
+    ASK_CONSUME, /* for which receiver */
+    ASK_RESUME,
+    ASK_CHAT,
+    ASK_LEAVE,
+    ASK_MUTE, /* which sender; so UNMUTE */
+    ASK_UNMUTE,
+    ASK_PAUSE, /* which receiver; so LAYERS */
+    ASK_LAYERS
+};
+
+/* 'payload' is moved. */
+void client_ask(struct client *client, enum client_question question, uint32_t about,
+                json_t *payload);
+
 extern const char *const client_wanted[]; /* events that mean something to us; NULL ends it */
 void client_on_open(void *user);
 void client_on_event(void *user, const char *name, const json_t *payload);
 void client_on_answer(void *user, uint64_t id, const json_t *answer);
 void client_ask_leave(struct client *client);
+
+/* ---- client_whims.c ---- */
+
+void client_on_whim(struct loop_timer *timer, uint64_t now_us);
 
 /* ---- client.c, for the others ---- */
 

@@ -11,27 +11,17 @@
 #include "loadgen/target.h"
 
 #define URI_MID  "urn:ietf:params:rtp-hdrext:sdes:mid"
+#define URI_RID  "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
 #define URI_TWCC "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
-
-/* What was asked stands in the lower byte of an answer's id, what it is about above. */
-enum question {
-    ASK_JOIN,
-    ASK_TRANSPORT,
-    ASK_CONNECT,
-    ASK_PRODUCE, /* of which sender */
-    ASK_CONSUME, /* for which receiver */
-    ASK_RESUME,
-    ASK_CHAT,
-    ASK_LEAVE
-};
 
 static const char *const questions[] = {
     "room:join", "transport:create", "transport:connect", "produce",
-    "consume",   "consumer:resume",  "chat:send",         "room:leave"};
+    "consume",   "consumer:resume",  "chat:send",         "room:leave",
+    "produce:pause", "produce:resume", "consumer:pause", "consumer:layers"}; /* by question */
 
 #define CHAT "loadgen says at " /* and when */
 
-static void ask(struct client *client, enum question question, uint32_t about,
+void client_ask(struct client *client, enum client_question question, uint32_t about,
                 json_t *payload)
 {
     if (signaling_ask(&client->signaling, questions[question], payload,
@@ -70,7 +60,7 @@ static void consume(struct client *client, uint32_t index)
 {
     const struct receiver *r = &client->receivers[index];
 
-    ask(client, ASK_CONSUME, index,
+    client_ask(client, ASK_CONSUME, index,
         json_pack("{s:s,s:s,s:O}", "transport_id", client->transport_id, "producer_id",
                   r->producer_id, "rtp_capabilities", client->capabilities));
 }
@@ -119,6 +109,23 @@ static void on_closed_by_node(struct client *client, const json_t *payload,
     }
 }
 
+/* By SSRC, or several by RID, as browsers do. */
+static json_t *encodings_of(const struct sender *s)
+{
+    json_t *list = json_array();
+
+    if (s->layers < 2) {
+        (void)json_array_append_new(list, json_pack("{s:I}", "ssrc", (json_int_t)s->ssrc));
+    }
+    for (int i = 0; s->layers > 1 && i < s->layers; i++) {
+        char rid[2] = {(char)('0' + i), '\0'};
+
+        (void)json_array_append_new(list, json_pack("{s:s}", "rid", rid));
+    }
+    return list;
+}
+
+/* 'index' is the first sender of what is produced. */
 static void produce(struct client *client, uint32_t index)
 {
     const struct sender *s = &client->senders[index];
@@ -133,13 +140,19 @@ static void produce(struct client *client, uint32_t index)
                              "audio/opus", "payloadType", SENDER_AUDIO_PT, "clockRate",
                              48000, "channels", 2, "parameters", "rtcpFeedback", "type",
                              "transport-cc", "parameter", "");
-    json_t *params =
-        json_pack("{s:s,s:[o],s:[{s:s,s:i},{s:s,s:i}],s:[{s:I}],s:{s:s,s:b}}", "mid", mid,
-                  "codecs", codec, "headerExtensions", "uri", URI_MID, "id", SENDER_EXT_MID,
-                  "uri", URI_TWCC, "id", SENDER_EXT_TWCC, "encodings", "ssrc",
-                  (json_int_t)s->ssrc, "rtcp", "cname", client->name, "reducedSize", 1);
+    json_t *exts = json_pack("[{s:s,s:i},{s:s,s:i}]", "uri", URI_MID, "id", SENDER_EXT_MID,
+                             "uri", URI_TWCC, "id", SENDER_EXT_TWCC);
+    json_t *params;
 
-    ask(client, ASK_PRODUCE, index,
+    if (s->layers > 1) {
+        (void)json_array_append_new(
+            exts, json_pack("{s:s,s:i}", "uri", URI_RID, "id", SENDER_EXT_RID));
+    }
+    params = json_pack("{s:s,s:[o],s:o,s:o,s:{s:s,s:b}}", "mid", mid, "codecs", codec,
+                       "headerExtensions", exts, "encodings", encodings_of(s), "rtcp",
+                       "cname", client->name, "reducedSize", 1);
+
+    client_ask(client, ASK_PRODUCE, index,
         json_pack("{s:s,s:s,s:s,s:o}", "transport_id", client->transport_id, "kind",
                   s->video ? "video" : "audio", "source", s->video ? "camera" : "mic",
                   "rtp_parameters", params));
@@ -227,7 +240,7 @@ static void on_joined(struct client *client, const json_t *answer)
         on_producer(client, each);
     }
     if (!resumed && client->state == CLIENT_JOINING) {
-        ask(client, ASK_TRANSPORT, 0,
+        client_ask(client, ASK_TRANSPORT, 0,
             json_pack("{s:s}", "direction", client->publisher ? "send" : "recv"));
     }
 }
@@ -296,7 +309,7 @@ static void on_transport(struct client *client, const json_t *answer)
                     "machine (--allow-remote), or --address is not among them");
         return;
     }
-    ask(client, ASK_CONNECT, 0,
+    client_ask(client, ASK_CONNECT, 0,
         json_pack("{s:s,s:{s:s,s:[{s:s,s:s}]}}", "transport_id", client->transport_id,
                   "dtls_parameters", "role", "client", "fingerprints", "algorithm",
                   "sha-256", "value", client->media.dtls.fingerprint));
@@ -314,11 +327,25 @@ static void on_connected(struct client *client)
 {
     client->connected = true;
     for (uint32_t i = 0; i < client->n_senders; i++) {
-        produce(client, i);
+        if (client->senders[i].layer == 0) {
+            produce(client, i);
+        }
     }
     for (uint32_t i = 0; i < client->n_receivers; i++) {
         if (!client->receivers[i].closed) {
             consume(client, i);
+        }
+    }
+}
+
+/* All encodings of what was produced are this producer. */
+static void on_produced(struct client *client, uint32_t index, const json_t *answer)
+{
+    for (uint32_t i = index; i < client->n_senders; i++) {
+        struct sender *s = &client->senders[i];
+
+        if (s->mid == client->senders[index].mid) {
+            (void)take_text(answer, "producer_id", s->producer_id, sizeof(s->producer_id));
         }
     }
 }
@@ -328,6 +355,7 @@ static void on_consumed(struct client *client, struct receiver *r, const json_t 
     const json_t *params = json_object_get(answer, "rtp_parameters");
     const json_t *encoding = json_array_get(json_object_get(params, "encodings"), 0);
     json_int_t ssrc = json_integer_value(json_object_get(encoding, "ssrc"));
+    const char *type;
     size_t at;
     json_t *each;
 
@@ -337,6 +365,8 @@ static void on_consumed(struct client *client, struct receiver *r, const json_t 
         return;
     }
     r->ssrc = (uint32_t)ssrc;
+    type = json_string_value(json_object_get(answer, "type"));
+    r->layered = type != NULL && strcmp(type, "simulcast") == 0;
     json_array_foreach(json_object_get(params, "headerExtensions"), at, each)
     {
         const char *uri = json_string_value(json_object_get(each, "uri"));
@@ -346,11 +376,11 @@ static void on_consumed(struct client *client, struct receiver *r, const json_t 
             client->twcc_ext = (uint8_t)json_integer_value(json_object_get(each, "id"));
         }
     }
-    ask(client, ASK_RESUME, (uint32_t)(r - client->receivers),
+    client_ask(client, ASK_RESUME, (uint32_t)(r - client->receivers),
         json_pack("{s:s}", "consumer_id", r->consumer_id));
 }
 
-static void on_refused(struct client *client, enum question question, uint32_t about,
+static void on_refused(struct client *client, enum client_question question, uint32_t about,
                        const json_t *answer)
 {
     const json_t *error = json_object_get(answer, "error");
@@ -358,7 +388,8 @@ static void on_refused(struct client *client, enum question question, uint32_t a
     const char *message = json_string_value(json_object_get(error, "message"));
     char reason[256];
 
-    if ((question == ASK_CONSUME || question == ASK_RESUME) &&
+    if ((question == ASK_CONSUME || question == ASK_RESUME || question == ASK_PAUSE ||
+         question == ASK_LAYERS) &&
         about < client->n_receivers && client->receivers[about].closed) {
         return; /* it ended in the meantime */
     }
@@ -373,7 +404,7 @@ static void on_refused(struct client *client, enum question question, uint32_t a
     }
     if (question == ASK_JOIN && client->resume_token[0] != '\0') {
         client->resume_token[0] = '\0'; /* too old: as a new one, then */
-        ask(client, ASK_JOIN, 0,
+        client_ask(client, ASK_JOIN, 0,
             json_pack("{s:s,s:s}", "meeting_id", client->meeting,
                       "display_name", client->name));
         return;
@@ -389,7 +420,7 @@ static void on_refused(struct client *client, enum question question, uint32_t a
 void client_on_answer(void *user, uint64_t id, const json_t *answer)
 {
     struct client *client = user;
-    enum question question = (enum question)(id & 0xff);
+    enum client_question question = (enum client_question)(id & 0xff);
     uint32_t about = (uint32_t)(id >> 8);
 
     if (!json_is_true(json_object_get(answer, "ok"))) {
@@ -407,10 +438,7 @@ void client_on_answer(void *user, uint64_t id, const json_t *answer)
         on_connected(client);
         break;
     case ASK_PRODUCE:
-        if (about < client->n_senders) {
-            (void)take_text(answer, "producer_id", client->senders[about].producer_id,
-                            sizeof(client->senders[about].producer_id));
-        }
+        on_produced(client, about, answer);
         break;
     case ASK_CONSUME:
         if (about < client->n_receivers) {
@@ -421,6 +449,12 @@ void client_on_answer(void *user, uint64_t id, const json_t *answer)
         if (about < client->n_receivers) {
             client->receivers[about].resumed = true;
         }
+        break;
+    case ASK_MUTE:
+    case ASK_UNMUTE:
+    case ASK_PAUSE:
+    case ASK_LAYERS:
+        client->n_granted++;
         break;
     case ASK_CHAT:
     case ASK_LEAVE:
@@ -437,7 +471,7 @@ void client_chat(struct client *client)
 
     (void)snprintf(text, sizeof(text), CHAT "%" PRIu64, loop_now_us());
     client->run->account->chats_sent++;
-    ask(client, ASK_CHAT, 0,
+    client_ask(client, ASK_CHAT, 0,
         json_pack("{s:s,s:s,s:s}", "meeting_id", client->meeting, "message", text,
                   "client_message_id", text + sizeof(CHAT) - 1));
 }
@@ -489,11 +523,11 @@ void client_on_open(void *user)
         (void)json_object_set_new(payload, "resume_token",
                                   json_string(client->resume_token));
     }
-    ask(client, ASK_JOIN, 0, payload);
+    client_ask(client, ASK_JOIN, 0, payload);
 }
 
 void client_ask_leave(struct client *client)
 {
-    ask(client, ASK_LEAVE, 0,
+    client_ask(client, ASK_LEAVE, 0,
         json_pack("{s:s}", "meeting_id", client->meeting));
 }

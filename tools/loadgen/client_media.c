@@ -150,7 +150,7 @@ static void send_packets(struct client *client, uint64_t now_us)
     for (uint32_t i = 0; i < client->n_senders; i++) {
         struct sender *s = &client->senders[i];
 
-        while (sender_is_due(s, now_us)) {
+        while (!s->silent && sender_is_due(s, now_us)) {
             struct packet packet;
             size_t len = sender_make(s, client->twcc++, loop_now_us(), packet.data,
                                      TRANSPORT_PACKET_MAX);
@@ -224,8 +224,9 @@ void client_media_arm(struct client *client)
     } else {
         due_us = client->feedback_due_us < due_us ? client->feedback_due_us : due_us;
         for (uint32_t i = 0; client->sending && i < client->n_senders; i++) {
-            due_us =
-                client->senders[i].due_us < due_us ? client->senders[i].due_us : due_us;
+            const struct sender *s = &client->senders[i];
+
+            due_us = !s->silent && s->due_us < due_us ? s->due_us : due_us;
         }
     }
     (void)loop_set(client->run->loop, &client->timer, due_us);
@@ -268,6 +269,7 @@ void client_send(struct client *client, uint64_t at_us)
 void client_hold(struct client *client)
 {
     client->sending = false;
+    (void)loop_set(client->run->loop, &client->whim, UINT64_MAX);
     client_media_arm(client);
 }
 

@@ -7,6 +7,7 @@
 #include "loadgen/crew.h"
 #include "loadgen/dtls.h"
 #include "loadgen/payload.h"
+#include "loadgen/sender.h"
 
 #define VERSION "0.1.0"
 
@@ -28,6 +29,7 @@ static const struct option long_options[] = {
     {"media", required_argument, NULL, 'M'},
     {"rooms", required_argument, NULL, 'o'},
     {"processes", required_argument, NULL, 'x'},
+    {"layers", required_argument, NULL, 'l'},
     {"rate", required_argument, NULL, 'r'},
     {"audio-rate", required_argument, NULL, 'a'},
     {"chat", required_argument, NULL, 'c'},
@@ -39,6 +41,7 @@ static const struct option long_options[] = {
     {"verify-every", required_argument, NULL, 'K'},
     {"address", required_argument, NULL, 'A'},
     {"srtp", required_argument, NULL, 'p'},
+    {"restless", required_argument, NULL, 'L'},
     {"resume", no_argument, NULL, 'R'},
     {"no-feedback", no_argument, NULL, 'F'},
     {"allow-remote", no_argument, NULL, 'W'},
@@ -62,6 +65,8 @@ static void print_help(FILE *out)
           "  --rate N            packets a second of a stream: 50 of audio, 120 of video\n"
           "  --size N            payload bytes, 48 to 1200: 160 of audio, 1100 of video\n"
           "                      (with both, --rate and --size are of the video)\n"
+          "  --layers N          video in N encodings (simulcast), 1 to 3, each with twice the\n"
+          "                      packets of the one below: the node chooses (1)\n"
           "  --audio-rate N      with both: packets a second of audio (50)\n"
           "  --rooms R           R meetings, ID-0, ID-1, …, each with P and S of them (1)\n"
           "  --processes N       that share the clients, who need two descriptors each\n"
@@ -78,6 +83,10 @@ static void print_help(FILE *out)
           "  --address A         use the node's media address A, not the one it prefers\n"
           "  --srtp LIST         profiles to offer, as OpenSSL names them, best first\n"
           "                      (" DTLS_PROFILES ")\n"
+          "  --restless T        each T seconds every publisher falls silent on a stream, mutes\n"
+          "                      it or has it go on, and every subscriber pauses one, resumes\n"
+          "                      it or wishes for other layers; loss is then told by RTP\n"
+          "                      sequence numbers alone (0: never)\n"
           "  --resume            a lost connection is made anew, not a failure\n"
           "  --no-feedback       subscribers send no transport-cc, so that the node limits\n"
           "                      nothing, however late this machine reads\n"
@@ -159,6 +168,8 @@ static bool take(struct options *o, int letter)
         return take_count("subscribers", 0, MAX_CLIENTS, &o->subscribers);
     case 'M':
         return take_media(o);
+    case 'l':
+        return take_count("layers", 1, SENDER_MAX_LAYERS, &o->layers);
     case 'r':
         return take_count("rate", 1, 100000, &o->rate);
     case 'a':
@@ -181,6 +192,8 @@ static bool take(struct options *o, int letter)
         return take_seconds("hold", &o->hold);
     case 'T':
         return take_seconds("join-timeout", &o->join_timeout);
+    case 'L':
+        return take_seconds("restless", &o->restless);
     case 'R':
         o->resume = true;
         return true;
@@ -236,6 +249,7 @@ bool options_parse(int argc, char **argv, struct options *out, int *status)
 
     *out = (struct options){.profiles = DTLS_PROFILES,
                             .rooms = 1,
+                            .layers = 1,
                             .audio_rate = AUDIO_RATE,
                             .join_rate = 50,
                             .verify_every = 1,

@@ -19,6 +19,7 @@ struct options {
     uint32_t subscribers; /* of each room */
     uint32_t rooms;
     uint32_t processes;  /* 0: as many as it takes */
+    uint32_t layers;     /* encodings of each video */
     uint32_t audio_rate; /* where there is video, too */
     uint32_t chat;       /* messages */
     uint32_t rate; /* packets a second */
@@ -28,6 +29,7 @@ struct options {
     double seconds;
     double hold;         /* stay so long, silent, before leaving */
     double join_timeout; /* after the last was started */
+    double restless;     /* seconds between two whims of each client; 0: none */
     bool audio;
     bool video;
     bool resume;      /* come again when the connection is lost */

@@ -1,6 +1,7 @@
 #include "loadgen/receiver.h"
 
 #include "loadgen/payload.h"
+#include "loadgen/sender.h"
 #include "sfu/base/seq.h"
 
 static void on_timestamp(struct receiver *receiver, uint32_t ts, uint64_t now_us)
@@ -17,6 +18,26 @@ static void on_timestamp(struct receiver *receiver, uint32_t ts, uint64_t now_us
     receiver->transit = transit;
 }
 
+/* The node may go over to another encoding of the same picture, at a key frame of it. */
+static bool change_layer(struct receiver *receiver, const struct payload *got)
+{
+    uint32_t differs = got->tag ^ receiver->tag;
+
+    if ((differs & ((1u << SENDER_LAYER_SHIFT) - 1)) != 0) {
+        receiver->n_corrupt++;
+        return false;
+    }
+    if (!got->key || !got->frame_start) {
+        receiver->n_unkeyed++;
+        return false;
+    }
+    receiver->tag = got->tag;
+    receiver->layer = (uint8_t)(got->tag >> SENDER_LAYER_SHIFT);
+    receiver->n_switches++;
+    track_restart(&receiver->numbers);
+    return true;
+}
+
 /* Judges a payload that was looked into. */
 static void on_payload(struct receiver *receiver, const uint8_t *payload, size_t len,
                        uint64_t now_us, struct hist *delays_us)
@@ -31,9 +52,9 @@ static void on_payload(struct receiver *receiver, const uint8_t *payload, size_t
     if (!receiver->numbered) {
         receiver->numbered = true;
         receiver->tag = got.tag;
+        receiver->layer = (uint8_t)(got.tag >> SENDER_LAYER_SHIFT);
     }
-    if (got.tag != receiver->tag) {
-        receiver->n_corrupt++;
+    if (got.tag != receiver->tag && !change_layer(receiver, &got)) {
         return;
     }
     receiver->n_key_frames += got.key && got.frame_start;

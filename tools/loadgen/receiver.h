@@ -25,6 +25,8 @@ struct receiver {
     bool closed;   /* it ends before the run does: what is missing behind it is not lost */
     bool numbered; /* payloads are loadgen's: 'tag' and 'numbers' count */
     bool started;
+    bool layered; /* the node has several encodings to choose from */
+    uint8_t layer; /* the one that comes */
     uint32_t tag;
     struct track sequence; /* by RTP sequence number */
     struct track numbers;  /* by payload number */
@@ -32,6 +34,8 @@ struct receiver {
     uint64_t n_foreign;    /* payloads that are not loadgen's, before one that was */
     uint64_t n_corrupt;    /* not loadgen's, or another stream's, after one that was */
     uint64_t n_key_frames;
+    uint64_t n_switches; /* from one encoding to another */
+    uint64_t n_unkeyed;  /* packets of another encoding, without its key frame */
     uint64_t n_bytes;
     uint64_t arrived_us;     /* the latest packet */
     uint64_t max_silence_us; /* the longest time from one packet to the next, or to the end */

@@ -109,8 +109,9 @@ static json_t *producers(const struct run *run)
 
         if (s->producer_id[0] != '\0') {
             (void)json_array_append_new(
-                list, json_pack("{s:s,s:s,s:o,s:o,s:o}", "producer_id", s->producer_id,
-                                "kind", s->video ? "video" : "audio", "packets",
+                list, json_pack("{s:s,s:s,s:i,s:o,s:o,s:o}", "producer_id", s->producer_id,
+                                "kind", s->video ? "video" : "audio", "layer",
+                                (int)s->layer, "packets",
                                 number(s->n_sent), "key_frames", number(s->n_key_frames),
                                 "key_requests", number(s->n_key_requests)));
         }
@@ -185,6 +186,9 @@ static json_t *to_json(const struct run *run, const struct account *all)
         {"streams_silent", a->silent},
         {"received", a->received},
         {"verified", a->verified},
+        {"switches", a->switches},
+        {"unkeyed", a->unkeyed},
+        {"whims", a->whims},
         {"lost", a->lost},
         {"duplicates", a->duplicates},
         {"misordered", a->misordered},

@@ -245,6 +245,9 @@ void run_on_up(struct run *run, struct client *client)
 
         client_send(client, now_us + 1000000u / o->rate * place / o->publishers);
     }
+    if (o->restless > 0) {
+        (void)loop_set(run->loop, &client->whim, now_us);
+    }
 }
 
 void run_on_failed(struct run *run, struct client *client, const char *reason)
@@ -261,18 +264,26 @@ void run_on_returned(struct run *run, struct client *client, bool resumed)
     hist_add(&run->account->resumes_us, loop_now_us() - client->lost_us);
 }
 
-const struct sender *run_sender(const struct client *client, const char *producer_id)
+const struct sender *run_sender(const struct client *client, const char *producer_id,
+                                uint8_t layer)
 {
     const struct run *run = client->run;
     size_t n = (size_t)run->options->publishers * CLIENT_MAX_SENDERS;
     const struct sender *senders = &run->crew->senders[client->room * n];
 
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(senders[i].producer_id, producer_id) == 0) {
+        if (senders[i].layer == layer && strcmp(senders[i].producer_id, producer_id) == 0) {
             return &senders[i];
         }
     }
     return NULL;
+}
+
+/* What sends the encoding that comes. */
+static const struct sender *of_receiver(const struct client *client,
+                                        const struct receiver *r)
+{
+    return r->closed ? NULL : run_sender(client, r->producer_id, r->layer);
 }
 
 /* ---- the phases ---- */
@@ -371,7 +382,7 @@ static bool all_is_here(const struct run *run)
 
         for (uint32_t j = 0; client->sampled && j < client->n_receivers; j++) {
             const struct receiver *r = &client->receivers[j];
-            const struct sender *s = r->closed ? NULL : run_sender(client, r->producer_id);
+            const struct sender *s = of_receiver(client, r);
 
             if (s != NULL && s->n_sent > 0 &&
                 (!r->numbers.started || r->numbers.max + 1 < s->n_sent)) {
@@ -390,7 +401,7 @@ static void end_silences(struct run *run, uint64_t now_us)
 
         for (uint32_t j = 0; j < client->n_receivers; j++) {
             struct receiver *r = &client->receivers[j];
-            const struct sender *s = r->closed ? NULL : run_sender(client, r->producer_id);
+            const struct sender *s = of_receiver(client, r);
 
             if (s != NULL && s->n_sent > 0) {
                 receiver_on_end(r, now_us);
@@ -404,28 +415,36 @@ static void drain(struct run *run)
     uint64_t began_us = loop_now_us();
 
     for (uint32_t i = 0; i < run->n_clients; i++) {
-        if (run->clients[i].publisher) {
-            client_hold(&run->clients[i]);
-        }
+        client_hold(&run->clients[i]);
     }
     do {
         turn(run, "draining");
     } while (loop_now_us() - began_us < DRAIN_MIN_US ||
-             (!all_is_here(run) && loop_now_us() - began_us < DRAIN_MAX_US));
+             (run->options->restless == 0 && !all_is_here(run) &&
+              loop_now_us() - began_us < DRAIN_MAX_US));
 }
 
 /* ---- the account ---- */
 
+static void sum_by_sequence(const struct receiver *r, struct account_sums *a)
+{
+    a->lost += r->sequence.n_missing;
+    a->duplicates += r->sequence.n_duplicates;
+    a->misordered += r->sequence.n_misordered;
+}
+
 static void sum_receiver(const struct client *client, const struct receiver *r,
                          struct account_sums *a)
 {
-    const struct sender *s = r->closed ? NULL : run_sender(client, r->producer_id);
+    const struct sender *s = of_receiver(client, r);
 
     a->streams++;
     a->received += r->sequence.n_received;
     a->padding += r->n_padding;
     a->reports_to_subscribers += r->n_reports;
     a->key_frames_received += r->n_key_frames;
+    a->switches += r->n_switches;
+    a->unkeyed += r->n_unkeyed;
     if (r->max_silence_us > a->max_silence_us) {
         a->max_silence_us = r->max_silence_us;
     }
@@ -434,21 +453,23 @@ static void sum_receiver(const struct client *client, const struct receiver *r,
         return;
     }
     if (!client->sampled || (s == NULL && !r->numbered)) {
-        a->lost += r->sequence.n_missing;
-        a->duplicates += r->sequence.n_duplicates;
-        a->misordered += r->sequence.n_misordered;
+        sum_by_sequence(r, a);
         return;
     }
     a->sampled++;
     a->verified += r->numbers.n_received;
+    a->corrupt += r->n_corrupt + (s != NULL || r->numbered ? r->n_foreign : 0);
+    a->misrouted += s != NULL && r->numbered && r->tag != s->tag;
+    if (client->run->options->restless > 0) {
+        sum_by_sequence(r, a); /* what is paused has numbers, too */
+        return;
+    }
     a->lost += s != NULL ? track_lost(&r->numbers, s->n_sent - 1) : r->numbers.n_missing;
     a->duplicates += r->numbers.n_duplicates;
     a->misordered += r->numbers.n_misordered;
     if (r->sequence.n_missing > r->numbers.n_missing) {
         a->holes += r->sequence.n_missing - r->numbers.n_missing;
     }
-    a->corrupt += r->n_corrupt + (s != NULL || r->numbered ? r->n_foreign : 0);
-    a->misrouted += s != NULL && r->numbered && r->tag != s->tag;
 }
 
 /* Brings the account up to date. */
@@ -462,6 +483,7 @@ static void sum(struct run *run)
         const struct transport_faults *faults = &client->media.faults;
 
         out.unknown += client->n_unknown;
+        out.whims += client->n_granted;
         out.feedback_to_publishers += client->n_feedback;
         out.unsent += faults->unsent;
         out.replayed += faults->replayed;

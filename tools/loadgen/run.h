@@ -47,8 +47,10 @@ void run_on_up(struct run *run, struct client *client);
 void run_on_failed(struct run *run, struct client *client, const char *reason);
 void run_on_returned(struct run *run, struct client *client, bool resumed);
 
-/* The stream of the client's room that is this producer; NULL if it is none of ours. */
-const struct sender *run_sender(const struct client *client, const char *producer_id);
+/* The stream of the client's room that is this encoding of this producer; NULL if it is
+ * none of ours. */
+const struct sender *run_sender(const struct client *client, const char *producer_id,
+                                uint8_t layer);
 
 
 #endif

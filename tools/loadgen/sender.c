@@ -29,10 +29,30 @@ void sender_init(struct sender *sender, bool video, uint32_t tag, uint32_t rate,
     }
 }
 
+void sender_set_layer(struct sender *sender, uint8_t layer, uint8_t layers)
+{
+    uint32_t rate = sender->rate >> (layers - 1 - layer);
+
+    sender_init(sender, true, sender->tag | (uint32_t)layer << SENDER_LAYER_SHIFT,
+                rate > 0 ? rate : 1, sender->size, sender->ts + 1);
+    sender->layer = layer;
+    sender->layers = layers;
+}
+
 void sender_start(struct sender *sender, uint64_t at_us)
 {
     sender->due_us = at_us;
     sender->n_late = 0;
+}
+
+void sender_go_on(struct sender *sender, uint64_t at_us)
+{
+    uint32_t hz = sender->video ? VIDEO_HZ : AUDIO_HZ;
+
+    if (at_us > sender->due_us) {
+        sender->ts += (uint32_t)((at_us - sender->due_us) * hz / 1000000u);
+        sender->due_us = at_us;
+    }
 }
 
 bool sender_is_due(struct sender *sender, uint64_t now_us)
@@ -79,6 +99,7 @@ size_t sender_make(struct sender *sender, uint16_t twcc, uint64_t now_us, uint8_
     uint8_t *body;
     uint8_t number[2];
     uint8_t mid = (uint8_t)('0' + sender->mid);
+    uint8_t rid = (uint8_t)('0' + sender->layer);
 
     next_frame(sender);
     hdr = (struct rtp_hdr){.ts = sender->ts,
@@ -97,6 +118,9 @@ size_t sender_make(struct sender *sender, uint16_t twcc, uint64_t now_us, uint8_
     rtp_write(&w, &hdr);
     ext = rtp_ext_begin(&w, false);
     rtp_ext_put(&ext, SENDER_EXT_MID, &mid, 1);
+    if (sender->layers > 1) {
+        rtp_ext_put(&ext, SENDER_EXT_RID, &rid, 1);
+    }
     store_be16(number, twcc);
     rtp_ext_put(&ext, SENDER_EXT_TWCC, number, 2);
     rtp_ext_finish(&ext);

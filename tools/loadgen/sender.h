@@ -17,9 +17,12 @@ enum {
     SENDER_AUDIO_PT = 111, /* not the router's numbers, so that they must be mapped */
     SENDER_VIDEO_PT = 96,
     SENDER_EXT_MID = 9,
+    SENDER_EXT_RID = 10,
     SENDER_EXT_TWCC = 3,
     SENDER_FRAME_RATE = 30,
     SENDER_MAX_CATCH_UP = 64, /* packets sent at once when late; the rest is given up */
+    SENDER_MAX_LAYERS = 3,   /* encodings of one camera */
+    SENDER_LAYER_SHIFT = 24, /* of a tag: above it the layer, below it whose it is */
     SENDER_ID_MAX = 63
 };
 
@@ -41,7 +44,10 @@ struct sender {
     uint16_t size;      /* payload bytes of a packet */
     uint16_t seq;
     uint8_t mid;
+    uint8_t layer; /* of 'layers', 0 the smallest */
+    uint8_t layers;
     bool video;
+    bool silent;   /* for a while: its owner has it so */
     bool key;      /* the current frame is one */
     bool want_key; /* the next one shall be */
 };
@@ -52,8 +58,15 @@ struct sender {
 void sender_init(struct sender *sender, bool video, uint32_t tag, uint32_t rate,
                  uint16_t size, uint32_t seed);
 
+/* After sender_init(): it is one of several encodings of a picture, told apart by RID (RFC
+ * 8852), each with half the packets of the next. layers 2..SENDER_MAX_LAYERS. */
+void sender_set_layer(struct sender *sender, uint8_t layer, uint8_t layers);
+
 /* Sends from 'at_us' on. */
 void sender_start(struct sender *sender, uint64_t at_us);
+
+/* It was silent and no longer is; its clock has gone on. */
+void sender_go_on(struct sender *sender, uint64_t at_us);
 
 /* Whether a packet is due. When more than SENDER_MAX_CATCH_UP are, the excess is dropped
  * and counted. */

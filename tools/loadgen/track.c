@@ -43,7 +43,7 @@ enum track_verdict track_on_number(struct track *track, uint64_t number)
     if (!track->started) {
         track->started = true;
         track->first = track->max = number;
-        track->n_received = 1;
+        track->n_received++;
         set_seen(track, number, true);
         return TRACK_NEXT;
     }
@@ -70,6 +70,12 @@ enum track_verdict track_on_number(struct track *track, uint64_t number)
         track->n_missing--;
     }
     return TRACK_MISORDERED;
+}
+
+void track_restart(struct track *track)
+{
+    track->started = false;
+    memset(track->seen, 0, sizeof(track->seen));
 }
 
 uint64_t track_lost(const struct track *track, uint64_t last)

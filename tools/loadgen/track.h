@@ -30,6 +30,9 @@ struct track {
 
 enum track_verdict track_on_number(struct track *track, uint64_t number);
 
+/* Other numbers follow, which may begin anywhere; what was counted stays. */
+void track_restart(struct track *track);
+
 /* How many of those up to 'last', the highest that was sent, are missing. */
 uint64_t track_lost(const struct track *track, uint64_t last);
 

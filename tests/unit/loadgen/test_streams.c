@@ -210,9 +210,100 @@ static void who_stays_silent_to_the_end_was_silent_so_long(void **state)
     assert_int_equal(r.max_silence_us, 7500000);
 }
 
+/* Shows 'r' the next packet of 's' as number 'seq' of the stream that the node makes of both. */
+static void show(struct receiver *r, struct sender *s, uint16_t seq)
+{
+    uint8_t data[CAP];
+    struct rtp_hdr hdr = {0};
+    size_t len = make(s, START_US, data, &hdr);
+
+    hdr.seq = seq;
+    receiver_on_packet(r, &hdr, data + hdr.hdr_len, len - hdr.hdr_len, START_US, &delays);
+}
+
+static void encodings_are_told_apart_and_halve_their_packets(void **state)
+{
+    struct sender s[3];
+    struct rtp_hdr hdr = {0};
+    uint8_t data[CAP];
+    uint8_t len;
+    (void)state;
+
+    for (uint8_t i = 0; i < 3; i++) {
+        sender_init(&s[i], true, 5, 120, 500, 99);
+        sender_set_layer(&s[i], i, 3);
+        assert_int_equal(s[i].rate, 120 >> (2 - i));
+        assert_int_equal(s[i].tag, 5u | (uint32_t)i << SENDER_LAYER_SHIFT);
+        (void)make(&s[i], START_US, data, &hdr);
+        assert_int_equal(*rtp_ext_find(&hdr, SENDER_EXT_RID, &len), '0' + i);
+        assert_int_equal(len, 1);
+    }
+    assert_true(s[0].ssrc != s[1].ssrc && s[1].ssrc != s[2].ssrc);
+    sender_init(&s[0], true, 5, 120, 500, 99); /* alone, by SSRC */
+    (void)make(&s[0], START_US, data, &hdr);
+    assert_null(rtp_ext_find(&hdr, SENDER_EXT_RID, &len));
+}
+
+static void another_encoding_begins_with_its_key_frame_and_numbers_anew(void **state)
+{
+    static struct receiver r;
+    struct sender low;
+    struct sender high;
+    uint16_t seq = 100;
+    (void)state;
+
+    r = (struct receiver){.ssrc = 1, .video = true};
+    sender_init(&low, true, 5, 30, 200, 99);
+    sender_set_layer(&low, 0, 2);
+    sender_init(&high, true, 5, 30, 400, 99);
+    sender_set_layer(&high, 1, 2);
+    for (unsigned i = 0; i < 10; i++) {
+        show(&r, &low, seq++);
+    }
+    show(&r, &high, seq++); /* its first, a key frame */
+    show(&r, &high, seq++);
+    assert_int_equal(r.layer, 1);
+    assert_int_equal(r.n_switches, 1);
+    show(&r, &low, seq++); /* in the midst */
+    assert_int_equal(r.n_unkeyed, 1);
+    assert_int_equal(r.layer, 1);
+    low.want_key = true;
+    show(&r, &low, seq++);
+    show(&r, &low, (uint16_t)(seq + 1)); /* one is lost, after the switch */
+    assert_int_equal(r.layer, 0);
+    assert_int_equal(r.n_switches, 2);
+    assert_int_equal(r.n_corrupt, 0);
+    assert_int_equal(r.numbers.n_received, 14);
+    assert_int_equal(track_lost(&r.numbers, low.n_sent - 1), 0);
+    assert_int_equal(r.sequence.n_missing, 1);
+}
+
+static void who_was_silent_goes_on_at_the_time_it_is(void **state)
+{
+    uint8_t data[CAP];
+    struct rtp_hdr hdr = {0};
+    struct sender s;
+    uint32_t ts;
+    (void)state;
+
+    sender_init(&s, false, 3, 50, 160, 99);
+    sender_start(&s, START_US);
+    (void)make(&s, START_US, data, &hdr);
+    ts = hdr.ts;
+    sender_go_on(&s, START_US + 1020000); /* a second after it was due */
+    assert_true(sender_is_due(&s, START_US + 1020000));
+    (void)make(&s, START_US + 1020000, data, &hdr);
+    assert_int_equal(hdr.ts - ts, 48000 + 960);
+    assert_false(sender_is_due(&s, START_US + 1020000)); /* nothing is made up for */
+    assert_int_equal(s.n_late, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(encodings_are_told_apart_and_halve_their_packets),
+        cmocka_unit_test(another_encoding_begins_with_its_key_frame_and_numbers_anew),
+        cmocka_unit_test(who_was_silent_goes_on_at_the_time_it_is),
         cmocka_unit_test(who_stays_silent_to_the_end_was_silent_so_long),
         cmocka_unit_test(frames_of_video_are_marked_and_keyed),
         cmocka_unit_test(late_sender_catches_up_a_little_and_gives_up_the_rest),

@@ -37,6 +37,21 @@ static void hole_is_missing_until_it_is_filled(void **state)
     assert_int_equal(t.n_received, 3);
 }
 
+static void other_numbers_add_to_what_was_counted(void **state)
+{
+    struct track t = {.started = false};
+    (void)state;
+
+    (void)track_on_number(&t, 7);
+    (void)track_on_number(&t, 9);
+    track_restart(&t);
+    assert_int_equal(track_on_number(&t, 3), TRACK_NEXT);
+    assert_int_equal(track_on_number(&t, 4), TRACK_NEXT);
+    assert_int_equal(t.n_received, 4);
+    assert_int_equal(track_lost(&t, 5), 2); /* one of before, one behind */
+    assert_int_equal(t.n_duplicates + t.n_misordered, 0);
+}
+
 static void same_number_twice_is_a_duplicate(void **state)
 {
     struct track t = {.started = false};
@@ -88,6 +103,7 @@ int main(void)
         cmocka_unit_test(order_from_anywhere_is_complete),
         cmocka_unit_test(hole_is_missing_until_it_is_filled),
         cmocka_unit_test(same_number_twice_is_a_duplicate),
+        cmocka_unit_test(other_numbers_add_to_what_was_counted),
         cmocka_unit_test(earlier_than_the_first_moves_the_beginning),
         cmocka_unit_test(wide_gap_forgets_what_the_window_held),
     };
