@@ -4,11 +4,13 @@
  * what the node can do.
  *
  * usage: tools/bench room [OPTION…], see HELP */
+import { execFile } from 'node:child_process';
 import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
 
 import { loadgen } from '../../tests/e2e/lib/loadgen.mjs';
-import { withNode } from '../../tests/e2e/lib/node.mjs';
+import { BUILD, withNode } from '../../tests/e2e/lib/node.mjs';
 import { cores, watch } from './node_watch.mjs';
 
 const HELP = `usage: tools/bench room [--participants N] [--rooms R] [--publishers P] [--seconds T]
@@ -24,8 +26,14 @@ const HELP = `usage: tools/bench room [--participants N] [--rooms R] [--publishe
   --verify-every K  each K-th subscriber decrypts and compares, the others count (100)
   --device D        of the dataplane, as in its configuration (udp:127.0.0.1)
   --json            one object
+
+What the device's port carries is measured before (tools/bench wire, as root): below that
+rate nothing may be lost. Exit status: 0 all joined, had all that was sent and written, and
+nothing of it was wrong; 1 not so.
 `;
 const CHATS = 10;
+const VIDEO_SIZE = 1100; /* of kcs-loadgen, if it is not told */
+const WIRE_MAX = 4000; /* subscribers of bench-wire */
 const RING_MIB = 1.2; /* of the rings of a publisher: the default is for some 480 of them */
 
 function options() {
@@ -58,6 +66,23 @@ function options() {
     return values;
 }
 
+/* Packets a second that one lane sends through a port of that kind when nobody reads; undefined
+ * if that cannot be measured here. */
+async function portLimit(o, subscribers) {
+    const device = o.device.split(':')[0];
+    const args = ['--device', device, '--subscribers', `${Math.min(WIRE_MAX, subscribers)}`,
+        '--size', `${VIDEO_SIZE}`, '--json'];
+
+    try {
+        const { stdout } = await promisify(execFile)(
+            join(BUILD, 'tools/benchmarks/bench-wire'), args);
+        return JSON.parse(stdout).devices[0].forwards_per_s;
+    } catch (error) {
+        console.error(`room: what ${device} carries is not measured: ${error.message.trim()}`);
+        return undefined;
+    }
+}
+
 /* Of one process: cores in use while they join and while media flows, and bytes that each
  * participant has cost. */
 function cost(name, watched, result, n) {
@@ -76,6 +101,7 @@ async function measure(o) {
     const n = o.participants * o.rooms;
     const subscribers = o.participants - o.publishers;
     const streams = 2 * o.publishers;
+    const port = await portLimit(o, subscribers);
     let measured;
 
     await withNode(
@@ -113,13 +139,20 @@ limits:
             measured = { status, result, control: cost('control', watched, result, n),
                 dataplane: cost('dataplane', watched, result, n) };
         },
-    );
-    return { ...measured, n, streams, subscribers };
+    ).catch((error) => {
+        if (measured === undefined) {
+            throw error;
+        }
+        measured.status = 1; /* figures are told of a node, too, that does not end well */
+        measured.result.failures.push(error.message.split('\n')[0], ...(error.actual ?? []));
+    });
+    return { ...measured, n, streams, subscribers, port };
 }
 
-const FAULTS = ['lost', 'duplicates', 'misordered', 'corrupt', 'misrouted', 'forged', 'malformed'];
+const WRONG = ['corrupt', 'misrouted', 'forged', 'malformed']; /* what sampled payloads may be */
+const FAULTS = ['lost', 'duplicates', 'misordered', ...WRONG];
 
-function figures(o, { status, result, control, dataplane, n, streams, subscribers }) {
+function figures(o, { status, result, control, dataplane, n, streams, subscribers, port }) {
     const delays = ({ count, p50, p95, p99, max }) => ({ count, p50, p95, p99, max });
     const chat = { sent: result.chats_sent, expected: result.chats_sent * o.participants,
         us: delays(result.chat_us) };
@@ -138,8 +171,10 @@ function figures(o, { status, result, control, dataplane, n, streams, subscriber
         join_steps_us: Object.fromEntries(
             Object.entries(result.join_steps_us).map(([step, h]) => [step, delays(h)])),
         offered_per_s: o.publishers * (o['audio-rate'] + o['video-rate']) * subscribers * o.rooms,
+        port_limit_per_s: port,
         received: result.received,
         verified: result.verified,
+        wrong: WRONG.reduce((sum, fault) => sum + result[fault], 0),
         faults: Object.fromEntries(FAULTS.map((fault) => [fault, result[fault]])),
         streams_silent: result.streams_silent,
         delay_us: delays(result.delay_us),
@@ -172,7 +207,14 @@ function table(f) {
         line(`  ${step}`, quantiles(h));
     }
     line('media', `${f.offered_per_s} packets/s offered to ${f.streams} subscriptions for ` +
-        `${f.seconds.toFixed(0)} s; ${f.received} received, ${f.verified} compared`);
+        `${f.seconds.toFixed(0)} s; ${f.received} received, ${f.verified} compared, ` +
+        `${f.wrong} of them wrong`);
+    if (f.port_limit_per_s !== undefined) {
+        const share = (100 * f.offered_per_s) / f.port_limit_per_s;
+
+        line('port', `one lane sends ${f.port_limit_per_s.toFixed(0)}/s by it; offered are ` +
+            `${share.toFixed(0)} % of that`);
+    }
     line('faults', Object.entries(f.faults).map(([name, count]) => `${name} ${count}`).join(', '));
     line('delay', quantiles(f.delay_us));
     line('chat', `${f.chat.us.count} of ${f.chat.expected} arrived: ${quantiles(f.chat.us)}`);

@@ -59,6 +59,7 @@ static const char *const names[N_WIRES] = {"veth", "udp", "vdev:net_memif"};
 
 struct options {
     unsigned subscribers, size;
+    int only; /* of enum wire; -1: all */
     bool json;
 };
 
@@ -415,12 +416,23 @@ static void ask_device(const struct options *o, enum wire wire, struct result *o
 
 /* ---- what is told ---- */
 
+static bool is_asked_for(const struct options *o, unsigned wire)
+{
+    return o->only < 0 || (unsigned)o->only == wire;
+}
+
 static void print_json(const struct options *o, const struct result *r)
 {
+    bool first = true;
+
     (void)printf("{\"subscribers\": %u, \"size\": %u, \"devices\": [", o->subscribers,
                  o->size);
     for (unsigned i = 0; i < N_WIRES; i++) {
-        (void)printf("%s{\"device\": \"%s\"", i > 0 ? ", " : "", names[i]);
+        if (!is_asked_for(o, i)) {
+            continue;
+        }
+        (void)printf("%s{\"device\": \"%s\"", first ? "" : ", ", names[i]);
+        first = false;
         if (r[i].ok) {
             (void)printf(", \"forwards_per_s\": %.0f, \"ns_per_forward\": %.1f, "
                          "\"lost\": %.6f, \"floor\": {\"packets_per_s\": %.0f, "
@@ -441,6 +453,9 @@ static void print_table(const struct options *o, const struct result *r)
                  "a bare loop/s   CPU ns each      lost     ratio\n",
                  o->subscribers, o->size);
     for (unsigned i = 0; i < N_WIRES; i++) {
+        if (!is_asked_for(o, i)) {
+            continue;
+        }
         if (r[i].ok) {
             (void)printf("%-16s  %10.0f    %10.1f  %6.3f %%  %14.0f    %10.1f  %6.3f %%  "
                          "%8.3f\n",
@@ -455,10 +470,12 @@ static void print_table(const struct options *o, const struct result *r)
 static void usage(FILE *to)
 {
     (void)fprintf(to,
-                  "usage: tools/bench wire [--subscribers N] [--size B] [--json]\n\n"
+                  "usage: tools/bench wire [--subscribers N] [--size B] [--device D] "
+                  "[--json]\n\n"
                   "  --subscribers N   1 to %d (1000)\n"
                   "  --size B          bytes of the RTP packet before the tag, %d to %d "
                   "(1200)\n"
+                  "  --device D        veth, udp or vdev:net_memif alone\n"
                   "  --json            one line of JSON\n\n"
                   "Needs root: each device is in a network namespace of its own.\n",
                   MEMIF_FORWARDS, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX);
@@ -473,11 +490,23 @@ static bool parse_number(const char *text, unsigned min, unsigned max, unsigned 
     return text[0] >= '0' && text[0] <= '9' && *end == '\0' && n >= min && n <= max;
 }
 
+static bool parse_device(const char *text, int *out)
+{
+    for (int i = 0; i < N_WIRES; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Returns -1 to go on, or the exit code. */
 static int parse(struct options *o, int argc, char **argv)
 {
     static const struct option longs[] = {{"subscribers", required_argument, NULL, 'n'},
                                           {"size", required_argument, NULL, 's'},
+                                          {"device", required_argument, NULL, 'd'},
                                           {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
@@ -491,6 +520,9 @@ static int parse(struct options *o, int argc, char **argv)
             break;
         case 's':
             ok = parse_number(optarg, FANOUT_SIZE_MIN, FANOUT_SIZE_MAX, &o->size);
+            break;
+        case 'd':
+            ok = parse_device(optarg, &o->only);
             break;
         case 'j':
             o->json = true;
@@ -511,7 +543,7 @@ static int parse(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.subscribers = 1000, .size = 1200};
+    struct options o = {.subscribers = 1000, .size = 1200, .only = -1};
     struct result results[N_WIRES];
     int code = parse(&o, argc, argv);
     bool ok = true;
@@ -526,8 +558,10 @@ int main(int argc, char **argv)
         return 1;
     }
     for (unsigned i = 0; i < N_WIRES; i++) {
-        ask_device(&o, (enum wire)i, &results[i]);
-        ok = ok && results[i].ok;
+        if (is_asked_for(&o, i)) {
+            ask_device(&o, (enum wire)i, &results[i]);
+            ok = ok && results[i].ok;
+        }
     }
     if (o.json) {
         print_json(&o, results);
