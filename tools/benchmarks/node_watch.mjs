@@ -6,15 +6,19 @@ const SAMPLE_MS = 200;
 /* Microseconds of CLOCK_MONOTONIC, as kcs-loadgen tells them. */
 const now = () => Number(process.hrtime.bigint() / 1000n);
 
-/* CPU seconds of all threads of a process, to the nanosecond; resident bytes. */
+/* CPU seconds of all threads of a process, to the nanosecond; bytes that are resident, those
+ * of them that are its own (the rest is files and what both processes share, the vault), and that
+ * it has mapped in all. */
 function look(pid) {
-    const [, kb] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const bytes = (name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)[1]) * 1024;
     let ns = 0;
 
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
         ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
     }
-    return { cpu: ns / 1e9, memory: Number(kb) * 1024 };
+    return { cpu: ns / 1e9, memory: bytes('VmRSS'), own: bytes('RssAnon'),
+        mapped: bytes('VmSize') };
 }
 
 export function lookAtBoth(node) {

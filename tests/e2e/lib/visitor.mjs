@@ -2,12 +2,14 @@
  * made-up media parameters, and then goes in one of the many ways there are to go. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from './client.mjs';
 import { claimsFor, signToken } from './jwt.mjs';
 
 const MOST_STEPS = 40;
 const ACK_MS = 10_000;
 const DIRECTIONS = ['send', 'recv'];
+const WAYS = [['websocket'], ['polling'], ['polling', 'websocket']];
 
 /* The refusals that random requests earn; any other is a fault of the node. Overloaded:
  * all together publish more than the stream rings' budget holds. */
@@ -120,8 +122,9 @@ function sending(chance) {
 /* ---- one visitor ---- */
 
 export class Visitor {
-    constructor(node, seed, meeting, tally) {
+    constructor(node, seed, meeting, tally, manners = {}) {
         this.node = node;
+        this.manners = manners;
         this.chance = new Chance(seed);
         this.meeting = meeting;
         this.tally = tally;
@@ -246,11 +249,7 @@ export class Visitor {
         const claims = { ...claimsFor(this.meeting), sub: `u-${this.chance.below(50)}` };
 
         this.socket = await connect(this.node, signToken(claims, this.node.secret), {
-            transports: this.chance.of([
-                ['websocket'],
-                ['polling'],
-                ['polling', 'websocket'],
-            ]),
+            transports: this.chance.of(this.manners.ways ?? WAYS),
         });
         this.socket.on('new-producer', ({ producer_id }) => this.offered.push(producer_id));
         const room = await this.ask('room:join', {
@@ -320,8 +319,13 @@ export class Visitor {
 }
 
 /* Many of them, 'atOnce' at a time, in 'rooms' meetings, until 'visits' have been or 'until'
- * (of Date.now()) has come. Resolves with what they did; rejects with the first failure. */
-export async function visitors(node, { seed, visits = Infinity, atOnce, rooms, until = Infinity }) {
+ * (of Date.now()) has come. manners: the 'ways' of Engine.IO that they come by (all), and 'restMs'
+ * from one that has gone to the next (0). Resolves with what they did; rejects with the first
+ * failure. */
+export async function visitors(
+    node,
+    { seed, visits = Infinity, atOnce, rooms, until = Infinity, manners },
+) {
     const tally = {
         ...{ visits: 0, asked: 0, refused: 0, vanished: 0 },
         ...{ produced: 0, consumed: 0, layers: 0 },
@@ -337,8 +341,10 @@ export async function visitors(node, { seed, visits = Infinity, atOnce, rooms, u
                     seed + number * 7919,
                     `churn-${number % rooms}`,
                     tally,
+                    manners,
                 ).visit();
                 tally.visits++;
+                await sleep(manners?.restMs ?? 0);
             }
         }),
     );
