@@ -66,7 +66,8 @@ static void on_live(void *user)
     }
 }
 
-/* Each try that fails says so; the hosts hear of it when it says something else. */
+/* Nothing comes of it for a while: a try to connect has failed, and each says so, or its
+ * process has died, and another follows. Hosts hear of it when it says something else. */
 static void on_away(void *user, const char *reason)
 {
     struct live *live = user;
@@ -101,8 +102,11 @@ static void on_ended(void *user, const struct recorder_file *files, size_t n)
     live->over_at_us = clock_mono_us() + (live->kind != LIVE_RTMP ? KEPT_US : 0);
 }
 
-static const struct recorder_ops OPS = {
-    .live = on_live, .away = on_away, .failed = on_failed, .ended = on_ended};
+static const struct recorder_ops OPS = {.live = on_live,
+                                        .away = on_away,
+                                        .died = on_away,
+                                        .failed = on_failed,
+                                        .ended = on_ended};
 
 /* Names are looked at when they are resolved, by the process that connects: an address that
  * the client may not have this node connect to is refused at once. */

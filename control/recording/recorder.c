@@ -427,6 +427,7 @@ static int launch(struct recorder_job *job, const char *mode, unsigned number)
         return err;
     }
     job->heavy = false;
+    job->live = false; /* it will say so */
     job->started_us = clock_mono_us();
     return 0;
 }

@@ -100,6 +100,28 @@ test('killed at random moments, each recording goes on and is one file', { timeo
     }).finally(() => rmSync(directory, { recursive: true }));
 });
 
+test('hosts are told of a live stream whose process died, and that another goes on', { timeout: 60_000 }, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'kcs-faults-'));
+
+    await withNode({
+        name: 'egress-live', devices: ['udp:127.0.0.1'], control: `recording:\n  live: ${directory}/live\n`,
+    }, async (node) => {
+        const socket = await host(node, 'live');
+        const told = [];
+
+        socket.on('stream:status', ({ stream_id: id, state, reason }) => told.push([id, state, reason]));
+        const { stream_id: id } = await good(socket, 'stream:start', { kind: 'hls' });
+        await node.until('it runs', () => told.length === 1);
+        process.kill(egressOf(node, id), 'SIGKILL');
+        await node.until('it runs again', () => told.length === 3);
+        assert.deepEqual(told.map(([which, state]) => [which, state]),
+            [[id, 'running'], [id, 'starting'], [id, 'running']]);
+        assert.match(told[1][2], /its process died/);
+        await good(socket, 'stream:stop');
+        socket.close();
+    }).finally(() => rmSync(directory, { recursive: true }));
+});
+
 /* MiB of its own that a process has. */
 function memoryOf(pid) {
     const [, resident, shared] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ').map(Number);
