@@ -248,6 +248,53 @@ test('of a stream whose losses are repaired each picture is there once, in its o
         }
     })));
 
+/* Width and height of each picture. */
+const sizesOf = (path) => execFileSync('ffprobe', ['-v', 'warning', '-select_streams', 'v',
+    '-show_entries', 'frame=width,height', '-of', 'csv=p=0', path], { encoding: 'utf8' })
+    .split('\n').filter(Boolean).map((line) => line.split(',').slice(0, 2).join('x'));
+
+/* What one of ffmpeg's decoders makes of each picture. */
+const hashesOf = (path, decoder) => execFileSync('ffmpeg', ['-v', 'warning', '-nostdin', '-c:v', decoder,
+    '-i', path, '-map', '0:v', '-fps_mode', 'passthrough', '-f', 'framemd5', '-'], { encoding: 'utf8' })
+    .split('\n').filter((line) => /^\d/.test(line)).map((line) => line.split(',').at(-1).trim());
+
+for (const [mode, layers] of [['L3T3_KEY', 3], ['L2T1', 2]]) {
+    test(`of VP9 with spatial layers it is the highest, in one picture each: ${mode}`, { timeout: 120_000 }, () =>
+        recordingNode(`recording-${mode}`, (room) => withBrowser(async (browser) => {
+            const { node, host, directory } = room;
+            const page = await openWishPage(browser, node);
+
+            await page.evaluate(publishDrawnInPage, { meeting: room.id, token: room.token('ivy'), who: 5,
+                codec: 'VP9', beep: false, size: [960, 540], mode });
+            await sleep(5000);
+            const { recording_id: id } = await ask(host, 'recording:start', {});
+            await sleep(3000);
+            const from = await page.evaluate(sentSoFar, 5);
+            await sleep(5000);
+            const to = await page.evaluate(sentSoFar, 5);
+            await sleep(1500);
+            assert.equal((await ask(host, 'recording:stop', {})).ok, true);
+            const [{ files }] = await listed(room, 'stopped');
+            const { file, complete } = files.find(({ source }) => source === 'camera');
+            const path = join(directory, id, file);
+
+            assert.equal(complete, true);
+            examine(path);
+            const sizes = sizesOf(path);
+            const whole = sizes.filter((size) => size === '960x540').length;
+            assert.ok(whole > sizes.length * 0.9, `${whole} of ${sizes.length}: ${[...new Set(sizes)]}`);
+            const numbers = picturesOf(path).map(({ luma }) => readDrawn(luma, [0, 0, 320, 180])?.number);
+            for (let i = 1; i < numbers.length; i++) {
+                assert.ok(numbers[i] > numbers[i - 1], `${numbers[i]} behind ${numbers[i - 1]}`);
+            }
+            const there = numbers.filter((number) => number > from.number && number <= to.number).length;
+            const sent = (to.sent - from.sent) / layers; /* it counts each layer's */
+            console.log(`# ${mode}: ${there} of ${sent} pictures, ${whole} of ${sizes.length} at 960x540`);
+            assert.deepEqual(hashesOf(path, 'vp9'), hashesOf(path, 'libvpx-vp9'), 'whoever decodes them');
+            assert.ok(sent > 20 && Math.abs(there - sent) <= 2, `${there} of ${sent} pictures`);
+        })));
+}
+
 test('a meeting that is to be recorded is so by itself, and once after control was killed', { timeout: 90_000 }, () =>
     recordingNode('recording-auto', (room) => withBrowser(async (browser) => {
         const { node, id, owner, host } = room;

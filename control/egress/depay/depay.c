@@ -33,7 +33,14 @@ static bool is_key(const struct depay *depay, struct depay_frame *frame)
     case ABI_CODEC_VP8:
         return depay_vp8_key(frame->data, frame->len, &frame->width, &frame->height);
     case ABI_CODEC_VP9:
-        return depay_vp9_key(frame->data, frame->len, &frame->width, &frame->height);
+        if (!depay_vp9_key(frame->data, frame->len, &frame->width, &frame->height)) {
+            return false;
+        }
+        if (depay->layers.size.width != 0) { /* that of the highest layer */
+            frame->width = depay->layers.size.width;
+            frame->height = depay->layers.size.height;
+        }
+        return true;
     case ABI_CODEC_H264: /* without its sets nobody can decode it */
         return depay->key && depay->sps_len > 0 && depay->pps_len > 0;
     default:
@@ -41,10 +48,24 @@ static bool is_key(const struct depay *depay, struct depay_frame *frame)
     }
 }
 
+static bool is_whole(struct depay *depay)
+{
+    if (depay->bad || depay->len == 0 || depay->in_part) {
+        return false;
+    }
+    if (depay->codec == ABI_CODEC_VP9) {
+        if (depay->layers.at[depay->layers.n] != depay->len) { /* it does not say so */
+            vp9_layers_end(&depay->layers, depay->len);
+        }
+        depay->len = vp9_layers_join(&depay->layers, depay->buffers->frame, DEPAY_FRAME);
+    }
+    return depay->len > 0;
+}
+
 /* Ends the frame that is gathered. True if it may come out. */
 static bool end(struct depay *depay, struct depay_frame *frame)
 {
-    bool whole = !depay->bad && depay->len > 0 && !depay->in_part;
+    bool whole = is_whole(depay);
 
     *frame = (struct depay_frame){
         .data = depay->buffers->frame, .len = depay->len, .ts = depay->ts};
@@ -71,6 +92,7 @@ static void begin(struct depay *depay, uint32_t ts)
     depay->bad = depay->ended = depay->key = depay->in_part = false;
     depay->len = depay->part_len = 0;
     depay->ts = ts;
+    vp9_layers_begin(&depay->layers);
 }
 
 bool depay_ends(struct depay *depay, uint32_t ts, bool lost, struct depay_frame *frame)

@@ -1,7 +1,7 @@
 /* Makes frames of the payloads of one stream: VP8 (RFC 7741), VP9 (RFC 9628), H264 (RFC
  * 6184), AV1 (AV1 RTP payload specification) and Opus (RFC 7587). What comes out is what a
  * file holds: H264 with start codes, AV1 with OBUs that tell their sizes and no temporal
- * delimiters. Of VP9 with spatial layers it is the lowest.
+ * delimiters, VP9 with spatial layers one superframe a picture, which shows the highest.
  *
  * A frame of which anything is missing never comes out, and after it, or after any loss, no
  * frame does until a key frame: who plays the file sees a picture that stands, not a broken
@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "egress/depay/vp9_layers.h"
 #include "sfu/abi/media.h"
 
 enum { DEPAY_FRAME = 4 << 20, DEPAY_SETS = 512 };
@@ -47,6 +48,7 @@ struct depay {
     /* H264: the last parameter sets, with start codes. AV1: the sequence header, whole. */
     uint8_t sps[DEPAY_SETS], pps[DEPAY_SETS];
     size_t sps_len, pps_len;
+    struct vp9_layers layers; /* VP9 */
     uint64_t frames, broken; /* that came out, and that did not */
 };
 

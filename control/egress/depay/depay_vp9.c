@@ -1,5 +1,5 @@
-/* VP9 (RFC 9628) and the uncompressed header of its frames (VP9 bitstream specification,
- * 6.2). Of spatial layers only the lowest is taken: it alone leans on nothing else. */
+/* VP9 (RFC 9628): of spatial layers all that come, as one superframe (vp9_layers.h). */
+#include "egress/depay/bits.h"
 #include "egress/depay/depay.h"
 #include "sfu/base/bytes.h"
 
@@ -26,6 +26,7 @@ void depay_vp9(struct depay *depay, const uint8_t *p, size_t len)
     struct rbytes r = rbytes_of(p, len);
     uint8_t bits = rbytes_u8(&r);
     uint8_t sid = 0;
+    bool begins;
 
     if ((bits & I) != 0 && (rbytes_u8(&r) & 0x80) != 0) {
         (void)rbytes_u8(&r);
@@ -43,72 +44,50 @@ void depay_vp9(struct depay *depay, const uint8_t *p, size_t len)
     if ((bits & V) != 0) {
         skip_scalability(&r);
     }
-    if (sid > 0 && !r.bad) {
-        if (depay->len == 0) {
-            depay->open =
-                false; /* what is left of a picture whose lowest layer has ended */
-        }
-        return;
-    }
-    if (r.bad || rbytes_left(&r) == 0 || ((bits & B) != 0) != (depay->len == 0)) {
+    begins = depay->len == depay->layers.at[depay->layers.n];
+    if (r.bad || rbytes_left(&r) == 0 || ((bits & B) != 0) != begins ||
+        !vp9_layers_are(&depay->layers, sid, begins)) {
         depay->bad = true;
         return;
     }
     depay_add(depay, r.p, rbytes_left(&r));
-    depay->ended = (bits & E) != 0;
-}
-
-/* A reader of bits, the highest first. */
-struct bits {
-    const uint8_t *p;
-    size_t n, at;
-    bool bad;
-};
-
-static uint32_t take(struct bits *b, unsigned n)
-{
-    uint32_t value = 0;
-
-    for (; n > 0; n--, b->at++) {
-        if (b->at / 8 >= b->n) {
-            b->bad = true;
-            return 0;
-        }
-        value = value << 1 | (b->p[b->at / 8] >> (7 - b->at % 8) & 1u);
+    if ((bits & E) != 0) {
+        vp9_layers_end(&depay->layers, depay->len);
+        depay->ended = (bits & L) == 0; /* else the picture may have more of them */
     }
-    return value;
 }
 
+/* VP9 bitstream specification, 6.2 */
 bool depay_vp9_key(const uint8_t *frame, size_t len, uint16_t *width, uint16_t *height)
 {
     struct bits b = {frame, len, 0, false};
     uint32_t profile, space;
 
-    if (take(&b, 2) != 2) {
+    if (bits_take(&b, 2) != 2) {
         return false;
     }
-    profile = take(&b, 1);
-    profile |= take(&b, 1) << 1;
+    profile = bits_take(&b, 1);
+    profile |= bits_take(&b, 1) << 1;
     if (profile == 3) {
-        (void)take(&b, 1);
+        (void)bits_take(&b, 1);
     }
-    if (take(&b, 2) != 0) { /* an old one shown again; not a key frame */
+    if (bits_take(&b, 2) != 0) { /* an old one shown again; not a key frame */
         return false;
     }
-    (void)take(&b, 2); /* shown; error resilient */
-    if (take(&b, 24) != 0x498342) {
+    (void)bits_take(&b, 2); /* shown; error resilient */
+    if (bits_take(&b, 24) != 0x498342) {
         return false;
     }
     if (profile >= 2) {
-        (void)take(&b, 1);
+        (void)bits_take(&b, 1);
     }
-    space = take(&b, 3);
+    space = bits_take(&b, 3);
     if (space != 7) {
-        (void)take(&b, profile & 1 ? 4 : 1);
+        (void)bits_take(&b, profile & 1 ? 4 : 1);
     } else if ((profile & 1) != 0) {
-        (void)take(&b, 1);
+        (void)bits_take(&b, 1);
     }
-    *width = (uint16_t)(take(&b, 16) + 1);
-    *height = (uint16_t)(take(&b, 16) + 1);
+    *width = (uint16_t)(bits_take(&b, 16) + 1);
+    *height = (uint16_t)(bits_take(&b, 16) + 1);
     return !b.bad && *width != 0;
 }

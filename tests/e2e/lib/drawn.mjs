@@ -9,8 +9,8 @@ const HEIGHT = 180;
 /* Twenty pictures a second; `who` is 0 to 15. In a page of openWishPage(). Publishes by WHIP
  * and keeps the publisher as window.drawn[who]. `record`: has the browser itself write the
  * same stream to a file, as what to compare with. `layers`: two of them, half the size and whole,
- * of a `size` that is large enough. `by` [port, relay]: the link to the node. */
-export async function publishDrawnInPage({ meeting, token, who, codec = 'VP8', beep = true, record = false, size = [320, 180], layers = false, by }) {
+ * of a `size` that is large enough. `mode`: of scalability. `by` [port, relay]: the link to the node. */
+export async function publishDrawnInPage({ meeting, token, who, codec = 'VP8', beep = true, record = false, size = [320, 180], layers = false, mode, by }) {
     const [width, height] = size;
     const canvas = document.createElement('canvas');
     Object.assign(canvas, { width, height });
@@ -65,7 +65,8 @@ export async function publishDrawnInPage({ meeting, token, who, codec = 'VP8', b
             streams: [stream],
             ...(each.kind === 'video' ? {
                 sendEncodings: layers
-                    ? [{ rid: 'l', scaleResolutionDownBy: 2 }, { rid: 'h' }] : [{ maxBitrate: 2_000_000 }],
+                    ? [{ rid: 'l', scaleResolutionDownBy: 2 }, { rid: 'h' }]
+                    : [{ maxBitrate: 2_000_000, ...(mode === undefined ? {} : { scalabilityMode: mode }) }],
             } : {}),
         });
         if (each.kind === 'video') {

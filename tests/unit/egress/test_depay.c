@@ -142,20 +142,192 @@ static void vp9_of_a_single_layer(void **state)
     teardown(&f);
 }
 
-static void of_vp9_with_spatial_layers_the_lowest_is_taken(void **state)
+/* Headers as the VP9 specification has them (6.2), written bit by bit. */
+struct writer {
+    uint8_t bytes[64];
+    size_t at;
+};
+
+static void bits(struct writer *w, unsigned n, uint32_t value)
+{
+    for (; n > 0; n--, w->at++) {
+        if ((value >> (n - 1) & 1) != 0) {
+            w->bytes[w->at / 8] |= (uint8_t)(0x80u >> w->at % 8);
+        }
+    }
+}
+
+/* From the contexts to the end of the header, and a byte of what follows it. */
+static size_t finish(struct writer *w, unsigned tile_bits, uint8_t last)
+{
+    bits(w, 1 + 1 + 2, 0);
+    bits(w, 6 + 3 + 1, 0);     /* loop filter */
+    bits(w, 8 + 3, 0x55 << 3); /* quantization */
+    bits(w, 1, 0);             /* segmentation */
+    bits(w, tile_bits, 0);     /* columns */
+    bits(w, 1 + 16, 1);        /* rows; of the compressed header */
+    w->at = (w->at + 7) / 8 * 8;
+    bits(w, 8, last);
+    return w->at / 8;
+}
+
+static size_t vp9_key_of(struct writer *w, uint16_t width, uint16_t height, uint8_t last)
+{
+    *w = (struct writer){.at = 0};
+    bits(w, 2 + 2 + 1, 0x10); /* marker, profile, not shown again */
+    bits(w, 3, 2);            /* key, shown */
+    bits(w, 24, 0x498342);
+    bits(w, 3 + 1, 0);
+    bits(w, 16, width - 1u);
+    bits(w, 16, height - 1u);
+    bits(w, 1, 0);
+    return finish(w, width >= 512, last);
+}
+
+/* Predicted, of a size of its own, 0 of that of the first reference. 'shown': else it says
+ * besides that it is not of nothing. */
+static size_t vp9_inter_of(struct writer *w, bool shown, uint8_t refresh, uint16_t width,
+                           uint16_t height, uint8_t last)
+{
+    *w = (struct writer){.at = 0};
+    bits(w, 2 + 2 + 1, 0x10);
+    bits(w, 3, shown ? 6 : 4);
+    bits(w, shown ? 0 : 1, 0);
+    bits(w, 2, 0);
+    bits(w, 8, refresh);
+    for (unsigned i = 0; i < 3; i++) {
+        bits(w, 4, i << 1);
+    }
+    bits(w, width != 0 ? 3 : 1, width == 0);
+    if (width != 0) {
+        bits(w, 16, width - 1u);
+        bits(w, 16, height - 1u);
+    }
+    bits(w, 1 + 1 + 1, 3); /* of that size when shown; precise; whatever filter */
+    return finish(w, width >= 512 || width == 0, last);
+}
+
+static bool put_layer(struct fixture *f, uint32_t ts, unsigned how, uint8_t sid,
+                      const struct writer *frame, size_t len)
+{
+    /* I, L, B, E: the picture's number, SID (of the upper ones with D) and TL0PICIDX */
+    uint8_t payload[80] = {0xac, 5, (uint8_t)(sid << 1 | (sid != 0)), 9};
+
+    memcpy(payload + 4, frame->bytes, len);
+    return put(f, ts, how, payload, 4 + len);
+}
+
+/* The frames that the index at the end tells of; returns how many. */
+static size_t frames_of(const struct depay_frame *frame, const uint8_t *at[8],
+                        size_t len[8])
+{
+    const uint8_t marker = frame->data[frame->len - 1];
+    const size_t n = (marker & 7u) + 1, bytes = (marker >> 3 & 3u) + 1;
+    const uint8_t *sizes = frame->data + frame->len - 1 - n * bytes;
+    size_t sum = 0;
+
+    assert_int_equal(marker & 0xe0, 0xc0);
+    assert_int_equal(sizes[-1], marker);
+    for (size_t i = 0; i < n; i++) {
+        len[i] = 0;
+        for (size_t k = 0; k < bytes; k++) {
+            len[i] |= (size_t)*sizes++ << 8 * k;
+        }
+        at[i] = frame->data + sum;
+        sum += len[i];
+    }
+    assert_int_equal(sum + 2 + n * bytes, frame->len);
+    return n;
+}
+
+static void of_vp9_with_spatial_layers_the_highest_is_shown(void **state)
 {
     struct fixture f;
+    struct writer key, low, middle, high, hidden;
+    const uint8_t *at[8];
+    size_t len[8], low_len, key_len, middle_len, high_len, hidden_len;
     (void)state;
 
     setup(&f, ABI_CODEC_VP9);
-    /* I, L, B, E: SID 0 with TL0PICIDX; SID 1 behind it ends the picture */
-    assert_true(PUT(&f, 1, 0, 0xac, 0x05, 0x00, 9, VP9_KEY));
-    ASSERT_FRAME(&f, VP9_KEY);
-    assert_false(PUT(&f, 1, 0, 0xa8, 0x05, 0x03, 9, 1, 1));
-    assert_false(PUT(&f, 1, MARKER, 0xa4, 0x05, 0x03, 9, 1, 1));
-    assert_true(PUT(&f, 2, 0, 0xec, 0x06, 0x01, 9, 0x86, 2));
-    ASSERT_FRAME(&f, 0x86, 2);
+    key_len = vp9_key_of(&key, 160, 90, 0xa1);
+    middle_len = vp9_inter_of(&middle, true, 2, 320, 180, 0xa2);
+    high_len = vp9_inter_of(&high, true, 4, 640, 360, 0xa3);
+    assert_false(put_layer(&f, 1, 0, 0, &key, key_len));
+    assert_false(put_layer(&f, 1, 0, 1, &middle, middle_len));
+    assert_true(put_layer(&f, 1, MARKER, 2, &high, high_len));
+    assert_true(f.frame.key);
+    assert_int_equal(f.frame.width, 640);
+    assert_int_equal(f.frame.height, 360);
+    assert_int_equal(frames_of(&f.frame, at, len), 3);
+    key.bytes[0] &= 0xfd; /* not shown */
+    assert_int_equal(len[0], key_len);
+    assert_memory_equal(at[0], key.bytes, key_len);
+    hidden_len = vp9_inter_of(&hidden, false, 2, 320, 180, 0xa2);
+    assert_int_equal(len[1], hidden_len);
+    assert_memory_equal(at[1], hidden.bytes, hidden_len);
+    assert_int_equal(len[2], high_len);
+    assert_memory_equal(at[2], high.bytes, high_len);
+
+    /* two layers, the upper one of its reference's size; no marker, the next ends it */
+    low_len = vp9_inter_of(&low, true, 1, 160, 90, 0xb1);
+    assert_false(put_layer(&f, 2, 0, 0, &low, low_len));
+    assert_false(put_layer(&f, 2, 0, 2, &high, high_len));
+    assert_true(depay_ends(&f.depay, 3, false, &f.frame));
+    assert_int_equal(frames_of(&f.frame, at, len), 2);
+    /* a single one is as it was */
+    assert_true(put_layer(&f, 3, MARKER, 0, &low, low_len));
+    assert_int_equal(f.frame.len, low_len);
+    assert_memory_equal(f.frame.data, low.bytes, low_len);
     assert_int_equal(f.depay.broken, 0);
+    teardown(&f);
+}
+
+/* A bit more, and it ends at a whole number of bytes: it is a byte longer. */
+static void a_hidden_frame_may_be_longer(void **state)
+{
+    struct fixture f;
+    struct writer key, inter, hidden;
+    const uint8_t *at[8];
+    size_t len[8], key_len, n, hidden_len, longer = 0;
+    (void)state;
+
+    for (uint16_t width = 64; width <= 1280; width += 448) {
+        setup(&f, ABI_CODEC_VP9);
+        key_len = vp9_key_of(&key, width, 90, 0xa1);
+        n = vp9_inter_of(&inter, true, 1, width, 90, 0xa2);
+        hidden_len = vp9_inter_of(&hidden, false, 1, width, 90, 0xa2);
+        assert_true(put_layer(&f, 1, MARKER, 0, &key, key_len));
+        assert_false(put_layer(&f, 2, 0, 0, &inter, n));
+        assert_true(put_layer(&f, 2, MARKER, 1, &inter, n));
+        assert_int_equal(frames_of(&f.frame, at, len), 2);
+        assert_int_equal(len[0], hidden_len);
+        assert_memory_equal(at[0], hidden.bytes, hidden_len);
+        longer += hidden_len > n;
+        teardown(&f);
+    }
+    assert_int_equal(longer, 2);
+}
+
+static void vp9_layers_that_make_no_sense_do_not_come_out(void **state)
+{
+    struct fixture f;
+    struct writer key, high;
+    size_t key_len, high_len;
+    (void)state;
+
+    setup(&f, ABI_CODEC_VP9);
+    key_len = vp9_key_of(&key, 160, 90, 1);
+    high_len = vp9_inter_of(&high, true, 4, 640, 360, 2);
+    assert_false(put_layer(&f, 1, 0, 0, &key, key_len));
+    assert_false(put_layer(&f, 1, MARKER | LOST, 2, &high, high_len)); /* the middle */
+    assert_false(put_layer(&f, 2, 0, 0, &key, key_len));
+    assert_false(put_layer(&f, 2, MARKER, 1, &high, 4)); /* cut off in its header */
+    assert_false(put_layer(&f, 3, 0, 1, &key, key_len));
+    assert_false(put_layer(&f, 3, MARKER, 0, &high, high_len)); /* downwards */
+    assert_int_equal(f.depay.frames, 0);
+    assert_int_equal(f.depay.broken, 3);
+    assert_false(put_layer(&f, 4, 0, 0, &key, key_len));
+    assert_true(put_layer(&f, 4, MARKER, 1, &high, high_len));
     teardown(&f);
 }
 
@@ -296,7 +468,9 @@ int main(void)
         cmocka_unit_test(after_a_loss_nothing_comes_out_before_a_key_frame),
         cmocka_unit_test(a_frame_whose_end_is_missing_ends_with_the_next),
         cmocka_unit_test(vp9_of_a_single_layer),
-        cmocka_unit_test(of_vp9_with_spatial_layers_the_lowest_is_taken),
+        cmocka_unit_test(of_vp9_with_spatial_layers_the_highest_is_shown),
+        cmocka_unit_test(a_hidden_frame_may_be_longer),
+        cmocka_unit_test(vp9_layers_that_make_no_sense_do_not_come_out),
         cmocka_unit_test(h264_gets_start_codes_and_its_fragments_together),
         cmocka_unit_test(h264_with_a_part_missing_does_not_come_out),
         cmocka_unit_test(h264_without_its_sets_is_no_key_frame),
