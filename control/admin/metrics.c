@@ -53,6 +53,37 @@ static void collect_clients(struct metric_sink *sink, void *arg)
     metric_emit(sink, NULL, 0, admin->conf.n_clients(admin->conf.user));
 }
 
+static void emit_join(struct metric_sink *sink, const char *result, uint64_t n)
+{
+    const struct metric_label label = {"result", result};
+
+    metric_emit(sink, &label, 1, (double)n);
+}
+
+static void collect_joins(struct metric_sink *sink, void *arg)
+{
+    const struct admin *admin = arg;
+    struct meeting_arrivals n;
+
+    meeting_arrivals(admin->conf.meeting, &n);
+    emit_join(sink, "at_once", n.at_once);
+    emit_join(sink, "waited", n.waited);
+    emit_join(sink, "refused", n.refused);
+    emit_join(sink, "too_late", n.too_late);
+    emit_join(sink, "room_full", n.room_full);
+    emit_join(sink, "node_full", n.node_full);
+    emit_join(sink, "departed", n.departed);
+}
+
+static void collect_joins_waiting(struct metric_sink *sink, void *arg)
+{
+    const struct admin *admin = arg;
+    struct meeting_arrivals n;
+
+    meeting_arrivals(admin->conf.meeting, &n);
+    metric_emit(sink, NULL, 0, n.waiting);
+}
+
 static void collect_draining(struct metric_sink *sink, void *arg)
 {
     const struct admin *admin = arg;
@@ -217,6 +248,12 @@ static const struct family families[] = {
     {METRIC_GAUGE, "process_threads", "Threads of kcs-control.", collect_process_threads},
     {METRIC_GAUGE, "rooms", "Meetings with somebody in them.", collect_rooms},
     {METRIC_GAUGE, "participants", "People in meetings.", collect_participants},
+    {METRIC_COUNTER, "joins_total",
+     "People who wanted to come in, by what became of them: let in at once or after they had "
+     "waited; told to come again, at once or when they had waited too long; refused because "
+     "the meeting or the node was full; gone while they waited.",
+     collect_joins},
+    {METRIC_GAUGE, "joins_waiting", "People who wait to come in.", collect_joins_waiting},
     {METRIC_GAUGE, "clients", "Socket.IO clients.", collect_clients},
     {METRIC_GAUGE, "media_attached", "1 while the dataplane is attached.",
      collect_attached},

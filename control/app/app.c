@@ -381,9 +381,13 @@ static void renew_certificate(struct app *app)
 static void apply(struct app *app)
 {
     const struct control_limits *limits = &app->conf->limits;
-    const struct meeting_limits meeting = {limits->rooms, limits->participants_per_room,
-                                           limits->producers_per_participant,
-                                           limits->consumers_per_participant};
+    const struct meeting_limits meeting = {
+        .rooms = limits->rooms,
+        .participants = limits->participants_per_room,
+        .people = limits->participants,
+        .producers = limits->producers_per_participant,
+        .consumers = limits->consumers_per_participant,
+        .gate = {.most = limits->joins_waiting, .wait_ms = limits->join_wait_ms}};
     const struct callers_conf callers = {.most = limits->connections_per_address,
                                          .per_s = limits->handshakes_per_address};
     const struct rest_limits rest = {limits->requests_per_address,
@@ -583,6 +587,9 @@ static int make_meetings(struct app *app, char err[APP_ERR_MAX])
         .recorder = app->tapes.recorder,
         .max_rooms = conf->limits.rooms,
         .max_participants = conf->limits.participants_per_room,
+        .max_people = conf->limits.participants,
+        .loop = app->loop,
+        .gate = {.most = conf->limits.joins_waiting, .wait_ms = conf->limits.join_wait_ms},
         .max_producers = conf->limits.producers_per_participant,
         .max_consumers = conf->limits.consumers_per_participant,
         .loudest = conf->audio.loudest,

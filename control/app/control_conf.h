@@ -197,7 +197,10 @@ struct control_limits {
     uint32_t connections_per_address; /* of TCP, and sessions of Socket.IO; 0: no limit */
     uint32_t handshakes_per_address;  /* of Socket.IO, a second; 0: no limit */
     uint32_t rooms;
+    uint32_t participants; /* of the node */
     uint32_t participants_per_room;
+    uint32_t joins_waiting; /* that may wait for their turn; 0: none */
+    uint32_t join_wait_ms;  /* none waits longer */
     uint32_t producers_per_participant;
     uint32_t consumers_per_participant;
     uint32_t requests_per_address; /* REST, a second; 0: no limit, as of those below */

@@ -179,6 +179,18 @@ void dtls_counts(struct dtls *dtls, struct dtls_counts *out)
     };
 }
 
+void dtls_load(struct dtls *dtls, struct dtls_load *out)
+{
+    *out = (struct dtls_load){.threads = dtls->n_workers};
+    for (unsigned i = 0; i < dtls->n_workers; i++) {
+        uint64_t delay_us = dtls_worker_delay_us(&dtls->workers[i]);
+
+        out->delay_us = delay_us > out->delay_us ? delay_us : out->delay_us;
+        out->busy_us +=
+            atomic_load_explicit(&dtls->workers[i].busy_us, memory_order_relaxed);
+    }
+}
+
 int dtls_conn_open(struct dtls_conn **out, struct dtls *dtls, enum dtls_role role,
                    const struct dtls_fp *fps, size_t n_fps, void *user)
 {

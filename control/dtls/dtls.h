@@ -99,6 +99,13 @@ struct dtls_counts {
     uint64_t open;
 };
 
+/* How much the threads have to do. */
+struct dtls_load {
+    uint64_t busy_us;  /* CPU that they have taken since the start, all of them */
+    uint64_t delay_us; /* how long what is done next has waited; of the busiest */
+    unsigned threads;
+};
+
 /* Makes a certificate (ECDSA P-256, for this process's life) and starts the threads. conf
  * is borrowed. Returns 0, -EINVAL, -ENOMEM, -EIO if OpenSSL fails, or the thread's error.
  */
@@ -112,6 +119,9 @@ void dtls_destroy(struct dtls *dtls);
 const struct dtls_fp *dtls_fingerprint(const struct dtls *dtls);
 
 void dtls_counts(struct dtls *dtls, struct dtls_counts *out);
+
+/* Takes each thread's lock for a moment. */
+void dtls_load(struct dtls *dtls, struct dtls_load *out);
 
 /* Opens a connection.
  *

@@ -33,6 +33,7 @@ enum dtls_job_kind {
 struct dtls_job {
     struct dtls_job *next;
     struct dtls_conn *conn;
+    uint64_t since_us; /* in the queue */
     enum dtls_job_kind kind;
     struct path from;    /* FEED and GRANT only */
     uint32_t len;        /* of data, FEED and SEND only; GRANT: what is granted */

@@ -10,12 +10,17 @@ enum {
     TRIM_EVERY_US = 5000000 /* it takes some 10 ms for each 100 MB */
 };
 
-static uint64_t worker_now_us(void)
+static uint64_t clock_us(clockid_t clock)
 {
     struct timespec now;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t worker_now_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
 }
 
 static void worker_do(struct dtls_worker *worker, struct dtls_job *job)
@@ -138,6 +143,8 @@ static void *worker_main(void *arg)
             worker_do(worker, job);
         }
         next_us = worker_run_timers(worker);
+        atomic_store_explicit(&worker->busy_us, clock_us(CLOCK_THREAD_CPUTIME_ID),
+                              memory_order_relaxed);
         (void)pthread_mutex_lock(&worker->lock);
         if (!worker->stop && worker->first == NULL) {
             worker_wait(worker, next_us);
@@ -158,6 +165,7 @@ int dtls_worker_start(struct dtls_worker *worker, SSL_CTX *ctx, unsigned max_fee
     worker->first = NULL;
     worker->last = &worker->first;
     worker->stop = false;
+    atomic_init(&worker->busy_us, 0);
     worker->heap = (struct dtls_heap){.n = 0};
     err = pthread_condattr_init(&attr);
     if (err != 0) {
@@ -207,6 +215,7 @@ void dtls_worker_stop(struct dtls_worker *worker)
 
 int dtls_worker_put(struct dtls_worker *worker, struct dtls_job *job)
 {
+    uint64_t now_us = worker_now_us();
     int err = 0;
 
     (void)pthread_mutex_lock(&worker->lock);
@@ -215,10 +224,22 @@ int dtls_worker_put(struct dtls_worker *worker, struct dtls_job *job)
     } else {
         worker->n_feeds += carries_data(job);
         job->next = NULL;
+        job->since_us = now_us;
         *worker->last = job;
         worker->last = &job->next;
         (void)pthread_cond_signal(&worker->wake);
     }
     (void)pthread_mutex_unlock(&worker->lock);
     return err;
+}
+
+uint64_t dtls_worker_delay_us(struct dtls_worker *worker)
+{
+    uint64_t now_us = worker_now_us();
+    uint64_t since_us;
+
+    (void)pthread_mutex_lock(&worker->lock);
+    since_us = worker->first != NULL ? worker->first->since_us : now_us;
+    (void)pthread_mutex_unlock(&worker->lock);
+    return now_us > since_us ? now_us - since_us : 0;
 }

@@ -5,7 +5,9 @@
 
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "dtls/dtls_conn.h"
 #include "dtls/dtls_heap.h"
@@ -17,6 +19,7 @@ struct dtls_worker {
     struct dtls_job *first, **last;
     unsigned n_feeds, max_feeds; /* waiting datagrams; the other jobs always find room */
     bool stop;
+    _Atomic uint64_t busy_us; /* CPU of the thread */
     /* worker's thread */
     SSL_CTX *ctx;
     struct dtls_heap heap;
@@ -33,5 +36,8 @@ void dtls_worker_stop(struct dtls_worker *worker);
 /* Moves 'job' into the queue. Returns 0, or -EAGAIN for a FEED or SEND that finds it full.
  */
 int dtls_worker_put(struct dtls_worker *worker, struct dtls_job *job);
+
+/* How long the first job of the queue has waited; 0 if there is none. */
+uint64_t dtls_worker_delay_us(struct dtls_worker *worker);
 
 #endif

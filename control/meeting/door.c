@@ -47,6 +47,17 @@ static int full(const struct room *room, struct meeting_error *err)
                               room->n_participants);
 }
 
+int meeting_node_full(struct meeting *meeting, uint32_t n, struct meeting_error *err)
+{
+    const uint32_t most = meeting->conf.max_people;
+
+    if (most == 0 || (meeting->n_participants < most && n <= most - meeting->n_participants)) {
+        return 0;
+    }
+    return meeting_fail(err, "node_full", "the node has %u people, and takes %u",
+                        meeting->n_participants, most);
+}
+
 /* Whether somebody with this role, who may be remembered, may enter now. */
 static int may_enter(const struct room *room, const char *user_id, enum auth_role role,
                      const struct known *known, struct meeting_error *err)
@@ -81,6 +92,28 @@ static bool has_to_wait(const struct room *room, enum auth_role role,
     }
     return approval || (meeting_has(room, MEETING_BIT(WAITING_ROOM)) &&
                         (known == NULL || !known->invited));
+}
+
+int meeting_refuses(struct meeting *meeting, const struct auth_identity *who,
+                    const char *meeting_id, struct meeting_error *err)
+{
+    const struct room *room = meeting_find_room(meeting, who->tenant, meeting_id);
+    const struct known *known;
+    int ret;
+
+    if (meeting_node_full(meeting, 1, err) != 0) {
+        meeting->n_node_full++;
+        return -1;
+    }
+    if (room == NULL || room->loading ||
+        (who->meeting_id[0] != '\0' && strcmp(who->meeting_id, meeting_id) != 0)) {
+        return 0; /* that is found out when it is its turn */
+    }
+    known = meeting_known(room, who->user_id);
+    ret = may_enter(room, who->user_id,
+                    known != NULL && known->has_role ? known->role : who->role, known, err);
+    meeting->n_room_full += ret != 0 && strcmp(err->code, "room_full") == 0;
+    return ret;
 }
 
 /* ---- people ---- */
@@ -167,7 +200,8 @@ static struct participant *enter(struct meeting *meeting, const struct auth_iden
         return NULL;
     }
     waits = has_to_wait(room, role, known);
-    if (may_enter(room, who->user_id, role, known, err) == 0) {
+    if (may_enter(room, who->user_id, role, known, err) == 0 &&
+        meeting_node_full(meeting, 1, err) == 0) {
         if (waits && (!may_wait || room->n_waiting >= MEETING_WAITING)) {
             (void)meeting_fail(err, may_wait ? "room_full" : "waiting_room",
                                may_wait ? "too many people wait already"
@@ -337,6 +371,9 @@ int meeting_admit(struct meeting *meeting, struct participant *by, const char *c
         return meeting_fail(err, "room_full", "the meeting takes %u more people",
                             room->max_participants - room->n_participants);
     }
+    if (meeting_node_full(meeting, (uint32_t)count, err) != 0) {
+        return -1;
+    }
     while ((p = first_named(room, ids, n)) != NULL) {
         let_in(meeting, p);
     }
@@ -362,7 +399,8 @@ void meeting_admit_all(struct meeting *meeting, struct room *room)
     struct meeting_error err;
     struct participant *p;
 
-    while ((p = first_named(room, NULL, 0)) != NULL && full(room, &err) == 0) {
+    while ((p = first_named(room, NULL, 0)) != NULL && full(room, &err) == 0 &&
+           meeting_node_full(meeting, 1, &err) == 0) {
         let_in(meeting, p);
     }
 }

@@ -24,6 +24,10 @@ int meeting_create(struct meeting **out, const struct meeting_conf *conf,
     m->closed_seq = conf->first_seq;
     m->conf.crowd = conf->crowd != 0 ? conf->crowd : MEETING_CROWD;
     m->conf.grace_ms = conf->grace_ms != 0 ? conf->grace_ms : MEETING_GRACE_MS;
+    if (meeting_gate_init(m) != 0) {
+        free(m);
+        return -ENOMEM;
+    }
     *out = m;
     return 0;
 }
@@ -46,6 +50,7 @@ static void empty_room(void *arg, struct room *room)
 void meeting_destroy(struct meeting *meeting)
 {
     if (meeting != NULL) {
+        meeting_gate_fini(meeting);
         meeting_recording_fini(meeting);
         meeting_live_fini(meeting);
         /* those who are away; the others have left with their clients */
@@ -108,6 +113,8 @@ void meeting_set_limits(struct meeting *meeting, const struct meeting_limits *li
     meeting->conf.max_participants = limits->participants;
     meeting->conf.max_producers = limits->producers;
     meeting->conf.max_consumers = limits->consumers;
+    meeting->conf.max_people = limits->people;
+    gate_set(&meeting->gate, &limits->gate);
 }
 
 static void room_media_lost(void *arg, struct room *room)

@@ -18,6 +18,7 @@
 #include "auth/auth.h"
 #include "meeting/facts.h"
 #include "meeting/floor.h"
+#include "meeting/gate.h"
 #include "meeting/rate.h"
 #include "meeting/settings.h"
 #include "session/consumer.h"
@@ -53,7 +54,7 @@ struct meeting;
 struct meeting_error {
     const char *code; /* constant: "not_found", "forbidden" … */
     char message[256];
-    uint32_t retry_after_ms; /* of "rate_limited" */
+    uint32_t retry_after_ms; /* of what may do later; 0: nothing is known of when */
 };
 
 enum meeting_source {
@@ -391,6 +392,9 @@ struct meeting_conf {
     struct recorder *recorder;         /* borrowed; NULL: nothing is recorded */
     uint32_t max_rooms;
     uint32_t max_participants; /* of a room */
+    uint32_t max_people;       /* of the node, in rooms and lobbies; 0: any number */
+    struct loop *loop;         /* borrowed; NULL: who comes in never waits for his turn */
+    struct gate_conf gate;
     uint32_t crowd;            /* above so many a meeting is large; 0: MEETING_CROWD */
     uint32_t max_producers;    /* of a participant */
     uint32_t max_consumers;
@@ -423,8 +427,10 @@ void meeting_drain(struct meeting *meeting, bool on);
 struct meeting_limits {
     uint32_t rooms;
     uint32_t participants; /* of a room: of those that open from now on */
+    uint32_t people;       /* of the node; 0: any number */
     uint32_t producers;    /* of a participant */
     uint32_t consumers;
+    struct gate_conf gate;
 };
 
 /* In place of those of meeting_conf; what is above them already stays. */
@@ -457,6 +463,40 @@ void meeting_number(struct meeting *meeting, const char *tenant, const char *id,
  * this process's, and its clients will have to ask for all anew. */
 void meeting_renumber(struct meeting *meeting, struct room *room);
 
+/* ---- coming in when many do; see gate.h ---- */
+
+struct arrival {
+    struct gate_entry entry; /* all zeros at first */
+    /* It is his turn (NULL), or he is refused after all. Once, unless meeting_depart() was
+     * called; the arrival is its caller's again. */
+    void (*ready)(void *arg, const struct meeting_error *err);
+    void *arg;
+};
+
+/* Before meeting_prepare() of one who wants to enter: so that nothing is done yet for whom
+ * there is no place, or not now.
+ *
+ * Returns 0: he may; -EINPROGRESS: ready() is called later ('arrival' is borrowed until
+ * then); -1 with 'err': refused. Among what meeting_join() says that is "overloaded", with
+ * retry_after_ms: too many want to come in. */
+int meeting_arrive(struct meeting *meeting, const struct auth_identity *who,
+                   const char *meeting_id, struct arrival *arrival,
+                   struct meeting_error *err);
+
+/* Who waits is gone. A no-op of one who does not. */
+void meeting_depart(struct meeting *meeting, struct arrival *arrival);
+
+/* What became of those who arrived. */
+struct meeting_arrivals {
+    uint64_t at_once, waited;   /* came in */
+    uint64_t refused, too_late; /* told to come again: at once, or when they had waited */
+    uint64_t room_full, node_full;
+    uint64_t departed; /* while they waited */
+    uint32_t waiting;  /* now */
+};
+
+void meeting_arrivals(const struct meeting *meeting, struct meeting_arrivals *out);
+
 /* Before meeting_enter(), meeting_join() and (make) meeting_create_room(): has a room that
  * these would open filled with what is stored of it (struct meeting_ops, load).
  *
@@ -474,8 +514,8 @@ void meeting_loaded(struct meeting *meeting, struct room *room);
  *
  * name  of the person; copied; empty: the token's, or "Guest"
  *
- * Returns the participant or NULL with 'err': not_found, room_full, too_many_rooms,
- * draining, no_memory. */
+ * Returns the participant or NULL with 'err': not_found, room_full, node_full,
+ * too_many_rooms, draining, no_memory. */
 struct participant *meeting_join(struct meeting *meeting, const struct auth_identity *who,
                                  const char *meeting_id, const char *name, void *client,
                                  struct meeting_error *err);

@@ -79,7 +79,23 @@ struct meeting {
     struct nobody nobody;
     struct recording *recordings; /* that run, or whose files are being ended */
     struct live *lives;           /* that run, or may still be watched */
+    struct gate gate;             /* arrive.c: who wants to come in */
+    struct loop_timer *gate_tick; /* runs while somebody waits; NULL without a loop */
+    uint64_t gate_ticked_us;      /* when it did last; 0: it does not run */
+    uint64_t n_at_once, n_waited, n_refused, n_too_late, n_departed;
+    uint64_t n_room_full, n_node_full;
 };
+
+/* arrive.c. Returns 0 or -ENOMEM. */
+int meeting_gate_init(struct meeting *meeting);
+void meeting_gate_fini(struct meeting *meeting); /* who waits still is refused */
+
+/* door.c: 0, or -1 with 'err' if nobody more may come in. */
+int meeting_node_full(struct meeting *meeting, uint32_t n, struct meeting_error *err);
+
+/* door.c: 0, or -1 with 'err' if what is known already says that 'who' may not enter. */
+int meeting_refuses(struct meeting *meeting, const struct auth_identity *who,
+                    const char *meeting_id, struct meeting_error *err);
 
 /* Fills 'err' and returns -1. */
 int meeting_fail(struct meeting_error *err, const char *code, const char *format, ...)

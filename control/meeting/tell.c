@@ -13,6 +13,7 @@ int meeting_fail(struct meeting_error *err, const char *code, const char *format
     va_list args;
 
     err->code = code;
+    err->retry_after_ms = 0;
     va_start(args, format);
     (void)vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);

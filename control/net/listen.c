@@ -18,7 +18,11 @@
 
 #include "sys/inherit.h"
 
-enum { BACKLOG = 1024, ACCEPT_BURST = 64, REST_MS = 100 };
+enum {
+    BACKLOG = 1024,
+    ACCEPT_BURST = 8, /* a turn: what is asked on connections that there are has its own */
+    REST_MS = 100
+};
 
 static int set_int(int fd, int level, int option, int value)
 {

@@ -200,9 +200,10 @@ void wish_on_abort(struct wish *wish, struct net_req *req)
     struct wish_session *s = NULL;
     struct wish_session *next = NULL;
 
-    for (struct wish_wait *wait = wish->waits; wait != NULL; wait = wait->next) {
+    for (struct wish_wait *wait = wish->waits, *after; wait != NULL; wait = after) {
+        after = wait->next;
         if (wait->req == req) {
-            wait->req = NULL;
+            wish_wait_drop(wait);
         }
     }
     HASH_ITER(hh, wish->sessions, s, next)

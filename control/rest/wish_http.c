@@ -32,9 +32,11 @@ static const char *patch_types(const struct wish_session *s)
                        : TYPE_FRAGMENT;
 }
 
-/* 'more': a header that belongs to the status, or NULL. */
+/* 'more': a header that belongs to the status, or NULL. retry_ms: when to come again; 0: the
+ * usual. */
 static void problem_with(struct net_req *req, unsigned status, const char *code,
-                         const char *message, const struct net_header *more)
+                         const char *message, const struct net_header *more,
+                         uint32_t retry_ms)
 {
     struct net_header headers[4] = {{"access-control-allow-origin", "*"},
                                     {"access-control-expose-headers", EXPOSED}};
@@ -49,7 +51,8 @@ static void problem_with(struct net_req *req, unsigned status, const char *code,
             *c = '?';
         }
     }
-    (void)snprintf(retry, sizeof(retry), "%d", WISH_RETRY_S);
+    (void)snprintf(retry, sizeof(retry), "%u",
+                   retry_ms != 0 ? (retry_ms + 999) / 1000 : WISH_RETRY_S);
     if (status == 401) {
         headers[n++] = (struct net_header){"www-authenticate", "Bearer"};
     } else if (status == 503 || status == 409) {
@@ -66,7 +69,7 @@ void wish_problem(struct net_req *req, unsigned status, const char *code,
     /* a POST is meant: what a PATCH may carry depends on its session */
     static const struct net_header types = {"accept-post", WISH_SDP};
 
-    problem_with(req, status, code, message, status == 415 ? &types : NULL);
+    problem_with(req, status, code, message, status == 415 ? &types : NULL, 0);
 }
 
 void wish_problem_of(struct net_req *req, const struct meeting_error *err)
@@ -76,6 +79,7 @@ void wish_problem_of(struct net_req *req, const struct meeting_error *err)
         unsigned status;
     } known[] = {{"not_found", 404},      {"forbidden", 403},  {"invalid", 422},
                  {"unsupported", 422},    {"room_full", 503},  {"too_many_rooms", 503},
+                 {"node_full", 503},
                  {"too_many", 503},       {"overloaded", 503}, {"media_unavailable", 503},
                  {"no_memory", 503},      {"gone", 503},       {"already_connected", 409},
                  {"locked", 403},         {"banned", 403},     {"waiting_room", 403},
@@ -88,7 +92,7 @@ void wish_problem_of(struct net_req *req, const struct meeting_error *err)
             status = known[i].status;
         }
     }
-    wish_problem(req, status, err->code, err->message);
+    problem_with(req, status, err->code, err->message, NULL, err->retry_after_ms);
 }
 
 /* The path of a session, or of its endpoint; percent-encoded. */
@@ -352,7 +356,7 @@ static void patch(struct wish_session *s, struct net_req *req)
                      s->counter  ? "the session waits for an answer: " WISH_SDP
                      : s->viewer ? "a PATCH carries " TYPE_FRAGMENT " or " TYPE_CHOICE
                                  : "a PATCH carries " TYPE_FRAGMENT,
-                     &types);
+                     &types, 0);
     }
 }
 
@@ -471,7 +475,7 @@ static void answer(struct wish *wish, struct net_req *req)
         const struct net_header allow = {"allow", endpoint ? ON_ENDPOINT : ON_SESSION};
 
         problem_with(req, 405, "method_not_allowed", "this resource does not take that",
-                     &allow);
+                     &allow, 0);
     } else if (!endpoint) {
         on_session(wish, &target, req);
     } else if (method == NET_POST) {

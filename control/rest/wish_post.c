@@ -209,25 +209,56 @@ static void post(struct wish *wish, const struct wish_target *target, struct net
     wish_start(s);
 }
 
-static void on_ready(void *arg)
+static void end_wait(struct wish_wait *wait)
 {
-    struct wish_wait *wait = arg;
     struct wish_wait **at = &wait->wish->waits;
 
     while (*at != wait) {
         at = &(*at)->next;
     }
     *at = wait->next;
+    free(wait);
+}
+
+static void on_ready(void *arg)
+{
+    struct wish_wait *wait = arg;
+
     if (wait->req != NULL) {
         post(wait->wish, &wait->target, wait->req);
     }
-    free(wait);
+    end_wait(wait);
+}
+
+/* It is its turn, or never. */
+static void on_turn(void *arg, const struct meeting_error *err)
+{
+    struct wish_wait *wait = arg;
+
+    if (err != NULL) {
+        wish_problem_of(wait->req, err);
+        end_wait(wait);
+    } else if (meeting_prepare(wait->wish->conf->meeting, &wait->who,
+                               wait->target.meeting_id, false, on_ready, wait)) {
+        on_ready(wait);
+    }
+}
+
+void wish_wait_drop(struct wish_wait *wait)
+{
+    wait->req = NULL;
+    if (wait->arrival.entry.waits) {
+        meeting_depart(wait->wish->conf->meeting, &wait->arrival);
+        end_wait(wait);
+    }
 }
 
 void wish_post(struct wish *wish, const struct wish_target *target, struct net_req *req)
 {
     struct auth_identity who;
+    struct meeting_error err;
     struct wish_wait *wait;
+    int ret;
 
     if (!ready(wish, req, &who)) {
         return;
@@ -237,11 +268,16 @@ void wish_post(struct wish *wish, const struct wish_target *target, struct net_r
         wish_problem(req, 503, "no_memory", "the node is out of memory");
         return;
     }
-    *wait = (struct wish_wait){
-        .wish = wish, .req = req, .target = *target, .next = wish->waits};
+    *wait = (struct wish_wait){.arrival = {.ready = on_turn, .arg = wait},
+                               .wish = wish,
+                               .req = req,
+                               .who = who,
+                               .target = *target,
+                               .next = wish->waits};
     wish->waits = wait;
-    if (meeting_prepare(wish->conf->meeting, &who, target->meeting_id, false, on_ready,
-                        wait)) {
-        on_ready(wait);
+    ret = meeting_arrive(wish->conf->meeting, &who, target->meeting_id, &wait->arrival,
+                         &err);
+    if (ret != -EINPROGRESS) {
+        on_turn(wait, ret == 0 ? NULL : &err);
     }
 }

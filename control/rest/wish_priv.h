@@ -69,7 +69,7 @@ struct wish {
     struct loop_timer *tick;
     struct wish_session *sessions; /* by id */
     struct wish_user *users;       /* by key */
-    struct wish_wait *waits;       /* POSTs whose meeting is being read */
+    struct wish_wait *waits;       /* POSTs that wait */
 };
 
 /* Where a request wants to. */
@@ -79,10 +79,12 @@ struct wish_target {
     char session_id[WISH_ID + 1]; /* empty: the endpoint */
 };
 
-/* A POST whose meeting is being read. */
+/* A POST that waits for its turn, or whose meeting is being read. */
 struct wish_wait {
+    struct arrival arrival;
     struct wish *wish;
     struct net_req *req; /* NULL: the client is gone */
+    struct auth_identity who;
     struct wish_target target;
     struct wish_wait *next;
 };
@@ -128,6 +130,9 @@ bool wish_authorize(struct wish *wish, struct net_req *req, struct auth_identity
 bool wish_has_type(struct net_req *req, const char *type);
 
 /* ---- wish_post.c ---- */
+
+/* Whoever asked is gone, or the service ends: it does not wait any longer. */
+void wish_wait_drop(struct wish_wait *wait);
 
 void wish_post(struct wish *wish, const struct wish_target *target, struct net_req *req);
 

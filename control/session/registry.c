@@ -497,6 +497,15 @@ void session_registry_destroy(struct session_registry *reg)
     free(reg);
 }
 
+void session_registry_load(struct session_registry *reg, struct session_load *out)
+{
+    struct dtls_load load;
+
+    dtls_load(reg->dtls, &load);
+    *out = (struct session_load){
+        .busy_us = load.busy_us, .delay_us = load.delay_us, .threads = load.threads};
+}
+
 uint32_t session_registry_count(const struct session_registry *reg,
                                 enum session_state state)
 {

@@ -115,6 +115,14 @@ int session_registry_create(struct session_registry **out,
  * again. NULL is a no-op. */
 void session_registry_destroy(struct session_registry *reg);
 
+/* How busy those are who make keys: see dtls_load(). */
+struct session_load {
+    uint64_t busy_us, delay_us;
+    uint32_t threads;
+};
+
+void session_registry_load(struct session_registry *reg, struct session_load *out);
+
 /* How many sessions there are in 'state'. */
 uint32_t session_registry_count(const struct session_registry *reg,
                                 enum session_state state);

@@ -151,10 +151,8 @@ void reply_fail(struct reply *reply, const char *code, const char *message)
 
 void reply_error(struct reply *reply, const struct meeting_error *err)
 {
-    bool later = strcmp(err->code, "rate_limited") == 0;
-
     fail(reply, err->code, err->message,
-         later && err->retry_after_ms != 0
+         err->retry_after_ms != 0
              ? json_pack("{s:I}", "retry_after_ms", (json_int_t)err->retry_after_ms)
              : NULL);
 }
@@ -313,6 +311,7 @@ static void on_close(void *user, struct sio_socket *socket, bool left, const cha
     for (struct reply *reply = client->replies; reply != NULL; reply = reply->next) {
         reply->client = NULL; /* its answer frees it */
     }
+    events_client_gone(client);
     trace_end(&client->join, "join", "not_joined", NULL, 0);
     *client->at = client->next;
     if (client->next != NULL) {

@@ -1,6 +1,7 @@
 /* The events that clients send. What a payload holds was checked by the table of schema/
  * when a handler gets it; the handler calls meeting/ and answers exactly once. A bad
  * request changes nothing. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +75,9 @@ static void enter(struct reply *reply, const char *meeting_id, const char *name)
     reply_ok(reply, encode_room_joined(client->signal, client->participant));
 }
 
-/* One who joins while the room is being read. */
+/* One who joins and waits for his turn, or while the room is being read. */
 struct joining {
+    struct arrival arrival;
     struct reply *reply;
     char meeting_id[MEETING_ID_MAX + 1], name[NAME_MAX_BYTES + 1];
 };
@@ -86,6 +88,7 @@ static void on_ready(void *arg)
     struct trace_scope scope;
 
     if (j->reply->client != NULL) {
+        j->reply->client->joining = NULL;
         trace_enter(&scope, &j->reply->span.self, NULL, j->meeting_id, NULL);
         enter(j->reply, j->meeting_id, j->name);
         trace_leave(&scope);
@@ -95,11 +98,39 @@ static void on_ready(void *arg)
     free(j);
 }
 
+/* It is his turn, or never. */
+static void on_turn(void *arg, const struct meeting_error *err)
+{
+    struct joining *j = arg;
+    struct client *client = j->reply->client;
+
+    if (err != NULL) {
+        client->joining = NULL;
+        fail(j->reply, err);
+        free(j);
+    } else if (meeting_prepare(client->signal->meeting, &client->who, j->meeting_id, false,
+                               on_ready, j)) {
+        on_ready(j);
+    }
+}
+
+void events_client_gone(struct client *client)
+{
+    struct joining *j = client->joining;
+
+    if (j != NULL && j->arrival.entry.waits) {
+        meeting_depart(client->signal->meeting, &j->arrival);
+        reply_ok(j->reply, NULL); /* frees the reply */
+        free(j);
+    }
+}
+
 static void on_room_join(struct reply *reply, const json_t *payload)
 {
     struct client *client = reply->client;
     struct fields f = fields_of(payload);
     const json_t *capabilities;
+    struct meeting_error err;
     struct joining *joining;
     const char *resume_token;
     const char *meeting_id;
@@ -117,6 +148,10 @@ static void on_room_join(struct reply *reply, const json_t *payload)
         reply_fail(reply, "already_joined", "leave the room before joining another");
         return;
     }
+    if (client->joining != NULL) {
+        reply_fail(reply, "already_joined", "you are joining already: wait for the answer");
+        return;
+    }
     if (resume_token[0] != '\0') {
         resume(reply, meeting_id, resume_token);
         return;
@@ -129,9 +164,19 @@ static void on_room_join(struct reply *reply, const json_t *payload)
     joining->reply = reply;
     (void)snprintf(joining->meeting_id, sizeof(joining->meeting_id), "%s", meeting_id);
     (void)snprintf(joining->name, sizeof(joining->name), "%s", name);
-    if (meeting_prepare(client->signal->meeting, &client->who, meeting_id, false, on_ready,
-                        joining)) {
-        on_ready(joining);
+    joining->arrival.ready = on_turn;
+    joining->arrival.arg = joining;
+    client->joining = joining;
+    switch (meeting_arrive(client->signal->meeting, &client->who, meeting_id,
+                           &joining->arrival, &err)) {
+    case 0:
+        on_turn(joining, NULL);
+        break;
+    case -EINPROGRESS:
+        break;
+    default:
+        on_turn(joining, &err);
+        break;
     }
 }
 

@@ -49,6 +49,7 @@ struct client {
     struct trace trace;  /* that its handshake named; none: each event begins one */
     struct trace_span join; /* from here to the first media; a participant takes it over */
     struct participant *participant; /* NULL outside of a room */
+    struct joining *joining;         /* events.c: its room:join that has no answer yet */
     struct reply *replies;           /* that are due */
     struct client *next;             /* list of all */
     struct client **at;
@@ -183,6 +184,9 @@ event_fn *events_handler(const char *name);
  *
  * payload  borrowed; NULL if the event had none
  * fault    what was wrong with the packet's JSON, or NULL; see sio_packet */
+/* Its replies have no client any more: what waits to come in does not. */
+void events_client_gone(struct client *client);
+
 void events_dispatch(struct client *client, const char *name, const json_t *payload,
                      const char *fault, bool has_id, uint64_t id);
 

@@ -55,3 +55,8 @@ void clock_format(uint64_t wall_us, char out[CLOCK_RFC3339_LEN])
              (unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u,
              (unsigned)(wall_us % 1000000u));
 }
+
+uint64_t clock_thread_us(void)
+{
+    return read_us(CLOCK_THREAD_CPUTIME_ID);
+}

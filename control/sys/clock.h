@@ -25,4 +25,7 @@ struct timespec clock_deadline(clockid_t id, uint32_t ms);
 /* Fills 'out' with RFC 3339 in UTC, microseconds, and a NUL. */
 void clock_format(uint64_t wall_us, char out[CLOCK_RFC3339_LEN]);
 
+/* CPU that the calling thread has taken. */
+uint64_t clock_thread_us(void);
+
 #endif

@@ -84,6 +84,8 @@ async function measure(rate) {
                 control_us: cpu('control'),
                 dataplane_us: cpu('dataplane'),
                 join_us: result.join_us,
+                admitted_us: result.admitted_us,
+                put_off: result.put_off,
                 join_steps_us: result.join_steps_us,
             };
         },
@@ -121,7 +123,9 @@ if (o.json) {
     line('all at once', `${flood.joins_per_s.toFixed(0)}/s, clients on this machine too ` +
         `(${f.wall_ratio.toFixed(2)} of the bare handshakes of one core); ` +
         quantiles(flood.join_us));
+    line('  let in', `${quantiles(flood.admitted_us)}; put off ${flood.put_off} times`);
     line(`${100 * SHARE} % of it`, `${steady.rate}/s; ${quantiles(steady.join_us)}`);
+    line('  let in', `${quantiles(steady.admitted_us)}; put off ${steady.put_off} times`);
     for (const [step, h] of Object.entries(steady.join_steps_us)) {
         line(`  ${step}`, quantiles(h));
     }

@@ -30,6 +30,7 @@ void account_add(struct account *to, const struct account *from)
     add_sums(&to->sums, &from->sums);
     hist_merge(&to->delays_us, &from->delays_us);
     hist_merge(&to->joins_us, &from->joins_us);
+    hist_merge(&to->admitted_us, &from->admitted_us);
     hist_merge(&to->resumes_us, &from->resumes_us);
     hist_merge(&to->chats_us, &from->chats_us);
     for (int i = 0; i < N_STEPS; i++) {
@@ -37,6 +38,7 @@ void account_add(struct account *to, const struct account *from)
     }
     to->chats_sent += from->chats_sent;
     to->n_up += from->n_up;
+    to->n_put_off += from->n_put_off;
     to->n_resumed += from->n_resumed;
     to->n_rejoined += from->n_rejoined;
     to->unreachable |= from->unreachable;

@@ -40,11 +40,13 @@ struct account {
     struct account_sums sums;
     struct hist delays_us;
     struct hist joins_us;
+    struct hist admitted_us; /* of it what came after the node had let it in */
     struct hist steps_us[N_STEPS];
     struct hist resumes_us; /* from the loss of a connection to its return */
     struct hist chats_us;   /* from asking to a client's having the message */
     uint64_t chats_sent;
     uint32_t n_up;
+    uint32_t n_put_off;  /* times that one was told to come again later */
     uint32_t n_resumed;  /* connections made anew with all that hung on them */
     uint32_t n_rejoined; /* made anew from nothing */
     bool unreachable;    /* the node never took a connection */

@@ -19,6 +19,7 @@ void client_fail(struct client *client, const char *reason)
     if (client->state != CLIENT_FAILED && client->state != CLIENT_LEFT) {
         client->state = CLIENT_FAILED;
         client->sending = false;
+        (void)loop_set(client->run->loop, &client->retry, UINT64_MAX);
         signaling_close(&client->signaling);
         run_on_failed(client->run, client, reason);
     }
@@ -70,6 +71,7 @@ static void come_again(struct client *client)
         client->participant_id[0] = client->resume_token[0] = '\0'; /* half of a life */
     }
     client->state = CLIENT_RETURNING;
+    client->put_off = false;
     (void)loop_set(client->run->loop, &client->retry, loop_now_us() + CLIENT_RETRY_US);
 }
 
@@ -92,13 +94,22 @@ static void on_closed(void *user, const char *reason)
     }
 }
 
+void client_put_off(struct client *client, uint32_t ms)
+{
+    client->put_off = true;
+    client->run->account->n_put_off++;
+    (void)loop_set(client->run->loop, &client->retry, loop_now_us() + ms * UINT64_C(1000));
+}
+
 static void on_retry(struct loop_timer *timer, uint64_t now_us)
 {
     struct client *client = timer->user;
-    int err = signaling_open(&client->signaling);
 
     (void)now_us;
-    if (err != 0) {
+    if (client->put_off) {
+        client->put_off = false;
+        client_on_open(client);
+    } else if (signaling_open(&client->signaling) != 0) {
         come_again(client);
     }
 }
@@ -137,6 +148,7 @@ void client_leave(struct client *client)
     if (client->state != CLIENT_FAILED && client->state != CLIENT_WAITING) {
         client->state = CLIENT_LEFT;
         client->sending = false;
+        (void)loop_set(client->run->loop, &client->retry, UINT64_MAX);
         client_ask_leave(client);
         signaling_close(&client->signaling);
     }

@@ -49,6 +49,7 @@ struct client {
     bool sending;
     bool connected; /* to the transport: the node knows our certificate */
     bool was_up;
+    bool put_off; /* 'retry' is to ask again on the connection that there is */
     char name[CLIENT_NAME_MAX + 1]; /* "publisher 3" */
     char meeting[CLIENT_MEETING_MAX + 1];
     char token[CLIENT_TOKEN_MAX];
@@ -154,6 +155,9 @@ void client_on_whim(struct loop_timer *timer, uint64_t now_us);
 void client_step(struct client *client, enum account_step step);
 
 void client_fail(struct client *client, const char *reason);
+
+/* The node has said when to ask for the room again. */
+void client_put_off(struct client *client, uint32_t ms);
 
 /* With --resume, one that was up gives up its connection and makes a new one; returns
  * false if it must not. */

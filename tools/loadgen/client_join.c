@@ -386,6 +386,7 @@ static void on_refused(struct client *client, enum client_question question, uin
     const json_t *error = json_object_get(answer, "error");
     const char *code = json_string_value(json_object_get(error, "code"));
     const char *message = json_string_value(json_object_get(error, "message"));
+    json_int_t retry_ms = json_integer_value(json_object_get(error, "retry_after_ms"));
     char reason[256];
 
     if ((question == ASK_CONSUME || question == ASK_RESUME || question == ASK_PAUSE ||
@@ -395,6 +396,10 @@ static void on_refused(struct client *client, enum client_question question, uin
     }
     if (question == ASK_CHAT) {
         client->run->account->chats_sent--; /* too soon after the one before, say */
+        return;
+    }
+    if (question == ASK_JOIN && retry_ms > 0 && retry_ms <= UINT32_MAX) {
+        client_put_off(client, (uint32_t)retry_ms);
         return;
     }
     /* a node that has just started may not know yet who was there */

@@ -42,6 +42,10 @@ static void print_table(const struct run *run, const struct account *all)
     printf("%-12s %.1f ms at most, between two packets of a stream\n", "silence",
            (double)a->max_silence_us / 1e3);
     print_delays("join", &all->joins_us);
+    print_delays("  let in", &all->admitted_us);
+    if (all->n_put_off > 0) {
+        printf("%-12s %u times told to come again later\n", "  put off", all->n_put_off);
+    }
     for (int i = 0; i < N_STEPS; i++) {
         char name[24];
 
@@ -159,12 +163,12 @@ static json_t *to_json(const struct run *run, const struct account *all)
     const struct options *o = run->options;
     const struct account_sums *a = &all->sums;
     json_t *out = json_pack(
-        "{s:b,s:o,s:s,s:i,s:i,s:i,s:i,s:i,s:f,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:f,s:o,s:o,s:o}",
+        "{s:b,s:o,s:s,s:i,s:i,s:i,s:i,s:i,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:f,s:o,s:o,s:o}",
         "ok", (int)(all->n_failures == 0), "failures", failures(all), "meeting_id",
         o->meeting, "rooms", (int)o->rooms, "processes", (int)run->crew->n, "publishers",
         (int)(o->publishers * o->rooms), "subscribers", (int)(o->subscribers * o->rooms),
         "joined", (int)all->n_up, "seconds", all->sent_seconds, "join_us",
-        delays(&all->joins_us), "join_steps_us", steps(all), "delay_us",
+        delays(&all->joins_us), "admitted_us", delays(&all->admitted_us), "join_steps_us", steps(all), "delay_us",
         delays(&all->delays_us), "chat_us", delays(&all->chats_us), "return_us",
         delays(&all->resumes_us), "resumed", (int)all->n_resumed, "rejoined",
         (int)all->n_rejoined, "cpu_seconds", all->cpu_seconds, "memory_kb",
@@ -176,6 +180,7 @@ static json_t *to_json(const struct run *run, const struct account *all)
         {"began_us", all->began_us},
         {"joined_us", all->joined_us},
         {"ended_us", all->ended_us},
+        {"put_off", all->n_put_off},
         {"chats_sent", all->chats_sent},
         {"sent", a->sent},
         {"sent_bytes", a->sent_bytes},

@@ -238,6 +238,7 @@ void run_on_up(struct run *run, struct client *client)
     run->account->n_up++;
     atomic_fetch_add(&run->crew->seats[run->me].n_up, 1);
     hist_add(&run->account->joins_us, now_us - client->started_us);
+    hist_add(&run->account->admitted_us, now_us - client->step_us[STEP_ROOM]);
     note_steps(run, client);
     if (client->publisher) {
         /* not all at the same instant */

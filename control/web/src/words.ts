@@ -424,6 +424,8 @@ export function inWords(notice: Notice): string {
         /* the connection */
         case 'no_answer':
             return 'The server did not answer. Trying again…';
+        case 'crowded':
+            return 'Many people are joining at this moment. You will be let in soon…';
         case 'connection_lost':
             return 'The connection to the server was lost. Reconnecting…';
         case 'unreachable':
@@ -515,6 +517,8 @@ function joinError(code: string, message: string): string {
         case 'room_full':
         case 'meeting_full':
             return 'The meeting is full.';
+        case 'node_full':
+            return 'The server has no room for more people.';
         case '':
             return `The call could not be set up: ${message}`;
         default:

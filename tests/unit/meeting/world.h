@@ -191,6 +191,8 @@ static inline const struct told *world_last(const struct world *w,
 
 /* Above so many people a meeting is large; 0: as it is for real. */
 static uint32_t world_crowd;
+static struct gate_conf world_gate = {.most = 16, .wait_ms = 4000};
+static uint32_t world_people; /* of the node; 0: any number */
 static uint64_t world_epoch = 7, world_first_seq;
 
 static inline void world_on_media(void *user, bool attached)
@@ -241,6 +243,9 @@ static inline void world_start_meeting(struct world *w, const struct meeting_ops
                                       .recorder = w->recorder,
                                       .max_rooms = WORLD_ROOMS,
                                       .max_participants = WORLD_PEOPLE,
+                                      .max_people = world_people,
+                                      .loop = w->loop,
+                                      .gate = world_gate,
                                       .max_producers = WORLD_PRODUCERS,
                                       .max_consumers = WORLD_CONSUMERS,
                                       .loudest = WORLD_LOUDEST,

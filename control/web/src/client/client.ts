@@ -188,7 +188,7 @@ export class KcsClient extends Emitter<ClientEvents> {
         state.status = state.status === 'connecting' ? 'joining' : state.status;
         this.room.changed();
         await this.attempt(stay, async () => {
-            const joined = await this.door.enter();
+            const joined = await this.door.enter(() => stay === this.stay);
             if (stay !== this.stay) {
                 return;
             }

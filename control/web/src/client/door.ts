@@ -2,6 +2,7 @@
  * new one. */
 import { codeOf, isOffline, type Context } from './context';
 import type { LobbyWait, RoomJoined } from '../api.gen';
+import type { SignalError } from './signaling';
 
 const RESUME_WAIT_MS = 250; /* a node that restarts does not know yet who was here */
 const RESUME_TRIES = 40;
@@ -11,8 +12,9 @@ export class Door {
 
     constructor(private readonly ctx: Context) {}
 
-    /* Rejects with SignalError. */
-    async enter(): Promise<RoomJoined | LobbyWait> {
+    /* Rejects with SignalError. Where many come at once the node says when to ask again; that
+     * is done as long as `wanted`. */
+    async enter(wanted: () => boolean): Promise<RoomJoined | LobbyWait> {
         const { options, signaling } = this.ctx;
         const payload = { meeting_id: options.meeting, display_name: options.name };
 
@@ -33,6 +35,22 @@ export class Door {
                 this.resumeToken = undefined; /* too old, or of a node that lost all */
             }
         }
-        return signaling.request('room:join', payload);
+        for (;;) {
+            try {
+                return await signaling.request('room:join', payload);
+            } catch (error) {
+                const wait = (error as Partial<SignalError>).retryAfterMs;
+
+                if (wait === undefined) {
+                    throw error;
+                }
+                this.ctx.room.reason = { code: 'crowded' };
+                this.ctx.changed();
+                await new Promise((done) => setTimeout(done, wait));
+                if (!wanted()) {
+                    throw error;
+                }
+            }
+        }
     }
 }

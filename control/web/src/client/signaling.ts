@@ -11,6 +11,7 @@ export class SignalError extends Error {
         readonly code: string,
         message: string,
         readonly event: string,
+        readonly retryAfterMs?: number, /* when to ask again */
     ) {
         super(message);
         this.name = 'SignalError';
@@ -28,7 +29,7 @@ export interface SignalingHandlers {
 
 interface Ack {
     ok?: unknown;
-    error?: { code?: unknown; message?: unknown };
+    error?: { code?: unknown; message?: unknown; retry_after_ms?: unknown };
 }
 
 export class Signaling {
@@ -135,6 +136,9 @@ export class Signaling {
                 String(ack?.error?.code ?? 'unknown'),
                 String(ack?.error?.message ?? 'the server refused the request'),
                 event,
+                typeof ack?.error?.retry_after_ms === 'number'
+                    ? ack.error.retry_after_ms
+                    : undefined,
             );
         }
         return ack as Requests[E]['reply'];
