@@ -72,7 +72,9 @@ struct net_conf {
     uint32_t keepalive_s;  /* an idle connection between two requests */
     size_t body_max;       /* bytes */
     size_t ws_message_max; /* bytes; a longer message closes with 1009 */
-    size_t ws_queue_bytes; /* waiting for one slow reader; beyond it is cut off */
+    /* Waiting for one slow reader. Once a quarter of it does, what has a topic gives way to
+     * newer messages of it, and all of it before there is more; then it is cut off. */
+    size_t ws_queue_bytes;
     uint32_t ws_queue_msgs;
     bool ws_deflate; /* agree to permessage-deflate */
 };
@@ -211,8 +213,11 @@ void net_respond_large(struct net_req *req, const char *root, const char *path,
 
 /* ---- WebSocket ---- */
 
-/* An immutable message with one reference; 'data' is copied. NULL if there is no memory. */
-struct net_buf *net_buf_create(const void *data, size_t len, bool binary);
+/* An immutable message with one reference; 'data' is copied. NULL if there is no memory.
+ *
+ * topic  of what a newer message about the same makes stale, so that who reads slowly need
+ *        not have it; 0: it has to arrive */
+struct net_buf *net_buf_create(const void *data, size_t len, bool binary, uint64_t topic);
 struct net_buf *net_buf_ref(struct net_buf *buf); /* returns it */
 void net_buf_unref(struct net_buf *buf);          /* NULL is a no-op */
 size_t net_buf_len(const struct net_buf *buf);

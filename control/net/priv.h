@@ -56,6 +56,7 @@ struct net_metrics {
     struct metric *refused; /* connections over the limit */
     struct metric *ws_open;
     struct metric *ws_cut; /* slow readers */
+    struct metric *ws_left_out; /* messages that they were not sent */
     struct metric *bytes_in;
     struct metric *bytes_out;
 };

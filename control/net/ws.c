@@ -35,6 +35,7 @@ struct net_buf {
     struct net_buf *packed; /* made for the first who can take it; or NULL */
     bool tried;             /* to make it: it may be no shorter */
     uint8_t head_len;
+    uint64_t topic;
     size_t len; /* with the head */
     uint8_t bytes[];
 };
@@ -61,6 +62,7 @@ struct net_ws {
     size_t sent; /* bytes of the first */
     size_t queued_bytes;
     uint32_t queued_msgs;
+    uint32_t n_topics; /* of these, how many have one */
     bool raw;       /* the library has gone to its raw role */
     bool parked;    /* not read: the socket is full */
     bool receiving; /* within the library's callback: what is sent now goes out together */
@@ -75,6 +77,7 @@ static struct net_buf *frame_create(enum ws_op op, const void *data, size_t len)
 
     if (buf != NULL) {
         buf->refs = 1;
+        buf->topic = 0;
         buf->packed = NULL;
         buf->tried = op != WS_OP_TEXT && op != WS_OP_BINARY;
         buf->head_len = (uint8_t)ws_head_write(buf->bytes, op, len);
@@ -86,9 +89,14 @@ static struct net_buf *frame_create(enum ws_op op, const void *data, size_t len)
     return buf;
 }
 
-struct net_buf *net_buf_create(const void *data, size_t len, bool binary)
+struct net_buf *net_buf_create(const void *data, size_t len, bool binary, uint64_t topic)
 {
-    return frame_create(binary ? WS_OP_BINARY : WS_OP_TEXT, data, len);
+    struct net_buf *buf = frame_create(binary ? WS_OP_BINARY : WS_OP_TEXT, data, len);
+
+    if (buf != NULL) {
+        buf->topic = topic;
+    }
+    return buf;
 }
 
 struct net_buf *net_buf_ref(struct net_buf *buf)
@@ -121,7 +129,7 @@ static struct net_buf *pack(const struct net_buf *from)
         free(buf);
         return NULL;
     }
-    *buf = (struct net_buf){.refs = 1, .tried = true};
+    *buf = (struct net_buf){.refs = 1, .tried = true, .topic = from->topic};
     buf->head_len = (uint8_t)ws_head_write(head, from->bytes[0] & 0x0f, n);
     memcpy(buf->bytes, head, buf->head_len);
     buf->bytes[0] |= WS_HEAD_PACKED;
@@ -148,6 +156,16 @@ size_t net_buf_len(const struct net_buf *buf)
     return buf->len - buf->head_len;
 }
 
+/* One that is in the queue no more. */
+static void item_free(struct net_ws *ws, struct queued *item)
+{
+    ws->queued_bytes -= item->buf->len;
+    ws->queued_msgs--;
+    ws->n_topics -= item->buf->topic != 0;
+    net_buf_unref(item->buf);
+    free(item);
+}
+
 static void queue_pop(struct net_ws *ws)
 {
     struct queued *item = ws->first;
@@ -157,10 +175,7 @@ static void queue_pop(struct net_ws *ws)
         ws->last = &ws->first;
     }
     ws->sent = 0;
-    ws->queued_bytes -= item->buf->len;
-    ws->queued_msgs--;
-    net_buf_unref(item->buf);
-    free(item);
+    item_free(ws, item);
 }
 
 static void queue_clear(struct net_ws *ws)
@@ -355,16 +370,42 @@ static int queue_push(struct net_ws *ws, struct net_buf *buf)
     ws->last = &item->next;
     ws->queued_bytes += buf->len;
     ws->queued_msgs++;
+    ws->n_topics += buf->topic != 0;
     return 0;
 }
 
-static bool queue_full(const struct net_ws *ws, const struct net_buf *buf)
+/* Whether the queue, or 1/'part' of it, does not take this one more. */
+static bool queue_full(const struct net_ws *ws, const struct net_buf *buf, uint32_t part)
 {
     const struct net_conf *conf = &ws->conn->server->conf;
+    const size_t bytes = conf->ws_queue_bytes / part;
 
-    return ws->first != NULL &&
-           (ws->queued_msgs >= conf->ws_queue_msgs || buf->len > conf->ws_queue_bytes ||
-            ws->queued_bytes > conf->ws_queue_bytes - buf->len);
+    return ws->first != NULL && (ws->queued_msgs >= conf->ws_queue_msgs / part ||
+                                 buf->len > bytes || ws->queued_bytes > bytes - buf->len);
+}
+
+/* Leaves out what waits of 'topic', or of any (0); not what has gone out in part. */
+static void queue_leave_out(struct net_ws *ws, uint64_t topic)
+{
+    struct queued **at = ws->sent > 0 ? &ws->first->next : &ws->first;
+    uint32_t left = ws->n_topics;
+
+    while (*at != NULL && left > 0) {
+        struct queued *item = *at;
+        uint64_t its = item->buf->topic;
+
+        left -= its != 0;
+        if (its == 0 || (topic != 0 && its != topic)) {
+            at = &item->next;
+            continue;
+        }
+        *at = item->next;
+        if (*at == NULL) {
+            ws->last = at;
+        }
+        item_free(ws, item);
+        metric_inc(ws->conn->server->metrics.ws_left_out);
+    }
 }
 
 /* A small frame with nothing before it needs no place in the queue. */
@@ -393,7 +434,13 @@ int net_ws_send(struct net_ws *ws, struct net_buf *buf)
         }
         return 0;
     }
-    if (queue_full(ws, buf)) {
+    if (buf->topic != 0 && queue_full(ws, buf, 4)) {
+        queue_leave_out(ws, buf->topic);
+    }
+    if (queue_full(ws, buf, 1)) {
+        queue_leave_out(ws, 0);
+    }
+    if (queue_full(ws, buf, 1)) {
         metric_inc(ws->conn->server->metrics.ws_cut);
         log_info("websocket_slow_reader", LOG_U64("queued_bytes", ws->queued_bytes),
                  LOG_U64("queued_msgs", ws->queued_msgs));

@@ -17,6 +17,7 @@ static struct eio_msg *msg_alloc(bool binary, size_t len)
         msg->refs = 1;
         msg->len = (uint32_t)len;
         msg->binary = binary;
+        msg->topic = 0;
     }
     return msg;
 }

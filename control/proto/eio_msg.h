@@ -32,6 +32,7 @@ struct eio_msg {
     uint32_t refs;
     uint32_t len; /* of the packet, without the headroom */
     bool binary;
+    uint64_t topic; /* of what a newer one about the same makes stale; 0: it has to arrive */
     uint8_t data[]; /* headroom, packet */
 };
 

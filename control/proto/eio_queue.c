@@ -55,6 +55,18 @@ struct eio_msg *eio_queue_pop(struct eio_queue *queue)
     return msg;
 }
 
+void eio_queue_drop(struct eio_queue *queue, uint32_t i)
+{
+    struct eio_msg *msg = eio_queue_at(queue, i);
+
+    for (; i + 1 < queue->n; i++) {
+        queue->slots[(queue->head + i) & (queue->n_slots - 1)] = eio_queue_at(queue, i + 1);
+    }
+    queue->n--;
+    queue->bytes -= msg->len;
+    eio_msg_unref(msg);
+}
+
 void eio_queue_clear(struct eio_queue *queue)
 {
     while (queue->n > 0) {

@@ -29,6 +29,9 @@ struct eio_msg *eio_queue_at(const struct eio_queue *queue, uint32_t i);
 /* Takes the first packet out of a queue that is not empty; moved to the caller. */
 struct eio_msg *eio_queue_pop(struct eio_queue *queue);
 
+/* Drops the i-th packet; the others stay in their order. */
+void eio_queue_drop(struct eio_queue *queue, uint32_t i);
+
 /* Drops all and gives the memory back. */
 void eio_queue_clear(struct eio_queue *queue);
 

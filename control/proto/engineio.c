@@ -213,6 +213,30 @@ bool eio_done(const struct eio_session *s)
     return s->closed && !s->poll_held && s->ws == WS_NONE && s->linger_us == 0;
 }
 
+/* Whether it does not fit in 1/'part' of the queue. */
+static bool is_full(const struct eio_session *s, const struct eio_msg *msg, uint32_t part)
+{
+    return s->queue.n >= s->conf.max_queue_msgs / part ||
+           s->queue.bytes + msg->len > s->conf.max_queue_bytes / part;
+}
+
+/* Leaves out what waits of 'topic', or of any (0). */
+static void leave_out(struct eio_session *s, uint64_t topic)
+{
+    for (uint32_t i = 0; i < s->queue.n;) {
+        uint64_t its = eio_queue_at(&s->queue, i)->topic;
+
+        if (its == 0 || (topic != 0 && its != topic)) {
+            i++;
+            continue;
+        }
+        eio_queue_drop(&s->queue, i);
+        if (s->conf.n_left_out != NULL) {
+            (*s->conf.n_left_out)++;
+        }
+    }
+}
+
 int eio_send(struct eio_session *s, struct eio_msg *msg)
 {
     int err;
@@ -220,8 +244,13 @@ int eio_send(struct eio_session *s, struct eio_msg *msg)
     if (s->closed) {
         return -EPIPE;
     }
-    if (s->queue.n >= s->conf.max_queue_msgs ||
-        s->queue.bytes + msg->len > s->conf.max_queue_bytes) {
+    if (msg->topic != 0 && is_full(s, msg, 4)) {
+        leave_out(s, msg->topic);
+    }
+    if (is_full(s, msg, 1)) {
+        leave_out(s, 0);
+    }
+    if (is_full(s, msg, 1)) {
         fail(s, EIO_REASON_OVERFLOW);
         return -ENOSPC;
     }

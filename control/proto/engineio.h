@@ -56,8 +56,12 @@ struct eio_conf {
     uint32_t ping_timeout_ms;
     uint32_t upgrade_timeout_ms; /* from the probe's connection to its '5' */
     uint32_t max_payload;        /* bytes of one POST or one WebSocket message, incoming */
-    uint32_t max_queue_msgs;     /* outgoing messages that wait; more closes the session */
+    /* Outgoing messages that wait. Once a quarter of that does, those with a topic give way
+     * to newer ones of it, and all of them before there are more than this; that is counted.
+     * More still closes the session. */
+    uint32_t max_queue_msgs;
     uint32_t max_queue_bytes;
+    uint64_t *n_left_out; /* borrowed; may be NULL */
 };
 
 struct eio_callbacks {

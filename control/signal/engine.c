@@ -56,6 +56,7 @@ struct engine {
     struct engine_peer *peers;
     uint32_t n_peers;
     struct callers *callers;
+    uint64_t n_left_out; /* messages that slow readers by polling were not sent */
     /* the message that was sent last, as the listener wants it: a broadcast is encoded and
      * copied once for all */
     struct eio_msg *last_msg;
@@ -249,7 +250,7 @@ static struct net_buf *buf_of(struct engine *engine, struct eio_msg *msg)
         net_buf_unref(engine->last_buf);
         eio_msg_unref(engine->last_msg);
         engine->last_msg = eio_msg_ref(msg);
-        engine->last_buf = net_buf_create(eio_msg_packet(msg), msg->len, msg->binary);
+        engine->last_buf = net_buf_create(eio_msg_packet(msg), msg->len, msg->binary, msg->topic);
     }
     return engine->last_buf;
 }
@@ -541,7 +542,8 @@ int engine_create(struct engine **out, const struct engine_conf *conf,
                                          .upgrade_timeout_ms = UPGRADE_MS,
                                          .max_payload = conf->max_payload,
                                          .max_queue_msgs = MAX_QUEUE_MSGS,
-                                         .max_queue_bytes = MAX_QUEUE_BYTES};
+                                         .max_queue_bytes = MAX_QUEUE_BYTES,
+                                         .n_left_out = &engine->n_left_out};
     if (callers_create(&engine->callers, &conf->callers) != 0) {
         free(engine);
         return -ENOMEM;
@@ -578,6 +580,11 @@ const char *engine_remote(const struct engine_peer *peer)
 uint32_t engine_n_peers(const struct engine *engine)
 {
     return engine->n_peers;
+}
+
+uint64_t engine_n_left_out(const struct engine *engine)
+{
+    return engine->n_left_out;
 }
 
 void engine_set_limits(struct engine *engine, uint32_t max_peers,

@@ -55,6 +55,10 @@ int engine_create(struct engine **out, const struct engine_conf *conf,
 void engine_destroy(struct engine *engine);
 
 uint32_t engine_n_peers(const struct engine *engine);
+
+/* Messages with a topic that sessions by long-polling were not sent, for they had not
+ * fetched what was before them; of WebSockets the listener knows. */
+uint64_t engine_n_left_out(const struct engine *engine);
 void engine_set_limits(struct engine *engine, uint32_t max_peers,
                        const struct callers_conf *callers);
 

@@ -157,6 +157,7 @@ void audit_auto(struct signal *signal, const struct room *room, const char *act)
 
 /* With conf.metrics. 0, -ENOMEM, or -EINVAL and -EEXIST if they are there already. */
 int quality_register(struct signal *signal);
+void quality_unregister(struct signal *signal);
 
 void quality_tick(struct signal *signal); /* each SIGNAL_TICK_MS */
 

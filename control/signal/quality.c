@@ -63,6 +63,20 @@ static int register_available(struct signal *signal)
         sizeof(bps) / sizeof(bps[0]), &signal->available);
 }
 
+static const char left_out[] = "polling_left_out_total";
+
+void quality_unregister(struct signal *signal)
+{
+    metric_unregister(signal->conf.metrics, left_out);
+}
+
+static void collect_left_out(struct metric_sink *sink, void *arg)
+{
+    const struct signal *signal = arg;
+
+    metric_emit(sink, NULL, 0, (double)engine_n_left_out(signal->engine));
+}
+
 int quality_register(struct signal *signal)
 {
     static const char *const directions[] = {"received", "sent"};
@@ -72,6 +86,14 @@ int quality_register(struct signal *signal)
                                      0.15,  0.2,  0.3,  0.5,  1};
     struct metric_registry *reg = signal->conf.metrics;
     int err = register_joins(signal);
+
+    if (err == 0) {
+        err = metric_register_collector(
+            reg, METRIC_COUNTER, left_out,
+            "Messages that slow readers by long-polling were not sent, for newer ones had "
+            "made them stale.",
+            collect_left_out, signal);
+    }
 
     if (err == 0) {
         err = register_available(signal);

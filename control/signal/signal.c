@@ -128,6 +128,7 @@ int signal_create(struct signal **out, const struct signal_conf *conf)
     if (e == 0 && conf->metrics != NULL) {
         e = quality_register(signal);
         if (e != 0) {
+            quality_unregister(signal);
             loop_timer_destroy(signal->tick);
         }
     }
@@ -162,6 +163,9 @@ void signal_destroy(struct signal *signal)
         client_leave(client, "node stopping");
     }
     hold_drop(signal);
+    if (signal->conf.metrics != NULL) {
+        quality_unregister(signal);
+    }
     engine_destroy(signal->engine);
     store_writer_destroy(signal->writer); /* who waits for it is gone */
     loop_timer_destroy(signal->tick);

@@ -1,9 +1,11 @@
 /* What meeting/ tells, to events; see priv.h. Each is encoded once a dialect, however many
  * get it; lasting facts are kept by the room, for room:sync. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/jtext.h"
+#include "sfu/base/fnv.h"
 #include "signal/priv.h"
 #include "sys/clock.h"
 
@@ -153,6 +155,46 @@ static json_t *encode_whole(const struct room *room, const struct meeting_event 
     return body;
 }
 
+/* What is soon stale has a topic: the newest of it is all that who reads slowly need have.
+ * 0: it has to arrive. Lasting facts do, and so does what builds on what was told before
+ * (rosters, the whiteboard). */
+static uint64_t topic_of(const struct meeting_event *event)
+{
+    const char *about = "";
+    char text[16 + MEETING_OBJECT_ID];
+
+    switch ((int)event->kind) {
+    case MEETING_SPEAKER:
+    case MEETING_LOBBY:
+    case MEETING_COUNT:
+    case MEETING_REACTION:
+    case MEETING_REACTION_COUNTS:
+        break;
+    case MEETING_CHAT_READ:
+    case MEETING_TYPING:
+        about = event->who->id;
+        break;
+    case MEETING_BANDWIDTH:
+        about = event->transport->id;
+        break;
+    case MEETING_CONSUMER_LAYERS:
+    case MEETING_CONSUMER_SCORE:
+        about = event->consumer->id;
+        break;
+    case MEETING_PRODUCER_LAYERS:
+    case MEETING_PRODUCER_SCORE:
+        about = event->producer->id;
+        break;
+    case MEETING_QUALITY_WARNING:
+        about = event->consumer != NULL ? event->consumer->id : event->producer->id;
+        break;
+    default:
+        return 0;
+    }
+    (void)snprintf(text, sizeof(text), "%d %s", (int)event->kind, about);
+    return fnv64(text, strlen(text)) | 1; /* never 0 */
+}
+
 /* The message for a dialect; 'body' is moved. NULL without memory, or if the dialect does
  * not have the event. */
 static struct eio_msg *encode_message(const struct meeting_event *event, const char *name,
@@ -169,6 +211,9 @@ static struct eio_msg *encode_message(const struct meeting_event *event, const c
     if (body == NULL ||
         sio_event_write(legacy ? LEGACY_NSP : SIGNAL_NSP, name, body, &msg) != 0) {
         msg = NULL;
+    }
+    if (msg != NULL) {
+        msg->topic = topic_of(event);
     }
     json_decref(body);
     return msg;

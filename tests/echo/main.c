@@ -189,7 +189,7 @@ static void on_ws_message(void *user, struct net_ws *ws, const void *data, size_
         engine_on_ws_message(ws, data, len, binary);
         return;
     }
-    buf = net_buf_create(data, len, binary);
+    buf = net_buf_create(data, len, binary, 0);
     if (buf != NULL) {
         (void)net_ws_send(ws, buf);
         net_buf_unref(buf);

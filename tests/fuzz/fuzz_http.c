@@ -83,7 +83,7 @@ static int on_ws_open(void *user, struct net_ws *ws, struct net_req *req)
 static void on_ws_message(void *user, struct net_ws *ws, const void *data, size_t len,
                           bool binary)
 {
-    struct net_buf *buf = net_buf_create(data, len, binary);
+    struct net_buf *buf = net_buf_create(data, len, binary, 0);
 
     (void)user;
     FUZZ_CHECK(n_open > 0 && net_ws_data(ws) == ws && len <= BODY_MAX && buf != NULL);

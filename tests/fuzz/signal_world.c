@@ -103,8 +103,9 @@ void net_respond(struct net_req *req, unsigned status, const struct net_header *
     learn(body != NULL ? body : "", len);
 }
 
-struct net_buf *net_buf_create(const void *data, size_t len, bool binary)
+struct net_buf *net_buf_create(const void *data, size_t len, bool binary, uint64_t topic)
 {
+    (void)topic;
     struct net_buf *buf = calloc(1, sizeof(*buf) + len);
 
     (void)binary;

@@ -169,7 +169,7 @@ static int fx_on_ws_open(void *user, struct net_ws *ws, struct net_req *req)
         return atoi(refuse);
     }
     if (net_req_query(req, "greet") != NULL) {
-        struct net_buf *buf = net_buf_create("hello", 5, false);
+        struct net_buf *buf = net_buf_create("hello", 5, false, 0);
 
         net_ws_send(ws, buf);
         net_buf_unref(buf);
@@ -184,7 +184,7 @@ static int fx_on_ws_open(void *user, struct net_ws *ws, struct net_req *req)
 
 static void fx_broadcast(struct fx *fx, const void *data, size_t len, bool binary)
 {
-    struct net_buf *buf = net_buf_create(data, len, binary);
+    struct net_buf *buf = net_buf_create(data, len, binary, 0);
     size_t n = fx->n_sockets;
 
     for (size_t i = 0; i < n; i++) {
@@ -225,7 +225,7 @@ static void fx_on_ws_message(void *user, struct net_ws *ws, const void *data, si
         net_ws_close(ws, 4001, "bye");
         return;
     }
-    buf = net_buf_create(data, len, binary);
+    buf = net_buf_create(data, len, binary, 0);
     net_ws_send(ws, buf);
     net_buf_unref(buf);
 }

@@ -13,7 +13,7 @@
 #include "sys/clock.h"
 #include "unit/meeting/world.h"
 
-enum { MAX_USERS = 8, MAX_INBOX = 512 };
+enum { MAX_USERS = 8, MAX_INBOX = 16384 };
 
 static const uint8_t user_secret[] = "0123456789abcdef0123456789abcdef";
 
@@ -124,6 +124,7 @@ static inline void site_start_with(struct site *s, struct signal_conf conf)
     assert_int_equal(auth_create(&s->auth, user_secret, sizeof(user_secret) - 1), 0);
     conf.loop = s->w.loop;
     conf.auth = s->auth;
+    conf.metrics = s->w.metrics;
     assert_int_equal(signal_create(&s->signal, &conf), 0);
     world_start_meeting(&s->w, signal_meeting_ops(), s->signal);
     signal_set_meeting(s->signal, s->w.meeting);

@@ -438,6 +438,122 @@ static void a_websocket_that_is_not_read_is_cut_off_and_the_others_are_told(void
     site_finish(&s);
 }
 
+/* A series of the node's, as a scrape has it. */
+static uint64_t scraped(struct site *s, const char *name)
+{
+    char *text, *at;
+    uint64_t n;
+    size_t len;
+
+    assert_int_equal(metric_render(s->w.metrics, &text, &len), 0);
+    at = strstr(text, name);
+    while (at != NULL && at[-1] != '\n') { /* not in its help */
+        at = strstr(at + 1, name);
+    }
+    assert_non_null(at);
+    n = strtoull(at + strlen(name), NULL, 10);
+    free(text);
+    return n;
+}
+
+static void tell_speaker(struct site *s, struct room *room, struct room_producer *rp)
+{
+    const struct meeting_event event = {.kind = MEETING_SPEAKER,
+                                        .who = rp != NULL ? rp->transport->owner : NULL,
+                                        .producer = rp};
+
+    signal_meeting_ops()->to_room(s->signal, room, NULL, &event);
+}
+
+/* Who does not read is told of speakers until some of that is left out, and of a fact now and
+ * then; 'fast' has all of it. Then it reads: every fact is there, and who speaks now. */
+static void fall_behind_and_catch_up(struct site *s, struct user *fast, struct user *slow,
+                                     const char *series)
+{
+    enum { AT_ONCE = 100 };
+    struct meeting_error err;
+    struct room_producer *rp;
+    unsigned n_told = 0, n_had = 0, n_facts = 0;
+    bool now = false;
+    struct room *room;
+    uint64_t seq;
+
+    rp = find_speaker(s, &room);
+    site_settle(s, 50);
+    inbox_clear(fast);
+    seq = room->seq;
+    while (scraped(s, series) < 1000) {
+        assert_true(n_told < 1000000);
+        for (int i = 0; i < AT_ONCE; i++) {
+            tell_speaker(s, room, rp);
+        }
+        if (n_told % 1000 == 0) {
+            assert_int_equal(meeting_producer_pause(s->w.meeting, rp->transport->owner,
+                                                    rp->id, n_facts++ % 2 == 0, &err),
+                             0);
+            AWAIT(s, fast->n_inbox == AT_ONCE + 1);
+        }
+        AWAIT(s, fast->n_inbox >= AT_ONCE);
+        inbox_clear(fast);
+        n_told += AT_ONCE;
+    }
+    tell_speaker(s, room, NULL);
+    assert_int_equal(signal_n_clients(s->signal), 3);
+    slow->deaf = slow->no_poll = false;
+    while (!now) {
+        AWAIT(s, slow->n_inbox > 0);
+        for (size_t i = 0; i < slow->n_inbox; i++) {
+            const char *at = strstr(slow->inbox[i], "\"seq\":");
+
+            if (at != NULL) {
+                assert_int_equal(strtoull(at + 6, NULL, 10), ++seq);
+            }
+            now = strstr(slow->inbox[i], "\"producer_id\":null") != NULL;
+            n_had++;
+        }
+        inbox_clear(slow);
+    }
+    assert_int_equal(seq, room->seq);
+    assert_true(n_had < n_told);
+    assert_int_equal(n_had + scraped(s, series), n_told + n_facts + 1);
+}
+
+static void who_reads_a_websocket_slowly_has_all_facts_and_what_is_so_now(void **state)
+{
+    struct user *a, *slow;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    a = user_join(&s, false, "a");
+    slow = user_open_buf(&s, false, 4096);
+    user_connect(&s, slow, "slow", "presenter");
+    user_do(&s, slow, "room:join", "{\"meeting_id\":\"m\",\"display_name\":\"S\"}");
+    (void)join_speaker(&s);
+    site_settle(&s, 50);
+    inbox_clear(slow);
+    slow->deaf = true;
+    fall_behind_and_catch_up(&s, a, slow, "kcs_websocket_left_out_total ");
+    site_finish(&s);
+}
+
+static void who_polls_slowly_has_all_facts_and_what_is_so_now(void **state)
+{
+    struct user *a, *slow;
+    struct site s;
+    (void)state;
+
+    site_start(&s);
+    a = user_join(&s, false, "a");
+    slow = user_join(&s, true, "slow");
+    (void)join_speaker(&s);
+    site_settle(&s, 50);
+    inbox_clear(slow);
+    slow->no_poll = true;
+    fall_behind_and_catch_up(&s, a, slow, "kcs_polling_left_out_total ");
+    site_finish(&s);
+}
+
 static void ending_the_service_ends_every_session(void **state)
 {
     struct site s;
@@ -516,6 +632,8 @@ int main(void)
         cmocka_unit_test(two_polls_at_once_end_the_session),
         cmocka_unit_test(a_poller_that_does_not_come_overflows_and_the_others_are_told),
         cmocka_unit_test(a_websocket_that_is_not_read_is_cut_off_and_the_others_are_told),
+        cmocka_unit_test(who_reads_a_websocket_slowly_has_all_facts_and_what_is_so_now),
+        cmocka_unit_test(who_polls_slowly_has_all_facts_and_what_is_so_now),
         cmocka_unit_test(ending_the_service_ends_every_session),
     };
 
