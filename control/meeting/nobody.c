@@ -40,7 +40,7 @@ static int open_streams(struct meeting *meeting)
         struct rtp_error wrong;
 
         ortc_any_params(KINDS[i], &params);
-        e = producer_create(&nobody->of[i].producer, meeting->conf.media, nobody->peer,
+        e = producer_create(&nobody->of[i].producer, meeting->conf.media, nobody->peer, 0,
                             KINDS[i], &params, false, NULL, NULL, &wrong);
         if (e == 0) {
             e = producer_save(nobody->of[i].producer, MARK, sizeof(MARK));

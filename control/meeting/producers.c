@@ -112,6 +112,16 @@ static int save_producer(const struct room_producer *rp)
     return producer_save(rp->producer, tag, sizeof(tag)) == -EMSGSIZE ? -EMSGSIZE : 0;
 }
 
+/* What the dataplane knows of a room. */
+static uint16_t number_of(const struct room *room)
+{
+    const uint64_t hash =
+        meeting_user_hash(room->tenant) * 31 + meeting_user_hash(room->id);
+    const uint16_t number = (uint16_t)(hash ^ hash >> 16 ^ hash >> 32 ^ hash >> 48);
+
+    return number != 0 ? number : 1;
+}
+
 int meeting_produce(struct meeting *meeting, struct participant *p,
                     const char *transport_id, enum rtp_kind kind,
                     const struct rtp_params *params, enum meeting_source source,
@@ -137,8 +147,8 @@ int meeting_produce(struct meeting *meeting, struct participant *p,
     meeting_new_id(meeting, rp->id);
     rp->transport = t;
     rp->source = source;
-    e = producer_create(&rp->producer, meeting->conf.media, session_peer(t->session), kind,
-                        params, paused, on_produced, rp, &wrong);
+    e = producer_create(&rp->producer, meeting->conf.media, session_peer(t->session),
+                        number_of(p->room), kind, params, paused, on_produced, rp, &wrong);
     if (e != 0) {
         free(rp);
         if (wrong.reason[0] != '\0') {

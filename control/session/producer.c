@@ -92,7 +92,7 @@ static void fill_conf(const struct producer *p, uint64_t peer, uint8_t encoding,
 }
 
 int producer_create(struct producer **out, struct media *media, uint64_t peer,
-                    enum rtp_kind kind, const struct rtp_params *params, bool paused,
+                    uint16_t room, enum rtp_kind kind, const struct rtp_params *params, bool paused,
                     producer_done *done, void *arg, struct rtp_error *err)
 {
     struct producer *p = calloc(1, sizeof(*p));
@@ -112,6 +112,7 @@ int producer_create(struct producer **out, struct media *media, uint64_t peer,
         struct vault_stream_conf conf;
 
         fill_conf(p, peer, i, &conf);
+        conf.room = room;
         e = media_stream_open(media, &conf, on_answer, p, &p->streams[i]);
         if (e == 0) {
             p->n_streams++;

@@ -22,13 +22,14 @@ typedef void producer_done(void *arg, int status);
 /* Maps 'params' and opens the streams at the peer 'peer' of its transport.
  *
  * media   borrowed for the producer's life
+ * room    of the same one share a lane that is overloaded with other rooms (vault.h)
  * params  borrowed
  * err     filled on -EINVAL and -ENOTSUP: what is wrong with the parameters
  *
  * Returns 0 and calls 'done' later; -EINVAL, -ENOTSUP (codec or extension unknown),
  * -ENOMEM, or an error of media.h: then 'done' is not called. */
 int producer_create(struct producer **out, struct media *media, uint64_t peer,
-                    enum rtp_kind kind, const struct rtp_params *params, bool paused,
+                    uint16_t room, enum rtp_kind kind, const struct rtp_params *params, bool paused,
                     producer_done *done, void *arg, struct rtp_error *err);
 
 enum { PRODUCER_TAG_MAX = 64 };

@@ -28,7 +28,6 @@ void lane_init(struct lane *lane, uint32_t index, struct tables *tables,
     lane->crypt = crypt;
     lane->pool = pool;
     lane->now_us = now_us;
-    lane->grown_end = &lane->grown;
     lane->padding_due_us = UINT64_MAX;
 }
 
@@ -94,32 +93,43 @@ bool lane_tell(struct lane *lane, enum lane_news_kind kind, uint64_t handle, uin
     return true;
 }
 
+static struct turns *turns_of(struct lane *lane, const struct stream_readers *readers)
+{
+    return readers->stream->video ? &lane->video : &lane->audio;
+}
+
+/* A room that may have nothing any more. */
+static void rest(struct lane *lane, struct turns *turns, uint8_t room)
+{
+    if (turns->rooms[room].first == NULL &&
+        (turns != &lane->video || !paced_is_due(&lane->paced, room))) {
+        turns_dequeue(turns, room);
+    }
+}
+
 void lane_grown(struct lane *lane, struct stream_readers *readers)
 {
     if (readers->queued) {
         return;
     }
     readers->queued = true;
-    readers->grown = NULL;
-    *lane->grown_end = readers;
-    lane->grown_end = &readers->grown;
+    turns_add(turns_of(lane, readers), readers->stream->room, readers);
 }
 
 void lane_grown_forget(struct lane *lane, struct stream_readers *readers)
 {
-    struct stream_readers **at = &lane->grown;
-
     if (!readers->queued) {
         return;
     }
-    while (*at != readers) {
-        at = &(*at)->grown;
-    }
-    *at = readers->grown;
-    if (lane->grown_end == &readers->grown) {
-        lane->grown_end = at;
-    }
+    turns_remove(turns_of(lane, readers), readers->stream->room, readers);
     readers->queued = false;
+    rest(lane, turns_of(lane, readers), readers->stream->room);
+}
+
+void lane_paced_forget(struct lane *lane, struct sub *sub)
+{
+    paced_forget(&lane->paced, sub);
+    rest(lane, &lane->video, sub->peer->paced_room);
 }
 
 bool lane_send(struct lane *lane, uint32_t to, const struct hub_msg *msg)
@@ -186,7 +196,7 @@ void lane_sub_close(struct lane *lane, struct sub *sub)
 {
     struct stream_readers *readers = &sub->stream->readers[lane->index];
 
-    paced_forget(&lane->paced, sub);
+    lane_paced_forget(lane, sub);
     /* before the stream is let go: its ring may end then */
     if (readers->subs.n == 1) {
         lane_grown_forget(lane, readers);

@@ -10,6 +10,7 @@
 
 #include "lane/hub.h"
 #include "lane/paced.h"
+#include "lane/turns.h"
 #include "pkt/drop.h"
 #include "pkt/ext.h"
 #include "pkt/pkt.h"
@@ -96,10 +97,10 @@ struct lane {
     uint32_t n_parked;
     struct pkt *parked[LANE_PARKED];
 
-    struct stream_readers *grown; /* rings that grew, in order; route empties it */
-    struct stream_readers **grown_end;
-    struct paced paced;       /* and video that waits for its time */
-    uint32_t pacer_window_us; /* it waits no longer; 0: nothing waits */
+    struct turns audio, video; /* rings that grew; route empties them, audio first */
+    struct paced paced;        /* and video that waits for its time */
+    uint32_t pacer_window_us;  /* it waits no longer; 0: nothing waits */
+    uint64_t stood_us; /* when the lane last stood still: that made late, not its rooms */
 
     /* stage/punt: until when each share is spent, if before now less its burst */
     uint64_t punts_us, strangers_us;
@@ -167,10 +168,28 @@ void lane_free(struct lane *lane, struct pkt *pkt);
  */
 bool lane_tell(struct lane *lane, enum lane_news_kind kind, uint64_t handle, uint32_t arg);
 
+/* Whether a ring has grown, or video that waited may go on. */
+static inline bool lane_has_grown(const struct lane *lane)
+{
+    return lane->audio.first != NULL || lane->video.first != NULL;
+}
+
+/* Of those the ring whose turn it is; NULL if there is none. */
+static inline const struct stream_readers *lane_next_grown(const struct lane *lane)
+{
+    const struct turns_room *room =
+        lane->audio.first != NULL ? lane->audio.first : lane->video.first;
+
+    return room != NULL ? room->first : NULL;
+}
+
 /* Notes that the ring of 'readers' has grown on this lane (spread), once until route has
  * served it. _forget: its stream ends. */
 void lane_grown(struct lane *lane, struct stream_readers *readers);
 void lane_grown_forget(struct lane *lane, struct stream_readers *readers);
+
+/* As paced_forget(): 'sub' ends, or goes to another lane. */
+void lane_paced_forget(struct lane *lane, struct sub *sub);
 
 /* Sends another lane a message, which may take the reserved places. Returns false if there
  * is no room even there. _pkt: a packet; what does not fit stays the caller's. */

@@ -1,7 +1,10 @@
 /* See paced.h. */
 #include "lane/paced.h"
 
+#include <stddef.h>
+
 #include "table/peer.h"
+#include "table/stream.h"
 #include "table/sub.h"
 
 static uint64_t slot_of(uint64_t tick)
@@ -44,14 +47,43 @@ void paced_put(struct paced *paced, struct peer *peer, uint64_t now_us)
 
 static void unlink_peer(struct paced *paced, struct peer *peer)
 {
+    struct paced_due *due = &paced->due[peer->paced_room];
+
     *peer->paced_link = peer->next_paced;
     if (peer->next_paced != NULL) {
         peer->next_paced->paced_link = peer->paced_link;
+    } else if (peer->paced_slot == PACED_DUE) {
+        due->last = due->first == NULL
+                        ? NULL
+                        : (struct peer *)(void *)((char *)peer->paced_link -
+                                                  offsetof(struct peer, next_paced));
     }
     peer->paced_link = NULL;
-    if (paced->slots[peer->paced_slot] == NULL) {
+    if (peer->paced_slot != PACED_DUE && paced->slots[peer->paced_slot] == NULL) {
         paced->busy &= ~(UINT64_C(1) << peer->paced_slot);
     }
+}
+
+uint8_t paced_put_due(struct paced *paced, struct peer *peer)
+{
+    struct paced_due *due;
+
+    peer->paced_room = peer->behind->stream->room;
+    peer->paced_slot = PACED_DUE;
+    due = &paced->due[peer->paced_room];
+    peer->paced_link = due->last == NULL ? &due->first : &due->last->next_paced;
+    *peer->paced_link = peer;
+    peer->next_paced = NULL;
+    due->last = peer;
+    return peer->paced_room;
+}
+
+struct peer *paced_take_due(struct paced *paced, uint8_t room)
+{
+    struct peer *peer = paced->due[room].first;
+
+    unlink_peer(paced, peer);
+    return peer;
 }
 
 /* Ticks from 'at' to the first slot in use; there is one. */

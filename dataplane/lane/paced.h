@@ -8,20 +8,28 @@
 #define KCS_LANE_PACED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
     PACED_SLOTS = 64,
-    PACED_TICK_SHIFT = 10 /* a slot is 1024 us: what the pacer forgives is more */
+    PACED_TICK_SHIFT = 10, /* a slot is 1024 us: what the pacer forgives is more */
+    PACED_ROOMS = 256,     /* as TURNS_ROOMS */
+    PACED_DUE = 255        /* in place of a slot: its time has come */
 };
 
 struct peer;
 struct sub;
 
+struct paced_due {
+    struct peer *first, *last;
+};
+
 struct paced {
     uint64_t at;   /* the tick that is served next; those before are empty */
     uint64_t busy; /* bit i: slots[i] is not empty */
     struct peer *slots[PACED_SLOTS];
+    struct paced_due due[PACED_ROOMS]; /* out of the wheel, until their room's turn */
 };
 
 /* 'sub' waits from now on, behind others of its peer, which goes into the wheel if it is
@@ -33,11 +41,23 @@ void paced_wait(struct paced *paced, struct sub *sub, uint64_t now_us);
 struct peer *paced_take(struct paced *paced, uint64_t now_us);
 void paced_put(struct paced *paced, struct peer *peer, uint64_t now_us);
 
+/* Puts 'peer', just taken, behind those of its room whose time has come, too. Returns the
+ * room: that of what it waits for. */
+uint8_t paced_put_due(struct paced *paced, struct peer *peer);
+
+static inline bool paced_is_due(const struct paced *paced, uint8_t room)
+{
+    return paced->due[room].first != NULL;
+}
+
+/* Takes the first of those; there is one. Then as after paced_take(). */
+struct peer *paced_take_due(struct paced *paced, uint8_t room);
+
 /* The subscription of 'peer' whose turn it is; it goes to the end. At least one waits. */
 struct sub *paced_next(struct peer *peer);
 
-/* 'sub' waits no more, if it did; _forget: and its peer leaves the wheel if no other of it
- * waits. */
+/* 'sub' waits no more, if it did; _forget: and its peer leaves the wheel, or its room's
+ * list, if no other of it waits. */
 void paced_done(struct sub *sub);
 void paced_forget(struct paced *paced, struct sub *sub);
 

@@ -35,9 +35,13 @@
     X(DROP_NO_BUFFER, "no_buffer", "the packet pool was empty")                            \
     X(DROP_HANDOVER, "handover", "the lane of its peer does not keep up")                  \
     X(DROP_OVERRUN, "overrun", "the ring overtook a subscriber")                           \
+    X(DROP_SHED_VIDEO, "shed_video", "the lane is overloaded: video that was too old")     \
+    X(DROP_SHED_AUDIO, "shed_audio", "the lane is overloaded: audio that was too old")     \
     X(DROP_INDEX_USED, "index_used", "came late, and its number may have been used")       \
     X(DROP_PROTECT, "protect", "encryption was refused")                                   \
-    X(DROP_TX_FULL, "tx_full", "the device did not take it")
+    X(DROP_TX_FULL, "tx_full", "the device did not take it")                               \
+    X(DROP_TX_FULL_AUDIO, "tx_full_audio", "likewise, audio")                              \
+    X(DROP_TX_FULL_CONTROL, "tx_full_control", "likewise, RTCP, STUN or DTLS")
 
 /* What became of a packet that reached its end without being dropped. */
 #define DONE_KINDS(X)                                                                      \

@@ -56,6 +56,7 @@ struct pkt {
     };
     /* egress of a subscription with layers, given by route with index, ts and marker */
     bool layered;
+    bool audio; /* of a frame that waits or was refused: for what is counted */
     uint8_t tl0, keyidx;
     uint16_t picture;
     uint8_t spatial, temporal; /* what is watched */

@@ -171,7 +171,8 @@ static void answer_rrtrs(struct lane *lane, struct peer *peer, struct burst *out
  * packet was lost on the way to us. Or nobody was asked yet. */
 static void ask_again(struct lane *lane, struct sub *sub)
 {
-    if (!sub->wait_keyframe || sub->started || sub->paused || sub->held) {
+    if (!sub->wait_keyframe || sub->started || sub->paused || sub->held ||
+        sub->stream->readers[lane->index].shed) {
         return;
     }
     if (sub->rest->asked) {

@@ -26,7 +26,8 @@ static bool take_index(struct sub *sub, uint64_t index)
  * again. Returns how many 'soon' has: all or none. */
 static uint32_t visited_soon(const struct lane *lane, const struct sub *soon[SOON])
 {
-    uint32_t n = lane->grown != NULL ? sublist_peek(lane->grown->at, soon, SOON) : 0;
+    const struct stream_readers *next = lane_next_grown(lane);
+    uint32_t n = next != NULL ? sublist_peek(next->at, soon, SOON) : 0;
 
     while (n > 0 && n < SOON) {
         soon[n] = soon[n - 1];

@@ -10,7 +10,21 @@ enum {
     WALK_FROM = 8, /* readers on this lane: for fewer it costs more than it spares */
     VISITS_AHEAD = SUBLIST_CHUNK, /* at some 2 ns each */
     MAX_VISITS = 512,             /* subscriptions looked at in one call, wanting or not */
-    HEADERS = 60                  /* of a packet, its UDP's too, about: for the pacer */
+    HEADERS = 60,                 /* of a packet, its UDP's too, about: for the pacer */
+    MAX_DUE = 64 /* that go from the pacer's wheel to their rooms in a call */
+};
+
+/* What is older is given up; the pacer's window comes on top. Of a room's streams one at a
+ * time, so that the others may have enough then, unless it is twice as old. */
+enum {
+    OLD_VIDEO_US = 250000,
+    OLD_AUDIO_US = 500000, /* of it no more than what is too old */
+    SHED_GAP_US = 100000,
+    /* It is taken up again, one at a time, when what the room is sent is this young. */
+    YOUNG_US = 50000,
+    SHED_LEAST_US = 500000,
+    RETURN_GAP_US = 200000,
+    STOOD_US = 200000 /* for so long after the lane stood still nothing is given up */
 };
 
 /* What is to know of a slot; the writer, on another lane, may be about to overwrite it. */
@@ -76,18 +90,23 @@ static bool wants(struct sub *sub, const struct glance *slot, struct routed *rou
     return slot->seq >= sub->seq_base;
 }
 
-/* Takes the ring off the head of the list; puts it to the end if 'again'. */
-static void next_ring(struct lane *lane, bool again)
+/* Takes the first ring of a room off its list; puts it to the end if 'again'. */
+static void next_ring(struct turns_room *room, bool again)
 {
-    struct stream_readers *readers = lane->grown;
+    struct stream_readers *readers = room->first;
 
-    lane->grown = readers->grown;
-    if (lane->grown == NULL) {
-        lane->grown_end = &lane->grown;
+    if (again && readers == room->last) {
+        return;
     }
-    readers->queued = false;
+    room->first = readers->grown;
+    if (room->first == NULL) {
+        room->last = NULL;
+    }
+    readers->queued = again;
     if (again) {
-        lane_grown(lane, readers);
+        readers->grown = NULL;
+        room->last->grown = readers;
+        room->last = readers;
     }
 }
 
@@ -201,6 +220,140 @@ static void charge(const struct lane *lane, struct sub *sub, const struct glance
                    lane->pacer_window_us, now_us);
 }
 
+/* ---- overload: what comes too late ---- */
+
+static uint64_t age_of(const struct lane *lane, uint64_t since_us)
+{
+    return lane->now_us > since_us ? lane->now_us - since_us : 0;
+}
+
+static const struct stream_readers *readers_of(const struct lane *lane,
+                                               const struct sub *sub)
+{
+    return &sub->stream->readers[lane->index];
+}
+
+/* 'sub' has not had what lies before 'pos' and will not: audio goes on there, video with a
+ * key frame. 'ask': for that; else rtcp_out does, in a while, but not for what is shed. */
+static void lose(struct lane *lane, struct sub *sub, uint64_t pos, enum drop_reason reason,
+                 bool ask)
+{
+    if ((sub->started || !sub->stream->video) && is_ready(sub->peer)) {
+        lane->counts.drops_out[reason] += pos - sub->cursor;
+        sub->rest->skipped += pos - sub->cursor;
+    }
+    sub->cursor = pos;
+    if (!sub->stream->video) {
+        return;
+    }
+    if (sub->layers != NULL) {
+        layers_begin(lane, sub);
+        return;
+    }
+    sub->started = false;
+    sub->wait_keyframe = true;
+    sub->rest->asked = ask && lane_wish_keyframe(lane, sub, sub->stream);
+}
+
+/* Why it has not. */
+static enum drop_reason reason_of(const struct stream_readers *readers, uint64_t cursor)
+{
+    if (cursor >= readers->shed_pos) {
+        return DROP_OVERRUN;
+    }
+    return readers->stream->video ? DROP_SHED_VIDEO : DROP_SHED_AUDIO;
+}
+
+/* The fan-out goes on at 'pos'. Who has not had what lies before loses it when it is
+ * visited. */
+static void skip_to(struct lane *lane, struct stream_readers *readers, uint64_t pos)
+{
+    struct sublist_iter at = sublist_start(&readers->subs);
+    struct sub *sub;
+
+    /* in the midst of a position: those that have not had it are a step behind the walk */
+    while (readers->walk_pos >= readers->next_pos && (sub = sublist_next(&at)) != NULL) {
+        tables_sub_catch_up(lane->tables, sub);
+    }
+    readers->next_pos = pos;
+    readers->at = sublist_start(&readers->subs);
+}
+
+/* Gives up what a stream of video has in its ring, up to a key frame if a fresh one came;
+ * else all, and what comes until the room has enough again. */
+static void shed_video(struct lane *lane, struct turns_room *room,
+                       struct stream_readers *readers)
+{
+    struct stream *stream = readers->stream;
+    const struct stream_ring *ring = &stream->ring;
+    const uint64_t key =
+        atomic_load_explicit(&stream->keyframe_pos, memory_order_acquire);
+    uint64_t to = stream_ring_head(ring);
+
+    readers->shed = true;
+    readers->shed_us = lane->now_us;
+    room->hold_us = lane->now_us + SHED_GAP_US;
+    if (key > readers->next_pos + 1 && key > stream_ring_tail(ring) &&
+        age_of(lane, __atomic_load_n(&ring->slots[(key - 1) & ring->slot_mask].arrival_us,
+                                     __ATOMIC_RELAXED)) < YOUNG_US) {
+        readers->shed = false;
+        to = key - 1;
+    }
+    skip_to(lane, readers, to);
+    readers->shed_pos = to;
+}
+
+/* Whether video that is so old is given up now; room NULL: whatever becomes of the room's
+ * others. */
+static bool is_too_old(const struct lane *lane, const struct turns_room *room,
+                       uint64_t age_us, uint64_t most_us)
+{
+    return age_us > most_us && lane->now_us - lane->stood_us > STOOD_US &&
+           (room == NULL || lane->now_us >= room->hold_us || age_us > 2 * most_us);
+}
+
+/* Whether a stream that was given up is taken up again. */
+static bool returns(const struct lane *lane, struct turns_room *room,
+                    struct stream_readers *readers)
+{
+    if (lane->now_us - readers->shed_us < SHED_LEAST_US || room->age_us > YOUNG_US ||
+        lane->now_us < room->hold_us) {
+        return false;
+    }
+    readers->shed = false;
+    room->hold_us = lane->now_us + RETURN_GAP_US;
+    return true;
+}
+
+/* Gives up what is too old of the ring whose turn it is. Returns true if that moved on. */
+static bool give_up(struct lane *lane, struct turns_room *room,
+                    struct stream_readers *readers, const struct glance *slot)
+{
+    const uint64_t age_us = age_of(lane, slot->arrival_us);
+
+    if (!readers->stream->video) {
+        if (age_us <= OLD_AUDIO_US || lane->now_us - lane->stood_us <= STOOD_US) {
+            return false;
+        }
+        readers->shed_pos = slot->pos + 1;
+        skip_to(lane, readers, slot->pos + 1);
+        return true;
+    }
+    if (readers->shed && !returns(lane, room, readers)) {
+        skip_to(lane, readers, stream_ring_head(&readers->stream->ring));
+        readers->shed_pos = readers->next_pos;
+        return true;
+    }
+    if (is_too_old(lane, room, age_us, OLD_VIDEO_US)) {
+        shed_video(lane, room, readers);
+        return true;
+    }
+    room->age_us = age_us;
+    return false;
+}
+
+/* ---- */
+
 static void add(struct routed *routed, struct sub *sub, uint64_t pos)
 {
     routed->pos[routed->n] = pos;
@@ -220,11 +373,19 @@ static void restart(struct lane *lane, struct sub *sub, uint64_t tail)
 static bool step(struct lane *lane, struct sub *sub, struct routed *routed)
 {
     const struct stream_ring *ring = &sub->stream->ring;
+    const struct stream_readers *readers = readers_of(lane, sub);
 
     while (sub->cursor < stream_ring_head(ring)) {
         const uint64_t tail = stream_ring_tail(ring);
         struct glance slot;
 
+        if (sub->cursor < readers->shed_pos) {
+            lose(lane, sub, readers->shed_pos, DROP_SHED_VIDEO, false);
+            if (sub->layers != NULL) {
+                return false;
+            }
+            continue;
+        }
         if (sub->cursor < tail) {
             restart(lane, sub, tail);
             return false;
@@ -236,6 +397,13 @@ static bool step(struct lane *lane, struct sub *sub, struct routed *routed)
         if (!stream_ring_alive(ring, sub->cursor)) {
             continue; /* overtaken just now */
         }
+        if (is_too_old(lane, NULL,
+                       age_of(lane, waits_since(sub, slot.arrival_us, lane->now_us)),
+                       OLD_VIDEO_US + lane->pacer_window_us)) {
+            /* it alone: with those who wait for the pacer it is each one's own queue */
+            lose(lane, sub, stream_ring_head(ring), DROP_SHED_VIDEO, false);
+            return false;
+        }
         routed->visits++;
         if (wants(sub, &slot, routed)) {
             charge(lane, sub, &slot);
@@ -246,27 +414,37 @@ static bool step(struct lane *lane, struct sub *sub, struct routed *routed)
     return false;
 }
 
-/* Serves video that had to wait and may go on, ahead of what is newer. The subscriptions of
- * a peer take turns by packet. */
-static void catch_up(struct lane *lane, struct routed *routed)
+/* Those whose time has come go from the pacer's wheel to where their room's turn finds
+ * them. */
+static void take_due(struct lane *lane)
 {
-    while (routed->n < PKT_BURST && routed->visits < MAX_VISITS) {
+    for (unsigned i = 0; i < MAX_DUE; i++) {
         struct peer *peer = paced_take(&lane->paced, lane->now_us);
 
         if (peer == NULL) {
-            return;
+            break;
         }
-        while (peer->behind != NULL && routed->n < PKT_BURST &&
-               routed->visits < MAX_VISITS && pacer_is_ready(&peer->pacer, lane->now_us)) {
-            struct sub *sub = paced_next(peer);
+        turns_queue(&lane->video, paced_put_due(&lane->paced, peer));
+    }
+}
 
-            if (!step(lane, sub, routed)) {
-                paced_done(sub);
-            }
+/* Serves video of a room that had to wait and may go on, ahead of what is newer. The
+ * subscriptions of a peer take turns by packet. */
+static void catch_up(struct lane *lane, uint8_t room, struct routed *routed)
+{
+    struct peer *peer = paced_take_due(&lane->paced, room);
+
+    routed->strange = true;
+    while (peer->behind != NULL && routed->n < PKT_BURST && routed->visits < MAX_VISITS &&
+           pacer_is_ready(&peer->pacer, lane->now_us)) {
+        struct sub *sub = paced_next(peer);
+
+        if (!step(lane, sub, routed)) {
+            paced_done(sub);
         }
-        if (peer->behind != NULL) {
-            paced_put(&lane->paced, peer, lane->now_us);
-        }
+    }
+    if (peer->behind != NULL) {
+        paced_put(&lane->paced, peer, lane->now_us);
     }
 }
 
@@ -294,6 +472,10 @@ static bool visit(struct lane *lane, struct stream_readers *readers, struct sub 
     bool sent;
 
     tables_sub_catch_up(lane->tables, sub);
+    if (sub->cursor < slot->pos && (sub->started || !video) && !sub->behind) {
+        lose(lane, sub, slot->pos, reason_of(readers, sub->cursor),
+             (slot->flags & RING_SLOT_KEYFRAME) == 0);
+    }
     if (video && waits(lane, sub, slot)) {
         return false;
     }
@@ -361,8 +543,12 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
             if (sub->cursor > pos) {
                 continue;
             }
-            sub->cursor = pos + 1;
-            sent = is_ready(sub->peer) && seq >= sub->seq_base;
+            if (sub->cursor < pos) {
+                sent = visit(lane, readers, sub, slot, routed);
+            } else {
+                sub->cursor = pos + 1;
+                sent = is_ready(sub->peer) && seq >= sub->seq_base;
+            }
         } else {
             sent = visit(lane, readers, sub, slot, routed);
         }
@@ -375,21 +561,6 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
     readers->at = at;
     routed->visits = visits;
     return sub == NULL && routed->n < PKT_BURST && visits < MAX_VISITS;
-}
-
-/* Counts what a lane that was too slow has lost: it goes on with the oldest whole slot. */
-static void skip_overrun(struct lane *lane, struct stream_readers *readers, uint64_t tail)
-{
-    struct sublist_iter at = sublist_start(&readers->subs);
-    struct sub *sub;
-
-    /* in the midst of a position: those that have not had it are a step behind the walk */
-    while (readers->walk_pos >= readers->next_pos && (sub = sublist_next(&at)) != NULL) {
-        tables_sub_catch_up(lane->tables, sub);
-    }
-    lane->counts.drops_out[DROP_OVERRUN] += tail - readers->next_pos;
-    readers->next_pos = tail;
-    readers->at = sublist_start(&readers->subs);
 }
 
 /* What rewrite and protect touch first, of an object that is here by now. */
@@ -432,6 +603,60 @@ static void fill(const struct routed *routed, struct burst *out)
     out->n = routed->n;
 }
 
+/* Serves the first ring of a room: a position of it, or as much as there is room for. */
+static void serve_ring(struct lane *lane, struct turns_room *room, struct routed *routed)
+{
+    struct stream_readers *readers = room->first;
+    const struct stream_ring *ring = &readers->stream->ring;
+    const uint64_t tail = stream_ring_tail(ring);
+    struct glance slot;
+
+    if (readers->next_pos < tail) { /* it goes on with the oldest whole slot */
+        skip_to(lane, readers, tail);
+    }
+    if (readers->next_pos >= stream_ring_head(ring)) {
+        next_ring(room, false);
+        return;
+    }
+    slot = look(ring, readers->next_pos);
+    if (!stream_ring_alive(ring, readers->next_pos)) {
+        return; /* overtaken just now: the tail has moved */
+    }
+    if (give_up(lane, room, readers, &slot)) {
+        return;
+    }
+    if (sublist_is_start(&readers->subs, &readers->at)) {
+        prefetch_first(readers->at);
+        routed->strange = true;
+    }
+    walk(readers, &slot);
+    if (serve(lane, readers, &slot, routed)) {
+        readers->next_pos++;
+        readers->at = sublist_start(&readers->subs);
+        next_ring(room, readers->next_pos < stream_ring_head(ring));
+    }
+}
+
+/* Serves rooms in turn, as far as there is room. */
+static void serve_rooms(struct lane *lane, struct turns *turns, struct routed *routed)
+{
+    const bool video = turns == &lane->video;
+
+    while (turns->first != NULL && routed->n < PKT_BURST && routed->visits < MAX_VISITS) {
+        struct turns_room *room = turns->first;
+        const uint8_t index = (uint8_t)(room - turns->rooms);
+        const uint32_t n = routed->n, visits = routed->visits;
+
+        if (video && paced_is_due(&lane->paced, index)) {
+            catch_up(lane, index, routed);
+        } else if (room->first != NULL) {
+            serve_ring(lane, room, routed);
+        }
+        turns_spend(turns, (routed->n - n) * TURNS_PACKET + routed->visits - visits,
+                    room->first != NULL || (video && paced_is_due(&lane->paced, index)));
+    }
+}
+
 uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *out)
 {
     struct routed routed;
@@ -439,36 +664,10 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
     (void)in;
     routed.now_us = lane->now_us;
     routed.n = routed.visits = 0;
-    catch_up(lane, &routed);
-    routed.strange = routed.n > 0;
-    while (lane->grown != NULL && routed.n < PKT_BURST && routed.visits < MAX_VISITS) {
-        struct stream_readers *readers = lane->grown;
-        struct stream_ring *ring = &readers->stream->ring;
-        uint64_t tail = stream_ring_tail(ring);
-        struct glance slot;
-
-        if (readers->next_pos < tail) {
-            skip_overrun(lane, readers, tail);
-        }
-        if (readers->next_pos >= stream_ring_head(ring)) {
-            next_ring(lane, false);
-            continue;
-        }
-        slot = look(ring, readers->next_pos);
-        if (!stream_ring_alive(ring, readers->next_pos)) {
-            continue; /* overtaken just now: the tail has moved */
-        }
-        if (sublist_is_start(&readers->subs, &readers->at)) {
-            prefetch_first(readers->at);
-            routed.strange = true;
-        }
-        walk(readers, &slot);
-        if (serve(lane, readers, &slot, &routed)) {
-            readers->next_pos++;
-            readers->at = sublist_start(&readers->subs);
-            next_ring(lane, readers->next_pos < stream_ring_head(ring));
-        }
-    }
+    routed.strange = false;
+    take_due(lane);
+    serve_rooms(lane, &lane->audio, &routed);
+    serve_rooms(lane, &lane->video, &routed);
     if (routed.n > 0 && lane_alloc(lane, out->pkts, routed.n) == 0) {
         lane->counts.drops_out[DROP_NO_BUFFER] += routed.n;
         for (uint16_t i = 0; i < routed.n; i++) {

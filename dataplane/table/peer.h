@@ -138,7 +138,7 @@ struct peer {
     struct peer_rest *rest;
     uint64_t handle; /* 0: the slot is free */
     uint32_t index;
-    uint8_t paced_slot;
+    uint8_t paced_slot, paced_room;
 };
 
 _Static_assert(offsetof(struct peer, pacer) == 128 && sizeof(struct peer) == 192,

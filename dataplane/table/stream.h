@@ -3,7 +3,7 @@
  *
  * Owner: the lane of the publisher; 'readers[i]' belongs to lane i. Other lanes hold a
  * stream while they have subscriptions to it, and may then read: the ring, what never
- * changes (video, codec, clock_hz), the atomic words, and the clock by
+ * changes (video, room, codec, clock_hz), the atomic words, and the clock by
  * stream_clock_read(). */
 #ifndef KCS_TABLE_STREAM_H
 #define KCS_TABLE_STREAM_H
@@ -34,8 +34,11 @@ struct stream_readers {
     struct stream *stream;        /* constant: the slot's */
     uint64_t next_pos;            /* first position not yet fanned out on this lane */
     struct sublist_iter at;       /* where the fan-out of next_pos stands */
-    struct stream_readers *grown; /* next in the lane's list of grown rings */
+    struct stream_readers *grown; /* next in its room's list of grown rings */
     bool queued;                  /* it is in that list */
+    bool shed;                    /* the lane is overloaded: none of it is sent now */
+    uint64_t shed_pos; /* what lies before was given up; who has not had it begins anew */
+    uint64_t shed_us;  /* since when */
 
     /* How other lanes tell this one that the ring has grown (lane/hub.h). They belong to
      * the slot and outlive the stream. */
@@ -76,6 +79,7 @@ struct stream {
     bool announced; /* its SSRC was told in signaling; else found by MID and RID */
     bool paused;
     bool video;
+    uint8_t room; /* whose turns its fan-out has (lane/turns.h); it never changes */
     enum codec_kind codec;
     uint8_t pt, rtx_pt;
     uint8_t mid_len, rid_len;

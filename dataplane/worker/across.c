@@ -108,7 +108,7 @@ static void pause_egress(struct lane *lane, struct peer *peer)
     tables_peer_pause(lane->tables, peer);
     /* after that: it goes by who waits. They go on from there on the other lane. */
     for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
-        paced_forget(&lane->paced, sub);
+        lane_paced_forget(lane, sub);
     }
     for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         struct stream_readers *readers = &sub->stream->readers[lane->index];

@@ -152,6 +152,8 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
         return err;
     }
     stream->video = conf.kind == ABI_VIDEO;
+    /* not told: as if its publisher were alone in one */
+    stream->room = (uint8_t)(conf.room != 0 ? conf.room : peer->index);
     stream->codec = (enum codec_kind)conf.codec;
     stream->clock_hz = conf.clock_hz;
     stream->ssrc = conf.ssrc;

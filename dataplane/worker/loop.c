@@ -26,6 +26,7 @@ enum {
     MAX_EGRESS = 32, /* bursts of fan-out in one turn, before the devices are read again */
     SPIN_US = 50,    /* without work, before the lane sleeps */
     MAX_SLEEP_US = 100000,
+    STOOD_STILL_US = 50000, /* no turn takes that long: another had the CPU, or it slept */
     HELD_UP_US = 200 /* sleep, while another lane has to catch up first */
 };
 
@@ -291,10 +292,14 @@ void loop_init(struct loop *loop)
 uint32_t loop_turn(struct loop *loop)
 {
     const uint64_t begun = trace_cycles();
+    const uint64_t before_us = loop->lane.now_us;
     uint32_t done;
     uint32_t told;
 
     loop->lane.now_us = monotonic_us();
+    if (loop->lane.now_us - before_us > STOOD_STILL_US) {
+        loop->lane.stood_us = loop->lane.now_us;
+    }
     done = pipeline_ingress(&loop->pipe);
     done += across_drain(&loop->pipe);
     wake_others(loop); /* before our own part of the fan-out */
@@ -303,10 +308,11 @@ uint32_t loop_turn(struct loop *loop)
      * peer whose keys were commanded in the last turn does not overtake the last flight of
      * its handshake, as the peer could not read it yet. */
     done += datagrams(loop);
+    /* RTCP before it, too: what the fan-out leaves of a slow device is nothing */
+    done += pipeline_rtcp(&loop->pipe);
     done += pipeline_layers(&loop->pipe);
     done += pipeline_egress(&loop->pipe, MAX_EGRESS);
     done += pipeline_budget(&loop->pipe);
-    done += pipeline_rtcp(&loop->pipe);
     told = commands(loop) + news(loop);
     if (told > 0 || loop->captured) {
         loop->captured = false;

@@ -26,6 +26,7 @@ enum {
      * and for one in so many parts of the time. */
     TX_PATIENCE_US = 20000,
     TX_PATIENCE_SHARE = 4,
+    TX_URGENT_US = 50000, /* what cannot hold up others is kept longer: it is dead, then */
     GROUP_PLACES = 1024, /* for destinations: twice as many as there can be */
     TX_LOOK_US = 1000    /* between two looks; more is not the device's fault */
 };
@@ -94,6 +95,11 @@ static void account_owners(const struct pkt *pkt, int sign)
     }
 }
 
+static bool is_audio(const struct pkt *pkt)
+{
+    return pkt->sub != NULL && !pkt->sub->stream->video;
+}
+
 /* From here on the frame does without what it points to, which may end or move. */
 static void detach(struct pkt *pkt)
 {
@@ -101,15 +107,29 @@ static void detach(struct pkt *pkt)
         pkt->path = *pkt->to;
         pkt->to = &pkt->path;
     }
+    pkt->audio = is_audio(pkt);
     pkt->peer_handle = pkt->peer != NULL ? pkt->peer->handle : HANDLE_NONE;
     pkt->sub_handle = pkt->sub != NULL ? pkt->sub->handle : HANDLE_NONE;
+}
+
+static bool is_urgent(const struct pkt *pkt)
+{
+    return pkt->sub == NULL && !pkt_is_padding(pkt);
+}
+
+static void drop_full(struct lane *lane, struct pkt *pkt)
+{
+    lane_drop_out(lane, pkt,
+                  is_urgent(pkt) ? DROP_TX_FULL_CONTROL
+                  : pkt->audio   ? DROP_TX_FULL_AUDIO
+                                 : DROP_TX_FULL);
 }
 
 /* Drops a detached frame. */
 static void drop_refused(struct lane *lane, struct pkt *pkt)
 {
     tables_refused(lane->tables, pkt);
-    lane_drop_out(lane, pkt, DROP_TX_FULL);
+    drop_full(lane, pkt);
 }
 
 static uint16_t push(struct pipeline *p, unsigned device, struct pkt **pkts, uint16_t n)
@@ -132,13 +152,12 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /* They were counted as sent. */
-static void drop_held(struct pipeline *p, struct pipeline_held *held)
+static void drop_frames(struct pipeline *p, struct pkt *const *pkts, uint16_t n)
 {
-    account_device(p->lane, held->frames.pkts, held->frames.n, -1);
-    for (uint16_t i = 0; i < held->frames.n; i++) {
-        drop_refused(p->lane, held->frames.pkts[i]);
+    account_device(p->lane, pkts, n, -1);
+    for (uint16_t i = 0; i < n; i++) {
+        drop_refused(p->lane, pkts[i]);
     }
-    held->frames.n = 0;
 }
 
 /* Takes the first 'n' away. */
@@ -237,10 +256,7 @@ static void drop_left(struct pipeline *p)
 {
     struct pipeline_gathered *g = &p->gathered;
 
-    account_device(p->lane, g->frames, g->n, -1);
-    for (uint16_t i = 0; i < g->n; i++) {
-        drop_refused(p->lane, g->frames[i]);
-    }
+    drop_frames(p, g->frames, g->n);
     g->n = 0;
     g->left = false;
 }
@@ -270,13 +286,40 @@ static bool gather(struct pipeline *p, unsigned device, struct pkt *const *pkts,
  */
 static bool has_runs(const struct lane *lane)
 {
-    const struct stream_readers *readers = lane->grown;
+    const struct stream_readers *readers = lane_next_grown(lane);
 
     return readers != NULL &&
            readers->next_pos + 1 < stream_ring_head(&readers->stream->ring);
 }
 
 /* ---- */
+
+/* Sends what goes before all media; a device that takes nothing gets no more of it. Returns
+ * how many have gone. */
+static uint16_t send_urgent(struct pipeline *p, unsigned device)
+{
+    struct pipeline_held *held = &p->held[device];
+    uint16_t gone = 0, want, sent;
+
+    while (gone < held->n_urgent) {
+        want = (uint16_t)(held->n_urgent - gone);
+        want = want < PKT_BURST ? want : PKT_BURST;
+        sent = push(p, device, held->urgent + gone, want);
+        gone = (uint16_t)(gone + sent);
+        if (sent < want) {
+            break;
+        }
+    }
+    held->n_urgent = (uint16_t)(held->n_urgent - gone);
+    memmove(held->urgent, held->urgent + gone, held->n_urgent * sizeof(struct pkt *));
+    if (gone > 0) {
+        held->took_us = p->lane->now_us;
+    } else if (p->lane->now_us - held->took_us > TX_URGENT_US) {
+        drop_frames(p, held->urgent, held->n_urgent);
+        held->n_urgent = 0;
+    }
+    return gone;
+}
 
 /* Tries again. Returns whether the device has taken all. Waiting uses patience up, other
  * time gives it back; waiting for a device that is only slow costs nothing where there is
@@ -289,21 +332,26 @@ static bool flush(struct pipeline *p, unsigned device)
     uint16_t sent = 0;
 
     held->looked_us = p->lane->now_us;
+    if (held->n_urgent > 0) {
+        sent = send_urgent(p, device);
+    }
     if (!pipeline_is_full(p, device)) {
         held->patience_us =
             least(held->patience_us + least(passed_us, TX_PATIENCE_US), TX_PATIENCE_US);
         return true;
     }
-    if (has_left(p, device)) { /* they came first */
-        sent = send_gathered(p);
+    if (has_left(p, device) && held->n_urgent == 0) { /* they came first */
+        sent = (uint16_t)(sent + send_gathered(p));
     }
-    if (frames->n > 0 && !has_left(p, device)) {
+    if (frames->n > 0 && held->n_urgent == 0 && !has_left(p, device)) {
         const uint16_t n = push(p, device, frames->pkts, frames->n);
 
         forget_first(frames, n);
         sent = (uint16_t)(sent + n);
     }
-    if (sent == 0 || io_n_devices(p->io) > 1) {
+    if (sent > 0 && io_n_devices(p->io) == 1) {
+        held->patience_us = TX_PATIENCE_US;
+    } else {
         held->patience_us -=
             least(held->patience_us, least(passed_us, TX_LOOK_US) * TX_PATIENCE_SHARE);
     }
@@ -312,28 +360,42 @@ static bool flush(struct pipeline *p, unsigned device)
             drop_left(p);
         }
         if (frames->n > 0) {
-            drop_held(p, held);
+            drop_frames(p, frames->pkts, frames->n);
+            frames->n = 0;
         }
     }
     return !pipeline_is_full(p, device);
 }
 
-/* Keeps frames, in order, as far as there is room and patience. Returns how many. */
+/* Keeps frames, in order, as far as there is room and patience. Returns how many; those
+ * that it does not are the last of 'pkts' then. */
 static uint16_t keep(struct pipeline *p, unsigned device, struct pkt **pkts, uint16_t n,
                      bool ours)
 {
     struct pipeline_held *held = &p->held[device];
-    uint16_t kept = 0;
+    uint16_t lost = 0;
 
-    while (kept < n && held->patience_us > 0 && held->frames.n < PKT_BURST) {
-        struct pkt *pkt = pkts[kept++];
+    for (uint16_t i = 0; i < n; i++) {
+        struct pkt *pkt = pkts[i];
+        const bool urgent = is_urgent(pkt);
 
+        if (urgent ? held->n_urgent == PIPELINE_URGENT
+                   : held->patience_us == 0 || held->frames.n == PKT_BURST) {
+            pkts[lost++] = pkt;
+            continue;
+        }
         if (ours) {
             detach(pkt);
         }
-        burst_push(&held->frames, pkt);
+        if (urgent) {
+            held->took_us = held->n_urgent == 0 ? p->lane->now_us : held->took_us;
+            held->urgent[held->n_urgent++] = pkt;
+        } else {
+            burst_push(&held->frames, pkt);
+        }
     }
-    return kept;
+    memmove(pkts + n - lost, pkts, lost * sizeof(struct pkt *));
+    return (uint16_t)(n - lost);
 }
 
 /* Sends frames, or keeps them. Returns how many; the others the device does not take. */
@@ -342,7 +404,7 @@ static uint16_t push_or_keep(struct pipeline *p, unsigned device, struct pkt **p
 {
     uint16_t sent = 0;
 
-    if (flush(p, device)) {
+    if (flush(p, device) && p->held[device].n_urgent == 0) {
         sent = push(p, device, pkts, n);
     }
     return (uint16_t)(sent + keep(p, device, pkts + sent, (uint16_t)(n - sent), ours));
@@ -412,7 +474,8 @@ static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, 
         if (pkts[sent]->sub != NULL && !pkts[sent]->rtx) {
             pkts[sent]->sub->rest->skipped++;
         }
-        lane_drop_out(p->lane, pkts[sent], DROP_TX_FULL);
+        pkts[sent]->audio = is_audio(pkts[sent]);
+        drop_full(p->lane, pkts[sent]);
     }
 }
 
@@ -635,21 +698,47 @@ bool pipeline_is_full(const struct pipeline *p, unsigned device)
 bool pipeline_holds(const struct pipeline *p)
 {
     for (unsigned device = 0; device < io_n_devices(p->io); device++) {
-        if (pipeline_is_full(p, device)) {
+        if (pipeline_is_full(p, device) || p->held[device].n_urgent > 0) {
             return true;
         }
     }
     return false;
 }
 
+/* A burst of fan-out. Returns how many packets it has. */
+static uint32_t route_once(struct pipeline *p)
+{
+    struct burst routed, rewritten, sealed;
+    uint32_t n;
+
+    routed.n = rewritten.n = sealed.n = 0; /* the rest as it is: some 10 ns each */
+    trace_begin(&p->trace, &p->trace.left_out);
+    n = route_burst(p->lane, NULL, &routed);
+    mark(p, TRACE_ROUTE, routed.n);
+    (void)rewrite_burst(p->lane, &routed, &rewritten);
+    mark(p, TRACE_REWRITE, routed.n);
+    (void)protect_burst(p->lane, &rewritten, &sealed);
+    mark(p, TRACE_PROTECT, rewritten.n);
+    pipeline_transmit(p, &sealed);
+    mark(p, TRACE_TX, sealed.n);
+    trace_end(&p->trace, &p->trace.left_out);
+    return n;
+}
+
 uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
 {
     uint32_t total = 0;
+    unsigned n = 0; /* bursts of fan-out */
 
     for (unsigned device = 0; device < io_n_devices(p->io); device++) {
         (void)flush(p, device);
     }
-    /* what is missed is older than what is new; a list's length of it at most */
+    p->gathered.on = has_runs(p->lane);
+    /* what is missed is older than what is new, but audio comes before all; a list's length
+     * of it at most */
+    for (; n < max_bursts && p->lane->audio.first != NULL && has_way(p); n++) {
+        total += route_once(p);
+    }
     for (unsigned i = 0; i < max_bursts && lane_resends(p->lane) && has_way(p); i++) {
         struct burst again = {.n = 0};
 
@@ -661,21 +750,9 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
     }
     /* A device may be full; its lane may be behind, or not have a CPU just now. Then the
      * cursors stay where they are, as long as the rings reach back. */
-    p->gathered.on = has_runs(p->lane);
-    for (unsigned i = 0; i < max_bursts && route_is_due(p->lane) && has_way(p); i++) {
-        struct burst routed, rewritten, sealed;
-
-        routed.n = rewritten.n = sealed.n = 0; /* the rest as it is: some 10 ns each */
-        trace_begin(&p->trace, &p->trace.left_out);
-        total += route_burst(p->lane, NULL, &routed);
-        mark(p, TRACE_ROUTE, routed.n);
-        (void)rewrite_burst(p->lane, &routed, &rewritten);
-        mark(p, TRACE_REWRITE, routed.n);
-        (void)protect_burst(p->lane, &rewritten, &sealed);
-        mark(p, TRACE_PROTECT, rewritten.n);
-        pipeline_transmit(p, &sealed);
-        mark(p, TRACE_TX, sealed.n);
-        trace_end(&p->trace, &p->trace.left_out);
+    p->gathered.on = p->gathered.on || has_runs(p->lane);
+    for (; n < max_bursts && route_is_due(p->lane) && has_way(p); n++) {
+        total += route_once(p);
     }
     if (p->gathered.on) {
         p->gathered.on = false;

@@ -15,11 +15,18 @@
 #include "lane/lane.h"
 #include "worker/trace.h"
 
-/* Finished frames that a device has not taken yet, of this lane and of others. */
+enum { PIPELINE_URGENT = 512 };
+
+/* Finished frames that a device has not taken yet, of this lane and of others. RTCP, STUN
+ * and DTLS have places of their own: a full device is sent them first, and they are dropped
+ * only when these are full, too, or it takes nothing for a while. */
 struct pipeline_held {
+    uint16_t n_urgent;
     struct burst frames;
     uint64_t looked_us;
-    uint64_t patience_us; /* that they may still hold up the lane */
+    uint64_t patience_us; /* that they, not the urgent, may still hold up the lane */
+    uint64_t took_us;     /* urgent: when the device last took one, or the first came */
+    struct pkt *urgent[PIPELINE_URGENT];
 };
 
 enum { PIPELINE_GATHERED = 512 }; /* what they are lies in the second cache level still */
@@ -56,7 +63,7 @@ uint32_t pipeline_ingress(struct pipeline *p);
  * dropped. */
 uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts);
 
-/* Whether frames wait until 'device' has room; _holds: until any has. */
+/* Whether frames of media wait until 'device' has room; _holds: any, until any has. */
 bool pipeline_is_full(const struct pipeline *p, unsigned device);
 bool pipeline_holds(const struct pipeline *p);
 
@@ -78,12 +85,12 @@ uint32_t pipeline_rtcp(struct pipeline *p);
 void pipeline_handed(struct pipeline *p, const struct burst *in);
 
 /* Sends frames of another lane on this lane's devices. What a device does not take is
- * dropped here, as tx_full, and taken off what their owner had counted as sent. */
+ * dropped here, by its kind as below, and taken off what their owner had counted as sent. */
 void pipeline_send_for_others(struct pipeline *p, const struct burst *burst);
 
 /* Sends finished frames, each on its device. What a device does not take now waits for it,
- * a burst at most and for a part of the lane's time only: fan-out stands still meanwhile.
- * What cannot wait is dropped as tx_full. */
+ * media a burst at most and for a part of the lane's time only: fan-out stands still
+ * meanwhile. What cannot wait is dropped as tx_full, tx_full_audio or tx_full_control. */
 void pipeline_transmit(struct pipeline *p, struct burst *burst);
 
 #endif

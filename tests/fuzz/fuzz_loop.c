@@ -24,7 +24,6 @@ static void begin(struct world *w)
     FUZZ_CHECK(w->loop != NULL);
     memset(w->loop, 0, sizeof(*w->loop));
     w->loop->lane = rig->lane;
-    w->loop->lane.grown_end = &w->loop->lane.grown;
     w->loop->pipe.io = rig->io;
     w->loop->pipe.rx = rig->pipe.rx;
     w->loop->shared = &rig->shared;
@@ -39,7 +38,6 @@ static void end(struct world *w)
 
     command_close_all(&w->loop->lane);
     rig->lane = w->loop->lane;
-    rig->lane.grown_end = &rig->lane.grown;
     rig->pipe.rx = w->loop->pipe.rx;
     free(w->loop);
 }

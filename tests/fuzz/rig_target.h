@@ -24,7 +24,7 @@ static inline void fuzz_rig_empty(struct rig *rig)
 
     rig_check(rig);
     command_close_all(&rig->lane);
-    FUZZ_CHECK(rig->lane.grown == NULL && rig->lane.paced.busy == 0);
+    FUZZ_CHECK(!lane_has_grown(&rig->lane) && rig->lane.paced.busy == 0);
     FUZZ_CHECK(rig->tables.n_open == 0 && rig->tables.n_open_streams == 0 &&
                rig->tables.n_open_subs == 0 && rig->tables.store.used == 0);
     lane_buffers(&rig->lane, &n_free, &n_total);

@@ -245,7 +245,7 @@ static void everything_goes_on(void)
         while (port_mem_waiting(rig->io, 0, 0) > 0) {
             (void)pipeline_ingress(&rig->pipe);
         }
-        while (rig->lane.grown != NULL) {
+        while (lane_has_grown(&rig->lane)) {
             (void)pipeline_egress(&rig->pipe, 1);
             hear();
         }

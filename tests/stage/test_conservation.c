@@ -135,7 +135,7 @@ static void egress_by_hand(struct rig *rig)
 {
     struct lane *lane = &rig->lane;
 
-    while (lane->grown != NULL) {
+    while (lane_has_grown(lane)) {
         struct burst routed = {.n = 0}, rewritten = {.n = 0}, sealed = {.n = 0};
         uint64_t sent = lane->counts.tx_packets;
         uint64_t before = ended(rig);

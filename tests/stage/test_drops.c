@@ -237,8 +237,61 @@ static void protect(struct call *call)
 
 static void tx_full(struct call *call)
 {
+    const struct far_rtp rtp = call_video(call, true);
+
+    port_mem_limit(call->rig->io, 0, 0, 0);
+    far_send_rtp(&call->pub, &rtp);
+}
+
+static void tx_full_audio(struct call *call)
+{
     speak(call);
     port_mem_limit(call->rig->io, 0, 0, 0);
+}
+
+/* An answer to a check, for a device that takes nothing. */
+static void tx_full_control(struct call *call)
+{
+    struct pipeline *p = &call->rig->pipe;
+    struct burst out = {.n = 1};
+
+    port_mem_limit(call->rig->io, 0, 0, 0);
+    assert_int_equal(lane_alloc(p->lane, out.pkts, 1), 1);
+    out.pkts[0]->peer = NULL;
+    out.pkts[0]->sub = NULL;
+    out.pkts[0]->kind = PKT_STUN;
+    out.pkts[0]->rtx = false;
+    out.pkts[0]->device = 0;
+    out.pkts[0]->len = 100;
+    out.pkts[0]->to = call_peer(call, &call->sub)->to;
+    pipeline_transmit(p, &out);
+}
+
+/* Sound that nobody came to send for too long. */
+static void shed_audio(struct call *call)
+{
+    speak(call);
+    rig_ingress(call->rig);
+    call->rig->lane.now_us += 600000;
+    rig_egress(call->rig);
+    speak(call); /* it is counted when there is something to go on with */
+}
+
+/* The same of video, which had begun. */
+static void shed_video(struct call *call)
+{
+    struct far_rtp rtp;
+
+    call_show(call, true);
+    rtp = call_video(call, false);
+    far_send_rtp(&call->pub, &rtp);
+    rig_ingress(call->rig);
+    call->rig->lane.now_us += 300000;
+    rig_egress(call->rig);
+    call->rig->lane.now_us += 600000;
+    rtp = call_video(call, false);
+    far_send_rtp(&call->pub, &rtp);
+    rig_ingress(call->rig);
 }
 
 struct row {
@@ -328,7 +381,11 @@ static const struct row table[] = {
     {DROP_OVERRUN, true, overrun},
     {DROP_INDEX_USED, true, index_used},
     {DROP_PROTECT, true, protect},
+    {DROP_SHED_VIDEO, true, shed_video},
+    {DROP_SHED_AUDIO, true, shed_audio},
     {DROP_TX_FULL, true, tx_full},
+    {DROP_TX_FULL_AUDIO, true, tx_full_audio},
+    {DROP_TX_FULL_CONTROL, true, tx_full_control},
 };
 
 enum { N_ROWS = sizeof(table) / sizeof(table[0]) };

@@ -304,7 +304,7 @@ static pid_t forward(struct rig *rig, bool probes)
     while (port_mem_waiting(rig->io, 0, 0) > 0) {
         (void)pipeline_ingress(&rig->pipe);
     }
-    while (rig->lane.grown != NULL || lane_resends(&rig->lane)) {
+    while (lane_has_grown(&rig->lane) || lane_resends(&rig->lane)) {
         (void)pipeline_egress(&rig->pipe, 1);
     }
     while (rtcp_out_deadline(&rig->lane) <= rig->lane.now_us) {

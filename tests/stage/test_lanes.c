@@ -90,7 +90,9 @@ static struct told told(const struct lanes *l)
         assert_int_equal(abi_lane_stats_read(l->rig.shared.lanes[i].stats, 1000, &counts),
                          0);
         sum.forwards += counts.forwards;
-        sum.refused += counts.drops_out[DROP_TX_FULL];
+        sum.refused += counts.drops_out[DROP_TX_FULL] +
+                       counts.drops_out[DROP_TX_FULL_AUDIO] +
+                       counts.drops_out[DROP_TX_FULL_CONTROL];
         sum.handed_in += counts.handed_in;
         sum.handed_out += counts.handed_out;
         sum.handed_tx += counts.handed_tx;

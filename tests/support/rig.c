@@ -154,7 +154,7 @@ void rig_stop(struct rig *rig)
 
     rig_check(rig);
     command_close_all(&rig->lane);
-    assert_null(rig->lane.grown);
+    assert_false(lane_has_grown(&rig->lane));
     assert_int_equal(rig->lane.paced.busy, 0);
     assert_int_equal(rig->tables.n_open, 0);
     assert_int_equal(rig->tables.n_open_streams, 0);

@@ -475,7 +475,7 @@ static uint64_t mark(uint64_t *since, uint64_t *sum)
 /* pipeline_egress() with a mark after each stage. */
 static void marked_egress(struct pipeline *p, uint64_t *since, uint64_t *ticks)
 {
-    while (p->lane->grown != NULL) {
+    while (lane_has_grown(p->lane)) {
         struct burst routed = {.n = 0};
         struct burst rewritten = {.n = 0};
         struct burst sealed = {.n = 0};
@@ -506,7 +506,7 @@ static void turns(struct fanout *f, unsigned n_packets, uint64_t *ticks)
         (void)pipeline_ingress(&f->pipe);
         (void)pipeline_layers(&f->pipe);
         if (ticks == NULL) {
-            while (f->lane.grown != NULL) {
+            while (lane_has_grown(&f->lane)) {
                 (void)pipeline_egress(&f->pipe, LOOP_BURSTS);
             }
         } else {

@@ -112,7 +112,7 @@ struct vault_stream_conf {
     uint8_t ext_id[N_ABI_EXTS]; /* by enum abi_ext: the publisher's id, 0 not used */
     uint8_t nack; /* audio: the publisher answers Generic NACKs (RFC 4585); video always */
     uint8_t remb; /* the publisher follows REMB; used if it does not number its packets */
-    uint8_t _pad2[2];
+    uint16_t room; /* of the same one share what there is with other rooms; 0 not told */
     struct vault_blob blob;
 };
 

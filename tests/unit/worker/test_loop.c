@@ -32,7 +32,6 @@ static void turned_start(struct turned *t)
     assert_non_null(t->loop);
     memset(t->loop, 0, sizeof(*t->loop));
     t->loop->lane = t->call.rig->lane;
-    t->loop->lane.grown_end = &t->loop->lane.grown;
     t->loop->pipe.io = t->call.rig->io;
     t->loop->shared = &t->call.rig->shared;
     t->loop->mine = t->control = &t->call.rig->shared.lanes[0];
@@ -51,7 +50,6 @@ static void turned_stop(struct turned *t)
     struct rig *rig = t->call.rig;
 
     rig->lane = t->loop->lane;
-    rig->lane.grown_end = &rig->lane.grown;
     rig->pipe.rx = t->loop->pipe.rx;
     free(t->loop);
     call_stop(&t->call);

@@ -1,0 +1,318 @@
+/* More is offered than a device takes: what is given up, in which order, and whose it is.
+ * A large room and a small one share a lane and a slow device, in virtual time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "sfu/base/bytes.h"
+#include "support/far.h"
+
+enum {
+    N_BIG = 20, /* subscribers of the large room */
+    N_SMALL = 2,
+    ROUND_MS = 20,
+    AUDIO = 0,
+    VIDEO = 1,
+    BIG_VIDEO = 8, /* packets in a round; of audio one */
+    SMALL_VIDEO = 2,
+    /* some 186 are wanted in a round, of RTCP a few */
+    ENOUGH = 400,
+    HALF = 90,
+    ONLY_AUDIO = 24,
+    LATE_US = 60000, /* none of the small room's is later */
+    N_STAMP = 8
+};
+
+struct listener {
+    struct far far;
+    struct vault_sub_conf sub[2];
+    uint64_t got[2];
+    uint32_t last[2]; /* the number in its payload */
+    uint16_t seq[2];
+    uint64_t latest_us[2];
+    uint64_t gaps;
+    uint64_t reports;
+    bool bare; /* something came after a gap that was no key frame */
+};
+
+struct room {
+    struct far pub;
+    struct vault_stream_conf stream[2];
+    struct listener listeners[N_BIG];
+    uint32_t n;
+    uint32_t sent[2]; /* packets of the publisher */
+};
+
+struct world {
+    struct rig *rig;
+    struct room big, small;
+    uint32_t n_rounds;
+};
+
+static void room_open(struct room *room, struct rig *rig, uint32_t at, uint32_t n)
+{
+    far_open(&room->pub, rig, at, FAR_GCM, 4);
+    room->stream[AUDIO] = far_publish_audio(&room->pub, at, 100 * at + 1);
+    room->stream[VIDEO] = far_publish_video(&room->pub, at + 1, 100 * at + 2);
+    room->n = n;
+    for (uint32_t i = 0; i < n; i++) {
+        struct listener *l = &room->listeners[i];
+
+        far_open(&l->far, rig, at + 1 + i, FAR_GCM, 4);
+        for (uint32_t k = 0; k < 2; k++) {
+            l->sub[k] = far_subscribe(&l->far, 2 * (at + i) + k, &room->stream[k],
+                                      1000 * (at + i) + k + 1);
+        }
+    }
+}
+
+static void room_end(struct room *room)
+{
+    far_end(&room->pub);
+    for (uint32_t i = 0; i < room->n; i++) {
+        far_end(&room->listeners[i].far);
+    }
+}
+
+static void send_one(struct room *room, int kind, bool key)
+{
+    uint8_t payload[sizeof(far_vp8_key) + 4 + N_STAMP];
+    const uint32_t n = ++room->sent[kind];
+    struct far_rtp rtp = {.ssrc = room->stream[kind].ssrc,
+                          .pt = kind == AUDIO ? FAR_AUDIO_PT : FAR_VIDEO_PT,
+                          .seq = (uint16_t)(1000 + n),
+                          .ts = n * (kind == AUDIO ? 960 : 300),
+                          .marker = true,
+                          .payload = payload,
+                          .len = sizeof(payload)};
+
+    memcpy(payload, key ? far_vp8_key : far_vp8_delta, sizeof(far_vp8_key));
+    store_be32(payload + sizeof(far_vp8_key), n);
+    store_be64(payload + sizeof(far_vp8_key) + 4, room->pub.rig->lane.now_us);
+    far_send_rtp(&room->pub, &rtp);
+}
+
+/* So that there is something to report. */
+static void anchor(struct room *room)
+{
+    const struct rtcp_sr sr = {
+        .ssrc = room->stream[VIDEO].ssrc, .ntp = 1, .rtp_ts = room->sent[VIDEO] * 300};
+    uint8_t bytes[128];
+    struct wbytes w = wbytes_of(bytes, sizeof(bytes));
+
+    rtcp_sr_write(&w, &sr, NULL, 0);
+    far_send_rtcp(&room->pub, &w);
+}
+
+static void hear(struct room *room)
+{
+    for (uint32_t i = 0; i < room->n; i++) {
+        struct listener *l = &room->listeners[i];
+        struct far_got got;
+
+        while (far_take(&l->far, &got)) {
+            const int kind = got.hdr.pt == FAR_OUT_AUDIO_PT ? AUDIO : VIDEO;
+            const uint8_t *at = got.payload;
+            uint64_t late_us;
+            uint32_t n;
+
+            if (got.kind != FAR_RTP) {
+                l->reports++;
+                continue;
+            }
+            n = load_be32(at + sizeof(far_vp8_key));
+            late_us =
+                room->pub.rig->lane.now_us - load_be64(at + sizeof(far_vp8_key) + 4);
+            assert_true(n > l->last[kind]); /* oldest first, none twice */
+            if (kind == VIDEO && n != l->last[kind] + 1) {
+                l->gaps++;
+                l->bare |= memcmp(at, far_vp8_key, sizeof(far_vp8_key)) != 0;
+            }
+            /* who is cut off sees no gap in the numbers, and asks for nothing again */
+            assert_true(l->got[kind] == 0 || kind == AUDIO ||
+                        got.hdr.seq == (uint16_t)(l->seq[kind] + 1));
+            if (late_us > l->latest_us[kind]) {
+                l->latest_us[kind] = late_us;
+            }
+            l->last[kind] = n;
+            l->seq[kind] = got.hdr.seq;
+            l->got[kind]++;
+        }
+        l->far.read_at = 0;
+    }
+}
+
+static void world_start(struct world *w)
+{
+    memset(w, 0, sizeof(*w));
+    w->rig = rig_start("mem");
+    room_open(&w->big, w->rig, 1, N_BIG);
+    room_open(&w->small, w->rig, 30, N_SMALL);
+}
+
+static void world_stop(struct world *w)
+{
+    port_mem_limit(w->rig->io, 0, 0, UINT64_MAX);
+    rig_run(w->rig);
+    room_end(&w->big);
+    room_end(&w->small);
+    rig_stop(w->rig);
+}
+
+/* For so many rounds; the device takes 'most' packets in each. Of video each second has a
+ * key frame. */
+static void go_on(struct world *w, uint32_t rounds, uint32_t most)
+{
+    struct rig *rig = w->rig;
+
+    for (uint32_t r = 0; r < rounds; r++, w->n_rounds++) {
+        const bool key = w->n_rounds % 50 == 0;
+
+        send_one(&w->big, AUDIO, false);
+        send_one(&w->small, AUDIO, false);
+        for (uint32_t i = 0; i < BIG_VIDEO; i++) {
+            send_one(&w->big, VIDEO, key && i == 0);
+        }
+        for (uint32_t i = 0; i < SMALL_VIDEO; i++) {
+            send_one(&w->small, VIDEO, key && i == 0);
+        }
+        if (key) {
+            anchor(&w->big);
+        }
+        rig_ingress(rig);
+        for (uint32_t ms = 0; ms < ROUND_MS; ms++) {
+            port_mem_limit(rig->io, 0, 0, most * (ms + 1) / ROUND_MS - most * ms / ROUND_MS);
+            (void)pipeline_rtcp(&rig->pipe);
+            (void)pipeline_layers(&rig->pipe);
+            (void)pipeline_egress(&rig->pipe, 32);
+            rig->lane.now_us += 1000;
+        }
+        hear(&w->big);
+        hear(&w->small);
+        w->big.pub.read_at = w->small.pub.read_at = 0;
+        rig->n_frames = 0;
+    }
+}
+
+static uint64_t dropped(const struct world *w, enum drop_reason reason)
+{
+    return w->rig->lane.counts.drops_out[reason];
+}
+
+static void what_fits_is_not_touched(void **state)
+{
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    go_on(&w, 150, ENOUGH);
+    for (uint32_t i = 0; i < N_BIG; i++) {
+        assert_int_equal(w.big.listeners[i].got[AUDIO], 150);
+        assert_int_equal(w.big.listeners[i].got[VIDEO], 150 * BIG_VIDEO);
+    }
+    assert_int_equal(rig_drops_out(w.rig), 0);
+    world_stop(&w);
+}
+
+/* Half of what is wanted goes: audio all, of video what is left, the oldest is given up and
+ * it goes on with a key frame; the small room notices nothing. */
+static void video_is_given_up_and_audio_and_the_other_room_are_not(void **state)
+{
+    struct world w;
+    uint64_t video = 0, wanted;
+    (void)state;
+
+    world_start(&w);
+    go_on(&w, 500, HALF);
+    for (uint32_t i = 0; i < N_BIG; i++) {
+        const struct listener *l = &w.big.listeners[i];
+
+        assert_in_range(l->got[AUDIO], 499, 500);
+        assert_true(l->latest_us[AUDIO] < LATE_US);
+        assert_true(l->gaps > 0);
+        assert_false(l->bare);
+        /* what comes is no older than what is given up, and the device's queue */
+        assert_true(l->latest_us[VIDEO] < 500000 + LATE_US);
+        assert_true(l->reports >= 4); /* in a second of which video was sent at all */
+        video += l->got[VIDEO];
+    }
+    for (uint32_t i = 0; i < N_SMALL; i++) {
+        const struct listener *l = &w.small.listeners[i];
+
+        assert_in_range(l->got[AUDIO], 499, 500);
+        assert_in_range(l->got[VIDEO], 499 * SMALL_VIDEO, 500 * SMALL_VIDEO);
+        assert_int_equal(l->gaps, 0);
+        assert_true(l->latest_us[AUDIO] < LATE_US && l->latest_us[VIDEO] < LATE_US);
+    }
+    wanted = (uint64_t)N_BIG * 500 * BIG_VIDEO;
+    assert_true(video > wanted / 8);
+    assert_true(dropped(&w, DROP_SHED_VIDEO) > wanted / 8);
+    assert_true(dropped(&w, DROP_SHED_VIDEO) <= wanted - video);
+    assert_int_equal(rig_drops_out(w.rig), dropped(&w, DROP_SHED_VIDEO));
+    /* it is one picture that all wait for, and nobody asks while there is not enough */
+    assert_true(tables_stream(&w.rig->tables, w.big.stream[VIDEO].handle)->pli_sent <= 11);
+    world_stop(&w);
+}
+
+/* There is hardly enough for the audio: no video of the large room is left, and of audio no
+ * packet is lost. Afterwards all goes on. */
+static void audio_is_the_last_to_go(void **state)
+{
+    struct world w;
+    uint64_t before;
+    (void)state;
+
+    world_start(&w);
+    go_on(&w, 100, ENOUGH);
+    go_on(&w, 200, ONLY_AUDIO);
+    for (uint32_t i = 0; i < N_BIG; i++) {
+        assert_in_range(w.big.listeners[i].got[AUDIO], 298, 300);
+        assert_true(w.big.listeners[i].latest_us[AUDIO] < 2 * LATE_US);
+    }
+    assert_true(dropped(&w, DROP_SHED_VIDEO) > 0);
+    assert_int_equal(dropped(&w, DROP_SHED_AUDIO), 0);
+    assert_int_equal(dropped(&w, DROP_TX_FULL_AUDIO), 0);
+    assert_int_equal(dropped(&w, DROP_TX_FULL_CONTROL), 0);
+    go_on(&w, 100, ENOUGH); /* until the next key frames */
+    before = w.big.listeners[N_BIG - 1].got[VIDEO];
+    go_on(&w, 100, ENOUGH);
+    assert_int_equal(w.big.listeners[N_BIG - 1].got[VIDEO], before + 100 * BIG_VIDEO);
+    world_stop(&w);
+}
+
+/* Not even that: the oldest audio is given up, what comes is young, and reports still go. */
+static void audio_that_is_too_old_is_given_up(void **state)
+{
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    go_on(&w, 100, ENOUGH);
+    go_on(&w, 300, ONLY_AUDIO / 2);
+    assert_true(dropped(&w, DROP_SHED_AUDIO) > 0);
+    assert_int_equal(dropped(&w, DROP_OVERRUN), 0);
+    assert_int_equal(dropped(&w, DROP_TX_FULL_CONTROL), 0);
+    for (uint32_t i = 0; i < N_BIG; i++) {
+        assert_true(w.big.listeners[i].latest_us[AUDIO] < 500000 + 2 * LATE_US);
+        assert_true(w.big.listeners[i].got[AUDIO] > 100 + 300 / 4);
+    }
+    assert_true(w.small.listeners[0].got[AUDIO] >= 390); /* the last wait */
+    world_stop(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_fits_is_not_touched),
+        cmocka_unit_test(video_is_given_up_and_audio_and_the_other_room_are_not),
+        cmocka_unit_test(audio_is_the_last_to_go),
+        cmocka_unit_test(audio_that_is_too_old_is_given_up),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
