@@ -29,7 +29,7 @@
     X(DROP_RTX, "rtx", "a retransmission that cannot be restored")                         \
     X(DROP_DUPLICATE, "duplicate", "media that had come before, or is too old to tell")    \
     X(DROP_DESCRIPTOR, "descriptor", "a payload or dependency descriptor that is malformed") \
-    X(DROP_PAUSED, "paused", "the producer is paused")                                     \
+    X(DROP_PAUSED, "paused", "the producer is paused, or its first key frame has yet to come") \
     X(DROP_SILENT, "silent", "audio in which there is nothing to hear")                    \
     X(DROP_NOT_LOUDEST, "not_loudest", "audio of one who is not among the loudest")        \
     X(DROP_NO_BUFFER, "no_buffer", "the packet pool was empty")                            \

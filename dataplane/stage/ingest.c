@@ -169,7 +169,6 @@ static bool note(struct lane *lane, const struct pkt *pkt)
 /* Why this packet of a known stream does not go on, or N_DROP_REASONS. */
 static enum drop_reason refusal(struct lane *lane, struct pkt *pkt)
 {
-    const struct stream *stream = pkt->stream;
     int padding;
 
     padding = strip_padding(pkt);
@@ -189,10 +188,7 @@ static enum drop_reason refusal(struct lane *lane, struct pkt *pkt)
     if (padding > 0) {
         return DROP_PADDING;
     }
-    if (pkt->pt != stream->pt) {
-        return DROP_PAYLOAD_TYPE;
-    }
-    return stream->paused ? DROP_PAUSED : N_DROP_REASONS;
+    return pkt->pt != pkt->stream->pt ? DROP_PAYLOAD_TYPE : N_DROP_REASONS;
 }
 
 /* Notes how loud an audio packet is, forwarded or not. */
@@ -206,34 +202,6 @@ static void listen(struct lane *lane, struct stream *stream, const struct kept *
     }
 }
 
-/* Why the gate of an audio stream keeps a packet back, or N_DROP_REASONS. One of which the
- * subscribers get nothing for a while goes on with the next number: to them nothing is
- * missing, and nothing is asked for again. */
-static enum drop_reason gate(struct lane *lane, struct stream *stream, uint64_t index)
-{
-    bool shut = stream->gate == SPEAKER_GATE_SHUT;
-
-    if (shut || (stream->gate == SPEAKER_GATE_VOICE &&
-                 speaker_is_silent(&stream->speaker, lane->now_us))) {
-        stream->gate_closed = true;
-        return shut ? DROP_NOT_LOUDEST : DROP_SILENT;
-    }
-    if (stream->gate_closed && index > stream->gate_last) {
-        stream->gate_closed = false;
-        if (stream->gate_last != 0) {
-            stream->withheld += index - stream->gate_last - 1;
-        }
-        stream->gate_first = index;
-    }
-    if (index < stream->gate_first || stream->gate_closed) {
-        return DROP_SILENT; /* late: its number would be one that was used */
-    }
-    if (index > stream->gate_last) {
-        stream->gate_last = index;
-    }
-    return N_DROP_REASONS;
-}
-
 /* Whether this is the first packet of a key frame. Several packets of one frame look like a
  * start (H264: parameter sets and the picture): only the first is, since a subscriber that
  * began at a later one would miss what stands in it. */
@@ -244,6 +212,51 @@ static bool starts_keyframe(const struct pkt *pkt)
     return stream->video &&
            codec_is_keyframe(stream->codec, pkt->payload, pkt->payload_len) &&
            (stream->keyframes == 0 || stream->keyframe_ts != pkt->ts);
+}
+
+/* Why the gate of a stream is shut, or N_DROP_REASONS. */
+static enum drop_reason is_shut(const struct lane *lane, const struct stream *stream)
+{
+    if (stream->paused) {
+        return DROP_PAUSED;
+    }
+    if (stream->video || stream->gate == SPEAKER_GATE_OPEN) {
+        return N_DROP_REASONS;
+    }
+    if (stream->gate == SPEAKER_GATE_SHUT) {
+        return DROP_NOT_LOUDEST;
+    }
+    return speaker_is_silent(&stream->speaker, lane->now_us) ? DROP_SILENT : N_DROP_REASONS;
+}
+
+/* Why the gate keeps a packet back, or N_DROP_REASONS. A stream of which the subscribers get
+ * nothing for a while goes on with the next number, video with a key frame: to them nothing
+ * is missing, and nothing is asked for again. */
+static enum drop_reason gate(struct lane *lane, const struct pkt *pkt)
+{
+    struct stream *stream = pkt->stream;
+    const enum drop_reason late = stream->video ? DROP_PAUSED : DROP_SILENT;
+    const enum drop_reason shut = is_shut(lane, stream);
+
+    if (shut != N_DROP_REASONS) {
+        stream->gate_closed = true;
+        return shut;
+    }
+    if (stream->gate_closed && pkt->index > stream->gate_last &&
+        (!stream->video || starts_keyframe(pkt))) {
+        stream->gate_closed = false;
+        if (stream->gate_last != 0) {
+            stream->withheld += pkt->index - stream->gate_last - 1;
+        }
+        stream->gate_first = pkt->index;
+    }
+    if (pkt->index < stream->gate_first || stream->gate_closed) {
+        return late; /* its number would be one that was used */
+    }
+    if (pkt->index > stream->gate_last) {
+        stream->gate_last = pkt->index;
+    }
+    return N_DROP_REASONS;
 }
 
 /* Reads the packet's layer. Returns false if its descriptor is malformed. */
@@ -343,9 +356,11 @@ uint16_t ingest_burst(struct lane *lane, const struct burst *in, struct burst *o
             recvstat_on_packet(&stream->stat, pkt->index, pkt->ts, lane->now_us);
         }
         reason = refusal(lane, pkt);
-        if (reason == N_DROP_REASONS && !stream->video) {
+        if (reason == N_DROP_REASONS && !stream->video && !stream->paused) {
             listen(lane, stream, &kept);
-            reason = gate(lane, stream, pkt->index);
+        }
+        if (reason == N_DROP_REASONS) {
+            reason = gate(lane, pkt);
         }
         if (reason == N_DROP_REASONS && !read_layer(pkt, &kept)) {
             reason = DROP_DESCRIPTOR;

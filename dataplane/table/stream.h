@@ -100,8 +100,9 @@ struct stream {
     struct nack nack;
     bool nacks; /* what is missing is asked for again: video, and audio that offers it */
 
-    /* Audio that is not forwarded leaves no gap: numbers of the ring are the publisher's
-     * minus 'withheld', and what comes late from before the gate opened stays out. */
+    /* What is not forwarded, of who is paused or not to be heard, leaves no gap: numbers of
+     * the ring are the publisher's minus 'withheld', and what comes late from before the gate
+     * opened stays out. */
     struct speaker speaker;
     uint8_t gate; /* enum speaker_gate */
     bool gate_closed;

@@ -127,6 +127,60 @@ static void a_paused_producer_is_not_heard_but_counted(void **state)
     call_stop(&call);
 }
 
+/* The number of the one packet that the subscriber was sent. */
+static uint16_t number(struct call *call)
+{
+    struct far_got got;
+    uint16_t seq;
+
+    assert_true(far_take_rtp(&call->sub, &got));
+    seq = got.hdr.seq;
+    assert_false(far_take_rtp(&call->sub, &got));
+    return seq;
+}
+
+/* Who is muted may send on: nothing of it is missing to the subscribers. */
+static void who_was_muted_goes_on_without_a_gap(void **state)
+{
+    struct call call;
+    struct far_rtp late;
+    struct far_got got;
+    uint16_t audio, video;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_say(&call);
+    audio = number(&call);
+    call_show(&call, true);
+    video = number(&call);
+    for (unsigned round = 1; round <= 3; round++) {
+        call.audio.paused = call.video.paused = 1;
+        assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_UPDATE, &call.audio), 0);
+        assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_UPDATE, &call.video), 0);
+        late = call_audio(&call, "x", 1);
+        for (unsigned i = 0; i < 10; i++) {
+            call_say(&call);
+            call_show(&call, i == 5);
+        }
+        assert_false(far_take_rtp(&call.sub, &got));
+
+        call.audio.paused = call.video.paused = 0;
+        assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_UPDATE, &call.audio), 0);
+        assert_int_equal(rig_stream(call.rig, ABI_OP_STREAM_UPDATE, &call.video), 0);
+        call_say(&call);
+        assert_int_equal(number(&call), (uint16_t)(audio + round));
+        send(&call, &late); /* its number was given to another */
+        assert_false(far_take_rtp(&call.sub, &got));
+        call_show(&call, false); /* what it builds on was not sent */
+        assert_false(far_take_rtp(&call.sub, &got));
+        call_show(&call, true);
+        assert_int_equal(number(&call), (uint16_t)(video + 2 * round - 1));
+        call_show(&call, false);
+        assert_int_equal(number(&call), (uint16_t)(video + 2 * round));
+    }
+    call_stop(&call);
+}
+
 /* The publisher's ids become ours; ours of no negotiated meaning, MID and transport-wide
  * numbers stay behind. */
 static void extensions_are_translated(void **state)
@@ -414,6 +468,7 @@ int main(void)
         cmocka_unit_test(payload_types_that_were_not_negotiated_are_dropped),
         cmocka_unit_test(repairs_are_counted_apart),
         cmocka_unit_test(a_paused_producer_is_not_heard_but_counted),
+        cmocka_unit_test(who_was_muted_goes_on_without_a_gap),
         cmocka_unit_test(layers_that_the_sender_stops_do_not_come),
         cmocka_unit_test(frame_rates_that_the_sender_stops_do_not_come),
         cmocka_unit_test(extensions_are_translated),
