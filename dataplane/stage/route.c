@@ -17,8 +17,8 @@ enum {
 /* What is older is given up; the pacer's window comes on top. Of a room's streams one at a
  * time, so that the others may have enough then, unless it is twice as old. */
 enum {
-    OLD_VIDEO_US = 250000,
-    OLD_AUDIO_US = 500000, /* of it no more than what is too old */
+    OLD_VIDEO_US = 500000,
+    OLD_AUDIO_US = 1000000, /* of it no more than what is too old */
     SHED_GAP_US = 100000,
     /* It is taken up again, one at a time, when what the room is sent is this young. */
     YOUNG_US = 50000,

@@ -272,7 +272,7 @@ static void shed_audio(struct call *call)
 {
     speak(call);
     rig_ingress(call->rig);
-    call->rig->lane.now_us += 600000;
+    call->rig->lane.now_us += 1100000;
     rig_egress(call->rig);
     speak(call); /* it is counted when there is something to go on with */
 }
@@ -286,7 +286,7 @@ static void shed_video(struct call *call)
     rtp = call_video(call, false);
     far_send_rtp(&call->pub, &rtp);
     rig_ingress(call->rig);
-    call->rig->lane.now_us += 300000;
+    call->rig->lane.now_us += 600000;
     rig_egress(call->rig);
     call->rig->lane.now_us += 600000;
     rtp = call_video(call, false);
