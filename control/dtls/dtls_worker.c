@@ -5,28 +5,17 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "sys/clock.h"
+
 enum {
     TRIM_AFTER = 128,       /* connections: some 6 MB */
     TRIM_EVERY_US = 5000000 /* it takes some 10 ms for each 100 MB */
 };
 
-static uint64_t clock_us(clockid_t clock)
-{
-    struct timespec now;
-
-    (void)clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static uint64_t worker_now_us(void)
-{
-    return clock_us(CLOCK_MONOTONIC);
-}
-
 static void worker_do(struct dtls_worker *worker, struct dtls_job *job)
 {
     struct dtls_conn *conn = job->conn;
-    uint64_t now_us = worker_now_us();
+    uint64_t now_us = clock_mono_us();
 
     switch (job->kind) {
     case DTLS_JOB_OPEN:
@@ -73,7 +62,7 @@ static uint64_t worker_trim(struct dtls_worker *worker, uint64_t now_us)
     }
     (void)malloc_trim(0);
     worker->n_freed = 0;
-    worker->trimmed_us = worker_now_us();
+    worker->trimmed_us = clock_mono_us();
     return UINT64_MAX;
 }
 
@@ -82,7 +71,7 @@ static uint64_t worker_run_timers(struct dtls_worker *worker)
 {
     for (;;) {
         struct dtls_conn *conn = dtls_heap_first(&worker->heap);
-        uint64_t now_us = worker_now_us();
+        uint64_t now_us = clock_mono_us();
 
         if (conn == NULL || conn->deadline_us > now_us) {
             const uint64_t trim_us = worker_trim(worker, now_us);
@@ -143,7 +132,7 @@ static void *worker_main(void *arg)
             worker_do(worker, job);
         }
         next_us = worker_run_timers(worker);
-        atomic_store_explicit(&worker->busy_us, clock_us(CLOCK_THREAD_CPUTIME_ID),
+        atomic_store_explicit(&worker->busy_us, clock_thread_us(),
                               memory_order_relaxed);
         (void)pthread_mutex_lock(&worker->lock);
         if (!worker->stop && worker->first == NULL) {
@@ -215,7 +204,7 @@ void dtls_worker_stop(struct dtls_worker *worker)
 
 int dtls_worker_put(struct dtls_worker *worker, struct dtls_job *job)
 {
-    uint64_t now_us = worker_now_us();
+    uint64_t now_us = clock_mono_us();
     int err = 0;
 
     (void)pthread_mutex_lock(&worker->lock);
@@ -235,7 +224,7 @@ int dtls_worker_put(struct dtls_worker *worker, struct dtls_job *job)
 
 uint64_t dtls_worker_delay_us(struct dtls_worker *worker)
 {
-    uint64_t now_us = worker_now_us();
+    uint64_t now_us = clock_mono_us();
     uint64_t since_us;
 
     (void)pthread_mutex_lock(&worker->lock);
