@@ -185,11 +185,11 @@ event_fn *events_handler(const char *name);
  *
  * payload  borrowed; NULL if the event had none
  * fault    what was wrong with the packet's JSON, or NULL; see sio_packet */
-/* Its replies have no client any more: what waits to come in does not. */
-void events_client_gone(struct client *client);
-
 void events_dispatch(struct client *client, const char *name, const json_t *payload,
                      const char *fault, bool has_id, uint64_t id);
+
+/* Its replies have no client any more: what waits to come in does not. */
+void events_client_gone(struct client *client);
 
 /* ---- events_room.c: rooms; as the handlers of events.c ---- */
 

@@ -94,7 +94,6 @@ int quality_register(struct signal *signal)
             "made them stale.",
             collect_left_out, signal);
     }
-
     if (err == 0) {
         err = register_available(signal);
     }

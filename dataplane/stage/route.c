@@ -303,7 +303,7 @@ static void shed_video(struct lane *lane, struct turns_room *room,
     readers->shed_pos = to;
 }
 
-/* Whether video that is so old is given up now; room NULL: whatever becomes of the room's
+/* Whether what is so old is given up now; room NULL: whatever becomes of the room's
  * others. */
 static bool is_too_old(const struct lane *lane, const struct turns_room *room,
                        uint64_t age_us, uint64_t most_us)
@@ -332,7 +332,7 @@ static bool give_up(struct lane *lane, struct turns_room *room,
     const uint64_t age_us = age_of(lane, slot->arrival_us);
 
     if (!readers->stream->video) {
-        if (age_us <= OLD_AUDIO_US || lane->now_us - lane->stood_us <= STOOD_US) {
+        if (!is_too_old(lane, NULL, age_us, OLD_AUDIO_US)) {
             return false;
         }
         readers->shed_pos = slot->pos + 1;
