@@ -126,3 +126,43 @@ test('what cannot be done is told by words and exit status', TIMEOUT, () =>
         assert.match(usage.err, /--publishers is a number/);
     }),
 );
+
+test('by https: whom to believe is given, or anybody is', TIMEOUT, () =>
+    withNode({ name: 'load-tls', devices: ['udp'], tls: true }, async (node) => {
+        const safe = { ...node, origin: `https://127.0.0.1:${node.httpsPort}` };
+        const few = ['--publishers', '1', '--subscribers', '5', '--seconds', '1'];
+
+        for (const trust of [['--ca-file', join(node.dir, 'cert.pem')], ['--insecure']]) {
+            const { status, result, err } = await loadgen(safe, [...few, ...trust]);
+
+            assert.equal(status, 0, `${trust[0]}: ${err}`);
+            assert.equal(result.joined, 6);
+            assert.ok(result.verified > 0);
+        }
+        const unknown = await loadgen(safe, few);
+        assert.equal(unknown.status, 1);
+        assert.match(unknown.err, /publisher-0: no TLS: self-signed certificate/);
+        const other = { ...safe, origin: `https://[::ffff:127.0.0.1]:${node.httpsPort}` };
+        const wrong = await loadgen(other, [...few, '--ca-file', join(node.dir, 'cert.pem')]);
+        assert.equal(wrong.status, 1);
+        assert.match(wrong.err, /no TLS: IP address mismatch/);
+        const none = await loadgen(safe, [...few, '--ca-file', node.secretFile]);
+        assert.equal(none.status, 2);
+        assert.match(none.err, /no certificates to believe/);
+    }),
+);
+
+test('with --send when-all nobody sends before the last of all rooms has joined', TIMEOUT, () =>
+    withNode({ name: 'load-when-all', devices: ['udp'] }, async (node) => {
+        const { status, result, err } = await loadgen(node, [
+            ...['--publishers', '1', '--subscribers', '3', '--rooms', '3', '--processes', '2'],
+            ...['--join-rate', '4', '--seconds', '2', '--send', 'when-all'],
+        ]);
+
+        assert.equal(status, 0, err);
+        assert.equal(result.joined, 12);
+        assert.ok(result.verified >= 3 * 3 * 2 * AUDIO_PPS * 0.9, `${result.verified}`);
+        /* three seconds of joining, and they would have sent in them, too */
+        assert.ok(result.sent <= 3 * (2 + 0.5) * AUDIO_PPS, `${result.sent} packets were sent`);
+    }),
+);

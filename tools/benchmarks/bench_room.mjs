@@ -127,7 +127,8 @@ limits:
                     ...['--audio-rate', o['audio-rate'], '--seconds', o.seconds],
                     ...['--chat', Math.min(CHATS, o.seconds), '--join-rate', o['join-rate']],
                     ...['--join-timeout', 60, '--verify-every', o['verify-every']],
-                    ...['--no-feedback', '--quiet'],
+                    /* on so few CPUs what is sent would be in the way of those who still join */
+                    ...['--send', 'when-all', '--no-feedback', '--quiet'],
                 ].map(String),
                 { patience: Math.ceil(o.seconds + n / o['join-rate'] + 180) },
             );

@@ -210,7 +210,9 @@ int client_init(struct client *client, struct run *run, bool publisher, uint32_t
                                   .user = client,
                                   .loop = run->loop,
                                   .to = &run->to,
-                                  .host = run->authority,
+                                  .authority = run->authority,
+                                  .tls = run->tls,
+                                  .host = run->host,
                                   .wanted = client_wanted,
                                   .token = client->token};
     const struct options *o = run->options;

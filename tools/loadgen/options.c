@@ -23,6 +23,8 @@ enum {
 static const struct option long_options[] = {
     {"url", required_argument, NULL, 'u'},
     {"secret-file", required_argument, NULL, 'f'},
+    {"ca-file", required_argument, NULL, 'C'},
+    {"insecure", no_argument, NULL, 'I'},
     {"meeting", required_argument, NULL, 'm'},
     {"publishers", required_argument, NULL, 'P'},
     {"subscribers", required_argument, NULL, 'S'},
@@ -35,6 +37,7 @@ static const struct option long_options[] = {
     {"chat", required_argument, NULL, 'c'},
     {"size", required_argument, NULL, 'z'},
     {"seconds", required_argument, NULL, 't'},
+    {"send", required_argument, NULL, 'w'},
     {"hold", required_argument, NULL, 'H'},
     {"join-rate", required_argument, NULL, 'J'},
     {"join-timeout", required_argument, NULL, 'T'},
@@ -54,13 +57,16 @@ static const struct option long_options[] = {
 
 static void print_help(FILE *out)
 {
-    fputs("usage: kcs-loadgen --url http://HOST:PORT --secret-file FILE --meeting ID\n"
+    fputs("usage: kcs-loadgen --url http[s]://HOST:PORT --secret-file FILE --meeting ID\n"
           "                   --publishers P --subscribers S [options]\n"
           "\n"
           "P publishers send numbered payloads to a meeting of a node, S subscribers "
           "receive\n"
           "them all and check what they get.\n"
           "\n"
+          "  --ca-file FILE      with https: the certificates (PEM) of whom to believe (those of\n"
+          "                      the system)\n"
+          "  --insecure          with https: take any certificate\n"
           "  --media KIND        audio (default), video or both\n"
           "  --rate N            packets a second of a stream: 50 of audio, 120 of video\n"
           "  --size N            payload bytes, 48 to 1200: 160 of audio, 1100 of video\n"
@@ -74,6 +80,8 @@ static void print_help(FILE *out)
           "  --chat N            while sending, the first publisher of each meeting writes N\n"
           "                      messages, one a second (0)\n"
           "  --seconds T         send so long after all have joined (10)\n"
+          "  --send WHEN         at-once: each publisher as soon as it has joined; when-all: when\n"
+          "                      all clients of all rooms have (at-once)\n"
           "  --hold T            then stay so long, silent, before leaving (0)\n"
           "  --join-rate N       clients started a second (50)\n"
           "  --join-timeout T    longest wait for all to have joined, after the last was\n"
@@ -143,6 +151,13 @@ static bool take_media(struct options *o)
            complain("--media is audio, video or both, not ", optarg);
 }
 
+static bool take_send(struct options *o)
+{
+    o->when_all = strcmp(optarg, "when-all") == 0;
+    return o->when_all || strcmp(optarg, "at-once") == 0 ||
+           complain("--send is at-once or when-all, not ", optarg);
+}
+
 /* Takes one option. Returns false after saying what is wrong. */
 static bool take(struct options *o, int letter)
 {
@@ -152,6 +167,12 @@ static bool take(struct options *o, int letter)
         return true;
     case 'f':
         o->secret_file = optarg;
+        return true;
+    case 'C':
+        o->ca_file = optarg;
+        return true;
+    case 'I':
+        o->insecure = true;
         return true;
     case 'm':
         o->meeting = optarg;
@@ -168,6 +189,8 @@ static bool take(struct options *o, int letter)
         return take_count("subscribers", 0, MAX_CLIENTS, &o->subscribers);
     case 'M':
         return take_media(o);
+    case 'w':
+        return take_send(o);
     case 'l':
         return take_count("layers", 1, SENDER_MAX_LAYERS, &o->layers);
     case 'r':

@@ -13,6 +13,7 @@ struct options {
     const char *url;
     const char *secret_file;
     const char *meeting;
+    const char *ca_file;  /* whom to believe with https; NULL: whom the system does */
     const char *address;  /* of the node's candidates take only this one; NULL: the best */
     const char *profiles; /* of SRTP, as OpenSSL lists them */
     uint32_t publishers;  /* of each room */
@@ -32,6 +33,8 @@ struct options {
     double restless;     /* seconds between two whims of each client; 0: none */
     bool audio;
     bool video;
+    bool insecure;    /* https with any certificate */
+    bool when_all;    /* nobody sends before all clients have joined */
     bool resume;      /* come again when the connection is lost */
     bool no_feedback; /* subscribers send no transport-cc */
     bool json;

@@ -68,14 +68,10 @@ static int find_node(struct run *run)
 {
     static struct target_url url; /* lives as long as the process, as the run does */
     const char *reason = NULL;
-    int err = target_url_parse(run->options->url, &url);
 
-    if (err != 0) {
+    if (target_url_parse(run->options->url, &url) != 0) {
         return complain(run->options->url,
-                        err == -ENOTSUP ? "https is not supported: give the node an http "
-                                          "listener on loopback"
-                                        : "not http://HOST:PORT",
-                        LOADGEN_USAGE);
+                        "not http://HOST:PORT or https://HOST:PORT", LOADGEN_USAGE);
     }
     if (target_resolve(&url, &run->to, &reason) != 0) {
         return complain(url.host, reason, LOADGEN_UNREACHABLE);
@@ -87,6 +83,15 @@ static int find_node(struct run *run)
                         LOADGEN_USAGE);
     }
     run->authority = url.authority;
+    run->host = url.host;
+    if (url.secure) {
+        run->tls = stream_context(run->options->ca_file, run->options->insecure);
+        if (run->tls == NULL) {
+            return complain(run->options->ca_file != NULL ? run->options->ca_file : "TLS",
+                            "no certificates to believe can be read from there",
+                            LOADGEN_USAGE);
+        }
+    }
     return LOADGEN_OK;
 }
 
@@ -207,6 +212,7 @@ void run_fini(struct run *run)
     free(run->clients);
     loop_destroy(run->loop);
     SSL_CTX_free(run->ssl);
+    SSL_CTX_free(run->tls);
     explicit_bzero(run->secret, sizeof(run->secret));
     if (run->account != NULL) {
         armor_teardown();
@@ -230,9 +236,17 @@ static void note_steps(struct run *run, const struct client *client)
     }
 }
 
-void run_on_up(struct run *run, struct client *client)
+/* Not all publishers of a room at the same instant; nor all rooms, if those begin together. */
+static void begin_to_send(struct run *run, struct client *client, uint64_t now_us)
 {
     const struct options *o = run->options;
+    uint32_t n = o->publishers * (o->when_all ? o->rooms : 1);
+
+    client_send(client, now_us + UINT64_C(1000000) / o->rate * (client->index % n) / n);
+}
+
+void run_on_up(struct run *run, struct client *client)
+{
     uint64_t now_us = loop_now_us();
 
     run->account->n_up++;
@@ -240,13 +254,10 @@ void run_on_up(struct run *run, struct client *client)
     hist_add(&run->account->joins_us, now_us - client->started_us);
     hist_add(&run->account->admitted_us, now_us - client->step_us[STEP_ROOM]);
     note_steps(run, client);
-    if (client->publisher) {
-        /* not all at the same instant */
-        uint32_t place = client->index % o->publishers;
-
-        client_send(client, now_us + 1000000u / o->rate * place / o->publishers);
+    if (client->publisher && !run->options->when_all) {
+        begin_to_send(run, client, now_us);
     }
-    if (o->restless > 0) {
+    if (run->options->restless > 0) {
         (void)loop_set(run->loop, &client->whim, now_us);
     }
 }
@@ -532,6 +543,11 @@ static void send_all(struct run *run)
     uint32_t chat = run->options->chat;
     uint64_t began_us = loop_now_us();
 
+    for (uint32_t i = 0; run->options->when_all && i < run->n_clients; i++) {
+        if (run->clients[i].publisher) {
+            begin_to_send(run, &run->clients[i], began_us);
+        }
+    }
     for (uint32_t i = 0; i < chat; i++) {
         chat_all(run);
         wait_for(run, 1, "sending");

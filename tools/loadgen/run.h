@@ -20,7 +20,9 @@ struct run {
     struct loop *loop;
     SSL_CTX *ssl;
     struct sockaddr_storage to; /* signaling */
-    const char *authority;
+    const char *authority; /* of its URL */
+    const char *host;
+    SSL_CTX *tls; /* of signaling; NULL: plain http */
     uint8_t secret[RUN_SECRET_MAX];
     size_t secret_len;
     struct client *clients; /* publishers, then subscribers */

@@ -72,6 +72,7 @@ void signaling_close(struct signaling *s)
 
     if (fd >= 0) {
         loop_remove(s->conf.loop, &s->io);
+        stream_close(&s->stream);
         (void)close(fd);
     }
     (void)loop_set(s->conf.loop, &s->timer, UINT64_MAX);
@@ -103,13 +104,13 @@ __attribute__((format(printf, 2, 3))) static void fail(struct signaling *s,
 static int flush(struct signaling *s)
 {
     while (s->out.len > 0) {
-        ssize_t n = send(s->io.fd, s->out.data, s->out.len, MSG_NOSIGNAL);
+        ssize_t n = stream_send(&s->stream, s->out.data, s->out.len);
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        if (n == -EAGAIN || n == -EINTR) {
             break;
         }
-        if (n < 0) {
-            return -errno;
+        if (n <= 0) {
+            return n < 0 ? (int)n : -EPIPE;
         }
         drop_front(&s->out, (size_t)n);
     }
@@ -336,8 +337,8 @@ static void on_readable(struct signaling *s)
             fail(s, "out of memory");
             return;
         }
-        n = recv(s->io.fd, s->in.data + s->in.len, s->in.cap - s->in.len, 0);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        n = stream_recv(&s->stream, s->in.data + s->in.len, s->in.cap - s->in.len);
+        if (n == -EAGAIN || n == -EINTR) {
             if (s->in.len == 0) {
                 release(&s->in); /* thousands have nothing to read */
             }
@@ -345,7 +346,7 @@ static void on_readable(struct signaling *s)
         }
         if (n <= 0) {
             fail(s, "the connection ended%s%s", n < 0 ? ": " : "",
-                 n < 0 ? strerror(errno) : "");
+                 n < 0 ? strerror((int)-n) : "");
             return;
         }
         s->in.len += (size_t)n;
@@ -365,10 +366,8 @@ static void on_readable(struct signaling *s)
 
 static void on_connected(struct signaling *s)
 {
-    char request[512];
     socklen_t len = sizeof(int);
     int err = 0;
-    int n;
 
     (void)getsockopt(s->io.fd, SOL_SOCKET, SO_ERROR, &err, &len);
     if (err != 0) {
@@ -376,8 +375,31 @@ static void on_connected(struct signaling *s)
         return;
     }
     s->reachable = true;
+    s->state = SIGNALING_SECURING;
+    err = stream_open(&s->stream, s->io.fd, s->conf.tls, s->conf.host);
+    if (err != 0) {
+        fail(s, "out of memory");
+    }
+}
+
+/* Asks for the WebSocket once the bytes are safe. */
+static void secure(struct signaling *s)
+{
+    const char *reason = NULL;
+    uint32_t events = 0;
+    char request[512];
+    int n = stream_shake_hands(&s->stream, &events, &reason);
+
+    if (n == -EAGAIN) {
+        loop_watch(s->conf.loop, &s->io, events);
+        return;
+    }
+    if (n != 0) {
+        fail(s, "no TLS: %s", reason);
+        return;
+    }
     s->state = SIGNALING_UPGRADING;
-    n = ws_request_write(s->conf.host, PATH, s->key, request, sizeof(request));
+    n = ws_request_write(s->conf.authority, PATH, s->key, request, sizeof(request));
     if (n < 0 || append(&s->out, request, (size_t)n) != 0) {
         fail(s, "out of memory");
     }
@@ -389,10 +411,13 @@ static void on_events(struct loop_io *io, uint32_t events)
 
     if (s->state == SIGNALING_CONNECTING) {
         on_connected(s);
+    }
+    if (s->state == SIGNALING_SECURING) {
+        secure(s);
     } else if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
         on_readable(s);
     }
-    if (s->state != SIGNALING_IDLE) {
+    if (s->state > SIGNALING_SECURING) {
         int err = flush(s);
 
         if (err != 0) {

@@ -1,5 +1,5 @@
-/* One client's Socket.IO connection: TCP, WebSocket, Engine.IO v4, and the namespace
- * /meeting of Socket.IO v5. Plain http.
+/* One client's Socket.IO connection: TCP, TLS if it is asked for, WebSocket, Engine.IO v4, and
+ * the namespace /meeting of Socket.IO v5.
  *
  * Callbacks come from the loop, and from no call of this interface. on_closed comes once
  * whatever went wrong; after it, and after signaling_close(), no other comes, and
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "loadgen/loop.h"
+#include "loadgen/stream.h"
 
 struct signaling_ops {
     void (*on_open)(void *user); /* the namespace is open: ask */
@@ -29,7 +30,9 @@ struct signaling_conf {
     void *user;
     struct loop *loop;
     const struct sockaddr_storage *to;
-    const char *host;  /* of the Host header */
+    const char *authority; /* of the Host header */
+    SSL_CTX *tls;          /* NULL: plain http */
+    const char *host;      /* whose certificate it must be */
     const char *const *wanted; /* names of the events to tell, NULL ends them; others are not
                                 * even read: in a large room they are many */
     const char *token;         /* all borrowed for the object's life */
@@ -44,6 +47,7 @@ struct signaling_bytes {
 enum signaling_state {
     SIGNALING_IDLE,
     SIGNALING_CONNECTING, /* TCP */
+    SIGNALING_SECURING,   /* TLS */
     SIGNALING_UPGRADING,
     SIGNALING_OPENING, /* Engine.IO and namespace */
     SIGNALING_OPEN
@@ -52,6 +56,7 @@ enum signaling_state {
 struct signaling {
     struct signaling_conf conf;
     struct loop_io io;
+    struct stream stream;    /* on its descriptor */
     struct loop_timer timer; /* to come up, then for the server's pings */
     uint64_t patience_us;    /* longest silence, as the server told */
     enum signaling_state state;

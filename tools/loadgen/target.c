@@ -132,15 +132,17 @@ bool target_is_local(const struct sockaddr_storage *address)
 
 int target_url_parse(const char *url, struct target_url *out)
 {
-    const char *host = url + 7;
+    const char *host;
     const char *end;
     size_t len;
 
-    *out = (struct target_url){.port = 80};
     if (strncasecmp(url, "https://", 8) == 0) {
-        return -ENOTSUP;
-    }
-    if (strncasecmp(url, "http://", 7) != 0) {
+        *out = (struct target_url){.port = 443, .secure = true};
+        host = url + 8;
+    } else if (strncasecmp(url, "http://", 7) == 0) {
+        *out = (struct target_url){.port = 80};
+        host = url + 7;
+    } else {
         return -EINVAL;
     }
     len = strcspn(host, "/");

@@ -18,11 +18,11 @@ int target_parse(const char *text, uint16_t port, struct sockaddr_storage *out);
 struct target_url {
     char host[256]; /* without brackets */
     uint16_t port;
+    bool secure; /* https */
     char authority[280]; /* as the Host header has it */
 };
 
-/* Takes "http://HOST[:PORT][/]" apart. Returns 0, -EINVAL for anything else, or -ENOTSUP
- * for https. */
+/* Takes "http[s]://HOST[:PORT][/]" apart. Returns 0, or -EINVAL for anything else. */
 int target_url_parse(const char *url, struct target_url *out);
 
 /* The first address of a host name. Returns 0, or -ENOENT with why in 'reason' (constant).

@@ -194,6 +194,7 @@ export class Node {
         execFileSync('openssl', [
             ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
             ...['-nodes', '-days', '1', '-subj', '/CN=localhost', '-keyout', key, '-out', cert],
+            ...['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'],
         ], { stdio: 'ignore' });
         return { key, cert };
     }
