@@ -166,3 +166,39 @@ test('with --send when-all nobody sends before the last of all rooms has joined'
         assert.ok(result.sent <= 3 * (2 + 0.5) * AUDIO_PPS, `${result.sent} packets were sent`);
     }),
 );
+
+const PATTERNS = [
+    /* layers are changed all the time: each change is a key frame of another encoding */
+    { video: 'vp8-simulcast', audio: 'opus-dtx', more: ['--restless', '0.5', '--pace', '5'], kbps: 2700 },
+    { video: 'vp8', audio: 'fixed', more: [], kbps: 2000 },
+    { video: 'h264', audio: 'opus', more: [], kbps: 2300 },
+];
+
+for (const { video, audio, more, kbps } of PATTERNS) {
+    test(`as a browser sends: ${video}, ${audio}`, TIMEOUT, () =>
+        withNode({ name: `load-${video}`, devices: ['udp'] }, async (node) => {
+            const subscribers = 6;
+            const { status, result, err } = await loadgen(node, [
+                ...['--publishers', '1', '--subscribers', `${subscribers}`, '--media', 'both'],
+                ...['--video-pattern', video, '--audio-pattern', audio, '--seconds', '6', ...more],
+            ]);
+
+            assert.equal(status, 0, err);
+            assert.equal(result.streams_verified, 2 * subscribers);
+            for (const fault of ['lost', 'corrupt', 'misrouted', 'unkeyed', 'never_made']) {
+                assert.equal(result[fault], 0, fault);
+            }
+            const streams = result.producers.filter(({ kind }) => kind === 'video');
+            assert.equal(streams.length, video === 'vp8-simulcast' ? 3 : 1);
+            assert.ok(result.key_frames_received >= subscribers, 'each got a key frame');
+            if (more.length === 0) {
+                const least = (result.seconds * kbps * 1000) / 8;
+
+                assert.ok(result.sent_bytes > least, `${result.sent_bytes} bytes were sent`);
+            } else {
+                assert.ok(result.key_requests >= streams.length, 'they were asked for');
+                assert.ok(result.switches >= subscribers, `${result.switches} changes of layer`);
+            }
+        }),
+    );
+}

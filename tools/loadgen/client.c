@@ -196,6 +196,12 @@ static int add_senders(struct client *client, uint32_t index)
             if (layers > 1) {
                 sender_set_layer(s, (uint8_t)i, (uint8_t)layers);
             }
+            if (video != 0 && o->video_pattern != NULL) {
+                sender_set_pattern(s, &o->video_pattern[i], seed, o->pace_ms * 1000);
+            }
+            if (video == 0 && o->audio_pattern != NULL) {
+                sender_set_pattern(s, o->audio_pattern, seed, 0);
+            }
             s->mid = (uint8_t)video;
         }
     }

@@ -76,7 +76,7 @@ static void on_producer(struct client *client, const json_t *producer)
         client_receiver(client, fresh.producer_id) != NULL) {
         return;
     }
-    fresh.video = kind != NULL && strcmp(kind, "video") == 0;
+    fresh.kind = kind != NULL && strcmp(kind, "video") == 0 ? PAYLOAD_VP8 : PAYLOAD_OPUS;
     if (client->n_receivers == client->cap_receivers) {
         uint32_t cap = client->cap_receivers == 0 ? 4 : 2 * client->cap_receivers;
         struct receiver *all = realloc(client->receivers, cap * sizeof(*all));
@@ -115,14 +115,29 @@ static json_t *encodings_of(const struct sender *s)
     json_t *list = json_array();
 
     if (s->layers < 2) {
-        (void)json_array_append_new(list, json_pack("{s:I}", "ssrc", (json_int_t)s->ssrc));
+        json_t *only = json_pack("{s:I}", "ssrc", (json_int_t)s->ssrc);
+
+        if (s->pattern != NULL && s->pattern->temporal) {
+            (void)json_object_set_new(only, "scalabilityMode", json_string("L1T3"));
+        }
+        (void)json_array_append_new(list, only);
     }
     for (int i = 0; s->layers > 1 && i < s->layers; i++) {
         char rid[2] = {(char)('0' + i), '\0'};
 
-        (void)json_array_append_new(list, json_pack("{s:s}", "rid", rid));
+        (void)json_array_append_new(
+            list, s->pattern != NULL && s->pattern->temporal
+                      ? json_pack("{s:s,s:s}", "rid", rid, "scalabilityMode", "L1T3")
+                      : json_pack("{s:s}", "rid", rid));
     }
     return list;
+}
+
+/* Constrained Baseline of up to 1280x720, with fragments. */
+static json_t *h264_parameters(void)
+{
+    return json_pack("{s:i,s:i,s:s}", "packetization-mode", 1, "level-asymmetry-allowed", 1,
+                     "profile-level-id", "42e01f");
 }
 
 /* 'index' is the first sender of what is produced. */
@@ -130,10 +145,12 @@ static void produce(struct client *client, uint32_t index)
 {
     const struct sender *s = &client->senders[index];
     char mid[2] = {(char)('0' + s->mid), '\0'};
+    bool h264 = s->kind == PAYLOAD_H264;
     json_t *codec =
-        s->video ? json_pack("{s:s,s:i,s:i,s:{},s:[{s:s,s:s},{s:s,s:s},{s:s,s:s}]}",
-                             "mimeType", "video/VP8", "payloadType", SENDER_VIDEO_PT,
-                             "clockRate", 90000, "parameters", "rtcpFeedback", "type",
+        s->video ? json_pack("{s:s,s:i,s:i,s:o,s:[{s:s,s:s},{s:s,s:s},{s:s,s:s}]}",
+                             "mimeType", h264 ? "video/H264" : "video/VP8", "payloadType",
+                             SENDER_VIDEO_PT, "clockRate", 90000, "parameters",
+                             h264 ? h264_parameters() : json_object(), "rtcpFeedback", "type",
                              "nack", "parameter", "pli", "type", "ccm", "parameter", "fir",
                              "type", "transport-cc", "parameter", "")
                  : json_pack("{s:s,s:i,s:i,s:i,s:{},s:[{s:s,s:s}]}", "mimeType",
@@ -164,7 +181,7 @@ static void produce(struct client *client, uint32_t index)
  * again. */
 static json_t *capabilities_of(const json_t *router)
 {
-    static const char *const codecs[] = {"audio/opus", "video/VP8", NULL};
+    static const char *const codecs[] = {"audio/opus", "video/VP8", "video/H264", NULL};
     static const char *const exts[] = {URI_MID, URI_TWCC, NULL};
     static const struct {
         const char *list, *key;
@@ -353,6 +370,8 @@ static void on_produced(struct client *client, uint32_t index, const json_t *ans
 static void on_consumed(struct client *client, struct receiver *r, const json_t *answer)
 {
     const json_t *params = json_object_get(answer, "rtp_parameters");
+    const json_t *codec = json_array_get(json_object_get(params, "codecs"), 0);
+    const char *mime = json_string_value(json_object_get(codec, "mimeType"));
     const json_t *encoding = json_array_get(json_object_get(params, "encodings"), 0);
     json_int_t ssrc = json_integer_value(json_object_get(encoding, "ssrc"));
     const char *type;
@@ -365,6 +384,9 @@ static void on_consumed(struct client *client, struct receiver *r, const json_t 
         return;
     }
     r->ssrc = (uint32_t)ssrc;
+    if (mime != NULL && strcasecmp(mime, "video/H264") == 0) {
+        r->kind = PAYLOAD_H264;
+    }
     type = json_string_value(json_object_get(answer, "type"));
     r->layered = type != NULL && strcmp(type, "simulcast") == 0;
     json_array_foreach(json_object_get(params, "headerExtensions"), at, each)

@@ -32,6 +32,9 @@ static const struct option long_options[] = {
     {"rooms", required_argument, NULL, 'o'},
     {"processes", required_argument, NULL, 'x'},
     {"layers", required_argument, NULL, 'l'},
+    {"video-pattern", required_argument, NULL, 'v'},
+    {"audio-pattern", required_argument, NULL, 'y'},
+    {"pace", required_argument, NULL, 'e'},
     {"rate", required_argument, NULL, 'r'},
     {"audio-rate", required_argument, NULL, 'a'},
     {"chat", required_argument, NULL, 'c'},
@@ -74,6 +77,12 @@ static void print_help(FILE *out)
           "  --layers N          video in N encodings (simulcast), 1 to 3, each with twice the\n"
           "                      packets of the one below: the node chooses (1)\n"
           "  --audio-rate N      with both: packets a second of audio (50)\n"
+          "  --video-pattern P   packets as a browser's encoder made them of a camera of\n"
+          "                      1280x720: vp8, vp8-simulcast (three sizes), h264; or fixed,\n"
+          "                      as --rate, --size and --layers say (fixed)\n"
+          "  --audio-pattern P   the same of speech: opus, opus-dtx; or fixed (fixed)\n"
+          "  --pace MS           packets of one frame of a pattern leave within so long, 0: at\n"
+          "                      once (0)\n"
           "  --rooms R           R meetings, ID-0, ID-1, …, each with P and S of them (1)\n"
           "  --processes N       that share the clients, who need two descriptors each\n"
           "                      (as many as it takes)\n"
@@ -151,6 +160,34 @@ static bool take_media(struct options *o)
            complain("--media is audio, video or both, not ", optarg);
 }
 
+/* Names of patterns; NULL stands for 'fixed'. */
+static bool take_pattern(struct options *o, bool video)
+{
+    static const struct {
+        const char *name;
+        const struct pattern *pattern;
+        bool video;
+        uint8_t layers;
+    } known[] = {{"fixed", NULL, true, 0},
+                 {"fixed", NULL, false, 0},
+                 {"vp8", &pattern_vp8[PATTERN_LAYERS - 1], true, 1},
+                 {"vp8-simulcast", pattern_vp8, true, PATTERN_LAYERS},
+                 {"h264", &pattern_h264, true, 1},
+                 {"opus", &pattern_opus, false, 1},
+                 {"opus-dtx", &pattern_opus_dtx, false, 1}};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (known[i].video == video && strcmp(known[i].name, optarg) == 0) {
+            *(video ? &o->video_pattern : &o->audio_pattern) = known[i].pattern;
+            o->pattern_layers = video ? known[i].layers : o->pattern_layers;
+            return true;
+        }
+    }
+    return video ? complain("--video-pattern is fixed, vp8, vp8-simulcast or h264, not ",
+                            optarg)
+                 : complain("--audio-pattern is fixed, opus or opus-dtx, not ", optarg);
+}
+
 static bool take_send(struct options *o)
 {
     o->when_all = strcmp(optarg, "when-all") == 0;
@@ -189,6 +226,11 @@ static bool take(struct options *o, int letter)
         return take_count("subscribers", 0, MAX_CLIENTS, &o->subscribers);
     case 'M':
         return take_media(o);
+    case 'v':
+    case 'y':
+        return take_pattern(o, letter == 'v');
+    case 'e':
+        return take_count("pace", 0, 20, &o->pace_ms);
     case 'w':
         return take_send(o);
     case 'l':
@@ -237,6 +279,26 @@ static bool take(struct options *o, int letter)
     }
 }
 
+/* A pattern has rates, sizes and layers of its own. */
+static bool of_one_kind(struct options *o)
+{
+    bool patterned = o->video ? o->video_pattern != NULL : o->audio_pattern != NULL;
+
+    if (patterned && (o->rate != 0 || o->size != 0 || (o->video && o->layers != 0))) {
+        return complain("--rate, --size and --layers are of what is fixed, not of a pattern",
+                        "");
+    }
+    if ((o->video_pattern != NULL && !o->video) || (o->audio_pattern != NULL && !o->audio)) {
+        return complain("a pattern is given of what --media leaves out", "");
+    }
+    if (o->video_pattern != NULL) {
+        o->layers = o->pattern_layers;
+    } else if (o->layers == 0) {
+        o->layers = 1;
+    }
+    return true;
+}
+
 static bool complete(struct options *o)
 {
     if (o->url == NULL) {
@@ -257,6 +319,9 @@ static bool complete(struct options *o)
     if (o->chat > 0 && (o->publishers == 0 || o->chat > o->seconds)) {
         return complain("--chat needs a publisher, and that many --seconds", "");
     }
+    if (!of_one_kind(o)) {
+        return false;
+    }
     if (o->rate == 0) {
         o->rate = o->video ? VIDEO_RATE : AUDIO_RATE;
     }
@@ -272,7 +337,6 @@ bool options_parse(int argc, char **argv, struct options *out, int *status)
 
     *out = (struct options){.profiles = DTLS_PROFILES,
                             .rooms = 1,
-                            .layers = 1,
                             .audio_rate = AUDIO_RATE,
                             .join_rate = 50,
                             .verify_every = 1,

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "loadgen/pattern.h"
+
 enum { LOADGEN_OK = 0, LOADGEN_FAILED, LOADGEN_USAGE, LOADGEN_UNREACHABLE };
 
 /* Strings are borrowed from argv. */
@@ -20,6 +22,10 @@ struct options {
     uint32_t subscribers; /* of each room */
     uint32_t rooms;
     uint32_t processes;  /* 0: as many as it takes */
+    const struct pattern *video_pattern; /* one for each encoding; NULL: fixed rate and size */
+    const struct pattern *audio_pattern;
+    uint32_t pattern_layers; /* encodings of video_pattern */
+    uint32_t pace_ms;    /* the packets of one frame of a pattern leave within */
     uint32_t layers;     /* encodings of each video */
     uint32_t audio_rate; /* where there is video, too */
     uint32_t chat;       /* messages */

@@ -1,12 +1,11 @@
 #include "loadgen/receiver.h"
 
-#include "loadgen/payload.h"
 #include "loadgen/sender.h"
 #include "sfu/base/seq.h"
 
 static void on_timestamp(struct receiver *receiver, uint32_t ts, uint64_t now_us)
 {
-    uint32_t hz = receiver->video ? 90000 : 48000;
+    uint32_t hz = receiver->kind != PAYLOAD_OPUS ? 90000 : 48000;
     uint32_t transit = (uint32_t)(now_us * hz / 1000000u) - ts;
     int32_t d = (int32_t)(transit - receiver->transit);
 
@@ -44,7 +43,7 @@ static void on_payload(struct receiver *receiver, const uint8_t *payload, size_t
 {
     struct payload got;
 
-    if (payload_parse(payload, len, receiver->video, &got) != 0) {
+    if (payload_parse(payload, len, receiver->kind, &got) != 0) {
         receiver->n_corrupt += receiver->numbered;
         receiver->n_foreign += !receiver->numbered;
         return;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "loadgen/hist.h"
+#include "loadgen/payload.h"
 #include "loadgen/track.h"
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtp.h"
@@ -20,7 +21,7 @@ struct receiver {
     char producer_id[RECEIVER_ID_MAX + 1];
     char consumer_id[RECEIVER_ID_MAX + 1];
     uint32_t ssrc; /* 0 until the node has told it */
-    bool video;
+    enum payload_kind kind;
     bool resumed;  /* the node was asked to send, and agreed */
     bool closed;   /* it ends before the run does: what is missing behind it is not lost */
     bool numbered; /* payloads are loadgen's: 'tag' and 'numbers' count */

@@ -1,6 +1,6 @@
-/* One stream that a publisher sends: numbered payloads at a steady rate, as audio (one
- * packet every so often) or as video (frames of several packets; the first is a key frame,
- * and so is the next when one is asked for).
+/* One stream that a publisher sends: numbered payloads, as audio (one packet every so often) or
+ * as video (frames of several packets; the first is a key frame, and so is the next when one is
+ * asked for). They are all of one size and come at a steady rate, or follow a pattern.
  *
  * Pure: no clock, no allocation, no I/O. RFC 3550; RFC 7741 for the shape of video. */
 #ifndef LOADGEN_SENDER_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loadgen/pattern.h"
 #include "sfu/base/bytes.h"
 #include "sfu/wire/rtcp.h"
 
@@ -20,7 +21,8 @@ enum {
     SENDER_EXT_RID = 10,
     SENDER_EXT_TWCC = 3,
     SENDER_FRAME_RATE = 30,
-    SENDER_MAX_CATCH_UP = 64, /* packets sent at once when late; the rest is given up */
+    SENDER_MAX_CATCH_UP = 64, /* packets sent at once when late; the rest is given up, */
+    SENDER_MAX_LATE_US = 500000, /* and frames of a pattern that are so late */
     SENDER_MAX_LAYERS = 3,   /* encodings of one camera */
     SENDER_LAYER_SHIFT = 24, /* of a tag: above it the layer, below it whose it is */
     SENDER_ID_MAX = 63
@@ -41,6 +43,15 @@ struct sender {
     uint32_t ts;
     uint32_t frame_len; /* packets of one frame */
     uint32_t frame_at;  /* packets of the current frame that were made */
+    const struct pattern *pattern; /* NULL: all packets are alike */
+    uint64_t frame_us;    /* when the current frame was due */
+    uint32_t frame_bytes; /* of it */
+    uint32_t next;        /* frame of the pattern */
+    uint32_t pace_us;     /* the packets of one frame leave within */
+    uint16_t picture;
+    uint8_t tl0;
+    uint8_t time_layers; /* of the current frame, as in the pattern */
+    enum payload_kind kind;
     uint16_t size;      /* payload bytes of a packet */
     uint16_t seq;
     uint8_t mid;
@@ -62,14 +73,19 @@ void sender_init(struct sender *sender, bool video, uint32_t tag, uint32_t rate,
  * 8852), each with half the packets of the next. layers 2..SENDER_MAX_LAYERS. */
 void sender_set_layer(struct sender *sender, uint8_t layer, uint8_t layers);
 
+/* After those: it sends as 'pattern' (borrowed) says, from its frame 'phase' modulo their number
+ * on; packets of one frame leave within 'pace_us', 0: at once. */
+void sender_set_pattern(struct sender *sender, const struct pattern *pattern, uint32_t phase,
+                        uint32_t pace_us);
+
 /* Sends from 'at_us' on. */
 void sender_start(struct sender *sender, uint64_t at_us);
 
 /* It was silent and no longer is; its clock has gone on. */
 void sender_go_on(struct sender *sender, uint64_t at_us);
 
-/* Whether a packet is due. When more than SENDER_MAX_CATCH_UP are, the excess is dropped
- * and counted. */
+/* Whether a packet is due. When more than SENDER_MAX_CATCH_UP are, or frames of a pattern for
+ * longer than SENDER_MAX_LATE_US, the excess is dropped and counted. */
 bool sender_is_due(struct sender *sender, uint64_t now_us);
 
 /* Writes the next packet, with transport-wide number 'twcc', to 'out'. Returns its length.

@@ -46,7 +46,7 @@ static void frames_of_video_are_marked_and_keyed(void **state)
         (void)make(&s, START_US, data, &hdr);
         assert_int_equal(hdr.marker, i % 4 == 3);
         assert_int_equal((data[hdr.hdr_len] & 0x10) != 0, i % 4 == 0);
-        assert_int_equal((data[hdr.hdr_len + 1] & 1) == 0, i < 4 || (i >= 20 && i < 24));
+        assert_int_equal((data[hdr.hdr_len + 4] & 1) == 0, i < 4 || (i >= 20 && i < 24));
         if (i > 0) {
             assert_int_equal(hdr.ts - ts, i % 4 == 0 ? 3000 : 0);
         }
@@ -78,7 +78,7 @@ static void late_sender_catches_up_a_little_and_gives_up_the_rest(void **state)
 
 static void receiver_numbers_packets_and_tells_other_payloads(void **state)
 {
-    struct receiver r = {.ssrc = 1, .video = false};
+    struct receiver r = {.ssrc = 1, .kind = PAYLOAD_OPUS};
     uint8_t data[CAP];
     struct rtp_hdr hdr = {0};
     struct sender mine;
@@ -252,7 +252,7 @@ static void another_encoding_begins_with_its_key_frame_and_numbers_anew(void **s
     uint16_t seq = 100;
     (void)state;
 
-    r = (struct receiver){.ssrc = 1, .video = true};
+    r = (struct receiver){.ssrc = 1, .kind = PAYLOAD_VP8};
     sender_init(&low, true, 5, 30, 200, 99);
     sender_set_layer(&low, 0, 2);
     sender_init(&high, true, 5, 30, 400, 99);
@@ -276,6 +276,194 @@ static void another_encoding_begins_with_its_key_frame_and_numbers_anew(void **s
     assert_int_equal(r.numbers.n_received, 14);
     assert_int_equal(track_lost(&r.numbers, low.n_sent - 1), 0);
     assert_int_equal(r.sequence.n_missing, 1);
+}
+
+/* ---- patterns ---- */
+
+/* A stream of so many frames of a pattern, as its receiver and a node see it. */
+struct played {
+    struct sender s;
+    struct receiver r;
+    uint64_t now_us;
+    unsigned n_packets;
+    size_t bytes;  /* of the last frame's payloads */
+    unsigned last; /* packets of it */
+    uint32_t ts;
+    struct payload first; /* of it */
+};
+
+static void begin(struct played *p, const struct pattern *pattern, uint32_t phase,
+                  uint32_t pace_us)
+{
+    memset(p, 0, sizeof(*p));
+    p->r.kind = pattern->kind;
+    p->now_us = START_US;
+    sender_init(&p->s, pattern->kind != PAYLOAD_OPUS, 5, 30, 100, 99);
+    sender_set_pattern(&p->s, pattern, phase, pace_us);
+    sender_start(&p->s, START_US);
+}
+
+/* Sends one frame, packet by packet when each is due. */
+static void play(struct played *p)
+{
+    struct rtp_hdr hdr = {0};
+
+    p->bytes = p->last = 0;
+    do {
+        uint8_t data[CAP];
+        size_t len;
+        uint32_t ts = p->ts;
+
+        p->now_us = p->s.due_us;
+        assert_true(sender_is_due(&p->s, p->now_us));
+        len = make(&p->s, p->now_us, data, &hdr);
+        len -= hdr.hdr_len;
+        p->ts = hdr.ts;
+        if (p->last == 0) {
+            assert_int_equal(payload_parse(data + hdr.hdr_len, len, p->r.kind, &p->first), 0);
+        } else {
+            assert_int_equal(hdr.ts, ts);
+        }
+        assert_true(len <= p->s.pattern->packet_max);
+        receiver_on_packet(&p->r, &hdr, data + hdr.hdr_len, len, p->now_us, &delays);
+        p->bytes += len;
+        p->last++;
+        p->n_packets++;
+    } while (p->s.frame_at < p->s.frame_len);
+    assert_int_equal(hdr.marker, p->r.kind != PAYLOAD_OPUS);
+    assert_int_equal(p->r.n_corrupt + p->r.n_foreign, 0);
+}
+
+static void pattern_is_played_in_packets_and_layers_as_it_was_recorded(void **state)
+{
+    const struct pattern *pattern = &pattern_vp8[PATTERN_LAYERS - 1];
+    static struct played p;
+    uint16_t picture;
+    uint8_t tl0;
+    (void)state;
+
+    begin(&p, pattern, 0, 0);
+    play(&p); /* a key frame in place of the first */
+    assert_true(p.first.key && p.first.frame_start);
+    picture = p.first.picture;
+    tl0 = p.first.tl0;
+    assert_int_equal(p.bytes, pattern->keys[0].len + 6 * p.last);
+    for (uint32_t i = 1; i < 2 * pattern->n_frames; i++) {
+        const struct pattern_frame *frame = &pattern->frames[i % pattern->n_frames];
+        uint32_t ts = p.ts;
+
+        play(&p);
+        assert_int_equal(p.bytes, frame->len + 6 * p.last);
+        assert_int_equal(p.last, (frame->len + pattern->packet_max - 7) /
+                                     (pattern->packet_max - 6u));
+        assert_int_equal(p.first.layers, frame->layers);
+        assert_int_equal(p.first.picture, (picture + i) & 0x7fff);
+        tl0 = (uint8_t)(tl0 + ((frame->layers & PATTERN_TID) == 0));
+        assert_int_equal(p.first.tl0, tl0);
+        assert_int_equal(p.ts - ts, 90 * frame->ms);
+        assert_false(p.first.key);
+    }
+    assert_int_equal(p.r.numbers.n_missing, 0);
+    /* twenty seconds of thirty frames, all at once */
+    assert_in_range(p.now_us - START_US, 19900000, 20000000);
+}
+
+static void key_frame_that_is_asked_for_begins_the_layers_anew(void **state)
+{
+    const struct pattern *pattern = &pattern_vp8[0];
+    static struct played p;
+    (void)state;
+
+    begin(&p, pattern, 7, 0);
+    play(&p);
+    for (unsigned i = 0; i < 50; i++) {
+        unsigned n = 0;
+        uint64_t due_us;
+
+        for (; n < i % 7; n++) {
+            play(&p);
+            assert_false(p.first.key);
+        }
+        due_us = p.s.due_us;
+        p.s.want_key = true;
+        play(&p);
+        assert_true(p.first.key);
+        assert_int_equal(p.now_us, due_us); /* no sooner, no later than another */
+        assert_int_equal(p.bytes,
+                         pattern->keys[(i + 1) % pattern->n_keys].len + 6 * p.last);
+        assert_int_equal(p.first.layers & PATTERN_TID, 0);
+        /* what follows leans on a frame of the lowest layer only */
+        assert_true((pattern->frames[p.s.next].layers & PATTERN_TID) != 0);
+    }
+    assert_int_equal(p.s.n_key_frames, 51);
+}
+
+static void h264_begins_with_parameter_sets_and_is_paced(void **state)
+{
+    static struct played p;
+    uint64_t began_us;
+    (void)state;
+
+    begin(&p, &pattern_h264, 0, 5000);
+    play(&p);
+    assert_true(p.first.key);
+    assert_int_equal(p.last, 1 + (pattern_h264.keys[0].len + pattern_h264.packet_max - 3) /
+                                     (pattern_h264.packet_max - 2u));
+    assert_int_equal(p.bytes, payload_min(PAYLOAD_H264) + pattern_h264.keys[0].len +
+                                  2 * (p.last - 1));
+    assert_in_range(p.now_us - START_US, 4000, 5000);
+    for (unsigned i = 0; i < 300; i++) {
+        began_us = p.s.due_us;
+        play(&p);
+        assert_false(p.first.key);
+        assert_true(p.now_us - began_us <= 5000);
+    }
+    assert_int_equal(p.r.n_key_frames, 1);
+    assert_int_equal(p.r.numbers.n_missing, 0);
+}
+
+static void speech_with_dtx_is_fewer_packets(void **state)
+{
+    static struct played p;
+    unsigned n[2];
+    (void)state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned longest_ms = 0;
+
+        begin(&p, i == 0 ? &pattern_opus : &pattern_opus_dtx, 0, 0);
+        while (p.now_us < START_US + 9000000) {
+            uint64_t before_us = p.now_us;
+
+            play(&p);
+            assert_int_equal(p.last, 1);
+            if (p.now_us - before_us > longest_ms * 1000) {
+                longest_ms = (unsigned)((p.now_us - before_us) / 1000);
+            }
+        }
+        n[i] = p.n_packets;
+        assert_int_equal(longest_ms, i == 0 ? 20 : 400);
+    }
+    assert_int_equal(n[0], 451);
+    assert_true(n[1] + 60 < n[0]);
+}
+
+static void frames_that_are_very_late_are_given_up(void **state)
+{
+    static struct played p;
+    uint32_t ts;
+    (void)state;
+
+    begin(&p, &pattern_vp8[2], 0, 0);
+    play(&p);
+    ts = p.ts;
+    assert_true(sender_is_due(&p.s, p.now_us + 10000000));
+    assert_true(p.s.n_late > 1000);
+    assert_in_range(p.now_us + 10000000 - p.s.due_us, SENDER_MAX_LATE_US - 40000,
+                    SENDER_MAX_LATE_US);
+    play(&p);
+    assert_in_range(p.ts - ts, 9 * 90000, 10 * 90000); /* its clock has gone on */
+    assert_int_equal(p.r.numbers.n_missing, 0);
 }
 
 static void who_was_silent_goes_on_at_the_time_it_is(void **state)
@@ -302,6 +490,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encodings_are_told_apart_and_halve_their_packets),
+        cmocka_unit_test(pattern_is_played_in_packets_and_layers_as_it_was_recorded),
+        cmocka_unit_test(key_frame_that_is_asked_for_begins_the_layers_anew),
+        cmocka_unit_test(h264_begins_with_parameter_sets_and_is_paced),
+        cmocka_unit_test(speech_with_dtx_is_fewer_packets),
+        cmocka_unit_test(frames_that_are_very_late_are_given_up),
         cmocka_unit_test(another_encoding_begins_with_its_key_frame_and_numbers_anew),
         cmocka_unit_test(who_was_silent_goes_on_at_the_time_it_is),
         cmocka_unit_test(who_stays_silent_to_the_end_was_silent_so_long),
