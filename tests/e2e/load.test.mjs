@@ -124,6 +124,13 @@ test('what cannot be done is told by words and exit status', TIMEOUT, () =>
         const usage = await loadgen(node, ['--publishers', 'many']);
         assert.equal(usage.status, 2);
         assert.match(usage.err, /--publishers is a number/);
+        const vp8 = ['--media', 'both', '--video-pattern', 'vp8'];
+        const both = await loadgen(node, [...few, ...vp8, '--rate', '30']);
+        assert.equal(both.status, 2);
+        assert.match(both.err, /--rate, --size and --layers are of what is fixed/);
+        const absent = await loadgen(node, [...few, '--audio-pattern', 'vp8']);
+        assert.equal(absent.status, 2);
+        assert.match(absent.err, /--audio-pattern is fixed, opus or opus-dtx, not vp8/);
     }),
 );
 

@@ -285,8 +285,8 @@ function framesOf(codec, stream) {
 
 const say = (line = '') => console.log(line);
 
-/* Nothing else is sent while the machine that records is late, so that frames are as far from
- * each other as the camera has them, and not as they were taken. */
+/* A busy machine takes pictures late while it records. Frames are as far apart as the camera has
+ * them instead. */
 const videoMs = (i) => Math.round(((i + 1) * 1000) / RATE) - Math.round((i * 1000) / RATE);
 
 function rows(name, frames) {
