@@ -55,6 +55,7 @@ static const cyaml_schema_field_t options_fields[] = {
     CONF_STRING("gateway6", struct dataplane_options, gateway6),
     CONF_ENUM("exception", struct dataplane_options, exception, exception_names),
     CONF_UINT("queues", struct dataplane_options, queues, 0, DATAPLANE_CONF_CPUS),
+    CONF_BOOL("zero_copy", struct dataplane_options, zero_copy),
     CONF_END,
 };
 
@@ -262,6 +263,49 @@ static bool needs_options(const char *device)
     return strncmp(device, "vdev:", 5) == 0 || strncmp(device, "pci:", 4) == 0;
 }
 
+static bool is_af_xdp(const char *device)
+{
+    return strncmp(device, "af_xdp:", 7) == 0;
+}
+
+/* Entry k of media.options is for a device that there is, and says what can be said of it. */
+static int check_option_of(const char *path, const struct dataplane_media *media, uint32_t k,
+                           char *err, size_t cap)
+{
+    const struct dataplane_options *o = &media->options[k];
+    const bool af_xdp = is_af_xdp(o->device);
+    bool known = false;
+
+    for (uint32_t i = 0; i < media->n_devices; i++) {
+        known = known || ((af_xdp || needs_options(o->device)) &&
+                          strcmp(o->device, media->devices[i]) == 0);
+    }
+    if (!known) {
+        snprintf(err, cap,
+                 "%s: media.options[%u]: device '%s' is not a vdev, pci or af_xdp entry of "
+                 "media.devices",
+                 path, k, o->device);
+        return -EINVAL;
+    }
+    if (af_xdp && (o->ipv4[0] != '\0' || o->ipv6[0] != '\0' || o->gateway4[0] != '\0' ||
+                   o->gateway6[0] != '\0' || o->queues != 0 ||
+                   o->exception != DATAPLANE_EXCEPTION_AUTO)) {
+        snprintf(err, cap,
+                 "%s: media.options[%u]: of '%s' only zero_copy can be said: the kernel "
+                 "knows its addresses and queues",
+                 path, k, o->device);
+        return -EINVAL;
+    }
+    if (!af_xdp && o->zero_copy) {
+        snprintf(err, cap,
+                 "%s: media.options[%u]: zero_copy is of af_xdp; '%s' copies nothing in "
+                 "any case",
+                 path, k, o->device);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 /* The devices that need options have some, and no others. */
 static int check_options(const char *path, const struct dataplane_media *media, char *err,
                          size_t cap)
@@ -285,18 +329,10 @@ static int check_options(const char *path, const struct dataplane_media *media, 
         }
     }
     for (uint32_t k = 0; k < media->n_options; k++) {
-        bool known = false;
+        int ret = check_option_of(path, media, k, err, cap);
 
-        for (uint32_t i = 0; i < media->n_devices; i++) {
-            known = known || (needs_options(media->devices[i]) &&
-                              strcmp(media->options[k].device, media->devices[i]) == 0);
-        }
-        if (!known) {
-            snprintf(err, cap,
-                     "%s: media.options[%u]: device '%s' is not a vdev or pci entry of "
-                     "media.devices",
-                     path, k, media->options[k].device);
-            return -EINVAL;
+        if (ret != 0) {
+            return ret;
         }
     }
     return 0;

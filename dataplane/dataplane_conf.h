@@ -24,7 +24,8 @@ enum dataplane_exception {
     DATAPLANE_EXCEPTION_TAP
 };
 
-/* What a device vdev or pci answers to. Empty strings: none. */
+/* What a device vdev or pci answers to; of an af_xdp only 'zero_copy' may be said. Empty
+ * strings: none. */
 struct dataplane_options {
     char device[256]; /* an entry of media.devices */
     char ipv4[64];    /* ADDRESS/LENGTH */
@@ -33,6 +34,7 @@ struct dataplane_options {
     char gateway6[64];
     enum dataplane_exception exception;
     uint16_t queues; /* 0: as io.h says */
+    bool zero_copy;  /* is asked of the driver of the interface */
 };
 
 /* A candidate seen from outside a 1:1 NAT. */

@@ -110,7 +110,8 @@ static void map_options(const struct dataplane_media *from,
                                     .gateway4 = o->gateway4,
                                     .gateway6 = o->gateway6,
                                     .exception = exception[o->exception],
-                                    .n_queues = o->queues};
+                                    .n_queues = o->queues,
+                                    .zero_copy = o->zero_copy};
     }
 }
 

@@ -79,6 +79,18 @@ void *port_alloc(const struct port_env *env, size_t size, const struct port_ops 
     return port;
 }
 
+const struct io_options *port_options(const struct port_env *env, const char *spec)
+{
+    static const struct io_options none;
+
+    for (unsigned i = 0; i < env->conf->n_options; i++) {
+        if (strcmp(env->conf->options[i].device, spec) == 0) {
+            return &env->conf->options[i];
+        }
+    }
+    return &none;
+}
+
 bool port_add_addr(struct port *port, uint8_t family, const uint8_t ip[16])
 {
     struct io_device *dev = &port->dev;
@@ -154,6 +166,11 @@ static void choice_add_port(struct io *io, const struct port *port, const char *
         choice_add(io, " %s", port_ip_text(port->dev.addrs[i].ip, text));
     }
     choice_add(io, " port %u", port->dev.media_port);
+    if (port->dev.zero_copy || port->dev.no_zero_copy) {
+        choice_add(io, port->dev.zero_copy
+                           ? ", without a copy"
+                           : ", copied: the interface's driver has no zero copy");
+    }
 }
 
 static int open_kind(struct port **out, const struct port_env *env, const char *spec)

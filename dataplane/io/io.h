@@ -91,6 +91,7 @@ struct io_options {
     const char *gateway6;
     enum io_exception exception;
     unsigned n_queues; /* 0: pci as many as lanes, if it has them; vdev 1 */
+    bool zero_copy;    /* af_xdp only, and nothing else is: asked of the interface's driver */
 };
 
 /* Borrowed until io_create() returns. Zero or NULL asks for the default where one is named.
@@ -128,6 +129,8 @@ struct io_device {
                              lane, of others as many as may be read */
     bool needs_headers;   /* egress starts with the Ethernet header (io_hdr_build) */
     bool likes_runs;      /* packets in a row to one destination cost it less */
+    bool zero_copy;       /* af_xdp: the driver and we share packet memory */
+    bool no_zero_copy;    /* it was asked for, and this driver has none: packets are copied */
     uint8_t n_addrs;
     struct io_addr addrs[IO_MAX_ADDRS];
 };

@@ -60,6 +60,10 @@ struct port *io_port(const struct io *io, unsigned device);
 void *port_alloc(const struct port_env *env, size_t size, const struct port_ops *ops,
                  const char *kind, const char *name);
 
+/* The entry of 'options' for a device as it is called in the configuration; one of zeros if
+ * there is none. */
+const struct io_options *port_options(const struct port_env *env, const char *spec);
+
 /* Writes one line to env->err. Returns 'code'. */
 int port_fail(const struct port_env *env, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -105,6 +105,7 @@ static int add_addresses(struct port_xdp *xdp, const struct port_env *env,
 static int af_xdp_open(struct port_xdp *xdp, const struct port_env *env, const char *ifname)
 {
     unsigned n_rx = 1, n_tx = 1;
+    char spec[sizeof("af_xdp:") + IO_NAME_LEN];
     struct rtnl_link link;
     int code = port_xdp_check(env, "af_xdp");
 
@@ -121,6 +122,8 @@ static int af_xdp_open(struct port_xdp *xdp, const struct port_env *env, const c
         return port_fail(env, -ENETDOWN, "af_xdp:%s: it is down: 'ip link set %s up'",
                          ifname, ifname);
     }
+    snprintf(spec, sizeof(spec), "af_xdp:%s", ifname);
+    xdp->zero_copy = port_options(env, spec)->zero_copy;
     code = port_xdp_lock(xdp, env, ifname);
     code = code == 0 ? clear_program(env, ifname, link.index, link.xdp_prog_id) : code;
     code = code == 0 ? add_addresses(xdp, env, ifname) : code;

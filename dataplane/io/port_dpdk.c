@@ -44,18 +44,6 @@ static const char *text_of(const char *text)
     return text != NULL ? text : "";
 }
 
-static const struct io_options *find_options(const struct port_env *env, const char *spec)
-{
-    static const struct io_options none;
-
-    for (unsigned i = 0; i < env->conf->n_options; i++) {
-        if (strcmp(env->conf->options[i].device, spec) == 0) {
-            return &env->conf->options[i];
-        }
-    }
-    return &none;
-}
-
 /* "ADDRESS" or "ADDRESS/LENGTH"; the length is the address's own if there is none. */
 static bool parse_net(int family, const char *text, struct exception_net *out)
 {
@@ -309,7 +297,7 @@ static void dpdk_close(struct port *port)
 
 static int dpdk_open(struct port_dpdk *dpdk, const struct port_env *env, const char *spec)
 {
-    const struct io_options *options = find_options(env, spec);
+    const struct io_options *options = port_options(env, spec);
     struct exception_net nets[2] = {{.present = false}, {.present = false}};
     struct port_eth *eth = &dpdk->eth;
     int code;

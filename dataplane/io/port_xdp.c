@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/if_xdp.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,9 @@
 
 enum {
     XDP_RING = 2048, /* the driver's fill and completion rings have a fixed size like it */
-    XDP_MAX_FDS = 1024 /* of this process at start */
+    XDP_MAX_FDS = 1024, /* of this process at start */
+    XDP_RELEASE_US = 10000,
+    XDP_RELEASE_TRIES = 100
 };
 
 /* Mirrored by struct socket_key in xdp/kcs_xdp.bpf.c. */
@@ -145,6 +148,15 @@ static bool is_xsk(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_XDP;
 }
 
+static bool is_zero_copy(int fd)
+{
+    struct xdp_options options = {0};
+    socklen_t len = sizeof(options);
+
+    return getsockopt(fd, SOL_XDP, XDP_OPTIONS, &options, &len) == 0 &&
+           (options.flags & XDP_OPTIONS_ZEROCOPY) != 0;
+}
+
 static bool is_map(int fd, const char *name)
 {
     struct bpf_map_info info = {0};
@@ -183,12 +195,12 @@ static int driver_open(struct port_xdp *xdp, const struct port_env *env, const c
     int code;
 
     instance_name(xdp, queue, name);
-    /* Busy polling off: the driver would make a system call for every empty poll. Then
-     * zero-copy has to be off, too: whenever such a queue ran out of buffers, the driver's
-     * receive would sleep for up to a second. */
-    snprintf(args, sizeof(args),
-             "iface=%s,start_queue=%u,xdp_prog=%s,busy_budget=0,force_copy=1", ifname,
-             queue, env->conf->xdp_object);
+    /* With copies busy polling is off: the driver would make a system call for every empty
+     * poll. Without copies it has to be on: whenever a queue ran out of buffers, the
+     * driver's receive would else sleep for up to a second. */
+    snprintf(args, sizeof(args), "iface=%s,start_queue=%u,xdp_prog=%s,%s", ifname, queue,
+             env->conf->xdp_object,
+             xdp->zero_copy ? "busy_budget=64" : "busy_budget=0,force_copy=1");
     eal_log_clear();
     code = rte_eal_hotplug_add("vdev", name, args);
     if (code != 0) {
@@ -268,6 +280,28 @@ static int instance_open(struct port_xdp *xdp, const struct port_env *env,
                                  xdp->eth.base.dev.kind, strerror(-code));
 }
 
+static void instance_close(struct port_xdp *xdp, unsigned queue)
+{
+    struct xdp_instance *instance = &xdp->instances[queue];
+    struct stat st;
+
+    if (instance->configured) {
+        rte_eth_dev_stop(instance->port_id);
+        rte_eth_dev_close(instance->port_id); /* detaches the program */
+    }
+    if (instance->probed) {
+        char name[32];
+
+        instance_name(xdp, queue, name);
+        rte_eal_hotplug_remove("vdev", name);
+    }
+    /* The driver of 22.11 forgets to close a socket whose memory is not shared. */
+    if (instance->fd >= 0 && is_xsk(instance->fd) && fstat(instance->fd, &st) == 0 &&
+        st.st_ino == instance->fd_inode) {
+        close(instance->fd);
+    }
+}
+
 /* Tells the program what is ours. */
 static int direct(struct port_xdp *xdp, const struct xdp_maps *maps)
 {
@@ -294,6 +328,35 @@ static int direct(struct port_xdp *xdp, const struct xdp_maps *maps)
     return code;
 }
 
+/* As instance_open(). If zero copy is asked for and this is the first queue, what the kernel
+ * granted decides for all: a driver without it is opened again as one that copies. */
+static int queue_open(struct port_xdp *xdp, const struct port_env *env, const char *ifname,
+                      unsigned queue, struct xdp_maps *maps)
+{
+    int code = instance_open(xdp, env, ifname, queue, maps), tries = 0;
+
+    if (code != 0 || !xdp->zero_copy || is_zero_copy(xdp->instances[queue].fd)) {
+        return code;
+    }
+    if (queue > 0) {
+        return port_fail(env, -EIO,
+                         "%s: %s has zero copy on queue 0, but not on queue %u: leave "
+                         "'zero_copy' out of media.options",
+                         xdp->eth.base.dev.kind, ifname, queue);
+    }
+    xdp->zero_copy = false;
+    xdp->eth.base.dev.no_zero_copy = true;
+    do { /* the kernel lets go of the queue some time after its socket is closed */
+        instance_close(xdp, queue);
+        xdp->instances[queue] = (struct xdp_instance){.fd = -1};
+        if (tries > 0) {
+            usleep(XDP_RELEASE_US);
+        }
+        code = instance_open(xdp, env, ifname, queue, maps);
+    } while (code != 0 && ++tries < XDP_RELEASE_TRIES);
+    return code;
+}
+
 /* The driver takes a veth for a device of one queue, so it is opened once a queue; each
  * time it loads the program anew and wants to attach it to a bare interface. All programs
  * but the last are therefore taken off again, and the last one is told of every socket. */
@@ -317,7 +380,7 @@ int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char 
             code = bpf_xdp_detach(xdp->ifindex, 0, NULL);
         }
         xdp->n_instances = queue + 1;
-        code = code == 0 ? instance_open(xdp, env, ifname, queue, &maps)
+        code = code == 0 ? queue_open(xdp, env, ifname, queue, &maps)
                          : port_fail(env, code, "%s: %s: %s", xdp->eth.base.dev.kind,
                                      ifname, strerror(abs(code)));
     }
@@ -333,29 +396,8 @@ int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char 
     rte_eth_macaddr_get(xdp->instances[0].port_id,
                         (struct rte_ether_addr *)xdp->eth.base.dev.mac);
     xdp->eth.base.dev.needs_headers = true;
+    xdp->eth.base.dev.zero_copy = xdp->zero_copy;
     return 0;
-}
-
-static void instance_close(struct port_xdp *xdp, unsigned queue)
-{
-    struct xdp_instance *instance = &xdp->instances[queue];
-    struct stat st;
-
-    if (instance->configured) {
-        rte_eth_dev_stop(instance->port_id);
-        rte_eth_dev_close(instance->port_id); /* detaches the program */
-    }
-    if (instance->probed) {
-        char name[32];
-
-        instance_name(xdp, queue, name);
-        rte_eal_hotplug_remove("vdev", name);
-    }
-    /* The driver of 22.11 forgets to close a socket whose memory is not shared. */
-    if (instance->fd >= 0 && is_xsk(instance->fd) && fstat(instance->fd, &st) == 0 &&
-        st.st_ino == instance->fd_inode) {
-        close(instance->fd);
-    }
 }
 
 void port_xdp_fini(struct port_xdp *xdp)

@@ -22,6 +22,7 @@ struct port_xdp {
     int lock_fd;                   /* one dataplane an interface */
     int reserve_fds[IO_MAX_ADDRS]; /* keep the port from the host's other programs */
     unsigned n_reserved;
+    bool zero_copy; /* to be asked of the interface's driver; false: it has none, or need not */
     unsigned n_instances;
     struct xdp_instance instances[IO_MAX_LANES]; /* by queue of the interface */
 };

@@ -94,13 +94,35 @@ static void devices_of_dpdk_are_told_their_addresses(void **state)
                  "its address");
     expect_error("media:\n  devices: [veth]\n"
                  "  options:\n    - {device: veth, ipv4: 192.0.2.7/24}\n",
-                 "'veth' is not a vdev or pci");
+                 "'veth' is not a vdev, pci or af_xdp");
     expect_error("media:\n  devices: ['vdev:net_tap0']\n"
                  "  options:\n    - device: vdev:net_tap0\n      ipv4: 192.0.2.7/33\n",
                  ":5: 'media.options.ipv4' must be an IPv4 address");
     expect_error("media:\n  devices: ['vdev:net_tap0']\n"
                  "  options:\n    - {device: 'vdev:net_tap0', exception: tab}\n",
                  "'media.options.exception'");
+}
+
+static void zero_copy_is_said_of_af_xdp_only(void **state)
+{
+    struct dataplane_conf conf;
+    char err[512] = "";
+    (void)state;
+
+    assert_int_equal(load_text("media:\n  devices: ['af_xdp:eth0']\n"
+                               "  options:\n    - {device: 'af_xdp:eth0', zero_copy: true}\n",
+                               &conf, err, sizeof(err)),
+                     0);
+    assert_true(conf.media.options[0].zero_copy);
+    expect_error("media:\n  devices: ['af_xdp:eth0']\n"
+                 "  options:\n    - {device: 'af_xdp:eth1', zero_copy: true}\n",
+                 "'af_xdp:eth1' is not a vdev, pci or af_xdp");
+    expect_error("media:\n  devices: ['af_xdp:eth0']\n"
+                 "  options:\n    - {device: 'af_xdp:eth0', queues: 2}\n",
+                 "only zero_copy");
+    expect_error("media:\n  devices: ['vdev:net_tap0']\n  options:\n"
+                 "    - {device: 'vdev:net_tap0', ipv4: 192.0.2.7, zero_copy: true}\n",
+                 "zero_copy is of af_xdp");
 }
 
 static void device_of_unknown_kind_is_refused(void **state)
@@ -179,6 +201,7 @@ int main(void)
         cmocka_unit_test(sample_equals_the_defaults),
         cmocka_unit_test(every_device_kind_is_taken),
         cmocka_unit_test(devices_of_dpdk_are_told_their_addresses),
+        cmocka_unit_test(zero_copy_is_said_of_af_xdp_only),
         cmocka_unit_test(device_of_unknown_kind_is_refused),
         cmocka_unit_test(address_that_is_none_is_refused),
         cmocka_unit_test(announced_port_of_zero_is_the_media_port),

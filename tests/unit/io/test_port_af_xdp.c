@@ -284,6 +284,42 @@ static void every_queue_is_served_by_however_many_lanes(void **state)
     live_run(six_lanes_wide, true);
 }
 
+/* No veth has zero copy: it is asked for, and its absence is told. */
+static void asks_for_zero_copy(void)
+{
+    const struct io_options options = {.device = "af_xdp:x0", .zero_copy = true};
+    struct io_conf conf = live_conf("af_xdp:x0");
+    struct live_client client;
+    struct live_echo echo[2];
+    struct io *io;
+
+    conf.options = &options;
+    conf.n_options = 1;
+    conf.n_lanes = 2;
+    conf.n_mbufs = 32767;
+    conf.heap_mb = 64;
+    live_client_start(&client, client_of_many_flows, make_wide_link);
+    io = live_create(&conf);
+    CHECK(strstr(io_choice(io), "copied: the interface's driver has no zero copy") != NULL);
+    CHECK(io_device(io, 0)->no_zero_copy && !io_device(io, 0)->zero_copy);
+    CHECK(io_device(io, 0)->n_queues == 2);
+    live_echo_start_lane(&echo[0], io, 0);
+    live_echo_start_lane(&echo[1], io, 1);
+    live_client_talk(&client);
+    live_echo_stop(&echo[0]);
+    live_echo_stop(&echo[1]);
+    CHECK(echo[0].count.packets + echo[1].count.packets == 32 * 20);
+    io_destroy(io);
+    CHECK(attached_program("x0") == 0);
+    live_client_end(&client);
+}
+
+static void zero_copy_that_is_not_to_be_had_is_told(void **state)
+{
+    (void)state;
+    live_run(asks_for_zero_copy, true);
+}
+
 /* Lane 2 of 3 on a device of one queue: it hears nothing, but what it has to say goes out.
  */
 static void third_lane_sends(void)
@@ -408,6 +444,7 @@ int main(void)
         cmocka_unit_test(several_devices_serve_at_once),
         cmocka_unit_test(interface_may_vanish_while_in_use),
         cmocka_unit_test(every_queue_is_served_by_however_many_lanes),
+        cmocka_unit_test(zero_copy_that_is_not_to_be_had_is_told),
         cmocka_unit_test(lane_without_a_queue_of_its_own_can_send),
         cmocka_unit_test(what_cannot_be_served_is_refused_with_the_cure),
     };
