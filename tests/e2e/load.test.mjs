@@ -192,7 +192,7 @@ for (const { video, audio, more, kbps } of PATTERNS) {
 
             assert.equal(status, 0, err);
             assert.equal(result.streams_verified, 2 * subscribers);
-            for (const fault of ['lost', 'corrupt', 'misrouted', 'unkeyed', 'never_made']) {
+            for (const fault of ['lost', 'corrupt', 'misrouted', 'unkeyed', 'misnumbered', 'never_made']) {
                 assert.equal(result[fault], 0, fault);
             }
             const streams = result.producers.filter(({ kind }) => kind === 'video');

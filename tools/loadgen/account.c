@@ -100,6 +100,9 @@ void account_judge(struct account *account, uint32_t n_clients)
           "%" PRIu64 " streams came from another producer than asked for", a->misrouted);
     BLAME(account, a->unkeyed,
           "%" PRIu64 " packets came of another encoding without its key frame", a->unkeyed);
+    BLAME(account, a->misnumbered,
+          "%" PRIu64 " packets of VP8 were of a picture that is not the next",
+          a->misnumbered);
     BLAME(account, a->unknown, "%" PRIu64 " packets of streams that nobody asked for",
           a->unknown);
 }

@@ -29,6 +29,7 @@ struct account_sums {
     uint64_t streams, sampled, silent; /* silent: nothing ever came */
     uint64_t received, verified;       /* packets; verified: looked inside */
     uint64_t switches, unkeyed;        /* of encodings; packets before a key frame */
+    uint64_t misnumbered;              /* packets of VP8 whose picture is not the next */
     uint64_t whims;                    /* of --restless, that were granted */
     uint64_t lost, duplicates, misordered, holes, corrupt, misrouted;
     uint64_t replayed, forged, malformed, early, unknown, padding;

@@ -37,8 +37,30 @@ static bool change_layer(struct receiver *receiver, const struct payload *got)
     return true;
 }
 
+/* The node counts pictures anew when it leaves some out: a decoder would take a jump for a loss. A
+ * key frame may begin with any number, and behind a packet that is missing nothing is known. */
+static void on_picture(struct receiver *receiver, uint64_t seq, const struct payload *got)
+{
+    uint16_t picture = receiver->picture;
+    uint8_t tl0 = receiver->tl0;
+    bool base = (got->layers & PATTERN_TID) == 0;
+
+    if (got->frame_start) {
+        picture = (picture + 1) & 0x7fff;
+        tl0 = (uint8_t)(tl0 + (got->temporal && base));
+    }
+    if (receiver->picture_at != 0 && seq == receiver->picture_at + 1 &&
+        !(got->key && got->frame_start)) {
+        receiver->n_misnumbered +=
+            got->picture != picture || (got->temporal && got->tl0 != tl0);
+    }
+    receiver->picture_at = seq;
+    receiver->picture = got->picture;
+    receiver->tl0 = got->tl0;
+}
+
 /* Judges a payload that was looked into. */
-static void on_payload(struct receiver *receiver, const uint8_t *payload, size_t len,
+static void on_payload(struct receiver *receiver, uint64_t seq, const uint8_t *payload, size_t len,
                        uint64_t now_us, struct hist *delays_us)
 {
     struct payload got;
@@ -55,6 +77,9 @@ static void on_payload(struct receiver *receiver, const uint8_t *payload, size_t
     }
     if (got.tag != receiver->tag && !change_layer(receiver, &got)) {
         return;
+    }
+    if (got.kind == PAYLOAD_VP8) {
+        on_picture(receiver, seq, &got);
     }
     receiver->n_key_frames += got.key && got.frame_start;
     (void)track_on_number(&receiver->numbers, got.number);
@@ -75,7 +100,9 @@ void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
     /* above zero, so that a packet from before the first has a number too */
     uint64_t ref = receiver->started ? receiver->sequence.max : UINT64_C(1) << 32;
 
-    (void)track_on_number(&receiver->sequence, seq16_extend(ref, hdr->seq));
+    uint64_t seq = seq16_extend(ref, hdr->seq);
+
+    (void)track_on_number(&receiver->sequence, seq);
     on_timestamp(receiver, hdr->ts, now_us);
     note_silence(receiver, now_us);
     receiver->arrived_us = now_us;
@@ -93,7 +120,7 @@ void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
         receiver->n_padding++;
         return;
     }
-    on_payload(receiver, payload, len, now_us, delays_us);
+    on_payload(receiver, seq, payload, len, now_us, delays_us);
 }
 
 void receiver_on_end(struct receiver *receiver, uint64_t now_us)

@@ -37,6 +37,10 @@ struct receiver {
     uint64_t n_key_frames;
     uint64_t n_switches; /* from one encoding to another */
     uint64_t n_unkeyed;  /* packets of another encoding, without its key frame */
+    uint64_t n_misnumbered; /* VP8: PictureID or TL0PICIDX does not go on from the packet before */
+    uint64_t picture_at;    /* whose sequence number 'picture' and 'tl0' are of; 0: none yet */
+    uint16_t picture;
+    uint8_t tl0;
     uint64_t n_bytes;
     uint64_t arrived_us;     /* the latest packet */
     uint64_t max_silence_us; /* the longest time from one packet to the next, or to the end */

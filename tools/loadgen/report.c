@@ -193,6 +193,7 @@ static json_t *to_json(const struct run *run, const struct account *all)
         {"verified", a->verified},
         {"switches", a->switches},
         {"unkeyed", a->unkeyed},
+        {"misnumbered", a->misnumbered},
         {"whims", a->whims},
         {"lost", a->lost},
         {"duplicates", a->duplicates},

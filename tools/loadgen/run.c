@@ -457,6 +457,7 @@ static void sum_receiver(const struct client *client, const struct receiver *r,
     a->key_frames_received += r->n_key_frames;
     a->switches += r->n_switches;
     a->unkeyed += r->n_unkeyed;
+    a->misnumbered += r->n_misnumbered;
     if (r->max_silence_us > a->max_silence_us) {
         a->max_silence_us = r->max_silence_us;
     }

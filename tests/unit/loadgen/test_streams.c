@@ -368,6 +368,52 @@ static void pattern_is_played_in_packets_and_layers_as_it_was_recorded(void **st
     assert_in_range(p.now_us - START_US, 19900000, 20000000);
 }
 
+/* Shows what the node makes of a stream's next packet: with another number of its own. */
+static void forward(struct played *p, uint16_t seq, uint16_t picture, uint8_t tl0)
+{
+    uint8_t data[CAP];
+    struct rtp_hdr hdr = {0};
+    size_t len = make(&p->s, START_US, data, &hdr);
+
+    store_be16(data + hdr.hdr_len + 2, 0x8000 | picture);
+    data[hdr.hdr_len + 4] = tl0;
+    hdr.seq = seq;
+    receiver_on_packet(&p->r, &hdr, data + hdr.hdr_len, len - hdr.hdr_len, START_US, &delays);
+}
+
+static void picture_numbers_go_on_whatever_is_left_out(void **state)
+{
+    /* one packet each, of layers 0 1 2 0 1 2 … */
+    static const struct pattern_frame frames[] = {{50, 33, 0}, {50, 33, 0x40}, {50, 33, 0x80}};
+    static const struct pattern_frame keys[] = {{60, 33, 0}};
+    static const struct pattern pattern = {.frames = frames,
+                                           .keys = keys,
+                                           .n_frames = 3,
+                                           .n_keys = 1,
+                                           .packet_max = 1000,
+                                           .kind = PAYLOAD_VP8,
+                                           .temporal = true};
+    static struct played p;
+    (void)state;
+
+    begin(&p, &pattern, 0, 0);
+    forward(&p, 10, 0x7ffe, 255); /* a key frame */
+    forward(&p, 11, 0x7fff, 255);
+    forward(&p, 12, 0, 255); /* both wrap */
+    forward(&p, 13, 1, 0);
+    assert_int_equal(p.r.n_misnumbered, 0);
+    forward(&p, 14, 3, 0); /* one too many */
+    assert_int_equal(p.r.n_misnumbered, 1);
+    forward(&p, 15, 4, 1); /* not of the lowest layer */
+    assert_int_equal(p.r.n_misnumbered, 2);
+    forward(&p, 17, 9, 7); /* one is lost: who knows */
+    assert_int_equal(p.r.n_misnumbered, 2);
+    p.s.want_key = true;
+    forward(&p, 18, 700, 99); /* a key frame with any number */
+    assert_int_equal(p.r.n_misnumbered, 2);
+    assert_int_equal(p.r.n_corrupt + p.r.n_foreign, 0);
+}
+
 static void key_frame_that_is_asked_for_begins_the_layers_anew(void **state)
 {
     const struct pattern *pattern = &pattern_vp8[0];
@@ -491,6 +537,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encodings_are_told_apart_and_halve_their_packets),
         cmocka_unit_test(pattern_is_played_in_packets_and_layers_as_it_was_recorded),
+        cmocka_unit_test(picture_numbers_go_on_whatever_is_left_out),
         cmocka_unit_test(key_frame_that_is_asked_for_begins_the_layers_anew),
         cmocka_unit_test(h264_begins_with_parameter_sets_and_is_paced),
         cmocka_unit_test(speech_with_dtx_is_fewer_packets),
