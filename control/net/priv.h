@@ -15,6 +15,7 @@
 #define NET_PRIV_H
 
 #include <libwebsockets.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "metric/metric.h"
@@ -90,6 +91,9 @@ struct net_server {
     struct net_req *busy;
     struct pollfd *polls;
     size_t polls_cap;
+    TAILQ_HEAD(net_gathered, net_ws) gathered; /* that were sent something in this turn */
+    uint32_t n_gathered;
+    struct loop_after *turned;
 };
 
 /* Who asks. */
@@ -268,5 +272,7 @@ int ws_on_receive(struct net_conn *conn, uint8_t *data, size_t len);
 int ws_on_writable(struct net_conn *conn);
 int ws_on_timer(struct net_conn *conn);
 void ws_on_gone(struct net_conn *conn);
+/* Writes what was sent in this turn of the loop. */
+void ws_flush_all(struct net_server *server);
 
 #endif

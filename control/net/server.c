@@ -346,6 +346,11 @@ static void drop_metrics(struct net_server *server)
     }
 }
 
+static void on_turned(void *arg)
+{
+    ws_flush_all(arg);
+}
+
 static int make_timers(struct net_server *server)
 {
     int err = loop_timer_create(server->loop, &server->sweep, http_sweep, server);
@@ -356,6 +361,9 @@ static int make_timers(struct net_server *server)
     }
     if (err == 0) {
         err = loop_timer_create(server->loop, &server->h2_sweep, h2_sweep, server);
+    }
+    if (err == 0) {
+        err = loop_after_create(server->loop, &server->turned, on_turned, server);
     }
     return err;
 }
@@ -430,6 +438,7 @@ int net_server_create(struct net_server **out, struct loop *loop,
         snprintf(err, NET_ERR_MAX, "out of memory");
         return -ENOMEM;
     }
+    TAILQ_INIT(&server->gathered);
     server->loop = loop;
     server->registry = metrics;
     server->handlers = *handlers;
@@ -478,11 +487,13 @@ void net_server_destroy(struct net_server *server)
     for (size_t i = 0; i < server->n_listeners; i++) {
         listener_close(&server->listeners[i]);
     }
+    ws_flush_all(server);
     greet_close_all(server);
     h2_close_all(server);
     loop_timer_destroy(server->sweep);
     loop_timer_destroy(server->accept_rest);
     loop_timer_destroy(server->h2_sweep);
+    loop_after_destroy(server->turned);
     if (server->ctx != NULL) {
         /* On a loop that is not its own the library closes in two steps: the first closes
          * each connection, whose libuv handles end in the next round and then its own timer

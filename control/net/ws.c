@@ -22,7 +22,8 @@
 enum {
     CLOSE_WAIT_S = 5,
     LINGER_S = 1,         /* from our end of the stream to the peer's */
-    WRITE_BURST = 64,     /* messages kept back while more input is looked at */
+    WRITE_BURST = 64,     /* messages kept back while others may follow in the same turn */
+    WRITE_CONNS = 256,    /* connections that they are kept back for */
     SEND_BURST = 1 << 18, /* bytes a turn */
     RETRY_US = 20000,
     SHA1_LEN = 20,
@@ -65,7 +66,8 @@ struct net_ws {
     uint32_t n_topics; /* of these, how many have one */
     bool raw;       /* the library has gone to its raw role */
     bool parked;    /* not read: the socket is full */
-    bool receiving; /* within the library's callback: what is sent now goes out together */
+    bool gathers; /* what is sent in this turn of the loop, to go out together */
+    TAILQ_ENTRY(net_ws) gather;
     bool peer_done; /* its close frame has come, or it can send none that we would see */
     struct ws_deflate deflate;
     struct ws_in in;
@@ -185,8 +187,20 @@ static void queue_clear(struct net_ws *ws)
     }
 }
 
+static void gather_no_more(struct net_ws *ws)
+{
+    struct net_server *server = ws->conn->server;
+
+    if (ws->gathers) {
+        ws->gathers = false;
+        TAILQ_REMOVE(&server->gathered, ws, gather);
+        server->n_gathered--;
+    }
+}
+
 static void ws_destroy(struct net_ws *ws)
 {
+    gather_no_more(ws);
     queue_clear(ws);
     ws_in_fini(&ws->in);
     free(ws);
@@ -255,20 +269,20 @@ static int write_bytes(struct net_ws *ws, uint8_t *bytes, size_t len)
     return lws_write(ws->conn->wsi, bytes, len, LWS_WRITE_RAW) < 0 ? -1 : 0;
 }
 
-/* Small frames go out together. Returns how many bytes, or -1. */
-static ssize_t write_many(struct net_ws *ws)
+/* Small frames go out together, after the 'n' bytes that are in 'out'. Returns how many of
+ * the frames, or -1. */
+static ssize_t write_many(struct net_ws *ws, uint8_t out[NET_TX_BUF], size_t n)
 {
-    uint8_t out[NET_TX_BUF];
-    size_t n = 0;
+    const size_t before = n;
 
-    while (ws->first != NULL && ws->first->buf->len - ws->sent <= sizeof(out) - n) {
+    while (ws->first != NULL && ws->first->buf->len - ws->sent <= NET_TX_BUF - n) {
         const struct net_buf *buf = ws->first->buf;
 
         memcpy(out + n, buf->bytes + ws->sent, buf->len - ws->sent);
         n += buf->len - ws->sent;
         queue_pop(ws);
     }
-    return write_bytes(ws, out, n) != 0 ? -1 : (ssize_t)n;
+    return write_bytes(ws, out, n) != 0 ? -1 : (ssize_t)(n - before);
 }
 
 static ssize_t write_some(struct net_ws *ws)
@@ -277,7 +291,9 @@ static ssize_t write_some(struct net_ws *ws)
     size_t n = buf->len - ws->sent;
 
     if (n < NET_TX_BUF && ws->first->next != NULL) {
-        return write_many(ws);
+        uint8_t out[NET_TX_BUF];
+
+        return write_many(ws, out, 0);
     }
     n = n < NET_TX_BUF ? n : NET_TX_BUF;
     if (write_bytes(ws, buf->bytes + ws->sent, n) != 0) {
@@ -288,6 +304,22 @@ static ssize_t write_some(struct net_ws *ws)
         queue_pop(ws);
     }
     return (ssize_t)n;
+}
+
+/* Has flush() come at the end of the loop's turn. To write costs far more than what is
+ * written, and in a turn that brings many answers each may get several. */
+static void gather(struct net_ws *ws)
+{
+    struct net_server *server = ws->conn->server;
+
+    if (ws->gathers) {
+        return;
+    }
+    ws->gathers = true;
+    TAILQ_INSERT_TAIL(&server->gathered, ws, gather);
+    if (++server->n_gathered == WRITE_CONNS) {
+        ws_flush_all(server); /* the first have waited long enough */
+    }
 }
 
 /* Both close frames are exchanged, or the peer's is not waited for: our end of the stream,
@@ -306,6 +338,7 @@ static int flush(struct net_ws *ws)
     struct lws *wsi = ws->conn->wsi;
     size_t budget = SEND_BURST;
 
+    gather_no_more(ws);
     if (ws->state != WS_OPEN && ws->state != WS_CLOSING) {
         return 0;
     }
@@ -408,31 +441,37 @@ static void queue_leave_out(struct net_ws *ws, uint64_t topic)
     }
 }
 
-/* A small frame with nothing before it needs no place in the queue. */
-static int send_at_once(struct net_ws *ws, struct net_buf *buf)
+/* False: the connection is broken. */
+static bool flush_or_cut(struct net_ws *ws)
 {
-    if (write_bytes(ws, buf->bytes, buf->len) != 0) {
-        return -1;
+    if (flush(ws) != 0) {
+        cut(ws, 1006);
+        return false;
     }
-    metric_add(ws->conn->server->metrics.bytes_out, (int64_t)buf->len);
-    return flush(ws); /* nothing is left, but the socket may be full now */
+    return true;
+}
+
+void ws_flush_all(struct net_server *server)
+{
+    struct net_ws *ws;
+
+    while ((ws = TAILQ_FIRST(&server->gathered)) != NULL) {
+        (void)flush_or_cut(ws);
+    }
 }
 
 int net_ws_send(struct net_ws *ws, struct net_buf *buf)
 {
+    bool waits;
     int err;
 
     if (ws->state != WS_OPENING && ws->state != WS_OPEN) {
         return -EPIPE;
     }
     buf = form_for(ws, buf);
-    if (ws->state == WS_OPEN && ws->first == NULL && !ws->receiving &&
-        buf->len <= NET_TX_BUF && !lws_partial_buffered(ws->conn->wsi)) {
-        if (send_at_once(ws, buf) != 0) {
-            cut(ws, 1006);
-            return -EPIPE;
-        }
-        return 0;
+    if (ws->gathers && (ws->queued_msgs >= WRITE_BURST ||
+                        ws->queued_bytes + buf->len > NET_TX_BUF) && !flush_or_cut(ws)) {
+        return -EPIPE;
     }
     if (buf->topic != 0 && queue_full(ws, buf, 4)) {
         queue_leave_out(ws, buf->topic);
@@ -447,15 +486,12 @@ int net_ws_send(struct net_ws *ws, struct net_buf *buf)
         cut(ws, 1008);
         return -ENOSPC;
     }
+    waits = ws->first != NULL || ws->state == WS_OPENING;
     err = queue_push(ws, buf);
-    if (err != 0) {
-        return err;
+    if (err == 0 && !waits) {
+        gather(ws);
     }
-    if ((!ws->receiving || ws->queued_msgs >= WRITE_BURST) && flush(ws) != 0) {
-        cut(ws, 1006);
-        return -EPIPE;
-    }
-    return 0;
+    return err;
 }
 
 /* Has a close frame be the last that goes out; without a code if that is 1005. What waits
@@ -511,7 +547,7 @@ void net_ws_close(struct net_ws *ws, unsigned code, const char *reason)
         return;
     }
     begin_close(ws, code, reason);
-    if (!opening && !ws->receiving && flush(ws) != 0) {
+    if (!opening && flush(ws) != 0) {
         cut(ws, code);
     }
 }
@@ -593,10 +629,8 @@ int ws_on_receive(struct net_conn *conn, uint8_t *data, size_t len)
 {
     struct net_ws *ws = conn->ws;
 
-    ws->receiving = true;
     receive(ws, data, len);
-    ws->receiving = false;
-    return flush(ws);
+    return ws->state == WS_CLOSING ? flush(ws) : 0;
 }
 
 /* ---- opening ---- */
@@ -694,7 +728,8 @@ int ws_on_open(struct net_conn *conn)
     struct net_ws *ws = conn->ws;
     struct lws *wsi = conn->wsi;
     char extensions[WS_DEFLATE_ANSWER] = "";
-    char text[512];
+    uint8_t out[NET_TX_BUF];
+    ssize_t sent;
     int n;
 
     if (ws->state == WS_OVER || conn->ws_accept[0] == '\0') {
@@ -703,16 +738,17 @@ int ws_on_open(struct net_conn *conn)
     if (ws->deflate.on) {
         ws_deflate_answer(&ws->deflate, extensions);
     }
-    n = snprintf(text, sizeof(text),
+    n = snprintf((char *)out, sizeof(out),
                  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                  "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
                  conn->ws_accept, ws->deflate.on ? "Sec-WebSocket-Extensions: " : "",
                  extensions, ws->deflate.on ? "\r\n" : "");
     conn->ws_accept[0] = '\0';
-    if (write_bytes(ws, (uint8_t *)text, (size_t)n) != 0 || lws_partial_buffered(wsi) ||
-        lws_http_transaction_completed(wsi) != 0) {
+    sent = write_many(ws, out, (size_t)n);
+    if (sent < 0 || lws_partial_buffered(wsi) || lws_http_transaction_completed(wsi) != 0) {
         return -1; /* who has left so much unread that this does not fit is not served */
     }
+    metric_add(ws->conn->server->metrics.bytes_out, sent);
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
     if (ws->state == WS_OPENING) {
         ws->state = WS_OPEN;

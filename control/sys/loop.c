@@ -28,6 +28,14 @@ struct loop_timer {
     void *arg;
 };
 
+struct loop_after {
+    uv_check_t check;     /* after descriptors, */
+    uv_prepare_t prepare; /* and after timers */
+    void (*fn)(void *arg);
+    void *arg;
+    unsigned n_open;
+};
+
 struct loop_watch {
     uv_poll_t uv;
     void (*fn)(void *arg, unsigned events);
@@ -192,6 +200,57 @@ void loop_timer_destroy(struct loop_timer *timer)
 {
     if (timer != NULL) {
         uv_close((uv_handle_t *)&timer->uv, on_closed);
+    }
+}
+
+static void on_check(uv_check_t *uv)
+{
+    const struct loop_after *after = uv->data;
+
+    after->fn(after->arg);
+}
+
+static void on_prepare(uv_prepare_t *uv)
+{
+    const struct loop_after *after = uv->data;
+
+    after->fn(after->arg);
+}
+
+int loop_after_create(struct loop *loop, struct loop_after **out, void (*fn)(void *arg),
+                      void *arg)
+{
+    struct loop_after *after = calloc(1, sizeof(*after));
+
+    if (after == NULL) {
+        return -ENOMEM;
+    }
+    after->fn = fn;
+    after->arg = arg;
+    after->n_open = 2;
+    uv_check_init(&loop->uv, &after->check); /* none of these can fail */
+    uv_prepare_init(&loop->uv, &after->prepare);
+    after->check.data = after->prepare.data = after;
+    uv_check_start(&after->check, on_check);
+    uv_prepare_start(&after->prepare, on_prepare);
+    *out = after;
+    return 0;
+}
+
+static void on_after_closed(uv_handle_t *handle)
+{
+    struct loop_after *after = handle->data;
+
+    if (--after->n_open == 0) {
+        free(after);
+    }
+}
+
+void loop_after_destroy(struct loop_after *after)
+{
+    if (after != NULL) {
+        uv_close((uv_handle_t *)&after->check, on_after_closed);
+        uv_close((uv_handle_t *)&after->prepare, on_after_closed);
     }
 }
 

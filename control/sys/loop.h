@@ -11,6 +11,7 @@
 
 struct loop;
 struct loop_timer;
+struct loop_after;
 struct loop_watch;
 struct loop_signal;
 
@@ -51,6 +52,15 @@ void loop_timer_stop(struct loop_timer *timer);
 
 /* 'fn' is not called again, even from within itself. NULL is a no-op. */
 void loop_timer_destroy(struct loop_timer *timer);
+
+/* Calls fn(arg) in each round of callbacks, after those of descriptors and what was posted,
+ * and again before the loop waits: whatever a callback leaves to it is done before that. 0
+ * or -ENOMEM. */
+int loop_after_create(struct loop *loop, struct loop_after **out, void (*fn)(void *arg),
+                      void *arg);
+
+/* 'fn' is not called again. NULL is a no-op. */
+void loop_after_destroy(struct loop_after *after);
 
 /* Calls fn(arg, events) while 'fd' (borrowed; at most one watch a descriptor) is ready for
  * some of 'events', level-triggered. A broken descriptor is reported as both. 0, -ENOMEM,

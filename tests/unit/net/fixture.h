@@ -210,6 +210,16 @@ static void fx_on_ws_message(void *user, struct net_ws *ws, const void *data, si
         fx_broadcast(fx, data, len, binary);
         return;
     }
+    if (len > 4 && memcmp(data, "ten:", 4) == 0) { /* ten times to all, numbered */
+        char text[6] = "0:";
+
+        for (int n = 0; n < 10; n++) {
+            text[0] = (char)('0' + n);
+            memcpy(text + 2, (const char *)data + 4, 1);
+            fx_broadcast(fx, text, 3, false);
+        }
+        return;
+    }
     if (len > 6 && memcmp(data, "flood:", 6) == 0) { /* that many times 64 kB to all */
         char *chunk = calloc(1, 65536);
         char times[8] = ""; /* messages have no NUL */

@@ -7,6 +7,18 @@
 
 enum { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10, FIN = 0x80 };
 
+/* How often the server has written. */
+static atomic_int n_writes;
+
+int __real_lws_write(void *wsi, uint8_t *bytes, size_t len, int protocol);
+int __wrap_lws_write(void *wsi, uint8_t *bytes, size_t len, int protocol);
+
+int __wrap_lws_write(void *wsi, uint8_t *bytes, size_t len, int protocol)
+{
+    atomic_fetch_add(&n_writes, 1);
+    return __real_lws_write(wsi, bytes, len, protocol);
+}
+
 static int setup(void **state)
 {
     struct fx *fx = fx_new();
@@ -551,6 +563,35 @@ static void broadcast_reaches_all_of_three_hundred(void **state)
     fx_wait(&fx->ws_closes, 300);
 }
 
+static void what_is_sent_in_a_turn_goes_out_in_one_write_a_socket(void **state)
+{
+    struct fx *fx = *state;
+    int fds[3];
+    int before;
+
+    for (int i = 0; i < 3; i++) {
+        before = atomic_load(&n_writes);
+        fds[i] = cl_connect(fx);
+        cl_say(fds[i], HANDSHAKE("/ws?greet"));
+        read_handshake(fds[i]);
+        ws_expect(fds[i], FIN | TEXT, "hello", 5);
+        assert_int_equal(atomic_load(&n_writes) - before, 1);
+    }
+    before = atomic_load(&n_writes);
+    ws_frame(fds[1], FIN | TEXT, "ten:x", 5);
+    for (int i = 0; i < 3; i++) {
+        for (int n = 0; n < 10; n++) {
+            const char text[3] = {(char)('0' + n), ':', 'x'};
+
+            ws_expect(fds[i], FIN | TEXT, text, sizeof(text));
+        }
+    }
+    assert_int_equal(atomic_load(&n_writes) - before, 3);
+    for (int i = 0; i < 3; i++) {
+        close(fds[i]);
+    }
+}
+
 static void slow_reader_is_bounded_and_cut_off_others_are_served(void **state)
 {
     struct fx *fx = *state;
@@ -639,6 +680,7 @@ int main(void)
         T(messages_sent_while_opening_follow_the_handshake),
         T(upgrade_follows_requests_on_the_same_connection),
         T(broadcast_reaches_all_of_three_hundred),
+        T(what_is_sent_in_a_turn_goes_out_in_one_write_a_socket),
         T(slow_reader_is_bounded_and_cut_off_others_are_served),
         T(reader_that_catches_up_gets_everything_in_order),
         cmocka_unit_test(destroy_with_open_sockets_tells_each),

@@ -247,6 +247,48 @@ static void an_id_is_never_taken_for_an_option(void **state)
     }
 }
 
+static void on_left(void *arg)
+{
+    struct probe *p = arg;
+
+    p->count = 1; /* the rest is left to on_after() */
+}
+
+static void on_after(void *arg)
+{
+    struct probe *p = arg;
+
+    if (p->count == 1) {
+        p->count = 2;
+        loop_stop(p->loop);
+    }
+}
+
+/* By a timer, and by what was posted; with nothing else to wake the loop for long. */
+static void what_callbacks_leave_is_done_before_the_loop_waits(void **state)
+{
+    struct probe *p = *state;
+    struct loop_after *after;
+    uint64_t begun_us = clock_mono_us();
+
+    assert_int_equal(loop_after_create(p->loop, &after, on_after, p), 0);
+    assert_int_equal(loop_timer_create(p->loop, &p->timer, on_left, p), 0);
+    loop_timer_start(p->timer, 1, 0);
+    loop_run(p->loop);
+    assert_int_equal(p->count, 2);
+    loop_timer_start(p->timer, 10000, 0);
+    p->count = 0;
+    assert_int_equal(loop_post(p->loop, on_left, p), 0);
+    loop_run(p->loop);
+    assert_int_equal(p->count, 2);
+    assert_true(clock_mono_us() - begun_us < 9000000);
+    loop_timer_destroy(p->timer);
+    loop_after_destroy(after);
+    p->count = 1;
+    loop_turn(p->loop); /* it is not called any more */
+    assert_int_equal(p->count, 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -255,6 +297,7 @@ int main(void)
         T(watch_tells_when_a_descriptor_is_ready),
         T(posts_of_each_thread_run_once_and_in_order),
         T(what_was_posted_runs_before_the_loop_goes),
+        T(what_callbacks_leave_is_done_before_the_loop_waits),
         T(signals_arrive_on_the_loop),
         T(an_id_is_never_taken_for_an_option),
         T(random_ids_are_of_their_alphabet_and_differ),
