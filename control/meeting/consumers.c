@@ -19,6 +19,17 @@ static void on_consumed(void *arg, int status)
     meeting_answer(&rc->done, rc->arg, NULL, rc);
 }
 
+void meeting_note_consumer(struct room_consumer *rc, struct room_producer *source)
+{
+    rc->source = source;
+    rc->next_of_source = source->consumers;
+    rc->at_of_source = &source->consumers;
+    if (rc->next_of_source != NULL) {
+        rc->next_of_source->at_of_source = &rc->next_of_source;
+    }
+    source->consumers = rc;
+}
+
 static int consume(struct meeting *meeting, struct transport *t, struct room_producer *rp,
                    const char *wanted_mid, const struct ortc_caps *caps,
                    struct room_consumer *rc)
@@ -88,7 +99,6 @@ int meeting_consume_of(struct meeting *meeting, struct transport *t,
     }
     meeting_new_id(meeting, rc->id);
     rc->transport = t;
-    rc->source = rp;
     e = consume(meeting, t, rp, mid, caps, rc);
     if (e != 0) {
         free(rc);
@@ -103,8 +113,7 @@ int meeting_consume_of(struct meeting *meeting, struct transport *t,
     rc->arg = arg;
     rc->next = t->consumers;
     t->consumers = rc;
-    rc->next_of_source = rp->consumers;
-    rp->consumers = rc;
+    meeting_note_consumer(rc, rp);
     p->n_consumers++;
     if (meeting_layers_added(meeting, rc) != 0) {
         rc->done = NULL; /* it is answered here */
@@ -116,12 +125,10 @@ int meeting_consume_of(struct meeting *meeting, struct transport *t,
 
 static void leave_source(struct room_consumer *rc)
 {
-    struct room_consumer **at = &rc->source->consumers;
-
-    while (*at != rc) {
-        at = &(*at)->next_of_source;
+    *rc->at_of_source = rc->next_of_source;
+    if (rc->next_of_source != NULL) {
+        rc->next_of_source->at_of_source = rc->at_of_source;
     }
-    *at = rc->next_of_source;
 }
 
 int meeting_move_consumer(struct meeting *meeting, struct room_consumer *rc,
@@ -135,9 +142,7 @@ int meeting_move_consumer(struct meeting *meeting, struct room_consumer *rc,
     (void)consumer_save(rc->consumer, rc->id, MEETING_OBJECT_ID);
     meeting_layers_moved(meeting, rc);
     leave_source(rc);
-    rc->source = to;
-    rc->next_of_source = to->consumers;
-    to->consumers = rc;
+    meeting_note_consumer(rc, to);
     meeting_layers_counted(meeting, rc);
     return 0;
 }

@@ -86,11 +86,10 @@ static void unlink_consumer(struct data_consumer *dc)
         at = &(*at)->next;
     }
     *at = dc->next;
-    at = &dc->source->consumers;
-    while (*at != dc) {
-        at = &(*at)->next_of_source;
+    *dc->at_of_source = dc->next_of_source;
+    if (dc->next_of_source != NULL) {
+        dc->next_of_source->at_of_source = dc->at_of_source;
     }
-    *at = dc->next_of_source;
 }
 
 void meeting_end_data_consumer(struct data_consumer *dc, const char *reason)
@@ -304,6 +303,10 @@ struct data_consumer *meeting_data_consume(struct meeting *meeting, struct parti
     dc->next = t->data_consumers;
     t->data_consumers = dc;
     dc->next_of_source = dp->consumers;
+    dc->at_of_source = &dp->consumers;
+    if (dc->next_of_source != NULL) {
+        dc->next_of_source->at_of_source = &dc->next_of_source;
+    }
     dp->consumers = dc;
     t->n_data_consumers++;
     return dc;

@@ -140,6 +140,10 @@ static void add_to_room(struct meeting *meeting, struct participant *p)
     struct room *room = p->room;
 
     p->next = room->participants;
+    p->at = &room->participants;
+    if (p->next != NULL) {
+        p->next->at = &p->next;
+    }
     room->participants = p;
     room->n_participants++;
     room->keep_until_us = 0;

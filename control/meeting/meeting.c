@@ -144,16 +144,27 @@ bool meeting_is_restored(const struct meeting *meeting)
     return meeting->seen_media;
 }
 
-static void tick_away(struct meeting *meeting, struct room *room, uint64_t now_us)
+enum { LEAVE_A_TICK = 200 }; /* of those who do not come back: some 50 ms of the loop */
+
+struct tick {
+    struct meeting *meeting;
+    uint64_t now_us;
+    uint32_t n_viewers; /* in all rooms */
+    uint32_t n_left;    /* who had been away */
+};
+
+static void tick_away(struct tick *tick, struct room *room)
 {
     struct participant *next;
     bool last = false;
 
-    for (struct participant *p = room->participants; p != NULL && !last; p = next) {
+    for (struct participant *p = room->participants;
+         p != NULL && !last && tick->n_left < LEAVE_A_TICK; p = next) {
         next = p->next;
-        if (p->client == NULL && p->away_until_us <= now_us) {
+        if (p->client == NULL && p->away_until_us <= tick->now_us) {
             last = room->n_participants == 1; /* the room may end with it */
-            meeting_leave(meeting, p, p->away_reason);
+            tick->n_left++;
+            meeting_leave(tick->meeting, p, p->away_reason);
         }
     }
 }
@@ -166,12 +177,6 @@ static void tick_empty(struct meeting *meeting, struct room *room, uint64_t now_
         meeting_close_room_if_empty(meeting, room);
     }
 }
-
-struct tick {
-    struct meeting *meeting;
-    uint64_t now_us;
-    uint32_t n_viewers; /* in all rooms */
-};
 
 static void tick_room(void *arg, struct room *room)
 {
@@ -194,7 +199,7 @@ static void tick_room(void *arg, struct room *room)
     if (room->n_participants == 0) {
         tick_empty(meeting, room, tick->now_us);
     } else if (meeting->n_away > 0) {
-        tick_away(meeting, room, tick->now_us);
+        tick_away(tick, room);
     }
 }
 

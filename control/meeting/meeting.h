@@ -183,6 +183,7 @@ struct participant {
     uint64_t joined_us; /* wall clock */
     struct trace_span join; /* until its first media */
     struct participant *next;
+    struct participant **at; /* of its room, what points to it; not in the lobby */
     bool sends; /* media or data, or did */
     struct participant *next_sender;
     bool on_stage;
@@ -245,6 +246,7 @@ struct room_consumer {
     struct score score;
     struct room_consumer *next;           /* of the transport */
     struct room_consumer *next_of_source; /* of the producer */
+    struct room_consumer **at_of_source;  /* what points to it there: thousands may leave */
     meeting_done *done;
     void *arg;
 };
@@ -267,6 +269,7 @@ struct data_consumer {
     struct dsctp_channel channel; /* the source's, but for the stream */
     struct data_consumer *next;   /* of the transport */
     struct data_consumer *next_of_source;
+    struct data_consumer **at_of_source;
 };
 
 enum meeting_event_kind {

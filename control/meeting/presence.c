@@ -10,7 +10,6 @@
 void meeting_leave(struct meeting *meeting, struct participant *p, const char *reason)
 {
     struct room *room = p->room;
-    struct participant **at = &room->participants;
 
     if (p->waiting) {
         meeting_stop_waiting(meeting, p);
@@ -24,10 +23,10 @@ void meeting_leave(struct meeting *meeting, struct participant *p, const char *r
 
         (void)meeting_screen(meeting, p, false, &err);
     }
-    while (*at != p) {
-        at = &(*at)->next;
+    *p->at = p->next;
+    if (p->next != NULL) {
+        p->next->at = p->at;
     }
-    *at = p->next;
     meeting_take_off_lists(p);
     room->n_viewers -= p->viewer ? 1 : 0;
     room->n_participants--;

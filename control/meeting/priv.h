@@ -315,6 +315,9 @@ int meeting_consume_of(struct meeting *meeting, struct transport *t,
                        const struct ortc_caps *caps, meeting_done *done, void *arg,
                        struct meeting_error *err);
 
+/* It is one of those of 'source'. */
+void meeting_note_consumer(struct room_consumer *rc, struct room_producer *source);
+
 /* Gives a consumer another producer; as consumer_move(). */
 int meeting_move_consumer(struct meeting *meeting, struct room_consumer *rc,
                           struct room_producer *to, bool urgent);

@@ -52,18 +52,15 @@ static struct participant *restore_person(struct restore *re,
                                           const struct meeting_record *r)
 {
     struct room *room = restore_room(re->meeting, r);
-    struct participant *p = room != NULL ? room->participants : NULL;
+    struct participant *p = meeting_find_token(re->meeting, r->person.resume_token);
     struct meeting_error err;
     struct known *known;
 
     if (room == NULL) {
         return NULL;
     }
-    while (p != NULL && strcmp(p->id, r->person.id) != 0) {
-        p = p->next;
-    }
     if (p != NULL) {
-        return p;
+        return p->room == room && strcmp(p->id, r->person.id) == 0 ? p : NULL;
     }
     p = meeting_add_participant(re->meeting, room, r->person.resume_token);
     if (p == NULL) {
@@ -298,7 +295,6 @@ static void restore_consumer(struct restore *re, uint32_t i, uint64_t sub)
     }
     memcpy(rc->id, tag, MEETING_OBJECT_ID);
     rc->transport = t;
-    rc->source = rp;
     if (consumer_restore(&rc->consumer, re->media, sub, rp->producer, on_consumer, rc) !=
         0) {
         free(rc);
@@ -307,8 +303,7 @@ static void restore_consumer(struct restore *re, uint32_t i, uint64_t sub)
     note_numbers(t, &conf);
     rc->next = t->consumers;
     t->consumers = rc;
-    rc->next_of_source = rp->consumers;
-    rp->consumers = rc;
+    meeting_note_consumer(rc, rp);
     t->owner->n_consumers++;
     rc->wish_spatial = conf.spatial;
     rc->wish_temporal = conf.temporal;

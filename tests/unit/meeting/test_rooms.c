@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "sys/clock.h"
 #include "unit/meeting/world.h"
 
 static void expect_refused(struct world *w, const struct auth_identity *who,
@@ -338,6 +339,39 @@ static void rooms_can_be_listed(void **state)
     world_finish(&w);
 }
 
+/* The connections of a large meeting are lost together: those who do not come back leave by
+ * and by, for others have to have their turn of the loop. */
+static void a_crowd_that_does_not_come_back_leaves_by_and_by(void **state)
+{
+    enum { CROWD = 500 };
+    const struct meeting_limits limits = {.rooms = 1, .participants = CROWD};
+    struct participant *people[CROWD];
+    uint32_t before, n_ticks = 0;
+    struct world w;
+    (void)state;
+
+    world_start(&w);
+    meeting_set_limits(w.meeting, &limits);
+    for (int i = 0; i < CROWD; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "u%d", i);
+        people[i] = enter(&w, name);
+    }
+    w.n_told = 0;
+    for (int i = 0; i < CROWD; i++) {
+        meeting_detach(w.meeting, people[i], "transport close");
+    }
+    settle(&w, 5); /* longer than they are waited for */
+    while ((before = meeting_n_participants(w.meeting)) > 0) {
+        meeting_tick(w.meeting, clock_mono_us());
+        assert_in_range(before - meeting_n_participants(w.meeting), 1, CROWD / 2);
+        n_ticks++;
+    }
+    assert_in_range(n_ticks, 2, CROWD / 50);
+    world_finish(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +389,7 @@ int main(void)
         cmocka_unit_test(limits_that_are_set_hold_for_what_comes),
         cmocka_unit_test(a_name_is_the_given_one_or_the_tokens_or_guest),
         cmocka_unit_test(rooms_can_be_listed),
+        cmocka_unit_test(a_crowd_that_does_not_come_back_leaves_by_and_by),
     };
 
     log_set_level(LOG_LEVEL_ERROR);
