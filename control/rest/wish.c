@@ -240,6 +240,13 @@ void wish_destroy(struct wish *wish)
     if (wish == NULL) {
         return;
     }
+    for (struct wish_wait *wait = wish->waits, *after; wait != NULL; wait = after) {
+        after = wait->next;
+        wish_wait_drop(wait);
+    }
+    for (struct wish_wait *wait = wish->waits; wait != NULL; wait = wait->next) {
+        wait->wish = NULL; /* its meeting is being read: it is called back after us */
+    }
     HASH_ITER(hh, wish->sessions, s, next)
     {
         s->reason = "node stopping";

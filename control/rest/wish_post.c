@@ -211,12 +211,14 @@ static void post(struct wish *wish, const struct wish_target *target, struct net
 
 static void end_wait(struct wish_wait *wait)
 {
-    struct wish_wait **at = &wait->wish->waits;
+    struct wish_wait **at = wait->wish != NULL ? &wait->wish->waits : NULL;
 
-    while (*at != wait) {
+    while (at != NULL && *at != wait) {
         at = &(*at)->next;
     }
-    *at = wait->next;
+    if (at != NULL) {
+        *at = wait->next;
+    }
     free(wait);
 }
 

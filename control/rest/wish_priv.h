@@ -82,7 +82,7 @@ struct wish_target {
 /* A POST that waits for its turn, or whose meeting is being read. */
 struct wish_wait {
     struct arrival arrival;
-    struct wish *wish;
+    struct wish *wish;   /* NULL: gone, and the client with it */
     struct net_req *req; /* NULL: the client is gone */
     struct auth_identity who;
     struct wish_target target;
