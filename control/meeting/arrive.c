@@ -1,8 +1,10 @@
 /* Who wants to come in, and when it is his turn: the shell of gate.h; see meeting.h. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "meeting/priv.h"
 #include "session/session.h"
+#include "sfu/base/fnv.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
 
@@ -92,6 +94,14 @@ void meeting_gate_fini(struct meeting *meeting)
     loop_timer_destroy(meeting->gate_tick);
 }
 
+static uint64_t user_of(const struct auth_identity *who)
+{
+    char text[2 * AUTH_ID_MAX + 2];
+    int n = snprintf(text, sizeof(text), "%s\n%s", who->tenant, who->user_id);
+
+    return fnv64(text, (size_t)n) | 1; /* never 0 */
+}
+
 int meeting_arrive(struct meeting *meeting, const struct auth_identity *who,
                    const char *meeting_id, struct arrival *arrival,
                    struct meeting_error *err)
@@ -110,6 +120,7 @@ int meeting_arrive(struct meeting *meeting, const struct auth_identity *who,
         now_us - meeting->gate.loaded_us >= TICK_MS * UINT64_C(1000)) {
         look(meeting, now_us, 0);
     }
+    arrival->entry.who = user_of(who);
     ret = gate_enter(&meeting->gate, &arrival->entry, now_us, &retry_ms);
     if (ret == -EBUSY) {
         meeting->n_refused++;

@@ -3,6 +3,10 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
+
+#define HASH_NONFATAL_OOM 1 /* an item that could not be added has a NULL hh.tbl */
+#include <uthash.h>
 
 enum {
     MEMORY_US = 5000000, /* of what joins cost */
@@ -10,6 +14,12 @@ enum {
                           * who wants them, and so does what they cost */
     ENOUGH_JOINS = 50,   /* tell by themselves what they cost */
     GAPS = 16            /* of which the mean is taken */
+};
+
+struct gate_user {
+    uint64_t who;
+    uint32_t n; /* of its entries wait */
+    UT_hash_handle hh;
 };
 
 void gate_init(struct gate *gate, const struct gate_conf *conf)
@@ -106,6 +116,45 @@ static uint32_t appoint(struct gate *gate, uint64_t now_us)
     return in_us > GATE_RETRY_MIN_MS ? (uint32_t)in_us : GATE_RETRY_MIN_MS;
 }
 
+/* Counts one more of a user. False: it has its share of the line, or there is no memory. */
+static bool take_place(struct gate *gate, struct gate_entry *entry)
+{
+    struct gate_user *user = NULL;
+
+    if (entry->who == 0) {
+        return true;
+    }
+    HASH_FIND(hh, gate->users, &entry->who, sizeof(entry->who), user);
+    if (user == NULL) {
+        user = calloc(1, sizeof(*user));
+        if (user == NULL) {
+            return false;
+        }
+        user->who = entry->who;
+        HASH_ADD(hh, gate->users, who, sizeof(user->who), user);
+        if (user->hh.tbl == NULL) {
+            free(user);
+            return false;
+        }
+    } else if (user->n > gate->conf.most / GATE_SHARE) {
+        return false;
+    }
+    user->n++;
+    entry->user = user;
+    return true;
+}
+
+static void give_place_back(struct gate *gate, struct gate_entry *entry)
+{
+    struct gate_user *user = entry->user;
+
+    entry->user = NULL;
+    if (user != NULL && --user->n == 0) {
+        HASH_DEL(gate->users, user);
+        free(user);
+    }
+}
+
 int gate_enter(struct gate *gate, struct gate_entry *entry, uint64_t now_us,
                uint32_t *retry_ms)
 {
@@ -115,6 +164,12 @@ int gate_enter(struct gate *gate, struct gate_entry *entry, uint64_t now_us,
     if (gate->n >= gate->conf.most ||
         gate_wait_us(gate, now_us) > gate->conf.wait_ms * UINT64_C(1000)) {
         *retry_ms = appoint(gate, now_us);
+        return -EBUSY;
+    }
+    if (!take_place(gate, entry)) { /* no appointment: those are the others' */
+        uint64_t in_ms = gate_wait_us(gate, now_us) / 1000;
+
+        *retry_ms = in_ms > GATE_RETRY_MIN_MS ? (uint32_t)in_ms : GATE_RETRY_MIN_MS;
         return -EBUSY;
     }
     if (gate->n == 0) {
@@ -133,6 +188,7 @@ void gate_leave(struct gate *gate, struct gate_entry *entry)
     if (entry->waits) {
         entry->waits = false;
         TAILQ_REMOVE(&gate->line, entry, link);
+        give_place_back(gate, entry);
         gate->n--;
     }
 }

@@ -8,6 +8,9 @@
  * and of a loop that is busy with meetings those who come get what is left. While the
  * threads are behind nobody is let in, while the loop is, one at a time.
  *
+ * Of one user no more wait than a part of the line: who comes with many connections does
+ * not keep the others out.
+ *
  * Those who are sent away get appointments one after the other at the same pace; else all
  * would come again at once.
  *
@@ -23,6 +26,7 @@ enum {
     GATE_BEHIND_US = 100000,    /* what waits for a thread so long is too much */
     GATE_LATE_US = 25000,       /* and a loop that turns so late is busy with other things */
     GATE_BURST_US = 100000,     /* so much work may come at once */
+    GATE_SHARE = 16,            /* such a part of the line is one user's, and one place */
     GATE_RETRY_MIN_MS = 500,    /* appointments are neither sooner */
     GATE_RETRY_MAX_MS = 60000,  /* nor later */
     GATE_COST_FIRST_US = 600,   /* of a join, until it is known */
@@ -44,9 +48,11 @@ struct gate_load {
     uint32_t threads;
 };
 
-/* One who comes. All zeros at first. */
+/* One who comes. All zeros at first, but for 'who'. */
 struct gate_entry {
     TAILQ_ENTRY(gate_entry) link;
+    uint64_t who;           /* a hash of the user; 0: no one's place is counted */
+    struct gate_user *user; /* while it waits */
     uint64_t since_us;
     bool waits;
 };
@@ -55,6 +61,7 @@ struct gate {
     struct gate_conf conf;
     TAILQ_HEAD(gate_line, gate_entry) line; /* who came first is the first */
     uint32_t n;
+    struct gate_user *users; /* who waits, by who it is */
     uint32_t threads;
     uint64_t busy_us, loop_us;           /* that were told last, */
     uint64_t loaded_us;                  /* when that was */
@@ -77,7 +84,8 @@ void gate_set(struct gate *gate, const struct gate_conf *conf);
 void gate_on_load(struct gate *gate, const struct gate_load *load, uint64_t now_us);
 
 /* One comes. Returns 0: in; -EINPROGRESS: it waits, until one of the calls below has to do
- * with it (borrowed until then); -EBUSY: it is to come again in *retry_ms. */
+ * with it (borrowed until then); -EBUSY: it is to come again in *retry_ms (without memory
+ * to wait, too). */
 int gate_enter(struct gate *gate, struct gate_entry *entry, uint64_t now_us,
                uint32_t *retry_ms);
 

@@ -321,10 +321,44 @@ static void nobody_waits_if_there_is_no_room_for_it(void **state)
     assert_int_equal(enter(&node, &entry, &retry_ms), 0);
 }
 
+/* One user with many connections has a share of the line; the others get in. */
+static void one_user_does_not_fill_the_line(void **state)
+{
+    struct node node;
+    struct gate_entry entries[2 * MOST] = {0};
+    uint32_t retry_ms = 0, n_of_one = 0, n_of_others = 0;
+    (void)state;
+
+    node_init(&node, 1000);
+    node.gate.behind = true;
+    for (int i = 0; i < MOST; i++) {
+        entries[i].who = 7;
+        n_of_one += enter(&node, &entries[i], &retry_ms) == -EINPROGRESS;
+    }
+    assert_int_equal(n_of_one, 1 + MOST / GATE_SHARE);
+    assert_in_range(retry_ms, GATE_RETRY_MIN_MS, GATE_RETRY_MAX_MS);
+    assert_int_equal(node.gate.appointed_us, 0); /* nobody is put off by whom it refuses */
+    for (uint32_t i = MOST; i < 2 * MOST; i++) {
+        entries[i].who = i;
+        n_of_others += enter(&node, &entries[i], &retry_ms) == -EINPROGRESS;
+    }
+    assert_int_equal(n_of_others, MOST - n_of_one);
+    node.gate.behind = false; /* a place that is free is free for it again */
+    assert_ptr_equal(gate_take(&node.gate, node.now_us), &entries[0]);
+    node.gate.behind = true;
+    assert_int_equal(enter(&node, &entries[0], &retry_ms), -EINPROGRESS);
+    for (int i = 0; i < 2 * MOST; i++) {
+        gate_leave(&node.gate, &entries[i]);
+    }
+    assert_int_equal(node.gate.n, 0);
+    assert_null(node.gate.users);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_few_come_in_at_once),
+        cmocka_unit_test(one_user_does_not_fill_the_line),
         cmocka_unit_test(who_came_first_goes_first),
         cmocka_unit_test(the_pace_is_what_the_threads_carry),
         cmocka_unit_test(who_only_reads_comes_in_fast),
