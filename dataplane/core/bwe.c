@@ -102,7 +102,8 @@ static struct bwe_probe_view view_of(const struct bwe *bwe, uint64_t tx_bytes,
 /* Whether little was sent just now, so that what arrives is not what the link carries. */
 static bool was_limited(const struct bwe *bwe, uint64_t now_us)
 {
-    return bwe->limited_us != 0 && now_us - bwe->limited_us < WAS_LIMITED_US;
+    return bwe->limited ||
+           (bwe->limited_us != 0 && now_us - bwe->limited_us < WAS_LIMITED_US);
 }
 
 /* ---- feedback ---- */
@@ -455,6 +456,40 @@ bool bwe_tick(struct bwe *bwe, uint64_t tx_bytes, uint64_t next, uint64_t now_us
         bwe->n_probes += bwe->probe.sending;
     }
     return settle(bwe, now_us);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Whether time alone changes nothing of what was sent, answered and lowered. */
+static bool is_at_rest(const struct bwe *bwe, uint64_t tx_bytes, uint64_t next,
+                       uint64_t now_us)
+{
+    const uint64_t fell_us = bwe->rate.decreased_us;
+
+    return bwe->started && tx_bytes == bwe->window_bytes && bwe->sent_bps <= 0 &&
+           bwe->limited && next == bwe->seen_next &&
+           (fell_us == 0 || now_us - fell_us > DRAIN_US) &&
+           (bwe->feedback_us == 0 ||
+            (bwe->unanswered_us == 0 && now_us - bwe->feedback_us > REST_US));
+}
+
+uint64_t bwe_deadline(const struct bwe *bwe, uint64_t tx_bytes, uint64_t next,
+                      uint64_t now_us)
+{
+    uint64_t due_us = UINT64_MAX;
+
+    if (!is_at_rest(bwe, tx_bytes, next, now_us)) {
+        return now_us;
+    }
+    if (bwe->remb_us != 0 && bwe->feedback_us != 0 &&
+        now_us - bwe->remb_us < REMB_LIFE_US) {
+        due_us = bwe->remb_us + REMB_LIFE_US;
+    }
+    return least(due_us, bwe_probe_deadline(&bwe->probe,
+                                            bwe->wanted_bps > bwe->target_bps, now_us));
 }
 
 uint32_t bwe_take_padding(struct bwe *bwe, uint64_t tx_bytes, uint64_t next,

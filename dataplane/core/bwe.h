@@ -161,9 +161,15 @@ void bwe_want(struct bwe *bwe, uint64_t bps);
  * it, but the link carries it too. */
 void bwe_besides(struct bwe *bwe, uint64_t bps);
 
-/* Call each BWE_TICK_US. 'tx_bytes' counts what was sent to the peer in all. Returns true
- * if the target has changed. */
+/* Call each BWE_TICK_US, but see bwe_deadline(). 'tx_bytes' counts what was sent to the peer
+ * in all. Returns true if the target has changed. */
 bool bwe_tick(struct bwe *bwe, uint64_t tx_bytes, uint64_t next, uint64_t now_us);
+
+/* When bwe_tick() next has something to do if nothing is sent, heard or wanted that is not
+ * now: ticks in between would change nothing, and may be left out if one at their end, with
+ * the numbers of before, comes before anything is sent. UINT64_MAX: never. */
+uint64_t bwe_deadline(const struct bwe *bwe, uint64_t tx_bytes, uint64_t next,
+                      uint64_t now_us);
 
 /* Bytes of padding that a probe needs now, and when to ask next. */
 uint32_t bwe_take_padding(struct bwe *bwe, uint64_t tx_bytes, uint64_t next,

@@ -97,6 +97,22 @@ void bwe_probe_tick(struct bwe_probe *probe, const struct bwe_probe_view *view,
     }
 }
 
+uint64_t bwe_probe_deadline(const struct bwe_probe *probe, bool more, uint64_t now_us)
+{
+    if (probe->sending) {
+        return now_us;
+    }
+    if (probe->cluster.first != probe->cluster.end) {
+        return probe->cluster.deadline_us + 1;
+    }
+    if (!more) {
+        return UINT64_MAX;
+    }
+    return probe->begun && probe->next_bps <= 0 && probe->before_drop_bps <= 0
+               ? probe->next_us
+               : now_us;
+}
+
 uint32_t bwe_probe_take(struct bwe_probe *probe, uint64_t tx_bytes, uint64_t next_number,
                         uint64_t rtt_us, uint64_t now_us)
 {

@@ -63,6 +63,10 @@ void bwe_probe_init(struct bwe_probe *probe);
 void bwe_probe_tick(struct bwe_probe *probe, const struct bwe_probe_view *view,
                     uint64_t now_us);
 
+/* When bwe_probe_tick() next has something to do; UINT64_MAX never. 'more': more is wanted
+ * than the estimate. */
+uint64_t bwe_probe_deadline(const struct bwe_probe *probe, bool more, uint64_t now_us);
+
 /* Bytes of padding to send now so that the cluster keeps its rate; 0 none. Ends it when it
  * is long enough. 'due_us' is when to ask again, UINT64_MAX if nothing is sent. */
 uint32_t bwe_probe_take(struct bwe_probe *probe, uint64_t tx_bytes, uint64_t next_number,

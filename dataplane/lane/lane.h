@@ -122,6 +122,9 @@ struct lane {
     uint32_t sweep_at;
     uint64_t sweep_due_us;
 
+    /* that of statistics (worker/report) */
+    uint32_t told_at, told_round;
+
     /* the sweeps of layers (stage/layers) */
     uint64_t layers_sweep_us, layers_wait_us;
 

@@ -78,6 +78,9 @@ static void on_loss(const struct lane *lane, struct sub *sub,
 
     if (sub->rest->told_seq != 0 && n <= REPORT_MAX_PACKETS && lost <= n) {
         (void)bwe_on_report(sub->peer->bwe, n, lost > 0 ? (uint32_t)lost : 0, lane->now_us);
+        if (bwe_is_fed(sub->peer->bwe)) {
+            tables_wake(lane->tables, sub->peer);
+        }
     }
     sub->rest->told_seq = block->ext_highest_seq;
     sub->rest->told_lost = block->lost;
@@ -289,6 +292,7 @@ static void on_twcc(const struct lane *lane, struct peer *peer, const struct rtc
     peer->rest->twcc_lost += report.n_status - n;
     if (peer->rest->has_twcc) {
         (void)bwe_on_feedback(peer->bwe, &again, peer->twcc_next, lane->now_us);
+        tables_wake(lane->tables, peer);
     }
 }
 
@@ -314,6 +318,7 @@ static void on_feedback(struct lane *lane, struct peer *peer, const struct rtcp_
         peer->rest->remb_bps =
             remb.rate_bps < UINT32_MAX ? (uint32_t)remb.rate_bps : UINT32_MAX;
         (void)bwe_on_remb(peer->bwe, remb.rate_bps, lane->now_us);
+        tables_wake(lane->tables, peer);
     }
 }
 
@@ -440,6 +445,7 @@ void rtcp_in_burst(struct lane *lane, const struct burst *in)
             lane_drop(lane, pkt, reason);
             continue;
         }
+        tables_heard(lane->tables, pkt->peer);
         on_compound(lane, pkt->peer, plain, len);
         lane_done(lane, pkt, DONE_RTCP);
     }

@@ -10,10 +10,13 @@
 
 enum {
     MAX_RTCP = 1200,    /* plain bytes of one packet */
-    PEERS_A_CALL = 256, /* looked at in one call */
+    LOOKS_A_CALL = 4096, /* at peers, of which one that is due counts as so many: */
+    DUE = 16,
     FAR = 12,           /* peers ahead; each is looked at for some 10 ns */
     NEAR = 8,
     NEXT = 4,
+    MAX_SUB_REPORT = 28 + 52 + 60, /* what one subscription adds: SR, SDES, XR */
+    MAX_TOGETHER = 32,
     MAX_BLOCKS = 31,          /* of one report; more go into another of the same compound */
     MAX_REPORTED = PEER_SSRCS /* no more can be bound */
 };
@@ -83,13 +86,42 @@ static uint8_t take_rrtrs(const struct lane *lane, const struct peer *peer,
     return n;
 }
 
+/* Sender reports of several subscriptions, on their way into one packet (RFC 8108, 5.3): that
+ * it is sent costs more than all that is in it. */
+struct sender_reports {
+    uint8_t buf[MAX_RTCP];
+    struct wbytes w;
+    unsigned n;
+    struct sub *subs[MAX_TOGETHER];
+    uint32_t ntps[MAX_TOGETHER];
+};
+
+static void begin_together(struct sender_reports *r)
+{
+    r->w = wbytes_of(r->buf, sizeof(r->buf));
+    r->n = 0;
+}
+
+/* Returns false if there was no place for what it holds, which is to be sent again. */
+static bool send_together(struct lane *lane, struct peer *peer, struct sender_reports *r,
+                          struct burst *out)
+{
+    const bool sent = r->n == 0 || push(lane, peer, &r->w, out);
+
+    for (unsigned i = 0; sent && i < r->n; i++) {
+        r->subs[i]->rest->reported_packets = r->subs[i]->packets;
+        r->subs[i]->rest->last_sr_ntp = r->ntps[i];
+        r->subs[i]->rest->last_sr_us = lane->now_us;
+    }
+    begin_together(r);
+    return sent;
+}
+
 /* The publisher's clock carried on: its last report plus the time since. Lip sync between
  * streams of one publisher is kept, as both are mapped by the same clock. */
-static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
+static void sub_report(struct lane *lane, struct sub *sub, struct sender_reports *r)
 {
     const struct stream *stream = sub->stream;
-    uint8_t buf[MAX_RTCP];
-    struct wbytes w = wbytes_of(buf, sizeof(buf));
     struct rtcp_xr_dlrr dlrrs[PEER_RRTRS];
     const uint8_t n_dlrrs = take_rrtrs(lane, sub->peer, dlrrs);
     struct rtcp_sr sr = {.ssrc = sub->ssrc,
@@ -106,18 +138,15 @@ static void sub_report(struct lane *lane, struct sub *sub, struct burst *out)
     since_us = lane->now_us > arrival_us ? lane->now_us - arrival_us : 0;
     sr.ntp += ntp_span(since_us);
     sr.rtp_ts += (uint32_t)(since_us * stream->clock_hz / 1000000) - sub_ts_offset(sub);
-    rtcp_sr_write(&w, &sr, NULL, 0);
+    rtcp_sr_write(&r->w, &sr, NULL, 0);
     if (sub->rest->cname_len > 0) {
-        rtcp_sdes_write(&w, sub->ssrc, sub->rest->cname, sub->rest->cname_len);
+        rtcp_sdes_write(&r->w, sub->ssrc, sub->rest->cname, sub->rest->cname_len);
     }
     if (n_dlrrs > 0) { /* libwebrtc tells its application only of those by its sender */
-        rtcp_xr_write_dlrr(&w, sub->ssrc, dlrrs, n_dlrrs);
+        rtcp_xr_write_dlrr(&r->w, sub->ssrc, dlrrs, n_dlrrs);
     }
-    if (push(lane, sub->peer, &w, out)) {
-        sub->rest->reported_packets = sub->packets;
-        sub->rest->last_sr_ntp = (uint32_t)(sr.ntp >> 16);
-        sub->rest->last_sr_us = lane->now_us;
-    }
+    r->subs[r->n] = sub;
+    r->ntps[r->n++] = (uint32_t)(sr.ntp >> 16);
 }
 
 static void publisher_report(struct lane *lane, struct peer *peer, struct burst *out)
@@ -182,17 +211,27 @@ static void ask_again(struct lane *lane, struct sub *sub)
     }
 }
 
-static void reports(struct lane *lane, struct peer *peer, struct burst *out)
+/* Returns false if the burst is full: reported_packets tells who is left. */
+static bool sender_reports(struct lane *lane, struct peer *peer, struct burst *out)
 {
+    struct sender_reports r;
+
+    begin_together(&r);
     for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
         ask_again(lane, sub);
-        if (out->n == PKT_BURST) {
-            return; /* the rest at the next turn: reported_packets tells who is left */
+        sub_report(lane, sub, &r);
+        if ((r.n == MAX_TOGETHER || wbytes_len(&r.w) > MAX_RTCP - MAX_SUB_REPORT) &&
+            !send_together(lane, peer, &r, out) && out->n == PKT_BURST) {
+            return false;
         }
-        sub_report(lane, sub, out);
     }
-    if (out->n == PKT_BURST) {
-        return;
+    return send_together(lane, peer, &r, out) || out->n < PKT_BURST;
+}
+
+static void reports(struct lane *lane, struct peer *peer, struct burst *out)
+{
+    if (!sender_reports(lane, peer, out) || out->n == PKT_BURST) {
+        return; /* the rest at the next turn */
     }
     answer_rrtrs(lane, peer, out);
     if (out->n == PKT_BURST) {
@@ -295,8 +334,20 @@ static void remb(struct lane *lane, struct peer *peer, struct burst *out)
     }
 }
 
-static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
+/* When there is something to do again for who sends nothing: the next reports, or that its
+ * consent is over. */
+static uint64_t due_of(const struct peer *peer)
 {
+    const uint64_t lost_us = *peer->rest->last_check_us + RTCP_CONSENT_US + 1;
+
+    return peer->rest->report_due_us < lost_us ? peer->rest->report_due_us : lost_us;
+}
+
+static void sweep_peer(struct lane *lane, struct open_peer *open, struct burst *out)
+{
+    struct peer *peer = &lane->tables->peers[open->index];
+
+    open->reports_us = 0;
     if (peer->to == NULL || peer->tx_key == NULL) {
         return;
     }
@@ -317,39 +368,58 @@ static void sweep_peer(struct lane *lane, struct peer *peer, struct burst *out)
     if (peer->rest->report_due_us <= lane->now_us) {
         reports(lane, peer, out);
     }
+    if (peer->rest->streams == NULL) {
+        open->reports_us = due_of(peer);
+    }
 }
 
-/* Loads ahead what is looked at of peer 'at' of the sweep, most of whom have nothing due.
- */
-static void prefetch(const struct tables *t, uint32_t at)
+/* Whose turn it is in the sweep 'at' places on, or NULL. */
+static struct peer *due_at(const struct lane *lane, uint32_t at)
 {
-    if (at + FAR < t->n_open) {
-        peer_prefetch(&t->peers[t->open_peers[at + FAR]]);
+    const struct tables *t = lane->tables;
+
+    return at < t->n_open && t->open[at].reports_us <= lane->now_us
+               ? &t->peers[t->open[at].index]
+               : NULL;
+}
+
+/* Loads ahead what is looked at of peer 'at' of the sweep. */
+static void prefetch(const struct lane *lane, uint32_t at)
+{
+    const struct peer *far = due_at(lane, at + FAR);
+    const struct peer *near = due_at(lane, at + NEAR);
+    const struct peer *next = due_at(lane, at + NEXT);
+
+    if (far != NULL) {
+        peer_prefetch(far);
     }
-    if (at + NEAR < t->n_open) {
-        __builtin_prefetch(&t->peers[t->open_peers[at + NEAR]].rest->last_check_us);
+    if (near != NULL) {
+        __builtin_prefetch(&near->rest->last_check_us);
     }
-    if (at + NEXT < t->n_open) {
-        __builtin_prefetch(t->peers[t->open_peers[at + NEXT]].rest->last_check_us);
+    if (next != NULL) {
+        __builtin_prefetch(next->rest->last_check_us);
     }
 }
 
 uint16_t rtcp_out_burst(struct lane *lane, struct burst *out)
 {
     struct tables *t = lane->tables;
-    uint32_t looked_at = 0;
+    uint32_t looks = 0;
 
     if (lane->now_us < lane->sweep_due_us) {
         return 0;
     }
-    while (lane->sweep_at < t->n_open && looked_at < PEERS_A_CALL) {
-        prefetch(t, lane->sweep_at);
-        sweep_peer(lane, &t->peers[t->open_peers[lane->sweep_at]], out);
+    while (lane->sweep_at < t->n_open && looks < LOOKS_A_CALL) {
+        prefetch(lane, lane->sweep_at);
+        if (due_at(lane, lane->sweep_at) != NULL) {
+            sweep_peer(lane, &t->open[lane->sweep_at], out);
+            looks += DUE;
+        }
         if (out->n == PKT_BURST) {
             return out->n; /* this peer again: it may have more */
         }
         lane->sweep_at++;
-        looked_at++;
+        looks++;
     }
     if (lane->sweep_at >= t->n_open) {
         lane->sweep_at = 0;

@@ -259,8 +259,12 @@ void allot_peer(struct lane *lane, struct peer *peer)
         }
     }
     note_besides(lane, peer, besides);
+    peer->rest->allot_bytes = peer->tx_bytes;
     bwe_want(peer->bwe, alloc_wanted(share.streams, share.n) * 5 / 4);
     share_out(lane, peer, &share, probed);
+    peer->rest->settled = !peer->rest->trial.on &&
+                          alloc_spent(share.streams, share.n) >=
+                              alloc_wanted(share.streams, share.n);
     peer->rest->given_bps = probed ? 0 : alloc_spent(share.streams, share.n);
     for (size_t i = 1; i < share.n; i++) {
         apply(lane, &share, i);

@@ -75,6 +75,7 @@ static int check(struct lane *lane, struct pkt *pkt, struct pkt *reply,
     if (!txids_has(peer->rest->answered, PEER_ANSWERED, msg.txid)) {
         txids_add(peer->rest->answered, PEER_ANSWERED, msg.txid);
         *peer->rest->last_check_us = lane->now_us;
+        tables_heard(lane->tables, peer);
         if (msg.use_candidate || msg.has_nomination) {
             *peer->rest->last_nomination_us = lane->now_us;
         }

@@ -72,7 +72,6 @@ struct peer_rest {
     _Alignas(64) uint64_t *last_check_us; /* in the vault: last valid consent check */
     uint64_t *heard_us; /* in the vault, by path: when media that is its own came last */
     uint64_t report_due_us; /* next SR/RR round */
-    uint64_t allot_due_us;
     struct stream *streams; /* list: what it publishes */
     struct sub *subs;       /* list: what it receives */
     struct replay *rx_rtcp; /* PEER_SSRCS of them, in the vault */
@@ -80,6 +79,7 @@ struct peer_rest {
     bool has_twcc;  /* some subscription carries transport-wide numbers */
     bool loss_told; /* control knows that consent is lost */
     bool probator;  /* probes have an SSRC of their own (mediasoup-client) */
+    bool settled;   /* the last allotment gave all that was asked for */
     uint32_t twcc_reports;
     uint32_t twcc_lost;
     uint32_t told_bps;  /* what control was told that the link carries */
@@ -88,6 +88,7 @@ struct peer_rest {
     uint64_t given_bps; /* by the last allocation, if media is the probe; else 0 */
     uint64_t fed_us;    /* when the first feedback had come; 0 not yet */
     uint64_t allot_us, besides_bytes; /* the last time; sent without numbers until then */
+    uint64_t allot_bytes;             /* tx_bytes then */
     struct alloc alloc;
 
     /* seldom */

@@ -53,9 +53,9 @@ static uint32_t n_names(const struct tables_conf *conf)
 static size_t lane_bytes(const struct tables_conf *conf)
 {
     return aligned(n_chunks(conf) * sizeof(struct sublist_chunk)) +
-           aligned(conf->n_peers * sizeof(uint32_t)) + /* open_peers */
-           aligned(conf->n_peers * sizeof(uint8_t)) +  /* lane_of */
-           aligned(conf->n_peers * sizeof(bool));      /* mine */
+           aligned(conf->n_peers * sizeof(struct open_peer)) +
+           aligned(conf->n_peers * sizeof(uint8_t)) + /* lane_of */
+           aligned(conf->n_peers * sizeof(bool));     /* mine */
 }
 
 size_t tables_bytes(const struct tables_conf *conf)
@@ -130,7 +130,7 @@ static int init_lane(struct tables *t, uint8_t **at, const char *name)
 
     sublist_pool_init(&t->chunks, carve(at, n_chunks(conf) * sizeof(struct sublist_chunk)),
                       n_chunks(conf));
-    t->open_peers = carve(at, conf->n_peers * sizeof(uint32_t));
+    t->open = carve(at, conf->n_peers * sizeof(struct open_peer));
     t->lane_of = carve(at, conf->n_peers * sizeof(uint8_t));
     t->mine = carve(at, conf->n_peers * sizeof(bool));
     t->paths = make_hash("paths", name, t->lane, conf->n_peers * PEER_PATHS,
@@ -259,19 +259,20 @@ struct sub *tables_sub(const struct tables *t, uint64_t handle)
                : NULL;
 }
 
-/* The dense list of those that RTCP and reports go through. */
 static void list_open(struct tables *t, struct peer *peer)
 {
     peer->rest->open_slot = t->n_open;
-    t->open_peers[t->n_open++] = peer->index;
+    t->open[t->n_open++] = (struct open_peer){.index = peer->index,
+                                              .tx_bytes = peer->tx_bytes,
+                                              .twcc_next = peer->twcc_next};
 }
 
 static void unlist_open(struct tables *t, struct peer *peer)
 {
-    uint32_t last = t->open_peers[--t->n_open];
+    const struct open_peer last = t->open[--t->n_open];
 
-    t->open_peers[peer->rest->open_slot] = last;
-    t->peers[last].rest->open_slot = peer->rest->open_slot;
+    t->open[peer->rest->open_slot] = last;
+    t->peers[last.index].rest->open_slot = peer->rest->open_slot;
 }
 
 struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
@@ -513,6 +514,7 @@ struct sub *tables_sub_open(struct tables *t, uint64_t handle, struct stream *st
     sub->next_of_peer = peer->rest->subs;
     peer->rest->subs = sub;
     t->n_open_subs++;
+    tables_wake(t, peer);
     return sub;
 release:
     (void)atomic_fetch_sub(&stream->n_subs, 1);
@@ -530,6 +532,7 @@ void tables_sub_close(struct tables *t, struct sub *sub)
     feedback_del(t, sub);
     tables_delist(t, sub);
     t->n_open_subs--;
+    tables_wake(t, sub->peer);
     refused_close(&t->refused_subs[sub->index]);
     refused_close(&t->refused_rtx[sub->index]);
     sub->handle = HANDLE_NONE;

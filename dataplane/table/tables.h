@@ -44,6 +44,19 @@ struct path_key {
     uint16_t device;
 };
 
+/* An open peer, as the sweeps of its lane see it: dense, so that those for whom there is
+ * nothing to do cost next to nothing. Times: when there will be something, if nothing happens
+ * before (0: at once). */
+struct open_peer {
+    uint32_t index;
+    bool told;           /* of control: nothing but 'told_packets' can have changed since */
+    uint64_t reports_us; /* of rtcp/rtcp_out */
+    uint64_t budget_us;  /* of stage/budget; and when something was sent, … */
+    uint64_t tx_bytes, twcc_next; /* … as the peer's differ from what they were last */
+    uint64_t ticked_us;           /* when its estimator was run last; 0 never */
+    uint64_t told_packets;        /* its tx_packets when control was told */
+};
+
 struct tables {
     struct tables_conf conf;
     uint32_t lane; /* whose these are */
@@ -70,7 +83,7 @@ struct tables {
     bool *mine;                /* by peer: it belongs to this lane */
     struct rte_hash *paths;    /* 5-tuple -> peer index */
     struct rte_hash *feedback; /* (peer index, outgoing SSRC) -> subscription index */
-    uint32_t *open_peers;      /* indexes of open peers, dense */
+    struct open_peer *open;    /* in no order */
     uint32_t n_open;
     uint32_t n_open_streams, n_open_subs;
     struct sub_layers *layered; /* subscriptions with layers, and which of them wait */
@@ -135,6 +148,22 @@ void tables_sub_close(struct tables *t, struct sub *sub);
 struct peer *tables_peer(const struct tables *t, uint64_t handle);
 struct stream *tables_stream(const struct tables *t, uint64_t handle);
 struct sub *tables_sub(const struct tables *t, uint64_t handle);
+
+/* Something has come, or was changed, that what the sweeps do for the peer may depend on.
+ * _heard: that only what control is told depends on. */
+static inline void tables_heard(struct tables *t, const struct peer *peer)
+{
+    t->open[peer->rest->open_slot].told = false;
+}
+
+static inline void tables_wake(struct tables *t, struct peer *peer)
+{
+    struct open_peer *open = &t->open[peer->rest->open_slot];
+
+    open->told = false;
+    open->reports_us = open->budget_us = 0;
+    peer->rest->settled = false;
+}
 
 /* Makes 'paths' the validated paths of the peer, 'selected' (index, or n for none) the one
  * to send to; old ones are forgotten. A path that another peer holds is taken from it: the

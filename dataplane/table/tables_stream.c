@@ -26,6 +26,7 @@ struct stream *tables_stream_open(struct tables *t, uint64_t handle, struct peer
     stream->next_of_peer = peer->rest->streams;
     peer->rest->streams = stream;
     t->n_open_streams++;
+    tables_wake(t, peer);
     return stream;
 }
 

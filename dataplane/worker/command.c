@@ -154,6 +154,9 @@ static int peer_update(struct lane *lane, const struct io *io, const struct vaul
         set_credentials(lane, peer, &conf);
     }
     explicit_bzero(&conf, sizeof(conf));
+    if (peer != NULL) {
+        tables_wake(lane->tables, peer);
+    }
     if (err == 0 && !was_ready && peer->to != NULL && peer->tx_key != NULL) {
         for (struct sub *sub = peer->rest->subs; sub != NULL; sub = sub->next_of_peer) {
             if (!sub->paused) {
@@ -340,7 +343,7 @@ static void close_subs(struct lane *lane)
     struct tables *t = lane->tables;
 
     for (uint32_t i = 0; i < t->n_open; i++) {
-        struct peer *peer = &t->peers[t->open_peers[i]];
+        struct peer *peer = &t->peers[t->open[i].index];
 
         while (peer->rest->subs != NULL) {
             lane_sub_close(lane, peer->rest->subs);
@@ -351,7 +354,7 @@ static void close_subs(struct lane *lane)
 static void close_peers(struct tables *t)
 {
     while (t->n_open > 0) {
-        struct peer *peer = &t->peers[t->open_peers[t->n_open - 1]];
+        struct peer *peer = &t->peers[t->open[t->n_open - 1].index];
 
         while (peer->rest->streams != NULL) {
             (void)tables_stream_close(t, peer->rest->streams);

@@ -414,6 +414,7 @@ int command_sub_update(struct lane *lane, const struct vault *vault, uint64_t ha
     if (sub->layers != NULL && !form_ok(&conf)) {
         return -EINVAL;
     }
+    tables_wake(lane->tables, sub->peer);
     set_rank(sub, &conf);
     if (sub->layers != NULL) {
         err = update_layers(lane, sub, &conf);

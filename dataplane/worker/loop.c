@@ -249,8 +249,7 @@ static void reports(struct loop *loop)
         report_lane(&loop->pipe, &loop->counts, loop->mine);
         loop->report_due_us = now_us + REPORT_US;
     }
-    if (now_us >= loop->objects_due_us) {
-        report_objects(&loop->lane, loop->shared);
+    if (now_us >= loop->objects_due_us && report_objects(&loop->lane, loop->shared)) {
         loop->objects_due_us = now_us + REPORT_OBJECTS_US;
     }
 }

@@ -69,7 +69,7 @@ static void drop_gone_subs(struct lane *lane, const struct vault *vault)
     for (uint32_t i = 0; i < t->n_open; i++) {
         struct sub *next;
 
-        for (struct sub *sub = t->peers[t->open_peers[i]].rest->subs; sub != NULL;
+        for (struct sub *sub = t->peers[t->open[i].index].rest->subs; sub != NULL;
              sub = next) {
             next = sub->next_of_peer;
             if (sub_gone(vault, sub)) {
@@ -86,7 +86,7 @@ static void drop_gone_streams(struct lane *lane, const struct vault *vault)
     for (uint32_t i = 0; i < t->n_open; i++) {
         struct stream *next;
 
-        for (struct stream *s = t->peers[t->open_peers[i]].rest->streams; s != NULL;
+        for (struct stream *s = t->peers[t->open[i].index].rest->streams; s != NULL;
              s = next) {
             next = s->next_of_peer;
             if (stream_gone(vault, s)) {
@@ -102,7 +102,7 @@ static void drop_gone_peers(const struct lanes *all, struct lane *lane,
     struct tables *t = lane->tables;
 
     for (uint32_t i = t->n_open; i-- > 0;) { /* closing moves the last one here */
-        struct peer *peer = &t->peers[t->open_peers[i]];
+        struct peer *peer = &t->peers[t->open[i].index];
         struct path paths[PEER_PATHS];
         uint8_t n_paths = peer->rest->n_paths;
 

@@ -171,38 +171,67 @@ static void report_subs(const struct tables *t, const struct peer *peer, struct 
     }
 }
 
-void report_objects(const struct lane *lane, struct shared *s)
+static void report_peer(const struct tables *t, const struct peer *peer, struct shared *s)
+{
+    const struct refused *refused = &t->refused_peers[peer->index];
+    const struct refused *padding = &t->refused_padding[peer->index];
+    const struct bwe *bwe = peer->bwe;
+    const struct abi_peer_stats stats = {
+        .handle = peer->handle,
+        .rx_packets = peer->rest->rx_packets,
+        .rx_bytes = peer->rest->rx_bytes,
+        .tx_packets = peer->tx_packets - refused_packets(refused),
+        .tx_bytes = peer->tx_bytes - refused_bytes(refused),
+        .last_check_us = *peer->rest->last_check_us,
+        .remb_bps = peer->rest->remb_bps,
+        .twcc_reports = peer->rest->twcc_reports,
+        .twcc_lost = peer->rest->twcc_lost,
+        .rtt_us = peer->rest->rtt_us,
+        .available_bps = bwe_is_fed(bwe) ? (uint32_t)bwe_target(bwe) : 0,
+        .wanted_bps = (uint32_t)bwe->wanted_bps,
+        .queue_us = bwe_queue_us(bwe),
+        .probes = bwe->n_probes,
+        .padding_packets = peer->rest->padding_packets - refused_packets(padding),
+        .padding_bytes = peer->rest->padding_bytes - refused_bytes(padding),
+        .twcc_unknown = bwe->n_unknown,
+        .twcc_ignored = bwe->n_ignored,
+    };
+
+    abi_words_copy(&s->peer_stats[peer->index], &stats, sizeof(stats));
+    report_streams(peer, s);
+    report_subs(t, peer, s);
+}
+
+/* Whether something of a peer that sends nothing can have changed since it was told. What is
+ * counted though nothing came or went (frames that another lane could not send) is told once
+ * in REPORT_ROUNDS. */
+static bool has_news(const struct lane *lane, const struct open_peer *open,
+                     const struct peer *peer)
+{
+    return !open->told || peer->tx_packets != open->told_packets ||
+           peer->rest->streams != NULL ||
+           (lane->told_at + lane->told_round) % REPORT_ROUNDS == 0;
+}
+
+bool report_objects(struct lane *lane, struct shared *s)
 {
     const struct tables *t = lane->tables;
 
-    for (uint32_t i = 0; i < t->n_open; i++) {
-        const struct peer *peer = &t->peers[t->open_peers[i]];
-        const struct refused *refused = &t->refused_peers[peer->index];
-        const struct refused *padding = &t->refused_padding[peer->index];
-        const struct bwe *bwe = peer->bwe;
-        const struct abi_peer_stats stats = {
-            .handle = peer->handle,
-            .rx_packets = peer->rest->rx_packets,
-            .rx_bytes = peer->rest->rx_bytes,
-            .tx_packets = peer->tx_packets - refused_packets(refused),
-            .tx_bytes = peer->tx_bytes - refused_bytes(refused),
-            .last_check_us = *peer->rest->last_check_us,
-            .remb_bps = peer->rest->remb_bps,
-            .twcc_reports = peer->rest->twcc_reports,
-            .twcc_lost = peer->rest->twcc_lost,
-            .rtt_us = peer->rest->rtt_us,
-            .available_bps = bwe_is_fed(bwe) ? (uint32_t)bwe_target(bwe) : 0,
-            .wanted_bps = (uint32_t)bwe->wanted_bps,
-            .queue_us = bwe_queue_us(bwe),
-            .probes = bwe->n_probes,
-            .padding_packets = peer->rest->padding_packets - refused_packets(padding),
-            .padding_bytes = peer->rest->padding_bytes - refused_bytes(padding),
-            .twcc_unknown = bwe->n_unknown,
-            .twcc_ignored = bwe->n_ignored,
-        };
+    for (unsigned i = 0; i < REPORT_PEERS && lane->told_at < t->n_open; i++) {
+        struct open_peer *open = &t->open[lane->told_at];
+        const struct peer *peer = &t->peers[open->index];
 
-        abi_words_copy(&s->peer_stats[peer->index], &stats, sizeof(stats));
-        report_streams(peer, s);
-        report_subs(t, peer, s);
+        if (has_news(lane, open, peer)) {
+            report_peer(t, peer, s);
+            open->told = true;
+            open->told_packets = peer->tx_packets;
+        }
+        lane->told_at++;
     }
+    if (lane->told_at < t->n_open) {
+        return false;
+    }
+    lane->told_at = 0;
+    lane->told_round++;
+    return true;
 }

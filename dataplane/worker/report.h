@@ -6,7 +6,13 @@
 #include "worker/pipeline.h"
 #include "worker/shared.h"
 
-enum { REPORT_US = 100000, REPORT_OBJECTS_US = 500000, REPORT_RECENT_US = 1000000 };
+enum {
+    REPORT_US = 100000,
+    REPORT_OBJECTS_US = 500000,
+    REPORT_ROUNDS = 5, /* of these: all are told, whether or not something has changed */
+    REPORT_PEERS = 256, /* looked at in one call */
+    REPORT_RECENT_US = 1000000
+};
 
 /* What the lane's loop counts beside the pipeline. */
 struct report_loop {
@@ -29,7 +35,8 @@ void report_recent(const struct pipeline *p, struct report_loop *loop, uint64_t 
 void report_lane(const struct pipeline *p, const struct report_loop *loop,
                  struct shared_lane *out);
 
-/* Publishes peers, streams and subscriptions. Cost: O(open objects). */
-void report_objects(const struct lane *lane, struct shared *s);
+/* A step of publishing peers, streams and subscriptions. Returns whether it was the last; the
+ * next begins anew. Bounded work a call. */
+bool report_objects(struct lane *lane, struct shared *s);
 
 #endif

@@ -95,9 +95,9 @@ static void lies_are_counted_and_change_nothing(void **state)
 static struct abi_peer_stats told(const struct call *call)
 {
     struct abi_peer_stats stats;
-    const struct rig *rig = call->rig;
+    struct rig *rig = call->rig;
 
-    report_objects(&rig->lane, (struct shared *)&rig->shared);
+    (void)report_objects(&rig->lane, (struct shared *)&rig->shared);
     abi_words_copy(&stats, &rig->shared.peer_stats[call_peer(call, &call->sub)->index],
                    sizeof(stats));
     return stats;
@@ -199,7 +199,7 @@ static void what_is_held_carries_probes(void **state)
     sub->started = false;
     sub->held = true;
     sub->started = false;
-    peer->rest->allot_due_us = UINT64_MAX; /* or it would not be held */
+    peer->rest->allot_us = UINT64_MAX / 2; /* or it would not be held */
     bwe_want(peer->bwe, 3000000);
     for (unsigned i = 0; i < 60; i++) {
         lane->now_us += 1000;
@@ -216,6 +216,68 @@ static void what_is_held_carries_probes(void **state)
         }
     }
     assert_true(sent >= BWE_PROBE_PACKETS);
+    call_stop(&call);
+}
+
+static void remb(struct call *call, uint64_t bps)
+{
+    struct wbytes w = wbytes_of(scratch, sizeof(scratch));
+
+    rtcp_remb_write(&w, THEIR_SSRC, bps, NULL, 0);
+    far_send_rtcp(&call->sub, &w);
+    rig_run(call->rig);
+}
+
+static void pass(struct call *call, unsigned n_sweeps)
+{
+    for (unsigned i = 0; i < n_sweeps; i++) {
+        rig_pass(call->rig, BUDGET_SWEEP_US);
+        budget_sweep(&call->rig->lane);
+    }
+}
+
+/* Whose turn in the sweep has not come, and is not to come for a while. */
+static bool rests(const struct call *call, const struct peer *peer)
+{
+    const struct lane *lane = &call->rig->lane;
+    const struct open_peer *open = &lane->tables->open[peer->rest->open_slot];
+
+    return open->budget_us > lane->now_us + BUDGET_SWEEP_US &&
+           open->tx_bytes == peer->tx_bytes;
+}
+
+/* Who is sent nothing is not looked at again and again, until something is sent, heard, or
+ * changed; and its estimator is then as if it had been. */
+static void who_is_sent_nothing_costs_nothing(void **state)
+{
+    struct call call;
+    const struct open_peer *open;
+    struct peer *peer;
+    uint64_t ticked_us;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    peer = call_peer(&call, &call.sub);
+    bwe_want(peer->bwe, 100000); /* less than there is: nothing is to be probed */
+    pass(&call, 110);
+    assert_true(rests(&call, peer));
+    open = &call.rig->lane.tables->open[peer->rest->open_slot];
+    ticked_us = open->ticked_us;
+    pass(&call, 25);
+    assert_int_equal(open->ticked_us, ticked_us);
+
+    call_say(&call);
+    pass(&call, 1);
+    assert_false(rests(&call, peer));
+    assert_true(peer->bwe->limited);
+    assert_true(call.rig->lane.now_us - peer->bwe->limited_us <= 2 * BUDGET_SWEEP_US);
+    pass(&call, 110);
+    assert_true(rests(&call, peer));
+
+    remb(&call, 300000);
+    pass(&call, 1);
+    assert_false(rests(&call, peer));
+    assert_int_equal(bwe_target(peer->bwe), 300000);
     call_stop(&call);
 }
 
@@ -249,15 +311,6 @@ static void control_is_told_once_and_of_changes(void **state)
     }
     assert_int_equal(lane->n_news, 1);
     call_stop(&call);
-}
-
-static void remb(struct call *call, uint64_t bps)
-{
-    struct wbytes w = wbytes_of(scratch, sizeof(scratch));
-
-    rtcp_remb_write(&w, THEIR_SSRC, bps, NULL, 0);
-    far_send_rtcp(&call->sub, &w);
-    rig_run(call->rig);
 }
 
 static void video_is_held_before_audio_suffers_and_comes_back(void **state)
@@ -661,6 +714,7 @@ int main(void)
         cmocka_unit_test(probes_have_numbers_and_indexes_of_their_own),
         cmocka_unit_test(a_probe_that_a_full_device_refuses_was_not_sent),
         cmocka_unit_test(what_is_held_carries_probes),
+        cmocka_unit_test(who_is_sent_nothing_costs_nothing),
         cmocka_unit_test(control_is_told_once_and_of_changes),
         cmocka_unit_test(video_is_held_before_audio_suffers_and_comes_back),
         cmocka_unit_test(what_remb_has_held_is_tried_again),

@@ -667,9 +667,119 @@ static void what_went_another_way_is_no_loss(void **state)
     free(bwe);
 }
 
+/* What others see of it. */
+static void assert_same(const struct bwe *a, const struct bwe *b, uint64_t now_us)
+{
+    assert_int_equal(bwe_target(a), bwe_target(b));
+    assert_int_equal(bwe_told(a), bwe_told(b));
+    assert_int_equal(bwe_queue_us(a), bwe_queue_us(b));
+    assert_int_equal(bwe_is_calm(a, now_us), bwe_is_calm(b, now_us));
+    assert_int_equal(bwe_is_probing(a), bwe_is_probing(b));
+    assert_int_equal(a->n_probes, b->n_probes);
+}
+
+/* A life by chance: packets that are answered or not, REMBs, wishes. */
+struct life {
+    struct bwe *bwe;
+    uint64_t next, told, now_us;
+    uint32_t dice;
+};
+
+static uint32_t roll(struct life *life, uint32_t n)
+{
+    life->dice = life->dice * 1664525 + 1013904223;
+    return (life->dice >> 8) % n;
+}
+
+static void answer(struct life *life)
+{
+    int32_t ticks[64];
+    size_t n = life->next - life->told < 64 ? (size_t)(life->next - life->told) : 64;
+
+    for (size_t i = 0; i < n; i++) {
+        ticks[i] = roll(life, 20) == 0 ? -1 : 20;
+    }
+    if (n > 0) {
+        feed(life->bwe, (uint16_t)life->told, ticks, n,
+             (uint32_t)(life->now_us / TWCC_TICK_US / TWCC_REF_TICKS), life->next,
+             life->now_us);
+    }
+    life->told = life->next;
+}
+
+static void live(struct life *life)
+{
+    const bool answers = roll(life, 4) > 0;
+
+    if (roll(life, 3) == 0) {
+        bwe_want(life->bwe, roll(life, 4) * 400000);
+    }
+    if (roll(life, 5) == 0) {
+        (void)bwe_on_remb(life->bwe, 100000 + roll(life, 2000000), life->now_us);
+    }
+    for (unsigned i = 0; i < 30 + roll(life, 100); i++) {
+        life->now_us += BWE_TICK_US;
+        for (unsigned k = roll(life, 4); k > 0; k--) {
+            bwe_note_sent(life->bwe, life->next++, 1000, life->now_us);
+        }
+        if (answers && i % 5 == 0) {
+            answer(life);
+        }
+        (void)bwe_tick(life->bwe, life->next * 1000, life->next, life->now_us);
+        (void)bwe_take_padding(life->bwe, life->next * 1000, life->next, life->now_us);
+    }
+    if (answers) {
+        answer(life);
+    }
+}
+
+/* Ticks that are left out until the deadline would have changed nothing. */
+static void who_is_sent_nothing_needs_no_ticks(void **state)
+{
+    struct life life = {.bwe = calloc(1, sizeof(struct bwe)), .now_us = 1000000, .dice = 7};
+    struct bwe *ticked = calloc(1, sizeof(*ticked));
+    unsigned n_rests = 0, n_for_ever = 0;
+    (void)state;
+
+    bwe_init(life.bwe, &CONF);
+    for (unsigned turn = 0; turn < 400; turn++) {
+        live(&life);
+        for (unsigned i = 0; i < 400; i++) {
+            const uint64_t tx_bytes = life.next * 1000;
+            uint64_t due_us, until_us;
+
+            life.now_us += BWE_TICK_US;
+            (void)bwe_tick(life.bwe, tx_bytes, life.next, life.now_us);
+            (void)bwe_take_padding(life.bwe, tx_bytes, life.next, life.now_us);
+            due_us = bwe_deadline(life.bwe, tx_bytes, life.next, life.now_us);
+            if (due_us <= life.now_us) {
+                continue;
+            }
+            n_rests++;
+            n_for_ever += due_us == UINT64_MAX;
+            until_us = due_us < life.now_us + 15000000 ? due_us : life.now_us + 15000000;
+            *ticked = *life.bwe;
+            while (life.now_us + BWE_TICK_US < until_us) {
+                life.now_us += BWE_TICK_US;
+                (void)bwe_tick(ticked, tx_bytes, life.next, life.now_us);
+                assert_same(ticked, life.bwe, life.now_us);
+            }
+            if (due_us == UINT64_MAX) {
+                break;
+            }
+        }
+        /* the one at the end makes both the same */
+        (void)bwe_tick(life.bwe, life.next * 1000, life.next, life.now_us);
+    }
+    assert_true(n_rests > 400 && n_for_ever > 50);
+    free(ticked);
+    free(life.bwe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_is_sent_nothing_needs_no_ticks),
         cmocka_unit_test(overuse_is_a_slope_that_lasts),
         cmocka_unit_test(noise_raises_the_threshold_not_the_alarm),
         cmocka_unit_test(standing_queue_is_told_from_the_least_delay),

@@ -143,7 +143,7 @@ static void open_peers_are_listed_once(void **state)
         }
         assert_int_equal(rig->tables.n_open, n);
         for (uint32_t k = 0; k < n; k++) {
-            uint32_t index = rig->tables.open_peers[k];
+            uint32_t index = rig->tables.open[k].index;
 
             assert_non_null(open[index]);
             assert_int_equal(open[index]->rest->open_slot, k);

@@ -363,6 +363,7 @@ static void statistics_are_published(void **state)
     }
     turn(&t);
     call_sub(&t.call, &t.call.to_video)->held = true;
+    tables_heard(&t.call.rig->tables, call_sub(&t.call, &t.call.to_video)->peer);
     t.loop->report_due_us = t.loop->objects_due_us = 0;
     turn(&t);
     assert_int_equal(abi_lane_stats_read(t.control->stats, 1, &counts), 0);
@@ -395,6 +396,36 @@ static void statistics_are_published(void **state)
     assert_int_equal(t.call.rig->shared.sub_stats[0].held, 0);
     assert_int_equal(
         t.call.rig->shared.sub_stats[handle_index(t.call.to_video.handle)].held, 1);
+    turned_stop(&t);
+}
+
+/* What has not changed is not written each time, but with each round it is. */
+static void what_has_not_changed_is_told_seldom(void **state)
+{
+    struct abi_peer_stats *stats;
+    struct turned t;
+    struct far_rtp rtp;
+    (void)state;
+
+    turned_start(&t);
+    stats = &t.call.rig->shared.peer_stats[handle_index(t.call.sub.conf.handle)];
+    assert_true(report_objects(&t.loop->lane, t.loop->shared));
+    assert_int_equal(stats->handle, t.call.sub.conf.handle);
+    stats->handle = 0;
+    for (unsigned n = 0; stats->handle == 0; n++) {
+        assert_true(report_objects(&t.loop->lane, t.loop->shared));
+        assert_true(n < REPORT_ROUNDS);
+    }
+    assert_true(report_objects(&t.loop->lane, t.loop->shared));
+    stats->handle = 0;
+    assert_true(report_objects(&t.loop->lane, t.loop->shared));
+    assert_int_equal(stats->handle, 0);
+    rtp = call_audio(&t.call, "x", 1);
+    far_send_rtp(&t.call.pub, &rtp);
+    turn(&t);
+    assert_true(report_objects(&t.loop->lane, t.loop->shared));
+    assert_int_equal(stats->handle, t.call.sub.conf.handle);
+    assert_int_equal(stats->tx_packets, 1);
     turned_stop(&t);
 }
 
@@ -466,6 +497,7 @@ int main(void)
         cmocka_unit_test(spoilt_datagram_ring_does_not_hold_up_the_lane),
         cmocka_unit_test(control_is_woken_only_when_it_sleeps),
         cmocka_unit_test(statistics_are_published),
+        cmocka_unit_test(what_has_not_changed_is_told_seldom),
         cmocka_unit_test(how_busy_the_lane_is_is_published),
         cmocka_unit_test(names_of_counters_are_published),
     };
