@@ -9,6 +9,7 @@
 #include "sfu/wire/rtcp_fb.h"
 #include "sfu/wire/rtcp_twcc.h"
 #include "sfu/wire/rtcp_xr.h"
+#include "table/repair.h"
 
 enum {
     MIN_RTCP = 8,
@@ -224,7 +225,8 @@ static bool find_sent(const struct lane *lane, struct sub *sub, uint16_t seq,
     tables_sub_catch_up(lane->tables, sub);
     return sub->layers != NULL
                ? switcher_find(&sub->layers->switcher, seq, &hit->out, &hit->seq)
-               : rtxindex_find(&sub->rest->sent, seq, *sub->next_index, hit);
+               : rtxindex_find(&repair_make(lane->tables, sub)->sent, seq,
+                               *sub->next_index, hit);
 }
 
 /* Puts one missed packet on the list. Returns false if it is not sent again. */
@@ -240,7 +242,8 @@ static bool resend(struct lane *lane, struct sub *sub, uint16_t seq)
     if (!sub_resends(sub) || lane->no_repair || sub->rest->rtx_budget < cost ||
         lane->resend_head - lane->resend_tail == LANE_RESENDS ||
         !find_sent(lane, sub, seq, &hit) ||
-        !answered_take(&sub->rest->answered, seq, lane->now_us, rtt_us)) {
+        !answered_take(&repair_make(lane->tables, sub)->answered, seq, lane->now_us,
+                       rtt_us)) {
         return false;
     }
     sub->rest->rtx_budget -= cost;

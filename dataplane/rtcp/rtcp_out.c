@@ -318,10 +318,10 @@ static void remb(struct lane *lane, struct peer *peer, struct burst *out)
     uint32_t bps;
 
     if (!peer->rest->remb_ok || peer->rest->twcc_used ||
-        remb_deadline(&peer->rest->remb) > lane->now_us || out->n == PKT_BURST) {
+        remb_deadline(peer->rest->remb) > lane->now_us || out->n == PKT_BURST) {
         return;
     }
-    bps = remb_take(&peer->rest->remb, lane->now_us);
+    bps = remb_take(peer->rest->remb, lane->now_us);
     for (struct stream *s = peer->rest->streams; s != NULL && n < PEER_SSRCS;
          s = s->next_of_peer) {
         if (s->bound) {

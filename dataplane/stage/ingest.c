@@ -96,7 +96,7 @@ static void read_exts(struct lane *lane, const struct pkt *pkt, struct kept *kep
             peer->rest->twcc_used = true;
         } else if (ours == EXT_ABS_SEND_TIME && len == RTP_EXT_ABS_SEND_TIME_LEN &&
                    peer->rest->remb_ok && !peer->rest->twcc_used) {
-            remb_on_packet(&peer->rest->remb, load_be24(data), pkt->len, peer->rest->rtt_us,
+            remb_on_packet(peer->rest->remb, load_be24(data), pkt->len, peer->rest->rtt_us,
                            lane->now_us);
         } else if (ours == EXT_AUDIO_LEVEL) {
             kept->has_level = rtp_ext_audio_level(data, len, &kept->audio_level, &voice);

@@ -1,6 +1,8 @@
 /* See protect.h. */
 #include "stage/protect.h"
 
+#include "table/repair.h"
+
 /* Places of who is visited in the next burst, in the one after and in the third. */
 enum { SECOND = PKT_BURST, THIRD = 2 * PKT_BURST, SOON = 3 * PKT_BURST };
 
@@ -8,15 +10,15 @@ enum { SECOND = PKT_BURST, THIRD = 2 * PKT_BURST, SOON = 3 * PKT_BURST };
  * that would give the key's secrets away. A successor of this process must go on behind
  * every index that may have been used, so the store comes before the encryption; what was
  * left out before the crash is not known to it and stays unused. */
-static bool take_index(struct sub *sub, uint64_t index)
+static bool take_index(const struct lane *lane, struct sub *sub, uint64_t index)
 {
     uint64_t next = *sub->next_index;
 
     if (index < next) {
-        return gaps_take(&sub->rest->gaps, index);
+        return sub->rest->repair != NULL && gaps_take(&sub->rest->repair->gaps, index);
     }
     if (index > next) {
-        gaps_add(&sub->rest->gaps, next, index);
+        gaps_add(&repair_make(lane->tables, sub)->gaps, next, index);
     }
     *sub->next_index = index + 1;
     return true;
@@ -84,7 +86,7 @@ uint16_t protect_burst(struct lane *lane, const struct burst *in, struct burst *
         struct peer *peer = pkt->peer;
         struct crypt_op *op = &ops[n];
 
-        if (!take_index(sub, pkt->index)) {
+        if (!take_index(lane, sub, pkt->index)) {
             sub->rest->skipped++;
             lane_drop_out(lane, pkt, DROP_INDEX_USED);
             continue;

@@ -5,6 +5,7 @@
 
 #include "stage/begin.h"
 #include "stage/layers.h"
+#include "table/repair.h"
 
 enum {
     WALK_FROM = 8, /* readers on this lane: for fewer it costs more than it spares */
@@ -39,6 +40,7 @@ struct glance {
 
 /* What goes out in this call. */
 struct routed {
+    const struct tables *tables;
     uint64_t now_us;
     uint16_t n;
     uint16_t visits;
@@ -84,7 +86,7 @@ static bool wants(struct sub *sub, const struct glance *slot, struct routed *rou
         sub->seq_base = slot->seq;
         sub->seq_offset = slot->seq - *sub->next_index;
         *sub->rest->seq_offset_live = sub->seq_offset;
-        rtxindex_begin(&sub->rest->sent, *sub->next_index, sub->seq_offset);
+        repair_begin(routed->tables, sub);
     }
     /* Older than where this subscription began: its number would be one that was used. */
     return slot->seq >= sub->seq_base;
@@ -662,6 +664,7 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
     struct routed routed;
 
     (void)in;
+    routed.tables = lane->tables;
     routed.now_us = lane->now_us;
     routed.n = routed.visits = 0;
     routed.strange = false;

@@ -108,10 +108,10 @@ struct peer_rest {
     uint64_t rrtr_sent_us;  /* 0: none yet */
     uint32_t open_slot;     /* where it stands in the lane's list of open peers */
 
-    /* made with the first stream; apart, as it is large and few peers publish */
+    /* made with the first stream; apart, as they are large and few peers publish */
     struct twcc *twcc;
-    struct remb remb; /* for those that number no packets; made with the first stream */
-    uint64_t rembs;   /* sent */
+    struct remb *remb; /* for those that number no packets */
+    uint64_t rembs;    /* sent */
 };
 
 /* What a send touches, dense: that of 10,000 lies on few pages. */
@@ -144,6 +144,7 @@ struct peer {
 
 _Static_assert(offsetof(struct peer, pacer) == 128 && sizeof(struct peer) == 192,
                "two lines a send, and one more if it is paced");
+_Static_assert(2 * sizeof(struct crypt_key) <= (size_t)8 * 1024, "a peer's budget of keys");
 _Static_assert(offsetof(struct peer_rest, last_nomination_us) <=
                    offsetof(struct peer_rest, last_check_us) + PEER_SWEPT_BYTES,
                "prefetched whole");

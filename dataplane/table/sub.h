@@ -58,6 +58,14 @@ struct sub_layers {
     struct sub_layers *next_waiting, **waiting_link;
 };
 
+/* What it takes to tell which packets were sent and may be sent again, apart as most never
+ * need it: nothing was left out, nothing is asked for again (table/repair). */
+struct sub_repair {
+    struct gaps gaps;         /* indexes below *next_index that are free */
+    struct rtxindex sent;     /* what our numbers were, of one without layers */
+    struct answered answered; /* lately */
+};
+
 /* What a send does not touch. */
 struct sub_rest {
     /* of its peer's, when there is not enough for all */
@@ -79,9 +87,8 @@ struct sub_rest {
     uint8_t rtx_pt;                  /* 0: nor of what it is sent now */
     bool
         repeats; /* what is lost may be sent again, bit by bit as it was (stage/resend.h) */
-    struct gaps gaps;         /* indexes below *next_index that are free */
-    struct rtxindex sent;     /* what our numbers were, of one without layers */
-    struct answered answered; /* lately */
+    struct rtxindex_span begun; /* without layers: where its numbers began; first 0: not yet */
+    struct sub_repair *repair;  /* NULL: not needed yet */
     uint32_t lost, jitter, rtt_us, fraction_lost;
     uint32_t told_seq; /* the highest number of its last report; 0 none yet */
     int32_t told_lost;
@@ -136,6 +143,7 @@ struct sub {
 _Static_assert(offsetof(struct sub, packets) == 64 && offsetof(struct sub, handle) == 128 &&
                    sizeof(struct sub) == 192,
                "two lines a send");
+_Static_assert(sizeof(struct sub) + sizeof(struct sub_rest) <= 512, "a subscription's budget");
 
 /* Whether what is lost may be sent again as a retransmission (RFC 4588). */
 static inline bool sub_repairs(const struct sub *sub)

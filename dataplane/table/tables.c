@@ -66,7 +66,9 @@ size_t tables_bytes(const struct tables_conf *conf)
            aligned(conf->n_subs * sizeof(struct sub)) +
            aligned(conf->n_subs * sizeof(struct sub_rest)) +
            aligned(conf->n_subs * sizeof(struct sub_layers)) +
+           aligned(conf->n_subs * sizeof(struct sub_repair)) +
            aligned(conf->n_peers * sizeof(struct twcc)) +
+           aligned(conf->n_peers * sizeof(struct remb)) +
            aligned(conf->n_peers * sizeof(struct bwe)) +
            2 * aligned(conf->n_peers * sizeof(struct crypt_key)) +
            2 * aligned(conf->n_peers * sizeof(struct refused)) +
@@ -150,7 +152,9 @@ static void init_objects(struct tables *t, const struct tables_conf *conf, uint8
     t->subs = carve(at, conf->n_subs * sizeof(struct sub));
     t->sub_rests = carve(at, conf->n_subs * sizeof(struct sub_rest));
     t->layers = carve(at, conf->n_subs * sizeof(struct sub_layers));
+    t->repairs = carve(at, conf->n_subs * sizeof(struct sub_repair));
     t->twccs = carve(at, conf->n_peers * sizeof(struct twcc));
+    t->rembs = carve(at, conf->n_peers * sizeof(struct remb));
     t->bwes = carve(at, conf->n_peers * sizeof(struct bwe));
     t->tx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
     t->rx_keys = carve(at, conf->n_peers * sizeof(struct crypt_key));
@@ -198,6 +202,8 @@ int tables_init(struct tables *t, const struct tables_conf *conf, void *mem,
             lane->sub_rests = t->sub_rests;
             lane->layers = t->layers;
             lane->twccs = t->twccs;
+            lane->rembs = t->rembs;
+            lane->repairs = t->repairs;
             lane->bwes = t->bwes;
             lane->tx_keys = t->tx_keys;
             lane->rx_keys = t->rx_keys;
@@ -288,6 +294,7 @@ struct peer *tables_peer_open(struct tables *t, uint64_t handle, int *err)
     peer->rest = &t->peer_rests[i];
     memset(peer->rest, 0, sizeof(*peer->rest));
     peer->rest->twcc = &t->twccs[i];
+    peer->rest->remb = &t->rembs[i];
     peer->bwe = &t->bwes[i];
     peer->handle = handle;
     peer->index = i;

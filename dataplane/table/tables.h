@@ -65,8 +65,10 @@ struct tables {
     struct stream *streams;
     struct sub *subs;
     struct sub_rest *sub_rests;
-    struct sub_layers *layers; /* by subscription */
+    struct sub_layers *layers;  /* by subscription */
+    struct sub_repair *repairs; /* likewise */
     struct twcc *twccs;        /* by peer */
+    struct remb *rembs;        /* likewise */
     struct bwe *bwes;          /* by peer */
     struct crypt_key *tx_keys; /* by peer; apart from the others, as fan-out reads these */
     struct crypt_key *rx_keys; /* by peer */

@@ -180,7 +180,7 @@ int command_stream_open(struct lane *lane, const struct vault *vault, uint64_t h
     ring_store_show(t->rings, stream->index, handle, &stream->ring);
     if (first) {
         twcc_init(peer->rest->twcc, &TWCC);
-        remb_init(&peer->rest->remb);
+        remb_init(peer->rest->remb);
     }
     peer->rest->remb_ok |= conf.remb != 0;
     learn_exts(peer, conf.ext_id);

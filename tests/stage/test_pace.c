@@ -13,6 +13,7 @@
 #include "sfu/wire/rtcp_fb.h"
 #include "stage/allot.h"
 #include "support/call.h"
+#include "table/repair.h"
 #include "table/store.h"
 
 enum {
@@ -294,7 +295,8 @@ static void endless_repair_holds_nothing_up(void **state)
         far_send_rtcp(&call.sub, &w);
         /* who asks for more than its share, or the same again, is refused elsewhere */
         sub->rest->rtx_budget = 100000;
-        sub->rest->answered = (struct answered){.times = {0}};
+        repair_make(call.rig->lane.tables, sub)->answered =
+            (struct answered){.times = {0}};
         rig_ingress(call.rig);
         rig_egress(call.rig);
         call.rig->n_frames = call.sub.read_at = 0;

@@ -261,7 +261,9 @@ static void missed_packet_is_sent_again_under_its_own_ssrc(void **state)
     assert_true(far_take_rtp(&call.sub, &got));
     seqs[0] = original.hdr.seq;
     seqs[1] = got.hdr.seq;
+    assert_null(call_sub(&call, &call.to_video)->rest->repair); /* made when it is asked */
     ask(&call, CALL_OUT_VIDEO_SSRC, seqs, 2);
+    assert_non_null(call_sub(&call, &call.to_video)->rest->repair);
     for (unsigned i = 0; i < 2; i++) { /* what was lost last comes first */
         assert_true(far_take_rtp(&call.sub, &got));
         assert_int_equal(got.hdr.ssrc, RTX_OUT_SSRC);
