@@ -16,6 +16,7 @@
 enum {
     EXIT_USAGE = 2,
     EXIT_NO_FLOOR = 3,
+    SILENT_S = 10,
     /* with feedback: until every estimator runs, and is asked nothing by a first probe */
     WARM_UP_PACKETS = 3 * FANOUT_FEEDBACK_PACKETS_HZ
 };
@@ -23,7 +24,7 @@ enum {
 struct options {
     unsigned subscribers, size, trace;
     enum fanout_others others;
-    bool cm80, json, stages, cold_floor, feedback;
+    bool cm80, json, stages, cold_floor, feedback, silent;
 };
 
 static const char *const stage_names[N_FANOUT_STAGES] = {
@@ -76,14 +77,25 @@ static void print_table(const struct options *o, const struct fanout_result *r)
     }
 }
 
+static void print_silence(const struct options *o, double ns)
+{
+    if (o->json) {
+        (void)printf("{\"subscribers\": %u, \"silent_ns_per_s\": %.0f}\n", o->subscribers,
+                     ns);
+    } else {
+        (void)printf("one of %u that is sent nothing %10.0f ns a second\n", o->subscribers,
+                     ns);
+    }
+}
+
 static void usage(FILE *to)
 {
     (void)fprintf(to,
                   "usage: tools/bench fanout [--subscribers N] [--size B] "
                   "[--profile gcm128|cm80]\n"
-                  "                          [--paused | --below | --feedback] "
-                  "[--stages] [--trace N] [--cold-floor]\n"
-                  "                          [--json]\n\n"
+                  "                          [--paused | --below | --feedback | --silent] "
+                  "[--stages] [--trace N]\n"
+                  "                          [--cold-floor] [--json]\n\n"
                   "  --subscribers N   1 to %d (1000)\n"
                   "  --size B          bytes of the RTP packet before the tag, %d to %d "
                   "(1200)\n"
@@ -97,6 +109,8 @@ static void usage(FILE *to)
                   "times a second\n"
                   "                    and receiver reports, of %d packets a second; its "
                   "estimator runs\n"
+                  "  --silent          nothing is sent: what each subscriber costs a second all "
+                  "the same\n"
                   "  --stages          also where the time goes; costs some ns itself\n"
                   "  --trace N         one burst in so many is traced (lanes.trace); 0: "
                   "none (0)\n"
@@ -125,6 +139,7 @@ static int parse(struct options *o, int argc, char **argv)
                                           {"paused", no_argument, NULL, 'P'},
                                           {"below", no_argument, NULL, 'B'},
                                           {"feedback", no_argument, NULL, 'F'},
+                                          {"silent", no_argument, NULL, 'Q'},
                                           {"stages", no_argument, NULL, 'S'},
                                           {"trace", required_argument, NULL, 't'},
                                           {"cold-floor", no_argument, NULL, 'C'},
@@ -154,6 +169,9 @@ static int parse(struct options *o, int argc, char **argv)
         case 'F':
             o->feedback = true;
             break;
+        case 'Q':
+            o->silent = true;
+            break;
         case 'S':
             o->stages = true;
             break;
@@ -178,8 +196,10 @@ static int parse(struct options *o, int argc, char **argv)
         (void)fprintf(stderr, "'%s' is not an option\n", argv[optind]);
         ok = false;
     }
-    if (ok && o->feedback && (o->stages || o->others != FANOUT_SENT)) {
-        (void)fprintf(stderr, "--feedback goes with none of --paused, --below, --stages\n");
+    if (ok && (o->feedback || o->silent) &&
+        (o->stages || o->others != FANOUT_SENT || (o->feedback && o->silent))) {
+        (void)fprintf(stderr, "--feedback and --silent go with none of --paused, --below, "
+                              "--stages\n");
         ok = false;
     }
     return ok ? -1 : EXIT_USAGE;
@@ -226,6 +246,10 @@ int main(int argc, char **argv)
                           o.cm80 ? CRYPT_AES128_CM_SHA1_80 : CRYPT_AEAD_AES_128_GCM,
                           o.subscribers, o.size, o.others, err, sizeof(err));
     }
+    if (e == 0 && o.silent) {
+        print_silence(&o, fanout_silence(fanout, SILENT_S));
+        goto out;
+    }
     if (e == 0 && o.feedback) {
         e = warm_up(fanout, err, sizeof(err));
     }
@@ -241,9 +265,10 @@ int main(int argc, char **argv)
     } else {
         print_table(&o, &result);
     }
+out:
     fanout_destroy(fanout);
     crypt_floor_destroy(floor);
-    if (e == 0 && !result.floor_valid && o.others == FANOUT_SENT) {
+    if (e == 0 && !o.silent && !result.floor_valid && o.others == FANOUT_SENT) {
         (void)fprintf(stderr,
                       "fanout: refused: the floor costs %.2f times the loop with one key, "
                       "more than %.1f: it is memory's, not the cipher's\n",

@@ -19,6 +19,9 @@
 #include "stage/rewrite.h"
 #include "stage/route.h"
 #include "worker/command.h"
+#include "worker/report.h"
+
+enum { WARM_UP_S = 5 };
 
 static int fail(char *err, size_t cap, int code, const char *what)
 {
@@ -556,6 +559,34 @@ int fanout_round(struct fanout *f, unsigned n_packets, double *ns, double *stage
         stages[i] = *ns * (double)ticks[i] / (double)all;
     }
     return 0;
+}
+
+/* As the product's loop does by timer. */
+static void tick(struct fanout *f, uint64_t *report_us)
+{
+    (void)pipeline_rtcp(&f->pipe);
+    (void)pipeline_layers(&f->pipe);
+    (void)pipeline_budget(&f->pipe);
+    if (f->lane.now_us >= *report_us && report_objects(&f->lane, &f->shared)) {
+        *report_us = f->lane.now_us + REPORT_OBJECTS_US;
+    }
+}
+
+double fanout_silence(struct fanout *f, unsigned seconds)
+{
+    uint64_t report_us = 0, start = 0;
+
+    for (unsigned ms = 0; ms < (WARM_UP_S + seconds) * 1000; ms++) {
+        if (ms == WARM_UP_S * 1000) {
+            start = number_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        }
+        for (unsigned i = 0; i <= f->n_subs && ms % 1000 == 0; i++) {
+            *f->tables.peers[i].rest->last_check_us = f->lane.now_us;
+        }
+        f->lane.now_us += 1000;
+        tick(f, &report_us);
+    }
+    return (double)(number_clock_ns(CLOCK_THREAD_CPUTIME_ID) - start) / seconds / f->n_subs;
 }
 
 void fanout_wire_round(struct fanout *f, unsigned n_packets, struct fanout_sent *out)

@@ -79,6 +79,10 @@ int fanout_verify(struct fanout *fanout, char *err, size_t err_cap);
 int fanout_round(struct fanout *fanout, unsigned n_packets, double *ns, double *stages,
                  char *err, size_t err_cap);
 
+/* What each subscriber costs, in nanoseconds of CPU a second, while nothing is sent: all that
+ * a lane does by timer, over 'seconds' of its time, which nobody waits for. */
+double fanout_silence(struct fanout *fanout, unsigned seconds);
+
 /* What went out by the device of fanout_create_wire() in one round. */
 struct fanout_sent {
     double cpu_ns; /* of this thread, what the kernel does on it included */
