@@ -24,7 +24,6 @@ enum {
     MAX_DATAGRAMS = 32, /* sent for control in one burst */
     MAX_DATAGRAM_BURSTS = 8,
     MAX_EGRESS = 32, /* bursts of fan-out in one turn, before the devices are read again */
-    SPIN_US = 50,    /* without work, before the lane sleeps */
     MAX_SLEEP_US = 100000,
     STOOD_STILL_US = 50000, /* no turn takes that long: another had the CPU, or it slept */
     HELD_UP_US = 200 /* sleep, while another lane has to catch up first */
@@ -400,8 +399,10 @@ void loop_run(struct loop *loop)
             continue;
         }
         if (loop_turn(loop) > 0) {
+            spin_on_work(&loop->spin, loop->lane.now_us - loop->active_us);
             loop->active_us = loop->lane.now_us;
-        } else if (!loop->busy && loop->lane.now_us - loop->active_us > SPIN_US &&
+        } else if (!loop->busy &&
+                   loop->lane.now_us - loop->active_us > spin_us(&loop->spin) &&
                    rests(loop)) {
             sleep_until_work(loop);
         }

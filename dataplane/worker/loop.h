@@ -9,6 +9,7 @@
 #include "worker/pipeline.h"
 #include "worker/report.h"
 #include "worker/shared.h"
+#include "worker/spin.h"
 
 enum loop_state { LOOP_RUN, LOOP_HOLD, LOOP_STOP };
 
@@ -20,6 +21,7 @@ struct loop {
     bool busy;                /* never sleep */
     bool captured;            /* control has to be told of copies in its ring */
     uint64_t active_us;       /* when there was work last */
+    struct spin spin;
     uint64_t report_due_us;
     uint64_t objects_due_us;
     struct report_loop counts;
