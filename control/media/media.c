@@ -342,14 +342,16 @@ int media_sub_set_source(struct media *media, uint64_t sub, const struct media_s
     return 0;
 }
 
-static int put_blob(struct vault_blob *blob, const void *data, size_t len)
+/* Fills the 'cap' bytes of a blob. */
+static int put_blob(uint8_t *out, size_t cap, uint32_t *out_len, const void *data,
+                    size_t len)
 {
-    if (len > sizeof(blob->data)) {
+    if (len > cap) {
         return -EMSGSIZE;
     }
-    memset(blob, 0, sizeof(*blob));
-    memcpy(blob->data, data, len);
-    blob->len = (uint32_t)len;
+    memset(out, 0, cap);
+    memcpy(out, data, len);
+    *out_len = (uint32_t)len;
     return 0;
 }
 
@@ -360,7 +362,8 @@ static int put_blob(struct vault_blob *blob, const void *data, size_t len)
                                                                                            \
         err = vault_##name##_read((rec), &conf_);                                          \
         if (err == 0) {                                                                    \
-            err = put_blob(&conf_.blob, (data), (len));                                    \
+            err = put_blob(conf_.blob.data, sizeof(conf_.blob.data), &conf_.blob.len,      \
+                           (data), (len));                                                 \
         }                                                                                  \
         if (err == 0) {                                                                    \
             vault_##name##_write((rec), &conf_);                                           \

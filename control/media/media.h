@@ -185,7 +185,8 @@ int media_peer_move(struct media *media, uint64_t peer, uint32_t lane, media_don
 int media_peer_lane(const struct media *media, uint64_t peer, uint32_t *lane);
 
 /* Stores what this control wants its successor to know of an object; replaces what was
- * there. Commands nothing. -EMSGSIZE beyond VAULT_BLOB_MAX. */
+ * there. Commands nothing. -EMSGSIZE beyond VAULT_BLOB_MAX, or
+ * VAULT_SUB_BLOB_MAX. */
 int media_set_blob(struct media *media, enum media_kind kind, uint64_t handle,
                    const void *data, size_t len);
 

@@ -136,7 +136,13 @@ int consumer_create(struct consumer **out, const struct consumer_conf *conf,
 
 int consumer_save(const struct consumer *c, const void *tag, size_t tag_len)
 {
-    uint8_t bytes[VAULT_BLOB_MAX];
+    /* as record_write_sub() has it */
+    _Static_assert(3 + CONSUMER_TAG_MAX + 1 + sizeof(c->params.cname) +
+                           sizeof(c->params.scalability_mode) + 4 + 1 +
+                           (size_t)4 * ORTC_MAX_CODECS + sizeof(c->caps) <=
+                       VAULT_SUB_BLOB_MAX,
+                   "every consumer can be kept");
+    uint8_t bytes[VAULT_SUB_BLOB_MAX];
     size_t len = tag_len <= CONSUMER_TAG_MAX
                      ? record_write_sub(bytes, tag, tag_len, &c->params,
                                         c->movable ? &c->caps : NULL)

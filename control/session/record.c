@@ -34,10 +34,10 @@ static bool get_tag(struct rbytes *r, uint8_t magic, const uint8_t **tag, size_t
     return !r->bad;
 }
 
-static struct rbytes blob_bytes(const struct vault_blob *blob)
+/* Of a blob that has 'cap' bytes. */
+static struct rbytes blob_bytes(const uint8_t *data, size_t cap, uint32_t len)
 {
-    return rbytes_of(blob->data,
-                     blob->len <= sizeof(blob->data) ? blob->len : 0); /* 0: no magic */
+    return rbytes_of(data, len <= cap ? len : 0); /* 0: no magic */
 }
 
 /* ---- streams ---- */
@@ -168,7 +168,7 @@ int record_read_stream(const struct vault_blob *blob, const uint8_t **tag, size_
                        uint8_t *encoding, uint8_t *n_encodings,
                        struct ortc_producer *params)
 {
-    struct rbytes r = blob_bytes(blob);
+    struct rbytes r = blob_bytes(blob->data, sizeof(blob->data), blob->len);
 
     if (!get_tag(&r, STREAM_MAGIC, tag, tag_len)) {
         return -EBADMSG;
@@ -236,10 +236,10 @@ static void get_caps(struct rbytes *r, struct ortc_caps *caps)
     }
 }
 
-size_t record_write_sub(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t tag_len,
+size_t record_write_sub(uint8_t out[VAULT_SUB_BLOB_MAX], const void *tag, size_t tag_len,
                         const struct ortc_consumer *params, const struct ortc_caps *caps)
 {
-    struct wbytes w = wbytes_of(out, VAULT_BLOB_MAX);
+    struct wbytes w = wbytes_of(out, VAULT_SUB_BLOB_MAX);
 
     put_tag(&w, SUB_MAGIC, tag, tag_len);
     wbytes_u8(&w, (uint8_t)params->kind);
@@ -262,7 +262,8 @@ size_t record_write_sub(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t tag
 int record_read_sub(const struct vault_sub_conf *conf, const uint8_t **tag, size_t *tag_len,
                     struct ortc_consumer *params, struct ortc_caps *caps)
 {
-    struct rbytes r = blob_bytes(&conf->blob);
+    struct rbytes r =
+        blob_bytes(conf->blob.data, sizeof(conf->blob.data), conf->blob.len);
     uint8_t kind;
 
     if (!get_tag(&r, SUB_MAGIC, tag, tag_len)) {

@@ -24,7 +24,7 @@ int record_read_stream(const struct vault_blob *blob, const uint8_t **tag, size_
                        struct ortc_producer *params);
 
 /* 'caps': all that the receiver of a movable one can take; they are kept too. Or NULL. */
-size_t record_write_sub(uint8_t out[VAULT_BLOB_MAX], const void *tag, size_t tag_len,
+size_t record_write_sub(uint8_t out[VAULT_SUB_BLOB_MAX], const void *tag, size_t tag_len,
                         const struct ortc_consumer *params, const struct ortc_caps *caps);
 
 /* 'conf' gives what the blob leaves out. params may be NULL, and caps, which are zeros if

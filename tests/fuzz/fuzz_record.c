@@ -12,6 +12,14 @@ static struct vault_blob blob_of(const uint8_t *data, size_t len)
     return blob;
 }
 
+static struct vault_sub_blob sub_blob_of(const uint8_t *data, size_t len)
+{
+    struct vault_sub_blob blob = {.len = (uint32_t)len};
+
+    memcpy(blob.data, data, len < sizeof(blob.data) ? len : sizeof(blob.data));
+    return blob;
+}
+
 static void on_stream(const uint8_t *data, size_t size)
 {
     struct vault_blob blob = blob_of(data, size);
@@ -40,9 +48,9 @@ static void on_stream(const uint8_t *data, size_t size)
 
 static void on_sub(const uint8_t *data, size_t size)
 {
-    struct vault_sub_conf conf = {.ssrc = 1, .blob = blob_of(data, size)};
+    struct vault_sub_conf conf = {.ssrc = 1, .blob = sub_blob_of(data, size)};
     struct ortc_consumer params;
-    uint8_t out[2][VAULT_BLOB_MAX];
+    uint8_t out[2][VAULT_SUB_BLOB_MAX];
     uint8_t tag_copy[UINT8_MAX];
     const uint8_t *tag;
     size_t len[2];
@@ -57,7 +65,7 @@ static void on_sub(const uint8_t *data, size_t size)
         len[i] = record_write_sub(out[i], tag_copy, tag_len, &params,
                                   caps.codecs != 0 ? &caps : NULL);
         FUZZ_CHECK(len[i] > 0 && len[i] <= size);
-        conf.blob = blob_of(out[i], len[i]);
+        conf.blob = sub_blob_of(out[i], len[i]);
         FUZZ_CHECK(record_read_sub(&conf, &tag, &tag_len, &params, &caps) == 0);
     }
     FUZZ_CHECK(len[0] == len[1] && memcmp(out[0], out[1], len[0]) == 0);

@@ -28,7 +28,7 @@
 #define VAULT_MAGIC 0x31544c56u /* "VLT1" */
 
 enum {
-    VAULT_VERSION = 8,
+    VAULT_VERSION = 9,
     VAULT_PATHS = 4,
     VAULT_RX_SSRCS = 32, /* SSRCs that one peer may send */
     VAULT_UFRAG_MAX = 32,
@@ -39,6 +39,7 @@ enum {
     VAULT_KEY_MAX = 32,
     VAULT_SALT_MAX = 16,
     VAULT_BLOB_MAX = 640,
+    VAULT_SUB_BLOB_MAX = 232, /* of a subscription, of which there are many */
     VAULT_ANSWERED = 256, /* words of base/txids: 1,024 checks, 40 min of a browser's */
     VAULT_JUDGED = 64,    /* 256 checks: those of new paths, and of paths kept in reserve */
     VAULT_SUB_HIGHER = 2, /* streams of a subscription beside its first */
@@ -51,6 +52,12 @@ struct vault_blob {
     uint32_t len;
     uint32_t _pad;
     uint8_t data[VAULT_BLOB_MAX]; /* control's own; opaque to the dataplane */
+};
+
+struct vault_sub_blob {
+    uint32_t len;
+    uint32_t _pad;
+    uint8_t data[VAULT_SUB_BLOB_MAX];
 };
 
 struct vault_peer_conf {
@@ -144,7 +151,7 @@ struct vault_sub_conf {
     uint8_t _pad[2];
     uint32_t area; /* pixels it is shown with: of equals the larger first; 0 unknown */
     char cname[VAULT_CNAME_MAX];
-    struct vault_blob blob;
+    struct vault_sub_blob blob;
 };
 
 /* Apart from the records: a packet sent to a subscriber touches its index, and those of
@@ -280,7 +287,7 @@ VAULT_ACCESS(sub)
 
 _Static_assert(sizeof(struct vault_peer_conf) == 1072, "vault_peer_conf layout");
 _Static_assert(sizeof(struct vault_stream_conf) == 736, "vault_stream_conf layout");
-_Static_assert(sizeof(struct vault_sub_conf) == 784, "vault_sub_conf layout");
+_Static_assert(sizeof(struct vault_sub_conf) == 376, "vault_sub_conf layout");
 _Static_assert(sizeof(struct vault_rx) == 32, "vault_rx layout");
 _Static_assert(offsetof(struct vault_peer_live, rx) % 32 == 0, "each changes by one store");
 _Static_assert(sizeof(struct vault_sub_live) == 64, "vault_sub_live layout");
