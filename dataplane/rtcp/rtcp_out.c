@@ -248,7 +248,8 @@ static void keyframe_requests(struct lane *lane, struct peer *peer, struct burst
         uint8_t buf[64];
         struct wbytes w = wbytes_of(buf, sizeof(buf));
 
-        if (!s->video || !s->bound || out->n == PKT_BURST ||
+        /* what came of it in a pause would be for nobody: it is asked for when that ends */
+        if (!s->video || !s->bound || s->paused || out->n == PKT_BURST ||
             !keyframe_take_request(&s->keyframe, lane->now_us)) {
             continue;
         }

@@ -250,6 +250,9 @@ static enum drop_reason gate(struct lane *lane, const struct pkt *pkt)
         }
         stream->gate_first = pkt->index;
     }
+    if (stream->gate_closed && stream->video) {
+        keyframe_on_request(&stream->keyframe, lane->now_us);
+    }
     if (pkt->index < stream->gate_first || stream->gate_closed) {
         return late; /* its number would be one that was used */
     }

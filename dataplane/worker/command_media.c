@@ -217,7 +217,8 @@ int command_stream_update(struct lane *lane, const struct vault *vault, uint64_t
     if (conf.gate >= N_ABI_GATES) {
         return -EINVAL;
     }
-    if (stream->paused && conf.paused == 0 && stream->video) {
+    /* who sent nothing in the pause goes on where it was */
+    if (stream->paused && conf.paused == 0 && stream->video && stream->gate_closed) {
         keyframe_on_request(&stream->keyframe, lane->now_us);
     }
     stream->paused = conf.paused != 0;

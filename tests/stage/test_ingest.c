@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "sfu/wire/rtcp_fb.h"
 #include "support/call.h"
 
 static const struct ring_slot *last(const struct call *call,
@@ -178,6 +179,113 @@ static void who_was_muted_goes_on_without_a_gap(void **state)
         call_show(&call, false);
         assert_int_equal(number(&call), (uint16_t)(video + 2 * round));
     }
+    call_stop(&call);
+}
+
+/* How many key frames the publisher was asked for. */
+static unsigned asked(struct call *call)
+{
+    struct far_got got;
+    struct rtcp_pkt part;
+    unsigned n = 0;
+
+    while (far_take_rtcp(&call->pub, &got)) {
+        n += far_find(&got, RTCP_PSFB, RTCP_PSFB_PLI, &part);
+    }
+    return n;
+}
+
+static void set_paused(struct call *call, bool paused)
+{
+    call->video.paused = paused;
+    assert_int_equal(rig_stream(call->rig, ABI_OP_STREAM_UPDATE, &call->video), 0);
+}
+
+/* Each half a second somebody who sends on mutes or unmutes, so that the time at which the
+ * limit allows to ask is one at which nobody would see the answer. It comes after 50 ms. */
+static void who_mutes_and_unmutes_all_the_time_is_seen(void **state)
+{
+    enum { STEP_MS = 10, ANSWER_MS = 50, ON_MS = 400, HALF_MS = 500, ROUNDS = 6 };
+    struct call call;
+    uint64_t key_at_ms = UINT64_MAX;
+    unsigned seen = 0, n_asked = 0;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_show(&call, true);
+    call.rig->lane.now_us += 2000000;
+    rig_run(call.rig);
+    (void)asked(&call);
+    keyframe_on_request(&call_stream(&call, &call.video)->keyframe, call.rig->lane.now_us);
+    for (uint64_t ms = 0; ms < ON_MS + 2 * HALF_MS * ROUNDS; ms += STEP_MS) {
+        const uint64_t in_turn = (ms + 2 * HALF_MS - ON_MS) % (2 * HALF_MS);
+        struct far_got got;
+        unsigned more;
+
+        if (ms > ANSWER_MS && (in_turn == 0 || in_turn == HALF_MS)) {
+            set_paused(&call, in_turn == HALF_MS);
+        } else if (ms == 2 * (uint64_t)ANSWER_MS) {
+            set_paused(&call, true);
+        }
+        call_show(&call, ms == key_at_ms);
+        while (far_take_rtp(&call.sub, &got)) {
+            seen += ms > ON_MS;
+        }
+        more = asked(&call);
+        n_asked += more;
+        key_at_ms = more > 0 ? ms + ANSWER_MS : key_at_ms;
+        call.rig->lane.now_us += STEP_MS * 1000;
+    }
+    assert_true(n_asked <= ROUNDS + 1); /* and not more than before */
+    /* all but the first time, as the limit did not allow that */
+    assert_true(seen >= (ROUNDS - 1) * (HALF_MS - 2 * ANSWER_MS) / STEP_MS);
+    call_stop(&call);
+}
+
+/* Who sends nothing meanwhile goes on where it was; nobody has missed anything. */
+static void who_was_silent_while_muted_is_asked_for_no_key_frame(void **state)
+{
+    struct call call;
+    uint16_t before;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_show(&call, true);
+    before = number(&call);
+    call.rig->lane.now_us += 2000000;
+    rig_run(call.rig);
+    (void)asked(&call);
+    set_paused(&call, true);
+    call.rig->lane.now_us += 2000000;
+    rig_run(call.rig);
+    set_paused(&call, false);
+    call_show(&call, false);
+    assert_int_equal(number(&call), (uint16_t)(before + 1));
+    call.rig->lane.now_us += 2000000;
+    rig_run(call.rig);
+    assert_int_equal(asked(&call), 0);
+    call_stop(&call);
+}
+
+/* One who does not answer is asked for as long as it is kept back. */
+static void a_key_frame_is_asked_for_until_it_comes(void **state)
+{
+    struct call call;
+    unsigned n = 0;
+    (void)state;
+
+    call_start(&call, "mem", FAR_GCM, 4);
+    call_show(&call, true);
+    set_paused(&call, true);
+    call_show(&call, false);
+    set_paused(&call, false);
+    (void)asked(&call);
+    for (unsigned i = 0; i < 100; i++) {
+        call_show(&call, false);
+        call.rig->lane.now_us += 100000;
+        n += asked(&call);
+    }
+    assert_in_range(n, 9, 11);
     call_stop(&call);
 }
 
@@ -469,6 +577,9 @@ int main(void)
         cmocka_unit_test(repairs_are_counted_apart),
         cmocka_unit_test(a_paused_producer_is_not_heard_but_counted),
         cmocka_unit_test(who_was_muted_goes_on_without_a_gap),
+        cmocka_unit_test(who_mutes_and_unmutes_all_the_time_is_seen),
+        cmocka_unit_test(who_was_silent_while_muted_is_asked_for_no_key_frame),
+        cmocka_unit_test(a_key_frame_is_asked_for_until_it_comes),
         cmocka_unit_test(layers_that_the_sender_stops_do_not_come),
         cmocka_unit_test(frame_rates_that_the_sender_stops_do_not_come),
         cmocka_unit_test(extensions_are_translated),
