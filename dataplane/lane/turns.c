@@ -53,7 +53,6 @@ void turns_dequeue(struct turns *turns, uint8_t room)
         turns->last = before;
     }
     r->queued = false;
-    r->age_us = 0;
 }
 
 void turns_spend(struct turns *turns, uint32_t cost, bool left)
@@ -62,7 +61,7 @@ void turns_spend(struct turns *turns, uint32_t cost, bool left)
 
     r->spent += cost;
     if (!left) {
-        shift(turns)->age_us = 0;
+        (void)shift(turns);
         return;
     }
     if (r->spent < TURNS_QUANTUM) {

@@ -23,9 +23,7 @@ struct turns_room {
     struct stream_readers *first, *last; /* its rings that grew */
     struct turns_room *next;
     bool queued;
-    uint32_t spent;   /* of its quantum */
-    uint64_t age_us;  /* of the video that was served last (stage/route) */
-    uint64_t hold_us; /* until then none of its streams is given up, or taken up again */
+    uint32_t spent; /* of its quantum */
 };
 
 struct turns {

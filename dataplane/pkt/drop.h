@@ -35,7 +35,7 @@
     X(DROP_NO_BUFFER, "no_buffer", "the packet pool was empty")                            \
     X(DROP_HANDOVER, "handover", "the lane of its peer does not keep up")                  \
     X(DROP_OVERRUN, "overrun", "the ring overtook a subscriber")                           \
-    X(DROP_SHED_VIDEO, "shed_video", "the lane is overloaded: video that was too old")     \
+    X(DROP_SHED_VIDEO, "shed_video", "the lane is overloaded: video given up or too old")  \
     X(DROP_SHED_AUDIO, "shed_audio", "the lane is overloaded: audio that was too old")     \
     X(DROP_INDEX_USED, "index_used", "came late, and its number may have been used")       \
     X(DROP_PROTECT, "protect", "encryption was refused")                                   \

@@ -201,7 +201,7 @@ static void answer_rrtrs(struct lane *lane, struct peer *peer, struct burst *out
 static void ask_again(struct lane *lane, struct sub *sub)
 {
     if (!sub->wait_keyframe || sub->started || sub->paused || sub->held ||
-        sub->stream->readers[lane->index].shed) {
+        sub->shed) {
         return;
     }
     if (sub->rest->asked) {

@@ -142,6 +142,7 @@ static void release(struct lane *lane, struct sub *sub)
 static void hold(struct lane *lane, struct sub *sub)
 {
     sub->held = true;
+    tables_sub_unshed(lane->tables, sub);
     if (sub->layers != NULL) {
         layers_pause(lane, sub);
     }

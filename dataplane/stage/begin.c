@@ -5,6 +5,7 @@
 
 void begin_sub(struct lane *lane, struct sub *sub)
 {
+    tables_sub_unshed(lane->tables, sub);
     if (sub->layers != NULL) {
         layers_begin(lane, sub);
         return;

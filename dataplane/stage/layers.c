@@ -182,7 +182,7 @@ static void aim(struct lane *lane, struct sub_layers *l, uint8_t reason)
     l->to_temporal = temporal;
     tables_sub_catch_up(lane->tables, sub);
     switcher_want(&l->switcher, simulcast(l) ? LAYER_MAX - 1 : spatial, temporal);
-    if (sub->paused || sub->held) {
+    if (sub->paused || sub->held || sub->shed) {
         return;
     }
     target = simulcast(l) ? spatial : 0;

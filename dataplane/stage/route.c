@@ -5,6 +5,7 @@
 
 #include "stage/begin.h"
 #include "stage/layers.h"
+#include "stage/shed.h"
 #include "table/repair.h"
 
 enum {
@@ -13,19 +14,6 @@ enum {
     MAX_VISITS = 512,             /* subscriptions looked at in one call, wanting or not */
     HEADERS = 60,                 /* of a packet, its UDP's too, about: for the pacer */
     MAX_DUE = 64 /* that go from the pacer's wheel to their rooms in a call */
-};
-
-/* What is older is given up; the pacer's window comes on top. Of a room's streams one at a
- * time, so that the others may have enough then, unless it is twice as old. */
-enum {
-    OLD_VIDEO_US = 500000,
-    OLD_AUDIO_US = 1000000, /* of it no more than what is too old */
-    SHED_GAP_US = 100000,
-    /* It is taken up again, one at a time, when what the room is sent is this young. */
-    YOUNG_US = 50000,
-    SHED_LEAST_US = 500000,
-    RETURN_GAP_US = 200000,
-    STOOD_US = 200000 /* for so long after the lane stood still nothing is given up */
 };
 
 /* What is to know of a slot; the writer, on another lane, may be about to overwrite it. */
@@ -222,12 +210,7 @@ static void charge(const struct lane *lane, struct sub *sub, const struct glance
                    lane->pacer_window_us, now_us);
 }
 
-/* ---- overload: what comes too late ---- */
-
-static uint64_t age_of(const struct lane *lane, uint64_t since_us)
-{
-    return lane->now_us > since_us ? lane->now_us - since_us : 0;
-}
+/* ---- */
 
 static const struct stream_readers *readers_of(const struct lane *lane,
                                                const struct sub *sub)
@@ -235,29 +218,7 @@ static const struct stream_readers *readers_of(const struct lane *lane,
     return &sub->stream->readers[lane->index];
 }
 
-/* 'sub' has not had what lies before 'pos' and will not: audio goes on there, video with a
- * key frame. 'ask': for that; else rtcp_out does, in a while, but not for what is shed. */
-static void lose(struct lane *lane, struct sub *sub, uint64_t pos, enum drop_reason reason,
-                 bool ask)
-{
-    if ((sub->started || !sub->stream->video) && is_ready(sub->peer)) {
-        lane->counts.drops_out[reason] += pos - sub->cursor;
-        sub->rest->skipped += pos - sub->cursor;
-    }
-    sub->cursor = pos;
-    if (!sub->stream->video) {
-        return;
-    }
-    if (sub->layers != NULL) {
-        layers_begin(lane, sub);
-        return;
-    }
-    sub->started = false;
-    sub->wait_keyframe = true;
-    sub->rest->asked = ask && lane_wish_keyframe(lane, sub, sub->stream);
-}
-
-/* Why it has not. */
+/* Why a cursor has not had what lies before the fan-out's position. */
 static enum drop_reason reason_of(const struct stream_readers *readers, uint64_t cursor)
 {
     if (cursor >= readers->shed_pos) {
@@ -265,96 +226,6 @@ static enum drop_reason reason_of(const struct stream_readers *readers, uint64_t
     }
     return readers->stream->video ? DROP_SHED_VIDEO : DROP_SHED_AUDIO;
 }
-
-/* The fan-out goes on at 'pos'. Who has not had what lies before loses it when it is
- * visited. */
-static void skip_to(struct lane *lane, struct stream_readers *readers, uint64_t pos)
-{
-    struct sublist_iter at = sublist_start(&readers->subs);
-    struct sub *sub;
-
-    /* in the midst of a position: those that have not had it are a step behind the walk */
-    while (readers->walk_pos >= readers->next_pos && (sub = sublist_next(&at)) != NULL) {
-        tables_sub_catch_up(lane->tables, sub);
-    }
-    readers->next_pos = pos;
-    readers->at = sublist_start(&readers->subs);
-}
-
-/* Gives up what a stream of video has in its ring, up to a key frame if a fresh one came;
- * else all, and what comes until the room has enough again. */
-static void shed_video(struct lane *lane, struct turns_room *room,
-                       struct stream_readers *readers)
-{
-    struct stream *stream = readers->stream;
-    const struct stream_ring *ring = &stream->ring;
-    const uint64_t key =
-        atomic_load_explicit(&stream->keyframe_pos, memory_order_acquire);
-    uint64_t to = stream_ring_head(ring);
-
-    readers->shed = true;
-    readers->shed_us = lane->now_us;
-    room->hold_us = lane->now_us + SHED_GAP_US;
-    if (key > readers->next_pos + 1 && key > stream_ring_tail(ring) &&
-        age_of(lane, __atomic_load_n(&ring->slots[(key - 1) & ring->slot_mask].arrival_us,
-                                     __ATOMIC_RELAXED)) < YOUNG_US) {
-        readers->shed = false;
-        to = key - 1;
-    }
-    skip_to(lane, readers, to);
-    readers->shed_pos = to;
-}
-
-/* Whether what is so old is given up now; room NULL: whatever becomes of the room's
- * others. */
-static bool is_too_old(const struct lane *lane, const struct turns_room *room,
-                       uint64_t age_us, uint64_t most_us)
-{
-    return age_us > most_us && lane->now_us - lane->stood_us > STOOD_US &&
-           (room == NULL || lane->now_us >= room->hold_us || age_us > 2 * most_us);
-}
-
-/* Whether a stream that was given up is taken up again. */
-static bool returns(const struct lane *lane, struct turns_room *room,
-                    struct stream_readers *readers)
-{
-    if (lane->now_us - readers->shed_us < SHED_LEAST_US || room->age_us > YOUNG_US ||
-        lane->now_us < room->hold_us) {
-        return false;
-    }
-    readers->shed = false;
-    room->hold_us = lane->now_us + RETURN_GAP_US;
-    return true;
-}
-
-/* Gives up what is too old of the ring whose turn it is. Returns true if that moved on. */
-static bool give_up(struct lane *lane, struct turns_room *room,
-                    struct stream_readers *readers, const struct glance *slot)
-{
-    const uint64_t age_us = age_of(lane, slot->arrival_us);
-
-    if (!readers->stream->video) {
-        if (!is_too_old(lane, NULL, age_us, OLD_AUDIO_US)) {
-            return false;
-        }
-        readers->shed_pos = slot->pos + 1;
-        skip_to(lane, readers, slot->pos + 1);
-        return true;
-    }
-    if (readers->shed && !returns(lane, room, readers)) {
-        skip_to(lane, readers, stream_ring_head(&readers->stream->ring));
-        readers->shed_pos = readers->next_pos;
-        return true;
-    }
-    if (is_too_old(lane, room, age_us, OLD_VIDEO_US)) {
-        shed_video(lane, room, readers);
-        return true;
-    }
-    room->age_us = age_us;
-    return false;
-}
-
-/* ---- */
 
 static void add(struct routed *routed, struct sub *sub, uint64_t pos)
 {
@@ -382,7 +253,7 @@ static bool step(struct lane *lane, struct sub *sub, struct routed *routed)
         struct glance slot;
 
         if (sub->cursor < readers->shed_pos) {
-            lose(lane, sub, readers->shed_pos, DROP_SHED_VIDEO, false);
+            shed_lose(lane, sub, readers->shed_pos, DROP_SHED_VIDEO, false);
             if (sub->layers != NULL) {
                 return false;
             }
@@ -399,11 +270,9 @@ static bool step(struct lane *lane, struct sub *sub, struct routed *routed)
         if (!stream_ring_alive(ring, sub->cursor)) {
             continue; /* overtaken just now */
         }
-        if (is_too_old(lane, NULL,
-                       age_of(lane, waits_since(sub, slot.arrival_us, lane->now_us)),
-                       OLD_VIDEO_US + lane->pacer_window_us)) {
+        if (shed_is_too_late(lane, waits_since(sub, slot.arrival_us, lane->now_us))) {
             /* it alone: with those who wait for the pacer it is each one's own queue */
-            lose(lane, sub, stream_ring_head(ring), DROP_SHED_VIDEO, false);
+            shed_lose(lane, sub, stream_ring_head(ring), DROP_SHED_VIDEO, false);
             return false;
         }
         routed->visits++;
@@ -456,7 +325,7 @@ static void catch_up(struct lane *lane, uint8_t room, struct routed *routed)
  */
 static inline bool is_idle(const struct sub *sub)
 {
-    return (sub->paused || sub->held) && !sub->behind;
+    return (sub->paused || sub->held || sub->shed) && !sub->behind;
 }
 
 /* Whether one that is not idle is sent all of one stream and has begun: as a rule it is. What
@@ -475,8 +344,8 @@ static bool visit(struct lane *lane, struct stream_readers *readers, struct sub 
 
     tables_sub_catch_up(lane->tables, sub);
     if (sub->cursor < slot->pos && (sub->started || !video) && !sub->behind) {
-        lose(lane, sub, slot->pos, reason_of(readers, sub->cursor),
-             (slot->flags & RING_SLOT_KEYFRAME) == 0);
+        shed_lose(lane, sub, slot->pos, reason_of(readers, sub->cursor),
+                  (slot->flags & RING_SLOT_KEYFRAME) == 0);
     }
     if (video && waits(lane, sub, slot)) {
         return false;
@@ -614,7 +483,7 @@ static void serve_ring(struct lane *lane, struct turns_room *room, struct routed
     struct glance slot;
 
     if (readers->next_pos < tail) { /* it goes on with the oldest whole slot */
-        skip_to(lane, readers, tail);
+        shed_skip_to(lane, readers, tail);
     }
     if (readers->next_pos >= stream_ring_head(ring)) {
         next_ring(room, false);
@@ -624,7 +493,7 @@ static void serve_ring(struct lane *lane, struct turns_room *room, struct routed
     if (!stream_ring_alive(ring, readers->next_pos)) {
         return; /* overtaken just now: the tail has moved */
     }
-    if (give_up(lane, room, readers, &slot)) {
+    if (shed_ring(lane, readers, slot.arrival_us)) {
         return;
     }
     if (sublist_is_start(&readers->subs, &readers->at)) {
@@ -634,6 +503,7 @@ static void serve_ring(struct lane *lane, struct turns_room *room, struct routed
     walk(readers, &slot);
     if (serve(lane, readers, &slot, routed)) {
         readers->next_pos++;
+        shed_count(lane, readers, 1);
         readers->at = sublist_start(&readers->subs);
         next_ring(room, readers->next_pos < stream_ring_head(ring));
     }

@@ -36,9 +36,15 @@ struct stream_readers {
     struct sublist_iter at;       /* where the fan-out of next_pos stands */
     struct stream_readers *grown; /* next in its room's list of grown rings */
     bool queued;                  /* it is in that list */
-    bool shed;                    /* the lane is overloaded: none of it is sent now */
-    uint64_t shed_pos; /* what lies before was given up; who has not had it begins anew */
-    uint64_t shed_us;  /* since when */
+    uint8_t n_returns;            /* steps in which some were taken up, without a cut */
+
+    /* The lane is overloaded (stage/shed): */
+    uint32_t n_shed;            /* subscriptions that are given up, sub->shed */
+    uint32_t shed_at, taken_at; /* places in the list, where the next is given or taken up */
+    uint64_t shed_us;           /* when the last was, or it was late */
+    uint64_t late_us;           /* since when it is late: then by so much; 0 it is not */
+    uint64_t late_by_us;
+    uint64_t shed_pos; /* what lies before all lost; who has not had it begins anew */
 
     /* How other lanes tell this one that the ring has grown (lane/hub.h). They belong to
      * the slot and outlive the stream. */

@@ -123,6 +123,7 @@ struct sub {
     bool started : 1;       /* packets go out; false after open and resume */
     bool wait_keyframe : 1; /* video starts and resumes on a key frame */
     bool held : 1;          /* its link does not carry it now (stage/allot) */
+    bool shed : 1;          /* the lane does not carry it now (stage/shed) */
     bool behind : 1;        /* its cursor waits for the pacer (lane/paced.h) */
 
     _Alignas(64) uint64_t packets;

@@ -415,8 +415,7 @@ int tables_enlist(struct tables *t, struct sub *sub, uint64_t from)
         /* What came while nobody read is nobody's loss, and the place was of no list. */
         readers->next_pos = from;
         readers->walk_pos = from - 1;
-        readers->shed = false;
-        readers->shed_pos = 0;
+        readers->shed_pos = readers->late_us = 0;
         readers->at = sublist_start(&readers->subs);
         (void)atomic_fetch_or(&stream->reader_lanes, UINT64_C(1) << t->lane);
     } else if (from < readers->next_pos) {
@@ -427,11 +426,20 @@ int tables_enlist(struct tables *t, struct sub *sub, uint64_t from)
     return 0;
 }
 
+void tables_sub_unshed(const struct tables *t, struct sub *sub)
+{
+    sub->stream->readers[t->lane].n_shed -= sub->shed;
+    sub->shed = false;
+}
+
 void tables_delist(struct tables *t, struct sub *sub)
 {
     struct stream_readers *readers = &sub->stream->readers[t->lane];
     struct sublist_at place = sub->at;
-    struct sub *moved = sublist_remove(&readers->subs, &t->chunks, place);
+    struct sub *moved;
+
+    tables_sub_unshed(t, sub);
+    moved = sublist_remove(&readers->subs, &t->chunks, place);
 
     if (moved != NULL) {
         moved->at = place;

@@ -136,6 +136,10 @@ void tables_sub_catch_up(const struct tables *t, struct sub *sub);
 void tables_sub_read(struct tables *t, struct sub *sub, struct stream *stream,
                      uint64_t pos);
 
+/* It is not given up any more (stage/shed), if it was: it begins anew, stops or leaves its
+ * list. */
+void tables_sub_unshed(const struct tables *t, struct sub *sub);
+
 /* Puts it into the list of those that wait for a key frame, or takes it out. */
 void tables_sub_wait(struct tables *t, struct sub *sub, bool waiting);
 

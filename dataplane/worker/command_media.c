@@ -426,6 +426,8 @@ int command_sub_update(struct lane *lane, const struct vault *vault, uint64_t ha
     if (sub->paused && conf.paused == 0) {
         sub->paused = false;
         begin_sub(lane, sub);
+    } else if (conf.paused != 0) {
+        tables_sub_unshed(lane->tables, sub);
     }
     sub->paused = conf.paused != 0;
     return 0;

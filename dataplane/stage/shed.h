@@ -1,0 +1,49 @@
+/* What a lane gives up that cannot send all, be it for want of CPU or of room in a device:
+ * what waits for too long, of each ring for itself, as rooms and rings take turns.
+ *
+ * Of video so many subscriptions are given up that the others can have all of it; how many
+ * the ring's own delay tells by how fast it grows. They are those that were served for
+ * longest, and come first when there is more again, a few at a time, with a key frame. Only
+ * if all of it is late all the same, all lose what lies there. Audio, which has its turn
+ * before all video, loses what is oldest.
+ *
+ * Neighbours: stage/route asks at each ring whose turn it is. Thread: the lane. */
+#ifndef KCS_STAGE_SHED_H
+#define KCS_STAGE_SHED_H
+
+#include "lane/lane.h"
+
+enum {
+    SHED_YOUNG_US = 50000,   /* so late is not late */
+    SHED_LATE_US = 250000,   /* subscriptions of video are given up */
+    SHED_VIDEO_US = 500000,  /* all lose it */
+    SHED_AUDIO_US = 1000000, /* of audio what is older */
+    SHED_LOOK_US = 250000,   /* between two looks at how fast a ring's delay grows */
+    SHED_RETURN_US = 1000000 /* so long in time, then some are taken up again */
+};
+
+/* Gives up what is too late at the ring's next position, which came at 'arrival_us'.
+ * Returns true if the fan-out goes on elsewhere. Costs a comparison in a lane that keeps up;
+ * O(subscriptions) some times a second in one that does not. */
+bool shed_ring(struct lane *lane, struct stream_readers *readers, uint64_t arrival_us);
+
+/* Whether what 'sub' alone waits with since then (the pacer) is too late. */
+bool shed_is_too_late(const struct lane *lane, uint64_t since_us);
+
+/* The fan-out goes on at 'pos', which is not before where it stands. Who has not had what
+ * lies before loses it when it is visited. */
+void shed_skip_to(struct lane *lane, struct stream_readers *readers, uint64_t pos);
+
+/* 'sub' has not had what lies before 'pos' and will not: audio goes on there, video with a
+ * key frame. 'ask': for that; else rtcp_out does, in a while. */
+void shed_lose(struct lane *lane, struct sub *sub, uint64_t pos, enum drop_reason reason,
+               bool ask);
+
+/* Counts 'n' positions that the fan-out has left behind, for those that are given up. */
+static inline void shed_count(struct lane *lane, const struct stream_readers *readers,
+                              uint64_t n)
+{
+    lane->counts.drops_out[DROP_SHED_VIDEO] += n * readers->n_shed;
+}
+
+#endif
