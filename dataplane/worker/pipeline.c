@@ -26,6 +26,7 @@ enum {
      * and for one in so many parts of the time. */
     TX_PATIENCE_US = 20000,
     TX_PATIENCE_SHARE = 4,
+    TX_ALONE_US = 1000000, /* the same of one that holds up no other: 250 ms at once */
     TX_URGENT_US = 50000, /* what cannot hold up others is kept longer: it is dead, then */
     GROUP_PLACES = 1024, /* for destinations: twice as many as there can be */
     TX_LOOK_US = 1000    /* between two looks; more is not the device's fault */
@@ -323,11 +324,13 @@ static uint16_t send_urgent(struct pipeline *p, unsigned device)
 
 /* Tries again. Returns whether the device has taken all. Waiting uses patience up, other
  * time gives it back; waiting for a device that is only slow costs nothing where there is
- * no other. */
+ * no other: so it is with a choked port, which the kernel has no time for now and then. */
 static bool flush(struct pipeline *p, unsigned device)
 {
     struct pipeline_held *held = &p->held[device];
     struct burst *frames = &held->frames;
+    const bool alone = io_n_devices(p->io) == 1;
+    const uint64_t most_us = alone ? TX_ALONE_US : TX_PATIENCE_US;
     uint64_t passed_us = p->lane->now_us - held->looked_us;
     uint16_t sent = 0;
 
@@ -336,8 +339,7 @@ static bool flush(struct pipeline *p, unsigned device)
         sent = send_urgent(p, device);
     }
     if (!pipeline_is_full(p, device)) {
-        held->patience_us =
-            least(held->patience_us + least(passed_us, TX_PATIENCE_US), TX_PATIENCE_US);
+        held->patience_us = least(held->patience_us + least(passed_us, most_us), most_us);
         return true;
     }
     if (has_left(p, device) && held->n_urgent == 0) { /* they came first */
@@ -349,8 +351,8 @@ static bool flush(struct pipeline *p, unsigned device)
         forget_first(frames, n);
         sent = (uint16_t)(sent + n);
     }
-    if (sent > 0 && io_n_devices(p->io) == 1) {
-        held->patience_us = TX_PATIENCE_US;
+    if (sent > 0 && alone) {
+        held->patience_us = most_us;
     } else {
         held->patience_us -=
             least(held->patience_us, least(passed_us, TX_LOOK_US) * TX_PATIENCE_SHARE);

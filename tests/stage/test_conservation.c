@@ -169,7 +169,7 @@ static void every_stage_gives_out_what_it_takes_in(void **state)
         port_mem_limit(call.rig->io, 0, 0, i % 5 == 0 ? 3 : UINT64_MAX);
         egress_by_hand(call.rig);
         if (i % 10 == 0) { /* what the device has not taken waits for it, not for ever */
-            for (unsigned k = 0; k < 20; k++) {
+            for (unsigned k = 0; k < 300; k++) {
                 call.rig->lane.now_us += 1000;
                 (void)pipeline_egress(&call.rig->pipe, 1);
             }

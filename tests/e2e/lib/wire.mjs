@@ -128,11 +128,12 @@ class Wire {
 
     end() {
         this.server?.close();
-        for (const child of this.children) {
-            child.kill('SIGKILL');
-        }
+        /* first: it goes with the namespace, which ends some time after its last process */
         if (existsSync(`/sys/class/net/${this.name}`)) {
             ip('link', 'del', this.name);
+        }
+        for (const child of this.children) {
+            child.kill('SIGKILL');
         }
     }
 }
