@@ -20,6 +20,7 @@
 #include "event/event.h"
 #include "event/otlp.h"
 #include "media/media.h"
+#include "media/media_balance.h"
 #include "meeting/meeting.h"
 #include "metric/metric.h"
 #include "net/net.h"
@@ -54,6 +55,7 @@ struct app {
     struct keep_numbers numbers;
     struct otlp *otlp; /* NULL: spans go nowhere */
     struct media *media;
+    struct media_balance *balance;
     struct session_registry *sessions;
     struct signal *signal;
     struct tapes tapes;
@@ -536,6 +538,10 @@ static int make_sessions(struct app *app, char err[APP_ERR_MAX])
     if (ret != 0) {
         return fail(err, ret, "dataplane.socket");
     }
+    ret = media_balance_create(&app->balance, app->loop, app->media);
+    if (ret != 0) {
+        return fail(err, ret, "no memory");
+    }
     sessions.media = app->media;
     ret = session_registry_create(&app->sessions, &sessions);
     return ret != 0 ? fail(err, ret, "cannot start the DTLS threads (dtls.threads)") : 0;
@@ -760,6 +766,7 @@ void app_destroy(struct app *app)
     recorder_destroy(app->tapes.recorder); /* its processes end their files by themselves */
     session_registry_destroy(app->sessions);
     admin_destroy(app->admin);
+    media_balance_destroy(app->balance);
     media_destroy(app->media);
     loop_signal_destroy(app->on_int);
     loop_signal_destroy(app->on_term);

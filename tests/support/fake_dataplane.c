@@ -564,9 +564,9 @@ struct abi_lane_trace *fake_dp_lane_trace(struct fake_dp *dp)
     return (struct abi_lane_trace *)(void *)(dp->shm + dp->layout.lane_trace[0]);
 }
 
-struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp)
+struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp, uint32_t lane)
 {
-    return (struct abi_lane_stats *)(void *)(dp->shm + dp->layout.lane_stats[0]);
+    return (struct abi_lane_stats *)(void *)(dp->shm + dp->layout.lane_stats[lane]);
 }
 
 struct abi_peer_stats *fake_dp_peer_stats(struct fake_dp *dp)

@@ -78,7 +78,7 @@ struct vault *fake_dp_vault(struct fake_dp *dp);
 /* The stream rings: their header, taps of nobody, and FAKE_DP_BLOCKS bytes for the test. */
 void *fake_dp_streams(struct fake_dp *dp);
 int fake_dp_vault_fd(struct fake_dp *dp); /* of its memory: for the caller to close */
-struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp);
+struct abi_lane_stats *fake_dp_lane_stats(struct fake_dp *dp, uint32_t lane);
 struct abi_lane_trace *fake_dp_lane_trace(struct fake_dp *dp);
 struct abi_peer_stats *fake_dp_peer_stats(struct fake_dp *dp);
 struct abi_stream_stats *fake_dp_stream_stats(struct fake_dp *dp);

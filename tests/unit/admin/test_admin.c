@@ -153,7 +153,7 @@ static void count_frames(struct fixture *f)
                                            .rx_packets = 997,
                                            .tx_packets = 55};
 
-    abi_lane_stats_write(fake_dp_lane_stats(f->w.dp), &counts, 1);
+    abi_lane_stats_write(fake_dp_lane_stats(f->w.dp, 0), &counts, 1);
 }
 
 /* Where the dataplane keeps the counters of streams and subscriptions. */
@@ -285,7 +285,7 @@ static void lanes_tell_how_busy_they_are_now(void **state)
     (void)state;
 
     start(&f);
-    abi_lane_stats_write(fake_dp_lane_stats(f.w.dp), &counts, 1);
+    abi_lane_stats_write(fake_dp_lane_stats(f.w.dp, 0), &counts, 1);
     data = expect_data(&f, "/lanes");
     lane = json_array_get(data, 0);
     assert_true(json_real_value(json_object_get(lane, "busy_percent")) == 25);
@@ -293,7 +293,7 @@ static void lanes_tell_how_busy_they_are_now(void **state)
     assert_int_equal(number(lane, "cycles_per_packet"), 2000);
     json_decref(data);
     counts.recent_packets = 0;
-    abi_lane_stats_write(fake_dp_lane_stats(f.w.dp), &counts, 1);
+    abi_lane_stats_write(fake_dp_lane_stats(f.w.dp, 0), &counts, 1);
     data = expect_data(&f, "/lanes");
     lane = json_array_get(data, 0);
     assert_int_equal(number(lane, "packets_per_s"), 0);

@@ -418,11 +418,11 @@ static void counters_are_read_whole_and_only_for_their_object(void **state)
     (void)state;
 
     start_all(&f);
-    abi_lane_stats_write(fake_dp_lane_stats(f.dp), &counts, 1);
+    abi_lane_stats_write(fake_dp_lane_stats(f.dp, 0), &counts, 1);
     assert_int_equal(media_lane_counts(f.media, 0, &out), 0);
     assert_memory_equal(&out, &counts, sizeof(out));
     assert_int_equal(media_lane_counts(f.media, 1, &out), -EINVAL);
-    atomic_fetch_add(&fake_dp_lane_stats(f.dp)->seq, 1);
+    atomic_fetch_add(&fake_dp_lane_stats(f.dp, 0)->seq, 1);
     assert_int_equal(media_lane_counts(f.media, 0, &out), -EAGAIN);
 
     peer = open_peer(&f);
