@@ -89,14 +89,13 @@ static void next_ring(struct turns_room *room, bool again)
         return;
     }
     room->first = readers->grown;
-    if (room->first == NULL) {
-        room->last = NULL;
-    }
     readers->queued = again;
     if (again) {
         readers->grown = NULL;
         room->last->grown = readers;
         room->last = readers;
+    } else if (room->first == NULL) {
+        room->last = NULL;
     }
 }
 
