@@ -12,11 +12,28 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_KEYS = 16, MAX_DECODERS = 64 };
+enum { MAX_CHOSEN = 64, N_CHOICES = 8 };
+
+/* What is handed out of an operation; of others all is. */
+struct choice {
+    int operation;
+    bool (*also)(const OSSL_ALGORITHM *); /* or NULL */
+    OSSL_ALGORITHM algorithms[MAX_CHOSEN + 1];
+};
+
+static bool reads_certificates(const OSSL_ALGORITHM *decoder);
 
 /* Of the whole process, as is the default provider; constant once they are made. */
 static OSSL_PROVIDER *whole;
-static OSSL_ALGORITHM keys[MAX_KEYS + 1], decoders[MAX_DECODERS + 1];
+static struct choice choices[N_CHOICES] = {
+    {.operation = OSSL_OP_DIGEST},
+    {.operation = OSSL_OP_CIPHER},
+    {.operation = OSSL_OP_MAC},
+    {.operation = OSSL_OP_KDF},
+    {.operation = OSSL_OP_KEYMGMT},
+    {.operation = OSSL_OP_KEYEXCH},
+    {.operation = OSSL_OP_SIGNATURE},
+    {.operation = OSSL_OP_DECODER, .also = reads_certificates}};
 static OSSL_LIB_CTX *made;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -36,12 +53,17 @@ static bool named(const char *names, const char *wanted)
     return false;
 }
 
-/* Our own shares, what signs the certificates that we take (dtls_cert.c), and what OpenSSL counts among
- * keys: derivations, and the HMAC of suites with CBC. */
+/* Our own shares, what signs the certificates that we take, the suites (dtls_cert.c for all
+ * three), fingerprints; what OpenSSL counts among keys: derivations, and the HMAC of suites
+ * with CBC; and what its random numbers are made of. */
 static bool needed(const OSSL_ALGORITHM *algorithm)
 {
-    static const char *const names[] = {"EC",   "RSA",  "RSA-PSS", "X25519", "ED25519",
-                                        "HMAC", "HKDF", "TLS1-PRF"};
+    static const char *const names[] = {
+        "EC",          "ECDH",        "ECDSA",             "RSA",         "RSA-PSS",
+        "X25519",      "ED25519",     "HMAC",              "HKDF",        "TLS1-PRF",
+        "SHA1",        "SHA2-256",    "SHA2-384",          "SHA2-512",    "AES-128-GCM",
+        "AES-256-GCM", "AES-128-CBC", "ChaCha20-Poly1305", "AES-256-CBC", "AES-256-CTR",
+        "AES-256-ECB"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (named(algorithm->algorithm_names, names[i])) {
@@ -61,36 +83,44 @@ static bool reads_certificates(const OSSL_ALGORITHM *decoder)
 }
 
 /* Returns whether it has found some, and all of them had room. */
-static bool choose(int operation, OSSL_ALGORITHM *out, size_t cap,
-                   bool (*also)(const OSSL_ALGORITHM *))
+static bool choose(struct choice *choice)
 {
     int no_cache = 0;
-    const OSSL_ALGORITHM *all = OSSL_PROVIDER_query_operation(whole, operation, &no_cache);
+    const OSSL_ALGORITHM *all =
+        OSSL_PROVIDER_query_operation(whole, choice->operation, &no_cache);
     size_t n = 0;
 
     for (; all != NULL && all->algorithm_names != NULL; all++) {
-        if (needed(all) && (also == NULL || also(all))) {
-            if (n == cap) {
+        if (needed(all) && (choice->also == NULL || choice->also(all))) {
+            if (n == MAX_CHOSEN) {
                 return false;
             }
-            out[n++] = *all;
+            choice->algorithms[n++] = *all;
         }
     }
     return n > 0 && no_cache == 0;
+}
+
+static bool choose_all(void)
+{
+    for (size_t i = 0; i < N_CHOICES; i++) {
+        if (!choose(&choices[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static const OSSL_ALGORITHM *query(void *provctx, int operation, int *no_cache)
 {
     (void)provctx;
     *no_cache = 0;
-    switch (operation) {
-    case OSSL_OP_KEYMGMT:
-        return keys;
-    case OSSL_OP_DECODER:
-        return decoders;
-    default:
-        return OSSL_PROVIDER_query_operation(whole, operation, no_cache);
+    for (size_t i = 0; i < N_CHOICES; i++) {
+        if (choices[i].operation == operation) {
+            return choices[i].algorithms;
+        }
     }
+    return OSSL_PROVIDER_query_operation(whole, operation, no_cache);
 }
 
 static int capabilities(void *provctx, const char *capability, OSSL_CALLBACK *cb, void *arg)
@@ -123,8 +153,7 @@ static void make(void)
         return;
     }
     whole = OSSL_PROVIDER_load(NULL, "default");
-    if (whole == NULL || !choose(OSSL_OP_KEYMGMT, keys, MAX_KEYS, NULL) ||
-        !choose(OSSL_OP_DECODER, decoders, MAX_DECODERS, reads_certificates)) {
+    if (whole == NULL || !choose_all()) {
         return;
     }
     lib = OSSL_LIB_CTX_new();

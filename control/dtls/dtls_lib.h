@@ -1,13 +1,15 @@
 /* The part of OpenSSL that handshakes need. For each certificate of a peer OpenSSL 3.0
- * looks for a decoder of its key among all keys and decoders there are, and asks each of
- * them anew; of fewer it has chosen sooner: 55 us of a handshake's 390. */
+ * looks for a decoder of its key: it asks each decoder anew, and goes through all algorithms
+ * that it has ever fetched, of whatever kind. Of fewer it has chosen sooner: 180 of the 660 us
+ * that a handshake took on a busy machine. */
 #ifndef KCS_DTLS_DTLS_LIB_H
 #define KCS_DTLS_DTLS_LIB_H
 
 #include <openssl/types.h>
 
-/* A library with a provider that has all of the default one's but keys, and formats of
- * keys, that no certificate of a peer has. NULL, which is OpenSSL's own, if it cannot be
+/* A library with a provider that has what our suites, our shares and the certificates that
+ * we take need of the default one's (dtls_cert.c), and no other ciphers, digests, keys and
+ * formats of keys. NULL, which is OpenSSL's own, if it cannot be
  * made, or the administrator wants another than the default provider (FIPS). It is made
  * once, by whoever asks first, and is never freed: any thread. */
 OSSL_LIB_CTX *dtls_lib(void);
