@@ -128,6 +128,13 @@ test('what cannot be done is told by words and exit status', TIMEOUT, () =>
         const both = await loadgen(node, [...few, ...vp8, '--rate', '30']);
         assert.equal(both.status, 2);
         assert.match(both.err, /--rate, --size and --layers are of what is fixed/);
+        const opus = ['--media', 'both', '--audio-pattern', 'opus'];
+        const rate = await loadgen(node, [...few, ...opus, '--audio-rate', '25']);
+        assert.equal(rate.status, 2);
+        assert.match(rate.err, /--audio-rate is of audio that is fixed/);
+        const pace = await loadgen(node, [...few, '--pace', '5']);
+        assert.equal(pace.status, 2);
+        assert.match(pace.err, /--pace is of a pattern of video/);
         const absent = await loadgen(node, [...few, '--audio-pattern', 'vp8']);
         assert.equal(absent.status, 2);
         assert.match(absent.err, /--audio-pattern is fixed, opus or opus-dtx, not vp8/);
@@ -171,6 +178,7 @@ test('with --send when-all nobody sends before the last of all rooms has joined'
         assert.ok(result.verified >= 3 * 3 * 2 * AUDIO_PPS * 0.9, `${result.verified}`);
         /* three seconds of joining, and they would have sent in them, too */
         assert.ok(result.sent <= 3 * (2 + 0.5) * AUDIO_PPS, `${result.sent} packets were sent`);
+        assert.equal(await node.metric('kcs_participants'), 0, 'all have left when it ends');
     }),
 );
 

@@ -77,7 +77,7 @@ static void come_again(struct client *client)
 
 bool client_retry(struct client *client)
 {
-    if (!client->was_up || !client->run->options->resume) {
+    if (!client->was_up || client->state == CLIENT_LEFT || !client->run->options->resume) {
         return false;
     }
     signaling_close(&client->signaling);
@@ -150,7 +150,9 @@ void client_leave(struct client *client)
         client->sending = false;
         (void)loop_set(client->run->loop, &client->retry, UINT64_MAX);
         client_ask_leave(client);
-        signaling_close(&client->signaling);
+        if (client->signaling.state != SIGNALING_OPEN) {
+            signaling_close(&client->signaling);
+        }
     }
 }
 

@@ -101,6 +101,7 @@ void client_check_up(struct client *client);
 /* Writes to all; they know by it when. */
 void client_chat(struct client *client);
 
+/* Asks to leave; its signaling is closed when the node has answered. */
 void client_leave(struct client *client);
 
 /* The receiver of a producer in this life, or NULL. */

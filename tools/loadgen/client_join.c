@@ -450,6 +450,12 @@ void client_on_answer(void *user, uint64_t id, const json_t *answer)
     enum client_question question = (enum client_question)(id & 0xff);
     uint32_t about = (uint32_t)(id >> 8);
 
+    if (client->state == CLIENT_LEFT) {
+        if (question == ASK_LEAVE) {
+            signaling_close(&client->signaling);
+        }
+        return;
+    }
     if (!json_is_true(json_object_get(answer, "ok"))) {
         on_refused(client, question, about, answer);
         return;

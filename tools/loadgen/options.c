@@ -81,8 +81,8 @@ static void print_help(FILE *out)
           "                      1280x720: vp8, vp8-simulcast (three sizes), h264; or fixed,\n"
           "                      as --rate, --size and --layers say (fixed)\n"
           "  --audio-pattern P   the same of speech: opus, opus-dtx; or fixed (fixed)\n"
-          "  --pace MS           packets of one frame of a pattern leave within so long, 0: at\n"
-          "                      once (0)\n"
+          "  --pace MS           packets of one frame of a pattern of video leave within so long,\n"
+          "                      0: at once (0)\n"
           "  --rooms R           R meetings, ID-0, ID-1, …, each with P and S of them (1)\n"
           "  --processes N       that share the clients, who need two descriptors each\n"
           "                      (as many as it takes)\n"
@@ -288,6 +288,12 @@ static bool of_one_kind(struct options *o)
         return complain("--rate, --size and --layers are of what is fixed, not of a pattern",
                         "");
     }
+    if (o->video && o->audio_pattern != NULL && o->audio_rate != 0) {
+        return complain("--audio-rate is of audio that is fixed, not of a pattern", "");
+    }
+    if (o->pace_ms != 0 && o->video_pattern == NULL) {
+        return complain("--pace is of a pattern of video", "");
+    }
     if ((o->video_pattern != NULL && !o->video) || (o->audio_pattern != NULL && !o->audio)) {
         return complain("a pattern is given of what --media leaves out", "");
     }
@@ -325,6 +331,9 @@ static bool complete(struct options *o)
     if (o->rate == 0) {
         o->rate = o->video ? VIDEO_RATE : AUDIO_RATE;
     }
+    if (o->audio_rate == 0) {
+        o->audio_rate = AUDIO_RATE;
+    }
     if (o->size == 0) {
         o->size = o->video ? VIDEO_SIZE : AUDIO_SIZE;
     }
@@ -337,7 +346,6 @@ bool options_parse(int argc, char **argv, struct options *out, int *status)
 
     *out = (struct options){.profiles = DTLS_PROFILES,
                             .rooms = 1,
-                            .audio_rate = AUDIO_RATE,
                             .join_rate = 50,
                             .verify_every = 1,
                             .seconds = 10,

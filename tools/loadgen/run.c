@@ -19,7 +19,8 @@ enum {
     FDS_A_CLIENT = 2,
     SPARE_FDS = 64,
     DRAIN_MIN_US = 300000,
-    DRAIN_MAX_US = 3000000
+    DRAIN_MAX_US = 3000000,
+    LEAVE_MAX_US = 5000000
 };
 
 /* What processes come to together. */
@@ -436,6 +437,22 @@ static void drain(struct run *run)
               loop_now_us() - began_us < DRAIN_MAX_US));
 }
 
+/* Whoever closes before the node has read that he leaves is kept a place for, as if his
+ * connection had been lost, and is in the way of the next run. */
+static void leave_all(struct run *run)
+{
+    uint64_t until_us = loop_now_us() + LEAVE_MAX_US;
+
+    for (uint32_t i = 0; i < run->n_clients; i++) {
+        client_leave(&run->clients[i]);
+    }
+    for (uint32_t i = 0; i < run->n_clients; i++) {
+        while (run->clients[i].signaling.state != SIGNALING_IDLE &&
+               loop_now_us() < until_us && loop_turn(run->loop, until_us) == 0) {
+        }
+    }
+}
+
 /* ---- the account ---- */
 
 static void sum_by_sequence(const struct receiver *r, struct account_sums *a)
@@ -585,9 +602,7 @@ int run_all(struct run *run, struct account *out)
     }
     sum(run); /* before leaving, which ends streams */
     meet(run, RUN_COUNTED, "draining");
-    for (uint32_t i = 0; i < run->n_clients; i++) {
-        client_leave(&run->clients[i]);
-    }
+    leave_all(run);
     progress_end();
     if (stopped != 0) {
         atomic_store(&run->crew->stopped, true);

@@ -114,6 +114,28 @@ static void receiver_numbers_packets_and_tells_other_payloads(void **state)
     assert_int_equal(r.numbers.n_received, 99);
 }
 
+static void payload_that_is_not_ours_is_foreign_until_one_was(void **state)
+{
+    static struct receiver r;
+    uint8_t data[CAP] = {0};
+    struct rtp_hdr hdr = {.ssrc = 1};
+    struct sender mine;
+    size_t len;
+    (void)state;
+
+    r = (struct receiver){.ssrc = 1, .kind = PAYLOAD_OPUS};
+    receiver_on_packet(&r, &hdr, data, 160, START_US, &delays);
+    assert_int_equal(r.n_foreign, 1);
+    assert_false(r.numbered);
+    sender_init(&mine, false, 3, 50, 160, 99);
+    len = make(&mine, START_US, data, &hdr);
+    receiver_on_packet(&r, &hdr, data + hdr.hdr_len, len - hdr.hdr_len, START_US, &delays);
+    assert_true(r.numbered);
+    receiver_on_packet(&r, &hdr, data, 160, START_US, &delays);
+    assert_int_equal(r.n_foreign, 1);
+    assert_int_equal(r.n_corrupt, 1);
+}
+
 static void report_tells_loss_and_the_last_sender_report(void **state)
 {
     const struct rtcp_sr sr = {.ssrc = 1, .ntp = UINT64_C(0x1122334455667788)};
@@ -276,6 +298,28 @@ static void another_encoding_begins_with_its_key_frame_and_numbers_anew(void **s
     assert_int_equal(r.numbers.n_received, 14);
     assert_int_equal(track_lost(&r.numbers, low.n_sent - 1), 0);
     assert_int_equal(r.sequence.n_missing, 1);
+}
+
+static void another_encoding_does_not_begin_behind_the_first_packet_of_a_key_frame(void **state)
+{
+    static struct receiver r;
+    struct sender low;
+    struct sender high;
+    uint8_t data[CAP];
+    struct rtp_hdr hdr = {0};
+    (void)state;
+
+    r = (struct receiver){.ssrc = 1, .kind = PAYLOAD_VP8};
+    sender_init(&low, true, 5, 60, 200, 99);
+    sender_set_layer(&low, 0, 2);
+    sender_init(&high, true, 5, 120, 400, 99);
+    sender_set_layer(&high, 1, 2);
+    show(&r, &low, 1);
+    (void)make(&high, START_US, data, &hdr); /* does not come */
+    show(&r, &high, 2);                      /* of the same key frame */
+    assert_int_equal(r.n_unkeyed, 1);
+    assert_int_equal(r.n_switches, 0);
+    assert_int_equal(r.layer, 0);
 }
 
 /* ---- patterns ---- */
@@ -543,6 +587,8 @@ int main(void)
         cmocka_unit_test(speech_with_dtx_is_fewer_packets),
         cmocka_unit_test(frames_that_are_very_late_are_given_up),
         cmocka_unit_test(another_encoding_begins_with_its_key_frame_and_numbers_anew),
+        cmocka_unit_test(another_encoding_does_not_begin_behind_the_first_packet_of_a_key_frame),
+        cmocka_unit_test(payload_that_is_not_ours_is_foreign_until_one_was),
         cmocka_unit_test(who_was_silent_goes_on_at_the_time_it_is),
         cmocka_unit_test(who_stays_silent_to_the_end_was_silent_so_long),
         cmocka_unit_test(frames_of_video_are_marked_and_keyed),
