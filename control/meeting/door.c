@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "media/media.h"
 #include "meeting/priv.h"
 #include "sys/clock.h"
 #include "sys/entropy.h"
@@ -47,9 +48,20 @@ static int full(const struct room *room, struct meeting_error *err)
                               room->n_participants);
 }
 
+/* So many people the node takes; 0: any number. Whoever comes in wants a transport at least,
+ * which is a peer of the dataplane's; while that is away only control's own limit holds. */
+static uint32_t most_people(const struct meeting *meeting)
+{
+    const uint32_t own = meeting->conf.max_people;
+    const struct media *media = meeting->conf.media;
+    const uint32_t peers = media != NULL ? media_slots_of(media, MEDIA_PEER) : 0;
+
+    return peers != 0 && (own == 0 || peers < own) ? peers : own;
+}
+
 int meeting_node_full(struct meeting *meeting, uint32_t n, struct meeting_error *err)
 {
-    const uint32_t most = meeting->conf.max_people;
+    const uint32_t most = most_people(meeting);
 
     if (most == 0 || (meeting->n_participants < most && n <= most - meeting->n_participants)) {
         return 0;

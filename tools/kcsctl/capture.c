@@ -78,8 +78,16 @@ static int take_answer(const json_t *data, struct got *got)
     return ret;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* Takes until it has ended, which a signal or the time sees to. */
-static int follow(const struct options *options, json_int_t number, time_t until,
+static int follow(const struct options *options, json_int_t number, int64_t until_ms,
                   struct got *got)
 {
     char path[QUERY_MAX];
@@ -90,7 +98,7 @@ static int follow(const struct options *options, json_int_t number, time_t until
         json_t *data = NULL;
         bool more;
 
-        if (!stopped && (interrupted || (until != 0 && time(NULL) >= until))) {
+        if (!stopped && (interrupted || (until_ms != 0 && now_ms() >= until_ms))) {
             (void)snprintf(path, sizeof(path),
                            "/capture/stop?capture=%" JSON_INTEGER_FORMAT, number);
             ret = post(options, path, &data);
@@ -187,7 +195,7 @@ int kcsctl_capture(const struct command *command, const struct options *options,
     if (ret != EXIT_OK) {
         (void)unlink(file);
     } else {
-        ret = follow(options, number, seconds > 0 ? time(NULL) + (time_t)seconds : 0, &got);
+        ret = follow(options, number, seconds > 0 ? now_ms() + 1000 * seconds : 0, &got);
     }
     if (close(got.fd) != 0 && ret == EXIT_OK) {
         fprintf(stderr, "kcsctl: cannot write %s: %s\n", file, strerror(errno));

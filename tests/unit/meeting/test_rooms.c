@@ -350,6 +350,7 @@ static void a_crowd_that_does_not_come_back_leaves_by_and_by(void **state)
     struct world w;
     (void)state;
 
+    world_peers = CROWD;
     world_start(&w);
     meeting_set_limits(w.meeting, &limits);
     for (int i = 0; i < CROWD; i++) {
@@ -370,6 +371,30 @@ static void a_crowd_that_does_not_come_back_leaves_by_and_by(void **state)
     }
     assert_in_range(n_ticks, 2, CROWD / 50);
     world_finish(&w);
+    world_peers = 64;
+}
+
+/* Whoever comes in wants a transport: more than the dataplane has peers for get none. */
+static void a_node_takes_no_more_people_than_its_dataplane(void **state)
+{
+    const struct auth_identity late = identity("c", "m", AUTH_PRESENTER);
+    struct participant *a, *b;
+    struct meeting_error err;
+    struct world w;
+    (void)state;
+
+    world_peers = 2;
+    world_start(&w);
+    a = enter(&w, "a");
+    b = enter(&w, "b");
+    assert_null(meeting_join(w.meeting, &late, "m", "", &w, &err));
+    assert_string_equal(err.code, "node_full");
+    meeting_leave(w.meeting, a, "left");
+    a = enter(&w, "c");
+    meeting_leave(w.meeting, a, "left");
+    meeting_leave(w.meeting, b, "left");
+    world_finish(&w);
+    world_peers = 64;
 }
 
 int main(void)
@@ -390,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_name_is_the_given_one_or_the_tokens_or_guest),
         cmocka_unit_test(rooms_can_be_listed),
         cmocka_unit_test(a_crowd_that_does_not_come_back_leaves_by_and_by),
+        cmocka_unit_test(a_node_takes_no_more_people_than_its_dataplane),
     };
 
     log_set_level(LOG_LEVEL_ERROR);

@@ -193,6 +193,7 @@ static inline const struct told *world_last(const struct world *w,
 static uint32_t world_crowd;
 static struct gate_conf world_gate = {.most = 16, .wait_ms = 4000};
 static uint32_t world_people; /* of the node; 0: any number */
+static uint32_t world_peers = 64; /* of the dataplane */
 static uint64_t world_epoch = 7, world_first_seq;
 
 static inline void world_on_media(void *user, bool attached)
@@ -212,7 +213,7 @@ static inline void world_start_media(struct world *w)
 {
     struct media_conf media_conf;
     struct session_registry_conf conf;
-    struct fake_dp_conf dp_conf = {.n_peers = 64, .n_streams = 64, .n_subs = 64};
+    struct fake_dp_conf dp_conf = {.n_peers = world_peers, .n_streams = 64, .n_subs = 64};
 
     memset(w, 0, sizeof(*w));
     (void)snprintf(w->dir, sizeof(w->dir), "/tmp/kcs_world_XXXXXX");
