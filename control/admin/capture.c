@@ -121,6 +121,46 @@ static void on_end(void *user, int err)
 static const struct media_capture_ops capture_ops = {.on_packet = on_packet,
                                                      .on_end = on_end};
 
+/* ---- the audit of what is decrypted: nothing of it is given away before it is kept ---- */
+
+static void not_audited(struct admin *admin)
+{
+    struct admin_capture *c = admin->capture;
+
+    if (c != NULL && c->opened) {
+        end(c, "the audit could not be written");
+        explicit_bzero(c->bytes, c->len);
+        c->len = 0;
+    }
+}
+
+static void on_audited(void *arg, const struct store_result *result)
+{
+    struct admin *admin = arg;
+
+    admin->n_unaudited--;
+    if (result->err != 0) {
+        log_error("audit_not_written", LOG_STR("act", "operator.capture_decrypted"),
+                  LOG_STR("why", strerror(-result->err)));
+        not_audited(admin);
+    }
+}
+
+static void note(struct admin *admin, struct net_req *req, const struct admin_place *place,
+                 const struct admin_capture *c)
+{
+    if (!c->opened) {
+        admin_note(admin, req, "operator.capture", place, c->transport);
+        return;
+    }
+    if (admin_note_then(admin, req, "operator.capture_decrypted", place, c->transport,
+                        on_audited, admin) == 0) {
+        admin->n_unaudited++;
+    } else {
+        not_audited(admin);
+    }
+}
+
 /* ---- POST /capture?transport=ID[&decrypted=1][&count=N] ---- */
 
 static void refuse_start(struct net_req *req, int err)
@@ -249,8 +289,7 @@ void admin_capture(struct admin *admin, struct net_req *req)
     }
     log_warn("capture_begun", LOG_STR("transport", transport), LOG_STR("by", c->by),
              LOG_U64("decrypted", opened));
-    admin_note(admin, req, opened ? "operator.capture_decrypted" : "operator.capture", &place,
-               transport);
+    note(admin, req, &place, c);
     admin_answer(req, json_pack("{s:I}", "capture", (json_int_t)c->number));
 }
 
@@ -270,10 +309,16 @@ static struct admin_capture *find(const struct admin *admin, struct net_req *req
     return c;
 }
 
+/* How much of what was gathered may be given away now. */
+static size_t takeable(const struct admin_capture *c)
+{
+    return c->opened && c->admin->n_unaudited > 0 ? 0 : c->len;
+}
+
 /* What was gathered first, as base64. NULL without memory. */
 static json_t *take_bytes(struct admin_capture *c)
 {
-    size_t len = c->len < TAKE_MAX ? c->len : TAKE_MAX;
+    size_t len = takeable(c) < TAKE_MAX ? takeable(c) : TAKE_MAX;
     char *text = malloc(base64_encoded_len(len) + 1);
     json_t *json = NULL;
 
@@ -303,7 +348,7 @@ void admin_capture_take(struct admin *admin, struct net_req *req)
     last = c->ended != NULL && c->len == 0;
     data = json_pack("{s:o, s:I, s:I, s:b, s:s}", "pcapng", bytes, "packets",
                      (json_int_t)c->packets, "missed", (json_int_t)c->missed, "more",
-                     (int)(c->len > 0), "ended", last ? c->ended : "");
+                     (int)(takeable(c) > 0), "ended", last ? c->ended : "");
     if (last && data != NULL) {
         admin_capture_forget(admin);
     } else {

@@ -6,7 +6,6 @@
 #include "admin/priv.h"
 #include "auth/account.h"
 #include "net/net.h"
-#include "store/store.h"
 #include "sys/clock.h"
 
 enum { AUDIT_LINES = 100 };

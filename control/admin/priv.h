@@ -17,6 +17,7 @@
 #include "admin/admin.h"
 #include "media/media.h"
 #include "meeting/meeting.h"
+#include "store/store.h"
 #include "sys/process.h"
 
 enum { ADMIN_IP_TEXT = 46 };
@@ -39,6 +40,7 @@ struct admin {
     unsigned n_families;           /* registered so far */
     struct admin_capture *capture; /* NULL: none */
     uint32_t n_captures;           /* so far */
+    uint32_t n_unaudited;          /* of those decrypted, whose entries are on their way */
 };
 
 /* status.c; and the sum of one direction's drops. */
@@ -110,8 +112,12 @@ uint64_t admin_find_peer(const struct admin *admin, const char *transport_id,
 struct admin_place admin_place_of(const struct room *room);
 
 /* rooms.c: an entry of the audit for what the operator had done. NULL may be 'req' (he did
- * not wait for it), 'place' and 'target'. */
+ * not wait for it), 'place' and 'target'. _then: 0, and 'done' is called when it is kept, or is
+ * not; or an error of store_write(), which is logged. */
 void admin_note(const struct admin *admin, struct net_req *req, const char *act,
                 const struct admin_place *place, const char *target);
+int admin_note_then(const struct admin *admin, struct net_req *req, const char *act,
+                    const struct admin_place *place, const char *target, store_done *done,
+                    void *arg);
 
 #endif

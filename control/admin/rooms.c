@@ -7,7 +7,6 @@
 #include "auth/role.h"
 #include "meeting/host.h"
 #include "net/net.h"
-#include "store/store.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 
@@ -181,8 +180,9 @@ void admin_room(const struct admin *admin, struct net_req *req)
 
 /* ---- orders ---- */
 
-void admin_note(const struct admin *admin, struct net_req *req, const char *act,
-                const struct admin_place *place, const char *target)
+int admin_note_then(const struct admin *admin, struct net_req *req, const char *act,
+                    const struct admin_place *place, const char *target, store_done *done,
+                    void *arg)
 {
     struct audit_act entry = {.tenant = place != NULL ? place->tenant : "",
                               .actor = "operator",
@@ -195,18 +195,28 @@ void admin_note(const struct admin *admin, struct net_req *req, const char *act,
     struct store_write writes[AUDIT_WRITES];
     char id[AUDIT_ID + 1];
     char *texts[AUDIT_WRITES] = {NULL};
+    int err;
 
-    if (admin->conf.store == NULL) {
-        return;
-    }
     meeting_number(admin->conf.meeting, entry.tenant, entry.meeting, &entry.epoch,
                    &entry.seq);
-    if (audit_fill(&entry, writes, id, texts) != 0 ||
-        store_write(admin->conf.store, writes, AUDIT_WRITES, NULL, NULL) != 0) {
+    err = audit_fill(&entry, writes, id, texts);
+    if (err == 0) {
+        err = store_write(admin->conf.store, writes, AUDIT_WRITES, done, arg);
+    }
+    if (err != 0) {
         log_error("audit_not_written", LOG_STR("act", act));
     }
     free(texts[0]);
     free(texts[1]);
+    return err;
+}
+
+void admin_note(const struct admin *admin, struct net_req *req, const char *act,
+                const struct admin_place *place, const char *target)
+{
+    if (admin->conf.store != NULL) {
+        (void)admin_note_then(admin, req, act, place, target, NULL, NULL);
+    }
 }
 
 struct admin_place admin_place_of(const struct room *room)

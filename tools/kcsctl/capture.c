@@ -136,7 +136,10 @@ static int summarize(const struct options *options, const char *file, const stru
                " missed: %s\n",
                got->packets, file, got->missed, got->ended);
     }
-    return strcmp(got->ended, "the dataplane is gone") == 0 ? EXIT_FAILED : EXIT_OK;
+    return strcmp(got->ended, "the dataplane is gone") == 0 ||
+                   strcmp(got->ended, "the audit could not be written") == 0
+               ? EXIT_FAILED
+               : EXIT_OK;
 }
 
 /* Begins; the node's number of it is stored. */

@@ -1095,6 +1095,7 @@ static void only_a_node_with_an_audit_decrypts(void **state)
     struct audit audit = {.n = 0};
     struct participant *ada;
     struct fixture f;
+    json_t *answer;
     uint64_t peer;
     size_t n;
     (void)state;
@@ -1114,6 +1115,7 @@ static void only_a_node_with_an_audit_decrypts(void **state)
     peer = start_peer(&f, &ada, path, "&decrypted=1");
     json_decref(order_data(&f, path));
     expect_told(&f, peer, ABI_CAPTURE_PLAIN);
+    json_decref(take(&f, NULL)); /* not before it is in the audit */
     assert_int_equal(store_find(kept, &query, on_audit, &audit), 0);
     for (uint64_t until = now_ms() + 5000; audit.n_answers == 0 && now_ms() < until;) {
         loop_turn(conf.loop);
@@ -1122,6 +1124,16 @@ static void only_a_node_with_an_audit_decrypts(void **state)
     assert_int_equal(audit.n, 1);
     assert_string_equal(audit.meeting, "m");
     assert_non_null(strstr(audit.target, ada->transports->id));
+    json_decref(take(&f, "kcs-control"));
+    expect_order(&f, "/capture/stop?capture=1", 200);
+    json_decref(take(&f, NULL));
+
+    store_close(kept); /* no entry can be written: nothing is given away */
+    json_decref(order_data(&f, path));
+    answer = order_data(&f, "/capture/take?capture=2");
+    assert_string_equal(text(answer, "pcapng"), "");
+    assert_string_equal(text(answer, "ended"), "the audit could not be written");
+    json_decref(answer);
     meeting_leave(f.w.meeting, ada, "left");
     finish(&f);
     store_close(kept);
