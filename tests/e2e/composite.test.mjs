@@ -59,7 +59,7 @@ function assertNumbers(pictures, box, from, to) {
 
 /* Pictures beside sound, with what the browser itself makes of the same as the measure. */
 function assertTogether(path, measure, see) {
-    const own = offsets(flashesOf(picturesOf(measure), (luma) => readDrawn(luma, FULL)), beepsOf(measure));
+    const own = offsets(flashesOf(picturesOf(measure, { browsers: true }), (luma) => readDrawn(luma, FULL)), beepsOf(measure));
     const ours = offsets(flashesOf(picturesOf(path), see), beepsOf(path));
     const differ = median(ours) - median(own);
     const all = `ours ${ours}, the browser's ${own}`;

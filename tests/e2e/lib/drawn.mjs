@@ -127,15 +127,19 @@ const run = (program, args) => {
 };
 
 /* Every picture of a file as {at, luma}, `at` in seconds, 320 x 180 grey. Decodes it whole,
- * and fails if there is anything to say about it. */
-export function picturesOf(path) {
+ * and fails if there is anything to say about it: also if two are of one time, unless the file is
+ * the browser's own, which may have that. */
+export function picturesOf(path, { browsers = false } = {}) {
     const times = run('ffprobe', ['-v', 'warning', '-select_streams', 'v', '-show_entries', 'packet=pts_time',
         '-of', 'csv=p=0', path]).toString().split(/[\s,]+/).filter(Boolean).map(Number);
     const raw = run('ffmpeg', ['-v', 'warning', '-nostdin', '-i', path, '-map', '0:v', '-fps_mode', 'passthrough', '-enc_time_base:v', '-1',
-        '-vf', `extractplanes=y,scale=${WIDTH}:${HEIGHT}`, '-f', 'rawvideo', '-']);
+        '-vf', `extractplanes=y,scale=${WIDTH}:${HEIGHT},setpts=N/30/TB`, '-f', 'rawvideo', '-']);
     const size = WIDTH * HEIGHT;
 
     assert.equal(raw.length, times.length * size, `${path}: each packet is a picture`);
+    for (let i = 1; i < times.length && !browsers; i++) {
+        assert.ok(times[i] > times[i - 1], `${path}: ${times[i]} s comes after ${times[i - 1]}`);
+    }
     return times.map((at, i) => ({ at, luma: raw.subarray(i * size, (i + 1) * size) }));
 }
 
