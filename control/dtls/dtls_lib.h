@@ -1,7 +1,7 @@
 /* The part of OpenSSL that handshakes need. For each certificate of a peer OpenSSL 3.0
  * looks for a decoder of its key: it asks each decoder anew, and goes through all algorithms
- * that it has ever fetched, of whatever kind. Of fewer it has chosen sooner: 180 of the 660 us
- * that a handshake took on a busy machine. */
+ * that it has ever fetched, of whatever kind. Of fewer it has chosen sooner: by turns on a busy
+ * machine a handshake took 660 us bare, 540 with fewer keys and formats, 480 with fewer of all. */
 #ifndef KCS_DTLS_DTLS_LIB_H
 #define KCS_DTLS_DTLS_LIB_H
 
