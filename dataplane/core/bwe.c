@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "sfu/base/least.h"
 #include "sfu/base/seq.h"
 #include "sfu/wire/rtcp_twcc.h"
 
@@ -456,11 +457,6 @@ bool bwe_tick(struct bwe *bwe, uint64_t tx_bytes, uint64_t next, uint64_t now_us
         bwe->n_probes += bwe->probe.sending;
     }
     return settle(bwe, now_us);
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Whether time alone changes nothing of what was sent, answered and lowered. */

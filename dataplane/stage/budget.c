@@ -1,6 +1,7 @@
 /* See budget.h. */
 #include "stage/budget.h"
 
+#include "sfu/base/least.h"
 #include "stage/allot.h"
 
 enum {
@@ -54,11 +55,6 @@ static bool tell(struct lane *lane, struct peer *peer)
     peer->rest->told_bps = (uint32_t)bps;
     peer->rest->told_us = lane->now_us;
     return true;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Works out what each layer of a stream costs. Returns when to do so again. */

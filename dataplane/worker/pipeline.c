@@ -5,6 +5,7 @@
 #include "rtcp/rtcp_in.h"
 #include "rtcp/rtcp_out.h"
 #include "sfu/base/handle.h"
+#include "sfu/base/least.h"
 #include "stage/budget.h"
 #include "stage/classify.h"
 #include "stage/consent.h"
@@ -146,11 +147,6 @@ static uint16_t push(struct pipeline *p, unsigned device, struct pkt **pkts, uin
 }
 
 /* ---- frames that a device has not taken ---- */
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* They were counted as sent. */
 static void drop_frames(struct pipeline *p, struct pkt *const *pkts, uint16_t n)
