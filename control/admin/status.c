@@ -160,13 +160,10 @@ static void put_drops(json_t *row, const char *key, const uint64_t *counters,
 static void put_recent(json_t *row, const struct abi_lane_counts *c,
                        const struct abi_shm *info)
 {
-    uint64_t permille;
-
     if (c->recent_cycles == 0) {
         return;
     }
-    permille = c->recent_busy_cycles * 1000 / c->recent_cycles;
-    json_object_set_new(row, "busy_percent", json_real((double)permille / 10));
+    json_object_set_new(row, "busy_percent", json_real((double)abi_lane_busy(c) / 10));
     put(row, "packets_per_s",
         (uint64_t)((double)c->recent_packets * (double)info->cycles_per_s /
                    (double)c->recent_cycles));

@@ -43,7 +43,7 @@ static bool busy_of(const struct media *media, uint32_t lane, uint32_t *busy)
         counts.recent_busy_cycles > counts.recent_cycles) {
         return false;
     }
-    *busy = (uint32_t)(counts.recent_busy_cycles * 1000 / counts.recent_cycles);
+    *busy = (uint32_t)abi_lane_busy(&counts);
     return true;
 }
 

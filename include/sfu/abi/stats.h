@@ -46,6 +46,12 @@ struct abi_lane_counts {
     uint64_t done[ABI_MAX_DONES];
 };
 
+/* How busy the lane was in the last whole second, in permille; 0 before there was one. */
+static inline uint64_t abi_lane_busy(const struct abi_lane_counts *c)
+{
+    return c->recent_cycles != 0 ? c->recent_busy_cycles * 1000 / c->recent_cycles : 0;
+}
+
 struct abi_lane_stats {
     _Alignas(64) _Atomic uint32_t seq; /* odd while the lane writes */
     uint32_t _pad;
