@@ -1,7 +1,7 @@
 /* Joins a second: token, Socket.IO over WebSocket, ICE, full DTLS, beside the bare handshakes of
- * OpenSSL (joins_floor.c). Clients share this machine, so capacity is told by the CPU that the
- * node takes for a join; how long joins take is measured at 80 % of what node and clients
- * together carry here.
+ * OpenSSL (joins_floor.c). The node has one CPU and the clients another, as the floor has one for
+ * itself; capacity is told by the CPU that the node takes for a join, and how long joins take is
+ * measured at 80 % of what node and clients together carry here.
  *
  * usage: tools/bench joins [OPTION…], see HELP */
 import { execFile } from 'node:child_process';
@@ -21,6 +21,7 @@ const HELP = `usage: tools/bench joins [--clients N] [--room-size N] [--json]
 const FLOOD = 100_000; /* starts a second: all at once */
 const SHARE = 0.8;
 const FLOOR_S = 2;
+const [NODE_CPU, CLIENT_CPU] = ['0', '1'];
 
 const { values: o } = parseArgs({
     options: {
@@ -41,6 +42,11 @@ const rooms = Math.floor(Number(o.clients) / size);
 if (!(size >= 1 && rooms >= 1)) {
     console.error('joins: --clients and --room-size are numbers; see tools/bench joins --help');
     process.exit(2);
+}
+
+/* 'pid' with all its threads; what they start later is there, too. */
+async function pin(pid, cpu) {
+    await promisify(execFile)('taskset', ['-apc', cpu, `${pid}`]);
 }
 
 async function floor() {
@@ -65,6 +71,9 @@ async function measure(rate) {
         },
         async (node) => {
             const watched = watch(node);
+
+            await pin(node.control.pid, NODE_CPU);
+            await pin(node.dataplane.pid, NODE_CPU);
             const { status, result, err } = await loadgen(node, [
                 ...['--publishers', '0', '--subscribers', `${size}`, '--rooms', `${rooms}`],
                 ...['--join-rate', `${rate}`, '--join-timeout', '60', '--seconds', '1', '--quiet'],
@@ -93,6 +102,7 @@ async function measure(rate) {
     return f;
 }
 
+await pin(process.pid, CLIENT_CPU); /* and the clients, its children */
 const before = await floor();
 const flood = await measure(FLOOD);
 const steady = await measure(Math.max(1, Math.floor(SHARE * flood.joins_per_s)));

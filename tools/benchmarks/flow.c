@@ -15,6 +15,7 @@
 #include "io/port_mem.h"
 #include "sfu/base/bytes.h"
 #include "sfu/base/handle.h"
+#include "sfu/base/least.h"
 #include "sfu/wire/rtp_ext.h"
 #include "worker/across.h"
 #include "worker/command.h"
@@ -32,7 +33,9 @@ enum {
     RING_BYTES = 4 << 20,
     FIRST = 1000,      /* index of the first packet */
     WINDOW = 64,       /* packets that the slowest lane may be behind: far less than a ring */
-    LOOK_NS = 100000,  /* at how far they are */
+    LOOK_NS = 100000,  /* at whether they hold */
+    FED_LOOK_NS = 1000,    /* at how far they are, times subscribers: a part of what the */
+    FED_LOOKS_MOST = 1000, /* window lasts */
     PATIENCE_S = 20,
     EID_MID = 4
 };
@@ -483,7 +486,9 @@ static void let_in(struct flow *f, unsigned n)
 /* Returns false if time was up. */
 static bool feed_as_they_take(struct flow *f, unsigned n, uint64_t until_ns)
 {
-    const struct timespec moment = {.tv_nsec = LOOK_NS};
+    /* no oftener: this thread wakes up on the CPU of a lane */
+    const struct timespec moment = {
+        .tv_nsec = FED_LOOK_NS * (long)least(f->n_subs, FED_LOOKS_MOST)};
     uint64_t done;
 
     while ((done = finished(f)) < n) {
