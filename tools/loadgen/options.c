@@ -8,6 +8,7 @@
 #include "loadgen/dtls.h"
 #include "loadgen/payload.h"
 #include "loadgen/sender.h"
+#include "loadgen/target.h"
 
 #define VERSION "0.1.0"
 
@@ -288,8 +289,14 @@ static bool of_one_kind(struct options *o)
         return complain("--rate, --size and --layers are of what is fixed, not of a pattern",
                         "");
     }
+    if (!o->video && o->layers != 0) {
+        return complain("--layers is of video, which --media leaves out", "");
+    }
     if (o->video && o->audio_pattern != NULL && o->audio_rate != 0) {
         return complain("--audio-rate is of audio that is fixed, not of a pattern", "");
+    }
+    if (o->audio_rate != 0 && !(o->audio && o->video)) {
+        return complain("--audio-rate is of --media both: of one kind the rate is --rate", "");
     }
     if (o->pace_ms != 0 && o->video_pattern == NULL) {
         return complain("--pace is of a pattern of video", "");
@@ -301,6 +308,23 @@ static bool of_one_kind(struct options *o)
         o->layers = o->pattern_layers;
     } else if (o->layers == 0) {
         o->layers = 1;
+    }
+    return true;
+}
+
+/* What is no URL is told when it is resolved. */
+static bool of_https(const struct options *o)
+{
+    struct target_url url;
+
+    if (o->ca_file != NULL && o->insecure) {
+        return complain("--ca-file says whom to believe, --insecure to believe anybody: give one",
+                        "");
+    }
+    if ((o->ca_file != NULL || o->insecure) && target_url_parse(o->url, &url) == 0 &&
+        !url.secure) {
+        return complain(o->insecure ? "--insecure" : "--ca-file",
+                        " is of https; --url is of http, which has no certificates");
     }
     return true;
 }
@@ -325,7 +349,7 @@ static bool complete(struct options *o)
     if (o->chat > 0 && (o->publishers == 0 || o->chat > o->seconds)) {
         return complain("--chat needs a publisher, and that many --seconds", "");
     }
-    if (!of_one_kind(o)) {
+    if (!of_https(o) || !of_one_kind(o)) {
         return false;
     }
     if (o->rate == 0) {
