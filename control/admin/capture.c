@@ -19,7 +19,8 @@ enum {
     TAKE_MAX = 512 << 10, /* bytes of one answer: nobody else waits long for it */
     PATIENCE_MS = 10000,  /* without being asked */
     LEFT_US = 1000000,    /* so long not asked, one that has ended may be replaced */
-    TEXT_MAX = 128
+    TEXT_MAX = 128,
+    COUNT_MAX = 100000000 /* packets: at 1,200 bytes more than a hundred gigabytes */
 };
 
 struct admin_capture {
@@ -212,14 +213,16 @@ static int begin(struct admin *admin, struct admin_capture *c, uint64_t peer)
     return 0;
 }
 
-/* The number that the query gives as 'name', 0 if it is not given; false: it is none. */
-static bool number(struct net_req *req, const char *name, uint64_t *out)
+/* The number from 1 to 'max' that the query gives as 'name', 0 if it is not given; false: it is
+ * none. */
+static bool number(struct net_req *req, const char *name, uint64_t max, uint64_t *out)
 {
     const char *text = net_req_query(req, name);
     char *stop = NULL;
 
     *out = text != NULL ? strtoull(text, &stop, 10) : 0;
-    return text == NULL || (*text >= '0' && *text <= '9' && *stop == '\0');
+    return text == NULL || (*text >= '0' && *text <= '9' && *stop == '\0' && *out >= 1 &&
+                            *out <= max);
 }
 
 /* 1 or 0, true or false; not given: false. Returns false if it is neither. */
@@ -253,9 +256,9 @@ void admin_capture(struct admin *admin, struct net_req *req)
     int err;
 
     if (transport == NULL || strlen(transport) >= TEXT_MAX ||
-        !number(req, "count", &most) || !yes_or_no(req, "decrypted", &opened)) {
+        !number(req, "count", COUNT_MAX, &most) || !yes_or_no(req, "decrypted", &opened)) {
         admin_refuse(req, 400, "invalid",
-                     "give transport=ID, and count=NUMBER and decrypted=1 or 0 if any");
+                     "give transport=ID, and if any count=1 to 100000000 and decrypted=1 or 0");
         return;
     }
     if (is_busy(admin)) {
@@ -301,7 +304,7 @@ static struct admin_capture *find(const struct admin *admin, struct net_req *req
     struct admin_capture *c = admin->capture;
     uint64_t n;
 
-    if (c == NULL || !number(req, "capture", &n) || n != c->number) {
+    if (c == NULL || !number(req, "capture", UINT32_MAX, &n) || n != c->number) {
         admin_refuse(req, 404, "not_found",
                      "no such capture: it ended, as nobody asked for it any more");
         return NULL;

@@ -125,6 +125,10 @@ async function watches(node, { transport_id: transport, remote, local }) {
     assert.equal(statSync(opened.file).mode & 0o777, 0o600);
     await assert.rejects(node.kcsctl('capture', transport, opened.file), /cannot make .*exists/);
     await assert.rejects(node.kcsctl('capture', 'nobody', join(dir, 'x')), /no such transport/);
+    for (const count of ['0', '-1', '12x', '100000001', '99999999999999999999999']) {
+        await assert.rejects(node.kcsctl('capture', transport, join(dir, 'x'), '--count', count),
+            /--count a number from 1 to 100000000/);
+    }
     rmSync(dir, { recursive: true });
 }
 

@@ -142,17 +142,19 @@ static int summarize(const struct options *options, const char *file, const stru
                : EXIT_OK;
 }
 
-/* Begins; the node's number of it is stored. */
-static int begin(const struct options *options, const char *transport, const char *packets,
+/* Begins; the node's number of it is stored. 'packets' is 0 if there is no most of them. */
+static int begin(const struct options *options, const char *transport, long packets,
                  json_int_t *number)
 {
     char path[QUERY_MAX];
     json_t *data = NULL;
-    int ret;
+    int len, ret;
 
-    (void)snprintf(path, sizeof(path), "/capture?transport=%s%s%s%s", transport,
-                   options->decrypted ? "&decrypted=1" : "",
-                   packets != NULL ? "&count=" : "", packets != NULL ? packets : "");
+    len = snprintf(path, sizeof(path), "/capture?transport=%s%s", transport,
+                   options->decrypted ? "&decrypted=1" : "");
+    if (packets > 0) {
+        (void)snprintf(path + len, sizeof(path) - (size_t)len, "&count=%ld", packets);
+    }
     ret = post(options, path, &data);
     *number = json_integer_value(json_object_get(data, "capture"));
     json_decref(data);
@@ -174,17 +176,18 @@ int kcsctl_capture(const struct command *command, const struct options *options,
     const char *transport = by_option ? options->peer : argument;
     const char *file = by_option ? (options->n_rest == 0 ? argument : NULL)
                                  : (options->n_rest == 1 ? options->rest[0] : NULL);
-    const char *packets = options->count;
+    long packets = options->count != NULL ? kcsctl_count(options->count) : 0;
     int64_t seconds = options->time != NULL ? kcsctl_seconds(options->time) : 0;
     struct got got = {.fd = -1};
     json_int_t number = 0;
     int ret;
     (void)command;
 
-    if (file == NULL || !is_id(transport) || seconds < 0 ||
-        (packets != NULL && packets[strspn(packets, "0123456789")] != '\0')) {
+    if (file == NULL || !is_id(transport) || seconds < 0 || packets < 0) {
         fprintf(stderr, "kcsctl: capture TRANSPORT FILE, or --peer TRANSPORT FILE: an id of "
-                        "kcsctl peers, a new file, --count a number, --time as 30s\n");
+                        "kcsctl peers, a new file, --count a number from 1 to %d, --time as "
+                        "30s\n",
+                COUNT_MAX);
         return EXIT_USAGE;
     }
     got.fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

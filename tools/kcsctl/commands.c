@@ -280,7 +280,7 @@ const struct option_text kcsctl_options[] = {
     {"ban", 'b', NULL, "For good.", NULL},
     {"kind", 'k', "K", "What is muted: audio (if not given), video or screen.", KINDS},
     {"interval", 'i', "T", "Time between two looks, as of --ttl; 1s if not given.", NULL},
-    {"count", 'c', "N", "How many looks, or packets; without end if not given.", NULL},
+    {"count", 'c', "N", "How many looks, or packets, 1 to 100,000,000; without end if not given.", NULL},
     {"time", 'l', "T", "For so long, as of --ttl; trace: so far back.", NULL},
     {"peer", 'p', "ID", "The transport, in place of TRANSPORT.", NULL},
     {"decrypted", 'D', NULL, "SRTP and SRTCP without their protection.", NULL},

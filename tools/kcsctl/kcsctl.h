@@ -131,6 +131,11 @@ int kcsctl_user(const struct command *command, const struct options *options,
 /* "90", "90s", "15m", "24h", "7d" in seconds, a year at most; else -1. */
 int64_t kcsctl_seconds(const char *text);
 
+enum { COUNT_MAX = 100000000 };
+
+/* What --count gives, 1 to COUNT_MAX; else -1. */
+long kcsctl_count(const char *text);
+
 /* Mints a meeting token with the secret of --secret-file or KCS_HS256_SECRET, offline. */
 int kcsctl_token(const struct command *command, const struct options *options,
                  const char *argument);

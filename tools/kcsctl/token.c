@@ -66,6 +66,16 @@ int64_t kcsctl_seconds(const char *text)
     return -1;
 }
 
+long kcsctl_count(const char *text)
+{
+    char *end;
+    long n = strtol(text, &end, 10); /* beyond what it holds: LONG_MAX */
+
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && n >= 1 && n <= COUNT_MAX
+               ? n
+               : -1;
+}
+
 static bool is_role(const char *role)
 {
     static const char *const roles[] = {"host", "co_host", "presenter", "attendee",

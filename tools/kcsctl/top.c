@@ -333,7 +333,7 @@ int kcsctl_top(const struct command *command, const struct options *options,
                const char *argument)
 {
     int64_t interval_s = options->interval != NULL ? kcsctl_seconds(options->interval) : 1;
-    long count = options->count != NULL ? strtol(options->count, NULL, 10) : 0;
+    long count = options->count != NULL ? kcsctl_count(options->count) : 0;
     bool live = !options->json && isatty(STDOUT_FILENO);
     struct sigaction stop = {.sa_handler = on_signal};
     struct termios before, raw;
@@ -342,9 +342,9 @@ int kcsctl_top(const struct command *command, const struct options *options,
     (void)command;
     (void)argument;
 
-    if (interval_s < 1 || interval_s > TOP_INTERVAL_S || count < 0 ||
-        (options->count != NULL && count == 0)) {
-        fprintf(stderr, "kcsctl: --interval is 1s to 60s, --count a number from 1\n");
+    if (interval_s < 1 || interval_s > TOP_INTERVAL_S || count < 0) {
+        fprintf(stderr, "kcsctl: --interval is 1s to 60s, --count a number from 1 to %d\n",
+                COUNT_MAX);
         return EXIT_USAGE;
     }
     sigaction(SIGINT, &stop, NULL);

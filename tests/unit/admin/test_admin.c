@@ -894,6 +894,10 @@ static void a_capture_is_taken_bit_by_bit_until_it_is_stopped(void **state)
     expect_order(&f, "/capture", 400);
     expect_order(&f, "/capture?transport=none", 404);
     expect_order(&f, "/capture?transport=none&count=1x", 400);
+    expect_order(&f, "/capture?transport=none&count=0", 400);
+    expect_order(&f, "/capture?transport=none&count=100000000", 404);
+    expect_order(&f, "/capture?transport=none&count=100000001", 400);
+    expect_order(&f, "/capture?transport=none&count=99999999999999999999999", 400);
     expect_order(&f, "/capture/take?capture=1", 404);
     data = order_data(&f, path);
     assert_int_equal(number(data, "capture"), 1);
