@@ -1,6 +1,6 @@
-/* How a large meeting is told of its people: not one by one but, twice a second at most,
- * who has come, left or changed; hosts of all, the others only of who presents, and of how
- * many there are. */
+/* How a large meeting is told of its people: not one by one but, twice a second at most and
+ * less often the more they are (MEETING_CALM_PEOPLE), who has come, left or changed; hosts of
+ * all, the others only of who presents, and of how many there are. */
 #ifndef MEETING_ROSTER_H
 #define MEETING_ROSTER_H
 

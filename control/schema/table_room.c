@@ -283,7 +283,8 @@ EVENTS(
     TELL("participant:spotlighted", VIEW, FACT, pinned, "To all."),
     TELL("participant:count", VIEW, STAMPED, head_count, "To all, in large meetings."),
     TELL("roster:delta", VIEW, STAMPED, roster_delta,
-         "To all, above 200 people: at most twice a second."),
+         "To all, above 200 people: at most each 500 ms, and 500 ms more for each 2,500 "
+         "people."),
 
     ASK("hand:raise", RAISE_HAND, 0, hand_target, hand, "hand:raised", "hand:raised",
         "Raises one's hand."),
