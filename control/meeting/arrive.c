@@ -88,7 +88,7 @@ void meeting_gate_fini(struct meeting *meeting)
 
     while ((entry = TAILQ_FIRST(&meeting->gate.line)) != NULL) {
         gate_leave(&meeting->gate, entry);
-        (void)meeting_fail(&err, "overloaded", "the node stops");
+        (void)meeting_overloaded(&err, "the node stops");
         arrival_of(entry)->ready(arrival_of(entry)->arg, &err);
     }
     loop_timer_destroy(meeting->gate_tick);

@@ -78,7 +78,7 @@ static int may_enter(const struct room *room, const char *user_id, enum auth_rol
         return meeting_fail(err, "not_found", "the meeting has ended");
     }
     if (room->loading) {
-        return meeting_fail(err, "overloaded", "the meeting is being opened; try again");
+        return meeting_overloaded(err, "the meeting is being opened; try again");
     }
     if (meeting_is_banned(room, user_id)) {
         return meeting_fail(err, "banned", "a host has removed you from this meeting");

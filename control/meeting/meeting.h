@@ -41,6 +41,7 @@ enum {
     MEETING_SPATIAL = 4,      /* layers of a producer */
     MEETING_LAYER_ANY = 255,  /* as many as there are */
     MEETING_LOWER_MS = 5000,  /* a layer that nobody needs for so long need not be sent */
+    MEETING_RETRY_MS = 1000,  /* who found no room is told to come again then */
     MEETING_GRACE_MS = 15000, /* that one whose connection broke is waited for */
     MEETING_RESTORED_GRACE_MS = 30000, /* the same after a restart of this process */
     MEETING_CROWD = 200,   /* above so many people the rules for large meetings hold */

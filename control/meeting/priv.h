@@ -101,6 +101,9 @@ int meeting_refuses(struct meeting *meeting, const struct auth_identity *who,
 int meeting_fail(struct meeting_error *err, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same of what the node has no room for, or is not done with yet: it may be asked again. */
+int meeting_overloaded(struct meeting_error *err, const char *message);
+
 /* The code and words for an error number of the media side. */
 int meeting_fail_errno(struct meeting_error *err, int e);
 

@@ -20,6 +20,13 @@ int meeting_fail(struct meeting_error *err, const char *code, const char *format
     return -1;
 }
 
+int meeting_overloaded(struct meeting_error *err, const char *message)
+{
+    (void)meeting_fail(err, "overloaded", "%s", message);
+    err->retry_after_ms = MEETING_RETRY_MS;
+    return -1;
+}
+
 int meeting_fail_errno(struct meeting_error *err, int e)
 {
     switch (-e) {
@@ -29,7 +36,7 @@ int meeting_fail_errno(struct meeting_error *err, int e)
                             "the media process is away; try again in a second");
     case ENOSPC:
     case EAGAIN:
-        return meeting_fail(err, "overloaded", "the node has no room for more");
+        return meeting_overloaded(err, "the node has no room for more");
     case ENOMEM:
         return meeting_fail(err, "no_memory", "the node is out of memory");
     case EEXIST:

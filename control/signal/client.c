@@ -149,6 +149,12 @@ void reply_fail(struct reply *reply, const char *code, const char *message)
     fail(reply, code, message, NULL);
 }
 
+void reply_overloaded(struct reply *reply, const char *message)
+{
+    fail(reply, "overloaded", message,
+         json_pack("{s:I}", "retry_after_ms", (json_int_t)MEETING_RETRY_MS));
+}
+
 void reply_error(struct reply *reply, const struct meeting_error *err)
 {
     fail(reply, err->code, err->message,

@@ -44,7 +44,7 @@ void on_chat_send(struct reply *reply, const json_t *payload)
         return;
     }
     if (again && !keep_is_said(signal, m->id)) {
-        reply_fail(reply, "overloaded", "it is being written; ask again");
+        reply_overloaded(reply, "it is being written; ask again");
         return;
     }
     body = encode_chat_message(m);

@@ -411,7 +411,11 @@ static void refuse(struct reply *reply, int err)
     const char *message;
     const char *code = keep_code(err, &message);
 
-    reply_fail(reply, code, message);
+    if (err == -EAGAIN) {
+        reply_overloaded(reply, message);
+    } else {
+        reply_fail(reply, code, message);
+    }
 }
 
 static void saying_end(struct saying *s)

@@ -122,6 +122,7 @@ void client_send(struct client *client, struct eio_msg *msg);
  * event. Ends 'reply'. */
 void reply_ok(struct reply *reply, json_t *fields);
 void reply_fail(struct reply *reply, const char *code, const char *message);
+void reply_overloaded(struct reply *reply, const char *message); /* try again in a second */
 void reply_error(struct reply *reply, const struct meeting_error *err);
 
 /* reply_ok() of one who is in a room, with the number of its last fact: so that who asked

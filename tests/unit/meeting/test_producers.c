@@ -100,6 +100,7 @@ static void a_transport_that_the_dataplane_refuses_is_gone(void **state)
                      0);
     WAIT(&w, asked.n == 1);
     assert_string_equal(asked.code, "overloaded");
+    assert_int_equal(asked.retry_after_ms, MEETING_RETRY_MS);
     assert_null(a->transports);
     assert_int_equal(a->n_transports, 0);
     fake_dp_fail(w.dp, ABI_OP_PEER_OPEN, 0);

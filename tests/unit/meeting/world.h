@@ -393,6 +393,7 @@ static inline struct rtp_params world_params(const char *format, unsigned ssrc)
 struct asked {
     unsigned n;
     char code[32]; /* empty: it went well */
+    uint32_t retry_after_ms;
     void *object;
 };
 
@@ -404,6 +405,7 @@ static inline void on_done(void *arg, const struct meeting_error *err, void *obj
     asked->object = object;
     assert_true((err == NULL) == (object != NULL));
     (void)snprintf(asked->code, sizeof(asked->code), "%s", err != NULL ? err->code : "");
+    asked->retry_after_ms = err != NULL ? err->retry_after_ms : 0;
 }
 
 static inline struct transport *open_transport(struct world *w, struct participant *p,
