@@ -16,6 +16,7 @@ done
 kcsctl completion bash | cmp - /usr/share/bash-completion/completions/kcsctl
 grep -q '^#compdef kcsctl' /usr/share/zsh/vendor-completions/_kcsctl
 [ -s /usr/share/doc/kcs/runbooks.md ]
+kcs-loadgen --manual | gzip -9n | cmp - /usr/share/man/man1/kcs-loadgen.1.gz
 for page in /usr/share/man/man*/kc*; do
     gzip -t "$page"
 done

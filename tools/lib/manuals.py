@@ -177,6 +177,7 @@ def main():
     build, out = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2])
     (out / "man").mkdir(parents=True, exist_ok=True)
     (out / "man/kcsctl.1").write_text(ask(build, "kcsctl", "manual"))
+    (out / "man/kcs-loadgen.1").write_text(ask(build, "kcs-loadgen", "--manual"))
     for program in PROGRAMS:
         (out / f"man/{program}.8").write_text(ask(build, program, "--manual"))
     (out / "configuration.md").write_text(markdown(entries(build)))

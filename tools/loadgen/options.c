@@ -1,6 +1,5 @@
 #include "loadgen/options.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +8,7 @@
 #include "loadgen/payload.h"
 #include "loadgen/sender.h"
 #include "loadgen/target.h"
-
-#define VERSION "0.1.0"
+#include "loadgen/usage.h"
 
 enum {
     MAX_CLIENTS = 100000,
@@ -20,104 +18,6 @@ enum {
     VIDEO_RATE = 120,
     VIDEO_SIZE = 1100
 };
-
-static const struct option long_options[] = {
-    {"url", required_argument, NULL, 'u'},
-    {"secret-file", required_argument, NULL, 'f'},
-    {"ca-file", required_argument, NULL, 'C'},
-    {"insecure", no_argument, NULL, 'I'},
-    {"meeting", required_argument, NULL, 'm'},
-    {"publishers", required_argument, NULL, 'P'},
-    {"subscribers", required_argument, NULL, 'S'},
-    {"media", required_argument, NULL, 'M'},
-    {"rooms", required_argument, NULL, 'o'},
-    {"processes", required_argument, NULL, 'x'},
-    {"layers", required_argument, NULL, 'l'},
-    {"video-pattern", required_argument, NULL, 'v'},
-    {"audio-pattern", required_argument, NULL, 'y'},
-    {"pace", required_argument, NULL, 'e'},
-    {"rate", required_argument, NULL, 'r'},
-    {"audio-rate", required_argument, NULL, 'a'},
-    {"chat", required_argument, NULL, 'c'},
-    {"size", required_argument, NULL, 'z'},
-    {"seconds", required_argument, NULL, 't'},
-    {"send", required_argument, NULL, 'w'},
-    {"hold", required_argument, NULL, 'H'},
-    {"join-rate", required_argument, NULL, 'J'},
-    {"join-timeout", required_argument, NULL, 'T'},
-    {"verify-every", required_argument, NULL, 'K'},
-    {"address", required_argument, NULL, 'A'},
-    {"srtp", required_argument, NULL, 'p'},
-    {"restless", required_argument, NULL, 'L'},
-    {"resume", no_argument, NULL, 'R'},
-    {"no-feedback", no_argument, NULL, 'F'},
-    {"allow-remote", no_argument, NULL, 'W'},
-    {"json", no_argument, NULL, 'j'},
-    {"quiet", no_argument, NULL, 'q'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
-};
-
-static void print_help(FILE *out)
-{
-    fputs("usage: kcs-loadgen --url http[s]://HOST:PORT --secret-file FILE --meeting ID\n"
-          "                   --publishers P --subscribers S [options]\n"
-          "\n"
-          "P publishers send numbered payloads to a meeting of a node, S subscribers "
-          "receive\n"
-          "them all and check what they get.\n"
-          "\n"
-          "  --ca-file FILE      with https: the certificates (PEM) of whom to believe (those of\n"
-          "                      the system)\n"
-          "  --insecure          with https: take any certificate\n"
-          "  --media KIND        audio (default), video or both\n"
-          "  --rate N            packets a second of a stream: 50 of audio, 120 of video\n"
-          "  --size N            payload bytes, 48 to 1200: 160 of audio, 1100 of video\n"
-          "                      (with both, --rate and --size are of the video)\n"
-          "  --layers N          video in N encodings (simulcast), 1 to 3, each with twice the\n"
-          "                      packets of the one below: the node chooses (1)\n"
-          "  --audio-rate N      with both: packets a second of audio (50)\n"
-          "  --video-pattern P   packets as a browser's encoder made them of a camera of\n"
-          "                      1280x720: vp8, vp8-simulcast (three sizes), h264; or fixed,\n"
-          "                      as --rate, --size and --layers say (fixed)\n"
-          "  --audio-pattern P   the same of speech: opus, opus-dtx; or fixed (fixed)\n"
-          "  --pace MS           packets of one frame of a pattern of video leave within so long,\n"
-          "                      0: at once (0)\n"
-          "  --rooms R           R meetings, ID-0, ID-1, …, each with P and S of them (1)\n"
-          "  --processes N       that share the clients, who need two descriptors each\n"
-          "                      (as many as it takes)\n"
-          "  --chat N            while sending, the first publisher of each meeting writes N\n"
-          "                      messages, one a second (0)\n"
-          "  --seconds T         send so long after all have joined (10)\n"
-          "  --send WHEN         at-once: each publisher as soon as it has joined; when-all: when\n"
-          "                      all clients of all rooms have (at-once)\n"
-          "  --hold T            then stay so long, silent, before leaving (0)\n"
-          "  --join-rate N       clients started a second (50)\n"
-          "  --join-timeout T    longest wait for all to have joined, after the last was\n"
-          "                      started (15)\n"
-          "  --verify-every K    each K-th subscriber decrypts; the others count headers "
-          "(1)\n"
-          "  --address A         use the node's media address A, not the one it prefers\n"
-          "  --srtp LIST         profiles to offer, as OpenSSL names them, best first\n"
-          "                      (" DTLS_PROFILES ")\n"
-          "  --restless T        each T seconds every publisher falls silent on a stream, mutes\n"
-          "                      it or has it go on, and every subscriber pauses one, resumes\n"
-          "                      it or wishes for other layers; loss is then told by RTP\n"
-          "                      sequence numbers alone (0: never)\n"
-          "  --resume            a lost connection is made anew, not a failure\n"
-          "  --no-feedback       subscribers send no transport-cc, so that the node limits\n"
-          "                      nothing, however late this machine reads\n"
-          "  --allow-remote      addresses that are not of this machine, too\n"
-          "  --json              the result as JSON\n"
-          "  --quiet             no progress line\n"
-          "  --help, --version\n"
-          "\n"
-          "Exit status: 0 all joined and nothing was lost, doubled or out of order, 1 "
-          "failure,\n"
-          "2 usage, 3 node not reachable.\n",
-          out);
-}
 
 static bool complain(const char *what, const char *which)
 {
@@ -364,8 +264,27 @@ static bool complete(struct options *o)
     return true;
 }
 
+/* Whether it was asked for words, which are printed then. */
+static bool print(int letter)
+{
+    switch (letter) {
+    case 'h':
+        usage_print_help(stdout);
+        return true;
+    case 'n':
+        usage_print_manual(stdout);
+        return true;
+    case 'V':
+        usage_print_version(stdout);
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool options_parse(int argc, char **argv, struct options *out, int *status)
 {
+    struct option known[USAGE_MAX_OPTIONS + 1];
     int letter;
 
     *out = (struct options){.profiles = DTLS_PROFILES,
@@ -376,13 +295,9 @@ bool options_parse(int argc, char **argv, struct options *out, int *status)
                             .join_timeout = 15,
                             .audio = true};
     *status = LOADGEN_USAGE;
-    while ((letter = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-        if (letter == 'h' || letter == 'V') {
-            if (letter == 'h') {
-                print_help(stdout);
-            } else {
-                puts("kcs-loadgen " VERSION);
-            }
+    usage_options(known);
+    while ((letter = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+        if (print(letter)) {
             *status = LOADGEN_OK;
             return false;
         }
