@@ -82,6 +82,7 @@ struct control_auth {
     char hs256_secret[256]; /* at least CONTROL_CONF_SECRET_MIN bytes; never printed */
     uint32_t access_minutes;
     uint32_t refresh_days;
+    uint32_t refresh_grace_s;
     uint32_t key_days;
     uint16_t hash_threads;
     uint32_t hash_queue;

@@ -146,6 +146,7 @@ static int open_accounts(struct keep *keep, struct loop *loop, struct auth *auth
                                           .hash_queue = conf->hash_queue,
                                           .access_s = conf->access_minutes * 60,
                                           .refresh_s = conf->refresh_days * 86400,
+                                          .grace_s = conf->refresh_grace_s,
                                           .key_days = conf->key_days,
                                           .post = post,
                                           .loop = loop,

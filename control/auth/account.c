@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "auth/account_priv.h"
-#include "proto/base64.h"
+#include "auth/refresh.h"
 #include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
 
 _Static_assert((int)AUTH_FAMILY == (int)ACCOUNT_ID, "a login is its tokens' family");
+_Static_assert((int)ACCOUNT_SECRET == (int)HASHER_SECRET, "each follows from the one before");
+_Static_assert((int)ACCOUNT_ID >= (int)HASHER_NONCE_MIN, "a nonce is an id");
 
 /* One request, from its call to its answer. */
 struct op {
@@ -21,9 +23,12 @@ struct op {
     void *arg;
     struct account_tokens tokens;
     char family[ACCOUNT_ID + 1];
-    char digest[HASHER_DIGEST + 1]; /* of the refresh token that was brought */
-    uint64_t version;               /* of the family */
-    int64_t since_s;                /* that it was issued */
+    char brought[ACCOUNT_REFRESH_MAX]; /* the refresh token; empty: a login */
+    char digest[HASHER_DIGEST + 1];    /* of it */
+    char nonce[ACCOUNT_ID + 1];        /* by which the next one follows from it */
+    uint64_t version;                  /* of the family */
+    int64_t since_s;                   /* that it was issued */
+    bool looked_again;
     /* of accounts_add() */
     char login[ACCOUNT_LOGIN_MAX + 1];
 };
@@ -41,6 +46,9 @@ int accounts_create(struct accounts **out, const struct account_conf *conf)
         return -ENOMEM;
     }
     accounts->conf = *conf;
+    if (conf->now_s == NULL) {
+        accounts->conf.now_s = clock_wall_s;
+    }
     err = hasher_create(&accounts->hasher, &hasher);
     if (err != 0) {
         free(accounts);
@@ -104,78 +112,99 @@ static int op_taken(struct op *op, int err)
 
 /* ---- tokens ---- */
 
-/* FAMILY.SECRET.TENANT; the last in base64url, for the store finds by tenant. */
-static void write_refresh(const char *family, const char *secret, const char *tenant,
-                          char out[ACCOUNT_REFRESH_MAX])
-{
-    size_t at = (size_t)snprintf(out, ACCOUNT_REFRESH_MAX, "%s.%s.", family, secret);
-
-    at += base64url_encode((const uint8_t *)tenant, strlen(tenant), out + at);
-    out[at] = '\0';
-}
-
-static bool read_refresh(const char *text, char family[ACCOUNT_ID + 1],
-                         char tenant[AUTH_ID_MAX + 1])
-{
-    enum { BEFORE = ACCOUNT_ID + 1 + ACCOUNT_SECRET + 1 };
-    uint8_t raw[AUTH_ID_MAX + 8];
-    size_t len = strlen(text);
-    size_t n = 0;
-
-    if (len < BEFORE || len >= ACCOUNT_REFRESH_MAX || text[ACCOUNT_ID] != '.' ||
-        text[BEFORE - 1] != '.' || len - BEFORE > 4 * AUTH_ID_MAX / 3 + 2 ||
-        base64url_decode(text + BEFORE, len - BEFORE, raw, &n) != 0 || n > AUTH_ID_MAX ||
-        memchr(raw, '\0', n) != NULL) {
-        return false;
-    }
-    memcpy(family, text, ACCOUNT_ID);
-    family[ACCOUNT_ID] = '\0';
-    memcpy(tenant, raw, n);
-    tenant[n] = '\0';
-    return true;
-}
-
 static void on_issued(void *arg, const struct store_result *result);
+static void on_family(void *arg, const struct store_result *result);
 static void revoke_family(struct op *op);
 
-/* A pair of tokens for op->tokens.who, and the family's document with it. */
+/* Fills the pair of tokens for op->tokens.who: the refresh token follows from the one that was
+ * brought and op->nonce, or from nothing. Returns 0 or an error of auth_mint(). */
+static int make_tokens(struct op *op, int64_t now_s)
+{
+    const struct account_conf *conf = &op->accounts->conf;
+    struct account_tokens *t = &op->tokens;
+    char secret[ACCOUNT_SECRET + 1];
+
+    t->access_s = conf->access_s;
+    t->who.expires_s = now_s + t->access_s;
+    if (op->brought[0] != '\0') {
+        hasher_derive(op->brought, op->nonce, secret);
+    } else {
+        entropy_id(secret, ACCOUNT_SECRET);
+    }
+    refresh_write(op->family, secret, t->who.tenant, t->refresh);
+    explicit_bzero(secret, sizeof(secret));
+    return auth_mint(conf->auth, &t->who, op->family, now_s, t->access);
+}
+
+/* A pair of tokens, and the family's document with it. */
 static void issue(struct op *op)
 {
     struct accounts *accounts = op->accounts;
     struct account_tokens *t = &op->tokens;
-    int64_t now_s = clock_wall_s();
-    char secret[ACCOUNT_SECRET + 1];
-    char digest[HASHER_DIGEST + 1];
-    char json[HASHER_DIGEST + 32];
+    int64_t now_s = accounts->conf.now_s();
     struct store_write write = {
         .what = STORE_PUT, .kind = STORE_FAMILY, .expect = op->version};
+    json_t *json = NULL;
+    char *text = NULL;
     int err;
 
-    t->access_s = accounts->conf.access_s;
-    t->refresh_s = accounts->conf.refresh_s;
-    t->who.expires_s = now_s + t->access_s;
     if (op->version == 0) {
         entropy_id(op->family, ACCOUNT_ID);
         op->since_s = now_s;
     }
-    entropy_id(secret, ACCOUNT_SECRET);
-    write_refresh(op->family, secret, t->who.tenant, t->refresh);
-    explicit_bzero(secret, sizeof(secret));
-    err = auth_mint(accounts->conf.auth, &t->who, op->family, now_s, t->access);
-    hasher_digest(t->refresh, digest);
-    (void)snprintf(json, sizeof(json), "{\"digest\":\"%s\"}", digest);
+    entropy_id(op->nonce, ACCOUNT_ID);
+    t->refresh_s = accounts->conf.refresh_s;
+    err = make_tokens(op, now_s);
+    if (err == 0) {
+        json = refresh_family(t->refresh, op->brought[0] != '\0' ? op->digest : NULL,
+                              op->nonce, now_s);
+        text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+        err = text != NULL ? 0 : -ENOMEM;
+    }
     write.doc = (struct store_doc){.tenant = t->who.tenant,
                                    .id = op->family,
                                    .ref = t->who.user_id,
                                    .state = "live",
                                    .at = op->since_s,
                                    .expires_s = now_s + t->refresh_s,
-                                   .json = json};
+                                   .json = text};
     if (err == 0) {
         err = store_write(accounts->conf.store, &write, 1, on_issued, op);
     }
+    free(text);
+    json_decref(json);
     if (err != 0) {
         op_end(op, err, "overloaded");
+    }
+}
+
+/* The same refresh token once more, with an access token of its own: nothing is written. */
+static void issue_again(struct op *op)
+{
+    log_info("refresh_token_again", LOG_STR("user_id", op->tokens.who.user_id));
+    op_end(op, make_tokens(op, op->accounts->conf.now_s()), "overloaded");
+}
+
+static int look_at_family(struct op *op)
+{
+    return store_get(op->accounts->conf.store, STORE_FAMILY, op->tokens.who.tenant,
+                     op->family, on_family, op);
+}
+
+/* Another was quicker with this token. With grace both get the same; else, which is the
+ * thief's? */
+static void on_overtaken(struct op *op)
+{
+    int err;
+
+    if (op->accounts->conf.grace_s == 0 || op->looked_again) {
+        revoke_family(op);
+        return;
+    }
+    op->looked_again = true;
+    err = look_at_family(op);
+    if (err != 0) {
+        op_end(op, err, "store_failed");
     }
 }
 
@@ -183,8 +212,8 @@ static void on_issued(void *arg, const struct store_result *result)
 {
     struct op *op = arg;
 
-    if (result->err == -ESTALE) { /* twice at once: which one is the thief's? */
-        revoke_family(op);
+    if (result->err == -ESTALE) {
+        on_overtaken(op);
         return;
     }
     op_end(op, result->err, "store_failed");
@@ -306,7 +335,8 @@ static void revoke_family(struct op *op)
 {
     const struct account_conf *conf = &op->accounts->conf;
     const char *tenant = op->tokens.who.tenant;
-    int64_t until_s = clock_wall_s() + ACCOUNT_REVOKED_S;
+    int64_t now_s = conf->now_s();
+    int64_t until_s = now_s + ACCOUNT_REVOKED_S;
     struct store_write writes[2] = {{.what = STORE_DELETE,
                                      .kind = STORE_FAMILY,
                                      .doc = {.tenant = tenant, .id = op->family},
@@ -321,7 +351,7 @@ static void revoke_family(struct op *op)
     int err;
 
     log_warn("refresh_token_reused", LOG_STR("user_id", op->tokens.who.user_id));
-    (void)auth_revoke(conf->auth, op->family, until_s, clock_wall_s());
+    (void)auth_revoke(conf->auth, op->family, until_s, now_s);
     err = store_write(conf->store, writes, 2, on_family_revoked, op);
     if (err != 0) {
         op_end(op, err, "store_failed");
@@ -344,32 +374,36 @@ static void on_user(void *arg, const struct store_result *result)
     json = json_loads(result->docs[0].json, 0, NULL);
     take_user(op, &result->docs[0], json);
     json_decref(json);
-    issue(op);
+    if (op->nonce[0] != '\0') {
+        issue_again(op);
+    } else {
+        issue(op);
+    }
 }
 
 static void on_family(void *arg, const struct store_result *result)
 {
     struct op *op = arg;
     const struct store_doc *doc = result->n_docs > 0 ? &result->docs[0] : NULL;
-    const char *digest;
+    int64_t now_s = op->accounts->conf.now_s();
+    enum refresh_which which;
     json_t *json;
-    bool same;
     int err;
 
-    if (doc == NULL || doc->expires_s <= clock_wall_s()) {
+    if (doc == NULL || doc->expires_s <= now_s) {
         bool gone = result->err == -ENOENT || doc != NULL;
 
         op_end(op, gone ? -EPERM : result->err, gone ? "refresh_unknown" : "store_failed");
         return;
     }
-    json = json_loads(doc->json, 0, NULL);
-    digest = json_string_value(json_object_get(json, "digest"));
-    same = digest != NULL && hasher_same(digest, op->digest);
     op->version = doc->version;
     op->since_s = doc->at;
+    op->tokens.refresh_s = (uint32_t)(doc->expires_s - now_s);
     (void)snprintf(op->tokens.who.user_id, sizeof(op->tokens.who.user_id), "%s", doc->ref);
+    json = json_loads(doc->json, 0, NULL);
+    which = refresh_judge(json, op->digest, op->accounts->conf.grace_s, now_s, op->nonce);
     json_decref(json);
-    if (!same) {
+    if (which == REFRESH_OLD) {
         revoke_family(op);
         return;
     }
@@ -392,13 +426,13 @@ int accounts_refresh(struct accounts *accounts, const char *refresh, account_don
     if (op == NULL) {
         return -ENOMEM;
     }
-    if (!read_refresh(refresh, op->family, op->tokens.who.tenant)) {
+    if (!refresh_read(refresh, op->family, op->tokens.who.tenant)) {
         op_free(op);
         return -EINVAL;
     }
+    strcpy(op->brought, refresh); /* which refresh_read() has found short enough */
     hasher_digest(refresh, op->digest);
-    return op_taken(op, store_get(accounts->conf.store, STORE_FAMILY, op->tokens.who.tenant,
-                                  op->family, on_family, op));
+    return op_taken(op, look_at_family(op));
 }
 
 /* ---- logout ---- */
@@ -448,20 +482,20 @@ int accounts_logout(struct accounts *accounts, const struct auth_identity *who,
         return -ENOMEM;
     }
     op->tokens.who = *who;
-    if ((refresh != NULL && (!read_refresh(refresh, op->family, tenant) ||
+    if ((refresh != NULL && (!refresh_read(refresh, op->family, tenant) ||
                              strcmp(tenant, who->tenant) != 0)) ||
         who->jti[0] == '\0') {
         op_free(op);
         return -EINVAL;
     }
-    (void)auth_revoke(accounts->conf.auth, who->jti, who->expires_s, clock_wall_s());
+    (void)auth_revoke(accounts->conf.auth, who->jti, who->expires_s, accounts->conf.now_s());
     return op_taken(op, store_write(accounts->conf.store, &write, 1, on_revoked, op));
 }
 
 void accounts_void(struct accounts *accounts, const char *tenant, const char *user_id,
                    struct store_write *write, char id[ACCOUNT_VOID_ID])
 {
-    int64_t now_s = clock_wall_s();
+    int64_t now_s = accounts->conf.now_s();
     int64_t until_s = now_s + ACCOUNT_REVOKED_S;
 
     (void)auth_revoke_user(accounts->conf.auth, tenant, user_id, now_s, until_s, now_s);
@@ -498,7 +532,7 @@ static void on_hashed(void *arg, int err, const char *hash, bool good)
                                         .id = who->user_id,
                                         .name = op->login,
                                         .state = auth_role_name(who->role),
-                                        .at = clock_wall_s(),
+                                        .at = op->accounts->conf.now_s(),
                                         .json = json}};
 
     (void)good;

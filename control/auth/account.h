@@ -3,7 +3,10 @@
  * A login gives an access token (a JWT, auth_mint) of 15 minutes and a refresh token:
  * opaque, good for seven days and for one use, which gives a new pair. Who brings a refresh
  * token that was used already has stolen it, or was stolen from: its whole family, that is
- * all that came of one login, ends. The store has only digests.
+ * all that came of one login, ends. But the last one that was used gives, for 'grace_s', the
+ * same next one again, since its answer may have been lost on its way: it follows from the
+ * one that is brought and a nonce in the store, which has only digests of both (docs/decisions/
+ * 0043).
  *
  * A token's signature is the node's own key's; the key is changed each 'key_days', and the
  * ones before it go on verifying until their last tokens have expired.
@@ -31,7 +34,9 @@ struct account_conf {
     struct auth *auth;
     unsigned hash_threads, hash_queue;
     uint32_t access_s, refresh_s;
+    uint32_t grace_s; /* 0: a refresh token is good once, whatever came of its answer */
     uint32_t key_days;
+    int64_t (*now_s)(void); /* NULL: clock_wall_s() */
     int (*post)(void *loop, void (*fn)(void *arg), void *arg);
     void *loop;
     /* The first start: there was no user, now there is this administrator, whose password

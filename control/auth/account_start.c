@@ -7,7 +7,6 @@
 
 #include "auth/account_priv.h"
 #include "proto/jtext.h"
-#include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
 
@@ -63,7 +62,7 @@ static void make_key(struct accounts *accounts)
         return;
     }
     key->accounts = accounts;
-    key->made_s = clock_wall_s();
+    key->made_s = accounts->conf.now_s();
     entropy_id(key->kid, 12);
     entropy_fill(key->secret, sizeof(key->secret));
     (void)sodium_bin2hex(json + strlen(json), 2 * AUTH_KEY_LEN + 1, key->secret,
@@ -135,7 +134,7 @@ static int take_revoked(struct auth *auth, const struct store_doc *doc, int64_t 
 static void on_revoked(void *arg, const struct store_result *result)
 {
     struct accounts *accounts = arg;
-    int64_t now_s = clock_wall_s();
+    int64_t now_s = accounts->conf.now_s();
 
     if (result->err != 0) {
         stuck(accounts, "revoked", result->err);
@@ -194,7 +193,7 @@ static void on_first_hashed(void *arg, int err, const char *hash, bool good)
     write.doc.id = id;
     write.doc.name = "admin";
     write.doc.state = auth_role_name(AUTH_ADMIN);
-    write.doc.at = clock_wall_s();
+    write.doc.at = accounts->conf.now_s();
     write.doc.json = json;
     if (err == 0) {
         err = json != NULL
@@ -240,7 +239,7 @@ void account_start(struct accounts *accounts)
         query.after = accounts->after_id[0] != '\0';
         query.after_at = accounts->after_at;
         query.after_id = accounts->after_id;
-        query.alive_s = clock_wall_s();
+        query.alive_s = accounts->conf.now_s();
         next = on_revoked;
     } else if (!accounts->has_keys) {
         query.kind = STORE_KEY;

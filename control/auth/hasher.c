@@ -260,6 +260,19 @@ void hasher_digest(const char *text, char out[HASHER_DIGEST + 1])
     (void)sodium_bin2hex(out, HASHER_DIGEST + 1, sum, sizeof(sum));
 }
 
+/* Not an HMAC with 'text' for its key: of one longer than a block that takes SHA-256 first, which
+ * is hasher_digest(). */
+void hasher_derive(const char *text, const char *nonce, char out[HASHER_SECRET + 1])
+{
+    unsigned char sum[(HASHER_SECRET * 3) / 4];
+
+    (void)crypto_generichash(sum, sizeof(sum), (const unsigned char *)text, strlen(text),
+                             (const unsigned char *)nonce, strlen(nonce));
+    (void)sodium_bin2base64(out, HASHER_SECRET + 1, sum, sizeof(sum),
+                            sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_memzero(sum, sizeof(sum));
+}
+
 bool hasher_same(const char *a, const char *b)
 {
     return strlen(a) == HASHER_DIGEST && strlen(b) == HASHER_DIGEST &&

@@ -12,7 +12,14 @@
 
 struct hasher;
 
-enum { HASHER_PASSWORD_MAX = 256, HASHER_HASH_MAX = 128, HASHER_DIGEST = 64 };
+enum {
+    HASHER_PASSWORD_MAX = 256,
+    HASHER_HASH_MAX = 128,
+    HASHER_DIGEST = 64,
+    HASHER_SECRET = 43, /* base64url of 32 bytes */
+    HASHER_NONCE_MIN = 16,
+    HASHER_NONCE_MAX = 64
+};
 
 /* err   0, or -ECANCELED (the hasher was destroyed), -ENOMEM
  * hash  of hasher_hash(), valid during the call; of hasher_verify() ""
@@ -44,6 +51,10 @@ int hasher_verify(struct hasher *hasher, const char *password, const char *hash,
 /* SHA-256 as lower-case hex, of what has enough entropy to need no more: tokens of ours. At
  * once. */
 void hasher_digest(const char *text, char out[HASHER_DIGEST + 1]);
+
+/* The secret that follows from 'text' and a nonce of HASHER_NONCE_MIN to _MAX bytes: always the
+ * same one, and nobody's who knows only hasher_digest() of 'text' and the nonce. At once. */
+void hasher_derive(const char *text, const char *nonce, char out[HASHER_SECRET + 1]);
 
 /* Compares two digests in constant time. */
 bool hasher_same(const char *a, const char *b);

@@ -237,7 +237,7 @@ static const struct schema_route routes[] = {
     ROUTE("POST", "/api/auth/login", PUBLIC, ALL, 0, none, login, tokens,
           "Begins a session."),
     ROUTE("POST", "/api/auth/refresh", PUBLIC, SOME, 0, none, refresh, tokens,
-          "Goes on with it; a refresh token that was used before ends all of it."),
+          "Goes on with it; an old refresh token ends all of it, the last one after a while."),
     ROUTE("POST", "/api/auth/logout", SIGNED_IN, LITTLE, EMPTY, none, logout, none,
           "Ends it."),
 

@@ -339,6 +339,41 @@ test('one signs in, plans a meeting, shares its link, begins it, comes back, tak
         }),
     ));
 
+test('who loads the page anew while its tokens are renewed stays signed in', TIMEOUT, () =>
+    withNode({ name: 'page-renew', devices: ['udp'] }, (node) =>
+        withBrowser(async (browser) => {
+            const ada = new Person(await browser.newPage(), 'Administrator');
+            let lost;
+
+            await ada.page.goto(node.origin);
+            await fill(ada, '#sign-in', { login: 'admin', password: await firstPassword(node) });
+            await shows(ada, 'there are none yet', /Nothing is planned/);
+            await ada.page.evaluate(() => {
+                const old = JSON.parse(localStorage.getItem('kcs-account'));
+                localStorage.setItem('kcs-account', JSON.stringify({ ...old, accessEndsAt: 0 }));
+            });
+
+            /* the node answers; the page that has asked is gone */
+            await ada.page.setRequestInterception(true);
+            const asked = new Promise((resolve) => ada.page.on('request', (request) => {
+                if (lost === undefined && request.url().endsWith('/auth/refresh')) {
+                    lost = rest(node, 'POST', '/auth/refresh', { body: JSON.parse(request.postData()) });
+                    resolve();
+                } else {
+                    void request.continue();
+                }
+            }));
+            await ada.page.reload();
+            await asked;
+            const { status, body } = await lost;
+            assert.equal(status, 200);
+            await ada.page.reload();
+            await shows(ada, 'she is still who she was', /Nothing is planned/);
+            const { refresh } = await ada.page.evaluate(() => JSON.parse(localStorage.getItem('kcs-account')));
+            assert.equal(refresh, body.data.refresh_token);
+        }),
+    ));
+
 test('a stored meeting is called by its name, from the form and the waiting room on', TIMEOUT, () =>
     withNode({ name: 'page-name', devices: ['udp'] }, (node) =>
         withBrowser(async (browser) => {

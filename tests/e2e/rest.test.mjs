@@ -33,10 +33,14 @@ test('the first administrator logs in, refreshes and logs out', async () => {
         const refresh = (token) =>
             ask(node, 'POST', '/auth/refresh', { body: { refresh_token: token } });
         const second = (await refresh(first.refresh_token)).body.data;
+        const lost = (await refresh(first.refresh_token)).body.data; /* had the answer been lost */
+        assert.equal(lost.refresh_token, second.refresh_token);
+        assert.equal((await ask(node, 'GET', '/audit', { token: lost.access_token })).status, 200);
+        const next = (await refresh(second.refresh_token)).body.data;
         const again = await refresh(first.refresh_token);
         assert.equal(again.status, 401);
         assert.equal(again.body.code, 'refresh_reused');
-        const after = await ask(node, 'GET', '/audit', { token: second.access_token });
+        const after = await ask(node, 'GET', '/audit', { token: next.access_token });
         assert.equal(after.status, 401);
         assert.equal(after.body.code, 'token_revoked');
 

@@ -1,6 +1,6 @@
 /* Who has signed in here.  The tokens of a login are kept for all tabs of this browser, till
  * one signs out or they end: each tab reads what another has renewed, and only one at a time
- * renews, for a refresh token that comes twice ends the whole login. */
+ * renews, for a refresh token that comes again too late ends the whole login. */
 import type { Tokens } from './api.gen';
 import { ask, askPage, RestError, type Question } from './rest';
 

@@ -11,10 +11,11 @@
 
 #include "auth/account.h"
 #include "store/store.h"
-#include "sys/clock.h"
 #include "sys/loop.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
+
+static int64_t wall_s; /* of all that happens here */
 
 struct desk {
     char dir[64], path[96];
@@ -24,12 +25,18 @@ struct desk {
     struct accounts *accounts;
     char password[64]; /* of the administrator, if it was told */
     unsigned n_told;
+    uint32_t grace_s;
     unsigned n; /* answers */
     int err;
     char code[64];
     struct account_tokens tokens;
     const char *revoked; /* NULL, or a token that must not be taken while it starts */
 };
+
+static int64_t now_s(void)
+{
+    return wall_s;
+}
 
 static int post(void *loop, void (*fn)(void *arg), void *arg)
 {
@@ -88,7 +95,7 @@ static const char *verdict(const struct desk *desk, const char *token)
     const char *code = "";
 
     return auth_verify(desk->auth, token, strlen(token),
-                       (int64_t)(clock_wall_us() / 1000000), &who, &code) == 0
+                       wall_s, &who, &code) == 0
                ? "ok"
                : code;
 }
@@ -101,6 +108,8 @@ static void start(struct desk *desk, unsigned queue)
                                 .hash_queue = queue,
                                 .access_s = 900,
                                 .refresh_s = 604800,
+                                .grace_s = desk->grace_s,
+                                .now_s = now_s,
                                 .key_days = 30,
                                 .post = post,
                                 .loop = desk->loop,
@@ -146,6 +155,8 @@ static int setup(void **state)
     assert_non_null(mkdtemp(desk->dir));
     (void)snprintf(desk->path, sizeof(desk->path), "%s/kcs.db", desk->dir);
     assert_int_equal(loop_create(&desk->loop), 0);
+    wall_s = 1800000000;
+    desk->grace_s = 10;
     start(desk, 8);
     *state = desk;
     return 0;
@@ -216,7 +227,7 @@ static void a_refresh_token_is_good_once(void **state)
     assert_string_not_equal(first.refresh, second.refresh);
     assert_string_equal(verdict(desk, second.access), "ok");
     who = second.who;
-    assert_int_equal(auth_mint(desk->auth, &who, NULL, clock_wall_s(), ticket), 0);
+    assert_int_equal(auth_mint(desk->auth, &who, NULL, wall_s, ticket), 0);
     assert_string_equal(verdict(desk, ticket), "ok");
     assert_int_equal(second.who.role, AUTH_ADMIN);
 
@@ -272,30 +283,145 @@ static void tokens_of_who_was_erased_are_void(void **state)
     assert_string_equal(verdict(desk, tokens.access), "token_revoked");
 
     /* who comes again by somebody else's word is let in */
-    assert_int_equal(auth_mint(desk->auth, &later, NULL, clock_wall_s() + 1, token), 0);
+    assert_int_equal(auth_mint(desk->auth, &later, NULL, wall_s + 1, token), 0);
     assert_string_equal(verdict(desk, token), "ok");
 }
 
-static void two_who_refresh_at_once_are_one_too_many(void **state)
+/* A login, and what its refresh token gives; the first of them in 'first'. */
+static struct account_tokens renewed(struct desk *desk, struct account_tokens *first)
+{
+    assert_int_equal(login(desk, "", "admin", desk->password), 0);
+    *first = desk->tokens;
+    assert_int_equal(refresh(desk, first->refresh), 0);
+    return desk->tokens;
+}
+
+static void expect_ended(struct desk *desk, const char *token, const char *access)
+{
+    assert_int_equal(refresh(desk, token), -EPERM);
+    assert_string_equal(desk->code, "refresh_reused");
+    assert_string_equal(verdict(desk, access), "token_revoked");
+}
+
+static void the_last_one_gives_the_same_again_for_a_while(void **state)
+{
+    struct desk *desk = *state;
+    struct account_tokens first, second, third, again;
+
+    second = renewed(desk, &first);
+    wall_s += 10;
+    assert_int_equal(refresh(desk, first.refresh), 0);
+    again = desk->tokens;
+    assert_string_equal(again.refresh, second.refresh);
+    assert_string_not_equal(again.access, second.access);
+    assert_string_equal(verdict(desk, again.access), "ok");
+    assert_string_equal(verdict(desk, second.access), "ok");
+    assert_string_equal(again.who.user_id, second.who.user_id);
+    assert_int_equal(again.who.role, AUTH_ADMIN);
+    assert_int_equal(again.refresh_s, second.refresh_s - 10); /* it ends when it was to end */
+    stop(desk);
+    start(desk, 8);
+    assert_int_equal(refresh(desk, first.refresh), 0);
+    assert_string_equal(desk->tokens.refresh, second.refresh);
+    assert_int_equal(refresh(desk, second.refresh), 0); /* which is good as ever */
+    assert_string_not_equal(desk->tokens.refresh, second.refresh);
+    third = desk->tokens;
+    assert_string_equal(verdict(desk, third.access), "ok");
+
+    wall_s += 1; /* the one before the last */
+    expect_ended(desk, first.refresh, third.access);
+}
+
+static void the_last_one_ends_all_when_the_while_is_over(void **state)
+{
+    struct desk *desk = *state;
+    struct account_tokens first, second;
+
+    second = renewed(desk, &first);
+    wall_s += 11;
+    expect_ended(desk, first.refresh, second.access);
+    second = renewed(desk, &first);
+    wall_s -= 11; /* the operator's clock has stepped */
+    expect_ended(desk, first.refresh, second.access);
+}
+
+/* He has what the owner has, and no more; when both go on, it shows. */
+static void a_thief_within_the_while_is_found_at_the_next_use(void **state)
+{
+    struct desk *desk = *state;
+    struct account_tokens first, owner, thief;
+
+    owner = renewed(desk, &first);
+    wall_s += 2;
+    assert_int_equal(refresh(desk, first.refresh), 0);
+    assert_int_equal(refresh(desk, desk->tokens.refresh), 0);
+    thief = desk->tokens;
+    wall_s += 600;
+    expect_ended(desk, owner.refresh, thief.access);
+    assert_int_equal(refresh(desk, thief.refresh), -EPERM);
+}
+
+struct crowd {
+    unsigned n, n_good;
+    struct account_tokens good[2];
+};
+
+static void count(void *arg, int err, const char *code, const struct account_tokens *tokens)
+{
+    struct crowd *crowd = arg;
+
+    (void)code;
+    if (err == 0) {
+        crowd->good[crowd->n_good++] = *tokens;
+    }
+    crowd->n++;
+}
+
+/* Two bring one token at the same moment. */
+static void two_at_once(struct desk *desk, const char *token, struct crowd *crowd)
+{
+    *crowd = (struct crowd){.n = 0};
+    assert_int_equal(accounts_refresh(desk->accounts, token, count, crowd), 0);
+    assert_int_equal(accounts_refresh(desk->accounts, token, count, crowd), 0);
+    while (crowd->n < 2) {
+        loop_turn(desk->loop);
+        (void)usleep(100);
+    }
+}
+
+static void two_who_refresh_at_once_get_the_same(void **state)
 {
     struct desk *desk = *state;
     char token[ACCOUNT_REFRESH_MAX];
-    int good = 0;
+    struct crowd crowd;
 
     assert_int_equal(login(desk, "", "admin", desk->password), 0);
     strcpy(token, desk->tokens.refresh);
-    desk->n = 0;
-    assert_int_equal(accounts_refresh(desk->accounts, token, done, desk), 0);
-    assert_int_equal(accounts_refresh(desk->accounts, token, done, desk), 0);
-    for (unsigned seen = 0; seen < 2;) {
-        loop_turn(desk->loop);
-        if (desk->n > seen) {
-            good += desk->n == seen + 1 && desk->err == 0;
-            seen = desk->n;
-        }
-    }
-    assert_true(good <= 1);
+    two_at_once(desk, token, &crowd);
+    assert_int_equal(crowd.n_good, 2);
+    assert_string_equal(crowd.good[0].refresh, crowd.good[1].refresh);
+    assert_string_equal(verdict(desk, crowd.good[0].access), "ok");
+    assert_string_equal(verdict(desk, crowd.good[1].access), "ok");
+    assert_int_equal(refresh(desk, crowd.good[0].refresh), 0);
+}
+
+static void without_grace_two_at_once_are_one_too_many(void **state)
+{
+    struct desk *desk = *state;
+    struct account_tokens first, second;
+    char token[ACCOUNT_REFRESH_MAX];
+    struct crowd crowd;
+
+    stop(desk);
+    desk->grace_s = 0;
+    start(desk, 8);
+    assert_int_equal(login(desk, "", "admin", desk->password), 0);
+    strcpy(token, desk->tokens.refresh);
+    two_at_once(desk, token, &crowd);
+    assert_true(crowd.n_good <= 1);
     assert_int_equal(refresh(desk, token), -EPERM);
+    second = renewed(desk, &first);
+    expect_ended(desk, first.refresh, second.access);
 }
 
 static void what_is_no_refresh_token_is_refused(void **state)
@@ -340,12 +466,12 @@ static void logging_out_ends_both_tokens(void **state)
 static void what_was_revoked_is_not_taken_by_a_successor_for_a_moment(void **state)
 {
     struct desk *desk = *state;
-    struct auth_identity who = {.user_id = "ada", .expires_s = clock_wall_s() + 900};
+    struct auth_identity who = {.user_id = "ada", .expires_s = wall_s + 900};
     struct auth *others;
     char token[AUTH_TOKEN_MAX];
 
     assert_int_equal(auth_create(&others, (const uint8_t *)SECRET, 32), 0);
-    assert_int_equal(auth_mint(others, &who, NULL, clock_wall_s(), token), 0);
+    assert_int_equal(auth_mint(others, &who, NULL, wall_s, token), 0);
     auth_destroy(others);
     assert_string_equal(verdict(desk, token), "ok");
     assert_int_equal(
@@ -408,7 +534,11 @@ int main(void)
         CASE(the_first_start_tells_a_password_once),
         CASE(wrong_names_and_passwords_are_told_apart_by_nobody),
         CASE(a_refresh_token_is_good_once),
-        CASE(two_who_refresh_at_once_are_one_too_many),
+        CASE(the_last_one_gives_the_same_again_for_a_while),
+        CASE(the_last_one_ends_all_when_the_while_is_over),
+        CASE(a_thief_within_the_while_is_found_at_the_next_use),
+        CASE(two_who_refresh_at_once_get_the_same),
+        CASE(without_grace_two_at_once_are_one_too_many),
         CASE(what_is_no_refresh_token_is_refused),
         CASE(tokens_of_who_was_erased_are_void),
         CASE(logging_out_ends_both_tokens),
