@@ -123,6 +123,16 @@ void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
     on_payload(receiver, seq, payload, len, now_us, delays_us);
 }
 
+uint64_t receiver_lost_behind(const struct receiver *receiver, const struct sender *sender)
+{
+    const struct track *numbers = &receiver->numbers;
+
+    if (!numbers->started) {
+        return 0;
+    }
+    return sender_due_behind(sender, numbers->max + 1, track_row(numbers) >= RECEIVER_ROW);
+}
+
 void receiver_on_end(struct receiver *receiver, uint64_t now_us)
 {
     note_silence(receiver, now_us);

@@ -15,7 +15,9 @@
 #include "sfu/wire/rtcp.h"
 #include "sfu/wire/rtp.h"
 
-enum { RECEIVER_ID_MAX = 63 };
+struct sender;
+
+enum { RECEIVER_ID_MAX = 63, RECEIVER_ROW = 256 /* packets, without a gap: it gets all */ };
 
 struct receiver {
     char producer_id[RECEIVER_ID_MAX + 1];
@@ -59,6 +61,11 @@ struct receiver {
 void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
                         const uint8_t *payload, size_t len, uint64_t now_us,
                         struct hist *delays_us);
+
+/* How many packets of 'sender', which comes in it and has stopped, are missing behind the last one
+ * that was verified. Of layers of time the node may have left some out: it is held to all only
+ * if it has left out none for a while. */
+uint64_t receiver_lost_behind(const struct receiver *receiver, const struct sender *sender);
 
 /* The sender is about to stop: what was silent up to now has been silent until the end. */
 void receiver_on_end(struct receiver *receiver, uint64_t now_us);

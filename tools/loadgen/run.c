@@ -490,10 +490,13 @@ static void sum_receiver(const struct client *client, const struct receiver *r,
     a->verified += r->numbers.n_received;
     a->corrupt += r->n_corrupt + (s != NULL || r->numbered ? r->n_foreign : 0);
     a->misrouted += s != NULL && r->numbered && r->tag != s->tag;
-    if (client->run->options->restless > 0 ||
-        (s != NULL && s->pattern != NULL && s->pattern->temporal)) {
-        /* what is paused has numbers, too, and so have layers of time that are left out */
-        sum_by_sequence(r, a);
+    if (client->run->options->restless > 0) {
+        sum_by_sequence(r, a); /* what is paused has numbers, too, */
+        return;
+    }
+    if (s != NULL && s->pattern != NULL && s->pattern->temporal) {
+        sum_by_sequence(r, a); /* and so have layers of time that are left out */
+        a->lost += receiver_lost_behind(r, s);
         return;
     }
     a->lost += s != NULL ? track_lost(&r->numbers, s->n_sent - 1) : r->numbers.n_missing;

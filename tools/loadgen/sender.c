@@ -6,7 +6,11 @@
 #include "sfu/wire/rtp.h"
 #include "sfu/wire/rtp_ext.h"
 
-enum { AUDIO_HZ = 48000, VIDEO_HZ = 90000 };
+enum {
+    AUDIO_HZ = 48000,
+    VIDEO_HZ = 90000,
+    TAIL_START = 1 /* begins a frame; a bit that PATTERN_TID has not */
+};
 
 static uint32_t hz_of(const struct sender *sender)
 {
@@ -276,9 +280,36 @@ size_t sender_make(struct sender *sender, uint16_t twcc, uint64_t now_us, uint8_
         return 0; /* the caller's room is too small */
     }
     payload_write(&payload, body, size);
+    sender->tail[sender->n_sent % SENDER_TAIL] =
+        (uint8_t)((sender->time_layers & PATTERN_TID) |
+                  (payload.frame_start ? TAIL_START : 0));
     sender->n_bytes += size;
     advance(sender);
     return wbytes_len(&w);
+}
+
+uint64_t sender_due_behind(const struct sender *sender, uint64_t from, bool all)
+{
+    uint64_t n = 0;
+    bool begun = true; /* its frame */
+
+    if (from >= sender->n_sent) {
+        return 0;
+    }
+    if (all) {
+        return sender->n_sent - from;
+    }
+    if (sender->n_sent - from > SENDER_TAIL) {
+        from = sender->n_sent - SENDER_TAIL;
+        begun = false;
+    }
+    for (; from < sender->n_sent; from++) {
+        uint8_t what = sender->tail[from % SENDER_TAIL];
+
+        begun = begun && (what & TAIL_START) == 0;
+        n += begun || (what & PATTERN_TID) == 0;
+    }
+    return n;
 }
 
 void sender_report(const struct sender *sender, uint64_t now_us, uint64_t ntp,

@@ -24,6 +24,7 @@ enum {
     SENDER_MAX_CATCH_UP = 64, /* packets sent at once when late; the rest is given up, */
     SENDER_MAX_LATE_US = 500000, /* and frames of a pattern that are so late */
     SENDER_MAX_LAYERS = 3,   /* encodings of one camera */
+    SENDER_TAIL = 1024,      /* so many of the last packets it is known of what they were */
     SENDER_LAYER_SHIFT = 24, /* of a tag: above it the layer, below it whose it is */
     SENDER_ID_MAX = 63
 };
@@ -61,6 +62,7 @@ struct sender {
     bool silent;   /* for a while: its owner has it so */
     bool key;      /* the current frame is one */
     bool want_key; /* the next one shall be */
+    uint8_t tail[SENDER_TAIL]; /* of packet number % SENDER_TAIL: its TID, and TAIL_START */
 };
 
 /* rate   packets a second, 1..100000
@@ -92,6 +94,11 @@ bool sender_is_due(struct sender *sender, uint64_t now_us);
  * 'out' has room for the payload and 64 bytes. */
 size_t sender_make(struct sender *sender, uint16_t twcc, uint64_t now_us, uint8_t *out,
                    size_t cap);
+
+/* How many of the packets from number 'from' to the last that was sent must come to a receiver,
+ * as far as that is known: with 'all' each one; else of the lowest layer of time, and of the frame
+ * that packet 'from' - 1 is of. The node may leave out the others. */
+uint64_t sender_due_behind(const struct sender *sender, uint64_t from, bool all);
 
 /* Appends a sender report and CNAME. 'ntp' is 'now_us' as 32.32 fixed point. */
 void sender_report(const struct sender *sender, uint64_t now_us, uint64_t ntp,

@@ -27,6 +27,7 @@ static void advance(struct track *track, uint64_t number)
     uint64_t skipped = number - track->max - 1;
 
     track->n_missing += skipped;
+    track->gap = skipped > 0 ? number - 1 : track->gap;
     if (skipped >= TRACK_WINDOW) {
         memset(track->seen, 0, sizeof(track->seen));
     } else {
@@ -75,7 +76,15 @@ enum track_verdict track_on_number(struct track *track, uint64_t number)
 void track_restart(struct track *track)
 {
     track->started = false;
+    track->gap = 0;
     memset(track->seen, 0, sizeof(track->seen));
+}
+
+uint64_t track_row(const struct track *track)
+{
+    uint64_t before = track->gap > track->first ? track->gap : track->first;
+
+    return track->started ? track->max - before : 0;
 }
 
 uint64_t track_lost(const struct track *track, uint64_t last)

@@ -20,6 +20,7 @@ enum track_verdict {
 struct track {
     uint64_t first; /* lowest number seen */
     uint64_t max;   /* highest */
+    uint64_t gap;   /* highest that was missing when a later one came; 0: none was */
     uint64_t n_received;
     uint64_t n_missing; /* between first and max, not (yet) seen */
     uint64_t n_duplicates;
@@ -32,6 +33,9 @@ enum track_verdict track_on_number(struct track *track, uint64_t number);
 
 /* Other numbers follow, which may begin anywhere; what was counted stays. */
 void track_restart(struct track *track);
+
+/* How many came in a row, up to the highest, that no gap was among. */
+uint64_t track_row(const struct track *track);
 
 /* How many of those up to 'last', the highest that was sent, are missing. */
 uint64_t track_lost(const struct track *track, uint64_t last);

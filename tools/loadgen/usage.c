@@ -188,6 +188,11 @@ void usage_print_manual(FILE *out)
         "addresses of this machine are loaded, unless \\fB\\-\\-allow\\-remote\\fR. SIGINT and\n"
         "SIGTERM end it early, with its report; the second one at once.\n"
         ".PP\n"
+        "A node may leave layers of time of VP8 out: what is lost of \\fB\\-\\-video\\-pattern\\fR\n"
+        "vp8 and vp8\\-simulcast is told by RTP sequence numbers and, behind the last packet that\n"
+        "came, by what was sent after it: of the lowest layer, of a frame that has begun, and of\n"
+        "all layers if none was left out for 256 packets.\n"
+        ".PP\n"
         "What an option is when it is not given stands behind it in parentheses.\n"
         ".SH OPTIONS\n",
         out);

@@ -334,6 +334,7 @@ struct played {
     unsigned last; /* packets of it */
     uint32_t ts;
     struct payload first; /* of it */
+    bool lost;            /* what is sent does not come */
 };
 
 static void begin(struct played *p, const struct pattern *pattern, uint32_t phase,
@@ -369,7 +370,9 @@ static void play(struct played *p)
             assert_int_equal(hdr.ts, ts);
         }
         assert_true(len <= p->s.pattern->packet_max);
-        receiver_on_packet(&p->r, &hdr, data + hdr.hdr_len, len, p->now_us, &delays);
+        if (!p->lost) {
+            receiver_on_packet(&p->r, &hdr, data + hdr.hdr_len, len, p->now_us, &delays);
+        }
         p->bytes += len;
         p->last++;
         p->n_packets++;
@@ -410,6 +413,91 @@ static void pattern_is_played_in_packets_and_layers_as_it_was_recorded(void **st
     assert_int_equal(p.r.numbers.n_missing, 0);
     /* twenty seconds of thirty frames, all at once */
     assert_in_range(p.now_us - START_US, 19900000, 20000000);
+}
+
+static void what_is_lost_at_the_end_is_known_by_what_was_sent(void **state)
+{
+    static struct played p;
+    unsigned n = 0;
+    (void)state;
+
+    begin(&p, &pattern_vp8[PATTERN_LAYERS - 1], 0, 0);
+    assert_int_equal(receiver_lost_behind(&p.r, &p.s), 0); /* nothing was sent */
+    while (p.n_packets <= RECEIVER_ROW) {
+        play(&p);
+    }
+    assert_int_equal(receiver_lost_behind(&p.r, &p.s), 0);
+    p.lost = true;
+    for (int i = 0; i < 7; i++) {
+        play(&p);
+        n += p.last;
+        assert_int_equal(receiver_lost_behind(&p.r, &p.s), n);
+    }
+    assert_int_equal(p.r.sequence.n_missing, 0); /* which cannot know */
+}
+
+/* Then only what is of the lowest layer is known to be lost: three of nine frames of a packet. */
+static void what_a_node_may_have_left_out_at_the_end_is_not_lost(void **state)
+{
+    static const struct pattern_frame frames[] = {{50, 33, 0}, {50, 33, 0x40}, {50, 33, 0x80}};
+    static const struct pattern_frame keys[] = {{60, 33, 0}};
+    static const struct pattern pattern = {.frames = frames,
+                                           .keys = keys,
+                                           .n_frames = 3,
+                                           .n_keys = 1,
+                                           .packet_max = 1000,
+                                           .kind = PAYLOAD_VP8,
+                                           .temporal = true};
+    static struct played p;
+    (void)state;
+
+    begin(&p, &pattern, 0, 0);
+    for (int i = 0; i < 300; i++) {
+        p.lost = i == 100; /* as the node would, so that it may go on to */
+        play(&p);
+    }
+    p.lost = true;
+    for (int i = 0; i < 9; i++) {
+        play(&p);
+        assert_int_equal(receiver_lost_behind(&p.r, &p.s), 1 + i / 3);
+    }
+    for (int i = 0; i < 2 * SENDER_TAIL; i++) {
+        play(&p);
+    }
+    assert_in_range(receiver_lost_behind(&p.r, &p.s), SENDER_TAIL / 3, SENDER_TAIL / 3 + 1);
+}
+
+/* A frame of a higher layer comes whole or not at all. */
+static void the_rest_of_a_frame_that_came_in_part_is_lost(void **state)
+{
+    static const struct pattern_frame frames[] = {{50, 33, 0}, {1900, 33, 0x80}};
+    static const struct pattern_frame keys[] = {{60, 33, 0}};
+    static const struct pattern pattern = {.frames = frames,
+                                           .keys = keys,
+                                           .n_frames = 2,
+                                           .n_keys = 1,
+                                           .packet_max = 1000,
+                                           .kind = PAYLOAD_VP8,
+                                           .temporal = true};
+    static struct played p;
+    uint8_t data[CAP];
+    struct rtp_hdr hdr = {0};
+    size_t len;
+    (void)state;
+
+    begin(&p, &pattern, 0, 0);
+    play(&p);
+    p.lost = true;
+    play(&p);
+    assert_int_equal(p.last, 2);
+    assert_int_equal(receiver_lost_behind(&p.r, &p.s), 0);
+    p.lost = false;
+    play(&p);
+    len = make(&p.s, p.now_us, data, &hdr); /* the first of two */
+    receiver_on_packet(&p.r, &hdr, data + hdr.hdr_len, len - hdr.hdr_len, p.now_us, &delays);
+    assert_int_equal(receiver_lost_behind(&p.r, &p.s), 0);
+    (void)make(&p.s, p.now_us, data, &hdr);
+    assert_int_equal(receiver_lost_behind(&p.r, &p.s), 1);
 }
 
 /* Shows what the node makes of a stream's next packet: with another number of its own. */
@@ -581,6 +669,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encodings_are_told_apart_and_halve_their_packets),
         cmocka_unit_test(pattern_is_played_in_packets_and_layers_as_it_was_recorded),
+        cmocka_unit_test(what_is_lost_at_the_end_is_known_by_what_was_sent),
+        cmocka_unit_test(what_a_node_may_have_left_out_at_the_end_is_not_lost),
+        cmocka_unit_test(the_rest_of_a_frame_that_came_in_part_is_lost),
         cmocka_unit_test(picture_numbers_go_on_whatever_is_left_out),
         cmocka_unit_test(key_frame_that_is_asked_for_begins_the_layers_anew),
         cmocka_unit_test(h264_begins_with_parameter_sets_and_is_paced),

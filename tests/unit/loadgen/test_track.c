@@ -118,6 +118,28 @@ static void late_number_is_no_duplicate_of_one_a_window_ago(void **state)
     assert_int_equal(t.n_duplicates, 0);
 }
 
+static void row_is_since_the_last_gap(void **state)
+{
+    struct track t = {.started = false};
+    (void)state;
+
+    assert_int_equal(track_row(&t), 0);
+    for (uint64_t n = 5; n < 15; n++) {
+        (void)track_on_number(&t, n);
+    }
+    assert_int_equal(track_row(&t), 9);
+    (void)track_on_number(&t, 17);
+    (void)track_on_number(&t, 18);
+    assert_int_equal(track_row(&t), 2);
+    (void)track_on_number(&t, 16); /* late: it was one, all the same */
+    assert_int_equal(track_row(&t), 2);
+    track_restart(&t);
+    assert_int_equal(track_row(&t), 0);
+    (void)track_on_number(&t, 3);
+    (void)track_on_number(&t, 4);
+    assert_int_equal(track_row(&t), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +150,7 @@ int main(void)
         cmocka_unit_test(earlier_than_the_first_moves_the_beginning),
         cmocka_unit_test(wide_gap_forgets_what_the_window_held),
         cmocka_unit_test(late_number_is_no_duplicate_of_one_a_window_ago),
+        cmocka_unit_test(row_is_since_the_last_gap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
