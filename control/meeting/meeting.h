@@ -178,6 +178,7 @@ struct participant {
     uint64_t hand; /* its place in the order of hands; 0: it is down */
     uint8_t group; /* the breakout in which it is, from 1; 0: in none */
     uint8_t news;  /* roster.c's: what the room is still to be told of it */
+    bool shown;    /* roster.c's: who is no host has heard of it in a large meeting */
     char pinned[MEETING_OBJECT_ID + 1];
     struct views *views; /* layers.c's: its last view:set; NULL: it sent none */
     struct rate rates[N_MEETING_RATES];

@@ -268,6 +268,7 @@ void meeting_change_role(struct meeting *meeting, struct participant *by,
     }
     meeting_save_person(p);
     p->room->lobby_changed |= p->room->n_waiting > 0; /* it may be a host's to know now */
+    p->shown = true;
     meeting_tell_fact(
         meeting, p->room, NULL,
         (struct meeting_event){

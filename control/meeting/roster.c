@@ -14,16 +14,23 @@ bool meeting_is_crowd(const struct room *room)
     return room->n_participants > room->crowd;
 }
 
+static bool presents(const struct participant *p)
+{
+    return meeting_rank(p->who.role) <= meeting_rank(AUTH_PRESENTER);
+}
+
 static void note_left(struct roster *roster, const struct participant *p,
                       const char *reason)
 {
     struct roster_left *left = &roster->left[roster->n_left];
 
     if (roster->n_left == ROSTER_MAX) {
-        roster->more = true;
+        roster->more_left = true;
+        roster->more_shown_left |= p->shown;
         return;
     }
     roster->n_left++;
+    left->shown = p->shown;
     memcpy(left->participant_id, p->id, sizeof(left->participant_id));
     memcpy(left->user_id, p->who.user_id, sizeof(left->user_id));
     (void)snprintf(left->reason, sizeof(left->reason), "%s", reason);
@@ -37,6 +44,7 @@ void meeting_tell_person(struct meeting *meeting, struct participant *p,
     if (meeting_is_crowd(room) && room->roster == NULL) {
         room->roster = calloc(1, sizeof(*room->roster));
     }
+    p->shown |= presents(p);
     if (!meeting_is_crowd(room) || room->roster == NULL) {
         meeting_tell_fact(meeting, room, except, event);
         return;
@@ -50,18 +58,13 @@ void meeting_tell_person(struct meeting *meeting, struct participant *p,
     }
     room->roster->changed = true;
     event.kept_only = true;
-    if (meeting_rank(p->who.role) > meeting_rank(AUTH_PRESENTER)) {
+    if (event.kind == MEETING_LEFT ? !p->shown : !presents(p)) {
         event.audience.reach = FACT_HOSTS;
     }
     meeting_tell_fact(meeting, room, except, event);
 }
 
 /* ---- telling ---- */
-
-static bool shown(const struct participant *p, bool to_hosts)
-{
-    return to_hosts || meeting_rank(p->who.role) <= meeting_rank(AUTH_PRESENTER);
-}
 
 static void add(const struct participant *list[ROSTER_MAX], uint32_t *n,
                 const struct participant *p, bool *more)
@@ -77,7 +80,7 @@ static void gather(struct roster *roster, const struct room *room, bool to_hosts
 {
     roster->n_joined = roster->n_updated = 0;
     for (const struct participant *p = room->participants; p != NULL; p = p->next) {
-        if (p->news == 0 || !shown(p, to_hosts)) {
+        if (p->news == 0 || (!to_hosts && !presents(p))) {
             continue;
         }
         if ((p->news & NEWS_JOINED) != 0) {
@@ -88,16 +91,34 @@ static void gather(struct roster *roster, const struct room *room, bool to_hosts
     }
 }
 
+/* The others hear only of those go whom they had heard of; hosts were told before. */
+static void keep_shown(struct roster *roster)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < roster->n_left; i++) {
+        if (roster->left[i].shown) {
+            roster->left[n++] = roster->left[i];
+        }
+    }
+    roster->n_left = n;
+}
+
 static void tell(struct meeting *meeting, struct room *room, bool to_hosts)
 {
+    struct roster *roster = room->roster;
     const struct meeting_event event = {
         .kind = MEETING_ROSTER,
         .room = room,
-        .roster = room->roster,
+        .roster = roster,
         .audience = {.reach = to_hosts ? FACT_HOSTS : FACT_OTHERS}};
 
-    gather(room->roster, room, to_hosts);
-    if (room->roster->n_joined + room->roster->n_updated + room->roster->n_left > 0) {
+    roster->more = to_hosts ? roster->more_left : roster->more_shown_left;
+    if (!to_hosts) {
+        keep_shown(roster);
+    }
+    gather(roster, room, to_hosts);
+    if (roster->more || roster->n_joined + roster->n_updated + roster->n_left > 0) {
         meeting->ops.to_room(meeting->user, room, NULL, &event);
     }
 }
@@ -127,7 +148,7 @@ void meeting_roster_tick(struct meeting *meeting, struct room *room, uint64_t no
         roster->told_count = room->n_participants;
         meeting->ops.to_room(meeting->user, room, NULL, &count);
     }
-    roster->changed = roster->more = false;
+    roster->changed = roster->more_left = roster->more_shown_left = false;
     roster->n_left = 0;
     for (struct participant *p = room->participants; p != NULL; p = p->next) {
         p->news = 0;

@@ -12,13 +12,16 @@ struct roster_left {
     char participant_id[MEETING_OBJECT_ID + 1];
     char user_id[AUTH_ID_MAX + 1];
     char reason[32];
+    bool shown; /* the others than hosts had heard of it */
 };
 
 struct roster {
     uint64_t told_us;    /* monotonic: when last */
     uint32_t told_count; /* what was said then */
     bool changed;
-    bool more; /* there was no room for all */
+    bool more;      /* while it is told: there was no room for all */
+    bool more_left; /* of those who left; … */
+    bool more_shown_left;
     uint32_t n_joined, n_updated, n_left;
     struct roster_left left[ROSTER_MAX];
     const struct participant *joined[ROSTER_MAX]; /* while it is told */

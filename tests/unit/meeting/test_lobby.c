@@ -113,15 +113,44 @@ static void a_large_meeting_hears_of_its_people_twice_a_second(void **state)
     meeting_tick(w.meeting, now + 499000);
     assert_int_equal(world_n_told(&w, MEETING_ROSTER), 0);
     meeting_leave(w.meeting, a, "left");
+    w.n_told = 0;
     meeting_tick(w.meeting, now + 500000);
     assert_int_equal(world_n_told(&w, MEETING_ROSTER), 2);
+    assert_int_equal(w.told[0].n_left, 1);
     assert_int_equal(world_last(&w, MEETING_ROSTER)->n_updated, 1);
-    assert_int_equal(world_last(&w, MEETING_ROSTER)->n_left, 1);
+    assert_int_equal(world_last(&w, MEETING_ROSTER)->n_left, 0); /* unknown to them */
     w.n_told = 0;
     meeting_tick(w.meeting, now + 2000000);
     assert_int_equal(w.n_told, 0); /* nothing has happened */
     assert_false(meeting_sees_person(b, host) == false);
     meeting_leave(w.meeting, b, "left");
+    meeting_leave(w.meeting, host, "left");
+    world_finish(&w);
+}
+
+static void who_presented_is_told_of_when_he_leaves(void **state)
+{
+    struct participant *host, *a, *b;
+    struct meeting_error err;
+    struct world w;
+    uint64_t now = 1000000;
+    (void)state;
+
+    world_crowd = 1;
+    world_start(&w);
+    world_crowd = 0;
+    host = enter_as(&w, "h", AUTH_HOST);
+    a = enter_as(&w, "a", AUTH_ATTENDEE);
+    b = enter_as(&w, "b", AUTH_PRESENTER);
+    meeting_tick(w.meeting, now);
+    assert_int_equal(meeting_set_role(w.meeting, host, b->id, AUTH_ATTENDEE, &err), 0);
+    meeting_leave(w.meeting, b, "left");
+    assert_int_equal(world_last(&w, MEETING_LEFT)->reach, FACT_ALL);
+    meeting_leave(w.meeting, a, "left"); /* the meeting is small by now: hosts and others */
+    w.n_told = 0;
+    meeting_tick(w.meeting, now + 500000);
+    assert_int_equal(world_last(&w, MEETING_ROSTER)->reach, FACT_OTHERS);
+    assert_int_equal(world_last(&w, MEETING_ROSTER)->n_left, 1);
     meeting_leave(w.meeting, host, "left");
     world_finish(&w);
 }
@@ -164,6 +193,7 @@ int main(void)
         cmocka_unit_test(who_waits_is_let_in_or_sent_away),
         cmocka_unit_test(without_a_lobby_all_are_in),
         cmocka_unit_test(a_large_meeting_hears_of_its_people_twice_a_second),
+        cmocka_unit_test(who_presented_is_told_of_when_he_leaves),
         cmocka_unit_test(attendees_of_a_large_meeting_are_shown_to_hosts_only),
     };
 
