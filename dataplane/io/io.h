@@ -103,7 +103,8 @@ struct io_conf {
     unsigned n_options;
     uint16_t media_port; /* UDP, on every device */
     unsigned n_lanes;    /* 1..IO_MAX_LANES */
-    unsigned n_mbufs;    /* of the packet pool; an AF_XDP queue holds up to 4096 of them */
+    unsigned n_mbufs;    /* of the packet pool; an AF_XDP queue holds up to 4096 of them, a
+                            lane 512 */
     unsigned heap_mb; /* EAL memory beside the pool, for the tables and rings of others */
     enum io_hugepages hugepages;
     unsigned numa; /* node + 1 that memory is taken from; 0: that of the first NIC */

@@ -26,6 +26,7 @@
 
 enum {
     XDP_RING = 2048, /* the driver's fill and completion rings have a fixed size like it */
+    XDP_LANE = 512,  /* a lane's cache of the pool (384 at most), and what it has in hand */
     XDP_MAX_FDS = 1024, /* of this process at start */
     XDP_RELEASE_US = 10000,
     XDP_RELEASE_TRIES = 100
@@ -357,6 +358,40 @@ static int queue_open(struct port_xdp *xdp, const struct port_env *env, const ch
     return code;
 }
 
+/* What those open already may still come to hold: frames that the kernel has to send. */
+static unsigned owed(const struct port_env *env)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < env->n_ports; i++) {
+        const struct port *port = env->ports[i];
+
+        if (strcmp(port->dev.kind, "veth") == 0 || strcmp(port->dev.kind, "af_xdp") == 0) {
+            n += ((const struct port_eth *)port)->n_hw * (unsigned)XDP_RING;
+        }
+    }
+    return n;
+}
+
+/* A queue takes all of its ring at start and keeps it; with nothing left for frames to send
+ * and for the lanes, the kernel would soon get no buffers back and the node would be deaf. */
+static int check_room(const struct port_xdp *xdp, const struct port_env *env,
+                      const char *ifname, unsigned n_rx)
+{
+    const unsigned left = rte_mempool_avail_count(env->pool);
+    const unsigned need = n_rx * 2 * XDP_RING + env->conf->n_lanes * XDP_LANE + owed(env);
+
+    if (n_rx <= IO_MAX_LANES && need <= left) {
+        return 0;
+    }
+    return port_fail(env, -ENOMEM,
+                     "%s: %s has %u receive queues, and takes %d packets each to receive "
+                     "and as many to send, %d for each lane: %u in all, %u are left: raise "
+                     "memory.packets, or 'ethtool -L %s' gives it fewer queues",
+                     xdp->eth.base.dev.kind, ifname, n_rx, XDP_RING, XDP_LANE, need, left,
+                     ifname);
+}
+
 /* The driver takes a veth for a device of one queue, so it is opened once a queue; each
  * time it loads the program anew and wants to attach it to a bare interface. All programs
  * but the last are therefore taken off again, and the last one is told of every socket. */
@@ -364,14 +399,9 @@ int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char 
                    unsigned n_rx, unsigned n_tx)
 {
     struct xdp_maps maps = {-1, -1, -1};
-    int code = 0;
-
-    if (n_rx > IO_MAX_LANES || n_rx * XDP_RING > rte_mempool_avail_count(env->pool)) {
-        return port_fail(env, -ENOMEM,
-                         "%s: %s has %u receive queues of %d packets each, %u are left: "
-                         "raise memory.packets, or 'ethtool -L %s' gives it fewer",
-                         xdp->eth.base.dev.kind, ifname, n_rx, XDP_RING,
-                         rte_mempool_avail_count(env->pool), ifname);
+    int code = check_room(xdp, env, ifname, n_rx);
+    if (code != 0) {
+        return code;
     }
     xdp->ifindex = (int)if_nametoindex(ifname);
     port_eth_queues(&xdp->eth, env, n_rx, n_tx);

@@ -98,7 +98,8 @@ static void check_interface(struct doctor *doctor, const char *sys, const char *
     }
     snprintf(
         fix, sizeof(fix),
-        "ethtool -L %.15s combined %ld: each queue holds 4096 packets of memory.packets",
+        "ethtool -L %.15s combined %ld: each queue holds 4096 packets of memory.packets, each "
+        "lane 512",
         name, cpus);
     doctor_note(doctor, check,
                 cpus > 0 && n_queues > (unsigned)cpus ? LEVEL_WARN : LEVEL_OK, found, fix);

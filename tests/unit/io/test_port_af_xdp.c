@@ -284,6 +284,32 @@ static void every_queue_is_served_by_however_many_lanes(void **state)
     live_run(six_lanes_wide, true);
 }
 
+/* Four queues and a lane: what they take to receive is not all that they need. */
+static void short_of_packets(void)
+{
+    struct io_conf conf = live_conf("af_xdp:x0");
+
+    live_sh("ip link add x0 numrxqueues 4 numtxqueues 4 type veth peer name x1 "
+            "numrxqueues 4 numtxqueues 4");
+    set_queues("x0", 4);
+    set_queues("x1", 4);
+    live_sh("ip address add 10.99.0.1/24 dev x0 && ip link set x0 up && ip link set x1 up");
+    conf.heap_mb = 64;
+    conf.n_mbufs = 4 * 4096 + 512;
+    io_destroy(live_create(&conf));
+    conf.n_mbufs--;
+    CHECK(live_refused(&conf, "raise memory.packets") == -ENOMEM);
+    conf.n_mbufs = 4 * 2048; /* all of them waiting for the kernel to fill them */
+    CHECK(live_refused(&conf, "4 receive queues") == -ENOMEM);
+    CHECK(attached_program("x0") == 0);
+}
+
+static void device_that_would_leave_no_packets_is_refused(void **state)
+{
+    (void)state;
+    live_run(short_of_packets, true);
+}
+
 /* No veth has zero copy: it is asked for, and its absence is told. */
 static void asks_for_zero_copy(void)
 {
@@ -373,6 +399,7 @@ static void several(void)
     conf.devices[1] = "veth";
     conf.devices[2] = "udp:127.0.0.1";
     conf.n_devices = 3;
+    conf.n_mbufs = 16383;
     live_client_start(&client, client_echoes, make_link);
     io = live_create(&conf);
     CHECK(io_n_devices(io) == 3);
@@ -444,6 +471,7 @@ int main(void)
         cmocka_unit_test(several_devices_serve_at_once),
         cmocka_unit_test(interface_may_vanish_while_in_use),
         cmocka_unit_test(every_queue_is_served_by_however_many_lanes),
+        cmocka_unit_test(device_that_would_leave_no_packets_is_refused),
         cmocka_unit_test(zero_copy_that_is_not_to_be_had_is_told),
         cmocka_unit_test(lane_without_a_queue_of_its_own_can_send),
         cmocka_unit_test(what_cannot_be_served_is_refused_with_the_cure),

@@ -114,6 +114,7 @@ static void interface_of_more_queues_than_cpus_is_named(void **state)
     assert_int_equal(json_array_size(doctor.rows), 2); /* lo is no device */
     says(&doctor, "af_xdp:eth7", "warn", "2001 receive queues, NUMA node 1",
          "ethtool -L eth7 combined");
+    says(&doctor, "af_xdp:eth7", "warn", "", "each queue holds 4096 packets");
     says(&doctor, "af_xdp:eth8", "ok", "1 receive queues", "");
     json_decref(doctor.rows);
 }
