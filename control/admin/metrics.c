@@ -194,6 +194,7 @@ COLLECT_LANE(padding_packets)
 COLLECT_LANE(padding_bytes)
 COLLECT_LANE(resent)
 COLLECT_LANE(paced)
+COLLECT_LANE(udp6_sums)
 
 static void collect_lane_done(struct metric_sink *sink, void *arg)
 {
@@ -324,6 +325,9 @@ static const struct family families[] = {
      "Packets sent to subscribers again that had missed them.", collect_lane_resent},
     {METRIC_COUNTER, "lane_paced_total", "Times that video had to wait for the pacer.",
      collect_lane_paced},
+    {METRIC_COUNTER, "lane_udp6_sums_total",
+     "UDP checksums of IPv6 that the CPU computed: where neither kernel nor device does.",
+     collect_lane_udp6_sums},
     {METRIC_GAUGE, "lane_peers", "Transports open in the lane.", collect_lane_peers},
     {METRIC_GAUGE, "lane_streams", "Published streams open in the lane.",
      collect_lane_streams},

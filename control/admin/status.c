@@ -211,6 +211,7 @@ json_t *admin_lane_list(const struct admin *admin)
         put(row, "padding_bytes", c->padding_bytes);
         put(row, "resent", c->resent);
         put(row, "paced", c->paced);
+        put(row, "udp6_sums", c->udp6_sums);
         put(row, "loops", c->loops);
         put(row, "busy_loops", c->busy_loops);
         put(row, "busy_cycles", c->busy_cycles);

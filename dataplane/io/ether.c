@@ -182,3 +182,15 @@ void ether_udp6_fill(uint8_t *frame)
         memcpy(udp + 6, &sum, 2);
     }
 }
+
+bool ether_udp6_pseudo(uint8_t *frame)
+{
+    uint16_t sum;
+
+    if (frame[12] != 0x86 || frame[13] != 0xdd) {
+        return false;
+    }
+    sum = rte_ipv6_phdr_cksum((const struct rte_ipv6_hdr *)(frame + ETHER_LEN), 0);
+    memcpy(frame + ETHER_LEN + IPV6_LEN + 6, &sum, 2);
+    return true;
+}

@@ -49,4 +49,8 @@ static inline bool ether_udp6_sum(uint8_t *frame)
     return true;
 }
 
+/* Begins it for a device that adds the payload's: with the sum of the pseudo-header, not
+ * complemented. Returns true if the frame was IPv6. */
+bool ether_udp6_pseudo(uint8_t *frame);
+
 #endif

@@ -40,7 +40,8 @@ static int driver_open(struct exception *exception, const struct port *port)
     exception->configured = true;
     exception->n_queues =
         port->dev.n_queues < PORT_TAP_QUEUES ? port->dev.n_queues : PORT_TAP_QUEUES;
-    return port_eth_start(exception->port_id, port->pool, exception->n_queues, TAP_DESC);
+    return port_eth_start(exception->port_id, port->pool, exception->n_queues, TAP_DESC,
+                          NULL);
 }
 
 static int add_net(int index, int family, const struct exception_net *net)

@@ -63,7 +63,7 @@ struct io_rx_count {
 
 struct io_tx_count {
     uint64_t packets;   /* handed to the device or the kernel */
-    uint64_t udp6_sums; /* of these: UDP checksums computed in software (IPv6 on AF_XDP) */
+    uint64_t udp6_sums; /* of these: UDP checksums of IPv6 computed here, not by the device */
     uint64_t send_errors;  /* refused by the kernel (no route, a firewall): lost */
     uint64_t host_frames;  /* of the host, by the tap of the device: sent on */
     uint64_t answers_lost; /* answers and the host's frames that found the queue full */

@@ -266,7 +266,8 @@ static int driver_start(struct port_dpdk *dpdk, const struct port_env *env,
     eal_log_clear();
     dpdk->configured = true;
     code = port_eth_start(dpdk->port_id, dpdk->eth.base.pool, dpdk->eth.n_hw,
-                          is_tap(dpdk) ? DPDK_TAP_DESC : DPDK_DESC);
+                          is_tap(dpdk) ? DPDK_TAP_DESC : DPDK_DESC,
+                          dpdk->eth.neigh.has_v6 ? &dpdk->eth.sums_udp6 : NULL);
     if (code != 0) {
         return port_fail(
             env, code < 0 ? code : -EIO, "%s: DPDK does not start it: %s", spec,

@@ -20,6 +20,7 @@ static void mbuf_set_data(struct rte_mbuf *mbuf, const uint8_t *data, uint16_t l
     mbuf->data_off = (uint16_t)(data - (const uint8_t *)mbuf->buf_addr);
     mbuf->data_len = len;
     mbuf->pkt_len = len;
+    mbuf->ol_flags = 0; /* a buffer of the pool may have those of its last frame */
 }
 
 static uint16_t send_frames(struct port_eth *eth, unsigned queue, struct rte_mbuf **mbufs,
@@ -36,6 +37,21 @@ static uint16_t send_frames(struct port_eth *eth, unsigned queue, struct rte_mbu
     sent = rte_eth_tx_burst(hw->port_id, hw->queue, mbufs, n);
     rte_spinlock_unlock(&eth->queues[own].tx_lock);
     return sent;
+}
+
+/* Has the UDP checksum of an IPv6 frame computed, or leaves it to the device. Returns true
+ * if it was computed here. */
+static bool sum_udp6(const struct port_eth *eth, struct rte_mbuf *mbuf, uint8_t *frame)
+{
+    if (!eth->sums_udp6) {
+        return ether_udp6_sum(frame);
+    }
+    if (ether_udp6_pseudo(frame)) {
+        mbuf->ol_flags = RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
+        mbuf->l2_len = ETHER_LEN;
+        mbuf->l3_len = IPV6_LEN;
+    }
+    return false;
 }
 
 /* Answers the frame if it is for us to do, and takes it. */
@@ -199,7 +215,7 @@ uint16_t port_eth_tx(struct port *port, unsigned queue, struct pkt **pkts, uint1
     for (uint16_t i = 0; i < n; i++) {
         mbufs[i] = pkt_to_mbuf(pkts[i]);
         mbuf_set_data(mbufs[i], pkts[i]->data, pkts[i]->len);
-        sums += ether_udp6_sum(pkts[i]->data) ? 1 : 0;
+        sums += sum_udp6(eth, mbufs[i], pkts[i]->data) ? 1 : 0;
     }
     sent = send_frames(eth, queue, mbufs, n);
     port->tx[queue].packets += sent;
@@ -324,7 +340,7 @@ void port_eth_fini(struct port_eth *eth)
 }
 
 static int start_with(uint16_t port_id, struct rte_mempool *pool, uint16_t n,
-                      uint16_t n_desc, bool interrupts)
+                      uint16_t n_desc, bool interrupts, bool *sums_udp6)
 {
     struct rte_eth_conf conf = {.intr_conf.rxq = interrupts ? 1 : 0};
     uint16_t n_rx = n_desc, n_tx = n_desc;
@@ -340,6 +356,11 @@ static int start_with(uint16_t port_id, struct rte_mempool *pool, uint16_t n,
         conf.rxmode.mq_mode =
             conf.rx_adv_conf.rss_conf.rss_hf != 0 ? RTE_ETH_MQ_RX_RSS : RTE_ETH_MQ_RX_NONE;
     }
+    /* only where it is of use: with it some drivers send by a slower path */
+    if (sums_udp6 != NULL) {
+        conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+        *sums_udp6 = conf.txmode.offloads != 0;
+    }
     code = rte_eth_dev_configure(port_id, n, n, &conf);
     code = code == 0 ? rte_eth_dev_adjust_nb_rx_tx_desc(port_id, &n_rx, &n_tx) : code;
     for (uint16_t i = 0; i < n && code == 0; i++) {
@@ -353,12 +374,13 @@ static int start_with(uint16_t port_id, struct rte_mempool *pool, uint16_t n,
     return code == 0 ? rte_eth_dev_start(port_id) : code;
 }
 
-int port_eth_start(uint16_t port_id, struct rte_mempool *pool, uint16_t n, uint16_t n_desc)
+int port_eth_start(uint16_t port_id, struct rte_mempool *pool, uint16_t n, uint16_t n_desc,
+                   bool *sums_udp6)
 {
-    int code = start_with(port_id, pool, n, n_desc, true);
+    int code = start_with(port_id, pool, n, n_desc, true, sums_udp6);
 
     if (code != 0) {
-        code = start_with(port_id, pool, n, n_desc, false);
+        code = start_with(port_id, pool, n, n_desc, false, sums_udp6);
     }
     if (code == 0) {
         (void)rte_eth_allmulticast_enable(port_id);

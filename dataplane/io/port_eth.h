@@ -41,6 +41,7 @@ struct port_eth {
     bool has_tap;       /* what is not media goes to 'tap' and back */
     bool interrupts;    /* wait_fd holds interrupts of DPDK, to be switched on and off */
     bool tx_shared;     /* there are more lanes than queues */
+    bool sums_udp6;     /* the device computes the UDP checksums of IPv6 */
     uint16_t n_hw;      /* 1..IO_MAX_LANES */
     struct neigh neigh; /* who we are */
     uint16_t
@@ -65,13 +66,17 @@ void port_eth_interrupts(struct port_eth *eth);
 /* Closes what the three above opened. */
 void port_eth_fini(struct port_eth *eth);
 
-/* Configures a driver's port with 'n' queues each way and starts it: one MTU, no offloads,
- * all multicast (neighbours solicit by it), interrupts where it has some.
+/* Configures a driver's port with 'n' queues each way and starts it: one MTU, no offloads
+ * but for the one below, all multicast (neighbours solicit by it), interrupts where it has
+ * some.
  *
- * n_desc  of each queue, as far as the driver allows
+ * n_desc     of each queue, as far as the driver allows
+ * sums_udp6  may be NULL: not to be asked for. Filled: whether the device computes the UDP
+ *            checksums of IPv6
  *
  * Returns 0 or the driver's negative errno. */
-int port_eth_start(uint16_t port_id, struct rte_mempool *pool, uint16_t n, uint16_t n_desc);
+int port_eth_start(uint16_t port_id, struct rte_mempool *pool, uint16_t n, uint16_t n_desc,
+                   bool *sums_udp6);
 
 /* The common operations but for close. */
 uint16_t port_eth_rx(struct port *port, unsigned queue, struct pkt **pkts, uint16_t n,

@@ -69,6 +69,17 @@ void report_recent(const struct pipeline *p, struct report_loop *loop, uint64_t 
     loop->since_us = now_us;
 }
 
+/* Of every device; what the lane sends on each is counted there. */
+static uint64_t udp6_sums(const struct pipeline *p)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < io_n_devices(p->io); i++) {
+        sum += io_tx_count(p->io, i, io_first_queue(p->io, i, p->lane->index))->udp6_sums;
+    }
+    return sum;
+}
+
 void report_lane(const struct pipeline *p, const struct report_loop *loop,
                  struct shared_lane *out)
 {
@@ -103,6 +114,7 @@ void report_lane(const struct pipeline *p, const struct report_loop *loop,
         .padding_bytes = from->padding_bytes,
         .resent = from->resent,
         .paced = from->paced,
+        .udp6_sums = udp6_sums(p),
     };
 
     lane_buffers(lane, &counts.buffers_free, &counts.buffers_total);

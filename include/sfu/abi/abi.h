@@ -51,7 +51,7 @@
 #define ABI_MAGIC 0x3153434bu /* "KCS1" */
 
 enum {
-    ABI_VERSION = 8,
+    ABI_VERSION = 9,
     ABI_FIXED_FDS = 4, /* that come with a welcome, before those of the lanes */
     ABI_MAX_LANES = 64,
     ABI_MAX_DEVICES = 8,

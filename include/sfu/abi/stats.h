@@ -41,6 +41,7 @@ struct abi_lane_counts {
     uint64_t padding_packets, padding_bytes; /* of probes, in tx_packets too */
     uint64_t resent;                      /* retransmissions sent to subscribers */
     uint64_t paced; /* times that video waited for the pacer */
+    uint64_t udp6_sums; /* of tx_packets: UDP checksums of IPv6 that the CPU computed */
     uint64_t drops_in[ABI_MAX_DROPS];     /* by enum drop_reason */
     uint64_t drops_out[ABI_MAX_DROPS];
     uint64_t done[ABI_MAX_DONES];

@@ -151,7 +151,8 @@ static void count_frames(struct fixture *f)
                                            .drops_in = {60, 37},
                                            .drops_out = {0, 4},
                                            .rx_packets = 997,
-                                           .tx_packets = 55};
+                                           .tx_packets = 55,
+                                           .udp6_sums = 21};
 
     abi_lane_stats_write(fake_dp_lane_stats(f->w.dp, 0), &counts, 1);
 }
@@ -263,6 +264,7 @@ static void lanes_tell_every_counter(void **state)
     data = expect_data(&f, "/lanes");
     assert_int_equal(json_array_size(data), 1);
     lane = json_array_get(data, 0);
+    assert_int_equal(number(lane, "udp6_sums"), 21);
     assert_int_equal(number(lane, "ingested"), 900);
     assert_int_equal(number(json_object_get(lane, "dropped_in"), "empty"), 60);
     assert_int_equal(number(json_object_get(lane, "dropped_out"), "auth"), 4);
@@ -537,6 +539,7 @@ static void metrics_add_up_like_the_lanes(void **state)
     assert_int_equal(series(&answer, "\nkcs_media_attached"), 1);
     assert_int_equal(series(&answer, "\nkcs_media_commands_waiting"), 0);
     assert_int_equal(series(&answer, "kcs_lane_frames_in_total{lane=\"0\"}"), 1000);
+    assert_int_equal(series(&answer, "kcs_lane_udp6_sums_total{lane=\"0\"}"), 21);
     assert_int_equal(
         series(&answer, "kcs_lane_answered_total{lane=\"0\"}") +
             series(&answer, "kcs_lane_ignored_total{lane=\"0\"}") +

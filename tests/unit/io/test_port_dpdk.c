@@ -64,7 +64,7 @@ static void tap_echoes(void)
     CHECK(echo.count.packets == 1000 && echo.dropped == 0 && echo.count.passed == 0);
     CHECK(echo.count.answered >= 4); /* ARP, NDP, two pings */
     CHECK(io_tx_count(io, 0, 0)->packets == 1000);
-    CHECK(io_tx_count(io, 0, 0)->udp6_sums == 500);
+    CHECK(io_tx_count(io, 0, 0)->udp6_sums == 0); /* the driver does, the kernel looks */
     io_destroy(io);
     CHECK(if_nametoindex("kcst0") == 0);
 }
