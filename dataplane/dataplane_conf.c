@@ -338,6 +338,26 @@ static int check_options(const char *path, const struct dataplane_media *media, 
     return 0;
 }
 
+static int check_cpus(const char *path, const struct dataplane_lanes *lanes, char *err,
+                      size_t cap)
+{
+    if (lanes->n_cpus != 0 && lanes->n_cpus != lanes->count) {
+        snprintf(err, cap, "%s: lanes.cpus names %u CPUs for lanes.count %u: give one each",
+                 path, lanes->n_cpus, lanes->count);
+        return -EINVAL;
+    }
+    for (uint32_t i = 0; i < lanes->n_cpus; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            if (lanes->cpus[i] == lanes->cpus[k]) {
+                snprintf(err, cap, "%s: lanes.cpus names CPU %u twice", path,
+                         lanes->cpus[i]);
+                return -EINVAL;
+            }
+        }
+    }
+    return 0;
+}
+
 /* What no single line shows. */
 static int check_whole(const char *path, const struct dataplane_conf *conf, char *err,
                        size_t cap)
@@ -357,9 +377,7 @@ static int check_whole(const char *path, const struct dataplane_conf *conf, char
             }
         }
     }
-    if (conf->lanes.n_cpus != 0 && conf->lanes.n_cpus != conf->lanes.count) {
-        snprintf(err, cap, "%s: lanes.cpus names %u CPUs for lanes.count %u: give one each",
-                 path, conf->lanes.n_cpus, conf->lanes.count);
+    if (check_cpus(path, &conf->lanes, err, cap) != 0) {
         return -EINVAL;
     }
     for (uint32_t i = 0; i < media->n_announce; i++) {

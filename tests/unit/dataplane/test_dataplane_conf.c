@@ -167,6 +167,7 @@ static void cpus_are_one_for_each_lane(void **state)
     (void)state;
 
     expect_error("lanes:\n  count: 2\n  cpus: [1]\n", "give one each");
+    expect_error("lanes:\n  count: 3\n  cpus: [1, 0, 1]\n", "names CPU 1 twice");
     expect_error("media:\n  devices: [udp, veth, udp]\n", "names 'udp' twice");
     assert_int_equal(
         load_text("lanes:\n  count: 2\n  cpus: [1, 3]\n", &conf, err, sizeof(err)), 0);
