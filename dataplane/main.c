@@ -155,6 +155,17 @@ static int stop_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* It works, but slower: said once. */
+static void say_far_cpus(const struct worker_conf *conf, const struct io *io)
+{
+    char text[512];
+
+    if (io_numa(io) != 0 && cpus_far_from(conf->cpus, conf->n_cpus, io_numa(io) - 1, "/sys",
+                                          text, sizeof(text)) > 0) {
+        (void)fprintf(stderr, "%s\n", text);
+    }
+}
+
 static void beat(void)
 {
     service_notify("WATCHDOG=1");
@@ -186,6 +197,7 @@ static int run(const struct dataplane_conf *conf)
     }
     if (e == 0) {
         (void)fprintf(stderr, "%s\n", io_choice(io));
+        say_far_cpus(&worker_conf, io);
         e = worker_create(&worker, &worker_conf, io, err, sizeof(err));
     }
     if (e == 0) {

@@ -2,6 +2,7 @@
  * are not in it. So each is tried. */
 #include "worker/cpus.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -70,4 +71,52 @@ int cpus_set_aside(const uint16_t *cpus, uint32_t n, char *err, size_t err_cap)
     (void)sched_setaffinity(0, sizeof(ours),
                             e == 0 && CPU_COUNT(&rest) > 0 ? &rest : &ours);
     return e;
+}
+
+/* Returns the NUMA node of a CPU, or -1. */
+static int node_of(const char *sys, uint16_t cpu)
+{
+    char path[256];
+    int node = -1;
+    struct dirent *it;
+    DIR *dir;
+
+    (void)snprintf(path, sizeof(path), "%s/devices/system/cpu/cpu%u", sys, cpu);
+    dir = opendir(path);
+    while (dir != NULL && node < 0 && (it = readdir(dir)) != NULL) {
+        if (sscanf(it->d_name, "node%d", &node) != 1) {
+            node = -1;
+        }
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    return node;
+}
+
+uint32_t cpus_far_from(const uint16_t *cpus, uint32_t n, unsigned node, const char *sys,
+                       char *text, size_t cap)
+{
+    char list[256];
+    uint32_t n_far = 0;
+    cpu_set_t far;
+
+    CPU_ZERO(&far);
+    for (uint32_t i = 0; i < n; i++) {
+        int at = node_of(sys, cpus[i]);
+
+        if (at >= 0 && (unsigned)at != node) {
+            CPU_SET(cpus[i], &far);
+            n_far++;
+        }
+    }
+    text[0] = '\0';
+    if (n_far > 0) {
+        put_list(&far, list, sizeof(list));
+        (void)snprintf(text, cap,
+                       "lanes.cpus: CPU %s: of another NUMA node than the packets' memory "
+                       "(node %u): each packet crosses over; 'lscpu' tells which are of it",
+                       list, node);
+    }
+    return n_far;
 }

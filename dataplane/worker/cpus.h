@@ -15,4 +15,14 @@
  * Returns 0, -EINVAL then, or the errno of the system call. */
 int cpus_set_aside(const uint16_t *cpus, uint32_t n, char *err, size_t err_cap);
 
+/* Looks which of the 'n' CPUs are of another NUMA node than 'node'. Those of which it is not
+ * known are not counted.
+ *
+ * sys   where sysfs is, "/sys"
+ * text  filled with one line that names them, empty if there is none
+ *
+ * Returns how many. */
+uint32_t cpus_far_from(const uint16_t *cpus, uint32_t n, unsigned node, const char *sys,
+                       char *text, size_t cap);
+
 #endif

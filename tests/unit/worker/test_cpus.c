@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -101,6 +103,31 @@ static void if_all_are_lanes_the_others_run_anywhere(void **state)
     expect_on(&ours);
 }
 
+/* A machine of two nodes, of whose CPU 9 nothing is known. */
+static void those_of_another_numa_node_are_named(void **state)
+{
+    const uint16_t cpus[] = {0, 5, 9, 4, 1};
+    char dir[] = "/tmp/kcs-cpus-XXXXXX", command[512], text[512];
+    (void)state;
+
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(command, sizeof(command),
+                   "cd %s && for n in 0 1; do for c in 0 1 2 3; do mkdir -p "
+                   "devices/system/cpu/cpu$((4 * n + c))/node$n; done; done",
+                   dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(cpus_far_from(cpus, 5, 0, dir, text, sizeof(text)), 2);
+    assert_non_null(strstr(text, "lanes.cpus: CPU 4-5: "));
+    assert_non_null(strstr(text, "(node 0)"));
+    assert_int_equal(cpus_far_from(cpus, 5, 1, dir, text, sizeof(text)), 2);
+    assert_non_null(strstr(text, "CPU 0-1: "));
+    assert_int_equal(cpus_far_from(cpus, 1, 0, dir, text, sizeof(text)), 0);
+    assert_string_equal(text, "");
+    assert_int_equal(cpus_far_from(NULL, 0, 0, dir, text, sizeof(text)), 0);
+    (void)snprintf(command, sizeof(command), "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
 static int go_anywhere(void **state)
 {
     (void)state;
@@ -114,6 +141,7 @@ int main(void)
         cmocka_unit_test(one_that_is_not_there_is_named),
         cmocka_unit_test_teardown(others_keep_off_those_of_lanes, go_anywhere),
         cmocka_unit_test_teardown(one_that_it_was_not_begun_on_may_be_given, go_anywhere),
+        cmocka_unit_test(those_of_another_numa_node_are_named),
         cmocka_unit_test(if_all_are_lanes_the_others_run_anywhere),
     };
 
