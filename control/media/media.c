@@ -47,15 +47,25 @@ int media_peer_open(struct media *media, const struct vault_peer_conf *conf,
     return err;
 }
 
-/* A publisher belongs to the lane that its packets arrive on. */
+/* A publisher belongs to the lane that its packets arrive on. Which it is may be known when
+ * it begins to publish, or only afterwards. */
 static void to_arrival(struct media *media, uint64_t peer)
 {
     const struct media_slot *slot =
         media_slots_find(&media->slots[MEDIA_PEER], peer, SLOT_OPEN);
 
-    if (slot != NULL && slot->arrival != MEDIA_NO_LANE && slot->arrival != slot->lane) {
+    if (slot != NULL && slot->publishes && slot->arrival != MEDIA_NO_LANE && slot->arrival != slot->lane) {
         /* without room, or on the move: its packets are handed over, which works, too */
         (void)media_peer_move(media, peer, slot->arrival, NULL, NULL);
+    }
+}
+
+static void note_publishes(struct media *media, uint64_t peer)
+{
+    struct media_slot *slot = media_slots_find(&media->slots[MEDIA_PEER], peer, SLOT_OPEN);
+
+    if (slot != NULL) {
+        slot->publishes = true;
     }
 }
 
@@ -69,6 +79,7 @@ int media_stream_open(struct media *media, const struct vault_stream_conf *conf,
         copy.handle = *handle;
         vault_stream_write(&media->map.vault.streams[handle_index(*handle)], &copy);
         media_lanes_opened(media, MEDIA_STREAM, *handle);
+        note_publishes(media, copy.peer);
         to_arrival(media, copy.peer);
         media_push(media, ABI_OP_STREAM_OPEN, *handle, done, arg);
     }
@@ -118,6 +129,7 @@ int media_peer_set_paths(struct media *media, uint64_t peer, const struct path *
         }
         vault_peer_write(rec, &conf);
         media_push(media, ABI_OP_PEER_UPDATE, peer, done, arg);
+        to_arrival(media, peer); /* behind it, so that the answer finds the path */
     }
     explicit_bzero(&conf, sizeof(conf));
     return err;

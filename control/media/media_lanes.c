@@ -168,6 +168,7 @@ void media_lanes_opened(struct media *media, enum media_kind kind, uint64_t hand
     if (kind == MEDIA_PEER) {
         slot->lane = media_lanes_place(media);
         slot->arrival = MEDIA_NO_LANE;
+        slot->publishes = false;
         media->load[slot->lane].n_peers++;
     } else if (kind == MEDIA_STREAM &&
                vault_stream_read(&vault->streams[i], &stream) == 0) {
@@ -209,6 +210,7 @@ void media_lanes_adopted(struct media *media, enum media_kind kind, uint64_t han
     slot->peer = peer;
     if (peer < peers->n) {
         find_peer(media, peer);
+        peers->slot[peer].publishes |= kind == MEDIA_STREAM;
     }
 }
 

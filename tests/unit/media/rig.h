@@ -23,6 +23,7 @@ struct fixture {
     unsigned n_attached, n_detached, n_datagrams, n_consent, n_bound, n_bye;
     struct abi_datagram datagram;
     uint64_t handle;
+    uint64_t selects; /* the peer for which a datagram's path is the one; none if 0 */
     uint32_t ssrc;
 };
 
@@ -60,6 +61,10 @@ static inline void on_datagram(void *user, const struct abi_datagram *datagram)
 
     f->n_datagrams++;
     f->datagram = *datagram;
+    if (f->selects != HANDLE_NONE) {
+        assert_int_equal(
+            media_peer_set_paths(f->media, f->selects, &datagram->path, 1, 1, NULL, NULL), 0);
+    }
 }
 
 static inline void on_consent_lost(void *user, uint64_t peer)

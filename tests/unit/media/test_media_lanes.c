@@ -128,12 +128,53 @@ static void the_lane_with_fewest_subscriptions_gets_the_next(void **state)
     finish(&f);
 }
 
+/* Of a client whose first packet arrives on another lane than it was put on. */
+static void hear_from(struct fixture *f, uint64_t peer, uint32_t rx_lane)
+{
+    const struct abi_datagram datagram = {.kind = ABI_DATAGRAM_STUN,
+                                          .rx_lane = (uint8_t)rx_lane,
+                                          .len = 4,
+                                          .path = {.family = 4, .remote_port = 9}};
+    unsigned n = f->n_datagrams;
+
+    f->selects = peer;
+    assert_true(fake_dp_punt(f->dp, &datagram));
+    WAIT(f, f->n_datagrams == n + 1 && media_n_waiting(f->media) == 0);
+}
+
+static void a_publisher_follows_its_packets_even_if_they_come_late(void **state)
+{
+    struct fixture f;
+    uint64_t peers[2];
+    uint32_t lane;
+    size_t n;
+    (void)state;
+
+    start_two(&f, peers);
+    (void)open_stream(&f, peers[0]);
+    n = fake_dp_n_cmds(f.dp);
+    hear_from(&f, peers[0], 1);
+    assert_int_equal(media_peer_lane(f.media, peers[0], &lane), 0);
+    assert_int_equal(lane, 1);
+    assert_int_equal(fake_dp_cmd(f.dp, n).op, ABI_OP_PEER_UPDATE);
+    assert_int_equal(fake_dp_cmd(f.dp, n + 1).op, ABI_OP_PEER_MOVE);
+
+    hear_from(&f, peers[1], 0); /* it publishes nothing: where it was put, there it stays */
+    assert_int_equal(media_peer_lane(f.media, peers[1], &lane), 0);
+    assert_int_equal(lane, 1);
+    (void)open_stream(&f, peers[1]);
+    assert_int_equal(media_peer_lane(f.media, peers[1], &lane), 0);
+    assert_int_equal(lane, 0);
+    finish(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_subscription_waits_for_its_stream_on_another_lane),
         cmocka_unit_test(commands_for_a_peer_on_the_move_wait_for_it),
         cmocka_unit_test(a_refused_move_leaves_the_peer_where_it_was),
+        cmocka_unit_test(a_publisher_follows_its_packets_even_if_they_come_late),
         cmocka_unit_test(the_lane_with_fewest_subscriptions_gets_the_next),
     };
 
