@@ -89,8 +89,6 @@ int dtls_create(struct dtls **out, const struct dtls_conf *conf)
     LIST_INIT(&dtls->conns);
     dtls->shared.handshake_us =
         (conf->handshake_ms != 0 ? conf->handshake_ms : DTLS_HANDSHAKE_MS) * UINT64_C(1000);
-    dtls->shared.linger_us =
-        (conf->linger_ms != 0 ? conf->linger_ms : DTLS_LINGER_MS) * UINT64_C(1000);
     dtls->shared.on_send = conf->on_send;
     dtls->shared.on_done = conf->on_done;
     dtls->shared.on_data = conf->on_data;

@@ -27,8 +27,7 @@ enum {
     DTLS_SALT_MAX = 14,
     DTLS_MAX_DATA = 1160,  /* application data of a datagram: fits 1,200 with any cipher */
     DTLS_QUEUE_LEN = 1024, /* default of conf.queue_len */
-    DTLS_HANDSHAKE_MS = 20000, /* default of conf.handshake_ms */
-    DTLS_LINGER_MS = 8000      /* default of conf.linger_ms */
+    DTLS_HANDSHAKE_MS = 20000 /* default of conf.handshake_ms */
 };
 
 enum dtls_role { DTLS_SERVER = 1, DTLS_CLIENT = 2 };
@@ -57,7 +56,6 @@ struct dtls_conf {
     unsigned threads;      /* 1..DTLS_MAX_THREADS */
     unsigned queue_len;    /* datagrams that may wait for one thread; 0: default */
     uint32_t handshake_ms; /* a handshake that takes longer has failed; 0: default */
-    uint32_t linger_ms;    /* how long a finished one answers retransmissions; 0: default */
 
     /* Runs fn(arg) once on the loop's thread, soon, never from inside the call itself;
      * called from any thread. Returns 0, or -errno and nothing is run. One that is still on
@@ -147,9 +145,8 @@ int dtls_conn_feed(struct dtls_conn *conn, const struct path *from, const void *
  * begin. Returns 0, -EAGAIN as dtls_conn_feed(), or -ENOMEM. */
 int dtls_conn_grant(struct dtls_conn *conn, const struct path *from, uint32_t n);
 
-/* Application data will be wanted: the connection carries it after its handshake, with the keys
- * alone when it has lingered (of a cipher without AEAD it stays whole, some 40 kB). Soon after it was opened; there is no
- * way back. */
+/* Application data will be wanted: the connection carries it after its handshake. Soon after
+ * it was opened; there is no way back. */
 void dtls_conn_keep(struct dtls_conn *conn);
 
 /* Sends application data (copied) in a datagram of its own, if the handshake is done and

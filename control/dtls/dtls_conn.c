@@ -53,15 +53,10 @@ static void conn_send(void *arg, const void *data, size_t len)
     struct dtls_conn *conn = arg;
     struct dtls_mail *mail;
 
-    if (conn->catching) {
-        if (len <= sizeof(conn->farewell)) {
-            memcpy(conn->farewell, data, len);
-            conn->farewell_len = (uint8_t)len;
-        }
-        return;
-    }
-    if (conn->phase != DTLS_PHASE_LINKED) {
+    if (conn->phase == DTLS_PHASE_SHAKING) {
         dtls_seen_note(&conn->sent, data, len);
+        conn->last_len = len <= sizeof(conn->last) ? (uint8_t)len : 0;
+        memcpy(conn->last, data, conn->last_len);
     }
     conn->trying += len;
     if (conn->muted) {
@@ -282,19 +277,25 @@ static int conn_export(struct dtls_conn *conn)
     return 0;
 }
 
-static void conn_finish(struct dtls_conn *conn, uint64_t now_us)
+static void conn_finish(struct dtls_conn *conn)
 {
     int err = conn->cert_ok ? conn_export(conn) : -EPERM;
 
+    if (err == 0) {
+        err = dtls_link_init(&conn->rest, conn->ssl, &conn->sent);
+    }
     if (err != 0) {
         conn_end(conn, err);
         return;
     }
-    /* Stays a while for a peer that has not seen our last flight and retransmits its own
-     * (RFC 6347, 4.2.4); without its buffers it takes half the memory. */
-    conn->phase = DTLS_PHASE_LINGERING;
-    conn->deadline_us = now_us + conn->shared->linger_us;
-    (void)SSL_free_buffers(conn->ssl);
+    if (conn->role == DTLS_CLIENT) {
+        conn->last_len = 0; /* the server's flight was the last */
+    }
+    /* Now, not later: the next handshake's state has the memory that this one has touched. */
+    SSL_free(conn->ssl);
+    conn->ssl = NULL;
+    conn->phase = DTLS_PHASE_LINKED;
+    conn->deadline_us = UINT64_MAX;
     atomic_fetch_add_explicit(&conn->shared->n_done, 1, memory_order_relaxed);
     dtls_mailbox_put(conn->shared->box, &conn->done);
 }
@@ -331,7 +332,7 @@ static void conn_shake(struct dtls_conn *conn, uint64_t now_us)
         if (r == 1) {
             /* The keys are told before the flight that lets the peer use them: its first
              * packets find them in place. */
-            conn_finish(conn, now_us);
+            conn_finish(conn);
             conn_send_flight(conn);
             return;
         }
@@ -400,61 +401,34 @@ static void conn_give(struct dtls_conn *conn, const uint8_t *data, size_t len)
     }
 }
 
-/* Reads the records of the datagram. It is also what makes OpenSSL see a retransmission and
- * repeat its last flight. */
-static void conn_read(struct dtls_conn *conn, const uint8_t *data, size_t len)
-{
-    uint8_t plain[DTLS_MAX_DATAGRAM];
-
-    for (int i = 0; i < MAX_RECORDS; i++) {
-        int n;
-
-        ERR_clear_error();
-        n = SSL_read(conn->ssl, plain, sizeof(plain));
-        if (n <= 0) {
-            break;
-        }
-        dtls_seen_note(&conn->taken, data, len);
-        conn_give(conn, plain, (size_t)n);
-    }
-    ERR_clear_error();
-    if ((SSL_get_shutdown(conn->ssl) & SSL_RECEIVED_SHUTDOWN) != 0) {
-        conn_parted(conn);
-    }
-}
-
 void dtls_conn_on_send(struct dtls_conn *conn, const uint8_t *data, size_t len)
 {
     uint8_t record[DTLS_MAX_DATA + DTLS_LINK_OVERHEAD];
     size_t n;
 
-    if (!kept(conn) || len > DTLS_MAX_DATA) {
+    if (!kept(conn) || len > DTLS_MAX_DATA || conn->phase != DTLS_PHASE_LINKED) {
         return;
     }
-    if (conn->phase == DTLS_PHASE_LINGERING) {
-        ERR_clear_error();
-        (void)SSL_write(conn->ssl, data, (int)len); /* lost, if it fails */
-        ERR_clear_error();
-    } else if (conn->phase == DTLS_PHASE_LINKED) {
-        n = dtls_link_seal(&conn->rest, DTLS_CONTENT_DATA, data, len, record);
-        if (n > 0) {
-            conn_send(conn, record, n);
-        }
+    n = dtls_link_seal(&conn->rest, DTLS_CONTENT_DATA, data, len, record);
+    if (n > 0) {
+        conn_send(conn, record, n);
     }
 }
 
-/* The same when OpenSSL's part has ended. */
-static void conn_open_records(struct dtls_conn *conn, const uint8_t *data, size_t len)
+/* ended  the handshake, by this very datagram: its Finished has its answer */
+static void conn_read(struct dtls_conn *conn, const uint8_t *data, size_t len, bool ended)
 {
     struct rbytes datagram = rbytes_of(data, len);
     uint8_t plain[DTLS_MAX_DATAGRAM];
     enum dtls_word word = DTLS_WORD_DATA;
     size_t n = 0;
 
-    for (int i = 0; i < MAX_RECORDS && word == DTLS_WORD_DATA; i++) {
+    for (int i = 0; i < MAX_RECORDS && word != DTLS_WORD_NONE; i++) {
         word = dtls_link_open(&conn->rest, &datagram, plain, &n);
         if (word == DTLS_WORD_DATA) {
             conn_give(conn, plain, n);
+        } else if (word == DTLS_WORD_FINISHED && !ended && conn->last_len > 0) {
+            conn_send(conn, conn->last, conn->last_len);
         } else if (word == DTLS_WORD_END) {
             conn_parted(conn);
         }
@@ -486,9 +460,9 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const struct path *from,
                            const uint8_t *data, size_t len, uint64_t now_us)
 {
     if (conn->phase == DTLS_PHASE_LINKED && len <= DTLS_MAX_DATAGRAM) {
-        conn_open_records(conn, data, len);
+        conn_read(conn, data, len, false);
     }
-    if (conn->phase == DTLS_PHASE_LINKED || conn->phase == DTLS_PHASE_OVER) {
+    if (conn->phase != DTLS_PHASE_SHAKING) {
         return;
     }
     if (!dtls_record_sane(data, len, conn->role == DTLS_SERVER)) {
@@ -500,14 +474,11 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const struct path *from,
     conn->heard = true;
     conn->bio.data = data;
     conn->bio.len = len;
-    if (conn->phase == DTLS_PHASE_SHAKING) {
-        conn_shake(conn, now_us);
-    }
-    if (conn->phase == DTLS_PHASE_LINGERING) {
-        conn_read(conn, data,
-                  len); /* a datagram that ended the handshake may have more in it */
-    }
+    conn_shake(conn, now_us);
     conn->bio.data = NULL;
+    if (conn->phase == DTLS_PHASE_LINKED && len <= DTLS_MAX_DATAGRAM) {
+        conn_read(conn, data, len, true); /* there may be more in it */
+    }
 }
 
 void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
@@ -532,17 +503,6 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
         }
         conn_arm(conn, now_us);
         return;
-    case DTLS_PHASE_LINGERING:
-        conn->deadline_us = UINT64_MAX;
-        if (dtls_link_init(&conn->rest, conn->ssl, &conn->sent, &conn->taken) == 0) {
-            SSL_free(conn->ssl);
-            conn->ssl = NULL;
-            conn->phase = DTLS_PHASE_LINKED;
-            ERR_clear_error();
-        } else if (!kept(conn)) {
-            dtls_conn_stop(conn);
-        }
-        return;
     case DTLS_PHASE_LINKED:
     case DTLS_PHASE_OVER:
         conn->deadline_us = UINT64_MAX;
@@ -552,11 +512,7 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
 
 void dtls_conn_stop(struct dtls_conn *conn)
 {
-    if (conn->phase == DTLS_PHASE_LINGERING) { /* the last record it sends, now or later */
-        conn->catching = true;
-        (void)SSL_shutdown(conn->ssl);
-        conn->catching = false;
-    } else if (conn->phase == DTLS_PHASE_LINKED) {
+    if (conn->phase == DTLS_PHASE_LINKED) {
         static const uint8_t close_notify[] = {1, 0};
 
         conn->farewell_len =

@@ -19,7 +19,8 @@ struct dtls_worker;
 enum {
     DTLS_FAREWELL_MAX = 64, /* a record with an alert, of any cipher */
     DTLS_COOKIE_LEN = 16,
-    DTLS_SECRET_LEN = 32
+    DTLS_SECRET_LEN = 32,
+    DTLS_LAST_MAX = 96 /* a server's last flight, of any cipher */
 };
 
 enum dtls_job_kind {
@@ -42,14 +43,13 @@ struct dtls_job {
 
 enum dtls_phase {
     DTLS_PHASE_SHAKING,
-    DTLS_PHASE_LINGERING, /* done, and OpenSSL's */
-    DTLS_PHASE_LINKED,    /* done, and OpenSSL's part has ended */
+    DTLS_PHASE_LINKED, /* done, and OpenSSL's part has ended */
     DTLS_PHASE_OVER
 };
 
 /* What the connections of one instance share; constant after dtls_create(). */
 struct dtls_shared {
-    uint64_t handshake_us, linger_us;
+    uint64_t handshake_us;
     BIO_METHOD *bio_method;
     struct dtls_mailbox *box;
     void (*on_send)(void *user, const struct path *to, const void *data, size_t len);
@@ -84,11 +84,14 @@ struct dtls_conn {
     bool cert_seen, cert_ok;
     struct dtls_mail *flight, **flight_end; /* held while flight_end is not NULL */
     /* close_notify, made when the connection is stopped; the loop's with 'gone' */
-    bool catching; /* what OpenSSL sends is that */
     uint8_t farewell[DTLS_FAREWELL_MAX];
     uint8_t farewell_len;
-    struct dtls_seen sent, taken; /* encrypted records, while OpenSSL has it */
-    struct dtls_link rest;        /* then */
+    struct dtls_seen sent; /* encrypted records, while OpenSSL has it */
+    struct dtls_link rest; /* then */
+    /* the last datagram that OpenSSL has sent, if it is so short. A server's ends the
+     * handshake: for a peer that has not seen it (RFC 6347, 4.2.4) */
+    uint8_t last[DTLS_LAST_MAX];
+    uint8_t last_len;
     bool parted;                  /* it was said; once */
     unsigned restarts;
     struct dtls_addresses addresses;

@@ -54,16 +54,16 @@ static bool named(const char *names, const char *wanted)
 }
 
 /* Our own shares, what signs the certificates that we take, the suites (dtls_cert.c for all
- * three), fingerprints; what OpenSSL counts among keys: derivations, and the HMAC of suites
- * with CBC; and what its random numbers are made of. */
+ * three), fingerprints; derivations, which OpenSSL counts among keys; and what its random
+ * numbers are made of. */
 static bool needed(const OSSL_ALGORITHM *algorithm)
 {
     static const char *const names[] = {
-        "EC",          "ECDH",        "ECDSA",             "RSA",         "RSA-PSS",
-        "X25519",      "ED25519",     "HMAC",              "HKDF",        "TLS1-PRF",
-        "SHA1",        "SHA2-256",    "SHA2-384",          "SHA2-512",    "AES-128-GCM",
-        "AES-256-GCM", "AES-128-CBC", "ChaCha20-Poly1305", "AES-256-CBC", "AES-256-CTR",
-        "AES-256-ECB"};
+        "EC",        "ECDH",        "ECDSA",       "RSA",
+        "RSA-PSS",   "X25519",      "ED25519",     "HMAC",
+        "HKDF",      "TLS1-PRF",    "SHA1",        "SHA2-256",
+        "SHA2-384",  "SHA2-512",    "AES-128-GCM", "AES-256-GCM",
+        "AES-256-CTR", "AES-256-ECB", "ChaCha20-Poly1305"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (named(algorithm->algorithm_names, names[i])) {

@@ -17,7 +17,8 @@ enum {
     EPOCH = 1, /* there is no renegotiation */
     WINDOW = 64,
     FATAL = 2,
-    CLOSE_NOTIFY = 0
+    CLOSE_NOTIFY = 0,
+    FINISHED = 20
 };
 
 #define SEQ_MASK ((UINT64_C(1) << 48) - 1)
@@ -85,8 +86,7 @@ static bool expand(SSL *ssl, const EVP_MD *md, uint8_t *out, size_t len)
     return done;
 }
 
-int dtls_link_init(struct dtls_link *link, SSL *ssl, const struct dtls_seen *sent,
-                   const struct dtls_seen *taken)
+int dtls_link_init(struct dtls_link *link, SSL *ssl, const struct dtls_seen *sent)
 {
     uint8_t block[2 * (DTLS_LINK_KEY_MAX + DTLS_LINK_IV_MAX)];
     const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
@@ -121,8 +121,6 @@ int dtls_link_init(struct dtls_link *link, SSL *ssl, const struct dtls_seen *sen
         memcpy(link->in.iv, ivs + peer * iv_len, iv_len);
         memcpy(link->out.iv, ivs + (1 - peer) * iv_len, iv_len);
         link->sent = *sent;
-        link->high = taken->seq;
-        link->window = taken->any ? UINT64_MAX : 0; /* what is older came, or is lost */
     }
     explicit_bzero(block, sizeof(block));
     ERR_clear_error();
@@ -243,7 +241,7 @@ enum dtls_word dtls_link_open(struct dtls_link *link, struct rbytes *datagram, u
             return DTLS_WORD_NONE;
         }
         if (load_be16(record + 3) != EPOCH || n <= more || !is_new(link, seq) ||
-            (record[0] != DTLS_CONTENT_ALERT && record[0] != DTLS_CONTENT_DATA) ||
+            record[0] < DTLS_CONTENT_ALERT || record[0] > DTLS_CONTENT_DATA ||
             !decrypt(link, record, n - more, out)) {
             continue;
         }
@@ -252,7 +250,11 @@ enum dtls_word dtls_link_open(struct dtls_link *link, struct rbytes *datagram, u
             *len = n - more;
             return DTLS_WORD_DATA;
         }
-        if (n - more == ALERT_LEN && (out[1] == CLOSE_NOTIFY || out[0] == FATAL)) {
+        if (record[0] == DTLS_CONTENT_HANDSHAKE) {
+            if (out[0] == FINISHED) {
+                return DTLS_WORD_FINISHED;
+            }
+        } else if (n - more == ALERT_LEN && (out[1] == CLOSE_NOTIFY || out[0] == FATAL)) {
             return DTLS_WORD_END;
         }
     }

@@ -1,8 +1,9 @@
-/* Records of a connection whose handshake is long over: application data both ways, and the
- * peer's last word (close_notify or a fatal alert). OpenSSL's state of a connection takes
- * some 40 kB and is given back soon; these are the keys and numbers that are kept of it.
+/* Records of a connection whose handshake is over: application data both ways, the peer's
+ * last word (close_notify or a fatal alert), and its Finished if it has not seen ours.
+ * OpenSSL's state of a connection takes some 80 kB and is given back at once; these are the
+ * keys and numbers that are kept of it.
  *
- * Only of cipher suites with AEAD; connections of others stay with OpenSSL.
+ * Only of cipher suites with AEAD: no others are taken (dtls_cert.c).
  *
  * Thread: a connection's worker. RFC 5246, sections 6.3 and 7.2.1; RFC 6347, section 4.1;
  * RFC 5288 (AES-GCM), RFC 7905 (ChaCha20-Poly1305). */
@@ -23,16 +24,16 @@ enum {
 };
 
 /* The content types of records that matter here. */
-enum dtls_content { DTLS_CONTENT_ALERT = 21, DTLS_CONTENT_DATA = 23 };
+enum dtls_content { DTLS_CONTENT_ALERT = 21, DTLS_CONTENT_HANDSHAKE, DTLS_CONTENT_DATA };
 
-/* Numbers of the encrypted records that OpenSSL has sent or taken; all zero: none. */
+/* Numbers of the encrypted records that were sent; all zero: none. */
 struct dtls_seen {
     bool any;
     uint64_t seq;   /* the highest */
     uint64_t nonce; /* explicit part of AES-GCM's, of the last one */
 };
 
-/* Looks at a datagram that was sent, or of which a record was authentic. */
+/* Looks at a datagram that OpenSSL has sent. */
 void dtls_seen_note(struct dtls_seen *seen, const uint8_t *data, size_t len);
 
 struct dtls_link_way {
@@ -51,16 +52,16 @@ struct dtls_link {
 enum dtls_word {
     DTLS_WORD_NONE, /* nothing more in the datagram */
     DTLS_WORD_DATA,
-    DTLS_WORD_END /* the peer has ended */
+    DTLS_WORD_FINISHED, /* of a handshake */
+    DTLS_WORD_END       /* the peer has ended */
 };
 
 /* Takes keys and numbers of a connection whose handshake is done.
  *
- * sent, taken  what OpenSSL has used and seen: no number is used, and none taken, twice
+ * sent  what OpenSSL has used: no number is used twice
  *
  * Returns 0, -ENOTSUP for another cipher, or -EIO if OpenSSL fails; then it is all zero. */
-int dtls_link_init(struct dtls_link *link, SSL *ssl, const struct dtls_seen *sent,
-                   const struct dtls_seen *taken);
+int dtls_link_init(struct dtls_link *link, SSL *ssl, const struct dtls_seen *sent);
 
 /* Makes a record of 'len' bytes in 'out', which has room for DTLS_LINK_OVERHEAD more.
  * Returns its length, 0 if OpenSSL fails. */

@@ -23,8 +23,6 @@ struct dtls_worker {
     /* worker's thread */
     SSL_CTX *ctx;
     struct dtls_heap heap;
-    unsigned n_freed; /* since the allocator was trimmed: connections that OpenSSL had */
-    uint64_t trimmed_us;
 };
 
 /* Starts the thread; 'ctx' is moved, also on failure. Returns 0 or -errno. */

@@ -269,7 +269,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w.in = fuzz_in(data, size);
     how = rbytes_u8(&w.in);
     w.shared = (struct dtls_shared){.handshake_us = 20000000,
-                                    .linger_us = 8000000,
                                     .bio_method = method,
                                     .on_data = on_data,
                                     .box = dtls_mailbox_create(&conf, read_mail)};
