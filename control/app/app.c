@@ -101,12 +101,25 @@ static void tell(const struct app *app, enum node_fact fact, uint32_t seconds)
                    seconds);
 }
 
+/* The limits of two files, of which the lesser holds. */
+static void note_limits(const struct app *app)
+{
+    const uint32_t peers = media_slots_of(app->media, MEDIA_PEER);
+
+    if (peers / MEETING_TRANSPORTS < app->conf->limits.participants) {
+        log_info("transports_for_fewer_people",
+                 LOG_U64("participants", app->conf->limits.participants),
+                 LOG_U64("peers", peers), LOG_U64("people", peers / MEETING_TRANSPORTS));
+    }
+}
+
 static void on_media(void *user, bool attached)
 {
     struct app *app = user;
 
     tell(app, attached ? NODE_MEDIA_ATTACHED : NODE_MEDIA_LOST, 0);
     if (attached) {
+        note_limits(app);
         meeting_restore(app->meeting);
         rest_on_restored(app->rest);
     } else {

@@ -110,7 +110,7 @@ int meeting_arrive(struct meeting *meeting, const struct auth_identity *who,
     uint32_t retry_ms = 0;
     int ret;
 
-    if (meeting_refuses(meeting, who, meeting_id, err) != 0) {
+    if (meeting_refuses(meeting, who, meeting_id, arrival->transports, err) != 0) {
         return -1;
     }
     if (meeting->gate_tick == NULL) {

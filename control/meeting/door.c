@@ -6,6 +6,7 @@
 
 #include "media/media.h"
 #include "meeting/priv.h"
+#include "sfu/base/handle.h"
 #include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/log.h"
@@ -48,26 +49,30 @@ static int full(const struct room *room, struct meeting_error *err)
                               room->n_participants);
 }
 
-/* So many people the node takes; 0: any number. Whoever comes in wants a transport at least,
- * which is a peer of the dataplane's; while that is away only control's own limit holds. */
-static uint32_t most_people(const struct meeting *meeting)
+int meeting_node_full(struct meeting *meeting, uint32_t n, uint32_t transports,
+                      struct meeting_error *err)
 {
-    const uint32_t own = meeting->conf.max_people;
+    const uint32_t most = meeting->conf.max_people;
     const struct media *media = meeting->conf.media;
-    const uint32_t peers = media != NULL ? media_slots_of(media, MEDIA_PEER) : 0;
+    const uint64_t peers = media != NULL ? media_slots_of(media, MEDIA_PEER) : 0;
+    const uint64_t served = meeting->n_served;
+    uint64_t due;
 
-    return peers != 0 && (own == 0 || peers < own) ? peers : own;
-}
-
-int meeting_node_full(struct meeting *meeting, uint32_t n, struct meeting_error *err)
-{
-    const uint32_t most = most_people(meeting);
-
-    if (most == 0 || (meeting->n_participants < most && n <= most - meeting->n_participants)) {
-        return 0;
+    if (most != 0 && (meeting->n_participants >= most || n > most - meeting->n_participants)) {
+        return meeting_fail(err, "node_full", "the node has %u people, and takes %u",
+                            meeting->n_participants, most);
     }
-    return meeting_fail(err, "node_full", "the node has %u people, and takes %u",
-                        meeting->n_participants, most);
+    /* who came and has none yet is about to make them; while the dataplane is away only
+     * control's own limit holds */
+    due = meeting->n_transports + (meeting->nobody.peer != HANDLE_NONE) +
+          (meeting->n_participants - served) * MEETING_TRANSPORTS +
+          (uint64_t)n * transports;
+    if (peers != 0 && due > peers) {
+        return meeting_fail(err, "node_full",
+                            "the node has %u people, and no transports for %u more",
+                            meeting->n_participants, n);
+    }
+    return 0;
 }
 
 /* Whether somebody with this role, who may be remembered, may enter now. */
@@ -107,13 +112,13 @@ static bool has_to_wait(const struct room *room, enum auth_role role,
 }
 
 int meeting_refuses(struct meeting *meeting, const struct auth_identity *who,
-                    const char *meeting_id, struct meeting_error *err)
+                    const char *meeting_id, uint32_t transports, struct meeting_error *err)
 {
     const struct room *room = meeting_find_room(meeting, who->tenant, meeting_id);
     const struct known *known;
     int ret;
 
-    if (meeting_node_full(meeting, 1, err) != 0) {
+    if (meeting_node_full(meeting, 1, transports, err) != 0) {
         meeting->n_node_full++;
         return -1;
     }
@@ -217,7 +222,7 @@ static struct participant *enter(struct meeting *meeting, const struct auth_iden
     }
     waits = has_to_wait(room, role, known);
     if (may_enter(room, who->user_id, role, known, err) == 0 &&
-        meeting_node_full(meeting, 1, err) == 0) {
+        meeting_node_full(meeting, 1, may_wait ? MEETING_TRANSPORTS : 1, err) == 0) {
         if (waits && (!may_wait || room->n_waiting >= MEETING_WAITING)) {
             (void)meeting_fail(err, may_wait ? "room_full" : "waiting_room",
                                may_wait ? "too many people wait already"
@@ -387,7 +392,7 @@ int meeting_admit(struct meeting *meeting, struct participant *by, const char *c
         return meeting_fail(err, "room_full", "the meeting takes %u more people",
                             room->max_participants - room->n_participants);
     }
-    if (meeting_node_full(meeting, (uint32_t)count, err) != 0) {
+    if (meeting_node_full(meeting, (uint32_t)count, MEETING_TRANSPORTS, err) != 0) {
         return -1;
     }
     while ((p = first_named(room, ids, n)) != NULL) {
@@ -416,7 +421,7 @@ void meeting_admit_all(struct meeting *meeting, struct room *room)
     struct participant *p;
 
     while ((p = first_named(room, NULL, 0)) != NULL && full(room, &err) == 0 &&
-           meeting_node_full(meeting, 1, &err) == 0) {
+           meeting_node_full(meeting, 1, MEETING_TRANSPORTS, &err) == 0) {
         let_in(meeting, p);
     }
 }

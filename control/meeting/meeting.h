@@ -27,6 +27,8 @@
 #include "session/session.h"
 #include "trace/trace.h"
 
+enum { MEETING_TRANSPORTS = 2 }; /* of a client, as a rule: one each way */
+
 enum {
     MEETING_ID_MAX = 64,     /* characters of a meeting's id */
     MEETING_NAME_MAX = 128,  /* bytes of a display name, UTF-8 */
@@ -472,6 +474,7 @@ void meeting_renumber(struct meeting *meeting, struct room *room);
 
 struct arrival {
     struct gate_entry entry; /* all zeros at first */
+    uint32_t transports;     /* that he will want: MEETING_TRANSPORTS, by HTTP 1 */
     /* It is his turn (NULL), or he is refused after all. Once, unless meeting_depart() was
      * called; the arrival is its caller's again. */
     void (*ready)(void *arg, const struct meeting_error *err);

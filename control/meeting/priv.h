@@ -63,6 +63,8 @@ struct meeting {
     struct room_entry *rooms; /* hash by tenant and id */
     uint32_t n_rooms;
     uint32_t n_participants;
+    uint32_t n_served; /* of these that have a transport */
+    uint32_t n_transports;
     uint64_t closed_seq; /* rooms that open go on behind it: none counts twice */
     char id_prefix[5];
     uint32_t n_away;             /* participants without a client */
@@ -90,12 +92,13 @@ struct meeting {
 int meeting_gate_init(struct meeting *meeting);
 void meeting_gate_fini(struct meeting *meeting); /* who waits still is refused */
 
-/* door.c: 0, or -1 with 'err' if nobody more may come in. */
-int meeting_node_full(struct meeting *meeting, uint32_t n, struct meeting_error *err);
+/* door.c: 0, or -1 with 'err' if 'n' more, who want so many transports each, may not come in. */
+int meeting_node_full(struct meeting *meeting, uint32_t n, uint32_t transports,
+                      struct meeting_error *err);
 
 /* door.c: 0, or -1 with 'err' if what is known already says that 'who' may not enter. */
 int meeting_refuses(struct meeting *meeting, const struct auth_identity *who,
-                    const char *meeting_id, struct meeting_error *err);
+                    const char *meeting_id, uint32_t transports, struct meeting_error *err);
 
 /* Fills 'err' and returns -1. */
 int meeting_fail(struct meeting_error *err, const char *code, const char *format, ...)

@@ -82,7 +82,9 @@ struct transport *meeting_add_transport(struct meeting *meeting, struct particip
     t->owner = p;
     t->next = p->transports;
     p->transports = t;
+    meeting->n_served += p->n_transports == 0;
     p->n_transports++;
+    meeting->n_transports++;
     return t;
 }
 
@@ -96,6 +98,8 @@ void meeting_drop_transport(struct transport *t)
     }
     *at = t->next;
     p->n_transports--;
+    t->meeting->n_transports--;
+    t->meeting->n_served -= p->n_transports == 0;
     if (p->room->anchor == t) {
         p->room->anchor = NULL;
     }

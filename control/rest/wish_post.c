@@ -270,7 +270,7 @@ void wish_post(struct wish *wish, const struct wish_target *target, struct net_r
         wish_problem(req, 503, "no_memory", "the node is out of memory");
         return;
     }
-    *wait = (struct wish_wait){.arrival = {.ready = on_turn, .arg = wait},
+    *wait = (struct wish_wait){.arrival = {.transports = 1, .ready = on_turn, .arg = wait},
                                .wish = wish,
                                .req = req,
                                .who = who,

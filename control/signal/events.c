@@ -164,6 +164,7 @@ static void on_room_join(struct reply *reply, const json_t *payload)
     joining->reply = reply;
     (void)snprintf(joining->meeting_id, sizeof(joining->meeting_id), "%s", meeting_id);
     (void)snprintf(joining->name, sizeof(joining->name), "%s", name);
+    joining->arrival.transports = MEETING_TRANSPORTS;
     joining->arrival.ready = on_turn;
     joining->arrival.arg = joining;
     client->joining = joining;

@@ -67,7 +67,7 @@ async function measure(rate) {
             name: 'bench-joins',
             devices: ['udp:127.0.0.1'],
             level: 'warn',
-            dataplane: `limits:\n  peers: ${Math.min(65536, n + 64)}\n`,
+            dataplane: `limits:\n  peers: ${Math.min(65536, n + 512)}\n`,
         },
         async (node) => {
             const watched = watch(node);

@@ -52,7 +52,7 @@ async function meet(name, events, count) {
         devices: ['udp:127.0.0.1'],
         control: events,
         level: 'info',
-        dataplane: `limits:\n  peers: ${people + 64}\n  subscriptions: ${people + 64}\n`,
+        dataplane: `limits:\n  peers: ${people + 512}\n  subscriptions: ${people + 64}\n`,
     }, async (node) => {
         const stop = new AbortController();
         const running = loadgen(node, [

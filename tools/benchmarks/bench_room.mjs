@@ -112,7 +112,7 @@ async function measure(o) {
             dataplane: `memory:
   streams_mib: ${Math.max(512, Math.ceil(RING_MIB * o.publishers * o.rooms))}
 limits:
-  peers: ${Math.min(65536, n + 64)}
+  peers: ${Math.min(65536, n + 512)}
   streams: ${Math.max(64, streams * o.rooms + 64)}
   subscriptions: ${Math.max(64, streams * subscribers * o.rooms + 64)}
 `,

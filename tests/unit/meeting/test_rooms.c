@@ -350,7 +350,7 @@ static void a_crowd_that_does_not_come_back_leaves_by_and_by(void **state)
     struct world w;
     (void)state;
 
-    world_peers = CROWD;
+    world_peers = MEETING_TRANSPORTS * CROWD;
     world_start(&w);
     meeting_set_limits(w.meeting, &limits);
     for (int i = 0; i < CROWD; i++) {
@@ -375,22 +375,33 @@ static void a_crowd_that_does_not_come_back_leaves_by_and_by(void **state)
 }
 
 /* Whoever comes in wants a transport: more than the dataplane has peers for get none. */
-static void a_node_takes_no_more_people_than_its_dataplane(void **state)
+/* Who is let in gets media: there is a transport each way for all who have none yet. */
+static void a_node_takes_no_more_people_than_its_dataplane_has_transports_for(void **state)
 {
     const struct auth_identity late = identity("c", "m", AUTH_PRESENTER);
-    struct participant *a, *b;
+    struct participant *a, *b, *c;
     struct meeting_error err;
     struct world w;
     (void)state;
 
-    world_peers = 2;
+    world_peers = 5;
     world_start(&w);
     a = enter(&w, "a");
     b = enter(&w, "b");
-    assert_null(meeting_join(w.meeting, &late, "m", "", &w, &err));
+    assert_null(meeting_enter(w.meeting, &late, "m", "", &w, &err));
     assert_string_equal(err.code, "node_full");
-    meeting_leave(w.meeting, a, "left");
-    a = enter(&w, "c");
+    (void)open_transport(&w, a, true);
+    assert_non_null(c = enter(&w, "c")); /* the first has done with one, it seems */
+    meeting_leave(w.meeting, c, "left");
+    (void)open_transport(&w, a, false);
+    (void)open_transport(&w, b, true);
+    (void)open_transport(&w, b, false);
+    assert_null(meeting_enter(w.meeting, &late, "m", "", &w, &err));
+    assert_string_equal(err.code, "node_full");
+    c = meeting_join(w.meeting, &late, "m", "", &w, &err); /* by HTTP: one is enough */
+    assert_non_null(c);
+    (void)open_transport(&w, c, false);
+    meeting_leave(w.meeting, c, "left");
     meeting_leave(w.meeting, a, "left");
     meeting_leave(w.meeting, b, "left");
     world_finish(&w);
@@ -415,7 +426,7 @@ int main(void)
         cmocka_unit_test(a_name_is_the_given_one_or_the_tokens_or_guest),
         cmocka_unit_test(rooms_can_be_listed),
         cmocka_unit_test(a_crowd_that_does_not_come_back_leaves_by_and_by),
-        cmocka_unit_test(a_node_takes_no_more_people_than_its_dataplane),
+        cmocka_unit_test(a_node_takes_no_more_people_than_its_dataplane_has_transports_for),
     };
 
     log_set_level(LOG_LEVEL_ERROR);
