@@ -26,23 +26,44 @@ static void send_metrics(struct admin *admin, struct net_req *req)
     free(text);
 }
 
-static list_fn *find_list(const char *path)
+struct list {
+    const char *path;
+    list_fn *fn;
+    bool of_media; /* there is nothing to list without a dataplane */
+};
+
+static const struct list *find_list(const char *path)
 {
-    static const struct {
-        const char *path;
-        list_fn *fn;
-    } lists[] = {
-        {"/status", admin_status}, {"/lanes", admin_lane_list}, {"/drops", admin_drops},
-        {"/peers", admin_peers},   {"/streams", admin_streams}, {"/rooms", admin_rooms},
-        {"/egress", admin_egress},
+    static const struct list lists[] = {
+        {"/status", admin_status, false}, {"/lanes", admin_lane_list, true},
+        {"/drops", admin_drops, true},    {"/peers", admin_peers, true},
+        {"/streams", admin_streams, false}, {"/rooms", admin_rooms, false},
+        {"/egress", admin_egress, false},
     };
 
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         if (strcmp(lists[i].path, path) == 0) {
-            return lists[i].fn;
+            return &lists[i];
         }
     }
     return NULL;
+}
+
+static void send_list(const struct admin *admin, const struct list *list, struct net_req *req)
+{
+    struct media_status status;
+    json_t *data;
+
+    media_status(admin->conf.media, &status);
+    data = list->fn(admin);
+    /* clients may have transports while another dataplane is waited for: they are shown */
+    if (list->of_media && !status.attached &&
+        (!json_is_array(data) || json_array_size(data) == 0)) {
+        json_decref(data);
+        admin_refuse(req, 503, "media_unavailable", "no dataplane is attached");
+        return;
+    }
+    admin_send(req, 200, data != NULL ? json_pack("{s:o}", "data", data) : NULL, false);
 }
 
 /* Answers 404 or 405 and returns true if the request cannot be served. */
@@ -98,8 +119,7 @@ static bool answer_query(const struct admin *admin, struct net_req *req)
 
 void admin_on_request(struct admin *admin, struct net_req *req)
 {
-    list_fn *list = find_list(net_req_path(req));
-    json_t *data;
+    const struct list *list = find_list(net_req_path(req));
 
     if ((net_req_method(req) == NET_POST && admin_order(admin, req)) ||
         (net_req_method(req) == NET_GET && answer_query(admin, req))) {
@@ -108,8 +128,7 @@ void admin_on_request(struct admin *admin, struct net_req *req)
     if (list == NULL) {
         admin_on_metrics(admin, req);
     } else if (!refused(req, true)) {
-        data = list(admin);
-        admin_send(req, 200, data != NULL ? json_pack("{s:o}", "data", data) : NULL, false);
+        send_list(admin, list, req);
     }
 }
 

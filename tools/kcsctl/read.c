@@ -75,15 +75,6 @@ int kcsctl_read(const struct command *command, const struct options *options,
     return kcsctl_get(options, command->path);
 }
 
-/* An id that can stand in an address as it is. */
-static bool is_id(const char *text)
-{
-    return text[0] != '\0' && strlen(text) <= 128 &&
-           strspn(text,
-                  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
-               strlen(text);
-}
-
 int kcsctl_trace(const struct command *command, const struct options *options,
                  const char *argument)
 {
@@ -99,24 +90,4 @@ int kcsctl_trace(const struct command *command, const struct options *options,
     snprintf(text, sizeof(text), "%lld", (long long)seconds);
     kcsctl_add_query(path, sizeof(path), "seconds", options->time != NULL ? text : NULL);
     return kcsctl_get(options, path);
-}
-
-int kcsctl_lanes(const struct command *command, const struct options *options,
-                 const char *argument)
-{
-    char path[256];
-
-    if (options->n_rest == 0) {
-        return kcsctl_read(command, options, argument);
-    }
-    if (options->n_rest != 3 || strcmp(options->rest[0], "move") != 0 ||
-        !is_id(options->rest[1]) || strlen(options->rest[2]) > 3 ||
-        strspn(options->rest[2], "0123456789") != strlen(options->rest[2])) {
-        fprintf(stderr, "kcsctl: lanes, or lanes move TRANSPORT LANE: an id of 'kcsctl "
-                        "peers' and a number\n");
-        return EXIT_USAGE;
-    }
-    snprintf(path, sizeof(path), "/lanes/move?transport=%s&lane=%s", options->rest[1],
-             options->rest[2]);
-    return kcsctl_order(options, path, "");
 }

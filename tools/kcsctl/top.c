@@ -68,8 +68,8 @@ static json_t *lane_rates(const json_t *before, const json_t *now, double s)
 {
     double drops = dropped(now) - dropped(before);
     double cycles = rate(before, now, "cycles", s);
-    double packets =
-        rate(before, now, "rx_packets", s) + rate(before, now, "tx_packets", s);
+    double packets = rate(before, now, "rx_packets", s) + rate(before, now, "tx_packets", s) +
+                     rate(before, now, "handed_tx", s);
     json_t *row = json_object();
 
     json_object_set(row, "lane", json_object_get(now, "lane"));
@@ -81,6 +81,7 @@ static json_t *lane_rates(const json_t *before, const json_t *now, double s)
     put_rate(row, "in_kbps", rate(before, now, "rx_bytes", s) * 8 / 1000);
     put_rate(row, "out_packets_per_s", rate(before, now, "tx_packets", s));
     put_rate(row, "out_kbps", rate(before, now, "tx_bytes", s) * 8 / 1000);
+    put_rate(row, "handed_tx_per_s", rate(before, now, "handed_tx", s));
     put_rate(row, "drops_per_s", s > 0 && drops > 0 ? drops / s : 0);
     json_object_set(row, "peers", json_object_get(now, "peers"));
     json_object_set(row, "streams", json_object_get(now, "streams"));
@@ -201,13 +202,14 @@ static int look_at(const char *socket, struct top_look *look, char *err, size_t 
     struct timespec t;
     int ret = admin_get(socket, "/status", &look->status, err, cap);
 
-    if (ret == EXIT_OK) {
+    if (ret == EXIT_OK && json_is_true(json_object_get(look->status, "attached"))) {
         ret = admin_get(socket, "/lanes", &look->lanes, err, cap);
     }
     if (ret == EXIT_OK) {
         ret = admin_get(socket, "/rooms", &look->rooms, err, cap);
     }
-    if (ret == EXIT_OK && number(look->status, "clients") <= TOP_CLIENTS) {
+    if (ret == EXIT_OK && json_is_true(json_object_get(look->status, "attached")) &&
+        number(look->status, "clients") <= TOP_CLIENTS) {
         ret = admin_get(socket, "/peers", &look->peers, err, cap);
     }
     clock_gettime(CLOCK_MONOTONIC, &t);

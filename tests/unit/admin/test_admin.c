@@ -209,6 +209,15 @@ static bool attached(const struct fixture *f)
     return status.attached;
 }
 
+static void expect_no_dataplane(struct fixture *f, const char *path)
+{
+    struct http_answer answer = ask(f, "GET", path);
+
+    assert_int_equal(answer.status, 503);
+    assert_non_null(strstr(answer.body, "no dataplane is attached"));
+    http_free(&answer);
+}
+
 static void status_says_why_nothing_is_attached(void **state)
 {
     struct fixture f;
@@ -222,6 +231,9 @@ static void status_says_why_nothing_is_attached(void **state)
     if (json_is_false(json_object_get(data, "attached"))) { /* not again so soon */
         assert_true(strlen(text(data, "not_attached")) > 0);
         assert_int_equal(json_array_size(json_object_get(data, "lanes")), 0);
+        expect_no_dataplane(&f, "/lanes");
+        expect_no_dataplane(&f, "/drops");
+        expect_no_dataplane(&f, "/peers");
     }
     json_decref(data);
     finish(&f);

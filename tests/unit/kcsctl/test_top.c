@@ -67,6 +67,24 @@ static void a_process_that_began_anew_has_no_rate_below_nothing(void **state)
     top_forget(&b);
 }
 
+/* It has no queue: what it makes goes out by another. */
+static void a_lane_that_hands_over_all_it_makes_has_a_cost_of_a_packet(void **state)
+{
+    struct top_look a = look(0, "{}", "[{\"lane\":1,\"cycles\":0,\"busy_cycles\":0}]", "[]", "[]");
+    struct top_look b = look(1, "{}",
+                             "[{\"lane\":1,\"cycles\":9000,\"busy_cycles\":4000,"
+                             "\"handed_tx\":20,\"tx_packets\":0}]",
+                             "[]", "[]");
+    json_t *frame = top_frame(&a, &b);
+    (void)state;
+
+    assert_int_equal(number(frame, "lanes", 0, "handed_tx_per_s"), 20);
+    assert_int_equal(number(frame, "lanes", 0, "cycles_per_packet"), 200);
+    json_decref(frame);
+    top_forget(&a);
+    top_forget(&b);
+}
+
 static void the_busiest_come_first_and_not_all(void **state)
 {
     struct top_look a = look(0, "{}", "[]", "[]", "[]");
@@ -91,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counters_become_rates),
         cmocka_unit_test(a_process_that_began_anew_has_no_rate_below_nothing),
+        cmocka_unit_test(a_lane_that_hands_over_all_it_makes_has_a_cost_of_a_packet),
         cmocka_unit_test(the_busiest_come_first_and_not_all),
     };
 
