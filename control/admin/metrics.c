@@ -118,6 +118,20 @@ static void collect_attached(struct metric_sink *sink, void *arg)
     metric_emit(sink, NULL, 0, status.attached);
 }
 
+static void collect_devices(struct metric_sink *sink, void *arg)
+{
+    const struct admin *admin = arg;
+    const struct abi_shm *info = admin->scrape.info;
+
+    for (uint32_t i = 0; info != NULL && i < info->n_devices; i++) {
+        const struct metric_label labels[] = {{"kind", info->devices[i].kind},
+                                              {"name", info->devices[i].name}};
+
+        metric_emit(sink, labels, 2,
+                    media_device_state(admin->conf.media, i) == ABI_DEVICE_WORKS);
+    }
+}
+
 static void collect_media_waiting(struct metric_sink *sink, void *arg)
 {
     const struct admin *admin = arg;
@@ -258,6 +272,9 @@ static const struct family families[] = {
     {METRIC_GAUGE, "clients", "Socket.IO clients.", collect_clients},
     {METRIC_GAUGE, "media_attached", "1 while the dataplane is attached.",
      collect_attached},
+    {METRIC_GAUGE, "device_works",
+     "1 while the device can carry something, 0 while its interface is down or gone.",
+     collect_devices},
     {METRIC_COUNTER, "media_attaches_total", "Times that the dataplane was attached.",
      collect_media_attaches},
     {METRIC_COUNTER, "media_commands_total", "Commands to the dataplane.",

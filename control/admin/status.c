@@ -48,16 +48,20 @@ static json_t *addresses(const struct abi_device *device, bool public)
     return list;
 }
 
-static json_t *devices(const struct abi_shm *info)
+static json_t *devices(const struct media *media, const struct abi_shm *info)
 {
+    static const char *const states[] = {[ABI_DEVICE_WORKS] = "works",
+                                         [ABI_DEVICE_DOWN] = "down",
+                                         [ABI_DEVICE_GONE] = "gone"};
     json_t *list = json_array();
 
     for (uint32_t i = 0; info != NULL && i < info->n_devices; i++) {
         const struct abi_device *device = &info->devices[i];
 
         json_array_append_new(
-            list, json_pack("{s:s, s:s, s:i, s:i, s:o, s:o}", "kind", device->kind, "name",
-                            device->name, "port", (int)device->port, "preference",
+            list, json_pack("{s:s, s:s, s:s, s:i, s:i, s:o, s:o}", "kind", device->kind, "name",
+                            device->name, "state",
+                            states[media_device_state(media, i)], "port", (int)device->port, "preference",
                             (int)device->preference, "addresses", addresses(device, false),
                             "announced", addresses(device, true)));
     }
@@ -140,7 +144,7 @@ json_t *admin_status(const struct admin *admin)
             data, "not_attached",
             json_string(status.reason[0] != '\0' ? status.reason : strerror(-status.err)));
     }
-    json_object_set_new(data, "devices", devices(lanes.info));
+    json_object_set_new(data, "devices", devices(admin->conf.media, lanes.info));
     json_object_set_new(data, "lanes", lanes_short(&lanes));
     return data;
 }

@@ -80,5 +80,6 @@ void facts_of_media(const struct media *media, const char *socket, struct rest_f
     out->n_devices = info->n_devices;
     for (uint32_t i = 0; i < info->n_devices; i++) {
         take_device(&info->devices[i], &out->devices[i]);
+        out->devices[i].lost = media_device_state(media, i) != ABI_DEVICE_WORKS;
     }
 }

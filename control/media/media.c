@@ -642,6 +642,18 @@ const struct abi_shm *media_info(const struct media *media)
     return media->alive ? &media->map.info : NULL;
 }
 
+enum abi_device_state media_device_state(const struct media *media, uint32_t device)
+{
+    const struct abi_shm *shm = media->map.shm;
+    uint32_t state;
+
+    if (media->link != LINK_ATTACHED || device >= media->map.info.n_devices) {
+        return ABI_DEVICE_WORKS;
+    }
+    state = __atomic_load_n(&shm->devices[device].state, __ATOMIC_RELAXED);
+    return state <= ABI_DEVICE_GONE ? (enum abi_device_state)state : ABI_DEVICE_GONE;
+}
+
 int media_lane_counts(const struct media *media, uint32_t lane, struct abi_lane_counts *out)
 {
     enum { TRIES = 64 };

@@ -114,6 +114,9 @@ uint32_t media_n_waiting(const struct media *media);
  * dataplane goes away. */
 const struct abi_shm *media_info(const struct media *media);
 
+/* Of a device of media_info(), now; that it works if no dataplane is attached. */
+enum abi_device_state media_device_state(const struct media *media, uint32_t device);
+
 /* The memory of the stream rings (base/tap.h), for a process that is to read them: 'fd' is
  * borrowed until the dataplane goes away; 'id' differs for each dataplane. Returns 0 or
  * -ENOTCONN. */

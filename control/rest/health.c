@@ -9,16 +9,22 @@
 
 const char *health_unfit(const struct rest_facts *facts)
 {
-    uint32_t n_addrs = 0;
+    uint32_t n_addrs = 0, n_lost = 0;
 
     if (!facts->attached) {
         return facts->reason;
     }
     for (uint32_t i = 0; i < facts->n_devices; i++) {
-        n_addrs += facts->devices[i].n_addrs;
+        if (facts->devices[i].lost) {
+            n_lost += facts->devices[i].n_addrs;
+        } else {
+            n_addrs += facts->devices[i].n_addrs;
+        }
     }
-    return n_addrs > 0 ? NULL
-                       : "no device of the dataplane has an address: give one to its "
+    return n_addrs > 0  ? NULL
+           : n_lost > 0 ? "the interface of every device of the dataplane is down or gone: "
+                          "its log and kcsctl node tell which and what mends it"
+                        : "no device of the dataplane has an address: give one to its "
                          "interface, or change media.devices";
 }
 

@@ -31,6 +31,7 @@ struct rest_device {
     char kind[16]; /* "veth", "af_xdp", "udp" */
     char name[32]; /* interface, or empty */
     uint16_t port;
+    bool lost; /* its interface is down or gone */
     uint32_t n_addrs;
     struct {
         char ip[REST_IP_TEXT];

@@ -572,7 +572,9 @@ void session_local(const struct session *s, struct session_local *out)
     (void)snprintf(out->pwd, sizeof(out->pwd), "%s", s->ice.pwd);
     dtls_fp_text(dtls_fingerprint(s->reg->dtls), out->fingerprint);
     for (uint32_t d = 0; info != NULL && d < info->n_devices; d++) {
-        for (uint16_t i = 0; i < info->devices[d].n_addrs; i++) {
+        bool works = media_device_state(s->reg->conf.media, d) == ABI_DEVICE_WORKS;
+
+        for (uint16_t i = 0; works && i < info->devices[d].n_addrs; i++) {
             if (out->n_candidates < SESSION_MAX_CANDIDATES) {
                 add_candidate(out, &info->devices[d], i);
             }

@@ -327,6 +327,13 @@ const struct io_device *io_device(const struct io *io, unsigned device)
     return &io->ports[device]->dev;
 }
 
+enum io_state io_device_state(const struct io *io, unsigned device)
+{
+    const struct port *port = io->ports[device];
+
+    return port->ops->state != NULL ? port->ops->state(port) : IO_WORKS;
+}
+
 const char *io_choice(const struct io *io)
 {
     return io->choice;

@@ -136,6 +136,12 @@ struct io_device {
     struct io_addr addrs[IO_MAX_ADDRS];
 };
 
+enum io_state {
+    IO_WORKS,
+    IO_DOWN, /* its interface is down: it works again when that is up */
+    IO_GONE  /* deleted, or our XDP program was taken off: only a restart brings it back */
+};
+
 struct io;
 struct rte_mempool;
 
@@ -159,6 +165,9 @@ unsigned io_n_devices(const struct io *io);
 
 /* Borrowed, constant until io_destroy(). */
 const struct io_device *io_device(const struct io *io, unsigned device);
+
+/* Whether it can carry anything now. Makes system calls: not for lanes. */
+enum io_state io_device_state(const struct io *io, unsigned device);
 
 /* What was opened and, for auto, why: one line a device, for the log. Borrowed. */
 const char *io_choice(const struct io *io);

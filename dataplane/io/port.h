@@ -26,6 +26,7 @@ struct port_ops {
      * PORT_WAIT_READY or PORT_WAIT_POLL. */
     int (*wait)(struct port *port, unsigned queue, struct pollfd *fds);
     void (*close)(struct port *port); /* frees the port too */
+    enum io_state (*state)(const struct port *port); /* NULL: it always works */
 };
 
 struct port {

@@ -134,7 +134,7 @@ static int af_xdp_open(struct port_xdp *xdp, const struct port_env *env, const c
 int port_af_xdp_open(struct port **out, const struct port_env *env, const char *ifname)
 {
     static const struct port_ops ops = {port_eth_rx, port_eth_tx, port_eth_wait,
-                                        af_xdp_close};
+                                        af_xdp_close, port_xdp_state};
     struct port_xdp *xdp = port_xdp_alloc(env, &ops, "af_xdp", ifname);
     int code;
 

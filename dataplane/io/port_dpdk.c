@@ -325,7 +325,7 @@ static int dpdk_open(struct port_dpdk *dpdk, const struct port_env *env, const c
 int port_dpdk_open(struct port **out, const struct port_env *env, const char *spec)
 {
     static const struct port_ops ops = {port_eth_rx, port_eth_tx, port_eth_wait,
-                                        dpdk_close};
+                                        dpdk_close, NULL};
     bool pci = spec[0] == 'p';
     struct port_dpdk *dpdk =
         port_alloc(env, sizeof(*dpdk), &ops, pci ? "pci" : "vdev", strchr(spec, ':') + 1);

@@ -97,7 +97,7 @@ static void mem_close(struct port *port)
 
 int port_mem_open(struct port **out, const struct port_env *env, const char *spec)
 {
-    static const struct port_ops ops = {mem_rx, mem_tx, mem_wait, mem_close};
+    static const struct port_ops ops = {mem_rx, mem_tx, mem_wait, mem_close, NULL};
     static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
     static const uint8_t v4[4] = {192, 0, 2, 1};
     static const uint8_t v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};

@@ -462,7 +462,7 @@ static int add_all(const struct port_env *env, struct port_udp *udp)
 
 int port_udp_open(struct port **out, const struct port_env *env, const char *address)
 {
-    static const struct port_ops ops = {udp_rx, udp_tx, udp_wait, udp_close};
+    static const struct port_ops ops = {udp_rx, udp_tx, udp_wait, udp_close, NULL};
     struct port_udp *udp = port_alloc(env, sizeof(*udp), &ops, "udp", "udp");
     struct io_addr addr;
     int code;

@@ -210,7 +210,7 @@ static void veth_close(struct port *port)
 int port_veth_open(struct port **out, const struct port_env *env)
 {
     static const struct port_ops ops = {port_eth_rx, port_eth_tx, port_eth_wait,
-                                        veth_close};
+                                        veth_close, port_xdp_state};
     const char *name = env->conf->veth_name != NULL ? env->conf->veth_name : "kcs0";
     struct port_xdp *xdp;
     bool made = false;

@@ -22,6 +22,7 @@
 #include <rte_mbuf.h>
 
 #include "io/eal.h"
+#include "io/rtnl.h"
 #include "sfu/base/bytes.h"
 
 enum {
@@ -428,6 +429,21 @@ int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char 
     xdp->eth.base.dev.needs_headers = true;
     xdp->eth.base.dev.zero_copy = xdp->zero_copy;
     return 0;
+}
+
+enum io_state port_xdp_state(const struct port *port)
+{
+    const struct port_xdp *xdp = (const struct port_xdp *)port;
+    char name[IF_NAMESIZE];
+    struct rtnl_link link;
+
+    if (if_indextoname((unsigned)xdp->ifindex, name) == NULL) {
+        return errno == ENXIO ? IO_GONE : IO_WORKS; /* else it could not be asked */
+    }
+    if (rtnl_link_get(name, &link) != 0 || link.index != xdp->ifindex) {
+        return IO_WORKS; /* the next look will tell */
+    }
+    return link.xdp_prog_id == 0 ? IO_GONE : link.up ? IO_WORKS : IO_DOWN;
 }
 
 void port_xdp_fini(struct port_xdp *xdp)

@@ -48,6 +48,9 @@ int port_xdp_check(const struct port_env *env, const char *kind);
 int port_xdp_start(struct port_xdp *xdp, const struct port_env *env, const char *ifname,
                    unsigned n_rx, unsigned n_tx);
 
+/* The port's 'state'. */
+enum io_state port_xdp_state(const struct port *port);
+
 /* Detaches the program, closes the sockets and the lock; leaves the struct's memory. */
 void port_xdp_fini(struct port_xdp *xdp);
 

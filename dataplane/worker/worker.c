@@ -18,7 +18,10 @@
 #include "worker/loop.h"
 #include "worker/recover.h"
 
-enum { LANE_PATIENCE_US = 2000000 }; /* without news a lane hangs */
+enum {
+    LANE_PATIENCE_US = 2000000, /* without news a lane hangs */
+    LOOK_MS = 1000              /* at the devices */
+};
 
 struct worker_lane {
     struct loop loop;
@@ -38,6 +41,7 @@ struct worker {
     struct attach attach;
     int control_fd;   /* -1: no control is attached */
     bool had_control; /* since we started: the vault may be in use */
+    uint64_t look_us; /* when the devices are looked at next */
     int refusal;      /* why the last control was refused; 0 since one was taken */
     char socket[108];
 };
@@ -366,6 +370,45 @@ static int beat(const struct worker *w, uint64_t *due_us, int timeout_ms)
     return timeout_ms < 0 || left_ms < timeout_ms ? left_ms : timeout_ms;
 }
 
+static void say_state(const struct io_device *device, enum io_state state)
+{
+    static const char *const words[] = {
+        [IO_WORKS] = "it works again",
+        [IO_DOWN] = "its interface is down: nothing comes or goes until 'ip link set … up'",
+        [IO_GONE] = ("its interface is gone, or our XDP program was taken off it: nothing "
+                     "comes or goes until kcs-dataplane is started again")};
+
+    (void)fprintf(stderr, "%s %s: %s\n", device->kind, device->name, words[state]);
+}
+
+_Static_assert((int)ABI_DEVICE_DOWN == (int)IO_DOWN && (int)ABI_DEVICE_GONE == (int)IO_GONE,
+               "the contract's states are those of io/");
+
+/* Each change of a device's state is said once, and control sees it. */
+static void look_at_devices(struct worker *w)
+{
+    struct abi_shm *shm = w->shared.shm;
+    uint64_t now_us = monotonic_us();
+
+    if (now_us < w->look_us) {
+        return;
+    }
+    w->look_us = now_us + LOOK_MS * UINT64_C(1000);
+    for (unsigned i = 0; i < io_n_devices(w->io); i++) {
+        enum io_state state = io_device_state(w->io, i);
+
+        if (shm->devices[i].state != (uint32_t)state) {
+            say_state(io_device(w->io, i), state);
+            __atomic_store_n(&shm->devices[i].state, (uint32_t)state, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+static int at_most(int timeout_ms, int most_ms)
+{
+    return timeout_ms < 0 || timeout_ms > most_ms ? most_ms : timeout_ms;
+}
+
 int worker_run(struct worker *w, int stop_fd)
 {
     uint64_t beat_us = 0;
@@ -380,8 +423,11 @@ int worker_run(struct worker *w, int stop_fd)
             {.fd = w->control_fd, .events = POLLIN | POLLRDHUP}};
         unsigned n = 2 + attach_fds(&w->attach, fds + 2);
 
-        if (poll(fds, n, beat(w, &beat_us, attach_timeout_ms(&w->attach, monotonic_us()))) <
-            0) {
+        int timeout_ms =
+            beat(w, &beat_us, attach_timeout_ms(&w->attach, monotonic_us()));
+
+        look_at_devices(w);
+        if (poll(fds, n, at_most(timeout_ms, LOOK_MS)) < 0) {
             e = errno == EINTR ? 0 : -errno;
             continue;
         }

@@ -51,7 +51,7 @@
 #define ABI_MAGIC 0x3153434bu /* "KCS1" */
 
 enum {
-    ABI_VERSION = 9,
+    ABI_VERSION = 10,
     ABI_FIXED_FDS = 4, /* that come with a welcome, before those of the lanes */
     ABI_MAX_LANES = 64,
     ABI_MAX_DEVICES = 8,
@@ -98,6 +98,12 @@ struct abi_addr {
     uint8_t _pad[5];
 };
 
+enum abi_device_state {
+    ABI_DEVICE_WORKS = 0,
+    ABI_DEVICE_DOWN = 1, /* works again when its interface is up */
+    ABI_DEVICE_GONE = 2  /* until the dataplane is started again */
+};
+
 struct abi_device {
     char kind[16]; /* "veth", "af_xdp", "udp" */
     char name[32]; /* interface, or empty */
@@ -105,7 +111,7 @@ struct abi_device {
     uint16_t port;       /* the media port, host order */
     uint16_t preference; /* ICE local preference (RFC 8445, 5.1.2.1) */
     uint16_t n_addrs;
-    uint32_t _pad;
+    uint32_t state; /* enum abi_device_state: the only word of it that changes */
     struct abi_addr addrs[ABI_MAX_ADDRS];
 };
 

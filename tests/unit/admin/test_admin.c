@@ -534,6 +534,33 @@ static long series(const struct http_answer *answer, const char *name)
     return strtol(at + strlen(name), NULL, 10);
 }
 
+static void a_device_whose_interface_is_gone_is_told(void **state)
+{
+    struct abi_layout layout;
+    struct http_answer answer;
+    struct abi_shm *shm;
+    struct fixture f;
+    json_t *data, *device;
+    (void)state;
+
+    start(&f);
+    shm = (struct abi_shm *)(void *)shared_memory(&f, &layout);
+    for (uint32_t s = ABI_DEVICE_WORKS; s <= ABI_DEVICE_GONE + 1; s++) {
+        static const char *const words[] = {"works", "down", "gone", "gone"};
+
+        shm->devices[0].state = s;
+        data = expect_data(&f, "/status");
+        device = json_array_get(json_object_get(data, "devices"), 0);
+        assert_string_equal(text(device, "state"), words[s]);
+        json_decref(data);
+        answer = ask(&f, "GET", "/metrics");
+        assert_int_equal(series(&answer, "kcs_device_works{kind=\"udp\",name=\"\"}"),
+                         s == ABI_DEVICE_WORKS);
+        http_free(&answer);
+    }
+    finish(&f);
+}
+
 static void metrics_add_up_like_the_lanes(void **state)
 {
     struct http_answer answer;
@@ -549,6 +576,7 @@ static void metrics_add_up_like_the_lanes(void **state)
     assert_int_equal(series(&answer, "kcs_build_info{version=\"1.2.3\"}"), 1);
     assert_int_equal(series(&answer, "\nkcs_clients"), 5);
     assert_int_equal(series(&answer, "\nkcs_media_attached"), 1);
+    assert_int_equal(series(&answer, "kcs_device_works{kind=\"udp\",name=\"\"}"), 1);
     assert_int_equal(series(&answer, "\nkcs_media_commands_waiting"), 0);
     assert_int_equal(series(&answer, "kcs_lane_frames_in_total{lane=\"0\"}"), 1000);
     assert_int_equal(series(&answer, "kcs_lane_udp6_sums_total{lane=\"0\"}"), 21);
@@ -1171,6 +1199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_is_the_node_at_a_glance),
         cmocka_unit_test(status_says_why_nothing_is_attached),
+        cmocka_unit_test(a_device_whose_interface_is_gone_is_told),
         cmocka_unit_test(drops_add_up_to_what_came_in),
         cmocka_unit_test(lanes_tell_every_counter),
         cmocka_unit_test(lanes_tell_how_busy_they_are_now),

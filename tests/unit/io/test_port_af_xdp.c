@@ -433,8 +433,17 @@ static void interface_lost(void)
 
     live_client_start(&client, client_echoes, make_link);
     io = live_create(&conf);
+    CHECK(io_device_state(io, 0) == IO_WORKS);
+    live_sh("ip link set x0 down");
+    CHECK(io_device_state(io, 0) == IO_DOWN);
+    live_sh("ip link set x0 up");
+    CHECK(io_device_state(io, 0) == IO_WORKS);
     live_echo_start(&echo, io);
-    live_client_talk(&client);
+    live_client_talk(&client); /* it does */
+    live_sh("ip link del x0");
+    CHECK(io_device_state(io, 0) == IO_GONE);
+    live_sh("ip link add x0 type veth peer name x1");
+    CHECK(io_device_state(io, 0) == IO_GONE); /* another of that name */
     live_sh("ip link del x0");
     live_echo_stop(&echo);
     clock_gettime(CLOCK_MONOTONIC, &start);

@@ -172,6 +172,26 @@ static void not_ready_without_an_address(void **state)
     finish(&f);
 }
 
+static void not_ready_when_every_device_is_lost(void **state)
+{
+    struct http_answer answer;
+    struct fixture f;
+    (void)state;
+
+    start(&f, false);
+    attach(&f, 1);
+    f.facts.devices[0].lost = true;
+    expect_problem(&f, "GET", "/api/health/ready", 503, "no_address");
+    answer = ask(&f, "GET", "/api/health/ready");
+    assert_non_null(strstr(answer.body, "down or gone"));
+    http_free(&answer);
+    f.facts.devices[1] = f.facts.devices[0];
+    f.facts.devices[1].lost = false;
+    f.facts.n_devices = 2;
+    json_decref(expect_data(&f, "/api/health/ready"));
+    finish(&f);
+}
+
 static void ready_with_a_dataplane_that_has_an_address(void **state)
 {
     struct fixture f;
@@ -498,6 +518,7 @@ int main(void)
         cmocka_unit_test(live_as_soon_as_the_loop_turns),
         cmocka_unit_test(not_ready_without_a_dataplane_and_says_why),
         cmocka_unit_test(not_ready_without_an_address),
+        cmocka_unit_test(not_ready_when_every_device_is_lost),
         cmocka_unit_test(ready_with_a_dataplane_that_has_an_address),
         cmocka_unit_test(webrtc_tells_devices_fingerprint_and_backend),
         cmocka_unit_test(system_tells_totals_also_without_a_dataplane),
