@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "sfu/base/least.h"
 #include "stage/begin.h"
 #include "stage/layers.h"
 #include "stage/shed.h"
@@ -387,6 +388,45 @@ static void walk(struct stream_readers *readers, const struct glance *slot)
     }
 }
 
+/* Goes past those in a row that are passed over, 'most' of them. Where one is there are many,
+ * so this loop has what that takes and no more. Returns how many. */
+static inline uint32_t pass_over(struct sublist_iter *at, uint64_t pos, bool level,
+                                 uint16_t present, uint32_t most)
+{
+    uint32_t n = 0;
+
+    while (at->chunk != NULL && n < most) {
+        const struct sublist_chunk *next = at->chunk->next;
+        const uint32_t end = at->i + (uint32_t)least(most - n, SUBLIST_CHUNK - at->i);
+        uint32_t i = at->i;
+
+        for (; i < end; i++) {
+            struct sub *sub = at->chunk->subs[i];
+
+            if (sub == NULL) {
+                break;
+            }
+            if (!is_idle(sub)) {
+                if (!level || !passes(sub, pos, present)) {
+                    break;
+                }
+                sub->cursor = pos + 1;
+            }
+            if (next != NULL) { /* VISITS_AHEAD: a chunk */
+                __builtin_prefetch(next->subs[i], 1);
+            }
+        }
+        n += i - at->i;
+        at->i = i;
+        if (i < SUBLIST_CHUNK) {
+            break;
+        }
+        at->chunk = at->chunk->next;
+        at->i = 0;
+    }
+    return n;
+}
+
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
  * all its subscriptions have had it. */
 static bool serve(struct lane *lane, struct stream_readers *readers,
@@ -405,11 +445,15 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
         bool sent = false;
 
         visits++;
-        if (is_idle(sub)) {
-            /* nothing to note */
-        } else if (level && passes(sub, pos, present)) {
-            sub->cursor = pos + 1;
-        } else if (is_plain(sub) && (!video || sub->peer->pace_bps == 0)) { /* as wants() */
+        if (is_idle(sub) || (level && passes(sub, pos, present))) {
+            if (!is_idle(sub)) {
+                sub->cursor = pos + 1;
+            }
+            prefetch_far(&at);
+            visits += (uint16_t)pass_over(&at, pos, level, present, MAX_VISITS - visits);
+            continue;
+        }
+        if (is_plain(sub) && (!video || sub->peer->pace_bps == 0)) { /* as wants() */
             if (sub->cursor > pos) {
                 continue;
             }

@@ -32,7 +32,15 @@ static const char *const stage_names[N_FANOUT_STAGES] = {
     [FANOUT_PROTECT] = "protect", [FANOUT_TX] = "tx",
 };
 
-static void print_json(const struct options *o, const struct fanout_result *r)
+/* Of one that is passed over: what a packet costs more than with 'alone', who is sent it. */
+static double passed_ns(const struct options *o, const struct fanout_result *r,
+                        const struct fanout_result *alone)
+{
+    return (r->ns * o->subscribers - alone->ns) / (o->subscribers - 1);
+}
+
+static void print_json(const struct options *o, const struct fanout_result *r,
+                       const struct fanout_result *alone)
 {
     (void)printf("{\"subscribers\": %u, \"size\": %u, \"profile\": \"%s\", "
                  "\"forwards_per_s\": %.0f, \"ns_per_forward\": %.1f, "
@@ -44,6 +52,10 @@ static void print_json(const struct options *o, const struct fanout_result *r)
     if (r->floor_valid) {
         (void)printf(", \"ratio\": %.3f", r->floor_ns / r->ns);
     }
+    if (o->others != FANOUT_SENT) {
+        (void)printf(", \"packet_ns\": %.1f, \"passed_ns\": %.2f", alone->ns,
+                     passed_ns(o, r, alone));
+    }
     for (unsigned i = 0; i < N_FANOUT_STAGES && o->stages; i++) {
         (void)printf("%s\"%s\": %.1f", i == 0 ? ", \"stages_ns\": {" : ", ", stage_names[i],
                      r->stages[i]);
@@ -51,16 +63,17 @@ static void print_json(const struct options *o, const struct fanout_result *r)
     (void)printf("%s}\n", o->stages ? "}" : "");
 }
 
-static void print_table(const struct options *o, const struct fanout_result *r)
+static void print_table(const struct options *o, const struct fanout_result *r,
+                        const struct fanout_result *alone)
 {
     (void)printf("%u subscribers, %u bytes, %s%s\n\n", o->subscribers, o->size,
                  o->cm80 ? "AES-CM-128 HMAC-SHA1-80" : "AEAD-AES-128-GCM",
                  o->feedback ? ", with feedback" : "");
     if (o->others != FANOUT_SENT) {
-        (void)printf("%-20s%10.1f ns\n",
+        (void)printf("a packet to one     %10.1f ns\n%-20s%10.2f ns more\n", alone->ns,
                      o->others == FANOUT_PAUSED ? "one that is paused"
                                                 : "one below its layer",
-                     r->ns);
+                     passed_ns(o, r, alone));
         return;
     }
     (void)printf("forwards a second   %10.0f   of one lane\n", 1e9 / r->ns);
@@ -100,10 +113,9 @@ static void usage(FILE *to)
                   "  --size B          bytes of the RTP packet before the tag, %d to %d "
                   "(1200)\n"
                   "  --profile P       gcm128 or cm80 (gcm128)\n"
-                  "  --paused          all but one are: what is told is the cost of a "
-                  "subscriber\n"
-                  "                    that is passed over, a packet's own part of it "
-                  "included\n"
+                  "  --paused          all but one are: what is told is by how much a "
+                  "packet costs\n"
+                  "                    more for each that is passed over\n"
                   "  --below           likewise, of a layer below that of the packets\n"
                   "  --feedback        each subscriber sends transport-wide feedback %d "
                   "times a second\n"
@@ -196,6 +208,10 @@ static int parse(struct options *o, int argc, char **argv)
         (void)fprintf(stderr, "'%s' is not an option\n", argv[optind]);
         ok = false;
     }
+    if (ok && o->others != FANOUT_SENT && o->subscribers < 2) {
+        (void)fprintf(stderr, "--paused and --below need another: 2 --subscribers\n");
+        ok = false;
+    }
     if (ok && (o->feedback || o->silent) &&
         (o->stages || o->others != FANOUT_SENT || (o->feedback && o->silent))) {
         (void)fprintf(stderr, "--feedback and --silent go with none of --paused, --below, "
@@ -221,12 +237,28 @@ static int warm_up(struct fanout *fanout, char *err, size_t err_cap)
     return e;
 }
 
+/* One who is sent everything, for --paused and --below. */
+static int measure_alone(const struct options *o, enum crypt_profile profile,
+                         struct crypt_floor *floor, struct fanout_result *out, char *err,
+                         size_t err_cap)
+{
+    struct fanout *fanout = NULL;
+    int e = fanout_create(&fanout, profile, 1, o->size, o->others, err, err_cap);
+
+    if (e == 0) {
+        e = fanout_measure(fanout, floor, 1, false, out, err, err_cap);
+    }
+    fanout_destroy(fanout);
+    return e;
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.subscribers = 1000, .size = 1200};
     struct crypt_floor *floor = NULL;
     struct fanout *fanout = NULL;
-    struct fanout_result result;
+    struct fanout_result result, alone = {0};
+    enum crypt_profile profile;
     char err[256] = "";
     int code = parse(&o, argc, argv);
     int e;
@@ -234,6 +266,7 @@ int main(int argc, char **argv)
     if (code >= 0) {
         return code;
     }
+    profile = o.cm80 ? CRYPT_AES128_CM_SHA1_80 : CRYPT_AEAD_AES_128_GCM;
     e = crypt_floor_create(&floor, o.cm80 ? CRYPT_FLOOR_CM80 : CRYPT_FLOOR_GCM128,
                            o.subscribers, o.size);
     if (e != 0) {
@@ -242,9 +275,13 @@ int main(int argc, char **argv)
         if (o.cold_floor) {
             crypt_floor_chill(floor);
         }
-        e = fanout_create(&fanout,
-                          o.cm80 ? CRYPT_AES128_CM_SHA1_80 : CRYPT_AEAD_AES_128_GCM,
-                          o.subscribers, o.size, o.others, err, sizeof(err));
+        if (o.others != FANOUT_SENT) {
+            e = measure_alone(&o, profile, floor, &alone, err, sizeof(err));
+        }
+        if (e == 0) {
+            e = fanout_create(&fanout, profile, o.subscribers, o.size, o.others, err,
+                              sizeof(err));
+        }
     }
     if (e == 0 && o.silent) {
         print_silence(&o, fanout_silence(fanout, SILENT_S));
@@ -261,9 +298,9 @@ int main(int argc, char **argv)
     if (e != 0) {
         (void)fprintf(stderr, "fanout: %s\n", err);
     } else if (o.json) {
-        print_json(&o, &result);
+        print_json(&o, &result, &alone);
     } else {
-        print_table(&o, &result);
+        print_table(&o, &result, &alone);
     }
 out:
     fanout_destroy(fanout);
