@@ -15,6 +15,7 @@
 #include "sys/clock.h"
 #include "sys/entropy.h"
 #include "sys/loop.h"
+#include "sys/wheel.h"
 #include "trace/traceparent.h"
 
 enum {
@@ -27,12 +28,12 @@ enum {
 #define NEVER UINT64_MAX
 
 struct engine_peer {
+    struct wheel_entry timer; /* the first */
     struct engine *engine;
     void *ctx; /* NULL once on_close was called */
     struct eio_session *eio;
     struct net_req *poll; /* the GET that waits */
     struct net_ws *ws;
-    struct loop_timer *timer;
     uint64_t armed_us;  /* when the timer fires */
     uint64_t expect_us; /* see engine_expect() */
     bool drop;
@@ -56,6 +57,9 @@ struct engine {
     struct engine_peer *peers;
     uint32_t n_peers;
     struct callers *callers;
+    struct wheel wheel; /* of all sessions' timers */
+    struct loop_timer *wake;
+    uint64_t wake_us; /* when that fires */
     uint64_t n_left_out; /* messages that slow readers by polling were not sent */
     /* the message that was sent last, as the listener wants it: a broadcast is encoded and
      * copied once for all */
@@ -87,12 +91,23 @@ enum { N_HEADERS = 3, N_PREFLIGHT = 4 };
 
 /* ---- time ---- */
 
+/* Has the loop come when the first of the wheel is due. */
+static void wake_for(struct engine *engine)
+{
+    const uint64_t at_us = wheel_deadline(&engine->wheel);
+    const uint64_t now_us = clock_mono_us();
+
+    if (at_us < engine->wake_us) {
+        engine->wake_us = at_us;
+        loop_timer_start(engine->wake, at_us > now_us ? (at_us - now_us + 999) / 1000 : 0, 0);
+    }
+}
+
 /* Has the timer fire when something is next to be done. It is not put off: one that comes
  * too early looks again. */
 static void arm(struct engine_peer *peer)
 {
     uint64_t at_us = eio_deadline(peer->eio);
-    uint64_t now_us = clock_mono_us();
 
     if (peer->expect_us < at_us) {
         at_us = peer->expect_us;
@@ -102,8 +117,8 @@ static void arm(struct engine_peer *peer)
     }
     if (at_us < peer->armed_us) {
         peer->armed_us = at_us;
-        loop_timer_start(peer->timer, at_us > now_us ? (at_us - now_us + 999) / 1000 : 0,
-                         0);
+        wheel_set(&peer->engine->wheel, &peer->timer, at_us);
+        wake_for(peer->engine);
     }
 }
 
@@ -127,12 +142,10 @@ static void on_eio_close(void *arg, enum eio_reason reason)
 static const struct eio_callbacks eio_callbacks = {.on_message = on_eio_message,
                                                    .on_close = on_eio_close};
 
-static void on_timer(void *arg);
-
 static void peer_free(struct engine_peer *peer)
 {
     callers_leave(peer->caller);
-    loop_timer_destroy(peer->timer);
+    wheel_remove(&peer->engine->wheel, &peer->timer);
     eio_destroy(peer->eio);
     free(peer);
 }
@@ -168,8 +181,7 @@ static int peer_create(struct engine_peer **out, struct engine *engine,
     entropy_id(peer->sid, SID);
     (void)snprintf(peer->remote, sizeof(peer->remote), "%s", net_req_remote(req));
     (void)traceparent_parse(net_req_header(req, "traceparent"), &peer->trace);
-    if (loop_timer_create(engine->conf.loop, &peer->timer, on_timer, peer) != 0 ||
-        eio_create(&peer->eio, &engine->eio_conf, &eio_callbacks, peer, peer->sid,
+    if (eio_create(&peer->eio, &engine->eio_conf, &eio_callbacks, peer, peer->sid,
                    websocket, clock_mono_us()) != 0) {
         peer_free(peer);
         return 503;
@@ -322,11 +334,8 @@ static void peer_flush(struct engine_peer *peer)
     }
 }
 
-static void on_timer(void *arg)
+static void on_timer(struct engine_peer *peer, uint64_t now_us)
 {
-    struct engine_peer *peer = arg;
-    uint64_t now_us = clock_mono_us();
-
     peer->armed_us = NEVER;
     if (peer->drop) {
         peer_destroy(peer);
@@ -340,6 +349,25 @@ static void on_timer(void *arg)
         eio_on_tick(peer->eio, now_us);
     }
     peer_flush(peer);
+}
+
+static void on_wake(void *arg)
+{
+    struct engine *engine = arg;
+    const uint64_t now_us = clock_mono_us();
+    struct wheel_entry *entry;
+
+    /* Those that come anew meanwhile have their turn behind what else the loop has to do. */
+    engine->wake_us = 0;
+    for (uint32_t n = engine->wheel.n; n > 0; n--) {
+        entry = wheel_take(&engine->wheel, now_us);
+        if (entry == NULL) {
+            break;
+        }
+        on_timer((struct engine_peer *)entry, now_us);
+    }
+    engine->wake_us = NEVER;
+    wake_for(engine);
 }
 
 /* ---- requests ---- */
@@ -544,7 +572,14 @@ int engine_create(struct engine **out, const struct engine_conf *conf,
                                          .max_queue_msgs = MAX_QUEUE_MSGS,
                                          .max_queue_bytes = MAX_QUEUE_BYTES,
                                          .n_left_out = &engine->n_left_out};
+    wheel_init(&engine->wheel, clock_mono_us());
+    engine->wake_us = NEVER;
     if (callers_create(&engine->callers, &conf->callers) != 0) {
+        free(engine);
+        return -ENOMEM;
+    }
+    if (loop_timer_create(conf->loop, &engine->wake, on_wake, engine) != 0) {
+        callers_destroy(engine->callers);
         free(engine);
         return -ENOMEM;
     }
@@ -561,6 +596,7 @@ void engine_destroy(struct engine *engine)
         next = peer->next; /* only this one ends in its turn */
         peer_destroy(peer);
     }
+    loop_timer_destroy(engine->wake);
     callers_destroy(engine->callers);
     net_buf_unref(engine->last_buf);
     eio_msg_unref(engine->last_msg);
