@@ -10,6 +10,10 @@
 #include "sys/log.h"
 #include "sys/place.h"
 
+/* Of pages that a statement keeps in memory to be undone alone, before they go to a file: a
+ * new row changes one of its table and one of each index, and sometimes splits a few. */
+enum { STATEMENT_BYTES = 32 * 8192 };
+
 int sqlite_errno(sqlite3 *db, int code)
 {
     int system = db != NULL ? sqlite3_system_errno(db) : 0;
@@ -250,6 +254,7 @@ static int sqlite_open(void **out, const struct store_conf *conf, char err[STORE
 
     place_make(conf->path, 0700);
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* a lock at each allocation */
+    (void)sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, STATEMENT_BYTES);
     ret = s != NULL ? make_file(conf->path, 0) : -ENOMEM;
 
     if (ret != 0) {

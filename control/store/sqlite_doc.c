@@ -177,7 +177,9 @@ static void add_where(struct sqlite_sql *sql, const struct store_query *q)
         sqlite_number(sql, q->to);
     }
     if (q->alive_s != 0) {
-        sqlite_add(sql, " AND (expires = 0 OR expires > ?)");
+        /* '+': else SQLite looks at the number, whether it fits the index of what expires,
+         * and so prepares the statement again for each */
+        sqlite_add(sql, " AND (expires = 0 OR expires > +?)");
         sqlite_number(sql, q->alive_s);
     }
     if (q->after) {
