@@ -131,7 +131,7 @@ enum abi_datagram_kind { ABI_DATAGRAM_STUN = 1, ABI_DATAGRAM_DTLS = 2 };
 
 _Static_assert(sizeof(struct abi_datagram) == 1592, "punt slot");
 
-/* Per lane, before its rings. Each word has one writer. */
+/* Per lane, before its rings. Who goes to sleep sets its word; who rings clears it. */
 struct abi_lane {
     _Alignas(64) _Atomic uint32_t dp_sleeping; /* the lane sleeps: ring its doorbell */
     uint32_t _pad0[15];

@@ -5,12 +5,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "media/media_cmds.h"
 #include "unit/media/rig.h"
 
 static void it_attaches_and_tells_what_the_dataplane_offers(void **state)
@@ -389,9 +392,32 @@ static void a_vault_that_nobody_came_for_is_wiped(void **state)
     finish(&f);
 }
 
+/* What is written to it is found when it wakes up, and one ring does that. */
+static void a_lane_that_sleeps_is_rung_once(void **state)
+{
+    struct abi_lane lane = {.dp_sleeping = 0};
+    const struct media_rings rings = {.lane = &lane,
+                                      .doorbell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
+    eventfd_t rung;
+    (void)state;
+
+    assert_true(rings.doorbell >= 0);
+    media_wake(&rings);
+    assert_int_equal(eventfd_read(rings.doorbell, &rung), -1);
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&lane.dp_sleeping, 1);
+        media_wake(&rings);
+        media_wake(&rings);
+        assert_int_equal(eventfd_read(rings.doorbell, &rung), 0);
+        assert_int_equal(rung, 1);
+    }
+    (void)close(rings.doorbell);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lane_that_sleeps_is_rung_once),
         cmocka_unit_test(it_attaches_and_tells_what_the_dataplane_offers),
         cmocka_unit_test(without_a_dataplane_it_waits_and_refuses_commands),
         cmocka_unit_test(a_dataplane_that_breaks_the_contract_is_refused),

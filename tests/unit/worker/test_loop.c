@@ -325,7 +325,7 @@ static void spoilt_datagram_ring_does_not_hold_up_the_lane(void **state)
     turned_stop(&t);
 }
 
-static void control_is_woken_only_when_it_sleeps(void **state)
+static void control_is_woken_only_when_it_sleeps_and_once(void **state)
 {
     struct turned t;
     uint64_t rung = 0;
@@ -343,6 +343,9 @@ static void control_is_woken_only_when_it_sleeps(void **state)
     put_command(&t, 2, ABI_OP_PING, 0);
     turn(&t);
     assert_int_equal(read(bell, &rung, sizeof(rung)), sizeof(rung));
+    put_command(&t, 3, ABI_OP_PING, 0);
+    turn(&t);
+    assert_int_equal(read(bell, &rung, sizeof(rung)), -1); /* it is awake, or about to be */
     turned_stop(&t);
 }
 
@@ -495,7 +498,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_of_copies_holds_up_nothing),
         cmocka_unit_test(datagrams_go_out_before_media),
         cmocka_unit_test(spoilt_datagram_ring_does_not_hold_up_the_lane),
-        cmocka_unit_test(control_is_woken_only_when_it_sleeps),
+        cmocka_unit_test(control_is_woken_only_when_it_sleeps_and_once),
         cmocka_unit_test(statistics_are_published),
         cmocka_unit_test(what_has_not_changed_is_told_seldom),
         cmocka_unit_test(how_busy_the_lane_is_is_published),
