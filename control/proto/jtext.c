@@ -79,6 +79,34 @@ static bool stands_as_is(unsigned char c)
     return c >= ' ' && c != '"' && c != '\\';
 }
 
+/* Whether one of eight bytes is below 'n', which is at most 128. Only one that is borrows
+ * from its neighbour: where none is nothing is mistaken for one. */
+static bool has_less(uint64_t bytes, uint8_t n)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+
+    return ((bytes - each * n) & ~bytes & each << 7) != 0;
+}
+
+/* How many bytes at the start stand as they are: nearly always all of them. */
+static size_t plain_len(const char *s, size_t len)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    size_t n = 0;
+
+    for (uint64_t bytes; len - n >= sizeof(bytes); n += sizeof(bytes)) {
+        memcpy(&bytes, s + n, sizeof(bytes));
+        if (has_less(bytes, ' ') || has_less(bytes ^ each * '"', 1) ||
+            has_less(bytes ^ each * '\\', 1)) {
+            break;
+        }
+    }
+    while (n < len && stands_as_is((unsigned char)s[n])) {
+        n++;
+    }
+    return n;
+}
+
 static int add_escaped(struct jtext *text, unsigned char c)
 {
     static const char hex[] = "0123456789ABCDEF";
@@ -94,21 +122,25 @@ static int add_escaped(struct jtext *text, unsigned char c)
 /* jansson's strings are UTF-8 already. */
 static int add_string(struct jtext *text, const char *s, size_t len)
 {
-    size_t from = 0;
+    size_t at = 0;
 
     if (reserve(text, len + 2) != 0 || add_char(text, '"') != 0) {
         return -1;
     }
-    for (size_t i = 0; i < len; i++) {
-        if (!stands_as_is((unsigned char)s[i])) {
-            if (jtext_add(s + from, i - from, text) != 0 ||
-                add_escaped(text, (unsigned char)s[i]) != 0) {
-                return -1;
-            }
-            from = i + 1;
+    for (;;) {
+        const size_t n = plain_len(s + at, len - at);
+
+        if (jtext_add(s + at, n, text) != 0) {
+            return -1;
+        }
+        at += n;
+        if (at == len) {
+            return add_char(text, '"');
+        }
+        if (add_escaped(text, (unsigned char)s[at++]) != 0) {
+            return -1;
         }
     }
-    return jtext_add(s + from, len - from, text) == 0 ? add_char(text, '"') : -1;
 }
 
 static int add_integer(struct jtext *text, json_int_t value)

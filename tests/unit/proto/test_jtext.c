@@ -116,6 +116,26 @@ static void each_byte_is_escaped_as_jansson_does(void **state)
     json_decref(json);
 }
 
+/* Eight bytes are looked at together. */
+static void a_byte_is_escaped_wherever_it_stands(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len < 20; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned c = 0; c < 128; c++) {
+                char bytes[20];
+                json_t *json;
+
+                memset(bytes, 'x', sizeof(bytes));
+                bytes[at] = (char)c;
+                json = json_stringn(bytes, len);
+                assert_same(json);
+                json_decref(json);
+            }
+        }
+    }
+}
+
 static void a_circle_is_no_text(void **state)
 {
     struct jtext text = {0};
@@ -151,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_value_is_written_as_jansson_writes_it),
         cmocka_unit_test(each_byte_is_escaped_as_jansson_does),
+        cmocka_unit_test(a_byte_is_escaped_wherever_it_stands),
         cmocka_unit_test(a_circle_is_no_text),
         cmocka_unit_test(a_text_is_of_an_object_or_a_list),
     };
