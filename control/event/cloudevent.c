@@ -101,28 +101,37 @@ struct event *event_of(const struct store_event *fact, const struct event_words 
     return event;
 }
 
+/* What was said is a text already, which is not read again: it stands behind the rest. */
 char *event_json(const struct event *event, size_t *len)
 {
-    json_t *data = json_loadb(event->data, event->data_len, JSON_DECODE_ANY, NULL);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "specversion",
-                             "1.0", "id", event->id, "source", event->source, "type",
-                             event->type, "time", event->time, "subject", event->meeting,
-                             "datacontenttype", "application/json", "tenant", event->tenant,
-                             "data", data != NULL ? data : json_null());
-    char *text = NULL;
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "specversion", "1.0",
+                             "id", event->id, "source", event->source, "type", event->type,
+                             "time", event->time, "subject", event->meeting,
+                             "datacontenttype", "application/json", "tenant", event->tenant);
+    struct jtext text = {0};
+    int err = json != NULL ? 0 : -1;
 
     if (json != NULL && event->schema[0] != '\0') {
-        (void)json_object_set_new(json, "dataschema", json_string(event->schema));
+        err |= json_object_set_new(json, "dataschema", json_string(event->schema));
     }
     if (json != NULL && event->trace[0] != '\0') {
-        (void)json_object_set_new(json, "traceparent", json_string(event->trace));
+        err |= json_object_set_new(json, "traceparent", json_string(event->trace));
     }
     if (json != NULL && event->seq != 0) {
-        (void)json_object_set_new(json, "epoch", json_integer((json_int_t)event->epoch));
-        (void)json_object_set_new(json, "seq", json_integer((json_int_t)event->seq));
+        err |= json_object_set_new(json, "epoch", json_integer((json_int_t)event->epoch));
+        err |= json_object_set_new(json, "seq", json_integer((json_int_t)event->seq));
     }
-    text = jtext_make(json, JSON_COMPACT);
+    if (err == 0 && jtext_add_json(&text, json) == 0) {
+        text.len--; /* its '}' comes behind the data */
+        (void)jtext_add(",\"data\":", 8, &text);
+        (void)jtext_add(event->data, event->data_len, &text);
+        (void)jtext_add("}", 2, &text);
+    }
     json_decref(json);
-    *len = text != NULL ? strlen(text) : 0;
-    return text;
+    if (text.len == 0 || text.failed) {
+        free(text.data);
+        return NULL;
+    }
+    *len = text.len - 1;
+    return text.data;
 }

@@ -50,10 +50,9 @@ static void a_file_has_a_line_an_event_and_is_kept_when_it_has_grown(void **stat
     assert_non_null(strstr(first, "{\"specversion\":\"1.0\",\"id\":\"t/m/1/1\",\"source\":"
                                   "\"/kcs/n1\",\"type\":\"kcs.chat.message\",\"time\":\"20"));
     assert_non_null(strstr(first, "\"subject\":\"m\",\"datacontenttype\":\"application/json\","
-                                  "\"tenant\":\"t\",\"data\":{\"user_id\":\"u\"},"
-                                  "\"dataschema\":\"urn:test:chat\","
+                                  "\"tenant\":\"t\",\"dataschema\":\"urn:test:chat\","
                                   "\"traceparent\":\"" TRACE_OF_TEST "\",\"epoch\":1,"
-                                  "\"seq\":1}\n"));
+                                  "\"seq\":1,\"data\":{\"user_id\":\"u\"}}\n"));
     free(first);
     for (int i = 0; i < 60; i++) { /* 2.3 MB */
         tell(&w, "kcs.meeting.other", long_json);
