@@ -100,7 +100,7 @@ struct lane {
     struct turns audio, video; /* rings that grew; route empties them, audio first */
     struct paced paced;        /* and video that waits for its time */
     uint32_t pacer_window_us;  /* it waits no longer; 0: nothing waits */
-    uint64_t stood_us; /* when the lane last stood still: that made late, not its rooms */
+    uint64_t stood_us; /* when the lane stood still: that made late, not its rooms */
 
     /* stage/punt: until when each share is spent, if before now less its burst */
     uint64_t punts_us, strangers_us;

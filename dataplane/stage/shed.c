@@ -5,7 +5,8 @@
 #include "stage/layers.h"
 
 enum {
-    STOOD_US = 200000, /* for so long after the lane stood still nothing is given up */
+    STOOD_US = 200000, /* for so long after the lane stood still nothing is given up … */
+    STOOD_AGAIN_US = 2000000, /* … but once in so long */
     DRAINS = 20,       /* a delay that shrinks by one part in so many goes away by itself */
     /* Of what was sent in time so much is kept: the delay has to shrink, too. */
     KEEP = 9,
@@ -23,6 +24,13 @@ static uint64_t age_of(const struct lane *lane, uint64_t since_us)
 static bool has_stood(const struct lane *lane)
 {
     return lane->now_us - lane->stood_us <= STOOD_US;
+}
+
+void shed_on_stood(struct lane *lane)
+{
+    if (lane->now_us - lane->stood_us > STOOD_AGAIN_US) {
+        lane->stood_us = lane->now_us;
+    }
 }
 
 static bool is_ready(const struct peer *peer)

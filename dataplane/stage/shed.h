@@ -27,6 +27,11 @@ enum {
  * O(subscriptions) some times a second in one that does not. */
 bool shed_ring(struct lane *lane, struct stream_readers *readers, uint64_t arrival_us);
 
+/* The lane was not run for some time: what is late by that is forgiven for a while. Who
+ * stands still again and again (a quota on its CPU, a neighbour) has no more than it gets, and
+ * is overloaded as others are. */
+void shed_on_stood(struct lane *lane);
+
 /* Whether what 'sub' alone waits with since then (the pacer) is too late. */
 bool shed_is_too_late(const struct lane *lane, uint64_t since_us);
 

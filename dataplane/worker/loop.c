@@ -10,6 +10,7 @@
 #include "stage/budget.h"
 #include "stage/layers.h"
 #include "stage/route.h"
+#include "stage/shed.h"
 #include "worker/across.h"
 #include "worker/command.h"
 
@@ -296,7 +297,7 @@ uint32_t loop_turn(struct loop *loop)
 
     loop->lane.now_us = monotonic_us();
     if (loop->lane.now_us - before_us > STOOD_STILL_US) {
-        loop->lane.stood_us = loop->lane.now_us;
+        shed_on_stood(&loop->lane);
     }
     done = pipeline_ingress(&loop->pipe);
     done += across_drain(&loop->pipe);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "sfu/base/bytes.h"
+#include "stage/shed.h"
 #include "support/far.h"
 
 enum {
@@ -164,38 +165,62 @@ static void world_stop(struct world *w)
     rig_stop(w->rig);
 }
 
-/* For so many rounds; the device takes 'most' packets in each. Of video each second has a
- * key frame. */
-static void go_on(struct world *w, uint32_t rounds, uint32_t most)
+/* What the publishers send in a round. Of video each second has a key frame. */
+static void publish(struct world *w)
+{
+    const bool key = w->n_rounds++ % 50 == 0;
+
+    send_one(&w->big, AUDIO, false);
+    send_one(&w->small, AUDIO, false);
+    for (uint32_t i = 0; i < BIG_VIDEO; i++) {
+        send_one(&w->big, VIDEO, key && i == 0);
+    }
+    for (uint32_t i = 0; i < SMALL_VIDEO; i++) {
+        send_one(&w->small, VIDEO, key && i == 0);
+    }
+    if (key) {
+        anchor(&w->big);
+    }
+}
+
+/* The device takes 'most' packets in 'span_ms'. */
+static void serve(struct world *w, uint32_t most, uint32_t span_ms)
 {
     struct rig *rig = w->rig;
 
-    for (uint32_t r = 0; r < rounds; r++, w->n_rounds++) {
-        const bool key = w->n_rounds % 50 == 0;
+    rig_ingress(rig);
+    for (uint32_t ms = 0; ms < span_ms; ms++) {
+        port_mem_limit(rig->io, 0, 0, most * (ms + 1) / span_ms - most * ms / span_ms);
+        (void)pipeline_rtcp(&rig->pipe);
+        (void)pipeline_layers(&rig->pipe);
+        (void)pipeline_egress(&rig->pipe, 32);
+        rig->lane.now_us += 1000;
+    }
+    hear(&w->big);
+    hear(&w->small);
+    w->big.pub.read_at = w->small.pub.read_at = 0;
+    rig->n_frames = 0;
+}
 
-        send_one(&w->big, AUDIO, false);
-        send_one(&w->small, AUDIO, false);
-        for (uint32_t i = 0; i < BIG_VIDEO; i++) {
-            send_one(&w->big, VIDEO, key && i == 0);
+/* For so many rounds; the device takes 'most' packets in each. */
+static void go_on(struct world *w, uint32_t rounds, uint32_t most)
+{
+    for (uint32_t r = 0; r < rounds; r++) {
+        publish(w);
+        serve(w, most, ROUND_MS);
+    }
+}
+
+/* The same of a lane that has the CPU for a fifth of the time, once in five rounds. */
+static void limp_on(struct world *w, uint32_t rounds, uint32_t most)
+{
+    for (uint32_t r = 0; r < rounds; r += 5) {
+        for (uint32_t i = 0; i < 5; i++) {
+            publish(w);
+            w->rig->lane.now_us += i < 4 ? ROUND_MS * 1000 : 0;
         }
-        for (uint32_t i = 0; i < SMALL_VIDEO; i++) {
-            send_one(&w->small, VIDEO, key && i == 0);
-        }
-        if (key) {
-            anchor(&w->big);
-        }
-        rig_ingress(rig);
-        for (uint32_t ms = 0; ms < ROUND_MS; ms++) {
-            port_mem_limit(rig->io, 0, 0, most * (ms + 1) / ROUND_MS - most * ms / ROUND_MS);
-            (void)pipeline_rtcp(&rig->pipe);
-            (void)pipeline_layers(&rig->pipe);
-            (void)pipeline_egress(&rig->pipe, 32);
-            rig->lane.now_us += 1000;
-        }
-        hear(&w->big);
-        hear(&w->small);
-        w->big.pub.read_at = w->small.pub.read_at = 0;
-        rig->n_frames = 0;
+        shed_on_stood(&w->rig->lane);
+        serve(w, 5 * most, ROUND_MS);
     }
 }
 
@@ -258,6 +283,40 @@ static void video_is_given_up_and_audio_and_the_other_room_are_not(void **state)
     assert_in_range(gaps, 1, N_BIG);
     /* it is one picture that all wait for, and nobody asks while there is not enough */
     assert_true(tables_stream(&w.rig->tables, w.big.stream[VIDEO].handle)->pli_sent <= 11);
+    world_stop(&w);
+}
+
+/* A quota on the CPU is an overload as others are: it stands still in each period of it, and
+ * what is late by that alone is not all. */
+static void who_stands_still_again_and_again_gives_up_too(void **state)
+{
+    struct world w;
+    uint64_t video = 0, fits;
+    (void)state;
+
+    world_start(&w);
+    limp_on(&w, 500, HALF);
+    for (uint32_t i = 0; i < N_BIG; i++) {
+        const struct listener *l = &w.big.listeners[i];
+
+        assert_in_range(l->got[AUDIO], 495, 500);
+        assert_false(l->bare);
+        assert_true(l->latest_us[VIDEO] < 1000000);
+        video += l->got[VIDEO];
+    }
+    assert_in_range(w.small.listeners[0].got[VIDEO], 490 * SMALL_VIDEO, 500 * SMALL_VIDEO);
+    fits = (uint64_t)HALF * 500 - w.rig->lane.counts.rtcp_out - N_BIG * 500 -
+           N_SMALL * 500 * (1 + SMALL_VIDEO);
+    assert_true(video >= fits * 75 / 100);
+    assert_int_equal(rig_drops_out(w.rig), dropped(&w, DROP_SHED_VIDEO));
+    assert_true(dropped(&w, DROP_SHED_VIDEO) > 0);
+
+    /* once is no overload: what was late by that is sent, all of it */
+    go_on(&w, 400, ENOUGH);
+    video = dropped(&w, DROP_SHED_VIDEO);
+    limp_on(&w, 5, ENOUGH);
+    go_on(&w, 100, ENOUGH);
+    assert_int_equal(dropped(&w, DROP_SHED_VIDEO), video);
     world_stop(&w);
 }
 
@@ -403,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_fits_is_not_touched),
         cmocka_unit_test(video_is_given_up_and_audio_and_the_other_room_are_not),
+        cmocka_unit_test(who_stands_still_again_and_again_gives_up_too),
         cmocka_unit_test(who_is_given_up_has_its_turn),
         cmocka_unit_test(who_is_given_up_may_do_as_others),
         cmocka_unit_test(audio_is_the_last_to_go),
