@@ -23,6 +23,7 @@ struct turns_room {
     struct stream_readers *first, *last; /* its rings that grew */
     struct turns_room *next;
     bool queued;
+    bool ring_next; /* a ring is served next, and not who waited for the pacer */
     uint32_t spent; /* of its quantum */
 };
 

@@ -159,7 +159,8 @@ static bool waits(struct lane *lane, struct sub *sub, const struct glance *slot)
         return true;
     }
     if (peer->pace_bps == 0 || pacer_is_ready(&peer->pacer, lane->now_us) ||
-        sub->cursor > slot->pos || sub->paused || sub->held) {
+        sub->cursor > slot->pos || sub->paused || sub->held ||
+        shed_spreads(lane, slot->arrival_us)) {
         return false;
     }
     sub->cursor = slot->pos;
@@ -203,7 +204,7 @@ static void charge(const struct lane *lane, struct sub *sub, const struct glance
     const uint64_t since_us =
         sub->behind ? waits_since(sub, slot->arrival_us, now_us) : now_us;
 
-    if (peer->pace_bps == 0) {
+    if (peer->pace_bps == 0 || (!sub->behind && shed_spreads(lane, slot->arrival_us))) {
         return;
     }
     pacer_on_video(&peer->pacer, slot->len + HEADERS, peer->pace_bps, now_us - since_us,
@@ -212,8 +213,7 @@ static void charge(const struct lane *lane, struct sub *sub, const struct glance
 
 /* ---- */
 
-static const struct stream_readers *readers_of(const struct lane *lane,
-                                               const struct sub *sub)
+static struct stream_readers *readers_of(const struct lane *lane, const struct sub *sub)
 {
     return &sub->stream->readers[lane->index];
 }
@@ -299,12 +299,33 @@ static void take_due(struct lane *lane)
     }
 }
 
+/* Who waited for the pacer, and then for its turn much longer, is served with the others
+ * again: the fan-out goes back to where it stands; their cursors keep them from being served
+ * twice. In two queues those who wait would have all that there is, and neither queue's delay
+ * would tell how much that is. */
+static void rejoin(struct lane *lane, struct peer *peer)
+{
+    while (peer->behind != NULL) {
+        struct sub *sub = peer->behind;
+        struct stream_readers *readers = readers_of(lane, sub);
+
+        paced_done(sub);
+        shed_go_back(readers, sub->cursor);
+        lane_grown(lane, readers);
+    }
+}
+
 /* Serves video of a room that had to wait and may go on, ahead of what is newer. The
- * subscriptions of a peer take turns by packet. */
+ * subscriptions of a peer take turns by packet. The room's rings have every other turn. */
 static void catch_up(struct lane *lane, uint8_t room, struct routed *routed)
 {
     struct peer *peer = paced_take_due(&lane->paced, room);
 
+    if (shed_spreads(lane, peer->pacer.ready_us)) {
+        rejoin(lane, peer);
+        routed->visits++;
+        return;
+    }
     routed->strange = true;
     while (peer->behind != NULL && routed->n < PKT_BURST && routed->visits < MAX_VISITS &&
            pacer_is_ready(&peer->pacer, lane->now_us)) {
@@ -545,8 +566,8 @@ static void serve_ring(struct lane *lane, struct turns_room *room, struct routed
     }
     walk(readers, &slot);
     if (serve(lane, readers, &slot, routed)) {
+        shed_count(lane, readers, readers->next_pos + 1);
         readers->next_pos++;
-        shed_count(lane, readers, 1);
         readers->at = sublist_start(&readers->subs);
         next_ring(room, readers->next_pos < stream_ring_head(ring));
     }
@@ -561,10 +582,13 @@ static void serve_rooms(struct lane *lane, struct turns *turns, struct routed *r
         struct turns_room *room = turns->first;
         const uint8_t index = (uint8_t)(room - turns->rooms);
         const uint32_t n = routed->n, visits = routed->visits;
+        const bool due = video && paced_is_due(&lane->paced, index);
 
-        if (video && paced_is_due(&lane->paced, index)) {
+        if (due && !(room->ring_next && room->first != NULL)) {
+            room->ring_next = true;
             catch_up(lane, index, routed);
         } else if (room->first != NULL) {
+            room->ring_next = false;
             serve_ring(lane, room, routed);
         }
         turns_spend(turns, (routed->n - n) * TURNS_PACKET + routed->visits - visits,

@@ -78,9 +78,20 @@ void shed_skip_to(struct lane *lane, struct stream_readers *readers, uint64_t po
     while (readers->walk_pos >= readers->next_pos && (sub = sublist_next(&at)) != NULL) {
         tables_sub_catch_up(lane->tables, sub);
     }
-    shed_count(lane, readers, pos - readers->next_pos);
+    shed_count(lane, readers, pos);
     readers->next_pos = pos;
     readers->at = sublist_start(&readers->subs);
+}
+
+void shed_go_back(struct stream_readers *readers, uint64_t pos)
+{
+    /* what all have lost it does not go back for */
+    pos = pos > readers->shed_pos ? pos : readers->shed_pos;
+    if (pos <= readers->next_pos) { /* or stands in the midst of it, and is past who waited */
+        readers->counted_pos = shed_front(readers);
+        readers->next_pos = pos;
+        readers->at = sublist_start(&readers->subs);
+    }
 }
 
 /* ---- some of those who watch ---- */
@@ -92,8 +103,8 @@ static void give_up(struct lane *lane, struct stream_readers *readers, struct su
         lane_paced_forget(lane, sub);
     }
     tables_sub_catch_up(lane->tables, sub);
-    if (sub->started && sub->cursor < readers->next_pos) {
-        lane->counts.drops_out[DROP_SHED_VIDEO] += readers->next_pos - sub->cursor;
+    if (sub->started && sub->cursor < shed_front(readers)) {
+        lane->counts.drops_out[DROP_SHED_VIDEO] += shed_front(readers) - sub->cursor;
     }
     if (sub->layers != NULL) {
         layers_pause(lane, sub);
@@ -108,7 +119,7 @@ static void take_up(struct lane *lane, struct stream_readers *readers, struct su
 {
     const uint64_t head = stream_ring_head(&sub->stream->ring);
 
-    lane->counts.drops_out[DROP_SHED_VIDEO] += head - readers->next_pos;
+    lane->counts.drops_out[DROP_SHED_VIDEO] += head - shed_front(readers);
     sub->rest->skipped += head - sub->cursor;
     begin_sub(lane, sub);
 }

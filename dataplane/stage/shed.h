@@ -14,7 +14,8 @@
 #include "lane/lane.h"
 
 enum {
-    SHED_YOUNG_US = 50000,   /* so late is not late */
+    SHED_YOUNG_US = 120000,  /* so late is not late: a quota's period is less */
+    SHED_SPREAD_US = 50000,  /* nothing is paced that is so late */
     SHED_LATE_US = 250000,   /* subscriptions of video are given up */
     SHED_VIDEO_US = 500000,  /* all lose it */
     SHED_AUDIO_US = 1000000, /* of audio what is older */
@@ -32,6 +33,12 @@ bool shed_ring(struct lane *lane, struct stream_readers *readers, uint64_t arriv
  * is overloaded as others are. */
 void shed_on_stood(struct lane *lane);
 
+/* Whether a lane that is so late with it spreads it by that, and no pacer has to. */
+static inline bool shed_spreads(const struct lane *lane, uint64_t due_us)
+{
+    return lane->now_us > due_us + SHED_SPREAD_US;
+}
+
 /* Whether what 'sub' alone waits with since then (the pacer) is too late. */
 bool shed_is_too_late(const struct lane *lane, uint64_t since_us);
 
@@ -44,11 +51,26 @@ void shed_skip_to(struct lane *lane, struct stream_readers *readers, uint64_t po
 void shed_lose(struct lane *lane, struct sub *sub, uint64_t pos, enum drop_reason reason,
                bool ask);
 
-/* Counts 'n' positions that the fan-out has left behind, for those that are given up. */
-static inline void shed_count(struct lane *lane, const struct stream_readers *readers,
-                              uint64_t n)
+/* The fan-out goes on at 'pos', for whoever has not had it, if it was there before. */
+void shed_go_back(struct stream_readers *readers, uint64_t pos);
+
+/* Before which position all is counted for those that are given up: the fan-out may have gone
+ * back. */
+static inline uint64_t shed_front(const struct stream_readers *readers)
 {
-    lane->counts.drops_out[DROP_SHED_VIDEO] += n * readers->n_shed;
+    return readers->counted_pos > readers->next_pos ? readers->counted_pos
+                                                    : readers->next_pos;
+}
+
+/* The fan-out has come to 'pos': counts what lies before for them. */
+static inline void shed_count(struct lane *lane, const struct stream_readers *readers,
+                              uint64_t pos)
+{
+    const uint64_t from = shed_front(readers);
+
+    if (pos > from) {
+        lane->counts.drops_out[DROP_SHED_VIDEO] += (pos - from) * readers->n_shed;
+    }
 }
 
 #endif

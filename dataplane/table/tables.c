@@ -415,7 +415,7 @@ int tables_enlist(struct tables *t, struct sub *sub, uint64_t from)
         /* What came while nobody read is nobody's loss, and the place was of no list. */
         readers->next_pos = from;
         readers->walk_pos = from - 1;
-        readers->shed_pos = readers->late_us = 0;
+        readers->shed_pos = readers->counted_pos = readers->late_us = 0;
         readers->at = sublist_start(&readers->subs);
         (void)atomic_fetch_or(&stream->reader_lanes, UINT64_C(1) << t->lane);
     } else if (from < readers->next_pos) {

@@ -26,7 +26,8 @@ enum {
     HALF = 90,
     ONLY_AUDIO = 24,
     LATE_US = 60000, /* none of the small room's is later */
-    N_STAMP = 8
+    N_STAMP = 8,
+    PACE_BPS = 400000
 };
 
 struct listener {
@@ -286,6 +287,72 @@ static void video_is_given_up_and_audio_and_the_other_room_are_not(void **state)
     world_stop(&w);
 }
 
+static void all_are_paced(struct world *w)
+{
+    w->rig->lane.pacer_window_us = 150000;
+    for (uint32_t i = 0; i < N_BIG; i++) {
+        tables_peer(&w->rig->tables, w->big.listeners[i].far.conf.handle)->pace_bps =
+            PACE_BPS;
+    }
+}
+
+/* The same of those whose links are known, as any browser's is: what waits for the pacer, and
+ * then for its turn, is late as what lies in the ring is. */
+static void of_those_who_are_paced_some_are_given_up_too(void **state)
+{
+    static void (*const how[])(struct world *, uint32_t, uint32_t) = {go_on, limp_on};
+    (void)state;
+
+    for (unsigned k = 0; k < 2; k++) {
+        uint64_t video = 0, wanted, fits;
+        struct world w;
+
+        world_start(&w);
+        all_are_paced(&w);
+        how[k](&w, 500, HALF);
+        assert_true(w.rig->lane.counts.paced > 0);
+        for (uint32_t i = 0; i < N_BIG; i++) {
+            const struct listener *l = &w.big.listeners[i];
+
+            assert_in_range(l->got[AUDIO], 495, 500);
+            assert_true(l->latest_us[VIDEO] < 550000);
+            assert_true(l->gaps <= 2);
+            assert_false(l->bare);
+            video += l->got[VIDEO];
+        }
+        wanted = (uint64_t)N_BIG * 500 * BIG_VIDEO;
+        fits = (uint64_t)HALF * 500 - w.rig->lane.counts.rtcp_out - N_BIG * 500 -
+               N_SMALL * 500 * (1 + SMALL_VIDEO);
+        assert_true(video >= fits * (k == 0 ? 85 : 70) / 100);
+        assert_in_range(dropped(&w, DROP_SHED_VIDEO), (wanted - video) * 9 / 10,
+                        wanted - video);
+        assert_int_equal(rig_drops_out(w.rig), dropped(&w, DROP_SHED_VIDEO));
+        world_stop(&w);
+    }
+}
+
+/* There is enough, but in gusts: whoever waits for the pacer goes on where it stands, even in
+ * the midst of a position that is on its way to the others. */
+static void who_waits_in_the_midst_of_it_loses_nothing(void **state)
+{
+    (void)state;
+
+    for (uint32_t most = 250; most < 420; most += 10) {
+        struct world w;
+
+        world_start(&w);
+        all_are_paced(&w);
+        limp_on(&w, 200, most);
+        go_on(&w, 10, ENOUGH);
+        for (uint32_t i = 0; i < N_BIG; i++) {
+            assert_int_equal(w.big.listeners[i].gaps, 0);
+            assert_true(w.big.listeners[i].got[VIDEO] >= 209 * BIG_VIDEO);
+        }
+        assert_int_equal(rig_drops_out(w.rig), 0);
+        world_stop(&w);
+    }
+}
+
 /* A quota on the CPU is an overload as others are: it stands still in each period of it, and
  * what is late by that alone is not all. */
 static void who_stands_still_again_and_again_gives_up_too(void **state)
@@ -295,7 +362,7 @@ static void who_stands_still_again_and_again_gives_up_too(void **state)
     (void)state;
 
     world_start(&w);
-    limp_on(&w, 500, HALF);
+    go_on(&w, 500, HALF);
     for (uint32_t i = 0; i < N_BIG; i++) {
         const struct listener *l = &w.big.listeners[i];
 
@@ -463,6 +530,8 @@ int main(void)
         cmocka_unit_test(what_fits_is_not_touched),
         cmocka_unit_test(video_is_given_up_and_audio_and_the_other_room_are_not),
         cmocka_unit_test(who_stands_still_again_and_again_gives_up_too),
+        cmocka_unit_test(of_those_who_are_paced_some_are_given_up_too),
+        cmocka_unit_test(who_waits_in_the_midst_of_it_loses_nothing),
         cmocka_unit_test(who_is_given_up_has_its_turn),
         cmocka_unit_test(who_is_given_up_may_do_as_others),
         cmocka_unit_test(audio_is_the_last_to_go),
