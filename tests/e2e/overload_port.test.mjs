@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { askForHealth, assertResponsive } from './lib/health.mjs';
 import { loadgen } from './lib/loadgen.mjs';
 import { withNode } from './lib/node.mjs';
+import { assertNothingWrong, assertPart, sum } from './lib/sums.mjs';
 import { withWire } from './lib/wire.mjs';
 
 const PORT_MBIT = 80;
@@ -23,31 +24,6 @@ const skip = process.getuid() === 0 ? false : 'a veth pair needs root';
 function shape(wire, ...rate) {
     execFileSync('tc', ['qdisc', 'replace', 'dev', wire.name, 'root', 'tbf',
         ...['rate', ...rate, 'burst', '128kb', 'limit', '64mb']]);
-}
-
-/* Of all consumers of that kind: what came and what of the publisher's numbers did not. */
-function sum(result, kind) {
-    const kinds = new Map(result.producers.map((p) => [p.producer_id, p.kind]));
-    const all = result.consumers.filter((c) => kinds.get(c.producer_id) === kind);
-
-    return {
-        n: all.length,
-        packets: all.reduce((n, c) => n + c.packets, 0),
-        missing: all.reduce((n, c) => n + c.missing, 0),
-        least: Math.min(...all.map((c) => c.packets)),
-    };
-}
-
-function assertNothingWrong(name, result) {
-    for (const fault of ['corrupt', 'misrouted', 'replayed', 'forged', 'malformed', 'duplicates']) {
-        assert.equal(result[fault], 0, `${name}: ${fault}`);
-    }
-}
-
-function assertPart({ packets, missing }, least, most, what, drops) {
-    const part = missing / (packets + missing);
-
-    assert.ok(part >= least && part <= most, `${what}: ${part} is missing; ${drops}`);
 }
 
 test('a port carries half of what is wanted', { skip, timeout: 100_000 }, (t) =>
