@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "stage/shed.h"
+
 enum { NO_LAYER = 15, MAX_SWEPT = 256 };
 
 /* As enum abi_layers_reason (worker/ asserts it). */
@@ -152,6 +154,12 @@ static uint8_t best_spatial(const struct sub_layers *l, uint8_t limit, uint64_t 
     return otherwise;
 }
 
+/* Of what control wishes, the link allows and the lane can do, the least. */
+static uint8_t most_spatial(const struct sub_layers *l)
+{
+    return least(least(l->wish_spatial, l->limit_spatial), l->shed_spatial);
+}
+
 static void wait_for(struct lane *lane, struct sub_layers *l, uint8_t target)
 {
     const struct stream *stream = l->streams[target];
@@ -172,8 +180,7 @@ static void aim(struct lane *lane, struct sub_layers *l, uint8_t reason)
     uint8_t target;
 
     look(l, lane->now_us);
-    spatial = best_spatial(l, least(l->wish_spatial, l->limit_spatial), lane->now_us,
-                           l->to_spatial);
+    spatial = best_spatial(l, most_spatial(l), lane->now_us, l->to_spatial);
     temporal = least(temporal, LAYER_MAX - 1);
     if (spatial != l->to_spatial || temporal != l->to_temporal) {
         l->reason = reason;
@@ -427,8 +434,13 @@ uint32_t layers_sweep(struct lane *lane)
             if (l->sub->held) {
                 l->reason = BANDWIDTH; /* and that it goes on, when it does */
             } else {
+                if (l->shed_spatial != SUB_LAYER_ANY && shed_may_rise(lane, l)) {
+                    l->shed_spatial = l->shed_spatial + 2 < n_spatial(l)
+                                          ? (uint8_t)(l->shed_spatial + 1)
+                                          : SUB_LAYER_ANY;
+                }
                 aim(lane, l,
-                    l->limit_spatial < l->wish_spatial ||
+                    most_spatial(l) < l->wish_spatial ||
                             l->limit_temporal < l->wish_temporal
                         ? BANDWIDTH
                         : SOURCE);
@@ -465,6 +477,7 @@ int layers_streams(struct lane *lane, struct sub *sub, const uint64_t *handles, 
     sub->started = false;
     sub->layers->at = SUB_STREAMS;
     sub->layers->cut = false;
+    sub->layers->shed_spatial = SUB_LAYER_ANY;
     sub->layers->source++; /* what was sent before is not in these: never sent again */
     for (uint8_t i = 0; i < LAYER_MAX; i++) {
         sub->layers->lag_us[i] = sub->layers->shunned_until_us[i] = 0;
@@ -540,6 +553,27 @@ void layers_limit(struct lane *lane, struct sub *sub, uint8_t spatial, uint8_t t
     l->limit_spatial = spatial;
     l->limit_temporal = temporal;
     aim(lane, l, BANDWIDTH);
+}
+
+bool layers_lower(struct lane *lane, struct sub *sub)
+{
+    struct sub_layers *l = sub->layers;
+    const uint8_t before = l->shed_spatial;
+
+    if (!simulcast(l) || l->at == 0 || l->at >= l->n_streams) {
+        return false;
+    }
+    l->shed_spatial = (uint8_t)(l->at - 1);
+    l->lower_us = lane->now_us;
+    aim(lane, l, BANDWIDTH);
+    if (!l->waiting || l->target >= l->at) { /* no lower one comes */
+        l->shed_spatial = before;
+        return false;
+    }
+    tables_sub_catch_up(lane->tables, sub);
+    switcher_stop(&l->switcher);
+    l->cut = true;
+    return true;
 }
 
 /* ---- packets ---- */

@@ -45,6 +45,10 @@ void layers_pause(struct lane *lane, struct sub *sub);
 void layers_wish(struct lane *lane, struct sub *sub, uint8_t spatial, uint8_t temporal);
 void layers_limit(struct lane *lane, struct sub *sub, uint8_t spatial, uint8_t temporal);
 
+/* The lane does not carry what 'sub' is sent: it goes on with a smaller one of its streams, at
+ * a key frame, and until then with nothing. Returns false if there is none. */
+bool layers_lower(struct lane *lane, struct sub *sub);
+
 /* How many spatial layers come now, from the lowest without a gap, and temporal ones. For
  * allocation. */
 uint8_t layers_live_spatial(const struct sub_layers *layers, uint64_t now_us);

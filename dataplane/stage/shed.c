@@ -1,6 +1,7 @@
 /* See shed.h. */
 #include "stage/shed.h"
 
+#include "sfu/base/least.h"
 #include "stage/begin.h"
 #include "stage/layers.h"
 
@@ -40,7 +41,8 @@ static bool is_ready(const struct peer *peer)
 
 static bool is_sent(const struct sub *sub)
 {
-    return !sub->paused && !sub->held && !sub->shed && is_ready(sub->peer);
+    return !sub->paused && !sub->held && !sub->shed && is_ready(sub->peer) &&
+           (sub->layers == NULL || !sub->layers->cut);
 }
 
 bool shed_is_too_late(const struct lane *lane, uint64_t since_us)
@@ -96,13 +98,17 @@ void shed_go_back(struct stream_readers *readers, uint64_t pos)
 
 /* ---- some of those who watch ---- */
 
-/* 'sub' is sent nothing of this stream until it is taken up. */
+/* 'sub' is sent a smaller stream instead of this one, or nothing of it until it is taken up. */
 static void give_up(struct lane *lane, struct stream_readers *readers, struct sub *sub)
 {
     if (sub->behind) {
         lane_paced_forget(lane, sub);
     }
     tables_sub_catch_up(lane->tables, sub);
+    if (sub->layers != NULL && layers_lower(lane, sub)) {
+        sub->cursor = sub->cursor > readers->next_pos ? sub->cursor : readers->next_pos;
+        return;
+    }
     if (sub->started && sub->cursor < shed_front(readers)) {
         lane->counts.drops_out[DROP_SHED_VIDEO] += shed_front(readers) - sub->cursor;
     }
@@ -189,13 +195,13 @@ static void give_some_up(struct lane *lane, struct stream_readers *readers, uint
     go_round(lane, readers, &readers->shed_at, false, keep < n ? n - keep : 1);
 }
 
-/* There is enough: some more may have it. */
-static void take_some_up(struct lane *lane, struct stream_readers *readers)
+/* There is enough: how many more may have it now. */
+static uint32_t next_step(const struct lane *lane, struct stream_readers *readers)
 {
     uint32_t n;
 
     if (lane->now_us - readers->shed_us < SHED_RETURN_US) {
-        return;
+        return 0;
     }
     n = count_sent(readers) / RETURN_PART;
     n = (n > 0 ? n : 1) << readers->n_returns;
@@ -203,7 +209,50 @@ static void take_some_up(struct lane *lane, struct stream_readers *readers)
         readers->n_returns++;
     }
     readers->shed_us = lane->now_us;
-    go_round(lane, readers, &readers->taken_at, true, n);
+    return n;
+}
+
+/* Notes that one waits for its return since then. Returns true if it is among those who have
+ * for longest, as the sweep before this one saw it. */
+static bool waits_longest(const struct lane *lane, struct stream_readers *readers,
+                          uint64_t since_us)
+{
+    if (readers->swept_us != lane->now_us) {
+        readers->swept_us = lane->now_us;
+        readers->rise_us = readers->rise_next_us;
+        readers->rise_next_us = UINT64_MAX;
+    }
+    if (since_us <= readers->rise_us) {
+        return true;
+    }
+    readers->rise_next_us = least(readers->rise_next_us, since_us);
+    return false;
+}
+
+bool shed_may_rise(struct lane *lane, const struct sub_layers *layers)
+{
+    struct stream_readers *readers =
+        &layers->streams[layers->shed_spatial + 1]->readers[lane->index];
+
+    for (unsigned i = 0; i < layers->n_streams; i++) {
+        const struct stream_readers *r = &layers->streams[i]->readers[lane->index];
+
+        if (r->late_us != 0 || r->n_shed != 0) {
+            return false;
+        }
+    }
+    if (!waits_longest(lane, readers, layers->lower_us)) {
+        return false;
+    }
+    if (readers->n_rise == 0) {
+        readers->n_rise = next_step(lane, readers);
+    }
+    if (readers->n_rise == 0) {
+        readers->rise_next_us = least(readers->rise_next_us, layers->lower_us);
+        return false;
+    }
+    readers->n_rise--;
+    return true;
 }
 
 /* ---- all of them ---- */
@@ -232,11 +281,12 @@ static bool shed_video(struct lane *lane, struct stream_readers *readers, uint64
     if (age_us <= SHED_YOUNG_US) {
         readers->late_us = 0;
         if (readers->n_shed > 0) {
-            take_some_up(lane, readers);
+            go_round(lane, readers, &readers->taken_at, true, next_step(lane, readers));
         }
         return false;
     }
     readers->shed_us = lane->now_us;
+    readers->n_rise = 0;
     if (readers->late_us == 0 || has_stood(lane)) {
         look_anew(lane, readers, age_us);
     }

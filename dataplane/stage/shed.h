@@ -1,7 +1,8 @@
 /* What a lane gives up that cannot send all, be it for want of CPU or of room in a device:
  * what waits for too long, of each ring for itself, as rooms and rings take turns.
  *
- * Of video so many subscriptions are given up that the others can have all of it; how many
+ * Of video so many subscriptions are given up that the others can have all of it, or are sent
+ * a smaller one, where there is one; how many
  * the ring's own delay tells by how fast it grows. They are those that were served for
  * longest, and come first when there is more again, a few at a time, with a key frame. Only
  * if all of it is late all the same, all lose what lies there. Audio, which has its turn
@@ -41,6 +42,10 @@ static inline bool shed_spreads(const struct lane *lane, uint64_t due_us)
 
 /* Whether what 'sub' alone waits with since then (the pacer) is too late. */
 bool shed_is_too_late(const struct lane *lane, uint64_t since_us);
+
+/* Whether one that is sent a smaller stream, as the lane did not carry more, may be sent the
+ * next larger one. Called for each of them some times a second. */
+bool shed_may_rise(struct lane *lane, const struct sub_layers *layers);
 
 /* The fan-out goes on at 'pos', which is not before where it stands. Who has not had what
  * lies before loses it when it is visited. */

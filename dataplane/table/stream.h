@@ -37,6 +37,11 @@ struct stream_readers {
     struct stream_readers *grown; /* next in its room's list of grown rings */
     bool queued;                  /* it is in that list */
     uint8_t n_returns;            /* steps in which some were taken up, without a cut */
+    /* Who is sent a smaller one of its streams instead: */
+    uint32_t n_rise;       /* so many more may come back, in this step, … */
+    uint64_t rise_us;      /* … of those who went then, or before */
+    uint64_t rise_next_us; /* the same of the next sweep */
+    uint64_t swept_us;     /* the last one */
 
     /* The lane is overloaded (stage/shed): */
     uint32_t n_shed;            /* subscriptions that are given up, sub->shed */

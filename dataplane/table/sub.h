@@ -43,7 +43,8 @@ struct sub_layers {
     bool cut;       /* and is sent nothing until then (stage/layers) */
     uint8_t wish_spatial, wish_temporal;   /* control's; SUB_LAYER_ANY */
     uint8_t limit_spatial, limit_temporal; /* the link's; SUB_LAYER_ANY */
-    uint8_t to_spatial, to_temporal;       /* what both and the source come to */
+    uint8_t shed_spatial; /* the lane's (stage/shed); SUB_LAYER_ANY */
+    uint8_t to_spatial, to_temporal;       /* what these and the source come to */
     uint8_t reason;     /* enum abi_layers_reason: why they were set so */
     uint32_t told;      /* what control knows */
     uint32_t source;    /* counts changes of stream, for what is to be sent again */
@@ -51,6 +52,7 @@ struct sub_layers {
     uint64_t from_pos;  /* waiting: the key frame lies at or behind this */
     uint64_t since_us, asked_us;
     uint64_t sent_us;           /* the last packet */
+    uint64_t lower_us;          /* shed_spatial was set */
     uint64_t lag_us[LAYER_MAX]; /* a layer is behind the others since then; 0 no */
     uint64_t shunned_until_us[LAYER_MAX]; /* no key frame came */
     uint64_t *last_us, *last_out;         /* in the vault */
