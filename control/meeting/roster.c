@@ -44,7 +44,7 @@ void meeting_tell_person(struct meeting *meeting, struct participant *p,
     if (meeting_is_crowd(room) && room->roster == NULL) {
         room->roster = calloc(1, sizeof(*room->roster));
     }
-    p->shown |= presents(p);
+    p->shown |= presents(p) || !meeting_is_crowd(room);
     if (!meeting_is_crowd(room) || room->roster == NULL) {
         meeting_tell_fact(meeting, room, except, event);
         return;

@@ -60,7 +60,8 @@ void report_recent(const struct pipeline *p, struct report_loop *loop, uint64_t 
     }
     sum = (struct report_span){.cycles = loop->cycles,
                                .busy_cycles = loop->busy_cycles,
-                               .packets = counts->rx_packets + counts->tx_packets};
+                               .packets = counts->rx_packets + counts->tx_packets +
+                                          counts->handed_tx};
     loop->recent =
         (struct report_span){.cycles = sum.cycles - loop->since.cycles,
                              .busy_cycles = sum.busy_cycles - loop->since.busy_cycles,

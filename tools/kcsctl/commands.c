@@ -81,9 +81,8 @@ const struct command kcsctl_commands[] = {
      .more = "busy_percent, packets_per_s and cycles_per_packet are of the last whole "
              "second; all "
              "else has been counted since the dataplane began. packets_per_s are those that "
-             "the lane took from its devices and gave to them; what a lane without a queue "
-             "of its own makes goes out by another: that is handed_tx, in the other's "
-             "tx_packets, too. kcsctl top counts both. The reasons of what was dropped, and "
+             "the lane took from its devices, gave to them, or gave to the lane that has the "
+             "device's queue (handed_tx; in the other's tx_packets, too). The reasons of what was dropped, and "
              "all other counters, are in --json; see kcsctl drops, too. A move (TRANSPORT is an id "
              "of kcsctl peers) loses, doubles and misorders nothing; "
              "with one lane there is nowhere to move to."},

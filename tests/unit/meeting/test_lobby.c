@@ -155,6 +155,35 @@ static void who_presented_is_told_of_when_he_leaves(void **state)
     world_finish(&w);
 }
 
+/* Those who were there then have him in their lists. */
+static void who_came_while_it_was_small_is_told_of_when_he_leaves(void **state)
+{
+    struct participant *host, *early, *late;
+    struct world w;
+    uint64_t now = 1000000;
+    (void)state;
+
+    world_crowd = 1;
+    world_start(&w);
+    world_crowd = 0;
+    early = enter_as(&w, "e", AUTH_ATTENDEE);
+    host = enter_as(&w, "h", AUTH_HOST);
+    late = enter_as(&w, "l", AUTH_ATTENDEE);
+    meeting_tick(w.meeting, now);
+    w.n_told = 0;
+    meeting_leave(w.meeting, late, "left");
+    assert_int_equal(world_last(&w, MEETING_LEFT)->reach, FACT_HOSTS);
+    late = enter_as(&w, "l", AUTH_ATTENDEE);
+    meeting_leave(w.meeting, early, "left");
+    assert_int_equal(world_last(&w, MEETING_LEFT)->reach, FACT_ALL);
+    meeting_tick(w.meeting, now + 500000);
+    assert_int_equal(world_last(&w, MEETING_ROSTER)->reach, FACT_OTHERS);
+    assert_int_equal(world_last(&w, MEETING_ROSTER)->n_left, 1);
+    meeting_leave(w.meeting, late, "left");
+    meeting_leave(w.meeting, host, "left");
+    world_finish(&w);
+}
+
 static void attendees_of_a_large_meeting_are_shown_to_hosts_only(void **state)
 {
     const struct meeting_page page = {.query = "", .after_id = "", .limit = 10};
@@ -194,6 +223,7 @@ int main(void)
         cmocka_unit_test(without_a_lobby_all_are_in),
         cmocka_unit_test(a_large_meeting_hears_of_its_people_twice_a_second),
         cmocka_unit_test(who_presented_is_told_of_when_he_leaves),
+        cmocka_unit_test(who_came_while_it_was_small_is_told_of_when_he_leaves),
         cmocka_unit_test(attendees_of_a_large_meeting_are_shown_to_hosts_only),
     };
 
