@@ -371,9 +371,20 @@ void dtls_conn_start(struct dtls_conn *conn, SSL_CTX *ctx, uint64_t now_us)
     conn->phase = DTLS_PHASE_SHAKING;
     conn->give_up_us = now_us + conn->shared->handshake_us;
     conn->deadline_us = conn->give_up_us;
-    if (RAND_bytes(conn->secret, sizeof(conn->secret)) != 1 || conn_new_ssl(conn) != 0) {
+    if (RAND_bytes(conn->secret, sizeof(conn->secret)) != 1) {
         conn_end(conn, -ENOMEM);
     }
+}
+
+/* What OpenSSL needs, some 80 kB, is made when there is something to do: who never comes costs
+ * nothing, and of many who join together few are at it at the same time. Returns false if the
+ * connection has ended of it. */
+static bool conn_begin(struct dtls_conn *conn)
+{
+    if (conn->ssl == NULL && conn_new_ssl(conn) != 0) {
+        conn_end(conn, -ENOMEM);
+    }
+    return conn->phase == DTLS_PHASE_SHAKING;
 }
 
 static bool kept(const struct dtls_conn *conn)
@@ -450,7 +461,9 @@ void dtls_conn_on_grant(struct dtls_conn *conn, const struct path *from, uint32_
         conn->address = address;
     }
     if (conn->role == DTLS_CLIENT && first) {
-        conn_shake(conn, now_us); /* our hello */
+        if (conn_begin(conn)) {
+            conn_shake(conn, now_us); /* our hello */
+        }
     } else if (conn->role == DTLS_CLIENT) {
         conn_arm(conn, now_us); /* it may have waited for this */
     }
@@ -472,6 +485,9 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const struct path *from,
     conn->address = dtls_address_of(&conn->addresses, from);
     conn->address->credit += dtls_address_share(len);
     conn->heard = true;
+    if (!conn_begin(conn)) {
+        return;
+    }
     conn->bio.data = data;
     conn->bio.len = len;
     conn_shake(conn, now_us);
@@ -489,7 +505,7 @@ void dtls_conn_on_time(struct dtls_conn *conn, uint64_t now_us)
             conn_end(conn, conn->restarts > 0 ? -EPROTO : -ETIMEDOUT);
             return;
         }
-        if (conn->address == NULL ||
+        if (conn->ssl == NULL ||
             !dtls_address_affords(conn->address, conn->flight_len)) {
             conn->deadline_us = conn->give_up_us; /* what comes arms it again */
             return;

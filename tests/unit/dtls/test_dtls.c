@@ -1,6 +1,8 @@
 /* Who gets keys, and which. */
 #include <setjmp.h>
+#include <malloc.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -457,6 +459,79 @@ static void an_end_that_is_forged_is_not_believed(void **state)
     finish(&f);
 }
 
+/* ---- what OpenSSL has allocated ---- */
+
+static _Atomic size_t openssl_bytes;
+
+static void *openssl_alloc(size_t n, const char *file, int line)
+{
+    void *p = malloc(n);
+
+    (void)file;
+    (void)line;
+    openssl_bytes += malloc_usable_size(p);
+    return p;
+}
+
+static void *openssl_realloc(void *old, size_t n, const char *file, int line)
+{
+    const size_t before = malloc_usable_size(old);
+    void *p = realloc(old, n);
+
+    (void)file;
+    (void)line;
+    openssl_bytes += malloc_usable_size(p) - before;
+    return p;
+}
+
+static void openssl_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    openssl_bytes -= malloc_usable_size(p);
+    free(p);
+}
+
+/* Neither who never comes nor who has come: only who is at it. */
+static void only_a_handshake_under_way_has_memory_of_openssl(void **state)
+{
+    enum { N = 20, SMALL = 1024 };
+    const struct dtls_peer_conf peer = {.profiles = both_profiles};
+    static struct end ends[N];
+    struct fixture f;
+    size_t before;
+    (void)state;
+
+    start(&f, base_conf);
+    open_end(&f, &ends[0], &peer); /* what it makes once */
+    run(&f, &ends[0], 5000);
+    close_end(&ends[0]);
+    (void)usleep(5000);
+    before = openssl_bytes;
+    for (int i = 0; i < N; i++) {
+        const size_t begun = openssl_bytes;
+        size_t of_peer;
+
+        dtls_peer_init(&ends[i].peer, &peer);
+        of_peer = openssl_bytes - begun;
+        dtls_peer_fini(&ends[i].peer);
+        open_end(&f, &ends[i], &peer);
+        dtls_conn_keep(ends[i].conn);
+        (void)usleep(5000); /* the worker has opened it */
+        assert_true(openssl_bytes < begun + of_peer + SMALL);
+    }
+    for (int i = 0; i < N; i++) {
+        run(&f, &ends[i], 5000);
+        assert_same_keys(&ends[i]);
+        dtls_peer_fini(&ends[i].peer);
+    }
+    assert_true(openssl_bytes < before + SMALL * (size_t)N);
+    for (int i = 0; i < N; i++) {
+        dtls_conn_close(ends[i].conn);
+    }
+    finish(&f);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
     struct dtls_conf conf = base_conf;
@@ -497,8 +572,12 @@ int main(void)
         cmocka_unit_test(a_peer_is_told_when_its_connection_ends),
         cmocka_unit_test(a_peer_that_ends_its_connection_is_heard),
         cmocka_unit_test(an_end_that_is_forged_is_not_believed),
+        cmocka_unit_test(only_a_handshake_under_way_has_memory_of_openssl),
         cmocka_unit_test(bad_arguments_are_refused),
     };
 
+    if (CRYPTO_set_mem_functions(openssl_alloc, openssl_realloc, openssl_free) != 1) {
+        return 1;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
