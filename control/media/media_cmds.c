@@ -44,8 +44,7 @@ bool media_cmds_room(const struct media_cmds *cmds, bool closing)
 void media_wake(const struct media_rings *rings)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&rings->lane->dp_sleeping, memory_order_relaxed) != 0 &&
-        atomic_exchange(&rings->lane->dp_sleeping, 0) != 0) {
+    if (abi_take_sleeper(&rings->lane->dp_sleeping)) {
         (void)eventfd_write(rings->doorbell, 1);
     }
 }

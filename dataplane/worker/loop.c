@@ -44,8 +44,7 @@ static void ring_control(const struct loop *loop)
 
     /* The fence pairs with control's: it announces its sleep, then looks at the rings. */
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&loop->mine->flags->ctl_sleeping, memory_order_relaxed) != 0 &&
-        atomic_exchange(&loop->mine->flags->ctl_sleeping, 0) != 0) {
+    if (abi_take_sleeper(&loop->mine->flags->ctl_sleeping)) {
         ssize_t n = write(loop->shared->control_doorbell, &one, sizeof(one));
 
         (void)n; /* a full counter means that it rings already */
@@ -270,8 +269,7 @@ static void wake_others(struct loop *loop)
         const struct shared_lane *other = &loop->shared->lanes[__builtin_ctzll(lanes)];
         uint64_t one = 1;
 
-        if (atomic_load_explicit(&other->flags->dp_sleeping, memory_order_relaxed) != 0 &&
-            atomic_exchange(&other->flags->dp_sleeping, 0) != 0) {
+        if (abi_take_sleeper(&other->flags->dp_sleeping)) {
             ssize_t n = write(other->doorbell, &one, sizeof(one));
 
             (void)n;

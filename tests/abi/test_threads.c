@@ -39,7 +39,7 @@ static void *write_ring(void *arg)
         *evt = (struct abi_evt){.cookie = i, .handle = ~i, .arg = (uint32_t)i};
         ring_commit(&v);
         atomic_thread_fence(memory_order_seq_cst);
-        if (atomic_exchange(&s->lane.ctl_sleeping, 0) != 0) {
+        if (abi_take_sleeper(&s->lane.ctl_sleeping)) {
             (void)eventfd_write(s->doorbell, 1);
         }
         if (i % 5000 == 0) {

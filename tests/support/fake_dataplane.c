@@ -193,7 +193,7 @@ static void make_memory(struct fake_dp *dp)
 static void wake_control(struct fake_dp *dp)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_exchange(&dp->lanes[0].lane->ctl_sleeping, 0) != 0) {
+    if (abi_take_sleeper(&dp->lanes[0].lane->ctl_sleeping)) {
         (void)eventfd_write(dp->ctl_bell, 1);
     }
 }

@@ -7,17 +7,17 @@
 #include "kcsctl/kcsctl.h"
 #include "kcsctl/show.h"
 
-static json_t *sum_of(const json_t *object)
+json_int_t lanes_sum(const json_t *counters)
 {
     json_int_t sum = 0;
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    json_object_foreach((json_t *)(uintptr_t)counters, key, value)
     {
         sum += json_integer_value(value);
     }
-    return json_integer(sum);
+    return sum;
 }
 
 json_t *lanes_table(const json_t *lanes)
@@ -37,7 +37,7 @@ json_t *lanes_table(const json_t *lanes)
             json_t *value = json_object_get(lane, columns[c]);
 
             if (json_is_object(value)) {
-                (void)json_object_set_new(row, columns[c], sum_of(value));
+                (void)json_object_set_new(row, columns[c], json_integer(lanes_sum(value)));
             } else if (value != NULL) {
                 (void)json_object_set(row, columns[c], value);
             }

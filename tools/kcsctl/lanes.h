@@ -8,4 +8,7 @@
  * dropped as sums, for the reasons are in --json and in kcsctl drops. The caller's. */
 json_t *lanes_table(const json_t *lanes);
 
+/* The sum of counters by name, such as the drops of a lane by reason; 0 for NULL. */
+json_int_t lanes_sum(const json_t *counters);
+
 #endif

@@ -13,6 +13,7 @@
 
 #include "kcsctl/admin.h"
 #include "kcsctl/kcsctl.h"
+#include "kcsctl/lanes.h"
 #include "kcsctl/show.h"
 #include "kcsctl/table.h"
 
@@ -45,23 +46,10 @@ static void put_rate(json_t *row, const char *key, double value)
     json_object_set_new(row, key, json_integer((json_int_t)(value + 0.5)));
 }
 
-static double sum_of(const json_t *object)
-{
-    double sum = 0;
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
-        sum += json_number_value(value);
-    }
-    return sum;
-}
-
 static double dropped(const json_t *lane)
 {
-    return sum_of(json_object_get(lane, "dropped_in")) +
-           sum_of(json_object_get(lane, "dropped_out"));
+    return (double)(lanes_sum(json_object_get(lane, "dropped_in")) +
+                    lanes_sum(json_object_get(lane, "dropped_out")));
 }
 
 static json_t *lane_rates(const json_t *before, const json_t *now, double s)

@@ -36,6 +36,7 @@
 #define SFU_ABI_ABI_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -138,6 +139,15 @@ struct abi_lane {
     _Alignas(64) _Atomic uint32_t ctl_sleeping; /* control sleeps: ring its doorbell */
     uint32_t _pad1[15];
 };
+
+/* Takes a side's word. Returns true if it sleeps: its doorbell is to be rung, once a sleep. A
+ * full fence must lie between what was written for it and this. */
+static inline bool abi_take_sleeper(_Atomic uint32_t *sleeping)
+{
+    /* looked at first: it is seldom set, and taking it moves its line */
+    return atomic_load_explicit(sleeping, memory_order_relaxed) != 0 &&
+           atomic_exchange(sleeping, 0) != 0;
+}
 
 struct abi_shm {
     uint32_t magic;
