@@ -4,7 +4,13 @@
  * own; receivers are in another, behind a veth whose kernel part runs on the sender's CPU.
  *
  * Servers: kcs by kernel sockets ("udp"), kcs by AF_XDP on a veth ("veth"), and the peer, which
- * has kernel sockets only. Control's CPU time counts as the node's. */
+ * has kernel sockets only. Control's CPU time counts as the node's.
+ *
+ * Between their turns a bare loop (wire_floor.c) sends to as many sockets over the same link, as
+ * fast as it can: more than it does no server can send there, so a goal above it says nothing of
+ * the server. With --receivers xdp or ingress the far end drops what the receivers' sockets
+ * would have dropped, and counts it (wire_sample.c): no receivers' IP stack runs on the
+ * sender's CPU, as with a network card none does. */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
@@ -17,7 +23,7 @@ import { parseArgs } from 'node:util';
 import { BUILD, withNode } from '../../tests/e2e/lib/node.mjs';
 
 const HELP = `usage: tools/bench wire --peer janus|livekit [--peer-program PATH] [--subscribers N] [--size B]
-                        [--seconds T] [--json]
+                        [--seconds T] [--receivers kernel|xdp|ingress] [--json]
 
   --peer P           the server beside ours
   --peer-program P   janus: /usr/bin/janus, of the package janus (apt-get install janus);
@@ -25,16 +31,21 @@ const HELP = `usage: tools/bench wire --peer janus|livekit [--peer-program PATH]
   --subscribers N    receivers (50)
   --size B           bytes of the RTP packet before the tag (1200)
   --seconds T        of each step (3)
+  --receivers R      where the far end drops all of media but a sample. kernel: in the filters
+                     of the receivers' sockets, behind their IP stack (the default); xdp: in
+                     native XDP, packet by packet; ingress: in tc's ingress hook, where what one
+                     call sent to one address is still one
   --json             one object
 
 Goals, as multiples of the peer's most and of its cost: over veth 8 of Janus and 4 of LiveKit, over
-udp 6 and 3. Needs root and two CPUs.
+udp 6 and 3. Beside each stands whether the bare loop of the same run can send as much. Needs root and two CPUs.
 `;
 const GOALS = { janus: { veth: 8, udp: 6 }, livekit: { veth: 4, udp: 3 } };
 const DELIVERED = 0.985;
 const FIRST = 16500; /* forwards a second: where the cost of small batches shows */
 const STEP = 1.5;
 const FINER = 1.15;
+const FLOOR_SECONDS = 1; /* of each turn */
 const START_MS = 20_000;
 const [SERVER_CPU, CLIENT_CPU] = ['0', '1'];
 const [HERE, THERE] = ['10.99.0.1', '10.99.0.2'];
@@ -46,6 +57,7 @@ const { values: o } = parseArgs({
         subscribers: { type: 'string', default: '50' },
         size: { type: 'string', default: '1200' },
         seconds: { type: 'string', default: '3' },
+        receivers: { type: 'string', default: 'kernel' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
     },
@@ -55,13 +67,15 @@ if (o.help) {
     process.stdout.write(HELP);
     process.exit(0);
 }
-if (GOALS[o.peer] === undefined || !(o.subscribers >= 1 && o.size >= 100 && o.size <= 1400 && o.seconds >= 1)) {
+if (GOALS[o.peer] === undefined || !['kernel', 'xdp', 'ingress'].includes(o.receivers) || !(o.subscribers >= 1 && o.size >= 100 && o.size <= 1400 && o.seconds >= 1)) {
     process.stderr.write(HELP);
     process.exit(2);
 }
 
 const n = Number(o.subscribers);
+const BENCHMARKS = join(BUILD, 'tools/benchmarks');
 const children = new Set();
+const samples = []; /* of each link, how much media has arrived */
 const dir = mkdtempSync(join(tmpdir(), 'kcs-peer-'));
 
 process.on('exit', () => {
@@ -96,7 +110,57 @@ async function link() {
     execFileSync('nsenter', [...there, 'address', 'add', `${THERE}/24`, 'dev', 'peers']);
     execFileSync('nsenter', [...there, 'link', 'set', 'peers', 'up']);
     execFileSync('nsenter', [...there, 'link', 'set', 'lo', 'up']);
-    return `/proc/${holder.pid}/ns/net`;
+    const netns = `/proc/${holder.pid}/ns/net`;
+
+    await sample('peers', ['nsenter', `--net=${netns}`]);
+    return netns;
+}
+
+/* Lines of JSON that a child is asked for. */
+function talk(child, name) {
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+
+    return async (line) => {
+        if (line !== undefined) {
+            child.stdin.write(`${line}\n`);
+        }
+        const { value, done } = await lines.next();
+
+        if (done) {
+            throw new Error(`${name} ended`);
+        }
+        return JSON.parse(value);
+    };
+}
+
+/* Drops and counts at the receivers' end of a link, if that is asked for. */
+async function sample(ifname, within) {
+    if (o.receivers === 'kernel') {
+        return;
+    }
+    const [program, ...args] = [...within, join(BENCHMARKS, 'bench-sample'), o.receivers, ifname,
+        join(BENCHMARKS, 'wire-sample.o'), o.size];
+    const ask = talk(run(program, args), `what samples on ${ifname}`);
+
+    await ask();
+    samples.push(ask);
+}
+
+async function arrived() {
+    let sum = 0;
+
+    for (const ask of samples) {
+        sum += (await ask('')).arrived;
+    }
+    return sum;
+}
+
+/* What part of 'sent' packets was delivered: of those that the receivers' end counted, if it
+ * does, and of those that the receivers read. */
+function deliveredOf(r, before, after, sent) {
+    const read = r.got / r.expected;
+
+    return o.receivers === 'kernel' ? read : Math.min(read, (after - before) / sent);
 }
 
 /* Seconds of CPU, user and system, of all threads of processes. */
@@ -198,27 +262,18 @@ async function connect(server, netns) {
     const child = run('taskset', ['-c', CLIENT_CPU, join(BUILD, 'kcs-bench-peers'), ...server.client,
         '--server', server.name.split(' ')[0], '--subscribers', `${n}`, '--size', o.size,
         ...(server.local ? ['--local', server.local] : ['--local', THERE, '--netns', netns])]);
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const next = async () => {
-        const { value, done } = await lines.next();
-
-        if (done) {
-            throw new Error(`the clients of ${server.name} ended`);
-        }
-        return JSON.parse(value);
-    };
-    const { seen } = await next();
+    const ask = talk(child, `the clients of ${server.name}`);
+    const { seen } = await ask();
 
     if (seen !== n) {
         throw new Error(`${seen} of ${n} receivers of ${server.name} got something`);
     }
     server.measure = async (rate) => {
+        const counted = await arrived();
         const before = cpuOf(server.pids);
-
-        child.stdin.write(`${rate / n} ${o.seconds}\n`);
-        const r = await next();
+        const r = await ask(`${rate / n} ${o.seconds}`);
         const cpu = cpuOf(server.pids) - before;
-        const delivered = r.got / r.expected;
+        const delivered = deliveredOf(r, counted, await arrived(), r.sent * n);
 
         if (r.wrong > 0) {
             throw new Error(`${server.name}: ${r.wrong} packets were not what was sent`);
@@ -227,17 +282,56 @@ async function connect(server, netns) {
     };
 }
 
+/* ---- the floor ---- */
+
+function macOf(program, args) {
+    return JSON.parse(execFileSync(program, [...args, '-j', 'link', 'show', 'peers'], { encoding: 'utf8' }))[0].address;
+}
+
+/* A bare loop, 'how' it sends, and receivers of its own. */
+async function floorBy(how, netns) {
+    const name = `bare ${how}`;
+    const clients = talk(run('taskset', ['-c', CLIENT_CPU, join(BUILD, 'kcs-bench-peers'), '--server', 'floor',
+        '--subscribers', `${n}`, '--size', o.size, '--local', THERE, '--netns', netns]), `the receivers of ${name}`);
+    const { addresses } = await clients();
+    const loop = run('taskset', ['-c', SERVER_CPU, join(BENCHMARKS, 'bench-floor'), how, 'peers', HERE,
+        macOf('ip', []), macOf('nsenter', [`--net=${netns}`, 'ip']), o.size, ...addresses]);
+    const ask = talk(loop, name);
+    const turns = [];
+
+    return {
+        name, turns,
+        async measure() {
+            const counted = await arrived();
+            const before = cpuOf([loop.pid]);
+            const { from, to, seconds } = await ask(`${FLOOR_SECONDS}`);
+            const cpu = cpuOf([loop.pid]) - before;
+            const r = await clients(`${from} ${to}`);
+            const sent = (to - from) * n;
+            const delivered = deliveredOf(r, counted, await arrived(), sent);
+
+            turns.push({ rate: (sent * delivered) / seconds, us: (cpu * 1e6) / (sent * delivered), delivered });
+            progress(`${name}: ${Math.round(sent / seconds)}/s, ${(100 * delivered).toFixed(2)} %`);
+        },
+        /* the middle of its turns, by rate */
+        middle: () => [...turns].sort((a, b) => a.rate - b.rate)[turns.length >> 1],
+    };
+}
+
 /* ---- steps, by turns ---- */
 
 const good = (step) => step.delivered >= DELIVERED;
 
-async function climb(servers) {
+async function climb(servers, floors) {
     for (const s of servers) {
         s.steps = [];
         s.factor = STEP;
         s.rate = FIRST;
     }
     for (let going = [...servers]; going.length > 0; going = going.filter((s) => !s.done)) {
+        for (const floor of floors) {
+            await floor.measure();
+        }
         for (const s of going) {
             let step = await s.measure(s.rate);
 
@@ -266,9 +360,19 @@ function progress(text) {
     }
 }
 
-function print(servers) {
+/* Which bare loop sends as a server does. */
+const FLOOR_OF = { veth: 'bare af_xdp', udp: 'bare sendmmsg' };
+
+function print(servers, floors) {
     const peer = servers.find((s) => s.name === o.peer);
-    const out = { peer: o.peer, subscribers: n, size: Number(o.size), seconds: Number(o.seconds), servers: [] };
+    const out = { peer: o.peer, subscribers: n, size: Number(o.size), seconds: Number(o.seconds), receivers: o.receivers, servers: [], floors: [] };
+
+    for (const floor of floors) {
+        const { rate, us, delivered } = floor.middle();
+
+        out.floors.push({ name: floor.name, per_s: rate, us, delivered, turns: floor.turns.length,
+            least_per_s: Math.min(...floor.turns.map((t) => t.rate)), most_per_s: Math.max(...floor.turns.map((t) => t.rate)) });
+    }
 
     for (const s of servers) {
         const first = s.steps[0];
@@ -279,6 +383,11 @@ function print(servers) {
             row.times_most = s.most.rate / peer.most.rate;
             row.times_cheaper = peer.most.us / s.most.us;
             row.goal = GOALS[o.peer][s.name.split(' ')[1]];
+            const floor = out.floors.find(({ name }) => name === FLOOR_OF[s.name.split(' ')[1]]);
+            row.floor = floor.name;
+            row.of_floor = s.most.rate / floor.per_s;
+            row.goal_per_s = row.goal * peer.most.rate;
+            row.goal_above_floor = row.goal_per_s > floor.per_s;
         }
         out.servers.push(row);
     }
@@ -286,13 +395,23 @@ function print(servers) {
         console.log(JSON.stringify(out));
         return;
     }
-    console.log(`${n} receivers, ${o.size} bytes, AEAD-AES-128-GCM; each server on one CPU\n`);
+    console.log(`${n} receivers, ${o.size} bytes, AEAD-AES-128-GCM; each server on one CPU; ` +
+        `dropped at the receivers' end: ${{ kernel: 'by their sockets', xdp: 'by XDP', ingress: "in tc's ingress hook" }[o.receivers]}\n`);
     console.log('server          at 16,500/s     most at 98.5 %   CPU each   times the peer\'s most   cheaper   goal');
     for (const r of out.servers) {
         console.log(`${r.name.padEnd(12)} ${r.us_at_first.toFixed(2).padStart(9)} us  ${r.most_per_s.toFixed(0).padStart(12)}/s  ` +
             `${(r.us_at_most ?? NaN).toFixed(2).padStart(9)} us` + (r.goal ? `   ${r.times_most.toFixed(2).padStart(18)}   ${r.times_cheaper.toFixed(2).padStart(8)}   ${r.goal}` : '') +
             (r.bound === 'clients' ? '   (the clients send no more)' : ''));
     }
+    for (const f of out.floors) {
+        console.log(`${f.name.padEnd(13)} ${''.padStart(11)}  ${f.per_s.toFixed(0).padStart(12)}/s  ${f.us.toFixed(2).padStart(9)} us`);
+    }
+    console.log();
+    for (const r of out.servers.filter(({ floor }) => floor)) {
+        console.log(`${r.name}: ${r.of_floor.toFixed(2)} of ${r.floor}; ${r.goal} times ${o.peer} would be ${r.goal_per_s.toFixed(0)}/s, ` +
+            (r.goal_above_floor ? 'more than that loop sends' : 'which that loop sends'));
+    }
+    console.log('bare: no encryption, headers written, as fast as it goes; the middle of its turns.');
     console.log('\nCPU: user and system time of the server\'s processes for a packet that was delivered.');
 }
 
@@ -304,6 +423,9 @@ async function withOurs(device, body) {
         const pids = [node.control.pid, node.dataplane.pid];
 
         pids.forEach(pin);
+        if (device === 'veth') {
+            await sample(node.veth.name, []);
+        }
         await body({
             name: `kcs ${device}`, pids, local: device === 'veth' ? node.veth.ipv4.replace(/2$/, '1') : undefined,
             client: ['--url', node.origin, '--room', 'bench', '--token', await node.token({ meeting: 'bench' })],
@@ -321,8 +443,10 @@ await withOurs('udp', async (udp) => {
         for (const server of servers) {
             await connect(server, netns);
         }
-        await climb(servers);
-        print(servers);
+        const floors = [await floorBy('af_xdp', netns), await floorBy('sendmmsg', netns)];
+
+        await climb(servers, floors);
+        print(servers, floors);
     });
 });
 process.exit(0);

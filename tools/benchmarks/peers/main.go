@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	frameLen  = 9 // packets of a picture, sent at once: 2.5 Mb/s at 30 of them a second
-	sampled   = 61
+	frameLen  = 9  // packets of a picture, sent at once: 2.5 Mb/s at 30 of them a second
+	sampled   = 61 // as in wire_sample.bpf.c
 	headerLen = 12
 	settle    = 400 * time.Millisecond
 	patience  = 30 * time.Second
@@ -239,7 +239,7 @@ func measure(p *publisher, receivers []*receiver, rate float64, long time.Durati
 }
 
 func main() {
-	flag.StringVar(&opt.server, "server", "", "kcs, janus or livekit")
+	flag.StringVar(&opt.server, "server", "", "kcs, janus, livekit, or floor")
 	flag.StringVar(&opt.url, "url", "", "where it is asked")
 	flag.StringVar(&opt.token, "token", "", "kcs: of a presenter")
 	flag.StringVar(&opt.room, "room", "bench", "the room")
@@ -250,6 +250,10 @@ func main() {
 	flag.IntVar(&opt.subscribers, "subscribers", 50, "receivers")
 	flag.IntVar(&opt.size, "size", 1200, "bytes of an RTP packet")
 	flag.Parse()
+	if opt.server == "floor" {
+		floor()
+		return
+	}
 	server, ok := servers[opt.server]
 	if !ok {
 		check(fmt.Errorf("'%s' is none", opt.server), "--server")
