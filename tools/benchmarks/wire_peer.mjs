@@ -45,6 +45,7 @@ const DELIVERED = 0.985;
 const FIRST = 16500; /* forwards a second: where the cost of small batches shows */
 const STEP = 1.5;
 const FINER = 1.15;
+const CLIENTS_KEEP_UP = 0.9;
 const FLOOR_SECONDS = 1; /* of each turn */
 const START_MS = 20_000;
 const [SERVER_CPU, CLIENT_CPU] = ['0', '1'];
@@ -335,13 +336,13 @@ async function climb(servers, floors) {
         for (const s of going) {
             let step = await s.measure(s.rate);
 
-            /* one bad moment of the machine is not the server's limit */
-            step = good(step) ? step : await s.measure(s.rate);
+            /* one bad moment of the machine is not the server's limit, nor the clients' */
+            step = good(step) && step.rate >= CLIENTS_KEEP_UP * s.rate ? step : await s.measure(s.rate);
             s.steps.push(step);
             progress(`${s.name}: ${Math.round(step.rate)}/s, ${(100 * step.delivered).toFixed(2)} %, ${step.us.toFixed(2)} us`);
             if (good(step)) {
                 s.most = step;
-                s.done = step.rate < 0.9 * s.rate; /* the clients send no faster */
+                s.done = step.rate < CLIENTS_KEEP_UP * s.rate; /* the clients send no faster */
                 s.bound = s.done ? 'clients' : 'server';
             } else if (s.factor === STEP && s.most !== undefined) {
                 s.factor = FINER;
