@@ -6,6 +6,7 @@
 void begin_sub(struct lane *lane, struct sub *sub)
 {
     tables_sub_unshed(lane->tables, sub);
+    sublist_ask(sub->at);
     if (sub->layers != NULL) {
         layers_begin(lane, sub);
         return;

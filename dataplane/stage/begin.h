@@ -8,7 +8,7 @@
 
 /* Starts or resumes at what comes next; video with a key frame, which is asked for. Its
  * numbers go on. Until the peer has keys and a path nothing can be sent: then it is done
- * when it has. */
+ * when it has. Whoever has paused it, or held it, takes that back before. */
 void begin_sub(struct lane *lane, struct sub *sub);
 
 #endif

@@ -29,7 +29,7 @@ static bool take_index(const struct lane *lane, struct sub *sub, uint64_t index)
 static uint32_t visited_soon(const struct lane *lane, const struct sub *soon[SOON])
 {
     const struct stream_readers *next = lane_next_grown(lane);
-    uint32_t n = next != NULL ? sublist_peek(next->at, soon, SOON) : 0;
+    uint32_t n = next != NULL ? sublist_peek(next->at, next->targets, soon, SOON) : 0;
 
     while (n > 0 && n < SOON) {
         soon[n] = soon[n - 1];

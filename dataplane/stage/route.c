@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "sfu/base/least.h"
 #include "stage/begin.h"
 #include "stage/layers.h"
 #include "stage/shed.h"
@@ -103,23 +102,23 @@ static void next_ring(struct turns_room *room, bool again)
 /* ---- what the next visits will touch ---- */
 
 /* Of the first in the list, which no visit has asked for. */
-static void prefetch_first(struct sublist_iter at)
+static void prefetch_first(const struct stream_readers *readers)
 {
-    struct sublist_iter again = at;
-    const struct sub *sub;
+    const struct sub *subs[PKT_BURST];
+    const uint32_t n = sublist_peek(readers->at, readers->targets, subs, PKT_BURST);
 
-    for (unsigned i = 0; i < PKT_BURST && (sub = sublist_next(&at)) != NULL; i++) {
-        __builtin_prefetch(sub, 1);
-        __builtin_prefetch(&sub->packets, 1);
+    for (uint32_t i = 0; i < n; i++) {
+        __builtin_prefetch(subs[i], 1);
+        __builtin_prefetch(&subs[i]->packets, 1);
     }
-    for (unsigned i = 0; i < PKT_BURST && (sub = sublist_next(&again)) != NULL; i++) {
-        __builtin_prefetch(sub->peer, 1);
-        __builtin_prefetch(&sub->peer->tx_key, 1);
-        __builtin_prefetch(sub->next_index, 1);
+    for (uint32_t i = 0; i < n; i++) {
+        __builtin_prefetch(subs[i]->peer, 1);
+        __builtin_prefetch(&subs[i]->peer->tx_key, 1);
+        __builtin_prefetch(subs[i]->next_index, 1);
     }
 }
 
-/* Of one far ahead: where most are passed over no encryption hides the loading. */
+/* Of one far ahead: where most are not sent it no encryption hides the loading. */
 static inline void prefetch_far(const struct sublist_iter *at)
 {
     const struct sub *sub = sublist_ahead(at, VISITS_AHEAD);
@@ -342,18 +341,18 @@ static void catch_up(struct lane *lane, uint8_t room, struct routed *routed)
 
 /* ---- */
 
-/* Whether it is passed over with nothing to note: its cursor is set anew when it resumes.
- */
+/* Whether it need not be looked at until it resumes, which sets its cursor anew. */
 static inline bool is_idle(const struct sub *sub)
 {
     return (sub->paused || sub->held || sub->shed) && !sub->behind;
 }
 
-/* Whether one that is not idle is sent all of one stream and has begun: as a rule it is. What
- * is left to ask are its cursor, its peer and its first number. */
-static inline bool is_plain(const struct sub *sub)
+/* Whether it is sent all of one stream, has begun and has had what lies before 'pos': as a rule
+ * it is. What is left to ask are its cursor, its peer and its first number. */
+static inline bool is_plain(const struct sub *sub, uint64_t pos)
 {
-    return sub->started && !sub->behind && sub->layers == NULL;
+    return sub->started && !is_idle(sub) && !sub->behind && sub->layers == NULL &&
+           sub->cursor >= pos;
 }
 
 /* Whether one that is neither plain nor idle, or whose peer is paced, is sent this slot. */
@@ -363,7 +362,6 @@ static bool visit(struct lane *lane, struct stream_readers *readers, struct sub 
     const bool video = readers->stream->video;
     bool sent;
 
-    tables_sub_catch_up(lane->tables, sub);
     if (sub->cursor < slot->pos && (sub->started || !video) && !sub->behind) {
         shed_lose(lane, sub, slot->pos, reason_of(readers, sub->cursor),
                   (slot->flags & RING_SLOT_KEYFRAME) == 0);
@@ -375,17 +373,29 @@ static bool visit(struct lane *lane, struct stream_readers *readers, struct sub 
     if (sent && video) {
         charge(lane, sub, slot);
     }
-    if (sub->layers != NULL && slot->pos == readers->walk_pos) {
-        sub->passes = switcher_passes(&sub->layers->switcher, &readers->walk);
-    }
     return sent;
 }
 
-/* Whether it has layers and is level with the walk, and would leave the slot out. */
-static inline bool passes(const struct sub *sub, uint64_t pos, uint16_t present)
+/* The same of one with layers; and if it is level with the walk, it is looked at again when
+ * there is what it needs. */
+static bool visit_layers(struct lane *lane, struct stream_readers *readers,
+                         struct sublist_at at, const struct glance *slot,
+                         struct routed *routed)
 {
-    return sub->layers != NULL && sub->passes != 0 && (sub->passes & present) == 0 &&
-           sub->cursor == pos;
+    struct sub *sub = at.chunk->subs[at.i];
+    bool sent;
+
+    tables_sub_level(readers, sub);
+    sent = visit(lane, readers, sub, slot, routed);
+    if (slot->pos == readers->walk_pos && sub->cursor == slot->pos + 1) {
+        sub->passes = switcher_passes(&sub->layers->switcher, &readers->walk);
+    }
+    if (sub->passes == 0) {
+        sublist_ask(at);
+    } else if (!sublist_is(at, (uint16_t)sub->passes)) {
+        sublist_needs(at, (uint16_t)sub->passes);
+    }
+    return sent;
 }
 
 /* Shows the slot to the walk, once. */
@@ -397,55 +407,34 @@ static void walk(struct stream_readers *readers, const struct glance *slot)
         slot->pos == readers->walk_pos) {
         return;
     }
-    if (slot->pos == readers->walk_pos + 1) {
+    if (slot->pos > readers->walk_pos) {
         readers->walk_before = readers->walk;
+        readers->walk_before_pos = readers->walk_pos;
+    }
+    if (slot->pos == readers->walk_pos + 1) {
         readers->walk_level = switcher_walk_next(&readers->walk, &in);
         readers->walk_pos = slot->pos;
     } else if (slot->pos > readers->walk_pos) {
-        readers->walk_before = readers->walk;
         readers->walk_level = false;
         switcher_walk_begin(&readers->walk, &in);
         readers->walk_pos = slot->pos;
     }
 }
 
-/* Goes past those in a row that are passed over, 'most' of them. Where one is there are many,
- * so this loop has what that takes and no more. Returns how many. */
-static inline uint32_t pass_over(struct sublist_iter *at, uint64_t pos, bool level,
-                                 uint16_t present, uint32_t most)
+/* Looks at one, at 'at', that is not plain. Returns whether it is sent this slot. */
+static bool look_at(struct lane *lane, struct stream_readers *readers, struct sublist_at at,
+                    const struct glance *slot, struct routed *routed)
 {
-    uint32_t n = 0;
+    struct sub *sub = at.chunk->subs[at.i];
 
-    while (at->chunk != NULL && n < most) {
-        const struct sublist_chunk *next = at->chunk->next;
-        const uint32_t end = at->i + (uint32_t)least(most - n, SUBLIST_CHUNK - at->i);
-        uint32_t i = at->i;
-
-        for (; i < end; i++) {
-            struct sub *sub = at->chunk->subs[i];
-
-            if (sub == NULL) {
-                break;
-            }
-            if (!is_idle(sub)) {
-                if (!level || !passes(sub, pos, present)) {
-                    break;
-                }
-                sub->cursor = pos + 1;
-            }
-            if (next != NULL) { /* VISITS_AHEAD: a chunk */
-                __builtin_prefetch(next->subs[i], 1);
-            }
-        }
-        n += i - at->i;
-        at->i = i;
-        if (i < SUBLIST_CHUNK) {
-            break;
-        }
-        at->chunk = at->chunk->next;
-        at->i = 0;
+    if (is_idle(sub)) {
+        sublist_needs(at, 0);
+        return false;
     }
-    return n;
+    if (sub->layers != NULL) {
+        return visit_layers(lane, readers, at, slot, routed);
+    }
+    return visit(lane, readers, sub, slot, routed);
 }
 
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
@@ -454,48 +443,50 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
                   const struct glance *slot, struct routed *routed)
 {
     const bool video = readers->stream->video;
-    const bool level = readers->walk_level && slot->pos == readers->walk_pos;
     const uint64_t pos = slot->pos, seq = slot->seq;
-    const uint16_t present = slot->layer.present;
+    const uint16_t targets = readers->targets;
     struct sublist_iter at = readers->at;
     uint16_t visits = routed->visits;
-    struct sub *sub = NULL;
 
-    while (routed->n < PKT_BURST && visits < MAX_VISITS &&
-           (sub = sublist_next(&at)) != NULL) {
-        bool sent = false;
+    while (at.chunk != NULL && routed->n < PKT_BURST && visits < MAX_VISITS) {
+        struct sublist_chunk *const next = at.chunk->next;
+        uint64_t todo = sublist_wanting(at.chunk, at.i, targets);
 
-        visits++;
-        if (is_idle(sub) || (level && passes(sub, pos, present))) {
-            if (!is_idle(sub)) {
-                sub->cursor = pos + 1;
-            }
-            prefetch_far(&at);
-            visits += (uint16_t)pass_over(&at, pos, level, present, MAX_VISITS - visits);
-            continue;
+        if (next != NULL) {
+            __builtin_prefetch(next);
+            __builtin_prefetch(&next->needs[4]);
+            __builtin_prefetch(&next->needs[12]);
         }
-        if (is_plain(sub) && (!video || sub->peer->pace_bps == 0)) { /* as wants() */
-            if (sub->cursor > pos) {
-                continue;
-            }
-            if (sub->cursor < pos) {
-                sent = visit(lane, readers, sub, slot, routed);
-            } else {
+        if (todo == 0) { /* all of them are passed over at the cost of one */
+            visits++;
+        }
+        for (; todo != 0 && routed->n < PKT_BURST && visits < MAX_VISITS; todo &= todo - 1) {
+            const uint32_t i = (uint32_t)__builtin_ctzll(todo);
+            struct sub *sub = at.chunk->subs[i];
+            bool sent = false;
+
+            visits++;
+            at.i = i + 1;
+            if (!is_plain(sub, pos) || (video && sub->peer->pace_bps != 0)) {
+                sent = look_at(lane, readers,
+                               (struct sublist_at){.chunk = at.chunk, .i = i}, slot, routed);
+            } else if (sub->cursor == pos) { /* as wants() */
                 sub->cursor = pos + 1;
                 sent = is_ready(sub->peer) && seq >= sub->seq_base;
             }
-        } else {
-            sent = visit(lane, readers, sub, slot, routed);
+            if (sent) {
+                add(routed, sub, pos);
+            } else {
+                prefetch_far(&at);
+            }
         }
-        if (sent) {
-            add(routed, sub, pos);
-        } else {
-            prefetch_far(&at);
+        if (todo == 0) {
+            at = (struct sublist_iter){.chunk = next};
         }
     }
     readers->at = at;
     routed->visits = visits;
-    return sub == NULL && routed->n < PKT_BURST && visits < MAX_VISITS;
+    return at.chunk == NULL;
 }
 
 /* What rewrite and protect touch first, of an object that is here by now. */
@@ -560,15 +551,19 @@ static void serve_ring(struct lane *lane, struct turns_room *room, struct routed
     if (shed_ring(lane, readers, slot.arrival_us)) {
         return;
     }
+    walk(readers, &slot);
+    readers->targets = readers->walk_level && slot.pos == readers->walk_pos
+                           ? slot.layer.present
+                           : SUBLIST_ALL;
     if (sublist_is_start(&readers->subs, &readers->at)) {
-        prefetch_first(readers->at);
+        prefetch_first(readers);
         routed->strange = true;
     }
-    walk(readers, &slot);
     if (serve(lane, readers, &slot, routed)) {
         shed_count(lane, readers, readers->next_pos + 1);
         readers->next_pos++;
         readers->at = sublist_start(&readers->subs);
+        readers->targets = SUBLIST_ALL; /* of what comes next */
         next_ring(room, readers->next_pos < stream_ring_head(ring));
     }
 }

@@ -147,15 +147,32 @@ int tables_sub_layers(struct tables *t, struct sub *sub, const uint64_t *handles
     return 0;
 }
 
+/* Its cursor stands where it was visited last. From there on it has passed over all, up to
+ * the walk: that, too, if it may, though the fan-out may be in the midst of it. */
+void tables_sub_level(const struct stream_readers *readers, struct sub *sub)
+{
+    const struct switcher_walk *walk = &readers->walk;
+
+    if (sub->layers == NULL || sub->passes == 0) {
+        return;
+    }
+    if (sub->cursor <= readers->walk_pos) {
+        if (readers->walk_level && (sub->passes & walk->present) == 0) {
+            sub->cursor = readers->walk_pos + 1;
+        } else {
+            walk = &readers->walk_before;
+            sub->cursor = readers->walk_before_pos + 1;
+        }
+    }
+    switcher_catch_up(&sub->layers->switcher, walk);
+    sub->passes = 0;
+}
+
 void tables_sub_catch_up(const struct tables *t, struct sub *sub)
 {
-    const struct stream_readers *readers = &sub->stream->readers[t->lane];
-
     if (sub->layers != NULL && sub->passes != 0) {
-        switcher_catch_up(&sub->layers->switcher, sub->cursor > readers->walk_pos
-                                                      ? &readers->walk
-                                                      : &readers->walk_before);
-        sub->passes = 0;
+        tables_sub_level(&sub->stream->readers[t->lane], sub);
+        sublist_ask(sub->at);
     }
 }
 

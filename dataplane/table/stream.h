@@ -62,8 +62,9 @@ struct stream_readers {
     /* What those with layers would leave out they are not shown (sub->passes): */
     struct switcher_walk walk;        /* behind position walk_pos */
     struct switcher_walk walk_before; /* behind the one before it that was walked */
-    uint64_t walk_pos;
-    bool walk_level; /* walk_pos may be passed over */
+    uint64_t walk_pos, walk_before_pos;
+    bool walk_level;  /* walk_pos may be passed over */
+    uint16_t targets; /* who needs none of these, and is known to, is not looked at now */
 };
 
 /* The last sender report of the publisher: one writer, read by the lanes of subscribers. */

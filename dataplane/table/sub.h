@@ -107,7 +107,7 @@ struct sub {
     _Alignas(64) struct peer *peer;
     struct stream *stream;     /* the one that it is in the list of */
     struct sub_layers *layers; /* NULL: it is sent all of one stream */
-    uint64_t cursor;           /* next position of the ring to send */
+    uint64_t cursor; /* next position of the ring to send; stands still while it 'passes' */
     union {
         uint64_t seq_base; /* packets of the publisher before this one are not sent */
         uint64_t passes;   /* with layers: the target (its bit) of one that need not be shown
@@ -137,7 +137,7 @@ struct sub {
     _Alignas(64) uint64_t handle; /* 0: the slot is free */
     struct sub_rest *rest;
     uint32_t index;
-    struct sublist_at at; /* where it stands in its stream's list */
+    struct sublist_at at; /* where it stands in its stream's list; zero: in none */
     struct sub *next_of_peer;
     struct sub *next_behind; /* of its peer's that wait */
     uint64_t behind_us;      /* since when it waits */

@@ -21,6 +21,18 @@ static struct sublist_chunk *take(struct sublist_pool *pool)
     return chunk;
 }
 
+void sublist_needs(struct sublist_at at, uint16_t targets)
+{
+    const uint64_t bit = UINT64_C(1) << at.i;
+
+    at.chunk->asked &= ~bit;
+    at.chunk->any = (at.chunk->any & ~bit) | (uint64_t)(targets != 0) << at.i;
+    for (unsigned t = 0; t < SUBLIST_TARGETS; t++) {
+        at.chunk->needs[t] =
+            (at.chunk->needs[t] & ~bit) | (uint64_t)(targets >> t & 1) << at.i;
+    }
+}
+
 int sublist_add(struct sublist *list, struct sublist_pool *pool, struct sub *sub,
                 struct sublist_at *at)
 {
@@ -42,6 +54,7 @@ int sublist_add(struct sublist *list, struct sublist_pool *pool, struct sub *sub
     }
     list->last->subs[list->n_last] = sub;
     *at = (struct sublist_at){.chunk = list->last, .i = list->n_last};
+    sublist_ask(*at);
     list->n_last++;
     list->n++;
     return 0;
@@ -55,7 +68,9 @@ struct sub *sublist_remove(struct sublist *list, struct sublist_pool *pool,
     struct sub *gone = at.chunk->subs[at.i];
 
     at.chunk->subs[at.i] = moved;
+    sublist_ask(at);
     last->subs[--list->n_last] = NULL;
+    sublist_needs((struct sublist_at){.chunk = last, .i = list->n_last}, 0);
     list->n--;
     if (list->n_last == 0) {
         list->last = last->prev;

@@ -439,6 +439,7 @@ void tables_delist(struct tables *t, struct sub *sub)
     struct sub *moved;
 
     tables_sub_unshed(t, sub);
+    sub->at = (struct sublist_at){.chunk = NULL};
     moved = sublist_remove(&readers->subs, &t->chunks, place);
 
     if (moved != NULL) {

@@ -131,6 +131,9 @@ int tables_sub_layers(struct tables *t, struct sub *sub, const uint64_t *handles
  * is done with its switcher, or its cursor. */
 void tables_sub_catch_up(const struct tables *t, struct sub *sub);
 
+/* The same for whoever tells sublist_needs() behind it. */
+void tables_sub_level(const struct stream_readers *readers, struct sub *sub);
+
 /* Has a subscription read 'stream', which it holds, from 'pos' on. The caller tells the
  * lane that its ring is to be looked at. */
 void tables_sub_read(struct tables *t, struct sub *sub, struct stream *stream,

@@ -10,6 +10,7 @@
 
 #include "sfu/base/handle.h"
 #include "sfu/wire/rtcp_fb.h"
+#include "stage/begin.h"
 #include "stage/layers.h"
 #include "support/call.h"
 
@@ -819,7 +820,7 @@ static void control_hears_that_the_link_carries_nothing_and_that_it_does(void **
     settle(&c);
     assert_int_equal(told(&c), 0); /* once */
     sub->held = false;
-    layers_begin(&c.rig->lane, sub);
+    begin_sub(&c.rig->lane, sub);
     settle(&c);
     assert_int_equal(told(&c), ABI_LAYERS(ABI_LAYERS_BANDWIDTH, 1, 0, 1, 0));
     cast_close(&c);

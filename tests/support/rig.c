@@ -130,6 +130,34 @@ uint64_t rig_drops_out(const struct rig *rig)
     return sum;
 }
 
+/* Who is not asked for every packet has promised not to need what it is not asked for. */
+static void check_promises(const struct rig *rig)
+{
+    for (uint32_t i = 0; i < RIG_SUBS; i++) {
+        const struct sub *sub = &rig->tables.subs[i];
+        uint32_t needs = 0;
+
+        if (sub->handle == 0 || sub->at.chunk == NULL) {
+            continue;
+        }
+        assert_ptr_equal(sub->at.chunk->subs[sub->at.i], sub);
+        for (uint32_t t = 0; t < SUBLIST_TARGETS; t++) {
+            needs |= (uint32_t)(sub->at.chunk->needs[t] >> sub->at.i & 1) << t;
+        }
+        if ((sub->at.chunk->asked >> sub->at.i & 1) != 0) {
+            assert_true(sub->at.chunk->any >> sub->at.i & 1);
+            continue;
+        }
+        assert_int_equal(sub->at.chunk->any >> sub->at.i & 1, needs != 0);
+        if (needs == 0) {
+            assert_true(sub->paused || sub->held || sub->shed);
+            assert_true(!sub->behind && (sub->layers == NULL || sub->passes == 0));
+        } else {
+            assert_true(sub->layers != NULL && sub->passes == needs);
+        }
+    }
+}
+
 void rig_check(const struct rig *rig)
 {
     const struct io_rx_count *rx = &rig->pipe.rx;
@@ -145,6 +173,7 @@ void rig_check(const struct rig *rig)
     assert_int_equal(rx->frames, rig->n_injected);
     assert_int_equal(rx->frames, rx->answered + ignored + done + rig_drops_in(rig));
     assert_int_equal(rig->lane.counts.rx_packets, rx->packets);
+    check_promises(rig);
 }
 
 void rig_stop(struct rig *rig)

@@ -69,7 +69,8 @@ struct rig *rig_start_on(const char *device, enum crypt_backend backend);
  * byte of the rings is free, and that nothing is open. */
 void rig_stop(struct rig *rig);
 
-/* Asserts that frames in = answered + ignored + done + drops of ingress. */
+/* Asserts that frames in = answered + ignored + done + drops of ingress, and that nobody is
+ * passed over who has not promised to need nothing (table/sublist.h). */
 void rig_check(const struct rig *rig);
 
 /* Queues a datagram from 'from'; rig_ingress() takes all of them through the stages up to

@@ -81,7 +81,7 @@ static void a_peek_has_what_an_iteration_meets(void **state)
     const struct sub *seen[N_SUBS + 1];
     (void)state;
 
-    assert_int_equal(sublist_peek(sublist_start(&f->list), seen, 1), 0);
+    assert_int_equal(sublist_peek(sublist_start(&f->list), SUBLIST_ALL, seen, 1), 0);
     for (uint32_t i = 0; i < N_SUBS; i++) {
         add(f, i);
     }
@@ -90,7 +90,7 @@ static void a_peek_has_what_an_iteration_meets(void **state)
 
         for (uint32_t at = 0; at <= N_SUBS; at++) {
             const uint32_t left = N_SUBS - at;
-            const uint32_t got = sublist_peek(it, seen, n);
+            const uint32_t got = sublist_peek(it, SUBLIST_ALL, seen, n);
 
             assert_int_equal(got, left < n ? left : n);
             for (uint32_t i = 0; i < got; i++) {
@@ -99,6 +99,83 @@ static void a_peek_has_what_an_iteration_meets(void **state)
             (void)sublist_next(&it);
         }
     }
+    free(f);
+}
+
+/* What each has said it needs; bit 16: it is asked for everything. */
+static bool is_wanted(uint32_t said, uint16_t targets)
+{
+    return (said >> SUBLIST_TARGETS & 1) != 0 || (said & targets) != 0;
+}
+
+static uint16_t some_targets(unsigned *seed)
+{
+    const uint32_t few = (uint32_t)rand_r(seed) & (uint32_t)rand_r(seed);
+    const uint32_t kind = (uint32_t)rand_r(seed) % 4;
+
+    return kind == 0 ? SUBLIST_ALL : kind == 1 ? 0 : (uint16_t)few;
+}
+
+/* Who comes anew, or to another place, is asked for everything. */
+static void who_needs_nothing_of_it_is_not_met(void **state)
+{
+    struct fixture *f = setup();
+    uint32_t said[N_SUBS] = {0};
+    unsigned seed = 5;
+    (void)state;
+
+    for (unsigned round = 0; round < 20000; round++) {
+        const uint32_t i = (uint32_t)rand_r(&seed) % N_SUBS;
+        const uint16_t targets = some_targets(&seed);
+        const struct sub *seen[N_SUBS + 1];
+        struct sublist_at at = f->subs[i].at;
+        uint32_t got, n = 0;
+
+        if (said[i] == 0 && at.chunk == NULL) {
+            add(f, i);
+            said[i] = 1u << SUBLIST_TARGETS;
+        } else if (rand_r(&seed) % 8 == 0) {
+            struct sub *moved = sublist_remove(&f->list, &f->pool, at);
+
+            if (moved != NULL) {
+                moved->at = at;
+                said[moved - f->subs] |= 1u << SUBLIST_TARGETS;
+            }
+            f->subs[i].at = (struct sublist_at){.chunk = NULL};
+            said[i] = 0;
+        } else if (rand_r(&seed) % 4 == 0) {
+            sublist_ask(at);
+            said[i] |= 1u << SUBLIST_TARGETS;
+        } else {
+            said[i] = some_targets(&seed);
+            sublist_needs(at, (uint16_t)said[i]);
+            assert_int_equal(sublist_is(at, LAYER_BIT(1, 2)),
+                             (said[i] & LAYER_BIT(1, 2)) != 0);
+        }
+        if (round % 20 != 0) {
+            continue;
+        }
+        got = sublist_peek(sublist_start(&f->list), targets, seen, N_SUBS + 1);
+        for (struct sublist_iter it = sublist_start(&f->list); it.chunk != NULL;) {
+            const struct sub *sub = sublist_next(&it);
+
+            if (sub != NULL && is_wanted(said[sub - f->subs], targets)) {
+                assert_true(n < got);
+                assert_ptr_equal(seen[n++], sub);
+            } else if (sub == NULL) {
+                break;
+            }
+        }
+        assert_int_equal(n, got);
+        if (got > 1) { /* fewer of them, and from the midst of a chunk */
+            struct sublist_iter it = {.chunk = seen[0]->at.chunk, .i = seen[0]->at.i + 1};
+            const struct sub *some[N_SUBS];
+
+            assert_int_equal(sublist_peek(it, targets, some, (got - 1) / 2), (got - 1) / 2);
+            assert_memory_equal(some, &seen[1], (got - 1) / 2 * sizeof(some[0]));
+        }
+    }
+    sublist_ask((struct sublist_at){.chunk = NULL}); /* of one that stands nowhere */
     free(f);
 }
 
@@ -179,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_added_is_visited_once_in_order),
         cmocka_unit_test(a_peek_has_what_an_iteration_meets),
+        cmocka_unit_test(who_needs_nothing_of_it_is_not_met),
         cmocka_unit_test(random_changes_keep_the_list_dense),
         cmocka_unit_test(an_iteration_meets_what_is_added_behind_it),
         cmocka_unit_test(an_empty_pool_refuses),
