@@ -237,11 +237,11 @@ int client_init(struct client *client, struct run *run, bool publisher, uint32_t
                         .whim = {.on_due = client_on_whim, .user = client}};
     (void)snprintf(client->name, sizeof(client->name), "%s-%u",
                    publisher ? "publisher" : "subscriber", index);
+    signaling_init(&client->signaling, &conf); /* first: client_fini() closes it */
     if (snprintf(client->meeting, sizeof(client->meeting), o->rooms > 1 ? "%s-%u" : "%s",
                  o->meeting, client->room) >= (int)sizeof(client->meeting)) {
         return -EINVAL;
     }
-    signaling_init(&client->signaling, &conf);
     err = mint(client);
     if (err == 0 && publisher) {
         err = add_senders(client, index);
