@@ -68,6 +68,11 @@ static void on_rtp(void *user, const struct rtp_hdr *hdr, const uint8_t *payload
     note_arrival(client, hdr, now_us);
     if (r != NULL) {
         client->n_packets++;
+        if (!r->started) {
+            const struct sender *s = run_sender(client, r->producer_id, 0);
+
+            r->sent_then = s != NULL ? s->n_sent : 0;
+        }
         receiver_on_packet(r, hdr, payload, len, now_us, &client->run->account->delays_us);
     } else if (hdr->ssrc != PROBE_SSRC) {
         client->n_unknown++;

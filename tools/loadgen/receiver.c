@@ -103,6 +103,7 @@ void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
     uint64_t seq = seq16_extend(ref, hdr->seq);
 
     (void)track_on_number(&receiver->sequence, seq);
+    receiver->seq_then = receiver->started ? receiver->seq_then : seq;
     on_timestamp(receiver, hdr->ts, now_us);
     note_silence(receiver, now_us);
     receiver->arrived_us = now_us;
@@ -131,6 +132,17 @@ uint64_t receiver_lost_behind(const struct receiver *receiver, const struct send
         return 0;
     }
     return sender_due_behind(sender, numbers->max + 1, track_row(numbers) >= RECEIVER_ROW);
+}
+
+uint64_t receiver_unseen(const struct receiver *receiver, const struct sender *sender, bool whole)
+{
+    uint64_t sent_then = whole && receiver->started ? 1 : receiver->sent_then;
+    uint64_t came = receiver->sequence.max -
+                    (whole ? receiver->sequence.first : receiver->seq_then);
+
+    return sent_then != 0 && sender->n_sent > sent_then + came
+               ? sender->n_sent - sent_then - came
+               : 0;
 }
 
 void receiver_on_end(struct receiver *receiver, uint64_t now_us)

@@ -32,6 +32,8 @@ struct receiver {
     uint8_t layer; /* the one that comes */
     uint32_t tag;
     struct track sequence; /* by RTP sequence number */
+    uint64_t sent_then;    /* by the sender, when the first packet came; 0: not known */
+    uint64_t seq_then;     /* which had this sequence number */
     struct track numbers;  /* by payload number */
     uint64_t n_padding;    /* packets of padding alone */
     uint64_t n_foreign;    /* payloads that are not loadgen's, before one that was */
@@ -66,6 +68,12 @@ void receiver_on_packet(struct receiver *receiver, const struct rtp_hdr *hdr,
  * that was verified. Of layers of time the node may have left some out: it is held to all only
  * if it has left out none for a while. */
 uint64_t receiver_lost_behind(const struct receiver *receiver, const struct sender *sender);
+
+/* What is missing of a stream that nobody looks into, and of which the node leaves nothing out,
+ * besides holes in its sequence numbers. 'whole': it is to have all that was ever sent. Else what
+ * is missing behind the last packet: at least so many, for what was under way when the first came
+ * is not known. */
+uint64_t receiver_unseen(const struct receiver *receiver, const struct sender *sender, bool whole);
 
 /* The sender is about to stop: what was silent up to now has been silent until the end. */
 void receiver_on_end(struct receiver *receiver, uint64_t now_us);

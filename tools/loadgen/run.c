@@ -387,18 +387,39 @@ static void wait_for(struct run *run, double seconds, const char *phase)
     }
 }
 
+/* Whether the node leaves nothing of a stream out. */
+static bool is_plain(const struct run *run, const struct sender *s)
+{
+    return run->options->restless == 0 && s->layers < 2 &&
+           (s->pattern == NULL || !s->pattern->temporal);
+}
+
+/* Whether whoever receives was there before anybody sent. */
+static bool from_the_first(const struct run *run)
+{
+    return run->options->when_all && !run->options->resume;
+}
+
+/* What is missing of a stream that nobody looks into, besides its holes. */
+static uint64_t unseen(const struct run *run, const struct receiver *r, const struct sender *s)
+{
+    return s != NULL && is_plain(run, s) ? receiver_unseen(r, s, from_the_first(run)) : 0;
+}
+
 /* Whether each subscriber has the last payload of each stream. */
 static bool all_is_here(const struct run *run)
 {
     for (uint32_t i = 0; i < run->n_clients; i++) {
         const struct client *client = &run->clients[i];
 
-        for (uint32_t j = 0; client->sampled && j < client->n_receivers; j++) {
+        for (uint32_t j = 0; j < client->n_receivers; j++) {
             const struct receiver *r = &client->receivers[j];
             const struct sender *s = of_receiver(client, r);
 
-            if (s != NULL && s->n_sent > 0 &&
-                (!r->numbers.started || r->numbers.max + 1 < s->n_sent)) {
+            if (!client->sampled ? unseen(run, r, s) > 0
+                                 : s != NULL && s->n_sent > 0 &&
+                                       (!r->numbers.started ||
+                                        r->numbers.max + 1 < s->n_sent)) {
                 return false;
             }
         }
@@ -484,6 +505,7 @@ static void sum_receiver(const struct client *client, const struct receiver *r,
     }
     if (!client->sampled || (s == NULL && !r->numbered)) {
         sum_by_sequence(r, a);
+        a->lost += !client->sampled ? unseen(client->run, r, s) : 0;
         return;
     }
     a->sampled++;
@@ -500,6 +522,9 @@ static void sum_receiver(const struct client *client, const struct receiver *r,
         return;
     }
     a->lost += s != NULL ? track_lost(&r->numbers, s->n_sent - 1) : r->numbers.n_missing;
+    if (s != NULL && is_plain(client->run, s) && from_the_first(client->run)) {
+        a->lost += r->numbers.first;
+    }
     a->duplicates += r->numbers.n_duplicates;
     a->misordered += r->numbers.n_misordered;
     if (r->sequence.n_missing > r->numbers.n_missing) {

@@ -322,6 +322,40 @@ static void another_encoding_does_not_begin_behind_the_first_packet_of_a_key_fra
     assert_int_equal(r.layer, 0);
 }
 
+static void what_nobody_looks_into_is_missed_before_and_behind_what_came(void **state)
+{
+    static struct receiver r;
+    struct sender s;
+    uint8_t data[CAP];
+    struct rtp_hdr hdr = {0};
+    (void)state;
+
+    r = (struct receiver){.ssrc = 1};
+    sender_init(&s, false, 3, 50, 160, 99);
+    assert_int_equal(receiver_unseen(&r, &s, true), 0); /* a stream that never came is counted apart */
+    for (uint16_t i = 0; i < 100; i++) {
+        (void)make(&s, START_US, data, &hdr);
+        hdr.seq = (uint16_t)(65500 + i); /* the node's, across the wrap */
+        if (i >= 20 && i < 60 && i != 40) { /* one is a hole */
+            r.sent_then = r.started ? r.sent_then : s.n_sent;
+            receiver_on_packet(&r, &hdr, NULL, 0, START_US, &delays);
+        }
+    }
+    assert_int_equal(r.sequence.n_missing, 1);
+    assert_int_equal(receiver_unseen(&r, &s, false), 40); /* who came when 20 had been sent */
+    assert_int_equal(receiver_unseen(&r, &s, true), 60);
+    hdr.seq = (uint16_t)(65500 + 19); /* overtaken by the first */
+    receiver_on_packet(&r, &hdr, NULL, 0, START_US, &delays);
+    assert_int_equal(receiver_unseen(&r, &s, false), 40);
+    assert_int_equal(receiver_unseen(&r, &s, true), 59);
+    hdr.seq = (uint16_t)(65500 + 99);
+    receiver_on_packet(&r, &hdr, NULL, 0, START_US, &delays);
+    assert_int_equal(receiver_unseen(&r, &s, false), 0);
+    assert_int_equal(receiver_unseen(&r, &s, true), 19);
+    r.sent_then = 0; /* whose it is was not known */
+    assert_int_equal(receiver_unseen(&r, &s, false), 0);
+}
+
 /* ---- patterns ---- */
 
 /* A stream of so many frames of a pattern, as its receiver and a node see it. */
@@ -682,6 +716,7 @@ int main(void)
         cmocka_unit_test(payload_that_is_not_ours_is_foreign_until_one_was),
         cmocka_unit_test(who_was_silent_goes_on_at_the_time_it_is),
         cmocka_unit_test(who_stays_silent_to_the_end_was_silent_so_long),
+        cmocka_unit_test(what_nobody_looks_into_is_missed_before_and_behind_what_came),
         cmocka_unit_test(frames_of_video_are_marked_and_keyed),
         cmocka_unit_test(late_sender_catches_up_a_little_and_gives_up_the_rest),
         cmocka_unit_test(receiver_numbers_packets_and_tells_other_payloads),
