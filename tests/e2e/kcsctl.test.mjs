@@ -129,6 +129,13 @@ async function watches(node, { transport_id: transport, remote, local }) {
         await assert.rejects(node.kcsctl('capture', transport, join(dir, 'x'), '--count', count),
             /--count a number from 1 to 100000000/);
     }
+    /* what cannot be written ends at once, not when the node has waited ten seconds for us */
+    const full = run('sh', '-c', 'trap "" XFSZ; ulimit -f 16; exec "$@"', 'sh', KCSCTL,
+        '--socket', node.adminSocket, 'capture', transport, join(dir, 'full'), '--time', '20s');
+    assert.deepEqual([full.status, full.stderr],
+        [1, 'kcsctl: cannot write the file: File too large\n']);
+    await node.until('another may be made', async () =>
+        (await capture('after', transport, '--count', '300')).sum.packets === 300, 5_000);
     rmSync(dir, { recursive: true });
 }
 
@@ -244,7 +251,7 @@ test('an operator looks at a call, mutes, removes and closes', { timeout: 120_00
         });
         const mine = (await json('audit')).filter(({ actor }) => actor === 'operator');
         assert.deepEqual(mine.map(({ act, meeting }) => [act, meeting]).sort(),
-            ['ban', 'capture', 'capture_decrypted', 'close', 'mute'].map((act) => [`operator.${act}`, MEETING]));
+            ['ban', 'capture', 'capture', 'capture', 'capture_decrypted', 'close', 'mute'].map((act) => [`operator.${act}`, MEETING]));
         assert.ok(mine.every(({ address }) => address === `unix:${process.getuid()}`));
         host.close();
     }));

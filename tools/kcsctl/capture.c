@@ -121,6 +121,18 @@ static int follow(const struct options *options, json_int_t number, int64_t unti
     return ret;
 }
 
+/* What was got cannot be kept: the node is not to go on until it has missed us, opening what is
+ * nobody's and refusing others. We have said why; whether it hears that is another matter. */
+static void give_up(const struct options *options, json_int_t number)
+{
+    char path[QUERY_MAX], err[512] = "";
+    json_t *data = NULL;
+
+    (void)snprintf(path, sizeof(path), "/capture/stop?capture=%" JSON_INTEGER_FORMAT, number);
+    (void)admin_post(options->socket, path, "", &data, err, sizeof(err));
+    json_decref(data);
+}
+
 static int summarize(const struct options *options, const char *file, const struct got *got)
 {
     if (options->json) {
@@ -202,6 +214,9 @@ int kcsctl_capture(const struct command *command, const struct options *options,
         (void)unlink(file);
     } else {
         ret = follow(options, number, seconds > 0 ? now_ms() + 1000 * seconds : 0, &got);
+        if (ret != EXIT_OK) {
+            give_up(options, number);
+        }
     }
     if (close(got.fd) != 0 && ret == EXIT_OK) {
         fprintf(stderr, "kcsctl: cannot write %s: %s\n", file, strerror(errno));
