@@ -1,8 +1,10 @@
 /* The short form of tools/bench soak: under a steady load people come, go, are muted, wish for
  * other layers and vanish, and afterwards the node holds what it held before. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { SOAK_NODE, judge, soak } from '../../tools/benchmarks/soak.mjs';
 import { withNode } from './lib/node.mjs';
 
@@ -22,4 +24,15 @@ test('coming and going leaves nothing behind', { timeout: 240_000 }, async (t) =
         assert.ok(f.samples.some(({ subscriptions, buffers }) => subscriptions > 40 && buffers > 0),
             'media flowed while it was looked at');
     });
+});
+
+test('a benchmark says what it does not know, and that is no goal that is missed', () => {
+    for (const name of ['idle', 'soak', 'egress']) {
+        const program = fileURLToPath(
+            new URL(`../../tools/benchmarks/bench_${name}.mjs`, import.meta.url));
+        const { status, stderr } = spawnSync(process.execPath, [program, '--bogus'], { encoding: 'utf8' });
+
+        assert.deepEqual([status, stderr],
+            [2, `${name}: Unknown option '--bogus'; see tools/bench ${name} --help\n`]);
+    }
 });

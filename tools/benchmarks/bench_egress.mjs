@@ -9,7 +9,6 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 
 import { withBrowser } from '../../tests/e2e/lib/browser.mjs';
 import { ask, connect } from '../../tests/e2e/lib/client.mjs';
@@ -19,6 +18,7 @@ import { egressOf, listed, recordingNode } from '../../tests/e2e/lib/recording.m
 import { rest } from '../../tests/e2e/lib/rest.mjs';
 import { openWishPage } from '../../tests/e2e/lib/wish.mjs';
 import { cores, lookAtBoth } from './node_watch.mjs';
+import { optionsOf } from './options.mjs';
 
 const HELP = `usage: tools/bench egress [--cameras N] [--size WxH] [--seconds T] [--alone] [--json]
 
@@ -33,20 +33,13 @@ const AT_ONCE = 4;
 const BESIDE = ['--publishers', '2', '--subscribers', '20', '--media', 'both', '--no-feedback', '--quiet'];
 const HZ = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
-const { values: o } = parseArgs({
-    options: {
-        cameras: { type: 'string', default: '2' },
-        size: { type: 'string', default: '640x360' },
-        seconds: { type: 'string', default: '15' },
-        alone: { type: 'boolean', default: false },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-    },
+const o = optionsOf('egress', HELP, {
+    cameras: { type: 'string', default: '2' },
+    size: { type: 'string', default: '640x360' },
+    seconds: { type: 'string', default: '15' },
+    alone: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
 });
-if (o.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-}
 const [cameras, seconds, size] = [Number(o.cameras), Number(o.seconds), o.size.split('x').map(Number)];
 if (!(cameras >= 1 && cameras <= 40 && seconds >= 5 && size.length === 2 && size.every((n) => n >= 16))) {
     console.error('egress: 1 to 40 cameras of 16x16 or more, 5 seconds at least; see tools/bench egress --help');

@@ -6,10 +6,11 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 
 import { BUILD, withNode } from '../../tests/e2e/lib/node.mjs';
 import { cores, lookAtBoth, sleeps } from './node_watch.mjs';
+import { optionsOf } from './options.mjs';
 
 const HELP = `usage: tools/bench idle [--seconds T] [--device D]… [--json]
 
@@ -22,19 +23,12 @@ Exit status: 0 the node takes less than 2 % of a core, 1 it does not.
 const MOST = 0.02; /* of a core */
 const SETTLE_MS = 3000;
 
-const { values: o } = parseArgs({
-    options: {
-        seconds: { type: 'string', default: '10' },
-        device: { type: 'string', multiple: true, default: [process.getuid() === 0 ? 'auto' : 'udp'] },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-    },
+const o = optionsOf('idle', HELP, {
+    seconds: { type: 'string', default: '10' },
+    device: { type: 'string', multiple: true, default: [process.getuid() === 0 ? 'auto' : 'udp'] },
+    json: { type: 'boolean', default: false },
 });
 
-if (o.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-}
 if (!(Number(o.seconds) >= 1)) {
     console.error(`idle: --seconds is a number from 1, not '${o.seconds}'; see tools/bench idle --help`);
     process.exit(2);

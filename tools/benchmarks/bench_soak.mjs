@@ -5,9 +5,9 @@
  * usage: tools/bench soak [OPTION…], see HELP */
 import { randomInt } from 'node:crypto';
 import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 
 import { withNode } from '../../tests/e2e/lib/node.mjs';
+import { optionsOf } from './options.mjs';
 import { SOAK_NODE, judge, soak } from './soak.mjs';
 
 const HELP = `usage: tools/bench soak [--seconds T] [--warm-up T] [--seed N] [--json]
@@ -20,20 +20,13 @@ const HELP = `usage: tools/bench soak [--seconds T] [--warm-up T] [--seed N] [--
 Exit status: 0 all has returned and nothing was lost, 1 it has not.
 `;
 
-const { values: o } = parseArgs({
-    options: {
-        seconds: { type: 'string', default: '600' },
-        'warm-up': { type: 'string', default: '60' },
-        seed: { type: 'string', default: `${randomInt(2 ** 31)}` },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-    },
+const o = optionsOf('soak', HELP, {
+    seconds: { type: 'string', default: '600' },
+    'warm-up': { type: 'string', default: '60' },
+    seed: { type: 'string', default: `${randomInt(2 ** 31)}` },
+    json: { type: 'boolean', default: false },
 });
 
-if (o.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-}
 const numbers = [o.seconds, o['warm-up'], o.seed].map(Number);
 if (!(numbers[0] >= 5 && numbers[1] >= 5 && numbers[2] >= 0)) {
     console.error('soak: --seconds and --warm-up are numbers from 5; see tools/bench soak --help');
