@@ -49,12 +49,12 @@ static void sign(void *ctx, const uint8_t *data, size_t len, uint8_t out[STUN_MA
     }
 }
 
-static size_t write_check(struct ice *ice, uint8_t out[ICE_CHECK_MAX])
+static size_t write_check(struct ice *ice, const uint8_t txid[12], uint8_t out[ICE_CHECK_MAX])
 {
     struct stun_writer w;
     int len;
 
-    stun_write_begin(&w, out, ICE_CHECK_MAX, STUN_BINDING_REQUEST, ice->txid);
+    stun_write_begin(&w, out, ICE_CHECK_MAX, STUN_BINDING_REQUEST, txid);
     stun_write_attr(&w, STUN_USERNAME, ice->username, (uint16_t)strlen(ice->username));
     stun_write_u64(&w, STUN_ICE_CONTROLLING, ice->tie_breaker);
     stun_write_u32(&w, STUN_PRIORITY, PRIORITY);
@@ -64,8 +64,22 @@ static size_t write_check(struct ice *ice, uint8_t out[ICE_CHECK_MAX])
     return len > 0 ? (size_t)len : 0;
 }
 
+/* When the next check is due, if this one is not answered. */
+static void wait_for_answer(struct ice *ice, uint64_t now_us)
+{
+    if (ice->state != ICE_CHECKING) {
+        ice->due_us = now_us + ICE_CONSENT_RETRY_US;
+        return;
+    }
+    ice->due_us = now_us + ice->interval_us;
+    ice->interval_us = ice->interval_us < ICE_RETRY_MAX_US / 2 ? 2 * ice->interval_us
+                                                               : ICE_RETRY_MAX_US;
+}
+
 size_t ice_take(struct ice *ice, uint64_t now_us, uint8_t out[ICE_CHECK_MAX])
 {
+    struct ice_check *check = &ice->checks[ice->n_checks % ICE_WAITING];
+
     if (ice->state == ICE_FAILED || now_us < ice->due_us) {
         return 0;
     }
@@ -74,30 +88,37 @@ size_t ice_take(struct ice *ice, uint64_t now_us, uint8_t out[ICE_CHECK_MAX])
         ice->state = ICE_FAILED;
         return 0;
     }
-    /* Each check is a transaction of its own; an answer to one that was given up for lost
-     * is late by more than a round trip here. */
-    store_be64(ice->txid, next_random(ice));
-    store_be32(ice->txid + 8, (uint32_t)next_random(ice));
-    ice->waiting = true;
-    ice->sent_us = now_us;
-    if (ice->state == ICE_CHECKING) {
-        ice->due_us = now_us + ice->interval_us;
-        ice->interval_us = ice->interval_us < ICE_RETRY_MAX_US / 2 ? 2 * ice->interval_us
-                                                                   : ICE_RETRY_MAX_US;
-    } else {
-        ice->due_us = now_us + ICE_CONSENT_RETRY_US;
+    /* Each check is a transaction of its own. Those before it still wait: through a node that has
+     * too much to do an answer may be longer under way than we are patient. */
+    store_be64(check->txid, next_random(ice));
+    store_be32(check->txid + 8, (uint32_t)next_random(ice));
+    check->sent_us = now_us;
+    ice->n_checks++;
+    wait_for_answer(ice, now_us);
+    return write_check(ice, check->txid, out);
+}
+
+/* The check that waits for an answer with that number, or NULL. */
+static const struct ice_check *find(const struct ice *ice, const uint8_t txid[12])
+{
+    for (uint32_t i = 0; i < ICE_WAITING && i < ice->n_checks; i++) {
+        if (memcmp(ice->checks[i].txid, txid, sizeof(ice->checks[i].txid)) == 0) {
+            return &ice->checks[i];
+        }
     }
-    return write_check(ice, out);
+    return NULL;
 }
 
 int ice_on_answer(struct ice *ice, const uint8_t *data, size_t len, uint64_t now_us)
 {
+    const struct ice_check *check;
     struct stun_msg msg;
 
     if (stun_parse(data, len, &msg) != 0) {
         return -EBADMSG;
     }
-    if (!ice->waiting || memcmp(msg.txid, ice->txid, sizeof(ice->txid)) != 0) {
+    check = find(ice, msg.txid);
+    if (check == NULL) {
         return -ENOENT;
     }
     if (msg.type == STUN_BINDING_ERROR) {
@@ -107,10 +128,10 @@ int ice_on_answer(struct ice *ice, const uint8_t *data, size_t len, uint64_t now
         !stun_mac_ok(&msg, sign, ice)) {
         return -EBADMSG;
     }
-    ice->waiting = false;
+    ice->n_checks = 0;
     ice->state = ICE_CONNECTED;
     ice->answered_us = now_us;
-    ice->rtt_us = now_us - ice->sent_us;
+    ice->rtt_us = now_us - check->sent_us;
     ice->due_us =
         now_us + ICE_CONSENT_US * 4 / 5 + next_random(ice) % (ICE_CONSENT_US * 2 / 5);
     return 0;

@@ -19,7 +19,13 @@ enum {
     ICE_GIVE_UP_US = 15000000,
     ICE_CONSENT_US = 5000000, /* between checks, +- 20 % (RFC 7675, 5.1) */
     ICE_CONSENT_RETRY_US = 500000,
-    ICE_EXPIRE_US = 30000000
+    ICE_EXPIRE_US = 30000000,
+    ICE_WAITING = 8 /* the last checks, whose answers may still come */
+};
+
+struct ice_check {
+    uint64_t sent_us;
+    uint8_t txid[12];
 };
 
 enum ice_state { ICE_CHECKING, ICE_CONNECTED, ICE_FAILED };
@@ -32,11 +38,10 @@ struct ice {
     uint64_t began_us;
     uint64_t answered_us; /* the latest answer */
     uint64_t due_us;
-    uint64_t sent_us; /* the check that waits for its answer */
     uint64_t rtt_us;
     uint32_t interval_us;
-    uint8_t txid[12];
-    bool waiting;
+    uint32_t n_checks; /* since the latest answer */
+    struct ice_check checks[ICE_WAITING];
     enum ice_state state;
 };
 
@@ -48,8 +53,8 @@ int ice_init(struct ice *ice, const char *our_ufrag, const char *their_ufrag,
  * state may have become ICE_FAILED. */
 size_t ice_take(struct ice *ice, uint64_t now_us, uint8_t out[ICE_CHECK_MAX]);
 
-/* A STUN message came. Returns 0 if it is a good answer to the check that waits, -ENOENT if
- * it answers another, -EBADMSG if it is malformed, unsigned or wrongly signed, or -EPERM
+/* A STUN message came. Returns 0 if it is a good answer to a check that waits, -ENOENT if
+ * it answers none of those, -EBADMSG if it is malformed, unsigned or wrongly signed, or -EPERM
  * for an error response. */
 int ice_on_answer(struct ice *ice, const uint8_t *data, size_t len, uint64_t now_us);
 

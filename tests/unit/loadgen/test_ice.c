@@ -131,6 +131,33 @@ static void consent_is_asked_for_each_five_seconds_and_expires(void **state)
     assert_in_range(p.now_us - p.ice.answered_us, ICE_EXPIRE_US, ICE_EXPIRE_US + 1000000);
 }
 
+/* Each answer is 2.7 s under way, longer than it takes to ask again. */
+static void answer_that_comes_after_the_next_check_is_one(void **state)
+{
+    uint8_t answer[ICE_MAX_RESPONSE];
+    uint8_t request[ICE_CHECK_MAX];
+    struct pair p;
+    unsigned n = 0;
+    (void)state;
+
+    open_pair(&p);
+    while (p.now_us < START_US + UINT64_C(120000000)) {
+        size_t len = check(&p, answer);
+        uint64_t until_us = p.now_us + 2700000;
+
+        for (; ice_deadline(&p.ice) < until_us; n++) {
+            p.now_us = ice_deadline(&p.ice);
+            assert_true(ice_take(&p.ice, p.now_us, request) > 0);
+        }
+        p.now_us = until_us;
+        assert_int_equal(ice_on_answer(&p.ice, answer, len, p.now_us), 0);
+        assert_int_equal(p.ice.state, ICE_CONNECTED);
+        assert_int_equal(p.ice.rtt_us, 2700000);
+        p.now_us = ice_deadline(&p.ice);
+    }
+    assert_true(n > 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +165,7 @@ int main(void)
         cmocka_unit_test(answer_that_is_not_signed_by_the_server_is_no_answer),
         cmocka_unit_test(unanswered_checks_are_repeated_slower_and_given_up),
         cmocka_unit_test(consent_is_asked_for_each_five_seconds_and_expires),
+        cmocka_unit_test(answer_that_comes_after_the_next_check_is_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
