@@ -94,6 +94,7 @@ static void *run(void *arg)
     struct disk *disk = arg;
     bool left;
 
+    (void)pthread_setname_np(pthread_self(), "kcs-disk");
     (void)pthread_mutex_lock(&disk->lock);
     while (!disk->stop) {
         struct disk_facts facts = {0, 0, 0};

@@ -341,6 +341,7 @@ static void *run(void *arg)
     struct runner *runner = arg;
     bool left;
 
+    (void)pthread_setname_np(pthread_self(), "kcs-archive");
     (void)pthread_mutex_lock(&runner->lock);
     while (!atomic_load(&runner->stop)) {
         struct sent *sent = runner->waits;

@@ -105,6 +105,7 @@ static void *hasher_main(void *arg)
 {
     struct hasher *hasher = arg;
 
+    (void)pthread_setname_np(pthread_self(), "kcs-passwords");
     (void)pthread_mutex_lock(&hasher->lock);
     while (!hasher->stop) {
         struct job *job = hasher->first;

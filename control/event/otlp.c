@@ -222,6 +222,7 @@ static void *run(void *arg)
     struct otlp *otlp = arg;
     bool stop = false;
 
+    (void)pthread_setname_np(pthread_self(), "kcs-traces");
     while (!stop) {
         uint32_t n;
 

@@ -43,6 +43,7 @@ static void *run(void *arg)
     struct event_queue *queue = arg;
     struct event *batch;
 
+    (void)pthread_setname_np(pthread_self(), "kcs-events");
     (void)pthread_mutex_lock(&queue->lock);
     while (!queue->leave) {
         if (queue->first == NULL) {

@@ -360,6 +360,7 @@ static void *store_main(void *arg)
     struct store_req *batch;
     uint64_t looked_us = clock_mono_us();
 
+    (void)pthread_setname_np(pthread_self(), "kcs-store");
     (void)pthread_mutex_lock(&store->lock);
     for (;;) {
         while (store->queue.first == NULL && !store->stop) {
@@ -394,6 +395,7 @@ static void *copy_main(void *arg)
     struct store *store = arg;
     struct store_req *req;
 
+    (void)pthread_setname_np(pthread_self(), "kcs-store-copy");
     (void)pthread_mutex_lock(&store->lock);
     for (;;) {
         while (store->copies.first == NULL && !store->stop) {

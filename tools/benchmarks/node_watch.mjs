@@ -6,18 +6,24 @@ const SAMPLE_MS = 200;
 /* Microseconds of CLOCK_MONOTONIC, as kcs-loadgen tells them. */
 const now = () => Number(process.hrtime.bigint() / 1000n);
 
-/* CPU seconds of all threads of a process, to the nanosecond; bytes that are resident, those
+/* CPU seconds of all threads of a process, to the nanosecond, and by their names; bytes that are resident, those
  * of them that are its own (the rest is files and what both processes share, the vault), and that
  * it has mapped in all. */
 function look(pid) {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     const bytes = (name) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)[1]) * 1024;
-    let ns = 0;
+    const threads = {};
+    let cpu = 0;
 
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
-        ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+        const of = `/proc/${pid}/task/${thread}`;
+        const name = readFileSync(`${of}/comm`, 'utf8').trim();
+        const s = Number(readFileSync(`${of}/schedstat`, 'utf8').split(' ')[0]) / 1e9;
+
+        threads[name] = (threads[name] ?? 0) + s;
+        cpu += s;
     }
-    return { cpu: ns / 1e9, memory: bytes('VmRSS'), own: bytes('RssAnon'),
+    return { cpu, threads, memory: bytes('VmRSS'), own: bytes('RssAnon'),
         mapped: bytes('VmSize') };
 }
 

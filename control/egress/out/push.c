@@ -318,6 +318,7 @@ static void *run(void *arg)
     uint64_t since_us = now_us();
     bool left;
 
+    (void)pthread_setname_np(pthread_self(), "kcs-push");
     while (try_once(push)) {
         wait_ms = now_us() - since_us > STEADY_US ? RETRY_MS : wait_ms;
         packet_queue_pause(push->queue, wait_ms);
