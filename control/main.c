@@ -18,6 +18,10 @@
 
 enum { EXIT_BAD_CONF = 4 };
 
+/* Read by the allocator, jemalloc (docs/decisions/0046): a thread of its own gives back what is
+ * free for some seconds, and threads share what others have freed. */
+const char *malloc_conf = "background_thread:true,narenas:2,dirty_decay_ms:5000";
+
 static const struct program program = {
     .name = "kcs-control",
     .does = "decides for a KCS media node: signaling, meetings, ICE and DTLS",

@@ -1,26 +1,16 @@
 #include "dtls/dtls_worker.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "sys/clock.h"
 
-enum {
-    TOLD_EVERY = 16,        /* jobs of a busy worker: what it has taken; asking is a call */
-    TRIM_AFTER = 128,       /* connections: some 6 MB */
-    TRIM_EVERY_US = 5000000 /* it takes some 10 ms for each 100 MB */
-};
-
-/* Of the process, as the allocator is. */
-static _Atomic unsigned n_freed;     /* since it was trimmed: connections that OpenSSL had */
-static _Atomic uint64_t trimmed_us;
+enum { TOLD_EVERY = 16 }; /* jobs of a busy worker: what it has taken; asking is a call */
 
 static void worker_do(struct dtls_worker *worker, struct dtls_job *job)
 {
     struct dtls_conn *conn = job->conn;
-    const bool whole = conn->ssl != NULL;
     uint64_t now_us = clock_mono_us();
 
     switch (job->kind) {
@@ -42,36 +32,14 @@ static void worker_do(struct dtls_worker *worker, struct dtls_job *job)
     case DTLS_JOB_CLOSE:
         conn->deadline_us = UINT64_MAX;
         (void)dtls_heap_set(&worker->heap, conn); /* removal always succeeds */
-        n_freed += whole;
         dtls_conn_stop(conn);
         dtls_mailbox_put(conn->shared->box, &conn->gone);
         return; /* the loop may have freed it by now */
     }
-    n_freed += whole && conn->ssl == NULL;
     if (dtls_heap_set(&worker->heap, conn) != 0) {
         /* Without a timer it lives from the peer's retransmissions alone. */
         conn->heap_index = DTLS_HEAP_NONE;
     }
-}
-
-/* What handshakes that were under way together have taken stays with the allocator, some
- * 80 kB each, until somebody asks it to give back what is free. Returns when that is due,
- * UINT64_MAX if not. */
-static uint64_t trim(uint64_t now_us)
-{
-    uint64_t last_us = trimmed_us;
-
-    if (n_freed < TRIM_AFTER) {
-        return UINT64_MAX;
-    }
-    if (now_us < last_us + TRIM_EVERY_US) {
-        return last_us + TRIM_EVERY_US;
-    }
-    if (atomic_compare_exchange_strong(&trimmed_us, &last_us, now_us)) { /* one of us does */
-        n_freed = 0;
-        (void)malloc_trim(0);
-    }
-    return UINT64_MAX;
 }
 
 /* Runs what is due. Returns the next deadline. */
@@ -80,17 +48,11 @@ static uint64_t worker_run_timers(struct dtls_worker *worker)
     for (;;) {
         struct dtls_conn *conn = dtls_heap_first(&worker->heap);
         uint64_t now_us = clock_mono_us();
-        bool whole;
 
         if (conn == NULL || conn->deadline_us > now_us) {
-            const uint64_t trim_us = trim(now_us);
-
-            return conn == NULL || trim_us < conn->deadline_us ? trim_us
-                                                               : conn->deadline_us;
+            return conn == NULL ? UINT64_MAX : conn->deadline_us;
         }
-        whole = conn->ssl != NULL;
         dtls_conn_on_time(conn, now_us);
-        n_freed += whole && conn->ssl == NULL;
         (void)dtls_heap_set(&worker->heap, conn); /* it is a member: needs no room */
     }
 }
@@ -138,6 +100,7 @@ static void *worker_main(void *arg)
     struct dtls_worker *worker = arg;
     unsigned n = 0;
 
+    (void)pthread_setname_np(pthread_self(), "kcs-dtls");
     (void)pthread_mutex_lock(&worker->lock);
     while (!worker->stop) {
         struct dtls_job *job = worker_take(worker);

@@ -12,7 +12,7 @@ die() {
 KCS_PACKAGES="build-essential cmake ninja-build pkg-config ca-certificates openssl iproute2
     clang-14 llvm-14 libdpdk-dev libipsec-mb-dev libsrtp2-dev libssl-dev libwebsockets-dev
     libwebsockets-evlib-uv libnghttp2-dev libuv1-dev zlib1g-dev libjansson-dev libcyaml-dev libyaml-dev
-    libbpf-dev libxdp-dev libcurl4-openssl-dev uthash-dev libusrsctp-dev libsqlite3-dev
+    libbpf-dev libxdp-dev libcurl4-openssl-dev uthash-dev libusrsctp-dev libjemalloc-dev libsqlite3-dev
     libsodium-dev libmongoc-dev librdkafka-dev libavformat-dev libavcodec-dev libavutil-dev
     libswscale-dev libcairo2-dev fonts-dejavu-core"
 
