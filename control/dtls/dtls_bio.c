@@ -24,7 +24,9 @@ static int bio_read(BIO *b, char *out, size_t cap, size_t *n)
     }
     *n = bio->len < cap ? bio->len : cap; /* the rest of a datagram is lost, as in recv() */
     memcpy(out, bio->data, *n);
-    bio->data = NULL;
+    bio->data = bio->then;
+    bio->len = bio->then_len;
+    bio->then = NULL;
     return 1;
 }
 

@@ -1,5 +1,5 @@
-/* A BIO that gives OpenSSL one datagram to read and hands every datagram that it writes to
- * a function: boundaries are kept, nothing is buffered. */
+/* A BIO that gives OpenSSL a datagram to read, or two, and hands every datagram that it
+ * writes to a function: boundaries are kept, nothing is buffered. */
 #ifndef KCS_DTLS_DTLS_BIO_H
 #define KCS_DTLS_DTLS_BIO_H
 
@@ -10,6 +10,8 @@ enum { DTLS_MTU = 1200 }; /* UDP payload; fits every path that WebRTC expects */
 struct dtls_bio {
     const void *data; /* the datagram to read, borrowed; NULL when it was taken */
     size_t len;
+    const void *then; /* the next one, or NULL */
+    size_t then_len;
     void (*send)(void *arg, const void *data, size_t len);
     void *arg;
 };

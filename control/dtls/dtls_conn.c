@@ -469,6 +469,45 @@ void dtls_conn_on_grant(struct dtls_conn *conn, const struct path *from, uint32_
     }
 }
 
+/* A browser's hello has two datagrams, of which one alone says nothing: it waits for the
+ * other, and OpenSSL is asked once. Returns whether it is kept. */
+static bool conn_keep_part(struct dtls_conn *conn, const uint8_t *data, size_t len)
+{
+    if (conn->ssl != NULL || conn->part != NULL || !dtls_record_part_of_hello(data, len)) {
+        return false;
+    }
+    conn->part = malloc(len);
+    if (conn->part == NULL) {
+        return false;
+    }
+    memcpy(conn->part, data, len);
+    conn->part_len = len;
+    return true;
+}
+
+static void conn_forget_part(struct dtls_conn *conn)
+{
+    free(conn->part);
+    conn->part = NULL;
+}
+
+static void conn_feed(struct dtls_conn *conn, const uint8_t *data, size_t len,
+                      uint64_t now_us)
+{
+    conn->bio.data = data;
+    conn->bio.len = len;
+    if (conn->part != NULL) {
+        conn->bio.data = conn->part;
+        conn->bio.len = conn->part_len;
+        conn->bio.then = data;
+        conn->bio.then_len = len;
+    }
+    conn_shake(conn, now_us);
+    conn->bio.data = NULL;
+    conn->bio.then = NULL;
+    conn_forget_part(conn);
+}
+
 void dtls_conn_on_datagram(struct dtls_conn *conn, const struct path *from,
                            const uint8_t *data, size_t len, uint64_t now_us)
 {
@@ -485,13 +524,10 @@ void dtls_conn_on_datagram(struct dtls_conn *conn, const struct path *from,
     conn->address = dtls_address_of(&conn->addresses, from);
     conn->address->credit += dtls_address_share(len);
     conn->heard = true;
-    if (!conn_begin(conn)) {
+    if (conn_keep_part(conn, data, len) || !conn_begin(conn)) {
         return;
     }
-    conn->bio.data = data;
-    conn->bio.len = len;
-    conn_shake(conn, now_us);
-    conn->bio.data = NULL;
+    conn_feed(conn, data, len, now_us);
     if (conn->phase == DTLS_PHASE_LINKED && len <= DTLS_MAX_DATAGRAM) {
         conn_read(conn, data, len, true); /* there may be more in it */
     }
@@ -536,6 +572,7 @@ void dtls_conn_stop(struct dtls_conn *conn)
                                     sizeof(close_notify), conn->farewell);
     }
     conn->phase = DTLS_PHASE_OVER;
+    conn_forget_part(conn);
     SSL_free(conn->ssl);
     conn->ssl = NULL;
     ERR_clear_error();

@@ -80,6 +80,8 @@ struct dtls_conn {
     SSL_CTX *ctx;
     SSL *ssl;
     struct dtls_bio bio;
+    uint8_t *part; /* of a hello, a datagram, until the next comes; NULL: none */
+    size_t part_len;
     enum dtls_phase phase;
     bool cert_seen, cert_ok;
     struct dtls_mail *flight, **flight_end; /* held while flight_end is not NULL */

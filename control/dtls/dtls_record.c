@@ -3,6 +3,8 @@
 #include "sfu/base/bytes.h"
 
 enum {
+    HEADER_LEN = 13,
+    CLIENT_HELLO = 1,
     CT_CHANGE_CIPHER_SPEC = 20,
     CT_ALERT = 21,
     CT_HANDSHAKE = 22,
@@ -17,7 +19,7 @@ static bool handshake_type_sane(uint8_t type, bool from_client)
     switch (type) {
     case 11: /* certificate */
         return true;
-    case 1:  /* client_hello */
+    case CLIENT_HELLO:
     case 15: /* certificate_verify */
     case 16: /* client_key_exchange */
         return from_client;
@@ -86,4 +88,16 @@ bool dtls_record_sane(const uint8_t *data, size_t len, bool from_client)
         }
     }
     return true;
+}
+
+bool dtls_record_part_of_hello(const uint8_t *data, size_t len)
+{
+    struct rbytes r = rbytes_of(data, len);
+    const uint8_t *header = rbytes_take(&r, HEADER_LEN);
+    const uint8_t type = rbytes_u8(&r);
+    const uint32_t whole = rbytes_be24(&r);
+
+    (void)rbytes_take(&r, 5); /* message number, where the fragment begins */
+    return rbytes_be24(&r) < whole && !r.bad && header[0] == CT_HANDSHAKE &&
+           load_be16(header + 3) == 0 && type == CLIENT_HELLO;
 }

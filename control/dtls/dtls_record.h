@@ -14,4 +14,8 @@
  * ('from_client') or of a client never sends. */
 bool dtls_record_sane(const uint8_t *data, size_t len, bool from_client);
 
+/* Of a sane datagram: true if it begins with a part of a ClientHello, another of which is
+ * still to come (RFC 6347, section 4.2.3). */
+bool dtls_record_part_of_hello(const uint8_t *data, size_t len);
+
 #endif

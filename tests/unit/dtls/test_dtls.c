@@ -492,6 +492,39 @@ static void openssl_free(void *p, const char *file, int line)
     free(p);
 }
 
+/* A part of a hello alone is kept as it is, and freed if nothing more comes. */
+static void a_part_of_a_hello_has_no_memory_of_openssl(void **state)
+{
+    enum { SMALL = 1024 };
+    const struct dtls_peer_conf peer = {
+        .profiles = both_profiles, .mtu = 1200, .hello_pad = 1200};
+    struct fixture f;
+    struct end ends[2];
+    size_t before;
+    (void)state;
+
+    start(&f, base_conf);
+    open_end(&f, &ends[0], &peer); /* what it makes once */
+    run(&f, &ends[0], 5000);
+    close_end(&ends[0]);
+    (void)usleep(5000);
+    for (int i = 0; i < 2; i++) {
+        open_end(&f, &ends[i], &peer);
+        dtls_peer_step(&ends[i].peer, NULL, 0);
+        assert_int_equal(ends[i].peer.n_out, 2);
+        before = openssl_bytes;
+        (void)dtls_conn_feed(ends[i].conn, &ends[i].path, ends[i].peer.out[0].data,
+                             ends[i].peer.out[0].len);
+        (void)usleep(5000);
+        assert_true(openssl_bytes < before + SMALL);
+    }
+    close_end(&ends[0]);
+    run(&f, &ends[1], 5000); /* it comes again, and then the rest of it */
+    assert_same_keys(&ends[1]);
+    close_end(&ends[1]);
+    finish(&f);
+}
+
 /* Neither who never comes nor who has come: only who is at it. */
 static void only_a_handshake_under_way_has_memory_of_openssl(void **state)
 {
@@ -572,6 +605,7 @@ int main(void)
         cmocka_unit_test(a_peer_is_told_when_its_connection_ends),
         cmocka_unit_test(a_peer_that_ends_its_connection_is_heard),
         cmocka_unit_test(an_end_that_is_forged_is_not_believed),
+        cmocka_unit_test(a_part_of_a_hello_has_no_memory_of_openssl),
         cmocka_unit_test(only_a_handshake_under_way_has_memory_of_openssl),
         cmocka_unit_test(bad_arguments_are_refused),
     };

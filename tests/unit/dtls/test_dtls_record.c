@@ -91,6 +91,26 @@ static void records_must_add_up_to_the_datagram(void **state)
     }
 }
 
+static void a_part_of_a_hello_is_told_from_a_whole_one(void **state)
+{
+    uint8_t d[1500];
+    size_t n = put_message(d, 1, 1400, 0, 1100, 1100);
+    (void)state;
+
+    assert_true(dtls_record_part_of_hello(d, n));
+    for (size_t cut = 0; cut < 25; cut++) {
+        assert_false(dtls_record_part_of_hello(d, cut));
+    }
+    d[4] = 1; /* encrypted */
+    assert_false(dtls_record_part_of_hello(d, n));
+    n = put_message(d, 1, 1400, 1100, 300, 300);
+    assert_true(dtls_record_part_of_hello(d, n));
+    n = put_message(d, 1, 300, 0, 300, 300);
+    assert_false(dtls_record_part_of_hello(d, n));
+    n = put_message(d, 11, 1400, 0, 300, 300);
+    assert_false(dtls_record_part_of_hello(d, n));
+}
+
 static void no_bytes_can_make_it_read_outside(void **state)
 {
     (void)state;
@@ -111,6 +131,7 @@ static void no_bytes_can_make_it_read_outside(void **state)
             d[12] = (uint8_t)(rand() % 2 == 0 ? n - 13 : d[12]);
         }
         (void)dtls_record_sane(d, n, rand() % 2 == 0);
+        (void)dtls_record_part_of_hello(d, n);
         free(d);
     }
 }
@@ -122,6 +143,7 @@ int main(void)
         cmocka_unit_test(fragments_must_lie_inside_their_message),
         cmocka_unit_test(plaintext_alerts_and_data_are_not_sane_encrypted_ones_are),
         cmocka_unit_test(records_must_add_up_to_the_datagram),
+        cmocka_unit_test(a_part_of_a_hello_is_told_from_a_whole_one),
         cmocka_unit_test(no_bytes_can_make_it_read_outside),
     };
 
