@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 
 #include "sys/clock.h"
+#include "sys/thread.h"
 
 enum { EVERY_MS = 2000, PATIENCE_MS = 1000, OLD_US = 60000000 };
 
@@ -94,7 +95,7 @@ static void *run(void *arg)
     struct disk *disk = arg;
     bool left;
 
-    (void)pthread_setname_np(pthread_self(), "kcs-disk");
+    thread_named("kcs-disk");
     (void)pthread_mutex_lock(&disk->lock);
     while (!disk->stop) {
         struct disk_facts facts = {0, 0, 0};

@@ -14,6 +14,7 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/loop.h"
+#include "sys/thread.h"
 
 enum {
     PART_BYTES = 8 << 20, /* of an upload; more, if it were more than S3_PARTS */
@@ -341,7 +342,7 @@ static void *run(void *arg)
     struct runner *runner = arg;
     bool left;
 
-    (void)pthread_setname_np(pthread_self(), "kcs-archive");
+    thread_of_work("kcs-archive");
     (void)pthread_mutex_lock(&runner->lock);
     while (!atomic_load(&runner->stop)) {
         struct sent *sent = runner->waits;

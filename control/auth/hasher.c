@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sys/thread.h"
+
 /* OWASP's password storage cheat sheet: argon2id with 19 MiB, two passes, one lane. */
 enum { OPS = 2, MEMORY = 19 << 20, THREADS_MAX = 16 };
 
@@ -105,7 +107,7 @@ static void *hasher_main(void *arg)
 {
     struct hasher *hasher = arg;
 
-    (void)pthread_setname_np(pthread_self(), "kcs-passwords");
+    thread_of_work("kcs-passwords");
     (void)pthread_mutex_lock(&hasher->lock);
     while (!hasher->stop) {
         struct job *job = hasher->first;

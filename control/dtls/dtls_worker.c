@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "sys/clock.h"
+#include "sys/thread.h"
 
 enum { TOLD_EVERY = 16 }; /* jobs of a busy worker: what it has taken; asking is a call */
 
@@ -100,7 +101,7 @@ static void *worker_main(void *arg)
     struct dtls_worker *worker = arg;
     unsigned n = 0;
 
-    (void)pthread_setname_np(pthread_self(), "kcs-dtls");
+    thread_of_work("kcs-dtls");
     (void)pthread_mutex_lock(&worker->lock);
     while (!worker->stop) {
         struct dtls_job *job = worker_take(worker);

@@ -13,6 +13,7 @@
 #include "sfu/base/fnv.h"
 #include "sys/clock.h"
 #include "sys/log.h"
+#include "sys/thread.h"
 
 enum {
     RETRY_MIN_MS = 500,
@@ -350,7 +351,7 @@ static void *run(void *arg)
     uint32_t wait_ms = RETRY_MIN_MS;
     bool stop = false;
 
-    (void)pthread_setname_np(pthread_self(), "kcs-kafka");
+    thread_named("kcs-kafka");
     while (!stop) {
         rd_kafka_t *producer = make_producer(kafka);
         bool ready = producer != NULL && kafka_topics_ready(kafka, producer);

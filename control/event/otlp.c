@@ -16,6 +16,7 @@
 #include "proto/jtext.h"
 #include "sys/clock.h"
 #include "sys/log.h"
+#include "sys/thread.h"
 #include "trace/trace.h"
 
 enum {
@@ -222,7 +223,7 @@ static void *run(void *arg)
     struct otlp *otlp = arg;
     bool stop = false;
 
-    (void)pthread_setname_np(pthread_self(), "kcs-traces");
+    thread_named("kcs-traces");
     while (!stop) {
         uint32_t n;
 

@@ -5,6 +5,7 @@
 
 #include "event/sink.h"
 #include "sys/clock.h"
+#include "sys/thread.h"
 
 struct event_queue {
     pthread_mutex_t lock;
@@ -43,7 +44,7 @@ static void *run(void *arg)
     struct event_queue *queue = arg;
     struct event *batch;
 
-    (void)pthread_setname_np(pthread_self(), "kcs-events");
+    thread_named("kcs-events");
     (void)pthread_mutex_lock(&queue->lock);
     while (!queue->leave) {
         if (queue->first == NULL) {

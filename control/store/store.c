@@ -9,6 +9,7 @@
 
 #include "store/store_priv.h"
 #include "sys/clock.h"
+#include "sys/thread.h"
 
 enum {
     BATCH = 16384,  /* requests of one transaction */
@@ -360,7 +361,7 @@ static void *store_main(void *arg)
     struct store_req *batch;
     uint64_t looked_us = clock_mono_us();
 
-    (void)pthread_setname_np(pthread_self(), "kcs-store");
+    thread_of_work("kcs-store");
     (void)pthread_mutex_lock(&store->lock);
     for (;;) {
         while (store->queue.first == NULL && !store->stop) {
@@ -395,7 +396,7 @@ static void *copy_main(void *arg)
     struct store *store = arg;
     struct store_req *req;
 
-    (void)pthread_setname_np(pthread_self(), "kcs-store-copy");
+    thread_of_work("kcs-store-copy");
     (void)pthread_mutex_lock(&store->lock);
     for (;;) {
         while (store->copies.first == NULL && !store->stop) {
