@@ -168,9 +168,13 @@ uint64_t admin_find_peer(const struct admin *admin, const char *transport_id,
 int admin_move(const struct admin *admin, const char *transport_id, uint32_t lane)
 {
     uint64_t peer = admin_find_peer(admin, transport_id, NULL);
+    int ret = peer == HANDLE_NONE ? -ENOENT
+                                  : media_peer_move(admin->conf.media, peer, lane, NULL, NULL);
 
-    return peer == HANDLE_NONE ? -ENOENT
-                               : media_peer_move(admin->conf.media, peer, lane, NULL, NULL);
+    if (ret == 0) {
+        media_peer_stay(admin->conf.media, peer);
+    }
+    return ret;
 }
 
 static void add_peers(void *arg, struct room *room)

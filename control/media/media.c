@@ -54,7 +54,8 @@ static void to_arrival(struct media *media, uint64_t peer)
     const struct media_slot *slot =
         media_slots_find(&media->slots[MEDIA_PEER], peer, SLOT_OPEN);
 
-    if (slot != NULL && slot->publishes && slot->arrival != MEDIA_NO_LANE && slot->arrival != slot->lane) {
+    if (slot != NULL && slot->publishes && !slot->stays && slot->arrival != MEDIA_NO_LANE &&
+        slot->arrival != slot->lane) {
         /* without room, or on the move: its packets are handed over, which works, too */
         (void)media_peer_move(media, peer, slot->arrival, NULL, NULL);
     }

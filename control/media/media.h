@@ -180,9 +180,14 @@ int media_sub_set_source(struct media *media, uint64_t sub, const struct media_s
 
 /* Moves a peer with all that is its to another lane, while media flows. A new peer is
  * placed on the lane that sends least; when it first publishes it moves to the lane that
- * its packets arrive on by itself. Also -EINVAL no such lane, -EBUSY it is on the move. */
+ * its packets arrive on by itself, and again when they arrive on another. Also -EINVAL no such
+ * lane, -EBUSY it is on the move. */
 int media_peer_move(struct media *media, uint64_t peer, uint32_t lane, media_done *done,
                     void *arg);
+
+/* It stays where it was moved to, wherever its packets arrive: somebody wants it there. A
+ * handle that is stale changes nothing. */
+void media_peer_stay(struct media *media, uint64_t peer);
 
 /* The lane that a peer is on, or moves to. -ESTALE. */
 int media_peer_lane(const struct media *media, uint64_t peer, uint32_t *lane);

@@ -168,7 +168,7 @@ void media_lanes_opened(struct media *media, enum media_kind kind, uint64_t hand
     if (kind == MEDIA_PEER) {
         slot->lane = media_lanes_place(media);
         slot->arrival = MEDIA_NO_LANE;
-        slot->publishes = false;
+        slot->publishes = slot->stays = false;
         media->load[slot->lane].n_peers++;
     } else if (kind == MEDIA_STREAM &&
                vault_stream_read(&vault->streams[i], &stream) == 0) {
@@ -186,6 +186,7 @@ static void find_peer(struct media *media, uint32_t i)
 
     slot->lane = (uint32_t)(media->map.vault.peers[i].live.lane % media->map.info.n_lanes);
     slot->arrival = MEDIA_NO_LANE;
+    slot->stays = false;
 }
 
 void media_lanes_adopted(struct media *media, enum media_kind kind, uint64_t handle)
@@ -496,4 +497,13 @@ int media_peer_move(struct media *media, uint64_t peer, uint32_t lane, media_don
     media_cmds_push(&media->cmds, media_rings_of(media, from), from, ABI_OP_PEER_MOVE, peer,
                     lane, done, arg);
     return 0;
+}
+
+void media_peer_stay(struct media *media, uint64_t peer)
+{
+    struct media_slot *slot = media_slots_find(&media->slots[MEDIA_PEER], peer, SLOT_OPEN);
+
+    if (slot != NULL) {
+        slot->stays = true;
+    }
 }

@@ -33,6 +33,7 @@ struct media_slot {
     uint32_t left[MEDIA_SUB_MOVES * MEDIA_SUB_STREAMS]; /* and of those they leave */
     uint32_t n_due;     /* streams: what waits before they are closed (below) */
     bool publishes;     /* peers: it has had a stream */
+    bool stays;         /* peers: it does not follow its packets */
     bool waiting;       /* peers: on the move; streams: the opening is not answered yet */
     uint8_t closing;    /* subscriptions: nor the closing; those of its streams (bits) that
                            are on other lanes count it as due … */

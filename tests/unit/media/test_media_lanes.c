@@ -168,6 +168,29 @@ static void a_publisher_follows_its_packets_even_if_they_come_late(void **state)
     finish(&f);
 }
 
+/* An operator's wish is not undone by the next path that a client selects. */
+static void who_was_moved_by_hand_stays(void **state)
+{
+    struct fixture f;
+    uint64_t peers[2];
+    uint32_t lane;
+    (void)state;
+
+    start_two(&f, peers);
+    (void)open_stream(&f, peers[0]);
+    hear_from(&f, peers[0], 1);
+    WAIT(&f, media_n_waiting(f.media) == 0);
+    assert_int_equal(media_peer_move(f.media, peers[0], 0, NULL, NULL), 0);
+    media_peer_stay(f.media, peers[0]);
+    WAIT(&f, media_n_waiting(f.media) == 0);
+    hear_from(&f, peers[0], 1);
+    (void)open_stream(&f, peers[0]);
+    assert_int_equal(media_peer_lane(f.media, peers[0], &lane), 0);
+    assert_int_equal(lane, 0);
+    media_peer_stay(f.media, HANDLE_NONE);
+    finish(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +198,7 @@ int main(void)
         cmocka_unit_test(commands_for_a_peer_on_the_move_wait_for_it),
         cmocka_unit_test(a_refused_move_leaves_the_peer_where_it_was),
         cmocka_unit_test(a_publisher_follows_its_packets_even_if_they_come_late),
+        cmocka_unit_test(who_was_moved_by_hand_stays),
         cmocka_unit_test(the_lane_with_fewest_subscriptions_gets_the_next),
     };
 
