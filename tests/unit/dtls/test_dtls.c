@@ -492,6 +492,15 @@ static void openssl_free(void *p, const char *file, int line)
     free(p);
 }
 
+/* So that what OpenSSL makes once is made. */
+static void shake_once(struct fixture *f, struct end *end, const struct dtls_peer_conf *peer)
+{
+    open_end(f, end, peer);
+    run(f, end, 5000);
+    close_end(end);
+    (void)usleep(5000);
+}
+
 /* A part of a hello alone is kept as it is, and freed if nothing more comes. */
 static void a_part_of_a_hello_has_no_memory_of_openssl(void **state)
 {
@@ -504,10 +513,7 @@ static void a_part_of_a_hello_has_no_memory_of_openssl(void **state)
     (void)state;
 
     start(&f, base_conf);
-    open_end(&f, &ends[0], &peer); /* what it makes once */
-    run(&f, &ends[0], 5000);
-    close_end(&ends[0]);
-    (void)usleep(5000);
+    shake_once(&f, &ends[0], &peer);
     for (int i = 0; i < 2; i++) {
         open_end(&f, &ends[i], &peer);
         dtls_peer_step(&ends[i].peer, NULL, 0);
@@ -536,10 +542,7 @@ static void only_a_handshake_under_way_has_memory_of_openssl(void **state)
     (void)state;
 
     start(&f, base_conf);
-    open_end(&f, &ends[0], &peer); /* what it makes once */
-    run(&f, &ends[0], 5000);
-    close_end(&ends[0]);
-    (void)usleep(5000);
+    shake_once(&f, &ends[0], &peer);
     before = openssl_bytes;
     for (int i = 0; i < N; i++) {
         const size_t begun = openssl_bytes;
