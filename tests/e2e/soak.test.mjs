@@ -27,9 +27,10 @@ test('coming and going leaves nothing behind', { timeout: 240_000 }, async (t) =
 });
 
 test('a benchmark says what it does not know, and that is no goal that is missed', () => {
-    for (const name of ['idle', 'soak', 'egress']) {
+    for (const [name, file = `bench_${name}`] of [['idle'], ['soak'], ['egress'], ['joins'],
+        ['wire', 'wire_peer']]) {
         const program = fileURLToPath(
-            new URL(`../../tools/benchmarks/bench_${name}.mjs`, import.meta.url));
+            new URL(`../../tools/benchmarks/${file}.mjs`, import.meta.url));
         const { status, stderr } = spawnSync(process.execPath, [program, '--bogus'], { encoding: 'utf8' });
 
         assert.deepEqual([status, stderr],

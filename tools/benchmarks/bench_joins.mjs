@@ -7,11 +7,12 @@
  * usage: tools/bench joins [OPTION…], see HELP */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 
 import { loadgen } from '../../tests/e2e/lib/loadgen.mjs';
 import { BUILD, withNode } from '../../tests/e2e/lib/node.mjs';
 import { watch } from './node_watch.mjs';
+import { optionsOf } from './options.mjs';
 
 const HELP = `usage: tools/bench joins [--clients N] [--room-size N] [--json]
 
@@ -25,19 +26,12 @@ const FLOODS = 3; /* the one whose ratio is between the others' is told */
 const FLOOR_S = 1;
 const [NODE_CPU, CLIENT_CPU] = ['0', '1'];
 
-const { values: o } = parseArgs({
-    options: {
-        clients: { type: 'string', default: '1000' },
-        'room-size': { type: 'string', default: '20' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-    },
+const o = optionsOf('joins', HELP, {
+    clients: { type: 'string', default: '1000' },
+    'room-size': { type: 'string', default: '20' },
+    json: { type: 'boolean', default: false },
 });
 
-if (o.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-}
 const size = Number(o['room-size']);
 const rooms = Math.floor(Number(o.clients) / size);
 

@@ -23,6 +23,9 @@
 #include <linux/if_link.h>
 #include <xdp/xsk.h>
 
+#include "io/csum.h"
+#include "sfu/base/bytes.h"
+
 enum {
     FRAME = 9,   /* packets of a picture, as the publisher of peers/ sends them */
     BURST = 32,  /* descriptors, or messages, of a call; the kernel's copies take no more */
@@ -58,12 +61,6 @@ static uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-static void put16(uint8_t *at, unsigned value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
 static int parse_mac(const char *text, uint8_t mac[6])
 {
     return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
@@ -76,34 +73,28 @@ static int parse_mac(const char *text, uint8_t mac[6])
 static void write_header(uint8_t *h, const uint8_t dst[6], const uint8_t src[6],
                          struct in_addr from, const struct sockaddr_in *to, uint32_t len)
 {
-    uint32_t sum = 0;
-
     memset(h, 0, OUTER_LEN);
     memcpy(h, dst, 6);
     memcpy(h + 6, src, 6);
-    put16(h + 12, ETH_P_IP);
+    store_be16(h + 12, ETH_P_IP);
     h[14] = 0x45;
-    put16(h + 16, 28 + len);
-    put16(h + 20, 0x4000);
+    store_be16(h + 16, (uint16_t)(28 + len));
+    store_be16(h + 20, 0x4000);
     h[22] = 64;
     h[23] = IPPROTO_UDP;
     memcpy(h + 26, &from, 4);
     memcpy(h + 30, &to->sin_addr, 4);
-    for (unsigned i = 14; i < 34; i += 2) {
-        sum += (uint32_t)h[i] << 8 | h[i + 1];
-    }
-    sum = (sum & 0xffff) + (sum >> 16);
-    put16(h + 24, ~(sum + (sum >> 16)) & 0xffff);
-    put16(h + 34, 7000);
+    store_be16(h + 24, csum_fold(csum_add(0, h + 14, 20)));
+    store_be16(h + 34, 7000);
     memcpy(h + 36, &to->sin_port, 2);
-    put16(h + 38, 8 + len);
+    store_be16(h + 38, (uint16_t)(8 + len));
 }
 
 static void write_rtp(uint8_t *rtp, uint64_t number)
 {
     rtp[0] = 0x80;
     rtp[1] = 96;
-    put16(rtp + 2, (unsigned)(number & 0xffff));
+    store_be16(rtp + 2, (uint16_t)number);
 }
 
 /* ---- AF_XDP ---- */

@@ -18,9 +18,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 
 import { BUILD, withNode } from '../../tests/e2e/lib/node.mjs';
+import { optionsOf } from './options.mjs';
 
 const HELP = `usage: tools/bench wire --peer janus|livekit [--peer-program PATH] [--subscribers N] [--size B]
                         [--seconds T] [--receivers kernel|xdp|ingress] [--json]
@@ -51,23 +51,16 @@ const START_MS = 20_000;
 const [SERVER_CPU, CLIENT_CPU] = ['0', '1'];
 const [HERE, THERE] = ['10.99.0.1', '10.99.0.2'];
 
-const { values: o } = parseArgs({
-    options: {
-        peer: { type: 'string' },
-        'peer-program': { type: 'string' },
-        subscribers: { type: 'string', default: '50' },
-        size: { type: 'string', default: '1200' },
-        seconds: { type: 'string', default: '3' },
-        receivers: { type: 'string', default: 'kernel' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-    },
+const o = optionsOf('wire', HELP, {
+    peer: { type: 'string' },
+    'peer-program': { type: 'string' },
+    subscribers: { type: 'string', default: '50' },
+    size: { type: 'string', default: '1200' },
+    seconds: { type: 'string', default: '3' },
+    receivers: { type: 'string', default: 'kernel' },
+    json: { type: 'boolean', default: false },
 });
 
-if (o.help) {
-    process.stdout.write(HELP);
-    process.exit(0);
-}
 if (GOALS[o.peer] === undefined || !['kernel', 'xdp', 'ingress'].includes(o.receivers) || !(o.subscribers >= 1 && o.size >= 100 && o.size <= 1400 && o.seconds >= 1)) {
     process.stderr.write(HELP);
     process.exit(2);
