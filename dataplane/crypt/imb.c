@@ -61,6 +61,14 @@ static uint32_t sha1_lanes(const IMB_MGR *mgr)
     }
 }
 
+bool imb_has_vaes(const IMB_MGR *mgr)
+{
+    const uint64_t needed = IMB_FEATURE_AVX2 | IMB_FEATURE_AESNI | IMB_FEATURE_PCLMULQDQ |
+                            IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ;
+
+    return (mgr->features & needed) == needed;
+}
+
 static void ctx_free(struct imb_ctx *ctx)
 {
     if (ctx->few != NULL) {
@@ -88,6 +96,8 @@ int imb_create_on(struct crypt_ctx **out, void (*init)(IMB_MGR *))
         goto out;
     }
     ctx->lanes = sha1_lanes(ctx->mgr);
+    ctx->vaes = init == NULL && ctx->mgr->used_arch != IMB_ARCH_AVX512 &&
+                imb_has_vaes(ctx->mgr);
     if (ctx->lanes > 4 && (ctx->mgr->features & IMB_FEATURE_SHANI) != 0) {
         err = mgr_create(&ctx->few, init_mb_mgr_sse); /* this one uses SHA-NI */
         if (err != 0) {
@@ -216,8 +226,24 @@ void imb_expand(IMB_MGR *mgr, struct imb_sched *sched, const struct profile *pro
     explicit_bzero(unused, sizeof(unused));
 }
 
+static void expand_vaes(IMB_MGR *mgr, struct gcm_vaes_key *key,
+                        const struct profile *profile, const uint8_t *session_key)
+{
+    const bool wide = profile->key_len == AES256_KEY;
+    _Alignas(16) uint8_t unused[240];
+
+    if (wide) {
+        IMB_AES_KEYEXP_256(mgr, session_key, key->rounds, unused);
+    } else {
+        IMB_AES_KEYEXP_128(mgr, session_key, key->rounds, unused);
+    }
+    gcm_vaes_expand(key, wide);
+    explicit_bzero(unused, sizeof(unused));
+}
+
 void imb_key_from_session(IMB_MGR *mgr, struct imb_key *key, const struct profile *profile,
-                          const struct session_keys *rtp, const struct session_keys *rtcp)
+                          const struct session_keys *rtp, const struct session_keys *rtcp,
+                          bool vaes)
 {
     key->head.profile = profile->number;
     key->head.backend = CRYPT_IPSEC_MB;
@@ -226,7 +252,12 @@ void imb_key_from_session(IMB_MGR *mgr, struct imb_key *key, const struct profil
     key->rtcp_salt[0] = load_be64(rtcp->salt);
     key->rtcp_salt[1] = load_be64(rtcp->salt + 8);
     key->tag_len = profile->tag_len;
-    imb_expand(mgr, &key->rtp, profile, rtp);
+    key->vaes = vaes;
+    if (vaes) {
+        expand_vaes(mgr, &key->rtp.vaes, profile, rtp->key);
+    } else {
+        imb_expand(mgr, &key->rtp, profile, rtp);
+    }
     key->rtcp_keys = *rtcp;
 }
 
@@ -234,9 +265,10 @@ static int imb_key_init(struct crypt_ctx *base, struct crypt_key *opaque,
                         const struct profile *profile, const uint8_t *master_key,
                         const uint8_t *master_salt, bool outbound)
 {
-    IMB_MGR *mgr = ((struct imb_ctx *)base)->mgr;
+    const struct imb_ctx *ctx = (struct imb_ctx *)base;
+    const bool vaes = outbound && profile->aead && ctx->vaes;
+    IMB_MGR *mgr = ctx->mgr;
     struct session_keys keys[2] = {0};
-    (void)outbound; /* counter modes have one direction */
 
     for (unsigned i = 0; i < 2; i++) {
         const uint8_t label = i == 0 ? LABEL_RTP : LABEL_RTCP;
@@ -250,7 +282,8 @@ static int imb_key_init(struct crypt_ctx *base, struct crypt_key *opaque,
                        keys[i].auth, SHA1_KEY);
         }
     }
-    imb_key_from_session(mgr, (struct imb_key *)opaque->bytes, profile, &keys[0], &keys[1]);
+    imb_key_from_session(mgr, (struct imb_key *)opaque->bytes, profile, &keys[0], &keys[1],
+                         vaes);
     explicit_bzero(keys, sizeof(keys));
     return 0;
 }

@@ -5,6 +5,7 @@
 #define CRYPT_IMB_H
 
 #include "crypt/backend.h"
+#include "crypt/gcm_vaes.h"
 #include "sfu/base/bytes.h"
 
 #include <intel-ipsec-mb.h>
@@ -24,6 +25,7 @@ struct session_keys {
 struct imb_sched {
     union {
         struct gcm_key_data gcm; /* AES schedule and up to 48 powers of the hash key */
+        struct gcm_vaes_key vaes; /* instead, where that is faster */
         struct {
             uint8_t ipad[20]; /* SHA-1 states after the first block */
             uint8_t opad[20];
@@ -37,7 +39,8 @@ struct imb_key {
     struct key_head head;
     uint64_t salt[2]; /* masks of the IV, host order */
     uint64_t rtcp_salt[2];
-    uint64_t tag_len; /* SRTP's */
+    uint32_t tag_len; /* SRTP's */
+    bool vaes;        /* of 'rtp': it only encrypts */
     _Alignas(64) struct imb_sched rtp;
     /* ---- not read by SRTP ---- */
     _Alignas(64) struct imb_sched rtcp;
@@ -52,6 +55,7 @@ struct imb_ctx {
     IMB_MGR *mgr;   /* the widest the CPU has */
     IMB_MGR *few;   /* SHA-1 of few buffers: SHA-NI; NULL if 'mgr' is as good */
     uint32_t lanes; /* buffers that mgr's SHA-1 hashes at once */
+    bool vaes;      /* GCM is encrypted by gcm_vaes.h, not by mgr */
     struct gcm_context_data gcm;
     IMB_JOB jobs[CRYPT_BURST_MAX]; /* fields that never change are set at create */
     struct crypt_op *ops[CRYPT_BURST_MAX];
@@ -62,17 +66,22 @@ struct imb_ctx {
 
 /* A context on managers of the caller's choice; crypt_ctx_create() takes the best.
  *
- * init  init_mb_mgr_sse or a sister; NULL: as the CPU has */
+ * init  init_mb_mgr_sse or a sister: all is ipsec-mb's then; NULL: as the CPU has */
 int imb_create_on(struct crypt_ctx **out, void (*init)(IMB_MGR *));
+
+/* Whether the CPU runs gcm_vaes.h. */
+bool imb_has_vaes(const IMB_MGR *mgr);
 
 /* 'len' bytes of the key derivation function, label 0 to 5 (RFC 3711, 4.3.1 to 4.3.3; salts
  * of 12 bytes: RFC 7714, 11; keys of 32: RFC 6188, 3). */
 void imb_derive(IMB_MGR *mgr, const struct profile *profile, const uint8_t *master_key,
                 const uint8_t *master_salt, uint8_t label, uint8_t *out, size_t len);
 
-/* Fills 'key' (zeroed) from session keys, for vectors that have no master key. */
+/* Fills 'key' (zeroed) from session keys, for vectors that have no master key. 'vaes': SRTP's
+ * part for gcm_vaes.h; then the profile is one of GCM, and the key for protect alone. */
 void imb_key_from_session(IMB_MGR *mgr, struct imb_key *key, const struct profile *profile,
-                          const struct session_keys *rtp, const struct session_keys *rtcp);
+                          const struct session_keys *rtp, const struct session_keys *rtcp,
+                          bool vaes);
 
 void imb_expand(IMB_MGR *mgr, struct imb_sched *sched, const struct profile *profile,
                 const struct session_keys *keys);
@@ -86,14 +95,25 @@ int imb_rtcp_unprotect(struct crypt_ctx *base, struct crypt_key *opaque,
                        const struct profile *profile, const uint8_t *pkt, size_t len,
                        uint8_t *out);
 
+/* GCM's IV of SRTP as two numbers: its first 8 bytes, and its last 4 << 32. */
+static inline uint64_t imb_iv_first(const uint64_t salt[2], uint32_t ssrc, uint64_t index)
+{
+    return ((uint64_t)ssrc << 16 | index >> 32) ^ salt[0];
+}
+
+static inline uint64_t imb_iv_second(const uint64_t salt[2], uint64_t index)
+{
+    return index << 32 ^ salt[1];
+}
+
 /* The IV: 12 bytes for GCM (RFC 7714, 8.1 and 9.1), 16 for counter mode (RFC 3711, 4.1.1).
  * SRTCP's index is the lower half of an SRTP index in both. */
 static inline void imb_iv(uint8_t iv[16], bool aead, const uint64_t salt[2], uint32_t ssrc,
                           uint64_t index)
 {
     if (aead) {
-        store_be64(iv, ((uint64_t)ssrc << 16 | index >> 32) ^ salt[0]);
-        store_be64(iv + 8, index << 32 ^ salt[1]);
+        store_be64(iv, imb_iv_first(salt, ssrc, index));
+        store_be64(iv + 8, imb_iv_second(salt, index));
     } else {
         store_be64(iv, ssrc ^ salt[0]);
         store_be64(iv + 8, index << 16 ^ salt[1]);

@@ -1,5 +1,5 @@
 /* ipsec-mb backend: bursts of SRTP packets. GCM goes packet by packet, each filling the
- * vector units by itself; counter mode and HMAC-SHA1 are collected and run as one batch of
+ * vector units by itself (on some CPUs by gcm_vaes.h, which fills them better); counter mode and HMAC-SHA1 are collected and run as one batch of
  * each. */
 #include "crypt/imb.h"
 #include "crypt/mac.h"
@@ -68,12 +68,26 @@ __attribute__((always_inline)) static inline void prefetch_gcm(const struct imb_
     }
 }
 
+/* Of gcm_vaes.h's as many powers as there are blocks, and what lies behind. */
+__attribute__((always_inline)) static inline void prefetch_vaes(const struct imb_key *key,
+                                                                unsigned len)
+{
+    enum { AT = offsetof(struct imb_key, rtp.vaes) };
+    enum { END = AT + (int)sizeof(struct gcm_vaes_key) };
+    const unsigned blocks = len / 16 + 4;
+    const unsigned left_out = blocks < GCM_VAES_POWERS ? GCM_VAES_POWERS - blocks : 0;
+
+    prefetch_lines(key, (AT + GCM_VAES_BLOCK * left_out) / 64 * 64, END);
+}
+
 /* Reads the key's first line, which prefetch_heads() has brought. */
 __attribute__((always_inline)) static inline void prefetch_sched(const struct crypt_op *op)
 {
     const struct imb_key *key = key_of(op);
 
-    if (key->head.profile >= CRYPT_AEAD_AES_128_GCM) {
+    if (key->vaes) {
+        prefetch_vaes(key, op->len);
+    } else if (key->head.profile >= CRYPT_AEAD_AES_128_GCM) {
         prefetch_gcm(key, op->len);
     } else {
         prefetch_lines(key, 64, CM_HOT_BYTES);
@@ -109,8 +123,15 @@ static inline void prefetch_soon(const struct crypt_op *op)
 static inline void gcm_protect(struct imb_ctx *ctx, struct crypt_op *op,
                                const struct imb_key *key, const uint8_t *iv, bool wide)
 {
-    imb_gcm_enc(ctx, &key->rtp.gcm, wide, op->dst, op->src, op->len, iv,
-                op->dst - op->hdr_len, op->hdr_len, op->dst + op->len);
+    if (key->vaes) {
+        const uint64_t iv_words[2] = {
+            imb_iv_first(key->salt, op->ssrc, op->index), imb_iv_second(key->salt, op->index)};
+
+        gcm_vaes_seal(&key->rtp.vaes, wide, iv_words, op->dst, op->src, op->len, op->hdr_len);
+    } else {
+        imb_gcm_enc(ctx, &key->rtp.gcm, wide, op->dst, op->src, op->len, iv,
+                    op->dst - op->hdr_len, op->hdr_len, op->dst + op->len);
+    }
     op->status = 0;
 }
 
@@ -221,7 +242,8 @@ static uint16_t cm_unprotect(struct imb_ctx *ctx, uint32_t n)
 static inline void gcm_iv_ahead(struct imb_ctx *ctx, const struct crypt_op *ops, uint16_t i,
                                 uint16_t n)
 {
-    if (i < n && key_of(&ops[i])->head.profile >= CRYPT_AEAD_AES_128_GCM) {
+    if (i < n && !key_of(&ops[i])->vaes &&
+        key_of(&ops[i])->head.profile >= CRYPT_AEAD_AES_128_GCM) {
         imb_iv(ctx->ivs[i], true, key_of(&ops[i])->salt, ops[i].ssrc, ops[i].index);
     }
 }

@@ -44,10 +44,11 @@ static void print_json(const struct options *o, const struct fanout_result *r,
 {
     (void)printf("{\"subscribers\": %u, \"size\": %u, \"profile\": \"%s\", "
                  "\"forwards_per_s\": %.0f, \"ns_per_forward\": %.1f, "
-                 "\"feedback\": %s, \"floor_ns\": %.1f, \"one_key_ns\": %.1f, "
+                 "\"feedback\": %s, \"encryption_ns\": %.1f, \"floor_ns\": %.1f, "
+                 "\"one_key_ns\": %.1f, "
                  "\"floor_valid\": %s",
                  o->subscribers, o->size, o->cm80 ? "cm80" : "gcm128", 1e9 / r->ns, r->ns,
-                 o->feedback ? "true" : "false", r->floor_ns, r->one_key_ns,
+                 o->feedback ? "true" : "false", r->crypt_ns, r->floor_ns, r->one_key_ns,
                  r->floor_valid ? "true" : "false");
     if (r->floor_valid) {
         (void)printf(", \"ratio\": %.3f", r->floor_ns / r->ns);
@@ -78,6 +79,8 @@ static void print_table(const struct options *o, const struct fanout_result *r,
     }
     (void)printf("forwards a second   %10.0f   of one lane\n", 1e9 / r->ns);
     (void)printf("a forward           %10.1f ns\n", r->ns);
+    (void)printf("of it encryption    %10.1f ns   alone, %u keys\n", r->crypt_ns,
+                 o->subscribers);
     (void)printf("bare ipsec-mb       %10.1f ns   the floor, %u keys\n", r->floor_ns,
                  o->subscribers);
     (void)printf("the same, one key   %10.1f ns\n", r->one_key_ns);

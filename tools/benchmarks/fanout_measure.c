@@ -9,7 +9,7 @@ enum {
 };
 
 struct samples {
-    double ours[ROUNDS], floor[ROUNDS], one_key[ROUNDS];
+    double ours[ROUNDS], floor[ROUNDS], one_key[ROUNDS], crypt[ROUNDS];
     double stages[N_FANOUT_STAGES][ROUNDS];
 };
 
@@ -30,6 +30,7 @@ int fanout_measure(struct fanout *fanout, struct crypt_floor *floor, unsigned n_
         s.floor[r] = crypt_floor_round(floor, n_subs, ROUND_FORWARDS);
         e = fanout_round(fanout, n, &s.ours[r], stages ? inside : NULL, err, err_cap);
         s.one_key[r] = crypt_floor_round(floor, 1, ROUND_FORWARDS);
+        s.crypt[r] = fanout_crypt_round(fanout, ROUND_FORWARDS);
         for (unsigned i = 0; i < N_FANOUT_STAGES; i++) {
             s.stages[i][r] = inside[i];
         }
@@ -40,6 +41,7 @@ int fanout_measure(struct fanout *fanout, struct crypt_floor *floor, unsigned n_
     out->ns = number_median(s.ours, ROUNDS);
     out->floor_ns = number_median(s.floor, ROUNDS);
     out->one_key_ns = number_median(s.one_key, ROUNDS);
+    out->crypt_ns = number_median(s.crypt, ROUNDS);
     out->floor_valid = fanout_floor_valid(out->floor_ns, out->one_key_ns);
     for (unsigned i = 0; i < N_FANOUT_STAGES; i++) {
         out->stages[i] = number_median(s.stages[i], ROUNDS);

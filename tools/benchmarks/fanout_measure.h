@@ -9,6 +9,7 @@
 /* Medians, in nanoseconds a packet and subscription. */
 struct fanout_result {
     double ns, floor_ns, one_key_ns;
+    double crypt_ns; /* encryption alone, as the dataplane does it */
     bool floor_valid; /* else 'floor_ns' is no mark for 'ns' */
     double stages[N_FANOUT_STAGES];
 };

@@ -98,7 +98,7 @@ static void encrypts_with_the_key_stream_of_rfc3711_b2(void **state)
 
     memset(&key, 0, sizeof(key));
     imb_key_from_session(mgr(), (struct imb_key *)key.bytes,
-                         profile_find(CRYPT_AES128_CM_SHA1_80), &keys, &keys);
+                         profile_find(CRYPT_AES128_CM_SHA1_80), &keys, &keys, false);
     assert_int_equal(crypt_protect_burst(ctx, &op, 1), 1);
     assert_memory_equal(pkt + 12, stream, sizeof(stream));
     crypt_key_wipe(&key);
@@ -111,11 +111,11 @@ static const struct session_keys rfc7714_keys = {
             0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f},
     .salt = {0x51, 0x75, 0x69, 0x64, 0x20, 0x70, 0x72, 0x6f, 0x20, 0x71, 0x75, 0x6f}};
 
-static void rfc7714_key(struct crypt_key *key, enum crypt_profile profile)
+static void rfc7714_key(struct crypt_key *key, enum crypt_profile profile, bool vaes)
 {
     memset(key, 0, sizeof(*key));
     imb_key_from_session(mgr(), (struct imb_key *)key->bytes, profile_find(profile),
-                         &rfc7714_keys, &rfc7714_keys);
+                         &rfc7714_keys, &rfc7714_keys, vaes);
 }
 
 static void srtp_vector(enum crypt_profile profile, const uint8_t wire[12 + 38 + 16])
@@ -132,11 +132,14 @@ static void srtp_vector(enum crypt_profile profile, const uint8_t wire[12 + 38 +
                           .hdr_len = 12,
                           .len = 38};
 
-    rfc7714_key(&key, profile);
-    memcpy(pkt, wire, 12);
-    assert_int_equal(crypt_protect_burst(ctx, &op, 1), 1);
-    assert_memory_equal(pkt, wire, 12 + 38 + 16);
-
+    for (unsigned vaes = 0; vaes <= (imb_has_vaes(mgr()) ? 1 : 0); vaes++) {
+        rfc7714_key(&key, profile, vaes != 0);
+        memset(pkt, 0, sizeof(pkt));
+        memcpy(pkt, wire, 12);
+        assert_int_equal(crypt_protect_burst(ctx, &op, 1), 1);
+        assert_memory_equal(pkt, wire, 12 + 38 + 16);
+    }
+    rfc7714_key(&key, profile, false);
     op.src = pkt + 12;
     op.dst = back;
     op.len = 38 + 16;
@@ -184,7 +187,7 @@ static void srtcp_vector(enum crypt_profile profile, const uint8_t wire[52 + 20]
     uint32_t index;
     size_t len;
 
-    rfc7714_key(&key, profile);
+    rfc7714_key(&key, profile, false);
     assert_int_equal(
         crypt_rtcp_protect(ctx, &key, 0x5d4, plain, sizeof(plain), out, sizeof(out), &len),
         0);
