@@ -1,6 +1,7 @@
-/* Our own AES-GCM against ipsec-mb's: all lengths of payload and header, both lengths of key,
- * memory that ends where it may be read or written no further. Where the CPU does not run it
- * there is nothing to test, and the test says so. */
+/* Our own AES-GCM against ipsec-mb's: all lengths of payload and header that packets have and
+ * some up to the longest, both lengths of key, many keys, memory that ends where it may be
+ * read or written no further. Where the CPU does not run it there is nothing to test, and the
+ * test says so. */
 #include "crypt/imb.h"
 #include "sfu/base/bytes.h"
 
@@ -12,12 +13,16 @@
 
 #include <cmocka.h>
 
-enum { TAG = 16, PAGE = 4096, PAGES = 17, SRC_MAX = 65000 };
+/* As long as an op's len and hdr_len can be. */
+enum { LONGEST = 65535, TAG = 16, PAGE = 4096, PAGES = 33, SAME_KEY = 64 };
+_Static_assert(2 * LONGEST + TAG + 1 <= PAGES * PAGE, "a packet fits");
 
 static IMB_MGR *mgr;
 static struct gcm_key_data theirs[2]; /* of 128 and of 256 bits */
-static struct gcm_vaes_key ours[2];
+static struct gcm_vaes_key *ours[2];
 static uint8_t *src_pages, *dst_pages; /* PAGES of each, between others that are not there */
+static uint8_t *key_pages[2];          /* likewise, one of each */
+static unsigned n_checks;
 
 static void fill(uint8_t *p, size_t len)
 {
@@ -26,48 +31,75 @@ static void fill(uint8_t *p, size_t len)
     }
 }
 
-static uint8_t *guarded(void)
+static uint8_t *guarded(size_t pages)
 {
-    uint8_t *map = mmap(NULL, (PAGES + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *map =
+        mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     assert_ptr_not_equal(map, MAP_FAILED);
-    assert_int_equal(mprotect(map + PAGE, PAGES * PAGE, PROT_READ | PROT_WRITE), 0);
+    assert_int_equal(mprotect(map + PAGE, pages * PAGE, PROT_READ | PROT_WRITE), 0);
     return map + PAGE;
+}
+
+static void unmap(uint8_t *pages, size_t n)
+{
+    (void)munmap(pages - PAGE, (n + 2) * PAGE);
+}
+
+/* New keys, that begin (or end) where their memory does, and cannot be written any more. The
+ * powers of one hash key may hide an error that those of another show. */
+static void rekey(void)
+{
+    uint8_t key[32], unused[240] __attribute__((aligned(16)));
+
+    fill(key, sizeof(key));
+    IMB_AES128_GCM_PRE(mgr, key, &theirs[0]);
+    IMB_AES256_GCM_PRE(mgr, key, &theirs[1]);
+    for (unsigned wide = 0; wide < 2; wide++) {
+        const bool at_end = rand() % 2 != 0;
+
+        assert_int_equal(mprotect(key_pages[wide], PAGE, PROT_READ | PROT_WRITE), 0);
+        memset(key_pages[wide], 0xa5, PAGE);
+        ours[wide] = (struct gcm_vaes_key *)(key_pages[wide] +
+                                             (at_end ? PAGE - sizeof(*ours[wide]) : 0));
+        if (wide != 0) {
+            IMB_AES_KEYEXP_256(mgr, key, ours[wide]->rounds, unused);
+        } else {
+            IMB_AES_KEYEXP_128(mgr, key, ours[wide]->rounds, unused);
+        }
+        gcm_vaes_expand(ours[wide], wide != 0);
+        assert_int_equal(mprotect(key_pages[wide], PAGE, PROT_READ), 0);
+    }
 }
 
 static int open_all(void **state)
 {
-    uint8_t key[32], unused[240] __attribute__((aligned(16)));
     (void)state;
 
     srand(38);
-    fill(key, sizeof(key));
-    IMB_AES128_GCM_PRE(mgr, key, &theirs[0]);
-    IMB_AES256_GCM_PRE(mgr, key, &theirs[1]);
-    IMB_AES_KEYEXP_128(mgr, key, ours[0].rounds, unused);
-    IMB_AES_KEYEXP_256(mgr, key, ours[1].rounds, unused);
-    gcm_vaes_expand(&ours[0], false);
-    gcm_vaes_expand(&ours[1], true);
-    src_pages = guarded();
-    dst_pages = guarded();
+    src_pages = guarded(PAGES);
+    dst_pages = guarded(PAGES);
+    key_pages[0] = guarded(1);
+    key_pages[1] = guarded(1);
     fill(src_pages, PAGES * PAGE);
-    return 0;
+    return mprotect(src_pages, PAGES * PAGE, PROT_READ);
 }
 
 static int close_all(void **state)
 {
     (void)state;
-    (void)munmap(src_pages - PAGE, (PAGES + 2) * PAGE);
-    (void)munmap(dst_pages - PAGE, (PAGES + 2) * PAGE);
+    unmap(src_pages, PAGES);
+    unmap(dst_pages, PAGES);
+    unmap(key_pages[0], 1);
+    unmap(key_pages[1], 1);
     return 0;
 }
 
-/* A packet that begins (or ends) where its memory does, with a random header, IV and key, is
- * what ipsec-mb makes of it, and nothing beside it is written. */
-static void check(size_t len, size_t hdr_len, bool at_end)
+/* A packet that begins (or ends) where its memory does, with a random header and IV, is what
+ * ipsec-mb makes of it, and nothing beside it is written. */
+static void check_with(bool wide, size_t len, size_t hdr_len, bool at_end)
 {
-    static uint8_t expected[1100 + SRC_MAX + TAG];
-    const bool wide = rand() % 2 != 0;
+    static uint8_t expected[2 * LONGEST + TAG];
     const size_t all = hdr_len + len + TAG;
     const uint8_t *src = src_pages + (at_end ? PAGES * PAGE - len : 0);
     uint8_t *pkt = dst_pages + (at_end ? PAGES * PAGE - all : 0);
@@ -89,11 +121,21 @@ static void check(size_t len, size_t hdr_len, bool at_end)
         IMB_AES128_GCM_ENC(mgr, &theirs[0], &scratch, expected + hdr_len, src, len, iv,
                            expected, hdr_len, expected + hdr_len + len, TAG);
     }
-    gcm_vaes_seal(&ours[wide], wide, words, pkt + hdr_len, src, len, hdr_len);
+    gcm_vaes_seal(ours[wide], wide, words, pkt + hdr_len, src, len, hdr_len);
     if (memcmp(pkt, expected, all) != 0) {
         fail_msg("%zu bytes behind a header of %zu differ", len, hdr_len);
     }
     assert_int_equal(pkt[at_end ? -1 : (ptrdiff_t)all], 0x5a);
+}
+
+/* With both lengths of key. */
+static void check(size_t len, size_t hdr_len, bool at_end)
+{
+    if (n_checks++ % SAME_KEY == 0) {
+        rekey();
+    }
+    check_with(false, len, hdr_len, at_end);
+    check_with(true, len, hdr_len, at_end);
 }
 
 static void any_payload_behind_usual_headers(void **state)
@@ -132,14 +174,20 @@ static void blocks_more_and_less(void **state)
     }
 }
 
-/* The block counter passes 2^8 and 2^12. */
-static void a_long_packet(void **state)
+/* The block counter passes 2^8 and 2^12 (in the last 31 bytes of the longest payload), and the
+ * length of the header in bits 2^16. */
+static void the_longest_packets(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 40; i++) {
-        check((size_t)(SRC_MAX - rand() % 1000), 12 + 4 * i, i % 2 == 0);
+    for (unsigned i = 0; i < 64; i++) {
+        check(LONGEST - i, 12 + 4 * i, i % 2 == 0);
+        check((size_t)rand() % (LONGEST + 1), (size_t)rand() % (LONGEST + 1), i % 2 == 0);
+        check((size_t)rand() % 700, LONGEST - i, i % 2 != 0);
+        check((size_t)rand() % 700, 8192 - 32 + i, i % 2 == 0);
         check((size_t)(3800 + 16 * i), 28, i % 2 != 0);
     }
+    check(LONGEST, LONGEST, false);
+    check(LONGEST, LONGEST, true);
 }
 
 int main(void)
@@ -148,7 +196,7 @@ int main(void)
         cmocka_unit_test(any_payload_behind_usual_headers),
         cmocka_unit_test(any_header),
         cmocka_unit_test(blocks_more_and_less),
-        cmocka_unit_test(a_long_packet),
+        cmocka_unit_test(the_longest_packets),
     };
 
     int failed = 0;
