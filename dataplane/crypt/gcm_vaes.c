@@ -19,11 +19,11 @@ enum {
     VECTOR = 2 * BLOCK,
     GROUP = 4, /* vectors: what the registers have room for */
     GROUP_BYTES = GROUP * VECTOR,
-    WINDOW = 2 * GROUP * 2,   /* blocks, of which some remain after it */
-    LAST = GCM_VAES_POWERS - 1 /* at most so many are one window, if they are the last */
+    WINDOW = 2 * GROUP * 2, /* blocks; there are more behind it */
+    LAST_WINDOW = GCM_VAES_POWERS - 1 /* at most; hash_one() takes the power above, too */
 };
 
-#define TARGET __attribute__((target("aes,pclmul,vaes,vpclmulqdq")))
+#define TARGET __attribute__((target("avx2,aes,pclmul,vaes,vpclmulqdq")))
 #define INLINE __attribute__((always_inline)) TARGET static inline
 
 /* What is written as a loop are instructions one after the other: the compiler has to see
@@ -126,7 +126,7 @@ INLINE __m128i hash_so_far(const struct hash *h)
 /* Begins a window of all that is left, or of 'most' blocks. */
 INLINE void hash_window(struct hash *h, size_t most)
 {
-    h->power = h->left <= LAST ? h->left : most;
+    h->power = h->left <= LAST_WINDOW ? h->left : most;
     h->low = h->middle = h->high = _mm256_setzero_si256();
 }
 
@@ -232,7 +232,8 @@ INLINE void make_stream(struct packet *p, __m256i *stream, const unsigned n,
         p->counters = _mm256_add_epi32(p->counters, _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 2));
     }
     if (first) {
-        stream[n] = _mm256_xor_si256(_mm256_castsi128_si256(p->first), round);
+        /* twice: beside zeros the hash key would be made, and might stay on the stack */
+        stream[n] = _mm256_xor_si256(_mm256_broadcastsi128_si256(p->first), round);
     }
     if (hashed > 0) {
         hash_go_on(&p->hash, WINDOW);
@@ -343,7 +344,9 @@ INLINE __m128i last_block(const uint8_t *src, size_t len)
     if (len >= BLOCK) {
         return last_to_first(load(src + len - BLOCK), n);
     }
-    memcpy(few, src, len); /* before it there may be nothing */
+    if (len > 0) { /* before it there may be nothing */
+        memcpy(few, src, len);
+    }
     return load(few);
 }
 
@@ -369,7 +372,7 @@ INLINE void seal(const struct gcm_vaes_key *key, const unsigned rounds,
     };
     __m256i stream[GROUP];
 
-    hash_window(&p.hash, 0);
+    hash_window(&p.hash, 0); /* or none yet: then zeros are reduced, once */
     hash_header(&p.hash, key, dst - hdr_len, hdr_len);
     if (len < GROUP_BYTES) {
         finish(&p, 0);
@@ -448,4 +451,5 @@ TARGET void gcm_vaes_expand(struct gcm_vaes_key *key, bool wide)
         _mm_storeu_si128((__m128i *)key->powers[GCM_VAES_POWERS - i], power);
         power = multiply(power, h);
     }
+    _mm256_zeroall();
 }

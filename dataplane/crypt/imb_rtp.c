@@ -1,6 +1,6 @@
 /* ipsec-mb backend: bursts of SRTP packets. GCM goes packet by packet, each filling the
- * vector units by itself (on some CPUs by gcm_vaes.h, which fills them better); counter mode and HMAC-SHA1 are collected and run as one batch of
- * each. */
+ * vector units by itself (on some CPUs by gcm_vaes.h, which fills them better); counter mode
+ * and HMAC-SHA1 are collected and run as one batch of each. */
 #include "crypt/imb.h"
 #include "crypt/mac.h"
 
