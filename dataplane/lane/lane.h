@@ -97,6 +97,7 @@ struct lane {
     uint32_t n_parked;
     struct pkt *parked[LANE_PARKED];
 
+    uint32_t runs; /* bit i: packets in a row to one destination cost device i less */
     struct turns audio, video; /* rings that grew; route empties them, audio first */
     struct paced paced;        /* and video that waits for its time */
     uint32_t pacer_window_us;  /* it waits no longer; 0: nothing waits */

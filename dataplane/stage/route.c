@@ -12,6 +12,7 @@ enum {
     WALK_FROM = 8, /* readers on this lane: for fewer it costs more than it spares */
     VISITS_AHEAD = SUBLIST_CHUNK, /* at some 2 ns each */
     MAX_VISITS = 512,             /* subscriptions looked at in one call, wanting or not */
+    RUN = 16, /* packets to one after each other, if its device likes that; of a burst's 32 */
     HEADERS = 60,                 /* of a packet, its UDP's too, about: for the pacer */
     MAX_DUE = 64 /* that go from the pacer's wheel to their rooms in a call */
 };
@@ -32,6 +33,8 @@ struct routed {
     uint64_t now_us;
     uint16_t n;
     uint16_t visits;
+    uint16_t run; /* packets at most that one is sent when it is visited */
+    bool full;    /* there may be room, but not for a run */
     bool strange; /* protect has not loaded what lies behind their peers */
     struct sub *subs[PKT_BURST];
     uint64_t pos[PKT_BURST];
@@ -226,10 +229,41 @@ static enum drop_reason reason_of(const struct stream_readers *readers, uint64_t
     return readers->stream->video ? DROP_SHED_VIDEO : DROP_SHED_AUDIO;
 }
 
-static void add(struct routed *routed, struct sub *sub, uint64_t pos)
+static inline void add(struct routed *routed, struct sub *sub, uint64_t pos)
 {
     routed->pos[routed->n] = pos;
     routed->subs[routed->n++] = sub;
+}
+
+/* What comes behind the slot that 'sub' was just sent, as much of it as there is of its frame:
+ * of the kernel's sockets that is one message. When the fan-out comes to those positions its
+ * cursor says that it had them. */
+static void run_on(struct lane *lane, struct sub *sub, struct routed *routed)
+{
+    const struct stream_ring *ring = &sub->stream->ring;
+    const uint64_t end = sub->cursor + routed->run - 1;
+
+    while (sub->cursor < end) {
+        const struct glance slot = look(ring, sub->cursor);
+
+        if (!stream_ring_alive(ring, slot.pos) || waits(lane, sub, &slot)) {
+            return;
+        }
+        routed->visits++;
+        if (wants(sub, &slot, routed)) {
+            charge(lane, sub, &slot);
+            add(routed, sub, slot.pos);
+        }
+    }
+}
+
+static inline void send(struct lane *lane, struct sub *sub, uint64_t pos,
+                        struct routed *routed)
+{
+    add(routed, sub, pos);
+    if (routed->run > 1 && (lane->runs >> sub->peer->device & 1) != 0) {
+        run_on(lane, sub, routed);
+    }
 }
 
 /* The ring does not reach back to where a cursor waits any more. */
@@ -337,6 +371,7 @@ static void catch_up(struct lane *lane, uint8_t room, struct routed *routed)
     if (peer->behind != NULL) {
         paced_put(&lane->paced, peer, lane->now_us);
     }
+    routed->full = routed->n == PKT_BURST;
 }
 
 /* ---- */
@@ -355,38 +390,35 @@ static inline bool is_plain(const struct sub *sub, uint64_t pos)
            sub->cursor >= pos;
 }
 
-/* Whether one that is neither plain nor idle, or whose peer is paced, is sent this slot. */
-static bool visit(struct lane *lane, struct stream_readers *readers, struct sub *sub,
+/* Visits one that is neither plain nor idle, or whose peer is paced. */
+static void visit(struct lane *lane, struct stream_readers *readers, struct sub *sub,
                   const struct glance *slot, struct routed *routed)
 {
     const bool video = readers->stream->video;
-    bool sent;
 
     if (sub->cursor < slot->pos && (sub->started || !video) && !sub->behind) {
         shed_lose(lane, sub, slot->pos, reason_of(readers, sub->cursor),
                   (slot->flags & RING_SLOT_KEYFRAME) == 0);
     }
-    if (video && waits(lane, sub, slot)) {
-        return false;
+    if ((video && waits(lane, sub, slot)) || !wants(sub, slot, routed)) {
+        return;
     }
-    sent = wants(sub, slot, routed);
-    if (sent && video) {
+    if (video) {
         charge(lane, sub, slot);
     }
-    return sent;
+    send(lane, sub, slot->pos, routed);
 }
 
 /* The same of one with layers; and if it is level with the walk, it is looked at again when
  * there is what it needs. */
-static bool visit_layers(struct lane *lane, struct stream_readers *readers,
+static void visit_layers(struct lane *lane, struct stream_readers *readers,
                          struct sublist_at at, const struct glance *slot,
                          struct routed *routed)
 {
     struct sub *sub = at.chunk->subs[at.i];
-    bool sent;
 
     tables_sub_level(readers, sub);
-    sent = visit(lane, readers, sub, slot, routed);
+    visit(lane, readers, sub, slot, routed);
     if (slot->pos == readers->walk_pos && sub->cursor == slot->pos + 1) {
         sub->passes = switcher_passes(&sub->layers->switcher, &readers->walk);
     }
@@ -395,7 +427,6 @@ static bool visit_layers(struct lane *lane, struct stream_readers *readers,
     } else if (!sublist_is(at, (uint16_t)sub->passes)) {
         sublist_needs(at, (uint16_t)sub->passes);
     }
-    return sent;
 }
 
 /* Shows the slot to the walk, once. */
@@ -421,20 +452,40 @@ static void walk(struct stream_readers *readers, const struct glance *slot)
     }
 }
 
-/* Looks at one, at 'at', that is not plain. Returns whether it is sent this slot. */
-static bool look_at(struct lane *lane, struct stream_readers *readers, struct sublist_at at,
+/* Looks at one, at 'at', that is not plain. */
+static void look_at(struct lane *lane, struct stream_readers *readers, struct sublist_at at,
                     const struct glance *slot, struct routed *routed)
 {
     struct sub *sub = at.chunk->subs[at.i];
 
     if (is_idle(sub)) {
         sublist_needs(at, 0);
-        return false;
+    } else if (sub->layers != NULL) {
+        visit_layers(lane, readers, at, slot, routed);
+    } else {
+        visit(lane, readers, sub, slot, routed);
     }
-    if (sub->layers != NULL) {
-        return visit_layers(lane, readers, at, slot, routed);
+}
+
+/* How many packets one may be sent before the fan-out comes to the next: where a device likes
+ * that, what there is of a frame of video. */
+static uint16_t run_of(const struct lane *lane, const struct stream_readers *readers)
+{
+    const struct stream_ring *ring = &readers->stream->ring;
+    const uint64_t head = stream_ring_head(ring);
+    uint16_t run = 1;
+
+    if (lane->runs == 0 || !readers->stream->video) {
+        return 1;
     }
-    return visit(lane, readers, sub, slot, routed);
+    for (uint64_t pos = readers->next_pos; pos + 1 < head && run < RUN; pos++, run++) {
+        const struct ring_slot *slot = &ring->slots[pos & ring->slot_mask];
+
+        if ((__atomic_load_n(&slot->flags, __ATOMIC_RELAXED) & RING_SLOT_MARKER) != 0) {
+            break;
+        }
+    }
+    return run;
 }
 
 /* Serves the position at which 'readers' stands, as far as there is room. Returns true when
@@ -446,9 +497,13 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
     const uint64_t pos = slot->pos, seq = slot->seq;
     const uint16_t targets = readers->targets;
     struct sublist_iter at = readers->at;
-    uint16_t visits = routed->visits;
+    uint16_t visits = 0;
+    const uint16_t run = run_of(lane, readers);
+    const uint16_t most_n = (uint16_t)(PKT_BURST - run);
+    const uint16_t most_visits = (uint16_t)(MAX_VISITS - routed->visits);
 
-    while (at.chunk != NULL && routed->n < PKT_BURST && visits < MAX_VISITS) {
+    routed->run = run;
+    while (at.chunk != NULL && routed->n <= most_n && visits < most_visits) {
         struct sublist_chunk *const next = at.chunk->next;
         uint64_t todo = sublist_wanting(at.chunk, at.i, targets);
 
@@ -460,23 +515,23 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
         if (todo == 0) { /* all of them are passed over at the cost of one */
             visits++;
         }
-        for (; todo != 0 && routed->n < PKT_BURST && visits < MAX_VISITS; todo &= todo - 1) {
+        for (; todo != 0 && routed->n <= most_n && visits < most_visits; todo &= todo - 1) {
             const uint32_t i = (uint32_t)__builtin_ctzll(todo);
             struct sub *sub = at.chunk->subs[i];
-            bool sent = false;
+            const uint16_t n = routed->n;
 
             visits++;
             at.i = i + 1;
             if (!is_plain(sub, pos) || (video && sub->peer->pace_bps != 0)) {
-                sent = look_at(lane, readers,
-                               (struct sublist_at){.chunk = at.chunk, .i = i}, slot, routed);
+                look_at(lane, readers, (struct sublist_at){.chunk = at.chunk, .i = i}, slot,
+                        routed);
             } else if (sub->cursor == pos) { /* as wants() */
                 sub->cursor = pos + 1;
-                sent = is_ready(sub->peer) && seq >= sub->seq_base;
+                if (is_ready(sub->peer) && seq >= sub->seq_base) {
+                    send(lane, sub, pos, routed);
+                }
             }
-            if (sent) {
-                add(routed, sub, pos);
-            } else {
+            if (routed->n == n) {
                 prefetch_far(&at);
             }
         }
@@ -485,7 +540,8 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
         }
     }
     readers->at = at;
-    routed->visits = visits;
+    routed->visits = (uint16_t)(routed->visits + visits);
+    routed->full = routed->n > most_n;
     return at.chunk == NULL;
 }
 
@@ -529,6 +585,13 @@ static void fill(const struct routed *routed, struct burst *out)
     out->n = routed->n;
 }
 
+/* Whether some have had this position when they were sent one before. A delay is then no
+ * measure: it goes up by the time that all need for a run, and down again. */
+static bool is_within_run(const struct stream_readers *readers)
+{
+    return readers->next_pos > readers->run_pos && readers->next_pos < readers->run_end;
+}
+
 /* Serves the first ring of a room: a position of it, or as much as there is room for. */
 static void serve_ring(struct lane *lane, struct turns_room *room, struct routed *routed)
 {
@@ -548,7 +611,7 @@ static void serve_ring(struct lane *lane, struct turns_room *room, struct routed
     if (!stream_ring_alive(ring, readers->next_pos)) {
         return; /* overtaken just now: the tail has moved */
     }
-    if (shed_ring(lane, readers, slot.arrival_us)) {
+    if (!is_within_run(readers) && shed_ring(lane, readers, slot.arrival_us)) {
         return;
     }
     walk(readers, &slot);
@@ -556,6 +619,10 @@ static void serve_ring(struct lane *lane, struct turns_room *room, struct routed
                            ? slot.layer.present
                            : SUBLIST_ALL;
     if (sublist_is_start(&readers->subs, &readers->at)) {
+        if (readers->next_pos >= readers->run_end) {
+            readers->run_pos = readers->next_pos;
+            readers->run_end = readers->next_pos + run_of(lane, readers);
+        }
         prefetch_first(readers);
         routed->strange = true;
     }
@@ -573,7 +640,7 @@ static void serve_rooms(struct lane *lane, struct turns *turns, struct routed *r
 {
     const bool video = turns == &lane->video;
 
-    while (turns->first != NULL && routed->n < PKT_BURST && routed->visits < MAX_VISITS) {
+    while (turns->first != NULL && !routed->full && routed->visits < MAX_VISITS) {
         struct turns_room *room = turns->first;
         const uint8_t index = (uint8_t)(room - turns->rooms);
         const uint32_t n = routed->n, visits = routed->visits;
@@ -599,7 +666,7 @@ uint16_t route_burst(struct lane *lane, const struct burst *in, struct burst *ou
     routed.tables = lane->tables;
     routed.now_us = lane->now_us;
     routed.n = routed.visits = 0;
-    routed.strange = false;
+    routed.full = routed.strange = false;
     take_due(lane);
     serve_rooms(lane, &lane->audio, &routed);
     serve_rooms(lane, &lane->video, &routed);

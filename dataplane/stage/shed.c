@@ -237,7 +237,8 @@ bool shed_may_rise(struct lane *lane, const struct sub_layers *layers)
     for (unsigned i = 0; i < layers->n_streams; i++) {
         const struct stream_readers *r = &layers->streams[i]->readers[lane->index];
 
-        if (r->late_us != 0 || r->n_shed != 0) {
+        /* of one that all have left nobody looks whether it is late still */
+        if (r->subs.n > 0 && (r->late_us != 0 || r->n_shed != 0)) {
             return false;
         }
     }

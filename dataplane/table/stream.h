@@ -34,6 +34,7 @@ struct stream_readers {
     struct stream *stream;        /* constant: the slot's */
     uint64_t next_pos;            /* first position not yet fanned out on this lane */
     struct sublist_iter at;       /* where the fan-out of next_pos stands */
+    uint64_t run_pos, run_end;    /* some may have had all from there to there */
     struct stream_readers *grown; /* next in its room's list of grown rings */
     bool queued;                  /* it is in that list */
     uint8_t n_returns;            /* steps in which some were taken up, without a cut */

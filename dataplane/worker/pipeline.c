@@ -29,7 +29,6 @@ enum {
     TX_PATIENCE_SHARE = 4,
     TX_ALONE_US = 1000000, /* the same of one that holds up no other: 250 ms at once */
     TX_URGENT_US = 50000, /* what cannot hold up others is kept longer: it is dead, then */
-    GROUP_PLACES = 1024, /* for destinations: twice as many as there can be */
     TX_LOOK_US = 1000    /* between two looks; more is not the device's fault */
 };
 
@@ -164,133 +163,6 @@ static void forget_first(struct burst *frames, uint16_t n)
     memmove(frames->pkts, frames->pkts + n, frames->n * sizeof(struct pkt *));
 }
 
-/* ---- frames that wait for others to the same destination ---- */
-
-static bool has_left(const struct pipeline *p, unsigned device)
-{
-    return p->gathered.left && p->gathered.device == device;
-}
-
-/* Puts frames to one destination behind each other; of those the order stays. */
-static void group(struct pipeline_gathered *g)
-{
-    uint16_t place[GROUP_PLACES] = {0}; /* by destination: its first frame, and one */
-    uint16_t next[PIPELINE_GATHERED], last[PIPELINE_GATHERED], firsts[PIPELINE_GATHERED];
-    struct pkt *sorted[PIPELINE_GATHERED];
-    uint16_t n_firsts = 0, n = 0;
-
-    for (uint16_t i = 0; i < g->n; i++) {
-        const struct path *to = g->frames[i]->to;
-        uint64_t at = ((uintptr_t)to * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
-
-        while (place[at % GROUP_PLACES] != 0 &&
-               g->frames[place[at % GROUP_PLACES] - 1]->to != to) {
-            at++;
-        }
-        next[i] = PIPELINE_GATHERED;
-        if (place[at % GROUP_PLACES] == 0) {
-            place[at % GROUP_PLACES] = (uint16_t)(i + 1);
-            firsts[n_firsts++] = i;
-            last[i] = i;
-        } else {
-            const uint16_t first = (uint16_t)(place[at % GROUP_PLACES] - 1);
-
-            next[last[first]] = i;
-            last[first] = i;
-        }
-    }
-    for (uint16_t k = 0; k < n_firsts; k++) {
-        for (uint16_t i = firsts[k]; i < PIPELINE_GATHERED; i = next[i]) {
-            sorted[n++] = g->frames[i];
-        }
-    }
-    memcpy(g->frames, sorted, n * sizeof(struct pkt *));
-}
-
-/* How many of the first frames go in one burst: no run is cut, if it fits at all. */
-static uint16_t burst_of(struct pkt *const *frames, uint16_t n)
-{
-    uint16_t end = PKT_BURST;
-
-    if (n <= PKT_BURST) {
-        return n;
-    }
-    while (end > 0 && path_same_tuple(frames[end - 1]->to, frames[end]->to)) {
-        end--;
-    }
-    return end > 0 ? end : PKT_BURST;
-}
-
-/* Sends them. What the device does not take stays, without what it points to. Returns how
- * many have gone. */
-static uint16_t send_gathered(struct pipeline *p)
-{
-    struct pipeline_gathered *g = &p->gathered;
-    uint16_t gone = 0, sent, want;
-
-    if (g->n > 0 && !g->left) {
-        group(g);
-    }
-    while (gone < g->n) {
-        want = burst_of(g->frames + gone, (uint16_t)(g->n - gone));
-        sent = push(p, g->device, g->frames + gone, want);
-        gone = (uint16_t)(gone + sent);
-        if (sent < want) {
-            break;
-        }
-    }
-    g->n = (uint16_t)(g->n - gone);
-    memmove(g->frames, g->frames + gone, g->n * sizeof(struct pkt *));
-    for (uint16_t i = 0; i < g->n && !g->left; i++) {
-        detach(g->frames[i]);
-    }
-    g->left = g->n > 0;
-    return gone;
-}
-
-/* They were counted as sent. */
-static void drop_left(struct pipeline *p)
-{
-    struct pipeline_gathered *g = &p->gathered;
-
-    drop_frames(p, g->frames, g->n);
-    g->n = 0;
-    g->left = false;
-}
-
-/* Takes frames that may wait. Returns false if these are not to: then they are sent. */
-static bool gather(struct pipeline *p, unsigned device, struct pkt *const *pkts, uint16_t n)
-{
-    struct pipeline_gathered *g = &p->gathered;
-
-    if (!g->on || !io_device(p->io, device)->likes_runs ||
-        (g->n > 0 && g->device != device)) {
-        return false;
-    }
-    if (g->n + n > PIPELINE_GATHERED) {
-        (void)send_gathered(p);
-    }
-    if (g->left) {
-        return false;
-    }
-    g->device = (uint8_t)device;
-    memcpy(g->frames + g->n, pkts, n * sizeof(struct pkt *));
-    g->n = (uint16_t)(g->n + n);
-    return true;
-}
-
-/* Whether the next in turn of the streams that have grown has so by more than one packet.
- */
-static bool has_runs(const struct lane *lane)
-{
-    const struct stream_readers *readers = lane_next_grown(lane);
-
-    return readers != NULL &&
-           readers->next_pos + 1 < stream_ring_head(&readers->stream->ring);
-}
-
-/* ---- */
-
 /* Sends what goes before all media; a device that takes nothing gets no more of it. Returns
  * how many have gone. */
 static uint16_t send_urgent(struct pipeline *p, unsigned device)
@@ -338,10 +210,7 @@ static bool flush(struct pipeline *p, unsigned device)
         held->patience_us = least(held->patience_us + least(passed_us, most_us), most_us);
         return true;
     }
-    if (has_left(p, device) && held->n_urgent == 0) { /* they came first */
-        sent = (uint16_t)(sent + send_gathered(p));
-    }
-    if (frames->n > 0 && held->n_urgent == 0 && !has_left(p, device)) {
+    if (frames->n > 0 && held->n_urgent == 0) {
         const uint16_t n = push(p, device, frames->pkts, frames->n);
 
         forget_first(frames, n);
@@ -354,9 +223,6 @@ static bool flush(struct pipeline *p, unsigned device)
             least(held->patience_us, least(passed_us, TX_LOOK_US) * TX_PATIENCE_SHARE);
     }
     if (held->patience_us == 0) {
-        if (has_left(p, device)) {
-            drop_left(p);
-        }
         if (frames->n > 0) {
             drop_frames(p, frames->pkts, frames->n);
             frames->n = 0;
@@ -462,7 +328,7 @@ static void transmit_on(struct pipeline *p, unsigned device, struct pkt **pkts, 
 
     account(p->lane, pkts, n, ours);
     if (ours) {
-        sent = gather(p, device, pkts, n) ? n : push_or_keep(p, device, pkts, n, true);
+        sent = push_or_keep(p, device, pkts, n, true);
         account_device(p->lane, pkts + sent, (uint16_t)(n - sent), -1);
     } else {
         sent = give(p, to, pkts, n);
@@ -690,7 +556,7 @@ static bool has_way(const struct pipeline *p)
 
 bool pipeline_is_full(const struct pipeline *p, unsigned device)
 {
-    return p->held[device].frames.n > 0 || has_left(p, device);
+    return p->held[device].frames.n > 0;
 }
 
 bool pipeline_holds(const struct pipeline *p)
@@ -728,10 +594,11 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
     uint32_t total = 0;
     unsigned n = 0; /* bursts of fan-out */
 
+    p->lane->runs = 0;
     for (unsigned device = 0; device < io_n_devices(p->io); device++) {
+        p->lane->runs |= (uint32_t)io_device(p->io, device)->likes_runs << device;
         (void)flush(p, device);
     }
-    p->gathered.on = has_runs(p->lane);
     /* what is missed is older than what is new, but audio comes before all; a list's length
      * of it at most */
     for (; n < max_bursts && p->lane->audio.first != NULL && has_way(p); n++) {
@@ -748,13 +615,8 @@ uint32_t pipeline_egress(struct pipeline *p, unsigned max_bursts)
     }
     /* A device may be full; its lane may be behind, or not have a CPU just now. Then the
      * cursors stay where they are, as long as the rings reach back. */
-    p->gathered.on = p->gathered.on || has_runs(p->lane);
     for (; n < max_bursts && route_is_due(p->lane) && has_way(p); n++) {
         total += route_once(p);
-    }
-    if (p->gathered.on) {
-        p->gathered.on = false;
-        (void)send_gathered(p);
     }
     return total;
 }

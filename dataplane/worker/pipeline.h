@@ -29,18 +29,6 @@ struct pipeline_held {
     struct pkt *urgent[PIPELINE_URGENT];
 };
 
-enum { PIPELINE_GATHERED = 512 }; /* what they are lies in the second cache level still */
-
-/* Finished frames that wait for others to the same destination, until the end of the
- * fan-out of one turn; or longer, if the device does not take them. */
-struct pipeline_gathered {
-    uint16_t n;
-    uint8_t device;
-    bool on;   /* this fan-out has more than one packet of a stream */
-    bool left; /* the device was full: they wait for it, without what they pointed to */
-    struct pkt *frames[PIPELINE_GATHERED];
-};
-
 /* Where a lane reads and writes, and what io/ counted for it. */
 struct pipeline {
     struct lane *lane;
@@ -51,7 +39,6 @@ struct pipeline {
     void *punt_arg;
     struct pipeline_held held[IO_MAX_DEVICES]; /* of those that this lane serves */
     struct trace trace;
-    struct pipeline_gathered gathered;
 };
 
 /* Receives one burst of each device and takes it as far as the rings. Returns how many

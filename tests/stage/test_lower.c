@@ -196,7 +196,8 @@ static void who_is_not_sent_the_large_one_is_sent_the_small_one(void **state)
     go_on(&s, 20, HALF);
     for (uint32_t i = 0; i < N; i++) {
         assert_int_equal(s.viewers[i].unseen, 0);
-        assert_in_range(s.viewers[i].seen[LARGE], 1, 19); /* in turn */
+        /* in turn; by frames a turn is longer */
+        assert_in_range(s.viewers[i].seen[LARGE], 1, rig_mem_likes_runs() ? 20 : 19);
         large += s.viewers[i].seen[LARGE];
     }
     assert_true(large >= N * 20 * 7 / 20); /* 8 of 20 there is room for, at most */

@@ -81,7 +81,8 @@ static void room_end(struct room *room)
     }
 }
 
-static void send_one(struct room *room, int kind, bool key)
+/* 'last': of its frame. */
+static void send_one(struct room *room, int kind, bool key, bool last)
 {
     uint8_t payload[sizeof(far_vp8_key) + 4 + N_STAMP];
     const uint32_t n = ++room->sent[kind];
@@ -89,7 +90,7 @@ static void send_one(struct room *room, int kind, bool key)
                           .pt = kind == AUDIO ? FAR_AUDIO_PT : FAR_VIDEO_PT,
                           .seq = (uint16_t)(1000 + n),
                           .ts = n * (kind == AUDIO ? 960 : 300),
-                          .marker = true,
+                          .marker = last,
                           .payload = payload,
                           .len = sizeof(payload)};
 
@@ -171,13 +172,13 @@ static void publish(struct world *w)
 {
     const bool key = w->n_rounds++ % 50 == 0;
 
-    send_one(&w->big, AUDIO, false);
-    send_one(&w->small, AUDIO, false);
+    send_one(&w->big, AUDIO, false, true);
+    send_one(&w->small, AUDIO, false, true);
     for (uint32_t i = 0; i < BIG_VIDEO; i++) {
-        send_one(&w->big, VIDEO, key && i == 0);
+        send_one(&w->big, VIDEO, key && i == 0, i + 1 == BIG_VIDEO);
     }
     for (uint32_t i = 0; i < SMALL_VIDEO; i++) {
-        send_one(&w->small, VIDEO, key && i == 0);
+        send_one(&w->small, VIDEO, key && i == 0, i + 1 == SMALL_VIDEO);
     }
     if (key) {
         anchor(&w->big);
@@ -323,8 +324,10 @@ static void of_those_who_are_paced_some_are_given_up_too(void **state)
         wanted = (uint64_t)N_BIG * 500 * BIG_VIDEO;
         fits = (uint64_t)HALF * 500 - w.rig->lane.counts.rtcp_out - N_BIG * 500 -
                N_SMALL * 500 * (1 + SMALL_VIDEO);
-        assert_true(video >= fits * (k == 0 ? 85 : 70) / 100);
-        assert_in_range(dropped(&w, DROP_SHED_VIDEO), (wanted - video) * 9 / 10,
+        /* a frame at once is more than their pacers have */
+        assert_true(video >= fits * (k == 0 && !rig_mem_likes_runs() ? 85 : 70) / 100);
+        /* who comes back waits for a key frame, which is not counted */
+        assert_in_range(dropped(&w, DROP_SHED_VIDEO), (wanted - video) * 8 / 10,
                         wanted - video);
         assert_int_equal(rig_drops_out(w.rig), dropped(&w, DROP_SHED_VIDEO));
         world_stop(&w);
@@ -404,7 +407,7 @@ static void who_is_given_up_has_its_turn(void **state)
         assert_false(l->bare);
         assert_true(l->gaps <= 3000 / 250); /* each 5 s, at most */
     }
-    assert_true(least > most / 3);
+    assert_true(least > most / (rig_mem_likes_runs() ? 4 : 3));
     world_stop(&w);
 }
 

@@ -62,6 +62,10 @@ struct rig {
 /* device  "mem" (as udp: no headers) or "mem:eth" (as AF_XDP) */
 struct rig *rig_start(const char *device);
 
+/* Whether "mem" likes runs, as udp does: with KCS_TEST_RUNS in the environment, with which the
+ * gate has these tests once more. */
+bool rig_mem_likes_runs(void);
+
 /* The same with the SRTP backend of the caller's choice; rig_start() takes ipsec-mb. */
 struct rig *rig_start_on(const char *device, enum crypt_backend backend);
 
