@@ -214,20 +214,20 @@ struct packet {
 
 /* Makes n vectors of key stream, and if 'first' another that encrypts the hash. Meanwhile it
  * hashes as much as 'hashed' vectors of ciphertext, which lie directly before p->dst. */
-INLINE void make_stream(struct packet *p, __m256i *stream, const unsigned n,
-                        const bool first, const unsigned hashed)
+INLINE void make_stream(struct packet *p, __m256i *stream, const size_t n,
+                        const bool first, const size_t hashed)
 {
-    const unsigned all = n + first;
+    const size_t all = n + first;
     const uint8_t *done = p->dst - hashed * VECTOR;
     const struct gcm_vaes_key *key = p->key;
-    unsigned taken = 0;
+    size_t taken = 0;
     __m256i round;
 
     /* Or the compiler would keep round keys from the group before, in memory that is further
      * away than where they are, and not have the registers for this. */
     __asm__("" : "+r"(key));
     round = _mm256_broadcastsi128_si256(load(key->rounds[0]));
-    UNROLL for (unsigned i = 0; i < n; i++) {
+    UNROLL for (size_t i = 0; i < n; i++) {
         stream[i] = _mm256_xor_si256(byte_swap_two(p->counters), round);
         p->counters = _mm256_add_epi32(p->counters, _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 2));
     }
@@ -240,7 +240,7 @@ INLINE void make_stream(struct packet *p, __m256i *stream, const unsigned n,
     }
     UNROLL for (unsigned r = 1; r < p->rounds; r++) {
         round = _mm256_broadcastsi128_si256(load(key->rounds[r]));
-        UNROLL for (unsigned i = 0; i < all; i++) {
+        UNROLL for (size_t i = 0; i < all; i++) {
             stream[i] = _mm256_aesenc_epi128(stream[i], round);
         }
         if (r % 2 == 0 && taken < hashed) {
@@ -254,15 +254,15 @@ INLINE void make_stream(struct packet *p, __m256i *stream, const unsigned n,
         }
     }
     round = _mm256_broadcastsi128_si256(load(key->rounds[p->rounds]));
-    UNROLL for (unsigned i = 0; i < all; i++) {
+    UNROLL for (size_t i = 0; i < all; i++) {
         stream[i] = _mm256_aesenclast_epi128(stream[i], round);
     }
 }
 
 /* Encrypts the next n whole vectors. */
-INLINE void encrypt(struct packet *p, __m256i *stream, const unsigned n)
+INLINE void encrypt(struct packet *p, __m256i *stream, const size_t n)
 {
-    UNROLL for (unsigned i = 0; i < n; i++) {
+    UNROLL for (size_t i = 0; i < n; i++) {
         stream[i] = _mm256_xor_si256(stream[i], load_two(p->src + i * VECTOR));
         _mm256_storeu_si256((__m256i *)(p->dst + i * VECTOR), stream[i]);
     }
@@ -293,7 +293,7 @@ INLINE void encrypt_last(struct packet *p, __m256i stream)
 }
 
 /* The rest, of n vectors, and the tag. */
-INLINE void finish_with(struct packet *p, const unsigned n, const unsigned hashed)
+INLINE void finish_with(struct packet *p, const size_t n, const size_t hashed)
 {
     __m256i stream[GROUP + 1];
     uint8_t *const tag = p->dst + p->len;
@@ -305,7 +305,7 @@ INLINE void finish_with(struct packet *p, const unsigned n, const unsigned hashe
         hash_one(&p->hash, p->key, p->lengths);
     } else {
         encrypt(p, stream, n - 1);
-        UNROLL for (unsigned i = 0; i + 1 < n; i++) {
+        UNROLL for (size_t i = 0; i + 1 < n; i++) {
             hash_two(&p->hash, p->key, byte_swap_two(stream[i]));
         }
         encrypt_last(p, stream[n - 1]);
@@ -314,7 +314,7 @@ INLINE void finish_with(struct packet *p, const unsigned n, const unsigned hashe
     _mm_storeu_si128((__m128i *)tag, _mm_xor_si128(sum, _mm256_castsi256_si128(stream[n])));
 }
 
-INLINE void finish(struct packet *p, const unsigned hashed)
+INLINE void finish(struct packet *p, const size_t hashed)
 {
     switch ((p->len + VECTOR - 1) / VECTOR) {
     case 0:
