@@ -419,7 +419,8 @@ static void visit_layers(struct lane *lane, struct stream_readers *readers,
 
     tables_sub_level(readers, sub);
     visit(lane, readers, sub, slot, routed);
-    if (slot->pos == readers->walk_pos && sub->cursor == slot->pos + 1) {
+    /* one that waits for the pacer goes on by itself, not by the walk */
+    if (slot->pos == readers->walk_pos && sub->cursor == slot->pos + 1 && !sub->behind) {
         sub->passes = switcher_passes(&sub->layers->switcher, &readers->walk);
     }
     if (sub->passes == 0) {
@@ -503,6 +504,9 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
     const uint16_t most_visits = (uint16_t)(MAX_VISITS - routed->visits);
 
     routed->run = run;
+    if (pos == readers->run_pos && pos + run > readers->run_end) {
+        readers->run_end = pos + run; /* more of it has come meanwhile */
+    }
     while (at.chunk != NULL && routed->n <= most_n && visits < most_visits) {
         struct sublist_chunk *const next = at.chunk->next;
         uint64_t todo = sublist_wanting(at.chunk, at.i, targets);
@@ -650,8 +654,10 @@ static void serve_rooms(struct lane *lane, struct turns *turns, struct routed *r
             room->ring_next = true;
             catch_up(lane, index, routed);
         } else if (room->first != NULL) {
-            room->ring_next = false;
             serve_ring(lane, room, routed);
+            if (routed->n > n || routed->visits > visits) {
+                room->ring_next = false;
+            } /* else there was no room for it: it is still next */
         }
         turns_spend(turns, (routed->n - n) * TURNS_PACKET + routed->visits - visits,
                     room->first != NULL || (video && paced_is_due(&lane->paced, index)));

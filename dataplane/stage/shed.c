@@ -111,6 +111,8 @@ static void give_up(struct lane *lane, struct stream_readers *readers, struct su
     }
     if (sub->started && sub->cursor < shed_front(readers)) {
         lane->counts.drops_out[DROP_SHED_VIDEO] += shed_front(readers) - sub->cursor;
+    } else if (sub->started) {
+        readers->shed_had += sub->cursor - shed_front(readers);
     }
     if (sub->layers != NULL) {
         layers_pause(lane, sub);
@@ -124,8 +126,12 @@ static void give_up(struct lane *lane, struct stream_readers *readers, struct su
 static void take_up(struct lane *lane, struct stream_readers *readers, struct sub *sub)
 {
     const uint64_t head = stream_ring_head(&sub->stream->ring);
+    const uint64_t front = shed_front(readers);
+    const uint64_t had =
+        sub->cursor > front ? least(sub->cursor - front, readers->shed_had) : 0;
 
-    lane->counts.drops_out[DROP_SHED_VIDEO] += head - shed_front(readers);
+    readers->shed_had -= had;
+    lane->counts.drops_out[DROP_SHED_VIDEO] += head - front - had;
     sub->rest->skipped += head - sub->cursor;
     begin_sub(lane, sub);
 }

@@ -67,14 +67,18 @@ static inline uint64_t shed_front(const struct stream_readers *readers)
                                                     : readers->next_pos;
 }
 
-/* The fan-out has come to 'pos': counts what lies before for them. */
-static inline void shed_count(struct lane *lane, const struct stream_readers *readers,
+/* The fan-out has come to 'pos': counts what lies before for them, but for what they had. */
+static inline void shed_count(struct lane *lane, struct stream_readers *readers,
                               uint64_t pos)
 {
     const uint64_t from = shed_front(readers);
 
-    if (pos > from) {
-        lane->counts.drops_out[DROP_SHED_VIDEO] += (pos - from) * readers->n_shed;
+    if (pos > from && readers->n_shed > 0) {
+        const uint64_t all = (pos - from) * readers->n_shed;
+        const uint64_t had = all < readers->shed_had ? all : readers->shed_had;
+
+        readers->shed_had -= had;
+        lane->counts.drops_out[DROP_SHED_VIDEO] += all - had;
     }
 }
 

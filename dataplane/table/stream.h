@@ -51,7 +51,8 @@ struct stream_readers {
     uint64_t late_us;           /* since when it is late: then by so much; 0 it is not */
     uint64_t late_by_us;
     uint64_t shed_pos; /* what lies before all lost; who has not had it begins anew */
-    uint64_t counted_pos; /* what lies before is counted for who is given up */
+    uint64_t counted_pos; /* what lies before is counted for who is given up … */
+    uint64_t shed_had;    /* … but for so many packets: they had been sent them before */
 
     /* How other lanes tell this one that the ring has grown (lane/hub.h). They belong to
      * the slot and outlive the stream. */

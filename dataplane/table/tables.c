@@ -416,11 +416,14 @@ int tables_enlist(struct tables *t, struct sub *sub, uint64_t from)
         readers->next_pos = from;
         readers->walk_pos = from - 1;
         readers->shed_pos = readers->counted_pos = readers->late_us = 0;
-        readers->run_pos = readers->run_end = 0;
+        readers->run_pos = readers->run_end = readers->shed_had = 0;
         readers->at = sublist_start(&readers->subs);
         (void)atomic_fetch_or(&stream->reader_lanes, UINT64_C(1) << t->lane);
     } else if (from < readers->next_pos) {
         /* The others are further: their cursors keep them from being served twice. */
+        if (readers->counted_pos < readers->next_pos) {
+            readers->counted_pos = readers->next_pos;
+        }
         readers->next_pos = from;
         readers->at = sublist_start(&readers->subs);
     }

@@ -427,7 +427,7 @@ static void make_lane(struct lanes *l, uint32_t i)
 
 static struct lanes *start(uint32_t n, const char *device, uint32_t pace_bps)
 {
-    const struct io_conf io_conf = {.devices = {device},
+    const struct io_conf io_conf = {.devices = {rig_device(device)},
                                     .n_devices = 1,
                                     .media_port = RIG_PORT,
                                     .n_lanes = n,

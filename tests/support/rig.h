@@ -66,6 +66,9 @@ struct rig *rig_start(const char *device);
  * gate has these tests once more. */
 bool rig_mem_likes_runs(void);
 
+/* What io_create() is given for it. */
+const char *rig_device(const char *device);
+
 /* The same with the SRTP backend of the caller's choice; rig_start() takes ipsec-mb. */
 struct rig *rig_start_on(const char *device, enum crypt_backend backend);
 
