@@ -11,7 +11,6 @@
 
 #include "core/pacer.h"
 #include "sfu/wire/rtcp_fb.h"
-#include "stage/allot.h"
 #include "support/call.h"
 #include "table/repair.h"
 #include "table/store.h"
@@ -25,26 +24,6 @@ enum {
 
 static uint8_t scratch[1200];
 
-static void tell_remb(struct far *far, uint64_t bps)
-{
-    struct wbytes w = wbytes_of(scratch, sizeof(scratch));
-
-    rtcp_remb_write(&w, 9, bps, NULL, 0);
-    far_send_rtcp(far, &w);
-    rig_ingress(far->rig);
-}
-
-/* Lets time go by until the estimates of all who told one are believed. */
-static void believe(struct rig *rig)
-{
-    const uint64_t until_us = rig->lane.now_us + ALLOT_GRACE_US + 500000;
-
-    while (rig->lane.now_us < until_us) {
-        rig->lane.now_us += 20000;
-        (void)pipeline_budget(&rig->pipe);
-    }
-}
-
 /* A call whose subscriber's link carries 'bps'; 0: it says nothing. */
 static void begin(struct call *call, uint64_t bps, uint32_t window_ms)
 {
@@ -52,9 +31,9 @@ static void begin(struct call *call, uint64_t bps, uint32_t window_ms)
     call->rig->lane.pacer_window_us = window_ms * 1000;
     call_show(call, true);
     if (bps != 0) {
-        tell_remb(&call->sub, bps);
+        far_send_remb(&call->sub, bps);
     }
-    believe(call->rig);
+    far_believe(call->rig);
     call->rig->n_frames = call->pub.read_at = call->sub.read_at = 0;
 }
 
@@ -181,7 +160,7 @@ static void a_hope_paces_nobody(void **state)
     call_start(&call, "mem", FAR_GCM, 4);
     call.rig->lane.pacer_window_us = 150000;
     call_show(&call, true);
-    tell_remb(&call.sub, 300000);
+    far_send_remb(&call.sub, 300000);
     for (unsigned i = 0; i < 20; i++) {
         call.rig->lane.now_us += 20000;
         (void)pipeline_budget(&call.rig->pipe);
@@ -205,8 +184,8 @@ static void another_subscriber_does_not_wait(void **state)
     to_other = far_subscribe(&other, 2, &call.video, 0x0c0c0001);
     call.rig->lane.pacer_window_us = 150000;
     call_show(&call, true);
-    tell_remb(&call.sub, BPS);
-    believe(call.rig);
+    far_send_remb(&call.sub, BPS);
+    far_believe(call.rig);
     come(&call, true, N_KEY);
     rig_egress(call.rig);
     assert_int_equal(call_sub(&call, &to_other)->packets, 1 + N_KEY);

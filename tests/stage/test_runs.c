@@ -10,8 +10,6 @@
 #include <cmocka.h>
 
 #include "sfu/base/handle.h"
-#include "sfu/wire/rtcp_fb.h"
-#include "stage/allot.h"
 #include "support/far.h"
 
 enum {
@@ -44,27 +42,6 @@ struct scene {
 
 static unsigned n_wrong; /* scenes */
 static uint64_t n_paced;
-
-static void tell_remb(struct far *far, uint64_t bps)
-{
-    uint8_t bytes[64];
-    struct wbytes w = wbytes_of(bytes, sizeof(bytes));
-
-    rtcp_remb_write(&w, 9, bps, NULL, 0);
-    far_send_rtcp(far, &w);
-    rig_ingress(far->rig);
-}
-
-/* Lets time go by until the estimates of all who told one are believed. */
-static void believe(struct rig *rig)
-{
-    const uint64_t until_us = rig->lane.now_us + ALLOT_GRACE_US + 500000;
-
-    while (rig->lane.now_us < until_us) {
-        rig->lane.now_us += 20000;
-        (void)pipeline_budget(&rig->pipe);
-    }
-}
 
 static void scene_open(struct scene *s, const char *device, bool layered)
 {
@@ -157,9 +134,9 @@ static void wait_in_the_midst(const char *device, unsigned n_packets, uint64_t s
     rig_pass(s->rig, FRAME_US);
     chunk = s->rig->tables.subs[0].stream->readers[0].subs.first;
     for (unsigned i = 0; i < N; i += 7) {
-        tell_remb(&s->viewers[chunk->subs[i]->index].far, BPS);
+        far_send_remb(&s->viewers[chunk->subs[i]->index].far, BPS);
     }
-    believe(s->rig);
+    far_believe(s->rig);
     see(s);
     for (unsigned f = 0; f < 20; f++) {
         show(s, false, 0, n_packets);
@@ -239,9 +216,9 @@ static void all_is_counted(const char *device, bool paced, bool visitor)
     s->seed = 1;
     if (paced) {
         for (unsigned i = 0; i < N; i += 3) {
-            tell_remb(&s->viewers[i].far, 2 * BPS);
+            far_send_remb(&s->viewers[i].far, 2 * BPS);
         }
-        believe(s->rig);
+        far_believe(s->rig);
     }
     extra = far_sub(&s->viewers[0].far, N, &s->stream, OUT + N);
     extra.paused = 1;
@@ -373,9 +350,9 @@ static void play(const char *device, unsigned seed, bool amidst, uint16_t (*log)
     show(s, true, 0, 1);
     rig_pass(s->rig, FRAME_US);
     for (uint32_t i = 0; i < N; i += 4) {
-        tell_remb(&s->viewers[i].far, 4 * BPS);
+        far_send_remb(&s->viewers[i].far, 4 * BPS);
     }
-    believe(s->rig);
+    far_believe(s->rig);
     for (unsigned f = 0; f < FRAMES; f++) {
         const uint8_t temporal = cycle[f % 4];
         const unsigned n = 1 + (unsigned)rand_r(&s->seed) % 24;

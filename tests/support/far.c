@@ -14,7 +14,9 @@
 
 #include "sfu/base/handle.h"
 #include "sfu/wire/demux.h"
+#include "sfu/wire/rtcp_fb.h"
 #include "sfu/wire/stun.h"
+#include "stage/allot.h"
 #include "support/hmac_sha1.h"
 
 enum { ETHER_IPV4_UDP = 42, ETHER_IPV6_UDP = 62 };
@@ -173,6 +175,26 @@ void far_send_rtcp(struct far *far, const struct wbytes *w)
     size_t len = far_make_rtcp(far, w, buf);
 
     rig_inject(far->rig, &far->path, buf, len);
+}
+
+void far_send_remb(struct far *far, uint64_t bps)
+{
+    uint8_t bytes[64];
+    struct wbytes w = wbytes_of(bytes, sizeof(bytes));
+
+    rtcp_remb_write(&w, 9, bps, NULL, 0);
+    far_send_rtcp(far, &w);
+    rig_ingress(far->rig);
+}
+
+void far_believe(struct rig *rig)
+{
+    const uint64_t until_us = rig->lane.now_us + ALLOT_GRACE_US + 500000;
+
+    while (rig->lane.now_us < until_us) {
+        rig->lane.now_us += 20000;
+        (void)pipeline_budget(&rig->pipe);
+    }
 }
 
 /* ---- receiving ---- */

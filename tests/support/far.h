@@ -62,6 +62,11 @@ void far_send_rtp(struct far *far, const struct far_rtp *rtp);
 size_t far_make_rtcp(struct far *far, const struct wbytes *w, uint8_t *out);
 void far_send_rtcp(struct far *far, const struct wbytes *w);
 
+/* Tells what its link carries (REMB); far_believe() lets time go by until that is believed of
+ * all who did. */
+void far_send_remb(struct far *far, uint64_t bps);
+void far_believe(struct rig *rig);
+
 /* What came back, decrypted. 'hdr' and 'payload' point into 'data'. */
 struct far_got {
     enum { FAR_RTP, FAR_RTCP, FAR_STUN } kind;
