@@ -161,19 +161,11 @@ INLINE void hash_one(struct hash *h, const struct gcm_vaes_key *key, __m128i blo
     h->left--;
 }
 
-/* The next two, the first of which may be its window's first. */
+/* The next two. */
 INLINE void hash_two(struct hash *h, const struct gcm_vaes_key *key, __m256i blocks)
 {
     hash_add(h, key, _mm256_xor_si256(blocks, first_of_two(h->before)), h->power);
     h->before = _mm_setzero_si128();
-    h->power -= 2;
-    h->left -= 2;
-}
-
-/* The next two, and the first of them is not. */
-INLINE void hash_two_more(struct hash *h, const struct gcm_vaes_key *key, __m256i blocks)
-{
-    hash_add(h, key, blocks, h->power);
     h->power -= 2;
     h->left -= 2;
 }
@@ -244,13 +236,8 @@ INLINE void make_stream(struct packet *p, __m256i *stream, const size_t n,
             stream[i] = _mm256_aesenc_epi128(stream[i], round);
         }
         if (r % 2 == 0 && taken < hashed) {
-            const __m256i blocks = byte_swap_two(load_two(done + taken * VECTOR));
-
-            if (taken++ == 0) {
-                hash_two(&p->hash, key, blocks);
-            } else {
-                hash_two_more(&p->hash, key, blocks);
-            }
+            hash_two(&p->hash, key, byte_swap_two(load_two(done + taken * VECTOR)));
+            taken++;
         }
     }
     round = _mm256_broadcastsi128_si256(load(key->rounds[p->rounds]));

@@ -504,8 +504,11 @@ static bool serve(struct lane *lane, struct stream_readers *readers,
     const uint16_t most_visits = (uint16_t)(MAX_VISITS - routed->visits);
 
     routed->run = run;
+    if (pos >= readers->run_end) {
+        readers->run_pos = pos;
+    }
     if (pos == readers->run_pos && pos + run > readers->run_end) {
-        readers->run_end = pos + run; /* more of it has come meanwhile */
+        readers->run_end = pos + run; /* it begins, or more of it has come meanwhile */
     }
     while (at.chunk != NULL && routed->n <= most_n && visits < most_visits) {
         struct sublist_chunk *const next = at.chunk->next;
@@ -623,10 +626,6 @@ static void serve_ring(struct lane *lane, struct turns_room *room, struct routed
                            ? slot.layer.present
                            : SUBLIST_ALL;
     if (sublist_is_start(&readers->subs, &readers->at)) {
-        if (readers->next_pos >= readers->run_end) {
-            readers->run_pos = readers->next_pos;
-            readers->run_end = readers->next_pos + run_of(lane, readers);
-        }
         prefetch_first(readers);
         routed->strange = true;
     }

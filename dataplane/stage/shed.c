@@ -71,6 +71,19 @@ void shed_lose(struct lane *lane, struct sub *sub, uint64_t pos, enum drop_reaso
     sub->rest->asked = ask && lane_wish_keyframe(lane, sub, sub->stream);
 }
 
+void shed_count(struct lane *lane, struct stream_readers *readers, uint64_t pos)
+{
+    const uint64_t from = readers_front(readers);
+
+    if (pos > from && readers->n_shed > 0) {
+        const uint64_t all = (pos - from) * readers->n_shed;
+        const uint64_t had = least(all, readers->shed_had);
+
+        readers->shed_had -= had;
+        lane->counts.drops_out[DROP_SHED_VIDEO] += all - had;
+    }
+}
+
 void shed_skip_to(struct lane *lane, struct stream_readers *readers, uint64_t pos)
 {
     struct sublist_iter at = sublist_start(&readers->subs);
@@ -90,9 +103,7 @@ void shed_go_back(struct stream_readers *readers, uint64_t pos)
     /* what all have lost it does not go back for */
     pos = pos > readers->shed_pos ? pos : readers->shed_pos;
     if (pos <= readers->next_pos) { /* or stands in the midst of it, and is past who waited */
-        readers->counted_pos = shed_front(readers);
-        readers->next_pos = pos;
-        readers->at = sublist_start(&readers->subs);
+        readers_go_back(readers, pos);
     }
 }
 
@@ -109,10 +120,10 @@ static void give_up(struct lane *lane, struct stream_readers *readers, struct su
         sub->cursor = sub->cursor > readers->next_pos ? sub->cursor : readers->next_pos;
         return;
     }
-    if (sub->started && sub->cursor < shed_front(readers)) {
-        lane->counts.drops_out[DROP_SHED_VIDEO] += shed_front(readers) - sub->cursor;
+    if (sub->started && sub->cursor < readers_front(readers)) {
+        lane->counts.drops_out[DROP_SHED_VIDEO] += readers_front(readers) - sub->cursor;
     } else if (sub->started) {
-        readers->shed_had += sub->cursor - shed_front(readers);
+        readers->shed_had += sub->cursor - readers_front(readers);
     }
     if (sub->layers != NULL) {
         layers_pause(lane, sub);
@@ -126,7 +137,7 @@ static void give_up(struct lane *lane, struct stream_readers *readers, struct su
 static void take_up(struct lane *lane, struct stream_readers *readers, struct sub *sub)
 {
     const uint64_t head = stream_ring_head(&sub->stream->ring);
-    const uint64_t front = shed_front(readers);
+    const uint64_t front = readers_front(readers);
     const uint64_t had =
         sub->cursor > front ? least(sub->cursor - front, readers->shed_had) : 0;
 

@@ -59,27 +59,8 @@ void shed_lose(struct lane *lane, struct sub *sub, uint64_t pos, enum drop_reaso
 /* The fan-out goes on at 'pos', for whoever has not had it, if it was there before. */
 void shed_go_back(struct stream_readers *readers, uint64_t pos);
 
-/* Before which position all is counted for those that are given up: the fan-out may have gone
- * back. */
-static inline uint64_t shed_front(const struct stream_readers *readers)
-{
-    return readers->counted_pos > readers->next_pos ? readers->counted_pos
-                                                    : readers->next_pos;
-}
-
-/* The fan-out has come to 'pos': counts what lies before for them, but for what they had. */
-static inline void shed_count(struct lane *lane, struct stream_readers *readers,
-                              uint64_t pos)
-{
-    const uint64_t from = shed_front(readers);
-
-    if (pos > from && readers->n_shed > 0) {
-        const uint64_t all = (pos - from) * readers->n_shed;
-        const uint64_t had = all < readers->shed_had ? all : readers->shed_had;
-
-        readers->shed_had -= had;
-        lane->counts.drops_out[DROP_SHED_VIDEO] += all - had;
-    }
-}
+/* The fan-out has come to 'pos': counts what lies before for those that are given up, but for
+ * what they had. */
+void shed_count(struct lane *lane, struct stream_readers *readers, uint64_t pos);
 
 #endif

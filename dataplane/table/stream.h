@@ -69,6 +69,22 @@ struct stream_readers {
     uint16_t targets; /* who needs none of these, and is known to, is not looked at now */
 };
 
+/* Before which position all is counted for those that are given up: the fan-out may have gone
+ * back. */
+static inline uint64_t readers_front(const struct stream_readers *readers)
+{
+    return readers->counted_pos > readers->next_pos ? readers->counted_pos
+                                                    : readers->next_pos;
+}
+
+/* The fan-out goes on at 'pos', which is before where it stands or there. */
+static inline void readers_go_back(struct stream_readers *readers, uint64_t pos)
+{
+    readers->counted_pos = readers_front(readers);
+    readers->next_pos = pos;
+    readers->at = sublist_start(&readers->subs);
+}
+
 /* The last sender report of the publisher: one writer, read by the lanes of subscribers. */
 struct stream_clock {
     _Atomic uint32_t seq; /* odd while it is written; 0: there was none */

@@ -421,11 +421,7 @@ int tables_enlist(struct tables *t, struct sub *sub, uint64_t from)
         (void)atomic_fetch_or(&stream->reader_lanes, UINT64_C(1) << t->lane);
     } else if (from < readers->next_pos) {
         /* The others are further: their cursors keep them from being served twice. */
-        if (readers->counted_pos < readers->next_pos) {
-            readers->counted_pos = readers->next_pos;
-        }
-        readers->next_pos = from;
-        readers->at = sublist_start(&readers->subs);
+        readers_go_back(readers, from);
     }
     return 0;
 }

@@ -210,7 +210,7 @@ static bool flush(struct pipeline *p, unsigned device)
         held->patience_us = least(held->patience_us + least(passed_us, most_us), most_us);
         return true;
     }
-    if (frames->n > 0 && held->n_urgent == 0) {
+    if (held->n_urgent == 0) {
         const uint16_t n = push(p, device, frames->pkts, frames->n);
 
         forget_first(frames, n);
@@ -223,10 +223,8 @@ static bool flush(struct pipeline *p, unsigned device)
             least(held->patience_us, least(passed_us, TX_LOOK_US) * TX_PATIENCE_SHARE);
     }
     if (held->patience_us == 0) {
-        if (frames->n > 0) {
-            drop_frames(p, frames->pkts, frames->n);
-            frames->n = 0;
-        }
+        drop_frames(p, frames->pkts, frames->n);
+        frames->n = 0;
     }
     return !pipeline_is_full(p, device);
 }
